@@ -1,0 +1,9 @@
+//! bindery, an LDAP bind and search server for service accounts.
+//!
+//! The folders are floors; an import points down or stays on its floor inside one folder.
+//! ARCHITECTURE.md shows the way of a bind, of a search and of a change through them.
+
+// 0: what exists
+pub mod model;
+pub mod schema;
+pub mod secret;

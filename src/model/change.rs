@@ -1,0 +1,96 @@
+//! Changes: what a commit does to the records.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Account, AccountNumber, Application, ApplicationNumber, Event, Group, GroupNumber, LdapProvider,
+    Membership, ProviderNumber, Role, RoleNumber, Token, TokenNumber,
+};
+
+/// The number of a commit; increases by one. 0: nothing was ever committed.
+pub type Revision = u64;
+
+/// The name of something that was deleted, so that a seed does not bring it back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Tombstone {
+    /// An account, by the RFC 4518 caseIgnore form of its name.
+    Account(String),
+    /// A token, by its identifier.
+    Token(String),
+}
+
+/// What names a record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// An account.
+    Account(AccountNumber),
+    /// A group.
+    Group(GroupNumber),
+    /// One account in one group.
+    Membership(GroupNumber, AccountNumber),
+    /// A role.
+    Role(RoleNumber),
+    /// A token.
+    Token(TokenNumber),
+    /// An application.
+    Application(ApplicationNumber),
+    /// An LDAP provider.
+    Provider(ProviderNumber),
+    /// The trace of something deleted.
+    Tombstone(Tombstone),
+    /// A line of the audit trail.
+    Event(u64),
+}
+
+/// One object as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// An account.
+    Account(Account),
+    /// A group.
+    Group(Group),
+    /// One account in one group.
+    Membership(Membership),
+    /// A role.
+    Role(Role),
+    /// A token.
+    Token(Token),
+    /// An application.
+    Application(Application),
+    /// An LDAP provider.
+    Provider(LdapProvider),
+    /// The trace of something deleted.
+    Tombstone(Tombstone),
+    /// A line of the audit trail.
+    Event(Event),
+}
+
+impl Record {
+    /// What names it.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Account(account) => Key::Account(account.number),
+            Self::Group(group) => Key::Group(group.number),
+            Self::Membership(membership) => Key::Membership(membership.group, membership.account),
+            Self::Role(role) => Key::Role(role.number),
+            Self::Token(token) => Key::Token(token.number),
+            Self::Application(application) => Key::Application(application.number),
+            Self::Provider(provider) => Key::Provider(provider.number),
+            Self::Tombstone(tombstone) => Key::Tombstone(tombstone.clone()),
+            Self::Event(event) => Key::Event(event.sequence),
+        }
+    }
+}
+
+/// One step of a commit.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all changes put a record; a box for each would be paid for by all"
+)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The record is there from now on, in place of one with the same key.
+    Put(Record),
+    /// The record is gone.
+    Delete(Key),
+}

@@ -1,0 +1,28 @@
+//! What exists, as plain values. No I/O, and no clock but the one handed in.
+//!
+//! These are also the records that the store keeps: their serde form, written by bincode, is the
+//! format on disk. A change to a field is a change of the format (`store/record.rs`).
+
+mod account;
+mod application;
+mod change;
+mod event;
+mod group;
+mod number;
+mod permission;
+mod provider;
+mod role;
+mod time;
+mod token;
+
+pub use account::{Account, AccountKind, Attribute, Password, Placement};
+pub use application::{Application, Binding, BindingMode, BindingSubject};
+pub use change::{Change, Key, Record, Revision, Tombstone};
+pub use event::{Action, Actor, Event, FieldChange};
+pub use group::{Group, Membership};
+pub use number::{AccountNumber, ApplicationNumber, GroupNumber, ProviderNumber, RoleNumber, TokenNumber};
+pub use permission::{Permission, UnknownPermission};
+pub use provider::{Container, LdapProvider};
+pub use role::{Grant, ObjectReference, Role};
+pub use time::Timestamp;
+pub use token::{HashText, Intent, Token};

@@ -1,0 +1,50 @@
+//! LDAP providers: the directories that are served.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::ProviderNumber;
+
+/// A branch of the tree that holds entries of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Its DN relative to the base DN, such as `ou=users`.
+    pub container: String,
+    /// The attribute that names the entries in it, such as `cn`.
+    pub naming: String,
+}
+
+/// One directory that is served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LdapProvider {
+    /// Its number, its `pk` in the API.
+    pub number: ProviderNumber,
+    /// The `entryUUID` of the suffix; those of the containers derive from it.
+    pub uuid: Uuid,
+    /// Its name, unique.
+    pub name: String,
+    /// The suffix, as it is to be written.
+    pub base_dn: String,
+    /// Whether bare names bind here.
+    pub is_default: bool,
+    /// The domain of `user@domain` names that bind here.
+    pub domain: Option<String>,
+    /// uidNumber of an account = this + its number.
+    pub uid_start_number: u32,
+    /// gidNumber of a group (and of an account's virtual group) = this + its number.
+    pub gid_start_number: u32,
+    /// Whether accounts without a given gidNumber get a primary group of their own.
+    pub virtual_groups: bool,
+    /// Whether entries carry the authentik- and AD-shaped attributes and classes.
+    pub compatibility_attributes: bool,
+    /// Where people stand; the first is where new ones appear.
+    pub users: Vec<Container>,
+    /// Where service accounts stand; may be the same as `users`.
+    pub service_accounts: Vec<Container>,
+    /// Where groups stand.
+    pub groups: Vec<Container>,
+    /// When it was made.
+    pub created: super::Timestamp,
+    /// When it was last changed.
+    pub modified: super::Timestamp,
+}

@@ -1,0 +1,197 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::HashSet;
+
+use super::*;
+
+#[test]
+fn ids_are_places_and_keys_are_unique() {
+    let schema = Schema::core();
+    let mut seen = HashSet::new();
+    for (place, attribute) in schema.attributes().iter().enumerate() {
+        assert_eq!(attribute.id.index(), place, "{}", attribute.name);
+        assert!(syntax::is_numeric_oid(attribute.oid.as_bytes()), "{}", attribute.oid);
+        for key in attribute.names().chain([attribute.oid.as_ref()]) {
+            assert!(key.len() <= LONGEST_NAME);
+            assert!(seen.insert(key.to_ascii_lowercase()), "{key} is there twice");
+            assert_eq!(schema.find(&key.to_ascii_uppercase()), Some(attribute.id));
+        }
+    }
+    assert_eq!(AttributeId::new(AttributeId::CN.get()), AttributeId::CN);
+}
+
+#[test]
+fn unknown_names_are_not_found() {
+    let schema = Schema::core();
+    for name in ["", "cn;lang-de", "c n", "2.5.4", &"x".repeat(LONGEST_NAME + 1)] {
+        assert_eq!(schema.find(name), None, "{name}");
+    }
+}
+
+#[test]
+fn rules_fit_the_syntax_and_belong_to_each_other() {
+    for attribute in Schema::core().attributes() {
+        let name = &attribute.name;
+        if let Some(rule) = attribute.equality {
+            assert_eq!(rule.kind(), RuleKind::Equality, "{name}");
+            assert!(rule.applies_to(attribute.syntax) || rule == MatchingRule::CaseIgnoreList, "{name}");
+        }
+        if let Some(rule) = attribute.ordering {
+            assert_eq!(attribute.equality.unwrap().ordering_of(), Some(rule), "{name}");
+        }
+        if let Some(rule) = attribute.substrings {
+            assert_eq!(attribute.equality.unwrap().substrings_of(), Some(rule), "{name}");
+        }
+        let indexes = attribute.indexes;
+        assert!(!indexes.equality || attribute.equality.is_some(), "{name}");
+        assert!(!indexes.substrings || attribute.substrings.is_some() && indexes.equality, "{name}");
+    }
+}
+
+#[test]
+fn no_user_modification_needs_an_operational_usage() {
+    for attribute in Schema::core().attributes() {
+        assert!(!attribute.no_user_modification || attribute.is_operational(), "{}", attribute.name);
+    }
+}
+
+/// RFC 4512 section 2.5.1: usage is that of the supertype, and the rules are inherited.
+#[test]
+fn a_subtype_is_like_its_supertype() {
+    let schema = Schema::core();
+    for attribute in schema.attributes() {
+        let Some(superior) = attribute.superior.map(|id| schema.attribute(id)) else { continue };
+        assert_eq!(
+            (attribute.usage, attribute.equality, attribute.ordering, attribute.substrings),
+            (superior.usage, superior.equality, superior.ordering, superior.substrings),
+            "{}",
+            attribute.name
+        );
+        assert!(schema.subtypes(superior.id).contains(&attribute.id));
+    }
+    let names = schema.subtypes(AttributeId::NAME);
+    assert_eq!(names.first(), Some(&AttributeId::NAME));
+    for subtype in [AttributeId::CN, AttributeId::SN, AttributeId::OU, AttributeId::C] {
+        assert!(names.contains(&subtype));
+    }
+    assert_eq!(schema.subtypes(AttributeId::MEMBER), [AttributeId::MEMBER]);
+}
+
+#[test]
+fn the_indexes_are_those_that_searches_need() {
+    let schema = Schema::core();
+    let of = |wanted: fn(&Indexes) -> bool| -> HashSet<String> {
+        let attributes = schema.attributes().iter().filter(|attribute| wanted(&attribute.indexes));
+        attributes.map(|attribute| attribute.name.to_string()).collect()
+    };
+    let equality = "cn uid mail sn givenName displayName uidNumber gidNumber employeeNumber objectClass entryUUID ou \
+                    sAMAccountName userPrincipalName telephoneNumber o l title departmentNumber";
+    assert_eq!(of(|indexes| indexes.equality), equality.split_whitespace().map(str::to_owned).collect());
+    assert_eq!(of(|indexes| indexes.presence), of(|indexes| indexes.equality));
+    let substrings = "cn uid mail sn givenName displayName";
+    assert_eq!(of(|indexes| indexes.substrings), substrings.split_whitespace().map(str::to_owned).collect());
+}
+
+#[test]
+fn passwords_are_known_and_secret() {
+    let schema = Schema::core();
+    for name in ["userPassword", "authPassword", "unicodePwd", "sambaNTPassword", "sambaLMPassword"] {
+        assert!(schema.is_secret(schema.find(name).unwrap()), "{name}");
+    }
+    assert!(!schema.is_secret(AttributeId::CN));
+}
+
+#[test]
+fn numbers_and_paths_order_and_have_parts_without_a_declared_rule() {
+    let schema = Schema::core();
+    let of = |id| schema.attribute(id);
+    assert_eq!(of(AttributeId::UID_NUMBER).ordering, None);
+    assert_eq!(of(AttributeId::UID_NUMBER).ordering_rule(), Some(MatchingRule::IntegerOrdering));
+    assert_eq!(of(AttributeId::LOGIN_SHELL).substrings_rule(), Some(MatchingRule::CaseExactIa5Substrings));
+    assert_eq!(of(AttributeId::MEMBER).substrings_rule(), None);
+    assert!(of(AttributeId::CN).is_naming() && of(AttributeId::DC).is_naming());
+    assert!(!of(AttributeId::MEMBER).is_naming() && !of(AttributeId::USER_PASSWORD).is_naming());
+}
+
+#[test]
+fn custom_attributes_are_added_once() {
+    let core = Schema::core();
+    let (schema, id) = core.with_attribute("customerNumber").unwrap();
+    assert_eq!(core.find("customernumber"), None);
+    assert_eq!(schema.find("CUSTOMERNUMBER"), Some(id));
+    let attribute = schema.attribute(id);
+    assert_eq!(attribute.name, "customerNumber");
+    assert_eq!(attribute.equality, Some(MatchingRule::CaseIgnore));
+    assert_eq!(
+        (attribute.single_valued, attribute.usage, attribute.indexes),
+        (false, Usage::User, Indexes::default())
+    );
+    assert_eq!(schema.find(&attribute.oid), Some(id));
+    assert_eq!(schema.subtypes(id), [id]);
+    assert_eq!(schema.with_attribute("customernumber").unwrap().1, id);
+    assert_eq!(schema.with_attribute("commonName").unwrap().1, AttributeId::CN);
+
+    let (schema, second) = schema.with_attribute("settings/locale.name_1").unwrap();
+    assert_ne!(second, id);
+    assert_eq!(schema.attribute(id).name, "customerNumber");
+    assert_eq!(core.with_attribute("customerNumber").unwrap().0.attribute(id).oid, schema.attribute(id).oid);
+    assert_eq!(
+        schema.with_attribute("1.2.3").unwrap().0.find("1.2.3").map(AttributeId::get),
+        Some(second.get() + 1)
+    );
+}
+
+#[test]
+fn names_that_no_request_can_hold_are_refused() {
+    let schema = Schema::core();
+    for name in
+        ["", "a b", "a;b", "a=b", "a:b", "(a)", "ä", "1a", "-a", "a\0", "1.", &"x".repeat(LONGEST_NAME + 1)]
+    {
+        let error = schema.with_attribute(name).unwrap_err();
+        assert_eq!(error, SchemaError::Name { name: name.to_owned() }, "{name}");
+    }
+}
+
+#[test]
+fn the_id_of_another_schema_has_no_rules() {
+    let foreign = Schema::core().with_attribute("one").unwrap().1;
+    let schema = Schema::core();
+    assert_eq!(schema.attribute(foreign).equality, None);
+    assert_eq!(schema.subtypes(foreign), []);
+}
+
+#[test]
+fn what_classes_name_exists_and_stands_in_the_schema() {
+    let schema = Schema::core();
+    assert_eq!(schema.class("POSIXACCOUNT").unwrap().name(), "posixAccount");
+    for name in [
+        "top",
+        "person",
+        "organizationalPerson",
+        "inetOrgPerson",
+        "posixAccount",
+        "posixGroup",
+        "shadowAccount",
+        "groupOfNames",
+        "groupOfUniqueNames",
+        "organizationalUnit",
+        "organization",
+        "dcObject",
+        "domain",
+        "account",
+        "applicationProcess",
+        "organizationalRole",
+        "simpleSecurityObject",
+        "country",
+        "locality",
+        "uidObject",
+        "extensibleObject",
+        "subschema",
+        "subentry",
+        "user",
+        "group",
+        "ldapPublicKey",
+    ] {
+        assert!(schema.class(name).is_some(), "{name}");
+    }
+}
