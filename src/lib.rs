@@ -3,6 +3,8 @@
 //! The folders are floors; an import points down or stays on its floor inside one folder.
 //! ARCHITECTURE.md shows the way of a bind, of a search and of a change through them.
 
+// 1: in memory, on disk, on the network; and the two readers beside them
+pub mod store;
 // 0: what exists
 pub mod model;
 pub mod schema;

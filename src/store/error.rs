@@ -1,0 +1,209 @@
+//! What can go wrong with a store, in the words of an operator.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::model::Revision;
+
+/// Why a store cannot be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process, or another part of this one, works on the store.
+    #[error(
+        "the store in {} is held by {}; stop that one first, or go through the running server",
+        path.display(),
+        holder(*pid)
+    )]
+    Held {
+        /// The data directory.
+        path: PathBuf,
+        /// The process that holds it, if it can be known.
+        pid: Option<u32>,
+    },
+    /// A newer version of bindery wrote it.
+    #[error(
+        "the store in {} was written by a newer version of bindery ({item} has format {version}, this one \
+         knows up to {known}); use that version again, or restore a backup that was made with this one",
+        path.display()
+    )]
+    TooNew {
+        /// The data directory.
+        path: PathBuf,
+        /// Which item says so.
+        item: String,
+        /// The format that it is in.
+        version: u8,
+        /// The newest format that is known here.
+        known: u8,
+    },
+    /// Something is corrupt or missing.
+    #[error("the store in {} is damaged: {damage}; restore the whole data directory from a backup", path.display())]
+    Damaged {
+        /// The data directory.
+        path: PathBuf,
+        /// What was noticed.
+        damage: Damage,
+    },
+    /// Changes that were acknowledged are not there any more.
+    #[error(
+        "the store in {} has lost acknowledged changes: it is at revision {store}, but revision {acknowledged} \
+         was acknowledged; restore the whole data directory from a backup (docs/reliability.md says how to go \
+         on without one)",
+        path.display()
+    )]
+    Behind {
+        /// The data directory.
+        path: PathBuf,
+        /// The revision that the store is at.
+        store: Revision,
+        /// The revision that was acknowledged last.
+        acknowledged: Revision,
+    },
+    /// There is no space left for a change.
+    #[error("the disk that holds the store in {} is full{}; free some space and try again", path.display(), space(*free, *needed))]
+    Full {
+        /// The data directory.
+        path: PathBuf,
+        /// Octets that are free, where that was the reason.
+        free: Option<u64>,
+        /// Octets that must be free for this change, where that was the reason.
+        needed: Option<u64>,
+    },
+    /// A record is larger than any may be.
+    #[error(
+        "{what} is too large for the store: {octets} octets, at most {limit} are possible; make it smaller"
+    )]
+    TooLarge {
+        /// Which record, or the batch.
+        what: String,
+        /// Its size.
+        octets: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// The system refused to read or write a file.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was tried, as a verb with its object: `sync the database of`.
+        doing: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A write failed in a way that leaves open what is on disk.
+    #[error(
+        "the store in {} takes no more changes since a write failed ({reason}); check the disk, then restart \
+         the server",
+        path.display()
+    )]
+    Stopped {
+        /// The data directory.
+        path: PathBuf,
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// What is corrupt or missing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// An item is not what was written.
+    #[error("the checksum of {item} is wrong")]
+    Checksum {
+        /// Which item.
+        item: String,
+    },
+    /// An item's checksum is right, but nothing can be made of it.
+    #[error("{item} cannot be read ({reason})")]
+    Unreadable {
+        /// Which item.
+        item: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A part of a large record is not there.
+    #[error("a part of {item} is missing")]
+    PartMissing {
+        /// Which record.
+        item: String,
+    },
+    /// Records are missing, or there are too many.
+    #[error("it has {found} records instead of {expected}")]
+    Count {
+        /// How many there are.
+        found: u64,
+        /// How many there must be.
+        expected: u64,
+    },
+    /// All records are right by themselves, but not all of them are the newest.
+    #[error("some of its records are from an earlier revision")]
+    Sum,
+    /// There are records, but not the one that describes them.
+    #[error("the record of its revision is missing")]
+    MetaMissing,
+    /// The file that holds the last acknowledged revision is not there.
+    #[error("the file {} with the last acknowledged revision is missing, so nobody can tell whether all changes are there", path.display())]
+    AcknowledgedMissing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file that holds the last acknowledged revision cannot be understood.
+    #[error("the file {} with the last acknowledged revision is corrupt", path.display())]
+    AcknowledgedUnreadable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The database itself cannot be used.
+    #[error("the database cannot be read ({reason})")]
+    Database {
+        /// What the database says.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the store as a whole cannot be used as it is: held, damaged, behind or too new
+    /// (exit code 4). Anything else is a failure of one command (exit code 1).
+    pub fn is_unusable(&self) -> bool {
+        match self {
+            Self::Held { .. } | Self::TooNew { .. } | Self::Damaged { .. } | Self::Behind { .. } => true,
+            Self::Full { .. } | Self::TooLarge { .. } | Self::Io { .. } | Self::Stopped { .. } => false,
+        }
+    }
+
+    /// Whether the same change may succeed once there is space.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+
+    /// An error of the system while `doing` something with `path`; a full disk is told apart.
+    pub(super) fn from_io(path: impl Into<PathBuf>, doing: &'static str, source: io::Error) -> Self {
+        let path = path.into();
+        if is_out_of_space(source.kind()) {
+            Self::Full { path, free: None, needed: None }
+        } else {
+            Self::Io { path, doing, source }
+        }
+    }
+}
+
+/// Whether space, a quota or the size limit of files is the reason.
+pub(super) fn is_out_of_space(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+fn holder(pid: Option<u32>) -> String {
+    match pid {
+        Some(pid) if pid == std::process::id() => format!("this process itself ({pid})"),
+        Some(pid) => format!("process {pid}"),
+        None => "another process".to_owned(),
+    }
+}
+
+fn space(free: Option<u64>, needed: Option<u64>) -> String {
+    match (free, needed) {
+        (Some(free), Some(needed)) => format!(" ({free} octets are free, {needed} are needed)"),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,107 @@
+//! Durable records behind a small seam: load everything at a revision, commit a batch atomically.
+//!
+//! A record is one object of `model/`. A batch of changes becomes durable as a whole or not at all,
+//! and each batch increases the revision by one. [`SledStore`] keeps the records on disk,
+//! [`MemoryStore`] keeps the same octets in memory for tests and simulations.
+//! `docs/reliability.md` says what a crash, a full disk and a damaged file do.
+
+mod acknowledged;
+mod catch;
+mod commit;
+mod error;
+mod lock;
+mod memory;
+mod record;
+mod sled;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Change, Event, Key, Record, Revision};
+
+pub use error::{Damage, StoreError};
+pub use memory::MemoryStore;
+pub use record::{ITEM_OCTETS_MAX, RECORD_OCTETS_MAX, TOMBSTONE_OCTETS_MAX};
+pub use sled::SledStore;
+
+/// Where records are kept. Every method may block on the disk: not for the network threads.
+///
+/// One process at a time holds a store; within it commits are carried out one after the other.
+pub trait Store: Send + Sync {
+    /// Reads and verifies everything; hands every record but the events to `visit`, in the order
+    /// providers, roles, groups, accounts, memberships, tokens, applications, tombstones.
+    ///
+    /// Only at the end is it known that nothing is missing: on an error, what was visited before
+    /// is worth nothing. `visit` must not call the store.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::TooNew`], or a failure to read.
+    fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError>;
+
+    /// The record of this name, as of the last commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], or a failure to read.
+    fn get(&self, key: &Key) -> Result<Option<Record>, StoreError>;
+
+    /// Carries out all changes of the batch in their order, or none. They are on disk when this
+    /// returns; the answer holds the new revision. Deleting what is not there changes nothing.
+    ///
+    /// # Errors
+    /// Nothing of the batch happened, and with [`StoreError::Full`] it may be tried again when there is
+    /// space. Only [`StoreError::Stopped`] leaves open whether it will be there after the restart
+    /// that is needed then.
+    fn commit(&self, batch: &Batch) -> Result<Meta, StoreError>;
+
+    /// At most `limit` events with a sequence above `after`, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], or a failure to read.
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
+}
+
+/// The next numbers to be given away; none is ever used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Of accounts and groups.
+    pub next_number: u32,
+    /// Of roles, tokens, applications and providers.
+    pub next_object: u32,
+    /// Of events.
+    pub next_event: u64,
+}
+
+impl Default for Counters {
+    /// Counting begins at 1, so that 0 can stand for "before the first".
+    fn default() -> Self {
+        Self { next_number: 1, next_object: 1, next_event: 1 }
+    }
+}
+
+/// What a store knows about itself; written with every batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The number of batches that were committed.
+    pub revision: Revision,
+    /// How many records there are, events included.
+    pub records: u64,
+    /// The sum, modulo 2¹²⁸, of the checksums of all stored items: tells a lost or an old record.
+    pub sum: u128,
+    /// The next numbers to be given away.
+    pub counters: Counters,
+    /// Whether a seed was ever applied.
+    pub seeded: bool,
+}
+
+/// Changes that happen together, with their events among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The changes, in their order.
+    pub changes: Vec<Change>,
+    /// The counters after them.
+    pub counters: Counters,
+    /// Whether a seed was ever applied, after them.
+    pub seeded: bool,
+}

@@ -1,0 +1,417 @@
+//! How a record becomes octets: ordered keys, and values with a version and a checksum.
+//!
+//! A record is stored as one or more *items* of at most [`ITEM_OCTETS_MAX`]. The first octets of an
+//! item are the same in every version, so that an older binary can tell a newer item from a damaged
+//! one:
+//!
+//! ```text
+//! key    kind (1) | name | part (2, big-endian)
+//! value  version (1) | checksum (16) | part 0 only: number of parts (2, little-endian) | piece of bincode
+//! ```
+//!
+//! The checksum covers version, key and content: an item that stands under another key is noticed.
+
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Meta;
+use super::error::{Damage, StoreError};
+use crate::model::{
+    AccountNumber, ApplicationNumber, GroupNumber, Key, ProviderNumber, Record, RoleNumber, TokenNumber,
+    Tombstone,
+};
+
+/// One stored item: its key and its value.
+pub(super) type Item = (Vec<u8>, Vec<u8>);
+
+/// What is wrong with an item, before it is known which store it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is damaged.
+    Damaged(Damage),
+    /// It is whole, but of a later version.
+    TooNew {
+        /// Which item.
+        item: String,
+        /// Its version.
+        version: u8,
+    },
+}
+
+impl Fault {
+    /// The same as an error of the store in `path`.
+    pub(super) fn at(self, path: &std::path::Path) -> StoreError {
+        let path = path.to_owned();
+        match self {
+            Self::Damaged(damage) => StoreError::Damaged { path, damage },
+            Self::TooNew { item, version } => StoreError::TooNew { path, item, version, known: VERSION },
+        }
+    }
+}
+
+/// An item whose checksum was found right.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verified<'a> {
+    /// The key without the part.
+    pub(super) name: &'a [u8],
+    /// Which part of the record it is.
+    pub(super) part: u16,
+    /// The checksum, which is its share of [`Meta::sum`].
+    pub(super) checksum: u128,
+    content: &'a [u8],
+}
+
+impl<'a> Verified<'a> {
+    /// Of part 0: how many parts there are, and the first piece.
+    pub(super) fn head(&self) -> Result<(u16, &'a [u8]), Fault> {
+        match self.content.split_first_chunk::<PARTS_OCTETS>() {
+            Some((parts, piece)) if self.part == 0 && *parts != [0; PARTS_OCTETS] => {
+                Ok((u16::from_le_bytes(*parts), piece))
+            }
+            _ => Err(unreadable(self.name, "it does not say how many parts it has")),
+        }
+    }
+
+    /// Of a later part: its piece.
+    pub(super) fn piece(&self) -> &'a [u8] {
+        self.content
+    }
+}
+
+/// The name of a record in the database: the key of its items without the part.
+pub(super) fn name_of(key: &Key) -> Vec<u8> {
+    let mut name = Vec::with_capacity(NAME_CAPACITY);
+    match key {
+        Key::Provider(number) => number_name(&mut name, PROVIDER, number.get()),
+        Key::Role(number) => number_name(&mut name, ROLE, number.get()),
+        Key::Group(number) => number_name(&mut name, GROUP, number.get()),
+        Key::Account(number) => number_name(&mut name, ACCOUNT, number.get()),
+        Key::Membership(group, account) => {
+            number_name(&mut name, MEMBERSHIP, group.get());
+            name.extend_from_slice(&account.get().to_be_bytes());
+        }
+        Key::Token(number) => number_name(&mut name, TOKEN, number.get()),
+        Key::Application(number) => number_name(&mut name, APPLICATION, number.get()),
+        Key::Tombstone(Tombstone::Account(text)) => {
+            name.extend_from_slice(&[TOMBSTONE, TOMBSTONE_ACCOUNT]);
+            name.extend_from_slice(text.as_bytes());
+        }
+        Key::Tombstone(Tombstone::Token(text)) => {
+            name.extend_from_slice(&[TOMBSTONE, TOMBSTONE_TOKEN]);
+            name.extend_from_slice(text.as_bytes());
+        }
+        Key::Event(sequence) => {
+            name.push(EVENT);
+            name.extend_from_slice(&sequence.to_be_bytes());
+        }
+    }
+    name
+}
+
+/// The record that a name stands for; `None`: it is none of ours.
+pub(super) fn key_of(name: &[u8]) -> Option<Key> {
+    let (&kind, rest) = name.split_first()?;
+    let number = || Some(u32::from_be_bytes(rest.try_into().ok()?));
+    match kind {
+        PROVIDER => Some(Key::Provider(ProviderNumber::new(number()?))),
+        ROLE => Some(Key::Role(RoleNumber::new(number()?))),
+        GROUP => Some(Key::Group(GroupNumber::new(number()?))),
+        ACCOUNT => Some(Key::Account(AccountNumber::new(number()?))),
+        MEMBERSHIP => {
+            let (group, account) = rest.split_first_chunk::<4>()?;
+            let account = u32::from_be_bytes(account.try_into().ok()?);
+            Some(Key::Membership(GroupNumber::new(u32::from_be_bytes(*group)), AccountNumber::new(account)))
+        }
+        TOKEN => Some(Key::Token(TokenNumber::new(number()?))),
+        APPLICATION => Some(Key::Application(ApplicationNumber::new(number()?))),
+        TOMBSTONE => {
+            let (&of, text) = rest.split_first()?;
+            let text = std::str::from_utf8(text).ok()?.to_owned();
+            match of {
+                TOMBSTONE_ACCOUNT => Some(Key::Tombstone(Tombstone::Account(text))),
+                TOMBSTONE_TOKEN => Some(Key::Tombstone(Tombstone::Token(text))),
+                _ => None,
+            }
+        }
+        EVENT => Some(Key::Event(u64::from_be_bytes(rest.try_into().ok()?))),
+        _ => None,
+    }
+}
+
+/// The key of one part of a record.
+pub(super) fn item_key(name: &[u8], part: u16) -> Vec<u8> {
+    let mut key = Vec::with_capacity(name.len() + PART_OCTETS);
+    key.extend_from_slice(name);
+    key.extend_from_slice(&part.to_be_bytes());
+    key
+}
+
+/// The key of the item that describes the store.
+pub(super) fn meta_key() -> Vec<u8> {
+    item_key(&[META], 0)
+}
+
+/// The keys of all items of events above `after`: from this one on.
+pub(super) fn first_event_key_above(after: u64) -> Option<Vec<u8>> {
+    after.checked_add(1).map(|sequence| item_key(&name_of(&Key::Event(sequence)), 0))
+}
+
+/// Whether the item is the one that describes the store.
+pub(super) fn is_meta(name: &[u8]) -> bool {
+    name == [META]
+}
+
+/// The items of a record, part 0 first.
+///
+/// # Errors
+/// [`StoreError::TooLarge`].
+pub(super) fn encode(record: &Record) -> Result<Vec<Item>, StoreError> {
+    let key = record.key();
+    let name = name_of(&key);
+    if let Key::Tombstone(Tombstone::Account(text) | Tombstone::Token(text)) = &key
+        && text.len() > TOMBSTONE_OCTETS_MAX
+    {
+        return Err(StoreError::TooLarge {
+            what: "the name of something deleted".to_owned(),
+            octets: text.len(),
+            limit: TOMBSTONE_OCTETS_MAX,
+        });
+    }
+    let octets = match record {
+        Record::Provider(provider) => bincoded(&name, provider),
+        Record::Role(role) => bincoded(&name, role),
+        Record::Group(group) => bincoded(&name, group),
+        Record::Account(account) => bincoded(&name, account),
+        Record::Membership(membership) => bincoded(&name, membership),
+        Record::Token(token) => bincoded(&name, token),
+        Record::Application(application) => bincoded(&name, application),
+        Record::Tombstone(tombstone) => bincoded(&name, tombstone),
+        Record::Event(event) => bincoded(&name, event),
+    }?;
+    split(&name, &octets)
+}
+
+/// The record of this name out of its bincode.
+pub(super) fn decode(name: &[u8], octets: &[u8]) -> Result<Record, Fault> {
+    let record = match name.first() {
+        Some(&PROVIDER) => Record::Provider(unbincoded(name, octets)?),
+        Some(&ROLE) => Record::Role(unbincoded(name, octets)?),
+        Some(&GROUP) => Record::Group(unbincoded(name, octets)?),
+        Some(&ACCOUNT) => Record::Account(unbincoded(name, octets)?),
+        Some(&MEMBERSHIP) => Record::Membership(unbincoded(name, octets)?),
+        Some(&TOKEN) => Record::Token(unbincoded(name, octets)?),
+        Some(&APPLICATION) => Record::Application(unbincoded(name, octets)?),
+        Some(&TOMBSTONE) => Record::Tombstone(unbincoded(name, octets)?),
+        Some(&EVENT) => Record::Event(unbincoded(name, octets)?),
+        _ => return Err(unreadable(name, "there is no such kind of record")),
+    };
+    if key_of(name) == Some(record.key()) {
+        Ok(record)
+    } else {
+        Err(unreadable(name, "it stands under the name of another record"))
+    }
+}
+
+/// The item that describes the store.
+///
+/// # Errors
+/// Never in practice: its size is bounded far below the limit.
+pub(super) fn encode_meta(meta: &Meta) -> Result<Item, StoreError> {
+    let octets = bincoded(&[META], meta)?;
+    Ok(seal(&[META], 0, 1, &octets))
+}
+
+/// What the item says that describes the store.
+pub(super) fn decode_meta(value: &[u8]) -> Result<Meta, Fault> {
+    let key = meta_key();
+    let item = verify(&key, value)?;
+    let (_, piece) = item.head()?;
+    unbincoded(item.name, piece)
+}
+
+/// Checks version and checksum of an item.
+pub(super) fn verify<'a>(key: &'a [u8], value: &'a [u8]) -> Result<Verified<'a>, Fault> {
+    let Some((name, part)) = key.split_last_chunk::<PART_OCTETS>() else {
+        return Err(wrong_checksum(key));
+    };
+    let Some(((&version, stored), content)) = value
+        .split_first_chunk::<HEADER_OCTETS>()
+        .and_then(|(header, content)| Some((header.split_first()?, content)))
+    else {
+        return Err(wrong_checksum(name));
+    };
+    let checksum = checksum_of(version, key, content);
+    if checksum != stored {
+        return Err(wrong_checksum(name));
+    }
+    if version > VERSION {
+        return Err(Fault::TooNew { item: title(name), version });
+    }
+    Ok(Verified { name, part: u16::from_be_bytes(*part), checksum: u128::from_le_bytes(checksum), content })
+}
+
+/// What an operator calls the record of this name.
+pub(super) fn title(name: &[u8]) -> String {
+    if is_meta(name) {
+        return "the record of the revision".to_owned();
+    }
+    match key_of(name) {
+        Some(Key::Provider(number)) => format!("provider {number}"),
+        Some(Key::Role(number)) => format!("role {number}"),
+        Some(Key::Group(number)) => format!("group {number}"),
+        Some(Key::Account(number)) => format!("account {number}"),
+        Some(Key::Membership(group, account)) => {
+            format!("the membership of account {account} in group {group}")
+        }
+        Some(Key::Token(number)) => format!("token {number}"),
+        Some(Key::Application(number)) => format!("application {number}"),
+        Some(Key::Tombstone(Tombstone::Account(text))) => {
+            format!("the trace of the deleted account {text:?}")
+        }
+        Some(Key::Tombstone(Tombstone::Token(text))) => format!("the trace of the deleted token {text:?}"),
+        Some(Key::Event(sequence)) => format!("event {sequence}"),
+        None => "an item of an unknown kind".to_owned(),
+    }
+}
+
+/// The fault that a part is missing.
+pub(super) fn part_missing(name: &[u8]) -> Fault {
+    Fault::Damaged(Damage::PartMissing { item: title(name) })
+}
+
+fn wrong_checksum(name: &[u8]) -> Fault {
+    Fault::Damaged(Damage::Checksum { item: title(name) })
+}
+
+fn unreadable(name: &[u8], reason: impl ToString) -> Fault {
+    Fault::Damaged(Damage::Unreadable { item: title(name), reason: reason.to_string() })
+}
+
+fn number_name(name: &mut Vec<u8>, kind: u8, number: u32) {
+    name.push(kind);
+    name.extend_from_slice(&number.to_be_bytes());
+}
+
+fn bincoded(name: &[u8], value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    // The only way to fail is an allocation, which aborts; a type that serde cannot write would be
+    // found by the samples in the tests.
+    let octets = bincode::serde::encode_to_vec(value, BINCODE).map_err(|_| StoreError::TooLarge {
+        what: title(name),
+        octets: RECORD_OCTETS_MAX,
+        limit: RECORD_OCTETS_MAX,
+    })?;
+    if octets.len() > RECORD_OCTETS_MAX {
+        return Err(StoreError::TooLarge {
+            what: title(name),
+            octets: octets.len(),
+            limit: RECORD_OCTETS_MAX,
+        });
+    }
+    Ok(octets)
+}
+
+fn unbincoded<T: DeserializeOwned>(name: &[u8], octets: &[u8]) -> Result<T, Fault> {
+    match bincode::serde::decode_from_slice(octets, BINCODE) {
+        Ok((value, taken)) if taken == octets.len() => Ok(value),
+        Ok(_) => Err(unreadable(name, "there are octets behind its end")),
+        Err(error) => Err(unreadable(name, error)),
+    }
+}
+
+fn split(name: &[u8], octets: &[u8]) -> Result<Vec<Item>, StoreError> {
+    let parts = octets.len().div_ceil(PIECE_OCTETS).max(1);
+    let parts = u16::try_from(parts).map_err(|_| StoreError::TooLarge {
+        what: title(name),
+        octets: octets.len(),
+        limit: RECORD_OCTETS_MAX,
+    })?;
+    if octets.is_empty() {
+        return Ok(vec![seal(name, 0, 1, octets)]);
+    }
+    Ok((0..parts)
+        .zip(octets.chunks(PIECE_OCTETS))
+        .map(|(part, piece)| seal(name, part, parts, piece))
+        .collect())
+}
+
+fn seal(name: &[u8], part: u16, parts: u16, piece: &[u8]) -> Item {
+    let key = item_key(name, part);
+    let mut value = Vec::with_capacity(HEADER_OCTETS + PARTS_OCTETS + piece.len());
+    value.push(VERSION);
+    value.extend_from_slice(&[0; CHECKSUM_OCTETS]);
+    if part == 0 {
+        value.extend_from_slice(&parts.to_le_bytes());
+    }
+    value.extend_from_slice(piece);
+    write_checksum(&key, &mut value);
+    (key, value)
+}
+
+/// Puts the right checksum into a value that was changed.
+#[cfg(test)]
+pub(super) fn seal_again(key: &[u8], value: &mut [u8]) {
+    write_checksum(key, value);
+}
+
+fn write_checksum(key: &[u8], value: &mut [u8]) {
+    if let Some((header, content)) = value.split_first_chunk_mut::<HEADER_OCTETS>()
+        && let Some((version, checksum)) = header.split_first_mut()
+    {
+        checksum.copy_from_slice(&checksum_of(*version, key, content));
+    }
+}
+
+fn checksum_of(version: u8, key: &[u8], content: &[u8]) -> [u8; CHECKSUM_OCTETS] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[version]);
+    hasher.update(&(key.len() as u64).to_le_bytes());
+    hasher.update(key);
+    hasher.update(content);
+    let mut checksum = [0; CHECKSUM_OCTETS];
+    hasher.finalize_xof().fill(&mut checksum);
+    checksum
+}
+
+/// No stored item, key and value together, is larger than this. The database writes a page above
+/// 128 KiB into a file of its own that it does not sync, and a page holds up to 20 items (it splits
+/// above 16, and merges one of fewer than 4 with its neighbour): 20 of these are 120 KiB.
+pub const ITEM_OCTETS_MAX: usize = 6 * 1024;
+/// No record is larger than this, in bincode; an account with a photo stays far below.
+pub const RECORD_OCTETS_MAX: usize = 16 * 1024 * 1024;
+/// The name in a tombstone is part of a key and not split, so it is bounded by itself.
+pub const TOMBSTONE_OCTETS_MAX: usize = 960;
+
+/// The version in front of every item. It changes when any record's serde form changes.
+pub(super) const VERSION: u8 = 1;
+
+const BINCODE: Configuration<LittleEndian, Varint, Limit<DECODED_OCTETS_MAX>> =
+    bincode::config::standard().with_limit::<DECODED_OCTETS_MAX>();
+/// bincode counts 8 octets for a length that takes one.
+const DECODED_OCTETS_MAX: usize = 8 * RECORD_OCTETS_MAX;
+
+const PIECE_OCTETS: usize = 5 * 1024;
+const CHECKSUM_OCTETS: usize = 16;
+const HEADER_OCTETS: usize = 1 + CHECKSUM_OCTETS;
+const PARTS_OCTETS: usize = 2;
+const PART_OCTETS: usize = 2;
+const NAME_CAPACITY: usize = 16;
+const KEY_OCTETS_MAX: usize = 2 + TOMBSTONE_OCTETS_MAX + PART_OCTETS;
+
+const _: () = assert!(KEY_OCTETS_MAX + HEADER_OCTETS + PARTS_OCTETS + PIECE_OCTETS <= ITEM_OCTETS_MAX);
+const _: () = assert!(RECORD_OCTETS_MAX.div_ceil(PIECE_OCTETS) <= u16::MAX as usize);
+
+// The kinds, in the order in which records are loaded: what is referred to comes first.
+const META: u8 = 0x00;
+const PROVIDER: u8 = 0x10;
+const ROLE: u8 = 0x20;
+const GROUP: u8 = 0x30;
+const ACCOUNT: u8 = 0x40;
+const MEMBERSHIP: u8 = 0x50;
+const TOKEN: u8 = 0x60;
+const APPLICATION: u8 = 0x70;
+const TOMBSTONE: u8 = 0x80;
+const EVENT: u8 = 0x90;
+
+const TOMBSTONE_ACCOUNT: u8 = 0;
+const TOMBSTONE_TOKEN: u8 = 1;

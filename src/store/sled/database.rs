@@ -1,0 +1,282 @@
+//! The database below [`super::SledStore`]: sled with its errors and panics made into ours, and with
+//! the syncs that it leaves out. Nothing else in bindery knows sled.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::store::catch::catch;
+use crate::store::commit::Writes;
+use crate::store::error::{Damage, StoreError, is_out_of_space};
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Database {
+    /// The data directory, for errors.
+    directory: PathBuf,
+    /// `None` only while it is being dropped.
+    database: Option<::sled::Db>,
+    /// Our own handle of the file that sled writes, to sync it.
+    file: File,
+    /// The length of the file when it was last synced as a whole.
+    synced_length: AtomicU64,
+}
+
+impl Database {
+    /// Where the database is in a data directory.
+    pub(super) fn path_in(directory: &Path) -> PathBuf {
+        directory.join(DATABASE_DIRECTORY)
+    }
+
+    /// Opens the database in this data directory, or makes an empty one.
+    ///
+    /// # Errors
+    /// sled cannot make sense of the files, or the system refuses something.
+    pub(super) fn open(directory: &Path, cache_octets: u64) -> Result<Self, StoreError> {
+        let path = Self::path_in(directory);
+        make_directory(&path)?;
+        // sled makes its files readable for everybody; the ones that exist it leaves as they are,
+        // and an empty configuration counts as none.
+        for name in [DATABASE_FILE, CONFIGURATION_FILE] {
+            make_file(&path.join(name))?;
+        }
+
+        let config =
+            || ::sled::Config::new().path(&path).cache_capacity(cache_octets).flush_every_ms(None).open();
+        let mut opened = catch(config);
+        // Our own lock says that nobody else has it open: what holds sled's lock is an I/O thread
+        // of this process that still ends its work for a store that was just closed.
+        for _ in 0..LOCK_ATTEMPTS {
+            if !matches!(&opened, Ok(Err(error)) if is_locked(error)) {
+                break;
+            }
+            std::thread::sleep(LOCK_PAUSE);
+            opened = catch(config);
+        }
+        let database = settle(directory, opened)?;
+
+        let failed = |error| StoreError::from_io(&path, "open the database in", error);
+        let file = File::open(path.join(DATABASE_FILE)).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        close_to_others(&path).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        sync_directory(&path)?;
+        sync_directory(directory)?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            database: Some(database),
+            file,
+            synced_length: AtomicU64::new(length),
+        })
+    }
+
+    /// The value of an item.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self.ask(|database| database.get(key))?;
+        Ok(found.map(|value| value.to_vec()))
+    }
+
+    /// Whether there is no item at all.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.ask(|database| database.first())?.is_none())
+    }
+
+    /// Shows all items from the key `from` on, in their order, until `visit` breaks.
+    ///
+    /// # Errors
+    /// One cannot be read, or what `visit` says.
+    pub(super) fn scan(
+        &self,
+        from: &[u8],
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut items = self.ask(|database| Ok(database.range(from..)))?;
+        // `visit` is not to be called where panics are caught: its own are not the database's.
+        let mut piece = Vec::with_capacity(SCAN_ITEMS);
+        loop {
+            let last = settle(
+                &self.directory,
+                catch(|| {
+                    for item in items.by_ref().take(SCAN_ITEMS) {
+                        piece.push(item?);
+                    }
+                    Ok(piece.len() < SCAN_ITEMS)
+                }),
+            )?;
+            for (key, value) in piece.drain(..) {
+                if visit(&key, &value)?.is_break() {
+                    return Ok(());
+                }
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes all items or, after a crash, none; hands them to the system.
+    ///
+    /// # Errors
+    /// What is in memory and on disk is not known then: see [`super::SledStore`].
+    pub(super) fn write(&self, writes: &Writes) -> Result<(), StoreError> {
+        let mut batch = ::sled::Batch::default();
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+                None => batch.remove(key.as_slice()),
+            }
+        }
+        self.ask(|database| database.apply_batch(batch))?;
+        self.ask(|database| database.flush())?;
+        Ok(())
+    }
+
+    /// Makes durable what was written: sled itself asks for neither the file's length nor the
+    /// disk's cache.
+    ///
+    /// # Errors
+    /// What is on disk is not known then.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        let synced = self.file.metadata().and_then(|metadata| {
+            if metadata.len() == self.synced_length.load(Ordering::Relaxed) {
+                return self.file.sync_data();
+            }
+            self.file.sync_all()?;
+            self.synced_length.store(metadata.len(), Ordering::Relaxed);
+            Ok(())
+        });
+        // Not a full disk, whatever the reason: nobody knows what was left out.
+        synced.map_err(|source| StoreError::Io {
+            path: self.directory.clone(),
+            doing: "sync the database in",
+            source,
+        })
+    }
+
+    /// Gives up without another write: neither its memory nor its lock is freed.
+    pub(super) fn abandon(mut self) {
+        if let Some(database) = self.database.take() {
+            std::mem::forget(database);
+        }
+    }
+
+    fn ask<T>(&self, work: impl FnOnce(&::sled::Db) -> ::sled::Result<T>) -> Result<T, StoreError> {
+        settle(
+            &self.directory,
+            catch(|| match &self.database {
+                Some(database) => work(database),
+                None => Err(::sled::Error::ReportableBug("it was closed".to_owned())),
+            }),
+        )
+    }
+}
+
+impl Drop for Database {
+    /// sled syncs when it is dropped, and panics where that fails.
+    fn drop(&mut self) {
+        let database = self.database.take();
+        if let Err(reason) = catch(|| drop(database)) {
+            tracing::error!(reason, "the database could not be closed in order");
+        }
+    }
+}
+
+/// Makes a directory for our eyes only, with those above it.
+pub(super) fn make_directory(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| StoreError::from_io(path, "create the directory", error))?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+fn make_file(path: &Path) -> Result<(), StoreError> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(|error| StoreError::from_io(path, "open", error))
+}
+
+fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    // The parent of a relative path of one component is the empty path.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| StoreError::from_io(path, "sync the directory", error))
+}
+
+fn close_to_others(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let mode = if entry.file_type()?.is_dir() { 0o700 } else { 0o600 };
+        if entry.metadata()?.permissions().mode() & 0o777 != mode {
+            fs::set_permissions(entry.path(), Permissions::from_mode(mode))?;
+        }
+    }
+    Ok(())
+}
+
+fn settle<T>(directory: &Path, answer: Result<::sled::Result<T>, String>) -> Result<T, StoreError> {
+    let damaged = |reason: String| StoreError::Damaged {
+        path: directory.to_owned(),
+        damage: Damage::Database { reason },
+    };
+    match answer {
+        Ok(Ok(value)) => Ok(value),
+        Err(message) => Err(damaged(message)),
+        Ok(Err(::sled::Error::Io(error))) if is_locked_io(&error) => {
+            Err(StoreError::Held { path: directory.to_owned(), pid: None })
+        }
+        // A file that ends too early.
+        Ok(Err(::sled::Error::Io(error))) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(damaged("a file ends too early".to_owned()))
+        }
+        Ok(Err(::sled::Error::Io(error))) => {
+            if is_out_of_space(error.kind()) {
+                Err(StoreError::Full { path: directory.to_owned(), free: None, needed: None })
+            } else {
+                Err(StoreError::from_io(directory, "use the database in", error))
+            }
+        }
+        Ok(Err(::sled::Error::Corruption { .. })) => Err(damaged("a page is corrupt".to_owned())),
+        Ok(Err(::sled::Error::Unsupported(reason) | ::sled::Error::ReportableBug(reason))) => {
+            Err(damaged(reason))
+        }
+        Ok(Err(::sled::Error::CollectionNotFound(_))) => Err(damaged("its tree is missing".to_owned())),
+    }
+}
+
+fn is_locked(error: &::sled::Error) -> bool {
+    matches!(error, ::sled::Error::Io(error) if is_locked_io(error))
+}
+
+/// sled answers with a text of its own when somebody holds the lock of its file.
+fn is_locked_io(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Other && error.to_string().starts_with("could not acquire lock")
+}
+
+const DATABASE_DIRECTORY: &str = "store";
+/// The one file that holds sled's data.
+const DATABASE_FILE: &str = "db";
+const CONFIGURATION_FILE: &str = "conf";
+const SCAN_ITEMS: usize = 512;
+const LOCK_ATTEMPTS: usize = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);

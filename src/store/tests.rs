@@ -1,0 +1,163 @@
+//! Tests of the seam, for both stores, and what the others share.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod crash;
+mod damage;
+mod full;
+mod records;
+mod samples;
+mod seam;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::model::*;
+
+/// An account with a photo of so many octets.
+pub(super) fn account(number: u32, photo: usize) -> Account {
+    Account {
+        number: AccountNumber::new(number),
+        uuid: Uuid::from_u128(u128::from(number)),
+        username: format!("user{number}"),
+        kind: AccountKind::Internal,
+        name: "Ada Lovelace".to_owned(),
+        email: format!("user{number}@example.com"),
+        is_active: true,
+        attributes: vec![Attribute {
+            description: "jpegPhoto".to_owned(),
+            values: vec![(0..photo).map(|octet| octet as u8 ^ number as u8).collect()],
+        }],
+        object_classes: Vec::new(),
+        password: None,
+        placements: Vec::new(),
+        roles: vec![RoleNumber::new(1)],
+        grants: Vec::new(),
+        created: Timestamp::from_unix_seconds(1_800_000_000),
+        modified: Timestamp::from_unix_seconds(1_800_000_000),
+    }
+}
+
+pub(super) fn event(sequence: u64) -> Event {
+    Event {
+        sequence,
+        uuid: Uuid::from_u128(u128::from(sequence)),
+        time: Timestamp::from_unix_seconds(1_800_000_000),
+        action: Action::ModelCreated,
+        actor: Actor {
+            account: "config".to_owned(),
+            token: None,
+            source: Some("192.0.2.7".parse().unwrap()),
+        },
+        object_kind: "account".to_owned(),
+        object_name: format!("user{sequence}"),
+        changes: vec![FieldChange {
+            field: "email".to_owned(),
+            before: None,
+            after: Some("a@example.com".to_owned()),
+        }],
+    }
+}
+
+/// The batch of this revision: an account with its membership and its event, now and then a large
+/// one; names come back, so that records grow, shrink and go, and old events go too.
+pub(super) fn batch(revision: u64) -> Batch {
+    let number = |of: u64| AccountNumber::new(u32::try_from(of % ACCOUNTS + 1).unwrap());
+    let photo = if revision.is_multiple_of(10) { 40_000 } else { 100 };
+    let mut person = account(number(revision * 7).get(), photo);
+    person.modified = Timestamp::from_unix_seconds(i64::try_from(revision).unwrap());
+    let mut changes = vec![
+        Change::Put(Record::Membership(Membership { group: GroupNumber::new(1), account: person.number })),
+        Change::Put(Record::Account(person)),
+        Change::Put(Record::Event(event(revision))),
+    ];
+    if revision.is_multiple_of(5) {
+        let gone = number(revision * 13);
+        changes.push(Change::Delete(Key::Account(gone)));
+        changes.push(Change::Put(Record::Tombstone(Tombstone::Account(format!("user{gone}")))));
+    }
+    if let Some(old) = revision.checked_sub(EVENTS_KEPT) {
+        changes.push(Change::Delete(Key::Event(old)));
+    }
+    Batch {
+        changes,
+        counters: Counters { next_number: 41, next_object: 1, next_event: revision + 1 },
+        seeded: true,
+    }
+}
+
+const ACCOUNTS: u64 = 40;
+const EVENTS_KEPT: u64 = 50;
+
+/// What a store holds, put together by a plain map.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Content {
+    pub(super) meta: (u64, u64, Counters, bool),
+    pub(super) records: BTreeMap<String, Record>,
+    pub(super) events: Vec<Event>,
+}
+
+impl Content {
+    /// After the batches 1 to `revision`.
+    pub(super) fn after(revision: u64) -> Self {
+        Self::after_batches(revision, batch)
+    }
+
+    /// After other batches 1 to `revision`.
+    pub(super) fn after_batches(revision: u64, batch: impl Fn(u64) -> Batch) -> Self {
+        let mut all = BTreeMap::new();
+        let mut counters = Counters::default();
+        for batch in (1..=revision).map(batch) {
+            for change in batch.changes {
+                match change {
+                    Change::Put(record) => all.insert(format!("{:?}", record.key()), record),
+                    Change::Delete(key) => all.remove(&format!("{key:?}")),
+                };
+            }
+            counters = batch.counters;
+        }
+        let mut content =
+            Self { meta: (revision, all.len() as u64, counters, revision > 0), ..Self::default() };
+        for (key, record) in all {
+            match record {
+                Record::Event(event) => content.events.push(event),
+                record => {
+                    content.records.insert(key, record);
+                }
+            }
+        }
+        content.events.sort_by_key(|event| event.sequence);
+        content
+    }
+
+    /// In this store.
+    pub(super) fn of(store: &dyn Store) -> Result<Self, StoreError> {
+        let mut records = BTreeMap::new();
+        let meta = store.load(&mut |record| {
+            records.insert(format!("{:?}", record.key()), record);
+        })?;
+        let events = store.events(0, usize::MAX)?;
+        Ok(Self { meta: (meta.revision, meta.records, meta.counters, meta.seeded), records, events })
+    }
+}
+
+/// A small cache, so that pages are read from the file.
+pub(super) fn open(directory: &Path) -> Result<SledStore, StoreError> {
+    let settings = sled::Settings { cache_octets: 1024 * 1024, ..sled::Settings::default() };
+    SledStore::open_with(directory, settings)
+}
+
+/// Copies a data directory.
+pub(super) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}

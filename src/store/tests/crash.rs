@@ -1,0 +1,78 @@
+//! Killed in the middle: every acknowledged change is there, none is torn.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::*;
+
+/// Which store the child process works on.
+const DIRECTORY: &str = "BINDERY_TEST_CRASH_DIRECTORY";
+const ROUNDS: u64 = 12;
+const MEMBERS: u32 = 1500;
+
+/// Small batches, and now and then one that fills several segments of the log.
+fn mixed(revision: u64) -> Batch {
+    let mut batch = batch(revision);
+    if revision.is_multiple_of(4) {
+        let group = GroupNumber::new(u32::try_from(revision % 3).unwrap() + 2);
+        let members = (0..MEMBERS).map(|number| Membership {
+            group,
+            account: AccountNumber::new(number * 3 + u32::try_from(revision % 5).unwrap()),
+        });
+        batch.changes.extend(members.map(|membership| Change::Put(Record::Membership(membership))));
+    }
+    batch
+}
+
+/// Not a test by itself: the child process of the one below, which commits until it is killed.
+#[test]
+fn child() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else { return };
+    let store = open(Path::new(&directory)).unwrap();
+    let mut revision = store.load(&mut |_| {}).unwrap().revision;
+    loop {
+        revision += 1;
+        store.commit(&mixed(revision)).unwrap();
+        // Not by a print macro: the harness keeps what those write.
+        writeln!(std::io::stderr(), "acknowledged {revision}").unwrap();
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing_that_it_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut acknowledged = 0;
+    for round in 0..ROUNDS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::tests::crash::child"])
+            .env(DIRECTORY, directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut left = 3 + round;
+        for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+            let Some(number) = line.unwrap().strip_prefix("acknowledged ").map(str::parse) else { continue };
+            acknowledged = number.unwrap();
+            left = left.saturating_sub(1);
+            if left == 0 {
+                // Somewhere in the next commit; what it says until then counts.
+                std::thread::sleep(Duration::from_millis(round * 5 % 23));
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+
+        let store = open(directory.path()).unwrap();
+        let content = Content::of(&store).unwrap();
+        let revision = content.meta.0;
+        assert!(
+            revision == acknowledged || revision == acknowledged + 1,
+            "round {round}: revision {revision}, acknowledged {acknowledged}"
+        );
+        assert!(content == Content::after_batches(revision, mixed), "round {round} at {revision}");
+        acknowledged = revision;
+    }
+    assert!(acknowledged > ROUNDS);
+}

@@ -1,0 +1,129 @@
+//! A full disk: nothing is acknowledged, nothing is torn, and changes resume when there is space.
+//!
+//! Needs a small file system of its own, and so the right to mount one.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::*;
+
+/// A file system in memory of a few MiB, gone at the end.
+struct SmallDisk {
+    directory: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    /// `None`: not allowed here; the test says so and passes.
+    fn mount(mebibytes: u32) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])
+            .arg(directory.path())
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if !mounted {
+            eprintln!("skipped: no right to mount a small file system");
+            return None;
+        }
+        Some(Self { directory })
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn free(&self) -> u64 {
+        let room = rustix::fs::statvfs(self.directory.path()).unwrap();
+        room.f_bavail * room.f_frsize
+    }
+
+    /// Takes the space of the disk but for this much.
+    fn fill(&self, leave: u64) {
+        let octets = self.free().saturating_sub(leave);
+        std::fs::write(self.directory.path().join("ballast"), vec![1; usize::try_from(octets).unwrap()])
+            .unwrap();
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.directory.path().join("ballast")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.directory.path()).output();
+    }
+}
+
+#[test]
+fn a_change_is_refused_before_the_disk_is_full() {
+    let Some(disk) = SmallDisk::mount(32) else { return };
+    let store = SledStore::open(&disk.data()).unwrap();
+    for revision in 1..=20 {
+        store.commit(&batch(revision)).unwrap();
+    }
+    disk.fill(2 * 1024 * 1024);
+
+    let error = store.commit(&batch(21)).unwrap_err();
+    assert!(error.is_full() && !error.is_unusable(), "{error}");
+    assert!(error.to_string().contains("is full ("), "{error}");
+    assert_eq!(Content::of(&store).unwrap(), Content::after(20));
+
+    disk.empty();
+    store.commit(&batch(21)).unwrap();
+    assert_eq!(Content::of(&store).unwrap(), Content::after(21));
+}
+
+#[test]
+fn a_disk_that_fills_in_the_middle_of_a_commit_tears_nothing() {
+    let Some(disk) = SmallDisk::mount(24) else { return };
+    let settings = sled::Settings { cache_octets: 1024 * 1024, reserve_octets: 0, write_amplification: 0 };
+    let mut store = SledStore::open_with(&disk.data(), settings).unwrap();
+    let mut revision = 0;
+    let mut refused = 0;
+    for round in 0..12 {
+        disk.fill(round * 60_000);
+        for _ in 0..40 {
+            match store.commit(&batch(revision + 1)) {
+                Ok(meta) => {
+                    revision += 1;
+                    assert_eq!(meta.revision, revision);
+                }
+                Err(error) => {
+                    assert!(error.is_full(), "{error}");
+                    refused += 1;
+                }
+            }
+            match Content::of(&store) {
+                Ok(content) => assert_eq!(content, Content::after(revision)),
+                Err(error) => assert!(error.is_full(), "{error}"),
+            }
+        }
+        disk.empty();
+        revision += 1;
+        store.commit(&batch(revision)).unwrap();
+        assert_eq!(Content::of(&store).unwrap(), Content::after(revision));
+        drop(store);
+        store = SledStore::open_with(&disk.data(), settings).unwrap();
+        assert_eq!(Content::of(&store).unwrap(), Content::after(revision));
+    }
+    assert!(refused > 0);
+}
+
+#[test]
+fn a_store_that_is_opened_on_a_full_disk_says_so() {
+    let Some(disk) = SmallDisk::mount(24) else { return };
+    {
+        let store = open(&disk.data()).unwrap();
+        for revision in 1..=40 {
+            store.commit(&batch(revision)).unwrap();
+        }
+    }
+    disk.fill(0);
+    match open(&disk.data()) {
+        Ok(store) => assert_eq!(Content::of(&store).unwrap(), Content::after(40)),
+        Err(error) => assert!(error.is_full(), "{error}"),
+    }
+    disk.empty();
+    assert_eq!(Content::of(&open(&disk.data()).unwrap()).unwrap(), Content::after(40));
+}

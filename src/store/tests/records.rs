@@ -1,0 +1,353 @@
+//! Every kind of record survives being written, and every octet of an item counts.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::*;
+use crate::store::record::{self, Fault, Item};
+use crate::store::verify::Assembler;
+
+fn text() -> impl Strategy<Value = String> {
+    proptest::string::string_regex("\\PC{0,20}").unwrap()
+}
+
+fn timestamp() -> impl Strategy<Value = Timestamp> {
+    any::<i64>().prop_map(Timestamp::from_unix_seconds)
+}
+
+fn uuid() -> impl Strategy<Value = Uuid> {
+    any::<u128>().prop_map(Uuid::from_u128)
+}
+
+fn attributes() -> impl Strategy<Value = Vec<Attribute>> {
+    let attribute = (text(), vec(vec(any::<u8>(), 0..300), 1..4))
+        .prop_map(|(description, values)| Attribute { description, values });
+    vec(attribute, 0..4)
+}
+
+fn placements() -> impl Strategy<Value = Vec<Placement>> {
+    let placement = (any::<u32>(), text(), text()).prop_map(|(provider, container, rdn)| Placement {
+        provider: ProviderNumber::new(provider),
+        container,
+        rdn,
+    });
+    vec(placement, 0..3)
+}
+
+fn grants() -> impl Strategy<Value = Vec<Grant>> {
+    let object = (0..6, any::<u32>()).prop_map(|(kind, number)| match kind {
+        0 => ObjectReference::Provider(ProviderNumber::new(number)),
+        1 => ObjectReference::Account(AccountNumber::new(number)),
+        2 => ObjectReference::Group(GroupNumber::new(number)),
+        3 => ObjectReference::Role(RoleNumber::new(number)),
+        4 => ObjectReference::Token(TokenNumber::new(number)),
+        _ => ObjectReference::Application(ApplicationNumber::new(number)),
+    });
+    let permission = (0..Permission::ALL.len()).prop_map(|index| Permission::ALL[index]);
+    vec((permission, option::of(object)).prop_map(|(permission, on)| Grant { permission, on }), 0..4)
+}
+
+fn roles() -> impl Strategy<Value = Vec<RoleNumber>> {
+    vec(any::<u32>().prop_map(RoleNumber::new), 0..4)
+}
+
+fn hash() -> impl Strategy<Value = HashText> {
+    text().prop_map(HashText::new)
+}
+
+fn accounts() -> impl Strategy<Value = Record> {
+    let password =
+        (hash(), any::<u32>()).prop_map(|(hash, generation)| Password { hash, generation, seeded: None });
+    let who = (any::<u32>(), uuid(), text(), 0..4_usize, text(), text(), any::<bool>());
+    let what = (attributes(), vec(text(), 0..3), option::of(password), placements(), roles(), grants());
+    (who, what, timestamp(), timestamp()).prop_map(|(who, what, created, modified)| {
+        let (number, uuid, username, kind, name, email, is_active) = who;
+        let (attributes, object_classes, password, placements, roles, grants) = what;
+        Record::Account(Account {
+            number: AccountNumber::new(number),
+            uuid,
+            username,
+            kind: AccountKind::ALL[kind],
+            name,
+            email,
+            is_active,
+            attributes,
+            object_classes,
+            password,
+            placements,
+            roles,
+            grants,
+            created,
+            modified,
+        })
+    })
+}
+
+fn groups() -> impl Strategy<Value = Record> {
+    let who = (any::<u32>(), uuid(), text(), any::<bool>(), vec(any::<u32>(), 0..4), roles(), grants());
+    let what = (attributes(), vec(text(), 0..3), placements(), timestamp(), timestamp());
+    (who, what).prop_map(|(who, what)| {
+        let (number, uuid, name, is_superuser, parents, roles, grants) = who;
+        let (attributes, object_classes, placements, created, modified) = what;
+        Record::Group(Group {
+            number: GroupNumber::new(number),
+            uuid,
+            name,
+            is_superuser,
+            parents: parents.into_iter().map(GroupNumber::new).collect(),
+            roles,
+            grants,
+            attributes,
+            object_classes,
+            placements,
+            created,
+            modified,
+            members_modified: created,
+        })
+    })
+}
+
+fn tokens() -> impl Strategy<Value = Record> {
+    let network =
+        (any::<IpAddr>(), 0..=32_u8).prop_map(|(address, prefix)| IpNet::new(address, prefix).unwrap());
+    let what = (any::<bool>(), option::of(text()), hash(), any::<u32>(), option::of(timestamp()));
+    (any::<u32>(), uuid(), text(), any::<u32>(), what, text(), vec(network, 0..3), timestamp()).prop_map(
+        |(number, uuid, identifier, account, what, description, networks, created)| {
+            let (is_api, selector, hash, generation, expires) = what;
+            Record::Token(Token {
+                number: TokenNumber::new(number),
+                uuid,
+                identifier,
+                account: AccountNumber::new(account),
+                intent: if is_api { Intent::Api } else { Intent::AppPassword },
+                selector,
+                hash,
+                generation,
+                expires,
+                description,
+                networks,
+                created,
+            })
+        },
+    )
+}
+
+fn applications() -> impl Strategy<Value = Record> {
+    let binding = (any::<bool>(), any::<u32>(), any::<i32>(), any::<bool>(), any::<bool>()).prop_map(
+        |(is_group, number, order, negate, enabled)| Binding {
+            subject: if is_group {
+                BindingSubject::Group(GroupNumber::new(number))
+            } else {
+                BindingSubject::Account(AccountNumber::new(number))
+            },
+            order,
+            negate,
+            enabled,
+        },
+    );
+    (any::<u32>(), uuid(), text(), text(), option::of(any::<u32>()), any::<bool>(), vec(binding, 0..4))
+        .prop_map(|(number, uuid, slug, name, provider, is_all, bindings)| {
+            Record::Application(Application {
+                number: ApplicationNumber::new(number),
+                uuid,
+                slug,
+                name,
+                provider: provider.map(ProviderNumber::new),
+                mode: if is_all { BindingMode::All } else { BindingMode::Any },
+                bindings,
+            })
+        })
+}
+
+fn providers() -> impl Strategy<Value = Record> {
+    let containers =
+        || vec((text(), text()).prop_map(|(container, naming)| Container { container, naming }), 0..3);
+    let who = (any::<u32>(), uuid(), text(), text(), any::<bool>(), option::of(text()));
+    let what = (any::<u32>(), any::<u32>(), any::<bool>(), any::<bool>());
+    (who, what, containers(), containers(), containers(), timestamp(), timestamp()).prop_map(
+        |(who, what, users, service_accounts, groups, created, modified)| {
+            let (number, uuid, name, base_dn, is_default, domain) = who;
+            let (uid_start_number, gid_start_number, virtual_groups, compatibility_attributes) = what;
+            Record::Provider(LdapProvider {
+                number: ProviderNumber::new(number),
+                uuid,
+                name,
+                base_dn,
+                is_default,
+                domain,
+                uid_start_number,
+                gid_start_number,
+                virtual_groups,
+                compatibility_attributes,
+                users,
+                service_accounts,
+                groups,
+                created,
+                modified,
+            })
+        },
+    )
+}
+
+fn events() -> impl Strategy<Value = Record> {
+    const ACTIONS: [Action; 7] = [
+        Action::Login,
+        Action::LoginFailed,
+        Action::ModelCreated,
+        Action::ModelUpdated,
+        Action::ModelDeleted,
+        Action::SecretRotate,
+        Action::AuthorizationDenied,
+    ];
+    let actor = (text(), option::of(text()), option::of(any::<IpAddr>()))
+        .prop_map(|(account, token, source)| Actor { account, token, source });
+    let change = (text(), option::of(text()), option::of(text()))
+        .prop_map(|(field, before, after)| FieldChange { field, before, after });
+    (any::<u64>(), uuid(), timestamp(), 0..ACTIONS.len(), actor, text(), text(), vec(change, 0..4)).prop_map(
+        |(sequence, uuid, time, action, actor, object_kind, object_name, changes)| {
+            Record::Event(Event {
+                sequence,
+                uuid,
+                time,
+                action: ACTIONS[action],
+                actor,
+                object_kind,
+                object_name,
+                changes,
+            })
+        },
+    )
+}
+
+/// Any record of any kind.
+fn any_record() -> impl Strategy<Value = Record> {
+    prop_oneof![
+        accounts(),
+        groups(),
+        (any::<u32>(), any::<u32>()).prop_map(|(group, account)| Record::Membership(Membership {
+            group: GroupNumber::new(group),
+            account: AccountNumber::new(account),
+        })),
+        (any::<u32>(), uuid(), text(), grants()).prop_map(|(number, uuid, name, grants)| Record::Role(
+            Role { number: RoleNumber::new(number), uuid, name, grants }
+        )),
+        tokens(),
+        applications(),
+        providers(),
+        text().prop_map(|name| Record::Tombstone(Tombstone::Account(name))),
+        text().prop_map(|name| Record::Tombstone(Tombstone::Token(name))),
+        events(),
+    ]
+}
+
+fn read_back(items: &[Item]) -> Result<Option<Record>, Fault> {
+    let mut assembler = Assembler::default();
+    let mut last = None;
+    for (key, value) in items {
+        last = assembler.push(&record::verify(key, value)?)?;
+    }
+    assembler.finish()?;
+    Ok(last)
+}
+
+proptest! {
+    #[test]
+    fn every_record_reads_back(expected in any_record()) {
+        let items = record::encode(&expected).unwrap();
+        prop_assert_eq!(read_back(&items), Ok(Some(expected)));
+    }
+
+    #[test]
+    fn names_are_unambiguous(one in any_record(), other in any_record()) {
+        let name = record::name_of(&one.key());
+        prop_assert_eq!(record::key_of(&name), Some(one.key()));
+        prop_assert_eq!(name == record::name_of(&other.key()), one.key() == other.key());
+    }
+
+    #[test]
+    fn every_octet_of_an_item_counts(record in any_record(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+        let mut items = record::encode(&record).unwrap();
+        let (key, value) = &mut items[0];
+        let at = at.index(key.len() + value.len());
+        match at.checked_sub(key.len()) {
+            None => key[at] ^= 1_u8 << bit,
+            Some(at) => value[at] ^= 1_u8 << bit,
+        }
+        let is_noticed = matches!(record::verify(key, value), Err(Fault::Damaged(Damage::Checksum { .. })));
+        prop_assert!(is_noticed);
+    }
+
+    #[test]
+    fn nonsense_is_an_error(key in vec(any::<u8>(), 0..40), value in vec(any::<u8>(), 0..80)) {
+        prop_assert!(record::verify(&key, &value).is_err());
+        prop_assert!(record::decode(&key, &value).map_or(true, |record| record::name_of(&record.key()) == key));
+        let _ = record::decode_meta(&value);
+    }
+}
+
+#[test]
+fn no_item_is_larger_than_the_bound() {
+    for photo in [0, 5_000, 5_120, 16_384, 200 * 1024, 3_000_000] {
+        let record = Record::Account(account(1, photo));
+        let items = record::encode(&record).unwrap();
+        for (key, value) in &items {
+            assert!(key.len() + value.len() <= ITEM_OCTETS_MAX);
+        }
+        assert_eq!(read_back(&items), Ok(Some(record)), "{photo}");
+    }
+    let longest = "x".repeat(TOMBSTONE_OCTETS_MAX);
+    let items = record::encode(&Record::Tombstone(Tombstone::Account(longest))).unwrap();
+    assert_eq!(items.len(), 1);
+    assert!(items[0].0.len() + items[0].1.len() <= ITEM_OCTETS_MAX);
+}
+
+#[test]
+fn a_record_has_a_largest_size() {
+    let largest = RECORD_OCTETS_MAX - 200;
+    let record = Record::Account(account(1, largest));
+    assert_eq!(read_back(&record::encode(&record).unwrap()), Ok(Some(record)));
+    let error = record::encode(&Record::Account(account(1, RECORD_OCTETS_MAX))).unwrap_err();
+    assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
+    let error = record::encode(&Record::Tombstone(Tombstone::Token("x".repeat(TOMBSTONE_OCTETS_MAX + 1))))
+        .unwrap_err();
+    assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
+}
+
+#[test]
+fn many_small_values_fit_as_one_large_one() {
+    let mut account = account(1, 0);
+    account.attributes[0].values = vec![vec![7]; 4_000_000];
+    let record = Record::Account(account);
+    assert!(read_back(&record::encode(&record).unwrap()) == Ok(Some(record)));
+}
+
+#[test]
+fn a_part_that_is_missing_or_out_of_place_is_noticed() {
+    let items = record::encode(&Record::Account(account(1, 20_000))).unwrap();
+    assert!(items.len() > 3);
+    let without = |gone: usize| {
+        let mut items = items.clone();
+        items.remove(gone);
+        read_back(&items)
+    };
+    let missing = Err(Fault::Damaged(Damage::PartMissing { item: "account 1".to_owned() }));
+    for gone in 0..items.len() {
+        assert_eq!(without(gone), missing, "{gone}");
+    }
+}
+
+#[test]
+fn a_later_version_is_told_from_damage() {
+    let (key, mut value) = record::encode(&Record::Account(account(17, 10))).unwrap().remove(0);
+    value[0] = record::VERSION + 1;
+    assert!(matches!(record::verify(&key, &value), Err(Fault::Damaged(_))));
+    record::seal_again(&key, &mut value);
+    let fault = record::verify(&key, &value).unwrap_err();
+    assert_eq!(fault, Fault::TooNew { item: "account 17".to_owned(), version: record::VERSION + 1 });
+    let error = fault.at(Path::new("/data"));
+    assert!(error.is_unusable() && error.to_string().contains("newer version"), "{error}");
+}

@@ -1,0 +1,240 @@
+//! Stored samples: what a version of bindery wrote must be readable for ever.
+//!
+//! A line of a file in `samples/` is one item: its key and its value in hexadecimal. When a record's
+//! form changes, a new directory is added beside `v1`; no sample is ever changed.
+
+use super::*;
+use crate::store::record::{self, Item};
+use crate::store::verify::Assembler;
+
+/// The samples of version 1, with what they stand for.
+fn version_1() -> Vec<(&'static str, &'static str, Record)> {
+    let time = Timestamp::from_unix_seconds(1_795_000_000);
+    let grants = vec![
+        Grant {
+            permission: Permission::SearchFullDirectory,
+            on: Some(ObjectReference::Provider(ProviderNumber::new(4))),
+        },
+        Grant { permission: Permission::ViewUser, on: None },
+    ];
+    let placements = vec![Placement {
+        provider: ProviderNumber::new(4),
+        container: "ou=people".to_owned(),
+        rdn: "uid=ada".to_owned(),
+    }];
+    let account = Account {
+        number: AccountNumber::new(17),
+        uuid: Uuid::from_u128(0x17),
+        username: "ada".to_owned(),
+        kind: AccountKind::External,
+        name: "Ada Lovelace".to_owned(),
+        email: "ada@example.com".to_owned(),
+        is_active: true,
+        attributes: vec![Attribute {
+            description: "cn;lang-de".to_owned(),
+            values: vec![b"Ada".to_vec(), vec![0, 255]],
+        }],
+        object_classes: vec!["inetOrgPerson".to_owned()],
+        password: Some(Password {
+            hash: HashText::new("{SSHA}AAAA".to_owned()),
+            generation: 3,
+            seeded: Some([7; 32]),
+        }),
+        placements: placements.clone(),
+        roles: vec![RoleNumber::new(5)],
+        grants: grants.clone(),
+        created: time,
+        modified: time,
+    };
+    let large = Account {
+        number: AccountNumber::new(18),
+        attributes: vec![Attribute { description: "jpegPhoto".to_owned(), values: vec![vec![0xd8; 6000]] }],
+        ..account.clone()
+    };
+    let group = Group {
+        number: GroupNumber::new(20),
+        uuid: Uuid::from_u128(0x20),
+        name: "admins".to_owned(),
+        is_superuser: true,
+        parents: vec![GroupNumber::new(21)],
+        roles: vec![RoleNumber::new(5)],
+        grants: grants.clone(),
+        attributes: vec![Attribute {
+            description: "mail".to_owned(),
+            values: vec![b"a@example.com".to_vec()],
+        }],
+        object_classes: vec!["posixGroup".to_owned()],
+        placements,
+        created: time,
+        modified: time,
+        members_modified: time,
+    };
+    let token = Token {
+        number: TokenNumber::new(9),
+        uuid: Uuid::from_u128(0x9),
+        identifier: "nextcloud-ldap".to_owned(),
+        account: AccountNumber::new(17),
+        intent: Intent::AppPassword,
+        selector: Some("ABCDEF".to_owned()),
+        hash: HashText::new("$argon2id$v=19$m=19456,t=2,p=1$AA$BB".to_owned()),
+        generation: 1,
+        expires: Some(time),
+        description: "binds of the cloud".to_owned(),
+        networks: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        created: time,
+    };
+    let application = Application {
+        number: ApplicationNumber::new(6),
+        uuid: Uuid::from_u128(0x6),
+        slug: "cloud".to_owned(),
+        name: "The cloud".to_owned(),
+        provider: Some(ProviderNumber::new(4)),
+        mode: BindingMode::All,
+        bindings: vec![
+            Binding {
+                subject: BindingSubject::Account(AccountNumber::new(17)),
+                order: -1,
+                negate: false,
+                enabled: true,
+            },
+            Binding {
+                subject: BindingSubject::Group(GroupNumber::new(20)),
+                order: 300,
+                negate: true,
+                enabled: false,
+            },
+        ],
+    };
+    let container = |container: &str, naming: &str| Container {
+        container: container.to_owned(),
+        naming: naming.to_owned(),
+    };
+    let provider = LdapProvider {
+        number: ProviderNumber::new(4),
+        uuid: Uuid::from_u128(0x4),
+        name: "main".to_owned(),
+        base_dn: "dc=example,dc=com".to_owned(),
+        is_default: true,
+        domain: Some("example.com".to_owned()),
+        uid_start_number: 2000,
+        gid_start_number: 4000,
+        virtual_groups: true,
+        compatibility_attributes: false,
+        users: vec![container("ou=users", "cn")],
+        service_accounts: vec![container("ou=services", "cn")],
+        groups: vec![container("ou=groups", "cn")],
+        created: time,
+        modified: time,
+    };
+    let event = Event {
+        sequence: 1_000_000,
+        uuid: Uuid::from_u128(0x1000),
+        time,
+        action: Action::SecretRotate,
+        actor: Actor {
+            account: "ada".to_owned(),
+            token: Some("nextcloud-ldap".to_owned()),
+            source: Some("2001:db8::7".parse().unwrap()),
+        },
+        object_kind: "token".to_owned(),
+        object_name: "nextcloud-ldap".to_owned(),
+        changes: vec![FieldChange {
+            field: "expires".to_owned(),
+            before: None,
+            after: Some("2027-11-18T10:00:00Z".to_owned()),
+        }],
+    };
+    vec![
+        ("account", include_str!("../samples/v1/account.hex"), Record::Account(account)),
+        ("account-large", include_str!("../samples/v1/account-large.hex"), Record::Account(large)),
+        ("group", include_str!("../samples/v1/group.hex"), Record::Group(group)),
+        (
+            "membership",
+            include_str!("../samples/v1/membership.hex"),
+            Record::Membership(Membership { group: GroupNumber::new(20), account: AccountNumber::new(17) }),
+        ),
+        (
+            "role",
+            include_str!("../samples/v1/role.hex"),
+            Record::Role(Role {
+                number: RoleNumber::new(5),
+                uuid: Uuid::from_u128(0x5),
+                name: "readers".to_owned(),
+                grants,
+            }),
+        ),
+        ("token", include_str!("../samples/v1/token.hex"), Record::Token(token)),
+        ("application", include_str!("../samples/v1/application.hex"), Record::Application(application)),
+        ("provider", include_str!("../samples/v1/provider.hex"), Record::Provider(provider)),
+        (
+            "tombstone-account",
+            include_str!("../samples/v1/tombstone-account.hex"),
+            Record::Tombstone(Tombstone::Account("ada".to_owned())),
+        ),
+        (
+            "tombstone-token",
+            include_str!("../samples/v1/tombstone-token.hex"),
+            Record::Tombstone(Tombstone::Token("nextcloud-ldap".to_owned())),
+        ),
+        ("event", include_str!("../samples/v1/event.hex"), Record::Event(event)),
+    ]
+}
+
+fn sample_meta() -> Meta {
+    Meta {
+        revision: 77,
+        records: 1_000_000,
+        sum: 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef,
+        counters: Counters { next_number: 300, next_object: 20, next_event: 70_000 },
+        seeded: true,
+    }
+}
+
+fn to_hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+fn to_lines(items: &[Item]) -> String {
+    items.iter().map(|(key, value)| format!("{} {}\n", to_hex(key), to_hex(value))).collect()
+}
+
+fn from_lines(text: &str) -> Vec<Item> {
+    text.lines()
+        .map(|line| {
+            let (key, value) = line.split_once(' ').unwrap();
+            (from_hex(key), from_hex(value))
+        })
+        .collect()
+}
+
+#[test]
+fn samples_of_version_1_are_read() {
+    for (name, sample, expected) in version_1() {
+        let mut assembler = Assembler::default();
+        let mut last = None;
+        for (key, value) in &from_lines(sample) {
+            last = assembler.push(&record::verify(key, value).unwrap()).unwrap();
+        }
+        assert_eq!(last.as_ref(), Some(&expected), "{name}");
+    }
+    let items = from_lines(include_str!("../samples/v1/meta.hex"));
+    assert_eq!(record::decode_meta(&items[0].1).unwrap(), sample_meta());
+}
+
+/// While version 1 is the newest, what is written is the sample to the octet.
+#[test]
+fn samples_of_version_1_are_what_is_written() {
+    assert_eq!(record::VERSION, 1, "add the samples of the new version, and keep reading the old ones");
+    for (name, sample, record) in version_1() {
+        assert_eq!(to_lines(&record::encode(&record).unwrap()), sample, "{name}");
+    }
+    let meta = to_lines(&[record::encode_meta(&sample_meta()).unwrap()]);
+    assert_eq!(meta, include_str!("../samples/v1/meta.hex"));
+}

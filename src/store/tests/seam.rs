@@ -1,0 +1,322 @@
+//! What both stores promise, and what the one on disk does with its files.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::store::acknowledged::Acknowledged;
+
+/// Runs a test on a store in memory and on one on disk.
+fn on_both(test: impl Fn(&dyn Store)) {
+    test(&MemoryStore::new());
+    let directory = tempfile::tempdir().unwrap();
+    test(&open(directory.path()).unwrap());
+}
+
+fn put(records: Vec<Record>) -> Batch {
+    Batch { changes: records.into_iter().map(Change::Put).collect(), ..Batch::default() }
+}
+
+#[test]
+fn a_fresh_store_is_at_revision_0() {
+    on_both(|store| {
+        assert_eq!(store.load(&mut |_| panic!("there is nothing")).unwrap(), Meta::default());
+        assert_eq!(store.get(&Key::Account(AccountNumber::new(1))).unwrap(), None);
+        assert_eq!(store.events(0, 10).unwrap(), []);
+    });
+}
+
+#[test]
+fn what_is_committed_is_there() {
+    on_both(|store| {
+        for revision in 1..=100 {
+            assert_eq!(store.commit(&batch(revision)).unwrap().revision, revision);
+        }
+        assert_eq!(Content::of(store).unwrap(), Content::after(100));
+        for (_, record) in Content::after(100).records {
+            assert_eq!(store.get(&record.key()).unwrap().as_ref(), Some(&record));
+        }
+    });
+}
+
+#[test]
+fn both_stores_agree_on_the_sum() {
+    let memory = MemoryStore::new();
+    let directory = tempfile::tempdir().unwrap();
+    let disk = open(directory.path()).unwrap();
+    for revision in 1..=60 {
+        assert_eq!(memory.commit(&batch(revision)).unwrap(), disk.commit(&batch(revision)).unwrap());
+    }
+}
+
+#[test]
+fn the_last_change_of_a_record_counts() {
+    on_both(|store| {
+        let key = Key::Account(AccountNumber::new(1));
+        let small = Record::Account(account(1, 10));
+        store.commit(&put(vec![Record::Account(account(1, 50_000)), small.clone()])).unwrap();
+        assert_eq!(store.get(&key).unwrap(), Some(small.clone()));
+
+        let mut batch = put(vec![Record::Account(account(1, 60_000))]);
+        batch.changes.insert(0, Change::Delete(key.clone()));
+        batch.changes.push(Change::Delete(key.clone()));
+        assert_eq!(store.commit(&batch).unwrap().records, 0);
+        assert_eq!(store.get(&key).unwrap(), None);
+
+        let meta = store.commit(&Batch { changes: vec![Change::Delete(key)], ..Batch::default() }).unwrap();
+        assert_eq!((meta.revision, meta.records, meta.sum), (3, 0, 0));
+        assert_eq!(store.load(&mut |_| {}).unwrap(), meta);
+    });
+}
+
+#[test]
+fn records_come_in_the_order_of_what_they_refer_to() {
+    on_both(|store| {
+        let group = GroupNumber::new(1);
+        let records = vec![
+            Record::Role(Role {
+                number: RoleNumber::new(9),
+                uuid: Uuid::from_u128(9),
+                name: "readers".to_owned(),
+                grants: Vec::new(),
+            }),
+            Record::Account(account(2, 0)),
+            Record::Account(account(300, 9_000)),
+            Record::Membership(Membership { group, account: AccountNumber::new(2) }),
+            Record::Tombstone(Tombstone::Account("gone".to_owned())),
+        ];
+        let mut shuffled = records.clone();
+        shuffled.reverse();
+        store.commit(&put(shuffled)).unwrap();
+        let mut seen = Vec::new();
+        store.load(&mut |record| seen.push(record)).unwrap();
+        assert_eq!(seen, records);
+    });
+}
+
+#[test]
+fn events_are_read_in_pieces() {
+    on_both(|store| {
+        let mut large = event(4);
+        large.changes[0].after = Some("x".repeat(20_000));
+        store.commit(&put((1..=3).map(|sequence| Record::Event(event(sequence))).collect())).unwrap();
+        store.commit(&put(vec![Record::Event(large), Record::Event(event(5))])).unwrap();
+        let sequences = |after, limit| {
+            store.events(after, limit).unwrap().iter().map(|event| event.sequence).collect::<Vec<_>>()
+        };
+        assert_eq!(sequences(0, 10), [1, 2, 3, 4, 5]);
+        assert_eq!(sequences(0, 2), [1, 2]);
+        assert_eq!(sequences(2, 2), [3, 4]);
+        assert_eq!(sequences(5, 10), [0; 0]);
+        assert_eq!(sequences(u64::MAX, 10), [0; 0]);
+        assert_eq!(sequences(0, 0), [0; 0]);
+    });
+}
+
+#[test]
+fn a_record_that_is_too_large_changes_nothing() {
+    on_both(|store| {
+        store.commit(&batch(1)).unwrap();
+        let error =
+            store.commit(&put(vec![Record::Event(event(2)), Record::Account(account(2, RECORD_OCTETS_MAX))]));
+        assert!(matches!(error, Err(StoreError::TooLarge { .. })));
+        assert_eq!(Content::of(store).unwrap(), Content::after(1));
+    });
+}
+
+#[test]
+fn a_store_in_memory_can_be_full() {
+    let store = MemoryStore::new();
+    store.set_full(true);
+    assert!(store.commit(&batch(1)).unwrap_err().is_full());
+    store.set_full(false);
+    assert_eq!(store.commit(&batch(1)).unwrap().revision, 1);
+}
+
+#[test]
+fn a_store_is_the_same_when_it_is_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    for revision in 1..=20 {
+        let store = open(directory.path()).unwrap();
+        assert_eq!(Content::of(&store).unwrap(), Content::after(revision - 1));
+        store.commit(&batch(revision)).unwrap();
+    }
+}
+
+#[test]
+fn a_held_store_names_its_holder() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Held { pid: Some(pid), .. } if pid == std::process::id()), "{error}");
+    assert!(error.is_unusable());
+    drop(store);
+    open(directory.path()).unwrap();
+}
+
+#[test]
+fn nothing_of_it_is_readable_for_others() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("var").join("data");
+    drop(open(&directory).unwrap());
+    let store = open(&directory).unwrap();
+    store.commit(&batch(10)).unwrap();
+    let mut left = vec![directory];
+    while let Some(path) = left.pop() {
+        let metadata = std::fs::metadata(&path).unwrap();
+        let expected = if metadata.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(metadata.permissions().mode() & 0o777, expected, "{}", path.display());
+        if metadata.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+}
+
+/// sled does not sync what it writes there.
+#[test]
+fn no_page_becomes_a_file_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    for round in 0..8 {
+        for number in 0..20 {
+            store.commit(&put(vec![Record::Account(account(number, 40_000 + 6_000 * round))])).unwrap();
+        }
+        let gone = (0..15).map(|number| Change::Delete(Key::Account(AccountNumber::new(number)))).collect();
+        store.commit(&Batch { changes: gone, ..Batch::default() }).unwrap();
+    }
+    let blobs = std::fs::read_dir(directory.path().join("store").join("blobs")).unwrap();
+    assert_eq!(blobs.count(), 0);
+}
+
+/// The log of records that were replaced is used again.
+#[test]
+fn the_file_does_not_grow_for_ever() {
+    const PHOTO: usize = 100_000;
+    const COMMITS: u32 = 400;
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    for round in 0..COMMITS {
+        store.commit(&put(vec![Record::Account(account(round % 8, PHOTO))])).unwrap();
+    }
+    let octets = std::fs::metadata(directory.path().join("store").join("db")).unwrap().len();
+    let written = u64::from(COMMITS) * PHOTO as u64;
+    assert!(octets < written / 2, "{octets} octets for 8 records, {written} were written");
+}
+
+fn prepared(revision: u64) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    for revision in 1..=revision {
+        store.commit(&batch(revision)).unwrap();
+    }
+    directory
+}
+
+#[test]
+fn a_store_behind_the_acknowledged_revision_is_refused() {
+    let directory = prepared(12);
+    Acknowledged::open(directory.path()).unwrap().write(13).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Behind { store: 12, acknowledged: 13, .. }), "{error}");
+    assert!(error.is_unusable());
+
+    std::fs::write(Acknowledged::path_in(directory.path()), "accept\n").unwrap();
+    for _ in 0..2 {
+        assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(12));
+    }
+}
+
+/// As after a crash between the two syncs.
+#[test]
+fn a_store_ahead_of_the_acknowledged_revision_is_taken() {
+    let directory = prepared(12);
+    Acknowledged::create(directory.path(), 11).unwrap();
+    let store = open(directory.path()).unwrap();
+    assert_eq!(Content::of(&store).unwrap(), Content::after(12));
+    drop(store);
+    // It was shown to clients: from now on it counts as acknowledged.
+    assert_eq!(Acknowledged::read(directory.path()).unwrap(), crate::store::acknowledged::Said::Revision(12));
+}
+
+#[test]
+fn a_file_that_is_gone_is_noticed() {
+    let directory = prepared(12);
+    std::fs::remove_file(Acknowledged::path_in(directory.path())).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Damaged { damage: Damage::AcknowledgedMissing { .. }, .. }),
+        "{error}"
+    );
+
+    let directory = prepared(12);
+    std::fs::remove_file(directory.path().join("store").join("db")).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    assert!(error.is_unusable(), "{error}");
+
+    let directory = prepared(12);
+    std::fs::remove_dir_all(directory.path().join("store")).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Behind { store: 0, acknowledged: 12, .. }), "{error}");
+}
+
+/// What the checksums and the revision notice when the database itself does not.
+#[test]
+fn a_wrong_record_in_a_sound_database_is_noticed() {
+    let damage = |harm: &dyn Fn(&::sled::Db)| {
+        let directory = prepared(12);
+        let database = ::sled::open(directory.path().join("store")).unwrap();
+        harm(&database);
+        drop(database);
+        match open(directory.path()).and_then(|store| Content::of(&store)) {
+            Err(StoreError::Damaged { damage, .. }) => damage,
+            other => panic!("{other:?}"),
+        }
+    };
+    let key = |key: Key| crate::store::record::item_key(&crate::store::record::name_of(&key), 0);
+    let membership = |account| key(Key::Membership(GroupNumber::new(1), AccountNumber::new(account)));
+    let account = batch(12)
+        .changes
+        .iter()
+        .find_map(|change| match change {
+            Change::Put(Record::Account(account)) => Some(account.number.get()),
+            _ => None,
+        })
+        .unwrap();
+
+    let lost = damage(&|database| assert!(database.remove(membership(account)).unwrap().is_some()));
+    assert_eq!(lost, Damage::Count { found: 37, expected: 38 });
+
+    let moved = damage(&|database| {
+        let value = database.remove(membership(account)).unwrap().unwrap();
+        database.insert(membership(99), value).unwrap();
+    });
+    assert_eq!(moved, Damage::Checksum { item: "the membership of account 99 in group 1".to_owned() });
+
+    let old = damage(&|database| {
+        let number = AccountNumber::new(account);
+        let (key, value) = crate::store::record::encode(&Record::Account(super::account(number.get(), 7)))
+            .unwrap()
+            .remove(0);
+        assert!(database.insert(key, value).unwrap().is_some());
+    });
+    assert_eq!(old, Damage::Sum);
+
+    let without_meta = damage(&|database| {
+        database.remove(crate::store::record::meta_key()).unwrap();
+    });
+    assert_eq!(without_meta, Damage::MetaMissing);
+}
+
+#[test]
+fn a_newer_store_is_told_apart() {
+    let directory = prepared(3);
+    let database = ::sled::open(directory.path().join("store")).unwrap();
+    let key = crate::store::record::meta_key();
+    let mut value = database.get(&key).unwrap().unwrap().to_vec();
+    value[0] = 2;
+    crate::store::record::seal_again(&key, &mut value);
+    database.insert(key, value).unwrap();
+    drop(database);
+    let error = open(directory.path()).unwrap_err();
+    assert!(matches!(error, StoreError::TooNew { version: 2, known: 1, .. }), "{error}");
+    assert!(error.is_unusable());
+}

@@ -1,0 +1,110 @@
+//! Reading items back into records, and checking that all of them are there.
+
+use super::Meta;
+use super::error::Damage;
+use super::record::{self, Fault};
+use crate::model::Record;
+
+/// Puts records together from items that come in the order of their keys.
+#[derive(Debug, Default)]
+pub(super) struct Assembler {
+    /// The record whose later parts are still to come.
+    open: Option<Open>,
+}
+
+/// A record of which some parts were seen.
+#[derive(Debug)]
+struct Open {
+    name: Vec<u8>,
+    parts: u16,
+    next: u16,
+    octets: Vec<u8>,
+}
+
+impl Assembler {
+    /// Takes the next item; answers with the record that it completes.
+    ///
+    /// # Errors
+    /// What is wrong with the item, or that one before it is missing.
+    pub(super) fn push(&mut self, item: &record::Verified<'_>) -> Result<Option<Record>, Fault> {
+        let Some(open) = &mut self.open else {
+            if item.part != 0 {
+                return Err(record::part_missing(item.name));
+            }
+            let (parts, piece) = item.head()?;
+            if parts == 1 {
+                return record::decode(item.name, piece).map(Some);
+            }
+            self.open = Some(Open { name: item.name.to_vec(), parts, next: 1, octets: piece.to_vec() });
+            return Ok(None);
+        };
+        if open.name != item.name || open.next != item.part {
+            return Err(record::part_missing(&open.name));
+        }
+        open.octets.extend_from_slice(item.piece());
+        open.next += 1;
+        if open.next < open.parts {
+            return Ok(None);
+        }
+        let record = record::decode(&open.name, &open.octets)?;
+        self.open = None;
+        Ok(Some(record))
+    }
+
+    /// Says that there are no more items.
+    ///
+    /// # Errors
+    /// A part is missing.
+    pub(super) fn finish(&self) -> Result<(), Fault> {
+        match &self.open {
+            None => Ok(()),
+            Some(open) => Err(record::part_missing(&open.name)),
+        }
+    }
+}
+
+/// Checks every item of a store, and their number and sum at the end.
+#[derive(Debug, Default)]
+pub(super) struct Verifier {
+    assembler: Assembler,
+    meta: Option<Meta>,
+    records: u64,
+    sum: u128,
+}
+
+impl Verifier {
+    /// Takes the next item, in the order of keys; answers with the record that it completes.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<Option<Record>, Fault> {
+        let item = record::verify(key, value)?;
+        if record::is_meta(item.name) {
+            self.meta = Some(record::decode_meta(value)?);
+            return Ok(None);
+        }
+        self.sum = self.sum.wrapping_add(item.checksum);
+        if item.part == 0 {
+            self.records += 1;
+        }
+        self.assembler.push(&item)
+    }
+
+    /// Says that there are no more items; answers with the description of the store.
+    ///
+    /// # Errors
+    /// Something is missing, or not the newest.
+    pub(super) fn finish(self) -> Result<Meta, Fault> {
+        self.assembler.finish()?;
+        let damage = match self.meta {
+            None if self.records == 0 && self.sum == 0 => return Ok(Meta::default()),
+            None => Damage::MetaMissing,
+            Some(meta) if meta.records != self.records => {
+                Damage::Count { found: self.records, expected: meta.records }
+            }
+            Some(meta) if meta.sum != self.sum => Damage::Sum,
+            Some(meta) => return Ok(meta),
+        };
+        Err(Fault::Damaged(damage))
+    }
+}
