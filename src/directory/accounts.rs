@@ -1,0 +1,574 @@
+//! Accounts, groups, roles, credentials and applications of one revision, once for all providers.
+//!
+//! What an entry's octets hold (full name, mail, free attributes) is not held here a second time.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::quality::RandomState;
+use roaring::RoaringBitmap;
+use rpds::{HashTrieMapSync, HashTrieSetSync, RedBlackTreeMapSync};
+use uuid::Uuid;
+
+use super::entry_id::EntryId;
+use super::hash_index::{HashIndex, Postings};
+use super::id_set::IdSet;
+use super::sparse::Sparse;
+use crate::model::{
+    Account, AccountKind, AccountNumber, Application, ApplicationNumber, Grant, Group, GroupNumber,
+    LdapProvider, Password, ProviderNumber, Role, RoleNumber, Timestamp, Token, TokenNumber, Tombstone,
+};
+use crate::schema::MatchingRule;
+
+/// Everything about accounts that a bind and a search ask for.
+#[derive(Clone)]
+pub struct Accounts {
+    accounts: Sparse<Arc<AccountState>>,
+    accounts_by_name: HashIndex,
+    groups: Sparse<Arc<GroupState>>,
+    groups_by_name: HashIndex,
+    roles: RedBlackTreeMapSync<RoleNumber, Arc<Role>>,
+    tokens_by_identifier: RedBlackTreeMapSync<String, Arc<Token>>,
+    tokens_by_selector: HashTrieMapSync<String, Arc<Token>>,
+    tokens_by_number: HashTrieMapSync<TokenNumber, Arc<Token>>,
+    applications: RedBlackTreeMapSync<ApplicationNumber, Arc<Application>>,
+    providers: RedBlackTreeMapSync<ProviderNumber, Arc<LdapProvider>>,
+    tombstones: HashTrieSetSync<Tombstone>,
+    /// Children that were read before their parent, by the parent's number.
+    waiting: HashTrieMapSync<GroupNumber, Vec<GroupNumber>>,
+    hasher: RandomState,
+}
+
+/// An account, as far as it is not in its entries.
+#[derive(Clone, Debug)]
+pub struct AccountState {
+    /// Its number.
+    pub number: AccountNumber,
+    /// Its `entryUUID`.
+    pub uuid: Uuid,
+    /// Its name as written.
+    pub username: Box<str>,
+    /// What it is for.
+    pub kind: AccountKind,
+    /// Whether it may bind.
+    pub is_active: bool,
+    /// Its password, of a person.
+    pub password: Option<Box<Password>>,
+    /// Its tokens.
+    pub tokens: Box<[TokenNumber]>,
+    /// The groups that it is in directly, sorted.
+    pub groups: Box<[GroupNumber]>,
+    /// Roles that it holds directly.
+    pub roles: Box<[RoleNumber]>,
+    /// Permissions granted to it directly.
+    pub grants: Box<[Grant]>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub modified: Timestamp,
+}
+
+/// A group, as far as it is not in its entries.
+#[derive(Clone, Debug)]
+pub struct GroupState {
+    /// Its number.
+    pub number: GroupNumber,
+    /// Its `entryUUID`.
+    pub uuid: Uuid,
+    /// Its name as written.
+    pub name: Box<str>,
+    /// Whether its members may do everything.
+    pub is_superuser: bool,
+    /// The groups that it is in directly, sorted.
+    pub parents: Box<[GroupNumber]>,
+    /// Itself and all groups above it, sorted: derived from `parents` of all groups.
+    pub closure: Box<[GroupNumber]>,
+    /// The entries of the accounts and groups that are directly in it.
+    pub(crate) members: Arc<IdSet>,
+    /// Roles of its members, direct or nested.
+    pub roles: Box<[RoleNumber]>,
+    /// Permissions of its members, direct or nested.
+    pub grants: Box<[Grant]>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was last changed, its members not counted.
+    pub modified: Timestamp,
+    /// When an account last joined or left.
+    pub members_modified: Timestamp,
+}
+
+impl GroupState {
+    /// How many accounts and groups are directly in it.
+    pub fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The accounts and groups that are directly in it.
+    pub fn members(&self) -> impl Iterator<Item = EntryId> + '_ {
+        self.members.iter().map(EntryId::from_raw)
+    }
+
+    /// Whether the account is directly in it.
+    pub fn has_member(&self, account: AccountNumber) -> bool {
+        self.members.contains(EntryId::of_account(account).raw())
+    }
+}
+
+impl Accounts {
+    /// Nobody.
+    pub(crate) fn new() -> Self {
+        Self {
+            accounts: Sparse::new(),
+            accounts_by_name: HashIndex::new(),
+            groups: Sparse::new(),
+            groups_by_name: HashIndex::new(),
+            roles: RedBlackTreeMapSync::default(),
+            tokens_by_identifier: RedBlackTreeMapSync::default(),
+            tokens_by_selector: HashTrieMapSync::default(),
+            tokens_by_number: HashTrieMapSync::default(),
+            applications: RedBlackTreeMapSync::default(),
+            providers: RedBlackTreeMapSync::default(),
+            tombstones: HashTrieSetSync::default(),
+            waiting: HashTrieMapSync::default(),
+            hasher: RandomState::default(),
+        }
+    }
+
+    /// The account with this number.
+    pub fn account(&self, number: AccountNumber) -> Option<&Arc<AccountState>> {
+        self.accounts.get(number.get())
+    }
+
+    /// The account with this name, by its RFC 4518 caseIgnore form.
+    pub fn account_named(&self, name: &str) -> Option<&Arc<AccountState>> {
+        self.account_keyed(&name_key(name))
+    }
+
+    /// The account whose name has this RFC 4518 caseIgnore form.
+    pub fn account_keyed(&self, key: &[u8]) -> Option<&Arc<AccountState>> {
+        candidates(self.accounts_by_name.get(self.hasher.hash_one(key)))
+            .filter_map(|number| self.accounts.get(number))
+            .find(|account| name_key(&account.username) == key)
+    }
+
+    /// All accounts, in the order of their numbers.
+    pub fn accounts(&self) -> impl Iterator<Item = &Arc<AccountState>> {
+        self.accounts.iter().map(|(_, account)| account)
+    }
+
+    /// How many accounts there are.
+    pub fn account_count(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// The group with this number.
+    pub fn group(&self, number: GroupNumber) -> Option<&Arc<GroupState>> {
+        self.groups.get(number.get())
+    }
+
+    /// The group with this name, by its RFC 4518 caseIgnore form.
+    pub fn group_named(&self, name: &str) -> Option<&Arc<GroupState>> {
+        self.group_keyed(&name_key(name))
+    }
+
+    /// The group whose name has this RFC 4518 caseIgnore form.
+    pub fn group_keyed(&self, key: &[u8]) -> Option<&Arc<GroupState>> {
+        candidates(self.groups_by_name.get(self.hasher.hash_one(key)))
+            .filter_map(|number| self.groups.get(number))
+            .find(|group| name_key(&group.name) == key)
+    }
+
+    /// All groups, in the order of their numbers.
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<GroupState>> {
+        self.groups.iter().map(|(_, group)| group)
+    }
+
+    /// How many groups there are.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Every group that the account is in, directly or through nesting, sorted.
+    pub fn groups_of(&self, account: &AccountState) -> Vec<GroupNumber> {
+        let mut all: Vec<GroupNumber> = account
+            .groups
+            .iter()
+            .filter_map(|number| self.group(*number))
+            .flat_map(|group| group.closure.iter().copied())
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Every group that the account is in, directly or through nesting; one may come twice.
+    pub fn groups_above<'a>(
+        &'a self,
+        account: &'a AccountState,
+    ) -> impl Iterator<Item = &'a Arc<GroupState>> {
+        account
+            .groups
+            .iter()
+            .filter_map(|number| self.group(*number))
+            .flat_map(|group| group.closure.iter())
+            .filter_map(|number| self.group(*number))
+    }
+
+    /// Whether a group with `is_superuser` is among those.
+    pub fn is_superuser(&self, account: &AccountState) -> bool {
+        self.groups_above(account).any(|group| group.is_superuser)
+    }
+
+    /// The group itself and all groups below it, sorted.
+    pub(crate) fn groups_below(&self, group: GroupNumber) -> Vec<GroupNumber> {
+        let mut found = vec![group];
+        let mut seen = RoaringBitmap::from_iter([group.get()]);
+        let mut next = 0;
+        while let Some(number) = found.get(next).copied() {
+            next += 1;
+            let Some(current) = self.group(number) else { continue };
+            for child in current.members.iter().filter_map(|id| self.group_of_entry(EntryId::from_raw(id))) {
+                if seen.insert(child.number.get()) {
+                    found.push(child.number);
+                }
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// The role with this number.
+    pub fn role(&self, number: RoleNumber) -> Option<&Arc<Role>> {
+        self.roles.get(&number)
+    }
+
+    /// The role with this name, by its RFC 4518 caseIgnore form.
+    pub fn role_named(&self, name: &str) -> Option<&Arc<Role>> {
+        let key = name_key(name);
+        self.roles.values().find(|role| name_key(&role.name) == key)
+    }
+
+    /// All roles.
+    pub fn roles(&self) -> impl Iterator<Item = &Arc<Role>> {
+        self.roles.values()
+    }
+
+    /// The token with this identifier.
+    pub fn token_named(&self, identifier: &str) -> Option<&Arc<Token>> {
+        self.tokens_by_identifier.get(identifier)
+    }
+
+    /// The token whose secret has this selector.
+    pub fn token_selected(&self, selector: &str) -> Option<&Arc<Token>> {
+        self.tokens_by_selector.get(selector)
+    }
+
+    /// The token with this number.
+    pub fn token(&self, number: TokenNumber) -> Option<&Arc<Token>> {
+        self.tokens_by_number.get(&number)
+    }
+
+    /// All tokens, in the order of their identifiers.
+    pub fn tokens(&self) -> impl Iterator<Item = &Arc<Token>> {
+        self.tokens_by_identifier.values()
+    }
+
+    /// The application with this number.
+    pub fn application(&self, number: ApplicationNumber) -> Option<&Arc<Application>> {
+        self.applications.get(&number)
+    }
+
+    /// The application with this slug.
+    pub fn application_named(&self, slug: &str) -> Option<&Arc<Application>> {
+        self.applications.values().find(|application| application.slug == slug)
+    }
+
+    /// The application that uses the provider.
+    pub fn application_of(&self, provider: ProviderNumber) -> Option<&Arc<Application>> {
+        self.applications.values().find(|application| application.provider == Some(provider))
+    }
+
+    /// All applications.
+    pub fn applications(&self) -> impl Iterator<Item = &Arc<Application>> {
+        self.applications.values()
+    }
+
+    /// The provider with this number.
+    pub fn provider(&self, number: ProviderNumber) -> Option<&Arc<LdapProvider>> {
+        self.providers.get(&number)
+    }
+
+    /// The provider with this name.
+    pub fn provider_named(&self, name: &str) -> Option<&Arc<LdapProvider>> {
+        self.providers.values().find(|provider| provider.name == name)
+    }
+
+    /// All providers.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<LdapProvider>> {
+        self.providers.values()
+    }
+
+    /// Whether something of this name was deleted.
+    pub fn has_tombstone(&self, tombstone: &Tombstone) -> bool {
+        self.tombstones.contains(tombstone)
+    }
+
+    /// The account whose entry this is.
+    pub fn account_of_entry(&self, id: EntryId) -> Option<&Arc<AccountState>> {
+        self.account(AccountNumber::new(id.number()?))
+    }
+
+    /// The group whose entry this is.
+    pub fn group_of_entry(&self, id: EntryId) -> Option<&Arc<GroupState>> {
+        self.group(GroupNumber::new(id.number()?))
+    }
+
+    pub(super) fn put_account(&mut self, account: &Account) {
+        let number = account.number.get();
+        let before = self.accounts.get(number).cloned();
+        if let Some(before) = &before {
+            self.accounts_by_name.remove(self.hasher.hash_one(name_key(&before.username).as_slice()), number);
+        }
+        self.accounts_by_name.insert(self.hasher.hash_one(name_key(&account.username).as_slice()), number);
+        let (tokens, groups) = match before {
+            Some(before) => (before.tokens.clone(), before.groups.clone()),
+            None => Default::default(),
+        };
+        let state = AccountState {
+            number: account.number,
+            uuid: account.uuid,
+            username: account.username.as_str().into(),
+            kind: account.kind,
+            is_active: account.is_active,
+            password: account.password.clone().map(Box::new),
+            tokens,
+            groups,
+            roles: account.roles.as_slice().into(),
+            grants: account.grants.as_slice().into(),
+            created: account.created,
+            modified: account.modified,
+        };
+        self.accounts.insert(number, Arc::new(state));
+    }
+
+    pub(super) fn delete_account(&mut self, number: AccountNumber) {
+        if let Some(before) = self.accounts.remove(number.get()) {
+            self.accounts_by_name
+                .remove(self.hasher.hash_one(name_key(&before.username).as_slice()), number.get());
+        }
+    }
+
+    pub(super) fn put_group(&mut self, group: &Group) {
+        let number = group.number.get();
+        let before = self.groups.get(number).cloned();
+        if let Some(before) = &before {
+            self.groups_by_name.remove(self.hasher.hash_one(name_key(&before.name).as_slice()), number);
+        }
+        self.groups_by_name.insert(self.hasher.hash_one(name_key(&group.name).as_slice()), number);
+        let mut parents = group.parents.clone();
+        parents.sort_unstable();
+        parents.dedup();
+        let old_parents = before.as_ref().map(|before| before.parents.clone()).unwrap_or_default();
+        let state = GroupState {
+            number: group.number,
+            uuid: group.uuid,
+            name: group.name.as_str().into(),
+            is_superuser: group.is_superuser,
+            parents: parents.as_slice().into(),
+            closure: before.as_ref().map_or_else(|| [group.number].into(), |before| before.closure.clone()),
+            members: before.as_ref().map_or_else(|| Arc::new(IdSet::new()), |before| before.members.clone()),
+            roles: group.roles.as_slice().into(),
+            grants: group.grants.as_slice().into(),
+            created: group.created,
+            modified: group.modified,
+            members_modified: group.members_modified,
+        };
+        self.groups.insert(number, Arc::new(state));
+        self.adopt_waiting_children(group.number);
+        if *old_parents != *parents {
+            self.change_parents(group.number, &old_parents, &parents);
+        }
+    }
+
+    pub(super) fn delete_group(&mut self, number: GroupNumber) {
+        let Some(before) = self.groups.get(number.get()).cloned() else { return };
+        for parent in before.parents.iter() {
+            self.set_child(*parent, number, false);
+        }
+        let below = self.groups_below(number);
+        self.groups.remove(number.get());
+        // What is below may name it as a parent still, and gets nothing through it any more.
+        self.renew_closures(&below);
+        self.groups_by_name.remove(self.hasher.hash_one(name_key(&before.name).as_slice()), number.get());
+    }
+
+    pub(super) fn put_membership(&mut self, group: GroupNumber, account: AccountNumber) {
+        if let Some(state) = self.accounts.get_mut(account.get())
+            && let Err(at) = state.groups.binary_search(&group)
+        {
+            let mut groups = state.groups.to_vec();
+            groups.insert(at, group);
+            Arc::make_mut(state).groups = groups.into();
+        }
+        if let Some(state) = self.groups.get_mut(group.get()) {
+            Arc::make_mut(&mut Arc::make_mut(state).members).insert(EntryId::of_account(account).raw());
+        }
+    }
+
+    pub(super) fn delete_membership(&mut self, group: GroupNumber, account: AccountNumber) {
+        if let Some(state) = self.accounts.get_mut(account.get()) {
+            let groups = state.groups.iter().copied().filter(|number| *number != group).collect();
+            Arc::make_mut(state).groups = groups;
+        }
+        if let Some(state) = self.groups.get_mut(group.get()) {
+            Arc::make_mut(&mut Arc::make_mut(state).members).remove(EntryId::of_account(account).raw());
+        }
+    }
+
+    pub(super) fn put_role(&mut self, role: Role) {
+        self.roles.insert_mut(role.number, Arc::new(role));
+    }
+
+    pub(super) fn delete_role(&mut self, number: RoleNumber) {
+        self.roles.remove_mut(&number);
+    }
+
+    pub(super) fn put_token(&mut self, token: Token) {
+        self.delete_token(token.number);
+        let token = Arc::new(token);
+        self.tokens_by_identifier.insert_mut(token.identifier.clone(), token.clone());
+        if let Some(selector) = &token.selector {
+            self.tokens_by_selector.insert_mut(selector.clone(), token.clone());
+        }
+        self.tokens_by_number.insert_mut(token.number, token.clone());
+        if let Some(state) = self.accounts.get_mut(token.account.get()) {
+            let mut tokens = state.tokens.to_vec();
+            tokens.push(token.number);
+            Arc::make_mut(state).tokens = tokens.into();
+        }
+    }
+
+    pub(super) fn delete_token(&mut self, number: TokenNumber) {
+        let Some(token) = self.tokens_by_number.get(&number).cloned() else { return };
+        self.tokens_by_number.remove_mut(&number);
+        self.tokens_by_identifier.remove_mut(&token.identifier);
+        if let Some(selector) = &token.selector {
+            self.tokens_by_selector.remove_mut(selector);
+        }
+        if let Some(state) = self.accounts.get_mut(token.account.get()) {
+            let tokens = state.tokens.iter().copied().filter(|other| *other != number).collect();
+            Arc::make_mut(state).tokens = tokens;
+        }
+    }
+
+    pub(super) fn put_application(&mut self, application: Application) {
+        self.applications.insert_mut(application.number, Arc::new(application));
+    }
+
+    pub(super) fn delete_application(&mut self, number: ApplicationNumber) {
+        self.applications.remove_mut(&number);
+    }
+
+    pub(super) fn put_provider(&mut self, provider: LdapProvider) {
+        self.providers.insert_mut(provider.number, Arc::new(provider));
+    }
+
+    pub(super) fn delete_provider(&mut self, number: ProviderNumber) {
+        self.providers.remove_mut(&number);
+    }
+
+    pub(super) fn put_tombstone(&mut self, tombstone: Tombstone) {
+        self.tombstones.insert_mut(tombstone);
+    }
+
+    pub(super) fn delete_tombstone(&mut self, tombstone: &Tombstone) {
+        self.tombstones.remove_mut(tombstone);
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.accounts_by_name.shrink();
+        self.groups_by_name.shrink();
+    }
+
+    /// A child may have been read before its parent: the parent, made now, lists it.
+    fn adopt_waiting_children(&mut self, parent: GroupNumber) {
+        let Some(children) = self.waiting.get(&parent).cloned() else { return };
+        self.waiting.remove_mut(&parent);
+        for child in children {
+            if self.group(child).is_some_and(|group| group.parents.binary_search(&parent).is_ok()) {
+                self.set_child(parent, child, true);
+                self.renew_closures(&self.groups_below(child));
+            }
+        }
+    }
+
+    fn change_parents(&mut self, child: GroupNumber, before: &[GroupNumber], after: &[GroupNumber]) {
+        for parent in before.iter().filter(|parent| !after.contains(parent)) {
+            self.set_child(*parent, child, false);
+        }
+        for parent in after.iter().filter(|parent| !before.contains(parent)) {
+            self.set_child(*parent, child, true);
+        }
+        self.renew_closures(&self.groups_below(child));
+    }
+
+    fn set_child(&mut self, parent: GroupNumber, child: GroupNumber, is_member: bool) {
+        let Some(state) = self.groups.get_mut(parent.get()) else {
+            if is_member {
+                match self.waiting.get_mut(&parent) {
+                    Some(children) => children.push(child),
+                    None => self.waiting.insert_mut(parent, vec![child]),
+                }
+            }
+            return;
+        };
+        let members = Arc::make_mut(&mut Arc::make_mut(state).members);
+        let id = EntryId::of_group(child).raw();
+        if is_member {
+            members.insert(id);
+        } else {
+            members.remove(id);
+        }
+    }
+
+    /// Derives the closures of these groups anew.
+    fn renew_closures(&mut self, groups: &[GroupNumber]) {
+        for &number in groups {
+            let mut closure = vec![number];
+            let mut seen = RoaringBitmap::from_iter([number.get()]);
+            let mut next = 0;
+            while let Some(current) = closure.get(next).copied() {
+                next += 1;
+                let Some(state) = self.group(current) else { continue };
+                for parent in state.parents.iter() {
+                    if self.group(*parent).is_some() && seen.insert(parent.get()) {
+                        closure.push(*parent);
+                    }
+                }
+            }
+            closure.sort_unstable();
+            if let Some(state) = self.groups.get_mut(number.get()) {
+                Arc::make_mut(state).closure = closure.into();
+            }
+        }
+    }
+}
+
+/// The RFC 4518 caseIgnore form of a name: two names are the same when these are.
+pub fn name_key(name: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(name.len());
+    if MatchingRule::CaseIgnore.normalize(name.as_bytes(), &mut key).is_err() {
+        key.clear();
+        key.extend_from_slice(name.as_bytes());
+    }
+    key
+}
+
+/// The ids of a posting; of several, all.
+pub(super) fn candidates(postings: Postings<'_>) -> Box<dyn Iterator<Item = u32> + '_> {
+    match postings {
+        Postings::None => Box::new(std::iter::empty()),
+        Postings::One(id) => Box::new(std::iter::once(id)),
+        Postings::Many(ids) => ids.iter(),
+    }
+}

@@ -1,0 +1,331 @@
+//! From an object to its entry: which attributes and classes it has in one provider's tree.
+
+use uuid::Uuid;
+
+use super::entry::{Entry, EntryBuilder, MembershipAttributes};
+use crate::model::{Account, Attribute, Container, Group, LdapProvider, Placement};
+use crate::schema::{AttributeId, Dn, MatchingRule, ObjectClass, Rdn, Schema};
+
+/// What an entry is made from: where it stands, and its attributes in the order of answers.
+pub(super) struct Composition<'a> {
+    schema: &'a Schema,
+    attributes: Vec<(AttributeId, String, Vec<Vec<u8>>)>,
+}
+
+/// The place of an entry.
+pub(super) struct Place {
+    /// The whole DN as it is to be written.
+    pub(super) dn: String,
+    /// The types and values of its RDN.
+    pub(super) rdn: Vec<(String, Vec<u8>)>,
+    /// The relative DN of the container above it.
+    pub(super) container: String,
+}
+
+/// Where an object stands in a provider's tree: its placement, or the usual place. An error is
+/// what would have to be one RDN and is none.
+pub(super) fn place(
+    provider: &LdapProvider,
+    placements: &[Placement],
+    containers: &[Container],
+    name: &str,
+) -> Result<Place, String> {
+    let given = placements.iter().find(|placement| placement.provider == provider.number);
+    let (container, rdn) = match given {
+        Some(placement) => (placement.container.clone(), placement.rdn.clone()),
+        None => {
+            let first = containers.first().ok_or_else(|| name.to_owned())?;
+            (first.container.clone(), Rdn::new(first.naming.as_str(), name).to_string())
+        }
+    };
+    let dn = format!("{rdn},{container},{}", provider.base_dn);
+    let parsed = Dn::parse(rdn.as_bytes());
+    let Some([only]) = parsed.as_ref().ok().map(Dn::rdns) else { return Err(rdn) };
+    let rdn = only.pairs().iter().map(|ava| (ava.attribute.clone(), ava.value.clone())).collect();
+    Ok(Place { dn, rdn, container })
+}
+
+/// Whether an account's gidNumber is derived, so that it may have a virtual group.
+pub(super) fn has_derived_gid_number(account: &Account, schema: &Schema) -> bool {
+    let is_given = account.attributes.iter().any(|attribute| {
+        let base = attribute.description.split(';').next().unwrap_or_default();
+        schema.find(base) == Some(AttributeId::GID_NUMBER)
+    });
+    has_class(&account.object_classes, "posixAccount") && !is_given
+}
+
+/// The attributes of an account's entry.
+pub(super) fn account<'a>(
+    schema: &'a Schema,
+    provider: &LdapProvider,
+    account: &Account,
+    place: &Place,
+) -> Composition<'a> {
+    let mut entry = Composition::new(schema);
+    let classes = match account.object_classes.as_slice() {
+        [] => PERSON_CLASSES.map(str::to_owned).to_vec(),
+        given => given.to_vec(),
+    };
+    entry.classes(&classes, provider.compatibility_attributes.then_some("user"));
+    entry.names(&place.rdn);
+    let is_posix = has_class(&account.object_classes, "posixAccount");
+    entry.free(&account.attributes);
+    if entry.allows(AttributeId::CN) && !entry.has(AttributeId::CN) {
+        let name = if account.name.is_empty() { &account.username } else { &account.name };
+        entry.add(AttributeId::CN, name);
+    }
+    if entry.allows(AttributeId::UID) {
+        entry.first(AttributeId::UID, &account.username);
+    }
+    if entry.allows(AttributeId::SN) && !entry.has(AttributeId::SN) {
+        entry.add(AttributeId::SN, &account.username);
+    }
+    if entry.allows(AttributeId::DISPLAY_NAME)
+        && !account.name.is_empty()
+        && !entry.has(AttributeId::DISPLAY_NAME)
+    {
+        entry.first(AttributeId::DISPLAY_NAME, &account.name);
+    }
+    if entry.allows(AttributeId::MAIL) && !account.email.is_empty() {
+        entry.first(AttributeId::MAIL, &account.email);
+    }
+    if is_posix {
+        entry.default_number(AttributeId::UID_NUMBER, provider.uid_start_number, account.number.get());
+        entry.default_number(AttributeId::GID_NUMBER, provider.gid_start_number, account.number.get());
+        if !entry.has(AttributeId::HOME_DIRECTORY) {
+            entry.add(AttributeId::HOME_DIRECTORY, &format!("/home/{}", account.username));
+        }
+    }
+    entry.open();
+    entry
+}
+
+/// The attributes of a group's entry.
+pub(super) fn group<'a>(
+    schema: &'a Schema,
+    provider: &LdapProvider,
+    group: &Group,
+    place: &Place,
+) -> Composition<'a> {
+    let mut entry = Composition::new(schema);
+    let classes = match group.object_classes.as_slice() {
+        [] => GROUP_CLASSES.map(str::to_owned).to_vec(),
+        given => given.to_vec(),
+    };
+    entry.classes(&classes, provider.compatibility_attributes.then_some("group"));
+    entry.names(&place.rdn);
+    entry.first(AttributeId::CN, &group.name);
+    entry.free(&group.attributes);
+    if has_class(&classes, "posixGroup") {
+        entry.default_number(AttributeId::GID_NUMBER, provider.gid_start_number, group.number.get());
+    }
+    entry.open();
+    entry
+}
+
+/// The attributes of an account's virtual group.
+pub(super) fn virtual_group<'a>(
+    schema: &'a Schema,
+    provider: &LdapProvider,
+    account: &Account,
+) -> Composition<'a> {
+    let mut entry = Composition::new(schema);
+    entry.classes(&GROUP_CLASSES.map(str::to_owned), provider.compatibility_attributes.then_some("group"));
+    entry.add(AttributeId::CN, &account.username);
+    entry.default_number(AttributeId::GID_NUMBER, provider.gid_start_number, account.number.get());
+    entry
+}
+
+/// The attributes of the suffix or a container, by the type of its RDN.
+pub(super) fn container<'a>(
+    schema: &'a Schema,
+    rdn: &[(String, Vec<u8>)],
+    is_suffix: bool,
+) -> Composition<'a> {
+    let mut entry = Composition::new(schema);
+    let first = rdn.first().and_then(|(attribute, _)| schema.find(attribute));
+    let classes: &[&str] = match first {
+        Some(AttributeId::DC) if is_suffix => &["top", "dcObject", "organization"],
+        Some(AttributeId::DC) => &["top", "domain"],
+        Some(AttributeId::O) => &["top", "organization"],
+        Some(AttributeId::OU) => &["top", "organizationalUnit"],
+        Some(AttributeId::L | AttributeId::ST) => &["top", "locality"],
+        Some(AttributeId::C) => &["top", "country"],
+        _ => &["top", "applicationProcess", "extensibleObject"],
+    };
+    entry.classes(classes, None);
+    entry.names(rdn);
+    if classes.contains(&"organization")
+        && !entry.has(AttributeId::O)
+        && let Some((_, value)) = rdn.first()
+    {
+        entry.add(AttributeId::O, &String::from_utf8_lossy(value));
+    }
+    if classes.contains(&"applicationProcess")
+        && !entry.has(AttributeId::CN)
+        && let Some((_, value)) = rdn.first()
+    {
+        entry.add(AttributeId::CN, &String::from_utf8_lossy(value));
+    }
+    entry.open();
+    entry
+}
+
+/// The `entryUUID` of the suffix and of containers: derived from the provider's and the place.
+pub(super) fn container_uuid(provider: &LdapProvider, relative: &str) -> Uuid {
+    if relative.is_empty() {
+        return provider.uuid;
+    }
+    let mut hasher = blake3::Hasher::new_derive_key("bindery container entryUUID");
+    hasher.update(provider.uuid.as_bytes());
+    hasher.update(relative.to_lowercase().as_bytes());
+    let mut octets = [0; 16];
+    hasher.finalize_xof().fill(&mut octets);
+    uuid::Builder::from_custom_bytes(octets).into_uuid()
+}
+
+impl<'a> Composition<'a> {
+    fn new(schema: &'a Schema) -> Self {
+        Self { schema, attributes: Vec::new() }
+    }
+
+    /// The finished entry below `parent`.
+    pub(super) fn build(self, dn: String, parent: u32) -> Entry {
+        let mut builder = EntryBuilder::new(dn.into_bytes(), parent);
+        let classes = self.values(AttributeId::OBJECT_CLASS);
+        let is = |class: &str| classes.iter().any(|value| value.eq_ignore_ascii_case(class.as_bytes()));
+        builder.membership(MembershipAttributes {
+            member: is("groupOfNames") || is("groupOfMembers") || is("group"),
+            unique_member: is("groupOfUniqueNames"),
+            member_uid: is("posixGroup"),
+        });
+        for (id, description, values) in &self.attributes {
+            builder.attribute(*id, description, values);
+        }
+        builder.build()
+    }
+
+    fn values(&self, id: AttributeId) -> &[Vec<u8>] {
+        self.attributes.iter().find(|(other, _, _)| *other == id).map_or(&[], |(_, _, values)| values)
+    }
+
+    fn has(&self, id: AttributeId) -> bool {
+        self.attributes.iter().any(|(other, _, _)| *other == id)
+    }
+
+    fn classes<S: AsRef<str>>(&mut self, classes: &[S], compatibility: Option<&str>) {
+        for class in classes.iter().map(AsRef::as_ref).chain(compatibility) {
+            self.add(AttributeId::OBJECT_CLASS, class);
+            // What a class is derived from is implied (RFC 4512 section 3.3).
+            for above in self.schema.class(class).into_iter().flat_map(|class| class.superclasses()) {
+                self.add(AttributeId::OBJECT_CLASS, above.name());
+            }
+        }
+    }
+
+    /// Whether a class that is known requires or allows the attribute.
+    fn allows(&self, id: AttributeId) -> bool {
+        self.known_classes()
+            .any(|class| class.is_some_and(|class| class.attributes().any(|other| other == id)))
+    }
+
+    /// An entry with attributes that its classes do not allow (free ones may be any) says so by
+    /// being an extensibleObject (RFC 4512 section 4.3); a class that is not known may allow them.
+    fn open(&mut self) {
+        let is_known = self.known_classes().all(|class| class.is_some());
+        let is_foreign = |id: AttributeId| !self.schema.attribute(id).is_operational() && !self.allows(id);
+        if is_known && self.attributes.iter().any(|(id, _, _)| is_foreign(*id)) {
+            self.add(AttributeId::OBJECT_CLASS, "extensibleObject");
+        }
+    }
+
+    /// The classes, and `None` for one that the schema does not have.
+    fn known_classes(&self) -> impl Iterator<Item = Option<&'static ObjectClass>> {
+        let names = self.values(AttributeId::OBJECT_CLASS).iter();
+        names.map(|name| self.schema.class(std::str::from_utf8(name).ok()?))
+    }
+
+    /// The values of the RDN are values of the entry.
+    fn names(&mut self, rdn: &[(String, Vec<u8>)]) {
+        for (attribute, value) in rdn {
+            if let Some(id) = self.schema.find(attribute).filter(|id| !self.schema.is_secret(*id)) {
+                let description = self.schema.attribute(id).name.to_string();
+                self.push(id, description, value.clone(), false);
+            }
+        }
+    }
+
+    fn free(&mut self, attributes: &[Attribute]) {
+        for attribute in attributes {
+            let (base, options) = match attribute.description.split_once(';') {
+                Some((base, options)) => (base, Some(options)),
+                None => (attribute.description.as_str(), None),
+            };
+            let Some(id) = self.schema.find(base) else { continue };
+            let attribute_type = self.schema.attribute(id);
+            if super::computed::is_computed(id) || attribute_type.secret || attribute_type.is_operational() {
+                continue;
+            }
+            let name = &self.schema.attribute(id).name;
+            let description = options.map_or_else(|| name.to_string(), |options| format!("{name};{options}"));
+            for value in &attribute.values {
+                self.push(id, description.clone(), value.clone(), false);
+            }
+        }
+    }
+
+    fn add(&mut self, id: AttributeId, value: &str) {
+        let description = self.schema.attribute(id).name.to_string();
+        self.push(id, description, value.as_bytes().to_vec(), false);
+    }
+
+    /// Adds a value in front of those that are there.
+    fn first(&mut self, id: AttributeId, value: &str) {
+        let description = self.schema.attribute(id).name.to_string();
+        self.push(id, description, value.as_bytes().to_vec(), true);
+    }
+
+    fn default_number(&mut self, id: AttributeId, start: u32, number: u32) {
+        if !self.has(id) {
+            self.add(id, &(u64::from(start) + u64::from(number)).to_string());
+        }
+    }
+
+    /// Adds a value unless one that matches it is there.
+    fn push(&mut self, id: AttributeId, description: String, value: Vec<u8>, in_front: bool) {
+        let rule = self.schema.attribute(id).equality.unwrap_or(MatchingRule::OctetString);
+        let at =
+            match self.attributes.iter().position(|(other, name, _)| *other == id && *name == description) {
+                Some(at) => at,
+                None => {
+                    self.attributes.push((id, description, Vec::new()));
+                    self.attributes.len() - 1
+                }
+            };
+        let values = &mut self.attributes[at].2;
+        let form = normal(rule, &value);
+        let present = values.iter().position(|other| normal(rule, other) == form);
+        match (present, in_front) {
+            (Some(place), true) => values[..=place].rotate_right(1),
+            (Some(_), false) => {}
+            (None, true) => values.insert(0, value),
+            (None, false) => values.push(value),
+        }
+    }
+}
+
+fn normal(rule: MatchingRule, value: &[u8]) -> Vec<u8> {
+    let mut form = Vec::new();
+    if rule.normalize(value, &mut form).is_err() {
+        form = value.to_vec();
+    }
+    form
+}
+
+/// Whether these classes, or the usual ones where none are given, hold `class`.
+fn has_class(classes: &[String], class: &str) -> bool {
+    classes.is_empty() || classes.iter().any(|other| other.eq_ignore_ascii_case(class))
+}
+
+const PERSON_CLASSES: [&str; 5] = ["top", "person", "organizationalPerson", "inetOrgPerson", "posixAccount"];
+const GROUP_CLASSES: [&str; 4] = ["top", "groupOfNames", "groupOfUniqueNames", "posixGroup"];

@@ -1,0 +1,248 @@
+//! Attributes that are computed when they are asked for, from the account, the group or the tree.
+//!
+//! Every value that names another entry comes from here or through [`Reader::shows_value`], so the
+//! one rule of visibility (a value that names an entry which the reader may not see is not there)
+//! has two places, side by side.
+
+use std::io::Write;
+
+use super::accounts::{AccountState, GroupState};
+use super::entry::Entry;
+use super::entry_id::EntryId;
+use super::reader::{Reader, Subject};
+use crate::model::{GroupNumber, Timestamp};
+use crate::schema::AttributeId;
+use crate::schema::time::generalized_time;
+
+/// The computed attributes that `*` selects, in the order of answers.
+pub const USER: [AttributeId; 11] = [
+    AttributeId::MEMBER,
+    AttributeId::UNIQUE_MEMBER,
+    AttributeId::MEMBER_UID,
+    AttributeId::MEMBER_OF,
+    AttributeId::NAME,
+    AttributeId::SAM_ACCOUNT_NAME,
+    AttributeId::USER_PRINCIPAL_NAME,
+    AttributeId::USER_ACCOUNT_CONTROL,
+    AttributeId::OBJECT_GUID,
+    AttributeId::AK_ACTIVE,
+    AttributeId::AK_SUPERUSER,
+];
+
+/// The computed attributes that `+` selects, in the order of answers.
+pub const OPERATIONAL: [AttributeId; 10] = [
+    AttributeId::STRUCTURAL_OBJECT_CLASS,
+    AttributeId::ENTRY_UUID,
+    AttributeId::CREATORS_NAME,
+    AttributeId::CREATE_TIMESTAMP,
+    AttributeId::MODIFIERS_NAME,
+    AttributeId::MODIFY_TIMESTAMP,
+    AttributeId::ENTRY_DN,
+    AttributeId::SUBSCHEMA_SUBENTRY,
+    AttributeId::HAS_SUBORDINATES,
+    AttributeId::NUM_SUBORDINATES,
+];
+
+/// The DN of the subschema subentry.
+pub const SUBSCHEMA_DN: &str = "cn=subschema";
+
+/// Whether values of this attribute are computed, so that none can be given.
+pub fn is_computed(id: AttributeId) -> bool {
+    USER.contains(&id) || OPERATIONAL.contains(&id)
+}
+
+/// Hands the values of a computed attribute to `each`, until it says `false`.
+pub(super) fn values(
+    reader: &Reader<'_>,
+    id: EntryId,
+    entry: &Entry,
+    attribute: AttributeId,
+    each: &mut dyn FnMut(&[u8]) -> bool,
+) {
+    let Some(subject) = reader.subject(id) else { return };
+    match attribute {
+        AttributeId::MEMBER if entry.membership().member => members(reader, &subject, each),
+        AttributeId::UNIQUE_MEMBER if entry.membership().unique_member => members(reader, &subject, each),
+        AttributeId::MEMBER_UID if entry.membership().member_uid => member_names(reader, &subject, each),
+        AttributeId::MEMBER_OF => groups(reader, &subject, each),
+        AttributeId::STRUCTURAL_OBJECT_CLASS => {
+            if let Some(class) = reader.structural_class(entry) {
+                each(class.as_bytes());
+            }
+        }
+        AttributeId::ENTRY_UUID => {
+            each(subject.uuid().as_hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).as_bytes());
+        }
+        AttributeId::CREATORS_NAME | AttributeId::MODIFIERS_NAME => {
+            each(reader.tree().suffix_dn());
+        }
+        AttributeId::CREATE_TIMESTAMP => time(subject.created(), each),
+        AttributeId::MODIFY_TIMESTAMP => time(subject.modified(reader.sees_everything()), each),
+        AttributeId::ENTRY_DN => {
+            each(entry.dn());
+        }
+        AttributeId::SUBSCHEMA_SUBENTRY => {
+            each(SUBSCHEMA_DN.as_bytes());
+        }
+        AttributeId::HAS_SUBORDINATES => {
+            each(boolean(reader.subordinates(id) > 0));
+        }
+        AttributeId::NUM_SUBORDINATES => number(reader.subordinates(id) as u64, each),
+        _ if reader.tree().provider().compatibility_attributes => {
+            compatibility(reader, &subject, entry, attribute, each);
+        }
+        _ => {}
+    }
+}
+
+/// authentik- and AD-shaped attributes.
+fn compatibility(
+    reader: &Reader<'_>,
+    subject: &Subject<'_>,
+    entry: &Entry,
+    attribute: AttributeId,
+    each: &mut dyn FnMut(&[u8]) -> bool,
+) {
+    match (subject, attribute) {
+        (Subject::Container(_), _) => {}
+        (_, AttributeId::OBJECT_GUID) => {
+            each(&subject.uuid().to_bytes_le());
+        }
+        (Subject::Account(account), _) => account_compatibility(reader, account, entry, attribute, each),
+        (Subject::Group(group), AttributeId::SAM_ACCOUNT_NAME | AttributeId::NAME) => {
+            each(group.name.as_bytes());
+        }
+        (Subject::Group(group), AttributeId::AK_SUPERUSER) => {
+            each(boolean(group.is_superuser));
+        }
+        (Subject::VirtualGroup(account), AttributeId::SAM_ACCOUNT_NAME | AttributeId::NAME) => {
+            each(account.username.as_bytes());
+        }
+        _ => {}
+    }
+}
+
+fn account_compatibility(
+    reader: &Reader<'_>,
+    account: &AccountState,
+    entry: &Entry,
+    attribute: AttributeId,
+    each: &mut dyn FnMut(&[u8]) -> bool,
+) {
+    match attribute {
+        AttributeId::NAME => {
+            let display = entry.attributes_of(AttributeId::DISPLAY_NAME).next();
+            each(
+                display
+                    .and_then(|attribute| attribute.values().next())
+                    .unwrap_or(account.username.as_bytes()),
+            );
+        }
+        AttributeId::SAM_ACCOUNT_NAME => {
+            each(account.username.as_bytes());
+        }
+        AttributeId::USER_PRINCIPAL_NAME => {
+            each(format!("{}@{}", account.username, reader.tree().domain()).as_bytes());
+        }
+        AttributeId::USER_ACCOUNT_CONTROL => {
+            number(if account.is_active { NORMAL_ACCOUNT } else { NORMAL_ACCOUNT | ACCOUNT_DISABLED }, each);
+        }
+        AttributeId::AK_ACTIVE => {
+            each(boolean(account.is_active));
+        }
+        AttributeId::AK_SUPERUSER => {
+            each(boolean(reader.accounts().is_superuser(account)));
+        }
+        _ => {}
+    }
+}
+
+fn members(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
+    match subject {
+        Subject::Group(group) => {
+            for id in group.members() {
+                if let Some(member) = reader.entry(id)
+                    && !each(member.dn())
+                {
+                    return;
+                }
+            }
+        }
+        Subject::VirtualGroup(account) => {
+            if let Some(member) = reader.entry(EntryId::of_account(account.number)) {
+                each(member.dn());
+            }
+        }
+        Subject::Container(_) | Subject::Account(_) => {}
+    }
+}
+
+fn member_names(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
+    match subject {
+        Subject::Group(group) => {
+            for id in group.members() {
+                if let Some(account) = reader.accounts().account_of_entry(id)
+                    && reader.entry(id).is_some()
+                    && !each(account.username.as_bytes())
+                {
+                    return;
+                }
+            }
+        }
+        Subject::VirtualGroup(account) => {
+            if reader.entry(EntryId::of_account(account.number)).is_some() {
+                each(account.username.as_bytes());
+            }
+        }
+        Subject::Container(_) | Subject::Account(_) => {}
+    }
+}
+
+fn groups(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
+    let direct: &[GroupNumber] = match subject {
+        Subject::Account(account) => &account.groups,
+        Subject::Group(group) => &group.parents,
+        Subject::Container(_) | Subject::VirtualGroup(_) => &[],
+    };
+    for number in direct {
+        if let Some(group) = reader.entry(EntryId::of_group(*number))
+            && !each(group.dn())
+        {
+            return;
+        }
+    }
+}
+
+fn time(time: Timestamp, each: &mut dyn FnMut(&[u8]) -> bool) {
+    each(&generalized_time(time.unix_seconds()));
+}
+
+fn number(number: u64, each: &mut dyn FnMut(&[u8]) -> bool) {
+    let mut digits = [0; 20];
+    let mut rest = &mut digits[..];
+    // Twenty digits hold every u64.
+    let _ = write!(rest, "{number}");
+    let left = rest.len();
+    each(&digits[..digits.len() - left]);
+}
+
+fn boolean(value: bool) -> &'static [u8] {
+    if value { b"TRUE" } else { b"FALSE" }
+}
+
+/// Bits of Active Directory's userAccountControl.
+const NORMAL_ACCOUNT: u64 = 512;
+const ACCOUNT_DISABLED: u64 = 2;
+
+/// What stands behind a group's `closure`, for in-chain matching.
+pub(super) fn is_in_chain(reader: &Reader<'_>, subject: &Subject<'_>, group: &GroupState) -> bool {
+    let direct: &[GroupNumber] = match subject {
+        Subject::Account(account) => &account.groups,
+        Subject::Group(child) => &child.parents,
+        Subject::Container(_) | Subject::VirtualGroup(_) => &[],
+    };
+    direct
+        .iter()
+        .filter_map(|number| reader.accounts().group(*number))
+        .any(|parent| parent.closure.binary_search(&group.number).is_ok())
+}

@@ -1,0 +1,295 @@
+//! An entry, kept as the octets that leave on the wire.
+//!
+//! Layout of the one allocation: a table of (attribute type, end of its octets), then the DN as an
+//! LDAPDN element, then each attribute as a PartialAttribute element (RFC 4511 section 4.1.7). An
+//! answer with all attributes is one copy; one with some is a copy for each. What can be computed
+//! from the account (memberOf, entryUUID, …) is not here, see `computed`.
+
+use crate::schema::AttributeId;
+
+/// An entry of one provider's tree.
+#[derive(Debug)]
+pub struct Entry {
+    octets: Box<[u8]>,
+    /// The entry above it.
+    parent: u32,
+    attributes: u16,
+    dn_length: u16,
+    membership: MembershipAttributes,
+}
+
+/// In which attributes a group shows its members, by its object classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct MembershipAttributes {
+    /// `member`: DNs of accounts and groups.
+    pub(super) member: bool,
+    /// `uniqueMember`: the same.
+    pub(super) unique_member: bool,
+    /// `memberUid`: names of accounts.
+    pub(super) member_uid: bool,
+}
+
+/// One attribute of an entry, as a PartialAttribute element.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredAttribute<'a> {
+    /// Its type; an attribute with options has the type without.
+    pub id: AttributeId,
+    /// The whole element.
+    pub octets: &'a [u8],
+}
+
+impl Entry {
+    /// An entry that stands in no tree, such as the root DSE: all its attributes are given.
+    pub fn standalone<'v, V: AsRef<[u8]> + 'v>(
+        dn: &str,
+        attributes: impl IntoIterator<Item = (AttributeId, &'v str, &'v [V])>,
+    ) -> Self {
+        let mut builder = EntryBuilder::new(dn.as_bytes().to_vec(), 0);
+        for (id, description, values) in attributes {
+            builder.attribute(id, description, values);
+        }
+        builder.build()
+    }
+
+    /// The DN in its one canonical spelling.
+    pub fn dn(&self) -> &[u8] {
+        let element = self.dn_element();
+        &element[element.len() - usize::from(self.dn_length)..]
+    }
+
+    /// The DN as an LDAPDN element.
+    pub fn dn_element(&self) -> &[u8] {
+        let start = self.table_length();
+        &self.octets[start..self.attributes_start()]
+    }
+
+    /// The plain number of the entry above it; the suffix names itself.
+    pub(super) fn parent(&self) -> u32 {
+        self.parent
+    }
+
+    /// In which attributes it shows its members.
+    pub(super) fn membership(&self) -> MembershipAttributes {
+        self.membership
+    }
+
+    /// All attributes as they stand one behind the other: PartialAttribute elements.
+    pub fn attribute_octets(&self) -> &[u8] {
+        &self.octets[self.attributes_start()..]
+    }
+
+    /// The attributes one by one.
+    pub fn attributes(&self) -> impl Iterator<Item = StoredAttribute<'_>> {
+        let octets = self.attribute_octets();
+        let mut start = 0;
+        self.octets[..self.table_length()].chunks_exact(ROW).map(move |row| {
+            let end = u32::from_le_bytes([row[2], row[3], row[4], row[5]]) as usize;
+            let attribute = StoredAttribute {
+                id: AttributeId::new(u16::from_le_bytes([row[0], row[1]])),
+                octets: &octets[start..end],
+            };
+            start = end;
+            attribute
+        })
+    }
+
+    /// The attributes of this type, those with options included.
+    pub fn attributes_of(&self, id: AttributeId) -> impl Iterator<Item = StoredAttribute<'_>> {
+        self.attributes().filter(move |attribute| attribute.id == id)
+    }
+
+    fn table_length(&self) -> usize {
+        usize::from(self.attributes) * ROW
+    }
+
+    fn attributes_start(&self) -> usize {
+        self.table_length() + length_octets(usize::from(self.dn_length)) + 1 + usize::from(self.dn_length)
+    }
+}
+
+impl<'a> StoredAttribute<'a> {
+    /// The attribute description as it leaves: the type's spelling and the options.
+    pub fn description(&self) -> &'a [u8] {
+        let (sequence, _) = element(self.octets);
+        element(sequence).0
+    }
+
+    /// The values.
+    pub fn values(&self) -> Values<'a> {
+        let (sequence, _) = element(self.octets);
+        let (_, set) = element(sequence);
+        Values { rest: element(set).0 }
+    }
+}
+
+/// The values of an attribute.
+#[derive(Clone)]
+pub struct Values<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let (value, rest) = element(self.rest);
+        self.rest = rest;
+        Some(value)
+    }
+}
+
+/// Puts an entry together.
+pub(super) struct EntryBuilder {
+    dn: Vec<u8>,
+    parent: u32,
+    membership: MembershipAttributes,
+    table: Vec<u8>,
+    octets: Vec<u8>,
+}
+
+impl EntryBuilder {
+    /// Begins an entry with this DN (at most 65,535 octets) below that parent.
+    pub(super) fn new(dn: Vec<u8>, parent: u32) -> Self {
+        Self {
+            dn,
+            parent,
+            membership: MembershipAttributes::default(),
+            table: Vec::new(),
+            octets: Vec::new(),
+        }
+    }
+
+    /// Says in which attributes it shows its members.
+    pub(super) fn membership(&mut self, membership: MembershipAttributes) {
+        self.membership = membership;
+    }
+
+    /// Adds an attribute with all its values; without values there is nothing to add.
+    pub(super) fn attribute<V: AsRef<[u8]>>(&mut self, id: AttributeId, description: &str, values: &[V]) {
+        if values.is_empty() {
+            return;
+        }
+        let values_length: usize = values.iter().map(|value| element_length(value.as_ref().len())).sum();
+        let sequence_length = element_length(description.len()) + element_length(values_length);
+        push_header(&mut self.octets, SEQUENCE, sequence_length);
+        push_element(&mut self.octets, OCTET_STRING, description.as_bytes());
+        push_header(&mut self.octets, SET, values_length);
+        for value in values {
+            push_element(&mut self.octets, OCTET_STRING, value.as_ref());
+        }
+        self.table.extend_from_slice(&id.get().to_le_bytes());
+        self.table.extend_from_slice(&u32::try_from(self.octets.len()).unwrap_or(u32::MAX).to_le_bytes());
+    }
+
+    /// The entry, in one allocation.
+    pub(super) fn build(self) -> Entry {
+        let dn_length = u16::try_from(self.dn.len()).unwrap_or(u16::MAX);
+        let dn = &self.dn[..usize::from(dn_length)];
+        let mut octets = Vec::with_capacity(self.table.len() + element_length(dn.len()) + self.octets.len());
+        octets.extend_from_slice(&self.table);
+        push_element(&mut octets, OCTET_STRING, dn);
+        octets.extend_from_slice(&self.octets);
+        Entry {
+            octets: octets.into_boxed_slice(),
+            parent: self.parent,
+            attributes: u16::try_from(self.table.len() / ROW).unwrap_or(u16::MAX),
+            dn_length,
+            membership: self.membership,
+        }
+    }
+}
+
+/// Octets of a row of the table: type (2), end (4).
+const ROW: usize = 6;
+const OCTET_STRING: u8 = 0x04;
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+
+/// Splits the first element, which this file has written, into its contents and what follows.
+fn element(octets: &[u8]) -> (&[u8], &[u8]) {
+    let first = usize::from(octets[1]);
+    let (start, length) = if first < 0x80 {
+        (2, first)
+    } else {
+        let more = first & 0x7f;
+        (2 + more, octets[2..2 + more].iter().fold(0, |length, octet| length << 8 | usize::from(*octet)))
+    };
+    octets[start..].split_at(length)
+}
+
+fn push_element(into: &mut Vec<u8>, tag: u8, contents: &[u8]) {
+    push_header(into, tag, contents.len());
+    into.extend_from_slice(contents);
+}
+
+fn push_header(into: &mut Vec<u8>, tag: u8, length: usize) {
+    into.push(tag);
+    if length < 0x80 {
+        into.push(length as u8);
+    } else {
+        let octets = length_octets(length) - 1;
+        into.push(0x80 | octets as u8);
+        into.extend_from_slice(&length.to_be_bytes()[size_of::<usize>() - octets..]);
+    }
+}
+
+fn length_octets(length: usize) -> usize {
+    match length {
+        0..0x80 => 1,
+        0x80..0x100 => 2,
+        0x100..0x1_0000 => 3,
+        0x1_0000..0x100_0000 => 4,
+        _ => 5,
+    }
+}
+
+fn element_length(contents: usize) -> usize {
+    1 + length_octets(contents) + contents
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn gives_back_what_was_put_in(
+            dn in proptest::collection::vec(any::<u8>(), 0..300),
+            attributes in proptest::collection::vec(
+                (0u16..500, "[a-z]{1,8}", proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..400), 1..4)),
+                0..6,
+            )
+        ) {
+            let mut builder = EntryBuilder::new(dn.clone(), 3);
+            for (id, description, values) in &attributes {
+                builder.attribute(AttributeId::new(*id), description, values);
+            }
+            let entry = builder.build();
+            prop_assert_eq!(entry.dn(), &dn[..]);
+            prop_assert_eq!(entry.parent(), 3);
+            let read: Vec<_> = entry
+                .attributes()
+                .map(|attribute| {
+                    let description = String::from_utf8(attribute.description().to_vec()).unwrap();
+                    (attribute.id.get(), description, attribute.values().map(<[u8]>::to_vec).collect::<Vec<_>>())
+                })
+                .collect();
+            prop_assert_eq!(read, attributes);
+        }
+    }
+
+    #[test]
+    fn an_attribute_without_values_is_not_there() {
+        let mut builder = EntryBuilder::new(b"dc=a".to_vec(), 0);
+        builder.attribute(AttributeId::new(1), "cn", &[] as &[&[u8]]);
+        let entry = builder.build();
+        assert_eq!(entry.attributes().count(), 0);
+        assert!(entry.attribute_octets().is_empty());
+    }
+}

@@ -1,0 +1,287 @@
+//! Whether an entry matches a filter, as one reader sees it. The plain evaluator: no index.
+
+use super::computed;
+use super::entry::Entry;
+use super::entry_id::EntryId;
+use super::filter::PartKind;
+use super::prepared::{Node, PreparedFilter, Span, Truth};
+use super::reader::{Reader, Subject};
+use crate::schema::{AttributeId, Dn, MatchingRule};
+
+/// Evaluates filters; keeps a buffer between entries.
+#[derive(Default)]
+pub struct Evaluator {
+    scratch: Vec<u8>,
+}
+
+impl Evaluator {
+    /// Whether the entry matches.
+    pub fn matches(
+        &mut self,
+        filter: &PreparedFilter,
+        reader: &Reader<'_>,
+        id: EntryId,
+        entry: &Entry,
+    ) -> bool {
+        self.truth(filter, reader, id, entry) == Truth::True
+    }
+
+    /// What the filter says of the entry. An empty filter says nothing.
+    pub fn truth(
+        &mut self,
+        filter: &PreparedFilter,
+        reader: &Reader<'_>,
+        id: EntryId,
+        entry: &Entry,
+    ) -> Truth {
+        let mut evaluation = Evaluation { filter, reader, id, entry, scratch: &mut self.scratch };
+        evaluation.node(0)
+    }
+}
+
+struct Evaluation<'a> {
+    filter: &'a PreparedFilter,
+    reader: &'a Reader<'a>,
+    id: EntryId,
+    entry: &'a Entry,
+    scratch: &'a mut Vec<u8>,
+}
+
+impl Evaluation<'_> {
+    /// The depth of the recursion is that of the filter, which the decoder bounds.
+    fn node(&mut self, place: usize) -> Truth {
+        let filter = self.filter;
+        match filter.nodes.get(place) {
+            None => Truth::Undefined,
+            Some(Node::And { items }) => self.all(place + 1, *items),
+            Some(Node::Or { items }) => self.any(place + 1, *items),
+            Some(Node::Not { .. }) => match self.node(place + 1) {
+                Truth::True => Truth::False,
+                Truth::False => Truth::True,
+                Truth::Undefined => Truth::Undefined,
+            },
+            Some(Node::Constant(truth)) => *truth,
+            Some(Node::Equality { attribute, rule, form, options }) => {
+                let form = filter.form(*form);
+                self.some_value(*attribute, *options, |value, scratch| rule.matches(value, form, scratch))
+            }
+            Some(Node::Ordering { attribute, rule, form, options, at_least }) => {
+                let form = filter.form(*form);
+                self.some_value(*attribute, *options, |value, scratch| {
+                    rule.compare(value, form, scratch)
+                        .is_some_and(|order| if *at_least { order.is_ge() } else { order.is_le() })
+                })
+            }
+            Some(Node::Substrings { attribute, rule, parts, options }) => {
+                let parts = filter.nodes.get(place + 1..place + 1 + *parts as usize).unwrap_or_default();
+                self.some_value(*attribute, *options, |value, scratch| {
+                    scratch.clear();
+                    rule.normalize(value, scratch).is_ok() && has_parts(scratch, parts, filter)
+                })
+            }
+            Some(Node::Part { .. }) => Truth::Undefined,
+            Some(Node::Present { attribute, options }) => self.some_value(*attribute, *options, |_, _| true),
+            Some(Node::Relation { attribute, target }) => self.relation(*attribute, *target),
+            Some(Node::Chain { attribute, target }) => self.chain(*attribute, *target),
+            Some(Node::Extensible { attribute, rule, form, dn_attributes, options }) => {
+                self.extensible(*attribute, *rule, filter.form(*form), *dn_attributes, *options)
+            }
+        }
+    }
+
+    fn all(&mut self, first: usize, items: u32) -> Truth {
+        let filter = self.filter;
+        let mut truth = Truth::True;
+        for operand in filter.operands(first, items) {
+            match self.node(operand) {
+                Truth::False => return Truth::False,
+                Truth::Undefined => truth = Truth::Undefined,
+                Truth::True => {}
+            }
+        }
+        truth
+    }
+
+    fn any(&mut self, first: usize, items: u32) -> Truth {
+        let filter = self.filter;
+        let mut truth = Truth::False;
+        for operand in filter.operands(first, items) {
+            match self.node(operand) {
+                Truth::True => return Truth::True,
+                Truth::Undefined => truth = Truth::Undefined,
+                Truth::False => {}
+            }
+        }
+        truth
+    }
+
+    /// Whether some value of the attribute or of its subtypes passes.
+    fn some_value(
+        &mut self,
+        attribute: AttributeId,
+        options: Span,
+        mut passes: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
+    ) -> Truth {
+        let reader = self.reader;
+        for &id in reader.schema().subtypes(attribute) {
+            let found = if options.is_empty() {
+                let mut found = false;
+                reader.values(self.id, self.entry, id, &mut |value| {
+                    found = passes(value, self.scratch);
+                    !found
+                });
+                found
+            } else {
+                let wanted = self.filter.form(options);
+                self.entry
+                    .attributes_of(id)
+                    .filter(|stored| has_options(stored.description(), wanted))
+                    .flat_map(|stored| stored.values())
+                    .any(|value| reader.shows_value(id, value) && passes(value, self.scratch))
+            };
+            if found {
+                return Truth::True;
+            }
+        }
+        Truth::False
+    }
+
+    fn relation(&self, attribute: AttributeId, target: Option<EntryId>) -> Truth {
+        let Some(target) = target else { return Truth::False };
+        let Some(subject) = self.reader.subject(self.id) else { return Truth::False };
+        let shown = self.entry.membership();
+        let is_related = match (attribute, subject) {
+            (AttributeId::MEMBER_OF, subject) => {
+                let Some(group) = self.reader.accounts().group_of_entry(target) else { return Truth::False };
+                match subject {
+                    Subject::Account(account) => account.groups.binary_search(&group.number).is_ok(),
+                    Subject::Group(child) => child.parents.binary_search(&group.number).is_ok(),
+                    Subject::Container(_) | Subject::VirtualGroup(_) => false,
+                }
+            }
+            (AttributeId::MEMBER, subject) => shown.member && holds(&subject, target),
+            (AttributeId::MEMBER_UID, subject) => shown.member_uid && holds(&subject, target),
+            (_, subject) => shown.unique_member && holds(&subject, target),
+        };
+        if is_related { Truth::True } else { Truth::False }
+    }
+
+    fn chain(&self, attribute: AttributeId, target: Option<EntryId>) -> Truth {
+        let Some(target) = target else { return Truth::False };
+        let Some(subject) = self.reader.subject(self.id) else { return Truth::False };
+        let reader = self.reader;
+        let shown = self.entry.membership();
+        let is_related = match (attribute, subject) {
+            (AttributeId::MEMBER_OF, subject) => reader
+                .accounts()
+                .group_of_entry(target)
+                .is_some_and(|group| computed::is_in_chain(reader, &subject, group)),
+            (attribute, Subject::Group(group)) => {
+                let shows = if attribute == AttributeId::MEMBER { shown.member } else { shown.unique_member };
+                shows
+                    && reader
+                        .subject(target)
+                        .is_some_and(|member| computed::is_in_chain(reader, &member, group))
+            }
+            (_, Subject::VirtualGroup(account)) => {
+                shown.member && EntryId::of_account(account.number) == target
+            }
+            _ => false,
+        };
+        if is_related { Truth::True } else { Truth::False }
+    }
+
+    fn extensible(
+        &mut self,
+        attribute: Option<AttributeId>,
+        rule: MatchingRule,
+        form: &[u8],
+        dn_attributes: bool,
+        options: Span,
+    ) -> Truth {
+        let reader = self.reader;
+        let found = match attribute {
+            Some(attribute) => {
+                self.some_value(attribute, options, |value, scratch| rule.matches(value, form, scratch))
+            }
+            None => self.some_attribute(rule, form),
+        };
+        // What stands in a DN has no options.
+        if found == Truth::True || !dn_attributes || !options.is_empty() {
+            return found;
+        }
+        let Ok(dn) = Dn::parse(self.entry.dn()) else { return found };
+        let in_name = dn.rdns().iter().flat_map(|rdn| rdn.pairs()).any(|ava| {
+            let Some(id) = reader.schema().find(&ava.attribute) else { return false };
+            let is_meant = match attribute {
+                Some(attribute) => reader.schema().subtypes(attribute).contains(&id),
+                None => rule.applies_to(reader.schema().attribute(id).syntax),
+            };
+            is_meant && rule.matches(&ava.value, form, self.scratch)
+        });
+        if in_name { Truth::True } else { found }
+    }
+
+    /// A rule without a type takes all attributes that it applies to.
+    fn some_attribute(&mut self, rule: MatchingRule, form: &[u8]) -> Truth {
+        let reader = self.reader;
+        let stored = self.entry.attributes().map(|stored| stored.id);
+        for id in stored.chain(computed::USER).chain(computed::OPERATIONAL) {
+            if !rule.applies_to(reader.schema().attribute(id).syntax) {
+                continue;
+            }
+            let mut found = false;
+            reader.values(self.id, self.entry, id, &mut |value| {
+                found = rule.matches(value, form, self.scratch);
+                !found
+            });
+            if found {
+                return Truth::True;
+            }
+        }
+        Truth::False
+    }
+}
+
+/// Whether the group's direct members include the target.
+fn holds(subject: &Subject<'_>, target: EntryId) -> bool {
+    match subject {
+        Subject::Group(group) => group.members.contains(target.raw()),
+        Subject::VirtualGroup(account) => EntryId::of_account(account.number) == target,
+        Subject::Container(_) | Subject::Account(_) => false,
+    }
+}
+
+/// Whether the parts occur in the normal form in their order, without overlapping.
+fn has_parts(form: &[u8], parts: &[Node], filter: &PreparedFilter) -> bool {
+    let mut rest = form;
+    for part in parts {
+        let Node::Part { kind, form: span } = part else { return false };
+        let octets = filter.form(*span);
+        match kind {
+            PartKind::Initial => match rest.strip_prefix(octets) {
+                Some(behind) => rest = behind,
+                None => return false,
+            },
+            PartKind::Any => match memchr::memmem::find(rest, octets) {
+                Some(at) => rest = &rest[at + octets.len()..],
+                None => return false,
+            },
+            PartKind::Final => match rest.strip_suffix(octets) {
+                Some(before) => rest = before,
+                None => return false,
+            },
+        }
+    }
+    true
+}
+
+/// Whether an attribute description has all of these options (`a;b`, lower-case).
+fn has_options(description: &[u8], wanted: &[u8]) -> bool {
+    let mut own = description.split(|octet| *octet == b';').skip(1);
+    let own: smallvec::SmallVec<[&[u8]; 4]> = own.by_ref().collect();
+    wanted
+        .split(|octet| *octet == b';')
+        .filter(|option| !option.is_empty())
+        .all(|option| own.iter().any(|other| other.eq_ignore_ascii_case(option)))
+}

@@ -1,0 +1,41 @@
+//! What is in memory: the immutable [`Snapshot`] of one revision, made for reading.
+//!
+//! `snapshot` holds `accounts` (everything about accounts, once) and one `tree` for each provider
+//! (entries as wire octets, indexes). A search goes `filter` (as it arrived) → `prepared` (made
+//! ready for the tree) → `plan` (which entries to look at) → `evaluate` (whether they match), all
+//! through a `reader`, which knows what may be seen.
+
+mod accounts;
+mod compose;
+mod computed;
+mod entry;
+mod entry_id;
+mod evaluate;
+pub mod filter;
+mod hash_index;
+mod id_set;
+mod plan;
+mod prepared;
+mod reader;
+mod snapshot;
+mod sparse;
+mod subschema;
+mod tree;
+mod visibility;
+mod walk;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use accounts::{AccountState, Accounts, GroupState, name_key};
+pub use computed::{OPERATIONAL, SUBSCHEMA_DN, USER, is_computed};
+pub use entry::{Entry, StoredAttribute, Values};
+pub use entry_id::{EntryId, NUMBER_MAX};
+pub use evaluate::Evaluator;
+pub use plan::{Candidates, plan};
+pub use prepared::{PreparedFilter, Truth};
+pub use reader::{Reader, Subject};
+pub use snapshot::{RecordSource, Snapshot, SnapshotBuilder};
+pub use tree::{ContainerEntry, PlaceError, Tree};
+pub use visibility::{OwnEntries, Visibility};
+pub use walk::{Scope, Step, Walk};

@@ -1,0 +1,341 @@
+//! A filter made ready for one tree: names looked up, assertion values normalised, DNs of members
+//! found. Done once for a search, so that nothing of it is done for each entry.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::entry_id::EntryId;
+use super::filter::{FilterItem, PartKind};
+use super::reader::Reader;
+use crate::schema::{AttributeId, MatchingRule, PartPosition, RuleKind};
+
+/// The outcome of a filter (RFC 4511 section 4.5.1.7: three-valued logic).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// The entry matches.
+    True,
+    /// It does not.
+    False,
+    /// Nothing can be said; inverted it stays so.
+    Undefined,
+}
+
+/// A filter made ready for one tree and one reader.
+#[derive(Clone, Debug)]
+pub struct PreparedFilter {
+    pub(super) nodes: SmallVec<[Node; 6]>,
+    octets: Vec<u8>,
+}
+
+/// One element, in prefix order like [`FilterItem`].
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    And {
+        items: u32,
+    },
+    Or {
+        items: u32,
+    },
+    Not {
+        items: u32,
+    },
+    Constant(Truth),
+    Equality {
+        attribute: AttributeId,
+        rule: MatchingRule,
+        form: Span,
+        options: Span,
+    },
+    Ordering {
+        attribute: AttributeId,
+        rule: MatchingRule,
+        form: Span,
+        options: Span,
+        at_least: bool,
+    },
+    Substrings {
+        attribute: AttributeId,
+        rule: MatchingRule,
+        parts: u32,
+        options: Span,
+    },
+    Part {
+        kind: PartKind,
+        form: Span,
+    },
+    Present {
+        attribute: AttributeId,
+        options: Span,
+    },
+    /// A membership attribute names an entry: `None`, one that is not there or may not be seen.
+    Relation {
+        attribute: AttributeId,
+        target: Option<EntryId>,
+    },
+    /// The same over any number of memberships.
+    Chain {
+        attribute: AttributeId,
+        target: Option<EntryId>,
+    },
+    Extensible {
+        attribute: Option<AttributeId>,
+        rule: MatchingRule,
+        form: Span,
+        dn_attributes: bool,
+        options: Span,
+    },
+}
+
+/// Where octets stand in the filter's buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    pub(super) const EMPTY: Span = Span { start: 0, end: 0 };
+
+    pub(super) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+impl PreparedFilter {
+    /// Makes a filter ready. What cannot be evaluated (an unknown attribute or rule, a value of
+    /// the wrong syntax) becomes Undefined in its place.
+    pub fn new(items: &[FilterItem<'_>], reader: &Reader<'_>) -> Self {
+        let mut filter = Self { nodes: SmallVec::new(), octets: Vec::new() };
+        for item in items {
+            let node = filter.node(item, reader);
+            filter.nodes.push(node);
+        }
+        filter
+    }
+
+    /// The octets of a span.
+    pub(super) fn form(&self, span: Span) -> &[u8] {
+        self.octets.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// The operands of a connective: for each the range of its nodes. `first` is the node behind
+    /// the connective.
+    pub(super) fn operands(&self, first: usize, items: u32) -> Operands<'_> {
+        Operands { nodes: &self.nodes, next: first, end: first + items as usize }
+    }
+
+    fn node(&mut self, item: &FilterItem<'_>, reader: &Reader<'_>) -> Node {
+        match *item {
+            FilterItem::And { items } => Node::And { items },
+            FilterItem::Or { items } => Node::Or { items },
+            FilterItem::Not { items } => Node::Not { items },
+            FilterItem::Equality { attribute, value } | FilterItem::Approximate { attribute, value } => {
+                self.equality(attribute, value, reader)
+            }
+            FilterItem::Substrings { attribute, parts } => self.substrings(attribute, parts, reader),
+            // The parts follow their assertion, which knows the rule.
+            FilterItem::Part { kind, value } => self.part(kind, value),
+            FilterItem::GreaterOrEqual { attribute, value } => self.ordering(attribute, value, true, reader),
+            FilterItem::LessOrEqual { attribute, value } => self.ordering(attribute, value, false, reader),
+            FilterItem::Present { attribute } => match self.attribute(attribute, reader) {
+                Some((attribute, options)) => Node::Present { attribute, options },
+                None => UNDEFINED,
+            },
+            FilterItem::Extensible { rule, attribute, value, dn_attributes } => {
+                self.extensible(rule, attribute, value, dn_attributes, reader)
+            }
+            FilterItem::Unknown => UNDEFINED,
+        }
+    }
+
+    fn equality(&mut self, description: &str, value: &[u8], reader: &Reader<'_>) -> Node {
+        let Some((attribute, options)) = self.attribute(description, reader) else { return UNDEFINED };
+        let Some(rule) = reader.schema().attribute(attribute).equality else { return UNDEFINED };
+        match self.normalize(rule, value) {
+            Some(form) => self
+                .relation(attribute, rule, value, form, options, reader)
+                .unwrap_or(Node::Equality { attribute, rule, form, options }),
+            None => UNDEFINED,
+        }
+    }
+
+    /// The assertion as one about the relation of accounts and groups, where it is one: so a group
+    /// with a million members is asked for one of them, not for all.
+    fn relation(
+        &self,
+        attribute: AttributeId,
+        rule: MatchingRule,
+        value: &[u8],
+        form: Span,
+        options: Span,
+        reader: &Reader<'_>,
+    ) -> Option<Node> {
+        let is_name_of_member = attribute == AttributeId::MEMBER_UID
+            && Some(rule) == reader.schema().attribute(attribute).equality;
+        if !is_relation(attribute) && !is_name_of_member {
+            return None;
+        }
+        let target = match (options.is_empty(), is_name_of_member) {
+            // Nothing that is computed has an option.
+            (false, _) => None,
+            (true, true) => self.member_named(rule, form, reader),
+            (true, false) => reader.find(value),
+        };
+        Some(match rule {
+            MatchingRule::InChain => Node::Chain { attribute, target },
+            _ => Node::Relation { attribute, target },
+        })
+    }
+
+    /// The account of exactly this name, if it may be seen.
+    fn member_named(&self, rule: MatchingRule, form: Span, reader: &Reader<'_>) -> Option<EntryId> {
+        let form = self.form(form);
+        let account = reader.accounts().account_named(std::str::from_utf8(form).ok()?)?;
+        let id = EntryId::of_account(account.number);
+        let is_same = rule.matches(account.username.as_bytes(), form, &mut Vec::new());
+        reader.entry(id).filter(|_| is_same).map(|_| id)
+    }
+
+    fn ordering(&mut self, description: &str, value: &[u8], at_least: bool, reader: &Reader<'_>) -> Node {
+        let Some((attribute, options)) = self.attribute(description, reader) else { return UNDEFINED };
+        let Some(rule) = reader.schema().attribute(attribute).ordering_rule() else { return UNDEFINED };
+        match self.normalize(rule, value) {
+            Some(form) => Node::Ordering { attribute, rule, form, options, at_least },
+            None => UNDEFINED,
+        }
+    }
+
+    fn substrings(&mut self, description: &str, parts: u32, reader: &Reader<'_>) -> Node {
+        let Some((attribute, options)) = self.attribute(description, reader) else { return UNDEFINED };
+        match reader.schema().attribute(attribute).substrings_rule() {
+            Some(rule) => Node::Substrings { attribute, rule, parts, options },
+            None => UNDEFINED,
+        }
+    }
+
+    /// A part takes its rule from the assertion before it; where that one is Undefined, or the part
+    /// cannot occur in any value, the assertion becomes (or stays) Undefined and the part is inert.
+    fn part(&mut self, kind: PartKind, value: &[u8]) -> Node {
+        let head = self.nodes.iter().rposition(|node| !is_part(node));
+        let Some(head) = head else { return INERT };
+        let Node::Substrings { rule, .. } = self.nodes[head] else { return INERT };
+        let position = match kind {
+            PartKind::Initial => PartPosition::Initial,
+            PartKind::Any => PartPosition::Any,
+            PartKind::Final => PartPosition::Final,
+        };
+        let start = self.octets.len();
+        match rule.normalize_part(position, value, &mut self.octets) {
+            Ok(()) => Node::Part { kind, form: self.span(start..self.octets.len()) },
+            Err(_) => {
+                self.nodes[head] = UNDEFINED;
+                INERT
+            }
+        }
+    }
+
+    fn extensible(
+        &mut self,
+        rule: Option<&str>,
+        description: Option<&str>,
+        value: &[u8],
+        dn_attributes: bool,
+        reader: &Reader<'_>,
+    ) -> Node {
+        let described = match description {
+            Some(description) => match self.attribute(description, reader) {
+                Some(described) => Some(described),
+                None => return UNDEFINED,
+            },
+            None => None,
+        };
+        let (attribute, options) =
+            described.map_or((None, Span::EMPTY), |(attribute, options)| (Some(attribute), options));
+        let rule = match (rule, attribute) {
+            (Some(name), _) => MatchingRule::find(name),
+            (None, Some(attribute)) => reader.schema().attribute(attribute).equality,
+            (None, None) => None,
+        };
+        let Some(rule) = rule else { return UNDEFINED };
+        if rule.kind() == RuleKind::Substrings
+            || attribute
+                .is_some_and(|attribute| !rule.applies_to(reader.schema().attribute(attribute).syntax))
+        {
+            return UNDEFINED;
+        }
+        let Some(form) = self.normalize(rule, value) else { return UNDEFINED };
+        attribute
+            .and_then(|attribute| self.relation(attribute, rule, value, form, options, reader))
+            .unwrap_or(Node::Extensible { attribute, rule, form, dn_attributes, options })
+    }
+
+    /// Looks an attribute description up; keeps its options, lower-case.
+    fn attribute(&mut self, description: &str, reader: &Reader<'_>) -> Option<(AttributeId, Span)> {
+        let (base, options) = match description.split_once(';') {
+            Some((base, options)) => (base, options),
+            None => (description, ""),
+        };
+        let attribute = reader.schema().find(base)?;
+        if reader.schema().attribute(attribute).secret {
+            return None;
+        }
+        if options.is_empty() {
+            return Some((attribute, Span::EMPTY));
+        }
+        let start = self.octets.len();
+        self.octets.extend(options.bytes().map(|octet| octet.to_ascii_lowercase()));
+        Some((attribute, self.span(start..self.octets.len())))
+    }
+
+    fn normalize(&mut self, rule: MatchingRule, value: &[u8]) -> Option<Span> {
+        let start = self.octets.len();
+        rule.normalize(value, &mut self.octets).ok()?;
+        Some(self.span(start..self.octets.len()))
+    }
+
+    fn span(&self, range: Range<usize>) -> Span {
+        // A message is far below 4 GiB, and a normal form at most some times as long as its value.
+        Span { start: range.start as u32, end: range.end as u32 }
+    }
+}
+
+/// The operands of a connective, one after the other: each is the place of its first node.
+pub(super) struct Operands<'a> {
+    nodes: &'a [Node],
+    next: usize,
+    end: usize,
+}
+
+impl Iterator for Operands<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.next >= self.end {
+            return None;
+        }
+        let place = self.next;
+        let below = match self.nodes.get(place)? {
+            Node::And { items } | Node::Or { items } | Node::Not { items } => *items as usize,
+            Node::Substrings { parts, .. } => *parts as usize,
+            // The parts of an assertion that is Undefined.
+            Node::Constant(_) => self.nodes[place + 1..].iter().take_while(|node| is_part(node)).count(),
+            _ => 0,
+        };
+        self.next = place + 1 + below;
+        Some(place)
+    }
+}
+
+fn is_part(node: &Node) -> bool {
+    matches!(node, Node::Part { .. })
+}
+
+/// Whether the values of the attribute are the relation of accounts and groups.
+fn is_relation(attribute: AttributeId) -> bool {
+    matches!(attribute, AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER | AttributeId::MEMBER_OF)
+}
+
+const UNDEFINED: Node = Node::Constant(Truth::Undefined);
+/// A part of an assertion that is Undefined.
+const INERT: Node = Node::Part { kind: PartKind::Any, form: Span::EMPTY };

@@ -1,0 +1,697 @@
+//! One provider's tree: its entries, and the indexes that find them.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use foldhash::quality::RandomState;
+use uuid::Uuid;
+
+use super::accounts::{candidates, name_key};
+use super::compose;
+use super::entry::Entry;
+use super::entry_id::EntryId;
+use super::hash_index::{HashIndex, Postings};
+use super::id_set::IdSet;
+use super::snapshot::Snapshot;
+use super::sparse::Sparse;
+use crate::model::{Account, AccountNumber, Container, Group, GroupNumber, LdapProvider, Timestamp};
+use crate::schema::dn::is_at_or_below;
+use crate::schema::{AttributeId, Dn, MatchingRule, Rdn, Schema, normalize_dn};
+
+/// The entries of one provider and their indexes.
+#[derive(Clone)]
+pub struct Tree {
+    provider: Arc<LdapProvider>,
+    /// The normal form of the base DN.
+    suffix: Arc<[u8]>,
+    /// The domain of userPrincipalName.
+    domain: Arc<str>,
+    /// The suffix first.
+    containers: Arc<[ContainerEntry]>,
+    /// Entries of accounts and groups, by number.
+    entries: Sparse<Arc<Entry>>,
+    /// Virtual groups, by the account's number.
+    virtual_groups: Sparse<Arc<Entry>>,
+    /// What stands directly below each container.
+    children: Vec<Arc<IdSet>>,
+    by_dn: HashIndex,
+    index: HashIndex,
+    hasher: RandomState,
+}
+
+/// The suffix or a container of a tree.
+#[derive(Clone)]
+pub struct ContainerEntry {
+    entry: Arc<Entry>,
+    /// The normal form of the DN.
+    normal: Box<[u8]>,
+    uuid: Uuid,
+    created: Timestamp,
+    modified: Timestamp,
+    /// Whether accounts stand in it, so that a name in it may stand for a username.
+    holds_accounts: bool,
+}
+
+/// Why an object cannot have its entry in a tree.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceError {
+    /// The DN would not be one.
+    #[error("`{dn}` is not a distinguished name")]
+    Dn {
+        /// What it would be.
+        dn: String,
+    },
+    /// The container is not one of the provider's.
+    #[error("the provider `{provider}` has no container `{container}`")]
+    Container {
+        /// The provider.
+        provider: String,
+        /// The container, relative to the base DN.
+        container: String,
+    },
+    /// Another entry stands there.
+    #[error("the provider `{provider}` has another entry `{dn}`")]
+    Taken {
+        /// The provider.
+        provider: String,
+        /// The DN.
+        dn: String,
+    },
+}
+
+impl ContainerEntry {
+    /// Its `entryUUID`.
+    pub fn uuid(&self) -> Uuid {
+        self.uuid
+    }
+
+    /// When the provider was made.
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// When the provider was last changed.
+    pub fn modified(&self) -> Timestamp {
+        self.modified
+    }
+
+    /// Whether it stands directly below the entry.
+    pub(super) fn is_below(&self, id: EntryId) -> bool {
+        self.entry.parent() == id.raw() && !self.is_suffix()
+    }
+
+    fn is_suffix(&self) -> bool {
+        self.entry.parent() == NO_PARENT
+    }
+}
+
+/// What a tree keeps an index of.
+#[derive(Clone, Copy)]
+enum KeyKind {
+    Equality,
+    Presence,
+    Trigram,
+}
+
+impl Tree {
+    /// The tree of a provider, with its containers and nobody in them.
+    pub(super) fn new(provider: Arc<LdapProvider>, schema: &Schema) -> Result<Self, PlaceError> {
+        let base = parse_dn(&provider.base_dn)?;
+        let mut tree = Self {
+            suffix: normal_form(&provider.base_dn, schema)?.into(),
+            domain: domain(&provider, &base).into(),
+            provider,
+            containers: Arc::new([]),
+            entries: Sparse::new(),
+            virtual_groups: Sparse::new(),
+            children: Vec::new(),
+            by_dn: HashIndex::new(),
+            index: HashIndex::new(),
+            hasher: RandomState::default(),
+        };
+        let mut containers = Vec::new();
+        tree.add_container(&mut containers, "", false, schema)?;
+        let provider = tree.provider.clone();
+        for container in provider.users.iter().chain(&provider.service_accounts) {
+            tree.add_container(&mut containers, &container.container, true, schema)?;
+        }
+        for container in &provider.groups {
+            tree.add_container(&mut containers, &container.container, false, schema)?;
+        }
+        if provider.virtual_groups {
+            tree.add_container(&mut containers, VIRTUAL_GROUPS, false, schema)?;
+        }
+        tree.containers = containers.into();
+        Ok(tree)
+    }
+
+    /// A tree without any entry, to look at the root DSE and the subschema from.
+    pub(super) fn nowhere() -> Self {
+        let provider = LdapProvider {
+            number: crate::model::ProviderNumber::new(0),
+            uuid: Uuid::nil(),
+            name: String::new(),
+            base_dn: String::new(),
+            is_default: false,
+            domain: None,
+            uid_start_number: 0,
+            gid_start_number: 0,
+            virtual_groups: false,
+            compatibility_attributes: false,
+            users: Vec::new(),
+            service_accounts: Vec::new(),
+            groups: Vec::new(),
+            created: Timestamp::from_unix_seconds(0),
+            modified: Timestamp::from_unix_seconds(0),
+        };
+        Self {
+            provider: Arc::new(provider),
+            suffix: Arc::new([]),
+            domain: "".into(),
+            containers: Arc::new([]),
+            entries: Sparse::new(),
+            virtual_groups: Sparse::new(),
+            children: Vec::new(),
+            by_dn: HashIndex::new(),
+            index: HashIndex::new(),
+            hasher: RandomState::default(),
+        }
+    }
+
+    /// The provider whose tree it is.
+    pub fn provider(&self) -> &Arc<LdapProvider> {
+        &self.provider
+    }
+
+    /// The normal form of the base DN.
+    pub fn suffix(&self) -> &[u8] {
+        &self.suffix
+    }
+
+    /// The base DN as it is written.
+    pub fn suffix_dn(&self) -> &[u8] {
+        self.provider.base_dn.as_bytes()
+    }
+
+    /// The domain of userPrincipalName.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// How many entries there are, suffix and containers included.
+    pub fn len(&self) -> usize {
+        self.containers.len() + self.entries.len() + self.virtual_groups.len()
+    }
+
+    /// Whether there is no entry at all; there never is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The entry with this id.
+    pub fn entry(&self, id: EntryId) -> Option<&Entry> {
+        if let Some(number) = id.number() {
+            return self.entries.get(number).map(|entry| &**entry);
+        }
+        match id.virtual_group_of() {
+            Some(account) => self.virtual_groups.get(account.get()).map(|entry| &**entry),
+            None => self.container(id).map(|container| &*container.entry),
+        }
+    }
+
+    /// The suffix or container with this id.
+    pub fn container(&self, id: EntryId) -> Option<&ContainerEntry> {
+        if id.is_container() { self.containers.get(id.raw() as usize) } else { None }
+    }
+
+    /// The suffix and the containers, by the order of their ids.
+    pub fn containers(&self) -> &[ContainerEntry] {
+        &self.containers
+    }
+
+    /// What stands directly below a container.
+    pub(super) fn children(&self, id: EntryId) -> Option<&IdSet> {
+        if id.is_container() {
+            self.children.get(id.raw() as usize).map(|children| &**children)
+        } else {
+            None
+        }
+    }
+
+    /// The first entry at or behind `id`, in the order of results.
+    pub(super) fn next(&self, id: u32) -> Option<EntryId> {
+        let id = EntryId::from_raw(id);
+        if (id.raw() as usize) < self.containers.len() {
+            return Some(id);
+        }
+        if !id.is_behind_numbers() {
+            let number = id.number().unwrap_or(0);
+            if let Some((number, _)) = self.entries.next(number) {
+                return Some(EntryId::of_account(AccountNumber::new(number)));
+            }
+        }
+        let account = id.virtual_group_of().map_or(0, AccountNumber::get);
+        let (number, _) = self.virtual_groups.next(account)?;
+        Some(EntryId::of_virtual_group(AccountNumber::new(number)))
+    }
+
+    /// The entry whose DN has this normal form.
+    pub fn find_normal(&self, normal: &[u8], schema: &Schema) -> Option<EntryId> {
+        let mut form = smallvec::SmallVec::<[u8; 256]>::new();
+        candidates_few(self.by_dn.get(self.hash(normal))).find(|id| {
+            let Some(entry) = self.entry(*id) else { return false };
+            let mut other = std::mem::take(&mut form).into_vec();
+            other.clear();
+            let same = normalize_dn(entry.dn(), schema, &mut other).is_ok() && other == normal;
+            form = other.into();
+            same
+        })
+    }
+
+    /// The entry that a DN from a client names: the one with that DN or, when there is none, the
+    /// account whose name `uid=`, `sAMAccountName=` or `cn=` in a container of accounts stands for.
+    pub fn resolve(&self, dn: &[u8], snapshot: &Snapshot) -> Option<EntryId> {
+        self.resolve_seen(dn, snapshot, |_| true)
+    }
+
+    /// The same for a reader: an entry that is not seen does not stand in the way of a username.
+    pub(super) fn resolve_seen(
+        &self,
+        dn: &[u8],
+        snapshot: &Snapshot,
+        is_seen: impl Fn(EntryId) -> bool,
+    ) -> Option<EntryId> {
+        self.find(dn, snapshot.schema())
+            .filter(|id| is_seen(*id))
+            .or_else(|| self.resolve_username(dn, snapshot).filter(|id| is_seen(*id)))
+    }
+
+    /// The entry with this DN.
+    pub(super) fn find(&self, dn: &[u8], schema: &Schema) -> Option<EntryId> {
+        let mut normal = Vec::with_capacity(dn.len() + 16);
+        normalize_dn(dn, schema, &mut normal).ok()?;
+        self.find_normal(&normal, schema)
+    }
+
+    /// The entries at and above a DN in normal form, the deepest first. Below a leaf stands
+    /// nothing, so that is the deepest container above and at most one entry in it.
+    pub(super) fn ancestors(&self, normal: &[u8], schema: &Schema) -> impl Iterator<Item = EntryId> {
+        let mut found: Vec<(usize, EntryId)> = self
+            .containers
+            .iter()
+            .zip(0u16..)
+            .filter(|(container, _)| is_at_or_below(normal, &container.normal))
+            .map(|(container, place)| (container.normal.len(), EntryId::of_container(place)))
+            .collect();
+        found.sort_unstable_by_key(|(length, _)| std::cmp::Reverse(*length));
+        let leaf = found.first().and_then(|(length, _)| {
+            // Without the comma before the container; what is left begins behind its last comma.
+            let above = normal.len().checked_sub(length + 1)?;
+            let start = memchr::memrchr(b',', normal.get(..above)?).map_or(0, |comma| comma + 1);
+            self.find_normal(normal.get(start..)?, schema)
+        });
+        leaf.into_iter().chain(found.into_iter().map(|(_, id)| id))
+    }
+
+    /// Whether the entry is `base` or stands somewhere below it.
+    pub(super) fn is_at_or_below(&self, entry: &Entry, id: EntryId, base: EntryId) -> bool {
+        if base == EntryId::SUFFIX || id == base {
+            return true;
+        }
+        let mut parent = entry.parent();
+        while parent != NO_PARENT {
+            if parent == base.raw() {
+                return true;
+            }
+            let Some(above) = self.container(EntryId::from_raw(parent)) else { return false };
+            parent = above.entry.parent();
+        }
+        false
+    }
+
+    /// The entries whose attribute may have a value with this normal form.
+    pub(super) fn with_value(&self, attribute: AttributeId, normal: &[u8]) -> Postings<'_> {
+        self.index.get(self.key(KeyKind::Equality, attribute, normal))
+    }
+
+    /// The entries that have the attribute, stored.
+    pub(super) fn with_attribute(&self, attribute: AttributeId) -> Postings<'_> {
+        self.index.get(self.key(KeyKind::Presence, attribute, b""))
+    }
+
+    /// The entries in whose normal forms the three octets may stand one behind the other.
+    pub(super) fn with_trigram(&self, attribute: AttributeId, trigram: &[u8]) -> Postings<'_> {
+        self.index.get(self.key(KeyKind::Trigram, attribute, trigram))
+    }
+
+    /// Whether no entry has a uidNumber or gidNumber that would be derived from `number`.
+    pub(super) fn is_number_free(&self, number: u32) -> bool {
+        let is_free = |attribute: AttributeId, start: u32| {
+            let mut form = Vec::new();
+            let derived = (u64::from(start) + u64::from(number)).to_string();
+            let normal = MatchingRule::Integer.normalize(derived.as_bytes(), &mut form);
+            normal.is_err() || matches!(self.with_value(attribute, &form), Postings::None)
+        };
+        is_free(AttributeId::UID_NUMBER, self.provider.uid_start_number)
+            && is_free(AttributeId::GID_NUMBER, self.provider.gid_start_number)
+    }
+
+    /// Whether an account can have its entry here, beside those that are there.
+    pub fn check_account(&self, account: &Account, schema: &Schema) -> Result<(), PlaceError> {
+        self.check(self.place_of(account), EntryId::of_account(account.number), schema)?;
+        if self.provider.virtual_groups && compose::has_derived_gid_number(account, schema) {
+            let dn = self.virtual_group_dn(account);
+            self.check_free(&dn, EntryId::of_virtual_group(account.number), schema)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a group can have its entry here, beside those that are there.
+    pub fn check_group(&self, group: &Group, schema: &Schema) -> Result<(), PlaceError> {
+        let id = EntryId::of_group(group.number);
+        self.check(
+            compose::place(&self.provider, &group.placements, &self.provider.groups, &group.name),
+            id,
+            schema,
+        )
+    }
+
+    pub(super) fn put_account(&mut self, account: &Account, schema: &Schema) {
+        let is_shown = account.kind != crate::model::AccountKind::InternalServiceAccount;
+        let place = self.place_of(account).ok().filter(|_| is_shown);
+        let entry = place.and_then(|place| {
+            let parent = self.container_named(&place.container, schema)?;
+            let composition = compose::account(schema, &self.provider, account, &place);
+            Some(composition.build(place.dn, u32::from(parent)))
+        });
+        let virtual_group = entry.is_some().then(|| self.virtual_group(account, schema)).flatten();
+        self.put(EntryId::of_account(account.number), entry, account.uuid, schema);
+        let uuid = super::reader::virtual_group_uuid(account.uuid);
+        self.put(EntryId::of_virtual_group(account.number), virtual_group, uuid, schema);
+    }
+
+    pub(super) fn delete_account(&mut self, number: AccountNumber, uuid: Uuid, schema: &Schema) {
+        self.put(EntryId::of_account(number), None, uuid, schema);
+        let uuid = super::reader::virtual_group_uuid(uuid);
+        self.put(EntryId::of_virtual_group(number), None, uuid, schema);
+    }
+
+    pub(super) fn put_group(&mut self, group: &Group, schema: &Schema) {
+        let place = compose::place(&self.provider, &group.placements, &self.provider.groups, &group.name);
+        let entry = place.ok().and_then(|place| {
+            let parent = self.container_named(&place.container, schema)?;
+            let composition = compose::group(schema, &self.provider, group, &place);
+            Some(composition.build(place.dn, u32::from(parent)))
+        });
+        self.put(EntryId::of_group(group.number), entry, group.uuid, schema);
+    }
+
+    pub(super) fn delete_group(&mut self, number: GroupNumber, uuid: Uuid, schema: &Schema) {
+        self.put(EntryId::of_group(number), None, uuid, schema);
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.by_dn.shrink();
+        self.index.shrink();
+        self.children.iter_mut().for_each(|children| Arc::make_mut(children).shrink());
+    }
+
+    fn check(
+        &self,
+        place: Result<compose::Place, String>,
+        id: EntryId,
+        schema: &Schema,
+    ) -> Result<(), PlaceError> {
+        let place = place.map_err(|dn| PlaceError::Dn { dn })?;
+        let provider = || self.provider.name.clone();
+        if self.container_named(&place.container, schema).is_none() {
+            return Err(PlaceError::Container { provider: provider(), container: place.container });
+        }
+        self.check_free(&place.dn, id, schema)
+    }
+
+    fn check_free(&self, dn: &str, id: EntryId, schema: &Schema) -> Result<(), PlaceError> {
+        if dn.len() > DN_LENGTH_MAX {
+            let beginning: String = dn.chars().take(80).collect();
+            return Err(PlaceError::Dn { dn: format!("{beginning}…") });
+        }
+        match self.find_normal(&normal_form(dn, schema)?, schema) {
+            Some(other) if other != id => {
+                Err(PlaceError::Taken { provider: self.provider.name.clone(), dn: dn.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn place_of(&self, account: &Account) -> Result<compose::Place, String> {
+        compose::place(&self.provider, &account.placements, self.containers_of(account), &account.username)
+    }
+
+    fn virtual_group_dn(&self, account: &Account) -> String {
+        let rdn = Rdn::new("cn", account.username.as_str());
+        format!("{rdn},{VIRTUAL_GROUPS},{}", self.provider.base_dn)
+    }
+
+    fn containers_of(&self, account: &Account) -> &[Container] {
+        if account.kind.is_person() { &self.provider.users } else { &self.provider.service_accounts }
+    }
+
+    fn virtual_group(&self, account: &Account, schema: &Schema) -> Option<Entry> {
+        if !self.provider.virtual_groups || !compose::has_derived_gid_number(account, schema) {
+            return None;
+        }
+        let parent = self.container_named(VIRTUAL_GROUPS, schema)?;
+        let dn = self.virtual_group_dn(account);
+        Some(compose::virtual_group(schema, &self.provider, account).build(dn, u32::from(parent)))
+    }
+
+    /// Exchanges an entry, or takes it out, with the keys that lead to it.
+    fn put(&mut self, id: EntryId, entry: Option<Entry>, uuid: Uuid, schema: &Schema) {
+        let entry = entry.map(Arc::new);
+        let (store, number) = match (id.number(), id.virtual_group_of()) {
+            (Some(number), _) => (&mut self.entries, number),
+            (None, Some(account)) => (&mut self.virtual_groups, account.get()),
+            (None, None) => return,
+        };
+        let before = match entry.clone() {
+            Some(entry) => store.insert(number, entry),
+            None => store.remove(number),
+        };
+        if let Some(before) = &before {
+            let kept = entry.as_ref().map(|entry| self.keys(entry, schema)).unwrap_or_default();
+            for key in self.keys(before, schema) {
+                if kept.binary_search(&key).is_err() {
+                    self.index.remove(key, id.raw());
+                }
+            }
+            self.by_dn.remove(self.hash(&dn_form(before, schema)), id.raw());
+            if let Some(children) = self.children.get_mut(before.parent() as usize) {
+                Arc::make_mut(children).remove(id.raw());
+            }
+        }
+        if let Some(entry) = &entry {
+            for key in self.keys(entry, schema) {
+                match before {
+                    Some(_) => self.index.insert(key, id.raw()),
+                    None => self.index.add(key, id.raw()),
+                }
+            }
+            self.by_dn.insert(self.hash(&dn_form(entry, schema)), id.raw());
+            if let Some(children) = self.children.get_mut(entry.parent() as usize) {
+                Arc::make_mut(children).insert(id.raw());
+            }
+        }
+        let by_uuid = self.key(KeyKind::Equality, AttributeId::ENTRY_UUID, uuid.as_bytes());
+        match (&entry, &before) {
+            (Some(_), _) => self.index.insert(by_uuid, id.raw()),
+            (None, Some(_)) => self.index.remove(by_uuid, id.raw()),
+            (None, None) => {}
+        }
+    }
+
+    /// All keys of an entry, sorted.
+    fn keys(&self, entry: &Entry, schema: &Schema) -> Vec<u64> {
+        let mut keys = Vec::with_capacity(64);
+        let mut form = Vec::new();
+        for stored in entry.attributes() {
+            let attribute = schema.attribute(stored.id);
+            keys.push(self.key(KeyKind::Presence, stored.id, b""));
+            for value in stored.values() {
+                if let Some(rule) = attribute.equality
+                    && attribute.indexes.equality
+                {
+                    form.clear();
+                    if rule.normalize(value, &mut form).is_ok() {
+                        keys.push(self.key(KeyKind::Equality, stored.id, &form));
+                    }
+                }
+                if let Some(rule) = attribute.substrings_rule()
+                    && attribute.indexes.substrings
+                {
+                    form.clear();
+                    form.push(TRIGRAM_BEGIN);
+                    if rule.normalize(value, &mut form).is_ok() {
+                        form.push(TRIGRAM_END);
+                        keys.extend(
+                            form.windows(3).map(|three| self.key(KeyKind::Trigram, stored.id, three)),
+                        );
+                    }
+                }
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    fn key(&self, kind: KeyKind, attribute: AttributeId, octets: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u32(u32::from(attribute.get()) << 8 | kind as u32);
+        hasher.write(octets);
+        hasher.finish()
+    }
+
+    fn hash(&self, normal_dn: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(normal_dn);
+        hasher.finish()
+    }
+
+    /// Adds a container with all that stand between it and the suffix; one that is there already
+    /// is left as it is.
+    fn add_container(
+        &mut self,
+        containers: &mut Vec<ContainerEntry>,
+        relative: &str,
+        holds_accounts: bool,
+        schema: &Schema,
+    ) -> Result<u16, PlaceError> {
+        let dn = match relative {
+            "" => self.provider.base_dn.clone(),
+            relative => format!("{relative},{}", self.provider.base_dn),
+        };
+        let normal = normal_form(&dn, schema)?;
+        if let Some(place) = containers.iter().position(|container| *container.normal == *normal) {
+            containers[place].holds_accounts |= holds_accounts;
+            return Ok(place as u16);
+        }
+        let parsed = parse_dn(&dn)?;
+        let parent = match relative {
+            "" => NO_PARENT,
+            relative => {
+                let above = parse_dn(relative)?.parent().map(|parent| parent.to_string()).unwrap_or_default();
+                u32::from(self.add_container(containers, &above, false, schema)?)
+            }
+        };
+        let rdn: Vec<(String, Vec<u8>)> = parsed
+            .rdns()
+            .first()
+            .map(|rdn| rdn.pairs().iter().map(|ava| (ava.attribute.clone(), ava.value.clone())).collect())
+            .unwrap_or_default();
+        let id = EntryId::of_container(containers.len() as u16);
+        let uuid = compose::container_uuid(&self.provider, relative);
+        let entry = compose::container(schema, &rdn, relative.is_empty()).build(dn, parent);
+        for key in self.keys(&entry, schema) {
+            self.index.insert(key, id.raw());
+        }
+        self.index.insert(self.key(KeyKind::Equality, AttributeId::ENTRY_UUID, uuid.as_bytes()), id.raw());
+        self.by_dn.insert(self.hash(&normal), id.raw());
+        self.children.push(Arc::new(IdSet::new()));
+        if let Some(children) = self.children.get_mut(parent as usize) {
+            Arc::make_mut(children).insert(id.raw());
+        }
+        containers.push(ContainerEntry {
+            entry: Arc::new(entry),
+            normal: normal.into(),
+            uuid,
+            created: self.provider.created,
+            modified: self.provider.modified,
+            holds_accounts,
+        });
+        Ok(id.raw() as u16)
+    }
+
+    fn container_named(&self, relative: &str, schema: &Schema) -> Option<u16> {
+        let dn = if relative.is_empty() {
+            self.provider.base_dn.clone()
+        } else {
+            format!("{relative},{}", self.provider.base_dn)
+        };
+        let normal = normal_form(&dn, schema).ok()?;
+        let place = self.containers.iter().position(|container| *container.normal == *normal)?;
+        u16::try_from(place).ok()
+    }
+
+    /// The form of the username that a DN in a container of accounts stands for, whether or not there
+    /// is such an account.
+    pub fn username_in(&self, dn: &[u8], snapshot: &Snapshot) -> Option<Vec<u8>> {
+        let schema = snapshot.schema();
+        let dn = Dn::parse(dn).ok()?;
+        let [pair] = dn.rdns().first()?.pairs() else { return None };
+        let attribute = schema.find(&pair.attribute)?;
+        if !matches!(attribute, AttributeId::UID | AttributeId::SAM_ACCOUNT_NAME | AttributeId::CN) {
+            return None;
+        }
+        let normal = normal_form(&dn.parent()?.to_string(), schema).ok()?;
+        let container = self.containers.iter().find(|container| *container.normal == *normal)?;
+        if !container.holds_accounts {
+            return None;
+        }
+        Some(name_key(std::str::from_utf8(&pair.value).ok()?))
+    }
+
+    fn resolve_username(&self, dn: &[u8], snapshot: &Snapshot) -> Option<EntryId> {
+        let account = snapshot.accounts().account_keyed(&self.username_in(dn, snapshot)?)?;
+        let id = EntryId::of_account(account.number);
+        self.entry(id).map(|_| id)
+    }
+}
+
+/// The ids of a posting, as ids.
+fn candidates_few(postings: Postings<'_>) -> impl Iterator<Item = EntryId> {
+    candidates(postings).map(EntryId::from_raw)
+}
+
+fn dn_form(entry: &Entry, schema: &Schema) -> Vec<u8> {
+    let mut normal = Vec::with_capacity(entry.dn().len() + 16);
+    if normalize_dn(entry.dn(), schema, &mut normal).is_err() {
+        normal.clear();
+        normal.extend_from_slice(entry.dn());
+    }
+    normal
+}
+
+fn normal_form(dn: &str, schema: &Schema) -> Result<Vec<u8>, PlaceError> {
+    let mut normal = Vec::with_capacity(dn.len() + 16);
+    normalize_dn(dn.as_bytes(), schema, &mut normal).map_err(|_| PlaceError::Dn { dn: dn.to_owned() })?;
+    Ok(normal)
+}
+
+fn parse_dn(dn: &str) -> Result<Dn, PlaceError> {
+    Dn::parse(dn.as_bytes()).map_err(|_| PlaceError::Dn { dn: dn.to_owned() })
+}
+
+/// The provider's domain or, when it has none, the `dc` values of its base DN.
+fn domain(provider: &LdapProvider, base: &Dn) -> String {
+    if let Some(domain) = &provider.domain {
+        return domain.clone();
+    }
+    let labels: Vec<String> = base
+        .rdns()
+        .iter()
+        .flat_map(|rdn| rdn.pairs())
+        .filter(|ava| ava.attribute.eq_ignore_ascii_case("dc"))
+        .map(|ava| String::from_utf8_lossy(&ava.value).into_owned())
+        .collect();
+    if labels.is_empty() { "localdomain".to_owned() } else { labels.join(".") }
+}
+
+/// The container of virtual groups, relative to the base DN.
+pub(super) const VIRTUAL_GROUPS: &str = "ou=virtual-groups";
+/// Octets around a normal form, so that its beginning and its end can be looked up; they are in
+/// no normal form, which holds no control characters.
+pub(super) const TRIGRAM_BEGIN: u8 = 0x01;
+pub(super) const TRIGRAM_END: u8 = 0x02;
+const NO_PARENT: u32 = u32::MAX;
+/// Octets of a DN, as an entry can hold them.
+const DN_LENGTH_MAX: usize = u16::MAX as usize;
