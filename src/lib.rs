@@ -5,6 +5,7 @@
 
 // 1: in memory, on disk, on the network; and the two readers beside them
 pub mod directory;
+pub mod net;
 pub mod store;
 // 0: what exists
 pub mod model;

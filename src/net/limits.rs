@@ -1,0 +1,333 @@
+//! How many connections there may be: in all, from one source, and before they have authenticated.
+//!
+//! One lock, taken when a connection opens, authenticates and closes; no request touches it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use thiserror::Error;
+
+use super::peer::PeerAddress;
+
+/// Counts the open connections and says whether one more may open.
+pub struct ConnectionLimits {
+    state: Mutex<State>,
+}
+
+/// The limits by their names in the config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimitSettings {
+    /// Open connections in all (connections).
+    pub connections_max: u32,
+    /// Open connections from one IPv4 address or one IPv6 network of 64 bits (connections).
+    ///
+    /// Peers on this machine are not counted: a proxy here would make one source of all its clients.
+    pub connections_by_source_max: u32,
+    /// Open connections that have not authenticated yet (connections). What lies between this and
+    /// `connections_max` is out of reach for who has no secret.
+    pub connections_before_bind_max: u32,
+}
+
+impl Default for ConnectionLimitSettings {
+    fn default() -> Self {
+        Self {
+            connections_max: 16_384,
+            connections_by_source_max: 4_096,
+            connections_before_bind_max: 12_288,
+        }
+    }
+}
+
+/// Which limit a connection would have exceeded.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum ConnectionRefused {
+    /// `connections_max`
+    #[error("there are {limit} open connections (connections_max)")]
+    Connections {
+        /// The limit (connections).
+        limit: u32,
+    },
+    /// `connections_by_source_max`
+    #[error("there are {limit} open connections from this source (connections_by_source_max)")]
+    BySource {
+        /// The limit (connections).
+        limit: u32,
+    },
+    /// `connections_before_bind_max`
+    #[error("there are {limit} open connections that have not authenticated (connections_before_bind_max)")]
+    BeforeBind {
+        /// The limit (connections).
+        limit: u32,
+    },
+}
+
+/// What is open now and what has been refused since the start (connections).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionCounts {
+    /// Open in all.
+    pub open: u32,
+    /// Open and not authenticated yet.
+    pub before_bind: u32,
+    /// Different sources that have a connection open, without this machine.
+    pub sources: usize,
+    /// Refused because of `connections_max`.
+    pub refused_connections: u64,
+    /// Refused because of `connections_by_source_max`.
+    pub refused_by_source: u64,
+    /// Refused because of `connections_before_bind_max`.
+    pub refused_before_bind: u64,
+}
+
+impl ConnectionLimits {
+    /// Nothing is open yet.
+    pub fn new(settings: ConnectionLimitSettings) -> Arc<Self> {
+        let state = State { settings, sources: HashMap::new(), counts: ConnectionCounts::default() };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    /// Admits one connection, which counts as not authenticated until [`Permit::authenticated`].
+    ///
+    /// # Errors
+    /// The limit that it would exceed; the refusal is counted.
+    pub fn admit(self: &Arc<Self>, address: &PeerAddress) -> Result<Permit, ConnectionRefused> {
+        let source = Source::of(address);
+        self.state().admit(source)?;
+        Ok(Permit { limits: Arc::clone(self), source, before_bind: true })
+    }
+
+    /// Puts other limits in force. Connections that are open stay open, whatever the limits say.
+    pub fn change(&self, settings: ConnectionLimitSettings) {
+        self.state().settings = settings;
+    }
+
+    /// What is open and what was refused.
+    pub fn counts(&self) -> ConnectionCounts {
+        let state = self.state();
+        ConnectionCounts { sources: state.sources.len(), ..state.counts }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that holds the lock can leave it half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for ConnectionLimits {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("ConnectionLimits").field(&self.counts()).finish()
+    }
+}
+
+/// The share of one open connection; it is given back when dropped.
+#[derive(Debug)]
+#[must_use = "the connection stops counting when its permit is dropped"]
+pub struct Permit {
+    limits: Arc<ConnectionLimits>,
+    source: Option<Source>,
+    before_bind: bool,
+}
+
+impl Permit {
+    /// Gives back the share of those who have not authenticated; a second call does nothing.
+    ///
+    /// It is not taken again when the connection becomes anonymous: who has come this far holds a secret.
+    pub fn authenticated(&mut self) {
+        if std::mem::take(&mut self.before_bind) {
+            self.limits.state().counts.before_bind -= 1;
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.limits.state().release(self.source, self.before_bind);
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    settings: ConnectionLimitSettings,
+    /// Only sources with an open connection, so no larger than `connections_max`. Keyed hash:
+    /// the addresses are chosen by strangers.
+    sources: HashMap<Source, u32>,
+    counts: ConnectionCounts,
+}
+
+impl State {
+    fn admit(&mut self, source: Option<Source>) -> Result<(), ConnectionRefused> {
+        let ConnectionLimitSettings {
+            connections_max,
+            connections_by_source_max,
+            connections_before_bind_max,
+        } = self.settings;
+        // The source first: the refusals of one greedy client are not those of a full server.
+        let from_source = source.and_then(|source| self.sources.get(&source)).copied().unwrap_or(0);
+        if source.is_some() && from_source >= connections_by_source_max {
+            self.counts.refused_by_source += 1;
+            return Err(ConnectionRefused::BySource { limit: connections_by_source_max });
+        }
+        if self.counts.open >= connections_max {
+            self.counts.refused_connections += 1;
+            return Err(ConnectionRefused::Connections { limit: connections_max });
+        }
+        if self.counts.before_bind >= connections_before_bind_max {
+            self.counts.refused_before_bind += 1;
+            return Err(ConnectionRefused::BeforeBind { limit: connections_before_bind_max });
+        }
+        if let Some(source) = source {
+            self.sources.insert(source, from_source + 1);
+        }
+        self.counts.open += 1;
+        self.counts.before_bind += 1;
+        Ok(())
+    }
+
+    fn release(&mut self, source: Option<Source>, before_bind: bool) {
+        self.counts.open -= 1;
+        if before_bind {
+            self.counts.before_bind -= 1;
+        }
+        let Some(source) = source else { return };
+        if let Some(open) = self.sources.get_mut(&source) {
+            *open -= 1;
+            if *open == 0 {
+                self.sources.remove(&source);
+            }
+        }
+    }
+}
+
+/// What counts as one source: an IPv6 client commands a whole network of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Source {
+    V4(Ipv4Addr),
+    V6Network(u64),
+}
+
+impl Source {
+    /// `None` for a peer on this machine.
+    fn of(address: &PeerAddress) -> Option<Self> {
+        let address = address.ip()?.to_canonical();
+        if address.is_loopback() {
+            return None;
+        }
+        Some(match address {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => Self::V6Network((u128::from(address) >> 64) as u64),
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn from(address: &str) -> PeerAddress {
+        PeerAddress::Ip(std::net::SocketAddr::new(address.parse().unwrap(), 40_000))
+    }
+
+    fn limits(all: u32, by_source: u32, before_bind: u32) -> Arc<ConnectionLimits> {
+        ConnectionLimits::new(ConnectionLimitSettings {
+            connections_max: all,
+            connections_by_source_max: by_source,
+            connections_before_bind_max: before_bind,
+        })
+    }
+
+    #[test]
+    fn the_limit_in_all_admits_again_after_a_close() {
+        let limits = limits(2, 10, 10);
+        let first = limits.admit(&from("192.0.2.1")).unwrap();
+        let _second = limits.admit(&from("192.0.2.2")).unwrap();
+        let refused = limits.admit(&from("192.0.2.3")).unwrap_err();
+        assert_eq!(refused, ConnectionRefused::Connections { limit: 2 });
+        assert!(refused.to_string().contains("connections_max"));
+        drop(first);
+        let _third = limits.admit(&from("192.0.2.3")).unwrap();
+        assert_eq!(limits.counts().refused_connections, 1);
+        assert_eq!(limits.counts().open, 2);
+    }
+
+    #[test]
+    fn one_source_is_an_address_or_an_ipv6_network() {
+        let limits = limits(100, 2, 100);
+        let _one = limits.admit(&from("2001:db8::1")).unwrap();
+        let _two = limits.admit(&from("2001:db8::ffff:0:0:2")).unwrap();
+        let refused = limits.admit(&from("2001:db8::3")).unwrap_err();
+        assert_eq!(refused, ConnectionRefused::BySource { limit: 2 });
+        let _neighbour = limits.admit(&from("2001:db8:0:1::1")).unwrap();
+
+        let _three = limits.admit(&from("192.0.2.1")).unwrap();
+        let four = limits.admit(&from("::ffff:192.0.2.1")).unwrap();
+        assert!(limits.admit(&from("192.0.2.1")).is_err());
+        let _other = limits.admit(&from("192.0.2.2")).unwrap();
+        drop(four);
+        let _five = limits.admit(&from("192.0.2.1")).unwrap();
+        assert_eq!(limits.counts().refused_by_source, 2);
+    }
+
+    #[test]
+    fn peers_on_this_machine_are_not_one_source() {
+        let limits = limits(100, 1, 100);
+        let local =
+            [from("127.0.0.1"), from("127.0.0.1"), from("::1"), from("::1"), PeerAddress::Unix { uid: 1 }];
+        let permits: Vec<_> = local.iter().map(|address| limits.admit(address).unwrap()).collect();
+        assert_eq!((limits.counts().open, limits.counts().sources), (5, 0));
+        drop(permits);
+        assert_eq!(limits.counts().open, 0);
+    }
+
+    #[test]
+    fn to_authenticate_makes_room_for_others_before_bind() {
+        let limits = limits(100, 100, 1);
+        let mut first = limits.admit(&from("192.0.2.1")).unwrap();
+        let refused = limits.admit(&from("192.0.2.2")).unwrap_err();
+        assert_eq!(refused, ConnectionRefused::BeforeBind { limit: 1 });
+        first.authenticated();
+        first.authenticated();
+        let second = limits.admit(&from("192.0.2.2")).unwrap();
+        assert_eq!((limits.counts().open, limits.counts().before_bind), (2, 1));
+        drop(first);
+        assert_eq!((limits.counts().open, limits.counts().before_bind), (1, 1));
+        drop(second);
+        assert_eq!(
+            limits.counts(),
+            ConnectionCounts { refused_before_bind: 1, ..ConnectionCounts::default() }
+        );
+    }
+
+    #[test]
+    fn other_limits_act_on_new_connections_only() {
+        let limits = limits(2, 2, 2);
+        let first = limits.admit(&from("192.0.2.1")).unwrap();
+        let _second = limits.admit(&from("192.0.2.1")).unwrap();
+        limits.change(ConnectionLimitSettings { connections_max: 1, ..ConnectionLimitSettings::default() });
+        assert_eq!(limits.counts().open, 2);
+        drop(first);
+        assert!(limits.admit(&from("192.0.2.1")).is_err());
+        limits.change(ConnectionLimitSettings::default());
+        assert!(limits.admit(&from("192.0.2.1")).is_ok());
+    }
+
+    #[test]
+    fn threads_give_back_what_they_took() {
+        let limits = limits(64, 64, 64);
+        std::thread::scope(|scope| {
+            for thread in 0..4_u8 {
+                let limits = &limits;
+                scope.spawn(move || {
+                    for round in 0..500_u32 {
+                        let mut permit = limits.admit(&from(&format!("192.0.2.{thread}"))).unwrap();
+                        if round % 2 == 0 {
+                            permit.authenticated();
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(limits.counts(), ConnectionCounts::default());
+    }
+}

@@ -1,0 +1,509 @@
+//! Listening on TCP addresses and Unix sockets, and accepting whatever happens.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::sockopt;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, UnixStream};
+
+use super::peer::{LocalAddress, Peer, PeerAddress};
+
+/// One address that accepts connections. Dropped, it listens no more and removes its socket file.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    local: LocalAddress,
+    trouble: Mutex<Trouble>,
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// Somebody listens there.
+    #[error("{address} is in use: another server listens there; stop it or choose another address")]
+    InUse {
+        /// The address as the config writes it.
+        address: LocalAddress,
+    },
+    /// No permission.
+    #[error(
+        "{address} may not be listened on by this user: ports below 1024 need the capability \
+         CAP_NET_BIND_SERVICE, a Unix socket needs a directory that this user may write"
+    )]
+    NotPermitted {
+        /// The address as the config writes it.
+        address: LocalAddress,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The IP address is not one of this machine.
+    #[error("{address} is not an address of this machine")]
+    NotLocal {
+        /// The address as the config writes it.
+        address: LocalAddress,
+    },
+    /// Something else has the name of the Unix socket.
+    #[error("{address}: there is a file of that name that is not a socket; choose another name")]
+    NotASocket {
+        /// The address as the config writes it.
+        address: LocalAddress,
+    },
+    /// Anything else.
+    #[error("{address} cannot be listened on")]
+    Other {
+        /// The address as the config writes it.
+        address: LocalAddress,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl Listener {
+    /// Listens on a TCP address; port 0 takes any free port, which [`Listener::local`] tells.
+    ///
+    /// `[::]` means IPv6 only: what is to be reachable by IPv4 names an IPv4 address too.
+    /// Accepted connections send without delay and probe a silent peer (SO_KEEPALIVE).
+    ///
+    /// # Errors
+    /// [`ListenError`]
+    pub async fn bind_tcp(address: SocketAddr) -> Result<Self, ListenError> {
+        let bound = listen_tcp(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+        match bound {
+            Ok((local, listener)) => Ok(Self::new(Socket::Tcp(listener), LocalAddress::Ip(local))),
+            Err(error) => Err(ListenError::new(LocalAddress::Ip(address), error)),
+        }
+    }
+
+    /// Listens on a Unix socket whose file gets the permissions `mode` before anybody can connect.
+    ///
+    /// A socket file that nobody answers on is left over from a server that died, and is replaced.
+    ///
+    /// # Errors
+    /// [`ListenError`]
+    pub async fn bind_unix(path: &Path, mode: u32) -> Result<Self, ListenError> {
+        let local = LocalAddress::Unix(path.into());
+        remove_stale(path, &local).await?;
+        match listen_unix(path, mode) {
+            Ok(socket) => Ok(Self::new(socket, local)),
+            Err(error) => Err(ListenError::new(local, error)),
+        }
+    }
+
+    /// The address that it listens on.
+    pub fn local(&self) -> &LocalAddress {
+        &self.local
+    }
+
+    /// The next connection. It never fails: when the machine has no file descriptors or no memory
+    /// left, it says so in the log, waits and goes on. Nothing is lost when the future is dropped.
+    pub async fn accept(&self) -> (Stream, Peer) {
+        loop {
+            let error = match self.accept_once().await {
+                Ok(accepted) => return accepted,
+                Err(error) => error,
+            };
+            if concerns_one_connection(&error) {
+                continue;
+            }
+            let report = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).note(Instant::now());
+            if let Some(failures) = report {
+                tracing::warn!(
+                    address = %self.local, %error, failures,
+                    "connections cannot be accepted for now; they wait in the queue of the operating system"
+                );
+            }
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+
+    fn new(socket: Socket, local: LocalAddress) -> Self {
+        Self { socket, local, trouble: Mutex::default() }
+    }
+
+    async fn accept_once(&self) -> io::Result<(Stream, Peer)> {
+        match &self.socket {
+            Socket::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                let local = match &self.local {
+                    LocalAddress::Ip(local) if local.ip().is_unspecified() => {
+                        LocalAddress::Ip(stream.local_addr()?)
+                    }
+                    known => known.clone(),
+                };
+                Ok((Stream::Tcp(stream), Peer { address: PeerAddress::from_socket(address), local }))
+            }
+            Socket::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                let address = PeerAddress::Unix { uid: stream.peer_cred()?.uid() };
+                Ok((Stream::Unix(stream), Peer { address, local: self.local.clone() }))
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let (Socket::Unix { file, .. }, LocalAddress::Unix(path)) = (&self.socket, &self.local) else {
+            return;
+        };
+        // Only our own: another server may have put its socket there meanwhile.
+        if fs::symlink_metadata(path).is_ok_and(|found| FileIdentity::of(&found) == *file) {
+            // If it fails, the next start finds a stale socket and removes it.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl ListenError {
+    fn new(address: LocalAddress, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { address },
+            io::ErrorKind::AddrNotAvailable => Self::NotLocal { address },
+            io::ErrorKind::PermissionDenied => Self::NotPermitted { address, source },
+            _ => Self::Other { address, source },
+        }
+    }
+}
+
+/// An accepted connection in clear.
+#[derive(Debug)]
+pub enum Stream {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a Unix socket.
+    Unix(UnixStream),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, octets),
+            Self::Unix(stream) => Pin::new(stream).poll_write(context, octets),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Unix(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix { listener: UnixListener, file: FileIdentity },
+}
+
+/// Tells our socket file from one that another server has put in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// When the last failure to accept was logged, and how many there were since.
+#[derive(Debug, Default)]
+struct Trouble {
+    logged: Option<Instant>,
+    failures: u64,
+}
+
+impl Trouble {
+    /// Counts a failure; returns how many to report, at most once in [`TROUBLE_PERIOD`].
+    fn note(&mut self, now: Instant) -> Option<u64> {
+        self.failures += 1;
+        if self.logged.is_some_and(|logged| now.duration_since(logged) < TROUBLE_PERIOD) {
+            return None;
+        }
+        self.logged = Some(now);
+        Some(std::mem::take(&mut self.failures))
+    }
+}
+
+fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => {
+            let socket = TcpSocket::new_v6()?;
+            sockopt::set_ipv6_v6only(&socket, true)?;
+            socket
+        }
+    };
+    socket.set_reuseaddr(true)?;
+    // Accepted connections inherit these: set once here, they cost no system calls at each accept.
+    socket.set_nodelay(true)?;
+    socket.set_keepalive(true)?;
+    sockopt::set_tcp_keepidle(&socket, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(&socket, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(&socket, KEEPALIVE_PROBES)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn listen_unix(path: &Path, mode: u32) -> io::Result<Socket> {
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    let listen = || {
+        // Between bind and listen nobody can connect, so the mode is in force from the beginning.
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        let file = FileIdentity::of(&fs::symlink_metadata(path)?);
+        Ok(Socket::Unix { listener: socket.listen(BACKLOG)?, file })
+    };
+    listen().inspect_err(|_| {
+        // It is ours since bind; what stays is stale and removed by the next start.
+        let _ = fs::remove_file(path);
+    })
+}
+
+/// Removes a socket file that nobody answers on.
+async fn remove_stale(path: &Path, local: &LocalAddress) -> Result<(), ListenError> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(ListenError::new(local.clone(), error)),
+    };
+    if !found.file_type().is_socket() {
+        return Err(ListenError::NotASocket { address: local.clone() });
+    }
+    match UnixStream::connect(path).await {
+        // The queue of a busy server may be full: it is alive.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(ListenError::InUse { address: local.clone() })
+        }
+        Ok(_) => Err(ListenError::InUse { address: local.clone() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(|error| ListenError::new(local.clone(), error))
+        }
+        Err(error) => Err(ListenError::new(local.clone(), error)),
+    }
+}
+
+/// Errors of a connection that was gone before it could be accepted: `accept(2)` passes them on.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    let Some(errno) = Errno::from_io_error(error) else { return false };
+    matches!(
+        errno,
+        Errno::CONNABORTED
+            | Errno::CONNRESET
+            | Errno::NOTCONN
+            | Errno::INTR
+            | Errno::PROTO
+            | Errno::PERM
+            | Errno::TIMEDOUT
+            | Errno::HOSTUNREACH
+            | Errno::HOSTDOWN
+            | Errno::NETUNREACH
+            | Errno::NETDOWN
+    )
+}
+
+/// Connections that wait to be accepted; the kernel's `somaxconn` (usually 4096) may lower it.
+const BACKLOG: u32 = 4_096;
+/// How long a connection is silent before it is probed: below the five minutes after which the
+/// strictest firewalls forget a connection.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(120);
+/// The time between two probes.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// Unanswered probes until the connection is closed.
+const KEEPALIVE_PROBES: u32 = 4;
+/// The wait after a failure of the whole machine (no descriptors, no memory).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// One line in the log for all failures of this time.
+const TROUBLE_PERIOD: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn tcp_both_ways_with_both_ends_named() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = match Listener::bind_tcp(address.parse().unwrap()).await {
+                Ok(listener) => listener,
+                // A container may have no IPv6.
+                Err(ListenError::NotLocal { .. } | ListenError::Other { .. }) if address.starts_with('[') => {
+                    continue;
+                }
+                Err(error) => panic!("{error}"),
+            };
+            let local = listener.local().socket().unwrap();
+            assert_ne!(local.port(), 0);
+            let mut client = TcpStream::connect(local).await.unwrap();
+            let (mut stream, peer) = listener.accept().await;
+            assert_eq!(peer.address, PeerAddress::Ip(client.local_addr().unwrap()));
+            assert_eq!(peer.local, LocalAddress::Ip(local));
+            assert!(peer.is_loopback());
+
+            client.write_all(b"ping").await.unwrap();
+            let mut octets = [0; 4];
+            stream.read_exact(&mut octets).await.unwrap();
+            stream.write_all(&octets).await.unwrap();
+            client.read_exact(&mut octets).await.unwrap();
+            assert_eq!(&octets, b"ping");
+        }
+    }
+
+    #[tokio::test]
+    async fn accepted_connections_have_the_socket_options() {
+        let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let _client = TcpStream::connect(listener.local().socket().unwrap()).await.unwrap();
+        let (Stream::Tcp(stream), _) = listener.accept().await else { panic!("not TCP") };
+        assert!(sockopt::tcp_nodelay(&stream).unwrap());
+        assert!(sockopt::socket_keepalive(&stream).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), KEEPALIVE_IDLE);
+    }
+
+    #[tokio::test]
+    async fn a_listener_on_all_addresses_tells_the_one_in_use() {
+        let listener = Listener::bind_tcp("0.0.0.0:0".parse().unwrap()).await.unwrap();
+        let port = listener.local().socket().unwrap().port();
+        let _client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let (_, peer) = listener.accept().await;
+        assert_eq!(peer.local.to_string(), format!("127.0.0.1:{port}"));
+        assert!(peer.is_loopback());
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_an_error_that_says_so() {
+        let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let error = Listener::bind_tcp(listener.local().socket().unwrap()).await.unwrap_err();
+        assert!(matches!(error, ListenError::InUse { .. }), "{error}");
+        let error = Listener::bind_tcp("192.0.2.1:0".parse().unwrap()).await.unwrap_err();
+        assert!(matches!(error, ListenError::NotLocal { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn unix_socket_with_mode_and_user() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ldapi");
+        let listener = Listener::bind_unix(&path, 0o600).await.unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+        let mut client = UnixStream::connect(&path).await.unwrap();
+        let (mut stream, peer) = listener.accept().await;
+        let uid = rustix::process::getuid().as_raw();
+        assert_eq!(peer.address, PeerAddress::Unix { uid });
+        assert!(peer.is_loopback());
+        client.write_all(b"ping").await.unwrap();
+        let mut octets = [0; 4];
+        stream.read_exact(&mut octets).await.unwrap();
+        assert_eq!(&octets, b"ping");
+
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_is_replaced_only_when_nobody_answers() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ldapi");
+        let living = Listener::bind_unix(&path, 0o600).await.unwrap();
+        let error = Listener::bind_unix(&path, 0o600).await.unwrap_err();
+        assert!(matches!(error, ListenError::InUse { .. }), "{error}");
+        drop(living);
+
+        // The listener of the standard library leaves its file behind, as a killed server does.
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        let replacement = Listener::bind_unix(&path, 0o660).await.unwrap();
+        let _client = UnixStream::connect(&path).await.unwrap();
+        replacement.accept().await;
+    }
+
+    #[tokio::test]
+    async fn another_file_is_never_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ldapi");
+        fs::write(&path, "precious").unwrap();
+        let error = Listener::bind_unix(&path, 0o600).await.unwrap_err();
+        assert!(matches!(error, ListenError::NotASocket { .. }), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+
+        let path = directory.path().join("other");
+        let first = Listener::bind_unix(&path, 0o600).await.unwrap();
+        fs::remove_file(&path).unwrap();
+        let _second = Listener::bind_unix(&path, 0o600).await.unwrap();
+        drop(first);
+        assert!(path.exists(), "the socket of the second stays");
+    }
+
+    #[test]
+    fn errors_of_the_machine_are_told_from_those_of_a_connection() {
+        for errno in [Errno::CONNABORTED, Errno::PERM, Errno::PROTO] {
+            assert!(concerns_one_connection(&errno.into()), "{errno}");
+        }
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::INVAL] {
+            assert!(!concerns_one_connection(&errno.into()), "{errno}");
+        }
+    }
+
+    #[test]
+    fn trouble_is_logged_once_for_each_period() {
+        let start = Instant::now();
+        let mut trouble = Trouble::default();
+        assert_eq!(trouble.note(start), Some(1));
+        assert_eq!(trouble.note(start + Duration::from_secs(1)), None);
+        assert_eq!(trouble.note(start + Duration::from_secs(9)), None);
+        assert_eq!(trouble.note(start + TROUBLE_PERIOD), Some(3));
+    }
+}

@@ -1,0 +1,14 @@
+//! What both doors stand on: listeners, TLS whose certificates can be exchanged, limits on connections.
+
+pub mod certificate;
+pub mod limits;
+pub mod listener;
+pub mod peer;
+pub mod tls;
+mod validity;
+
+pub use certificate::{CertificateError, CertificateOutcome, DevelopmentCertificates, create_development};
+pub use limits::{ConnectionCounts, ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Permit};
+pub use listener::{ListenError, Listener, Stream};
+pub use peer::{LocalAddress, Peer, PeerAddress};
+pub use tls::{Tls, TlsError, TlsFiles, TlsWarning};

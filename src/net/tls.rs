@@ -1,0 +1,423 @@
+//! TLS for both doors: certificates from PEM files, exchanged while connections go on.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::{Ticketer, default_provider};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{
+    ClientHello, ResolvesServerCert, ServerConfig, ServerSessionMemoryCache, WebPkiClientVerifier,
+};
+use rustls::sign::CertifiedKey;
+use rustls::{ALL_VERSIONS, RootCertStore};
+use thiserror::Error;
+use tokio_rustls::TlsAcceptor;
+use zeroize::Zeroizing;
+
+use super::validity::Validity;
+
+/// The server's side of TLS 1.2 and 1.3, without early data (it could be replayed) and without ALPN.
+#[derive(Debug)]
+pub struct Tls {
+    files: TlsFiles,
+    provider: Arc<CryptoProvider>,
+    served: Arc<Served>,
+    accepting: ArcSwap<Accepting>,
+}
+
+/// The PEM files of `[server.tls]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, then the intermediate ones that lead to its authority.
+    pub certificate: PathBuf,
+    /// The private key of the first certificate: PKCS#8, SEC1 or PKCS#1, not encrypted.
+    pub key: PathBuf,
+    /// Authorities whose client certificates are asked for and verified; a client need not have one.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// What one of the files is for, as messages name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFile {
+    /// `certificate`
+    Certificate,
+    /// `key`
+    Key,
+    /// `client_ca`
+    ClientCa,
+}
+
+impl std::fmt::Display for TlsFile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Certificate => "server certificate",
+            Self::Key => "private key",
+            Self::ClientCa => "client CA",
+        })
+    }
+}
+
+/// Why TLS cannot be set up from these files.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// The file is not there.
+    #[error("the {file} {} does not exist: put it there, or correct its name in [server.tls]", path.display())]
+    Missing {
+        /// What it is for.
+        file: TlsFile,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file is there but cannot be read.
+    #[error("the {file} {} cannot be read by this user", path.display())]
+    Unreadable {
+        /// What it is for.
+        file: TlsFile,
+        /// Where it is.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file is larger than any such file.
+    #[error("the {file} {} is larger than {limit} octets: is it the right file?", path.display())]
+    TooLarge {
+        /// What it is for.
+        file: TlsFile,
+        /// Where it is.
+        path: PathBuf,
+        /// The limit (octets).
+        limit: u64,
+    },
+    /// The file begins as PEM but is not.
+    #[error("the {file} {} is damaged: it is not valid PEM", path.display())]
+    NotPem {
+        /// What it is for.
+        file: TlsFile,
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// No certificate in a file that should have one.
+    #[error(
+        "the {file} {} holds no certificate: expected PEM with a line -----BEGIN CERTIFICATE-----",
+        path.display()
+    )]
+    NoCertificate {
+        /// What it is for.
+        file: TlsFile,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A certificate that cannot be parsed or used.
+    #[error("the {file} {} holds a certificate that cannot be used", path.display())]
+    BadCertificate {
+        /// What it is for.
+        file: TlsFile,
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: rustls::Error,
+    },
+    /// No key in the key file.
+    #[error(
+        "the private key {} holds no private key: expected PEM with a line -----BEGIN PRIVATE KEY-----, \
+         -----BEGIN EC PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY-----",
+        path.display()
+    )]
+    NoKey {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The key is protected by a passphrase, which nobody could type when the server starts.
+    #[error("the private key {} is encrypted: decrypt it first (openssl pkey -in … -out …)", path.display())]
+    EncryptedKey {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The key is of a kind that cannot sign.
+    #[error("the private key {} cannot be used: expected ECDSA P-256 or P-384, Ed25519 or RSA", path.display())]
+    BadKey {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: rustls::Error,
+    },
+    /// Key and certificate are not a pair.
+    #[error(
+        "the private key {} does not belong to the first certificate in {}: \
+         the server's own certificate stands first, and both files must be of the same issue",
+        key.display(), certificate.display()
+    )]
+    KeyMismatch {
+        /// Where the key is.
+        key: PathBuf,
+        /// Where the certificate is.
+        certificate: PathBuf,
+    },
+    /// The client CA cannot verify anything.
+    #[error("the client CA {} cannot be used to verify client certificates", path.display())]
+    BadClientCa {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: rustls::server::VerifierBuilderError,
+    },
+    /// rustls itself refused: no random numbers, for example.
+    #[error("TLS could not be set up")]
+    Setup(#[source] rustls::Error),
+}
+
+/// What an operator should know although TLS works, or will work one day.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum TlsWarning {
+    /// Clients will refuse the certificate.
+    #[error("the server certificate {} expired at {not_after}: clients will refuse it", path.display())]
+    Expired {
+        /// The file.
+        path: PathBuf,
+        /// Its last moment.
+        not_after: Timestamp,
+    },
+    /// Clients refuse the certificate until then.
+    #[error("the server certificate {} is not valid before {not_before}: clients will refuse it", path.display())]
+    NotYetValid {
+        /// The file.
+        path: PathBuf,
+        /// Its first moment.
+        not_before: Timestamp,
+    },
+    /// The file of the private key has permissions for all.
+    #[error("the private key {} can be read by every user of this machine: chmod o-rwx it", path.display())]
+    KeyOpenToAll {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Tls {
+    /// Loads the files.
+    ///
+    /// # Errors
+    /// [`TlsError`], naming the file.
+    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
+        let provider = Arc::new(default_provider());
+        let served = Arc::new(Served { current: ArcSwap::from_pointee(Identity::load(&files, &provider)?) });
+        let authorities = load_client_authorities(&files)?;
+        let config = server_config(&files, &provider, &served, &authorities)?;
+        let accepting = ArcSwap::from_pointee(Accepting { config, authorities });
+        Ok(Self { files, provider, served, accepting })
+    }
+
+    /// Reads the files again, for connections from now on; those that are open go on as they are.
+    ///
+    /// Sessions resume across an exchange of the server's certificate. When the client CA has
+    /// changed they do not, because a resumed session keeps the client's identity.
+    ///
+    /// # Errors
+    /// [`TlsError`]; then all stays as it was.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let identity = Identity::load(&self.files, &self.provider)?;
+        let authorities = load_client_authorities(&self.files)?;
+        if self.accepting.load().authorities != authorities {
+            let config = server_config(&self.files, &self.provider, &self.served, &authorities)?;
+            self.accepting.store(Arc::new(Accepting { config, authorities }));
+        }
+        self.served.current.store(Arc::new(identity));
+        Ok(())
+    }
+
+    /// Performs handshakes as the files said when they were read last: to be asked for anew for
+    /// each connection, which costs no more than counting a reference.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.accepting.load().config))
+    }
+
+    /// The files that it was loaded from.
+    pub fn files(&self) -> &TlsFiles {
+        &self.files
+    }
+
+    /// The last moment at which the server's certificate is valid.
+    pub fn not_after(&self) -> Timestamp {
+        self.served.current.load().validity.not_after
+    }
+
+    /// What deserves a line in the log at the time `now`, after [`Tls::load`] or [`Tls::reload`].
+    pub fn warnings(&self, now: Timestamp) -> Vec<TlsWarning> {
+        let identity = self.served.current.load();
+        let Validity { not_before, not_after } = identity.validity;
+        let path = || self.files.certificate.clone();
+        let mut warnings = Vec::new();
+        if now > not_after {
+            warnings.push(TlsWarning::Expired { path: path(), not_after });
+        }
+        if now < not_before {
+            warnings.push(TlsWarning::NotYetValid { path: path(), not_before });
+        }
+        if identity.key_mode & 0o007 != 0 {
+            warnings.push(TlsWarning::KeyOpenToAll { path: self.files.key.clone() });
+        }
+        warnings
+    }
+}
+
+/// What handshakes are performed with, but for the server's certificate.
+#[derive(Debug)]
+struct Accepting {
+    config: Arc<ServerConfig>,
+    /// What the config was made from; empty without a client CA.
+    authorities: Vec<CertificateDer<'static>>,
+}
+
+/// Hands the present certificate to each handshake.
+#[derive(Debug)]
+struct Served {
+    current: ArcSwap<Identity>,
+}
+
+impl ResolvesServerCert for Served {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.load().certified_key))
+    }
+}
+
+/// The server's certificate with its key, and what warnings are made from.
+#[derive(Debug)]
+struct Identity {
+    certified_key: Arc<CertifiedKey>,
+    validity: Validity,
+    /// The permissions of the key's file.
+    key_mode: u32,
+}
+
+impl Identity {
+    fn load(files: &TlsFiles, provider: &CryptoProvider) -> Result<Self, TlsError> {
+        let (certificate, key) = (&files.certificate, &files.key);
+        let chain = load_certificates(TlsFile::Certificate, certificate)?;
+        let validity = chain.first().and_then(|first| Validity::of(first)).ok_or_else(|| {
+            let source = rustls::CertificateError::BadEncoding.into();
+            TlsError::BadCertificate { file: TlsFile::Certificate, path: certificate.clone(), source }
+        })?;
+        let (private_key, key_mode) = load_key(key)?;
+        let certified_key =
+            CertifiedKey::from_der(chain, private_key, provider).map_err(|error| match error {
+                rustls::Error::InconsistentKeys(_) => {
+                    TlsError::KeyMismatch { key: key.clone(), certificate: certificate.clone() }
+                }
+                source @ rustls::Error::InvalidCertificate(_) => {
+                    TlsError::BadCertificate { file: TlsFile::Certificate, path: certificate.clone(), source }
+                }
+                source => TlsError::BadKey { path: key.clone(), source },
+            })?;
+        Ok(Self { certified_key: Arc::new(certified_key), validity, key_mode })
+    }
+}
+
+fn server_config(
+    files: &TlsFiles,
+    provider: &Arc<CryptoProvider>,
+    served: &Arc<Served>,
+    authorities: &[CertificateDer<'static>],
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(ALL_VERSIONS)
+        .map_err(TlsError::Setup)?;
+    let builder = match &files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider, authorities)?),
+    };
+    let mut config = builder.with_cert_resolver(Arc::<Served>::clone(served));
+    config.ticketer = Ticketer::new().map_err(TlsError::Setup)?;
+    config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
+    Ok(Arc::new(config))
+}
+
+fn client_verifier(
+    path: &Path,
+    provider: &Arc<CryptoProvider>,
+    authorities: &[CertificateDer<'static>],
+) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority.clone()).map_err(|source| TlsError::BadCertificate {
+            file: TlsFile::ClientCa,
+            path: path.to_path_buf(),
+            source,
+        })?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .allow_unauthenticated()
+        .build()
+        .map_err(|source| TlsError::BadClientCa { path: path.to_path_buf(), source })
+}
+
+fn load_client_authorities(files: &TlsFiles) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    match &files.client_ca {
+        None => Ok(Vec::new()),
+        Some(path) => load_certificates(TlsFile::ClientCa, path),
+    }
+}
+
+/// All certificates of a file, at least one.
+fn load_certificates(file: TlsFile, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let (content, _) = read(file, path)?;
+    let certificates = CertificateDer::pem_slice_iter(&content)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|source| TlsError::NotPem { file, path: path.to_path_buf(), source })?;
+    if certificates.is_empty() {
+        return Err(TlsError::NoCertificate { file, path: path.to_path_buf() });
+    }
+    Ok(certificates)
+}
+
+/// The first private key of a file, and the permissions of the file.
+fn load_key(path: &Path) -> Result<(PrivateKeyDer<'static>, u32), TlsError> {
+    let (content, mode) = read(TlsFile::Key, path)?;
+    // PKCS#8 says it in the label, the older forms in a header inside of the section.
+    let is_encrypted = |text: &str| memchr::memmem::find(&content, text.as_bytes()).is_some();
+    if is_encrypted("-----BEGIN ENCRYPTED PRIVATE KEY-----") || is_encrypted("Proc-Type: 4,ENCRYPTED") {
+        return Err(TlsError::EncryptedKey { path: path.to_path_buf() });
+    }
+    match PrivateKeyDer::from_pem_slice(&content) {
+        Ok(key) => Ok((key, mode)),
+        Err(pem::Error::NoItemsFound) => Err(TlsError::NoKey { path: path.to_path_buf() }),
+        Err(source) => Err(TlsError::NotPem { file: TlsFile::Key, path: path.to_path_buf(), source }),
+    }
+}
+
+/// The content of a file, wiped after use, and its permissions.
+fn read(file: TlsFile, path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), TlsError> {
+    let unreadable = |source: io::Error| {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::NotFound => TlsError::Missing { file, path },
+            _ => TlsError::Unreadable { file, path, source },
+        }
+    };
+    let handle = File::open(path).map_err(unreadable)?;
+    let metadata = handle.metadata().map_err(unreadable)?;
+    // At once large enough: a vector that grows would leave copies behind that are not wiped.
+    let capacity = usize::try_from(metadata.len().min(FILE_SIZE_MAX)).unwrap_or(0) + 1;
+    let mut content = Zeroizing::new(Vec::with_capacity(capacity));
+    handle.take(FILE_SIZE_MAX + 1).read_to_end(&mut content).map_err(unreadable)?;
+    if content.len() as u64 > FILE_SIZE_MAX {
+        return Err(TlsError::TooLarge { file, path: path.to_path_buf(), limit: FILE_SIZE_MAX });
+    }
+    Ok((content, metadata.mode()))
+}
+
+/// The largest file of certificates that is read (octets): a few hundred authorities.
+const FILE_SIZE_MAX: u64 = 1024 * 1024;
+/// Sessions of TLS 1.2 that are kept for clients without tickets (sessions).
+const SESSIONS_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests;

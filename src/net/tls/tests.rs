@@ -1,0 +1,266 @@
+//! Handshakes with a rustls client that trusts the development authority, and every way to be wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{CertificateParams, Issuer, KeyPair};
+use rustls::ClientConfig;
+use rustls::HandshakeKind;
+use rustls::pki_types::ServerName;
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream as ClientStream;
+use tokio_rustls::server::TlsStream as ServerStream;
+
+use super::*;
+use crate::net::certificate::create_development;
+
+fn development() -> (TempDir, TlsFiles) {
+    let directory = tempfile::tempdir().unwrap();
+    let made = create_development(directory.path()).unwrap();
+    (directory, TlsFiles { certificate: made.certificate, key: made.key, client_ca: None })
+}
+
+fn roots(authority: &Path) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+    roots
+}
+
+fn client(authority: &Path) -> Arc<ClientConfig> {
+    client_of_versions(authority, ALL_VERSIONS)
+}
+
+fn client_of_versions(
+    authority: &Path,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots(authority))
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+type Both = (io::Result<ClientStream<DuplexStream>>, io::Result<ServerStream<DuplexStream>>);
+
+async fn handshake(tls: &Tls, client: &Arc<ClientConfig>, name: &str) -> Both {
+    let (here, there) = duplex(64 * 1024);
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let connector = TlsConnector::from(Arc::clone(client));
+    tokio::join!(connector.connect(name, here), tls.acceptor().accept(there))
+}
+
+async fn echo(
+    client: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    server: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) {
+    let mut octets = [0; 4];
+    client.write_all(b"ping").await.unwrap();
+    client.flush().await.unwrap();
+    server.read_exact(&mut octets).await.unwrap();
+    server.write_all(&octets).await.unwrap();
+    server.flush().await.unwrap();
+    client.read_exact(&mut octets).await.unwrap();
+    assert_eq!(&octets, b"ping");
+}
+
+fn server_certificate(client: &ClientStream<DuplexStream>) -> Vec<u8> {
+    client.get_ref().1.peer_certificates().unwrap().first().unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn a_client_that_trusts_the_authority_is_served_under_all_names() {
+    let (directory, files) = development();
+    let tls = Tls::load(files).unwrap();
+    for versions in [&[&rustls::version::TLS12], &[&rustls::version::TLS13]] {
+        let client = client_of_versions(&directory.path().join("ca.pem"), versions);
+        for name in ["localhost", "127.0.0.1", "::1"] {
+            let (here, there) = handshake(&tls, &client, name).await;
+            echo(&mut here.unwrap(), &mut there.unwrap()).await;
+        }
+        assert!(handshake(&tls, &client, "ldap.example.com").await.0.is_err());
+    }
+    let (other, _) = development();
+    assert!(handshake(&tls, &client(&other.path().join("ca.pem")), "localhost").await.0.is_err());
+}
+
+#[tokio::test]
+async fn sessions_resume_in_both_versions_and_across_a_reload() {
+    let (directory, files) = development();
+    let tls = Tls::load(files).unwrap();
+    for versions in [&[&rustls::version::TLS12], &[&rustls::version::TLS13]] {
+        let client = client_of_versions(&directory.path().join("ca.pem"), versions);
+        let (here, there) = handshake(&tls, &client, "localhost").await;
+        let (mut here, mut there) = (here.unwrap(), there.unwrap());
+        assert_eq!(there.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
+        echo(&mut here, &mut there).await;
+        tls.reload().unwrap();
+        let (_, there) = handshake(&tls, &client, "localhost").await;
+        assert_eq!(there.unwrap().get_ref().1.handshake_kind(), Some(HandshakeKind::Resumed));
+    }
+}
+
+#[tokio::test]
+async fn a_reload_serves_the_new_certificate_while_an_old_connection_goes_on() {
+    let (directory, files) = development();
+    let tls = Tls::load(files.clone()).unwrap();
+    let first_client = client(&directory.path().join("ca.pem"));
+    let (here, there) = handshake(&tls, &first_client, "localhost").await;
+    let (mut here, mut there) = (here.unwrap(), there.unwrap());
+
+    let (other, others) = development();
+    fs::copy(&others.certificate, &files.certificate).unwrap();
+    let error = tls.reload().unwrap_err();
+    assert!(matches!(error, TlsError::KeyMismatch { .. }), "{error}");
+    // A reload that failed has changed nothing.
+    assert!(handshake(&tls, &client(&directory.path().join("ca.pem")), "localhost").await.0.is_ok());
+
+    fs::copy(&others.key, &files.key).unwrap();
+    tls.reload().unwrap();
+    let (new, _) = handshake(&tls, &client(&other.path().join("ca.pem")), "localhost").await;
+    assert_ne!(server_certificate(&new.unwrap()), server_certificate(&here));
+    echo(&mut here, &mut there).await;
+}
+
+/// An authority of its own with one client certificate.
+fn client_identity(directory: &Path, authority: &str) -> (Vec<CertificateDer<'static>>, KeyPair) {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    fs::write(directory.join(authority), params.self_signed(&authority_key).unwrap().pem()).unwrap();
+    let issuer = Issuer::new(params, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["portal.example.com".to_owned()]).unwrap();
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    (vec![certificate.der().clone()], key)
+}
+
+fn client_with(authority: &Path, identity: &(Vec<CertificateDer<'static>>, KeyPair)) -> Arc<ClientConfig> {
+    let key = PrivateKeyDer::try_from(identity.1.serialize_der()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(ALL_VERSIONS)
+        .unwrap()
+        .with_root_certificates(roots(authority))
+        .with_client_auth_cert(identity.0.clone(), key)
+        .unwrap();
+    Arc::new(config)
+}
+
+#[tokio::test]
+async fn client_certificates_are_optional_verified_and_follow_a_reload() {
+    let (directory, mut files) = development();
+    let identity = client_identity(directory.path(), "clients.pem");
+    let stranger = client_identity(directory.path(), "strangers.pem");
+    files.client_ca = Some(directory.path().join("clients.pem"));
+    let tls = Tls::load(files).unwrap();
+    let authority = directory.path().join("ca.pem");
+
+    let (_, there) = handshake(&tls, &client(&authority), "localhost").await;
+    assert!(there.unwrap().get_ref().1.peer_certificates().is_none());
+    let known = client_with(&authority, &identity);
+    let (here, there) = handshake(&tls, &known, "localhost").await;
+    let (mut here, mut there) = (here.unwrap(), there.unwrap());
+    assert_eq!(there.get_ref().1.peer_certificates().unwrap(), identity.0);
+    echo(&mut here, &mut there).await;
+    let unknown = client_with(&authority, &stranger);
+    assert!(handshake(&tls, &unknown, "localhost").await.1.is_err());
+
+    // The authority is exchanged: the session that could have been resumed is not.
+    fs::copy(directory.path().join("strangers.pem"), directory.path().join("clients.pem")).unwrap();
+    tls.reload().unwrap();
+    assert!(handshake(&tls, &known, "localhost").await.1.is_err());
+    let (_, there) = handshake(&tls, &unknown, "localhost").await;
+    assert_eq!(there.unwrap().get_ref().1.peer_certificates().unwrap(), stranger.0);
+}
+
+fn error_of(files: &TlsFiles) -> TlsError {
+    Tls::load(files.clone()).unwrap_err()
+}
+
+#[test]
+fn each_mistake_in_the_files_is_told_apart() {
+    let (directory, files) = development();
+    let path = |name: &str| directory.path().join(name);
+
+    let absent = TlsFiles { key: path("absent.key"), ..files.clone() };
+    let text = error_of(&absent).to_string();
+    assert!(text.starts_with("the private key ") && text.contains("absent.key does not exist"), "{text}");
+
+    let unreadable = TlsFiles { certificate: directory.path().to_path_buf(), ..files.clone() };
+    assert!(matches!(error_of(&unreadable), TlsError::Unreadable { file: TlsFile::Certificate, .. }));
+
+    let exchanged =
+        TlsFiles { certificate: files.key.clone(), key: files.certificate.clone(), client_ca: None };
+    assert!(matches!(error_of(&exchanged), TlsError::NoCertificate { .. }));
+    let no_key = TlsFiles { key: files.certificate.clone(), ..files.clone() };
+    assert!(matches!(error_of(&no_key), TlsError::NoKey { .. }));
+
+    let (_other, others) = development();
+    let mismatch = TlsFiles { key: others.key, ..files.clone() };
+    assert!(matches!(error_of(&mismatch), TlsError::KeyMismatch { .. }));
+
+    fs::write(path("cut.pem"), &fs::read(&files.certificate).unwrap()[..200]).unwrap();
+    let cut = TlsFiles { certificate: path("cut.pem"), ..files.clone() };
+    assert!(matches!(error_of(&cut), TlsError::NotPem { .. }));
+
+    fs::write(path("no.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    let no_certificate = TlsFiles { certificate: path("no.pem"), ..files.clone() };
+    assert!(matches!(error_of(&no_certificate), TlsError::BadCertificate { .. }));
+    let no_authority = TlsFiles { client_ca: Some(path("no.pem")), ..files.clone() };
+    assert!(matches!(error_of(&no_authority), TlsError::BadCertificate { file: TlsFile::ClientCa, .. }));
+
+    fs::write(path("no.key"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
+    let bad_key = TlsFiles { key: path("no.key"), ..files.clone() };
+    assert!(matches!(error_of(&bad_key), TlsError::BadKey { .. }));
+
+    for header in ["-----BEGIN ENCRYPTED PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED"] {
+        fs::write(path("locked.key"), header).unwrap();
+        let locked = TlsFiles { key: path("locked.key"), ..files.clone() };
+        assert!(matches!(error_of(&locked), TlsError::EncryptedKey { .. }));
+    }
+
+    fs::write(path("large.pem"), vec![b'x'; 1024 * 1024 + 1]).unwrap();
+    let large = TlsFiles { certificate: path("large.pem"), ..files };
+    assert!(matches!(error_of(&large), TlsError::TooLarge { .. }));
+}
+
+#[test]
+fn keys_of_three_forms_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("some.key");
+    let load = |label: &str, der: &[u8]| {
+        let base64 = STANDARD.encode(der);
+        fs::write(&path, format!("-----BEGIN {label}-----\n{base64}\n-----END {label}-----\n")).unwrap();
+        load_key(&path).unwrap().0
+    };
+    let pkcs8 = KeyPair::generate().unwrap().serialize_der();
+    // The PKCS#8 form of an EC key ends with its SEC1 form (RFC 5915), which begins with version 1.
+    let start = memchr::memmem::find(&pkcs8, &[2, 1, 1, 4, 32]).unwrap() - 2;
+    for key in [load("PRIVATE KEY", &pkcs8), load("EC PRIVATE KEY", &pkcs8[start..])] {
+        default_provider().key_provider.load_private_key(key).unwrap();
+    }
+    assert!(matches!(load("RSA PRIVATE KEY", b"octets"), PrivateKeyDer::Pkcs1(_)));
+}
+
+#[test]
+fn an_expired_certificate_and_an_open_key_are_warnings() {
+    let (_directory, files) = development();
+    let tls = Tls::load(files.clone()).unwrap();
+    let now = Timestamp::now();
+    assert_eq!(tls.warnings(now), []);
+    let years = |count: i64| jiff::SignedDuration::from_hours(24 * 365 * count);
+    assert!(matches!(tls.warnings(now + years(3)).as_slice(), [TlsWarning::Expired { .. }]));
+    assert!(matches!(tls.warnings(now - years(1)).as_slice(), [TlsWarning::NotYetValid { .. }]));
+    assert!(tls.not_after() > now + years(2));
+
+    fs::set_permissions(&files.key, fs::Permissions::from_mode(0o644)).unwrap();
+    tls.reload().unwrap();
+    assert_eq!(tls.warnings(now), [TlsWarning::KeyOpenToAll { path: files.key }]);
+}
