@@ -4,7 +4,9 @@
 //! ARCHITECTURE.md shows the way of a bind, of a search and of a change through them.
 
 // 1: in memory, on disk, on the network; and the two readers beside them
+pub mod config;
 pub mod directory;
+pub mod ldif;
 pub mod net;
 pub mod store;
 // 0: what exists

@@ -1,0 +1,198 @@
+//! What is wrong with a config: every problem with its position, drawn with the line it is about.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use super::source::{Position, blot};
+
+/// One thing that is wrong.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// Where.
+    pub position: Position,
+    /// The key with its tables, such as `server.tls.key`; empty for a syntax error.
+    pub key: String,
+    /// What is wrong and what was expected.
+    pub message: String,
+    /// Other positions that have to do with it, each with a label.
+    pub related: Vec<(Position, String)>,
+    kind: ProblemKind,
+}
+
+impl Problem {
+    /// Something that is there and wrong.
+    pub fn new(position: Position, key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            position,
+            key: key.into(),
+            message: message.into(),
+            related: Vec::new(),
+            kind: ProblemKind::Wrong,
+        }
+    }
+
+    /// Adds another position.
+    pub fn with_related(mut self, position: Position, label: impl Into<String>) -> Self {
+        self.related.push((position, label.into()));
+        self
+    }
+
+    pub(super) fn missing(position: Position, key: String, message: String) -> Self {
+        Self { kind: ProblemKind::Missing, ..Self::new(position, key, message) }
+    }
+
+    pub(super) fn syntax(position: Position, message: String) -> Self {
+        Self { kind: ProblemKind::Syntax, ..Self::new(position, "", message) }
+    }
+
+    fn title(&self) -> String {
+        match (&self.position, self.key.as_str()) {
+            (Position::Variable(name), _) => format!("{name}: {}", self.message),
+            (_, "") => self.message.clone(),
+            (_, key) => format!("{key}: {}", self.message),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    /// One line: `file:line:column: key: message`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.position {
+            Position::Variable(_) => formatter.write_str(&self.title()),
+            _ => write!(formatter, "{}: {}", self.position, self.title()),
+        }
+    }
+}
+
+/// How a problem came to be, to leave out those that only follow from another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ProblemKind {
+    Syntax,
+    Wrong,
+    Missing,
+}
+
+/// All that is wrong with a config. [`Display`](fmt::Display) draws every problem, without colours.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    problems: Vec<Problem>,
+    hidden: Vec<Position>,
+}
+
+impl Problems {
+    /// Adds one.
+    pub fn push(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// Each of them, in the order of the files.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter()
+    }
+
+    /// Draws all of them, each with its line; `styled` with colours, for a terminal.
+    pub fn render(&self, styled: bool) -> String {
+        let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
+        let drawn: Vec<String> = self.problems.iter().map(|problem| self.draw(problem, &renderer)).collect();
+        drawn.join("\n\n")
+    }
+
+    /// Adds a problem: `message` at `position`, about `key`.
+    pub(super) fn report(&mut self, position: &Position, key: &str, message: impl Into<String>) {
+        self.push(Problem::new(position.clone(), key, message));
+    }
+
+    /// Leaves what stands at `position` out of every picture: the value of an unknown key may be a secret
+    /// under a mistyped name.
+    pub(super) fn hide(&mut self, position: Position) {
+        self.hidden.push(position);
+    }
+
+    /// Sorts by position, and drops what may only follow from a syntax error: keys that seem to be missing,
+    /// and whatever else stands in the same line.
+    pub(super) fn settle(&mut self) {
+        self.problems.sort_by_key(|problem| problem.position.reading_order());
+        let broken: Vec<(usize, Option<usize>)> = self
+            .problems
+            .iter()
+            .filter(|problem| problem.kind == ProblemKind::Syntax)
+            .map(|problem| (problem.position.reading_order().0, problem.position.line()))
+            .collect();
+        if broken.is_empty() {
+            return;
+        }
+        self.problems.retain(|problem| match problem.kind {
+            ProblemKind::Syntax => true,
+            ProblemKind::Missing => false,
+            ProblemKind::Wrong => {
+                !broken.contains(&(problem.position.reading_order().0, problem.position.line()))
+            }
+        });
+    }
+
+    fn draw(&self, problem: &Problem, renderer: &Renderer) -> String {
+        let mut group = Group::with_title(Level::ERROR.primary_title(problem.title()));
+        group = match &problem.position {
+            Position::Text { .. } => {
+                self.with_picture(group, &problem.position, AnnotationKind::Primary, None)
+            }
+            Position::File(path) => group.element(Origin::path(path.display().to_string())),
+            Position::Variable(_) => group,
+        };
+        for (position, label) in &problem.related {
+            group = self.with_picture(group, position, AnnotationKind::Context, Some(label));
+        }
+        renderer.render(&[group])
+    }
+
+    /// Adds the line of `position` with a mark below what is meant.
+    fn with_picture<'a>(
+        &self,
+        group: Group<'a>,
+        position: &Position,
+        kind: AnnotationKind,
+        label: Option<&'a str>,
+    ) -> Group<'a> {
+        let Position::Text { source, span } = position else { return group };
+        let (number, start, line) = source.line(span.start);
+        let mut shown = line.to_owned();
+        for hidden in &self.hidden {
+            if let Position::Text { source: other, span } = hidden
+                && std::sync::Arc::ptr_eq(source, other)
+            {
+                blot(&mut shown, within(span, start, line.len()));
+            }
+        }
+        let snippet = Snippet::source(shown)
+            .line_start(number)
+            .path(source.path().display().to_string())
+            .annotation(kind.span(within(span, start, line.len())).label(label));
+        group.element(snippet)
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// What `span` covers of a line of `length` octets that begins at `start`.
+fn within(span: &Range<usize>, start: usize, length: usize) -> Range<usize> {
+    let bound = |offset: usize| offset.saturating_sub(start).min(length);
+    bound(span.start)..bound(span.end)
+}

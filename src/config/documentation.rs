@@ -1,0 +1,419 @@
+//! The tables of docs/config.md, made from the tables in the code and held against the reader.
+//!
+//! `BINDERY_UPDATE_DOCS=1 cargo test --lib config::` writes them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use super::{Limits, load};
+use crate::model::Permission;
+
+/// A key of the config, in words. A default of `-` means that there is none.
+struct Key(&'static str, &'static str, &'static str, &'static str);
+
+/// All keys but the limits, by table: key, form, default, what it is for.
+const TABLES: &[(&str, &[Key])] = &[
+    (
+        "(root)",
+        &[
+            Key(
+                "include",
+                "list of paths",
+                "`[]`",
+                "Files with more of the seed, before the first table; one `*` may stand in the file name, and they are read in the order of their names.",
+            ),
+            Key("server", "table", "-", "The server, below."),
+            Key("provider", "tables", "-", "The directories that are served."),
+            Key("role", "tables", "-", "Named sets of permissions."),
+            Key("group", "tables", "-", "Groups."),
+            Key("account", "tables", "-", "People and service accounts."),
+            Key("token", "tables", "-", "Credentials beside the first app password of a service account."),
+            Key("application", "tables", "-", "Who may use which directory at all."),
+        ],
+    ),
+    (
+        "server",
+        &[
+            Key(
+                "data_dir",
+                "path",
+                "required",
+                "Where the store, the local socket and generated secrets are.",
+            ),
+            Key(
+                "ldap",
+                "list of addresses",
+                "`[]`",
+                "LDAP in clear, with StartTLS when there is a certificate: `\"127.0.0.1:3389\"`, `\"[::1]:3389\"`, `\"unix:/run/bindery/ldapi\"`; port 0 is any free one.",
+            ),
+            Key("ldaps", "list of addresses", "`[]`", "LDAP over TLS; TCP only."),
+            Key("http", "list of addresses", "`[]`", "The HTTP API."),
+            Key(
+                "plain_bind",
+                "`never`, `loopback`, `always`",
+                "`loopback`",
+                "Where secrets are accepted in clear: nowhere, from and to loopback and on Unix sockets, everywhere. Elsewhere a bind is answered with confidentialityRequired (13).",
+            ),
+            Key("workers", "count", "measured", "Network threads, 1 to 1024."),
+            Key(
+                "expiry_warning",
+                "duration",
+                "`14d`",
+                "A bind with the password-policy control is warned when what it binds with expires within this time; at most `365d`.",
+            ),
+            Key(
+                "rotation_overlap",
+                "duration",
+                "`1d`",
+                "How long a rotated app password goes on working when nothing else is said; at most `90d`.",
+            ),
+            Key("tls", "table", "-", "The certificate, below; without it there is no LDAPS and no StartTLS."),
+            Key("log", "table", "-", "The log, below."),
+            Key("limits", "table", "-", "The limits, below."),
+            Key("hashing", "table", "-", "What new secrets are hashed with, below."),
+        ],
+    ),
+    (
+        "server.tls",
+        &[
+            Key(
+                "certificate",
+                "path",
+                "-",
+                "The chain in PEM, the server's own certificate first; with `key`.",
+            ),
+            Key("key", "path", "-", "Its private key in PEM."),
+            Key("client_ca", "path", "-", "Who signs client certificates, for SASL EXTERNAL."),
+            Key(
+                "development",
+                "path",
+                "-",
+                "Instead of the three: a directory in which `ca.pem`, `server.pem` and `server.key` are made for localhost when they are absent.",
+            ),
+        ],
+    ),
+    (
+        "server.log",
+        &[
+            Key("format", "`text`, `json`", "`text`", "How lines look."),
+            Key(
+                "level",
+                "`error`, `warn`, `info`, `debug`, `trace`",
+                "`info`",
+                "The least important lines that are logged.",
+            ),
+        ],
+    ),
+    (
+        "server.hashing",
+        &[
+            Key(
+                "memory",
+                "size",
+                "`19 MiB`",
+                "Memory of one argon2id hash: whole KiB, at least 8 KiB for each lane, at most `limits.argon2_memory_max`.",
+            ),
+            Key(
+                "time_cost",
+                "count",
+                "`2`",
+                "Passes over the memory, at most `limits.argon2_time_cost_max`.",
+            ),
+            Key("parallelism", "count", "`1`", "Lanes, at most `limits.argon2_parallelism_max`."),
+            Key("threads", "count", "processors", "Threads that hash, 1 to 1024."),
+            Key(
+                "memory_budget",
+                "size",
+                "`256 MiB`",
+                "Memory that all hashes at work may take together, at least `limits.argon2_memory_max`.",
+            ),
+        ],
+    ),
+    (
+        "provider",
+        &[
+            Key("name", "text", "required", "Its name, unique; `on = \"provider:NAME\"` refers to it."),
+            Key("base_dn", "DN", "required", "The suffix, unique."),
+            Key("default", "boolean", "`false`", "Whether a bare name binds here; one provider at most."),
+            Key("domain", "text", "-", "`user@domain` with this domain binds here; unique, `\"\"` for none."),
+            Key("uid_start_number", "count", "`2000`", "uidNumber of an account = this + its number."),
+            Key(
+                "gid_start_number",
+                "count",
+                "`4000`",
+                "gidNumber of a group, or of an account's virtual group = this + its number.",
+            ),
+            Key(
+                "virtual_groups",
+                "boolean",
+                "`true`",
+                "Whether an account without a given gidNumber has a primary group of its own in `ou=virtual-groups`.",
+            ),
+            Key(
+                "compatibility_attributes",
+                "boolean",
+                "`true`",
+                "Whether entries carry the authentik- and AD-shaped attributes and classes.",
+            ),
+            Key(
+                "users",
+                "list of containers",
+                "`ou=users` by `cn`",
+                "Where people stand; the first is where new ones appear.",
+            ),
+            Key(
+                "service_accounts",
+                "list of containers",
+                "`ou=users` by `cn`",
+                "Where service accounts stand; may be the same.",
+            ),
+            Key("groups", "list of containers", "`ou=groups` by `cn`", "Where groups stand."),
+        ],
+    ),
+    (
+        "provider.users",
+        &[
+            Key("container", "DN", "required", "Its DN relative to the base DN, such as `ou=people`."),
+            Key(
+                "naming",
+                "attribute type",
+                "required",
+                "The attribute that names entries in it, such as `uid`.",
+            ),
+        ],
+    ),
+    (
+        "role",
+        &[
+            Key("name", "text", "required", "Its name, unique but for case."),
+            Key("permissions", "list of grants", "`[]`", "What it allows."),
+        ],
+    ),
+    (
+        "role.permissions",
+        &[
+            Key(
+                "permission",
+                "permission",
+                "required",
+                "What is allowed; by itself, as a string instead of a table, it is global.",
+            ),
+            Key(
+                "on",
+                "object",
+                "all",
+                "On which object alone: `\"kind:name\"` with a provider, account, group, role, token or application.",
+            ),
+        ],
+    ),
+    (
+        "group",
+        &[
+            Key("name", "text", "required", "Its name, unique but for case."),
+            Key("members", "list of accounts", "`[]`", "Who is in it directly."),
+            Key("parents", "list of groups", "`[]`", "The groups that it is in."),
+            Key("roles", "list of roles", "`[]`", "Roles of its members, direct and nested."),
+            Key("permissions", "list of grants", "`[]`", "Permissions of its members, direct and nested."),
+            Key("is_superuser", "boolean", "`false`", "Whether its members may do everything."),
+            Key("attributes", "lists of texts by attribute", "`{}`", "Free attributes."),
+        ],
+    ),
+    (
+        "account",
+        &[
+            Key("username", "text", "required", "Its name, unique but for case."),
+            Key("type", "`internal`, `external`, `service_account`", "`internal`", "What it is for."),
+            Key("name", "text", "`\"\"`", "The full name."),
+            Key("email", "text", "`\"\"`", "The mail address."),
+            Key("is_active", "boolean", "`true`", "Whether it may bind and call the API."),
+            Key("roles", "list of roles", "`[]`", "Roles that it holds directly."),
+            Key("permissions", "list of grants", "`[]`", "Permissions granted to it directly."),
+            Key("attributes", "lists of texts by attribute", "`{}`", "Free attributes."),
+            Key("password", "text", "-", "People: the password in clear, only in a file with mode 0600."),
+            Key(
+                "password_file",
+                "path",
+                "-",
+                "People: the file that holds the password; a newline at its end is cut.",
+            ),
+            Key("password_env", "text", "-", "People: the variable that holds the password."),
+            Key(
+                "password_hash",
+                "text",
+                "-",
+                "People: a PHC string, or an imported scheme such as `{SSHA}…`.",
+            ),
+            Key(
+                "create_group",
+                "boolean",
+                "`false`",
+                "Service accounts: whether a group of the same name is made, with the account in it.",
+            ),
+            Key("expiring", "boolean", "`true`", "Service accounts: whether the first app password expires."),
+            Key("expires", "duration or time", "`360d`", "Service accounts: when it expires."),
+        ],
+    ),
+    (
+        "token",
+        &[
+            Key("identifier", "text", "required", "Its name, unique."),
+            Key("account", "account", "required", "Its owner."),
+            Key("intent", "`app_password`, `api`", "`app_password`", "What it is for."),
+            Key("expiring", "boolean", "`true`", "Whether it expires."),
+            Key("expires", "duration or time", "`360d`", "When: a duration counts from when it is made."),
+            Key("description", "text", "`\"\"`", "What it is used for."),
+            Key(
+                "networks",
+                "list of networks",
+                "`[]`",
+                "Where it may be used from, such as `10.2.0.0/16`; empty: anywhere.",
+            ),
+            Key("secret", "text", "generated", "The secret in clear, only in a file with mode 0600."),
+            Key(
+                "secret_file",
+                "path",
+                "generated",
+                "The file that holds the secret; a newline at its end is cut.",
+            ),
+            Key("secret_env", "text", "generated", "The variable that holds the secret."),
+            Key(
+                "secret_hash",
+                "text",
+                "generated",
+                "A PHC string; not for intent `api`, and one for each account.",
+            ),
+        ],
+    ),
+    (
+        "application",
+        &[
+            Key("slug", "letters, digits, `-`, `_`", "required", "Its name in addresses, unique."),
+            Key("name", "text", "the slug", "Its name for people."),
+            Key(
+                "provider",
+                "provider",
+                "-",
+                "The directory that it uses; a provider has one application at most.",
+            ),
+            Key("mode", "`any`, `all`", "`any`", "Whether one binding must pass or each."),
+            Key("bindings", "list of bindings", "`[]`", "Who may use it; empty: every active account."),
+        ],
+    ),
+    (
+        "application.bindings",
+        &[
+            Key("account", "account", "-", "The account that passes; or:"),
+            Key("group", "group", "-", "The group whose members, direct and nested, pass."),
+            Key("order", "integer", "`0`", "Its place in lists; decides nothing."),
+            Key("negate", "boolean", "`false`", "Whether all others pass instead."),
+            Key("enabled", "boolean", "`true`", "Whether it takes part at all."),
+        ],
+    ),
+];
+
+/// The generated blocks of docs/config.md by name.
+fn blocks() -> BTreeMap<String, String> {
+    let mut blocks = BTreeMap::new();
+    for (table, keys) in TABLES {
+        let mut block = String::from("| key | form | default | |\n| --- | --- | --- | --- |\n");
+        for Key(key, form, default, sentence) in *keys {
+            let default = if *default == "-" { "" } else { default };
+            writeln!(block, "| `{key}` | {form} | {default} | {sentence} |").unwrap();
+        }
+        blocks.insert((*table).to_owned(), block);
+    }
+    let mut limits =
+        String::from("| key | form | default | from | to | |\n| --- | --- | --- | --- | --- | --- |\n");
+    for row in Limits::table() {
+        let (name, form, sentence) = (row.name, row.form, row.sentence);
+        let (default, minimum, maximum) = (row.default, row.minimum, row.maximum);
+        writeln!(limits, "| `{name}` | {form} | `{default}` | `{minimum}` | `{maximum}` | {sentence} |")
+            .unwrap();
+    }
+    blocks.insert("server.limits".to_owned(), limits);
+    let permissions = Permission::ALL.iter().fold(String::new(), |mut list, permission| {
+        writeln!(list, "- `{permission}`").unwrap();
+        list
+    });
+    blocks.insert("permissions".to_owned(), permissions);
+    blocks
+}
+
+/// Puts the blocks between their marks.
+fn with_blocks(page: &str) -> String {
+    let mut page = page.to_owned();
+    for (name, block) in blocks() {
+        let begin = format!("<!-- made from the code: {name} -->\n");
+        let start = page.find(&begin).unwrap_or_else(|| panic!("docs/config.md lacks {begin}")) + begin.len();
+        let end = start + page[start..].find("<!-- end -->").expect("an end mark");
+        page.replace_range(start..end, &block);
+    }
+    page
+}
+
+#[test]
+fn the_page_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/config.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let expected = with_blocks(&page);
+    if std::env::var_os("BINDERY_UPDATE_DOCS").is_some() {
+        std::fs::write(&path, expected).unwrap();
+    } else {
+        assert!(
+            page == expected,
+            "docs/config.md is out of date: BINDERY_UPDATE_DOCS=1 cargo test --lib config::"
+        );
+    }
+}
+
+/// An unknown key that resembles none is answered with all that there are.
+#[test]
+fn the_page_has_the_keys_that_the_reader_knows() {
+    let config = r#"
+        zzzzzzzz = 1
+        [server]
+        zzzzzzzz = 1
+        tls = { zzzzzzzz = 1 }
+        log = { zzzzzzzz = 1 }
+        hashing = { zzzzzzzz = 1 }
+        limits = { zzzzzzzz = 1 }
+        [[provider]]
+        zzzzzzzz = 1
+        users = [{ zzzzzzzz = 1 }]
+        [[role]]
+        zzzzzzzz = 1
+        permissions = [{ zzzzzzzz = 1 }]
+        [[group]]
+        zzzzzzzz = 1
+        [[account]]
+        zzzzzzzz = 1
+        [[token]]
+        zzzzzzzz = 1
+        [[application]]
+        zzzzzzzz = 1
+        bindings = [{ zzzzzzzz = 1 }]
+    "#;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bindery.toml");
+    std::fs::write(&path, config).unwrap();
+    let problems = load(&path, &|_| None).unwrap_err();
+    let mut known = BTreeMap::new();
+    for problem in problems.iter() {
+        if let Some(keys) = problem.message.strip_prefix("there is no such key here; there are: ") {
+            let table = problem.key.strip_suffix("zzzzzzzz").unwrap().trim_end_matches('.');
+            let mut keys: Vec<&str> = keys.split(", ").collect();
+            keys.sort_unstable();
+            known.insert(if table.is_empty() { "(root)" } else { table }.to_owned(), keys);
+        }
+    }
+    let mut limits: Vec<&str> = Limits::table().iter().map(|row| row.name).collect();
+    limits.sort_unstable();
+    assert_eq!(known.remove("server.limits"), Some(limits));
+    for (table, keys) in TABLES {
+        let mut keys: Vec<&str> = keys.iter().map(|key| key.0).collect();
+        keys.sort_unstable();
+        assert_eq!(known.remove(*table), Some(keys), "{table}");
+    }
+    assert!(known.is_empty(), "{known:?}");
+}

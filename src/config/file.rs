@@ -1,0 +1,161 @@
+//! Config files on disk: reading, parsing, and what `include` brings in.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::de::DeTable;
+use zeroize::Zeroizing;
+
+use super::diagnostics::{Problem, Problems};
+use super::reader::TableReader;
+use super::source::{Located, Position, Source};
+use super::value;
+
+/// A config file that was read.
+pub(super) struct ConfigFile {
+    /// Its name and its text without secrets.
+    pub(super) source: Arc<Source>,
+    /// What relative paths in it are relative to.
+    pub(super) directory: PathBuf,
+    /// Whether nobody but its owner may read or change it, so that secrets may stand in it.
+    pub(super) is_private: bool,
+    text: Zeroizing<String>,
+}
+
+impl ConfigFile {
+    /// Reads the file that stands at `order` among all; `named_at` is where it was asked for.
+    pub(super) fn read(
+        path: &Path,
+        order: usize,
+        named_at: Option<&Position>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        match open(path) {
+            Ok((text, is_private)) => Some(Self {
+                source: Source::new(path, &text, order),
+                directory: path.parent().unwrap_or(Path::new("")).to_owned(),
+                is_private,
+                text,
+            }),
+            Err(error) => {
+                let position = named_at.cloned().unwrap_or_else(|| Position::File(path.to_owned()));
+                let message = format!("the config file {} cannot be read: {error}", path.display());
+                problems.push(Problem::new(position, "", message));
+                None
+            }
+        }
+    }
+
+    /// Parses it as far as that goes, and reports its syntax errors.
+    pub(super) fn parse(&self, problems: &mut Problems) -> DeTable<'_> {
+        let (table, errors) = DeTable::parse_recoverable(&self.text);
+        for error in errors {
+            let position = Position::Text {
+                source: Arc::clone(&self.source),
+                span: error.span().unwrap_or(self.text.len()..self.text.len()),
+            };
+            problems.push(Problem::syntax(position, format!("this is not TOML: {}", error.message())));
+        }
+        table.into_inner()
+    }
+}
+
+/// Reads `include` of the main file: the files that it names, in their order, each with where it is named.
+pub(super) fn included(
+    root: &mut TableReader<'_>,
+    main: &ConfigFile,
+    problems: &mut Problems,
+) -> Vec<Located<PathBuf>> {
+    let patterns = root.list("include", problems, value::filled_text).unwrap_or_default();
+    let mut seen: HashSet<PathBuf> = main.source.path().canonicalize().into_iter().collect();
+    let mut files = Vec::new();
+    for Located { value: pattern, position } in patterns {
+        let found = match matching(&main.directory.join(&pattern)) {
+            Ok(found) => found,
+            Err(message) => {
+                problems.report(&position, "include", message);
+                continue;
+            }
+        };
+        for path in found {
+            // A file that is not there is reported when it is read.
+            if path.canonicalize().is_ok_and(|canonical| !seen.insert(canonical)) {
+                problems.report(&position, "include", format!("{} is read already", path.display()));
+            } else {
+                files.push(Located { value: path, position: position.clone() });
+            }
+        }
+    }
+    files
+}
+
+/// The files that a path with at most one `*` in its last part names, by name; hidden ones only when the
+/// pattern begins with their dot.
+fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
+    let directory = pattern.parent().unwrap_or(Path::new(""));
+    let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or("");
+    if directory.to_string_lossy().contains('*') || name.matches('*').count() > 1 || name.is_empty() {
+        return Err(
+            "expected a file, or files with one * in their name, such as \"seed.d/*.toml\"".to_owned()
+        );
+    }
+    let Some((prefix, suffix)) = name.split_once('*') else {
+        return Ok(vec![pattern.to_owned()]);
+    };
+    let opened = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", opened.display());
+    let mut names = Vec::new();
+    for entry in opened.read_dir().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let is_meant = name.len() >= prefix.len() + suffix.len()
+            && name.starts_with(prefix)
+            && name.ends_with(suffix)
+            && (!name.starts_with('.') || prefix.starts_with('.'));
+        if is_meant && !entry.path().is_dir() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names.into_iter().map(|name| directory.join(name)).collect())
+}
+
+/// The text, and whether only the owner has any right to the file. Asked of the open file, so that it cannot
+/// be exchanged in between.
+fn open(path: &Path) -> std::io::Result<(Zeroizing<String>, bool)> {
+    let mut file = File::open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text)?;
+    Ok((text, mode & 0o077 == 0))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_star_matches_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["b.toml", "a.toml", "a.toml.bak", ".#a.toml", "c.txt"] {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(directory.path().join("d.toml")).unwrap();
+        let names = |pattern: &str| -> Vec<String> {
+            let found = matching(&directory.path().join(pattern)).unwrap();
+            found.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(names("*.toml"), ["a.toml", "b.toml"]);
+        assert_eq!(names("a*"), ["a.toml", "a.toml.bak"]);
+        assert_eq!(names("absent.toml"), ["absent.toml"]);
+        assert!(names("z*").is_empty());
+        for pattern in ["*/a.toml", "*a*.toml", ".."] {
+            assert!(matching(&directory.path().join(pattern)).is_err(), "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! `[server.limits]`: the one table of every limit, with its default, its range and what it is for.
+//!
+//! The struct, the reader and the table in docs/config.md are made from it.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::diagnostics::Problems;
+use super::reader::TableReader;
+use super::value::{self, Raw};
+
+/// Declares the struct, its defaults, its reader and its documentation together.
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $range:expr;)*) => {
+        /// Every limit. Counts are `u32`, sizes are `u64` in octets.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Limits {
+            $($(#[doc = $doc])+ pub $name: $type,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        impl Limits {
+            /// The table, in the order of the documentation.
+            pub fn table() -> Vec<LimitRow> {
+                vec![$(LimitRow::new::<$type>(stringify!($name), $default, $range, concat!($($doc),+)),)*]
+            }
+
+            pub(super) fn read(table: &mut TableReader<'_>, problems: &mut Problems) -> Self {
+                Self { $($name: within(table, stringify!($name), $default, $range, problems),)* }
+            }
+        }
+    };
+}
+
+limits! {
+    /// The largest message of a bound connection.
+    message_size_max: u64 = 4 * MIB, KIB..=GIB;
+    /// The largest message before a successful bind; never more than `message_size_max`.
+    message_size_before_bind_max: u64 = 256 * KIB, KIB..=GIB;
+    /// Open connections.
+    connections_max: u32 = 16_384, 1..=1_000_000;
+    /// Open connections from one source address (IPv6: from one /64).
+    connections_by_source_max: u32 = 10_000, 1..=1_000_000;
+    /// Open connections that have not bound.
+    connections_before_bind_max: u32 = 5_000, 1..=1_000_000;
+    /// Operations that one connection may have outstanding; more are left unread.
+    pending_operations_max: u32 = 256, 1..=65_536;
+    /// How deep a filter may be nested.
+    filter_depth_max: u32 = 100, 1..=1_000;
+    /// Elements of a filter: every AND, OR, NOT, assertion and substring.
+    filter_elements_max: u32 = 16_384, 1..=1_000_000;
+    /// Controls of one request.
+    controls_max: u32 = 16, 1..=256;
+    /// Names in the attribute list of one search.
+    requested_attributes_max: u32 = 1_024, 1..=65_536;
+    /// Entries that one search may return (a paged one: in one page); 0: no limit.
+    search_size_max: u32 = 0, 0..=u32::MAX;
+    /// How long one search may take.
+    search_time_max: Duration = HOUR, Duration::from_millis(1)..=DAY;
+    /// Entries that a search may look at when no index helps; 0: no limit.
+    look_through_max: u32 = 0, 0..=u32::MAX;
+    /// How long a bound connection may be silent.
+    idle_time: Duration = DAY, SECOND..=YEAR;
+    /// How long a connection that has not bound may be silent.
+    idle_time_before_bind: Duration = Duration::from_secs(120), SECOND..=YEAR;
+    /// How long a TLS handshake may take.
+    handshake_time: Duration = Duration::from_secs(15), SECOND..=HOUR;
+    /// How long a message may take from its first octet to its last.
+    message_time: Duration = Duration::from_secs(30), SECOND..=HOUR;
+    /// How long a client may take no octet of an answer that waits for it.
+    write_time: Duration = Duration::from_secs(60), SECOND..=HOUR;
+    /// Octets of answers that one connection holds before it stops working on its requests.
+    output_buffer_max: u64 = MIB, 16 * KIB..=GIB;
+    /// Paged searches whose snapshot is kept at a time; the next page of another one is read anew.
+    paging_snapshots: u32 = 16, 0..=1_024;
+    /// Octets of a secret in a bind.
+    bind_secret_length_max: u32 = 1_024, 64..=65_536;
+    /// Proofs of verified secrets that are kept in memory, so that they are not hashed again; 0: none.
+    verified_secrets_max: u32 = 65_536, 0..=16_777_216;
+    /// Secrets that wait to be hashed, in each of the two queues.
+    hash_queue_max: u32 = 1_024, 1..=1_048_576;
+    /// Secrets from one source address (IPv6: from one /64) that wait to be hashed, in each of the two queues.
+    hash_queue_by_source_max: u32 = 64, 1..=1_048_576;
+    /// The time over which failed binds are counted.
+    throttle_time: Duration = Duration::from_secs(300), SECOND..=DAY;
+    /// Failed binds for one account from one source address (IPv6: from one /64) within `throttle_time`.
+    throttle_failures_max: u32 = 10, 1..=1_000_000;
+    /// Failed binds from one source address (IPv6: from one /64) within `throttle_time`.
+    throttle_failures_by_source_max: u32 = 100, 1..=1_000_000;
+    /// Accounts and source addresses whose failures are counted at a time.
+    throttle_entries_max: u32 = 65_536, 1_024..=16_777_216;
+    /// Memory that an argon2 hash from elsewhere may ask for.
+    argon2_memory_max: u64 = 64 * MIB, 8 * KIB..=4 * GIB;
+    /// Passes that an argon2 hash from elsewhere may ask for.
+    argon2_time_cost_max: u32 = 8, 1..=64;
+    /// Lanes that an argon2 hash from elsewhere may ask for.
+    argon2_parallelism_max: u32 = 8, 1..=64;
+    /// Rounds that an imported PBKDF2 hash may ask for.
+    pbkdf2_rounds_max: u32 = 1_000_000, 1..=100_000_000;
+    /// Rounds that an imported SHA-crypt hash may ask for.
+    sha_crypt_rounds_max: u32 = 1_000_000, 1_000..=100_000_000;
+    /// Cost (the logarithm of the rounds) that an imported bcrypt hash may ask for.
+    bcrypt_cost_max: u32 = 14, 4..=31;
+}
+
+/// One limit, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitRow {
+    /// The key in `[server.limits]`.
+    pub name: &'static str,
+    /// `count`, `size` or `duration`.
+    pub form: &'static str,
+    /// The default, as the config writes it.
+    pub default: String,
+    /// The least value.
+    pub minimum: String,
+    /// The greatest value.
+    pub maximum: String,
+    /// What it is for, one sentence.
+    pub sentence: &'static str,
+}
+
+impl LimitRow {
+    fn new<T: Bounded>(
+        name: &'static str,
+        default: T,
+        range: RangeInclusive<T>,
+        sentence: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            form: T::FORM,
+            default: default.show(),
+            minimum: range.start().show(),
+            maximum: range.end().show(),
+            sentence: sentence.trim(),
+        }
+    }
+}
+
+/// A value with a range.
+pub(super) trait Bounded: Copy + PartialOrd {
+    /// The word for it in the documentation.
+    const FORM: &'static str;
+
+    fn read(raw: Raw<'_>) -> Result<Self, String>;
+
+    fn show(self) -> String;
+}
+
+impl Bounded for u32 {
+    const FORM: &'static str = "count";
+
+    fn read(raw: Raw<'_>) -> Result<Self, String> {
+        value::integer(raw)
+    }
+
+    fn show(self) -> String {
+        self.to_string()
+    }
+}
+
+impl Bounded for u64 {
+    const FORM: &'static str = "size";
+
+    fn read(raw: Raw<'_>) -> Result<Self, String> {
+        value::size(raw)
+    }
+
+    fn show(self) -> String {
+        value::show_size(self)
+    }
+}
+
+impl Bounded for Duration {
+    const FORM: &'static str = "duration";
+
+    fn read(raw: Raw<'_>) -> Result<Self, String> {
+        value::duration(raw)
+    }
+
+    fn show(self) -> String {
+        value::show_duration(self)
+    }
+}
+
+/// Reads a value that must lie in `range`; `default` when it is absent or wrong.
+pub(super) fn within<T: Bounded>(
+    table: &mut TableReader<'_>,
+    key: &'static str,
+    default: T,
+    range: RangeInclusive<T>,
+    problems: &mut Problems,
+) -> T {
+    let read = |raw: Raw<'_>| {
+        let value = T::read(raw).map_err(|message| format!("{message} ({})", words_of(&range)))?;
+        if range.contains(&value) {
+            Ok(value)
+        } else {
+            Err(format!("expected {}, found {}", words_of(&range), value.show()))
+        }
+    };
+    table.value(key, problems, read).unwrap_or(default)
+}
+
+fn words_of<T: Bounded>(range: &RangeInclusive<T>) -> String {
+    format!("a {} from {} to {}", T::FORM, range.start().show(), range.end().show())
+}
+
+pub(super) const KIB: u64 = 1 << 10;
+pub(super) const MIB: u64 = 1 << 20;
+pub(super) const GIB: u64 = 1 << 30;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_told_and_consistent() {
+        for row in Limits::table() {
+            assert!(row.sentence.ends_with('.'), "{}: {}", row.name, row.sentence);
+            assert!(!row.sentence.contains("  "), "{}: {}", row.name, row.sentence);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Names and DNs as far as a config file is checked: what is the same name, what can be a DN.
+
+use super::seed::ReferenceKind;
+use crate::schema::{Dn, MatchingRule, Schema, normalize_dn};
+
+/// What two names have in common when they name the same object. Names of accounts, groups, roles and
+/// providers fold case; identifiers of tokens and slugs of applications are compared as they are.
+pub(super) fn name_form(kind: ReferenceKind, name: &str) -> String {
+    match kind {
+        ReferenceKind::Account | ReferenceKind::Group | ReferenceKind::Role | ReferenceKind::Provider => {
+            fold(name)
+        }
+        ReferenceKind::Token | ReferenceKind::Application => name.to_owned(),
+    }
+}
+
+/// The RFC 4518 caseIgnore form of a name.
+pub(super) fn fold(text: &str) -> String {
+    let mut form = Vec::with_capacity(text.len());
+    match MatchingRule::CaseIgnore.normalize(text.as_bytes(), &mut form) {
+        Ok(()) => String::from_utf8_lossy(&form).into_owned(),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// What two DNs have in common when they are the same.
+pub(super) fn dn_form(dn: &str) -> String {
+    let mut form = Vec::with_capacity(dn.len());
+    match normalize_dn(dn.as_bytes(), &Schema::core(), &mut form) {
+        Ok(()) => String::from_utf8_lossy(&form).into_owned(),
+        Err(_) => dn.to_owned(),
+    }
+}
+
+/// Whether `text` can be a DN of at least one part.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check_dn(text: &str) -> Result<(), String> {
+    let example = "expected a DN such as \"dc=example,dc=com\"";
+    let dn = Dn::parse(text.as_bytes()).map_err(|error| format!("{example}: {error}"))?;
+    if dn.is_root() {
+        return Err(format!("{example}, found an empty one"));
+    }
+    for pair in dn.rdns().iter().flat_map(|rdn| rdn.pairs()) {
+        check_attribute_type(&pair.attribute)?;
+        if pair.value.is_empty() {
+            return Err(format!("{example}: `{}` has no value", pair.attribute));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `text` can name an attribute type: a short name or an OID in dots (RFC 4512, 1.4).
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check_attribute_type(text: &str) -> Result<(), String> {
+    let is_name = text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(|character| character.is_ascii_alphanumeric() || character == '-');
+    let is_oid = text.contains('.')
+        && text.split('.').all(|arc| !arc.is_empty() && arc.bytes().all(|octet| octet.is_ascii_digit()));
+    if is_name || is_oid {
+        Ok(())
+    } else {
+        Err(format!("expected the name of an attribute, such as \"cn\", found {text:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dns_have_types_and_values() {
+        for dn in ["dc=ldap,dc=example,dc=com", "ou=Users", "o=A\\, B+l=C, c = D", "0.9.2342.1=x"] {
+            assert_eq!(check_dn(dn), Ok(()), "{dn}");
+        }
+        for dn in ["", "users", "dc=,dc=com", "dc=a,,dc=b", "=x", "d c=x", "dc=a,"] {
+            assert!(check_dn(dn).is_err(), "{dn}");
+        }
+    }
+
+    #[test]
+    fn names_fold() {
+        assert_eq!(name_form(ReferenceKind::Account, "Alice  ADAMS"), "alice adams");
+        assert_eq!(name_form(ReferenceKind::Token, "Alice"), "Alice");
+        assert_eq!(dn_form("DC=Example , dc = com"), "dc=example,dc=com");
+    }
+}

@@ -1,0 +1,541 @@
+//! Reads the seed out of the main file and the included ones.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::diagnostics::{Problem, Problems};
+use super::file::ConfigFile;
+use super::names;
+use super::reader::{Item, TableReader};
+use super::seed::{
+    Expiry, ReferenceKind, Seed, SeedAccount, SeedApplication, SeedBinding, SeedGrant, SeedGroup,
+    SeedProvider, SeedRole, SeedSecret, SeedSubject, SeedToken,
+};
+use super::seed_secret::{PASSWORD, SECRET, SecretSources};
+use super::seed_value::{
+    API_SECRET_LENGTH_MIN, INTENT, MODE, account_kind, attribute_type, container, dn, domain, email, expiry,
+    network, permission, reference, slug,
+};
+use super::source::{Located, Position};
+use super::value;
+use crate::model::{AccountKind, Container, Intent};
+
+/// A name in the seed that stands for an object described elsewhere.
+#[derive(Clone, Debug)]
+pub struct LocatedReference {
+    /// What is named.
+    pub kind: ReferenceKind,
+    /// Its name as it is written.
+    pub name: String,
+    /// The key that names it, such as `group.members`.
+    pub key: String,
+    /// Where.
+    pub position: Position,
+}
+
+/// The seed as far as it is read.
+pub(super) struct SeedReader<'e> {
+    /// The objects, in the order of the files.
+    pub(super) seed: Seed,
+    /// Where each object has its name.
+    pub(super) places: HashMap<(ReferenceKind, String), Position>,
+    /// Every name that stands for another object.
+    pub(super) references: Vec<LocatedReference>,
+    secrets: SecretSources<'e>,
+    /// What may be there once only: each with its first position.
+    claims: HashMap<(Claim, String), Position>,
+}
+
+/// What only one object may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Claim {
+    /// To be the default provider.
+    Default,
+    /// A suffix.
+    BaseDn,
+    /// A domain of bare names.
+    Domain,
+    /// An application of a provider.
+    Provider,
+    /// A hash without a selector, of an account.
+    SelectorLess,
+}
+
+impl<'e> SeedReader<'e> {
+    /// Nothing is read yet.
+    pub(super) fn new(secrets: SecretSources<'e>) -> Self {
+        Self {
+            seed: Seed::default(),
+            places: HashMap::new(),
+            references: Vec::new(),
+            secrets,
+            claims: HashMap::new(),
+        }
+    }
+
+    /// Reads all objects of a file.
+    pub(super) fn read(&mut self, root: &mut TableReader<'_>, file: &ConfigFile, problems: &mut Problems) {
+        for table in root.tables("provider", problems) {
+            self.provider(table, problems);
+        }
+        for table in root.tables("role", problems) {
+            self.role(table, problems);
+        }
+        for table in root.tables("group", problems) {
+            self.group(table, problems);
+        }
+        for table in root.tables("account", problems) {
+            self.account(table, file, problems);
+        }
+        for table in root.tables("token", problems) {
+            self.token(table, file, problems);
+        }
+        for table in root.tables("application", problems) {
+            self.application(table, problems);
+        }
+    }
+
+    fn provider(&mut self, mut table: TableReader<'_>, problems: &mut Problems) {
+        let name = self.named(&mut table, "name", ReferenceKind::Provider, problems);
+        let base_dn = table.required("base_dn", problems, dn);
+        let is_default = table.located("default", problems, value::boolean);
+        let domain = table.located("domain", problems, domain);
+        let uid_start_number = table.value("uid_start_number", problems, value::integer);
+        let gid_start_number = table.value("gid_start_number", problems, value::integer);
+        let virtual_groups = table.value("virtual_groups", problems, value::boolean);
+        let compatibility_attributes = table.value("compatibility_attributes", problems, value::boolean);
+        let suffix = base_dn.as_ref().map(|located| names::dn_form(&located.value));
+        let users = containers(&mut table, "users", suffix.as_deref(), problems);
+        let service_accounts = containers(&mut table, "service_accounts", suffix.as_deref(), problems);
+        let groups = containers(&mut table, "groups", suffix.as_deref(), problems);
+
+        if let Some(base_dn) = &base_dn {
+            let (form, key) = (names::dn_form(&base_dn.value), table.key_path("base_dn"));
+            let message = format!("another provider has the base DN {:?}", base_dn.value);
+            self.claim(Claim::BaseDn, form, &base_dn.position, key, message, problems);
+        }
+        if let Some(domain) = domain.as_ref().filter(|domain| !domain.value.is_empty()) {
+            let (form, key) = (names::fold(&domain.value), table.key_path("domain"));
+            let message = format!("another provider has the domain {:?}", domain.value);
+            self.claim(Claim::Domain, form, &domain.position, key, message, problems);
+        }
+        if let Some(is_default) = is_default.as_ref().filter(|is_default| is_default.value) {
+            let message = "another provider is the default for bare names; there can be one".to_owned();
+            let key = table.key_path("default");
+            self.claim(Claim::Default, String::new(), &is_default.position, key, message, problems);
+        }
+        table.finish(problems);
+        let (Some(name), Some(base_dn)) = (name, base_dn) else { return };
+        self.seed.providers.push(SeedProvider {
+            name,
+            base_dn: base_dn.value,
+            is_default: is_default.map(|located| located.value),
+            domain: domain.map(|located| located.value),
+            uid_start_number,
+            gid_start_number,
+            virtual_groups,
+            compatibility_attributes,
+            users,
+            service_accounts,
+            groups,
+        });
+    }
+
+    fn role(&mut self, mut table: TableReader<'_>, problems: &mut Problems) {
+        let name = self.named(&mut table, "name", ReferenceKind::Role, problems);
+        let permissions = self.grants(&mut table, problems);
+        table.finish(problems);
+        if let Some(name) = name {
+            self.seed.roles.push(SeedRole { name, permissions });
+        }
+    }
+
+    fn group(&mut self, mut table: TableReader<'_>, problems: &mut Problems) {
+        let name = self.named(&mut table, "name", ReferenceKind::Group, problems);
+        let members = self.references(&mut table, "members", ReferenceKind::Account, problems);
+        let parents = self.references(&mut table, "parents", ReferenceKind::Group, problems);
+        let roles = self.references(&mut table, "roles", ReferenceKind::Role, problems);
+        let permissions = self.grants(&mut table, problems);
+        let is_superuser = table.value("is_superuser", problems, value::boolean);
+        let attributes = attributes(&mut table, problems);
+        table.finish(problems);
+        let Some(name) = name else { return };
+        self.seed.groups.push(SeedGroup {
+            name,
+            members,
+            parents,
+            roles,
+            permissions,
+            is_superuser,
+            attributes,
+        });
+    }
+
+    fn account(&mut self, mut table: TableReader<'_>, file: &ConfigFile, problems: &mut Problems) {
+        let username = self.named(&mut table, "username", ReferenceKind::Account, problems);
+        let kind = table.value("type", problems, account_kind);
+        let name = table.value("name", problems, value::text);
+        let email = table.value("email", problems, email);
+        let is_active = table.value("is_active", problems, value::boolean);
+        let roles = self.references(&mut table, "roles", ReferenceKind::Role, problems);
+        let permissions = self.grants(&mut table, problems);
+        let attributes = attributes(&mut table, problems);
+        let password = self.secrets.read(&mut table, &PASSWORD, file, problems);
+        let create_group = table.value("create_group", problems, value::boolean);
+        let (expiring, expires) = expiry_keys(&mut table, problems);
+
+        if kind == Some(AccountKind::ServiceAccount)
+            && let Some(password) = &password
+        {
+            let message = "a service account has no password, it authenticates with tokens: \
+                           give it a [[token]] with `secret_file`, `secret_env` or `secret_hash`";
+            problems.report(&password.position, &table.key_path("password"), message);
+        }
+        if kind.is_some_and(AccountKind::is_person) {
+            for key in ["create_group", "expiring", "expires"] {
+                if let Some(position) = table.key_position(key) {
+                    problems.report(&position, &table.key_path(key), "this is for service accounts");
+                }
+            }
+        }
+        if let (Some(username), Some(password)) = (&username, &password)
+            && matches!(password.value, SeedSecret::Hash(_))
+        {
+            let key = table.key_path(PASSWORD.hash);
+            self.claim_selector_less(username, &password.position, key, problems);
+        }
+        table.finish(problems);
+        let Some(username) = username else { return };
+        self.seed.accounts.push(SeedAccount {
+            username,
+            kind,
+            name,
+            email,
+            is_active,
+            roles,
+            permissions,
+            attributes,
+            password: password.map(|located| located.value),
+            create_group,
+            expiring,
+            expires,
+        });
+    }
+
+    fn token(&mut self, mut table: TableReader<'_>, file: &ConfigFile, problems: &mut Problems) {
+        let identifier = self.named(&mut table, "identifier", ReferenceKind::Token, problems);
+        let account = table.required("account", problems, value::name);
+        let intent = table.value("intent", problems, value::word(&INTENT));
+        let (expiring, expires) = expiry_keys(&mut table, problems);
+        let description = table.value("description", problems, value::text);
+        let networks = table.list("networks", problems, network).map(values);
+        let secret = self.secrets.read(&mut table, &SECRET, file, problems);
+
+        match (&secret, intent) {
+            (Some(Located { value: SeedSecret::Hash(_), position }), Some(Intent::Api)) => {
+                let message = "an API token is found by its secret, so it needs the secret itself: \
+                               use `secret_file` or `secret_env`";
+                problems.report(position, &table.key_path(SECRET.hash), message);
+            }
+            (Some(Located { value: SeedSecret::Given(secret), position }), Some(Intent::Api))
+                if secret.expose().len() < API_SECRET_LENGTH_MIN =>
+            {
+                let message =
+                    format!("the secret of an API token has at least {API_SECRET_LENGTH_MIN} characters");
+                problems.report(position, &table.key_path("secret"), message);
+            }
+            (Some(Located { value: SeedSecret::Hash(_), position }), _) => {
+                if let Some(account) = &account {
+                    let key = table.key_path(SECRET.hash);
+                    self.claim_selector_less(&account.value, position, key, problems);
+                }
+            }
+            _ => {}
+        }
+        if let Some(account) = &account {
+            self.refer(ReferenceKind::Account, account, table.key_path("account"));
+        }
+        table.finish(problems);
+        let (Some(identifier), Some(account)) = (identifier, account) else { return };
+        self.seed.tokens.push(SeedToken {
+            identifier,
+            account: account.value,
+            intent,
+            expiring,
+            expires,
+            description,
+            networks,
+            secret: secret.map(|located| located.value),
+        });
+    }
+
+    fn application(&mut self, mut table: TableReader<'_>, problems: &mut Problems) {
+        let slug = self.named(&mut table, "slug", ReferenceKind::Application, problems);
+        let name = table.value("name", problems, value::name);
+        let provider = table.located("provider", problems, value::name);
+        let mode = table.value("mode", problems, value::word(&MODE));
+        let items = table.items("bindings", problems);
+        let bindings = items.map(|items| {
+            items.iter().filter_map(|item| self.binding(item.table(problems)?, problems)).collect()
+        });
+        if let Some(provider) = &provider {
+            let key = table.key_path("provider");
+            let form = names::name_form(ReferenceKind::Provider, &provider.value);
+            let message =
+                format!("another application has the provider {:?}; it can have one", provider.value);
+            self.claim(Claim::Provider, form, &provider.position, key.clone(), message, problems);
+            self.refer(ReferenceKind::Provider, provider, key);
+        }
+        table.finish(problems);
+        let Some(slug) = slug else { return };
+        let provider = provider.map(|located| located.value);
+        self.seed.applications.push(SeedApplication { slug, name, provider, mode, bindings });
+    }
+
+    fn binding(&mut self, mut table: TableReader<'_>, problems: &mut Problems) -> Option<SeedBinding> {
+        let account = table.located("account", problems, value::name);
+        let group = table.located("group", problems, value::name);
+        let order = table.value("order", problems, value::integer).unwrap_or(0);
+        let negate = table.value("negate", problems, value::boolean).unwrap_or(false);
+        let enabled = table.value("enabled", problems, value::boolean).unwrap_or(true);
+        let subject = match (account, group) {
+            (Some(account), None) => {
+                self.refer(ReferenceKind::Account, &account, table.key_path("account"));
+                Some(SeedSubject::Account(account.value))
+            }
+            (None, Some(group)) => {
+                self.refer(ReferenceKind::Group, &group, table.key_path("group"));
+                Some(SeedSubject::Group(group.value))
+            }
+            (Some(_), Some(group)) => {
+                let message = "expected `account` or `group`, found both: write two bindings";
+                problems.report(&group.position, &table.key_path("group"), message);
+                None
+            }
+            (None, None) => {
+                if table.key_position("account").or(table.key_position("group")).is_none() {
+                    let message = "expected `group` or `account`".to_owned();
+                    problems.push(Problem::missing(table.position(), table.key_path("group"), message));
+                }
+                None
+            }
+        };
+        table.finish(problems);
+        subject.map(|subject| SeedBinding { subject, order, negate, enabled })
+    }
+
+    /// Reads the name of an object; another one with the same name is reported.
+    fn named(
+        &mut self,
+        table: &mut TableReader<'_>,
+        key: &'static str,
+        kind: ReferenceKind,
+        problems: &mut Problems,
+    ) -> Option<String> {
+        let parse = if kind == ReferenceKind::Application { slug } else { value::name };
+        let name = table.required(key, problems, parse)?;
+        let form = names::name_form(kind, &name.value);
+        if let Some(first) = self.places.get(&(kind, form.clone())) {
+            let message = format!("there are two objects of this name: {kind} {:?}", name.value);
+            problems.push(
+                Problem::new(name.position, table.key_path(key), message)
+                    .with_related(first.clone(), "first here"),
+            );
+            return None;
+        }
+        self.places.insert((kind, form), name.position);
+        Some(name.value)
+    }
+
+    /// Reads a list of names of other objects.
+    fn references(
+        &mut self,
+        table: &mut TableReader<'_>,
+        key: &'static str,
+        kind: ReferenceKind,
+        problems: &mut Problems,
+    ) -> Option<Vec<String>> {
+        let located = table.list(key, problems, value::name)?;
+        let mut seen: HashMap<String, Position> = HashMap::new();
+        for name in &located {
+            match seen.insert(names::name_form(kind, &name.value), name.position.clone()) {
+                None => self.refer(kind, name, table.key_path(key)),
+                Some(first) => problems.push(
+                    Problem::new(
+                        name.position.clone(),
+                        table.key_path(key),
+                        format!("{:?} is listed twice", name.value),
+                    )
+                    .with_related(first, "first here"),
+                ),
+            }
+        }
+        Some(values(located))
+    }
+
+    fn grants(&mut self, table: &mut TableReader<'_>, problems: &mut Problems) -> Option<Vec<SeedGrant>> {
+        let items = table.items("permissions", problems)?;
+        Some(items.iter().filter_map(|item| self.grant(item, problems)).collect())
+    }
+
+    /// A permission by itself, or a table that says on which object.
+    fn grant(&mut self, item: &Item<'_>, problems: &mut Problems) -> Option<SeedGrant> {
+        if !item.is_table() {
+            let permission = item.read(problems, permission)?.value;
+            return Some(SeedGrant { permission, on: None });
+        }
+        let mut table = item.table(problems)?;
+        let permission = table.required("permission", problems, permission);
+        let on = table.located("on", problems, reference);
+        let is_on_wrong = on.is_none() && table.key_position("on").is_some();
+        if let Some(Located { value: on, position }) = &on {
+            let name = Located { value: on.name.clone(), position: position.clone() };
+            self.refer(on.kind, &name, table.key_path("on"));
+        }
+        table.finish(problems);
+        let permission = permission?.value;
+        // A grant on one object must never become one on all.
+        (!is_on_wrong).then(|| SeedGrant { permission, on: on.map(|located| located.value) })
+    }
+
+    fn refer(&mut self, kind: ReferenceKind, name: &Located<String>, key: String) {
+        let (name, position) = (name.value.clone(), name.position.clone());
+        self.references.push(LocatedReference { kind, name, key, position });
+    }
+
+    /// An account has one credential that is found by the account alone.
+    fn claim_selector_less(
+        &mut self,
+        account: &str,
+        position: &Position,
+        key: String,
+        problems: &mut Problems,
+    ) {
+        let form = names::name_form(ReferenceKind::Account, account);
+        let message =
+            format!("the account {account:?} has a password or a secret by hash already; it can have one");
+        self.claim(Claim::SelectorLess, form, position, key, message, problems);
+    }
+
+    fn claim(
+        &mut self,
+        claim: Claim,
+        form: String,
+        position: &Position,
+        key: String,
+        message: String,
+        problems: &mut Problems,
+    ) {
+        match self.claims.get(&(claim, form.clone())) {
+            None => {
+                self.claims.insert((claim, form), position.clone());
+            }
+            Some(first) => problems
+                .push(Problem::new(position.clone(), key, message).with_related(first.clone(), "first here")),
+        }
+    }
+}
+
+/// Reads the containers of one kind.
+fn containers(
+    table: &mut TableReader<'_>,
+    key: &'static str,
+    suffix: Option<&str>,
+    problems: &mut Problems,
+) -> Option<Vec<Container>> {
+    let items = table.items(key, problems)?;
+    if items.is_empty() {
+        let position = table.said_at(key);
+        problems.report(&position, &table.key_path(key), "expected at least one container");
+    }
+    let mut seen: HashMap<String, Position> = HashMap::new();
+    let mut containers = Vec::new();
+    for item in items {
+        let Some(mut table) = item.table(problems) else { continue };
+        let container = table.required("container", problems, |raw| container(raw, suffix));
+        let naming = table.required("naming", problems, attribute_type);
+        if let Some(container) = &container
+            && let Some(first) = seen.insert(names::dn_form(&container.value), container.position.clone())
+        {
+            let message = format!("{:?} is listed twice", container.value);
+            problems.push(
+                Problem::new(container.position.clone(), table.key_path("container"), message)
+                    .with_related(first, "first here"),
+            );
+        }
+        table.finish(problems);
+        if let (Some(container), Some(naming)) = (container, naming) {
+            containers.push(Container { container: container.value, naming: naming.value });
+        }
+    }
+    Some(containers)
+}
+
+/// Reads free attributes.
+fn attributes(table: &mut TableReader<'_>, problems: &mut Problems) -> Option<BTreeMap<String, Vec<String>>> {
+    let table = table.table("attributes", problems)?;
+    let mut seen: HashMap<String, Position> = HashMap::new();
+    let mut attributes = BTreeMap::new();
+    for (description, item) in table.free_entries() {
+        if let Err(message) = check_description(&description.value) {
+            problems.hide(item.position());
+            problems.report(&description.position, &item.path, message);
+            continue;
+        }
+        if let Some(first) = seen.insert(description.value.to_ascii_lowercase(), description.position.clone())
+        {
+            let message = "this attribute is there already; names of attributes fold case";
+            problems.push(
+                Problem::new(description.position, item.path, message).with_related(first, "first here"),
+            );
+            continue;
+        }
+        let Some(items) = item.items().filter(|items| !items.is_empty()) else {
+            problems.report(&item.position(), &item.path, "expected a list of at least one string");
+            continue;
+        };
+        let texts = items.iter().filter_map(|item| item.read(problems, value::filled_text)).collect();
+        attributes.insert(description.value, values(texts));
+    }
+    Some(attributes)
+}
+
+/// An attribute description (RFC 4512, 2.5) that may hold a value of the operator's.
+fn check_description(description: &str) -> Result<(), String> {
+    let mut parts = description.split(';');
+    let attribute_type = parts.next().unwrap_or("");
+    names::check_attribute_type(attribute_type)?;
+    let is_option = |option: &str| {
+        !option.is_empty() && option.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+    };
+    if !parts.all(is_option) {
+        return Err(format!(
+            "expected the name of an attribute, such as \"cn;lang-de\", found {description:?}"
+        ));
+    }
+    if attribute_type.eq_ignore_ascii_case("userPassword") || attribute_type == "2.5.4.35" {
+        return Err(
+            "no entry holds a password: use `password_file`, `password_env` or `password_hash` of the \
+                    account"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// Reads `expiring` and `expires`, which stand in accounts and tokens alike.
+fn expiry_keys(table: &mut TableReader<'_>, problems: &mut Problems) -> (Option<bool>, Option<Expiry>) {
+    let expiring = table.located("expiring", problems, value::boolean);
+    let expires = table.located("expires", problems, expiry);
+    if let (Some(Located { value: false, position: first }), Some(expires)) = (&expiring, &expires) {
+        let message = "there is a time to expire, but expiring = false";
+        problems.push(
+            Problem::new(expires.position.clone(), table.key_path("expires"), message)
+                .with_related(first.clone(), "here"),
+        );
+    }
+    (expiring.map(|located| located.value), expires.map(|located| located.value))
+}
+
+fn values<T>(located: Vec<Located<T>>) -> Vec<T> {
+    located.into_iter().map(|located| located.value).collect()
+}

@@ -1,0 +1,153 @@
+//! Single values of the seed.
+
+use ipnet::IpNet;
+use toml::de::DeValue;
+
+use super::names;
+use super::seed::{BadReference, Expiry, SeedReference};
+use super::value::{self, Raw};
+use crate::model::{AccountKind, BindingMode, Intent, Permission, Timestamp};
+
+/// A DN.
+pub(super) fn dn(raw: Raw<'_>) -> Result<String, String> {
+    let text = value::text(raw)?;
+    names::check_dn(&text)?;
+    Ok(text)
+}
+
+/// The DN of a container, relative to the base DN whose form is `suffix`.
+pub(super) fn container(raw: Raw<'_>, suffix: Option<&str>) -> Result<String, String> {
+    let text = dn(raw)?;
+    let form = names::dn_form(&text);
+    if suffix.is_some_and(|suffix| form == suffix || form.ends_with(&format!(",{suffix}"))) {
+        return Err("expected a DN relative to the base DN, such as \"ou=users\"".to_owned());
+    }
+    if form == VIRTUAL_GROUPS {
+        return Err(format!("{VIRTUAL_GROUPS} holds the virtual groups; choose another name"));
+    }
+    Ok(text)
+}
+
+/// The name of an attribute type.
+pub(super) fn attribute_type(raw: Raw<'_>) -> Result<String, String> {
+    let text = value::text(raw)?;
+    names::check_attribute_type(&text)?;
+    Ok(text)
+}
+
+/// A domain of `user@domain` names; empty for none.
+pub(super) fn domain(raw: Raw<'_>) -> Result<String, String> {
+    let text = value::text(raw)?;
+    if text.contains(['@', ' ']) || text.chars().any(char::is_control) {
+        return Err(format!("expected a domain such as \"example.com\", found {text:?}"));
+    }
+    Ok(text)
+}
+
+/// A mail address; empty for none.
+pub(super) fn email(raw: Raw<'_>) -> Result<String, String> {
+    let text = value::text(raw)?;
+    let is_address =
+        text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    if text.is_empty() || is_address && !text.chars().any(|part| part.is_control() || part.is_whitespace()) {
+        Ok(text)
+    } else {
+        Err(format!("expected a mail address, found {text:?}"))
+    }
+}
+
+/// A name that can stand in an address.
+pub(super) fn slug(raw: Raw<'_>) -> Result<String, String> {
+    let text = value::name(raw)?;
+    if text.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_')) {
+        Ok(text)
+    } else {
+        Err(format!("expected letters, digits, - and _, found {text:?}"))
+    }
+}
+
+/// What an account is for; bindery alone makes internal service accounts.
+pub(super) fn account_kind(raw: Raw<'_>) -> Result<AccountKind, String> {
+    if value::text(raw).is_ok_and(|text| text == AccountKind::InternalServiceAccount.as_str()) {
+        return Err("internal service accounts are made and kept by bindery itself; \
+                    expected one of \"internal\", \"external\", \"service_account\""
+            .to_owned());
+    }
+    value::word(&ACCOUNT_KIND)(raw)
+}
+
+/// A permission by its codename.
+pub(super) fn permission(raw: Raw<'_>) -> Result<Permission, String> {
+    let text = value::text(raw)?;
+    text.parse::<Permission>().map_err(|error| {
+        let codename = text.rsplit('.').next().unwrap_or("");
+        let known = Permission::ALL.iter().map(|permission| permission.codename());
+        match value::nearest(codename, known) {
+            Some(meant) => format!("{error}; did you mean \"{meant}\"?"),
+            None => format!("{error}; docs/config.md lists them"),
+        }
+    })
+}
+
+/// An object by kind and name.
+pub(super) fn reference(raw: Raw<'_>) -> Result<SeedReference, String> {
+    value::text(raw)?.parse().map_err(|error: BadReference| error.to_string())
+}
+
+/// A network; an address alone is one of its own.
+pub(super) fn network(raw: Raw<'_>) -> Result<IpNet, String> {
+    let text = value::text(raw)?;
+    let parsed =
+        text.parse::<IpNet>().or_else(|_| text.parse().map(|address: std::net::IpAddr| address.into()));
+    let network = parsed.map_err(|_| {
+        format!("expected a network such as \"10.2.0.0/16\" or \"2001:db8::/32\", found {text:?}")
+    })?;
+    if network.trunc() == network {
+        Ok(network)
+    } else {
+        Err(format!("{text} has bits behind its prefix; did you mean {}?", network.trunc()))
+    }
+}
+
+/// How long after it is made, or when, something expires.
+pub(super) fn expiry(raw: Raw<'_>) -> Result<Expiry, String> {
+    const EXPECTED: &str = "a duration such as \"90d\" or a time such as \"2027-11-18T10:00:00Z\"";
+    let text = match raw {
+        Raw::Toml(DeValue::Datetime(time)) => time.to_string(),
+        Raw::Toml(DeValue::String(text)) => text.to_string(),
+        Raw::Variable(text) => text.to_owned(),
+        Raw::Toml(_) => return Err(format!("expected {EXPECTED}, found {}", raw.form())),
+    };
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(Expiry::At(time));
+    }
+    let duration =
+        humantime::parse_duration(&text).map_err(|_| format!("expected {EXPECTED}, found {text:?}"))?;
+    match duration.as_secs() {
+        0 => {
+            Err("what expires at once is of no use; for what does not expire, write expiring = false"
+                .to_owned())
+        }
+        1..=EXPIRY_SECONDS_MAX => Ok(Expiry::In(duration)),
+        _ => Err("expected at most 100 years; for what does not expire, write expiring = false".to_owned()),
+    }
+}
+
+/// What a chosen secret of an API token must have, as it is found by a fast hash.
+pub(super) const API_SECRET_LENGTH_MIN: usize = 32;
+
+const EXPIRY_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
+
+/// The container that every provider has beside its own.
+const VIRTUAL_GROUPS: &str = "ou=virtual-groups";
+
+pub(super) const ACCOUNT_KIND: [(&str, AccountKind); 3] = [
+    (AccountKind::Internal.as_str(), AccountKind::Internal),
+    (AccountKind::External.as_str(), AccountKind::External),
+    (AccountKind::ServiceAccount.as_str(), AccountKind::ServiceAccount),
+];
+
+pub(super) const INTENT: [(&str, Intent); 2] =
+    [(Intent::AppPassword.as_str(), Intent::AppPassword), (Intent::Api.as_str(), Intent::Api)];
+
+pub(super) const MODE: [(&str, BindingMode); 2] = [("any", BindingMode::Any), ("all", BindingMode::All)];

@@ -1,0 +1,234 @@
+//! `[server]`: how the process listens, speaks, logs and hashes. Read at each start and reload.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::limits::Limits;
+
+/// What `[server]` says. Paths are absolute or relative to the working directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the store, the local socket and generated secrets are.
+    pub data_dir: PathBuf,
+    /// LDAP in clear, with StartTLS when there is TLS.
+    pub ldap: Vec<ListenAddress>,
+    /// LDAP over TLS; TCP only.
+    pub ldaps: Vec<ListenAddress>,
+    /// The HTTP API.
+    pub http: Vec<ListenAddress>,
+    /// Where binds in clear are accepted.
+    pub plain_bind: PlainBind,
+    /// The certificate; without it there is no LDAPS and no StartTLS.
+    pub tls: Option<TlsSettings>,
+    /// Network threads; `None`: the measured default.
+    pub workers: Option<u32>,
+    /// A bind with the password-policy control is warned when its token expires within this.
+    pub expiry_warning: Duration,
+    /// How long a replaced app password goes on working when nothing else is said.
+    pub rotation_overlap: Duration,
+    /// The log.
+    pub log: LogSettings,
+    /// What a new secret is hashed with.
+    pub hashing: HashingSettings,
+    /// The limits.
+    pub limits: Limits,
+}
+
+impl Settings {
+    /// Whether the listeners can be opened: asked by the server once flags have changed them.
+    ///
+    /// # Errors
+    /// There is no LDAP listener, or one for LDAPS without a certificate.
+    pub fn check_listeners(&self) -> Result<(), ListenerError> {
+        if self.ldap.is_empty() && self.ldaps.is_empty() {
+            return Err(ListenerError::None);
+        }
+        if !self.ldaps.is_empty() && self.tls.is_none() {
+            return Err(ListenerError::LdapsWithoutTls);
+        }
+        Ok(())
+    }
+}
+
+/// Why the server cannot listen as it is told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListenerError {
+    /// Nothing would be served.
+    #[error(
+        "there is nothing to listen on: give `ldap` or `ldaps` in [server], such as ldap = [\"127.0.0.1:3389\"]"
+    )]
+    None,
+    /// TLS needs a certificate.
+    #[error(
+        "LDAPS needs a certificate: give `certificate` and `key`, or `development`, in [server.tls], or no `ldaps`"
+    )]
+    LdapsWithoutTls,
+}
+
+/// Where to listen, or where a listener is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ListenAddress {
+    /// An IP address and a port; port 0: any that is free.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A text that is no address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadListenAddress {
+    /// Not in one of the forms.
+    #[error(
+        "expected an IP address with a port, such as \"127.0.0.1:3389\" or \"[::1]:3389\", or \"unix:\" with a path"
+    )]
+    Form,
+    /// The kernel takes no longer path.
+    #[error("the path of a Unix socket has at most {UNIX_PATH_LENGTH_MAX} octets")]
+    PathTooLong,
+}
+
+impl FromStr for ListenAddress {
+    type Err = BadListenAddress;
+
+    fn from_str(text: &str) -> Result<Self, BadListenAddress> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err(BadListenAddress::Form),
+            Some(path) if path.len() > UNIX_PATH_LENGTH_MAX => Err(BadListenAddress::PathTooLong),
+            Some(path) => Ok(Self::Unix(PathBuf::from(path))),
+            None => text.parse().map(Self::Tcp).map_err(|_| BadListenAddress::Form),
+        }
+    }
+}
+
+/// Where binds with a secret are accepted in clear; elsewhere they are answered with 13.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlainBind {
+    /// Nowhere: TLS is needed.
+    Never,
+    /// From and to loopback, and on Unix sockets.
+    #[default]
+    Loopback,
+    /// Everywhere.
+    Always,
+}
+
+/// Where the certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsSettings {
+    /// Files of the operator's, PEM.
+    Files {
+        /// The chain, the server's own certificate first.
+        certificate: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+        /// Who signs client certificates, for SASL EXTERNAL.
+        client_ca: Option<PathBuf>,
+    },
+    /// A directory in which ca.pem, server.pem and server.key are made when they are absent.
+    Development {
+        /// The directory.
+        directory: PathBuf,
+    },
+}
+
+/// `[server.log]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogSettings {
+    /// How lines look.
+    pub format: LogFormat,
+    /// What is logged.
+    pub level: LogLevel,
+}
+
+/// How lines of the log look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object for each line.
+    Json,
+}
+
+/// The least important lines that are logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// What needs the operator.
+    Error,
+    /// What may need the operator.
+    Warn,
+    /// What the server does as a whole.
+    #[default]
+    Info,
+    /// What it does for each connection and request.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// `[server.hashing]`: argon2id for new secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashingSettings {
+    /// Memory of one hash in octets, a multiple of 1 KiB.
+    pub memory: u64,
+    /// Passes over the memory.
+    pub time_cost: u32,
+    /// Lanes.
+    pub parallelism: u32,
+    /// Threads of the hash pool; `None`: as many as there are processors.
+    pub threads: Option<u32>,
+    /// Memory that all hashes at work may take together, in octets.
+    pub memory_budget: u64,
+}
+
+impl Default for HashingSettings {
+    /// What OWASP recommends for argon2id.
+    fn default() -> Self {
+        Self {
+            memory: 19 * 1024 * 1024,
+            time_cost: 2,
+            parallelism: 1,
+            threads: None,
+            memory_budget: 256 * 1024 * 1024,
+        }
+    }
+}
+
+/// `sun_path` of Linux without its final zero.
+pub(super) const UNIX_PATH_LENGTH_MAX: usize = 107;
+
+/// Default of `expiry_warning`.
+pub(super) const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// Default of `rotation_overlap`.
+pub(super) const ROTATION_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_read_back() {
+        for text in ["127.0.0.1:3389", "[::1]:0", "unix:/run/bindery/ldapi"] {
+            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
+        }
+        for text in ["", "localhost:3389", "127.0.0.1", "3389", "unix:", "::1:3389"] {
+            assert_eq!(text.parse::<ListenAddress>(), Err(BadListenAddress::Form), "{text}");
+        }
+        let long = format!("unix:/{}", "x".repeat(UNIX_PATH_LENGTH_MAX));
+        assert_eq!(long.parse::<ListenAddress>(), Err(BadListenAddress::PathTooLong));
+    }
+}

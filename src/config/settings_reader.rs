@@ -1,0 +1,254 @@
+//! Reads `[server]` and its tables, and checks what their keys have to do with each other.
+
+use std::path::Path;
+
+use super::diagnostics::{Problem, Problems};
+use super::environment::{Lookup, Overrides};
+use super::limits::{GIB, KIB, Limits, MIB, within};
+use super::reader::TableReader;
+use super::settings::{
+    BadListenAddress, EXPIRY_WARNING, HashingSettings, ListenAddress, LogFormat, LogLevel, LogSettings,
+    PlainBind, ROTATION_OVERLAP, Settings, TlsSettings, UNIX_PATH_LENGTH_MAX,
+};
+use super::source::Located;
+use super::value::{self, Raw};
+
+/// Reads `[server]`. What is wrong is reported; the settings are of use only when nothing is.
+pub(super) fn read_settings(
+    root: &mut TableReader<'_>,
+    directory: &Path,
+    environment: &Lookup<'_>,
+    problems: &mut Problems,
+) -> Settings {
+    let in_file = root.table("server", problems);
+    // Something that is no table is reported by itself; that it lacks keys needs no saying.
+    let is_no_table = in_file.is_none() && root.key_position("server").is_some();
+    let server = in_file.unwrap_or_else(|| root.absent_table("server"));
+    let mut server = server.with_overrides(Overrides::of_server(environment));
+    let data_dir = match is_no_table {
+        true => server.located("data_dir", problems, value::filled_text),
+        false => server.required("data_dir", problems, value::filled_text),
+    };
+    let ldap = addresses(&mut server, "ldap", directory, problems);
+    let ldaps = addresses(&mut server, "ldaps", directory, problems);
+    let http = addresses(&mut server, "http", directory, problems);
+    let plain_bind = server.value("plain_bind", problems, value::word(&PLAIN_BIND));
+    let workers = server.value("workers", problems, threads);
+    let expiry_warning =
+        within(&mut server, "expiry_warning", EXPIRY_WARNING, EXPIRY_WARNING_RANGE, problems);
+    let rotation_overlap =
+        within(&mut server, "rotation_overlap", ROTATION_OVERLAP, ROTATION_OVERLAP_RANGE, problems);
+
+    let before_tls = problems.len();
+    let tls = server.table("tls", problems).and_then(|table| read_tls(table, directory, problems));
+    let is_tls_right = problems.len() == before_tls;
+    let log = server.table("log", problems).map(|table| read_log(table, problems)).unwrap_or_default();
+    let limits = server.table("limits", problems).map(|table| read_limits(table, problems));
+    let limits = limits.unwrap_or_default();
+    let hashing = server.table("hashing", problems).map(|table| read_hashing(table, &limits, problems));
+    server.finish(problems);
+
+    if let (Some(address), None, true) = (ldaps.first(), &tls, is_tls_right) {
+        let message =
+            "LDAPS needs a certificate: give `certificate` and `key`, or `development`, in [server.tls]";
+        problems.report(&address.position, "server.ldaps", message);
+    }
+    for address in &ldaps {
+        if matches!(address.value, ListenAddress::Unix(_)) {
+            let message = "LDAPS is for TCP; a Unix socket needs no TLS: list it in `ldap`";
+            problems.report(&address.position, "server.ldaps", message);
+        }
+    }
+    report_repeated(&[("ldap", &ldap), ("ldaps", &ldaps), ("http", &http)], problems);
+
+    let values =
+        |located: Vec<Located<ListenAddress>>| located.into_iter().map(|address| address.value).collect();
+    Settings {
+        data_dir: data_dir.map(|located| directory.join(located.value)).unwrap_or_default(),
+        ldap: values(ldap),
+        ldaps: values(ldaps),
+        http: values(http),
+        plain_bind: plain_bind.unwrap_or_default(),
+        tls,
+        workers,
+        expiry_warning,
+        rotation_overlap,
+        log,
+        hashing: hashing.unwrap_or_default(),
+        limits,
+    }
+}
+
+/// Reads a list of addresses; the paths of Unix sockets become relative to the file.
+fn addresses(
+    server: &mut TableReader<'_>,
+    key: &'static str,
+    directory: &Path,
+    problems: &mut Problems,
+) -> Vec<Located<ListenAddress>> {
+    let read = |raw: Raw<'_>| -> Result<ListenAddress, String> {
+        let address = value::text(raw)?.parse().map_err(|error: BadListenAddress| error.to_string())?;
+        let ListenAddress::Unix(path) = address else { return Ok(address) };
+        let path = directory.join(path);
+        if path.as_os_str().len() > UNIX_PATH_LENGTH_MAX {
+            return Err(BadListenAddress::PathTooLong.to_string());
+        }
+        Ok(ListenAddress::Unix(path))
+    };
+    server.list(key, problems, read).unwrap_or_default()
+}
+
+/// Reports an address that is listed twice; port 0 is another port each time.
+fn report_repeated(lists: &[(&str, &Vec<Located<ListenAddress>>)], problems: &mut Problems) {
+    let mut seen: Vec<&Located<ListenAddress>> = Vec::new();
+    for (key, address) in lists.iter().flat_map(|(key, list)| list.iter().map(move |address| (key, address)))
+    {
+        let is_any_port = matches!(address.value, ListenAddress::Tcp(tcp) if tcp.port() == 0);
+        match seen.iter().find(|other| other.value == address.value && !is_any_port) {
+            None => seen.push(address),
+            Some(first) => problems.push(
+                Problem::new(
+                    address.position.clone(),
+                    format!("server.{key}"),
+                    format!("{} is listed twice", address.value),
+                )
+                .with_related(first.position.clone(), "first here"),
+            ),
+        }
+    }
+}
+
+fn read_tls(mut table: TableReader<'_>, directory: &Path, problems: &mut Problems) -> Option<TlsSettings> {
+    let certificate = table.located("certificate", problems, value::filled_text);
+    let key = table.located("key", problems, value::filled_text);
+    let client_ca = table.located("client_ca", problems, value::filled_text);
+    let development = table.located("development", problems, value::filled_text);
+    let path = |located: Located<String>| directory.join(located.value);
+
+    let mut complain = |located: &Located<String>, key: &str, message: &str| {
+        problems.report(&located.position, &format!("server.tls.{key}"), message);
+    };
+    let settings = match (certificate, key, development) {
+        (None, None, None) => {
+            if let Some(client_ca) = &client_ca {
+                complain(client_ca, "client_ca", "`client_ca` needs `certificate` and `key` beside it");
+            }
+            None
+        }
+        (None, None, Some(development)) => {
+            if let Some(client_ca) = &client_ca {
+                complain(client_ca, "client_ca", DEVELOPMENT_ALONE);
+            }
+            Some(TlsSettings::Development { directory: path(development) })
+        }
+        (Some(certificate), Some(key), None) => Some(TlsSettings::Files {
+            certificate: path(certificate),
+            key: path(key),
+            client_ca: client_ca.map(path),
+        }),
+        (_, _, Some(development)) => {
+            complain(&development, "development", DEVELOPMENT_ALONE);
+            None
+        }
+        (Some(certificate), None, None) => {
+            complain(&certificate, "certificate", "`certificate` needs `key` beside it");
+            None
+        }
+        (None, Some(key), None) => {
+            complain(&key, "key", "`key` needs `certificate` beside it");
+            None
+        }
+    };
+    table.finish(problems);
+    settings
+}
+
+fn read_log(mut table: TableReader<'_>, problems: &mut Problems) -> LogSettings {
+    let log = LogSettings {
+        format: table.value("format", problems, value::word(&LOG_FORMAT)).unwrap_or_default(),
+        level: table.value("level", problems, value::word(&LOG_LEVEL)).unwrap_or_default(),
+    };
+    table.finish(problems);
+    log
+}
+
+fn read_limits(mut table: TableReader<'_>, problems: &mut Problems) -> Limits {
+    let mut limits = Limits::read(&mut table, problems);
+    table.finish(problems);
+    // Who lowers the one lowers the other.
+    limits.message_size_before_bind_max = limits.message_size_before_bind_max.min(limits.message_size_max);
+    limits
+}
+
+fn read_hashing(mut table: TableReader<'_>, limits: &Limits, problems: &mut Problems) -> HashingSettings {
+    let default = HashingSettings::default();
+    let hashing = HashingSettings {
+        memory: within(&mut table, "memory", default.memory, 8 * KIB..=4 * GIB, problems),
+        time_cost: within(&mut table, "time_cost", default.time_cost, 1..=64, problems),
+        parallelism: within(&mut table, "parallelism", default.parallelism, 1..=64, problems),
+        threads: table.value("threads", problems, threads),
+        memory_budget: within(&mut table, "memory_budget", default.memory_budget, MIB..=1024 * GIB, problems),
+    };
+    let mut complain = |key: &str, message: String| {
+        problems.report(&table.said_at(key), &table.key_path(key), message);
+    };
+    // RFC 9106, 3.1: memory is counted in KiB, at least 8 for each lane.
+    if !hashing.memory.is_multiple_of(KIB) {
+        complain("memory", "expected a whole number of KiB".to_owned());
+    } else if hashing.memory < 8 * KIB * u64::from(hashing.parallelism) {
+        complain("memory", format!("expected at least 8 KiB for each of {} lanes", hashing.parallelism));
+    }
+    let bounds = [
+        ("memory", hashing.memory > limits.argon2_memory_max, "argon2_memory_max"),
+        ("time_cost", hashing.time_cost > limits.argon2_time_cost_max, "argon2_time_cost_max"),
+        ("parallelism", hashing.parallelism > limits.argon2_parallelism_max, "argon2_parallelism_max"),
+    ];
+    for (key, is_above, limit) in bounds {
+        if is_above {
+            complain(
+                key,
+                format!("this is above server.limits.{limit}, so what it hashes could not be verified"),
+            );
+        }
+    }
+    if hashing.memory_budget < limits.argon2_memory_max {
+        let least = value::show_size(limits.argon2_memory_max);
+        let message =
+            format!("expected at least server.limits.argon2_memory_max ({least}), for one hash to fit");
+        complain("memory_budget", message);
+    }
+    table.finish(problems);
+    hashing
+}
+
+/// A number of threads.
+fn threads(raw: Raw<'_>) -> Result<u32, String> {
+    match value::integer(raw)? {
+        count @ 1..=THREADS_MAX => Ok(count),
+        count => Err(format!("expected a count of threads from 1 to {THREADS_MAX}, found {count}")),
+    }
+}
+
+const DEVELOPMENT_ALONE: &str =
+    "`development` stands alone: it is instead of `certificate`, `key` and `client_ca`";
+
+const THREADS_MAX: u32 = 1_024;
+
+const EXPIRY_WARNING_RANGE: std::ops::RangeInclusive<std::time::Duration> =
+    std::time::Duration::ZERO..=std::time::Duration::from_secs(365 * 24 * 60 * 60);
+
+const ROTATION_OVERLAP_RANGE: std::ops::RangeInclusive<std::time::Duration> =
+    std::time::Duration::ZERO..=std::time::Duration::from_secs(90 * 24 * 60 * 60);
+
+const PLAIN_BIND: [(&str, PlainBind); 3] =
+    [("never", PlainBind::Never), ("loopback", PlainBind::Loopback), ("always", PlainBind::Always)];
+
+const LOG_FORMAT: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+const LOG_LEVEL: [(&str, LogLevel); 5] = [
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+    ("trace", LogLevel::Trace),
+];

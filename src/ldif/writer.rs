@@ -1,0 +1,136 @@
+//! Writes content records as RFC 2849 wants them: folded, and in base64 where it must be.
+
+use std::io::{self, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use thiserror::Error;
+
+use super::{Record, is_description};
+
+/// Writes records, a version line before the first and a blank line between two.
+#[derive(Debug)]
+pub struct LdifWriter<W> {
+    output: W,
+    /// One record, so that the output gets whole ones.
+    text: Vec<u8>,
+    is_begun: bool,
+}
+
+/// Why a record was not written.
+#[derive(Debug, Error)]
+pub enum LdifWriteError {
+    /// It cannot stand in a content record; nothing of the record was written.
+    #[error("{description:?} of {dn:?} cannot be written: it is no attribute description of LDIF")]
+    Description {
+        /// The name of the record.
+        dn: String,
+        /// The attribute description.
+        description: String,
+    },
+    /// The output failed.
+    #[error("the LDIF cannot be written")]
+    Output(#[from] io::Error),
+}
+
+impl<W: Write> LdifWriter<W> {
+    /// Writes to `output`, each record by one call.
+    pub fn new(output: W) -> Self {
+        Self { output, text: Vec::new(), is_begun: false }
+    }
+
+    /// Writes a record.
+    ///
+    /// # Errors
+    /// [`LdifWriteError`]
+    pub fn write_record(&mut self, record: &Record) -> Result<(), LdifWriteError> {
+        let attributes = record.attributes.iter();
+        self.write(
+            &record.dn,
+            attributes.map(|(description, value)| (description.as_str(), value.as_slice())),
+        )
+    }
+
+    /// Writes an entry from its parts: attribute descriptions with one value each.
+    ///
+    /// # Errors
+    /// [`LdifWriteError`]
+    pub fn write<'a>(
+        &mut self,
+        dn: &str,
+        attributes: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<(), LdifWriteError> {
+        self.text.clear();
+        if !self.is_begun {
+            self.text.extend_from_slice(VERSION);
+        }
+        self.text.push(b'\n');
+        push_line(&mut self.text, "dn", dn.as_bytes());
+        for (description, value) in attributes {
+            let is_reserved = RESERVED.iter().any(|name| name.eq_ignore_ascii_case(description));
+            if is_reserved || !is_description(description.as_bytes()) {
+                let (dn, description) = (dn.to_owned(), description.to_owned());
+                return Err(LdifWriteError::Description { dn, description });
+            }
+            push_line(&mut self.text, description, value);
+        }
+        self.output.write_all(&self.text)?;
+        self.is_begun = true;
+        Ok(())
+    }
+
+    /// Flushes the output and gives it back.
+    ///
+    /// # Errors
+    /// What the output says.
+    pub fn finish(mut self) -> io::Result<W> {
+        if !self.is_begun {
+            self.output.write_all(VERSION)?;
+        }
+        self.output.flush()?;
+        Ok(self.output)
+    }
+}
+
+/// Appends an attribute with its value, folded, with its line feed.
+pub(super) fn push_line(text: &mut Vec<u8>, description: &str, value: &[u8]) {
+    let start = text.len();
+    text.extend_from_slice(description.as_bytes());
+    if value.is_empty() {
+        text.push(b':');
+    } else if is_plain(value) {
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value);
+    } else {
+        text.extend_from_slice(b":: ");
+        text.extend_from_slice(STANDARD.encode(value).as_bytes());
+    }
+    fold(text, start);
+    text.push(b'\n');
+}
+
+/// Folds the line that begins at `start`.
+fn fold(text: &mut Vec<u8>, start: usize) {
+    if text.len() - start <= LINE_LENGTH_MAX {
+        return;
+    }
+    let rest = text.split_off(start + LINE_LENGTH_MAX);
+    for part in rest.chunks(LINE_LENGTH_MAX - 1) {
+        text.extend_from_slice(b"\n ");
+        text.extend_from_slice(part);
+    }
+}
+
+/// May the value stand as it is? Stricter than SAFE-STRING of RFC 2849: no control characters, which
+/// a terminal would obey, and no space at the end, which nobody would see.
+fn is_plain(value: &[u8]) -> bool {
+    !matches!(value.first(), Some(b' ' | b':' | b'<'))
+        && value.last() != Some(&b' ')
+        && value.iter().all(|octet| matches!(octet, b' '..=b'~'))
+}
+
+/// The longest line (octets, RFC 2849 note 10 of the formal syntax).
+const LINE_LENGTH_MAX: usize = 76;
+const VERSION: &[u8] = b"version: 1\n";
+/// What looks like an attribute but is not one.
+const RESERVED: [&str; 3] = ["dn", "changetype", "control"];
