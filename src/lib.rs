@@ -3,6 +3,10 @@
 //! The folders are floors; an import points down or stays on its floor inside one folder.
 //! ARCHITECTURE.md shows the way of a bind, of a search and of a change through them.
 
+// 2: is the secret right, what may be seen, what happened
+pub mod access;
+pub mod audit;
+pub mod auth;
 // 1: in memory, on disk, on the network; and the two readers beside them
 pub mod config;
 pub mod directory;

@@ -1,0 +1,144 @@
+//! What an account sees and through which grant, or which grant is missing: in words, for operators.
+
+use serde::{Deserialize, Serialize};
+
+use super::admission::admit;
+use super::rights::{Decision, Reason, Via, decide};
+use super::view::visibility_of;
+use crate::directory::{AccountState, Accounts, Snapshot, Visibility};
+use crate::model::{GroupNumber, ObjectReference, Permission, ProviderNumber, RoleNumber};
+
+/// What an account may see of one provider's directory, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The provider.
+    pub provider: String,
+    /// The base DN of its directory.
+    pub base_dn: String,
+    /// Whether the account may bind at all, and what stands in the way.
+    pub may_bind: bool,
+    /// The reason, as a sentence.
+    pub bind_reason: String,
+    /// Whether it sees the whole directory.
+    pub sees_everything: bool,
+    /// Through which grant, or which grant is missing.
+    pub search_reason: Granted,
+    /// The DNs that it sees when it does not see everything, containers not counted.
+    pub own_entries: Vec<String>,
+    /// Of the entry that was asked about: whether it is there and seen. `None`: none was asked about.
+    pub entry: Option<String>,
+}
+
+/// The grant behind a decision, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    /// Whether it is granted.
+    pub is_granted: bool,
+    /// The sentence.
+    pub sentence: String,
+}
+
+/// Explains what the account may see of one provider's directory and, when a DN is given, of that entry.
+pub fn explain(
+    snapshot: &Snapshot,
+    account: &AccountState,
+    provider: ProviderNumber,
+    entry: Option<&str>,
+) -> Option<Explanation> {
+    let accounts = snapshot.accounts();
+    let tree = snapshot.tree(provider)?;
+    let (may_bind, bind_reason) = match (account.is_active, admit(accounts, account, provider)) {
+        (false, _) => (false, format!("the account `{}` is inactive", account.username)),
+        (true, Err(refused)) => (false, refused.to_string()),
+        (true, Ok(())) => (true, admitted(accounts, provider)),
+    };
+    let on = Some(ObjectReference::Provider(provider));
+    let decision = decide(accounts, account, Permission::SearchFullDirectory, on);
+    let visibility = visibility_of(accounts, account, provider);
+    let reader = crate::directory::Reader::new(snapshot, tree, &visibility);
+    let own_entries = match &visibility {
+        Visibility::Full => Vec::new(),
+        Visibility::Own(own) => own
+            .as_slice()
+            .iter()
+            .filter_map(|id| reader.entry(*id))
+            .map(|entry| String::from_utf8_lossy(entry.dn()).into_owned())
+            .collect(),
+    };
+    let name = &tree.provider().name;
+    Some(Explanation {
+        provider: name.clone(),
+        base_dn: tree.provider().base_dn.clone(),
+        may_bind,
+        bind_reason,
+        sees_everything: decision.is_allowed(),
+        search_reason: granted(accounts, account, name, decision),
+        own_entries,
+        entry: entry.map(|dn| about_entry(&reader, dn)),
+    })
+}
+
+fn admitted(accounts: &Accounts, provider: ProviderNumber) -> String {
+    match accounts.application_of(provider) {
+        None => "the provider has no application, so every active account may bind".to_owned(),
+        Some(application) if application.bindings.is_empty() => {
+            format!(
+                "the application `{}` has no bindings, so every active account may bind",
+                application.slug
+            )
+        }
+        Some(application) => format!("the application `{}` admits it", application.slug),
+    }
+}
+
+fn granted(accounts: &Accounts, account: &AccountState, provider: &str, decision: Decision) -> Granted {
+    let permission = Permission::SearchFullDirectory.codename();
+    let sentence = match decision {
+        Decision::Denied => format!(
+            "nothing grants `{permission}` on the provider `{provider}`: not the account, no role and no group of it. \
+             Grant it to a role of `{}`, or directly",
+            account.username
+        ),
+        Decision::Allowed(Reason::Superuser(group)) => {
+            format!("the group `{}` makes its members superusers", group_name(accounts, group))
+        }
+        Decision::Allowed(Reason::Grant { is_global, via }) => {
+            let reach =
+                if is_global { "globally".to_owned() } else { format!("on the provider `{provider}`") };
+            let holder = match via {
+                Via::Account => "the account itself".to_owned(),
+                Via::Role(role) => format!("the role `{}`", role_name(accounts, role)),
+                Via::Group(group) => format!("the group `{}`", group_name(accounts, group)),
+                Via::GroupRole(group, role) => {
+                    format!(
+                        "the role `{}` of the group `{}`",
+                        role_name(accounts, role),
+                        group_name(accounts, group)
+                    )
+                }
+            };
+            format!("{holder} has `{permission}` {reach}")
+        }
+    };
+    Granted { is_granted: decision.is_allowed(), sentence }
+}
+
+fn about_entry(reader: &crate::directory::Reader<'_>, dn: &str) -> String {
+    if reader.find(dn.as_bytes()).is_some() {
+        return format!("`{dn}` is seen");
+    }
+    let all = Visibility::Full;
+    if reader.with_visibility(&all).find(dn.as_bytes()).is_some() {
+        format!("`{dn}` exists, but is not seen: it is neither the account itself nor a group of it")
+    } else {
+        format!("`{dn}` does not exist in this directory")
+    }
+}
+
+fn group_name(accounts: &Accounts, number: GroupNumber) -> &str {
+    accounts.group(number).map_or("?", |group| &group.name)
+}
+
+fn role_name(accounts: &Accounts, number: RoleNumber) -> &str {
+    accounts.role(number).map_or("?", |role| &role.name)
+}

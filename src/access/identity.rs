@@ -1,0 +1,97 @@
+//! Who is bound to a connection: an account and the credential that proved it, never its rights.
+
+use std::net::IpAddr;
+
+use crate::directory::{AccountState, Accounts};
+use crate::model::{AccountNumber, ProviderNumber, Timestamp, TokenNumber};
+
+/// An account that has proved itself, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The account.
+    pub account: AccountNumber,
+    /// What proved it.
+    pub credential: Credential,
+    /// The provider of the bind.
+    pub provider: ProviderNumber,
+}
+
+/// The credential of an identity, with its generation: a secret that was exchanged proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A token.
+    Token {
+        /// Which.
+        number: TokenNumber,
+        /// Which of its secrets.
+        generation: u32,
+    },
+    /// A person's password.
+    Password {
+        /// Which of its passwords.
+        generation: u32,
+    },
+}
+
+/// Why an identity is none any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// The account was deleted.
+    #[error("the account was deleted")]
+    AccountGone,
+    /// The account is inactive.
+    #[error("the account is inactive")]
+    AccountInactive,
+    /// The token was revoked, or its secret was exchanged.
+    #[error("the token was revoked")]
+    CredentialGone,
+    /// The token has expired.
+    #[error("the token has expired")]
+    Expired,
+    /// The token may not be used from this address.
+    #[error("the token may not be used from this address")]
+    Network,
+}
+
+impl Identity {
+    /// The account, if the identity still holds at `now` for a client at `source`.
+    pub fn verify<'a>(
+        &self,
+        accounts: &'a Accounts,
+        source: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<&'a AccountState, Invalid> {
+        let account = accounts.account(self.account).ok_or(Invalid::AccountGone)?;
+        if !account.is_active {
+            return Err(Invalid::AccountInactive);
+        }
+        match self.credential {
+            Credential::Token { number, generation } => {
+                let token = accounts.token(number).ok_or(Invalid::CredentialGone)?;
+                if token.generation != generation || token.account != self.account {
+                    return Err(Invalid::CredentialGone);
+                }
+                if token.is_expired(now) {
+                    return Err(Invalid::Expired);
+                }
+                // A client on a Unix socket has no address: a token that is bound to networks is not for it.
+                let is_allowed = match source {
+                    Some(source) => {
+                        token.networks.iter().any(|network| network.contains(&source.to_canonical()))
+                    }
+                    None => false,
+                };
+                if !token.networks.is_empty() && !is_allowed {
+                    return Err(Invalid::Network);
+                }
+            }
+            Credential::Password { generation } => {
+                let current = account.password.as_ref().map(|password| password.generation);
+                if current != Some(generation) {
+                    return Err(Invalid::CredentialGone);
+                }
+            }
+        }
+        Ok(account)
+    }
+}

@@ -1,0 +1,19 @@
+//! What may this identity do and see, in this snapshot? Everything is denied unless granted.
+//!
+//! Nothing here is remembered: rights, tokens and bindings are looked up in the snapshot for every
+//! operation, so that granting and taking away act on open connections at once.
+
+mod admission;
+mod explain;
+mod identity;
+mod rights;
+mod view;
+
+pub use admission::{NotAdmitted, admit};
+pub use explain::{Explanation, Granted, explain};
+pub use identity::{Credential, Identity, Invalid};
+pub use rights::{Decision, Reason, Via, decide};
+pub use view::{Denied, view, visibility_of};
+
+#[cfg(test)]
+mod tests;

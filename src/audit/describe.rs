@@ -1,0 +1,176 @@
+//! From a change of a record to its event: what became different, without secrets.
+
+use std::fmt::Debug;
+
+use crate::model::{
+    Account, Action, Application, Attribute, FieldChange, Group, Key, LdapProvider, Record, Role, Token,
+    Tombstone,
+};
+
+/// The action and the fields that became different, when a record changes from `before` to `after`;
+/// `None` when there is nothing to tell.
+pub fn describe(before: Option<&Record>, after: Option<&Record>) -> Option<(Action, Vec<FieldChange>)> {
+    let action = match (before, after) {
+        (None, Some(_)) => Action::ModelCreated,
+        (Some(_), Some(_)) => Action::ModelUpdated,
+        (Some(_), None) => Action::ModelDeleted,
+        (None, None) => return None,
+    };
+    let old = before.map(fields).unwrap_or_default();
+    let new = after.map(fields).unwrap_or_default();
+    let names = new.iter().chain(&old).map(|(name, _)| *name);
+    let mut changes: Vec<FieldChange> = Vec::new();
+    for name in names {
+        let value = |fields: &[(&str, String)]| {
+            fields
+                .iter()
+                .find(|(other, value)| *other == name && !value.is_empty())
+                .map(|(_, value)| value.clone())
+        };
+        let (before, after) = (value(&old), value(&new));
+        if before != after && !changes.iter().any(|change| change.field == name) {
+            changes.push(FieldChange { field: name.to_owned(), before, after });
+        }
+    }
+    if changes.is_empty() && action == Action::ModelUpdated {
+        return None;
+    }
+    Some((action, changes))
+}
+
+/// The kind and the name of what a record is about, for people.
+pub fn object_name(record: &Record) -> (&'static str, String) {
+    match record {
+        Record::Account(account) => ("account", account.username.clone()),
+        Record::Group(group) => ("group", group.name.clone()),
+        Record::Membership(membership) => {
+            ("membership", format!("{}/{}", membership.group, membership.account))
+        }
+        Record::Role(role) => ("role", role.name.clone()),
+        Record::Token(token) => ("token", token.identifier.clone()),
+        Record::Application(application) => ("application", application.slug.clone()),
+        Record::Provider(provider) => ("provider", provider.name.clone()),
+        Record::Tombstone(Tombstone::Account(name)) => ("tombstone", format!("account {name}")),
+        Record::Tombstone(Tombstone::Token(identifier)) => ("tombstone", format!("token {identifier}")),
+        Record::Event(event) => ("event", event.sequence.to_string()),
+    }
+}
+
+/// Whether changes of records under this key have events of their own.
+pub(crate) fn is_told(key: &Key) -> bool {
+    !matches!(key, Key::Event(_) | Key::Tombstone(_))
+}
+
+fn fields(record: &Record) -> Vec<(&'static str, String)> {
+    match record {
+        Record::Account(account) => account_fields(account),
+        Record::Group(group) => group_fields(group),
+        Record::Role(role) => role_fields(role),
+        Record::Token(token) => token_fields(token),
+        Record::Application(application) => application_fields(application),
+        Record::Provider(provider) => provider_fields(provider),
+        Record::Membership(_) | Record::Tombstone(_) | Record::Event(_) => Vec::new(),
+    }
+}
+
+fn account_fields(account: &Account) -> Vec<(&'static str, String)> {
+    vec![
+        ("username", account.username.clone()),
+        ("type", account.kind.to_string()),
+        ("name", account.name.clone()),
+        ("email", account.email.clone()),
+        ("is_active", account.is_active.to_string()),
+        ("attributes", attributes(&account.attributes)),
+        (
+            "password",
+            account
+                .password
+                .as_ref()
+                .map(|password| format!("set, number {}", password.generation))
+                .unwrap_or_default(),
+        ),
+        ("roles", list(&account.roles)),
+        ("permissions", list(&account.grants)),
+        ("placements", list(&account.placements)),
+    ]
+}
+
+fn group_fields(group: &Group) -> Vec<(&'static str, String)> {
+    vec![
+        ("name", group.name.clone()),
+        ("is_superuser", group.is_superuser.to_string()),
+        ("parents", list(&group.parents)),
+        ("roles", list(&group.roles)),
+        ("permissions", list(&group.grants)),
+        ("attributes", attributes(&group.attributes)),
+        ("placements", list(&group.placements)),
+    ]
+}
+
+fn role_fields(role: &Role) -> Vec<(&'static str, String)> {
+    vec![("name", role.name.clone()), ("permissions", list(&role.grants))]
+}
+
+fn token_fields(token: &Token) -> Vec<(&'static str, String)> {
+    vec![
+        ("identifier", token.identifier.clone()),
+        ("account", token.account.to_string()),
+        ("intent", token.intent.to_string()),
+        ("secret", format!("number {}", token.generation)),
+        ("expires", token.expires.map(|expires| expires.to_string()).unwrap_or_default()),
+        ("description", token.description.clone()),
+        ("networks", token.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+    ]
+}
+
+fn application_fields(application: &Application) -> Vec<(&'static str, String)> {
+    vec![
+        ("slug", application.slug.clone()),
+        ("name", application.name.clone()),
+        ("provider", application.provider.map(|provider| provider.to_string()).unwrap_or_default()),
+        ("mode", format!("{:?}", application.mode)),
+        ("bindings", list(&application.bindings)),
+    ]
+}
+
+fn provider_fields(provider: &LdapProvider) -> Vec<(&'static str, String)> {
+    vec![
+        ("name", provider.name.clone()),
+        ("base_dn", provider.base_dn.clone()),
+        ("default", provider.is_default.to_string()),
+        ("domain", provider.domain.clone().unwrap_or_default()),
+        ("uid_start_number", provider.uid_start_number.to_string()),
+        ("gid_start_number", provider.gid_start_number.to_string()),
+        ("virtual_groups", provider.virtual_groups.to_string()),
+        ("compatibility_attributes", provider.compatibility_attributes.to_string()),
+        ("users", list(&provider.users)),
+        ("service_accounts", list(&provider.service_accounts)),
+        ("groups", list(&provider.groups)),
+    ]
+}
+
+fn list<T: Debug>(items: &[T]) -> String {
+    items.iter().map(|item| format!("{item:?}")).collect::<Vec<_>>().join(", ")
+}
+
+fn attributes(attributes: &[Attribute]) -> String {
+    attributes
+        .iter()
+        .map(|attribute| {
+            let values: Vec<_> = attribute.values.iter().map(|value| short(value)).collect();
+            format!("{}={}", attribute.description, values.join("|"))
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// A value as text; a photo does not belong into the trail.
+fn short(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(text) if text.len() <= VALUE_MAX => text.to_owned(),
+        _ => format!("({} octets)", value.len()),
+    }
+}
+
+/// Longer values are only counted.
+const VALUE_MAX: usize = 256;

@@ -1,0 +1,230 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use std::net::Ipv4Addr;
+
+use super::*;
+
+/// Of "correct horse".
+const SSHA: &str = "{SSHA}awc/Cj0kafyFd5d8fGn07xoHBJJzYWx0c2FsdA==";
+const ARGON2I_OF_PASSWORD: &str =
+    "$argon2i$v=19$m=65536,t=1,p=1$c29tZXNhbHQAAAAAAAAAAA$+r0d29hqEB0yasKr55ZgICsQGSkl0v0kgwhd+U3wyRo";
+
+fn tiny() -> Argon2Parameters {
+    Argon2Parameters::new(8, 1, 1).unwrap()
+}
+
+fn settings() -> HashPoolSettings {
+    HashPoolSettings {
+        threads: NonZeroUsize::new(1),
+        parameters: tiny(),
+        stored_memory_kib_max: 64,
+        memory_octets_max: 64 * 1024,
+        queue_length_max: 4,
+        queue_share_max: 2,
+        ..HashPoolSettings::default()
+    }
+}
+
+fn pool() -> HashPool {
+    HashPool::start(settings()).unwrap()
+}
+
+fn stored(text: &str) -> Candidate {
+    Candidate::Stored(Arc::new(StoredHash::parse(text, &HashBounds::default()).unwrap()))
+}
+
+fn stored_new(secret: &[u8], memory_kib: u32) -> Candidate {
+    let parameters = Argon2Parameters::new(memory_kib, 1, 1).unwrap();
+    stored(&hash_new(secret, &parameters, &mut ArgonMemory::new()).unwrap())
+}
+
+fn job(priority: Priority, last: u8, secret: &[u8], candidate: Candidate) -> HashJob {
+    HashJob {
+        priority,
+        source: Some(Ipv4Addr::new(192, 0, 2, last).into()),
+        secret: Secret::from(secret),
+        candidate,
+    }
+}
+
+fn verify(pool: &HashPool, secret: &[u8], candidate: Candidate) -> HashOutcome {
+    pool.verify(job(Priority::Other, 1, secret, candidate)).unwrap().blocking_recv().unwrap()
+}
+
+/// Takes all memory, so that the pool's thread stops at its next job, and waits until it has taken that job.
+fn stall(pool: &HashPool) -> (super::super::hash_memory::MemoryLease<'_>, oneshot::Receiver<HashOutcome>) {
+    let lease = pool.shared.memory.lease(u64::MAX);
+    let plug = pool.verify(job(Priority::Selector, 250, b"plug", Candidate::Dummy)).unwrap();
+    while pool.queue_lengths().selector > 0 {
+        thread::yield_now();
+    }
+    (lease, plug)
+}
+
+#[test]
+fn a_stored_hash_costs_one_hash_right_or_wrong() {
+    let pool = pool();
+    let candidate = stored_new(b"secret", 8);
+    assert_eq!(verify(&pool, b"secret", candidate.clone()), HashOutcome { matches: true, rehashed: None });
+    let after_right = HashCounts { verified: 1, argon2id_verified: 1, ..HashCounts::default() };
+    assert_eq!(pool.counts(), after_right);
+    assert_eq!(verify(&pool, b"wrong", candidate), HashOutcome { matches: false, rehashed: None });
+    assert_eq!(pool.counts(), HashCounts { verified: 2, argon2id_verified: 2, ..HashCounts::default() });
+    assert_eq!(pool.counts().computed(), 2);
+}
+
+#[test]
+fn nobody_costs_the_same_argon2id_as_somebody() {
+    let candidates = [stored_new(b"secret", 8), stored_new(b"secret", 16), stored(SSHA), Candidate::Dummy];
+    for candidate in candidates {
+        let pool = pool();
+        assert!(!verify(&pool, b"wrong", candidate.clone()).matches);
+        assert_eq!((pool.counts().argon2id_verified, pool.counts().created), (1, 0), "{candidate:?}");
+    }
+}
+
+#[test]
+fn an_imported_hash_has_a_dummy_beside_it_and_is_renewed_by_a_success() {
+    let pool = pool();
+    assert_eq!(verify(&pool, b"wrong", stored(SSHA)), HashOutcome { matches: false, rehashed: None });
+    assert_eq!(
+        pool.counts(),
+        HashCounts { verified: 1, dummies: 1, argon2id_verified: 1, ..HashCounts::default() }
+    );
+    let outcome = verify(&pool, b"correct horse", stored(SSHA));
+    assert!(outcome.matches);
+    assert_eq!(
+        pool.counts(),
+        HashCounts { verified: 2, dummies: 2, argon2id_verified: 2, created: 1, ..HashCounts::default() }
+    );
+    let renewed = stored(&outcome.rehashed.unwrap());
+    assert_eq!(verify(&pool, b"correct horse", renewed), HashOutcome { matches: true, rehashed: None });
+    assert_eq!(pool.counts().dummies, 2);
+}
+
+#[test]
+fn other_parameters_are_renewed_by_a_success() {
+    let pool = pool();
+    let outcome = verify(&pool, b"secret", stored_new(b"secret", 16));
+    assert!(outcome.matches);
+    assert!(outcome.rehashed.unwrap().starts_with("$argon2id$v=19$m=8,t=1,p=1$"));
+    assert_eq!(pool.counts().created, 1);
+}
+
+#[test]
+fn new_credentials_are_hashed_on_the_pool_and_here() {
+    let pool = pool();
+    let secret = Secret::from(b"secret".as_slice());
+    let on_the_pool = pool.hash(secret.clone(), None).unwrap().blocking_recv().unwrap().unwrap();
+    let here = pool.hash_here(&secret).unwrap();
+    assert_ne!(on_the_pool, here);
+    for text in [on_the_pool, here] {
+        assert!(verify(&pool, b"secret", stored(&text)).matches);
+    }
+    assert_eq!(pool.counts().created, 2);
+}
+
+#[test]
+fn a_full_queue_and_a_full_share_are_busy_at_once() {
+    let pool = pool();
+    let (lease, _plug) = stall(&pool);
+    let push = |priority, last| pool.verify(job(priority, last, b"x", Candidate::Dummy));
+    let mut waiting = vec![push(Priority::Other, 1).unwrap(), push(Priority::Other, 1).unwrap()];
+    assert_eq!(push(Priority::Other, 1).unwrap_err(), Refusal::Busy, "the share");
+    waiting.push(push(Priority::Other, 2).unwrap());
+    waiting.push(push(Priority::Other, 3).unwrap());
+    assert_eq!(push(Priority::Other, 4).unwrap_err(), Refusal::Busy, "the queue");
+    waiting.push(push(Priority::Selector, 1).unwrap());
+    assert_eq!(pool.queue_lengths(), QueueLengths { selector: 1, other: 4 });
+    assert_eq!(pool.counts(), HashCounts { refused_busy: 2, ..HashCounts::default() });
+    drop(lease);
+    for outcome in waiting {
+        assert!(!outcome.blocking_recv().unwrap().matches);
+    }
+    assert_eq!(pool.queue_lengths(), QueueLengths::default());
+}
+
+#[test]
+fn a_dropped_receiver_cancels_what_has_not_begun() {
+    let pool = pool();
+    let (lease, plug) = stall(&pool);
+    drop(pool.verify(job(Priority::Other, 1, b"x", Candidate::Dummy)).unwrap());
+    drop(plug);
+    let last = pool.verify(job(Priority::Other, 1, b"x", Candidate::Dummy)).unwrap();
+    drop(lease);
+    last.blocking_recv().unwrap();
+    assert_eq!(
+        pool.counts(),
+        HashCounts { cancelled: 2, dummies: 1, argon2id_verified: 1, ..HashCounts::default() }
+    );
+}
+
+#[test]
+fn memory_stays_within_the_budget() {
+    let pool = HashPool::start(HashPoolSettings {
+        threads: NonZeroUsize::new(4),
+        queue_length_max: 100,
+        queue_share_max: 100,
+        ..settings()
+    })
+    .unwrap();
+    let big = stored_new(b"secret", 60);
+    let small = stored_new(b"secret", 8);
+    let outcomes: Vec<_> = (0..40)
+        .map(|number| if number % 3 == 0 { big.clone() } else { small.clone() })
+        .map(|candidate| pool.verify(job(Priority::Other, 1, b"secret", candidate)).unwrap())
+        .collect();
+    for outcome in outcomes {
+        assert!(outcome.blocking_recv().unwrap().matches);
+    }
+    let peak = pool.memory_octets_peak();
+    assert!((60 * 1024..=64 * 1024).contains(&peak), "{peak}");
+    assert_eq!(
+        pool.verify(job(Priority::Other, 1, b"password", stored(ARGON2I_OF_PASSWORD))).unwrap_err(),
+        Refusal::AboveMemoryBudget
+    );
+}
+
+#[test]
+fn a_closed_pool_refuses_and_leaves_nobody_waiting() {
+    let pool = pool();
+    let (lease, plug) = stall(&pool);
+    let waiting = pool.verify(job(Priority::Other, 1, b"x", Candidate::Dummy)).unwrap();
+    thread::scope(|scope| {
+        let closing = scope.spawn(|| pool.close());
+        assert!(waiting.blocking_recv().is_err(), "what waited is forgotten");
+        drop(lease);
+        assert!(plug.blocking_recv().is_ok(), "what ran is finished");
+        closing.join().unwrap();
+    });
+    assert_eq!(pool.verify(job(Priority::Other, 1, b"x", Candidate::Dummy)).unwrap_err(), Refusal::Closed);
+    assert!(matches!(pool.hash(Secret::from(b"x".as_slice()), None), Err(Refusal::Closed)));
+    pool.close();
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    for (stored_memory_kib_max, hash_octets) in [(0, 8_192), (64, 65_536)] {
+        let small =
+            HashPoolSettings { stored_memory_kib_max, memory_octets_max: hash_octets - 1, ..settings() };
+        let error = HashPool::start(small).err();
+        assert!(
+            matches!(error, Some(HashPoolError::MemoryBudget { hash_octets: found, .. }) if found == hash_octets)
+        );
+    }
+    for (queue_length_max, queue_share_max) in [(0, 1), (1, 0)] {
+        let none = HashPoolSettings { queue_length_max, queue_share_max, ..settings() };
+        assert!(matches!(HashPool::start(none), Err(HashPoolError::NoPlaceInQueue)));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn only_the_thread_that_asks_is_lowered() {
+    let before = rustix::process::getpriority_process(None).unwrap();
+    let lowered = thread::spawn(|| {
+        lower_priority(3);
+        rustix::process::getpriority_process(None).unwrap()
+    });
+    assert_eq!(lowered.join().unwrap(), (before + 3).min(19));
+    assert_eq!(rustix::process::getpriority_process(None).unwrap(), before);
+}

@@ -1,0 +1,27 @@
+//! Is this secret right? What a secret looks like, what is kept of it, who computes the hash,
+//! what is remembered of a secret that was right, and how often it may be wrong.
+//!
+//! Nothing here knows an account, a snapshot or a protocol: callers hand in what is stored and get
+//! a verdict. The order for one secret is: [`proof`] (seen before), [`token_secret`] (which shape),
+//! [`throttle`] (too often wrong), [`hash_pool`] (the hash itself).
+
+mod hash_memory;
+pub mod hash_pool;
+mod hash_queue;
+pub mod password_hash;
+pub mod proof;
+pub mod schemes;
+pub mod source;
+pub mod throttle;
+pub mod token_secret;
+
+pub use hash_pool::{
+    Candidate, HashCounts, HashJob, HashOutcome, HashPool, HashPoolError, HashPoolSettings, Priority,
+    QueueLengths, Refusal,
+};
+pub use password_hash::{HashBounds, HashParseError, StoredHash};
+pub use proof::{CredentialKey, ProofCache};
+pub use schemes::argon::{Argon2Parameters, Argon2ParametersError, ArgonMemory, HashError, hash_new};
+pub use source::Source;
+pub use throttle::{Admission, Subject, Throttle, ThrottleSettings};
+pub use token_secret::{SecretShape, Selector, SelectorError, TokenKind, TokenSecret};

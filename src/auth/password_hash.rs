@@ -1,0 +1,299 @@
+//! What is kept of a secret: a PHC string of our own, or a hash in the scheme of another server that an
+//! import brought along. The text is kept as it came; this parses it within bounds and verifies secrets.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::schemes::argon::{Argon2Parameters, ArgonHash, ArgonMemory};
+use super::schemes::crypt::CryptHash;
+use super::schemes::digest::{DigestHash, Function};
+use super::schemes::pbkdf2::Pbkdf2Hash;
+
+/// A stored hash that was read and costs no more than the bounds allow.
+///
+/// | text | what it is |
+/// | --- | --- |
+/// | `$argon2id$…`, `$argon2i$…`, `$argon2d$…`, and the same after `{ARGON2}` | argon2 as a PHC string |
+/// | `{CRYPT}$5$…`, `{CRYPT}$6$…` | sha-crypt |
+/// | `{CRYPT}$2a$…`, `$2b$`, `$2y$` | bcrypt |
+/// | `{SSHA}`, `{SSHA256}`, `{SSHA512}`, `{SHA}`, `{SHA256}`, `{SHA512}` | one digest, salted or not |
+/// | `{PBKDF2}`, `{PBKDF2-SHA1}`, `{PBKDF2-SHA256}`, `{PBKDF2-SHA512}` | PBKDF2 as OpenLDAP's pw-pbkdf2 writes it |
+///
+/// Names in braces are read in any case.
+#[derive(Clone)]
+pub struct StoredHash {
+    text: Box<str>,
+    scheme: Scheme,
+}
+
+impl StoredHash {
+    /// Reads the text of a stored or imported hash.
+    ///
+    /// # Errors
+    /// The scheme is none that bindery verifies, the text is not of its form, or verifying it would cost more
+    /// than `bounds` allow. No error holds a piece of the hash.
+    pub fn parse(text: &str, bounds: &HashBounds) -> Result<Self, HashParseError> {
+        if text.len() > TEXT_LENGTH_MAX {
+            return Err(HashParseError::TooLong { found: text.len() });
+        }
+        let scheme = Scheme::parse(text)?;
+        scheme.check(bounds)?;
+        Ok(Self { text: text.into(), scheme })
+    }
+
+    /// The text, exactly as it was read.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The scheme by its name, for reports.
+    pub fn scheme_name(&self) -> &'static str {
+        match &self.scheme {
+            Scheme::Argon(hash) if hash.is_argon2id() => "argon2id",
+            Scheme::Argon(_) => "argon2i or argon2d",
+            Scheme::Crypt(CryptHash::ShaCrypt { .. }) => "sha-crypt",
+            Scheme::Crypt(CryptHash::Bcrypt { .. }) => "bcrypt",
+            Scheme::Digest(_) => "SHA",
+            Scheme::Pbkdf2(_) => "PBKDF2",
+        }
+    }
+
+    /// Whether verifying it is one argon2id computation. Any other scheme is verified with a dummy argon2id
+    /// beside it, so that an imported account costs what every account costs.
+    pub fn is_argon2id(&self) -> bool {
+        matches!(&self.scheme, Scheme::Argon(hash) if hash.is_argon2id())
+    }
+
+    /// Octets of argon2 memory that verifying it takes; 0 for other schemes.
+    pub fn memory_octets(&self) -> u64 {
+        match &self.scheme {
+            Scheme::Argon(hash) => hash.parameters().memory_octets(),
+            Scheme::Crypt(_) | Scheme::Digest(_) | Scheme::Pbkdf2(_) => 0,
+        }
+    }
+
+    /// Whether `secret` is the one that was hashed. Compares in constant time.
+    ///
+    /// It takes as long as the hash takes: call it on the hash pool, never on a network thread.
+    pub fn verify(&self, secret: &[u8], memory: &mut ArgonMemory) -> bool {
+        match &self.scheme {
+            Scheme::Argon(hash) => hash.verify(secret, memory),
+            Scheme::Crypt(hash) => hash.verify(secret),
+            Scheme::Digest(hash) => hash.verify(secret),
+            Scheme::Pbkdf2(hash) => hash.verify(secret),
+        }
+    }
+
+    /// Whether a new hash with `parameters` would be of another scheme or cost something else, so that the
+    /// next success should replace this one.
+    pub fn needs_rehash(&self, parameters: &Argon2Parameters) -> bool {
+        match &self.scheme {
+            Scheme::Argon(hash) => hash.differs_from(parameters),
+            Scheme::Crypt(_) | Scheme::Digest(_) | Scheme::Pbkdf2(_) => true,
+        }
+    }
+}
+
+impl fmt::Debug for StoredHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "StoredHash({}, …)", self.scheme_name())
+    }
+}
+
+/// The most that verifying one stored hash may cost. A hash that asks for more is an error where it is seeded
+/// and is left out where it is imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashBounds {
+    /// Memory of argon2, in KiB.
+    pub memory_kib_max: u32,
+    /// Passes of argon2.
+    pub time_cost_max: u32,
+    /// Lanes of argon2.
+    pub parallelism_max: u32,
+    /// Rounds of PBKDF2.
+    pub pbkdf2_rounds_max: u32,
+    /// Rounds of sha-crypt.
+    pub sha_crypt_rounds_max: u32,
+    /// Binary logarithm of bcrypt's rounds.
+    pub bcrypt_cost_max: u32,
+}
+
+impl Default for HashBounds {
+    /// What the usual tools write by default passes (argon2-cffi's 100 MiB, passlib's 656,000 rounds of
+    /// sha-crypt); each bound is about a second of one core.
+    fn default() -> Self {
+        Self {
+            memory_kib_max: 131_072,
+            time_cost_max: 10,
+            parallelism_max: 16,
+            pbkdf2_rounds_max: 1_000_000,
+            sha_crypt_rounds_max: 1_000_000,
+            bcrypt_cost_max: 14,
+        }
+    }
+}
+
+/// Why a text is no hash that bindery keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HashParseError {
+    /// It begins neither with `{SCHEME}` nor with `$argon2`.
+    #[error(
+        "this is not a password hash: a hash begins with $argon2id$, $argon2i$, $argon2d$ \
+         or a scheme in braces such as {{SSHA}}"
+    )]
+    NoScheme,
+    /// It has a scheme, but none that bindery verifies.
+    #[error("the scheme {{{scheme}}} is not supported; use one of {SUPPORTED}")]
+    UnknownScheme {
+        /// The name between the braces.
+        scheme: String,
+    },
+    /// It has a scheme, and what follows is not of its form.
+    #[error("the {scheme} hash is damaged or cut off; it should be {expected}")]
+    Malformed {
+        /// The scheme.
+        scheme: &'static str,
+        /// What should follow.
+        expected: &'static str,
+    },
+    /// Verifying it would cost more than is allowed.
+    #[error(
+        "the hash asks for {quantity} = {found}, above {bound} = {maximum}; raise that bound or set a new password"
+    )]
+    AboveBound {
+        /// What the hash asks for.
+        quantity: &'static str,
+        /// The name of the bound in [`HashBounds`].
+        bound: &'static str,
+        /// What it asks for.
+        found: u32,
+        /// What is allowed.
+        maximum: u32,
+    },
+    /// No scheme writes so much.
+    #[error("the hash has {found} characters, above the {TEXT_LENGTH_MAX} that any scheme writes")]
+    TooLong {
+        /// Its length in octets.
+        found: usize,
+    },
+}
+
+#[derive(Clone)]
+enum Scheme {
+    Argon(ArgonHash),
+    Crypt(CryptHash),
+    Digest(DigestHash),
+    Pbkdf2(Pbkdf2Hash),
+}
+
+impl Scheme {
+    fn parse(text: &str) -> Result<Self, HashParseError> {
+        if text.starts_with("$argon2") {
+            return Self::parse_argon("argon2", text);
+        }
+        let (name, rest) = text
+            .strip_prefix('{')
+            .and_then(|text| text.split_once('}'))
+            .filter(|(name, _)| is_scheme_name(name))
+            .ok_or(HashParseError::NoScheme)?;
+        match name.to_ascii_uppercase().as_str() {
+            "ARGON2" => Self::parse_argon("{ARGON2}", rest),
+            "CRYPT" => CryptHash::parse(rest).map(Self::Crypt).ok_or(HashParseError::Malformed {
+                scheme: "{CRYPT}",
+                expected: "{CRYPT} and $5$, $6$, $2a$, $2b$ or $2y$ with its salt and digest in full",
+            }),
+            "SHA" => Self::parse_digest("{SHA}", Function::Sha1, false, rest),
+            "SHA256" => Self::parse_digest("{SHA256}", Function::Sha256, false, rest),
+            "SHA512" => Self::parse_digest("{SHA512}", Function::Sha512, false, rest),
+            "SSHA" => Self::parse_digest("{SSHA}", Function::Sha1, true, rest),
+            "SSHA256" => Self::parse_digest("{SSHA256}", Function::Sha256, true, rest),
+            "SSHA512" => Self::parse_digest("{SSHA512}", Function::Sha512, true, rest),
+            "PBKDF2" | "PBKDF2-SHA1" => Self::parse_pbkdf2("{PBKDF2-SHA1}", Function::Sha1, rest),
+            "PBKDF2-SHA256" => Self::parse_pbkdf2("{PBKDF2-SHA256}", Function::Sha256, rest),
+            "PBKDF2-SHA512" => Self::parse_pbkdf2("{PBKDF2-SHA512}", Function::Sha512, rest),
+            _ => Err(HashParseError::UnknownScheme { scheme: name.to_owned() }),
+        }
+    }
+
+    fn parse_argon(scheme: &'static str, text: &str) -> Result<Self, HashParseError> {
+        ArgonHash::parse(text).map(Self::Argon).ok_or(HashParseError::Malformed {
+            scheme,
+            expected: "a PHC string such as $argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>",
+        })
+    }
+
+    fn parse_digest(
+        scheme: &'static str,
+        function: Function,
+        salted: bool,
+        text: &str,
+    ) -> Result<Self, HashParseError> {
+        let expected = if salted {
+            "the scheme and base64 of the digest and its salt"
+        } else {
+            "the scheme and base64 of the digest"
+        };
+        DigestHash::parse(function, salted, text)
+            .map(Self::Digest)
+            .ok_or(HashParseError::Malformed { scheme, expected })
+    }
+
+    fn parse_pbkdf2(scheme: &'static str, function: Function, text: &str) -> Result<Self, HashParseError> {
+        Pbkdf2Hash::parse(function, text)
+            .map(Self::Pbkdf2)
+            .ok_or(HashParseError::Malformed { scheme, expected: "the scheme and <rounds>$<salt>$<key>" })
+    }
+
+    fn check(&self, bounds: &HashBounds) -> Result<(), HashParseError> {
+        match self {
+            Self::Argon(hash) => {
+                let parameters = hash.parameters();
+                within("m", parameters.memory_kib(), "memory_kib_max", bounds.memory_kib_max)?;
+                within("t", parameters.time_cost(), "time_cost_max", bounds.time_cost_max)?;
+                within("p", parameters.parallelism(), "parallelism_max", bounds.parallelism_max)
+            }
+            Self::Crypt(CryptHash::ShaCrypt { rounds, .. }) => {
+                within("rounds", *rounds, "sha_crypt_rounds_max", bounds.sha_crypt_rounds_max)
+            }
+            Self::Crypt(CryptHash::Bcrypt { cost, .. }) => {
+                within("cost", *cost, "bcrypt_cost_max", bounds.bcrypt_cost_max)
+            }
+            Self::Pbkdf2(hash) => {
+                within("rounds", hash.rounds(), "pbkdf2_rounds_max", bounds.pbkdf2_rounds_max)
+            }
+            Self::Digest(_) => Ok(()),
+        }
+    }
+}
+
+fn within(
+    quantity: &'static str,
+    found: u32,
+    bound: &'static str,
+    maximum: u32,
+) -> Result<(), HashParseError> {
+    if found <= maximum {
+        Ok(())
+    } else {
+        Err(HashParseError::AboveBound { quantity, bound, found, maximum })
+    }
+}
+
+/// Whether it is safe to show as a scheme: the field may hold a password in clear that begins with a brace.
+fn is_scheme_name(name: &str) -> bool {
+    (1..=SCHEME_LENGTH_MAX).contains(&name.len())
+        && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet))
+}
+
+const SUPPORTED: &str = "{ARGON2}, {CRYPT} with $5$, $6$, $2a$, $2b$ or $2y$, {SSHA}, {SSHA256}, {SSHA512}, \
+                         {SHA}, {SHA256}, {SHA512}, {PBKDF2}, {PBKDF2-SHA1}, {PBKDF2-SHA256}, {PBKDF2-SHA512}";
+
+/// Characters of a hash: the longest scheme writes about 200.
+const TEXT_LENGTH_MAX: usize = 512;
+
+/// Characters of a scheme's name.
+const SCHEME_LENGTH_MAX: usize = 20;
+
+#[cfg(test)]
+mod tests;
