@@ -1,0 +1,382 @@
+//! Who is it? From the name and the secret of a bind to an identity.
+//!
+//! The order is the product's: canonical account → secret seen before, or a selector that exists →
+//! throttle → hash → token, account and application looked up afresh. How many hashes are computed
+//! depends on the shape of the secret and on whether its selector exists, never on the name.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::Registry;
+use super::error::ChangeError;
+use crate::access::{Credential, Identity, Invalid, NotAdmitted, admit};
+use crate::audit::{LoginResult, login};
+use crate::auth::{
+    Admission, Candidate, CredentialKey, HashJob, HashOutcome, Priority, Refusal, SecretShape, StoredHash,
+    Subject,
+};
+use crate::directory::{AccountState, Accounts, Snapshot, name_key};
+use crate::model::{
+    AccountKind, AccountNumber, Actor, HashText, Intent, ProviderNumber, Record, Timestamp, Token,
+};
+use crate::schema::normalize_dn;
+use crate::secret::Secret;
+
+/// What came of a name and a secret so far.
+pub enum Authentication {
+    /// It is decided.
+    Done(Verdict),
+    /// A hash has to be computed first: await [`Attempt::outcome`], then call [`Registry::conclude`].
+    Pending(Box<Attempt>),
+}
+
+/// How an authentication ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The secret is right, and the account may use the provider.
+    Accepted(Identity),
+    /// It is not, or may not.
+    Refused(AuthenticationRefusal),
+}
+
+/// Why nobody was authenticated, as far as the client may learn it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthenticationRefusal {
+    /// Wrong secret, unknown or inactive account, expired or revoked token: all the same.
+    InvalidCredentials,
+    /// Too many hashes wait, or there were too many failures.
+    Busy,
+    /// The secret is right, but the application does not admit the account.
+    NotAdmitted(NotAdmitted),
+}
+
+/// An authentication that waits for a hash.
+pub struct Attempt {
+    /// Comes when the hash was computed; ends without a value when the server shuts down.
+    pub outcome: oneshot::Receiver<HashOutcome>,
+    name: Name,
+    secret: Secret,
+    source: Option<IpAddr>,
+    tried: Tried,
+}
+
+/// What the secret is compared with.
+#[derive(Clone, Copy, Debug)]
+enum Tried {
+    /// The token with the secret's selector.
+    Selected(CredentialKey, Credential),
+    /// The account's credential without a selector.
+    Selectorless(CredentialKey, Credential),
+    /// Nothing: there is no such account, or it has no such credential.
+    Nothing,
+}
+
+/// The name of a bind, looked up.
+struct Name {
+    /// The provider that the name belongs to.
+    provider: Option<ProviderNumber>,
+    /// The account, if there is one.
+    account: Option<Arc<AccountState>>,
+    /// The one form that all spellings of the name have in common.
+    canonical: Vec<u8>,
+}
+
+impl Registry {
+    /// Looks a name and a secret up, as far as that goes without a hash.
+    pub fn authenticate(
+        &self,
+        name: &str,
+        secret: &[u8],
+        source: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Authentication {
+        let snapshot = self.snapshot();
+        let name = Name::resolve(name, &snapshot);
+        let accounts = snapshot.accounts();
+        let (tried, stored) = match SecretShape::parse(secret) {
+            SecretShape::OursBroken => {
+                return self.refuse(&name, &snapshot, source, "the secret is mistyped or made up");
+            }
+            SecretShape::Ours { selector, .. } => match accounts.token_selected(selector.as_str()) {
+                None => return self.refuse(&name, &snapshot, source, "there is no such token"),
+                Some(token) => {
+                    let (key, credential) = of_token(token);
+                    (Tried::Selected(key, credential), Some(token.hash.clone()))
+                }
+            },
+            SecretShape::Other => match selectorless(accounts, name.account.as_deref()) {
+                None => (Tried::Nothing, None),
+                Some((key, credential, hash)) => (Tried::Selectorless(key, credential), Some(hash)),
+            },
+        };
+        if let Tried::Selected(key, credential) | Tried::Selectorless(key, credential) = tried
+            && self.proofs.check(key, secret)
+        {
+            return Authentication::Done(self.accept(&name, credential, &snapshot, source, now));
+        }
+        let priority = match tried {
+            Tried::Selected(..) => Priority::Selector,
+            Tried::Selectorless(..) | Tried::Nothing => Priority::Other,
+        };
+        if priority == Priority::Other
+            && let Admission::Refuse { .. } = self.throttle.check(name.subject(), source, seconds(now))
+        {
+            login(
+                &name.shown(),
+                name.provider_name(&snapshot),
+                source,
+                LoginResult::Refused { reason: "too many failures" },
+            );
+            return Authentication::Done(Verdict::Refused(AuthenticationRefusal::Busy));
+        }
+        let secret = Secret::from(secret);
+        let job =
+            HashJob { priority, source, secret: secret.clone(), candidate: self.candidate(stored, &name) };
+        match self.hash_pool.verify(job) {
+            Ok(outcome) => {
+                Authentication::Pending(Box::new(Attempt { outcome, name, secret, source, tried }))
+            }
+            Err(refusal) => {
+                let reason = match refusal {
+                    Refusal::Busy => "too many hashes wait",
+                    Refusal::AboveMemoryBudget => "the stored hash needs more memory than the budget",
+                    Refusal::Closed => "the server is shutting down",
+                };
+                login(&name.shown(), name.provider_name(&snapshot), source, LoginResult::Refused { reason });
+                Authentication::Done(Verdict::Refused(AuthenticationRefusal::Busy))
+            }
+        }
+    }
+
+    /// Decides an authentication whose hash was computed (`None`: it was not, the pool is closed).
+    /// Token, account and application are looked up afresh.
+    pub fn conclude(&self, attempt: &Attempt, outcome: Option<HashOutcome>, now: Timestamp) -> Verdict {
+        let Some(outcome) = outcome else { return Verdict::Refused(AuthenticationRefusal::Busy) };
+        let Attempt { name, secret, source, tried, .. } = attempt;
+        let snapshot = self.snapshot();
+        let is_throttled = !matches!(tried, Tried::Selected(..));
+        let (key, credential) = match *tried {
+            Tried::Selected(key, credential) | Tried::Selectorless(key, credential) if outcome.matches => {
+                (key, credential)
+            }
+            _ => {
+                if is_throttled {
+                    self.throttle.failed(name.subject(), *source, seconds(now));
+                }
+                return self.refused(name, &snapshot, *source, "the secret is wrong");
+            }
+        };
+        self.proofs.remember(key, secret.expose());
+        if let Some(hash) = outcome.rehashed {
+            self.rehash(credential, attempt.name.account.as_ref().map(|account| account.number), hash);
+        }
+        let verdict = self.accept(name, credential, &snapshot, *source, now);
+        if is_throttled && !matches!(verdict, Verdict::Refused(AuthenticationRefusal::InvalidCredentials)) {
+            self.throttle.succeeded(name.subject(), *source);
+        }
+        verdict
+    }
+
+    /// The secret is right: is it this account's, does the token hold, does the application admit it?
+    fn accept(
+        &self,
+        name: &Name,
+        credential: Credential,
+        snapshot: &Snapshot,
+        source: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Verdict {
+        let accounts = snapshot.accounts();
+        let token = match credential {
+            Credential::Token { number, .. } => accounts.token(number),
+            Credential::Password { .. } => None,
+        };
+        if token.is_some_and(|token| token.intent != Intent::AppPassword) {
+            return self.refused(name, snapshot, source, "the token is not an app password");
+        }
+        let (Some(account), Some(provider)) = (&name.account, name.provider) else {
+            return self.refused(name, snapshot, source, "there is no such account");
+        };
+        let identity = Identity { account: account.number, credential, provider };
+        let current = match identity.verify(accounts, source, now) {
+            Ok(current) => current,
+            Err(Invalid::CredentialGone) => {
+                return self.refused(
+                    name,
+                    snapshot,
+                    source,
+                    "the secret belongs to another account, or was revoked",
+                );
+            }
+            Err(reason) => return self.refused(name, snapshot, source, &reason.to_string()),
+        };
+        let provider_name = name.provider_name(snapshot);
+        if let Err(refused) = admit(accounts, current, provider) {
+            let result = LoginResult::NotAdmitted { application: &refused.application.slug };
+            login(&current.username, provider_name, source, result);
+            return Verdict::Refused(AuthenticationRefusal::NotAdmitted(refused));
+        }
+        let token = token.map(|token| token.identifier.as_str());
+        login(&current.username, provider_name, source, LoginResult::Accepted { token });
+        Verdict::Accepted(identity)
+    }
+
+    fn refuse(
+        &self,
+        name: &Name,
+        snapshot: &Snapshot,
+        source: Option<IpAddr>,
+        reason: &str,
+    ) -> Authentication {
+        Authentication::Done(self.refused(name, snapshot, source, reason))
+    }
+
+    fn refused(&self, name: &Name, snapshot: &Snapshot, source: Option<IpAddr>, reason: &str) -> Verdict {
+        login(&name.shown(), name.provider_name(snapshot), source, LoginResult::Failed { reason });
+        Verdict::Refused(AuthenticationRefusal::InvalidCredentials)
+    }
+
+    fn candidate(&self, stored: Option<HashText>, name: &Name) -> Candidate {
+        let Some(stored) = stored else { return Candidate::Dummy };
+        match StoredHash::parse(stored.expose(), &self.bounds) {
+            Ok(stored) => Candidate::Stored(Arc::new(stored)),
+            Err(error) => {
+                tracing::error!(account = %name.shown(), %error, "the stored hash cannot be verified; set a new secret");
+                Candidate::Dummy
+            }
+        }
+    }
+
+    /// Puts a hash with the configured parameters in place of one that was verified a moment ago.
+    /// The secret stays the same, and so does its generation.
+    fn rehash(&self, credential: Credential, account: Option<AccountNumber>, hash: String) {
+        let actor = Actor { account: "bindery".to_owned(), token: None, source: None };
+        self.change_later(actor, move |transaction| {
+            match (credential, account) {
+                (Credential::Token { number, generation }, _) => {
+                    let token = transaction.snapshot().accounts().token(number).cloned();
+                    if let Some(token) = token.filter(|token| token.generation == generation) {
+                        transaction
+                            .put(Record::Token(Token { hash: HashText::new(hash), ..(*token).clone() }))?;
+                    }
+                }
+                (Credential::Password { generation }, Some(account)) => {
+                    if let Some(mut account) = transaction.account(account)?
+                        && let Some(password) = &mut account.password
+                        && password.generation == generation
+                    {
+                        password.hash = HashText::new(hash);
+                        transaction.put(Record::Account(account))?;
+                    }
+                }
+                (Credential::Password { .. }, None) => {}
+            }
+            Ok::<(), ChangeError>(())
+        });
+    }
+}
+
+impl Name {
+    /// Looks up a DN, `user@domain` or a bare username.
+    fn resolve(text: &str, snapshot: &Snapshot) -> Self {
+        if text.contains('=') {
+            return Self::of_dn(text, snapshot);
+        }
+        let tree = match text.rsplit_once('@') {
+            Some((_, domain)) => snapshot
+                .trees()
+                .iter()
+                .find(|tree| tree.domain().eq_ignore_ascii_case(domain))
+                .map(|tree| (tree, true)),
+            None => None,
+        };
+        let tree = tree.or_else(|| snapshot.default_tree().map(|tree| (tree, false)));
+        let username = match (tree, text.rsplit_once('@')) {
+            (Some((_, true)), Some((username, _))) => username,
+            _ => text,
+        };
+        let canonical = name_key(username);
+        let account = tree.and_then(|_| snapshot.accounts().account_keyed(&canonical)).cloned();
+        Self {
+            provider: tree.map(|(tree, _)| tree.provider().number),
+            account: account.filter(|account| account.kind != AccountKind::InternalServiceAccount),
+            canonical,
+        }
+    }
+
+    fn of_dn(text: &str, snapshot: &Snapshot) -> Self {
+        let mut normal = Vec::with_capacity(text.len() + 16);
+        if normalize_dn(text.as_bytes(), snapshot.schema(), &mut normal).is_err() {
+            return Self { provider: None, account: None, canonical: text.as_bytes().to_vec() };
+        }
+        let Some(tree) = snapshot.tree_of_normal(&normal) else {
+            return Self { provider: None, account: None, canonical: normal };
+        };
+        let id = tree.resolve(text.as_bytes(), snapshot);
+        let account = id.and_then(|id| snapshot.accounts().account_of_entry(id)).cloned();
+        let canonical = match &account {
+            Some(account) => name_key(&account.username),
+            None => tree.username_in(text.as_bytes(), snapshot).unwrap_or(normal),
+        };
+        Self { provider: Some(tree.provider().number), account, canonical }
+    }
+
+    /// Whose failures are counted together.
+    fn subject(&self) -> Subject<'_> {
+        match &self.account {
+            Some(account) => Subject::Account(account.number.get()),
+            None => Subject::Unknown(&self.canonical),
+        }
+    }
+
+    /// The name as it stands in the log: what a stranger made up does not fill it.
+    fn shown(&self) -> String {
+        match &self.account {
+            Some(account) => account.username.to_string(),
+            None => String::from_utf8_lossy(&self.canonical).chars().take(SHOWN_CHARACTERS_MAX).collect(),
+        }
+    }
+
+    fn provider_name<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a str> {
+        let provider = snapshot.accounts().provider(self.provider?)?;
+        Some(&provider.name)
+    }
+}
+
+fn of_token(token: &Token) -> (CredentialKey, Credential) {
+    let key = CredentialKey { id: u64::from(token.number.get()), generation: token.generation };
+    (key, Credential::Token { number: token.number, generation: token.generation })
+}
+
+/// The one credential of an active account that a secret without a selector is compared with.
+fn selectorless(
+    accounts: &Accounts,
+    account: Option<&AccountState>,
+) -> Option<(CredentialKey, Credential, HashText)> {
+    let account = account.filter(|account| account.is_active)?;
+    if let Some(password) = &account.password {
+        let key = CredentialKey {
+            id: PASSWORDS | u64::from(account.number.get()),
+            generation: password.generation,
+        };
+        return Some((key, Credential::Password { generation: password.generation }, password.hash.clone()));
+    }
+    let tokens = account.tokens.iter().filter_map(|number| accounts.token(*number));
+    let token =
+        tokens.into_iter().find(|token| token.selector.is_none() && token.intent == Intent::AppPassword)?;
+    let (key, credential) = of_token(token);
+    Some((key, credential, token.hash.clone()))
+}
+
+/// Keeps the proofs of passwords apart from those of tokens.
+const PASSWORDS: u64 = 1 << 32;
+
+/// So much of a name that nobody has stands in the log.
+const SHOWN_CHARACTERS_MAX: usize = 256;
+
+/// Seconds for the throttle, whose clock begins at 0.
+fn seconds(now: Timestamp) -> u64 {
+    u64::try_from(now.unix_seconds()).unwrap_or(0)
+}

@@ -1,0 +1,99 @@
+//! Hashes for commands: computed on the pool, before the writer is asked.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::auth::{Candidate, HashError, HashJob, Priority, Refusal, StoredHash};
+use crate::model::HashText;
+use crate::registry::{ChangeError, Registry};
+use crate::secret::Secret;
+
+impl Registry {
+    /// Hashes a new credential.
+    ///
+    /// # Errors
+    /// The hash failed, the pool stayed full, or the server is going down.
+    pub(super) async fn hash_secret(&self, secret: Secret) -> Result<HashText, ChangeError> {
+        let waiting = self.queue_hash(&secret).await?;
+        hashed(waiting).await
+    }
+
+    /// Hashes new credentials, a few at a time, so that binds find their place between them.
+    ///
+    /// # Errors
+    /// As [`Registry::hash_secret`].
+    pub(super) async fn hash_secrets(&self, secrets: &[Secret]) -> Result<Vec<HashText>, ChangeError> {
+        let mut hashes = Vec::with_capacity(secrets.len());
+        let mut waiting = VecDeque::new();
+        for secret in secrets {
+            if waiting.len() >= WINDOW
+                && let Some(first) = waiting.pop_front()
+            {
+                hashes.push(hashed(first).await?);
+            }
+            waiting.push_back(self.queue_hash(secret).await?);
+        }
+        for last in waiting {
+            hashes.push(hashed(last).await?);
+        }
+        Ok(hashes)
+    }
+
+    /// Whether a secret is the one that was stored.
+    ///
+    /// # Errors
+    /// As [`Registry::hash_secret`].
+    pub(super) async fn is_stored_secret(
+        &self,
+        secret: &Secret,
+        stored: &HashText,
+    ) -> Result<bool, ChangeError> {
+        // What cannot be verified is not the same: a new hash takes its place.
+        let Ok(stored) = StoredHash::parse(stored.expose(), &self.bounds) else { return Ok(false) };
+        let candidate = Candidate::Stored(Arc::new(stored));
+        for _ in 0..ATTEMPTS {
+            let job = HashJob {
+                priority: Priority::Selector,
+                source: None,
+                secret: secret.clone(),
+                candidate: candidate.clone(),
+            };
+            match self.hash_pool.verify(job) {
+                Ok(outcome) => {
+                    return Ok(outcome.await.map_err(|_| ChangeError::ShuttingDown)?.matches);
+                }
+                Err(Refusal::Busy) => tokio::time::sleep(PAUSE).await,
+                Err(Refusal::AboveMemoryBudget) => return Ok(false),
+                Err(Refusal::Closed) => return Err(ChangeError::ShuttingDown),
+            }
+        }
+        Err(ChangeError::Secret(Refusal::Busy.to_string()))
+    }
+
+    async fn queue_hash(&self, secret: &Secret) -> Result<Waiting, ChangeError> {
+        for _ in 0..ATTEMPTS {
+            match self.hash_pool.hash(secret.clone(), None) {
+                Ok(waiting) => return Ok(waiting),
+                Err(Refusal::Closed) => return Err(ChangeError::ShuttingDown),
+                Err(Refusal::Busy | Refusal::AboveMemoryBudget) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        Err(ChangeError::Secret(Refusal::Busy.to_string()))
+    }
+}
+
+type Waiting = oneshot::Receiver<Result<String, HashError>>;
+
+async fn hashed(waiting: Waiting) -> Result<HashText, ChangeError> {
+    let hash = waiting.await.map_err(|_| ChangeError::ShuttingDown)?;
+    hash.map(HashText::new).map_err(|error| ChangeError::Secret(error.to_string()))
+}
+
+/// Hashes of one command that wait or run at a time.
+const WINDOW: usize = 8;
+/// How long a command waits for a place in a full queue, and how often.
+const PAUSE: Duration = Duration::from_millis(50);
+const ATTEMPTS: u32 = 200;

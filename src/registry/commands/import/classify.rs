@@ -1,0 +1,530 @@
+//! What an entry of another directory is here: by its place it is a person, a service account or a group,
+//! and its attributes are read, kept or left out.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::{
+    ImportLayout, ImportedAccount, ImportedAttribute, ImportedGroup, ImportedMembers, MemberName, Octets,
+};
+use crate::directory::is_computed;
+use crate::ldif;
+use crate::model::{Container, Timestamp};
+use crate::registry::commands::validate;
+use crate::schema::dn::{is_at_or_below, parent};
+use crate::schema::{AttributeId, Dn, Rdn, Schema, time};
+
+/// What an entry of another directory is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Classified {
+    /// A person or a service account, and what of it is left out, each with its reason.
+    Account(Box<ImportedAccount>, Vec<String>),
+    /// A group, its members, and what of it is left out, each with its reason.
+    Group(Box<ImportedGroup>, ImportedMembers, Vec<String>),
+    /// The suffix or a container: it is there already.
+    Container,
+    /// None of these, and why.
+    Ignored {
+        /// The reason, the same text for all entries that it holds for.
+        reason: String,
+    },
+}
+
+/// What an entry may become, by its container and its classes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Person,
+    ServiceAccount,
+    Group,
+}
+
+/// Says what a record is here, by its place and its classes.
+pub fn classify(record: &ldif::Record, layout: &ImportLayout) -> Classified {
+    let schema = Schema::core();
+    let ignored = |reason: &str| Classified::Ignored { reason: reason.to_owned() };
+    let Ok(dn) = Dn::parse(record.dn.as_bytes()) else {
+        return ignored("its name (dn) is not a distinguished name");
+    };
+    let normal = dn.normal_form(&schema);
+    let normal = normal.as_bytes();
+    let Some(suffix) = normal_form(&layout.base_dn, &schema) else {
+        return ignored("the base DN of the provider is not a distinguished name");
+    };
+    if !is_at_or_below(normal, &suffix) {
+        return if is_at_or_below(&suffix, normal) {
+            Classified::Container
+        } else {
+            ignored("it does not stand below the provider's base DN")
+        };
+    }
+    let lists = [
+        (Kind::Person, &layout.users),
+        (Kind::ServiceAccount, &layout.service_accounts),
+        (Kind::Group, &layout.groups),
+    ];
+    let mut homes: Vec<(Kind, &Container)> = Vec::new();
+    for (kind, containers) in lists {
+        for container in containers {
+            let place = format!("{},{}", container.container, layout.base_dn);
+            let Some(place) = normal_form(&place, &schema) else { continue };
+            if is_at_or_below(&place, normal) {
+                return Classified::Container;
+            }
+            if parent(normal) == Some(&place) {
+                homes.push((kind, container));
+            }
+        }
+    }
+    let (Some(rdn), false) = (dn.rdn(), homes.is_empty()) else {
+        return ignored(
+            "it does not stand directly in a container of the provider \
+             (--users, --groups and --service-accounts add some)",
+        );
+    };
+    let classes = object_classes(record, &schema);
+    let found = kind_of(&classes, &homes);
+    match found {
+        Some((Kind::Group, home)) => group(record, rdn, home, classes, &schema),
+        Some((kind, home)) => account(record, rdn, kind, home, classes, &schema),
+        None => ignored("its object classes are not those that its container takes"),
+    }
+}
+
+/// What the classes make of an entry in a container, which may hold several kinds.
+fn kind_of<'a>(classes: &[String], homes: &[(Kind, &'a Container)]) -> Option<(Kind, &'a Container)> {
+    let has = |names: &[&str]| {
+        classes.iter().any(|class| names.iter().any(|name| class.eq_ignore_ascii_case(name)))
+    };
+    let home = |kind: Kind| homes.iter().copied().find(|(other, _)| *other == kind);
+    if has(&GROUP_CLASSES) {
+        return home(Kind::Group);
+    }
+    if has(&PERSON_CLASSES) {
+        return home(Kind::Person).or_else(|| home(Kind::ServiceAccount));
+    }
+    if has(&SERVICE_CLASSES) {
+        return home(Kind::ServiceAccount)
+            .or_else(|| home(Kind::Person).filter(|_| has(&["account", "applicationProcess"])));
+    }
+    None
+}
+
+fn account(
+    record: &ldif::Record,
+    rdn: &Rdn,
+    kind: Kind,
+    home: &Container,
+    classes: Vec<String>,
+    schema: &Schema,
+) -> Classified {
+    let has_class = |name: &str| classes.iter().any(|class| class.eq_ignore_ascii_case(name));
+    let mut reading = Reading::new(record, schema);
+    let is_inet_org_person = has_class("inetOrgPerson");
+    let shows_uid = has_class("person") || has_class("posixAccount");
+
+    let mut uids = reading.take(AttributeId::UID);
+    let username = match uids.first() {
+        Some(uid) => text(uid),
+        None => naming_value(rdn, &home.naming).and_then(text),
+    };
+    let Some(username) = username else {
+        return Classified::Ignored { reason: "it has no name that is text".to_owned() };
+    };
+    if shows_uid {
+        uids.retain(|uid| uid != username.as_bytes());
+    }
+    let display_names = reading.take(AttributeId::DISPLAY_NAME);
+    let common_names = reading.take(AttributeId::CN);
+    let mails = reading.take(AttributeId::MAIL);
+    let name = display_names.first().or(common_names.first()).and_then(text).unwrap_or_default();
+    let email = mails.first().and_then(text).unwrap_or_default();
+    // What the account itself shows in its entry is not kept a second time.
+    let is_shown = is_inet_org_person && !name.is_empty();
+    if is_shown && display_names.len() > 1 {
+        reading.leave_out("displayName", "it has one value at most");
+    }
+    let names_itself = rdn.pairs().iter().any(|pair| schema.find(&pair.attribute) == Some(AttributeId::CN));
+    let is_derived = common_names.len() == 1
+        && (!names_itself && common_names.first().is_some_and(|value| value == name.as_bytes()));
+    reading.keep(AttributeId::UID, uids);
+    reading.keep(AttributeId::CN, if is_derived { Vec::new() } else { common_names });
+    reading.keep(AttributeId::DISPLAY_NAME, if is_shown { Vec::new() } else { display_names });
+    let mails = if is_inet_org_person && !email.is_empty() { mails.get(1..).unwrap_or(&[]) } else { &mails };
+    reading.keep(AttributeId::MAIL, mails.to_vec());
+
+    for id in [AttributeId::MEMBER, AttributeId::UNIQUE_MEMBER, AttributeId::MEMBER_UID] {
+        if !reading.take(id).is_empty() {
+            reading.leave_out(&schema.attribute(id).name, "only a group has members");
+        }
+    }
+    let is_active = !reading.is_locked();
+    let passwords = reading.take(AttributeId::USER_PASSWORD).into_iter().map(Octets).collect();
+    let read = reading.finish(rdn);
+    let account = ImportedAccount {
+        dn: record.dn.clone(),
+        is_service_account: kind == Kind::ServiceAccount,
+        container: home.container.clone(),
+        rdn: rdn.to_string(),
+        username,
+        name,
+        email,
+        is_active,
+        attributes: read.attributes,
+        object_classes: unless_usual(classes, &USUAL_PERSON),
+        passwords,
+        uuid: read.uuid,
+        created: read.created,
+        modified: read.modified,
+    };
+    Classified::Account(Box::new(account), read.left_out)
+}
+
+fn group(
+    record: &ldif::Record,
+    rdn: &Rdn,
+    home: &Container,
+    classes: Vec<String>,
+    schema: &Schema,
+) -> Classified {
+    let mut reading = Reading::new(record, schema);
+    let common_name = naming_pair(rdn, "cn", schema);
+    let first = reading.peek(AttributeId::CN).and_then(|values| values.first().cloned());
+    let name = common_name.map(<[u8]>::to_vec).or(first);
+    let name = name.or_else(|| naming_value(rdn, &home.naming).map(<[u8]>::to_vec));
+    let Some(name) = name.as_deref().and_then(text) else {
+        return Classified::Ignored { reason: "it has no name that is text".to_owned() };
+    };
+    let mut common_names = reading.take(AttributeId::CN);
+    common_names.retain(|value| value != name.as_bytes());
+    reading.keep(AttributeId::CN, common_names);
+    if !reading.take(AttributeId::USER_PASSWORD).is_empty() {
+        reading.leave_out("userPassword", "a group has no password");
+    }
+    let mut members = Vec::new();
+    for id in [AttributeId::MEMBER, AttributeId::UNIQUE_MEMBER, AttributeId::MEMBER_UID] {
+        for value in reading.take(id) {
+            match text(&value) {
+                Some(name) if id == AttributeId::MEMBER_UID => members.push(MemberName::Username(name)),
+                Some(name) => members.push(MemberName::Dn(without_unique_identifier(&name).to_owned())),
+                None => reading.leave_out(&schema.attribute(id).name, "a value is not text"),
+            }
+        }
+    }
+    let read = reading.finish(rdn);
+    let group = ImportedGroup {
+        dn: record.dn.clone(),
+        container: home.container.clone(),
+        rdn: rdn.to_string(),
+        name,
+        attributes: read.attributes,
+        object_classes: unless_usual(classes, &USUAL_GROUP),
+        uuid: read.uuid,
+        created: read.created,
+        modified: read.modified,
+    };
+    let members = ImportedMembers { group: record.dn.clone(), members };
+    Classified::Group(Box::new(group), members, read.left_out)
+}
+
+/// The attributes of a record while they are sorted out.
+struct Reading<'a> {
+    schema: &'a Schema,
+    /// Each description once, with all of its values.
+    attributes: Vec<(Option<AttributeId>, String, Vec<Vec<u8>>)>,
+    left_out: Vec<String>,
+}
+
+/// What was read of any entry.
+struct Read {
+    attributes: Vec<ImportedAttribute>,
+    uuid: Option<Uuid>,
+    created: Option<Timestamp>,
+    modified: Option<Timestamp>,
+    left_out: Vec<String>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(record: &ldif::Record, schema: &'a Schema) -> Self {
+        let mut attributes: Vec<(Option<AttributeId>, String, Vec<Vec<u8>>)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut spelled: HashMap<&str, usize> = HashMap::new();
+        for (description, value) in &record.attributes {
+            let place = match spelled.get(description.as_str()) {
+                Some(place) => *place,
+                None => {
+                    let canonical = validate::canonical_description(description, schema);
+                    let next = attributes.len();
+                    let place = *places.entry(canonical).or_insert(next);
+                    if place == next {
+                        // With options it is another attribute: it is only kept, never read.
+                        let id = if description.contains(';') { None } else { schema.find(description) };
+                        attributes.push((id, description.clone(), Vec::new()));
+                    }
+                    spelled.insert(description, place);
+                    place
+                }
+            };
+            if let Some((_, _, values)) = attributes.get_mut(place) {
+                values.push(value.clone());
+            }
+        }
+        Self { schema, attributes, left_out: Vec::new() }
+    }
+
+    fn peek(&self, id: AttributeId) -> Option<&Vec<Vec<u8>>> {
+        self.attributes.iter().find(|(other, _, _)| *other == Some(id)).map(|(_, _, values)| values)
+    }
+
+    /// Takes the values of an attribute out.
+    fn take(&mut self, id: AttributeId) -> Vec<Vec<u8>> {
+        match self.attributes.iter().position(|(other, _, _)| *other == Some(id)) {
+            Some(place) => self.attributes.remove(place).2,
+            None => Vec::new(),
+        }
+    }
+
+    /// Puts values that were taken back, to be kept.
+    fn keep(&mut self, id: AttributeId, values: Vec<Vec<u8>>) {
+        if !values.is_empty() {
+            self.attributes.push((Some(id), self.schema.attribute(id).name.to_string(), values));
+        }
+    }
+
+    fn leave_out(&mut self, attribute: &str, reason: &str) {
+        self.left_out.push(format!("the attribute {attribute}: {reason}"));
+    }
+
+    /// Whether the other directory lets nobody in by this entry: then neither does this one.
+    fn is_locked(&mut self) -> bool {
+        let is_true = |values: &[Vec<u8>]| values.iter().any(|value| value.eq_ignore_ascii_case(b"true"));
+        let locks = |(id, description, values): &(Option<AttributeId>, String, Vec<Vec<u8>>)| match id {
+            Some(AttributeId::AK_ACTIVE) => values.iter().any(|value| value.eq_ignore_ascii_case(b"false")),
+            Some(AttributeId::USER_ACCOUNT_CONTROL) => values.iter().any(|value| {
+                let flags = std::str::from_utf8(value).ok().and_then(|value| value.parse::<i64>().ok());
+                flags.is_some_and(|flags| flags & ACCOUNT_DISABLED != 0)
+            }),
+            _ => match description.to_ascii_lowercase().as_str() {
+                "nsaccountlock" | "logindisabled" => is_true(values),
+                "pwdaccountlockedtime" => values.iter().any(|value| value == LOCKED_FOR_GOOD),
+                _ => false,
+            },
+        };
+        let is_locked = self.attributes.iter().any(locks);
+        if is_locked {
+            self.left_out.push("it is locked in the other directory: imported as inactive".to_owned());
+        }
+        is_locked
+    }
+
+    /// Sorts out what was not taken.
+    fn finish(mut self, rdn: &Rdn) -> Read {
+        let schema = self.schema;
+        let first_text = |values: Vec<Vec<u8>>| values.first().and_then(text);
+        let uuids = self.take(AttributeId::ENTRY_UUID);
+        let uuid = first_text(uuids.clone()).and_then(|uuid| Uuid::parse_str(&uuid).ok());
+        if uuid.is_none() && !uuids.is_empty() {
+            self.leave_out("entryUUID", "it is no UUID, a new one is made");
+        }
+        let created = self.take(AttributeId::CREATE_TIMESTAMP);
+        let modified = self.take(AttributeId::MODIFY_TIMESTAMP);
+        let moment = |values: &[Vec<u8>]| {
+            let time = time::parse(values.first()?)?;
+            Some(Timestamp::from_unix_seconds(time.unix_seconds))
+        };
+        drop(self.take(AttributeId::OBJECT_CLASS));
+        let mut attributes = Vec::new();
+        for (id, description, values) in std::mem::take(&mut self.attributes) {
+            match self.sort_out(id, &description, values, rdn) {
+                Ok(values) if values.is_empty() => {}
+                Ok(values) => attributes.push(ImportedAttribute {
+                    description,
+                    values: values.into_iter().map(Octets).collect(),
+                }),
+                Err(reason) => {
+                    let name = id.map_or(description.as_str(), |id| &schema.attribute(id).name);
+                    self.leave_out(name, &reason);
+                }
+            }
+        }
+        Read {
+            attributes,
+            uuid,
+            created: moment(&created),
+            modified: moment(&modified),
+            left_out: self.left_out,
+        }
+    }
+
+    /// The values of an attribute that are kept; none: they come from elsewhere.
+    fn sort_out(
+        &mut self,
+        id: Option<AttributeId>,
+        description: &str,
+        values: Vec<Vec<u8>>,
+        rdn: &Rdn,
+    ) -> Result<Vec<Vec<u8>>, String> {
+        let schema = self.schema;
+        if id.is_none() {
+            let base = description.split(';').next().unwrap_or_default().to_ascii_lowercase();
+            if FOREIGN_SECRETS.contains(&base.as_str()) {
+                return Err("no entry holds secrets".to_owned());
+            }
+            if FOREIGN_OPERATIONAL.contains(&base.as_str()) {
+                return Err("it is operational, derived and not read".to_owned());
+            }
+        }
+        let base = description.split(';').next().unwrap_or_default();
+        let known = id.or_else(|| schema.find(base));
+        let Some(id) = known else {
+            validate::attribute_type(description, schema)?;
+            let count = values.len();
+            let kept: Vec<_> =
+                values.into_iter().filter(|value| !value.is_empty() && text(value).is_some()).collect();
+            if kept.len() < count {
+                self.leave_out(description, "the schema does not know it, and a value is not text");
+            }
+            return Ok(kept);
+        };
+        if schema.attribute(id).secret {
+            return Err("no entry holds secrets".to_owned());
+        }
+        if is_computed(id) || schema.attribute(id).is_operational() {
+            return Err("it is derived, not read".to_owned());
+        }
+        validate::attribute_type(description, schema)?;
+        let count = values.len();
+        let mut kept: Vec<Vec<u8>> =
+            values.into_iter().filter(|value| validate::is_value(value, id, schema)).collect();
+        if kept.len() < count {
+            self.leave_out(description, "a value is not of its syntax");
+        }
+        if schema.attribute(id).single_valued && kept.len() > 1 {
+            kept.truncate(1);
+            self.leave_out(description, "it has one value at most");
+        }
+        if !description.contains(';') {
+            // The values of the RDN are values of the entry anyway.
+            kept.retain(|value| {
+                rdn.pairs()
+                    .iter()
+                    .all(|pair| schema.find(&pair.attribute) != Some(id) || pair.value != *value)
+            });
+        }
+        Ok(kept)
+    }
+}
+
+/// The classes of a record as the schema spells them, with their superclasses.
+fn object_classes(record: &ldif::Record, schema: &Schema) -> Vec<String> {
+    let mut classes: Vec<String> = Vec::new();
+    let mut add = |name: &str| {
+        if !classes.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+            classes.push(name.to_owned());
+        }
+    };
+    let given: Vec<String> = record.values("objectClass").filter_map(text).collect();
+    for name in &given {
+        add(schema.class(name).map_or(name, |class| class.name()));
+    }
+    for class in given.iter().filter_map(|name| schema.class(name)) {
+        class.superclasses().for_each(|above| add(above.name()));
+    }
+    classes
+}
+
+/// None, when they are the usual ones.
+fn unless_usual(classes: Vec<String>, usual: &[&str]) -> Vec<String> {
+    let is_usual =
+        classes.len() == usual.len() && classes.iter().all(|class| usual.contains(&class.as_str()));
+    if is_usual { Vec::new() } else { classes }
+}
+
+/// The value of the RDN that names the entry: that of the container's naming attribute, or the first.
+fn naming_value<'a>(rdn: &'a Rdn, naming: &str) -> Option<&'a [u8]> {
+    let named = rdn.pairs().iter().find(|pair| pair.attribute.eq_ignore_ascii_case(naming));
+    named.or(rdn.pairs().first()).map(|pair| pair.value.as_slice())
+}
+
+fn naming_pair<'a>(rdn: &'a Rdn, attribute: &str, schema: &Schema) -> Option<&'a [u8]> {
+    let id = schema.find(attribute);
+    let pair = rdn.pairs().iter().find(|pair| schema.find(&pair.attribute) == id);
+    pair.map(|pair| pair.value.as_slice())
+}
+
+/// A `uniqueMember` without the unique identifier behind its DN (RFC 4517 section 3.3.21).
+fn without_unique_identifier(value: &str) -> &str {
+    match value.rsplit_once("#'") {
+        Some((dn, rest)) if rest.ends_with("'B") => dn,
+        _ => value,
+    }
+}
+
+fn normal_form(dn: &str, schema: &Schema) -> Option<Vec<u8>> {
+    Dn::parse(dn.as_bytes()).ok().map(|dn| dn.normal_form(schema).as_bytes().to_vec())
+}
+
+fn text(octets: impl AsRef<[u8]>) -> Option<String> {
+    std::str::from_utf8(octets.as_ref()).ok().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+const GROUP_CLASSES: [&str; 5] =
+    ["groupOfNames", "groupOfUniqueNames", "groupOfMembers", "posixGroup", "group"];
+const PERSON_CLASSES: [&str; 4] = ["person", "posixAccount", "shadowAccount", "user"];
+const SERVICE_CLASSES: [&str; 4] =
+    ["account", "applicationProcess", "organizationalRole", "simpleSecurityObject"];
+
+/// The classes of entries that were made here.
+const USUAL_PERSON: [&str; 5] = ["top", "person", "organizationalPerson", "inetOrgPerson", "posixAccount"];
+const USUAL_GROUP: [&str; 4] = ["top", "groupOfNames", "groupOfUniqueNames", "posixGroup"];
+
+/// The bit ACCOUNTDISABLE of Active Directory's userAccountControl.
+const ACCOUNT_DISABLED: i64 = 2;
+/// The value of pwdAccountLockedTime that only an administrator sets.
+const LOCKED_FOR_GOOD: &[u8] = b"000001010000Z";
+
+/// Secrets of other directories that the schema does not know, in lower case.
+const FOREIGN_SECRETS: [&str; 10] = [
+    "pwdhistory",
+    "passwordhistory",
+    "krbprincipalkey",
+    "sambapasswordhistory",
+    "sambacleartextpassword",
+    "ipanthash",
+    "nthash",
+    "supplementalcredentials",
+    "dbcspwd",
+    "ntpwdhistory",
+];
+
+/// Operational attributes of other directories that the schema does not know, in lower case.
+const FOREIGN_OPERATIONAL: [&str; 28] = [
+    "accountunlocktime",
+    "contextcsn",
+    "dscorepropagationdata",
+    "entrycsn",
+    "entrydn",
+    "entryid",
+    "instancetype",
+    "logindisabled",
+    "lmpwdhistory",
+    "nsaccountlock",
+    "nsds5replconflict",
+    "nsuniqueid",
+    "objectsid",
+    "parentid",
+    "passwordexpirationtime",
+    "passwordgraceusertime",
+    "passwordretrycount",
+    "pwdaccountlockedtime",
+    "pwdchangedtime",
+    "pwdfailuretime",
+    "pwdgraceusetime",
+    "pwdlastsuccess",
+    "pwdpolicysubentry",
+    "pwdreset",
+    "usnchanged",
+    "usncreated",
+    "whenchanged",
+    "whencreated",
+];

@@ -1,0 +1,536 @@
+//! Puts entries of another directory into the store, batch by batch.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{
+    ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop, ImportedAccount, ImportedAttribute,
+    ImportedGroup, ImportedMembers, MemberName,
+};
+use crate::directory::{EntryId, PlaceError, Snapshot, Tree};
+use crate::model::{
+    Account, AccountKind, AccountNumber, Actor, Attribute, Container, Group, GroupNumber, HashText, Intent,
+    LdapProvider, Password, Placement, ProviderNumber, Record, RoleNumber, Token, TokenNumber, Tombstone,
+};
+use crate::registry::commands::validate;
+use crate::registry::transaction::name_form;
+use crate::registry::{ChangeError, Registry, Transaction};
+use crate::schema::{AttributeId, Rdn, normalize_dn};
+
+impl Registry {
+    /// Adds the containers to the provider, and says how its tree looks.
+    ///
+    /// # Errors
+    /// There is no such provider or role, or the provider cannot have such a container.
+    pub async fn prepare_import(
+        &self,
+        actor: Actor,
+        options: ImportOptions,
+    ) -> Result<ImportLayout, ChangeError> {
+        self.change(actor, move |transaction| {
+            let before = find_provider(transaction.snapshot(), options.provider.as_deref())?;
+            find_role(transaction.snapshot(), options.role.as_deref())?;
+            let schema = transaction.snapshot().schema().clone();
+            let mut after = (*before).clone();
+            let normal = |container: &str| {
+                let mut form = Vec::new();
+                normalize_dn(container.as_bytes(), &schema, &mut form).ok().map(|()| form)
+            };
+            let lists = [
+                (&mut after.users, &options.users),
+                (&mut after.service_accounts, &options.service_accounts),
+                (&mut after.groups, &options.groups),
+            ];
+            for (present, more) in lists {
+                for (container, naming) in more {
+                    let form = normal(container);
+                    if form.is_none() || present.iter().all(|other| normal(&other.container) != form) {
+                        present.push(Container { container: container.clone(), naming: naming.clone() });
+                    }
+                }
+            }
+            if after != *before {
+                after.modified = transaction.now();
+                let mut problems = Vec::new();
+                validate::provider(&after, &schema, &mut problems);
+                if problems.is_empty() {
+                    transaction.put(Record::Provider(after.clone()))?;
+                    validate::trees(transaction.snapshot(), &mut problems);
+                }
+                if !problems.is_empty() {
+                    return Err(ChangeError::Invalid(problems));
+                }
+            }
+            let LdapProvider { name, number, base_dn, users, service_accounts, groups, .. } = after;
+            Ok(ImportLayout { provider: name, number, base_dn, users, service_accounts, groups })
+        })
+        .await
+    }
+
+    /// Puts entries into the store, at most 1,000 changes with each commit, and says what came of them. What
+    /// was committed stays when a later commit fails: the report says where it stopped. Accounts come first,
+    /// then groups, then members; one call may carry a part of each.
+    ///
+    /// # Errors
+    /// There is no such provider or role; nothing happened.
+    pub async fn import(
+        &self,
+        actor: Actor,
+        options: ImportOptions,
+        entries: Vec<ImportEntry>,
+    ) -> Result<ImportReport, ChangeError> {
+        let snapshot = self.snapshot();
+        let provider = find_provider(&snapshot, options.provider.as_deref())?.number;
+        let role = find_role(&snapshot, options.role.as_deref())?;
+        let mut report = ImportReport::default();
+        let passwords = match self.passwords(&snapshot, &entries, &mut report).await {
+            Ok(passwords) => passwords,
+            Err(error) => {
+                report.stopped = entries.first().map(|entry| stop(entry, &error));
+                return Ok(report);
+            }
+        };
+        let work = Arc::new(Work { entries, passwords, provider, role });
+        let mut at = Position::default();
+        while let Some(entry) = work.entries.get(at.entry) {
+            let batch = work.clone();
+            let done =
+                self.change(actor.clone(), move |transaction| Batch::new(transaction, &batch, at).run());
+            match done.await {
+                Ok((next, came)) => {
+                    report.add(came);
+                    at = next;
+                }
+                Err(error) => {
+                    report.stopped = Some(stop(entry, &error));
+                    break;
+                }
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// A whole call of `import`.
+struct Work {
+    entries: Vec<ImportEntry>,
+    /// For each entry.
+    passwords: Vec<Option<HashText>>,
+    provider: ProviderNumber,
+    role: Option<RoleNumber>,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Default)]
+struct Position {
+    entry: usize,
+    /// Within the members of that entry.
+    member: usize,
+}
+
+/// One commit of it.
+struct Batch<'t, 's> {
+    transaction: &'t mut Transaction<'s>,
+    work: &'t Work,
+    at: Position,
+    changes: usize,
+    /// Groups whose records change with their members at the end of the commit.
+    groups: BTreeSet<GroupNumber>,
+    report: ImportReport,
+}
+
+impl<'t, 's> Batch<'t, 's> {
+    fn new(transaction: &'t mut Transaction<'s>, work: &'t Work, at: Position) -> Self {
+        let report = ImportReport::default();
+        Self { transaction, work, at, changes: 0, groups: BTreeSet::new(), report }
+    }
+
+    fn run(mut self) -> Result<(Position, ImportReport), ChangeError> {
+        let work = self.work;
+        while let Some(entry) = work.entries.get(self.at.entry)
+            && self.has_room()
+        {
+            match entry {
+                ImportEntry::Account(account) => {
+                    let password = work.passwords.get(self.at.entry).cloned().flatten();
+                    self.account(account, password)?;
+                }
+                ImportEntry::Group(group) => self.group(group)?,
+                ImportEntry::Members(members) => {
+                    if !self.members(members)? {
+                        break;
+                    }
+                }
+            }
+            self.report.committed_up_to = Some(dn_of(entry).to_owned());
+            self.at = Position { entry: self.at.entry + 1, member: 0 };
+        }
+        Ok((self.at, self.report))
+    }
+
+    /// Whether the largest step still fits: an account, its token and their tombstones.
+    fn has_room(&self) -> bool {
+        self.changes + self.groups.len() + CHANGES_OF_A_STEP <= CHANGES_MAX
+    }
+
+    fn account(&mut self, given: &ImportedAccount, password: Option<HashText>) -> Result<(), ChangeError> {
+        let kind = if given.is_service_account { AccountKind::ServiceAccount } else { AccountKind::Internal };
+        if let Err(problem) = validate::name("account", &given.username) {
+            self.report.leave_out(problem, &given.dn);
+            return Ok(());
+        }
+        let Some(tree) = self.tree() else { return Err(ChangeError::Conflict) };
+        let snapshot = self.transaction.snapshot();
+        if let Some(present) = snapshot.accounts().account_named(&given.username) {
+            let id = EntryId::of_account(present.number);
+            self.report_present(&tree, id, &given.dn, "its name belongs to another account");
+            return Ok(());
+        }
+        let attributes = attributes(&given.attributes);
+        if is_uid_number_taken(snapshot, &attributes) {
+            self.report.leave_out("its uidNumber belongs to another account", &given.dn);
+            return Ok(());
+        }
+        let containers =
+            if given.is_service_account { &tree.provider().service_accounts } else { &tree.provider().users };
+        let placements =
+            placements(&tree, containers, &given.container, &given.rdn, &given.username, snapshot);
+        let uuid = self.free_uuid(&tree, given.uuid, &given.dn);
+        let now = self.transaction.now();
+        let created = given.created.unwrap_or(now);
+        let account = Account {
+            number: AccountNumber::new(self.transaction.next_number()?),
+            uuid,
+            username: given.username.clone(),
+            kind,
+            name: given.name.clone(),
+            email: given.email.clone(),
+            is_active: given.is_active,
+            attributes,
+            object_classes: given.object_classes.clone(),
+            password: match (&password, kind.is_person()) {
+                (Some(hash), true) => Some(Password { hash: hash.clone(), generation: 1, seeded: None }),
+                _ => None,
+            },
+            placements,
+            roles: if given.is_service_account { self.work.role.into_iter().collect() } else { Vec::new() },
+            grants: Vec::new(),
+            created,
+            modified: given.modified.unwrap_or(created),
+        };
+        let snapshot = self.transaction.snapshot();
+        if let Err(error) = tree.check_account(&account, snapshot.schema()) {
+            self.report.leave_out(place_reason(&error), &given.dn);
+            return Ok(());
+        }
+        let mut problems = Vec::new();
+        validate::account(&account, snapshot, &mut problems);
+        if !problems.is_empty() {
+            self.report.leave_out(problems.join("; "), &given.dn);
+            return Ok(());
+        }
+        let (number, username) = (account.number, account.username.clone());
+        self.lift(Tombstone::Account(name_form(&username)))?;
+        self.put(Record::Account(account))?;
+        if kind.is_person() {
+            self.report.users += 1;
+            self.report.passwords += u64::from(password.is_some());
+        } else {
+            self.report.service_accounts += 1;
+            if let Some(hash) = password {
+                self.token(number, &username, hash, &given.dn)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The password of a service account becomes its app password without a selector.
+    fn token(
+        &mut self,
+        account: AccountNumber,
+        username: &str,
+        hash: HashText,
+        dn: &str,
+    ) -> Result<(), ChangeError> {
+        let identifier = format!("{username}-imported");
+        if self.transaction.snapshot().accounts().token_named(&identifier).is_some() {
+            self.report.leave_out("a password: another account has a token of the identifier for it", dn);
+            return Ok(());
+        }
+        self.lift(Tombstone::Token(identifier.clone()))?;
+        let token = Token {
+            number: TokenNumber::new(self.transaction.next_object()?),
+            uuid: Uuid::new_v4(),
+            identifier,
+            account,
+            intent: Intent::AppPassword,
+            selector: None,
+            hash,
+            generation: 1,
+            expires: None,
+            description: "imported".to_owned(),
+            networks: Vec::new(),
+            created: self.transaction.now(),
+        };
+        self.put(Record::Token(token))?;
+        self.report.passwords += 1;
+        Ok(())
+    }
+
+    fn group(&mut self, given: &ImportedGroup) -> Result<(), ChangeError> {
+        if let Err(problem) = validate::name("group", &given.name) {
+            self.report.leave_out(problem, &given.dn);
+            return Ok(());
+        }
+        let Some(tree) = self.tree() else { return Err(ChangeError::Conflict) };
+        let snapshot = self.transaction.snapshot();
+        if let Some(present) = snapshot.accounts().group_named(&given.name) {
+            let id = EntryId::of_group(present.number);
+            self.report_present(&tree, id, &given.dn, "its name belongs to another group");
+            return Ok(());
+        }
+        let containers = &tree.provider().groups;
+        let placements = placements(&tree, containers, &given.container, &given.rdn, &given.name, snapshot);
+        let uuid = self.free_uuid(&tree, given.uuid, &given.dn);
+        let now = self.transaction.now();
+        let created = given.created.unwrap_or(now);
+        let group = Group {
+            number: GroupNumber::new(self.transaction.next_number()?),
+            uuid,
+            name: given.name.clone(),
+            is_superuser: false,
+            parents: Vec::new(),
+            roles: Vec::new(),
+            grants: Vec::new(),
+            attributes: attributes(&given.attributes),
+            object_classes: given.object_classes.clone(),
+            placements,
+            created,
+            modified: given.modified.unwrap_or(created),
+            members_modified: given.modified.unwrap_or(created),
+        };
+        let snapshot = self.transaction.snapshot();
+        if let Err(error) = tree.check_group(&group, snapshot.schema()) {
+            self.report.leave_out(place_reason(&error), &given.dn);
+            return Ok(());
+        }
+        let mut problems = Vec::new();
+        validate::group(&group, snapshot, &mut problems);
+        if !problems.is_empty() {
+            self.report.leave_out(problems.join("; "), &given.dn);
+            return Ok(());
+        }
+        self.put(Record::Group(group))?;
+        self.report.groups += 1;
+        Ok(())
+    }
+
+    /// Puts members into their group; `false` when the commit is full before its last one.
+    fn members(&mut self, given: &ImportedMembers) -> Result<bool, ChangeError> {
+        let snapshot = self.transaction.snapshot();
+        let group = find_entry(snapshot, &given.group)
+            .and_then(|id| snapshot.accounts().group_of_entry(id))
+            .map(|group| group.number);
+        let Some(group) = group else {
+            for _ in &given.members {
+                self.report.leave_out("a membership: its group was left out", &given.group);
+            }
+            return Ok(true);
+        };
+        while let Some(member) = given.members.get(self.at.member) {
+            if !self.has_room() {
+                return Ok(false);
+            }
+            self.member(group, member)?;
+            self.at.member += 1;
+        }
+        Ok(true)
+    }
+
+    fn member(&mut self, group: GroupNumber, member: &MemberName) -> Result<(), ChangeError> {
+        let snapshot = self.transaction.snapshot();
+        let accounts = snapshot.accounts();
+        let (account, child, name) = match member {
+            MemberName::Username(name) => {
+                let account = accounts.account_named(name);
+                let account = account.filter(|found| found.kind != AccountKind::InternalServiceAccount);
+                (account.map(|account| account.number), None, name)
+            }
+            MemberName::Dn(dn) => {
+                let id = find_entry(snapshot, dn);
+                let account = id.and_then(|id| accounts.account_of_entry(id));
+                let child = id.and_then(|id| accounts.group_of_entry(id));
+                (account.map(|account| account.number), child.map(|child| child.number), dn)
+            }
+        };
+        match (account, child) {
+            (Some(account), _) => {
+                if self.transaction.set_member(group, account, true)? {
+                    self.changes += 1;
+                    self.groups.insert(group);
+                    self.report.memberships += 1;
+                } else {
+                    self.report.already_there += 1;
+                }
+            }
+            (None, Some(child)) if child == group => {
+                self.report.leave_out("a membership: a group is not in itself", name);
+            }
+            (None, Some(child)) => self.nest(child, group)?,
+            (None, None) => self.report.leave_out("a membership: its member does not exist here", name),
+        }
+        Ok(())
+    }
+
+    fn nest(&mut self, child: GroupNumber, parent: GroupNumber) -> Result<(), ChangeError> {
+        let Some(mut record) = self.transaction.group(child)? else { return Ok(()) };
+        if record.parents.contains(&parent) {
+            self.report.already_there += 1;
+            return Ok(());
+        }
+        record.parents.push(parent);
+        record.modified = self.transaction.now();
+        self.put(Record::Group(record))?;
+        self.report.nested_groups += 1;
+        Ok(())
+    }
+
+    fn put(&mut self, record: Record) -> Result<(), ChangeError> {
+        self.changes += 1;
+        self.transaction.put(record)
+    }
+
+    /// What is imported is there again, though it was deleted before.
+    fn lift(&mut self, tombstone: Tombstone) -> Result<(), ChangeError> {
+        self.changes += usize::from(self.transaction.snapshot().accounts().has_tombstone(&tombstone));
+        self.transaction.lift_tombstone(tombstone)
+    }
+
+    fn tree(&self) -> Option<Arc<Tree>> {
+        self.transaction.snapshot().tree(self.work.provider).cloned()
+    }
+
+    /// An object of this name is there: this entry, from an earlier run, or another one.
+    fn report_present(&mut self, tree: &Tree, id: EntryId, dn: &str, reason: &str) {
+        let schema = self.transaction.snapshot().schema();
+        let mut normal = Vec::new();
+        let is_same = normalize_dn(dn.as_bytes(), schema, &mut normal).is_ok()
+            && tree.find_normal(&normal, schema) == Some(id);
+        if is_same {
+            self.report.already_there += 1;
+        } else {
+            self.report.leave_out(reason, dn);
+        }
+    }
+
+    /// The `entryUUID` of the other directory, unless an entry has it.
+    fn free_uuid(&mut self, tree: &Tree, given: Option<Uuid>, dn: &str) -> Uuid {
+        let Some(uuid) = given else { return Uuid::new_v4() };
+        let text = uuid.as_hyphenated().to_string();
+        let holders = validate::holders(self.transaction.snapshot(), tree, "entryUUID", text.as_bytes());
+        if holders.is_empty() {
+            return uuid;
+        }
+        self.report.leave_out("the attribute entryUUID: another entry has it, a new one is made", dn);
+        Uuid::new_v4()
+    }
+}
+
+fn find_provider(snapshot: &Snapshot, name: Option<&str>) -> Result<Arc<LdapProvider>, ChangeError> {
+    match name {
+        Some(name) => snapshot
+            .accounts()
+            .provider_named(name)
+            .cloned()
+            .ok_or_else(|| ChangeError::NotFound { kind: "provider", name: name.to_owned() }),
+        None => snapshot.default_tree().map(|tree| tree.provider().clone()).ok_or_else(|| {
+            ChangeError::Refused("there is no default provider; name the one to import into".to_owned())
+        }),
+    }
+}
+
+fn find_role(snapshot: &Snapshot, name: Option<&str>) -> Result<Option<RoleNumber>, ChangeError> {
+    let Some(name) = name else { return Ok(None) };
+    match snapshot.accounts().role_named(name) {
+        Some(role) => Ok(Some(role.number)),
+        None => Err(ChangeError::NotFound { kind: "role", name: name.to_owned() }),
+    }
+}
+
+/// The entry with this DN in whatever tree.
+fn find_entry(snapshot: &Snapshot, dn: &str) -> Option<EntryId> {
+    let mut normal = Vec::with_capacity(dn.len() + 16);
+    normalize_dn(dn.as_bytes(), snapshot.schema(), &mut normal).ok()?;
+    let tree = snapshot.tree_of_normal(&normal)?;
+    tree.find_normal(&normal, snapshot.schema()).or_else(|| tree.resolve(dn.as_bytes(), snapshot))
+}
+
+/// The place of an entry, where it is not the usual one.
+fn placements(
+    tree: &Tree,
+    containers: &[Container],
+    container: &str,
+    rdn: &str,
+    name: &str,
+    snapshot: &Snapshot,
+) -> Vec<Placement> {
+    let normal = |container: &str| {
+        let mut form = Vec::new();
+        normalize_dn(container.as_bytes(), snapshot.schema(), &mut form).ok().map(|()| form)
+    };
+    let is_usual = containers.first().is_some_and(|first| {
+        normal(&first.container) == normal(container)
+            && Rdn::new(first.naming.as_str(), name).to_string() == rdn
+    });
+    if is_usual {
+        return Vec::new();
+    }
+    let (container, rdn) = (container.to_owned(), rdn.to_owned());
+    vec![Placement { provider: tree.provider().number, container, rdn }]
+}
+
+fn is_uid_number_taken(snapshot: &Snapshot, attributes: &[Attribute]) -> bool {
+    let schema = snapshot.schema();
+    let given = attributes
+        .iter()
+        .filter(|attribute| schema.find(&attribute.description) == Some(AttributeId::UID_NUMBER));
+    given.flat_map(|attribute| &attribute.values).any(|value| {
+        snapshot.trees().iter().any(|tree| !validate::holders(snapshot, tree, "uidNumber", value).is_empty())
+    })
+}
+
+fn attributes(given: &[ImportedAttribute]) -> Vec<Attribute> {
+    given
+        .iter()
+        .map(|attribute| Attribute {
+            description: attribute.description.clone(),
+            values: attribute.values.iter().map(|value| value.0.clone()).collect(),
+        })
+        .collect()
+}
+
+/// The same words for all entries that it holds for.
+fn place_reason(error: &PlaceError) -> String {
+    match error {
+        PlaceError::Taken { .. } => "another entry has its DN".to_owned(),
+        PlaceError::Dn { .. } | PlaceError::Container { .. } => error.to_string(),
+    }
+}
+
+fn dn_of(entry: &ImportEntry) -> &str {
+    match entry {
+        ImportEntry::Account(account) => &account.dn,
+        ImportEntry::Group(group) => &group.dn,
+        ImportEntry::Members(members) => &members.group,
+    }
+}
+
+fn stop(entry: &ImportEntry, error: &ChangeError) -> ImportStop {
+    ImportStop { at: dn_of(entry).to_owned(), reason: error.to_string() }
+}
+
+/// Changes of one commit, events not counted.
+const CHANGES_MAX: usize = 1_000;
+const CHANGES_OF_A_STEP: usize = 4;

@@ -1,0 +1,277 @@
+//! Import from another directory: entries of an LDIF file become accounts and groups that keep their DNs.
+//!
+//! The client reads the file and calls [`classify`] for each record; it sends the accounts first, then the
+//! groups, then their members, as these name entries that may come later in the file. `commit.rs` puts what
+//! arrives into the store, at most 1,000 changes at a time. What is left out is told with its reason, never
+//! silently.
+
+mod classify;
+mod commit;
+mod passwords;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+pub use classify::{Classified, classify};
+
+use crate::model::{Container, ProviderNumber, Timestamp};
+
+/// Where entries are taken from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportOptions {
+    /// The provider whose containers the entries stand in; `None`: the default one.
+    pub provider: Option<String>,
+    /// Containers of people to add to the provider, each with its naming attribute.
+    pub users: Vec<(String, String)>,
+    /// Containers of groups to add.
+    pub groups: Vec<(String, String)>,
+    /// Containers of service accounts to add.
+    pub service_accounts: Vec<(String, String)>,
+    /// A role that imported service accounts get.
+    pub role: Option<String>,
+}
+
+/// The provider's tree as [`classify`] needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportLayout {
+    /// The provider.
+    pub provider: String,
+    /// Its number.
+    pub number: ProviderNumber,
+    /// The suffix.
+    pub base_dn: String,
+    /// Where people stand; the first is where new ones appear.
+    pub users: Vec<Container>,
+    /// Where service accounts stand.
+    pub service_accounts: Vec<Container>,
+    /// Where groups stand.
+    pub groups: Vec<Container>,
+}
+
+/// One piece of an import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportEntry {
+    /// A person or a service account.
+    Account(Box<ImportedAccount>),
+    /// A group, without its members.
+    Group(Box<ImportedGroup>),
+    /// Who is in a group: to be sent when all accounts and groups are there.
+    Members(ImportedMembers),
+}
+
+/// A person or a service account of another directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedAccount {
+    /// Its DN, as the file writes it.
+    pub dn: String,
+    /// Whether it is a service account.
+    pub is_service_account: bool,
+    /// Its container, as the provider writes it.
+    pub container: String,
+    /// Its relative DN.
+    pub rdn: String,
+    /// Its name.
+    pub username: String,
+    /// The full name; empty when there is none.
+    pub name: String,
+    /// The mail address; empty when there is none.
+    pub email: String,
+    /// Whether it may bind.
+    pub is_active: bool,
+    /// All other attributes.
+    pub attributes: Vec<ImportedAttribute>,
+    /// Its classes with their superclasses; empty for the usual ones.
+    pub object_classes: Vec<String>,
+    /// The values of `userPassword`.
+    pub passwords: Vec<Octets>,
+    /// Its `entryUUID`.
+    pub uuid: Option<Uuid>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// When it was last changed.
+    pub modified: Option<Timestamp>,
+}
+
+/// A group of another directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedGroup {
+    /// Its DN, as the file writes it.
+    pub dn: String,
+    /// Its container, as the provider writes it.
+    pub container: String,
+    /// Its relative DN.
+    pub rdn: String,
+    /// Its name.
+    pub name: String,
+    /// All other attributes.
+    pub attributes: Vec<ImportedAttribute>,
+    /// Its classes with their superclasses; empty for the usual ones.
+    pub object_classes: Vec<String>,
+    /// Its `entryUUID`.
+    pub uuid: Option<Uuid>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// When it was last changed.
+    pub modified: Option<Timestamp>,
+}
+
+/// Who is in a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedMembers {
+    /// The DN of the group, as the file writes it.
+    pub group: String,
+    /// The members.
+    pub members: Vec<MemberName>,
+}
+
+/// How a group names a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberName {
+    /// `member`, `uniqueMember`: an account or a group.
+    Dn(String),
+    /// `memberUid`: an account.
+    Username(String),
+}
+
+/// A free attribute with its values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedAttribute {
+    /// Its description, options included.
+    pub description: String,
+    /// Its values.
+    pub values: Vec<Octets>,
+}
+
+/// Octets that travel as text where they are UTF-8, and as `{"base64": …}` where they are not. They may be
+/// a password: they do not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Octets(pub Vec<u8>);
+
+/// What came of an import, or of one call of many: [`ImportReport::add`] puts them together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// People that were made.
+    pub users: u64,
+    /// Service accounts that were made.
+    pub service_accounts: u64,
+    /// Groups that were made.
+    pub groups: u64,
+    /// Accounts that were put into a group.
+    pub memberships: u64,
+    /// Groups that were put into a group.
+    pub nested_groups: u64,
+    /// Passwords that were taken over, app passwords of service accounts included.
+    pub passwords: u64,
+    /// Entries and memberships that were there, from an earlier run or as containers.
+    pub already_there: u64,
+    /// What was left out, by its reason.
+    pub left_out: BTreeMap<String, LeftOut>,
+    /// The DN of the last entry that is committed with all before it.
+    pub committed_up_to: Option<String>,
+    /// Why it ended before its end; what is counted here is committed all the same.
+    pub stopped: Option<ImportStop>,
+}
+
+/// What was left out for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// How many times.
+    pub count: u64,
+    /// The first of them.
+    pub examples: Vec<String>,
+}
+
+/// Why an import ended before its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportStop {
+    /// The DN of the first entry that is not committed.
+    pub at: String,
+    /// Why, a sentence.
+    pub reason: String,
+}
+
+impl ImportReport {
+    /// Counts something that was left out.
+    pub fn leave_out(&mut self, reason: impl Into<String>, example: &str) {
+        let mut reason = reason.into();
+        if self.left_out.len() >= REASONS_MAX && !self.left_out.contains_key(&reason) {
+            reason = "for other reasons".to_owned();
+        }
+        let left_out = self.left_out.entry(reason).or_default();
+        left_out.count += 1;
+        if left_out.examples.len() < EXAMPLES_MAX && left_out.examples.iter().all(|other| other != example) {
+            left_out.examples.push(example.to_owned());
+        }
+    }
+
+    /// Adds what came of a later call.
+    pub fn add(&mut self, later: ImportReport) {
+        self.users += later.users;
+        self.service_accounts += later.service_accounts;
+        self.groups += later.groups;
+        self.memberships += later.memberships;
+        self.nested_groups += later.nested_groups;
+        self.passwords += later.passwords;
+        self.already_there += later.already_there;
+        for (mut reason, left_out) in later.left_out {
+            if self.left_out.len() >= REASONS_MAX && !self.left_out.contains_key(&reason) {
+                reason = "for other reasons".to_owned();
+            }
+            let sum = self.left_out.entry(reason).or_default();
+            sum.count += left_out.count;
+            let room = EXAMPLES_MAX.saturating_sub(sum.examples.len());
+            sum.examples.extend(left_out.examples.into_iter().take(room));
+        }
+        if later.committed_up_to.is_some() {
+            self.committed_up_to = later.committed_up_to;
+        }
+        if later.stopped.is_some() {
+            self.stopped = later.stopped;
+        }
+    }
+}
+
+impl std::fmt::Debug for Octets {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Octets({})", self.0.len())
+    }
+}
+
+impl Serialize for Octets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => Written::Base64 { base64: STANDARD.encode(&self.0) }.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Octets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Text(text) => Ok(Self(text.into_bytes())),
+            Written::Base64 { base64 } => STANDARD.decode(base64).map(Self).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// How [`Octets`] travel.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Base64 { base64: String },
+}
+
+/// So many reasons are told apart.
+const REASONS_MAX: usize = 200;
+/// So many examples are told for each reason.
+const EXAMPLES_MAX: usize = 10;

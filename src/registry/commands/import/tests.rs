@@ -1,0 +1,394 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::Arc;
+
+use super::*;
+use crate::config::{Seed, SeedRole};
+use crate::directory::{EntryId, Reader, Snapshot, Visibility};
+use crate::ldif::{LdifReader, Record};
+use crate::model::AccountKind;
+use crate::registry::commands::testing::*;
+use crate::registry::{ChangeError, Registry};
+use crate::schema::AttributeId;
+use crate::store::MemoryStore;
+
+const BASE: &str = "dc=example,dc=com";
+
+fn pair(container: &str, naming: &str) -> (String, String) {
+    (container.to_owned(), naming.to_owned())
+}
+
+fn options() -> ImportOptions {
+    ImportOptions {
+        provider: None,
+        users: vec![pair("ou=people", "uid")],
+        groups: vec![pair("ou=teams", "cn")],
+        service_accounts: vec![pair("ou=services", "cn")],
+        role: Some("reader".to_owned()),
+    }
+}
+
+fn prepared() -> (Arc<Registry>, Arc<MemoryStore>, ImportLayout) {
+    let store = Arc::new(MemoryStore::new());
+    let registry = registry_over(store.clone());
+    let role = SeedRole { name: "reader".to_owned(), permissions: None };
+    let seed = Seed { providers: vec![provider("ldap", BASE)], roles: vec![role], ..Seed::default() };
+    apply(&registry, &seed).unwrap();
+    let layout = wait(registry.prepare_import(actor(), options())).unwrap();
+    (registry, store, layout)
+}
+
+fn records(ldif: &str) -> Vec<Record> {
+    LdifReader::new(ldif.as_bytes()).collect::<Result<_, _>>().unwrap()
+}
+
+/// What a client does with a file.
+fn import(registry: &Registry, layout: &ImportLayout, ldif: &str) -> ImportReport {
+    let mut report = ImportReport::default();
+    let (mut accounts, mut groups, mut memberships) = (Vec::new(), Vec::new(), Vec::new());
+    for record in records(ldif) {
+        let left_out = match classify(&record, layout) {
+            Classified::Account(account, left_out) => {
+                accounts.push(ImportEntry::Account(account));
+                left_out
+            }
+            Classified::Group(group, members, left_out) => {
+                groups.push(ImportEntry::Group(group));
+                memberships.push(ImportEntry::Members(members));
+                left_out
+            }
+            Classified::Container => {
+                report.already_there += 1;
+                continue;
+            }
+            Classified::Ignored { reason } => vec![reason],
+        };
+        left_out.into_iter().for_each(|reason| report.leave_out(reason, &record.dn));
+    }
+    for entries in [accounts, groups, memberships] {
+        let travelled = serde_json::to_string(&entries).unwrap();
+        let entries = serde_json::from_str(&travelled).unwrap();
+        report.add(wait(registry.import(actor(), options(), entries)).unwrap());
+        if report.stopped.is_some() {
+            break;
+        }
+    }
+    report
+}
+
+/// The values of an attribute of the entry with this DN.
+fn values(snapshot: &Snapshot, dn: &str, attribute: &str) -> Vec<String> {
+    let tree = snapshot.default_tree().unwrap();
+    let reader = Reader::new(snapshot, tree, &Visibility::Full);
+    let id = reader.find(dn.as_bytes()).unwrap_or_else(|| panic!("there is no entry {dn}"));
+    let attribute = snapshot.schema().find(attribute).unwrap();
+    let mut found = Vec::new();
+    reader.values(id, tree.entry(id).unwrap(), attribute, &mut |value| {
+        found.push(String::from_utf8_lossy(value).into_owned());
+        true
+    });
+    found
+}
+
+// {SSHA} of "secret", salt "salt".
+const SSHA: &str = "{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0";
+
+fn example() -> String {
+    format!(
+        "\
+dn: {BASE}
+objectClass: organization
+objectClass: dcObject
+o: example
+
+dn: ou=people,{BASE}
+objectClass: organizationalUnit
+
+dn: cn=everybody,ou=teams,{BASE}
+objectClass: groupOfNames
+member: cn=Builders,ou=teams,{BASE}
+member: UID=Alice, OU=People, {BASE}
+member: uid=gone,ou=people,{BASE}
+member: cn=everybody,ou=teams,{BASE}
+description: All of us
+
+dn: cn=Builders,ou=teams,{BASE}
+objectClass: posixGroup
+objectClass: groupOfUniqueNames
+gidNumber: 500
+memberUid: bob
+uniqueMember: cn=O\\27Hara\\, Bob+sn=O\\27Hara,ou=people,{BASE}
+uniqueMember: uid=alice,ou=people,{BASE}#'01'B
+userPassword: {{CRYPT}}x
+
+dn: uid=Alice,ou=people,{BASE}
+objectClass: inetOrgPerson
+objectClass: posixAccount
+uid: Alice
+uid: aadams
+cn: Alice Adams
+cn: Alice B. Adams
+sn: Adams
+displayName: Alice the Great
+mail: alice@example.com
+mail: a.adams@example.com
+uidNumber: 7007
+gidNumber: 100
+homeDirectory: /home/alice
+shoeSize: 41
+telephoneNumber;home: +1 555
+jpegPhoto:: /9j/4AAQ
+userPassword: {SSHA}
+userPassword: second
+memberOf: cn=everybody,ou=teams,{BASE}
+entryUUID: 597ae2f6-16a6-1027-98f4-d28b5365dc14
+createTimestamp: 20200101000000Z
+modifyTimestamp: 20210101000000Z
+creatorsName: cn=admin,{BASE}
+entryCSN: 20210101000000.000000Z#000000#000#000000
+pwdHistory: secret
+sambaNTPassword: 0123456789ABCDEF
+
+dn: cn=O'Hara\\, Bob+sn=O'Hara,ou=people,{BASE}
+objectClass: person
+objectClass: uidObject
+cn: O'Hara, Bob
+sn: O'Hara
+uid: bob
+userPassword: in clear
+nsAccountLock: TRUE
+
+dn: cn=Grafana,ou=services,{BASE}
+objectClass: applicationProcess
+objectClass: simpleSecurityObject
+cn: Grafana
+userPassword: {SSHA}
+
+dn: cn=printer,ou=people,{BASE}
+objectClass: device
+cn: printer
+
+dn: uid=deep,ou=sub,ou=people,{BASE}
+objectClass: inetOrgPerson
+uid: deep
+
+dn: uid=far,dc=other
+objectClass: inetOrgPerson
+uid: far
+"
+    )
+}
+
+#[test]
+fn entries_keep_their_names_and_what_they_hold() {
+    let (registry, _, layout) = prepared();
+    let report = import(&registry, &layout, &example());
+    assert_eq!(
+        (report.users, report.service_accounts, report.groups, report.passwords),
+        (2, 1, 2, 3),
+        "{report:#?}"
+    );
+    assert_eq!((report.memberships, report.nested_groups), (3, 1), "{report:#?}");
+    assert_eq!(report.already_there, 3, "the suffix, a container, and Bob who is named twice");
+    assert_eq!(report.stopped, None);
+
+    let snapshot = registry.snapshot();
+    let alice = format!("uid=Alice,ou=people,{BASE}");
+    let find = |dn: &str, attribute: &str| values(&snapshot, dn, attribute);
+    assert_eq!(find(&alice, "uid"), ["Alice", "aadams"]);
+    assert_eq!(find(&alice, "cn"), ["Alice Adams", "Alice B. Adams"]);
+    assert_eq!(find(&alice, "displayName"), ["Alice the Great"]);
+    assert_eq!(find(&alice, "mail"), ["alice@example.com", "a.adams@example.com"]);
+    assert_eq!(find(&alice, "uidNumber"), ["7007"]);
+    assert_eq!(find(&alice, "telephoneNumber"), ["+1 555"]);
+    assert_eq!(find(&alice, "shoeSize"), ["41"]);
+    assert_eq!(find(&alice, "jpegPhoto").len(), 1);
+    assert_eq!(find(&alice, "entryUUID"), ["597ae2f6-16a6-1027-98f4-d28b5365dc14"]);
+    assert_eq!(find(&alice, "createTimestamp"), ["20200101000000Z"]);
+    assert_eq!(find(&alice, "modifyTimestamp"), ["20210101000000Z"]);
+    assert_eq!(find(&alice, "entryDN"), std::slice::from_ref(&alice));
+    let classes = find(&alice, "objectClass");
+    assert_eq!(
+        classes,
+        ["top", "person", "organizationalPerson", "inetOrgPerson", "posixAccount", "user", "extensibleObject"],
+        "no class that it has allows shoeSize"
+    );
+    assert_eq!(find(&alice, "memberOf").len(), 2);
+
+    let bob = format!("cn=O\\27Hara\\2c Bob+SN=O'hara,ou=people,{BASE}");
+    assert!(find(&bob, "uidNumber").is_empty(), "it is no posixAccount");
+    assert_eq!(find(&bob, "entryDN"), [format!("cn=O'Hara\\, Bob+sn=O'Hara,ou=people,{BASE}")]);
+    assert_eq!(find(&bob, "objectClass"), ["person", "uidObject", "top", "user"]);
+    let builders = format!("cn=builders,ou=teams,{BASE}");
+    assert_eq!(find(&builders, "gidNumber"), ["500"]);
+    assert_eq!(find(&builders, "uniqueMember").len(), 2);
+
+    assert!(binds(&registry, &alice, b"secret"));
+    assert!(!binds(&registry, "bob", b"in clear"), "it is locked there");
+    wait(registry.set_account_active(actor(), "bob".to_owned(), true)).unwrap();
+    assert!(binds(&registry, "bob", b"in clear"));
+    assert!(binds(&registry, &format!("cn=grafana,ou=services,{BASE}"), b"secret"));
+    let grafana = snapshot.accounts().account_named("grafana").unwrap();
+    assert_eq!((grafana.kind, grafana.roles.len()), (AccountKind::ServiceAccount, 1));
+    assert!(grafana.password.is_none());
+    assert!(snapshot.accounts().token_named("Grafana-imported").unwrap().selector.is_none());
+}
+
+#[test]
+fn everything_that_is_left_out_is_told() {
+    let (registry, _, layout) = prepared();
+    let report = import(&registry, &layout, &example());
+    let told: Vec<(&str, u64)> =
+        report.left_out.iter().map(|(reason, left_out)| (reason.as_str(), left_out.count)).collect();
+    for reason in [
+        "a further password: an account has one",
+        "a membership: a group is not in itself",
+        "a membership: its member does not exist here",
+        "it does not stand below the provider's base DN",
+        "its object classes are not those that its container takes",
+        "the attribute memberOf: it is derived, not read",
+        "the attribute creatorsName: it is derived, not read",
+        "the attribute entryCSN: it is operational, derived and not read",
+        "the attribute pwdHistory: no entry holds secrets",
+        "the attribute sambaNTPassword: no entry holds secrets",
+        "the attribute userPassword: a group has no password",
+        "it is locked in the other directory: imported as inactive",
+        "the attribute nsAccountLock: it is operational, derived and not read",
+    ] {
+        assert!(told.contains(&(reason, 1)), "{reason} is not among {told:#?}");
+    }
+    assert!(told.iter().any(|(reason, _)| reason.contains("does not stand directly in a container")));
+    assert_eq!(told.len(), 14, "{told:#?}");
+}
+
+#[test]
+fn a_second_run_goes_on_where_the_first_ended() {
+    let (registry, store, layout) = prepared();
+    store.set_full(true);
+    let report = import(&registry, &layout, &example());
+    assert!(report.stopped.is_some());
+    assert_eq!((report.users, report.committed_up_to.clone()), (0, None));
+    store.set_full(false);
+    import(&registry, &layout, &example());
+    let revision = registry.snapshot().revision();
+    let again = import(&registry, &layout, &example());
+    assert_eq!((again.users, again.groups, again.memberships, again.nested_groups), (0, 0, 0, 0));
+    assert_eq!(again.already_there, 2 + 3 + 2 + 5);
+    assert_eq!(registry.snapshot().revision(), revision, "nothing was committed");
+}
+
+#[test]
+fn names_and_numbers_that_are_taken_are_errors_of_their_entries() {
+    let (registry, _, layout) = prepared();
+    import(&registry, &layout, &example());
+    let entry = |rdn: &str, more: &str| {
+        format!(
+            "dn: {rdn},ou=people,{BASE}\nobjectClass: inetOrgPerson\nobjectClass: posixAccount\n{more}\n\n"
+        )
+    };
+    let ldif = [
+        entry("cn=Other", "uid: ALICE\ncn: Other"),
+        entry("cn=Third", "uid: third\nuidNumber: 7007"),
+        entry("uid=alice", "uid: fourth"),
+        entry("uid=fifth", "uid: fifth\nentryUUID: 597ae2f6-16a6-1027-98f4-d28b5365dc14\nuidNumber: seven"),
+    ]
+    .concat();
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!(report.users, 1);
+    let told: Vec<&str> = report.left_out.keys().map(String::as_str).collect();
+    assert_eq!(
+        told,
+        [
+            "another entry has its DN",
+            "its name belongs to another account",
+            "its uidNumber belongs to another account",
+            "the attribute entryUUID: another entry has it, a new one is made",
+            "the attribute uidNumber: a value is not of its syntax",
+        ]
+    );
+}
+
+#[test]
+fn passwords_are_kept_within_bounds() {
+    let (registry, _, layout) = prepared();
+    let costly =
+        "$argon2id$v=19$m=65536,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+    let ldif = format!(
+        "dn: uid=carol,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: carol\nuserPassword: {{ARGON2}}{costly}\n\
+         userPassword: {{NONSENSE}}x\nuserPassword: bindery_app_x\nuserPassword: {SSHA}\nuserPassword: {SSHA}\n"
+    );
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!(report.passwords, 1);
+    assert!(binds(&registry, "carol", b"secret"));
+    assert_eq!(report.left_out.len(), 4, "{:#?}", report.left_out);
+    assert!(report.left_out.keys().any(|reason| reason.contains("memory_kib_max")));
+}
+
+#[test]
+fn a_big_group_needs_several_commits_of_bounded_size() {
+    let (registry, _, layout) = prepared();
+    let mut ldif = String::new();
+    let count = 1_500;
+    for number in 0..count {
+        ldif += &format!(
+            "dn: uid=u{number},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: u{number}\ncn: U\nsn: U\n\n"
+        );
+    }
+    ldif += &format!("dn: cn=all,ou=teams,{BASE}\nobjectClass: groupOfNames\n");
+    for number in 0..count {
+        ldif += &format!("member: uid=u{number},ou=people,{BASE}\n");
+    }
+    let before = registry.snapshot().revision();
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!((report.users, report.groups, report.memberships), (count, 1, count));
+    assert_eq!(registry.snapshot().revision() - before, 2 + 1 + 2);
+    let snapshot = registry.snapshot();
+    assert_eq!(snapshot.accounts().group_named("all").unwrap().member_count(), 1_500);
+}
+
+#[test]
+fn containers_are_added_once_and_only_where_they_can_be() {
+    let (registry, _, layout) = prepared();
+    let again = wait(registry.prepare_import(actor(), options())).unwrap();
+    assert_eq!(again, layout);
+    let mut wrong = options();
+    wrong.users = vec![pair("ou=virtual-groups", "jpegPhoto")];
+    let refusal = refused(wait(registry.prepare_import(actor(), wrong)));
+    assert!(refusal.contains("virtual groups") && refusal.contains("jpegPhoto"), "{refusal}");
+    let mut nobody = options();
+    nobody.role = Some("nobody".to_owned());
+    assert!(matches!(
+        wait(registry.prepare_import(actor(), nobody.clone())),
+        Err(ChangeError::NotFound { kind: "role", .. })
+    ));
+    assert!(wait(registry.import(actor(), nobody, Vec::new())).is_err());
+    let other = ImportOptions { provider: Some("other".to_owned()), ..options() };
+    assert!(matches!(
+        wait(registry.prepare_import(actor(), other)),
+        Err(ChangeError::NotFound { kind: "provider", .. })
+    ));
+}
+
+#[test]
+fn the_usual_place_needs_no_placement() {
+    let (registry, store, layout) = prepared();
+    let ldif = format!("dn: cn=zoe,ou=users,{BASE}\nobjectClass: inetOrgPerson\nuid: zoe\ncn: zoe\nsn: Z\n");
+    import(&registry, &layout, &ldif);
+    let number = registry.snapshot().accounts().account_named("zoe").unwrap().number;
+    let stored = crate::store::Store::get(&*store, &crate::model::Key::Account(number)).unwrap();
+    let Some(crate::model::Record::Account(zoe)) = stored else { panic!("zoe is not stored") };
+    assert!(zoe.placements.is_empty());
+    assert!(zoe.attributes.iter().all(|attribute| attribute.description == "sn"), "{:?}", zoe.attributes);
+    let snapshot = registry.snapshot();
+    let tree = snapshot.default_tree().unwrap();
+    let entry = tree.entry(EntryId::of_account(number)).unwrap();
+    assert_eq!(entry.attributes_of(AttributeId::CN).flat_map(|stored| stored.values()).count(), 1);
+}
+
+#[test]
+fn an_export_of_octets_travels() {
+    for octets in [b"text".to_vec(), vec![0xff, 0xd8], Vec::new()] {
+        let text = serde_json::to_string(&Octets(octets.clone())).unwrap();
+        assert_eq!(serde_json::from_str::<Octets>(&text).unwrap().0, octets);
+    }
+}

@@ -1,0 +1,43 @@
+//! What can be asked of a registry beside a single change: tokens, accounts, the seed of a config, the
+//! import of another directory. Each is validated (`validate.rs`) and carried out by the one writer; hashes
+//! are computed before, on the hash pool.
+
+mod account;
+mod hashing;
+mod import;
+mod seed;
+mod token;
+mod validate;
+
+use std::time::Duration;
+
+pub use import::{
+    Classified, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop, ImportedAccount,
+    ImportedAttribute, ImportedGroup, ImportedMembers, LeftOut, MemberName, Octets, classify,
+};
+pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, Sign};
+pub use token::{CreatedToken, NewToken, TokenSummary};
+
+/// How long an app password lives for which no time is given.
+pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(360 * 24 * 60 * 60);
+
+/// Writes a secret as its text. Showing it is right in what is answered to the one who asked for a new
+/// secret, and in what goes from the process that generated it to the server over the local socket.
+mod secret_text {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::secret::Secret;
+
+    pub(super) fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = std::str::from_utf8(secret.expose())
+            .map_err(|_| serde::ser::Error::custom("a generated secret must be text"))?;
+        serializer.serialize_str(text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret::from)
+    }
+}
+
+#[cfg(test)]
+mod testing;

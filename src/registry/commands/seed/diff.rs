@@ -1,0 +1,288 @@
+//! From records before and after to what an operator reads: fields with names in them, never secrets.
+
+use super::{DiffEntry, Sign};
+use crate::config::ReferenceKind;
+use crate::directory::Accounts;
+use crate::model::{
+    Account, AccountNumber, Application, Attribute, Binding, BindingSubject, Container, FieldChange, Grant,
+    Group, GroupNumber, LdapProvider, ObjectReference, Record, Role, RoleNumber, Token,
+};
+
+/// Where names are looked up: what is gone stands in the directory before.
+pub(super) struct Lookup<'a> {
+    pub(super) before: &'a Accounts,
+    pub(super) after: &'a Accounts,
+}
+
+type Fields = Vec<(String, String)>;
+
+/// What became of an object; `None`: nothing that is told.
+pub(super) fn entry(
+    before: Option<&Record>,
+    after: Option<&Record>,
+    lookup: &Lookup<'_>,
+) -> Option<DiffEntry> {
+    let (kind, name) = title(after.or(before)?)?;
+    let old = before.map(|record| fields(record, lookup)).unwrap_or_default();
+    let new = after.map(|record| fields(record, lookup)).unwrap_or_default();
+    let sign = match (before, after) {
+        (None, _) => Sign::Created,
+        (Some(_), Some(_)) => Sign::Changed,
+        (Some(_), None) => Sign::Deleted,
+    };
+    let mut changes = Vec::new();
+    if sign != Sign::Deleted {
+        changes = compare(&old, &new);
+        if let (Some(Record::Account(old)), Some(Record::Account(new))) = (before, after)
+            && let (Some(old), Some(new)) = (&old.password, &new.password)
+            && old.generation != new.generation
+        {
+            changes.push(change("password", Some("set"), Some("another one")));
+        }
+    }
+    if changes.is_empty() && sign == Sign::Changed {
+        return None;
+    }
+    Some(DiffEntry { sign, kind, name, fields: changes, reason: None })
+}
+
+/// An entry of an object of which only the members change.
+pub(super) fn unchanged(kind: ReferenceKind, name: &str) -> DiffEntry {
+    DiffEntry { sign: Sign::Changed, kind, name: name.to_owned(), fields: Vec::new(), reason: None }
+}
+
+/// The accounts that left and joined a group.
+pub(super) fn members(changes: &[(AccountNumber, bool)], lookup: &Lookup<'_>) -> FieldChange {
+    let list = |joined: bool| {
+        let mut names: Vec<String> = changes
+            .iter()
+            .filter(|(_, other)| *other == joined)
+            .map(|(number, _)| lookup.account(*number))
+            .collect();
+        names.sort();
+        match names.len() {
+            0 => None,
+            1..=NAMES_MAX => Some(names.join(", ")),
+            many => Some(format!("{many} accounts")),
+        }
+    };
+    FieldChange { field: "members".to_owned(), before: list(false), after: list(true) }
+}
+
+/// The place of a kind in the diff.
+pub(super) fn rank(kind: ReferenceKind) -> usize {
+    const ORDER: [ReferenceKind; 6] = [
+        ReferenceKind::Provider,
+        ReferenceKind::Role,
+        ReferenceKind::Group,
+        ReferenceKind::Account,
+        ReferenceKind::Token,
+        ReferenceKind::Application,
+    ];
+    ORDER.iter().position(|other| *other == kind).unwrap_or(ORDER.len())
+}
+
+impl Lookup<'_> {
+    /// The name of a group.
+    pub(super) fn group(&self, number: GroupNumber) -> String {
+        let group = self.after.group(number).or_else(|| self.before.group(number));
+        group.map_or_else(|| GONE.to_owned(), |group| group.name.to_string())
+    }
+
+    fn account(&self, number: AccountNumber) -> String {
+        let account = self.after.account(number).or_else(|| self.before.account(number));
+        account.map_or_else(|| GONE.to_owned(), |account| account.username.to_string())
+    }
+
+    fn role(&self, number: RoleNumber) -> String {
+        let role = self.after.role(number).or_else(|| self.before.role(number));
+        role.map_or_else(|| GONE.to_owned(), |role| role.name.clone())
+    }
+
+    fn object(&self, object: ObjectReference) -> String {
+        let (kind, name) = match object {
+            ObjectReference::Provider(number) => {
+                let provider = self.after.provider(number).or_else(|| self.before.provider(number));
+                (ReferenceKind::Provider, provider.map(|provider| provider.name.clone()))
+            }
+            ObjectReference::Account(number) => (ReferenceKind::Account, Some(self.account(number))),
+            ObjectReference::Group(number) => (ReferenceKind::Group, Some(self.group(number))),
+            ObjectReference::Role(number) => (ReferenceKind::Role, Some(self.role(number))),
+            ObjectReference::Token(number) => {
+                let token = self.after.token(number).or_else(|| self.before.token(number));
+                (ReferenceKind::Token, token.map(|token| token.identifier.clone()))
+            }
+            ObjectReference::Application(number) => {
+                let found = self.after.application(number).or_else(|| self.before.application(number));
+                (ReferenceKind::Application, found.map(|application| application.slug.clone()))
+            }
+        };
+        format!("{kind}:{}", name.unwrap_or_else(|| GONE.to_owned()))
+    }
+
+    fn grants(&self, grants: &[Grant]) -> String {
+        list(grants, |grant| match grant.on {
+            None => grant.permission.codename().to_owned(),
+            Some(on) => format!("{} on {}", grant.permission.codename(), self.object(on)),
+        })
+    }
+
+    fn roles(&self, roles: &[RoleNumber]) -> String {
+        list(roles, |role| self.role(*role))
+    }
+
+    fn binding(&self, binding: &Binding) -> String {
+        let mut text = match binding.subject {
+            BindingSubject::Account(number) => format!("account {}", self.account(number)),
+            BindingSubject::Group(number) => format!("group {}", self.group(number)),
+        };
+        if binding.negate {
+            text.insert_str(0, "not ");
+        }
+        if binding.order != 0 {
+            text.push_str(&format!(", order {}", binding.order));
+        }
+        if !binding.enabled {
+            text.push_str(", disabled");
+        }
+        text
+    }
+}
+
+fn title(record: &Record) -> Option<(ReferenceKind, String)> {
+    match record {
+        Record::Provider(provider) => Some((ReferenceKind::Provider, provider.name.clone())),
+        Record::Role(role) => Some((ReferenceKind::Role, role.name.clone())),
+        Record::Group(group) => Some((ReferenceKind::Group, group.name.clone())),
+        Record::Account(account) => Some((ReferenceKind::Account, account.username.clone())),
+        Record::Token(token) => Some((ReferenceKind::Token, token.identifier.clone())),
+        Record::Application(application) => Some((ReferenceKind::Application, application.slug.clone())),
+        Record::Membership(_) | Record::Tombstone(_) | Record::Event(_) => None,
+    }
+}
+
+fn fields(record: &Record, lookup: &Lookup<'_>) -> Fields {
+    match record {
+        Record::Provider(provider) => provider_fields(provider),
+        Record::Role(role) => role_fields(role, lookup),
+        Record::Group(group) => group_fields(group, lookup),
+        Record::Account(account) => account_fields(account, lookup),
+        Record::Token(token) => token_fields(token, lookup),
+        Record::Application(application) => application_fields(application, lookup),
+        Record::Membership(_) | Record::Tombstone(_) | Record::Event(_) => Vec::new(),
+    }
+}
+
+fn provider_fields(provider: &LdapProvider) -> Fields {
+    let containers = |containers: &[Container]| {
+        list(containers, |container| format!("{} by {}", container.container, container.naming))
+    };
+    vec![
+        field("base_dn", provider.base_dn.clone()),
+        field("default", provider.is_default.to_string()),
+        field("domain", provider.domain.clone().unwrap_or_default()),
+        field("uid_start_number", provider.uid_start_number.to_string()),
+        field("gid_start_number", provider.gid_start_number.to_string()),
+        field("virtual_groups", provider.virtual_groups.to_string()),
+        field("compatibility_attributes", provider.compatibility_attributes.to_string()),
+        field("users", containers(&provider.users)),
+        field("service_accounts", containers(&provider.service_accounts)),
+        field("groups", containers(&provider.groups)),
+    ]
+}
+
+fn role_fields(role: &Role, lookup: &Lookup<'_>) -> Fields {
+    vec![field("permissions", lookup.grants(&role.grants))]
+}
+
+fn group_fields(group: &Group, lookup: &Lookup<'_>) -> Fields {
+    let mut fields = vec![
+        field("parents", list(&group.parents, |parent| lookup.group(*parent))),
+        field("roles", lookup.roles(&group.roles)),
+        field("permissions", lookup.grants(&group.grants)),
+        field("is_superuser", group.is_superuser.to_string()),
+    ];
+    fields.extend(attribute_fields(&group.attributes));
+    fields
+}
+
+fn account_fields(account: &Account, lookup: &Lookup<'_>) -> Fields {
+    let mut fields = vec![
+        field("type", account.kind.to_string()),
+        field("name", account.name.clone()),
+        field("email", account.email.clone()),
+        field("is_active", account.is_active.to_string()),
+        field("password", if account.password.is_some() { "set".to_owned() } else { String::new() }),
+        field("roles", lookup.roles(&account.roles)),
+        field("permissions", lookup.grants(&account.grants)),
+    ];
+    fields.extend(attribute_fields(&account.attributes));
+    fields
+}
+
+fn token_fields(token: &Token, lookup: &Lookup<'_>) -> Fields {
+    vec![
+        field("account", lookup.account(token.account)),
+        field("intent", token.intent.to_string()),
+        field("expires", token.expires.map_or_else(|| "never".to_owned(), |expires| expires.to_string())),
+        field("description", token.description.clone()),
+        field("networks", list(&token.networks, ToString::to_string)),
+    ]
+}
+
+fn application_fields(application: &Application, lookup: &Lookup<'_>) -> Fields {
+    let provider = application.provider.map(|number| lookup.object(ObjectReference::Provider(number)));
+    vec![
+        field("name", application.name.clone()),
+        field("provider", provider.unwrap_or_default()),
+        field("mode", format!("{:?}", application.mode).to_ascii_lowercase()),
+        field("bindings", list(&application.bindings, |binding| lookup.binding(binding))),
+    ]
+}
+
+fn attribute_fields(attributes: &[Attribute]) -> impl Iterator<Item = (String, String)> + '_ {
+    attributes.iter().map(|attribute| {
+        let values = list(&attribute.values, |value| match std::str::from_utf8(value) {
+            Ok(text) if text.len() <= VALUE_MAX => text.to_owned(),
+            _ => format!("({} octets)", value.len()),
+        });
+        field(&format!("attributes.{}", attribute.description), values)
+    })
+}
+
+fn compare(old: &Fields, new: &Fields) -> Vec<FieldChange> {
+    let value = |fields: &Fields, name: &str| {
+        fields
+            .iter()
+            .find(|(other, value)| other == name && !value.is_empty())
+            .map(|(_, value)| value.clone())
+    };
+    let mut changes: Vec<FieldChange> = Vec::new();
+    for (name, _) in new.iter().chain(old) {
+        let (before, after) = (value(old, name), value(new, name));
+        if before != after && changes.iter().all(|change| change.field != *name) {
+            changes.push(FieldChange { field: name.clone(), before, after });
+        }
+    }
+    changes
+}
+
+fn field(name: &str, value: String) -> (String, String) {
+    (name.to_owned(), value)
+}
+
+fn change(name: &str, before: Option<&str>, after: Option<&str>) -> FieldChange {
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    FieldChange { field: name.to_owned(), before: owned(before), after: owned(after) }
+}
+
+fn list<T>(items: &[T], show: impl FnMut(&T) -> String) -> String {
+    items.iter().map(show).collect::<Vec<_>>().join(", ")
+}
+
+/// The name of something that is not there any more.
+const GONE: &str = "(deleted)";
+/// More names than these are only counted.
+const NAMES_MAX: usize = 100;
+/// Longer values are only counted.
+const VALUE_MAX: usize = 256;

@@ -1,0 +1,147 @@
+//! The seed of a config: the store is made to agree with it, idempotently, as one commit.
+//!
+//! A key that is present is authoritative, one that is absent is left alone. `secrets.rs` finds out which
+//! hashes are needed and has them computed; `apply.rs` then does all of it in the writer's transaction, with
+//! `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` for references and `diff.rs` for what is told. A plan is
+//! the same work, forgotten at its end.
+
+mod apply;
+mod diff;
+mod names;
+mod objects;
+mod prune;
+mod secrets;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use serde::{Deserialize, Serialize};
+
+use super::secret_text;
+use crate::config::{ReferenceKind, Seed};
+use crate::model::{Actor, FieldChange, Intent, Revision, Timestamp};
+use crate::registry::{ChangeError, Registry};
+use crate::secret::Secret;
+use apply::Application;
+use secrets::Prepared;
+
+/// How a seed is applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeedOptions {
+    /// Whether objects that are not in the seed are deleted.
+    pub prune: bool,
+    /// Usernames and identifiers of tokens that were deleted and are to be made again.
+    pub recreate: Vec<String>,
+}
+
+/// A token for which a secret is to be generated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeededSecret {
+    /// The username of its owner.
+    pub account: String,
+    /// Its identifier.
+    pub identifier: String,
+    /// What it is for.
+    pub intent: Intent,
+    /// When it will expire; `None`: never.
+    pub expires: Option<Timestamp>,
+}
+
+/// A secret that was generated for a [`NeededSecret`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewSecret {
+    /// The username of its owner.
+    pub account: String,
+    /// Its identifier.
+    pub identifier: String,
+    /// What it is for.
+    pub intent: Intent,
+    /// When it expires, as planned; `None`: never.
+    pub expires: Option<Timestamp>,
+    /// The secret, as [`crate::auth::TokenSecret`] makes it.
+    #[serde(with = "secret_text")]
+    pub secret: Secret,
+}
+
+/// What applying a seed does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeedPlan {
+    /// The revision that it was worked out for.
+    pub revision: Revision,
+    /// What becomes different, and what is skipped.
+    pub diff: Vec<DiffEntry>,
+    /// The tokens whose secrets must be generated.
+    pub needed: Vec<NeededSecret>,
+    /// Names that stand for objects which are neither in the seed nor in the store.
+    pub unresolved: Vec<(ReferenceKind, String)>,
+}
+
+impl SeedPlan {
+    /// Whether the store agrees with the seed already.
+    pub fn is_empty(&self) -> bool {
+        self.diff.iter().all(|entry| entry.sign == Sign::Skipped)
+    }
+}
+
+/// What becomes of one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiffEntry {
+    /// Whether it is made, changed, deleted or skipped.
+    pub sign: Sign,
+    /// What it is.
+    pub kind: ReferenceKind,
+    /// Its name.
+    pub name: String,
+    /// What becomes different. Secrets do not stand here.
+    pub fields: Vec<FieldChange>,
+    /// Why, where that needs saying.
+    pub reason: Option<String>,
+}
+
+/// What becomes of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sign {
+    /// It is made.
+    Created,
+    /// It is changed.
+    Changed,
+    /// It is deleted.
+    Deleted,
+    /// It is left as it is, though the seed asks for something else.
+    Skipped,
+}
+
+impl Registry {
+    /// Works out what applying a seed would do. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`ChangeError::Invalid`] with everything that cannot be; names that do not exist are in the plan instead.
+    pub async fn plan_seed(&self, seed: Seed, options: SeedOptions) -> Result<SeedPlan, ChangeError> {
+        let prepared = Prepared::for_plan(self, &seed).await?;
+        self.rehearse(move |transaction| Application::new(transaction, &seed, &options, &prepared).run())
+            .await
+    }
+
+    /// Makes the store agree with a seed, as one commit.
+    ///
+    /// # Errors
+    /// [`ChangeError::Invalid`] with everything that cannot be, names that do not exist included, or
+    /// [`ChangeError::Conflict`] when the secrets that are needed now are not those given. Nothing happened.
+    pub async fn apply_seed(
+        &self,
+        actor: Actor,
+        seed: Seed,
+        options: SeedOptions,
+        secrets: Vec<NewSecret>,
+    ) -> Result<SeedPlan, ChangeError> {
+        let prepared = Prepared::for_apply(self, &seed, &options, secrets).await?;
+        self.change(actor, move |transaction| {
+            let plan = Application::new(transaction, &seed, &options, &prepared).run()?;
+            names::refuse_unresolved(&plan.unresolved)?;
+            transaction.set_seeded();
+            Ok(plan)
+        })
+        .await
+    }
+}

@@ -1,0 +1,258 @@
+//! The secrets of a seed: which ones are new, and their hashes, computed before the writer is asked.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{NeededSecret, NewSecret, SeedOptions};
+use crate::auth::{HashBounds, SecretShape};
+use crate::config::{Seed, SeedAccount, SeedSecret, SeedToken};
+use crate::directory::{Accounts, name_key};
+use crate::model::{HashText, Intent, Timestamp, Tombstone};
+use crate::registry::commands::token::kind_of;
+use crate::registry::transaction::name_form;
+use crate::registry::{ChangeError, Registry};
+use crate::secret::Secret;
+
+/// What was computed for a seed.
+pub(super) struct Prepared {
+    /// Whether only a plan is wanted, which needs no hash.
+    is_plan: bool,
+    /// What a hash from elsewhere may cost.
+    bounds: HashBounds,
+    /// By identifier.
+    tokens: HashMap<String, PreparedToken>,
+    /// By the form of the username.
+    passwords: HashMap<Vec<u8>, PreparedPassword>,
+    /// The secrets that the caller generated.
+    given: BTreeSet<(Vec<u8>, String, &'static str)>,
+}
+
+/// A token's secret.
+#[derive(Clone)]
+pub(super) struct PreparedToken {
+    /// What finds its record; `None`: the account's credential without a selector.
+    pub(super) selector: Option<String>,
+    /// What is kept of it.
+    pub(super) hash: HashText,
+    /// When it expires, as the caller was told.
+    pub(super) expires: Option<Timestamp>,
+}
+
+/// A person's password, compared with the one that is stored.
+#[derive(Clone)]
+pub(super) struct PreparedPassword {
+    /// The generation of the one that it was compared with; `None`: there was none.
+    pub(super) compared_with: Option<u32>,
+    /// What is to be kept; `None`: the stored one is the same.
+    pub(super) new: Option<HashText>,
+}
+
+/// What a seeded secret is, by its shape.
+pub(super) enum SeededSecret {
+    /// One that bindery generated: it is found by its selector.
+    Selector(String),
+    /// The account's credential without a selector.
+    Selectorless,
+}
+
+impl Prepared {
+    /// Compares passwords; hashes nothing.
+    pub(super) async fn for_plan(registry: &Registry, seed: &Seed) -> Result<Self, ChangeError> {
+        let mut prepared = Self::empty(registry, true);
+        prepared.compare_passwords(registry, seed).await?;
+        Ok(prepared)
+    }
+
+    /// Compares passwords, and hashes everything that is new, the secrets of the caller included.
+    pub(super) async fn for_apply(
+        registry: &Registry,
+        seed: &Seed,
+        options: &SeedOptions,
+        secrets: Vec<NewSecret>,
+    ) -> Result<Self, ChangeError> {
+        let mut prepared = Self::empty(registry, false);
+        prepared.compare_passwords(registry, seed).await?;
+
+        let snapshot = registry.snapshot();
+        let mut found = Vec::new();
+        for token in &seed.tokens {
+            if let Some(SeedSecret::Given(secret)) = &token.secret
+                && is_new(token, options, snapshot.accounts())
+                && let Ok(shape) = shape_of_token(token, secret)
+            {
+                let selector = match shape {
+                    SeededSecret::Selector(selector) => Some(selector),
+                    SeededSecret::Selectorless => None,
+                };
+                found.push((token.identifier.clone(), selector, None, secret.clone()));
+            }
+        }
+        for new in secrets {
+            let SecretShape::Ours { kind, selector } = SecretShape::parse(new.secret.expose()) else {
+                return Err(foreign_secret(&new.identifier));
+            };
+            if kind != kind_of(new.intent) {
+                return Err(foreign_secret(&new.identifier));
+            }
+            prepared.given.insert((name_key(&new.account), new.identifier.clone(), new.intent.as_str()));
+            found.push((new.identifier, Some(selector.to_string()), new.expires, new.secret));
+        }
+        let secrets: Vec<Secret> = found.iter().map(|(_, _, _, secret)| secret.clone()).collect();
+        let hashes = registry.hash_secrets(&secrets).await?;
+        for ((identifier, selector, expires, _), hash) in found.into_iter().zip(hashes) {
+            prepared.tokens.insert(identifier, PreparedToken { selector, hash, expires });
+        }
+        Ok(prepared)
+    }
+
+    /// The secret of a token that is made now; for a plan a stand-in, which is forgotten with it.
+    pub(super) fn token(&self, identifier: &str) -> Result<PreparedToken, ChangeError> {
+        match self.tokens.get(identifier) {
+            Some(prepared) => Ok(prepared.clone()),
+            None if self.is_plan => Ok(PreparedToken {
+                selector: Some(identifier.to_owned()),
+                hash: HashText::new(String::new()),
+                expires: None,
+            }),
+            None => Err(ChangeError::Conflict),
+        }
+    }
+
+    /// Whether only a plan is wanted.
+    pub(super) fn is_plan(&self) -> bool {
+        self.is_plan
+    }
+
+    /// The password of an account whose stored one has this generation.
+    pub(super) fn password(
+        &self,
+        username: &str,
+        generation: Option<u32>,
+    ) -> Result<&PreparedPassword, ChangeError> {
+        self.passwords
+            .get(&name_key(username))
+            .filter(|prepared| prepared.compared_with == generation)
+            .ok_or(ChangeError::Conflict)
+    }
+
+    /// Whether the caller generated exactly the secrets that are needed.
+    pub(super) fn covers(&self, needed: &[NeededSecret]) -> bool {
+        let needed: BTreeSet<_> = needed
+            .iter()
+            .map(|needed| (name_key(&needed.account), needed.identifier.clone(), needed.intent.as_str()))
+            .collect();
+        self.is_plan || needed == self.given
+    }
+
+    /// What a hash from elsewhere may cost.
+    pub(super) fn bounds(&self) -> &HashBounds {
+        &self.bounds
+    }
+
+    fn empty(registry: &Registry, is_plan: bool) -> Self {
+        Self {
+            is_plan,
+            bounds: registry.bounds,
+            tokens: HashMap::new(),
+            passwords: HashMap::new(),
+            given: BTreeSet::new(),
+        }
+    }
+
+    async fn compare_passwords(&mut self, registry: &Registry, seed: &Seed) -> Result<(), ChangeError> {
+        let snapshot = registry.snapshot();
+        let mut changed = Vec::new();
+        for account in &seed.accounts {
+            let Some(SeedSecret::Given(secret)) = &account.password else { continue };
+            if check_password(account, secret).is_err() {
+                continue;
+            }
+            let state = snapshot.accounts().account_named(&account.username);
+            let stored = state.and_then(|state| state.password.as_ref());
+            let compared_with = stored.map(|stored| stored.generation);
+            let is_same = match stored {
+                Some(stored) => registry.is_stored_secret(secret, &stored.hash).await?,
+                None => false,
+            };
+            if !is_same {
+                changed.push((account.username.as_str(), secret.clone()));
+            }
+            let prepared = PreparedPassword { compared_with, new: None };
+            self.passwords.insert(name_key(&account.username), prepared);
+        }
+        let hashes = if self.is_plan {
+            vec![HashText::new(String::new()); changed.len()]
+        } else {
+            let secrets: Vec<Secret> = changed.iter().map(|(_, secret)| secret.clone()).collect();
+            registry.hash_secrets(&secrets).await?
+        };
+        for ((username, _), hash) in changed.into_iter().zip(hashes) {
+            if let Some(prepared) = self.passwords.get_mut(&name_key(username)) {
+                prepared.new = Some(hash);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a token will be made, as far as can be said before the writer is asked.
+fn is_new(token: &SeedToken, options: &SeedOptions, accounts: &Accounts) -> bool {
+    let is_deleted = accounts.has_tombstone(&Tombstone::Token(token.identifier.clone()))
+        || accounts.has_tombstone(&Tombstone::Account(name_form(&token.account)));
+    accounts.token_named(&token.identifier).is_none() && (!is_deleted || !options.recreate.is_empty())
+}
+
+/// What the secret of one's own is that a token is seeded with.
+///
+/// # Errors
+/// A sentence: it looks like a generated one and is none, or the token cannot be found by it.
+pub(super) fn shape_of_token(token: &SeedToken, secret: &Secret) -> Result<SeededSecret, String> {
+    let identifier = &token.identifier;
+    let intent = token.intent.unwrap_or(Intent::AppPassword);
+    match (SecretShape::parse(secret.expose()), intent) {
+        (SecretShape::Ours { kind, selector }, intent) if kind == kind_of(intent) => {
+            Ok(SeededSecret::Selector(selector.to_string()))
+        }
+        (SecretShape::Ours { kind, .. }, _) => Err(format!(
+            "the secret of the token `{identifier}` begins with {}, which is for another intent than {intent}; \
+             give it one that was generated for it, or leave it out",
+            kind.prefix()
+        )),
+        (SecretShape::OursBroken, _) => Err(format!(
+            "the secret of the token `{identifier}` begins as a generated one does, but its length or checksum is \
+             wrong; copy it anew, or leave it out"
+        )),
+        (SecretShape::Other, Intent::AppPassword) if secret.expose().is_empty() => Err(format!(
+            "the secret of the token `{identifier}` is empty; leave it out to have one generated"
+        )),
+        (SecretShape::Other, Intent::AppPassword) => Ok(SeededSecret::Selectorless),
+        (SecretShape::Other, Intent::Api) => Err(format!(
+            "the secret of the API token `{identifier}` is not one that bindery generated, so the token cannot be \
+             found by it; leave the secret out to have one generated"
+        )),
+    }
+}
+
+/// Whether a person may have this password.
+///
+/// # Errors
+/// A sentence.
+pub(super) fn check_password(account: &SeedAccount, secret: &Secret) -> Result<(), String> {
+    let username = &account.username;
+    if secret.expose().is_empty() {
+        return Err(format!("the password of the account `{username}` is empty; give it another one"));
+    }
+    match SecretShape::parse(secret.expose()) {
+        SecretShape::Other => Ok(()),
+        SecretShape::Ours { .. } | SecretShape::OursBroken => Err(format!(
+            "the password of the account `{username}` begins as a generated secret does, so it would never be \
+             compared with it; give it another one, or make it a [[token]]"
+        )),
+    }
+}
+
+fn foreign_secret(identifier: &str) -> ChangeError {
+    ChangeError::Refused(format!(
+        "the secret that was sent for the token `{identifier}` is not one that bindery generates; use the same \
+         version of bindery on both sides"
+    ))
+}

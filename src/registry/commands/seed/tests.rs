@@ -1,0 +1,741 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::auth::{TokenKind, TokenSecret};
+use crate::config::{
+    Expiry, SeedAccount, SeedApplication, SeedBinding, SeedGrant, SeedReference, SeedRole, SeedSecret,
+    SeedSubject,
+};
+use crate::model::{AccountKind, HashText, Permission};
+use crate::registry::NewToken;
+use crate::registry::commands::testing::*;
+use crate::store::MemoryStore;
+
+fn person(username: &str) -> SeedAccount {
+    account(username, AccountKind::Internal)
+}
+
+fn service(username: &str) -> SeedAccount {
+    account(username, AccountKind::ServiceAccount)
+}
+
+fn secret(text: &str) -> Option<SeedSecret> {
+    Some(SeedSecret::Given(Secret::from(text.to_owned())))
+}
+
+fn attributes(pairs: &[(&str, &str)]) -> Option<BTreeMap<String, Vec<String>>> {
+    Some(pairs.iter().map(|(name, value)| (name.to_string(), vec![value.to_string()])).collect())
+}
+
+fn on_provider(permission: Permission) -> SeedGrant {
+    let on = SeedReference { kind: ReferenceKind::Provider, name: "ldap".to_owned() };
+    SeedGrant { permission, on: Some(on) }
+}
+
+fn application(slug: &str, provider: Option<&str>) -> SeedApplication {
+    SeedApplication {
+        slug: slug.to_owned(),
+        name: None,
+        provider: provider.map(str::to_owned),
+        mode: None,
+        bindings: None,
+    }
+}
+
+/// A little of everything, each naming the others.
+fn example() -> Seed {
+    let mut alice = person("alice");
+    alice.name = Some("Alice Adams".to_owned());
+    alice.email = Some("alice@example.com".to_owned());
+    alice.password = secret("correct horse");
+    alice.attributes = attributes(&[("uidNumber", "7007"), ("telephoneNumber", "+1 555 0100")]);
+    let mut searcher = service("ldapservice");
+    searcher.roles = Some(vec!["ldap-search".to_owned()]);
+    searcher.create_group = Some(true);
+    let mut engineering = group("engineering", &["alice", "bob"]);
+    engineering.parents = Some(vec!["staff".to_owned()]);
+    engineering.permissions = Some(vec![SeedGrant {
+        permission: Permission::ViewUser,
+        on: Some(SeedReference { kind: ReferenceKind::Account, name: "bob".to_owned() }),
+    }]);
+    let mut nextcloud = application("nextcloud", Some("ldap"));
+    nextcloud.bindings = Some(vec![
+        SeedBinding {
+            subject: SeedSubject::Group("staff".to_owned()),
+            order: 0,
+            negate: false,
+            enabled: true,
+        },
+        SeedBinding {
+            subject: SeedSubject::Account("ldapservice".to_owned()),
+            order: 1,
+            negate: false,
+            enabled: true,
+        },
+    ]);
+    Seed {
+        providers: vec![provider("ldap", "dc=ldap,dc=example,dc=com")],
+        roles: vec![SeedRole {
+            name: "ldap-search".to_owned(),
+            permissions: Some(vec![on_provider(Permission::SearchFullDirectory)]),
+        }],
+        groups: vec![engineering, group("staff", &[])],
+        accounts: vec![alice, person("bob"), searcher],
+        tokens: vec![token("ldapservice-grafana", "ldapservice")],
+        applications: vec![nextcloud],
+    }
+}
+
+#[test]
+fn a_seed_makes_everything_at_once_and_then_nothing() {
+    let registry = registry();
+    assert!(!wait(registry.is_seeded()).unwrap());
+    let (plan, secrets) = apply(&registry, &example()).unwrap();
+    assert!(wait(registry.is_seeded()).unwrap());
+    assert!(plan.diff.iter().all(|entry| entry.sign == Sign::Created), "{:#?}", plan.diff);
+    let names: Vec<&str> = plan.diff.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "ldap",
+            "ldap-search",
+            "engineering",
+            "staff",
+            "ldapservice",
+            "alice",
+            "bob",
+            "ldapservice",
+            "ldapservice-grafana",
+            "ldapservice-app-password",
+            "nextcloud"
+        ]
+    );
+    let identifiers: Vec<&str> = secrets.iter().map(|secret| secret.identifier.as_str()).collect();
+    assert_eq!(identifiers, ["ldapservice-grafana", "ldapservice-app-password"]);
+
+    let snapshot = registry.snapshot();
+    let accounts = snapshot.accounts();
+    let token = accounts.token_named("ldapservice-app-password").unwrap();
+    assert_eq!(token.expires, secrets[1].expires);
+    assert!(token.expires.unwrap() > Timestamp::now().after(Duration::from_secs(359 * 86_400)));
+    let made = accounts.group_named("ldapservice").unwrap();
+    assert!(made.has_member(accounts.account_named("ldapservice").unwrap().number));
+    let staff = accounts.group_named("staff").unwrap().number;
+    assert!(accounts.group_named("engineering").unwrap().closure.contains(&staff));
+
+    for new in &secrets {
+        assert!(binds(&registry, "ldapservice", new.secret.expose()));
+    }
+    assert!(binds(&registry, "cn=alice,ou=users,dc=ldap,dc=example,dc=com", b"correct horse"));
+    assert!(!binds(&registry, "alice", b"wrong"));
+
+    let before = registry.snapshot().revision();
+    let (again, secrets) = apply(&registry, &example()).unwrap();
+    assert!(again.diff.is_empty() && secrets.is_empty(), "{:#?}", again.diff);
+    assert_eq!(registry.snapshot().revision(), before, "nothing is committed when nothing is different");
+}
+
+#[test]
+fn a_plan_changes_nothing_and_shows_names_and_no_secrets() {
+    let registry = registry();
+    let plan = wait(registry.plan_seed(example(), SeedOptions::default())).unwrap();
+    assert_eq!(registry.snapshot().revision(), 0);
+    assert_eq!(registry.snapshot().accounts().account_count(), 0);
+    let shown = serde_json::to_string(&plan).unwrap();
+    assert!(!shown.contains("horse") && !shown.contains("argon2"), "{shown}");
+    let engineering = plan.diff.iter().find(|entry| entry.name == "engineering").unwrap();
+    let field = |name: &str| {
+        let field = engineering.fields.iter().find(|field| field.field == name);
+        field.and_then(|field| field.after.clone()).unwrap_or_default()
+    };
+    assert_eq!(field("members"), "alice, bob");
+    assert_eq!(field("parents"), "staff");
+    assert_eq!(field("permissions"), "view_user on account:bob");
+    assert_eq!(serde_json::from_str::<SeedPlan>(&shown).unwrap(), plan);
+}
+
+#[test]
+fn present_keys_are_set_and_absent_ones_left_alone() {
+    let registry = registry();
+    apply(&registry, &example()).unwrap();
+    let mut seed = Seed { accounts: vec![person("alice")], ..Seed::default() };
+    assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
+
+    seed.accounts[0].email = Some("a@example.com".to_owned());
+    seed.accounts[0].attributes = attributes(&[("uidNumber", "7008")]);
+    seed.groups = vec![group("engineering", &["alice"])];
+    let (plan, _) = apply(&registry, &seed).unwrap();
+    let fields: Vec<(&str, &str, Option<&str>, Option<&str>)> = plan
+        .diff
+        .iter()
+        .flat_map(|entry| {
+            entry.fields.iter().map(|field| {
+                (entry.name.as_str(), field.field.as_str(), field.before.as_deref(), field.after.as_deref())
+            })
+        })
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            ("engineering", "members", Some("bob"), None),
+            ("alice", "email", Some("alice@example.com"), Some("a@example.com")),
+            ("alice", "attributes.uidNumber", Some("7007"), Some("7008")),
+            ("alice", "attributes.telephoneNumber", Some("+1 555 0100"), None),
+        ]
+    );
+    assert!(binds(&registry, "alice", b"correct horse"), "the password was not in this seed");
+    assert!(registry.snapshot().accounts().account_named("bob").is_some(), "an absent object is left alone");
+}
+
+#[test]
+fn pruning_deletes_what_is_absent_and_leaves_tombstones() {
+    let registry = registry();
+    apply(&registry, &example()).unwrap();
+    let mut seed = example();
+    seed.accounts.retain(|account| account.username != "bob");
+    seed.groups = vec![group("staff", &["alice"])];
+    seed.tokens.clear();
+    seed.roles.clear();
+    for account in &mut seed.accounts {
+        account.roles = None;
+    }
+    let prune = SeedOptions { prune: true, ..SeedOptions::default() };
+    let (plan, _) = apply_with(&registry, &seed, &prune).unwrap();
+    let deleted: Vec<&str> = plan
+        .diff
+        .iter()
+        .filter(|entry| entry.sign == Sign::Deleted)
+        .map(|entry| entry.name.as_str())
+        .collect();
+    assert_eq!(deleted, ["ldap-search", "engineering", "bob", "ldapservice-grafana"]);
+    let snapshot = registry.snapshot();
+    assert!(snapshot.accounts().account_named("ldapservice").unwrap().roles.is_empty());
+    assert!(snapshot.accounts().token_named("ldapservice-app-password").is_some());
+    assert!(apply_with(&registry, &seed, &prune).unwrap().0.diff.is_empty());
+
+    // What was deleted stays deleted, and says so; what names it does not mind.
+    let (plan, secrets) = apply(&registry, &example()).unwrap();
+    let skipped: Vec<(&str, bool)> = plan
+        .diff
+        .iter()
+        .filter(|entry| entry.sign == Sign::Skipped)
+        .map(|entry| (entry.name.as_str(), entry.reason.is_some()))
+        .collect();
+    assert_eq!(skipped, [("bob", true), ("ldapservice-grafana", true)]);
+    assert!(secrets.is_empty());
+    assert!(wait(registry.plan_seed(example(), SeedOptions::default())).unwrap().is_empty());
+
+    let recreate =
+        SeedOptions { recreate: vec!["bob".to_owned(), "ldapservice-grafana".to_owned()], prune: false };
+    let (plan, secrets) = apply_with(&registry, &example(), &recreate).unwrap();
+    assert!(plan.diff.iter().all(|entry| entry.sign != Sign::Skipped), "{:#?}", plan.diff);
+    assert_eq!(secrets.len(), 1);
+    assert!(apply_with(&registry, &example(), &recreate).unwrap().0.diff.is_empty());
+}
+
+#[test]
+fn recreating_an_account_recreates_its_tokens() {
+    let registry = registry();
+    apply(&registry, &example()).unwrap();
+    wait(registry.delete_account(actor(), "LDAPService".to_owned())).unwrap();
+    let (plan, _) = apply(&registry, &example()).unwrap();
+    let skipped = plan.diff.iter().filter(|entry| entry.sign == Sign::Skipped).count();
+    assert_eq!(skipped, 2, "{:#?}", plan.diff);
+    let options = SeedOptions { recreate: vec!["ldapservice".to_owned()], prune: false };
+    let (_, secrets) = apply_with(&registry, &example(), &options).unwrap();
+    assert_eq!(secrets.len(), 2);
+    for new in &secrets {
+        assert!(binds(&registry, "ldapservice", new.secret.expose()));
+    }
+    let options = SeedOptions { recreate: vec!["nobody".to_owned()], prune: false };
+    assert!(refused(apply_with(&registry, &example(), &options)).contains("nothing to recreate"));
+}
+
+#[test]
+fn a_binding_of_a_deleted_account_does_not_open_the_application() {
+    let registry = registry();
+    let mut seed = example();
+    seed.applications[0].bindings.as_mut().unwrap().remove(0);
+    let (_, secrets) = apply(&registry, &seed).unwrap();
+    assert!(!binds(&registry, "alice", b"correct horse"));
+    wait(registry.delete_account(actor(), "ldapservice".to_owned())).unwrap();
+    apply(&registry, &seed).unwrap();
+    assert!(!binds(&registry, "alice", b"correct horse"));
+    assert!(!binds(&registry, "ldapservice", secrets[0].secret.expose()));
+    assert!(wait(registry.plan_seed(seed, SeedOptions::default())).unwrap().is_empty());
+}
+
+#[test]
+fn a_relative_expiry_is_not_moved_and_an_absolute_one_is() {
+    let registry = registry();
+    let mut seed = example();
+    seed.tokens[0].expires = Some(Expiry::In(Duration::from_secs(86_400)));
+    apply(&registry, &seed).unwrap();
+    let expires = |registry: &Registry| {
+        registry.snapshot().accounts().token_named("ldapservice-grafana").unwrap().expires
+    };
+    let first = expires(&registry);
+    seed.tokens[0].expires = Some(Expiry::In(Duration::from_secs(2 * 86_400)));
+    assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
+    assert_eq!(expires(&registry), first);
+    let time = Timestamp::from_unix_seconds(4_000_000_000);
+    seed.tokens[0].expires = Some(Expiry::At(time));
+    apply(&registry, &seed).unwrap();
+    assert_eq!(expires(&registry), Some(time));
+    seed.tokens[0].expires = None;
+    seed.tokens[0].expiring = Some(false);
+    apply(&registry, &seed).unwrap();
+    assert_eq!(expires(&registry), None);
+}
+
+#[test]
+fn the_first_app_password_follows_the_account() {
+    let registry = registry();
+    let mut seed = example();
+    seed.accounts[2].expiring = Some(false);
+    let (plan, _) = apply(&registry, &seed).unwrap();
+    let first = plan.needed.iter().find(|needed| needed.identifier == "ldapservice-app-password").unwrap();
+    assert_eq!(first.expires, None);
+
+    let registry = registry_with_example();
+    let mut seed = example();
+    let mut portal = service("portal");
+    portal.expires = Some(Expiry::At(Timestamp::from_unix_seconds(4_000_000_000)));
+    seed.accounts.push(portal);
+    seed.tokens.push(token("portal-app-password", "portal"));
+    let (plan, secrets) = apply(&registry, &seed).unwrap();
+    assert_eq!(secrets.len(), 1, "the [[token]] of that identifier stands for it");
+    assert_ne!(plan.needed[0].expires, Some(Timestamp::from_unix_seconds(4_000_000_000)));
+}
+
+fn registry_with_example() -> Arc<Registry> {
+    let registry = registry();
+    apply(&registry, &example()).unwrap();
+    registry
+}
+
+#[test]
+fn the_secrets_must_be_those_that_are_needed() {
+    let registry = registry();
+    let plan = wait(registry.plan_seed(example(), SeedOptions::default())).unwrap();
+    let secrets = secrets_for(&plan);
+    let try_with = |secrets: Vec<NewSecret>| {
+        wait(registry.apply_seed(actor(), example(), SeedOptions::default(), secrets))
+    };
+    assert!(matches!(try_with(Vec::new()), Err(ChangeError::Conflict)));
+    assert!(matches!(try_with(secrets[..1].to_vec()), Err(ChangeError::Conflict)));
+    let mut later = secrets.clone();
+    later[0].expires = Some(Timestamp::from_unix_seconds(4_000_000_000));
+    assert!(matches!(try_with(later), Err(ChangeError::Conflict)), "the table would show a wrong time");
+    let mut own = secrets.clone();
+    own[0].secret = Secret::from("chosen".to_owned());
+    assert!(matches!(try_with(own), Err(ChangeError::Refused(_))));
+    let mut more = secrets.clone();
+    let mut extra = secrets_for(&plan)[0].clone();
+    extra.identifier = "more".to_owned();
+    more.push(extra);
+    assert!(matches!(try_with(more), Err(ChangeError::Conflict)));
+    assert_eq!(registry.snapshot().revision(), 0);
+    try_with(secrets).unwrap();
+}
+
+#[test]
+fn seeded_secrets_are_stored_by_their_shape() {
+    let registry = registry();
+    let mut seed = example();
+    let generated = TokenSecret::generate(TokenKind::AppPassword).unwrap().into_secret();
+    let generated_text = String::from_utf8(generated.expose().to_vec()).unwrap();
+    seed.tokens[0].secret = Some(SeedSecret::Given(generated.clone()));
+    seed.tokens.push(token("own", "ldapservice"));
+    seed.tokens[1].secret = secret("my own secret");
+    let (_, secrets) = apply(&registry, &seed).unwrap();
+    assert_eq!(secrets.len(), 1, "only the first app password is generated");
+    assert!(binds(&registry, "ldapservice", generated.expose()));
+    assert!(binds(&registry, "ldapservice", b"my own secret"));
+    assert!(registry.snapshot().accounts().token_named("own").unwrap().selector.is_none());
+    assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
+
+    let refusal = |change: &dyn Fn(&mut Seed)| {
+        let mut seed = seed.clone();
+        change(&mut seed);
+        refused(apply(&registry, &seed))
+    };
+    let second = |given: Option<SeedSecret>| {
+        refusal(&move |seed: &mut Seed| {
+            let mut other = token("another", "ldapservice");
+            other.secret = given.clone();
+            seed.tokens.push(other);
+        })
+    };
+    assert!(second(secret("another one")).contains("more than one credential"));
+    assert!(second(Some(SeedSecret::Given(generated.clone()))).contains("there already"));
+    let mut broken = generated_text.clone();
+    broken.pop();
+    assert!(second(secret(&broken)).contains("checksum"));
+    assert!(
+        second(Some(SeedSecret::Hash(HashText::new("{NONSENSE}x".to_owned())))).contains("not supported")
+    );
+    let costly =
+        "$argon2id$v=19$m=65536,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+    assert!(second(Some(SeedSecret::Hash(HashText::new(costly.to_owned())))).contains("memory_kib_max"));
+    let password = |text: &str| {
+        let given = secret(text);
+        refusal(&move |seed: &mut Seed| seed.accounts[0].password = given.clone())
+    };
+    assert!(password(&generated_text).contains("begins as a generated secret does"));
+    assert!(password(&broken).contains("begins as a generated secret does"));
+}
+
+#[test]
+fn api_tokens_have_generated_secrets() {
+    let registry = registry();
+    let mut seed = example();
+    seed.tokens[0].intent = Some(Intent::Api);
+    let with = |given: Option<SeedSecret>| {
+        let mut seed = seed.clone();
+        seed.tokens[0].secret = given;
+        refused(apply(&registry, &seed))
+    };
+    assert!(with(secret("a secret of my own that is quite long enough")).contains("leave the secret out"));
+    assert!(with(Some(SeedSecret::Hash(HashText::new("$argon2id$x".to_owned())))).contains("secret_hash"));
+    let app = TokenSecret::generate(TokenKind::AppPassword).unwrap().into_secret();
+    assert!(with(Some(SeedSecret::Given(app))).contains("another intent"));
+    let (_, secrets) = apply(&registry, &seed).unwrap();
+    assert!(secrets[0].secret.expose().starts_with(b"bindery_api_"));
+    assert!(!binds(&registry, "ldapservice", secrets[0].secret.expose()));
+    seed.tokens[0].intent = Some(Intent::AppPassword);
+    assert!(refused(apply(&registry, &seed)).contains("cannot be changed"));
+}
+
+#[test]
+fn a_password_is_hashed_only_when_it_differs() {
+    let registry = registry_with_example();
+    let created = || registry.hash_pool().counts().created;
+    let before = created();
+    apply(&registry, &example()).unwrap();
+    assert_eq!(created(), before);
+    let mut seed = example();
+    seed.accounts[0].password = secret("battery staple");
+    let (plan, _) = apply(&registry, &seed).unwrap();
+    assert_eq!(created(), before + 1);
+    assert_eq!(plan.diff.len(), 1);
+    assert_eq!(plan.diff[0].fields[0].field, "password");
+    assert!(binds(&registry, "alice", b"battery staple"));
+    assert!(!binds(&registry, "alice", b"correct horse"));
+}
+
+#[test]
+fn a_password_hash_is_kept_as_it_is() {
+    let registry = registry();
+    let mut seed = example();
+    // {SSHA} of "secret" with the salt "salt".
+    let hash = HashText::new("{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0".to_owned());
+    seed.accounts[0].password = Some(SeedSecret::Hash(hash.clone()));
+    apply(&registry, &seed).unwrap();
+    let accounts = registry.snapshot();
+    let alice = accounts.accounts().account_named("alice").unwrap();
+    assert_eq!(alice.password.as_ref().unwrap().hash, hash);
+    assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
+}
+
+#[test]
+fn kinds_are_not_converted_where_that_is_forbidden() {
+    let registry = registry_with_example();
+    let with = |change: &dyn Fn(&mut Seed)| {
+        let mut seed = example();
+        change(&mut seed);
+        refused(apply(&registry, &seed))
+    };
+    assert!(
+        with(&|seed| {
+            seed.accounts[2].kind = Some(AccountKind::Internal);
+            seed.accounts[2].create_group = None;
+        })
+        .contains("cannot become a person")
+    );
+    assert!(
+        with(&|seed| seed.accounts[1].kind = Some(AccountKind::InternalServiceAccount))
+            .contains("internal service account")
+    );
+    assert!(with(&|seed| seed.accounts[2].password = secret("x")).contains("authenticates with tokens"));
+    assert!(with(&|seed| seed.accounts[0].create_group = Some(true)).contains("is a person"));
+    let mut seed = example();
+    seed.accounts[0].kind = Some(AccountKind::External);
+    apply(&registry, &seed).unwrap();
+    // A person may become a service account: its password is gone then.
+    seed.accounts[0].kind = Some(AccountKind::ServiceAccount);
+    seed.accounts[0].password = None;
+    apply(&registry, &seed).unwrap();
+    assert!(!binds(&registry, "alice", b"correct horse"));
+}
+
+#[test]
+fn names_and_numbers_are_unique() {
+    let registry = registry_with_example();
+    let with = |change: &dyn Fn(&mut Seed)| {
+        let mut seed = example();
+        change(&mut seed);
+        refused(apply(&registry, &seed))
+    };
+    assert!(
+        with(&|seed| seed.accounts[1].attributes = attributes(&[("uidNumber", "7007")]))
+            .contains("`alice` has it")
+    );
+    // alice is number 4 or so; whatever it is, what it derives may not be given to another.
+    let derived = |registry: &Registry, name: &str| {
+        2_000 + registry.snapshot().accounts().account_named(name).unwrap().number.get()
+    };
+    let taken = derived(&registry, "ldapservice").to_string();
+    assert!(
+        with(&|seed| seed.accounts[1].attributes = attributes(&[("uidNumber", &taken)]))
+            .contains("`ldapservice` has it")
+    );
+    // A shared gidNumber is allowed, and two may exchange their uidNumbers.
+    let mut seed = example();
+    seed.accounts[0].attributes = attributes(&[("uidNumber", "7007"), ("gidNumber", "100")]);
+    seed.accounts[1].attributes = attributes(&[("uidNumber", "7008"), ("gidNumber", "100")]);
+    apply(&registry, &seed).unwrap();
+    seed.accounts[0].attributes = attributes(&[("uidNumber", "7008")]);
+    seed.accounts[1].attributes = attributes(&[("uidNumber", "7007")]);
+    apply(&registry, &seed).unwrap();
+
+    assert!(
+        with(&|seed| {
+            let mut other = provider("other", "DC=ldap, dc=example,dc=com");
+            other.is_default = None;
+            seed.providers.push(other);
+        })
+        .contains("same base DN")
+    );
+    assert!(with(&|seed| seed.providers.push(provider("other", "dc=other"))).contains("both the default"));
+    assert!(
+        with(&|seed| seed.applications.push(application("other", Some("ldap"))))
+            .contains("the same provider")
+    );
+    let both = with(&|seed| {
+        seed.accounts[1].attributes = attributes(&[("uidNumber", "7007")]);
+        seed.applications.push(application("other", Some("ldap")));
+    });
+    assert_eq!(both.lines().count(), 2, "{both}");
+    assert!(with(&|seed| seed.accounts.push(person(&"x".repeat(257)))).contains("at most 256"));
+    assert!(with(&|seed| seed.accounts.push(person("a\u{7}b"))).contains("control characters"));
+}
+
+#[test]
+fn given_numbers_are_not_derived_for_others() {
+    let registry = registry();
+    let mut seed = example();
+    // The first number would derive these.
+    seed.accounts[0].attributes = attributes(&[("uidNumber", "2001"), ("gidNumber", "4002")]);
+    apply(&registry, &seed).unwrap();
+    let numbers: Vec<u32> =
+        registry.snapshot().accounts().accounts().map(|account| account.number.get()).collect();
+    assert!(numbers.iter().all(|number| *number > 2), "{numbers:?}");
+}
+
+#[test]
+fn attributes_are_what_the_schema_allows() {
+    let registry = registry_with_example();
+    for (name, value, sentence) in [
+        ("userPassword", "x", "no entry holds secrets"),
+        ("memberOf", "cn=x", "derived"),
+        ("entryUUID", "x", "derived"),
+        ("pwd/history/x;;", "x", "options"),
+        ("objectClass", "device", "follow from what it is"),
+        ("uidNumber", "seven", "syntax"),
+        ("-x", "y", "attribute name"),
+        ("displayName", "Alice", "made from its name"),
+    ] {
+        let mut seed = example();
+        seed.accounts[0].attributes = attributes(&[(name, value)]);
+        let refusal = refused(apply(&registry, &seed));
+        assert!(refusal.contains(sentence), "{name}: {refusal}");
+    }
+    let mut seed = example();
+    let two = vec!["de".to_owned(), "en".to_owned()];
+    seed.accounts[0].attributes = Some([("preferredLanguage".to_owned(), two.clone())].into());
+    assert!(refused(apply(&registry, &seed)).contains("one value at most"));
+    seed.accounts[0].attributes =
+        Some([("cn;lang-de".to_owned(), two.clone()), ("shoeSize".to_owned(), two)].into());
+    apply(&registry, &seed).unwrap();
+}
+
+#[test]
+fn what_does_not_exist_is_unresolved_in_the_plan_and_refused_when_applied() {
+    let registry = registry();
+    let mut seed = example();
+    seed.groups[1].members = Some(vec!["carol".to_owned()]);
+    seed.accounts[0].roles = Some(vec!["king".to_owned()]);
+    let plan = wait(registry.plan_seed(seed.clone(), SeedOptions::default())).unwrap();
+    assert_eq!(
+        plan.unresolved,
+        [(ReferenceKind::Account, "carol".to_owned()), (ReferenceKind::Role, "king".to_owned())]
+    );
+    let refusal = refused(apply(&registry, &seed));
+    assert_eq!(refusal.lines().count(), 2, "{refusal}");
+    assert_eq!(registry.snapshot().revision(), 0);
+}
+
+#[test]
+fn a_provider_may_move_but_not_lose_entries() {
+    let registry = registry_with_example();
+    let mut seed = example();
+    seed.providers[0].base_dn = "dc=example,dc=org".to_owned();
+    seed.providers[0].users =
+        Some(vec![crate::model::Container { container: "ou=people".to_owned(), naming: "uid".to_owned() }]);
+    apply(&registry, &seed).unwrap();
+    assert!(binds(&registry, "uid=alice,ou=people,dc=example,dc=org", b"correct horse"));
+    seed.providers[0].groups = seed.providers[0].users.clone();
+    // A group and a service account of one name in one container.
+    seed.providers[0].service_accounts = seed.providers[0].users.clone();
+    let refusal = refused(apply(&registry, &seed));
+    assert!(refusal.contains("would have two entries"), "{refusal}");
+    seed.providers[0].groups = Some(Vec::new());
+    assert!(refused(apply(&registry, &seed)).contains("no container"));
+}
+
+#[test]
+fn groups_may_form_cycles() {
+    let registry = registry_with_example();
+    let mut seed = example();
+    seed.groups[1].parents = Some(vec!["engineering".to_owned()]);
+    apply(&registry, &seed).unwrap();
+    assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
+    let snapshot = registry.snapshot();
+    assert_eq!(snapshot.accounts().group_named("staff").unwrap().closure.len(), 2);
+}
+
+#[test]
+fn tokens_are_made_listed_and_revoked() {
+    let registry = registry_with_example();
+    let new = |identifier: &str, account: &str| NewToken {
+        identifier: identifier.to_owned(),
+        account: account.to_owned(),
+        intent: Intent::AppPassword,
+        expiring: true,
+        expires: Some(Expiry::In(Duration::from_secs(60))),
+        description: String::new(),
+        networks: Vec::new(),
+    };
+    let made = wait(registry.create_token(actor(), new("extra", "LdapService"))).unwrap();
+    assert_eq!(made.account, "ldapservice");
+    assert!(binds(&registry, "ldapservice", made.secret.expose()));
+    let listed = registry.list_tokens(Some("ldapservice")).unwrap();
+    assert_eq!(listed.len(), 3);
+    assert!(!serde_json::to_string(&listed).unwrap().contains("argon2"));
+    assert!(registry.list_tokens(Some("nobody")).is_err());
+    assert!(matches!(
+        wait(registry.create_token(actor(), new("extra", "ldapservice"))),
+        Err(ChangeError::Exists { .. })
+    ));
+    assert!(matches!(
+        wait(registry.create_token(actor(), new("other", "nobody"))),
+        Err(ChangeError::NotFound { .. })
+    ));
+    let mut late = new("late", "alice");
+    late.expires = Some(Expiry::At(Timestamp::from_unix_seconds(0)));
+    assert!(refused(wait(registry.create_token(actor(), late))).contains("expired at once"));
+
+    wait(registry.revoke_token(actor(), "extra".to_owned())).unwrap();
+    assert!(!binds(&registry, "ldapservice", made.secret.expose()));
+    assert!(wait(registry.revoke_token(actor(), "extra".to_owned())).is_err());
+    let again = wait(registry.create_token(actor(), new("extra", "ldapservice"))).unwrap();
+    assert!(binds(&registry, "ldapservice", again.secret.expose()), "a tombstone is cleared");
+
+    wait(registry.set_account_active(actor(), "ldapservice".to_owned(), false)).unwrap();
+    assert!(!binds(&registry, "ldapservice", again.secret.expose()));
+}
+
+#[test]
+fn a_full_disk_changes_nothing() {
+    let store = Arc::new(MemoryStore::new());
+    let registry = registry_over(store.clone());
+    store.set_full(true);
+    assert!(matches!(apply(&registry, &example()), Err(ChangeError::Store(_))));
+    assert_eq!(registry.snapshot().accounts().account_count(), 0);
+    store.set_full(false);
+    apply(&registry, &example()).unwrap();
+    registry.close();
+    let again = registry_over(store);
+    assert!(wait(again.plan_seed(example(), SeedOptions::default())).unwrap().is_empty());
+}
+
+fn seeds() -> impl Strategy<Value = Seed> {
+    let name = || prop::sample::select(vec!["a", "b", "c", "d"]).prop_map(str::to_owned);
+    let names = || prop::collection::btree_set(name(), 0..3).prop_map(|names| names.into_iter().collect());
+    let account = (
+        name(),
+        any::<bool>(),
+        prop::option::of("[a-z ]{1,8}"),
+        prop::option::of(any::<bool>()),
+        any::<bool>(),
+    )
+        .prop_map(|(username, is_person, name, is_active, create_group)| {
+            let mut account = if is_person { person(&username) } else { service(&username) };
+            account.name = name;
+            account.is_active = is_active;
+            account.create_group = (!is_person).then_some(create_group);
+            account
+        });
+    let group = (name(), prop::option::of(names()), prop::option::of(names()), any::<bool>()).prop_map(
+        |(name, members, parents, is_superuser): (String, Option<Vec<String>>, Option<Vec<String>>, bool)| {
+            let mut group = group(&name, &[]);
+            group.members = members;
+            group.parents = parents;
+            group.is_superuser = Some(is_superuser);
+            group
+        },
+    );
+    let token = (name(), name()).prop_map(|(identifier, account)| token(&identifier, &account));
+    let lists = (
+        prop::collection::vec(account, 0..4),
+        prop::collection::vec(group, 0..4),
+        prop::collection::vec(token, 0..3),
+    );
+    lists.prop_map(|(mut accounts, mut groups, mut tokens)| {
+        let mut seen = std::collections::HashSet::new();
+        accounts.retain(|account| seen.insert(account.username.clone()));
+        seen.clear();
+        groups.retain(|group| seen.insert(group.name.clone()));
+        seen.clear();
+        tokens.retain(|token| seen.insert(token.identifier.clone()));
+        Seed {
+            providers: vec![provider("ldap", "dc=example,dc=com")],
+            accounts,
+            groups,
+            tokens,
+            ..Seed::default()
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn after_a_seed_nothing_is_left_to_do(first in seeds(), second in seeds(), prune in any::<bool>()) {
+        let registry = registry();
+        for seed in [first, second] {
+            let options = SeedOptions { prune, recreate: Vec::new() };
+            let plan = wait(registry.plan_seed(seed.clone(), options.clone()));
+            let before = registry.snapshot().revision();
+            match apply_with(&registry, &seed, &options) {
+                Ok(_) => {
+                    let again = wait(registry.plan_seed(seed, options)).unwrap();
+                    prop_assert!(again.is_empty(), "{:#?}", again.diff);
+                    prop_assert!(again.needed.is_empty());
+                }
+                Err(_) => {
+                    let is_told = plan.map_or(true, |plan| !plan.unresolved.is_empty());
+                    prop_assert!(is_told, "a plan without problems was not applied");
+                    prop_assert_eq!(registry.snapshot().revision(), before);
+                }
+            }
+        }
+    }
+}

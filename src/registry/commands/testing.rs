@@ -1,0 +1,152 @@
+//! What the tests of commands share: a registry in memory with hashes that cost nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::{NewSecret, SeedOptions, SeedPlan};
+use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenSecret};
+use crate::config::{Seed, SeedAccount, SeedGroup, SeedProvider, SeedToken};
+use crate::model::{AccountKind, Actor};
+use crate::registry::commands::token::kind_of;
+use crate::registry::{Authentication, ChangeError, Registry, RegistrySettings, Verdict};
+use crate::store::MemoryStore;
+
+pub(super) fn registry() -> Arc<Registry> {
+    registry_over(Arc::new(MemoryStore::new()))
+}
+
+pub(super) fn registry_over(store: Arc<MemoryStore>) -> Arc<Registry> {
+    let settings = RegistrySettings {
+        hashing: HashPoolSettings {
+            threads: NonZeroUsize::new(1),
+            niceness: 0,
+            parameters: Argon2Parameters::new(8, 1, 1).unwrap(),
+            stored_memory_kib_max: 64,
+            ..HashPoolSettings::default()
+        },
+        bounds: HashBounds { memory_kib_max: 64, ..HashBounds::default() },
+        verified_secrets_max: 64,
+        ..RegistrySettings::default()
+    };
+    Registry::open(store, settings).unwrap()
+}
+
+pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+pub(super) fn actor() -> Actor {
+    Actor { account: "config".to_owned(), token: None, source: None }
+}
+
+pub(super) fn provider(name: &str, base_dn: &str) -> SeedProvider {
+    SeedProvider {
+        name: name.to_owned(),
+        base_dn: base_dn.to_owned(),
+        is_default: Some(true),
+        domain: None,
+        uid_start_number: None,
+        gid_start_number: None,
+        virtual_groups: None,
+        compatibility_attributes: None,
+        users: None,
+        service_accounts: None,
+        groups: None,
+    }
+}
+
+pub(super) fn account(username: &str, kind: AccountKind) -> SeedAccount {
+    SeedAccount {
+        username: username.to_owned(),
+        kind: Some(kind),
+        name: None,
+        email: None,
+        is_active: None,
+        roles: None,
+        permissions: None,
+        attributes: None,
+        password: None,
+        create_group: None,
+        expiring: None,
+        expires: None,
+    }
+}
+
+pub(super) fn group(name: &str, members: &[&str]) -> SeedGroup {
+    SeedGroup {
+        name: name.to_owned(),
+        members: Some(members.iter().map(ToString::to_string).collect()),
+        parents: None,
+        roles: None,
+        permissions: None,
+        is_superuser: None,
+        attributes: None,
+    }
+}
+
+pub(super) fn token(identifier: &str, account: &str) -> SeedToken {
+    SeedToken {
+        identifier: identifier.to_owned(),
+        account: account.to_owned(),
+        intent: None,
+        expiring: None,
+        expires: None,
+        description: None,
+        networks: None,
+        secret: None,
+    }
+}
+
+/// Generates what a plan needs.
+pub(super) fn secrets_for(plan: &SeedPlan) -> Vec<NewSecret> {
+    let new = |needed: &super::NeededSecret| NewSecret {
+        account: needed.account.clone(),
+        identifier: needed.identifier.clone(),
+        intent: needed.intent,
+        expires: needed.expires,
+        secret: TokenSecret::generate(kind_of(needed.intent)).unwrap().into_secret(),
+    };
+    plan.needed.iter().map(new).collect()
+}
+
+/// Plans, generates and applies.
+pub(super) fn apply_with(
+    registry: &Registry,
+    seed: &Seed,
+    options: &SeedOptions,
+) -> Result<(SeedPlan, Vec<NewSecret>), ChangeError> {
+    wait(async {
+        let plan = registry.plan_seed(seed.clone(), options.clone()).await?;
+        let secrets = secrets_for(&plan);
+        let applied = registry.apply_seed(actor(), seed.clone(), options.clone(), secrets.clone()).await?;
+        assert_eq!(applied.diff, plan.diff);
+        Ok((applied, secrets))
+    })
+}
+
+pub(super) fn apply(registry: &Registry, seed: &Seed) -> Result<(SeedPlan, Vec<NewSecret>), ChangeError> {
+    apply_with(registry, seed, &SeedOptions::default())
+}
+
+/// The sentences of a change that must be refused.
+pub(super) fn refused<T>(result: Result<T, ChangeError>) -> String {
+    match result {
+        Ok(_) => panic!("this was not refused"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Whether a name and a secret are accepted.
+pub(super) fn binds(registry: &Registry, name: &str, secret: &[u8]) -> bool {
+    let now = crate::model::Timestamp::now();
+    let verdict = match registry.authenticate(name, secret, None, now) {
+        Authentication::Done(verdict) => verdict,
+        Authentication::Pending(mut attempt) => {
+            let outcome = wait(async { (&mut attempt.outcome).await.ok() });
+            registry.conclude(&attempt, outcome, now)
+        }
+    };
+    matches!(verdict, Verdict::Accepted(_))
+}

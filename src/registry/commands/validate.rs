@@ -1,0 +1,434 @@
+//! What an object must be like before it is committed. Each function gives sentences for an operator: they
+//! name the object and what to do.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::config::Seed;
+use crate::directory::filter::FilterItem;
+use crate::directory::{
+    EntryId, Evaluator, PreparedFilter, Reader, Snapshot, Tree, Visibility, is_computed, name_key, plan,
+};
+use crate::model::{Account, AccountKind, AccountNumber, Attribute, Container, Group, Intent, LdapProvider};
+use crate::registry::ChangeError;
+use crate::schema::{AttributeId, Dn, Schema, normalize_dn};
+
+/// Whether an object may have this name.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn name(kind: &str, name: &str) -> Result<(), String> {
+    if name.trim().is_empty() || name_key(name).is_empty() {
+        return Err(format!("the {kind} {name:?} has an empty name; give it one"));
+    }
+    if name.len() > NAME_OCTETS_MAX {
+        return Err(format!(
+            "the name of the {kind} {name:?} has {} octets; give it one of at most {NAME_OCTETS_MAX}",
+            name.len()
+        ));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(format!("the name of the {kind} {name:?} holds control characters; give it one without"));
+    }
+    Ok(())
+}
+
+/// Nobody may change what bindery keeps for itself.
+pub(super) fn internal(username: &str) -> ChangeError {
+    ChangeError::Refused(format!(
+        "`{username}` is an internal service account: bindery makes and keeps it; choose another account"
+    ))
+}
+
+/// Whether an account can be put into the directory as it is now: its name, attributes and places.
+pub(super) fn account(account: &Account, snapshot: &Snapshot, problems: &mut Vec<String>) {
+    let title = format!("the account `{}`", account.username);
+    if let Err(problem) = name("account", &account.username) {
+        problems.push(problem);
+        return;
+    }
+    let named = snapshot.accounts().account_named(&account.username);
+    if named.is_some_and(|other| other.number != account.number) {
+        problems.push(format!("{title} has the name of another account; give it another one"));
+    }
+    attributes(&title, &account.attributes, snapshot.schema(), problems);
+    let is_named = account.object_classes.is_empty()
+        || account.object_classes.iter().any(|class| class.eq_ignore_ascii_case("inetOrgPerson"));
+    if is_named && !account.name.is_empty() && has_attribute(&account.attributes, "displayName") {
+        problems.push(format!(
+            "{title} has the attribute displayName, which is made from its name; take the attribute out, or the name"
+        ));
+    }
+    if account.kind == AccountKind::InternalServiceAccount {
+        return;
+    }
+    for tree in snapshot.trees() {
+        if let Err(error) = tree.check_account(account, snapshot.schema()) {
+            problems.push(format!("{title} cannot have its entry: {error}; choose another name or place"));
+        }
+    }
+}
+
+/// Whether a group can be put into the directory as it is now: its name, attributes and places.
+pub(super) fn group(group: &Group, snapshot: &Snapshot, problems: &mut Vec<String>) {
+    let title = format!("the group `{}`", group.name);
+    if let Err(problem) = name("group", &group.name) {
+        problems.push(problem);
+        return;
+    }
+    let named = snapshot.accounts().group_named(&group.name);
+    if named.is_some_and(|other| other.number != group.number) {
+        problems.push(format!("{title} has the name of another group; give it another one"));
+    }
+    attributes(&title, &group.attributes, snapshot.schema(), problems);
+    for tree in snapshot.trees() {
+        if let Err(error) = tree.check_group(group, snapshot.schema()) {
+            problems.push(format!("{title} cannot have its entry: {error}; choose another name or place"));
+        }
+    }
+}
+
+/// Whether free attributes may be given, and whether their values are of their syntaxes.
+fn attributes(title: &str, attributes: &[Attribute], schema: &Schema, problems: &mut Vec<String>) {
+    let mut seen = HashSet::new();
+    for Attribute { description, values } in attributes {
+        if let Err(problem) = attribute(description, values, schema) {
+            problems.push(format!("{title} cannot have the attribute {description:?}: {problem}"));
+        }
+        if !seen.insert(canonical_description(description, schema)) {
+            problems
+                .push(format!("{title} has the attribute {description:?} twice; put its values together"));
+        }
+    }
+}
+
+/// Whether a free attribute may be given, and whether its values are of its syntax.
+///
+/// # Errors
+/// What is wrong, to be put behind the name of the attribute.
+pub(super) fn attribute(description: &str, values: &[Vec<u8>], schema: &Schema) -> Result<(), String> {
+    let id = attribute_type(description, schema)?;
+    if values.is_empty() {
+        return Err("it has no value; give it one, or take it out".to_owned());
+    }
+    let Some(id) = id else {
+        return match values.iter().all(|value| !value.is_empty() && std::str::from_utf8(value).is_ok()) {
+            true => Ok(()),
+            false => Err("the schema does not know it, so its values must be text".to_owned()),
+        };
+    };
+    let known = schema.attribute(id);
+    if known.single_valued && values.len() > 1 {
+        return Err(format!("it has one value at most, not {}", values.len()));
+    }
+    match values.iter().any(|value| !is_value(value, id, schema)) {
+        true => Err(format!("a value is not of the syntax {}", known.syntax.description())),
+        false => Ok(()),
+    }
+}
+
+/// Whether an attribute may be given at all; its type, when the schema knows it.
+///
+/// # Errors
+/// Why not.
+pub(super) fn attribute_type(description: &str, schema: &Schema) -> Result<Option<AttributeId>, String> {
+    let mut parts = description.split(';');
+    let base = parts.next().unwrap_or_default();
+    let is_option = |option: &str| {
+        !option.is_empty() && option.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+    };
+    if !parts.all(is_option) {
+        return Err("its options are not options; write it such as cn;lang-de".to_owned());
+    }
+    let Some(id) = schema.find(base) else {
+        return match schema.with_attribute(base) {
+            Ok(_) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        };
+    };
+    let known = schema.attribute(id);
+    if known.secret {
+        return Err("no entry holds secrets; use the keys for passwords and tokens".to_owned());
+    }
+    if is_computed(id) {
+        return Err("it is derived, not given".to_owned());
+    }
+    if known.is_operational() || known.no_user_modification {
+        return Err("it is operational, not given".to_owned());
+    }
+    if id == AttributeId::OBJECT_CLASS {
+        return Err("the classes of an entry follow from what it is, or come with an import".to_owned());
+    }
+    Ok(Some(id))
+}
+
+/// Whether a value is of the attribute's syntax, so that its rules can compare it.
+pub(super) fn is_value(value: &[u8], id: AttributeId, schema: &Schema) -> bool {
+    let known = schema.attribute(id);
+    let is_comparable = known.equality.is_none_or(|rule| rule.normalize(value, &mut Vec::new()).is_ok());
+    known.syntax.accepts(value) && is_comparable
+}
+
+/// Whether a provider's settings make a tree.
+pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut Vec<String>) {
+    let title = format!("the provider `{}`", provider.name);
+    if let Err(problem) = name("provider", &provider.name) {
+        problems.push(problem);
+    }
+    match Dn::parse(provider.base_dn.as_bytes()) {
+        Ok(dn) if !dn.is_root() => {}
+        _ => problems.push(format!(
+            "{title} has the base DN {:?}, which is none; write it such as dc=example,dc=com",
+            provider.base_dn
+        )),
+    }
+    let lists = [
+        ("users", &provider.users),
+        ("service_accounts", &provider.service_accounts),
+        ("groups", &provider.groups),
+    ];
+    for (list, containers) in lists {
+        if containers.is_empty() {
+            problems.push(format!("{title} has no container for {list}; give it one such as ou={list}"));
+        }
+        let mut seen = HashSet::new();
+        for Container { container, naming } in containers {
+            match Dn::parse(container.as_bytes()) {
+                Ok(dn) if !dn.is_root() => {
+                    let normal = dn.normal_form(schema);
+                    if normal.as_bytes() == b"ou=virtual-groups" {
+                        problems.push(format!(
+                            "{title} has the container {container:?}, where the virtual groups stand; choose another one"
+                        ));
+                    }
+                    if !seen.insert(normal) {
+                        problems.push(format!("{title} has the container {container:?} twice; take one out"));
+                    }
+                }
+                _ => problems.push(format!(
+                    "{title} has the container {container:?}, which is no DN; write it such as ou=users, relative to \
+                     the base DN"
+                )),
+            }
+            let is_naming = schema.find(naming).is_some_and(|id| schema.attribute(id).is_naming());
+            if !is_naming {
+                problems.push(format!(
+                    "{title} cannot name the entries in {container:?} by {naming:?}; use cn or uid"
+                ));
+            }
+        }
+    }
+}
+
+/// What only one provider can have: a name, a suffix, a domain, to be the default.
+pub(super) fn providers(snapshot: &Snapshot, problems: &mut Vec<String>) {
+    let mut names: HashMap<Vec<u8>, &str> = HashMap::new();
+    let mut suffixes: HashMap<&[u8], &str> = HashMap::new();
+    let mut domains: HashMap<String, &str> = HashMap::new();
+    let mut default: Option<&str> = None;
+    for tree in snapshot.trees() {
+        let provider = tree.provider();
+        let name = provider.name.as_str();
+        if let Some(other) = names.insert(name_key(name), name) {
+            problems.push(format!(
+                "the providers `{other}` and `{name}` have one name; give one of them another"
+            ));
+        }
+        if let Some(other) = suffixes.insert(tree.suffix(), name) {
+            problems.push(format!(
+                "the providers `{other}` and `{name}` have the same base DN {}; give one of them another",
+                provider.base_dn
+            ));
+        }
+        if let Some(domain) = &provider.domain
+            && let Some(other) = domains.insert(domain.to_lowercase(), name)
+        {
+            problems.push(format!(
+                "the providers `{other}` and `{name}` have the same domain {domain}; give one of them another"
+            ));
+        }
+        if provider.is_default
+            && let Some(other) = default.replace(name)
+        {
+            problems.push(format!(
+                "the providers `{other}` and `{name}` are both the default; set default = false for one of them"
+            ));
+        }
+    }
+}
+
+/// What only one application can have: a slug, a provider.
+pub(super) fn applications(snapshot: &Snapshot, problems: &mut Vec<String>) {
+    let mut slugs = HashMap::new();
+    let mut providers = HashMap::new();
+    for application in snapshot.accounts().applications() {
+        let slug = application.slug.as_str();
+        if slugs.insert(slug, ()).is_some() {
+            problems.push(format!("there are two applications `{slug}`; give one of them another slug"));
+        }
+        if let Some(number) = application.provider
+            && let Some(other) = providers.insert(number, slug)
+        {
+            let provider = snapshot.accounts().provider(number).map_or("", |provider| &provider.name);
+            problems.push(format!(
+                "the applications `{other}` and `{slug}` have the same provider `{provider}`; a provider has one \
+                 application at most"
+            ));
+        }
+    }
+}
+
+/// Whether every account and group has an entry of its own in every tree: asked when a tree was made anew.
+pub(super) fn trees(snapshot: &Snapshot, problems: &mut Vec<String>) {
+    for tree in snapshot.trees() {
+        let accounts = snapshot.accounts().accounts();
+        let accounts = accounts
+            .filter(|account| account.kind != AccountKind::InternalServiceAccount)
+            .map(|account| (EntryId::of_account(account.number), &account.username));
+        let groups = snapshot.accounts().groups().map(|group| (EntryId::of_group(group.number), &group.name));
+        let name = &tree.provider().name;
+        let mut homeless: Vec<&str> = Vec::new();
+        let mut normal = Vec::new();
+        let mut numbers: HashMap<Vec<u8>, &str> = HashMap::new();
+        for (id, object) in accounts.chain(groups) {
+            let Some(entry) = tree.entry(id) else {
+                homeless.push(object);
+                continue;
+            };
+            normal.clear();
+            if normalize_dn(entry.dn(), snapshot.schema(), &mut normal).is_ok()
+                && tree.find_normal(&normal, snapshot.schema()).is_some_and(|found| found != id)
+            {
+                problems.push(format!(
+                    "the provider `{name}` would have two entries {}; give them containers or names that differ",
+                    String::from_utf8_lossy(entry.dn())
+                ));
+            }
+            for number in entry.attributes_of(AttributeId::UID_NUMBER).flat_map(|stored| stored.values()) {
+                if let Some(other) = numbers.insert(number.to_vec(), object) {
+                    problems.push(format!(
+                        "the accounts `{other}` and `{object}` would both have the uidNumber {} in the provider \
+                         `{name}`; choose another uid_start_number, or give one of them another uidNumber",
+                        String::from_utf8_lossy(number)
+                    ));
+                }
+            }
+        }
+        if let Some(first) = homeless.first() {
+            problems.push(format!(
+                "the provider `{name}` has no container any more for {} accounts and groups, `{first}` first; keep \
+                 the container",
+                homeless.len()
+            ));
+        }
+    }
+}
+
+/// Whether no other account has the uidNumber of this one, given or derived, in any provider.
+pub(super) fn uid_numbers(snapshot: &Snapshot, number: AccountNumber, problems: &mut Vec<String>) {
+    let id = EntryId::of_account(number);
+    let mut told = HashSet::new();
+    for tree in snapshot.trees() {
+        let Some(entry) = tree.entry(id) else { continue };
+        for value in entry.attributes_of(AttributeId::UID_NUMBER).flat_map(|stored| stored.values()) {
+            for other in holders(snapshot, tree, "uidNumber", value).into_iter().filter(|other| *other != id)
+            {
+                let accounts = snapshot.accounts();
+                let (Some(account), Some(other)) =
+                    (accounts.account(number), accounts.account_of_entry(other))
+                else {
+                    continue;
+                };
+                if told.insert(other.number) {
+                    problems.push(format!(
+                        "the account `{}` cannot have the uidNumber {}, `{}` has it; give it another one",
+                        account.username,
+                        String::from_utf8_lossy(value),
+                        other.username
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// Whether an account has one credential without a selector at most.
+pub(super) fn credentials(snapshot: &Snapshot, number: AccountNumber, problems: &mut Vec<String>) {
+    let accounts = snapshot.accounts();
+    let Some(account) = accounts.account(number) else { return };
+    let tokens = account.tokens.iter().filter_map(|token| accounts.token(*token));
+    let selectorless: Vec<&str> = tokens
+        .filter(|token| token.selector.is_none() && token.intent == Intent::AppPassword)
+        .map(|token| token.identifier.as_str())
+        .collect();
+    if selectorless.len() + usize::from(account.password.is_some()) > 1 {
+        let mut listed: Vec<String> =
+            selectorless.iter().map(|identifier| format!("the token `{identifier}`")).collect();
+        if account.password.is_some() {
+            listed.insert(0, "the password".to_owned());
+        }
+        problems.push(format!(
+            "the account `{}` has more than one credential that only its name leads to ({}); it can have one: let \
+             bindery generate the secrets of the others",
+            account.username,
+            listed.join(", ")
+        ));
+    }
+}
+
+/// The numbers whose derived uidNumber or gidNumber a seed gives away by hand.
+pub(super) fn numbers_taken(snapshot: &Snapshot, seed: &Seed) -> HashSet<u32> {
+    let attributes = seed.accounts.iter().filter_map(|account| account.attributes.as_ref());
+    let attributes = attributes.chain(seed.groups.iter().filter_map(|group| group.attributes.as_ref()));
+    let given: Vec<u32> = attributes
+        .flatten()
+        .filter(|(description, _)| {
+            description.eq_ignore_ascii_case("uidNumber") || description.eq_ignore_ascii_case("gidNumber")
+        })
+        .flat_map(|(_, values)| values.iter().filter_map(|value| value.parse().ok()))
+        .collect();
+    let starts = snapshot.trees().iter().flat_map(|tree| {
+        let provider = tree.provider();
+        [provider.uid_start_number, provider.gid_start_number]
+    });
+    starts.flat_map(|start| given.iter().filter_map(move |value: &u32| value.checked_sub(start))).collect()
+}
+
+/// The entries of a tree that have this value, by an index.
+pub(super) fn holders(snapshot: &Snapshot, tree: &Tree, attribute: &str, value: &[u8]) -> Vec<EntryId> {
+    let reader = Reader::new(snapshot, tree, &Visibility::Full);
+    let items = [FilterItem::Equality { attribute, value }];
+    let filter = PreparedFilter::new(&items, &reader);
+    let candidates = plan(&filter, &reader);
+    let mut evaluator = Evaluator::default();
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(raw) = candidates.next(from) {
+        let id = EntryId::from_raw(raw);
+        if tree.entry(id).is_some_and(|entry| evaluator.matches(&filter, &reader, id, entry)) {
+            found.push(id);
+        }
+        let Some(next) = raw.checked_add(1) else { break };
+        from = next;
+    }
+    found
+}
+
+/// A description as entries spell it, for comparing.
+pub(super) fn canonical_description(description: &str, schema: &Schema) -> String {
+    let (base, options) = match description.split_once(';') {
+        Some((base, options)) => (base, Some(options)),
+        None => (description, None),
+    };
+    let name = match schema.find(base) {
+        Some(id) => schema.attribute(id).name.to_ascii_lowercase(),
+        None => base.to_ascii_lowercase(),
+    };
+    options.map_or_else(|| name.clone(), |options| format!("{name};{}", options.to_ascii_lowercase()))
+}
+
+fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
+    attributes.iter().any(|attribute| attribute.description.eq_ignore_ascii_case(name))
+}
+
+/// Octets of a name: it goes into DNs, events and tables.
+const NAME_OCTETS_MAX: usize = 256;

@@ -1,0 +1,71 @@
+//! What can go wrong when the directory is opened or changed.
+
+use crate::auth::HashPoolError;
+use crate::auth::token_secret::RandomSourceError;
+use crate::store::StoreError;
+
+/// Why the directory cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// What the store says.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The records are whole, but no directory can be made of them.
+    #[error("the records of the store make no directory: {0}")]
+    Directory(String),
+    /// The hash pool did not start.
+    #[error(transparent)]
+    HashPool(#[from] HashPoolError),
+    /// The system gives no random octets.
+    #[error(transparent)]
+    RandomSource(#[from] RandomSourceError),
+    /// The system gives no thread.
+    #[error("the writer's thread did not start")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Why a change was not made. Nothing of it happened.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// What is asked for cannot be: each sentence names the thing and what to do.
+    #[error("{}", .0.join("\n"))]
+    Invalid(Vec<String>),
+    /// Something of this name does not exist.
+    #[error("there is no {kind} `{name}`")]
+    NotFound {
+        /// What kind of thing.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Something of this name exists already.
+    #[error("there is a {kind} `{name}` already")]
+    Exists {
+        /// What kind of thing.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The rules of the product forbid it.
+    #[error("{0}")]
+    Refused(String),
+    /// The directory has changed since the caller looked.
+    #[error("the directory was changed at the same time; try again")]
+    Conflict,
+    /// What the store says.
+    #[error(transparent)]
+    Store(#[from] std::sync::Arc<StoreError>),
+    /// A secret could not be made or hashed.
+    #[error("the secret was not made: {0}")]
+    Secret(String),
+    /// The server is going down.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+impl ChangeError {
+    /// One sentence about what cannot be.
+    pub fn invalid(sentence: impl Into<String>) -> Self {
+        Self::Invalid(vec![sentence.into()])
+    }
+}

@@ -1,0 +1,164 @@
+//! The meeting place: the one way to read and to change.
+//!
+//! Reading: [`Registry::snapshot`], an immutable directory at one revision. Changing:
+//! [`Registry::change`], carried out by one writer thread: validated against the newest snapshot,
+//! committed with its events, applied, published, acknowledged, in that order. Authenticating:
+//! [`Registry::authenticate`], see `authenticate.rs`.
+
+mod authenticate;
+pub mod commands;
+mod error;
+mod transaction;
+mod writer;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Verdict};
+pub use commands::{
+    Classified, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout, ImportOptions,
+    ImportReport, NeededSecret, NewSecret, NewToken, SeedOptions, SeedPlan, Sign, TokenSummary,
+};
+pub use error::{ChangeError, OpenError};
+pub use transaction::Transaction;
+
+use crate::auth::{HashBounds, HashPool, HashPoolSettings, ProofCache, Throttle, ThrottleSettings};
+use crate::directory::{Snapshot, SnapshotBuilder};
+use crate::model::Actor;
+use crate::store::{Meta, Store};
+use writer::{Writer, WriterHandle};
+
+/// What a registry is made with.
+#[derive(Clone, Debug, Default)]
+pub struct RegistrySettings {
+    /// The hash pool.
+    pub hashing: HashPoolSettings,
+    /// What a stored hash may cost.
+    pub bounds: HashBounds,
+    /// How many verified secrets are remembered.
+    pub verified_secrets_max: usize,
+    /// How often a secret may be wrong.
+    pub throttle: ThrottleSettings,
+}
+
+/// The directory of one data store, for everybody who reads or changes it.
+pub struct Registry {
+    published: Arc<ArcSwap<Snapshot>>,
+    store: Arc<dyn Store>,
+    writer: Mutex<Option<WriterHandle>>,
+    pub(crate) hash_pool: HashPool,
+    pub(crate) proofs: ProofCache,
+    pub(crate) throttle: Throttle,
+    pub(crate) bounds: HashBounds,
+}
+
+impl Registry {
+    /// Loads and verifies the store, and starts the writer and the hash pool.
+    ///
+    /// # Errors
+    /// What the store says, records of which no directory can be made, or a pool that did not start.
+    pub fn open(store: Arc<dyn Store>, settings: RegistrySettings) -> Result<Arc<Self>, OpenError> {
+        let mut builder = SnapshotBuilder::new();
+        let meta = store.load(&mut |record| builder.add(record))?;
+        let snapshot = builder.finish(meta.revision).map_err(OpenError::Directory)?;
+        let published = Arc::new(ArcSwap::from_pointee(snapshot));
+        let writer = Writer::start(store.clone(), published.clone(), meta).map_err(OpenError::Thread)?;
+        Ok(Arc::new(Self {
+            published,
+            store,
+            writer: Mutex::new(Some(writer)),
+            hash_pool: HashPool::start(settings.hashing)?,
+            proofs: ProofCache::new(settings.verified_secrets_max)?,
+            throttle: Throttle::new(settings.throttle),
+            bounds: settings.bounds,
+        }))
+    }
+
+    /// The newest directory. Whoever holds it goes on reading the same revision.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.published.load_full()
+    }
+
+    /// The newest directory, to be let go soon: cheaper than [`Registry::snapshot`], as no count is kept.
+    pub fn current(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.published.load()
+    }
+
+    /// Whether a seed was ever applied to this store.
+    pub async fn is_seeded(&self) -> Result<bool, ChangeError> {
+        self.change(nobody(), |transaction| Ok(transaction.is_seeded())).await
+    }
+
+    /// Carries a change out: `command` validates it and puts records; when it succeeds, they and their
+    /// events are committed together, synced, published, and only then does this return.
+    ///
+    /// # Errors
+    /// What `command` says, or that the store refuses: then nothing of it happened.
+    pub async fn change<T, F>(&self, actor: Actor, command: F) -> Result<T, ChangeError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
+    {
+        let answer = {
+            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.as_ref().ok_or(ChangeError::ShuttingDown)?.submit(actor, command)
+        };
+        answer.await.map_err(|_| ChangeError::ShuttingDown)?
+    }
+
+    /// Carries `command` out like [`Registry::change`] and forgets what it did: what a change would do.
+    pub(crate) async fn rehearse<T, F>(&self, command: F) -> Result<T, ChangeError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
+    {
+        let answer = {
+            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.as_ref().ok_or(ChangeError::ShuttingDown)?.rehearse(nobody(), command)
+        };
+        answer.await.map_err(|_| ChangeError::ShuttingDown)?
+    }
+
+    /// Hands a change to the writer without waiting for it; why it was not made stands in the log.
+    pub(crate) fn change_later<F>(&self, actor: Actor, command: F)
+    where
+        F: FnOnce(&mut Transaction<'_>) -> Result<(), ChangeError> + Send + 'static,
+    {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = writer.as_ref() {
+            // The answer is dropped: nobody waits for it.
+            drop(writer.submit(actor, move |transaction| {
+                command(transaction).inspect_err(|error| tracing::warn!(%error, "a change was not made"))
+            }));
+        }
+    }
+
+    /// The store, for threads that may wait for a disk.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Hashes, proofs and refusals so far, for tests and metrics.
+    pub fn hash_pool(&self) -> &HashPool {
+        &self.hash_pool
+    }
+
+    /// Takes no more changes, finishes those that wait, ends the threads and lets go of the store's
+    /// writer.
+    pub fn close(&self) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            writer.close();
+        }
+        self.hash_pool.close();
+    }
+}
+
+/// Who asks without changing anything.
+fn nobody() -> Actor {
+    Actor { account: "bindery".to_owned(), token: None, source: None }
+}
+
+/// What the writer starts from.
+type Loaded = Meta;

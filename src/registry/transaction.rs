@@ -1,0 +1,369 @@
+//! What a command works on: the directory as it will be, and the changes that lead there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::error::ChangeError;
+use crate::audit;
+use crate::directory::{NUMBER_MAX, RecordSource, Snapshot};
+use crate::model::{
+    Account, AccountNumber, Action, Actor, Change, Event, FieldChange, Group, GroupNumber, Key, Membership,
+    Record, Timestamp, Tombstone,
+};
+use crate::store::{Counters, Meta, Store, StoreError};
+
+/// The work of a whole group of commands, before it is committed.
+pub(super) struct Draft {
+    snapshot: Snapshot,
+    changes: Vec<Change>,
+    counters: Counters,
+    seeded: bool,
+    before: Meta,
+    /// Where the newest change of a key stands.
+    newest: HashMap<Key, usize>,
+}
+
+impl Draft {
+    pub(super) fn new(published: Arc<Snapshot>, meta: Meta) -> Self {
+        Self {
+            snapshot: (*published).clone(),
+            changes: Vec::new(),
+            counters: meta.counters,
+            seeded: meta.seeded,
+            before: meta,
+            newest: HashMap::new(),
+        }
+    }
+
+    /// What is to be committed; `None` when there is nothing.
+    pub(super) fn finish(self) -> Option<(Vec<Change>, Counters, bool, Snapshot)> {
+        if self.changes.is_empty() && self.seeded == self.before.seeded {
+            return None;
+        }
+        Some((self.changes, self.counters, self.seeded, self.snapshot))
+    }
+}
+
+/// One command's work. What it reads is the directory with everything before it, its own changes
+/// included; records that are not in memory come from the store.
+pub struct Transaction<'a> {
+    draft: &'a mut Draft,
+    store: &'a dyn Store,
+    actor: Actor,
+    now: Timestamp,
+    /// To go back to when the command fails.
+    start: (Snapshot, usize, Counters, bool),
+    /// Where the newest change of a key stands, of this command.
+    newest: HashMap<Key, usize>,
+    /// Membership changes by group: `true` joined, `false` left.
+    memberships: BTreeMap<GroupNumber, Vec<(AccountNumber, bool)>>,
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn begin(draft: &'a mut Draft, store: &'a dyn Store, actor: Actor, now: Timestamp) -> Self {
+        let start = (draft.snapshot.clone(), draft.changes.len(), draft.counters, draft.seeded);
+        Self { draft, store, actor, now, start, newest: HashMap::new(), memberships: BTreeMap::new() }
+    }
+
+    /// The directory as it is after all that was put so far.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.draft.snapshot
+    }
+
+    /// The time of the change.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Whether a seed was ever applied.
+    pub fn is_seeded(&self) -> bool {
+        self.draft.seeded
+    }
+
+    /// Notes that a seed was applied.
+    pub fn set_seeded(&mut self) {
+        self.draft.seeded = true;
+    }
+
+    /// How many changes this command has made so far, events not counted.
+    pub fn change_count(&self) -> usize {
+        self.draft.changes[self.start.1..]
+            .iter()
+            .filter(|change| !matches!(change, Change::Put(Record::Event(_))))
+            .count()
+    }
+
+    /// The whole record of an account, as it will be.
+    pub fn account(&self, number: AccountNumber) -> Result<Option<Account>, ChangeError> {
+        match self.record(&Key::Account(number))? {
+            Some(Record::Account(account)) => Ok(Some(account)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The whole record of a group, as it will be.
+    pub fn group(&self, number: GroupNumber) -> Result<Option<Group>, ChangeError> {
+        match self.record(&Key::Group(number))? {
+            Some(Record::Group(group)) => Ok(Some(group)),
+            _ => Ok(None),
+        }
+    }
+
+    /// A number for a new account or group: one whose derived uidNumber and gidNumber are free in
+    /// every provider.
+    pub fn next_number(&mut self) -> Result<u32, ChangeError> {
+        loop {
+            let number = self.draft.counters.next_number;
+            if number > NUMBER_MAX {
+                return Err(ChangeError::Refused(
+                    "there are no numbers left for another account or group".to_owned(),
+                ));
+            }
+            self.draft.counters.next_number += 1;
+            if self.draft.snapshot.is_number_free(number) {
+                return Ok(number);
+            }
+        }
+    }
+
+    /// A number for a new role, token, application or provider.
+    pub fn next_object(&mut self) -> Result<u32, ChangeError> {
+        let number = self.draft.counters.next_object;
+        self.draft.counters.next_object = number
+            .checked_add(1)
+            .ok_or_else(|| ChangeError::Refused("there are no numbers left for another object".to_owned()))?;
+        Ok(number)
+    }
+
+    /// Puts a record in place of the one with the same key, with its event.
+    pub fn put(&mut self, record: Record) -> Result<(), ChangeError> {
+        let key = record.key();
+        if let Record::Membership(membership) = &record {
+            self.memberships.entry(membership.group).or_default().push((membership.account, true));
+        } else if audit::is_told(&key) {
+            let before = self.record(&key)?;
+            if before.as_ref() == Some(&record) {
+                return Ok(());
+            }
+            self.tell(before.as_ref(), Some(&record));
+        }
+        self.apply(Change::Put(record))
+    }
+
+    /// Deletes a record, with its event; one that is not there is no error.
+    pub fn delete(&mut self, key: Key) -> Result<(), ChangeError> {
+        if let Key::Membership(group, account) = &key {
+            self.memberships.entry(*group).or_default().push((*account, false));
+        } else if audit::is_told(&key) {
+            let Some(before) = self.record(&key)? else { return Ok(()) };
+            self.tell(Some(&before), None);
+        }
+        self.apply(Change::Delete(key))
+    }
+
+    /// Deletes an account with its tokens and memberships, and leaves tombstones.
+    pub fn delete_account(&mut self, number: AccountNumber) -> Result<(), ChangeError> {
+        let Some(state) = self.snapshot().accounts().account(number).cloned() else { return Ok(()) };
+        for token in &state.tokens {
+            self.delete_token(*token)?;
+        }
+        for group in &state.groups {
+            self.delete(Key::Membership(*group, number))?;
+        }
+        self.delete(Key::Account(number))?;
+        self.put_tombstone(Tombstone::Account(name_form(&state.username)))
+    }
+
+    /// Deletes a group with its memberships; its children lose the parent.
+    pub fn delete_group(&mut self, number: GroupNumber) -> Result<(), ChangeError> {
+        let Some(state) = self.snapshot().accounts().group(number).cloned() else { return Ok(()) };
+        for member in state.members() {
+            let Some(member) = member.number() else { continue };
+            if self.snapshot().accounts().account(AccountNumber::new(member)).is_some() {
+                self.delete(Key::Membership(number, AccountNumber::new(member)))?;
+            } else if let Some(mut child) = self.group(GroupNumber::new(member))? {
+                child.parents.retain(|parent| *parent != number);
+                child.modified = self.now;
+                self.put(Record::Group(child))?;
+            }
+        }
+        self.memberships.remove(&number);
+        self.delete(Key::Group(number))
+    }
+
+    /// Deletes a token and leaves a tombstone.
+    pub fn delete_token(&mut self, number: crate::model::TokenNumber) -> Result<(), ChangeError> {
+        let Some(token) = self.snapshot().accounts().token(number).cloned() else { return Ok(()) };
+        self.delete(Key::Token(number))?;
+        self.put_tombstone(Tombstone::Token(token.identifier.clone()))
+    }
+
+    /// Puts or takes an account into or out of a group; says whether that changed anything.
+    pub fn set_member(
+        &mut self,
+        group: GroupNumber,
+        account: AccountNumber,
+        is_member: bool,
+    ) -> Result<bool, ChangeError> {
+        let state = self.snapshot().accounts().account(account);
+        if state.is_some_and(|state| state.groups.binary_search(&group).is_ok()) == is_member {
+            return Ok(false);
+        }
+        if is_member {
+            self.put(Record::Membership(Membership { group, account }))?;
+        } else {
+            self.delete(Key::Membership(group, account))?;
+        }
+        Ok(true)
+    }
+
+    /// Forgets that something of this name was deleted.
+    pub fn lift_tombstone(&mut self, tombstone: Tombstone) -> Result<(), ChangeError> {
+        if self.snapshot().accounts().has_tombstone(&tombstone) {
+            self.apply(Change::Delete(Key::Tombstone(tombstone)))?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the work for the commit.
+    pub(super) fn keep(mut self) {
+        if let Err(error) = self.tell_memberships() {
+            // Only reading can fail here, and what cannot be read was read a moment ago.
+            tracing::error!(%error, "the events of memberships are missing");
+        }
+        self.draft.newest.extend(self.newest);
+    }
+
+    /// Forgets the work.
+    pub(super) fn abandon(self) {
+        let (snapshot, changes, counters, seeded) = self.start;
+        self.draft.snapshot = snapshot;
+        self.draft.changes.truncate(changes);
+        // Numbers that were given away are not given away again: nobody else has seen them.
+        self.draft.counters = counters;
+        self.draft.seeded = seeded;
+    }
+
+    fn put_tombstone(&mut self, tombstone: Tombstone) -> Result<(), ChangeError> {
+        self.apply(Change::Put(Record::Tombstone(tombstone)))
+    }
+
+    fn record(&self, key: &Key) -> Result<Option<Record>, ChangeError> {
+        let newest = self.newest.get(key).or_else(|| self.draft.newest.get(key));
+        match newest.and_then(|place| self.draft.changes.get(*place)) {
+            Some(Change::Put(record)) => Ok(Some(record.clone())),
+            Some(Change::Delete(_)) => Ok(None),
+            None => self.store.get(key).map_err(|error| ChangeError::Store(Arc::new(error))),
+        }
+    }
+
+    fn apply(&mut self, change: Change) -> Result<(), ChangeError> {
+        let Draft { snapshot, changes, .. } = &mut *self.draft;
+        snapshot
+            .apply_change(&change, &Overlay { store: self.store, changes })
+            .map_err(ChangeError::invalid)?;
+        let key = match &change {
+            Change::Put(record) => record.key(),
+            Change::Delete(key) => key.clone(),
+        };
+        self.newest.insert(key, changes.len());
+        changes.push(change);
+        Ok(())
+    }
+
+    fn tell(&mut self, before: Option<&Record>, after: Option<&Record>) {
+        let Some(about) = after.or(before) else { return };
+        let (kind, name) = audit::object_name(about);
+        if let Some((action, changes)) = audit::describe(before, after) {
+            self.event(action, kind, name, changes);
+        }
+    }
+
+    /// One event for each group whose members changed, and the group's new time of change.
+    fn tell_memberships(&mut self) -> Result<(), ChangeError> {
+        for (group, changes) in std::mem::take(&mut self.memberships) {
+            let Some(mut record) = self.group(group)? else { continue };
+            let name = |account: &AccountNumber| {
+                let state = self.snapshot().accounts().account(*account);
+                state.map_or_else(|| account.to_string(), |account| account.username.to_string())
+            };
+            let list = |joined: bool| {
+                let names: Vec<String> = changes
+                    .iter()
+                    .filter(|(_, other)| *other == joined)
+                    .map(|(account, _)| name(account))
+                    .collect();
+                match names.len() {
+                    0 => None,
+                    1..=NAMES_MAX => Some(names.join(", ")),
+                    many => Some(format!("{many} accounts")),
+                }
+            };
+            let change = FieldChange { field: "members".to_owned(), before: list(false), after: list(true) };
+            self.event(Action::ModelUpdated, "group", record.name.clone(), vec![change]);
+            if record.members_modified != self.now {
+                record.members_modified = self.now;
+                self.apply(Change::Put(Record::Group(record)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, action: Action, kind: &str, name: String, changes: Vec<FieldChange>) {
+        let sequence = self.draft.counters.next_event;
+        self.draft.counters.next_event = sequence.saturating_add(1);
+        let event = Event {
+            sequence,
+            uuid: Uuid::new_v4(),
+            time: self.now,
+            action,
+            actor: self.actor.clone(),
+            object_kind: kind.to_owned(),
+            object_name: name,
+            changes,
+        };
+        self.draft.changes.push(Change::Put(Record::Event(event)));
+    }
+}
+
+/// A name in its RFC 4518 caseIgnore form, as text.
+pub(crate) fn name_form(name: &str) -> String {
+    String::from_utf8_lossy(&crate::directory::name_key(name)).into_owned()
+}
+
+/// The records of the store with those on top that are not committed yet.
+struct Overlay<'a> {
+    store: &'a dyn Store,
+    changes: &'a [Change],
+}
+
+impl RecordSource for Overlay<'_> {
+    fn objects(&self, visit: &mut dyn FnMut(Record)) -> Result<(), String> {
+        let mut pending: BTreeMap<Key, Option<&Record>> = BTreeMap::new();
+        for change in self.changes {
+            match change {
+                Change::Put(record @ (Record::Account(_) | Record::Group(_))) => {
+                    pending.insert(record.key(), Some(record));
+                }
+                Change::Delete(key @ (Key::Account(_) | Key::Group(_))) => {
+                    pending.insert(key.clone(), None);
+                }
+                _ => {}
+            }
+        }
+        let loaded: Result<Meta, StoreError> = self.store.load(&mut |record| {
+            if matches!(record, Record::Account(_) | Record::Group(_)) && !pending.contains_key(&record.key())
+            {
+                visit(record);
+            }
+        });
+        loaded.map_err(|error| error.to_string())?;
+        pending.into_values().flatten().for_each(|record| visit(record.clone()));
+        Ok(())
+    }
+}
+
+/// More names than these are only counted in an event.
+const NAMES_MAX: usize = 100;
