@@ -3,6 +3,8 @@
 //! The folders are floors; an import points down or stays on its floor inside one folder.
 //! ARCHITECTURE.md shows the way of a bind, of a search and of a change through them.
 
+// 4: the doors
+pub mod ldap;
 // 3: the one way to read and to change
 pub mod registry;
 // 2: is the secret right, what may be seen, what happened

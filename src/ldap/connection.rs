@@ -1,0 +1,301 @@
+//! One connection: reads, writes, timers and back-pressure around a [`Session`].
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::frame;
+use super::result_code::ResultCode;
+use super::session::{Clock, Next, Session, SessionPeer, SessionSettings};
+use crate::config::{Limits, Settings};
+use crate::model::Timestamp;
+use crate::net::{Peer, Permit, Stream, Tls};
+use crate::registry::Registry;
+
+/// What all connections of the LDAP door have in common.
+pub struct Door {
+    registry: Arc<Registry>,
+    tls: Option<Arc<Tls>>,
+    settings: Arc<SessionSettings>,
+    shutdown: CancellationToken,
+}
+
+/// Why a connection ended; none of it is the server's trouble.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    /// The client said good-bye, or closed.
+    #[error("closed")]
+    Closed,
+    /// The TLS handshake failed.
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(#[source] io::Error),
+    /// Nothing was heard in time.
+    #[error("timed out: {0}")]
+    TimedOut(&'static str),
+    /// Octets in clear stood behind a StartTLS request.
+    #[error("octets in clear behind a StartTLS request")]
+    Injected,
+    /// The socket failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Door {
+    /// The door over `registry`; connections end when `shutdown` is cancelled.
+    pub fn new(
+        registry: Arc<Registry>,
+        tls: Option<Arc<Tls>>,
+        settings: &Settings,
+        shutdown: CancellationToken,
+    ) -> Arc<Self> {
+        let settings = SessionSettings {
+            plain_bind: settings.plain_bind,
+            limits: settings.limits.clone(),
+            offers_start_tls: tls.is_some(),
+        };
+        Arc::new(Self { registry, tls, settings: Arc::new(settings), shutdown })
+    }
+}
+
+/// Serves one connection until it ends; `is_tls` when it begins with a TLS handshake.
+pub async fn serve(door: Arc<Door>, stream: Stream, peer: Peer, permit: Permit, is_tls: bool) {
+    let address = peer.address;
+    let ended = match serve_stream(&door, stream, &peer, permit, is_tls).await {
+        Ok(()) => Ended::Closed,
+        Err(ended) => ended,
+    };
+    tracing::debug!(client = %address, reason = %ended, "connection ended");
+}
+
+async fn serve_stream(
+    door: &Door,
+    stream: Stream,
+    peer: &Peer,
+    permit: Permit,
+    is_tls: bool,
+) -> Result<(), Ended> {
+    let session_peer = SessionPeer { source: peer.address.ip(), is_loopback: peer.is_loopback() };
+    let session = Session::new(door.registry.clone(), door.settings.clone(), session_peer, is_tls);
+    let mut connection = Connection {
+        session,
+        input: BytesMut::new(),
+        output: Vec::new(),
+        permit,
+        limits: &door.settings.limits,
+        shutdown: &door.shutdown,
+    };
+    if is_tls {
+        let stream = handshake(door, stream).await?;
+        return connection.run(stream).await.map(|_| ());
+    }
+    let Some(stream) = connection.run(stream).await? else { return Ok(()) };
+    let stream = handshake(door, stream).await?;
+    connection.session.tls_started();
+    connection.run(stream).await.map(|_| ())
+}
+
+async fn handshake(door: &Door, stream: Stream) -> Result<tokio_rustls::server::TlsStream<Stream>, Ended> {
+    let Some(tls) = &door.tls else { return Err(Ended::Closed) };
+    let accepted = timeout(door.settings.limits.handshake_time, tls.acceptor().accept(stream));
+    accepted.await.map_err(|_| Ended::TimedOut("the TLS handshake"))?.map_err(Ended::Handshake)
+}
+
+struct Connection<'a> {
+    session: Session,
+    input: BytesMut,
+    output: Vec<u8>,
+    permit: Permit,
+    limits: &'a Limits,
+    shutdown: &'a CancellationToken,
+}
+
+impl Connection<'_> {
+    /// Serves until the connection ends, or until TLS is to begin: then the stream is given back.
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, mut stream: S) -> Result<Option<S>, Ended> {
+        loop {
+            let was_full = self.session.is_full(&self.output);
+            let taken = self.session.receive(&self.input, &mut self.output, clock());
+            self.input.advance(taken);
+            self.flush(&mut stream).await?;
+            match self.session.next() {
+                // What was full is empty again: there may be whole messages left.
+                Next::Read if (taken > 0 || was_full) && !self.input.is_empty() => {}
+                Next::Read => self.read(&mut stream).await?,
+                Next::Work => {
+                    self.read_what_is_there(&mut stream).await?;
+                    self.session.work(&mut self.output, clock());
+                }
+                Next::Hash => self.wait_for_hash(&mut stream).await?,
+                Next::StartTls if self.session.is_injected(&self.input) => return Err(Ended::Injected),
+                Next::StartTls => return Ok(Some(stream)),
+                Next::Close => {
+                    // A client that is gone already needs no good-bye.
+                    let _ = timeout(CLOSE_TIME, stream.shutdown()).await;
+                    return Ok(None);
+                }
+            }
+            if self.session.is_bound() {
+                self.permit.authenticated();
+            }
+        }
+    }
+
+    /// Waits for the client, as long as a silent or a slow one may take.
+    async fn read<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Result<(), Ended> {
+        let is_partial = !self.input.is_empty();
+        let patience = match (is_partial, self.session.is_bound()) {
+            (true, _) => self.limits.message_time,
+            (false, true) => self.limits.idle_time,
+            (false, false) => self.limits.idle_time_before_bind,
+        };
+        if !is_partial {
+            self.release_memory();
+        }
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            let before = self.input.len();
+            self.reserve();
+            let read = tokio::select! {
+                biased;
+                read = tokio::time::timeout_at(deadline, stream.read_buf(&mut self.input)) => read,
+                () = self.shutdown.cancelled() => return self.say_good_bye(stream, ResultCode::Unavailable, "the server is shutting down").await,
+            };
+            match read {
+                Err(_) if is_partial || before > 0 => {
+                    let sentence = "a message was not sent to its end in time";
+                    return self.say_good_bye(stream, ResultCode::ProtocolError, sentence).await;
+                }
+                Err(_) => {
+                    return self
+                        .say_good_bye(stream, ResultCode::Unavailable, "the connection was idle for too long")
+                        .await;
+                }
+                Ok(Ok(0)) => return Err(Ended::Closed),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(Ended::Io(error)),
+            }
+            // A message that is not whole yet keeps its deadline, however slowly its octets come.
+            let whole = frame::announced(&self.input, self.session.message_size_max());
+            match whole {
+                Ok(Some(octets)) if octets > self.input.len() && is_partial => {}
+                Ok(None) if is_partial => {}
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes what the client has sent while a search goes on, without waiting for it.
+    async fn read_what_is_there<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+    ) -> Result<(), Ended> {
+        // A client that sends faster than it is served is held back by its own unread octets.
+        if self.input.len() >= READ_OCTETS {
+            tokio::task::yield_now().await;
+            return Ok(());
+        }
+        self.reserve();
+        tokio::select! {
+            biased;
+            read = stream.read_buf(&mut self.input) => match read? {
+                0 => Err(Ended::Closed),
+                _ => Ok(()),
+            },
+            () = self.shutdown.cancelled() => self.say_good_bye(stream, ResultCode::Unavailable, "the server is shutting down").await,
+            () = tokio::task::yield_now() => Ok(()),
+        }
+    }
+
+    /// Waits for the hash of a bind, or for the client to go away, which cancels it.
+    async fn wait_for_hash<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+    ) -> Result<(), Ended> {
+        loop {
+            self.reserve();
+            let may_read = self.input.len() < READ_OCTETS;
+            let Some(attempt) = self.session.attempt() else { return Ok(()) };
+            tokio::select! {
+                biased;
+                outcome = &mut attempt.outcome => {
+                    self.session.conclude(outcome.ok(), &mut self.output, clock());
+                    return Ok(());
+                }
+                read = stream.read_buf(&mut self.input), if may_read => {
+                    if read? == 0 {
+                        return Err(Ended::Closed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes what there is to answer. While the client does not take it, nothing else is done for it.
+    async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Result<(), Ended> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let mut rest = self.output.as_slice();
+        while !rest.is_empty() {
+            let written = timeout(self.limits.write_time, stream.write(rest));
+            match written.await.map_err(|_| Ended::TimedOut("the client takes no answers"))?? {
+                0 => return Err(Ended::Closed),
+                octets => rest = rest.get(octets..).unwrap_or_default(),
+            }
+        }
+        timeout(self.limits.write_time, stream.flush())
+            .await
+            .map_err(|_| Ended::TimedOut("the client takes no answers"))??;
+        self.output.clear();
+        Ok(())
+    }
+
+    async fn say_good_bye<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        code: ResultCode,
+        sentence: &'static str,
+    ) -> Result<(), Ended> {
+        self.session.disconnect_with(&mut self.output, code, sentence);
+        self.flush(stream).await?;
+        let _ = timeout(CLOSE_TIME, stream.shutdown()).await;
+        Err(Ended::TimedOut(sentence))
+    }
+
+    /// Makes room for a read: never for more than has been sent, but a read at a time.
+    fn reserve(&mut self) {
+        if self.input.capacity() - self.input.len() < READ_OCTETS / 4 {
+            self.input.reserve(READ_OCTETS);
+        }
+    }
+
+    /// An idle connection holds no large buffers. Both are empty when this is called.
+    fn release_memory(&mut self) {
+        if self.output.capacity() > KEPT_OCTETS {
+            self.output = Vec::new();
+        }
+        // Its capacity does not count what was taken from the front; what can be reclaimed does.
+        if self.input.try_reclaim(KEPT_OCTETS + 1) {
+            self.input = BytesMut::new();
+        }
+    }
+}
+
+fn clock() -> Clock {
+    Clock { now: Timestamp::now(), instant: Instant::now() }
+}
+
+/// One read takes at most so much at a time.
+const READ_OCTETS: usize = 16 * 1024;
+/// A buffer that has grown beyond this is given back when the connection falls silent.
+const KEPT_OCTETS: usize = 64 * 1024;
+/// A close is not waited for longer than this.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,412 @@
+//! Timers, back-pressure and endings of a connection, over a pipe in memory with a clock that stands still until
+//! everybody waits.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use ldap3_proto::proto::{LdapExtendedRequest, LdapMsg, LdapOp, LdapSearchScope};
+use tokio::io::{DuplexStream, duplex};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant as TestInstant, sleep};
+
+use super::*;
+use crate::ldap::tests::client::{bind, decode, encode, raw, result_of, search};
+use crate::ldap::tests::world::{BASE, Wishes, World, stranger};
+use crate::net::{ConnectionLimitSettings, ConnectionLimits, Listener, PeerAddress};
+
+const APP: &str = "cn=app,ou=users,dc=example,dc=org";
+
+/// How a connection over a pipe ended; `Ok(true)`: TLS would begin.
+type Ending = Result<bool, Ended>;
+
+fn permit() -> Permit {
+    let address = PeerAddress::from_socket("192.0.2.7:1".parse().unwrap());
+    ConnectionLimits::new(ConnectionLimitSettings::default()).admit(&address).unwrap()
+}
+
+fn session(world: &World, is_tls: bool) -> Session {
+    Session::new(world.registry.clone(), Arc::new(world.settings.clone()), stranger(), is_tls)
+}
+
+/// Serves one end of a pipe of `octets`; gives the other.
+fn connect(world: &World, octets: usize, shutdown: &CancellationToken) -> (DuplexStream, JoinHandle<Ending>) {
+    let (client, server) = duplex(octets);
+    let (session, limits, shutdown) = (session(world, true), world.settings.limits.clone(), shutdown.clone());
+    let task = tokio::spawn(async move {
+        let mut connection = Connection {
+            session,
+            input: BytesMut::new(),
+            output: Vec::new(),
+            permit: permit(),
+            limits: &limits,
+            shutdown: &shutdown,
+        };
+        connection.run(server).await.map(|stream| stream.is_some())
+    });
+    (client, task)
+}
+
+fn open(world: &World) -> (DuplexStream, JoinHandle<Ending>) {
+    connect(world, 1 << 20, &CancellationToken::new())
+}
+
+fn root_dse(id: i32) -> Vec<u8> {
+    encode(id, LdapOp::SearchRequest(search("", LdapSearchScope::Base, "(objectClass=*)", &["*", "+"])))
+}
+
+fn dump(id: i32) -> Vec<u8> {
+    encode(id, LdapOp::SearchRequest(search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &["*", "+"])))
+}
+
+fn who_am_i(id: i32) -> Vec<u8> {
+    let name = "1.3.6.1.4.1.4203.1.11.3".to_owned();
+    encode(id, LdapOp::ExtendedRequest(LdapExtendedRequest { name, value: None }))
+}
+
+/// Reads until so many final responses have come.
+async fn answers(client: &mut DuplexStream, finals: usize) -> Vec<LdapMsg> {
+    let mut octets = Vec::new();
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        let read = client.read(&mut chunk).await.unwrap();
+        assert_ne!(read, 0, "the connection ended");
+        octets.extend_from_slice(&chunk[..read]);
+        let mut whole = 0;
+        while let Ok(Some(frame)) = frame::next(&octets[whole..], usize::MAX) {
+            whole += frame.octets.len();
+        }
+        if whole == octets.len() {
+            let messages = decode(&octets);
+            if messages.iter().filter(|message| result_of(&message.op).is_some()).count() >= finals {
+                return messages;
+            }
+        }
+    }
+}
+
+/// Everything until the end.
+async fn rest(client: &mut DuplexStream) -> Vec<LdapMsg> {
+    let mut octets = Vec::new();
+    client.read_to_end(&mut octets).await.unwrap();
+    decode(&octets)
+}
+
+#[track_caller]
+fn is_notice(messages: &[LdapMsg], code: i64) {
+    match messages {
+        [.., LdapMsg { msgid: 0, op: LdapOp::ExtendedResponse(response), .. }] => {
+            assert_eq!(response.name.as_deref(), Some("1.3.6.1.4.1.1466.20036"));
+            assert_eq!(response.res.code.clone() as i64, code);
+        }
+        other => panic!("no notice: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_has_its_time_from_its_first_octet_to_its_last() {
+    let world = World::new();
+    let (mut client, task) = open(&world);
+    let began = TestInstant::now();
+    let request = root_dse(1);
+    assert!(request.len() > 35);
+    let (mut reader, mut writer) = tokio::io::split(client);
+    let slow = tokio::spawn(async move {
+        for octet in request {
+            if writer.write_all(&[octet]).await.is_err() {
+                return;
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let mut octets = Vec::new();
+    reader.read_to_end(&mut octets).await.unwrap();
+    is_notice(&decode(&octets), 2);
+    let taken = began.elapsed();
+    let patience = world.settings.limits.message_time;
+    assert!(taken >= patience && taken < patience + Duration::from_secs(2), "{taken:?}");
+    assert!(matches!(task.await.unwrap(), Err(Ended::TimedOut(_))));
+    slow.abort();
+
+    // Slow, but in time; and each message has its own time.
+    (client, _) = open(&world);
+    for id in 1..4 {
+        let request = who_am_i(id);
+        assert!((request.len() as u64) < 300);
+        for octet in request {
+            client.write_all(&[octet]).await.unwrap();
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(answers(&mut client, 1).await[0].msgid, id);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_client_gets_its_notice() {
+    let world = World::new();
+    let (mut client, task) = open(&world);
+    let began = TestInstant::now();
+    client.write_all(&root_dse(1)).await.unwrap();
+    answers(&mut client, 1).await;
+    sleep(Duration::from_secs(100)).await;
+    // Each request starts the time anew.
+    client.write_all(&root_dse(2)).await.unwrap();
+    answers(&mut client, 1).await;
+    is_notice(&rest(&mut client).await, 52);
+    let taken = began.elapsed();
+    assert!(taken >= Duration::from_secs(220) && taken < Duration::from_secs(222), "{taken:?}");
+    assert!(matches!(task.await.unwrap(), Err(Ended::TimedOut(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_client_may_be_silent_for_long() {
+    let world = World::new();
+    let (mut client, _task) = open(&world);
+    client.write_all(&bind(1, APP, world.secrets.app.as_bytes())).await.unwrap();
+    answers(&mut client, 1).await;
+    sleep(world.settings.limits.idle_time - Duration::from_secs(60)).await;
+    client.write_all(&who_am_i(2)).await.unwrap();
+    assert_eq!(answers(&mut client, 1).await[0].msgid, 2);
+    let began = TestInstant::now();
+    is_notice(&rest(&mut client).await, 52);
+    assert!(began.elapsed() >= world.settings.limits.idle_time);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_bind_gives_no_patience() {
+    let world = World::new();
+    let (mut client, _task) = open(&world);
+    client.write_all(&bind(1, APP, b"wrong")).await.unwrap();
+    answers(&mut client, 1).await;
+    let began = TestInstant::now();
+    is_notice(&rest(&mut client).await, 52);
+    assert!(began.elapsed() < Duration::from_secs(130));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whole_messages_are_not_left_behind_a_full_output() {
+    let limits = crate::config::Limits { output_buffer_max: 16 * 1024, ..Default::default() };
+    let world = World::with(Wishes { people: 700, limits, ..Wishes::default() });
+    let (mut client, _task) = open(&world);
+    client.write_all(&bind(1, "reader", world.secrets.reader.as_bytes())).await.unwrap();
+    answers(&mut client, 1).await;
+    let mut requests = Vec::new();
+    for id in 2..6 {
+        requests.extend(dump(id));
+    }
+    for id in 100..500 {
+        requests.extend(who_am_i(id));
+    }
+    requests.extend(bind(1_000, "", b""));
+    requests.extend(who_am_i(1_001));
+    client.write_all(&requests).await.unwrap();
+    let began = TestInstant::now();
+    let messages = answers(&mut client, 4 + 400 + 2).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "it waited for a client that waits for it");
+    assert_eq!(messages.last().unwrap().msgid, 1_001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_is_held_back_and_then_left() {
+    let world = World::with(Wishes { people: 700, ..Wishes::default() });
+    let (mut client, task) = connect(&world, 4 * 1024, &CancellationToken::new());
+    client.write_all(&bind(1, "reader", world.secrets.reader.as_bytes())).await.unwrap();
+    answers(&mut client, 1).await;
+    let requests: Vec<u8> = (2..10_000).flat_map(dump).collect();
+    let began = TestInstant::now();
+    // The pipe and one read are all that is taken of it.
+    let error = client.write_all(&requests).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    let taken = began.elapsed();
+    let patience = world.settings.limits.write_time;
+    assert!(taken >= patience && taken < patience + Duration::from_secs(2), "{taken:?}");
+    assert!(matches!(task.await.unwrap(), Err(Ended::TimedOut(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_slowly_is_served() {
+    let world = World::with(Wishes { people: 100, ..Wishes::default() });
+    let (mut client, _task) = connect(&world, 1024, &CancellationToken::new());
+    client.write_all(&bind(1, "reader", world.secrets.reader.as_bytes())).await.unwrap();
+    answers(&mut client, 1).await;
+    client.write_all(&dump(2)).await.unwrap();
+    let mut octets = Vec::new();
+    let mut chunk = [0; 1024];
+    loop {
+        sleep(Duration::from_secs(30)).await;
+        let read = client.read(&mut chunk).await.unwrap();
+        assert_ne!(read, 0);
+        octets.extend_from_slice(&chunk[..read]);
+        let mut whole = 0;
+        while let Ok(Some(frame)) = frame::next(&octets[whole..], usize::MAX) {
+            whole += frame.octets.len();
+            if frame.operation == 0x65 {
+                assert_eq!(whole, octets.len());
+                assert_eq!(decode(&octets).len(), 4 + 107 + 4 + 107 + 1);
+                return;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_keeps_no_large_buffers() {
+    let world = World::with(Wishes { people: 2_000, ..Wishes::default() });
+    let shutdown = CancellationToken::new();
+    let (mut client, server) = duplex(1 << 16);
+    let mut connection = Connection {
+        session: session(&world, true),
+        input: BytesMut::new(),
+        output: Vec::new(),
+        permit: permit(),
+        limits: &world.settings.limits,
+        shutdown: &shutdown,
+    };
+    let talk = async {
+        client.write_all(&bind(1, "reader", world.secrets.reader.as_bytes())).await.unwrap();
+        answers(&mut client, 1).await;
+        // A long answer, then a request that fills its buffer nearly to the end.
+        client.write_all(&[dump(2), dump(3)].concat()).await.unwrap();
+        answers(&mut client, 2).await;
+        let long = crate::ldap::tests::client::element(0x4a, &vec![b'x'; (4 << 20) - 20 * 1024]);
+        client.write_all(&raw(4, &long)).await.unwrap();
+        answers(&mut client, 1).await;
+        sleep(Duration::from_secs(1)).await;
+        shutdown.cancel();
+        rest(&mut client).await
+    };
+    let (ended, messages) = tokio::join!(connection.run(server), talk);
+    is_notice(&messages, 52);
+    assert!(ended.is_err());
+    assert!(connection.output.capacity() <= KEPT_OCTETS, "{}", connection.output.capacity());
+    assert!(!connection.input.try_reclaim(KEPT_OCTETS + 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_is_told_to_everybody() {
+    let world = World::with(Wishes { people: 2_000, ..Wishes::default() });
+    let shutdown = CancellationToken::new();
+    // The hash is computed by a thread that the clock does not wait for: it comes before any other timer runs.
+    let (mut busy, _first) = connect(&world, 1 << 12, &shutdown);
+    busy.write_all(&bind(1, "reader", world.secrets.reader.as_bytes())).await.unwrap();
+    answers(&mut busy, 1).await;
+    let (mut idle, _second) = connect(&world, 1 << 16, &shutdown);
+    let (mut partial, _third) = connect(&world, 1 << 16, &shutdown);
+    idle.write_all(&root_dse(1)).await.unwrap();
+    answers(&mut idle, 1).await;
+    partial.write_all(&root_dse(1)[..10]).await.unwrap();
+    busy.write_all(&dump(2)).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    shutdown.cancel();
+    is_notice(&rest(&mut idle).await, 52);
+    is_notice(&rest(&mut partial).await, 52);
+    let messages = rest(&mut busy).await;
+    is_notice(&messages, 52);
+    assert!(messages.len() > 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn start_tls_gives_the_stream_back_and_takes_nothing_with_it() {
+    let world = World::new();
+    let name = "1.3.6.1.4.1.1466.20037".to_owned();
+    let request = encode(5, LdapOp::ExtendedRequest(LdapExtendedRequest { name, value: None }));
+    for (behind, is_injected) in [(Vec::new(), false), (vec![0x16], true), (root_dse(6), true)] {
+        let (mut client, server) = duplex(1 << 16);
+        let (limits, shutdown) = (world.settings.limits.clone(), CancellationToken::new());
+        let session = session(&world, false);
+        let task = tokio::spawn(async move {
+            let mut connection = Connection {
+                session,
+                input: BytesMut::new(),
+                output: Vec::new(),
+                permit: permit(),
+                limits: &limits,
+                shutdown: &shutdown,
+            };
+            connection.run(server).await.map(|stream| stream.is_some())
+        });
+        client.write_all(&[request.clone(), behind].concat()).await.unwrap();
+        assert_eq!(answers(&mut client, 1).await[0].msgid, 5);
+        match task.await.unwrap() {
+            Ok(begins) => assert!(begins && !is_injected),
+            Err(ended) => assert!(matches!(ended, Ended::Injected) && is_injected, "{ended}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn endings() {
+    let world = World::new();
+    // Health checks connect and close, and that is all.
+    let (client, task) = open(&world);
+    drop(client);
+    assert!(matches!(task.await.unwrap(), Err(Ended::Closed)));
+    // Unbind.
+    let (mut client, task) = open(&world);
+    client.write_all(&[root_dse(1), encode(2, LdapOp::UnbindRequest), root_dse(3)].concat()).await.unwrap();
+    assert_eq!(rest(&mut client).await.iter().filter(|message| result_of(&message.op).is_some()).count(), 1);
+    assert!(matches!(task.await.unwrap(), Ok(false)));
+    // What is no LDAP.
+    let (mut client, task) = open(&world);
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    is_notice(&rest(&mut client).await, 2);
+    assert!(matches!(task.await.unwrap(), Ok(false)));
+    // Cut in the middle of a message.
+    let (mut client, task) = open(&world);
+    client.write_all(&root_dse(1)[..9]).await.unwrap();
+    drop(client);
+    assert!(matches!(task.await.unwrap(), Err(Ended::Closed)));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_cancels_its_hash() {
+    // PBKDF2 with so many rounds keeps the one thread of the pool busy for a while.
+    let slow = "{PBKDF2-SHA256}1000000$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned();
+    let world = World::with(Wishes { alice_hash: Some(slow), ..Wishes::default() });
+    let (mut first, _first_task) = open(&world);
+    first.write_all(&bind(1, "alice", b"wrong")).await.unwrap();
+    // The queue of those with a selector is served first: the thread must have begun with the other before.
+    while world.registry.hash_pool().counts().verified == 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let (mut second, second_task) = open(&world);
+    second.write_all(&bind(1, APP, world.secrets.app.as_bytes())).await.unwrap();
+    while world.registry.hash_pool().queue_lengths().selector == 0 && !second_task.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    drop(second);
+    assert!(matches!(second_task.await.unwrap(), Err(Ended::Closed)));
+    answers(&mut first, 1).await;
+    while world.registry.hash_pool().queue_lengths().selector > 0 {
+        tokio::task::yield_now().await;
+    }
+    world.registry.hash_pool().close();
+    let counts = world.registry.hash_pool().counts();
+    assert_eq!((counts.argon2id_verified, counts.cancelled), (1, 1), "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_real_socket() {
+    let world = World::new();
+    let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local().socket().unwrap();
+    let door = Arc::new(Door {
+        registry: world.registry.clone(),
+        tls: None,
+        settings: Arc::new(world.settings.clone()),
+        shutdown: CancellationToken::new(),
+    });
+    let server = tokio::spawn(async move {
+        let (stream, peer) = listener.accept().await;
+        serve(door, stream, peer, permit(), false).await;
+    });
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    client.write_all(&[root_dse(1), bind(2, APP, world.secrets.app.as_bytes())].concat()).await.unwrap();
+    client.write_all(&encode(3, LdapOp::UnbindRequest)).await.unwrap();
+    let mut octets = Vec::new();
+    client.read_to_end(&mut octets).await.unwrap();
+    let codes: Vec<(i32, i64)> = decode(&octets)
+        .iter()
+        .filter_map(|message| Some((message.msgid, result_of(&message.op)?.code.clone() as i64)))
+        .collect();
+    assert_eq!(codes, [(1, 0), (2, 13)]);
+    server.await.unwrap();
+}

@@ -1,0 +1,65 @@
+//! Compare (RFC 4511 section 4.10).
+
+use super::refusal::{Refusal, Target, find, tree_and_view};
+use crate::directory::filter::FilterItem;
+use crate::directory::{Entry, EntryId, PreparedFilter, Reader, Truth, Visibility};
+use crate::ldap::message::CompareRequest;
+use crate::ldap::response::{self, Outcome};
+use crate::ldap::result_code::ResultCode;
+use crate::ldap::root_dse;
+use crate::ldap::session::{Context, Session};
+
+/// Compares one value with those of an attribute, as far as they may be seen.
+pub(in crate::ldap) fn run(session: &mut Session, request: &CompareRequest<'_>, context: Context<'_>) {
+    let (code, matched_dn, diagnostic) = match compare(session, request, &context) {
+        Ok(code) => (code, String::new(), String::new()),
+        Err(Refusal { code, matched_dn, diagnostic }) => (code, matched_dn, diagnostic),
+    };
+    let outcome = Outcome { code, matched_dn: &matched_dn, diagnostic: &diagnostic };
+    response::compare_response(context.output, context.message_id, &outcome, &[]);
+}
+
+fn compare(
+    session: &mut Session,
+    request: &CompareRequest<'_>,
+    context: &Context<'_>,
+) -> Result<ResultCode, Refusal> {
+    let snapshot = context.snapshot;
+    let everything = Visibility::Full;
+    let target = Target::new(request.entry, snapshot.schema());
+    if target.is_root() {
+        let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
+        let entry = root_dse::entry(snapshot, session.settings.offers_start_tls);
+        return Ok(verdict(session, request, &reader, EntryId::STANDALONE, &entry));
+    }
+    if target.is_subschema() {
+        let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
+        return Ok(verdict(session, request, &reader, EntryId::STANDALONE, snapshot.subschema()));
+    }
+    let (tree, visibility) = tree_and_view(session.identity.as_ref(), session.peer.source, &target, context)?;
+    let reader = Reader::new(snapshot, tree, &visibility);
+    let id = find(&reader, &target)?;
+    match reader.entry(id) {
+        Some(entry) => Ok(verdict(session, request, &reader, id, entry)),
+        None => Ok(ResultCode::NoSuchObject),
+    }
+}
+
+fn verdict(
+    session: &mut Session,
+    request: &CompareRequest<'_>,
+    reader: &Reader<'_>,
+    id: EntryId,
+    entry: &Entry,
+) -> ResultCode {
+    let mut truth = |item| session.evaluator.truth(&PreparedFilter::new(&[item], reader), reader, id, entry);
+    if truth(FilterItem::Present { attribute: request.attribute }) != Truth::True {
+        return ResultCode::NoSuchAttribute;
+    }
+    match truth(FilterItem::Equality { attribute: request.attribute, value: request.value }) {
+        Truth::True => ResultCode::CompareTrue,
+        // Undefined: the value is not of the attribute's syntax, or there is no rule to compare by. RFC 4511
+        // appendix A.1 puts it with FALSE.
+        Truth::False | Truth::Undefined => ResultCode::CompareFalse,
+    }
+}

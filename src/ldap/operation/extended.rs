@@ -1,0 +1,69 @@
+//! Extended operations (RFC 4511 section 4.12): StartTLS and Who am I?
+
+use crate::access::view;
+use crate::directory::EntryId;
+use crate::ldap::message::ExtendedRequest;
+use crate::ldap::response::{self, Outcome};
+use crate::ldap::result_code::ResultCode;
+use crate::ldap::session::{Context, Next, Session};
+
+/// Carries an extended operation out; an unknown one is protocolError with its OID named.
+pub(in crate::ldap) fn run(session: &mut Session, request: &ExtendedRequest, context: Context<'_>) {
+    match request.name.as_str() {
+        START_TLS => start_tls(session, context),
+        WHO_AM_I => who_am_i(session, context),
+        unknown => {
+            let sentence = format!("the extended operation {unknown} is not supported");
+            let outcome = Outcome::new(ResultCode::ProtocolError, &sentence);
+            response::extended_response(context.output, context.message_id, &outcome, None, None, &[]);
+        }
+    }
+}
+
+/// The OIDs that the root DSE advertises.
+pub(in crate::ldap) fn supported(offers_start_tls: bool) -> Vec<&'static str> {
+    let start_tls = offers_start_tls.then_some(START_TLS);
+    start_tls.into_iter().chain([WHO_AM_I]).collect()
+}
+
+/// RFC 4511 section 4.14.
+fn start_tls(session: &mut Session, context: Context<'_>) {
+    let outcome = if !session.settings.offers_start_tls {
+        Outcome::new(ResultCode::ProtocolError, "this server has no certificate, so it cannot start TLS")
+    } else if session.is_tls {
+        Outcome::new(ResultCode::OperationsError, "TLS is on already")
+    } else if !session.is_idle() {
+        Outcome::new(ResultCode::OperationsError, "operations are outstanding on this connection")
+    } else {
+        session.end_with(Next::StartTls);
+        Outcome::SUCCESS
+    };
+    response::extended_response(context.output, context.message_id, &outcome, Some(START_TLS), None, &[]);
+}
+
+/// RFC 4532: `dn:` and the DN of the account, nothing for who is nobody.
+fn who_am_i(session: &mut Session, context: Context<'_>) {
+    let snapshot = context.snapshot;
+    let mut name = Vec::new();
+    if let Some(identity) = &session.identity
+        && view(snapshot, Some(identity), identity.provider, session.peer.source, context.clock.now).is_ok()
+        && let Some(tree) = snapshot.tree(identity.provider)
+        && let Some(entry) = tree.entry(EntryId::of_account(identity.account))
+    {
+        name.extend_from_slice(b"dn:");
+        name.extend_from_slice(entry.dn());
+    }
+    response::extended_response(
+        context.output,
+        context.message_id,
+        &Outcome::SUCCESS,
+        None,
+        Some(&name),
+        &[],
+    );
+}
+
+/// RFC 4511 section 4.14.1.
+const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
+/// RFC 4532 section 2.1.
+const WHO_AM_I: &str = "1.3.6.1.4.1.4203.1.11.3";

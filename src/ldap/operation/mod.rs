@@ -1,0 +1,8 @@
+//! One file for each operation: a decoded request, the snapshot, and the octets of its answer.
+
+pub(super) mod bind;
+pub(super) mod compare;
+pub(super) mod extended;
+pub(super) mod refusal;
+pub(super) mod search;
+pub(super) mod update;

@@ -1,0 +1,150 @@
+//! Which attributes a search asks for (RFC 4511 section 4.5.1.8, RFC 3673, RFC 4529).
+
+use smallvec::SmallVec;
+
+use crate::directory::{Reader, is_computed};
+use crate::schema::{AttributeId, Schema};
+
+/// The attribute list of a search, looked up.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Selection {
+    /// `*`, or an empty list: all user attributes.
+    all_user: bool,
+    /// `+`: all operational attributes.
+    all_operational: bool,
+    /// Those that are named, subtypes included; sorted, each once.
+    named: SmallVec<[AttributeId; 8]>,
+    /// Those that are named with options: only descriptions that have them all.
+    with_options: Vec<(AttributeId, String)>,
+}
+
+impl Selection {
+    /// Looks the names up. Unknown ones select nothing, `1.1` selects nothing, duplicates count once.
+    pub(super) fn new(names: &[&str], schema: &Schema) -> Self {
+        let mut selection = Self { all_user: names.is_empty(), ..Self::default() };
+        for name in names {
+            match *name {
+                "*" => selection.all_user = true,
+                "+" => selection.all_operational = true,
+                name => selection.add(name, schema),
+            }
+        }
+        selection.named.sort_unstable();
+        selection.named.dedup();
+        selection
+    }
+
+    /// Whether an attribute without options is asked for.
+    pub(super) fn selects(&self, id: AttributeId, schema: &Schema) -> bool {
+        if self.named.binary_search(&id).is_ok() {
+            return true;
+        }
+        if schema.attribute(id).is_operational() { self.all_operational } else { self.all_user }
+    }
+
+    /// Whether an attribute is asked for whose description, with its options, is this.
+    pub(super) fn selects_description(&self, id: AttributeId, description: &[u8], schema: &Schema) -> bool {
+        self.selects(id, schema)
+            || self
+                .with_options
+                .iter()
+                .any(|(other, options)| *other == id && has_options(description, options))
+    }
+
+    /// Whether all user attributes are asked for.
+    pub(super) fn all_user(&self) -> bool {
+        self.all_user
+    }
+
+    /// The computed attributes that are asked for, of those given, in their order.
+    pub(super) fn computed<'a>(
+        &'a self,
+        all: &'a [AttributeId],
+        reader: &'a Reader<'_>,
+    ) -> impl Iterator<Item = AttributeId> + 'a {
+        let schema = reader.schema();
+        let is_wanted = self.all_user || self.all_operational || self.named.iter().any(|id| is_computed(*id));
+        all.iter().copied().filter(move |id| is_wanted && self.selects(*id, schema))
+    }
+
+    fn add(&mut self, name: &str, schema: &Schema) {
+        if let Some(class) = name.strip_prefix('@') {
+            if let Some(class) = schema.class(class) {
+                self.named.extend(class.attributes());
+            }
+            return;
+        }
+        let (base, options) = match name.split_once(';') {
+            Some((base, options)) => (base, options),
+            None => (name, ""),
+        };
+        let Some(id) = schema.find(base) else { return };
+        if options.is_empty() {
+            self.named.extend_from_slice(schema.subtypes(id));
+        } else {
+            let options = options.to_ascii_lowercase();
+            self.with_options.extend(schema.subtypes(id).iter().map(|id| (*id, options.clone())));
+        }
+    }
+}
+
+/// Whether a description has all of these options (`a;b`, lower-case).
+fn has_options(description: &[u8], wanted: &str) -> bool {
+    wanted.split(';').filter(|option| !option.is_empty()).all(|option| {
+        description
+            .split(|octet| *octet == b';')
+            .skip(1)
+            .any(|own| own.eq_ignore_ascii_case(option.as_bytes()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_is_all_user_attributes() {
+        let schema = Schema::core();
+        let selection = Selection::new(&[], &schema);
+        assert!(selection.selects(AttributeId::CN, &schema));
+        assert!(!selection.selects(AttributeId::ENTRY_UUID, &schema));
+    }
+
+    #[test]
+    fn names_are_found_in_any_case_by_oid_and_by_class() {
+        let schema = Schema::core();
+        let selection =
+            Selection::new(&["CN", "0.9.2342.19200300.100.1.1", "@posixGroup", "nonsense", "cn"], &schema);
+        assert!(selection.selects(AttributeId::CN, &schema));
+        assert!(selection.selects(AttributeId::UID, &schema));
+        assert!(selection.selects(AttributeId::MEMBER_UID, &schema));
+        assert!(!selection.selects(AttributeId::SN, &schema));
+    }
+
+    #[test]
+    fn no_attributes_may_stand_beside_names() {
+        let schema = Schema::core();
+        assert!(!Selection::new(&["1.1"], &schema).selects(AttributeId::CN, &schema));
+        assert!(Selection::new(&["1.1", "cn"], &schema).selects(AttributeId::CN, &schema));
+    }
+
+    #[test]
+    fn a_supertype_selects_its_subtypes() {
+        let schema = Schema::core();
+        assert!(Selection::new(&["name"], &schema).selects(AttributeId::SN, &schema));
+    }
+
+    #[test]
+    fn options_select_what_has_them() {
+        let schema = Schema::core();
+        let selection = Selection::new(&["cn;LANG-de"], &schema);
+        assert!(!selection.selects_description(AttributeId::CN, b"cn", &schema));
+        assert!(selection.selects_description(AttributeId::CN, b"cn;lang-de;x", &schema));
+        assert!(!selection.selects_description(AttributeId::CN, b"cn;lang-fr", &schema));
+        assert!(Selection::new(&["cn"], &schema).selects_description(
+            AttributeId::CN,
+            b"cn;lang-fr",
+            &schema
+        ));
+    }
+}

@@ -1,0 +1,307 @@
+//! The state of one connection, without any I/O: octets that were read go in, octets to be written
+//! come out, and the [`Next`] thing to wait for. Tests and fuzzers play whole conversations with it.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::frame::{self, Frame};
+use super::message::{self, Answer, DecodeLimits, Request};
+use super::operation::bind::PendingBind;
+use super::operation::search::RunningSearch;
+use super::operation::{bind, compare, extended, search, update};
+use super::response::{self, Outcome};
+use super::result_code::ResultCode;
+use crate::access::Identity;
+use crate::auth::HashOutcome;
+use crate::config::{Limits, PlainBind};
+use crate::directory::{Evaluator, Snapshot};
+use crate::model::Timestamp;
+use crate::registry::{Attempt, Registry};
+
+/// What all sessions of a server have in common.
+#[derive(Clone, Debug)]
+pub struct SessionSettings {
+    /// Where binds in clear are allowed.
+    pub plain_bind: PlainBind,
+    /// The limits.
+    pub limits: Limits,
+    /// Whether there is a certificate to start TLS with.
+    pub offers_start_tls: bool,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionPeer {
+    /// The address; `None`: a Unix socket.
+    pub source: Option<IpAddr>,
+    /// Whether both ends lie on this machine.
+    pub is_loopback: bool,
+}
+
+/// What time it is, handed in so that a test can replay it.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// For expiry.
+    pub now: Timestamp,
+    /// For time limits.
+    pub instant: Instant,
+}
+
+/// What a session waits for after its input was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// More octets from the client.
+    Read,
+    /// Its turn: a search has more to answer. Call [`Session::work`].
+    Work,
+    /// A hash: await [`Session::attempt`], then call [`Session::conclude`].
+    Hash,
+    /// What was written so far must leave, then TLS begins. Call [`Session::tls_started`].
+    StartTls,
+    /// What was written so far must leave, then the connection is closed.
+    Close,
+}
+
+/// The state of one connection.
+pub struct Session {
+    pub(super) registry: Arc<Registry>,
+    pub(super) settings: Arc<SessionSettings>,
+    pub(super) peer: SessionPeer,
+    pub(super) is_tls: bool,
+    /// Who is bound. Rights are looked up for every operation, see `access`.
+    pub(super) identity: Option<Identity>,
+    /// Searches with more to answer, in the order of their next turns.
+    pub(super) searches: VecDeque<RunningSearch>,
+    /// The bind that waits for its hash; nothing is decoded until it has come.
+    pub(super) bind: Option<PendingBind>,
+    pub(super) evaluator: Evaluator,
+    decode_limits: DecodeLimits,
+    end: Option<Next>,
+}
+
+/// What the operations need beside the session.
+pub(super) struct Context<'a> {
+    pub(super) snapshot: &'a Arc<Snapshot>,
+    pub(super) clock: Clock,
+    pub(super) output: &'a mut Vec<u8>,
+    pub(super) message_id: i32,
+}
+
+impl Session {
+    /// A connection that was just accepted; `is_tls` when it began with a TLS handshake.
+    pub fn new(
+        registry: Arc<Registry>,
+        settings: Arc<SessionSettings>,
+        peer: SessionPeer,
+        is_tls: bool,
+    ) -> Self {
+        let limits = &settings.limits;
+        let decode_limits = DecodeLimits {
+            filter_depth_max: limits.filter_depth_max as usize,
+            filter_elements_max: limits.filter_elements_max as usize,
+            controls_max: limits.controls_max as usize,
+            attributes_max: limits.requested_attributes_max as usize,
+        };
+        Self {
+            registry,
+            settings,
+            peer,
+            is_tls,
+            identity: None,
+            searches: VecDeque::new(),
+            bind: None,
+            evaluator: Evaluator::default(),
+            decode_limits,
+            end: None,
+        }
+    }
+
+    /// Takes whole messages from the front of `input`, as many as it may work on now, and appends
+    /// what there is to answer. Says how many octets were taken.
+    pub fn receive(&mut self, input: &[u8], output: &mut Vec<u8>, clock: Clock) -> usize {
+        let registry = self.registry.clone();
+        let mut taken = 0;
+        while self.takes_requests(output) {
+            let rest = input.get(taken..).unwrap_or_default();
+            match frame::next(rest, self.message_size_max()) {
+                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    // A bind waits until what is outstanding has been answered (RFC 4511 section 4.2.1).
+                    if frame.operation == BIND_REQUEST && !self.searches.is_empty() {
+                        break;
+                    }
+                    taken += frame.octets.len();
+                    // Taken anew for each: a bind is decided by the newest snapshot, and the search behind it
+                    // must not be answered from an older one that does not know its token.
+                    let snapshot = registry.current();
+                    let context =
+                        Context { snapshot: &snapshot, clock, output, message_id: frame.message_id };
+                    self.request(&frame, context);
+                }
+                Err(error) => {
+                    self.disconnect(output, &error.to_string());
+                    break;
+                }
+            }
+        }
+        taken
+    }
+
+    /// Gives each search that has more to answer one turn, as long as there is room in `output`. Who had
+    /// no turn comes first the next time.
+    pub fn work(&mut self, output: &mut Vec<u8>, clock: Clock) {
+        let turns = self.searches.len();
+        for _ in 0..turns {
+            if self.is_full(output) {
+                break;
+            }
+            let Some(mut running) = self.searches.pop_front() else { break };
+            if running.turn(&mut self.evaluator, output, clock) {
+                self.searches.push_back(running);
+            }
+        }
+    }
+
+    /// Whether so much waits to be written that no more is done before it has left.
+    pub fn is_full(&self, output: &[u8]) -> bool {
+        output.len() as u64 >= self.settings.limits.output_buffer_max
+    }
+
+    /// What to wait for now.
+    pub fn next(&self) -> Next {
+        match self.end {
+            Some(end) => end,
+            None if self.bind.is_some() => Next::Hash,
+            None if !self.searches.is_empty() => Next::Work,
+            None => Next::Read,
+        }
+    }
+
+    /// The authentication that waits for a hash.
+    pub fn attempt(&mut self) -> Option<&mut Attempt> {
+        self.bind.as_mut().map(|bind| &mut *bind.attempt)
+    }
+
+    /// Answers the bind whose hash has come (`None`: it never will).
+    pub fn conclude(&mut self, outcome: Option<HashOutcome>, output: &mut Vec<u8>, clock: Clock) {
+        bind::conclude(self, outcome, output, clock);
+    }
+
+    /// TLS has begun. What was known before the handshake counts no more (RFC 4511 section 4.14.3):
+    /// whoever was bound in clear is anonymous again.
+    pub fn tls_started(&mut self) {
+        self.is_tls = true;
+        self.identity = None;
+        self.end = None;
+    }
+
+    /// Whether TLS is to begin, but `octets` stand behind the request in clear: somebody may have
+    /// put them there, so the connection ends without a handshake.
+    pub fn is_injected(&self, octets: &[u8]) -> bool {
+        self.end == Some(Next::StartTls) && !octets.is_empty()
+    }
+
+    /// Whether somebody is bound.
+    pub fn is_bound(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// Whether the client would wait for an answer.
+    pub fn is_idle(&self) -> bool {
+        self.searches.is_empty() && self.bind.is_none()
+    }
+
+    /// The largest message that is taken now, in octets.
+    pub fn message_size_max(&self) -> usize {
+        let limits = &self.settings.limits;
+        let octets = match self.identity {
+            Some(_) => limits.message_size_max,
+            None => limits.message_size_before_bind_max.min(limits.message_size_max),
+        };
+        usize::try_from(octets).unwrap_or(usize::MAX)
+    }
+
+    /// Says good-bye with a Notice of Disconnection.
+    pub fn disconnect_with(&mut self, output: &mut Vec<u8>, code: ResultCode, diagnostic: &str) {
+        response::notice_of_disconnection(output, code, diagnostic);
+        self.searches.clear();
+        self.bind = None;
+        self.end = Some(Next::Close);
+    }
+
+    /// Ends the session when what was written so far has left.
+    pub(super) fn end_with(&mut self, end: Next) {
+        self.end = Some(end);
+    }
+
+    fn disconnect(&mut self, output: &mut Vec<u8>, diagnostic: &str) {
+        self.disconnect_with(output, ResultCode::ProtocolError, diagnostic);
+    }
+
+    /// Whether there is room for the answer of one more request. A full output or too many operations
+    /// hold the client back: what it sends stays unread.
+    fn takes_requests(&self, output: &[u8]) -> bool {
+        self.end.is_none()
+            && self.bind.is_none()
+            && !self.is_full(output)
+            && (self.searches.len() as u64) < u64::from(self.settings.limits.pending_operations_max)
+    }
+
+    /// The table of operations: each request and what carries it out.
+    fn request(&mut self, frame: &Frame<'_>, context: Context<'_>) {
+        if frame.message_id == 0 {
+            return self.disconnect(context.output, "the message ID 0 is reserved for notices of the server");
+        }
+        // Whatever comes of a bind, a malformed one or one with a control that is refused included: until it has
+        // succeeded the connection is anonymous (RFC 4511 section 4.2.1, RFC 4513 section 4).
+        if frame.operation == BIND_REQUEST {
+            self.identity = None;
+        }
+        let message = match message::decode(frame, &self.decode_limits) {
+            Ok(message) => message,
+            Err(error) => {
+                let sentence = error.to_string();
+                return match error.answer() {
+                    Answer::Response(tag) => {
+                        let outcome = Outcome::new(error.code(), &sentence);
+                        response::result(context.output, frame.message_id, tag, &outcome, &[]);
+                    }
+                    Answer::Silence => {}
+                    Answer::Disconnection => self.disconnect(context.output, &sentence),
+                };
+            }
+        };
+        let unknown = message.controls.iter().find(|control| control.criticality);
+        // An unbind is carried out whatever hangs on it; an abandon is not, and cannot say so either (RFC 4511
+        // section 4.1.11).
+        if let Some(control) = unknown
+            && message.request != Request::Unbind
+        {
+            if let Some(tag) = message.request.operation().response() {
+                let sentence = format!("the control {} is not supported", control.oid);
+                let outcome = Outcome::new(ResultCode::UnavailableCriticalExtension, &sentence);
+                response::result(context.output, frame.message_id, tag, &outcome, &[]);
+            }
+            return;
+        }
+        match message.request {
+            Request::Bind(request) => bind::run(self, &request, context),
+            Request::Unbind => self.end_with(Next::Close),
+            Request::Search(request) => search::run(self, &request, context),
+            Request::Compare(request) => compare::run(self, &request, context),
+            Request::Abandon { message_id } => self.abandon(message_id),
+            Request::Extended(request) => extended::run(self, &request, context),
+            Request::Update(kind) => update::run(kind, context),
+        }
+    }
+
+    /// RFC 4511 section 4.11: no answer, neither to this nor to what is abandoned.
+    fn abandon(&mut self, message_id: i32) {
+        self.searches.retain(|running| running.message_id() != message_id);
+    }
+}
+
+/// The tag octet of a BindRequest.
+const BIND_REQUEST: u8 = 0x60;

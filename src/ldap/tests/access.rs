@@ -1,0 +1,236 @@
+//! Rules 13 to 18 of the product on open connections: rights are asked for every operation.
+
+use ldap3_proto::proto::LdapSearchScope::{Base, OneLevel, Subtree};
+
+use super::client::{Client, search};
+use super::world::{
+    ALICE, ALICE_PASSWORD, APP, APP_TOKEN, BASE, HIDDEN, MAIN, NOW, OTHER, OTHER_BASE, READER, ROOT_PASSWORD,
+    SEEN_BY_APP, STAFF, VAULT, World, full_directory, vault,
+};
+use crate::model::{Key, Record};
+
+const APP_DN: &str = "cn=app,ou=users,dc=example,dc=org";
+
+fn sees_itself(client: &mut Client) -> bool {
+    let found = client.find(BASE, "(objectClass=*)");
+    let sees_all = found.iter().any(|dn| dn.contains("hidden"));
+    assert!(sees_all || found.iter().all(|dn| !dn.contains("alice")), "{found:?}");
+    !sees_all
+}
+
+#[test]
+fn without_rights_it_sees_itself_and_its_groups() {
+    let world = World::new();
+    let mut client = Client::app(&world);
+    let mut expected = SEEN_BY_APP.map(str::to_owned).to_vec();
+    expected.sort();
+    assert_eq!(client.find(BASE, "(objectClass=*)"), expected);
+    let staff =
+        client.search(search("cn=staff,ou=groups,dc=example,dc=org", Base, "(objectClass=*)", &["*", "+"]));
+    assert_eq!(staff.values("member"), [APP_DN]);
+    assert_eq!(staff.values("uniqueMember"), [APP_DN]);
+    assert_eq!(staff.values("memberUid"), ["app"]);
+    assert_eq!(staff.values("memberOf"), ["cn=everyone,ou=groups,dc=example,dc=org"]);
+    let users =
+        client.search(search("ou=users,dc=example,dc=org", Base, "(objectClass=*)", &["numSubordinates"]));
+    assert_eq!(users.values("numSubordinates"), ["1"]);
+    // Filters neither find nor exclude by what is hidden.
+    let alice = "cn=alice,ou=users,dc=example,dc=org";
+    for filter in [
+        format!("(member={alice})"),
+        "(memberUid=alice)".to_owned(),
+        format!("(uniqueMember={alice})"),
+        "(cn=alice)".to_owned(),
+        "(cn=hidden*)".to_owned(),
+        format!("(member:1.2.840.113556.1.4.1941:={alice})"),
+        "(memberOf=cn=hidden-group,ou=groups,dc=example,dc=org)".to_owned(),
+        "(memberOf:1.2.840.113556.1.4.1941:=cn=hidden-group,ou=groups,dc=example,dc=org)".to_owned(),
+        "(numSubordinates>=2)".to_owned(),
+    ] {
+        let found =
+            client.find("ou=groups,dc=example,dc=org", &format!("(&(objectClass=groupOfNames){filter})"));
+        assert!(found.is_empty(), "{filter} found {found:?}");
+    }
+    assert_eq!(client.find(BASE, &format!("(&(cn=staff)(!(member={alice})))")).len(), 1);
+}
+
+#[test]
+fn both_ways_to_see_everything() {
+    let world = World::new();
+    assert!(!sees_itself(&mut Client::reader(&world)));
+    let mut root = Client::new(&world);
+    root.bind("root", ROOT_PASSWORD).is(0);
+    assert!(!sees_itself(&mut root));
+}
+
+#[test]
+fn grants_act_on_open_connections() {
+    let world = World::new();
+    let mut reader = Client::reader(&world);
+    let mut app = Client::app(&world);
+    assert!(!sees_itself(&mut reader));
+    world.grant_readers(Vec::new());
+    assert!(sees_itself(&mut reader));
+    world.grant_readers(vec![full_directory(None)]);
+    assert!(!sees_itself(&mut reader));
+    world.grant_readers(vec![full_directory(Some(OTHER))]);
+    assert!(sees_itself(&mut reader), "a grant on another provider is none");
+    world.grant_readers(vec![full_directory(Some(MAIN))]);
+    assert!(!sees_itself(&mut reader));
+    world.change_account(READER, |account| account.roles.clear());
+    assert!(sees_itself(&mut reader));
+
+    assert!(sees_itself(&mut app));
+    world.change_account(APP, |account| account.grants.push(full_directory(Some(MAIN))));
+    assert!(!sees_itself(&mut app));
+    world.change_account(APP, |account| account.grants.clear());
+    assert!(sees_itself(&mut app));
+    // Through a group that its group is in.
+    world.change(|transaction| {
+        let mut group = transaction.group(super::world::EVERYONE)?.unwrap();
+        group.is_superuser = true;
+        transaction.put(Record::Group(group))
+    });
+    assert!(!sees_itself(&mut app));
+    world.change(|transaction| transaction.set_member(STAFF, APP, false).map(|_| ()));
+    assert!(sees_itself(&mut app));
+    assert_eq!(app.find("ou=groups,dc=example,dc=org", "(objectClass=groupOfNames)").len(), 0);
+    world.change(|transaction| transaction.set_member(HIDDEN, APP, true).map(|_| ()));
+    assert_eq!(app.find("ou=groups,dc=example,dc=org", "(objectClass=groupOfNames)").len(), 1);
+}
+
+/// Whoever was bound is nobody now: 50 everywhere, whether or not the base exists, and an empty matchedDN.
+#[track_caller]
+fn has_lost_its_identity(client: &mut Client) {
+    for base in [BASE, "cn=nobody,ou=users,dc=example,dc=org", "dc=nowhere", "not a dn", OTHER_BASE] {
+        let reply = client.search(search(base, Base, "(objectClass=*)", &[]));
+        assert_eq!(reply.is(50).result().matcheddn, "", "{base}");
+        let reply = client.compare(base, "cn", "x");
+        assert_eq!(reply.is(50).result().matcheddn, "", "{base}");
+    }
+    client.search(search("", OneLevel, "(objectClass=*)", &[])).is(50);
+    client.search(search("", Base, "(objectClass=*)", &[])).is(0).entry();
+    client.search(search("cn=subschema", Base, "(objectClass=*)", &[])).is(0).entry();
+    assert_eq!(client.who_am_i(), "");
+}
+
+#[test]
+fn anonymous_clients_read_the_root_dse_and_the_subschema() {
+    let world = World::new();
+    has_lost_its_identity(&mut Client::new(&world));
+    has_lost_its_identity(&mut Client::in_clear(&world));
+}
+
+#[test]
+fn what_ends_a_credential_ends_the_identity() {
+    let world = World::new();
+    let mut client = Client::app(&world);
+    world.change(|transaction| transaction.delete_token(APP_TOKEN));
+    has_lost_its_identity(&mut client);
+
+    let world = World::new();
+    let mut client = Client::app(&world);
+    world.change_token(APP_TOKEN, |token| token.generation += 1);
+    has_lost_its_identity(&mut client);
+
+    let world = World::new();
+    let mut client = Client::new(&world);
+    client.bind("app", &world.secrets.app_brief).is(0);
+    client.now = NOW.after(std::time::Duration::from_secs(99));
+    assert_eq!(client.who_am_i(), format!("dn:{APP_DN}"));
+    client.now = NOW.after(std::time::Duration::from_secs(100));
+    has_lost_its_identity(&mut client);
+
+    let world = World::new();
+    let mut client = Client::app(&world);
+    world.change_account(APP, |account| account.is_active = false);
+    has_lost_its_identity(&mut client);
+    world.change_account(APP, |account| account.is_active = true);
+    assert_eq!(client.who_am_i(), format!("dn:{APP_DN}"));
+    world.change_token(APP_TOKEN, |token| token.networks = vec!["10.0.0.0/8".parse().unwrap()]);
+    has_lost_its_identity(&mut client);
+
+    let world = World::new();
+    let mut client = Client::app(&world);
+    world.change(|transaction| transaction.delete_account(APP));
+    has_lost_its_identity(&mut client);
+
+    let world = World::new();
+    let mut client = Client::new(&world);
+    client.bind("alice", ALICE_PASSWORD).is(0);
+    world.change_account(ALICE, |account| account.password.as_mut().unwrap().generation += 1);
+    has_lost_its_identity(&mut client);
+}
+
+#[test]
+fn another_token_of_the_same_account_changes_nothing() {
+    let world = World::new();
+    let mut client = Client::new(&world);
+    client.bind("app", &world.secrets.app_brief).is(0);
+    world.change(|transaction| transaction.delete_token(APP_TOKEN));
+    assert_eq!(client.who_am_i(), format!("dn:{APP_DN}"));
+}
+
+#[test]
+fn an_application_that_refuses_takes_the_identity() {
+    let world = World::new();
+    let mut client = Client::new(&world);
+    client.bind("app@corp.example", &world.secrets.app).is(0);
+    client.search(search(OTHER_BASE, Base, "(objectClass=*)", &[])).is(0);
+    world.change(|transaction| transaction.put(Record::Application(vault(vec![super::world::ADMINS]))));
+    let reply = client.search(search(OTHER_BASE, Base, "(objectClass=*)", &[]));
+    assert!(reply.is(50).result().message.contains("`vault`"));
+    has_lost_its_identity(&mut client);
+    world.change(|transaction| transaction.put(Record::Application(vault(vec![STAFF]))));
+    client.search(search(OTHER_BASE, Base, "(objectClass=*)", &[])).is(0);
+    world.change(|transaction| {
+        let mut application = vault(vec![STAFF]);
+        application.bindings[0].negate = true;
+        transaction.put(Record::Application(application))
+    });
+    client.search(search(OTHER_BASE, Base, "(objectClass=*)", &[])).is(50);
+    world.change(|transaction| transaction.delete(Key::Application(VAULT)));
+    client.search(search(OTHER_BASE, Base, "(objectClass=*)", &[])).is(0);
+}
+
+#[test]
+fn another_provider_exists_only_for_whom_it_admits() {
+    let world = World::new();
+    // `vault` admits the staff: the app, not the reader.
+    let mut app = Client::app(&world);
+    assert_eq!(app.find(OTHER_BASE, "(objectClass=person)"), [format!("cn=app,ou=users,{OTHER_BASE}")]);
+    let mut reader = Client::reader(&world);
+    let there = reader.search(search(OTHER_BASE, Subtree, "(objectClass=*)", &[]));
+    let nowhere = reader.search(search("dc=nowhere,dc=net", Subtree, "(objectClass=*)", &[]));
+    assert_eq!(there.is(32).result(), nowhere.is(32).result());
+    let there = reader.compare(&format!("cn=app,ou=users,{OTHER_BASE}"), "cn", "app");
+    assert_eq!(there.is(32).result(), nowhere.result());
+    // Admitted, it sees there what it may see there: the role is granted on the first provider only.
+    world.change(|transaction| transaction.delete(Key::Application(VAULT)));
+    assert_eq!(reader.find(OTHER_BASE, "(objectClass=person)"), [format!("cn=reader,ou=users,{OTHER_BASE}")]);
+    world.grant_readers(vec![full_directory(None)]);
+    assert!(reader.find(OTHER_BASE, "(objectClass=person)").len() > 1);
+    // The application of the bind decides first.
+    let mut other = Client::new(&world);
+    other.bind("app@corp.example", &world.secrets.app).is(0);
+    other.search(search(BASE, Base, "(objectClass=*)", &[])).is(0);
+    world.change(|transaction| transaction.put(Record::Application(vault(vec![super::world::ADMINS]))));
+    other.search(search(BASE, Base, "(objectClass=*)", &[])).is(50);
+}
+
+#[test]
+fn what_is_hidden_costs_nothing() {
+    // The same view over a small and over a large directory: the same answers, the same work.
+    let small = World::new();
+    let large = World::with(super::world::Wishes { people: 500, ..Default::default() });
+    for filter in ["(objectClass=*)", "(cn=user-1)", "(mail=*user*)", "(!(cn=x))", "(uidNumber>=0)"] {
+        let mut counts = Vec::new();
+        for world in [&small, &large] {
+            let mut client = Client::app(world);
+            let request = search(BASE, Subtree, filter, &["*", "+"]);
+            let reply = client.search(request);
+            counts.push((reply.messages.len(), reply.dns(), client.session.next()));
+        }
+        assert_eq!(counts[0], counts[1], "{filter}");
+    }
+}

@@ -1,0 +1,229 @@
+//! What a bind costs: hashes are counted, time is not. The number depends on the shape of the secret and on
+//! whether its selector exists, never on the name.
+
+use super::client::Client;
+use super::world::{
+    ALICE, ALICE_PASSWORD, APP_TOKEN, LEGACY_SECRET, LEGACY_TOKEN, Wishes, World, hash, peer,
+};
+use crate::auth::{Argon2Parameters, ThrottleSettings};
+use crate::model::{HashText, Password};
+
+/// Names of all sorts: a service account, a person with and one without a password, one that is inactive, one
+/// that is bindery's own, unknown ones, no name.
+const NAMES: [&str; 10] = [
+    "cn=app,ou=users,dc=example,dc=org",
+    "alice",
+    "hidden-bob",
+    "carol",
+    "legacy",
+    "prober",
+    "nobody",
+    "cn=nobody,ou=users,dc=nowhere",
+    "not,a=dn",
+    "",
+];
+
+#[test]
+fn hashes_by_the_shape_of_the_secret() {
+    let world = World::new();
+    let secrets = &world.secrets;
+    let mut mistyped = secrets.app.clone().into_bytes();
+    mistyped[15] = if mistyped[15] == b'x' { b'y' } else { b'x' };
+    let shapes: Vec<(&str, Vec<u8>, u64)> = vec![
+        ("our prefix, too short", secrets.app.as_bytes()[..30].to_vec(), 0),
+        ("our prefix, too long", [secrets.app.as_bytes(), b"x"].concat(), 0),
+        ("our prefix alone", b"bindery_app_".to_vec(), 0),
+        ("our prefix, wrong checksum", mistyped, 0),
+        ("our shape, no such selector", secrets.nobody.clone().into(), 0),
+        ("anything else", b"wrong".to_vec(), 1),
+        ("not text", vec![0, 0xff], 1),
+        ("longer than any secret", vec![b'x'; 2_000], 0),
+    ];
+    for (what, secret, cost) in &shapes {
+        for name in NAMES {
+            let before = world.hashes();
+            Client::new(&world).bind(name, secret).is(49);
+            assert_eq!(world.hashes() - before, *cost, "{what} for {name:?}");
+        }
+    }
+}
+
+#[test]
+fn a_selector_that_exists_costs_one_hash_for_every_name() {
+    for name in NAMES {
+        // Anew for each: the second time the proof is remembered.
+        let world = World::new();
+        let secrets = &world.secrets;
+        for (what, secret) in [
+            ("right", &secrets.app),
+            ("expired", &secrets.app_expired),
+            ("from elsewhere", &secrets.app_local),
+            ("an API token", &secrets.app_api),
+            ("of an inactive account", &secrets.carol),
+        ] {
+            let before = world.hashes();
+            Client::new(&world).bind(name, secret);
+            assert_eq!(world.hashes() - before, 1, "{what} for {name:?}");
+            Client::new(&world).bind(name, secret);
+            assert_eq!(world.hashes() - before, 1, "{what} for {name:?}, remembered");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_secret_under_a_selector_that_exists_costs_one_hash() {
+    let world = World::new();
+    // Another secret with the selector of the app's: the record now holds a hash of something else.
+    world.change_token(APP_TOKEN, |token| {
+        token.hash = HashText::new(hash("something else", super::world::cheap()));
+    });
+    for tries in 1..=3 {
+        Client::new(&world).bind("app", &world.secrets.app).is(49);
+        assert_eq!(world.hashes(), tries);
+    }
+}
+
+#[test]
+fn the_second_bind_costs_nothing() {
+    let world = World::new();
+    let secrets = [("app", world.secrets.app.as_str()), ("alice", ALICE_PASSWORD), ("legacy", LEGACY_SECRET)];
+    for (name, secret) in secrets {
+        let before = world.hashes();
+        Client::new(&world).bind(name, secret).is(0);
+        assert_eq!(world.hashes() - before, 1, "{name}");
+        for spelling in
+            [name.to_owned(), format!("CN={name},ou=users,dc=example,dc=org"), format!("{name}@example.org")]
+        {
+            Client::new(&world).bind(&spelling, secret).is(0);
+        }
+        assert_eq!(world.hashes() - before, 1, "{name}");
+        // A wrong one beside it is hashed each time, and does not push the right one out.
+        Client::new(&world).bind(name, "wrong").is(49);
+        Client::new(&world).bind(name, "wrong").is(49);
+        Client::new(&world).bind(name, secret).is(0);
+        assert_eq!(world.hashes() - before, 3, "{name}");
+    }
+}
+
+#[test]
+fn a_proof_is_worth_nothing_once_the_credential_changed() {
+    let world = World::new();
+    let app = |code| {
+        Client::new(&world).bind("app", &world.secrets.app).is(code);
+    };
+    app(0);
+    // Rotated: the same record, another secret.
+    world.change_token(APP_TOKEN, |token| {
+        token.generation += 1;
+        token.hash = HashText::new(hash("another", super::world::cheap()));
+    });
+    app(49);
+    world.change(|transaction| transaction.delete_token(APP_TOKEN));
+    let before = world.hashes();
+    app(49);
+    assert_eq!(world.hashes(), before, "a selector that exists no more costs nothing");
+
+    Client::new(&world).bind("alice", ALICE_PASSWORD).is(0);
+    world.change_account(ALICE, |account| {
+        account.password = Some(Password {
+            hash: HashText::new(hash("new", super::world::cheap())),
+            generation: 1,
+            seeded: None,
+        });
+    });
+    Client::new(&world).bind("alice", ALICE_PASSWORD).is(49);
+    Client::new(&world).bind("alice", "new").is(0);
+    world.change_account(ALICE, |account| account.is_active = false);
+    let before = world.hashes();
+    Client::new(&world).bind("alice", "new").is(49);
+    assert_eq!(world.hashes() - before, 1, "the dummy stands in for an inactive account");
+
+    Client::new(&world).bind("legacy", LEGACY_SECRET).is(0);
+    world.change_token(LEGACY_TOKEN, |token| token.expires = Some(super::world::NOW));
+    Client::new(&world).bind("legacy", LEGACY_SECRET).is(49);
+}
+
+#[test]
+fn an_imported_scheme_costs_the_same_and_is_replaced_at_its_first_success() {
+    // {SHA} of "secret".
+    let world = World::with(Wishes {
+        alice_hash: Some("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=".to_owned()),
+        ..Wishes::default()
+    });
+    Client::new(&world).bind("alice", "wrong").is(49);
+    assert_eq!(world.hashes(), 1);
+    Client::new(&world).bind("alice", "secret").is(0);
+    // The hash that replaces it is put by the writer, behind which this change waits.
+    world.change(|_| Ok(()));
+    let snapshot = world.registry.snapshot();
+    let password = snapshot.accounts().account(ALICE).unwrap().password.clone().unwrap();
+    assert!(password.hash.expose().starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{}", password.hash.expose());
+    assert_eq!(password.generation, 0, "the secret is the same");
+    let before = world.hashes();
+    Client::new(&world).bind("alice", "secret").is(0);
+    assert_eq!(world.hashes(), before, "its proof holds");
+}
+
+#[test]
+fn other_parameters_are_replaced_too() {
+    let elsewhere = Argon2Parameters::new(16, 2, 1).unwrap();
+    let world = World::with(Wishes { alice_hash: Some(hash("secret", elsewhere)), ..Wishes::default() });
+    Client::new(&world).bind("alice", "wrong").is(49);
+    Client::new(&world).bind("alice", "secret").is(0);
+    assert_eq!(world.hashes(), 2);
+    world.change(|_| Ok(()));
+    let snapshot = world.registry.snapshot();
+    let password = snapshot.accounts().account(ALICE).unwrap().password.clone().unwrap();
+    assert!(password.hash.expose().contains("m=8,t=1,p=1"), "{}", password.hash.expose());
+}
+
+#[test]
+fn the_throttle_stops_guesses_without_a_hash_but_never_a_valid_selector() {
+    let throttle = ThrottleSettings {
+        failures_per_name_max: 3,
+        failures_per_source_max: 10,
+        window_seconds: 60,
+        ..ThrottleSettings::default()
+    };
+    let world = World::with(Wishes { throttle: Some(throttle), ..Wishes::default() });
+    // Seen before the failures begin.
+    Client::new(&world).bind("legacy", LEGACY_SECRET).is(0);
+    let at_first = world.hashes();
+    for spelling in ["alice", "ALICE@example.org", "uid=alice,ou=users,dc=example,dc=org"] {
+        Client::new(&world).bind(spelling, "wrong").is(49);
+    }
+    assert_eq!(world.hashes() - at_first, 3);
+    // The fourth is refused without a hash, whatever it is, however the name is spelt.
+    for spelling in ["alice", "cn=alice,ou=users,dc=example,dc=org"] {
+        Client::new(&world).bind(spelling, ALICE_PASSWORD).is(51);
+        Client::new(&world).bind(spelling, "wrong").is(51);
+    }
+    assert_eq!(world.hashes() - at_first, 3);
+    // A mistyped secret of ours costs nothing, so it is no guess.
+    Client::new(&world).bind("alice", &world.secrets.nobody).is(49);
+    // From elsewhere she gets in.
+    Client::from(&world, peer("198.51.100.1"), true).bind("alice", ALICE_PASSWORD).is(0);
+    // A name that nobody has is refused after as many.
+    for _ in 0..3 {
+        Client::new(&world).bind("nobody", "wrong").is(49);
+    }
+    Client::new(&world).bind("NOBODY@example.org", "wrong").is(51);
+    Client::new(&world).bind("uid=nobody,ou=users,dc=example,dc=org", "wrong").is(51);
+    // Until the source itself is refused…
+    for number in 0..4 {
+        Client::new(&world).bind(&format!("somebody-{number}"), "wrong").is(49);
+    }
+    Client::new(&world).bind("root", "wrong").is(51);
+    // …but not with a proof, nor with a selector that exists, for whatever name.
+    Client::new(&world).bind("legacy", LEGACY_SECRET).is(0);
+    Client::new(&world).bind("app", &world.secrets.app).is(0);
+    Client::new(&world).bind("app", &world.secrets.app_expired).is(49);
+    for _ in 0..20 {
+        Client::new(&world).bind("alice", &world.secrets.app_api).is(49);
+    }
+    Client::new(&world).bind("app", &world.secrets.app_brief).is(0);
+    // After a while it is over.
+    let mut later = Client::new(&world);
+    later.now = super::world::NOW.after(std::time::Duration::from_secs(60));
+    later.bind("alice", ALICE_PASSWORD).is(0);
+}

@@ -1,0 +1,16 @@
+//! Whole conversations with the LDAP door, without a socket: [`world`] makes a directory, [`client`] talks to a
+//! session, and the other files hold the tables of what must come back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub(super) mod client;
+pub(super) mod world;
+
+mod access;
+mod bind_costs;
+mod binds;
+mod mutation;
+mod operations;
+mod overlap;
+mod searches;
+mod standalone;

@@ -1,0 +1,134 @@
+//! The root DSE and the subschema: read before bind, by anyone, with any filter and any list (traps 1, 6 and 10).
+
+use ldap3_proto::proto::LdapSearchScope::{Base, Children, OneLevel, Subtree};
+
+use super::client::{Client, encode, search};
+use super::world::World;
+
+#[test]
+fn the_root_dse_answers_whatever_filter_matches_it() {
+    let world = World::new();
+    for (filter, is_found) in [
+        ("(objectClass=*)", true),
+        ("(objectclass=top)", true),
+        ("(OBJECTCLASS=*)", true),
+        ("(2.5.4.0=*)", true),
+        ("(namingContexts=*)", true),
+        ("(vendorName=bindery)", true),
+        ("(&)", true),
+        ("(|(objectClass=nothing)(vendorName=*))", true),
+        ("(!(cn=x))", true),
+        ("(objectClass=person)", false),
+        ("(cn=*)", false),
+        ("(unknownAttribute=*)", false),
+        ("(!(unknownAttribute=*))", false),
+    ] {
+        for mut client in
+            [Client::in_clear(&world), Client::new(&world), Client::app(&world), Client::reader(&world)]
+        {
+            let reply = client.search(search("", Base, filter, &["*", "+"]));
+            assert_eq!(reply.is(0).entries().len(), usize::from(is_found), "{filter}");
+        }
+    }
+}
+
+#[test]
+fn the_root_dse_holds_what_works() {
+    let world = World::new();
+    let mut client = Client::in_clear(&world);
+    let all = client.search(search("", Base, "(objectClass=*)", &["*", "+"]));
+    assert_eq!(all.entry().dn, "");
+    for (name, values) in [
+        ("objectClass", &["top"][..]),
+        ("namingContexts", &["dc=example,dc=org", "dc=other,dc=net"]),
+        ("defaultNamingContext", &["dc=example,dc=org"]),
+        ("supportedLDAPVersion", &["3"]),
+        ("supportedExtension", &["1.3.6.1.4.1.1466.20037", "1.3.6.1.4.1.4203.1.11.3"]),
+        ("subschemaSubentry", &["cn=subschema"]),
+        ("vendorName", &["bindery"]),
+    ] {
+        assert_eq!(all.values(name), values, "{name}");
+    }
+    assert_eq!(all.values("vendorVersion").len(), 1);
+    assert_eq!(all.values("supportedFeatures").len(), 3);
+    // Nothing of it is told to only some: bound clients and those of another provider read the same.
+    let mut bound = Client::app(&world);
+    assert_eq!(bound.search(search("", Base, "(objectClass=*)", &["*", "+"])).entry(), all.entry());
+    // Any list.
+    let names = |client: &mut Client, list: &[&str]| {
+        let reply = client.search(search("", Base, "(objectClass=*)", list));
+        reply.is(0);
+        reply.names().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&mut client, &["NAMINGcontexts", "nonsense", "namingcontexts"]), ["namingContexts"]);
+    assert_eq!(names(&mut client, &["1.1"]), [""; 0]);
+    assert_eq!(names(&mut client, &[]), ["objectClass"]);
+    let mut only_types = search("", Base, "(objectClass=*)", &["supportedExtension"]);
+    only_types.typesonly = true;
+    assert!(client.search(only_types).entry().attributes[0].vals.is_empty());
+    // Without a certificate StartTLS is not offered.
+    let mut world = World::new();
+    world.settings.offers_start_tls = false;
+    let reply = Client::in_clear(&world).search(search("", Base, "(objectClass=*)", &["+"]));
+    assert_eq!(reply.values("supportedExtension"), ["1.3.6.1.4.1.4203.1.11.3"]);
+}
+
+#[test]
+fn the_root_dse_has_the_scope_base_only() {
+    let world = World::new();
+    for scope in [OneLevel, Subtree, Children] {
+        let request = || search("", scope.clone(), "(objectClass=*)", &[]);
+        Client::new(&world).search(request()).is(50);
+        let reply = Client::app(&world).search(request());
+        assert_eq!(reply.is(32).result().matcheddn, "");
+    }
+    let request = search("  ", Base, "(objectClass=*)", &[]);
+    Client::new(&world).search(request).is(0).entry();
+}
+
+#[test]
+fn the_subschema_is_found_however_it_is_spelt() {
+    let world = World::new();
+    let oid = "2.5.4.3=#0409737562736368656d61";
+    for base in
+        ["cn=subschema", "CN=Subschema", "cn = subschema ", "commonName=SUBSCHEMA", "cn=\\73\\75bschema", oid]
+    {
+        let mut client = Client::in_clear(&world);
+        for (scope, count) in [(Base, 1), (Subtree, 1), (OneLevel, 0), (Children, 0)] {
+            let reply = client.search(search(base, scope, "(objectClass=subschema)", &["attributeTypes"]));
+            assert_eq!(reply.is(0).entries().len(), count, "{base}");
+        }
+        client.compare(base, "cn", "SubSchema").is(6);
+        client.compare(base, "cn", "other").is(5);
+        client.compare(base, "mail", "x").is(16);
+    }
+    let reply = Client::in_clear(&world).search(search("cn=subschema", Base, "(objectClass=*)", &["*", "+"]));
+    for name in ["attributeTypes", "objectClasses", "matchingRules", "matchingRuleUse", "ldapSyntaxes"] {
+        assert!(!reply.values(name).is_empty(), "{name}");
+    }
+    assert_eq!(reply.entry().dn, "cn=subschema");
+    // It is readable, but it is not what a search of a directory finds.
+    assert!(Client::reader(&world).find("dc=example,dc=org", "(objectClass=subschema)").is_empty());
+    Client::in_clear(&world).search(search("cn=x,cn=subschema", Base, "(objectClass=*)", &[])).is(50);
+    Client::app(&world).search(search("cn=x,cn=subschema", Base, "(objectClass=*)", &[])).is(32);
+}
+
+#[test]
+fn the_root_dse_can_be_compared() {
+    let world = World::new();
+    let mut client = Client::in_clear(&world);
+    client.compare("", "vendorName", "bindery").is(6);
+    client.compare("", "vendorName", "other").is(5);
+    // RFC 4512 gives this one no rule to compare by.
+    client.compare("", "supportedLDAPVersion", "3").is(5);
+    client.compare("", "cn", "x").is(16);
+}
+
+#[test]
+fn a_health_check_with_the_message_id_0_gets_its_notice() {
+    let world = World::new();
+    let mut client = Client::in_clear(&world);
+    let request = search("", Base, "(objectClass=*)", &[]);
+    client.send(&encode(0, ldap3_proto::proto::LdapOp::SearchRequest(request))).is_notice(2);
+    assert_eq!(client.session.next(), crate::ldap::session::Next::Close);
+}

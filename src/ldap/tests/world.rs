@@ -1,0 +1,373 @@
+//! A small directory in memory with everybody that the tests need, and hashes that cost next to nothing.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::auth::{
+    Argon2Parameters, ArgonMemory, HashPoolSettings, ThrottleSettings, TokenKind, TokenSecret, hash_new,
+};
+use crate::config::{Limits, PlainBind};
+use crate::ldap::session::{SessionPeer, SessionSettings};
+use crate::model::{
+    Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
+    BindingMode, BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent,
+    LdapProvider, Membership, ObjectReference, Password, Permission, ProviderNumber, Record, Role,
+    RoleNumber, Timestamp, Token, TokenNumber,
+};
+use crate::registry::{ChangeError, Registry, RegistrySettings, Transaction};
+use crate::store::{Batch, Counters, MemoryStore, Store};
+
+/// When the conversations take place.
+pub(in crate::ldap) const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+pub(in crate::ldap) const BASE: &str = "dc=example,dc=org";
+pub(in crate::ldap) const OTHER_BASE: &str = "dc=other,dc=net";
+
+pub(in crate::ldap) const MAIN: ProviderNumber = ProviderNumber::new(1);
+pub(in crate::ldap) const OTHER: ProviderNumber = ProviderNumber::new(2);
+pub(in crate::ldap) const VAULT: ApplicationNumber = ApplicationNumber::new(3);
+pub(in crate::ldap) const READERS: RoleNumber = RoleNumber::new(4);
+
+pub(in crate::ldap) const ALICE: AccountNumber = AccountNumber::new(1);
+pub(in crate::ldap) const BOB: AccountNumber = AccountNumber::new(2);
+pub(in crate::ldap) const CAROL: AccountNumber = AccountNumber::new(3);
+pub(in crate::ldap) const APP: AccountNumber = AccountNumber::new(4);
+pub(in crate::ldap) const READER: AccountNumber = AccountNumber::new(5);
+pub(in crate::ldap) const LEGACY: AccountNumber = AccountNumber::new(6);
+pub(in crate::ldap) const ROOT: AccountNumber = AccountNumber::new(7);
+pub(in crate::ldap) const PROBER: AccountNumber = AccountNumber::new(8);
+
+pub(in crate::ldap) const STAFF: GroupNumber = GroupNumber::new(20);
+pub(in crate::ldap) const EVERYONE: GroupNumber = GroupNumber::new(21);
+pub(in crate::ldap) const ADMINS: GroupNumber = GroupNumber::new(22);
+pub(in crate::ldap) const HIDDEN: GroupNumber = GroupNumber::new(23);
+
+/// What the app sees without rights: suffix, containers, itself, its virtual group, its groups.
+pub(in crate::ldap) const SEEN_BY_APP: [&str; 8] = [
+    "dc=example,dc=org",
+    "ou=users,dc=example,dc=org",
+    "ou=groups,dc=example,dc=org",
+    "ou=virtual-groups,dc=example,dc=org",
+    "cn=app,ou=users,dc=example,dc=org",
+    "cn=staff,ou=groups,dc=example,dc=org",
+    "cn=everyone,ou=groups,dc=example,dc=org",
+    "cn=app,ou=virtual-groups,dc=example,dc=org",
+];
+
+/// The registry of a small directory, and the secrets of its tokens.
+pub(in crate::ldap) struct World {
+    pub(in crate::ldap) registry: Arc<Registry>,
+    pub(in crate::ldap) settings: SessionSettings,
+    pub(in crate::ldap) secrets: Secrets,
+}
+
+/// Secrets that were generated for this world.
+pub(in crate::ldap) struct Secrets {
+    pub(in crate::ldap) app: String,
+    /// Of the app too; expires 100 seconds from now.
+    pub(in crate::ldap) app_brief: String,
+    /// Of the app too; expired since this second.
+    pub(in crate::ldap) app_expired: String,
+    /// Of the app too; for 10.0.0.0/8 only.
+    pub(in crate::ldap) app_local: String,
+    /// An API token of the app.
+    pub(in crate::ldap) app_api: String,
+    pub(in crate::ldap) reader: String,
+    /// Of carol, who is inactive.
+    pub(in crate::ldap) carol: String,
+    /// Made like all others, but nobody has its record.
+    pub(in crate::ldap) nobody: String,
+}
+
+pub(in crate::ldap) const APP_TOKEN: TokenNumber = TokenNumber::new(30);
+pub(in crate::ldap) const LEGACY_TOKEN: TokenNumber = TokenNumber::new(37);
+
+pub(in crate::ldap) const ALICE_PASSWORD: &str =
+    "alice; her %pass$word: \\ \"quoted\" and more than sixty-four characters long, ä";
+pub(in crate::ldap) const CAROL_PASSWORD: &str = "carol's password";
+pub(in crate::ldap) const ROOT_PASSWORD: &str = "root's password";
+pub(in crate::ldap) const LEGACY_SECRET: &str = "a secret from elsewhere";
+
+/// How a world differs from the usual one.
+#[derive(Default)]
+pub(in crate::ldap) struct Wishes {
+    pub(in crate::ldap) limits: Limits,
+    pub(in crate::ldap) throttle: Option<ThrottleSettings>,
+    /// So many people more: user-0, user-1, …
+    pub(in crate::ldap) people: u32,
+    /// Cost of alice's password: (KiB, passes); the configured ones when `None`.
+    pub(in crate::ldap) alice_hash: Option<String>,
+}
+
+impl World {
+    pub(in crate::ldap) fn new() -> Self {
+        Self::with(Wishes::default())
+    }
+
+    pub(in crate::ldap) fn with(wishes: Wishes) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let (mut records, secrets) = records(wishes.alice_hash);
+        for number in 0..wishes.people {
+            records.push(account(1_000 + number, &format!("user-{number}"), AccountKind::Internal, None));
+        }
+        let changes = records.into_iter().map(Change::Put).collect();
+        let counters = Counters { next_number: 100_000, next_object: 100, next_event: 1 };
+        store.commit(&Batch { changes, counters, seeded: true }).unwrap();
+        let hashing = HashPoolSettings {
+            threads: std::num::NonZeroUsize::new(1),
+            niceness: 0,
+            parameters: cheap(),
+            ..HashPoolSettings::default()
+        };
+        let settings = RegistrySettings {
+            hashing,
+            verified_secrets_max: 64,
+            throttle: wishes.throttle.unwrap_or(ThrottleSettings {
+                failures_per_name_max: 0,
+                failures_per_source_max: 0,
+                ..ThrottleSettings::default()
+            }),
+            ..RegistrySettings::default()
+        };
+        let registry = Registry::open(store, settings).unwrap();
+        let settings =
+            SessionSettings { plain_bind: PlainBind::Never, limits: wishes.limits, offers_start_tls: true };
+        Self { registry, settings, secrets }
+    }
+
+    /// argon2id verifications so far: the number that must not depend on names.
+    pub(in crate::ldap) fn hashes(&self) -> u64 {
+        self.registry.hash_pool().counts().argon2id_verified
+    }
+
+    /// Changes the directory and waits until that is in force.
+    pub(in crate::ldap) fn change<F>(&self, command: F)
+    where
+        F: FnOnce(&mut Transaction<'_>) -> Result<(), ChangeError> + Send + 'static,
+    {
+        let actor = Actor { account: "test".to_owned(), token: None, source: None };
+        wait(self.registry.change(actor, command)).unwrap();
+    }
+
+    /// Puts a changed copy of a token.
+    pub(in crate::ldap) fn change_token(
+        &self,
+        number: TokenNumber,
+        edit: impl FnOnce(&mut Token) + Send + 'static,
+    ) {
+        self.change(move |transaction| {
+            let mut token = Token::clone(transaction.snapshot().accounts().token(number).unwrap());
+            edit(&mut token);
+            transaction.put(Record::Token(token))
+        });
+    }
+
+    /// Puts a changed copy of an account.
+    pub(in crate::ldap) fn change_account(
+        &self,
+        number: AccountNumber,
+        edit: impl FnOnce(&mut Account) + Send + 'static,
+    ) {
+        self.change(move |transaction| {
+            let mut account = transaction.account(number)?.unwrap();
+            edit(&mut account);
+            transaction.put(Record::Account(account))
+        });
+    }
+
+    /// Grants or takes the right of the role to search the full directory.
+    pub(in crate::ldap) fn grant_readers(&self, grants: Vec<Grant>) {
+        self.change(move |transaction| transaction.put(Record::Role(readers(grants))));
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.registry.close();
+    }
+}
+
+/// A client that is not on this machine.
+pub(in crate::ldap) fn stranger() -> SessionPeer {
+    peer("192.0.2.7")
+}
+
+pub(in crate::ldap) fn peer(address: &str) -> SessionPeer {
+    let source: IpAddr = address.parse().unwrap();
+    SessionPeer { source: Some(source), is_loopback: source.is_loopback() }
+}
+
+/// Waits for a future on this thread.
+pub(in crate::ldap) fn wait<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+pub(in crate::ldap) fn cheap() -> Argon2Parameters {
+    Argon2Parameters::new(8, 1, 1).unwrap()
+}
+
+pub(in crate::ldap) fn hash(secret: &str, parameters: Argon2Parameters) -> String {
+    hash_new(secret.as_bytes(), &parameters, &mut ArgonMemory::new()).unwrap()
+}
+
+pub(in crate::ldap) fn full_directory(on: Option<ProviderNumber>) -> Grant {
+    Grant { permission: Permission::SearchFullDirectory, on: on.map(ObjectReference::Provider) }
+}
+
+fn records(alice_hash: Option<String>) -> (Vec<Record>, Secrets) {
+    let alice_hash = alice_hash.unwrap_or_else(|| hash(ALICE_PASSWORD, cheap()));
+    let mut records = vec![
+        provider(MAIN, "main", BASE, None),
+        provider(OTHER, "other", OTHER_BASE, Some("corp.example")),
+        Record::Role(readers(vec![full_directory(Some(MAIN))])),
+        group(STAFF, "staff", &[EVERYONE], false),
+        group(EVERYONE, "everyone", &[], false),
+        group(ADMINS, "admins", &[], true),
+        group(HIDDEN, "hidden-group", &[], false),
+        account(ALICE.get(), "alice", AccountKind::Internal, Some(alice_hash)),
+        account(BOB.get(), "hidden-bob", AccountKind::External, None),
+        account(CAROL.get(), "carol", AccountKind::Internal, Some(hash(CAROL_PASSWORD, cheap()))),
+        account(APP.get(), "app", AccountKind::ServiceAccount, None),
+        account(READER.get(), "reader", AccountKind::ServiceAccount, None),
+        account(LEGACY.get(), "legacy", AccountKind::ServiceAccount, None),
+        account(ROOT.get(), "root", AccountKind::Internal, Some(hash(ROOT_PASSWORD, cheap()))),
+        account(PROBER.get(), "prober", AccountKind::InternalServiceAccount, None),
+        Record::Application(vault(vec![STAFF])),
+    ];
+    for (group, account) in
+        [(STAFF, ALICE), (STAFF, BOB), (STAFF, APP), (ADMINS, ROOT), (HIDDEN, BOB), (HIDDEN, ALICE)]
+    {
+        records.push(Record::Membership(Membership { group, account }));
+    }
+    let mut token = |number: u32, account: AccountNumber, kind: TokenKind, edit: &dyn Fn(&mut Token)| {
+        let secret = TokenSecret::generate(kind).unwrap();
+        let text = String::from_utf8(secret.secret().expose().to_vec()).unwrap();
+        let mut token = Token {
+            number: TokenNumber::new(number),
+            uuid: Uuid::from_u128(u128::from(number)),
+            identifier: format!("token-{number}"),
+            account,
+            intent: match kind {
+                TokenKind::AppPassword => Intent::AppPassword,
+                TokenKind::Api => Intent::Api,
+            },
+            selector: Some(secret.selector().to_string()),
+            hash: HashText::new(hash(&text, cheap())),
+            generation: 0,
+            expires: None,
+            description: String::new(),
+            networks: Vec::new(),
+            created: NOW,
+        };
+        edit(&mut token);
+        records.push(Record::Token(token));
+        text
+    };
+    let app = TokenKind::AppPassword;
+    let secrets = Secrets {
+        app: token(APP_TOKEN.get(), APP, app, &|_| {}),
+        app_brief: token(31, APP, app, &|token| {
+            token.expires = Some(NOW.after(std::time::Duration::from_secs(100)));
+        }),
+        app_expired: token(32, APP, app, &|token| token.expires = Some(NOW)),
+        app_local: token(33, APP, app, &|token| token.networks = vec!["10.0.0.0/8".parse().unwrap()]),
+        app_api: token(34, APP, TokenKind::Api, &|_| {}),
+        reader: token(35, READER, app, &|_| {}),
+        carol: token(36, CAROL, app, &|_| {}),
+        nobody: String::from_utf8(TokenSecret::generate(app).unwrap().secret().expose().to_vec()).unwrap(),
+    };
+    token(LEGACY_TOKEN.get(), LEGACY, app, &|token| {
+        token.selector = None;
+        token.hash = HashText::new(hash(LEGACY_SECRET, cheap()));
+    });
+    (records, secrets)
+}
+
+pub(in crate::ldap) fn vault(groups: Vec<GroupNumber>) -> Application {
+    Application {
+        number: VAULT,
+        uuid: Uuid::from_u128(3),
+        slug: "vault".to_owned(),
+        name: "Vault".to_owned(),
+        provider: Some(OTHER),
+        mode: BindingMode::Any,
+        bindings: groups
+            .into_iter()
+            .map(|group| Binding {
+                subject: BindingSubject::Group(group),
+                order: 0,
+                negate: false,
+                enabled: true,
+            })
+            .collect(),
+    }
+}
+
+fn readers(grants: Vec<Grant>) -> Role {
+    Role { number: READERS, uuid: Uuid::from_u128(4), name: "readers".to_owned(), grants }
+}
+
+fn provider(number: ProviderNumber, name: &str, base_dn: &str, domain: Option<&str>) -> Record {
+    let container =
+        |container: &str| vec![Container { container: container.to_owned(), naming: "cn".to_owned() }];
+    Record::Provider(LdapProvider {
+        number,
+        uuid: Uuid::from_u128(u128::from(number.get())),
+        name: name.to_owned(),
+        base_dn: base_dn.to_owned(),
+        is_default: number == MAIN,
+        domain: domain.map(str::to_owned),
+        uid_start_number: 2_000,
+        gid_start_number: 4_000,
+        virtual_groups: true,
+        compatibility_attributes: true,
+        users: container("ou=users"),
+        service_accounts: container("ou=users"),
+        groups: container("ou=groups"),
+        created: NOW,
+        modified: NOW,
+    })
+}
+
+fn group(number: GroupNumber, name: &str, parents: &[GroupNumber], is_superuser: bool) -> Record {
+    Record::Group(Group {
+        number,
+        uuid: Uuid::from_u128(u128::from(number.get())),
+        name: name.to_owned(),
+        is_superuser,
+        parents: parents.to_vec(),
+        roles: Vec::new(),
+        grants: Vec::new(),
+        attributes: Vec::new(),
+        object_classes: Vec::new(),
+        placements: Vec::new(),
+        created: NOW,
+        modified: NOW,
+        members_modified: NOW,
+    })
+}
+
+fn account(number: u32, username: &str, kind: AccountKind, hash: Option<String>) -> Record {
+    let attributes = vec![
+        Attribute { description: "employeeNumber".to_owned(), values: vec![b"4711".to_vec()] },
+        Attribute { description: "description;lang-de".to_owned(), values: vec![b"ein Konto".to_vec()] },
+    ];
+    Record::Account(Account {
+        number: AccountNumber::new(number),
+        uuid: Uuid::from_u128(0xa000 + u128::from(number)),
+        username: username.to_owned(),
+        kind,
+        name: String::new(),
+        email: format!("{username}@example.org"),
+        is_active: number != CAROL.get(),
+        attributes: if kind.is_person() { attributes } else { Vec::new() },
+        object_classes: Vec::new(),
+        password: hash.map(|hash| Password { hash: HashText::new(hash), generation: 0, seeded: None }),
+        placements: Vec::new(),
+        roles: if number == READER.get() { vec![READERS] } else { Vec::new() },
+        grants: Vec::new(),
+        created: NOW,
+        modified: NOW,
+    })
+}
