@@ -4,6 +4,7 @@
 //! ARCHITECTURE.md shows the way of a bind, of a search and of a change through them.
 
 // 4: the doors
+pub mod http;
 pub mod ldap;
 // 3: the one way to read and to change
 pub mod registry;

@@ -1,0 +1,62 @@
+//! `POST /local/access/explain`: what an account sees, and through which grant.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::error::Problem;
+use super::json::Body;
+use crate::access::{self, Explanation};
+use crate::model::ProviderNumber;
+use crate::registry::Registry;
+
+/// Whose view is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainRequest {
+    /// The account's name.
+    pub account: String,
+    /// One provider's name; `None`: all.
+    pub provider: Option<String>,
+    /// A DN to explain in addition; of no use to a provider whose directory it does not lie in.
+    pub entry: Option<String>,
+}
+
+/// What the account sees of each directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainResponse {
+    /// The account's name, as it is kept.
+    pub account: String,
+    /// One for each provider.
+    pub providers: Vec<Explanation>,
+}
+
+pub(super) async fn explain(
+    State(registry): State<Arc<Registry>>,
+    Body(request): Body<ExplainRequest>,
+) -> Result<Json<ExplainResponse>, Problem> {
+    let snapshot = registry.snapshot();
+    let accounts = snapshot.accounts();
+    let account = accounts
+        .account_named(&request.account)
+        .ok_or_else(|| Problem::not_found("account", &request.account))?;
+    // Where the entry lies is one directory's affair; the others are not asked about it.
+    let of_entry = request.entry.as_deref().and_then(|dn| snapshot.tree_of(dn.as_bytes()));
+    let of_entry: Option<ProviderNumber> = of_entry.map(|tree| tree.provider().number);
+    let named: Vec<ProviderNumber> = match (&request.provider, of_entry) {
+        (Some(name), _) => {
+            let provider =
+                accounts.provider_named(name).ok_or_else(|| Problem::not_found("provider", name))?;
+            vec![provider.number]
+        }
+        (None, Some(number)) => vec![number],
+        (None, None) => accounts.providers().map(|provider| provider.number).collect(),
+    };
+    let explain =
+        |number: ProviderNumber| access::explain(&snapshot, account, number, request.entry.as_deref());
+    Ok(Json(ExplainResponse {
+        account: account.username.to_string(),
+        providers: named.into_iter().filter_map(explain).collect(),
+    }))
+}

@@ -1,0 +1,140 @@
+//! Why a request was not carried out, in a form that the command turns back into its exit code.
+
+use std::error::Error;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::registry::ChangeError;
+use crate::store::StoreError;
+
+/// The body of every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What kind of problem it is.
+    pub kind: ProblemKind,
+    /// Sentences for the operator, each about one thing.
+    pub messages: Vec<String>,
+}
+
+/// The kinds of problems that a command tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// What is asked for cannot be.
+    Invalid,
+    /// Something that is named does not exist.
+    NotFound,
+    /// Something of this name exists already.
+    Exists,
+    /// The rules of the product forbid it.
+    Refused,
+    /// The directory has changed since the command looked.
+    Conflict,
+    /// The store cannot be used as it is.
+    StoreUnusable,
+    /// The store did not take the change.
+    Store,
+    /// The store failed in a way that leaves open whether it took the change.
+    StoreStopped,
+    /// A secret could not be made or hashed.
+    Secret,
+    /// The server is going down.
+    ShuttingDown,
+    /// The server does not understand the command: they are of different versions.
+    BadRequest,
+}
+
+impl Problem {
+    /// With one sentence.
+    pub fn one(kind: ProblemKind, message: impl Into<String>) -> Self {
+        Self { kind, messages: vec![message.into()] }
+    }
+
+    /// Something that does not exist.
+    pub(super) fn not_found(kind: &'static str, name: &str) -> Self {
+        Self::from(ChangeError::NotFound { kind, name: name.to_owned() })
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        let kind = match &error {
+            ChangeError::Invalid(_) => ProblemKind::Invalid,
+            ChangeError::NotFound { .. } => ProblemKind::NotFound,
+            ChangeError::Exists { .. } => ProblemKind::Exists,
+            ChangeError::Refused(_) => ProblemKind::Refused,
+            ChangeError::Conflict => ProblemKind::Conflict,
+            ChangeError::Store(store) if store.is_unusable() => ProblemKind::StoreUnusable,
+            ChangeError::Store(store) if matches!(**store, StoreError::Stopped { .. }) => {
+                ProblemKind::StoreStopped
+            }
+            ChangeError::Store(_) => ProblemKind::Store,
+            ChangeError::Secret(_) => ProblemKind::Secret,
+            ChangeError::ShuttingDown => ProblemKind::ShuttingDown,
+        };
+        match error {
+            ChangeError::Invalid(messages) => Self { kind, messages },
+            other => Self::one(kind, with_sources(&other)),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = match self.kind {
+            ProblemKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            ProblemKind::NotFound => StatusCode::NOT_FOUND,
+            ProblemKind::Exists | ProblemKind::Conflict => StatusCode::CONFLICT,
+            ProblemKind::Refused => StatusCode::FORBIDDEN,
+            ProblemKind::StoreUnusable | ProblemKind::Store | ProblemKind::StoreStopped => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
+            ProblemKind::Secret => StatusCode::INTERNAL_SERVER_ERROR,
+            ProblemKind::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            ProblemKind::BadRequest => StatusCode::BAD_REQUEST,
+        };
+        (status, Json(self)).into_response()
+    }
+}
+
+/// The answer for a path or a method that there is not.
+pub(super) async fn no_such_path() -> Problem {
+    Problem::one(
+        ProblemKind::BadRequest,
+        "the server does not know this request: server and command are of different versions",
+    )
+}
+
+/// An error with what caused it, in one line.
+fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // A transparent error says what its source says.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_travel() {
+        let problem = Problem::from(ChangeError::NotFound { kind: "account", name: "alice".to_owned() });
+        let json = serde_json::to_value(&problem).unwrap_or_default();
+        assert_eq!(json["kind"], "not_found");
+        assert_eq!(serde_json::from_value::<Problem>(json).ok(), Some(problem));
+        let many = Problem::from(ChangeError::Invalid(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(many.messages, ["a", "b"]);
+    }
+}

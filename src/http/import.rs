@@ -1,0 +1,35 @@
+//! `POST /local/import/…`: people and groups of another directory, batch by batch.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::error::Problem;
+use super::json::Body;
+use super::{Doer, actor};
+use crate::registry::{ImportEntry, ImportLayout, ImportOptions, ImportReport, Registry};
+
+/// Some entries of an import: accounts first, then groups, then members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportBatch {
+    /// As for the preparation.
+    pub options: ImportOptions,
+    /// The entries.
+    pub entries: Vec<ImportEntry>,
+}
+
+pub(super) async fn prepare(
+    State(registry): State<Arc<Registry>>,
+    Body(options): Body<ImportOptions>,
+) -> Result<Json<ImportLayout>, Problem> {
+    Ok(Json(registry.prepare_import(actor(Doer::Import), options).await?))
+}
+
+pub(super) async fn batch(
+    State(registry): State<Arc<Registry>>,
+    Body(ImportBatch { options, entries }): Body<ImportBatch>,
+) -> Result<Json<ImportReport>, Problem> {
+    Ok(Json(registry.import(actor(Doer::Import), options, entries).await?))
+}

@@ -1,0 +1,101 @@
+//! The HTTP door, as far as it is there: the local socket that the commands of the same binary go through,
+//! and the health of the server for whoever watches it.
+//!
+//! The router of the local socket is also called in the process of a command when no server runs, so that
+//! there is one implementation of everything. Its paths are the binary's own affair.
+
+mod access;
+mod account;
+mod error;
+mod import;
+mod json;
+mod local;
+mod public;
+mod seed;
+mod status;
+mod token;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+pub use access::{ExplainRequest, ExplainResponse};
+pub use account::{ActiveRequest, DeleteRequest};
+pub use error::{Problem, ProblemKind};
+pub use import::ImportBatch;
+pub use local::serve_local;
+pub use public::serve_public;
+pub use seed::{ApplyRequest, PlanRequest};
+pub use status::Status;
+pub use token::{ListRequest, RevokeRequest};
+
+use crate::model::Actor;
+use crate::registry::Registry;
+
+/// The routes of the commands, on an open directory.
+pub fn router(registry: Arc<Registry>) -> Router {
+    Router::new()
+        .route(path::STATUS, get(status::status))
+        .route(path::SEED_PLAN, post(seed::plan))
+        .route(path::SEED_APPLY, post(seed::apply))
+        .route(path::TOKEN_CREATE, post(token::create))
+        .route(path::TOKEN_REVOKE, post(token::revoke))
+        .route(path::TOKEN_LIST, post(token::list))
+        .route(path::ACCOUNT_ACTIVE, post(account::set_active))
+        .route(path::ACCOUNT_DELETE, post(account::delete))
+        .route(path::IMPORT_PREPARE, post(import::prepare))
+        .route(path::IMPORT_BATCH, post(import::batch))
+        .route(path::ACCESS_EXPLAIN, post(access::explain))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_path)
+        .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
+        .with_state(registry)
+}
+
+/// The paths of the local socket; each names its request and its answer.
+pub mod path {
+    /// [`Status`](super::Status)
+    pub const STATUS: &str = "/local/status";
+    /// [`PlanRequest`](super::PlanRequest) → [`SeedPlan`](crate::registry::SeedPlan)
+    pub const SEED_PLAN: &str = "/local/seed/plan";
+    /// [`ApplyRequest`](super::ApplyRequest) → [`SeedPlan`](crate::registry::SeedPlan)
+    pub const SEED_APPLY: &str = "/local/seed/apply";
+    /// [`NewToken`](crate::registry::NewToken) → [`CreatedToken`](crate::registry::CreatedToken)
+    pub const TOKEN_CREATE: &str = "/local/token/create";
+    /// [`RevokeRequest`](super::RevokeRequest)
+    pub const TOKEN_REVOKE: &str = "/local/token/revoke";
+    /// [`ListRequest`](super::ListRequest) → [`TokenSummary`](crate::registry::TokenSummary)s
+    pub const TOKEN_LIST: &str = "/local/token/list";
+    /// [`ActiveRequest`](super::ActiveRequest)
+    pub const ACCOUNT_ACTIVE: &str = "/local/account/active";
+    /// [`DeleteRequest`](super::DeleteRequest)
+    pub const ACCOUNT_DELETE: &str = "/local/account/delete";
+    /// [`ImportOptions`](crate::registry::ImportOptions) → [`ImportLayout`](crate::registry::ImportLayout)
+    pub const IMPORT_PREPARE: &str = "/local/import/prepare";
+    /// [`ImportBatch`](super::ImportBatch) → [`ImportReport`](crate::registry::ImportReport)
+    pub const IMPORT_BATCH: &str = "/local/import/batch";
+    /// [`ExplainRequest`](super::ExplainRequest) → [`ExplainResponse`](super::ExplainResponse)
+    pub const ACCESS_EXPLAIN: &str = "/local/access/explain";
+}
+
+/// Who stands in the events of what is done here: everybody who may is the operator.
+#[derive(Clone, Copy, Debug)]
+enum Doer {
+    CommandLine,
+    Config,
+    Import,
+}
+
+fn actor(doer: Doer) -> Actor {
+    let account = match doer {
+        Doer::CommandLine => "command line",
+        Doer::Config => "config",
+        Doer::Import => "import",
+    };
+    Actor { account: account.to_owned(), token: None, source: None }
+}
+
+/// The largest body of a request: a seed with its secrets, or one batch of an import.
+pub const BODY_OCTETS_MAX: usize = 64 * 1024 * 1024;

@@ -1,0 +1,44 @@
+//! `GET /local/status`: which server answers, and what it serves.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::error::Problem;
+use crate::registry::Registry;
+
+/// What a server says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its version.
+    pub version: String,
+    /// Its process id.
+    pub process: u32,
+    /// The revision of the directory.
+    pub revision: u64,
+    /// Whether a seed was ever applied.
+    pub is_seeded: bool,
+    /// Accounts of all kinds.
+    pub accounts: usize,
+    /// Groups.
+    pub groups: usize,
+    /// The base DNs that are served.
+    pub base_dns: Vec<String>,
+}
+
+pub(super) async fn status(State(registry): State<Arc<Registry>>) -> Result<Json<Status>, Problem> {
+    let is_seeded = registry.is_seeded().await?;
+    let snapshot = registry.snapshot();
+    let accounts = snapshot.accounts();
+    Ok(Json(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        process: std::process::id(),
+        revision: snapshot.revision(),
+        is_seeded,
+        accounts: accounts.account_count(),
+        groups: accounts.group_count(),
+        base_dns: accounts.providers().map(|provider| provider.base_dn.clone()).collect(),
+    }))
+}
