@@ -1,0 +1,170 @@
+//! The open listeners, and the time in which the server serves.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::accept::accept_ldap;
+use super::reload::{connection_limits, put_in_force};
+use super::signals::Asked;
+use super::{DRAIN_TIME, Log, SOCKET_NAME, Server, Signals, StartError, Tasks, close};
+use crate::config::{ListenAddress, Settings};
+use crate::http;
+use crate::ldap::connection::Door;
+use crate::net::{ConnectionLimits, Listener, LocalAddress, Tls};
+use crate::registry::Registry;
+
+/// A server whose listeners are open.
+pub struct Listening {
+    settings: Settings,
+    log: Log,
+    tls: Option<Arc<Tls>>,
+    registry: Arc<Registry>,
+    ldap: Vec<(Listener, Scheme)>,
+    http: Vec<Listener>,
+    local: Listener,
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Ldap,
+    Ldaps,
+    Http,
+}
+
+impl Listening {
+    pub(super) async fn open(server: Server) -> Result<Self, StartError> {
+        let Server { settings, log, tls, registry } = server;
+        // The local socket first: it tells a second server of this store apart before any port does.
+        let local = Listener::bind_unix(&settings.data_dir.join(SOCKET_NAME), OWNER_ONLY).await?;
+        let mut ldap = Vec::new();
+        for address in &settings.ldap {
+            ldap.push((bind(address).await?, Scheme::Ldap));
+        }
+        for address in &settings.ldaps {
+            ldap.push((bind(address).await?, Scheme::Ldaps));
+        }
+        let mut http = Vec::new();
+        for address in &settings.http {
+            http.push(bind(address).await?);
+        }
+        Ok(Self { settings, log, tls, registry, ldap, http, local })
+    }
+
+    /// What is listened on, as addresses: `ldap://127.0.0.1:3389`, with the port that was given where 0 was
+    /// asked for; the local socket is not among them.
+    pub fn addresses(&self) -> Vec<String> {
+        let ldap = self.ldap.iter().map(|(listener, scheme)| address(*scheme, listener.local()));
+        let http = self.http.iter().map(|listener| address(Scheme::Http, listener.local()));
+        ldap.chain(http).collect()
+    }
+
+    /// What the server was started with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The directory.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Serves until a signal asks to go down, then lets connections end and closes the directory. `read`
+    /// reads the config again, with the flags that override it; what is wrong with it goes to the log.
+    pub async fn run(self, mut signals: Signals, read: impl Fn() -> Result<Settings, String>) {
+        let Self { settings, log, tls, registry, ldap, http, local } = self;
+        let tasks = Arc::new(Tasks { shutdown: CancellationToken::new(), tracker: TaskTracker::new() });
+        let limits = ConnectionLimits::new(connection_limits(&settings));
+        let door = Door::new(registry.clone(), tls.clone(), &settings, tasks.shutdown.clone());
+        for (listener, scheme) in ldap {
+            let is_tls = scheme == Scheme::Ldaps;
+            let (door, limits) = (Arc::clone(&door), Arc::clone(&limits));
+            tasks.tracker.spawn(accept_ldap(listener, door, limits, is_tls, Arc::clone(&tasks)));
+        }
+        for listener in http {
+            let shutdown = tasks.shutdown.clone();
+            tasks.tracker.spawn(http::serve_public(listener, shutdown));
+        }
+        tasks.tracker.spawn(http::serve_local(
+            local,
+            http::router(Arc::clone(&registry)),
+            tasks.shutdown.clone(),
+        ));
+
+        let mut current = settings;
+        while signals.next().await == Asked::Reload {
+            tracing::info!("the config and the certificates are read again");
+            match read() {
+                Ok(new) => current = put_in_force(&current, &new, &log, tls.as_ref(), &limits),
+                Err(problems) => tracing::error!("the config stays as it was:\n{problems}"),
+            }
+        }
+        go_down(&tasks, &mut signals).await;
+        close(registry).await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Stops the listeners and waits for the connections, but not for ever.
+async fn go_down(tasks: &Tasks, signals: &mut Signals) {
+    tracing::info!("going down: listeners are closed, connections end");
+    tasks.shutdown.cancel();
+    tasks.tracker.close();
+    tokio::select! {
+        () = tasks.tracker.wait() => {}
+        () = tokio::time::sleep(DRAIN_TIME) => {
+            tracing::warn!(
+                connections = tasks.tracker.len(),
+                seconds = DRAIN_TIME.as_secs(),
+                "connections did not end in time and are cut off"
+            );
+        }
+        () = signals.stop() => tracing::warn!("a second signal: connections are cut off"),
+    }
+}
+
+async fn bind(address: &ListenAddress) -> Result<Listener, StartError> {
+    Ok(match address {
+        ListenAddress::Tcp(address) => Listener::bind_tcp(*address).await?,
+        ListenAddress::Unix(path) => Listener::bind_unix(path, ANYBODY).await?,
+    })
+}
+
+/// As it stands in `listening …`: for a Unix socket the form of `ldapi` (draft-chu-ldap-ldapi).
+fn address(scheme: Scheme, local: &LocalAddress) -> String {
+    match (scheme, local) {
+        (Scheme::Ldap, LocalAddress::Ip(address)) => format!("ldap://{address}"),
+        (Scheme::Ldaps, LocalAddress::Ip(address)) => format!("ldaps://{address}"),
+        (Scheme::Http, LocalAddress::Ip(address)) => format!("http://{address}"),
+        (Scheme::Http, LocalAddress::Unix(path)) => format!("http+unix://{}", escaped(path.display())),
+        (Scheme::Ldap | Scheme::Ldaps, LocalAddress::Unix(path)) => {
+            format!("ldapi://{}", escaped(path.display()))
+        }
+    }
+}
+
+fn escaped(path: std::path::Display<'_>) -> String {
+    path.to_string().replace('%', "%25").replace('/', "%2F").replace('?', "%3F").replace(' ', "%20")
+}
+
+/// The mode of the local socket: its commands can do everything.
+const OWNER_ONLY: u32 = 0o600;
+
+/// The mode of `ldapi` sockets: who connects must bind, as on a port.
+const ANYBODY: u32 = 0o666;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_can_be_pasted() {
+        let tcp = LocalAddress::Ip(([127, 0, 0, 1], 3389).into());
+        assert_eq!(address(Scheme::Ldap, &tcp), "ldap://127.0.0.1:3389");
+        assert_eq!(address(Scheme::Ldaps, &tcp), "ldaps://127.0.0.1:3389");
+        let unix = LocalAddress::Unix(std::path::Path::new("/run/bindery/ldapi").into());
+        assert_eq!(address(Scheme::Ldap, &unix), "ldapi://%2Frun%2Fbindery%2Fldapi");
+    }
+}

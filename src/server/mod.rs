@@ -1,0 +1,142 @@
+//! The life of the process: start order, listeners, signals, reload, shutdown.
+//!
+//! The order is log → certificates → store → directory ([`Server::open`]) → seed, by the caller, if there
+//! never was one → listeners ([`Server::listen`]) → serving until a signal ([`Listening::run`]). It is taken
+//! down in reverse: listeners, connections, directory, store.
+
+mod accept;
+mod certificates;
+mod listeners;
+mod log;
+mod open;
+mod process;
+mod reload;
+mod signals;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use certificates::{TlsStartError, check_certificates, tls_files};
+pub use listeners::Listening;
+pub use log::{Log, LogError};
+pub use open::{open_registry, registry_settings};
+pub use process::{default_workers, raise_open_files};
+pub use reload::Change;
+pub use signals::Signals;
+
+use crate::config::{ListenerError, Settings};
+use crate::net::{ListenError, Tls};
+use crate::registry::{OpenError, Registry};
+use crate::store::StoreError;
+
+/// A server with everything open but its listeners.
+pub struct Server {
+    settings: Settings,
+    log: Log,
+    tls: Option<Arc<Tls>>,
+    registry: Arc<Registry>,
+}
+
+impl Server {
+    /// Reads the certificates, then opens the store and loads the directory. May wait for the disk.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was changed but that development certificates may have been made.
+    pub fn open(settings: Settings, log: Log) -> Result<Self, StartError> {
+        settings.check_listeners()?;
+        raise_open_files(settings.limits.connections_max);
+        let tls = certificates::load(settings.tls.as_ref())?.map(Arc::new);
+        let registry = open_registry(&settings)?;
+        let accounts = registry.snapshot().accounts().account_count();
+        tracing::info!(data_dir = %settings.data_dir.display(), accounts, "the directory is loaded");
+        warn_of_open_directory(&settings.data_dir);
+        Ok(Self { settings, log, tls, registry })
+    }
+
+    /// The directory.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// What it was started with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Opens all listeners. Clients that connect from now on are answered once [`Listening::run`] is called.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`]; the directory is closed then.
+    pub async fn listen(self) -> Result<Listening, StartError> {
+        let registry = Arc::clone(&self.registry);
+        let listening = Listening::open(self).await;
+        if listening.is_err() {
+            close(registry).await;
+        }
+        listening
+    }
+
+    /// Closes the directory without having listened.
+    pub async fn close(self) {
+        close(self.registry).await;
+    }
+}
+
+/// A data directory that bindery makes is its user's alone; one that the operator made may not be.
+fn warn_of_open_directory(path: &Path) {
+    let is_open = path.metadata().is_ok_and(|found| found.permissions().mode() & 0o077 != 0);
+    if is_open {
+        tracing::warn!(
+            data_dir = %path.display(),
+            "other users of this machine may look into the data directory: chmod 700 it"
+        );
+    }
+}
+
+/// What all tasks of the running server share.
+struct Tasks {
+    /// Cancelled when the server goes down: listeners stop, connections say goodbye.
+    shutdown: CancellationToken,
+    /// Every listener and connection.
+    tracker: TaskTracker,
+}
+
+/// Lets the writer finish what waits, on a thread that may wait for a disk.
+async fn close(registry: Arc<Registry>) {
+    // It can only fail by a panic of the writer, which the log has told.
+    let _ = tokio::task::spawn_blocking(move || registry.close()).await;
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// `[server]` and the flags together name no listeners that can be.
+    #[error(transparent)]
+    Listeners(#[from] ListenerError),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsStartError),
+    /// The store or the directory.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self::Open(OpenError::Store(error))
+    }
+}
+
+/// How long connections may take to end what they are at, when the server goes down.
+pub const DRAIN_TIME: Duration = Duration::from_secs(10);
+
+/// The local socket's name in the data directory.
+pub const SOCKET_NAME: &str = "bindery.sock";

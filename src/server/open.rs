@@ -1,0 +1,76 @@
+//! From `[server]` to an open directory: the one place where settings become those of the rooms below.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, ThrottleSettings};
+use crate::config::{HashingSettings, Limits, Settings};
+use crate::registry::{OpenError, Registry, RegistrySettings};
+use crate::store::SledStore;
+
+/// Opens the store in the data directory and loads the directory from it.
+///
+/// # Errors
+/// [`OpenError`]: the store is held, damaged or too new, or threads cannot be started.
+pub fn open_registry(settings: &Settings) -> Result<Arc<Registry>, OpenError> {
+    let store = SledStore::open(&settings.data_dir)?;
+    Registry::open(Arc::new(store), registry_settings(settings))
+}
+
+/// What the directory is opened with.
+pub fn registry_settings(settings: &Settings) -> RegistrySettings {
+    let Settings { hashing, limits, .. } = settings;
+    let bounds = hash_bounds(limits);
+    RegistrySettings {
+        hashing: hash_pool_settings(hashing, limits, &bounds),
+        bounds,
+        verified_secrets_max: count(limits.verified_secrets_max),
+        throttle: throttle_settings(limits),
+    }
+}
+
+fn hash_bounds(limits: &Limits) -> HashBounds {
+    HashBounds {
+        memory_kib_max: kib(limits.argon2_memory_max),
+        time_cost_max: limits.argon2_time_cost_max,
+        parallelism_max: limits.argon2_parallelism_max,
+        pbkdf2_rounds_max: limits.pbkdf2_rounds_max,
+        sha_crypt_rounds_max: limits.sha_crypt_rounds_max,
+        bcrypt_cost_max: limits.bcrypt_cost_max,
+    }
+}
+
+fn throttle_settings(limits: &Limits) -> ThrottleSettings {
+    let window_seconds = limits.throttle_time.as_secs();
+    let usual = ThrottleSettings::default();
+    ThrottleSettings {
+        failures_per_name_max: limits.throttle_failures_max,
+        failures_per_source_max: limits.throttle_failures_by_source_max,
+        window_seconds,
+        window_seconds_max: usual.window_seconds_max.max(window_seconds),
+        entries_max: count(limits.throttle_entries_max),
+    }
+}
+
+fn hash_pool_settings(hashing: &HashingSettings, limits: &Limits, bounds: &HashBounds) -> HashPoolSettings {
+    HashPoolSettings {
+        threads: hashing.threads.and_then(|threads| NonZeroUsize::new(count(threads))),
+        // The config has checked the same bounds (RFC 9106, 3.1), so the default is never taken.
+        parameters: Argon2Parameters::new(kib(hashing.memory), hashing.time_cost, hashing.parallelism)
+            .unwrap_or_default(),
+        stored_memory_kib_max: bounds.memory_kib_max,
+        memory_octets_max: hashing.memory_budget,
+        queue_length_max: count(limits.hash_queue_max),
+        queue_share_max: count(limits.hash_queue_by_source_max),
+        ..HashPoolSettings::default()
+    }
+}
+
+/// The config allows sizes up to 4 GiB here, so nothing is cut off.
+fn kib(octets: u64) -> u32 {
+    u32::try_from(octets / 1024).unwrap_or(u32::MAX)
+}
+
+fn count(value: u32) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}

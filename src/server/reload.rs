@@ -1,0 +1,137 @@
+//! What a reload puts in force at once, and what needs a restart.
+
+use std::sync::Arc;
+
+use super::{Log, certificates};
+use crate::config::Settings;
+use crate::net::{ConnectionLimitSettings, ConnectionLimits, Tls};
+
+/// A part of `[server]` that differs from what the server was started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The key or table.
+    pub key: &'static str,
+    /// Whether it acts without a restart.
+    pub at_once: bool,
+}
+
+/// Compares what is in force with what was read.
+pub(super) fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
+    let limits_at_once = |settings: &Settings| connection_limits(settings);
+    let mut limits_else = new.limits.clone();
+    limits_else.connections_max = old.limits.connections_max;
+    limits_else.connections_by_source_max = old.limits.connections_by_source_max;
+    limits_else.connections_before_bind_max = old.limits.connections_before_bind_max;
+    let rows = [
+        ("data_dir", old.data_dir != new.data_dir, false),
+        ("ldap", old.ldap != new.ldap, false),
+        ("ldaps", old.ldaps != new.ldaps, false),
+        ("http", old.http != new.http, false),
+        ("plain_bind", old.plain_bind != new.plain_bind, false),
+        ("tls", old.tls != new.tls, false),
+        ("workers", old.workers != new.workers, false),
+        ("expiry_warning", old.expiry_warning != new.expiry_warning, false),
+        ("rotation_overlap", old.rotation_overlap != new.rotation_overlap, false),
+        ("log.level", old.log.level != new.log.level, true),
+        ("log.format", old.log.format != new.log.format, false),
+        ("hashing", old.hashing != new.hashing, false),
+        ("limits.connections_*", limits_at_once(old) != limits_at_once(new), true),
+        ("limits", old.limits != limits_else, false),
+    ];
+    rows.into_iter()
+        .filter(|(_, differs, _)| *differs)
+        .map(|(key, _, at_once)| Change { key, at_once })
+        .collect()
+}
+
+/// Puts in force what can be; the rest is named in the log. Answers with the settings that are in force.
+pub(super) fn put_in_force(
+    old: &Settings,
+    new: &Settings,
+    log: &Log,
+    tls: Option<&Arc<Tls>>,
+    limits: &ConnectionLimits,
+) -> Settings {
+    let changes = changes(old, new);
+    let mut current = old.clone();
+    if let Err(error) = log.set_level(new.log.level) {
+        tracing::warn!(%error, "the level of the log stays as it was");
+    } else {
+        current.log.level = new.log.level;
+    }
+    limits.change(connection_limits(new));
+    current.limits.connections_max = new.limits.connections_max;
+    current.limits.connections_by_source_max = new.limits.connections_by_source_max;
+    current.limits.connections_before_bind_max = new.limits.connections_before_bind_max;
+    for change in &changes {
+        if change.at_once {
+            tracing::info!(key = change.key, "changed by the reload");
+        } else {
+            tracing::warn!(key = change.key, "changed in the config, but acts only after a restart");
+        }
+    }
+    if let Some(tls) = tls {
+        match tls.reload() {
+            Ok(()) => {
+                let not_after = tls.not_after();
+                tracing::info!(%not_after, "the certificates were read again, for connections from now on");
+                for warning in certificates::warnings(tls) {
+                    tracing::warn!("{warning}");
+                }
+            }
+            Err(error) => {
+                let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                tracing::error!(%error, source, "the certificates stay as they were");
+            }
+        }
+    }
+    current
+}
+
+/// How many connections there may be.
+pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimitSettings {
+    let limits = &settings.limits;
+    ConnectionLimitSettings {
+        connections_max: limits.connections_max,
+        connections_by_source_max: limits.connections_by_source_max,
+        connections_before_bind_max: limits.connections_before_bind_max,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Limits, LogLevel, LogSettings, PlainBind};
+
+    fn settings() -> Settings {
+        Settings {
+            data_dir: "data".into(),
+            ldap: Vec::new(),
+            ldaps: Vec::new(),
+            http: Vec::new(),
+            plain_bind: PlainBind::Loopback,
+            tls: None,
+            workers: None,
+            expiry_warning: std::time::Duration::ZERO,
+            rotation_overlap: std::time::Duration::ZERO,
+            log: LogSettings::default(),
+            hashing: Default::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    #[test]
+    fn tells_what_acts_at_once_from_what_needs_a_restart() {
+        let old = settings();
+        assert_eq!(changes(&old, &old), []);
+        let mut new = settings();
+        new.log.level = LogLevel::Debug;
+        new.limits.connections_max = 7;
+        new.plain_bind = PlainBind::Never;
+        let found: Vec<_> =
+            changes(&old, &new).into_iter().map(|change| (change.key, change.at_once)).collect();
+        assert_eq!(found, [("plain_bind", false), ("log.level", true), ("limits.connections_*", true)]);
+        new.limits.filter_depth_max = 7;
+        assert!(changes(&old, &new).contains(&Change { key: "limits", at_once: false }));
+    }
+}
