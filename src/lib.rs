@@ -3,6 +3,8 @@
 //! The folders are floors; an import points down or stays on its floor inside one folder.
 //! ARCHITECTURE.md shows the way of a bind, of a search and of a change through them.
 
+// 6: words typed by a person
+pub mod cli;
 // 5: the life of the process
 pub mod server;
 // 4: the doors

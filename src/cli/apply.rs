@@ -1,0 +1,106 @@
+//! `bindery apply`: makes the store agree with the config's seed.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::arguments::ConfigArguments;
+use super::backend::{Absent, Backend, Wanted};
+use super::failure::Failure;
+use super::output::{Output, Stream, has_colours};
+use super::secrets::{self, Destination, Shown};
+use super::seeding;
+use crate::config::Config;
+use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan};
+
+/// Make the store agree with the config's objects, and show what that changes
+#[derive(Debug, clap::Args)]
+pub(super) struct ApplyArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// The local socket of a server that runs, if not the one in the config's data_dir
+    #[arg(long, value_name = "PATH", env = "BINDERY_SOCKET")]
+    socket: Option<PathBuf>,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Delete what is in the store but not in the config
+    #[arg(long)]
+    prune: bool,
+    /// Make an account or token again although it was deleted or revoked
+    #[arg(long, value_name = "IDENTIFIER")]
+    recreate: Vec<String>,
+    /// Write generated secrets to this new file, instead of showing them
+    #[arg(long, value_name = "FILE")]
+    secrets_file: Option<PathBuf>,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    dry_run: bool,
+    changes: &'a [DiffEntry],
+    /// Empty when they were written to a file.
+    secrets: Vec<Shown<'a>>,
+}
+
+pub(super) async fn run(arguments: ApplyArguments, output: Output) -> Result<(), Failure> {
+    let config = arguments.config.load()?;
+    let absent = if arguments.dry_run { Absent::Pretend } else { Absent::Make };
+    let wanted = Wanted { socket: arguments.socket.as_deref(), settings: Some(&config.settings), absent };
+    let mut backend = Backend::find(wanted).await?;
+    let options = SeedOptions { prune: arguments.prune, recreate: arguments.recreate };
+    let result = if arguments.dry_run {
+        dry_run(&mut backend, &config, &options, output).await
+    } else {
+        let destination =
+            Destination::choose(arguments.secrets_file.as_deref(), output, &config.settings.data_dir);
+        apply(&mut backend, &config, &options, &destination, output).await
+    };
+    backend.close().await;
+    result
+}
+
+async fn dry_run(
+    backend: &mut Backend,
+    config: &Config,
+    options: &SeedOptions,
+    output: Output,
+) -> Result<(), Failure> {
+    let plan = seeding::plan(backend, config, options).await?;
+    show(&plan, &[], true, output)?;
+    if !plan.needed.is_empty() && !output.is_json() {
+        let identifiers: Vec<&str> = plan.needed.iter().map(|needed| needed.identifier.as_str()).collect();
+        output.message(&format!("secrets would be generated for: {}", identifiers.join(", ")));
+    }
+    Ok(())
+}
+
+async fn apply(
+    backend: &mut Backend,
+    config: &Config,
+    options: &SeedOptions,
+    destination: &Destination,
+    output: Output,
+) -> Result<(), Failure> {
+    // Secrets in the document must be on their way before the commit, so the whole document is.
+    let is_document_early = *destination == Destination::Document;
+    let mut is_shown = false;
+    let applied = seeding::apply(backend, config, options, destination, output, |plan, secrets| {
+        if is_document_early && !secrets.is_empty() {
+            is_shown = true;
+            return show(plan, secrets, false, output);
+        }
+        Ok(())
+    })
+    .await?;
+    if is_shown {
+        return Ok(());
+    }
+    show(&applied.plan, &[], false, output)
+}
+
+fn show(plan: &SeedPlan, secrets: &[NewSecret], dry_run: bool, output: Output) -> Result<(), Failure> {
+    let document = Document { dry_run, changes: &plan.diff, secrets: secrets::shown(secrets) };
+    output.result(&document, || seeding::diff(plan, dry_run, has_colours(Stream::Output)))
+}

@@ -1,0 +1,284 @@
+//! Who carries a command out: the server that runs, over its local socket, or this process on the store.
+//!
+//! Both are the same router with the same requests and answers.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, Response, header};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tower::ServiceExt;
+
+use super::failure::{Exit, Failure, in_words};
+use crate::config::Settings;
+use crate::http::{self, Problem, ProblemKind};
+use crate::registry::Registry;
+use crate::server::{SOCKET_NAME, open_registry, registry_settings};
+use crate::store::{MemoryStore, StoreError};
+
+/// The way to the directory.
+pub(super) enum Backend {
+    /// Through a server.
+    Server {
+        /// Its socket, for messages.
+        socket: PathBuf,
+        /// The connection.
+        sender: SendRequest<Body>,
+    },
+    /// In this process.
+    Own {
+        /// The routes.
+        router: Router,
+        /// What they work on.
+        registry: Arc<Registry>,
+    },
+}
+
+/// How a command wants to find the directory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    /// `--socket`
+    pub(super) socket: Option<&'a Path>,
+    /// `[server]`
+    pub(super) settings: Option<&'a Settings>,
+    /// What to do when there is neither a server nor a store.
+    pub(super) absent: Absent,
+}
+
+/// What to do when there is neither a server nor a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// Make a store.
+    Make,
+    /// Work on an empty directory that is forgotten afterwards.
+    Pretend,
+    /// There is nothing to work on.
+    Fail,
+}
+
+/// Why a request brought no answer.
+#[derive(Debug)]
+pub(super) enum CallError {
+    /// It was refused, and nothing of it happened.
+    Problem(Problem),
+    /// Nobody knows whether it was carried out.
+    Lost(String),
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Problem(problem) => problem.into(),
+            CallError::Lost(message) => Failure::failed(message),
+        }
+    }
+}
+
+impl CallError {
+    /// Whether it is certain that nothing was changed.
+    pub(super) fn is_certain(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.kind != ProblemKind::StoreStopped)
+    }
+}
+
+impl Backend {
+    /// Finds the server, or opens the store when none runs.
+    ///
+    /// # Errors
+    /// Neither can be had.
+    pub(super) async fn find(wanted: Wanted<'_>) -> Result<Self, Failure> {
+        let of_config = wanted.settings.map(|settings| settings.data_dir.join(SOCKET_NAME));
+        let Some(socket) = wanted.socket.map(Path::to_owned).or(of_config) else {
+            return Err(Failure::usage(
+                "which directory? give --config FILE or --socket PATH, or set BINDERY_CONFIG or BINDERY_SOCKET",
+            ));
+        };
+        if let Some(backend) = Self::connect(&socket).await? {
+            return Ok(backend);
+        }
+        let Some(settings) = wanted.settings else {
+            return Err(Failure::failed(format!(
+                "no server answers on {}: start it, or give --config FILE to work on its store",
+                socket.display()
+            )));
+        };
+        if wanted.absent != Absent::Make && !has_store(settings) {
+            if wanted.absent == Absent::Pretend {
+                return Self::pretend(settings);
+            }
+            return Err(Failure::failed(format!(
+                "there is no store in {}: start the server or run `bindery apply` first",
+                settings.data_dir.display()
+            )));
+        }
+        match open_registry(settings) {
+            Ok(registry) => Ok(Self::own(registry)),
+            Err(crate::registry::OpenError::Store(error @ StoreError::Held { .. })) => Err(Failure::new(
+                Exit::Store,
+                format!("{}; nobody answers on its socket {}", in_words(&error), socket.display()),
+            )),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Works in this process on a directory that is open.
+    pub(super) fn own(registry: Arc<Registry>) -> Self {
+        Self::Own { router: http::router(Arc::clone(&registry)), registry }
+    }
+
+    /// Works on an empty directory that is forgotten afterwards.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(super) fn pretend(settings: &Settings) -> Result<Self, Failure> {
+        let registry = Registry::open(Arc::new(MemoryStore::default()), registry_settings(settings))?;
+        Ok(Self::own(registry))
+    }
+
+    /// The server that answers on a socket; `None` when nobody does.
+    ///
+    /// # Errors
+    /// This user may not connect, or it is no server.
+    pub(super) async fn connect(socket: &Path) -> Result<Option<Self>, Failure> {
+        let stream = match UnixStream::connect(socket).await {
+            Ok(stream) => stream,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                return Ok(None);
+            }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                return Err(Failure::new(
+                    Exit::Refused,
+                    format!(
+                        "this user may not connect to {}: run the command as the user of the server, or as root",
+                        socket.display()
+                    ),
+                ));
+            }
+            Err(error) => {
+                return Err(Failure::failed(format!("cannot connect to {}: {error}", socket.display())));
+            }
+        };
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| {
+            Failure::failed(format!("the server on {} does not speak HTTP: {error}", socket.display()))
+        })?;
+        // A connection that breaks is told by the request on it.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(Some(Self::Server { socket: socket.to_owned(), sender }))
+    }
+
+    /// Whether a server carries the commands out.
+    pub(super) fn is_server(&self) -> bool {
+        matches!(self, Self::Server { .. })
+    }
+
+    /// Sends a request with a body, and reads the answer.
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub(super) async fn call<Q, A>(&mut self, path: &str, request: &Q) -> Result<A, CallError>
+    where
+        Q: Serialize,
+        A: DeserializeOwned,
+    {
+        let body = serde_json::to_vec(request).map_err(|error| {
+            let message = format!("the request cannot be written as JSON: {error}");
+            CallError::Problem(Problem::one(ProblemKind::BadRequest, message))
+        })?;
+        self.exchange(Method::POST, path, body).await
+    }
+
+    /// Asks for something.
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub(super) async fn ask<A: DeserializeOwned>(&mut self, path: &str) -> Result<A, CallError> {
+        self.exchange(Method::GET, path, Vec::new()).await
+    }
+
+    async fn exchange<A: DeserializeOwned>(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<A, CallError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "bindery")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body))
+            .map_err(|error| CallError::Lost(error.to_string()))?;
+        let response = self.send(request).await?;
+        let status = response.status();
+        let octets = axum::body::to_bytes(response.into_body(), ANSWER_OCTETS_MAX)
+            .await
+            .map_err(|error| self.lost(&error))?;
+        if status.is_success() {
+            // The error would quote the answer, and a secret may stand in it.
+            return serde_json::from_slice(&octets).map_err(|_| {
+                CallError::Lost(
+                    "it was carried out, but its answer cannot be understood: server and command are of \
+                     different versions"
+                        .to_owned(),
+                )
+            });
+        }
+        match serde_json::from_slice::<Problem>(&octets) {
+            Ok(problem) => Err(CallError::Problem(problem)),
+            Err(_) => Err(CallError::Lost(format!("the server answers with the HTTP status {status}"))),
+        }
+    }
+
+    async fn send(&mut self, request: Request<Body>) -> Result<Response<Body>, CallError> {
+        match self {
+            Self::Server { socket, sender } => {
+                let lost = |error: hyper::Error| lost_to(socket, &error);
+                sender.ready().await.map_err(lost)?;
+                let response = sender.send_request(request).await.map_err(lost)?;
+                Ok(response.map(Body::new))
+            }
+            Self::Own { router, .. } => match router.clone().oneshot(request).await {
+                Ok(response) => Ok(response),
+                Err(never) => match never {},
+            },
+        }
+    }
+
+    fn lost(&self, error: &dyn std::error::Error) -> CallError {
+        match self {
+            Self::Server { socket, .. } => lost_to(socket, error),
+            Self::Own { .. } => CallError::Lost(format!("the answer cannot be read: {}", in_words(error))),
+        }
+    }
+
+    /// Lets go of the store, if this process holds it.
+    pub(super) async fn close(self) {
+        if let Self::Own { registry, .. } = self {
+            // It can only fail by a panic of the writer, whose caller has noticed.
+            let _ = tokio::task::spawn_blocking(move || registry.close()).await;
+        }
+    }
+}
+
+fn lost_to(socket: &Path, error: &dyn std::error::Error) -> CallError {
+    CallError::Lost(format!(
+        "the connection to the server on {} broke off, and nobody knows whether the change was made: {}",
+        socket.display(),
+        in_words(error)
+    ))
+}
+
+/// Whether there is a store in the data directory.
+pub(super) fn has_store(settings: &Settings) -> bool {
+    settings.data_dir.join("store").exists()
+}
+
+/// More than any list of a directory of a million accounts.
+const ANSWER_OCTETS_MAX: usize = 1024 * 1024 * 1024;

@@ -1,0 +1,142 @@
+//! `bindery check`: reads everything, starts nothing.
+
+use serde::Serialize;
+
+use super::arguments::ConfigArguments;
+use super::backend::{Absent, Backend, Wanted};
+use super::failure::{Exit, Failure, in_words};
+use super::output::{Output, Stream, has_colours};
+use crate::config::{self, Config, Problems};
+use crate::http::{PlanRequest, path};
+use crate::registry::{SeedOptions, SeedPlan};
+use crate::server::check_certificates;
+
+/// Read the config and everything that it names, and say all that is wrong
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document {
+    ok: bool,
+    problems: Vec<Found>,
+    warnings: Vec<String>,
+}
+
+/// One problem.
+#[derive(Serialize)]
+struct Found {
+    file: Option<String>,
+    line: Option<usize>,
+    column: Option<usize>,
+    key: Option<String>,
+    message: String,
+}
+
+/// All that was found, drawn and as data.
+#[derive(Default)]
+struct Findings {
+    drawn: Vec<String>,
+    problems: Vec<Found>,
+    warnings: Vec<String>,
+}
+
+pub(super) async fn run(arguments: CheckArguments, output: Output) -> Result<(), Failure> {
+    let mut findings = Findings::default();
+    match config::load(&arguments.config.config, &|name| std::env::var_os(name)) {
+        Ok(config) => check(&config, &mut findings).await?,
+        Err(problems) => findings.add_problems(&problems),
+    }
+    findings.tell(output)
+}
+
+async fn check(config: &Config, findings: &mut Findings) -> Result<(), Failure> {
+    if let Err(error) = config.settings.check_listeners() {
+        findings.add_sentence("server", error.to_string());
+    }
+    match check_certificates(config.settings.tls.as_ref()) {
+        Ok(warnings) => findings.warnings.extend(warnings.iter().map(ToString::to_string)),
+        Err(error) => findings.add_sentence("server.tls", in_words(&error)),
+    }
+    let mut backend = directory(config, findings).await?;
+    let request = PlanRequest { seed: config.seed.clone(), options: SeedOptions::default() };
+    let planned = backend.call::<_, SeedPlan>(path::SEED_PLAN, &request).await;
+    backend.close().await;
+    match planned {
+        Ok(plan) => {
+            let problems = config.dangling(|kind, name| {
+                !plan.unresolved.iter().any(|(other, unresolved)| *other == kind && unresolved == name)
+            });
+            findings.add_problems(&problems);
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            if failure.exit != Exit::Wrong {
+                return Err(failure);
+            }
+            for message in failure.messages {
+                findings.add_sentence("", format!("{}: {message}", config.path.display()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The directory that names are looked up in: that of the server or the store, else an empty one.
+async fn directory(config: &Config, findings: &mut Findings) -> Result<Backend, Failure> {
+    let wanted = Wanted { socket: None, settings: Some(&config.settings), absent: Absent::Pretend };
+    match Backend::find(wanted).await {
+        Ok(backend) => Ok(backend),
+        Err(failure) => {
+            findings.warnings.push(format!(
+                "names are looked up in the config alone, because the store cannot be read: {}",
+                failure.messages.join("; ")
+            ));
+            Backend::pretend(&config.settings)
+        }
+    }
+}
+
+impl Findings {
+    fn add_problems(&mut self, problems: &Problems) {
+        if problems.is_empty() {
+            return;
+        }
+        self.drawn.push(problems.render(has_colours(Stream::Error)));
+        self.problems.extend(problems.iter().map(|problem| Found {
+            file: problem.position.file().map(|path| path.display().to_string()),
+            line: problem.position.line(),
+            column: problem.position.column(),
+            key: Some(problem.key.clone()).filter(|key| !key.is_empty()),
+            message: problem.message.clone(),
+        }));
+    }
+
+    fn add_sentence(&mut self, key: &str, message: String) {
+        let label = if key.is_empty() { String::new() } else { format!("{key}: ") };
+        self.drawn.push(format!("error: {label}{message}"));
+        let key = Some(key.to_owned()).filter(|key| !key.is_empty());
+        self.problems.push(Found { file: None, line: None, column: None, key, message });
+    }
+
+    fn tell(self, output: Output) -> Result<(), Failure> {
+        let Self { drawn, problems, warnings } = self;
+        for warning in &warnings {
+            if !output.is_json() {
+                output.message(&format!("warning: {warning}"));
+            }
+        }
+        let is_right = problems.is_empty();
+        let document = Document { ok: is_right, problems, warnings };
+        if is_right || output.is_json() {
+            output.result(&document, || "the config is right".to_owned())?;
+        }
+        if is_right {
+            return Ok(());
+        }
+        Err(Failure { exit: Exit::Wrong, messages: vec![drawn.join("\n\n")], is_drawn: true })
+    }
+}

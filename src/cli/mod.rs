@@ -1,0 +1,97 @@
+//! Words typed by a person to calls; nothing is decided here. One file for each command.
+
+mod access;
+mod account;
+mod apply;
+mod arguments;
+mod backend;
+mod certificate;
+mod check;
+mod failure;
+mod first_steps;
+mod import;
+mod output;
+mod secrets;
+mod seeding;
+mod serve;
+mod status;
+mod token;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::runtime::Builder;
+
+use failure::{Exit, Failure};
+use output::{Output, Stream, has_colours};
+
+/// An LDAP bind and search server for service accounts
+#[derive(Debug, Parser)]
+#[command(name = "bindery", version, arg_required_else_help = true, propagate_version = true)]
+struct Arguments {
+    /// Print one JSON document on standard output, and nothing else there
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Serve(serve::ServeArguments),
+    Check(check::CheckArguments),
+    Apply(apply::ApplyArguments),
+    Import(Box<import::ImportArguments>),
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    Status(status::StatusArguments),
+    Certificate(certificate::CertificateArguments),
+    #[command(subcommand)]
+    Access(access::AccessCommand),
+}
+
+/// Reads the arguments, does what they say, and tells how it ended.
+pub fn run() -> ExitCode {
+    let Arguments { json, command } = Arguments::parse();
+    let output = Output::new(json);
+    match carry_out(command, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tell(&failure, output);
+            failure.exit.into()
+        }
+    }
+}
+
+fn carry_out(command: Command, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Serve(arguments) => serve::run(&arguments, output),
+        Command::Check(arguments) => block_on(check::run(arguments, output)),
+        Command::Import(arguments) => block_on(import::run(*arguments, output)),
+        Command::Apply(arguments) => block_on(apply::run(arguments, output)),
+        Command::Account(command) => block_on(account::run(command, output)),
+        Command::Token(command) => block_on(token::run(command, output)),
+        Command::Status(arguments) => block_on(status::run(arguments, output)),
+        Command::Certificate(arguments) => certificate::run(&arguments, output),
+        Command::Access(command) => block_on(access::run(command, output)),
+    }
+}
+
+/// Carries out a command that waits for a server or a store; one thread is enough for it.
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of(Exit::Failed, &error))?;
+    runtime.block_on(command)
+}
+
+fn tell(failure: &Failure, output: Output) {
+    let label = if has_colours(Stream::Error) { "\u{1b}[1;31merror\u{1b}[0m: " } else { "error: " };
+    for message in &failure.messages {
+        output.message(&if failure.is_drawn { message.clone() } else { format!("{label}{message}") });
+    }
+}

@@ -1,0 +1,154 @@
+//! Everything that a command says: results on standard output, messages on standard error.
+//!
+//! With `--json` standard output holds one JSON document and nothing else.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the one module through which the commands speak"
+)]
+
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::failure::Failure;
+
+/// Where and how a command speaks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    is_json: bool,
+}
+
+impl Output {
+    /// `is_json`: whether `--json` was given.
+    pub(super) fn new(is_json: bool) -> Self {
+        Self { is_json }
+    }
+
+    /// Whether `--json` was given.
+    pub(super) fn is_json(self) -> bool {
+        self.is_json
+    }
+
+    /// The one result of the command: a JSON document, or what `text` says, on standard output.
+    ///
+    /// # Errors
+    /// Standard output takes nothing more.
+    pub(super) fn result(
+        self,
+        document: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        if !self.is_json {
+            return self.lines(&text());
+        }
+        let mut json = serde_json::to_string_pretty(document)
+            .map_err(|error| Failure::failed(format!("the result cannot be written as JSON: {error}")))?;
+        json.push('\n');
+        write_stdout(&json)
+    }
+
+    /// Text on standard output, at once.
+    ///
+    /// # Errors
+    /// Standard output takes nothing more.
+    pub(super) fn lines(self, text: &str) -> Result<(), Failure> {
+        match text.trim_end_matches('\n') {
+            "" => Ok(()),
+            text => write_stdout(&format!("{text}\n")),
+        }
+    }
+
+    /// A message, on standard error. Whoever closed it does not want to know.
+    pub(super) fn message(self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}
+
+/// A table with aligned columns, as wide as the terminal at most; in a pipe it is as wide as it needs to be.
+/// `None`: as wide as it needs to be on a terminal too.
+pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>, to: Option<Stream>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| printable(cell)).collect::<Vec<_>>()));
+    if let Some(width) = to.and_then(width) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// The two ways out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
+}
+
+/// Whether a person reads there.
+pub(super) fn is_terminal(stream: Stream) -> bool {
+    match stream {
+        Stream::Output => io::stdout().is_terminal(),
+        Stream::Error => io::stderr().is_terminal(),
+    }
+}
+
+/// Whether colours may be used there.
+pub(super) fn has_colours(stream: Stream) -> bool {
+    is_terminal(stream) && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Characters in a line of the terminal; `None` where there is no terminal.
+fn width(stream: Stream) -> Option<u16> {
+    let size = match stream {
+        Stream::Output => rustix::termios::tcgetwinsize(io::stdout()),
+        Stream::Error => rustix::termios::tcgetwinsize(io::stderr()),
+    };
+    size.ok().map(|size| size.ws_col).filter(|columns| *columns >= COLUMNS_MIN)
+}
+
+/// Names come from elsewhere: what would move the cursor is shown as an escape.
+fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|character| {
+            let is_harmless = !character.is_control();
+            let shown: Box<dyn Iterator<Item = char>> = if is_harmless {
+                Box::new(std::iter::once(character))
+            } else {
+                Box::new(character.escape_default())
+            };
+            shown
+        })
+        .collect()
+}
+
+fn write_stdout(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::silent(),
+        _ => Failure::failed(format!("standard output cannot be written: {error}")),
+    })
+}
+
+/// A narrower terminal is told a lie about its width, or is none.
+const COLUMNS_MIN: u16 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_plain_in_a_pipe() {
+        let rows =
+            vec![vec!["a".to_owned(), "long value".to_owned()], vec!["b\u{1b}[2J".to_owned(), String::new()]];
+        let drawn = table(&["NAME", "VALUE"], rows, None);
+        assert_eq!(drawn, "NAME        VALUE\na           long value\nb\\u{1b}[2J");
+    }
+}

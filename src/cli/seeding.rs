@@ -1,0 +1,285 @@
+//! Making a store agree with a config: plan, generate secrets, deliver them, apply. For `apply` and `serve`.
+
+use std::fmt::Write;
+
+use super::backend::{Backend, CallError};
+use super::failure::Failure;
+use super::output::{Output, Stream, has_colours};
+use super::secrets::{self, Destination};
+use crate::config::Config;
+use crate::http::{ApplyRequest, PlanRequest, ProblemKind, path};
+use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan, Sign};
+
+/// Works out what the config's seed would change.
+///
+/// # Errors
+/// Names that do not exist, drawn where they stand, or what the directory says cannot be.
+pub(super) async fn plan(
+    backend: &mut Backend,
+    config: &Config,
+    options: &SeedOptions,
+) -> Result<SeedPlan, Failure> {
+    let request = PlanRequest { seed: config.seed.clone(), options: options.clone() };
+    let plan: SeedPlan = backend.call(path::SEED_PLAN, &request).await?;
+    let problems = config.dangling(|kind, name| {
+        !plan.unresolved.iter().any(|(other, unresolved)| *other == kind && unresolved == name)
+    });
+    if !problems.is_empty() {
+        return Err(Failure::of_config(&problems, has_colours(Stream::Error)));
+    }
+    Ok(plan)
+}
+
+/// What was changed, and the secrets that were generated for it.
+pub(super) struct Applied {
+    /// The changes.
+    pub(super) plan: SeedPlan,
+    /// The secrets.
+    pub(super) secrets: Vec<NewSecret>,
+}
+
+/// Makes the directory agree with the seed. `before_commit` shows what is to be shown before anything is
+/// changed.
+///
+/// # Errors
+/// Nothing was changed, and no secrets file is left; or it is not known, which the message says.
+pub(super) async fn apply(
+    backend: &mut Backend,
+    config: &Config,
+    options: &SeedOptions,
+    destination: &Destination,
+    output: Output,
+    mut before_commit: impl FnMut(&SeedPlan, &[NewSecret]) -> Result<(), Failure>,
+) -> Result<Applied, Failure> {
+    let mut attempts_left = ATTEMPTS_MAX;
+    loop {
+        attempts_left -= 1;
+        let planned = plan(backend, config, options).await?;
+        let secrets = secrets::generate(&planned.needed)?;
+        let delivered = secrets::deliver(&secrets, destination, output)?;
+        // What was shown cannot be unshown, so a second attempt is for what nobody has seen.
+        let is_seen = delivered.file().is_none() && !secrets.is_empty();
+        if let Err(failure) = before_commit(&planned, &secrets) {
+            delivered.take_back(output);
+            return Err(failure);
+        }
+        let request =
+            ApplyRequest { seed: config.seed.clone(), options: options.clone(), secrets: secrets.clone() };
+        match backend.call::<_, SeedPlan>(path::SEED_APPLY, &request).await {
+            Ok(plan) => {
+                secrets::tell(&secrets, &delivered, output);
+                return Ok(Applied { plan, secrets });
+            }
+            Err(error) if !error.is_certain() => {
+                let mut failure = Failure::from(error);
+                if let Some(path) = delivered.file() {
+                    failure.messages.push(format!(
+                        "the generated secrets are kept in {}: they are right if the change was made",
+                        path.display()
+                    ));
+                }
+                return Err(failure);
+            }
+            Err(CallError::Problem(problem))
+                if problem.kind == ProblemKind::Conflict && attempts_left > 0 && !is_seen =>
+            {
+                delivered.take_back(output);
+            }
+            Err(error) => {
+                delivered.take_back(output);
+                let mut failure = Failure::from(error);
+                if is_seen {
+                    failure.messages.push("the secrets that were shown are void".to_owned());
+                }
+                return Err(failure);
+            }
+        }
+    }
+}
+
+/// The changes as a diff, one object after the other; empty when there are none.
+pub(super) fn diff(plan: &SeedPlan, is_dry_run: bool, styled: bool) -> String {
+    let mut text = String::new();
+    for entry in &plan.diff {
+        draw(&mut text, entry, styled);
+    }
+    let count = |sign: Sign| plan.diff.iter().filter(|entry| entry.sign == sign).count();
+    let (created, changed, deleted, skipped) =
+        (count(Sign::Created), count(Sign::Changed), count(Sign::Deleted), count(Sign::Skipped));
+    let summary = if plan.is_empty() {
+        "nothing to change: the store agrees with the config".to_owned()
+    } else {
+        let would = if is_dry_run { "would be " } else { "" };
+        format!("{would}{created} created, {changed} changed, {deleted} deleted")
+    };
+    let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{summary}{skipped}");
+    text
+}
+
+fn draw(text: &mut String, entry: &DiffEntry, styled: bool) {
+    let (sign, colour) = match entry.sign {
+        Sign::Created => ('+', "32"),
+        Sign::Changed => ('~', "33"),
+        Sign::Deleted => ('-', "31"),
+        Sign::Skipped => ('!', "35"),
+    };
+    let (on, off) = if styled { (format!("\u{1b}[{colour}m"), "\u{1b}[0m") } else { (String::new(), "") };
+    let reason = entry.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let _ = writeln!(text, "{on}{sign} {} {}{off}{reason}", entry.kind, one_line(&entry.name));
+    for field in &entry.fields {
+        let value = |value: &Option<String>| value.as_deref().map_or_else(|| "–".to_owned(), one_line);
+        let line = match entry.sign {
+            Sign::Created => format!("{}: {}", field.field, value(&field.after)),
+            _ => format!("{}: {} → {}", field.field, value(&field.before), value(&field.after)),
+        };
+        let _ = writeln!(text, "    {line}");
+    }
+}
+
+/// Values come from elsewhere: none may break the line or move the cursor.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|character| if character.is_control() { char::REPLACEMENT_CHARACTER } else { character })
+        .collect()
+}
+
+/// How often a plan is made anew because others change the directory at the same time.
+const ATTEMPTS_MAX: u32 = 5;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use axum::routing::post;
+    use axum::{Json, Router};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::ReferenceKind;
+    use crate::http::Problem;
+    use crate::model::{FieldChange, Intent};
+    use crate::registry::{NeededSecret, Registry, RegistrySettings};
+    use crate::store::MemoryStore;
+
+    /// A server that needs one secret, and whose commit fails as it is told to.
+    struct Scene {
+        directory: TempDir,
+        backend: Backend,
+        commits: Arc<AtomicU32>,
+    }
+
+    impl Scene {
+        fn new(failures: Vec<ProblemKind>) -> Self {
+            let commits = Arc::new(AtomicU32::new(0));
+            let counter = Arc::clone(&commits);
+            let needed = NeededSecret {
+                account: "a".to_owned(),
+                identifier: "t".to_owned(),
+                intent: Intent::AppPassword,
+                expires: None,
+            };
+            let plan =
+                SeedPlan { revision: 1, diff: Vec::new(), needed: vec![needed], unresolved: Vec::new() };
+            let planned = plan.clone();
+            let router =
+                Router::new().route(path::SEED_PLAN, post(async move || Json(planned.clone()))).route(
+                    path::SEED_APPLY,
+                    post(async move || {
+                        let commit = counter.fetch_add(1, Ordering::Relaxed) as usize;
+                        match failures.get(commit) {
+                            Some(kind) => Err(Problem::one(*kind, "no")),
+                            None => Ok(Json(plan.clone())),
+                        }
+                    }),
+                );
+            let settings = RegistrySettings { verified_secrets_max: 1, ..RegistrySettings::default() };
+            let registry = Registry::open(Arc::new(MemoryStore::default()), settings).unwrap();
+            let directory = TempDir::new().unwrap();
+            Self { directory, backend: Backend::Own { router, registry }, commits }
+        }
+
+        async fn apply(&mut self) -> Result<Applied, Failure> {
+            let config = self.directory.path().join("bindery.toml");
+            std::fs::write(&config, "[server]\ndata_dir = \"data\"\nldap = [\"127.0.0.1:0\"]\n").unwrap();
+            let config = crate::config::load(&config, &|_| None).unwrap();
+            let destination = Destination::File(self.secrets_file());
+            let options = SeedOptions::default();
+            let output = Output::new(true);
+            apply(&mut self.backend, &config, &options, &destination, output, |_, _| Ok(())).await
+        }
+
+        fn secrets_file(&self) -> std::path::PathBuf {
+            self.directory.path().join("secrets.json")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_takes_its_secrets_file_with_it() {
+        let mut scene = Scene::new(vec![ProblemKind::Store]);
+        let failure = scene.apply().await.err().unwrap();
+        assert_eq!(failure.messages, ["no"]);
+        assert!(!scene.secrets_file().exists());
+    }
+
+    #[tokio::test]
+    async fn a_commit_of_which_nobody_knows_leaves_the_file() {
+        let mut scene = Scene::new(vec![ProblemKind::StoreStopped]);
+        let failure = scene.apply().await.err().unwrap();
+        assert!(scene.secrets_file().exists());
+        assert!(failure.messages.iter().any(|message| message.contains("secrets.json")), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn a_change_in_between_is_planned_anew_with_other_secrets() {
+        let mut scene = Scene::new(vec![ProblemKind::Conflict]);
+        let applied = scene.apply().await.unwrap_or_else(|failure| unreachable!("{failure:?}"));
+        assert_eq!(scene.commits.load(Ordering::Relaxed), 2);
+        let written = std::fs::read_to_string(scene.secrets_file()).unwrap();
+        assert!(written.contains(secrets::text_of(&applied.secrets[0])));
+
+        let mut scene = Scene::new(vec![ProblemKind::Conflict; ATTEMPTS_MAX as usize]);
+        scene.apply().await.err().unwrap();
+        assert!(!scene.secrets_file().exists());
+    }
+
+    #[test]
+    fn a_diff_reads_like_one() {
+        let field = |field: &str, before: Option<&str>, after: Option<&str>| FieldChange {
+            field: field.to_owned(),
+            before: before.map(str::to_owned),
+            after: after.map(str::to_owned),
+        };
+        let entry = |sign, kind, name: &str, fields, reason: Option<&str>| DiffEntry {
+            sign,
+            kind,
+            name: name.to_owned(),
+            fields,
+            reason: reason.map(str::to_owned),
+        };
+        let plan = SeedPlan {
+            revision: 1,
+            diff: vec![
+                entry(Sign::Created, ReferenceKind::Role, "r", vec![field("name", None, Some("r\n"))], None),
+                entry(
+                    Sign::Changed,
+                    ReferenceKind::Account,
+                    "a",
+                    vec![field("email", Some("x"), None)],
+                    None,
+                ),
+                entry(Sign::Skipped, ReferenceKind::Token, "t", vec![], Some("it was revoked")),
+            ],
+            needed: Vec::new(),
+            unresolved: Vec::new(),
+        };
+        assert_eq!(
+            diff(&plan, true, false),
+            "+ role r\n    name: r\u{fffd}\n~ account a\n    email: x → –\n! token t (it was revoked)\n\
+             would be 1 created, 1 changed, 0 deleted, 1 skipped\n"
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! `bindery token`: the credentials of accounts.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use super::arguments::DirectoryArguments;
+use super::backend::Absent;
+use super::failure::Failure;
+use super::output::{Output, Stream, table};
+use crate::config::Expiry;
+use crate::http::{ListRequest, RevokeRequest, path};
+use crate::model::{Intent, Timestamp};
+use crate::registry::{CreatedToken, NewToken, TokenSummary};
+
+/// The credentials of accounts
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token and show its secret, once
+    Create(CreateArguments),
+    /// List tokens
+    List(ListArguments),
+    /// Delete a token: it is refused from the next operation on
+    Revoke(RevokeArguments),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArguments {
+    /// Its name, unique among all tokens
+    identifier: String,
+    /// Its owner
+    #[arg(long, value_name = "NAME")]
+    account: String,
+    /// What it is for: app_password or api
+    #[arg(long, default_value = "app_password", value_parser = intent)]
+    intent: Intent,
+    /// When it expires: "90d", or an RFC 3339 time
+    #[arg(long, value_name = "WHEN", value_parser = expiry, conflicts_with = "no_expiry")]
+    expires: Option<Expiry>,
+    /// It does not expire
+    #[arg(long)]
+    no_expiry: bool,
+    /// What it is used for
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    description: String,
+    /// A network that it may be used from; without any: from anywhere
+    #[arg(long = "network", value_name = "CIDR")]
+    networks: Vec<IpNet>,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArguments {
+    /// Only those of one account
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RevokeArguments {
+    /// Its name
+    identifier: String,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+pub(super) async fn run(command: TokenCommand, output: Output) -> Result<(), Failure> {
+    match command {
+        TokenCommand::Create(arguments) => create(arguments, output).await,
+        TokenCommand::List(arguments) => list(arguments, output).await,
+        TokenCommand::Revoke(arguments) => revoke(arguments, output).await,
+    }
+}
+
+async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
+    let CreateArguments { identifier, account, intent, expires, no_expiry, description, networks, directory } =
+        arguments;
+    let request =
+        NewToken { identifier, account, intent, expiring: !no_expiry, expires, description, networks };
+    let created: CreatedToken = directory
+        .with(Absent::Fail, async |backend| Ok(backend.call(path::TOKEN_CREATE, &request).await?))
+        .await?;
+    if !output.is_json() {
+        output.message(&format!(
+            "token {} of {}, expires: {}; its secret is shown once:",
+            created.identifier,
+            created.account,
+            in_words(created.expires)
+        ));
+    }
+    output.result(&created, || String::from_utf8_lossy(created.secret.expose()).into_owned())
+}
+
+async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+    let request = ListRequest { account: arguments.account };
+    let tokens: Vec<TokenSummary> = arguments
+        .directory
+        .with(Absent::Fail, async |backend| Ok(backend.call(path::TOKEN_LIST, &request).await?))
+        .await?;
+    let now = Timestamp::now();
+    output.result(&tokens, || {
+        let rows = tokens.iter().map(|token| row(token, now)).collect();
+        let header = ["IDENTIFIER", "ACCOUNT", "INTENT", "EXPIRES", "NETWORKS", "DESCRIPTION"];
+        table(&header, rows, Some(Stream::Output))
+    })
+}
+
+fn row(token: &TokenSummary, now: Timestamp) -> Vec<String> {
+    let networks: Vec<String> = token.networks.iter().map(ToString::to_string).collect();
+    let is_expired = token.expires.is_some_and(|expires| expires <= now);
+    let expired = if is_expired { " (expired)" } else { "" };
+    vec![
+        token.identifier.clone(),
+        token.account.clone(),
+        token.intent.to_string(),
+        format!("{}{expired}", in_words(token.expires)),
+        if networks.is_empty() { "any".to_owned() } else { networks.join(" ") },
+        token.description.clone(),
+    ]
+}
+
+#[derive(Serialize)]
+struct Revoked<'a> {
+    revoked: &'a str,
+}
+
+async fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure> {
+    let request = RevokeRequest { identifier: arguments.identifier };
+    arguments
+        .directory
+        .with(Absent::Fail, async |backend| Ok(backend.call::<_, ()>(path::TOKEN_REVOKE, &request).await?))
+        .await?;
+    output.result(&Revoked { revoked: &request.identifier }, || format!("revoked {}", request.identifier))
+}
+
+fn in_words(expires: Option<Timestamp>) -> String {
+    expires.map_or_else(|| "never".to_owned(), |expires| expires.to_string())
+}
+
+fn intent(text: &str) -> Result<Intent, String> {
+    text.parse().map_err(|()| "expected app_password or api".to_owned())
+}
+
+/// The form of the config: a duration in words, or a time.
+fn expiry(text: &str) -> Result<Expiry, String> {
+    if let Ok(duration) = humantime::parse_duration(text) {
+        return if duration >= Duration::from_secs(1) {
+            Ok(Expiry::In(duration))
+        } else {
+            Err("expected at least a second".to_owned())
+        };
+    }
+    text.parse().map(Expiry::At).map_err(|_| {
+        "expected a duration such as \"90d\", or a time such as \"2027-11-18T10:00:00Z\"".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expiry_is_a_duration_or_a_time() {
+        assert_eq!(expiry("90d"), Ok(Expiry::In(Duration::from_secs(90 * 24 * 60 * 60))));
+        assert!(matches!(expiry("2027-11-18T10:00:00Z"), Ok(Expiry::At(_))));
+        assert!(expiry("0s").is_err());
+        assert!(expiry("tomorrow").is_err());
+    }
+}
