@@ -1,0 +1,21 @@
+//! A file from elsewhere: records or problems, no panic, an end; and what was read is written and read back.
+#![no_main]
+
+use bindery::ldif::LdifReader;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|octets: &[u8]| {
+    for record in LdifReader::new(octets) {
+        match record {
+            Ok(record) => {
+                let text = record.to_ldif();
+                let again = LdifReader::new(text.as_bytes()).next();
+                if let Some(Ok(again)) = again {
+                    assert_eq!((again.dn, again.attributes), (record.dn, record.attributes));
+                }
+            }
+            Err(error) if error.is_fatal() => break,
+            Err(_) => {}
+        }
+    }
+});

@@ -1,0 +1,588 @@
+//! The command line with the real binary: exit codes, messages, files, the running server's socket.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use support::{Place, SEED, read_secrets, secret_of};
+
+fn mode_of(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+// ---- usage ---------------------------------------------------------------------------------------------
+
+#[test]
+fn wrong_usage_is_2() {
+    let place = Place::new(SEED);
+    place.run(&[]).exits(2);
+    place.run(&["fly"]).exits(2);
+    place.run(&["token", "create", "x"]).exits(2).says(&["--account"]);
+    place.run(&["token", "create", "x", "--account", "a", "--expires", "soon"]).exits(2).says(&["90d"]);
+    place
+        .run(&["token", "create", "x", "--account", "a", "--expires", "9d", "--no-expiry"])
+        .exits(2)
+        .says(&["cannot be used with"]);
+    place.run(&["import", "x.ldif", "--users", "people"]).exits(2).says(&["ou=people:uid"]);
+    place.run(&["serve", "--ldap", "localhost"]).exits(2).says(&["127.0.0.1:3389"]);
+    place.run(&["serve", "--json"]).exits(2);
+}
+
+#[test]
+fn a_command_without_a_directory_is_2() {
+    let place = Place::new(SEED);
+    let output = place.command(&["token", "list"]).env_remove("BINDERY_CONFIG").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--config FILE or --socket PATH"));
+}
+
+#[test]
+fn help_and_version_are_0() {
+    let place = Place::new(SEED);
+    for arguments in [&["--help"][..], &["--version"], &["serve", "--help"], &["token", "create", "--help"]] {
+        let done = place.run(arguments).exits(0);
+        assert!(!done.stdout.is_empty() && done.stderr.is_empty());
+    }
+}
+
+// ---- certificate ---------------------------------------------------------------------------------------
+
+#[test]
+fn certificates_are_made_once() {
+    let place = Place::new(SEED);
+    let made = place.run(&["certificate", "--dir", "certs", "--json"]).exits(0).json();
+    assert_eq!(made["created"], true);
+    let key = place.read("certs/server.key");
+    assert_eq!(mode_of(&place.path("certs/server.key")), 0o600);
+    let again = place.run(&["certificate", "--dir", "certs", "--json"]).exits(0).json();
+    assert_eq!(again["created"], false);
+    assert_eq!(place.read("certs/server.key"), key);
+    std::fs::remove_file(place.path("certs/server.pem")).unwrap();
+    place.run(&["certificate", "--dir", "certs"]).exits(1).says(&["server.pem", "move the remaining files"]);
+}
+
+// ---- check ---------------------------------------------------------------------------------------------
+
+#[test]
+fn check_accepts_what_is_right_and_makes_nothing() {
+    let place = Place::new(SEED);
+    place.run(&["check"]).exits(0);
+    assert_eq!(place.run(&["check", "--json"]).exits(0).json()["ok"], true);
+    assert!(!place.path("data").exists());
+}
+
+#[test]
+fn check_tells_all_problems_with_file_line_and_key() {
+    let place = Place::new(SEED);
+    place.edit("email = \"alice@example.com\"", "mail = \"alice@example.com\"\nis_active = \"yes\"");
+    let done = place.run(&["check"]).exits(3).says(&["account.mail", "account.is_active", "bindery.toml:"]);
+    assert_eq!(done.stdout, "");
+    let document = place.run(&["check", "--json"]).exits(3).json();
+    assert_eq!(document["ok"], false);
+    let problems = document["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    let text = place.read("bindery.toml");
+    let line = 1 + text.lines().position(|line| line.starts_with("mail")).unwrap();
+    assert_eq!(problems[0]["line"], line);
+    assert_eq!(problems[1]["line"], line + 1);
+}
+
+#[test]
+fn check_finds_names_that_do_not_exist() {
+    let place = Place::new(SEED);
+    place.edit("members = [\"alice\"]", "members = [\"alcie\"]");
+    place.run(&["check"]).exits(3).says(&["alcie", "did you mean \"alice\"", "bindery.toml:"]);
+    place.run(&["apply"]).exits(3).says(&["alcie"]);
+    place.run(&["serve"]).exits(3).says(&["alcie"]);
+}
+
+#[test]
+fn check_reads_certificates_and_secret_files() {
+    let place = Place::new(SEED);
+    place.edit(
+        "[server.hashing]",
+        "[server.tls]\ncertificate = \"none.pem\"\nkey = \"none.key\"\n\n[server.hashing]",
+    );
+    place.run(&["check"]).exits(3).says(&["none.pem does not exist"]);
+    place.run(&["serve"]).exits(3).says(&["none.pem does not exist"]);
+    assert!(!place.path("data").exists(), "a bad config never half-applies");
+
+    let place = Place::new(&format!(
+        "{SEED}\n[[token]]\nidentifier = \"t\"\naccount = \"portal\"\nsecret_file = \"t\"\n"
+    ));
+    place.run(&["check"]).exits(3).says(&["token.secret_file", "cannot be read"]);
+}
+
+#[test]
+fn a_config_that_is_not_there_is_3() {
+    let place = Place::new(SEED);
+    for command in ["check", "apply", "serve"] {
+        place.run(&[command, "--config", "none.toml"]).exits(3).says(&["none.toml"]);
+    }
+}
+
+// ---- apply ---------------------------------------------------------------------------------------------
+
+#[test]
+fn apply_twice_changes_nothing() {
+    let place = Place::new(SEED);
+    let first = place.run(&["apply", "--json"]).exits(0).json();
+    assert!(first["changes"].as_array().unwrap().iter().any(|change| change["name"] == "alice"));
+    let secret = secret_of(&first["secrets"], "ldapservice-app-password");
+    assert!(secret.starts_with("bindery_app_"));
+    assert_eq!(first["secrets"].as_array().unwrap().len(), 2);
+
+    let again = place.run(&["apply", "--json"]).exits(0).json();
+    assert_eq!(again["changes"], serde_json::json!([]));
+    assert_eq!(again["secrets"], serde_json::json!([]));
+    let words = place.run(&["apply"]).exits(0);
+    assert!(words.stdout.contains("nothing to change"), "{}", words.stdout);
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let place = Place::new(SEED);
+    let done = place.run(&["apply", "--dry-run"]).exits(0).says(&["ldapservice-app-password"]);
+    assert!(done.stdout.contains("+ account alice"), "{}", done.stdout);
+    assert!(!place.path("data").exists());
+
+    place.run(&["apply", "--secrets-file", "s.json"]).exits(0);
+    place.edit("name = \"Alice Adams\"", "name = \"Alice Baker\"");
+    let before = place.run(&["status", "--json"]).exits(0).json()["revision"].clone();
+    let done = place.run(&["apply", "--dry-run"]).exits(0);
+    assert!(
+        done.stdout.contains("~ account alice") && done.stdout.contains("Alice Baker"),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(place.run(&["status", "--json"]).exits(0).json()["revision"], before);
+    let done = place.run(&["apply"]).exits(0);
+    assert!(done.stdout.contains("~ account alice"), "{}", done.stdout);
+    assert_ne!(place.run(&["status", "--json"]).exits(0).json()["revision"], before);
+}
+
+#[test]
+fn secrets_go_to_the_file_that_is_named() {
+    let place = Place::new(SEED);
+    let done = place.run(&["apply", "--secrets-file", "out.json"]).exits(0).says(&["out.json"]);
+    let file = place.path("out.json");
+    assert_eq!(mode_of(&file), 0o600);
+    let secrets = read_secrets(&file);
+    let secret = secret_of(&secrets, "ldapservice-app-password");
+    assert!(!done.stdout.contains(&secret) && !done.stderr.contains(&secret));
+    assert_eq!(secrets[0]["intent"], "app_password");
+    assert!(secrets[0]["expires"].is_string());
+}
+
+#[test]
+fn a_secrets_file_is_never_overwritten_and_then_nothing_happens() {
+    let place = Place::new(SEED);
+    place.write("out.json", "mine");
+    place.run(&["apply", "--secrets-file", "out.json"]).exits(1).says(&["out.json", "never overwritten"]);
+    assert_eq!(place.read("out.json"), "mine");
+    let again = place.run(&["apply", "--json"]).exits(0).json();
+    assert_eq!(again["secrets"].as_array().unwrap().len(), 2, "nothing had been applied");
+}
+
+#[test]
+fn secrets_without_a_terminal_go_to_the_data_directory() {
+    let place = Place::new(SEED);
+    place.run(&["apply"]).exits(0).says(&["data/secrets-"]);
+    let files: Vec<_> = std::fs::read_dir(place.path("data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("secrets-"))
+        .collect();
+    assert_eq!(files.len(), 1);
+    assert_eq!(mode_of(&files[0]), 0o600);
+    assert_eq!(read_secrets(&files[0]).as_array().unwrap().len(), 2);
+    assert_eq!(mode_of(&place.path("data")), 0o700);
+}
+
+#[test]
+fn what_was_deleted_stays_so_until_it_is_recreated() {
+    let token = "[[token]]\nidentifier = \"cloud\"\naccount = \"portal\"\n";
+    let place = Place::new(&format!("{SEED}\n{token}"));
+    place.run(&["apply", "--json"]).exits(0);
+    place.run(&["token", "revoke", "cloud"]).exits(0);
+    place.run(&["account", "delete", "bob"]).exits(0);
+    let done = place.run(&["apply"]).exits(0);
+    assert!(done.stdout.contains("! account bob"), "{}", done.stdout);
+    assert!(done.stdout.contains("! token cloud"), "{}", done.stdout);
+    let arguments = ["apply", "--json", "--recreate", "bob", "--recreate", "cloud"];
+    let again = place.run(&arguments).exits(0).json();
+    secret_of(&again["secrets"], "cloud");
+    assert!(place.run(&["access", "explain", "bob"]).exits(0).stdout.contains("may bind"));
+}
+
+#[test]
+fn prune_deletes_what_is_not_in_the_config() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    place.edit("[[account]]\nusername = \"bob\"\nname = \"Bob Brown\"\n", "");
+    let done = place.run(&["apply"]).exits(0);
+    assert!(done.stdout.contains("nothing to change"), "{}", done.stdout);
+    let done = place.run(&["apply", "--prune"]).exits(0);
+    assert!(done.stdout.contains("- account bob"), "{}", done.stdout);
+    place.run(&["access", "explain", "bob"]).exits(1).says(&["bob"]);
+}
+
+// ---- tokens, accounts, access --------------------------------------------------------------------------
+
+#[test]
+fn tokens_are_made_listed_and_revoked() {
+    let place = Place::new(SEED);
+    place.run(&["token", "list"]).exits(1).says(&["there is no store", "bindery apply"]);
+    place.run(&["apply", "--json"]).exits(0);
+    let made = place.run(&[
+        "token",
+        "create",
+        "cloud",
+        "--account",
+        "portal",
+        "--expires",
+        "90d",
+        "--description",
+        "Cloud on web-3",
+        "--network",
+        "10.2.0.0/16",
+        "--json",
+    ]);
+    let made = made.exits(0).json();
+    assert_eq!((&made["account"], &made["identifier"]), (&"portal".into(), &"cloud".into()));
+    assert!(made["secret"].as_str().unwrap().starts_with("bindery_app_"));
+    assert!(made["expires"].is_string());
+    let api = place.run(&["token", "create", "api", "--account", "portal", "--intent", "api", "--no-expiry"]);
+    let api = api.exits(0).says(&["expires: never"]);
+    assert!(api.stdout.starts_with("bindery_api_") && api.stdout.lines().count() == 1, "{}", api.stdout);
+
+    place.run(&["token", "create", "cloud", "--account", "portal"]).exits(1).says(&["already"]);
+    place.run(&["token", "create", "x", "--account", "nobody"]).exits(1).says(&["nobody"]);
+
+    let list = place.run(&["token", "list", "--account", "portal", "--json"]).exits(0).json();
+    let identifiers: Vec<_> =
+        list.as_array().unwrap().iter().map(|token| token["identifier"].clone()).collect();
+    assert_eq!(identifiers, ["api", "cloud", "portal-app-password"]);
+    assert!(list.as_array().unwrap().iter().all(|token| token.get("secret").is_none()));
+    let words = place.run(&["token", "list"]).exits(0).stdout;
+    assert!(
+        words.contains("Cloud on web-3") && words.contains("10.2.0.0/16") && words.contains("never"),
+        "{words}"
+    );
+    assert!(!words.contains('\u{1b}'));
+
+    place.run(&["token", "revoke", "cloud"]).exits(0);
+    place.run(&["token", "revoke", "cloud"]).exits(1).says(&["cloud"]);
+}
+
+#[test]
+fn access_is_explained() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    let all = place.run(&["access", "explain", "ldapservice"]).exits(0).stdout;
+    assert!(all.contains("sees the whole directory") && all.contains("`ldap-search`"), "{all}");
+    let entry = "cn=alice,ou=users,dc=ldap,dc=example,dc=com";
+    let own = place.run(&["access", "explain", "portal", "--entry", entry, "--json"]).exits(0).json();
+    assert_eq!(own["providers"][0]["sees_everything"], false);
+    assert!(own["providers"][0]["entry"].as_str().unwrap().contains("is not seen"));
+    place.run(&["access", "explain", "portal", "--provider", "none"]).exits(1).says(&["none"]);
+    place.run(&["account", "deactivate", "portal"]).exits(0);
+    let own = place.run(&["access", "explain", "portal", "--json"]).exits(0).json();
+    assert_eq!(own["providers"][0]["may_bind"], false);
+    place.run(&["account", "activate", "portal"]).exits(0);
+}
+
+// ---- import --------------------------------------------------------------------------------------------
+
+const LDIF: &str = "\
+dn: dc=ldap,dc=example,dc=com
+objectClass: domain
+dc: ldap
+
+dn: ou=people,dc=ldap,dc=example,dc=com
+objectClass: organizationalUnit
+ou: people
+
+dn: cn=crew,ou=teams,dc=ldap,dc=example,dc=com
+objectClass: groupOfNames
+cn: crew
+member: uid=carol,ou=people,dc=ldap,dc=example,dc=com
+
+dn: uid=carol,ou=people,dc=ldap,dc=example,dc=com
+objectClass: inetOrgPerson
+uid: carol
+cn: Carol Clark
+sn: Clark
+mail: carol@example.com
+
+dn: uid=far,ou=elsewhere,dc=ldap,dc=example,dc=com
+objectClass: inetOrgPerson
+uid: far
+cn: Far
+sn: Far
+
+dn: uid=broken,ou=people,dc=ldap,dc=example,dc=com
+cn:: %%%
+";
+
+#[test]
+fn an_import_takes_people_and_groups_and_tells_what_it_leaves_out() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    place.write("in.ldif", LDIF);
+    let arguments = ["import", "in.ldif", "--users", "ou=people:uid", "--groups", "ou=teams:cn", "--json"];
+    let report = place.run(&arguments).exits(0).json();
+    assert_eq!(
+        (&report["users"], &report["groups"], &report["memberships"]),
+        (&1.into(), &1.into(), &1.into())
+    );
+    let left_out = report["left_out"].to_string();
+    assert!(left_out.contains("uid=far") && left_out.contains("uid=broken"), "{left_out}");
+
+    let again = place.run_with_input(&["import", "-", "--json"], LDIF).exits(0).json();
+    assert_eq!(again["users"], 0);
+    let words = place.run(&["import", "in.ldif"]).exits(0);
+    assert!(words.stdout.contains("left out") && words.stderr.is_empty(), "{}{}", words.stdout, words.stderr);
+    place.run(&["import", "none.ldif"]).exits(3).says(&["none.ldif"]);
+    place.run(&["import", "in.ldif", "--provider", "none"]).exits(1).says(&["none"]);
+}
+
+// ---- serve ---------------------------------------------------------------------------------------------
+
+#[test]
+fn serve_prints_its_listeners_and_stops_on_sigterm() {
+    let place = Place::new(SEED);
+    let server = place.serve(&["--ldap", "127.0.0.1:0", "--ldap", "[::1]:0", "--http", "127.0.0.1:0"]);
+    assert_eq!(server.listening.len(), 3, "{:?}", server.listening);
+    assert!(server.address("ldap").port() > 0);
+    assert!(server.listening[1].starts_with("ldap://[::1]:"));
+    TcpStream::connect(server.address("ldap")).unwrap();
+
+    let mut health = TcpStream::connect(server.address("http")).unwrap();
+    health.write_all(b"GET /-/health/ready/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    health.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+
+    let socket = place.path("data/bindery.sock");
+    assert!(socket.metadata().unwrap().file_type().is_socket());
+    assert_eq!(mode_of(&socket), 0o600);
+    assert_eq!(mode_of(&place.path("data")), 0o700);
+    let (status, log) = server.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!socket.exists());
+}
+
+#[test]
+fn open_connections_end_when_the_server_goes_down() {
+    let place = Place::new(SEED);
+    let server = place.serve(&[]);
+    let mut connection = TcpStream::connect(server.address("ldap")).unwrap();
+    let (status, log) = server.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!log.contains("cut off"), "{log}");
+    let mut rest = Vec::new();
+    connection.read_to_end(&mut rest).unwrap();
+}
+
+#[test]
+fn connections_above_the_limit_are_closed() {
+    let place = Place::new(SEED);
+    place.edit("[server.hashing]", "[server.limits]\nconnections_max = 1\n\n[server.hashing]");
+    let server = place.serve(&[]);
+    let first = TcpStream::connect(server.address("ldap")).unwrap();
+    let mut second = TcpStream::connect(server.address("ldap")).unwrap();
+    // Closed before anything was read: an end or a reset, as the system likes.
+    assert_eq!(second.read(&mut [0; 1]).unwrap_or(0), 0);
+    server.await_log("connections_max");
+    drop(first);
+    assert_eq!(server.stop().0.code(), Some(0));
+}
+
+#[test]
+fn unix_sockets_are_listened_on() {
+    let place = Place::new(SEED);
+    place.edit("ldap = [\"127.0.0.1:0\"]", "ldap = [\"unix:ldapi\"]");
+    let server = place.serve(&[]);
+    assert!(server.listening[0].starts_with("ldapi://%2F"), "{:?}", server.listening);
+    UnixStream::connect(place.path("ldapi")).unwrap();
+    assert_eq!(server.stop().0.code(), Some(0));
+}
+
+#[test]
+fn the_examples_are_right() {
+    for name in ["bindery.toml", "applications.toml"] {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+        let place = Place::new("");
+        std::fs::create_dir(place.path("examples")).unwrap();
+        std::fs::copy(example, place.path("examples").join(name)).unwrap();
+        let config = format!("examples/{name}");
+        place.run(&["check", "--config", &config]).exits(0);
+        let first = place.run(&["apply", "--config", &config, "--json"]).exits(0).json();
+        assert!(!first["secrets"].as_array().unwrap().is_empty());
+        let again = place.run(&["apply", "--config", &config, "--json"]).exits(0).json();
+        assert_eq!(again["changes"], serde_json::json!([]), "{name}");
+    }
+}
+
+#[test]
+fn serve_seeds_a_new_store_once() {
+    let place = Place::new(SEED);
+    let server = place.serve(&["--secrets-file", "first.json"]);
+    assert_eq!(read_secrets(&place.path("first.json")).as_array().unwrap().len(), 2);
+    let secret = secret_of(&read_secrets(&place.path("first.json")), "ldapservice-app-password");
+    server.await_log("ldapsearch");
+    assert!(!server.log().contains(&secret), "a secret that went to a file is not shown");
+    server.stop();
+    std::fs::remove_file(place.path("first.json")).unwrap();
+    place.edit("name = \"Alice Adams\"", "name = \"Alice Baker\"");
+    let server = place.serve(&["--secrets-file", "first.json"]);
+    assert!(!place.path("first.json").exists(), "a store that was seeded is not seeded again");
+    let done = place.run(&["apply", "--dry-run"]).exits(0);
+    assert!(done.stdout.contains("~ account alice"), "{}", done.stdout);
+    assert_eq!(server.stop().0.code(), Some(0));
+}
+
+#[test]
+fn serve_makes_development_certificates_and_listens_with_them() {
+    let place = Place::new(SEED);
+    place.edit("[server.hashing]", "[server.tls]\ndevelopment = \"certs\"\n\n[server.hashing]");
+    let server = place.serve(&["--ldaps", "127.0.0.1:0"]);
+    assert!(place.path("certs/ca.pem").exists());
+    server.address("ldaps");
+    server.await_log("LDAPTLS_CACERT=");
+    server.signal("HUP");
+    server.await_log("certificates were read again");
+    assert_eq!(server.stop().0.code(), Some(0));
+}
+
+#[test]
+fn listeners_that_cannot_be_are_told() {
+    let place = Place::new(SEED);
+    place.run(&["serve", "--ldaps", "127.0.0.1:0"]).exits(3).says(&["LDAPS needs a certificate"]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    place.run(&["serve", "--ldap", &address]).exits(1).says(&["is in use"]);
+}
+
+#[test]
+fn a_reload_changes_what_it_can_and_names_what_it_cannot() {
+    let place = Place::new(SEED);
+    let server = place.serve(&[]);
+    place.edit(
+        "[server.hashing]",
+        "plain_bind = \"never\"\n\n[server.log]\nlevel = \"debug\"\n\n[server.hashing]",
+    );
+    server.signal("HUP");
+    server.await_log("log.level");
+    server.await_log("plain_bind");
+    place.edit("plain_bind = \"never\"", "plain_bind = \"sometimes\"");
+    server.signal("HUP");
+    server.await_log("the config stays as it was");
+    server.await_log("sometimes");
+    assert_eq!(server.stop().0.code(), Some(0));
+}
+
+// ---- through the server --------------------------------------------------------------------------------
+
+#[test]
+fn commands_go_through_the_running_server() {
+    let place = Place::new(SEED);
+    let server = place.serve(&[]);
+    let status = place.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["process"], server.process());
+    assert_eq!(status["is_seeded"], true);
+
+    place.edit("name = \"Bob Brown\"", "name = \"Bob Black\"");
+    let done = place.run(&["apply"]).exits(0);
+    assert!(done.stdout.contains("~ account bob"), "{}", done.stdout);
+    let made = place.run(&["token", "create", "t", "--account", "bob", "--json"]).exits(0).json();
+    assert!(made["secret"].is_string());
+    // By its socket alone, without a config.
+    let socket = place.path("data/bindery.sock");
+    let output = place
+        .command(&["token", "list", "--account", "bob", "--json", "--socket"])
+        .arg(&socket)
+        .env_remove("BINDERY_CONFIG")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"t\""));
+    place.run(&["account", "delete", "nobody"]).exits(1).says(&["nobody"]);
+    place.run(&["check"]).exits(0);
+    assert_eq!(server.stop().0.code(), Some(0));
+    // And they are on disk.
+    let list = place.run(&["token", "list", "--account", "bob", "--json"]).exits(0).json();
+    assert_eq!(list[0]["identifier"], "t");
+    let output = place
+        .command(&["token", "list", "--socket"])
+        .arg(&socket)
+        .env_remove("BINDERY_CONFIG")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no server answers"));
+}
+
+#[test]
+fn a_store_that_is_held_is_4() {
+    let place = Place::new(SEED);
+    let server = place.serve(&[]);
+    place.run(&["serve"]).exits(4).says(&["is held by process", &server.process().to_string()]);
+    std::fs::remove_file(place.path("data/bindery.sock")).unwrap();
+    place.run(&["token", "list"]).exits(4).says(&["is held by", "nobody answers on its socket"]);
+    place.run(&["apply"]).exits(4).says(&["is held by"]);
+    assert_eq!(server.stop().0.code(), Some(0));
+}
+
+#[test]
+fn a_damaged_store_is_4() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    std::fs::write(place.path("data/acknowledged"), "x").unwrap();
+    place.run(&["token", "list"]).exits(4).says(&["damaged"]);
+    place.run(&["serve"]).exits(4).says(&["damaged"]);
+}
+
+#[test]
+fn the_socket_answers_what_it_does_not_know() {
+    let place = Place::new(SEED);
+    let server = place.serve(&[]);
+    let ask = |request: String| {
+        let mut stream = UnixStream::connect(place.path("data/bindery.sock")).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let answer = ask("GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned());
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("\"bad_request\""), "{answer}");
+    let body = "{\"identifier\": 7}";
+    let answer = ask(format!(
+        "POST /local/token/revoke HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    ));
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert_eq!(server.stop().0.code(), Some(0));
+}
+
+#[test]
+fn a_server_that_was_killed_leaves_nothing_in_the_way() {
+    let place = Place::new(SEED);
+    let mut server = place.serve(&[]);
+    server.signal("KILL");
+    server.wait();
+    assert!(place.path("data/bindery.sock").exists());
+    // The socket is stale: the command opens the store itself, and the next server replaces it.
+    place.run(&["token", "list"]).exits(0);
+    let server = place.serve(&[]);
+    assert_eq!(place.run(&["status", "--json"]).exits(0).json()["process"], server.process());
+    assert_eq!(server.stop().0.code(), Some(0));
+}

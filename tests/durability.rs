@@ -1,0 +1,91 @@
+//! What is acknowledged survives `kill -9`, whole; nothing is torn.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test may panic and print"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use support::{Place, SEED};
+
+/// Rounds of kill and restart. BINDERY_TEST_ROUNDS asks for more or fewer.
+fn rounds() -> usize {
+    std::env::var("BINDERY_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(50)
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    let place = Place::new(SEED);
+    let secrets = place.path("secrets.json");
+    place.serve(&["--secrets-file", secrets.to_str().unwrap()]).stop();
+    let mut acknowledged: BTreeSet<String> = BTreeSet::new();
+    // What was asked for when the server died may be there or not; nobody was told.
+    let mut unknown: BTreeSet<String> = BTreeSet::new();
+    let mut number = 0;
+    for round in 0..rounds() {
+        let server = place.serve(&[]);
+        let process = server.process();
+        let delay = Duration::from_millis(50 + (round as u64 * 37) % 250);
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(delay);
+            let killed = Command::new("kill").args(["-KILL", &process.to_string()]).status().unwrap();
+            assert!(killed.success());
+        });
+        // Makes tokens and revokes every third, until the server is gone.
+        loop {
+            number += 1;
+            let identifier = format!("token-{number}");
+            let made = ask(&place, &["token", "create", &identifier, "--account", "portal", "--no-expiry"]);
+            if !made {
+                unknown.insert(identifier);
+                break;
+            }
+            acknowledged.insert(identifier.clone());
+            if number % 3 == 0 {
+                acknowledged.remove(&identifier);
+                if !ask(&place, &["token", "revoke", &identifier]) {
+                    unknown.insert(identifier);
+                    break;
+                }
+            }
+        }
+        killer.join().unwrap();
+        drop(server);
+        let listed = place.run(&["--json", "token", "list", "--account", "portal"]).exits(0).json();
+        let found: BTreeSet<String> = listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|token| token["identifier"].as_str().unwrap().to_owned())
+            .filter(|identifier| identifier.starts_with("token-"))
+            .collect();
+        let lost: Vec<_> = acknowledged.difference(&found).collect();
+        assert!(lost.is_empty(), "round {round}: acknowledged, but not there: {lost:?}");
+        let more: Vec<_> = found.difference(&acknowledged).filter(|name| !unknown.contains(*name)).collect();
+        assert!(more.is_empty(), "round {round}: revoked, but there: {more:?}");
+        // From here on it is known.
+        acknowledged = found;
+        unknown.clear();
+    }
+    assert!(number > rounds(), "only {number} tokens in {} rounds", rounds());
+}
+
+/// Whether a command through the server was acknowledged. It must not fall back to the store: a command that
+/// finds the server gone is to fail, which it does as long as the socket of the dead one is named.
+fn ask(place: &Place, arguments: &[&str]) -> bool {
+    let socket = place.path("data/bindery.sock");
+    let mut all = arguments.to_vec();
+    all.extend(["--socket", socket.to_str().unwrap()]);
+    let mut command = place.command(&all);
+    command.env_remove("BINDERY_CONFIG");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+}

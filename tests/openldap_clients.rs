@@ -1,0 +1,267 @@
+//! OpenLDAP's own tools against the real binary with the example's directory: StartTLS, LDAPS, what each
+//! account sees, who it is, compare, and what is refused.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test may panic and print"
+)]
+
+mod support;
+
+use std::process::Command;
+
+use support::{Place, Server, read_secrets, secret_of};
+
+const BASE: &str = "dc=ldap,dc=example,dc=com";
+
+/// The example's directory, served on ports that are free.
+struct Example {
+    place: Place,
+    server: Server,
+    ldapservice: String,
+    portal: String,
+}
+
+/// What a tool answered.
+struct Answer {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Example {
+    fn start() -> Self {
+        let place = Place::new("");
+        let example = include_str!("../examples/bindery.toml");
+        let seed = &example[example.find("[[provider]]").unwrap()..];
+        let server = r#"
+[server]
+data_dir = "data"
+ldap = ["127.0.0.1:0"]
+ldaps = ["127.0.0.1:0"]
+plain_bind = "never"
+
+[server.tls]
+development = "certs"
+"#;
+        place.write("bindery.toml", &format!("{server}\n{seed}"));
+        let secrets = place.path("secrets.json");
+        let server = place.serve(&["--secrets-file", secrets.to_str().unwrap()]);
+        let secrets = read_secrets(&secrets);
+        let secret = |account: &str| secret_of(&secrets, &format!("{account}-app-password"));
+        Self { ldapservice: secret("ldapservice"), portal: secret("portal"), place, server }
+    }
+
+    /// Runs a tool over StartTLS (`ldap`) or LDAPS.
+    fn tool(&self, scheme: &str, tool: &str, arguments: &[&str]) -> Answer {
+        let mut command = Command::new(tool);
+        command
+            .env("LDAPTLS_CACERT", self.place.path("certs/ca.pem"))
+            .env("LDAPNOINIT", "1")
+            .env_remove("LDAPRC")
+            .args(["-x", "-H", &self.server.url(scheme)]);
+        // LDAPNOINIT ignores the variables too: the authority is given by the one option that is left.
+        command.env_remove("LDAPNOINIT").env("HOME", self.place.path("."));
+        if scheme == "ldap" {
+            command.arg("-ZZ");
+        }
+        let output = command.args(arguments).output().unwrap_or_else(|error| panic!("{tool}: {error}"));
+        Answer {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    fn search(&self, scheme: &str, account: &str, secret: &str, arguments: &[&str]) -> Answer {
+        let name = format!("cn={account},ou=users,{BASE}");
+        let mut all = vec!["-LLL", "-o", "ldif-wrap=no", "-D", &name, "-w", secret, "-b", BASE];
+        all.extend_from_slice(arguments);
+        self.tool(scheme, "ldapsearch", &all)
+    }
+}
+
+impl Answer {
+    #[track_caller]
+    fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    fn dns(&self) -> Vec<&str> {
+        self.out.lines().filter_map(|line| line.strip_prefix("dn: ")).collect()
+    }
+}
+
+#[test]
+fn the_searcher_sees_everything_over_start_tls_and_over_ldaps() {
+    let example = Example::start();
+    for scheme in ["ldap", "ldaps"] {
+        let answer =
+            example.search(scheme, "ldapservice", &example.ldapservice, &["(objectClass=*)"]).exits(0);
+        let dns = answer.dns();
+        for dn in [
+            BASE.to_owned(),
+            format!("ou=users,{BASE}"),
+            format!("cn=alice,ou=users,{BASE}"),
+            format!("cn=portal,ou=users,{BASE}"),
+            format!("cn=engineering,ou=groups,{BASE}"),
+            format!("cn=bob,ou=virtual-groups,{BASE}"),
+        ] {
+            assert!(dns.contains(&dn.as_str()), "{dn} is not in {dns:?}");
+        }
+        assert!(!answer.out.to_lowercase().contains("userpassword"), "{}", answer.out);
+    }
+}
+
+#[test]
+fn who_holds_no_role_sees_only_itself_and_its_groups() {
+    let example = Example::start();
+    for scheme in ["ldap", "ldaps"] {
+        let answer = example.search(scheme, "portal", &example.portal, &["(objectClass=*)", "1.1"]).exits(0);
+        let mut dns = answer.dns();
+        dns.sort_unstable();
+        let mut expected = vec![
+            BASE.to_owned(),
+            format!("cn=portal,ou=users,{BASE}"),
+            format!("cn=portal,ou=virtual-groups,{BASE}"),
+            format!("ou=groups,{BASE}"),
+            format!("ou=users,{BASE}"),
+            format!("ou=virtual-groups,{BASE}"),
+        ];
+        // The groups that the example puts it into, if any, name it as their only member.
+        let groups = example
+            .search(
+                scheme,
+                "ldapservice",
+                &example.ldapservice,
+                &[&format!("(member:1.2.840.113556.1.4.1941:=cn=portal,ou=users,{BASE})"), "1.1"],
+            )
+            .exits(0);
+        expected.extend(groups.dns().into_iter().map(str::to_owned));
+        expected.sort_unstable();
+        expected.dedup();
+        assert_eq!(dns, expected);
+    }
+    // Nobody else can be found, asked about, or read.
+    let answer = example.search("ldaps", "portal", &example.portal, &["(uid=alice)"]).exits(0);
+    assert_eq!(answer.dns(), Vec::<&str>::new());
+    let alice = format!("cn=alice,ou=users,{BASE}");
+    let answer = example.search("ldaps", "portal", &example.portal, &["-b", &alice, "-s", "base"]).exits(32);
+    assert!(answer.err.contains(&format!("Matched DN: ou=users,{BASE}")), "{}", answer.err);
+}
+
+#[test]
+fn ldapwhoami_says_who() {
+    let example = Example::start();
+    let dn = format!("cn=ldapservice,ou=users,{BASE}");
+    for name in [dn.as_str(), "UID=ldapService , OU=Users,dc=ldap,dc=example,dc=com", "ldapservice"] {
+        for scheme in ["ldap", "ldaps"] {
+            let answer =
+                example.tool(scheme, "ldapwhoami", &["-D", name, "-w", &example.ldapservice]).exits(0);
+            assert_eq!(answer.out.trim(), format!("dn:{dn}"), "{name}");
+        }
+    }
+    assert_eq!(example.tool("ldaps", "ldapwhoami", &[]).exits(0).out.trim(), "anonymous");
+}
+
+#[test]
+fn ldapcompare_answers_by_what_is_seen() {
+    let example = Example::start();
+    let name = format!("cn=ldapservice,ou=users,{BASE}");
+    let portal = format!("cn=portal,ou=users,{BASE}");
+    let group = format!("cn=engineering,ou=groups,{BASE}");
+    let compare = |name: &str, secret: &str, entry: &str, assertion: &str| {
+        example.tool("ldaps", "ldapcompare", &["-D", name, "-w", secret, entry, assertion]).code
+    };
+    let alice = format!("cn=alice,ou=users,{BASE}");
+    assert_eq!(compare(&name, &example.ldapservice, &alice, "mail:ALICE@example.com"), 6);
+    assert_eq!(compare(&name, &example.ldapservice, &alice, "mail:bob@example.com"), 5);
+    assert_eq!(compare(&name, &example.ldapservice, &alice, "pager:1"), 16);
+    assert_eq!(compare(&name, &example.ldapservice, &group, &format!("member:{alice}")), 6);
+    assert_eq!(compare(&name, &example.ldapservice, &group, "memberUid:alice"), 6);
+    assert_eq!(compare(&portal, &example.portal, &alice, "mail:alice@example.com"), 32);
+    assert_eq!(compare(&portal, &example.portal, &portal, "cn:portal"), 6);
+    assert_eq!(example.tool("ldaps", "ldapcompare", &[&alice, "cn:alice"]).code, 50);
+}
+
+#[test]
+fn what_is_refused_is_refused_with_its_code() {
+    let example = Example::start();
+    let name = format!("cn=ldapservice,ou=users,{BASE}");
+    // A password in clear.
+    let clear = Command::new("ldapwhoami")
+        .args(["-x", "-H", &example.server.url("ldap"), "-D", &name, "-w", &example.ldapservice])
+        .output()
+        .unwrap();
+    assert_eq!(clear.status.code(), Some(13), "{}", String::from_utf8_lossy(&clear.stderr));
+    // A wrong one, an unknown account, the token of another account.
+    for (name, secret) in [
+        (name.as_str(), "wrong"),
+        ("cn=nobody,ou=users,dc=ldap,dc=example,dc=com", "wrong"),
+        (name.as_str(), example.portal.as_str()),
+    ] {
+        example.tool("ldaps", "ldapwhoami", &["-D", name, "-w", secret]).exits(49);
+    }
+    // Anonymous clients read the root DSE and the subschema, nothing else.
+    let root = example.tool("ldap", "ldapsearch", &["-LLL", "-s", "base", "-b", "", "+"]).exits(0);
+    assert!(root.out.contains(&format!("namingContexts: {BASE}")), "{}", root.out);
+    let schema =
+        example.tool("ldap", "ldapsearch", &["-LLL", "-s", "base", "-b", "cn=subschema", "objectClasses"]);
+    assert!(schema.exits(0).out.contains("inetOrgPerson"));
+    example.tool("ldap", "ldapsearch", &["-b", BASE]).exits(50);
+    example.tool("ldap", "ldapsearch", &["-b", "dc=elsewhere"]).exits(50);
+    // A base that does not exist, for one who may look.
+    example.search("ldaps", "ldapservice", &example.ldapservice, &["-b", "dc=elsewhere"]).exits(32);
+    // Changes, in the response of their own type.
+    for (tool, arguments, input) in [
+        ("ldapdelete", vec![name.as_str()], ""),
+        (
+            "ldapmodify",
+            vec![],
+            "dn: cn=alice,ou=users,dc=ldap,dc=example,dc=com\nchangetype: modify\nreplace: sn\nsn: x\n\n",
+        ),
+        (
+            "ldapadd",
+            vec![],
+            "dn: cn=new,ou=users,dc=ldap,dc=example,dc=com\nobjectClass: person\ncn: new\nsn: new\n\n",
+        ),
+        ("ldapmodrdn", vec![name.as_str(), "cn=other"], ""),
+    ] {
+        let file = example.place.path("changes.ldif");
+        std::fs::write(&file, input).unwrap();
+        let mut all = vec!["-D", name.as_str(), "-w", example.ldapservice.as_str()];
+        if !input.is_empty() {
+            all.extend(["-f", file.to_str().unwrap()]);
+        }
+        all.extend(arguments);
+        let answer = example.tool("ldaps", tool, &all).exits(53);
+        let said = format!("{}{}", answer.out, answer.err);
+        assert!(said.contains("read-only"), "{tool}: {said}");
+    }
+    // A control that is not there, critical.
+    let critical = ["-E", "!1.2.3.4", "(cn=alice)"];
+    example.search("ldaps", "ldapservice", &example.ldapservice, &critical).exits(12);
+}
+
+#[test]
+fn size_limits_types_and_selections_are_obeyed() {
+    let example = Example::start();
+    let search = |arguments: &[&str]| example.search("ldaps", "ldapservice", &example.ldapservice, arguments);
+    let answer = search(&["-z", "3", "(objectClass=*)", "1.1"]).exits(4);
+    assert_eq!(answer.dns().len(), 3);
+    let answer = search(&["-A", "(cn=alice)", "mail", "memberOf"]).exits(0);
+    assert!(answer.out.contains("mail:\n") && !answer.out.contains("alice@example.com"), "{}", answer.out);
+    let answer = search(&["(mail=ALICE@*)", "CN", "entryuuid", "nonsense"]).exits(0);
+    assert!(answer.out.contains("cn: alice") && answer.out.contains("entryUUID: "), "{}", answer.out);
+    assert!(!answer.out.contains("mail"), "{}", answer.out);
+    let answer = search(&[
+        "(&(objectClass=user)(sAMAccountName=alice)(!(userAccountControl:1.2.840.113556.1.4.803:=2)))",
+        "1.1",
+    ]);
+    assert_eq!(answer.exits(0).dns(), [format!("cn=alice,ou=users,{BASE}")]);
+}

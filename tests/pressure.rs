@@ -1,0 +1,200 @@
+//! Under pressure the server goes on: many wrong secrets at once, and a disk that is full.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test may panic and print"
+)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use ldap3::{LdapConn, Scope};
+use support::{Place, SEED, Server, read_secrets, secret_of};
+
+const BASE: &str = "dc=ldap,dc=example,dc=com";
+
+/// A server whose hashes cost what they cost in earnest, with room for few at a time.
+fn start() -> (Place, Server, String) {
+    let place = Place::new(SEED);
+    place.edit("memory = \"64 KiB\"\ntime_cost = 1\nthreads = 1", "memory_budget = \"128 MiB\"\nthreads = 2");
+    let file = place.path("secrets.json");
+    let server = place.serve(&["--secrets-file", file.to_str().unwrap()]);
+    let secret = secret_of(&read_secrets(&file), "ldapservice-app-password");
+    (place, server, secret)
+}
+
+fn connect(server: &Server, secret: &str) -> LdapConn {
+    let mut ldap = LdapConn::new(&server.url("ldap")).unwrap();
+    ldap.simple_bind(&format!("cn=ldapservice,ou=users,{BASE}"), secret).unwrap().success().unwrap();
+    ldap
+}
+
+#[track_caller]
+fn finds_alice(ldap: &mut LdapConn) {
+    let (found, _) =
+        ldap.search(BASE, Scope::Subtree, "(uid=alice)", vec!["1.1"]).unwrap().success().unwrap();
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn a_thousand_wrong_secrets_at_once_hold_nobody_up() {
+    let (_place, server, secret) = start();
+    let mut ldap = connect(&server, &secret);
+    let before = memory_kib(server.process());
+    let is_over = AtomicBool::new(false);
+    let (wrong, busy) = (AtomicU64::new(0), AtomicU64::new(0));
+    let mut searches = 0;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..20)
+            .map(|thread| {
+                let (address, wrong, busy) = (server.address("ldap"), &wrong, &busy);
+                scope.spawn(move || {
+                    let mut streams: Vec<TcpStream> =
+                        (0..50).map(|number| send_wrong_bind(address, thread * 50 + number)).collect();
+                    for stream in &mut streams {
+                        match bind_code(stream) {
+                            49 => wrong.fetch_add(1, Ordering::Relaxed),
+                            51 => busy.fetch_add(1, Ordering::Relaxed),
+                            code => panic!("the bind was answered with {code}"),
+                        };
+                    }
+                })
+            })
+            .collect();
+        let searcher = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                finds_alice(&mut ldap);
+                searches += 1;
+            }
+        });
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        searcher.join().unwrap();
+    });
+    let (wrong, busy) = (wrong.into_inner(), busy.into_inner());
+    assert_eq!(wrong + busy, 1000);
+    assert!(wrong > 0 && busy > 0, "{wrong} wrong, {busy} busy: the queue is bounded, and works");
+    assert!(searches > 0);
+    // A thousand hashes at once would take 19 GiB; the budget is 128 MiB, and a thousand connections take some.
+    let grown = memory_kib(server.process()).saturating_sub(before);
+    assert!(grown < (128 + 96) * 1024, "the server has grown by {grown} KiB");
+    // The owner's secret has a selector: nobody shuts it out.
+    finds_alice(&mut connect(&server, &secret));
+}
+
+#[test]
+fn on_a_full_disk_changes_are_refused_and_searches_go_on() {
+    let place = Place::new(SEED);
+    let Some(mount) = SmallDisk::mount(&place.path("data")) else {
+        eprintln!("skipped: this user cannot mount a small file system, so the disk cannot be filled");
+        return;
+    };
+    let file = place.path("secrets.json");
+    let server = place.serve(&["--secrets-file", file.to_str().unwrap()]);
+    let secret = secret_of(&read_secrets(&file), "ldapservice-app-password");
+    let mut ldap = connect(&server, &secret);
+    let create =
+        |identifier: &str| place.run(&["token", "create", identifier, "--account", "portal", "--json"]);
+    create("before").exits(0);
+
+    let ballast = mount.path.join("ballast");
+    fill(&ballast);
+    create("while-full").exits(1).says(&["full"]);
+    finds_alice(&mut ldap);
+    finds_alice(&mut connect(&server, &secret));
+
+    std::fs::remove_file(&ballast).unwrap();
+    create("after").exits(0);
+    // What was refused is not there, also after a restart.
+    drop(ldap);
+    server.stop();
+    let listed = place.run(&["--json", "token", "list", "--account", "portal"]).exits(0).json();
+    let names: Vec<_> =
+        listed.as_array().unwrap().iter().map(|token| token["identifier"].as_str().unwrap()).collect();
+    assert!(
+        names.contains(&"before") && names.contains(&"after") && !names.contains(&"while-full"),
+        "{names:?}"
+    );
+}
+
+/// Sends a bind with a secret that costs a hash.
+fn send_wrong_bind(address: SocketAddr, number: usize) -> TcpStream {
+    let name = format!("cn=portal,ou=users,{BASE}");
+    let secret = format!("wrong-{number}");
+    let element = |tag: u8, contents: &[u8]| {
+        let length = u8::try_from(contents.len()).unwrap();
+        assert!(length < 0x80);
+        [&[tag, length], contents].concat()
+    };
+    let bind = [vec![2, 1, 3], element(4, name.as_bytes()), element(0x80, secret.as_bytes())].concat();
+    let message = element(0x30, &[vec![2, 1, 1], element(0x60, &bind)].concat());
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.write_all(&message).unwrap();
+    stream
+}
+
+/// The result code of a BindResponse.
+fn bind_code(stream: &mut TcpStream) -> u8 {
+    let mut answer = [0; 256];
+    let mut length = 0;
+    loop {
+        let read = stream.read(&mut answer[length..]).unwrap();
+        assert!(read > 0, "the connection was closed");
+        length += read;
+        // The first ENUMERATED of one octet is the result code.
+        if let Some(at) = answer[..length].windows(2).position(|octets| octets == [0x0a, 1])
+            && at + 2 < length
+        {
+            return answer[at + 2];
+        }
+    }
+}
+
+fn memory_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// A file system in memory that is soon full; unmounted when dropped.
+struct SmallDisk {
+    path: PathBuf,
+}
+
+impl SmallDisk {
+    fn mount(path: &Path) -> Option<Self> {
+        std::fs::create_dir_all(path).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=48m", "bindery-test"])
+            .arg(path)
+            .output()
+            .ok()?;
+        mounted.status.success().then(|| Self { path: path.to_owned() })
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the server may still hold files when a test has failed.
+        let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+    }
+}
+
+fn fill(path: &Path) {
+    let mut file = std::fs::File::create(path).unwrap();
+    let block = vec![0u8; 64 * 1024];
+    while file.write_all(&block).is_ok() {}
+}
