@@ -213,13 +213,19 @@ impl<'a> Composition<'a> {
         self.attributes.iter().any(|(other, _, _)| *other == id)
     }
 
+    /// The given classes in their order, then what they are derived from, which is implied (RFC 4512
+    /// section 3.3); behind them what a provider adds.
     fn classes<S: AsRef<str>>(&mut self, classes: &[S], compatibility: Option<&str>) {
-        for class in classes.iter().map(AsRef::as_ref).chain(compatibility) {
-            self.add(AttributeId::OBJECT_CLASS, class);
-            // What a class is derived from is implied (RFC 4512 section 3.3).
+        for class in classes {
+            self.add(AttributeId::OBJECT_CLASS, class.as_ref());
+        }
+        for class in classes.iter().map(AsRef::as_ref) {
             for above in self.schema.class(class).into_iter().flat_map(|class| class.superclasses()) {
                 self.add(AttributeId::OBJECT_CLASS, above.name());
             }
+        }
+        if let Some(class) = compatibility {
+            self.classes(&[class], None);
         }
     }
 

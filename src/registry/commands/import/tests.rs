@@ -210,7 +210,15 @@ fn entries_keep_their_names_and_what_they_hold() {
     let classes = find(&alice, "objectClass");
     assert_eq!(
         classes,
-        ["top", "person", "organizationalPerson", "inetOrgPerson", "posixAccount", "user", "extensibleObject"],
+        [
+            "top",
+            "person",
+            "organizationalPerson",
+            "inetOrgPerson",
+            "posixAccount",
+            "user",
+            "extensibleObject"
+        ],
         "no class that it has allows shoeSize"
     );
     assert_eq!(find(&alice, "memberOf").len(), 2);
