@@ -85,6 +85,8 @@ pub struct GroupState {
     pub closure: Box<[GroupNumber]>,
     /// The entries of the accounts and groups that are directly in it.
     pub(crate) members: Arc<IdSet>,
+    /// Those of them that are groups, sorted: nesting is followed without a look at the accounts.
+    pub(crate) children: Box<[GroupNumber]>,
     /// Roles of its members, direct or nested.
     pub roles: Box<[RoleNumber]>,
     /// Permissions of its members, direct or nested.
@@ -227,9 +229,9 @@ impl Accounts {
         while let Some(number) = found.get(next).copied() {
             next += 1;
             let Some(current) = self.group(number) else { continue };
-            for child in current.members.iter().filter_map(|id| self.group_of_entry(EntryId::from_raw(id))) {
-                if seen.insert(child.number.get()) {
-                    found.push(child.number);
+            for child in current.children.iter() {
+                if self.group(*child).is_some() && seen.insert(child.get()) {
+                    found.push(*child);
                 }
             }
         }
@@ -377,6 +379,7 @@ impl Accounts {
             parents: parents.as_slice().into(),
             closure: before.as_ref().map_or_else(|| [group.number].into(), |before| before.closure.clone()),
             members: before.as_ref().map_or_else(|| Arc::new(IdSet::new()), |before| before.members.clone()),
+            children: before.as_ref().map(|before| before.children.clone()).unwrap_or_default(),
             roles: group.roles.as_slice().into(),
             grants: group.grants.as_slice().into(),
             created: group.created,
@@ -522,8 +525,16 @@ impl Accounts {
             }
             return;
         };
-        let members = Arc::make_mut(&mut Arc::make_mut(state).members);
+        let state = Arc::make_mut(state);
+        let members = Arc::make_mut(&mut state.members);
         let id = EntryId::of_group(child).raw();
+        let mut children = state.children.to_vec();
+        match (is_member, children.binary_search(&child)) {
+            (true, Err(at)) => children.insert(at, child),
+            (false, Ok(at)) => drop(children.remove(at)),
+            (true, Ok(_)) | (false, Err(_)) => {}
+        }
+        state.children = children.into();
         if is_member {
             members.insert(id);
         } else {

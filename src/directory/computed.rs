@@ -10,6 +10,7 @@ use super::accounts::{AccountState, GroupState};
 use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::reader::{Reader, Subject};
+use super::visibility::Visibility;
 use crate::model::{GroupNumber, Timestamp};
 use crate::schema::AttributeId;
 use crate::schema::time::generalized_time;
@@ -159,15 +160,7 @@ fn account_compatibility(
 
 fn members(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
     match subject {
-        Subject::Group(group) => {
-            for id in group.members() {
-                if let Some(member) = reader.entry(id)
-                    && !each(member.dn())
-                {
-                    return;
-                }
-            }
-        }
+        Subject::Group(group) => seen_members(reader, group, |_, member| each(member.dn())),
         Subject::VirtualGroup(account) => {
             if let Some(member) = reader.entry(EntryId::of_account(account.number)) {
                 each(member.dn());
@@ -177,18 +170,28 @@ fn members(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8
     }
 }
 
+/// Hands the direct members of a group that the reader may see to `each`, until it says `false`. Who does not see
+/// everything has its own entries asked whether they are members: to go through all members would cost what the
+/// hidden ones are.
+fn seen_members(reader: &Reader<'_>, group: &GroupState, mut each: impl FnMut(EntryId, &Entry) -> bool) {
+    let mut show = |id: EntryId| reader.entry(id).is_none_or(|entry| each(id, entry));
+    match reader.visibility() {
+        Visibility::Full => {
+            group.members().all(show);
+        }
+        Visibility::Own(own) => {
+            let mut members = own.as_slice().iter().filter(|id| group.members.contains(id.raw()));
+            members.all(|id| show(*id));
+        }
+    }
+}
+
 fn member_names(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
     match subject {
-        Subject::Group(group) => {
-            for id in group.members() {
-                if let Some(account) = reader.accounts().account_of_entry(id)
-                    && reader.entry(id).is_some()
-                    && !each(account.username.as_bytes())
-                {
-                    return;
-                }
-            }
-        }
+        Subject::Group(group) => seen_members(reader, group, |id, _| {
+            let account = reader.accounts().account_of_entry(id);
+            account.is_none_or(|account| each(account.username.as_bytes()))
+        }),
         Subject::VirtualGroup(account) => {
             if reader.entry(EntryId::of_account(account.number)).is_some() {
                 each(account.username.as_bytes());

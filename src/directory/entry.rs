@@ -5,6 +5,7 @@
 //! answer with all attributes is one copy; one with some is a copy for each. What can be computed
 //! from the account (memberOf, entryUUID, …) is not here, see `computed`.
 
+use super::computed::is_computed;
 use crate::schema::AttributeId;
 
 /// An entry of one provider's tree.
@@ -16,6 +17,8 @@ pub struct Entry {
     attributes: u16,
     dn_length: u16,
     membership: MembershipAttributes,
+    /// Whether a value of an attribute that is else computed is stored: its RDN is made of one.
+    stores_computed: bool,
 }
 
 /// In which attributes a group shows its members, by its object classes.
@@ -66,6 +69,11 @@ impl Entry {
     /// The plain number of the entry above it; the suffix names itself.
     pub(super) fn parent(&self) -> u32 {
         self.parent
+    }
+
+    /// Whether it holds this attribute, which is else computed, as octets: then that is the only one.
+    pub fn stores_computed(&self, attribute: AttributeId) -> bool {
+        self.stores_computed && self.attributes_of(attribute).next().is_some()
     }
 
     /// In which attributes it shows its members.
@@ -146,6 +154,7 @@ pub(super) struct EntryBuilder {
     dn: Vec<u8>,
     parent: u32,
     membership: MembershipAttributes,
+    stores_computed: bool,
     table: Vec<u8>,
     octets: Vec<u8>,
 }
@@ -157,6 +166,7 @@ impl EntryBuilder {
             dn,
             parent,
             membership: MembershipAttributes::default(),
+            stores_computed: false,
             table: Vec::new(),
             octets: Vec::new(),
         }
@@ -180,6 +190,7 @@ impl EntryBuilder {
         for value in values {
             push_element(&mut self.octets, OCTET_STRING, value.as_ref());
         }
+        self.stores_computed |= is_computed(id);
         self.table.extend_from_slice(&id.get().to_le_bytes());
         self.table.extend_from_slice(&u32::try_from(self.octets.len()).unwrap_or(u32::MAX).to_le_bytes());
     }
@@ -198,6 +209,7 @@ impl EntryBuilder {
             attributes: u16::try_from(self.table.len() / ROW).unwrap_or(u16::MAX),
             dn_length,
             membership: self.membership,
+            stores_computed: self.stores_computed,
         }
     }
 }

@@ -8,13 +8,38 @@ use super::prepared::{Node, PreparedFilter, Span, Truth};
 use super::reader::{Reader, Subject};
 use crate::schema::{AttributeId, Dn, MatchingRule};
 
-/// Evaluates filters; keeps a buffer between entries.
-#[derive(Default)]
+/// Evaluates filters; keeps a buffer between entries, and counts what it looks at.
 pub struct Evaluator {
     scratch: Vec<u8>,
+    work: u64,
+    work_per_entry_max: u64,
+    is_exhausted: bool,
+}
+
+impl Default for Evaluator {
+    /// One that looks at any number of values.
+    fn default() -> Self {
+        Self::new(u64::MAX)
+    }
 }
 
 impl Evaluator {
+    /// One that looks at no more than so many elements and values for one entry.
+    pub fn new(work_per_entry_max: u64) -> Self {
+        Self { scratch: Vec::new(), work: 0, work_per_entry_max, is_exhausted: false }
+    }
+
+    /// How many elements of filters and values of entries it has looked at so far. All of them may be seen by the
+    /// readers that it worked for.
+    pub fn work(&self) -> u64 {
+        self.work
+    }
+
+    /// Whether an entry needed more work than it may: what was said of it is nothing. Asking forgets it.
+    pub fn take_exhausted(&mut self) -> bool {
+        std::mem::take(&mut self.is_exhausted)
+    }
+
     /// Whether the entry matches.
     pub fn matches(
         &mut self,
@@ -34,8 +59,16 @@ impl Evaluator {
         id: EntryId,
         entry: &Entry,
     ) -> Truth {
-        let mut evaluation = Evaluation { filter, reader, id, entry, scratch: &mut self.scratch };
-        evaluation.node(0)
+        let allowance = self.work_per_entry_max;
+        let mut evaluation = Evaluation { filter, reader, id, entry, scratch: &mut self.scratch, allowance };
+        let truth = evaluation.node(0);
+        let left = evaluation.allowance;
+        self.work += allowance - left;
+        if left == 0 {
+            self.is_exhausted = true;
+            return Truth::Undefined;
+        }
+        truth
     }
 }
 
@@ -45,12 +78,18 @@ struct Evaluation<'a> {
     id: EntryId,
     entry: &'a Entry,
     scratch: &'a mut Vec<u8>,
+    /// How much may still be looked at; at 0 nothing is, and what comes out means nothing.
+    allowance: u64,
 }
 
 impl Evaluation<'_> {
     /// The depth of the recursion is that of the filter, which the decoder bounds.
     fn node(&mut self, place: usize) -> Truth {
         let filter = self.filter;
+        self.allowance = self.allowance.saturating_sub(1);
+        if self.allowance == 0 {
+            return Truth::Undefined;
+        }
         match filter.nodes.get(place) {
             None => Truth::Undefined,
             Some(Node::And { items }) => self.all(place + 1, *items),
@@ -125,18 +164,15 @@ impl Evaluation<'_> {
         let reader = self.reader;
         for &id in reader.schema().subtypes(attribute) {
             let found = if options.is_empty() {
-                let mut found = false;
-                reader.values(self.id, self.entry, id, &mut |value| {
-                    found = passes(value, self.scratch);
-                    !found
-                });
-                found
+                self.some_of(id, &mut passes)
             } else {
                 let wanted = self.filter.form(options);
+                let allowance = &mut self.allowance;
                 self.entry
                     .attributes_of(id)
                     .filter(|stored| has_options(stored.description(), wanted))
                     .flat_map(|stored| stored.values())
+                    .take_while(|_| spend(allowance))
                     .any(|value| reader.shows_value(id, value) && passes(value, self.scratch))
             };
             if found {
@@ -144,6 +180,25 @@ impl Evaluation<'_> {
             }
         }
         Truth::False
+    }
+
+    /// Whether some value of exactly this attribute passes.
+    fn some_of(
+        &mut self,
+        attribute: AttributeId,
+        passes: &mut dyn FnMut(&[u8], &mut Vec<u8>) -> bool,
+    ) -> bool {
+        let reader = self.reader;
+        self.allowance = self.allowance.saturating_sub(reader.cost_of_values(attribute));
+        let mut found = false;
+        reader.values(self.id, self.entry, attribute, &mut |value| {
+            if !spend(&mut self.allowance) {
+                return false;
+            }
+            found = passes(value, self.scratch);
+            !found
+        });
+        found
     }
 
     fn relation(&self, attribute: AttributeId, target: Option<EntryId>) -> Truth {
@@ -230,17 +285,18 @@ impl Evaluation<'_> {
             if !rule.applies_to(reader.schema().attribute(id).syntax) {
                 continue;
             }
-            let mut found = false;
-            reader.values(self.id, self.entry, id, &mut |value| {
-                found = rule.matches(value, form, self.scratch);
-                !found
-            });
-            if found {
+            if self.some_of(id, &mut |value, scratch| rule.matches(value, form, scratch)) {
                 return Truth::True;
             }
         }
         Truth::False
     }
+}
+
+/// Takes one value off the allowance; says whether there was one left.
+fn spend(allowance: &mut u64) -> bool {
+    *allowance = allowance.saturating_sub(1);
+    *allowance > 0
 }
 
 /// Whether the group's direct members include the target.

@@ -54,6 +54,8 @@ impl HashIndex {
 
     /// The entries that have the key with this hash.
     pub(crate) fn get(&self, hash: u64) -> Postings<'_> {
+        #[cfg(test)]
+        LOOKUPS.with(|lookups| lookups.set(lookups.get() + 1));
         let mut node = &*self.root;
         let mut path = path_of(hash);
         loop {
@@ -222,6 +224,17 @@ fn path_of(hash: u64) -> u64 {
 
 fn child(path: u64) -> usize {
     (path >> (u64::BITS - BITS)) as usize
+}
+
+#[cfg(test)]
+thread_local! {
+    static LOOKUPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// How many look-ups this thread has made: what a reader may not see must not change it.
+#[cfg(test)]
+pub(crate) fn lookups() -> u64 {
+    LOOKUPS.with(std::cell::Cell::get)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! A plan may name too many entries, never too few; the evaluator decides. Only a reader who sees
 //! the whole directory is planned for: what the indexes hold is a function of everybody's entries.
 
+use std::cell::Cell;
+
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -96,16 +98,22 @@ impl Candidates {
 
 /// Chooses the entries to look at for a reader who sees the whole directory.
 pub fn plan(filter: &PreparedFilter, reader: &Reader<'_>) -> Candidates {
-    Planner { filter, reader }.node(0)
+    Planner { filter, reader, work: Cell::new(0) }.node(0)
 }
 
 struct Planner<'a> {
     filter: &'a PreparedFilter,
     reader: &'a Reader<'a>,
+    /// How many ids of postings were put together, roughly.
+    work: Cell<u64>,
 }
 
 impl Planner<'_> {
     fn node(&self, place: usize) -> Candidates {
+        if self.work.get() > WORK_MAX {
+            return Candidates::All;
+        }
+        self.spend(1);
         match self.filter.nodes.get(place) {
             None | Some(Node::Part { .. }) => Candidates::none(),
             Some(Node::Constant(Truth::True)) => Candidates::All,
@@ -133,26 +141,42 @@ impl Planner<'_> {
         }
     }
 
-    /// The smallest operand; when that is large, what it has in common with the others.
+    /// The smallest operand; when that is large, what it has in common with the others. Sets of an index cost
+    /// nothing to keep until all are known; those made for an operand are put together at once.
     fn all(&self, first: usize, items: u32) -> Candidates {
-        let mut sets: SmallVec<[Candidates; 4]> = SmallVec::new();
+        let mut indexed: SmallVec<[IdSet; 4]> = SmallVec::new();
+        let mut made: Option<RoaringBitmap> = None;
         for operand in self.filter.operands(first, items) {
-            let candidates = self.node(operand);
-            match candidates.count() {
-                None => {}
-                Some(count) if count <= FEW => return candidates,
-                Some(_) => sets.push(candidates),
+            match self.node(operand) {
+                Candidates::All => {}
+                candidates if candidates.count().is_some_and(|count| count <= FEW) => return candidates,
+                Candidates::Set(set) => match set.0 {
+                    Ids::Index(ids) => indexed.push(ids),
+                    Ids::Bitmap(ids) => match &mut made {
+                        Some(common) => *common &= ids,
+                        None => made = Some(ids),
+                    },
+                },
+                Candidates::Few(ids) => match &mut made {
+                    Some(common) => *common &= ids.into_iter().collect::<RoaringBitmap>(),
+                    None => made = Some(ids.into_iter().collect()),
+                },
             }
         }
-        sets.sort_by_key(|candidates| candidates.count());
-        let mut sets = sets.into_iter();
-        let Some(smallest) = sets.next() else { return Candidates::All };
-        let Some(mut common) = smallest.into_bitmap() else { return Candidates::All };
-        for other in sets {
+        indexed.sort_by_key(IdSet::len);
+        let mut indexed = indexed.into_iter();
+        let mut common = match made {
+            Some(common) => common,
+            None => match indexed.next() {
+                Some(smallest) => Candidates::set(&smallest).into_bitmap().unwrap_or_default(),
+                None => return Candidates::All,
+            },
+        };
+        for other in indexed {
             if common.len() <= FEW as u64 {
                 break;
             }
-            intersect(&mut common, other);
+            other.intersect_into(&mut common);
         }
         Candidates::Set(Box::new(CandidateSet(Ids::Bitmap(common))))
     }
@@ -165,7 +189,7 @@ impl Planner<'_> {
                 Candidates::All => return Candidates::All,
                 Candidates::Few(ids) => few.extend(ids),
                 Candidates::Set(set) => match set.0 {
-                    Ids::Index(ids) => ids.union_into(&mut many),
+                    Ids::Index(ids) => self.unite(&ids, &mut many),
                     Ids::Bitmap(ids) => many |= ids,
                 },
             }
@@ -319,7 +343,7 @@ impl Planner<'_> {
             let mut ids = RoaringBitmap::new();
             for below in accounts.groups_below(group.number) {
                 if let Some(below) = accounts.group(below) {
-                    below.members.union_into(&mut ids);
+                    self.unite(&below.members, &mut ids);
                 }
             }
             return Candidates::Set(Box::new(CandidateSet(Ids::Bitmap(ids))));
@@ -355,10 +379,19 @@ impl Planner<'_> {
                 Postings::One(id) => {
                     ids.insert(id);
                 }
-                Postings::Many(set) => set.union_into(&mut ids),
+                Postings::Many(set) => self.unite(set, &mut ids),
             }
         }
         Candidates::Set(Box::new(CandidateSet(Ids::Bitmap(ids))))
+    }
+
+    fn unite(&self, ids: &IdSet, into: &mut RoaringBitmap) {
+        self.spend(ids.len() as u64);
+        ids.union_into(into);
+    }
+
+    fn spend(&self, work: u64) {
+        self.work.set(self.work.get() + work);
     }
 
     /// What all postings have in common, the smallest first; stops when few are left.
@@ -387,17 +420,9 @@ impl Planner<'_> {
     }
 }
 
-fn intersect(common: &mut RoaringBitmap, other: Candidates) {
-    match other {
-        Candidates::All => {}
-        Candidates::Few(ids) => *common &= ids.into_iter().collect::<RoaringBitmap>(),
-        Candidates::Set(set) => match set.0 {
-            Ids::Index(ids) => ids.intersect_into(common),
-            Ids::Bitmap(ids) => *common &= ids,
-        },
-    }
-}
-
+/// When so many ids were put together, the rest of the filter is not planned for: whoever asks for so much is
+/// answered entry by entry, in turns with others. Some ten milliseconds.
+const WORK_MAX: u64 = 20_000_000;
 /// With so few candidates it is cheaper to look at them than to ask another index.
 const FEW: usize = 16;
 /// The rule by which names of accounts are the same.

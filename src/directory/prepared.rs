@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::accounts::name_key;
 use super::entry_id::EntryId;
 use super::filter::{FilterItem, PartKind};
 use super::reader::Reader;
@@ -26,6 +27,18 @@ pub enum Truth {
 pub struct PreparedFilter {
     pub(super) nodes: SmallVec<[Node; 6]>,
     octets: Vec<u8>,
+    /// The place of the last element that is no part of a substring assertion.
+    head: usize,
+}
+
+/// The assertion values of a filter, prepared for comparison, have more octets than they may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the assertion values of the filter have more than {max} octets when they are prepared for comparison"
+)]
+pub struct FilterTooLarge {
+    /// How many they may have.
+    pub max: usize,
 }
 
 /// One element, in prefix order like [`FilterItem`].
@@ -106,12 +119,39 @@ impl PreparedFilter {
     /// Makes a filter ready. What cannot be evaluated (an unknown attribute or rule, a value of
     /// the wrong syntax) becomes Undefined in its place.
     pub fn new(items: &[FilterItem<'_>], reader: &Reader<'_>) -> Self {
-        let mut filter = Self { nodes: SmallVec::new(), octets: Vec::new() };
+        let mut filter = Self { nodes: SmallVec::new(), octets: Vec::new(), head: 0 };
         for item in items {
-            let node = filter.node(item, reader);
-            filter.nodes.push(node);
+            filter.push(item, reader);
         }
         filter
+    }
+
+    /// The same, but stops when the prepared values have more than `octets_max` octets: a code point may become
+    /// eighteen.
+    ///
+    /// # Errors
+    /// [`FilterTooLarge`].
+    pub fn bounded(
+        items: &[FilterItem<'_>],
+        reader: &Reader<'_>,
+        octets_max: usize,
+    ) -> Result<Self, FilterTooLarge> {
+        let mut filter = Self { nodes: SmallVec::new(), octets: Vec::new(), head: 0 };
+        for item in items {
+            filter.push(item, reader);
+            if filter.octets.len() > octets_max {
+                return Err(FilterTooLarge { max: octets_max });
+            }
+        }
+        Ok(filter)
+    }
+
+    fn push(&mut self, item: &FilterItem<'_>, reader: &Reader<'_>) {
+        let node = self.node(item, reader);
+        if !is_part(&node) {
+            self.head = self.nodes.len();
+        }
+        self.nodes.push(node);
     }
 
     /// The octets of a span.
@@ -191,10 +231,9 @@ impl PreparedFilter {
     /// The account of exactly this name, if it may be seen.
     fn member_named(&self, rule: MatchingRule, form: Span, reader: &Reader<'_>) -> Option<EntryId> {
         let form = self.form(form);
-        let account = reader.accounts().account_named(std::str::from_utf8(form).ok()?)?;
-        let id = EntryId::of_account(account.number);
-        let is_same = rule.matches(account.username.as_bytes(), form, &mut Vec::new());
-        reader.entry(id).filter(|_| is_same).map(|_| id)
+        let id = reader.find_username(&name_key(std::str::from_utf8(form).ok()?))?;
+        let account = reader.accounts().account_of_entry(id)?;
+        rule.matches(account.username.as_bytes(), form, &mut Vec::new()).then_some(id)
     }
 
     fn ordering(&mut self, description: &str, value: &[u8], at_least: bool, reader: &Reader<'_>) -> Node {
@@ -217,22 +256,23 @@ impl PreparedFilter {
     /// A part takes its rule from the assertion before it; where that one is Undefined, or the part
     /// cannot occur in any value, the assertion becomes (or stays) Undefined and the part is inert.
     fn part(&mut self, kind: PartKind, value: &[u8]) -> Node {
-        let head = self.nodes.iter().rposition(|node| !is_part(node));
-        let Some(head) = head else { return INERT };
-        let Node::Substrings { rule, .. } = self.nodes[head] else { return INERT };
+        let Some(Node::Substrings { rule, .. }) = self.nodes.get(self.head) else { return INERT };
+        let rule = *rule;
         let position = match kind {
             PartKind::Initial => PartPosition::Initial,
             PartKind::Any => PartPosition::Any,
             PartKind::Final => PartPosition::Final,
         };
         let start = self.octets.len();
-        match rule.normalize_part(position, value, &mut self.octets) {
-            Ok(()) => Node::Part { kind, form: self.span(start..self.octets.len()) },
-            Err(_) => {
-                self.nodes[head] = UNDEFINED;
-                INERT
-            }
+        let is_sound =
+            may_be_prepared(rule, value) && rule.normalize_part(position, value, &mut self.octets).is_ok();
+        if is_sound {
+            return Node::Part { kind, form: self.span(start..self.octets.len()) };
         }
+        if let Some(head) = self.nodes.get_mut(self.head) {
+            *head = UNDEFINED;
+        }
+        INERT
     }
 
     fn extensible(
@@ -289,6 +329,9 @@ impl PreparedFilter {
     }
 
     fn normalize(&mut self, rule: MatchingRule, value: &[u8]) -> Option<Span> {
+        if !may_be_prepared(rule, value) {
+            return None;
+        }
         let start = self.octets.len();
         rule.normalize(value, &mut self.octets).ok()?;
         Some(self.span(start..self.octets.len()))
@@ -331,11 +374,20 @@ fn is_part(node: &Node) -> bool {
     matches!(node, Node::Part { .. })
 }
 
+/// Whether an assertion value is short enough to be prepared. Octets need no preparation; a text or a name this
+/// long is Undefined, as preparing it could cost a hundred times what it costs to send.
+fn may_be_prepared(rule: MatchingRule, value: &[u8]) -> bool {
+    value.len() <= ASSERTION_OCTETS_MAX
+        || matches!(rule, MatchingRule::OctetString | MatchingRule::OctetStringOrdering)
+}
+
 /// Whether the values of the attribute are the relation of accounts and groups.
 fn is_relation(attribute: AttributeId) -> bool {
     matches!(attribute, AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER | AttributeId::MEMBER_OF)
 }
 
+/// Octets of a text or a name in an assertion.
+const ASSERTION_OCTETS_MAX: usize = 64 * 1024;
 const UNDEFINED: Node = Node::Constant(Truth::Undefined);
 /// A part of an assertion that is Undefined.
 const INERT: Node = Node::Part { kind: PartKind::Any, form: Span::EMPTY };

@@ -8,7 +8,7 @@ use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::snapshot::Snapshot;
 use super::tree::{ContainerEntry, Tree};
-use super::visibility::Visibility;
+use super::visibility::{OwnEntries, OwnNames, Visibility};
 use crate::model::Timestamp;
 use crate::schema::{AttributeId, ClassKind, Schema, Syntax, normalize_dn};
 
@@ -74,19 +74,63 @@ impl<'a> Reader<'a> {
         if self.visibility.sees(id) { self.tree.entry(id) } else { None }
     }
 
-    /// The entry with this DN, if there is one and it may be seen.
+    /// The entry that a DN from a client names, if there is one and it may be seen: the one with that DN
+    /// or, when there is none, the account whose name it stands for (see [`Tree::resolve`]).
     pub fn find(&self, dn: &[u8]) -> Option<EntryId> {
-        self.tree.resolve_seen(dn, self.snapshot, |id| self.visibility.sees(id))
+        let mut normal = Vec::with_capacity(dn.len() + 16);
+        normalize_dn(dn, self.schema(), &mut normal).ok()?;
+        self.find_target(dn, &normal)
     }
 
-    /// The DN of the deepest entry at or above `dn` that may be seen; empty when there is none.
-    pub fn matched_dn(&self, dn: &[u8]) -> &'a [u8] {
-        let mut form = Vec::new();
-        if normalize_dn(dn, self.schema(), &mut form).is_err() {
-            return b"";
+    /// The same for a DN whose normal form is known.
+    pub fn find_target(&self, dn: &[u8], normal: &[u8]) -> Option<EntryId> {
+        self.find_normal(normal).or_else(|| match self.visibility {
+            Visibility::Full => self.tree.resolve_username(dn, self.snapshot),
+            Visibility::Own(own) => {
+                let username = self.tree.username_in(dn, self.snapshot)?;
+                self.names(own).with_username(&username)
+            }
+        })
+    }
+
+    /// The entry whose DN has this normal form, if there is one and it may be seen.
+    pub fn find_normal(&self, normal: &[u8]) -> Option<EntryId> {
+        match self.visibility {
+            Visibility::Full => self.tree.find_normal(normal, self.schema()),
+            Visibility::Own(own) => {
+                self.tree.find_container(normal).or_else(|| self.names(own).with_dn(normal))
+            }
         }
-        let found = self.tree.ancestors(&form, self.schema()).find(|id| self.visibility.sees(*id));
-        found.and_then(|id| self.tree.entry(id)).map_or(b"", |entry| entry.dn())
+    }
+
+    /// The account whose name has this RFC 4518 caseIgnore form, if its entry may be seen.
+    pub(super) fn find_username(&self, key: &[u8]) -> Option<EntryId> {
+        match self.visibility {
+            Visibility::Full => {
+                let account = self.accounts().account_keyed(key)?;
+                let id = EntryId::of_account(account.number);
+                self.entry(id).map(|_| id)
+            }
+            Visibility::Own(own) => self.names(own).with_username(key),
+        }
+    }
+
+    /// The DN of the deepest entry at or above a DN in normal form that may be seen; empty when there is
+    /// none. Below a leaf stands nothing: it is the container that the DN lies in, or what stands directly
+    /// in that, so two look-ups are enough however long the DN is.
+    pub fn matched_dn(&self, normal: &[u8]) -> &'a [u8] {
+        let Some(container) = self.tree.container_above(normal) else { return b"" };
+        // Without the comma before the container; what is left begins behind its last comma.
+        let inside = normal.len().checked_sub(container.normal().len() + 1).and_then(|end| normal.get(..end));
+        let leaf = inside.and_then(|inside| {
+            let start = memchr::memrchr(b',', inside).map_or(0, |comma| comma + 1);
+            self.find_normal(normal.get(start..)?)
+        });
+        leaf.and_then(|id| self.entry(id)).unwrap_or(container.entry()).dn()
+    }
+
+    fn names(&self, own: &'a OwnEntries) -> &'a OwnNames {
+        own.names(self.tree, self.snapshot)
     }
 
     /// What the entry stands for.
@@ -127,6 +171,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What it costs to enumerate an attribute's values beside the values themselves: memberships of who does not
+    /// see everything are found by asking its own entries.
+    pub(super) fn cost_of_values(&self, attribute: AttributeId) -> u64 {
+        match (self.visibility, attribute) {
+            (
+                Visibility::Own(own),
+                AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER | AttributeId::MEMBER_UID,
+            ) => own.as_slice().len() as u64,
+            _ => 0,
+        }
+    }
+
     /// Whether a stored value may be seen: one that is a DN below a suffix of ours only when it
     /// names an entry that may be seen, whether or not there is another one of that name.
     pub fn shows_value(&self, attribute: AttributeId, value: &[u8]) -> bool {
@@ -135,8 +191,11 @@ impl<'a> Reader<'a> {
         }
         let Some(tree) = self.snapshot.tree_of(value) else { return true };
         // A value is no DN on input, which may stand for a username: it names one entry or none.
-        tree.provider().number == self.tree.provider().number
-            && self.tree.find(value, self.schema()).is_some_and(|id| self.visibility.sees(id))
+        if tree.provider().number != self.tree.provider().number {
+            return false;
+        }
+        let mut normal = Vec::with_capacity(value.len() + 16);
+        normalize_dn(value, self.schema(), &mut normal).is_ok() && self.find_normal(&normal).is_some()
     }
 
     /// Whether every value of the attribute is shown to this reader without being looked at.
@@ -148,6 +207,8 @@ impl<'a> Reader<'a> {
     pub fn subordinates(&self, id: EntryId) -> usize {
         match self.visibility {
             Visibility::Full => self.tree.children(id).map_or(0, |children| children.len()),
+            // Only containers have something below them.
+            Visibility::Own(_) if !id.is_container() => 0,
             Visibility::Own(own) => {
                 let containers =
                     self.tree.containers().iter().filter(|container| container.is_below(id)).count();

@@ -80,6 +80,16 @@ pub enum PlaceError {
 }
 
 impl ContainerEntry {
+    /// The entry.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The normal form of its DN.
+    pub(super) fn normal(&self) -> &[u8] {
+        &self.normal
+    }
+
     /// Its `entryUUID`.
     pub fn uuid(&self) -> Uuid {
         self.uuid
@@ -271,19 +281,7 @@ impl Tree {
     /// The entry that a DN from a client names: the one with that DN or, when there is none, the
     /// account whose name `uid=`, `sAMAccountName=` or `cn=` in a container of accounts stands for.
     pub fn resolve(&self, dn: &[u8], snapshot: &Snapshot) -> Option<EntryId> {
-        self.resolve_seen(dn, snapshot, |_| true)
-    }
-
-    /// The same for a reader: an entry that is not seen does not stand in the way of a username.
-    pub(super) fn resolve_seen(
-        &self,
-        dn: &[u8],
-        snapshot: &Snapshot,
-        is_seen: impl Fn(EntryId) -> bool,
-    ) -> Option<EntryId> {
-        self.find(dn, snapshot.schema())
-            .filter(|id| is_seen(*id))
-            .or_else(|| self.resolve_username(dn, snapshot).filter(|id| is_seen(*id)))
+        self.find(dn, snapshot.schema()).or_else(|| self.resolve_username(dn, snapshot))
     }
 
     /// The entry with this DN.
@@ -293,24 +291,18 @@ impl Tree {
         self.find_normal(&normal, schema)
     }
 
-    /// The entries at and above a DN in normal form, the deepest first. Below a leaf stands
-    /// nothing, so that is the deepest container above and at most one entry in it.
-    pub(super) fn ancestors(&self, normal: &[u8], schema: &Schema) -> impl Iterator<Item = EntryId> {
-        let mut found: Vec<(usize, EntryId)> = self
-            .containers
+    /// The suffix or container whose DN has this normal form.
+    pub(super) fn find_container(&self, normal: &[u8]) -> Option<EntryId> {
+        let place = self.containers.iter().position(|container| *container.normal == *normal)?;
+        u16::try_from(place).ok().map(EntryId::of_container)
+    }
+
+    /// The deepest container at or above a DN in normal form.
+    pub(super) fn container_above(&self, normal: &[u8]) -> Option<&ContainerEntry> {
+        self.containers
             .iter()
-            .zip(0u16..)
-            .filter(|(container, _)| is_at_or_below(normal, &container.normal))
-            .map(|(container, place)| (container.normal.len(), EntryId::of_container(place)))
-            .collect();
-        found.sort_unstable_by_key(|(length, _)| std::cmp::Reverse(*length));
-        let leaf = found.first().and_then(|(length, _)| {
-            // Without the comma before the container; what is left begins behind its last comma.
-            let above = normal.len().checked_sub(length + 1)?;
-            let start = memchr::memrchr(b',', normal.get(..above)?).map_or(0, |comma| comma + 1);
-            self.find_normal(normal.get(start..)?, schema)
-        });
-        leaf.into_iter().chain(found.into_iter().map(|(_, id)| id))
+            .filter(|container| is_at_or_below(normal, &container.normal))
+            .max_by_key(|container| container.normal.len())
     }
 
     /// Whether the entry is `base` or stands somewhere below it.
@@ -640,7 +632,8 @@ impl Tree {
         Some(name_key(std::str::from_utf8(&pair.value).ok()?))
     }
 
-    fn resolve_username(&self, dn: &[u8], snapshot: &Snapshot) -> Option<EntryId> {
+    /// The account that a DN in a container of accounts stands for by its name.
+    pub(super) fn resolve_username(&self, dn: &[u8], snapshot: &Snapshot) -> Option<EntryId> {
         let account = snapshot.accounts().account_keyed(&self.username_in(dn, snapshot)?)?;
         let id = EntryId::of_account(account.number);
         self.entry(id).map(|_| id)
@@ -652,7 +645,8 @@ fn candidates_few(postings: Postings<'_>) -> impl Iterator<Item = EntryId> {
     candidates(postings).map(EntryId::from_raw)
 }
 
-fn dn_form(entry: &Entry, schema: &Schema) -> Vec<u8> {
+/// The normal form of the entry's DN.
+pub(super) fn dn_form(entry: &Entry, schema: &Schema) -> Vec<u8> {
     let mut normal = Vec::with_capacity(entry.dn().len() + 16);
     if normalize_dn(entry.dn(), schema, &mut normal).is_err() {
         normal.clear();
@@ -694,4 +688,4 @@ pub(super) const TRIGRAM_BEGIN: u8 = 0x01;
 pub(super) const TRIGRAM_END: u8 = 0x02;
 const NO_PARENT: u32 = u32::MAX;
 /// Octets of a DN, as an entry can hold them.
-const DN_LENGTH_MAX: usize = u16::MAX as usize;
+pub const DN_LENGTH_MAX: usize = u16::MAX as usize;

@@ -1,6 +1,11 @@
 //! What a reader may see: everything, or a few named entries.
 
+use std::sync::OnceLock;
+
+use super::accounts::name_key;
 use super::entry_id::EntryId;
+use super::snapshot::Snapshot;
+use super::tree::{Tree, dn_form};
 
 /// What a reader may see of one tree. Made by `access`, obeyed by everything in here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,20 +18,73 @@ pub enum Visibility {
 
 /// The entries of a reader without the right to search the full directory: itself, its virtual
 /// group, and the groups that it is in, directly or through nesting.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnEntries(Vec<EntryId>);
+#[derive(Clone, Debug, Default)]
+pub struct OwnEntries {
+    entries: Vec<EntryId>,
+    names: OnceLock<OwnNames>,
+}
+
+/// By which names such a reader can ask for its entries. They are looked up here and never in the indexes
+/// of the tree: what those hold, and so what a look-up costs, is a function of everybody's entries.
+#[derive(Clone, Debug)]
+pub(super) struct OwnNames {
+    /// Normal forms of DNs, sorted.
+    by_dn: Vec<(Box<[u8]>, EntryId)>,
+    /// The RFC 4518 caseIgnore form of the account's name.
+    username: Option<(Vec<u8>, EntryId)>,
+}
 
 impl OwnEntries {
     /// These entries.
     pub fn new(mut entries: Vec<EntryId>) -> Self {
         entries.sort_unstable();
         entries.dedup();
-        Self(entries)
+        Self { entries, names: OnceLock::new() }
     }
 
     /// The entries, ascending; suffix and containers are not among them.
     pub fn as_slice(&self) -> &[EntryId] {
-        &self.0
+        &self.entries
+    }
+
+    /// Their names in `tree`, the one tree that this is about; made when they are first asked for.
+    pub(super) fn names(&self, tree: &Tree, snapshot: &Snapshot) -> &OwnNames {
+        self.names.get_or_init(|| OwnNames::new(&self.entries, tree, snapshot))
+    }
+}
+
+impl PartialEq for OwnEntries {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+
+impl Eq for OwnEntries {}
+
+impl OwnNames {
+    fn new(entries: &[EntryId], tree: &Tree, snapshot: &Snapshot) -> Self {
+        let names = entries.iter().filter_map(|id| {
+            let entry = tree.entry(*id)?;
+            Some((dn_form(entry, snapshot.schema()).into_boxed_slice(), *id))
+        });
+        let mut by_dn: Vec<_> = names.collect();
+        by_dn.sort_unstable();
+        let username = entries.iter().find_map(|id| {
+            let account = snapshot.accounts().account_of_entry(*id)?;
+            Some((name_key(&account.username), *id))
+        });
+        Self { by_dn, username }
+    }
+
+    /// The entry whose DN has this normal form.
+    pub(super) fn with_dn(&self, normal: &[u8]) -> Option<EntryId> {
+        let place = self.by_dn.binary_search_by(|(own, _)| (**own).cmp(normal)).ok()?;
+        self.by_dn.get(place).map(|(_, id)| *id)
+    }
+
+    /// The account whose name has this RFC 4518 caseIgnore form.
+    pub(super) fn with_username(&self, key: &[u8]) -> Option<EntryId> {
+        self.username.as_ref().filter(|(own, _)| own == key).map(|(_, id)| *id)
     }
 }
 
@@ -35,7 +93,7 @@ impl Visibility {
     pub fn sees(&self, id: EntryId) -> bool {
         match self {
             Self::Full => true,
-            Self::Own(own) => id.is_container() || own.0.binary_search(&id).is_ok(),
+            Self::Own(own) => id.is_container() || own.entries.binary_search(&id).is_ok(),
         }
     }
 }
