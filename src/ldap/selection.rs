@@ -69,8 +69,14 @@ impl Selection {
 
     fn add(&mut self, name: &str, schema: &Schema) {
         if let Some(class) = name.strip_prefix('@') {
-            if let Some(class) = schema.class(class) {
-                self.named.extend(class.attributes());
+            match schema.class(class) {
+                // It allows every attribute (RFC 4512 section 4.3).
+                Some(class) if class.name() == "extensibleObject" => {
+                    self.all_user = true;
+                    self.all_operational = true;
+                }
+                Some(class) => self.named.extend(class.attributes()),
+                None => {}
             }
             return;
         }
@@ -119,6 +125,9 @@ mod tests {
         assert!(selection.selects(AttributeId::UID, &schema));
         assert!(selection.selects(AttributeId::MEMBER_UID, &schema));
         assert!(!selection.selects(AttributeId::SN, &schema));
+        let everything = Selection::new(&["@extensibleObject"], &schema);
+        assert!(everything.selects(AttributeId::SN, &schema));
+        assert!(everything.selects(AttributeId::ENTRY_UUID, &schema));
     }
 
     #[test]

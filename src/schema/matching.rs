@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 
-use super::attributes::AttributeId;
 use super::prepare::{self, Case, PartPosition};
 use super::syntax::{self, Syntax};
 use super::{Schema, classes, dn, time};
@@ -529,7 +528,7 @@ fn append_time(value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
     Ok(())
 }
 
-/// The lower-case first name of a class or attribute type that the schema knows by any name or by OID, else the
+/// The lower-case first name of a class, attribute type or matching rule that the schema knows by any name or by OID, else the
 /// identifier itself in lower case.
 ///
 /// RFC 4517 section 4.2.26 makes a name that the server does not know Undefined. Here it matches what is spelled
@@ -543,7 +542,11 @@ fn append_identifier(value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSynta
     let core = Schema::core_table();
     let name = match classes::find(text) {
         Some(class) => class.name(),
-        None => core.find(text).map_or(text, |id: AttributeId| core.attribute(id).name.as_ref()),
+        None => match core.find(text) {
+            Some(id) => core.attribute(id).name.as_ref(),
+            // `matchingRules` and `matchingRuleUse` begin with the OID of a rule.
+            None => MatchingRule::find(text).map_or(text, |rule| rule.name()),
+        },
     };
     out.extend(name.bytes().map(|octet| octet.to_ascii_lowercase()));
     Ok(())

@@ -104,6 +104,18 @@ fn equality_rules_decide() {
         (R::ObjectIdentifierFirstComponent, "( 2.5.4.3 NAME 'cn' )", "commonName", Some(true)),
         (R::ObjectIdentifierFirstComponent, "( 2.5.6.6 NAME 'person' )", "person", Some(true)),
         (R::ObjectIdentifierFirstComponent, "( 2.5.6.6 NAME 'person' )", "2.5.4.3", Some(false)),
+        (
+            R::ObjectIdentifierFirstComponent,
+            "( 2.5.13.2 NAME 'caseIgnoreMatch' )",
+            "CASEIGNOREMATCH",
+            Some(true),
+        ),
+        (
+            R::ObjectIdentifierFirstComponent,
+            "( 2.5.13.2 NAME 'caseIgnoreMatch' )",
+            "caseExactMatch",
+            Some(false),
+        ),
         (R::IntegerFirstComponent, "( 12 FORM x )", "12", Some(true)),
     ] {
         assert_eq!(same(rule, value, assertion), expected, "{rule:?} {value:?} {assertion:?}");
