@@ -41,19 +41,27 @@ limits! {
     /// The largest message of a bound connection.
     message_size_max: u64 = 4 * MIB, KIB..=GIB;
     /// The largest message before a successful bind; never more than `message_size_max`.
-    message_size_before_bind_max: u64 = 256 * KIB, KIB..=GIB;
+    message_size_before_bind_max: u64 = 64 * KIB, KIB..=GIB;
     /// Open connections.
     connections_max: u32 = 16_384, 1..=1_000_000;
     /// Open connections from one source address (IPv6: from one /64).
     connections_by_source_max: u32 = 10_000, 1..=1_000_000;
     /// Open connections that have not bound.
     connections_before_bind_max: u32 = 5_000, 1..=1_000_000;
+    /// Open connections from one source address (IPv6: from one /64) that have not bound.
+    connections_before_bind_by_source_max: u32 = 1_000, 1..=1_000_000;
     /// Operations that one connection may have outstanding; more are left unread.
     pending_operations_max: u32 = 256, 1..=65_536;
     /// How deep a filter may be nested.
     filter_depth_max: u32 = 100, 1..=1_000;
     /// Elements of a filter: every AND, OR, NOT, assertion and substring.
     filter_elements_max: u32 = 16_384, 1..=1_000_000;
+    /// The same before a successful bind; never more than `filter_elements_max`.
+    filter_elements_before_bind_max: u32 = 256, 1..=1_000_000;
+    /// Elements of a filter, each with the values that it looks at, for one entry; a search that needs more ends with adminLimitExceeded.
+    filter_work_max: u32 = 2_000_000, 1_000..=u32::MAX;
+    /// Octets of all assertion values of a filter, prepared for comparison; a search that needs more ends with adminLimitExceeded.
+    filter_octets_max: u64 = 2 * MIB, KIB..=GIB;
     /// Controls of one request.
     controls_max: u32 = 16, 1..=256;
     /// Names in the attribute list of one search.
@@ -76,6 +84,8 @@ limits! {
     write_time: Duration = Duration::from_secs(60), SECOND..=HOUR;
     /// Octets of answers that one connection holds before it stops working on its requests.
     output_buffer_max: u64 = MIB, 16 * KIB..=GIB;
+    /// The same before a successful bind; never more than `output_buffer_max`.
+    output_buffer_before_bind_max: u64 = 64 * KIB, 16 * KIB..=GIB;
     /// Paged searches whose snapshot is kept at a time; the next page of another one is read anew.
     paging_snapshots: u32 = 16, 0..=1_024;
     /// Octets of a secret in a bind.

@@ -100,7 +100,7 @@ fn every_key_is_read() {
             tls = { certificate = "a.pem", key = "/b.key", client_ca = "c.pem" }
             log = { format = "json", level = "debug" }
             hashing = { memory = "64 KiB", time_cost = 1, parallelism = 2, threads = 3, memory_budget = "64 MiB" }
-            limits = { message_size_max = "128 KiB", idle_time = "1h", filter_depth_max = 7 }
+            limits = { message_size_max = "32 KiB", idle_time = "1h", filter_depth_max = 7 }
             [[provider]]
             name = "ldap"
             base_dn = "dc=example"
@@ -162,7 +162,7 @@ fn every_key_is_read() {
     assert_eq!(settings.log, LogSettings { format: LogFormat::Json, level: LogLevel::Debug });
     assert_eq!(settings.hashing.memory, 64 * 1024);
     assert_eq!(settings.limits.filter_depth_max, 7);
-    assert_eq!(settings.limits.message_size_before_bind_max, 128 * 1024, "never more than after it");
+    assert_eq!(settings.limits.message_size_before_bind_max, 32 * 1024, "never more than after it");
     assert_eq!(settings.limits.controls_max, Limits::default().controls_max);
 
     let seed = &config.seed;

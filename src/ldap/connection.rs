@@ -102,7 +102,10 @@ async fn serve_stream(
 async fn handshake(door: &Door, stream: Stream) -> Result<tokio_rustls::server::TlsStream<Stream>, Ended> {
     let Some(tls) = &door.tls else { return Err(Ended::Closed) };
     let accepted = timeout(door.settings.limits.handshake_time, tls.acceptor().accept(stream));
-    accepted.await.map_err(|_| Ended::TimedOut("the TLS handshake"))?.map_err(Ended::Handshake)
+    tokio::select! {
+        accepted = accepted => accepted.map_err(|_| Ended::TimedOut("the TLS handshake"))?.map_err(Ended::Handshake),
+        () = door.shutdown.cancelled() => Err(Ended::TimedOut(SHUTTING_DOWN)),
+    }
 }
 
 struct Connection<'a> {
@@ -121,12 +124,17 @@ impl Connection<'_> {
             let was_full = self.session.is_full(&self.output);
             let taken = self.session.receive(&self.input, &mut self.output, clock());
             self.input.advance(taken);
+            self.note_identity();
             self.flush(&mut stream).await?;
             match self.session.next() {
-                // What was full is empty again: there may be whole messages left.
-                Next::Read if (taken > 0 || was_full) && !self.input.is_empty() => {}
+                // Its turn is over, or what was full is empty again: there may be whole messages left.
+                Next::Read if (taken > 0 || was_full) && !self.input.is_empty() => {
+                    tokio::task::yield_now().await;
+                }
                 Next::Read => self.read(&mut stream).await?,
                 Next::Work => {
+                    // Others have their turn first.
+                    tokio::task::yield_now().await;
                     self.read_what_is_there(&mut stream).await?;
                     self.session.work(&mut self.output, clock());
                 }
@@ -139,9 +147,13 @@ impl Connection<'_> {
                     return Ok(None);
                 }
             }
-            if self.session.is_bound() {
-                self.permit.authenticated();
-            }
+        }
+    }
+
+    /// Whoever has bound gives the place of those that have not to somebody else.
+    fn note_identity(&mut self) {
+        if self.session.is_bound() {
+            self.permit.authenticated();
         }
     }
 
@@ -163,7 +175,7 @@ impl Connection<'_> {
             let read = tokio::select! {
                 biased;
                 read = tokio::time::timeout_at(deadline, stream.read_buf(&mut self.input)) => read,
-                () = self.shutdown.cancelled() => return self.say_good_bye(stream, ResultCode::Unavailable, "the server is shutting down").await,
+                () = self.shutdown.cancelled() => return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await,
             };
             match read {
                 Err(_) if is_partial || before > 0 => {
@@ -194,21 +206,25 @@ impl Connection<'_> {
         &mut self,
         stream: &mut S,
     ) -> Result<(), Ended> {
-        // A client that sends faster than it is served is held back by its own unread octets.
-        if self.input.len() >= READ_OCTETS {
-            tokio::task::yield_now().await;
-            return Ok(());
-        }
+        let may_read = self.may_read();
         self.reserve();
         tokio::select! {
             biased;
-            read = stream.read_buf(&mut self.input) => match read? {
+            () = self.shutdown.cancelled() => self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await,
+            read = stream.read_buf(&mut self.input), if may_read => match read? {
                 0 => Err(Ended::Closed),
                 _ => Ok(()),
             },
-            () = self.shutdown.cancelled() => self.say_good_bye(stream, ResultCode::Unavailable, "the server is shutting down").await,
-            () = tokio::task::yield_now() => Ok(()),
+            () = std::future::ready(()) => Ok(()),
         }
+    }
+
+    /// A client that sends faster than it is served is held back by its own unread octets; but the message that
+    /// comes next is read to its end, for it may be an abandon, or a small search beside a large one.
+    fn may_read(&self) -> bool {
+        let message = frame::announced(&self.input, self.session.message_size_max());
+        let octets = message.ok().flatten().unwrap_or(0).max(READ_OCTETS);
+        self.input.len() < octets
     }
 
     /// Waits for the hash of a bind, or for the client to go away, which cancels it.
@@ -217,14 +233,18 @@ impl Connection<'_> {
         stream: &mut S,
     ) -> Result<(), Ended> {
         loop {
+            let may_read = self.may_read();
             self.reserve();
-            let may_read = self.input.len() < READ_OCTETS;
             let Some(attempt) = self.session.attempt() else { return Ok(()) };
             tokio::select! {
                 biased;
                 outcome = &mut attempt.outcome => {
                     self.session.conclude(outcome.ok(), &mut self.output, clock());
+                    self.note_identity();
                     return Ok(());
+                }
+                () = self.shutdown.cancelled() => {
+                    return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await;
                 }
                 read = stream.read_buf(&mut self.input), if may_read => {
                     if read? == 0 {
@@ -242,17 +262,31 @@ impl Connection<'_> {
         }
         let mut rest = self.output.as_slice();
         while !rest.is_empty() {
-            let written = timeout(self.limits.write_time, stream.write(rest));
-            match written.await.map_err(|_| Ended::TimedOut("the client takes no answers"))?? {
+            match self.in_time(stream.write(rest)).await? {
                 0 => return Err(Ended::Closed),
                 octets => rest = rest.get(octets..).unwrap_or_default(),
             }
         }
-        timeout(self.limits.write_time, stream.flush())
-            .await
-            .map_err(|_| Ended::TimedOut("the client takes no answers"))??;
+        self.in_time(stream.flush()).await?;
         self.output.clear();
         Ok(())
+    }
+
+    /// Waits for a client that takes an answer, but not longer than it may take, and hardly any more once the server
+    /// is going down.
+    async fn in_time<T>(&self, writing: impl Future<Output = io::Result<T>>) -> Result<T, Ended> {
+        let going_down = async {
+            self.shutdown.cancelled().await;
+            tokio::time::sleep(CLOSE_TIME).await;
+        };
+        tokio::select! {
+            biased;
+            written = timeout(self.limits.write_time, writing) => match written {
+                Ok(written) => Ok(written?),
+                Err(_) => Err(Ended::TimedOut("the client takes no answers")),
+            },
+            () = going_down => Err(Ended::TimedOut(SHUTTING_DOWN)),
+        }
     }
 
     async fn say_good_bye<S: AsyncWrite + Unpin>(
@@ -290,6 +324,7 @@ fn clock() -> Clock {
     Clock { now: Timestamp::now(), instant: Instant::now() }
 }
 
+const SHUTTING_DOWN: &str = "the server is shutting down";
 /// One read takes at most so much at a time.
 const READ_OCTETS: usize = 16 * 1024;
 /// A buffer that has grown beyond this is given back when the connection falls silent.

@@ -33,6 +33,9 @@ pub(super) fn write_entry(
     }
     if id != EntryId::STANDALONE {
         for attribute in selection.computed(&USER, reader).chain(selection.computed(&OPERATIONAL, reader)) {
+            if entry.stores_computed(attribute) {
+                continue;
+            }
             let name = reader.schema().attribute(attribute).name.as_bytes();
             if *types_only {
                 let mut has_value = false;

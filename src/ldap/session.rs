@@ -78,6 +78,7 @@ pub struct Session {
     pub(super) bind: Option<PendingBind>,
     pub(super) evaluator: Evaluator,
     decode_limits: DecodeLimits,
+    decode_limits_before_bind: DecodeLimits,
     end: Option<Next>,
 }
 
@@ -104,6 +105,12 @@ impl Session {
             controls_max: limits.controls_max as usize,
             attributes_max: limits.requested_attributes_max as usize,
         };
+        let elements_before_bind = limits.filter_elements_before_bind_max as usize;
+        let decode_limits_before_bind = DecodeLimits {
+            filter_elements_max: elements_before_bind.min(decode_limits.filter_elements_max),
+            ..decode_limits
+        };
+        let evaluator = Evaluator::new(u64::from(limits.filter_work_max));
         Self {
             registry,
             settings,
@@ -112,18 +119,24 @@ impl Session {
             identity: None,
             searches: VecDeque::new(),
             bind: None,
-            evaluator: Evaluator::default(),
+            evaluator,
             decode_limits,
+            decode_limits_before_bind,
             end: None,
         }
     }
 
-    /// Takes whole messages from the front of `input`, as many as it may work on now, and appends
+    /// Takes whole messages from the front of `input`, as many as it may work on in one turn, and appends
     /// what there is to answer. Says how many octets were taken.
     pub fn receive(&mut self, input: &[u8], output: &mut Vec<u8>, clock: Clock) -> usize {
         let registry = self.registry.clone();
         let mut taken = 0;
-        while self.takes_requests(output) {
+        let begun = self.evaluator.work();
+        let mut requests = 0;
+        while self.takes_requests(output)
+            && self.evaluator.work() - begun + requests * WORK_OF_A_REQUEST < TURN_WORK
+        {
+            requests += 1;
             let rest = input.get(taken..).unwrap_or_default();
             match frame::next(rest, self.message_size_max()) {
                 Ok(None) => break,
@@ -153,8 +166,9 @@ impl Session {
     /// no turn comes first the next time.
     pub fn work(&mut self, output: &mut Vec<u8>, clock: Clock) {
         let turns = self.searches.len();
+        let begun = self.evaluator.work();
         for _ in 0..turns {
-            if self.is_full(output) {
+            if self.is_full(output) || self.evaluator.work() - begun >= TURN_WORK {
                 break;
             }
             let Some(mut running) = self.searches.pop_front() else { break };
@@ -166,7 +180,12 @@ impl Session {
 
     /// Whether so much waits to be written that no more is done before it has left.
     pub fn is_full(&self, output: &[u8]) -> bool {
-        output.len() as u64 >= self.settings.limits.output_buffer_max
+        let limits = &self.settings.limits;
+        let octets = match self.identity {
+            Some(_) => limits.output_buffer_max,
+            None => limits.output_buffer_before_bind_max.min(limits.output_buffer_max),
+        };
+        output.len() as u64 >= octets
     }
 
     /// What to wait for now.
@@ -259,7 +278,11 @@ impl Session {
         if frame.operation == BIND_REQUEST {
             self.identity = None;
         }
-        let message = match message::decode(frame, &self.decode_limits) {
+        let limits = match self.identity {
+            Some(_) => &self.decode_limits,
+            None => &self.decode_limits_before_bind,
+        };
+        let message = match message::decode(frame, limits) {
             Ok(message) => message,
             Err(error) => {
                 let sentence = error.to_string();
@@ -303,5 +326,10 @@ impl Session {
     }
 }
 
+/// What one turn of a connection may cost, in elements of filters and values of entries that are looked at: about
+/// two milliseconds. Then others have their turn.
+const TURN_WORK: u64 = 50_000;
+/// What a request costs beside that.
+const WORK_OF_A_REQUEST: u64 = 100;
 /// The tag octet of a BindRequest.
 const BIND_REQUEST: u8 = 0x60;

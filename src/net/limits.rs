@@ -28,16 +28,9 @@ pub struct ConnectionLimitSettings {
     /// Open connections that have not authenticated yet (connections). What lies between this and
     /// `connections_max` is out of reach for who has no secret.
     pub connections_before_bind_max: u32,
-}
-
-impl Default for ConnectionLimitSettings {
-    fn default() -> Self {
-        Self {
-            connections_max: 16_384,
-            connections_by_source_max: 4_096,
-            connections_before_bind_max: 12_288,
-        }
-    }
+    /// Those of them that may come from one IPv4 address or one IPv6 network of 64 bits (connections), so that no
+    /// stranger alone shuts all others out.
+    pub connections_before_bind_by_source_max: u32,
 }
 
 /// Which limit a connection would have exceeded.
@@ -61,6 +54,15 @@ pub enum ConnectionRefused {
         /// The limit (connections).
         limit: u32,
     },
+    /// `connections_before_bind_by_source_max`
+    #[error(
+        "there are {limit} open connections from this source that have not authenticated \
+         (connections_before_bind_by_source_max)"
+    )]
+    BeforeBindBySource {
+        /// The limit (connections).
+        limit: u32,
+    },
 }
 
 /// What is open now and what has been refused since the start (connections).
@@ -78,6 +80,8 @@ pub struct ConnectionCounts {
     pub refused_by_source: u64,
     /// Refused because of `connections_before_bind_max`.
     pub refused_before_bind: u64,
+    /// Refused because of `connections_before_bind_by_source_max`.
+    pub refused_before_bind_by_source: u64,
 }
 
 impl ConnectionLimits {
@@ -135,7 +139,7 @@ impl Permit {
     /// It is not taken again when the connection becomes anonymous: who has come this far holds a secret.
     pub fn authenticated(&mut self) {
         if std::mem::take(&mut self.before_bind) {
-            self.limits.state().counts.before_bind -= 1;
+            self.limits.state().authenticated(self.source);
         }
     }
 }
@@ -151,8 +155,15 @@ struct State {
     settings: ConnectionLimitSettings,
     /// Only sources with an open connection, so no larger than `connections_max`. Keyed hash:
     /// the addresses are chosen by strangers.
-    sources: HashMap<Source, u32>,
+    sources: HashMap<Source, OfSource>,
     counts: ConnectionCounts,
+}
+
+/// What one source has open.
+#[derive(Clone, Copy, Debug, Default)]
+struct OfSource {
+    open: u32,
+    before_bind: u32,
 }
 
 impl State {
@@ -161,12 +172,19 @@ impl State {
             connections_max,
             connections_by_source_max,
             connections_before_bind_max,
+            connections_before_bind_by_source_max,
         } = self.settings;
         // The source first: the refusals of one greedy client are not those of a full server.
-        let from_source = source.and_then(|source| self.sources.get(&source)).copied().unwrap_or(0);
-        if source.is_some() && from_source >= connections_by_source_max {
+        let from_source = source.and_then(|source| self.sources.get(&source)).copied().unwrap_or_default();
+        if source.is_some() && from_source.open >= connections_by_source_max {
             self.counts.refused_by_source += 1;
             return Err(ConnectionRefused::BySource { limit: connections_by_source_max });
+        }
+        if source.is_some() && from_source.before_bind >= connections_before_bind_by_source_max {
+            self.counts.refused_before_bind_by_source += 1;
+            return Err(ConnectionRefused::BeforeBindBySource {
+                limit: connections_before_bind_by_source_max,
+            });
         }
         if self.counts.open >= connections_max {
             self.counts.refused_connections += 1;
@@ -177,22 +195,30 @@ impl State {
             return Err(ConnectionRefused::BeforeBind { limit: connections_before_bind_max });
         }
         if let Some(source) = source {
-            self.sources.insert(source, from_source + 1);
+            let one_more = OfSource { open: from_source.open + 1, before_bind: from_source.before_bind + 1 };
+            self.sources.insert(source, one_more);
         }
         self.counts.open += 1;
         self.counts.before_bind += 1;
         Ok(())
     }
 
+    fn authenticated(&mut self, source: Option<Source>) {
+        self.counts.before_bind -= 1;
+        if let Some(of_source) = source.and_then(|source| self.sources.get_mut(&source)) {
+            of_source.before_bind -= 1;
+        }
+    }
+
     fn release(&mut self, source: Option<Source>, before_bind: bool) {
         self.counts.open -= 1;
         if before_bind {
-            self.counts.before_bind -= 1;
+            self.authenticated(source);
         }
         let Some(source) = source else { return };
-        if let Some(open) = self.sources.get_mut(&source) {
-            *open -= 1;
-            if *open == 0 {
+        if let Some(of_source) = self.sources.get_mut(&source) {
+            of_source.open -= 1;
+            if of_source.open == 0 {
                 self.sources.remove(&source);
             }
         }
@@ -234,7 +260,28 @@ mod tests {
             connections_max: all,
             connections_by_source_max: by_source,
             connections_before_bind_max: before_bind,
+            connections_before_bind_by_source_max: before_bind,
         })
+    }
+
+    #[test]
+    fn one_source_does_not_take_all_places_before_bind() {
+        let limits = ConnectionLimits::new(ConnectionLimitSettings {
+            connections_max: 10,
+            connections_by_source_max: 10,
+            connections_before_bind_max: 10,
+            connections_before_bind_by_source_max: 1,
+        });
+        let mut first = limits.admit(&from("192.0.2.1")).unwrap();
+        let refused = limits.admit(&from("192.0.2.1")).unwrap_err();
+        assert_eq!(refused, ConnectionRefused::BeforeBindBySource { limit: 1 });
+        assert!(refused.to_string().contains("connections_before_bind_by_source_max"));
+        let _other = limits.admit(&from("192.0.2.2")).unwrap();
+        first.authenticated();
+        let _second = limits.admit(&from("192.0.2.1")).unwrap();
+        assert!(limits.admit(&from("192.0.2.1")).is_err());
+        assert_eq!(limits.counts().refused_before_bind_by_source, 2);
+        assert_eq!((limits.counts().open, limits.counts().before_bind), (3, 2));
     }
 
     #[test]
@@ -304,11 +351,18 @@ mod tests {
         let limits = limits(2, 2, 2);
         let first = limits.admit(&from("192.0.2.1")).unwrap();
         let _second = limits.admit(&from("192.0.2.1")).unwrap();
-        limits.change(ConnectionLimitSettings { connections_max: 1, ..ConnectionLimitSettings::default() });
+        let mut settings = ConnectionLimitSettings {
+            connections_max: 1,
+            connections_by_source_max: 2,
+            connections_before_bind_max: 2,
+            connections_before_bind_by_source_max: 2,
+        };
+        limits.change(settings);
         assert_eq!(limits.counts().open, 2);
         drop(first);
         assert!(limits.admit(&from("192.0.2.1")).is_err());
-        limits.change(ConnectionLimitSettings::default());
+        settings.connections_max = 2;
+        limits.change(settings);
         assert!(limits.admit(&from("192.0.2.1")).is_ok());
     }
 

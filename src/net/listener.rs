@@ -292,6 +292,7 @@ fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     sockopt::set_tcp_keepidle(&socket, KEEPALIVE_IDLE)?;
     sockopt::set_tcp_keepintvl(&socket, KEEPALIVE_INTERVAL)?;
     sockopt::set_tcp_keepcnt(&socket, KEEPALIVE_PROBES)?;
+    socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_OCTETS_MAX)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -356,6 +357,9 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 
 /// Connections that wait to be accepted; the kernel's `somaxconn` (usually 4096) may lower it.
 const BACKLOG: u32 = 4_096;
+/// Octets that the kernel holds for a client that does not take them. Its send buffer grows to megabytes, and it
+/// tells of progress only when a third of that is free: a client that reads slowly, but reads, would look dead.
+const UNSENT_OCTETS_MAX: u32 = 128 * 1024;
 /// How long a connection is silent before it is probed: below the five minutes after which the
 /// strictest firewalls forget a connection.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(120);
@@ -411,6 +415,7 @@ mod tests {
         assert!(sockopt::tcp_nodelay(&stream).unwrap());
         assert!(sockopt::socket_keepalive(&stream).unwrap());
         assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), KEEPALIVE_IDLE);
+        assert_eq!(socket2::SockRef::from(&stream).tcp_notsent_lowat().unwrap(), UNSENT_OCTETS_MAX);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Log, certificates};
-use crate::config::Settings;
+use crate::config::{Limits, Settings};
 use crate::net::{ConnectionLimitSettings, ConnectionLimits, Tls};
 
 /// A part of `[server]` that differs from what the server was started with.
@@ -19,9 +19,7 @@ pub struct Change {
 pub(super) fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
     let limits_at_once = |settings: &Settings| connection_limits(settings);
     let mut limits_else = new.limits.clone();
-    limits_else.connections_max = old.limits.connections_max;
-    limits_else.connections_by_source_max = old.limits.connections_by_source_max;
-    limits_else.connections_before_bind_max = old.limits.connections_before_bind_max;
+    take_connection_limits(&mut limits_else, &old.limits);
     let rows = [
         ("data_dir", old.data_dir != new.data_dir, false),
         ("ldap", old.ldap != new.ldap, false),
@@ -60,9 +58,7 @@ pub(super) fn put_in_force(
         current.log.level = new.log.level;
     }
     limits.change(connection_limits(new));
-    current.limits.connections_max = new.limits.connections_max;
-    current.limits.connections_by_source_max = new.limits.connections_by_source_max;
-    current.limits.connections_before_bind_max = new.limits.connections_before_bind_max;
+    take_connection_limits(&mut current.limits, &new.limits);
     for change in &changes {
         if change.at_once {
             tracing::info!(key = change.key, "changed by the reload");
@@ -95,13 +91,22 @@ pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimitSettings 
         connections_max: limits.connections_max,
         connections_by_source_max: limits.connections_by_source_max,
         connections_before_bind_max: limits.connections_before_bind_max,
+        connections_before_bind_by_source_max: limits.connections_before_bind_by_source_max,
     }
+}
+
+/// Those limits that a reload puts in force.
+fn take_connection_limits(limits: &mut Limits, from: &Limits) {
+    limits.connections_max = from.connections_max;
+    limits.connections_by_source_max = from.connections_by_source_max;
+    limits.connections_before_bind_max = from.connections_before_bind_max;
+    limits.connections_before_bind_by_source_max = from.connections_before_bind_by_source_max;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Limits, LogLevel, LogSettings, PlainBind};
+    use crate::config::{LogLevel, LogSettings, PlainBind};
 
     fn settings() -> Settings {
         Settings {

@@ -20,7 +20,13 @@ type Ending = Result<bool, Ended>;
 
 fn permit() -> Permit {
     let address = PeerAddress::from_socket("192.0.2.7:1".parse().unwrap());
-    ConnectionLimits::new(ConnectionLimitSettings::default()).admit(&address).unwrap()
+    let settings = ConnectionLimitSettings {
+        connections_max: 8,
+        connections_by_source_max: 8,
+        connections_before_bind_max: 8,
+        connections_before_bind_by_source_max: 8,
+    };
+    ConnectionLimits::new(settings).admit(&address).unwrap()
 }
 
 fn session(world: &World, is_tls: bool) -> Session {
@@ -301,6 +307,76 @@ async fn a_shutdown_is_told_to_everybody() {
     let messages = rest(&mut busy).await;
     is_notice(&messages, 52);
     assert!(messages.len() > 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_who_takes_no_answers() {
+    let world = World::with(Wishes { people: 700, ..Wishes::default() });
+    let shutdown = CancellationToken::new();
+    let (mut client, task) = connect(&world, 4 * 1024, &shutdown);
+    client.write_all(&bind(1, "reader", world.secrets.reader.as_bytes())).await.unwrap();
+    answers(&mut client, 1).await;
+    client.write_all(&dump(2)).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert!(!task.is_finished());
+    let began = TestInstant::now();
+    shutdown.cancel();
+    assert!(task.await.unwrap().is_err());
+    assert!(began.elapsed() <= CLOSE_TIME * 2, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_message_is_read_beside_a_dump() {
+    let world = World::with(Wishes { people: 2_000, ..Wishes::default() });
+    let (mut client, _task) = connect(&world, 1 << 16, &CancellationToken::new());
+    client.write_all(&bind(1, "reader", world.secrets.reader.as_bytes())).await.unwrap();
+    answers(&mut client, 1).await;
+    // Longer than one read, and behind it what ends the dump.
+    let names: Vec<String> =
+        (0..1_000).map(|number| format!("attribute-with-a-long-name-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let small =
+        encode(3, LdapOp::SearchRequest(search(BASE, LdapSearchScope::Base, "(objectClass=*)", &names)));
+    assert!(small.len() > 2 * READ_OCTETS - READ_OCTETS / 4, "{}", small.len());
+    let abandon = encode(4, LdapOp::AbandonRequest(2));
+    client.write_all(&[dump(2), small, abandon, who_am_i(5)].concat()).await.unwrap();
+    let messages = answers(&mut client, 2).await;
+    let finals: Vec<i32> = messages
+        .iter()
+        .filter(|message| result_of(&message.op).is_some())
+        .map(|message| message.msgid)
+        .collect();
+    assert_eq!(finals, [3, 5], "the dump was abandoned, and the small search did not wait for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bind_without_a_hash_gives_its_place_before_bind_back_at_once() {
+    let world = World::new();
+    let limits = ConnectionLimits::new(ConnectionLimitSettings {
+        connections_max: 8,
+        connections_by_source_max: 8,
+        connections_before_bind_max: 8,
+        connections_before_bind_by_source_max: 8,
+    });
+    let address = PeerAddress::from_socket("192.0.2.7:1".parse().unwrap());
+    for round in 0..2 {
+        let permit = limits.admit(&address).unwrap();
+        let (mut client, server) = duplex(1 << 16);
+        let (session, settings) = (session(&world, true), world.settings.limits.clone());
+        let task = tokio::spawn(async move {
+            let shutdown = CancellationToken::new();
+            let (input, output) = (BytesMut::new(), Vec::new());
+            let mut connection =
+                Connection { session, input, output, permit, limits: &settings, shutdown: &shutdown };
+            connection.run(server).await.map(|stream| stream.is_some())
+        });
+        assert_eq!(limits.counts().before_bind, 1);
+        client.write_all(&bind(1, APP, world.secrets.app.as_bytes())).await.unwrap();
+        answers(&mut client, 1).await;
+        assert_eq!(limits.counts().before_bind, 0, "round {round}");
+        drop(client);
+        assert!(task.await.unwrap().is_err());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,17 +30,17 @@ fn compare(
     if target.is_root() {
         let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
         let entry = root_dse::entry(snapshot, session.settings.offers_start_tls);
-        return Ok(verdict(session, request, &reader, EntryId::STANDALONE, &entry));
+        return verdict(session, request, &reader, EntryId::STANDALONE, &entry);
     }
     if target.is_subschema() {
         let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
-        return Ok(verdict(session, request, &reader, EntryId::STANDALONE, snapshot.subschema()));
+        return verdict(session, request, &reader, EntryId::STANDALONE, snapshot.subschema());
     }
     let (tree, visibility) = tree_and_view(session.identity.as_ref(), session.peer.source, &target, context)?;
     let reader = Reader::new(snapshot, tree, &visibility);
     let id = find(&reader, &target)?;
     match reader.entry(id) {
-        Some(entry) => Ok(verdict(session, request, &reader, id, entry)),
+        Some(entry) => verdict(session, request, &reader, id, entry),
         None => Ok(ResultCode::NoSuchObject),
     }
 }
@@ -51,15 +51,19 @@ fn verdict(
     reader: &Reader<'_>,
     id: EntryId,
     entry: &Entry,
-) -> ResultCode {
+) -> Result<ResultCode, Refusal> {
     let mut truth = |item| session.evaluator.truth(&PreparedFilter::new(&[item], reader), reader, id, entry);
     if truth(FilterItem::Present { attribute: request.attribute }) != Truth::True {
-        return ResultCode::NoSuchAttribute;
+        return Ok(ResultCode::NoSuchAttribute);
     }
-    match truth(FilterItem::Equality { attribute: request.attribute, value: request.value }) {
+    let truth = truth(FilterItem::Equality { attribute: request.attribute, value: request.value });
+    if session.evaluator.take_exhausted() {
+        return Err(Refusal::new(ResultCode::AdminLimitExceeded, "the attribute has too many values"));
+    }
+    Ok(match truth {
         Truth::True => ResultCode::CompareTrue,
         // Undefined: the value is not of the attribute's syntax, or there is no rule to compare by. RFC 4511
         // appendix A.1 puts it with FALSE.
         Truth::False | Truth::Undefined => ResultCode::CompareFalse,
-    }
+    })
 }

@@ -4,24 +4,42 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::access::{Denied, Identity, Invalid, view};
-use crate::directory::{EntryId, Reader, SUBSCHEMA_DN, Tree, Visibility};
+use crate::directory::{DN_LENGTH_MAX, EntryId, Reader, SUBSCHEMA_DN, Tree, Visibility};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::Context;
-use crate::schema::dn::rdns;
 use crate::schema::{DnError, Schema, normalize_dn};
 
 /// The DN that an operation is about, and its normal form.
 pub(in crate::ldap) struct Target<'a> {
     text: &'a str,
     normal: Vec<u8>,
-    fault: Option<DnError>,
+    fault: Option<TargetFault>,
+}
+
+/// Why a text names no entry.
+#[derive(Debug, thiserror::Error)]
+enum TargetFault {
+    /// It is no DN.
+    #[error(transparent)]
+    Syntax(DnError),
+    /// No entry has so long a name; to prepare it for comparison could cost a hundred times what it costs to send.
+    #[error("the name has {octets} octets; no entry has a name of more than {DN_LENGTH_MAX}")]
+    TooLong {
+        /// How many it has.
+        octets: usize,
+    },
 }
 
 impl<'a> Target<'a> {
     /// Looks at a DN as it was sent.
     pub(in crate::ldap) fn new(text: &'a str, schema: &Schema) -> Self {
         let mut normal = Vec::new();
-        let fault = normalize_dn(text.as_bytes(), schema, &mut normal).err();
+        let fault = match text.len() {
+            0..=DN_LENGTH_MAX => {
+                normalize_dn(text.as_bytes(), schema, &mut normal).err().map(TargetFault::Syntax)
+            }
+            octets => Some(TargetFault::TooLong { octets }),
+        };
         Self { text, normal, fault }
     }
 
@@ -44,7 +62,7 @@ pub(in crate::ldap) struct Refusal {
 }
 
 impl Refusal {
-    fn new(code: ResultCode, diagnostic: impl Into<String>) -> Self {
+    pub(super) fn new(code: ResultCode, diagnostic: impl Into<String>) -> Self {
         Self { code, matched_dn: String::new(), diagnostic: diagnostic.into() }
     }
 }
@@ -83,33 +101,11 @@ pub(in crate::ldap) fn tree_and_view<'a>(
 /// The entry that a DN names for this reader, or noSuchObject with the deepest entry above it that
 /// may be seen.
 pub(in crate::ldap) fn find(reader: &Reader<'_>, target: &Target<'_>) -> Result<EntryId, Refusal> {
-    let found = reader
-        .tree()
-        .find_normal(&target.normal, reader.schema())
-        .filter(|id| reader.visibility().sees(*id))
-        .or_else(|| reader.find(target.text.as_bytes()));
-    found.ok_or_else(|| Refusal {
+    reader.find_target(target.text.as_bytes(), &target.normal).ok_or_else(|| Refusal {
         code: ResultCode::NoSuchObject,
-        matched_dn: String::from_utf8_lossy(matched_dn(reader, target)).into_owned(),
+        matched_dn: String::from_utf8_lossy(reader.matched_dn(&target.normal)).into_owned(),
         diagnostic: String::new(),
     })
-}
-
-/// The deepest entry above the DN that may be seen: the container that the DN lies in, or what stands
-/// directly in it. Nothing stands deeper, so two look-ups are enough however long the DN is.
-fn matched_dn<'a>(reader: &Reader<'a>, target: &Target<'_>) -> &'a [u8] {
-    let container = reader.matched_dn(target.text.as_bytes());
-    let mut above = Vec::new();
-    if normalize_dn(container, reader.schema(), &mut above).is_err() {
-        return container;
-    }
-    let inside = target.normal.len().saturating_sub(above.len() + 1);
-    let Some(rdn) = target.normal.get(..inside).and_then(|inside| rdns(inside).last()) else {
-        return container;
-    };
-    let deeper = target.normal.get(inside - rdn.len()..).unwrap_or_default();
-    let entry = reader.tree().find_normal(deeper, reader.schema()).and_then(|id| reader.entry(id));
-    entry.map_or(container, |entry| entry.dn())
 }
 
 fn denied(reason: &Denied) -> Refusal {

@@ -48,8 +48,42 @@ struct SearchLimits {
 enum Batch {
     /// There is more.
     More,
+    /// The search has ended.
+    Done(End),
+}
+
+/// How a search ends.
+#[derive(Clone, Copy)]
+enum End {
     /// That was all.
-    Done(ResultCode),
+    Complete,
+    /// There is more than may be sent.
+    SizeLimit,
+    /// It took too long.
+    TimeLimit,
+    /// No index helps, and too many entries would have to be looked at.
+    LookThrough,
+    /// One entry has too many values for so large a filter.
+    FilterWork,
+}
+
+impl End {
+    const fn code(self) -> ResultCode {
+        match self {
+            Self::Complete => ResultCode::Success,
+            Self::SizeLimit => ResultCode::SizeLimitExceeded,
+            Self::TimeLimit => ResultCode::TimeLimitExceeded,
+            Self::LookThrough | Self::FilterWork => ResultCode::AdminLimitExceeded,
+        }
+    }
+
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Complete | Self::SizeLimit | Self::TimeLimit => "",
+            Self::LookThrough => "no index helps this filter, and it would have to look at too many entries",
+            Self::FilterWork => "the filter would have to look at too many values of one entry",
+        }
+    }
 }
 
 /// Begins a search and answers its first batch, which mostly is all.
@@ -63,14 +97,11 @@ pub(in crate::ldap) fn run(session: &mut Session, request: &SearchRequest<'_>, c
         return answer_standalone(session, request, context.snapshot.subschema(), context);
     }
     match begin(session, request, &base, &context) {
-        Err(Refusal { code, matched_dn, diagnostic }) => {
-            let outcome = Outcome { code, matched_dn: &matched_dn, diagnostic: &diagnostic };
-            response::search_result_done(context.output, context.message_id, &outcome, &[]);
-        }
+        Err(refusal) => refuse(refusal, context),
         Ok((tree, visibility, mut search)) => {
             let reader = Reader::new(context.snapshot, tree, &visibility);
             match search.batch(&mut session.evaluator, &reader, context.output, context.clock) {
-                Batch::Done(code) => done(context.output, context.message_id, code),
+                Batch::Done(end) => done(context.output, context.message_id, end),
                 Batch::More => session.searches.push_back(RunningSearch {
                     snapshot: context.snapshot.clone(),
                     tree: tree.clone(),
@@ -98,8 +129,8 @@ impl RunningSearch {
         let reader = Reader::new(&self.snapshot, &self.tree, &self.visibility);
         match self.search.batch(evaluator, &reader, output, clock) {
             Batch::More => true,
-            Batch::Done(code) => {
-                done(output, self.search.message_id, code);
+            Batch::Done(end) => {
+                done(output, self.search.message_id, end);
                 false
             }
         }
@@ -116,31 +147,33 @@ impl Search {
         clock: Clock,
     ) -> Batch {
         if clock.instant >= self.limits.deadline {
-            return Batch::Done(ResultCode::TimeLimitExceeded);
+            return Batch::Done(End::TimeLimit);
         }
         let output_enough = output.len() + BATCH_OCTETS;
+        let work_enough = evaluator.work() + BATCH_WORK;
         let mut allowance = BATCH_ENTRIES;
         loop {
             let id = match self.walk.next_within(reader, &mut allowance) {
                 Step::Entry(id) => id,
                 Step::Paused => return Batch::More,
-                Step::End => return Batch::Done(ResultCode::Success),
+                Step::End => return Batch::Done(End::Complete),
             };
             if self.walk.is_unindexed()
                 && self.limits.look_through_max.is_some_and(|limit| self.walk.examined() > limit)
             {
-                return Batch::Done(ResultCode::AdminLimitExceeded);
+                return Batch::Done(End::LookThrough);
             }
             let Some(entry) = reader.entry(id) else { continue };
-            if !evaluator.matches(&self.filter, reader, id, entry) {
-                continue;
+            if evaluator.matches(&self.filter, reader, id, entry) {
+                if self.limits.size_max == Some(self.sent) {
+                    return Batch::Done(End::SizeLimit);
+                }
+                write_entry(output, self.message_id, reader, id, entry, &self.projection);
+                self.sent += 1;
+            } else if evaluator.take_exhausted() {
+                return Batch::Done(End::FilterWork);
             }
-            if self.limits.size_max == Some(self.sent) {
-                return Batch::Done(ResultCode::SizeLimitExceeded);
-            }
-            write_entry(output, self.message_id, reader, id, entry, &self.projection);
-            self.sent += 1;
-            if output.len() >= output_enough {
+            if output.len() >= output_enough || evaluator.work() >= work_enough {
                 return Batch::More;
             }
         }
@@ -157,7 +190,7 @@ fn begin<'a>(
     let (tree, visibility) = tree_and_view(session.identity.as_ref(), session.peer.source, base, context)?;
     let reader = Reader::new(snapshot, tree, &visibility);
     let base = find(&reader, base)?;
-    let filter = PreparedFilter::new(&request.filter, &reader);
+    let filter = prepare(session, request, &reader)?;
     let walk = Walk::new(&reader, &filter, base, request.scope);
     let search = Search {
         message_id: context.message_id,
@@ -180,13 +213,33 @@ fn answer_standalone(
     let everything = Visibility::Full;
     let snapshot = context.snapshot;
     let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
-    let filter = PreparedFilter::new(&request.filter, &reader);
+    let filter = match prepare(session, request, &reader) {
+        Ok(filter) => filter,
+        Err(refusal) => return refuse(refusal, context),
+    };
     let is_in_scope = matches!(request.scope, Scope::Base | Scope::Subtree);
     if is_in_scope && session.evaluator.matches(&filter, &reader, EntryId::STANDALONE, entry) {
         let projection = projection(request, snapshot);
         write_entry(context.output, context.message_id, &reader, EntryId::STANDALONE, entry, &projection);
     }
-    done(context.output, context.message_id, ResultCode::Success);
+    let end = if session.evaluator.take_exhausted() { End::FilterWork } else { End::Complete };
+    done(context.output, context.message_id, end);
+}
+
+fn prepare(
+    session: &Session,
+    request: &SearchRequest<'_>,
+    reader: &Reader<'_>,
+) -> Result<PreparedFilter, Refusal> {
+    let octets_max = usize::try_from(session.settings.limits.filter_octets_max).unwrap_or(usize::MAX);
+    PreparedFilter::bounded(&request.filter, reader, octets_max)
+        .map_err(|error| Refusal::new(ResultCode::AdminLimitExceeded, error.to_string()))
+}
+
+fn refuse(refusal: Refusal, context: Context<'_>) {
+    let Refusal { code, matched_dn, diagnostic } = refusal;
+    let outcome = Outcome { code, matched_dn: &matched_dn, diagnostic: &diagnostic };
+    response::search_result_done(context.output, context.message_id, &outcome, &[]);
 }
 
 fn projection(request: &SearchRequest<'_>, snapshot: &Snapshot) -> Projection {
@@ -211,11 +264,13 @@ fn limits(session: &Session, request: &SearchRequest<'_>, clock: Clock) -> Searc
     }
 }
 
-fn done(output: &mut Vec<u8>, message_id: i32, code: ResultCode) {
-    response::search_result_done(output, message_id, &Outcome::new(code, ""), &[]);
+fn done(output: &mut Vec<u8>, message_id: i32, end: End) {
+    response::search_result_done(output, message_id, &Outcome::new(end.code(), end.sentence()), &[]);
 }
 
 /// So many octets of answers in one turn, then others have theirs. One write takes about as many.
 const BATCH_OCTETS: usize = 64 * 1024;
 /// So many entries are looked at in one turn: some hundred microseconds.
 const BATCH_ENTRIES: u32 = 512;
+/// So many elements of the filter and values of entries are looked at in one turn: about a millisecond.
+const BATCH_WORK: u64 = 20_000;

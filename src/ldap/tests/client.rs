@@ -139,7 +139,8 @@ impl Client {
 
     /// Only sends.
     pub(in crate::ldap) fn push(&mut self, octets: &[u8]) {
-        let _ = writeln!(self.transcript, "> {}", show_octets(octets));
+        let shown: String = show_octets(octets).chars().take(SHOWN_CHARACTERS_MAX).collect();
+        let _ = writeln!(self.transcript, "> {shown}");
         self.input.extend_from_slice(octets);
     }
 
@@ -454,6 +455,9 @@ pub(in crate::ldap) fn show(message: &LdapMsg) -> String {
         },
     }
 }
+
+/// So much of a request stands in a transcript.
+const SHOWN_CHARACTERS_MAX: usize = 2_000;
 
 fn show_octets(octets: &[u8]) -> String {
     match crate::ldap::frame::next(octets, usize::MAX) {

@@ -9,6 +9,7 @@ pub(super) mod world;
 mod access;
 mod bind_costs;
 mod binds;
+mod limits;
 mod mutation;
 mod operations;
 mod overlap;

@@ -1,0 +1,135 @@
+//! What bounds the work and the memory that one request or one connection may take.
+
+use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope, LdapSubstringFilter};
+
+use super::client::{Client, encode, search};
+use super::world::{BASE, Wishes, World};
+use crate::config::Limits;
+
+const STAFF: &str = "cn=staff,ou=groups,dc=example,dc=org";
+
+fn world(limits: Limits) -> World {
+    World::with(Wishes { limits, ..Wishes::default() })
+}
+
+/// An OR of so many terms that no value has.
+fn many(terms: usize) -> LdapFilter {
+    let term = |number: usize| {
+        let parts =
+            LdapSubstringFilter { any: vec![format!("none-{number}")], ..LdapSubstringFilter::default() };
+        LdapFilter::Substring("memberUid".to_owned(), parts)
+    };
+    LdapFilter::Or((0..terms).map(term).collect())
+}
+
+fn ask(client: &mut Client, base: &str, filter: LdapFilter) -> super::client::Reply {
+    let mut request = search(base, LdapSearchScope::Base, "(objectClass=*)", &[]);
+    request.filter = filter;
+    client.search(request)
+}
+
+#[test]
+fn a_filter_is_smaller_before_bind() {
+    let world = world(Limits { filter_elements_before_bind_max: 64, ..Limits::default() });
+    let mut client = Client::new(&world);
+    ask(&mut client, "", many(31)).is(0);
+    ask(&mut client, "", many(32)).is(11);
+    let mut client = Client::app(&world);
+    ask(&mut client, "", many(32)).is(0);
+    // A failed bind makes the connection anonymous.
+    client.bind("cn=app,ou=users,dc=example,dc=org", "wrong").is(49);
+    ask(&mut client, "", many(32)).is(11);
+}
+
+#[test]
+fn the_work_for_one_entry_is_bounded() {
+    let world = world(Limits { filter_work_max: 1_000, ..Limits::default() });
+    let mut client = Client::reader(&world);
+    // Three members, each looked at by each term.
+    ask(&mut client, STAFF, many(200)).is(0);
+    let refused = ask(&mut client, STAFF, many(300));
+    refused.is(11);
+    assert!(refused.entries().is_empty());
+    assert!(refused.result().message.contains("too many values"), "{:?}", refused.result());
+    // A NOT of what was never decided is not true.
+    let negated = ask(&mut client, STAFF, LdapFilter::Not(Box::new(many(300))));
+    negated.is(11);
+    assert!(negated.entries().is_empty());
+    // Who sees one member of it pays for what it sees, whatever is hidden.
+    ask(&mut Client::app(&world), STAFF, many(150)).is(0);
+    // What is everybody's is bounded too.
+    ask(&mut Client::new(&world), "cn=subschema", LdapFilter::Present("memberUid".to_owned())).is(0);
+    let everything = search("cn=subschema", LdapSearchScope::Base, "(:2.5.13.30:=1.9)", &[]).filter;
+    let terms = LdapFilter::Or(vec![everything; 20]);
+    ask(&mut client, "cn=subschema", terms).is(11);
+    // The next search begins anew.
+    ask(&mut client, STAFF, many(200)).is(0);
+}
+
+#[test]
+fn prepared_assertion_values_are_bounded() {
+    let world = world(Limits { filter_octets_max: 4_096, ..Limits::default() });
+    let mut client = Client::reader(&world);
+    // One code point that becomes eighteen.
+    let grows = |times: usize| LdapFilter::Equality("description".to_owned(), "\u{fdfa}".repeat(times));
+    ask(&mut client, BASE, grows(50)).is(0);
+    let refused = ask(&mut client, BASE, grows(1_000));
+    refused.is(11);
+    assert!(refused.result().message.contains("4096"), "{:?}", refused.result());
+}
+
+#[test]
+fn texts_that_no_entry_can_hold_are_not_prepared() {
+    let world = world(Limits::default());
+    let mut client = Client::reader(&world);
+    let long = "x".repeat(70_000);
+    ask(&mut client, &format!("cn={long},{BASE}"), many(1)).is(34);
+    client.compare(&format!("cn={long},{BASE}"), "cn", "x").is(34);
+    // Undefined: neither true nor, inverted, true.
+    for attribute in ["description", "member"] {
+        let filter = LdapFilter::Equality(attribute.to_owned(), format!("cn={long}"));
+        assert!(ask(&mut client, BASE, filter.clone()).entries().is_empty());
+        assert!(ask(&mut client, BASE, LdapFilter::Not(Box::new(filter))).entries().is_empty());
+    }
+}
+
+#[test]
+fn a_turn_takes_no_more_requests_than_its_share() {
+    let world = world(Limits::default());
+    let mut client = Client::app(&world);
+    let requests: Vec<u8> = (10..5_010).flat_map(|id| encode(id, LdapOp::AbandonRequest(1))).collect();
+    let mut output = Vec::new();
+    let clock = client.clock();
+    let taken = client.session.receive(&requests, &mut output, clock);
+    assert!(taken > 0 && taken < requests.len() / 2, "{taken} of {}", requests.len());
+    // What is left is taken in the next turns.
+    let mut rest = requests[taken..].to_vec();
+    while !rest.is_empty() {
+        let taken = client.session.receive(&rest, &mut output, clock);
+        assert!(taken > 0);
+        rest.drain(..taken);
+    }
+    assert!(output.is_empty());
+}
+
+#[test]
+fn answers_before_bind_wait_in_a_small_buffer() {
+    let limits = Limits { output_buffer_before_bind_max: 16 * 1024, ..Limits::default() };
+    let world = world(limits);
+    let mut client = Client::new(&world);
+    let schema = |id| {
+        encode(
+            id,
+            LdapOp::SearchRequest(search("cn=subschema", LdapSearchScope::Base, "(objectClass=*)", &["+"])),
+        )
+    };
+    let one = client.send(&schema(9));
+    one.is(0);
+    let one = client.output_peak;
+    client.push(&(10..40).flat_map(schema).collect::<Vec<u8>>());
+    let mut answered = 0;
+    while answered < 30 {
+        answered += client.step().0.len() / 2;
+    }
+    assert!(client.output_peak <= 16 * 1024 + one, "{} after {one}", client.output_peak);
+}
