@@ -32,11 +32,11 @@ pub(super) fn dn_form(dn: &str) -> String {
     }
 }
 
-/// Whether `text` can be a DN of at least one part.
+/// A DN of at least one part in the spelling of RFC 4514.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn check_dn(text: &str) -> Result<(), String> {
+pub(super) fn canonical_dn(text: &str) -> Result<String, String> {
     let example = "expected a DN such as \"dc=example,dc=com\"";
     let dn = Dn::parse(text.as_bytes()).map_err(|error| format!("{example}: {error}"))?;
     if dn.is_root() {
@@ -48,7 +48,7 @@ pub(super) fn check_dn(text: &str) -> Result<(), String> {
             return Err(format!("{example}: `{}` has no value", pair.attribute));
         }
     }
-    Ok(())
+    Ok(dn.to_string())
 }
 
 /// Whether `text` can name an attribute type: a short name or an OID in dots (RFC 4512, 1.4).
@@ -73,11 +73,17 @@ mod tests {
 
     #[test]
     fn dns_have_types_and_values() {
-        for dn in ["dc=ldap,dc=example,dc=com", "ou=Users", "o=A\\, B+l=C, c = D", "0.9.2342.1=x"] {
-            assert_eq!(check_dn(dn), Ok(()), "{dn}");
+        for (dn, canonical) in [
+            ("dc=ldap,dc=example,dc=com", "dc=ldap,dc=example,dc=com"),
+            ("DC=Example , dc = com", "DC=Example,dc=com"),
+            ("ou=Users", "ou=Users"),
+            ("o=A\\2C B+l=C, c = D", "o=A\\, B+l=C,c=D"),
+            ("0.9.2342.1=x", "0.9.2342.1=x"),
+        ] {
+            assert_eq!(canonical_dn(dn), Ok(canonical.to_owned()), "{dn}");
         }
         for dn in ["", "users", "dc=,dc=com", "dc=a,,dc=b", "=x", "d c=x", "dc=a,"] {
-            assert!(check_dn(dn).is_err(), "{dn}");
+            assert!(canonical_dn(dn).is_err(), "{dn}");
         }
     }
 

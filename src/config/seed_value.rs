@@ -8,11 +8,9 @@ use super::seed::{BadReference, Expiry, SeedReference};
 use super::value::{self, Raw};
 use crate::model::{AccountKind, BindingMode, Intent, Permission, Timestamp};
 
-/// A DN.
+/// A DN, in the spelling of RFC 4514: it ends the DN of every entry, and clients compare those as strings.
 pub(super) fn dn(raw: Raw<'_>) -> Result<String, String> {
-    let text = value::text(raw)?;
-    names::check_dn(&text)?;
-    Ok(text)
+    names::canonical_dn(&value::text(raw)?)
 }
 
 /// The DN of a container, relative to the base DN whose form is `suffix`.
