@@ -121,7 +121,7 @@ impl From<StartError> for Failure {
         match error {
             StartError::Listeners(_) | StartError::Tls(_) => Self::of(Exit::Wrong, &error),
             StartError::Open(error) => error.into(),
-            StartError::Listen(_) => Self::of(Exit::Failed, &error),
+            StartError::Listen(_) | StartError::Random(_) => Self::of(Exit::Failed, &error),
         }
     }
 }

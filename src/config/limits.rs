@@ -86,8 +86,14 @@ limits! {
     output_buffer_max: u64 = MIB, 16 * KIB..=GIB;
     /// The same before a successful bind; never more than `output_buffer_max`.
     output_buffer_before_bind_max: u64 = 64 * KIB, 16 * KIB..=GIB;
-    /// Paged searches whose snapshot is kept at a time; the next page of another one is read anew.
+    /// Revisions that are kept for the next page of a paged search or the next part of a list view; the next page of an unsorted search whose revision is gone is read from the newest.
     paging_snapshots: u32 = 16, 0..=1_024;
+    /// How long such a revision is kept after a page was answered from it.
+    paging_snapshot_time: Duration = Duration::from_secs(60), SECOND..=HOUR;
+    /// How long the cookie of a page is good for.
+    paging_cookie_time: Duration = HOUR, SECOND..=DAY;
+    /// Octets of sort keys and orders that all sorted searches hold together; what does not fit is not sorted.
+    sort_memory_max: u64 = 256 * MIB, MIB..=64 * GIB;
     /// Octets of a secret in a bind.
     bind_secret_length_max: u32 = 1_024, 64..=65_536;
     /// Proofs of verified secrets that are kept in memory, so that they are not hashed again; 0: none.

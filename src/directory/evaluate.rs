@@ -35,6 +35,11 @@ impl Evaluator {
         self.work
     }
 
+    /// Counts work that was done for a reader beside the evaluation of a filter.
+    pub fn add_work(&mut self, work: u64) {
+        self.work += work;
+    }
+
     /// Whether an entry needed more work than it may: what was said of it is nothing. Asking forgets it.
     pub fn take_exhausted(&mut self) -> bool {
         std::mem::take(&mut self.is_exhausted)
@@ -113,9 +118,14 @@ impl Evaluation<'_> {
             }
             Some(Node::Substrings { attribute, rule, parts, options }) => {
                 let parts = filter.nodes.get(place + 1..place + 1 + *parts as usize).unwrap_or_default();
+                // Only parts stand there.
+                let parts = parts.iter().filter_map(|node| match node {
+                    Node::Part { kind, form } => Some((*kind, filter.form(*form))),
+                    _ => None,
+                });
                 self.some_value(*attribute, *options, |value, scratch| {
                     scratch.clear();
-                    rule.normalize(value, scratch).is_ok() && has_parts(scratch, parts, filter)
+                    rule.normalize(value, scratch).is_ok() && has_parts(scratch, parts.clone())
                 })
             }
             Some(Node::Part { .. }) => Truth::Undefined,
@@ -309,11 +319,9 @@ fn holds(subject: &Subject<'_>, target: EntryId) -> bool {
 }
 
 /// Whether the parts occur in the normal form in their order, without overlapping.
-fn has_parts(form: &[u8], parts: &[Node], filter: &PreparedFilter) -> bool {
+pub(super) fn has_parts<'p>(form: &[u8], parts: impl Iterator<Item = (PartKind, &'p [u8])>) -> bool {
     let mut rest = form;
-    for part in parts {
-        let Node::Part { kind, form: span } = part else { return false };
-        let octets = filter.form(*span);
+    for (kind, octets) in parts {
         match kind {
             PartKind::Initial => match rest.strip_prefix(octets) {
                 Some(behind) => rest = behind,

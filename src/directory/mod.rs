@@ -3,7 +3,7 @@
 //! `snapshot` holds `accounts` (everything about accounts, once) and one `tree` for each provider
 //! (entries as wire octets, indexes). A search goes `filter` (as it arrived) → `prepared` (made
 //! ready for the tree) → `plan` (which entries to look at) → `evaluate` (whether they match), all
-//! through a `reader`, which knows what may be seen.
+//! through a `reader`, which knows what may be seen. `sort_keys` and `values_filter` are what controls ask beyond that.
 
 mod accounts;
 mod compose;
@@ -18,9 +18,11 @@ mod plan;
 mod prepared;
 mod reader;
 mod snapshot;
+mod sort_keys;
 mod sparse;
 mod subschema;
 mod tree;
+mod values_filter;
 mod visibility;
 mod walk;
 
@@ -36,6 +38,8 @@ pub use plan::{Candidates, plan};
 pub use prepared::{FilterTooLarge, PreparedFilter, Truth};
 pub use reader::{Reader, Subject};
 pub use snapshot::{RecordSource, Snapshot, SnapshotBuilder};
+pub use sort_keys::{SortFault, SortKey, SortKeys};
 pub use tree::{ContainerEntry, DN_LENGTH_MAX, PlaceError, Tree};
+pub use values_filter::ValuesFilter;
 pub use visibility::{OwnEntries, Visibility};
 pub use walk::{Scope, Step, Walk};

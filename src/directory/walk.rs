@@ -111,6 +111,12 @@ impl Walk {
         self.next = id.raw().checked_add(1);
     }
 
+    /// Begins anew.
+    pub fn restart(&mut self) {
+        self.next = Some(0);
+        self.examined = 0;
+    }
+
     /// How many entries were looked at.
     pub fn examined(&self) -> u64 {
         self.examined

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::frame;
+use super::pages::Pages;
 use super::result_code::ResultCode;
 use super::session::{Clock, Next, Session, SessionPeer, SessionSettings};
 use crate::config::{Limits, Settings};
@@ -51,12 +52,15 @@ impl Door {
         registry: Arc<Registry>,
         tls: Option<Arc<Tls>>,
         settings: &Settings,
+        pages: Arc<Pages>,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         let settings = SessionSettings {
             plain_bind: settings.plain_bind,
             limits: settings.limits.clone(),
             offers_start_tls: tls.is_some(),
+            expiry_warning: settings.expiry_warning,
+            pages,
         };
         Arc::new(Self { registry, tls, settings: Arc::new(settings), shutdown })
     }

@@ -2,7 +2,8 @@
 
 use super::response::EntryResponse;
 use super::selection::Selection;
-use crate::directory::{Entry, EntryId, OPERATIONAL, Reader, USER};
+use crate::directory::{Entry, EntryId, OPERATIONAL, Reader, USER, ValuesFilter};
+use crate::schema::AttributeId;
 
 /// What of each entry is sent.
 #[derive(Clone, Debug)]
@@ -11,6 +12,8 @@ pub(super) struct Projection {
     pub(super) selection: Selection,
     /// Whether their values are left out.
     pub(super) types_only: bool,
+    /// Which values of them are sent (RFC 3876); `None`: all.
+    pub(super) values: Option<Box<ValuesFilter>>,
 }
 
 /// Appends the entry, as the reader sees it.
@@ -22,11 +25,16 @@ pub(super) fn write_entry(
     entry: &Entry,
     projection: &Projection,
 ) {
-    let Projection { selection, types_only } = projection;
+    let Projection { selection, types_only, values } = projection;
     let mut response = EntryResponse::begin_encoded(output, message_id, entry.dn_element());
     // The octets of an entry in a tree are its user attributes, and a reader who sees every entry sees
     // every value of them.
-    if selection.all_user() && !types_only && reader.sees_everything() && id != EntryId::STANDALONE {
+    if selection.all_user()
+        && !types_only
+        && values.is_none()
+        && reader.sees_everything()
+        && id != EntryId::STANDALONE
+    {
         response.encoded(entry.attribute_octets());
     } else {
         write_stored(&mut response, reader, id, entry, projection);
@@ -46,6 +54,13 @@ pub(super) fn write_entry(
                 if has_value {
                     response.type_only(name);
                 }
+            } else if let Some(filter) = values {
+                write_selected(&mut response, filter, reader, attribute, name, |each| {
+                    reader.values(id, entry, attribute, &mut |value| {
+                        each(value);
+                        true
+                    });
+                });
             } else {
                 response.attribute_from(name, |each| {
                     reader.values(id, entry, attribute, &mut |value| {
@@ -78,11 +93,41 @@ fn write_stored(
             if stored.values().any(|value| shown(&value)) {
                 response.type_only(stored.description());
             }
+        } else if let Some(filter) = &projection.values {
+            write_selected(response, filter, reader, stored.id, stored.description(), |each| {
+                stored.values().filter(shown).for_each(each);
+            });
         } else if id == EntryId::STANDALONE || reader.shows_all_values(stored.id) {
             response.encoded(stored.octets);
         } else {
             response
                 .attribute_from(stored.description(), |each| stored.values().filter(shown).for_each(each));
         }
+    }
+}
+
+/// Those values that a filter selects. An attribute of which it selects none is sent without values; one that has none
+/// is not sent at all.
+fn write_selected(
+    response: &mut EntryResponse<'_>,
+    filter: &ValuesFilter,
+    reader: &Reader<'_>,
+    attribute: AttributeId,
+    description: &[u8],
+    values: impl FnOnce(&mut dyn FnMut(&[u8])),
+) {
+    let start = response.octets_written();
+    let mut has_value = false;
+    let mut scratch = Vec::new();
+    response.attribute_of(description, |each| {
+        values(&mut |value| {
+            has_value = true;
+            if filter.selects(attribute, description, value, reader.schema(), &mut scratch) {
+                each(value);
+            }
+        });
+    });
+    if !has_value {
+        response.take_back(start);
     }
 }

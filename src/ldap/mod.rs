@@ -6,10 +6,12 @@
 
 pub mod ber;
 pub mod connection;
+mod control;
 mod entry_writer;
 pub mod frame;
 pub mod message;
 mod operation;
+pub mod pages;
 pub mod response;
 pub mod result_code;
 mod root_dse;

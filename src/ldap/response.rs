@@ -2,6 +2,8 @@
 //!
 //! Every function appends one whole LDAPMessage and never looks at what the buffer holds already.
 
+use smallvec::SmallVec;
+
 use super::ber::{Begun, Writer, tag};
 use super::message::{Control, ResponseTag};
 use super::result_code::ResultCode;
@@ -24,6 +26,22 @@ impl<'a> Outcome<'a> {
     /// An outcome that matched no entry.
     pub const fn new(code: ResultCode, diagnostic: &'a str) -> Self {
         Self { code, matched_dn: "", diagnostic }
+    }
+}
+
+/// Controls of a response, none of them critical: OIDs and values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResponseControls(Vec<(&'static str, Vec<u8>)>);
+
+impl ResponseControls {
+    /// Adds one.
+    pub fn push(&mut self, (oid, value): (&'static str, Vec<u8>)) {
+        self.0.push((oid, value));
+    }
+
+    /// As the functions here take them.
+    pub fn as_controls(&self) -> SmallVec<[Control<'_>; 2]> {
+        self.0.iter().map(|(oid, value)| Control { oid, criticality: false, value: Some(value) }).collect()
     }
 }
 
@@ -169,6 +187,13 @@ impl<'b> EntryResponse<'b> {
     /// nothing behind.
     pub fn attribute_from(&mut self, name: &[u8], values: impl FnOnce(&mut dyn FnMut(&[u8]))) {
         let start = self.output.len();
+        if self.attribute_of(name, values) == 0 {
+            self.output.truncate(start);
+        }
+    }
+
+    /// The same, but an attribute without a value stays, with an empty set (RFC 3876). Says how many values it has.
+    pub fn attribute_of(&mut self, name: &[u8], values: impl FnOnce(&mut dyn FnMut(&[u8]))) -> usize {
         let mut writer = Writer::new(self.output);
         let attribute = writer.begin(tag::SEQUENCE);
         writer.octet_string(name);
@@ -180,9 +205,7 @@ impl<'b> EntryResponse<'b> {
         });
         writer.end(set);
         writer.end(attribute);
-        if count == 0 {
-            self.output.truncate(start);
-        }
+        count
     }
 
     /// Adds an attribute without its values.
@@ -202,6 +225,11 @@ impl<'b> EntryResponse<'b> {
     /// How many octets the message has so far.
     pub fn octets_written(&self) -> usize {
         self.output.len() - self.start
+    }
+
+    /// Takes back all that was written since it had so many octets.
+    pub fn take_back(&mut self, octets: usize) {
+        self.output.truncate(self.start + octets);
     }
 
     /// Ends the entry, with controls when it carries any.

@@ -1,5 +1,6 @@
 //! The root DSE (RFC 4512 section 5.1): what this server is and can do. Only what works stands in it.
 
+use super::control;
 use super::operation::extended;
 use crate::directory::{Entry, SUBSCHEMA_DN, Snapshot};
 use crate::schema::AttributeId;
@@ -16,6 +17,7 @@ pub(super) fn entry(snapshot: &Snapshot, offers_start_tls: bool) -> Entry {
         (AttributeId::DEFAULT_NAMING_CONTEXT, default),
         (AttributeId::SUBSCHEMA_SUBENTRY, text(&[SUBSCHEMA_DN])),
         (AttributeId::SUPPORTED_LDAP_VERSION, text(&["3"])),
+        (AttributeId::SUPPORTED_CONTROL, control::supported().map(str::to_owned).collect()),
         (AttributeId::SUPPORTED_EXTENSION, text(&extended::supported(offers_start_tls))),
         (AttributeId::SUPPORTED_FEATURES, text(&FEATURES)),
         (AttributeId::VENDOR_NAME, text(&["bindery"])),

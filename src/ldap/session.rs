@@ -4,13 +4,15 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::control::RequestControls;
 use super::frame::{self, Frame};
-use super::message::{self, Answer, DecodeLimits, Request};
+use super::message::{self, Answer, DecodeLimits, Operation, Request};
 use super::operation::bind::PendingBind;
 use super::operation::search::RunningSearch;
 use super::operation::{bind, compare, extended, search, update};
+use super::pages::Pages;
 use super::response::{self, Outcome};
 use super::result_code::ResultCode;
 use crate::access::Identity;
@@ -29,6 +31,10 @@ pub struct SessionSettings {
     pub limits: Limits,
     /// Whether there is a certificate to start TLS with.
     pub offers_start_tls: bool,
+    /// So long before a secret expires a client that asks is warned.
+    pub expiry_warning: Duration,
+    /// What lasts from one page of a search to the next.
+    pub pages: Arc<Pages>,
 }
 
 /// Who is at the other end.
@@ -88,6 +94,8 @@ pub(super) struct Context<'a> {
     pub(super) clock: Clock,
     pub(super) output: &'a mut Vec<u8>,
     pub(super) message_id: i32,
+    /// The operation as it was sent.
+    pub(super) body: &'a [u8],
 }
 
 impl Session {
@@ -149,8 +157,8 @@ impl Session {
                     // Taken anew for each: a bind is decided by the newest snapshot, and the search behind it
                     // must not be answered from an older one that does not know its token.
                     let snapshot = registry.current();
-                    let context =
-                        Context { snapshot: &snapshot, clock, output, message_id: frame.message_id };
+                    let (message_id, body) = (frame.message_id, frame.body);
+                    let context = Context { snapshot: &snapshot, clock, output, message_id, body };
                     self.request(&frame, context);
                 }
                 Err(error) => {
@@ -296,24 +304,25 @@ impl Session {
                 };
             }
         };
-        let unknown = message.controls.iter().find(|control| control.criticality);
-        // An unbind is carried out whatever hangs on it; an abandon is not, and cannot say so either (RFC 4511
-        // section 4.1.11).
-        if let Some(control) = unknown
-            && message.request != Request::Unbind
-        {
-            if let Some(tag) = message.request.operation().response() {
-                let sentence = format!("the control {} is not supported", control.oid);
-                let outcome = Outcome::new(ResultCode::UnavailableCriticalExtension, &sentence);
-                response::result(context.output, frame.message_id, tag, &outcome, &[]);
+        let operation = message.request.operation();
+        let controls = match RequestControls::read(operation, &message.controls, limits) {
+            Ok(controls) => controls,
+            // An unbind is carried out whatever hangs on it; an abandon is not, and cannot say so either (RFC 4511
+            // section 4.1.11).
+            Err(_) if operation == Operation::Unbind => RequestControls::default(),
+            Err(refusal) => {
+                if let Some(tag) = operation.response() {
+                    let outcome = Outcome::new(refusal.code, &refusal.sentence);
+                    response::result(context.output, frame.message_id, tag, &outcome, &[]);
+                }
+                return;
             }
-            return;
-        }
+        };
         match message.request {
-            Request::Bind(request) => bind::run(self, &request, context),
+            Request::Bind(request) => bind::run(self, &request, &controls, context),
             Request::Unbind => self.end_with(Next::Close),
-            Request::Search(request) => search::run(self, &request, context),
-            Request::Compare(request) => compare::run(self, &request, context),
+            Request::Search(request) => search::run(self, &request, &controls, context),
+            Request::Compare(request) => compare::run(self, &request, &controls, context),
             Request::Abandon { message_id } => self.abandon(message_id),
             Request::Extended(request) => extended::run(self, &request, context),
             Request::Update(kind) => update::run(kind, context),
@@ -323,6 +332,12 @@ impl Session {
     /// RFC 4511 section 4.11: no answer, neither to this nor to what is abandoned.
     fn abandon(&mut self, message_id: i32) {
         self.searches.retain(|running| running.message_id() != message_id);
+    }
+
+    /// Takes a running search out, if there is one with this message ID.
+    pub(super) fn take_search(&mut self, message_id: i32) -> Option<RunningSearch> {
+        let place = self.searches.iter().position(|running| running.message_id() == message_id)?;
+        self.searches.remove(place)
     }
 }
 

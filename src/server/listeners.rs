@@ -12,6 +12,7 @@ use super::{DRAIN_TIME, Log, SOCKET_NAME, Server, Signals, StartError, Tasks, cl
 use crate::config::{ListenAddress, Settings};
 use crate::http;
 use crate::ldap::connection::Door;
+use crate::ldap::pages::Pages;
 use crate::net::{ConnectionLimits, Listener, LocalAddress, Tls};
 use crate::registry::Registry;
 
@@ -24,6 +25,7 @@ pub struct Listening {
     ldap: Vec<(Listener, Scheme)>,
     http: Vec<Listener>,
     local: Listener,
+    pages: Arc<Pages>,
 }
 
 /// What is spoken on a listener.
@@ -37,6 +39,7 @@ enum Scheme {
 impl Listening {
     pub(super) async fn open(server: Server) -> Result<Self, StartError> {
         let Server { settings, log, tls, registry } = server;
+        let pages = Pages::new(&settings.limits).map_err(StartError::Random)?;
         // The local socket first: it tells a second server of this store apart before any port does.
         let local = Listener::bind_unix(&settings.data_dir.join(SOCKET_NAME), OWNER_ONLY).await?;
         let mut ldap = Vec::new();
@@ -50,7 +53,7 @@ impl Listening {
         for address in &settings.http {
             http.push(bind(address).await?);
         }
-        Ok(Self { settings, log, tls, registry, ldap, http, local })
+        Ok(Self { settings, log, tls, registry, ldap, http, local, pages })
     }
 
     /// What is listened on, as addresses: `ldap://127.0.0.1:3389`, with the port that was given where 0 was
@@ -74,10 +77,12 @@ impl Listening {
     /// Serves until a signal asks to go down, then lets connections end and closes the directory. `read`
     /// reads the config again, with the flags that override it; what is wrong with it goes to the log.
     pub async fn run(self, mut signals: Signals, read: impl Fn() -> Result<Settings, String>) {
-        let Self { settings, log, tls, registry, ldap, http, local } = self;
+        let Self { settings, log, tls, registry, ldap, http, local, pages } = self;
         let tasks = Arc::new(Tasks { shutdown: CancellationToken::new(), tracker: TaskTracker::new() });
         let limits = ConnectionLimits::new(connection_limits(&settings));
-        let door = Door::new(registry.clone(), tls.clone(), &settings, tasks.shutdown.clone());
+        let door =
+            Door::new(registry.clone(), tls.clone(), &settings, Arc::clone(&pages), tasks.shutdown.clone());
+        tasks.tracker.spawn(sweep(pages, tasks.shutdown.clone()));
         for (listener, scheme) in ldap {
             let is_tls = scheme == Scheme::Ldaps;
             let (door, limits) = (Arc::clone(&door), Arc::clone(&limits));
@@ -104,6 +109,17 @@ impl Listening {
         go_down(&tasks, &mut signals).await;
         close(registry).await;
         tracing::info!("stopped");
+    }
+}
+
+/// Forgets what was kept for pages that nobody has asked for. Who asks for a page does so too; this is for when nobody
+/// does.
+async fn sweep(pages: Arc<Pages>, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(SWEEP_PERIOD) => pages.sweep(std::time::Instant::now()),
+        }
     }
 }
 
@@ -148,6 +164,9 @@ fn address(scheme: Scheme, local: &LocalAddress) -> String {
 fn escaped(path: std::path::Display<'_>) -> String {
     path.to_string().replace('%', "%25").replace('/', "%2F").replace('?', "%3F").replace(' ', "%20")
 }
+
+/// How often what is kept for pages is looked through.
+const SWEEP_PERIOD: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The mode of the local socket: its commands can do everything.
 const OWNER_ONLY: u32 = 0o600;

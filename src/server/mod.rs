@@ -127,6 +127,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// There are no random numbers for the keys of cookies.
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(getrandom::Error),
 }
 
 impl From<StoreError> for StartError {

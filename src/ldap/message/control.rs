@@ -75,6 +75,12 @@ impl<'a> Controls<'a> {
     }
 }
 
+impl<'a> FromIterator<Control<'a>> for Controls<'a> {
+    fn from_iter<I: IntoIterator<Item = Control<'a>>>(controls: I) -> Self {
+        Self(controls.into_iter().collect())
+    }
+}
+
 impl<'a> IntoIterator for &'a Controls<'_> {
     type Item = &'a Control<'a>;
     type IntoIter = std::slice::Iter<'a, Control<'a>>;

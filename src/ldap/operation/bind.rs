@@ -1,9 +1,11 @@
 //! Bind (RFC 4511 section 4.2, RFC 4513 section 5.1).
 
+use crate::access::{Credential, Identity};
 use crate::auth::HashOutcome;
 use crate::config::PlainBind;
+use crate::ldap::control::{RequestControls, password_policy_response};
 use crate::ldap::message::{Authentication as Method, BindRequest};
-use crate::ldap::response::{self, Outcome};
+use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::{Clock, Context, Session};
 use crate::registry::{Attempt, Authentication, AuthenticationRefusal, Verdict};
@@ -12,13 +14,20 @@ use crate::registry::{Attempt, Authentication, AuthenticationRefusal, Verdict};
 pub(in crate::ldap) struct PendingBind {
     pub(in crate::ldap) attempt: Box<Attempt>,
     message_id: i32,
+    tells_expiry: bool,
 }
 
 /// Begins a bind; it may have to wait for a hash.
-pub(in crate::ldap) fn run(session: &mut Session, request: &BindRequest<'_>, context: Context<'_>) {
+pub(in crate::ldap) fn run(
+    session: &mut Session,
+    request: &BindRequest<'_>,
+    controls: &RequestControls<'_>,
+    context: Context<'_>,
+) {
     let Context { output, message_id, clock, .. } = context;
+    let tells_expiry = controls.password_policy;
     let mut refuse = |code, sentence: &str| {
-        response::bind_response(output, message_id, &Outcome::new(code, sentence), None, &[]);
+        respond(output, message_id, &Outcome::new(code, sentence), tells_expiry.then_some(None));
     };
     if request.version != 3 {
         return refuse(ResultCode::ProtocolError, "this server speaks LDAP version 3 only");
@@ -53,8 +62,12 @@ pub(in crate::ldap) fn run(session: &mut Session, request: &BindRequest<'_>, con
         return refuse(ResultCode::InvalidCredentials, INVALID_CREDENTIALS);
     }
     match session.registry.authenticate(request.name, secret, session.peer.source, clock.now) {
-        Authentication::Done(verdict) => answer(session, &verdict, message_id, output),
-        Authentication::Pending(attempt) => session.bind = Some(PendingBind { attempt, message_id }),
+        Authentication::Done(verdict) => {
+            answer(session, &verdict, message_id, tells_expiry, output, clock);
+        }
+        Authentication::Pending(attempt) => {
+            session.bind = Some(PendingBind { attempt, message_id, tells_expiry });
+        }
     }
 }
 
@@ -67,14 +80,23 @@ pub(in crate::ldap) fn conclude(
 ) {
     let Some(bind) = session.bind.take() else { return };
     let verdict = session.registry.conclude(&bind.attempt, outcome, clock.now);
-    answer(session, &verdict, bind.message_id, output);
+    answer(session, &verdict, bind.message_id, bind.tells_expiry, output, clock);
 }
 
-fn answer(session: &mut Session, verdict: &Verdict, message_id: i32, output: &mut Vec<u8>) {
+fn answer(
+    session: &mut Session,
+    verdict: &Verdict,
+    message_id: i32,
+    tells_expiry: bool,
+    output: &mut Vec<u8>,
+    clock: Clock,
+) {
+    let mut seconds_left = None;
     let sentence;
     let outcome = match verdict {
         Verdict::Accepted(identity) => {
             session.identity = Some(*identity);
+            seconds_left = expires_soon(session, identity, clock);
             Outcome::SUCCESS
         }
         Verdict::Refused(AuthenticationRefusal::InvalidCredentials) => {
@@ -89,7 +111,28 @@ fn answer(session: &mut Session, verdict: &Verdict, message_id: i32, output: &mu
             Outcome::new(ResultCode::InsufficientAccessRights, &sentence)
         }
     };
-    response::bind_response(output, message_id, &outcome, None, &[]);
+    respond(output, message_id, &outcome, tells_expiry.then_some(seconds_left));
+}
+
+/// Answers a bind; `expiry` when the client has asked for the password policy, with the seconds until its secret
+/// expires when that is soon.
+fn respond(output: &mut Vec<u8>, message_id: i32, outcome: &Outcome<'_>, expiry: Option<Option<u32>>) {
+    let mut controls = ResponseControls::default();
+    if let Some(seconds_left) = expiry {
+        controls.push(password_policy_response(seconds_left));
+    }
+    response::bind_response(output, message_id, outcome, None, &controls.as_controls());
+}
+
+/// The seconds until the secret expires, when there are few enough left to warn of it.
+fn expires_soon(session: &Session, identity: &Identity, clock: Clock) -> Option<u32> {
+    let snapshot = session.registry.snapshot();
+    let Credential::Token { number, .. } = identity.credential else { return None };
+    let expires = snapshot.accounts().token(number)?.expires?;
+    let left = expires.unix_seconds().saturating_sub(clock.now.unix_seconds());
+    let left = u64::try_from(left).ok().filter(|left| *left < session.settings.expiry_warning.as_secs())?;
+    // INTEGER (0 .. maxInt).
+    u32::try_from(left).ok().filter(|left| i32::try_from(*left).is_ok())
 }
 
 fn may_send_secrets(session: &Session) -> bool {

@@ -1,8 +1,9 @@
 //! Compare (RFC 4511 section 4.10).
 
-use super::refusal::{Refusal, Target, find, tree_and_view};
+use super::refusal::{Refusal, Target, assert_on, find, tree_and_view};
 use crate::directory::filter::FilterItem;
 use crate::directory::{Entry, EntryId, PreparedFilter, Reader, Truth, Visibility};
+use crate::ldap::control::RequestControls;
 use crate::ldap::message::CompareRequest;
 use crate::ldap::response::{self, Outcome};
 use crate::ldap::result_code::ResultCode;
@@ -10,18 +11,27 @@ use crate::ldap::root_dse;
 use crate::ldap::session::{Context, Session};
 
 /// Compares one value with those of an attribute, as far as they may be seen.
-pub(in crate::ldap) fn run(session: &mut Session, request: &CompareRequest<'_>, context: Context<'_>) {
-    let (code, matched_dn, diagnostic) = match compare(session, request, &context) {
-        Ok(code) => (code, String::new(), String::new()),
-        Err(Refusal { code, matched_dn, diagnostic }) => (code, matched_dn, diagnostic),
+pub(in crate::ldap) fn run(
+    session: &mut Session,
+    request: &CompareRequest<'_>,
+    controls: &RequestControls<'_>,
+    context: Context<'_>,
+) {
+    let refusal;
+    let outcome = match compare(session, request, controls, &context) {
+        Ok(code) => Outcome::new(code, ""),
+        Err(refused) => {
+            refusal = refused;
+            refusal.outcome()
+        }
     };
-    let outcome = Outcome { code, matched_dn: &matched_dn, diagnostic: &diagnostic };
     response::compare_response(context.output, context.message_id, &outcome, &[]);
 }
 
 fn compare(
     session: &mut Session,
     request: &CompareRequest<'_>,
+    controls: &RequestControls<'_>,
     context: &Context<'_>,
 ) -> Result<ResultCode, Refusal> {
     let snapshot = context.snapshot;
@@ -30,17 +40,17 @@ fn compare(
     if target.is_root() {
         let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
         let entry = root_dse::entry(snapshot, session.settings.offers_start_tls);
-        return verdict(session, request, &reader, EntryId::STANDALONE, &entry);
+        return verdict(session, request, controls, &reader, EntryId::STANDALONE, &entry);
     }
     if target.is_subschema() {
         let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
-        return verdict(session, request, &reader, EntryId::STANDALONE, snapshot.subschema());
+        return verdict(session, request, controls, &reader, EntryId::STANDALONE, snapshot.subschema());
     }
     let (tree, visibility) = tree_and_view(session.identity.as_ref(), session.peer.source, &target, context)?;
     let reader = Reader::new(snapshot, tree, &visibility);
     let id = find(&reader, &target)?;
     match reader.entry(id) {
-        Some(entry) => verdict(session, request, &reader, id, entry),
+        Some(entry) => verdict(session, request, controls, &reader, id, entry),
         None => Ok(ResultCode::NoSuchObject),
     }
 }
@@ -48,10 +58,14 @@ fn compare(
 fn verdict(
     session: &mut Session,
     request: &CompareRequest<'_>,
+    controls: &RequestControls<'_>,
     reader: &Reader<'_>,
     id: EntryId,
     entry: &Entry,
 ) -> Result<ResultCode, Refusal> {
+    if let Some(assertion) = &controls.assertion {
+        assert_on(session, assertion, reader, id, entry)?;
+    }
     let mut truth = |item| session.evaluator.truth(&PreparedFilter::new(&[item], reader), reader, id, entry);
     if truth(FilterItem::Present { attribute: request.attribute }) != Truth::True {
         return Ok(ResultCode::NoSuchAttribute);

@@ -1,7 +1,8 @@
-//! Extended operations (RFC 4511 section 4.12): StartTLS and Who am I?
+//! Extended operations (RFC 4511 section 4.12): StartTLS, Who am I? and Cancel.
 
 use crate::access::view;
 use crate::directory::EntryId;
+use crate::ldap::ber::Reader;
 use crate::ldap::message::ExtendedRequest;
 use crate::ldap::response::{self, Outcome};
 use crate::ldap::result_code::ResultCode;
@@ -12,6 +13,7 @@ pub(in crate::ldap) fn run(session: &mut Session, request: &ExtendedRequest, con
     match request.name.as_str() {
         START_TLS => start_tls(session, context),
         WHO_AM_I => who_am_i(session, context),
+        CANCEL => cancel(session, request, context),
         unknown => {
             let sentence = format!("the extended operation {unknown} is not supported");
             let outcome = Outcome::new(ResultCode::ProtocolError, &sentence);
@@ -23,7 +25,7 @@ pub(in crate::ldap) fn run(session: &mut Session, request: &ExtendedRequest, con
 /// The OIDs that the root DSE advertises.
 pub(in crate::ldap) fn supported(offers_start_tls: bool) -> Vec<&'static str> {
     let start_tls = offers_start_tls.then_some(START_TLS);
-    start_tls.into_iter().chain([WHO_AM_I]).collect()
+    start_tls.into_iter().chain([WHO_AM_I, CANCEL]).collect()
 }
 
 /// RFC 4511 section 4.14.
@@ -63,6 +65,33 @@ fn who_am_i(session: &mut Session, context: Context<'_>) {
     );
 }
 
+/// RFC 3909: ends a running search with canceled, and says so. Nothing else runs while a request is taken; what has
+/// been answered, or never was asked, is no operation.
+fn cancel(session: &mut Session, request: &ExtendedRequest, context: Context<'_>) {
+    let Context { output, message_id, .. } = context;
+    let outcome = match decode_cancel(request) {
+        None => Outcome::new(ResultCode::ProtocolError, "a Cancel needs the message ID of an operation"),
+        Some(id) => match session.take_search(id) {
+            Some(running) => {
+                running.cancel(output);
+                Outcome::SUCCESS
+            }
+            None => Outcome::new(ResultCode::NoSuchOperation, "no such operation is running"),
+        },
+    };
+    response::extended_response(output, message_id, &outcome, None, None, &[]);
+}
+
+/// cancelRequestValue ::= SEQUENCE { cancelID MessageID }
+fn decode_cancel(request: &ExtendedRequest) -> Option<i32> {
+    let mut reader = Reader::new(request.value.as_deref()?);
+    let mut sequence = reader.sequence().ok()?;
+    let id = i32::try_from(sequence.integer().ok()?).ok().filter(|id| *id >= 0)?;
+    (reader.is_empty() && sequence.is_empty()).then_some(id)
+}
+
+/// RFC 3909 section 2.1.
+const CANCEL: &str = "1.3.6.1.1.8";
 /// RFC 4511 section 4.14.1.
 const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
 /// RFC 4532 section 2.1.

@@ -4,9 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::access::{Denied, Identity, Invalid, view};
-use crate::directory::{DN_LENGTH_MAX, EntryId, Reader, SUBSCHEMA_DN, Tree, Visibility};
+use crate::directory::filter::FilterItem;
+use crate::directory::{
+    DN_LENGTH_MAX, Entry, EntryId, PreparedFilter, Reader, SUBSCHEMA_DN, Tree, Visibility,
+};
+use crate::ldap::response::{Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
-use crate::ldap::session::Context;
+use crate::ldap::session::{Context, Session};
 use crate::schema::{DnError, Schema, normalize_dn};
 
 /// The DN that an operation is about, and its normal form.
@@ -59,11 +63,32 @@ pub(in crate::ldap) struct Refusal {
     pub(in crate::ldap) code: ResultCode,
     pub(in crate::ldap) matched_dn: String,
     pub(in crate::ldap) diagnostic: String,
+    /// What is answered to the controls of the request all the same.
+    pub(in crate::ldap) controls: ResponseControls,
 }
 
 impl Refusal {
     pub(super) fn new(code: ResultCode, diagnostic: impl Into<String>) -> Self {
-        Self { code, matched_dn: String::new(), diagnostic: diagnostic.into() }
+        let controls = ResponseControls::default();
+        Self { code, matched_dn: String::new(), diagnostic: diagnostic.into(), controls }
+    }
+
+    /// The filter of an assertion control is not TRUE (RFC 4528 section 3).
+    pub(super) fn assertion_failed() -> Self {
+        Self::new(ResultCode::AssertionFailed, "the assertion is not true of the entry")
+    }
+
+    pub(super) fn with_controls(
+        mut self,
+        controls: impl IntoIterator<Item = (&'static str, Vec<u8>)>,
+    ) -> Self {
+        controls.into_iter().for_each(|control| self.controls.push(control));
+        self
+    }
+
+    /// The result of the operation.
+    pub(super) fn outcome(&self) -> Outcome<'_> {
+        Outcome { code: self.code, matched_dn: &self.matched_dn, diagnostic: &self.diagnostic }
     }
 }
 
@@ -105,7 +130,27 @@ pub(in crate::ldap) fn find(reader: &Reader<'_>, target: &Target<'_>) -> Result<
         code: ResultCode::NoSuchObject,
         matched_dn: String::from_utf8_lossy(reader.matched_dn(&target.normal)).into_owned(),
         diagnostic: String::new(),
+        controls: ResponseControls::default(),
     })
+}
+
+/// Whether the filter of an assertion control is true of the entry that the operation is about (RFC 4528 section 3).
+pub(in crate::ldap) fn assert_on(
+    session: &mut Session,
+    assertion: &[FilterItem<'_>],
+    reader: &Reader<'_>,
+    id: EntryId,
+    entry: &Entry,
+) -> Result<(), Refusal> {
+    let octets_max = usize::try_from(session.settings.limits.filter_octets_max).unwrap_or(usize::MAX);
+    let filter = PreparedFilter::bounded(assertion, reader, octets_max)
+        .map_err(|error| Refusal::new(ResultCode::AdminLimitExceeded, error.to_string()))?;
+    let is_true = session.evaluator.matches(&filter, reader, id, entry);
+    if session.evaluator.take_exhausted() {
+        let sentence = "the assertion would have to look at too many values";
+        return Err(Refusal::new(ResultCode::AdminLimitExceeded, sentence));
+    }
+    if is_true { Ok(()) } else { Err(Refusal::assertion_failed()) }
 }
 
 fn denied(reason: &Denied) -> Refusal {

@@ -25,6 +25,8 @@ pub(in crate::ldap) struct Client {
     started: Instant,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// Of the answers since the last request.
+    controls: Vec<(String, Vec<u8>)>,
     /// The most octets of answers that ever waited to be written.
     pub(in crate::ldap) output_peak: usize,
     transcript: String,
@@ -34,6 +36,7 @@ pub(in crate::ldap) struct Client {
 /// What came back for one request.
 pub(in crate::ldap) struct Reply {
     pub(in crate::ldap) messages: Vec<LdapMsg>,
+    controls: Vec<(String, Vec<u8>)>,
     transcript: String,
 }
 
@@ -57,6 +60,7 @@ impl Client {
             started: Instant::now(),
             input: Vec::new(),
             output: Vec::new(),
+            controls: Vec::new(),
             output_peak: 0,
             transcript: String::new(),
             next_id: 1,
@@ -134,7 +138,7 @@ impl Client {
                 Next::Work | Next::Hash => {}
             }
         }
-        Reply { messages, transcript: self.transcript.clone() }
+        Reply { messages, controls: std::mem::take(&mut self.controls), transcript: self.transcript.clone() }
     }
 
     /// Only sends.
@@ -183,7 +187,9 @@ impl Client {
 
     fn take_output(&mut self) -> Vec<LdapMsg> {
         self.output_peak = self.output_peak.max(self.output.len());
-        let messages = decode(&std::mem::take(&mut self.output));
+        let output = std::mem::take(&mut self.output);
+        self.controls.extend(controls_of(&output));
+        let messages = decode(&output);
         for message in &messages {
             let _ = writeln!(self.transcript, "< {}", show(message));
         }
@@ -216,6 +222,26 @@ impl Reply {
             _ => None,
         };
         self.messages.iter().filter_map(entry).collect()
+    }
+
+    /// The value of a control that came with the answer.
+    pub(in crate::ldap) fn control(&self, wanted: &str) -> Option<Vec<u8>> {
+        self.controls.iter().find(|(oid, _)| oid == wanted).map(|(_, value)| value.clone())
+    }
+
+    /// The estimate and the cookie of a page.
+    #[track_caller]
+    pub(in crate::ldap) fn page(&self) -> (i64, Vec<u8>) {
+        let value = self
+            .control("1.2.840.113556.1.4.319")
+            .unwrap_or_else(|| panic!("no page was answered; the conversation was\n{}", self.transcript));
+        let mut sequence = crate::ldap::ber::Reader::new(&value).sequence().unwrap();
+        (sequence.integer().unwrap(), sequence.octet_string().unwrap().to_vec())
+    }
+
+    /// The DNs of the entries in the order of their coming.
+    pub(in crate::ldap) fn names_in_order(&self) -> Vec<String> {
+        self.entries().iter().map(|entry| entry.dn.clone()).collect()
     }
 
     /// The DNs of the entries, sorted.
@@ -373,11 +399,20 @@ pub(in crate::ldap) fn raw(id: i32, operation: &[u8]) -> Vec<u8> {
 
 /// The same message with one control more.
 pub(in crate::ldap) fn with_control(message: &[u8], oid: &str, is_critical: bool) -> Vec<u8> {
+    with_controls(message, &[(oid, is_critical, None)])
+}
+
+/// The request with these controls: OID, criticality, value.
+pub(in crate::ldap) fn with_controls(message: &[u8], controls: &[(&str, bool, Option<Vec<u8>>)]) -> Vec<u8> {
     let frame = crate::ldap::frame::next(message, usize::MAX).unwrap().unwrap();
-    let critical = if is_critical { element(0x01, &[0xff]) } else { Vec::new() };
-    let control = element(0x30, &[element(0x04, oid.as_bytes()), critical].concat());
+    let mut list = Vec::new();
+    for (oid, is_critical, value) in controls {
+        let critical = if *is_critical { element(0x01, &[0xff]) } else { Vec::new() };
+        let value = value.as_ref().map(|value| element(0x04, value)).unwrap_or_default();
+        list.extend(element(0x30, &[element(0x04, oid.as_bytes()), critical, value].concat()));
+    }
     let operation = element(frame.operation, frame.body);
-    raw(frame.message_id, &[operation, element(0xa0, &control)].concat())
+    raw(frame.message_id, &[operation, element(0xa0, &list)].concat())
 }
 
 /// A BER element.
@@ -386,16 +421,37 @@ pub(in crate::ldap) fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
     [&[tag, 0x84], length.as_slice(), contents].concat()
 }
 
-/// All messages in the octets.
+/// All messages in the octets. Their controls are left out: `ldap3_proto` fails on some that are sound (a sort result
+/// with an attribute, for one).
 pub(in crate::ldap) fn decode(octets: &[u8]) -> Vec<LdapMsg> {
-    let mut buffer = BytesMut::from(octets);
-    let mut codec = LdapCodec::new(Some(1 << 26), None);
     let mut messages = Vec::new();
-    while let Some(message) = codec.decode(&mut buffer).expect("answers that can be decoded") {
-        messages.push(message);
+    let mut rest = octets;
+    while let Some(frame) = crate::ldap::frame::next(rest, usize::MAX).expect("answers in frames") {
+        let mut buffer =
+            BytesMut::from(raw(frame.message_id, &element(frame.operation, frame.body)).as_slice());
+        let mut codec = LdapCodec::new(Some(1 << 26), None);
+        messages.extend(codec.decode(&mut buffer).expect("answers that can be decoded"));
+        assert!(buffer.is_empty());
+        rest = &rest[frame.octets.len()..];
     }
-    assert!(buffer.is_empty(), "octets are left behind the answers");
+    assert!(rest.is_empty(), "octets are left behind the answers");
     messages
+}
+
+/// The OIDs and values of the controls of all messages in the octets.
+fn controls_of(octets: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut controls = Vec::new();
+    let mut rest = octets;
+    while let Ok(Some(frame)) = crate::ldap::frame::next(rest, usize::MAX) {
+        let mut list = crate::ldap::ber::Reader::new(frame.controls.unwrap_or_default());
+        while !list.is_empty() {
+            let mut control = list.sequence().unwrap();
+            let oid = control.string().unwrap().to_owned();
+            controls.push((oid, control.octet_string().unwrap().to_vec()));
+        }
+        rest = &rest[frame.octets.len()..];
+    }
+    controls
 }
 
 /// The result of a final response.

@@ -131,8 +131,14 @@ impl World {
             ..RegistrySettings::default()
         };
         let registry = Registry::open(store, settings).unwrap();
-        let settings =
-            SessionSettings { plain_bind: PlainBind::Never, limits: wishes.limits, offers_start_tls: true };
+        let pages = crate::ldap::pages::Pages::new(&wishes.limits).unwrap();
+        let settings = SessionSettings {
+            plain_bind: PlainBind::Never,
+            limits: wishes.limits,
+            offers_start_tls: true,
+            expiry_warning: std::time::Duration::from_secs(86_400),
+            pages,
+        };
         Self { registry, settings, secrets }
     }
 

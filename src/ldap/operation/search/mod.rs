@@ -1,0 +1,422 @@
+//! Search (RFC 4511 section 4.5): the hot path. Snapshot → view → base → filter → candidates → match
+//! → write, without a lock and without waiting between the first candidate and the end of a batch.
+//!
+//! Here it begins; `running` answers it batch by batch, `sorted` puts results into an order first.
+
+mod running;
+mod sorted;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub(in crate::ldap) use running::RunningSearch;
+use running::{Batch, End, Page, Search, SortAnswer};
+use sorted::{Sorted, View, ViewTarget};
+
+use super::refusal::{Refusal, Target, assert_on, find, tree_and_view};
+use crate::directory::{
+    Entry, EntryId, FilterTooLarge, PreparedFilter, Reader, Scope, Snapshot, SortFault, SortKey, SortKeys,
+    Tree, ValuesFilter, Visibility, Walk,
+};
+use crate::ldap::control::{self, PagedRequest, RequestControls, SortRequest, ViewRequest, ViewResult};
+use crate::ldap::entry_writer::{Projection, write_entry};
+use crate::ldap::message::SearchRequest;
+use crate::ldap::pages::{OrderKey, Place, QueryDigest, finish, view_digest};
+use crate::ldap::response::{self, Outcome, ResponseControls};
+use crate::ldap::result_code::ResultCode;
+use crate::ldap::root_dse;
+use crate::ldap::selection::Selection;
+use crate::ldap::session::{Clock, Context, Session};
+use crate::schema::Schema;
+
+/// Where a search ends.
+struct SearchLimits {
+    /// Entries to send; `None`: no limit.
+    size_max: Option<u32>,
+    /// Entries to look at when no index helps; `None`: no limit.
+    look_through_max: Option<u64>,
+    /// When it must have ended.
+    deadline: Instant,
+}
+
+/// A search that may be answered.
+struct Begun<'a> {
+    /// The revision of an earlier page, when it is not answered from the newest.
+    kept: Option<Arc<Snapshot>>,
+    tree: TreeOf<'a>,
+    visibility: Visibility,
+    search: Search,
+}
+
+/// A tree of the newest snapshot, or of a kept one.
+enum TreeOf<'a> {
+    Newest(&'a Arc<Tree>),
+    Kept(Arc<Tree>),
+}
+
+/// Begins a search and answers its first batch, which mostly is all.
+pub(in crate::ldap) fn run(
+    session: &mut Session,
+    request: &SearchRequest<'_>,
+    controls: &RequestControls<'_>,
+    context: Context<'_>,
+) {
+    let base = Target::new(request.base, context.snapshot.schema());
+    if base.is_root() && request.scope == Scope::Base {
+        let entry = root_dse::entry(context.snapshot, session.settings.offers_start_tls);
+        return answer_standalone(session, request, controls, &entry, context);
+    }
+    if base.is_subschema() {
+        return answer_standalone(session, request, controls, context.snapshot.subschema(), context);
+    }
+    match begin(session, request, controls, &base, &context) {
+        Err(refusal) => refuse(&refusal, context),
+        Ok(Begun { kept, tree, visibility, mut search }) => {
+            let snapshot = kept.as_ref().unwrap_or(context.snapshot);
+            let tree = match &tree {
+                TreeOf::Newest(tree) => tree,
+                TreeOf::Kept(tree) => tree,
+            };
+            let reader = Reader::new(snapshot, tree, &visibility);
+            match search.batch(&mut session.evaluator, &reader, context.output, context.clock) {
+                Batch::Done(end) => search.finish(end, snapshot, context.output, context.clock),
+                Batch::More => session.searches.push_back(RunningSearch {
+                    snapshot: snapshot.clone(),
+                    tree: tree.clone(),
+                    visibility,
+                    search,
+                }),
+            }
+        }
+    }
+}
+
+fn begin<'a>(
+    session: &mut Session,
+    request: &SearchRequest<'_>,
+    controls: &RequestControls<'_>,
+    base: &Target<'_>,
+    context: &Context<'a>,
+) -> Result<Begun<'a>, Refusal> {
+    let (newest, visibility) = tree_and_view(session.identity.as_ref(), session.peer.source, base, context)?;
+    let query = query_digest(session, controls, context);
+    let place = place(session, controls, &query, context)?;
+    let (kept, tree) = match place {
+        Some(place) => revision(session, place, newest, controls, context)?,
+        None => (None, TreeOf::Newest(newest)),
+    };
+    let (snapshot, tree_of) = match (&kept, &tree) {
+        (Some(snapshot), TreeOf::Kept(tree)) => (snapshot, tree),
+        _ => (context.snapshot, newest),
+    };
+    let reader = Reader::new(snapshot, tree_of, &visibility);
+    let base = find(&reader, base)?;
+    if let Some(assertion) = &controls.assertion
+        && let Some(entry) = reader.entry(base)
+    {
+        assert_on(session, assertion, &reader, base, entry)?;
+    }
+    let filter = prepare(session, request, &reader)?;
+    let (sort, answer) = sort_keys(controls.sort.as_ref(), snapshot.schema())?;
+    let view = view(controls, sort.as_ref(), answer.as_ref())?;
+    let mut walk = Walk::new(&reader, &filter, base, request.scope);
+    let mut limits = limits(session, request, context.clock);
+    let page = controls.paged.map(|paged| {
+        let estimate = walk.candidates().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+        // The server's own limit makes pages smaller, it does not end the sequence.
+        let server = session.settings.limits.search_size_max;
+        let size = if server > 0 { paged.size.min(server) } else { paged.size };
+        limits.size_max = (request.size_limit > 0).then_some(request.size_limit);
+        Page { size, estimate, query, pages: session.settings.pages.clone() }
+    });
+    let sorted = match sort {
+        None => {
+            if let Some(place) = place {
+                walk.resume_after(place.last);
+            }
+            None
+        }
+        Some(keys) => {
+            let key = OrderKey { revision: snapshot.revision(), query, view: view_digest(&visibility) };
+            let pages = session.settings.pages.clone();
+            let last = place.filter(|_| view.is_none()).map(|place| place.last);
+            Some(Box::new(Sorted::new(
+                keys,
+                key,
+                pages,
+                last,
+                view,
+                controls.paged.is_some(),
+                context.clock.instant,
+            )))
+        }
+    };
+    let is_critical = controls.sort.as_ref().is_some_and(|sort| sort.criticality);
+    let search = Search {
+        message_id: context.message_id,
+        filter,
+        walk,
+        projection: projection(request, controls, snapshot),
+        sent: 0,
+        last_sent: EntryId::SUFFIX,
+        limits,
+        // Subentries stand nowhere in a tree: who asks for them alone finds nothing here.
+        is_empty: controls.subentries == Some(true) || is_estimate(controls),
+        page,
+        sorted,
+        sort_answer: answer,
+        is_sort_critical: is_critical,
+    };
+    Ok(Begun { kept, tree, visibility, search })
+}
+
+/// What must be the same from one page or view to the next: who asks, and all that is asked but for those controls.
+fn query_digest(session: &Session, controls: &RequestControls<'_>, context: &Context<'_>) -> QueryDigest {
+    if controls.paged.is_none() && controls.sort.is_none() {
+        return QueryDigest::default();
+    }
+    let mut hasher = blake3::Hasher::new();
+    if let Some(identity) = &session.identity {
+        hasher.update(&identity.account.get().to_be_bytes()).update(&identity.provider.get().to_be_bytes());
+    }
+    hasher.update(&controls.unchanging).update(context.body);
+    finish(&hasher)
+}
+
+/// Whether a page of no entries is asked for: an estimate of how many there are, or the end of a sequence.
+fn is_estimate(controls: &RequestControls<'_>) -> bool {
+    controls.paged.is_some_and(|paged| paged.size == 0)
+}
+
+/// Where the sequence of pages or views stands, if this is not the first.
+fn place(
+    session: &Session,
+    controls: &RequestControls<'_>,
+    query: &QueryDigest,
+    context: &Context<'_>,
+) -> Result<Option<Place>, Refusal> {
+    let pages = &session.settings.pages;
+    if let (Some(_), Some(_)) = (&controls.paged, &controls.view) {
+        let sentence = "paged results and a list view cannot be asked for together";
+        return Err(Refusal::new(ResultCode::UnwillingToPerform, sentence));
+    }
+    if let Some(PagedRequest { cookie, .. }) = controls.paged
+        && !cookie.is_empty()
+    {
+        let place = pages.place(cookie, query, context.clock.now);
+        return place.map(Some).map_err(|error| {
+            let refusal = Refusal::new(ResultCode::UnwillingToPerform, error.to_string());
+            refusal.with_controls([control::paged_response(0, b"")])
+        });
+    }
+    if let Some(ViewRequest { context_id: Some(context_id), .. }) = controls.view
+        && !context_id.is_empty()
+    {
+        let place = pages.place(context_id, query, context.clock.now);
+        return place
+            .map(Some)
+            .map_err(|error| view_error(ViewResult::Code(ResultCode::ProtocolError), &error.to_string()));
+    }
+    Ok(None)
+}
+
+/// The revision that the sequence is answered from: its own while that is kept, else the newest, if its order does
+/// not depend on it.
+fn revision<'a>(
+    session: &Session,
+    place: Place,
+    newest: &'a Arc<Tree>,
+    controls: &RequestControls<'_>,
+    context: &Context<'a>,
+) -> Result<(Option<Arc<Snapshot>>, TreeOf<'a>), Refusal> {
+    if place.revision == context.snapshot.revision() {
+        return Ok((None, TreeOf::Newest(newest)));
+    }
+    let kept = session.settings.pages.snapshot(place.revision, context.clock.instant);
+    let provider = newest.provider().number;
+    if let Some(kept) = kept
+        && let Some(tree) = kept.tree(provider)
+    {
+        let tree = TreeOf::Kept(tree.clone());
+        return Ok((Some(kept), tree));
+    }
+    const GONE: &str =
+        "the directory has changed, and the state that was sorted is not kept any more; begin anew";
+    match (&controls.view, &controls.sort) {
+        (Some(_), _) => Err(view_error(ViewResult::Code(ResultCode::UnwillingToPerform), GONE)),
+        (None, Some(_)) => Err(Refusal::new(ResultCode::UnwillingToPerform, GONE)
+            .with_controls([control::paged_response(0, b"")])),
+        (None, None) => Ok((None, TreeOf::Newest(newest))),
+    }
+}
+
+/// The order that is asked for, and what is answered about it when it cannot be had.
+fn sort_keys(
+    request: Option<&SortRequest<'_>>,
+    schema: &Schema,
+) -> Result<(Option<SortKeys>, Option<SortAnswer>), Refusal> {
+    let Some(request) = request else { return Ok((None, None)) };
+    let keys = request.keys.iter().enumerate().map(|(place, key)| {
+        SortKey::new(key.attribute, key.rule, key.reverse, schema).map_err(|fault| (place, fault))
+    });
+    let (place, fault) = match keys.collect::<Result<Vec<_>, _>>().and_then(SortKeys::new) {
+        Ok(keys) => return Ok((Some(keys), Some(SortAnswer::SORTED))),
+        Err(fault) => fault,
+    };
+    let code = match fault {
+        SortFault::Attribute => ResultCode::NoSuchAttribute,
+        SortFault::Rule => ResultCode::InappropriateMatching,
+        SortFault::Twice => ResultCode::UnwillingToPerform,
+    };
+    let attribute = request.keys.get(place).map(|key| key.attribute.to_owned());
+    let answer = SortAnswer { code, attribute };
+    if request.criticality {
+        let sentence = format!("the results cannot be sorted: {fault}");
+        return Err(Refusal::new(ResultCode::UnavailableCriticalExtension, sentence)
+            .with_controls([answer.control()]));
+    }
+    Ok((None, Some(answer)))
+}
+
+/// The window that is asked for. Without an order there is none.
+fn view(
+    controls: &RequestControls<'_>,
+    sort: Option<&SortKeys>,
+    answer: Option<&SortAnswer>,
+) -> Result<Option<View>, Refusal> {
+    let Some(request) = controls.view else { return Ok(None) };
+    let Some(keys) = sort else {
+        return Err(match answer {
+            Some(answer) => view_error(ViewResult::Code(answer.code), "the results cannot be sorted")
+                .with_controls([answer.control()]),
+            None => view_error(ViewResult::SortControlMissing, "a list view needs a sort control"),
+        });
+    };
+    let target = match request.target {
+        control::Target::Offset { offset: 0, .. } => {
+            return Err(view_error(ViewResult::OffsetRangeError, "the offset of a list view begins at 1"));
+        }
+        control::Target::Offset { offset, content_count } => ViewTarget::Offset { offset, content_count },
+        control::Target::AtLeast(value) => {
+            let form = keys.assertion(value);
+            let sentence = "the value is not one of the first sort key's attribute";
+            ViewTarget::AtLeast(
+                form.ok_or_else(|| {
+                    view_error(ViewResult::Code(ResultCode::InappropriateMatching), sentence)
+                })?,
+            )
+        }
+    };
+    Ok(Some(View { before: request.before, after: request.after, target }))
+}
+
+fn view_error(result: ViewResult, sentence: &str) -> Refusal {
+    Refusal::new(ResultCode::VirtualListViewError, sentence)
+        .with_controls([control::view_response(0, 0, result, b"")])
+}
+
+/// Answers from an entry that stands in no tree and has nothing below it.
+fn answer_standalone(
+    session: &mut Session,
+    request: &SearchRequest<'_>,
+    controls: &RequestControls<'_>,
+    entry: &Entry,
+    context: Context<'_>,
+) {
+    let everything = Visibility::Full;
+    let snapshot = context.snapshot;
+    let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
+    let begun = standalone(session, request, controls, &reader, entry);
+    let (is_found, end, answers) = match begun {
+        Ok(begun) => begun,
+        Err(refusal) => return refuse(&refusal, context),
+    };
+    if is_found {
+        let projection = projection(request, controls, snapshot);
+        write_entry(context.output, context.message_id, &reader, EntryId::STANDALONE, entry, &projection);
+    }
+    let outcome = Outcome::new(end.code(), end.sentence());
+    response::search_result_done(context.output, context.message_id, &outcome, &answers.as_controls());
+}
+
+/// Whether the one entry is an answer, how the search ends, and what is answered to its controls.
+fn standalone(
+    session: &mut Session,
+    request: &SearchRequest<'_>,
+    controls: &RequestControls<'_>,
+    reader: &Reader<'_>,
+    entry: &Entry,
+) -> Result<(bool, End, ResponseControls), Refusal> {
+    let filter = prepare(session, request, reader)?;
+    if let Some(assertion) = &controls.assertion {
+        assert_on(session, assertion, reader, EntryId::STANDALONE, entry)?;
+    }
+    let mut answers = ResponseControls::default();
+    // One entry is sorted, and a list of its own.
+    if let (_, Some(answer)) = sort_keys(controls.sort.as_ref(), reader.schema())? {
+        answers.push(answer.control());
+    }
+    if controls.view.is_some() {
+        let sentence = "there is no list of what stands in no directory";
+        return Err(view_error(ViewResult::Code(ResultCode::UnwillingToPerform), sentence));
+    }
+    if controls.paged.is_some() {
+        answers.push(control::paged_response(1, b""));
+    }
+    let is_subentry = entry.dn() == crate::directory::SUBSCHEMA_DN.as_bytes();
+    let is_in_scope = matches!(request.scope, Scope::Base | Scope::Subtree)
+        && !is_estimate(controls)
+        && controls.subentries.is_none_or(|only| only == is_subentry);
+    let is_found = is_in_scope && session.evaluator.matches(&filter, reader, EntryId::STANDALONE, entry);
+    let end = if session.evaluator.take_exhausted() { End::FilterWork } else { End::Complete };
+    Ok((is_found, end, answers))
+}
+
+fn prepare(
+    session: &Session,
+    request: &SearchRequest<'_>,
+    reader: &Reader<'_>,
+) -> Result<PreparedFilter, Refusal> {
+    let octets_max = usize::try_from(session.settings.limits.filter_octets_max).unwrap_or(usize::MAX);
+    PreparedFilter::bounded(&request.filter, reader, octets_max)
+        .map_err(|error: FilterTooLarge| Refusal::new(ResultCode::AdminLimitExceeded, error.to_string()))
+}
+
+fn refuse(refusal: &Refusal, context: Context<'_>) {
+    response::search_result_done(
+        context.output,
+        context.message_id,
+        &refusal.outcome(),
+        &refusal.controls.as_controls(),
+    );
+}
+
+fn projection(
+    request: &SearchRequest<'_>,
+    controls: &RequestControls<'_>,
+    snapshot: &Snapshot,
+) -> Projection {
+    // RFC 3876 section 2: where no values are returned anyway, it has no effect.
+    let values =
+        controls.values.as_ref().filter(|_| !request.types_only && request.attributes[..] != ["1.1"]);
+    Projection {
+        selection: Selection::new(&request.attributes, snapshot.schema()),
+        types_only: request.types_only,
+        values: values.map(|items| Box::new(ValuesFilter::new(items, snapshot.schema()))),
+    }
+}
+
+/// The stricter of what the client and what the server sets.
+fn limits(session: &Session, request: &SearchRequest<'_>, clock: Clock) -> SearchLimits {
+    let server = &session.settings.limits;
+    let size = [request.size_limit, server.search_size_max].into_iter().filter(|limit| *limit > 0).min();
+    let time = match request.time_limit {
+        0 => server.search_time_max,
+        seconds => server.search_time_max.min(Duration::from_secs(u64::from(seconds))),
+    };
+    SearchLimits {
+        size_max: size,
+        look_through_max: (server.look_through_max > 0).then_some(u64::from(server.look_through_max)),
+        deadline: clock.instant + time,
+    }
+}

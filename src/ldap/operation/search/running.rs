@@ -1,0 +1,344 @@
+//! A search from batch to batch, and its end.
+
+use std::sync::Arc;
+
+use super::SearchLimits;
+use super::sorted::{Progress, Sorted};
+use crate::directory::{
+    Entry, EntryId, Evaluator, PreparedFilter, Reader, Snapshot, Step, Tree, Visibility, Walk,
+};
+use crate::ldap::control::{self, ViewResult};
+use crate::ldap::entry_writer::{Projection, write_entry};
+use crate::ldap::pages::{Pages, Place, QueryDigest};
+use crate::ldap::response::{self, Outcome, ResponseControls};
+use crate::ldap::result_code::ResultCode;
+use crate::ldap::session::Clock;
+
+/// A search that has more to answer. It holds the snapshot that all of its answer comes from.
+pub(in crate::ldap) struct RunningSearch {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) tree: Arc<Tree>,
+    pub(super) visibility: Visibility,
+    pub(super) search: Search,
+}
+
+/// What a search needs from one batch to the next.
+pub(super) struct Search {
+    pub(super) message_id: i32,
+    pub(super) filter: PreparedFilter,
+    pub(super) walk: Walk,
+    pub(super) projection: Projection,
+    pub(super) sent: u32,
+    pub(super) last_sent: EntryId,
+    pub(super) limits: SearchLimits,
+    /// Whether nothing is to be sent, whatever matches.
+    pub(super) is_empty: bool,
+    pub(super) page: Option<Page>,
+    /// The order in which it is answered; `None`: that of the ids.
+    pub(super) sorted: Option<Box<Sorted>>,
+    /// What is answered to a sort control.
+    pub(super) sort_answer: Option<SortAnswer>,
+    /// Whether it must fail when it cannot be sorted.
+    pub(super) is_sort_critical: bool,
+}
+
+/// One page of a paged search.
+pub(super) struct Page {
+    /// Entries of it.
+    pub(super) size: u32,
+    /// How many entries there may be in all; 0: unknown.
+    pub(super) estimate: u32,
+    /// What cookies are bound to.
+    pub(super) query: QueryDigest,
+    pub(super) pages: Arc<Pages>,
+}
+
+/// What is answered to a sort control.
+#[derive(Clone, Debug)]
+pub(super) struct SortAnswer {
+    pub(super) code: ResultCode,
+    /// The attribute that cannot be sorted by.
+    pub(super) attribute: Option<String>,
+}
+
+impl SortAnswer {
+    pub(super) const SORTED: Self = Self { code: ResultCode::Success, attribute: None };
+
+    pub(super) fn control(&self) -> (&'static str, Vec<u8>) {
+        control::sort_response(self.code, self.attribute.as_deref())
+    }
+}
+
+/// How a batch ended.
+pub(super) enum Batch {
+    /// There is more.
+    More,
+    /// The search has ended.
+    Done(End),
+}
+
+/// How a search ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// That was all.
+    Complete,
+    /// The page is full and there are more; this entry was the last.
+    Page(EntryId),
+    /// There is more than may be sent.
+    SizeLimit,
+    /// It took too long.
+    TimeLimit,
+    /// No index helps, and too many entries would have to be looked at.
+    LookThrough,
+    /// One entry has too many values for so large a filter.
+    FilterWork,
+    /// It must be sorted, and there is no memory for that.
+    SortMemory,
+    /// It is a list view, and there is no memory to sort it.
+    ViewMemory,
+}
+
+impl End {
+    pub(super) const fn code(self) -> ResultCode {
+        match self {
+            Self::Complete | Self::Page(_) => ResultCode::Success,
+            Self::SizeLimit => ResultCode::SizeLimitExceeded,
+            Self::TimeLimit => ResultCode::TimeLimitExceeded,
+            Self::LookThrough | Self::FilterWork => ResultCode::AdminLimitExceeded,
+            Self::SortMemory => ResultCode::UnavailableCriticalExtension,
+            Self::ViewMemory => ResultCode::VirtualListViewError,
+        }
+    }
+
+    pub(super) const fn sentence(self) -> &'static str {
+        match self {
+            Self::Complete | Self::Page(_) | Self::SizeLimit | Self::TimeLimit => "",
+            Self::LookThrough => "no index helps this filter, and it would have to look at too many entries",
+            Self::FilterWork => "the filter would have to look at too many values of one entry",
+            Self::SortMemory | Self::ViewMemory => "there are too many entries to sort them",
+        }
+    }
+}
+
+impl RunningSearch {
+    /// The message ID of the request.
+    pub(in crate::ldap) fn message_id(&self) -> i32 {
+        self.search.message_id
+    }
+
+    /// Answers one more batch; says whether there is more still.
+    pub(in crate::ldap) fn turn(
+        &mut self,
+        evaluator: &mut Evaluator,
+        output: &mut Vec<u8>,
+        clock: Clock,
+    ) -> bool {
+        let reader = Reader::new(&self.snapshot, &self.tree, &self.visibility);
+        match self.search.batch(evaluator, &reader, output, clock) {
+            Batch::More => true,
+            Batch::Done(end) => {
+                self.search.finish(end, &self.snapshot, output, clock);
+                false
+            }
+        }
+    }
+
+    /// Ends it with another code than its own (RFC 3909).
+    pub(in crate::ldap) fn cancel(self, output: &mut Vec<u8>) {
+        let outcome = Outcome::new(ResultCode::Canceled, "");
+        response::search_result_done(output, self.search.message_id, &outcome, &[]);
+    }
+}
+
+/// What was found out about the next entry in scope.
+enum Found<'a> {
+    /// It matches.
+    Entry(EntryId, &'a Entry),
+    /// It does not.
+    Nothing,
+    /// So much was done that others have their turn.
+    Rest,
+    /// The walk or the search is at its end.
+    End(End),
+}
+
+impl Search {
+    /// Looks at the next entries, until the output or the work of one turn is enough.
+    pub(super) fn batch(
+        &mut self,
+        evaluator: &mut Evaluator,
+        reader: &Reader<'_>,
+        output: &mut Vec<u8>,
+        clock: Clock,
+    ) -> Batch {
+        if clock.instant >= self.limits.deadline {
+            return Batch::Done(End::TimeLimit);
+        }
+        if self.is_empty {
+            return Batch::Done(End::Complete);
+        }
+        match self.sorted.take() {
+            None => self.send_found(evaluator, reader, output),
+            Some(mut sorted) => {
+                let batch = self.send_sorted(&mut sorted, evaluator, reader, output, clock);
+                // Without memory for an order it is given up.
+                if !sorted.is_given_up() {
+                    self.sorted = Some(sorted);
+                }
+                batch
+            }
+        }
+    }
+
+    /// Appends the final response, with what is answered to the controls.
+    pub(super) fn finish(&self, end: End, snapshot: &Arc<Snapshot>, output: &mut Vec<u8>, clock: Clock) {
+        let mut controls = ResponseControls::default();
+        let is_answered = matches!(end, End::Complete | End::Page(_) | End::SizeLimit | End::SortMemory);
+        if is_answered && let Some(answer) = &self.sort_answer {
+            controls.push(answer.control());
+        }
+        if let Some(page) = &self.page {
+            let cookie = match end {
+                End::Page(last) => {
+                    page.pages.keep(snapshot, clock.instant);
+                    page.pages.cookie(Place { revision: snapshot.revision(), last }, &page.query, clock.now)
+                }
+                _ => Vec::new(),
+            };
+            let estimate = self.sorted.as_ref().and_then(|sorted| sorted.len()).unwrap_or(page.estimate);
+            controls.push(control::paged_response(estimate, &cookie));
+        }
+        if let Some(answer) = self.sorted.as_ref().and_then(|sorted| sorted.view_answer(snapshot, clock)) {
+            controls.push(answer);
+        } else if end == End::ViewMemory {
+            let result = ViewResult::Code(ResultCode::AdminLimitExceeded);
+            controls.push(control::view_response(0, 0, result, b""));
+        }
+        let outcome = Outcome::new(end.code(), end.sentence());
+        response::search_result_done(output, self.message_id, &outcome, &controls.as_controls());
+    }
+
+    /// Sends entries as they are found.
+    fn send_found(&mut self, evaluator: &mut Evaluator, reader: &Reader<'_>, output: &mut Vec<u8>) -> Batch {
+        let output_enough = output.len() + BATCH_OCTETS;
+        let work_enough = evaluator.work() + BATCH_WORK;
+        let mut allowance = BATCH_ENTRIES;
+        loop {
+            match self.next(evaluator, reader, &mut allowance) {
+                Found::Rest => return Batch::More,
+                Found::End(end) => return Batch::Done(end),
+                Found::Nothing => {}
+                Found::Entry(id, entry) => {
+                    if let Some(end) = self.is_full() {
+                        return Batch::Done(end);
+                    }
+                    self.send(id, entry, reader, output);
+                }
+            }
+            if output.len() >= output_enough || evaluator.work() >= work_enough {
+                return Batch::More;
+            }
+        }
+    }
+
+    /// Collects what is found, puts it in order, sends it in that order: each for a while.
+    fn send_sorted(
+        &mut self,
+        sorted: &mut Sorted,
+        evaluator: &mut Evaluator,
+        reader: &Reader<'_>,
+        output: &mut Vec<u8>,
+        clock: Clock,
+    ) -> Batch {
+        let output_enough = output.len() + BATCH_OCTETS;
+        let work_enough = evaluator.work() + BATCH_WORK;
+        let mut allowance = BATCH_ENTRIES;
+        while sorted.is_collecting() {
+            match self.next(evaluator, reader, &mut allowance) {
+                Found::Nothing => {}
+                Found::Rest => return Batch::More,
+                Found::End(End::Complete) => sorted.all_collected(),
+                Found::End(end) => return Batch::Done(end),
+                Found::Entry(id, entry) => match sorted.collect(reader, id, entry) {
+                    Some(work) => evaluator.add_work(work),
+                    None => return self.without_memory(sorted),
+                },
+            }
+            if evaluator.work() >= work_enough {
+                sorted.end_run();
+                return Batch::More;
+            }
+        }
+        if let Progress::More = sorted.merge(reader, clock) {
+            return Batch::More;
+        }
+        while let Some((id, entry)) = sorted.peek(reader) {
+            if let Some(end) = self.is_full() {
+                return Batch::Done(end);
+            }
+            sorted.advance(id);
+            self.send(id, entry, reader, output);
+            if output.len() >= output_enough {
+                return Batch::More;
+            }
+        }
+        Batch::Done(End::Complete)
+    }
+
+    /// Fails, or begins anew without an order (RFC 2891 section 2, cases 3 and 4).
+    fn without_memory(&mut self, sorted: &mut Sorted) -> Batch {
+        sorted.give_up();
+        self.sort_answer = Some(SortAnswer { code: ResultCode::AdminLimitExceeded, attribute: None });
+        match (sorted.is_view(), self.is_sort_critical) {
+            (true, _) => Batch::Done(End::ViewMemory),
+            (false, true) => Batch::Done(End::SortMemory),
+            (false, false) => {
+                self.walk.restart();
+                Batch::More
+            }
+        }
+    }
+
+    fn next<'a>(&mut self, evaluator: &mut Evaluator, reader: &Reader<'a>, allowance: &mut u32) -> Found<'a> {
+        let id = match self.walk.next_within(reader, allowance) {
+            Step::Entry(id) => id,
+            Step::Paused => return Found::Rest,
+            Step::End => return Found::End(End::Complete),
+        };
+        if self.walk.is_unindexed()
+            && self.limits.look_through_max.is_some_and(|limit| self.walk.examined() > limit)
+        {
+            return Found::End(End::LookThrough);
+        }
+        let Some(entry) = reader.entry(id) else { return Found::Nothing };
+        if evaluator.matches(&self.filter, reader, id, entry) {
+            Found::Entry(id, entry)
+        } else if evaluator.take_exhausted() {
+            Found::End(End::FilterWork)
+        } else {
+            Found::Nothing
+        }
+    }
+
+    /// Whether one more entry is one too many, and how the search ends with that.
+    fn is_full(&self) -> Option<End> {
+        if self.limits.size_max == Some(self.sent) {
+            return Some(End::SizeLimit);
+        }
+        let page = self.page.as_ref()?;
+        (page.size == self.sent).then_some(End::Page(self.last_sent))
+    }
+
+    fn send(&mut self, id: EntryId, entry: &Entry, reader: &Reader<'_>, output: &mut Vec<u8>) {
+        write_entry(output, self.message_id, reader, id, entry, &self.projection);
+        self.sent += 1;
+        self.last_sent = id;
+    }
+}
+
+/// So many octets of answers in one turn, then others have theirs. One write takes about as many.
+const BATCH_OCTETS: usize = 64 * 1024;
+/// So many entries are looked at in one turn: some hundred microseconds.
+const BATCH_ENTRIES: u32 = 512;
+/// So many elements of the filter and values of entries are looked at in one turn: about a millisecond.
+const BATCH_WORK: u64 = 20_000;

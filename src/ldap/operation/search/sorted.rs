@@ -1,0 +1,394 @@
+//! Results in an order (RFC 2891) and windows of them: collected, sorted in runs, the runs merged, all in turns with
+//! others. A hundred thousand entries sorted at once would hold everybody else for a tenth of a second.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::directory::{Entry, EntryId, Reader, Snapshot, SortKeys, Visibility};
+use crate::ldap::control::{self, ViewResult};
+use crate::ldap::pages::{Order, OrderKey, Pages, Place, SortMemory};
+use crate::ldap::result_code::ResultCode;
+use crate::ldap::session::Clock;
+
+/// The results of one search on their way into an order.
+pub(super) struct Sorted {
+    keys: SortKeys,
+    key: OrderKey,
+    pages: Arc<Pages>,
+    /// The last entry of the page before.
+    last: Option<EntryId>,
+    view: Option<View>,
+    /// Whether the order is for more than one answer.
+    is_shared: bool,
+    phase: Phase,
+}
+
+/// A window of the sorted results.
+pub(super) struct View {
+    pub(super) before: u32,
+    pub(super) after: u32,
+    pub(super) target: ViewTarget,
+}
+
+/// Which entry a window is about.
+pub(super) enum ViewTarget {
+    /// The one at this place, from 1, of so many.
+    Offset { offset: u32, content_count: u32 },
+    /// The first that does not come before these octets of the order.
+    AtLeast(Vec<u8>),
+}
+
+/// Whether a phase is at its end.
+pub(super) enum Progress {
+    More,
+    Done,
+}
+
+enum Phase {
+    Collecting(Collected),
+    Merging(Collected),
+    Sending(Sending),
+    /// There is no memory for an order.
+    GivenUp,
+}
+
+/// What was found so far.
+struct Collected {
+    /// The sort keys, one behind the other.
+    octets: Vec<u8>,
+    items: Vec<Item>,
+    /// Places of items, each run sorted.
+    runs: VecDeque<Vec<u32>>,
+    /// Items from here on are in no run yet.
+    run_start: usize,
+    merge: Option<Merge>,
+    memory: SortMemory,
+}
+
+/// One entry and where its key ends; it begins where the one before ends.
+struct Item {
+    id: u32,
+    key_end: usize,
+}
+
+/// Two runs on their way into one.
+struct Merge {
+    left: Vec<u32>,
+    right: Vec<u32>,
+    left_next: usize,
+    right_next: usize,
+    merged: Vec<u32>,
+}
+
+struct Sending {
+    order: Arc<Order>,
+    next: usize,
+    end: usize,
+    /// The place of a view's target from 1, and the last entry that was sent.
+    target: u32,
+    last: EntryId,
+}
+
+impl Sorted {
+    pub(super) fn new(
+        keys: SortKeys,
+        key: OrderKey,
+        pages: Arc<Pages>,
+        last: Option<EntryId>,
+        view: Option<View>,
+        is_paged: bool,
+        now: Instant,
+    ) -> Self {
+        let is_shared = is_paged || view.is_some();
+        let known = if is_shared { pages.order(&key, now) } else { None };
+        let phase = match known {
+            // Where the page begins is found when it is sent.
+            Some(order) => Phase::Sending(Sending::unplaced(order)),
+            None => Phase::Collecting(Collected {
+                octets: Vec::new(),
+                items: Vec::new(),
+                runs: VecDeque::new(),
+                run_start: 0,
+                merge: None,
+                memory: pages.sort_memory(),
+            }),
+        };
+        Self { keys, key, pages, last, view, is_shared, phase }
+    }
+
+    pub(super) fn is_view(&self) -> bool {
+        self.view.is_some()
+    }
+
+    pub(super) fn is_collecting(&self) -> bool {
+        matches!(self.phase, Phase::Collecting(_))
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        matches!(self.phase, Phase::GivenUp)
+    }
+
+    /// Forgets what was collected.
+    pub(super) fn give_up(&mut self) {
+        self.phase = Phase::GivenUp;
+    }
+
+    /// How many results there are, once that is known.
+    pub(super) fn len(&self) -> Option<u32> {
+        match &self.phase {
+            Phase::Sending(sending) => u32::try_from(sending.order.ids.len()).ok(),
+            _ => None,
+        }
+    }
+
+    /// Takes an entry; says how many values it has looked at, or that there is no memory for it.
+    pub(super) fn collect(&mut self, reader: &Reader<'_>, id: EntryId, entry: &Entry) -> Option<u64> {
+        let Phase::Collecting(collected) = &mut self.phase else { return Some(0) };
+        let start = collected.octets.len();
+        let values = self.keys.append(reader, id, entry, &mut collected.octets);
+        let key_end = collected.octets.len();
+        if !collected.memory.grow((key_end - start + OCTETS_OF_AN_ITEM) as u64) {
+            return None;
+        }
+        collected.items.push(Item { id: id.raw(), key_end });
+        if collected.items.len() - collected.run_start >= RUN_ITEMS {
+            collected.end_run();
+        }
+        Some(values)
+    }
+
+    /// Sorts what was collected since the last time.
+    pub(super) fn end_run(&mut self) {
+        if let Phase::Collecting(collected) = &mut self.phase {
+            collected.end_run();
+        }
+    }
+
+    /// Nothing more comes.
+    pub(super) fn all_collected(&mut self) {
+        self.end_run();
+        let phase = std::mem::replace(&mut self.phase, Phase::GivenUp);
+        self.phase = match phase {
+            Phase::Collecting(collected) => Phase::Merging(collected),
+            other => other,
+        };
+    }
+
+    /// Merges runs for a while; when one is left, finds where to begin.
+    pub(super) fn merge(&mut self, reader: &Reader<'_>, clock: Clock) -> Progress {
+        if let Phase::Merging(collected) = &mut self.phase {
+            if let Progress::More = collected.merge_some() {
+                return Progress::More;
+            }
+            let Phase::Merging(collected) = std::mem::replace(&mut self.phase, Phase::GivenUp) else {
+                return Progress::Done;
+            };
+            let order = collected.into_order();
+            if self.is_shared {
+                self.pages.keep_order(self.key, &order, clock.instant);
+            }
+            self.phase = Phase::Sending(Sending::unplaced(order));
+        }
+        if let Phase::Sending(sending) = &mut self.phase
+            && sending.is_unplaced()
+        {
+            sending.place(&self.keys, self.last, self.view.as_ref(), reader);
+        }
+        Progress::Done
+    }
+
+    /// The next entry to send.
+    pub(super) fn peek<'a>(&mut self, reader: &Reader<'a>) -> Option<(EntryId, &'a Entry)> {
+        let Phase::Sending(sending) = &mut self.phase else { return None };
+        while sending.next < sending.end {
+            let id = EntryId::from_raw(*sending.order.ids.get(sending.next)?);
+            if let Some(entry) = reader.entry(id) {
+                return Some((id, entry));
+            }
+            sending.next += 1;
+        }
+        None
+    }
+
+    /// It was sent.
+    pub(super) fn advance(&mut self, id: EntryId) {
+        if let Phase::Sending(sending) = &mut self.phase {
+            sending.next += 1;
+            sending.last = id;
+        }
+    }
+
+    /// What is answered to the control of a list view.
+    pub(super) fn view_answer(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        clock: Clock,
+    ) -> Option<(&'static str, Vec<u8>)> {
+        self.view.as_ref()?;
+        let Phase::Sending(sending) = &self.phase else { return None };
+        self.pages.keep(snapshot, clock.instant);
+        let place = Place { revision: snapshot.revision(), last: sending.last };
+        let context_id = self.pages.cookie(place, &self.key.query, clock.now);
+        let count = u32::try_from(sending.order.ids.len()).unwrap_or(u32::MAX);
+        let result = ViewResult::Code(ResultCode::Success);
+        Some(control::view_response(sending.target, count, result, &context_id))
+    }
+}
+
+impl Collected {
+    fn key(&self, place: u32) -> (&[u8], u32) {
+        let place = place as usize;
+        let start =
+            place.checked_sub(1).and_then(|before| self.items.get(before)).map_or(0, |item| item.key_end);
+        let item = self.items.get(place);
+        let key = item.and_then(|item| self.octets.get(start..item.key_end)).unwrap_or_default();
+        (key, item.map_or(0, |item| item.id))
+    }
+
+    fn end_run(&mut self) {
+        let end = self.items.len();
+        if self.run_start == end {
+            return;
+        }
+        // Memory for sorting is bounded far below so many items.
+        let mut run: Vec<u32> = (self.run_start as u32..end as u32).collect();
+        run.sort_unstable_by(|left, right| self.key(*left).cmp(&self.key(*right)));
+        self.runs.push_back(run);
+        self.run_start = end;
+    }
+
+    /// Takes the two runs that are the oldest, hence among the shortest, until one is left.
+    fn merge_some(&mut self) -> Progress {
+        let mut allowance = MERGED_ITEMS;
+        while allowance > 0 {
+            let Some(mut merge) = self.merge.take().or_else(|| self.next_merge()) else {
+                return Progress::Done;
+            };
+            while allowance > 0 {
+                let (left, right) = (merge.left.get(merge.left_next), merge.right.get(merge.right_next));
+                let is_left = match (left, right) {
+                    (Some(left), Some(right)) => self.key(*left) <= self.key(*right),
+                    (Some(_), None) => true,
+                    (None, Some(_)) => false,
+                    (None, None) => break,
+                };
+                let taken = if is_left { left } else { right };
+                merge.merged.extend(taken);
+                if is_left {
+                    merge.left_next += 1;
+                } else {
+                    merge.right_next += 1;
+                }
+                allowance -= 1;
+            }
+            if merge.merged.len() == merge.left.len() + merge.right.len() {
+                self.runs.push_back(merge.merged);
+            } else {
+                self.merge = Some(merge);
+            }
+        }
+        Progress::More
+    }
+
+    fn next_merge(&mut self) -> Option<Merge> {
+        if self.runs.len() < 2 {
+            return None;
+        }
+        let (left, right) = (self.runs.pop_front()?, self.runs.pop_front()?);
+        let merged = Vec::with_capacity(left.len() + right.len());
+        Some(Merge { left, right, left_next: 0, right_next: 0, merged })
+    }
+
+    fn into_order(mut self) -> Arc<Order> {
+        let run = self.runs.pop_front().unwrap_or_default();
+        let ids = run.iter().map(|place| self.items.get(*place as usize).map_or(0, |item| item.id)).collect();
+        Order::new(ids, self.memory)
+    }
+}
+
+impl Sending {
+    fn unplaced(order: Arc<Order>) -> Self {
+        Self { order, next: UNPLACED, end: 0, target: 0, last: EntryId::SUFFIX }
+    }
+
+    fn is_unplaced(&self) -> bool {
+        self.next == UNPLACED
+    }
+
+    /// Finds where to begin and to end.
+    fn place(&mut self, keys: &SortKeys, last: Option<EntryId>, view: Option<&View>, reader: &Reader<'_>) {
+        let count = self.order.ids.len();
+        match (view, last) {
+            (None, None) => (self.next, self.end) = (0, count),
+            (None, Some(last)) => (self.next, self.end) = (self.behind(last, keys, reader), count),
+            (Some(view), _) => {
+                let target = self.target(&view.target, keys, reader);
+                self.target = u32::try_from(target).unwrap_or(u32::MAX);
+                let place = target.saturating_sub(1);
+                self.next = place.saturating_sub(view.before as usize);
+                self.end = place.saturating_add(view.after as usize).saturating_add(1).min(count);
+            }
+        }
+    }
+
+    /// The place of a view's target from 1; one more than there are when no entry is it.
+    fn target(&self, target: &ViewTarget, keys: &SortKeys, reader: &Reader<'_>) -> usize {
+        let count = self.order.ids.len();
+        match target {
+            ViewTarget::AtLeast(octets) => {
+                let mut own = Vec::new();
+                let before = self.order.ids.partition_point(|id| {
+                    append_key(keys, reader, EntryId::from_raw(*id), &mut own);
+                    own < *octets
+                });
+                before + 1
+            }
+            // The client's offset and count are a ratio; where it knows no count it takes ours.
+            ViewTarget::Offset { offset, content_count } => {
+                let (offset, of) = (u64::from(*offset), u64::from(*content_count));
+                let ours = count as u64;
+                let place = match of {
+                    0 => offset,
+                    of if of == ours => offset,
+                    of if offset >= of => ours,
+                    _ if offset == 1 => 1,
+                    of => (offset * ours + of / 2) / of,
+                };
+                usize::try_from(place.clamp(u64::from(count > 0), ours)).unwrap_or(count)
+            }
+        }
+    }
+
+    /// The place behind an entry, whether or not it is among the results still.
+    fn behind(&self, last: EntryId, keys: &SortKeys, reader: &Reader<'_>) -> usize {
+        if let Some(place) = self.order.ids.iter().position(|id| *id == last.raw()) {
+            return place + 1;
+        }
+        // The client has seen it, but may not any more: where it stood is found as who sees everything finds it.
+        let everything = Visibility::Full;
+        let mut wanted = Vec::new();
+        append_key(keys, &reader.with_visibility(&everything), last, &mut wanted);
+        let mut own = Vec::new();
+        self.order.ids.partition_point(|id| {
+            append_key(keys, reader, EntryId::from_raw(*id), &mut own);
+            (&own, *id) <= (&wanted, last.raw())
+        })
+    }
+}
+
+fn append_key(keys: &SortKeys, reader: &Reader<'_>, id: EntryId, out: &mut Vec<u8>) {
+    out.clear();
+    if let Some(entry) = reader.entry(id) {
+        keys.append(reader, id, entry, out);
+    }
+}
+
+/// Of `Sending::next`: where to begin is not known yet.
+const UNPLACED: usize = usize::MAX;
+/// Entries that are sorted at once.
+const RUN_ITEMS: usize = 1_024;
+/// Entries that are merged in one turn: about a millisecond.
+const MERGED_ITEMS: u32 = 8_192;
+/// Octets of an item beside its key, its places in two runs included.
+const OCTETS_OF_AN_ITEM: usize = size_of::<Item>() + 2 * size_of::<u32>();
