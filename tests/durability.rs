@@ -79,6 +79,34 @@ fn what_was_acknowledged_survives_kill_9() {
     assert!(number > rounds(), "only {number} tokens in {} rounds", rounds());
 }
 
+/// A limit on the size of files stands for a disk that becomes full in the middle of a commit.
+#[test]
+fn changes_go_on_once_a_full_disk_has_space_again() {
+    let place = Place::new(SEED);
+    place.serve(&[]).stop();
+    // In blocks of 512 octets; the signal that comes with the limit must not kill the server.
+    let server = place.serve_after("trap '' XFSZ; ulimit -S -f 3000", &[]);
+    let photo = "A".repeat(40_000);
+    let people: String = (0..80)
+        .map(|number| {
+            format!(
+                "dn: cn=user{number},ou=users,dc=ldap,dc=example,dc=com\nobjectClass: inetOrgPerson\n\
+                 cn: user{number}\nsn: x\ndescription: {photo}\n\n"
+            )
+        })
+        .collect();
+    place.write("people.ldif", &people);
+    place.run(&["import", "people.ldif"]).exits(1).says(&["is full"]);
+    server.await_log("the store stays closed until there is space on the disk");
+    place.run(&["account", "deactivate", "bob"]).exits(1).says(&["is full"]);
+
+    let process = server.process().to_string();
+    let lifted = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited"]).status().unwrap();
+    assert!(lifted.success());
+    place.run(&["account", "deactivate", "bob"]).exits(0);
+    place.run(&["import", "people.ldif"]).exits(0);
+}
+
 /// Whether a command through the server was acknowledged. It must not fall back to the store: a command that
 /// finds the server gone is to fail, which it does as long as the socket of the dead one is named.
 fn ask(place: &Place, arguments: &[&str]) -> bool {

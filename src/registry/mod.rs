@@ -8,6 +8,8 @@
 mod authenticate;
 pub mod commands;
 mod error;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod writer;
 

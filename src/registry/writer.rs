@@ -112,6 +112,10 @@ impl Writer {
     }
 
     fn carry_out(&mut self, group: Vec<(Actor, Job)>) {
+        // A command reads what it changes: a store that a full disk had closed must be open before it.
+        if let Err(error) = self.store.resume() {
+            tracing::debug!(%error, "the store stays closed");
+        }
         let mut draft = Draft::new(self.published.load_full(), self.meta);
         let mut ready = Vec::new();
         for (actor, job) in group {

@@ -106,6 +106,10 @@ impl Store for MemoryStore {
         }
         Ok(events)
     }
+
+    fn resume(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// What errors call it.

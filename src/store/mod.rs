@@ -60,6 +60,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Damaged`], or a failure to read.
     fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
+
+    /// Goes on after a full disk had closed the store, if there is space by now; costs next to nothing
+    /// otherwise. Whoever changes something calls it before reading what the change rests on.
+    ///
+    /// # Errors
+    /// The store stays closed: there still is no space, or it cannot be used for another reason.
+    fn resume(&self) -> Result<(), StoreError>;
 }
 
 /// The next numbers to be given away; none is ever used again.

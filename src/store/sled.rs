@@ -61,7 +61,7 @@ impl Default for Settings {
 enum Engine {
     /// In use.
     Open(Database),
-    /// Closed since the disk was full; the next commit tries again.
+    /// Closed since the disk was full; the next change tries again, see [`Store::resume`].
     Closed,
     /// A failure left open what is on disk.
     Stopped {
@@ -127,7 +127,7 @@ impl SledStore {
     }
 
     /// Opens the database again, if a full disk had closed it.
-    fn resume(&self, writer: &mut Writer) -> Result<(), StoreError> {
+    fn reopen(&self, writer: &mut Writer) -> Result<(), StoreError> {
         let mut engine = self.engine_mut();
         match &*engine {
             Engine::Open(_) => return Ok(()),
@@ -170,7 +170,7 @@ impl SledStore {
         drop(engine);
         writer.undo = Some(undo);
         // So that it can be read at once; if there is too little space even for this, later.
-        if let Err(error) = self.resume(writer) {
+        if let Err(error) = self.reopen(writer) {
             tracing::warn!(%error, "the store stays closed until there is space on the disk");
         }
         error
@@ -236,6 +236,12 @@ impl SledStore {
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Closes the database as a disk does that becomes full in the middle of a commit.
+    #[cfg(test)]
+    pub(crate) fn close_as_full(&self) {
+        *self.engine_mut() = Engine::Closed;
+    }
 }
 
 impl Store for SledStore {
@@ -270,7 +276,7 @@ impl Store for SledStore {
     fn commit(&self, batch: &Batch) -> Result<Meta, StoreError> {
         let mut writer = self.writer();
         self.check_space(0)?;
-        self.resume(&mut writer)?;
+        self.reopen(&mut writer)?;
         let prepared = self.with_database(|database| {
             commit::prepare(&self.directory, batch, &writer.meta, |key| database.get(key))
         })?;
@@ -301,6 +307,15 @@ impl Store for SledStore {
             })
         })?;
         Ok(events)
+    }
+
+    fn resume(&self) -> Result<(), StoreError> {
+        if !matches!(*self.engine(), Engine::Closed) {
+            return Ok(());
+        }
+        let mut writer = self.writer();
+        self.check_space(0)?;
+        self.reopen(&mut writer)
     }
 }
 

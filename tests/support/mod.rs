@@ -92,7 +92,21 @@ impl Place {
 
     /// The binary, in this directory, without variables of whoever runs the test.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bindery"));
+        self.command_after("", arguments)
+    }
+
+    fn command_after(&self, first: &str, arguments: &[&str]) -> Command {
+        let mut command = match first {
+            "" => Command::new(env!("CARGO_BIN_EXE_bindery")),
+            first => {
+                let mut shell = Command::new("sh");
+                shell
+                    .arg("-c")
+                    .arg(format!("{first}; exec \"$0\" \"$@\""))
+                    .arg(env!("CARGO_BIN_EXE_bindery"));
+                shell
+            }
+        };
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("BINDERY_") {
                 command.env_remove(name);
@@ -108,7 +122,12 @@ impl Place {
 
     /// Starts a server and waits until it is ready.
     pub fn serve(&self, arguments: &[&str]) -> Server {
-        Server::start(self, arguments)
+        Server::start(self, arguments, "")
+    }
+
+    /// The same, after a shell has done `first`, such as setting a limit.
+    pub fn serve_after(&self, first: &str, arguments: &[&str]) -> Server {
+        Server::start(self, arguments, first)
     }
 }
 
@@ -167,10 +186,10 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(place: &Place, arguments: &[&str]) -> Self {
+    fn start(place: &Place, arguments: &[&str], first: &str) -> Self {
         let arguments: Vec<&str> = std::iter::once("serve").chain(arguments.iter().copied()).collect();
         let mut child = place
-            .command(&arguments)
+            .command_after(first, &arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

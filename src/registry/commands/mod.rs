@@ -40,4 +40,4 @@ mod secret_text {
 }
 
 #[cfg(test)]
-mod testing;
+pub(in crate::registry) mod testing;

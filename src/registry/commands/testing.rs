@@ -11,13 +11,13 @@ use crate::config::{Seed, SeedAccount, SeedGroup, SeedProvider, SeedToken};
 use crate::model::{AccountKind, Actor};
 use crate::registry::commands::token::kind_of;
 use crate::registry::{Authentication, ChangeError, Registry, RegistrySettings, Verdict};
-use crate::store::MemoryStore;
+use crate::store::{MemoryStore, Store};
 
-pub(super) fn registry() -> Arc<Registry> {
+pub(in crate::registry) fn registry() -> Arc<Registry> {
     registry_over(Arc::new(MemoryStore::new()))
 }
 
-pub(super) fn registry_over(store: Arc<MemoryStore>) -> Arc<Registry> {
+pub(in crate::registry) fn registry_over(store: Arc<dyn Store>) -> Arc<Registry> {
     let settings = RegistrySettings {
         hashing: HashPoolSettings {
             threads: NonZeroUsize::new(1),
@@ -33,15 +33,15 @@ pub(super) fn registry_over(store: Arc<MemoryStore>) -> Arc<Registry> {
     Registry::open(store, settings).unwrap()
 }
 
-pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(in crate::registry) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }
 
-pub(super) fn actor() -> Actor {
+pub(in crate::registry) fn actor() -> Actor {
     Actor { account: "config".to_owned(), token: None, source: None }
 }
 
-pub(super) fn provider(name: &str, base_dn: &str) -> SeedProvider {
+pub(in crate::registry) fn provider(name: &str, base_dn: &str) -> SeedProvider {
     SeedProvider {
         name: name.to_owned(),
         base_dn: base_dn.to_owned(),
@@ -57,7 +57,7 @@ pub(super) fn provider(name: &str, base_dn: &str) -> SeedProvider {
     }
 }
 
-pub(super) fn account(username: &str, kind: AccountKind) -> SeedAccount {
+pub(in crate::registry) fn account(username: &str, kind: AccountKind) -> SeedAccount {
     SeedAccount {
         username: username.to_owned(),
         kind: Some(kind),
@@ -74,7 +74,7 @@ pub(super) fn account(username: &str, kind: AccountKind) -> SeedAccount {
     }
 }
 
-pub(super) fn group(name: &str, members: &[&str]) -> SeedGroup {
+pub(in crate::registry) fn group(name: &str, members: &[&str]) -> SeedGroup {
     SeedGroup {
         name: name.to_owned(),
         members: Some(members.iter().map(ToString::to_string).collect()),
@@ -86,7 +86,7 @@ pub(super) fn group(name: &str, members: &[&str]) -> SeedGroup {
     }
 }
 
-pub(super) fn token(identifier: &str, account: &str) -> SeedToken {
+pub(in crate::registry) fn token(identifier: &str, account: &str) -> SeedToken {
     SeedToken {
         identifier: identifier.to_owned(),
         account: account.to_owned(),
@@ -100,7 +100,7 @@ pub(super) fn token(identifier: &str, account: &str) -> SeedToken {
 }
 
 /// Generates what a plan needs.
-pub(super) fn secrets_for(plan: &SeedPlan) -> Vec<NewSecret> {
+pub(in crate::registry) fn secrets_for(plan: &SeedPlan) -> Vec<NewSecret> {
     let new = |needed: &super::NeededSecret| NewSecret {
         account: needed.account.clone(),
         identifier: needed.identifier.clone(),
@@ -112,7 +112,7 @@ pub(super) fn secrets_for(plan: &SeedPlan) -> Vec<NewSecret> {
 }
 
 /// Plans, generates and applies.
-pub(super) fn apply_with(
+pub(in crate::registry) fn apply_with(
     registry: &Registry,
     seed: &Seed,
     options: &SeedOptions,
@@ -126,12 +126,15 @@ pub(super) fn apply_with(
     })
 }
 
-pub(super) fn apply(registry: &Registry, seed: &Seed) -> Result<(SeedPlan, Vec<NewSecret>), ChangeError> {
+pub(in crate::registry) fn apply(
+    registry: &Registry,
+    seed: &Seed,
+) -> Result<(SeedPlan, Vec<NewSecret>), ChangeError> {
     apply_with(registry, seed, &SeedOptions::default())
 }
 
 /// The sentences of a change that must be refused.
-pub(super) fn refused<T>(result: Result<T, ChangeError>) -> String {
+pub(in crate::registry) fn refused<T>(result: Result<T, ChangeError>) -> String {
     match result {
         Ok(_) => panic!("this was not refused"),
         Err(error) => error.to_string(),
@@ -139,7 +142,7 @@ pub(super) fn refused<T>(result: Result<T, ChangeError>) -> String {
 }
 
 /// Whether a name and a secret are accepted.
-pub(super) fn binds(registry: &Registry, name: &str, secret: &[u8]) -> bool {
+pub(in crate::registry) fn binds(registry: &Registry, name: &str, secret: &[u8]) -> bool {
     let now = crate::model::Timestamp::now();
     let verdict = match registry.authenticate(name, secret, None, now) {
         Authentication::Done(verdict) => verdict,

@@ -110,6 +110,22 @@ fn a_disk_that_fills_in_the_middle_of_a_commit_tears_nothing() {
     assert!(refused > 0);
 }
 
+/// Before every change something is read: were that refused, nothing would ever come to the commit.
+#[test]
+fn a_closed_store_is_read_again_once_there_is_space() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    for revision in 1..=20 {
+        store.commit(&batch(revision)).unwrap();
+    }
+    store.close_as_full();
+    assert!(Content::of(&store).unwrap_err().is_full());
+    store.resume().unwrap();
+    assert_eq!(Content::of(&store).unwrap(), Content::after(20));
+    store.resume().unwrap();
+    store.commit(&batch(21)).unwrap();
+}
+
 #[test]
 fn a_store_that_is_opened_on_a_full_disk_says_so() {
     let Some(disk) = SmallDisk::mount(24) else { return };
