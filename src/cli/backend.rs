@@ -84,7 +84,9 @@ impl From<CallError> for Failure {
 impl CallError {
     /// Whether it is certain that nothing was changed.
     pub(super) fn is_certain(&self) -> bool {
-        matches!(self, Self::Problem(problem) if problem.kind != ProblemKind::StoreStopped)
+        let is_open =
+            |kind: ProblemKind| matches!(kind, ProblemKind::StoreStopped | ProblemKind::WriterStopped);
+        matches!(self, Self::Problem(problem) if !is_open(problem.kind))
     }
 }
 

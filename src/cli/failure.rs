@@ -92,6 +92,8 @@ impl From<Problem> for Failure {
             | ProblemKind::StoreStopped
             | ProblemKind::Secret
             | ProblemKind::ShuttingDown
+            | ProblemKind::Panicked
+            | ProblemKind::WriterStopped
             | ProblemKind::BadRequest => Exit::Failed,
         };
         Self { exit, messages: problem.messages, is_drawn: false }

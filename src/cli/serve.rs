@@ -82,8 +82,8 @@ async fn serve(arguments: &ServeArguments, config: Config, log: Log, output: Out
         tracing::warn!("the listeners cannot be printed: standard output takes nothing");
     }
     tracing::info!(listeners = addresses.join(" "), "ready");
-    listening.run(signals, || arguments.read_again()).await;
-    Ok(())
+    let ended = listening.run(signals, || arguments.read_again()).await;
+    ended.map_err(|error| Failure::of(Exit::Failed, &error))
 }
 
 /// Applies the config's seed to a store that never had one. Answers with the secrets that were shown on the

@@ -43,6 +43,10 @@ pub enum ProblemKind {
     Secret,
     /// The server is going down.
     ShuttingDown,
+    /// The command met an error of bindery's own.
+    Panicked,
+    /// The writer has ended, which leaves open whether the change was made.
+    WriterStopped,
     /// The server does not understand the command: they are of different versions.
     BadRequest,
 }
@@ -74,6 +78,8 @@ impl From<ChangeError> for Problem {
             ChangeError::Store(_) => ProblemKind::Store,
             ChangeError::Secret(_) => ProblemKind::Secret,
             ChangeError::ShuttingDown => ProblemKind::ShuttingDown,
+            ChangeError::Panicked => ProblemKind::Panicked,
+            ChangeError::WriterStopped => ProblemKind::WriterStopped,
         };
         match error {
             ChangeError::Invalid(messages) => Self { kind, messages },
@@ -92,7 +98,9 @@ impl IntoResponse for Problem {
             ProblemKind::StoreUnusable | ProblemKind::Store | ProblemKind::StoreStopped => {
                 StatusCode::INSUFFICIENT_STORAGE
             }
-            ProblemKind::Secret => StatusCode::INTERNAL_SERVER_ERROR,
+            ProblemKind::Secret | ProblemKind::Panicked | ProblemKind::WriterStopped => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             ProblemKind::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             ProblemKind::BadRequest => StatusCode::BAD_REQUEST,
         };

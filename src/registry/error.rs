@@ -61,6 +61,15 @@ pub enum ChangeError {
     /// The server is going down.
     #[error("the server is shutting down")]
     ShuttingDown,
+    /// The command met an error of bindery's own; nothing of it is kept, and others go on.
+    #[error("bindery failed at this command, which is an error in bindery: please report it with its log")]
+    Panicked,
+    /// The writer has ended by an error of bindery's own; it is open whether this change was made.
+    #[error(
+        "the writer has stopped by an error in bindery, and nobody knows whether this change was made: restart the \
+         server, and please report it with its log"
+    )]
+    WriterStopped,
 }
 
 impl ChangeError {

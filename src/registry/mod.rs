@@ -16,6 +16,7 @@ mod writer;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
 
 pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Verdict};
 pub use commands::{
@@ -106,7 +107,7 @@ impl Registry {
             let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
             writer.as_ref().ok_or(ChangeError::ShuttingDown)?.submit(actor, command)
         };
-        answer.await.map_err(|_| ChangeError::ShuttingDown)?
+        answer.await.map_err(|_| ChangeError::WriterStopped)?
     }
 
     /// Carries `command` out like [`Registry::change`] and forgets what it did: what a change would do.
@@ -119,7 +120,7 @@ impl Registry {
             let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
             writer.as_ref().ok_or(ChangeError::ShuttingDown)?.rehearse(nobody(), command)
         };
-        answer.await.map_err(|_| ChangeError::ShuttingDown)?
+        answer.await.map_err(|_| ChangeError::WriterStopped)?
     }
 
     /// Hands a change to the writer without waiting for it; why it was not made stands in the log.
@@ -134,6 +135,13 @@ impl Registry {
                 command(transaction).inspect_err(|error| tracing::warn!(%error, "a change was not made"))
             }));
         }
+    }
+
+    /// Cancelled when the writer has ended: without one no token can be revoked. `None`: the registry was
+    /// closed.
+    pub fn writer_ended(&self) -> Option<CancellationToken> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.as_ref().map(WriterHandle::ended)
     }
 
     /// The store, for threads that may wait for a disk.

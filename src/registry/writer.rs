@@ -4,12 +4,14 @@
 //! behind. All that succeeded are committed as one batch with one sync, then published, then
 //! acknowledged.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::Loaded;
 use super::error::ChangeError;
@@ -22,40 +24,31 @@ use crate::store::{Batch, Meta, Store, StoreError};
 type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> Outcome + Send>;
 
 /// How a command ended.
-enum Outcome {
-    /// It put its records; the caller learns whether they were committed.
-    Ready(Box<dyn FnOnce(Result<(), Arc<StoreError>>) + Send>),
-    /// Nothing of it is kept, and its caller knows.
-    Abandoned,
+struct Outcome {
+    /// Whether the records that it put are committed.
+    is_kept: bool,
+    /// Tells its caller, who learns whether the store took what the answer rests on.
+    tell: Tell,
 }
+
+type Tell = Box<dyn FnOnce(Result<(), Arc<StoreError>>) + Send>;
 
 /// The way to the writer.
 pub(super) struct WriterHandle {
     jobs: Sender<(Actor, Job)>,
     thread: JoinHandle<()>,
+    ended: CancellationToken,
 }
 
 impl WriterHandle {
-    /// Hands a command to the writer; the answer comes when it is committed or refused.
+    /// Hands a command to the writer; the answer comes when it is committed or refused. It never comes when
+    /// the writer has ended.
     pub(super) fn submit<T, F>(&self, actor: Actor, command: F) -> oneshot::Receiver<Result<T, ChangeError>>
     where
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
     {
-        let (answer, receiver) = oneshot::channel();
-        let job: Job = Box::new(move |transaction| match command(transaction) {
-            Ok(value) => Outcome::Ready(Box::new(move |committed| {
-                // A caller that has gone away does not undo what was committed.
-                let _ = answer.send(committed.map(|()| value).map_err(ChangeError::Store));
-            })),
-            Err(error) => {
-                let _ = answer.send(Err(error));
-                Outcome::Abandoned
-            }
-        });
-        // When the writer is gone the job is dropped with the answer in it, which tells the caller.
-        let _ = self.jobs.send((actor, job));
-        receiver
+        self.queue(actor, true, command)
     }
 
     /// Hands a command to the writer of which nothing is kept; the answer is what it did.
@@ -64,13 +57,30 @@ impl WriterHandle {
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
     {
+        self.queue(actor, false, command)
+    }
+
+    /// Cancelled when the thread has ended, asked to or not.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.ended.clone()
+    }
+
+    fn queue<T, F>(&self, actor: Actor, keeps: bool, command: F) -> oneshot::Receiver<Result<T, ChangeError>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
+    {
         let (answer, receiver) = oneshot::channel();
         let job: Job = Box::new(move |transaction| {
-            // A caller that has gone away misses nothing.
-            let _ = answer.send(command(transaction));
-            Outcome::Abandoned
+            let done = caught(|| command(transaction));
+            let is_kept = keeps && done.is_ok();
+            let tell: Tell = Box::new(move |committed| {
+                // A caller that has gone away does not undo what was committed.
+                let _ = answer.send(committed.map_err(ChangeError::Store).and(done));
+            });
+            Outcome { is_kept, tell }
         });
-        // As in `submit`.
+        // When the writer is gone the job is dropped with the answer in it, which tells the caller.
         let _ = self.jobs.send((actor, job));
         receiver
     }
@@ -78,9 +88,19 @@ impl WriterHandle {
     /// Lets the writer finish what waits, and ends it.
     pub(super) fn close(self) {
         drop(self.jobs);
-        // A panic of a command has been noticed by its caller, whose answer was dropped.
+        // The thread catches its panics, so there is nothing to learn from its end.
         let _ = self.thread.join();
     }
+}
+
+/// Runs a command. One that panics is refused like any other: the writer has to go on, as a token may have
+/// to be revoked next. What the panic left half done is in the transaction, which is abandoned.
+fn caught<T>(command: impl FnOnce() -> Result<T, ChangeError>) -> Result<T, ChangeError> {
+    catch_unwind(AssertUnwindSafe(command)).unwrap_or_else(|_| {
+        // The message of the panic is on standard error.
+        tracing::error!("a command panicked; nothing of it was kept");
+        Err(ChangeError::Panicked)
+    })
 }
 
 /// The state of the writer's thread.
@@ -99,8 +119,17 @@ impl Writer {
     ) -> std::io::Result<WriterHandle> {
         let (jobs, waiting) = channel();
         let mut writer = Self { store, published, meta: loaded };
-        let thread = Builder::new().name("writer".to_owned()).spawn(move || writer.run(&waiting))?;
-        Ok(WriterHandle { jobs, thread })
+        let ended = CancellationToken::new();
+        let end = ended.clone().drop_guard();
+        let thread = Builder::new().name("writer".to_owned()).spawn(move || {
+            let _end = end;
+            // A panic outside of a command: what is on disk may not be what is published, so nothing more
+            // can be built on it.
+            if catch_unwind(AssertUnwindSafe(|| writer.run(&waiting))).is_err() {
+                tracing::error!("the writer has stopped: no change can be made until a restart");
+            }
+        })?;
+        Ok(WriterHandle { jobs, thread, ended })
     }
 
     fn run(&mut self, waiting: &Receiver<(Actor, Job)>) {
@@ -117,20 +146,20 @@ impl Writer {
             tracing::debug!(%error, "the store stays closed");
         }
         let mut draft = Draft::new(self.published.load_full(), self.meta);
-        let mut ready = Vec::new();
+        let mut waiting = Vec::new();
         for (actor, job) in group {
             let mut transaction = Transaction::begin(&mut draft, &*self.store, actor, Timestamp::now());
-            let outcome = job(&mut transaction);
-            match outcome {
-                Outcome::Ready(tell) => {
-                    transaction.keep();
-                    ready.push(tell);
-                }
-                Outcome::Abandoned => transaction.abandon(),
+            let Outcome { is_kept, tell } = job(&mut transaction);
+            if is_kept {
+                transaction.keep();
+                waiting.push(tell);
+            } else {
+                transaction.abandon();
+                tell(Ok(()));
             }
         }
         let result = self.commit(draft);
-        for tell in ready {
+        for tell in waiting {
             tell(result.clone());
         }
     }

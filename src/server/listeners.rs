@@ -76,7 +76,14 @@ impl Listening {
 
     /// Serves until a signal asks to go down, then lets connections end and closes the directory. `read`
     /// reads the config again, with the flags that override it; what is wrong with it goes to the log.
-    pub async fn run(self, mut signals: Signals, read: impl Fn() -> Result<Settings, String>) {
+    ///
+    /// # Errors
+    /// [`WriterStopped`]: it went down by itself.
+    pub async fn run(
+        self,
+        mut signals: Signals,
+        read: impl Fn() -> Result<Settings, String>,
+    ) -> Result<(), WriterStopped> {
         let Self { settings, log, tls, registry, ldap, http, local, pages } = self;
         let tasks = Arc::new(Tasks { shutdown: CancellationToken::new(), tracker: TaskTracker::new() });
         let limits = ConnectionLimits::new(connection_limits(&settings));
@@ -99,16 +106,25 @@ impl Listening {
         ));
 
         let mut current = settings;
-        while signals.next().await == Asked::Reload {
+        let writer_ended = registry.writer_ended().unwrap_or_default();
+        let ended = loop {
+            let asked = tokio::select! {
+                asked = signals.next() => asked,
+                () = writer_ended.cancelled() => break Err(WriterStopped),
+            };
+            if asked == Asked::Stop {
+                break Ok(());
+            }
             tracing::info!("the config and the certificates are read again");
             match read() {
                 Ok(new) => current = put_in_force(&current, &new, &log, tls.as_ref(), &limits),
                 Err(problems) => tracing::error!("the config stays as it was:\n{problems}"),
             }
-        }
+        };
         go_down(&tasks, &mut signals).await;
         close(registry).await;
         tracing::info!("stopped");
+        ended
     }
 }
 
@@ -122,6 +138,14 @@ async fn sweep(pages: Arc<Pages>, shutdown: CancellationToken) {
         }
     }
 }
+
+/// Why a server went down without being asked: it could answer, but not revoke a token any more. Whoever
+/// started it starts it again.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the writer has stopped by an error in bindery: start the server again, and please report it with its log"
+)]
+pub struct WriterStopped;
 
 /// Stops the listeners and waits for the connections, but not for ever.
 async fn go_down(tasks: &Tasks, signals: &mut Signals) {
