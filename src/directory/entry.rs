@@ -14,7 +14,7 @@ pub struct Entry {
     octets: Box<[u8]>,
     /// The entry above it.
     parent: u32,
-    attributes: u16,
+    attributes: u32,
     dn_length: u16,
     membership: MembershipAttributes,
     /// Whether a value of an attribute that is else computed is stored: its RDN is made of one.
@@ -107,7 +107,7 @@ impl Entry {
     }
 
     fn table_length(&self) -> usize {
-        usize::from(self.attributes) * ROW
+        self.attributes as usize * ROW
     }
 
     fn attributes_start(&self) -> usize {
@@ -206,7 +206,8 @@ impl EntryBuilder {
         Entry {
             octets: octets.into_boxed_slice(),
             parent: self.parent,
-            attributes: u16::try_from(self.table.len() / ROW).unwrap_or(u16::MAX),
+            // A row stands for octets of a record, of which there are far fewer than 2³².
+            attributes: u32::try_from(self.table.len() / ROW).unwrap_or(u32::MAX),
             dn_length,
             membership: self.membership,
             stores_computed: self.stores_computed,
@@ -294,6 +295,18 @@ mod tests {
                 .collect();
             prop_assert_eq!(read, attributes);
         }
+    }
+
+    #[test]
+    fn any_number_of_attributes_fits() {
+        let mut builder = EntryBuilder::new(b"dc=a".to_vec(), 0);
+        let count = 70_000;
+        for number in 0..count {
+            builder.attribute(AttributeId::new(1), &format!("description;x-{number}"), &[b"v"]);
+        }
+        let entry = builder.build();
+        assert_eq!(entry.dn(), b"dc=a");
+        assert_eq!(entry.attributes().count(), count);
     }
 
     #[test]

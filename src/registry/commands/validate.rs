@@ -89,6 +89,13 @@ pub(super) fn group(group: &Group, snapshot: &Snapshot, problems: &mut Vec<Strin
 
 /// Whether free attributes may be given, and whether their values are of their syntaxes.
 fn attributes(title: &str, attributes: &[Attribute], schema: &Schema, problems: &mut Vec<String>) {
+    if attributes.len() > ATTRIBUTES_MAX {
+        problems.push(format!(
+            "{title} has {} attributes, counting those with different options; give it {ATTRIBUTES_MAX} at most",
+            attributes.len()
+        ));
+        return;
+    }
     let mut seen = HashSet::new();
     for Attribute { description, values } in attributes {
         if let Err(problem) = attribute(description, values, schema) {
@@ -430,5 +437,8 @@ fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
     attributes.iter().any(|attribute| attribute.description.eq_ignore_ascii_case(name))
 }
 
+/// Attributes of one object, counting each set of options: no class has a tenth of them, and options are
+/// without number.
+pub(super) const ATTRIBUTES_MAX: usize = 1_000;
 /// Octets of a name: it goes into DNs, events and tables.
 const NAME_OCTETS_MAX: usize = 256;

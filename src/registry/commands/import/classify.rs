@@ -1,7 +1,7 @@
 //! What an entry of another directory is here: by its place it is a person, a service account or a group,
 //! and its attributes are read, kept or left out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -82,6 +82,9 @@ pub fn classify(record: &ldif::Record, layout: &ImportLayout) -> Classified {
              (--users, --groups and --service-accounts add some)",
         );
     };
+    if has_too_many_attributes(record) {
+        return ignored(&format!("it has more than {} attributes", validate::ATTRIBUTES_MAX));
+    }
     let classes = object_classes(record, &schema);
     let found = kind_of(&classes, &homes);
     match found {
@@ -413,6 +416,15 @@ impl<'a> Reading<'a> {
         }
         Ok(kept)
     }
+}
+
+/// Before anything is looked up for each of them.
+fn has_too_many_attributes(record: &ldif::Record) -> bool {
+    let mut seen: HashSet<&str> = HashSet::new();
+    record.attributes.iter().any(|(description, _)| {
+        seen.insert(description);
+        seen.len() > validate::ATTRIBUTES_MAX
+    })
 }
 
 /// The classes of a record as the schema spells them, with their superclasses.

@@ -378,6 +378,39 @@ fn containers_are_added_once_and_only_where_they_can_be() {
 }
 
 #[test]
+fn an_entry_of_too_many_attributes_is_left_out() {
+    let (registry, _, layout) = prepared();
+    let person = |name: &str, descriptions: usize| {
+        let mut entry = format!("dn: uid={name},ou=people,{BASE}\nobjectClass: inetOrgPerson\n");
+        for number in 0..descriptions {
+            entry += &format!("description;x-{number}: v\n");
+        }
+        entry + "\n"
+    };
+    let ldif = [person("many", 70_000), person("enough", 900)].concat();
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!((report.users, report.stopped), (1, None));
+    assert_eq!(
+        report.left_out["it has more than 1000 attributes"].examples,
+        [format!("uid=many,ou=people,{BASE}")]
+    );
+
+    // A client of another version may send it all the same.
+    let attributes = (0..70_000).map(|number| ImportedAttribute {
+        description: format!("description;x-{number}"),
+        values: vec![Octets(b"v".to_vec())],
+    });
+    let Classified::Account(mut account, _) = classify(&records(&person("sent", 1))[0], &layout) else {
+        panic!("no account");
+    };
+    account.attributes = attributes.collect();
+    let report = wait(registry.import(actor(), options(), vec![ImportEntry::Account(account)])).unwrap();
+    assert_eq!(report.users, 0);
+    assert_eq!(report.stopped, None);
+    assert_eq!(report.left_out.len(), 1, "{report:?}");
+}
+
+#[test]
 fn the_usual_place_needs_no_placement() {
     let (registry, store, layout) = prepared();
     let ldif = format!("dn: cn=zoe,ou=users,{BASE}\nobjectClass: inetOrgPerson\nuid: zoe\ncn: zoe\nsn: Z\n");
