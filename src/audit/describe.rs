@@ -29,7 +29,11 @@ pub fn describe(before: Option<&Record>, after: Option<&Record>) -> Option<(Acti
         };
         let (before, after) = (value(&old), value(&new));
         if before != after && !changes.iter().any(|change| change.field == name) {
-            changes.push(FieldChange { field: name.to_owned(), before, after });
+            changes.push(FieldChange {
+                field: name.to_owned(),
+                before: before.map(shortened),
+                after: after.map(shortened),
+            });
         }
     }
     if changes.is_empty() && action == Action::ModelUpdated {
@@ -172,5 +176,18 @@ fn short(value: &[u8]) -> String {
     }
 }
 
+/// A field as it is told. What is kept in a record may not fit into an event as well, and no object may be
+/// too large to be deleted.
+fn shortened(mut text: String) -> String {
+    if text.len() > FIELD_OCTETS_MAX {
+        let octets = text.len();
+        text.truncate(text.floor_char_boundary(FIELD_OCTETS_MAX));
+        text.push_str(&format!("… ({octets} octets)"));
+    }
+    text
+}
+
+/// What an event tells of a field, in octets.
+const FIELD_OCTETS_MAX: usize = 16 * 1024;
 /// Longer values are only counted.
 const VALUE_MAX: usize = 256;

@@ -32,7 +32,7 @@ pub struct Group {
     pub created: Timestamp,
     /// When it was last changed, its members not counted.
     pub modified: Timestamp,
-    /// When an account last joined or left. Apart from `modified`, as who may not see the members may not see
+    /// When an account or a group last joined or left. Apart from `modified`, as who may not see the members may not see
     /// when they changed either.
     pub members_modified: Timestamp,
 }

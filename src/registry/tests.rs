@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::commands::testing::{account, actor, apply, provider, registry, registry_over, wait};
-use super::{ChangeError, Transaction};
+use super::commands::testing::{
+    account, actor, apply, apply_with, group, provider, registry, registry_over, wait,
+};
+use super::{ChangeError, Registry, SeedOptions, Transaction};
 use crate::config::Seed;
-use crate::model::{AccountKind, Event, Key, Record};
-use crate::store::{Batch, MemoryStore, Meta, SledStore, Store, StoreError};
+use crate::model::{AccountKind, Event, Key, Record, Timestamp};
+use crate::store::{Batch, MemoryStore, Meta, RECORD_OCTETS_MAX, SledStore, Store, StoreError};
 
 fn seed() -> Seed {
     Seed {
@@ -55,19 +57,25 @@ fn a_command_that_panics_fails_alone() {
     assert!(!snapshot.accounts().account_named("bob").unwrap().is_active);
 }
 
-/// A store in memory whose commits panic when told to.
+/// A store in memory that fails when told to.
 #[derive(Default)]
-struct PanickingStore {
+struct FaultyStore {
     records: MemoryStore,
+    /// A commit panics.
     panics: AtomicBool,
+    /// No record can be read.
+    is_unreadable: AtomicBool,
 }
 
-impl Store for PanickingStore {
+impl Store for FaultyStore {
     fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
         self.records.load(visit)
     }
 
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        if self.is_unreadable.load(Ordering::Relaxed) {
+            return Err(StoreError::Full { path: "memory".into(), free: None, needed: None });
+        }
         self.records.get(key)
     }
 
@@ -87,7 +95,7 @@ impl Store for PanickingStore {
 
 #[test]
 fn the_end_of_the_writer_is_noticed_and_called_by_its_name() {
-    let store = Arc::new(PanickingStore::default());
+    let store = Arc::new(FaultyStore::default());
     let registry = registry_over(store.clone());
     apply(&registry, &seed()).unwrap();
     let ended = registry.writer_ended().unwrap();
@@ -99,4 +107,137 @@ fn the_end_of_the_writer_is_noticed_and_called_by_its_name() {
         wait(ended.cancelled());
     }
     registry.close();
+}
+
+/// Holds the writer in a command of its own until all others wait, so that they are one group.
+async fn hold(registry: &Registry, waiting: std::sync::mpsc::Receiver<()>) {
+    let held = registry.change(actor(), move |_| {
+        waiting.recv().unwrap();
+        Ok(())
+    });
+    // Where it is of the same group, it fails with them.
+    let _ = held.await;
+}
+
+fn set_name(
+    name: &'static str,
+    size: usize,
+) -> impl FnOnce(&mut Transaction<'_>) -> Result<(), ChangeError> + Send + 'static {
+    move |transaction| {
+        let number = transaction.snapshot().accounts().account_named(name).unwrap().number;
+        let mut account = transaction.account(number)?.unwrap();
+        account.name = "x".repeat(size);
+        transaction.put(Record::Account(account))
+    }
+}
+
+#[test]
+fn what_is_too_large_fails_alone() {
+    let registry = registry();
+    apply(&registry, &seed()).unwrap();
+    let (release, waiting) = std::sync::mpsc::channel();
+    let ((), before, large, after, _) = wait(async {
+        tokio::join!(
+            hold(&registry, waiting),
+            registry.change(actor(), set_name("alice", 10)),
+            registry.change(actor(), set_name("bob", RECORD_OCTETS_MAX)),
+            registry.set_account_active(actor(), "bob".to_owned(), false),
+            async move { release.send(()) },
+        )
+    });
+    before.unwrap();
+    assert!(matches!(large, Err(ChangeError::Store(error)) if matches!(*error, StoreError::TooLarge { .. })));
+    after.unwrap();
+}
+
+#[test]
+fn a_refusal_is_told_once_what_it_rests_on_is_committed() {
+    let store = Arc::new(MemoryStore::new());
+    let registry = registry_over(store.clone());
+    apply(&registry, &seed()).unwrap();
+    store.set_full(true);
+    let (release, waiting) = std::sync::mpsc::channel();
+    let gone = || registry.delete_account(actor(), "bob".to_owned());
+    let ((), first, refused, _) = wait(async {
+        tokio::join!(hold(&registry, waiting), gone(), gone(), async move { release.send(()) })
+    });
+    assert!(matches!(first, Err(ChangeError::Store(_))), "{first:?}");
+    assert!(matches!(refused, Err(ChangeError::Store(_))), "there is a bob: {refused:?}");
+    // Nothing stands before this one.
+    let refused = wait(registry.delete_account(actor(), "nobody".to_owned()));
+    assert!(matches!(refused, Err(ChangeError::NotFound { .. })), "{refused:?}");
+}
+
+fn seed_with_groups() -> Seed {
+    let mut inner = group("inner", &["bob"]);
+    inner.parents = Some(vec!["staff".to_owned()]);
+    Seed { groups: vec![group("staff", &["alice"]), inner], ..seed() }
+}
+
+#[test]
+fn no_membership_is_committed_without_its_event() {
+    let store = Arc::new(FaultyStore::default());
+    let registry = registry_over(store.clone());
+    apply(&registry, &seed_with_groups()).unwrap();
+    let join = |transaction: &mut Transaction<'_>| {
+        let accounts = transaction.snapshot().accounts();
+        let bob = accounts.account_named("bob").unwrap().number;
+        let staff = accounts.group_named("staff").unwrap().number;
+        transaction.set_member(staff, bob, true)
+    };
+    store.is_unreadable.store(true, Ordering::Relaxed);
+    assert!(matches!(wait(registry.change(actor(), join)), Err(ChangeError::Store(_))));
+    assert_eq!(registry.snapshot().accounts().group_named("staff").unwrap().members().count(), 2);
+    store.is_unreadable.store(false, Ordering::Relaxed);
+    assert!(wait(registry.change(actor(), join)).unwrap());
+}
+
+#[test]
+fn the_event_of_a_membership_names_an_account_that_is_gone() {
+    let registry = registry();
+    apply(&registry, &seed_with_groups()).unwrap();
+    wait(registry.delete_account(actor(), "alice".to_owned())).unwrap();
+    let events = registry.store().events(0, usize::MAX).unwrap();
+    let last = events.iter().rev().find(|event| event.object_name == "staff").unwrap();
+    assert_eq!(last.changes[0].before.as_deref(), Some("alice"));
+}
+
+/// Clients that look for what changed since they last asked see a group whose nested groups changed.
+#[test]
+fn a_group_that_joins_or_leaves_another_changes_its_members() {
+    let store = Arc::new(MemoryStore::new());
+    let registry = registry_over(store.clone());
+    apply(&registry, &seed_with_groups()).unwrap();
+    let long_ago = Timestamp::from_unix_seconds(1_000_000_000);
+    let age = || {
+        let age = move |transaction: &mut Transaction<'_>| {
+            let staff = transaction.snapshot().accounts().group_named("staff").unwrap().number;
+            let mut staff = transaction.group(staff)?.unwrap();
+            staff.members_modified = long_ago;
+            transaction.put(Record::Group(staff))
+        };
+        wait(registry.change(actor(), age)).unwrap();
+    };
+    let times = || {
+        let snapshot = registry.snapshot();
+        let staff = snapshot.accounts().group_named("staff").unwrap();
+        (staff.modified, staff.members_modified)
+    };
+    age();
+    let (modified, members_modified) = times();
+    assert_eq!(members_modified, long_ago);
+
+    let mut apart = seed_with_groups();
+    apart.groups[1].parents = Some(Vec::new());
+    apply(&registry, &apart).unwrap();
+    assert!(times().1 > long_ago, "one left");
+    age();
+    apply(&registry, &seed_with_groups()).unwrap();
+    assert!(times().1 > long_ago, "one joined");
+    age();
+    let mut pruned = seed_with_groups();
+    pruned.groups.truncate(1);
+    apply_with(&registry, &pruned, &SeedOptions { prune: true, ..SeedOptions::default() }).unwrap();
+    assert!(times().1 > long_ago, "one was deleted");
+    assert_eq!(times().0, modified, "the group itself is what it was");
 }

@@ -1,6 +1,6 @@
 //! What a command works on: the directory as it will be, and the changes that lead there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::model::{
     Account, AccountNumber, Action, Actor, Change, Event, FieldChange, Group, GroupNumber, Key, Membership,
     Record, Timestamp, Tombstone,
 };
-use crate::store::{Counters, Meta, Store, StoreError};
+use crate::store::{Counters, Meta, Store, StoreError, measure};
 
 /// The work of a whole group of commands, before it is committed.
 pub(super) struct Draft {
@@ -23,6 +23,8 @@ pub(super) struct Draft {
     before: Meta,
     /// Where the newest change of a key stands.
     newest: HashMap<Key, usize>,
+    /// About what the store writes for it.
+    octets: usize,
 }
 
 impl Draft {
@@ -34,12 +36,23 @@ impl Draft {
             seeded: meta.seeded,
             before: meta,
             newest: HashMap::new(),
+            octets: 0,
         }
+    }
+
+    /// Whether nothing is to be committed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.seeded == self.before.seeded
+    }
+
+    /// About how many octets the store writes for it.
+    pub(super) fn octets(&self) -> usize {
+        self.octets
     }
 
     /// What is to be committed; `None` when there is nothing.
     pub(super) fn finish(self) -> Option<(Vec<Change>, Counters, bool, Snapshot)> {
-        if self.changes.is_empty() && self.seeded == self.before.seeded {
+        if self.is_empty() {
             return None;
         }
         Some((self.changes, self.counters, self.seeded, self.snapshot))
@@ -57,14 +70,31 @@ pub struct Transaction<'a> {
     start: (Snapshot, usize, Counters, bool),
     /// Where the newest change of a key stands, of this command.
     newest: HashMap<Key, usize>,
-    /// Membership changes by group: `true` joined, `false` left.
-    memberships: BTreeMap<GroupNumber, Vec<(AccountNumber, bool)>>,
+    /// Membership changes by group, with the account's name: `true` joined, `false` left.
+    memberships: BTreeMap<GroupNumber, Vec<(String, bool)>>,
+    /// Groups that a group joined or left.
+    nested: BTreeSet<GroupNumber>,
+    /// Groups whose time of change stays, whoever joins them.
+    timeless: BTreeSet<GroupNumber>,
+    /// About what the store writes for this command.
+    octets: usize,
 }
 
 impl<'a> Transaction<'a> {
     pub(super) fn begin(draft: &'a mut Draft, store: &'a dyn Store, actor: Actor, now: Timestamp) -> Self {
         let start = (draft.snapshot.clone(), draft.changes.len(), draft.counters, draft.seeded);
-        Self { draft, store, actor, now, start, newest: HashMap::new(), memberships: BTreeMap::new() }
+        Self {
+            draft,
+            store,
+            actor,
+            now,
+            start,
+            newest: HashMap::new(),
+            memberships: BTreeMap::new(),
+            nested: BTreeSet::new(),
+            timeless: BTreeSet::new(),
+            octets: 0,
+        }
     }
 
     /// The directory as it is after all that was put so far.
@@ -137,30 +167,63 @@ impl<'a> Transaction<'a> {
         Ok(number)
     }
 
+    /// About how many octets the store writes for this command so far.
+    pub fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Whether the store takes a record and the event of its creation, however much there is besides.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    pub fn check_size(&self, record: &Record) -> Result<(), ChangeError> {
+        measured(record)?;
+        if let Some(event) = self.event_of(None, Some(record)) {
+            measured(&Record::Event(event))?;
+        }
+        Ok(())
+    }
+
     /// Puts a record in place of the one with the same key, with its event.
     pub fn put(&mut self, record: Record) -> Result<(), ChangeError> {
         let key = record.key();
         if let Record::Membership(membership) = &record {
-            self.memberships.entry(membership.group).or_default().push((membership.account, true));
-        } else if audit::is_told(&key) {
-            let before = self.record(&key)?;
-            if before.as_ref() == Some(&record) {
-                return Ok(());
-            }
-            self.tell(before.as_ref(), Some(&record));
+            self.note_member(membership.group, membership.account, true);
+            return self.apply(Change::Put(record));
         }
-        self.apply(Change::Put(record))
+        if !audit::is_told(&key) {
+            return self.apply(Change::Put(record));
+        }
+        let before = self.record(&key)?;
+        if before.as_ref() == Some(&record) {
+            return Ok(());
+        }
+        self.note_parents(before.as_ref(), Some(&record));
+        let event = self.event_of(before.as_ref(), Some(&record));
+        self.apply(Change::Put(record))?;
+        self.tell(event)
     }
 
     /// Deletes a record, with its event; one that is not there is no error.
     pub fn delete(&mut self, key: Key) -> Result<(), ChangeError> {
         if let Key::Membership(group, account) = &key {
-            self.memberships.entry(*group).or_default().push((*account, false));
-        } else if audit::is_told(&key) {
-            let Some(before) = self.record(&key)? else { return Ok(()) };
-            self.tell(Some(&before), None);
+            self.note_member(*group, *account, false);
+            return self.apply(Change::Delete(key));
         }
-        self.apply(Change::Delete(key))
+        if !audit::is_told(&key) {
+            return self.apply(Change::Delete(key));
+        }
+        let Some(before) = self.record(&key)? else { return Ok(()) };
+        self.note_parents(Some(&before), None);
+        let event = self.event_of(Some(&before), None);
+        self.apply(Change::Delete(key))?;
+        self.tell(event)
+    }
+
+    /// Leaves the time at which members of a group changed as it is, though this command changes them: it
+    /// brings back what was so at that time.
+    pub fn keep_time_of_members(&mut self, group: GroupNumber) {
+        self.timeless.insert(group);
     }
 
     /// Deletes an account with its tokens and memberships, and leaves tombstones.
@@ -227,13 +290,20 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Keeps the work for the commit.
-    pub(super) fn keep(mut self) {
-        if let Err(error) = self.tell_memberships() {
-            // Only reading can fail here, and what cannot be read was read a moment ago.
-            tracing::error!(%error, "the events of memberships are missing");
+    /// Adds what is only known at the end of a command: the events of memberships, and the times at which
+    /// members changed. No change is kept without its event.
+    pub(super) fn complete(&mut self) -> Result<(), ChangeError> {
+        self.tell_memberships()?;
+        for group in std::mem::take(&mut self.nested) {
+            self.touch_members(group)?;
         }
+        Ok(())
+    }
+
+    /// Keeps the work for the commit.
+    pub(super) fn keep(self) {
         self.draft.newest.extend(self.newest);
+        self.draft.octets = self.draft.octets.saturating_add(self.octets);
     }
 
     /// Forgets the work.
@@ -260,6 +330,7 @@ impl<'a> Transaction<'a> {
     }
 
     fn apply(&mut self, change: Change) -> Result<(), ChangeError> {
+        self.count(&change)?;
         let Draft { snapshot, changes, .. } = &mut *self.draft;
         snapshot
             .apply_change(&change, &Overlay { store: self.store, changes })
@@ -273,27 +344,51 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    fn tell(&mut self, before: Option<&Record>, after: Option<&Record>) {
-        let Some(about) = after.or(before) else { return };
-        let (kind, name) = audit::object_name(about);
-        if let Some((action, changes)) = audit::describe(before, after) {
-            self.event(action, kind, name, changes);
+    /// Whether the store takes the change beside the others of this command: asked here, so that a command
+    /// fails by itself and not with all that wait with it.
+    fn count(&mut self, change: &Change) -> Result<(), ChangeError> {
+        let Change::Put(record) = change else { return Ok(()) };
+        let octets = self.octets.saturating_add(measured(record)?);
+        if octets > COMMAND_OCTETS_MAX {
+            let what = "this change as a whole".to_owned();
+            let error = StoreError::TooLarge { what, octets, limit: COMMAND_OCTETS_MAX };
+            return Err(ChangeError::Store(Arc::new(error)));
         }
+        self.octets = octets;
+        Ok(())
+    }
+
+    /// The account's name is asked for now: at the end it may be gone.
+    fn note_member(&mut self, group: GroupNumber, account: AccountNumber, joined: bool) {
+        let state = self.snapshot().accounts().account(account);
+        let name = state.map_or_else(|| account.to_string(), |account| account.username.to_string());
+        self.memberships.entry(group).or_default().push((name, joined));
+    }
+
+    /// A group that another joins or leaves has other members than before.
+    fn note_parents(&mut self, before: Option<&Record>, after: Option<&Record>) {
+        let parents = |record: Option<&Record>| match record {
+            Some(Record::Group(group)) => group.parents.iter().copied().collect::<BTreeSet<_>>(),
+            _ => BTreeSet::new(),
+        };
+        self.nested.extend(parents(before).symmetric_difference(&parents(after)));
+    }
+
+    fn event_of(&self, before: Option<&Record>, after: Option<&Record>) -> Option<Event> {
+        let (kind, name) = audit::object_name(after.or(before)?);
+        let (action, changes) = audit::describe(before, after)?;
+        Some(self.event(action, kind, name, changes))
     }
 
     /// One event for each group whose members changed, and the group's new time of change.
     fn tell_memberships(&mut self) -> Result<(), ChangeError> {
         for (group, changes) in std::mem::take(&mut self.memberships) {
-            let Some(mut record) = self.group(group)? else { continue };
-            let name = |account: &AccountNumber| {
-                let state = self.snapshot().accounts().account(*account);
-                state.map_or_else(|| account.to_string(), |account| account.username.to_string())
-            };
+            let Some(record) = self.group(group)? else { continue };
             let list = |joined: bool| {
-                let names: Vec<String> = changes
+                let names: Vec<&str> = changes
                     .iter()
                     .filter(|(_, other)| *other == joined)
-                    .map(|(account, _)| name(account))
+                    .map(|(name, _)| name.as_str())
                     .collect();
                 match names.len() {
                     0 => None,
@@ -302,20 +397,30 @@ impl<'a> Transaction<'a> {
                 }
             };
             let change = FieldChange { field: "members".to_owned(), before: list(false), after: list(true) };
-            self.event(Action::ModelUpdated, "group", record.name.clone(), vec![change]);
-            if record.members_modified != self.now {
-                record.members_modified = self.now;
-                self.apply(Change::Put(Record::Group(record)))?;
-            }
+            let event = self.event(Action::ModelUpdated, "group", record.name, vec![change]);
+            self.tell(Some(event))?;
+            self.touch_members(group)?;
         }
         Ok(())
     }
 
-    fn event(&mut self, action: Action, kind: &str, name: String, changes: Vec<FieldChange>) {
-        let sequence = self.draft.counters.next_event;
-        self.draft.counters.next_event = sequence.saturating_add(1);
-        let event = Event {
-            sequence,
+    /// Notes that the members of a group changed now. It has no event of its own.
+    fn touch_members(&mut self, group: GroupNumber) -> Result<(), ChangeError> {
+        if self.timeless.contains(&group) {
+            return Ok(());
+        }
+        let Some(mut record) = self.group(group)? else { return Ok(()) };
+        if record.members_modified != self.now {
+            record.members_modified = self.now;
+            self.apply(Change::Put(Record::Group(record)))?;
+        }
+        Ok(())
+    }
+
+    fn event(&self, action: Action, kind: &str, name: String, changes: Vec<FieldChange>) -> Event {
+        Event {
+            // Numbered when it is told.
+            sequence: 0,
             uuid: Uuid::new_v4(),
             time: self.now,
             action,
@@ -323,9 +428,23 @@ impl<'a> Transaction<'a> {
             object_kind: kind.to_owned(),
             object_name: name,
             changes,
-        };
-        self.draft.changes.push(Change::Put(Record::Event(event)));
+        }
     }
+
+    fn tell(&mut self, event: Option<Event>) -> Result<(), ChangeError> {
+        let Some(mut event) = event else { return Ok(()) };
+        let sequence = self.draft.counters.next_event;
+        event.sequence = sequence;
+        let change = Change::Put(Record::Event(event));
+        self.count(&change)?;
+        self.draft.counters.next_event = sequence.saturating_add(1);
+        self.draft.changes.push(change);
+        Ok(())
+    }
+}
+
+fn measured(record: &Record) -> Result<usize, ChangeError> {
+    measure(record).map_err(|error| ChangeError::Store(Arc::new(error)))
 }
 
 /// A name in its RFC 4518 caseIgnore form, as text.
@@ -365,5 +484,7 @@ impl RecordSource for Overlay<'_> {
     }
 }
 
+/// What the store writes for one command at most; an import stays far below.
+pub(super) const COMMAND_OCTETS_MAX: usize = 192 * 1024 * 1024;
 /// More names than these are only counted in an event.
 const NAMES_MAX: usize = 100;

@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Loaded;
 use super::error::ChangeError;
-use super::transaction::{Draft, Transaction};
+use super::transaction::{COMMAND_OCTETS_MAX, Draft, Transaction};
 use crate::directory::Snapshot;
 use crate::model::{Actor, Timestamp};
-use crate::store::{Batch, Meta, Store, StoreError};
+use crate::store::{BATCH_OCTETS_MAX, Batch, Meta, Store, StoreError};
 
 /// A command that waits: it runs in a transaction and leaves behind how to tell its caller.
 type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> Outcome + Send>;
@@ -72,7 +72,11 @@ impl WriterHandle {
     {
         let (answer, receiver) = oneshot::channel();
         let job: Job = Box::new(move |transaction| {
-            let done = caught(|| command(transaction));
+            let done = caught(|| {
+                let value = command(transaction)?;
+                transaction.complete()?;
+                Ok(value)
+            });
             let is_kept = keeps && done.is_ok();
             let tell: Tell = Box::new(move |committed| {
                 // A caller that has gone away does not undo what was committed.
@@ -145,22 +149,33 @@ impl Writer {
         if let Err(error) = self.store.resume() {
             tracing::debug!(%error, "the store stays closed");
         }
-        let mut draft = Draft::new(self.published.load_full(), self.meta);
-        let mut waiting = Vec::new();
-        for (actor, job) in group {
-            let mut transaction = Transaction::begin(&mut draft, &*self.store, actor, Timestamp::now());
-            let Outcome { is_kept, tell } = job(&mut transaction);
-            if is_kept {
-                transaction.keep();
-                waiting.push(tell);
-            } else {
-                transaction.abandon();
-                tell(Ok(()));
+        let mut group = group.into_iter().peekable();
+        while group.peek().is_some() {
+            let mut draft = Draft::new(self.published.load_full(), self.meta);
+            let mut waiting = Vec::new();
+            for (actor, job) in group.by_ref() {
+                let rests_on_others = !draft.is_empty();
+                let mut transaction = Transaction::begin(&mut draft, &*self.store, actor, Timestamp::now());
+                let Outcome { is_kept, tell } = job(&mut transaction);
+                if is_kept {
+                    transaction.keep();
+                } else {
+                    transaction.abandon();
+                }
+                // A refusal or a plan may rest on what others of the group did: it is true once that is.
+                if is_kept || rests_on_others {
+                    waiting.push(tell);
+                } else {
+                    tell(Ok(()));
+                }
+                if draft.octets() >= GROUP_OCTETS_MAX {
+                    break;
+                }
             }
-        }
-        let result = self.commit(draft);
-        for tell in waiting {
-            tell(result.clone());
+            let result = self.commit(draft);
+            for tell in waiting {
+                tell(result.clone());
+            }
         }
     }
 
@@ -185,3 +200,6 @@ impl Writer {
 
 /// So many commands are committed together at most, so that the first does not wait for all.
 const GROUP_MAX: usize = 256;
+/// A group that has come to this is committed before the next command. With the largest command there can
+/// be it is still a batch that the store takes: no command fails because of those that waited with it.
+const GROUP_OCTETS_MAX: usize = BATCH_OCTETS_MAX - COMMAND_OCTETS_MAX;

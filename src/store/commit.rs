@@ -117,4 +117,4 @@ fn stored_items(
 }
 
 /// One batch is held in memory several times over and written as one piece of the log.
-const BATCH_OCTETS_MAX: usize = 256 * 1024 * 1024;
+pub const BATCH_OCTETS_MAX: usize = 256 * 1024 * 1024;

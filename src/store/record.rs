@@ -12,6 +12,8 @@
 //! The checksum covers version, key and content: an item that stands under another key is noticed.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::enc::write::SizeWriter;
+use bincode::serde::encode_into_writer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -169,15 +171,7 @@ pub(super) fn is_meta(name: &[u8]) -> bool {
 pub(super) fn encode(record: &Record) -> Result<Vec<Item>, StoreError> {
     let key = record.key();
     let name = name_of(&key);
-    if let Key::Tombstone(Tombstone::Account(text) | Tombstone::Token(text)) = &key
-        && text.len() > TOMBSTONE_OCTETS_MAX
-    {
-        return Err(StoreError::TooLarge {
-            what: "the name of something deleted".to_owned(),
-            octets: text.len(),
-            limit: TOMBSTONE_OCTETS_MAX,
-        });
-    }
+    check_tombstone(&key)?;
     let octets = match record {
         Record::Provider(provider) => bincoded(&name, provider),
         Record::Role(role) => bincoded(&name, role),
@@ -190,6 +184,34 @@ pub(super) fn encode(record: &Record) -> Result<Vec<Item>, StoreError> {
         Record::Event(event) => bincoded(&name, event),
     }?;
     split(&name, &octets)
+}
+
+/// Whether the store takes a record, and about how many octets of a batch it is.
+///
+/// # Errors
+/// [`StoreError::TooLarge`].
+pub fn measure(record: &Record) -> Result<usize, StoreError> {
+    let key = record.key();
+    check_tombstone(&key)?;
+    let mut counted = SizeWriter::default();
+    let encoded = match record {
+        Record::Provider(provider) => encode_into_writer(provider, &mut counted, BINCODE),
+        Record::Role(role) => encode_into_writer(role, &mut counted, BINCODE),
+        Record::Group(group) => encode_into_writer(group, &mut counted, BINCODE),
+        Record::Account(account) => encode_into_writer(account, &mut counted, BINCODE),
+        Record::Membership(membership) => encode_into_writer(membership, &mut counted, BINCODE),
+        Record::Token(token) => encode_into_writer(token, &mut counted, BINCODE),
+        Record::Application(application) => encode_into_writer(application, &mut counted, BINCODE),
+        Record::Tombstone(tombstone) => encode_into_writer(tombstone, &mut counted, BINCODE),
+        Record::Event(event) => encode_into_writer(event, &mut counted, BINCODE),
+    };
+    let name = name_of(&key);
+    let octets = if encoded.is_ok() { counted.bytes_written } else { usize::MAX };
+    if octets > RECORD_OCTETS_MAX {
+        return Err(StoreError::TooLarge { what: title(&name), octets, limit: RECORD_OCTETS_MAX });
+    }
+    let around = name.len() + PART_OCTETS + HEADER_OCTETS + PARTS_OCTETS;
+    Ok(octets + octets.div_ceil(PIECE_OCTETS).max(1) * around)
 }
 
 /// The record of this name out of its bincode.
@@ -286,6 +308,21 @@ fn wrong_checksum(name: &[u8]) -> Fault {
 
 fn unreadable(name: &[u8], reason: impl ToString) -> Fault {
     Fault::Damaged(Damage::Unreadable { item: title(name), reason: reason.to_string() })
+}
+
+fn check_tombstone(key: &Key) -> Result<(), StoreError> {
+    match key {
+        Key::Tombstone(Tombstone::Account(text) | Tombstone::Token(text))
+            if text.len() > TOMBSTONE_OCTETS_MAX =>
+        {
+            Err(StoreError::TooLarge {
+                what: "the name of something deleted".to_owned(),
+                octets: text.len(),
+                limit: TOMBSTONE_OCTETS_MAX,
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn number_name(name: &mut Vec<u8>, kind: u8, number: u32) {

@@ -351,3 +351,24 @@ fn a_later_version_is_told_from_damage() {
     let error = fault.at(Path::new("/data"));
     assert!(error.is_unusable() && error.to_string().contains("newer version"), "{error}");
 }
+
+#[test]
+fn a_record_is_measured_as_it_is_written() {
+    let records = (0..60)
+        .flat_map(|revision| batch(revision).changes)
+        .chain([Change::Put(Record::Account(account(1, RECORD_OCTETS_MAX - 1_000)))]);
+    for change in records {
+        let Change::Put(record) = change else { continue };
+        let items = record::encode(&record).unwrap();
+        let written: usize = items.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let measured = measure(&record).unwrap();
+        assert!(written <= measured && measured <= written + 2 * items.len(), "{written} {measured}");
+    }
+    for record in [
+        Record::Account(account(1, RECORD_OCTETS_MAX)),
+        Record::Tombstone(Tombstone::Account("x".repeat(TOMBSTONE_OCTETS_MAX + 1))),
+    ] {
+        assert!(matches!(measure(&record), Err(StoreError::TooLarge { .. })));
+        assert!(record::encode(&record).is_err());
+    }
+}
