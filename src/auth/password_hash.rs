@@ -144,10 +144,11 @@ pub enum HashParseError {
     )]
     NoScheme,
     /// It has a scheme, but none that bindery verifies.
-    #[error("the scheme {{{scheme}}} is not supported; use one of {SUPPORTED}")]
+    #[error("the scheme {}is not supported; use one of {SUPPORTED}", in_braces(*scheme))]
     UnknownScheme {
-        /// The name between the braces.
-        scheme: String,
+        /// The name between the braces, where it is one that other servers write. Anything else may be a piece
+        /// of a password in clear, and is not shown.
+        scheme: Option<&'static str>,
     },
     /// It has a scheme, and what follows is not of its form.
     #[error("the {scheme} hash is damaged or cut off; it should be {expected}")]
@@ -212,7 +213,10 @@ impl Scheme {
             "PBKDF2" | "PBKDF2-SHA1" => Self::parse_pbkdf2("{PBKDF2-SHA1}", Function::Sha1, rest),
             "PBKDF2-SHA256" => Self::parse_pbkdf2("{PBKDF2-SHA256}", Function::Sha256, rest),
             "PBKDF2-SHA512" => Self::parse_pbkdf2("{PBKDF2-SHA512}", Function::Sha512, rest),
-            _ => Err(HashParseError::UnknownScheme { scheme: name.to_owned() }),
+            other => {
+                let known = FOREIGN_SCHEMES.iter().find(|known| **known == other);
+                Err(HashParseError::UnknownScheme { scheme: known.copied() })
+            }
         }
     }
 
@@ -280,7 +284,11 @@ fn within(
     }
 }
 
-/// Whether it is safe to show as a scheme: the field may hold a password in clear that begins with a brace.
+fn in_braces(scheme: Option<&str>) -> String {
+    scheme.map_or_else(|| "in its braces ".to_owned(), |scheme| format!("{{{scheme}}} "))
+}
+
+/// Whether it has the form of a scheme's name.
 fn is_scheme_name(name: &str) -> bool {
     (1..=SCHEME_LENGTH_MAX).contains(&name.len())
         && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet))
@@ -288,6 +296,30 @@ fn is_scheme_name(name: &str) -> bool {
 
 const SUPPORTED: &str = "{ARGON2}, {CRYPT} with $5$, $6$, $2a$, $2b$ or $2y$, {SSHA}, {SSHA256}, {SSHA512}, \
                          {SHA}, {SHA256}, {SHA512}, {PBKDF2}, {PBKDF2-SHA1}, {PBKDF2-SHA256}, {PBKDF2-SHA512}";
+
+/// Schemes of other servers that are not verified here, in upper case.
+const FOREIGN_SCHEMES: [&str; 20] = [
+    "AES",
+    "CLEAR",
+    "CLEARTEXT",
+    "DES",
+    "GSS-SPNEGO",
+    "KERBEROS",
+    "LANMAN",
+    "LM",
+    "MD4",
+    "MD5",
+    "NS-MTA-MD5",
+    "NT",
+    "NTLM",
+    "PBKDF2_SHA256",
+    "SASL",
+    "SHA384",
+    "SMD5",
+    "SSHA384",
+    "TOTP",
+    "UNIX",
+];
 
 /// Characters of a hash: the longest scheme writes about 200.
 const TEXT_LENGTH_MAX: usize = 512;
