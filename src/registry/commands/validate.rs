@@ -10,24 +10,49 @@ use crate::directory::{
 };
 use crate::model::{Account, AccountKind, AccountNumber, Attribute, Container, Group, Intent, LdapProvider};
 use crate::registry::ChangeError;
-use crate::schema::{AttributeId, Dn, Schema, normalize_dn};
+use crate::schema::{AttributeId, Dn, MatchingRule, Schema, normalize_dn};
+use crate::store::TOMBSTONE_OCTETS_MAX;
 
 /// Whether an object may have this name.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(super) fn name(kind: &str, name: &str) -> Result<(), String> {
-    if name.trim().is_empty() || name_key(name).is_empty() {
-        return Err(format!("the {kind} {name:?} has an empty name; give it one"));
+    check_name(name).map_err(|problem| format!("the {kind} {name:?} {problem}"))
+}
+
+/// The same, without the name.
+///
+/// # Errors
+/// What is wrong with it, to be put behind whatever it is the name of.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    let mut form = Vec::with_capacity(name.len());
+    if name.trim().is_empty() {
+        return Err("has an empty name; give it one".to_owned());
     }
     if name.len() > NAME_OCTETS_MAX {
-        return Err(format!(
-            "the name of the {kind} {name:?} has {} octets; give it one of at most {NAME_OCTETS_MAX}",
-            name.len()
-        ));
+        return Err(format!("has a name of more than {NAME_OCTETS_MAX} octets; give it a shorter one"));
     }
     if name.chars().any(char::is_control) {
-        return Err(format!("the name of the {kind} {name:?} holds control characters; give it one without"));
+        return Err("has a name with control characters; give it one without".to_owned());
+    }
+    // Without a form two spellings of it would be two names, and no filter would find either.
+    if MatchingRule::CaseIgnore.normalize(name.as_bytes(), &mut form).is_err() {
+        return Err(
+            "has a name with characters that cannot be compared (of private use, unassigned, or the \
+                    replacement character); give it one without"
+                .to_owned(),
+        );
+    }
+    if form.is_empty() {
+        return Err("has an empty name; give it one".to_owned());
+    }
+    // The form is what a tombstone keeps of it.
+    if form.len() > TOMBSTONE_OCTETS_MAX {
+        return Err(format!(
+            "has a name of more than {TOMBSTONE_OCTETS_MAX} octets in the form in which names are compared; give \
+             it a shorter one"
+        ));
     }
     Ok(())
 }
@@ -181,12 +206,13 @@ pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut 
     if let Err(problem) = name("provider", &provider.name) {
         problems.push(problem);
     }
-    match Dn::parse(provider.base_dn.as_bytes()) {
-        Ok(dn) if !dn.is_root() => {}
-        _ => problems.push(format!(
+    let base = Dn::parse(provider.base_dn.as_bytes()).ok().filter(|dn| !dn.is_root());
+    let suffix = base.map(|base| base.normal_form(schema));
+    if suffix.is_none() {
+        problems.push(format!(
             "{title} has the base DN {:?}, which is none; write it such as dc=example,dc=com",
             provider.base_dn
-        )),
+        ));
     }
     let lists = [
         ("users", &provider.users),
@@ -205,6 +231,12 @@ pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut 
                     if normal.as_bytes() == b"ou=virtual-groups" {
                         problems.push(format!(
                             "{title} has the container {container:?}, where the virtual groups stand; choose another one"
+                        ));
+                    }
+                    if suffix.as_ref().is_some_and(|suffix| normal.is_at_or_below(suffix)) {
+                        problems.push(format!(
+                            "{title} has the container {container:?}, which holds the base DN; write it relative to \
+                             the base DN, such as ou=users"
                         ));
                     }
                     if !seen.insert(normal) {

@@ -523,7 +523,7 @@ fn names_and_numbers_are_unique() {
         seed.applications.push(application("other", Some("ldap")));
     });
     assert_eq!(both.lines().count(), 2, "{both}");
-    assert!(with(&|seed| seed.accounts.push(person(&"x".repeat(257)))).contains("at most 256"));
+    assert!(with(&|seed| seed.accounts.push(person(&"x".repeat(257)))).contains("more than 256"));
     assert!(with(&|seed| seed.accounts.push(person("a\u{7}b"))).contains("control characters"));
 }
 
@@ -738,4 +738,26 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn names_can_be_compared_and_deleted() {
+    let registry = registry();
+    for name in ["alice\u{e000}".to_owned(), "a\u{fffd}".to_owned(), "\u{fdfa}".repeat(40)] {
+        let seed = Seed {
+            providers: vec![provider("ldap", "dc=example,dc=com")],
+            accounts: vec![account(&name, AccountKind::Internal)],
+            ..Seed::default()
+        };
+        let refusal = refused(apply(&registry, &seed));
+        assert!(refusal.contains("compared"), "{name}: {refusal}");
+    }
+    let long = "\u{fdfa}".repeat(20);
+    let seed = Seed {
+        providers: vec![provider("ldap", "dc=example,dc=com")],
+        accounts: vec![account(&long, AccountKind::Internal)],
+        ..Seed::default()
+    };
+    apply(&registry, &seed).unwrap();
+    wait(registry.delete_account(actor(), long)).unwrap();
 }
