@@ -14,10 +14,11 @@ use super::arguments::DirectoryArguments;
 use super::backend::{Absent, Backend};
 use super::failure::{Exit, Failure};
 use super::output::Output;
-use crate::http::{ImportBatch, path};
+use crate::http::{BODY_OCTETS_MAX, ImportBatch, path};
 use crate::ldif::{LdifReader, Record};
-use crate::registry::commands::{ImportedGroup, ImportedMembers, classify};
+use crate::registry::commands::{ImportedGroup, ImportedMembers, MemberName, classify};
 use crate::registry::{Classified, ImportEntry, ImportLayout, ImportOptions, ImportReport};
+use crate::store::RECORD_OCTETS_MAX;
 
 /// Take people and groups over from another directory
 #[derive(Debug, clap::Args)]
@@ -196,15 +197,27 @@ impl<'a> Import<'a> {
 
     /// A group with a million members is more than one request takes.
     async fn push_members(&mut self, members: ImportedMembers) -> Result<(), Failure> {
-        let ImportedMembers { group, members } = members;
-        for part in members.chunks(MEMBERS_MAX) {
-            let entry = ImportedMembers { group: group.clone(), members: part.to_vec() };
-            self.push(ImportEntry::Members(entry), part.len() * MEMBER_OCTETS).await?;
+        let ImportedMembers { group, modified, mut members } = members;
+        while !members.is_empty() {
+            let mut octets = 0;
+            let fitting = members.iter().take(MEMBERS_MAX).take_while(|member| {
+                octets += size_of_member(member);
+                octets <= BATCH_OCTETS
+            });
+            let rest = members.split_off(fitting.count().max(1));
+            let octets = members.iter().map(size_of_member).sum();
+            let part = ImportedMembers { group: group.clone(), modified, members };
+            self.push(ImportEntry::Members(part), octets).await?;
+            members = rest;
         }
         Ok(())
     }
 
     async fn push(&mut self, entry: ImportEntry, octets: usize) -> Result<(), Failure> {
+        if octets > BATCH_OCTETS && !fits_a_request(&entry, octets) {
+            self.report.leave_out("it is larger than an entry can be", dn_of(&entry));
+            return Ok(());
+        }
         if self.batch.len() >= ENTRIES_MAX || self.batch_octets.saturating_add(octets) > BATCH_OCTETS {
             self.send().await?;
         }
@@ -226,6 +239,26 @@ impl<'a> Import<'a> {
         self.report.add(report);
         Ok(())
     }
+}
+
+/// Whether an entry that goes alone can go at all: JSON takes up to six octets for one.
+fn fits_a_request(entry: &ImportEntry, octets: usize) -> bool {
+    octets <= RECORD_OCTETS_MAX
+        && serde_json::to_vec(entry).is_ok_and(|json| json.len() <= BODY_OCTETS_MAX - BATCH_OCTETS)
+}
+
+fn dn_of(entry: &ImportEntry) -> &str {
+    match entry {
+        ImportEntry::Account(account) => &account.dn,
+        ImportEntry::Group(group) => &group.dn,
+        ImportEntry::Members(members) => &members.group,
+    }
+}
+
+/// With what JSON puts around a short name.
+fn size_of_member(member: &MemberName) -> usize {
+    let (MemberName::Dn(name) | MemberName::Username(name)) = member;
+    name.len() + 32
 }
 
 fn size_of_group(group: &ImportedGroup) -> usize {
@@ -300,8 +333,6 @@ const ENTRIES_MAX: usize = 1_000;
 const BATCH_OCTETS: usize = 8 * 1024 * 1024;
 /// Members in one piece of a group.
 const MEMBERS_MAX: usize = 10_000;
-/// What a member takes in a request: a DN.
-const MEMBER_OCTETS: usize = 128;
 /// What is read from the file at a time.
 const READ_OCTETS: usize = 256 * 1024;
 

@@ -124,7 +124,11 @@ fn account(
     let has_class = |name: &str| classes.iter().any(|class| class.eq_ignore_ascii_case(name));
     let mut reading = Reading::new(record, schema);
     let is_inet_org_person = has_class("inetOrgPerson");
-    let shows_uid = has_class("person") || has_class("posixAccount");
+    // As in the directory's own making of an entry: what no class allows is not added to it there.
+    let allows = |id: AttributeId| {
+        let known = classes.iter().filter_map(|class| schema.class(class));
+        known.into_iter().any(|class| class.attributes().any(|other| other == id))
+    };
 
     let mut uids = reading.take(AttributeId::UID);
     let username = match uids.first() {
@@ -134,7 +138,7 @@ fn account(
     let Some(username) = username else {
         return Classified::Ignored { reason: "it has no name that is text".to_owned() };
     };
-    if shows_uid {
+    if allows(AttributeId::UID) {
         uids.retain(|uid| uid != username.as_bytes());
     }
     let display_names = reading.take(AttributeId::DISPLAY_NAME);
@@ -148,7 +152,8 @@ fn account(
         reading.leave_out("displayName", "it has one value at most");
     }
     let names_itself = rdn.pairs().iter().any(|pair| schema.find(&pair.attribute) == Some(AttributeId::CN));
-    let is_derived = common_names.len() == 1
+    let is_derived = allows(AttributeId::CN)
+        && common_names.len() == 1
         && (!names_itself && common_names.first().is_some_and(|value| value == name.as_bytes()));
     reading.keep(AttributeId::UID, uids);
     reading.keep(AttributeId::CN, if is_derived { Vec::new() } else { common_names });
@@ -226,7 +231,8 @@ fn group(
         created: read.created,
         modified: read.modified,
     };
-    let members = ImportedMembers { group: record.dn.clone(), members };
+    let members =
+        ImportedMembers { group: record.dn.clone(), modified: read.modified.or(read.created), members };
     Classified::Group(Box::new(group), members, read.left_out)
 }
 
@@ -335,6 +341,11 @@ impl<'a> Reading<'a> {
             let time = time::parse(values.first()?)?;
             Some(Timestamp::from_unix_seconds(time.unix_seconds))
         };
+        for (attribute, values) in [("createTimestamp", &created), ("modifyTimestamp", &modified)] {
+            if !values.is_empty() && moment(values).is_none() {
+                self.leave_out(attribute, "it is no time, another one takes its place");
+            }
+        }
         drop(self.take(AttributeId::OBJECT_CLASS));
         let mut attributes = Vec::new();
         for (id, description, values) in std::mem::take(&mut self.attributes) {

@@ -9,15 +9,17 @@ use super::{
     ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop, ImportedAccount, ImportedAttribute,
     ImportedGroup, ImportedMembers, MemberName,
 };
-use crate::directory::{EntryId, PlaceError, Snapshot, Tree};
+use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree};
 use crate::model::{
-    Account, AccountKind, AccountNumber, Actor, Attribute, Container, Group, GroupNumber, HashText, Intent,
-    LdapProvider, Password, Placement, ProviderNumber, Record, RoleNumber, Token, TokenNumber, Tombstone,
+    Account, AccountKind, AccountNumber, Actor, Attribute, BindingSubject, Container, Group, GroupNumber,
+    HashText, Intent, LdapProvider, Password, Placement, ProviderNumber, Record, RoleNumber, Token,
+    TokenNumber, Tombstone,
 };
 use crate::registry::commands::validate;
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Registry, Transaction};
 use crate::schema::{AttributeId, Rdn, normalize_dn};
+use crate::store::{RECORD_OCTETS_MAX, StoreError};
 
 impl Registry {
     /// Adds the containers to the provider, and says how its tree looks.
@@ -173,12 +175,13 @@ impl<'t, 's> Batch<'t, 's> {
     /// Whether the largest step still fits: an account, its token and their tombstones.
     fn has_room(&self) -> bool {
         self.changes + self.groups.len() + CHANGES_OF_A_STEP <= CHANGES_MAX
+            && self.transaction.octets() < OCTETS_MAX
     }
 
     fn account(&mut self, given: &ImportedAccount, password: Option<HashText>) -> Result<(), ChangeError> {
         let kind = if given.is_service_account { AccountKind::ServiceAccount } else { AccountKind::Internal };
-        if let Err(problem) = validate::name("account", &given.username) {
-            self.report.leave_out(problem, &given.dn);
+        if let Err(problem) = validate::check_name(&given.username) {
+            self.report.leave_out(format!("it {problem}"), &given.dn);
             return Ok(());
         }
         let Some(tree) = self.tree() else { return Err(ChangeError::Conflict) };
@@ -221,19 +224,25 @@ impl<'t, 's> Batch<'t, 's> {
             modified: given.modified.unwrap_or(created),
         };
         let snapshot = self.transaction.snapshot();
-        if let Err(error) = tree.check_account(&account, snapshot.schema()) {
+        let mut trees = snapshot.trees().iter();
+        if let Some(error) = trees.find_map(|tree| tree.check_account(&account, snapshot.schema()).err()) {
             self.report.leave_out(place_reason(&error), &given.dn);
             return Ok(());
         }
         let mut problems = Vec::new();
         validate::account(&account, snapshot, &mut problems);
         if !problems.is_empty() {
-            self.report.leave_out(problems.join("; "), &given.dn);
+            let title = format!("the account `{}`", account.username);
+            self.report.leave_out(without_name(&problems, &title), &given.dn);
             return Ok(());
         }
         let (number, username) = (account.number, account.username.clone());
+        let record = Record::Account(account);
+        if self.is_too_large(&record, &given.dn)? {
+            return Ok(());
+        }
         self.lift(Tombstone::Account(name_form(&username)))?;
-        self.put(Record::Account(account))?;
+        self.put(record)?;
         if kind.is_person() {
             self.report.users += 1;
             self.report.passwords += u64::from(password.is_some());
@@ -280,8 +289,8 @@ impl<'t, 's> Batch<'t, 's> {
     }
 
     fn group(&mut self, given: &ImportedGroup) -> Result<(), ChangeError> {
-        if let Err(problem) = validate::name("group", &given.name) {
-            self.report.leave_out(problem, &given.dn);
+        if let Err(problem) = validate::check_name(&given.name) {
+            self.report.leave_out(format!("it {problem}"), &given.dn);
             return Ok(());
         }
         let Some(tree) = self.tree() else { return Err(ChangeError::Conflict) };
@@ -312,17 +321,23 @@ impl<'t, 's> Batch<'t, 's> {
             members_modified: given.modified.unwrap_or(created),
         };
         let snapshot = self.transaction.snapshot();
-        if let Err(error) = tree.check_group(&group, snapshot.schema()) {
+        let mut trees = snapshot.trees().iter();
+        if let Some(error) = trees.find_map(|tree| tree.check_group(&group, snapshot.schema()).err()) {
             self.report.leave_out(place_reason(&error), &given.dn);
             return Ok(());
         }
         let mut problems = Vec::new();
         validate::group(&group, snapshot, &mut problems);
         if !problems.is_empty() {
-            self.report.leave_out(problems.join("; "), &given.dn);
+            let title = format!("the group `{}`", group.name);
+            self.report.leave_out(without_name(&problems, &title), &given.dn);
             return Ok(());
         }
-        self.put(Record::Group(group))?;
+        let record = Record::Group(group);
+        if self.is_too_large(&record, &given.dn)? {
+            return Ok(());
+        }
+        self.put(record)?;
         self.report.groups += 1;
         Ok(())
     }
@@ -330,26 +345,37 @@ impl<'t, 's> Batch<'t, 's> {
     /// Puts members into their group; `false` when the commit is full before its last one.
     fn members(&mut self, given: &ImportedMembers) -> Result<bool, ChangeError> {
         let snapshot = self.transaction.snapshot();
-        let group = find_entry(snapshot, &given.group)
-            .and_then(|id| snapshot.accounts().group_of_entry(id))
-            .map(|group| group.number);
+        let accounts = snapshot.accounts();
+        let state = find_entry(snapshot, &given.group).and_then(|id| accounts.group_of_entry(id));
+        let group = state.map(|group| group.number);
+        let gives_rights = state.is_some_and(|group| gives_rights(accounts, group));
+        // What is read is how the group was at that time. Where it was changed here since, it changes now.
+        let is_as_there = state.is_some_and(|group| Some(group.members_modified) == given.modified);
         let Some(group) = group else {
             for _ in &given.members {
                 self.report.leave_out("a membership: its group was left out", &given.group);
             }
             return Ok(true);
         };
+        if is_as_there {
+            self.transaction.keep_time_of_members(group);
+        }
         while let Some(member) = given.members.get(self.at.member) {
             if !self.has_room() {
                 return Ok(false);
             }
-            self.member(group, member)?;
+            self.member(group, gives_rights, member)?;
             self.at.member += 1;
         }
         Ok(true)
     }
 
-    fn member(&mut self, group: GroupNumber, member: &MemberName) -> Result<(), ChangeError> {
+    fn member(
+        &mut self,
+        group: GroupNumber,
+        gives_rights: bool,
+        member: &MemberName,
+    ) -> Result<(), ChangeError> {
         let snapshot = self.transaction.snapshot();
         let accounts = snapshot.accounts();
         let (account, child, name) = match member {
@@ -365,6 +391,20 @@ impl<'t, 's> Batch<'t, 's> {
                 (account.map(|account| account.number), child.map(|child| child.number), dn)
             }
         };
+        let is_member = match (account, child) {
+            (Some(account), _) => accounts.group(group).is_some_and(|group| group.has_member(account)),
+            (None, Some(child)) => {
+                accounts.group(child).is_some_and(|child| child.parents.binary_search(&group).is_ok())
+            }
+            (None, None) => false,
+        };
+        if gives_rights && !is_member && (account.is_some() || child.is_some()) {
+            self.report.leave_out(
+                "a membership: its group gives rights here, which no import does; put the member into the config",
+                name,
+            );
+            return Ok(());
+        }
         match (account, child) {
             (Some(account), _) => {
                 if self.transaction.set_member(group, account, true)? {
@@ -391,10 +431,22 @@ impl<'t, 's> Batch<'t, 's> {
             return Ok(());
         }
         record.parents.push(parent);
-        record.modified = self.transaction.now();
         self.put(Record::Group(record))?;
+        self.groups.insert(parent);
         self.report.nested_groups += 1;
         Ok(())
+    }
+
+    /// Leaves out what the store does not take: nothing behind it would ever be imported.
+    fn is_too_large(&mut self, record: &Record, dn: &str) -> Result<bool, ChangeError> {
+        match self.transaction.check_size(record) {
+            Ok(()) => Ok(false),
+            Err(ChangeError::Store(error)) if matches!(*error, StoreError::TooLarge { .. }) => {
+                self.report.leave_out(too_large(), dn);
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn put(&mut self, record: Record) -> Result<(), ChangeError> {
@@ -464,7 +516,20 @@ fn find_entry(snapshot: &Snapshot, dn: &str) -> Option<EntryId> {
     let mut normal = Vec::with_capacity(dn.len() + 16);
     normalize_dn(dn.as_bytes(), snapshot.schema(), &mut normal).ok()?;
     let tree = snapshot.tree_of_normal(&normal)?;
-    tree.find_normal(&normal, snapshot.schema()).or_else(|| tree.resolve(dn.as_bytes(), snapshot))
+    // By no alias: an entry that was left out must not be taken for the one whose name its RDN holds.
+    tree.find_normal(&normal, snapshot.schema())
+}
+
+/// Whether members of the group, or of one above it, may do something for it. Whoever writes the file decides
+/// who is in its groups, and the operator who may do what: no file makes somebody a superuser.
+fn gives_rights(accounts: &Accounts, group: &GroupState) -> bool {
+    let is_bound = |number: GroupNumber| {
+        let mut bindings = accounts.applications().flat_map(|application| &application.bindings);
+        bindings.any(|binding| binding.subject == BindingSubject::Group(number))
+    };
+    group.closure.iter().filter_map(|number| accounts.group(*number)).any(|above| {
+        above.is_superuser || !above.roles.is_empty() || !above.grants.is_empty() || is_bound(above.number)
+    })
 }
 
 /// The place of an entry, where it is not the usual one.
@@ -515,8 +580,19 @@ fn attributes(given: &[ImportedAttribute]) -> Vec<Attribute> {
 fn place_reason(error: &PlaceError) -> String {
     match error {
         PlaceError::Taken { .. } => "another entry has its DN".to_owned(),
-        PlaceError::Dn { .. } | PlaceError::Container { .. } => error.to_string(),
+        PlaceError::Dn { .. } => "its name makes no distinguished name".to_owned(),
+        PlaceError::Container { .. } => error.to_string(),
     }
+}
+
+/// Problems of an entry in the same words for all that have them.
+fn without_name(problems: &[String], title: &str) -> String {
+    problems.iter().map(|problem| problem.replacen(title, "it", 1)).collect::<Vec<_>>().join("; ")
+}
+
+/// The reason for an entry that no record can hold.
+pub(super) fn too_large() -> String {
+    format!("it is larger than an entry can be: {} MiB", RECORD_OCTETS_MAX / (1024 * 1024))
 }
 
 fn dn_of(entry: &ImportEntry) -> &str {
@@ -534,3 +610,5 @@ fn stop(entry: &ImportEntry, error: &ChangeError) -> ImportStop {
 /// Changes of one commit, events not counted.
 const CHANGES_MAX: usize = 1_000;
 const CHANGES_OF_A_STEP: usize = 4;
+/// After so many octets a commit is full.
+const OCTETS_MAX: usize = 32 * 1024 * 1024;

@@ -127,6 +127,8 @@ pub struct ImportedGroup {
 pub struct ImportedMembers {
     /// The DN of the group, as the file writes it.
     pub group: String,
+    /// When the group was last changed there, its members included.
+    pub modified: Option<Timestamp>,
     /// The members.
     pub members: Vec<MemberName>,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::config::{Seed, SeedRole};
+use crate::config::{Seed, SeedApplication, SeedBinding, SeedRole, SeedSubject};
 use crate::directory::{EntryId, Reader, Snapshot, Visibility};
 use crate::ldif::{LdifReader, Record};
 use crate::model::AccountKind;
@@ -360,8 +360,9 @@ fn containers_are_added_once_and_only_where_they_can_be() {
     let again = wait(registry.prepare_import(actor(), options())).unwrap();
     assert_eq!(again, layout);
     let mut wrong = options();
-    wrong.users = vec![pair("ou=virtual-groups", "jpegPhoto")];
+    wrong.users = vec![pair("ou=virtual-groups", "jpegPhoto"), pair(&format!("ou=here,{BASE}"), "uid")];
     let refusal = refused(wait(registry.prepare_import(actor(), wrong)));
+    assert!(refusal.contains("relative to the base DN"), "{refusal}");
     assert!(refusal.contains("virtual groups") && refusal.contains("jpegPhoto"), "{refusal}");
     let mut nobody = options();
     nobody.role = Some("nobody".to_owned());
@@ -408,6 +409,148 @@ fn an_entry_of_too_many_attributes_is_left_out() {
     assert_eq!(report.users, 0);
     assert_eq!(report.stopped, None);
     assert_eq!(report.left_out.len(), 1, "{report:?}");
+}
+
+#[test]
+fn an_entry_that_is_too_large_stops_nothing() {
+    let (registry, _, layout) = prepared();
+    let photo = STANDARD.encode(vec![0xff; crate::store::RECORD_OCTETS_MAX + 1]);
+    let person = |name: &str, more: &str| {
+        format!("dn: uid={name},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: {name}\n{more}\n")
+    };
+    let ldif =
+        [person("first", ""), person("big", &format!("jpegPhoto:: {photo}\n")), person("last", "")].concat();
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!((report.users, &report.stopped), (2, &None));
+    assert_eq!(report.left_out["it is larger than an entry can be: 16 MiB"].count, 1);
+}
+
+#[test]
+fn a_member_that_was_left_out_is_nobody_else() {
+    let (registry, _, layout) = prepared();
+    let local = Seed { accounts: vec![account("bob", AccountKind::Internal)], ..Seed::default() };
+    apply(&registry, &local).unwrap();
+    let ldif = format!(
+        "dn: uid=bob,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: bob\n\n\
+         dn: cn=crew,ou=teams,{BASE}\nobjectClass: groupOfNames\nmember: uid=bob,ou=people,{BASE}\n"
+    );
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!((report.users, report.groups, report.memberships), (0, 1, 0), "{report:#?}");
+    assert_eq!(report.left_out["a membership: its member does not exist here"].count, 1);
+    assert_eq!(registry.snapshot().accounts().group_named("crew").unwrap().member_count(), 0);
+}
+
+#[test]
+fn no_file_puts_anybody_into_a_group_that_gives_rights() {
+    let (registry, _, layout) = prepared();
+    let mut admins = group("admins", &["root"]);
+    admins.is_superuser = Some(true);
+    let mut below = group("below", &[]);
+    below.parents = Some(vec!["admins".to_owned()]);
+    let mut readers = group("readers", &[]);
+    readers.roles = Some(vec!["reader".to_owned()]);
+    let application = SeedApplication {
+        slug: "wiki".to_owned(),
+        name: None,
+        provider: Some("ldap".to_owned()),
+        mode: None,
+        bindings: Some(vec![SeedBinding {
+            subject: SeedSubject::Group("bound".to_owned()),
+            order: 0,
+            negate: false,
+            enabled: true,
+        }]),
+    };
+    let local = Seed {
+        accounts: vec![account("root", AccountKind::Internal)],
+        groups: vec![admins, below, readers, group("bound", &[]), group("plain", &[])],
+        applications: vec![application],
+        ..Seed::default()
+    };
+    apply(&registry, &local).unwrap();
+    let mut ldif = format!("dn: uid=mallory,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: mallory\n\n");
+    ldif += &format!("dn: cn=crew,ou=teams,{BASE}\nobjectClass: groupOfNames\n\n");
+    for name in ["admins", "below", "readers", "bound", "plain"] {
+        ldif += &format!(
+            "dn: cn={name},ou=groups,{BASE}\nobjectClass: groupOfNames\nobjectClass: posixGroup\n\
+             member: uid=mallory,ou=people,{BASE}\nmember: cn=crew,ou=teams,{BASE}\nmemberUid: mallory\n\
+             memberUid: root\n\n"
+        );
+    }
+    let report = import(&registry, &layout, &ldif);
+    let refused =
+        "a membership: its group gives rights here, which no import does; put the member into the config";
+    // Two for mallory, one for the crew in each; root is in the first already.
+    assert_eq!(report.left_out[refused].count, 4 * 4 - 1, "{report:#?}");
+    assert_eq!((report.memberships, report.nested_groups), (2, 1), "those of the plain one");
+    let snapshot = registry.snapshot();
+    let mallory = snapshot.accounts().account_named("mallory").unwrap();
+    assert_eq!(mallory.groups.len(), 1);
+}
+
+#[test]
+fn times_come_from_the_file() {
+    let (registry, _, layout) = prepared();
+    let times = "createTimestamp: 20200101000000Z\nmodifyTimestamp: 20210101000000Z\n";
+    let mut ldif = format!(
+        "dn: uid=zoe,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: zoe\nmodifyTimestamp: yesterday\n\n"
+    );
+    for (name, member) in [("outer", "cn=inner,ou=teams"), ("inner", "uid=zoe,ou=people")] {
+        ldif += &format!(
+            "dn: cn={name},ou=teams,{BASE}\nobjectClass: groupOfNames\nmember: {member},{BASE}\n{times}\n"
+        );
+    }
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!((report.memberships, report.nested_groups), (1, 1));
+    assert!(
+        report
+            .left_out
+            .contains_key("the attribute modifyTimestamp: it is no time, another one takes its place")
+    );
+    let find =
+        |name: &str| values(&registry.snapshot(), &format!("cn={name},ou=teams,{BASE}"), "modifyTimestamp");
+    assert_eq!((find("outer"), find("inner")), (vec!["20210101000000Z".to_owned()], find("outer")));
+
+    // A change of its members that is made here is one of now.
+    let changed = Seed { groups: vec![group("inner", &[])], ..Seed::default() };
+    apply(&registry, &changed).unwrap();
+    assert_ne!(find("inner"), find("outer"));
+    import(&registry, &layout, &ldif);
+    assert_ne!(find("inner"), find("outer"), "and that an import made it anew, too");
+}
+
+#[test]
+fn names_that_the_classes_do_not_allow_are_kept() {
+    let (registry, _, layout) = prepared();
+    let mut plain = provider("ldap", BASE);
+    plain.compatibility_attributes = Some(false);
+    apply(&registry, &Seed { providers: vec![plain], ..Seed::default() }).unwrap();
+    let ldif = format!(
+        "dn: cn=ann,ou=people,{BASE}\nobjectClass: person\nobjectClass: extensibleObject\nuid: ann\ncn: ann\nsn: A\n\n\
+         dn: uid=robot,ou=services,{BASE}\nobjectClass: account\nobjectClass: unheardOf\nuid: robot\ncn: Robot\n"
+    );
+    import(&registry, &layout, &ldif);
+    let snapshot = registry.snapshot();
+    assert_eq!(values(&snapshot, &format!("cn=ann,ou=people,{BASE}"), "uid"), ["ann"]);
+    assert_eq!(values(&snapshot, &format!("uid=robot,ou=services,{BASE}"), "cn"), ["Robot"]);
+}
+
+#[test]
+fn entries_of_one_problem_have_one_reason() {
+    let (registry, _, layout) = prepared();
+    let mut ldif = String::new();
+    for number in 0..3 {
+        for name in [format!("{number}\u{e000}"), format!("{number}{}", "x".repeat(300))] {
+            ldif += &format!(
+                "dn: cn={number}{},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: {name}\n\n",
+                name.len()
+            );
+        }
+    }
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!(report.users, 0);
+    let counts: Vec<u64> = report.left_out.values().map(|left_out| left_out.count).collect();
+    assert_eq!(counts, [3, 3], "{report:#?}");
 }
 
 #[test]
