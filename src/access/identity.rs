@@ -51,6 +51,9 @@ pub enum Invalid {
     /// The token may not be used from this address.
     #[error("the token may not be used from this address")]
     Network,
+    /// The provider of the bind was deleted, and with it what decided whether the account is admitted.
+    #[error("the provider of the bind was deleted")]
+    ProviderGone,
 }
 
 impl Identity {
@@ -64,6 +67,9 @@ impl Identity {
         let account = accounts.account(self.account).ok_or(Invalid::AccountGone)?;
         if !account.is_active {
             return Err(Invalid::AccountInactive);
+        }
+        if accounts.provider(self.provider).is_none() {
+            return Err(Invalid::ProviderGone);
         }
         match self.credential {
             Credential::Token { number, generation } => {

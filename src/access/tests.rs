@@ -250,6 +250,7 @@ fn an_identity_ends_with_what_proved_it() {
         ),
         (|world| world.accounts.get_mut(&ALICE).unwrap().is_active = false, Invalid::AccountInactive),
         (|world| drop(world.accounts.remove(&ALICE)), Invalid::AccountGone),
+        (|world| drop(world.providers.remove(&1)), Invalid::ProviderGone),
     ];
     for (place, (change, expected)) in cases.iter().enumerate() {
         let mut world = world();
