@@ -142,7 +142,7 @@ fn provider_fields(provider: &LdapProvider) -> Vec<(&'static str, String)> {
         ("name", provider.name.clone()),
         ("base_dn", provider.base_dn.clone()),
         ("default", provider.is_default.to_string()),
-        ("domain", provider.domain.clone().unwrap_or_default()),
+        ("domain", provider.domain_in_words().to_owned()),
         ("uid_start_number", provider.uid_start_number.to_string()),
         ("gid_start_number", provider.gid_start_number.to_string()),
         ("virtual_groups", provider.virtual_groups.to_string()),

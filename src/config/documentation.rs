@@ -135,8 +135,19 @@ const TABLES: &[(&str, &[Key])] = &[
         &[
             Key("name", "text", "required", "Its name, unique; `on = \"provider:NAME\"` refers to it."),
             Key("base_dn", "DN", "required", "The suffix, unique."),
-            Key("default", "boolean", "`false`", "Whether a bare name binds here; one provider at most."),
-            Key("domain", "text", "-", "`user@domain` with this domain binds here; unique, `\"\"` for none."),
+            Key(
+                "default",
+                "boolean",
+                "`false`",
+                "Whether a bare name binds here; one provider at most. An only provider needs no mark.",
+            ),
+            Key(
+                "domain",
+                "text",
+                "-",
+                "`user@domain` with this domain binds here; unique, `\"\"` for none. Without the key it is that of the `dc` \
+                 values of `base_dn`. Where the whole of a name with `@` is a username, it is that account's.",
+            ),
             Key("uid_start_number", "count", "`2000`", "uidNumber of an account = this + its number."),
             Key(
                 "gid_start_number",

@@ -40,7 +40,7 @@ pub struct SeedProvider {
     pub base_dn: String,
     /// Whether bare names bind here; at most one provider has this.
     pub is_default: Option<bool>,
-    /// The domain of `user@domain` names that bind here; empty: none.
+    /// The domain of `user@domain` names that bind here; empty: none. A new provider has that of its base DN.
     pub domain: Option<String>,
     /// uidNumber of an account = this + its number.
     pub uid_start_number: Option<u32>,

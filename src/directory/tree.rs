@@ -26,6 +26,8 @@ pub struct Tree {
     suffix: Arc<[u8]>,
     /// The domain of userPrincipalName.
     domain: Arc<str>,
+    /// Whether names with that domain bind here.
+    binds_by_domain: bool,
     /// The suffix first.
     containers: Arc<[ContainerEntry]>,
     /// Entries of accounts and groups, by number.
@@ -130,6 +132,10 @@ impl Tree {
         let mut tree = Self {
             suffix: normal_form(&provider.base_dn, schema)?.into(),
             domain: domain(&provider, &base).into(),
+            binds_by_domain: match provider.domain.as_deref() {
+                Some(domain) => !domain.is_empty(),
+                None => domain_of(&base).is_some(),
+            },
             provider,
             containers: Arc::new([]),
             entries: Sparse::new(),
@@ -178,6 +184,7 @@ impl Tree {
             provider: Arc::new(provider),
             suffix: Arc::new([]),
             domain: "".into(),
+            binds_by_domain: false,
             containers: Arc::new([]),
             entries: Sparse::new(),
             virtual_groups: Sparse::new(),
@@ -206,6 +213,11 @@ impl Tree {
     /// The domain of userPrincipalName.
     pub fn domain(&self) -> &str {
         &self.domain
+    }
+
+    /// The domain whose `user@domain` names bind here: the provider's own, or that of its base DN.
+    pub fn bind_domain(&self) -> Option<&str> {
+        self.binds_by_domain.then_some(&*self.domain)
     }
 
     /// How many entries there are, suffix and containers included.
@@ -665,11 +677,14 @@ fn parse_dn(dn: &str) -> Result<Dn, PlaceError> {
     Dn::parse(dn.as_bytes()).map_err(|_| PlaceError::Dn { dn: dn.to_owned() })
 }
 
-/// The provider's domain or, when it has none, the `dc` values of its base DN.
+/// The provider's domain or, when it has none, that of its base DN.
 fn domain(provider: &LdapProvider, base: &Dn) -> String {
-    if let Some(domain) = &provider.domain {
-        return domain.clone();
-    }
+    let given = provider.domain.clone().filter(|domain| !domain.is_empty());
+    given.or_else(|| domain_of(base)).unwrap_or_else(|| "localdomain".to_owned())
+}
+
+/// The `dc` values of a base DN.
+fn domain_of(base: &Dn) -> Option<String> {
     let labels: Vec<String> = base
         .rdns()
         .iter()
@@ -677,7 +692,7 @@ fn domain(provider: &LdapProvider, base: &Dn) -> String {
         .filter(|ava| ava.attribute.eq_ignore_ascii_case("dc"))
         .map(|ava| String::from_utf8_lossy(&ava.value).into_owned())
         .collect();
-    if labels.is_empty() { "localdomain".to_owned() } else { labels.join(".") }
+    (!labels.is_empty()).then(|| labels.join("."))
 }
 
 /// The container of virtual groups, relative to the base DN.

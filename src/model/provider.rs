@@ -27,7 +27,7 @@ pub struct LdapProvider {
     pub base_dn: String,
     /// Whether bare names bind here.
     pub is_default: bool,
-    /// The domain of `user@domain` names that bind here.
+    /// The domain of `user@domain` names that bind here: `None` for that of the base DN, empty for none.
     pub domain: Option<String>,
     /// uidNumber of an account = this + its number.
     pub uid_start_number: u32,
@@ -47,4 +47,15 @@ pub struct LdapProvider {
     pub created: super::Timestamp,
     /// When it was last changed.
     pub modified: super::Timestamp,
+}
+
+impl LdapProvider {
+    /// The domain as it was given: empty where it is that of the base DN.
+    pub fn domain_in_words(&self) -> &str {
+        match self.domain.as_deref() {
+            None => "",
+            Some("") => "none",
+            Some(domain) => domain,
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! Who is it? From the name and the secret of a bind to an identity.
 //!
-//! The order is the product's: canonical account → secret seen before, or a selector that exists →
-//! throttle → hash → token, account and application looked up afresh. How many hashes are computed
+//! The order is the product's: shape of the secret → canonical account → secret seen before, or a selector
+//! that exists → throttle → hash → token, account and application looked up afresh. How many hashes are computed
 //! depends on the shape of the secret and on whether its selector exists, never on the name.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -17,7 +18,7 @@ use crate::auth::{
     Admission, Candidate, CredentialKey, HashJob, HashOutcome, Priority, Refusal, SecretShape, StoredHash,
     Subject,
 };
-use crate::directory::{AccountState, Accounts, Snapshot, name_key};
+use crate::directory::{AccountState, Accounts, Snapshot, Tree, name_key};
 use crate::model::{
     AccountKind, AccountNumber, Actor, HashText, Intent, ProviderNumber, Record, Timestamp, Token,
 };
@@ -91,22 +92,28 @@ impl Registry {
         secret: &[u8],
         source: Option<IpAddr>,
         now: Timestamp,
+        instant: Instant,
     ) -> Authentication {
         let snapshot = self.snapshot();
-        let name = Name::resolve(name, &snapshot);
         let accounts = snapshot.accounts();
-        let (tried, stored) = match SecretShape::parse(secret) {
+        // Before the name is looked up: these are never throttled, and must not tell names by their time.
+        let selected = match SecretShape::parse(secret) {
             SecretShape::OursBroken => {
-                return self.refuse(&name, &snapshot, source, "the secret is mistyped or made up");
+                return self.refuse(name, &snapshot, source, "the secret is mistyped or made up");
             }
             SecretShape::Ours { selector, .. } => match accounts.token_selected(selector.as_str()) {
-                None => return self.refuse(&name, &snapshot, source, "there is no such token"),
-                Some(token) => {
-                    let (key, credential) = of_token(token);
-                    (Tried::Selected(key, credential), Some(token.hash.clone()))
-                }
+                None => return self.refuse(name, &snapshot, source, "there is no such token"),
+                Some(token) => Some(token),
             },
-            SecretShape::Other => match selectorless(accounts, name.account.as_deref()) {
+            SecretShape::Other => None,
+        };
+        let name = Name::resolve(name, &snapshot);
+        let (tried, stored) = match selected {
+            Some(token) => {
+                let (key, credential) = of_token(token);
+                (Tried::Selected(key, credential), Some(token.hash.clone()))
+            }
+            None => match selectorless(accounts, name.account.as_deref()) {
                 None => (Tried::Nothing, None),
                 Some((key, credential, hash)) => (Tried::Selectorless(key, credential), Some(hash)),
             },
@@ -121,7 +128,8 @@ impl Registry {
             Tried::Selectorless(..) | Tried::Nothing => Priority::Other,
         };
         if priority == Priority::Other
-            && let Admission::Refuse { .. } = self.throttle.check(name.subject(), source, seconds(now))
+            && let Admission::Refuse { .. } =
+                self.throttle.check(name.subject(), source, self.seconds(instant))
         {
             login(
                 &name.shown(),
@@ -152,7 +160,13 @@ impl Registry {
 
     /// Decides an authentication whose hash was computed (`None`: it was not, the pool is closed).
     /// Token, account and application are looked up afresh.
-    pub fn conclude(&self, attempt: &Attempt, outcome: Option<HashOutcome>, now: Timestamp) -> Verdict {
+    pub fn conclude(
+        &self,
+        attempt: &Attempt,
+        outcome: Option<HashOutcome>,
+        now: Timestamp,
+        instant: Instant,
+    ) -> Verdict {
         let Some(outcome) = outcome else { return Verdict::Refused(AuthenticationRefusal::Busy) };
         let Attempt { name, secret, source, tried, .. } = attempt;
         let snapshot = self.snapshot();
@@ -163,7 +177,7 @@ impl Registry {
             }
             _ => {
                 if is_throttled {
-                    self.throttle.failed(name.subject(), *source, seconds(now));
+                    self.throttle.failed(name.subject(), *source, self.seconds(instant));
                 }
                 return self.refused(name, &snapshot, *source, "the secret is wrong");
             }
@@ -223,14 +237,21 @@ impl Registry {
         Verdict::Accepted(identity)
     }
 
+    /// Refuses a name that was not looked up.
     fn refuse(
         &self,
-        name: &Name,
+        name: &str,
         snapshot: &Snapshot,
         source: Option<IpAddr>,
         reason: &str,
     ) -> Authentication {
-        Authentication::Done(self.refused(name, snapshot, source, reason))
+        let name = Name { provider: None, account: None, canonical: name.as_bytes().to_vec() };
+        Authentication::Done(self.refused(&name, snapshot, source, reason))
+    }
+
+    /// Seconds for the throttle, of a clock that is never set: the time of day may go back.
+    fn seconds(&self, instant: Instant) -> u64 {
+        instant.saturating_duration_since(self.started).as_secs()
     }
 
     fn refused(&self, name: &Name, snapshot: &Snapshot, source: Option<IpAddr>, reason: &str) -> Verdict {
@@ -284,23 +305,23 @@ impl Name {
         if text.contains('=') {
             return Self::of_dn(text, snapshot);
         }
-        let tree = match text.rsplit_once('@') {
-            Some((_, domain)) => snapshot
-                .trees()
-                .iter()
-                .find(|tree| tree.domain().eq_ignore_ascii_case(domain))
-                .map(|tree| (tree, true)),
-            None => None,
+        let accounts = snapshot.accounts();
+        let of_domain = text.rsplit_once('@').and_then(|(username, domain)| {
+            let mut trees = snapshot.trees().iter();
+            let is_of =
+                |tree: &&Arc<Tree>| tree.bind_domain().is_some_and(|own| own.eq_ignore_ascii_case(domain));
+            Some((trees.find(is_of)?, username))
+        });
+        let tree = of_domain.map(|(tree, _)| tree).or_else(|| snapshot.default_tree());
+        // A username may be a mail address: where the whole is somebody's, it is his before all else.
+        let whole = name_key(text);
+        let canonical = match of_domain {
+            Some((_, username)) if accounts.account_keyed(&whole).is_none() => name_key(username),
+            _ => whole,
         };
-        let tree = tree.or_else(|| snapshot.default_tree().map(|tree| (tree, false)));
-        let username = match (tree, text.rsplit_once('@')) {
-            (Some((_, true)), Some((username, _))) => username,
-            _ => text,
-        };
-        let canonical = name_key(username);
-        let account = tree.and_then(|_| snapshot.accounts().account_keyed(&canonical)).cloned();
+        let account = tree.and_then(|_| accounts.account_keyed(&canonical)).cloned();
         Self {
-            provider: tree.map(|(tree, _)| tree.provider().number),
+            provider: tree.map(|tree| tree.provider().number),
             account: account.filter(|account| account.kind != AccountKind::InternalServiceAccount),
             canonical,
         }
@@ -375,8 +396,3 @@ const PASSWORDS: u64 = 1 << 32;
 
 /// So much of a name that nobody has stands in the log.
 const SHOWN_CHARACTERS_MAX: usize = 256;
-
-/// Seconds for the throttle, whose clock begins at 0.
-fn seconds(now: Timestamp) -> u64 {
-    u64::try_from(now.unix_seconds()).unwrap_or(0)
-}

@@ -14,6 +14,7 @@ mod transaction;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
@@ -54,6 +55,7 @@ pub struct Registry {
     pub(crate) proofs: ProofCache,
     pub(crate) throttle: Throttle,
     pub(crate) bounds: HashBounds,
+    started: Instant,
 }
 
 impl Registry {
@@ -75,6 +77,7 @@ impl Registry {
             proofs: ProofCache::new(settings.verified_secrets_max)?,
             throttle: Throttle::new(settings.throttle),
             bounds: settings.bounds,
+            started: Instant::now(),
         }))
     }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::commands::testing::{
-    account, actor, apply, apply_with, group, provider, registry, registry_over, wait,
+    account, actor, apply, apply_with, binds, group, provider, refused, registry, registry_over, verdict,
+    wait,
 };
-use super::{ChangeError, Registry, SeedOptions, Transaction};
-use crate::config::Seed;
+use super::{ChangeError, Registry, SeedOptions, Transaction, Verdict};
+use crate::config::{Seed, SeedAccount, SeedProvider, SeedSecret};
 use crate::model::{AccountKind, Event, Key, Record, Timestamp};
+use crate::secret::Secret;
 use crate::store::{Batch, MemoryStore, Meta, RECORD_OCTETS_MAX, SledStore, Store, StoreError};
 
 fn seed() -> Seed {
@@ -240,4 +242,86 @@ fn a_group_that_joins_or_leaves_another_changes_its_members() {
     apply_with(&registry, &pruned, &SeedOptions { prune: true, ..SeedOptions::default() }).unwrap();
     assert!(times().1 > long_ago, "one was deleted");
     assert_eq!(times().0, modified, "the group itself is what it was");
+}
+
+/// A person whose password is the name.
+fn person(name: &str) -> SeedAccount {
+    let password = Some(SeedSecret::Given(Secret::from(name.to_owned())));
+    SeedAccount { password, ..account(name, AccountKind::Internal) }
+}
+
+#[test]
+fn a_domain_leads_to_the_provider_that_has_it() {
+    let registry = registry();
+    let mut one = provider("one", "dc=example,dc=com");
+    let mut two = provider("two", "o=two");
+    two.domain = Some("Example.com".to_owned());
+    two.is_default = Some(false);
+    let accounts = vec![person("carol"), person("dora@example.com"), person("eve@elsewhere.org")];
+    let seed = |one: &SeedProvider, two: &SeedProvider| Seed {
+        providers: vec![one.clone(), two.clone()],
+        accounts: accounts.clone(),
+        ..Seed::default()
+    };
+    // One is given it, the other has it from its base DN.
+    let refusal = refused(apply(&registry, &seed(&one, &two)));
+    assert!(refusal.contains("`one` and `two` have the same domain"), "{refusal}");
+
+    one.domain = Some(String::new());
+    apply(&registry, &seed(&one, &two)).unwrap();
+    let bound_to = |name: &str, secret: &str| match verdict(&registry, name, secret.as_bytes()) {
+        Verdict::Accepted(identity) => {
+            let snapshot = registry.snapshot();
+            Some(snapshot.accounts().provider(identity.provider).unwrap().name.clone())
+        }
+        Verdict::Refused(_) => None,
+    };
+    assert_eq!(bound_to("carol@EXAMPLE.com", "carol").as_deref(), Some("two"));
+    assert_eq!(bound_to("carol", "carol").as_deref(), Some("one"));
+    // Usernames that are mail addresses.
+    assert_eq!(bound_to("dora@example.com", "dora@example.com").as_deref(), Some("two"));
+    assert_eq!(bound_to("eve@elsewhere.org", "eve@elsewhere.org").as_deref(), Some("one"));
+    assert_eq!(bound_to("carol@elsewhere.org", "carol"), None);
+
+    // None has it any more, though a base DN would give one.
+    two.domain = Some(String::new());
+    let plan = apply(&registry, &seed(&one, &two)).unwrap().0;
+    assert_eq!(plan.diff[0].fields[0].after.as_deref(), Some("none"));
+    assert_eq!(bound_to("carol@example.com", "carol"), None);
+    assert_eq!(bound_to("carol", "carol").as_deref(), Some("one"));
+
+    // Of several, a bare name needs one that is marked.
+    one.is_default = Some(false);
+    apply(&registry, &seed(&one, &two)).unwrap();
+    assert_eq!(bound_to("carol", "carol"), None);
+    assert_eq!(bound_to("cn=carol,ou=users,o=two", "carol").as_deref(), Some("two"));
+}
+
+#[test]
+fn an_only_provider_takes_bare_names_and_the_domain_of_its_base_dn() {
+    let registry = registry();
+    let mut only = provider("only", "dc=example,dc=com");
+    only.is_default = None;
+    let seed = Seed { providers: vec![only], accounts: vec![person("carol")], ..Seed::default() };
+    apply(&registry, &seed).unwrap();
+    assert!(binds(&registry, "carol", b"carol"));
+    assert!(binds(&registry, "carol@example.com", b"carol"));
+    assert!(!binds(&registry, "carol@example.org", b"carol"));
+}
+
+/// Providers without a domain in their base DN have none in common.
+#[test]
+fn no_domain_is_not_a_domain() {
+    let registry = registry();
+    let mut other = provider("other", "o=other");
+    other.is_default = None;
+    let seed = Seed {
+        providers: vec![provider("one", "o=one"), other],
+        accounts: vec![person("carol")],
+        ..Seed::default()
+    };
+    apply(&registry, &seed).unwrap();
+    assert!(binds(&registry, "carol", b"carol"));
+    assert!(!binds(&registry, "carol@localdomain", b"carol"));
+    assert!(!binds(&registry, "carol@", b"carol"));
 }

@@ -61,7 +61,7 @@ pub(in crate::ldap) fn run(
     if secret.len() > session.settings.limits.bind_secret_length_max as usize {
         return refuse(ResultCode::InvalidCredentials, INVALID_CREDENTIALS);
     }
-    match session.registry.authenticate(request.name, secret, session.peer.source, clock.now) {
+    match session.registry.authenticate(request.name, secret, session.peer.source, clock.now, clock.instant) {
         Authentication::Done(verdict) => {
             answer(session, &verdict, message_id, tells_expiry, output, clock);
         }
@@ -79,7 +79,7 @@ pub(in crate::ldap) fn conclude(
     clock: Clock,
 ) {
     let Some(bind) = session.bind.take() else { return };
-    let verdict = session.registry.conclude(&bind.attempt, outcome, clock.now);
+    let verdict = session.registry.conclude(&bind.attempt, outcome, clock.now, clock.instant);
     answer(session, &verdict, bind.message_id, bind.tells_expiry, output, clock);
 }
 

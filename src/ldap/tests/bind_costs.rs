@@ -222,8 +222,12 @@ fn the_throttle_stops_guesses_without_a_hash_but_never_a_valid_selector() {
         Client::new(&world).bind("alice", &world.secrets.app_api).is(49);
     }
     Client::new(&world).bind("app", &world.secrets.app_brief).is(0);
-    // After a while it is over.
+    // After a while it is over, and no earlier because the time of day was set. (With a wrong secret: the right
+    // one was seen before, which nothing refuses.)
     let mut later = Client::new(&world);
-    later.now = super::world::NOW.after(std::time::Duration::from_secs(60));
-    later.bind("alice", ALICE_PASSWORD).is(0);
+    later.now = super::world::NOW.after(std::time::Duration::from_secs(600));
+    later.bind("alice", "wrong").is(51);
+    later.now = super::world::NOW;
+    later.later = std::time::Duration::from_secs(70);
+    later.bind("alice", "wrong").is(49);
 }

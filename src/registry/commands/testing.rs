@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{NewSecret, SeedOptions, SeedPlan};
 use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenSecret};
@@ -143,13 +144,17 @@ pub(in crate::registry) fn refused<T>(result: Result<T, ChangeError>) -> String 
 
 /// Whether a name and a secret are accepted.
 pub(in crate::registry) fn binds(registry: &Registry, name: &str, secret: &[u8]) -> bool {
+    matches!(verdict(registry, name, secret), Verdict::Accepted(_))
+}
+
+/// What becomes of a name and a secret.
+pub(in crate::registry) fn verdict(registry: &Registry, name: &str, secret: &[u8]) -> Verdict {
     let now = crate::model::Timestamp::now();
-    let verdict = match registry.authenticate(name, secret, None, now) {
+    match registry.authenticate(name, secret, None, now, Instant::now()) {
         Authentication::Done(verdict) => verdict,
         Authentication::Pending(mut attempt) => {
             let outcome = wait(async { (&mut attempt.outcome).await.ok() });
-            registry.conclude(&attempt, outcome, now)
+            registry.conclude(&attempt, outcome, now, Instant::now())
         }
-    };
-    matches!(verdict, Verdict::Accepted(_))
+    }
 }

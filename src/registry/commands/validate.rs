@@ -278,11 +278,12 @@ pub(super) fn providers(snapshot: &Snapshot, problems: &mut Vec<String>) {
                 provider.base_dn
             ));
         }
-        if let Some(domain) = &provider.domain
+        if let Some(domain) = tree.bind_domain()
             && let Some(other) = domains.insert(domain.to_lowercase(), name)
         {
             problems.push(format!(
-                "the providers `{other}` and `{name}` have the same domain {domain}; give one of them another"
+                "the providers `{other}` and `{name}` have the same domain {domain} (that of the base DN, where none \
+                 is given); give one of them another, or domain = \"\" for none"
             ));
         }
         if provider.is_default

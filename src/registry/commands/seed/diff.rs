@@ -180,7 +180,7 @@ fn provider_fields(provider: &LdapProvider) -> Fields {
     vec![
         field("base_dn", provider.base_dn.clone()),
         field("default", provider.is_default.to_string()),
-        field("domain", provider.domain.clone().unwrap_or_default()),
+        field("domain", provider.domain_in_words().to_owned()),
         field("uid_start_number", provider.uid_start_number.to_string()),
         field("gid_start_number", provider.gid_start_number.to_string()),
         field("virtual_groups", provider.virtual_groups.to_string()),

@@ -46,7 +46,7 @@ impl Application<'_, '_> {
         provider.base_dn.clone_from(&seed.base_dn);
         set(&mut provider.is_default, seed.is_default);
         if let Some(domain) = &seed.domain {
-            provider.domain = Some(domain.clone()).filter(|domain| !domain.is_empty());
+            provider.domain = Some(domain.clone());
         }
         set(&mut provider.uid_start_number, seed.uid_start_number);
         set(&mut provider.gid_start_number, seed.gid_start_number);
