@@ -44,14 +44,18 @@ pub struct ProofCache {
 }
 
 impl ProofCache {
-    /// A cache of at least `entries` proofs (rounded up to the next power of two, at least eight).
+    /// A cache of at least `entries` proofs (rounded up to the next power of two, at least eight), or of none
+    /// if that is 0.
     ///
     /// # Errors
     /// There is no random key.
     pub fn new(entries: usize) -> Result<Self, RandomSourceError> {
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(key.as_mut_slice())?;
-        let sets = entries.div_ceil(WAYS).clamp(1, SETS_MAX).next_power_of_two();
+        let sets = match entries.div_ceil(WAYS).min(SETS_MAX) {
+            0 => 0,
+            sets => sets.next_power_of_two(),
+        };
         let sets = std::iter::repeat_with(Default::default).take(sets).collect();
         Ok(Self { key, sets })
     }
@@ -117,8 +121,8 @@ impl ProofCache {
 
     fn set(&self, id: u64) -> &[Entry] {
         // Ids are counted, not chosen by clients: a multiplication spreads them over the upper bits. The
-        // number of sets is a power of two of at least one, so the index is in the table.
-        let index = (id.wrapping_mul(SPREAD) >> 32) as usize & (self.sets.len() - 1);
+        // number of sets is a power of two, so the index is in the table, or there is none.
+        let index = (id.wrapping_mul(SPREAD) >> 32) as usize & self.sets.len().saturating_sub(1);
         self.sets.get(index).map_or(&[], <[Entry; WAYS]>::as_slice)
     }
 }
@@ -219,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_extremes_of_an_id_work() {
-        let cache = ProofCache::new(0).unwrap();
+        let cache = ProofCache::new(1).unwrap();
         for id in [0, u64::MAX] {
             assert!(!cache.check(credential(id, 0), b""));
             cache.remember(credential(id, 0), b"");
@@ -227,6 +231,16 @@ mod tests {
             cache.forget(id);
             assert!(!cache.check(credential(id, 0), b""));
         }
+    }
+
+    #[test]
+    fn a_cache_of_none_remembers_nothing() {
+        let cache = ProofCache::new(0).unwrap();
+        cache.remember(credential(7, 1), b"secret");
+        assert!(!cache.check(credential(7, 1), b"secret"));
+        cache.forget(7);
+        cache.clear();
+        assert_eq!(cache.octets(), 0);
     }
 
     #[test]
