@@ -1,7 +1,7 @@
 //! The threads that compute hashes, so that a network thread never does.
 //!
 //! They run below the network threads' scheduling priority, share a memory budget, and take their work from
-//! two bounded queues: a full one refuses at once, nothing ever waits for a place.
+//! bounded queues: a full one refuses at once, nothing ever waits for a place.
 
 use std::hint::black_box;
 use std::net::IpAddr;
@@ -95,18 +95,19 @@ impl HashPool {
         Ok(outcome)
     }
 
-    /// Queues the hash of a new credential, for a PHC string. It waits with the secrets that have a selector:
-    /// whoever makes credentials was admitted before.
+    /// Queues the hash of a new credential, for a PHC string. One waits with the secrets that have a selector,
+    /// as whoever makes credentials was admitted before; many are [`Priority::Bulk`].
     ///
     /// # Errors
     /// As [`HashPool::verify`]; the receiver tells when the hash itself failed.
     pub fn hash(
         &self,
+        priority: Priority,
         secret: Secret,
         source: Option<IpAddr>,
     ) -> Result<oneshot::Receiver<Result<String, HashError>>, Refusal> {
         let (answer, hash) = oneshot::channel();
-        self.push(Priority::Selector, source, Work::Hash { secret, answer })?;
+        self.push(priority, source, Work::Hash { secret, answer })?;
         Ok(hash)
     }
 
@@ -196,7 +197,7 @@ pub struct HashPoolSettings {
     pub stored_memory_kib_max: u32,
     /// The most memory that hashes use at one time, in octets.
     pub memory_octets_max: u64,
-    /// Jobs that wait in each of the two queues.
+    /// Jobs that wait in each of the queues.
     pub queue_length_max: usize,
     /// Jobs of one source that wait in one queue.
     pub queue_share_max: usize,

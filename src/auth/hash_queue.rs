@@ -1,13 +1,18 @@
-//! What waits for a hash: two bounded queues, in each of them one line for every source, served in turn.
+//! What waits for a hash: bounded queues, in each of them one line for every source, served in turn. Two are
+//! for binds; a third is for the many hashes of an import, which nobody's bind is to wait for.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::source::Source;
 
-/// The two queues. Nothing in the second is served while something is in the first.
+/// The queues. Nothing in the second is served while something is in the first; in the third, one for each
+/// [`BULK_TURN`] of the others while these have something.
 pub(super) struct HashQueues<Job> {
     selector: Queue<Job>,
     other: Queue<Job>,
+    bulk: Queue<Job>,
+    /// How many others were served since the third queue was, while it had something.
+    passed_over: u32,
 }
 
 /// Which queue a job waits in.
@@ -17,6 +22,8 @@ pub enum Priority {
     Selector,
     /// Anything that a stranger can send.
     Other,
+    /// One of many that an operator's command brings at once: when there is nothing else to do.
+    Bulk,
 }
 
 /// How many jobs wait.
@@ -26,12 +33,15 @@ pub struct QueueLengths {
     pub selector: usize,
     /// Jobs of [`Priority::Other`].
     pub other: usize,
+    /// Jobs of [`Priority::Bulk`].
+    pub bulk: usize,
 }
 
 impl<Job> HashQueues<Job> {
     /// Each queue takes `length_max` jobs, and `share_max` of any one source.
     pub(super) fn new(length_max: usize, share_max: usize) -> Self {
-        Self { selector: Queue::new(length_max, share_max), other: Queue::new(length_max, share_max) }
+        let queue = || Queue::new(length_max, share_max);
+        Self { selector: queue(), other: queue(), bulk: queue(), passed_over: 0 }
     }
 
     /// Appends a job, or gives it back if the queue or the share of its source is full. Jobs of that source
@@ -46,25 +56,37 @@ impl<Job> HashQueues<Job> {
         match priority {
             Priority::Selector => self.selector.push(source, job, is_cancelled),
             Priority::Other => self.other.push(source, job, is_cancelled),
+            Priority::Bulk => self.bulk.push(source, job, is_cancelled),
         }
     }
 
-    /// The next job: the first queue before the second, in each of them the sources in turn.
+    /// The next job: the first queue before the second, in each of them the sources in turn; the third goes on
+    /// slowly, however much strangers send.
     pub(super) fn pop(&mut self) -> Option<Job> {
-        self.selector.pop().or_else(|| self.other.pop())
+        let is_bulk_due = self.bulk.length > 0 && self.passed_over >= BULK_TURN;
+        if !is_bulk_due && let Some(job) = self.selector.pop().or_else(|| self.other.pop()) {
+            self.passed_over = if self.bulk.length > 0 { self.passed_over + 1 } else { 0 };
+            return Some(job);
+        }
+        self.passed_over = 0;
+        self.bulk.pop()
     }
 
     /// How many wait.
     pub(super) fn lengths(&self) -> QueueLengths {
-        QueueLengths { selector: self.selector.length, other: self.other.length }
+        QueueLengths { selector: self.selector.length, other: self.other.length, bulk: self.bulk.length }
     }
 
     /// Drops all that waits.
     pub(super) fn clear(&mut self) {
         self.selector.clear();
         self.other.clear();
+        self.bulk.clear();
     }
 }
+
+/// Others that are served before one of the third queue, when it has something.
+const BULK_TURN: u32 = 8;
 
 struct Queue<Job> {
     lines: HashMap<Source, VecDeque<Job>>,
@@ -163,9 +185,27 @@ mod tests {
         push(&mut queues, Priority::Selector, 1, 2).unwrap();
         push(&mut queues, Priority::Other, 2, 3).unwrap();
         push(&mut queues, Priority::Selector, 2, 4).unwrap();
-        assert_eq!(queues.lengths(), QueueLengths { selector: 2, other: 2 });
+        assert_eq!(queues.lengths(), QueueLengths { selector: 2, other: 2, bulk: 0 });
         assert_eq!(drain(&mut queues), [2, 4, 1, 3]);
         assert_eq!(queues.lengths(), QueueLengths::default());
+    }
+
+    #[test]
+    fn many_hashes_of_a_command_let_all_others_pass_and_still_go_on() {
+        let mut queues = HashQueues::new(100, 100);
+        for job in 100..104 {
+            push(&mut queues, Priority::Bulk, 9, job).unwrap();
+        }
+        push(&mut queues, Priority::Other, 1, 1).unwrap();
+        push(&mut queues, Priority::Selector, 1, 0).unwrap();
+        assert_eq!([queues.pop(), queues.pop(), queues.pop()], [Some(0), Some(1), Some(100)]);
+        for job in 1..=20 {
+            push(&mut queues, Priority::Other, 1, job).unwrap();
+        }
+        let served = drain(&mut queues);
+        let place = |job: u32| served.iter().position(|other| *other == job).unwrap();
+        assert_eq!([place(101), place(102), place(103)], [8, 17, 22]);
+        assert_eq!(served.len(), 23);
     }
 
     #[test]

@@ -114,7 +114,8 @@ fn other_parameters_are_renewed_by_a_success() {
 fn new_credentials_are_hashed_on_the_pool_and_here() {
     let pool = pool();
     let secret = Secret::from(b"secret".as_slice());
-    let on_the_pool = pool.hash(secret.clone(), None).unwrap().blocking_recv().unwrap().unwrap();
+    let on_the_pool =
+        pool.hash(Priority::Selector, secret.clone(), None).unwrap().blocking_recv().unwrap().unwrap();
     let here = pool.hash_here(&secret).unwrap();
     assert_ne!(on_the_pool, here);
     for text in [on_the_pool, here] {
@@ -134,7 +135,7 @@ fn a_full_queue_and_a_full_share_are_busy_at_once() {
     waiting.push(push(Priority::Other, 3).unwrap());
     assert_eq!(push(Priority::Other, 4).unwrap_err(), Refusal::Busy, "the queue");
     waiting.push(push(Priority::Selector, 1).unwrap());
-    assert_eq!(pool.queue_lengths(), QueueLengths { selector: 1, other: 4 });
+    assert_eq!(pool.queue_lengths(), QueueLengths { selector: 1, other: 4, bulk: 0 });
     assert_eq!(pool.counts(), HashCounts { refused_busy: 2, ..HashCounts::default() });
     drop(lease);
     for outcome in waiting {
@@ -197,7 +198,10 @@ fn a_closed_pool_refuses_and_leaves_nobody_waiting() {
         closing.join().unwrap();
     });
     assert_eq!(pool.verify(job(Priority::Other, 1, b"x", Candidate::Dummy)).unwrap_err(), Refusal::Closed);
-    assert!(matches!(pool.hash(Secret::from(b"x".as_slice()), None), Err(Refusal::Closed)));
+    assert!(matches!(
+        pool.hash(Priority::Selector, Secret::from(b"x".as_slice()), None),
+        Err(Refusal::Closed)
+    ));
     pool.close();
 }
 

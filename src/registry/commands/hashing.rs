@@ -17,11 +17,11 @@ impl Registry {
     /// # Errors
     /// The hash failed, the pool stayed full, or the server is going down.
     pub(super) async fn hash_secret(&self, secret: Secret) -> Result<HashText, ChangeError> {
-        let waiting = self.queue_hash(&secret).await?;
+        let waiting = self.queue_hash(Priority::Selector, &secret).await?;
         hashed(waiting).await
     }
 
-    /// Hashes new credentials, a few at a time, so that binds find their place between them.
+    /// Hashes new credentials, a few at a time, and lets every bind pass before them.
     ///
     /// # Errors
     /// As [`Registry::hash_secret`].
@@ -34,7 +34,7 @@ impl Registry {
             {
                 hashes.push(hashed(first).await?);
             }
-            waiting.push_back(self.queue_hash(secret).await?);
+            waiting.push_back(self.queue_hash(Priority::Bulk, secret).await?);
         }
         for last in waiting {
             hashes.push(hashed(last).await?);
@@ -56,7 +56,8 @@ impl Registry {
         let candidate = Candidate::Stored(Arc::new(stored));
         for _ in 0..ATTEMPTS {
             let job = HashJob {
-                priority: Priority::Selector,
+                // A config may hold many, and each is compared at every application.
+                priority: Priority::Bulk,
                 source: None,
                 secret: secret.clone(),
                 candidate: candidate.clone(),
@@ -73,9 +74,9 @@ impl Registry {
         Err(ChangeError::Secret(Refusal::Busy.to_string()))
     }
 
-    async fn queue_hash(&self, secret: &Secret) -> Result<Waiting, ChangeError> {
+    async fn queue_hash(&self, priority: Priority, secret: &Secret) -> Result<Waiting, ChangeError> {
         for _ in 0..ATTEMPTS {
-            match self.hash_pool.hash(secret.clone(), None) {
+            match self.hash_pool.hash(priority, secret.clone(), None) {
                 Ok(waiting) => return Ok(waiting),
                 Err(Refusal::Closed) => return Err(ChangeError::ShuttingDown),
                 Err(Refusal::Busy | Refusal::AboveMemoryBudget) => tokio::time::sleep(PAUSE).await,
