@@ -120,6 +120,16 @@ fn check_reads_certificates_and_secret_files() {
 }
 
 #[test]
+fn check_knows_which_secrets_an_api_token_can_have() {
+    let place = Place::new(SEED);
+    let config = place.read("bindery.toml");
+    let token = "\n[[token]]\nidentifier = \"t\"\naccount = \"portal\"\nintent = \"api\"\nsecret_file = \"t.secret\"\n";
+    place.write("bindery.toml", &format!("{config}{token}"));
+    place.write("t.secret", &"x".repeat(40));
+    place.run(&["check"]).exits(3).says(&["token.secret", "one that bindery generated"]);
+}
+
+#[test]
 fn a_config_that_is_not_there_is_3() {
     let place = Place::new(SEED);
     for command in ["check", "apply", "serve"] {

@@ -16,6 +16,7 @@ use std::str::FromStr;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::model::Intent;
 use crate::secret::Secret;
 
 /// What a generated secret is for; it decides the prefix.
@@ -34,8 +35,8 @@ impl TokenKind {
     /// The characters that every secret of this kind begins with.
     pub const fn prefix(self) -> &'static str {
         match self {
-            Self::AppPassword => "bindery_app_",
-            Self::Api => "bindery_api_",
+            Self::AppPassword => Intent::AppPassword.secret_prefix(),
+            Self::Api => Intent::Api.secret_prefix(),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! `bindery token`: the credentials of accounts.
 
-use std::time::Duration;
-
 use ipnet::IpNet;
 use serde::Serialize;
 
@@ -9,7 +7,7 @@ use super::arguments::DirectoryArguments;
 use super::backend::Absent;
 use super::failure::Failure;
 use super::output::{Output, Stream, table};
-use crate::config::Expiry;
+use crate::config::{Expiry, LIFETIME_SECONDS_MAX};
 use crate::http::{ListRequest, RevokeRequest, path};
 use crate::model::{Intent, Timestamp};
 use crate::registry::{CreatedToken, NewToken, TokenSummary};
@@ -148,10 +146,10 @@ fn intent(text: &str) -> Result<Intent, String> {
 /// The form of the config: a duration in words, or a time.
 fn expiry(text: &str) -> Result<Expiry, String> {
     if let Ok(duration) = humantime::parse_duration(text) {
-        return if duration >= Duration::from_secs(1) {
-            Ok(Expiry::In(duration))
-        } else {
-            Err("expected at least a second".to_owned())
+        return match duration.as_secs() {
+            0 => Err("expected at least a second".to_owned()),
+            1..=LIFETIME_SECONDS_MAX => Ok(Expiry::In(duration)),
+            _ => Err("expected at most 100 years; for a token that does not expire, --no-expiry".to_owned()),
         };
     }
     text.parse().map(Expiry::At).map_err(|_| {
@@ -161,6 +159,8 @@ fn expiry(text: &str) -> Result<Expiry, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -168,6 +168,7 @@ mod tests {
         assert_eq!(expiry("90d"), Ok(Expiry::In(Duration::from_secs(90 * 24 * 60 * 60))));
         assert!(matches!(expiry("2027-11-18T10:00:00Z"), Ok(Expiry::At(_))));
         assert!(expiry("0s").is_err());
+        assert!(expiry("9000y").is_err());
         assert!(expiry("tomorrow").is_err());
     }
 }

@@ -32,8 +32,9 @@ pub use diagnostics::{Problem, Problems};
 pub use environment::Lookup;
 pub use limits::{LimitRow, Limits};
 pub use seed::{
-    BadReference, Expiry, ReferenceKind, Seed, SeedAccount, SeedApplication, SeedBinding, SeedGrant,
-    SeedGroup, SeedProvider, SeedReference, SeedRole, SeedSecret, SeedSubject, SeedToken,
+    BadReference, Expiry, LIFETIME_SECONDS_MAX, ReferenceKind, Seed, SeedAccount, SeedApplication,
+    SeedBinding, SeedGrant, SeedGroup, SeedProvider, SeedReference, SeedRole, SeedSecret, SeedSubject,
+    SeedToken,
 };
 pub use seed_reader::LocatedReference;
 pub use settings::{

@@ -162,6 +162,9 @@ pub enum Expiry {
     At(Timestamp),
 }
 
+/// A token lives at most so long; one that shall live longer does not expire.
+pub const LIFETIME_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
+
 impl Expiry {
     /// The time, for a token that is made at `now`.
     pub fn time(self, now: Timestamp) -> Timestamp {

@@ -12,8 +12,8 @@ use super::seed::{
 };
 use super::seed_secret::{PASSWORD, SECRET, SecretSources};
 use super::seed_value::{
-    API_SECRET_LENGTH_MIN, INTENT, MODE, account_kind, attribute_type, container, dn, domain, email, expiry,
-    network, permission, reference, slug,
+    INTENT, MODE, account_kind, attribute_type, container, dn, domain, email, expiry, network, permission,
+    reference, slug,
 };
 use super::source::{Located, Position};
 use super::value;
@@ -237,10 +237,13 @@ impl<'e> SeedReader<'e> {
                 problems.report(position, &table.key_path(SECRET.hash), message);
             }
             (Some(Located { value: SeedSecret::Given(secret), position }), Some(Intent::Api))
-                if secret.expose().len() < API_SECRET_LENGTH_MIN =>
+                if !secret.expose().starts_with(Intent::Api.secret_prefix().as_bytes()) =>
             {
-                let message =
-                    format!("the secret of an API token has at least {API_SECRET_LENGTH_MIN} characters");
+                let message = format!(
+                    "the secret of an API token must be one that bindery generated ({}…), or the token is not \
+                     found by it; leave it out to have one generated",
+                    Intent::Api.secret_prefix()
+                );
                 problems.report(position, &table.key_path("secret"), message);
             }
             (Some(Located { value: SeedSecret::Hash(_), position }), _) => {

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::names;
-use super::seed::{BadReference, Expiry, SeedReference};
+use super::seed::{BadReference, Expiry, LIFETIME_SECONDS_MAX, SeedReference};
 use super::value::{self, Raw};
 use crate::model::{AccountKind, BindingMode, Intent, Permission, Timestamp};
 
@@ -126,15 +126,10 @@ pub(super) fn expiry(raw: Raw<'_>) -> Result<Expiry, String> {
             Err("what expires at once is of no use; for what does not expire, write expiring = false"
                 .to_owned())
         }
-        1..=EXPIRY_SECONDS_MAX => Ok(Expiry::In(duration)),
+        1..=LIFETIME_SECONDS_MAX => Ok(Expiry::In(duration)),
         _ => Err("expected at most 100 years; for what does not expire, write expiring = false".to_owned()),
     }
 }
-
-/// What a chosen secret of an API token must have, as it is found by a fast hash.
-pub(super) const API_SECRET_LENGTH_MIN: usize = 32;
-
-const EXPIRY_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
 
 /// The container that every provider has beside its own.
 const VIRTUAL_GROUPS: &str = "ou=virtual-groups";

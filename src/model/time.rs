@@ -37,10 +37,9 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_second(self.0) {
-            Ok(time) => time.fmt(formatter),
-            Err(_) => write!(formatter, "{} s after 1970", self.0),
-        }
+        // What is printed can be read again: before and after all years that can be written stand the last ones.
+        let bounded = self.0.clamp(jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
+        jiff::Timestamp::from_second(bounded).map_err(|_| fmt::Error)?.fmt(formatter)
     }
 }
 
@@ -85,6 +84,15 @@ mod tests {
         assert_eq!(time.to_string(), "2027-11-18T10:00:00Z");
         assert_eq!("2027-11-18T11:00:00.5+01:00".parse::<Timestamp>().unwrap(), time);
         assert!("tomorrow".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read() {
+        for seconds in [i64::MIN, -1, 0, 253_500_000_000, i64::MAX] {
+            let printed = Timestamp::from_unix_seconds(seconds).to_string();
+            let read: Timestamp = printed.parse().unwrap();
+            assert_eq!(read.to_string(), printed);
+        }
     }
 
     #[test]

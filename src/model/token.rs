@@ -28,6 +28,14 @@ impl Intent {
             Self::Api => "api",
         }
     }
+
+    /// The characters that every generated secret for it begins with, so that scanners find a leaked one.
+    pub const fn secret_prefix(self) -> &'static str {
+        match self {
+            Self::AppPassword => "bindery_app_",
+            Self::Api => "bindery_api_",
+        }
+    }
 }
 
 impl fmt::Display for Intent {

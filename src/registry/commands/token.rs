@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{DEFAULT_LIFETIME, secret_text, validate};
 use crate::auth::{TokenKind, TokenSecret};
-use crate::config::Expiry;
+use crate::config::{Expiry, LIFETIME_SECONDS_MAX};
 use crate::model::{AccountKind, Actor, HashText, Intent, Record, Timestamp, Token, Tombstone};
 use crate::registry::{ChangeError, Registry};
 use crate::secret::Secret;
@@ -76,6 +76,13 @@ impl Registry {
     pub async fn create_token(&self, actor: Actor, new: NewToken) -> Result<CreatedToken, ChangeError> {
         let NewToken { identifier, account, intent, expiring, expires, description, networks } = new;
         validate::name("token", &identifier).map_err(ChangeError::invalid)?;
+        if let Some(Expiry::In(duration)) = expires
+            && duration.as_secs() > LIFETIME_SECONDS_MAX
+        {
+            return Err(ChangeError::invalid(format!(
+                "the token `{identifier}` would live for more than 100 years: let it not expire instead"
+            )));
+        }
         // Asked again by the writer; here it saves the hash.
         if self.snapshot().accounts().account_named(&account).is_none() {
             return Err(ChangeError::NotFound { kind: "account", name: account });

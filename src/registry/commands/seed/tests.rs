@@ -761,3 +761,55 @@ fn names_can_be_compared_and_deleted() {
     apply(&registry, &seed).unwrap();
     wait(registry.delete_account(actor(), long)).unwrap();
 }
+
+#[test]
+fn a_token_that_did_not_expire_is_given_an_end() {
+    for (expires, lifetime) in [
+        (Some(Expiry::In(Duration::from_secs(3_600))), Duration::from_secs(3_600)),
+        (None, crate::registry::DEFAULT_LIFETIME),
+    ] {
+        let registry = registry();
+        let mut endless = token("robot-token", "robot");
+        endless.expiring = Some(false);
+        let mut seed = Seed {
+            providers: vec![provider("ldap", "dc=example,dc=com")],
+            accounts: vec![service("robot")],
+            tokens: vec![endless],
+            ..Seed::default()
+        };
+        apply(&registry, &seed).unwrap();
+        let find = || registry.snapshot().accounts().token_named("robot-token").cloned().unwrap();
+        assert_eq!(find().expires, None);
+
+        seed.tokens[0].expiring = None;
+        assert!(apply(&registry, &seed).unwrap().0.is_empty(), "nothing was said of its end");
+        seed.tokens[0].expiring = Some(true);
+        seed.tokens[0].expires = expires;
+        let (plan, _) = apply(&registry, &seed).unwrap();
+        assert_eq!(plan.diff[0].fields[0].field, "expires");
+        assert_eq!(find().expires, Some(find().created.after(lifetime)));
+        assert!(apply(&registry, &seed).unwrap().0.is_empty());
+    }
+}
+
+#[test]
+fn no_token_lives_longer_than_can_be_written() {
+    let registry = registry();
+    let seed = Seed {
+        providers: vec![provider("ldap", "dc=example,dc=com")],
+        accounts: vec![service("robot")],
+        ..Seed::default()
+    };
+    apply(&registry, &seed).unwrap();
+    let new = NewToken {
+        identifier: "for-ever".to_owned(),
+        account: "robot".to_owned(),
+        intent: Intent::AppPassword,
+        expiring: true,
+        expires: Some(Expiry::In(Duration::from_secs(9_000 * 365 * 24 * 60 * 60))),
+        description: String::new(),
+        networks: Vec::new(),
+    };
+    let refusal = refused(wait(registry.create_token(actor(), new)));
+    assert!(refusal.contains("100 years"), "{refusal}");
+}

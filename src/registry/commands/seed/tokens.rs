@@ -77,7 +77,14 @@ impl Application<'_, '_> {
         match (seed.expiring, seed.expires) {
             (Some(false), _) => token.expires = None,
             (_, Some(Expiry::At(time))) => token.expires = Some(time),
-            // A relative expiry counts from the token's creation and is not moved.
+            // A relative expiry counts from the token's creation and is not moved; of one that did not expire
+            // so far, too.
+            (_, Some(Expiry::In(lifetime))) if token.expires.is_none() => {
+                token.expires = Some(token.created.after(lifetime));
+            }
+            (Some(true), None) if token.expires.is_none() => {
+                token.expires = Some(token.created.after(DEFAULT_LIFETIME));
+            }
             (_, Some(Expiry::In(_)) | None) => {}
         }
         set(&mut token.description, seed.description.clone());
