@@ -98,9 +98,9 @@ limits! {
     bind_secret_length_max: u32 = 1_024, 64..=65_536;
     /// Proofs of verified secrets that are kept in memory, so that they are not hashed again; 0: none.
     verified_secrets_max: u32 = 65_536, 0..=16_777_216;
-    /// Secrets that wait to be hashed, in each of the two queues.
+    /// Secrets that wait to be hashed, in each of the queues.
     hash_queue_max: u32 = 1_024, 1..=1_048_576;
-    /// Secrets from one source address (IPv6: from one /64) that wait to be hashed, in each of the two queues.
+    /// Secrets from one source address (IPv6: from one /64) that wait to be hashed, in each of the queues.
     hash_queue_by_source_max: u32 = 64, 1..=1_048_576;
     /// The time over which failed binds are counted.
     throttle_time: Duration = Duration::from_secs(300), SECOND..=DAY;
