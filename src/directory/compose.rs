@@ -1,5 +1,7 @@
 //! From an object to its entry: which attributes and classes it has in one provider's tree.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use super::entry::{Entry, EntryBuilder, MembershipAttributes};
@@ -9,7 +11,17 @@ use crate::schema::{AttributeId, Dn, MatchingRule, ObjectClass, Rdn, Schema};
 /// What an entry is made from: where it stands, and its attributes in the order of answers.
 pub(super) struct Composition<'a> {
     schema: &'a Schema,
-    attributes: Vec<(AttributeId, String, Vec<Vec<u8>>)>,
+    attributes: Vec<Composed>,
+}
+
+/// An attribute while its values come together.
+struct Composed {
+    id: AttributeId,
+    /// The type's name with the options.
+    description: String,
+    values: Vec<Vec<u8>>,
+    /// The normal forms of the values, once there are many.
+    forms: HashSet<Vec<u8>>,
 }
 
 /// The place of an entry.
@@ -45,12 +57,13 @@ pub(super) fn place(
     Ok(Place { dn, rdn, container })
 }
 
-/// Whether an account's gidNumber is derived, so that it may have a virtual group.
+/// Whether an account's gidNumber is derived, so that it may have a virtual group. One with an option is
+/// another attribute.
 pub(super) fn has_derived_gid_number(account: &Account, schema: &Schema) -> bool {
-    let is_given = account.attributes.iter().any(|attribute| {
-        let base = attribute.description.split(';').next().unwrap_or_default();
-        schema.find(base) == Some(AttributeId::GID_NUMBER)
-    });
+    let is_given = account
+        .attributes
+        .iter()
+        .any(|attribute| schema.find(&attribute.description) == Some(AttributeId::GID_NUMBER));
     has_class(&account.object_classes, "posixAccount") && !is_given
 }
 
@@ -199,18 +212,19 @@ impl<'a> Composition<'a> {
             unique_member: is("groupOfUniqueNames"),
             member_uid: is("posixGroup"),
         });
-        for (id, description, values) in &self.attributes {
+        for Composed { id, description, values, .. } in &self.attributes {
             builder.attribute(*id, description, values);
         }
         builder.build()
     }
 
     fn values(&self, id: AttributeId) -> &[Vec<u8>] {
-        self.attributes.iter().find(|(other, _, _)| *other == id).map_or(&[], |(_, _, values)| values)
+        self.attributes.iter().find(|other| other.id == id).map_or(&[], |found| &found.values)
     }
 
+    /// Whether it has the attribute itself: one with options, such as `cn;lang-de`, does not stand for it.
     fn has(&self, id: AttributeId) -> bool {
-        self.attributes.iter().any(|(other, _, _)| *other == id)
+        self.attributes.iter().any(|other| other.id == id && !other.description.contains(';'))
     }
 
     /// The given classes in their order, then what they are derived from, which is implied (RFC 4512
@@ -240,7 +254,7 @@ impl<'a> Composition<'a> {
     fn open(&mut self) {
         let is_known = self.known_classes().all(|class| class.is_some());
         let is_foreign = |id: AttributeId| !self.schema.attribute(id).is_operational() && !self.allows(id);
-        if is_known && self.attributes.iter().any(|(id, _, _)| is_foreign(*id)) {
+        if is_known && self.attributes.iter().any(|attribute| is_foreign(attribute.id)) {
             self.add(AttributeId::OBJECT_CLASS, "extensibleObject");
         }
     }
@@ -256,7 +270,8 @@ impl<'a> Composition<'a> {
         for (attribute, value) in rdn {
             if let Some(id) = self.schema.find(attribute).filter(|id| !self.schema.is_secret(*id)) {
                 let description = self.schema.attribute(id).name.to_string();
-                self.push(id, description, value.clone(), false);
+                let place = self.place(id, description);
+                self.push(place, value.clone(), false);
             }
         }
     }
@@ -274,21 +289,22 @@ impl<'a> Composition<'a> {
             }
             let name = &self.schema.attribute(id).name;
             let description = options.map_or_else(|| name.to_string(), |options| format!("{name};{options}"));
+            let place = self.place(id, description);
             for value in &attribute.values {
-                self.push(id, description.clone(), value.clone(), false);
+                self.push(place, value.clone(), false);
             }
         }
     }
 
     fn add(&mut self, id: AttributeId, value: &str) {
-        let description = self.schema.attribute(id).name.to_string();
-        self.push(id, description, value.as_bytes().to_vec(), false);
+        let place = self.place(id, self.schema.attribute(id).name.to_string());
+        self.push(place, value.as_bytes().to_vec(), false);
     }
 
     /// Adds a value in front of those that are there.
     fn first(&mut self, id: AttributeId, value: &str) {
-        let description = self.schema.attribute(id).name.to_string();
-        self.push(id, description, value.as_bytes().to_vec(), true);
+        let place = self.place(id, self.schema.attribute(id).name.to_string());
+        self.push(place, value.as_bytes().to_vec(), true);
     }
 
     fn default_number(&mut self, id: AttributeId, start: u32, number: u32) {
@@ -297,28 +313,54 @@ impl<'a> Composition<'a> {
         }
     }
 
-    /// Adds a value unless one that matches it is there.
-    fn push(&mut self, id: AttributeId, description: String, value: Vec<u8>, in_front: bool) {
-        let rule = self.schema.attribute(id).equality.unwrap_or(MatchingRule::OctetString);
-        let at =
-            match self.attributes.iter().position(|(other, name, _)| *other == id && *name == description) {
-                Some(at) => at,
-                None => {
-                    self.attributes.push((id, description, Vec::new()));
-                    self.attributes.len() - 1
-                }
-            };
-        let values = &mut self.attributes[at].2;
-        let form = normal(rule, &value);
-        let present = values.iter().position(|other| normal(rule, other) == form);
-        match (present, in_front) {
-            (Some(place), true) => values[..=place].rotate_right(1),
-            (Some(_), false) => {}
-            (None, true) => values.insert(0, value),
-            (None, false) => values.push(value),
-        }
+    /// Where an attribute stands; a new one comes behind all others.
+    fn place(&mut self, id: AttributeId, description: String) -> usize {
+        let found =
+            self.attributes.iter().position(|other| other.id == id && other.description == description);
+        found.unwrap_or_else(|| {
+            self.attributes.push(Composed { id, description, values: Vec::new(), forms: HashSet::new() });
+            self.attributes.len() - 1
+        })
+    }
+
+    /// Adds a value to the attribute at `place` unless one that matches it is there.
+    fn push(&mut self, place: usize, value: Vec<u8>, in_front: bool) {
+        let Some(attribute) = self.attributes.get_mut(place) else { return };
+        let rule = self.schema.attribute(attribute.id).equality.unwrap_or(MatchingRule::OctetString);
+        attribute.push(rule, value, in_front);
     }
 }
+
+impl Composed {
+    fn push(&mut self, rule: MatchingRule, value: Vec<u8>, in_front: bool) {
+        let form = normal(rule, &value);
+        // Lists of mail addresses have ten thousands: comparing each with each would take seconds.
+        if self.values.len() >= VALUES_COMPARED_MAX {
+            if self.forms.is_empty() {
+                self.forms = self.values.iter().map(|value| normal(rule, value)).collect();
+            }
+            if self.forms.insert(form.clone()) {
+                return self.insert(value, in_front);
+            }
+            if !in_front {
+                return;
+            }
+        }
+        let present = self.values.iter().position(|other| normal(rule, other) == form);
+        match (present, in_front) {
+            (Some(place), true) => self.values[..=place].rotate_right(1),
+            (Some(_), false) => {}
+            (None, _) => self.insert(value, in_front),
+        }
+    }
+
+    fn insert(&mut self, value: Vec<u8>, in_front: bool) {
+        self.values.insert(if in_front { 0 } else { self.values.len() }, value);
+    }
+}
+
+/// So many values are compared one by one, which takes no memory.
+const VALUES_COMPARED_MAX: usize = 16;
 
 fn normal(rule: MatchingRule, value: &[u8]) -> Vec<u8> {
     let mut form = Vec::new();

@@ -132,7 +132,9 @@ fn account_compatibility(
 ) {
     match attribute {
         AttributeId::NAME => {
-            let display = entry.attributes_of(AttributeId::DISPLAY_NAME).next();
+            // One with an option, such as displayName;lang-de, is another attribute.
+            let mut names = entry.attributes_of(AttributeId::DISPLAY_NAME);
+            let display = names.find(|attribute| !attribute.description().contains(&b';'));
             each(
                 display
                     .and_then(|attribute| attribute.values().next())

@@ -381,3 +381,54 @@ fn two_objects_cannot_have_one_place() {
     assert!(tree.check_account(&long, snapshot.schema()).is_ok());
     assert_eq!(normal("cn=x"), b"cn=x");
 }
+
+/// `cn;lang-de` is another attribute than `cn`, which people must have.
+#[test]
+fn a_variant_with_an_option_does_not_stand_for_the_attribute() {
+    let mut world = people();
+    let alice = world.accounts.get_mut(&10).unwrap();
+    alice.name = "Alice Adams".to_owned();
+    let options = ["sn;lang-de", "displayName;lang-de", "cn;lang-de", "homeDirectory;x-old"];
+    alice.attributes = options.map(|description| attribute(description, &["Alicia"])).to_vec();
+    alice.attributes.extend(["gidNumber;x-old", "uidNumber;x-old"].map(|name| attribute(name, &["5"])));
+    world.providers.get_mut(&1).unwrap().users[0].naming = "uid".to_owned();
+    let snapshot = world.snapshot();
+    let tree = &snapshot.trees()[0];
+    let entry = tree.entry(ALICE).unwrap();
+    let find = |description: &str| {
+        let mut found = entry.attributes().filter(|stored| stored.description() == description.as_bytes());
+        let values: Vec<String> =
+            found.next()?.values().map(|value| String::from_utf8(value.to_vec()).unwrap()).collect();
+        Some(values.join(" "))
+    };
+    for (description, value) in [
+        ("cn", "Alice Adams"),
+        ("sn", "alice"),
+        ("displayName", "Alice Adams"),
+        ("homeDirectory", "/home/alice"),
+        ("cn;lang-de", "Alicia"),
+        ("gidNumber;x-old", "5"),
+        ("displayName;lang-de", "Alicia"),
+    ] {
+        assert_eq!(find(description).as_deref(), Some(value), "{description}");
+    }
+    assert!(find("gidNumber").is_some() && find("uidNumber").is_some());
+    assert!(tree.entry(ALICES_GROUP).is_some());
+    let look = Reader::new(&snapshot, tree, &Visibility::Full);
+    assert_eq!(texts(&look, ALICE, AttributeId::NAME), ["Alice Adams"]);
+}
+
+/// Each value compared with each would take minutes.
+#[test]
+fn an_attribute_may_have_very_many_values() {
+    let mut world = people();
+    let mut list: Vec<String> = (0..50_000).map(|number| format!("Address {number}")).collect();
+    list.push("ADDRESS  7".to_owned());
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    world.accounts.get_mut(&10).unwrap().attributes = vec![attribute("description", &list)];
+    let start = std::time::Instant::now();
+    let snapshot = world.snapshot();
+    assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
+    let look = Reader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
+    assert_eq!(values(&look, ALICE, Schema::core().find("description").unwrap()).len(), 50_000);
+}

@@ -473,5 +473,7 @@ fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
 /// Attributes of one object, counting each set of options: no class has a tenth of them, and options are
 /// without number.
 pub(super) const ATTRIBUTES_MAX: usize = 1_000;
+/// Object classes of one object, as a file gives them: each is asked for each attribute.
+pub(super) const CLASSES_MAX: usize = 100;
 /// Octets of a name: it goes into DNs, events and tables.
 const NAME_OCTETS_MAX: usize = 256;

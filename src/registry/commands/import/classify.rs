@@ -85,6 +85,9 @@ pub fn classify(record: &ldif::Record, layout: &ImportLayout) -> Classified {
     if has_too_many_attributes(record) {
         return ignored(&format!("it has more than {} attributes", validate::ATTRIBUTES_MAX));
     }
+    if record.values("objectClass").count() > validate::CLASSES_MAX {
+        return ignored(&format!("it has more than {} object classes", validate::CLASSES_MAX));
+    }
     let classes = object_classes(record, &schema);
     let found = kind_of(&classes, &homes);
     match found {
