@@ -82,6 +82,8 @@ pub struct Session {
     pub(super) searches: VecDeque<RunningSearch>,
     /// The bind that waits for its hash; nothing is decoded until it has come.
     pub(super) bind: Option<PendingBind>,
+    /// Whether the client was told to go on with a SASL bind.
+    pub(super) is_sasl_in_progress: bool,
     pub(super) evaluator: Evaluator,
     decode_limits: DecodeLimits,
     decode_limits_before_bind: DecodeLimits,
@@ -127,6 +129,7 @@ impl Session {
             identity: None,
             searches: VecDeque::new(),
             bind: None,
+            is_sasl_in_progress: false,
             evaluator,
             decode_limits,
             decode_limits_before_bind,

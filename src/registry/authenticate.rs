@@ -85,6 +85,11 @@ struct Name {
 }
 
 impl Registry {
+    /// The account that a name stands for, in any of the forms that a bind takes.
+    pub fn account_of_name(&self, name: &str) -> Option<AccountNumber> {
+        Name::resolve(name, &self.snapshot()).account.map(|account| account.number)
+    }
+
     /// Looks a name and a secret up, as far as that goes without a hash.
     pub fn authenticate(
         &self,

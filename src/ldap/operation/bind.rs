@@ -1,5 +1,6 @@
-//! Bind (RFC 4511 section 4.2, RFC 4513 section 5.1).
+//! Bind (RFC 4511 section 4.2, RFC 4513 section 5): simple, and SASL PLAIN.
 
+use super::sasl::{Plain, without_prefix};
 use crate::access::{Credential, Identity};
 use crate::auth::HashOutcome;
 use crate::config::PlainBind;
@@ -7,14 +8,22 @@ use crate::ldap::control::{RequestControls, password_policy_response};
 use crate::ldap::message::{Authentication as Method, BindRequest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
-use crate::ldap::session::{Clock, Context, Session};
+use crate::ldap::session::{Clock, Context, Session, SessionSettings};
 use crate::registry::{Attempt, Authentication, AuthenticationRefusal, Verdict};
 
 /// A bind that waits for its hash.
 pub(in crate::ldap) struct PendingBind {
     pub(in crate::ldap) attempt: Box<Attempt>,
+    answering: Answering,
+}
+
+/// What the answer to a bind needs beside its verdict.
+struct Answering {
     message_id: i32,
+    /// Whether the client has asked when its secret expires.
     tells_expiry: bool,
+    /// As whom a SASL client wants to act; empty: as who it is.
+    authorization: Box<str>,
 }
 
 /// Begins a bind; it may have to wait for a hash.
@@ -32,19 +41,32 @@ pub(in crate::ldap) fn run(
     if request.version != 3 {
         return refuse(ResultCode::ProtocolError, "this server speaks LDAP version 3 only");
     }
-    let secret = match request.authentication {
-        Method::Simple(secret) => secret,
+    session.is_sasl_in_progress = false;
+    let (name, secret, authorization) = match request.authentication {
+        Method::Simple(secret) => (request.name, secret, ""),
+        Method::Sasl { mechanism, credentials } if mechanism.eq_ignore_ascii_case(PLAIN) => {
+            match credentials.map(Plain::parse) {
+                // A client that waits for a challenge gets an empty one (RFC 4513 section 5.2.1.2).
+                None => {
+                    session.is_sasl_in_progress = true;
+                    let outcome = Outcome::new(ResultCode::SaslBindInProgress, "");
+                    return response::bind_response(output, message_id, &outcome, Some(b""), &[]);
+                }
+                Some(None) => return refuse(ResultCode::InvalidCredentials, INVALID_CREDENTIALS),
+                Some(Some(Plain { authorization, name, secret })) => (name, secret, authorization),
+            }
+        }
         Method::Sasl { .. } => {
             return refuse(
                 ResultCode::AuthMethodNotSupported,
-                "this server knows no SASL mechanism; bind with a password",
+                "this server knows the SASL mechanism PLAIN only; or bind with a password",
             );
         }
         Method::Other { .. } => {
             return refuse(ResultCode::AuthMethodNotSupported, "bind with a password");
         }
     };
-    match (request.name.is_empty(), secret.is_empty()) {
+    match (name.is_empty(), secret.is_empty()) {
         (true, true) => return refuse(ResultCode::Success, ""),
         // RFC 4513 section 5.1.2: a client that sends no password has authenticated nobody.
         (false, true) => {
@@ -61,13 +83,10 @@ pub(in crate::ldap) fn run(
     if secret.len() > session.settings.limits.bind_secret_length_max as usize {
         return refuse(ResultCode::InvalidCredentials, INVALID_CREDENTIALS);
     }
-    match session.registry.authenticate(request.name, secret, session.peer.source, clock.now, clock.instant) {
-        Authentication::Done(verdict) => {
-            answer(session, &verdict, message_id, tells_expiry, output, clock);
-        }
-        Authentication::Pending(attempt) => {
-            session.bind = Some(PendingBind { attempt, message_id, tells_expiry });
-        }
+    let answering = Answering { message_id, tells_expiry, authorization: authorization.into() };
+    match session.registry.authenticate(name, secret, session.peer.source, clock.now, clock.instant) {
+        Authentication::Done(verdict) => answer(session, &verdict, &answering, output, clock),
+        Authentication::Pending(attempt) => session.bind = Some(PendingBind { attempt, answering }),
     }
 }
 
@@ -80,20 +99,29 @@ pub(in crate::ldap) fn conclude(
 ) {
     let Some(bind) = session.bind.take() else { return };
     let verdict = session.registry.conclude(&bind.attempt, outcome, clock.now, clock.instant);
-    answer(session, &verdict, bind.message_id, bind.tells_expiry, output, clock);
+    answer(session, &verdict, &bind.answering, output, clock);
 }
 
 fn answer(
     session: &mut Session,
     verdict: &Verdict,
-    message_id: i32,
-    tells_expiry: bool,
+    answering: &Answering,
     output: &mut Vec<u8>,
     clock: Clock,
 ) {
+    let Answering { message_id, tells_expiry, authorization } = answering;
     let mut seconds_left = None;
     let sentence;
     let outcome = match verdict {
+        // The secret is right, so it may be told.
+        Verdict::Accepted(identity)
+            if !authorization.is_empty()
+                && session.registry.account_of_name(without_prefix(authorization))
+                    != Some(identity.account) =>
+        {
+            let sentence = "an account may act as itself only: leave the authorization identity out";
+            Outcome::new(ResultCode::InsufficientAccessRights, sentence)
+        }
         Verdict::Accepted(identity) => {
             session.identity = Some(*identity);
             seconds_left = expires_soon(session, identity, clock);
@@ -111,7 +139,13 @@ fn answer(
             Outcome::new(ResultCode::InsufficientAccessRights, &sentence)
         }
     };
-    respond(output, message_id, &outcome, tells_expiry.then_some(seconds_left));
+    respond(output, *message_id, &outcome, tells_expiry.then_some(seconds_left));
+}
+
+/// The SASL mechanisms that the root DSE advertises.
+pub(in crate::ldap) fn mechanisms(settings: &SessionSettings) -> Vec<&'static str> {
+    let takes_secrets = settings.offers_start_tls || settings.plain_bind != PlainBind::Never;
+    takes_secrets.then_some(PLAIN).into_iter().collect()
 }
 
 /// Answers a bind; `expiry` when the client has asked for the password policy, with the seconds until its secret
@@ -144,6 +178,8 @@ fn may_send_secrets(session: &Session) -> bool {
         }
 }
 
+/// RFC 4616.
+const PLAIN: &str = "PLAIN";
 /// The same words for every reason.
 const INVALID_CREDENTIALS: &str =
     "the name or the password is wrong, or the credential does not hold any more";

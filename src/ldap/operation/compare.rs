@@ -39,7 +39,7 @@ fn compare(
     let target = Target::new(request.entry, snapshot.schema());
     if target.is_root() {
         let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
-        let entry = root_dse::entry(snapshot, session.settings.offers_start_tls);
+        let entry = root_dse::entry(snapshot, &session.settings);
         return verdict(session, request, controls, &reader, EntryId::STANDALONE, &entry);
     }
     if target.is_subschema() {

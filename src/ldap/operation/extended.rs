@@ -34,6 +34,8 @@ fn start_tls(session: &mut Session, context: Context<'_>) {
         Outcome::new(ResultCode::ProtocolError, "this server has no certificate, so it cannot start TLS")
     } else if session.is_tls {
         Outcome::new(ResultCode::OperationsError, "TLS is on already")
+    } else if session.is_sasl_in_progress {
+        Outcome::new(ResultCode::OperationsError, "a SASL bind is in progress on this connection")
     } else if !session.is_idle() {
         Outcome::new(ResultCode::OperationsError, "operations are outstanding on this connection")
     } else {

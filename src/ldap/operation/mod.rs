@@ -4,5 +4,6 @@ pub(super) mod bind;
 pub(super) mod compare;
 pub(super) mod extended;
 pub(super) mod refusal;
+mod sasl;
 pub(super) mod search;
 pub(super) mod update;

@@ -166,7 +166,7 @@ fn other_versions_and_methods() {
         let request = LdapBindRequest { version, dn: APP_DN.to_owned(), cred };
         Client::new(&world).ask(LdapOp::BindRequest(request)).is(2);
     }
-    for mechanism in ["PLAIN", "EXTERNAL", "GSSAPI", ""] {
+    for mechanism in ["DIGEST-MD5", "GSSAPI", ""] {
         let cred =
             LdapBindCred::SASL(SaslCredentials { mechanism: mechanism.to_owned(), credentials: vec![1] });
         let request = LdapBindRequest { version: 3, dn: String::new(), cred };
@@ -176,6 +176,73 @@ fn other_versions_and_methods() {
     let body = [element(0x02, &[3]), element(0x04, b""), element(0x89, b"x")].concat();
     Client::new(&world).send(&raw(2, &element(0x60, &body))).is(7);
     assert_eq!(world.hashes(), 0);
+}
+
+fn plain(id: i32, credentials: Option<&[u8]>) -> Vec<u8> {
+    let credentials = credentials.map(|credentials| element(0x04, credentials)).unwrap_or_default();
+    let sasl = element(0xa3, &[element(0x04, b"PLAIN"), credentials].concat());
+    raw(id, &element(0x60, &[element(0x02, &[3]), element(0x04, b""), sasl].concat()))
+}
+
+#[test]
+fn sasl_plain_is_a_bind_with_a_name_and_a_secret() {
+    let world = World::new();
+    let secret = world.secrets.app.as_bytes();
+    let ask = |client: &mut Client, authorization: &str, name: &str, secret: &[u8]| {
+        let message = [authorization.as_bytes(), b"\0", name.as_bytes(), b"\0", secret].concat();
+        let id = client.id();
+        client.send(&plain(id, Some(&message)))
+    };
+    for (authorization, name) in [
+        ("", "app"),
+        ("", APP_DN),
+        ("", "dn:cn=APP,ou=users,dc=example,dc=org"),
+        ("", "u:app@example.org"),
+        ("app", "app"),
+        ("u:APP", "app"),
+        ("dn:uid=app,ou=users,dc=example,dc=org", "app"),
+    ] {
+        let mut client = Client::new(&world);
+        ask(&mut client, authorization, name, secret).is(0);
+        assert_eq!(client.who_am_i(), format!("dn:{APP_DN}"), "{authorization:?} {name:?}");
+        // As somebody else: refused after the right secret only, and nobody is bound afterwards.
+        ask(&mut client, "u:alice", name, secret).is(50);
+        assert_eq!(client.who_am_i(), "");
+    }
+    for (authorization, name, secret, code) in [
+        ("u:nobody", "app", secret, 50),
+        ("u:alice", "app", b"wrong", 49),
+        ("", "app", b"wrong", 49),
+        ("", "nobody", secret, 49),
+        ("", "app", b"", 53),
+    ] {
+        ask(&mut Client::new(&world), authorization, name, secret).is(code);
+    }
+    for broken in [&b"app"[..], b"", b"\0app", b"\0\0x", b"\0app\0x\0y"] {
+        let mut client = Client::new(&world);
+        let id = client.id();
+        client.send(&plain(id, Some(broken))).is(49);
+    }
+    // Not in clear.
+    ask(&mut Client::in_clear(&world), "", "app", secret).is(13);
+}
+
+#[test]
+fn a_sasl_client_may_wait_to_be_asked() {
+    let mut world = World::new();
+    world.settings.plain_bind = PlainBind::Always;
+    let mut client = Client::in_clear(&world);
+    client.send(&plain(2, None)).is(14);
+    // RFC 4511 section 4.14.1: no TLS in between.
+    let start_tls = "1.3.6.1.4.1.1466.20037";
+    client.extended(start_tls).is(1);
+    let message = [b"\0app\0", world.secrets.app.as_bytes()].concat();
+    client.send(&plain(4, Some(&message))).is(0);
+    assert_eq!(client.who_am_i(), format!("dn:{APP_DN}"));
+    // Another bind aborts it.
+    client.send(&plain(6, None)).is(14);
+    client.bind("", "").is(0);
+    client.extended(start_tls).is(0);
 }
 
 #[test]

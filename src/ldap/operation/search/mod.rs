@@ -63,7 +63,7 @@ pub(in crate::ldap) fn run(
 ) {
     let base = Target::new(request.base, context.snapshot.schema());
     if base.is_root() && request.scope == Scope::Base {
-        let entry = root_dse::entry(context.snapshot, session.settings.offers_start_tls);
+        let entry = root_dse::entry(context.snapshot, &session.settings);
         return answer_standalone(session, request, controls, &entry, context);
     }
     if base.is_subschema() {

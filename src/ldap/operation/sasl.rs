@@ -1,0 +1,56 @@
+//! SASL mechanisms (RFC 4513 section 5.2): what a client sends with them, taken apart.
+
+/// The message of PLAIN (RFC 4616 section 2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plain<'a> {
+    /// As whom the client wants to act; empty: as who it is.
+    pub(super) authorization: &'a str,
+    /// The name to authenticate.
+    pub(super) name: &'a str,
+    pub(super) secret: &'a [u8],
+}
+
+impl<'a> Plain<'a> {
+    /// `[authzid] NUL authcid NUL passwd`, where the name is not empty. `None`: it is something else.
+    pub(super) fn parse(message: &'a [u8]) -> Option<Self> {
+        let mut parts = message.split(|octet| *octet == 0);
+        let (authorization, name, secret) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() || name.is_empty() {
+            return None;
+        }
+        let text = |octets| std::str::from_utf8(octets).ok();
+        Some(Self { authorization: text(authorization)?, name: without_prefix(text(name)?), secret })
+    }
+}
+
+/// The name in an authorization identity (RFC 4513 section 5.2.1.8): `dn:` and a DN, or `u:` and a name. Who writes
+/// neither means the name.
+pub(super) fn without_prefix(identity: &str) -> &str {
+    ["dn:", "u:"]
+        .iter()
+        .find_map(|prefix| {
+            let (begin, name) = identity.split_at_checked(prefix.len())?;
+            begin.eq_ignore_ascii_case(prefix).then_some(name)
+        })
+        .unwrap_or(identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_messages_have_three_parts() {
+        let parts = |message: &'static [u8]| {
+            Plain::parse(message).map(|plain| (plain.authorization, plain.name, plain.secret))
+        };
+        assert_eq!(parts(b"\0tim\0tanstaaftanstaaf"), Some(("", "tim", &b"tanstaaftanstaaf"[..])));
+        assert_eq!(parts(b"Ursel\0Kurt\0xipj3plmq"), Some(("Ursel", "Kurt", &b"xipj3plmq"[..])));
+        assert_eq!(parts(b"\0dn:cn=a,dc=b\0x"), Some(("", "cn=a,dc=b", &b"x"[..])));
+        assert_eq!(parts(b"\0U:tim\0\xff"), Some(("", "tim", &b"\xff"[..])));
+        assert_eq!(parts(b"\0tim\0"), Some(("", "tim", &b""[..])));
+        for broken in [&b""[..], b"tim", b"\0tim", b"\0\0secret", b"\0tim\0secret\0", b"\0\xff\0secret"] {
+            assert!(Plain::parse(broken).is_none(), "{broken:02x?}");
+        }
+    }
+}
