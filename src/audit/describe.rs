@@ -181,7 +181,8 @@ fn short(value: &[u8]) -> String {
 fn shortened(mut text: String) -> String {
     if text.len() > FIELD_OCTETS_MAX {
         let octets = text.len();
-        text.truncate(text.floor_char_boundary(FIELD_OCTETS_MAX));
+        let end = (0..=FIELD_OCTETS_MAX).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
         text.push_str(&format!("… ({octets} octets)"));
     }
     text
