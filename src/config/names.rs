@@ -14,6 +14,19 @@ pub(super) fn name_form(kind: ReferenceKind, name: &str) -> String {
     }
 }
 
+/// Whether `name` can be compared with others.
+///
+/// # Errors
+/// It has no RFC 4518 form.
+pub(super) fn check_comparable(name: &str) -> Result<(), String> {
+    let found = MatchingRule::CaseIgnore.normalize(name.as_bytes(), &mut Vec::with_capacity(name.len()));
+    found.map_err(|_| {
+        "expected a name without characters that cannot be compared (of private use, unassigned, or the \
+         replacement character)"
+            .to_owned()
+    })
+}
+
 /// The RFC 4518 caseIgnore form of a name.
 pub(super) fn fold(text: &str) -> String {
     let mut form = Vec::with_capacity(text.len());

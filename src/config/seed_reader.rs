@@ -336,6 +336,10 @@ impl<'e> SeedReader<'e> {
     ) -> Option<String> {
         let parse = if kind == ReferenceKind::Application { slug } else { value::name };
         let name = table.required(key, problems, parse)?;
+        if let Err(message) = names::check_comparable(&name.value) {
+            problems.report(&name.position, &table.key_path(key), message);
+            return None;
+        }
         let form = names::name_form(kind, &name.value);
         if let Some(first) = self.places.get(&(kind, form.clone())) {
             let message = format!("there are two objects of this name: {kind} {:?}", name.value);

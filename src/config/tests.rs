@@ -426,6 +426,10 @@ fn problems_of_the_seed_are_told_with_their_place() {
         ),
         ("[[token]]\nidentifier = \"a\"", "3:1: token.account: `account` is missing"),
         (
+            "[[account]]\nusername = \"a\\uE000\"",
+            "4:12: account.username: expected a name without characters that cannot be compared",
+        ),
+        (
             "[[token]]\nidentifier = \"a\"\naccount = \"b\"\nintent = \"recovery\"",
             "6:10: token.intent: expected one of \"app_password\", \"api\", found \"recovery\"",
         ),
