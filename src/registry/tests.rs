@@ -9,6 +9,7 @@ use super::commands::testing::{
     wait,
 };
 use super::{ChangeError, Registry, SeedOptions, Transaction, Verdict};
+use crate::auth::{TokenKind, TokenSecret};
 use crate::config::{Seed, SeedAccount, SeedProvider, SeedSecret};
 use crate::model::{AccountKind, Event, Key, Record, Timestamp};
 use crate::secret::Secret;
@@ -324,4 +325,44 @@ fn no_domain_is_not_a_domain() {
     assert!(binds(&registry, "carol", b"carol"));
     assert!(!binds(&registry, "carol@localdomain", b"carol"));
     assert!(!binds(&registry, "carol@", b"carol"));
+}
+
+/// What is refused without a hash and without the throttle must not tell names by its time: the log shows the
+/// name as it was typed, since nobody looked it up.
+#[test]
+fn a_secret_that_is_broken_or_unknown_is_refused_before_the_name_is_looked_up() {
+    let registry = registry();
+    let seed = Seed { accounts: vec![person("carol")], ..seed() };
+    apply(&registry, &seed).unwrap();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let unknown = TokenSecret::generate(TokenKind::AppPassword).unwrap().into_secret();
+    tracing::subscriber::with_default(subscriber, || {
+        for secret in [unknown.expose(), b"bindery_app_broken"] {
+            assert!(!binds(&registry, "CAROL", secret));
+        }
+        assert!(!binds(&registry, "CAROL", b"wrong"));
+    });
+    let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = lines.lines().filter(|line| line.contains("login_failed")).collect();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    for line in &lines[..2] {
+        assert!(line.contains("account=\"CAROL\" provider=\"\""), "{line}");
+    }
+    assert!(lines[2].contains("account=\"carol\" provider=\"ldap\""), "{}", lines[2]);
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
