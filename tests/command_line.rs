@@ -363,6 +363,53 @@ fn an_import_takes_people_and_groups_and_tells_what_it_leaves_out() {
     place.run(&["import", "in.ldif", "--provider", "none"]).exits(1).says(&["none"]);
 }
 
+/// What comes from another directory may be of any size. None of it stops an import, let alone the server.
+#[test]
+fn an_import_leaves_out_what_is_too_large_and_goes_on() {
+    let place = Place::new(SEED);
+    let server = place.serve(&[]);
+    let person = |name: &str, more: &str| {
+        format!(
+            "dn: cn={name},ou=users,dc=ldap,dc=example,dc=com\nobjectClass: inetOrgPerson\ncn: {name}\nsn: x\n{more}\n"
+        )
+    };
+    let options: String = (0..70_000).map(|number| format!("description;x-{number}: v\n")).collect();
+    // Of the value itself, of its record, of the request: a control character takes six octets of JSON.
+    let ldif = [
+        person("first", ""),
+        person("options", &options),
+        person("record", &format!("description: {}\n", "x".repeat(18 << 20))),
+        person("request", &format!("description:: {}\n", "AQEB".repeat(4 << 20))),
+        person("last", ""),
+    ];
+    place.write("large.ldif", &ldif.concat());
+    let report = place.run(&["import", "large.ldif", "--json"]).exits(0).json();
+    assert_eq!(report["users"], 2, "{report:#}");
+    assert_eq!(report["stopped"], serde_json::Value::Null);
+    let left_out: u64 =
+        report["left_out"].as_object().unwrap().values().filter_map(|reason| reason["count"].as_u64()).sum();
+    assert_eq!(left_out, 3, "{report:#}");
+    place.run(&["account", "deactivate", "bob"]).exits(0);
+    server.stop();
+}
+
+#[test]
+fn an_import_makes_nobody_a_superuser() {
+    let seed = format!("{SEED}\n[[group]]\nname = \"admins\"\nis_superuser = true\nmembers = [\"alice\"]\n");
+    let place = Place::new(&seed);
+    place.run(&["apply", "--json"]).exits(0);
+    let base = "dc=ldap,dc=example,dc=com";
+    let ldif = format!(
+        "dn: cn=mallory,ou=users,{base}\nobjectClass: inetOrgPerson\ncn: mallory\nsn: x\n\n\
+         dn: cn=admins,ou=groups,{base}\nobjectClass: groupOfNames\ncn: admins\nmember: cn=mallory,ou=users,{base}\n"
+    );
+    let report = place.run_with_input(&["import", "-", "--json"], &ldif).exits(0).json();
+    assert_eq!((&report["users"], &report["memberships"]), (&1.into(), &0.into()));
+    assert!(report["left_out"].to_string().contains("gives rights"), "{report:#}");
+    let explained = place.run(&["access", "explain", "mallory"]).exits(0);
+    assert!(!explained.stdout.contains("superuser"), "{}", explained.stdout);
+}
+
 // ---- serve ---------------------------------------------------------------------------------------------
 
 #[test]
