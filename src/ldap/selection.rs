@@ -85,6 +85,10 @@ impl Selection {
             None => (name, ""),
         };
         let Some(id) = schema.find(base) else { return };
+        // `cn;` is no attribute description (RFC 4512 section 2.5).
+        if name.contains(';') && options.split(';').any(str::is_empty) {
+            return;
+        }
         if options.is_empty() {
             self.named.extend_from_slice(schema.subtypes(id));
         } else {
@@ -135,6 +139,14 @@ mod tests {
         let schema = Schema::core();
         assert!(!Selection::new(&["1.1"], &schema).selects(AttributeId::CN, &schema));
         assert!(Selection::new(&["1.1", "cn"], &schema).selects(AttributeId::CN, &schema));
+    }
+
+    #[test]
+    fn an_empty_option_makes_an_unknown_name() {
+        let schema = Schema::core();
+        let selection = Selection::new(&["cn;", "sn;;lang-de"], &schema);
+        assert!(!selection.selects(AttributeId::CN, &schema));
+        assert!(!selection.selects_description(AttributeId::SN, b"sn;lang-de", &schema));
     }
 
     #[test]
