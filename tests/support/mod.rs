@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+pub mod example;
+
 /// A directory of one test, with a config in it. Removed when dropped.
 pub struct Place {
     directory: TempDir,
