@@ -308,13 +308,6 @@ fn rows() -> Vec<(&'static str, Applies)> {
                 }
             },
         ),
-        ("defect: the import of its members changes a group's modifyTimestamp", |d| match d {
-            Difference::Leaf { leaf, dn, .. } => {
-                dn.contains("ou=groups") && Asserted::of(leaf).base == "modifytimestamp"
-            }
-            Difference::Attribute { dn, name, .. } => dn.contains("ou=groups") && *name == "modifyTimestamp",
-            _ => false,
-        }),
     ]
 }
 
