@@ -5,11 +5,12 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bindery::auth::{Argon2Parameters, ArgonMemory, HashPoolSettings, hash_new};
 use bindery::config::{Limits, PlainBind};
 use bindery::ldap::frame;
+use bindery::ldap::pages::Pages;
 use bindery::ldap::session::{Clock, Next, Session, SessionPeer, SessionSettings};
 use bindery::model::{
     Account, AccountKind, AccountNumber, Change, Container, HashText, LdapProvider, Password, ProviderNumber,
@@ -54,7 +55,7 @@ static REGISTRY: LazyLock<Arc<Registry>> = LazyLock::new(|| {
             is_active: true,
             attributes: Vec::new(),
             object_classes: Vec::new(),
-            password: Some(Password { hash: HashText::new(hash), generation: 0 }),
+            password: Some(Password { hash: HashText::new(hash), generation: 0, seeded: None }),
             placements: Vec::new(),
             roles: Vec::new(),
             grants: Vec::new(),
@@ -84,13 +85,26 @@ static REGISTRY: LazyLock<Arc<Registry>> = LazyLock::new(|| {
     .expect("a registry")
 });
 
+static PAGES: LazyLock<Arc<Pages>> =
+    LazyLock::new(|| Pages::new(&Limits::default()).expect("random numbers"));
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+});
+
 /// Message 1: a simple bind as `app` with the right password.
 const BIND: &[u8] = b"\x30\x15\x02\x01\x01\x60\x10\x02\x01\x03\x04\x03app\x80\x06secret";
 
 fuzz_target!(|octets: &[u8]| {
     let Some((first, sent)) = octets.split_first() else { return };
-    let settings =
-        SessionSettings { plain_bind: PlainBind::Never, limits: Limits::default(), offers_start_tls: true };
+    let settings = SessionSettings {
+        plain_bind: PlainBind::Never,
+        limits: Limits::default(),
+        offers_start_tls: true,
+        expiry_warning: Duration::from_secs(86_400),
+        rotation_overlap: Duration::from_secs(3_600),
+        pages: PAGES.clone(),
+    };
     let peer = SessionPeer { source: None, is_loopback: false };
     let is_tls = first & 1 == 1;
     let mut session = Session::new(REGISTRY.clone(), Arc::new(settings), peer, is_tls);
@@ -118,6 +132,12 @@ fuzz_target!(|octets: &[u8]| {
                         }
                     });
                     session.conclude(outcome, &mut output, clock);
+                }
+                Next::Change => {
+                    let changed = session.change().map(|change| RUNTIME.block_on(change));
+                    if let Some(changed) = changed {
+                        session.conclude_change(changed, &mut output);
+                    }
                 }
                 Next::StartTls | Next::Close => break 'conversation,
             }

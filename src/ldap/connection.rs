@@ -60,6 +60,7 @@ impl Door {
             limits: settings.limits.clone(),
             offers_start_tls: tls.is_some(),
             expiry_warning: settings.expiry_warning,
+            rotation_overlap: settings.rotation_overlap,
             pages,
         };
         Arc::new(Self { registry, tls, settings: Arc::new(settings), shutdown })
@@ -143,6 +144,7 @@ impl Connection<'_> {
                     self.session.work(&mut self.output, clock());
                 }
                 Next::Hash => self.wait_for_hash(&mut stream).await?,
+                Next::Change => self.wait_for_change(&mut stream).await?,
                 Next::StartTls if self.session.is_injected(&self.input) => return Err(Ended::Injected),
                 Next::StartTls => return Ok(Some(stream)),
                 Next::Close => {
@@ -259,6 +261,30 @@ impl Connection<'_> {
         }
     }
 
+    /// Waits for a change to be on disk. When the client goes away, it was made as a whole or not at all.
+    async fn wait_for_change<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+    ) -> Result<(), Ended> {
+        loop {
+            let may_read = self.may_read();
+            self.reserve();
+            let Some(change) = self.session.change() else { return Ok(()) };
+            tokio::select! {
+                biased;
+                changed = change => {
+                    self.session.conclude_change(changed, &mut self.output);
+                    return Ok(());
+                }
+                read = stream.read_buf(&mut self.input), if may_read => {
+                    if read? == 0 {
+                        return Err(Ended::Closed);
+                    }
+                }
+            }
+        }
+    }
+
     /// Writes what there is to answer. While the client does not take it, nothing else is done for it.
     async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Result<(), Ended> {
         if self.output.is_empty() {
@@ -266,31 +292,14 @@ impl Connection<'_> {
         }
         let mut rest = self.output.as_slice();
         while !rest.is_empty() {
-            match self.in_time(stream.write(rest)).await? {
+            match in_time(self.limits, self.shutdown, stream.write(rest)).await? {
                 0 => return Err(Ended::Closed),
                 octets => rest = rest.get(octets..).unwrap_or_default(),
             }
         }
-        self.in_time(stream.flush()).await?;
+        in_time(self.limits, self.shutdown, stream.flush()).await?;
         self.output.clear();
         Ok(())
-    }
-
-    /// Waits for a client that takes an answer, but not longer than it may take, and hardly any more once the server
-    /// is going down.
-    async fn in_time<T>(&self, writing: impl Future<Output = io::Result<T>>) -> Result<T, Ended> {
-        let going_down = async {
-            self.shutdown.cancelled().await;
-            tokio::time::sleep(CLOSE_TIME).await;
-        };
-        tokio::select! {
-            biased;
-            written = timeout(self.limits.write_time, writing) => match written {
-                Ok(written) => Ok(written?),
-                Err(_) => Err(Ended::TimedOut("the client takes no answers")),
-            },
-            () = going_down => Err(Ended::TimedOut(SHUTTING_DOWN)),
-        }
     }
 
     async fn say_good_bye<S: AsyncWrite + Unpin>(
@@ -321,6 +330,27 @@ impl Connection<'_> {
         if self.input.try_reclaim(KEPT_OCTETS + 1) {
             self.input = BytesMut::new();
         }
+    }
+}
+
+/// Waits for a client that takes an answer, but not longer than it may take, and hardly any more once the server
+/// is going down.
+async fn in_time<T>(
+    limits: &Limits,
+    shutdown: &CancellationToken,
+    writing: impl Future<Output = io::Result<T>>,
+) -> Result<T, Ended> {
+    let going_down = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(CLOSE_TIME).await;
+    };
+    tokio::select! {
+        biased;
+        written = timeout(limits.write_time, writing) => match written {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(Ended::TimedOut("the client takes no answers")),
+        },
+        () = going_down => Err(Ended::TimedOut(SHUTTING_DOWN)),
     }
 }
 

@@ -10,6 +10,8 @@ use super::control::RequestControls;
 use super::frame::{self, Frame};
 use super::message::{self, Answer, DecodeLimits, Operation, Request};
 use super::operation::bind::PendingBind;
+use super::operation::password_modify;
+pub use super::operation::password_modify::{Changed, PendingChange};
 use super::operation::search::RunningSearch;
 use super::operation::{bind, compare, extended, search, update};
 use super::pages::Pages;
@@ -33,6 +35,8 @@ pub struct SessionSettings {
     pub offers_start_tls: bool,
     /// So long before a secret expires a client that asks is warned.
     pub expiry_warning: Duration,
+    /// How long a token that was rotated goes on working.
+    pub rotation_overlap: Duration,
     /// What lasts from one page of a search to the next.
     pub pages: Arc<Pages>,
 }
@@ -64,6 +68,8 @@ pub enum Next {
     Work,
     /// A hash: await [`Session::attempt`], then call [`Session::conclude`].
     Hash,
+    /// A change of the directory: await [`Session::change`], then call [`Session::conclude_change`].
+    Change,
     /// What was written so far must leave, then TLS begins. Call [`Session::tls_started`].
     StartTls,
     /// What was written so far must leave, then the connection is closed.
@@ -82,6 +88,8 @@ pub struct Session {
     pub(super) searches: VecDeque<RunningSearch>,
     /// The bind that waits for its hash; nothing is decoded until it has come.
     pub(super) bind: Option<PendingBind>,
+    /// The change of a credential that waits for a hash and the disk; nothing is decoded until it was made.
+    pub(super) change: Option<PendingChange>,
     /// Whether the client was told to go on with a SASL bind.
     pub(super) is_sasl_in_progress: bool,
     pub(super) evaluator: Evaluator,
@@ -129,6 +137,7 @@ impl Session {
             identity: None,
             searches: VecDeque::new(),
             bind: None,
+            change: None,
             is_sasl_in_progress: false,
             evaluator,
             decode_limits,
@@ -204,6 +213,7 @@ impl Session {
         match self.end {
             Some(end) => end,
             None if self.bind.is_some() => Next::Hash,
+            None if self.change.is_some() => Next::Change,
             None if !self.searches.is_empty() => Next::Work,
             None => Next::Read,
         }
@@ -217,6 +227,16 @@ impl Session {
     /// Answers the bind whose hash has come (`None`: it never will).
     pub fn conclude(&mut self, outcome: Option<HashOutcome>, output: &mut Vec<u8>, clock: Clock) {
         bind::conclude(self, outcome, output, clock);
+    }
+
+    /// The change that is waited for.
+    pub fn change(&mut self) -> Option<&mut PendingChange> {
+        self.change.as_mut()
+    }
+
+    /// Answers the change that was waited for.
+    pub fn conclude_change(&mut self, changed: Changed, output: &mut Vec<u8>) {
+        password_modify::conclude(self, changed, output);
     }
 
     /// TLS has begun. What was known before the handshake counts no more (RFC 4511 section 4.14.3):
@@ -240,7 +260,7 @@ impl Session {
 
     /// Whether the client would wait for an answer.
     pub fn is_idle(&self) -> bool {
-        self.searches.is_empty() && self.bind.is_none()
+        self.searches.is_empty() && self.bind.is_none() && self.change.is_none()
     }
 
     /// The largest message that is taken now, in octets.
@@ -258,6 +278,7 @@ impl Session {
         response::notice_of_disconnection(output, code, diagnostic);
         self.searches.clear();
         self.bind = None;
+        self.change = None;
         self.end = Some(Next::Close);
     }
 
@@ -275,6 +296,7 @@ impl Session {
     fn takes_requests(&self, output: &[u8]) -> bool {
         self.end.is_none()
             && self.bind.is_none()
+            && self.change.is_none()
             && !self.is_full(output)
             && (self.searches.len() as u64) < u64::from(self.settings.limits.pending_operations_max)
     }

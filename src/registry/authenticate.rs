@@ -20,7 +20,7 @@ use crate::auth::{
 };
 use crate::directory::{AccountState, Accounts, Snapshot, Tree, name_key};
 use crate::model::{
-    AccountKind, AccountNumber, Actor, HashText, Intent, ProviderNumber, Record, Timestamp, Token,
+    AccountKind, AccountNumber, Actor, HashText, Intent, Password, ProviderNumber, Record, Timestamp, Token,
 };
 use crate::schema::normalize_dn;
 use crate::secret::Secret;
@@ -372,8 +372,17 @@ impl Name {
 }
 
 fn of_token(token: &Token) -> (CredentialKey, Credential) {
-    let key = CredentialKey { id: u64::from(token.number.get()), generation: token.generation };
-    (key, Credential::Token { number: token.number, generation: token.generation })
+    (key_of_token(token), Credential::Token { number: token.number, generation: token.generation })
+}
+
+/// What proofs of a token's secret are kept under.
+pub(super) fn key_of_token(token: &Token) -> CredentialKey {
+    CredentialKey { id: u64::from(token.number.get()), generation: token.generation }
+}
+
+/// What proofs of an account's password are kept under.
+pub(super) fn key_of_password(account: AccountNumber, password: &Password) -> CredentialKey {
+    CredentialKey { id: PASSWORDS | u64::from(account.get()), generation: password.generation }
 }
 
 /// The one credential of an active account that a secret without a selector is compared with.
@@ -383,10 +392,7 @@ fn selectorless(
 ) -> Option<(CredentialKey, Credential, HashText)> {
     let account = account.filter(|account| account.is_active)?;
     if let Some(password) = &account.password {
-        let key = CredentialKey {
-            id: PASSWORDS | u64::from(account.number.get()),
-            generation: password.generation,
-        };
+        let key = key_of_password(account.number, password);
         return Some((key, Credential::Password { generation: password.generation }, password.hash.clone()));
     }
     let tokens = account.tokens.iter().filter_map(|number| accounts.token(*number));

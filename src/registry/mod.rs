@@ -22,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Verdict};
 pub use commands::{
     Classified, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout, ImportOptions,
-    ImportReport, NeededSecret, NewSecret, NewToken, SeedOptions, SeedPlan, Sign, TokenSummary,
+    ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, SeedOptions, SeedPlan, Sign,
+    TokenSummary,
 };
 pub use error::{ChangeError, OpenError};
 pub use transaction::Transaction;

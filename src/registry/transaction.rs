@@ -282,6 +282,12 @@ impl<'a> Transaction<'a> {
         Ok(true)
     }
 
+    /// Adds an event beside those of the changes: what they were for.
+    pub(super) fn note(&mut self, action: Action, kind: &str, name: String) -> Result<(), ChangeError> {
+        let event = self.event(action, kind, name, Vec::new());
+        self.tell(Some(event))
+    }
+
     /// Forgets that something of this name was deleted.
     pub fn lift_tombstone(&mut self, tombstone: Tombstone) -> Result<(), ChangeError> {
         if self.snapshot().accounts().has_tombstone(&tombstone) {

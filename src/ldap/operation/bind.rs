@@ -169,7 +169,8 @@ fn expires_soon(session: &Session, identity: &Identity, clock: Clock) -> Option<
     u32::try_from(left).ok().filter(|left| i32::try_from(*left).is_ok())
 }
 
-fn may_send_secrets(session: &Session) -> bool {
+/// Whether secrets may be sent over this connection, in either direction.
+pub(super) fn may_send_secrets(session: &Session) -> bool {
     session.is_tls
         || match session.settings.plain_bind {
             PlainBind::Always => true,

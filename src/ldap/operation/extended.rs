@@ -1,5 +1,6 @@
-//! Extended operations (RFC 4511 section 4.12): StartTLS, Who am I? and Cancel.
+//! Extended operations (RFC 4511 section 4.12): StartTLS, Who am I?, Cancel, and the way to Password Modify.
 
+use super::password_modify::{self, PASSWORD_MODIFY};
 use crate::access::view;
 use crate::directory::EntryId;
 use crate::ldap::ber::Reader;
@@ -14,6 +15,7 @@ pub(in crate::ldap) fn run(session: &mut Session, request: &ExtendedRequest, con
         START_TLS => start_tls(session, context),
         WHO_AM_I => who_am_i(session, context),
         CANCEL => cancel(session, request, context),
+        PASSWORD_MODIFY => password_modify::run(session, request, context),
         unknown => {
             let sentence = format!("the extended operation {unknown} is not supported");
             let outcome = Outcome::new(ResultCode::ProtocolError, &sentence);
@@ -25,7 +27,7 @@ pub(in crate::ldap) fn run(session: &mut Session, request: &ExtendedRequest, con
 /// The OIDs that the root DSE advertises.
 pub(in crate::ldap) fn supported(offers_start_tls: bool) -> Vec<&'static str> {
     let start_tls = offers_start_tls.then_some(START_TLS);
-    start_tls.into_iter().chain([WHO_AM_I, CANCEL]).collect()
+    start_tls.into_iter().chain([WHO_AM_I, CANCEL, PASSWORD_MODIFY]).collect()
 }
 
 /// RFC 4511 section 4.14.

@@ -3,6 +3,7 @@
 pub(super) mod bind;
 pub(super) mod compare;
 pub(super) mod extended;
+pub(super) mod password_modify;
 pub(super) mod refusal;
 mod sasl;
 pub(super) mod search;

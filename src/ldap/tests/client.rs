@@ -135,7 +135,7 @@ impl Client {
             messages.extend(more);
             match next {
                 Next::Read | Next::Close | Next::StartTls => break,
-                Next::Work | Next::Hash => {}
+                Next::Work | Next::Hash | Next::Change => {}
             }
         }
         Reply { messages, controls: std::mem::take(&mut self.controls), transcript: self.transcript.clone() }
@@ -165,6 +165,10 @@ impl Client {
                 let outcome =
                     wait(async { (&mut self.session.attempt().expect("an attempt").outcome).await });
                 self.session.conclude(outcome.ok(), &mut self.output, clock);
+            }
+            Next::Change => {
+                let changed = wait(async { self.session.change().expect("a change").await });
+                self.session.conclude_change(changed, &mut self.output);
             }
             Next::Read | Next::Close | Next::StartTls => {}
         }

@@ -16,5 +16,6 @@ mod operations;
 mod orders;
 mod overlap;
 mod paging;
+mod passwords;
 mod searches;
 mod standalone;

@@ -246,6 +246,10 @@ fn play(world: &World, is_tls: bool, stream: &[u8], borders: &[Index]) -> (Vec<u
                     let outcome = wait(async { (&mut session.attempt().expect("an attempt").outcome).await });
                     session.conclude(outcome.ok(), &mut output, clock);
                 }
+                Next::Change => {
+                    let changed = wait(async { session.change().expect("a change").await });
+                    session.conclude_change(changed, &mut output);
+                }
                 end @ (Next::StartTls | Next::Close) => {
                     // Nothing more happens.
                     assert_eq!(session.receive(&stream[taken..], &mut output, clock), 0);

@@ -116,7 +116,7 @@ fn compare_says_what_the_reader_may_see() {
 #[test]
 fn unknown_extended_operations_are_named() {
     let world = World::new();
-    for oid in ["1.2.3.4", "", "1.3.6.1.4.1.4203.1.11.1", "1.3.6.1.1.9"] {
+    for oid in ["1.2.3.4", "", "1.3.6.1.4.1.4203.1.11.2", "1.3.6.1.1.9"] {
         let reply = Client::app(&world).extended(oid);
         assert!(reply.is(2).result().message.contains(oid));
         assert!(same_kind(

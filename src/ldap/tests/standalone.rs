@@ -43,7 +43,10 @@ fn the_root_dse_holds_what_works() {
         ("namingContexts", &["dc=example,dc=org", "dc=other,dc=net"]),
         ("defaultNamingContext", &["dc=example,dc=org"]),
         ("supportedLDAPVersion", &["3"]),
-        ("supportedExtension", &["1.3.6.1.4.1.1466.20037", "1.3.6.1.4.1.4203.1.11.3", "1.3.6.1.1.8"]),
+        (
+            "supportedExtension",
+            &["1.3.6.1.4.1.1466.20037", "1.3.6.1.4.1.4203.1.11.3", "1.3.6.1.1.8", "1.3.6.1.4.1.4203.1.11.1"],
+        ),
         ("subschemaSubentry", &["cn=subschema"]),
         ("vendorName", &["bindery"]),
     ] {
@@ -70,7 +73,10 @@ fn the_root_dse_holds_what_works() {
     let mut world = World::new();
     world.settings.offers_start_tls = false;
     let reply = Client::in_clear(&world).search(search("", Base, "(objectClass=*)", &["+"]));
-    assert_eq!(reply.values("supportedExtension"), ["1.3.6.1.4.1.4203.1.11.3", "1.3.6.1.1.8"]);
+    assert_eq!(
+        reply.values("supportedExtension"),
+        ["1.3.6.1.4.1.4203.1.11.3", "1.3.6.1.1.8", "1.3.6.1.4.1.4203.1.11.1"]
+    );
 }
 
 #[test]

@@ -137,6 +137,7 @@ impl World {
             limits: wishes.limits,
             offers_start_tls: true,
             expiry_warning: std::time::Duration::from_secs(86_400),
+            rotation_overlap: std::time::Duration::from_secs(3_600),
             pages,
         };
         Self { registry, settings, secrets }

@@ -5,6 +5,7 @@
 mod account;
 mod hashing;
 mod import;
+mod own_secret;
 mod seed;
 mod token;
 mod validate;
@@ -15,6 +16,7 @@ pub use import::{
     Classified, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop, ImportedAccount,
     ImportedAttribute, ImportedGroup, ImportedMembers, LeftOut, MemberName, Octets, classify,
 };
+pub use own_secret::{OwnSecret, OwnSecretError};
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, Sign};
 pub use token::{CreatedToken, NewToken, TokenSummary};
 

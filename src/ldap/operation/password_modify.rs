@@ -1,0 +1,140 @@
+//! Password Modify (RFC 3062): an account rotates the app password it is bound with; a person may set a password.
+
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+
+use super::bind::may_send_secrets;
+use super::sasl::without_prefix;
+use crate::access::view;
+use crate::ldap::ber::{Reader, Writer, tag};
+use crate::ldap::message::ExtendedRequest;
+use crate::ldap::response::{self, Outcome};
+use crate::ldap::result_code::ResultCode;
+use crate::ldap::session::{Context, Session};
+use crate::registry::{ChangeError, OwnSecret, OwnSecretError};
+use crate::secret::Secret;
+
+/// The OID of the operation, RFC 3062 section 2.
+pub(super) const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
+
+/// How a change of a credential ended: with the secret that was generated, if one was.
+pub type Changed = Result<Option<Secret>, OwnSecretError>;
+
+/// A change that waits for a hash and for the disk.
+pub struct PendingChange {
+    future: Pin<Box<dyn Future<Output = Changed> + Send>>,
+    message_id: i32,
+}
+
+impl Future for PendingChange {
+    type Output = Changed;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Changed> {
+        self.future.as_mut().poll(context)
+    }
+}
+
+/// PasswdModifyRequestValue.
+#[derive(Default)]
+struct Request<'a> {
+    user: Option<&'a str>,
+    old: Option<&'a [u8]>,
+    new: Option<&'a [u8]>,
+}
+
+/// Begins to change the credential; the answer comes when it is on disk.
+pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Context<'_>) {
+    let Context { snapshot, clock, output, message_id, .. } = context;
+    let mut refuse = |code, sentence: &str| answer(output, message_id, &Outcome::new(code, sentence), None);
+    let Some(asked) = Request::decode(request.value.as_deref()) else {
+        return refuse(ResultCode::ProtocolError, "the value of the Password Modify request is malformed");
+    };
+    let identity = session.identity.filter(|identity| {
+        view(snapshot, Some(identity), identity.provider, session.peer.source, clock.now).is_ok()
+    });
+    let Some(identity) = identity else {
+        return refuse(
+            ResultCode::InsufficientAccessRights,
+            "bind first: an account changes its own password only",
+        );
+    };
+    if !may_send_secrets(session) {
+        return refuse(
+            ResultCode::ConfidentialityRequired,
+            "passwords are changed over TLS only: use StartTLS or ldaps",
+        );
+    }
+    let is_own =
+        |user: &str| session.registry.account_of_name(without_prefix(user)) == Some(identity.account);
+    if asked.user.is_some_and(|user| !is_own(user)) {
+        return refuse(ResultCode::InsufficientAccessRights, "an account changes its own password only");
+    }
+    let length_max = session.settings.limits.bind_secret_length_max as usize;
+    if [asked.old, asked.new].into_iter().flatten().any(|secret| secret.len() > length_max) {
+        return refuse(ResultCode::ConstraintViolation, "the password is too long to bind with");
+    }
+    let asked = OwnSecret {
+        old: asked.old.map(Secret::from),
+        new: asked.new.map(Secret::from),
+        overlap: session.settings.rotation_overlap,
+    };
+    let future = session.registry.clone().change_own_secret(identity, session.peer.source, asked);
+    session.change = Some(PendingChange { future: Box::pin(future), message_id });
+}
+
+/// Answers the change when it was made, or was not.
+pub(in crate::ldap) fn conclude(session: &mut Session, changed: Changed, output: &mut Vec<u8>) {
+    let Some(PendingChange { message_id, .. }) = session.change.take() else { return };
+    let (code, sentence) = match changed {
+        Ok(secret) => return answer(output, message_id, &Outcome::SUCCESS, secret.as_ref()),
+        Err(error) => (code_of(&error), error.to_string()),
+    };
+    answer(output, message_id, &Outcome::new(code, &sentence), None);
+}
+
+fn code_of(error: &OwnSecretError) -> ResultCode {
+    match error {
+        OwnSecretError::OldIsWrong => ResultCode::InvalidCredentials,
+        OwnSecretError::Constraint(_) => ResultCode::ConstraintViolation,
+        OwnSecretError::CredentialGone => ResultCode::InsufficientAccessRights,
+        OwnSecretError::Change(error) => match error {
+            ChangeError::Invalid(_) => ResultCode::ConstraintViolation,
+            ChangeError::NotFound { .. } | ChangeError::Exists { .. } | ChangeError::Refused(_) => {
+                ResultCode::UnwillingToPerform
+            }
+            ChangeError::Conflict | ChangeError::Secret(_) => ResultCode::Busy,
+            ChangeError::Store(_) | ChangeError::ShuttingDown => ResultCode::Unavailable,
+            ChangeError::Panicked | ChangeError::WriterStopped => ResultCode::Other,
+        },
+    }
+}
+
+/// The response has no name (RFC 3062 section 2), and a value only when a secret was generated.
+fn answer(output: &mut Vec<u8>, message_id: i32, outcome: &Outcome<'_>, generated: Option<&Secret>) {
+    let value = generated.map(|secret| {
+        let mut value = zeroize::Zeroizing::new(Vec::new());
+        let mut element = zeroize::Zeroizing::new(Vec::new());
+        Writer::new(&mut element).element(GENERATED, secret.expose());
+        Writer::new(&mut value).element(tag::SEQUENCE, &element);
+        value
+    });
+    let value = value.as_ref().map(|value| value.as_slice());
+    response::extended_response(output, message_id, outcome, None, value, &[]);
+}
+
+impl<'a> Request<'a> {
+    fn decode(value: Option<&'a [u8]>) -> Option<Self> {
+        let Some(value) = value else { return Some(Self::default()) };
+        let mut reader = Reader::new(value);
+        let mut sequence = reader.sequence().ok()?;
+        let user = sequence.optional(USER).ok()?.map(std::str::from_utf8).transpose().ok()?;
+        let old = sequence.optional(OLD).ok()?;
+        let new = sequence.optional(NEW).ok()?;
+        (reader.is_empty() && sequence.is_empty()).then_some(Self { user, old, new })
+    }
+}
+
+const USER: u8 = tag::context(0);
+const OLD: u8 = tag::context(1);
+const NEW: u8 = tag::context(2);
+const GENERATED: u8 = tag::context(0);

@@ -1,0 +1,183 @@
+//! Password Modify (RFC 3062): rotation of the app password that one is bound with, and passwords of people.
+
+use ldap3_proto::proto::{LdapExtendedRequest, LdapOp};
+
+use super::client::{Client, Reply, element, encode};
+use super::world::{ALICE_PASSWORD, APP, APP_TOKEN, World};
+use crate::model::Timestamp;
+
+const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
+const APP_DN: &str = "cn=app,ou=users,dc=example,dc=org";
+
+fn value(user: Option<&str>, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec<u8> {
+    let part = |tag, octets: Option<&[u8]>| octets.map(|octets| element(tag, octets)).unwrap_or_default();
+    element(0x30, &[part(0x80, user.map(str::as_bytes)), part(0x81, old), part(0x82, new)].concat())
+}
+
+fn modify(client: &mut Client, value: Option<Vec<u8>>) -> Reply {
+    let request = LdapExtendedRequest { name: PASSWORD_MODIFY.to_owned(), value };
+    let request = encode(client.id(), LdapOp::ExtendedRequest(request));
+    client.send(&request)
+}
+
+/// A client whose clock is the writer's.
+fn nobody(world: &World) -> Client {
+    let mut client = Client::new(world);
+    client.now = Timestamp::now();
+    client
+}
+
+/// The same, bound as the app.
+fn app(world: &World) -> Client {
+    let mut client = nobody(world);
+    client.bind(APP_DN, &world.secrets.app).is(0);
+    client
+}
+
+/// The secret that was generated.
+fn generated(reply: &Reply) -> Option<String> {
+    match &reply.messages[0].op {
+        LdapOp::ExtendedResponse(response) => {
+            assert_eq!(response.name, None, "RFC 3062 section 2: the response has no name");
+            let value = response.value.as_deref()?;
+            let mut sequence = crate::ldap::ber::Reader::new(value).sequence().unwrap();
+            Some(String::from_utf8(sequence.expect(0x80).unwrap().to_vec()).unwrap())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_account_rotates_the_app_password_it_is_bound_with() {
+    let world = World::new();
+    let mut client = app(&world);
+    let reply = modify(&mut client, None);
+    reply.is(0);
+    let secret = generated(&reply).unwrap();
+    assert_ne!(secret, world.secrets.app);
+    // Both work, and the connection goes on.
+    assert_eq!(client.who_am_i(), format!("dn:{APP_DN}"));
+    for secret in [&secret, &world.secrets.app] {
+        nobody(&world).bind(APP_DN, secret).is(0);
+    }
+    // The replacement has its identifier; the old one ends with the overlap, on open connections too.
+    let snapshot = world.registry.snapshot();
+    let tokens = snapshot.accounts();
+    let replacement = tokens.token_named("token-30").unwrap();
+    assert_ne!(replacement.number, APP_TOKEN);
+    assert_eq!((replacement.account, replacement.expires), (APP, None));
+    let old = tokens.token(APP_TOKEN).unwrap();
+    assert!(old.identifier.starts_with("token-30, replaced, until "), "{}", old.identifier);
+    let end = old.expires.unwrap();
+    assert!(end.unix_seconds() > Timestamp::now().unix_seconds());
+    client.now = end;
+    client.compare(APP_DN, "cn", "app").is(50);
+    client.bind(APP_DN, &world.secrets.app).is(49);
+    client.bind(APP_DN, &secret).is(0);
+    // Somebody who holds a copy of the old one cannot rotate it any more.
+    let mut late = nobody(&world);
+    late.now = end;
+    late.bind(APP_DN, &world.secrets.app).is(49);
+}
+
+#[test]
+fn a_token_keeps_its_lifetime_when_it_is_rotated() {
+    let world = World::new();
+    let now = Timestamp::now();
+    world.change_token(APP_TOKEN, move |token| {
+        token.created = Timestamp::from_unix_seconds(now.unix_seconds() - 1_000);
+        token.expires = Some(Timestamp::from_unix_seconds(now.unix_seconds() + 600));
+    });
+    let mut client = app(&world);
+    modify(&mut client, None).is(0);
+    let snapshot = world.registry.snapshot();
+    let left = |expires: Option<Timestamp>| expires.unwrap().unix_seconds() - now.unix_seconds();
+    let replacement = snapshot.accounts().token_named("token-30").unwrap();
+    assert!((1_600..1_660).contains(&left(replacement.expires)));
+    // The overlap of an hour does not lengthen the old one's life.
+    assert_eq!(left(snapshot.accounts().token(APP_TOKEN).unwrap().expires), 600);
+    let events = world.registry.store().events(1, 100).unwrap();
+    assert!(
+        events.iter().any(|event| event.action.as_str() == "secret_rotate" && event.actor.account == "app")
+    );
+}
+
+#[test]
+fn what_an_account_may_not() {
+    let world = World::new();
+    let secret = world.secrets.app.as_bytes();
+    for (asked, code) in [
+        // A service account chooses no secret.
+        (value(None, None, Some(b"chosen by myself")), 19),
+        (value(None, Some(secret), Some(b"chosen by myself")), 19),
+        // Nobody else's.
+        (value(Some("cn=alice,ou=users,dc=example,dc=org"), None, None), 50),
+        (value(Some("nobody"), None, None), 50),
+        (value(None, Some(b"wrong"), None), 49),
+        (value(None, Some(&[b'x'; 2_000]), None), 19),
+        (b"\x30\x01".to_vec(), 2),
+        (element(0x30, &element(0x83, b"x")), 2),
+        (element(0x30, &element(0x80, b"\xff")), 2),
+    ] {
+        let mut client = app(&world);
+        let reply = modify(&mut client, Some(asked));
+        reply.is(code);
+        assert_eq!(generated(&reply), None);
+        assert_eq!(world.registry.snapshot().accounts().tokens().count(), tokens(&World::new()));
+    }
+    // Itself, by every name, with the right old secret.
+    for user in [APP_DN, "dn:CN=app,ou=users,dc=example,dc=org", "u:APP", "app"] {
+        let mut client = app(&world);
+        modify(&mut client, Some(value(Some(user), Some(secret), None))).is(0);
+    }
+    // Nobody, in any form.
+    modify(&mut nobody(&world), None).is(50);
+    let mut client = app(&world);
+    client.bind(APP_DN, "wrong").is(49);
+    modify(&mut client, None).is(50);
+    let mut client = app(&world);
+    world.change_account(APP, |account| account.is_active = false);
+    modify(&mut client, None).is(50);
+}
+
+fn tokens(world: &World) -> usize {
+    world.registry.snapshot().accounts().tokens().count()
+}
+
+#[test]
+fn secrets_are_not_told_in_clear() {
+    let mut world = World::new();
+    world.settings.plain_bind = crate::config::PlainBind::Always;
+    let mut client = Client::in_clear(&world);
+    client.now = Timestamp::now();
+    client.bind(APP_DN, &world.secrets.app).is(0);
+    modify(&mut client, None).is(0);
+    std::sync::Arc::make_mut(&mut client.session.settings).plain_bind = crate::config::PlainBind::Never;
+    modify(&mut client, None).is(13);
+}
+
+#[test]
+fn people_set_their_passwords() {
+    let world = World::new();
+    let mut client = nobody(&world);
+    client.bind("alice", ALICE_PASSWORD).is(0);
+    let mut other = nobody(&world);
+    other.bind("alice", ALICE_PASSWORD).is(0);
+    for refused in [&b""[..], world.secrets.app.as_bytes(), b"bindery_app_x"] {
+        modify(&mut client, Some(value(None, None, Some(refused)))).is(19);
+    }
+    modify(&mut client, Some(value(None, Some(b"wrong"), Some(b"new")))).is(49);
+    let reply =
+        modify(&mut client, Some(value(Some("alice"), Some(ALICE_PASSWORD.as_bytes()), Some(b"a new one"))));
+    reply.is(0);
+    assert_eq!(generated(&reply), None);
+    // The old one proves nothing any more, here and elsewhere.
+    assert_eq!(other.who_am_i(), "");
+    assert_eq!(client.who_am_i(), "");
+    client.bind("alice", ALICE_PASSWORD).is(49);
+    client.bind("alice", "a new one").is(0);
+    // Without a new one it is generated.
+    let secret = generated(modify(&mut client, None).is(0)).unwrap();
+    client.bind("alice", "a new one").is(49);
+    client.bind("alice", &secret).is(0);
+}

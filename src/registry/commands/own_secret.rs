@@ -1,0 +1,252 @@
+//! What an account does with its own credential: a token that it is bound with is rotated, a person sets a password.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::token::kind_of;
+use crate::access::{Credential, Identity};
+use crate::auth::{CredentialKey, SecretShape, TokenSecret};
+use crate::model::{Action, Actor, HashText, Password, Record, Timestamp, Token, TokenNumber};
+use crate::registry::authenticate::{key_of_password, key_of_token};
+use crate::registry::{ChangeError, Registry, Transaction};
+use crate::secret::Secret;
+
+/// What an account asks for its own credential.
+#[derive(Clone, Debug)]
+pub struct OwnSecret {
+    /// The present secret, when the client sends it.
+    pub old: Option<Secret>,
+    /// The one that is to come; `None`: it is generated.
+    pub new: Option<Secret>,
+    /// How long a token that is rotated goes on working.
+    pub overlap: Duration,
+}
+
+/// Why a credential was not exchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnSecretError {
+    /// The present secret is another.
+    #[error("the old password is wrong")]
+    OldIsWrong,
+    /// The new secret cannot be one.
+    #[error("{0}")]
+    Constraint(&'static str),
+    /// There is nothing to exchange any more.
+    #[error("the credential does not hold any more; bind again")]
+    CredentialGone,
+    /// The change was not made.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+impl Registry {
+    /// Exchanges the credential of an identity; gives the new secret when it was generated.
+    ///
+    /// A token is rotated: its replacement takes its identifier, description, networks and lifetime, and the old one
+    /// goes on working for the overlap, under a name that says so. A person's password is replaced at once.
+    ///
+    /// # Errors
+    /// [`OwnSecretError`]; then nothing has changed.
+    pub async fn change_own_secret(
+        self: Arc<Self>,
+        identity: Identity,
+        source: Option<IpAddr>,
+        asked: OwnSecret,
+    ) -> Result<Option<Secret>, OwnSecretError> {
+        let OwnSecret { old, new, overlap } = asked;
+        let snapshot = self.snapshot();
+        let account =
+            snapshot.accounts().account(identity.account).cloned().ok_or(OwnSecretError::CredentialGone)?;
+        let (key, stored, token) = match identity.credential {
+            Credential::Token { number, .. } => {
+                let token = snapshot.accounts().token(number).ok_or(OwnSecretError::CredentialGone)?;
+                (key_of_token(token), token.hash.clone(), Some(token.clone()))
+            }
+            Credential::Password { .. } => {
+                let password = account.password.as_ref().ok_or(OwnSecretError::CredentialGone)?;
+                (key_of_password(account.number, password), password.hash.clone(), None)
+            }
+        };
+        drop(snapshot);
+        if let Some(old) = old
+            && !self.is_present_secret(key, &old, &stored).await?
+        {
+            return Err(OwnSecretError::OldIsWrong);
+        }
+        let actor = Actor {
+            account: account.username.to_string(),
+            token: token.as_ref().map(|token| token.identifier.clone()),
+            source,
+        };
+        match (token, new) {
+            (_, Some(_)) if !account.kind.is_person() => Err(OwnSecretError::Constraint(
+                "the secret of a service account is generated: leave the new password out",
+            )),
+            (Some(token), None) => self.rotate(actor, &token, overlap).await.map(Some),
+            (_, Some(new)) => {
+                check_password(&new)?;
+                self.set_password(actor, identity, new).await?;
+                Ok(None)
+            }
+            (None, None) => {
+                let new = generate_password()?;
+                self.set_password(actor, identity, new.clone()).await?;
+                Ok(Some(new))
+            }
+        }
+    }
+
+    /// Whether the secret is the present one: without a hash when it was verified before, as it was at the bind.
+    async fn is_present_secret(
+        &self,
+        key: CredentialKey,
+        secret: &Secret,
+        stored: &HashText,
+    ) -> Result<bool, ChangeError> {
+        Ok(self.proofs.check(key, secret.expose()) || self.is_stored_secret(secret, stored).await?)
+    }
+
+    async fn rotate(&self, actor: Actor, token: &Token, overlap: Duration) -> Result<Secret, OwnSecretError> {
+        let secret = TokenSecret::generate(kind_of(token.intent))
+            .map_err(|error| ChangeError::Secret(error.to_string()))?;
+        let hash = self.hash_secret(secret.secret().clone()).await?;
+        let (number, generation) = (token.number, token.generation);
+        let selector = secret.selector().to_string();
+        let done = self
+            .change(actor, move |transaction| {
+                rotate(transaction, number, generation, overlap, selector, hash)
+            })
+            .await?;
+        if done { Ok(secret.into_secret()) } else { Err(OwnSecretError::CredentialGone) }
+    }
+
+    async fn set_password(
+        &self,
+        actor: Actor,
+        identity: Identity,
+        new: Secret,
+    ) -> Result<(), OwnSecretError> {
+        let hash = self.hash_secret(new).await?;
+        let done = self
+            .change(actor, move |transaction| {
+                let Some(mut account) = transaction.account(identity.account)? else { return Ok(false) };
+                let generation = account.password.as_ref().map_or(0, |password| password.generation);
+                let holds = match identity.credential {
+                    Credential::Password { generation: own } => own == generation,
+                    Credential::Token { number, .. } => {
+                        transaction.snapshot().accounts().token(number).is_some()
+                    }
+                };
+                if !holds {
+                    return Ok(false);
+                }
+                account.password =
+                    Some(Password { hash, generation: generation.saturating_add(1), seeded: None });
+                account.modified = transaction.now();
+                transaction.put(Record::Account(account))?;
+                Ok(true)
+            })
+            .await?;
+        if done { Ok(()) } else { Err(OwnSecretError::CredentialGone) }
+    }
+}
+
+/// Puts a replacement in the place of a token. `false`: it is not there any more as it was.
+fn rotate(
+    transaction: &mut Transaction<'_>,
+    number: TokenNumber,
+    generation: u32,
+    overlap: Duration,
+    selector: String,
+    hash: HashText,
+) -> Result<bool, ChangeError> {
+    let now = transaction.now();
+    let accounts = transaction.snapshot().accounts();
+    let Some(old) = accounts.token(number).filter(|old| old.generation == generation && !old.is_expired(now))
+    else {
+        return Ok(false);
+    };
+    let old = Token::clone(old);
+    if accounts.token_selected(&selector).is_some() {
+        return Err(ChangeError::Conflict);
+    }
+    let lifetime = old.expires.map(|expires| {
+        let seconds = expires.unix_seconds().saturating_sub(old.created.unix_seconds());
+        Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+    });
+    let replacement = Token {
+        number: TokenNumber::new(transaction.next_object()?),
+        uuid: uuid::Uuid::new_v4(),
+        selector: Some(selector),
+        hash,
+        generation: 1,
+        expires: lifetime.map(|lifetime| now.after(lifetime)),
+        created: now,
+        ..old.clone()
+    };
+    let until = now.after(overlap);
+    let identifier = replaced_name(transaction, &old.identifier, until);
+    // The name is free before the replacement takes it.
+    let expires = old.expires.map_or(until, |expires| expires.min(until));
+    transaction.put(Record::Token(Token { identifier, expires: Some(expires), ..old }))?;
+    let name = replacement.identifier.clone();
+    transaction.put(Record::Token(replacement))?;
+    transaction.note(Action::SecretRotate, "token", name)?;
+    Ok(true)
+}
+
+/// A free name for a token that was replaced and works until then.
+fn replaced_name(transaction: &Transaction<'_>, identifier: &str, until: Timestamp) -> String {
+    let accounts = transaction.snapshot().accounts();
+    let names = (1_u64..).map(|count| match count {
+        1 => format!("{identifier}, replaced, until {until}"),
+        count => format!("{identifier}, replaced, until {until} ({count})"),
+    });
+    let mut free = names.filter(|name| accounts.token_named(name).is_none());
+    free.next().unwrap_or_else(|| identifier.to_owned())
+}
+
+/// Whether a person may have this password: product rule 8 keeps passwords and generated secrets apart.
+fn check_password(new: &Secret) -> Result<(), OwnSecretError> {
+    if new.expose().is_empty() {
+        return Err(OwnSecretError::Constraint("a password cannot be empty"));
+    }
+    match SecretShape::parse(new.expose()) {
+        SecretShape::Other => Ok(()),
+        SecretShape::Ours { .. } | SecretShape::OursBroken => {
+            Err(OwnSecretError::Constraint("a password cannot look like a generated secret: choose another"))
+        }
+    }
+}
+
+/// 144 bits from the operating system's random source, as text that can be typed.
+fn generate_password() -> Result<Secret, ChangeError> {
+    let mut octets = zeroize::Zeroizing::new([0; 18]);
+    getrandom::fill(octets.as_mut_slice()).map_err(|error| ChangeError::Secret(error.to_string()))?;
+    Ok(Secret::from(URL_SAFE_NO_PAD.encode(octets.as_slice())))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::Intent;
+
+    #[test]
+    fn passwords_do_not_look_like_generated_secrets() {
+        let app = TokenSecret::generate(kind_of(Intent::AppPassword)).unwrap().into_secret();
+        let broken = Secret::new([app.expose(), b"x"].concat());
+        for refused in [&app, &broken, &Secret::new(Vec::new())] {
+            assert!(matches!(check_password(refused), Err(OwnSecretError::Constraint(_))));
+        }
+        for _ in 0..100 {
+            let generated = generate_password().unwrap();
+            assert_eq!(generated.expose().len(), 24);
+            check_password(&generated).unwrap();
+        }
+    }
+}
