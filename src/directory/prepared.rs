@@ -191,7 +191,11 @@ impl PreparedFilter {
 
     fn equality(&mut self, description: &str, value: &[u8], reader: &Reader<'_>) -> Node {
         let Some((attribute, options)) = self.attribute(description, reader) else { return UNDEFINED };
-        let Some(rule) = reader.schema().attribute(attribute).equality else { return UNDEFINED };
+        let attribute_type = reader.schema().attribute(attribute);
+        let Some(rule) = attribute_type.equality else { return UNDEFINED };
+        if !MatchingRule::is_assertion(attribute_type.syntax, value) {
+            return UNDEFINED;
+        }
         match self.normalize(rule, value) {
             Some(form) => self
                 .relation(attribute, rule, value, form, options, reader)
@@ -238,7 +242,11 @@ impl PreparedFilter {
 
     fn ordering(&mut self, description: &str, value: &[u8], at_least: bool, reader: &Reader<'_>) -> Node {
         let Some((attribute, options)) = self.attribute(description, reader) else { return UNDEFINED };
-        let Some(rule) = reader.schema().attribute(attribute).ordering_rule() else { return UNDEFINED };
+        let attribute_type = reader.schema().attribute(attribute);
+        let Some(rule) = attribute_type.ordering_rule() else { return UNDEFINED };
+        if !MatchingRule::is_assertion(attribute_type.syntax, value) {
+            return UNDEFINED;
+        }
         match self.normalize(rule, value) {
             Some(form) => Node::Ordering { attribute, rule, form, options, at_least },
             None => UNDEFINED,
@@ -304,6 +312,11 @@ impl PreparedFilter {
         {
             return UNDEFINED;
         }
+        let syntax =
+            attribute.map_or_else(|| rule.syntax(), |attribute| reader.schema().attribute(attribute).syntax);
+        if !MatchingRule::is_assertion(syntax, value) {
+            return UNDEFINED;
+        }
         let Some(form) = self.normalize(rule, value) else { return UNDEFINED };
         attribute
             .and_then(|attribute| self.relation(attribute, rule, value, form, options, reader))
@@ -320,8 +333,12 @@ impl PreparedFilter {
         if reader.schema().attribute(attribute).secret {
             return None;
         }
-        if options.is_empty() {
+        if base.len() == description.len() {
             return Some((attribute, Span::EMPTY));
+        }
+        // An option has at least one character (RFC 4512 section 2.5.2).
+        if options.split(';').any(str::is_empty) {
+            return None;
         }
         let start = self.octets.len();
         self.octets.extend(options.bytes().map(|octet| octet.to_ascii_lowercase()));

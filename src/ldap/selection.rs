@@ -85,6 +85,10 @@ impl Selection {
             None => (name, ""),
         };
         let Some(id) = schema.find(base) else { return };
+        // An option has at least one character (RFC 4512 section 2.5.2): this is no description.
+        if base.len() < name.len() && options.split(';').any(str::is_empty) {
+            return;
+        }
         // `cn;` is no attribute description (RFC 4512 section 2.5).
         if name.contains(';') && options.split(';').any(str::is_empty) {
             return;

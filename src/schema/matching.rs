@@ -168,6 +168,23 @@ impl MatchingRule {
         }
     }
 
+    /// Whether octets can be an assertion about values of `syntax`, apart from what the normal form says:
+    /// text but that of IA5 has at least one character (RFC 4517 section 3.3), and spaces alone are no DN (RFC 4514
+    /// section 3).
+    pub fn is_assertion(syntax: Syntax, value: &[u8]) -> bool {
+        match syntax {
+            Syntax::DirectoryString
+            | Syntax::PrintableString
+            | Syntax::CountryString
+            | Syntax::NumericString
+            | Syntax::TelephoneNumber => !value.is_empty(),
+            Syntax::Dn | Syntax::NameAndOptionalUid => {
+                value.is_empty() || value.iter().any(|octet| *octet != b' ')
+            }
+            _ => true,
+        }
+    }
+
     /// The ordering rule over the same values as this equality rule.
     pub const fn ordering_of(self) -> Option<Self> {
         match self {
@@ -240,8 +257,14 @@ impl MatchingRule {
             Self::NumericString
             | Self::NumericStringSubstrings
             | Self::TelephoneNumber
-            | Self::TelephoneNumberSubstrings
-            | Self::OctetString => self.append_normal_form(value, out),
+            | Self::TelephoneNumberSubstrings => self.append_normal_form(value, out).map(|()| {
+                // Of insignificant characters alone: one space (RFC 4518 sections 2.6.2 and 2.6.3), which is in no
+                // value. An empty part would be in all.
+                if out.len() == start {
+                    out.push(b' ');
+                }
+            }),
+            Self::OctetString => self.append_normal_form(value, out),
             _ => Err(InvalidSyntax),
         };
         if result.is_err() {

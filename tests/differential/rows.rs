@@ -263,33 +263,6 @@ fn rows() -> Vec<(&'static str, Applies)> {
                 && is_compared(d, 50, &[16])
         }),
         // ---- What is to be mended ----
-        ("defect: a description with an empty option (`cn;`) is read as one without", |d| {
-            is_undefined_there(d, |leaf| leaf.options == [""])
-                || matches!(d, Difference::Compare { attribute, .. } if attribute.ends_with(';'))
-        }),
-        (
-            "defect: an empty value is compared, though text has a character at least (RFC 4517 section 3.3.6)",
-            |d| {
-                is_undefined_there(d, |leaf| {
-                    !NAMES.contains(&leaf.base.as_str()) && leaf.values.iter().any(|value| value.is_empty())
-                })
-            },
-        ),
-        ("defect: spaces alone are read as a DN, the empty one (RFC 4514 section 3)", |d| {
-            is_undefined_there(d, |leaf| {
-                NAMES.contains(&leaf.base.as_str())
-                    && leaf.values.iter().any(|value| value.iter().all(|octet| *octet == b' '))
-            })
-        }),
-        (
-            "defect: a telephone number's part of spaces alone is one space (RFC 4518 section 2.6.3), found in none",
-            |d| {
-                is_leaf(d, Truth::False, Truth::True, |leaf| {
-                    let is_number = TELEPHONES.contains(&leaf.base.as_str());
-                    is_number && leaf.values.iter().any(|value| value.iter().all(|octet| *octet == b' '))
-                })
-            },
-        ),
         (
             "defect: a group with auxiliary classes alone (posixGroup, groupOfUniqueNames) has no structuralObjectClass",
             |d| {

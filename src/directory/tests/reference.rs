@@ -444,6 +444,9 @@ impl<'a> Reference<'a> {
         let Some((id, options)) = self.description(description) else { return Truth::Undefined };
         let Some(rule) = self.schema.attribute(id).ordering_rule() else { return Truth::Undefined };
         let Some(assertion) = form(rule, value) else { return Truth::Undefined };
+        if !can_be(self.schema.attribute(id).syntax, value) {
+            return Truth::Undefined;
+        }
         let values = self.values(entry, id, &options);
         truth(
             values
@@ -493,7 +496,8 @@ impl<'a> Reference<'a> {
         let Some(rule) = rule.filter(|rule| rule.kind() != RuleKind::Substrings) else {
             return Truth::Undefined;
         };
-        if form(rule, value).is_none() {
+        let syntax = described.as_ref().map_or(rule.syntax(), |(id, _)| self.schema.attribute(*id).syntax);
+        if form(rule, value).is_none() || !can_be(syntax, value) {
             return Truth::Undefined;
         }
         let mut found = Truth::False;
@@ -541,7 +545,7 @@ impl<'a> Reference<'a> {
         rule: MatchingRule,
         value: &[u8],
     ) -> Truth {
-        if form(rule, value).is_none() {
+        if form(rule, value).is_none() || !can_be(self.schema.attribute(id).syntax, value) {
             return Truth::Undefined;
         }
         // These name entries: what a client writes may stand for a username.
@@ -590,7 +594,10 @@ impl<'a> Reference<'a> {
     fn description(&self, description: &str) -> Option<(AttributeId, Vec<String>)> {
         let mut parts = description.split(';');
         let id = self.schema.find(parts.next()?)?;
-        let options = parts.filter(|option| !option.is_empty()).map(str::to_ascii_lowercase).collect();
+        let options: Vec<String> = parts.map(str::to_ascii_lowercase).collect();
+        if options.contains(&String::new()) {
+            return None;
+        }
         (!self.schema.is_secret(id)).then_some((id, options))
     }
 
@@ -610,6 +617,21 @@ impl<'a> Reference<'a> {
 
 fn truth(is_true: bool) -> Truth {
     if is_true { Truth::True } else { Truth::False }
+}
+
+/// Text has a character, only that of IA5 none; spaces are no DN.
+fn can_be(syntax: Syntax, value: &[u8]) -> bool {
+    let is_text = [
+        Syntax::DirectoryString,
+        Syntax::PrintableString,
+        Syntax::CountryString,
+        Syntax::NumericString,
+        Syntax::TelephoneNumber,
+    ]
+    .contains(&syntax);
+    let is_name = [Syntax::Dn, Syntax::NameAndOptionalUid].contains(&syntax);
+    let is_blank = value.iter().all(|octet| *octet == b' ');
+    !(is_text && value.is_empty() || is_name && is_blank && !value.is_empty())
 }
 
 fn form(rule: MatchingRule, value: &[u8]) -> Option<Vec<u8>> {
