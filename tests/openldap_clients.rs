@@ -12,7 +12,8 @@
 
 mod support;
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use support::{Place, Server, read_secrets, secret_of};
 
@@ -82,6 +83,30 @@ development = "certs"
         let mut all = vec!["-LLL", "-o", "ldif-wrap=no", "-D", &name, "-w", secret, "-b", BASE];
         all.extend_from_slice(arguments);
         self.tool(scheme, "ldapsearch", &all)
+    }
+
+    /// The DNs of the first window of a list view. The tool asks its user for the next one, for ever.
+    fn window(&self, arguments: &[&str]) -> Vec<String> {
+        // Its question comes out at once only when its output is buffered by lines.
+        let mut child = Command::new("stdbuf")
+            .args(["-oL", "ldapsearch"])
+            .env("LDAPTLS_CACERT", self.place.path("certs/ca.pem"))
+            .env("HOME", self.place.path("."))
+            .args(["-x", "-H", &self.server.url("ldaps"), "-LLL", "-o", "ldif-wrap=no", "-b", BASE])
+            .args(["-D", "ldapservice", "-w", &self.ldapservice])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let dns = lines
+            .take_while(|line| !line.starts_with("Press "))
+            .filter_map(|line| line.strip_prefix("dn: ").map(str::to_owned))
+            .collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        dns
     }
 }
 
@@ -264,4 +289,111 @@ fn size_limits_types_and_selections_are_obeyed() {
         "1.1",
     ]);
     assert_eq!(answer.exits(0).dns(), [format!("cn=alice,ou=users,{BASE}")]);
+}
+
+#[test]
+fn pages_orders_and_windows() {
+    let example = Example::start();
+    let search = |arguments: &[&str]| example.search("ldap", "ldapservice", &example.ldapservice, arguments);
+    let all = search(&["(objectClass=inetOrgPerson)", "1.1"]).exits(0);
+    let paged = search(&["-E", "!pr=3/noprompt", "(objectClass=inetOrgPerson)", "1.1"]).exits(0);
+    assert!(all.dns().len() > 6);
+    assert_eq!(paged.dns(), all.dns());
+    let by_name = |answer: &Answer| -> Vec<String> { answer.dns().into_iter().map(str::to_owned).collect() };
+    let sorted = by_name(&search(&["-E", "!sss=cn", "(objectClass=inetOrgPerson)", "1.1"]).exits(0));
+    let mut expected = by_name(&all);
+    expected.sort();
+    assert_eq!(sorted, expected);
+    let reverse =
+        by_name(&search(&["-E", "!sss=-cn:2.5.13.3", "(objectClass=inetOrgPerson)", "1.1"]).exits(0));
+    assert!(reverse.iter().eq(expected.iter().rev()));
+    // Both: each page goes on in the order of the whole.
+    let both =
+        search(&["-E", "!sss=cn", "-E", "!pr=4/noprompt", "(objectClass=inetOrgPerson)", "1.1"]).exits(0);
+    assert_eq!(by_name(&both), expected);
+    let window = |view: &str| {
+        let view = format!("!vlv={view}");
+        example.window(&["-E", "!sss=cn", "-E", &view, "(objectClass=inetOrgPerson)", "1.1"])
+    };
+    assert_eq!(window("1/2/4/0"), expected[2..6]);
+    let grace = expected.iter().position(|dn| dn.starts_with("cn=grace")).unwrap();
+    assert_eq!(window("0/1:gr"), expected[grace..grace + 2]);
+}
+
+#[test]
+fn values_assertions_and_other_controls() {
+    let example = Example::start();
+    let search = |arguments: &[&str]| example.search("ldap", "ldapservice", &example.ldapservice, arguments);
+    let some =
+        search(&["-E", "!mv=((objectClass=person)(sn=a*))", "(cn=alice)", "objectClass", "sn"]).exits(0);
+    assert!(some.out.contains("objectClass: person") && !some.out.contains("inetOrgPerson"), "{}", some.out);
+    let alice = format!("cn=alice,ou=users,{BASE}");
+    search(&["-b", &alice, "-s", "base", "-e", "!assert=(mail=alice@example.com)", "1.1"]).exits(0);
+    search(&["-b", &alice, "-s", "base", "-e", "!assert=(mail=bob@example.com)", "1.1"]).exits(122);
+    search(&["-e", "!manageDSAit", "(cn=alice)", "1.1"]).exits(0);
+    search(&["-E", "!subentries=true", "(objectClass=*)", "1.1"]).exits(0);
+    search(&["-E", "!dontUseCopy", "(cn=alice)", "1.1"]).exits(0);
+    search(&["-E", "!domainScope", "(cn=alice)", "1.1"]).exits(0);
+    search(&["-e", "sessiontracking", "(cn=alice)", "1.1"]).exits(0);
+    // The app passwords of the example live for 360 days: nothing to warn of yet.
+    let told = example
+        .tool("ldap", "ldapwhoami", &["-e", "ppolicy", "-D", "portal", "-w", &example.portal])
+        .exits(0);
+    assert!(!told.out.contains("expires") && !told.err.contains("expires"), "{} {}", told.out, told.err);
+}
+
+#[test]
+fn a_client_is_warned_of_an_expiry_that_is_near() {
+    let example = Example::start();
+    let made = example
+        .place
+        .run(&["token", "create", "brief", "--account", "portal", "--expires", "1h", "--json"])
+        .exits(0);
+    let made: serde_json::Value = serde_json::from_str(&made.stdout).unwrap();
+    let secret = made["secret"].as_str().unwrap();
+    let told = example.tool("ldap", "ldapwhoami", &["-e", "ppolicy", "-D", "portal", "-w", secret]).exits(0);
+    let said = format!("{}{}", told.out, told.err);
+    assert!(said.contains("expires in 3") || said.contains("expire=3"), "{said}");
+}
+
+#[test]
+fn an_app_password_is_rotated_by_its_account() {
+    let example = Example::start();
+    let name = format!("cn=portal,ou=users,{BASE}");
+    let bound = ["-D", name.as_str(), "-w", example.portal.as_str()];
+    let answer = example.tool("ldap", "ldappasswd", &bound).exits(0);
+    let new = answer.out.lines().find_map(|line| line.strip_prefix("New password: ")).unwrap_or_else(|| {
+        panic!("no new password: {}", answer.out);
+    });
+    for secret in [new, example.portal.as_str()] {
+        example.tool("ldaps", "ldapwhoami", &["-D", &name, "-w", secret]).exits(0);
+    }
+    example.tool("ldap", "ldappasswd", &[&bound[..], &["-s", "chosen"]].concat()).exits(1);
+    example.tool("ldap", "ldappasswd", &[&bound[..], &["cn=alice,ou=users"]].concat()).exits(1);
+}
+
+#[test]
+fn sasl_plain_binds_over_tls() {
+    let example = Example::start();
+    let sasl = |scheme: &str, arguments: &[&str]| {
+        let mut command = Command::new("ldapwhoami");
+        command
+            .env("LDAPTLS_CACERT", example.place.path("certs/ca.pem"))
+            .env("HOME", example.place.path("."))
+            .args(["-Q", "-Y", "PLAIN", "-H", &example.server.url(scheme), "-w", &example.portal]);
+        if scheme == "ldap" {
+            command.arg("-ZZ");
+        }
+        let output = command.args(arguments).output().unwrap();
+        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    for scheme in ["ldap", "ldaps"] {
+        let (code, out, err) = sasl(scheme, &["-U", "portal"]);
+        assert_eq!((code, out.trim()), (0, format!("dn:cn=portal,ou=users,{BASE}").as_str()), "{err}");
+    }
+    let (code, _, err) = sasl("ldaps", &["-U", "alice"]);
+    assert_eq!(code, 49, "{err}");
+    let (code, _, err) = sasl("ldaps", &["-U", "portal", "-X", "u:alice"]);
+    assert_eq!(code, 50, "{err}");
 }
