@@ -83,9 +83,12 @@ fn rows() -> Vec<(&'static str, Applies)> {
                     && ["homedirectory", "loginshell", "labeleduri"].contains(&leaf.base.as_str())
             })
         }),
-        ("`~=` is equality; slapd's is by sound, and never finds less", |d| {
+        ("`~=` is equality; slapd's is by sound, and does not hear every script", |d| {
             let approximate = |leaf: &Asserted<'_>| matches!(leaf.kind, Kind::Approximate);
             is_leaf(d, Truth::True, Truth::False, approximate)
+                || is_leaf(d, Truth::False, Truth::True, |leaf| {
+                    approximate(leaf) && leaf.values.iter().any(|value| !value.is_ascii())
+                })
         }),
         ("the rules for text apply to every syntax of text: RFC 4517 gives each its own", |d| {
             let with_rule = |leaf: &Asserted<'_>| leaf.rule.is_some_and(is_rule_for_text);
@@ -166,7 +169,7 @@ fn rows() -> Vec<(&'static str, Applies)> {
         ("an unknown type in a DN that is asked for names nothing; to slapd the value is no DN", |d| {
             is_undefined_there(d, |leaf| {
                 let is_unknown =
-                    |value: &[u8]| value.starts_with(b"equals = sign") || value.starts_with(b"nosuchtype=");
+                    |value: &[u8]| value.starts_with(b"equals") || value.starts_with(b"nosuchtype=");
                 NAMES.contains(&leaf.base.as_str()) && leaf.values.iter().any(|value| is_unknown(value))
             })
         }),
@@ -187,20 +190,40 @@ fn rows() -> Vec<(&'static str, Applies)> {
             })
         }),
         (
-            "slapd takes no extensible match by UUIDMatch, nor one by objectIdentifierMatch without a type",
+            "slapd takes no extensible match by UUIDMatch or objectIdentifierMatch, nor of what it computes",
             |d| {
+                let by_class = |leaf: &Asserted<'_>| leaf.rule == Some("objectIdentifierMatch");
+                let computed = |leaf: &Asserted<'_>| {
+                    matches!(leaf.kind, Kind::Extensible) && leaf.base == "hassubordinates"
+                };
                 is_undefined_there(d, |leaf| {
-                    let by_class = leaf.base.is_empty() && leaf.rule == Some("objectIdentifierMatch");
-                    matches!(leaf.kind, Kind::Extensible) && (leaf.base == "entryuuid" || by_class)
-                })
+                    matches!(leaf.kind, Kind::Extensible) && (leaf.base == "entryuuid" || by_class(leaf))
+                }) || is_leaf(d, Truth::False, Truth::Undefined, by_class)
+                    || is_leaf(d, Truth::False, Truth::True, computed)
             },
         ),
+        ("structuralObjectClass is one class; slapd finds it by those above it too", |d| {
+            is_leaf(d, Truth::True, Truth::False, |leaf| {
+                leaf.base == "structuralobjectclass" && (has(leaf, "person") || has(leaf, "top"))
+            })
+        }),
+        ("integers are read with leading zeros", |d| {
+            is_undefined_there(d, |leaf| {
+                let is_number = ["uidnumber", "gidnumber", "1.3.6.1.1.1.1.0"].contains(&leaf.base.as_str());
+                is_number && leaf.values.iter().any(|value| value.starts_with(b"0"))
+            })
+        }),
         (
             "an extensible match without a type looks at numSubordinates and entryDN too, which slapd does not store",
             |d| {
                 is_leaf(d, Truth::False, Truth::True, |leaf| {
                     leaf.base.is_empty()
-                        && matches!(leaf.rule, Some("integerOrderingMatch" | "distinguishedNameMatch"))
+                        && matches!(
+                            leaf.rule,
+                            Some(
+                                "integerOrderingMatch" | "1.2.840.113556.1.4.803" | "distinguishedNameMatch"
+                            )
+                        )
                 })
             },
         ),
@@ -275,7 +298,9 @@ fn rows() -> Vec<(&'static str, Applies)> {
                         dn.contains("ou=groups") && has_name(name)
                     }
                     Difference::Compare { entry, attribute, .. } => {
-                        is_compared(d, 5, &[16]) && entry.contains("ou=groups") && has_name(attribute)
+                        is_compared(d, 5, &[16])
+                            && entry.to_lowercase().contains("groups")
+                            && has_name(attribute)
                     }
                     _ => false,
                 }

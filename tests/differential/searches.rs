@@ -427,6 +427,8 @@ pub fn written() -> Vec<Search> {
         parts("gecos", &["n "]),
         equal("entryUUID", "00000000-0000-4000-8000-000000000001"),
         equal("structuralObjectClass", "posixGroup"),
+        equal("structuralObjectClass", "person"),
+        Filter::AtLeast("uidNumber".into(), "01042".into()),
         equal("objectClass", "noSuchClass"),
         equal("hasSubordinates", "TRUE"),
         equal("member", "UID = anna0 , ou=people, dc=differ, dc=example"),
