@@ -61,7 +61,7 @@ fn client(program: &Path, arguments: &[&str]) {
             "{name} says nothing of {step}:\n{out}"
         );
     }
-    for step in ["paging", "sort", "VLV", "password modify", "SASL PLAIN"] {
+    for step in ["paging", "sort", "VLV", "password modify", "SASL PLAIN", "SASL EXTERNAL"] {
         let is_said = out
             .lines()
             .any(|line| line == format!("ok: {step}") || line.starts_with(&format!("skipped: {step}:")));

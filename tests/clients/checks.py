@@ -13,6 +13,10 @@ PERSON = os.environ["PERSON"]
 PERSON_PASSWORD = os.environ["PERSON_PASSWORD"]
 MACHINE = os.environ["MACHINE"]
 MACHINE_SECRET = os.environ["MACHINE_SECRET"]
+# A certificate that the server takes for somebody, where the test has one.
+CLIENT_CERTIFICATE = os.environ.get("CLIENT_CERTIFICATE")
+CLIENT_KEY = os.environ.get("CLIENT_KEY")
+CLIENT = os.environ.get("CLIENT")
 
 PAGED = "1.2.840.113556.1.4.319"
 SORT = "1.2.840.113556.1.4.473"

@@ -98,6 +98,8 @@ else:
     skipped("password modify")
 
 mechanisms = connection.server.info.supported_sasl_mechanisms or []
+if checks.CLIENT_CERTIFICATE:
+    mechanisms = [*mechanisms, "EXTERNAL"]
 if "PLAIN" in mechanisms:
     for secret, answer in [(checks.SEARCHER_SECRET, True), ("wrong", False)]:
         sasl = ldap3.Connection(
@@ -110,6 +112,23 @@ if "PLAIN" in mechanisms:
     ok("SASL PLAIN")
 else:
     skipped("SASL PLAIN")
+
+if "EXTERNAL" in mechanisms:
+    check(checks.CLIENT_CERTIFICATE, "EXTERNAL is offered, and the test has no certificate for it")
+    tls = ldap3.Tls(
+        local_certificate_file=checks.CLIENT_CERTIFICATE,
+        local_private_key_file=checks.CLIENT_KEY,
+        ca_certs_file=checks.CA,
+        validate=ssl.CERT_REQUIRED,
+    )
+    external = ldap3.Connection(
+        ldap3.Server(checks.LDAPS, tls=tls), authentication=ldap3.SASL, sasl_mechanism="EXTERNAL", sasl_credentials=b""
+    )
+    check(external.bind(), external.result)
+    check(external.extend.standard.who_am_i() == "dn:" + checks.CLIENT, "whoami after EXTERNAL")
+    ok("SASL EXTERNAL")
+else:
+    skipped("SASL EXTERNAL")
 
 check(not connection.delete(checks.PERSON) and connection.result["result"] == 53, connection.result)
 ok("read-only")

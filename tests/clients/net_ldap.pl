@@ -135,5 +135,17 @@ if (grep { $_ eq 'PLAIN' } $ldap->root_dse(attrs => ['supportedSASLMechanisms'])
 	skipped('SASL PLAIN');
 }
 
+if ($ENV{CLIENT_CERTIFICATE}) {
+	my @certificate = (clientcert => $ENV{CLIENT_CERTIFICATE}, clientkey => $ENV{CLIENT_KEY});
+	my $external = Net::LDAP->new($ENV{LDAPS_URL}, @tls, @certificate, timeout => 30) or die "failed: $@\n";
+	ends($external->bind(sasl => Authen::SASL->new(mechanism => 'EXTERNAL')), 0, 'SASL EXTERNAL');
+	check($external->who_am_i->response eq "dn:$ENV{CLIENT}", 'whoami after EXTERNAL');
+	ok('SASL EXTERNAL');
+} else {
+	my @mechanisms = $ldap->root_dse(attrs => ['supportedSASLMechanisms'])->get_value('supportedSASLMechanisms');
+	check(!(grep { $_ eq 'EXTERNAL' } @mechanisms), 'EXTERNAL is offered without a certificate');
+	skipped('SASL EXTERNAL');
+}
+
 ends($ldap->modify($ENV{PERSON}, replace => { sn => 'x' }), 53, 'a change');
 ok('read-only');

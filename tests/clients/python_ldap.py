@@ -12,13 +12,16 @@ import checks
 from checks import BASE, check, ok, skipped
 
 
-def connect(url, start_tls=False):
+def connect(url, start_tls=False, certificate=False):
     connection = ldap.initialize(url)
     connection.protocol_version = 3
     connection.timeout = 30
     connection.set_option(ldap.OPT_REFERRALS, 0)
     connection.set_option(ldap.OPT_X_TLS_CACERTFILE, checks.CA)
     connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
+    if certificate:
+        connection.set_option(ldap.OPT_X_TLS_CERTFILE, checks.CLIENT_CERTIFICATE)
+        connection.set_option(ldap.OPT_X_TLS_KEYFILE, checks.CLIENT_KEY)
     connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
     if start_tls:
         connection.start_tls_s()
@@ -157,7 +160,11 @@ if checks.PASSWORD_MODIFY in extensions:
 else:
     skipped("password modify")
 
-if "PLAIN" in mechanisms | values(connect(checks.LDAPS), "supportedSASLMechanisms"):
+# A mechanism is offered where it can be used.
+mechanisms |= values(connect(checks.LDAPS), "supportedSASLMechanisms")
+if checks.CLIENT_CERTIFICATE:
+    mechanisms |= values(connect(checks.LDAPS, certificate=True), "supportedSASLMechanisms")
+if "PLAIN" in mechanisms:
     sasl = connect(checks.LDAPS)
     for name in ["ldapservice", checks.SEARCHER]:
         answers = {ldap.sasl.CB_AUTHNAME: name, ldap.sasl.CB_PASS: checks.SEARCHER_SECRET}
@@ -171,6 +178,15 @@ if "PLAIN" in mechanisms | values(connect(checks.LDAPS), "supportedSASLMechanism
         ok("SASL PLAIN")
 else:
     skipped("SASL PLAIN")
+
+if "EXTERNAL" in mechanisms:
+    check(checks.CLIENT_CERTIFICATE, "EXTERNAL is offered, and the test has no certificate for it")
+    external = connect(checks.LDAPS, certificate=True)
+    external.sasl_external_bind_s()
+    check(external.whoami_s() == "dn:" + checks.CLIENT, "whoami after EXTERNAL")
+    ok("SASL EXTERNAL")
+else:
+    skipped("SASL EXTERNAL")
 
 try:
     connection.modify_s(checks.PERSON, [(ldap.MOD_REPLACE, "sn", b"x")])

@@ -85,6 +85,10 @@ threads = 1
             // Nothing of the machine's own configuration.
             .env("LDAPNOINIT", "1")
             .env("HOME", self.place.path("."));
+        // They belong here once a certificate stands for an account: the scripts then bind with it.
+        for name in ["CLIENT_CERTIFICATE", "CLIENT_KEY", "CLIENT"] {
+            command.env_remove(name);
+        }
     }
 }
 
