@@ -1,5 +1,5 @@
 //! Applications that ask a directory for people and their passwords, as they come from the distribution, against
-//! the real binary with the example's directory: PostgreSQL, Apache, nslcd, Postfix. Each finds the right user
+//! the real binary with the example's directory: PostgreSQL, Apache, nslcd, SSSD, Postfix. Each finds the right user
 //! and refuses the wrong password. All are processes of the test on ports that are free and with configuration of
 //! their own; `bash tests/run` installs them.
 
@@ -168,9 +168,38 @@ fn apache_asks_for_passwords_and_groups() {
 
 #[test]
 fn nslcd_knows_accounts_groups_and_passwords() {
+    let Some(text) = in_a_namespace("nslcd") else { return };
+    let fields: Vec<String> = line_of(&text, "passwd").split(':').map(str::to_owned).collect();
+    assert_eq!((&*fields[0], &*fields[2], &*fields[5]), ("alice", "7007", "/home/alice"), "{text}");
+    assert_eq!(line_of(&text, "by number"), "alice");
+    let group = line_of(&text, "group");
+    assert!(group.starts_with("engineering:*:6001:"), "{group}");
+    let mut members: Vec<&str> = group.rsplit(':').next().unwrap().split(',').collect();
+    members.sort_unstable();
+    assert_eq!(members, ["alice", "bob", "carol"]);
+    assert!(line_of(&text, "groups").split(' ').any(|group| group == "engineering"), "{text}");
+    assert!(text.contains("authenticated"), "{text}");
+}
+
+#[test]
+fn sssd_knows_accounts_nested_groups_and_passwords() {
+    let Some(text) = in_a_namespace("sssd") else { return };
+    let fields: Vec<String> = line_of(&text, "passwd").split(':').map(str::to_owned).collect();
+    assert_eq!((&*fields[0], &*fields[2], &*fields[5]), ("alice", "7007", "/home/alice"), "{text}");
+    assert_eq!(line_of(&text, "by number"), "alice");
+    assert!(line_of(&text, "group").contains(":6001:"), "{text}");
+    let groups = line_of(&text, "groups");
+    for group in ["dave", "platform", "engineering"] {
+        assert!(groups.split(' ').any(|other| other == group), "{group} is not among {groups}");
+    }
+    assert!(text.contains("authenticated"), "{text}");
+}
+
+/// Runs the script of an application, where mounts are its own; what it said, and none where that is not to be had.
+fn in_a_namespace(application: &str) -> Option<String> {
     let example = Example::start("never");
-    let modules = tools().join("applications/nslcd");
-    assert!(modules.is_dir(), "no {}: `bash tests/run` puts it there", modules.display());
+    let unpacked = tools().join("applications").join(application);
+    assert!(unpacked.is_dir(), "no {}: `bash tests/run` puts it there", unpacked.display());
     let place = TempDir::new().unwrap();
     let mut command = Command::new("unshare");
     command.arg("--mount");
@@ -179,33 +208,28 @@ fn nslcd_knows_accounts_groups_and_passwords() {
     }
     example.tell(&mut command);
     let output = command
-        .env("MODULES", modules)
+        .env("UNPACKED", unpacked)
         .arg("bash")
-        .arg(script("applications/nslcd.sh"))
+        .arg(script(&format!("applications/{application}.sh")))
         .arg(place.path())
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let text = said(&output);
-    if !is_root() && text.contains("unshare:") {
-        eprintln!("skipped: this user may not have a mount namespace: {text}");
-        return;
+    // A container without the right to mount, a user without the right to have a namespace.
+    let is_refused = !output.status.success() && (text.contains("unshare: ") || text.contains("mount: "));
+    if is_refused || text.contains("skipped: ") {
+        eprintln!("skipped: {application} needs mounts of its own: {text}");
+        return None;
     }
     assert!(output.status.success(), "{text}");
-    let said = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
-        line.unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
-    };
-    let fields: Vec<String> = said("passwd").split(':').map(str::to_owned).collect();
-    assert_eq!((&*fields[0], &*fields[2], &*fields[5]), ("alice", "7007", "/home/alice"), "{text}");
-    assert_eq!(said("by number"), "alice");
-    let group = said("group");
-    assert!(group.starts_with("engineering:*:6001:"), "{group}");
-    let mut members: Vec<&str> = group.rsplit(':').next().unwrap().split(',').collect();
-    members.sort_unstable();
-    assert_eq!(members, ["alice", "bob", "carol"]);
-    assert!(said("groups").split(' ').any(|group| group == "engineering"), "{text}");
-    assert!(text.contains("authenticated"), "{text}");
+    Some(text)
+}
+
+/// What a script said of a thing.
+fn line_of(text: &str, name: &str) -> String {
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
 }
 
 #[test]

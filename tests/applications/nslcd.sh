@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # nslcd with its modules for name look-ups and for PAM, in a mount namespace of its own: the machine's
 # /etc/nsswitch.conf, /etc/pam.d and /run are covered here and stay as they are everywhere else. Is run by
-# `unshare --mount`; the variables are those of tests/support/example.rs, and MODULES, where the two modules lie.
+# `unshare --mount`; the variables are those of tests/support/example.rs, and UNPACKED, where the two modules lie.
 set -euo pipefail
 
 directory=$1
@@ -14,7 +14,7 @@ shadow: files
 hosts: files
 CONF
 cat >pam.d/bindery-test <<CONF
-auth required $(find "$MODULES" -name pam_ldap.so)
+auth required $(find "$UNPACKED" -name pam_ldap.so)
 account required pam_permit.so
 CONF
 # Read by nslcd alone; the namespace is root's.
@@ -54,7 +54,7 @@ for _ in $(seq 200); do
 	sleep 0.05
 done
 
-LD_LIBRARY_PATH=$(dirname "$(find "$MODULES" -name libnss_ldap.so.2)")
+LD_LIBRARY_PATH=$(dirname "$(find "$UNPACKED" -name libnss_ldap.so.2)")
 export LD_LIBRARY_PATH
 
 echo "passwd: $(getent passwd alice)"
