@@ -209,7 +209,8 @@ fn rows() -> Vec<(&'static str, Applies)> {
         }),
         ("integers are read with leading zeros", |d| {
             is_undefined_there(d, |leaf| {
-                let is_number = ["uidnumber", "gidnumber", "1.3.6.1.1.1.1.0"].contains(&leaf.base.as_str());
+                let is_number = ["uidnumber", "gidnumber", "1.3.6.1.1.1.1.0"].contains(&leaf.base.as_str())
+                    || leaf.rule.is_some_and(|rule| rule.starts_with("integer"));
                 is_number && leaf.values.iter().any(|value| value.starts_with(b"0"))
             })
         }),
