@@ -15,6 +15,7 @@ mod mutation;
 mod operations;
 mod orders;
 mod overlap;
+mod page;
 mod paging;
 mod passwords;
 mod searches;
