@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use crate::model::{
-    Account, Action, Application, Attribute, FieldChange, Group, Key, LdapProvider, Record, Role, Token,
-    Tombstone,
+    Account, Action, Application, Attribute, CustomAttribute, FieldChange, Group, Key, LdapProvider, Record,
+    Role, Token, Tombstone,
 };
 
 /// The action and the fields that became different, when a record changes from `before` to `after`;
@@ -54,6 +54,7 @@ pub fn object_name(record: &Record) -> (&'static str, String) {
         Record::Token(token) => ("token", token.identifier.clone()),
         Record::Application(application) => ("application", application.slug.clone()),
         Record::Provider(provider) => ("provider", provider.name.clone()),
+        Record::CustomAttribute(attribute) => ("attribute", attribute.name.clone()),
         Record::Tombstone(Tombstone::Account(name)) => ("tombstone", format!("account {name}")),
         Record::Tombstone(Tombstone::Token(identifier)) => ("tombstone", format!("token {identifier}")),
         Record::Event(event) => ("event", event.sequence.to_string()),
@@ -73,6 +74,7 @@ fn fields(record: &Record) -> Vec<(&'static str, String)> {
         Record::Token(token) => token_fields(token),
         Record::Application(application) => application_fields(application),
         Record::Provider(provider) => provider_fields(provider),
+        Record::CustomAttribute(attribute) => custom_attribute_fields(attribute),
         Record::Membership(_) | Record::Tombstone(_) | Record::Event(_) => Vec::new(),
     }
 }
@@ -150,6 +152,16 @@ fn provider_fields(provider: &LdapProvider) -> Vec<(&'static str, String)> {
         ("users", list(&provider.users)),
         ("service_accounts", list(&provider.service_accounts)),
         ("groups", list(&provider.groups)),
+    ]
+}
+
+fn custom_attribute_fields(attribute: &CustomAttribute) -> Vec<(&'static str, String)> {
+    vec![
+        ("name", attribute.name.clone()),
+        ("oid", attribute.oid.clone().unwrap_or_default()),
+        ("syntax", attribute.syntax.to_string()),
+        ("single_valued", attribute.single_valued.to_string()),
+        ("description", attribute.description.clone()),
     ]
 }
 

@@ -18,6 +18,7 @@ use crate::http::{BODY_OCTETS_MAX, ImportBatch, path};
 use crate::ldif::{LdifReader, Record};
 use crate::registry::commands::{ImportedGroup, ImportedMembers, MemberName, classify};
 use crate::registry::{Classified, ImportEntry, ImportLayout, ImportOptions, ImportReport};
+use crate::schema::Schema;
 use crate::store::RECORD_OCTETS_MAX;
 
 /// Take people and groups over from another directory
@@ -104,6 +105,7 @@ struct Import<'a> {
     backend: &'a mut Backend,
     options: ImportOptions,
     layout: ImportLayout,
+    schema: Schema,
     report: ImportReport,
     /// What goes out with the next request, and about how large it is.
     batch: Vec<ImportEntry>,
@@ -117,6 +119,7 @@ impl<'a> Import<'a> {
         Self {
             backend,
             options,
+            schema: layout.schema(),
             layout,
             report: ImportReport::default(),
             batch: Vec::new(),
@@ -172,7 +175,7 @@ impl<'a> Import<'a> {
     }
 
     async fn take(&mut self, record: &Record) -> Result<(), Failure> {
-        match classify(record, &self.layout) {
+        match classify(record, &self.layout, &self.schema) {
             Classified::Account(account, left_out) => {
                 self.note(&record.dn, left_out);
                 let octets = record.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();

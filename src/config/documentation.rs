@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::{Limits, load};
-use crate::model::Permission;
+use crate::model::{AttributeSyntax, Permission};
 
 /// A key of the config, in words. A default of `-` means that there is none.
 struct Key(&'static str, &'static str, &'static str, &'static str);
@@ -24,6 +24,7 @@ const TABLES: &[(&str, &[Key])] = &[
                 "Files with more of the seed, before the first table; one `*` may stand in the file name, and they are read in the order of their names.",
             ),
             Key("server", "table", "-", "The server, below."),
+            Key("attribute", "tables", "-", "Attribute types beside the built-in ones."),
             Key("provider", "tables", "-", "The directories that are served."),
             Key("role", "tables", "-", "Named sets of permissions."),
             Key("group", "tables", "-", "Groups."),
@@ -128,6 +129,21 @@ const TABLES: &[(&str, &[Key])] = &[
                 "`256 MiB`",
                 "Memory that all hashes at work may take together, at least `limits.argon2_memory_max`.",
             ),
+        ],
+    ),
+    (
+        "attribute",
+        &[
+            Key(
+                "name",
+                "attribute type",
+                "required",
+                "Its name as answers spell it, unique but for case; not that of a built-in one.",
+            ),
+            Key("oid", "object identifier", "made from the name", "Its object identifier, dotted; unique."),
+            Key("syntax", "a syntax below", "`directory_string`", "What its values may be."),
+            Key("single_valued", "boolean", "`false`", "Whether an entry has one value at most."),
+            Key("description", "text", "`\"\"`", "What it is for: told in the subschema."),
         ],
     ),
     (
@@ -343,6 +359,11 @@ fn blocks() -> BTreeMap<String, String> {
             .unwrap();
     }
     blocks.insert("server.limits".to_owned(), limits);
+    let syntaxes = AttributeSyntax::ALL.iter().fold(String::new(), |mut list, syntax| {
+        writeln!(list, "- `{syntax}`").unwrap();
+        list
+    });
+    blocks.insert("syntaxes".to_owned(), syntaxes);
     let permissions = Permission::ALL.iter().fold(String::new(), |mut list, permission| {
         writeln!(list, "- `{permission}`").unwrap();
         list
@@ -389,6 +410,8 @@ fn the_page_has_the_keys_that_the_reader_knows() {
         log = { zzzzzzzz = 1 }
         hashing = { zzzzzzzz = 1 }
         limits = { zzzzzzzz = 1 }
+        [[attribute]]
+        zzzzzzzz = 1
         [[provider]]
         zzzzzzzz = 1
         users = [{ zzzzzzzz = 1 }]

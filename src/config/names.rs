@@ -3,13 +3,14 @@
 use super::seed::ReferenceKind;
 use crate::schema::{Dn, MatchingRule, Schema, normalize_dn};
 
-/// What two names have in common when they name the same object. Names of accounts, groups, roles and
-/// providers fold case; identifiers of tokens and slugs of applications are compared as they are.
+/// What two names have in common when they name the same object. Names of accounts, groups, roles,
+/// providers and attribute types fold case; identifiers of tokens and slugs of applications are compared as they are.
 pub(super) fn name_form(kind: ReferenceKind, name: &str) -> String {
     match kind {
         ReferenceKind::Account | ReferenceKind::Group | ReferenceKind::Role | ReferenceKind::Provider => {
             fold(name)
         }
+        ReferenceKind::Attribute => name.to_ascii_lowercase(),
         ReferenceKind::Token | ReferenceKind::Application => name.to_owned(),
     }
 }

@@ -11,12 +11,16 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AccountKind, BindingMode, Container, HashText, Intent, Permission, Timestamp};
+use crate::model::{
+    AccountKind, AttributeSyntax, BindingMode, Container, HashText, Intent, Permission, Timestamp,
+};
 use crate::secret::Secret;
 
 /// All objects of a config and its included files, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seed {
+    /// `[[attribute]]`
+    pub attributes: Vec<SeedAttribute>,
     /// `[[provider]]`
     pub providers: Vec<SeedProvider>,
     /// `[[role]]`
@@ -29,6 +33,21 @@ pub struct Seed {
     pub tokens: Vec<SeedToken>,
     /// `[[application]]`
     pub applications: Vec<SeedApplication>,
+}
+
+/// A custom attribute type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeedAttribute {
+    /// Its name, unique but for case, and not that of a built-in one.
+    pub name: String,
+    /// Its object identifier, dotted; empty: made from the name.
+    pub oid: Option<String>,
+    /// What its values may be; `None` on one that is new: [`AttributeSyntax::DirectoryString`].
+    pub syntax: Option<AttributeSyntax>,
+    /// Whether an entry has one value at most.
+    pub single_valued: Option<bool>,
+    /// What it is for.
+    pub description: Option<String>,
 }
 
 /// A directory that is served.
@@ -101,6 +120,8 @@ pub enum ReferenceKind {
     Token,
     /// By its slug.
     Application,
+    /// A custom attribute type, by its name.
+    Attribute,
 }
 
 /// A group.
@@ -245,8 +266,8 @@ pub enum SeedSubject {
 }
 
 impl ReferenceKind {
-    /// All kinds.
-    pub const ALL: [ReferenceKind; 6] =
+    /// The kinds that a permission can be granted on.
+    pub const GRANTABLE: [ReferenceKind; 6] =
         [Self::Provider, Self::Account, Self::Group, Self::Role, Self::Token, Self::Application];
 
     /// The word for it in the config, which is also the name of its table.
@@ -258,6 +279,7 @@ impl ReferenceKind {
             Self::Role => "role",
             Self::Token => "token",
             Self::Application => "application",
+            Self::Attribute => "attribute",
         }
     }
 }
@@ -280,7 +302,8 @@ impl FromStr for SeedReference {
 
     fn from_str(text: &str) -> Result<Self, BadReference> {
         let (kind, name) = text.split_once(':').ok_or(BadReference)?;
-        let kind = ReferenceKind::ALL.into_iter().find(|known| known.as_str() == kind).ok_or(BadReference)?;
+        let kind =
+            ReferenceKind::GRANTABLE.into_iter().find(|known| known.as_str() == kind).ok_or(BadReference)?;
         if name.is_empty() {
             return Err(BadReference);
         }

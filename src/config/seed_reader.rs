@@ -7,13 +7,13 @@ use super::file::ConfigFile;
 use super::names;
 use super::reader::{Item, TableReader};
 use super::seed::{
-    Expiry, ReferenceKind, Seed, SeedAccount, SeedApplication, SeedBinding, SeedGrant, SeedGroup,
-    SeedProvider, SeedRole, SeedSecret, SeedSubject, SeedToken,
+    Expiry, ReferenceKind, Seed, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant,
+    SeedGroup, SeedProvider, SeedRole, SeedSecret, SeedSubject, SeedToken,
 };
 use super::seed_secret::{PASSWORD, SECRET, SecretSources};
 use super::seed_value::{
-    INTENT, MODE, account_kind, attribute_type, container, dn, domain, email, expiry, network, permission,
-    reference, slug,
+    INTENT, MODE, account_kind, attribute_type, container, custom_attribute, custom_oid, dn, domain, email,
+    expiry, network, permission, reference, slug, syntax,
 };
 use super::source::{Located, Position};
 use super::value;
@@ -54,6 +54,8 @@ enum Claim {
     BaseDn,
     /// A domain of bare names.
     Domain,
+    /// The object identifier of an attribute type.
+    Oid,
     /// An application of a provider.
     Provider,
     /// A hash without a selector, of an account.
@@ -74,6 +76,9 @@ impl<'e> SeedReader<'e> {
 
     /// Reads all objects of a file.
     pub(super) fn read(&mut self, root: &mut TableReader<'_>, file: &ConfigFile, problems: &mut Problems) {
+        for table in root.tables("attribute", problems) {
+            self.attribute(table, problems);
+        }
         for table in root.tables("provider", problems) {
             self.provider(table, problems);
         }
@@ -92,6 +97,23 @@ impl<'e> SeedReader<'e> {
         for table in root.tables("application", problems) {
             self.application(table, problems);
         }
+    }
+
+    fn attribute(&mut self, mut table: TableReader<'_>, problems: &mut Problems) {
+        let name = self.named(&mut table, "name", ReferenceKind::Attribute, problems);
+        let oid = table.located("oid", problems, custom_oid);
+        let syntax = table.value("syntax", problems, syntax);
+        let single_valued = table.value("single_valued", problems, value::boolean);
+        let description = table.value("description", problems, value::text);
+        if let Some(oid) = oid.as_ref().filter(|oid| !oid.value.is_empty()) {
+            let message = format!("another attribute type has the object identifier {}", oid.value);
+            let key = table.key_path("oid");
+            self.claim(Claim::Oid, oid.value.clone(), &oid.position, key, message, problems);
+        }
+        table.finish(problems);
+        let Some(name) = name else { return };
+        let oid = oid.map(|located| located.value);
+        self.seed.attributes.push(SeedAttribute { name, oid, syntax, single_valued, description });
     }
 
     fn provider(&mut self, mut table: TableReader<'_>, problems: &mut Problems) {
@@ -334,7 +356,11 @@ impl<'e> SeedReader<'e> {
         kind: ReferenceKind,
         problems: &mut Problems,
     ) -> Option<String> {
-        let parse = if kind == ReferenceKind::Application { slug } else { value::name };
+        let parse = match kind {
+            ReferenceKind::Application => slug,
+            ReferenceKind::Attribute => custom_attribute,
+            _ => value::name,
+        };
         let name = table.required(key, problems, parse)?;
         if let Err(message) = names::check_comparable(&name.value) {
             problems.report(&name.position, &table.key_path(key), message);

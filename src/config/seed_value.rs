@@ -6,7 +6,8 @@ use toml::de::DeValue;
 use super::names;
 use super::seed::{BadReference, Expiry, LIFETIME_SECONDS_MAX, SeedReference};
 use super::value::{self, Raw};
-use crate::model::{AccountKind, BindingMode, Intent, Permission, Timestamp};
+use crate::model::{AccountKind, AttributeSyntax, BindingMode, Intent, Permission, Timestamp};
+use crate::schema::{CustomType, Schema, SchemaError};
 
 /// A DN, in the spelling of RFC 4514: it ends the DN of every entry, and clients compare those as strings.
 pub(super) fn dn(raw: Raw<'_>) -> Result<String, String> {
@@ -31,6 +32,50 @@ pub(super) fn attribute_type(raw: Raw<'_>) -> Result<String, String> {
     let text = value::text(raw)?;
     names::check_attribute_type(&text)?;
     Ok(text)
+}
+
+/// The name of a custom attribute type: one that no built-in type has.
+pub(super) fn custom_attribute(raw: Raw<'_>) -> Result<String, String> {
+    let text = attribute_type(raw)?;
+    let core = Schema::core();
+    if let Some(id) = core.find(&text) {
+        return Err(format!(
+            "the attribute type `{}` is built in; use it as it is, or choose another name",
+            core.attribute(id).name
+        ));
+    }
+    core.check_name(&text).map(|()| text).map_err(|error| error.to_string())
+}
+
+/// The object identifier of a custom attribute type: one that no built-in type has; empty for one made from the
+/// name.
+pub(super) fn custom_oid(raw: Raw<'_>) -> Result<String, String> {
+    const EXPECTED: &str = "expected a dotted object identifier, such as \"1.3.6.1.4.1.55555.1\"";
+    let text = value::text(raw)?;
+    // Under a name that nobody has, the only thing that can be wrong is the OID.
+    let probe = CustomType { oid: Some(text.clone()), ..CustomType::of_name("x-probe") };
+    if text.is_empty() {
+        return Ok(text);
+    }
+    match Schema::core().with_attribute(&probe) {
+        Ok(_) => Ok(text),
+        Err(SchemaError::OidTaken { other, .. }) => {
+            Err(format!("{text} is the object identifier of the built-in attribute type `{other}`"))
+        }
+        Err(_) => Err(format!("{EXPECTED}, found {text:?}")),
+    }
+}
+
+/// The syntax of a custom attribute type.
+pub(super) fn syntax(raw: Raw<'_>) -> Result<AttributeSyntax, String> {
+    let words = AttributeSyntax::ALL.map(|syntax| (syntax.as_str(), syntax));
+    value::word(&words)(raw).map_err(|message| {
+        let text = value::text(raw).unwrap_or_default();
+        match value::nearest(&text, words.iter().map(|(word, _)| *word)) {
+            Some(meant) => format!("{message}; did you mean \"{meant}\"?"),
+            None => message,
+        }
+    })
 }
 
 /// A domain of `user@domain` names; empty for none.

@@ -101,6 +101,12 @@ fn every_key_is_read() {
             log = { format = "json", level = "debug" }
             hashing = { memory = "64 KiB", time_cost = 1, parallelism = 2, threads = 3, memory_budget = "64 MiB" }
             limits = { message_size_max = "32 KiB", idle_time = "1h", filter_depth_max = 7 }
+            [[attribute]]
+            name = "employeeBadge"
+            oid = "1.3.6.1.4.1.55555.1"
+            syntax = "integer"
+            single_valued = true
+            description = "the number on the badge"
             [[provider]]
             name = "ldap"
             base_dn = "dc=example"
@@ -512,6 +518,32 @@ fn problems_of_the_seed_are_told_with_their_place() {
         (
             "[[application]]\nslug = \"a\"\nmode = \"most\"",
             "5:8: application.mode: expected one of \"any\", \"all\"",
+        ),
+        ("[[attribute]]\nsyntax = \"integer\"", "3:1: attribute.name: `name` is missing"),
+        (
+            "[[attribute]]\nname = \"commonName\"",
+            "4:8: attribute.name: the attribute type `cn` is built in; use it as it is, or choose another name",
+        ),
+        ("[[attribute]]\nname = \"two words\"", "4:8: attribute.name: expected the name of an attribute"),
+        (
+            "[[attribute]]\nname = \"badge\"\n[[attribute]]\nname = \"Badge\"",
+            "6:8: attribute.name: there are two objects of this name: attribute \"Badge\"",
+        ),
+        (
+            "[[attribute]]\nname = \"badge\"\nsyntax = \"interger\"",
+            "5:10: attribute.syntax: expected one of \"directory_string\",",
+        ),
+        (
+            "[[attribute]]\nname = \"badge\"\noid = \"badge-oid\"",
+            "5:7: attribute.oid: expected a dotted object identifier, such as \"1.3.6.1.4.1.55555.1\"",
+        ),
+        (
+            "[[attribute]]\nname = \"badge\"\noid = \"2.5.4.3\"",
+            "5:7: attribute.oid: 2.5.4.3 is the object identifier of the built-in attribute type `cn`",
+        ),
+        (
+            "[[attribute]]\nname = \"a\"\noid = \"1.2.3\"\n[[attribute]]\nname = \"b\"\noid = \"1.2.3\"",
+            "8:7: attribute.oid: another attribute type has the object identifier 1.2.3",
         ),
     ];
     for (text, expected) in cases {

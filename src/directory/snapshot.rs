@@ -2,22 +2,28 @@
 
 use std::sync::{Arc, OnceLock};
 
+use rpds::RedBlackTreeMapSync;
+
 use super::accounts::Accounts;
+use super::custom::{custom_type, unknown_attributes, with_custom};
 use super::entry::Entry;
 use super::subschema;
 use super::tree::{PlaceError, Tree};
 use crate::model::{
-    Account, Attribute, Change, Group, Key, LdapProvider, Membership, Placement, ProviderNumber, Record,
-    Revision, Token,
+    Account, AttributeNumber, Change, CustomAttribute, Group, Key, LdapProvider, Membership, ProviderNumber,
+    Record, Revision, Token,
 };
 use crate::schema::dn::is_at_or_below;
-use crate::schema::{Dn, Schema, normalize_dn};
+use crate::schema::{AttributeId, Schema, normalize_dn};
 
 /// Everything that answers are made from, at one revision.
 #[derive(Clone)]
 pub struct Snapshot {
     revision: Revision,
+    /// The core table with `custom`.
     schema: Schema,
+    /// The custom attribute types, each with its place in the schema.
+    custom: RedBlackTreeMapSync<AttributeNumber, (Arc<CustomAttribute>, AttributeId)>,
     accounts: Accounts,
     trees: Vec<Arc<Tree>>,
     nowhere: Arc<Tree>,
@@ -37,6 +43,7 @@ impl Snapshot {
         Self {
             revision: 0,
             schema: Schema::core(),
+            custom: RedBlackTreeMapSync::new_sync(),
             accounts: Accounts::new(),
             trees: Vec::new(),
             nowhere: Arc::new(Tree::nowhere()),
@@ -49,9 +56,24 @@ impl Snapshot {
         self.revision
     }
 
-    /// The schema, custom attributes included.
+    /// The schema, custom attribute types included.
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// The custom attribute types, in the order in which they were made.
+    pub fn custom_attributes(&self) -> impl Iterator<Item = &Arc<CustomAttribute>> {
+        self.custom.values().map(|(attribute, _)| attribute)
+    }
+
+    /// The custom attribute type with this number.
+    pub fn custom_attribute(&self, number: AttributeNumber) -> Option<&Arc<CustomAttribute>> {
+        self.custom.get(&number).map(|(attribute, _)| attribute)
+    }
+
+    /// The custom attribute type of this name, in any case.
+    pub fn custom_attribute_named(&self, name: &str) -> Option<&Arc<CustomAttribute>> {
+        self.custom_attributes().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
     }
 
     /// Accounts, groups, roles, credentials, applications.
@@ -113,9 +135,19 @@ impl Snapshot {
         source: &dyn RecordSource,
     ) -> Result<Self, String> {
         let mut next = self.clone();
+        // What entries are made of is there before the entries.
+        let is_of_schema = |change: &&Change| {
+            matches!(
+                change,
+                Change::Put(Record::CustomAttribute(_)) | Change::Delete(Key::CustomAttribute(_))
+            )
+        };
+        for change in changes.iter().filter(is_of_schema) {
+            next.apply_change(change, source)?;
+        }
         // What names an account or a group may come before it.
         let mut later = Vec::new();
-        for change in changes {
+        for change in changes.iter().filter(|change| !is_of_schema(change)) {
             match change {
                 Change::Put(record) if next.is_early(record) => later.push(change),
                 change => next.apply_change(change, source)?,
@@ -130,8 +162,8 @@ impl Snapshot {
 
     /// Carries one change out in place; other holders of shared parts do not see it.
     ///
-    /// `source` is asked only when a provider is new or its settings changed, as its entries are
-    /// then made anew.
+    /// `source` is asked only when a provider is new or its settings changed, or the syntax of an
+    /// attribute type, as entries are then made anew.
     ///
     /// # Errors
     /// The base DN or a container of a provider is no DN, or what `source` says.
@@ -139,7 +171,12 @@ impl Snapshot {
         match change {
             Change::Put(Record::Provider(provider)) => {
                 if self.put_provider(provider)? {
-                    self.fill(provider.number, source)?;
+                    self.fill(&[provider.number], source)?;
+                }
+            }
+            Change::Put(Record::CustomAttribute(attribute)) => {
+                if self.put_custom_attribute(attribute) {
+                    self.make_trees_anew(source)?;
                 }
             }
             Change::Put(record) => self.put(record.clone()),
@@ -181,6 +218,9 @@ impl Snapshot {
             Record::Token(token) => self.accounts.put_token(token),
             Record::Application(application) => self.accounts.put_application(application),
             Record::Tombstone(tombstone) => self.accounts.put_tombstone(tombstone),
+            Record::CustomAttribute(attribute) => {
+                self.put_custom_attribute(&attribute);
+            }
             Record::Provider(_) | Record::Event(_) => {}
         }
     }
@@ -209,13 +249,44 @@ impl Snapshot {
                 self.accounts.delete_provider(*number);
                 self.trees.retain(|tree| tree.provider().number != *number);
             }
+            Key::CustomAttribute(number) => {
+                if let Some((_, id)) = self.custom.get(number).cloned() {
+                    self.custom.remove_mut(number);
+                    self.set_schema(self.schema.without(id));
+                }
+            }
             Key::Tombstone(tombstone) => self.accounts.delete_tombstone(tombstone),
             Key::Event(_) => {}
         }
     }
 
+    /// Says whether entries that are there were made with another declaration of the type.
+    fn put_custom_attribute(&mut self, attribute: &CustomAttribute) -> bool {
+        let (schema, id, is_other) = match self.custom.get(&attribute.number) {
+            None => match with_custom(&self.schema, attribute) {
+                Some((schema, id)) => (schema, id, false),
+                None => return false,
+            },
+            Some((before, id)) => match self.schema.with_changed(*id, &custom_type(attribute)) {
+                Ok(schema) => {
+                    let is_other = before.name != attribute.name || before.syntax != attribute.syntax;
+                    (schema, *id, is_other)
+                }
+                // Refused before the commit.
+                Err(_) => return false,
+            },
+        };
+        self.custom.insert_mut(attribute.number, (Arc::new(attribute.clone()), id));
+        self.set_schema(schema);
+        is_other
+    }
+
+    fn set_schema(&mut self, schema: Schema) {
+        self.schema = schema;
+        self.subschema = Arc::default();
+    }
+
     fn put_account(&mut self, account: &Account) {
-        self.learn(&account.attributes, &account.placements);
         self.accounts.put_account(account);
         for tree in &mut self.trees {
             Arc::make_mut(tree).put_account(account, &self.schema);
@@ -223,7 +294,6 @@ impl Snapshot {
     }
 
     fn put_group(&mut self, group: &Group) {
-        self.learn(&group.attributes, &group.placements);
         self.accounts.put_group(group);
         for tree in &mut self.trees {
             Arc::make_mut(tree).put_group(group, &self.schema);
@@ -243,44 +313,33 @@ impl Snapshot {
         Ok(self.accounts.account_count() + self.accounts.group_count() > 0)
     }
 
-    /// Puts all accounts and groups, as they are in `source` and still here, into a tree.
-    fn fill(&mut self, provider: ProviderNumber, source: &dyn RecordSource) -> Result<(), String> {
-        let schema = self.schema.clone();
-        let accounts = self.accounts.clone();
-        if let Some(tree) = self.trees.iter_mut().find(|tree| tree.provider().number == provider) {
-            let tree = Arc::make_mut(tree);
-            source.objects(&mut |record| match record {
-                Record::Account(account) if accounts.account(account.number).is_some() => {
-                    tree.put_account(&account, &schema);
-                }
-                Record::Group(group) if accounts.group(group.number).is_some() => {
-                    tree.put_group(&group, &schema)
-                }
-                _ => {}
-            })?;
-            tree.shrink();
+    /// Makes all trees anew: their entries were made with another schema.
+    fn make_trees_anew(&mut self, source: &dyn RecordSource) -> Result<(), String> {
+        let providers: Vec<Arc<LdapProvider>> =
+            self.trees.iter().map(|tree| tree.provider().clone()).collect();
+        for provider in &providers {
+            self.put_provider(provider)?;
         }
+        let numbers: Vec<ProviderNumber> = providers.iter().map(|provider| provider.number).collect();
+        self.fill(&numbers, source)
+    }
+
+    /// Puts all accounts and groups, as they are in `source` and still here, into the trees of these providers.
+    fn fill(&mut self, providers: &[ProviderNumber], source: &dyn RecordSource) -> Result<(), String> {
+        let Self { schema, accounts, trees, .. } = self;
+        let is_empty = |tree: &&mut Arc<Tree>| providers.contains(&tree.provider().number);
+        let mut trees: Vec<&mut Tree> = trees.iter_mut().filter(is_empty).map(Arc::make_mut).collect();
+        source.objects(&mut |record| match record {
+            Record::Account(account) if accounts.account(account.number).is_some() => {
+                trees.iter_mut().for_each(|tree| tree.put_account(&account, schema));
+            }
+            Record::Group(group) if accounts.group(group.number).is_some() => {
+                trees.iter_mut().for_each(|tree| tree.put_group(&group, schema));
+            }
+            _ => {}
+        })?;
+        trees.into_iter().for_each(Tree::shrink);
         Ok(())
-    }
-
-    /// Attribute types that the schema does not know are kept as directoryString.
-    fn learn(&mut self, attributes: &[Attribute], placements: &[Placement]) {
-        for attribute in attributes {
-            self.learn_name(attribute.description.split(';').next().unwrap_or_default());
-        }
-        for rdn in placements.iter().filter_map(|placement| Dn::parse(placement.rdn.as_bytes()).ok()) {
-            rdn.rdns().iter().flat_map(|rdn| rdn.pairs()).for_each(|pair| self.learn_name(&pair.attribute));
-        }
-    }
-
-    fn learn_name(&mut self, name: &str) {
-        // A name that cannot be an attribute's is refused before the commit.
-        if self.schema.find(name).is_none()
-            && let Ok((schema, _)) = self.schema.with_attribute(name)
-        {
-            self.schema = schema;
-            self.subschema = Arc::default();
-        }
     }
 }
 
@@ -290,7 +349,10 @@ pub struct SnapshotBuilder {
     /// What names others waits until all of them are there.
     memberships: Vec<Membership>,
     tokens: Vec<Token>,
-    before_providers: Vec<Record>,
+    /// Accounts and groups that came before the providers, or before an attribute type that they use.
+    early: Vec<Record>,
+    /// Providers that came before an attribute type that their names use.
+    early_providers: Vec<LdapProvider>,
     error: Option<String>,
 }
 
@@ -307,30 +369,30 @@ impl SnapshotBuilder {
             snapshot: Snapshot::empty(),
             memberships: Vec::new(),
             tokens: Vec::new(),
-            before_providers: Vec::new(),
+            early: Vec::new(),
+            early_providers: Vec::new(),
             error: None,
         }
     }
 
-    /// Takes the next record. Providers should come first: what comes before all of them is kept
-    /// aside. An account or group between two providers is an error of [`SnapshotBuilder::finish`],
-    /// as the second tree would lack it.
+    /// Takes the next record. Custom attribute types, then providers should come first, as they do from a
+    /// store: what comes before one that it needs is kept aside. An account or group between two providers is
+    /// an error of [`SnapshotBuilder::finish`], as the second tree would lack it.
     pub fn add(&mut self, record: Record) {
         match record {
             Record::Provider(provider) => {
-                if self.snapshot.accounts.account_count() + self.snapshot.accounts.group_count() > 0 {
-                    self.error.get_or_insert(format!(
-                        "the provider `{}` was read behind accounts that belong into its tree; \
-                         read all providers first",
-                        provider.name
-                    ));
-                }
-                if let Err(error) = self.snapshot.put_provider(&provider) {
-                    self.error.get_or_insert(error);
+                let record = Record::Provider(provider.clone());
+                if unknown_attributes(&self.snapshot.schema, &record).is_empty() {
+                    self.add_provider(&provider);
+                } else {
+                    self.early_providers.push(provider);
                 }
             }
-            Record::Account(_) | Record::Group(_) if self.snapshot.trees.is_empty() => {
-                self.before_providers.push(record);
+            Record::Account(_) | Record::Group(_)
+                if self.snapshot.trees.is_empty()
+                    || !unknown_attributes(&self.snapshot.schema, &record).is_empty() =>
+            {
+                self.early.push(record);
             }
             Record::Membership(membership) => self.memberships.push(membership),
             Record::Token(token) => self.tokens.push(token),
@@ -340,10 +402,13 @@ impl SnapshotBuilder {
 
     /// The snapshot of that revision.
     pub fn finish(mut self, revision: Revision) -> Result<Snapshot, String> {
+        for provider in std::mem::take(&mut self.early_providers) {
+            self.add_provider(&provider);
+        }
         if let Some(error) = self.error {
             return Err(error);
         }
-        self.before_providers.into_iter().for_each(|record| self.snapshot.put(record));
+        self.early.into_iter().for_each(|record| self.snapshot.put(record));
         for membership in self.memberships {
             self.snapshot.accounts.put_membership(membership.group, membership.account);
         }
@@ -354,5 +419,17 @@ impl SnapshotBuilder {
             Arc::make_mut(tree).shrink();
         }
         Ok(self.snapshot)
+    }
+
+    fn add_provider(&mut self, provider: &LdapProvider) {
+        if self.snapshot.accounts.account_count() + self.snapshot.accounts.group_count() > 0 {
+            self.error.get_or_insert(format!(
+                "the provider `{}` was read behind accounts that belong into its tree; read all providers first",
+                provider.name
+            ));
+        }
+        if let Err(error) = self.snapshot.put_provider(provider) {
+            self.error.get_or_insert(error);
+        }
     }
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Account, AccountNumber, Application, ApplicationNumber, Event, Group, GroupNumber, LdapProvider,
-    Membership, ProviderNumber, Role, RoleNumber, Token, TokenNumber,
+    Account, AccountNumber, Application, ApplicationNumber, AttributeNumber, CustomAttribute, Event, Group,
+    GroupNumber, LdapProvider, Membership, ProviderNumber, Role, RoleNumber, Token, TokenNumber,
 };
 
 /// The number of a commit; increases by one. 0: nothing was ever committed.
@@ -36,6 +36,8 @@ pub enum Key {
     Application(ApplicationNumber),
     /// An LDAP provider.
     Provider(ProviderNumber),
+    /// A custom attribute type.
+    CustomAttribute(AttributeNumber),
     /// The trace of something deleted.
     Tombstone(Tombstone),
     /// A line of the audit trail.
@@ -59,6 +61,8 @@ pub enum Record {
     Application(Application),
     /// An LDAP provider.
     Provider(LdapProvider),
+    /// A custom attribute type.
+    CustomAttribute(CustomAttribute),
     /// The trace of something deleted.
     Tombstone(Tombstone),
     /// A line of the audit trail.
@@ -76,6 +80,7 @@ impl Record {
             Self::Token(token) => Key::Token(token.number),
             Self::Application(application) => Key::Application(application.number),
             Self::Provider(provider) => Key::Provider(provider.number),
+            Self::CustomAttribute(attribute) => Key::CustomAttribute(attribute.number),
             Self::Tombstone(tombstone) => Key::Tombstone(tombstone.clone()),
             Self::Event(event) => Key::Event(event.sequence),
         }

@@ -6,6 +6,7 @@
 mod account;
 mod application;
 mod change;
+mod custom_attribute;
 mod event;
 mod group;
 mod number;
@@ -18,9 +19,12 @@ mod token;
 pub use account::{Account, AccountKind, Attribute, Password, Placement};
 pub use application::{Application, Binding, BindingMode, BindingSubject};
 pub use change::{Change, Key, Record, Revision, Tombstone};
+pub use custom_attribute::{AttributeSyntax, CustomAttribute};
 pub use event::{Action, Actor, Event, FieldChange};
 pub use group::{Group, Membership};
-pub use number::{AccountNumber, ApplicationNumber, GroupNumber, ProviderNumber, RoleNumber, TokenNumber};
+pub use number::{
+    AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ProviderNumber, RoleNumber, TokenNumber,
+};
 pub use permission::{Permission, UnknownPermission};
 pub use provider::{Container, LdapProvider};
 pub use role::{Grant, ObjectReference, Role};

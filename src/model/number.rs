@@ -41,7 +41,7 @@ number! {
     GroupNumber
 }
 number! {
-    /// A role's number; roles, tokens, applications and providers share a second counter.
+    /// A role's number; roles, tokens, applications, providers and custom attribute types share a second counter.
     RoleNumber
 }
 number! {
@@ -55,4 +55,8 @@ number! {
 number! {
     /// An LDAP provider's number.
     ProviderNumber
+}
+number! {
+    /// The number of a custom attribute type.
+    AttributeNumber
 }

@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::error::ChangeError;
 use crate::audit;
-use crate::directory::{NUMBER_MAX, RecordSource, Snapshot};
+use crate::directory::{NUMBER_MAX, RecordSource, Snapshot, unknown_attributes};
 use crate::model::{
-    Account, AccountNumber, Action, Actor, Change, Event, FieldChange, Group, GroupNumber, Key, Membership,
-    Record, Timestamp, Tombstone,
+    Account, AccountNumber, Action, Actor, AttributeNumber, Change, CustomAttribute, Event, FieldChange,
+    Group, GroupNumber, Key, Membership, Record, Timestamp, Tombstone,
 };
 use crate::store::{Counters, Meta, Store, StoreError, measure};
 
@@ -158,7 +158,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// A number for a new role, token, application or provider.
+    /// A number for a new role, token, application, provider or custom attribute type.
     pub fn next_object(&mut self) -> Result<u32, ChangeError> {
         let number = self.draft.counters.next_object;
         self.draft.counters.next_object = number
@@ -184,8 +184,19 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Puts a record in place of the one with the same key, with its event.
+    /// Hands every account and group, as it will be, to `visit`.
+    pub fn objects(&self, visit: &mut dyn FnMut(Record)) -> Result<(), ChangeError> {
+        let overlay = Overlay { store: self.store, changes: &self.draft.changes };
+        overlay.objects(visit).map_err(ChangeError::invalid)
+    }
+
+    /// Puts a record in place of the one with the same key, with its event. Attribute types that nobody has
+    /// declared, and that it is the first to use, are put before it.
     pub fn put(&mut self, record: Record) -> Result<(), ChangeError> {
+        for name in unknown_attributes(self.snapshot().schema(), &record) {
+            let number = AttributeNumber::new(self.next_object()?);
+            self.put(Record::CustomAttribute(CustomAttribute::of_name(number, name)))?;
+        }
         let key = record.key();
         if let Record::Membership(membership) = &record {
             self.note_member(membership.group, membership.account, true);

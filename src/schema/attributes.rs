@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::CustomType;
 use super::matching::MatchingRule::{self, *};
 use super::syntax::Syntax;
 
@@ -88,6 +89,8 @@ pub struct AttributeType {
     pub secret: bool,
     /// Where the definition comes from (X-ORIGIN); `bindery` marks one that deviates from its RFC.
     pub origin: &'static str,
+    /// What it is for, in words (DESC); empty for those that an RFC describes.
+    pub description: Cow<'static, str>,
 }
 
 impl AttributeType {
@@ -147,15 +150,20 @@ impl AttributeType {
             indexes: shape.indexes,
             secret: shape.secret,
             origin,
+            description: Cow::Borrowed(""),
         }
     }
 
-    /// An attribute that nothing is known of but its name: text, compared without regard to case.
-    pub(super) fn custom(id: AttributeId, oid: String, name: String) -> Self {
-        let mut custom = Self::row(id, "", "", &[], CUSTOM_ORIGIN, TEXT);
-        custom.oid = Cow::Owned(oid);
-        custom.name = Cow::Owned(name);
-        custom
+    /// A custom attribute type, with the matching rules that belong to its syntax.
+    pub(super) fn custom(id: AttributeId, oid: String, custom: &CustomType) -> Self {
+        let shape = Shape::by_syntax(custom.syntax);
+        Self {
+            oid: Cow::Owned(oid),
+            name: Cow::Owned(custom.name.clone()),
+            single_valued: custom.single_valued,
+            description: Cow::Owned(custom.description.clone()),
+            ..Self::row(id, "", "", &[], CUSTOM_ORIGIN, shape)
+        }
     }
 
     /// What an id of a foreign schema stands for: no rule, so every filter on it is Undefined.
@@ -191,6 +199,30 @@ impl Shape {
             no_user_modification: false,
             indexes: Indexes { equality: false, presence: false, substrings: false },
             secret: false,
+        }
+    }
+
+    /// The syntax with the rules that are made for it (RFC 4517 section 4.2); none where there are none.
+    const fn by_syntax(syntax: Syntax) -> Self {
+        match syntax {
+            Syntax::DirectoryString => TEXT,
+            Syntax::PrintableString => PRINTABLE,
+            Syntax::Ia5String => IA5,
+            Syntax::NumericString => NUMERIC,
+            Syntax::TelephoneNumber => TELEPHONE,
+            Syntax::PostalAddress => ADDRESS,
+            Syntax::Integer => INTEGER.ordered(IntegerOrdering),
+            Syntax::GeneralizedTime => {
+                Self::of(syntax).equal(GeneralizedTime).ordered(GeneralizedTimeOrdering)
+            }
+            Syntax::Boolean => Self::of(syntax).equal(Boolean),
+            Syntax::Dn => DN,
+            Syntax::NameAndOptionalUid => Self::of(syntax).equal(UniqueMember),
+            Syntax::Oid => OID,
+            Syntax::Uuid => Self::of(syntax).equal(Uuid).ordered(UuidOrdering),
+            Syntax::BitString => Self::of(syntax).equal(BitString),
+            Syntax::OctetString => OCTETS,
+            _ => Self::of(syntax),
         }
     }
 
@@ -293,7 +325,7 @@ const fn numbered(syntax: Syntax) -> Shape {
     Shape::of(syntax).equal(IntegerFirstComponent).operational()
 }
 
-/// The X-ORIGIN of an attribute that the configuration brought.
+/// The X-ORIGIN of a custom attribute type.
 const CUSTOM_ORIGIN: &str = "user defined";
 const BINDERY: &str = "bindery";
 const ACTIVE_DIRECTORY: &str = "Microsoft Active Directory";

@@ -524,8 +524,8 @@ fn append_list(value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
     Ok(())
 }
 
-/// Types by name, values by their own rules. The core table is enough: a custom type has no alias and the rule
-/// that unknown types are compared with.
+/// Types by name, values by their own rules. A custom type in a name that is a value is compared as text without
+/// regard to case, as one that is not known: a rule stands for itself, without a schema.
 fn append_dn(value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
     dn::normalize_dn(value, Schema::core_table(), out).map_err(|_| InvalidSyntax)
 }

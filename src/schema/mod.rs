@@ -23,11 +23,39 @@ pub use matching::{InvalidSyntax, MatchingRule, RuleKind};
 pub use prepare::PartPosition;
 pub use syntax::Syntax;
 
-/// The core table and the custom attributes of a configuration. Immutable; a clone shares all of it.
+/// The core table and the custom attribute types of a directory. Immutable; a clone shares all of it.
 #[derive(Clone, Debug)]
 pub struct Schema(Arc<Table>);
 
-/// Why a custom attribute cannot be added.
+/// A custom attribute type, as it is declared. Its matching rules follow from its syntax.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub struct CustomType {
+    /// Its name as answers spell it.
+    pub name: String,
+    /// Its object identifier, dotted; `None`: made from the name.
+    pub oid: Option<String>,
+    /// What its values may be.
+    pub syntax: Syntax,
+    /// Whether an entry has one value at most.
+    pub single_valued: bool,
+    /// What it is for; empty when nobody said.
+    pub description: String,
+}
+
+impl CustomType {
+    /// One of which nothing is known but its name: text, compared without regard to case, multi-valued.
+    pub fn of_name(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            oid: None,
+            syntax: Syntax::DirectoryString,
+            single_valued: false,
+            description: String::new(),
+        }
+    }
+}
+
+/// Why a custom attribute type cannot be added.
 #[derive(Clone, Eq, PartialEq, Debug, thiserror::Error)]
 pub enum SchemaError {
     /// The name is no attribute name.
@@ -38,6 +66,28 @@ pub enum SchemaError {
     Name {
         /// The name as given.
         name: String,
+    },
+    /// The OID is none.
+    #[error(
+        "The OID {oid:?} of the attribute {name:?} is none: write it dotted, such as 1.3.6.1.4.1.55555.1."
+    )]
+    Oid {
+        /// The attribute.
+        name: String,
+        /// The OID as given.
+        oid: String,
+    },
+    /// The OID names another attribute type.
+    #[error(
+        "The attribute {name:?} cannot have the OID {oid}, which is that of {other}: give it another one."
+    )]
+    OidTaken {
+        /// The attribute.
+        name: String,
+        /// The OID.
+        oid: String,
+        /// Whose it is.
+        other: String,
     },
     /// There is no number left for another attribute.
     #[error("The attribute {name:?} cannot be added: there are {MOST_ATTRIBUTES} already. Use fewer names.")]
@@ -64,28 +114,89 @@ impl Schema {
         Self::core_table().clone()
     }
 
-    /// This schema with one more attribute: text, compared without regard to case, multi-valued, not indexed. When
-    /// the name, alias or OID is known already the schema is the same and the id is the known one. Ids of this
-    /// schema stay valid.
+    /// This schema with one more attribute type, which has no index. When its name is known already the schema is
+    /// the same and the id is the known one. Ids of this schema stay valid.
     ///
     /// # Errors
-    /// [`SchemaError`] when the name cannot stand in a request or too many attributes are there already.
-    pub fn with_attribute(&self, name: &str) -> Result<(Self, AttributeId), SchemaError> {
-        if let Some(id) = self.find(name) {
+    /// [`SchemaError`] when the name cannot stand in a request, the OID is none or another's, or too many
+    /// attribute types are there already.
+    pub fn with_attribute(&self, custom: &CustomType) -> Result<(Self, AttributeId), SchemaError> {
+        if let Some(id) = self.find(&custom.name) {
             return Ok((self.clone(), id));
         }
+        self.check_name(&custom.name)?;
+        let full = || SchemaError::Full { name: custom.name.clone() };
+        let id = AttributeId::new(u16::try_from(self.0.attributes.len()).map_err(|_| full())?);
+        let oid = self.oid_of(custom, id)?;
+        let mut table = Table::clone(&self.0);
+        table.add(AttributeType::custom(id, oid, custom));
+        Ok((Self(Arc::new(table)), id))
+    }
+
+    /// This schema with another declaration of a custom attribute type. All ids stay valid; entries that have it
+    /// were made with the old one.
+    ///
+    /// # Errors
+    /// [`SchemaError`] as for [`Schema::with_attribute`].
+    pub fn with_changed(&self, id: AttributeId, custom: &CustomType) -> Result<Self, SchemaError> {
+        if !self.is_custom(id) {
+            return Ok(self.clone());
+        }
+        let without = self.without(id);
+        without.check_name(&custom.name)?;
+        let oid = without.oid_of(custom, id)?;
+        let mut table = Table::clone(&without.0);
+        table.put(AttributeType::custom(id, oid, custom));
+        Ok(Self(Arc::new(table)))
+    }
+
+    /// This schema without a custom attribute type. Its id has no rules from then on and is not given away again,
+    /// all others stay valid.
+    pub fn without(&self, id: AttributeId) -> Self {
+        if !self.is_custom(id) {
+            return self.clone();
+        }
+        let mut table = Table::clone(&self.0);
+        table.by_name.retain(|_, other| *other != id);
+        if let Some(place) = table.attributes.get_mut(id.index()) {
+            *place = AttributeType { id, ..AttributeType::UNDEFINED };
+        }
+        Self(Arc::new(table))
+    }
+
+    /// Whether an attribute type that is not known yet could have this name.
+    ///
+    /// # Errors
+    /// [`SchemaError`] when it cannot stand in a request, or too many attribute types are there already.
+    pub fn check_name(&self, name: &str) -> Result<(), SchemaError> {
         if !is_attribute_name(name) {
             return Err(SchemaError::Name { name: name.to_owned() });
         }
-        let number = self.0.attributes.len();
-        if number >= MOST_ATTRIBUTES {
+        if self.0.attributes.len() >= MOST_ATTRIBUTES {
             return Err(SchemaError::Full { name: name.to_owned() });
         }
-        let id =
-            AttributeId::new(u16::try_from(number).map_err(|_| SchemaError::Full { name: name.to_owned() })?);
-        let mut table = Table::clone(&self.0);
-        table.add(AttributeType::custom(id, custom_oid(name), name.to_owned()));
-        Ok((Self(Arc::new(table)), id))
+        Ok(())
+    }
+
+    /// Whether the attribute type is not of the core table.
+    pub fn is_custom(&self, id: AttributeId) -> bool {
+        id.index() >= attributes::CORE.len() && id.index() < self.0.attributes.len()
+    }
+
+    /// The OID that is given, if it may be, or the one that is made from the name.
+    fn oid_of(&self, custom: &CustomType, id: AttributeId) -> Result<String, SchemaError> {
+        let name = || custom.name.clone();
+        let Some(oid) = &custom.oid else { return Ok(custom_oid(&custom.name)) };
+        if !syntax::is_numeric_oid(oid.as_bytes()) || oid.len() > LONGEST_NAME {
+            return Err(SchemaError::Oid { name: name(), oid: oid.clone() });
+        }
+        match self.find(oid) {
+            Some(other) if other != id => {
+                let other = self.attribute(other).name.to_string();
+                Err(SchemaError::OidTaken { name: name(), oid: oid.clone(), other })
+            }
+            _ => Ok(oid.clone()),
+        }
     }
 
     /// The attribute type with this id. Total: an id of another schema is an attribute that has no rules, so that
@@ -95,8 +206,9 @@ impl Schema {
     }
 
     /// All attribute types, in the order of their ids.
-    pub fn attributes(&self) -> &[AttributeType] {
-        &self.0.attributes
+    pub fn attributes(&self) -> impl Iterator<Item = &AttributeType> {
+        // A type that was taken out has left its place behind.
+        self.0.attributes.iter().filter(|attribute| !attribute.oid.is_empty())
     }
 
     /// The attribute type with this name or alias, in any case, or with this dotted OID; without options.
@@ -150,11 +262,19 @@ impl Schema {
 
 impl Table {
     fn add(&mut self, attribute: AttributeType) {
+        self.subtypes.push(vec![attribute.id]);
+        self.attributes.push(AttributeType { id: attribute.id, ..AttributeType::UNDEFINED });
+        self.put(attribute);
+    }
+
+    /// Puts a type into its place, and its names beside the others'.
+    fn put(&mut self, attribute: AttributeType) {
         for key in attribute.names().chain([attribute.oid.as_ref()]) {
             self.by_name.insert(key.to_ascii_lowercase().into_bytes().into_boxed_slice(), attribute.id);
         }
-        self.subtypes.push(vec![attribute.id]);
-        self.attributes.push(attribute);
+        if let Some(place) = self.attributes.get_mut(attribute.id.index()) {
+            *place = attribute;
+        }
     }
 
     /// Puts every type into the lists of all it is derived from. Custom types have no superior.

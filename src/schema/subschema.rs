@@ -12,7 +12,7 @@ use super::{Schema, classes};
 pub(super) fn values(schema: &Schema, id: AttributeId) -> Vec<String> {
     match id {
         AttributeId::ATTRIBUTE_TYPES => {
-            schema.attributes().iter().map(|attribute| attribute_type(schema, attribute)).collect()
+            schema.attributes().map(|attribute| attribute_type(schema, attribute)).collect()
         }
         AttributeId::OBJECT_CLASSES => {
             classes::CLASSES.iter().map(|class| object_class(schema, class)).collect()
@@ -33,9 +33,14 @@ fn attribute_type(schema: &Schema, attribute: &AttributeType) -> String {
     // A custom name with signs that RFC 4512 does not allow in a NAME is told in words.
     let names: Vec<_> = attribute.names().filter(|name| syntax::is_keystring(name.as_bytes())).collect();
     if names.is_empty() {
-        append(&mut text, "DESC", &quoted(&attribute.name));
+        let words = [&*attribute.name, &*attribute.description];
+        let words: Vec<&str> = words.into_iter().filter(|words| !words.is_empty()).collect();
+        append(&mut text, "DESC", &quoted(&words.join(": ")));
     } else {
         append(&mut text, "NAME", &quoted_list(&names));
+        if !attribute.description.is_empty() {
+            append(&mut text, "DESC", &quoted(&attribute.description));
+        }
     }
     if let Some(superior) = superior {
         append(&mut text, "SUP", &superior.name);
@@ -103,7 +108,6 @@ fn matching_rule_use(schema: &Schema, rule: MatchingRule) -> Option<String> {
     }
     let attributes: Vec<_> = schema
         .attributes()
-        .iter()
         .filter(|attribute| rule.applies_to(attribute.syntax))
         .map(|attribute| attribute.id)
         .collect();

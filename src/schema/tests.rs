@@ -8,7 +8,7 @@ use super::*;
 fn ids_are_places_and_keys_are_unique() {
     let schema = Schema::core();
     let mut seen = HashSet::new();
-    for (place, attribute) in schema.attributes().iter().enumerate() {
+    for (place, attribute) in schema.attributes().enumerate() {
         assert_eq!(attribute.id.index(), place, "{}", attribute.name);
         assert!(syntax::is_numeric_oid(attribute.oid.as_bytes()), "{}", attribute.oid);
         for key in attribute.names().chain([attribute.oid.as_ref()]) {
@@ -81,7 +81,7 @@ fn a_subtype_is_like_its_supertype() {
 fn the_indexes_are_those_that_searches_need() {
     let schema = Schema::core();
     let of = |wanted: fn(&Indexes) -> bool| -> HashSet<String> {
-        let attributes = schema.attributes().iter().filter(|attribute| wanted(&attribute.indexes));
+        let attributes = schema.attributes().filter(|attribute| wanted(&attribute.indexes));
         attributes.map(|attribute| attribute.name.to_string()).collect()
     };
     let equality = "cn uid mail sn givenName displayName uidNumber gidNumber employeeNumber objectClass entryUUID ou \
@@ -116,7 +116,7 @@ fn numbers_and_paths_order_and_have_parts_without_a_declared_rule() {
 #[test]
 fn custom_attributes_are_added_once() {
     let core = Schema::core();
-    let (schema, id) = core.with_attribute("customerNumber").unwrap();
+    let (schema, id) = core.with_attribute(&CustomType::of_name("customerNumber")).unwrap();
     assert_eq!(core.find("customernumber"), None);
     assert_eq!(schema.find("CUSTOMERNUMBER"), Some(id));
     let attribute = schema.attribute(id);
@@ -128,15 +128,18 @@ fn custom_attributes_are_added_once() {
     );
     assert_eq!(schema.find(&attribute.oid), Some(id));
     assert_eq!(schema.subtypes(id), [id]);
-    assert_eq!(schema.with_attribute("customernumber").unwrap().1, id);
-    assert_eq!(schema.with_attribute("commonName").unwrap().1, AttributeId::CN);
+    assert_eq!(schema.with_attribute(&CustomType::of_name("customernumber")).unwrap().1, id);
+    assert_eq!(schema.with_attribute(&CustomType::of_name("commonName")).unwrap().1, AttributeId::CN);
 
-    let (schema, second) = schema.with_attribute("settings/locale.name_1").unwrap();
+    let (schema, second) = schema.with_attribute(&CustomType::of_name("settings/locale.name_1")).unwrap();
     assert_ne!(second, id);
     assert_eq!(schema.attribute(id).name, "customerNumber");
-    assert_eq!(core.with_attribute("customerNumber").unwrap().0.attribute(id).oid, schema.attribute(id).oid);
     assert_eq!(
-        schema.with_attribute("1.2.3").unwrap().0.find("1.2.3").map(AttributeId::get),
+        core.with_attribute(&CustomType::of_name("customerNumber")).unwrap().0.attribute(id).oid,
+        schema.attribute(id).oid
+    );
+    assert_eq!(
+        schema.with_attribute(&CustomType::of_name("1.2.3")).unwrap().0.find("1.2.3").map(AttributeId::get),
         Some(second.get() + 1)
     );
 }
@@ -147,14 +150,14 @@ fn names_that_no_request_can_hold_are_refused() {
     for name in
         ["", "a b", "a;b", "a=b", "a:b", "(a)", "ä", "1a", "-a", "a\0", "1.", &"x".repeat(LONGEST_NAME + 1)]
     {
-        let error = schema.with_attribute(name).unwrap_err();
+        let error = schema.with_attribute(&CustomType::of_name(name)).unwrap_err();
         assert_eq!(error, SchemaError::Name { name: name.to_owned() }, "{name}");
     }
 }
 
 #[test]
 fn the_id_of_another_schema_has_no_rules() {
-    let foreign = Schema::core().with_attribute("one").unwrap().1;
+    let foreign = Schema::core().with_attribute(&CustomType::of_name("one")).unwrap().1;
     let schema = Schema::core();
     assert_eq!(schema.attribute(foreign).equality, None);
     assert_eq!(schema.subtypes(foreign), []);

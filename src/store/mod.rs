@@ -32,7 +32,8 @@ pub use sled::SledStore;
 /// One process at a time holds a store; within it commits are carried out one after the other.
 pub trait Store: Send + Sync {
     /// Reads and verifies everything; hands every record but the events to `visit`, in the order
-    /// providers, roles, groups, accounts, memberships, tokens, applications, tombstones.
+    /// custom attribute types, providers, roles, groups, accounts, memberships, tokens, applications,
+    /// tombstones.
     ///
     /// Only at the end is it known that nothing is missing: on an error, what was visited before
     /// is worth nothing. `visit` must not call the store.
@@ -75,7 +76,7 @@ pub trait Store: Send + Sync {
 pub struct Counters {
     /// Of accounts and groups.
     pub next_number: u32,
-    /// Of roles, tokens, applications and providers.
+    /// Of roles, tokens, applications, providers and custom attribute types.
     pub next_object: u32,
     /// Of events.
     pub next_event: u64,

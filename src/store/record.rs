@@ -20,8 +20,8 @@ use serde::de::DeserializeOwned;
 use super::Meta;
 use super::error::{Damage, StoreError};
 use crate::model::{
-    AccountNumber, ApplicationNumber, GroupNumber, Key, ProviderNumber, Record, RoleNumber, TokenNumber,
-    Tombstone,
+    AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, Key, ProviderNumber, Record, RoleNumber,
+    TokenNumber, Tombstone,
 };
 
 /// One stored item: its key and its value.
@@ -85,6 +85,7 @@ impl<'a> Verified<'a> {
 pub(super) fn name_of(key: &Key) -> Vec<u8> {
     let mut name = Vec::with_capacity(NAME_CAPACITY);
     match key {
+        Key::CustomAttribute(number) => number_name(&mut name, CUSTOM_ATTRIBUTE, number.get()),
         Key::Provider(number) => number_name(&mut name, PROVIDER, number.get()),
         Key::Role(number) => number_name(&mut name, ROLE, number.get()),
         Key::Group(number) => number_name(&mut name, GROUP, number.get()),
@@ -116,6 +117,7 @@ pub(super) fn key_of(name: &[u8]) -> Option<Key> {
     let (&kind, rest) = name.split_first()?;
     let number = || Some(u32::from_be_bytes(rest.try_into().ok()?));
     match kind {
+        CUSTOM_ATTRIBUTE => Some(Key::CustomAttribute(AttributeNumber::new(number()?))),
         PROVIDER => Some(Key::Provider(ProviderNumber::new(number()?))),
         ROLE => Some(Key::Role(RoleNumber::new(number()?))),
         GROUP => Some(Key::Group(GroupNumber::new(number()?))),
@@ -173,6 +175,7 @@ pub(super) fn encode(record: &Record) -> Result<Vec<Item>, StoreError> {
     let name = name_of(&key);
     check_tombstone(&key)?;
     let octets = match record {
+        Record::CustomAttribute(attribute) => bincoded(&name, attribute),
         Record::Provider(provider) => bincoded(&name, provider),
         Record::Role(role) => bincoded(&name, role),
         Record::Group(group) => bincoded(&name, group),
@@ -195,6 +198,7 @@ pub fn measure(record: &Record) -> Result<usize, StoreError> {
     check_tombstone(&key)?;
     let mut counted = SizeWriter::default();
     let encoded = match record {
+        Record::CustomAttribute(attribute) => encode_into_writer(attribute, &mut counted, BINCODE),
         Record::Provider(provider) => encode_into_writer(provider, &mut counted, BINCODE),
         Record::Role(role) => encode_into_writer(role, &mut counted, BINCODE),
         Record::Group(group) => encode_into_writer(group, &mut counted, BINCODE),
@@ -217,6 +221,7 @@ pub fn measure(record: &Record) -> Result<usize, StoreError> {
 /// The record of this name out of its bincode.
 pub(super) fn decode(name: &[u8], octets: &[u8]) -> Result<Record, Fault> {
     let record = match name.first() {
+        Some(&CUSTOM_ATTRIBUTE) => Record::CustomAttribute(unbincoded(name, octets)?),
         Some(&PROVIDER) => Record::Provider(unbincoded(name, octets)?),
         Some(&ROLE) => Record::Role(unbincoded(name, octets)?),
         Some(&GROUP) => Record::Group(unbincoded(name, octets)?),
@@ -279,6 +284,7 @@ pub(super) fn title(name: &[u8]) -> String {
         return "the record of the revision".to_owned();
     }
     match key_of(name) {
+        Some(Key::CustomAttribute(number)) => format!("attribute type {number}"),
         Some(Key::Provider(number)) => format!("provider {number}"),
         Some(Key::Role(number)) => format!("role {number}"),
         Some(Key::Group(number)) => format!("group {number}"),
@@ -440,6 +446,7 @@ const _: () = assert!(RECORD_OCTETS_MAX.div_ceil(PIECE_OCTETS) <= u16::MAX as us
 
 // The kinds, in the order in which records are loaded: what is referred to comes first.
 const META: u8 = 0x00;
+const CUSTOM_ATTRIBUTE: u8 = 0x08;
 const PROVIDER: u8 = 0x10;
 const ROLE: u8 = 0x20;
 const GROUP: u8 = 0x30;

@@ -112,7 +112,7 @@ fn describe(snapshot: &Snapshot) -> Vec<String> {
 
 /// Changes the world, and says so as a commit would.
 fn change(world: &mut World, tape: &mut Tape<'_>, batch: &mut Vec<Change>) {
-    let accounts: Vec<u32> = world.accounts.keys().copied().filter(|number| *number != 1).collect();
+    let accounts: Vec<u32> = world.accounts.keys().copied().collect();
     let groups: Vec<u32> = world.groups.keys().copied().collect();
     match tape.below(10) {
         0..=2 => {
@@ -326,4 +326,73 @@ fn a_reader_keeps_its_snapshot() {
     assert_eq!(all_values(&look, EntryId::of_account(AccountNumber::new(10))), before);
     let account = after.accounts().account(AccountNumber::new(10)).unwrap();
     assert!(account.groups.is_empty());
+}
+
+/// Whether an attribute is known depends on its declaration alone, wherever that stands among the records.
+#[test]
+fn an_attribute_type_is_known_by_its_declaration_alone() {
+    let mut world = World::default();
+    world.providers.insert(1, provider(1, "dc=example"));
+    let mut alice = super::fixture::account(10, "alice");
+    alice.attributes = vec![attribute("Clearance;x-old", &["007"])];
+    world.accounts.insert(10, alice);
+    assert_eq!(world.snapshot().schema().find("clearance"), None, "nobody has declared it");
+
+    world.declare(&["clearance"]);
+    let records = world.records(&mut Tape::new(&[]));
+    for turn in 0..records.len() {
+        let mut builder = SnapshotBuilder::new();
+        for record in records.iter().cycle().skip(turn).take(records.len()) {
+            builder.add(record.clone());
+        }
+        let snapshot = builder.finish(1).unwrap();
+        let filter = [crate::directory::filter::FilterItem::Present { attribute: "clearance" }];
+        assert_eq!(search(&snapshot, ProviderNumber::new(1), &filter).0.len(), 1, "{turn}");
+        let entry = snapshot.trees()[0].entry(EntryId::of_account(AccountNumber::new(10))).unwrap();
+        assert!(entry.attributes().any(|stored| stored.description() == b"clearance;x-old"), "{turn}");
+
+        let gone =
+            snapshot.apply(2, &[Change::Delete(Key::Account(AccountNumber::new(10)))], &world).unwrap();
+        assert!(gone.schema().find("clearance").is_some(), "it outlives the last that has it");
+    }
+}
+
+/// Entries are made anew when values of a type mean something else than before.
+#[test]
+fn another_syntax_makes_the_entries_anew() {
+    let mut world = World::default();
+    world.providers.insert(1, provider(1, "dc=example"));
+    world.declare(&["badge", "other"]);
+    let mut alice = super::fixture::account(10, "alice");
+    alice.attributes = vec![attribute("badge", &["7", "007", "8"])];
+    alice.placements = vec![crate::model::Placement {
+        provider: ProviderNumber::new(1),
+        container: "ou=users".to_owned(),
+        rdn: "badge=7".to_owned(),
+    }];
+    world.accounts.insert(10, alice);
+    let before = world.snapshot();
+    world.attributes[0].syntax = crate::model::AttributeSyntax::Integer;
+    world.attributes[0].name = "Badge".to_owned();
+    let changes = [Change::Put(Record::CustomAttribute(world.attributes[0].clone()))];
+    let after = before.apply(2, &changes, &world).unwrap();
+    assert_eq!(describe(&after), describe(&world.snapshot()));
+    let find = |snapshot: &Snapshot, value: &str| {
+        let filter =
+            [crate::directory::filter::FilterItem::Equality { attribute: "BADGE", value: value.as_bytes() }];
+        let dn = format!("badge={value},ou=users,dc=example");
+        let is_found = snapshot.trees()[0].resolve(dn.as_bytes(), snapshot).is_some();
+        (search(snapshot, ProviderNumber::new(1), &filter).0.len(), is_found)
+    };
+    assert_eq!((find(&before, "0008"), find(&before, "0007")), ((0, false), (0, false)));
+    assert_eq!((find(&after, "0008"), find(&after, "0007")), ((1, false), (1, true)));
+
+    let other = after.schema().find("other").unwrap();
+    let key = Key::CustomAttribute(world.attributes[1].number);
+    let without = after.apply(3, &[Change::Delete(key)], &world).unwrap();
+    assert_eq!(without.schema().find("other"), None);
+    assert_eq!(without.schema().attribute(other).equality, None);
+    assert_eq!(find(&without, "8"), (1, false));
+    world.attributes.remove(1);
+    assert_eq!(describe(&without), describe(&world.snapshot()));
 }

@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use crate::directory::{RecordSource, Snapshot, SnapshotBuilder, name_key};
 use crate::model::{
-    Account, AccountKind, AccountNumber, Application, Attribute, Container, Grant, Group, GroupNumber,
-    LdapProvider, Membership, ObjectReference, Permission, Placement, ProviderNumber, Record, Role,
-    RoleNumber, Timestamp, Token,
+    Account, AccountKind, AccountNumber, Application, Attribute, AttributeNumber, Container, CustomAttribute,
+    Grant, Group, GroupNumber, LdapProvider, Membership, ObjectReference, Permission, Placement,
+    ProviderNumber, Record, Role, RoleNumber, Timestamp, Token,
 };
 use crate::schema::{Dn, Rdn, Schema};
 
@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) roles: BTreeMap<u32, Role>,
     pub(crate) tokens: BTreeMap<u32, Token>,
     pub(crate) applications: BTreeMap<u32, Application>,
+    /// Custom attribute types: they are objects of their own, whoever uses them.
+    pub(crate) attributes: Vec<CustomAttribute>,
 }
 
 impl World {
@@ -68,7 +70,7 @@ impl World {
             let provider = random_provider(number + 1, tape);
             world.providers.insert(number + 1, provider);
         }
-        world.put_keeper();
+        world.declare(CUSTOM);
         let objects = 2 + tape.below(14) as u32;
         for place in 0..objects {
             world.put_random_object(place, tape);
@@ -77,14 +79,12 @@ impl World {
         world
     }
 
-    /// An object that has no entry and knows every custom attribute: so the schema, which is
-    /// public, is the same for all directories.
-    fn put_keeper(&mut self) {
-        let mut keeper = account(1, "keeper");
-        keeper.kind = AccountKind::InternalServiceAccount;
-        keeper.attributes =
-            CUSTOM.iter().map(|name| attribute(name, &["x"])).chain([attribute("x-rdn", &["x"])]).collect();
-        self.accounts.insert(1, keeper);
+    /// Declares custom attribute types as text.
+    pub(crate) fn declare(&mut self, names: &[&str]) {
+        for name in names {
+            let number = AttributeNumber::new(700 + self.attributes.len() as u32);
+            self.attributes.push(CustomAttribute::of_name(number, (*name).to_owned()));
+        }
     }
 
     /// Puts an account or a group with this place in the list of names there, or changes it.
@@ -155,7 +155,8 @@ impl World {
         if groups.is_empty() {
             return;
         }
-        for _ in 0..tape.below(3 * groups.len() + 1) {
+        let memberships = if accounts.is_empty() { 0 } else { tape.below(3 * groups.len() + 1) };
+        for _ in 0..memberships {
             self.memberships.insert((*tape.pick(&groups), *tape.pick(&accounts)));
         }
         for _ in 0..tape.below(2 * groups.len() + 1) {
@@ -290,6 +291,7 @@ impl World {
         records.extend(self.roles.values().cloned().map(Record::Role));
         records.extend(self.tokens.values().cloned().map(Record::Token));
         records.extend(self.applications.values().cloned().map(Record::Application));
+        records.extend(self.attributes.iter().cloned().map(Record::CustomAttribute));
         for place in (1..records.len()).rev() {
             records.swap(place, place - tape.below(place + 1));
         }
@@ -556,7 +558,7 @@ const TEXTS: &[&str] = &[
     "soft\u{AD}hyphen",
 ];
 
-const CUSTOM: &[&str] = &["customText", "x-other"];
+const CUSTOM: &[&str] = &["customText", "x-other", "x-rdn"];
 
 const ACCOUNT_ATTRIBUTES: &[&str] = &[
     "description",

@@ -6,9 +6,12 @@ use std::collections::{HashMap, HashSet};
 use crate::config::Seed;
 use crate::directory::filter::FilterItem;
 use crate::directory::{
-    EntryId, Evaluator, PreparedFilter, Reader, Snapshot, Tree, Visibility, is_computed, name_key, plan,
+    EntryId, Evaluator, PreparedFilter, Reader, Snapshot, Tree, Visibility, custom_type, is_computed,
+    name_key, plan,
 };
-use crate::model::{Account, AccountKind, AccountNumber, Attribute, Container, Group, Intent, LdapProvider};
+use crate::model::{
+    Account, AccountKind, AccountNumber, Attribute, Container, CustomAttribute, Group, Intent, LdapProvider,
+};
 use crate::registry::ChangeError;
 use crate::schema::{AttributeId, Dn, MatchingRule, Schema, normalize_dn};
 use crate::store::TOMBSTONE_OCTETS_MAX;
@@ -172,10 +175,7 @@ pub(super) fn attribute_type(description: &str, schema: &Schema) -> Result<Optio
         return Err("its options are not options; write it such as cn;lang-de".to_owned());
     }
     let Some(id) = schema.find(base) else {
-        return match schema.with_attribute(base) {
-            Ok(_) => Ok(None),
-            Err(error) => Err(error.to_string()),
-        };
+        return schema.check_name(base).map(|()| None).map_err(|error| error.to_string());
     };
     let known = schema.attribute(id);
     if known.secret {
@@ -191,6 +191,35 @@ pub(super) fn attribute_type(description: &str, schema: &Schema) -> Result<Optio
         return Err("the classes of an entry follow from what it is, or come with an import".to_owned());
     }
     Ok(Some(id))
+}
+
+/// Whether a custom attribute type can be declared; `before`: as it is declared already.
+///
+/// # Errors
+/// Why not, a sentence.
+pub(super) fn custom_attribute(
+    attribute: &CustomAttribute,
+    before: Option<&CustomAttribute>,
+    schema: &Schema,
+) -> Result<(), String> {
+    let name = &attribute.name;
+    let known = schema.find(name);
+    if known.is_some_and(|id| !schema.is_custom(id)) {
+        return Err(format!(
+            "the attribute type `{name}` is built in and cannot be declared; use it as it is, or choose another name"
+        ));
+    }
+    // What the schema says of a type that is not there yet holds for one that takes another's place.
+    let without = match before.and_then(|before| schema.find(&before.name)) {
+        Some(id) => schema.without(id),
+        None => schema.clone(),
+    };
+    if without.find(name).is_some() {
+        return Err(format!(
+            "the attribute type `{name}` has a name that is the OID of another one; choose another name"
+        ));
+    }
+    without.with_attribute(&custom_type(attribute)).map(drop).map_err(|error| error.to_string())
 }
 
 /// Whether a value is of the attribute's syntax, so that its rules can compare it.

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::schema::CustomType;
 
 #[derive(Clone, PartialEq, Debug)]
 enum Token {
@@ -169,7 +170,7 @@ fn published(schema: &Schema, id: AttributeId, grammar: &[(&str, Form)]) -> Vec<
 
 #[test]
 fn all_that_is_named_is_published() {
-    let schema = Schema::core().with_attribute("customer").unwrap().0;
+    let schema = Schema::core().with_attribute(&CustomType::of_name("customer")).unwrap().0;
     let syntaxes: HashSet<String> = published(&schema, AttributeId::LDAP_SYNTAXES, LDAP_SYNTAX)
         .into_iter()
         .map(|syntax| syntax.oid)
@@ -233,7 +234,7 @@ fn some_values_as_clients_see_them() {
 
 #[test]
 fn a_custom_name_that_rfc_4512_does_not_allow_is_told_in_words() {
-    let (schema, id) = Schema::core().with_attribute("settings/locale").unwrap();
+    let (schema, id) = Schema::core().with_attribute(&CustomType::of_name("settings/locale")).unwrap();
     let attributes = published(&schema, AttributeId::ATTRIBUTE_TYPES, ATTRIBUTE_TYPE);
     let custom = attributes.iter().find(|attribute| attribute.oid == schema.attribute(id).oid).unwrap();
     assert_eq!(custom.get("DESC"), ["settings/locale"]);

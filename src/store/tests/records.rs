@@ -193,6 +193,20 @@ fn providers() -> impl Strategy<Value = Record> {
     )
 }
 
+fn custom_attributes() -> impl Strategy<Value = Record> {
+    let what = (option::of(text()), 0..AttributeSyntax::ALL.len(), any::<bool>(), text());
+    (any::<u32>(), text(), what).prop_map(|(number, name, (oid, syntax, single_valued, description))| {
+        Record::CustomAttribute(CustomAttribute {
+            number: AttributeNumber::new(number),
+            name,
+            oid,
+            syntax: AttributeSyntax::ALL[syntax],
+            single_valued,
+            description,
+        })
+    })
+}
+
 fn events() -> impl Strategy<Value = Record> {
     const ACTIONS: [Action; 7] = [
         Action::Login,
@@ -238,6 +252,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         tokens(),
         applications(),
         providers(),
+        custom_attributes(),
         text().prop_map(|name| Record::Tombstone(Tombstone::Account(name))),
         text().prop_map(|name| Record::Tombstone(Tombstone::Token(name))),
         events(),

@@ -144,7 +144,20 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
             after: Some("2027-11-18T10:00:00Z".to_owned()),
         }],
     };
+    let attribute = CustomAttribute {
+        number: AttributeNumber::new(3),
+        name: "employeeBadge".to_owned(),
+        oid: Some("1.3.6.1.4.1.55555.1".to_owned()),
+        syntax: AttributeSyntax::Integer,
+        single_valued: true,
+        description: "the number on the badge".to_owned(),
+    };
     vec![
+        (
+            "custom-attribute",
+            include_str!("../samples/v1/custom-attribute.hex"),
+            Record::CustomAttribute(attribute),
+        ),
         ("account", include_str!("../samples/v1/account.hex"), Record::Account(account)),
         ("account-large", include_str!("../samples/v1/account-large.hex"), Record::Account(large)),
         ("group", include_str!("../samples/v1/group.hex"), Record::Group(group)),

@@ -39,16 +39,15 @@ enum Kind {
     Group,
 }
 
-/// Says what a record is here, by its place and its classes.
-pub fn classify(record: &ldif::Record, layout: &ImportLayout) -> Classified {
-    let schema = Schema::core();
+/// Says what a record is here, by its place and its classes. `schema` is [`ImportLayout::schema`].
+pub fn classify(record: &ldif::Record, layout: &ImportLayout, schema: &Schema) -> Classified {
     let ignored = |reason: &str| Classified::Ignored { reason: reason.to_owned() };
     let Ok(dn) = Dn::parse(record.dn.as_bytes()) else {
         return ignored("its name (dn) is not a distinguished name");
     };
-    let normal = dn.normal_form(&schema);
+    let normal = dn.normal_form(schema);
     let normal = normal.as_bytes();
-    let Some(suffix) = normal_form(&layout.base_dn, &schema) else {
+    let Some(suffix) = normal_form(&layout.base_dn, schema) else {
         return ignored("the base DN of the provider is not a distinguished name");
     };
     if !is_at_or_below(normal, &suffix) {
@@ -67,7 +66,7 @@ pub fn classify(record: &ldif::Record, layout: &ImportLayout) -> Classified {
     for (kind, containers) in lists {
         for container in containers {
             let place = format!("{},{}", container.container, layout.base_dn);
-            let Some(place) = normal_form(&place, &schema) else { continue };
+            let Some(place) = normal_form(&place, schema) else { continue };
             if is_at_or_below(&place, normal) {
                 return Classified::Container;
             }
@@ -88,11 +87,11 @@ pub fn classify(record: &ldif::Record, layout: &ImportLayout) -> Classified {
     if record.values("objectClass").count() > validate::CLASSES_MAX {
         return ignored(&format!("it has more than {} object classes", validate::CLASSES_MAX));
     }
-    let classes = object_classes(record, &schema);
+    let classes = object_classes(record, schema);
     let found = kind_of(&classes, &homes);
     match found {
-        Some((Kind::Group, home)) => group(record, rdn, home, classes, &schema),
-        Some((kind, home)) => account(record, rdn, kind, home, classes, &schema),
+        Some((Kind::Group, home)) => group(record, rdn, home, classes, schema),
+        Some((kind, home)) => account(record, rdn, kind, home, classes, schema),
         None => ignored("its object classes are not those that its container takes"),
     }
 }

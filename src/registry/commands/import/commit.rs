@@ -9,7 +9,7 @@ use super::{
     ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop, ImportedAccount, ImportedAttribute,
     ImportedGroup, ImportedMembers, MemberName,
 };
-use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree};
+use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree, unknown_attributes};
 use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Attribute, BindingSubject, Container, Group, GroupNumber,
     HashText, Intent, LdapProvider, Password, Placement, ProviderNumber, Record, RoleNumber, Token,
@@ -66,7 +66,9 @@ impl Registry {
                 }
             }
             let LdapProvider { name, number, base_dn, users, service_accounts, groups, .. } = after;
-            Ok(ImportLayout { provider: name, number, base_dn, users, service_accounts, groups })
+            let attributes = transaction.snapshot().custom_attributes();
+            let attributes = attributes.map(|attribute| (**attribute).clone()).collect();
+            Ok(ImportLayout { provider: name, number, base_dn, users, service_accounts, groups, attributes })
         })
         .await
     }
@@ -152,7 +154,7 @@ impl<'t, 's> Batch<'t, 's> {
     fn run(mut self) -> Result<(Position, ImportReport), ChangeError> {
         let work = self.work;
         while let Some(entry) = work.entries.get(self.at.entry)
-            && self.has_room()
+            && self.has_room(self.undeclared(entry))
         {
             match entry {
                 ImportEntry::Account(account) => {
@@ -172,10 +174,26 @@ impl<'t, 's> Batch<'t, 's> {
         Ok((self.at, self.report))
     }
 
-    /// Whether the largest step still fits: an account, its token and their tombstones.
-    fn has_room(&self) -> bool {
-        self.changes + self.groups.len() + CHANGES_OF_A_STEP <= CHANGES_MAX
-            && self.transaction.octets() < OCTETS_MAX
+    /// Whether the largest step still fits: an account, its token and their tombstones, and `more`. What is larger
+    /// than a commit by itself goes alone.
+    fn has_room(&self, more: usize) -> bool {
+        let is_within = self.changes + self.groups.len() + CHANGES_OF_A_STEP + more <= CHANGES_MAX;
+        self.changes == 0 || is_within && self.transaction.octets() < OCTETS_MAX
+    }
+
+    /// How many attribute types may be declared with an entry, as it is the first to use them.
+    fn undeclared(&self, entry: &ImportEntry) -> usize {
+        let (attributes, rdn) = match entry {
+            ImportEntry::Account(account) => (&account.attributes, &account.rdn),
+            ImportEntry::Group(group) => (&group.attributes, &group.rdn),
+            ImportEntry::Members(_) => return 0,
+        };
+        let schema = self.transaction.snapshot().schema();
+        let is_unknown =
+            |description: &str| schema.find(description.split(';').next().unwrap_or_default()).is_none();
+        let named = rdn.split('+').count();
+        attributes.iter().filter(|attribute| is_unknown(&attribute.description)).count()
+            + if is_unknown(rdn.split('=').next().unwrap_or_default()) { named } else { named - 1 }
     }
 
     fn account(&mut self, given: &ImportedAccount, password: Option<HashText>) -> Result<(), ChangeError> {
@@ -361,7 +379,7 @@ impl<'t, 's> Batch<'t, 's> {
             self.transaction.keep_time_of_members(group);
         }
         while let Some(member) = given.members.get(self.at.member) {
-            if !self.has_room() {
+            if !self.has_room(0) {
                 return Ok(false);
             }
             self.member(group, gives_rights, member)?;
@@ -450,7 +468,8 @@ impl<'t, 's> Batch<'t, 's> {
     }
 
     fn put(&mut self, record: Record) -> Result<(), ChangeError> {
-        self.changes += 1;
+        let schema = self.transaction.snapshot().schema();
+        self.changes += 1 + unknown_attributes(schema, &record).len();
         self.transaction.put(record)
     }
 

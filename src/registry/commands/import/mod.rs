@@ -20,7 +20,9 @@ use uuid::Uuid;
 
 pub use classify::{Classified, classify};
 
-use crate::model::{Container, ProviderNumber, Timestamp};
+use crate::directory::with_custom;
+use crate::model::{Container, CustomAttribute, ProviderNumber, Timestamp};
+use crate::schema::Schema;
 
 /// Where entries are taken from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,17 @@ pub struct ImportLayout {
     pub service_accounts: Vec<Container>,
     /// Where groups stand.
     pub groups: Vec<Container>,
+    /// The attribute types beside the built-in ones.
+    pub attributes: Vec<CustomAttribute>,
+}
+
+impl ImportLayout {
+    /// The schema of the directory that is imported into.
+    pub fn schema(&self) -> Schema {
+        self.attributes.iter().fold(Schema::core(), |schema, attribute| {
+            with_custom(&schema, attribute).map_or(schema, |(schema, _)| schema)
+        })
+    }
 }
 
 /// One piece of an import.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::config::{Seed, SeedApplication, SeedBinding, SeedRole, SeedSubject};
+use crate::config::{Seed, SeedApplication, SeedAttribute, SeedBinding, SeedRole, SeedSubject};
 use crate::directory::{EntryId, Reader, Snapshot, Visibility};
 use crate::ldif::{LdifReader, Record};
-use crate::model::AccountKind;
+use crate::model::{AccountKind, AttributeSyntax};
 use crate::registry::commands::testing::*;
 use crate::registry::{ChangeError, Registry};
 use crate::schema::AttributeId;
@@ -46,8 +46,9 @@ fn records(ldif: &str) -> Vec<Record> {
 fn import(registry: &Registry, layout: &ImportLayout, ldif: &str) -> ImportReport {
     let mut report = ImportReport::default();
     let (mut accounts, mut groups, mut memberships) = (Vec::new(), Vec::new(), Vec::new());
+    let schema = layout.schema();
     for record in records(ldif) {
-        let left_out = match classify(&record, layout) {
+        let left_out = match classify(&record, layout, &schema) {
             Classified::Account(account, left_out) => {
                 accounts.push(ImportEntry::Account(account));
                 left_out
@@ -359,6 +360,11 @@ fn containers_are_added_once_and_only_where_they_can_be() {
     let (registry, _, layout) = prepared();
     let again = wait(registry.prepare_import(actor(), options())).unwrap();
     assert_eq!(again, layout);
+    import(&registry, &layout, &example());
+    let again = wait(registry.prepare_import(actor(), options())).unwrap();
+    let declared: Vec<&str> = again.attributes.iter().map(|attribute| attribute.name.as_str()).collect();
+    assert_eq!(declared, ["shoeSize"]);
+    assert!(again.schema().find("SHOESIZE").is_some());
     let mut wrong = options();
     wrong.users = vec![pair("ou=virtual-groups", "jpegPhoto"), pair(&format!("ou=here,{BASE}"), "uid")];
     let refusal = refused(wait(registry.prepare_import(actor(), wrong)));
@@ -401,7 +407,9 @@ fn an_entry_of_too_many_attributes_is_left_out() {
         description: format!("description;x-{number}"),
         values: vec![Octets(b"v".to_vec())],
     });
-    let Classified::Account(mut account, _) = classify(&records(&person("sent", 1))[0], &layout) else {
+    let Classified::Account(mut account, _) =
+        classify(&records(&person("sent", 1))[0], &layout, &layout.schema())
+    else {
         panic!("no account");
     };
     account.attributes = attributes.collect();
@@ -575,4 +583,61 @@ fn an_export_of_octets_travels() {
         let text = serde_json::to_string(&Octets(octets.clone())).unwrap();
         assert_eq!(serde_json::from_str::<Octets>(&text).unwrap().0, octets);
     }
+}
+
+#[test]
+fn values_of_a_declared_attribute_type_are_of_its_syntax() {
+    let (registry, _, _) = prepared();
+    let declare = |name: &str, syntax| SeedAttribute {
+        name: name.to_owned(),
+        oid: None,
+        syntax: Some(syntax),
+        single_valued: Some(name == "badge"),
+        description: None,
+    };
+    let attributes =
+        vec![declare("badge", AttributeSyntax::Integer), declare("blob", AttributeSyntax::OctetString)];
+    apply(&registry, &Seed { attributes, ..Seed::default() }).unwrap();
+    let layout = wait(registry.prepare_import(actor(), options())).unwrap();
+    let ldif = format!(
+        "dn: uid=a,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: a\nBadge: 7\nbadge: 8\nblob:: /9j/\n\n\
+         dn: uid=b,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: b\nbadge: seven\nother:: /9j/\n"
+    );
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!(report.users, 2, "{report:#?}");
+    let told: Vec<&str> = report.left_out.keys().map(String::as_str).collect();
+    assert_eq!(
+        told,
+        [
+            "the attribute Badge: it has one value at most",
+            "the attribute badge: a value is not of its syntax",
+            "the attribute other: the schema does not know it, and a value is not text",
+        ]
+    );
+    let snapshot = registry.snapshot();
+    let a = format!("uid=a,ou=people,{BASE}");
+    assert_eq!(values(&snapshot, &a, "badge"), ["7"]);
+    assert_eq!(values(&snapshot, &a, "blob").len(), 1);
+    assert!(snapshot.schema().find("other").is_none(), "nothing uses it");
+}
+
+/// Attribute types that an import is the first to use count as changes of its commits.
+#[test]
+fn many_unknown_attribute_types_need_several_commits() {
+    let (registry, store, layout) = prepared();
+    let mut ldif = String::new();
+    for entry in 0..5 {
+        ldif += &format!("dn: uid=u{entry},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: u{entry}\n");
+        for attribute in 0..400 {
+            ldif += &format!("x-{entry}-{attribute}: 1\n");
+        }
+        ldif.push('\n');
+    }
+    let before = registry.snapshot().revision();
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!((report.users, report.stopped), (5, None));
+    assert_eq!(registry.snapshot().revision() - before, 3, "two entries with 401 changes fit into a commit");
+    assert_eq!(registry.snapshot().custom_attributes().count(), 2_000);
+    let again = registry_over(store);
+    assert_eq!(values(&again.snapshot(), &format!("uid=u4,ou=people,{BASE}"), "x-4-399"), ["1"]);
 }

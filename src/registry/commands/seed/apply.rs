@@ -10,8 +10,8 @@ use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, Sign};
 use crate::config::{ReferenceKind, Seed, SeedAccount};
 use crate::directory::{Accounts, Snapshot, name_key};
 use crate::model::{
-    AccountKind, AccountNumber, ApplicationNumber, GroupNumber, Key, Record, RoleNumber, TokenNumber,
-    Tombstone,
+    AccountKind, AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, Key, Record, RoleNumber,
+    TokenNumber, Tombstone,
 };
 use crate::registry::commands::validate;
 use crate::registry::transaction::name_form;
@@ -31,6 +31,8 @@ pub(super) struct Application<'t, 's> {
     pub(super) unresolved: BTreeSet<(ReferenceKind, String)>,
     /// Accounts whose credentials or numbers changed.
     pub(super) checked_accounts: BTreeSet<AccountNumber>,
+    /// Custom attribute types that were there and are declared in another way now.
+    pub(super) changed_attributes: BTreeSet<AttributeNumber>,
     /// Whether a provider is new or its tree changed.
     pub(super) are_trees_new: bool,
     skipped: Vec<DiffEntry>,
@@ -65,6 +67,7 @@ impl<'t, 's> Application<'t, 's> {
             problems: Vec::new(),
             unresolved: BTreeSet::new(),
             checked_accounts: BTreeSet::new(),
+            changed_attributes: BTreeSet::new(),
             are_trees_new: false,
             skipped: Vec::new(),
             touched: Vec::new(),
@@ -79,6 +82,9 @@ impl<'t, 's> Application<'t, 's> {
         self.recreate()?;
         if self.options.prune {
             self.prune()?;
+        }
+        for attribute in &seed.attributes {
+            self.custom_attribute(attribute)?;
         }
         for provider in &seed.providers {
             self.provider(provider)?;
@@ -98,6 +104,10 @@ impl<'t, 's> Application<'t, 's> {
         self.tokens()?;
         for application in &seed.applications {
             self.application(application)?;
+        }
+        self.check_custom_attributes()?;
+        if self.options.prune {
+            self.prune_custom_attributes()?;
         }
         self.check_whole();
         if !self.problems.is_empty() {
@@ -304,7 +314,7 @@ impl<'t, 's> Application<'t, 's> {
         let after = self.transaction.snapshot();
         let lookup = Lookup { before: self.before.accounts(), after: after.accounts() };
         let mut memberships = self.memberships;
-        let mut diff = Vec::new();
+        let mut diff = diff::custom_attributes(&self.before, after, &lookup);
         for touched in &self.touched {
             let mut entry = diff::entry(touched.before.as_ref(), touched.after.as_ref(), &lookup);
             if let Some(Record::Group(group)) = &touched.after

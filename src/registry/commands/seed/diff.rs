@@ -1,11 +1,13 @@
 //! From records before and after to what an operator reads: fields with names in them, never secrets.
 
+use std::sync::Arc;
+
 use super::{DiffEntry, Sign};
 use crate::config::ReferenceKind;
-use crate::directory::Accounts;
+use crate::directory::{Accounts, Snapshot};
 use crate::model::{
-    Account, AccountNumber, Application, Attribute, Binding, BindingSubject, Container, FieldChange, Grant,
-    Group, GroupNumber, LdapProvider, ObjectReference, Record, Role, RoleNumber, Token,
+    Account, AccountNumber, Application, Attribute, Binding, BindingSubject, Container, CustomAttribute,
+    FieldChange, Grant, Group, GroupNumber, LdapProvider, ObjectReference, Record, Role, RoleNumber, Token,
 };
 
 /// Where names are looked up: what is gone stands in the directory before.
@@ -46,6 +48,21 @@ pub(super) fn entry(
     Some(DiffEntry { sign, kind, name, fields: changes, reason: None })
 }
 
+/// What became of custom attribute types: those of the seed, and those that what it describes is the first to use.
+pub(super) fn custom_attributes(before: &Snapshot, after: &Snapshot, lookup: &Lookup<'_>) -> Vec<DiffEntry> {
+    let record = |attribute: &Arc<CustomAttribute>| Record::CustomAttribute((**attribute).clone());
+    let gone = before.custom_attributes().filter(|old| after.custom_attribute(old.number).is_none());
+    let gone = gone.filter_map(|old| entry(Some(&record(old)), None, lookup));
+    let there = after.custom_attributes().filter_map(|new| {
+        let old = before.custom_attribute(new.number);
+        if old == Some(new) {
+            return None;
+        }
+        entry(old.map(record).as_ref(), Some(&record(new)), lookup)
+    });
+    gone.chain(there).collect()
+}
+
 /// An entry of an object of which only the members change.
 pub(super) fn unchanged(kind: ReferenceKind, name: &str) -> DiffEntry {
     DiffEntry { sign: Sign::Changed, kind, name: name.to_owned(), fields: Vec::new(), reason: None }
@@ -71,7 +88,8 @@ pub(super) fn members(changes: &[(AccountNumber, bool)], lookup: &Lookup<'_>) ->
 
 /// The place of a kind in the diff.
 pub(super) fn rank(kind: ReferenceKind) -> usize {
-    const ORDER: [ReferenceKind; 6] = [
+    const ORDER: [ReferenceKind; 7] = [
+        ReferenceKind::Attribute,
         ReferenceKind::Provider,
         ReferenceKind::Role,
         ReferenceKind::Group,
@@ -152,6 +170,7 @@ impl Lookup<'_> {
 fn title(record: &Record) -> Option<(ReferenceKind, String)> {
     match record {
         Record::Provider(provider) => Some((ReferenceKind::Provider, provider.name.clone())),
+        Record::CustomAttribute(attribute) => Some((ReferenceKind::Attribute, attribute.name.clone())),
         Record::Role(role) => Some((ReferenceKind::Role, role.name.clone())),
         Record::Group(group) => Some((ReferenceKind::Group, group.name.clone())),
         Record::Account(account) => Some((ReferenceKind::Account, account.username.clone())),
@@ -164,6 +183,7 @@ fn title(record: &Record) -> Option<(ReferenceKind, String)> {
 fn fields(record: &Record, lookup: &Lookup<'_>) -> Fields {
     match record {
         Record::Provider(provider) => provider_fields(provider),
+        Record::CustomAttribute(attribute) => custom_attribute_fields(attribute),
         Record::Role(role) => role_fields(role, lookup),
         Record::Group(group) => group_fields(group, lookup),
         Record::Account(account) => account_fields(account, lookup),
@@ -171,6 +191,17 @@ fn fields(record: &Record, lookup: &Lookup<'_>) -> Fields {
         Record::Application(application) => application_fields(application, lookup),
         Record::Membership(_) | Record::Tombstone(_) | Record::Event(_) => Vec::new(),
     }
+}
+
+fn custom_attribute_fields(attribute: &CustomAttribute) -> Fields {
+    vec![
+        // Only its case can change.
+        field("name", attribute.name.clone()),
+        field("oid", attribute.oid.clone().unwrap_or_default()),
+        field("syntax", attribute.syntax.to_string()),
+        field("single_valued", attribute.single_valued.to_string()),
+        field("description", attribute.description.clone()),
+    ]
 }
 
 fn provider_fields(provider: &LdapProvider) -> Fields {

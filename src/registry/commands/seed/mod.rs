@@ -2,10 +2,11 @@
 //!
 //! A key that is present is authoritative, one that is absent is left alone. `secrets.rs` finds out which
 //! hashes are needed and has them computed; `apply.rs` then does all of it in the writer's transaction, with
-//! `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` for references and `diff.rs` for what is told. A plan is
+//! `attributes.rs`, `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` for references and `diff.rs` for what is told. A plan is
 //! the same work, forgotten at its end.
 
 mod apply;
+mod attributes;
 mod diff;
 mod names;
 mod objects;

@@ -127,6 +127,8 @@ impl Application<'_, '_> {
             ReferenceKind::Role => self.role_number(name).map(ObjectReference::Role),
             ReferenceKind::Token => self.token_number(name).map(ObjectReference::Token),
             ReferenceKind::Application => self.application_number(name).map(ObjectReference::Application),
+            // The config reads no grant on one.
+            ReferenceKind::Attribute => self.resolved(*kind, name, None),
         }
     }
 

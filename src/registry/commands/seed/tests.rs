@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::auth::{TokenKind, TokenSecret};
 use crate::config::{
-    Expiry, SeedAccount, SeedApplication, SeedBinding, SeedGrant, SeedReference, SeedRole, SeedSecret,
-    SeedSubject,
+    Expiry, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant, SeedReference, SeedRole,
+    SeedSecret, SeedSubject,
 };
-use crate::model::{AccountKind, HashText, Permission};
+use crate::model::{AccountKind, AttributeSyntax, HashText, Permission};
 use crate::registry::NewToken;
 use crate::registry::commands::testing::*;
 use crate::store::MemoryStore;
@@ -80,6 +80,7 @@ fn example() -> Seed {
         },
     ]);
     Seed {
+        attributes: Vec::new(),
         providers: vec![provider("ldap", "dc=ldap,dc=example,dc=com")],
         roles: vec![SeedRole {
             name: "ldap-search".to_owned(),
@@ -812,4 +813,156 @@ fn no_token_lives_longer_than_can_be_written() {
     };
     let refusal = refused(wait(registry.create_token(actor(), new)));
     assert!(refusal.contains("100 years"), "{refusal}");
+}
+
+fn attribute(name: &str, syntax: Option<AttributeSyntax>) -> SeedAttribute {
+    SeedAttribute { name: name.to_owned(), oid: None, syntax, single_valued: None, description: None }
+}
+
+/// A person with one value of an attribute.
+fn holder(name: &str, value: &str) -> SeedAccount {
+    let mut alice = person("alice");
+    alice.attributes = attributes(&[(name, value)]);
+    alice
+}
+
+fn with_provider(seed: Seed) -> Seed {
+    Seed { providers: vec![provider("ldap", "dc=example,dc=com")], ..seed }
+}
+
+fn of_attributes(plan: &SeedPlan) -> Vec<(Sign, String)> {
+    let of_kind = plan.diff.iter().filter(|entry| entry.kind == ReferenceKind::Attribute);
+    of_kind.map(|entry| (entry.sign, entry.name.clone())).collect()
+}
+
+#[test]
+fn attribute_types_are_declared_and_their_values_checked() {
+    let registry = registry();
+    let mut badge = attribute("employeeBadge", Some(AttributeSyntax::Integer));
+    badge.single_valued = Some(true);
+    badge.oid = Some("1.3.6.1.4.1.55555.1".to_owned());
+    badge.description = Some("the number on the badge".to_owned());
+    let seed = |value: &str| {
+        with_provider(Seed {
+            attributes: vec![badge.clone()],
+            accounts: vec![holder("EMPLOYEEBADGE", value)],
+            ..Seed::default()
+        })
+    };
+    let refusal = refused(wait(registry.plan_seed(seed("seven"), SeedOptions::default())));
+    assert!(refusal.contains("EMPLOYEEBADGE") && refusal.contains("INTEGER"), "{refusal}");
+
+    let (plan, _) = apply(&registry, &seed("7")).unwrap();
+    assert_eq!(of_attributes(&plan), [(Sign::Created, "employeeBadge".to_owned())]);
+    assert_eq!(plan.diff[0].kind, ReferenceKind::Attribute, "what others need stands first");
+    let shown: Vec<_> =
+        plan.diff[0].fields.iter().map(|field| (field.field.as_str(), field.after.as_deref())).collect();
+    assert!(shown.contains(&("syntax", Some("integer"))), "{shown:?}");
+    assert!(shown.contains(&("single_valued", Some("true"))), "{shown:?}");
+    assert!(apply(&registry, &seed("7")).unwrap().0.diff.is_empty());
+
+    let snapshot = registry.snapshot();
+    let id = snapshot.schema().find("1.3.6.1.4.1.55555.1").unwrap();
+    let published = snapshot.schema().subschema_values(crate::schema::AttributeId::ATTRIBUTE_TYPES);
+    let wanted = "( 1.3.6.1.4.1.55555.1 NAME 'employeeBadge' DESC 'the number on the badge' EQUALITY integerMatch \
+                  ORDERING integerOrderingMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE \
+                  X-ORIGIN 'user defined' )";
+    assert!(published.iter().any(|value| value == wanted), "{:?}", snapshot.schema().attribute(id));
+
+    let events = registry.store().events(0, 100).unwrap();
+    let event = events.iter().find(|event| event.object_kind == "attribute").unwrap();
+    assert_eq!((event.object_name.as_str(), event.actor.account.as_str()), ("employeeBadge", "config"));
+    assert!(event.changes.iter().any(|change| change.field == "syntax"));
+}
+
+/// Whoever uses a name first declares it; whether it is known depends on that record alone.
+#[test]
+fn what_nobody_declared_is_declared_by_its_first_use_and_stays() {
+    let store = Arc::new(MemoryStore::new());
+    let registry = registry_over(store.clone());
+    let seed = with_provider(Seed { accounts: vec![holder("shoeSize;x-left", "41")], ..Seed::default() });
+    let plan = wait(registry.plan_seed(seed.clone(), SeedOptions::default())).unwrap();
+    assert_eq!(of_attributes(&plan), [(Sign::Created, "shoeSize".to_owned())], "a plan shows it");
+    assert_eq!(registry.snapshot().schema().find("shoeSize"), None);
+
+    apply(&registry, &seed).unwrap();
+    wait(registry.delete_account(actor(), "alice".to_owned())).unwrap();
+    for registry in [&registry, &registry_over(store)] {
+        let snapshot = registry.snapshot();
+        assert!(snapshot.schema().find("shoesize").is_some());
+        assert_eq!(
+            snapshot.custom_attribute_named("SHOESIZE").unwrap().syntax,
+            AttributeSyntax::DirectoryString
+        );
+    }
+    let empty = with_provider(Seed::default());
+    assert!(apply(&registry, &empty).unwrap().0.diff.is_empty(), "what is absent is left alone");
+    let options = SeedOptions { prune: true, ..SeedOptions::default() };
+    let (plan, _) = apply_with(&registry, &empty, &options).unwrap();
+    assert_eq!(of_attributes(&plan), [(Sign::Deleted, "shoeSize".to_owned())]);
+    assert_eq!(registry.snapshot().schema().find("shoeSize"), None);
+}
+
+#[test]
+fn pruning_leaves_attribute_types_that_are_used() {
+    let registry = registry();
+    let mut seed = with_provider(Seed { accounts: vec![holder("shoeSize", "41")], ..Seed::default() });
+    seed.attributes = vec![attribute("kept", None), attribute("unused", None)];
+    apply(&registry, &seed).unwrap();
+    // The value is in the store only.
+    seed.accounts = vec![person("alice")];
+    seed.attributes.pop();
+    let options = SeedOptions { prune: true, ..SeedOptions::default() };
+    let (plan, _) = apply_with(&registry, &seed, &options).unwrap();
+    assert_eq!(of_attributes(&plan), [(Sign::Deleted, "unused".to_owned())]);
+    assert!(registry.snapshot().schema().find("shoeSize").is_some());
+}
+
+#[test]
+fn another_syntax_is_refused_while_values_are_not_of_it() {
+    let registry = registry();
+    let mut seed = with_provider(Seed { accounts: vec![holder("badge", "seven")], ..Seed::default() });
+    apply(&registry, &seed).unwrap();
+    let declared =
+        Seed { attributes: vec![attribute("badge", Some(AttributeSyntax::Integer))], ..Seed::default() };
+    let refusal = refused(apply(&registry, &declared));
+    assert!(refusal.contains("the account `alice` has the attribute \"badge\""), "{refusal}");
+
+    // The seed may bring the better value along.
+    seed.attributes = declared.attributes.clone();
+    seed.accounts = vec![holder("badge", "007")];
+    let (plan, _) = apply(&registry, &seed).unwrap();
+    assert_eq!(of_attributes(&plan), [(Sign::Changed, "badge".to_owned())]);
+    let snapshot = registry.snapshot();
+    let badge = snapshot.schema().find("badge").unwrap();
+    assert_eq!(snapshot.schema().attribute(badge).equality, Some(crate::schema::MatchingRule::Integer));
+
+    seed.accounts[0].attributes =
+        Some([("badge".to_owned(), vec!["1".to_owned(), "2".to_owned()])].into_iter().collect());
+    apply(&registry, &seed).unwrap();
+    let mut single = declared;
+    single.attributes[0].single_valued = Some(true);
+    let refusal = refused(apply(&registry, &single));
+    assert!(refusal.contains("one value at most"), "{refusal}");
+    // Where values may stay, so may the declaration.
+    single.attributes[0] = attribute("Badge", Some(AttributeSyntax::DirectoryString));
+    apply(&registry, &single).unwrap();
+    let entry = snapshot.accounts().account_named("alice").unwrap().number;
+    let snapshot = registry.snapshot();
+    let entry = snapshot.default_tree().unwrap().entry(crate::directory::EntryId::of_account(entry)).unwrap();
+    assert!(entry.attributes().any(|stored| stored.description() == b"Badge"));
+}
+
+#[test]
+fn attribute_types_that_cannot_be_are_refused() {
+    let registry = registry();
+    let mut taken = attribute("x-one", None);
+    taken.oid = Some("2.5.4.3".to_owned());
+    let mut wrong = attribute("x-two", None);
+    wrong.oid = Some("one.two".to_owned());
+    let attributes = vec![attribute("commonName", None), taken, wrong, attribute("no name", None)];
+    let refusal = refused(apply(&registry, &Seed { attributes, ..Seed::default() }));
+    for part in ["`commonName` is built in", "2.5.4.3, which is that of cn", "one.two", "\"no name\""] {
+        assert!(refusal.contains(part), "{part} in {refusal}");
+    }
 }
