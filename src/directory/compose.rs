@@ -6,12 +6,14 @@ use uuid::Uuid;
 
 use super::entry::{Entry, EntryBuilder, MembershipAttributes};
 use crate::model::{Account, Attribute, Container, Group, LdapProvider, Placement};
-use crate::schema::{AttributeId, Dn, MatchingRule, ObjectClass, Rdn, Schema};
+use crate::schema::{AttributeId, ClassKind, Dn, MatchingRule, ObjectClass, Rdn, Schema};
 
 /// What an entry is made from: where it stands, and its attributes in the order of answers.
 pub(super) struct Composition<'a> {
     schema: &'a Schema,
     attributes: Vec<Composed>,
+    /// How many of the classes are the object's own, with what they are derived from.
+    own_classes: usize,
 }
 
 /// An attribute while its values come together.
@@ -79,7 +81,7 @@ pub(super) fn account<'a>(
         [] => PERSON_CLASSES.map(str::to_owned).to_vec(),
         given => given.to_vec(),
     };
-    entry.classes(&classes, provider.compatibility_attributes.then_some("user"));
+    entry.classes(&classes, "account", provider.compatibility_attributes.then_some("user"));
     entry.names(&place.rdn);
     let is_posix = has_class(&account.object_classes, "posixAccount");
     entry.free(&account.attributes);
@@ -125,7 +127,7 @@ pub(super) fn group<'a>(
         [] => GROUP_CLASSES.map(str::to_owned).to_vec(),
         given => given.to_vec(),
     };
-    entry.classes(&classes, provider.compatibility_attributes.then_some("group"));
+    entry.classes(&classes, "groupOfNames", provider.compatibility_attributes.then_some("group"));
     entry.names(&place.rdn);
     entry.first(AttributeId::CN, &group.name);
     entry.free(&group.attributes);
@@ -143,7 +145,8 @@ pub(super) fn virtual_group<'a>(
     account: &Account,
 ) -> Composition<'a> {
     let mut entry = Composition::new(schema);
-    entry.classes(&GROUP_CLASSES.map(str::to_owned), provider.compatibility_attributes.then_some("group"));
+    let compatibility = provider.compatibility_attributes.then_some("group");
+    entry.classes(&GROUP_CLASSES, "groupOfNames", compatibility);
     entry.add(AttributeId::CN, &account.username);
     entry.default_number(AttributeId::GID_NUMBER, provider.gid_start_number, account.number.get());
     entry
@@ -166,7 +169,7 @@ pub(super) fn container<'a>(
         Some(AttributeId::C) => &["top", "country"],
         _ => &["top", "applicationProcess", "extensibleObject"],
     };
-    entry.classes(classes, None);
+    entry.classes(classes, "applicationProcess", None);
     entry.names(rdn);
     if classes.contains(&"organization")
         && !entry.has(AttributeId::O)
@@ -199,7 +202,7 @@ pub(super) fn container_uuid(provider: &LdapProvider, relative: &str) -> Uuid {
 
 impl<'a> Composition<'a> {
     fn new(schema: &'a Schema) -> Self {
-        Self { schema, attributes: Vec::new() }
+        Self { schema, attributes: Vec::new(), own_classes: 0 }
     }
 
     /// The finished entry below `parent`.
@@ -212,6 +215,7 @@ impl<'a> Composition<'a> {
             unique_member: is("groupOfUniqueNames"),
             member_uid: is("posixGroup"),
         });
+        builder.added_classes(classes.len().saturating_sub(self.own_classes));
         for Composed { id, description, values, .. } in &self.attributes {
             builder.attribute(*id, description, values);
         }
@@ -228,8 +232,23 @@ impl<'a> Composition<'a> {
     }
 
     /// The given classes in their order, then what they are derived from, which is implied (RFC 4512
-    /// section 3.3); behind them what a provider adds.
-    fn classes<S: AsRef<str>>(&mut self, classes: &[S], compatibility: Option<&str>) {
+    /// section 3.3); behind them `structural` where none of them is (posixGroup was structural in RFC 2307 and is
+    /// auxiliary here), and what a provider adds.
+    fn classes<S: AsRef<str>>(&mut self, classes: &[S], structural: &str, compatibility: Option<&str>) {
+        self.add_classes(classes);
+        self.own_classes = self.values(AttributeId::OBJECT_CLASS).len();
+        // A class that is not known may be structural.
+        let is_aside =
+            |class: Option<&ObjectClass>| class.is_some_and(|class| class.kind != ClassKind::Structural);
+        if self.known_classes().all(is_aside) {
+            self.add_classes(&[structural]);
+        }
+        if let Some(class) = compatibility {
+            self.add_classes(&[class]);
+        }
+    }
+
+    fn add_classes<S: AsRef<str>>(&mut self, classes: &[S]) {
         for class in classes {
             self.add(AttributeId::OBJECT_CLASS, class.as_ref());
         }
@@ -237,9 +256,6 @@ impl<'a> Composition<'a> {
             for above in self.schema.class(class).into_iter().flat_map(|class| class.superclasses()) {
                 self.add(AttributeId::OBJECT_CLASS, above.name());
             }
-        }
-        if let Some(class) = compatibility {
-            self.classes(&[class], None);
         }
     }
 
@@ -323,11 +339,15 @@ impl<'a> Composition<'a> {
         })
     }
 
-    /// Adds a value to the attribute at `place` unless one that matches it is there.
+    /// Adds a value to the attribute at `place` unless one that matches it is there, or the one that there may be.
     fn push(&mut self, place: usize, value: Vec<u8>, in_front: bool) {
         let Some(attribute) = self.attributes.get_mut(place) else { return };
-        let rule = self.schema.attribute(attribute.id).equality.unwrap_or(MatchingRule::OctetString);
-        attribute.push(rule, value, in_front);
+        let attribute_type = self.schema.attribute(attribute.id);
+        // The RDN has said which value it is, where there is but one.
+        if attribute_type.single_valued && !attribute.values.is_empty() {
+            return;
+        }
+        attribute.push(attribute_type.equality.unwrap_or(MatchingRule::OctetString), value, in_front);
     }
 }
 

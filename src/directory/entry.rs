@@ -19,6 +19,8 @@ pub struct Entry {
     membership: MembershipAttributes,
     /// Whether a value of an attribute that is else computed is stored: its RDN is made of one.
     stores_computed: bool,
+    /// How many of the last values of `objectClass` are not the object's own.
+    added_classes: u8,
 }
 
 /// In which attributes a group shows its members, by its object classes.
@@ -79,6 +81,12 @@ impl Entry {
     /// In which attributes it shows its members.
     pub(super) fn membership(&self) -> MembershipAttributes {
         self.membership
+    }
+
+    /// How many of the last values of `objectClass` were added to those that the object has itself: for the
+    /// compatibility attributes, for want of a structural class, for attributes that no class allows.
+    pub fn added_classes(&self) -> usize {
+        usize::from(self.added_classes)
     }
 
     /// All attributes as they stand one behind the other: PartialAttribute elements.
@@ -155,6 +163,7 @@ pub(super) struct EntryBuilder {
     parent: u32,
     membership: MembershipAttributes,
     stores_computed: bool,
+    added_classes: u8,
     table: Vec<u8>,
     octets: Vec<u8>,
 }
@@ -167,6 +176,7 @@ impl EntryBuilder {
             parent,
             membership: MembershipAttributes::default(),
             stores_computed: false,
+            added_classes: 0,
             table: Vec::new(),
             octets: Vec::new(),
         }
@@ -175,6 +185,11 @@ impl EntryBuilder {
     /// Says in which attributes it shows its members.
     pub(super) fn membership(&mut self, membership: MembershipAttributes) {
         self.membership = membership;
+    }
+
+    /// Says how many of the classes, the last ones, are not the object's own.
+    pub(super) fn added_classes(&mut self, count: usize) {
+        self.added_classes = u8::try_from(count).unwrap_or(u8::MAX);
     }
 
     /// Adds an attribute with all its values; without values there is nothing to add.
@@ -211,6 +226,7 @@ impl EntryBuilder {
             dn_length,
             membership: self.membership,
             stores_computed: self.stores_computed,
+            added_classes: self.added_classes,
         }
     }
 }

@@ -10,6 +10,8 @@ pub(super) fn entry(schema: &Schema) -> Entry {
     let mut attributes = vec![
         (AttributeId::OBJECT_CLASS, text(&["top", "subentry", "subschema", "extensibleObject"])),
         (AttributeId::CN, text(&["subschema"])),
+        // A subentry has one (RFC 3672 section 2.1); empty: the whole of its area.
+        (AttributeId::SUBTREE_SPECIFICATION, text(&["{}"])),
         (AttributeId::STRUCTURAL_OBJECT_CLASS, text(&["subentry"])),
         (AttributeId::SUBSCHEMA_SUBENTRY, text(&[SUBSCHEMA_DN])),
         (AttributeId::ENTRY_DN, text(&[SUBSCHEMA_DN])),

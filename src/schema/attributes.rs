@@ -301,6 +301,10 @@ const TEXT: Shape = Shape::of(Syntax::DirectoryString).equal(CaseIgnore).parts(C
 const NAME_TEXT: Shape = TEXT.under(AttributeId::NAME);
 const PRINTABLE: Shape = TEXT.with_syntax(Syntax::PrintableString);
 const IA5: Shape = Shape::of(Syntax::Ia5String).equal(CaseIgnoreIa5).parts(CaseIgnoreIa5Substrings);
+/// Names and addresses of machines; RFC 2307 and RFC 1274 declare no SUBSTR for them.
+const HOST_TEXT: Shape = Shape::of(Syntax::Ia5String).equal(CaseIgnoreIa5);
+const EXACT_IA5: Shape = Shape::of(Syntax::Ia5String).equal(CaseExactIa5).parts(CaseExactIa5Substrings);
+const EXACT_TEXT: Shape = Shape::of(Syntax::DirectoryString).equal(CaseExact);
 const PATH: Shape = Shape::of(Syntax::Ia5String).equal(CaseExactIa5).single();
 const DN: Shape = Shape::of(Syntax::Dn).equal(DistinguishedName);
 const ROLE: Shape = DN.under(AttributeId::DISTINGUISHED_NAME);
@@ -448,6 +452,12 @@ attribute_types! {
 
     // RFC 4523, without the certificate rules: values are answered, not compared
     USER_CERTIFICATE, "2.5.4.36", "userCertificate", BINDERY, Shape::of(Syntax::Certificate);
+    CA_CERTIFICATE, "2.5.4.37", "cACertificate", BINDERY, Shape::of(Syntax::Certificate);
+    AUTHORITY_REVOCATION_LIST, "2.5.4.38", "authorityRevocationList", BINDERY, Shape::of(Syntax::CertificateList);
+    CERTIFICATE_REVOCATION_LIST, "2.5.4.39", "certificateRevocationList", BINDERY, Shape::of(Syntax::CertificateList);
+    CROSS_CERTIFICATE_PAIR, "2.5.4.40", "crossCertificatePair", BINDERY, Shape::of(Syntax::CertificatePair);
+    SUPPORTED_ALGORITHMS, "2.5.4.52", "supportedAlgorithms", BINDERY, Shape::of(Syntax::SupportedAlgorithm);
+    DELTA_REVOCATION_LIST, "2.5.4.53", "deltaRevocationList", BINDERY, Shape::of(Syntax::CertificateList);
 
     // RFC 4524
     MAIL, "0.9.2342.19200300.100.1.3", "mail" / "rfc822Mailbox", "RFC 4524", IA5.indexed_by_parts();
@@ -476,6 +486,19 @@ attribute_types! {
     BUILDING_NAME, "0.9.2342.19200300.100.1.48", "buildingName", "RFC 4524", TEXT;
     DOCUMENT_PUBLISHER, "0.9.2342.19200300.100.1.56", "documentPublisher", "RFC 4524", TEXT;
 
+    // RFC 1274, what RFC 4524 has left out and directories still hold
+    TEXT_ENCODED_OR_ADDRESS, "0.9.2342.19200300.100.1.2", "textEncodedORAddress", "RFC 1274", TEXT;
+    OTHER_MAILBOX, "0.9.2342.19200300.100.1.22", "otherMailbox", "RFC 1274", Shape::of(Syntax::OtherMailbox);
+    A_RECORD, "0.9.2342.19200300.100.1.26", "aRecord", "RFC 1274", HOST_TEXT;
+    MD_RECORD, "0.9.2342.19200300.100.1.27", "mDRecord", "RFC 1274", HOST_TEXT;
+    MX_RECORD, "0.9.2342.19200300.100.1.28", "mXRecord", "RFC 1274", HOST_TEXT;
+    NS_RECORD, "0.9.2342.19200300.100.1.29", "nSRecord", "RFC 1274", HOST_TEXT;
+    SOA_RECORD, "0.9.2342.19200300.100.1.30", "sOARecord", "RFC 1274", HOST_TEXT;
+    CNAME_RECORD, "0.9.2342.19200300.100.1.31", "cNAMERecord", "RFC 1274", HOST_TEXT;
+    JANET_MAILBOX, "0.9.2342.19200300.100.1.46", "janetMailbox", "RFC 1274", IA5;
+    MAIL_PREFERENCE_OPTION, "0.9.2342.19200300.100.1.47", "mailPreferenceOption", "RFC 1274", Shape::of(Syntax::Integer);
+    PERSONAL_SIGNATURE, "0.9.2342.19200300.100.1.53", "personalSignature", "RFC 1274", Shape::of(Syntax::Fax);
+
     // RFC 2798 and what it draws on (RFC 1274, RFC 2079)
     CAR_LICENSE, "2.16.840.1.113730.3.1.1", "carLicense", "RFC 2798", TEXT;
     DEPARTMENT_NUMBER, "2.16.840.1.113730.3.1.2", "departmentNumber", "RFC 2798", TEXT.indexed();
@@ -488,7 +511,7 @@ attribute_types! {
     USER_PKCS12, "2.16.840.1.113730.3.1.216", "userPKCS12", "RFC 2798", Shape::of(Syntax::Binary);
     AUDIO, "0.9.2342.19200300.100.1.55", "audio", BINDERY, OPAQUE;
     PHOTO, "0.9.2342.19200300.100.1.7", "photo", "RFC 1274", Shape::of(Syntax::Fax);
-    LABELED_URI, "1.3.6.1.4.1.250.1.57", "labeledURI", "RFC 2079", Shape::of(Syntax::DirectoryString).equal(CaseExact);
+    LABELED_URI, "1.3.6.1.4.1.250.1.57", "labeledURI", "RFC 2079", EXACT_TEXT;
 
     // RFC 2307: accounts and groups
     UID_NUMBER, "1.3.6.1.1.1.1.0", "uidNumber", "RFC 2307", NUMBER.indexed();
@@ -503,7 +526,31 @@ attribute_types! {
     SHADOW_INACTIVE, "1.3.6.1.1.1.1.9", "shadowInactive", "RFC 2307", NUMBER;
     SHADOW_EXPIRE, "1.3.6.1.1.1.1.10", "shadowExpire", "RFC 2307", NUMBER;
     SHADOW_FLAG, "1.3.6.1.1.1.1.11", "shadowFlag", "RFC 2307", NUMBER;
-    MEMBER_UID, "1.3.6.1.1.1.1.12", "memberUid", "RFC 2307", Shape::of(Syntax::Ia5String).equal(CaseExactIa5).parts(CaseExactIa5Substrings);
+    MEMBER_UID, "1.3.6.1.1.1.1.12", "memberUid", "RFC 2307", EXACT_IA5;
+
+    // RFC 2307: networks, hosts, maps
+    MEMBER_NIS_NETGROUP, "1.3.6.1.1.1.1.13", "memberNisNetgroup", "RFC 2307", EXACT_IA5;
+    NIS_NETGROUP_TRIPLE, "1.3.6.1.1.1.1.14", "nisNetgroupTriple", "RFC 2307", Shape::of(Syntax::NisNetgroupTriple);
+    IP_SERVICE_PORT, "1.3.6.1.1.1.1.15", "ipServicePort", "RFC 2307", NUMBER;
+    IP_SERVICE_PROTOCOL, "1.3.6.1.1.1.1.16", "ipServiceProtocol", "RFC 2307", NAME_TEXT;
+    IP_PROTOCOL_NUMBER, "1.3.6.1.1.1.1.17", "ipProtocolNumber", "RFC 2307", NUMBER;
+    ONC_RPC_NUMBER, "1.3.6.1.1.1.1.18", "oncRpcNumber", "RFC 2307", NUMBER;
+    IP_HOST_NUMBER, "1.3.6.1.1.1.1.19", "ipHostNumber", "RFC 2307", HOST_TEXT;
+    IP_NETWORK_NUMBER, "1.3.6.1.1.1.1.20", "ipNetworkNumber", "RFC 2307", HOST_TEXT.single();
+    IP_NETMASK_NUMBER, "1.3.6.1.1.1.1.21", "ipNetmaskNumber", "RFC 2307", HOST_TEXT.single();
+    MAC_ADDRESS, "1.3.6.1.1.1.1.22", "macAddress", "RFC 2307", HOST_TEXT;
+    BOOT_PARAMETER, "1.3.6.1.1.1.1.23", "bootParameter", "RFC 2307", Shape::of(Syntax::BootParameter);
+    BOOT_FILE, "1.3.6.1.1.1.1.24", "bootFile", "RFC 2307", Shape::of(Syntax::Ia5String).equal(CaseExactIa5);
+    NIS_MAP_NAME, "1.3.6.1.1.1.1.26", "nisMapName", "RFC 2307", NAME_TEXT;
+    NIS_MAP_ENTRY, "1.3.6.1.1.1.1.27", "nisMapEntry", "RFC 2307", EXACT_IA5.single();
+
+    // draft-howard-rfc2307bis. The secret key stands in no entry
+    NIS_PUBLIC_KEY, "1.3.6.1.1.1.1.28", "nisPublicKey", "draft-howard-rfc2307bis", OCTETS.single();
+    NIS_SECRET_KEY, "1.3.6.1.1.1.1.29", "nisSecretKey", BINDERY, OCTETS.single().is_secret();
+    NIS_DOMAIN, "1.3.6.1.1.1.1.30", "nisDomain", "draft-howard-rfc2307bis", HOST_TEXT;
+    AUTOMOUNT_MAP_NAME, "1.3.6.1.1.1.1.31", "automountMapName", "draft-howard-rfc2307bis", EXACT_TEXT.single();
+    AUTOMOUNT_KEY, "1.3.6.1.1.1.1.32", "automountKey", "draft-howard-rfc2307bis", EXACT_TEXT.single();
+    AUTOMOUNT_INFORMATION, "1.3.6.1.1.1.1.33", "automountInformation", "draft-howard-rfc2307bis", EXACT_TEXT.single();
 
     // Active Directory, for clients made for it. memberOf is a user attribute here: clients expect it under `*`
     MEMBER_OF, "1.2.840.113556.1.2.102", "memberOf", BINDERY, DN;

@@ -2,10 +2,13 @@
 //!
 //! Where a class deviates from its RFC its origin is `bindery`: posixGroup, groupOfUniqueNames, user and group are
 //! auxiliary, because a group entry here is all of them at once and groupOfNames is its structural class; `member`
-//! and `uniqueMember` are not required, because a group may be empty.
+//! and `uniqueMember` are not required, because a group may be empty; simpleSecurityObject and nisKeyObject do not
+//! require their secrets, which stand in no entry; `top` allows `memberOf`, a user attribute here.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
+
+use smallvec::SmallVec;
 
 use super::LowerCase;
 use super::attributes::{AttributeId, AttributeId as A};
@@ -29,8 +32,9 @@ pub struct ObjectClass {
     pub oid: &'static str,
     /// Its names; the first is the spelling in answers.
     pub names: &'static [&'static str],
-    /// The name of the class it is derived from.
-    pub superior: Option<&'static str>,
+    /// The names of the classes it is derived from: one, but for `top`, which has none, and a class that is several
+    /// others at once.
+    pub superiors: &'static [&'static str],
     /// What it says of an entry.
     pub kind: ClassKind,
     /// The attributes it requires itself, without those of its superclasses.
@@ -49,7 +53,18 @@ impl ObjectClass {
 
     /// The class itself, then what it is derived from, up to `top`.
     pub fn superclasses(&'static self) -> impl Iterator<Item = &'static ObjectClass> {
-        std::iter::successors(Some(self), |class| class.superior.and_then(find))
+        let mut found: SmallVec<[&'static ObjectClass; 8]> = SmallVec::new();
+        found.push(self);
+        let mut next = 0;
+        while let Some(class) = found.get(next).copied() {
+            for above in class.superiors.iter().filter_map(|name| find(name)) {
+                if found.iter().all(|other| !std::ptr::eq(*other, above)) {
+                    found.push(above);
+                }
+            }
+            next += 1;
+        }
+        found.into_iter()
     }
 
     /// All attributes that it and its superclasses require or allow, as `@class` selects (RFC 4529). Some may come
@@ -80,13 +95,13 @@ const BINDERY: &str = "bindery";
 const fn class(
     oid: &'static str,
     names: &'static [&'static str],
-    superior: &'static str,
+    superiors: &'static [&'static str],
     kind: ClassKind,
     origin: &'static str,
     must: &'static [AttributeId],
     may: &'static [AttributeId],
 ) -> ObjectClass {
-    ObjectClass { oid, names, superior: Some(superior), kind, must, may, origin }
+    ObjectClass { oid, names, superiors, kind, must, may, origin }
 }
 
 /// The classes, each after the class it is derived from.
@@ -95,18 +110,19 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     ObjectClass {
         oid: "2.5.6.0",
         names: &["top"],
-        superior: None,
+        superiors: &[],
         kind: Abstract,
         must: &[A::OBJECT_CLASS],
-        may: &[],
-        origin: "RFC 4512",
+        // As in Active Directory: whatever an entry is, it may be in a group.
+        may: &[A::MEMBER_OF],
+        origin: BINDERY,
     },
-    class("2.5.6.1", &["alias"], "top", Structural, "RFC 4512", &[A::ALIASED_OBJECT_NAME], &[]),
-    class("1.3.6.1.4.1.1466.101.120.111", &["extensibleObject"], "top", Auxiliary, "RFC 4512", &[], &[]),
+    class("2.5.6.1", &["alias"], &["top"], Structural, "RFC 4512", &[A::ALIASED_OBJECT_NAME], &[]),
+    class("1.3.6.1.4.1.1466.101.120.111", &["extensibleObject"], &["top"], Auxiliary, "RFC 4512", &[], &[]),
     class(
         "2.5.20.1",
         &["subschema"],
-        "top",
+        &["top"],
         Auxiliary,
         "RFC 4512",
         &[],
@@ -121,11 +137,19 @@ pub(super) static CLASSES: &[ObjectClass] = &[
             A::LDAP_SYNTAXES,
         ],
     ),
-    class("2.5.17.0", &["subentry"], "top", Structural, "RFC 3672", &[A::CN, A::SUBTREE_SPECIFICATION], &[]),
+    class(
+        "2.5.17.0",
+        &["subentry"],
+        &["top"],
+        Structural,
+        "RFC 3672",
+        &[A::CN, A::SUBTREE_SPECIFICATION],
+        &[],
+    ),
     class(
         "1.3.6.1.4.1.4203.1.4.1",
         &["OpenLDAProotDSE", "LDAProotDSE"],
-        "top",
+        &["top"],
         Structural,
         "OpenLDAP",
         &[],
@@ -135,7 +159,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "2.5.6.2",
         &["country"],
-        "top",
+        &["top"],
         Structural,
         "RFC 4519",
         &[A::C],
@@ -144,18 +168,18 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "2.5.6.3",
         &["locality"],
-        "top",
+        &["top"],
         Structural,
         "RFC 4519",
         &[],
         &[A::STREET, A::SEE_ALSO, A::SEARCH_GUIDE, A::ST, A::L, A::DESCRIPTION],
     ),
-    class("2.5.6.4", &["organization"], "top", Structural, "RFC 4519", &[A::O], ORGANIZATIONAL),
-    class("2.5.6.5", &["organizationalUnit"], "top", Structural, "RFC 4519", &[A::OU], ORGANIZATIONAL),
+    class("2.5.6.4", &["organization"], &["top"], Structural, "RFC 4519", &[A::O], ORGANIZATIONAL),
+    class("2.5.6.5", &["organizationalUnit"], &["top"], Structural, "RFC 4519", &[A::OU], ORGANIZATIONAL),
     class(
         "2.5.6.6",
         &["person"],
-        "top",
+        &["top"],
         Structural,
         "RFC 4519",
         &[A::SN, A::CN],
@@ -164,7 +188,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "2.5.6.7",
         &["organizationalPerson"],
-        "person",
+        &["person"],
         Structural,
         "RFC 4519",
         &[],
@@ -192,7 +216,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "2.5.6.8",
         &["organizationalRole"],
-        "top",
+        &["top"],
         Structural,
         "RFC 4519",
         &[A::CN],
@@ -222,7 +246,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "2.5.6.9",
         &["groupOfNames"],
-        "top",
+        &["top"],
         Structural,
         BINDERY,
         &[A::CN],
@@ -231,7 +255,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "2.5.6.17",
         &["groupOfUniqueNames"],
-        "top",
+        &["top"],
         Auxiliary,
         BINDERY,
         &[A::CN],
@@ -240,7 +264,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "2.5.6.11",
         &["applicationProcess"],
-        "top",
+        &["top"],
         Structural,
         "RFC 4519",
         &[A::CN],
@@ -249,19 +273,45 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "2.5.6.14",
         &["device"],
-        "top",
+        &["top"],
         Structural,
         "RFC 4519",
         &[A::CN],
         &[A::SERIAL_NUMBER, A::SEE_ALSO, A::OWNER, A::OU, A::O, A::L, A::DESCRIPTION],
     ),
-    class("1.3.6.1.4.1.1466.344", &["dcObject"], "top", Auxiliary, "RFC 4519", &[A::DC], &[]),
-    class("1.3.6.1.1.3.1", &["uidObject"], "top", Auxiliary, "RFC 4519", &[A::UID], &[]),
+    class("1.3.6.1.4.1.1466.344", &["dcObject"], &["top"], Auxiliary, "RFC 4519", &[A::DC], &[]),
+    class("1.3.6.1.1.3.1", &["uidObject"], &["top"], Auxiliary, "RFC 4519", &[A::UID], &[]),
+    class(
+        "2.5.6.10",
+        &["residentialPerson"],
+        &["person"],
+        Structural,
+        "RFC 4519",
+        &[A::L],
+        &[
+            A::BUSINESS_CATEGORY,
+            A::X121_ADDRESS,
+            A::REGISTERED_ADDRESS,
+            A::DESTINATION_INDICATOR,
+            A::PREFERRED_DELIVERY_METHOD,
+            A::TELEX_NUMBER,
+            A::TELETEX_TERMINAL_IDENTIFIER,
+            A::TELEPHONE_NUMBER,
+            A::INTERNATIONAL_ISDN_NUMBER,
+            A::FACSIMILE_TELEPHONE_NUMBER,
+            A::STREET,
+            A::POST_OFFICE_BOX,
+            A::POSTAL_CODE,
+            A::POSTAL_ADDRESS,
+            A::PHYSICAL_DELIVERY_OFFICE_NAME,
+            A::ST,
+        ],
+    ),
     // RFC 4524
     class(
         "0.9.2342.19200300.100.4.5",
         &["account"],
-        "top",
+        &["top"],
         Structural,
         "RFC 4524",
         &[A::UID],
@@ -270,7 +320,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "0.9.2342.19200300.100.4.6",
         &["document"],
-        "top",
+        &["top"],
         Structural,
         "RFC 4524",
         &[A::DOCUMENT_IDENTIFIER],
@@ -291,7 +341,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "0.9.2342.19200300.100.4.13",
         &["domain"],
-        "top",
+        &["top"],
         Structural,
         "RFC 4524",
         &[A::DC],
@@ -324,7 +374,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "0.9.2342.19200300.100.4.17",
         &["domainRelatedObject"],
-        "top",
+        &["top"],
         Auxiliary,
         "RFC 4524",
         &[A::ASSOCIATED_DOMAIN],
@@ -333,7 +383,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "0.9.2342.19200300.100.4.18",
         &["friendlyCountry"],
-        "country",
+        &["country"],
         Structural,
         "RFC 4524",
         &[A::CO],
@@ -342,7 +392,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "0.9.2342.19200300.100.4.7",
         &["room"],
-        "top",
+        &["top"],
         Structural,
         "RFC 4524",
         &[A::CN],
@@ -351,17 +401,174 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "0.9.2342.19200300.100.4.19",
         &["simpleSecurityObject"],
-        "top",
+        &["top"],
         Auxiliary,
-        "RFC 4524",
-        &[A::USER_PASSWORD],
+        BINDERY,
         &[],
+        &[A::USER_PASSWORD],
+    ),
+    // RFC 4524 and, where that has left a class out, RFC 1274
+    class(
+        "0.9.2342.19200300.100.4.9",
+        &["documentSeries"],
+        &["top"],
+        Structural,
+        "RFC 4524",
+        &[A::CN],
+        &[A::DESCRIPTION, A::L, A::O, A::OU, A::SEE_ALSO, A::TELEPHONE_NUMBER],
+    ),
+    class(
+        "0.9.2342.19200300.100.4.14",
+        &["rFC822localPart"],
+        &["domain"],
+        Structural,
+        "RFC 4524",
+        &[],
+        &[
+            A::CN,
+            A::DESCRIPTION,
+            A::DESTINATION_INDICATOR,
+            A::FACSIMILE_TELEPHONE_NUMBER,
+            A::INTERNATIONAL_ISDN_NUMBER,
+            A::PHYSICAL_DELIVERY_OFFICE_NAME,
+            A::POSTAL_ADDRESS,
+            A::POSTAL_CODE,
+            A::POST_OFFICE_BOX,
+            A::PREFERRED_DELIVERY_METHOD,
+            A::REGISTERED_ADDRESS,
+            A::SEE_ALSO,
+            A::SN,
+            A::STREET,
+            A::TELEPHONE_NUMBER,
+            A::TELETEX_TERMINAL_IDENTIFIER,
+            A::TELEX_NUMBER,
+            A::X121_ADDRESS,
+        ],
+    ),
+    class(
+        "0.9.2342.19200300.100.4.15",
+        &["dNSDomain"],
+        &["domain"],
+        Structural,
+        "RFC 1274",
+        &[],
+        &[A::A_RECORD, A::MD_RECORD, A::MX_RECORD, A::NS_RECORD, A::SOA_RECORD, A::CNAME_RECORD],
+    ),
+    class(
+        "0.9.2342.19200300.100.4.4",
+        &["pilotPerson", "newPilotPerson"],
+        &["person"],
+        Structural,
+        "RFC 1274",
+        &[],
+        &[
+            A::UID,
+            A::TEXT_ENCODED_OR_ADDRESS,
+            A::MAIL,
+            A::DRINK,
+            A::ROOM_NUMBER,
+            A::USER_CLASS,
+            A::HOME_PHONE,
+            A::HOME_POSTAL_ADDRESS,
+            A::SECRETARY,
+            A::PERSONAL_TITLE,
+            A::PREFERRED_DELIVERY_METHOD,
+            A::BUSINESS_CATEGORY,
+            A::JANET_MAILBOX,
+            A::OTHER_MAILBOX,
+            A::MOBILE,
+            A::PAGER,
+            A::ORGANIZATIONAL_STATUS,
+            A::MAIL_PREFERENCE_OPTION,
+            A::PERSONAL_SIGNATURE,
+        ],
+    ),
+    class(
+        "0.9.2342.19200300.100.4.20",
+        &["pilotOrganization"],
+        &["organization", "organizationalUnit"],
+        Structural,
+        "RFC 1274",
+        &[],
+        &[A::BUILDING_NAME],
+    ),
+    // RFC 4523
+    class("2.5.6.21", &["pkiUser"], &["top"], Auxiliary, "RFC 4523", &[], &[A::USER_CERTIFICATE]),
+    class(
+        "2.5.6.22",
+        &["pkiCA"],
+        &["top"],
+        Auxiliary,
+        "RFC 4523",
+        &[],
+        &[
+            A::CA_CERTIFICATE,
+            A::CERTIFICATE_REVOCATION_LIST,
+            A::AUTHORITY_REVOCATION_LIST,
+            A::CROSS_CERTIFICATE_PAIR,
+        ],
+    ),
+    class(
+        "2.5.6.19",
+        &["cRLDistributionPoint"],
+        &["top"],
+        Structural,
+        "RFC 4523",
+        &[A::CN],
+        &[A::CERTIFICATE_REVOCATION_LIST, A::AUTHORITY_REVOCATION_LIST, A::DELTA_REVOCATION_LIST],
+    ),
+    class("2.5.6.23", &["deltaCRL"], &["top"], Auxiliary, "RFC 4523", &[], &[A::DELTA_REVOCATION_LIST]),
+    class(
+        "2.5.6.15",
+        &["strongAuthenticationUser"],
+        &["top"],
+        Auxiliary,
+        "RFC 4523",
+        &[A::USER_CERTIFICATE],
+        &[],
+    ),
+    class(
+        "2.5.6.18",
+        &["userSecurityInformation"],
+        &["top"],
+        Auxiliary,
+        "RFC 4523",
+        &[],
+        &[A::SUPPORTED_ALGORITHMS],
+    ),
+    class(
+        "2.5.6.16",
+        &["certificationAuthority"],
+        &["top"],
+        Auxiliary,
+        "RFC 4523",
+        &[A::AUTHORITY_REVOCATION_LIST, A::CERTIFICATE_REVOCATION_LIST, A::CA_CERTIFICATE],
+        &[A::CROSS_CERTIFICATE_PAIR],
+    ),
+    class(
+        "2.5.6.16.2",
+        &["certificationAuthority-V2"],
+        &["certificationAuthority"],
+        Auxiliary,
+        "RFC 4523",
+        &[],
+        &[A::DELTA_REVOCATION_LIST],
+    ),
+    // RFC 2079
+    class(
+        "1.3.6.1.4.1.250.3.15",
+        &["labeledURIObject"],
+        &["top"],
+        Auxiliary,
+        "RFC 2079",
+        &[],
+        &[A::LABELED_URI],
     ),
     // RFC 2798
     class(
         "2.16.840.1.113730.3.2.2",
         &["inetOrgPerson"],
-        "organizationalPerson",
+        &["organizationalPerson"],
         Structural,
         "RFC 2798",
         &[],
@@ -399,7 +606,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "1.3.6.1.1.1.2.0",
         &["posixAccount"],
-        "top",
+        &["top"],
         Auxiliary,
         "RFC 2307",
         &[A::CN, A::UID, A::UID_NUMBER, A::GID_NUMBER, A::HOME_DIRECTORY],
@@ -408,7 +615,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "1.3.6.1.1.1.2.1",
         &["shadowAccount"],
-        "top",
+        &["top"],
         Auxiliary,
         "RFC 2307",
         &[A::UID],
@@ -427,17 +634,145 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "1.3.6.1.1.1.2.2",
         &["posixGroup"],
-        "top",
+        &["top"],
         Auxiliary,
         BINDERY,
         &[A::CN, A::GID_NUMBER],
         &[A::USER_PASSWORD, A::MEMBER_UID, A::DESCRIPTION],
     ),
+    // RFC 2307 and draft-howard-rfc2307bis: networks, hosts, maps
+    class(
+        "1.3.6.1.1.1.2.3",
+        &["ipService"],
+        &["top"],
+        Structural,
+        "RFC 2307",
+        &[A::CN, A::IP_SERVICE_PORT, A::IP_SERVICE_PROTOCOL],
+        &[A::DESCRIPTION],
+    ),
+    class(
+        "1.3.6.1.1.1.2.4",
+        &["ipProtocol"],
+        &["top"],
+        Structural,
+        "draft-howard-rfc2307bis",
+        &[A::CN, A::IP_PROTOCOL_NUMBER],
+        &[A::DESCRIPTION],
+    ),
+    class(
+        "1.3.6.1.1.1.2.5",
+        &["oncRpc"],
+        &["top"],
+        Structural,
+        "draft-howard-rfc2307bis",
+        &[A::CN, A::ONC_RPC_NUMBER],
+        &[A::DESCRIPTION],
+    ),
+    class(
+        "1.3.6.1.1.1.2.6",
+        &["ipHost"],
+        &["top"],
+        Auxiliary,
+        "draft-howard-rfc2307bis",
+        &[A::CN, A::IP_HOST_NUMBER],
+        &[A::USER_PASSWORD, A::L, A::DESCRIPTION, A::MANAGER],
+    ),
+    class(
+        "1.3.6.1.1.1.2.7",
+        &["ipNetwork"],
+        &["top"],
+        Structural,
+        "draft-howard-rfc2307bis",
+        &[A::IP_NETWORK_NUMBER],
+        &[A::CN, A::IP_NETMASK_NUMBER, A::L, A::DESCRIPTION, A::MANAGER],
+    ),
+    class(
+        "1.3.6.1.1.1.2.8",
+        &["nisNetgroup"],
+        &["top"],
+        Structural,
+        "RFC 2307",
+        &[A::CN],
+        &[A::NIS_NETGROUP_TRIPLE, A::MEMBER_NIS_NETGROUP, A::DESCRIPTION],
+    ),
+    class(
+        "1.3.6.1.1.1.2.9",
+        &["nisMap"],
+        &["top"],
+        Structural,
+        "RFC 2307",
+        &[A::NIS_MAP_NAME],
+        &[A::DESCRIPTION],
+    ),
+    class(
+        "1.3.6.1.1.1.2.10",
+        &["nisObject"],
+        &["top"],
+        Structural,
+        "RFC 2307",
+        &[A::CN, A::NIS_MAP_ENTRY, A::NIS_MAP_NAME],
+        &[A::DESCRIPTION],
+    ),
+    class("1.3.6.1.1.1.2.11", &["ieee802Device"], &["top"], Auxiliary, "RFC 2307", &[], &[A::MAC_ADDRESS]),
+    class(
+        "1.3.6.1.1.1.2.12",
+        &["bootableDevice"],
+        &["top"],
+        Auxiliary,
+        "RFC 2307",
+        &[],
+        &[A::BOOT_FILE, A::BOOT_PARAMETER],
+    ),
+    class(
+        "1.3.6.1.1.1.2.14",
+        &["nisKeyObject"],
+        &["top"],
+        Auxiliary,
+        BINDERY,
+        &[A::CN, A::NIS_PUBLIC_KEY],
+        &[A::NIS_SECRET_KEY, A::UID_NUMBER, A::DESCRIPTION],
+    ),
+    class(
+        "1.3.6.1.1.1.2.15",
+        &["nisDomainObject"],
+        &["top"],
+        Auxiliary,
+        "draft-howard-rfc2307bis",
+        &[A::NIS_DOMAIN],
+        &[],
+    ),
+    class(
+        "1.3.6.1.1.1.2.16",
+        &["automountMap"],
+        &["top"],
+        Structural,
+        "draft-howard-rfc2307bis",
+        &[A::AUTOMOUNT_MAP_NAME],
+        &[A::DESCRIPTION],
+    ),
+    class(
+        "1.3.6.1.1.1.2.17",
+        &["automount"],
+        &["top"],
+        Structural,
+        "draft-howard-rfc2307bis",
+        &[A::AUTOMOUNT_KEY, A::AUTOMOUNT_INFORMATION],
+        &[A::DESCRIPTION],
+    ),
+    class(
+        "1.3.6.1.1.1.2.18",
+        &["groupOfMembers"],
+        &["top"],
+        Structural,
+        "draft-howard-rfc2307bis",
+        &[A::CN],
+        &[A::MEMBER, A::BUSINESS_CATEGORY, A::SEE_ALSO, A::OWNER, A::OU, A::O, A::DESCRIPTION],
+    ),
     // Active Directory, cut down to what stands in the entries
     class(
         "1.2.840.113556.1.5.9",
         &["user"],
-        "top",
+        &["top"],
         Auxiliary,
         BINDERY,
         &[],
@@ -457,7 +792,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "1.2.840.113556.1.5.8",
         &["group"],
-        "top",
+        &["top"],
         Auxiliary,
         BINDERY,
         &[],
@@ -477,7 +812,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
     class(
         "1.3.6.1.4.1.24552.500.1.1.2.0",
         &["ldapPublicKey"],
-        "top",
+        &["top"],
         Auxiliary,
         BINDERY,
         &[],
@@ -532,9 +867,9 @@ mod tests {
     fn every_class_but_top_has_a_superior_before_it() {
         for (place, class) in CLASSES.iter().enumerate() {
             let before: Vec<_> = CLASSES.iter().take(place).map(ObjectClass::name).collect();
-            match class.superior {
-                Some(superior) => assert!(before.contains(&superior), "{}", class.name()),
-                None => assert_eq!(class.name(), "top"),
+            assert_eq!(class.superiors.is_empty(), class.name() == "top");
+            for superior in class.superiors {
+                assert!(before.contains(superior), "{}", class.name());
             }
             assert_eq!(class.superclasses().last().map(ObjectClass::name), Some("top"));
         }
@@ -567,5 +902,21 @@ mod tests {
             assert_eq!((class.kind, class.origin), (Auxiliary, "bindery"), "{name}");
         }
         assert!(find("groupOfNames").unwrap().may.contains(&A::MEMBER));
+    }
+
+    #[test]
+    fn a_class_may_be_several_others() {
+        let names: Vec<_> =
+            find("pilotOrganization").unwrap().superclasses().map(ObjectClass::name).collect();
+        assert_eq!(names, ["pilotOrganization", "organization", "organizationalUnit", "top"]);
+    }
+
+    /// What stands in no entry cannot be required of one.
+    #[test]
+    fn no_class_requires_a_secret() {
+        let schema = crate::schema::Schema::core();
+        for class in CLASSES {
+            assert!(class.must.iter().all(|id| !schema.is_secret(*id)), "{}", class.name());
+        }
     }
 }

@@ -77,8 +77,10 @@ fn attribute_type(schema: &Schema, attribute: &AttributeType) -> String {
 fn object_class(schema: &Schema, class: &ObjectClass) -> String {
     let mut text = format!("( {}", class.oid);
     append(&mut text, "NAME", &quoted_list(class.names));
-    if let Some(superior) = class.superior {
-        append(&mut text, "SUP", superior);
+    match class.superiors {
+        [] => {}
+        [superior] => append(&mut text, "SUP", superior),
+        superiors => append(&mut text, "SUP", &format!("( {} )", superiors.join(" $ "))),
     }
     text.push_str(match class.kind {
         ClassKind::Abstract => " ABSTRACT",

@@ -11,7 +11,10 @@ pub enum Syntax {
     Binary,
     BitString,
     Boolean,
+    BootParameter,
     Certificate,
+    CertificateList,
+    CertificatePair,
     CountryString,
     DeliveryMethod,
     DirectoryString,
@@ -31,14 +34,17 @@ pub enum Syntax {
     MatchingRuleUseDescription,
     NameAndOptionalUid,
     NameFormDescription,
+    NisNetgroupTriple,
     NumericString,
     ObjectClassDescription,
     OctetString,
     Oid,
+    OtherMailbox,
     PostalAddress,
     PrintableString,
     SubstringAssertion,
     SubtreeSpecification,
+    SupportedAlgorithm,
     TelephoneNumber,
     TeletexTerminalIdentifier,
     TelexNumber,
@@ -52,7 +58,10 @@ impl Syntax {
         Self::Binary,
         Self::BitString,
         Self::Boolean,
+        Self::BootParameter,
         Self::Certificate,
+        Self::CertificateList,
+        Self::CertificatePair,
         Self::CountryString,
         Self::DeliveryMethod,
         Self::DirectoryString,
@@ -72,14 +81,17 @@ impl Syntax {
         Self::MatchingRuleUseDescription,
         Self::NameAndOptionalUid,
         Self::NameFormDescription,
+        Self::NisNetgroupTriple,
         Self::NumericString,
         Self::ObjectClassDescription,
         Self::OctetString,
         Self::Oid,
+        Self::OtherMailbox,
         Self::PostalAddress,
         Self::PrintableString,
         Self::SubstringAssertion,
         Self::SubtreeSpecification,
+        Self::SupportedAlgorithm,
         Self::TelephoneNumber,
         Self::TeletexTerminalIdentifier,
         Self::TelexNumber,
@@ -98,7 +110,17 @@ impl Syntax {
 
     /// Whether values are text that a person can read.
     pub const fn is_human_readable(self) -> bool {
-        !matches!(self, Self::Binary | Self::Certificate | Self::Fax | Self::Jpeg | Self::OctetString)
+        !matches!(
+            self,
+            Self::Binary
+                | Self::Certificate
+                | Self::CertificateList
+                | Self::CertificatePair
+                | Self::SupportedAlgorithm
+                | Self::Fax
+                | Self::Jpeg
+                | Self::OctetString
+        )
     }
 
     /// Whether `value` is of this syntax, for values that come from configuration or import.
@@ -119,11 +141,14 @@ impl Syntax {
             Self::Uuid => uuid_octets(value).is_some(),
             Self::Oid => is_oid(value),
             Self::Dn => Dn::parse(value).is_ok(),
+            Self::OtherMailbox => is_other_mailbox(value),
+            Self::NisNetgroupTriple => is_netgroup_triple(value),
             Self::NameAndOptionalUid => Dn::parse(split_optional_uid(value).0).is_ok(),
             Self::DirectoryString
             | Self::Ia5String
             | Self::PrintableString
             | Self::TelephoneNumber
+            | Self::BootParameter
             | Self::PostalAddress => !value.is_empty() && std::str::from_utf8(value).is_ok(),
             _ => true,
         }
@@ -136,6 +161,9 @@ impl Syntax {
             Self::BitString => ("1.3.6.1.4.1.1466.115.121.1.6", "Bit String"),
             Self::Boolean => ("1.3.6.1.4.1.1466.115.121.1.7", "Boolean"),
             Self::Certificate => ("1.3.6.1.4.1.1466.115.121.1.8", "X.509 Certificate"),
+            Self::BootParameter => ("1.3.6.1.1.1.0.1", "RFC 2307 Boot Parameter"),
+            Self::CertificateList => ("1.3.6.1.4.1.1466.115.121.1.9", "X.509 Certificate List"),
+            Self::CertificatePair => ("1.3.6.1.4.1.1466.115.121.1.10", "X.509 Certificate Pair"),
             Self::CountryString => ("1.3.6.1.4.1.1466.115.121.1.11", "Country String"),
             Self::DeliveryMethod => ("1.3.6.1.4.1.1466.115.121.1.14", "Delivery Method"),
             Self::DirectoryString => ("1.3.6.1.4.1.1466.115.121.1.15", "Directory String"),
@@ -161,14 +189,17 @@ impl Syntax {
             }
             Self::NameAndOptionalUid => ("1.3.6.1.4.1.1466.115.121.1.34", "Name And Optional UID"),
             Self::NameFormDescription => ("1.3.6.1.4.1.1466.115.121.1.35", "Name Form Description"),
+            Self::NisNetgroupTriple => ("1.3.6.1.1.1.0.0", "RFC 2307 NIS Netgroup Triple"),
             Self::NumericString => ("1.3.6.1.4.1.1466.115.121.1.36", "Numeric String"),
             Self::ObjectClassDescription => ("1.3.6.1.4.1.1466.115.121.1.37", "Object Class Description"),
             Self::OctetString => ("1.3.6.1.4.1.1466.115.121.1.40", "Octet String"),
             Self::Oid => ("1.3.6.1.4.1.1466.115.121.1.38", "OID"),
+            Self::OtherMailbox => ("1.3.6.1.4.1.1466.115.121.1.39", "Other Mailbox"),
             Self::PostalAddress => ("1.3.6.1.4.1.1466.115.121.1.41", "Postal Address"),
             Self::PrintableString => ("1.3.6.1.4.1.1466.115.121.1.44", "Printable String"),
             Self::SubstringAssertion => ("1.3.6.1.4.1.1466.115.121.1.58", "Substring Assertion"),
             Self::SubtreeSpecification => ("1.3.6.1.4.1.1466.115.121.1.45", "SubtreeSpecification"),
+            Self::SupportedAlgorithm => ("1.3.6.1.4.1.1466.115.121.1.49", "X.509 Supported Algorithm"),
             Self::TelephoneNumber => ("1.3.6.1.4.1.1466.115.121.1.50", "Telephone Number"),
             Self::TeletexTerminalIdentifier => {
                 ("1.3.6.1.4.1.1466.115.121.1.51", "Teletex Terminal Identifier")
@@ -191,6 +222,22 @@ pub(super) fn is_bit_string(value: &[u8]) -> bool {
         .strip_prefix(b"'")
         .and_then(|rest| rest.strip_suffix(b"'B"))
         .is_some_and(|bits| bits.iter().all(|bit| matches!(bit, b'0' | b'1')))
+}
+
+/// `type$mailbox` (RFC 4517 section 3.3.27).
+fn is_other_mailbox(value: &[u8]) -> bool {
+    std::str::from_utf8(value)
+        .ok()
+        .and_then(|text| text.split_once('$'))
+        .is_some_and(|(kind, mailbox)| !kind.trim().is_empty() && !mailbox.trim().is_empty())
+}
+
+/// `(host,user,domain)`, each of which may be empty or `-` (RFC 2307 section 2.4).
+fn is_netgroup_triple(value: &[u8]) -> bool {
+    std::str::from_utf8(value)
+        .ok()
+        .and_then(|text| text.trim().strip_prefix('(')?.strip_suffix(')'))
+        .is_some_and(|inside| inside.split(',').count() == 3)
 }
 
 /// A dotted OID with at least one dot and no leading zeros (RFC 4512 section 1.4, `numericoid`).
@@ -262,6 +309,8 @@ mod tests {
             (Syntax::Oid, "2.5.4.3", "2.5.4."),
             (Syntax::Dn, "cn=a,dc=b", "cn"),
             (Syntax::NameAndOptionalUid, "cn=a#'01'B", "a#'01'B"),
+            (Syntax::OtherMailbox, "x400$a b", "x400"),
+            (Syntax::NisNetgroupTriple, "(host,-,)", "host,-,"),
             (Syntax::DirectoryString, "ü", ""),
         ] {
             assert!(syntax.accepts(good.as_bytes()), "{syntax:?} {good}");

@@ -95,7 +95,9 @@ fn the_indexes_are_those_that_searches_need() {
 #[test]
 fn passwords_are_known_and_secret() {
     let schema = Schema::core();
-    for name in ["userPassword", "authPassword", "unicodePwd", "sambaNTPassword", "sambaLMPassword"] {
+    for name in
+        ["userPassword", "authPassword", "unicodePwd", "sambaNTPassword", "sambaLMPassword", "nisSecretKey"]
+    {
         assert!(schema.is_secret(schema.find(name).unwrap()), "{name}");
     }
     assert!(!schema.is_secret(AttributeId::CN));
@@ -194,6 +196,41 @@ fn what_classes_name_exists_and_stands_in_the_schema() {
         "user",
         "group",
         "ldapPublicKey",
+        "residentialPerson",
+        "device",
+        "document",
+        "documentSeries",
+        "room",
+        "rFC822localPart",
+        "dNSDomain",
+        "domainRelatedObject",
+        "friendlyCountry",
+        "pilotPerson",
+        "pilotOrganization",
+        "pkiUser",
+        "pkiCA",
+        "cRLDistributionPoint",
+        "deltaCRL",
+        "strongAuthenticationUser",
+        "userSecurityInformation",
+        "certificationAuthority",
+        "certificationAuthority-V2",
+        "labeledURIObject",
+        "ipService",
+        "ipProtocol",
+        "oncRpc",
+        "ipHost",
+        "ipNetwork",
+        "nisNetgroup",
+        "nisMap",
+        "nisObject",
+        "ieee802Device",
+        "bootableDevice",
+        "nisKeyObject",
+        "nisDomainObject",
+        "automountMap",
+        "automount",
+        "groupOfMembers",
     ] {
         assert!(schema.class(name).is_some(), "{name}");
     }

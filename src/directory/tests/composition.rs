@@ -48,6 +48,12 @@ fn conforms(look: &Reader<'_>, id: EntryId) {
             }
         }
     }
+    let structural: Vec<_> =
+        classes.iter().filter(|class| class.kind == crate::schema::ClassKind::Structural).collect();
+    let is_chain = structural.iter().any(|deepest| {
+        structural.iter().all(|class| deepest.superclasses().any(|above| above.name() == class.name()))
+    });
+    assert!(is_chain || is_open && structural.is_empty(), "{dn} is {class_names:?}");
     let mut descriptions: Vec<String> = Vec::new();
     for stored in entry.attributes() {
         let description = String::from_utf8(stored.description().to_vec()).unwrap();
@@ -73,8 +79,6 @@ fn conforms(look: &Reader<'_>, id: EntryId) {
         }
         let is_allowed = is_open
             || attribute.usage != Usage::User
-            // As other directories have it, an attribute of the server that any entry may carry.
-            || attribute.id == AttributeId::MEMBER_OF
             || classes.iter().any(|class| class.attributes().any(|allowed| allowed == attribute.id));
         assert!(is_allowed, "{dn} may not have {}", attribute.name);
     }
@@ -431,4 +435,45 @@ fn an_attribute_may_have_very_many_values() {
     assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
     let look = Reader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
     assert_eq!(values(&look, ALICE, Schema::core().find("description").unwrap()).len(), 50_000);
+}
+
+/// Every entry is one thing (RFC 4512 section 2.4.2), has what its classes require, and one value where there may be
+/// one.
+#[test]
+fn an_entry_is_one_thing_and_has_what_it_must() {
+    let mut world = World::default();
+    world.providers.insert(1, provider(1, "dc=example"));
+    let mut posix = super::fixture::account(10, "posix");
+    posix.object_classes = vec!["posixAccount".to_owned(), "shadowAccount".to_owned()];
+    let mut numbered = super::fixture::account(11, "numbered");
+    numbered.attributes = vec![attribute("employeeNumber", &["2"]), attribute("cn;lang-de", &["Nummer"])];
+    numbered.placements = vec![crate::model::Placement {
+        provider: crate::model::ProviderNumber::new(1),
+        container: "ou=users".to_owned(),
+        rdn: "employeeNumber=1".to_owned(),
+    }];
+    let mut plain = super::fixture::group(20, "plain");
+    plain.object_classes = vec!["posixGroup".to_owned()];
+    world.accounts.insert(10, posix);
+    world.accounts.insert(11, numbered);
+    world.groups.insert(20, plain);
+    let snapshot = world.snapshot();
+    let tree = &snapshot.trees()[0];
+    let of = |id: EntryId, name: &str| -> Vec<String> {
+        let entry = tree.entry(id).unwrap();
+        let of_name = entry.attributes().filter(|stored| stored.description() == name.as_bytes());
+        let values = of_name.flat_map(|stored| stored.values());
+        values.map(|value| String::from_utf8(value.to_vec()).unwrap()).collect()
+    };
+    let (posix, numbered, plain) = (
+        EntryId::of_account(crate::model::AccountNumber::new(10)),
+        EntryId::of_account(crate::model::AccountNumber::new(11)),
+        EntryId::of_group(crate::model::GroupNumber::new(20)),
+    );
+    assert_eq!(of(posix, "objectClass"), ["posixAccount", "shadowAccount", "top", "account", "user"]);
+    assert_eq!(of(plain, "objectClass"), ["posixGroup", "top", "groupOfNames", "group"]);
+    assert_eq!(tree.entry(plain).unwrap().added_classes(), 2);
+    assert_eq!(of(numbered, "employeeNumber"), ["1"], "the RDN has said which");
+    assert_eq!(of(numbered, "cn"), ["numbered"], "a variant in a language is not the name itself");
+    assert_eq!(of(numbered, "cn;lang-de"), ["Nummer"]);
 }

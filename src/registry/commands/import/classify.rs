@@ -13,7 +13,7 @@ use crate::ldif;
 use crate::model::{Container, Timestamp};
 use crate::registry::commands::validate;
 use crate::schema::dn::{is_at_or_below, parent};
-use crate::schema::{AttributeId, Dn, Rdn, Schema, time};
+use crate::schema::{AttributeId, ClassKind, Dn, ObjectClass, Rdn, Schema, time};
 
 /// What an entry of another directory is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,11 +89,41 @@ pub fn classify(record: &ldif::Record, layout: &ImportLayout, schema: &Schema) -
     }
     let classes = object_classes(record, schema);
     let found = kind_of(&classes, &homes);
-    match found {
+    let (classes, dropped) = one_structural_class(classes, schema);
+    let mut classified = match found {
         Some((Kind::Group, home)) => group(record, rdn, home, classes, schema),
         Some((kind, home)) => account(record, rdn, kind, home, classes, schema),
-        None => ignored("its object classes are not those that its container takes"),
+        None => return ignored("its object classes are not those that its container takes"),
+    };
+    if let Classified::Account(_, left_out) | Classified::Group(_, _, left_out) = &mut classified {
+        left_out.extend(dropped);
     }
+    classified
+}
+
+/// The classes without those that would make an entry two things at once, and why they are left out: an entry has one
+/// structural class with its superclasses (RFC 4512 section 2.4.2), which some directories do not enforce.
+fn one_structural_class(mut classes: Vec<String>, schema: &Schema) -> (Vec<String>, Vec<String>) {
+    let structural = |name: &str| schema.class(name).filter(|class| class.kind == ClassKind::Structural);
+    let depth = |class: &'static ObjectClass| class.superclasses().count();
+    // The most special one; of several the first.
+    let mut found: Option<&'static ObjectClass> = None;
+    for class in classes.iter().filter_map(|name| structural(name)) {
+        if found.is_none_or(|found| depth(class) > depth(found)) {
+            found = Some(class);
+        }
+    }
+    let Some(found) = found else { return (classes, Vec::new()) };
+    let mut dropped = Vec::new();
+    classes.retain(|name| {
+        let is_kept =
+            structural(name).is_none_or(|class| found.superclasses().any(|above| std::ptr::eq(above, class)));
+        if !is_kept {
+            dropped.push(format!("the object class {name}: an entry has one structural class"));
+        }
+        is_kept
+    });
+    (classes, dropped)
 }
 
 /// What the classes make of an entry in a container, which may hold several kinds.

@@ -641,3 +641,28 @@ fn many_unknown_attribute_types_need_several_commits() {
     let again = registry_over(store);
     assert_eq!(values(&again.snapshot(), &format!("uid=u4,ou=people,{BASE}"), "x-4-399"), ["1"]);
 }
+
+/// Some directories let an entry be two things, and RFC 2307 has groups that are only posixGroup.
+#[test]
+fn an_entry_has_one_structural_class() {
+    let (registry, _, layout) = prepared();
+    let ldif = format!(
+        "dn: uid=a,ou=people,{BASE}\nobjectClass: account\nobjectClass: organizationalPerson\n\
+         objectClass: person\nobjectClass: shadowAccount\nuid: a\ncn: A\nsn: A\nhost: h\n\n\
+         dn: cn=g,ou=teams,{BASE}\nobjectClass: posixGroup\ncn: g\ngidNumber: 9\nmemberUid: a\n"
+    );
+    let report = import(&registry, &layout, &ldif);
+    let told: Vec<&str> = report.left_out.keys().map(String::as_str).collect();
+    assert_eq!(told, ["the object class account: an entry has one structural class"]);
+    let snapshot = registry.snapshot();
+    let a = format!("uid=a,ou=people,{BASE}");
+    assert_eq!(
+        values(&snapshot, &a, "objectClass"),
+        ["organizationalPerson", "person", "shadowAccount", "top", "user", "extensibleObject"]
+    );
+    assert_eq!(values(&snapshot, &a, "host"), ["h"]);
+    assert_eq!(values(&snapshot, &a, "structuralObjectClass"), ["organizationalPerson"]);
+    let g = format!("cn=g,ou=teams,{BASE}");
+    assert_eq!(values(&snapshot, &g, "objectClass"), ["posixGroup", "top", "groupOfNames", "group"]);
+    assert_eq!(values(&snapshot, &g, "member"), [a]);
+}
