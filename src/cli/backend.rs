@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Method, Request, Response, header};
+use axum::http::{Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -204,20 +205,47 @@ impl Backend {
         self.exchange(Method::GET, path, Vec::new()).await
     }
 
+    /// Sends a request whose answer comes in pieces, and hands each to `take`.
+    ///
+    /// # Errors
+    /// It was refused, the answer broke off, or `take` takes nothing more.
+    pub(super) async fn download<Q: Serialize>(
+        &mut self,
+        path: &str,
+        request: &Q,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let body = serde_json::to_vec(request)
+            .map_err(|error| Failure::failed(format!("the request cannot be written as JSON: {error}")))?;
+        let request = request_of(Method::POST, path, body)?;
+        let response = self.send(request).await?;
+        let status = response.status();
+        let mut body = response.into_body();
+        if !status.is_success() {
+            let octets = axum::body::to_bytes(body, ANSWER_OCTETS_MAX).await.unwrap_or_default();
+            return Err(refusal(status, &octets).into());
+        }
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                Failure::failed(format!(
+                    "the answer broke off, what came is incomplete: {}",
+                    in_words(&error)
+                ))
+            })?;
+            if let Some(octets) = frame.data_ref() {
+                take(octets)?;
+            }
+        }
+        Ok(())
+    }
+
     async fn exchange<A: DeserializeOwned>(
         &mut self,
         method: Method,
         path: &str,
         body: Vec<u8>,
     ) -> Result<A, CallError> {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "bindery")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Body::from(body))
-            .map_err(|error| CallError::Lost(error.to_string()))?;
-        let response = self.send(request).await?;
+        let response = self.send(request_of(method, path, body)?).await?;
         let status = response.status();
         let octets = axum::body::to_bytes(response.into_body(), ANSWER_OCTETS_MAX)
             .await
@@ -232,10 +260,7 @@ impl Backend {
                 )
             });
         }
-        match serde_json::from_slice::<Problem>(&octets) {
-            Ok(problem) => Err(CallError::Problem(problem)),
-            Err(_) => Err(CallError::Lost(format!("the server answers with the HTTP status {status}"))),
-        }
+        Err(refusal(status, &octets))
     }
 
     async fn send(&mut self, request: Request<Body>) -> Result<Response<Body>, CallError> {
@@ -266,6 +291,24 @@ impl Backend {
             // It can only fail by a panic of the writer, whose caller has noticed.
             let _ = tokio::task::spawn_blocking(move || registry.close()).await;
         }
+    }
+}
+
+fn request_of(method: Method, path: &str, body: Vec<u8>) -> Result<Request<Body>, CallError> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "bindery")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body))
+        .map_err(|error| CallError::Lost(error.to_string()))
+}
+
+/// What an answer says that is no success.
+fn refusal(status: StatusCode, octets: &[u8]) -> CallError {
+    match serde_json::from_slice::<Problem>(octets) {
+        Ok(problem) => CallError::Problem(problem),
+        Err(_) => CallError::Lost(format!("the server answers with the HTTP status {status}")),
     }
 }
 

@@ -38,6 +38,9 @@ pub(super) struct ImportArguments {
     /// A role for the service accounts
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
+    /// The file is what `bindery export` wrote: numbers that were derived are derived again, where they are free
+    #[arg(long)]
+    restore: bool,
     /// The provider that they belong to, if not the default one
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
@@ -46,8 +49,9 @@ pub(super) struct ImportArguments {
 }
 
 pub(super) async fn run(arguments: ImportArguments, output: Output) -> Result<(), Failure> {
-    let ImportArguments { file, users, groups, service_accounts, role, provider, directory } = arguments;
-    let options = ImportOptions { provider, users, groups, service_accounts, role };
+    let ImportArguments { file, users, groups, service_accounts, role, restore, provider, directory } =
+        arguments;
+    let options = ImportOptions { provider, users, groups, service_accounts, role, restore };
     // Before the directory is touched: a file that is not there changes nothing.
     let input = Input::open(file)?;
     let (report, failure) = directory
@@ -186,7 +190,10 @@ impl<'a> Import<'a> {
                 self.groups.push(*group);
                 self.members.push(members);
             }
-            Classified::Container => self.report.already_there += 1,
+            Classified::Container(left_out) => {
+                self.note(&record.dn, left_out);
+                self.report.already_there += 1;
+            }
             Classified::Ignored { reason } => self.report.leave_out(reason, &record.dn),
         }
         Ok(())

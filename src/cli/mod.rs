@@ -7,6 +7,7 @@ mod arguments;
 mod backend;
 mod certificate;
 mod check;
+mod export;
 mod failure;
 mod first_steps;
 mod import;
@@ -43,6 +44,7 @@ enum Command {
     Check(check::CheckArguments),
     Apply(apply::ApplyArguments),
     Import(Box<import::ImportArguments>),
+    Export(export::ExportArguments),
     #[command(subcommand)]
     Account(account::AccountCommand),
     #[command(subcommand)]
@@ -71,6 +73,7 @@ fn carry_out(command: Command, output: Output) -> Result<(), Failure> {
         Command::Serve(arguments) => serve::run(&arguments, output),
         Command::Check(arguments) => block_on(check::run(arguments, output)),
         Command::Import(arguments) => block_on(import::run(*arguments, output)),
+        Command::Export(arguments) => block_on(export::run(arguments, output)),
         Command::Apply(arguments) => block_on(apply::run(arguments, output)),
         Command::Account(command) => block_on(account::run(command, output)),
         Command::Token(command) => block_on(token::run(command, output)),

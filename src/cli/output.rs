@@ -61,6 +61,16 @@ impl Output {
         }
     }
 
+    /// A piece of a result that is not text of ours, on standard output; an empty one flushes.
+    ///
+    /// # Errors
+    /// Standard output takes nothing more.
+    pub(super) fn octets(self, octets: &[u8]) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        let written = if octets.is_empty() { stdout.flush() } else { stdout.write_all(octets) };
+        written.map_err(failure_of)
+    }
+
     /// A message, on standard error. Whoever closed it does not want to know.
     pub(super) fn message(self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
@@ -131,10 +141,14 @@ fn printable(text: &str) -> String {
 
 fn write_stdout(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(failure_of)
+}
+
+fn failure_of(error: io::Error) -> Failure {
+    match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::silent(),
         _ => Failure::failed(format!("standard output cannot be written: {error}")),
-    })
+    }
 }
 
 /// A narrower terminal is told a lie about its width, or is none.

@@ -52,6 +52,8 @@ pub struct ContainerEntry {
     modified: Timestamp,
     /// Whether accounts stand in it, so that a name in it may stand for a username.
     holds_accounts: bool,
+    /// Whether it is there for virtual groups alone.
+    holds_virtual_groups: bool,
 }
 
 /// Why an object cannot have its entry in a tree.
@@ -107,6 +109,11 @@ impl ContainerEntry {
         self.modified
     }
 
+    /// Whether it is there for virtual groups alone.
+    pub fn holds_virtual_groups(&self) -> bool {
+        self.holds_virtual_groups
+    }
+
     /// Whether it stands directly below the entry.
     pub(super) fn is_below(&self, id: EntryId) -> bool {
         self.entry.parent() == id.raw() && !self.is_suffix()
@@ -155,7 +162,10 @@ impl Tree {
             tree.add_container(&mut containers, &container.container, false, schema)?;
         }
         if provider.virtual_groups {
-            tree.add_container(&mut containers, VIRTUAL_GROUPS, false, schema)?;
+            let place = tree.add_container(&mut containers, VIRTUAL_GROUPS, false, schema)?;
+            if let Some(container) = containers.get_mut(usize::from(place)) {
+                container.holds_virtual_groups = true;
+            }
         }
         tree.containers = containers.into();
         Ok(tree)
@@ -244,6 +254,17 @@ impl Tree {
     /// The suffix or container with this id.
     pub fn container(&self, id: EntryId) -> Option<&ContainerEntry> {
         if id.is_container() { self.containers.get(id.raw() as usize) } else { None }
+    }
+
+    /// All ids, in the order of results: the suffix and the containers, each behind what it stands in, accounts and
+    /// groups, virtual groups.
+    pub fn ids(&self) -> impl Iterator<Item = EntryId> {
+        let mut next = Some(0);
+        std::iter::from_fn(move || {
+            let id = self.next(next?)?;
+            next = id.raw().checked_add(1);
+            Some(id)
+        })
     }
 
     /// The suffix and the containers, by the order of their ids.
@@ -611,6 +632,7 @@ impl Tree {
             created: self.provider.created,
             modified: self.provider.modified,
             holds_accounts,
+            holds_virtual_groups: false,
         });
         Ok(id.raw() as u16)
     }

@@ -7,6 +7,7 @@
 mod access;
 mod account;
 mod error;
+mod export;
 mod import;
 mod json;
 mod local;
@@ -47,6 +48,7 @@ pub fn router(registry: Arc<Registry>) -> Router {
         .route(path::ACCOUNT_DELETE, post(account::delete))
         .route(path::IMPORT_PREPARE, post(import::prepare))
         .route(path::IMPORT_BATCH, post(import::batch))
+        .route(path::EXPORT, post(export::export))
         .route(path::ACCESS_EXPLAIN, post(access::explain))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_path)
@@ -76,6 +78,8 @@ pub mod path {
     pub const IMPORT_PREPARE: &str = "/local/import/prepare";
     /// [`ImportBatch`](super::ImportBatch) → [`ImportReport`](crate::registry::ImportReport)
     pub const IMPORT_BATCH: &str = "/local/import/batch";
+    /// [`ExportOptions`](crate::registry::commands::ExportOptions) → octets
+    pub const EXPORT: &str = "/local/export";
     /// [`ExplainRequest`](super::ExplainRequest) → [`ExplainResponse`](super::ExplainResponse)
     pub const ACCESS_EXPLAIN: &str = "/local/access/explain";
 }

@@ -428,3 +428,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_record_may_be_written_value_by_value() {
+    let values: Vec<Vec<u8>> =
+        (0..5_000).map(|number| format!("uid=u{number},ou=people,dc=example,dc=com").into_bytes()).collect();
+    let mut writer = LdifWriter::new(Vec::new());
+    for dn in ["cn=a", "cn=b"] {
+        let mut record = writer.begin(dn).unwrap();
+        for value in &values {
+            record.attribute("member", value).unwrap();
+        }
+        record.end().unwrap();
+    }
+    let at_once = {
+        let mut writer = LdifWriter::new(Vec::new());
+        for dn in ["cn=a", "cn=b"] {
+            writer.write(dn, values.iter().map(|value| ("member", value.as_slice()))).unwrap();
+        }
+        writer.finish().unwrap()
+    };
+    assert_eq!(writer.finish().unwrap(), at_once);
+    let mut writer = LdifWriter::new(Vec::new());
+    assert!(writer.begin("cn=c").unwrap().attribute("changetype", b"add").is_err());
+}

@@ -61,22 +61,33 @@ impl<W: Write> LdifWriter<W> {
         attributes: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<(), LdifWriteError> {
         self.text.clear();
-        if !self.is_begun {
-            self.text.extend_from_slice(VERSION);
-        }
-        self.text.push(b'\n');
-        push_line(&mut self.text, "dn", dn.as_bytes());
+        self.push_name(dn);
         for (description, value) in attributes {
-            let is_reserved = RESERVED.iter().any(|name| name.eq_ignore_ascii_case(description));
-            if is_reserved || !is_description(description.as_bytes()) {
-                let (dn, description) = (dn.to_owned(), description.to_owned());
-                return Err(LdifWriteError::Description { dn, description });
-            }
+            check_description(dn, description)?;
             push_line(&mut self.text, description, value);
         }
         self.output.write_all(&self.text)?;
         self.is_begun = true;
         Ok(())
+    }
+
+    /// Begins an entry that may be larger than what should be in memory, as a group with a million members is.
+    ///
+    /// # Errors
+    /// [`LdifWriteError`], from its attributes too: then a part of the record was written.
+    pub fn begin<'w>(&'w mut self, dn: &'w str) -> Result<RecordWriter<'w, W>, LdifWriteError> {
+        self.text.clear();
+        self.push_name(dn);
+        self.is_begun = true;
+        Ok(RecordWriter { writer: self, dn })
+    }
+
+    fn push_name(&mut self, dn: &str) {
+        if !self.is_begun {
+            self.text.extend_from_slice(VERSION);
+        }
+        self.text.push(b'\n');
+        push_line(&mut self.text, "dn", dn.as_bytes());
     }
 
     /// Flushes the output and gives it back.
@@ -90,6 +101,52 @@ impl<W: Write> LdifWriter<W> {
         self.output.flush()?;
         Ok(self.output)
     }
+}
+
+/// One record that is written value by value. It is whole after [`RecordWriter::end`].
+#[derive(Debug)]
+pub struct RecordWriter<'w, W> {
+    writer: &'w mut LdifWriter<W>,
+    dn: &'w str,
+}
+
+impl<W: Write> RecordWriter<'_, W> {
+    /// Writes an attribute description with one value.
+    ///
+    /// # Errors
+    /// [`LdifWriteError`]
+    pub fn attribute(&mut self, description: &str, value: &[u8]) -> Result<(), LdifWriteError> {
+        check_description(self.dn, description)?;
+        push_line(&mut self.writer.text, description, value);
+        if self.writer.text.len() >= TEXT_OCTETS_MAX {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the record.
+    ///
+    /// # Errors
+    /// What the output says.
+    pub fn end(mut self) -> Result<(), LdifWriteError> {
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), LdifWriteError> {
+        let LdifWriter { output, text, .. } = &mut *self.writer;
+        output.write_all(text)?;
+        text.clear();
+        Ok(())
+    }
+}
+
+fn check_description(dn: &str, description: &str) -> Result<(), LdifWriteError> {
+    let is_reserved = RESERVED.iter().any(|name| name.eq_ignore_ascii_case(description));
+    if is_reserved || !is_description(description.as_bytes()) {
+        let (dn, description) = (dn.to_owned(), description.to_owned());
+        return Err(LdifWriteError::Description { dn, description });
+    }
+    Ok(())
 }
 
 /// Appends an attribute with its value, folded, with its line feed.
@@ -131,6 +188,8 @@ fn is_plain(value: &[u8]) -> bool {
 
 /// The longest line (octets, RFC 2849 note 10 of the formal syntax).
 const LINE_LENGTH_MAX: usize = 76;
+/// A record that is written value by value goes out in pieces of about this size.
+const TEXT_OCTETS_MAX: usize = 64 * 1024;
 const VERSION: &[u8] = b"version: 1\n";
 /// What looks like an attribute but is not one.
 const RESERVED: [&str; 3] = ["dn", "changetype", "control"];

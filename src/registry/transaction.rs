@@ -158,6 +158,18 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// Takes this number for a new account or group, and all below it; `false` when it was, or may have been, given
+    /// away before.
+    pub fn take_number(&mut self, number: u32) -> bool {
+        let counters = &mut self.draft.counters;
+        let is_new = number >= counters.next_number && number <= NUMBER_MAX;
+        if !is_new || !self.draft.snapshot.is_number_free(number) {
+            return false;
+        }
+        counters.next_number = number + 1;
+        true
+    }
+
     /// A number for a new role, token, application, provider or custom attribute type.
     pub fn next_object(&mut self) -> Result<u32, ChangeError> {
         let number = self.draft.counters.next_object;

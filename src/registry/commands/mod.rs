@@ -1,8 +1,9 @@
 //! What can be asked of a registry beside a single change: tokens, accounts, the seed of a config, the
-//! import of another directory. Each is validated (`validate.rs`) and carried out by the one writer; hashes
+//! import of another directory, the export of this one. Each is validated (`validate.rs`) and carried out by the one writer; hashes
 //! are computed before, on the hash pool.
 
 mod account;
+mod export;
 mod hashing;
 mod import;
 mod own_secret;
@@ -10,8 +11,10 @@ mod seed;
 mod token;
 mod validate;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+pub use export::{Export, ExportFormat, ExportOptions};
 pub use import::{
     Classified, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop, ImportedAccount,
     ImportedAttribute, ImportedGroup, ImportedMembers, LeftOut, MemberName, Octets, classify,
@@ -19,6 +22,28 @@ pub use import::{
 pub use own_secret::{OwnSecret, OwnSecretError};
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, Sign};
 pub use token::{CreatedToken, NewToken, TokenSummary};
+
+use super::ChangeError;
+use crate::directory::Snapshot;
+use crate::model::LdapProvider;
+
+/// The provider of this name or, where none is given, the default one.
+fn find_provider(
+    snapshot: &Snapshot,
+    name: Option<&str>,
+    purpose: &str,
+) -> Result<Arc<LdapProvider>, ChangeError> {
+    match name {
+        Some(name) => snapshot
+            .accounts()
+            .provider_named(name)
+            .cloned()
+            .ok_or_else(|| ChangeError::NotFound { kind: "provider", name: name.to_owned() }),
+        None => snapshot.default_tree().map(|tree| tree.provider().clone()).ok_or_else(|| {
+            ChangeError::Refused(format!("there is no default provider; name the one to {purpose}"))
+        }),
+    }
+}
 
 /// How long an app password lives for which no time is given.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(360 * 24 * 60 * 60);

@@ -22,8 +22,8 @@ pub enum Classified {
     Account(Box<ImportedAccount>, Vec<String>),
     /// A group, its members, and what of it is left out, each with its reason.
     Group(Box<ImportedGroup>, ImportedMembers, Vec<String>),
-    /// The suffix or a container: it is there already.
-    Container,
+    /// The suffix or a container: it is there already, and what of it is left out, each with its reason.
+    Container(Vec<String>),
     /// None of these, and why.
     Ignored {
         /// The reason, the same text for all entries that it holds for.
@@ -52,7 +52,7 @@ pub fn classify(record: &ldif::Record, layout: &ImportLayout, schema: &Schema) -
     };
     if !is_at_or_below(normal, &suffix) {
         return if is_at_or_below(&suffix, normal) {
-            Classified::Container
+            held_already(record, &dn, schema)
         } else {
             ignored("it does not stand below the provider's base DN")
         };
@@ -68,7 +68,7 @@ pub fn classify(record: &ldif::Record, layout: &ImportLayout, schema: &Schema) -
             let place = format!("{},{}", container.container, layout.base_dn);
             let Some(place) = normal_form(&place, schema) else { continue };
             if is_at_or_below(&place, normal) {
-                return Classified::Container;
+                return held_already(record, &dn, schema);
             }
             if parent(normal) == Some(&place) {
                 homes.push((kind, container));
@@ -92,7 +92,7 @@ pub fn classify(record: &ldif::Record, layout: &ImportLayout, schema: &Schema) -
     let (classes, dropped) = one_structural_class(classes, schema);
     let mut classified = match found {
         Some((Kind::Group, home)) => group(record, rdn, home, classes, schema),
-        Some((kind, home)) => account(record, rdn, kind, home, classes, schema),
+        Some((kind, home)) => account(record, rdn, kind, home, classes, layout.restore, schema),
         None => return ignored("its object classes are not those that its container takes"),
     };
     if let Classified::Account(_, left_out) | Classified::Group(_, _, left_out) = &mut classified {
@@ -126,6 +126,27 @@ fn one_structural_class(mut classes: Vec<String>, schema: &Schema) -> (Vec<Strin
     (classes, dropped)
 }
 
+/// What is not taken over of the suffix or a container, whose entry the provider makes: all that does not follow from
+/// its name, or is kept by each server for itself.
+fn held_already(record: &ldif::Record, dn: &Dn, schema: &Schema) -> Classified {
+    let pairs = || dn.rdns().iter().flat_map(|rdn| rdn.pairs());
+    let mut left_out: Vec<String> = Vec::new();
+    for (description, value) in &record.attributes {
+        let base = description.split(';').next().unwrap_or_default();
+        let known = schema.find(base);
+        let is_derived = |id: AttributeId| schema.attribute(id).is_operational() && !READ.contains(&id);
+        let is_of_server = known.is_some_and(|id| id == AttributeId::OBJECT_CLASS || is_derived(id))
+            || FOREIGN_OPERATIONAL.contains(&base.to_ascii_lowercase().as_str());
+        let is_named = pairs().any(|pair| pair.value.eq_ignore_ascii_case(value));
+        let reason =
+            format!("the attribute {description} of a container: its entry follows from the provider");
+        if !is_of_server && !is_named && !left_out.contains(&reason) {
+            left_out.push(reason);
+        }
+    }
+    Classified::Container(left_out)
+}
+
 /// What the classes make of an entry in a container, which may hold several kinds.
 fn kind_of<'a>(classes: &[String], homes: &[(Kind, &'a Container)]) -> Option<(Kind, &'a Container)> {
     let has = |names: &[&str]| {
@@ -151,6 +172,7 @@ fn account(
     kind: Kind,
     home: &Container,
     classes: Vec<String>,
+    restore: bool,
     schema: &Schema,
 ) -> Classified {
     let has_class = |name: &str| classes.iter().any(|class| class.eq_ignore_ascii_case(name));
@@ -176,7 +198,9 @@ fn account(
     let display_names = reading.take(AttributeId::DISPLAY_NAME);
     let common_names = reading.take(AttributeId::CN);
     let mails = reading.take(AttributeId::MAIL);
-    let name = display_names.first().or(common_names.first()).and_then(text).unwrap_or_default();
+    // In an export a full name is told where there is one.
+    let stand_in = common_names.first().filter(|_| !(restore && is_inet_org_person));
+    let name = display_names.first().or(stand_in).and_then(text).unwrap_or_default();
     let email = mails.first().and_then(text).unwrap_or_default();
     // What the account itself shows in its entry is not kept a second time.
     let is_shown = is_inet_org_person && !name.is_empty();
@@ -528,6 +552,10 @@ const GROUP_CLASSES: [&str; 5] =
 const PERSON_CLASSES: [&str; 4] = ["person", "posixAccount", "shadowAccount", "user"];
 const SERVICE_CLASSES: [&str; 4] =
     ["account", "applicationProcess", "organizationalRole", "simpleSecurityObject"];
+
+/// The operational attributes that are read, of accounts and groups.
+const READ: [AttributeId; 3] =
+    [AttributeId::ENTRY_UUID, AttributeId::CREATE_TIMESTAMP, AttributeId::MODIFY_TIMESTAMP];
 
 /// The classes of entries that were made here.
 const USUAL_PERSON: [&str; 5] = ["top", "person", "organizationalPerson", "inetOrgPerson", "posixAccount"];

@@ -15,7 +15,7 @@ use crate::model::{
     HashText, Intent, LdapProvider, Password, Placement, ProviderNumber, Record, RoleNumber, Token,
     TokenNumber, Tombstone,
 };
-use crate::registry::commands::validate;
+use crate::registry::commands::{find_provider, validate};
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Registry, Transaction};
 use crate::schema::{AttributeId, Rdn, normalize_dn};
@@ -32,7 +32,7 @@ impl Registry {
         options: ImportOptions,
     ) -> Result<ImportLayout, ChangeError> {
         self.change(actor, move |transaction| {
-            let before = find_provider(transaction.snapshot(), options.provider.as_deref())?;
+            let before = find_provider(transaction.snapshot(), options.provider.as_deref(), PURPOSE)?;
             find_role(transaction.snapshot(), options.role.as_deref())?;
             let schema = transaction.snapshot().schema().clone();
             let mut after = (*before).clone();
@@ -68,7 +68,17 @@ impl Registry {
             let LdapProvider { name, number, base_dn, users, service_accounts, groups, .. } = after;
             let attributes = transaction.snapshot().custom_attributes();
             let attributes = attributes.map(|attribute| (**attribute).clone()).collect();
-            Ok(ImportLayout { provider: name, number, base_dn, users, service_accounts, groups, attributes })
+            let restore = options.restore;
+            Ok(ImportLayout {
+                provider: name,
+                number,
+                base_dn,
+                users,
+                service_accounts,
+                groups,
+                attributes,
+                restore,
+            })
         })
         .await
     }
@@ -86,7 +96,7 @@ impl Registry {
         entries: Vec<ImportEntry>,
     ) -> Result<ImportReport, ChangeError> {
         let snapshot = self.snapshot();
-        let provider = find_provider(&snapshot, options.provider.as_deref())?.number;
+        let provider = find_provider(&snapshot, options.provider.as_deref(), PURPOSE)?.number;
         let role = find_role(&snapshot, options.role.as_deref())?;
         let mut report = ImportReport::default();
         let passwords = match self.passwords(&snapshot, &entries, &mut report).await {
@@ -96,7 +106,7 @@ impl Registry {
                 return Ok(report);
             }
         };
-        let work = Arc::new(Work { entries, passwords, provider, role });
+        let work = Arc::new(Work { entries, passwords, provider, role, restore: options.restore });
         let mut at = Position::default();
         while let Some(entry) = work.entries.get(at.entry) {
             let batch = work.clone();
@@ -124,6 +134,7 @@ struct Work {
     passwords: Vec<Option<HashText>>,
     provider: ProviderNumber,
     role: Option<RoleNumber>,
+    restore: bool,
 }
 
 /// How far it has come.
@@ -209,7 +220,7 @@ impl<'t, 's> Batch<'t, 's> {
             self.report_present(&tree, id, &given.dn, "its name belongs to another account");
             return Ok(());
         }
-        let attributes = attributes(&given.attributes);
+        let mut attributes = attributes(&given.attributes);
         if is_uid_number_taken(snapshot, &attributes) {
             self.report.leave_out("its uidNumber belongs to another account", &given.dn);
             return Ok(());
@@ -221,8 +232,9 @@ impl<'t, 's> Batch<'t, 's> {
         let uuid = self.free_uuid(&tree, given.uuid, &given.dn);
         let now = self.transaction.now();
         let created = given.created.unwrap_or(now);
+        let number = self.number_of(&tree, given, &mut attributes)?;
         let account = Account {
-            number: AccountNumber::new(self.transaction.next_number()?),
+            number: AccountNumber::new(number),
             uuid,
             username: given.username.clone(),
             kind,
@@ -271,6 +283,28 @@ impl<'t, 's> Batch<'t, 's> {
             }
         }
         Ok(())
+    }
+
+    /// The number of an account. In an export the uidNumber and the gidNumber that were derived from one number are
+    /// derived again, so that its virtual group is there too, unless the number may have been used here.
+    fn number_of(
+        &mut self,
+        tree: &Tree,
+        given: &ImportedAccount,
+        attributes: &mut Vec<Attribute>,
+    ) -> Result<u32, ChangeError> {
+        let is_posix = given.object_classes.is_empty()
+            || given.object_classes.iter().any(|class| class.eq_ignore_ascii_case("posixAccount"));
+        if self.work.restore
+            && is_posix
+            && let Some(number) = derived_number(tree.provider(), attributes)
+            && self.transaction.take_number(number)
+        {
+            attributes
+                .retain(|attribute| !is_number(attribute, "uidNumber") && !is_number(attribute, "gidNumber"));
+            return Ok(number);
+        }
+        self.transaction.next_number()
     }
 
     /// The password of a service account becomes its app password without a selector.
@@ -509,17 +543,19 @@ impl<'t, 's> Batch<'t, 's> {
     }
 }
 
-fn find_provider(snapshot: &Snapshot, name: Option<&str>) -> Result<Arc<LdapProvider>, ChangeError> {
-    match name {
-        Some(name) => snapshot
-            .accounts()
-            .provider_named(name)
-            .cloned()
-            .ok_or_else(|| ChangeError::NotFound { kind: "provider", name: name.to_owned() }),
-        None => snapshot.default_tree().map(|tree| tree.provider().clone()).ok_or_else(|| {
-            ChangeError::Refused("there is no default provider; name the one to import into".to_owned())
-        }),
-    }
+/// The number that both the uidNumber and the gidNumber would be derived from.
+fn derived_number(provider: &LdapProvider, attributes: &[Attribute]) -> Option<u32> {
+    let number = |name: &str, start: u32| -> Option<u32> {
+        let attribute = attributes.iter().find(|attribute| is_number(attribute, name))?;
+        let [value] = attribute.values.as_slice() else { return None };
+        std::str::from_utf8(value).ok()?.parse::<u32>().ok()?.checked_sub(start)
+    };
+    let of_account = number("uidNumber", provider.uid_start_number)?;
+    (number("gidNumber", provider.gid_start_number) == Some(of_account)).then_some(of_account)
+}
+
+fn is_number(attribute: &Attribute, name: &str) -> bool {
+    attribute.description.eq_ignore_ascii_case(name)
 }
 
 fn find_role(snapshot: &Snapshot, name: Option<&str>) -> Result<Option<RoleNumber>, ChangeError> {
@@ -626,6 +662,8 @@ fn stop(entry: &ImportEntry, error: &ChangeError) -> ImportStop {
     ImportStop { at: dn_of(entry).to_owned(), reason: error.to_string() }
 }
 
+/// What the provider is for, where none is named and none is the default.
+const PURPOSE: &str = "import into";
 /// Changes of one commit, events not counted.
 const CHANGES_MAX: usize = 1_000;
 const CHANGES_OF_A_STEP: usize = 4;

@@ -37,6 +37,8 @@ pub struct ImportOptions {
     pub service_accounts: Vec<(String, String)>,
     /// A role that imported service accounts get.
     pub role: Option<String>,
+    /// Whether the file is an export of bindery: what was derived there is derived again.
+    pub restore: bool,
 }
 
 /// The provider's tree as [`classify`] needs it.
@@ -56,6 +58,8 @@ pub struct ImportLayout {
     pub groups: Vec<Container>,
     /// The attribute types beside the built-in ones.
     pub attributes: Vec<CustomAttribute>,
+    /// As in [`ImportOptions::restore`].
+    pub restore: bool,
 }
 
 impl ImportLayout {

@@ -25,6 +25,7 @@ fn options() -> ImportOptions {
         groups: vec![pair("ou=teams", "cn")],
         service_accounts: vec![pair("ou=services", "cn")],
         role: Some("reader".to_owned()),
+        restore: false,
     }
 }
 
@@ -58,9 +59,9 @@ fn import(registry: &Registry, layout: &ImportLayout, ldif: &str) -> ImportRepor
                 memberships.push(ImportEntry::Members(members));
                 left_out
             }
-            Classified::Container => {
+            Classified::Container(left_out) => {
                 report.already_there += 1;
-                continue;
+                left_out
             }
             Classified::Ignored { reason } => vec![reason],
         };

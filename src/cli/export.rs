@@ -1,0 +1,144 @@
+//! `bindery export`: the directory as LDIF or the account model as JSON, to a file or to standard output.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::arguments::DirectoryArguments;
+use super::backend::Absent;
+use super::failure::Failure;
+use super::output::Output;
+use crate::http::path;
+use crate::registry::commands::{ExportFormat, ExportOptions};
+
+/// Write the directory out: as LDIF for other directories, or the account model as JSON. No secrets are written
+#[derive(Debug, clap::Args)]
+pub(super) struct ExportArguments {
+    /// The entries of one provider as LDIF (RFC 2849), or everything about accounts as one JSON document
+    #[arg(long, value_enum)]
+    format: Format,
+    /// The provider. Without it: the default one for LDIF, all of them for JSON
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// LDIF: write virtual groups and everything that is computed for an answer, too
+    #[arg(long)]
+    all: bool,
+    /// Write to this file, readable by its owner only, when the export is complete; else to standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Ldif,
+    Json,
+}
+
+/// What `--json` prints of an export that went to a file.
+#[derive(Serialize)]
+struct Document<'a> {
+    output: &'a Path,
+    octets: u64,
+}
+
+pub(super) async fn run(arguments: ExportArguments, output: Output) -> Result<(), Failure> {
+    let ExportArguments { format, provider, all, output: file, directory } = arguments;
+    if output.is_json() && file.is_none() && format == Format::Ldif {
+        return Err(Failure::usage("LDIF is no JSON document: give --output FILE, or --format json"));
+    }
+    if all && format == Format::Json {
+        return Err(Failure::usage("--all is about LDIF; the JSON document holds everything as it is"));
+    }
+    let format = match format {
+        Format::Ldif => ExportFormat::Ldif,
+        Format::Json => ExportFormat::Json,
+    };
+    let options = ExportOptions { format, provider, all };
+    let mut destination = Destination::open(file.as_deref(), output)?;
+    let written = directory
+        .with(Absent::Fail, async |backend| {
+            backend.download(path::EXPORT, &options, |octets| destination.write(octets)).await
+        })
+        .await;
+    match written {
+        Ok(()) => destination.finish(),
+        Err(failure) => {
+            destination.abandon();
+            Err(failure)
+        }
+    }
+}
+
+/// Where the export goes.
+enum Destination<'a> {
+    Output(Output),
+    /// A file that gets its name when it is complete, so that half of an export is never taken for all of it.
+    File {
+        file: File,
+        path: &'a Path,
+        partial: PathBuf,
+        octets: u64,
+        output: Output,
+    },
+}
+
+impl<'a> Destination<'a> {
+    fn open(path: Option<&'a Path>, output: Output) -> Result<Self, Failure> {
+        let Some(path) = path else { return Ok(Self::Output(output)) };
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(format!(".{}", std::process::id()));
+        let partial = PathBuf::from(partial);
+        // People are in it: nobody else needs to read it.
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&partial)
+            .map_err(|error| unwritable(&partial, &error))?;
+        Ok(Self::File { file, path, partial, octets: 0, output })
+    }
+
+    fn write(&mut self, octets: &[u8]) -> Result<(), Failure> {
+        match self {
+            Self::Output(output) => output.octets(octets),
+            Self::File { file, partial, octets: count, .. } => {
+                *count += octets.len() as u64;
+                file.write_all(octets).map_err(|error| unwritable(partial, &error))
+            }
+        }
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        match self {
+            Self::Output(output) => output.octets(b""),
+            Self::File { file, path, partial, octets, output } => {
+                let kept = file.sync_all().and_then(|()| std::fs::rename(&partial, path));
+                if let Err(error) = kept {
+                    let _ = std::fs::remove_file(&partial);
+                    return Err(unwritable(path, &error));
+                }
+                if output.is_json() {
+                    return output.result(&Document { output: path, octets }, String::new);
+                }
+                output.message(&format!("{octets} octets are in {}", path.display()));
+                Ok(())
+            }
+        }
+    }
+
+    fn abandon(self) {
+        if let Self::File { partial, .. } = self {
+            // The failure is told; a file that stays has a name that says so.
+            let _ = std::fs::remove_file(partial);
+        }
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::failed(format!("{} cannot be written: {error}", path.display()))
+}

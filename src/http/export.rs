@@ -1,0 +1,101 @@
+//! `POST /local/export`: a directory as LDIF or the account model as JSON, streamed.
+
+use std::io::{self, BufWriter, Write};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body as ResponseBody;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use hyper::body::Frame;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::error::Problem;
+use super::json::Body;
+use crate::registry::Registry;
+use crate::registry::commands::{Export, ExportOptions};
+
+pub(super) async fn export(
+    State(registry): State<Arc<Registry>>,
+    Body(options): Body<ExportOptions>,
+) -> Result<Response, Problem> {
+    let export = Export::of(registry, &options)?;
+    let (pieces, receiver) = channel(PIECES_WAITING_MAX);
+    // It reads records and waits for whoever takes the pieces: no work for the threads of the network.
+    tokio::task::spawn_blocking(move || write(&export, pieces));
+    Ok(Response::new(ResponseBody::new(Pieces { receiver, is_complete: false })))
+}
+
+fn write(export: &Export, pieces: Sender<Piece>) {
+    let mut output = BufWriter::with_capacity(PIECE_OCTETS, PieceWriter(&pieces));
+    let written = export.write(&mut output).and_then(|()| output.flush());
+    // What is left in it would go out when it is dropped, behind the end.
+    drop(output.into_parts());
+    let last = match written {
+        Ok(()) => Piece::End,
+        Err(error) => {
+            tracing::warn!(%error, "an export was not made to its end");
+            Piece::Failed(error)
+        }
+    };
+    // Who has gone away does not want to know.
+    let _ = pieces.blocking_send(last);
+}
+
+/// What goes from the thread that writes to the connection.
+enum Piece {
+    Octets(Bytes),
+    End,
+    Failed(io::Error),
+}
+
+struct PieceWriter<'a>(&'a Sender<Piece>);
+
+impl Write for PieceWriter<'_> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let piece = Piece::Octets(Bytes::copy_from_slice(octets));
+        self.0.blocking_send(piece).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The body of the answer. It ends well only when the writer says so: a client must not take half of an export for
+/// all of it.
+struct Pieces {
+    receiver: Receiver<Piece>,
+    is_complete: bool,
+}
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.is_complete {
+            return Poll::Ready(None);
+        }
+        self.receiver.poll_recv(context).map(|piece| match piece {
+            Some(Piece::Octets(octets)) => Some(Ok(Frame::data(octets))),
+            Some(Piece::End) => {
+                self.is_complete = true;
+                None
+            }
+            Some(Piece::Failed(error)) => Some(Err(error)),
+            None => Some(Err(io::Error::other("the export broke off"))),
+        })
+    }
+}
+
+/// Octets of one piece.
+const PIECE_OCTETS: usize = 64 * 1024;
+/// Pieces that wait for the connection; then the writer waits.
+const PIECES_WAITING_MAX: usize = 4;
