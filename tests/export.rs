@@ -193,6 +193,15 @@ fn what_openldap_held_comes_out_again() {
         let classes = entry["objectclass"].iter().map(|class| String::from_utf8_lossy(class));
         assert!(!classes.into_iter().any(|class| class == "user" || class == "group"), "{dn}");
     }
+    // Nor is anything added that only fits a class that was.
+    for (dn, added) in [
+        ("cn=postmaster,ou=services,dc=example,dc=com", "uid"),
+        ("cn=grafana,ou=services,dc=example,dc=com", "uid"),
+        ("cn=users,ou=groups,dc=example,dc=com", "member"),
+        ("cn=builders,ou=groups,dc=example,dc=com", "member"),
+    ] {
+        assert!(!exported[dn].contains_key(added), "{dn} {added}");
+    }
     let all = entries(&export(&place, &["--all"]));
     assert!(all.keys().any(|dn| dn.contains("virtual-groups")));
     let alice = &all["uid=alice,ou=people,dc=example,dc=com"];

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::entry::{Entry, EntryBuilder, MembershipAttributes};
+use super::entry::{Added, Entry, EntryBuilder, MembershipAttributes};
 use crate::model::{Account, Attribute, Container, Group, LdapProvider, Placement};
 use crate::schema::{AttributeId, ClassKind, Dn, MatchingRule, ObjectClass, Rdn, Schema};
 
@@ -14,6 +14,9 @@ pub(super) struct Composition<'a> {
     attributes: Vec<Composed>,
     /// How many of the classes are the object's own, with what they are derived from.
     own_classes: usize,
+    /// Whether `uid` and `cn` are there for a class that is not the object's own.
+    added_uid: bool,
+    added_cn: bool,
 }
 
 /// An attribute while its values come together.
@@ -87,9 +90,12 @@ pub(super) fn account<'a>(
     entry.free(&account.attributes);
     if entry.allows(AttributeId::CN) && !entry.has(AttributeId::CN) {
         let name = if account.name.is_empty() { &account.username } else { &account.name };
+        entry.added_cn = !entry.allows_itself(AttributeId::CN);
         entry.add(AttributeId::CN, name);
     }
     if entry.allows(AttributeId::UID) {
+        let is_there = entry.holds(AttributeId::UID, &account.username);
+        entry.added_uid = !is_there && !entry.allows_itself(AttributeId::UID);
         entry.first(AttributeId::UID, &account.username);
     }
     if entry.allows(AttributeId::SN) && !entry.has(AttributeId::SN) {
@@ -202,7 +208,7 @@ pub(super) fn container_uuid(provider: &LdapProvider, relative: &str) -> Uuid {
 
 impl<'a> Composition<'a> {
     fn new(schema: &'a Schema) -> Self {
-        Self { schema, attributes: Vec::new(), own_classes: 0 }
+        Self { schema, attributes: Vec::new(), own_classes: 0, added_uid: false, added_cn: false }
     }
 
     /// The finished entry below `parent`.
@@ -215,7 +221,8 @@ impl<'a> Composition<'a> {
             unique_member: is("groupOfUniqueNames"),
             member_uid: is("posixGroup"),
         });
-        builder.added_classes(classes.len().saturating_sub(self.own_classes));
+        let added_classes = classes.len().saturating_sub(self.own_classes);
+        builder.added(Added::new(added_classes, self.added_uid, self.added_cn));
         for Composed { id, description, values, .. } in &self.attributes {
             builder.attribute(*id, description, values);
         }
@@ -229,6 +236,14 @@ impl<'a> Composition<'a> {
     /// Whether it has the attribute itself: one with options, such as `cn;lang-de`, does not stand for it.
     fn has(&self, id: AttributeId) -> bool {
         self.attributes.iter().any(|other| other.id == id && !other.description.contains(';'))
+    }
+
+    /// Whether it has this value, by the rule of the attribute, without options.
+    fn holds(&self, id: AttributeId, value: &str) -> bool {
+        let rule = self.schema.attribute(id).equality.unwrap_or(MatchingRule::OctetString);
+        let form = normal(rule, value.as_bytes());
+        let plain = self.attributes.iter().filter(|other| other.id == id && !other.description.contains(';'));
+        plain.flat_map(|found| &found.values).any(|other| normal(rule, other) == form)
     }
 
     /// The given classes in their order, then what they are derived from, which is implied (RFC 4512
@@ -262,6 +277,13 @@ impl<'a> Composition<'a> {
     /// Whether a class that is known requires or allows the attribute.
     fn allows(&self, id: AttributeId) -> bool {
         self.known_classes()
+            .any(|class| class.is_some_and(|class| class.attributes().any(|other| other == id)))
+    }
+
+    /// Whether one of the object's own classes requires or allows the attribute.
+    fn allows_itself(&self, id: AttributeId) -> bool {
+        self.known_classes()
+            .take(self.own_classes)
             .any(|class| class.is_some_and(|class| class.attributes().any(|other| other == id)))
     }
 

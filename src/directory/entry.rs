@@ -19,9 +19,43 @@ pub struct Entry {
     membership: MembershipAttributes,
     /// Whether a value of an attribute that is else computed is stored: its RDN is made of one.
     stores_computed: bool,
-    /// How many of the last values of `objectClass` are not the object's own.
-    added_classes: u8,
+    added: Added,
 }
+
+/// What an entry has beside what follows from its own classes and attributes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    classes: u8,
+    /// Bits, as a million entries have it.
+    names: u8,
+}
+
+impl Added {
+    /// `classes` of the last values of `objectClass`, and whether `uid` and `cn` are there for them alone.
+    pub(super) fn new(classes: usize, uid: bool, cn: bool) -> Self {
+        let names = if uid { ADDED_UID } else { 0 } | if cn { ADDED_CN } else { 0 };
+        Self { classes: u8::try_from(classes).unwrap_or(u8::MAX), names }
+    }
+
+    /// How many of the last values of `objectClass` were added: for the compatibility attributes, for want of a
+    /// structural class, for attributes that no class allows.
+    pub fn classes(self) -> usize {
+        usize::from(self.classes)
+    }
+
+    /// Whether the first value of `uid` is there for an added class alone.
+    pub fn uid(self) -> bool {
+        self.names & ADDED_UID != 0
+    }
+
+    /// Whether `cn` is there for an added class alone.
+    pub fn cn(self) -> bool {
+        self.names & ADDED_CN != 0
+    }
+}
+
+const ADDED_UID: u8 = 1;
+const ADDED_CN: u8 = 2;
 
 /// In which attributes a group shows its members, by its object classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,10 +117,9 @@ impl Entry {
         self.membership
     }
 
-    /// How many of the last values of `objectClass` were added to those that the object has itself: for the
-    /// compatibility attributes, for want of a structural class, for attributes that no class allows.
-    pub fn added_classes(&self) -> usize {
-        usize::from(self.added_classes)
+    /// What was added to what the object has itself.
+    pub fn added(&self) -> Added {
+        self.added
     }
 
     /// All attributes as they stand one behind the other: PartialAttribute elements.
@@ -163,7 +196,7 @@ pub(super) struct EntryBuilder {
     parent: u32,
     membership: MembershipAttributes,
     stores_computed: bool,
-    added_classes: u8,
+    added: Added,
     table: Vec<u8>,
     octets: Vec<u8>,
 }
@@ -176,7 +209,7 @@ impl EntryBuilder {
             parent,
             membership: MembershipAttributes::default(),
             stores_computed: false,
-            added_classes: 0,
+            added: Added::default(),
             table: Vec::new(),
             octets: Vec::new(),
         }
@@ -187,9 +220,9 @@ impl EntryBuilder {
         self.membership = membership;
     }
 
-    /// Says how many of the classes, the last ones, are not the object's own.
-    pub(super) fn added_classes(&mut self, count: usize) {
-        self.added_classes = u8::try_from(count).unwrap_or(u8::MAX);
+    /// Says what was added to what the object has itself.
+    pub(super) fn added(&mut self, added: Added) {
+        self.added = added;
     }
 
     /// Adds an attribute with all its values; without values there is nothing to add.
@@ -226,7 +259,7 @@ impl EntryBuilder {
             dn_length,
             membership: self.membership,
             stores_computed: self.stores_computed,
-            added_classes: self.added_classes,
+            added: self.added,
         }
     }
 }

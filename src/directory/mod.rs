@@ -33,7 +33,7 @@ pub(crate) mod tests;
 pub use accounts::{AccountState, Accounts, GroupState, name_key};
 pub use computed::{OPERATIONAL, SUBSCHEMA_DN, USER, is_computed};
 pub use custom::{custom_type, unknown_attributes, uses_attribute, with_custom};
-pub use entry::{Entry, StoredAttribute, Values};
+pub use entry::{Added, Entry, StoredAttribute, Values};
 pub use entry_id::{EntryId, NUMBER_MAX};
 pub use evaluate::Evaluator;
 pub use plan::{Candidates, plan};

@@ -99,3 +99,31 @@ impl hyper::body::Body for Pieces {
 const PIECE_OCTETS: usize = 64 * 1024;
 /// Pieces that wait for the connection; then the writer waits.
 const PIECES_WAITING_MAX: usize = 4;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    async fn read(last: Option<Piece>) -> Result<Bytes, io::Error> {
+        let (pieces, receiver) = channel(PIECES_WAITING_MAX);
+        pieces.send(Piece::Octets(Bytes::from_static(b"version: 1\n"))).await.ok();
+        if let Some(last) = last {
+            pieces.send(last).await.ok();
+        }
+        drop(pieces);
+        let body = Pieces { receiver, is_complete: false };
+        body.collect().await.map(|collected| collected.to_bytes())
+    }
+
+    /// A writer that has gone away without a word has not come to the end.
+    #[tokio::test]
+    async fn half_of_an_export_is_an_error() {
+        assert_eq!(read(Some(Piece::End)).await.unwrap(), "version: 1\n");
+        let failed = read(Some(Piece::Failed(io::Error::other("the disk is gone")))).await.unwrap_err();
+        assert_eq!(failed.to_string(), "the disk is gone");
+        assert!(read(None).await.unwrap_err().to_string().contains("broke off"));
+    }
+}

@@ -472,7 +472,7 @@ fn an_entry_is_one_thing_and_has_what_it_must() {
     );
     assert_eq!(of(posix, "objectClass"), ["posixAccount", "shadowAccount", "top", "account", "user"]);
     assert_eq!(of(plain, "objectClass"), ["posixGroup", "top", "groupOfNames", "group"]);
-    assert_eq!(tree.entry(plain).unwrap().added_classes(), 2);
+    assert_eq!(tree.entry(plain).unwrap().added().classes(), 2);
     assert_eq!(of(numbered, "employeeNumber"), ["1"], "the RDN has said which");
     assert_eq!(of(numbered, "cn"), ["numbered"], "a variant in a language is not the name itself");
     assert_eq!(of(numbered, "cn;lang-de"), ["Nummer"]);

@@ -35,19 +35,29 @@ fn attributes<W: Write>(
     all: bool,
     record: &mut RecordWriter<'_, W>,
 ) -> Result<(), LdifWriteError> {
+    let own = OwnClasses::of(entry);
     for stored in entry.attributes() {
         let description = String::from_utf8_lossy(stored.description());
-        let mut count = stored.values().count();
-        if stored.id == AttributeId::OBJECT_CLASS && !all {
-            // Those are added again wherever they are needed.
-            count = count.saturating_sub(entry.added_classes());
+        let (mut first, mut count) = (0, stored.values().count());
+        if !all {
+            // What was added here is added again wherever it is needed.
+            let added = entry.added();
+            match (stored.id, &*description) {
+                (AttributeId::OBJECT_CLASS, _) => count = own.0.len(),
+                (AttributeId::UID, "uid") if added.uid() => first = 1,
+                (AttributeId::CN, "cn") if added.cn() => first = count,
+                _ => {}
+            }
         }
-        for value in stored.values().take(count) {
+        for value in stored.values().take(count).skip(first) {
             record.attribute(&description, value)?;
         }
     }
     let computed = if all { [&USER[..], &OPERATIONAL[..]] } else { [&MEMBERS[..], &RESTORED[..]] };
     for attribute in computed.into_iter().flatten() {
+        if !all && MEMBERS.contains(attribute) && !own.show(*attribute, reader, id) {
+            continue;
+        }
         // One that stands in the RDN is stored.
         if entry.attributes_of(*attribute).next().is_some() {
             continue;
@@ -66,6 +76,37 @@ fn attributes<W: Write>(
         record.attribute(LOCKED, LOCKED_FOR_GOOD)?;
     }
     Ok(())
+}
+
+/// The classes of an entry without those that were added to its own.
+struct OwnClasses<'a>(Vec<&'a [u8]>);
+
+impl<'a> OwnClasses<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        let classes = entry.attributes_of(AttributeId::OBJECT_CLASS).flat_map(|stored| stored.values());
+        let mut classes: Vec<&[u8]> = classes.collect();
+        classes.truncate(classes.len().saturating_sub(entry.added().classes()));
+        Self(classes)
+    }
+
+    /// Whether a group of these classes says in this attribute who is in it. One whose classes have no place for
+    /// groups in it says `member` when there are some: they would be lost otherwise.
+    fn show(&self, attribute: AttributeId, reader: &Reader<'_>, id: EntryId) -> bool {
+        let is = |names: &[&str]| {
+            self.0.iter().any(|class| names.iter().any(|name| class.eq_ignore_ascii_case(name.as_bytes())))
+        };
+        let names = ["groupOfNames", "groupOfMembers", "group"];
+        match attribute {
+            AttributeId::MEMBER if is(&names) => true,
+            AttributeId::MEMBER => !is(&["groupOfUniqueNames"]) && holds_groups(reader, id),
+            _ => true,
+        }
+    }
+}
+
+fn holds_groups(reader: &Reader<'_>, id: EntryId) -> bool {
+    let Some(Subject::Group(group)) = reader.subject(id) else { return false };
+    group.members().any(|member| reader.accounts().group_of_entry(member).is_some())
 }
 
 /// The container that is there for virtual groups alone.
