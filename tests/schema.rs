@@ -159,6 +159,57 @@ fn every_entry_is_what_the_published_schema_says() {
     }
 }
 
+/// Whether a filter on an attribute is Undefined or false is the same before and after the one entry that has it,
+/// which the reader does not see, is gone, and after a restart.
+#[test]
+fn hidden_entries_do_not_decide_what_is_known() {
+    let seed = r#"
+[[provider]]
+name = "main"
+base_dn = "dc=example,dc=com"
+default = true
+
+[[account]]
+username = "portal"
+type = "service_account"
+
+[[account]]
+username = "hidden"
+attributes = { clearanceLevel = ["x"] }
+"#;
+    let place = Place::new(seed);
+    let secrets = place.path("secrets.json");
+    let mut server = place.serve(&["--secrets-file", secrets.to_str().unwrap()]);
+    let secret = secret_of(&read_secrets(&secrets), "portal-app-password");
+    let ask = |server: &Server, filter: &str| -> Vec<String> {
+        let mut command = Command::new("ldapsearch");
+        command.args([
+            "-x",
+            "-LLL",
+            "-o",
+            "ldif-wrap=no",
+            "-H",
+            &server.url("ldap"),
+            "-D",
+            "portal",
+            "-w",
+            &secret,
+        ]);
+        let output = command.args(["-b", "dc=example,dc=com", filter, "1.1"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let found = LdifReader::new(output.stdout.as_slice());
+        found.map(|record| record.unwrap().dn).collect()
+    };
+    let known = ask(&server, "(!(clearanceLevel=x))");
+    assert!(known.len() > 3, "{known:?}");
+    assert!(ask(&server, "(!(neverHeardOf=x))").is_empty(), "not of what is unknown is unknown");
+    place.run(&["account", "delete", "hidden"]).exits(0);
+    assert_eq!(ask(&server, "(!(clearanceLevel=x))"), known);
+    assert!(server.stop().0.success());
+    server = place.serve(&[]);
+    assert_eq!(ask(&server, "(!(clearanceLevel=x))"), known);
+}
+
 /// What a client learns of the schema.
 struct Schema {
     syntaxes: BTreeSet<String>,

@@ -7,7 +7,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::{Limits, load};
-use crate::model::{AttributeSyntax, Permission};
+use crate::directory::with_custom;
+use crate::model::{AttributeNumber, AttributeSyntax, CustomAttribute, Permission};
+use crate::schema::Schema;
 
 /// A key of the config, in words. A default of `-` means that there is none.
 struct Key(&'static str, &'static str, &'static str, &'static str);
@@ -359,17 +361,44 @@ fn blocks() -> BTreeMap<String, String> {
             .unwrap();
     }
     blocks.insert("server.limits".to_owned(), limits);
-    let syntaxes = AttributeSyntax::ALL.iter().fold(String::new(), |mut list, syntax| {
-        writeln!(list, "- `{syntax}`").unwrap();
-        list
-    });
-    blocks.insert("syntaxes".to_owned(), syntaxes);
+    blocks.insert("syntaxes".to_owned(), syntaxes());
     let permissions = Permission::ALL.iter().fold(String::new(), |mut list, permission| {
         writeln!(list, "- `{permission}`").unwrap();
         list
     });
     blocks.insert("permissions".to_owned(), permissions);
     blocks
+}
+
+/// The syntaxes of custom attribute types with the rules that belong to them.
+fn syntaxes() -> String {
+    let mut block = String::from("| syntax | in LDAP | compared by | |\n| --- | --- | --- | --- |\n");
+    for syntax in AttributeSyntax::ALL {
+        let number = AttributeNumber::new(1);
+        let attribute = CustomAttribute { syntax, ..CustomAttribute::of_name(number, "x-any".to_owned()) };
+        let (schema, id) = with_custom(&Schema::core(), &attribute).unwrap();
+        let known = schema.attribute(id);
+        let rule = known.equality.map_or_else(|| "nothing".to_owned(), |rule| format!("`{}`", rule.name()));
+        let example = match syntax {
+            AttributeSyntax::DirectoryString => "text in any language",
+            AttributeSyntax::Ia5String => "`alice@example.com`",
+            AttributeSyntax::PrintableString => "`ABC-123`",
+            AttributeSyntax::NumericString => "`0042 17`",
+            AttributeSyntax::TelephoneNumber => "`+1 555 0100`",
+            AttributeSyntax::PostalAddress => "`1 Main St.$Springfield`",
+            AttributeSyntax::Integer => "`-7`",
+            AttributeSyntax::Boolean => "`TRUE`",
+            AttributeSyntax::GeneralizedTime => "`20270101120000Z`",
+            AttributeSyntax::Dn => "`cn=alice,ou=users,dc=example,dc=com`",
+            AttributeSyntax::Oid => "`2.5.4.3`, `inetOrgPerson`",
+            AttributeSyntax::Uuid => "`597ae2f6-16a6-1027-98f4-d28b5365dc14`",
+            AttributeSyntax::BitString => "`'0101'B`",
+            AttributeSyntax::OctetString => "octets, by import",
+            AttributeSyntax::Jpeg => "a picture, by import",
+        };
+        writeln!(block, "| `{syntax}` | {} | {rule} | {example} |", known.syntax.description()).unwrap();
+    }
+    block
 }
 
 /// Puts the blocks between their marks.
