@@ -70,6 +70,33 @@ fn rows() -> Vec<(&'static str, Applies)> {
     vec![
         // ---- What bindery means to do otherwise ----
         (
+            "posixGroup and groupOfUniqueNames are auxiliary here, so a group that is nothing else is groupOfNames too",
+            |d| match d {
+                Difference::Leaf { leaf: _, values, slapd: Truth::False, bindery: Truth::True, .. } => {
+                    let is = |class: &str| {
+                        values.iter().any(|(name, value)| {
+                            name.eq_ignore_ascii_case("objectClass")
+                                && value.eq_ignore_ascii_case(class.as_bytes())
+                        })
+                    };
+                    (is("posixGroup") || is("groupOfUniqueNames"))
+                        && !is("groupOfNames")
+                        && !is("groupOfMembers")
+                }
+                Difference::Attribute { name, slapd, bindery: Some(bindery), .. } => {
+                    let has_class = bindery.iter().any(|value| value.eq_ignore_ascii_case("groupOfNames"));
+                    let is_class = ["objectclass", "structuralobjectclass"].contains(&&*name.to_lowercase());
+                    is_class && has_class || name.eq_ignore_ascii_case("member") && slapd.is_none()
+                }
+                _ => false,
+            },
+        ),
+        ("`top` allows memberOf, a user attribute here, so that @class selects it", |d| {
+            matches!(d, Difference::Attribute { search, name, slapd: None, .. }
+                if name.eq_ignore_ascii_case("memberOf")
+                    && search.attributes.iter().any(|asked| asked.starts_with('@')))
+        }),
+        (
             "`>=` and `<=` work on attributes whose definition names no ORDERING rule: clients ask and sort so",
             |d| {
                 is_undefined_there(d, |leaf| {
