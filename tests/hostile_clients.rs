@@ -1,0 +1,252 @@
+//! Clients that mean harm, or know no better: each gets its answer, and a search beside them goes on.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test may panic and print"
+)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ldap3::{LdapConn, Scope};
+use support::{Place, SEED, SERVER, Server, read_secrets, secret_of};
+
+const BASE: &str = "dc=ldap,dc=example,dc=com";
+const NAME: &str = "cn=ldapservice,ou=users,dc=ldap,dc=example,dc=com";
+
+/// A server, the secret of who sees everything, and a connection that must go on answering.
+struct Attacked {
+    _place: Place,
+    server: Server,
+    secret: String,
+}
+
+impl Attacked {
+    fn start(limits: &str) -> Self {
+        let place = Place::new(SEED);
+        place.write("bindery.toml", &format!("{SERVER}\n[server.limits]\n{limits}\n{SEED}"));
+        let file = place.path("secrets.json");
+        let server = place.serve(&["--secrets-file", file.to_str().unwrap()]);
+        let secret = secret_of(&read_secrets(&file), "ldapservice-app-password");
+        Self { _place: place, server, secret }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.server.address("ldap")
+    }
+
+    /// A connection of octets, bound as who sees everything.
+    fn bound(&self) -> TcpStream {
+        let mut stream = connect(self.address());
+        let bind =
+            [vec![2, 1, 3], element(4, NAME.as_bytes()), element(0x80, self.secret.as_bytes())].concat();
+        stream.write_all(&message(1, &element(0x60, &bind))).unwrap();
+        assert_eq!(final_code(&read_message(&mut stream).unwrap()), (1, 0x61, 0));
+        stream
+    }
+
+    /// Does something while somebody else searches; gives the longest wait of a search.
+    fn beside<T>(&self, act: impl FnOnce() -> T) -> (T, Duration) {
+        let mut ldap = LdapConn::new(&self.server.url("ldap")).unwrap();
+        ldap.simple_bind(NAME, &self.secret).unwrap().success().unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let searcher = scope.spawn(|| {
+                let mut longest = Duration::ZERO;
+                // At least once, however soon the others are done.
+                loop {
+                    let begun = Instant::now();
+                    let found = ldap.search(BASE, Scope::Subtree, "(uid=alice)", vec!["1.1"]).unwrap();
+                    assert_eq!(found.success().unwrap().0.len(), 1);
+                    longest = longest.max(begun.elapsed());
+                    if is_over.load(Ordering::Relaxed) {
+                        return longest;
+                    }
+                }
+            });
+            let acted = act();
+            is_over.store(true, Ordering::Relaxed);
+            (acted, searcher.join().unwrap())
+        })
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
+}
+
+fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(contents.len()).unwrap().to_be_bytes();
+    [&[tag, 0x84], length.as_slice(), contents].concat()
+}
+
+fn message(id: u8, operation: &[u8]) -> Vec<u8> {
+    element(0x30, &[&[2, 1, id], operation].concat())
+}
+
+fn search(id: u8, base: &str, scope: u8, filter: &[u8]) -> Vec<u8> {
+    let head =
+        [element(4, base.as_bytes()), vec![0x0a, 1, scope, 0x0a, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0]].concat();
+    message(id, &element(0x63, &[&head, filter, &element(0x30, &element(4, b"1.1"))].concat()))
+}
+
+/// One whole message; `None`: the connection was closed.
+fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut octets = vec![0; 6];
+    stream.read_exact(&mut octets).ok()?;
+    assert_eq!(octets[..2], [0x30, 0x84], "responses have lengths of four octets");
+    let length = u32::from_be_bytes(octets[2..6].try_into().unwrap()) as usize;
+    octets.resize(6 + length, 0);
+    stream.read_exact(&mut octets[6..]).ok()?;
+    Some(octets)
+}
+
+/// Message ID, tag of the response, and its code (of an entry: something else).
+fn final_code(octets: &[u8]) -> (u8, u8, u8) {
+    assert_eq!(octets[6..8], [2, 1]);
+    let operation = &octets[9..];
+    (octets[8], operation[0], operation[8])
+}
+
+/// The code of a search's end, and how many entries came before it.
+fn end_of_search(stream: &mut TcpStream) -> (u8, usize) {
+    let mut entries = 0;
+    loop {
+        match final_code(&read_message(stream).expect("an answer")) {
+            (_, 0x64, _) => entries += 1,
+            (_, 0x65, code) => return (code, entries),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A Notice of Disconnection with this code, then the end.
+#[track_caller]
+fn is_notice(stream: &mut TcpStream, code: u8) {
+    let notice = read_message(stream).expect("a notice");
+    assert_eq!(final_code(&notice), (0, 0x78, code));
+    assert!(notice.windows(22).any(|octets| octets == b"1.3.6.1.4.1.1466.20036"));
+    assert!(read_message(stream).is_none(), "the connection goes on behind the notice");
+}
+
+#[test]
+fn a_filter_of_sixty_nots_is_evaluated() {
+    let attacked = Attacked::start("");
+    let mut stream = attacked.bound();
+    let present = element(0x87, b"objectClass");
+    let nested = |depth: usize| (0..depth).fold(present.clone(), |filter, _| element(0xa2, &filter));
+    for (depth, code, entries) in [(60, 0, 1), (61, 0, 0), (100, 0, 1), (101, 11, 0), (1_000, 11, 0)] {
+        stream.write_all(&search(2, BASE, 0, &nested(depth))).unwrap();
+        assert_eq!(end_of_search(&mut stream), (code, entries), "{depth}");
+    }
+}
+
+#[test]
+fn an_or_of_ten_thousand_terms_is_answered_beside_others() {
+    let attacked = Attacked::start("");
+    let terms: Vec<u8> = (0..10_000)
+        .flat_map(|number| {
+            let value = if number == 9_999 { "alice".to_owned() } else { format!("nobody-{number}") };
+            element(0xa3, &[element(4, b"uid"), element(4, value.as_bytes())].concat())
+        })
+        .collect();
+    let filter = element(0xa1, &terms);
+    let (found, longest) = attacked.beside(|| {
+        let mut stream = attacked.bound();
+        // Indexed, and, with a term that no index helps, entry by entry.
+        stream.write_all(&search(2, BASE, 2, &filter)).unwrap();
+        let indexed = end_of_search(&mut stream);
+        let room = element(0xa3, &[element(4, b"roomNumber"), element(4, b"7")].concat());
+        let unindexed = element(0xa1, &[terms.clone(), room].concat());
+        stream.write_all(&search(3, BASE, 2, &unindexed)).unwrap();
+        (indexed, end_of_search(&mut stream))
+    });
+    assert_eq!(found, ((0, 1), (0, 1)));
+    eprintln!("the longest search beside it took {longest:?}");
+    // Before a bind it is refused by its length.
+    let mut stranger = connect(attacked.address());
+    stranger.write_all(&search(2, "", 0, &element(0xa1, &terms[..30_000]))).unwrap();
+    let (code, entries) = end_of_search(&mut stranger);
+    assert!(entries == 0 && [2, 11].contains(&code), "{code}");
+}
+
+#[test]
+fn a_header_that_announces_four_gibibytes_gets_its_notice() {
+    let attacked = Attacked::start("");
+    let (_, _) = attacked.beside(|| {
+        for mut stream in [connect(attacked.address()), attacked.bound()] {
+            stream.write_all(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]).unwrap();
+            is_notice(&mut stream, 2);
+        }
+        for broken in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0x30, 0x80], &[0x16, 0x03, 0x01]] {
+            let mut stream = connect(attacked.address());
+            stream.write_all(broken).unwrap();
+            is_notice(&mut stream, 2);
+        }
+    });
+}
+
+#[test]
+fn a_request_that_comes_octet_by_octet_has_its_time() {
+    let attacked = Attacked::start("message_time = \"2s\"");
+    let (elapsed, _) = attacked.beside(|| {
+        let mut stream = connect(attacked.address());
+        let request = search(2, "", 0, &element(0x87, b"objectClass"));
+        let begun = Instant::now();
+        let mut writer = stream.try_clone().unwrap();
+        let slow = std::thread::spawn(move || {
+            for octet in request {
+                // The pace is what is tested.
+                if writer.write_all(&[octet]).is_err() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        });
+        is_notice(&mut stream, 2);
+        let elapsed = begun.elapsed();
+        drop(stream);
+        slow.join().unwrap();
+        elapsed
+    });
+    assert!(elapsed >= Duration::from_secs(2), "{elapsed:?}");
+}
+
+#[test]
+fn five_thousand_idle_connections_hold_nobody_up() {
+    let attacked = Attacked::start("connections_before_bind_max = 5100\nconnections_max = 5200");
+    let count = usize::try_from(open_files_max() / 2).unwrap_or(5_000).min(5_000);
+    if count < 5_000 {
+        eprintln!("only {count} connections: this user may open no more files");
+    }
+    let idle: Vec<TcpStream> = (0..count).map(|_| connect(attacked.address())).collect();
+    let (_, longest) = attacked.beside(|| {
+        for _ in 0..20 {
+            drop(attacked.bound());
+        }
+    });
+    eprintln!("the longest search beside {count} idle connections took {longest:?}");
+    // They are served as ever.
+    for mut stream in idle.into_iter().step_by(500) {
+        stream.write_all(&search(2, "", 0, &element(0x87, b"objectClass"))).unwrap();
+        assert_eq!(end_of_search(&mut stream), (0, 1));
+    }
+}
+
+/// How many files a process of this user may have open.
+fn open_files_max() -> u64 {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap_or(u64::MAX)
+}
