@@ -129,7 +129,15 @@ fn one_structural_class(mut classes: Vec<String>, schema: &Schema) -> (Vec<Strin
 /// What is not taken over of the suffix or a container, whose entry the provider makes: all that does not follow from
 /// its name, or is kept by each server for itself.
 fn held_already(record: &ldif::Record, dn: &Dn, schema: &Schema) -> Classified {
+    if has_too_many_attributes(record) {
+        let reason = format!(
+            "the attributes of a container: there are more than {}, and its entry follows from the provider",
+            validate::ATTRIBUTES_MAX
+        );
+        return Classified::Container(vec![reason]);
+    }
     let pairs = || dn.rdns().iter().flat_map(|rdn| rdn.pairs());
+    let mut told: HashSet<&str> = HashSet::new();
     let mut left_out: Vec<String> = Vec::new();
     for (description, value) in &record.attributes {
         let base = description.split(';').next().unwrap_or_default();
@@ -138,10 +146,10 @@ fn held_already(record: &ldif::Record, dn: &Dn, schema: &Schema) -> Classified {
         let is_of_server = known.is_some_and(|id| id == AttributeId::OBJECT_CLASS || is_derived(id))
             || FOREIGN_OPERATIONAL.contains(&base.to_ascii_lowercase().as_str());
         let is_named = pairs().any(|pair| pair.value.eq_ignore_ascii_case(value));
-        let reason =
-            format!("the attribute {description} of a container: its entry follows from the provider");
-        if !is_of_server && !is_named && !left_out.contains(&reason) {
-            left_out.push(reason);
+        if !is_of_server && !is_named && told.insert(description) {
+            left_out.push(format!(
+                "the attribute {description} of a container: its entry follows from the provider"
+            ));
         }
     }
     Classified::Container(left_out)

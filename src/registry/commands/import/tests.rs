@@ -403,6 +403,15 @@ fn an_entry_of_too_many_attributes_is_left_out() {
         [format!("uid=many,ou=people,{BASE}")]
     );
 
+    // What a container has is only told, and not a line for each.
+    let mut container = format!("dn: ou=people,{BASE}\nobjectClass: organizationalUnit\n");
+    for number in 0..70_000 {
+        container += &format!("description;x-{number}: v\n");
+    }
+    let report = import(&registry, &layout, &container);
+    assert_eq!((report.already_there, report.left_out.len()), (1, 1));
+    assert!(report.left_out.keys().all(|reason| reason.contains("more than 1000")), "{report:#?}");
+
     // A client of another version may send it all the same.
     let attributes = (0..70_000).map(|number| ImportedAttribute {
         description: format!("description;x-{number}"),
