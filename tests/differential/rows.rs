@@ -65,31 +65,13 @@ impl Table {
 
 type Applies = fn(&Difference<'_>) -> bool;
 
-/// The reasons, the particular ones first. `defect:` marks what bindery ought to do otherwise.
+/// The reasons, the particular ones first.
 fn rows() -> Vec<(&'static str, Applies)> {
     vec![
         // ---- What bindery means to do otherwise ----
         (
             "posixGroup and groupOfUniqueNames are auxiliary here, so a group that is nothing else is groupOfNames too",
-            |d| match d {
-                Difference::Leaf { leaf: _, values, slapd: Truth::False, bindery: Truth::True, .. } => {
-                    let is = |class: &str| {
-                        values.iter().any(|(name, value)| {
-                            name.eq_ignore_ascii_case("objectClass")
-                                && value.eq_ignore_ascii_case(class.as_bytes())
-                        })
-                    };
-                    (is("posixGroup") || is("groupOfUniqueNames"))
-                        && !is("groupOfNames")
-                        && !is("groupOfMembers")
-                }
-                Difference::Attribute { name, slapd, bindery: Some(bindery), .. } => {
-                    let has_class = bindery.iter().any(|value| value.eq_ignore_ascii_case("groupOfNames"));
-                    let is_class = ["objectclass", "structuralobjectclass"].contains(&&*name.to_lowercase());
-                    is_class && has_class || name.eq_ignore_ascii_case("member") && slapd.is_none()
-                }
-                _ => false,
-            },
+            is_of_group_made_whole,
         ),
         ("`top` allows memberOf, a user attribute here, so that @class selects it", |d| {
             matches!(d, Difference::Attribute { search, name, slapd: None, .. }
@@ -313,27 +295,6 @@ fn rows() -> Vec<(&'static str, Applies)> {
             matches!(d, Difference::Compare { attribute, .. } if attribute.to_lowercase().starts_with("userpassword"))
                 && is_compared(d, 50, &[16])
         }),
-        // ---- What is to be mended ----
-        (
-            "defect: a group with auxiliary classes alone (posixGroup, groupOfUniqueNames) has no structuralObjectClass",
-            |d| {
-                let has_name = |name: &str| name.eq_ignore_ascii_case("structuralObjectClass");
-                match d {
-                    Difference::Leaf { leaf, dn, slapd: Truth::True, bindery: Truth::False, .. } => {
-                        dn.contains("ou=groups") && has_name(&Asserted::of(leaf).base)
-                    }
-                    Difference::Attribute { dn, name, bindery: None, .. } => {
-                        dn.contains("ou=groups") && has_name(name)
-                    }
-                    Difference::Compare { entry, attribute, .. } => {
-                        is_compared(d, 5, &[16])
-                            && entry.to_lowercase().contains("groups")
-                            && has_name(attribute)
-                    }
-                    _ => false,
-                }
-            },
-        ),
     ]
 }
 
@@ -410,6 +371,42 @@ fn is_entry_with(d: &Difference<'_>, text: &str, there: Truth, here: Truth) -> b
         })
 }
 
+/// Whether a group that is no groupOfNames there is one here.
+fn is_of_group_made_whole(d: &Difference<'_>) -> bool {
+    let is_member = |base: &str| ["", "member", "2.5.4.31", "distinguishedname"].contains(&base);
+    let is_class = |base: &str| ["objectclass", "2.5.4.0"].contains(&base);
+    let is_structural = |base: &str| base == "structuralobjectclass";
+    match d {
+        Difference::Leaf { leaf, values, slapd, bindery, .. } => {
+            let base = Asserted::of(leaf).base;
+            let mut classes = values.iter().filter(|(name, _)| name == "objectClass").map(|(_, value)| value);
+            let is_bare = classes.all(|class| BARE_GROUP.iter().any(|bare| bare.as_bytes() == class));
+            let is_more = (slapd, bindery) == (&Truth::False, &Truth::True);
+            let is_less = (slapd, bindery) == (&Truth::True, &Truth::False);
+            is_bare && (is_structural(&base) && is_less || (is_member(&base) || is_class(&base)) && is_more)
+        }
+        Difference::Attribute { dn, name, slapd, bindery, .. } if dn.contains("ou=groups") => {
+            let more: Vec<&String> = bindery
+                .iter()
+                .flatten()
+                .filter(|value| !slapd.iter().flatten().any(|other| other == *value))
+                .collect();
+            match *name {
+                "member" => slapd.is_none(),
+                "objectClass" | "structuralObjectClass" => more == ["groupOfNames"],
+                _ => false,
+            }
+        }
+        Difference::Compare { entry, attribute, .. } if entry.contains("ou=groups") => {
+            let base = attribute.to_lowercase();
+            is_member(&base) && is_compared(d, 16, &[5, 6])
+                || is_class(&base) && is_compared(d, 5, &[6])
+                || is_structural(&base) && (is_compared(d, 6, &[5]) || is_compared(d, 5, &[6]))
+        }
+        _ => false,
+    }
+}
+
 fn is_attribute(d: &Difference<'_>, wanted: &str) -> bool {
     matches!(d, Difference::Attribute { name, .. } if *name == wanted)
 }
@@ -429,6 +426,8 @@ fn is_rule_for_text(rule: &str) -> bool {
 /// Attributes for which slapd's schema names an ORDERING rule.
 const ORDERED_THERE: [&str; 6] =
     ["createtimestamp", "modifytimestamp", "entryuuid", "uidnumber", "gidnumber", "1.3.6.1.1.1.1.0"];
+/// The classes of a group that is nothing else here.
+const BARE_GROUP: [&str; 3] = ["top", "groupOfUniqueNames", "posixGroup"];
 const TELEPHONES: [&str; 3] = ["telephonenumber", "mobile", "2.5.4.20"];
 const TIMES: [&str; 2] = ["createtimestamp", "modifytimestamp"];
 const OPERATIONAL: [&str; 9] = [
