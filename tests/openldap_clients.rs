@@ -397,3 +397,90 @@ fn sasl_plain_binds_over_tls() {
     let (code, _, err) = sasl("ldaps", &["-U", "portal", "-X", "u:alice"]);
     assert_eq!(code, 50, "{err}");
 }
+
+/// A certificate with its key in PEM, signed by `authority` or by itself.
+fn issue(
+    place: &Place,
+    name: &str,
+    subject: &[(rcgen::DnType, &str)],
+    authority: Option<&rcgen::Issuer<'_, rcgen::KeyPair>>,
+) -> rcgen::Issuer<'static, rcgen::KeyPair> {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    for (kind, value) in subject {
+        params.distinguished_name.push(kind.clone(), *value);
+    }
+    let certificate = match authority {
+        None => {
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            params.self_signed(&key).unwrap()
+        }
+        Some(authority) => params.signed_by(&key, authority).unwrap(),
+    };
+    place.write(&format!("{name}.pem"), &certificate.pem());
+    place.write(&format!("{name}.key"), &key.serialize_pem());
+    rcgen::Issuer::new(params, key)
+}
+
+#[test]
+fn a_client_certificate_is_an_account() {
+    use rcgen::DnType::{CommonName, OrganizationName};
+
+    let place = Place::new("");
+    place.run(&["certificate", "--dir", "certs"]).exits(0);
+    let authority = issue(&place, "clients", &[(CommonName, "client authority")], None);
+    let name = |name| [(OrganizationName, "Example"), (CommonName, name)];
+    issue(&place, "portal", &name("portal"), Some(&authority));
+    issue(&place, "stranger", &name("stranger"), Some(&authority));
+    let server = r#"
+[server]
+data_dir = "data"
+ldap = ["127.0.0.1:0"]
+ldaps = ["127.0.0.1:0"]
+plain_bind = "never"
+
+[server.log]
+level = "debug"
+
+[server.tls]
+certificate = "certs/server.pem"
+key = "certs/server.key"
+client_ca = "clients.pem"
+client_accounts = [{ subject = "CN=portal,O=Example", account = "portal" }]
+"#;
+    place.write("bindery.toml", &format!("{server}\n{}", support::SEED));
+    let secrets = place.path("secrets.json");
+    let server = place.serve(&["--secrets-file", secrets.to_str().unwrap()]);
+    let whoami = |scheme: &str, certificate: Option<&str>, arguments: &[&str]| {
+        let mut command = Command::new("ldapwhoami");
+        command.env("LDAPTLS_CACERT", place.path("certs/ca.pem")).env("HOME", place.path("."));
+        if let Some(name) = certificate {
+            command.env("LDAPTLS_CERT", place.path(&format!("{name}.pem")));
+            command.env("LDAPTLS_KEY", place.path(&format!("{name}.key")));
+        }
+        command.args(["-Q", "-Y", "EXTERNAL", "-H", &server.url(scheme)]).args(arguments);
+        if scheme == "ldap" {
+            command.arg("-ZZ");
+        }
+        let output = command.output().unwrap();
+        Answer {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    };
+    let portal = format!("dn:cn=portal,ou=users,{BASE}\n");
+    for scheme in ["ldap", "ldaps"] {
+        assert_eq!(whoami(scheme, Some("portal"), &[]).exits(0).out, portal);
+        assert_eq!(whoami(scheme, Some("portal"), &["-X", "u:portal"]).exits(0).out, portal);
+        whoami(scheme, Some("portal"), &["-X", "u:alice"]).exits(50);
+        whoami(scheme, Some("stranger"), &[]).exits(49);
+        // Without a certificate the client itself does not try.
+        assert_ne!(whoami(scheme, None, &[]).code, 0);
+    }
+    server.await_log("action=\"login\" account=\"portal\"");
+    server.await_log("the client certificate stands for no account");
+    place.run(&["account", "deactivate", "portal"]).exits(0);
+    whoami("ldaps", Some("portal"), &[]).exits(49);
+}

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::directory::{AccountState, Accounts};
-use crate::model::{AccountNumber, ProviderNumber, Timestamp, TokenNumber};
+use crate::model::{AccountNumber, Fingerprint, ProviderNumber, Timestamp, TokenNumber};
 
 /// An account that has proved itself, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,13 @@ pub enum Credential {
         /// Which of its passwords.
         generation: u32,
     },
+    /// A client certificate that TLS has verified.
+    Certificate {
+        /// Which.
+        fingerprint: Fingerprint,
+        /// Its last second.
+        not_after: Timestamp,
+    },
 }
 
 /// Why an identity is none any more.
@@ -48,6 +55,9 @@ pub enum Invalid {
     /// The token has expired.
     #[error("the token has expired")]
     Expired,
+    /// The client certificate has expired.
+    #[error("the client certificate has expired")]
+    CertificateExpired,
     /// The token may not be used from this address.
     #[error("the token may not be used from this address")]
     Network,
@@ -95,6 +105,13 @@ impl Identity {
                 let current = account.password.as_ref().map(|password| password.generation);
                 if current != Some(generation) {
                     return Err(Invalid::CredentialGone);
+                }
+            }
+            // A connection may outlive the certificate that it began with (RFC 5280 section 4.1.2.5: the last second
+            // is included).
+            Credential::Certificate { not_after, .. } => {
+                if now > not_after {
+                    return Err(Invalid::CertificateExpired);
                 }
             }
         }

@@ -7,8 +7,9 @@ use super::*;
 use crate::directory::tests::fixture::{World, account, group, provider, role, search_grant};
 use crate::directory::{EntryId, OwnEntries, Snapshot, Visibility};
 use crate::model::{
-    AccountNumber, Application, ApplicationNumber, Binding, BindingMode, BindingSubject, Change, GroupNumber,
-    HashText, Intent, Key, Password, ProviderNumber, Record, RoleNumber, Timestamp, Token, TokenNumber,
+    AccountNumber, Application, ApplicationNumber, Binding, BindingMode, BindingSubject, Change, Fingerprint,
+    GroupNumber, HashText, Intent, Key, Password, ProviderNumber, Record, RoleNumber, Timestamp, Token,
+    TokenNumber,
 };
 
 const ALICE: u32 = 10;
@@ -312,6 +313,19 @@ fn a_password_proves_until_it_is_exchanged() {
     assert!(check(&world, 2));
     assert!(!check(&world, 1));
     assert!(!check(&world, 3));
+}
+
+#[test]
+fn a_certificate_proves_until_its_last_second() {
+    let world = world();
+    let by = |not_after| Identity {
+        credential: Credential::Certificate { fingerprint: Fingerprint::new([1; 32]), not_after },
+        ..identity()
+    };
+    let check = |not_after| view(&world.snapshot(), Some(&by(not_after)), ProviderNumber::new(1), None, NOW);
+    assert!(check(NOW).is_ok());
+    let before = Timestamp::from_unix_seconds(NOW.unix_seconds() - 1);
+    assert_eq!(check(before), Err(Denied::Invalid(Invalid::CertificateExpired)));
 }
 
 fn binding(subject: BindingSubject, negate: bool, enabled: bool) -> Binding {

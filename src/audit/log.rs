@@ -2,15 +2,17 @@
 
 use std::net::IpAddr;
 
-use crate::model::Action;
+use crate::model::{Action, Fingerprint};
 
 /// How a login ended, for the log.
 #[derive(Clone, Copy, Debug)]
 pub enum LoginResult<'a> {
     /// The secret was right, and the application admits the account.
     Accepted {
-        /// The identifier of the token; `None`: the password of a person.
+        /// The identifier of the token; `None`: it was something else.
         token: Option<&'a str>,
+        /// The client certificate; `None`: it was a secret.
+        certificate: Option<Fingerprint>,
     },
     /// The secret was wrong, or there is no such account: the log says which, the client never learns.
     Failed {
@@ -35,9 +37,10 @@ pub fn login(account: &str, provider: Option<&str>, source: Option<IpAddr>, resu
     let source = source.as_deref().unwrap_or("local");
     let provider = provider.unwrap_or("");
     match result {
-        LoginResult::Accepted { token } => {
+        LoginResult::Accepted { token, certificate } => {
             let token = token.unwrap_or("");
-            tracing::debug!(target: "audit", action = Action::Login.as_str(), account, token, provider, source);
+            let certificate = certificate.map(tracing::field::display);
+            tracing::debug!(target: "audit", action = Action::Login.as_str(), account, token, certificate, provider, source);
         }
         LoginResult::Failed { reason } => {
             tracing::info!(target: "audit", action = Action::LoginFailed.as_str(), account, provider, source, reason);

@@ -89,10 +89,41 @@ const TABLES: &[(&str, &[Key])] = &[
             Key("key", "path", "-", "Its private key in PEM."),
             Key("client_ca", "path", "-", "Who signs client certificates, for SASL EXTERNAL."),
             Key(
+                "client_accounts",
+                "list of certificates",
+                "`[]`",
+                "The accounts that client certificates stand for; the first that fits.",
+            ),
+            Key(
                 "development",
                 "path",
                 "-",
-                "Instead of the three: a directory in which `ca.pem`, `server.pem` and `server.key` are made for localhost when they are absent.",
+                "Instead of the four: a directory in which `ca.pem`, `server.pem` and `server.key` are made for localhost when they are absent.",
+            ),
+        ],
+    ),
+    (
+        "server.tls.client_accounts",
+        &[
+            Key(
+                "subject",
+                "DN",
+                "-",
+                "The certificate's subject, the leaf first (`openssl x509 -noout -subject -nameopt RFC2253`), such as \
+                 `CN=nextcloud,O=Example`; or:",
+            ),
+            Key("dns", "text", "-", "A DNS name among its alternative names; or:"),
+            Key(
+                "sha256",
+                "64 hexadecimal digits",
+                "-",
+                "Its fingerprint (`openssl x509 -noout -fingerprint -sha256`): this certificate alone.",
+            ),
+            Key(
+                "account",
+                "text",
+                "required",
+                "The username of its account. As long as there is none, the bind fails.",
             ),
         ],
     ),
@@ -435,7 +466,7 @@ fn the_page_has_the_keys_that_the_reader_knows() {
         zzzzzzzz = 1
         [server]
         zzzzzzzz = 1
-        tls = { zzzzzzzz = 1 }
+        tls = { zzzzzzzz = 1, client_accounts = [{ zzzzzzzz = 1 }] }
         log = { zzzzzzzz = 1 }
         hashing = { zzzzzzzz = 1 }
         limits = { zzzzzzzz = 1 }

@@ -38,8 +38,8 @@ pub use seed::{
 };
 pub use seed_reader::LocatedReference;
 pub use settings::{
-    BadListenAddress, HashingSettings, ListenAddress, ListenerError, LogFormat, LogLevel, LogSettings,
-    PlainBind, Settings, TlsSettings,
+    BadListenAddress, ClientAccount, ClientName, HashingSettings, ListenAddress, ListenerError, LogFormat,
+    LogLevel, LogSettings, PlainBind, Settings, TlsSettings,
 };
 pub use source::{Located, Position, Source};
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::limits::Limits;
+use crate::model::Fingerprint;
 
 /// What `[server]` says. Paths are absolute or relative to the working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,12 +136,44 @@ pub enum TlsSettings {
         key: PathBuf,
         /// Who signs client certificates, for SASL EXTERNAL.
         client_ca: Option<PathBuf>,
+        /// Which account a certificate that it has signed stands for: the first that fits.
+        client_accounts: Vec<ClientAccount>,
     },
     /// A directory in which ca.pem, server.pem and server.key are made when they are absent.
     Development {
         /// The directory.
         directory: PathBuf,
     },
+}
+
+impl TlsSettings {
+    /// The accounts of client certificates; `None` when none are asked for.
+    pub fn client_accounts(&self) -> Option<&[ClientAccount]> {
+        match self {
+            Self::Files { client_ca: Some(_), client_accounts, .. } => Some(client_accounts),
+            Self::Files { client_ca: None, .. } | Self::Development { .. } => None,
+        }
+    }
+}
+
+/// Which account the holder of a client certificate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAccount {
+    /// How the certificate is known.
+    pub certificate: ClientName,
+    /// The account's username. It need not exist yet.
+    pub account: String,
+}
+
+/// How a client certificate is known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ClientName {
+    /// By its subject, compared as DNs are: whatever `client_ca` signs for it.
+    Subject(String),
+    /// By a DNS name among its alternative names, in lower case.
+    Dns(String),
+    /// It alone.
+    Sha256(Fingerprint),
 }
 
 /// `[server.log]`

@@ -5,13 +5,15 @@ use std::path::Path;
 use super::diagnostics::{Problem, Problems};
 use super::environment::{Lookup, Overrides};
 use super::limits::{GIB, KIB, Limits, MIB, within};
+use super::names;
 use super::reader::TableReader;
 use super::settings::{
-    BadListenAddress, EXPIRY_WARNING, HashingSettings, ListenAddress, LogFormat, LogLevel, LogSettings,
-    PlainBind, ROTATION_OVERLAP, Settings, TlsSettings, UNIX_PATH_LENGTH_MAX,
+    BadListenAddress, ClientAccount, ClientName, EXPIRY_WARNING, HashingSettings, ListenAddress, LogFormat,
+    LogLevel, LogSettings, PlainBind, ROTATION_OVERLAP, Settings, TlsSettings, UNIX_PATH_LENGTH_MAX,
 };
-use super::source::Located;
+use super::source::{Located, Position};
 use super::value::{self, Raw};
+use crate::model::{Fingerprint, NoFingerprint};
 
 /// Reads `[server]`. What is wrong is reported; the settings are of use only when nothing is.
 pub(super) fn read_settings(
@@ -122,7 +124,12 @@ fn read_tls(mut table: TableReader<'_>, directory: &Path, problems: &mut Problem
     let certificate = table.located("certificate", problems, value::filled_text);
     let key = table.located("key", problems, value::filled_text);
     let client_ca = table.located("client_ca", problems, value::filled_text);
+    let client_accounts = read_client_accounts(&mut table, problems);
     let development = table.located("development", problems, value::filled_text);
+    if client_ca.is_none() && !client_accounts.is_empty() && development.is_none() {
+        let message = "`client_accounts` needs `client_ca` beside it, which signs their certificates";
+        problems.report(&table.said_at("client_accounts"), "server.tls.client_accounts", message);
+    }
     let path = |located: Located<String>| directory.join(located.value);
 
     let mut complain = |located: &Located<String>, key: &str, message: &str| {
@@ -139,12 +146,16 @@ fn read_tls(mut table: TableReader<'_>, directory: &Path, problems: &mut Problem
             if let Some(client_ca) = &client_ca {
                 complain(client_ca, "client_ca", DEVELOPMENT_ALONE);
             }
+            if !client_accounts.is_empty() {
+                complain(&development, "client_accounts", DEVELOPMENT_ALONE);
+            }
             Some(TlsSettings::Development { directory: path(development) })
         }
         (Some(certificate), Some(key), None) => Some(TlsSettings::Files {
             certificate: path(certificate),
             key: path(key),
             client_ca: client_ca.map(path),
+            client_accounts,
         }),
         (_, _, Some(development)) => {
             complain(&development, "development", DEVELOPMENT_ALONE);
@@ -161,6 +172,55 @@ fn read_tls(mut table: TableReader<'_>, directory: &Path, problems: &mut Problem
     };
     table.finish(problems);
     settings
+}
+
+/// Which account each client certificate stands for. Whether the accounts exist is not asked: the store may
+/// get them later.
+fn read_client_accounts(table: &mut TableReader<'_>, problems: &mut Problems) -> Vec<ClientAccount> {
+    let mut seen: Vec<(String, Position)> = Vec::new();
+    let mut accounts = Vec::new();
+    for item in table.items("client_accounts", problems).unwrap_or_default() {
+        let Some(mut entry) = item.table(problems) else { continue };
+        let subject = entry.value("subject", problems, subject).map(ClientName::Subject);
+        let dns = entry.value("dns", problems, value::filled_text);
+        let dns = dns.map(|name| ClientName::Dns(name.to_ascii_lowercase()));
+        let sha256 = entry.value("sha256", problems, fingerprint).map(ClientName::Sha256);
+        let account = entry.required("account", problems, value::name);
+        let given = ["subject", "dns", "sha256"].iter().filter(|key| entry.key_position(key).is_some());
+        if given.count() != 1 {
+            let message = "expected one of `subject`, `dns` and `sha256`, which tell the certificate";
+            problems.report(&entry.position(), &item.path, message);
+        }
+        if let (Some(certificate), Some(account)) = (subject.or(dns).or(sha256), account) {
+            let form = match &certificate {
+                ClientName::Subject(subject) => names::dn_form(subject),
+                other => format!("{other:?}"),
+            };
+            match seen.iter().find(|(other, _)| *other == form) {
+                None => seen.push((form, entry.position())),
+                Some((_, first)) => problems.push(
+                    Problem::new(
+                        entry.position(),
+                        item.path.clone(),
+                        "this certificate has an account already",
+                    )
+                    .with_related(first.clone(), "first here"),
+                ),
+            }
+            accounts.push(ClientAccount { certificate, account: account.value });
+        }
+        entry.finish(problems);
+    }
+    accounts
+}
+
+/// The subject of a certificate. Its types need not be known: an authority may use any.
+fn subject(raw: Raw<'_>) -> Result<String, String> {
+    names::canonical_dn(&value::filled_text(raw)?)
+}
+
+fn fingerprint(raw: Raw<'_>) -> Result<Fingerprint, String> {
+    value::text(raw)?.parse().map_err(|error: NoFingerprint| error.to_string())
 }
 
 fn read_log(mut table: TableReader<'_>, problems: &mut Problems) -> LogSettings {
@@ -230,7 +290,7 @@ fn threads(raw: Raw<'_>) -> Result<u32, String> {
 }
 
 const DEVELOPMENT_ALONE: &str =
-    "`development` stands alone: it is instead of `certificate`, `key` and `client_ca`";
+    "`development` stands alone: it is instead of `certificate`, `key`, `client_ca` and `client_accounts`";
 
 const THREADS_MAX: u32 = 1_024;
 

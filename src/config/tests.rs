@@ -97,7 +97,7 @@ fn every_key_is_read() {
             workers = 4
             expiry_warning = "7d"
             rotation_overlap = "1h"
-            tls = { certificate = "a.pem", key = "/b.key", client_ca = "c.pem" }
+            tls = { certificate = "a.pem", key = "/b.key", client_ca = "c.pem", client_accounts = [{ subject = "CN=Cloud, O=Example", account = "cloud" }, { dns = "Mail.example.com", account = "mail" }] }
             log = { format = "json", level = "debug" }
             hashing = { memory = "64 KiB", time_cost = 1, parallelism = 2, threads = 3, memory_budget = "64 MiB" }
             limits = { message_size_max = "32 KiB", idle_time = "1h", filter_depth_max = 7 }
@@ -163,6 +163,16 @@ fn every_key_is_read() {
             certificate: files.path("a.pem"),
             key: PathBuf::from("/b.key"),
             client_ca: Some(files.path("c.pem")),
+            client_accounts: vec![
+                ClientAccount {
+                    certificate: ClientName::Subject("CN=Cloud,O=Example".to_owned()),
+                    account: "cloud".to_owned(),
+                },
+                ClientAccount {
+                    certificate: ClientName::Dns("mail.example.com".to_owned()),
+                    account: "mail".to_owned(),
+                },
+            ],
         })
     );
     assert_eq!(settings.log, LogSettings { format: LogFormat::Json, level: LogLevel::Debug });
@@ -787,5 +797,46 @@ proptest::proptest! {
         if let Err(problems) = Files::new(&[("bindery.toml", &text)]).load() {
             proptest::prop_assert!(!problems.to_string().is_empty());
         }
+    }
+}
+
+#[test]
+fn client_accounts_that_cannot_be_are_reported() {
+    let tls = |keys: &str| {
+        let text = format!(
+            "[server]\ndata_dir = \"data\"\n[server.tls]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n{keys}"
+        );
+        Files::new(&[("bindery.toml", &text)]).problems().join("\n")
+    };
+    let ca = "client_ca = \"c.pem\"\nclient_accounts =";
+    let hex = "ab".repeat(32);
+    for (keys, expected) in [
+        (
+            "client_accounts = [{ subject = \"CN=a\", account = \"a\" }]".to_owned(),
+            "needs `client_ca` beside it",
+        ),
+        (format!("{ca} [{{ account = \"a\" }}]"), "expected one of `subject`, `dns` and `sha256`"),
+        (
+            format!("{ca} [{{ subject = \"CN=a\", dns = \"a\", account = \"a\" }}]"),
+            "expected one of `subject`, `dns` and `sha256`",
+        ),
+        (format!("{ca} [{{ subject = \"CN=a\" }}]"), "`account` is missing"),
+        (format!("{ca} [{{ subject = \"cloud\", account = \"a\" }}]"), "expected a DN"),
+        (format!("{ca} [{{ sha256 = \"abcd\", account = \"a\" }}]"), "64 hexadecimal digits"),
+        (
+            format!(
+                "{ca} [{{ sha256 = \"{hex}\", account = \"a\" }}, {{ sha256 = \"{hex}\", account = \"b\" }}]"
+            ),
+            "this certificate has an account already",
+        ),
+        (
+            format!(
+                "{ca} [{{ subject = \"CN=a, O=b\", account = \"a\" }}, {{ subject = \"cn=A,o=B\", account = \"b\" }}]"
+            ),
+            "this certificate has an account already",
+        ),
+    ] {
+        let problems = tls(&keys);
+        assert!(problems.contains(expected), "{keys}: {problems}");
     }
 }

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::frame;
 use super::pages::Pages;
 use super::result_code::ResultCode;
 use super::session::{Clock, Next, Session, SessionPeer, SessionSettings};
-use crate::config::{Limits, Settings};
+use crate::config::{Limits, Settings, TlsSettings};
 use crate::model::Timestamp;
-use crate::net::{Peer, Permit, Stream, Tls};
+use crate::net::{ClientCertificate, Peer, Permit, Stream, Tls};
 use crate::registry::Registry;
 
 /// What all connections of the LDAP door have in common.
@@ -59,6 +60,7 @@ impl Door {
             plain_bind: settings.plain_bind,
             limits: settings.limits.clone(),
             offers_start_tls: tls.is_some(),
+            client_accounts: settings.tls.as_ref().and_then(TlsSettings::client_accounts).map(Arc::from),
             expiry_warning: settings.expiry_warning,
             rotation_overlap: settings.rotation_overlap,
             pages,
@@ -96,15 +98,29 @@ async fn serve_stream(
     };
     if is_tls {
         let stream = handshake(door, stream).await?;
+        connection.session.tls_started(client_certificate(door, &stream));
         return connection.run(stream).await.map(|_| ());
     }
     let Some(stream) = connection.run(stream).await? else { return Ok(()) };
     let stream = handshake(door, stream).await?;
-    connection.session.tls_started();
+    connection.session.tls_started(client_certificate(door, &stream));
     connection.run(stream).await.map(|_| ())
 }
 
-async fn handshake(door: &Door, stream: Stream) -> Result<tokio_rustls::server::TlsStream<Stream>, Ended> {
+/// What the client has shown in the handshake, or in the one that began the session which it has resumed.
+fn client_certificate(door: &Door, stream: &TlsStream<Stream>) -> Option<ClientCertificate> {
+    // Without accounts for them nobody asks, and nothing needs to be read.
+    door.settings.client_accounts.as_ref()?;
+    let (_, connection) = stream.get_ref();
+    let leaf = connection.peer_certificates()?.first()?;
+    let certificate = ClientCertificate::of(leaf);
+    if certificate.is_none() {
+        tracing::warn!("a client certificate that TLS has verified cannot be read, and stands for nobody");
+    }
+    certificate
+}
+
+async fn handshake(door: &Door, stream: Stream) -> Result<TlsStream<Stream>, Ended> {
     let Some(tls) = &door.tls else { return Err(Ended::Closed) };
     let accepted = timeout(door.settings.limits.handshake_time, tls.acceptor().accept(stream));
     tokio::select! {

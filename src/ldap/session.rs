@@ -19,9 +19,10 @@ use super::response::{self, Outcome};
 use super::result_code::ResultCode;
 use crate::access::Identity;
 use crate::auth::HashOutcome;
-use crate::config::{Limits, PlainBind};
+use crate::config::{ClientAccount, Limits, PlainBind};
 use crate::directory::{Evaluator, Snapshot};
 use crate::model::Timestamp;
+use crate::net::ClientCertificate;
 use crate::registry::{Attempt, Registry};
 
 /// What all sessions of a server have in common.
@@ -33,6 +34,8 @@ pub struct SessionSettings {
     pub limits: Limits,
     /// Whether there is a certificate to start TLS with.
     pub offers_start_tls: bool,
+    /// The accounts that client certificates stand for, by SASL EXTERNAL; `None`: TLS asks for none.
+    pub client_accounts: Option<Arc<[ClientAccount]>>,
     /// So long before a secret expires a client that asks is warned.
     pub expiry_warning: Duration,
     /// How long a token that was rotated goes on working.
@@ -82,6 +85,8 @@ pub struct Session {
     pub(super) settings: Arc<SessionSettings>,
     pub(super) peer: SessionPeer,
     pub(super) is_tls: bool,
+    /// What the client has proved in the handshake to hold.
+    pub(super) certificate: Option<Box<ClientCertificate>>,
     /// Who is bound. Rights are looked up for every operation, see `access`.
     pub(super) identity: Option<Identity>,
     /// Searches with more to answer, in the order of their next turns.
@@ -134,6 +139,7 @@ impl Session {
             settings,
             peer,
             is_tls,
+            certificate: None,
             identity: None,
             searches: VecDeque::new(),
             bind: None,
@@ -239,10 +245,12 @@ impl Session {
         password_modify::conclude(self, changed, output);
     }
 
-    /// TLS has begun. What was known before the handshake counts no more (RFC 4511 section 4.14.3):
+    /// TLS has begun, with this verified certificate of the client's, if it has shown one. What was known before
+    /// the handshake counts no more (RFC 4511 section 4.14.3):
     /// whoever was bound in clear is anonymous again.
-    pub fn tls_started(&mut self) {
+    pub fn tls_started(&mut self, certificate: Option<ClientCertificate>) {
         self.is_tls = true;
+        self.certificate = certificate.map(Box::new);
         self.identity = None;
         self.end = None;
     }

@@ -8,6 +8,7 @@ mod application;
 mod change;
 mod custom_attribute;
 mod event;
+mod fingerprint;
 mod group;
 mod number;
 mod permission;
@@ -21,6 +22,7 @@ pub use application::{Application, Binding, BindingMode, BindingSubject};
 pub use change::{Change, Key, Record, Revision, Tombstone};
 pub use custom_attribute::{AttributeSyntax, CustomAttribute};
 pub use event::{Action, Actor, Event, FieldChange};
+pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use group::{Group, Membership};
 pub use number::{
     AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ProviderNumber, RoleNumber, TokenNumber,

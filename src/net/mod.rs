@@ -1,6 +1,7 @@
 //! What both doors stand on: listeners, TLS whose certificates can be exchanged, limits on connections.
 
 pub mod certificate;
+pub mod client_certificate;
 pub mod limits;
 pub mod listener;
 pub mod peer;
@@ -8,6 +9,7 @@ pub mod tls;
 mod validity;
 
 pub use certificate::{CertificateError, CertificateOutcome, DevelopmentCertificates, create_development};
+pub use client_certificate::ClientCertificate;
 pub use limits::{ConnectionCounts, ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Permit};
 pub use listener::{ListenError, Listener, Stream};
 pub use peer::{LocalAddress, Peer, PeerAddress};

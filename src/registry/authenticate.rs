@@ -22,6 +22,7 @@ use crate::directory::{AccountState, Accounts, Snapshot, Tree, name_key};
 use crate::model::{
     AccountKind, AccountNumber, Actor, HashText, Intent, Password, ProviderNumber, Record, Timestamp, Token,
 };
+use crate::net::ClientCertificate;
 use crate::schema::normalize_dn;
 use crate::secret::Secret;
 
@@ -163,6 +164,28 @@ impl Registry {
         }
     }
 
+    /// Decides who the holder of a client certificate is that TLS has verified: `account`, if there is such an account
+    /// (`None`: the config names none), in the default provider. No secret is involved, and so no hash.
+    pub fn authenticate_certificate(
+        &self,
+        account: Option<&str>,
+        certificate: &ClientCertificate,
+        source: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Verdict {
+        let snapshot = self.snapshot();
+        let Some(account) = account else {
+            let provider = snapshot.default_tree().map(|tree| tree.provider().number);
+            let name = Name { provider, account: None, canonical: certificate.holder().into_bytes() };
+            return self.refused(&name, &snapshot, source, "the client certificate stands for no account");
+        };
+        let credential = Credential::Certificate {
+            fingerprint: certificate.fingerprint,
+            not_after: certificate.not_after,
+        };
+        self.accept(&Name::of_username(account, &snapshot), credential, &snapshot, source, now)
+    }
+
     /// Decides an authentication whose hash was computed (`None`: it was not, the pool is closed).
     /// Token, account and application are looked up afresh.
     pub fn conclude(
@@ -210,7 +233,7 @@ impl Registry {
         let accounts = snapshot.accounts();
         let token = match credential {
             Credential::Token { number, .. } => accounts.token(number),
-            Credential::Password { .. } => None,
+            Credential::Password { .. } | Credential::Certificate { .. } => None,
         };
         if token.is_some_and(|token| token.intent != Intent::AppPassword) {
             return self.refused(name, snapshot, source, "the token is not an app password");
@@ -238,7 +261,11 @@ impl Registry {
             return Verdict::Refused(AuthenticationRefusal::NotAdmitted(refused));
         }
         let token = token.map(|token| token.identifier.as_str());
-        login(&current.username, provider_name, source, LoginResult::Accepted { token });
+        let certificate = match credential {
+            Credential::Certificate { fingerprint, .. } => Some(fingerprint),
+            Credential::Token { .. } | Credential::Password { .. } => None,
+        };
+        login(&current.username, provider_name, source, LoginResult::Accepted { token, certificate });
         Verdict::Accepted(identity)
     }
 
@@ -297,7 +324,7 @@ impl Registry {
                         transaction.put(Record::Account(account))?;
                     }
                 }
-                (Credential::Password { .. }, None) => {}
+                (Credential::Password { .. }, None) | (Credential::Certificate { .. }, _) => {}
             }
             Ok::<(), ChangeError>(())
         });
@@ -327,6 +354,17 @@ impl Name {
         let account = tree.and_then(|_| accounts.account_keyed(&canonical)).cloned();
         Self {
             provider: tree.map(|tree| tree.provider().number),
+            account: account.filter(|account| account.kind != AccountKind::InternalServiceAccount),
+            canonical,
+        }
+    }
+
+    /// Looks up a username, which nothing but a username is meant by, in the default provider.
+    fn of_username(username: &str, snapshot: &Snapshot) -> Self {
+        let canonical = name_key(username);
+        let account = snapshot.accounts().account_keyed(&canonical).cloned();
+        Self {
+            provider: snapshot.default_tree().map(|tree| tree.provider().number),
             account: account.filter(|account| account.kind != AccountKind::InternalServiceAccount),
             canonical,
         }

@@ -111,6 +111,11 @@ impl Dn {
         }
     }
 
+    /// The name with these RDNs, the leaf first.
+    pub fn of_rdns(rdns: Vec<Rdn>) -> Self {
+        Self { rdns }
+    }
+
     /// The RDNs, the leaf first.
     pub fn rdns(&self) -> &[Rdn] {
         &self.rdns
@@ -144,6 +149,11 @@ impl Rdn {
     /// The RDN of one type and value.
     pub fn new(attribute: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         Self { pairs: vec![TypeAndValue { attribute: attribute.into(), value: value.into() }] }
+    }
+
+    /// The RDN of several types and values; `None` when there are none.
+    pub fn of_pairs(pairs: Vec<TypeAndValue>) -> Option<Self> {
+        (!pairs.is_empty()).then_some(Self { pairs })
     }
 
     /// Its types and values, at least one.

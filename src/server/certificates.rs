@@ -56,7 +56,7 @@ pub fn check_certificates(settings: Option<&TlsSettings>) -> Result<Vec<TlsWarni
 /// The files that `[server.tls]` means.
 pub fn tls_files(settings: &TlsSettings) -> TlsFiles {
     match settings {
-        TlsSettings::Files { certificate, key, client_ca } => {
+        TlsSettings::Files { certificate, key, client_ca, .. } => {
             TlsFiles { certificate: certificate.clone(), key: key.clone(), client_ca: client_ca.clone() }
         }
         TlsSettings::Development { directory } => TlsFiles {

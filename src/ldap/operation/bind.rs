@@ -1,6 +1,6 @@
-//! Bind (RFC 4511 section 4.2, RFC 4513 section 5): simple, and SASL PLAIN.
+//! Bind (RFC 4511 section 4.2, RFC 4513 section 5): simple, SASL PLAIN, and SASL EXTERNAL by a client certificate.
 
-use super::sasl::{Plain, without_prefix};
+use super::sasl::{Plain, account_of, without_prefix};
 use crate::access::{Credential, Identity};
 use crate::auth::HashOutcome;
 use crate::config::PlainBind;
@@ -33,7 +33,7 @@ pub(in crate::ldap) fn run(
     controls: &RequestControls<'_>,
     context: Context<'_>,
 ) {
-    let Context { output, message_id, clock, .. } = context;
+    let Context { snapshot, output, message_id, clock, body } = context;
     let tells_expiry = controls.password_policy;
     let mut refuse = |code, sentence: &str| {
         respond(output, message_id, &Outcome::new(code, sentence), tells_expiry.then_some(None));
@@ -56,11 +56,18 @@ pub(in crate::ldap) fn run(
                 Some(Some(Plain { authorization, name, secret })) => (name, secret, authorization),
             }
         }
+        Method::Sasl { mechanism, credentials }
+            if mechanism.eq_ignore_ascii_case(EXTERNAL) && session.settings.client_accounts.is_some() =>
+        {
+            let authorization = credentials.unwrap_or_default();
+            let context = Context { snapshot, clock, output, message_id, body };
+            return external(session, authorization, tells_expiry, context);
+        }
         Method::Sasl { .. } => {
-            return refuse(
-                ResultCode::AuthMethodNotSupported,
-                "this server knows the SASL mechanism PLAIN only; or bind with a password",
-            );
+            let known = mechanisms(&session.settings).join(", ");
+            let sentence =
+                format!("this server knows these SASL mechanisms: {known}; or bind with a password");
+            return refuse(ResultCode::AuthMethodNotSupported, &sentence);
         }
         Method::Other { .. } => {
             return refuse(ResultCode::AuthMethodNotSupported, "bind with a password");
@@ -88,6 +95,30 @@ pub(in crate::ldap) fn run(
         Authentication::Done(verdict) => answer(session, &verdict, &answering, output, clock),
         Authentication::Pending(attempt) => session.bind = Some(PendingBind { attempt, answering }),
     }
+}
+
+/// RFC 4513 section 5.2.3: the client is who its certificate says. `authorization` is empty, or as whom it wants to act.
+fn external(session: &mut Session, authorization: &[u8], tells_expiry: bool, context: Context<'_>) {
+    let Context { snapshot, clock, output, message_id, .. } = context;
+    let accounts = session.settings.client_accounts.as_deref().unwrap_or_default();
+    let (Some(certificate), Ok(authorization)) =
+        (session.certificate.as_deref(), std::str::from_utf8(authorization))
+    else {
+        // Nothing was established by TLS: RFC 4513 section 5.2.3 wants this code, not invalidCredentials.
+        let outcome = match session.certificate {
+            None => Outcome::new(
+                ResultCode::InappropriateAuthentication,
+                "EXTERNAL needs TLS with a client certificate that an authority of this server has signed",
+            ),
+            Some(_) => Outcome::new(ResultCode::InvalidCredentials, INVALID_CREDENTIALS),
+        };
+        return respond(output, message_id, &outcome, tells_expiry.then_some(None));
+    };
+    let account = account_of(certificate, accounts, snapshot.schema());
+    let source = session.peer.source;
+    let verdict = session.registry.authenticate_certificate(account, certificate, source, clock.now);
+    let answering = Answering { message_id, tells_expiry, authorization: authorization.into() };
+    answer(session, &verdict, &answering, output, clock);
 }
 
 /// Ends a bind whose hash has come.
@@ -145,7 +176,8 @@ fn answer(
 /// The SASL mechanisms that the root DSE advertises.
 pub(in crate::ldap) fn mechanisms(settings: &SessionSettings) -> Vec<&'static str> {
     let takes_secrets = settings.offers_start_tls || settings.plain_bind != PlainBind::Never;
-    takes_secrets.then_some(PLAIN).into_iter().collect()
+    let external = settings.client_accounts.is_some().then_some(EXTERNAL);
+    external.into_iter().chain(takes_secrets.then_some(PLAIN)).collect()
 }
 
 /// Answers a bind; `expiry` when the client has asked for the password policy, with the seconds until its secret
@@ -179,6 +211,8 @@ pub(super) fn may_send_secrets(session: &Session) -> bool {
         }
 }
 
+/// RFC 4422 appendix A, RFC 4513 section 5.2.3.
+const EXTERNAL: &str = "EXTERNAL";
 /// RFC 4616.
 const PLAIN: &str = "PLAIN";
 /// The same words for every reason.

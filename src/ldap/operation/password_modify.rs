@@ -96,6 +96,7 @@ fn code_of(error: &OwnSecretError) -> ResultCode {
     match error {
         OwnSecretError::OldIsWrong => ResultCode::InvalidCredentials,
         OwnSecretError::Constraint(_) => ResultCode::ConstraintViolation,
+        OwnSecretError::NoSecret => ResultCode::UnwillingToPerform,
         OwnSecretError::CredentialGone => ResultCode::InsufficientAccessRights,
         OwnSecretError::Change(error) => match error {
             ChangeError::Invalid(_) => ResultCode::ConstraintViolation,

@@ -1,5 +1,9 @@
 //! SASL mechanisms (RFC 4513 section 5.2): what a client sends with them, taken apart.
 
+use crate::config::{ClientAccount, ClientName};
+use crate::net::ClientCertificate;
+use crate::schema::{Schema, normalize_dn};
+
 /// The message of PLAIN (RFC 4616 section 2).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plain<'a> {
@@ -33,6 +37,26 @@ pub(super) fn without_prefix(identity: &str) -> &str {
             begin.eq_ignore_ascii_case(prefix).then_some(name)
         })
         .unwrap_or(identity)
+}
+
+/// The account that a client certificate stands for, by EXTERNAL: the first in the list of the config that fits.
+pub(super) fn account_of<'a>(
+    certificate: &ClientCertificate,
+    accounts: &'a [ClientAccount],
+    schema: &Schema,
+) -> Option<&'a str> {
+    let subject = certificate.subject.as_ref().map(|subject| subject.normal_form(schema));
+    let fits = |name: &ClientName| match name {
+        ClientName::Subject(text) => {
+            let mut form = Vec::with_capacity(text.len());
+            let is_dn = normalize_dn(text.as_bytes(), schema, &mut form).is_ok();
+            is_dn && subject.as_ref().is_some_and(|subject| subject.as_bytes() == form)
+        }
+        ClientName::Dns(name) => certificate.dns_names.iter().any(|own| own.eq_ignore_ascii_case(name)),
+        ClientName::Sha256(fingerprint) => certificate.fingerprint == *fingerprint,
+    };
+    let fitting = accounts.iter().find(|account| fits(&account.certificate))?;
+    Some(&fitting.account)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod access;
 mod bind_costs;
 mod binds;
 mod controls;
+mod external;
 mod limits;
 mod mutation;
 mod operations;

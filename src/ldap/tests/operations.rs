@@ -153,7 +153,7 @@ fn start_tls_as_the_rfc_has_it() {
     let mut client = Client::in_clear(&world);
     client.bind("app", &world.secrets.app).is(13);
     client.send(&request).is(0);
-    client.session.tls_started();
+    client.session.tls_started(None);
     assert_eq!(client.session.next(), Next::Read);
     client.bind("app", &world.secrets.app).is(0);
     client.extended(START_TLS).is(1);
@@ -162,7 +162,7 @@ fn start_tls_as_the_rfc_has_it() {
     let mut client = Client::in_clear(&world);
     client.bind("app", &world.secrets.app).is(0);
     client.send(&request).is(0);
-    client.session.tls_started();
+    client.session.tls_started(None);
     assert_eq!(client.who_am_i(), "");
     // There is no certificate.
     world.settings.offers_start_tls = false;

@@ -136,6 +136,7 @@ impl World {
             plain_bind: PlainBind::Never,
             limits: wishes.limits,
             offers_start_tls: true,
+            client_accounts: None,
             expiry_warning: std::time::Duration::from_secs(86_400),
             rotation_overlap: std::time::Duration::from_secs(3_600),
             pages,

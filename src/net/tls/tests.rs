@@ -180,6 +180,26 @@ async fn client_certificates_are_optional_verified_and_follow_a_reload() {
     assert_eq!(there.unwrap().get_ref().1.peer_certificates().unwrap(), stranger.0);
 }
 
+#[tokio::test]
+async fn a_resumed_session_still_knows_the_client_certificate() {
+    let (directory, mut files) = development();
+    let identity = client_identity(directory.path(), "clients.pem");
+    files.client_ca = Some(directory.path().join("clients.pem"));
+    let tls = Tls::load(files).unwrap();
+    let client = client_with(&directory.path().join("ca.pem"), &identity);
+    for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let (here, there) = handshake(&tls, &client, "localhost").await;
+        let (mut here, mut there) = (here.unwrap(), there.unwrap());
+        let connection = there.get_ref().1;
+        assert_eq!(connection.handshake_kind(), Some(expected));
+        assert_eq!(connection.peer_certificates().unwrap(), identity.0);
+        let leaf = connection.peer_certificates().unwrap().first().unwrap();
+        let read = crate::net::ClientCertificate::of(leaf).unwrap();
+        assert_eq!(read.dns_names, ["portal.example.com"]);
+        echo(&mut here, &mut there).await;
+    }
+}
+
 fn error_of(files: &TlsFiles) -> TlsError {
     Tls::load(files.clone()).unwrap_err()
 }

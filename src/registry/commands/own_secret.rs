@@ -35,6 +35,9 @@ pub enum OwnSecretError {
     /// The new secret cannot be one.
     #[error("{0}")]
     Constraint(&'static str),
+    /// The account is bound with a certificate, which is exchanged by who issued it.
+    #[error("you are bound with a certificate: bind with the password or app password that is to be changed")]
+    NoSecret,
     /// There is nothing to exchange any more.
     #[error("the credential does not hold any more; bind again")]
     CredentialGone,
@@ -70,6 +73,7 @@ impl Registry {
                 let password = account.password.as_ref().ok_or(OwnSecretError::CredentialGone)?;
                 (key_of_password(account.number, password), password.hash.clone(), None)
             }
+            Credential::Certificate { .. } => return Err(OwnSecretError::NoSecret),
         };
         drop(snapshot);
         if let Some(old) = old
@@ -140,6 +144,7 @@ impl Registry {
                     Credential::Token { number, .. } => {
                         transaction.snapshot().accounts().token(number).is_some()
                     }
+                    Credential::Certificate { .. } => false,
                 };
                 if !holds {
                     return Ok(false);
