@@ -643,3 +643,25 @@ fn a_server_that_was_killed_leaves_nothing_in_the_way() {
     assert_eq!(place.run(&["status", "--json"]).exits(0).json()["process"], server.process());
     assert_eq!(server.stop().0.code(), Some(0));
 }
+
+#[test]
+fn limits_of_roles_are_applied_told_and_taken_away() {
+    let limited = "name = \"ldap-search\"\nsearch_size_max = 5\nsearch_time_max = \"2m\"\n";
+    let place = Place::new(&SEED.replace("name = \"ldap-search\"\n", limited));
+    place.run(&["apply", "--secrets-file", "secrets.json"]).exits(0);
+    let told = |account: &str| place.run(&["access", "explain", account]).exits(0).stdout;
+    let of_service = told("ldapservice");
+    for piece in ["at most 5 entries: the role `ldap-search`", "for at most 2m: the role `ldap-search`"] {
+        assert!(of_service.contains(piece), "{of_service}");
+    }
+    assert!(told("portal").contains("as many entries as the server"), "{}", told("portal"));
+
+    place.edit("search_size_max = 5", "search_size_max = \"default\"");
+    let plan = place.run(&["apply", "--dry-run"]).exits(0).stdout;
+    assert!(plan.contains("search_size_max") && !plan.contains("search_time_max"), "{plan}");
+    place.run(&["apply"]).exits(0);
+    assert!(told("ldapservice").contains("as many entries as the server"), "{}", told("ldapservice"));
+
+    place.edit("search_size_max = \"default\"", "search_size_max = \"many\"");
+    place.run(&["check"]).exits(3).says(&["search_size_max", "\"default\" for the server's"]);
+}

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::admission::admit;
+use super::limits::{SearchLimits, search_limits};
 use super::rights::{Decision, Reason, Via, decide};
 use super::view::visibility_of;
 use crate::directory::{AccountState, Accounts, Snapshot, Visibility};
@@ -23,6 +24,12 @@ pub struct Explanation {
     pub sees_everything: bool,
     /// Through which grant, or which grant is missing.
     pub search_reason: Granted,
+    /// Entries that a search of it may return, when a role says so; 0: no limit.
+    pub search_size_max: Option<u32>,
+    /// How long a search of it may take, in milliseconds, when a role says so.
+    pub search_time_max_ms: Option<u64>,
+    /// Which roles say so, or that the server's limits hold: sentences.
+    pub search_limits: Vec<String>,
     /// The DNs that it sees when it does not see everything, containers not counted.
     pub own_entries: Vec<String>,
     /// Of the entry that was asked about: whether it is there and seen. `None`: none was asked about.
@@ -65,6 +72,7 @@ pub fn explain(
             .map(|entry| String::from_utf8_lossy(entry.dn()).into_owned())
             .collect(),
     };
+    let limits = search_limits(accounts, account);
     let name = &tree.provider().name;
     Some(Explanation {
         provider: name.clone(),
@@ -73,6 +81,11 @@ pub fn explain(
         bind_reason,
         sees_everything: decision.is_allowed(),
         search_reason: granted(accounts, account, name, decision),
+        search_size_max: limits.size_max.map(|(size, _)| size),
+        search_time_max_ms: limits
+            .time_max
+            .map(|(time, _)| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        search_limits: limits_in_words(accounts, &limits),
         own_entries,
         entry: entry.map(|dn| about_entry(&reader, dn)),
     })
@@ -105,22 +118,38 @@ fn granted(accounts: &Accounts, account: &AccountState, provider: &str, decision
         Decision::Allowed(Reason::Grant { is_global, via }) => {
             let reach =
                 if is_global { "globally".to_owned() } else { format!("on the provider `{provider}`") };
-            let holder = match via {
-                Via::Account => "the account itself".to_owned(),
-                Via::Role(role) => format!("the role `{}`", role_name(accounts, role)),
-                Via::Group(group) => format!("the group `{}`", group_name(accounts, group)),
-                Via::GroupRole(group, role) => {
-                    format!(
-                        "the role `{}` of the group `{}`",
-                        role_name(accounts, role),
-                        group_name(accounts, group)
-                    )
-                }
-            };
+            let holder = holder(accounts, via);
             format!("{holder} has `{permission}` {reach}")
         }
     };
     Granted { is_granted: decision.is_allowed(), sentence }
+}
+
+/// Where a grant or a limit stands.
+fn holder(accounts: &Accounts, via: Via) -> String {
+    match via {
+        Via::Account => "the account itself".to_owned(),
+        Via::Role(role) => format!("the role `{}`", role_name(accounts, role)),
+        Via::Group(group) => format!("the group `{}`", group_name(accounts, group)),
+        Via::GroupRole(group, role) => {
+            format!("the role `{}` of the group `{}`", role_name(accounts, role), group_name(accounts, group))
+        }
+    }
+}
+
+fn limits_in_words(accounts: &Accounts, limits: &SearchLimits) -> Vec<String> {
+    let size = match limits.size_max {
+        None => "as many entries as the server lets all searches return".to_owned(),
+        Some((0, via)) => format!("any number of entries: {}", holder(accounts, via)),
+        Some((size, via)) => format!("at most {size} entries: {}", holder(accounts, via)),
+    };
+    let time = match limits.time_max {
+        None => "for as long as the server lets all searches take".to_owned(),
+        Some((time, via)) => {
+            format!("for at most {}: {}", humantime::format_duration(time), holder(accounts, via))
+        }
+    };
+    vec![size, time]
 }
 
 fn about_entry(reader: &crate::directory::Reader<'_>, dn: &str) -> String {

@@ -6,12 +6,14 @@
 mod admission;
 mod explain;
 mod identity;
+mod limits;
 mod rights;
 mod view;
 
 pub use admission::{NotAdmitted, admit};
 pub use explain::{Explanation, Granted, explain};
 pub use identity::{Credential, Identity, Invalid};
+pub use limits::{SearchLimits, search_limits};
 pub use rights::{Decision, Reason, Via, decide};
 pub use view::{Denied, view, visibility_of};
 

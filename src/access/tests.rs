@@ -328,6 +328,48 @@ fn a_certificate_proves_until_its_last_second() {
     assert_eq!(check(before), Err(Denied::Invalid(Invalid::CertificateExpired)));
 }
 
+#[test]
+fn of_several_roles_the_most_generous_limits_count() {
+    let mut world = world();
+    let limited = |number: u32, size: Option<u32>, seconds: Option<u64>| {
+        let mut role = role(number, &format!("limited-{number}"), Vec::new());
+        role.search_size_max = size;
+        role.search_time_max = seconds.map(std::time::Duration::from_secs);
+        role
+    };
+    let found = |world: &World| {
+        let snapshot = world.snapshot();
+        let accounts = snapshot.accounts();
+        let account = accounts.account(AccountNumber::new(ALICE)).unwrap();
+        let limits = search_limits(accounts, account);
+        (limits.size_max.map(|(size, _)| size), limits.time_max.map(|(time, _)| time.as_secs()))
+    };
+    assert_eq!(found(&world), (None, None));
+    assert!(!world.snapshot().accounts().has_limited_roles());
+    let roles =
+        [limited(901, Some(10), Some(60)), limited(902, Some(20), None), limited(903, Some(0), Some(5))];
+    for role in roles {
+        world.roles.insert(role.number.get(), role);
+    }
+    // Somebody's roles have limits, but not this account's.
+    assert_eq!(found(&world), (None, None));
+    assert!(world.snapshot().accounts().has_limited_roles());
+    let hold = |world: &mut World, numbers: &[u32]| {
+        let roles = numbers.iter().map(|number| RoleNumber::new(*number)).collect();
+        world.accounts.get_mut(&ALICE).unwrap().roles = roles;
+    };
+    hold(&mut world, &[901]);
+    assert_eq!(found(&world), (Some(10), Some(60)));
+    hold(&mut world, &[901, 902]);
+    assert_eq!(found(&world), (Some(20), Some(60)));
+    hold(&mut world, &[903, 902, 901]);
+    assert_eq!(found(&world), (Some(0), Some(60)));
+    // Through a group above the account's own.
+    hold(&mut world, &[]);
+    world.groups.get_mut(&HIGH).unwrap().roles = vec![RoleNumber::new(902)];
+    assert_eq!(found(&world), (Some(20), None));
+}
+
 fn binding(subject: BindingSubject, negate: bool, enabled: bool) -> Binding {
     Binding { subject, order: 0, negate, enabled }
 }

@@ -114,7 +114,14 @@ fn group_fields(group: &Group) -> Vec<(&'static str, String)> {
 }
 
 fn role_fields(role: &Role) -> Vec<(&'static str, String)> {
-    vec![("name", role.name.clone()), ("permissions", list(&role.grants))]
+    let size = role.search_size_max.map(|size| size.to_string());
+    let time = role.search_time_max.map(|time| humantime::format_duration(time).to_string());
+    vec![
+        ("name", role.name.clone()),
+        ("permissions", list(&role.grants)),
+        ("search_size_max", size.unwrap_or_default()),
+        ("search_time_max", time.unwrap_or_default()),
+    ]
 }
 
 fn token_fields(token: &Token) -> Vec<(&'static str, String)> {

@@ -53,8 +53,10 @@ fn in_words(text: &mut String, account: &str, explanation: &Explanation) {
         bind_reason,
         sees_everything,
         search_reason,
+        search_limits,
         own_entries,
         entry,
+        ..
     } = explanation;
     let binds = if *may_bind { "may bind" } else { "may not bind" };
     let sees = if *sees_everything { "sees the whole directory" } else { "does not see the whole directory" };
@@ -62,6 +64,10 @@ fn in_words(text: &mut String, account: &str, explanation: &Explanation) {
     let _ = writeln!(text, "{account} on {provider} ({base_dn})");
     let _ = writeln!(text, "  {binds}: {bind_reason}");
     let _ = writeln!(text, "  {sees}: {}", search_reason.sentence);
+    let _ = writeln!(text, "  a search returns");
+    for limit in search_limits {
+        let _ = writeln!(text, "    {limit}");
+    }
     if !*sees_everything {
         let _ = writeln!(text, "  besides the suffix and the containers it sees");
         for dn in own_entries {

@@ -248,6 +248,19 @@ const TABLES: &[(&str, &[Key])] = &[
         &[
             Key("name", "text", "required", "Its name, unique but for case."),
             Key("permissions", "list of grants", "`[]`", "What it allows."),
+            Key(
+                "search_size_max",
+                "count or `default`",
+                "`default`",
+                "Entries that a search of who holds it may return, in place of `limits.search_size_max`; 0: no limit. Of \
+                 several roles the most generous counts.",
+            ),
+            Key(
+                "search_time_max",
+                "duration or `default`",
+                "`default`",
+                "How long such a search may take, in place of `limits.search_time_max`, `1ms` to `1d`.",
+            ),
         ],
     ),
     (

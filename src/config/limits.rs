@@ -66,10 +66,10 @@ limits! {
     controls_max: u32 = 16, 1..=256;
     /// Names in the attribute list of one search.
     requested_attributes_max: u32 = 1_024, 1..=65_536;
-    /// Entries that one search may return (a paged one: in one page); 0: no limit.
-    search_size_max: u32 = 0, 0..=u32::MAX;
-    /// How long one search may take.
-    search_time_max: Duration = HOUR, Duration::from_millis(1)..=DAY;
+    /// Entries that one search may return (a paged one: in one page); 0: no limit. A role may say otherwise.
+    search_size_max: u32 = 0, SEARCH_SIZE_RANGE;
+    /// How long one search may take. A role may say otherwise.
+    search_time_max: Duration = HOUR, SEARCH_TIME_RANGE;
     /// Entries that a search may look at when no index helps; 0: no limit.
     look_through_max: u32 = 0, 0..=u32::MAX;
     /// How long a bound connection may be silent.
@@ -213,20 +213,30 @@ pub(super) fn within<T: Bounded>(
     range: RangeInclusive<T>,
     problems: &mut Problems,
 ) -> T {
-    let read = |raw: Raw<'_>| {
-        let value = T::read(raw).map_err(|message| format!("{message} ({})", words_of(&range)))?;
-        if range.contains(&value) {
-            Ok(value)
-        } else {
-            Err(format!("expected {}, found {}", words_of(&range), value.show()))
-        }
-    };
-    table.value(key, problems, read).unwrap_or(default)
+    table.value(key, problems, |raw| in_range(raw, &range)).unwrap_or(default)
+}
+
+/// A value that must lie in `range`.
+///
+/// # Errors
+/// What was expected.
+pub(super) fn in_range<T: Bounded>(raw: Raw<'_>, range: &RangeInclusive<T>) -> Result<T, String> {
+    let value = T::read(raw).map_err(|message| format!("{message} ({})", words_of(range)))?;
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("expected {}, found {}", words_of(range), value.show()))
+    }
 }
 
 fn words_of<T: Bounded>(range: &RangeInclusive<T>) -> String {
     format!("a {} from {} to {}", T::FORM, range.start().show(), range.end().show())
 }
+
+/// What a search may return, of the server and of a role.
+pub(super) const SEARCH_SIZE_RANGE: RangeInclusive<u32> = 0..=u32::MAX;
+/// How long a search may take, of the server and of a role.
+pub(super) const SEARCH_TIME_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
 
 pub(super) const KIB: u64 = 1 << 10;
 pub(super) const MIB: u64 = 1 << 20;

@@ -33,8 +33,8 @@ pub use environment::Lookup;
 pub use limits::{LimitRow, Limits};
 pub use seed::{
     BadReference, Expiry, LIFETIME_SECONDS_MAX, ReferenceKind, Seed, SeedAccount, SeedApplication,
-    SeedAttribute, SeedBinding, SeedGrant, SeedGroup, SeedProvider, SeedReference, SeedRole, SeedSecret,
-    SeedSubject, SeedToken,
+    SeedAttribute, SeedBinding, SeedGrant, SeedGroup, SeedLimit, SeedProvider, SeedReference, SeedRole,
+    SeedSecret, SeedSubject, SeedToken,
 };
 pub use seed_reader::LocatedReference;
 pub use settings::{

@@ -84,6 +84,29 @@ pub struct SeedRole {
     pub name: String,
     /// What it allows.
     pub permissions: Option<Vec<SeedGrant>>,
+    /// Entries that a search may return; 0: no limit.
+    pub search_size_max: Option<SeedLimit<u32>>,
+    /// How long a search may take.
+    pub search_time_max: Option<SeedLimit<Duration>>,
+}
+
+/// A limit that a role may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SeedLimit<T> {
+    /// The server's; the role has none.
+    Default,
+    /// This one.
+    Is(T),
+}
+
+impl<T: Copy> SeedLimit<T> {
+    /// What a role holds.
+    pub fn of_role(self) -> Option<T> {
+        match self {
+            Self::Default => None,
+            Self::Is(limit) => Some(limit),
+        }
+    }
 }
 
 /// A permission, globally or on one object.

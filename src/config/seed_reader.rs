@@ -1,14 +1,16 @@
 //! Reads the seed out of the main file and the included ones.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 
 use super::diagnostics::{Problem, Problems};
 use super::file::ConfigFile;
+use super::limits::{self, Bounded, SEARCH_SIZE_RANGE, SEARCH_TIME_RANGE};
 use super::names;
 use super::reader::{Item, TableReader};
 use super::seed::{
     Expiry, ReferenceKind, Seed, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant,
-    SeedGroup, SeedProvider, SeedRole, SeedSecret, SeedSubject, SeedToken,
+    SeedGroup, SeedLimit, SeedProvider, SeedRole, SeedSecret, SeedSubject, SeedToken,
 };
 use super::seed_secret::{PASSWORD, SECRET, SecretSources};
 use super::seed_value::{
@@ -16,7 +18,7 @@ use super::seed_value::{
     expiry, network, permission, reference, slug, syntax,
 };
 use super::source::{Located, Position};
-use super::value;
+use super::value::{self, Raw};
 use crate::model::{AccountKind, Container, Intent};
 
 /// A name in the seed that stands for an object described elsewhere.
@@ -165,9 +167,13 @@ impl<'e> SeedReader<'e> {
     fn role(&mut self, mut table: TableReader<'_>, problems: &mut Problems) {
         let name = self.named(&mut table, "name", ReferenceKind::Role, problems);
         let permissions = self.grants(&mut table, problems);
+        let search_size_max =
+            table.value("search_size_max", problems, |raw| role_limit(raw, &SEARCH_SIZE_RANGE));
+        let search_time_max =
+            table.value("search_time_max", problems, |raw| role_limit(raw, &SEARCH_TIME_RANGE));
         table.finish(problems);
         if let Some(name) = name {
-            self.seed.roles.push(SeedRole { name, permissions });
+            self.seed.roles.push(SeedRole { name, permissions, search_size_max, search_time_max });
         }
     }
 
@@ -465,6 +471,16 @@ impl<'e> SeedReader<'e> {
             Some(first) => problems
                 .push(Problem::new(position.clone(), key, message).with_related(first.clone(), "first here")),
         }
+    }
+}
+
+/// A limit of a role: a value, or the word that takes the role's own away.
+fn role_limit<T: Bounded>(raw: Raw<'_>, range: &RangeInclusive<T>) -> Result<SeedLimit<T>, String> {
+    match value::text(raw).as_deref() {
+        Ok("default") => Ok(SeedLimit::Default),
+        _ => limits::in_range(raw, range)
+            .map(SeedLimit::Is)
+            .map_err(|message| format!("{message}; or \"default\" for the server's")),
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Accounts {
     groups: Sparse<Arc<GroupState>>,
     groups_by_name: HashIndex,
     roles: RedBlackTreeMapSync<RoleNumber, Arc<Role>>,
+    /// How many of them have limits of their own.
+    limited_roles: usize,
     tokens_by_identifier: RedBlackTreeMapSync<String, Arc<Token>>,
     tokens_by_selector: HashTrieMapSync<String, Arc<Token>>,
     tokens_by_number: HashTrieMapSync<TokenNumber, Arc<Token>>,
@@ -125,6 +127,7 @@ impl Accounts {
             groups: Sparse::new(),
             groups_by_name: HashIndex::new(),
             roles: RedBlackTreeMapSync::default(),
+            limited_roles: 0,
             tokens_by_identifier: RedBlackTreeMapSync::default(),
             tokens_by_selector: HashTrieMapSync::default(),
             tokens_by_number: HashTrieMapSync::default(),
@@ -248,6 +251,11 @@ impl Accounts {
     pub fn role_named(&self, name: &str) -> Option<&Arc<Role>> {
         let key = name_key(name);
         self.roles.values().find(|role| name_key(&role.name) == key)
+    }
+
+    /// Whether any role has a limit of its own; mostly none has, and nobody's roles need to be looked at.
+    pub fn has_limited_roles(&self) -> bool {
+        self.limited_roles > 0
     }
 
     /// All roles.
@@ -429,10 +437,15 @@ impl Accounts {
     }
 
     pub(super) fn put_role(&mut self, role: Role) {
+        self.delete_role(role.number);
+        self.limited_roles += usize::from(has_limits(&role));
         self.roles.insert_mut(role.number, Arc::new(role));
     }
 
     pub(super) fn delete_role(&mut self, number: RoleNumber) {
+        if self.roles.get(&number).is_some_and(|role| has_limits(role)) {
+            self.limited_roles -= 1;
+        }
         self.roles.remove_mut(&number);
     }
 
@@ -582,4 +595,7 @@ pub(super) fn candidates(postings: Postings<'_>) -> Box<dyn Iterator<Item = u32>
         Postings::One(id) => Box::new(std::iter::once(id)),
         Postings::Many(ids) => ids.iter(),
     }
+}
+fn has_limits(role: &Role) -> bool {
+    role.search_size_max.is_some() || role.search_time_max.is_some()
 }

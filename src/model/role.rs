@@ -1,5 +1,7 @@
 //! Roles and grants.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -33,7 +35,7 @@ pub struct Grant {
     pub on: Option<ObjectReference>,
 }
 
-/// A named set of permissions. Accounts hold it directly or through their groups.
+/// A named set of permissions, with limits of its own. Accounts hold it directly or through their groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
     /// Its number.
@@ -44,4 +46,8 @@ pub struct Role {
     pub name: String,
     /// What it allows.
     pub grants: Vec<Grant>,
+    /// Entries that a search of who holds it may return, in place of the server's number; 0: no limit.
+    pub search_size_max: Option<u32>,
+    /// How long such a search may take, in place of the server's time.
+    pub search_time_max: Option<Duration>,
 }

@@ -460,6 +460,8 @@ pub(crate) fn role(number: u32, name: &str, grants: Vec<Grant>) -> Role {
         uuid: Uuid::from_u128(u128::from(number)),
         name: name.to_owned(),
         grants,
+        search_size_max: None,
+        search_time_max: None,
     }
 }
 

@@ -3,8 +3,9 @@
 use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope, LdapSubstringFilter};
 
 use super::client::{Client, encode, search};
-use super::world::{BASE, Wishes, World};
+use super::world::{BASE, MAIN, READERS, Wishes, World, full_directory, role};
 use crate::config::Limits;
+use crate::model::Record;
 
 const STAFF: &str = "cn=staff,ou=groups,dc=example,dc=org";
 
@@ -132,4 +133,53 @@ fn answers_before_bind_wait_in_a_small_buffer() {
         answered += client.step().0.len() / 2;
     }
     assert!(client.output_peak <= 16 * 1024 + one, "{} after {one}", client.output_peak);
+}
+
+/// Gives the role of the reader limits of its own.
+fn limit_readers(world: &World, size: Option<u32>, time: Option<std::time::Duration>) {
+    world.change(move |transaction| {
+        let mut readers = role(READERS, "readers", vec![full_directory(Some(MAIN))]);
+        (readers.search_size_max, readers.search_time_max) = (size, time);
+        transaction.put(Record::Role(readers))
+    });
+}
+
+#[test]
+fn a_role_has_a_size_limit_of_its_own() {
+    let world = world(Limits { search_size_max: 4, ..Limits::default() });
+    let count = |client: &mut Client, size: i32, code: u8| {
+        let mut request = search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &["1.1"]);
+        request.sizelimit = size;
+        client.search(request).is(code).entries().len()
+    };
+    let mut reader = Client::reader(&world);
+    let mut app = Client::app(&world);
+    assert_eq!(count(&mut reader, 0, 4), 4, "the server's");
+    // It replaces the server's, on an open connection, whichever is the stricter; the client's own counts beside it.
+    for (limit, asked, code, found) in
+        [(Some(10), 0, 4, 10), (Some(10), 3, 4, 3), (Some(2), 0, 4, 2), (Some(0), 0, 0, 22), (None, 0, 4, 4)]
+    {
+        limit_readers(&world, limit, None);
+        assert_eq!(count(&mut reader, asked, code), found, "{limit:?}");
+        assert_eq!(count(&mut app, 0, 4), 4, "who does not hold the role");
+    }
+}
+
+#[test]
+fn a_role_has_a_time_limit_of_its_own() {
+    let world = World::with(Wishes { people: 3_000, ..Wishes::default() });
+    let mut reader = Client::reader(&world);
+    let seconds = |seconds| Some(std::time::Duration::from_secs(seconds));
+    for (limit, later, code) in
+        [(None, 3_600, 3), (seconds(2), 1, 0), (seconds(2), 2, 3), (seconds(7_200), 3_600, 0)]
+    {
+        limit_readers(&world, None, limit);
+        reader.later = std::time::Duration::ZERO;
+        let id = reader.id();
+        let request = search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &["1.1"]);
+        reader.push(&encode(id, LdapOp::SearchRequest(request)));
+        reader.step();
+        reader.later = std::time::Duration::from_secs(later);
+        reader.send(&[]).is(code);
+    }
 }

@@ -313,7 +313,13 @@ pub(in crate::ldap) fn vault(groups: Vec<GroupNumber>) -> Application {
 }
 
 fn readers(grants: Vec<Grant>) -> Role {
-    Role { number: READERS, uuid: Uuid::from_u128(4), name: "readers".to_owned(), grants }
+    role(READERS, "readers", grants)
+}
+
+/// A role without limits.
+pub(in crate::ldap) fn role(number: RoleNumber, name: &str, grants: Vec<Grant>) -> Role {
+    let uuid = Uuid::from_u128(u128::from(number.get()));
+    Role { number, uuid, name: name.to_owned(), grants, search_size_max: None, search_time_max: None }
 }
 
 fn provider(number: ProviderNumber, name: &str, base_dn: &str, domain: Option<&str>) -> Record {

@@ -1,6 +1,7 @@
 //! Every kind of record survives being written, and every octet of an item counts.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use proptest::collection::vec;
@@ -246,9 +247,18 @@ fn any_record() -> impl Strategy<Value = Record> {
             group: GroupNumber::new(group),
             account: AccountNumber::new(account),
         })),
-        (any::<u32>(), uuid(), text(), grants()).prop_map(|(number, uuid, name, grants)| Record::Role(
-            Role { number: RoleNumber::new(number), uuid, name, grants }
-        )),
+        (any::<u32>(), uuid(), text(), grants(), any::<(Option<u32>, Option<Duration>)>()).prop_map(
+            |(number, uuid, name, grants, (search_size_max, search_time_max))| {
+                Record::Role(Role {
+                    number: RoleNumber::new(number),
+                    uuid,
+                    name,
+                    grants,
+                    search_size_max,
+                    search_time_max,
+                })
+            }
+        ),
         tokens(),
         applications(),
         providers(),

@@ -174,6 +174,8 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
                 uuid: Uuid::from_u128(0x5),
                 name: "readers".to_owned(),
                 grants,
+                search_size_max: Some(500),
+                search_time_max: Some(std::time::Duration::from_millis(2_500)),
             }),
         ),
         ("token", include_str!("../samples/v1/token.hex"), Record::Token(token)),

@@ -78,6 +78,8 @@ fn records_come_in_the_order_of_what_they_refer_to() {
                 uuid: Uuid::from_u128(9),
                 name: "readers".to_owned(),
                 grants: Vec::new(),
+                search_size_max: None,
+                search_time_max: None,
             }),
             Record::Account(account(2, 0)),
             Record::Account(account(300, 9_000)),

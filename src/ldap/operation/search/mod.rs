@@ -14,6 +14,7 @@ use running::{Batch, End, Page, Search, SortAnswer};
 use sorted::{Sorted, View, ViewTarget};
 
 use super::refusal::{Refusal, Target, assert_on, find, tree_and_view};
+use crate::access::search_limits;
 use crate::directory::{
     Entry, EntryId, FilterTooLarge, PreparedFilter, Reader, Scope, Snapshot, SortFault, SortKey, SortKeys,
     Tree, ValuesFilter, Visibility, Walk,
@@ -120,12 +121,12 @@ fn begin<'a>(
     let (sort, answer) = sort_keys(controls.sort.as_ref(), snapshot.schema())?;
     let view = view(controls, sort.as_ref(), answer.as_ref())?;
     let mut walk = Walk::new(&reader, &filter, base, request.scope);
-    let mut limits = limits(session, request, context.clock);
+    let (server_size, server_time) = allowed(session, context.snapshot);
+    let mut limits = limits(session, request, server_size, server_time, context.clock);
     let page = controls.paged.map(|paged| {
         let estimate = walk.candidates().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
         // The server's own limit makes pages smaller, it does not end the sequence.
-        let server = session.settings.limits.search_size_max;
-        let size = if server > 0 { paged.size.min(server) } else { paged.size };
+        let size = if server_size > 0 { paged.size.min(server_size) } else { paged.size };
         limits.size_max = (request.size_limit > 0).then_some(request.size_limit);
         Page { size, estimate, query, pages: session.settings.pages.clone() }
     });
@@ -406,13 +407,28 @@ fn projection(
     }
 }
 
-/// The stricter of what the client and what the server sets.
-fn limits(session: &Session, request: &SearchRequest<'_>, clock: Clock) -> SearchLimits {
+/// What the server allows: what the newest directory says of the account's roles, or the server's own limits.
+fn allowed(session: &Session, newest: &Snapshot) -> (u32, Duration) {
     let server = &session.settings.limits;
-    let size = [request.size_limit, server.search_size_max].into_iter().filter(|limit| *limit > 0).min();
+    let account = session.identity.and_then(|identity| newest.accounts().account(identity.account));
+    let roles = account.map(|account| search_limits(newest.accounts(), account)).unwrap_or_default();
+    let size = roles.size_max.map_or(server.search_size_max, |(size, _)| size);
+    (size, roles.time_max.map_or(server.search_time_max, |(time, _)| time))
+}
+
+/// The stricter of what the client and what the server sets.
+fn limits(
+    session: &Session,
+    request: &SearchRequest<'_>,
+    server_size: u32,
+    server_time: Duration,
+    clock: Clock,
+) -> SearchLimits {
+    let server = &session.settings.limits;
+    let size = [request.size_limit, server_size].into_iter().filter(|limit| *limit > 0).min();
     let time = match request.time_limit {
-        0 => server.search_time_max,
-        seconds => server.search_time_max.min(Duration::from_secs(u64::from(seconds))),
+        0 => server_time,
+        seconds => server_time.min(Duration::from_secs(u64::from(seconds))),
     };
     SearchLimits {
         size_max: size,

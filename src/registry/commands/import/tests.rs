@@ -32,7 +32,12 @@ fn options() -> ImportOptions {
 fn prepared() -> (Arc<Registry>, Arc<MemoryStore>, ImportLayout) {
     let store = Arc::new(MemoryStore::new());
     let registry = registry_over(store.clone());
-    let role = SeedRole { name: "reader".to_owned(), permissions: None };
+    let role = SeedRole {
+        name: "reader".to_owned(),
+        permissions: None,
+        search_size_max: None,
+        search_time_max: None,
+    };
     let seed = Seed { providers: vec![provider("ldap", BASE)], roles: vec![role], ..Seed::default() };
     apply(&registry, &seed).unwrap();
     let layout = wait(registry.prepare_import(actor(), options())).unwrap();

@@ -223,7 +223,13 @@ fn provider_fields(provider: &LdapProvider) -> Fields {
 }
 
 fn role_fields(role: &Role, lookup: &Lookup<'_>) -> Fields {
-    vec![field("permissions", lookup.grants(&role.grants))]
+    let size = role.search_size_max.map(|size| size.to_string());
+    let time = role.search_time_max.map(|time| humantime::format_duration(time).to_string());
+    vec![
+        field("permissions", lookup.grants(&role.grants)),
+        field("search_size_max", size.unwrap_or_default()),
+        field("search_time_max", time.unwrap_or_default()),
+    ]
 }
 
 fn group_fields(group: &Group, lookup: &Lookup<'_>) -> Fields {

@@ -76,11 +76,24 @@ impl Application<'_, '_> {
                 let Some(number) = self.names.roles.get(&name_key(&seed.name)).copied() else {
                     return Ok(());
                 };
-                Role { number, uuid: Uuid::new_v4(), name: seed.name.clone(), grants: Vec::new() }
+                Role {
+                    number,
+                    uuid: Uuid::new_v4(),
+                    name: seed.name.clone(),
+                    grants: Vec::new(),
+                    search_size_max: None,
+                    search_time_max: None,
+                }
             }
         };
         if let Some(permissions) = &seed.permissions {
             role.grants = same_or(&role.grants, self.grants(permissions));
+        }
+        if let Some(limit) = &seed.search_size_max {
+            role.search_size_max = limit.of_role();
+        }
+        if let Some(limit) = &seed.search_time_max {
+            role.search_time_max = limit.of_role();
         }
         if before.as_ref() == Some(&role) {
             return Ok(());

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::auth::{TokenKind, TokenSecret};
 use crate::config::{
-    Expiry, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant, SeedReference, SeedRole,
-    SeedSecret, SeedSubject,
+    Expiry, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant, SeedLimit, SeedReference,
+    SeedRole, SeedSecret, SeedSubject,
 };
 use crate::model::{AccountKind, AttributeSyntax, HashText, Permission};
 use crate::registry::NewToken;
@@ -85,6 +85,8 @@ fn example() -> Seed {
         roles: vec![SeedRole {
             name: "ldap-search".to_owned(),
             permissions: Some(vec![on_provider(Permission::SearchFullDirectory)]),
+            search_size_max: Some(SeedLimit::Is(1_000)),
+            search_time_max: None,
         }],
         groups: vec![engineering, group("staff", &[])],
         accounts: vec![alice, person("bob"), searcher],
