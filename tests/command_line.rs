@@ -665,3 +665,38 @@ fn limits_of_roles_are_applied_told_and_taken_away() {
     place.edit("search_size_max = \"default\"", "search_size_max = \"many\"");
     place.run(&["check"]).exits(3).says(&["search_size_max", "\"default\" for the server's"]);
 }
+
+#[test]
+fn limits_that_were_reached_are_told_by_status_and_by_metrics() {
+    let place = Place::new(SEED);
+    let server = place.serve(&["--http", "127.0.0.1:0", "--secrets-file", "s.json"]);
+    let ask = |path: &str| {
+        let mut http = TcpStream::connect(server.address("http")).unwrap();
+        write!(http, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        http.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let none = place.run(&["status"]).exits(0).stdout;
+    assert!(!none.contains("limits reached"), "{none}");
+    // The header of a message of two gigabytes.
+    let mut ldap = TcpStream::connect(server.address("ldap")).unwrap();
+    ldap.write_all(b"\x30\x84\x7f\xff\xff\xff").unwrap();
+    let mut notice = Vec::new();
+    ldap.read_to_end(&mut notice).unwrap();
+
+    let metrics = ask("/metrics");
+    assert!(metrics.contains("content-type: text/plain; version=0.0.4"), "{metrics}");
+    for line in [
+        "# TYPE bindery_limit_reached_total counter\n",
+        "bindery_limit_reached_total{limit=\"message_size_before_bind_max\"} 1\n",
+        "bindery_limit_reached_total{limit=\"search_size_max\"} 0\n",
+    ] {
+        assert!(metrics.contains(line), "{line} in\n{metrics}");
+    }
+    let status = place.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["limits_reached"]["message_size_before_bind_max"], 1);
+    assert_eq!(status["limits_reached"]["search_size_max"], 0);
+    let status = place.run(&["status"]).exits(0).stdout;
+    assert!(status.contains("limits reached:\n  message_size_before_bind_max: 1"), "{status}");
+}

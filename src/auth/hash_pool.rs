@@ -162,10 +162,14 @@ impl HashPool {
             if state.is_closed {
                 return Err(Refusal::Closed);
             }
-            state.queues.push(priority, Source::from(source), work, Work::is_cancelled)
+            let pushed = state.queues.push(priority, Source::from(source), work, Work::is_cancelled);
+            pushed.map_err(|_| state.queues.is_full(priority))
         };
-        if pushed.is_err() {
+        if let Err(is_queue_full) = pushed {
             Counters::add(&self.shared.counters.refused_busy);
+            if !is_queue_full {
+                Counters::add(&self.shared.counters.refused_share);
+            }
             return Err(Refusal::Busy);
         }
         self.shared.arrived.notify_one();
@@ -312,6 +316,8 @@ pub struct HashCounts {
     pub cancelled: u64,
     /// Jobs that found no place.
     pub refused_busy: u64,
+    /// Those of them whose source had its share, while the queue had places left.
+    pub refused_share: u64,
 }
 
 impl HashCounts {
@@ -450,6 +456,7 @@ struct Counters {
     created: AtomicU64,
     cancelled: AtomicU64,
     refused_busy: AtomicU64,
+    refused_share: AtomicU64,
 }
 
 impl Counters {
@@ -465,6 +472,7 @@ impl Counters {
             created: self.created.load(Ordering::Relaxed),
             cancelled: self.cancelled.load(Ordering::Relaxed),
             refused_busy: self.refused_busy.load(Ordering::Relaxed),
+            refused_share: self.refused_share.load(Ordering::Relaxed),
         }
     }
 }

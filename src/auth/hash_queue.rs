@@ -72,6 +72,16 @@ impl<Job> HashQueues<Job> {
         self.bulk.pop()
     }
 
+    /// Whether a queue takes no more from anybody.
+    pub(super) fn is_full(&self, priority: Priority) -> bool {
+        let queue = match priority {
+            Priority::Selector => &self.selector,
+            Priority::Other => &self.other,
+            Priority::Bulk => &self.bulk,
+        };
+        queue.length >= queue.length_max
+    }
+
     /// How many wait.
     pub(super) fn lengths(&self) -> QueueLengths {
         QueueLengths { selector: self.selector.length, other: self.other.length, bulk: self.bulk.length }

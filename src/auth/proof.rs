@@ -41,6 +41,7 @@ pub struct CredentialKey {
 pub struct ProofCache {
     key: Zeroizing<[u8; 32]>,
     sets: Box<[[Entry; WAYS]]>,
+    displaced: AtomicU64,
 }
 
 impl ProofCache {
@@ -57,7 +58,7 @@ impl ProofCache {
             sets => sets.next_power_of_two(),
         };
         let sets = std::iter::repeat_with(Default::default).take(sets).collect();
-        Ok(Self { key, sets })
+        Ok(Self { key, sets, displaced: AtomicU64::new(0) })
     }
 
     /// Whether `secret` was verified for this credential in this generation, and is still remembered.
@@ -82,6 +83,10 @@ impl ProofCache {
             // The proof is random to everybody, so any of its bits choose evenly.
             .or_else(|| set.get(proof[1] as usize % WAYS));
         if let Some(entry) = place {
+            let word = entry.credential.load(Ordering::Relaxed);
+            if word != 0 && word != proof[0] {
+                self.displaced.fetch_add(1, Ordering::Relaxed);
+            }
             entry.store(proof);
         }
     }
@@ -100,6 +105,11 @@ impl ProofCache {
         for entry in self.sets.iter().flatten() {
             entry.store(EMPTY);
         }
+    }
+
+    /// How many proofs were forgotten to make room for others.
+    pub fn displaced(&self) -> u64 {
+        self.displaced.load(Ordering::Relaxed)
     }
 
     /// Memory of the table, in octets.

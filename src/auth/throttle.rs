@@ -24,6 +24,8 @@ pub struct Throttle {
     hasher: RandomState,
     tables: Mutex<Tables>,
     refused: AtomicU64,
+    refused_by_source: AtomicU64,
+    displaced: AtomicU64,
 }
 
 impl Throttle {
@@ -31,19 +33,30 @@ impl Throttle {
     pub fn new(settings: ThrottleSettings) -> Self {
         let tables =
             Tables { names: Table::new(settings.entries_max), sources: Table::new(settings.entries_max) };
-        Self { settings, hasher: RandomState::new(), tables: Mutex::new(tables), refused: AtomicU64::new(0) }
+        Self {
+            settings,
+            hasher: RandomState::new(),
+            tables: Mutex::new(tables),
+            refused: AtomicU64::new(0),
+            refused_by_source: AtomicU64::new(0),
+            displaced: AtomicU64::new(0),
+        }
     }
 
     /// Whether this source may try a secret for this name now. `source` is `None` for the local socket.
     pub fn check(&self, subject: Subject<'_>, source: Option<IpAddr>, now: u64) -> Admission {
         let (name, source) = self.keys(subject, source);
         let tables = self.lock();
-        let until = tables.names.refused_until(name).max(tables.sources.refused_until(source));
+        let until_of_source = tables.sources.refused_until(source);
+        let until = tables.names.refused_until(name).max(until_of_source);
         drop(tables);
         if until <= now {
             return Admission::Admit;
         }
         self.refused.fetch_add(1, Ordering::Relaxed);
+        if until_of_source > now {
+            self.refused_by_source.fetch_add(1, Ordering::Relaxed);
+        }
         Admission::Refuse { retry_after_seconds: until - now }
     }
 
@@ -51,8 +64,13 @@ impl Throttle {
     pub fn failed(&self, subject: Subject<'_>, source: Option<IpAddr>, now: u64) {
         let (name, source) = self.keys(subject, source);
         let mut tables = self.lock();
-        tables.names.failed(name, self.settings.failures_per_name_max, &self.settings, now);
-        tables.sources.failed(source, self.settings.failures_per_source_max, &self.settings, now);
+        let displaced = [
+            tables.names.failed(name, self.settings.failures_per_name_max, &self.settings, now),
+            tables.sources.failed(source, self.settings.failures_per_source_max, &self.settings, now),
+        ];
+        drop(tables);
+        let displaced = displaced.iter().filter(|displaced| **displaced).count();
+        self.displaced.fetch_add(displaced as u64, Ordering::Relaxed);
     }
 
     /// Notes that a secret was right: the name starts anew from this source. The source itself does not,
@@ -65,6 +83,16 @@ impl Throttle {
     /// How many tries were refused.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many of them because of the source, whatever the name.
+    pub fn refused_by_source(&self) -> u64 {
+        self.refused_by_source.load(Ordering::Relaxed)
+    }
+
+    /// How many names and sources were forgotten to make room for others.
+    pub fn displaced(&self) -> u64 {
+        self.displaced.load(Ordering::Relaxed)
     }
 
     fn keys(&self, subject: Subject<'_>, source: Option<IpAddr>) -> (u64, u64) {
@@ -170,14 +198,15 @@ impl Table {
         set.iter().find(|slot| slot.key == key).map_or(0, |slot| slot.until)
     }
 
-    fn failed(&mut self, key: u64, failures_max: u32, settings: &ThrottleSettings, now: u64) {
+    /// Says whether another key was forgotten for it.
+    fn failed(&mut self, key: u64, failures_max: u32, settings: &ThrottleSettings, now: u64) -> bool {
         if failures_max == 0 {
-            return;
+            return false;
         }
-        let Some(slot) = self.slot(key) else { return };
+        let Some((slot, is_displaced)) = self.slot(key) else { return false };
         if now < slot.until {
             // Begun before the refusal: it has been paid for already.
-            return;
+            return false;
         }
         if now.saturating_sub(slot.since.max(slot.until)) >= settings.window_seconds_max {
             slot.refusals = 0;
@@ -195,6 +224,7 @@ impl Table {
             slot.refusals = slot.refusals.saturating_add(1);
             slot.failures = 0;
         }
+        is_displaced
     }
 
     fn forget(&mut self, key: u64) {
@@ -204,19 +234,20 @@ impl Table {
         }
     }
 
-    /// The slot of a key: its own, a free one, or that of the key which loses least: refused for the shortest
+    /// The slot of a key, and whether it was another's: its own, a free one, or that of the key which loses least: refused for the shortest
     /// time, then with the oldest failures.
-    fn slot(&mut self, key: u64) -> Option<&mut Slot> {
+    fn slot(&mut self, key: u64) -> Option<(&mut Slot, bool)> {
         let index = self.index(key);
         let slot = self
             .sets
             .get_mut(index)?
             .iter_mut()
             .min_by_key(|slot| (slot.key != key, slot.key != 0, slot.until, slot.since))?;
+        let is_displaced = slot.key != key && slot.key != 0;
         if slot.key != key {
             *slot = Slot { key, ..Slot::default() };
         }
-        Some(slot)
+        Some((slot, is_displaced))
     }
 
     /// The remainder is below the number of sets, which is at least 1.

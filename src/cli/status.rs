@@ -29,11 +29,19 @@ pub(super) async fn run(arguments: StatusArguments, output: Output) -> Result<()
         };
         let seeded = if status.is_seeded { "" } else { ", never seeded" };
         format!(
-            "{server}\nrevision {}{seeded}: {} accounts, {} groups\n{}",
+            "{server}\nrevision {}{seeded}: {} accounts, {} groups\n{}{}",
             status.revision,
             status.accounts,
             status.groups,
-            status.base_dns.join("\n")
+            status.base_dns.join("\n"),
+            limits_in_words(&status)
         )
     })
+}
+
+/// The limits that were reached at all.
+fn limits_in_words(status: &Status) -> String {
+    let reached = status.limits_reached.iter().filter(|(_, count)| **count > 0);
+    let lines: String = reached.map(|(limit, count)| format!("\n  {limit}: {count}")).collect();
+    if lines.is_empty() { lines } else { format!("\nlimits reached:{lines}") }
 }

@@ -51,7 +51,12 @@ const TABLES: &[(&str, &[Key])] = &[
                 "LDAP in clear, with StartTLS when there is a certificate: `\"127.0.0.1:3389\"`, `\"[::1]:3389\"`, `\"unix:/run/bindery/ldapi\"`; port 0 is any free one.",
             ),
             Key("ldaps", "list of addresses", "`[]`", "LDAP over TLS; TCP only."),
-            Key("http", "list of addresses", "`[]`", "The HTTP API."),
+            Key(
+                "http",
+                "list of addresses",
+                "`[]`",
+                "HTTP for who watches the server: `/-/health/live/`, `/-/health/ready/`, and `/metrics` for Prometheus.",
+            ),
             Key(
                 "plain_bind",
                 "`never`, `loopback`, `always`",

@@ -1,6 +1,6 @@
 //! `[server.limits]`: the one table of every limit, with its default, its range and what it is for.
 //!
-//! The struct, the reader and the table in docs/config.md are made from it.
+//! The struct, the reader, the table in docs/config.md and the counters of `limit_counts` are made from it.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -16,6 +16,25 @@ macro_rules! limits {
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Limits {
             $($(#[doc = $doc])+ pub $name: $type,)*
+        }
+
+        /// One of the limits, by its name in the config.
+        #[allow(non_camel_case_types, reason = "a limit has one name")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Limit {
+            $($(#[doc = $doc])+ $name,)*
+        }
+
+        impl Limit {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The key in `[server.limits]`.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
         }
 
         impl Default for Limits {

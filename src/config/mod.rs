@@ -6,6 +6,7 @@
 mod diagnostics;
 mod environment;
 mod file;
+mod limit_counts;
 mod limits;
 mod names;
 mod reader;
@@ -30,7 +31,8 @@ use std::path::{Path, PathBuf};
 
 pub use diagnostics::{Problem, Problems};
 pub use environment::Lookup;
-pub use limits::{LimitRow, Limits};
+pub use limit_counts::{LimitCounts, UNCOUNTED};
+pub use limits::{Limit, LimitRow, Limits};
 pub use seed::{
     BadReference, Expiry, LIFETIME_SECONDS_MAX, ReferenceKind, Seed, SeedAccount, SeedApplication,
     SeedAttribute, SeedBinding, SeedGrant, SeedGroup, SeedLimit, SeedProvider, SeedReference, SeedRole,

@@ -11,6 +11,7 @@ mod export;
 mod import;
 mod json;
 mod local;
+mod metrics;
 mod public;
 mod seed;
 mod status;

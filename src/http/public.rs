@@ -1,6 +1,7 @@
-//! What anybody may ask on a listener of `[server] http`: whether the server is well.
+//! What anybody may ask on a listener of `[server] http`: whether the server is well, and its counters.
 
 use std::io;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -8,14 +9,17 @@ use axum::routing::get;
 use axum::serve::Listener as AxumListener;
 use tokio_util::sync::CancellationToken;
 
+use super::metrics::metrics;
 use crate::net::{Listener, PeerAddress, Stream};
+use crate::registry::Registry;
 
-/// Serves health checks until the server goes down.
-pub async fn serve_public(listener: Listener, shutdown: CancellationToken) {
+/// Serves health checks and metrics until the server goes down.
+pub async fn serve_public(listener: Listener, registry: Arc<Registry>, shutdown: CancellationToken) {
     let is_down = shutdown.clone();
     let router = Router::new()
         .route("/-/health/live/", get(|| async { StatusCode::NO_CONTENT }))
-        .route("/-/health/ready/", get(move || async move { ready(is_down.is_cancelled()) }));
+        .route("/-/health/ready/", get(move || async move { ready(is_down.is_cancelled()) }))
+        .route("/metrics", get(move || async move { metrics(&registry) }));
     let served =
         axum::serve(PublicListener(listener), router).with_graceful_shutdown(shutdown.cancelled_owned());
     // The listener never fails.

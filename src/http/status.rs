@@ -1,5 +1,6 @@
 //! `GET /local/status`: which server answers, and what it serves.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -26,6 +27,8 @@ pub struct Status {
     pub groups: usize,
     /// The base DNs that are served.
     pub base_dns: Vec<String>,
+    /// How often each limit was reached since the start, by its name; those that cannot be are not there.
+    pub limits_reached: BTreeMap<String, u64>,
 }
 
 pub(super) async fn status(State(registry): State<Arc<Registry>>) -> Result<Json<Status>, Problem> {
@@ -40,5 +43,9 @@ pub(super) async fn status(State(registry): State<Arc<Registry>>) -> Result<Json
         accounts: accounts.account_count(),
         groups: accounts.group_count(),
         base_dns: accounts.providers().map(|provider| provider.base_dn.clone()).collect(),
+        limits_reached: registry
+            .limits_reached()
+            .map(|(limit, count)| (limit.name().to_owned(), count))
+            .collect(),
     }))
 }

@@ -14,7 +14,7 @@ use super::frame;
 use super::pages::Pages;
 use super::result_code::ResultCode;
 use super::session::{Clock, Next, Session, SessionPeer, SessionSettings};
-use crate::config::{Limits, Settings, TlsSettings};
+use crate::config::{Limit, Limits, Settings, TlsSettings};
 use crate::model::Timestamp;
 use crate::net::{ClientCertificate, Peer, Permit, Stream, Tls};
 use crate::registry::Registry;
@@ -124,7 +124,13 @@ async fn handshake(door: &Door, stream: Stream) -> Result<TlsStream<Stream>, End
     let Some(tls) = &door.tls else { return Err(Ended::Closed) };
     let accepted = timeout(door.settings.limits.handshake_time, tls.acceptor().accept(stream));
     tokio::select! {
-        accepted = accepted => accepted.map_err(|_| Ended::TimedOut("the TLS handshake"))?.map_err(Ended::Handshake),
+        accepted = accepted => match accepted {
+            Ok(accepted) => accepted.map_err(Ended::Handshake),
+            Err(_) => {
+                door.registry.reached().note(Limit::handshake_time);
+                Err(Ended::TimedOut("the TLS handshake"))
+            }
+        },
         () = door.shutdown.cancelled() => Err(Ended::TimedOut(SHUTTING_DOWN)),
     }
 }
@@ -201,10 +207,15 @@ impl Connection<'_> {
             };
             match read {
                 Err(_) if is_partial || before > 0 => {
+                    self.session.note(Limit::message_time);
                     let sentence = "a message was not sent to its end in time";
                     return self.say_good_bye(stream, ResultCode::ProtocolError, sentence).await;
                 }
                 Err(_) => {
+                    self.session.note(match self.session.is_bound() {
+                        true => Limit::idle_time,
+                        false => Limit::idle_time_before_bind,
+                    });
                     return self
                         .say_good_bye(stream, ResultCode::Unavailable, "the connection was idle for too long")
                         .await;
@@ -306,14 +317,11 @@ impl Connection<'_> {
         if self.output.is_empty() {
             return Ok(());
         }
-        let mut rest = self.output.as_slice();
-        while !rest.is_empty() {
-            match in_time(self.limits, self.shutdown, stream.write(rest)).await? {
-                0 => return Err(Ended::Closed),
-                octets => rest = rest.get(octets..).unwrap_or_default(),
-            }
+        let written = write_out(self.limits, self.shutdown, stream, &self.output).await;
+        if let Err(Ended::TimedOut(TAKES_NO_ANSWERS)) = &written {
+            self.session.note(Limit::write_time);
         }
-        in_time(self.limits, self.shutdown, stream.flush()).await?;
+        written?;
         self.output.clear();
         Ok(())
     }
@@ -349,6 +357,23 @@ impl Connection<'_> {
     }
 }
 
+/// Writes all of what there is to answer.
+async fn write_out<S: AsyncWrite + Unpin>(
+    limits: &Limits,
+    shutdown: &CancellationToken,
+    stream: &mut S,
+    output: &[u8],
+) -> Result<(), Ended> {
+    let mut rest = output;
+    while !rest.is_empty() {
+        match in_time(limits, shutdown, stream.write(rest)).await? {
+            0 => return Err(Ended::Closed),
+            octets => rest = rest.get(octets..).unwrap_or_default(),
+        }
+    }
+    in_time(limits, shutdown, stream.flush()).await
+}
+
 /// Waits for a client that takes an answer, but not longer than it may take, and hardly any more once the server
 /// is going down.
 async fn in_time<T>(
@@ -364,7 +389,7 @@ async fn in_time<T>(
         biased;
         written = timeout(limits.write_time, writing) => match written {
             Ok(written) => Ok(written?),
-            Err(_) => Err(Ended::TimedOut("the client takes no answers")),
+            Err(_) => Err(Ended::TimedOut(TAKES_NO_ANSWERS)),
         },
         () = going_down => Err(Ended::TimedOut(SHUTTING_DOWN)),
     }
@@ -374,6 +399,7 @@ fn clock() -> Clock {
     Clock { now: Timestamp::now(), instant: Instant::now() }
 }
 
+const TAKES_NO_ANSWERS: &str = "the client takes no answers";
 const SHUTTING_DOWN: &str = "the server is shutting down";
 /// One read takes at most so much at a time.
 const READ_OCTETS: usize = 16 * 1024;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use subtle::ConstantTimeEq;
 
-use crate::config::Limits;
+use crate::config::{Limit, LimitCounts, Limits};
 use crate::directory::{EntryId, Snapshot, Visibility};
 use crate::model::{Revision, Timestamp};
 
@@ -23,6 +23,7 @@ pub struct Pages {
     /// Octets of sort keys and orders that are held now.
     sort_memory: Arc<AtomicU64>,
     kept: Mutex<Kept>,
+    reached: Arc<LimitCounts>,
 }
 
 /// One digest for all that must be the same from page to page: who asks, and what.
@@ -88,7 +89,7 @@ impl Pages {
     ///
     /// # Errors
     /// The operating system's random source does not answer.
-    pub fn new(limits: &Limits) -> Result<Arc<Self>, getrandom::Error> {
+    pub fn new(limits: &Limits, reached: Arc<LimitCounts>) -> Result<Arc<Self>, getrandom::Error> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
         Ok(Arc::new(Self {
@@ -99,6 +100,7 @@ impl Pages {
             sort_memory_max: limits.sort_memory_max,
             sort_memory: Arc::default(),
             kept: Mutex::default(),
+            reached,
         }))
     }
 
@@ -137,6 +139,9 @@ impl Pages {
         let (revision, last, made) = (take(8), take(4), take(8));
         let age = now.unix_seconds().saturating_sub(made.cast_signed());
         let age_max = i64::try_from(self.cookie_time.as_secs()).unwrap_or(i64::MAX);
+        if age > age_max {
+            self.reached.note(Limit::paging_cookie_time);
+        }
         if contents.first() != Some(&COOKIE_VERSION) || age > age_max {
             return Err(InvalidCookie);
         }
@@ -149,13 +154,13 @@ impl Pages {
         let mut kept = self.kept();
         kept.snapshots.retain(|(other, _)| other.revision() != snapshot.revision());
         kept.snapshots.push_back((snapshot.clone(), now));
-        kept.forget(now, self.snapshot_time, self.snapshots_max);
+        kept.forget(now, self.snapshot_time, self.snapshots_max, &self.reached);
     }
 
     /// The snapshot of a revision, if it is still kept.
     pub(super) fn snapshot(&self, revision: Revision, now: Instant) -> Option<Arc<Snapshot>> {
         let mut kept = self.kept();
-        kept.forget(now, self.snapshot_time, self.snapshots_max);
+        kept.forget(now, self.snapshot_time, self.snapshots_max, &self.reached);
         let found = kept.snapshots.iter().find(|(snapshot, _)| snapshot.revision() == revision);
         found.map(|(snapshot, _)| snapshot.clone())
     }
@@ -165,13 +170,13 @@ impl Pages {
         let mut kept = self.kept();
         kept.orders.retain(|(other, _, _)| *other != key);
         kept.orders.push_back((key, order.clone(), now));
-        kept.forget(now, self.snapshot_time, self.snapshots_max);
+        kept.forget(now, self.snapshot_time, self.snapshots_max, &self.reached);
     }
 
     /// The order of a search, if it is still kept.
     pub(super) fn order(&self, key: &OrderKey, now: Instant) -> Option<Arc<Order>> {
         let mut kept = self.kept();
-        kept.forget(now, self.snapshot_time, self.snapshots_max);
+        kept.forget(now, self.snapshot_time, self.snapshots_max, &self.reached);
         kept.orders.iter().find(|(other, _, _)| other == key).map(|(_, order, _)| order.clone())
     }
 
@@ -192,7 +197,7 @@ impl Pages {
 
     /// Forgets what is too old; who asks for a page does so too.
     pub fn sweep(&self, now: Instant) {
-        self.kept().forget(now, self.snapshot_time, self.snapshots_max);
+        self.kept().forget(now, self.snapshot_time, self.snapshots_max, &self.reached);
     }
 
     fn mac(&self, contents: &[u8], query: &QueryDigest) -> [u8; MAC_OCTETS] {
@@ -210,12 +215,15 @@ impl Pages {
 }
 
 impl Kept {
-    fn forget(&mut self, now: Instant, time: Duration, max: usize) {
+    fn forget(&mut self, now: Instant, time: Duration, max: usize, reached: &LimitCounts) {
         let is_old = |since: &Instant| now.saturating_duration_since(*since) > time;
+        let before = self.snapshots.len();
         self.snapshots.retain(|(_, since)| !is_old(since));
         self.orders.retain(|(_, _, since)| !is_old(since));
+        reached.add(Limit::paging_snapshot_time, (before - self.snapshots.len()) as u64);
         while self.snapshots.len() > max {
             self.snapshots.pop_front();
+            reached.note(Limit::paging_snapshots);
         }
         while self.orders.len() > max {
             self.orders.pop_front();
@@ -285,7 +293,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
     fn pages(limits: &Limits) -> Arc<Pages> {
-        Pages::new(limits).unwrap()
+        Pages::new(limits, Arc::default()).unwrap()
     }
 
     #[test]

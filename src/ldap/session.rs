@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::control::RequestControls;
-use super::frame::{self, Frame};
-use super::message::{self, Answer, DecodeLimits, Operation, Request};
+use super::frame::{self, Frame, FrameError};
+use super::message::{self, Answer, DecodeError, DecodeLimits, Fault, Operation, Request};
 use super::operation::bind::PendingBind;
 use super::operation::password_modify;
 pub use super::operation::password_modify::{Changed, PendingChange};
@@ -19,7 +19,7 @@ use super::response::{self, Outcome};
 use super::result_code::ResultCode;
 use crate::access::Identity;
 use crate::auth::HashOutcome;
-use crate::config::{ClientAccount, Limits, PlainBind};
+use crate::config::{ClientAccount, Limit, Limits, PlainBind};
 use crate::directory::{Evaluator, Snapshot};
 use crate::model::Timestamp;
 use crate::net::ClientCertificate;
@@ -101,6 +101,8 @@ pub struct Session {
     decode_limits: DecodeLimits,
     decode_limits_before_bind: DecodeLimits,
     end: Option<Next>,
+    /// Whether the client waits because too many of its operations are outstanding.
+    is_held_back: bool,
 }
 
 /// What the operations need beside the session.
@@ -149,6 +151,7 @@ impl Session {
             decode_limits,
             decode_limits_before_bind,
             end: None,
+            is_held_back: false,
         }
     }
 
@@ -180,12 +183,44 @@ impl Session {
                     self.request(&frame, context);
                 }
                 Err(error) => {
+                    if matches!(error, FrameError::TooLarge { .. }) {
+                        self.note(match self.identity {
+                            Some(_) => Limit::message_size_max,
+                            None => Limit::message_size_before_bind_max,
+                        });
+                    }
                     self.disconnect(output, &error.to_string());
                     break;
                 }
             }
         }
+        self.note_held_back(taken < input.len(), output);
         taken
+    }
+
+    /// Notes once that a client was held back by the number of its operations, and each time by what it does not read.
+    fn note_held_back(&mut self, is_more: bool, output: &[u8]) {
+        let operations_max = self.settings.limits.pending_operations_max;
+        let is_held_back = is_more && self.searches.len() as u64 >= u64::from(operations_max);
+        if is_held_back && !self.is_held_back {
+            self.note(Limit::pending_operations_max);
+        }
+        self.is_held_back = is_held_back;
+        if is_more && self.is_full(output) {
+            self.note_full();
+        }
+    }
+
+    fn note_full(&self) {
+        self.note(match self.identity {
+            Some(_) => Limit::output_buffer_max,
+            None => Limit::output_buffer_before_bind_max,
+        });
+    }
+
+    /// Notes that a limit was reached.
+    pub(super) fn note(&self, limit: Limit) {
+        self.registry.reached().note(limit);
     }
 
     /// Gives each search that has more to answer one turn, as long as there is room in `output`. Who had
@@ -194,12 +229,17 @@ impl Session {
         let turns = self.searches.len();
         let begun = self.evaluator.work();
         for _ in 0..turns {
-            if self.is_full(output) || self.evaluator.work() - begun >= TURN_WORK {
+            if self.is_full(output) {
+                self.note_full();
+                break;
+            }
+            if self.evaluator.work() - begun >= TURN_WORK {
                 break;
             }
             let Some(mut running) = self.searches.pop_front() else { break };
-            if running.turn(&mut self.evaluator, output, clock) {
-                self.searches.push_back(running);
+            match running.turn(&mut self.evaluator, output, clock) {
+                None => self.searches.push_back(running),
+                Some(end) => running.limits_reached(end).for_each(|limit| self.note(limit)),
             }
         }
     }
@@ -326,6 +366,9 @@ impl Session {
         let message = match message::decode(frame, limits) {
             Ok(message) => message,
             Err(error) => {
+                if let DecodeError::Refused { fault, .. } = error {
+                    self.note_fault(fault);
+                }
                 let sentence = error.to_string();
                 return match error.answer() {
                     Answer::Response(tag) => {
@@ -344,6 +387,9 @@ impl Session {
             // section 4.1.11).
             Err(_) if operation == Operation::Unbind => RequestControls::default(),
             Err(refusal) => {
+                if let Some(fault) = refusal.fault {
+                    self.note_fault(fault);
+                }
                 if let Some(tag) = operation.response() {
                     let outcome = Outcome::new(refusal.code, &refusal.sentence);
                     response::result(context.output, frame.message_id, tag, &outcome, &[]);
@@ -360,6 +406,19 @@ impl Session {
             Request::Extended(request) => extended::run(self, &request, context),
             Request::Update(kind) => update::run(kind, context),
         }
+    }
+
+    /// Notes the limit that a request, or the value of one of its controls, exceeds.
+    fn note_fault(&self, fault: Fault) {
+        let limit = match (fault, self.identity) {
+            (Fault::FilterTooDeep { .. }, _) => Limit::filter_depth_max,
+            (Fault::FilterTooLong { .. }, Some(_)) => Limit::filter_elements_max,
+            (Fault::FilterTooLong { .. }, None) => Limit::filter_elements_before_bind_max,
+            (Fault::TooManyControls { .. }, _) => Limit::controls_max,
+            (Fault::TooManyAttributes { .. }, _) => Limit::requested_attributes_max,
+            _ => return,
+        };
+        self.note(limit);
     }
 
     /// RFC 4511 section 4.11: no answer, neither to this nor to what is abandoned.

@@ -29,6 +29,7 @@ pub use error::{ChangeError, OpenError};
 pub use transaction::Transaction;
 
 use crate::auth::{HashBounds, HashPool, HashPoolSettings, ProofCache, Throttle, ThrottleSettings};
+use crate::config::{Limit, LimitCounts};
 use crate::directory::{Snapshot, SnapshotBuilder};
 use crate::model::Actor;
 use crate::store::{Meta, Store};
@@ -56,6 +57,7 @@ pub struct Registry {
     pub(crate) proofs: ProofCache,
     pub(crate) throttle: Throttle,
     pub(crate) bounds: HashBounds,
+    reached: Arc<LimitCounts>,
     started: Instant,
 }
 
@@ -78,6 +80,7 @@ impl Registry {
             proofs: ProofCache::new(settings.verified_secrets_max)?,
             throttle: Throttle::new(settings.throttle),
             bounds: settings.bounds,
+            reached: Arc::default(),
             started: Instant::now(),
         }))
     }
@@ -156,6 +159,28 @@ impl Registry {
     /// Hashes, proofs and refusals so far, for tests and metrics.
     pub fn hash_pool(&self) -> &HashPool {
         &self.hash_pool
+    }
+
+    /// Where the doors note that a limit was reached.
+    pub fn reached(&self) -> &Arc<LimitCounts> {
+        &self.reached
+    }
+
+    /// How often each limit that is counted was reached since the start. The rooms below count their own.
+    pub fn limits_reached(&self) -> impl Iterator<Item = (Limit, u64)> {
+        let hashes = self.hash_pool.counts();
+        let count = move |limit| match limit {
+            Limit::hash_queue_max => hashes.refused_busy.saturating_sub(hashes.refused_share),
+            Limit::hash_queue_by_source_max => hashes.refused_share,
+            Limit::throttle_failures_max => {
+                self.throttle.refused().saturating_sub(self.throttle.refused_by_source())
+            }
+            Limit::throttle_failures_by_source_max => self.throttle.refused_by_source(),
+            Limit::throttle_entries_max => self.throttle.displaced(),
+            Limit::verified_secrets_max => self.proofs.displaced(),
+            other => self.reached.count(other),
+        };
+        Limit::counted().map(move |limit| (limit, count(limit)))
     }
 
     /// Takes no more changes, finishes those that wait, ends the threads and lets go of the store's

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Tasks;
+use crate::config::{Limit, LimitCounts};
 use crate::ldap::connection::{self, Door};
 use crate::net::{ConnectionLimits, ConnectionRefused, Listener};
 
@@ -13,6 +14,7 @@ pub(super) async fn accept_ldap(
     listener: Listener,
     door: Arc<Door>,
     limits: Arc<ConnectionLimits>,
+    reached: Arc<LimitCounts>,
     is_tls: bool,
     tasks: Arc<Tasks>,
 ) {
@@ -29,9 +31,19 @@ pub(super) async fn accept_ldap(
             }
             Err(refused) => {
                 tracing::debug!(peer = %peer.address, %refused, "a connection was refused");
+                reached.note(limit_of(refused));
                 refusals.note(refused);
             }
         }
+    }
+}
+
+fn limit_of(refused: ConnectionRefused) -> Limit {
+    match refused {
+        ConnectionRefused::Connections { .. } => Limit::connections_max,
+        ConnectionRefused::BySource { .. } => Limit::connections_by_source_max,
+        ConnectionRefused::BeforeBind { .. } => Limit::connections_before_bind_max,
+        ConnectionRefused::BeforeBindBySource { .. } => Limit::connections_before_bind_by_source_max,
     }
 }
 

@@ -39,7 +39,8 @@ enum Scheme {
 impl Listening {
     pub(super) async fn open(server: Server) -> Result<Self, StartError> {
         let Server { settings, log, tls, registry } = server;
-        let pages = Pages::new(&settings.limits).map_err(StartError::Random)?;
+        let pages =
+            Pages::new(&settings.limits, Arc::clone(registry.reached())).map_err(StartError::Random)?;
         // The local socket first: it tells a second server of this store apart before any port does.
         let local = Listener::bind_unix(&settings.data_dir.join(SOCKET_NAME), OWNER_ONLY).await?;
         let mut ldap = Vec::new();
@@ -93,11 +94,18 @@ impl Listening {
         for (listener, scheme) in ldap {
             let is_tls = scheme == Scheme::Ldaps;
             let (door, limits) = (Arc::clone(&door), Arc::clone(&limits));
-            tasks.tracker.spawn(accept_ldap(listener, door, limits, is_tls, Arc::clone(&tasks)));
+            tasks.tracker.spawn(accept_ldap(
+                listener,
+                door,
+                limits,
+                Arc::clone(registry.reached()),
+                is_tls,
+                Arc::clone(&tasks),
+            ));
         }
         for listener in http {
             let shutdown = tasks.shutdown.clone();
-            tasks.tracker.spawn(http::serve_public(listener, shutdown));
+            tasks.tracker.spawn(http::serve_public(listener, Arc::clone(&registry), shutdown));
         }
         tasks.tracker.spawn(http::serve_local(
             local,

@@ -136,7 +136,7 @@ fn a_full_queue_and_a_full_share_are_busy_at_once() {
     assert_eq!(push(Priority::Other, 4).unwrap_err(), Refusal::Busy, "the queue");
     waiting.push(push(Priority::Selector, 1).unwrap());
     assert_eq!(pool.queue_lengths(), QueueLengths { selector: 1, other: 4, bulk: 0 });
-    assert_eq!(pool.counts(), HashCounts { refused_busy: 2, ..HashCounts::default() });
+    assert_eq!(pool.counts(), HashCounts { refused_busy: 2, refused_share: 1, ..HashCounts::default() });
     drop(lease);
     for outcome in waiting {
         assert!(!outcome.blocking_recv().unwrap().matches);

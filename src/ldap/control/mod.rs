@@ -133,6 +133,8 @@ pub(super) struct RequestControls<'a> {
 #[derive(Debug)]
 pub(super) struct ControlRefusal {
     pub(super) code: ResultCode,
+    /// What is wrong with the value of the control, if that is it.
+    pub(super) fault: Option<Fault>,
     pub(super) sentence: String,
 }
 
@@ -159,6 +161,7 @@ impl<'a> RequestControls<'a> {
                 None if control.criticality => {
                     return Err(ControlRefusal {
                         code: ResultCode::UnavailableCriticalExtension,
+                        fault: None,
                         sentence: match known {
                             Some(_) => {
                                 format!(
@@ -188,11 +191,13 @@ impl<'a> RequestControls<'a> {
         if row.kind != Kind::SessionTracking {
             controls.only(row.oid).map_err(|repeated: RepeatedControl| ControlRefusal {
                 code: ResultCode::ProtocolError,
+                fault: None,
                 sentence: repeated.to_string(),
             })?;
         }
         let malformed = |fault: Fault| ControlRefusal {
             code: fault.code(),
+            fault: Some(fault),
             sentence: format!("the control {} cannot be read: {fault}", row.oid),
         };
         match row.kind {

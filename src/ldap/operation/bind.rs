@@ -3,7 +3,7 @@
 use super::sasl::{Plain, account_of, without_prefix};
 use crate::access::{Credential, Identity};
 use crate::auth::HashOutcome;
-use crate::config::PlainBind;
+use crate::config::{Limit, PlainBind};
 use crate::ldap::control::{RequestControls, password_policy_response};
 use crate::ldap::message::{Authentication as Method, BindRequest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
@@ -88,6 +88,7 @@ pub(in crate::ldap) fn run(
         );
     }
     if secret.len() > session.settings.limits.bind_secret_length_max as usize {
+        session.registry.reached().note(Limit::bind_secret_length_max);
         return refuse(ResultCode::InvalidCredentials, INVALID_CREDENTIALS);
     }
     let answering = Answering { message_id, tells_expiry, authorization: authorization.into() };

@@ -1,6 +1,7 @@
 //! Compare (RFC 4511 section 4.10).
 
 use super::refusal::{Refusal, Target, assert_on, find, tree_and_view};
+use crate::config::Limit;
 use crate::directory::filter::FilterItem;
 use crate::directory::{Entry, EntryId, PreparedFilter, Reader, Truth, Visibility};
 use crate::ldap::control::RequestControls;
@@ -72,6 +73,7 @@ fn verdict(
     }
     let truth = truth(FilterItem::Equality { attribute: request.attribute, value: request.value });
     if session.evaluator.take_exhausted() {
+        session.note(Limit::filter_work_max);
         return Err(Refusal::new(ResultCode::AdminLimitExceeded, "the attribute has too many values"));
     }
     Ok(match truth {

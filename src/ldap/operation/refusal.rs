@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::access::{Denied, Identity, Invalid, view};
+use crate::config::Limit;
 use crate::directory::filter::FilterItem;
 use crate::directory::{
     DN_LENGTH_MAX, Entry, EntryId, PreparedFilter, Reader, SUBSCHEMA_DN, Tree, Visibility,
@@ -143,10 +144,13 @@ pub(in crate::ldap) fn assert_on(
     entry: &Entry,
 ) -> Result<(), Refusal> {
     let octets_max = usize::try_from(session.settings.limits.filter_octets_max).unwrap_or(usize::MAX);
-    let filter = PreparedFilter::bounded(assertion, reader, octets_max)
-        .map_err(|error| Refusal::new(ResultCode::AdminLimitExceeded, error.to_string()))?;
+    let filter = PreparedFilter::bounded(assertion, reader, octets_max).map_err(|error| {
+        session.note(Limit::filter_octets_max);
+        Refusal::new(ResultCode::AdminLimitExceeded, error.to_string())
+    })?;
     let is_true = session.evaluator.matches(&filter, reader, id, entry);
     if session.evaluator.take_exhausted() {
+        session.note(Limit::filter_work_max);
         let sentence = "the assertion would have to look at too many values";
         return Err(Refusal::new(ResultCode::AdminLimitExceeded, sentence));
     }

@@ -2,9 +2,10 @@
 
 use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope, LdapSubstringFilter};
 
-use super::client::{Client, encode, search};
+use super::client::{Client, bind, encode, search, with_controls};
 use super::world::{BASE, MAIN, READERS, Wishes, World, full_directory, role};
-use crate::config::Limits;
+use crate::auth::ThrottleSettings;
+use crate::config::{Limit, Limits};
 use crate::model::Record;
 
 const STAFF: &str = "cn=staff,ou=groups,dc=example,dc=org";
@@ -182,4 +183,151 @@ fn a_role_has_a_time_limit_of_its_own() {
         reader.later = std::time::Duration::from_secs(later);
         reader.send(&[]).is(code);
     }
+}
+
+/// The limit that `act` reaches is counted once, and no other.
+#[track_caller]
+fn reaches(world: &World, limit: Option<Limit>, act: impl FnOnce()) {
+    let before: Vec<_> = world.registry.limits_reached().collect();
+    act();
+    let after = world.registry.limits_reached();
+    let grown: Vec<_> = before
+        .into_iter()
+        .zip(after)
+        .filter(|(old, new)| old != new)
+        .map(|((limit, old), (_, new))| (limit, new - old))
+        .collect();
+    let expected: Vec<_> = limit.map(|limit| (limit, 1)).into_iter().collect();
+    assert_eq!(grown, expected);
+}
+
+#[test]
+fn requests_that_are_too_large_are_counted() {
+    let world = world(Limits {
+        message_size_max: 64 * 1024,
+        message_size_before_bind_max: 1_024,
+        filter_depth_max: 3,
+        filter_elements_max: 64,
+        filter_elements_before_bind_max: 16,
+        filter_octets_max: 4_096,
+        controls_max: 1,
+        requested_attributes_max: 2,
+        bind_secret_length_max: 64,
+        ..Limits::default()
+    });
+    let new = || Client::new(&world);
+    let mut app = Client::app(&world);
+    let secret = vec![b'x'; 2_000];
+    reaches(&world, Some(Limit::message_size_before_bind_max), || drop(new().send(&bind(2, "app", &secret))));
+    let much = vec![b'x'; 100_000];
+    reaches(&world, Some(Limit::message_size_max), || drop(Client::app(&world).send(&bind(2, "app", &much))));
+    reaches(&world, Some(Limit::bind_secret_length_max), || {
+        new().bind("app", &secret[..65]).is(49);
+    });
+    reaches(&world, Some(Limit::filter_elements_before_bind_max), || {
+        ask(&mut new(), "", many(8)).is(11);
+    });
+    reaches(&world, Some(Limit::filter_elements_max), || {
+        ask(&mut app, STAFF, many(32)).is(11);
+    });
+    let deep = (0..4).fold(many(1), |filter, _| LdapFilter::Not(Box::new(filter)));
+    reaches(&world, Some(Limit::filter_depth_max), || {
+        ask(&mut app, STAFF, deep).is(11);
+    });
+    let large = LdapFilter::Equality("description".to_owned(), "\u{fdfa}".repeat(1_000));
+    reaches(&world, Some(Limit::filter_octets_max), || {
+        ask(&mut app, BASE, large).is(11);
+    });
+    let request = || search("", LdapSearchScope::Base, "(objectClass=*)", &["cn", "sn", "mail"]);
+    reaches(&world, Some(Limit::requested_attributes_max), || {
+        app.search(request()).is(11);
+    });
+    let message = encode(9, LdapOp::SearchRequest(search("", LdapSearchScope::Base, "(objectClass=*)", &[])));
+    let controls = [("1.2.3", false, None), ("1.2.4", false, None)];
+    reaches(&world, Some(Limit::controls_max), || {
+        app.send(&with_controls(&message, &controls)).is(11);
+    });
+    reaches(&world, None, || {
+        ask(&mut app, STAFF, many(2)).is(0);
+    });
+}
+
+#[test]
+fn searches_that_are_ended_are_counted() {
+    let limits = Limits { search_size_max: 3, look_through_max: 100, ..Limits::default() };
+    let world = World::with(Wishes { people: 300, limits, ..Wishes::default() });
+    let mut reader = Client::reader(&world);
+    reaches(&world, Some(Limit::search_size_max), || {
+        reader.search(everything(0)).is(4);
+    });
+    // What the client itself asks for is no limit of ours.
+    reaches(&world, None, || {
+        reader.search(everything(2)).is(4);
+    });
+    limit_readers(&world, Some(0), None);
+    reaches(&world, Some(Limit::look_through_max), || {
+        reader.search(everything(0)).is(11);
+    });
+}
+
+#[test]
+fn what_holds_searches_up_is_counted() {
+    let limits = Limits { pending_operations_max: 2, ..Limits::default() };
+    let world = World::with(Wishes { people: 3_000, limits, ..Wishes::default() });
+    let mut reader = Client::reader(&world);
+    limit_readers(&world, None, Some(std::time::Duration::from_secs(5)));
+    reaches(&world, Some(Limit::search_time_max), || {
+        let id = reader.id();
+        reader.push(&encode(id, LdapOp::SearchRequest(everything(0))));
+        reader.step();
+        reader.later += std::time::Duration::from_secs(5);
+        reader.send(&[]).is(3);
+    });
+    // Three dumps at once, of which two are taken.
+    let messages: Vec<u8> =
+        (60..63).flat_map(|id| encode(id, LdapOp::SearchRequest(everything(0)))).collect();
+    reaches(&world, Some(Limit::pending_operations_max), || {
+        reader.push(&messages);
+        reader.step();
+        reader.step();
+    });
+}
+
+#[test]
+fn a_full_buffer_is_counted() {
+    let limits = Limits { output_buffer_max: 16 * 1024, ..Limits::default() };
+    let world = World::with(Wishes { people: 3_000, limits, ..Wishes::default() });
+    let mut reader = Client::reader(&world);
+    reaches(&world, Some(Limit::output_buffer_max), || {
+        reader.push(&encode(60, LdapOp::SearchRequest(everything(0))));
+        reader.step();
+    });
+}
+
+fn everything(size: i32) -> ldap3_proto::proto::LdapSearchRequest {
+    let mut request = search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &["1.1"]);
+    request.sizelimit = size;
+    request
+}
+
+#[test]
+fn work_and_failures_that_are_too_many_are_counted() {
+    let throttle = ThrottleSettings {
+        failures_per_name_max: 1,
+        failures_per_source_max: 2,
+        ..ThrottleSettings::default()
+    };
+    let limits = Limits { filter_work_max: 1_000, ..Limits::default() };
+    let world = World::with(Wishes { limits, throttle: Some(throttle), ..Wishes::default() });
+    let mut reader = Client::reader(&world);
+    reaches(&world, Some(Limit::filter_work_max), || {
+        ask(&mut reader, STAFF, many(300)).is(11);
+    });
+    let wrong = |name: &str, code| {
+        Client::new(&world).bind(name, "wrong").is(code);
+    };
+    reaches(&world, None, || wrong("alice", 49));
+    reaches(&world, Some(Limit::throttle_failures_max), || wrong("alice", 51));
+    reaches(&world, None, || wrong("root", 49));
+    reaches(&world, Some(Limit::throttle_failures_by_source_max), || wrong("legacy", 51));
 }

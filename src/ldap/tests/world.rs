@@ -131,7 +131,7 @@ impl World {
             ..RegistrySettings::default()
         };
         let registry = Registry::open(store, settings).unwrap();
-        let pages = crate::ldap::pages::Pages::new(&wishes.limits).unwrap();
+        let pages = crate::ldap::pages::Pages::new(&wishes.limits, Arc::clone(registry.reached())).unwrap();
         let settings = SessionSettings {
             plain_bind: PlainBind::Never,
             limits: wishes.limits,

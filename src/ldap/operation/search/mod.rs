@@ -15,6 +15,7 @@ use sorted::{Sorted, View, ViewTarget};
 
 use super::refusal::{Refusal, Target, assert_on, find, tree_and_view};
 use crate::access::search_limits;
+use crate::config::Limit;
 use crate::directory::{
     Entry, EntryId, FilterTooLarge, PreparedFilter, Reader, Scope, Snapshot, SortFault, SortKey, SortKeys,
     Tree, ValuesFilter, Visibility, Walk,
@@ -34,10 +35,14 @@ use crate::schema::Schema;
 struct SearchLimits {
     /// Entries to send; `None`: no limit.
     size_max: Option<u32>,
+    /// Whether the server or a role says so, not the client.
+    is_size_ours: bool,
     /// Entries to look at when no index helps; `None`: no limit.
     look_through_max: Option<u64>,
     /// When it must have ended.
     deadline: Instant,
+    /// Whether the server or a role says so, not the client.
+    is_time_ours: bool,
 }
 
 /// A search that may be answered.
@@ -80,7 +85,10 @@ pub(in crate::ldap) fn run(
             };
             let reader = Reader::new(snapshot, tree, &visibility);
             match search.batch(&mut session.evaluator, &reader, context.output, context.clock) {
-                Batch::Done(end) => search.finish(end, snapshot, context.output, context.clock),
+                Batch::Done(end) => {
+                    search.finish(end, snapshot, context.output, context.clock);
+                    search.limits_reached(end).for_each(|limit| session.note(limit));
+                }
                 Batch::More => session.searches.push_back(RunningSearch {
                     snapshot: snapshot.clone(),
                     tree: tree.clone(),
@@ -128,7 +136,8 @@ fn begin<'a>(
         // The server's own limit makes pages smaller, it does not end the sequence.
         let size = if server_size > 0 { paged.size.min(server_size) } else { paged.size };
         limits.size_max = (request.size_limit > 0).then_some(request.size_limit);
-        Page { size, estimate, query, pages: session.settings.pages.clone() }
+        limits.is_size_ours = false;
+        Page { size, is_size_ours: size < paged.size, estimate, query, pages: session.settings.pages.clone() }
     });
     let sorted = match sort {
         None => {
@@ -370,6 +379,9 @@ fn standalone(
         && controls.subentries.is_none_or(|only| only == is_subentry);
     let is_found = is_in_scope && session.evaluator.matches(&filter, reader, EntryId::STANDALONE, entry);
     let end = if session.evaluator.take_exhausted() { End::FilterWork } else { End::Complete };
+    if end == End::FilterWork {
+        session.note(Limit::filter_work_max);
+    }
     Ok((is_found, end, answers))
 }
 
@@ -379,8 +391,10 @@ fn prepare(
     reader: &Reader<'_>,
 ) -> Result<PreparedFilter, Refusal> {
     let octets_max = usize::try_from(session.settings.limits.filter_octets_max).unwrap_or(usize::MAX);
-    PreparedFilter::bounded(&request.filter, reader, octets_max)
-        .map_err(|error: FilterTooLarge| Refusal::new(ResultCode::AdminLimitExceeded, error.to_string()))
+    PreparedFilter::bounded(&request.filter, reader, octets_max).map_err(|error: FilterTooLarge| {
+        session.note(Limit::filter_octets_max);
+        Refusal::new(ResultCode::AdminLimitExceeded, error.to_string())
+    })
 }
 
 fn refuse(refusal: &Refusal, context: Context<'_>) {
@@ -426,12 +440,15 @@ fn limits(
 ) -> SearchLimits {
     let server = &session.settings.limits;
     let size = [request.size_limit, server_size].into_iter().filter(|limit| *limit > 0).min();
+    let is_size_ours = size != Some(request.size_limit);
     let time = match request.time_limit {
         0 => server_time,
         seconds => server_time.min(Duration::from_secs(u64::from(seconds))),
     };
     SearchLimits {
         size_max: size,
+        is_size_ours,
+        is_time_ours: time == server_time,
         look_through_max: (server.look_through_max > 0).then_some(u64::from(server.look_through_max)),
         deadline: clock.instant + time,
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::SearchLimits;
 use super::sorted::{Progress, Sorted};
+use crate::config::Limit;
 use crate::directory::{
     Entry, EntryId, Evaluator, PreparedFilter, Reader, Snapshot, Step, Tree, Visibility, Walk,
 };
@@ -46,6 +47,8 @@ pub(super) struct Search {
 pub(super) struct Page {
     /// Entries of it.
     pub(super) size: u32,
+    /// Whether the server or a role lets it be no larger.
+    pub(super) is_size_ours: bool,
     /// How many entries there may be in all; 0: unknown.
     pub(super) estimate: u32,
     /// What cookies are bound to.
@@ -79,7 +82,7 @@ pub(super) enum Batch {
 
 /// How a search ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(in crate::ldap) enum End {
     /// That was all.
     Complete,
     /// The page is full and there are more; this entry was the last.
@@ -126,21 +129,26 @@ impl RunningSearch {
         self.search.message_id
     }
 
-    /// Answers one more batch; says whether there is more still.
+    /// Answers one more batch; says how it ended, if it did.
     pub(in crate::ldap) fn turn(
         &mut self,
         evaluator: &mut Evaluator,
         output: &mut Vec<u8>,
         clock: Clock,
-    ) -> bool {
+    ) -> Option<End> {
         let reader = Reader::new(&self.snapshot, &self.tree, &self.visibility);
         match self.search.batch(evaluator, &reader, output, clock) {
-            Batch::More => true,
+            Batch::More => None,
             Batch::Done(end) => {
                 self.search.finish(end, &self.snapshot, output, clock);
-                false
+                Some(end)
             }
         }
+    }
+
+    /// The limits of ours that it has reached, when it ended so.
+    pub(in crate::ldap) fn limits_reached(&self, end: End) -> impl Iterator<Item = Limit> {
+        self.search.limits_reached(end)
     }
 
     /// Ends it with another code than its own (RFC 3909).
@@ -188,6 +196,26 @@ impl Search {
                 batch
             }
         }
+    }
+
+    /// The limits of ours that it has reached, when it ended so; those of the client's own are its own affair.
+    pub(super) fn limits_reached(&self, end: End) -> impl Iterator<Item = Limit> {
+        let limit = match end {
+            End::Complete => None,
+            End::Page(_) => {
+                let is_ours = self.page.as_ref().is_some_and(|page| page.is_size_ours);
+                is_ours.then_some(Limit::search_size_max)
+            }
+            End::SizeLimit => self.limits.is_size_ours.then_some(Limit::search_size_max),
+            End::TimeLimit => self.limits.is_time_ours.then_some(Limit::search_time_max),
+            End::LookThrough => Some(Limit::look_through_max),
+            End::FilterWork => Some(Limit::filter_work_max),
+            End::SortMemory | End::ViewMemory => None,
+        };
+        // It may have been given up on the way, and the search has gone on without an order.
+        let is_unsorted =
+            self.sort_answer.as_ref().is_some_and(|answer| answer.code == ResultCode::AdminLimitExceeded);
+        limit.into_iter().chain(is_unsorted.then_some(Limit::sort_memory_max))
     }
 
     /// Appends the final response, with what is answered to the controls.

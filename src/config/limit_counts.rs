@@ -1,0 +1,109 @@
+//! How often each limit was reached since the start.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::limits::Limit;
+
+/// A counter for each limit. To note something takes no lock and no memory.
+#[derive(Debug)]
+pub struct LimitCounts {
+    reached: [AtomicU64; Limit::ALL.len()],
+}
+
+impl Default for LimitCounts {
+    fn default() -> Self {
+        Self { reached: [const { AtomicU64::new(0) }; Limit::ALL.len()] }
+    }
+}
+
+impl LimitCounts {
+    /// Notes that something was refused, ended or held back by this limit.
+    pub fn note(&self, limit: Limit) {
+        self.add(limit, 1);
+    }
+
+    /// Notes it several times.
+    pub fn add(&self, limit: Limit, times: u64) {
+        if let Some(count) = self.reached.get(limit as usize) {
+            // Nothing is ordered by a count.
+            count.fetch_add(times, Ordering::Relaxed);
+        }
+    }
+
+    /// How often it was noted.
+    pub fn count(&self, limit: Limit) -> u64 {
+        self.reached.get(limit as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+}
+
+impl Limit {
+    /// Those that are counted.
+    pub fn counted() -> impl Iterator<Item = Self> {
+        let is_counted = |limit: &Self| !UNCOUNTED.iter().any(|(other, _)| other == limit);
+        Self::ALL.iter().copied().filter(is_counted)
+    }
+}
+
+/// Limits that nothing reaches while the server runs, and why.
+pub const UNCOUNTED: [(Limit, &str); 7] = [
+    (Limit::throttle_time, "a span over which others are counted"),
+    (Limit::argon2_memory_max, IMPORT),
+    (Limit::argon2_time_cost_max, IMPORT),
+    (Limit::argon2_parallelism_max, IMPORT),
+    (Limit::pbkdf2_rounds_max, IMPORT),
+    (Limit::sha_crypt_rounds_max, IMPORT),
+    (Limit::bcrypt_cost_max, IMPORT),
+];
+
+const IMPORT: &str =
+    "what it bounds is refused when it is put into the store, and told there with the name of the entry";
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_is_noted_is_counted() {
+        let counts = LimitCounts::default();
+        counts.note(Limit::search_size_max);
+        counts.add(Limit::search_size_max, 2);
+        assert_eq!(counts.count(Limit::search_size_max), 3);
+        assert_eq!(Limit::ALL.iter().map(|limit| counts.count(*limit)).sum::<u64>(), 3);
+        assert_eq!(Limit::counted().count() + UNCOUNTED.len(), Limit::ALL.len());
+    }
+
+    /// A new limit is noted where it acts, or says in [`UNCOUNTED`] why it is not.
+    #[test]
+    fn every_limit_is_noted_by_some_code() {
+        let mut code = String::new();
+        collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut code);
+        for limit in Limit::ALL {
+            let name = format!("Limit::{}", limit.name());
+            let is_whole = |place: usize| {
+                let behind = code[place + name.len()..].chars().next();
+                behind.is_none_or(|next| !next.is_ascii_alphanumeric() && next != '_')
+            };
+            let is_noted = code.match_indices(&name).any(|(place, _)| is_whole(place));
+            let is_excused = UNCOUNTED.iter().any(|(other, _)| other == limit);
+            assert!(is_noted != is_excused, "{name}: noted {is_noted}, excused {is_excused}");
+        }
+    }
+
+    /// All code but tests and this file.
+    fn collect(directory: &Path, code: &mut String) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() && name != "tests" {
+                collect(&path, code);
+            } else if name.ends_with(".rs") && !["tests.rs", "limit_counts.rs"].contains(&name) {
+                let text = std::fs::read_to_string(&path).unwrap();
+                code.push_str(text.split("#[cfg(test)]\nmod tests {").next().unwrap());
+                code.push('\n');
+            }
+        }
+    }
+}

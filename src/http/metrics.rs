@@ -1,0 +1,28 @@
+//! `GET /metrics`: counters in the text format of Prometheus.
+
+use std::fmt::Write as _;
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+use crate::registry::Registry;
+
+/// The answer.
+pub(super) fn metrics(registry: &Registry) -> Response {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text(registry)).into_response()
+}
+
+/// One line for each limit that is counted; names and labels of ours need no escapes.
+fn text(registry: &Registry) -> String {
+    let mut text = String::with_capacity(4 * 1024);
+    // Writing to a string cannot fail.
+    let _ =
+        writeln!(text, "# HELP {REACHED} How often a limit of [server.limits] was reached since the start.");
+    let _ = writeln!(text, "# TYPE {REACHED} counter");
+    for (limit, count) in registry.limits_reached() {
+        let _ = writeln!(text, "{REACHED}{{limit=\"{}\"}} {count}", limit.name());
+    }
+    text
+}
+
+const REACHED: &str = "bindery_limit_reached_total";
