@@ -101,6 +101,14 @@ limits! {
     message_time: Duration = Duration::from_secs(30), SECOND..=HOUR;
     /// How long a client may take no octet of an answer that waits for it.
     write_time: Duration = Duration::from_secs(60), SECOND..=HOUR;
+    /// Open connections of all HTTP listeners; one more is closed at once.
+    http_connections_max: u32 = 256, 1..=65_536;
+    /// Open HTTP connections from one source address (IPv6: from one /64); clients on this machine are not counted.
+    http_connections_by_source_max: u32 = 32, 1..=65_536;
+    /// How long an HTTP client may take for the header of a request, silence before it included.
+    http_header_time: Duration = Duration::from_secs(10), SECOND..=HOUR;
+    /// How long an HTTP connection may last, whatever is asked on it.
+    http_connection_time: Duration = Duration::from_secs(60), SECOND..=DAY;
     /// Octets of answers that one connection holds before it stops working on its requests.
     output_buffer_max: u64 = MIB, 16 * KIB..=GIB;
     /// The same before a successful bind; never more than `output_buffer_max`.

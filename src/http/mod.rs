@@ -28,7 +28,7 @@ pub use account::{ActiveRequest, DeleteRequest};
 pub use error::{Problem, ProblemKind};
 pub use import::ImportBatch;
 pub use local::serve_local;
-pub use public::serve_public;
+pub use public::{PublicDoor, serve_public};
 pub use seed::{ApplyRequest, PlanRequest};
 pub use status::Status;
 pub use token::{ListRequest, RevokeRequest};

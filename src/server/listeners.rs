@@ -103,9 +103,9 @@ impl Listening {
                 Arc::clone(&tasks),
             ));
         }
+        let public = http::PublicDoor::new(Arc::clone(&registry), &settings.limits, tasks.shutdown.clone());
         for listener in http {
-            let shutdown = tasks.shutdown.clone();
-            tasks.tracker.spawn(http::serve_public(listener, Arc::clone(&registry), shutdown));
+            tasks.tracker.spawn(http::serve_public(listener, Arc::clone(&public)));
         }
         tasks.tracker.spawn(http::serve_local(
             local,

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the limit of open files to what the system allows, and warns when that is too little for
-/// `connections_max` connections.
+/// `connections_max` connections of all doors.
 pub fn raise_open_files(connections_max: u32) {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
