@@ -198,3 +198,51 @@ fn fill(path: &Path) {
     let block = vec![0u8; 64 * 1024];
     while file.write_all(&block).is_ok() {}
 }
+
+#[test]
+fn failed_binds_that_cost_nothing_do_not_fill_the_log() {
+    let place = Place::new(SEED);
+    let server = place.serve(&["--secrets-file", place.path("s.json").to_str().unwrap()]);
+    let mut ldap = LdapConn::new(&server.url("ldap")).unwrap();
+    let name = format!("cn=alice,ou=users,{BASE}");
+    for _ in 0..500 {
+        // Ours by its prefix, but made up: refused without a hash, and never throttled.
+        assert_eq!(ldap.simple_bind(&name, "bindery_app_made_up").unwrap().rc, 49);
+    }
+    server.await_log("login_failed");
+    let (_, log) = server.stop();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("login_failed")).collect();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(!lines[0].contains(" count="), "{}", lines[0]);
+    assert!(lines[1].contains(" count=499"), "{}", lines[1]);
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    let place = Place::new(SEED);
+    place.edit("[server.hashing]", "[server.log]\nlevel = \"debug\"\n\n[server.hashing]");
+    let mut server = place
+        .command(&["serve", "--secrets-file", place.path("s.json").to_str().unwrap()])
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut listening = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut listening)
+        .unwrap();
+    let address: SocketAddr =
+        listening.trim_end().strip_prefix("listening ldap://").unwrap().parse().unwrap();
+    // Each connection is a line; the pipe that nobody reads holds 64 KiB.
+    let mut answered = 0;
+    for number in 0..2_000 {
+        let mut stream = send_wrong_bind(address, number);
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        assert!(matches!(bind_code(&mut stream), 49 | 51));
+        answered += 1;
+    }
+    assert_eq!(answered, 2_000);
+    let stopped = Command::new("kill").arg(server.id().to_string()).status().unwrap();
+    assert!(stopped.success());
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+}

@@ -47,7 +47,10 @@ pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Fail
     }
     let mut config = arguments.config.load()?;
     arguments.override_settings(&mut config.settings);
-    let log = Log::start(config.settings.log).map_err(|error| Failure::of(Exit::Failed, &error))?;
+    let Settings { log, limits, .. } = &config.settings;
+    // To be dropped last: until then what is logged is written.
+    let (log, _log_thread) =
+        Log::start(*log, limits.log_queue_max).map_err(|error| Failure::of(Exit::Failed, &error))?;
     let workers = config.settings.workers.map_or_else(default_workers, |workers| workers as usize);
     let runtime = Builder::new_multi_thread()
         .worker_threads(workers)

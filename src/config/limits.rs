@@ -137,6 +137,12 @@ limits! {
     throttle_failures_by_source_max: u32 = 100, 1..=1_000_000;
     /// Accounts and source addresses whose failures are counted at a time.
     throttle_entries_max: u32 = 65_536, 1_024..=16_777_216;
+    /// Failed logins that the log tells apart by account, source and reason within `login_failures_told_time`; others are counted together.
+    login_failures_told_max: u32 = 1_024, 1..=1_048_576;
+    /// The first failed login of its kind is logged at once; how many more there were is logged after this time.
+    login_failures_told_time: Duration = Duration::from_secs(60), SECOND..=DAY;
+    /// Lines of the log that wait to be written; when whoever reads the log is slower than that, lines are lost and counted.
+    log_queue_max: u32 = 16_384, 64..=1_048_576;
     /// Memory that an argon2 hash from elsewhere may ask for.
     argon2_memory_max: u64 = 64 * MIB, 8 * KIB..=4 * GIB;
     /// Passes that an argon2 hash from elsewhere may ask for.

@@ -13,11 +13,12 @@ use tokio::sync::oneshot;
 use super::Registry;
 use super::error::ChangeError;
 use crate::access::{Credential, Identity, Invalid, NotAdmitted, admit};
-use crate::audit::{LoginResult, login};
+use crate::audit::{Failure, FailureKind, LoginProof, login};
 use crate::auth::{
     Admission, Candidate, CredentialKey, HashJob, HashOutcome, Priority, Refusal, SecretShape, StoredHash,
     Subject,
 };
+use crate::config::Limit;
 use crate::directory::{AccountState, Accounts, Snapshot, Tree, name_key};
 use crate::model::{
     AccountKind, AccountNumber, Actor, HashText, Intent, Password, ProviderNumber, Record, Timestamp, Token,
@@ -137,12 +138,7 @@ impl Registry {
             && let Admission::Refuse { .. } =
                 self.throttle.check(name.subject(), source, self.seconds(instant))
         {
-            login(
-                &name.shown(),
-                name.provider_name(&snapshot),
-                source,
-                LoginResult::Refused { reason: "too many failures" },
-            );
+            self.failed(&name, &snapshot, source, FailureKind::Refused, "too many failures");
             return Authentication::Done(Verdict::Refused(AuthenticationRefusal::Busy));
         }
         let secret = Secret::from(secret);
@@ -158,7 +154,7 @@ impl Registry {
                     Refusal::AboveMemoryBudget => "the stored hash needs more memory than the budget",
                     Refusal::Closed => "the server is shutting down",
                 };
-                login(&name.shown(), name.provider_name(&snapshot), source, LoginResult::Refused { reason });
+                self.failed(&name, &snapshot, source, FailureKind::Refused, reason);
                 Authentication::Done(Verdict::Refused(AuthenticationRefusal::Busy))
             }
         }
@@ -254,10 +250,9 @@ impl Registry {
             }
             Err(reason) => return self.refused(name, snapshot, source, &reason.to_string()),
         };
-        let provider_name = name.provider_name(snapshot);
         if let Err(refused) = admit(accounts, current, provider) {
-            let result = LoginResult::NotAdmitted { application: &refused.application.slug };
-            login(&current.username, provider_name, source, result);
+            let application = &refused.application.slug;
+            self.failed(name, snapshot, source, FailureKind::NotAdmitted, application);
             return Verdict::Refused(AuthenticationRefusal::NotAdmitted(refused));
         }
         let token = token.map(|token| token.identifier.as_str());
@@ -265,7 +260,8 @@ impl Registry {
             Credential::Certificate { fingerprint, .. } => Some(fingerprint),
             Credential::Token { .. } | Credential::Password { .. } => None,
         };
-        login(&current.username, provider_name, source, LoginResult::Accepted { token, certificate });
+        let provider_name = name.provider_name(snapshot);
+        login(&current.username, provider_name, source, LoginProof { token, certificate });
         Verdict::Accepted(identity)
     }
 
@@ -287,8 +283,24 @@ impl Registry {
     }
 
     fn refused(&self, name: &Name, snapshot: &Snapshot, source: Option<IpAddr>, reason: &str) -> Verdict {
-        login(&name.shown(), name.provider_name(snapshot), source, LoginResult::Failed { reason });
+        self.failed(name, snapshot, source, FailureKind::Failed, reason);
         Verdict::Refused(AuthenticationRefusal::InvalidCredentials)
+    }
+
+    /// Tells the log of a failure, or counts it.
+    fn failed(
+        &self,
+        name: &Name,
+        snapshot: &Snapshot,
+        source: Option<IpAddr>,
+        kind: FailureKind,
+        reason: &str,
+    ) {
+        let (account, provider) = (name.shown(), name.provider_name(snapshot));
+        let failure = Failure { account: &account, provider, source, kind, reason };
+        if !self.failures.note(failure) {
+            self.reached().note(Limit::login_failures_told_max);
+        }
     }
 
     fn candidate(&self, stored: Option<HashText>, name: &Name) -> Candidate {
@@ -403,9 +415,10 @@ impl Name {
         }
     }
 
-    fn provider_name<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a str> {
-        let provider = snapshot.accounts().provider(self.provider?)?;
-        Some(&provider.name)
+    /// Empty when there is none.
+    fn provider_name<'a>(&self, snapshot: &'a Snapshot) -> &'a str {
+        let provider = self.provider.and_then(|provider| snapshot.accounts().provider(provider));
+        provider.map_or("", |provider| &provider.name)
     }
 }
 

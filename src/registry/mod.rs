@@ -28,6 +28,7 @@ pub use commands::{
 pub use error::{ChangeError, OpenError};
 pub use transaction::Transaction;
 
+use crate::audit::LoginFailures;
 use crate::auth::{HashBounds, HashPool, HashPoolSettings, ProofCache, Throttle, ThrottleSettings};
 use crate::config::{Limit, LimitCounts};
 use crate::directory::{Snapshot, SnapshotBuilder};
@@ -36,7 +37,7 @@ use crate::store::{Meta, Store};
 use writer::{Writer, WriterHandle};
 
 /// What a registry is made with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RegistrySettings {
     /// The hash pool.
     pub hashing: HashPoolSettings,
@@ -46,6 +47,20 @@ pub struct RegistrySettings {
     pub verified_secrets_max: usize,
     /// How often a secret may be wrong.
     pub throttle: ThrottleSettings,
+    /// How many failed logins the log tells apart between two calls of [`Registry::tell_login_failures`].
+    pub login_failures_told_max: usize,
+}
+
+impl Default for RegistrySettings {
+    fn default() -> Self {
+        Self {
+            hashing: HashPoolSettings::default(),
+            bounds: HashBounds::default(),
+            verified_secrets_max: 0,
+            throttle: ThrottleSettings::default(),
+            login_failures_told_max: 1_024,
+        }
+    }
 }
 
 /// The directory of one data store, for everybody who reads or changes it.
@@ -58,6 +73,7 @@ pub struct Registry {
     pub(crate) throttle: Throttle,
     pub(crate) bounds: HashBounds,
     reached: Arc<LimitCounts>,
+    failures: LoginFailures,
     started: Instant,
 }
 
@@ -81,6 +97,7 @@ impl Registry {
             throttle: Throttle::new(settings.throttle),
             bounds: settings.bounds,
             reached: Arc::default(),
+            failures: LoginFailures::new(settings.login_failures_told_max),
             started: Instant::now(),
         }))
     }
@@ -183,6 +200,11 @@ impl Registry {
         Limit::counted().map(move |limit| (limit, count(limit)))
     }
 
+    /// Tells the log how many logins have failed since it was told last, beside those that stand in it.
+    pub fn tell_login_failures(&self) {
+        self.failures.tell();
+    }
+
     /// Takes no more changes, finishes those that wait, ends the threads and lets go of the store's
     /// writer.
     pub fn close(&self) {
@@ -191,6 +213,7 @@ impl Registry {
             writer.close();
         }
         self.hash_pool.close();
+        self.tell_login_failures();
     }
 }
 

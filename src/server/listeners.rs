@@ -1,6 +1,7 @@
 //! The open listeners, and the time in which the server serves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -9,7 +10,7 @@ use super::accept::accept_ldap;
 use super::reload::{connection_limits, put_in_force};
 use super::signals::Asked;
 use super::{DRAIN_TIME, Log, SOCKET_NAME, Server, Signals, StartError, Tasks, close};
-use crate::config::{ListenAddress, Settings};
+use crate::config::{Limit, LimitCounts, ListenAddress, Settings};
 use crate::http;
 use crate::ldap::connection::Door;
 use crate::ldap::pages::Pages;
@@ -91,6 +92,9 @@ impl Listening {
         let door =
             Door::new(registry.clone(), tls.clone(), &settings, Arc::clone(&pages), tasks.shutdown.clone());
         tasks.tracker.spawn(sweep(pages, tasks.shutdown.clone()));
+        let told_time = settings.limits.login_failures_told_time;
+        tasks.tracker.spawn(tell_login_failures(Arc::clone(&registry), told_time, tasks.shutdown.clone()));
+        tasks.tracker.spawn(watch_log(log.clone(), Arc::clone(registry.reached()), tasks.shutdown.clone()));
         for (listener, scheme) in ldap {
             let is_tls = scheme == Scheme::Ldaps;
             let (door, limits) = (Arc::clone(&door), Arc::clone(&limits));
@@ -147,6 +151,40 @@ async fn sweep(pages: Arc<Pages>, shutdown: CancellationToken) {
     }
 }
 
+/// Tells the log from time to time how many logins have failed; what is left when the server goes down is told when
+/// the directory is closed.
+async fn tell_login_failures(registry: Arc<Registry>, period: Duration, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(period) => registry.tell_login_failures(),
+        }
+    }
+}
+
+/// Counts the lines that the log has lost, and says so where there is room again.
+async fn watch_log(log: Log, reached: Arc<LimitCounts>, shutdown: CancellationToken) {
+    let mut told = 0;
+    loop {
+        let is_over = tokio::select! {
+            () = shutdown.cancelled() => true,
+            () = tokio::time::sleep(LOG_PERIOD) => false,
+        };
+        let lost = log.lost_lines();
+        if lost > told {
+            reached.add(Limit::log_queue_max, lost - told);
+            tracing::warn!(
+                lines = lost - told,
+                "lines of the log were lost: it is read too slowly (log_queue_max)"
+            );
+            told = lost;
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
 /// Why a server went down without being asked: it could answer, but not revoke a token any more. Whoever
 /// started it starts it again.
 #[derive(Debug, thiserror::Error)]
@@ -198,7 +236,10 @@ fn escaped(path: std::path::Display<'_>) -> String {
 }
 
 /// How often what is kept for pages is looked through.
-const SWEEP_PERIOD: std::time::Duration = std::time::Duration::from_secs(10);
+const SWEEP_PERIOD: Duration = Duration::from_secs(10);
+
+/// How often the log is asked what it has lost.
+const LOG_PERIOD: Duration = Duration::from_secs(1);
 
 /// The mode of the local socket: its commands can do everything.
 const OWNER_ONLY: u32 = 0o600;

@@ -1,7 +1,11 @@
 //! The log: lines on standard error, as text or JSON, whose level can be changed while the server runs.
+//!
+//! A thread of its own writes them. What has no room in its queue is lost, and counted: a log that nobody reads holds
+//! nobody up.
 
 use std::io::{self, IsTerminal};
 
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
@@ -14,6 +18,13 @@ use crate::config::{LogFormat, LogLevel, LogSettings};
 #[derive(Clone)]
 pub struct Log {
     filter: reload::Handle<Targets, Registry>,
+    lost: ErrorCounter,
+}
+
+/// The thread that writes the log. Dropping it waits, though not long, until what was logged is written.
+#[must_use = "what is logged after this is dropped may never be written"]
+pub struct LogThread {
+    _guard: WorkerGuard,
 }
 
 /// There is no log.
@@ -28,19 +39,26 @@ pub enum LogError {
 }
 
 impl Log {
-    /// Starts the log, once in a process.
+    /// Starts the log, once in a process, with room for `queue_max` lines that wait to be written.
     ///
     /// # Errors
     /// [`LogError::Again`]
-    pub fn start(settings: LogSettings) -> Result<Self, LogError> {
+    pub fn start(settings: LogSettings, queue_max: u32) -> Result<(Self, LogThread), LogError> {
+        let (writer, guard) = queue(io::stderr(), queue_max);
+        let lost = writer.error_counter();
         let (filter, handle) = reload::Layer::new(targets(settings.level));
-        let lines = fmt::layer().with_writer(io::stderr);
+        let lines = fmt::layer().with_writer(writer);
         let lines = match settings.format {
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
             LogFormat::Text => lines.with_ansi(has_colours()).with_target(false).boxed(),
         };
         tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().map_err(LogError::Again)?;
-        Ok(Self { filter: handle })
+        Ok((Self { filter: handle, lost }, LogThread { _guard: guard }))
+    }
+
+    /// Lines that found no room since the start.
+    pub fn lost_lines(&self) -> u64 {
+        self.lost.dropped_lines() as u64
     }
 
     /// Logs from now on what `level` says.
@@ -50,6 +68,12 @@ impl Log {
     pub fn set_level(&self, level: LogLevel) -> Result<(), LogError> {
         self.filter.reload(targets(level)).map_err(LogError::Level)
     }
+}
+
+/// A writer that never waits for `lines`.
+fn queue(lines: impl io::Write + Send + 'static, queue_max: u32) -> (NonBlocking, WorkerGuard) {
+    let queue_max = usize::try_from(queue_max).unwrap_or(usize::MAX);
+    NonBlockingBuilder::default().buffered_lines_limit(queue_max).lossy(true).thread_name("log").finish(lines)
 }
 
 /// What libraries say is of interest to who looks for a fault only, one level above ours.
@@ -66,4 +90,50 @@ fn targets(level: LogLevel) -> Targets {
 
 fn has_colours() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Takes a line when it is told to.
+    struct Slow {
+        may_write: mpsc::Receiver<()>,
+        written: mpsc::Sender<Vec<u8>>,
+    }
+
+    impl io::Write for Slow {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            // The end of the test lets everything through.
+            let _ = self.may_write.recv();
+            let _ = self.written.send(octets.to_vec());
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_holds_nobody_up_and_counts_what_it_loses() {
+        let (go, may_write) = mpsc::channel();
+        let (written, lines) = mpsc::channel();
+        let (mut writer, guard) = queue(Slow { may_write, written }, 64);
+        let lost = writer.error_counter();
+        for number in 0..1_000 {
+            // One call is one line, as the log writes it.
+            writer.write_all(format!("{number}\n").as_bytes()).unwrap();
+        }
+        let lost_lines = lost.dropped_lines();
+        // One may have been taken out of the queue already.
+        assert!((935..=936).contains(&lost_lines), "{lost_lines}");
+        drop(go);
+        drop(guard);
+        assert_eq!(lines.iter().count(), 1_000 - lost_lines, "what was taken is written at the end");
+    }
 }

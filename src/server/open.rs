@@ -26,6 +26,7 @@ pub fn registry_settings(settings: &Settings) -> RegistrySettings {
         bounds,
         verified_secrets_max: count(limits.verified_secrets_max),
         throttle: throttle_settings(limits),
+        login_failures_told_max: count(limits.login_failures_told_max),
     }
 }
 
