@@ -343,6 +343,17 @@ fn values_assertions_and_other_controls() {
 }
 
 #[test]
+fn for_whom_a_client_works_stands_in_the_log() {
+    let example = Example::start();
+    let arguments = ["-e", "sessiontracking=webmail-user", "-D", "portal", "-w", "wrong"];
+    example.tool("ldap", "ldapwhoami", &arguments).exits(49);
+    example.server.await_log("webmail-user");
+    let log = example.server.log();
+    let line = log.lines().find(|line| line.contains("webmail-user")).unwrap();
+    assert!(line.contains("login_failed") && line.contains("portal"), "{line}");
+}
+
+#[test]
 fn a_client_is_warned_of_an_expiry_that_is_near() {
     let example = Example::start();
     let made = example

@@ -397,6 +397,8 @@ impl Session {
                 return;
             }
         };
+        let tracked = controls.session_tracking.map(|tracking| tracking.span());
+        let _entered = tracked.as_ref().map(tracing::Span::enter);
         match message.request {
             Request::Bind(request) => bind::run(self, &request, &controls, context),
             Request::Unbind => self.end_with(Next::Close),

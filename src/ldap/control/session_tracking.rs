@@ -30,6 +30,13 @@ impl<'a> SessionTracking<'a> {
         reader.ignore_rest().map_err(in_value)?;
         Ok(tracking)
     }
+
+    /// What stands beside every line of the log that is written while it is entered. The texts are the client's own,
+    /// so they are written with their control characters escaped.
+    pub(in crate::ldap) fn span(&self) -> tracing::Span {
+        let Self { source, name, format, identifier } = self;
+        tracing::info_span!(target: "audit", "session", ?source, ?name, ?format, ?identifier)
+    }
 }
 
 /// Octets of each of its texts; the draft gives 128 for the address and 1,024 for the others.

@@ -24,6 +24,8 @@ struct Answering {
     tells_expiry: bool,
     /// As whom a SASL client wants to act; empty: as who it is.
     authorization: Box<str>,
+    /// For whom the client says that it works, for the log.
+    tracked: tracing::Span,
 }
 
 /// Begins a bind; it may have to wait for a hash.
@@ -91,7 +93,12 @@ pub(in crate::ldap) fn run(
         session.registry.reached().note(Limit::bind_secret_length_max);
         return refuse(ResultCode::InvalidCredentials, INVALID_CREDENTIALS);
     }
-    let answering = Answering { message_id, tells_expiry, authorization: authorization.into() };
+    let answering = Answering {
+        message_id,
+        tells_expiry,
+        authorization: authorization.into(),
+        tracked: tracing::Span::current(),
+    };
     match session.registry.authenticate(name, secret, session.peer.source, clock.now, clock.instant) {
         Authentication::Done(verdict) => answer(session, &verdict, &answering, output, clock),
         Authentication::Pending(attempt) => session.bind = Some(PendingBind { attempt, answering }),
@@ -118,7 +125,12 @@ fn external(session: &mut Session, authorization: &[u8], tells_expiry: bool, con
     let account = account_of(certificate, accounts, snapshot.schema());
     let source = session.peer.source;
     let verdict = session.registry.authenticate_certificate(account, certificate, source, clock.now);
-    let answering = Answering { message_id, tells_expiry, authorization: authorization.into() };
+    let answering = Answering {
+        message_id,
+        tells_expiry,
+        authorization: authorization.into(),
+        tracked: tracing::Span::current(),
+    };
     answer(session, &verdict, &answering, output, clock);
 }
 
@@ -130,6 +142,7 @@ pub(in crate::ldap) fn conclude(
     clock: Clock,
 ) {
     let Some(bind) = session.bind.take() else { return };
+    let _entered = bind.answering.tracked.enter();
     let verdict = session.registry.conclude(&bind.attempt, outcome, clock.now, clock.instant);
     answer(session, &verdict, &bind.answering, output, clock);
 }
@@ -141,7 +154,7 @@ fn answer(
     output: &mut Vec<u8>,
     clock: Clock,
 ) {
-    let Answering { message_id, tells_expiry, authorization } = answering;
+    let Answering { message_id, tells_expiry, authorization, .. } = answering;
     let mut seconds_left = None;
     let sentence;
     let outcome = match verdict {
