@@ -110,9 +110,15 @@ impl Snapshot {
 
     /// The tree whose suffix ends this DN in normal form; the longest suffix wins.
     pub fn tree_of_normal(&self, normal: &[u8]) -> Option<&Arc<Tree>> {
+        self.tree_with_shorter_suffix(normal, usize::MAX)
+    }
+
+    /// The same among the suffixes whose normal form has fewer octets: what there is to see of a DN when the tree with
+    /// the longer suffix does not exist for somebody.
+    pub fn tree_with_shorter_suffix(&self, normal: &[u8], octets: usize) -> Option<&Arc<Tree>> {
         self.trees
             .iter()
-            .filter(|tree| is_at_or_below(normal, tree.suffix()))
+            .filter(|tree| tree.suffix().len() < octets && is_at_or_below(normal, tree.suffix()))
             .max_by_key(|tree| tree.suffix().len())
     }
 

@@ -104,17 +104,25 @@ pub(in crate::ldap) fn tree_and_view<'a>(
     context: &Context<'a>,
 ) -> Result<(&'a Arc<Tree>, Visibility), Refusal> {
     let snapshot = context.snapshot;
-    let tree = match target.fault {
+    let mut tree = match target.fault {
         None if !target.is_root() => snapshot.tree_of_normal(&target.normal),
         _ => None,
     };
-    let provider = match (tree, identity) {
-        (Some(tree), _) => tree.provider().number,
-        (None, Some(identity)) => identity.provider,
-        (None, None) => return Err(denied(&Denied::Anonymous)),
+    let visibility = loop {
+        let provider = match (tree, identity) {
+            (Some(tree), _) => tree.provider().number,
+            (None, Some(identity)) => identity.provider,
+            (None, None) => return Err(denied(&Denied::Anonymous)),
+        };
+        match (view(snapshot, identity, provider, source, context.clock.now), tree) {
+            (Ok(visibility), _) => break visibility,
+            // It does not exist: what is left is the tree that it lies in, if it lies in one.
+            (Err(Denied::OtherProvider), Some(hidden)) => {
+                tree = snapshot.tree_with_shorter_suffix(&target.normal, hidden.suffix().len());
+            }
+            (Err(reason), _) => return Err(denied(&reason)),
+        }
     };
-    let visibility =
-        view(snapshot, identity, provider, source, context.clock.now).map_err(|reason| denied(&reason))?;
     if let Some(fault) = &target.fault {
         return Err(Refusal::new(ResultCode::InvalidDnSyntax, fault.to_string()));
     }

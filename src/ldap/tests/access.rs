@@ -219,6 +219,28 @@ fn another_provider_exists_only_for_whom_it_admits() {
 }
 
 #[test]
+fn a_provider_inside_of_another_does_not_show_when_it_admits_nobody() {
+    let world = World::new();
+    let inner = format!("ou=sub,{BASE}");
+    let base = inner.clone();
+    world.change(move |transaction| {
+        transaction.put(super::world::provider(super::world::OTHER, "other", &base, Some("corp.example")))
+    });
+    let mut app = Client::app(&world);
+    assert_eq!(app.find(&inner, "(objectClass=person)"), [format!("cn=app,ou=users,{inner}")]);
+    // As a name in the outer one that nobody has.
+    let mut reader = Client::reader(&world);
+    for below in [inner.clone(), format!("cn=app,ou=users,{inner}"), format!("cn=nobody,{inner}")] {
+        let there = reader.search(search(&below, Subtree, "(objectClass=*)", &[]));
+        let nowhere = below.replace("ou=sub", "ou=none");
+        let nowhere = reader.search(search(&nowhere, Subtree, "(objectClass=*)", &[]));
+        assert_eq!(there.is(32).result(), nowhere.is(32).result());
+        assert_eq!(there.result().matcheddn, BASE);
+        assert_eq!(reader.compare(&below, "cn", "app").is(32).result(), nowhere.result());
+    }
+}
+
+#[test]
 fn what_is_hidden_costs_nothing() {
     // The same view over a small and over a large directory: the same answers, the same work.
     let small = World::new();

@@ -322,7 +322,12 @@ pub(in crate::ldap) fn role(number: RoleNumber, name: &str, grants: Vec<Grant>) 
     Role { number, uuid, name: name.to_owned(), grants, search_size_max: None, search_time_max: None }
 }
 
-fn provider(number: ProviderNumber, name: &str, base_dn: &str, domain: Option<&str>) -> Record {
+pub(in crate::ldap) fn provider(
+    number: ProviderNumber,
+    name: &str,
+    base_dn: &str,
+    domain: Option<&str>,
+) -> Record {
     let container =
         |container: &str| vec![Container { container: container.to_owned(), naming: "cn".to_owned() }];
     Record::Provider(LdapProvider {
