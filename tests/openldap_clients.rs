@@ -15,17 +15,8 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use support::{Place, Server, read_secrets, secret_of};
-
-const BASE: &str = "dc=ldap,dc=example,dc=com";
-
-/// The example's directory, served on ports that are free.
-struct Example {
-    place: Place,
-    server: Server,
-    ldapservice: String,
-    portal: String,
-}
+use support::Place;
+use support::example::{BASE, Example};
 
 /// What a tool answered.
 struct Answer {
@@ -34,37 +25,24 @@ struct Answer {
     err: String,
 }
 
-impl Example {
-    fn start() -> Self {
-        let place = Place::new("");
-        let example = include_str!("../examples/bindery.toml");
-        let seed = &example[example.find("[[provider]]").unwrap()..];
-        let server = r#"
-[server]
-data_dir = "data"
-ldap = ["127.0.0.1:0"]
-ldaps = ["127.0.0.1:0"]
-plain_bind = "never"
-
-[server.tls]
-development = "certs"
-"#;
-        place.write("bindery.toml", &format!("{server}\n{seed}"));
-        let secrets = place.path("secrets.json");
-        let server = place.serve(&["--secrets-file", secrets.to_str().unwrap()]);
-        let secrets = read_secrets(&secrets);
-        let secret = |account: &str| secret_of(&secrets, &format!("{account}-app-password"));
-        Self { ldapservice: secret("ldapservice"), portal: secret("portal"), place, server }
-    }
-
+/// The tools against the example's directory.
+trait OpenLdapTools {
     /// Runs a tool over StartTLS (`ldap`) or LDAPS.
+    fn tool(&self, scheme: &str, tool: &str, arguments: &[&str]) -> Answer;
+    /// Runs `ldapsearch` as an account.
+    fn search(&self, scheme: &str, account: &str, secret: &str, arguments: &[&str]) -> Answer;
+    /// The DNs of the first window of a list view. The tool asks its user for the next one, for ever.
+    fn window(&self, arguments: &[&str]) -> Vec<String>;
+}
+
+impl OpenLdapTools for Example {
     fn tool(&self, scheme: &str, tool: &str, arguments: &[&str]) -> Answer {
         let mut command = Command::new(tool);
-        command
-            .env("LDAPTLS_CACERT", self.place.path("certs/ca.pem"))
-            .env("LDAPNOINIT", "1")
-            .env_remove("LDAPRC")
-            .args(["-x", "-H", &self.server.url(scheme)]);
+        command.env("LDAPTLS_CACERT", self.authority()).env("LDAPNOINIT", "1").env_remove("LDAPRC").args([
+            "-x",
+            "-H",
+            &self.server.url(scheme),
+        ]);
         // LDAPNOINIT ignores the variables too: the authority is given by the one option that is left.
         command.env_remove("LDAPNOINIT").env("HOME", self.place.path("."));
         if scheme == "ldap" {
@@ -79,18 +57,17 @@ development = "certs"
     }
 
     fn search(&self, scheme: &str, account: &str, secret: &str, arguments: &[&str]) -> Answer {
-        let name = format!("cn={account},ou=users,{BASE}");
+        let name = Self::dn(account);
         let mut all = vec!["-LLL", "-o", "ldif-wrap=no", "-D", &name, "-w", secret, "-b", BASE];
         all.extend_from_slice(arguments);
         self.tool(scheme, "ldapsearch", &all)
     }
 
-    /// The DNs of the first window of a list view. The tool asks its user for the next one, for ever.
     fn window(&self, arguments: &[&str]) -> Vec<String> {
         // Its question comes out at once only when its output is buffered by lines.
         let mut child = Command::new("stdbuf")
             .args(["-oL", "ldapsearch"])
-            .env("LDAPTLS_CACERT", self.place.path("certs/ca.pem"))
+            .env("LDAPTLS_CACERT", self.authority())
             .env("HOME", self.place.path("."))
             .args(["-x", "-H", &self.server.url("ldaps"), "-LLL", "-o", "ldif-wrap=no", "-b", BASE])
             .args(["-D", "ldapservice", "-w", &self.ldapservice])
@@ -124,7 +101,7 @@ impl Answer {
 
 #[test]
 fn the_searcher_sees_everything_over_start_tls_and_over_ldaps() {
-    let example = Example::start();
+    let example = Example::start("never");
     for scheme in ["ldap", "ldaps"] {
         let answer =
             example.search(scheme, "ldapservice", &example.ldapservice, &["(objectClass=*)"]).exits(0);
@@ -145,7 +122,7 @@ fn the_searcher_sees_everything_over_start_tls_and_over_ldaps() {
 
 #[test]
 fn who_holds_no_role_sees_only_itself_and_its_groups() {
-    let example = Example::start();
+    let example = Example::start("never");
     for scheme in ["ldap", "ldaps"] {
         let answer = example.search(scheme, "portal", &example.portal, &["(objectClass=*)", "1.1"]).exits(0);
         let mut dns = answer.dns();
@@ -182,7 +159,7 @@ fn who_holds_no_role_sees_only_itself_and_its_groups() {
 
 #[test]
 fn ldapwhoami_says_who() {
-    let example = Example::start();
+    let example = Example::start("never");
     let dn = format!("cn=ldapservice,ou=users,{BASE}");
     for name in [dn.as_str(), "UID=ldapService , OU=Users,dc=ldap,dc=example,dc=com", "ldapservice"] {
         for scheme in ["ldap", "ldaps"] {
@@ -196,7 +173,7 @@ fn ldapwhoami_says_who() {
 
 #[test]
 fn ldapcompare_answers_by_what_is_seen() {
-    let example = Example::start();
+    let example = Example::start("never");
     let name = format!("cn=ldapservice,ou=users,{BASE}");
     let portal = format!("cn=portal,ou=users,{BASE}");
     let group = format!("cn=engineering,ou=groups,{BASE}");
@@ -216,7 +193,7 @@ fn ldapcompare_answers_by_what_is_seen() {
 
 #[test]
 fn what_is_refused_is_refused_with_its_code() {
-    let example = Example::start();
+    let example = Example::start("never");
     let name = format!("cn=ldapservice,ou=users,{BASE}");
     // A password in clear.
     let clear = Command::new("ldapwhoami")
@@ -275,7 +252,7 @@ fn what_is_refused_is_refused_with_its_code() {
 
 #[test]
 fn size_limits_types_and_selections_are_obeyed() {
-    let example = Example::start();
+    let example = Example::start("never");
     let search = |arguments: &[&str]| example.search("ldaps", "ldapservice", &example.ldapservice, arguments);
     let answer = search(&["-z", "3", "(objectClass=*)", "1.1"]).exits(4);
     assert_eq!(answer.dns().len(), 3);
@@ -293,7 +270,7 @@ fn size_limits_types_and_selections_are_obeyed() {
 
 #[test]
 fn pages_orders_and_windows() {
-    let example = Example::start();
+    let example = Example::start("never");
     let search = |arguments: &[&str]| example.search("ldap", "ldapservice", &example.ldapservice, arguments);
     let all = search(&["(objectClass=inetOrgPerson)", "1.1"]).exits(0);
     let paged = search(&["-E", "!pr=3/noprompt", "(objectClass=inetOrgPerson)", "1.1"]).exits(0);
@@ -322,7 +299,7 @@ fn pages_orders_and_windows() {
 
 #[test]
 fn values_assertions_and_other_controls() {
-    let example = Example::start();
+    let example = Example::start("never");
     let search = |arguments: &[&str]| example.search("ldap", "ldapservice", &example.ldapservice, arguments);
     let some =
         search(&["-E", "!mv=((objectClass=person)(sn=a*))", "(cn=alice)", "objectClass", "sn"]).exits(0);
@@ -344,7 +321,7 @@ fn values_assertions_and_other_controls() {
 
 #[test]
 fn for_whom_a_client_works_stands_in_the_log() {
-    let example = Example::start();
+    let example = Example::start("never");
     let arguments = ["-e", "sessiontracking=webmail-user", "-D", "portal", "-w", "wrong"];
     example.tool("ldap", "ldapwhoami", &arguments).exits(49);
     example.server.await_log("webmail-user");
@@ -355,7 +332,7 @@ fn for_whom_a_client_works_stands_in_the_log() {
 
 #[test]
 fn a_client_is_warned_of_an_expiry_that_is_near() {
-    let example = Example::start();
+    let example = Example::start("never");
     let made = example
         .place
         .run(&["token", "create", "brief", "--account", "portal", "--expires", "1h", "--json"])
@@ -369,7 +346,7 @@ fn a_client_is_warned_of_an_expiry_that_is_near() {
 
 #[test]
 fn an_app_password_is_rotated_by_its_account() {
-    let example = Example::start();
+    let example = Example::start("never");
     let name = format!("cn=portal,ou=users,{BASE}");
     let bound = ["-D", name.as_str(), "-w", example.portal.as_str()];
     let answer = example.tool("ldap", "ldappasswd", &bound).exits(0);
@@ -385,13 +362,18 @@ fn an_app_password_is_rotated_by_its_account() {
 
 #[test]
 fn sasl_plain_binds_over_tls() {
-    let example = Example::start();
+    let example = Example::start("never");
     let sasl = |scheme: &str, arguments: &[&str]| {
         let mut command = Command::new("ldapwhoami");
-        command
-            .env("LDAPTLS_CACERT", example.place.path("certs/ca.pem"))
-            .env("HOME", example.place.path("."))
-            .args(["-Q", "-Y", "PLAIN", "-H", &example.server.url(scheme), "-w", &example.portal]);
+        command.env("LDAPTLS_CACERT", example.authority()).env("HOME", example.place.path(".")).args([
+            "-Q",
+            "-Y",
+            "PLAIN",
+            "-H",
+            &example.server.url(scheme),
+            "-w",
+            &example.portal,
+        ]);
         if scheme == "ldap" {
             command.arg("-ZZ");
         }
