@@ -199,7 +199,7 @@ impl Connection<'_> {
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             let before = self.input.len();
-            self.reserve();
+            reserve(&mut self.input);
             let read = tokio::select! {
                 biased;
                 read = tokio::time::timeout_at(deadline, stream.read_buf(&mut self.input)) => read,
@@ -239,8 +239,8 @@ impl Connection<'_> {
         &mut self,
         stream: &mut S,
     ) -> Result<(), Ended> {
-        let may_read = self.may_read();
-        self.reserve();
+        let may_read = may_read(&self.input, self.session.message_size_max());
+        reserve(&mut self.input);
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await,
@@ -252,64 +252,36 @@ impl Connection<'_> {
         }
     }
 
-    /// A client that sends faster than it is served is held back by its own unread octets; but the message that
-    /// comes next is read to its end, for it may be an abandon, or a small search beside a large one.
-    fn may_read(&self) -> bool {
-        let message = frame::announced(&self.input, self.session.message_size_max());
-        let octets = message.ok().flatten().unwrap_or(0).max(READ_OCTETS);
-        self.input.len() < octets
-    }
-
     /// Waits for the hash of a bind, or for the client to go away, which cancels it.
     async fn wait_for_hash<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
     ) -> Result<(), Ended> {
-        loop {
-            let may_read = self.may_read();
-            self.reserve();
-            let Some(attempt) = self.session.attempt() else { return Ok(()) };
-            tokio::select! {
-                biased;
-                outcome = &mut attempt.outcome => {
-                    self.session.conclude(outcome.ok(), &mut self.output, clock());
-                    self.note_identity();
-                    return Ok(());
-                }
-                () = self.shutdown.cancelled() => {
-                    return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await;
-                }
-                read = stream.read_buf(&mut self.input), if may_read => {
-                    if read? == 0 {
-                        return Err(Ended::Closed);
-                    }
-                }
+        let size_max = self.session.message_size_max();
+        let Some(attempt) = self.session.attempt() else { return Ok(()) };
+        let outcome = tokio::select! {
+            biased;
+            outcome = read_until(&mut attempt.outcome, stream, &mut self.input, size_max) => outcome?,
+            () = self.shutdown.cancelled() => {
+                return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await;
             }
-        }
+        };
+        self.session.conclude(outcome.ok(), &mut self.output, clock());
+        self.note_identity();
+        Ok(())
     }
 
-    /// Waits for a change to be on disk. When the client goes away, it was made as a whole or not at all.
+    /// Waits for a change to be on disk, through a shutdown too. When the client goes away, it was made as a whole
+    /// or not at all.
     async fn wait_for_change<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
     ) -> Result<(), Ended> {
-        loop {
-            let may_read = self.may_read();
-            self.reserve();
-            let Some(change) = self.session.change() else { return Ok(()) };
-            tokio::select! {
-                biased;
-                changed = change => {
-                    self.session.conclude_change(changed, &mut self.output);
-                    return Ok(());
-                }
-                read = stream.read_buf(&mut self.input), if may_read => {
-                    if read? == 0 {
-                        return Err(Ended::Closed);
-                    }
-                }
-            }
-        }
+        let size_max = self.session.message_size_max();
+        let Some(change) = self.session.change() else { return Ok(()) };
+        let changed = read_until(change, stream, &mut self.input, size_max).await?;
+        self.session.conclude_change(changed, &mut self.output);
+        Ok(())
     }
 
     /// Writes what there is to answer. While the client does not take it, nothing else is done for it.
@@ -338,13 +310,6 @@ impl Connection<'_> {
         Err(Ended::TimedOut(sentence))
     }
 
-    /// Makes room for a read: never for more than has been sent, but a read at a time.
-    fn reserve(&mut self) {
-        if self.input.capacity() - self.input.len() < READ_OCTETS / 4 {
-            self.input.reserve(READ_OCTETS);
-        }
-    }
-
     /// An idle connection holds no large buffers. Both are empty when this is called.
     fn release_memory(&mut self) {
         if self.output.capacity() > KEPT_OCTETS {
@@ -354,6 +319,45 @@ impl Connection<'_> {
         if self.input.try_reclaim(KEPT_OCTETS + 1) {
             self.input = BytesMut::new();
         }
+    }
+}
+
+/// Waits for something that others do for the client, taking what it sends meanwhile; it fails when the client goes
+/// away.
+async fn read_until<T, S: AsyncRead + Unpin>(
+    awaited: impl Future<Output = T>,
+    stream: &mut S,
+    input: &mut BytesMut,
+    message_size_max: usize,
+) -> Result<T, Ended> {
+    let mut awaited = std::pin::pin!(awaited);
+    loop {
+        let may_read = may_read(input, message_size_max);
+        reserve(input);
+        tokio::select! {
+            biased;
+            outcome = &mut awaited => return Ok(outcome),
+            read = stream.read_buf(input), if may_read => {
+                if read? == 0 {
+                    return Err(Ended::Closed);
+                }
+            }
+        }
+    }
+}
+
+/// A client that sends faster than it is served is held back by its own unread octets; but the message that comes
+/// next is read to its end, for it may be an abandon, or a small search beside a large one.
+fn may_read(input: &[u8], message_size_max: usize) -> bool {
+    let message = frame::announced(input, message_size_max);
+    let octets = message.ok().flatten().unwrap_or(0).max(READ_OCTETS);
+    input.len() < octets
+}
+
+/// Makes room for a read: never for more than has been sent, but a read at a time.
+fn reserve(input: &mut BytesMut) {
+    if input.capacity() - input.len() < READ_OCTETS / 4 {
+        input.reserve(READ_OCTETS);
     }
 }
 
