@@ -245,8 +245,10 @@ impl Reader<'_> {
             self.position += 1;
         }
         let mut written = self.text.get(start..self.position).unwrap_or_default();
+        // Before anything else it is a part of the type: taken off once, it would be taken off again from the spelling.
         if let Some((prefix, oid)) = written.split_at_checked(4)
             && prefix.eq_ignore_ascii_case(b"OID.")
+            && syntax::is_numeric_oid(oid)
         {
             written = oid;
         }

@@ -54,6 +54,21 @@ fn respellings_are_one_name() {
 }
 
 #[test]
+fn the_prefix_of_an_oid_is_taken_off_an_oid_alone() {
+    for (text, spelling) in [
+        ("OID.2.5.4.3=x", "2.5.4.3=x"),
+        ("oid.oid.2.5.4.3=x", "oid.oid.2.5.4.3=x"),
+        ("oid.cn=x", "oid.cn=x"),
+        ("oid.=x", "oid.=x"),
+    ] {
+        let name = dn(text);
+        assert_eq!(name.to_string(), spelling);
+        assert_eq!(dn(spelling), name, "{text}");
+    }
+    assert_ne!(normal("oid.cn=x"), normal("cn=x"));
+}
+
+#[test]
 fn values_are_compared_by_the_rule_of_their_type() {
     for (first, second, same) in [
         ("uidNumber=007,dc=x", "uidNumber=7,dc=x", true),
