@@ -336,6 +336,24 @@ fn a_list_stays_as_it_was_while_its_context_is_known() {
 }
 
 #[test]
+fn a_context_is_no_cookie_of_a_page() {
+    let world = world(20, Limits::default());
+    let mut client = Client::reader(&world);
+    let order = order(true, &[("cn", None, false)]);
+    let page = |cookie: &[u8]| (PAGED, true, Some(page_value(5, cookie)));
+    let paged = ask(&mut client, &people(), &vec![order.clone(), page(b"")]);
+    let viewed = ask(&mut client, &people(), &vec![order.clone(), view(0, 4, offset(1, 0), None)]);
+    let (cookie, id) = (paged.page().1, context_id(&viewed));
+    // Each goes on where it was given,
+    assert_eq!(ask(&mut client, &people(), &vec![order.clone(), page(&cookie)]).is(0).entries().len(), 5);
+    ask(&mut client, &people(), &vec![order.clone(), view(0, 4, offset(6, 0), Some(&id))]).is(0);
+    // and nowhere else.
+    assert!(ask(&mut client, &people(), &vec![order.clone(), page(&id)]).is(53).entries().is_empty());
+    let refused = ask(&mut client, &people(), &vec![order, view(0, 4, offset(6, 0), Some(&cookie))]);
+    assert!(refused.is(76).entries().is_empty());
+}
+
+#[test]
 fn who_sees_little_sorts_that() {
     let world = world(20, Limits::default());
     let mut client = Client::app(&world);

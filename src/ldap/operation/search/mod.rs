@@ -189,6 +189,8 @@ fn query_digest(session: &Session, controls: &RequestControls<'_>, context: &Con
     if let Some(identity) = &session.identity {
         hasher.update(&identity.account.get().to_be_bytes()).update(&identity.provider.get().to_be_bytes());
     }
+    // A contextID is no cookie of a page: the two controls are not in the hash of the others.
+    hasher.update(&[u8::from(controls.view.is_some())]);
     hasher.update(&controls.unchanging).update(context.body);
     finish(&hasher)
 }
