@@ -1,17 +1,55 @@
-//! A filter of a stranger: decoded within its limits, prepared and evaluated without a panic.
+//! A filter of a stranger: decoded within its limits; and who is led by the indexes finds what looking at everything
+//! finds, whether it sees all of the directory or little of it. The first octet chooses the base and the scope.
 #![no_main]
 
-use bindery::directory::{EntryId, Evaluator, PreparedFilter, Reader, Snapshot, Visibility};
+use std::sync::{Arc, LazyLock};
+
+use bindery::access::visibility_of;
+use bindery::directory::{EntryId, Evaluator, PreparedFilter, Reader, Scope, Snapshot, Visibility, Walk};
 use bindery::ldap::ber;
 use bindery::ldap::message::{DecodeLimits, decode_filter};
+use bindery::model::AccountNumber;
+use bindery_fuzz::world::{APP, MAIN, World};
 use libfuzzer_sys::fuzz_target;
 
+static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| World::new().registry.snapshot());
+static VIEWS: LazyLock<[Visibility; 2]> = LazyLock::new(|| {
+    let accounts = SNAPSHOT.accounts();
+    let app = accounts.account(AccountNumber::new(APP)).expect("an account");
+    let view = visibility_of(accounts, app, MAIN);
+    assert!(matches!(view, Visibility::Own(_)));
+    [Visibility::Full, view]
+});
+
 fuzz_target!(|octets: &[u8]| {
-    let limits = DecodeLimits::default();
+    let Some((first, octets)) = octets.split_first() else { return };
+    let limits = DecodeLimits { filter_elements_max: 500, ..DecodeLimits::default() };
     let Ok(items) = decode_filter(&mut ber::Reader::new(octets), &limits) else { return };
     assert!(items.len() <= limits.filter_elements_max);
-    let snapshot = Snapshot::empty();
-    let reader = Reader::new(&snapshot, snapshot.nowhere(), &Visibility::Full);
-    let filter = PreparedFilter::new(&items, &reader);
-    Evaluator::default().matches(&filter, &reader, EntryId::STANDALONE, snapshot.subschema());
+    let tree = SNAPSHOT.tree(MAIN).expect("a tree");
+    let scope = [Scope::Base, Scope::One, Scope::Subtree, Scope::Subordinates][usize::from(first & 3)];
+    let base = EntryId::from_raw(u32::from(first >> 2 & 3));
+    for view in VIEWS.iter() {
+        let reader = Reader::new(&SNAPSHOT, tree, view);
+        let filter = PreparedFilter::new(&items, &reader);
+        let found = |filter_to_walk: &PreparedFilter| {
+            let mut evaluator = Evaluator::new(2_000_000);
+            let mut walk = Walk::new(&reader, filter_to_walk, base, scope);
+            let mut found = Vec::new();
+            while let Some(id) = walk.next(&reader) {
+                let entry = reader.entry(id).expect("what is walked to can be seen");
+                if evaluator.matches(&filter, &reader, id, entry) {
+                    found.push(id);
+                }
+            }
+            (found, evaluator.take_exhausted())
+        };
+        // Absolute true: no index helps, every entry is looked at.
+        let everything =
+            PreparedFilter::new(&[bindery::directory::filter::FilterItem::And { items: 0 }], &reader);
+        assert_eq!(found(&filter), found(&everything));
+    }
+    let nowhere = Reader::new(&SNAPSHOT, SNAPSHOT.nowhere(), &VIEWS[0]);
+    let filter = PreparedFilter::new(&items, &nowhere);
+    Evaluator::default().matches(&filter, &nowhere, EntryId::STANDALONE, SNAPSHOT.subschema());
 });
