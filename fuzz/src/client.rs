@@ -110,7 +110,7 @@ impl Client {
                     assert_eq!(self.session.is_injected(&self.input), !self.input.is_empty());
                     assert!(!self.is_tls);
                     self.is_tls = true;
-                    self.session.tls_started();
+                    self.session.tls_started(None);
                     assert!(!self.session.is_bound());
                 }
                 Next::Close => self.is_closed = true,

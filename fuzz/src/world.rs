@@ -197,7 +197,13 @@ impl World {
             entries_max: 1_024,
             ..ThrottleSettings::default()
         };
-        let settings = RegistrySettings { hashing, bounds, throttle, verified_secrets_max: 64 };
+        let settings = RegistrySettings {
+            hashing,
+            bounds,
+            throttle,
+            verified_secrets_max: 64,
+            login_failures_told_max: 64,
+        };
         let registry = Registry::open(store, settings).expect("a registry");
         // Little, so that searches rest, and that much is held back.
         let limits = Limits { pending_operations_max: 4, filter_elements_max: 4_096, ..Limits::default() };
@@ -206,7 +212,8 @@ impl World {
             offers_start_tls: true,
             expiry_warning: Duration::from_secs(86_400),
             rotation_overlap: Duration::from_secs(OVERLAP_SECONDS.unsigned_abs()),
-            pages: Pages::new(&limits).expect("random numbers"),
+            client_accounts: None,
+            pages: Pages::new(&limits, registry.reached().clone()).expect("random numbers"),
             limits,
         };
         let (made, revision) = (state.clone(), registry.snapshot().revision());
@@ -217,7 +224,8 @@ impl World {
     /// what was verified is remembered under a generation that then comes again.
     pub fn restore(&mut self) {
         // No conversation finds the order of a search that another has asked for.
-        let pages = Pages::new(&self.settings.limits).expect("random numbers");
+        let pages =
+            Pages::new(&self.settings.limits, self.registry.reached().clone()).expect("random numbers");
         self.settings = Arc::new(SessionSettings { pages, ..SessionSettings::clone(&self.settings) });
         if self.registry.snapshot().revision() == self.revision {
             return;
@@ -260,7 +268,8 @@ impl World {
     pub fn touch(&self) {
         let name = format!("revision-{}", self.registry.snapshot().revision());
         let (number, uuid) = (RoleNumber::new(42), Uuid::from_u128(42));
-        let role = Role { number, uuid, name, grants: Vec::new() };
+        let grants = Vec::new();
+        let role = Role { number, uuid, name, grants, search_size_max: None, search_time_max: None };
         assert!(self.change(move |transaction| transaction.put(Record::Role(role))));
     }
 
@@ -451,7 +460,14 @@ fn readers(grant: ReadersGrant) -> Record {
         ReadersGrant::OnMain => full(Some(ObjectReference::Provider(MAIN))),
         ReadersGrant::Everywhere => full(None),
     };
-    Record::Role(Role { number: READERS, uuid: Uuid::from_u128(40), name: "readers".to_owned(), grants })
+    Record::Role(Role {
+        number: READERS,
+        uuid: Uuid::from_u128(40),
+        name: "readers".to_owned(),
+        grants,
+        search_size_max: None,
+        search_time_max: None,
+    })
 }
 
 /// The application of [`OTHER`].
