@@ -304,7 +304,7 @@ pub fn any_name(input: &mut Input<'_>) -> &'static str {
 }
 
 pub fn any_attribute(input: &mut Input<'_>) -> String {
-    const ATTRIBUTES: [&str; 28] = [
+    const ATTRIBUTES: [&str; 30] = [
         "cn",
         "uid",
         "member",
@@ -333,6 +333,8 @@ pub fn any_attribute(input: &mut Input<'_>) -> String {
         "ou",
         "nonsense",
         "dc",
+        "manager",
+        "seeAlso",
     ];
     match input.octet() {
         0xff => any_text(input),

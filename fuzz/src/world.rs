@@ -507,6 +507,17 @@ fn group(number: u32, name: &str, parents: &[u32]) -> Record {
 }
 
 fn account(number: u32, name: &str, kind: AccountKind) -> Record {
+    // Values that name somebody: only who may see that entry sees the value.
+    let names = vec![
+        Attribute {
+            description: "manager".to_owned(),
+            values: vec![format!("cn=z4bob,ou=users,{BASE}").into()],
+        },
+        Attribute {
+            description: "seeAlso".to_owned(),
+            values: vec![format!("cn=y2secret,ou=groups,{BASE}").into()],
+        },
+    ];
     let attributes = vec![
         Attribute { description: "employeeNumber".to_owned(), values: vec![b"4711".to_vec()] },
         Attribute { description: "description;lang-de".to_owned(), values: vec![b"ein Konto".to_vec()] },
@@ -520,7 +531,7 @@ fn account(number: u32, name: &str, kind: AccountKind) -> Record {
         name: String::new(),
         email: format!("{name}@example.org"),
         is_active: true,
-        attributes: if kind.is_person() { attributes } else { Vec::new() },
+        attributes: if kind.is_person() { [attributes, names].concat() } else { names },
         object_classes: Vec::new(),
         password: kind.is_person().then(|| Password { hash: hash(), generation: 0, seeded: None }),
         placements: Vec::new(),
