@@ -9,10 +9,10 @@ fuzz_target!(|octets: &[u8]| {
         match record {
             Ok(record) => {
                 let text = record.to_ldif();
-                let again = LdifReader::new(text.as_bytes()).next();
-                if let Some(Ok(again)) = again {
-                    assert_eq!((again.dn, again.attributes), (record.dn, record.attributes));
-                }
+                let mut reader = LdifReader::new(text.as_bytes());
+                let again = reader.next().expect("a record").expect("what was written reads back");
+                assert_eq!((again.dn, again.attributes), (record.dn, record.attributes));
+                assert!(reader.next().is_none());
             }
             Err(error) if error.is_fatal() => break,
             Err(_) => {}
