@@ -33,10 +33,19 @@ fn session(world: &World, is_tls: bool) -> Session {
     Session::new(world.registry.clone(), Arc::new(world.settings.clone()), stranger(), is_tls)
 }
 
-/// Serves one end of a pipe of `octets`; gives the other.
+/// Serves one end of a pipe of `octets`, under TLS; gives the other.
 fn connect(world: &World, octets: usize, shutdown: &CancellationToken) -> (DuplexStream, JoinHandle<Ending>) {
+    connect_session(world, session(world, true), octets, shutdown)
+}
+
+fn connect_session(
+    world: &World,
+    session: Session,
+    octets: usize,
+    shutdown: &CancellationToken,
+) -> (DuplexStream, JoinHandle<Ending>) {
     let (client, server) = duplex(octets);
-    let (session, limits, shutdown) = (session(world, true), world.settings.limits.clone(), shutdown.clone());
+    let (limits, shutdown) = (world.settings.limits.clone(), shutdown.clone());
     let task = tokio::spawn(async move {
         let mut connection = Connection {
             session,
@@ -385,20 +394,8 @@ async fn start_tls_gives_the_stream_back_and_takes_nothing_with_it() {
     let name = "1.3.6.1.4.1.1466.20037".to_owned();
     let request = encode(5, LdapOp::ExtendedRequest(LdapExtendedRequest { name, value: None }));
     for (behind, is_injected) in [(Vec::new(), false), (vec![0x16], true), (root_dse(6), true)] {
-        let (mut client, server) = duplex(1 << 16);
-        let (limits, shutdown) = (world.settings.limits.clone(), CancellationToken::new());
-        let session = session(&world, false);
-        let task = tokio::spawn(async move {
-            let mut connection = Connection {
-                session,
-                input: BytesMut::new(),
-                output: Vec::new(),
-                permit: permit(),
-                limits: &limits,
-                shutdown: &shutdown,
-            };
-            connection.run(server).await.map(|stream| stream.is_some())
-        });
+        let in_clear = session(&world, false);
+        let (mut client, task) = connect_session(&world, in_clear, 1 << 16, &CancellationToken::new());
         client.write_all(&[request.clone(), behind].concat()).await.unwrap();
         assert_eq!(answers(&mut client, 1).await[0].msgid, 5);
         match task.await.unwrap() {
