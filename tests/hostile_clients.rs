@@ -12,7 +12,7 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -23,21 +23,43 @@ use support::{Place, SEED, SERVER, Server, read_secrets, secret_of};
 const BASE: &str = "dc=ldap,dc=example,dc=com";
 const NAME: &str = "cn=ldapservice,ou=users,dc=ldap,dc=example,dc=com";
 
+const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
+
+/// The server of the other tests, with TLS.
+const TLS_SERVER: &str = r#"
+[server]
+data_dir = "data"
+ldap = ["127.0.0.1:0"]
+ldaps = ["127.0.0.1:0"]
+
+[server.tls]
+development = "certs"
+
+[server.hashing]
+memory = "64 KiB"
+time_cost = 1
+threads = 1
+"#;
+
 /// A server, the secret of who sees everything, and a connection that must go on answering.
 struct Attacked {
-    _place: Place,
+    place: Place,
     server: Server,
     secret: String,
 }
 
 impl Attacked {
     fn start(limits: &str) -> Self {
+        Self::start_with(SERVER, limits)
+    }
+
+    fn start_with(server: &str, limits: &str) -> Self {
         let place = Place::new(SEED);
-        place.write("bindery.toml", &format!("{SERVER}\n[server.limits]\n{limits}\n{SEED}"));
+        place.write("bindery.toml", &format!("{server}\n[server.limits]\n{limits}\n{SEED}"));
         let file = place.path("secrets.json");
         let server = place.serve(&["--secrets-file", file.to_str().unwrap()]);
         let secret = secret_of(&read_secrets(&file), "ldapservice-app-password");
-        Self { _place: place, server, secret }
+        Self { place, server, secret }
     }
 
     fn address(&self) -> SocketAddr {
@@ -73,10 +95,20 @@ impl Attacked {
                     }
                 }
             });
+            let acting = Acting(&is_over);
             let acted = act();
-            is_over.store(true, Ordering::Relaxed);
+            drop(acting);
             (acted, searcher.join().unwrap())
         })
+    }
+}
+
+/// While it lives, something is done beside the searches: they end with it, also when that fails.
+struct Acting<'a>(&'a AtomicBool);
+
+impl Drop for Acting<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -195,6 +227,43 @@ fn a_header_that_announces_four_gibibytes_gets_its_notice() {
             is_notice(&mut stream, 2);
         }
     });
+}
+
+#[test]
+fn who_does_not_finish_a_handshake_or_stays_silent_is_let_go() {
+    let limits = "handshake_time = \"1s\"\nidle_time_before_bind = \"1s\"";
+    let attacked = Attacked::start_with(TLS_SERVER, limits);
+    attacked.beside(|| {
+        // Behind LDAPS and behind StartTLS: nothing, and the beginning of a TLS record.
+        for sent in [&[][..], &[0x16, 0x03, 0x01, 0x02, 0x00, 0x01]] {
+            let begun = Instant::now();
+            let ldaps = connect(attacked.server.address("ldaps"));
+            let mut started = connect(attacked.address());
+            started.write_all(&message(1, &element(0x77, &element(0x80, START_TLS)))).unwrap();
+            assert_eq!(final_code(&read_message(&mut started).unwrap()), (1, 0x78, 0));
+            let mut streams = [ldaps, started];
+            for stream in &mut streams {
+                stream.write_all(sent).unwrap();
+            }
+            for mut stream in streams {
+                let mut rest = Vec::new();
+                match stream.read_to_end(&mut rest) {
+                    Ok(_) => {}
+                    // What was sent and never read makes the end a hard one.
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
+                }
+                assert!(rest.is_empty(), "there is nothing to say without TLS: {rest:?}");
+            }
+            assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+        }
+        let mut silent = connect(attacked.address());
+        let begun = Instant::now();
+        is_notice(&mut silent, 52);
+        assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+    });
+    let status = attacked.place.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["limits_reached"]["handshake_time"], 4, "{status}");
+    assert_eq!(status["limits_reached"]["idle_time_before_bind"], 1, "{status}");
 }
 
 #[test]
