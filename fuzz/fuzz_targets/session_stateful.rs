@@ -1,5 +1,5 @@
 //! A conversation on one connection, and what happens to the directory meanwhile, decoded from the input as a list of
-//! operations. After each answer the rules 13 to 18 of the product must hold; `bindery_fuzz::world` says anew, from
+//! operations. After each answer the rules that `fuzz/README.md` lists must hold; `bindery_fuzz::world` says anew, from
 //! their sentences, who may see what.
 //!
 //! The first octet says how it begins: bit 0 with TLS; bit 1 Password Modify may be asked for; bit 2 the same

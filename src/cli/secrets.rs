@@ -28,7 +28,7 @@ pub(super) enum Destination {
 }
 
 impl Destination {
-    /// As `cli.md` orders them: `--secrets-file`, `--json`, a terminal, the data directory.
+    /// In this order: `--secrets-file`, `--json`, a terminal, the data directory.
     pub(super) fn choose(file: Option<&Path>, output: Output, data_dir: &Path) -> Self {
         match file {
             Some(file) => Self::File(file.to_owned()),

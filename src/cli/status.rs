@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::output::Output;
 use crate::http::{Status, path};
 
-/// Say which server runs and what it serves
+/// Say which server runs, what it serves, and which limits were reached
 #[derive(Debug, clap::Args)]
 pub(super) struct StatusArguments {
     #[command(flatten)]

@@ -30,10 +30,10 @@ pub(super) struct CreateArguments {
     /// Its owner
     #[arg(long, value_name = "NAME")]
     account: String,
-    /// What it is for: app_password or api
+    /// What it is for: app_password, or api, which opens nothing yet
     #[arg(long, default_value = "app_password", value_parser = intent)]
     intent: Intent,
-    /// When it expires: "90d", or an RFC 3339 time
+    /// When it expires: "90d", or an RFC 3339 time; 360d when neither this nor --no-expiry is given
     #[arg(long, value_name = "WHEN", value_parser = expiry, conflicts_with = "no_expiry")]
     expires: Option<Expiry>,
     /// It does not expire

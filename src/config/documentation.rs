@@ -304,7 +304,7 @@ const TABLES: &[(&str, &[Key])] = &[
             Key("type", "`internal`, `external`, `service_account`", "`internal`", "What it is for."),
             Key("name", "text", "`\"\"`", "The full name."),
             Key("email", "text", "`\"\"`", "The mail address."),
-            Key("is_active", "boolean", "`true`", "Whether it may bind and call the API."),
+            Key("is_active", "boolean", "`true`", "Whether it may bind."),
             Key("roles", "list of roles", "`[]`", "Roles that it holds directly."),
             Key("permissions", "list of grants", "`[]`", "Permissions granted to it directly."),
             Key("attributes", "lists of texts by attribute", "`{}`", "Free attributes."),
@@ -337,7 +337,12 @@ const TABLES: &[(&str, &[Key])] = &[
         &[
             Key("identifier", "text", "required", "Its name, unique."),
             Key("account", "account", "required", "Its owner."),
-            Key("intent", "`app_password`, `api`", "`app_password`", "What it is for."),
+            Key(
+                "intent",
+                "`app_password`, `api`",
+                "`app_password`",
+                "What it is for: `app_password` binds; `api` is for an HTTP API that is not there yet, and opens nothing.",
+            ),
             Key("expiring", "boolean", "`true`", "Whether it expires."),
             Key("expires", "duration or time", "`360d`", "When: a duration counts from when it is made."),
             Key("description", "text", "`\"\"`", "What it is used for."),
@@ -366,7 +371,7 @@ const TABLES: &[(&str, &[Key])] = &[
     (
         "application",
         &[
-            Key("slug", "letters, digits, `-`, `_`", "required", "Its name in addresses, unique."),
+            Key("slug", "letters, digits, `-`, `_`", "required", "Its short name, unique."),
             Key("name", "text", "the slug", "Its name for people."),
             Key(
                 "provider",
