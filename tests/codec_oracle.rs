@@ -46,7 +46,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use bindery::directory::filter::{FilterItem, PartKind};
+use bindery::directory::filter::{FilterItem, PartPosition};
 use bindery::ldap::ber::{BerError, Reader};
 use bindery::ldap::frame::{self, Frame, FrameError};
 use bindery::ldap::message::{
@@ -464,11 +464,12 @@ fn flatten_substrings<'a>(
     substrings: &'a LdapSubstringFilter,
     items: &mut Vec<FilterItem<'a>>,
 ) {
-    let parts: Vec<(PartKind, &str)> = (substrings.initial.iter().map(|part| (PartKind::Initial, part)))
-        .chain(substrings.any.iter().map(|part| (PartKind::Any, part)))
-        .chain(substrings.final_.iter().map(|part| (PartKind::Final, part)))
-        .map(|(kind, part)| (kind, part.as_str()))
-        .collect();
+    let parts: Vec<(PartPosition, &str)> =
+        (substrings.initial.iter().map(|part| (PartPosition::Initial, part)))
+            .chain(substrings.any.iter().map(|part| (PartPosition::Any, part)))
+            .chain(substrings.final_.iter().map(|part| (PartPosition::Final, part)))
+            .map(|(kind, part)| (kind, part.as_str()))
+            .collect();
     if parts.iter().any(|(_, part)| part.is_empty()) {
         items.push(FilterItem::Unknown); // D2
         return;

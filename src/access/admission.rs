@@ -41,10 +41,6 @@ pub fn admit(
 fn names(accounts: &Accounts, account: &AccountState, subject: BindingSubject) -> bool {
     match subject {
         BindingSubject::Account(number) => account.number == number,
-        BindingSubject::Group(number) => account
-            .groups
-            .iter()
-            .filter_map(|group| accounts.group(*group))
-            .any(|group| group.closure.binary_search(&number).is_ok()),
+        BindingSubject::Group(number) => accounts.lead_to(&account.groups, number),
     }
 }

@@ -11,7 +11,7 @@ use rpds::{HashTrieMapSync, HashTrieSetSync, RedBlackTreeMapSync};
 use uuid::Uuid;
 
 use super::entry_id::EntryId;
-use super::hash_index::{HashIndex, Postings};
+use super::hash_index::HashIndex;
 use super::id_set::IdSet;
 use super::sparse::Sparse;
 use crate::model::{
@@ -151,7 +151,9 @@ impl Accounts {
 
     /// The account whose name has this RFC 4518 caseIgnore form.
     pub fn account_keyed(&self, key: &[u8]) -> Option<&Arc<AccountState>> {
-        candidates(self.accounts_by_name.get(self.hasher.hash_one(key)))
+        self.accounts_by_name
+            .get(self.hasher.hash_one(key))
+            .ids()
             .filter_map(|number| self.accounts.get(number))
             .find(|account| name_key(&account.username) == key)
     }
@@ -178,9 +180,19 @@ impl Accounts {
 
     /// The group whose name has this RFC 4518 caseIgnore form.
     pub fn group_keyed(&self, key: &[u8]) -> Option<&Arc<GroupState>> {
-        candidates(self.groups_by_name.get(self.hasher.hash_one(key)))
+        self.groups_by_name
+            .get(self.hasher.hash_one(key))
+            .ids()
             .filter_map(|number| self.groups.get(number))
             .find(|group| name_key(&group.name) == key)
+    }
+
+    /// Whether who stands directly in these groups is in another, directly or nested.
+    pub fn lead_to(&self, direct: &[GroupNumber], group: GroupNumber) -> bool {
+        direct
+            .iter()
+            .filter_map(|number| self.group(*number))
+            .any(|direct| direct.closure.binary_search(&group).is_ok())
     }
 
     /// All groups, in the order of their numbers.
@@ -588,14 +600,6 @@ pub fn name_key(name: &str) -> Vec<u8> {
     key
 }
 
-/// The ids of a posting; of several, all.
-pub(super) fn candidates(postings: Postings<'_>) -> Box<dyn Iterator<Item = u32> + '_> {
-    match postings {
-        Postings::None => Box::new(std::iter::empty()),
-        Postings::One(id) => Box::new(std::iter::once(id)),
-        Postings::Many(ids) => ids.iter(),
-    }
-}
 fn has_limits(role: &Role) -> bool {
     role.search_size_max.is_some() || role.search_time_max.is_some()
 }

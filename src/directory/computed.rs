@@ -11,7 +11,7 @@ use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::reader::{Reader, Subject};
 use super::visibility::Visibility;
-use crate::model::{GroupNumber, Timestamp};
+use crate::model::Timestamp;
 use crate::schema::AttributeId;
 use crate::schema::time::generalized_time;
 
@@ -204,12 +204,7 @@ fn member_names(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut
 }
 
 fn groups(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
-    let direct: &[GroupNumber] = match subject {
-        Subject::Account(account) => &account.groups,
-        Subject::Group(group) => &group.parents,
-        Subject::Container(_) | Subject::VirtualGroup(_) => &[],
-    };
-    for number in direct {
+    for number in subject.direct_groups() {
         if let Some(group) = reader.entry(EntryId::of_group(*number))
             && !each(group.dn())
         {
@@ -238,16 +233,3 @@ fn boolean(value: bool) -> &'static [u8] {
 /// Bits of Active Directory's userAccountControl.
 const NORMAL_ACCOUNT: u64 = 512;
 const ACCOUNT_DISABLED: u64 = 2;
-
-/// What stands behind a group's `closure`, for in-chain matching.
-pub(super) fn is_in_chain(reader: &Reader<'_>, subject: &Subject<'_>, group: &GroupState) -> bool {
-    let direct: &[GroupNumber] = match subject {
-        Subject::Account(account) => &account.groups,
-        Subject::Group(child) => &child.parents,
-        Subject::Container(_) | Subject::VirtualGroup(_) => &[],
-    };
-    direct
-        .iter()
-        .filter_map(|number| reader.accounts().group(*number))
-        .any(|parent| parent.closure.binary_search(&group.number).is_ok())
-}

@@ -3,7 +3,7 @@
 use super::computed;
 use super::entry::Entry;
 use super::entry_id::EntryId;
-use super::filter::PartKind;
+use super::filter::PartPosition;
 use super::prepared::{Node, PreparedFilter, Span, Truth};
 use super::reader::{Reader, Subject};
 use crate::schema::{AttributeId, Dn, MatchingRule};
@@ -218,11 +218,7 @@ impl Evaluation<'_> {
         let is_related = match (attribute, subject) {
             (AttributeId::MEMBER_OF, subject) => {
                 let Some(group) = self.reader.accounts().group_of_entry(target) else { return Truth::False };
-                match subject {
-                    Subject::Account(account) => account.groups.binary_search(&group.number).is_ok(),
-                    Subject::Group(child) => child.parents.binary_search(&group.number).is_ok(),
-                    Subject::Container(_) | Subject::VirtualGroup(_) => false,
-                }
+                subject.direct_groups().binary_search(&group.number).is_ok()
             }
             (AttributeId::MEMBER, subject) => shown.member && holds(&subject, target),
             (AttributeId::MEMBER_UID, subject) => shown.member_uid && holds(&subject, target),
@@ -234,19 +230,18 @@ impl Evaluation<'_> {
     fn chain(&self, attribute: AttributeId, target: Option<EntryId>) -> Truth {
         let Some(target) = target else { return Truth::False };
         let Some(subject) = self.reader.subject(self.id) else { return Truth::False };
-        let reader = self.reader;
+        let (reader, accounts) = (self.reader, self.reader.accounts());
         let shown = self.entry.membership();
         let is_related = match (attribute, subject) {
-            (AttributeId::MEMBER_OF, subject) => reader
-                .accounts()
+            (AttributeId::MEMBER_OF, subject) => accounts
                 .group_of_entry(target)
-                .is_some_and(|group| computed::is_in_chain(reader, &subject, group)),
+                .is_some_and(|group| accounts.lead_to(subject.direct_groups(), group.number)),
             (attribute, Subject::Group(group)) => {
                 let shows = if attribute == AttributeId::MEMBER { shown.member } else { shown.unique_member };
                 shows
                     && reader
                         .subject(target)
-                        .is_some_and(|member| computed::is_in_chain(reader, &member, group))
+                        .is_some_and(|member| accounts.lead_to(member.direct_groups(), group.number))
             }
             (_, Subject::VirtualGroup(account)) => {
                 shown.member && EntryId::of_account(account.number) == target
@@ -319,19 +314,19 @@ fn holds(subject: &Subject<'_>, target: EntryId) -> bool {
 }
 
 /// Whether the parts occur in the normal form in their order, without overlapping.
-pub(super) fn has_parts<'p>(form: &[u8], parts: impl Iterator<Item = (PartKind, &'p [u8])>) -> bool {
+pub(super) fn has_parts<'p>(form: &[u8], parts: impl Iterator<Item = (PartPosition, &'p [u8])>) -> bool {
     let mut rest = form;
     for (kind, octets) in parts {
         match kind {
-            PartKind::Initial => match rest.strip_prefix(octets) {
+            PartPosition::Initial => match rest.strip_prefix(octets) {
                 Some(behind) => rest = behind,
                 None => return false,
             },
-            PartKind::Any => match memchr::memmem::find(rest, octets) {
+            PartPosition::Any => match memchr::memmem::find(rest, octets) {
                 Some(at) => rest = &rest[at + octets.len()..],
                 None => return false,
             },
-            PartKind::Final => match rest.strip_suffix(octets) {
+            PartPosition::Final => match rest.strip_suffix(octets) {
                 Some(before) => rest = before,
                 None => return false,
             },
@@ -340,12 +335,9 @@ pub(super) fn has_parts<'p>(form: &[u8], parts: impl Iterator<Item = (PartKind, 
     true
 }
 
-/// Whether an attribute description has all of these options (`a;b`, lower-case).
-fn has_options(description: &[u8], wanted: &[u8]) -> bool {
-    let mut own = description.split(|octet| *octet == b';').skip(1);
-    let own: smallvec::SmallVec<[&[u8]; 4]> = own.by_ref().collect();
-    wanted
-        .split(|octet| *octet == b';')
-        .filter(|option| !option.is_empty())
-        .all(|option| own.iter().any(|other| other.eq_ignore_ascii_case(option)))
+/// Whether an attribute description has all of these options (`a;b`), in any order and case.
+pub fn has_options(description: &[u8], wanted: &[u8]) -> bool {
+    wanted.split(|octet| *octet == b';').filter(|option| !option.is_empty()).all(|option| {
+        description.split(|octet| *octet == b';').skip(1).any(|own| own.eq_ignore_ascii_case(option))
+    })
 }

@@ -1,15 +1,6 @@
 //! A search filter as it arrived: one flat list in prefix order, borrowed from the request.
 
-/// The position of a part in a substring assertion (RFC 4511 section 4.5.1.7.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartKind {
-    /// At the beginning of the value.
-    Initial,
-    /// Anywhere after the part before.
-    Any,
-    /// At the end of the value.
-    Final,
-}
+pub use crate::schema::PartPosition;
 
 /// One element of a filter in prefix order.
 ///
@@ -49,7 +40,7 @@ pub enum FilterItem<'a> {
     /// One part of the substring assertion before it.
     Part {
         /// Where it must stand.
-        kind: PartKind,
+        kind: PartPosition,
         /// Its octets (at least one).
         value: &'a [u8],
     },

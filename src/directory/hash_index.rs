@@ -28,6 +28,18 @@ pub(crate) enum Postings<'a> {
     Many(&'a IdSet),
 }
 
+impl<'a> Postings<'a> {
+    /// All of them.
+    pub(crate) fn ids(self) -> impl Iterator<Item = u32> + 'a {
+        let (one, many) = match self {
+            Self::None => (None, None),
+            Self::One(id) => (Some(id), None),
+            Self::Many(ids) => (None, Some(ids)),
+        };
+        one.into_iter().chain(many.into_iter().flat_map(IdSet::iter))
+    }
+}
+
 #[derive(Clone)]
 enum Node {
     Branch([Arc<Node>; WIDTH]),

@@ -35,7 +35,7 @@ pub use computed::{OPERATIONAL, SUBSCHEMA_DN, USER, is_computed};
 pub use custom::{custom_type, unknown_attributes, uses_attribute, with_custom};
 pub use entry::{Added, Entry, StoredAttribute, Values};
 pub use entry_id::{EntryId, NUMBER_MAX};
-pub use evaluate::Evaluator;
+pub use evaluate::{Evaluator, has_options};
 pub use plan::{Candidates, plan};
 pub use prepared::{FilterTooLarge, PreparedFilter, Truth};
 pub use reader::{Reader, Subject};

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::accounts::name_key;
 use super::entry_id::EntryId;
-use super::filter::PartKind;
+use super::filter::PartPosition;
 use super::hash_index::Postings;
 use super::id_set::IdSet;
 use super::prepared::{Node, PreparedFilter, Truth};
@@ -80,19 +80,19 @@ impl Candidates {
         Self::Few(few)
     }
 
-    fn into_bitmap(self) -> Option<RoaringBitmap> {
-        match self {
-            Self::All => None,
-            Self::Few(ids) => Some(ids.into_iter().collect()),
-            Self::Set(set) => Some(match set.0 {
-                Ids::Bitmap(ids) => ids,
-                Ids::Index(ids) => {
-                    let mut bitmap = RoaringBitmap::new();
-                    ids.union_into(&mut bitmap);
-                    bitmap
-                }
-            }),
+    fn bitmap(ids: RoaringBitmap) -> Self {
+        Self::Set(Box::new(CandidateSet(Ids::Bitmap(ids))))
+    }
+
+    /// What `common` and the others have in common; stops when few are left.
+    fn in_common<'s>(mut common: RoaringBitmap, others: impl Iterator<Item = &'s IdSet>) -> Self {
+        for other in others {
+            if common.len() <= FEW as u64 {
+                break;
+            }
+            other.intersect_into(&mut common);
         }
+        Self::bitmap(common)
     }
 }
 
@@ -164,21 +164,15 @@ impl Planner<'_> {
             }
         }
         indexed.sort_by_key(IdSet::len);
-        let mut indexed = indexed.into_iter();
-        let mut common = match made {
+        let mut indexed = indexed.iter();
+        let common = match made {
             Some(common) => common,
             None => match indexed.next() {
-                Some(smallest) => Candidates::set(&smallest).into_bitmap().unwrap_or_default(),
+                Some(smallest) => bitmap_of(smallest),
                 None => return Candidates::All,
             },
         };
-        for other in indexed {
-            if common.len() <= FEW as u64 {
-                break;
-            }
-            other.intersect_into(&mut common);
-        }
-        Candidates::Set(Box::new(CandidateSet(Ids::Bitmap(common))))
+        Candidates::in_common(common, indexed)
     }
 
     fn any(&self, first: usize, items: u32) -> Candidates {
@@ -198,7 +192,7 @@ impl Planner<'_> {
             return Candidates::from_ids(few);
         }
         many.extend(few);
-        Candidates::Set(Box::new(CandidateSet(Ids::Bitmap(many))))
+        Candidates::bitmap(many)
     }
 
     fn equality(&self, attribute: AttributeId, rule: MatchingRule, form: &[u8]) -> Candidates {
@@ -219,11 +213,7 @@ impl Planner<'_> {
             }
             // In an RDN they are stored, and in the index.
             AttributeId::SAM_ACCOUNT_NAME | AttributeId::USER_PRINCIPAL_NAME if rule == OF_NAMES => {
-                let mut ids: SmallVec<[u32; 4]> = match tree.with_value(attribute, form) {
-                    Postings::None => SmallVec::new(),
-                    Postings::One(id) => [id].into_iter().collect(),
-                    Postings::Many(set) => set.iter().collect(),
-                };
+                let mut ids: SmallVec<[u32; 4]> = tree.with_value(attribute, form).ids().collect();
                 if attribute == AttributeId::SAM_ACCOUNT_NAME {
                     self.account_name(form, &mut ids);
                 } else {
@@ -276,11 +266,11 @@ impl Planner<'_> {
         for part in self.filter.nodes.get(first..first + parts as usize).unwrap_or_default() {
             let Node::Part { kind, form } = part else { continue };
             padded.clear();
-            if *kind == PartKind::Initial {
+            if *kind == PartPosition::Initial {
                 padded.push(TRIGRAM_BEGIN);
             }
             padded.extend_from_slice(self.filter.form(*form));
-            if *kind == PartKind::Final {
+            if *kind == PartPosition::Final {
                 padded.push(TRIGRAM_END);
             }
             for three in padded.windows(3) {
@@ -346,7 +336,7 @@ impl Planner<'_> {
                     self.unite(&below.members, &mut ids);
                 }
             }
-            return Candidates::Set(Box::new(CandidateSet(Ids::Bitmap(ids))));
+            return Candidates::bitmap(ids);
         }
         match self.reader.subject(target) {
             Some(Subject::Account(account)) => Candidates::from_ids(
@@ -382,7 +372,7 @@ impl Planner<'_> {
                 Postings::Many(set) => self.unite(set, &mut ids),
             }
         }
-        Candidates::Set(Box::new(CandidateSet(Ids::Bitmap(ids))))
+        Candidates::bitmap(ids)
     }
 
     fn unite(&self, ids: &IdSet, into: &mut RoaringBitmap) {
@@ -408,16 +398,14 @@ impl Planner<'_> {
         if smallest.len() <= FEW {
             return Candidates::set(smallest);
         }
-        let mut common = RoaringBitmap::new();
-        smallest.union_into(&mut common);
-        for other in sets {
-            if common.len() <= FEW as u64 {
-                break;
-            }
-            other.intersect_into(&mut common);
-        }
-        Candidates::Set(Box::new(CandidateSet(Ids::Bitmap(common))))
+        Candidates::in_common(bitmap_of(smallest), sets)
     }
+}
+
+fn bitmap_of(ids: &IdSet) -> RoaringBitmap {
+    let mut bitmap = RoaringBitmap::new();
+    ids.union_into(&mut bitmap);
+    bitmap
 }
 
 /// When so many ids were put together, the rest of the filter is not planned for: whoever asks for so much is

@@ -7,9 +7,9 @@ use smallvec::SmallVec;
 
 use super::accounts::name_key;
 use super::entry_id::EntryId;
-use super::filter::{FilterItem, PartKind};
+use super::filter::{FilterItem, PartPosition};
 use super::reader::Reader;
-use crate::schema::{AttributeId, MatchingRule, PartPosition, RuleKind};
+use crate::schema::{AttributeId, MatchingRule, RuleKind};
 
 /// The outcome of a filter (RFC 4511 section 4.5.1.7: three-valued logic).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) enum Node {
         options: Span,
     },
     Part {
-        kind: PartKind,
+        kind: PartPosition,
         form: Span,
     },
     Present {
@@ -263,17 +263,12 @@ impl PreparedFilter {
 
     /// A part takes its rule from the assertion before it; where that one is Undefined, or the part
     /// cannot occur in any value, the assertion becomes (or stays) Undefined and the part is inert.
-    fn part(&mut self, kind: PartKind, value: &[u8]) -> Node {
+    fn part(&mut self, kind: PartPosition, value: &[u8]) -> Node {
         let Some(Node::Substrings { rule, .. }) = self.nodes.get(self.head) else { return INERT };
         let rule = *rule;
-        let position = match kind {
-            PartKind::Initial => PartPosition::Initial,
-            PartKind::Any => PartPosition::Any,
-            PartKind::Final => PartPosition::Final,
-        };
         let start = self.octets.len();
         let is_sound =
-            may_be_prepared(rule, value) && rule.normalize_part(position, value, &mut self.octets).is_ok();
+            may_be_prepared(rule, value) && rule.normalize_part(kind, value, &mut self.octets).is_ok();
         if is_sound {
             return Node::Part { kind, form: self.span(start..self.octets.len()) };
         }
@@ -407,4 +402,4 @@ fn is_relation(attribute: AttributeId) -> bool {
 const ASSERTION_OCTETS_MAX: usize = 64 * 1024;
 const UNDEFINED: Node = Node::Constant(Truth::Undefined);
 /// A part of an assertion that is Undefined.
-const INERT: Node = Node::Part { kind: PartKind::Any, form: Span::EMPTY };
+const INERT: Node = Node::Part { kind: PartPosition::Any, form: Span::EMPTY };

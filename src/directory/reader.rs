@@ -9,7 +9,7 @@ use super::entry_id::EntryId;
 use super::snapshot::Snapshot;
 use super::tree::{ContainerEntry, Tree};
 use super::visibility::{OwnEntries, OwnNames, Visibility};
-use crate::model::Timestamp;
+use crate::model::{GroupNumber, Timestamp};
 use crate::schema::{AttributeId, ClassKind, Schema, Syntax, normalize_dn};
 
 /// A snapshot, one of its trees, and what may be seen of it.
@@ -31,6 +31,17 @@ pub enum Subject<'a> {
     Group(&'a GroupState),
     /// The virtual primary group of an account.
     VirtualGroup(&'a AccountState),
+}
+
+impl<'a> Subject<'a> {
+    /// The groups that it stands in directly, in the order of their numbers.
+    pub(super) fn direct_groups(&self) -> &'a [GroupNumber] {
+        match *self {
+            Self::Account(account) => &account.groups,
+            Self::Group(group) => &group.parents,
+            Self::Container(_) | Self::VirtualGroup(_) => &[],
+        }
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -75,7 +86,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The entry that a DN from a client names, if there is one and it may be seen: the one with that DN
-    /// or, when there is none, the account whose name it stands for (see [`Tree::resolve`]).
+    /// or, when there is none, the account whose name `uid=`, `sAMAccountName=` or `cn=` in a container of
+    /// accounts stands for.
     pub fn find(&self, dn: &[u8]) -> Option<EntryId> {
         let mut normal = Vec::with_capacity(dn.len() + 16);
         normalize_dn(dn, self.schema(), &mut normal).ok()?;
@@ -84,13 +96,7 @@ impl<'a> Reader<'a> {
 
     /// The same for a DN whose normal form is known.
     pub fn find_target(&self, dn: &[u8], normal: &[u8]) -> Option<EntryId> {
-        self.find_normal(normal).or_else(|| match self.visibility {
-            Visibility::Full => self.tree.resolve_username(dn, self.snapshot),
-            Visibility::Own(own) => {
-                let username = self.tree.username_in(dn, self.snapshot)?;
-                self.names(own).with_username(&username)
-            }
-        })
+        self.find_normal(normal).or_else(|| self.find_username(&self.tree.username_in(dn, self.snapshot)?))
     }
 
     /// The entry whose DN has this normal form, if there is one and it may be seen.
@@ -189,13 +195,13 @@ impl<'a> Reader<'a> {
         if matches!(self.visibility, Visibility::Full) || !self.is_name(attribute) {
             return true;
         }
-        let Some(tree) = self.snapshot.tree_of(value) else { return true };
-        // A value is no DN on input, which may stand for a username: it names one entry or none.
-        if tree.provider().number != self.tree.provider().number {
-            return false;
-        }
         let mut normal = Vec::with_capacity(value.len() + 16);
-        normalize_dn(value, self.schema(), &mut normal).is_ok() && self.find_normal(&normal).is_some()
+        if normalize_dn(value, self.schema(), &mut normal).is_err() {
+            return true;
+        }
+        let Some(tree) = self.snapshot.tree_of_normal(&normal) else { return true };
+        // A value is no DN on input, which may stand for a username: it names one entry or none.
+        tree.provider().number == self.tree.provider().number && self.find_normal(&normal).is_some()
     }
 
     /// Whether every value of the attribute is shown to this reader without being looked at.

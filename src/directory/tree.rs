@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 use uuid::Uuid;
 
-use super::accounts::{candidates, name_key};
+use super::accounts::name_key;
 use super::compose;
 use super::entry::Entry;
 use super::entry_id::EntryId;
@@ -300,28 +300,12 @@ impl Tree {
 
     /// The entry whose DN has this normal form.
     pub fn find_normal(&self, normal: &[u8], schema: &Schema) -> Option<EntryId> {
-        let mut form = smallvec::SmallVec::<[u8; 256]>::new();
-        candidates_few(self.by_dn.get(self.hash(normal))).find(|id| {
+        let mut form = Vec::with_capacity(normal.len());
+        self.by_dn.get(self.hash(normal)).ids().map(EntryId::from_raw).find(|id| {
             let Some(entry) = self.entry(*id) else { return false };
-            let mut other = std::mem::take(&mut form).into_vec();
-            other.clear();
-            let same = normalize_dn(entry.dn(), schema, &mut other).is_ok() && other == normal;
-            form = other.into();
-            same
+            form.clear();
+            normalize_dn(entry.dn(), schema, &mut form).is_ok() && form == normal
         })
-    }
-
-    /// The entry that a DN from a client names: the one with that DN or, when there is none, the
-    /// account whose name `uid=`, `sAMAccountName=` or `cn=` in a container of accounts stands for.
-    pub fn resolve(&self, dn: &[u8], snapshot: &Snapshot) -> Option<EntryId> {
-        self.find(dn, snapshot.schema()).or_else(|| self.resolve_username(dn, snapshot))
-    }
-
-    /// The entry with this DN.
-    pub(super) fn find(&self, dn: &[u8], schema: &Schema) -> Option<EntryId> {
-        let mut normal = Vec::with_capacity(dn.len() + 16);
-        normalize_dn(dn, schema, &mut normal).ok()?;
-        self.find_normal(&normal, schema)
     }
 
     /// The suffix or container whose DN has this normal form.
@@ -407,7 +391,7 @@ impl Tree {
         let entry = place.and_then(|place| {
             let parent = self.container_named(&place.container, schema)?;
             let composition = compose::account(schema, &self.provider, account, &place);
-            Some(composition.build(place.dn, u32::from(parent)))
+            Some(composition.build(place.dn, parent.raw()))
         });
         let virtual_group = entry.is_some().then(|| self.virtual_group(account, schema)).flatten();
         self.put(EntryId::of_account(account.number), entry, account.uuid, schema);
@@ -426,7 +410,7 @@ impl Tree {
         let entry = place.ok().and_then(|place| {
             let parent = self.container_named(&place.container, schema)?;
             let composition = compose::group(schema, &self.provider, group, &place);
-            Some(composition.build(place.dn, u32::from(parent)))
+            Some(composition.build(place.dn, parent.raw()))
         });
         self.put(EntryId::of_group(group.number), entry, group.uuid, schema);
     }
@@ -487,7 +471,7 @@ impl Tree {
         }
         let parent = self.container_named(VIRTUAL_GROUPS, schema)?;
         let dn = self.virtual_group_dn(account);
-        Some(compose::virtual_group(schema, &self.provider, account).build(dn, u32::from(parent)))
+        Some(compose::virtual_group(schema, &self.provider, account).build(dn, parent.raw()))
     }
 
     /// Exchanges an entry, or takes it out, with the keys that lead to it.
@@ -502,10 +486,10 @@ impl Tree {
             Some(entry) => store.insert(number, entry),
             None => store.remove(number),
         };
+        let keys = entry.as_ref().map(|entry| self.keys(entry, schema)).unwrap_or_default();
         if let Some(before) = &before {
-            let kept = entry.as_ref().map(|entry| self.keys(entry, schema)).unwrap_or_default();
             for key in self.keys(before, schema) {
-                if kept.binary_search(&key).is_err() {
+                if keys.binary_search(&key).is_err() {
                     self.index.remove(key, id.raw());
                 }
             }
@@ -515,7 +499,7 @@ impl Tree {
             }
         }
         if let Some(entry) = &entry {
-            for key in self.keys(entry, schema) {
+            for key in keys {
                 match before {
                     Some(_) => self.index.insert(key, id.raw()),
                     None => self.index.add(key, id.raw()),
@@ -637,15 +621,13 @@ impl Tree {
         Ok(id.raw() as u16)
     }
 
-    fn container_named(&self, relative: &str, schema: &Schema) -> Option<u16> {
+    fn container_named(&self, relative: &str, schema: &Schema) -> Option<EntryId> {
         let dn = if relative.is_empty() {
             self.provider.base_dn.clone()
         } else {
             format!("{relative},{}", self.provider.base_dn)
         };
-        let normal = normal_form(&dn, schema).ok()?;
-        let place = self.containers.iter().position(|container| *container.normal == *normal)?;
-        u16::try_from(place).ok()
+        self.find_container(&normal_form(&dn, schema).ok()?)
     }
 
     /// The form of the username that a DN in a container of accounts stands for, whether or not there
@@ -658,25 +640,12 @@ impl Tree {
         if !matches!(attribute, AttributeId::UID | AttributeId::SAM_ACCOUNT_NAME | AttributeId::CN) {
             return None;
         }
-        let normal = normal_form(&dn.parent()?.to_string(), schema).ok()?;
-        let container = self.containers.iter().find(|container| *container.normal == *normal)?;
+        let container = self.container(self.find_container(dn.parent()?.normal_form(schema).as_bytes())?)?;
         if !container.holds_accounts {
             return None;
         }
         Some(name_key(std::str::from_utf8(&pair.value).ok()?))
     }
-
-    /// The account that a DN in a container of accounts stands for by its name.
-    pub(super) fn resolve_username(&self, dn: &[u8], snapshot: &Snapshot) -> Option<EntryId> {
-        let account = snapshot.accounts().account_keyed(&self.username_in(dn, snapshot)?)?;
-        let id = EntryId::of_account(account.number);
-        self.entry(id).map(|_| id)
-    }
-}
-
-/// The ids of a posting, as ids.
-fn candidates_few(postings: Postings<'_>) -> impl Iterator<Item = EntryId> {
-    candidates(postings).map(EntryId::from_raw)
 }
 
 /// The normal form of the entry's DN.

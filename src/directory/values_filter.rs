@@ -1,7 +1,8 @@
 //! Which values of an attribute are returned (RFC 3876): an OR of simple assertions, each asked of one value.
 
-use super::filter::{FilterItem, PartKind};
-use crate::schema::{AttributeId, MatchingRule, PartPosition, RuleKind, Schema};
+use super::evaluate::has_options;
+use super::filter::{FilterItem, PartPosition};
+use crate::schema::{AttributeId, MatchingRule, RuleKind, Schema};
 
 /// Assertions made ready. What cannot be evaluated is Undefined, and selects nothing.
 #[derive(Clone, Debug, Default)]
@@ -13,8 +14,8 @@ pub struct ValuesFilter {
 struct Assertion {
     /// `None`: every attribute that the rule applies to.
     attribute: Option<AttributeId>,
-    /// Options that the description must have, lower-case.
-    options: Vec<String>,
+    /// Options that the description must have, `a;b`.
+    options: String,
     test: Test,
 }
 
@@ -23,7 +24,7 @@ enum Test {
     Present,
     Matches { rule: MatchingRule, form: Vec<u8> },
     Ordered { rule: MatchingRule, form: Vec<u8>, at_least: bool },
-    Parts { rule: MatchingRule, parts: Vec<(PartKind, Vec<u8>)> },
+    Parts { rule: MatchingRule, parts: Vec<(PartPosition, Vec<u8>)> },
 }
 
 impl ValuesFilter {
@@ -65,10 +66,9 @@ impl ValuesFilter {
 impl Assertion {
     fn new(item: &FilterItem<'_>, parts: &[FilterItem<'_>], schema: &Schema) -> Option<Self> {
         let about = |description: &str| {
-            let mut pieces = description.split(';');
-            let attribute = schema.find(pieces.next()?)?;
-            let options = pieces.filter(|option| !option.is_empty()).map(str::to_ascii_lowercase).collect();
-            (!schema.is_secret(attribute)).then_some((attribute, options))
+            let (base, options) = description.split_once(';').unwrap_or((description, ""));
+            let attribute = schema.find(base)?;
+            (!schema.is_secret(attribute)).then(|| (attribute, options.to_owned()))
         };
         let form = |rule: MatchingRule, value: &[u8]| {
             let mut form = Vec::new();
@@ -113,8 +113,8 @@ impl Assertion {
                 if rule.kind() == RuleKind::Substrings || !fits {
                     return None;
                 }
-                let (attribute, options) =
-                    described.map_or((None, Vec::new()), |(attribute, options)| (Some(attribute), options));
+                let (attribute, options) = described
+                    .map_or((None, String::new()), |(attribute, options)| (Some(attribute), options));
                 (attribute, options, Test::Matches { rule, form: form(rule, value)? })
             }
             FilterItem::And { .. }
@@ -129,13 +129,7 @@ impl Assertion {
     fn is_about(&self, attribute: AttributeId, description: &[u8], schema: &Schema) -> bool {
         match (self.attribute, &self.test) {
             (Some(own), _) => {
-                schema.subtypes(own).contains(&attribute)
-                    && self.options.iter().all(|wanted| {
-                        description
-                            .split(|octet| *octet == b';')
-                            .skip(1)
-                            .any(|option| option.eq_ignore_ascii_case(wanted.as_bytes()))
-                    })
+                schema.subtypes(own).contains(&attribute) && has_options(description, self.options.as_bytes())
             }
             (None, Test::Matches { rule, .. }) => rule.applies_to(schema.attribute(attribute).syntax),
             (None, _) => false,
@@ -159,20 +153,15 @@ impl Test {
     }
 }
 
-fn prepare_part(rule: MatchingRule, part: &FilterItem<'_>) -> Option<(PartKind, Vec<u8>)> {
+fn prepare_part(rule: MatchingRule, part: &FilterItem<'_>) -> Option<(PartPosition, Vec<u8>)> {
     let FilterItem::Part { kind, value } = *part else { return None };
-    let position = match kind {
-        PartKind::Initial => PartPosition::Initial,
-        PartKind::Any => PartPosition::Any,
-        PartKind::Final => PartPosition::Final,
-    };
     let mut form = Vec::new();
-    rule.normalize_part(position, value, &mut form).ok()?;
+    rule.normalize_part(kind, value, &mut form).ok()?;
     Some((kind, form))
 }
 
 /// Whether the parts occur in their order, without overlapping.
-fn have_order(form: &[u8], parts: &[(PartKind, Vec<u8>)]) -> bool {
+fn have_order(form: &[u8], parts: &[(PartPosition, Vec<u8>)]) -> bool {
     super::evaluate::has_parts(form, parts.iter().map(|(kind, part)| (*kind, part.as_slice())))
 }
 
@@ -195,8 +184,8 @@ mod tests {
         let items = [
             FilterItem::Equality { attribute: "mail", value: b"A@example.com" },
             FilterItem::Substrings { attribute: "cn", parts: 2 },
-            FilterItem::Part { kind: PartKind::Initial, value: b"al" },
-            FilterItem::Part { kind: PartKind::Final, value: b"s" },
+            FilterItem::Part { kind: PartPosition::Initial, value: b"al" },
+            FilterItem::Part { kind: PartPosition::Final, value: b"s" },
             FilterItem::GreaterOrEqual { attribute: "uidNumber", value: b"10" },
         ];
         for (description, value, expected) in [

@@ -19,7 +19,7 @@ use crate::auth::{
     Subject,
 };
 use crate::config::Limit;
-use crate::directory::{AccountState, Accounts, Snapshot, Tree, name_key};
+use crate::directory::{AccountState, Accounts, Reader, Snapshot, Tree, Visibility, name_key};
 use crate::model::{
     AccountKind, AccountNumber, Actor, HashText, Intent, Password, ProviderNumber, Record, Timestamp, Token,
 };
@@ -390,7 +390,8 @@ impl Name {
         let Some(tree) = snapshot.tree_of_normal(&normal) else {
             return Self { provider: None, account: None, canonical: normal };
         };
-        let id = tree.resolve(text.as_bytes(), snapshot);
+        let reader = Reader::new(snapshot, tree, &Visibility::Full);
+        let id = reader.find_target(text.as_bytes(), &normal);
         let account = id.and_then(|id| snapshot.accounts().account_of_entry(id)).cloned();
         let canonical = match &account {
             Some(account) => name_key(&account.username),

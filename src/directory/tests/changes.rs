@@ -381,7 +381,8 @@ fn another_syntax_makes_the_entries_anew() {
         let filter =
             [crate::directory::filter::FilterItem::Equality { attribute: "BADGE", value: value.as_bytes() }];
         let dn = format!("badge={value},ou=users,dc=example");
-        let is_found = snapshot.trees()[0].resolve(dn.as_bytes(), snapshot).is_some();
+        let is_found =
+            Reader::new(snapshot, &snapshot.trees()[0], &Visibility::Full).find(dn.as_bytes()).is_some();
         (search(snapshot, ProviderNumber::new(1), &filter).0.len(), is_found)
     };
     assert_eq!((find(&before, "0008"), find(&before, "0007")), ((0, false), (0, false)));

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::fixture::{World, normal};
-use crate::directory::filter::{FilterItem, PartKind};
+use crate::directory::filter::{FilterItem, PartPosition};
 use crate::directory::{EntryId, Snapshot, Truth, name_key};
 use crate::model::{AccountNumber, GroupNumber, LdapProvider};
 use crate::schema::time::generalized_time;
-use crate::schema::{AttributeId, ClassKind, Dn, MatchingRule, PartPosition, RuleKind, Schema, Syntax};
+use crate::schema::{AttributeId, ClassKind, Dn, MatchingRule, RuleKind, Schema, Syntax};
 
 /// What one reader sees of one provider's directory.
 pub(super) struct Reference<'a> {
@@ -45,7 +45,7 @@ pub(super) enum Filter {
     Not(Box<Filter>),
     Equality(String, Vec<u8>),
     Approximate(String, Vec<u8>),
-    Substrings(String, Vec<(PartKind, Vec<u8>)>),
+    Substrings(String, Vec<(PartPosition, Vec<u8>)>),
     AtLeast(String, Vec<u8>),
     AtMost(String, Vec<u8>),
     Present(String),
@@ -456,18 +456,13 @@ impl<'a> Reference<'a> {
         )
     }
 
-    fn substrings(&self, entry: &Entry, description: &str, parts: &[(PartKind, Vec<u8>)]) -> Truth {
+    fn substrings(&self, entry: &Entry, description: &str, parts: &[(PartPosition, Vec<u8>)]) -> Truth {
         let Some((id, options)) = self.description(description) else { return Truth::Undefined };
         let Some(rule) = self.schema.attribute(id).substrings_rule() else { return Truth::Undefined };
         let mut forms = Vec::new();
         for (kind, part) in parts {
-            let position = match kind {
-                PartKind::Initial => PartPosition::Initial,
-                PartKind::Any => PartPosition::Any,
-                PartKind::Final => PartPosition::Final,
-            };
             let mut out = Vec::new();
-            if rule.normalize_part(position, part, &mut out).is_err() {
+            if rule.normalize_part(*kind, part, &mut out).is_err() {
                 return Truth::Undefined;
             }
             forms.push((*kind, out));
@@ -650,12 +645,12 @@ fn matches(rule: MatchingRule, value: &[u8], assertion: &[u8]) -> bool {
 }
 
 /// Tries every way to lay the parts into the value.
-fn fits(value: &[u8], parts: &[(PartKind, Vec<u8>)]) -> bool {
+fn fits(value: &[u8], parts: &[(PartPosition, Vec<u8>)]) -> bool {
     let Some(((kind, part), rest)) = parts.split_first() else { return true };
     match kind {
-        PartKind::Initial => value.starts_with(part) && fits(&value[part.len()..], rest),
-        PartKind::Final => value.ends_with(part),
-        PartKind::Any => (0..=value.len())
+        PartPosition::Initial => value.starts_with(part) && fits(&value[part.len()..], rest),
+        PartPosition::Final => value.ends_with(part),
+        PartPosition::Any => (0..=value.len())
             .any(|start| value[start..].starts_with(part) && fits(&value[start + part.len()..], rest)),
     }
 }

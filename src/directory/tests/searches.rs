@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::fixture::{NAMES, Tape, World, account, attribute, group, normal};
 use super::reference::{Filter, Reference, is_at_or_below, is_child, own_entries};
-use crate::directory::filter::PartKind;
+use crate::directory::filter::PartPosition;
 use crate::directory::{
     EntryId, Evaluator, OwnEntries, PreparedFilter, Reader, Scope, Snapshot, Tree, Visibility, Walk,
 };
@@ -359,8 +359,8 @@ fn random_substrings(description: String, value: &[u8], tape: &mut Tape<'_>) -> 
     for place in 0..1 + tape.below(3) {
         let from = (start + tape.below(3)).min(value.len().saturating_sub(1));
         let end = (from + 1 + tape.below(6)).min(value.len());
-        let kind = if place == 0 && tape.one_in(3) { PartKind::Initial } else { PartKind::Any };
-        let from = if kind == PartKind::Initial { 0 } else { from };
+        let kind = if place == 0 && tape.one_in(3) { PartPosition::Initial } else { PartPosition::Any };
+        let from = if kind == PartPosition::Initial { 0 } else { from };
         let part = value.get(from..end).filter(|part| !part.is_empty()).unwrap_or(b" ");
         parts.push((kind, part.to_vec()));
         start = end;
@@ -368,7 +368,7 @@ fn random_substrings(description: String, value: &[u8], tape: &mut Tape<'_>) -> 
     if tape.one_in(3) {
         let end = value.len().saturating_sub(1 + tape.below(5));
         let part = value.get(end..).filter(|part| !part.is_empty()).unwrap_or(b"x");
-        parts.push((PartKind::Final, part.to_vec()));
+        parts.push((PartPosition::Final, part.to_vec()));
     }
     Filter::Substrings(description, parts)
 }
@@ -490,7 +490,7 @@ fn one_value_is_found_without_looking_at_others() {
         (equality("member", "uid=alice,ou=users,dc=example,dc=org"), 2),
         (Filter::And(vec![equality("objectClass", "posixGroup"), equality("memberUid", "alice")]), 2),
         (Filter::And(vec![class.clone(), equality("mail", "nobody@example.org")]), 0),
-        (Filter::Substrings("cn".to_owned(), vec![(PartKind::Any, b"alic".to_vec())]), 2),
+        (Filter::Substrings("cn".to_owned(), vec![(PartPosition::Any, b"alic".to_vec())]), 2),
     ] {
         let (found, [looked_at, ..]) = answer(&look, &filter, EntryId::SUFFIX, Scope::Subtree);
         assert!(looked_at <= most, "{filter:?} looked at {looked_at}");

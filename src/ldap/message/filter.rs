@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::DecodeLimits;
 use super::fault::Fault;
-use crate::directory::filter::{FilterItem, PartKind};
+use crate::directory::filter::{FilterItem, PartPosition};
 use crate::ldap::ber::{self, BerError, Element, Reader, tag};
 
 /// A filter as one list in prefix order; never empty.
@@ -147,9 +147,9 @@ impl<'a> List<'a> {
         while !substrings.is_empty() {
             let part = substrings.element().map_err(in_substrings)?;
             let kind = match part.tag {
-                INITIAL if parts == 0 => PartKind::Initial,
-                ANY => PartKind::Any,
-                FINAL if substrings.is_empty() => PartKind::Final,
+                INITIAL if parts == 0 => PartPosition::Initial,
+                ANY => PartPosition::Any,
+                FINAL if substrings.is_empty() => PartPosition::Final,
                 INITIAL | FINAL => return Err(Fault::SubstringOrder),
                 tag => return Err(Fault::Choice { field: "filter: substrings", tag }),
             };

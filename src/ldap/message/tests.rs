@@ -2,7 +2,7 @@ use ldap3_proto::control::LdapControl;
 use proptest::prelude::*;
 
 use super::*;
-use crate::directory::filter::{FilterItem, PartKind};
+use crate::directory::filter::{FilterItem, PartPosition};
 use crate::ldap::ber::{BerError, Reader, Writer, tag};
 use crate::ldap::frame;
 use crate::ldap::result_code::ResultCode;
@@ -136,7 +136,7 @@ fn an_assertion_value_need_not_be_utf8() {
         filter_of(&search_for(constructed(SUBSTRINGS, &[string("objectGUID"), part]))).as_slice(),
         [
             FilterItem::Substrings { attribute: "objectGUID", parts: 1 },
-            FilterItem::Part { kind: PartKind::Any, value: BINARY },
+            FilterItem::Part { kind: PartPosition::Any, value: BINARY },
         ]
     );
     assert_eq!(
@@ -403,9 +403,9 @@ fn a_filter_is_one_list_in_prefix_order() {
             FilterItem::Not { items: 6 },
             FilterItem::And { items: 5 },
             FilterItem::Substrings { attribute: "cn", parts: 3 },
-            FilterItem::Part { kind: PartKind::Initial, value: b"a" },
-            FilterItem::Part { kind: PartKind::Any, value: b"b" },
-            FilterItem::Part { kind: PartKind::Final, value: b"c" },
+            FilterItem::Part { kind: PartPosition::Initial, value: b"a" },
+            FilterItem::Part { kind: PartPosition::Any, value: b"b" },
+            FilterItem::Part { kind: PartPosition::Final, value: b"c" },
             FilterItem::Extensible {
                 rule: Some("2.5.13.5"),
                 attribute: Some("cn"),
