@@ -2,7 +2,7 @@
 
 use super::response::EntryResponse;
 use super::selection::Selection;
-use crate::directory::{Entry, EntryId, OPERATIONAL, Reader, USER, ValuesFilter};
+use crate::directory::{Entry, EntryId, Reader, ValuesFilter};
 use crate::schema::AttributeId;
 
 /// What of each entry is sent.
@@ -37,10 +37,10 @@ pub(super) fn write_entry(
     {
         response.encoded(entry.attribute_octets());
     } else {
-        write_stored(&mut response, reader, id, entry, projection);
+        write_stored(&mut response, reader, entry, projection);
     }
     if id != EntryId::STANDALONE {
-        for attribute in selection.computed(&USER, reader).chain(selection.computed(&OPERATIONAL, reader)) {
+        for &attribute in selection.computed() {
             if entry.stores_computed(attribute) {
                 continue;
             }
@@ -54,41 +54,36 @@ pub(super) fn write_entry(
                 if has_value {
                     response.type_only(name);
                 }
-            } else if let Some(filter) = values {
-                write_selected(&mut response, filter, reader, attribute, name, |each| {
-                    reader.values(id, entry, attribute, &mut |value| {
-                        each(value);
-                        true
-                    });
+                continue;
+            }
+            let all = |each: &mut dyn FnMut(&[u8])| {
+                reader.values(id, entry, attribute, &mut |value| {
+                    each(value);
+                    true
                 });
-            } else {
-                response.attribute_from(name, |each| {
-                    reader.values(id, entry, attribute, &mut |value| {
-                        each(value);
-                        true
-                    });
-                });
+            };
+            match values {
+                Some(filter) => write_selected(&mut response, filter, reader, attribute, name, all),
+                None => response.attribute_from(name, all),
             }
         }
     }
     response.finish(&[]);
 }
 
+/// A standalone entry is read by who sees everything, and so whole.
 fn write_stored(
     response: &mut EntryResponse<'_>,
     reader: &Reader<'_>,
-    id: EntryId,
     entry: &Entry,
     projection: &Projection,
 ) {
     let schema = reader.schema();
     for stored in entry.attributes() {
-        let is_selected = projection.selection.selects(stored.id, schema)
-            || projection.selection.selects_description(stored.id, stored.description(), schema);
-        if !is_selected {
+        if !projection.selection.selects_description(stored.id, stored.description(), schema) {
             continue;
         }
-        let shown = |value: &&[u8]| id == EntryId::STANDALONE || reader.shows_value(stored.id, value);
+        let shown = |value: &&[u8]| reader.shows_value(stored.id, value);
         if projection.types_only {
             if stored.values().any(|value| shown(&value)) {
                 response.type_only(stored.description());
@@ -97,7 +92,7 @@ fn write_stored(
             write_selected(response, filter, reader, stored.id, stored.description(), |each| {
                 stored.values().filter(shown).for_each(each);
             });
-        } else if id == EntryId::STANDALONE || reader.shows_all_values(stored.id) {
+        } else if reader.shows_all_values(stored.id) {
             response.encoded(stored.octets);
         } else {
             response

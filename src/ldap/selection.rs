@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::directory::{Reader, is_computed};
+use crate::directory::{OPERATIONAL, USER, has_options};
 use crate::schema::{AttributeId, Schema};
 
 /// The attribute list of a search, looked up.
@@ -16,6 +16,8 @@ pub(super) struct Selection {
     named: SmallVec<[AttributeId; 8]>,
     /// Those that are named with options: only descriptions that have them all.
     with_options: Vec<(AttributeId, String)>,
+    /// Those that are computed, of all that an entry without options is asked for: known once, not for each entry.
+    computed: SmallVec<[AttributeId; 8]>,
 }
 
 impl Selection {
@@ -31,6 +33,8 @@ impl Selection {
         }
         selection.named.sort_unstable();
         selection.named.dedup();
+        let all = USER.iter().chain(&OPERATIONAL).copied();
+        selection.computed = all.filter(|id| selection.selects(*id, schema)).collect();
         selection
     }
 
@@ -48,7 +52,7 @@ impl Selection {
             || self
                 .with_options
                 .iter()
-                .any(|(other, options)| *other == id && has_options(description, options))
+                .any(|(other, options)| *other == id && has_options(description, options.as_bytes()))
     }
 
     /// Whether all user attributes are asked for.
@@ -56,15 +60,9 @@ impl Selection {
         self.all_user
     }
 
-    /// The computed attributes that are asked for, of those given, in their order.
-    pub(super) fn computed<'a>(
-        &'a self,
-        all: &'a [AttributeId],
-        reader: &'a Reader<'_>,
-    ) -> impl Iterator<Item = AttributeId> + 'a {
-        let schema = reader.schema();
-        let is_wanted = self.all_user || self.all_operational || self.named.iter().any(|id| is_computed(*id));
-        all.iter().copied().filter(move |id| is_wanted && self.selects(*id, schema))
+    /// The computed attributes that are asked for, user attributes first.
+    pub(super) fn computed(&self) -> &[AttributeId] {
+        &self.computed
     }
 
     fn add(&mut self, name: &str, schema: &Schema) {
@@ -85,31 +83,16 @@ impl Selection {
             None => (name, ""),
         };
         let Some(id) = schema.find(base) else { return };
-        // An option has at least one character (RFC 4512 section 2.5.2): this is no description.
-        if base.len() < name.len() && options.split(';').any(str::is_empty) {
-            return;
-        }
-        // `cn;` is no attribute description (RFC 4512 section 2.5).
+        // `cn;` is no attribute description: an option has at least one character (RFC 4512 section 2.5.2).
         if name.contains(';') && options.split(';').any(str::is_empty) {
             return;
         }
         if options.is_empty() {
             self.named.extend_from_slice(schema.subtypes(id));
         } else {
-            let options = options.to_ascii_lowercase();
-            self.with_options.extend(schema.subtypes(id).iter().map(|id| (*id, options.clone())));
+            self.with_options.extend(schema.subtypes(id).iter().map(|id| (*id, options.to_owned())));
         }
     }
-}
-
-/// Whether a description has all of these options (`a;b`, lower-case).
-fn has_options(description: &[u8], wanted: &str) -> bool {
-    wanted.split(';').filter(|option| !option.is_empty()).all(|option| {
-        description
-            .split(|octet| *octet == b';')
-            .skip(1)
-            .any(|own| own.eq_ignore_ascii_case(option.as_bytes()))
-    })
 }
 
 #[cfg(test)]
