@@ -96,12 +96,11 @@ async fn serve_stream(
         limits: &door.settings.limits,
         shutdown: &door.shutdown,
     };
-    if is_tls {
-        let stream = handshake(door, stream).await?;
-        connection.session.tls_started(client_certificate(door, &stream));
-        return connection.run(stream).await.map(|_| ());
-    }
-    let Some(stream) = connection.run(stream).await? else { return Ok(()) };
+    let stream = match is_tls {
+        true => Some(stream),
+        false => connection.run(stream).await?,
+    };
+    let Some(stream) = stream else { return Ok(()) };
     let stream = handshake(door, stream).await?;
     connection.session.tls_started(client_certificate(door, &stream));
     connection.run(stream).await.map(|_| ())
@@ -188,17 +187,16 @@ impl Connection<'_> {
     /// Waits for the client, as long as a silent or a slow one may take.
     async fn read<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Result<(), Ended> {
         let is_partial = !self.input.is_empty();
-        let patience = match (is_partial, self.session.is_bound()) {
-            (true, _) => self.limits.message_time,
-            (false, true) => self.limits.idle_time,
-            (false, false) => self.limits.idle_time_before_bind,
+        let (patience, limit) = match (is_partial, self.session.is_bound()) {
+            (true, _) => (self.limits.message_time, Limit::message_time),
+            (false, true) => (self.limits.idle_time, Limit::idle_time),
+            (false, false) => (self.limits.idle_time_before_bind, Limit::idle_time_before_bind),
         };
         if !is_partial {
             self.release_memory();
         }
         let deadline = tokio::time::Instant::now() + patience;
         loop {
-            let before = self.input.len();
             reserve(&mut self.input);
             let read = tokio::select! {
                 biased;
@@ -206,19 +204,13 @@ impl Connection<'_> {
                 () = self.shutdown.cancelled() => return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await,
             };
             match read {
-                Err(_) if is_partial || before > 0 => {
-                    self.session.note(Limit::message_time);
-                    let sentence = "a message was not sent to its end in time";
-                    return self.say_good_bye(stream, ResultCode::ProtocolError, sentence).await;
-                }
                 Err(_) => {
-                    self.session.note(match self.session.is_bound() {
-                        true => Limit::idle_time,
-                        false => Limit::idle_time_before_bind,
-                    });
-                    return self
-                        .say_good_bye(stream, ResultCode::Unavailable, "the connection was idle for too long")
-                        .await;
+                    self.session.note(limit);
+                    let (code, sentence) = match is_partial {
+                        true => (ResultCode::ProtocolError, "a message was not sent to its end in time"),
+                        false => (ResultCode::Unavailable, "the connection was idle for too long"),
+                    };
+                    return self.say_good_bye(stream, code, sentence).await;
                 }
                 Ok(Ok(0)) => return Err(Ended::Closed),
                 Ok(Ok(_)) => {}

@@ -158,7 +158,6 @@ impl Session {
     /// Takes whole messages from the front of `input`, as many as it may work on in one turn, and appends
     /// what there is to answer. Says how many octets were taken.
     pub fn receive(&mut self, input: &[u8], output: &mut Vec<u8>, clock: Clock) -> usize {
-        let registry = self.registry.clone();
         let mut taken = 0;
         let begun = self.evaluator.work();
         let mut requests = 0;
@@ -177,7 +176,7 @@ impl Session {
                     taken += frame.octets.len();
                     // Taken anew for each: a bind is decided by the newest snapshot, and the search behind it
                     // must not be answered from an older one that does not know its token.
-                    let snapshot = registry.current();
+                    let snapshot = self.registry.current();
                     let (message_id, body) = (frame.message_id, frame.body);
                     let context = Context { snapshot: &snapshot, clock, output, message_id, body };
                     self.request(&frame, context);

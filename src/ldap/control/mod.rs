@@ -125,7 +125,8 @@ pub(super) struct RequestControls<'a> {
     pub(super) password_policy: bool,
     /// For whom the client works.
     pub(super) session_tracking: Option<SessionTracking<'a>>,
-    /// What stays the same from one page or view to the next: a hash of all controls but those.
+    /// What stays the same from one page or view to the next: a hash of all controls but those. Zero without a page
+    /// or an order, which every view has.
     pub(super) unchanging: [u8; 32],
 }
 
@@ -153,7 +154,6 @@ impl<'a> RequestControls<'a> {
         if controls.is_empty() {
             return Ok(read);
         }
-        read.unchanging = unchanging(controls);
         for control in controls.iter() {
             let known = TABLE.iter().find(|row| row.oid == control.oid);
             match known.filter(|row| row.operations.contains(&operation)) {
@@ -176,6 +176,10 @@ impl<'a> RequestControls<'a> {
                 }
                 None => {}
             }
+        }
+        // Without a sequence nobody asks for it.
+        if read.paged.is_some() || read.sort.is_some() {
+            read.unchanging = unchanging(controls);
         }
         Ok(read)
     }

@@ -9,6 +9,7 @@ use crate::ldap::message::{Authentication as Method, BindRequest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::{Clock, Context, Session, SessionSettings};
+use crate::model::AccountNumber;
 use crate::registry::{Attempt, Authentication, AuthenticationRefusal, Verdict};
 
 /// A bind that waits for its hash.
@@ -160,16 +161,16 @@ fn answer(
     let outcome = match verdict {
         // The secret is right, so it may be told.
         Verdict::Accepted(identity)
-            if !authorization.is_empty()
-                && session.registry.account_of_name(without_prefix(authorization))
-                    != Some(identity.account) =>
+            if !authorization.is_empty() && !names_account(session, authorization, identity.account) =>
         {
             let sentence = "an account may act as itself only: leave the authorization identity out";
             Outcome::new(ResultCode::InsufficientAccessRights, sentence)
         }
         Verdict::Accepted(identity) => {
             session.identity = Some(*identity);
-            seconds_left = expires_soon(session, identity, clock);
+            if *tells_expiry {
+                seconds_left = expires_soon(session, identity, clock);
+            }
             Outcome::SUCCESS
         }
         Verdict::Refused(AuthenticationRefusal::InvalidCredentials) => {
@@ -206,13 +207,18 @@ fn respond(output: &mut Vec<u8>, message_id: i32, outcome: &Outcome<'_>, expiry:
 
 /// The seconds until the secret expires, when there are few enough left to warn of it.
 fn expires_soon(session: &Session, identity: &Identity, clock: Clock) -> Option<u32> {
-    let snapshot = session.registry.snapshot();
+    let snapshot = session.registry.current();
     let Credential::Token { number, .. } = identity.credential else { return None };
     let expires = snapshot.accounts().token(number)?.expires?;
     let left = expires.unix_seconds().saturating_sub(clock.now.unix_seconds());
     let left = u64::try_from(left).ok().filter(|left| *left < session.settings.expiry_warning.as_secs())?;
     // INTEGER (0 .. maxInt).
     u32::try_from(left).ok().filter(|left| i32::try_from(*left).is_ok())
+}
+
+/// Whether a name, a DN or an authzId (RFC 4513 section 5.2.1.8) stands for this account.
+pub(super) fn names_account(session: &Session, name: &str, account: AccountNumber) -> bool {
+    session.registry.account_of_name(without_prefix(name)) == Some(account)
 }
 
 /// Whether secrets may be sent over this connection, in either direction.

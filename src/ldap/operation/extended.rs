@@ -1,7 +1,7 @@
 //! Extended operations (RFC 4511 section 4.12): StartTLS, Who am I?, Cancel, and the way to Password Modify.
 
 use super::password_modify::{self, PASSWORD_MODIFY};
-use crate::access::view;
+use super::refusal::holding;
 use crate::directory::EntryId;
 use crate::ldap::ber::Reader;
 use crate::ldap::message::ExtendedRequest;
@@ -51,8 +51,7 @@ fn start_tls(session: &mut Session, context: Context<'_>) {
 fn who_am_i(session: &mut Session, context: Context<'_>) {
     let snapshot = context.snapshot;
     let mut name = Vec::new();
-    if let Some(identity) = &session.identity
-        && view(snapshot, Some(identity), identity.provider, session.peer.source, context.clock.now).is_ok()
+    if let Some(identity) = holding(session, snapshot, context.clock)
         && let Some(tree) = snapshot.tree(identity.provider)
         && let Some(entry) = tree.entry(EntryId::of_account(identity.account))
     {

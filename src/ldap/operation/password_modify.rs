@@ -3,9 +3,8 @@
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
-use super::bind::may_send_secrets;
-use super::sasl::without_prefix;
-use crate::access::view;
+use super::bind::{may_send_secrets, names_account};
+use super::refusal::holding;
 use crate::ldap::ber::{Reader, Writer, tag};
 use crate::ldap::message::ExtendedRequest;
 use crate::ldap::response::{self, Outcome};
@@ -49,10 +48,7 @@ pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Con
     let Some(asked) = Request::decode(request.value.as_deref()) else {
         return refuse(ResultCode::ProtocolError, "the value of the Password Modify request is malformed");
     };
-    let identity = session.identity.filter(|identity| {
-        view(snapshot, Some(identity), identity.provider, session.peer.source, clock.now).is_ok()
-    });
-    let Some(identity) = identity else {
+    let Some(identity) = holding(session, snapshot, clock) else {
         return refuse(
             ResultCode::InsufficientAccessRights,
             "bind first: an account changes its own password only",
@@ -64,9 +60,7 @@ pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Con
             "passwords are changed over TLS only: use StartTLS or ldaps",
         );
     }
-    let is_own =
-        |user: &str| session.registry.account_of_name(without_prefix(user)) == Some(identity.account);
-    if asked.user.is_some_and(|user| !is_own(user)) {
+    if asked.user.is_some_and(|user| !names_account(session, user, identity.account)) {
         return refuse(ResultCode::InsufficientAccessRights, "an account changes its own password only");
     }
     let length_max = session.settings.limits.bind_secret_length_max as usize;

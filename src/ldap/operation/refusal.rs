@@ -7,11 +7,11 @@ use crate::access::{Denied, Identity, Invalid, view};
 use crate::config::Limit;
 use crate::directory::filter::FilterItem;
 use crate::directory::{
-    DN_LENGTH_MAX, Entry, EntryId, PreparedFilter, Reader, SUBSCHEMA_DN, Tree, Visibility,
+    DN_LENGTH_MAX, Entry, EntryId, PreparedFilter, Reader, SUBSCHEMA_DN, Snapshot, Tree, Visibility,
 };
 use crate::ldap::response::{Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
-use crate::ldap::session::{Context, Session};
+use crate::ldap::session::{Clock, Context, Session};
 use crate::schema::{DnError, Schema, normalize_dn};
 
 /// The DN that an operation is about, and its normal form.
@@ -132,6 +132,26 @@ pub(in crate::ldap) fn tree_and_view<'a>(
     }
 }
 
+/// Who has bound, if that still holds: account, credential, and admission to its provider.
+pub(in crate::ldap) fn holding(session: &Session, snapshot: &Snapshot, clock: Clock) -> Option<Identity> {
+    session.identity.filter(|identity| {
+        view(snapshot, Some(identity), identity.provider, session.peer.source, clock.now).is_ok()
+    })
+}
+
+/// Makes a filter ready, if its values are not too many to compare with.
+pub(in crate::ldap) fn prepare(
+    session: &Session,
+    filter: &[FilterItem<'_>],
+    reader: &Reader<'_>,
+) -> Result<PreparedFilter, Refusal> {
+    let octets_max = usize::try_from(session.settings.limits.filter_octets_max).unwrap_or(usize::MAX);
+    PreparedFilter::bounded(filter, reader, octets_max).map_err(|error| {
+        session.note(Limit::filter_octets_max);
+        Refusal::new(ResultCode::AdminLimitExceeded, error.to_string())
+    })
+}
+
 /// The entry that a DN names for this reader, or noSuchObject with the deepest entry above it that
 /// may be seen.
 pub(in crate::ldap) fn find(reader: &Reader<'_>, target: &Target<'_>) -> Result<EntryId, Refusal> {
@@ -151,11 +171,7 @@ pub(in crate::ldap) fn assert_on(
     id: EntryId,
     entry: &Entry,
 ) -> Result<(), Refusal> {
-    let octets_max = usize::try_from(session.settings.limits.filter_octets_max).unwrap_or(usize::MAX);
-    let filter = PreparedFilter::bounded(assertion, reader, octets_max).map_err(|error| {
-        session.note(Limit::filter_octets_max);
-        Refusal::new(ResultCode::AdminLimitExceeded, error.to_string())
-    })?;
+    let filter = prepare(session, assertion, reader)?;
     let is_true = session.evaluator.matches(&filter, reader, id, entry);
     if session.evaluator.take_exhausted() {
         session.note(Limit::filter_work_max);

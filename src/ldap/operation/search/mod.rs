@@ -13,12 +13,12 @@ pub(in crate::ldap) use running::RunningSearch;
 use running::{Batch, End, Page, Search, SortAnswer};
 use sorted::{Sorted, View, ViewTarget};
 
-use super::refusal::{Refusal, Target, assert_on, find, tree_and_view};
+use super::refusal::{Refusal, Target, assert_on, find, prepare, tree_and_view};
 use crate::access::search_limits;
 use crate::config::Limit;
 use crate::directory::{
-    Entry, EntryId, FilterTooLarge, PreparedFilter, Reader, Scope, Snapshot, SortFault, SortKey, SortKeys,
-    Tree, ValuesFilter, Visibility, Walk,
+    Entry, EntryId, Reader, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, ValuesFilter, Visibility,
+    Walk,
 };
 use crate::ldap::control::{self, PagedRequest, RequestControls, SortRequest, ViewRequest, ViewResult};
 use crate::ldap::entry_writer::{Projection, write_entry};
@@ -29,6 +29,7 @@ use crate::ldap::result_code::ResultCode;
 use crate::ldap::root_dse;
 use crate::ldap::selection::Selection;
 use crate::ldap::session::{Clock, Context, Session};
+use crate::model::ProviderNumber;
 use crate::schema::Schema;
 
 /// Where a search ends.
@@ -47,18 +48,15 @@ struct SearchLimits {
 
 /// A search that may be answered.
 struct Begun<'a> {
+    newest: &'a Arc<Tree>,
     /// The revision of an earlier page, when it is not answered from the newest.
-    kept: Option<Arc<Snapshot>>,
-    tree: TreeOf<'a>,
+    kept: Option<Kept>,
     visibility: Visibility,
     search: Search,
 }
 
-/// A tree of the newest snapshot, or of a kept one.
-enum TreeOf<'a> {
-    Newest(&'a Arc<Tree>),
-    Kept(Arc<Tree>),
-}
+/// A kept revision, and the tree that is searched.
+type Kept = (Arc<Snapshot>, Arc<Tree>);
 
 /// Begins a search and answers its first batch, which mostly is all.
 pub(in crate::ldap) fn run(
@@ -77,12 +75,8 @@ pub(in crate::ldap) fn run(
     }
     match begin(session, request, controls, &base, &context) {
         Err(refusal) => refuse(&refusal, context),
-        Ok(Begun { kept, tree, visibility, mut search }) => {
-            let snapshot = kept.as_ref().unwrap_or(context.snapshot);
-            let tree = match &tree {
-                TreeOf::Newest(tree) => tree,
-                TreeOf::Kept(tree) => tree,
-            };
+        Ok(Begun { newest, kept, visibility, mut search }) => {
+            let (snapshot, tree) = searched(kept.as_ref(), newest, context.snapshot);
             let reader = Reader::new(snapshot, tree, &visibility);
             match search.batch(&mut session.evaluator, &reader, context.output, context.clock) {
                 Batch::Done(end) => {
@@ -110,22 +104,19 @@ fn begin<'a>(
     let (newest, visibility) = tree_and_view(session.identity.as_ref(), session.peer.source, base, context)?;
     let query = query_digest(session, controls, context);
     let place = place(session, controls, &query, context)?;
-    let (kept, tree) = match place {
-        Some(place) => revision(session, place, newest, controls, context)?,
-        None => (None, TreeOf::Newest(newest)),
+    let kept = match place {
+        Some(place) => revision(session, place, newest.provider().number, controls, context)?,
+        None => None,
     };
-    let (snapshot, tree_of) = match (&kept, &tree) {
-        (Some(snapshot), TreeOf::Kept(tree)) => (snapshot, tree),
-        _ => (context.snapshot, newest),
-    };
-    let reader = Reader::new(snapshot, tree_of, &visibility);
+    let (snapshot, tree) = searched(kept.as_ref(), newest, context.snapshot);
+    let reader = Reader::new(snapshot, tree, &visibility);
     let base = find(&reader, base)?;
     if let Some(assertion) = &controls.assertion
         && let Some(entry) = reader.entry(base)
     {
         assert_on(session, assertion, &reader, base, entry)?;
     }
-    let filter = prepare(session, request, &reader)?;
+    let filter = prepare(session, &request.filter, &reader)?;
     let (sort, answer) = sort_keys(controls.sort.as_ref(), snapshot.schema())?;
     let view = view(controls, sort.as_ref(), answer.as_ref())?;
     let mut walk = Walk::new(&reader, &filter, base, request.scope);
@@ -177,7 +168,16 @@ fn begin<'a>(
         sort_answer: answer,
         is_sort_critical: is_critical,
     };
-    Ok(Begun { kept, tree, visibility, search })
+    Ok(Begun { newest, kept, visibility, search })
+}
+
+/// The snapshot and the tree that are searched.
+fn searched<'a>(
+    kept: Option<&'a Kept>,
+    newest: &'a Arc<Tree>,
+    snapshot: &'a Arc<Snapshot>,
+) -> (&'a Arc<Snapshot>, &'a Arc<Tree>) {
+    kept.map_or((snapshot, newest), |(snapshot, tree)| (snapshot, tree))
 }
 
 /// What must be the same from one page or view to the next: who asks, and all that is asked but for those controls.
@@ -232,25 +232,23 @@ fn place(
     Ok(None)
 }
 
-/// The revision that the sequence is answered from: its own while that is kept, else the newest, if its order does
-/// not depend on it.
-fn revision<'a>(
+/// The revision that the sequence is answered from: its own while that is kept, else the newest (`None`), if its order
+/// does not depend on it.
+fn revision(
     session: &Session,
     place: Place,
-    newest: &'a Arc<Tree>,
+    provider: ProviderNumber,
     controls: &RequestControls<'_>,
-    context: &Context<'a>,
-) -> Result<(Option<Arc<Snapshot>>, TreeOf<'a>), Refusal> {
+    context: &Context<'_>,
+) -> Result<Option<Kept>, Refusal> {
     if place.revision == context.snapshot.revision() {
-        return Ok((None, TreeOf::Newest(newest)));
+        return Ok(None);
     }
     let kept = session.settings.pages.snapshot(place.revision, context.clock.instant);
-    let provider = newest.provider().number;
     if let Some(kept) = kept
-        && let Some(tree) = kept.tree(provider)
+        && let Some(tree) = kept.tree(provider).cloned()
     {
-        let tree = TreeOf::Kept(tree.clone());
-        return Ok((Some(kept), tree));
+        return Ok(Some((kept, tree)));
     }
     const GONE: &str =
         "the directory has changed, and the state that was sorted is not kept any more; begin anew";
@@ -258,7 +256,7 @@ fn revision<'a>(
         (Some(_), _) => Err(view_error(ViewResult::Code(ResultCode::UnwillingToPerform), GONE)),
         (None, Some(_)) => Err(Refusal::new(ResultCode::UnwillingToPerform, GONE)
             .with_controls([control::paged_response(0, b"")])),
-        (None, None) => Ok((None, TreeOf::Newest(newest))),
+        (None, None) => Ok(None),
     }
 }
 
@@ -359,7 +357,7 @@ fn standalone(
     reader: &Reader<'_>,
     entry: &Entry,
 ) -> Result<(bool, End, ResponseControls), Refusal> {
-    let filter = prepare(session, request, reader)?;
+    let filter = prepare(session, &request.filter, reader)?;
     if let Some(assertion) = &controls.assertion {
         assert_on(session, assertion, reader, EntryId::STANDALONE, entry)?;
     }
@@ -385,18 +383,6 @@ fn standalone(
         session.note(Limit::filter_work_max);
     }
     Ok((is_found, end, answers))
-}
-
-fn prepare(
-    session: &Session,
-    request: &SearchRequest<'_>,
-    reader: &Reader<'_>,
-) -> Result<PreparedFilter, Refusal> {
-    let octets_max = usize::try_from(session.settings.limits.filter_octets_max).unwrap_or(usize::MAX);
-    PreparedFilter::bounded(&request.filter, reader, octets_max).map_err(|error: FilterTooLarge| {
-        session.note(Limit::filter_octets_max);
-        Refusal::new(ResultCode::AdminLimitExceeded, error.to_string())
-    })
 }
 
 fn refuse(refusal: &Refusal, context: Context<'_>) {
