@@ -16,9 +16,8 @@ use super::failure::{Exit, Failure};
 use super::output::Output;
 use crate::http::{BODY_OCTETS_MAX, ImportBatch, path};
 use crate::ldif::{LdifReader, Record};
-use crate::registry::commands::{ImportedGroup, ImportedMembers, MemberName, classify};
-use crate::registry::{Classified, ImportEntry, ImportLayout, ImportOptions, ImportReport};
-use crate::schema::Schema;
+use crate::registry::commands::{ImportedGroup, ImportedMembers, MemberName};
+use crate::registry::{Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, ImportReport};
 use crate::store::RECORD_OCTETS_MAX;
 
 /// Take people and groups over from another directory
@@ -57,7 +56,7 @@ pub(super) async fn run(arguments: ImportArguments, output: Output) -> Result<()
     let (report, failure) = directory
         .with(Absent::Fail, async |backend| {
             let layout: ImportLayout = backend.call(path::IMPORT_PREPARE, &options).await?;
-            let mut import = Import::new(backend, options, layout);
+            let mut import = Import::new(backend, options, &layout);
             let failure = import.run(input).await.err();
             Ok((import.report, failure))
         })
@@ -108,8 +107,7 @@ impl Input {
 struct Import<'a> {
     backend: &'a mut Backend,
     options: ImportOptions,
-    layout: ImportLayout,
-    schema: Schema,
+    classifier: Classifier,
     report: ImportReport,
     /// What goes out with the next request, and about how large it is.
     batch: Vec<ImportEntry>,
@@ -119,12 +117,11 @@ struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    fn new(backend: &'a mut Backend, options: ImportOptions, layout: ImportLayout) -> Self {
+    fn new(backend: &'a mut Backend, options: ImportOptions, layout: &ImportLayout) -> Self {
         Self {
             backend,
             options,
-            schema: layout.schema(),
-            layout,
+            classifier: Classifier::new(layout),
             report: ImportReport::default(),
             batch: Vec::new(),
             batch_octets: 0,
@@ -179,7 +176,7 @@ impl<'a> Import<'a> {
     }
 
     async fn take(&mut self, record: &Record) -> Result<(), Failure> {
-        match classify(record, &self.layout, &self.schema) {
+        match self.classifier.classify(record) {
             Classified::Account(account, left_out) => {
                 self.note(&record.dn, left_out);
                 let octets = record.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();

@@ -21,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Verdict};
 pub use commands::{
-    Classified, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout, ImportOptions,
-    ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, SeedOptions, SeedPlan, Sign,
-    TokenSummary,
+    Classified, Classifier, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout,
+    ImportOptions, ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, SeedOptions,
+    SeedPlan, Sign, TokenSummary,
 };
 pub use error::{ChangeError, OpenError};
 pub use transaction::Transaction;

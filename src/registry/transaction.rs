@@ -68,6 +68,8 @@ pub struct Transaction<'a> {
     now: Timestamp,
     /// To go back to when the command fails.
     start: (Snapshot, usize, Counters, bool),
+    /// How many changes it has made, events not counted.
+    changes: usize,
     /// Where the newest change of a key stands, of this command.
     newest: HashMap<Key, usize>,
     /// Membership changes by group, with the account's name: `true` joined, `false` left.
@@ -94,6 +96,7 @@ impl<'a> Transaction<'a> {
             nested: BTreeSet::new(),
             timeless: BTreeSet::new(),
             octets: 0,
+            changes: 0,
         }
     }
 
@@ -119,10 +122,7 @@ impl<'a> Transaction<'a> {
 
     /// How many changes this command has made so far, events not counted.
     pub fn change_count(&self) -> usize {
-        self.draft.changes[self.start.1..]
-            .iter()
-            .filter(|change| !matches!(change, Change::Put(Record::Event(_))))
-            .count()
+        self.changes
     }
 
     /// The whole record of an account, as it will be.
@@ -370,6 +370,7 @@ impl<'a> Transaction<'a> {
         };
         self.newest.insert(key, changes.len());
         changes.push(change);
+        self.changes += 1;
         Ok(())
     }
 

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 pub use export::{Export, ExportFormat, ExportOptions};
 pub use import::{
-    Classified, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop, ImportedAccount,
-    ImportedAttribute, ImportedGroup, ImportedMembers, LeftOut, MemberName, Octets, classify,
+    Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop,
+    ImportedAccount, ImportedAttribute, ImportedGroup, ImportedMembers, LeftOut, MemberName, Octets,
 };
 pub use own_secret::{OwnSecret, OwnSecretError};
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, Sign};

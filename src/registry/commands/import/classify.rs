@@ -39,40 +39,67 @@ enum Kind {
     Group,
 }
 
-/// Says what a record is here, by its place and its classes. `schema` is [`ImportLayout::schema`].
-pub fn classify(record: &ldif::Record, layout: &ImportLayout, schema: &Schema) -> Classified {
+/// Says what records are here, by where an import puts them.
+pub struct Classifier {
+    schema: Schema,
+    /// The normal form of the base DN; `None`: it is no DN.
+    suffix: Option<Vec<u8>>,
+    /// The containers, with the normal forms of their DNs.
+    containers: Vec<(Kind, Container, Vec<u8>)>,
+    restore: bool,
+}
+
+impl Classifier {
+    /// For all records of an import.
+    pub fn new(layout: &ImportLayout) -> Self {
+        let schema = layout.schema();
+        let lists = [
+            (Kind::Person, &layout.users),
+            (Kind::ServiceAccount, &layout.service_accounts),
+            (Kind::Group, &layout.groups),
+        ];
+        let containers = lists
+            .into_iter()
+            .flat_map(|(kind, containers)| containers.iter().map(move |container| (kind, container)))
+            .filter_map(|(kind, container)| {
+                let place = format!("{},{}", container.container, layout.base_dn);
+                Some((kind, container.clone(), normal_form(&place, &schema)?))
+            })
+            .collect();
+        Self { suffix: normal_form(&layout.base_dn, &schema), containers, schema, restore: layout.restore }
+    }
+
+    /// Says what a record is, by its place and its classes.
+    pub fn classify(&self, record: &ldif::Record) -> Classified {
+        classify(record, self)
+    }
+}
+
+fn classify(record: &ldif::Record, classifier: &Classifier) -> Classified {
+    let Classifier { schema, suffix, containers, restore } = classifier;
     let ignored = |reason: &str| Classified::Ignored { reason: reason.to_owned() };
     let Ok(dn) = Dn::parse(record.dn.as_bytes()) else {
         return ignored("its name (dn) is not a distinguished name");
     };
     let normal = dn.normal_form(schema);
     let normal = normal.as_bytes();
-    let Some(suffix) = normal_form(&layout.base_dn, schema) else {
+    let Some(suffix) = suffix else {
         return ignored("the base DN of the provider is not a distinguished name");
     };
-    if !is_at_or_below(normal, &suffix) {
-        return if is_at_or_below(&suffix, normal) {
+    if !is_at_or_below(normal, suffix) {
+        return if is_at_or_below(suffix, normal) {
             held_already(record, &dn, schema)
         } else {
             ignored("it does not stand below the provider's base DN")
         };
     }
-    let lists = [
-        (Kind::Person, &layout.users),
-        (Kind::ServiceAccount, &layout.service_accounts),
-        (Kind::Group, &layout.groups),
-    ];
     let mut homes: Vec<(Kind, &Container)> = Vec::new();
-    for (kind, containers) in lists {
-        for container in containers {
-            let place = format!("{},{}", container.container, layout.base_dn);
-            let Some(place) = normal_form(&place, schema) else { continue };
-            if is_at_or_below(&place, normal) {
-                return held_already(record, &dn, schema);
-            }
-            if parent(normal) == Some(&place) {
-                homes.push((kind, container));
-            }
+    for (kind, container, place) in containers {
+        if is_at_or_below(place, normal) {
+            return held_already(record, &dn, schema);
+        }
+        if parent(normal) == Some(place) {
+            homes.push((*kind, container));
         }
     }
     let (Some(rdn), false) = (dn.rdn(), homes.is_empty()) else {
@@ -92,7 +119,7 @@ pub fn classify(record: &ldif::Record, layout: &ImportLayout, schema: &Schema) -
     let (classes, dropped) = one_structural_class(classes, schema);
     let mut classified = match found {
         Some((Kind::Group, home)) => group(record, rdn, home, classes, schema),
-        Some((kind, home)) => account(record, rdn, kind, home, classes, layout.restore, schema),
+        Some((kind, home)) => account(record, rdn, kind, home, classes, *restore, schema),
         None => return ignored("its object classes are not those that its container takes"),
     };
     if let Classified::Account(_, left_out) | Classified::Group(_, _, left_out) = &mut classified {

@@ -9,7 +9,7 @@ use super::{
     ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop, ImportedAccount, ImportedAttribute,
     ImportedGroup, ImportedMembers, MemberName,
 };
-use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree, unknown_attributes};
+use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree};
 use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Attribute, BindingSubject, Container, Group, GroupNumber,
     HashText, Intent, LdapProvider, Password, Placement, ProviderNumber, Record, RoleNumber, Token,
@@ -150,7 +150,6 @@ struct Batch<'t, 's> {
     transaction: &'t mut Transaction<'s>,
     work: &'t Work,
     at: Position,
-    changes: usize,
     /// Groups whose records change with their members at the end of the commit.
     groups: BTreeSet<GroupNumber>,
     report: ImportReport,
@@ -159,7 +158,7 @@ struct Batch<'t, 's> {
 impl<'t, 's> Batch<'t, 's> {
     fn new(transaction: &'t mut Transaction<'s>, work: &'t Work, at: Position) -> Self {
         let report = ImportReport::default();
-        Self { transaction, work, at, changes: 0, groups: BTreeSet::new(), report }
+        Self { transaction, work, at, groups: BTreeSet::new(), report }
     }
 
     fn run(mut self) -> Result<(Position, ImportReport), ChangeError> {
@@ -188,8 +187,9 @@ impl<'t, 's> Batch<'t, 's> {
     /// Whether the largest step still fits: an account, its token and their tombstones, and `more`. What is larger
     /// than a commit by itself goes alone.
     fn has_room(&self, more: usize) -> bool {
-        let is_within = self.changes + self.groups.len() + CHANGES_OF_A_STEP + more <= CHANGES_MAX;
-        self.changes == 0 || is_within && self.transaction.octets() < OCTETS_MAX
+        let is_within =
+            self.transaction.change_count() + self.groups.len() + CHANGES_OF_A_STEP + more <= CHANGES_MAX;
+        self.transaction.change_count() == 0 || is_within && self.transaction.octets() < OCTETS_MAX
     }
 
     /// How many attribute types may be declared with an entry, as it is the first to use them.
@@ -271,8 +271,8 @@ impl<'t, 's> Batch<'t, 's> {
         if self.is_too_large(&record, &given.dn)? {
             return Ok(());
         }
-        self.lift(Tombstone::Account(name_form(&username)))?;
-        self.put(record)?;
+        self.transaction.lift_tombstone(Tombstone::Account(name_form(&username)))?;
+        self.transaction.put(record)?;
         if kind.is_person() {
             self.report.users += 1;
             self.report.passwords += u64::from(password.is_some());
@@ -320,7 +320,7 @@ impl<'t, 's> Batch<'t, 's> {
             self.report.leave_out("a password: another account has a token of the identifier for it", dn);
             return Ok(());
         }
-        self.lift(Tombstone::Token(identifier.clone()))?;
+        self.transaction.lift_tombstone(Tombstone::Token(identifier.clone()))?;
         let token = Token {
             number: TokenNumber::new(self.transaction.next_object()?),
             uuid: Uuid::new_v4(),
@@ -335,7 +335,7 @@ impl<'t, 's> Batch<'t, 's> {
             networks: Vec::new(),
             created: self.transaction.now(),
         };
-        self.put(Record::Token(token))?;
+        self.transaction.put(Record::Token(token))?;
         self.report.passwords += 1;
         Ok(())
     }
@@ -389,7 +389,7 @@ impl<'t, 's> Batch<'t, 's> {
         if self.is_too_large(&record, &given.dn)? {
             return Ok(());
         }
-        self.put(record)?;
+        self.transaction.put(record)?;
         self.report.groups += 1;
         Ok(())
     }
@@ -460,7 +460,6 @@ impl<'t, 's> Batch<'t, 's> {
         match (account, child) {
             (Some(account), _) => {
                 if self.transaction.set_member(group, account, true)? {
-                    self.changes += 1;
                     self.groups.insert(group);
                     self.report.memberships += 1;
                 } else {
@@ -483,7 +482,7 @@ impl<'t, 's> Batch<'t, 's> {
             return Ok(());
         }
         record.parents.push(parent);
-        self.put(Record::Group(record))?;
+        self.transaction.put(Record::Group(record))?;
         self.groups.insert(parent);
         self.report.nested_groups += 1;
         Ok(())
@@ -499,18 +498,6 @@ impl<'t, 's> Batch<'t, 's> {
             }
             Err(error) => Err(error),
         }
-    }
-
-    fn put(&mut self, record: Record) -> Result<(), ChangeError> {
-        let schema = self.transaction.snapshot().schema();
-        self.changes += 1 + unknown_attributes(schema, &record).len();
-        self.transaction.put(record)
-    }
-
-    /// What is imported is there again, though it was deleted before.
-    fn lift(&mut self, tombstone: Tombstone) -> Result<(), ChangeError> {
-        self.changes += usize::from(self.transaction.snapshot().accounts().has_tombstone(&tombstone));
-        self.transaction.lift_tombstone(tombstone)
     }
 
     fn tree(&self) -> Option<Arc<Tree>> {

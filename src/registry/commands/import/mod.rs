@@ -1,6 +1,6 @@
 //! Import from another directory: entries of an LDIF file become accounts and groups that keep their DNs.
 //!
-//! The client reads the file and calls [`classify`] for each record; it sends the accounts first, then the
+//! The client reads the file and asks a [`Classifier`] about each record; it sends the accounts first, then the
 //! groups, then their members, as these name entries that may come later in the file. `commit.rs` puts what
 //! arrives into the store, at most 1,000 changes at a time. What is left out is told with its reason, never
 //! silently.
@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-pub use classify::{Classified, classify};
+pub use classify::{Classified, Classifier};
 
 use crate::directory::with_custom;
 use crate::model::{Container, CustomAttribute, ProviderNumber, Timestamp};
@@ -41,7 +41,7 @@ pub struct ImportOptions {
     pub restore: bool,
 }
 
-/// The provider's tree as [`classify`] needs it.
+/// The provider's tree as a [`Classifier`] needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportLayout {
     /// The provider.

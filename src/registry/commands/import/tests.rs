@@ -52,9 +52,9 @@ fn records(ldif: &str) -> Vec<Record> {
 fn import(registry: &Registry, layout: &ImportLayout, ldif: &str) -> ImportReport {
     let mut report = ImportReport::default();
     let (mut accounts, mut groups, mut memberships) = (Vec::new(), Vec::new(), Vec::new());
-    let schema = layout.schema();
+    let classifier = Classifier::new(layout);
     for record in records(ldif) {
-        let left_out = match classify(&record, layout, &schema) {
+        let left_out = match classifier.classify(&record) {
             Classified::Account(account, left_out) => {
                 accounts.push(ImportEntry::Account(account));
                 left_out
@@ -423,7 +423,7 @@ fn an_entry_of_too_many_attributes_is_left_out() {
         values: vec![Octets(b"v".to_vec())],
     });
     let Classified::Account(mut account, _) =
-        classify(&records(&person("sent", 1))[0], &layout, &layout.schema())
+        Classifier::new(&layout).classify(&records(&person("sent", 1))[0])
     else {
         panic!("no account");
     };
