@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bindery::auth::{
-    Argon2Parameters, ArgonMemory, HashBounds, HashPoolSettings, ThrottleSettings, TokenKind, TokenSecret,
+    Argon2Parameters, ArgonMemory, HashBounds, HashPoolSettings, ThrottleSettings, TokenSecret,
     hash_new,
 };
 use bindery::config::{Limits, PlainBind};
@@ -128,7 +128,7 @@ pub static SECRETS: LazyLock<Secrets> = LazyLock::new(|| {
     let owners =
         [(token_of(APP), APP), (token_of(READER), READER), (token_of(LONER), LONER), (BRIEF_TOKEN, APP)];
     let tokens = owners.into_iter().map(|(number, account)| {
-        let secret = TokenSecret::generate(TokenKind::AppPassword).expect("random numbers");
+        let secret = TokenSecret::generate(Intent::AppPassword).expect("random numbers");
         let hash = hash(secret.secret().expose());
         (number, account, secret, hash)
     });

@@ -20,7 +20,8 @@ pub use super::hash_queue::{Priority, QueueLengths};
 use super::password_hash::{HashBounds, HashParseError, StoredHash};
 use super::schemes::argon::{Argon2Parameters, ArgonMemory, HashError, hash_new};
 use super::source::Source;
-use super::token_secret::{RandomSourceError, TokenKind, TokenSecret};
+use super::token_secret::{RandomSourceError, TokenSecret};
+use crate::model::Intent;
 use crate::secret::Secret;
 
 /// Threads that compute hashes. Dropping it ends them.
@@ -479,7 +480,7 @@ impl Counters {
 
 /// The hash of a secret that nobody knows.
 fn make_dummy(parameters: &Argon2Parameters) -> Result<StoredHash, HashPoolError> {
-    let unknown = TokenSecret::generate(TokenKind::AppPassword)?.into_secret();
+    let unknown = TokenSecret::generate(Intent::AppPassword)?.into_secret();
     let text = hash_new(unknown.expose(), parameters, &mut ArgonMemory::new())?;
     // Our own parameters are no seeded hash: whatever the operator configured is within bounds.
     let bounds = HashBounds {

@@ -24,4 +24,4 @@ pub use proof::{CredentialKey, ProofCache};
 pub use schemes::argon::{Argon2Parameters, Argon2ParametersError, ArgonMemory, HashError, hash_new};
 pub use source::Source;
 pub use throttle::{Admission, Subject, Throttle, ThrottleSettings};
-pub use token_secret::{SecretShape, Selector, SelectorError, TokenKind, TokenSecret};
+pub use token_secret::{SecretShape, Selector, SelectorError, TokenSecret};

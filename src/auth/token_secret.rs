@@ -19,28 +19,6 @@ use zeroize::Zeroizing;
 use crate::model::Intent;
 use crate::secret::Secret;
 
-/// What a generated secret is for; it decides the prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TokenKind {
-    /// The password of an LDAP bind.
-    AppPassword,
-    /// `Authorization: Bearer …` of the HTTP API.
-    Api,
-}
-
-impl TokenKind {
-    /// Every kind, for tables and tests.
-    pub const ALL: [Self; 2] = [Self::AppPassword, Self::Api];
-
-    /// The characters that every secret of this kind begins with.
-    pub const fn prefix(self) -> &'static str {
-        match self {
-            Self::AppPassword => Intent::AppPassword.secret_prefix(),
-            Self::Api => Intent::Api.secret_prefix(),
-        }
-    }
-}
-
 /// The part of a generated secret that finds its record. It is no secret and may be shown and logged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Selector([u8; SELECTOR_LENGTH]);
@@ -95,37 +73,31 @@ pub struct SelectorError;
 /// A secret that bindery has just generated.
 #[derive(Debug, Clone)]
 pub struct TokenSecret {
-    kind: TokenKind,
     selector: Selector,
     secret: Secret,
 }
 
 impl TokenSecret {
-    /// Makes a new secret from the operating system's random source.
+    /// Makes a new secret from the operating system's random source; what it is for decides its prefix.
     ///
     /// The selector is unique only by chance (59 bits): a caller that finds it in use generates again.
     ///
     /// # Errors
     /// The random source failed; nothing was generated.
-    pub fn generate(kind: TokenKind) -> Result<Self, RandomSourceError> {
+    pub fn generate(intent: Intent) -> Result<Self, RandomSourceError> {
         let mut selector = [0; SELECTOR_LENGTH];
         let mut secret_part = Zeroizing::new([0; SECRET_PART_LENGTH]);
         fill_base62(&mut selector)?;
         fill_base62(secret_part.as_mut_slice())?;
 
         // Reserved whole, so that no growth leaves a copy behind that is not wiped.
-        let mut octets = Vec::with_capacity(kind.prefix().len() + BODY_LENGTH);
-        octets.extend_from_slice(kind.prefix().as_bytes());
+        let mut octets = Vec::with_capacity(intent.secret_prefix().len() + BODY_LENGTH);
+        octets.extend_from_slice(intent.secret_prefix().as_bytes());
         octets.extend_from_slice(&selector);
         octets.extend_from_slice(secret_part.as_slice());
         let checksum = checksum(&octets);
         octets.extend_from_slice(&checksum);
-        Ok(Self { kind, selector: Selector(selector), secret: Secret::new(octets) })
-    }
-
-    /// What it is for.
-    pub const fn kind(&self) -> TokenKind {
-        self.kind
+        Ok(Self { selector: Selector(selector), secret: Secret::new(octets) })
     }
 
     /// What its record is found by.
@@ -150,7 +122,7 @@ pub enum SecretShape {
     /// Our prefix, length, alphabet and checksum: its record is under `selector`, or it is wrong.
     Ours {
         /// What the prefix says it is for.
-        kind: TokenKind,
+        intent: Intent,
         /// What to look its record up by.
         selector: Selector,
     },
@@ -163,10 +135,10 @@ pub enum SecretShape {
 impl SecretShape {
     /// Looks at the octets of a presented or seeded secret.
     pub fn parse(octets: &[u8]) -> Self {
-        let Some((kind, body)) = TokenKind::ALL
-            .into_iter()
-            .find_map(|kind| octets.strip_prefix(kind.prefix().as_bytes()).map(|body| (kind, body)))
-        else {
+        let ours = Intent::ALL.into_iter().find_map(|intent| {
+            octets.strip_prefix(intent.secret_prefix().as_bytes()).map(|body| (intent, body))
+        });
+        let Some((intent, body)) = ours else {
             return Self::Other;
         };
         if body.len() != BODY_LENGTH || !body.iter().all(u8::is_ascii_alphanumeric) {
@@ -175,7 +147,7 @@ impl SecretShape {
         let (checked, stated) = octets.split_at(octets.len() - CHECKSUM_LENGTH);
         let (selector, _) = body.split_at(SELECTOR_LENGTH);
         match Selector::try_from(selector) {
-            Ok(selector) if stated == checksum(checked) => Self::Ours { kind, selector },
+            Ok(selector) if stated == checksum(checked) => Self::Ours { intent, selector },
             _ => Self::OursBroken,
         }
     }
@@ -250,15 +222,15 @@ mod tests {
 
     #[test]
     fn a_generated_secret_has_the_documented_shape() {
-        for kind in TokenKind::ALL {
-            let generated = TokenSecret::generate(kind).unwrap();
+        for intent in Intent::ALL {
+            let generated = TokenSecret::generate(intent).unwrap();
             let octets = generated.secret().expose();
             assert!(octets.len() <= 64, "{}", octets.len());
-            assert!(octets.starts_with(kind.prefix().as_bytes()));
+            assert!(octets.starts_with(intent.secret_prefix().as_bytes()));
             assert!(octets.iter().all(|octet| octet.is_ascii_alphanumeric() || b"_-".contains(octet)));
             assert_eq!(
                 SecretShape::parse(octets),
-                SecretShape::Ours { kind, selector: generated.selector() }
+                SecretShape::Ours { intent, selector: generated.selector() }
             );
         }
         assert!((SECRET_PART_LENGTH as f64) * 62_f64.log2() >= 160.0);
@@ -267,12 +239,12 @@ mod tests {
     #[test]
     fn the_format_is_fixed_for_ever() {
         // Secrets out in the world keep their checksum: these were computed by another implementation.
-        for (kind, text) in [
-            (TokenKind::AppPassword, "bindery_app_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabstTcsa"),
-            (TokenKind::Api, "bindery_api_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZab8y6Jfi"),
+        for (intent, text) in [
+            (Intent::AppPassword, "bindery_app_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabstTcsa"),
+            (Intent::Api, "bindery_api_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZab8y6Jfi"),
         ] {
             let selector = "0123456789".parse().unwrap();
-            assert_eq!(SecretShape::parse(text.as_bytes()), SecretShape::Ours { kind, selector });
+            assert_eq!(SecretShape::parse(text.as_bytes()), SecretShape::Ours { intent, selector });
         }
     }
 
@@ -281,7 +253,7 @@ mod tests {
         let mut selectors = HashSet::new();
         let mut characters = HashSet::new();
         for _ in 0..200 {
-            let generated = TokenSecret::generate(TokenKind::AppPassword).unwrap();
+            let generated = TokenSecret::generate(Intent::AppPassword).unwrap();
             assert!(selectors.insert(generated.selector()));
             characters.extend(generated.secret().expose()[12..].to_vec());
         }
@@ -290,9 +262,9 @@ mod tests {
 
     #[test]
     fn every_changed_character_breaks_it() {
-        let generated = TokenSecret::generate(TokenKind::AppPassword).unwrap();
+        let generated = TokenSecret::generate(Intent::AppPassword).unwrap();
         let octets = generated.secret().expose().to_vec();
-        for place in TokenKind::AppPassword.prefix().len()..octets.len() {
+        for place in Intent::AppPassword.secret_prefix().len()..octets.len() {
             let mut changed = octets.clone();
             changed[place] = if changed[place] == b'x' { b'y' } else { b'x' };
             assert_eq!(SecretShape::parse(&changed), SecretShape::OursBroken, "character {place}");
@@ -301,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_other_prefix_has_another_checksum() {
-        let generated = TokenSecret::generate(TokenKind::AppPassword).unwrap();
+        let generated = TokenSecret::generate(Intent::AppPassword).unwrap();
         let text = String::from_utf8(generated.into_secret().expose().to_vec()).unwrap();
         let other = text.replace("bindery_app_", "bindery_api_");
         assert_eq!(SecretShape::parse(other.as_bytes()), SecretShape::OursBroken);
@@ -309,7 +281,7 @@ mod tests {
 
     #[test]
     fn our_prefix_with_another_length_or_alphabet_is_broken() {
-        let generated = TokenSecret::generate(TokenKind::Api).unwrap();
+        let generated = TokenSecret::generate(Intent::Api).unwrap();
         let octets = generated.secret().expose();
         let mut longer = octets.to_vec();
         longer.push(b'0');
@@ -324,7 +296,7 @@ mod tests {
 
     #[test]
     fn anything_without_our_prefix_is_other() {
-        let upper = TokenSecret::generate(TokenKind::Api).unwrap().secret().expose().to_ascii_uppercase();
+        let upper = TokenSecret::generate(Intent::Api).unwrap().secret().expose().to_ascii_uppercase();
         for other in [b"".as_slice(), b"hunter2", b"bindery_app", b" bindery_app_", &upper, &[0xff; 56]] {
             assert_eq!(SecretShape::parse(other), SecretShape::Other);
         }
@@ -332,7 +304,7 @@ mod tests {
 
     #[test]
     fn nothing_of_the_secret_part_prints() {
-        let generated = TokenSecret::generate(TokenKind::Api).unwrap();
+        let generated = TokenSecret::generate(Intent::Api).unwrap();
         let shown = format!("{generated:?}");
         let text = String::from_utf8(generated.secret().expose().to_vec()).unwrap();
         assert!(shown.contains(generated.selector().as_str()));
@@ -341,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_selector_reads_back() {
-        let selector = TokenSecret::generate(TokenKind::Api).unwrap().selector();
+        let selector = TokenSecret::generate(Intent::Api).unwrap().selector();
         assert_eq!(selector.as_str().parse::<Selector>().unwrap(), selector);
         assert_eq!(Selector::try_from(selector.octets().as_slice()).unwrap(), selector);
         for damaged in ["", "short", "elevenchars", "with space", "äöüäö"] {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::output::{Output, Stream, is_terminal, table};
-use crate::auth::{TokenKind, TokenSecret};
+use crate::auth::TokenSecret;
 use crate::model::{Intent, Timestamp};
 use crate::registry::{NeededSecret, NewSecret};
 
@@ -73,11 +73,8 @@ pub(super) fn generate(needed: &[NeededSecret]) -> Result<Vec<NewSecret>, Failur
     needed
         .iter()
         .map(|needed| {
-            let kind = match needed.intent {
-                Intent::AppPassword => TokenKind::AppPassword,
-                Intent::Api => TokenKind::Api,
-            };
-            let secret = TokenSecret::generate(kind).map_err(|error| Failure::failed(error.to_string()))?;
+            let secret =
+                TokenSecret::generate(needed.intent).map_err(|error| Failure::failed(error.to_string()))?;
             Ok(NewSecret {
                 account: needed.account.clone(),
                 identifier: needed.identifier.clone(),

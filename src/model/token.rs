@@ -21,6 +21,9 @@ pub enum Intent {
 }
 
 impl Intent {
+    /// Every intent.
+    pub const ALL: [Self; 2] = [Self::AppPassword, Self::Api];
+
     /// The name in config, commands and API.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,7 +51,7 @@ impl FromStr for Intent {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::AppPassword, Self::Api].into_iter().find(|intent| intent.as_str() == text).ok_or(())
+        Self::ALL.into_iter().find(|intent| intent.as_str() == text).ok_or(())
     }
 }
 

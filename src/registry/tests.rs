@@ -9,9 +9,9 @@ use super::commands::testing::{
     wait,
 };
 use super::{ChangeError, Registry, SeedOptions, Transaction, Verdict};
-use crate::auth::{TokenKind, TokenSecret};
+use crate::auth::TokenSecret;
 use crate::config::{Seed, SeedAccount, SeedProvider, SeedSecret};
-use crate::model::{AccountKind, Event, Key, Record, Timestamp};
+use crate::model::{AccountKind, Event, Intent, Key, Record, Timestamp};
 use crate::secret::Secret;
 use crate::store::{Batch, MemoryStore, Meta, RECORD_OCTETS_MAX, SledStore, Store, StoreError};
 
@@ -337,7 +337,7 @@ fn a_secret_that_is_broken_or_unknown_is_refused_before_the_name_is_looked_up() 
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let unknown = TokenSecret::generate(TokenKind::AppPassword).unwrap().into_secret();
+    let unknown = TokenSecret::generate(Intent::AppPassword).unwrap().into_secret();
     tracing::subscriber::with_default(subscriber, || {
         for secret in [unknown.expose(), b"bindery_app_broken"] {
             assert!(!binds(&registry, "CAROL", secret));

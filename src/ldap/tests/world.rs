@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::auth::{
-    Argon2Parameters, ArgonMemory, HashPoolSettings, ThrottleSettings, TokenKind, TokenSecret, hash_new,
-};
+use crate::auth::{Argon2Parameters, ArgonMemory, HashPoolSettings, ThrottleSettings, TokenSecret, hash_new};
 use crate::config::{Limits, PlainBind};
 use crate::ldap::session::{SessionPeer, SessionSettings};
 use crate::model::{
@@ -248,18 +246,15 @@ fn records(alice_hash: Option<String>) -> (Vec<Record>, Secrets) {
     {
         records.push(Record::Membership(Membership { group, account }));
     }
-    let mut token = |number: u32, account: AccountNumber, kind: TokenKind, edit: &dyn Fn(&mut Token)| {
-        let secret = TokenSecret::generate(kind).unwrap();
+    let mut token = |number: u32, account: AccountNumber, intent: Intent, edit: &dyn Fn(&mut Token)| {
+        let secret = TokenSecret::generate(intent).unwrap();
         let text = String::from_utf8(secret.secret().expose().to_vec()).unwrap();
         let mut token = Token {
             number: TokenNumber::new(number),
             uuid: Uuid::from_u128(u128::from(number)),
             identifier: format!("token-{number}"),
             account,
-            intent: match kind {
-                TokenKind::AppPassword => Intent::AppPassword,
-                TokenKind::Api => Intent::Api,
-            },
+            intent,
             selector: Some(secret.selector().to_string()),
             hash: HashText::new(hash(&text, cheap())),
             generation: 0,
@@ -272,7 +267,7 @@ fn records(alice_hash: Option<String>) -> (Vec<Record>, Secrets) {
         records.push(Record::Token(token));
         text
     };
-    let app = TokenKind::AppPassword;
+    let app = Intent::AppPassword;
     let secrets = Secrets {
         app: token(APP_TOKEN.get(), APP, app, &|_| {}),
         app_brief: token(31, APP, app, &|token| {
@@ -280,7 +275,7 @@ fn records(alice_hash: Option<String>) -> (Vec<Record>, Secrets) {
         }),
         app_expired: token(32, APP, app, &|token| token.expires = Some(NOW)),
         app_local: token(33, APP, app, &|token| token.networks = vec!["10.0.0.0/8".parse().unwrap()]),
-        app_api: token(34, APP, TokenKind::Api, &|_| {}),
+        app_api: token(34, APP, Intent::Api, &|_| {}),
         reader: token(35, READER, app, &|_| {}),
         carol: token(36, CAROL, app, &|_| {}),
         nobody: String::from_utf8(TokenSecret::generate(app).unwrap().secret().expose().to_vec()).unwrap(),

@@ -7,9 +7,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::token::kind_of;
 use crate::access::{Credential, Identity};
-use crate::auth::{CredentialKey, SecretShape, TokenSecret};
+use crate::auth::{CredentialKey, SecretShape};
 use crate::model::{Action, Actor, HashText, Password, Record, Timestamp, Token, TokenNumber};
 use crate::registry::authenticate::{key_of_password, key_of_token};
 use crate::registry::{ChangeError, Registry, Transaction};
@@ -115,9 +114,7 @@ impl Registry {
     }
 
     async fn rotate(&self, actor: Actor, token: &Token, overlap: Duration) -> Result<Secret, OwnSecretError> {
-        let secret = TokenSecret::generate(kind_of(token.intent))
-            .map_err(|error| ChangeError::Secret(error.to_string()))?;
-        let hash = self.hash_secret(secret.secret().clone()).await?;
+        let (secret, hash) = self.new_secret(token.intent).await?;
         let (number, generation) = (token.number, token.generation);
         let selector = secret.selector().to_string();
         let done = self
@@ -239,11 +236,12 @@ fn generate_password() -> Result<Secret, ChangeError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::auth::TokenSecret;
     use crate::model::Intent;
 
     #[test]
     fn passwords_do_not_look_like_generated_secrets() {
-        let app = TokenSecret::generate(kind_of(Intent::AppPassword)).unwrap().into_secret();
+        let app = TokenSecret::generate(Intent::AppPassword).unwrap().into_secret();
         let broken = Secret::new([app.expose(), b"x"].concat());
         for refused in [&app, &broken, &Secret::new(Vec::new())] {
             assert!(matches!(check_password(refused), Err(OwnSecretError::Constraint(_))));

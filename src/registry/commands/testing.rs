@@ -10,7 +10,6 @@ use super::{NewSecret, SeedOptions, SeedPlan};
 use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenSecret};
 use crate::config::{Seed, SeedAccount, SeedGroup, SeedProvider, SeedToken};
 use crate::model::{AccountKind, Actor};
-use crate::registry::commands::token::kind_of;
 use crate::registry::{Authentication, ChangeError, Registry, RegistrySettings, Verdict};
 use crate::store::{MemoryStore, Store};
 
@@ -107,7 +106,7 @@ pub(in crate::registry) fn secrets_for(plan: &SeedPlan) -> Vec<NewSecret> {
         identifier: needed.identifier.clone(),
         intent: needed.intent,
         expires: needed.expires,
-        secret: TokenSecret::generate(kind_of(needed.intent)).unwrap().into_secret(),
+        secret: TokenSecret::generate(needed.intent).unwrap().into_secret(),
     };
     plan.needed.iter().map(new).collect()
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{DEFAULT_LIFETIME, secret_text, validate};
-use crate::auth::{TokenKind, TokenSecret};
+use crate::auth::TokenSecret;
 use crate::config::{Expiry, LIFETIME_SECONDS_MAX};
 use crate::model::{AccountKind, Actor, HashText, Intent, Record, Timestamp, Token, Tombstone};
 use crate::registry::{ChangeError, Registry};
@@ -187,18 +187,9 @@ impl Registry {
     }
 
     /// Generates a secret and hashes it.
-    async fn new_secret(&self, intent: Intent) -> Result<(TokenSecret, HashText), ChangeError> {
-        let secret =
-            TokenSecret::generate(kind_of(intent)).map_err(|error| ChangeError::Secret(error.to_string()))?;
+    pub(super) async fn new_secret(&self, intent: Intent) -> Result<(TokenSecret, HashText), ChangeError> {
+        let secret = TokenSecret::generate(intent).map_err(|error| ChangeError::Secret(error.to_string()))?;
         let hash = self.hash_secret(secret.secret().clone()).await?;
         Ok((secret, hash))
-    }
-}
-
-/// The kind of secret that a token of this intent has.
-pub(super) const fn kind_of(intent: Intent) -> TokenKind {
-    match intent {
-        Intent::AppPassword => TokenKind::AppPassword,
-        Intent::Api => TokenKind::Api,
     }
 }

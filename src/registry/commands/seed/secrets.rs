@@ -7,7 +7,6 @@ use crate::auth::{HashBounds, SecretShape};
 use crate::config::{Seed, SeedAccount, SeedSecret, SeedToken};
 use crate::directory::{Accounts, name_key};
 use crate::model::{HashText, Intent, Timestamp, Tombstone};
-use crate::registry::commands::token::kind_of;
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Registry};
 use crate::secret::Secret;
@@ -46,14 +45,6 @@ pub(super) struct PreparedPassword {
     pub(super) new: Option<HashText>,
 }
 
-/// What a seeded secret is, by its shape.
-pub(super) enum SeededSecret {
-    /// One that bindery generated: it is found by its selector.
-    Selector(String),
-    /// The account's credential without a selector.
-    Selectorless,
-}
-
 impl Prepared {
     /// Compares passwords; hashes nothing.
     pub(super) async fn for_plan(registry: &Registry, seed: &Seed) -> Result<Self, ChangeError> {
@@ -77,20 +68,16 @@ impl Prepared {
         for token in &seed.tokens {
             if let Some(SeedSecret::Given(secret)) = &token.secret
                 && is_new(token, options, snapshot.accounts())
-                && let Ok(shape) = shape_of_token(token, secret)
+                && let Ok(selector) = selector_of_token(token, secret)
             {
-                let selector = match shape {
-                    SeededSecret::Selector(selector) => Some(selector),
-                    SeededSecret::Selectorless => None,
-                };
                 found.push((token.identifier.clone(), selector, None, secret.clone()));
             }
         }
         for new in secrets {
-            let SecretShape::Ours { kind, selector } = SecretShape::parse(new.secret.expose()) else {
+            let SecretShape::Ours { intent, selector } = SecretShape::parse(new.secret.expose()) else {
                 return Err(foreign_secret(&new.identifier));
             };
-            if kind != kind_of(new.intent) {
+            if intent != new.intent {
                 return Err(foreign_secret(&new.identifier));
             }
             prepared.given.insert((name_key(&new.account), new.identifier.clone(), new.intent.as_str()));
@@ -201,21 +188,22 @@ fn is_new(token: &SeedToken, options: &SeedOptions, accounts: &Accounts) -> bool
     accounts.token_named(&token.identifier).is_none() && (!is_deleted || !options.recreate.is_empty())
 }
 
-/// What the secret of one's own is that a token is seeded with.
+/// The selector of the secret that a token is seeded with, when that is one that bindery generated; `None`: it is one
+/// of the user's own, the account's credential without a selector.
 ///
 /// # Errors
 /// A sentence: it looks like a generated one and is none, or the token cannot be found by it.
-pub(super) fn shape_of_token(token: &SeedToken, secret: &Secret) -> Result<SeededSecret, String> {
+pub(super) fn selector_of_token(token: &SeedToken, secret: &Secret) -> Result<Option<String>, String> {
     let identifier = &token.identifier;
     let intent = token.intent.unwrap_or(Intent::AppPassword);
     match (SecretShape::parse(secret.expose()), intent) {
-        (SecretShape::Ours { kind, selector }, intent) if kind == kind_of(intent) => {
-            Ok(SeededSecret::Selector(selector.to_string()))
+        (SecretShape::Ours { intent: stated, selector }, intent) if stated == intent => {
+            Ok(Some(selector.to_string()))
         }
-        (SecretShape::Ours { kind, .. }, _) => Err(format!(
+        (SecretShape::Ours { intent: stated, .. }, _) => Err(format!(
             "the secret of the token `{identifier}` begins with {}, which is for another intent than {intent}; \
              give it one that was generated for it, or leave it out",
-            kind.prefix()
+            stated.secret_prefix()
         )),
         (SecretShape::OursBroken, _) => Err(format!(
             "the secret of the token `{identifier}` begins as a generated one does, but its length or checksum is \
@@ -224,7 +212,7 @@ pub(super) fn shape_of_token(token: &SeedToken, secret: &Secret) -> Result<Seede
         (SecretShape::Other, Intent::AppPassword) if secret.expose().is_empty() => Err(format!(
             "the secret of the token `{identifier}` is empty; leave it out to have one generated"
         )),
-        (SecretShape::Other, Intent::AppPassword) => Ok(SeededSecret::Selectorless),
+        (SecretShape::Other, Intent::AppPassword) => Ok(None),
         (SecretShape::Other, Intent::Api) => Err(format!(
             "the secret of the API token `{identifier}` is not one that bindery generated, so the token cannot be \
              found by it; leave the secret out to have one generated"

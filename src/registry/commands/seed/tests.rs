@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::auth::{TokenKind, TokenSecret};
+use crate::auth::TokenSecret;
 use crate::config::{
     Expiry, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant, SeedLimit, SeedReference,
     SeedRole, SeedSecret, SeedSubject,
@@ -352,7 +352,7 @@ fn the_secrets_must_be_those_that_are_needed() {
 fn seeded_secrets_are_stored_by_their_shape() {
     let registry = registry();
     let mut seed = example();
-    let generated = TokenSecret::generate(TokenKind::AppPassword).unwrap().into_secret();
+    let generated = TokenSecret::generate(Intent::AppPassword).unwrap().into_secret();
     let generated_text = String::from_utf8(generated.expose().to_vec()).unwrap();
     seed.tokens[0].secret = Some(SeedSecret::Given(generated.clone()));
     seed.tokens.push(token("own", "ldapservice"));
@@ -407,7 +407,7 @@ fn api_tokens_have_generated_secrets() {
     };
     assert!(with(secret("a secret of my own that is quite long enough")).contains("leave the secret out"));
     assert!(with(Some(SeedSecret::Hash(HashText::new("$argon2id$x".to_owned())))).contains("secret_hash"));
-    let app = TokenSecret::generate(TokenKind::AppPassword).unwrap().into_secret();
+    let app = TokenSecret::generate(Intent::AppPassword).unwrap().into_secret();
     assert!(with(Some(SeedSecret::Given(app))).contains("another intent"));
     let (_, secrets) = apply(&registry, &seed).unwrap();
     assert!(secrets[0].secret.expose().starts_with(b"bindery_api_"));

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::NeededSecret;
 use super::apply::{Application, first_identifier};
 use super::objects::{same_or, set};
-use super::secrets::{PreparedToken, SeededSecret, shape_of_token};
+use super::secrets::{PreparedToken, selector_of_token};
 use crate::config::{Expiry, SeedSecret, SeedToken};
 use crate::model::{AccountKind, Intent, Record, Timestamp, Token};
 use crate::registry::ChangeError;
@@ -170,12 +170,8 @@ impl Application<'_, '_> {
                 let hash = self.bounded(&format!("the secret_hash of the token `{identifier}`"), hash);
                 Ok(hash.map(|hash| PreparedToken { selector: None, hash, expires }))
             }
-            Some(SeedSecret::Given(secret)) => match shape_of_token(seed, secret) {
-                Ok(shape) => {
-                    let selector = match shape {
-                        SeededSecret::Selector(selector) => Some(selector),
-                        SeededSecret::Selectorless => None,
-                    };
+            Some(SeedSecret::Given(secret)) => match selector_of_token(seed, secret) {
+                Ok(selector) => {
                     let hash = self.prepared.token(identifier)?.hash;
                     Ok(Some(PreparedToken { selector, hash, expires }))
                 }
