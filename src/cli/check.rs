@@ -6,6 +6,7 @@ use super::arguments::ConfigArguments;
 use super::backend::{Absent, Backend, Wanted};
 use super::failure::{Exit, Failure, in_words};
 use super::output::{Output, Stream, has_colours};
+use super::seeding::dangling;
 use crate::config::{self, Config, Problems};
 use crate::http::{PlanRequest, path};
 use crate::registry::{SeedOptions, SeedPlan};
@@ -67,10 +68,7 @@ async fn check(config: &Config, findings: &mut Findings) -> Result<(), Failure> 
     backend.close().await;
     match planned {
         Ok(plan) => {
-            let problems = config.dangling(|kind, name| {
-                !plan.unresolved.iter().any(|(other, unresolved)| *other == kind && unresolved == name)
-            });
-            findings.add_problems(&problems);
+            findings.add_problems(&dangling(config, &plan));
         }
         Err(error) => {
             let failure = Failure::from(error);

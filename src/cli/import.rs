@@ -222,7 +222,7 @@ impl<'a> Import<'a> {
 
     async fn push(&mut self, entry: ImportEntry, octets: usize) -> Result<(), Failure> {
         if octets > BATCH_OCTETS && !fits_a_request(&entry, octets) {
-            self.report.leave_out("it is larger than an entry can be", dn_of(&entry));
+            self.report.leave_out("it is larger than an entry can be", entry.dn());
             return Ok(());
         }
         if self.batch.len() >= ENTRIES_MAX || self.batch_octets.saturating_add(octets) > BATCH_OCTETS {
@@ -252,14 +252,6 @@ impl<'a> Import<'a> {
 fn fits_a_request(entry: &ImportEntry, octets: usize) -> bool {
     octets <= RECORD_OCTETS_MAX
         && serde_json::to_vec(entry).is_ok_and(|json| json.len() <= BODY_OCTETS_MAX - BATCH_OCTETS)
-}
-
-fn dn_of(entry: &ImportEntry) -> &str {
-    match entry {
-        ImportEntry::Account(account) => &account.dn,
-        ImportEntry::Group(group) => &group.dn,
-        ImportEntry::Members(members) => &members.group,
-    }
 }
 
 /// With what JSON puts around a short name.

@@ -6,7 +6,7 @@ use super::backend::{Backend, CallError};
 use super::failure::Failure;
 use super::output::{Output, Stream, has_colours};
 use super::secrets::{self, Destination};
-use crate::config::Config;
+use crate::config::{Config, Problems};
 use crate::http::{ApplyRequest, PlanRequest, ProblemKind, path};
 use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan, Sign};
 
@@ -21,13 +21,18 @@ pub(super) async fn plan(
 ) -> Result<SeedPlan, Failure> {
     let request = PlanRequest { seed: config.seed.clone(), options: options.clone() };
     let plan: SeedPlan = backend.call(path::SEED_PLAN, &request).await?;
-    let problems = config.dangling(|kind, name| {
-        !plan.unresolved.iter().any(|(other, unresolved)| *other == kind && unresolved == name)
-    });
+    let problems = dangling(config, &plan);
     if !problems.is_empty() {
         return Err(Failure::of_config(&problems, has_colours(Stream::Error)));
     }
     Ok(plan)
+}
+
+/// The names of the config that stand for nothing, neither in it nor in the store.
+pub(super) fn dangling(config: &Config, plan: &SeedPlan) -> Problems {
+    config.dangling(|kind, name| {
+        !plan.unresolved.iter().any(|(other, unresolved)| *other == kind && unresolved == name)
+    })
 }
 
 /// What was changed, and the secrets that were generated for it.

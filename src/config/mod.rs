@@ -36,7 +36,7 @@ pub use limits::{Limit, LimitRow, Limits};
 pub use seed::{
     BadReference, Expiry, LIFETIME_SECONDS_MAX, ReferenceKind, Seed, SeedAccount, SeedApplication,
     SeedAttribute, SeedBinding, SeedGrant, SeedGroup, SeedLimit, SeedProvider, SeedReference, SeedRole,
-    SeedSecret, SeedSubject, SeedToken,
+    SeedSecret, SeedSubject, SeedToken, first_identifier,
 };
 pub use seed_reader::LocatedReference;
 pub use settings::{
@@ -166,7 +166,7 @@ impl Config {
                 ));
             }
             if account.kind == Some(AccountKind::ServiceAccount) {
-                made.insert((ReferenceKind::Token, format!("{}-app-password", account.username)));
+                made.insert((ReferenceKind::Token, first_identifier(&account.username)));
             }
         }
         made

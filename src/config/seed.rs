@@ -16,6 +16,11 @@ use crate::model::{
 };
 use crate::secret::Secret;
 
+/// The identifier of a service account's first app password.
+pub fn first_identifier(username: &str) -> String {
+    format!("{username}-app-password")
+}
+
 /// All objects of a config and its included files, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seed {

@@ -56,11 +56,6 @@ impl PeerAddress {
             Self::Unix { .. } => None,
         }
     }
-
-    /// Is the other end on this machine?
-    pub fn is_loopback(&self) -> bool {
-        self.ip().is_none_or(is_loopback)
-    }
 }
 
 impl fmt::Display for PeerAddress {

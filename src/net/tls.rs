@@ -240,11 +240,6 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&self.accepting.load().config))
     }
 
-    /// The files that it was loaded from.
-    pub fn files(&self) -> &TlsFiles {
-        &self.files
-    }
-
     /// The last moment at which the server's certificate is valid.
     pub fn not_after(&self) -> Timestamp {
         self.served.current.load().validity.not_after

@@ -21,7 +21,7 @@ use crate::auth::{
 use crate::config::Limit;
 use crate::directory::{AccountState, Accounts, Reader, Snapshot, Tree, Visibility, name_key};
 use crate::model::{
-    AccountKind, AccountNumber, Actor, HashText, Intent, Password, ProviderNumber, Record, Timestamp, Token,
+    AccountKind, AccountNumber, HashText, Intent, Password, ProviderNumber, Record, Timestamp, Token,
 };
 use crate::net::ClientCertificate;
 use crate::schema::normalize_dn;
@@ -317,8 +317,7 @@ impl Registry {
     /// Puts a hash with the configured parameters in place of one that was verified a moment ago.
     /// The secret stays the same, and so does its generation.
     fn rehash(&self, credential: Credential, account: Option<AccountNumber>, hash: String) {
-        let actor = Actor { account: "bindery".to_owned(), token: None, source: None };
-        self.change_later(actor, move |transaction| {
+        self.change_later(super::nobody(), move |transaction| {
             match (credential, account) {
                 (Credential::Token { number, generation }, _) => {
                     let token = transaction.snapshot().accounts().token(number).cloned();

@@ -33,7 +33,7 @@ use crate::auth::{HashBounds, HashPool, HashPoolSettings, ProofCache, Throttle, 
 use crate::config::{Limit, LimitCounts};
 use crate::directory::{Snapshot, SnapshotBuilder};
 use crate::model::Actor;
-use crate::store::{Meta, Store};
+use crate::store::Store;
 use writer::{Writer, WriterHandle};
 
 /// What a registry is made with.
@@ -221,6 +221,3 @@ impl Registry {
 fn nobody() -> Actor {
     Actor { account: "bindery".to_owned(), token: None, source: None }
 }
-
-/// What the writer starts from.
-type Loaded = Meta;

@@ -13,7 +13,6 @@ use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::Loaded;
 use super::error::ChangeError;
 use super::transaction::{COMMAND_OCTETS_MAX, Draft, Transaction};
 use crate::directory::Snapshot;
@@ -119,7 +118,7 @@ impl Writer {
     pub(super) fn start(
         store: Arc<dyn Store>,
         published: Arc<ArcSwap<Snapshot>>,
-        loaded: Loaded,
+        loaded: Meta,
     ) -> std::io::Result<WriterHandle> {
         let (jobs, waiting) = channel();
         let mut writer = Self { store, published, meta: loaded };

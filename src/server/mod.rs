@@ -26,7 +26,6 @@ pub use listeners::{Listening, WriterStopped};
 pub use log::{Log, LogError, LogThread};
 pub use open::{open_registry, registry_settings};
 pub use process::{default_workers, raise_open_files};
-pub use reload::Change;
 pub use signals::Signals;
 
 use crate::config::{ListenerError, Settings};

@@ -8,7 +8,7 @@ use crate::net::{ConnectionLimitSettings, ConnectionLimits, Tls};
 
 /// A part of `[server]` that differs from what the server was started with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
+pub(super) struct Change {
     /// The key or table.
     pub key: &'static str,
     /// Whether it acts without a restart.

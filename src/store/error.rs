@@ -189,7 +189,7 @@ impl StoreError {
 }
 
 /// Whether space, a quota or the size limit of files is the reason.
-pub(super) fn is_out_of_space(kind: io::ErrorKind) -> bool {
+fn is_out_of_space(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 

@@ -1,6 +1,6 @@
 //! Matched values (RFC 3876): which values of the selected attributes are returned.
 
-use super::{in_value, value_of};
+use super::value_of;
 use crate::directory::filter::FilterItem;
 use crate::ldap::ber::tag;
 use crate::ldap::message::{Control, DecodeLimits, Fault, FilterItems, decode_filter};
@@ -25,7 +25,6 @@ pub(super) fn decode<'a>(control: &Control<'a>, limits: &DecodeLimits) -> Result
         }
         items.extend(assertion);
     }
-    list.ignore_rest().map_err(in_value)?;
     Ok(items)
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::store::catch::catch;
 use crate::store::commit::Writes;
-use crate::store::error::{Damage, StoreError, is_out_of_space};
+use crate::store::error::{Damage, StoreError};
 
 /// An open database.
 #[derive(Debug)]
@@ -250,11 +250,7 @@ fn settle<T>(directory: &Path, answer: Result<::sled::Result<T>, String>) -> Res
             Err(damaged("a file ends too early".to_owned()))
         }
         Ok(Err(::sled::Error::Io(error))) => {
-            if is_out_of_space(error.kind()) {
-                Err(StoreError::Full { path: directory.to_owned(), free: None, needed: None })
-            } else {
-                Err(StoreError::from_io(directory, "use the database in", error))
-            }
+            Err(StoreError::from_io(directory, "use the database in", error))
         }
         Ok(Err(::sled::Error::Corruption { .. })) => Err(damaged("a page is corrupt".to_owned())),
         Ok(Err(::sled::Error::Unsupported(reason) | ::sled::Error::ReportableBug(reason))) => {

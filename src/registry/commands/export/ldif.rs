@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use super::Export;
 use crate::directory::{Entry, EntryId, OPERATIONAL, Reader, Subject, USER, Visibility};
 use crate::ldif::{LdifWriteError, LdifWriter, RecordWriter};
+use crate::registry::commands::import::{LOCKED_FOR_GOOD, MEMBERS, RESTORED};
 use crate::schema::AttributeId;
 
 pub(super) fn write(export: &Export, output: impl Write) -> io::Result<()> {
@@ -115,12 +116,6 @@ fn is_container_of_virtual_groups(reader: &Reader<'_>, id: EntryId) -> bool {
     reader.tree().container(id).is_some_and(is_virtual)
 }
 
-/// Who is in a group is computed from the relation, and is what a group is about.
-const MEMBERS: [AttributeId; 3] = [AttributeId::MEMBER, AttributeId::UNIQUE_MEMBER, AttributeId::MEMBER_UID];
-/// The operational attributes that an import reads.
-const RESTORED: [AttributeId; 3] =
-    [AttributeId::ENTRY_UUID, AttributeId::CREATE_TIMESTAMP, AttributeId::MODIFY_TIMESTAMP];
 /// How an account that may not bind says so (draft-behera-ldap-password-policy section 5.3.3): OpenLDAP obeys it, and
 /// an import here reads it.
 const LOCKED: &str = "pwdAccountLockedTime";
-const LOCKED_FOR_GOOD: &[u8] = b"000001010000Z";

@@ -6,7 +6,8 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::{
-    ImportLayout, ImportedAccount, ImportedAttribute, ImportedGroup, ImportedMembers, MemberName, Octets,
+    ImportLayout, ImportedAccount, ImportedAttribute, ImportedGroup, ImportedMembers, LOCKED_FOR_GOOD,
+    MEMBERS, MemberName, Octets, RESTORED,
 };
 use crate::directory::is_computed;
 use crate::ldif;
@@ -169,7 +170,7 @@ fn held_already(record: &ldif::Record, dn: &Dn, schema: &Schema) -> Classified {
     for (description, value) in &record.attributes {
         let base = description.split(';').next().unwrap_or_default();
         let known = schema.find(base);
-        let is_derived = |id: AttributeId| schema.attribute(id).is_operational() && !READ.contains(&id);
+        let is_derived = |id: AttributeId| schema.attribute(id).is_operational() && !RESTORED.contains(&id);
         let is_of_server = known.is_some_and(|id| id == AttributeId::OBJECT_CLASS || is_derived(id))
             || FOREIGN_OPERATIONAL.contains(&base.to_ascii_lowercase().as_str());
         let is_named = pairs().any(|pair| pair.value.eq_ignore_ascii_case(value));
@@ -252,7 +253,7 @@ fn account(
     let mails = if is_inet_org_person && !email.is_empty() { mails.get(1..).unwrap_or(&[]) } else { &mails };
     reading.keep(AttributeId::MAIL, mails.to_vec());
 
-    for id in [AttributeId::MEMBER, AttributeId::UNIQUE_MEMBER, AttributeId::MEMBER_UID] {
+    for id in MEMBERS {
         if !reading.take(id).is_empty() {
             reading.leave_out(&schema.attribute(id).name, "only a group has members");
         }
@@ -301,7 +302,7 @@ fn group(
         reading.leave_out("userPassword", "a group has no password");
     }
     let mut members = Vec::new();
-    for id in [AttributeId::MEMBER, AttributeId::UNIQUE_MEMBER, AttributeId::MEMBER_UID] {
+    for id in MEMBERS {
         for value in reading.take(id) {
             match text(&value) {
                 Some(name) if id == AttributeId::MEMBER_UID => members.push(MemberName::Username(name)),
@@ -588,19 +589,12 @@ const PERSON_CLASSES: [&str; 4] = ["person", "posixAccount", "shadowAccount", "u
 const SERVICE_CLASSES: [&str; 4] =
     ["account", "applicationProcess", "organizationalRole", "simpleSecurityObject"];
 
-/// The operational attributes that are read, of accounts and groups.
-const READ: [AttributeId; 3] =
-    [AttributeId::ENTRY_UUID, AttributeId::CREATE_TIMESTAMP, AttributeId::MODIFY_TIMESTAMP];
-
 /// The classes of entries that were made here.
 const USUAL_PERSON: [&str; 5] = ["top", "person", "organizationalPerson", "inetOrgPerson", "posixAccount"];
 const USUAL_GROUP: [&str; 4] = ["top", "groupOfNames", "groupOfUniqueNames", "posixGroup"];
 
 /// The bit ACCOUNTDISABLE of Active Directory's userAccountControl.
 const ACCOUNT_DISABLED: i64 = 2;
-/// The value of pwdAccountLockedTime that only an administrator sets.
-const LOCKED_FOR_GOOD: &[u8] = b"000001010000Z";
-
 /// Secrets of other directories that the schema does not know, in lower case.
 const FOREIGN_SECRETS: [&str; 10] = [
     "pwdhistory",

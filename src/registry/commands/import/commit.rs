@@ -178,7 +178,7 @@ impl<'t, 's> Batch<'t, 's> {
                     }
                 }
             }
-            self.report.committed_up_to = Some(dn_of(entry).to_owned());
+            self.report.committed_up_to = Some(entry.dn().to_owned());
             self.at = Position { entry: self.at.entry + 1, member: 0 };
         }
         Ok((self.at, self.report))
@@ -637,16 +637,8 @@ pub(super) fn too_large() -> String {
     format!("it is larger than an entry can be: {} MiB", RECORD_OCTETS_MAX / (1024 * 1024))
 }
 
-fn dn_of(entry: &ImportEntry) -> &str {
-    match entry {
-        ImportEntry::Account(account) => &account.dn,
-        ImportEntry::Group(group) => &group.dn,
-        ImportEntry::Members(members) => &members.group,
-    }
-}
-
 fn stop(entry: &ImportEntry, error: &ChangeError) -> ImportStop {
-    ImportStop { at: dn_of(entry).to_owned(), reason: error.to_string() }
+    ImportStop { at: entry.dn().to_owned(), reason: error.to_string() }
 }
 
 /// What the provider is for, where none is named and none is the default.

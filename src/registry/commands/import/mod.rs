@@ -22,7 +22,7 @@ pub use classify::{Classified, Classifier};
 
 use crate::directory::with_custom;
 use crate::model::{Container, CustomAttribute, ProviderNumber, Timestamp};
-use crate::schema::Schema;
+use crate::schema::{AttributeId, Schema};
 
 /// Where entries are taken from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,17 @@ pub enum ImportEntry {
     Group(Box<ImportedGroup>),
     /// Who is in a group: to be sent when all accounts and groups are there.
     Members(ImportedMembers),
+}
+
+impl ImportEntry {
+    /// The name of the entry that it was read from.
+    pub fn dn(&self) -> &str {
+        match self {
+            Self::Account(account) => &account.dn,
+            Self::Group(group) => &group.dn,
+            Self::Members(members) => &members.group,
+        }
+    }
 }
 
 /// A person or a service account of another directory.
@@ -294,3 +305,12 @@ enum Written {
 const REASONS_MAX: usize = 200;
 /// So many examples are told for each reason.
 const EXAMPLES_MAX: usize = 10;
+
+/// What says who is in a group: computed from the relation, and what a group is about.
+pub(in crate::registry::commands) const MEMBERS: [AttributeId; 3] =
+    [AttributeId::MEMBER, AttributeId::UNIQUE_MEMBER, AttributeId::MEMBER_UID];
+/// The operational attributes that an import reads and an export writes.
+pub(in crate::registry::commands) const RESTORED: [AttributeId; 3] =
+    [AttributeId::ENTRY_UUID, AttributeId::CREATE_TIMESTAMP, AttributeId::MODIFY_TIMESTAMP];
+/// The value of pwdAccountLockedTime that only an administrator sets (draft-behera-ldap-password-policy section 5.3.3).
+pub(in crate::registry::commands) const LOCKED_FOR_GOOD: &[u8] = b"000001010000Z";

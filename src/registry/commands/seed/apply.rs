@@ -7,7 +7,7 @@ use super::diff::{self, Lookup};
 use super::names::Names;
 use super::secrets::Prepared;
 use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, Sign};
-use crate::config::{ReferenceKind, Seed, SeedAccount};
+use crate::config::{ReferenceKind, Seed, SeedAccount, first_identifier};
 use crate::directory::{Accounts, Snapshot, name_key};
 use crate::model::{
     AccountKind, AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, Key, Record, RoleNumber,
@@ -342,9 +342,4 @@ impl<'t, 's> Application<'t, 's> {
             unresolved: self.unresolved.into_iter().collect(),
         }
     }
-}
-
-/// The identifier of a service account's first app password.
-pub(super) fn first_identifier(username: &str) -> String {
-    format!("{username}-app-password")
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::apply::{Application, first_identifier};
-use crate::config::Seed;
+use super::apply::Application;
+use crate::config::{Seed, first_identifier};
 use crate::directory::name_key;
 use crate::model::{
     AccountKind, AccountNumber, Grant, GroupNumber, Key, ObjectReference, Record, RoleNumber,

@@ -5,10 +5,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::NeededSecret;
-use super::apply::{Application, first_identifier};
+use super::apply::Application;
 use super::objects::{same_or, set};
 use super::secrets::{PreparedToken, selector_of_token};
-use crate::config::{Expiry, SeedSecret, SeedToken};
+use crate::config::{Expiry, SeedSecret, SeedToken, first_identifier};
 use crate::model::{AccountKind, Intent, Record, Timestamp, Token};
 use crate::registry::ChangeError;
 use crate::registry::commands::{DEFAULT_LIFETIME, validate};
