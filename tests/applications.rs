@@ -21,7 +21,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
-use support::example::{ALICE, BASE, BOB, Example, said, script, tools};
+use support::BASE;
+use support::example::{ALICE, BOB, Example, said, script, tools};
 use tempfile::TempDir;
 
 #[test]

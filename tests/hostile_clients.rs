@@ -18,9 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ldap3::{LdapConn, Scope};
-use support::{Place, SEED, SERVER, Server, read_secrets, secret_of};
+use support::{BASE, Place, SEED, SERVER, Server, secret_of};
 
-const BASE: &str = "dc=ldap,dc=example,dc=com";
 const NAME: &str = "cn=ldapservice,ou=users,dc=ldap,dc=example,dc=com";
 
 const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
@@ -56,9 +55,8 @@ impl Attacked {
     fn start_with(server: &str, limits: &str) -> Self {
         let place = Place::new(SEED);
         place.write("bindery.toml", &format!("{server}\n[server.limits]\n{limits}\n{SEED}"));
-        let file = place.path("secrets.json");
-        let server = place.serve(&["--secrets-file", file.to_str().unwrap()]);
-        let secret = secret_of(&read_secrets(&file), "ldapservice-app-password");
+        let (server, secrets) = place.serve_first();
+        let secret = secret_of(&secrets, "ldapservice-app-password");
         Self { place, server, secret }
     }
 

@@ -12,9 +12,7 @@
 mod support;
 
 use ldap3::{LdapConn, Scope, SearchEntry};
-use support::{Place, SEED, Server, read_secrets, secret_of};
-
-const BASE: &str = "dc=ldap,dc=example,dc=com";
+use support::{BASE, Place, SEED, Server, secret_of};
 
 struct Fixture {
     place: Place,
@@ -29,9 +27,8 @@ impl Fixture {
             "{SEED}\n[[account]]\nusername = \"tester\"\ntype = \"service_account\"\nroles = [\"ldap-search\"]\n"
         );
         let place = Place::new(&seed);
-        let file = place.path("secrets.json");
-        let server = place.serve(&["--secrets-file", file.to_str().unwrap()]);
-        Self { secrets: read_secrets(&file), place, server }
+        let (server, secrets) = place.serve_first();
+        Self { secrets, place, server }
     }
 
     fn secret(&self, account: &str) -> String {
@@ -172,9 +169,8 @@ fn an_imported_scheme_is_re_hashed_at_the_first_success_and_the_seed_knows_it_st
         "email = \"alice@example.com\"",
         "email = \"alice@example.com\"\npassword_hash = \"{SSHA}+cdSA0Oeaq1YaCpHYYvOwa6YbMJzYWx0c2FsdA==\"",
     );
-    let file = place.path("secrets.json");
-    let server = place.serve(&["--secrets-file", file.to_str().unwrap()]);
-    let fixture = Fixture { secrets: read_secrets(&file), place, server };
+    let (server, secrets) = place.serve_first();
+    let fixture = Fixture { secrets, place, server };
     assert_eq!(code_of_bind(&fixture, "alice", "wrong"), 49);
     for _ in 0..2 {
         assert_eq!(code_of_bind(&fixture, "alice", "alice-secret"), 0);

@@ -15,8 +15,8 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use support::Place;
-use support::example::{BASE, Example};
+use support::example::Example;
+use support::{BASE, Place};
 
 /// What a tool answered.
 struct Answer {
@@ -443,8 +443,7 @@ client_ca = "clients.pem"
 client_accounts = [{ subject = "CN=portal,O=Example", account = "portal" }]
 "#;
     place.write("bindery.toml", &format!("{server}\n{}", support::SEED));
-    let secrets = place.path("secrets.json");
-    let server = place.serve(&["--secrets-file", secrets.to_str().unwrap()]);
+    let (server, _) = place.serve_first();
     let whoami = |scheme: &str, certificate: Option<&str>, arguments: &[&str]| {
         let mut command = Command::new("ldapwhoami");
         command.env("LDAPTLS_CACERT", place.path("certs/ca.pem")).env("HOME", place.path("."));

@@ -19,17 +19,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ldap3::{LdapConn, Scope};
-use support::{Place, SEED, Server, read_secrets, secret_of};
-
-const BASE: &str = "dc=ldap,dc=example,dc=com";
+use support::{BASE, Place, SEED, Server, secret_of};
 
 /// A server whose hashes cost what they cost in earnest, with room for few at a time.
 fn start() -> (Place, Server, String) {
     let place = Place::new(SEED);
     place.edit("memory = \"64 KiB\"\ntime_cost = 1\nthreads = 1", "memory_budget = \"128 MiB\"\nthreads = 2");
-    let file = place.path("secrets.json");
-    let server = place.serve(&["--secrets-file", file.to_str().unwrap()]);
-    let secret = secret_of(&read_secrets(&file), "ldapservice-app-password");
+    let (server, secrets) = place.serve_first();
+    let secret = secret_of(&secrets, "ldapservice-app-password");
     (place, server, secret)
 }
 
@@ -101,9 +98,8 @@ fn on_a_full_disk_changes_are_refused_and_searches_go_on() {
         eprintln!("skipped: this user cannot mount a small file system, so the disk cannot be filled");
         return;
     };
-    let file = place.path("secrets.json");
-    let server = place.serve(&["--secrets-file", file.to_str().unwrap()]);
-    let secret = secret_of(&read_secrets(&file), "ldapservice-app-password");
+    let (server, secrets) = place.serve_first();
+    let secret = secret_of(&secrets, "ldapservice-app-password");
     let mut ldap = connect(&server, &secret);
     let create =
         |identifier: &str| place.run(&["token", "create", identifier, "--account", "portal", "--json"]);

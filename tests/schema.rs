@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use bindery::ldif::{LdifReader, Record};
-use support::{Place, Server, read_secrets, secret_of};
+use support::{Place, Server, secret_of};
 
 const SEED: &str = r#"
 [[attribute]]
@@ -92,9 +92,8 @@ struct Directory {
 impl Directory {
     fn start() -> Self {
         let place = Place::new(SEED);
-        let secrets = place.path("secrets.json");
-        let server = place.serve(&["--secrets-file", secrets.to_str().unwrap()]);
-        let secret = secret_of(&read_secrets(&secrets), "ldapservice-app-password");
+        let (server, secrets) = place.serve_first();
+        let secret = secret_of(&secrets, "ldapservice-app-password");
         place.write("in.ldif", include_str!("data/slapcat.ldif"));
         let arguments = [
             "import",
@@ -178,9 +177,8 @@ username = "hidden"
 attributes = { clearanceLevel = ["x"] }
 "#;
     let place = Place::new(seed);
-    let secrets = place.path("secrets.json");
-    let mut server = place.serve(&["--secrets-file", secrets.to_str().unwrap()]);
-    let secret = secret_of(&read_secrets(&secrets), "portal-app-password");
+    let (mut server, secrets) = place.serve_first();
+    let secret = secret_of(&secrets, "portal-app-password");
     let ask = |server: &Server, filter: &str| -> Vec<String> {
         let mut command = Command::new("ldapsearch");
         command.args([

@@ -4,10 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::{Place, Server, read_secrets, secret_of};
+use super::{BASE, Place, Server, secret_of};
 
-/// The suffix of the example.
-pub const BASE: &str = "dc=ldap,dc=example,dc=com";
 /// The password of alice, with what configuration files and shells like to trip over.
 pub const ALICE: &str = "Alice's pass: 100% $ure; \"yes\" \\o/ #ü";
 /// The password of bob, plain.
@@ -52,9 +50,7 @@ threads = 1
 "#
         );
         place.write("bindery.toml", &format!("{server}\n{seed}"));
-        let secrets = place.path("secrets.json");
-        let server = place.serve(&["--secrets-file", secrets.to_str().unwrap()]);
-        let secrets = read_secrets(&secrets);
+        let (server, secrets) = place.serve_first();
         let secret = |account: &str| secret_of(&secrets, &format!("{account}-app-password"));
         Self { ldapservice: secret("ldapservice"), portal: secret("portal"), place, server }
     }

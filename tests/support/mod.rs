@@ -22,6 +22,9 @@ use tempfile::TempDir;
 
 pub mod example;
 
+/// The suffix of the seed and of the example.
+pub const BASE: &str = "dc=ldap,dc=example,dc=com";
+
 /// A directory of one test, with a config in it. Removed when dropped.
 pub struct Place {
     directory: TempDir,
@@ -127,7 +130,15 @@ impl Place {
         Server::start(self, arguments, "")
     }
 
-    /// The same, after a shell has done `first`, such as setting a limit.
+    /// Starts a server for the first time, and gives the secrets that it made too.
+    pub fn serve_first(&self) -> (Server, serde_json::Value) {
+        let file = self.path("secrets.json");
+        let server = self.serve(&["--secrets-file", file.to_str().unwrap()]);
+        let secrets = read_secrets(&file);
+        (server, secrets)
+    }
+
+    /// As [`Self::serve`], after a shell has done `first`, such as setting a limit.
     pub fn serve_after(&self, first: &str, arguments: &[&str]) -> Server {
         Server::start(self, arguments, first)
     }
