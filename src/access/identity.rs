@@ -1,17 +1,25 @@
 //! Who is bound to a connection: an account and the credential that proved it, never its rights.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::directory::{AccountState, Accounts};
 use crate::model::{AccountNumber, Fingerprint, ProviderNumber, Timestamp, TokenNumber};
 
 /// An account that has proved itself, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct Holder {
     /// The account.
     pub account: AccountNumber,
     /// What proved it.
     pub credential: Credential,
+}
+
+/// Who is bound to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The account, and what proved it.
+    pub holder: Holder,
     /// The provider of the bind.
     pub provider: ProviderNumber,
 }
@@ -68,19 +76,52 @@ pub enum Invalid {
 
 impl Identity {
     /// The account, if the identity still holds at `now` for a client at `source`.
+    ///
+    /// # Errors
+    /// Why it does not.
     pub fn verify<'a>(
         &self,
         accounts: &'a Accounts,
         source: Option<IpAddr>,
         now: Timestamp,
-    ) -> Result<&'a AccountState, Invalid> {
-        let account = accounts.account(self.account).ok_or(Invalid::AccountGone)?;
-        if !account.is_active {
-            return Err(Invalid::AccountInactive);
-        }
+    ) -> Result<&'a Arc<AccountState>, Invalid> {
+        let account = self.holder.active_account(accounts)?;
         if accounts.provider(self.provider).is_none() {
             return Err(Invalid::ProviderGone);
         }
+        self.holder.verify_credential(account, accounts, source, now)?;
+        Ok(account)
+    }
+}
+
+impl Holder {
+    /// The account, if its credential still holds at `now` for a client at `source`.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn verify<'a>(
+        &self,
+        accounts: &'a Accounts,
+        source: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<&'a Arc<AccountState>, Invalid> {
+        let account = self.active_account(accounts)?;
+        self.verify_credential(account, accounts, source, now)?;
+        Ok(account)
+    }
+
+    fn active_account<'a>(&self, accounts: &'a Accounts) -> Result<&'a Arc<AccountState>, Invalid> {
+        let account = accounts.account(self.account).ok_or(Invalid::AccountGone)?;
+        if account.is_active { Ok(account) } else { Err(Invalid::AccountInactive) }
+    }
+
+    fn verify_credential(
+        &self,
+        account: &AccountState,
+        accounts: &Accounts,
+        source: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<(), Invalid> {
         match self.credential {
             Credential::Token { number, generation } => {
                 let token = accounts.token(number).ok_or(Invalid::CredentialGone)?;
@@ -115,6 +156,6 @@ impl Identity {
                 }
             }
         }
-        Ok(account)
+        Ok(())
     }
 }

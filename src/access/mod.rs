@@ -12,7 +12,7 @@ mod view;
 
 pub use admission::{NotAdmitted, admit};
 pub use explain::{Explanation, Granted, explain};
-pub use identity::{Credential, Identity, Invalid};
+pub use identity::{Credential, Holder, Identity, Invalid};
 pub use limits::{SearchLimits, search_limits};
 pub use rights::{Decision, Reason, Via, decide};
 pub use view::{Denied, view, visibility_of};

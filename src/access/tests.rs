@@ -61,10 +61,17 @@ fn token() -> Token {
     }
 }
 
+fn with(credential: Credential) -> Identity {
+    let Identity { holder, provider } = identity();
+    Identity { holder: Holder { credential, ..holder }, provider }
+}
+
 fn identity() -> Identity {
     Identity {
-        account: AccountNumber::new(ALICE),
-        credential: Credential::Token { number: TokenNumber::new(TOKEN), generation: 3 },
+        holder: Holder {
+            account: AccountNumber::new(ALICE),
+            credential: Credential::Token { number: TokenNumber::new(TOKEN), generation: 3 },
+        },
         provider: ProviderNumber::new(1),
     }
 }
@@ -303,7 +310,7 @@ fn a_token_is_used_from_its_networks_only() {
 #[test]
 fn a_password_proves_until_it_is_exchanged() {
     let mut world = world();
-    let by = |generation| Identity { credential: Credential::Password { generation }, ..identity() };
+    let by = |generation| with(Credential::Password { generation });
     let check = |world: &World, generation| {
         view(&world.snapshot(), Some(&by(generation)), ProviderNumber::new(1), None, NOW).is_ok()
     };
@@ -318,10 +325,7 @@ fn a_password_proves_until_it_is_exchanged() {
 #[test]
 fn a_certificate_proves_until_its_last_second() {
     let world = world();
-    let by = |not_after| Identity {
-        credential: Credential::Certificate { fingerprint: Fingerprint::new([1; 32]), not_after },
-        ..identity()
-    };
+    let by = |not_after| with(Credential::Certificate { fingerprint: Fingerprint::new([1; 32]), not_after });
     let check = |not_after| view(&world.snapshot(), Some(&by(not_after)), ProviderNumber::new(1), None, NOW);
     assert!(check(NOW).is_ok());
     let before = Timestamp::from_unix_seconds(NOW.unix_seconds() - 1);

@@ -69,7 +69,9 @@ impl From<ChangeError> for Problem {
             ChangeError::Invalid(_) => ProblemKind::Invalid,
             ChangeError::NotFound { .. } => ProblemKind::NotFound,
             ChangeError::Exists { .. } => ProblemKind::Exists,
-            ChangeError::Refused(_) => ProblemKind::Refused,
+            ChangeError::Refused(_) | ChangeError::Forbidden { .. } | ChangeError::NotAuthenticated(_) => {
+                ProblemKind::Refused
+            }
             ChangeError::Conflict => ProblemKind::Conflict,
             ChangeError::Store(store) if store.is_unusable() => ProblemKind::StoreUnusable,
             ChangeError::Store(store) if matches!(**store, StoreError::Stopped { .. }) => {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Declares the enum and its table together, so that neither can lack a row of the other.
 macro_rules! permissions {
-    ($($name:ident = $label:literal $codename:literal,)*) => {
+    ($($name:ident = $label:literal $model:literal $codename:literal $title:literal,)*) => {
         /// What may be allowed. Stored and shown as `label.codename`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Permission {
@@ -30,53 +30,63 @@ macro_rules! permissions {
             pub const fn codename(self) -> &'static str {
                 match self { $(Self::$name => $codename,)* }
             }
+
+            /// The kind of object that it is about, without its label: what it can be granted on one of.
+            pub const fn model(self) -> &'static str {
+                match self { $(Self::$name => $model,)* }
+            }
+
+            /// What it allows, in words.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
         }
     };
 }
 
 permissions! {
-    SearchFullDirectory = "authentik_providers_ldap" "search_full_directory",
-    ViewProvider = "authentik_providers_ldap" "view_ldapprovider",
-    AddProvider = "authentik_providers_ldap" "add_ldapprovider",
-    ChangeProvider = "authentik_providers_ldap" "change_ldapprovider",
-    DeleteProvider = "authentik_providers_ldap" "delete_ldapprovider",
-    ViewUser = "authentik_core" "view_user",
-    AddUser = "authentik_core" "add_user",
-    ChangeUser = "authentik_core" "change_user",
-    DeleteUser = "authentik_core" "delete_user",
-    ResetUserPassword = "authentik_core" "reset_user_password",
-    ViewGroup = "authentik_core" "view_group",
-    AddGroup = "authentik_core" "add_group",
-    ChangeGroup = "authentik_core" "change_group",
-    DeleteGroup = "authentik_core" "delete_group",
-    AddUserToGroup = "authentik_core" "add_user_to_group",
-    RemoveUserFromGroup = "authentik_core" "remove_user_from_group",
-    ViewToken = "authentik_core" "view_token",
-    AddToken = "authentik_core" "add_token",
-    ChangeToken = "authentik_core" "change_token",
-    DeleteToken = "authentik_core" "delete_token",
-    ViewTokenKey = "authentik_core" "view_token_key",
-    SetTokenKey = "authentik_core" "set_token_key",
-    ViewApplication = "authentik_core" "view_application",
-    AddApplication = "authentik_core" "add_application",
-    ChangeApplication = "authentik_core" "change_application",
-    DeleteApplication = "authentik_core" "delete_application",
-    ViewRole = "authentik_rbac" "view_role",
-    AddRole = "authentik_rbac" "add_role",
-    ChangeRole = "authentik_rbac" "change_role",
-    DeleteRole = "authentik_rbac" "delete_role",
-    AssignRolePermissions = "authentik_rbac" "assign_role_permissions",
-    UnassignRolePermissions = "authentik_rbac" "unassign_role_permissions",
-    ViewSystemInfo = "authentik_rbac" "view_system_info",
-    ViewSystemSettings = "authentik_rbac" "view_system_settings",
-    ViewPolicyBinding = "authentik_policies" "view_policybinding",
-    AddPolicyBinding = "authentik_policies" "add_policybinding",
-    ChangePolicyBinding = "authentik_policies" "change_policybinding",
-    DeletePolicyBinding = "authentik_policies" "delete_policybinding",
-    ViewCertificate = "authentik_crypto" "view_certificatekeypair",
-    ChangeCertificate = "authentik_crypto" "change_certificatekeypair",
-    ViewEvent = "authentik_events" "view_event",
-    AddEvent = "authentik_events" "add_event",
+    SearchFullDirectory = "authentik_providers_ldap" "ldapprovider" "search_full_directory" "Search the full directory",
+    ViewProvider = "authentik_providers_ldap" "ldapprovider" "view_ldapprovider" "View LDAP provider",
+    AddProvider = "authentik_providers_ldap" "ldapprovider" "add_ldapprovider" "Add LDAP provider",
+    ChangeProvider = "authentik_providers_ldap" "ldapprovider" "change_ldapprovider" "Change LDAP provider",
+    DeleteProvider = "authentik_providers_ldap" "ldapprovider" "delete_ldapprovider" "Delete LDAP provider",
+    ViewUser = "authentik_core" "user" "view_user" "View user",
+    AddUser = "authentik_core" "user" "add_user" "Add user",
+    ChangeUser = "authentik_core" "user" "change_user" "Change user",
+    DeleteUser = "authentik_core" "user" "delete_user" "Delete user",
+    ResetUserPassword = "authentik_core" "user" "reset_user_password" "Reset the password of a user",
+    ViewGroup = "authentik_core" "group" "view_group" "View group",
+    AddGroup = "authentik_core" "group" "add_group" "Add group",
+    ChangeGroup = "authentik_core" "group" "change_group" "Change group",
+    DeleteGroup = "authentik_core" "group" "delete_group" "Delete group",
+    AddUserToGroup = "authentik_core" "group" "add_user_to_group" "Add a user to a group",
+    RemoveUserFromGroup = "authentik_core" "group" "remove_user_from_group" "Remove a user from a group",
+    ViewToken = "authentik_core" "token" "view_token" "View token",
+    AddToken = "authentik_core" "token" "add_token" "Add token",
+    ChangeToken = "authentik_core" "token" "change_token" "Change token",
+    DeleteToken = "authentik_core" "token" "delete_token" "Delete token",
+    ViewTokenKey = "authentik_core" "token" "view_token_key" "View the key of a token",
+    SetTokenKey = "authentik_core" "token" "set_token_key" "Set the key of a token",
+    ViewApplication = "authentik_core" "application" "view_application" "View application",
+    AddApplication = "authentik_core" "application" "add_application" "Add application",
+    ChangeApplication = "authentik_core" "application" "change_application" "Change application",
+    DeleteApplication = "authentik_core" "application" "delete_application" "Delete application",
+    ViewRole = "authentik_rbac" "role" "view_role" "View role",
+    AddRole = "authentik_rbac" "role" "add_role" "Add role",
+    ChangeRole = "authentik_rbac" "role" "change_role" "Change role",
+    DeleteRole = "authentik_rbac" "role" "delete_role" "Delete role",
+    AssignRolePermissions = "authentik_rbac" "role" "assign_role_permissions" "Assign permissions to a role",
+    UnassignRolePermissions = "authentik_rbac" "role" "unassign_role_permissions" "Take permissions from a role",
+    ViewSystemInfo = "authentik_rbac" "systempermission" "view_system_info" "View information about the server",
+    ViewSystemSettings = "authentik_rbac" "systempermission" "view_system_settings" "View the settings of the server",
+    ViewPolicyBinding = "authentik_policies" "policybinding" "view_policybinding" "View policy binding",
+    AddPolicyBinding = "authentik_policies" "policybinding" "add_policybinding" "Add policy binding",
+    ChangePolicyBinding = "authentik_policies" "policybinding" "change_policybinding" "Change policy binding",
+    DeletePolicyBinding = "authentik_policies" "policybinding" "delete_policybinding" "Delete policy binding",
+    ViewCertificate = "authentik_crypto" "certificatekeypair" "view_certificatekeypair" "View certificate",
+    ChangeCertificate = "authentik_crypto" "certificatekeypair" "change_certificatekeypair" "Change certificate",
+    ViewEvent = "authentik_events" "event" "view_event" "View event",
+    AddEvent = "authentik_events" "event" "add_event" "Add event",
 }
 
 /// A codename that is not in the table.

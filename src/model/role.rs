@@ -26,6 +26,38 @@ pub enum ObjectReference {
     Application(ApplicationNumber),
 }
 
+impl ObjectReference {
+    /// What it is, in words.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Provider(_) => "provider",
+            Self::Account(_) => "account",
+            Self::Group(_) => "group",
+            Self::Role(_) => "role",
+            Self::Token(_) => "token",
+            Self::Application(_) => "application",
+        }
+    }
+
+    /// What lets somebody know that it exists.
+    pub const fn view_permission(self) -> Permission {
+        match self {
+            Self::Provider(_) => Permission::ViewProvider,
+            Self::Account(_) => Permission::ViewUser,
+            Self::Group(_) => Permission::ViewGroup,
+            Self::Role(_) => Permission::ViewRole,
+            Self::Token(_) => Permission::ViewToken,
+            Self::Application(_) => Permission::ViewApplication,
+        }
+    }
+
+    /// Every permission that can be granted on it.
+    pub fn permissions(self) -> impl Iterator<Item = Permission> {
+        let model = self.view_permission().model();
+        Permission::ALL.iter().copied().filter(move |permission| permission.model() == model)
+    }
+}
+
 /// A permission, globally or on one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Grant {

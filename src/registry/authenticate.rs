@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::Registry;
 use super::error::ChangeError;
-use crate::access::{Credential, Identity, Invalid, NotAdmitted, admit};
+use crate::access::{Credential, Holder, Identity, Invalid, NotAdmitted, admit};
 use crate::audit::{Failure, FailureKind, LoginProof, login};
 use crate::auth::{
     Admission, Candidate, CredentialKey, HashJob, HashOutcome, Priority, Refusal, SecretShape, StoredHash,
@@ -237,7 +237,7 @@ impl Registry {
         let (Some(account), Some(provider)) = (&name.account, name.provider) else {
             return self.refused(name, snapshot, source, "there is no such account");
         };
-        let identity = Identity { account: account.number, credential, provider };
+        let identity = Identity { holder: Holder { account: account.number, credential }, provider };
         let current = match identity.verify(accounts, source, now) {
             Ok(current) => current,
             Err(Invalid::CredentialGone) => {

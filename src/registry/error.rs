@@ -1,7 +1,9 @@
 //! What can go wrong when the directory is opened or changed.
 
+use crate::access::Invalid;
 use crate::auth::HashPoolError;
 use crate::auth::token_secret::RandomSourceError;
+use crate::model::Permission;
 use crate::store::StoreError;
 
 /// Why the directory cannot be opened.
@@ -46,6 +48,15 @@ pub enum ChangeError {
         /// Its name.
         name: String,
     },
+    /// The caller does not hold a permission.
+    #[error("the permission `{permission}` is missing")]
+    Forbidden {
+        /// Which.
+        permission: Permission,
+    },
+    /// The caller is not any more who it was.
+    #[error("the credential does not hold any more: {0}")]
+    NotAuthenticated(Invalid),
     /// The rules of the product forbid it.
     #[error("{0}")]
     Refused(String),

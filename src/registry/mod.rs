@@ -6,6 +6,7 @@
 //! [`Registry::authenticate`], see `authenticate.rs`.
 
 mod authenticate;
+mod caller;
 pub mod commands;
 mod error;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Verdict};
+pub use caller::Caller;
 pub use commands::{
     Classified, Classifier, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout,
     ImportOptions, ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, SeedOptions,
@@ -118,18 +120,19 @@ impl Registry {
     }
 
     /// Carries a change out: `command` validates it and puts records; when it succeeds, they and their
-    /// events are committed together, synced, published, and only then does this return.
+    /// events are committed together, synced, published, and only then does this return. Whether `caller` is still
+    /// who it was is asked first; what it may do is asked by `command`.
     ///
     /// # Errors
     /// What `command` says, or that the store refuses: then nothing of it happened.
-    pub async fn change<T, F>(&self, actor: Actor, command: F) -> Result<T, ChangeError>
+    pub async fn change<T, F>(&self, caller: impl Into<Caller>, command: F) -> Result<T, ChangeError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
     {
         let answer = {
             let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            writer.as_ref().ok_or(ChangeError::ShuttingDown)?.submit(actor, command)
+            writer.as_ref().ok_or(ChangeError::ShuttingDown)?.submit(caller.into(), command)
         };
         answer.await.map_err(|_| ChangeError::WriterStopped)?
     }
@@ -142,7 +145,7 @@ impl Registry {
     {
         let answer = {
             let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            writer.as_ref().ok_or(ChangeError::ShuttingDown)?.rehearse(nobody(), command)
+            writer.as_ref().ok_or(ChangeError::ShuttingDown)?.rehearse(nobody().into(), command)
         };
         answer.await.map_err(|_| ChangeError::WriterStopped)?
     }
@@ -155,7 +158,7 @@ impl Registry {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(writer) = writer.as_ref() {
             // The answer is dropped: nobody waits for it.
-            drop(writer.submit(actor, move |transaction| {
+            drop(writer.submit(actor.into(), move |transaction| {
                 command(transaction).inspect_err(|error| tracing::warn!(%error, "a change was not made"))
             }));
         }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::caller::Caller;
 use super::error::ChangeError;
 use crate::audit;
 use crate::directory::{NUMBER_MAX, RecordSource, Snapshot, unknown_attributes};
 use crate::model::{
-    Account, AccountNumber, Action, Actor, AttributeNumber, Change, CustomAttribute, Event, FieldChange,
-    Group, GroupNumber, Key, Membership, Record, Timestamp, Tombstone,
+    Account, AccountNumber, Action, AttributeNumber, Change, CustomAttribute, Event, FieldChange, Group,
+    GroupNumber, Key, Membership, ObjectReference, Permission, Record, Timestamp, Tombstone,
 };
 use crate::store::{Counters, Meta, Store, StoreError, measure};
 
@@ -64,7 +65,7 @@ impl Draft {
 pub struct Transaction<'a> {
     draft: &'a mut Draft,
     store: &'a dyn Store,
-    actor: Actor,
+    caller: Caller,
     now: Timestamp,
     /// To go back to when the command fails.
     start: (Snapshot, usize, Counters, bool),
@@ -83,12 +84,12 @@ pub struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn begin(draft: &'a mut Draft, store: &'a dyn Store, actor: Actor, now: Timestamp) -> Self {
+    pub(super) fn begin(draft: &'a mut Draft, store: &'a dyn Store, caller: Caller, now: Timestamp) -> Self {
         let start = (draft.snapshot.clone(), draft.changes.len(), draft.counters, draft.seeded);
         Self {
             draft,
             store,
-            actor,
+            caller,
             now,
             start,
             newest: HashMap::new(),
@@ -103,6 +104,32 @@ impl<'a> Transaction<'a> {
     /// The directory as it is after all that was put so far.
     pub fn snapshot(&self) -> &Snapshot {
         &self.draft.snapshot
+    }
+
+    /// Who asks for the change.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Asks for a permission that is about no object in particular.
+    ///
+    /// # Errors
+    /// [`ChangeError::Forbidden`]
+    pub fn require(&self, permission: Permission) -> Result<(), ChangeError> {
+        self.caller.require(self.snapshot().accounts(), permission)
+    }
+
+    /// Asks for a permission on an object of this name.
+    ///
+    /// # Errors
+    /// [`ChangeError::Forbidden`] to those who may view the object, [`ChangeError::NotFound`] to all others.
+    pub fn require_on(
+        &self,
+        permission: Permission,
+        on: ObjectReference,
+        name: &str,
+    ) -> Result<(), ChangeError> {
+        self.caller.require_on(self.snapshot().accounts(), permission, on, name)
     }
 
     /// The time of the change.
@@ -454,7 +481,7 @@ impl<'a> Transaction<'a> {
             uuid: Uuid::new_v4(),
             time: self.now,
             action,
-            actor: self.actor.clone(),
+            actor: self.caller.actor().clone(),
             object_kind: kind.to_owned(),
             object_name: name,
             changes,

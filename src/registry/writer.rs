@@ -13,10 +13,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::caller::Caller;
 use super::error::ChangeError;
 use super::transaction::{COMMAND_OCTETS_MAX, Draft, Transaction};
 use crate::directory::Snapshot;
-use crate::model::{Actor, Timestamp};
+use crate::model::Timestamp;
 use crate::store::{BATCH_OCTETS_MAX, Batch, Meta, Store, StoreError};
 
 /// A command that waits: it runs in a transaction and leaves behind how to tell its caller.
@@ -34,7 +35,7 @@ type Tell = Box<dyn FnOnce(Result<(), Arc<StoreError>>) + Send>;
 
 /// The way to the writer.
 pub(super) struct WriterHandle {
-    jobs: Sender<(Actor, Job)>,
+    jobs: Sender<(Caller, Job)>,
     thread: JoinHandle<()>,
     ended: CancellationToken,
 }
@@ -42,21 +43,25 @@ pub(super) struct WriterHandle {
 impl WriterHandle {
     /// Hands a command to the writer; the answer comes when it is committed or refused. It never comes when
     /// the writer has ended.
-    pub(super) fn submit<T, F>(&self, actor: Actor, command: F) -> oneshot::Receiver<Result<T, ChangeError>>
+    pub(super) fn submit<T, F>(&self, caller: Caller, command: F) -> oneshot::Receiver<Result<T, ChangeError>>
     where
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
     {
-        self.queue(actor, true, command)
+        self.queue(caller, true, command)
     }
 
     /// Hands a command to the writer of which nothing is kept; the answer is what it did.
-    pub(super) fn rehearse<T, F>(&self, actor: Actor, command: F) -> oneshot::Receiver<Result<T, ChangeError>>
+    pub(super) fn rehearse<T, F>(
+        &self,
+        caller: Caller,
+        command: F,
+    ) -> oneshot::Receiver<Result<T, ChangeError>>
     where
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
     {
-        self.queue(actor, false, command)
+        self.queue(caller, false, command)
     }
 
     /// Cancelled when the thread has ended, asked to or not.
@@ -64,7 +69,12 @@ impl WriterHandle {
         self.ended.clone()
     }
 
-    fn queue<T, F>(&self, actor: Actor, keeps: bool, command: F) -> oneshot::Receiver<Result<T, ChangeError>>
+    fn queue<T, F>(
+        &self,
+        caller: Caller,
+        keeps: bool,
+        command: F,
+    ) -> oneshot::Receiver<Result<T, ChangeError>>
     where
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
@@ -72,6 +82,7 @@ impl WriterHandle {
         let (answer, receiver) = oneshot::channel();
         let job: Job = Box::new(move |transaction| {
             let done = caught(|| {
+                transaction.caller().verify(transaction.snapshot().accounts(), transaction.now())?;
                 let value = command(transaction)?;
                 transaction.complete()?;
                 Ok(value)
@@ -84,7 +95,7 @@ impl WriterHandle {
             Outcome { is_kept, tell }
         });
         // When the writer is gone the job is dropped with the answer in it, which tells the caller.
-        let _ = self.jobs.send((actor, job));
+        let _ = self.jobs.send((caller, job));
         receiver
     }
 
@@ -135,7 +146,7 @@ impl Writer {
         Ok(WriterHandle { jobs, thread, ended })
     }
 
-    fn run(&mut self, waiting: &Receiver<(Actor, Job)>) {
+    fn run(&mut self, waiting: &Receiver<(Caller, Job)>) {
         while let Ok(first) = waiting.recv() {
             let more = waiting.try_iter().take(GROUP_MAX - 1);
             let group: Vec<_> = std::iter::once(first).chain(more).collect();
@@ -143,7 +154,7 @@ impl Writer {
         }
     }
 
-    fn carry_out(&mut self, group: Vec<(Actor, Job)>) {
+    fn carry_out(&mut self, group: Vec<(Caller, Job)>) {
         // A command reads what it changes: a store that a full disk had closed must be open before it.
         if let Err(error) = self.store.resume() {
             tracing::debug!(%error, "the store stays closed");
@@ -152,9 +163,9 @@ impl Writer {
         while group.peek().is_some() {
             let mut draft = Draft::new(self.published.load_full(), self.meta);
             let mut waiting = Vec::new();
-            for (actor, job) in group.by_ref() {
+            for (caller, job) in group.by_ref() {
                 let rests_on_others = !draft.is_empty();
-                let mut transaction = Transaction::begin(&mut draft, &*self.store, actor, Timestamp::now());
+                let mut transaction = Transaction::begin(&mut draft, &*self.store, caller, Timestamp::now());
                 let Outcome { is_kept, tell } = job(&mut transaction);
                 if is_kept {
                     transaction.keep();

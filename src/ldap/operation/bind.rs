@@ -161,7 +161,8 @@ fn answer(
     let outcome = match verdict {
         // The secret is right, so it may be told.
         Verdict::Accepted(identity)
-            if !authorization.is_empty() && !names_account(session, authorization, identity.account) =>
+            if !authorization.is_empty()
+                && !names_account(session, authorization, identity.holder.account) =>
         {
             let sentence = "an account may act as itself only: leave the authorization identity out";
             Outcome::new(ResultCode::InsufficientAccessRights, sentence)
@@ -208,7 +209,7 @@ fn respond(output: &mut Vec<u8>, message_id: i32, outcome: &Outcome<'_>, expiry:
 /// The seconds until the secret expires, when there are few enough left to warn of it.
 fn expires_soon(session: &Session, identity: &Identity, clock: Clock) -> Option<u32> {
     let snapshot = session.registry.current();
-    let Credential::Token { number, .. } = identity.credential else { return None };
+    let Credential::Token { number, .. } = identity.holder.credential else { return None };
     let expires = snapshot.accounts().token(number)?.expires?;
     let left = expires.unix_seconds().saturating_sub(clock.now.unix_seconds());
     let left = u64::try_from(left).ok().filter(|left| *left < session.settings.expiry_warning.as_secs())?;

@@ -53,7 +53,7 @@ fn who_am_i(session: &mut Session, context: Context<'_>) {
     let mut name = Vec::new();
     if let Some(identity) = holding(session, snapshot, context.clock)
         && let Some(tree) = snapshot.tree(identity.provider)
-        && let Some(entry) = tree.entry(EntryId::of_account(identity.account))
+        && let Some(entry) = tree.entry(EntryId::of_account(identity.holder.account))
     {
         name.extend_from_slice(b"dn:");
         name.extend_from_slice(entry.dn());

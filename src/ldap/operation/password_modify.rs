@@ -60,7 +60,7 @@ pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Con
             "passwords are changed over TLS only: use StartTLS or ldaps",
         );
     }
-    if asked.user.is_some_and(|user| !names_account(session, user, identity.account)) {
+    if asked.user.is_some_and(|user| !names_account(session, user, identity.holder.account)) {
         return refuse(ResultCode::InsufficientAccessRights, "an account changes its own password only");
     }
     let length_max = session.settings.limits.bind_secret_length_max as usize;
@@ -96,6 +96,9 @@ fn code_of(error: &OwnSecretError) -> ResultCode {
             ChangeError::Invalid(_) => ResultCode::ConstraintViolation,
             ChangeError::NotFound { .. } | ChangeError::Exists { .. } | ChangeError::Refused(_) => {
                 ResultCode::UnwillingToPerform
+            }
+            ChangeError::NotAuthenticated(_) | ChangeError::Forbidden { .. } => {
+                ResultCode::InsufficientAccessRights
             }
             ChangeError::Conflict | ChangeError::Secret(_) => ResultCode::Busy,
             ChangeError::Store(_) | ChangeError::ShuttingDown => ResultCode::Unavailable,

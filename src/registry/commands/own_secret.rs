@@ -11,7 +11,7 @@ use crate::access::{Credential, Identity};
 use crate::auth::{CredentialKey, SecretShape};
 use crate::model::{Action, Actor, HashText, Password, Record, Timestamp, Token, TokenNumber};
 use crate::registry::authenticate::{key_of_password, key_of_token};
-use crate::registry::{ChangeError, Registry, Transaction};
+use crate::registry::{Caller, ChangeError, Registry, Transaction};
 use crate::secret::Secret;
 
 /// What an account asks for its own credential.
@@ -61,9 +61,12 @@ impl Registry {
     ) -> Result<Option<Secret>, OwnSecretError> {
         let OwnSecret { old, new, overlap } = asked;
         let snapshot = self.snapshot();
-        let account =
-            snapshot.accounts().account(identity.account).cloned().ok_or(OwnSecretError::CredentialGone)?;
-        let (key, stored, token) = match identity.credential {
+        let account = snapshot
+            .accounts()
+            .account(identity.holder.account)
+            .cloned()
+            .ok_or(OwnSecretError::CredentialGone)?;
+        let (key, stored, token) = match identity.holder.credential {
             Credential::Token { number, .. } => {
                 let token = snapshot.accounts().token(number).ok_or(OwnSecretError::CredentialGone)?;
                 (key_of_token(token), token.hash.clone(), Some(token.clone()))
@@ -85,19 +88,20 @@ impl Registry {
             token: token.as_ref().map(|token| token.identifier.clone()),
             source,
         };
+        let caller = Caller::account(identity.holder, actor);
         match (token, new) {
             (_, Some(_)) if !account.kind.is_person() => Err(OwnSecretError::Constraint(
                 "the secret of a service account is generated: leave the new password out",
             )),
-            (Some(token), None) => self.rotate(actor, &token, overlap).await.map(Some),
+            (Some(token), None) => self.rotate(caller, &token, overlap).await.map(Some),
             (_, Some(new)) => {
                 check_password(&new)?;
-                self.set_password(actor, identity, new).await?;
+                self.set_password(caller, identity, new).await?;
                 Ok(None)
             }
             (None, None) => {
                 let new = generate_password()?;
-                self.set_password(actor, identity, new.clone()).await?;
+                self.set_password(caller, identity, new.clone()).await?;
                 Ok(Some(new))
             }
         }
@@ -113,12 +117,17 @@ impl Registry {
         Ok(self.proofs.check(key, secret.expose()) || self.is_stored_secret(secret, stored).await?)
     }
 
-    async fn rotate(&self, actor: Actor, token: &Token, overlap: Duration) -> Result<Secret, OwnSecretError> {
+    async fn rotate(
+        &self,
+        caller: Caller,
+        token: &Token,
+        overlap: Duration,
+    ) -> Result<Secret, OwnSecretError> {
         let (secret, hash) = self.new_secret(token.intent).await?;
         let (number, generation) = (token.number, token.generation);
         let selector = secret.selector().to_string();
         let done = self
-            .change(actor, move |transaction| {
+            .change(caller, move |transaction| {
                 rotate(transaction, number, generation, overlap, selector, hash)
             })
             .await?;
@@ -127,16 +136,18 @@ impl Registry {
 
     async fn set_password(
         &self,
-        actor: Actor,
+        caller: Caller,
         identity: Identity,
         new: Secret,
     ) -> Result<(), OwnSecretError> {
         let hash = self.hash_secret(new).await?;
         let done = self
-            .change(actor, move |transaction| {
-                let Some(mut account) = transaction.account(identity.account)? else { return Ok(false) };
+            .change(caller, move |transaction| {
+                let Some(mut account) = transaction.account(identity.holder.account)? else {
+                    return Ok(false);
+                };
                 let generation = account.password.as_ref().map_or(0, |password| password.generation);
-                let holds = match identity.credential {
+                let holds = match identity.holder.credential {
                     Credential::Password { generation: own } => own == generation,
                     Credential::Token { number, .. } => {
                         transaction.snapshot().accounts().token(number).is_some()

@@ -187,7 +187,9 @@ fn query_digest(session: &Session, controls: &RequestControls<'_>, context: &Con
     }
     let mut hasher = blake3::Hasher::new();
     if let Some(identity) = &session.identity {
-        hasher.update(&identity.account.get().to_be_bytes()).update(&identity.provider.get().to_be_bytes());
+        hasher
+            .update(&identity.holder.account.get().to_be_bytes())
+            .update(&identity.provider.get().to_be_bytes());
     }
     // A contextID is no cookie of a page: the two controls are not in the hash of the others.
     hasher.update(&[u8::from(controls.view.is_some())]);
@@ -412,7 +414,7 @@ fn projection(
 /// What the server allows: what the newest directory says of the account's roles, or the server's own limits.
 fn allowed(session: &Session, newest: &Snapshot) -> (u32, Duration) {
     let server = &session.settings.limits;
-    let account = session.identity.and_then(|identity| newest.accounts().account(identity.account));
+    let account = session.identity.and_then(|identity| newest.accounts().account(identity.holder.account));
     let roles = account.map(|account| search_limits(newest.accounts(), account)).unwrap_or_default();
     let size = roles.size_max.map_or(server.search_size_max, |(size, _)| size);
     (size, roles.time_max.map_or(server.search_time_max, |(time, _)| time))
