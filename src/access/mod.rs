@@ -14,7 +14,7 @@ pub use admission::{NotAdmitted, admit};
 pub use explain::{Explanation, Granted, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
 pub use limits::{SearchLimits, search_limits};
-pub use rights::{Decision, Reason, Via, decide};
+pub use rights::{Decision, Reason, Rights, Via, decide};
 pub use view::{Denied, view, visibility_of};
 
 #[cfg(test)]

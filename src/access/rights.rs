@@ -46,6 +46,55 @@ impl Decision {
     }
 }
 
+/// Rights as a whole: what an account, a group or a role gives to whoever has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Whether everything is allowed.
+    pub is_superuser: bool,
+    /// What is allowed; one may come twice.
+    pub grants: Vec<Grant>,
+}
+
+impl Rights {
+    /// Those of an account: its own, those of its roles, and those of its groups.
+    pub fn of_account(accounts: &Accounts, account: &AccountState) -> Self {
+        let mut rights = Self { is_superuser: false, grants: account.grants.to_vec() };
+        rights.add_roles(accounts, &account.roles);
+        for group in account.groups.iter() {
+            rights.add_group(accounts, *group);
+        }
+        rights
+    }
+
+    /// Those that the members of a group have through it, and through the groups that it is in.
+    pub fn of_group(accounts: &Accounts, group: GroupNumber) -> Self {
+        let mut rights = Self::default();
+        rights.add_group(accounts, group);
+        rights
+    }
+
+    /// Those of roles.
+    pub fn of_roles(accounts: &Accounts, roles: &[RoleNumber]) -> Self {
+        let mut rights = Self::default();
+        rights.add_roles(accounts, roles);
+        rights
+    }
+
+    fn add_group(&mut self, accounts: &Accounts, group: GroupNumber) {
+        let closure = accounts.group(group).map(|group| group.closure.iter()).into_iter().flatten();
+        for group in closure.filter_map(|number| accounts.group(*number)) {
+            self.is_superuser |= group.is_superuser;
+            self.grants.extend_from_slice(&group.grants);
+            self.add_roles(accounts, &group.roles);
+        }
+    }
+
+    fn add_roles(&mut self, accounts: &Accounts, roles: &[RoleNumber]) {
+        let roles = roles.iter().filter_map(|role| accounts.role(*role));
+        self.grants.extend(roles.flat_map(|role| role.grants.iter().copied()));
+    }
+}
+
 /// Decides whether the account has the permission, globally or on the object.
 pub fn decide(
     accounts: &Accounts,

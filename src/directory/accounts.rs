@@ -16,7 +16,8 @@ use super::id_set::IdSet;
 use super::sparse::Sparse;
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, ApplicationNumber, Grant, Group, GroupNumber,
-    LdapProvider, Password, ProviderNumber, Role, RoleNumber, Timestamp, Token, TokenNumber, Tombstone,
+    LdapProvider, ObjectReference, Password, ProviderNumber, Role, RoleNumber, Timestamp, Token, TokenNumber,
+    Tombstone,
 };
 use crate::schema::MatchingRule;
 
@@ -328,6 +329,18 @@ impl Accounts {
     /// All providers.
     pub fn providers(&self) -> impl Iterator<Item = &Arc<LdapProvider>> {
         self.providers.values()
+    }
+
+    /// Whether there is such an object.
+    pub fn has(&self, object: ObjectReference) -> bool {
+        match object {
+            ObjectReference::Provider(number) => self.provider(number).is_some(),
+            ObjectReference::Account(number) => self.account(number).is_some(),
+            ObjectReference::Group(number) => self.group(number).is_some(),
+            ObjectReference::Role(number) => self.role(number).is_some(),
+            ObjectReference::Token(number) => self.token(number).is_some(),
+            ObjectReference::Application(number) => self.application(number).is_some(),
+        }
     }
 
     /// Whether something of this name was deleted.

@@ -10,6 +10,7 @@ use super::error::Problem;
 use super::json::Body;
 use super::{Doer, actor};
 use crate::registry::Registry;
+use crate::registry::commands::{AccountChanges, account_named, delete_account, update_account};
 
 /// Lets an account bind, or forbids it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,12 +32,21 @@ pub(super) async fn set_active(
     State(registry): State<Arc<Registry>>,
     Body(ActiveRequest { username, is_active }): Body<ActiveRequest>,
 ) -> Result<Json<()>, Problem> {
-    Ok(Json(registry.set_account_active(actor(Doer::CommandLine), username, is_active).await?))
+    let changes = AccountChanges { is_active: Some(is_active), ..AccountChanges::default() };
+    let changed = registry.change(actor(Doer::CommandLine), move |transaction| {
+        let number = account_named(transaction, &username)?;
+        update_account(transaction, number, changes)
+    });
+    Ok(Json(changed.await?))
 }
 
 pub(super) async fn delete(
     State(registry): State<Arc<Registry>>,
     Body(request): Body<DeleteRequest>,
 ) -> Result<Json<()>, Problem> {
-    Ok(Json(registry.delete_account(actor(Doer::CommandLine), request.username).await?))
+    let deleted = registry.change(actor(Doer::CommandLine), move |transaction| {
+        let number = account_named(transaction, &request.username)?;
+        delete_account(transaction, number)
+    });
+    Ok(Json(deleted.await?))
 }

@@ -51,6 +51,41 @@ pub enum ProblemKind {
     BadRequest,
 }
 
+impl ProblemKind {
+    /// Its name, as it travels.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::NotFound => "not_found",
+            Self::Exists => "exists",
+            Self::Refused => "refused",
+            Self::Conflict => "conflict",
+            Self::StoreUnusable => "store_unusable",
+            Self::Store => "store",
+            Self::StoreStopped => "store_stopped",
+            Self::Secret => "secret",
+            Self::ShuttingDown => "shutting_down",
+            Self::Panicked => "panicked",
+            Self::WriterStopped => "writer_stopped",
+            Self::BadRequest => "bad_request",
+        }
+    }
+
+    /// The status of an answer that tells of it.
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Exists | Self::Conflict => StatusCode::CONFLICT,
+            Self::Refused => StatusCode::FORBIDDEN,
+            Self::StoreUnusable | Self::Store | Self::StoreStopped => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Secret | Self::Panicked | Self::WriterStopped => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
 impl Problem {
     /// With one sentence.
     pub fn one(kind: ProblemKind, message: impl Into<String>) -> Self {
@@ -66,7 +101,7 @@ impl Problem {
 impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         let kind = match &error {
-            ChangeError::Invalid(_) => ProblemKind::Invalid,
+            ChangeError::Invalid(_) | ChangeError::Field { .. } => ProblemKind::Invalid,
             ChangeError::NotFound { .. } => ProblemKind::NotFound,
             ChangeError::Exists { .. } => ProblemKind::Exists,
             ChangeError::Refused(_) | ChangeError::Forbidden { .. } | ChangeError::NotAuthenticated(_) => {
@@ -92,21 +127,7 @@ impl From<ChangeError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = match self.kind {
-            ProblemKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            ProblemKind::NotFound => StatusCode::NOT_FOUND,
-            ProblemKind::Exists | ProblemKind::Conflict => StatusCode::CONFLICT,
-            ProblemKind::Refused => StatusCode::FORBIDDEN,
-            ProblemKind::StoreUnusable | ProblemKind::Store | ProblemKind::StoreStopped => {
-                StatusCode::INSUFFICIENT_STORAGE
-            }
-            ProblemKind::Secret | ProblemKind::Panicked | ProblemKind::WriterStopped => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-            ProblemKind::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-            ProblemKind::BadRequest => StatusCode::BAD_REQUEST,
-        };
-        (status, Json(self)).into_response()
+        (self.kind.status(), Json(self)).into_response()
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod access;
 mod account;
+pub mod api;
+
 mod error;
 mod export;
 mod import;
@@ -33,11 +35,13 @@ pub use seed::{ApplyRequest, PlanRequest};
 pub use status::Status;
 pub use token::{ListRequest, RevokeRequest};
 
+use self::api::{Api, Door};
 use crate::model::Actor;
 use crate::registry::Registry;
 
 /// The routes of the commands, on an open directory.
 pub fn router(registry: Arc<Registry>) -> Router {
+    let api = Api::new(Arc::clone(&registry), Door::Local);
     Router::new()
         .route(path::STATUS, get(status::status))
         .route(path::SEED_PLAN, post(seed::plan))
@@ -55,6 +59,7 @@ pub fn router(registry: Arc<Registry>) -> Router {
         .method_not_allowed_fallback(error::no_such_path)
         .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
         .with_state(registry)
+        .nest(api::PREFIX, api::router(api))
 }
 
 /// The paths of the local socket; each names its request and its answer.

@@ -1,13 +1,14 @@
-//! What anybody may ask on a listener of `[server] http`: whether the server is well, and its counters.
+//! The listeners of `[server] http`: the API for holders of API tokens, and what anybody may ask: whether the server is
+//! well, and its counters.
 //!
 //! Who asks may be a stranger, so connections are counted, and each has its deadlines.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -16,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::api::{self, Api, RequestSource};
 use super::metrics::metrics;
 use crate::config::{Limit, Limits};
 use crate::net::{ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Listener, Permit};
@@ -38,7 +40,8 @@ impl PublicDoor {
         let router = Router::new()
             .route("/-/health/live/", get(|| async { StatusCode::NO_CONTENT }))
             .route("/-/health/ready/", get(move || async move { ready(is_down.is_cancelled()) }))
-            .route("/metrics", get(move || async move { metrics(&of_metrics) }));
+            .route("/metrics", get(move || async move { metrics(&of_metrics) }))
+            .nest(api::PREFIX, api::router(Api::new(Arc::clone(&registry), api::Door::Public)));
         // Nobody authenticates here, so that there is nothing to tell apart by it.
         let connections = ConnectionLimits::new(ConnectionLimitSettings {
             connections_max: limits.http_connections_max,
@@ -72,7 +75,8 @@ pub async fn serve_public(listener: Listener, door: Arc<PublicDoor>) {
         };
         match door.connections.admit(&peer.address) {
             Ok(permit) => {
-                tracker.spawn(serve_connection(Arc::clone(&door), stream, permit));
+                let source = RequestSource(peer.address.ip());
+                tracker.spawn(serve_connection(Arc::clone(&door), stream, source, permit));
             }
             Err(refused) => {
                 tracing::debug!(peer = %peer.address, "an HTTP connection was refused");
@@ -92,11 +96,11 @@ pub async fn serve_public(listener: Listener, door: Arc<PublicDoor>) {
 }
 
 /// Serves one connection until it ends, or its time is over.
-async fn serve_connection<S>(door: Arc<PublicDoor>, stream: S, permit: Permit)
+async fn serve_connection<S>(door: Arc<PublicDoor>, stream: S, source: RequestSource, permit: Permit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(door.router.clone());
+    let service = TowerToHyperService::new(door.router.clone().layer(Extension(source)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(door.header_time)

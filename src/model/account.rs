@@ -126,3 +126,26 @@ pub struct Account {
     /// When it was last changed, memberships not counted.
     pub modified: Timestamp,
 }
+
+impl Account {
+    /// One of which nothing is said but its name and what it is for.
+    pub fn new(number: AccountNumber, username: String, kind: AccountKind, now: Timestamp) -> Self {
+        Self {
+            number,
+            uuid: Uuid::new_v4(),
+            username,
+            kind,
+            name: String::new(),
+            email: String::new(),
+            is_active: true,
+            attributes: Vec::new(),
+            object_classes: Vec::new(),
+            password: None,
+            placements: Vec::new(),
+            roles: Vec::new(),
+            grants: Vec::new(),
+            created: now,
+            modified: now,
+        }
+    }
+}

@@ -37,6 +37,27 @@ pub struct Group {
     pub members_modified: Timestamp,
 }
 
+impl Group {
+    /// One of which nothing is said but its name.
+    pub fn new(number: GroupNumber, name: String, now: Timestamp) -> Self {
+        Self {
+            number,
+            uuid: Uuid::new_v4(),
+            name,
+            is_superuser: false,
+            parents: Vec::new(),
+            roles: Vec::new(),
+            grants: Vec::new(),
+            attributes: Vec::new(),
+            object_classes: Vec::new(),
+            placements: Vec::new(),
+            created: now,
+            modified: now,
+            members_modified: now,
+        }
+    }
+}
+
 /// One account in one group: a record of its own, so that no record grows with a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Membership {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::error::ChangeError;
-use crate::access::{Holder, Invalid, decide};
+use crate::access::{Holder, Invalid, Rights, decide};
 use crate::directory::Accounts;
 use crate::model::{Actor, ObjectReference, Permission, Timestamp};
 
@@ -23,6 +23,8 @@ enum CallerRights {
     All,
     /// Those of an account that has proved itself from this address.
     Of(Holder, Option<IpAddr>),
+    /// None at all.
+    Nothing,
 }
 
 impl From<Actor> for Caller {
@@ -44,10 +46,16 @@ impl Caller {
         &self.actor
     }
 
-    /// The account that asks; `None`: the operator.
+    /// Somebody who has not proved anything.
+    pub fn stranger(source: Option<IpAddr>) -> Self {
+        let actor = Actor { account: String::new(), token: None, source };
+        Self { actor, rights: CallerRights::Nothing }
+    }
+
+    /// The account that asks; `None`: the operator, or a stranger.
     pub fn holder(&self) -> Option<Holder> {
         match self.rights {
-            CallerRights::All => None,
+            CallerRights::All | CallerRights::Nothing => None,
             CallerRights::Of(holder, _) => Some(holder),
         }
     }
@@ -58,7 +66,7 @@ impl Caller {
     /// [`ChangeError::NotAuthenticated`]
     pub fn verify(&self, accounts: &Accounts, now: Timestamp) -> Result<(), ChangeError> {
         match self.rights {
-            CallerRights::All => Ok(()),
+            CallerRights::All | CallerRights::Nothing => Ok(()),
             CallerRights::Of(holder, source) => {
                 holder.verify(accounts, source, now).map(drop).map_err(ChangeError::NotAuthenticated)
             }
@@ -69,6 +77,7 @@ impl Caller {
     pub fn may(&self, accounts: &Accounts, permission: Permission, on: Option<ObjectReference>) -> bool {
         match self.rights {
             CallerRights::All => true,
+            CallerRights::Nothing => false,
             CallerRights::Of(holder, _) => accounts.account(holder.account).is_some_and(|account| {
                 account.is_active && decide(accounts, account, permission, on).is_allowed()
             }),
@@ -106,10 +115,34 @@ impl Caller {
         }
     }
 
-    /// Whether it is a superuser, or the operator: who may give rights that it does not hold itself.
+    /// Asks whether it holds all that it is about to give, or to take over: nobody gets more rights through what they
+    /// may change. The operator and superusers hold everything.
+    ///
+    /// # Errors
+    /// [`ChangeError::Refused`] with the first right that the caller lacks.
+    pub fn require_held(&self, accounts: &Accounts, given: &Rights) -> Result<(), ChangeError> {
+        if self.is_superuser(accounts) {
+            return Ok(());
+        }
+        if given.is_superuser {
+            return Err(ChangeError::Refused(
+                "this would give the rights of a superuser, and you are none: ask a superuser".to_owned(),
+            ));
+        }
+        match given.grants.iter().find(|grant| !self.may(accounts, grant.permission, grant.on)) {
+            None => Ok(()),
+            Some(grant) => Err(ChangeError::Refused(format!(
+                "this would give the permission `{}`, which you do not hold yourself: ask somebody who does",
+                grant.permission
+            ))),
+        }
+    }
+
+    /// Whether it is a superuser, or the operator.
     pub fn is_superuser(&self, accounts: &Accounts) -> bool {
         match self.rights {
             CallerRights::All => true,
+            CallerRights::Nothing => false,
             CallerRights::Of(holder, _) => accounts
                 .account(holder.account)
                 .is_some_and(|account| account.is_active && accounts.is_superuser(account)),

@@ -32,6 +32,14 @@ pub enum ChangeError {
     /// What is asked for cannot be: each sentence names the thing and what to do.
     #[error("{}", .0.join("\n"))]
     Invalid(Vec<String>),
+    /// One field of what is asked for cannot be.
+    #[error("{message}")]
+    Field {
+        /// Its name in the API.
+        field: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
     /// Something of this name does not exist.
     #[error("there is no {kind} `{name}`")]
     NotFound {
@@ -84,6 +92,11 @@ pub enum ChangeError {
 }
 
 impl ChangeError {
+    /// One sentence about a field that cannot be.
+    pub fn field(field: &'static str, message: impl Into<String>) -> Self {
+        Self::Field { field, message: message.into() }
+    }
+
     /// One sentence about what cannot be.
     pub fn invalid(sentence: impl Into<String>) -> Self {
         Self::Invalid(vec![sentence.into()])

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::commands::testing::{
-    account, actor, apply, apply_with, binds, group, provider, refused, registry, registry_over, verdict,
-    wait,
+    account, actor, apply, apply_with, binds, delete_account, group, provider, refused, registry,
+    registry_over, set_active, verdict, wait,
 };
 use super::{ChangeError, Registry, SeedOptions, Transaction, Verdict};
 use crate::auth::TokenSecret;
@@ -30,7 +30,7 @@ fn changes_go_on_once_a_full_disk_has_space_again() {
     let registry = registry_over(store.clone());
     apply(&registry, &seed()).unwrap();
     store.close_as_full();
-    wait(registry.set_account_active(actor(), "alice".to_owned(), false)).unwrap();
+    wait(set_active(&registry, "alice".to_owned(), false)).unwrap();
     let snapshot = registry.snapshot();
     assert!(!snapshot.accounts().account_named("alice").unwrap().is_active);
 }
@@ -49,7 +49,7 @@ fn a_command_that_panics_fails_alone() {
         tokio::join!(
             registry.change(actor(), panics),
             registry.rehearse(panics),
-            registry.set_account_active(actor(), "bob".to_owned(), false)
+            set_active(&registry, "bob".to_owned(), false)
         )
     });
     assert!(matches!(panicked, Err(ChangeError::Panicked)), "{panicked:?}");
@@ -105,7 +105,7 @@ fn the_end_of_the_writer_is_noticed_and_called_by_its_name() {
     assert!(!ended.is_cancelled());
     store.panics.store(true, Ordering::Relaxed);
     for _ in 0..2 {
-        let answer = wait(registry.set_account_active(actor(), "bob".to_owned(), false));
+        let answer = wait(set_active(&registry, "bob".to_owned(), false));
         assert!(matches!(answer, Err(ChangeError::WriterStopped)), "{answer:?}");
         wait(ended.cancelled());
     }
@@ -144,7 +144,7 @@ fn what_is_too_large_fails_alone() {
             hold(&registry, waiting),
             registry.change(actor(), set_name("alice", 10)),
             registry.change(actor(), set_name("bob", RECORD_OCTETS_MAX)),
-            registry.set_account_active(actor(), "bob".to_owned(), false),
+            set_active(&registry, "bob".to_owned(), false),
             async move { release.send(()) },
         )
     });
@@ -160,14 +160,14 @@ fn a_refusal_is_told_once_what_it_rests_on_is_committed() {
     apply(&registry, &seed()).unwrap();
     store.set_full(true);
     let (release, waiting) = std::sync::mpsc::channel();
-    let gone = || registry.delete_account(actor(), "bob".to_owned());
+    let gone = || delete_account(&registry, "bob".to_owned());
     let ((), first, refused, _) = wait(async {
         tokio::join!(hold(&registry, waiting), gone(), gone(), async move { release.send(()) })
     });
     assert!(matches!(first, Err(ChangeError::Store(_))), "{first:?}");
     assert!(matches!(refused, Err(ChangeError::Store(_))), "there is a bob: {refused:?}");
     // Nothing stands before this one.
-    let refused = wait(registry.delete_account(actor(), "nobody".to_owned()));
+    let refused = wait(delete_account(&registry, "nobody".to_owned()));
     assert!(matches!(refused, Err(ChangeError::NotFound { .. })), "{refused:?}");
 }
 
@@ -199,7 +199,7 @@ fn no_membership_is_committed_without_its_event() {
 fn the_event_of_a_membership_names_an_account_that_is_gone() {
     let registry = registry();
     apply(&registry, &seed_with_groups()).unwrap();
-    wait(registry.delete_account(actor(), "alice".to_owned())).unwrap();
+    wait(delete_account(&registry, "alice".to_owned())).unwrap();
     let events = registry.store().events(0, usize::MAX).unwrap();
     let last = events.iter().rev().find(|event| event.object_name == "staff").unwrap();
     assert_eq!(last.changes[0].before.as_deref(), Some("alice"));

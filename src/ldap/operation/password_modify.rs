@@ -93,7 +93,7 @@ fn code_of(error: &OwnSecretError) -> ResultCode {
         OwnSecretError::NoSecret => ResultCode::UnwillingToPerform,
         OwnSecretError::CredentialGone => ResultCode::InsufficientAccessRights,
         OwnSecretError::Change(error) => match error {
-            ChangeError::Invalid(_) => ResultCode::ConstraintViolation,
+            ChangeError::Invalid(_) | ChangeError::Field { .. } => ResultCode::ConstraintViolation,
             ChangeError::NotFound { .. } | ChangeError::Exists { .. } | ChangeError::Refused(_) => {
                 ResultCode::UnwillingToPerform
             }

@@ -4,9 +4,11 @@
 
 mod account;
 mod export;
+mod group;
 mod hashing;
 mod import;
 mod own_secret;
+mod role;
 mod seed;
 mod token;
 mod validate;
@@ -14,12 +16,20 @@ mod validate;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use account::{
+    AccountChanges, CreatedServiceAccount, NewPassword, NewServiceAccount, account_named, create_account,
+    delete_account, update_account,
+};
 pub use export::{Export, ExportFormat, ExportOptions};
+pub use group::{GroupChanges, create_group, delete_group, set_member, update_group};
 pub use import::{
     Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop,
     ImportedAccount, ImportedAttribute, ImportedGroup, ImportedMembers, LeftOut, MemberName, Octets,
 };
 pub use own_secret::{OwnSecret, OwnSecretError};
+pub use role::{
+    Grantee, RoleChanges, create_role, delete_role, set_grants, set_role_of_account, update_role,
+};
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, Sign};
 pub use token::{CreatedToken, NewToken, TokenSummary};
 

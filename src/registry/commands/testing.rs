@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{NewSecret, SeedOptions, SeedPlan};
+use super::{AccountChanges, NewSecret, SeedOptions, SeedPlan, account_named, update_account};
 use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenSecret};
 use crate::config::{Seed, SeedAccount, SeedGroup, SeedProvider, SeedToken};
 use crate::model::{AccountKind, Actor};
@@ -39,6 +39,32 @@ pub(in crate::registry) fn wait<T>(future: impl Future<Output = T>) -> T {
 
 pub(in crate::registry) fn actor() -> Actor {
     Actor { account: "config".to_owned(), token: None, source: None }
+}
+
+pub(in crate::registry) async fn set_active(
+    registry: &Registry,
+    username: String,
+    is_active: bool,
+) -> Result<(), ChangeError> {
+    registry
+        .change(actor(), move |transaction| {
+            let number = account_named(transaction, &username)?;
+            let changes = AccountChanges { is_active: Some(is_active), ..AccountChanges::default() };
+            update_account(transaction, number, changes)
+        })
+        .await
+}
+
+pub(in crate::registry) async fn delete_account(
+    registry: &Registry,
+    username: String,
+) -> Result<(), ChangeError> {
+    registry
+        .change(actor(), move |transaction| {
+            let number = account_named(transaction, &username)?;
+            super::delete_account(transaction, number)
+        })
+        .await
 }
 
 pub(in crate::registry) fn provider(name: &str, base_dn: &str) -> SeedProvider {

@@ -4,11 +4,15 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::account::grant_to_creator;
 use super::{DEFAULT_LIFETIME, secret_text, validate};
 use crate::auth::TokenSecret;
 use crate::config::{Expiry, LIFETIME_SECONDS_MAX};
-use crate::model::{AccountKind, Actor, HashText, Intent, Record, Timestamp, Token, Tombstone};
-use crate::registry::{ChangeError, Registry};
+use crate::model::{
+    AccountKind, AccountNumber, Actor, HashText, Intent, ObjectReference, Record, Timestamp, Token,
+    TokenNumber, Tombstone,
+};
+use crate::registry::{ChangeError, Registry, Transaction};
 use crate::secret::Secret;
 
 /// A token that is to be made.
@@ -67,6 +71,66 @@ pub struct TokenSummary {
     pub created: Timestamp,
 }
 
+/// What the record of a new token is made of.
+pub(super) struct NewRecord {
+    pub(super) identifier: String,
+    pub(super) account: AccountNumber,
+    pub(super) intent: Intent,
+    pub(super) selector: String,
+    pub(super) hash: HashText,
+    pub(super) expires: Option<Timestamp>,
+    pub(super) description: String,
+    pub(super) networks: Vec<IpNet>,
+}
+
+/// Puts a new token, and lifts a tombstone of its identifier.
+pub(super) fn put_new(transaction: &mut Transaction<'_>, new: NewRecord) -> Result<TokenNumber, ChangeError> {
+    let NewRecord { identifier, account, intent, selector, hash, expires, description, networks } = new;
+    let accounts = transaction.snapshot().accounts();
+    if accounts.token_named(&identifier).is_some() {
+        return Err(ChangeError::Exists { kind: "token", name: identifier });
+    }
+    if accounts.token_selected(&selector).is_some() {
+        return Err(ChangeError::Conflict);
+    }
+    transaction.lift_tombstone(Tombstone::Token(identifier.clone()))?;
+    let number = TokenNumber::new(transaction.next_object()?);
+    let token = Token {
+        number,
+        uuid: Uuid::new_v4(),
+        identifier,
+        account,
+        intent,
+        selector: Some(selector),
+        hash,
+        generation: 1,
+        expires,
+        description,
+        networks,
+        created: transaction.now(),
+    };
+    transaction.put(Record::Token(token))?;
+    grant_to_creator(transaction, ObjectReference::Token(number))?;
+    Ok(number)
+}
+
+/// When a token expires that is made now.
+pub(super) fn expiry(
+    now: Timestamp,
+    identifier: &str,
+    expiring: bool,
+    expires: Option<Expiry>,
+) -> Result<Option<Timestamp>, ChangeError> {
+    let expires = expiring.then(|| expires.map_or_else(|| now.after(DEFAULT_LIFETIME), |at| at.time(now)));
+    if expires.is_some_and(|expires| expires <= now) {
+        return Err(ChangeError::field(
+            "expires",
+            format!("the token `{identifier}` would be expired at once: give a time that is still to come"),
+        ));
+    }
+    Ok(expires)
+}
+
 impl Registry {
     /// Makes a token with a generated secret. A tombstone of its identifier is cleared.
     ///
@@ -90,14 +154,7 @@ impl Registry {
         let (secret, hash) = self.new_secret(intent).await?;
         let selector = secret.selector().to_string();
         self.change(actor, move |transaction| {
-            let now = transaction.now();
-            let expires =
-                expiring.then(|| expires.map_or_else(|| now.after(DEFAULT_LIFETIME), |at| at.time(now)));
-            if expires.is_some_and(|expires| expires <= now) {
-                return Err(ChangeError::invalid(format!(
-                    "the token `{identifier}` would be expired at once: give a time that is still to come"
-                )));
-            }
+            let expires = expiry(transaction.now(), &identifier, expiring, expires)?;
             let accounts = transaction.snapshot().accounts();
             let Some(owner) = accounts.account_named(&account).cloned() else {
                 return Err(ChangeError::NotFound { kind: "account", name: account });
@@ -105,28 +162,17 @@ impl Registry {
             if owner.kind == AccountKind::InternalServiceAccount {
                 return Err(validate::internal(&owner.username));
             }
-            if accounts.token_named(&identifier).is_some() {
-                return Err(ChangeError::Exists { kind: "token", name: identifier });
-            }
-            if accounts.token_selected(&selector).is_some() {
-                return Err(ChangeError::Conflict);
-            }
-            transaction.lift_tombstone(Tombstone::Token(identifier.clone()))?;
-            let token = Token {
-                number: crate::model::TokenNumber::new(transaction.next_object()?),
-                uuid: Uuid::new_v4(),
+            let new = NewRecord {
                 identifier: identifier.clone(),
                 account: owner.number,
                 intent,
-                selector: Some(selector),
+                selector,
                 hash,
-                generation: 1,
                 expires,
                 description,
                 networks,
-                created: now,
             };
-            transaction.put(Record::Token(token))?;
+            put_new(transaction, new)?;
             let account = owner.username.to_string();
             Ok(CreatedToken { account, identifier, intent, secret: secret.into_secret(), expires })
         })

@@ -67,6 +67,28 @@ pub(super) fn internal(username: &str) -> ChangeError {
     ))
 }
 
+/// Fails with the problems, if there are any.
+pub(super) fn refuse(problems: Vec<String>) -> Result<(), ChangeError> {
+    if problems.is_empty() { Ok(()) } else { Err(ChangeError::Invalid(problems)) }
+}
+
+/// Whether an account may become one of another kind.
+///
+/// # Errors
+/// Why not, a sentence.
+pub(super) fn kind_change(username: &str, before: AccountKind, after: AccountKind) -> Result<(), String> {
+    match (before, after) {
+        (before, after) if before == after => Ok(()),
+        (AccountKind::InternalServiceAccount, _) | (_, AccountKind::InternalServiceAccount) => Err(format!(
+            "`{username}` is an internal service account: bindery makes and keeps it; choose another username"
+        )),
+        (AccountKind::ServiceAccount, _) => Err(format!(
+            "`{username}` is a service account and cannot become a person; delete it first, or choose another username"
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Whether an account can be put into the directory as it is now: its name, attributes and places.
 pub(super) fn account(account: &Account, snapshot: &Snapshot, problems: &mut Vec<String>) {
     let title = format!("the account `{}`", account.username);

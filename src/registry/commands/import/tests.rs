@@ -240,7 +240,7 @@ fn entries_keep_their_names_and_what_they_hold() {
 
     assert!(binds(&registry, &alice, b"secret"));
     assert!(!binds(&registry, "bob", b"in clear"), "it is locked there");
-    wait(registry.set_account_active(actor(), "bob".to_owned(), true)).unwrap();
+    wait(set_active(&registry, "bob".to_owned(), true)).unwrap();
     assert!(binds(&registry, "bob", b"in clear"));
     assert!(binds(&registry, &format!("cn=grafana,ou=services,{BASE}"), b"secret"));
     let grafana = snapshot.accounts().account_named("grafana").unwrap();

@@ -114,7 +114,7 @@ impl Application<'_, '_> {
         let mut group = match &before {
             Some(before) => before.clone(),
             None => match self.names.groups.get(&name_key(&seed.name)).copied() {
-                Some(number) => self.new_group(number, &seed.name),
+                Some(number) => Group::new(number, seed.name.clone(), self.transaction.now()),
                 None => return Ok(()),
             },
         };
@@ -144,7 +144,7 @@ impl Application<'_, '_> {
             if self.accounts().group_named(&account.username).is_none()
                 && let Some(number) = self.names.groups.get(&name_key(&account.username)).copied()
             {
-                let group = self.new_group(number, &account.username);
+                let group = Group::new(number, account.username.clone(), self.transaction.now());
                 self.put_group(None, group)?;
             }
         }
@@ -164,7 +164,7 @@ impl Application<'_, '_> {
         let kind = self.kind_of(seed);
         let mut account = match (&before, self.names.accounts.get(&key).copied()) {
             (Some(before), _) => before.clone(),
-            (None, Some(number)) => self.new_account(number, &seed.username, kind),
+            (None, Some(number)) => Account::new(number, seed.username.clone(), kind, self.transaction.now()),
             (None, None) => return Ok(()),
         };
         let known = self.problems.len();
@@ -307,16 +307,13 @@ impl Application<'_, '_> {
 
     fn check_kind(&mut self, seed: &SeedAccount, stored: Option<AccountKind>, kind: AccountKind) {
         let username = &seed.username;
+        let is_internal = kind == AccountKind::InternalServiceAccount;
+        let before = stored.unwrap_or(if is_internal { AccountKind::Internal } else { kind });
+        if let Err(problem) = validate::kind_change(username, before, kind) {
+            self.problems.push(problem);
+            return;
+        }
         let problem = match (stored, kind) {
-            (Some(AccountKind::InternalServiceAccount), _) | (_, AccountKind::InternalServiceAccount) => {
-                format!(
-                    "`{username}` is an internal service account: bindery makes and keeps it; choose another username"
-                )
-            }
-            (Some(AccountKind::ServiceAccount), kind) if kind.is_person() => format!(
-                "`{username}` is a service account and cannot become a person; delete it first, or choose another \
-                 username"
-            ),
             (_, AccountKind::ServiceAccount) if seed.password.is_some() => format!(
                 "the service account `{username}` cannot have a password, it authenticates with tokens; give it a \
                  [[token]] instead"
@@ -394,46 +391,6 @@ impl Application<'_, '_> {
             return Ok(());
         }
         self.put(before.map(Record::Group), Record::Group(group))
-    }
-
-    fn new_group(&self, number: GroupNumber, name: &str) -> Group {
-        let now = self.transaction.now();
-        Group {
-            number,
-            uuid: Uuid::new_v4(),
-            name: name.to_owned(),
-            is_superuser: false,
-            parents: Vec::new(),
-            roles: Vec::new(),
-            grants: Vec::new(),
-            attributes: Vec::new(),
-            object_classes: Vec::new(),
-            placements: Vec::new(),
-            created: now,
-            modified: now,
-            members_modified: now,
-        }
-    }
-
-    fn new_account(&self, number: AccountNumber, username: &str, kind: AccountKind) -> Account {
-        let now = self.transaction.now();
-        Account {
-            number,
-            uuid: Uuid::new_v4(),
-            username: username.to_owned(),
-            kind,
-            name: String::new(),
-            email: String::new(),
-            is_active: true,
-            attributes: Vec::new(),
-            object_classes: Vec::new(),
-            password: None,
-            placements: Vec::new(),
-            roles: Vec::new(),
-            grants: Vec::new(),
-            created: now,
-            modified: now,
-        }
     }
 }
 

@@ -246,7 +246,7 @@ fn pruning_deletes_what_is_absent_and_leaves_tombstones() {
 fn recreating_an_account_recreates_its_tokens() {
     let registry = registry();
     apply(&registry, &example()).unwrap();
-    wait(registry.delete_account(actor(), "LDAPService".to_owned())).unwrap();
+    wait(delete_account(&registry, "LDAPService".to_owned())).unwrap();
     let (plan, _) = apply(&registry, &example()).unwrap();
     let skipped = plan.diff.iter().filter(|entry| entry.sign == Sign::Skipped).count();
     assert_eq!(skipped, 2, "{:#?}", plan.diff);
@@ -267,7 +267,7 @@ fn a_binding_of_a_deleted_account_does_not_open_the_application() {
     seed.applications[0].bindings.as_mut().unwrap().remove(0);
     let (_, secrets) = apply(&registry, &seed).unwrap();
     assert!(!binds(&registry, "alice", b"correct horse"));
-    wait(registry.delete_account(actor(), "ldapservice".to_owned())).unwrap();
+    wait(delete_account(&registry, "ldapservice".to_owned())).unwrap();
     apply(&registry, &seed).unwrap();
     assert!(!binds(&registry, "alice", b"correct horse"));
     assert!(!binds(&registry, "ldapservice", secrets[0].secret.expose()));
@@ -651,7 +651,7 @@ fn tokens_are_made_listed_and_revoked() {
     let again = wait(registry.create_token(actor(), new("extra", "ldapservice"))).unwrap();
     assert!(binds(&registry, "ldapservice", again.secret.expose()), "a tombstone is cleared");
 
-    wait(registry.set_account_active(actor(), "ldapservice".to_owned(), false)).unwrap();
+    wait(set_active(&registry, "ldapservice".to_owned(), false)).unwrap();
     assert!(!binds(&registry, "ldapservice", again.secret.expose()));
 }
 
@@ -762,7 +762,7 @@ fn names_can_be_compared_and_deleted() {
         ..Seed::default()
     };
     apply(&registry, &seed).unwrap();
-    wait(registry.delete_account(actor(), long)).unwrap();
+    wait(delete_account(&registry, long)).unwrap();
 }
 
 #[test]
@@ -888,7 +888,7 @@ fn what_nobody_declared_is_declared_by_its_first_use_and_stays() {
     assert_eq!(registry.snapshot().schema().find("shoeSize"), None);
 
     apply(&registry, &seed).unwrap();
-    wait(registry.delete_account(actor(), "alice".to_owned())).unwrap();
+    wait(delete_account(&registry, "alice".to_owned())).unwrap();
     for registry in [&registry, &registry_over(store)] {
         let snapshot = registry.snapshot();
         assert!(snapshot.schema().find("shoesize").is_some());

@@ -1,0 +1,76 @@
+//! One call: who makes it, and what stands in its path.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::Api;
+use super::page::PageQuery;
+use super::reading::Reading;
+use super::refusal::Refusal;
+use crate::http::{Doer, actor};
+use crate::registry::{Caller, ChangeError, Registry, Transaction};
+
+/// How a caller has come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Through the local socket, or in the process of a command: the operator.
+    Local,
+    /// Through a listener of `[server] http`: whoever holds an API token.
+    Public,
+}
+
+/// Where a request comes from: put there by whoever accepted the connection. `None`: from a Unix socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestSource(pub(crate) Option<IpAddr>);
+
+/// A call whose maker is known.
+pub(super) struct Call {
+    pub(super) registry: Arc<Registry>,
+    pub(super) caller: Caller,
+    pub(super) page: PageQuery,
+    parameters: Vec<(String, String)>,
+}
+
+impl Call {
+    /// Of a request with these parts of its path.
+    pub(super) fn new(api: &Api, caller: Caller, page: PageQuery, parameters: Vec<(String, String)>) -> Self {
+        Self { registry: Arc::clone(&api.registry), caller, page, parameters }
+    }
+
+    /// The operator, as whom commands of this machine are carried out.
+    pub(super) fn operator() -> Caller {
+        actor(Doer::CommandLine).into()
+    }
+
+    /// A part of the path.
+    ///
+    /// # Errors
+    /// Nothing can have such a name.
+    pub(super) fn parameter<T: FromStr>(&self, name: &str) -> Result<T, Refusal> {
+        parameter(&self.parameters, name)
+    }
+
+    /// Carries a change out in the name of the caller, see [`Registry::change`].
+    ///
+    /// # Errors
+    /// What `command` says, or the store.
+    pub(super) async fn change<T, F>(&self, command: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
+    {
+        Ok(self.registry.change(self.caller.clone(), command).await?)
+    }
+
+    /// What is read in this call: one revision of the directory.
+    pub(super) fn reading(self) -> Reading {
+        Reading::new(self.registry, self.caller, self.page, self.parameters)
+    }
+}
+
+/// A part of a path among all of them.
+pub(super) fn parameter<T: FromStr>(parameters: &[(String, String)], name: &str) -> Result<T, Refusal> {
+    let text = parameters.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+    text.and_then(|text| text.parse().ok()).ok_or_else(Refusal::not_found)
+}

@@ -1,0 +1,409 @@
+//! `core/groups/`: groups, nested, with roles.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::attributes;
+use super::call::Call;
+use super::page::Page;
+use super::reading::{Reading, Source};
+use super::refusal::Refusal;
+use super::role::{self, Role};
+use super::route::{NoContent, NoParameters};
+use super::used_by::{UsedBy, UsedByAction};
+use super::user::{self, PartialUser};
+use super::value::{Required, RequiredFields};
+use crate::directory::{Accounts, GroupState, name_key};
+use crate::model::{self, AccountNumber, BindingSubject, GroupNumber, ObjectReference};
+use crate::registry::commands::{GroupChanges, create_group, delete_group, set_member, update_group};
+use crate::registry::{ChangeError, Transaction};
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Group {
+    /// Its UUID.
+    pub pk: Uuid,
+    /// Its number.
+    pub num_pk: u32,
+    /// Its name.
+    pub name: String,
+    /// Whether its members, direct or nested, may do everything.
+    pub is_superuser: bool,
+    /// The groups that it is in directly.
+    pub parents: Vec<Uuid>,
+    /// The same with their names; `null` when they were not asked for.
+    pub parents_obj: Option<Vec<RelatedGroup>>,
+    /// The accounts that are directly in it.
+    pub users: Vec<u32>,
+    /// The same as they are; `null` when they were not asked for.
+    pub users_obj: Option<Vec<PartialUser>>,
+    /// Free attributes of its entry.
+    pub attributes: Map<String, Value>,
+    /// The roles of its members.
+    pub roles: Vec<Uuid>,
+    /// The same with their names.
+    pub roles_obj: Vec<Role>,
+    /// The roles that its members get through the groups that it is in; `null` when they were not asked for.
+    pub inherited_roles_obj: Option<Vec<Role>>,
+    /// The groups that are directly in it.
+    pub children: Vec<Uuid>,
+    /// The same with their names; `null` when they were not asked for.
+    pub children_obj: Option<Vec<RelatedGroup>>,
+}
+
+/// A group that another is in, or that is in another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RelatedGroup {
+    /// Its UUID.
+    pub pk: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Whether its members may do everything.
+    pub is_superuser: bool,
+    /// Free attributes of its entry.
+    pub attributes: Map<String, Value>,
+    /// Its UUID once more.
+    pub group_uuid: Uuid,
+}
+
+/// A group as far as it stands with an account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PartialGroup {
+    /// Its UUID.
+    pub pk: Uuid,
+    /// Its number.
+    pub num_pk: u32,
+    /// Its name.
+    pub name: String,
+    /// Whether its members may do everything.
+    pub is_superuser: bool,
+}
+
+/// What is said of a group that is made or changed; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct PatchedGroupRequest {
+    name: Option<String>,
+    is_superuser: Option<bool>,
+    parents: Option<Vec<Uuid>>,
+    users: Option<Vec<u32>>,
+    attributes: Option<Map<String, Value>>,
+    roles: Option<Vec<Uuid>>,
+}
+
+impl RequiredFields for PatchedGroupRequest {
+    const REQUIRED: &'static [&'static str] = &["name"];
+
+    fn missing(&self) -> Option<&'static str> {
+        self.name.is_none().then_some("name")
+    }
+}
+
+/// An account that joins a group, or leaves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(super) struct UserAccountRequest {
+    pk: u32,
+}
+
+/// Which groups are asked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct GroupQuery {
+    attributes: Option<String>,
+    include_children: Option<bool>,
+    include_inherited_roles: Option<bool>,
+    include_parents: Option<bool>,
+    include_users: Option<bool>,
+    is_superuser: Option<bool>,
+    members_by_pk: Vec<u32>,
+    members_by_username: Vec<String>,
+    name: Option<String>,
+}
+
+/// What is to be shown with a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct ShownQuery {
+    include_children: Option<bool>,
+    include_inherited_roles: Option<bool>,
+    include_parents: Option<bool>,
+    include_users: Option<bool>,
+}
+
+impl ShownQuery {
+    /// After a change everything is shown that a client may look at.
+    const ALL: Self = Self {
+        include_children: Some(true),
+        include_inherited_roles: Some(true),
+        include_parents: Some(true),
+        include_users: Some(true),
+    };
+
+    fn users(self) -> bool {
+        self.include_users != Some(false)
+    }
+
+    fn children(self) -> bool {
+        self.include_children == Some(true)
+    }
+
+    fn parents(self) -> bool {
+        self.include_parents == Some(true)
+    }
+
+    fn inherited_roles(self) -> bool {
+        self.include_inherited_roles == Some(true)
+    }
+}
+
+pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<Page<Group>, Refusal> {
+    let accounts = reading.accounts();
+    let wanted = query.attributes.as_deref().filter(|text| !text.is_empty());
+    let wanted = wanted.map(serde_json::from_str::<Map<String, Value>>).transpose();
+    let wanted = wanted.map_err(|_| Refusal::field("attributes", "expected a JSON object, as text"))?;
+    let mut members: BTreeSet<AccountNumber> =
+        query.members_by_pk.iter().copied().map(AccountNumber::new).collect();
+    let named = query.members_by_username.iter().filter_map(|name| accounts.account_named(name));
+    members.extend(named.map(|account| account.number));
+    let by_member = !query.members_by_pk.is_empty() || !query.members_by_username.is_empty();
+    let asked = ShownQuery {
+        include_children: query.include_children,
+        include_inherited_roles: query.include_inherited_roles,
+        include_parents: query.include_parents,
+        include_users: query.include_users,
+    };
+    let mut found: Vec<Arc<GroupState>> = Vec::new();
+    for group in accounts.groups() {
+        let passes = reading.may_view(ObjectReference::Group(group.number))
+            && query.is_superuser.is_none_or(|wanted| wanted == group.is_superuser)
+            && query.name.as_deref().is_none_or(|name| name_key(name) == name_key(&group.name))
+            && (!by_member || members.iter().any(|member| group.has_member(*member)))
+            && reading.page.finds([&*group.name]);
+        if !passes {
+            continue;
+        }
+        if let Some(wanted) = &wanted {
+            let record = reading.group(group.number)?;
+            let holds = record.map(|record| attributes::hold(&record.attributes, wanted)).transpose()?;
+            if holds != Some(true) {
+                continue;
+            }
+        }
+        found.push(Arc::clone(group));
+    }
+    reading.page.order(&mut found, |field, one, other| match field {
+        "name" => Some(name_key(&one.name).cmp(&name_key(&other.name))),
+        "num_pk" => Some(one.number.cmp(&other.number)),
+        "pk" | "group_uuid" => Some(one.uuid.cmp(&other.uuid)),
+        "is_superuser" => Some(one.is_superuser.cmp(&other.is_superuser)),
+        _ => None,
+    })?;
+    reading.page.cut(&found, |group| Ok(shown(reading, group.number, asked)?))
+}
+
+pub(super) async fn create(call: Call, request: Required<PatchedGroupRequest>) -> Result<Group, Refusal> {
+    let Required(mut request) = request;
+    let name = request.name.take().unwrap_or_default();
+    call.change(move |transaction| {
+        let changes = changes(transaction, request)?;
+        let number = create_group(transaction, name, changes)?;
+        shown(transaction, number, ShownQuery::ALL)
+    })
+    .await
+}
+
+pub(super) fn retrieve(reading: &Reading, query: ShownQuery) -> Result<Group, Refusal> {
+    let group =
+        by_uuid(reading.accounts(), reading.parameter("group_uuid")?).ok_or_else(Refusal::not_found)?;
+    reading.require_view(ObjectReference::Group(group.number))?;
+    Ok(shown(reading, group.number, query)?)
+}
+
+pub(super) async fn update(call: Call, request: Required<PatchedGroupRequest>) -> Result<Group, Refusal> {
+    partial_update(call, request.0).await
+}
+
+pub(super) async fn partial_update(call: Call, request: PatchedGroupRequest) -> Result<Group, Refusal> {
+    let uuid = call.parameter("group_uuid")?;
+    call.change(move |transaction| {
+        let number = number(transaction, uuid)?;
+        let changes = changes(transaction, request)?;
+        update_group(transaction, number, changes)?;
+        shown(transaction, number, ShownQuery::ALL)
+    })
+    .await
+}
+
+pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
+    let uuid = call.parameter("group_uuid")?;
+    call.change(move |transaction| {
+        let number = number(transaction, uuid)?;
+        delete_group(transaction, number)
+    })
+    .await?;
+    Ok(NoContent)
+}
+
+pub(super) async fn add_user(call: Call, request: UserAccountRequest) -> Result<NoContent, Refusal> {
+    set_user(call, request, true).await
+}
+
+pub(super) async fn remove_user(call: Call, request: UserAccountRequest) -> Result<NoContent, Refusal> {
+    set_user(call, request, false).await
+}
+
+async fn set_user(call: Call, request: UserAccountRequest, is_member: bool) -> Result<NoContent, Refusal> {
+    let uuid = call.parameter("group_uuid")?;
+    call.change(move |transaction| {
+        let number = number(transaction, uuid)?;
+        set_member(transaction, number, AccountNumber::new(request.pk), is_member)
+    })
+    .await?;
+    Ok(NoContent)
+}
+
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+    let accounts = reading.accounts();
+    let group = by_uuid(accounts, reading.parameter("group_uuid")?).ok_or_else(Refusal::not_found)?;
+    reading.require_view(ObjectReference::Group(group.number))?;
+    let members = group.members().filter_map(|member| accounts.account_of_entry(member));
+    let members = members.filter(|account| reading.may_view(ObjectReference::Account(account.number)));
+    let members = members.map(|account| {
+        let action = UsedByAction::CascadeMany;
+        UsedBy::new(("authentik_core", "user"), account.number, &account.username, action)
+    });
+    let children = children(accounts, group).into_iter();
+    let children = children.filter(|child| reading.may_view(ObjectReference::Group(child.number)));
+    let children = children.map(|child| {
+        UsedBy::new(("authentik_core", "group"), child.uuid, &child.name, UsedByAction::CascadeMany)
+    });
+    let named = BindingSubject::Group(group.number);
+    let applications = accounts.applications().filter(|application| {
+        application.bindings.iter().any(|binding| binding.subject == named)
+            && reading.may_view(ObjectReference::Application(application.number))
+    });
+    let applications = applications.map(|application| {
+        let action = UsedByAction::LeftDangling;
+        UsedBy::new(("authentik_core", "application"), application.uuid, &application.name, action)
+    });
+    Ok(members.chain(children).chain(applications).collect())
+}
+
+/// The group as it is now. Members that the caller may not view are shown too: whoever views a group views it whole.
+fn shown(source: &impl Source, number: GroupNumber, asked: ShownQuery) -> Result<Group, ChangeError> {
+    let accounts = source.accounts();
+    let (Some(record), Some(state)) = (source.group(number)?, accounts.group(number)) else {
+        return Err(ChangeError::NotFound { kind: "group", name: number.to_string() });
+    };
+    let members: Vec<AccountNumber> = state
+        .members()
+        .filter_map(|member| accounts.account_of_entry(member))
+        .map(|account| account.number)
+        .collect();
+    let users_obj = match asked.users() {
+        true => {
+            let users: Result<Vec<_>, ChangeError> =
+                members.iter().filter_map(|member| user::partial(source, *member).transpose()).collect();
+            Some(users?)
+        }
+        false => None,
+    };
+    let parents: Vec<_> = state.parents.iter().filter_map(|parent| accounts.group(*parent)).collect();
+    let children = children(accounts, state);
+    let related = |groups: &[&Arc<GroupState>]| -> Result<Vec<RelatedGroup>, ChangeError> {
+        groups.iter().map(|group| related(source, group)).collect()
+    };
+    let roles: Vec<&Arc<model::Role>> =
+        state.roles.iter().filter_map(|number| accounts.role(*number)).collect();
+    Ok(Group {
+        pk: state.uuid,
+        num_pk: number.get(),
+        name: record.name,
+        is_superuser: state.is_superuser,
+        parents: parents.iter().map(|group| group.uuid).collect(),
+        parents_obj: if asked.parents() { Some(related(&parents)?) } else { None },
+        users: members.iter().map(|member| member.get()).collect(),
+        users_obj,
+        attributes: attributes::write(&record.attributes),
+        roles: roles.iter().map(|role| role.uuid).collect(),
+        roles_obj: roles.iter().map(|role| role::shown(role)).collect(),
+        inherited_roles_obj: asked.inherited_roles().then(|| inherited_roles(accounts, state)),
+        children: children.iter().map(|group| group.uuid).collect(),
+        children_obj: if asked.children() { Some(related(&children)?) } else { None },
+    })
+}
+
+fn inherited_roles(accounts: &Accounts, state: &GroupState) -> Vec<Role> {
+    let above = state.closure.iter().filter(|number| **number != state.number);
+    let numbers: BTreeSet<_> = above
+        .filter_map(|number| accounts.group(*number))
+        .flat_map(|group| group.roles.iter().copied())
+        .collect();
+    numbers.into_iter().filter_map(|number| accounts.role(number)).map(|role| role::shown(role)).collect()
+}
+
+fn children<'a>(accounts: &'a Accounts, state: &GroupState) -> Vec<&'a Arc<GroupState>> {
+    state.members().filter_map(|member| accounts.group_of_entry(member)).collect()
+}
+
+fn related(source: &impl Source, state: &GroupState) -> Result<RelatedGroup, ChangeError> {
+    let record = source.group(state.number)?;
+    Ok(RelatedGroup {
+        pk: state.uuid,
+        name: state.name.to_string(),
+        is_superuser: state.is_superuser,
+        attributes: record.map(|record| attributes::write(&record.attributes)).unwrap_or_default(),
+        group_uuid: state.uuid,
+    })
+}
+
+/// The group as it stands with an account.
+pub(super) fn partial(_: &impl Source, state: &GroupState) -> PartialGroup {
+    PartialGroup {
+        pk: state.uuid,
+        num_pk: state.number.get(),
+        name: state.name.to_string(),
+        is_superuser: state.is_superuser,
+    }
+}
+
+/// The group with this UUID.
+pub(super) fn by_uuid(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<GroupState>> {
+    accounts.groups().find(|group| group.uuid == uuid)
+}
+
+/// The numbers of groups that a field of a request names.
+pub(super) fn numbers(
+    accounts: &Accounts,
+    field: &'static str,
+    uuids: &[Uuid],
+) -> Result<Vec<GroupNumber>, ChangeError> {
+    let number = |uuid: &Uuid| {
+        let group = by_uuid(accounts, *uuid).map(|group| group.number);
+        group.ok_or_else(|| ChangeError::field(field, format!("there is no group {uuid}")))
+    };
+    uuids.iter().map(number).collect()
+}
+
+/// The number of a group in the path.
+fn number(transaction: &Transaction<'_>, uuid: Uuid) -> Result<GroupNumber, ChangeError> {
+    let found = by_uuid(transaction.snapshot().accounts(), uuid).map(|group| group.number);
+    found.ok_or_else(|| ChangeError::NotFound { kind: "group", name: uuid.to_string() })
+}
+
+fn changes(source: &impl Source, request: PatchedGroupRequest) -> Result<GroupChanges, ChangeError> {
+    let accounts = source.accounts();
+    Ok(GroupChanges {
+        name: request.name,
+        is_superuser: request.is_superuser,
+        parents: request.parents.map(|parents| numbers(accounts, "parents", &parents)).transpose()?,
+        members: request.users.map(|users| users.into_iter().map(AccountNumber::new).collect()),
+        roles: request.roles.map(|roles| role::numbers(accounts, &roles)).transpose()?,
+        attributes: request.attributes.map(attributes::read).transpose()?,
+    })
+}

@@ -1,0 +1,108 @@
+//! The objects that a permission can be granted on, as the API names them: a model and a `pk`.
+
+use crate::directory::Accounts;
+use crate::model::{AccountNumber, Grant, ObjectReference, Permission, ProviderNumber};
+use crate::registry::ChangeError;
+
+/// The object of this model (`authentik_core.user`) with this `pk`.
+///
+/// # Errors
+/// There is no such model with objects, or no such object.
+pub(super) fn find(accounts: &Accounts, model: &str, pk: &str) -> Result<ObjectReference, ChangeError> {
+    let none = || ChangeError::field("object_pk", format!("there is no {model} with the pk {pk:?}"));
+    let number = || pk.parse::<u32>().map_err(|_| none());
+    let uuid = pk.parse().ok();
+    let found = match model {
+        "authentik_core.user" => Some(ObjectReference::Account(AccountNumber::new(number()?))),
+        "authentik_providers_ldap.ldapprovider" => {
+            Some(ObjectReference::Provider(ProviderNumber::new(number()?)))
+        }
+        "authentik_core.group" => {
+            let group = uuid.and_then(|uuid| super::group::by_uuid(accounts, uuid));
+            group.map(|group| ObjectReference::Group(group.number))
+        }
+        "authentik_rbac.role" => {
+            let role = uuid.and_then(|uuid| super::role::by_uuid(accounts, uuid));
+            role.map(|role| ObjectReference::Role(role.number))
+        }
+        "authentik_core.token" => {
+            let token = accounts.tokens().find(|token| Some(token.uuid) == uuid);
+            let token = token.or_else(|| accounts.token_named(pk));
+            token.map(|token| ObjectReference::Token(token.number))
+        }
+        "authentik_core.application" => {
+            let application = accounts.applications().find(|application| Some(application.uuid) == uuid);
+            let application = application.or_else(|| accounts.application_named(pk));
+            application.map(|application| ObjectReference::Application(application.number))
+        }
+        _ => {
+            return Err(ChangeError::field(
+                "model",
+                format!("permissions cannot be granted on objects of {model:?}"),
+            ));
+        }
+    };
+    found.filter(|found| accounts.has(*found)).ok_or_else(none)
+}
+
+/// The `pk` of an object, as [`find`] takes it.
+pub(super) fn pk(accounts: &Accounts, object: ObjectReference) -> String {
+    let gone = String::new;
+    match object {
+        ObjectReference::Provider(number) => number.to_string(),
+        ObjectReference::Account(number) => number.to_string(),
+        ObjectReference::Group(number) => {
+            accounts.group(number).map_or_else(gone, |group| group.uuid.to_string())
+        }
+        ObjectReference::Role(number) => {
+            accounts.role(number).map_or_else(gone, |role| role.uuid.to_string())
+        }
+        ObjectReference::Token(number) => {
+            accounts.token(number).map_or_else(gone, |token| token.uuid.to_string())
+        }
+        ObjectReference::Application(number) => {
+            accounts.application(number).map_or_else(gone, |application| application.uuid.to_string())
+        }
+    }
+}
+
+/// The name of an object, for people.
+pub(super) fn name(accounts: &Accounts, object: ObjectReference) -> Option<String> {
+    match object {
+        ObjectReference::Provider(number) => accounts.provider(number).map(|provider| provider.name.clone()),
+        ObjectReference::Account(number) => {
+            accounts.account(number).map(|account| account.username.to_string())
+        }
+        ObjectReference::Group(number) => accounts.group(number).map(|group| group.name.to_string()),
+        ObjectReference::Role(number) => accounts.role(number).map(|role| role.name.clone()),
+        ObjectReference::Token(number) => accounts.token(number).map(|token| token.identifier.clone()),
+        ObjectReference::Application(number) => {
+            accounts.application(number).map(|application| application.slug.clone())
+        }
+    }
+}
+
+/// The grants that a request names.
+///
+/// # Errors
+/// There is no such permission, model or object.
+pub(super) fn grants(
+    accounts: &Accounts,
+    permissions: &[String],
+    model: Option<&str>,
+    pk: Option<&str>,
+) -> Result<Vec<Grant>, ChangeError> {
+    let on = match (model, pk) {
+        (Some(model), Some(pk)) => Some(find(accounts, model, pk)?),
+        (None, Some(_)) => {
+            return Err(ChangeError::field("model", "an object needs its model: name it with `object_pk`"));
+        }
+        (_, None) => None,
+    };
+    let grant = |codename: &String| {
+        let permission: Result<Permission, _> = codename.parse();
+        let permission = permission.map_err(|error| ChangeError::field("permissions", error.to_string()))?;
+        Ok(Grant { permission, on })
+    };
+    permissions.iter().map(grant).collect()
+}

@@ -1,0 +1,164 @@
+//! The OpenAPI document, made from the table and the types of its handlers.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::PREFIX;
+use super::page::PageQuery;
+use super::route::{Needs, Route};
+
+/// `GET /api/v3/schema/`
+pub(super) async fn answer(document: Arc<Value>) -> Response {
+    Json(&*document).into_response()
+}
+
+/// The document (OpenAPI 3.1) of these routes.
+pub(super) fn document(routes: &[Route]) -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    let mut generator = settings.into_generator();
+    let mut paths = Map::new();
+    for route in routes {
+        let operation = operation(route, &mut generator);
+        let path = format!("{PREFIX}{}", route.path);
+        let item = paths.entry(path).or_insert_with(|| Value::Object(Map::new()));
+        if let Some(item) = item.as_object_mut() {
+            item.insert(route.method.as_str().to_ascii_lowercase(), operation);
+        }
+    }
+    let mut schemas = generator.take_definitions(true);
+    schemas.insert("GenericError".to_owned(), generic_error());
+    schemas.insert("ValidationError".to_owned(), validation_error());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "bindery",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "The account model of bindery, shaped like authentik's API.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+        },
+    })
+}
+
+fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
+    let mut operation = Map::new();
+    operation.insert("operationId".to_owned(), operation_id(route).into());
+    operation.insert("summary".to_owned(), route.about.into());
+    operation.insert("tags".to_owned(), json!([tag(route.path)]));
+    let mut parameters: Vec<Value> = names_in(route.path)
+        .map(|name| json!({ "in": "path", "name": name, "required": true, "schema": { "type": "string" } }))
+        .collect();
+    if let Some(query) = route.query {
+        parameters.extend(query_parameters(&query(generator).to_value(), generator));
+    }
+    if route.is_list {
+        let page = PageQuery::json_schema(generator).to_value();
+        parameters.extend(query_parameters(&page, generator));
+    }
+    operation.insert("parameters".to_owned(), parameters.into());
+    if let Some(body) = route.body {
+        let schema = body(generator).to_value();
+        let body = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        operation.insert("requestBody".to_owned(), body);
+    }
+    operation.insert("responses".to_owned(), responses(route, generator));
+    let (security, permissions): (Value, Vec<String>) = match route.needs {
+        Needs::Nothing => (json!([{}]), Vec::new()),
+        Needs::Credential => (json!([{ "token": [] }]), Vec::new()),
+        Needs::All(permissions) => {
+            (json!([{ "token": [] }]), permissions.iter().map(ToString::to_string).collect())
+        }
+    };
+    operation.insert("security".to_owned(), security);
+    if !permissions.is_empty() {
+        let sentence = format!("Needs {}.", permissions.join(", "));
+        operation.insert("description".to_owned(), sentence.into());
+        operation.insert("x-permissions".to_owned(), permissions.into());
+    }
+    Value::Object(operation)
+}
+
+fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
+    let mut responses = Map::new();
+    let success = match route.answer {
+        None => json!({ "description": "done" }),
+        Some(answer) => json!({
+            "description": "done",
+            "content": { "application/json": { "schema": answer(generator).to_value() } },
+        }),
+    };
+    responses.insert(route.status.as_str().to_owned(), success);
+    let error = |schema: &str, description: &str| {
+        let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
+        json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+    };
+    responses.insert("400".to_owned(), error("ValidationError", "the request is wrong"));
+    if route.needs != Needs::Nothing {
+        responses.insert("401".to_owned(), error("GenericError", "the token is missing or wrong"));
+        responses.insert("403".to_owned(), error("GenericError", "a permission is missing"));
+    }
+    if route.path.contains('{') {
+        responses.insert("404".to_owned(), error("GenericError", "there is none that the caller may know"));
+    }
+    responses.insert("429".to_owned(), error("GenericError", "too many requests"));
+    Value::Object(responses)
+}
+
+/// The properties of a struct of parameters, one parameter each.
+fn query_parameters(schema: &Value, generator: &SchemaGenerator) -> Vec<Value> {
+    let referred =
+        schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.rsplit('/').next());
+    let schema = match referred.and_then(|name| generator.definitions().get(name)) {
+        Some(definition) => definition,
+        None => schema,
+    };
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Vec::new() };
+    let mut parameters = Vec::with_capacity(properties.len());
+    for (name, schema) in properties {
+        parameters.push(json!({ "in": "query", "name": name, "required": false, "schema": schema }));
+    }
+    parameters
+}
+
+/// `GET /core/users/{id}/` is `core_users_id_get`.
+fn operation_id(route: &Route) -> String {
+    let words = route.path.split(['/', '{', '}']).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
+    format!("{}_{}", words.join("_"), route.method.as_str().to_ascii_lowercase())
+}
+
+fn tag(path: &str) -> &str {
+    path.split('/').find(|part| !part.is_empty()).unwrap_or_default()
+}
+
+fn names_in(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+}
+
+fn generic_error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["detail"],
+        "properties": { "detail": { "type": "string" }, "code": { "type": "string" } },
+    })
+}
+
+fn validation_error() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "non_field_errors": { "type": "array", "items": { "type": "string" } },
+            "code": { "type": "string" },
+        },
+        "additionalProperties": true,
+    })
+}

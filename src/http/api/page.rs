@@ -1,0 +1,139 @@
+//! Lists, a page at a time: how they are asked for, and the envelope around them.
+
+use std::cmp::Ordering;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::refusal::Refusal;
+use super::value::Empty;
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Page<T> {
+    /// Which page it is, of how many.
+    pub pagination: Pagination,
+    /// What is on it.
+    pub results: Vec<T>,
+    /// Always empty here.
+    pub autocomplete: Empty,
+}
+
+/// Which page of how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pagination {
+    /// The number of the next page; 0: there is none.
+    pub next: usize,
+    /// The number of the page before; 0: there is none.
+    pub previous: usize,
+    /// Items of the whole list.
+    pub count: usize,
+    /// The number of this page, from 1.
+    pub current: usize,
+    /// How many pages there are.
+    pub total_pages: usize,
+    /// The place of its first item in the whole list, from 1; 0: it is empty.
+    pub start_index: usize,
+    /// The place of its last item.
+    pub end_index: usize,
+}
+
+/// How a list is asked for, whatever it is of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(super) struct PageQuery {
+    /// The number of the page, from 1.
+    #[serde(default)]
+    pub(super) page: Option<usize>,
+    /// Items on a page.
+    #[serde(default)]
+    pub(super) page_size: Option<usize>,
+    /// The field that the list is ordered by; a `-` in front turns it round.
+    #[serde(default)]
+    pub(super) ordering: Option<String>,
+    /// Text that stands in one of the fields that are searched, whatever its case.
+    #[serde(default)]
+    pub(super) search: Option<String>,
+}
+
+impl PageQuery {
+    /// Cuts the page out of a list that is filtered and in order.
+    ///
+    /// # Errors
+    /// There is no such page, or an item cannot be shown.
+    pub(super) fn cut<T, V>(
+        &self,
+        items: &[T],
+        show: impl FnMut(&T) -> Result<V, Refusal>,
+    ) -> Result<Page<V>, Refusal> {
+        let size = self.page_size.unwrap_or(PAGE_SIZE).clamp(1, PAGE_SIZE_MAX);
+        let total_pages = items.len().div_ceil(size).max(1);
+        let current = self.page.unwrap_or(1);
+        if current == 0 || current > total_pages {
+            return Err(Refusal::not_found_because("Invalid page."));
+        }
+        let first = (current - 1) * size;
+        let results: Vec<V> = items.iter().skip(first).take(size).map(show).collect::<Result<_, _>>()?;
+        Ok(Page {
+            pagination: Pagination {
+                next: if current < total_pages { current + 1 } else { 0 },
+                previous: current - 1,
+                count: items.len(),
+                current,
+                total_pages,
+                start_index: if results.is_empty() { 0 } else { first + 1 },
+                end_index: first + results.len(),
+            },
+            results,
+            autocomplete: Empty {},
+        })
+    }
+
+    /// Puts a list in the order that is asked for: `by` compares two items by a field, and knows it.
+    ///
+    /// # Errors
+    /// The list cannot be ordered by that field.
+    pub(super) fn order<T>(
+        &self,
+        items: &mut [T],
+        by: impl Fn(&str, &T, &T) -> Option<Ordering>,
+    ) -> Result<(), Refusal> {
+        let Some(ordering) = self.ordering.as_deref().filter(|ordering| !ordering.is_empty()) else {
+            return Ok(());
+        };
+        let (field, is_reversed) = match ordering.strip_prefix('-') {
+            Some(field) => (field, true),
+            None => (ordering, false),
+        };
+        if let Some(first) = items.first()
+            && by(field, first, first).is_none()
+        {
+            return Err(Refusal::field("ordering", format!("the list cannot be ordered by {field:?}")));
+        }
+        items.sort_by(|one, other| {
+            let order = by(field, one, other).unwrap_or(Ordering::Equal);
+            if is_reversed { order.reverse() } else { order }
+        });
+        Ok(())
+    }
+
+    /// Whether the text that is searched for stands in one of these.
+    pub(super) fn finds<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
+        let Some(search) = self.search.as_deref().filter(|search| !search.is_empty()) else { return true };
+        let texts: Vec<String> = texts.into_iter().map(str::to_lowercase).collect();
+        // As in authentik: every word must be found somewhere.
+        search.split_whitespace().all(|word| {
+            let word = word.to_lowercase();
+            texts.iter().any(|text| text.contains(&word))
+        })
+    }
+
+    /// Whether a search is asked for at all.
+    pub(super) fn is_searched(&self) -> bool {
+        self.search.as_deref().is_some_and(|search| !search.is_empty())
+    }
+}
+
+/// Items on a page when nothing is said.
+pub(super) const PAGE_SIZE: usize = 20;
+/// Items on a page at most; who asks for more gets so many.
+pub(super) const PAGE_SIZE_MAX: usize = 1_000;

@@ -1,0 +1,450 @@
+//! `rbac/permissions/`: what may be allowed, and who holds it.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::call::Call;
+use super::object;
+use super::page::Page;
+use super::reading::{Reading, Source};
+use super::refusal::Refusal;
+use super::role;
+use super::route::{NoContent, NoParameters};
+use super::value::{Required, RequiredFields};
+use crate::directory::Accounts;
+use crate::model::{self, AccountNumber, Grant, ObjectReference};
+use crate::registry::commands::{Grantee, set_grants};
+
+/// A permission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Permission {
+    /// Its place in the table, from 1.
+    pub id: usize,
+    /// What it allows, in words.
+    pub name: String,
+    /// Its name behind the dot.
+    pub codename: String,
+    /// What it is about.
+    pub model: String,
+    /// Its name before the dot.
+    pub app_label: String,
+    /// The same in words.
+    pub app_label_verbose: String,
+    /// What it is about, in words.
+    pub model_verbose: String,
+}
+
+/// A permission that a role has on one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExtraRoleObjectPermission {
+    /// The place of the grant among the role's, from 1.
+    pub id: usize,
+    /// The permission's name behind the dot.
+    pub codename: String,
+    /// What it is about.
+    pub model: String,
+    /// Its name before the dot.
+    pub app_label: String,
+    /// The object.
+    pub object_pk: String,
+    /// What it allows, in words.
+    pub name: String,
+    /// Its name before the dot, in words.
+    pub app_label_verbose: String,
+    /// What it is about, in words.
+    pub model_verbose: String,
+    /// The name of the object; `null`: it is gone.
+    pub object_description: Option<String>,
+}
+
+/// What somebody holds on an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectPermission {
+    /// The place of the grant among its holder's, from 1.
+    pub id: usize,
+    /// The permission's name behind the dot.
+    pub codename: String,
+    /// What it is about.
+    pub model: String,
+    /// Its name before the dot.
+    pub app_label: String,
+    /// The object.
+    pub object_pk: String,
+    /// What it allows, in words.
+    pub name: String,
+}
+
+/// What somebody holds globally.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelPermission {
+    /// The place of the grant among its holder's, from 1.
+    pub id: usize,
+    /// The permission's name behind the dot.
+    pub codename: String,
+    /// What it is about.
+    pub model: String,
+    /// Its name before the dot.
+    pub app_label: String,
+    /// What it allows, in words.
+    pub name: String,
+}
+
+/// A role, with what it holds that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RoleAssignedObjectPermission {
+    /// The role.
+    pub role_pk: String,
+    /// Its name.
+    pub name: String,
+    /// What it holds on the object, or on objects.
+    pub object_permissions: Vec<ObjectPermission>,
+    /// What it holds globally.
+    pub model_permissions: Vec<ModelPermission>,
+}
+
+/// An account, with what it holds directly that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UserAssignedObjectPermission {
+    /// The account.
+    pub pk: u32,
+    /// Its name.
+    pub username: String,
+    /// What it holds on the object, or on objects.
+    pub object_permissions: Vec<ObjectPermission>,
+    /// What it holds globally.
+    pub model_permissions: Vec<ModelPermission>,
+}
+
+/// Permissions that are granted, or taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct PatchedPermissionAssignRequest {
+    /// Their names: `label.codename`, or the codename alone.
+    pub permissions: Option<Vec<String>>,
+    /// The model of the object: `authentik_providers_ldap.ldapprovider`.
+    pub model: Option<String>,
+    /// The object; without it they are granted globally.
+    pub object_pk: Option<String>,
+}
+
+impl RequiredFields for PatchedPermissionAssignRequest {
+    const REQUIRED: &'static [&'static str] = &["permissions"];
+
+    fn missing(&self) -> Option<&'static str> {
+        self.permissions.is_none().then_some("permissions")
+    }
+}
+
+/// A grant that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PermissionAssignResult {
+    /// Its place among its holder's, from 1.
+    pub id: String,
+}
+
+/// Which permissions are asked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[allow(non_snake_case, reason = "the names are those of authentik's parameters")]
+pub(super) struct PermissionQuery {
+    codename: Option<String>,
+    content_type__app_label: Option<String>,
+    content_type__model: Option<String>,
+    /// Those that a role holds globally.
+    role: Option<Uuid>,
+}
+
+/// Whose permissions are asked for.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct RolePermissionQuery {
+    uuid: Uuid,
+}
+
+/// Who is asked for: those who hold something on a model, or on one object of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct AssignedQuery {
+    model: String,
+    #[serde(default)]
+    object_pk: Option<String>,
+}
+
+pub(super) fn list(reading: &Reading, query: PermissionQuery) -> Result<Page<Permission>, Refusal> {
+    let of_role = match query.role {
+        None => None,
+        Some(uuid) => {
+            let role = role::by_uuid(reading.accounts(), uuid)
+                .filter(|role| reading.may_view(ObjectReference::Role(role.number)))
+                .ok_or_else(|| Refusal::field("role", "there is no such role"))?;
+            Some(
+                role.grants.iter().filter(|grant| grant.on.is_none()).map(|grant| grant.permission).collect(),
+            )
+        }
+    };
+    let of_role: Option<Vec<model::Permission>> = of_role;
+    let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
+    let mut found: Vec<model::Permission> = model::Permission::ALL
+        .iter()
+        .copied()
+        .filter(|permission| {
+            is(&query.codename, permission.codename())
+                && is(&query.content_type__app_label, permission.label())
+                && is(&query.content_type__model, permission.model())
+                && of_role.as_ref().is_none_or(|of_role| of_role.contains(permission))
+                && reading.page.finds([permission.codename(), permission.title(), permission.model()])
+        })
+        .collect();
+    reading.page.order(&mut found, |field, one, other| match field {
+        "id" => Some(one.cmp(other)),
+        "codename" => Some(one.codename().cmp(other.codename())),
+        "name" => Some(one.title().cmp(other.title())),
+        _ => None,
+    })?;
+    reading.page.cut(&found, |permission| Ok(shown(*permission)))
+}
+
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Permission, Refusal> {
+    let id: usize = reading.parameter("id")?;
+    let permission = id.checked_sub(1).and_then(|place| model::Permission::ALL.get(place));
+    permission.map(|permission| shown(*permission)).ok_or_else(Refusal::not_found)
+}
+
+pub(super) fn of_role(
+    reading: &Reading,
+    query: RolePermissionQuery,
+) -> Result<Page<ExtraRoleObjectPermission>, Refusal> {
+    let accounts = reading.accounts();
+    let role = role::by_uuid(accounts, query.uuid)
+        .filter(|role| reading.may_view(ObjectReference::Role(role.number)))
+        .ok_or_else(|| Refusal::field("uuid", "there is no such role"))?;
+    let numbered = role.grants.iter().enumerate();
+    let mut found: Vec<(usize, &Grant, ObjectReference)> =
+        numbered.filter_map(|(place, grant)| Some((place, grant, grant.on?))).collect();
+    found.retain(|(_, grant, _)| reading.page.finds([grant.permission.codename(), grant.permission.title()]));
+    reading.page.order(&mut found, |field, one, other| match field {
+        "id" => Some(one.0.cmp(&other.0)),
+        "codename" => Some(one.1.permission.codename().cmp(other.1.permission.codename())),
+        "object_pk" => Some(object::pk(accounts, one.2).cmp(&object::pk(accounts, other.2))),
+        _ => None,
+    })?;
+    reading.page.cut(&found, |(place, grant, on)| {
+        let Permission { app_label_verbose, model_verbose, codename, model, app_label, name, .. } =
+            shown(grant.permission);
+        Ok(ExtraRoleObjectPermission {
+            id: place + 1,
+            codename,
+            model,
+            app_label,
+            object_pk: object::pk(accounts, *on),
+            name,
+            app_label_verbose,
+            model_verbose,
+            object_description: object::name(accounts, *on),
+        })
+    })
+}
+
+pub(super) fn assigned_by_roles(
+    reading: &Reading,
+    query: AssignedQuery,
+) -> Result<Page<RoleAssignedObjectPermission>, Refusal> {
+    let accounts = reading.accounts();
+    let asked = Asked::new(reading, &query)?;
+    let found: Vec<Arc<model::Role>> = accounts
+        .roles()
+        .filter(|role| {
+            reading.may_view(ObjectReference::Role(role.number))
+                && asked.is_held(&role.grants)
+                && reading.page.finds([role.name.as_str()])
+        })
+        .cloned()
+        .collect();
+    reading.page.cut(&found, |role| {
+        let (object_permissions, model_permissions) = asked.of(accounts, &role.grants);
+        let (role_pk, name) = (role.uuid.to_string(), role.name.clone());
+        Ok(RoleAssignedObjectPermission { role_pk, name, object_permissions, model_permissions })
+    })
+}
+
+pub(super) fn assigned_by_users(
+    reading: &Reading,
+    query: AssignedQuery,
+) -> Result<Page<UserAssignedObjectPermission>, Refusal> {
+    let accounts = reading.accounts();
+    let asked = Asked::new(reading, &query)?;
+    let found: Vec<_> = accounts
+        .accounts()
+        .filter(|account| {
+            !account.grants.is_empty()
+                && reading.may_view(ObjectReference::Account(account.number))
+                && asked.is_held(&account.grants)
+                && reading.page.finds([&*account.username])
+        })
+        .cloned()
+        .collect();
+    reading.page.cut(&found, |account| {
+        let (object_permissions, model_permissions) = asked.of(accounts, &account.grants);
+        let (pk, username) = (account.number.get(), account.username.to_string());
+        Ok(UserAssignedObjectPermission { pk, username, object_permissions, model_permissions })
+    })
+}
+
+pub(super) async fn assign_to_role(
+    call: Call,
+    request: Required<PatchedPermissionAssignRequest>,
+) -> Result<Vec<PermissionAssignResult>, Refusal> {
+    let uuid: Uuid = call.parameter("uuid")?;
+    call.change(move |transaction| {
+        let number = role::number(transaction, uuid)?;
+        let grants = grants_of(transaction, request.0)?;
+        set_grants(transaction, Grantee::Role(number), &grants, true)?;
+        let held = transaction.snapshot().accounts().role(number).map(|role| role.grants.clone());
+        Ok(results(&held.unwrap_or_default(), &grants))
+    })
+    .await
+}
+
+pub(super) async fn unassign_from_role(
+    call: Call,
+    request: PatchedPermissionAssignRequest,
+) -> Result<NoContent, Refusal> {
+    let uuid: Uuid = call.parameter("uuid")?;
+    call.change(move |transaction| {
+        let number = role::number(transaction, uuid)?;
+        let grants = grants_of(transaction, request)?;
+        set_grants(transaction, Grantee::Role(number), &grants, false)
+    })
+    .await?;
+    Ok(NoContent)
+}
+
+pub(super) async fn assign_to_user(
+    call: Call,
+    request: Required<PatchedPermissionAssignRequest>,
+) -> Result<Vec<PermissionAssignResult>, Refusal> {
+    let number = AccountNumber::new(call.parameter("id")?);
+    call.change(move |transaction| {
+        let grants = grants_of(transaction, request.0)?;
+        set_grants(transaction, Grantee::Account(number), &grants, true)?;
+        let held = transaction.snapshot().accounts().account(number).map(|account| account.grants.to_vec());
+        Ok(results(&held.unwrap_or_default(), &grants))
+    })
+    .await
+}
+
+pub(super) async fn unassign_from_user(
+    call: Call,
+    request: PatchedPermissionAssignRequest,
+) -> Result<NoContent, Refusal> {
+    let number = AccountNumber::new(call.parameter("id")?);
+    call.change(move |transaction| {
+        let grants = grants_of(transaction, request)?;
+        set_grants(transaction, Grantee::Account(number), &grants, false)
+    })
+    .await?;
+    Ok(NoContent)
+}
+
+fn grants_of(
+    source: &impl Source,
+    request: PatchedPermissionAssignRequest,
+) -> Result<Vec<Grant>, crate::registry::ChangeError> {
+    let PatchedPermissionAssignRequest { permissions, model, object_pk } = request;
+    object::grants(
+        source.accounts(),
+        &permissions.unwrap_or_default(),
+        model.as_deref(),
+        object_pk.as_deref(),
+    )
+}
+
+/// Where the grants stand among all that are held.
+fn results(held: &[Grant], grants: &[Grant]) -> Vec<PermissionAssignResult> {
+    let places = grants.iter().filter_map(|grant| held.iter().position(|other| other == grant));
+    places.map(|place| PermissionAssignResult { id: (place + 1).to_string() }).collect()
+}
+
+/// A model, or one object of it, of which it is asked who holds what.
+struct Asked {
+    model: String,
+    on: Option<ObjectReference>,
+}
+
+impl Asked {
+    fn new(reading: &Reading, query: &AssignedQuery) -> Result<Self, Refusal> {
+        let accounts = reading.accounts();
+        let on = query.object_pk.as_deref().map(|pk| object::find(accounts, &query.model, pk)).transpose()?;
+        if let Some(on) = on
+            && !reading.may_view(on)
+        {
+            return Err(Refusal::field("object_pk", "there is no such object"));
+        }
+        Ok(Self { model: query.model.clone(), on })
+    }
+
+    fn is_about(&self, grant: &Grant) -> bool {
+        let permission = grant.permission;
+        let is_of_model = self
+            .model
+            .split_once('.')
+            .is_some_and(|(label, model)| label == permission.label() && model == permission.model());
+        is_of_model && (grant.on.is_none() || self.on.is_none() || grant.on == self.on)
+    }
+
+    fn is_held(&self, grants: &[Grant]) -> bool {
+        grants.iter().any(|grant| self.is_about(grant))
+    }
+
+    fn of(&self, accounts: &Accounts, grants: &[Grant]) -> (Vec<ObjectPermission>, Vec<ModelPermission>) {
+        let (mut on_objects, mut globally) = (Vec::new(), Vec::new());
+        for (place, grant) in grants.iter().enumerate().filter(|(_, grant)| self.is_about(grant)) {
+            let Permission { codename, model, app_label, name, .. } = shown(grant.permission);
+            let id = place + 1;
+            match grant.on {
+                Some(on) => {
+                    let object_pk = object::pk(accounts, on);
+                    on_objects.push(ObjectPermission { id, codename, model, app_label, object_pk, name });
+                }
+                None => globally.push(ModelPermission { id, codename, model, app_label, name }),
+            }
+        }
+        (on_objects, globally)
+    }
+}
+
+fn shown(permission: model::Permission) -> Permission {
+    let place = model::Permission::ALL.iter().position(|other| *other == permission);
+    Permission {
+        id: place.map_or(0, |place| place + 1),
+        name: permission.title().to_owned(),
+        codename: permission.codename().to_owned(),
+        model: permission.model().to_owned(),
+        app_label: permission.label().to_owned(),
+        app_label_verbose: label_in_words(permission.label()).to_owned(),
+        model_verbose: model_in_words(permission.model()).to_owned(),
+    }
+}
+
+fn model_in_words(model: &str) -> &str {
+    match model {
+        "ldapprovider" => "LDAP provider",
+        "policybinding" => "policy binding",
+        "certificatekeypair" => "certificate",
+        "systempermission" => "server",
+        other => other,
+    }
+}
+
+fn label_in_words(label: &str) -> &str {
+    match label {
+        "authentik_core" => "Accounts",
+        "authentik_rbac" => "Roles",
+        "authentik_providers_ldap" => "LDAP providers",
+        "authentik_policies" => "Bindings",
+        "authentik_crypto" => "Certificates",
+        "authentik_events" => "Events",
+        other => other,
+    }
+}

@@ -1,0 +1,113 @@
+//! What a call reads: one revision of the directory, and the records behind it.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::call::parameter;
+use super::page::PageQuery;
+use super::refusal::Refusal;
+use crate::directory::{Accounts, Snapshot};
+use crate::model::{Account, AccountNumber, Group, GroupNumber, Key, ObjectReference, Permission, Record};
+use crate::registry::{Caller, ChangeError, Registry, Transaction};
+
+/// Where a representation is made from: the directory, with the records of it that are not in memory.
+pub(super) trait Source {
+    /// The directory.
+    fn snapshot(&self) -> &Snapshot;
+
+    /// The whole record of an account.
+    fn account(&self, number: AccountNumber) -> Result<Option<Account>, ChangeError>;
+
+    /// The whole record of a group.
+    fn group(&self, number: GroupNumber) -> Result<Option<Group>, ChangeError>;
+
+    /// Its accounts.
+    fn accounts(&self) -> &Accounts {
+        self.snapshot().accounts()
+    }
+}
+
+impl Source for Transaction<'_> {
+    fn snapshot(&self) -> &Snapshot {
+        Transaction::snapshot(self)
+    }
+
+    fn account(&self, number: AccountNumber) -> Result<Option<Account>, ChangeError> {
+        Transaction::account(self, number)
+    }
+
+    fn group(&self, number: GroupNumber) -> Result<Option<Group>, ChangeError> {
+        Transaction::group(self, number)
+    }
+}
+
+/// A call that only reads. It may wait for the disk, so it is carried out on a thread that may.
+pub(super) struct Reading {
+    pub(super) registry: Arc<Registry>,
+    pub(super) caller: Caller,
+    pub(super) page: PageQuery,
+    snapshot: Arc<Snapshot>,
+    parameters: Vec<(String, String)>,
+}
+
+impl Source for Reading {
+    fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    fn account(&self, number: AccountNumber) -> Result<Option<Account>, ChangeError> {
+        Ok(match self.record(&Key::Account(number))? {
+            Some(Record::Account(account)) => Some(account),
+            _ => None,
+        })
+    }
+
+    fn group(&self, number: GroupNumber) -> Result<Option<Group>, ChangeError> {
+        Ok(match self.record(&Key::Group(number))? {
+            Some(Record::Group(group)) => Some(group),
+            _ => None,
+        })
+    }
+}
+
+impl Reading {
+    pub(super) fn new(
+        registry: Arc<Registry>,
+        caller: Caller,
+        page: PageQuery,
+        parameters: Vec<(String, String)>,
+    ) -> Self {
+        let snapshot = registry.snapshot();
+        Self { registry, caller, page, snapshot, parameters }
+    }
+
+    /// A part of the path.
+    ///
+    /// # Errors
+    /// Nothing can have such a name.
+    pub(super) fn parameter<T: FromStr>(&self, name: &str) -> Result<T, Refusal> {
+        parameter(&self.parameters, name)
+    }
+
+    /// Whether the caller may do this, on the object or at all.
+    pub(super) fn may(&self, permission: Permission, on: Option<ObjectReference>) -> bool {
+        self.caller.may(self.accounts(), permission, on)
+    }
+
+    /// Whether the caller may know of an object.
+    pub(super) fn may_view(&self, on: ObjectReference) -> bool {
+        self.may(on.view_permission(), Some(on))
+    }
+
+    /// Asks for the permission to view an object.
+    ///
+    /// # Errors
+    /// To the caller it does not exist.
+    pub(super) fn require_view(&self, on: ObjectReference) -> Result<(), Refusal> {
+        if self.may_view(on) { Ok(()) } else { Err(Refusal::not_found()) }
+    }
+
+    fn record(&self, key: &Key) -> Result<Option<Record>, ChangeError> {
+        self.registry.store().get(key).map_err(|error| ChangeError::Store(Arc::new(error)))
+    }
+}

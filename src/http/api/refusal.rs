@@ -1,0 +1,144 @@
+//! Why a call was not carried out, as authentik's clients read it: `{"detail": …, "code": …}`, or, where the request
+//! itself is wrong, `{"field": ["message"], "non_field_errors": […], "code": "invalid"}`.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+use crate::http::error::{Problem, ProblemKind};
+use crate::registry::ChangeError;
+
+/// Why a call was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    about: About,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum About {
+    Detail(String),
+    Fields(BTreeMap<String, Vec<String>>),
+}
+
+impl Refusal {
+    fn detail(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, about: About::Detail(detail.into()) }
+    }
+
+    /// One field of the request is wrong.
+    pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> Self {
+        let fields = BTreeMap::from([(name.into(), vec![message.into()])]);
+        Self { status: StatusCode::BAD_REQUEST, code: "invalid", about: About::Fields(fields) }
+    }
+
+    /// The request is wrong as a whole.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::field("non_field_errors", message)
+    }
+
+    /// What is named does not exist, or may not be known by the caller.
+    pub(super) fn not_found() -> Self {
+        Self::detail(StatusCode::NOT_FOUND, "not_found", "Not found.")
+    }
+
+    /// The same with a sentence that says more.
+    pub(super) fn not_found_because(sentence: impl Into<String>) -> Self {
+        Self::detail(StatusCode::NOT_FOUND, "not_found", sentence)
+    }
+
+    /// The credential is missing or wrong.
+    pub(super) fn not_authenticated(sentence: &str) -> Self {
+        Self::detail(StatusCode::UNAUTHORIZED, "not_authenticated", sentence)
+    }
+
+    pub(super) fn too_large(octets_max: usize) -> Self {
+        let detail = format!("the body of a request has at most {octets_max} octets");
+        Self::detail(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    }
+
+    /// An error of bindery's own; the log knows more.
+    pub(super) fn internal() -> Self {
+        Self::detail(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "error",
+            "bindery failed at this request, which is an error in bindery: please report it with its log",
+        )
+    }
+
+    pub(super) fn no_such_path(path: &str) -> Self {
+        Self::not_found_because(format!(
+            "bindery has nothing at {path}: of authentik's API it has the account model, LDAP providers, \
+             applications and events"
+        ))
+    }
+
+    pub(super) fn no_such_method(method: &Method) -> Self {
+        let detail = format!("Method \"{method}\" not allowed.");
+        Self::detail(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<ChangeError> for Refusal {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Field { field, message } => return Self::field(field, message),
+            ChangeError::Forbidden { permission } => {
+                let detail =
+                    format!("You do not have permission to perform this action: `{permission}` is missing.");
+                return Self::detail(StatusCode::FORBIDDEN, "permission_denied", detail);
+            }
+            ChangeError::NotAuthenticated(invalid) => return Self::not_authenticated(&invalid.to_string()),
+            ChangeError::NotFound { .. } => return Self::not_found_because(error.to_string()),
+            ChangeError::Invalid(_)
+            | ChangeError::Exists { .. }
+            | ChangeError::Refused(_)
+            | ChangeError::Conflict
+            | ChangeError::Store(_)
+            | ChangeError::Secret(_)
+            | ChangeError::ShuttingDown
+            | ChangeError::Panicked
+            | ChangeError::WriterStopped => {}
+        }
+        let Problem { kind, messages } = Problem::from(error);
+        if kind == ProblemKind::Invalid {
+            let fields = BTreeMap::from([("non_field_errors".to_owned(), messages)]);
+            let status = StatusCode::BAD_REQUEST;
+            return Self { status, code: "invalid", about: About::Fields(fields) };
+        }
+        Self::detail(kind.status(), kind.as_str(), messages.join("\n"))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self { status, code, about } = self;
+        let mut body = Map::new();
+        match about {
+            About::Detail(detail) => {
+                body.insert("detail".to_owned(), Value::String(detail));
+            }
+            About::Fields(fields) => {
+                for (field, messages) in fields {
+                    body.insert(field, messages.into());
+                }
+            }
+        }
+        body.insert("code".to_owned(), Value::String(code.to_owned()));
+        let mut response = (status, Json(Value::Object(body))).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

@@ -1,0 +1,231 @@
+//! `rbac/roles/`: named sets of permissions.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::call::Call;
+use super::page::Page;
+use super::reading::{Reading, Source};
+use super::refusal::Refusal;
+use super::route::{NoContent, NoParameters};
+use super::used_by::{UsedBy, UsedByAction};
+use super::value::{Required, RequiredFields};
+use crate::directory::{Accounts, name_key};
+use crate::model::{self, AccountNumber, ObjectReference, RoleNumber};
+use crate::registry::commands::{RoleChanges, create_role, delete_role, set_role_of_account, update_role};
+use crate::registry::{ChangeError, Transaction};
+
+/// A role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Role {
+    /// Its UUID.
+    pub pk: Uuid,
+    /// Its name.
+    pub name: String,
+}
+
+/// What is said of a role that is made or changed; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct PatchedRoleRequest {
+    name: Option<String>,
+}
+
+impl RequiredFields for PatchedRoleRequest {
+    const REQUIRED: &'static [&'static str] = &["name"];
+
+    fn missing(&self) -> Option<&'static str> {
+        self.name.is_none().then_some("name")
+    }
+}
+
+/// An account that gets a role, or loses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(super) struct UserAccountSerializerForRoleRequest {
+    pk: u32,
+}
+
+/// Which roles are asked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[allow(non_snake_case, reason = "the names are those of authentik's parameters")]
+pub(super) struct RoleQuery {
+    /// Those of a group.
+    groups: Option<Uuid>,
+    /// Those that come through other groups too.
+    inherited: Option<bool>,
+    managed: Vec<String>,
+    managed__isnull: Option<bool>,
+    name: Option<String>,
+    /// Those of an account.
+    users: Option<u32>,
+}
+
+pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<Page<Role>, Refusal> {
+    let accounts = reading.accounts();
+    // bindery manages no roles of its own.
+    if !query.managed.is_empty() || query.managed__isnull == Some(false) {
+        return reading.page.cut(&[] as &[Arc<model::Role>], |role| Ok(shown(role)));
+    }
+    let inherited = query.inherited.unwrap_or(false);
+    let of_group = query.groups.map(|uuid| match by_group(accounts, uuid) {
+        Some(group) if inherited => {
+            let closure = group.closure.iter().filter_map(|number| accounts.group(*number));
+            closure.flat_map(|group| group.roles.iter().copied()).collect()
+        }
+        Some(group) => group.roles.to_vec(),
+        None => Vec::new(),
+    });
+    let of_account = query.users.map(|number| match accounts.account(AccountNumber::new(number)) {
+        Some(account) if inherited => {
+            let groups = accounts.groups_above(account).flat_map(|group| group.roles.iter().copied());
+            groups.chain(account.roles.iter().copied()).collect()
+        }
+        Some(account) => account.roles.to_vec(),
+        None => Vec::new(),
+    });
+    let is_among = |list: &Option<Vec<RoleNumber>>, role: &model::Role| {
+        list.as_ref().is_none_or(|list| list.contains(&role.number))
+    };
+    let mut found: Vec<Arc<model::Role>> = accounts
+        .roles()
+        .filter(|role| {
+            reading.may_view(ObjectReference::Role(role.number))
+                && query.name.as_deref().is_none_or(|name| name_key(name) == name_key(&role.name))
+                && is_among(&of_group, role)
+                && is_among(&of_account, role)
+                && reading.page.finds([role.name.as_str()])
+        })
+        .cloned()
+        .collect();
+    reading.page.order(&mut found, |field, one, other| match field {
+        "name" => Some(name_key(&one.name).cmp(&name_key(&other.name))),
+        "pk" | "uuid" => Some(one.uuid.cmp(&other.uuid)),
+        _ => None,
+    })?;
+    reading.page.cut(&found, |role| Ok(shown(role)))
+}
+
+pub(super) async fn create(call: Call, request: Required<PatchedRoleRequest>) -> Result<Role, Refusal> {
+    let name = request.0.name.unwrap_or_default();
+    call.change(move |transaction| {
+        let number = create_role(transaction, name, RoleChanges::default())?;
+        by_number(transaction, number)
+    })
+    .await
+}
+
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Role, Refusal> {
+    let role = by_uuid(reading.accounts(), reading.parameter("uuid")?).ok_or_else(Refusal::not_found)?;
+    reading.require_view(ObjectReference::Role(role.number))?;
+    Ok(shown(role))
+}
+
+pub(super) async fn update(call: Call, request: Required<PatchedRoleRequest>) -> Result<Role, Refusal> {
+    partial_update(call, request.0).await
+}
+
+pub(super) async fn partial_update(call: Call, request: PatchedRoleRequest) -> Result<Role, Refusal> {
+    let uuid = call.parameter("uuid")?;
+    call.change(move |transaction| {
+        let number = number(transaction, uuid)?;
+        update_role(transaction, number, RoleChanges { name: request.name, ..RoleChanges::default() })?;
+        by_number(transaction, number)
+    })
+    .await
+}
+
+pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
+    let uuid = call.parameter("uuid")?;
+    call.change(move |transaction| {
+        let number = number(transaction, uuid)?;
+        delete_role(transaction, number)
+    })
+    .await?;
+    Ok(NoContent)
+}
+
+pub(super) async fn add_user(
+    call: Call,
+    request: UserAccountSerializerForRoleRequest,
+) -> Result<NoContent, Refusal> {
+    set_user(call, request, true).await
+}
+
+pub(super) async fn remove_user(
+    call: Call,
+    request: UserAccountSerializerForRoleRequest,
+) -> Result<NoContent, Refusal> {
+    set_user(call, request, false).await
+}
+
+async fn set_user(
+    call: Call,
+    request: UserAccountSerializerForRoleRequest,
+    holds: bool,
+) -> Result<NoContent, Refusal> {
+    let uuid = call.parameter("uuid")?;
+    call.change(move |transaction| {
+        let number = number(transaction, uuid)?;
+        set_role_of_account(transaction, number, AccountNumber::new(request.pk), holds)
+    })
+    .await?;
+    Ok(NoContent)
+}
+
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+    let accounts = reading.accounts();
+    let role = by_uuid(accounts, reading.parameter("uuid")?).ok_or_else(Refusal::not_found)?;
+    reading.require_view(ObjectReference::Role(role.number))?;
+    let holders = accounts.accounts().filter(|account| {
+        account.roles.contains(&role.number) && reading.may_view(ObjectReference::Account(account.number))
+    });
+    let groups = accounts.groups().filter(|group| {
+        group.roles.contains(&role.number) && reading.may_view(ObjectReference::Group(group.number))
+    });
+    let action = UsedByAction::CascadeMany;
+    let holders = holders
+        .map(|account| UsedBy::new(("authentik_core", "user"), account.number, &account.username, action));
+    let groups =
+        groups.map(|group| UsedBy::new(("authentik_core", "group"), group.uuid, &group.name, action));
+    Ok(holders.chain(groups).collect())
+}
+
+/// As it is answered.
+pub(super) fn shown(role: &model::Role) -> Role {
+    Role { pk: role.uuid, name: role.name.clone() }
+}
+
+/// The role with this UUID.
+pub(super) fn by_uuid(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<model::Role>> {
+    accounts.roles().find(|role| role.uuid == uuid)
+}
+
+/// The numbers of roles.
+pub(super) fn numbers(accounts: &Accounts, uuids: &[Uuid]) -> Result<Vec<RoleNumber>, ChangeError> {
+    let number = |uuid: &Uuid| {
+        let role = by_uuid(accounts, *uuid).map(|role| role.number);
+        role.ok_or_else(|| ChangeError::field("roles", format!("there is no role {uuid}")))
+    };
+    uuids.iter().map(number).collect()
+}
+
+/// The number of a role in the path.
+pub(super) fn number(transaction: &Transaction<'_>, uuid: Uuid) -> Result<RoleNumber, ChangeError> {
+    let found = by_uuid(transaction.snapshot().accounts(), uuid).map(|role| role.number);
+    found.ok_or_else(|| ChangeError::NotFound { kind: "role", name: uuid.to_string() })
+}
+
+fn by_number(transaction: &Transaction<'_>, number: RoleNumber) -> Result<Role, ChangeError> {
+    match transaction.snapshot().accounts().role(number) {
+        Some(role) => Ok(shown(role)),
+        None => Err(ChangeError::NotFound { kind: "role", name: number.to_string() }),
+    }
+}
+
+fn by_group(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<crate::directory::GroupState>> {
+    super::group::by_uuid(accounts, uuid)
+}

@@ -1,0 +1,316 @@
+//! One row of the table: a method and a path, what the caller needs for it, and what carries it out.
+//!
+//! What a handler takes and gives is in its type, from which the OpenAPI document is made.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::task::spawn_blocking;
+
+use super::Api;
+use super::call::{Call, Door, RequestSource};
+use super::query;
+use super::reading::Reading;
+use super::refusal::Refusal;
+use crate::http::BODY_OCTETS_MAX;
+use crate::model::Permission;
+use crate::registry::Caller;
+
+/// What a caller needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Nothing: anybody may ask.
+    Nothing,
+    /// To be somebody.
+    Credential,
+    /// These permissions, globally or on the objects that it is about. A list needs them only for what it shows.
+    All(&'static [Permission]),
+}
+
+/// A request whose maker is known.
+struct Incoming {
+    api: Api,
+    caller: Caller,
+    parameters: Vec<(String, String)>,
+    query: String,
+    body: Bytes,
+}
+
+type Handled = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
+type Handler = Arc<dyn Fn(Incoming) -> Handled + Send + Sync>;
+type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// One row of the table.
+pub(super) struct Route {
+    pub(super) method: Method,
+    /// Below `/api/v3`.
+    pub(super) path: &'static str,
+    /// What it does, for the OpenAPI document.
+    pub(super) about: &'static str,
+    pub(super) needs: Needs,
+    /// Of a success.
+    pub(super) status: StatusCode,
+    pub(super) query: Option<SchemaOf>,
+    pub(super) is_list: bool,
+    pub(super) body: Option<SchemaOf>,
+    pub(super) answer: Option<SchemaOf>,
+    handler: Handler,
+}
+
+/// An answer without a body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoContent;
+
+/// What a handler may give.
+pub(super) trait Answer: Send + 'static {
+    /// Its schema; `None`: there is no body.
+    const SCHEMA: Option<SchemaOf>;
+
+    /// The response.
+    fn respond(self, status: StatusCode) -> Result<Response, Refusal>;
+}
+
+impl Answer for NoContent {
+    const SCHEMA: Option<SchemaOf> = None;
+
+    fn respond(self, _: StatusCode) -> Result<Response, Refusal> {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    }
+}
+
+impl<T: Serialize + JsonSchema + Send + 'static> Answer for T {
+    const SCHEMA: Option<SchemaOf> = Some(|generator| generator.subschema_for::<T>());
+
+    fn respond(self, status: StatusCode) -> Result<Response, Refusal> {
+        let body = serde_json::to_vec(&self).map_err(|error| {
+            tracing::error!(%error, "an answer of the API cannot be written as JSON");
+            Refusal::internal()
+        })?;
+        let response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
+        // A secret may stand in an answer, and what one may see changes at any time.
+        let response = response.header(header::CACHE_CONTROL, "no-store").body(Body::from(body));
+        response.map_err(|_| Refusal::internal())
+    }
+}
+
+/// A row that reads.
+pub(super) fn get<Q, A>(path: &'static str, handler: fn(&Reading, Q) -> Result<A, Refusal>) -> Route
+where
+    Q: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Answer,
+{
+    reading(path, false, handler)
+}
+
+/// A row that reads a list, a page at a time.
+pub(super) fn list<Q, A>(path: &'static str, handler: fn(&Reading, Q) -> Result<A, Refusal>) -> Route
+where
+    Q: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Answer,
+{
+    reading(path, true, handler)
+}
+
+fn reading<Q, A>(path: &'static str, is_list: bool, handler: fn(&Reading, Q) -> Result<A, Refusal>) -> Route
+where
+    Q: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Answer,
+{
+    let carry_out = move |incoming: Incoming| -> Handled {
+        Box::pin(async move {
+            let Incoming { api, caller, parameters, query, .. } = incoming;
+            let (filters, page) = query::read::<Q>(&query, is_list)?;
+            let reading = Call::new(&api, caller, page, parameters).reading();
+            // Records are read from the disk, and a list may be long.
+            let read = spawn_blocking(move || handler(&reading, filters)?.respond(StatusCode::OK)).await;
+            read.unwrap_or_else(|_| Err(Refusal::internal()))
+        })
+    };
+    Route {
+        query: Some(|generator| generator.subschema_for::<Q>()),
+        is_list,
+        ..Route::new(Method::GET, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out))
+    }
+}
+
+/// A row that changes something, with a body.
+pub(super) fn change<B, A, F>(method: Method, path: &'static str, handler: fn(Call, B) -> F) -> Route
+where
+    B: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Answer,
+    F: Future<Output = Result<A, Refusal>> + Send + 'static,
+{
+    let carry_out = move |incoming: Incoming| -> Handled {
+        Box::pin(async move {
+            let Incoming { api, caller, parameters, query, body } = incoming;
+            let (NoParameters {}, page) = query::read(&query, false)?;
+            let body = parse_body::<B>(&body)?;
+            handler(Call::new(&api, caller, page, parameters), body).await?.respond(StatusCode::OK)
+        })
+    };
+    Route {
+        body: Some(|generator| generator.subschema_for::<B>()),
+        ..Route::new(method, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out))
+    }
+}
+
+/// A row that makes something.
+pub(super) fn create<B, A, F>(path: &'static str, handler: fn(Call, B) -> F) -> Route
+where
+    B: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Answer,
+    F: Future<Output = Result<A, Refusal>> + Send + 'static,
+{
+    Route { status: StatusCode::CREATED, ..change(Method::POST, path, handler) }
+}
+
+/// A row that deletes something.
+pub(super) fn delete<F>(path: &'static str, handler: fn(Call) -> F) -> Route
+where
+    F: Future<Output = Result<NoContent, Refusal>> + Send + 'static,
+{
+    let carry_out = move |incoming: Incoming| -> Handled {
+        Box::pin(async move {
+            let Incoming { api, caller, parameters, query, .. } = incoming;
+            let (NoParameters {}, page) = query::read(&query, false)?;
+            handler(Call::new(&api, caller, page, parameters)).await?.respond(StatusCode::NO_CONTENT)
+        })
+    };
+    Route::new(Method::DELETE, path, StatusCode::NO_CONTENT, None, Arc::new(carry_out))
+}
+
+impl Route {
+    fn new(
+        method: Method,
+        path: &'static str,
+        status: StatusCode,
+        answer: Option<SchemaOf>,
+        handler: Handler,
+    ) -> Self {
+        let status = if answer.is_none() { StatusCode::NO_CONTENT } else { status };
+        let needs = Needs::All(&[]);
+        Self {
+            method,
+            path,
+            about: "",
+            needs,
+            status,
+            query: None,
+            is_list: false,
+            body: None,
+            answer,
+            handler,
+        }
+    }
+
+    /// What it does, in a sentence.
+    pub(super) fn about(self, about: &'static str) -> Self {
+        Self { about, ..self }
+    }
+
+    /// The permissions that the caller needs for it.
+    pub(super) fn needs(self, permissions: &'static [Permission]) -> Self {
+        Self { needs: Needs::All(permissions), ..self }
+    }
+
+    /// It is for everybody who is somebody.
+    pub(super) fn needs_credential(self) -> Self {
+        Self { needs: Needs::Credential, ..self }
+    }
+
+    /// As the router takes it.
+    pub(super) fn service(&self) -> MethodRouter<Api> {
+        let (handler, needs, status) = (Arc::clone(&self.handler), self.needs, self.status);
+        // There are methods of HTTP that axum does not route; the table has none of them.
+        let filter = MethodFilter::try_from(self.method.clone()).unwrap_or(MethodFilter::GET);
+        on(filter, move |State(api): State<Api>, parameters: RawPathParams, request: Request| {
+            let parameters =
+                parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            let handler = Arc::clone(&handler);
+            async move {
+                match receive(api, needs, parameters, request).await {
+                    Ok(incoming) => match handler(incoming).await {
+                        Ok(mut response) if response.status() == StatusCode::OK => {
+                            *response.status_mut() = status;
+                            response
+                        }
+                        Ok(response) => response,
+                        Err(refusal) => refusal.into_response(),
+                    },
+                    Err(refusal) => refusal.into_response(),
+                }
+            }
+        })
+    }
+}
+
+/// Finds out who asks, before anything of the request is read but its header.
+async fn receive(
+    api: Api,
+    needs: Needs,
+    parameters: Vec<(String, String)>,
+    request: Request,
+) -> Result<Incoming, Refusal> {
+    let (parts, body) = request.into_parts();
+    let source = parts.extensions.get::<RequestSource>().and_then(|source| source.0);
+    let caller = match (api.door, needs) {
+        (Door::Local, _) => Call::operator(),
+        (Door::Public, Needs::Nothing) => super::authenticate::stranger(source),
+        (Door::Public, Needs::Credential | Needs::All(_)) => {
+            super::authenticate::authenticate(&api, &parts.headers, source).await?
+        }
+    };
+    let octets_max = match api.door {
+        Door::Local => BODY_OCTETS_MAX,
+        Door::Public => PUBLIC_BODY_OCTETS_MAX,
+    };
+    let body = to_bytes(body, octets_max).await.map_err(|_| Refusal::too_large(octets_max))?;
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    Ok(Incoming { api, caller, parameters, query, body })
+}
+
+/// The body of a request. Where it is wrong is said, never what stands there: it may be a secret.
+fn parse_body<B: DeserializeOwned>(body: &[u8]) -> Result<B, Refusal> {
+    let body = if body.is_empty() { b"{}".as_slice() } else { body };
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.inner().to_string();
+        let field = |name: &str| match path.as_str() {
+            "." | "?" => name.to_owned(),
+            path => path.trim_start_matches('.').to_owned(),
+        };
+        if let Some(missing) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
+        {
+            return Refusal::field(missing, "This field is required.");
+        }
+        if !error.inner().is_data() {
+            return Refusal::invalid("the body is no JSON");
+        }
+        // What is expected comes from the type of the field.
+        let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+        let expected = expected.map(|text| text.split(" at line ").next().unwrap_or(text));
+        match expected {
+            Some(expected) => {
+                Refusal::field(field("non_field_errors"), format!("Not a valid value: expected {expected}."))
+            }
+            None => Refusal::field(field("non_field_errors"), "Not a valid value."),
+        }
+    })
+}
+
+/// Of a call that has none.
+#[derive(Clone, Copy, Debug, serde::Deserialize, JsonSchema)]
+pub(super) struct NoParameters {}
+
+/// The largest body of a request through a listener.
+pub(super) const PUBLIC_BODY_OCTETS_MAX: usize = 1024 * 1024;

@@ -1,0 +1,137 @@
+//! The one list of what the API has, with the permissions that each call needs.
+
+use axum::http::Method;
+
+use super::route::{Route, change, create, delete, get, list};
+use super::{group, permission, role, user};
+use crate::model::Permission as P;
+
+/// Every method of every path.
+pub(super) fn routes() -> Vec<Route> {
+    [users(), groups(), tokens(), rbac()].into_iter().flatten().collect()
+}
+
+fn users() -> Vec<Route> {
+    let (put, patch) = (Method::PUT, Method::PATCH);
+    vec![
+        list("/core/users/", user::list).needs(&[P::ViewUser]).about("Accounts that the caller may view."),
+        create("/core/users/", user::create).needs(&[P::AddUser]).about("Make an account."),
+        create("/core/users/service_account/", user::create_service_account)
+            .needs(&[P::AddUser, P::AddToken])
+            .about("Make a service account with its first app password, whose secret is shown once."),
+        get("/core/users/me/", user::me).needs_credential().about("Who calls."),
+        get("/core/users/paths/", user::paths)
+            .needs_credential()
+            .about("The paths under which authentik would file accounts."),
+        get("/core/users/{id}/", user::retrieve).needs(&[P::ViewUser]).about("One account."),
+        change(put, "/core/users/{id}/", user::update).needs(&[P::ChangeUser]).about("Change an account."),
+        change(patch, "/core/users/{id}/", user::partial_update)
+            .needs(&[P::ChangeUser])
+            .about("Change what is named of an account."),
+        delete("/core/users/{id}/", user::destroy)
+            .needs(&[P::DeleteUser])
+            .about("Delete an account with its tokens; its connections end with their next operation."),
+        change(Method::POST, "/core/users/{id}/set_password/", user::set_password)
+            .needs(&[P::ResetUserPassword])
+            .about("Set the password of a person; a service account has none."),
+        change(Method::POST, "/core/users/{id}/set_password_hash/", user::set_password_hash)
+            .needs(&[P::ResetUserPassword])
+            .about("Set the password of a person by its hash, a PHC string or one of an imported scheme."),
+        get("/core/users/{id}/used_by/", user::used_by)
+            .needs(&[P::ViewUser])
+            .about("What goes with an account when it is deleted."),
+    ]
+}
+
+fn groups() -> Vec<Route> {
+    let (put, patch) = (Method::PUT, Method::PATCH);
+    vec![
+        list("/core/groups/", group::list).needs(&[P::ViewGroup]).about("Groups that the caller may view."),
+        create("/core/groups/", group::create).needs(&[P::AddGroup]).about("Make a group."),
+        get("/core/groups/{group_uuid}/", group::retrieve).needs(&[P::ViewGroup]).about("One group."),
+        change(put, "/core/groups/{group_uuid}/", group::update)
+            .needs(&[P::ChangeGroup])
+            .about("Change a group."),
+        change(patch, "/core/groups/{group_uuid}/", group::partial_update)
+            .needs(&[P::ChangeGroup])
+            .about("Change what is named of a group."),
+        delete("/core/groups/{group_uuid}/", group::destroy)
+            .needs(&[P::DeleteGroup])
+            .about("Delete a group; its members stay."),
+        change(Method::POST, "/core/groups/{group_uuid}/add_user/", group::add_user)
+            .needs(&[P::AddUserToGroup])
+            .about("Put an account into a group."),
+        change(Method::POST, "/core/groups/{group_uuid}/remove_user/", group::remove_user)
+            .needs(&[P::RemoveUserFromGroup])
+            .about("Take an account out of a group."),
+        get("/core/groups/{group_uuid}/used_by/", group::used_by)
+            .needs(&[P::ViewGroup])
+            .about("What loses a group when it is deleted."),
+    ]
+}
+
+fn tokens() -> Vec<Route> {
+    vec![]
+}
+
+fn rbac() -> Vec<Route> {
+    let (put, patch) = (Method::PUT, Method::PATCH);
+    vec![
+        list("/rbac/roles/", role::list).needs(&[P::ViewRole]).about("Roles that the caller may view."),
+        create("/rbac/roles/", role::create)
+            .needs(&[P::AddRole])
+            .about("Make a role that allows nothing yet."),
+        get("/rbac/roles/{uuid}/", role::retrieve).needs(&[P::ViewRole]).about("One role."),
+        change(put, "/rbac/roles/{uuid}/", role::update).needs(&[P::ChangeRole]).about("Rename a role."),
+        change(patch, "/rbac/roles/{uuid}/", role::partial_update)
+            .needs(&[P::ChangeRole])
+            .about("Change what is named of a role."),
+        delete("/rbac/roles/{uuid}/", role::destroy)
+            .needs(&[P::DeleteRole])
+            .about("Delete a role, and take it from all who hold it."),
+        change(Method::POST, "/rbac/roles/{uuid}/add_user/", role::add_user)
+            .needs(&[P::ChangeRole])
+            .about("Give an account a role."),
+        change(Method::POST, "/rbac/roles/{uuid}/remove_user/", role::remove_user)
+            .needs(&[P::ChangeRole])
+            .about("Take a role from an account."),
+        get("/rbac/roles/{uuid}/used_by/", role::used_by)
+            .needs(&[P::ViewRole])
+            .about("Who loses a role when it is deleted."),
+        list("/rbac/permissions/", permission::list).needs_credential().about("All that can be allowed."),
+        get("/rbac/permissions/{id}/", permission::retrieve).needs_credential().about("One permission."),
+        list("/rbac/permissions/roles/", permission::of_role)
+            .needs(&[P::ViewRole])
+            .about("What a role holds on objects."),
+        list("/rbac/permissions/assigned_by_roles/", permission::assigned_by_roles)
+            .needs(&[P::ViewRole])
+            .about("The roles that hold something on a model or an object."),
+        change(
+            Method::POST,
+            "/rbac/permissions/assigned_by_roles/{uuid}/assign/",
+            permission::assign_to_role,
+        )
+        .needs(&[P::AssignRolePermissions])
+        .about("Grant permissions to a role, globally or on an object; the caller must hold them itself."),
+        change(
+            Method::PATCH,
+            "/rbac/permissions/assigned_by_roles/{uuid}/unassign/",
+            permission::unassign_from_role,
+        )
+        .needs(&[P::UnassignRolePermissions])
+        .about("Take permissions from a role."),
+        list("/rbac/permissions/assigned_by_users/", permission::assigned_by_users)
+            .needs(&[P::ViewUser])
+            .about("The accounts that hold something on a model or an object directly."),
+        change(Method::POST, "/rbac/permissions/assigned_by_users/{id}/assign/", permission::assign_to_user)
+            .needs(&[P::ChangeUser, P::AssignRolePermissions])
+            .about("Grant permissions to an account directly; the caller must hold them itself."),
+        change(
+            Method::PATCH,
+            "/rbac/permissions/assigned_by_users/{id}/unassign/",
+            permission::unassign_from_user,
+        )
+        .needs(&[P::ChangeUser, P::UnassignRolePermissions])
+        .about("Take permissions from an account."),
+    ]
+}

@@ -1,0 +1,51 @@
+//! What goes with an object, or loses it, when it is deleted: `…/used_by/`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Something that uses an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UsedBy {
+    /// authentik's application label.
+    pub app: String,
+    /// The kind of the user.
+    pub model_name: String,
+    /// Its `pk`.
+    pub pk: String,
+    /// Its name.
+    pub name: String,
+    /// What becomes of it.
+    pub action: UsedByAction,
+}
+
+/// What becomes of the user of an object that is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UsedByAction {
+    /// It is deleted too.
+    Cascade,
+    /// It loses the connection.
+    CascadeMany,
+    /// It names nothing any more.
+    SetNull,
+    /// It goes on naming what is gone.
+    LeftDangling,
+}
+
+impl UsedBy {
+    /// Of a model such as `authentik_core.user`.
+    pub(super) fn new(
+        (app, model_name): (&str, &str),
+        pk: impl ToString,
+        name: impl ToString,
+        action: UsedByAction,
+    ) -> Self {
+        Self {
+            app: app.to_owned(),
+            model_name: model_name.to_owned(),
+            pk: pk.to_string(),
+            name: name.to_string(),
+            action,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Roles and what is granted: roles made, changed and deleted, given to accounts, permissions assigned and taken.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::account::{check_roles, grant_to_creator};
+use super::validate;
+use crate::access::Rights;
+use crate::model::{
+    AccountKind, AccountNumber, Grant, GroupNumber, Key, ObjectReference, Permission, Record, Role,
+    RoleNumber,
+};
+use crate::registry::{ChangeError, Transaction};
+
+/// What is said of a role when it is made or changed; what is `None` is left as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoleChanges {
+    /// Its name.
+    pub name: Option<String>,
+    /// Entries that a search of who holds it may return: `Some(None)` as many as the server says, 0 any number.
+    pub search_size_max: Option<Option<u32>>,
+    /// How long such a search may take: `Some(None)` as long as the server says.
+    pub search_time_max: Option<Option<Duration>>,
+}
+
+/// Who holds permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grantee {
+    /// Who holds the role.
+    Role(RoleNumber),
+    /// One account, directly.
+    Account(AccountNumber),
+}
+
+/// Makes a role that allows nothing yet.
+///
+/// # Errors
+/// The name is taken or none, or [`Permission::AddRole`] is missing.
+pub fn create_role(
+    transaction: &mut Transaction<'_>,
+    name: String,
+    given: RoleChanges,
+) -> Result<RoleNumber, ChangeError> {
+    transaction.require(Permission::AddRole)?;
+    let number = RoleNumber::new(transaction.next_object()?);
+    let role = Role {
+        number,
+        uuid: Uuid::new_v4(),
+        name,
+        grants: Vec::new(),
+        search_size_max: None,
+        search_time_max: None,
+    };
+    put_role(transaction, role, RoleChanges { name: None, ..given })?;
+    grant_to_creator(transaction, ObjectReference::Role(number))?;
+    Ok(number)
+}
+
+/// Changes a role.
+///
+/// # Errors
+/// There is no such role that the caller may view, or [`Permission::ChangeRole`] on it is missing.
+pub fn update_role(
+    transaction: &mut Transaction<'_>,
+    number: RoleNumber,
+    changes: RoleChanges,
+) -> Result<(), ChangeError> {
+    let role = role_for(transaction, number, Permission::ChangeRole)?;
+    put_role(transaction, role, changes)
+}
+
+/// Deletes a role, and takes it from all who hold it.
+///
+/// # Errors
+/// There is no such role that the caller may view, or [`Permission::DeleteRole`] on it is missing.
+pub fn delete_role(transaction: &mut Transaction<'_>, number: RoleNumber) -> Result<(), ChangeError> {
+    role_for(transaction, number, Permission::DeleteRole)?;
+    let now = transaction.now();
+    let accounts = transaction.snapshot().accounts();
+    let holders = accounts.accounts().filter(|account| account.roles.contains(&number));
+    let holders: Vec<AccountNumber> = holders.map(|account| account.number).collect();
+    let groups = accounts.groups().filter(|group| group.roles.contains(&number));
+    let groups: Vec<GroupNumber> = groups.map(|group| group.number).collect();
+    for holder in holders {
+        if let Some(mut account) = transaction.account(holder)? {
+            account.roles.retain(|role| *role != number);
+            account.modified = now;
+            transaction.put(Record::Account(account))?;
+        }
+    }
+    for group in groups {
+        if let Some(mut group) = transaction.group(group)? {
+            group.roles.retain(|role| *role != number);
+            group.modified = now;
+            transaction.put(Record::Group(group))?;
+        }
+    }
+    transaction.delete(Key::Role(number))
+}
+
+/// Gives an account a role, or takes it; that it is so already is no error.
+///
+/// # Errors
+/// There is no such role or account that the caller may view, the role allows what the caller may not do, or
+/// [`Permission::ChangeRole`] on the role is missing.
+pub fn set_role_of_account(
+    transaction: &mut Transaction<'_>,
+    role: RoleNumber,
+    account: AccountNumber,
+    holds: bool,
+) -> Result<(), ChangeError> {
+    role_for(transaction, role, Permission::ChangeRole)?;
+    let mut account = grantee_account(transaction, account)?;
+    if account.roles.contains(&role) == holds {
+        return Ok(());
+    }
+    let mut roles = account.roles.clone();
+    if holds {
+        roles.push(role);
+    } else {
+        roles.retain(|other| *other != role);
+    }
+    check_roles(transaction, &account.roles, &roles)?;
+    account.roles = roles;
+    account.modified = transaction.now();
+    transaction.put(Record::Account(account))
+}
+
+/// Grants permissions to a role or an account, or takes them; what is so already is no error.
+///
+/// # Errors
+/// There is no such role, account or object; a permission cannot be granted on such an object; the caller does not
+/// hold what it gives; or [`Permission::AssignRolePermissions`] (or [`Permission::UnassignRolePermissions`]) on the
+/// role is missing, for an account [`Permission::ChangeUser`] and that permission globally.
+pub fn set_grants(
+    transaction: &mut Transaction<'_>,
+    grantee: Grantee,
+    grants: &[Grant],
+    granted: bool,
+) -> Result<(), ChangeError> {
+    let permission =
+        if granted { Permission::AssignRolePermissions } else { Permission::UnassignRolePermissions };
+    let accounts = transaction.snapshot().accounts();
+    for grant in grants {
+        check_grant(grant)?;
+        if granted && grant.on.is_some_and(|on| !accounts.has(on)) {
+            return Err(ChangeError::field("object_pk", "there is no such object"));
+        }
+    }
+    if granted {
+        let given = Rights { is_superuser: false, grants: grants.to_vec() };
+        transaction.caller().require_held(accounts, &given)?;
+    }
+    match grantee {
+        Grantee::Role(number) => {
+            let mut role = role_for(transaction, number, permission)?;
+            change_grants(&mut role.grants, grants, granted);
+            transaction.put(Record::Role(role))
+        }
+        Grantee::Account(number) => {
+            let mut account = grantee_account(transaction, number)?;
+            let on = ObjectReference::Account(number);
+            transaction.require_on(Permission::ChangeUser, on, &account.username)?;
+            transaction.require(permission)?;
+            let before = account.grants.clone();
+            change_grants(&mut account.grants, grants, granted);
+            if account.grants != before {
+                account.modified = transaction.now();
+                transaction.put(Record::Account(account))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn change_grants(present: &mut Vec<Grant>, grants: &[Grant], granted: bool) {
+    for grant in grants {
+        match (granted, present.contains(grant)) {
+            (true, false) => present.push(*grant),
+            (false, true) => present.retain(|other| other != grant),
+            (true, true) | (false, false) => {}
+        }
+    }
+}
+
+/// Whether the permission is one about such an object.
+fn check_grant(grant: &Grant) -> Result<(), ChangeError> {
+    match grant.on {
+        Some(on) if on.permissions().all(|permission| permission != grant.permission) => {
+            Err(ChangeError::field(
+                "permissions",
+                format!("`{}` cannot be granted on a {}; leave the object out", grant.permission, on.kind()),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn role_for(
+    transaction: &Transaction<'_>,
+    number: RoleNumber,
+    permission: Permission,
+) -> Result<Role, ChangeError> {
+    let Some(role) = transaction.snapshot().accounts().role(number) else {
+        return Err(ChangeError::NotFound { kind: "role", name: number.to_string() });
+    };
+    transaction.require_on(permission, ObjectReference::Role(number), &role.name)?;
+    Ok((**role).clone())
+}
+
+fn grantee_account(
+    transaction: &Transaction<'_>,
+    number: AccountNumber,
+) -> Result<crate::model::Account, ChangeError> {
+    match transaction.account(number)? {
+        None => Err(ChangeError::NotFound { kind: "account", name: number.to_string() }),
+        Some(account) if account.kind == AccountKind::InternalServiceAccount => {
+            Err(validate::internal(&account.username))
+        }
+        Some(account) => Ok(account),
+    }
+}
+
+fn put_role(
+    transaction: &mut Transaction<'_>,
+    mut role: Role,
+    changes: RoleChanges,
+) -> Result<(), ChangeError> {
+    let RoleChanges { name, search_size_max, search_time_max } = changes;
+    role.name = name.unwrap_or(role.name);
+    role.search_size_max = search_size_max.unwrap_or(role.search_size_max);
+    role.search_time_max = search_time_max.unwrap_or(role.search_time_max);
+    validate::name("role", &role.name).map_err(|problem| ChangeError::field("name", problem))?;
+    let named = transaction.snapshot().accounts().role_named(&role.name);
+    if named.is_some_and(|other| other.number != role.number) {
+        return Err(ChangeError::Exists { kind: "role", name: role.name });
+    }
+    transaction.put(Record::Role(role))
+}
