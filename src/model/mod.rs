@@ -1,4 +1,5 @@
-//! What exists, as plain values. No I/O, and no clock but the one handed in.
+//! What exists, as plain values. No clock but the one handed in, and no I/O but that the name of a time zone is looked
+//! up in the system's database when it is read.
 //!
 //! These are also the records that the store keeps: their serde form, written by bincode, is the
 //! format on disk. A change to a field is a change of the format (`store/record.rs`).
@@ -15,6 +16,8 @@ mod permission;
 mod provider;
 mod role;
 mod time;
+mod time_window;
+mod time_zone;
 mod token;
 
 pub use account::{Account, AccountKind, Attribute, Password, Placement};
@@ -31,4 +34,6 @@ pub use permission::{Permission, UnknownPermission};
 pub use provider::{Container, LdapProvider};
 pub use role::{Grant, ObjectReference, Role};
 pub use time::Timestamp;
+pub use time_window::{BadTimeOfDay, BadTimeWindow, TimeOfDay, TimeWindow, Weekday};
+pub use time_zone::{TimeZone, UnknownTimeZone};
 pub use token::{HashText, Intent, Token};
