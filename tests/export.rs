@@ -272,7 +272,12 @@ fn the_json_document_holds_the_model_and_no_secret() {
 [[application]]
 slug = \"cloud\"
 provider = \"ldap\"
-bindings = [{{ group = \"engineering\" }}]
+publisher = \"Example\"
+bindings = [
+    {{ group = \"engineering\" }},
+    {{ networks = [\"10.0.0.0/8\"], order = 1 }},
+    {{ days = [\"mon\", \"fri\"], from = \"08:00\", timezone = \"Europe/Berlin\", negate = true }},
+]
 
 [[token]]
 identifier = \"chosen\"
@@ -303,7 +308,16 @@ expiring = false
     assert_eq!(named("groups", "name", "engineering")["members"][0], "alice");
     assert_eq!(named("roles", "name", "ldap-search")["permissions"][0]["on"], "provider:ldap");
     assert_eq!(named("attributes", "name", "shoeSize")["syntax"], "directory_string");
-    assert_eq!(named("applications", "slug", "cloud")["bindings"][0]["group"], "engineering");
+    let cloud = named("applications", "slug", "cloud");
+    assert_eq!((&cloud["publisher"], &cloud["hide"]), (&"Example".into(), &false.into()));
+    let bindings = &cloud["bindings"];
+    assert_eq!(bindings[0]["group"], "engineering");
+    assert!(bindings[0]["uuid"].as_str().is_some_and(|uuid| uuid.len() == 36), "{bindings:#}");
+    assert_eq!(bindings[1]["networks"], serde_json::json!(["10.0.0.0/8"]));
+    let window = &bindings[2];
+    assert_eq!(window["days"], serde_json::json!(["mon", "fri"]));
+    assert_eq!((&window["from"], &window["to"]), (&"08:00".into(), &"24:00".into()));
+    assert_eq!((&window["timezone"], &window["negate"]), (&"Europe/Berlin".into(), &true.into()));
     assert_eq!(named("providers", "name", "ldap")["base_dn"], "dc=ldap,dc=example,dc=com");
     let token = named("tokens", "identifier", "chosen");
     assert_eq!((&token["account"], &token["expires"]), (&"portal".into(), &serde_json::Value::Null));

@@ -190,3 +190,47 @@ fn an_imported_scheme_is_re_hashed_at_the_first_success_and_the_seed_knows_it_st
     let own = everything(&mut alice).unwrap();
     assert!(own.contains(&format!("cn=engineering,ou=groups,{BASE}")) && own.len() == 3, "{own:?}");
 }
+
+#[test]
+fn networks_of_an_application_say_from_where() {
+    let fixture = Fixture::start();
+    let secret = fixture.secret("portal");
+    let application = |networks: &str| {
+        format!(
+            "\n[[application]]\nslug = \"office\"\nprovider = \"ldap\"\nbindings = [{{ networks = [\"{networks}\"] }}]\n"
+        )
+    };
+    let config = fixture.place.read("bindery.toml");
+    let apply = |networks: &str| {
+        fixture.place.write("bindery.toml", &format!("{config}{}", application(networks)));
+        fixture.place.run(&["apply"]).exits(0).stdout
+    };
+    apply("127.0.0.0/8");
+    let mut ldap = fixture.connect("portal", &secret);
+    everything(&mut ldap).unwrap();
+
+    let told = apply("10.0.0.0/8");
+    assert!(told.contains("networks 127.0.0.0/8") && told.contains("networks 10.0.0.0/8"), "{told}");
+    assert_eq!(everything(&mut ldap), Err(50));
+    assert_eq!(code_of_bind(&fixture, "portal", &secret), 50);
+    assert_eq!(code_of_bind(&fixture, "portal", "wrong"), 49);
+    let explain = |arguments: &[&str]| {
+        let all = [&["access", "explain", "portal"], arguments].concat();
+        fixture.place.run(&all).exits(0).stdout
+    };
+    let told = explain(&["--source", "127.0.0.1"]);
+    for piece in ["from 127.0.0.1, at ", "may not bind", "the source 127.0.0.1 is in none of 10.0.0.0/8"] {
+        assert!(told.contains(piece), "{told}");
+    }
+    let told = explain(&["--source", "10.2.0.7", "--at", "2027-11-18T10:00:00Z"]);
+    for piece in
+        ["from 10.2.0.7, at 2027-11-18T10:00:00Z\n", "portal on ldap", "may bind", "a binding passes"]
+    {
+        assert!(told.contains(piece), "{told}");
+    }
+    let told = explain(&[]);
+    assert!(told.contains("from no known source") && told.contains("there is no source address"), "{told}");
+
+    apply("127.0.0.0/8");
+    everything(&mut ldap).unwrap();
+}

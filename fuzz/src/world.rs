@@ -17,7 +17,7 @@ use bindery::ldap::pages::Pages;
 use bindery::ldap::session::SessionSettings;
 use bindery::model::{
     Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
-    BindingMode, BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent,
+    BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent,
     LdapProvider, Membership, ObjectReference, Password, Permission, ProviderNumber, Record, Role,
     RoleNumber, Timestamp, Token, TokenNumber,
 };
@@ -473,18 +473,20 @@ fn readers(grant: ReadersGrant) -> Record {
 /// The application of [`OTHER`].
 fn vault() -> Record {
     Record::Application(Application {
-        number: ApplicationNumber::new(41),
-        uuid: Uuid::from_u128(41),
-        slug: "vault".to_owned(),
-        name: "Vault".to_owned(),
         provider: Some(OTHER),
-        mode: BindingMode::Any,
         bindings: vec![Binding {
+            uuid: Uuid::from_u128(42),
             subject: BindingSubject::Group(GroupNumber::new(STAFF)),
             order: 0,
             negate: false,
             enabled: true,
         }],
+        ..Application::of_slug(
+            ApplicationNumber::new(41),
+            Uuid::from_u128(41),
+            "vault".to_owned(),
+            CREATED,
+        )
     })
 }
 
@@ -533,7 +535,12 @@ fn account(number: u32, name: &str, kind: AccountKind) -> Record {
         is_active: true,
         attributes: if kind.is_person() { [attributes, names].concat() } else { names },
         object_classes: Vec::new(),
-        password: kind.is_person().then(|| Password { hash: hash(), generation: 0, seeded: None }),
+        password: kind.is_person().then(|| Password {
+            hash: hash(),
+            generation: 0,
+            seeded: None,
+            changed: CREATED,
+        }),
         placements: Vec::new(),
         roles: if number == READER { vec![READERS] } else { Vec::new() },
         grants: Vec::new(),

@@ -1,46 +1,117 @@
-//! Whether an account may use a provider at all: the bindings of its application.
+//! Whether an account may use a provider at all, from where it comes and now: the bindings of its application.
 
+use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::binding_reason::{Audience, reason};
 use crate::directory::{AccountState, Accounts};
-use crate::model::{Application, Binding, BindingMode, BindingSubject, ProviderNumber};
+use crate::model::{Application, Binding, BindingMode, BindingSubject, ProviderNumber, Timestamp};
 
 /// The application's bindings do not admit the account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the application `{}` does not admit this account", .application.slug)]
+#[error("the application `{}` does not admit this account: {}", .application.slug, Listed(.reasons))]
 pub struct NotAdmitted {
     /// Whose bindings.
     pub application: Arc<Application>,
+    /// Why each that takes part does not pass; none: all are switched off. They name nothing that the account may not
+    /// see.
+    pub reasons: Vec<String>,
 }
 
-/// Asks the application of the provider. Without one, or without bindings, every active account is
-/// admitted.
+/// Asks the application of the provider whether it admits the account to a client at `source`, at `now`. Without one, or
+/// without bindings, every active account is admitted.
 pub fn admit(
     accounts: &Accounts,
     account: &AccountState,
     provider: ProviderNumber,
+    source: Option<IpAddr>,
+    now: Timestamp,
 ) -> Result<(), NotAdmitted> {
-    let Some(application) = accounts.application_of(provider) else { return Ok(()) };
-    let passes = |binding: &Binding| names(accounts, account, binding.subject) != binding.negate;
+    let Some(application) = refusing(accounts, account, provider, source, now) else { return Ok(()) };
+    let told = application
+        .bindings
+        .iter()
+        .filter(|binding| binding.enabled && !passes(accounts, account, binding, source, now));
+    let told = told.map(|binding| reason(accounts, account, binding, source, now, Audience::Client));
+    Err(NotAdmitted { application: application.clone(), reasons: told.collect() })
+}
+
+/// [`admit`] for who does not tell why.
+pub(super) fn is_admitted(
+    accounts: &Accounts,
+    account: &AccountState,
+    provider: ProviderNumber,
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> bool {
+    refusing(accounts, account, provider, source, now).is_none()
+}
+
+/// Whether a binding passes. Where the rules of a time zone are missing it does not, negated or not.
+pub(super) fn passes(
+    accounts: &Accounts,
+    account: &AccountState,
+    binding: &Binding,
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> bool {
+    holds(accounts, account, &binding.subject, source, now).is_some_and(|holds| holds != binding.negate)
+}
+
+/// Whether what a binding asks for is so; `None`: nobody can tell here.
+pub(super) fn holds(
+    accounts: &Accounts,
+    account: &AccountState,
+    subject: &BindingSubject,
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> Option<bool> {
+    Some(match subject {
+        BindingSubject::Account(number) => account.number == *number,
+        BindingSubject::Group(number) => accounts.lead_to(&account.groups, *number),
+        BindingSubject::Networks(networks) => source
+            .is_some_and(|source| networks.iter().any(|network| network.contains(&source.to_canonical()))),
+        BindingSubject::Window(window) if !window.timezone().is_known() => return None,
+        BindingSubject::Window(window) => window.is_open(now),
+    })
+}
+
+/// The application of the provider, if it refuses.
+fn refusing<'a>(
+    accounts: &'a Accounts,
+    account: &AccountState,
+    provider: ProviderNumber,
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> Option<&'a Arc<Application>> {
+    let application = accounts.application_of(provider)?;
     let mut enabled = application.bindings.iter().filter(|binding| binding.enabled).peekable();
     if enabled.peek().is_none() {
         // Bindings that are all switched off bind nobody, and so do not open the application to all.
-        return if application.bindings.is_empty() {
-            Ok(())
-        } else {
-            Err(NotAdmitted { application: application.clone() })
-        };
+        return if application.bindings.is_empty() { None } else { Some(application) };
     }
+    let passes = |binding: &Binding| passes(accounts, account, binding, source, now);
     let admitted = match application.mode {
         BindingMode::Any => enabled.any(passes),
         BindingMode::All => enabled.all(passes),
     };
-    if admitted { Ok(()) } else { Err(NotAdmitted { application: application.clone() }) }
+    if admitted { None } else { Some(application) }
 }
 
-fn names(accounts: &Accounts, account: &AccountState, subject: BindingSubject) -> bool {
-    match subject {
-        BindingSubject::Account(number) => account.number == number,
-        BindingSubject::Group(number) => accounts.lead_to(&account.groups, number),
+/// Reasons in one line, not too many of them.
+struct Listed<'a>(&'a [String]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return formatter.write_str("all of its bindings are switched off");
+        }
+        let (told, more) = self.0.split_at_checked(REASONS_MAX).unwrap_or((self.0, &[]));
+        formatter.write_str(&told.join("; "))?;
+        if more.is_empty() { Ok(()) } else { write!(formatter, "; and {} more", more.len()) }
     }
 }
+
+/// So many reasons stand in one message.
+const REASONS_MAX: usize = 8;

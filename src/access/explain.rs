@@ -1,13 +1,19 @@
 //! What an account sees and through which grant, or which grant is missing: in words, for operators.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
-use super::admission::admit;
+use super::admission::{admit, passes};
+use super::binding_reason::{Audience, reason};
 use super::limits::{SearchLimits, search_limits};
 use super::rights::{Decision, Reason, Via, decide};
 use super::view::visibility_of;
 use crate::directory::{AccountState, Accounts, Snapshot, Visibility};
-use crate::model::{GroupNumber, ObjectReference, Permission, ProviderNumber, RoleNumber};
+use crate::model::{
+    Application, Binding, BindingMode, GroupNumber, ObjectReference, Permission, ProviderNumber, RoleNumber,
+    Timestamp,
+};
 
 /// What an account may see of one provider's directory, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +26,8 @@ pub struct Explanation {
     pub may_bind: bool,
     /// The reason, as a sentence.
     pub bind_reason: String,
+    /// What its application's bindings make of it, by their order.
+    pub bindings: Vec<Bound>,
     /// Whether it sees the whole directory.
     pub sees_everything: bool,
     /// Through which grant, or which grant is missing.
@@ -36,6 +44,15 @@ pub struct Explanation {
     pub entry: Option<String>,
 }
 
+/// What one binding makes of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Whether it passes; `None`: it is switched off and takes no part.
+    pub passes: Option<bool>,
+    /// The reason, as a sentence.
+    pub sentence: String,
+}
+
 /// The grant behind a decision, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
@@ -45,18 +62,22 @@ pub struct Granted {
     pub sentence: String,
 }
 
-/// Explains what the account may see of one provider's directory and, when a DN is given, of that entry.
+/// Explains what the account may see of one provider's directory and, when a DN is given, of that entry, to a client at
+/// `source` and at the time `now`.
 pub fn explain(
     snapshot: &Snapshot,
     account: &AccountState,
     provider: ProviderNumber,
     entry: Option<&str>,
+    source: Option<IpAddr>,
+    now: Timestamp,
 ) -> Option<Explanation> {
     let accounts = snapshot.accounts();
     let tree = snapshot.tree(provider)?;
-    let (may_bind, bind_reason) = match (account.is_active, admit(accounts, account, provider)) {
+    let bindings = bindings(accounts, account, provider, source, now);
+    let (may_bind, bind_reason) = match (account.is_active, admit(accounts, account, provider, source, now)) {
         (false, _) => (false, format!("the account `{}` is inactive", account.username)),
-        (true, Err(refused)) => (false, refused.to_string()),
+        (true, Err(refused)) => (false, not_admitted(&refused.application, &bindings)),
         (true, Ok(())) => (true, admitted(accounts, provider)),
     };
     let on = Some(ObjectReference::Provider(provider));
@@ -79,6 +100,7 @@ pub fn explain(
         base_dn: tree.provider().base_dn.clone(),
         may_bind,
         bind_reason,
+        bindings,
         sees_everything: decision.is_allowed(),
         search_reason: granted(accounts, account, name, decision),
         search_size_max: limits.size_max.map(|(size, _)| size),
@@ -89,6 +111,34 @@ pub fn explain(
         own_entries,
         entry: entry.map(|dn| about_entry(&reader, dn)),
     })
+}
+
+/// Each binding of the provider's application, by its order.
+fn bindings(
+    accounts: &Accounts,
+    account: &AccountState,
+    provider: ProviderNumber,
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> Vec<Bound> {
+    let Some(application) = accounts.application_of(provider) else { return Vec::new() };
+    let mut bindings: Vec<&Binding> = application.bindings.iter().collect();
+    bindings.sort_by_key(|binding| binding.order);
+    let bound = bindings.into_iter().map(|binding| Bound {
+        passes: binding.enabled.then(|| passes(accounts, account, binding, source, now)),
+        sentence: reason(accounts, account, binding, source, now, Audience::Operator),
+    });
+    bound.collect()
+}
+
+fn not_admitted(application: &Application, bindings: &[Bound]) -> String {
+    let slug = &application.slug;
+    let why = match application.mode {
+        _ if bindings.iter().all(|bound| bound.passes.is_none()) => "all of its bindings are switched off",
+        BindingMode::Any => "none of its bindings passes",
+        BindingMode::All => "each of its bindings must pass",
+    };
+    format!("the application `{slug}` does not admit it: {why}")
 }
 
 fn admitted(accounts: &Accounts, provider: ProviderNumber) -> String {

@@ -4,6 +4,7 @@
 //! operation, so that granting and taking away act on open connections at once.
 
 mod admission;
+mod binding_reason;
 mod explain;
 mod identity;
 mod limits;
@@ -11,7 +12,7 @@ mod rights;
 mod view;
 
 pub use admission::{NotAdmitted, admit};
-pub use explain::{Explanation, Granted, explain};
+pub use explain::{Bound, Explanation, Granted, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
 pub use limits::{SearchLimits, search_limits};
 pub use rights::{Decision, Reason, Rights, Via, decide};

@@ -12,6 +12,8 @@ use crate::model::{
     TokenNumber,
 };
 
+mod bindings;
+
 const ALICE: u32 = 10;
 /// alice is in `low`, `low` is in `middle`, `middle` is in `high`, which is in `low` again.
 const LOW: u32 = 20;
@@ -226,10 +228,14 @@ fn the_reason_names_where_the_grant_stands() {
         let on = Some(crate::model::ObjectReference::Provider(ProviderNumber::new(1)));
         let decision = decide(accounts, alice, crate::model::Permission::SearchFullDirectory, on);
         assert_eq!(decision, Decision::Allowed(Reason::Grant { is_global: false, via: expected }), "{name}");
-        let told = explain(&snapshot, alice, ProviderNumber::new(1), Some("cn=bob,ou=users,dc=one")).unwrap();
+        let told =
+            explain(&snapshot, alice, ProviderNumber::new(1), Some("cn=bob,ou=users,dc=one"), None, NOW)
+                .unwrap();
         assert!(told.sees_everything && told.may_bind && told.own_entries.is_empty(), "{name}");
         assert_eq!(told.entry.unwrap(), "`cn=bob,ou=users,dc=one` is seen");
-        let told = explain(&snapshot, alice, ProviderNumber::new(2), Some("cn=bob,ou=users,dc=two")).unwrap();
+        let told =
+            explain(&snapshot, alice, ProviderNumber::new(2), Some("cn=bob,ou=users,dc=two"), None, NOW)
+                .unwrap();
         assert_eq!(told.own_entries.len(), 5);
         assert!(told.entry.unwrap().contains("is not seen"));
     }
@@ -316,7 +322,7 @@ fn a_password_proves_until_it_is_exchanged() {
     };
     assert!(!check(&world, 0));
     world.accounts.get_mut(&ALICE).unwrap().password =
-        Some(Password { hash: HashText::new(String::new()), generation: 2, seeded: None });
+        Some(Password { hash: HashText::new(String::new()), generation: 2, seeded: None, changed: NOW });
     assert!(check(&world, 2));
     assert!(!check(&world, 1));
     assert!(!check(&world, 3));
@@ -375,7 +381,7 @@ fn of_several_roles_the_most_generous_limits_count() {
 }
 
 fn binding(subject: BindingSubject, negate: bool, enabled: bool) -> Binding {
-    Binding { subject, order: 0, negate, enabled }
+    Binding { uuid: uuid::Uuid::from_u128(1), subject, order: 0, negate, enabled }
 }
 
 fn of_account(number: u32) -> BindingSubject {
@@ -387,44 +393,40 @@ fn of_group(number: u32) -> BindingSubject {
 }
 
 fn application(provider: u32, mode: BindingMode, bindings: Vec<Binding>) -> Application {
-    Application {
-        number: ApplicationNumber::new(50 + provider),
-        uuid: uuid::Uuid::from_u128(u128::from(50 + provider)),
-        slug: format!("app-{provider}"),
-        name: "App".to_owned(),
-        provider: Some(ProviderNumber::new(provider)),
-        mode,
-        bindings,
-    }
+    let (number, uuid) =
+        (ApplicationNumber::new(50 + provider), uuid::Uuid::from_u128(u128::from(50 + provider)));
+    let empty = Application::of_slug(number, uuid, format!("app-{provider}"), NOW);
+    Application { provider: Some(ProviderNumber::new(provider)), mode, bindings, ..empty }
 }
 
 #[test]
 fn bindings_admit_by_their_mode() {
     use BindingMode::{All, Any};
     let (yes, no) = (binding(of_account(ALICE), false, true), binding(of_account(11), false, true));
-    let (not_yes, not_no) = (Binding { negate: true, ..yes }, Binding { negate: true, ..no });
-    let (off_yes, off_no) = (Binding { enabled: false, ..yes }, Binding { enabled: false, ..no });
+    let (not_yes, not_no) = (Binding { negate: true, ..yes.clone() }, Binding { negate: true, ..no.clone() });
+    let (off_yes, off_no) =
+        (Binding { enabled: false, ..yes.clone() }, Binding { enabled: false, ..no.clone() });
     for (mode, bindings, expected) in [
         (Any, vec![], true),
         (All, vec![], true),
-        (Any, vec![yes], true),
-        (Any, vec![no], false),
-        (Any, vec![no, yes], true),
-        (Any, vec![yes, no], true),
-        (All, vec![yes, no], false),
-        (All, vec![yes, not_no], true),
-        (Any, vec![not_yes], false),
-        (Any, vec![not_no], true),
-        (All, vec![not_yes, yes], false),
-        (Any, vec![off_yes, no], false),
-        (All, vec![off_no, yes], true),
+        (Any, vec![&yes], true),
+        (Any, vec![&no], false),
+        (Any, vec![&no, &yes], true),
+        (Any, vec![&yes, &no], true),
+        (All, vec![&yes, &no], false),
+        (All, vec![&yes, &not_no], true),
+        (Any, vec![&not_yes], false),
+        (Any, vec![&not_no], true),
+        (All, vec![&not_yes, &yes], false),
+        (Any, vec![&off_yes, &no], false),
+        (All, vec![&off_no, &yes], true),
         // A binding that is switched off does not open the application to everybody.
-        (Any, vec![off_no], false),
-        (Any, vec![off_yes], false),
-        (All, vec![off_yes], false),
+        (Any, vec![&off_no], false),
+        (Any, vec![&off_yes], false),
+        (All, vec![&off_yes], false),
     ] {
         for order in [[0, 1], [1, 0], [-5, -5]] {
-            let mut sorted = bindings.clone();
+            let mut sorted: Vec<Binding> = bindings.iter().copied().cloned().collect();
             sorted.iter_mut().zip(order).for_each(|(binding, order)| binding.order = order);
             let mut world = world();
             world.applications.insert(51, application(1, mode, sorted));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::admission::{NotAdmitted, admit};
+use super::admission::{NotAdmitted, admit, is_admitted};
 use super::identity::{Identity, Invalid};
 use super::rights::decide;
 use crate::directory::{AccountState, Accounts, EntryId, OwnEntries, Snapshot, Visibility};
@@ -37,9 +37,9 @@ pub fn view(
     let accounts = snapshot.accounts();
     let account = identity.verify(accounts, source, now)?;
     // An identity whose own application admits it no longer is none, whatever it asks for.
-    admit(accounts, account, identity.provider)?;
-    if provider != identity.provider {
-        admit(accounts, account, provider).map_err(|_| Denied::OtherProvider)?;
+    admit(accounts, account, identity.provider, source, now)?;
+    if provider != identity.provider && !is_admitted(accounts, account, provider, source, now) {
+        return Err(Denied::OtherProvider);
     }
     Ok(visibility_of(accounts, account, provider))
 }

@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use crate::model::{
-    Account, Action, Application, Attribute, CustomAttribute, FieldChange, Group, Key, LdapProvider, Record,
-    Role, Token, Tombstone,
+    Account, Action, Application, Attribute, Binding, CustomAttribute, FieldChange, Group, Key, LdapProvider,
+    Record, Role, Token, Tombstone,
 };
 
 /// The action and the fields that became different, when a record changes from `before` to `after`;
@@ -141,8 +141,14 @@ fn application_fields(application: &Application) -> Vec<(&'static str, String)> 
         ("slug", application.slug.clone()),
         ("name", application.name.clone()),
         ("provider", application.provider.map(|provider| provider.to_string()).unwrap_or_default()),
-        ("mode", format!("{:?}", application.mode)),
-        ("bindings", list(&application.bindings)),
+        ("mode", application.mode.to_string()),
+        ("bindings", bindings(&application.bindings)),
+        ("group", application.group.clone()),
+        ("launch_url", application.launch_url.clone()),
+        ("description", application.description.clone()),
+        ("publisher", application.publisher.clone()),
+        ("open_in_new_tab", application.open_in_new_tab.to_string()),
+        ("hide", application.hide.to_string()),
     ]
 }
 
@@ -174,6 +180,13 @@ fn custom_attribute_fields(attribute: &CustomAttribute) -> Vec<(&'static str, St
 
 fn list<T: Debug>(items: &[T]) -> String {
     items.iter().map(|item| format!("{item:?}")).collect::<Vec<_>>().join(", ")
+}
+
+fn bindings(bindings: &[Binding]) -> String {
+    let told = bindings
+        .iter()
+        .map(|binding| binding.in_words(|number| number.to_string(), |number| number.to_string()));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn attributes(attributes: &[Attribute]) -> String {
@@ -211,3 +224,62 @@ fn shortened(mut text: String) -> String {
 const FIELD_OCTETS_MAX: usize = 16 * 1024;
 /// Longer values are only counted.
 const VALUE_MAX: usize = 256;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{
+        AccountNumber, ApplicationNumber, BindingSubject, GroupNumber, TimeOfDay, TimeWindow, TimeZone,
+        Timestamp, Weekday,
+    };
+
+    #[test]
+    fn bindings_are_told_in_words() {
+        let now = Timestamp::from_unix_seconds(0);
+        let before = Application::of_slug(ApplicationNumber::new(1), Uuid::nil(), "vault".to_owned(), now);
+        let binding =
+            |subject| Binding { uuid: Uuid::nil(), subject, order: 0, negate: false, enabled: true };
+        let night = TimeWindow::new(
+            [Weekday::Fri, Weekday::Sat],
+            "22:00".parse().unwrap(),
+            TimeOfDay::END,
+            TimeZone::utc(),
+        );
+        let bindings = vec![
+            binding(BindingSubject::Account(AccountNumber::new(17))),
+            Binding {
+                order: 300,
+                negate: true,
+                enabled: false,
+                ..binding(BindingSubject::Group(GroupNumber::new(20)))
+            },
+            binding(BindingSubject::Networks(vec![
+                "10.0.0.0/8".parse().unwrap(),
+                "2001:db8::/32".parse().unwrap(),
+            ])),
+            binding(BindingSubject::Window(night.unwrap())),
+        ];
+        let after =
+            Application { bindings, publisher: "Example".to_owned(), modified: now, ..before.clone() };
+        let (before, after) = (Record::Application(before), Record::Application(after));
+        let (_, changes) = describe(Some(&before), Some(&after)).unwrap();
+        let told: Vec<(&str, Option<&str>)> =
+            changes.iter().map(|change| (change.field.as_str(), change.after.as_deref())).collect();
+        assert_eq!(
+            told,
+            [
+                (
+                    "bindings",
+                    Some(
+                        "account 17, not group 20, order 300, disabled, networks 10.0.0.0/8 2001:db8::/32, time \
+                         Fri, Sat 22:00-24:00 UTC"
+                    )
+                ),
+                ("publisher", Some("Example")),
+            ]
+        );
+    }
+}

@@ -1,13 +1,15 @@
 //! `bindery access explain`: what an account sees, and through which grant.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use super::arguments::DirectoryArguments;
 use super::backend::Absent;
 use super::failure::Failure;
 use super::output::Output;
-use crate::access::Explanation;
+use crate::access::{Bound, Explanation};
 use crate::http::{ExplainRequest, ExplainResponse, path};
+use crate::model::Timestamp;
 
 /// What an account sees, and through which grant
 #[derive(Debug, clap::Subcommand)]
@@ -26,23 +28,40 @@ pub(super) struct ExplainArguments {
     /// One provider, instead of all
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
+    /// Where it comes from; without it there is no address, as on a Unix socket
+    #[arg(long, value_name = "ADDRESS")]
+    source: Option<IpAddr>,
+    /// When, such as 2027-11-18T10:00:00Z; without it now
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
     #[command(flatten)]
     directory: DirectoryArguments,
 }
 
 pub(super) async fn run(command: AccessCommand, output: Output) -> Result<(), Failure> {
-    let AccessCommand::Explain(ExplainArguments { account, entry, provider, directory }) = command;
-    let request = ExplainRequest { account, provider, entry };
+    let AccessCommand::Explain(arguments) = command;
+    let ExplainArguments { account, entry, provider, source, at, directory } = arguments;
+    let request = ExplainRequest { account, provider, entry, source, at };
     let response: ExplainResponse = directory
         .with(Absent::Fail, async |backend| Ok(backend.call(path::ACCESS_EXPLAIN, &request).await?))
         .await?;
     output.result(&response, || {
-        let mut text = String::new();
+        let mut text = asked_for(&response, at.is_some());
         for explanation in &response.providers {
             in_words(&mut text, &response.account, explanation);
         }
         text
     })
+}
+
+/// From where and for when the answer is.
+fn asked_for(response: &ExplainResponse, is_time_given: bool) -> String {
+    let source = match response.source {
+        Some(source) => format!("from {source}"),
+        None => "from no known source (--source ADDRESS)".to_owned(),
+    };
+    let now = if is_time_given { "" } else { ", now (--at TIME)" };
+    format!("{source}, at {}{now}\n", response.at)
 }
 
 fn in_words(text: &mut String, account: &str, explanation: &Explanation) {
@@ -51,6 +70,7 @@ fn in_words(text: &mut String, account: &str, explanation: &Explanation) {
         base_dn,
         may_bind,
         bind_reason,
+        bindings,
         sees_everything,
         search_reason,
         search_limits,
@@ -63,6 +83,14 @@ fn in_words(text: &mut String, account: &str, explanation: &Explanation) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{account} on {provider} ({base_dn})");
     let _ = writeln!(text, "  {binds}: {bind_reason}");
+    for Bound { passes, sentence } in bindings {
+        let outcome = match passes {
+            Some(true) => "passes",
+            Some(false) => "does not pass",
+            None => "is switched off",
+        };
+        let _ = writeln!(text, "    a binding {outcome}: {sentence}");
+    }
     let _ = writeln!(text, "  {sees}: {}", search_reason.sentence);
     let _ = writeln!(text, "  a search returns");
     for limit in search_limits {

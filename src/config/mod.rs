@@ -11,6 +11,7 @@ mod limits;
 mod names;
 mod reader;
 mod seed;
+mod seed_binding;
 mod seed_reader;
 mod seed_secret;
 mod seed_value;

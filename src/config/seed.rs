@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AccountKind, AttributeSyntax, BindingMode, Container, HashText, Intent, Permission, Timestamp,
+    AccountKind, AttributeSyntax, BindingMode, Container, HashText, Intent, Permission, TimeWindow, Timestamp,
 };
 use crate::secret::Secret;
 
@@ -256,7 +256,7 @@ pub struct SeedToken {
 }
 
 /// What an integration is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeedApplication {
     /// Its name in addresses, unique.
     pub slug: String,
@@ -266,14 +266,26 @@ pub struct SeedApplication {
     pub provider: Option<String>,
     /// How the bindings are put together.
     pub mode: Option<BindingMode>,
-    /// Who may use it; empty: every active account.
+    /// Who may use it, from where and when; empty: every active account.
     pub bindings: Option<Vec<SeedBinding>>,
+    /// The heading that it stands under.
+    pub group: Option<String>,
+    /// Where it is.
+    pub launch_url: Option<String>,
+    /// What it is.
+    pub description: Option<String>,
+    /// Who makes it.
+    pub publisher: Option<String>,
+    /// Whether a browser opens it in a tab of its own.
+    pub open_in_new_tab: Option<bool>,
+    /// Whether lists of applications leave it out.
+    pub hide: Option<bool>,
 }
 
 /// One rule of an application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeedBinding {
-    /// Whom it names.
+    /// For whom, from where or when it passes.
     pub subject: SeedSubject,
     /// Its place in lists; decides nothing.
     pub order: i32,
@@ -283,7 +295,7 @@ pub struct SeedBinding {
     pub enabled: bool,
 }
 
-/// Whom a binding names.
+/// For whom, from where or when a binding passes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SeedSubject {
@@ -291,6 +303,10 @@ pub enum SeedSubject {
     Account(String),
     /// The members of a group, direct or nested.
     Group(String),
+    /// Clients in one of these networks; never empty.
+    Networks(Vec<IpNet>),
+    /// Whoever comes while it is open.
+    Window(TimeWindow),
 }
 
 impl ReferenceKind {

@@ -9,8 +9,8 @@ use super::limits::{self, Bounded, SEARCH_SIZE_RANGE, SEARCH_TIME_RANGE};
 use super::names;
 use super::reader::{Item, TableReader};
 use super::seed::{
-    Expiry, ReferenceKind, Seed, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant,
-    SeedGroup, SeedLimit, SeedProvider, SeedRole, SeedSecret, SeedSubject, SeedToken,
+    Expiry, ReferenceKind, Seed, SeedAccount, SeedApplication, SeedAttribute, SeedGrant, SeedGroup,
+    SeedLimit, SeedProvider, SeedRole, SeedSecret, SeedToken,
 };
 use super::seed_secret::{PASSWORD, SECRET, SecretSources};
 use super::seed_value::{
@@ -304,6 +304,12 @@ impl<'e> SeedReader<'e> {
         let name = table.value("name", problems, value::name);
         let provider = table.located("provider", problems, value::name);
         let mode = table.value("mode", problems, value::word(&MODE));
+        let group = table.value("group", problems, value::text);
+        let launch_url = table.value("launch_url", problems, value::text);
+        let description = table.value("description", problems, value::text);
+        let publisher = table.value("publisher", problems, value::text);
+        let open_in_new_tab = table.value("open_in_new_tab", problems, value::boolean);
+        let hide = table.value("hide", problems, value::boolean);
         let items = table.items("bindings", problems);
         let bindings = items.map(|items| {
             items.iter().filter_map(|item| self.binding(item.table(problems)?, problems)).collect()
@@ -319,39 +325,19 @@ impl<'e> SeedReader<'e> {
         table.finish(problems);
         let Some(slug) = slug else { return };
         let provider = provider.map(|located| located.value);
-        self.seed.applications.push(SeedApplication { slug, name, provider, mode, bindings });
-    }
-
-    fn binding(&mut self, mut table: TableReader<'_>, problems: &mut Problems) -> Option<SeedBinding> {
-        let account = table.located("account", problems, value::name);
-        let group = table.located("group", problems, value::name);
-        let order = table.value("order", problems, value::integer).unwrap_or(0);
-        let negate = table.value("negate", problems, value::boolean).unwrap_or(false);
-        let enabled = table.value("enabled", problems, value::boolean).unwrap_or(true);
-        let subject = match (account, group) {
-            (Some(account), None) => {
-                self.refer(ReferenceKind::Account, &account, table.key_path("account"));
-                Some(SeedSubject::Account(account.value))
-            }
-            (None, Some(group)) => {
-                self.refer(ReferenceKind::Group, &group, table.key_path("group"));
-                Some(SeedSubject::Group(group.value))
-            }
-            (Some(_), Some(group)) => {
-                let message = "expected `account` or `group`, found both: write two bindings";
-                problems.report(&group.position, &table.key_path("group"), message);
-                None
-            }
-            (None, None) => {
-                if table.key_position("account").or(table.key_position("group")).is_none() {
-                    let message = "expected `group` or `account`".to_owned();
-                    problems.push(Problem::missing(table.position(), table.key_path("group"), message));
-                }
-                None
-            }
-        };
-        table.finish(problems);
-        subject.map(|subject| SeedBinding { subject, order, negate, enabled })
+        self.seed.applications.push(SeedApplication {
+            slug,
+            name,
+            provider,
+            mode,
+            bindings,
+            group,
+            launch_url,
+            description,
+            publisher,
+            open_in_new_tab,
+            hide,
+        });
     }
 
     /// Reads the name of an object; another one with the same name is reported.
@@ -436,7 +422,8 @@ impl<'e> SeedReader<'e> {
         (!is_on_wrong).then(|| SeedGrant { permission, on: on.map(|located| located.value) })
     }
 
-    fn refer(&mut self, kind: ReferenceKind, name: &Located<String>, key: String) {
+    /// Notes a name that stands for an object described elsewhere.
+    pub(super) fn refer(&mut self, kind: ReferenceKind, name: &Located<String>, key: String) {
         let (name, position) = (name.value.clone(), name.position.clone());
         self.references.push(LocatedReference { kind, name, key, position });
     }

@@ -6,7 +6,10 @@ use toml::de::DeValue;
 use super::names;
 use super::seed::{BadReference, Expiry, LIFETIME_SECONDS_MAX, SeedReference};
 use super::value::{self, Raw};
-use crate::model::{AccountKind, AttributeSyntax, BindingMode, Intent, Permission, Timestamp};
+use crate::model::{
+    AccountKind, AttributeSyntax, BadTimeOfDay, BindingMode, Intent, Permission, TimeOfDay, TimeZone,
+    Timestamp, UnknownTimeZone, Weekday,
+};
 use crate::schema::{CustomType, Schema, SchemaError};
 
 /// A DN, in the spelling of RFC 4514: it ends the DN of every entry, and clients compare those as strings.
@@ -152,6 +155,25 @@ pub(super) fn network(raw: Raw<'_>) -> Result<IpNet, String> {
     }
 }
 
+/// A day of the week.
+pub(super) fn weekday(raw: Raw<'_>) -> Result<Weekday, String> {
+    value::word(&Weekday::ALL.map(|day| (day.as_str(), day)))(raw)
+}
+
+/// A time of day.
+pub(super) fn time_of_day(raw: Raw<'_>) -> Result<TimeOfDay, String> {
+    if let Raw::Toml(DeValue::Datetime(time)) = raw {
+        return Err(format!("{BadTimeOfDay}, found {time} without quotes"));
+    }
+    let text = value::text(raw)?;
+    text.parse().map_err(|error: BadTimeOfDay| format!("{error}, found {text:?}"))
+}
+
+/// A time zone by its name in the IANA database.
+pub(super) fn timezone(raw: Raw<'_>) -> Result<TimeZone, String> {
+    value::text(raw)?.parse().map_err(|error: UnknownTimeZone| error.to_string())
+}
+
 /// How long after it is made, or when, something expires.
 pub(super) fn expiry(raw: Raw<'_>) -> Result<Expiry, String> {
     const EXPECTED: &str = "a duration such as \"90d\" or a time such as \"2027-11-18T10:00:00Z\"";
@@ -188,4 +210,5 @@ pub(super) const ACCOUNT_KIND: [(&str, AccountKind); 3] = [
 pub(super) const INTENT: [(&str, Intent); 2] =
     [(Intent::AppPassword.as_str(), Intent::AppPassword), (Intent::Api.as_str(), Intent::Api)];
 
-pub(super) const MODE: [(&str, BindingMode); 2] = [("any", BindingMode::Any), ("all", BindingMode::All)];
+pub(super) const MODE: [(&str, BindingMode); 2] =
+    [(BindingMode::Any.as_str(), BindingMode::Any), (BindingMode::All.as_str(), BindingMode::All)];

@@ -146,7 +146,19 @@ fn every_key_is_read() {
             slug = "cloud"
             provider = "ldap"
             mode = "all"
-            bindings = [{ group = "machine", negate = true }, { account = "alice", order = 7, enabled = false }]
+            bindings = [
+                { group = "machine", negate = true },
+                { account = "alice", order = 7, enabled = false },
+                { networks = ["10.0.0.0/8", "2001:db8::7"] },
+                { days = ["mon", "sun"], from = "22:00", to = "06:00", timezone = "europe/berlin" },
+                { from = "08:00", negate = true },
+                { days = ["sat"] },
+            ]
+            group = "Office"
+            launch_url = "https://cloud.example.com/"
+            description = "Files"
+            publisher = ""
+            open_in_new_tab = true
             "#,
         ),
     ]);
@@ -202,6 +214,21 @@ fn every_key_is_read() {
     let bindings = application.bindings.as_ref().unwrap();
     assert_eq!(bindings[0].subject, SeedSubject::Group("machine".to_owned()));
     assert_eq!((bindings[1].order, bindings[1].negate, bindings[1].enabled), (7, false, false));
+    let SeedSubject::Networks(networks) = &bindings[2].subject else { panic!("{bindings:?}") };
+    assert_eq!(networks[1].to_string(), "2001:db8::7/128");
+    let windows = bindings[3..].iter().map(|binding| match &binding.subject {
+        SeedSubject::Window(window) => window.to_string(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(
+        windows.collect::<Vec<_>>(),
+        ["Mon, Sun 22:00-06:00 Europe/Berlin", "Mon-Sun 08:00-24:00 UTC", "Sat 00:00-24:00 UTC"]
+    );
+    assert_eq!(application.group.as_deref(), Some("Office"));
+    assert_eq!(application.launch_url.as_deref(), Some("https://cloud.example.com/"));
+    assert_eq!(application.description.as_deref(), Some("Files"));
+    assert_eq!(application.publisher.as_deref(), Some(""), "present and empty");
+    assert_eq!((application.open_in_new_tab, application.hide), (Some(true), None));
 
     let dangling = config.dangling(|_, _| false);
     assert!(dangling.is_empty(), "{dangling}");
@@ -519,11 +546,67 @@ fn problems_of_the_seed_are_told_with_their_place() {
         ),
         (
             "[[application]]\nslug = \"a\"\nbindings = [{ order = 1 }]",
-            "5:13: application.bindings.group: expected `group` or `account`",
+            "5:13: application.bindings.group: expected `group`, `account`, `networks`, or a time by `days`",
         ),
         (
             "[[application]]\nslug = \"a\"\nbindings = [{ group = \"x\", account = \"y\" }]",
-            "5:23: application.bindings.group: expected `account` or `group`, found both",
+            "5:28: application.bindings.account: found `group` and `account` in one binding: write a binding for each",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ days = [\"mon\"], networks = [\"10.0.0.0/8\"] }]",
+            "5:15: application.bindings.days: found `networks` and `days` in one binding",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ to = \"18:00\", group = \"x\" }]",
+            "5:15: application.bindings.to: found `group` and `to` in one binding",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ networks = [] }]",
+            "5:15: application.bindings.networks: expected at least one network",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ networks = [\"10.0.0.1/8\"] }]",
+            "5:27: application.bindings.networks: 10.0.0.1/8 has bits behind its prefix",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ days = [] }]",
+            "5:15: application.bindings.days: expected at least one day of the week",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ days = [\"monday\"] }]",
+            "5:23: application.bindings.days: expected one of \"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\", found \"monday\"",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ days = \"mon\" }]",
+            "5:22: application.bindings.days: expected a list, found a string",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ from = \"8:00\" }]",
+            "5:22: application.bindings.from: expected a time of day from \"00:00\" to \"24:00\", such as \"08:30\", found \"8:00\"",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ from = 08:00:00 }]",
+            "5:22: application.bindings.from: expected a time of day from \"00:00\" to \"24:00\", such as \"08:30\", found 08:00:00 without quotes",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ from = \"24:00\" }]",
+            "5:22: application.bindings.from: a window cannot begin at 24:00",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ from = \"08:00\", to = \"08:00\" }]",
+            "5:36: application.bindings.to: it begins and ends at 08:00; for the whole day, leave both out",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ to = \"00:00\" }]",
+            "5:20: application.bindings.to: it begins and ends at 00:00",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ days = [\"mon\"], timezone = \"Europe/Brelin\" }]",
+            "5:42: application.bindings.timezone: there is no time zone \"Europe/Brelin\"",
+        ),
+        (
+            "[[application]]\nslug = \"a\"\nbindings = [{ timezone = \"UTC\" }]",
+            "5:15: application.bindings.timezone: a time zone alone is no time: give `days`, or `from` and `to`",
         ),
         (
             "[[application]]\nslug = \"a\"\nmode = \"most\"",

@@ -1,5 +1,6 @@
 //! `POST /local/access/explain`: what an account sees, and through which grant.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Problem;
 use super::json::Body;
 use crate::access::{self, Explanation};
-use crate::model::ProviderNumber;
+use crate::model::{ProviderNumber, Timestamp};
 use crate::registry::Registry;
 
 /// Whose view is asked for.
@@ -21,6 +22,12 @@ pub struct ExplainRequest {
     pub provider: Option<String>,
     /// A DN to explain in addition; of no use to a provider whose directory it does not lie in.
     pub entry: Option<String>,
+    /// Where the client is; `None`: nowhere that is known, as on a Unix socket.
+    #[serde(default)]
+    pub source: Option<IpAddr>,
+    /// When; `None`: now.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
 }
 
 /// What the account sees of each directory.
@@ -28,6 +35,10 @@ pub struct ExplainRequest {
 pub struct ExplainResponse {
     /// The account's name, as it is kept.
     pub account: String,
+    /// From where it was asked for.
+    pub source: Option<IpAddr>,
+    /// For which time.
+    pub at: Timestamp,
     /// One for each provider.
     pub providers: Vec<Explanation>,
 }
@@ -53,10 +64,14 @@ pub(super) async fn explain(
         (None, Some(number)) => vec![number],
         (None, None) => accounts.providers().map(|provider| provider.number).collect(),
     };
+    let ExplainRequest { entry, source, .. } = &request;
+    let at = request.at.unwrap_or_else(Timestamp::now);
     let explain =
-        |number: ProviderNumber| access::explain(&snapshot, account, number, request.entry.as_deref());
+        |number: ProviderNumber| access::explain(&snapshot, account, number, entry.as_deref(), *source, at);
     Ok(Json(ExplainResponse {
         account: account.username.to_string(),
+        source: *source,
+        at,
         providers: named.into_iter().filter_map(explain).collect(),
     }))
 }

@@ -90,6 +90,8 @@ pub struct Password {
     /// BLAKE3 of the `password_hash` that the seed gave, to know it again when the first success has put another
     /// hash in its place; `None`: it did not come so.
     pub seeded: Option<[u8; 32]>,
+    /// When it was set; putting another hash of the same password in the place of one does not count.
+    pub changed: Timestamp,
 }
 
 /// Anybody who can be named.

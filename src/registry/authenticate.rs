@@ -250,7 +250,7 @@ impl Registry {
             }
             Err(reason) => return self.refused(name, snapshot, source, &reason.to_string()),
         };
-        if let Err(refused) = admit(accounts, current, provider) {
+        if let Err(refused) = admit(accounts, current, provider, source, now) {
             let application = &refused.application.slug;
             self.failed(name, snapshot, source, FailureKind::NotAdmitted, application);
             return Verdict::Refused(AuthenticationRefusal::NotAdmitted(refused));

@@ -129,6 +129,7 @@ fn a_proof_is_worth_nothing_once_the_credential_changed() {
             hash: HashText::new(hash("new", super::world::cheap())),
             generation: 1,
             seeded: None,
+            changed: super::world::NOW,
         });
     });
     Client::new(&world).bind("alice", ALICE_PASSWORD).is(49);

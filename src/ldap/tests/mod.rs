@@ -8,6 +8,7 @@ pub(super) mod world;
 
 mod access;
 mod bind_costs;
+mod bindings;
 mod binds;
 mod controls;
 mod external;

@@ -26,7 +26,7 @@ pub(super) fn page_value(size: u32, cookie: &[u8]) -> Vec<u8> {
     element(0x30, &[size, element(0x04, cookie)].concat())
 }
 
-fn page(client: &mut Client, request: &LdapSearchRequest, size: u32, cookie: &[u8]) -> Reply {
+pub(super) fn page(client: &mut Client, request: &LdapSearchRequest, size: u32, cookie: &[u8]) -> Reply {
     let request = encode(client.id(), LdapOp::SearchRequest(request.clone()));
     client.send(&with_controls(&request, &[(PAGED, true, Some(page_value(size, cookie)))]))
 }

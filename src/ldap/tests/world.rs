@@ -10,9 +10,9 @@ use crate::config::{Limits, PlainBind};
 use crate::ldap::session::{SessionPeer, SessionSettings};
 use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
-    BindingMode, BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent,
-    LdapProvider, Membership, ObjectReference, Password, Permission, ProviderNumber, Record, Role,
-    RoleNumber, Timestamp, Token, TokenNumber,
+    BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent, LdapProvider, Membership,
+    ObjectReference, Password, Permission, ProviderNumber, Record, Role, RoleNumber, Timestamp, Token,
+    TokenNumber,
 };
 use crate::registry::{ChangeError, Registry, RegistrySettings, Transaction};
 use crate::store::{Batch, Counters, MemoryStore, Store};
@@ -288,23 +288,17 @@ fn records(alice_hash: Option<String>) -> (Vec<Record>, Secrets) {
 }
 
 pub(in crate::ldap) fn vault(groups: Vec<GroupNumber>) -> Application {
+    let bindings = groups.into_iter().map(|group| binding(BindingSubject::Group(group)));
     Application {
-        number: VAULT,
-        uuid: Uuid::from_u128(3),
-        slug: "vault".to_owned(),
-        name: "Vault".to_owned(),
         provider: Some(OTHER),
-        mode: BindingMode::Any,
-        bindings: groups
-            .into_iter()
-            .map(|group| Binding {
-                subject: BindingSubject::Group(group),
-                order: 0,
-                negate: false,
-                enabled: true,
-            })
-            .collect(),
+        bindings: bindings.collect(),
+        ..Application::of_slug(VAULT, Uuid::from_u128(3), "vault".to_owned(), NOW)
     }
+}
+
+/// A binding that takes part.
+pub(in crate::ldap) fn binding(subject: BindingSubject) -> Binding {
+    Binding { uuid: Uuid::from_u128(1), subject, order: 0, negate: false, enabled: true }
 }
 
 fn readers(grants: Vec<Grant>) -> Role {
@@ -377,7 +371,12 @@ fn account(number: u32, username: &str, kind: AccountKind, hash: Option<String>)
         is_active: number != CAROL.get(),
         attributes: if kind.is_person() { attributes } else { Vec::new() },
         object_classes: Vec::new(),
-        password: hash.map(|hash| Password { hash: HashText::new(hash), generation: 0, seeded: None }),
+        password: hash.map(|hash| Password {
+            hash: HashText::new(hash),
+            generation: 0,
+            seeded: None,
+            changed: NOW,
+        }),
         placements: Vec::new(),
         roles: if number == READER.get() { vec![READERS] } else { Vec::new() },
         grants: Vec::new(),

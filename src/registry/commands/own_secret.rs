@@ -157,9 +157,10 @@ impl Registry {
                 if !holds {
                     return Ok(false);
                 }
+                let changed = transaction.now();
                 account.password =
-                    Some(Password { hash, generation: generation.saturating_add(1), seeded: None });
-                account.modified = transaction.now();
+                    Some(Password { hash, generation: generation.saturating_add(1), seeded: None, changed });
+                account.modified = changed;
                 transaction.put(Record::Account(account))?;
                 Ok(true)
             })

@@ -61,8 +61,12 @@ fn hash() -> impl Strategy<Value = HashText> {
 }
 
 fn accounts() -> impl Strategy<Value = Record> {
-    let password =
-        (hash(), any::<u32>()).prop_map(|(hash, generation)| Password { hash, generation, seeded: None });
+    let password = (hash(), any::<u32>(), timestamp()).prop_map(|(hash, generation, changed)| Password {
+        hash,
+        generation,
+        seeded: None,
+        changed,
+    });
     let who = (any::<u32>(), uuid(), text(), 0..4_usize, text(), text(), any::<bool>());
     let what = (attributes(), vec(text(), 0..3), option::of(password), placements(), roles(), grants());
     (who, what, timestamp(), timestamp()).prop_map(|(who, what, created, modified)| {
@@ -113,10 +117,8 @@ fn groups() -> impl Strategy<Value = Record> {
 }
 
 fn tokens() -> impl Strategy<Value = Record> {
-    let network =
-        (any::<IpAddr>(), 0..=32_u8).prop_map(|(address, prefix)| IpNet::new(address, prefix).unwrap());
     let what = (any::<bool>(), option::of(text()), hash(), any::<u32>(), option::of(timestamp()));
-    (any::<u32>(), uuid(), text(), any::<u32>(), what, text(), vec(network, 0..3), timestamp()).prop_map(
+    (any::<u32>(), uuid(), text(), any::<u32>(), what, text(), vec(network(), 0..3), timestamp()).prop_map(
         |(number, uuid, identifier, account, what, description, networks, created)| {
             let (is_api, selector, hash, generation, expires) = what;
             Record::Token(Token {
@@ -137,31 +139,58 @@ fn tokens() -> impl Strategy<Value = Record> {
     )
 }
 
+fn network() -> impl Strategy<Value = IpNet> {
+    (any::<IpAddr>(), 0..=32_u8).prop_map(|(address, prefix)| IpNet::new(address, prefix).unwrap())
+}
+
+fn windows() -> impl Strategy<Value = TimeWindow> {
+    let minute = || (0..24 * 60_u16).prop_map(|minute| TimeOfDay::try_from(minute).unwrap());
+    let zone = 0..3_usize;
+    (0..7_usize, 0..7_usize, minute(), minute(), zone).prop_map(|(first, last, from, to, zone)| {
+        let days = [Weekday::ALL[first], Weekday::ALL[last]];
+        let zone = ["UTC", "Europe/Berlin", "America/New_York"][zone].parse().unwrap();
+        let to = if from == to { TimeOfDay::END } else { to };
+        TimeWindow::new(days, from, to, zone).unwrap()
+    })
+}
+
+fn bindings() -> impl Strategy<Value = Binding> {
+    let subject = prop_oneof![
+        any::<u32>().prop_map(|number| BindingSubject::Account(AccountNumber::new(number))),
+        any::<u32>().prop_map(|number| BindingSubject::Group(GroupNumber::new(number))),
+        vec(network(), 0..3).prop_map(BindingSubject::Networks),
+        windows().prop_map(BindingSubject::Window),
+    ];
+    (uuid(), subject, any::<i32>(), any::<bool>(), any::<bool>())
+        .prop_map(|(uuid, subject, order, negate, enabled)| Binding { uuid, subject, order, negate, enabled })
+}
+
 fn applications() -> impl Strategy<Value = Record> {
-    let binding = (any::<bool>(), any::<u32>(), any::<i32>(), any::<bool>(), any::<bool>()).prop_map(
-        |(is_group, number, order, negate, enabled)| Binding {
-            subject: if is_group {
-                BindingSubject::Group(GroupNumber::new(number))
-            } else {
-                BindingSubject::Account(AccountNumber::new(number))
-            },
-            order,
-            negate,
-            enabled,
-        },
-    );
-    (any::<u32>(), uuid(), text(), text(), option::of(any::<u32>()), any::<bool>(), vec(binding, 0..4))
-        .prop_map(|(number, uuid, slug, name, provider, is_all, bindings)| {
-            Record::Application(Application {
-                number: ApplicationNumber::new(number),
-                uuid,
-                slug,
-                name,
-                provider: provider.map(ProviderNumber::new),
-                mode: if is_all { BindingMode::All } else { BindingMode::Any },
-                bindings,
-            })
+    let who = (any::<u32>(), uuid(), text(), text(), option::of(any::<u32>()));
+    let what = (any::<bool>(), vec(bindings(), 0..4), any::<bool>(), any::<bool>());
+    let described = (text(), text(), text(), text(), timestamp(), timestamp());
+    (who, what, described).prop_map(|(who, what, described)| {
+        let (number, uuid, slug, name, provider) = who;
+        let (is_all, bindings, open_in_new_tab, hide) = what;
+        let (group, launch_url, description, publisher, created, modified) = described;
+        Record::Application(Application {
+            number: ApplicationNumber::new(number),
+            uuid,
+            slug,
+            name,
+            provider: provider.map(ProviderNumber::new),
+            mode: if is_all { BindingMode::All } else { BindingMode::Any },
+            bindings,
+            group,
+            launch_url,
+            description,
+            publisher,
+            open_in_new_tab,
+            hide,
+            created,
+            modified,
         })
+    })
 }
 
 fn providers() -> impl Strategy<Value = Record> {

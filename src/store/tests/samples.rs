@@ -39,6 +39,7 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
             hash: HashText::new("{SSHA}AAAA".to_owned()),
             generation: 3,
             seeded: Some([7; 32]),
+            changed: time,
         }),
         placements: placements.clone(),
         roles: vec![RoleNumber::new(5)],
@@ -83,6 +84,20 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
         networks: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
         created: time,
     };
+    let binding = |uuid: u128, subject: BindingSubject| Binding {
+        uuid: Uuid::from_u128(uuid),
+        subject,
+        order: -1,
+        negate: false,
+        enabled: true,
+    };
+    let office = TimeWindow::new(
+        [Weekday::Mon, Weekday::Fri],
+        "08:00".parse().unwrap(),
+        "18:30".parse().unwrap(),
+        "Europe/Berlin".parse().unwrap(),
+    )
+    .unwrap();
     let application = Application {
         number: ApplicationNumber::new(6),
         uuid: Uuid::from_u128(0x6),
@@ -91,19 +106,24 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
         provider: Some(ProviderNumber::new(4)),
         mode: BindingMode::All,
         bindings: vec![
+            binding(1, BindingSubject::Account(AccountNumber::new(17))),
             Binding {
-                subject: BindingSubject::Account(AccountNumber::new(17)),
-                order: -1,
-                negate: false,
-                enabled: true,
-            },
-            Binding {
-                subject: BindingSubject::Group(GroupNumber::new(20)),
                 order: 300,
                 negate: true,
                 enabled: false,
+                ..binding(2, BindingSubject::Group(GroupNumber::new(20)))
             },
+            binding(3, BindingSubject::Networks(vec!["192.0.2.0/24".parse().unwrap()])),
+            binding(4, BindingSubject::Window(office)),
         ],
+        group: "Office".to_owned(),
+        launch_url: "https://cloud.example.com/".to_owned(),
+        description: "Files and calendars".to_owned(),
+        publisher: "Example".to_owned(),
+        open_in_new_tab: true,
+        hide: false,
+        created: time,
+        modified: time,
     };
     let container = |container: &str, naming: &str| Container {
         container: container.to_owned(),

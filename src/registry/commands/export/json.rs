@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::Export;
 use crate::directory::{Accounts, GroupState, Snapshot};
 use crate::model::{
-    Account, Application, Attribute, BindingMode, BindingSubject, Container, Grant, Group, GroupNumber, Key,
-    LdapProvider, ObjectReference, Placement, Record, RoleNumber, Timestamp, Token,
+    Account, Application, Attribute, Binding, BindingSubject, Container, Grant, Group, GroupNumber, Key,
+    LdapProvider, ObjectReference, Placement, Record, RoleNumber, Timestamp, Token, Weekday,
 };
 use crate::registry::commands::import::Octets;
 use crate::schema::Schema;
@@ -191,18 +191,35 @@ struct ApplicationDocument<'a> {
     name: &'a str,
     provider: Option<String>,
     mode: &'static str,
-    bindings: Vec<BindingDocument>,
+    bindings: Vec<BindingDocument<'a>>,
+    group: &'a str,
+    launch_url: &'a str,
+    description: &'a str,
+    publisher: &'a str,
+    open_in_new_tab: bool,
+    hide: bool,
+    created: String,
+    modified: String,
 }
 
 #[derive(Serialize)]
-struct BindingDocument {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    group: Option<String>,
+struct BindingDocument<'a> {
+    uuid: Uuid,
+    #[serde(flatten)]
+    subject: SubjectDocument<'a>,
     order: i32,
     negate: bool,
     enabled: bool,
+}
+
+/// By the keys of the config.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SubjectDocument<'a> {
+    Account { account: String },
+    Group { group: String },
+    Networks { networks: Vec<String> },
+    Window { days: Vec<&'static str>, from: String, to: String, timezone: &'a str },
 }
 
 /// The usernames of the accounts that are directly in a group.
@@ -292,20 +309,12 @@ impl<'a> Names<'a> {
     }
 
     fn application(&self, application: &'a Application) -> ApplicationDocument<'a> {
-        let binding = |binding: &crate::model::Binding| {
-            let (account, group) = match binding.subject {
-                BindingSubject::Account(number) => {
-                    (Some(self.object(ObjectReference::Account(number))), None)
-                }
-                BindingSubject::Group(number) => (None, Some(self.object(ObjectReference::Group(number)))),
-            };
-            BindingDocument {
-                account: account.map(|(_, name)| name),
-                group: group.map(|(_, name)| name),
-                order: binding.order,
-                negate: binding.negate,
-                enabled: binding.enabled,
-            }
+        let binding = |binding: &'a Binding| BindingDocument {
+            uuid: binding.uuid,
+            subject: self.subject(&binding.subject),
+            order: binding.order,
+            negate: binding.negate,
+            enabled: binding.enabled,
         };
         ApplicationDocument {
             number: application.number.get(),
@@ -313,11 +322,36 @@ impl<'a> Names<'a> {
             slug: &application.slug,
             name: &application.name,
             provider: application.provider.map(|number| self.object(ObjectReference::Provider(number)).1),
-            mode: match application.mode {
-                BindingMode::Any => "any",
-                BindingMode::All => "all",
-            },
+            mode: application.mode.as_str(),
             bindings: application.bindings.iter().map(binding).collect(),
+            group: &application.group,
+            launch_url: &application.launch_url,
+            description: &application.description,
+            publisher: &application.publisher,
+            open_in_new_tab: application.open_in_new_tab,
+            hide: application.hide,
+            created: time(application.created),
+            modified: time(application.modified),
+        }
+    }
+
+    fn subject(&self, subject: &'a BindingSubject) -> SubjectDocument<'a> {
+        match subject {
+            BindingSubject::Account(number) => {
+                SubjectDocument::Account { account: self.object(ObjectReference::Account(*number)).1 }
+            }
+            BindingSubject::Group(number) => {
+                SubjectDocument::Group { group: self.object(ObjectReference::Group(*number)).1 }
+            }
+            BindingSubject::Networks(networks) => {
+                SubjectDocument::Networks { networks: networks.iter().map(ToString::to_string).collect() }
+            }
+            BindingSubject::Window(window) => SubjectDocument::Window {
+                days: window.days().map(Weekday::as_str).collect(),
+                from: window.from().to_string(),
+                to: window.to().to_string(),
+                timezone: window.timezone().name(),
+            },
         }
     }
 

@@ -244,7 +244,9 @@ impl<'t, 's> Batch<'t, 's> {
             attributes,
             object_classes: given.object_classes.clone(),
             password: match (&password, kind.is_person()) {
-                (Some(hash), true) => Some(Password { hash: hash.clone(), generation: 1, seeded: None }),
+                (Some(hash), true) => {
+                    Some(Password { hash: hash.clone(), generation: 1, seeded: None, changed: now })
+                }
                 _ => None,
             },
             placements,

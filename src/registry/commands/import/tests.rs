@@ -474,15 +474,14 @@ fn no_file_puts_anybody_into_a_group_that_gives_rights() {
     readers.roles = Some(vec!["reader".to_owned()]);
     let application = SeedApplication {
         slug: "wiki".to_owned(),
-        name: None,
         provider: Some("ldap".to_owned()),
-        mode: None,
         bindings: Some(vec![SeedBinding {
             subject: SeedSubject::Group("bound".to_owned()),
             order: 0,
             negate: false,
             enabled: true,
         }]),
+        ..SeedApplication::default()
     };
     let local = Seed {
         accounts: vec![account("root", AccountKind::Internal)],

@@ -6,8 +6,8 @@ use super::{DiffEntry, Sign};
 use crate::config::ReferenceKind;
 use crate::directory::{Accounts, Snapshot};
 use crate::model::{
-    Account, AccountNumber, Application, Attribute, Binding, BindingSubject, Container, CustomAttribute,
-    FieldChange, Grant, Group, GroupNumber, LdapProvider, ObjectReference, Record, Role, RoleNumber, Token,
+    Account, AccountNumber, Application, Attribute, Binding, Container, CustomAttribute, FieldChange, Grant,
+    Group, GroupNumber, LdapProvider, ObjectReference, Record, Role, RoleNumber, Token,
 };
 
 /// Where names are looked up: what is gone stands in the directory before.
@@ -150,20 +150,7 @@ impl Lookup<'_> {
     }
 
     fn binding(&self, binding: &Binding) -> String {
-        let mut text = match binding.subject {
-            BindingSubject::Account(number) => format!("account {}", self.account(number)),
-            BindingSubject::Group(number) => format!("group {}", self.group(number)),
-        };
-        if binding.negate {
-            text.insert_str(0, "not ");
-        }
-        if binding.order != 0 {
-            text.push_str(&format!(", order {}", binding.order));
-        }
-        if !binding.enabled {
-            text.push_str(", disabled");
-        }
-        text
+        binding.in_words(|number| self.account(number), |number| self.group(number))
     }
 }
 
@@ -272,8 +259,14 @@ fn application_fields(application: &Application, lookup: &Lookup<'_>) -> Fields 
     vec![
         field("name", application.name.clone()),
         field("provider", provider.unwrap_or_default()),
-        field("mode", format!("{:?}", application.mode).to_ascii_lowercase()),
+        field("mode", application.mode.to_string()),
         field("bindings", list(&application.bindings, |binding| lookup.binding(binding))),
+        field("group", application.group.clone()),
+        field("launch_url", application.launch_url.clone()),
+        field("description", application.description.clone()),
+        field("publisher", application.publisher.clone()),
+        field("open_in_new_tab", application.open_in_new_tab.to_string()),
+        field("hide", application.hide.to_string()),
     ]
 }
 

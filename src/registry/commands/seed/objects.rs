@@ -8,7 +8,7 @@ use super::apply::Application;
 use super::secrets::check_password;
 use crate::auth::StoredHash;
 use crate::config::{
-    SeedAccount, SeedApplication, SeedGroup, SeedProvider, SeedRole, SeedSecret, SeedSubject,
+    SeedAccount, SeedApplication, SeedBinding, SeedGroup, SeedProvider, SeedRole, SeedSecret, SeedSubject,
 };
 use crate::directory::name_key;
 use crate::model::{
@@ -237,37 +237,28 @@ impl Application<'_, '_> {
     }
 
     pub(super) fn application(&mut self, seed: &SeedApplication) -> Result<(), ChangeError> {
+        let now = self.transaction.now();
         let before = self.accounts().application_named(&seed.slug).map(|found| (**found).clone());
         let mut application = match &before {
             Some(before) => before.clone(),
             None => {
                 let Some(number) = self.names.applications.get(&seed.slug).copied() else { return Ok(()) };
-                model::Application {
-                    number,
-                    uuid: Uuid::new_v4(),
-                    slug: seed.slug.clone(),
-                    name: seed.slug.clone(),
-                    provider: None,
-                    mode: model::BindingMode::default(),
-                    bindings: Vec::new(),
-                }
+                model::Application::of_slug(number, Uuid::new_v4(), seed.slug.clone(), now)
             }
         };
         set(&mut application.name, seed.name.clone());
+        set(&mut application.group, seed.group.clone());
+        set(&mut application.launch_url, seed.launch_url.clone());
+        set(&mut application.description, seed.description.clone());
+        set(&mut application.publisher, seed.publisher.clone());
+        set(&mut application.open_in_new_tab, seed.open_in_new_tab);
+        set(&mut application.hide, seed.hide);
         if let Some(provider) = &seed.provider {
             application.provider = self.provider_number(provider);
         }
         set(&mut application.mode, seed.mode);
         if let Some(bindings) = &seed.bindings {
-            application.bindings = bindings
-                .iter()
-                .map(|binding| Binding {
-                    subject: self.subject(&binding.subject),
-                    order: binding.order,
-                    negate: binding.negate,
-                    enabled: binding.enabled,
-                })
-                .collect();
+            application.bindings = self.bindings(bindings, application.bindings);
         }
         if before.as_ref() == Some(&application) {
             return Ok(());
@@ -276,10 +267,24 @@ impl Application<'_, '_> {
             self.problems.push(problem);
             return Ok(());
         }
+        application.modified = now;
         self.put(before.map(Record::Application), Record::Application(application))
     }
 
-    /// Whom a binding names. An account that was deleted is nobody: without its binding an application
+    /// The bindings of an application. One that was there keeps its uuid: it is known by its subject and whether it is
+    /// negated, as its order and whether it is enabled are what an operator changes about it.
+    fn bindings(&mut self, seed: &[SeedBinding], mut present: Vec<Binding>) -> Vec<Binding> {
+        let mut wanted = Vec::with_capacity(seed.len());
+        for SeedBinding { subject, order, negate, enabled } in seed {
+            let (subject, negate) = (self.subject(subject), *negate);
+            let same = present.iter().position(|other| other.subject == subject && other.negate == negate);
+            let uuid = same.map_or_else(Uuid::new_v4, |same| present.swap_remove(same).uuid);
+            wanted.push(Binding { uuid, subject, order: *order, negate, enabled: *enabled });
+        }
+        wanted
+    }
+
+    /// For whom, from where or when a binding passes. An account that was deleted is nobody: without its binding an application
     /// could stand open to all.
     fn subject(&mut self, subject: &SeedSubject) -> BindingSubject {
         match subject {
@@ -289,6 +294,8 @@ impl Application<'_, '_> {
             SeedSubject::Group(name) => {
                 BindingSubject::Group(self.group_number(name).unwrap_or(GroupNumber::new(NOBODY)))
             }
+            SeedSubject::Networks(networks) => BindingSubject::Networks(networks.clone()),
+            SeedSubject::Window(window) => BindingSubject::Window(window.clone()),
         }
     }
 
@@ -367,7 +374,8 @@ impl Application<'_, '_> {
         if let Some(hash) = hash {
             let seeded = matches!(password, SeedSecret::Hash(_)).then(|| digest(&hash));
             let generation = generation.map_or(1, |last| last + 1);
-            account.password = Some(Password { hash, generation, seeded });
+            let changed = self.transaction.now();
+            account.password = Some(Password { hash, generation, seeded, changed });
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::config::{
     Expiry, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant, SeedLimit, SeedReference,
     SeedRole, SeedSecret, SeedSubject,
 };
-use crate::model::{AccountKind, AttributeSyntax, HashText, Permission};
+use crate::model::{AccountKind, AttributeSyntax, Binding, HashText, Permission, TimeWindow, Weekday};
 use crate::registry::NewToken;
 use crate::registry::commands::testing::*;
 use crate::store::MemoryStore;
@@ -41,10 +41,8 @@ fn on_provider(permission: Permission) -> SeedGrant {
 fn application(slug: &str, provider: Option<&str>) -> SeedApplication {
     SeedApplication {
         slug: slug.to_owned(),
-        name: None,
         provider: provider.map(str::to_owned),
-        mode: None,
-        bindings: None,
+        ..SeedApplication::default()
     }
 }
 
@@ -272,6 +270,123 @@ fn a_binding_of_a_deleted_account_does_not_open_the_application() {
     assert!(!binds(&registry, "alice", b"correct horse"));
     assert!(!binds(&registry, "ldapservice", secrets[0].secret.expose()));
     assert!(wait(registry.plan_seed(seed, SeedOptions::default())).unwrap().is_empty());
+}
+
+#[test]
+fn a_binding_that_stays_keeps_its_uuid() {
+    let registry = registry();
+    let mut seed = example();
+    let binding = |subject: SeedSubject| SeedBinding { subject, order: 0, negate: false, enabled: true };
+    let office = TimeWindow::new(
+        [Weekday::Mon],
+        "08:00".parse().unwrap(),
+        "18:00".parse().unwrap(),
+        "Europe/Berlin".parse().unwrap(),
+    )
+    .unwrap();
+    let bindings = seed.applications[0].bindings.as_mut().unwrap();
+    bindings.push(binding(SeedSubject::Networks(vec!["10.0.0.0/8".parse().unwrap()])));
+    bindings.push(binding(SeedSubject::Window(office)));
+    // The same twice are two.
+    bindings.push(bindings[0].clone());
+    apply(&registry, &seed).unwrap();
+    let stored = || {
+        let snapshot = registry.snapshot();
+        let application = snapshot.accounts().application_named("nextcloud").unwrap();
+        (application.uuid, application.modified, application.bindings.clone())
+    };
+    let (uuid, modified, first) = stored();
+    let uuids = |bindings: &[Binding]| bindings.iter().map(|binding| binding.uuid).collect::<Vec<_>>();
+    assert_eq!(uuids(&first).into_iter().collect::<std::collections::BTreeSet<_>>().len(), 5);
+    assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
+    assert_eq!(stored(), (uuid, modified, first.clone()));
+    // Another place, order and switch are the same binding; another direction or subject is another.
+    let bindings = seed.applications[0].bindings.as_mut().unwrap();
+    bindings.reverse();
+    bindings[1].order = 7;
+    bindings[2].enabled = false;
+    bindings[3].negate = true;
+    let (plan, _) = apply(&registry, &seed).unwrap();
+    let [entry] = plan.diff.as_slice() else { panic!("{:#?}", plan.diff) };
+    let told = entry.fields.iter().find(|field| field.field == "bindings").unwrap();
+    assert_eq!(
+        told.before.as_deref(),
+        Some(
+            "group staff, account ldapservice, order 1, networks 10.0.0.0/8, time Mon 08:00-18:00 Europe/Berlin, \
+             group staff"
+        )
+    );
+    assert_eq!(
+        told.after.as_deref(),
+        Some(
+            "group staff, time Mon 08:00-18:00 Europe/Berlin, order 7, networks 10.0.0.0/8, disabled, \
+             not account ldapservice, order 1, group staff"
+        )
+    );
+    let (_, _, second) = stored();
+    assert_eq!(second[1].uuid, first[3].uuid);
+    assert_eq!(second[2].uuid, first[2].uuid);
+    assert!(!uuids(&first).contains(&second[3].uuid));
+    let staff = |bindings: &[Binding], places: [usize; 2]| {
+        places.map(|place| bindings[place].uuid).into_iter().collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(staff(&second, [0, 4]), staff(&first, [0, 4]));
+}
+
+#[test]
+fn an_application_is_described_and_dated() {
+    let registry = registry();
+    let mut seed = example();
+    let described = &mut seed.applications[0];
+    described.group = Some("Office".to_owned());
+    described.launch_url = Some("https://cloud.example.com/".to_owned());
+    described.description = Some("Files".to_owned());
+    described.publisher = Some("Nextcloud".to_owned());
+    described.open_in_new_tab = Some(true);
+    described.hide = Some(true);
+    apply(&registry, &seed).unwrap();
+    let stored = || {
+        let snapshot = registry.snapshot();
+        crate::model::Application::clone(snapshot.accounts().application_named("nextcloud").unwrap())
+    };
+    let first = stored();
+    assert_eq!((first.group.as_str(), first.description.as_str()), ("Office", "Files"));
+    assert_eq!(
+        (first.launch_url.as_str(), first.publisher.as_str()),
+        ("https://cloud.example.com/", "Nextcloud")
+    );
+    assert!(first.open_in_new_tab && first.hide);
+    assert_eq!(first.created, first.modified);
+    assert!(first.created.unix_seconds() > 0);
+    // What is absent is left alone, what is empty is emptied.
+    seed.applications[0] = SeedApplication {
+        description: Some(String::new()),
+        hide: Some(false),
+        ..application("nextcloud", None)
+    };
+    let (plan, _) = apply(&registry, &seed).unwrap();
+    let fields: Vec<&str> = plan.diff[0].fields.iter().map(|field| field.field.as_str()).collect();
+    assert_eq!(fields, ["description", "hide"]);
+    let second = stored();
+    assert_eq!((second.description.as_str(), second.hide), ("", false));
+    assert_eq!((second.group.as_str(), second.created), ("Office", first.created));
+}
+
+#[test]
+fn a_password_says_when_it_was_set() {
+    let registry = registry();
+    let mut seed = example();
+    let before = Timestamp::now();
+    let changed = |registry: &Registry| {
+        let snapshot = registry.snapshot();
+        snapshot.accounts().account_named("alice").unwrap().password.as_ref().unwrap().changed
+    };
+    apply(&registry, &seed).unwrap();
+    let first = changed(&registry);
+    assert!(first >= before && first <= Timestamp::now());
+    seed.accounts[0].password = secret("another one");
+    apply(&registry, &seed).unwrap();
+    assert!(changed(&registry) >= first);
 }
 
 #[test]
