@@ -481,7 +481,9 @@ fn user(source: &impl Source, record: &Account, shown: Shown) -> User {
         path: path_of(record.kind).to_owned(),
         kind: record.kind,
         uuid: record.uuid,
-        password_change_date: Time(record.created),
+        password_change_date: Time(
+            record.password.as_ref().map_or(record.created, |password| password.changed),
+        ),
         last_updated: Time(record.modified),
     }
 }

@@ -253,9 +253,10 @@ impl Registry {
             check_password_change(transaction.caller(), transaction.snapshot(), number)?;
             let Some(mut account) = transaction.account(number)? else { return Ok(()) };
             let generation = account.password.as_ref().map_or(0, |password| password.generation);
-            account.password =
-                Some(Password { hash, generation: generation.saturating_add(1), seeded: None });
-            account.modified = transaction.now();
+            let generation = generation.saturating_add(1);
+            let changed = transaction.now();
+            account.password = Some(Password { hash, generation, seeded: None, changed });
+            account.modified = changed;
             transaction.put(Record::Account(account))?;
             let mut problems = Vec::new();
             validate::credentials(transaction.snapshot(), number, &mut problems);
