@@ -221,7 +221,7 @@ fn what_was_deleted_stays_so_until_it_is_recreated() {
     let place = Place::new(&format!("{SEED}\n{token}"));
     place.run(&["apply", "--json"]).exits(0);
     place.run(&["token", "revoke", "cloud"]).exits(0);
-    place.run(&["account", "delete", "bob"]).exits(0);
+    place.run(&["account", "delete", "bob", "--yes"]).exits(0);
     let done = place.run(&["apply"]).exits(0);
     assert!(done.stdout.contains("! account bob"), "{}", done.stdout);
     assert!(done.stdout.contains("! token cloud"), "{}", done.stdout);
@@ -571,7 +571,7 @@ fn commands_go_through_the_running_server() {
         .unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&output.stdout).contains("\"t\""));
-    place.run(&["account", "delete", "nobody"]).exits(1).says(&["nobody"]);
+    place.run(&["account", "delete", "nobody", "--yes"]).exits(1).says(&["nobody"]);
     place.run(&["check"]).exits(0);
     assert_eq!(server.stop().0.code(), Some(0));
     // And they are on disk.

@@ -201,7 +201,7 @@ attributes = { clearanceLevel = ["x"] }
     let known = ask(&server, "(!(clearanceLevel=x))");
     assert!(known.len() > 3, "{known:?}");
     assert!(ask(&server, "(!(neverHeardOf=x))").is_empty(), "not of what is unknown is unknown");
-    place.run(&["account", "delete", "hidden"]).exits(0);
+    place.run(&["account", "delete", "hidden", "--yes"]).exits(0);
     assert_eq!(ask(&server, "(!(clearanceLevel=x))"), known);
     assert!(server.stop().0.success());
     server = place.serve(&[]);

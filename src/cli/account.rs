@@ -1,22 +1,100 @@
 //! `bindery account`: accounts one at a time.
 
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::arguments::DirectoryArguments;
-use super::backend::Absent;
+use super::attribute::{self, AttributeArguments};
+use super::backend::{Absent, Backend};
+use super::confirm::ConfirmArguments;
+use super::expiry::ExpiryArguments;
 use super::failure::Failure;
-use super::output::Output;
-use crate::http::{ActiveRequest, DeleteRequest, path};
+use super::output::{Output, Stream, fields, table};
+use super::password::read_password;
+use crate::http::api::{UsedBy, User, UserServiceAccountResponse};
+use crate::model::{AccountKind, Intent, Timestamp};
 
 /// Accounts one at a time
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum AccountCommand {
+    /// Make an account; of a service account the first app password is shown, once
+    Create(Box<CreateArguments>),
+    /// List accounts
+    List(ListArguments),
+    /// Show an account with its groups, roles and attributes
+    Show(NamedAccount),
+    /// Change an account
+    Set(Box<SetArguments>),
+    /// Set the password of a person; it is read from the terminal, or from standard input
+    Password(NamedAccount),
     /// Let an account bind again
     Activate(NamedAccount),
     /// Forbid an account to bind; its connections lose it at their next operation
     Deactivate(NamedAccount),
     /// Delete an account with its tokens
-    Delete(NamedAccount),
+    Delete(DeleteArguments),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArguments {
+    /// Its name, unique
+    name: String,
+    /// What it is for: service_account, internal or external
+    #[arg(long = "type", default_value = "service_account", value_parser = kind)]
+    kind: AccountKind,
+    /// A service account: make a group of the same name, with the account in it
+    #[arg(long)]
+    create_group: bool,
+    #[command(flatten)]
+    expiry: ExpiryArguments,
+    #[command(flatten)]
+    described: DescribedArguments,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+/// What can be said of an account.
+#[derive(Debug, clap::Args)]
+struct DescribedArguments {
+    /// The full name
+    #[arg(long, value_name = "TEXT")]
+    full_name: Option<String>,
+    /// The mail address
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    #[command(flatten)]
+    attributes: AttributeArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArguments {
+    /// Only those of this type
+    #[arg(long = "type", value_parser = kind)]
+    kind: Option<AccountKind>,
+    /// Only those in whose name, full name or mail address all of these words stand
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Only those in this group
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+    /// Only those that may not bind
+    #[arg(long)]
+    inactive: bool,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SetArguments {
+    /// The account
+    name: String,
+    /// Give it another name
+    #[arg(long, value_name = "NAME")]
+    rename: Option<String>,
+    #[command(flatten)]
+    described: DescribedArguments,
+    #[command(flatten)]
+    directory: DirectoryArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -27,39 +105,250 @@ pub(super) struct NamedAccount {
     directory: DirectoryArguments,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct DeleteArguments {
+    #[command(flatten)]
+    account: NamedAccount,
+    #[command(flatten)]
+    confirm: ConfirmArguments,
+}
+
 #[derive(Serialize)]
 struct Done<'a> {
     account: &'a str,
     done: &'a str,
 }
 
+/// What `--json` prints of a new service account: its first app password, as `token create` prints one.
+#[derive(Serialize)]
+struct Created<'a> {
+    account: &'a str,
+    identifier: &'a str,
+    intent: Intent,
+    secret: &'a str,
+    expires: Option<Timestamp>,
+    group: Option<&'a str>,
+}
+
 pub(super) async fn run(command: AccountCommand, output: Output) -> Result<(), Failure> {
     match command {
+        AccountCommand::Create(arguments) => create(*arguments, output).await,
+        AccountCommand::List(arguments) => list(arguments, output).await,
+        AccountCommand::Show(account) => show(account, output).await,
+        AccountCommand::Set(arguments) => set(*arguments, output).await,
+        AccountCommand::Password(account) => password(account, output).await,
         AccountCommand::Activate(account) => set_active(account, true, output).await,
         AccountCommand::Deactivate(account) => set_active(account, false, output).await,
-        AccountCommand::Delete(account) => delete(account, output).await,
+        AccountCommand::Delete(arguments) => delete(arguments, output).await,
     }
 }
 
-async fn set_active(account: NamedAccount, is_active: bool, output: Output) -> Result<(), Failure> {
-    let request = ActiveRequest { username: account.name, is_active };
-    account
-        .directory
-        .with(Absent::Fail, async |backend| Ok(backend.call::<_, ()>(path::ACCOUNT_ACTIVE, &request).await?))
+async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
+    let CreateArguments { name, kind, create_group, expiry, described, directory } = arguments;
+    if kind != AccountKind::ServiceAccount {
+        if create_group || expiry.is_given() {
+            return Err(Failure::usage(
+                "--create-group, --expires and --no-expiry are for service accounts; leave them out",
+            ));
+        }
+        let user: User = directory
+            .with(Absent::Fail, async |backend| {
+                let mut body = described.body(&Map::new())?;
+                body.entry("name").or_insert_with(|| name.clone().into());
+                body.insert("username".to_owned(), name.into());
+                body.insert("type".to_owned(), kind.as_str().into());
+                backend.post(&["core", "users"], &body).await
+            })
+            .await?;
+        return output.result(&user, || {
+            format!("created {}; `bindery account password {0}` sets its password", user.username)
+        });
+    }
+    let (expiring, expires) = expiry.resolve(Timestamp::now());
+    let request =
+        json!({ "name": name, "create_group": create_group, "expiring": expiring, "expires": expires });
+    let created = directory
+        .with(Absent::Fail, async |backend| {
+            let created: UserServiceAccountResponse =
+                backend.post(&["core", "users", "service_account"], &request).await?;
+            let body = described.body(&Map::new())?;
+            if !body.is_empty() {
+                let number = created.user_pk.to_string();
+                let described: Result<User, Failure> =
+                    backend.patch(&["core", "users", &number], &body).await;
+                // The secret is shown whatever becomes of the rest: nobody could ask for it again.
+                if let Err(failure) = described {
+                    output.message(&format!(
+                        "the account was made, but not described: {}",
+                        failure.messages.join("; ")
+                    ));
+                }
+            }
+            Ok(created)
+        })
         .await?;
-    let done = if is_active { "activated" } else { "deactivated" };
-    tell(&request.username, done, output)
+    let expires = created.token_expires.map(|time| time.0);
+    if !output.is_json() {
+        let until = expires.map_or_else(|| "never".to_owned(), |expires| expires.to_string());
+        output.message(&format!(
+            "service account {}; app password {}, expires: {until}; its secret is shown once:",
+            created.username, created.token_identifier
+        ));
+    }
+    let document = Created {
+        account: &created.username,
+        identifier: &created.token_identifier,
+        intent: Intent::AppPassword,
+        secret: &created.token,
+        expires,
+        group: created.group_pk.as_deref(),
+    };
+    output.result(&document, || created.token.clone())
 }
 
-async fn delete(account: NamedAccount, output: Output) -> Result<(), Failure> {
-    let request = DeleteRequest { username: account.name };
-    account
-        .directory
-        .with(Absent::Fail, async |backend| Ok(backend.call::<_, ()>(path::ACCOUNT_DELETE, &request).await?))
+async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+    let ListArguments { kind, search, group, inactive, directory } = arguments;
+    let mut query = vec![("ordering", "username")];
+    query.extend(kind.map(|kind| ("type", kind.as_str())));
+    query.extend(search.as_deref().map(|search| ("search", search)));
+    query.extend(group.as_deref().map(|group| ("groups_by_name", group)));
+    query.extend(inactive.then_some(("is_active", "false")));
+    let users: Vec<User> = directory
+        .with(Absent::Fail, async |backend| backend.read_all(&["core", "users"], &query).await)
         .await?;
-    tell(&request.username, "deleted", output)
+    output.result(&users, || {
+        let rows = users.iter().map(|user| {
+            vec![
+                user.username.clone(),
+                user.kind.to_string(),
+                if user.is_active { "yes" } else { "no" }.to_owned(),
+                user.name.clone(),
+                user.email.clone(),
+                user.last_login.map_or_else(|| "-".to_owned(), |time| time.0.to_string()),
+            ]
+        });
+        let header = ["USERNAME", "TYPE", "ACTIVE", "NAME", "EMAIL", "LAST LOGIN"];
+        table(&header, rows.collect(), Some(Stream::Output))
+    })
+}
+
+async fn show(account: NamedAccount, output: Output) -> Result<(), Failure> {
+    let user =
+        account.directory.with(Absent::Fail, async |backend| backend.user_named(&account.name).await).await?;
+    output.result(&user, || {
+        let groups: Vec<&str> = user.groups_obj.iter().flatten().map(|group| group.name.as_str()).collect();
+        let roles: Vec<&str> = user.roles_obj.iter().flatten().map(|role| role.name.as_str()).collect();
+        let mut lines = vec![
+            ("username".to_owned(), user.username.clone()),
+            ("number".to_owned(), user.pk.to_string()),
+            ("uuid".to_owned(), user.uuid.to_string()),
+            ("type".to_owned(), user.kind.to_string()),
+            ("name".to_owned(), user.name.clone()),
+            ("email".to_owned(), user.email.clone()),
+            ("active".to_owned(), if user.is_active { "yes" } else { "no" }.to_owned()),
+            ("superuser".to_owned(), if user.is_superuser { "yes" } else { "no" }.to_owned()),
+            ("groups".to_owned(), groups.join(", ")),
+            ("roles".to_owned(), roles.join(", ")),
+            ("created".to_owned(), user.date_joined.0.to_string()),
+            ("changed".to_owned(), user.last_updated.0.to_string()),
+        ];
+        if let Some(time) = user.last_login {
+            lines.push(("last login".to_owned(), time.0.to_string()));
+        }
+        lines.extend(attribute::in_words(&user.attributes));
+        fields(&lines)
+    })
+}
+
+async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
+    let SetArguments { name, rename, described, directory } = arguments;
+    let user: User = directory
+        .with(Absent::Fail, async |backend| {
+            let user = backend.user_named(&name).await?;
+            let mut body = described.body(&user.attributes)?;
+            if let Some(rename) = rename {
+                body.insert("username".to_owned(), rename.into());
+            }
+            if body.is_empty() {
+                return Err(Failure::usage(
+                    "nothing to change: give --rename, --full-name, --email or --attribute",
+                ));
+            }
+            backend.patch(&["core", "users", &user.pk.to_string()], &body).await
+        })
+        .await?;
+    output.result(&user, || format!("changed {}", user.username))
+}
+
+async fn password(account: NamedAccount, output: Output) -> Result<(), Failure> {
+    let NamedAccount { name, directory } = account;
+    let password = read_password(&format!("New password of {name}: "))?;
+    let text =
+        std::str::from_utf8(password.expose()).map_err(|_| Failure::usage("a password is text in UTF-8"))?;
+    directory
+        .with(Absent::Fail, async |backend| {
+            let user = backend.user_named(&name).await?;
+            let path = ["core", "users", &user.pk.to_string(), "set_password"];
+            backend.post::<()>(&path, &json!({ "password": text })).await
+        })
+        .await?;
+    tell(&name, "password set", output)
+}
+
+async fn set_active(account: NamedAccount, is_active: bool, output: Output) -> Result<(), Failure> {
+    let NamedAccount { name, directory } = account;
+    let user: User = directory
+        .with(Absent::Fail, async |backend| {
+            let user = backend.user_named(&name).await?;
+            let path = ["core", "users", &user.pk.to_string()];
+            backend.patch(&path, &json!({ "is_active": is_active })).await
+        })
+        .await?;
+    tell(&user.username, if is_active { "activated" } else { "deactivated" }, output)
+}
+
+async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
+    let DeleteArguments { account: NamedAccount { name, directory }, confirm } = arguments;
+    let username = directory
+        .with(Absent::Fail, async |backend| {
+            let user = backend.user_named(&name).await?;
+            let number = user.pk.to_string();
+            confirm.ask(&question(backend, &user).await?, output)?;
+            backend.delete(&["core", "users", &number]).await?;
+            Ok(user.username)
+        })
+        .await?;
+    tell(&username, "deleted", output)
+}
+
+/// What goes with an account when it is deleted.
+async fn question(backend: &mut Backend, user: &User) -> Result<String, Failure> {
+    let used: Vec<UsedBy> = backend.read(&["core", "users", &user.pk.to_string(), "used_by"], &[]).await?;
+    let tokens = used.iter().filter(|used| used.model_name == "token").count();
+    Ok(format!("Delete the account {} with its {tokens} tokens?", user.username))
+}
+
+impl DescribedArguments {
+    /// What is said, as the API takes it.
+    fn body(&self, present: &Map<String, Value>) -> Result<Map<String, Value>, Failure> {
+        let mut body = Map::new();
+        if let Some(name) = &self.full_name {
+            body.insert("name".to_owned(), name.clone().into());
+        }
+        if let Some(email) = &self.email {
+            body.insert("email".to_owned(), email.clone().into());
+        }
+        if let Some(attributes) = self.attributes.over(present)? {
+            body.insert("attributes".to_owned(), attributes.into());
+        }
+        Ok(body)
+    }
+}
+
+fn kind(text: &str) -> Result<AccountKind, String> {
+    text.parse().map_err(|()| "expected service_account, internal or external".to_owned())
 }
 
 fn tell(account: &str, done: &str, output: Output) -> Result<(), Failure> {
-    output.result(&Done { account, done }, || format!("{done} {account}"))
+    output.result(&Done { account, done }, || format!("{done}: {account}"))
 }

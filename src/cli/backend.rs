@@ -263,6 +263,21 @@ impl Backend {
         Err(refusal(status, &octets))
     }
 
+    /// Sends a request to the API, and gives its answer whatever it says.
+    pub(super) async fn exchange_api(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, axum::body::Bytes), CallError> {
+        let response = self.send(request_of(method, path, body)?).await?;
+        let status = response.status();
+        let octets = axum::body::to_bytes(response.into_body(), ANSWER_OCTETS_MAX)
+            .await
+            .map_err(|error| self.lost(&error))?;
+        Ok((status, octets))
+    }
+
     async fn send(&mut self, request: Request<Body>) -> Result<Response<Body>, CallError> {
         match self {
             Self::Server { socket, sender } => {

@@ -2,16 +2,25 @@
 
 mod access;
 mod account;
+mod api;
 mod apply;
 mod arguments;
+mod attribute;
 mod backend;
 mod certificate;
 mod check;
+mod completions;
+mod confirm;
+mod expiry;
 mod export;
 mod failure;
 mod first_steps;
+mod grant;
+mod group;
 mod import;
 mod output;
+mod password;
+mod role;
 mod secrets;
 mod seeding;
 mod serve;
@@ -48,11 +57,19 @@ enum Command {
     #[command(subcommand)]
     Account(account::AccountCommand),
     #[command(subcommand)]
+    Group(group::GroupCommand),
+    #[command(subcommand)]
+    Role(role::RoleCommand),
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
+    #[command(subcommand)]
     Token(token::TokenCommand),
     Status(status::StatusArguments),
     Certificate(certificate::CertificateArguments),
     #[command(subcommand)]
     Access(access::AccessCommand),
+    Completions(completions::CompletionsArguments),
+    Man(completions::ManArguments),
 }
 
 /// Reads the arguments, does what they say, and tells how it ended.
@@ -76,10 +93,15 @@ fn carry_out(command: Command, output: Output) -> Result<(), Failure> {
         Command::Export(arguments) => block_on(export::run(arguments, output)),
         Command::Apply(arguments) => block_on(apply::run(arguments, output)),
         Command::Account(command) => block_on(account::run(command, output)),
+        Command::Group(command) => block_on(group::run(command, output)),
+        Command::Role(command) => block_on(role::run(command, output)),
+        Command::Grant(command) => block_on(grant::run(command, output)),
         Command::Token(command) => block_on(token::run(command, output)),
         Command::Status(arguments) => block_on(status::run(arguments, output)),
         Command::Certificate(arguments) => certificate::run(&arguments, output),
         Command::Access(command) => block_on(access::run(command, output)),
+        Command::Completions(arguments) => completions::completions(&arguments, output),
+        Command::Man(arguments) => completions::man(&arguments, output),
     }
 }
 

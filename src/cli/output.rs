@@ -93,6 +93,17 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>, to: Option<Stream>)
     lines.join("\n")
 }
 
+/// Fields of one thing, a line each; those without a value are left out.
+pub(super) fn fields(lines: &[(String, String)]) -> String {
+    let shown: Vec<&(String, String)> = lines.iter().filter(|(_, value)| !value.is_empty()).collect();
+    let width = shown.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    let lines: Vec<String> = shown
+        .into_iter()
+        .map(|(name, value)| format!("{:width$}  {}", printable(name), printable(value)))
+        .collect();
+    lines.join("\n")
+}
+
 /// The two ways out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stream {

@@ -5,9 +5,10 @@ use serde::Serialize;
 
 use super::arguments::DirectoryArguments;
 use super::backend::Absent;
+use super::expiry::expiry;
 use super::failure::Failure;
 use super::output::{Output, Stream, table};
-use crate::config::{Expiry, LIFETIME_SECONDS_MAX};
+use crate::config::Expiry;
 use crate::http::{ListRequest, RevokeRequest, path};
 use crate::model::{Intent, Timestamp};
 use crate::registry::{CreatedToken, NewToken, TokenSummary};
@@ -141,20 +142,6 @@ fn in_words(expires: Option<Timestamp>) -> String {
 
 fn intent(text: &str) -> Result<Intent, String> {
     text.parse().map_err(|()| "expected app_password or api".to_owned())
-}
-
-/// The form of the config: a duration in words, or a time.
-fn expiry(text: &str) -> Result<Expiry, String> {
-    if let Ok(duration) = humantime::parse_duration(text) {
-        return match duration.as_secs() {
-            0 => Err("expected at least a second".to_owned()),
-            1..=LIFETIME_SECONDS_MAX => Ok(Expiry::In(duration)),
-            _ => Err("expected at most 100 years; for a token that does not expire, --no-expiry".to_owned()),
-        };
-    }
-    text.parse().map(Expiry::At).map_err(|_| {
-        "expected a duration such as \"90d\", or a time such as \"2027-11-18T10:00:00Z\"".to_owned()
-    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! there is one implementation of everything. Its paths are the binary's own affair.
 
 mod access;
-mod account;
 pub mod api;
 
 mod error;
@@ -26,7 +25,6 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 pub use access::{ExplainRequest, ExplainResponse};
-pub use account::{ActiveRequest, DeleteRequest};
 pub use error::{Problem, ProblemKind};
 pub use import::ImportBatch;
 pub use local::serve_local;
@@ -49,8 +47,6 @@ pub fn router(registry: Arc<Registry>) -> Router {
         .route(path::TOKEN_CREATE, post(token::create))
         .route(path::TOKEN_REVOKE, post(token::revoke))
         .route(path::TOKEN_LIST, post(token::list))
-        .route(path::ACCOUNT_ACTIVE, post(account::set_active))
-        .route(path::ACCOUNT_DELETE, post(account::delete))
         .route(path::IMPORT_PREPARE, post(import::prepare))
         .route(path::IMPORT_BATCH, post(import::batch))
         .route(path::EXPORT, post(export::export))
@@ -76,10 +72,6 @@ pub mod path {
     pub const TOKEN_REVOKE: &str = "/local/token/revoke";
     /// [`ListRequest`](super::ListRequest) → [`TokenSummary`](crate::registry::TokenSummary)s
     pub const TOKEN_LIST: &str = "/local/token/list";
-    /// [`ActiveRequest`](super::ActiveRequest)
-    pub const ACCOUNT_ACTIVE: &str = "/local/account/active";
-    /// [`DeleteRequest`](super::DeleteRequest)
-    pub const ACCOUNT_DELETE: &str = "/local/account/delete";
     /// [`ImportOptions`](crate::registry::ImportOptions) → [`ImportLayout`](crate::registry::ImportLayout)
     pub const IMPORT_PREPARE: &str = "/local/import/prepare";
     /// [`ImportBatch`](super::ImportBatch) → [`ImportReport`](crate::registry::ImportReport)

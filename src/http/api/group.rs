@@ -391,7 +391,7 @@ pub(super) fn numbers(
 }
 
 /// The number of a group in the path.
-fn number(transaction: &Transaction<'_>, uuid: Uuid) -> Result<GroupNumber, ChangeError> {
+pub(super) fn number(transaction: &Transaction<'_>, uuid: Uuid) -> Result<GroupNumber, ChangeError> {
     let found = by_uuid(transaction.snapshot().accounts(), uuid).map(|group| group.number);
     found.ok_or_else(|| ChangeError::NotFound { kind: "group", name: uuid.to_string() })
 }

@@ -35,8 +35,9 @@ pub(crate) use call::RequestSource;
 pub use group::{Group, PartialGroup, RelatedGroup};
 pub use page::{Page, Pagination};
 pub use permission::{
-    ExtraRoleObjectPermission, ModelPermission, ObjectPermission, PatchedPermissionAssignRequest, Permission,
-    PermissionAssignResult, RoleAssignedObjectPermission, UserAssignedObjectPermission,
+    ExtraRoleObjectPermission, GroupAssignedObjectPermission, ModelPermission, ObjectPermission,
+    PatchedPermissionAssignRequest, Permission, PermissionAssignResult, RoleAssignedObjectPermission,
+    UserAssignedObjectPermission,
 };
 pub use refusal::Refusal;
 pub use role::Role;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::call::Call;
+use super::group;
 use super::object;
 use super::page::Page;
 use super::reading::{Reading, Source};
@@ -75,6 +76,8 @@ pub struct ObjectPermission {
     pub object_pk: String,
     /// What it allows, in words.
     pub name: String,
+    /// The name of the object; bindery's own. `null`: it is gone.
+    pub object_description: Option<String>,
 }
 
 /// What somebody holds globally.
@@ -112,6 +115,19 @@ pub struct UserAssignedObjectPermission {
     pub pk: u32,
     /// Its name.
     pub username: String,
+    /// What it holds on the object, or on objects.
+    pub object_permissions: Vec<ObjectPermission>,
+    /// What it holds globally.
+    pub model_permissions: Vec<ModelPermission>,
+}
+
+/// A group, with what it holds that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupAssignedObjectPermission {
+    /// The group.
+    pub pk: Uuid,
+    /// Its name.
+    pub name: String,
     /// What it holds on the object, or on objects.
     pub object_permissions: Vec<ObjectPermission>,
     /// What it holds globally.
@@ -291,6 +307,29 @@ pub(super) fn assigned_by_users(
     })
 }
 
+pub(super) fn assigned_by_groups(
+    reading: &Reading,
+    query: AssignedQuery,
+) -> Result<Page<GroupAssignedObjectPermission>, Refusal> {
+    let accounts = reading.accounts();
+    let asked = Asked::new(reading, &query)?;
+    let found: Vec<_> = accounts
+        .groups()
+        .filter(|group| {
+            !group.grants.is_empty()
+                && reading.may_view(ObjectReference::Group(group.number))
+                && asked.is_held(&group.grants)
+                && reading.page.finds([&*group.name])
+        })
+        .cloned()
+        .collect();
+    reading.page.cut(&found, |group| {
+        let (object_permissions, model_permissions) = asked.of(accounts, &group.grants);
+        let (pk, name) = (group.uuid, group.name.to_string());
+        Ok(GroupAssignedObjectPermission { pk, name, object_permissions, model_permissions })
+    })
+}
+
 pub(super) async fn assign_to_role(
     call: Call,
     request: Required<PatchedPermissionAssignRequest>,
@@ -342,6 +381,35 @@ pub(super) async fn unassign_from_user(
     call.change(move |transaction| {
         let grants = grants_of(transaction, request)?;
         set_grants(transaction, Grantee::Account(number), &grants, false)
+    })
+    .await?;
+    Ok(NoContent)
+}
+
+pub(super) async fn assign_to_group(
+    call: Call,
+    request: Required<PatchedPermissionAssignRequest>,
+) -> Result<Vec<PermissionAssignResult>, Refusal> {
+    let uuid: Uuid = call.parameter("uuid")?;
+    call.change(move |transaction| {
+        let number = group::number(transaction, uuid)?;
+        let grants = grants_of(transaction, request.0)?;
+        set_grants(transaction, Grantee::Group(number), &grants, true)?;
+        let held = transaction.snapshot().accounts().group(number).map(|group| group.grants.to_vec());
+        Ok(results(&held.unwrap_or_default(), &grants))
+    })
+    .await
+}
+
+pub(super) async fn unassign_from_group(
+    call: Call,
+    request: PatchedPermissionAssignRequest,
+) -> Result<NoContent, Refusal> {
+    let uuid: Uuid = call.parameter("uuid")?;
+    call.change(move |transaction| {
+        let number = group::number(transaction, uuid)?;
+        let grants = grants_of(transaction, request)?;
+        set_grants(transaction, Grantee::Group(number), &grants, false)
     })
     .await?;
     Ok(NoContent)
@@ -404,8 +472,15 @@ impl Asked {
             let id = place + 1;
             match grant.on {
                 Some(on) => {
-                    let object_pk = object::pk(accounts, on);
-                    on_objects.push(ObjectPermission { id, codename, model, app_label, object_pk, name });
+                    on_objects.push(ObjectPermission {
+                        id,
+                        codename,
+                        model,
+                        app_label,
+                        object_pk: object::pk(accounts, on),
+                        name,
+                        object_description: object::name(accounts, on),
+                    });
                 }
                 None => globally.push(ModelPermission { id, codename, model, app_label, name }),
             }

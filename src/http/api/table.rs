@@ -120,6 +120,23 @@ fn rbac() -> Vec<Route> {
         )
         .needs(&[P::UnassignRolePermissions])
         .about("Take permissions from a role."),
+        list("/rbac/permissions/assigned_by_groups/", permission::assigned_by_groups)
+            .needs(&[P::ViewGroup])
+            .about("The groups that hold something on a model or an object."),
+        change(
+            Method::POST,
+            "/rbac/permissions/assigned_by_groups/{uuid}/assign/",
+            permission::assign_to_group,
+        )
+        .needs(&[P::ChangeGroup, P::AssignRolePermissions])
+        .about("Grant permissions to the members of a group; the caller must hold them itself."),
+        change(
+            Method::PATCH,
+            "/rbac/permissions/assigned_by_groups/{uuid}/unassign/",
+            permission::unassign_from_group,
+        )
+        .needs(&[P::ChangeGroup, P::UnassignRolePermissions])
+        .about("Take permissions from a group."),
         list("/rbac/permissions/assigned_by_users/", permission::assigned_by_users)
             .needs(&[P::ViewUser])
             .about("The accounts that hold something on a model or an object directly."),

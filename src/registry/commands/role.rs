@@ -29,6 +29,8 @@ pub struct RoleChanges {
 pub enum Grantee {
     /// Who holds the role.
     Role(RoleNumber),
+    /// Who is in the group, directly or through nesting.
+    Group(GroupNumber),
     /// One account, directly.
     Account(AccountNumber),
 }
@@ -127,7 +129,7 @@ pub fn set_role_of_account(
     transaction.put(Record::Account(account))
 }
 
-/// Grants permissions to a role or an account, or takes them; what is so already is no error.
+/// Grants permissions to a role, a group or an account, or takes them; what is so already is no error.
 ///
 /// # Errors
 /// There is no such role, account or object; a permission cannot be granted on such an object; the caller does not
@@ -157,6 +159,20 @@ pub fn set_grants(
             let mut role = role_for(transaction, number, permission)?;
             change_grants(&mut role.grants, grants, granted);
             transaction.put(Record::Role(role))
+        }
+        Grantee::Group(number) => {
+            let Some(mut group) = transaction.group(number)? else {
+                return Err(ChangeError::NotFound { kind: "group", name: number.to_string() });
+            };
+            transaction.require_on(Permission::ChangeGroup, ObjectReference::Group(number), &group.name)?;
+            transaction.require(permission)?;
+            let before = group.grants.clone();
+            change_grants(&mut group.grants, grants, granted);
+            if group.grants != before {
+                group.modified = transaction.now();
+                transaction.put(Record::Group(group))?;
+            }
+            Ok(())
         }
         Grantee::Account(number) => {
             let mut account = grantee_account(transaction, number)?;

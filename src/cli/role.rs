@@ -1,0 +1,230 @@
+//! `bindery role`: named sets of permissions, and who holds them.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::arguments::DirectoryArguments;
+use super::backend::Absent;
+use super::confirm::ConfirmArguments;
+use super::failure::Failure;
+use super::grant::{GrantArguments, Held, held_by_role};
+use super::output::{Output, Stream, fields, table};
+use crate::http::api::{Role, User};
+
+/// Roles: named sets of permissions, and who holds them
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum RoleCommand {
+    /// Make a role that allows nothing yet
+    Create(NamedRole),
+    /// List roles
+    List(ListArguments),
+    /// Show a role with what it allows, and who holds it directly
+    Show(NamedRole),
+    /// Give a role another name
+    Rename(RenameArguments),
+    /// Give an account a role
+    Add(HolderArguments),
+    /// Take a role from an account
+    Remove(HolderArguments),
+    /// Grant a permission to a role, globally or on one object
+    Grant(RoleGrantArguments),
+    /// Take a permission from a role
+    Ungrant(RoleGrantArguments),
+    /// Delete a role, and take it from all who hold it
+    Delete(DeleteArguments),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArguments {
+    /// Only those in whose name all of these words stand
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct NamedRole {
+    /// The role
+    name: String,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RenameArguments {
+    /// The role
+    name: String,
+    /// Its new name
+    new: String,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HolderArguments {
+    /// The role
+    role: String,
+    /// The account
+    account: String,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RoleGrantArguments {
+    /// The role
+    role: String,
+    #[command(flatten)]
+    grant: GrantArguments,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DeleteArguments {
+    #[command(flatten)]
+    role: NamedRole,
+    #[command(flatten)]
+    confirm: ConfirmArguments,
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    role: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permission: Option<&'a str>,
+    done: &'a str,
+}
+
+/// What `--json` shows of a role.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    role: Role,
+    permissions: Vec<Held>,
+    accounts: Vec<String>,
+}
+
+pub(super) async fn run(command: RoleCommand, output: Output) -> Result<(), Failure> {
+    match command {
+        RoleCommand::Create(role) => create(role, output).await,
+        RoleCommand::List(arguments) => list(arguments, output).await,
+        RoleCommand::Show(role) => show(role, output).await,
+        RoleCommand::Rename(arguments) => rename(arguments, output).await,
+        RoleCommand::Add(arguments) => set_holder(arguments, true, output).await,
+        RoleCommand::Remove(arguments) => set_holder(arguments, false, output).await,
+        RoleCommand::Grant(arguments) => set_grant(arguments, true, output).await,
+        RoleCommand::Ungrant(arguments) => set_grant(arguments, false, output).await,
+        RoleCommand::Delete(arguments) => delete(arguments, output).await,
+    }
+}
+
+async fn create(role: NamedRole, output: Output) -> Result<(), Failure> {
+    let NamedRole { name, directory } = role;
+    let role: Role = directory
+        .with(Absent::Fail, async |backend| backend.post(&["rbac", "roles"], &json!({ "name": name })).await)
+        .await?;
+    output.result(&role, || format!("created {}", role.name))
+}
+
+async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+    let mut query = vec![("ordering", "name")];
+    query.extend(arguments.search.as_deref().map(|search| ("search", search)));
+    let roles: Vec<Role> = arguments
+        .directory
+        .with(Absent::Fail, async |backend| backend.read_all(&["rbac", "roles"], &query).await)
+        .await?;
+    output.result(&roles, || {
+        let rows = roles.iter().map(|role| vec![role.name.clone(), role.pk.to_string()]).collect();
+        table(&["NAME", "UUID"], rows, Some(Stream::Output))
+    })
+}
+
+async fn show(named: NamedRole, output: Output) -> Result<(), Failure> {
+    let shown = named
+        .directory
+        .with(Absent::Fail, async |backend| {
+            let role = backend.role_named(&named.name).await?;
+            let pk = role.pk.to_string();
+            let permissions = held_by_role(backend, &pk).await?;
+            let query = [("roles_by_pk", pk.as_str()), ("ordering", "username")];
+            let holders: Vec<User> = backend.read_all(&["core", "users"], &query).await?;
+            let accounts = holders.into_iter().map(|user| user.username).collect();
+            Ok(Shown { role, permissions, accounts })
+        })
+        .await?;
+    output.result(&shown, || {
+        let permissions: Vec<String> = shown.permissions.iter().map(Held::in_words).collect();
+        fields(&[
+            ("name".to_owned(), shown.role.name.clone()),
+            ("uuid".to_owned(), shown.role.pk.to_string()),
+            ("permissions".to_owned(), permissions.join(", ")),
+            ("accounts".to_owned(), shown.accounts.join(", ")),
+        ])
+    })
+}
+
+async fn rename(arguments: RenameArguments, output: Output) -> Result<(), Failure> {
+    let RenameArguments { name, new, directory } = arguments;
+    let role: Role = directory
+        .with(Absent::Fail, async |backend| {
+            let role = backend.role_named(&name).await?;
+            backend.patch(&["rbac", "roles", &role.pk.to_string()], &json!({ "name": new })).await
+        })
+        .await?;
+    output.result(&role, || format!("changed {}", role.name))
+}
+
+async fn set_holder(arguments: HolderArguments, holds: bool, output: Output) -> Result<(), Failure> {
+    let HolderArguments { role, account, directory } = arguments;
+    let (role, account) = directory
+        .with(Absent::Fail, async |backend| {
+            let (role, user) = (backend.role_named(&role).await?, backend.user_named(&account).await?);
+            let action = if holds { "add_user" } else { "remove_user" };
+            let path = ["rbac", "roles", &role.pk.to_string(), action];
+            backend.post::<()>(&path, &json!({ "pk": user.pk })).await?;
+            Ok((role.name, user.username))
+        })
+        .await?;
+    let (done, sentence) = match holds {
+        true => ("added", format!("{account} holds {role}")),
+        false => ("removed", format!("{account} does not hold {role}")),
+    };
+    output.result(&Done { role: &role, account: Some(&account), permission: None, done }, || sentence)
+}
+
+async fn set_grant(arguments: RoleGrantArguments, granted: bool, output: Output) -> Result<(), Failure> {
+    let RoleGrantArguments { role, grant, directory } = arguments;
+    let role = directory
+        .with(Absent::Fail, async |backend| {
+            let role = backend.role_named(&role).await?;
+            let path = ["rbac", "permissions", "assigned_by_roles", &role.pk.to_string()];
+            grant.set(backend, &path, granted).await?;
+            Ok(role.name)
+        })
+        .await?;
+    let permission = grant.in_words();
+    let (done, sentence) = match granted {
+        true => ("granted", format!("{role} has {permission}")),
+        false => ("ungranted", format!("{role} does not have {permission}")),
+    };
+    output.result(&Done { role: &role, account: None, permission: Some(&permission), done }, || sentence)
+}
+
+async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
+    let DeleteArguments { role: NamedRole { name, directory }, confirm } = arguments;
+    let name = directory
+        .with(Absent::Fail, async |backend| {
+            let role = backend.role_named(&name).await?;
+            confirm
+                .ask(&format!("Delete the role {}, and take it from all who hold it?", role.name), output)?;
+            backend.delete(&["rbac", "roles", &role.pk.to_string()]).await?;
+            Ok(role.name)
+        })
+        .await?;
+    let done = Done { role: &name, account: None, permission: None, done: "deleted" };
+    output.result(&done, || format!("deleted: {name}"))
+}
