@@ -19,7 +19,7 @@ use bindery::model::{
     Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
     BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent,
     LdapProvider, Membership, ObjectReference, Password, Permission, ProviderNumber, Record, Role,
-    RoleNumber, Timestamp, Token, TokenNumber,
+    RoleNumber, Timestamp, Token, TokenNumber, TokenSelector,
 };
 use bindery::registry::{ChangeError, Registry, RegistrySettings, Transaction};
 use bindery::store::{Batch, Counters, MemoryStore, Store};
@@ -556,12 +556,16 @@ fn token(number: u32, account: u32, secret: &TokenSecret, hash: &str, expires: O
         identifier: format!("token-{number}"),
         account: AccountNumber::new(account),
         intent: Intent::AppPassword,
-        selector: Some(secret.selector().to_string()),
+        selector: TokenSelector::Generated(secret.selector().to_string()),
         hash: HashText::new(hash.to_owned()),
+        sealed: None,
         generation: 0,
         expires,
         description: String::new(),
         networks: Vec::new(),
         created: CREATED,
+        renewed: CREATED,
+        warned: None,
+        is_replaced: false,
     })
 }

@@ -9,7 +9,7 @@ use crate::directory::{EntryId, OwnEntries, Snapshot, Visibility};
 use crate::model::{
     AccountNumber, Application, ApplicationNumber, Binding, BindingMode, BindingSubject, Change, Fingerprint,
     GroupNumber, HashText, Intent, Key, Password, ProviderNumber, Record, RoleNumber, Timestamp, Token,
-    TokenNumber,
+    TokenNumber, TokenSelector,
 };
 
 mod bindings;
@@ -53,13 +53,17 @@ fn token() -> Token {
         identifier: "alice-token".to_owned(),
         account: AccountNumber::new(ALICE),
         intent: Intent::AppPassword,
-        selector: None,
+        selector: TokenSelector::None,
+        sealed: None,
         hash: HashText::new(String::new()),
         generation: 3,
         expires: None,
         description: String::new(),
         networks: Vec::new(),
         created: NOW,
+        renewed: NOW,
+        warned: None,
+        is_replaced: false,
     }
 }
 

@@ -130,6 +130,7 @@ fn token_fields(token: &Token) -> Vec<(&'static str, String)> {
         ("account", token.account.to_string()),
         ("intent", token.intent.to_string()),
         ("secret", format!("number {}", token.generation)),
+        ("retrievable", token.is_retrievable().to_string()),
         ("expires", token.expires.map(|expires| expires.to_string()).unwrap_or_default()),
         ("description", token.description.clone()),
         ("networks", token.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),

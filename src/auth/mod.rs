@@ -13,6 +13,7 @@ pub mod proof;
 pub mod schemes;
 pub mod source;
 pub mod throttle;
+pub mod token_keys;
 pub mod token_secret;
 
 pub use hash_pool::{
@@ -24,4 +25,5 @@ pub use proof::{CredentialKey, ProofCache};
 pub use schemes::argon::{Argon2Parameters, Argon2ParametersError, ArgonMemory, HashError, hash_new};
 pub use source::Source;
 pub use throttle::{Admission, Subject, Throttle, ThrottleSettings};
+pub use token_keys::{SealError, TokenKeyError, TokenKeys};
 pub use token_secret::{SecretShape, Selector, SelectorError, TokenSecret};

@@ -21,8 +21,8 @@ use super::failure::{Exit, Failure, in_words};
 use crate::config::Settings;
 use crate::http::{self, Problem, ProblemKind};
 use crate::registry::Registry;
-use crate::server::{SOCKET_NAME, open_registry, registry_settings};
-use crate::store::{MemoryStore, StoreError};
+use crate::server::{SOCKET_NAME, open_forgotten, open_registry};
+use crate::store::StoreError;
 
 /// The way to the directory.
 pub(super) enum Backend {
@@ -141,8 +141,7 @@ impl Backend {
     /// # Errors
     /// It cannot be made.
     pub(super) fn pretend(settings: &Settings) -> Result<Self, Failure> {
-        let registry = Registry::open(Arc::new(MemoryStore::default()), registry_settings(settings))?;
-        Ok(Self::own(registry))
+        Ok(Self::own(open_forgotten(settings)?))
     }
 
     /// The server that answers on a socket; `None` when nobody does.

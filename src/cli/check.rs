@@ -10,7 +10,7 @@ use super::seeding::dangling;
 use crate::config::{self, Config, Problems};
 use crate::http::{PlanRequest, path};
 use crate::registry::{SeedOptions, SeedPlan};
-use crate::server::check_certificates;
+use crate::server::{check_certificates, check_token_key};
 
 /// Read the config and everything that it names, and say all that is wrong
 #[derive(Debug, clap::Args)]
@@ -61,6 +61,11 @@ async fn check(config: &Config, findings: &mut Findings) -> Result<(), Failure> 
     match check_certificates(config.settings.tls.as_ref()) {
         Ok(warnings) => findings.warnings.extend(warnings.iter().map(ToString::to_string)),
         Err(error) => findings.add_sentence("server.tls", in_words(&error)),
+    }
+    if let Err(error) = check_token_key(&config.settings) {
+        // No directory can be opened without it, so nothing of the seed can be asked.
+        findings.add_sentence("server.token_key_file", in_words(&error));
+        return Ok(());
     }
     let mut backend = directory(config, findings).await?;
     let request = PlanRequest { seed: config.seed.clone(), options: SeedOptions::default() };

@@ -111,6 +111,7 @@ impl From<OpenError> for Failure {
         match error {
             OpenError::Store(error) => error.into(),
             OpenError::Directory(_) => Self::of(Exit::Store, &error),
+            OpenError::TokenKeys(_) => Self::of(Exit::Wrong, &error),
             OpenError::HashPool(_) | OpenError::RandomSource(_) | OpenError::Thread(_) => {
                 Self::of(Exit::Failed, &error)
             }

@@ -63,12 +63,21 @@ const TABLES: &[(&str, &[Key])] = &[
                 "`loopback`",
                 "Where secrets are accepted in clear: nowhere, from and to loopback and on Unix sockets, everywhere. Elsewhere a bind is answered with confidentialityRequired (13).",
             ),
+            Key(
+                "token_key_file",
+                "path",
+                "-",
+                "32 random octets, in hexadecimal or base64 or as they are (`openssl rand -hex 32`), outside of `data_dir`, \
+                 which others may not read: what the secrets of retrievable tokens are encrypted with. Without it no token \
+                 can be retrievable; with another one the secrets that were kept before cannot be shown.",
+            ),
             Key("workers", "count", "measured", "Network threads, 1 to 1024."),
             Key(
                 "expiry_warning",
                 "duration",
                 "`14d`",
-                "A bind with the password-policy control is warned when what it binds with expires within this time; at most `365d`.",
+                "A bind with the password-policy control is warned when what it binds with expires within this time, and the operator \
+                 by an event, a line of the log and the metric `bindery_tokens_expiring`; at most `365d`.",
             ),
             Key(
                 "rotation_overlap",
@@ -341,7 +350,8 @@ const TABLES: &[(&str, &[Key])] = &[
                 "intent",
                 "`app_password`, `api`",
                 "`app_password`",
-                "What it is for: `app_password` binds; `api` is for an HTTP API that is not there yet, and opens nothing.",
+                "What it is for: `app_password` binds; `api` is for an HTTP API that is not there yet, and opens nothing. A secret \
+                 of one's own for `api` has at least 32 characters.",
             ),
             Key("expiring", "boolean", "`true`", "Whether it expires."),
             Key("expires", "duration or time", "`360d`", "When: a duration counts from when it is made."),
@@ -365,6 +375,13 @@ const TABLES: &[(&str, &[Key])] = &[
                 "text",
                 "generated",
                 "A PHC string; not for intent `api`, and one for each account.",
+            ),
+            Key(
+                "retrievable",
+                "boolean",
+                "`false`",
+                "Whether the secret is kept, encrypted with the key of `server.token_key_file`, for whoever holds \
+                 `view_token_key` on the token.",
             ),
         ],
     ),

@@ -141,6 +141,10 @@ limits! {
     login_failures_told_max: u32 = 1_024, 1..=1_048_576;
     /// The first failed login of its kind is logged at once; how many more there were is logged after this time.
     login_failures_told_time: Duration = Duration::from_secs(60), SECOND..=DAY;
+    /// Secrets of new tokens that are kept in memory for ten minutes, for whoever made one to view it once; the oldest makes room.
+    fresh_secrets_max: u32 = 1_024, 0..=65_536;
+    /// How long an app password stays on record after it has expired; then it is deleted, and leaves a tombstone. 0s: for ever.
+    expired_tokens_kept: Duration = Duration::from_secs(30 * 24 * 60 * 60), Duration::ZERO..=Duration::from_secs(3_650 * 24 * 60 * 60);
     /// Lines of the log that wait to be written; when whoever reads the log is slower than that, lines are lost and counted.
     log_queue_max: u32 = 16_384, 64..=1_048_576;
     /// Memory that an argon2 hash from elsewhere may ask for.

@@ -253,6 +253,8 @@ pub struct SeedToken {
     pub networks: Option<Vec<IpNet>>,
     /// The secret; `None`: generated.
     pub secret: Option<SeedSecret>,
+    /// Whether the secret is kept, encrypted, for whoever holds `view_token_key` on it; `None`: no.
+    pub retrievable: Option<bool>,
 }
 
 /// What an integration is for.

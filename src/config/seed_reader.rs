@@ -19,7 +19,7 @@ use super::seed_value::{
 };
 use super::source::{Located, Position};
 use super::value::{self, Raw};
-use crate::model::{AccountKind, Container, Intent};
+use crate::model::{AccountKind, CHOSEN_SECRET_LENGTH_MIN, Container, Intent};
 
 /// A name in the seed that stands for an object described elsewhere.
 #[derive(Clone, Debug)]
@@ -258,6 +258,13 @@ impl<'e> SeedReader<'e> {
         let networks = table.list("networks", problems, network).map(values);
         let secret = self.secrets.read(&mut table, &SECRET, file, problems);
 
+        let retrievable = table.located("retrievable", problems, value::boolean);
+        if let (Some(Located { value: SeedSecret::Hash(_), .. }), Some(Located { value: true, position })) =
+            (&secret, &retrievable)
+        {
+            let message = "of a secret_hash there is no secret that could be kept";
+            problems.report(position, &table.key_path("retrievable"), message);
+        }
         match (&secret, intent) {
             (Some(Located { value: SeedSecret::Hash(_), position }), Some(Intent::Api)) => {
                 let message = "an API token is found by its secret, so it needs the secret itself: \
@@ -265,12 +272,11 @@ impl<'e> SeedReader<'e> {
                 problems.report(position, &table.key_path(SECRET.hash), message);
             }
             (Some(Located { value: SeedSecret::Given(secret), position }), Some(Intent::Api))
-                if !secret.expose().starts_with(Intent::Api.secret_prefix().as_bytes()) =>
+                if secret.expose().len() < CHOSEN_SECRET_LENGTH_MIN =>
             {
                 let message = format!(
-                    "the secret of an API token must be one that bindery generated ({}…), or the token is not \
-                     found by it; leave it out to have one generated",
-                    Intent::Api.secret_prefix()
+                    "the secret of an API token must be one that bindery generated, or have at least \
+                     {CHOSEN_SECRET_LENGTH_MIN} characters; leave it out to have one generated"
                 );
                 problems.report(position, &table.key_path("secret"), message);
             }
@@ -296,6 +302,7 @@ impl<'e> SeedReader<'e> {
             description,
             networks,
             secret: secret.map(|located| located.value),
+            retrievable: retrievable.map(|located| located.value),
         });
     }
 

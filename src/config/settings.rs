@@ -26,7 +26,9 @@ pub struct Settings {
     pub tls: Option<TlsSettings>,
     /// Network threads; `None`: the measured default.
     pub workers: Option<u32>,
-    /// A bind with the password-policy control is warned when its token expires within this.
+    /// The operator's file with the key that secrets of retrievable tokens are encrypted with.
+    pub token_key_file: Option<PathBuf>,
+    /// Who binds with the password-policy control, and the operator, is warned when a token expires within this.
     pub expiry_warning: Duration,
     /// How long a replaced app password goes on working when nothing else is said.
     pub rotation_overlap: Duration,
@@ -244,6 +246,9 @@ pub(super) const UNIX_PATH_LENGTH_MAX: usize = 107;
 
 /// Default of `expiry_warning`.
 pub(super) const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// No replaced token works on for longer.
+pub const ROTATION_OVERLAP_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Default of `rotation_overlap`.
 pub(super) const ROTATION_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);

@@ -9,7 +9,8 @@ use super::names;
 use super::reader::TableReader;
 use super::settings::{
     BadListenAddress, ClientAccount, ClientName, EXPIRY_WARNING, HashingSettings, ListenAddress, LogFormat,
-    LogLevel, LogSettings, PlainBind, ROTATION_OVERLAP, Settings, TlsSettings, UNIX_PATH_LENGTH_MAX,
+    LogLevel, LogSettings, PlainBind, ROTATION_OVERLAP, ROTATION_OVERLAP_MAX, Settings, TlsSettings,
+    UNIX_PATH_LENGTH_MAX,
 };
 use super::source::{Located, Position};
 use super::value::{self, Raw};
@@ -35,6 +36,7 @@ pub(super) fn read_settings(
     let ldaps = addresses(&mut server, "ldaps", directory, problems);
     let http = addresses(&mut server, "http", directory, problems);
     let plain_bind = server.value("plain_bind", problems, value::word(&PLAIN_BIND));
+    let token_key_file = server.value("token_key_file", problems, value::filled_text);
     let workers = server.value("workers", problems, threads);
     let expiry_warning =
         within(&mut server, "expiry_warning", EXPIRY_WARNING, EXPIRY_WARNING_RANGE, problems);
@@ -72,6 +74,7 @@ pub(super) fn read_settings(
         http: values(http),
         plain_bind: plain_bind.unwrap_or_default(),
         tls,
+        token_key_file: token_key_file.map(|path| directory.join(path)),
         workers,
         expiry_warning,
         rotation_overlap,
@@ -298,7 +301,7 @@ const EXPIRY_WARNING_RANGE: std::ops::RangeInclusive<std::time::Duration> =
     std::time::Duration::ZERO..=std::time::Duration::from_secs(365 * 24 * 60 * 60);
 
 const ROTATION_OVERLAP_RANGE: std::ops::RangeInclusive<std::time::Duration> =
-    std::time::Duration::ZERO..=std::time::Duration::from_secs(90 * 24 * 60 * 60);
+    std::time::Duration::ZERO..=ROTATION_OVERLAP_MAX;
 
 const PLAIN_BIND: [(&str, PlainBind); 3] =
     [("never", PlainBind::Never), ("loopback", PlainBind::Loopback), ("always", PlainBind::Always)];

@@ -17,7 +17,7 @@ use super::sparse::Sparse;
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, ApplicationNumber, Grant, Group, GroupNumber,
     LdapProvider, ObjectReference, Password, ProviderNumber, Role, RoleNumber, Timestamp, Token, TokenNumber,
-    Tombstone,
+    TokenSelector, Tombstone,
 };
 use crate::schema::MatchingRule;
 
@@ -33,6 +33,7 @@ pub struct Accounts {
     limited_roles: usize,
     tokens_by_identifier: RedBlackTreeMapSync<String, Arc<Token>>,
     tokens_by_selector: HashTrieMapSync<String, Arc<Token>>,
+    tokens_by_digest: HashTrieMapSync<[u8; 32], Arc<Token>>,
     tokens_by_number: HashTrieMapSync<TokenNumber, Arc<Token>>,
     applications: RedBlackTreeMapSync<ApplicationNumber, Arc<Application>>,
     providers: RedBlackTreeMapSync<ProviderNumber, Arc<LdapProvider>>,
@@ -131,6 +132,7 @@ impl Accounts {
             limited_roles: 0,
             tokens_by_identifier: RedBlackTreeMapSync::default(),
             tokens_by_selector: HashTrieMapSync::default(),
+            tokens_by_digest: HashTrieMapSync::default(),
             tokens_by_number: HashTrieMapSync::default(),
             applications: RedBlackTreeMapSync::default(),
             providers: RedBlackTreeMapSync::default(),
@@ -284,6 +286,20 @@ impl Accounts {
     /// The token whose secret has this selector.
     pub fn token_selected(&self, selector: &str) -> Option<&Arc<Token>> {
         self.tokens_by_selector.get(selector)
+    }
+
+    /// The token whose secret somebody chose and has this digest.
+    pub fn token_digested(&self, digest: &[u8; 32]) -> Option<&Arc<Token>> {
+        self.tokens_by_digest.get(digest)
+    }
+
+    /// The token that a secret of this selector leads to; there is none without one.
+    pub fn token_found_by(&self, selector: &TokenSelector) -> Option<&Arc<Token>> {
+        match selector {
+            TokenSelector::None => None,
+            TokenSelector::Generated(selector) => self.token_selected(selector),
+            TokenSelector::Chosen(digest) => self.token_digested(digest),
+        }
     }
 
     /// The token with this number.
@@ -478,8 +494,12 @@ impl Accounts {
         self.delete_token(token.number);
         let token = Arc::new(token);
         self.tokens_by_identifier.insert_mut(token.identifier.clone(), token.clone());
-        if let Some(selector) = &token.selector {
-            self.tokens_by_selector.insert_mut(selector.clone(), token.clone());
+        match &token.selector {
+            TokenSelector::None => {}
+            TokenSelector::Generated(selector) => {
+                self.tokens_by_selector.insert_mut(selector.clone(), token.clone());
+            }
+            TokenSelector::Chosen(digest) => self.tokens_by_digest.insert_mut(*digest, token.clone()),
         }
         self.tokens_by_number.insert_mut(token.number, token.clone());
         if let Some(state) = self.accounts.get_mut(token.account.get()) {
@@ -493,8 +513,14 @@ impl Accounts {
         let Some(token) = self.tokens_by_number.get(&number).cloned() else { return };
         self.tokens_by_number.remove_mut(&number);
         self.tokens_by_identifier.remove_mut(&token.identifier);
-        if let Some(selector) = &token.selector {
-            self.tokens_by_selector.remove_mut(selector);
+        match &token.selector {
+            TokenSelector::None => {}
+            TokenSelector::Generated(selector) => {
+                self.tokens_by_selector.remove_mut(selector);
+            }
+            TokenSelector::Chosen(digest) => {
+                self.tokens_by_digest.remove_mut(digest);
+            }
         }
         if let Some(state) = self.accounts.get_mut(token.account.get()) {
             let tokens = state.tokens.iter().copied().filter(|other| *other != number).collect();

@@ -1,4 +1,4 @@
-//! `GET /metrics`: counters in the text format of Prometheus.
+//! `GET /metrics`: counters and gauges in the text format of Prometheus.
 
 use std::fmt::Write as _;
 
@@ -22,7 +22,17 @@ fn text(registry: &Registry) -> String {
     for (limit, count) in registry.limits_reached() {
         let _ = writeln!(text, "{REACHED}{{limit=\"{}\"}} {count}", limit.name());
     }
+    let counts = registry.token_counts();
+    let gauges = [
+        (EXPIRING, "Tokens that expire within expiry_warning of [server].", counts.expiring()),
+        (EXPIRED, "Tokens that have expired and are still on record.", counts.expired()),
+    ];
+    for (name, help, value) in gauges {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+    }
     text
 }
 
 const REACHED: &str = "bindery_limit_reached_total";
+const EXPIRING: &str = "bindery_tokens_expiring";
+const EXPIRED: &str = "bindery_tokens_expired";

@@ -31,6 +31,12 @@ pub enum Action {
     /// An account was refused an application.
     #[serde(rename = "authorization_denied")]
     AuthorizationDenied,
+    /// Somebody looked at a secret.
+    #[serde(rename = "secret_view")]
+    SecretView,
+    /// Something needs the operator soon: a token expires.
+    #[serde(rename = "configuration_warning")]
+    ConfigurationWarning,
 }
 
 impl Action {
@@ -44,6 +50,8 @@ impl Action {
             Self::ModelDeleted => "model_deleted",
             Self::SecretRotate => "secret_rotate",
             Self::AuthorizationDenied => "authorization_denied",
+            Self::SecretView => "secret_view",
+            Self::ConfigurationWarning => "configuration_warning",
         }
     }
 }

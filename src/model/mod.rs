@@ -36,4 +36,6 @@ pub use role::{Grant, ObjectReference, Role};
 pub use time::Timestamp;
 pub use time_window::{BadTimeOfDay, BadTimeWindow, TimeOfDay, TimeWindow, Weekday};
 pub use time_zone::{TimeZone, UnknownTimeZone};
-pub use token::{HashText, Intent, Token};
+pub use token::{
+    CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, HashText, Intent, SealedSecret, Token, TokenSelector,
+};

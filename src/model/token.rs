@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,57 @@ impl fmt::Debug for HashText {
     }
 }
 
+/// A secret that can be shown again: encrypted under a key that is not in the store. Does not print.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SealedSecret(Vec<u8>);
+
+impl SealedSecret {
+    /// Takes nonce and ciphertext over, as the one who seals has put them together.
+    pub fn new(octets: Vec<u8>) -> Self {
+        Self(octets)
+    }
+
+    /// The same, for the one who opens it.
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SealedSecret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SealedSecret(…)")
+    }
+}
+
+/// What leads from a secret to the record of its token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TokenSelector {
+    /// Nothing: it is the one credential of its account that only the account's name leads to. App passwords only.
+    None,
+    /// The selector that stands in a secret which bindery generated.
+    Generated(String),
+    /// A keyed digest of the whole secret, which somebody chose. API tokens only.
+    Chosen([u8; 32]),
+}
+
+impl fmt::Debug for TokenSelector {
+    /// A digest is not shown: with its key a guess could be held against it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => formatter.write_str("None"),
+            Self::Generated(selector) => write!(formatter, "Generated({selector})"),
+            Self::Chosen(_) => formatter.write_str("Chosen(…)"),
+        }
+    }
+}
+
+/// Characters of a secret that somebody chooses for an API token, at least: nothing but its length makes it hard to
+/// guess.
+pub const CHOSEN_SECRET_LENGTH_MIN: usize = 32;
+/// And at most.
+pub const CHOSEN_SECRET_LENGTH_MAX: usize = 1_024;
+
 /// A credential of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
@@ -91,10 +143,12 @@ pub struct Token {
     pub account: AccountNumber,
     /// What it is for.
     pub intent: Intent,
-    /// The part of the secret that finds this record; `None`: the account's selector-less credential.
-    pub selector: Option<String>,
+    /// What leads from the secret to this record.
+    pub selector: TokenSelector,
     /// What is kept of the secret.
     pub hash: HashText,
+    /// The secret itself, encrypted, of a token that is retrievable; `None`: it is not, and nobody can see it again.
+    pub sealed: Option<SealedSecret>,
     /// Counts the secrets that this token has had; a proof of an older one is worth nothing.
     pub generation: u32,
     /// From this second on it is refused; `None`: it does not expire.
@@ -105,11 +159,35 @@ pub struct Token {
     pub networks: Vec<IpNet>,
     /// When it was made.
     pub created: Timestamp,
+    /// When its present lifetime began: when it was made, was rotated by its expiry, or was given another time to expire.
+    /// A secret that takes the place of the present one lives as long as from here to `expires`.
+    pub renewed: Timestamp,
+    /// The time to expire that the operator was warned of; another one is warned of anew.
+    pub warned: Option<Timestamp>,
+    /// Whether another token has taken its place: it works on until it expires, and is deleted then.
+    pub is_replaced: bool,
 }
 
 impl Token {
     /// Whether it is expired at `now`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    /// How long its present secret lives from beginning to end; `None`: it does not expire.
+    pub fn lifetime(&self) -> Option<Duration> {
+        let expires = self.expires?;
+        let seconds = expires.unix_seconds().saturating_sub(self.renewed.unix_seconds());
+        Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    }
+
+    /// Whether its secret can be seen again.
+    pub fn is_retrievable(&self) -> bool {
+        self.sealed.is_some()
+    }
+
+    /// Whether only the name of its account leads to it.
+    pub fn is_selectorless(&self) -> bool {
+        self.selector == TokenSelector::None && self.intent == Intent::AppPassword
     }
 }

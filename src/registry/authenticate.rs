@@ -142,8 +142,12 @@ impl Registry {
             return Authentication::Done(Verdict::Refused(AuthenticationRefusal::Busy));
         }
         let secret = Secret::from(secret);
-        let job =
-            HashJob { priority, source, secret: secret.clone(), candidate: self.candidate(stored, &name) };
+        let job = HashJob {
+            priority,
+            source,
+            secret: secret.clone(),
+            candidate: self.candidate(stored, &name.shown()),
+        };
         match self.hash_pool.verify(job) {
             Ok(outcome) => {
                 Authentication::Pending(Box::new(Attempt { outcome, name, secret, source, tried }))
@@ -303,12 +307,13 @@ impl Registry {
         }
     }
 
-    fn candidate(&self, stored: Option<HashText>, name: &Name) -> Candidate {
+    /// What a secret is compared with; `account`: whose it is, for the log.
+    pub(super) fn candidate(&self, stored: Option<HashText>, account: &str) -> Candidate {
         let Some(stored) = stored else { return Candidate::Dummy };
         match StoredHash::parse(stored.expose(), &self.bounds) {
             Ok(stored) => Candidate::Stored(Arc::new(stored)),
             Err(error) => {
-                tracing::error!(account = %name.shown(), %error, "the stored hash cannot be verified; set a new secret");
+                tracing::error!(account, %error, "the stored hash cannot be verified; set a new secret");
                 Candidate::Dummy
             }
         }
@@ -316,7 +321,7 @@ impl Registry {
 
     /// Puts a hash with the configured parameters in place of one that was verified a moment ago.
     /// The secret stays the same, and so does its generation.
-    fn rehash(&self, credential: Credential, account: Option<AccountNumber>, hash: String) {
+    pub(super) fn rehash(&self, credential: Credential, account: Option<AccountNumber>, hash: String) {
         self.change_later(super::nobody(), move |transaction| {
             match (credential, account) {
                 (Credential::Token { number, generation }, _) => {
@@ -422,7 +427,7 @@ impl Name {
     }
 }
 
-fn of_token(token: &Token) -> (CredentialKey, Credential) {
+pub(super) fn of_token(token: &Token) -> (CredentialKey, Credential) {
     (key_of_token(token), Credential::Token { number: token.number, generation: token.generation })
 }
 
@@ -447,8 +452,7 @@ fn selectorless(
         return Some((key, Credential::Password { generation: password.generation }, password.hash.clone()));
     }
     let tokens = account.tokens.iter().filter_map(|number| accounts.token(*number));
-    let token =
-        tokens.into_iter().find(|token| token.selector.is_none() && token.intent == Intent::AppPassword)?;
+    let token = tokens.into_iter().find(|token| token.is_selectorless())?;
     let (key, credential) = of_token(token);
     Some((key, credential, token.hash.clone()))
 }

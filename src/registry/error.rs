@@ -1,8 +1,8 @@
 //! What can go wrong when the directory is opened or changed.
 
 use crate::access::Invalid;
-use crate::auth::HashPoolError;
 use crate::auth::token_secret::RandomSourceError;
+use crate::auth::{HashPoolError, TokenKeyError};
 use crate::model::Permission;
 use crate::store::StoreError;
 
@@ -15,6 +15,9 @@ pub enum OpenError {
     /// The records are whole, but no directory can be made of them.
     #[error("the records of the store make no directory: {0}")]
     Directory(String),
+    /// The keys of tokens cannot be used.
+    #[error(transparent)]
+    TokenKeys(#[from] TokenKeyError),
     /// The hash pool did not start.
     #[error(transparent)]
     HashPool(#[from] HashPoolError),

@@ -6,36 +6,42 @@
 //! [`Registry::authenticate`], see `authenticate.rs`.
 
 mod authenticate;
+mod authenticate_api;
 mod caller;
 pub mod commands;
 mod error;
+mod fresh_secrets;
 #[cfg(test)]
 mod tests;
 mod transaction;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Verdict};
+pub use authenticate_api::{ApiIdentity, ApiRefusal};
 pub use caller::Caller;
 pub use commands::{
     Classified, Classifier, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout,
     ImportOptions, ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, SeedOptions,
-    SeedPlan, Sign, TokenSummary,
+    SeedPlan, Sign, TokenCare, TokenCareSettings, TokenChanges, TokenCounts, TokenSummary,
 };
 pub use error::{ChangeError, OpenError};
 pub use transaction::Transaction;
 
 use crate::audit::LoginFailures;
-use crate::auth::{HashBounds, HashPool, HashPoolSettings, ProofCache, Throttle, ThrottleSettings};
+use crate::auth::{
+    HashBounds, HashPool, HashPoolSettings, ProofCache, Throttle, ThrottleSettings, TokenKeys,
+};
 use crate::config::{Limit, LimitCounts};
-use crate::directory::{Snapshot, SnapshotBuilder};
-use crate::model::Actor;
+use crate::directory::{Accounts, Snapshot, SnapshotBuilder};
+use crate::model::{Actor, TokenSelector};
 use crate::store::Store;
+use fresh_secrets::FreshSecrets;
 use writer::{Writer, WriterHandle};
 
 /// What a registry is made with.
@@ -51,6 +57,14 @@ pub struct RegistrySettings {
     pub throttle: ThrottleSettings,
     /// How many failed logins the log tells apart between two calls of [`Registry::tell_login_failures`].
     pub login_failures_told_max: usize,
+    /// How long a replaced token goes on working when nothing else is said.
+    pub rotation_overlap: Duration,
+    /// What [`Registry::keep_tokens`] does.
+    pub token_care: TokenCareSettings,
+    /// How many new secrets can be viewed at a time.
+    pub fresh_secrets_max: usize,
+    /// What chosen secrets are found by, and kept secrets encrypted with.
+    pub token_keys: TokenKeys,
 }
 
 impl Default for RegistrySettings {
@@ -61,6 +75,10 @@ impl Default for RegistrySettings {
             verified_secrets_max: 0,
             throttle: ThrottleSettings::default(),
             login_failures_told_max: 1_024,
+            rotation_overlap: Duration::ZERO,
+            token_care: TokenCareSettings::default(),
+            fresh_secrets_max: 1_024,
+            token_keys: TokenKeys::default(),
         }
     }
 }
@@ -76,6 +94,11 @@ pub struct Registry {
     pub(crate) bounds: HashBounds,
     reached: Arc<LimitCounts>,
     failures: LoginFailures,
+    pub(crate) token_keys: TokenKeys,
+    fresh_secrets: FreshSecrets,
+    token_care: TokenCareSettings,
+    token_counts: TokenCounts,
+    rotation_overlap: Duration,
     started: Instant,
 }
 
@@ -88,6 +111,7 @@ impl Registry {
         let mut builder = SnapshotBuilder::new();
         let meta = store.load(&mut |record| builder.add(record))?;
         let snapshot = builder.finish(meta.revision).map_err(OpenError::Directory)?;
+        warn_of_lost_key(&settings.token_keys, snapshot.accounts());
         let published = Arc::new(ArcSwap::from_pointee(snapshot));
         let writer = Writer::start(store.clone(), published.clone(), meta).map_err(OpenError::Thread)?;
         Ok(Arc::new(Self {
@@ -100,6 +124,11 @@ impl Registry {
             bounds: settings.bounds,
             reached: Arc::default(),
             failures: LoginFailures::new(settings.login_failures_told_max),
+            token_keys: settings.token_keys,
+            fresh_secrets: FreshSecrets::new(settings.fresh_secrets_max),
+            token_care: settings.token_care,
+            token_counts: TokenCounts::default(),
+            rotation_overlap: settings.rotation_overlap,
             started: Instant::now(),
         }))
     }
@@ -181,6 +210,11 @@ impl Registry {
         &self.hash_pool
     }
 
+    /// How long a replaced token goes on working when nothing else is said.
+    pub fn rotation_overlap(&self) -> Duration {
+        self.rotation_overlap
+    }
+
     /// Where the doors note that a limit was reached.
     pub fn reached(&self) -> &Arc<LimitCounts> {
         &self.reached
@@ -217,6 +251,18 @@ impl Registry {
         }
         self.hash_pool.close();
         self.tell_login_failures();
+    }
+}
+
+/// Chosen secrets that were stored under a finding key that is gone are right and yet not found.
+fn warn_of_lost_key(keys: &TokenKeys, accounts: &Accounts) {
+    let chosen = accounts.tokens().filter(|token| matches!(token.selector, TokenSelector::Chosen(_))).count();
+    if chosen > 0 && (keys.is_new() || keys.digest(b"").is_none()) {
+        tracing::error!(
+            tokens = chosen,
+            "API tokens with chosen secrets are not found any more, as `token.key` of the data directory is gone: put it \
+             back and restart, or set their secrets anew"
+        );
     }
 }
 

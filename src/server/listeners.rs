@@ -14,8 +14,9 @@ use crate::config::{Limit, LimitCounts, ListenAddress, Settings};
 use crate::http;
 use crate::ldap::connection::Door;
 use crate::ldap::pages::Pages;
+use crate::model::Timestamp;
 use crate::net::{ConnectionLimits, Listener, LocalAddress, Tls};
-use crate::registry::Registry;
+use crate::registry::{ChangeError, Registry};
 
 /// A server whose listeners are open.
 pub struct Listening {
@@ -95,6 +96,7 @@ impl Listening {
         let told_time = settings.limits.login_failures_told_time;
         tasks.tracker.spawn(tell_login_failures(Arc::clone(&registry), told_time, tasks.shutdown.clone()));
         tasks.tracker.spawn(watch_log(log.clone(), Arc::clone(registry.reached()), tasks.shutdown.clone()));
+        tasks.tracker.spawn(keep_tokens(Arc::clone(&registry), tasks.shutdown.clone()));
         for (listener, scheme) in ldap {
             let is_tls = scheme == Scheme::Ldaps;
             let (door, limits) = (Arc::clone(&door), Arc::clone(&limits));
@@ -158,6 +160,31 @@ async fn tell_login_failures(registry: Arc<Registry>, period: Duration, shutdown
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(period) => registry.tell_login_failures(),
+        }
+    }
+}
+
+/// Does what is due for tokens, at once and then from time to time. The whole of it is on a thread that may be busy:
+/// it looks at every token.
+async fn keep_tokens(registry: Arc<Registry>, shutdown: CancellationToken) {
+    let runtime = tokio::runtime::Handle::current();
+    loop {
+        let (registry, handle) = (Arc::clone(&registry), runtime.clone());
+        let run =
+            tokio::task::spawn_blocking(move || handle.block_on(registry.keep_tokens(Timestamp::now())));
+        let pause = match run.await {
+            Ok(Ok(care)) if care.is_more => TOKENS_PAUSE,
+            Ok(Ok(_)) => TOKENS_PERIOD,
+            // The server goes down.
+            Ok(Err(ChangeError::ShuttingDown)) | Err(_) => return,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "expired tokens were not seen to; it is tried again in a minute");
+                TOKENS_PERIOD
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
@@ -237,6 +264,12 @@ fn escaped(path: std::path::Display<'_>) -> String {
 
 /// How often what is kept for pages is looked through.
 const SWEEP_PERIOD: Duration = Duration::from_secs(10);
+
+/// How often it is looked which tokens have expired or will.
+const TOKENS_PERIOD: Duration = Duration::from_secs(60);
+
+/// How long others have their turn when there was more to do than one run does.
+const TOKENS_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often the log is asked what it has lost.
 const LOG_PERIOD: Duration = Duration::from_secs(1);

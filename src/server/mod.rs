@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 pub use certificates::{TlsStartError, check_certificates, tls_files};
 pub use listeners::{Listening, WriterStopped};
 pub use log::{Log, LogError, LogThread};
-pub use open::{open_registry, registry_settings};
+pub use open::{check_token_key, open_forgotten, open_registry};
 pub use process::{default_workers, raise_open_files};
 pub use signals::Signals;
 

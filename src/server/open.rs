@@ -3,22 +3,44 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, ThrottleSettings};
+use crate::auth::{
+    Argon2Parameters, HashBounds, HashPoolSettings, ThrottleSettings, TokenKeyError, TokenKeys,
+};
 use crate::config::{HashingSettings, Limits, Settings};
-use crate::registry::{OpenError, Registry, RegistrySettings};
-use crate::store::SledStore;
+use crate::registry::{OpenError, Registry, RegistrySettings, TokenCareSettings};
+use crate::store::{MemoryStore, SledStore};
 
 /// Opens the store in the data directory and loads the directory from it.
 ///
 /// # Errors
 /// [`OpenError`]: the store is held, damaged or too new, or threads cannot be started.
 pub fn open_registry(settings: &Settings) -> Result<Arc<Registry>, OpenError> {
+    // The store first: it makes the data directory, and sees to it that no other process makes keys there.
     let store = SledStore::open(&settings.data_dir)?;
-    Registry::open(Arc::new(store), registry_settings(settings))
+    let token_keys = TokenKeys::open(&settings.data_dir, settings.token_key_file.as_deref())?;
+    Registry::open(Arc::new(store), RegistrySettings { token_keys, ..registry_settings(settings) })
 }
 
-/// What the directory is opened with.
-pub fn registry_settings(settings: &Settings) -> RegistrySettings {
+/// An empty directory in memory, which is forgotten afterwards.
+///
+/// # Errors
+/// [`OpenError`]: the key file cannot be used, or threads cannot be started.
+pub fn open_forgotten(settings: &Settings) -> Result<Arc<Registry>, OpenError> {
+    let token_keys = TokenKeys::forgotten(&settings.data_dir, settings.token_key_file.as_deref())?;
+    let settings = RegistrySettings { token_keys, ..registry_settings(settings) };
+    Registry::open(Arc::new(MemoryStore::default()), settings)
+}
+
+/// Reads the file of `token_key_file` without making anything.
+///
+/// # Errors
+/// It cannot be used.
+pub fn check_token_key(settings: &Settings) -> Result<(), TokenKeyError> {
+    TokenKeys::forgotten(&settings.data_dir, settings.token_key_file.as_deref()).map(drop)
+}
+
+/// What the directory is opened with; the keys of tokens are not there yet.
+fn registry_settings(settings: &Settings) -> RegistrySettings {
     let Settings { hashing, limits, .. } = settings;
     let bounds = hash_bounds(limits);
     RegistrySettings {
@@ -27,6 +49,13 @@ pub fn registry_settings(settings: &Settings) -> RegistrySettings {
         verified_secrets_max: count(limits.verified_secrets_max),
         throttle: throttle_settings(limits),
         login_failures_told_max: count(limits.login_failures_told_max),
+        rotation_overlap: settings.rotation_overlap,
+        token_care: TokenCareSettings {
+            expiry_warning: settings.expiry_warning,
+            expired_tokens_kept: limits.expired_tokens_kept,
+        },
+        fresh_secrets_max: count(limits.fresh_secrets_max),
+        token_keys: TokenKeys::default(),
     }
 }
 

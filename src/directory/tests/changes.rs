@@ -13,6 +13,7 @@ use crate::directory::{
 };
 use crate::model::{
     AccountNumber, Change, GroupNumber, HashText, Intent, Key, ProviderNumber, Record, Token, TokenNumber,
+    TokenSelector,
 };
 
 proptest! {
@@ -104,9 +105,9 @@ fn describe(snapshot: &Snapshot) -> Vec<String> {
         all.push(format!("{:?}", accounts.groups_below(group.number)));
         assert_eq!(accounts.group_named(&group.name).unwrap().number, group.number);
     }
-    all.extend(accounts.tokens().map(|token| {
-        format!("{token:?} {:?}", accounts.token_selected(token.selector.as_deref().unwrap_or("")))
-    }));
+    all.extend(
+        accounts.tokens().map(|token| format!("{token:?} {:?}", accounts.token_found_by(&token.selector))),
+    );
     all
 }
 
@@ -216,13 +217,21 @@ fn token(number: u32, account: u32, generation: u32) -> Token {
         identifier: format!("token-{number}"),
         account: AccountNumber::new(account),
         intent: Intent::AppPassword,
-        selector: Some(format!("selector-{number}-{generation}")),
+        selector: match number % 3 {
+            0 => TokenSelector::None,
+            1 => TokenSelector::Generated(format!("selector-{number}-{generation}")),
+            _ => TokenSelector::Chosen(*blake3::hash(format!("{number}-{generation}").as_bytes()).as_bytes()),
+        },
         hash: HashText::new(String::new()),
+        sealed: None,
         generation,
         expires: None,
         description: String::new(),
         networks: Vec::new(),
         created: super::fixture::TIME,
+        renewed: super::fixture::TIME,
+        warned: None,
+        is_replaced: false,
     }
 }
 

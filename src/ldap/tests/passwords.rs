@@ -85,7 +85,7 @@ fn a_token_keeps_its_lifetime_when_it_is_rotated() {
     let world = World::new();
     let now = Timestamp::now();
     world.change_token(APP_TOKEN, move |token| {
-        token.created = Timestamp::from_unix_seconds(now.unix_seconds() - 1_000);
+        token.renewed = Timestamp::from_unix_seconds(now.unix_seconds() - 1_000);
         token.expires = Some(Timestamp::from_unix_seconds(now.unix_seconds() + 600));
     });
     let mut client = app(&world);

@@ -12,7 +12,7 @@ use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
     BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent, LdapProvider, Membership,
     ObjectReference, Password, Permission, ProviderNumber, Record, Role, RoleNumber, Timestamp, Token,
-    TokenNumber,
+    TokenNumber, TokenSelector,
 };
 use crate::registry::{ChangeError, Registry, RegistrySettings, Transaction};
 use crate::store::{Batch, Counters, MemoryStore, Store};
@@ -255,13 +255,17 @@ fn records(alice_hash: Option<String>) -> (Vec<Record>, Secrets) {
             identifier: format!("token-{number}"),
             account,
             intent,
-            selector: Some(secret.selector().to_string()),
+            selector: TokenSelector::Generated(secret.selector().to_string()),
             hash: HashText::new(hash(&text, cheap())),
+            sealed: None,
             generation: 0,
             expires: None,
             description: String::new(),
             networks: Vec::new(),
             created: NOW,
+            renewed: NOW,
+            warned: None,
+            is_replaced: false,
         };
         edit(&mut token);
         records.push(Record::Token(token));
@@ -281,7 +285,7 @@ fn records(alice_hash: Option<String>) -> (Vec<Record>, Secrets) {
         nobody: String::from_utf8(TokenSecret::generate(app).unwrap().secret().expose().to_vec()).unwrap(),
     };
     token(LEGACY_TOKEN.get(), LEGACY, app, &|token| {
-        token.selector = None;
+        token.selector = TokenSelector::None;
         token.hash = HashText::new(hash(LEGACY_SECRET, cheap()));
     });
     (records, secrets)

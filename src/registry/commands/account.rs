@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::group::GroupChanges;
-use super::token::{self, CreatedToken};
+use super::token::{self, CreatedToken, FIRST_GENERATION, NewTokenSecret};
 use super::validate;
 use crate::access::Rights;
 use crate::auth::SecretShape;
@@ -348,47 +348,58 @@ impl Registry {
         let NewServiceAccount { username, create_group, expiring, expires } = new;
         // Asked again by the writer; here it saves the hash.
         caller.require(self.snapshot().accounts(), Permission::AddUser)?;
-        let (secret, hash) = self.new_secret(Intent::AppPassword).await?;
-        let selector = secret.selector().to_string();
-        self.change(caller, move |transaction| {
-            transaction.require(Permission::AddToken)?;
-            let given = AccountChanges { name: Some(username.clone()), ..AccountChanges::default() };
-            let number = create_account(transaction, username.clone(), AccountKind::ServiceAccount, given)?;
-            let group = match create_group {
-                true => {
-                    let number_of_group =
-                        super::group::create_group(transaction, username.clone(), GroupChanges::default())?;
-                    super::group::set_member(transaction, number_of_group, number, true)?;
-                    transaction.snapshot().accounts().group(number_of_group).map(|group| group.uuid)
-                }
-                false => None,
-            };
-            let identifier = first_identifier(&username);
-            let expires = token::expiry(transaction.now(), &identifier, expiring, expires)?;
-            let token = token::NewRecord {
-                identifier: identifier.clone(),
-                account: number,
-                intent: Intent::AppPassword,
-                selector,
-                hash,
-                expires,
-                description: String::new(),
-                networks: Vec::new(),
-            };
-            token::put_new(transaction, token)?;
-            let uuid = match transaction.snapshot().accounts().account(number) {
-                Some(account) => account.uuid,
-                None => return Err(ChangeError::Conflict),
-            };
-            let token = CreatedToken {
-                account: username,
-                identifier,
-                intent: Intent::AppPassword,
-                secret: secret.into_secret(),
-                expires,
-            };
-            Ok(CreatedServiceAccount { number, uuid, group, token })
-        })
-        .await
+        let (identifier, token_uuid) = (first_identifier(&username), Uuid::new_v4());
+        let NewTokenSecret { secret, selector, hash, sealed } = self
+            .new_token_secret(&identifier, Intent::AppPassword, false, token_uuid, FIRST_GENERATION)
+            .await?;
+        let creator = caller.holder().map(|holder| holder.account);
+        let (made, token_number) = self
+            .change(caller, move |transaction| {
+                transaction.require(Permission::AddToken)?;
+                let given = AccountChanges { name: Some(username.clone()), ..AccountChanges::default() };
+                let number =
+                    create_account(transaction, username.clone(), AccountKind::ServiceAccount, given)?;
+                let group = match create_group {
+                    true => {
+                        let number_of_group = super::group::create_group(
+                            transaction,
+                            username.clone(),
+                            GroupChanges::default(),
+                        )?;
+                        super::group::set_member(transaction, number_of_group, number, true)?;
+                        transaction.snapshot().accounts().group(number_of_group).map(|group| group.uuid)
+                    }
+                    false => None,
+                };
+                let expires = token::expiry(&identifier, expiring, expires, transaction.now())?;
+                let token = token::NewRecord {
+                    uuid: token_uuid,
+                    identifier: identifier.clone(),
+                    account: number,
+                    intent: Intent::AppPassword,
+                    selector,
+                    hash,
+                    sealed,
+                    expires,
+                    description: String::new(),
+                    networks: Vec::new(),
+                };
+                let token_number = token::put_new(transaction, token)?;
+                let uuid = match transaction.snapshot().accounts().account(number) {
+                    Some(account) => account.uuid,
+                    None => return Err(ChangeError::Conflict),
+                };
+                let token = CreatedToken {
+                    account: username,
+                    identifier,
+                    intent: Intent::AppPassword,
+                    secret,
+                    expires,
+                };
+                Ok((CreatedServiceAccount { number, uuid, group, token }, token_number))
+            })
+            .await?;
+        self.keep_fresh(token_number, FIRST_GENERATION, creator, made.token.secret.clone());
+        Ok(made)
     }
 }

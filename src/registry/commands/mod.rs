@@ -31,7 +31,9 @@ pub use role::{
     Grantee, RoleChanges, create_role, delete_role, set_grants, set_role_of_account, update_role,
 };
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, Sign};
-pub use token::{CreatedToken, NewToken, TokenSummary};
+pub use token::{
+    CreatedToken, NewToken, TokenCare, TokenCareSettings, TokenChanges, TokenCounts, TokenSummary,
+};
 
 use super::ChangeError;
 use crate::directory::Snapshot;

@@ -7,11 +7,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::token::{FIRST_GENERATION, NewUuid, replace};
 use crate::access::{Credential, Identity};
 use crate::auth::{CredentialKey, SecretShape};
-use crate::model::{Action, Actor, HashText, Password, Record, Timestamp, Token, TokenNumber};
+use crate::model::{Actor, HashText, Password, Record, Token};
 use crate::registry::authenticate::{key_of_password, key_of_token};
-use crate::registry::{Caller, ChangeError, Registry, Transaction};
+use crate::registry::{Caller, ChangeError, Registry};
 use crate::secret::Secret;
 
 /// What an account asks for its own credential.
@@ -49,7 +50,7 @@ impl Registry {
     /// Exchanges the credential of an identity; gives the new secret when it was generated.
     ///
     /// A token is rotated: its replacement takes its identifier, description, networks and lifetime, and the old one
-    /// goes on working for the overlap, under a name that says so. A person's password is replaced at once.
+    /// goes on working for the overlap, under a name that says so (see [`Registry::rotate_token`]). A person's password is replaced at once.
     ///
     /// # Errors
     /// [`OwnSecretError`]; then nothing has changed.
@@ -123,15 +124,25 @@ impl Registry {
         token: &Token,
         overlap: Duration,
     ) -> Result<Secret, OwnSecretError> {
-        let (secret, hash) = self.new_secret(token.intent).await?;
-        let (number, generation) = (token.number, token.generation);
-        let selector = secret.selector().to_string();
+        let uuid = NewUuid::new();
+        let made = self
+            .new_token_secret(
+                &token.identifier,
+                token.intent,
+                token.is_retrievable(),
+                uuid.0,
+                FIRST_GENERATION,
+            )
+            .await?;
+        let (number, generation, secret) = (token.number, token.generation, made.secret.clone());
         let done = self
             .change(caller, move |transaction| {
-                rotate(transaction, number, generation, overlap, selector, hash)
+                let present = transaction.snapshot().accounts().token(number).cloned();
+                let Some(old) = present.filter(|old| old.generation == generation) else { return Ok(false) };
+                replace(transaction, &old, overlap, uuid, made).map(|_| true)
             })
             .await?;
-        if done { Ok(secret.into_secret()) } else { Err(OwnSecretError::CredentialGone) }
+        if done { Ok(secret) } else { Err(OwnSecretError::CredentialGone) }
     }
 
     async fn set_password(
@@ -167,61 +178,6 @@ impl Registry {
             .await?;
         if done { Ok(()) } else { Err(OwnSecretError::CredentialGone) }
     }
-}
-
-/// Puts a replacement in the place of a token. `false`: it is not there any more as it was.
-fn rotate(
-    transaction: &mut Transaction<'_>,
-    number: TokenNumber,
-    generation: u32,
-    overlap: Duration,
-    selector: String,
-    hash: HashText,
-) -> Result<bool, ChangeError> {
-    let now = transaction.now();
-    let accounts = transaction.snapshot().accounts();
-    let Some(old) = accounts.token(number).filter(|old| old.generation == generation && !old.is_expired(now))
-    else {
-        return Ok(false);
-    };
-    let old = Token::clone(old);
-    if accounts.token_selected(&selector).is_some() {
-        return Err(ChangeError::Conflict);
-    }
-    let lifetime = old.expires.map(|expires| {
-        let seconds = expires.unix_seconds().saturating_sub(old.created.unix_seconds());
-        Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
-    });
-    let replacement = Token {
-        number: TokenNumber::new(transaction.next_object()?),
-        uuid: uuid::Uuid::new_v4(),
-        selector: Some(selector),
-        hash,
-        generation: 1,
-        expires: lifetime.map(|lifetime| now.after(lifetime)),
-        created: now,
-        ..old.clone()
-    };
-    let until = now.after(overlap);
-    let identifier = replaced_name(transaction, &old.identifier, until);
-    // The name is free before the replacement takes it.
-    let expires = old.expires.map_or(until, |expires| expires.min(until));
-    transaction.put(Record::Token(Token { identifier, expires: Some(expires), ..old }))?;
-    let name = replacement.identifier.clone();
-    transaction.put(Record::Token(replacement))?;
-    transaction.note(Action::SecretRotate, "token", name)?;
-    Ok(true)
-}
-
-/// A free name for a token that was replaced and works until then.
-fn replaced_name(transaction: &Transaction<'_>, identifier: &str, until: Timestamp) -> String {
-    let accounts = transaction.snapshot().accounts();
-    let names = (1_u64..).map(|count| match count {
-        1 => format!("{identifier}, replaced, until {until}"),
-        count => format!("{identifier}, replaced, until {until} ({count})"),
-    });
-    let mut free = names.filter(|name| accounts.token_named(name).is_none());
-    free.next().unwrap_or_else(|| identifier.to_owned())
 }
 
 /// Whether a person may have this password: product rule 8 keeps passwords and generated secrets apart.

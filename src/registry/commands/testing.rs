@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{AccountChanges, NewSecret, SeedOptions, SeedPlan, account_named, update_account};
-use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenSecret};
+use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenKeys, TokenSecret};
 use crate::config::{Seed, SeedAccount, SeedGroup, SeedProvider, SeedToken};
 use crate::model::{AccountKind, Actor};
 use crate::registry::{Authentication, ChangeError, Registry, RegistrySettings, Verdict};
@@ -18,6 +18,12 @@ pub(in crate::registry) fn registry() -> Arc<Registry> {
 }
 
 pub(in crate::registry) fn registry_over(store: Arc<dyn Store>) -> Arc<Registry> {
+    let token_keys = TokenKeys::of(1, Some(2));
+    registry_with(store, RegistrySettings { token_keys, ..RegistrySettings::default() })
+}
+
+/// The same with settings of one's own, but for the hashes.
+pub(in crate::registry) fn registry_with(store: Arc<dyn Store>, settings: RegistrySettings) -> Arc<Registry> {
     let settings = RegistrySettings {
         hashing: HashPoolSettings {
             threads: NonZeroUsize::new(1),
@@ -28,7 +34,7 @@ pub(in crate::registry) fn registry_over(store: Arc<dyn Store>) -> Arc<Registry>
         },
         bounds: HashBounds { memory_kib_max: 64, ..HashBounds::default() },
         verified_secrets_max: 64,
-        ..RegistrySettings::default()
+        ..settings
     };
     Registry::open(store, settings).unwrap()
 }
@@ -122,6 +128,7 @@ pub(in crate::registry) fn token(identifier: &str, account: &str) -> SeedToken {
         description: None,
         networks: None,
         secret: None,
+        retrievable: None,
     }
 }
 

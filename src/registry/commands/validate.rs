@@ -10,7 +10,7 @@ use crate::directory::{
     name_key, plan,
 };
 use crate::model::{
-    Account, AccountKind, AccountNumber, Attribute, Container, CustomAttribute, Group, Intent, LdapProvider,
+    Account, AccountKind, AccountNumber, Attribute, Container, CustomAttribute, Group, LdapProvider,
 };
 use crate::registry::ChangeError;
 use crate::schema::{AttributeId, Dn, MatchingRule, Schema, normalize_dn};
@@ -447,10 +447,8 @@ pub(super) fn credentials(snapshot: &Snapshot, number: AccountNumber, problems: 
     let accounts = snapshot.accounts();
     let Some(account) = accounts.account(number) else { return };
     let tokens = account.tokens.iter().filter_map(|token| accounts.token(*token));
-    let selectorless: Vec<&str> = tokens
-        .filter(|token| token.selector.is_none() && token.intent == Intent::AppPassword)
-        .map(|token| token.identifier.as_str())
-        .collect();
+    let selectorless: Vec<&str> =
+        tokens.filter(|token| token.is_selectorless()).map(|token| token.identifier.as_str()).collect();
     if selectorless.len() + usize::from(account.password.is_some()) > 1 {
         let mut listed: Vec<String> =
             selectorless.iter().map(|identifier| format!("the token `{identifier}`")).collect();

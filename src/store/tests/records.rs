@@ -117,10 +117,17 @@ fn groups() -> impl Strategy<Value = Record> {
 }
 
 fn tokens() -> impl Strategy<Value = Record> {
-    let what = (any::<bool>(), option::of(text()), hash(), any::<u32>(), option::of(timestamp()));
+    let selector = prop_oneof![
+        Just(TokenSelector::None),
+        text().prop_map(TokenSelector::Generated),
+        any::<[u8; 32]>().prop_map(TokenSelector::Chosen),
+    ];
+    let sealed = option::of(vec(any::<u8>(), 0..80).prop_map(SealedSecret::new));
+    let secret = (selector, hash(), sealed, any::<u32>());
+    let what = (any::<bool>(), secret, option::of(timestamp()), option::of(timestamp()), any::<bool>());
     (any::<u32>(), uuid(), text(), any::<u32>(), what, text(), vec(network(), 0..3), timestamp()).prop_map(
         |(number, uuid, identifier, account, what, description, networks, created)| {
-            let (is_api, selector, hash, generation, expires) = what;
+            let (is_api, (selector, hash, sealed, generation), expires, warned, is_replaced) = what;
             Record::Token(Token {
                 number: TokenNumber::new(number),
                 uuid,
@@ -129,11 +136,15 @@ fn tokens() -> impl Strategy<Value = Record> {
                 intent: if is_api { Intent::Api } else { Intent::AppPassword },
                 selector,
                 hash,
+                sealed,
                 generation,
                 expires,
                 description,
                 networks,
                 created,
+                renewed: created,
+                warned,
+                is_replaced,
             })
         },
     )

@@ -76,13 +76,17 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
         identifier: "nextcloud-ldap".to_owned(),
         account: AccountNumber::new(17),
         intent: Intent::AppPassword,
-        selector: Some("ABCDEF".to_owned()),
+        selector: TokenSelector::Generated("ABCDEF".to_owned()),
         hash: HashText::new("$argon2id$v=19$m=19456,t=2,p=1$AA$BB".to_owned()),
+        sealed: Some(SealedSecret::new(vec![0, 255, 7])),
         generation: 1,
         expires: Some(time),
         description: "binds of the cloud".to_owned(),
         networks: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
         created: time,
+        renewed: time,
+        warned: Some(time),
+        is_replaced: true,
     };
     let binding = |uuid: u128, subject: BindingSubject| Binding {
         uuid: Uuid::from_u128(uuid),

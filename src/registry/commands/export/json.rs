@@ -177,6 +177,7 @@ struct TokenDocument<'a> {
     identifier: &'a str,
     account: String,
     intent: &'static str,
+    retrievable: bool,
     expires: Option<String>,
     description: &'a str,
     networks: Vec<String>,
@@ -301,6 +302,7 @@ impl<'a> Names<'a> {
                 .map(|account| account.username.to_string())
                 .unwrap_or_default(),
             intent: token.intent.as_str(),
+            retrievable: token.is_retrievable(),
             expires: token.expires.map(time),
             description: &token.description,
             networks: token.networks.iter().map(ToString::to_string).collect(),

@@ -13,7 +13,7 @@ use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree
 use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Attribute, BindingSubject, Container, Group, GroupNumber,
     HashText, Intent, LdapProvider, Password, Placement, ProviderNumber, Record, RoleNumber, Token,
-    TokenNumber, Tombstone,
+    TokenNumber, TokenSelector, Tombstone,
 };
 use crate::registry::commands::{find_provider, validate};
 use crate::registry::transaction::name_form;
@@ -329,13 +329,17 @@ impl<'t, 's> Batch<'t, 's> {
             identifier,
             account,
             intent: Intent::AppPassword,
-            selector: None,
+            selector: TokenSelector::None,
             hash,
+            sealed: None,
             generation: 1,
             expires: None,
             description: "imported".to_owned(),
             networks: Vec::new(),
             created: self.transaction.now(),
+            renewed: self.transaction.now(),
+            warned: None,
+            is_replaced: false,
         };
         self.transaction.put(Record::Token(token))?;
         self.report.passwords += 1;

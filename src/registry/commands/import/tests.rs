@@ -246,7 +246,7 @@ fn entries_keep_their_names_and_what_they_hold() {
     let grafana = snapshot.accounts().account_named("grafana").unwrap();
     assert_eq!((grafana.kind, grafana.roles.len()), (AccountKind::ServiceAccount, 1));
     assert!(grafana.password.is_none());
-    assert!(snapshot.accounts().token_named("Grafana-imported").unwrap().selector.is_none());
+    assert!(snapshot.accounts().token_named("Grafana-imported").unwrap().is_selectorless());
 }
 
 #[test]

@@ -251,6 +251,7 @@ fn token_fields(token: &Token, lookup: &Lookup<'_>) -> Fields {
         field("expires", token.expires.map_or_else(|| "never".to_owned(), |expires| expires.to_string())),
         field("description", token.description.clone()),
         field("networks", list(&token.networks, ToString::to_string)),
+        field("retrievable", token.is_retrievable().to_string()),
     ]
 }
 

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use uuid::Uuid;
+
 use super::{NeededSecret, NewSecret, SeedOptions};
-use crate::auth::{HashBounds, SecretShape};
+use crate::auth::{HashBounds, SecretShape, TokenKeys};
 use crate::config::{Seed, SeedAccount, SeedSecret, SeedToken};
 use crate::directory::{Accounts, name_key};
-use crate::model::{HashText, Intent, Timestamp, Tombstone};
+use crate::model::{HashText, Intent, SealedSecret, Timestamp, TokenSelector, Tombstone};
+use crate::registry::commands::token::{FIRST_GENERATION, selector_of};
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Registry};
 use crate::secret::Secret;
@@ -17,6 +20,8 @@ pub(super) struct Prepared {
     is_plan: bool,
     /// What a hash from elsewhere may cost.
     bounds: HashBounds,
+    /// What chosen secrets are found by, and kept secrets encrypted with.
+    keys: TokenKeys,
     /// By identifier.
     tokens: HashMap<String, PreparedToken>,
     /// By the form of the username.
@@ -28,10 +33,14 @@ pub(super) struct Prepared {
 /// A token's secret.
 #[derive(Clone)]
 pub(super) struct PreparedToken {
-    /// What finds its record; `None`: the account's credential without a selector.
-    pub(super) selector: Option<String>,
+    /// Its `uuid`: what its secret is sealed for.
+    pub(super) uuid: Uuid,
+    /// What leads to its record.
+    pub(super) selector: TokenSelector,
     /// What is kept of it.
     pub(super) hash: HashText,
+    /// Itself, encrypted, if it is to be kept.
+    pub(super) sealed: Option<SealedSecret>,
     /// When it expires, as the caller was told.
     pub(super) expires: Option<Timestamp>,
 }
@@ -63,12 +72,16 @@ impl Prepared {
         let mut prepared = Self::empty(registry, false);
         prepared.compare_passwords(registry, seed).await?;
 
+        // That there is no key is told with everything else that cannot be.
+        let is_kept = |token: &&SeedToken| token.retrievable == Some(true) && registry.token_keys.can_seal();
+        let retrievable = seed.tokens.iter().filter(is_kept);
+        let retrievable: BTreeSet<&str> = retrievable.map(|token| token.identifier.as_str()).collect();
         let snapshot = registry.snapshot();
         let mut found = Vec::new();
         for token in &seed.tokens {
             if let Some(SeedSecret::Given(secret)) = &token.secret
                 && is_new(token, options, snapshot.accounts())
-                && let Ok(selector) = selector_of_token(token, secret)
+                && let Ok(selector) = selector_of_token(&prepared.keys, token, secret)
             {
                 found.push((token.identifier.clone(), selector, None, secret.clone()));
             }
@@ -81,23 +94,34 @@ impl Prepared {
                 return Err(foreign_secret(&new.identifier));
             }
             prepared.given.insert((name_key(&new.account), new.identifier.clone(), new.intent.as_str()));
-            found.push((new.identifier, Some(selector.to_string()), new.expires, new.secret));
+            let selector = TokenSelector::Generated(selector.to_string());
+            found.push((new.identifier, selector, new.expires, new.secret));
         }
         let secrets: Vec<Secret> = found.iter().map(|(_, _, _, secret)| secret.clone()).collect();
         let hashes = registry.hash_secrets(&secrets).await?;
-        for ((identifier, selector, expires, _), hash) in found.into_iter().zip(hashes) {
-            prepared.tokens.insert(identifier, PreparedToken { selector, hash, expires });
+        for ((identifier, selector, expires, secret), hash) in found.into_iter().zip(hashes) {
+            let uuid = Uuid::new_v4();
+            let sealed = registry.seal(
+                &identifier,
+                retrievable.contains(identifier.as_str()),
+                &secret,
+                uuid,
+                FIRST_GENERATION,
+            )?;
+            prepared.tokens.insert(identifier, PreparedToken { uuid, selector, hash, sealed, expires });
         }
         Ok(prepared)
     }
 
     /// The secret of a token that is made now; for a plan a stand-in, which is forgotten with it.
-    pub(super) fn token(&self, identifier: &str) -> Result<PreparedToken, ChangeError> {
-        match self.tokens.get(identifier) {
+    pub(super) fn token(&self, seed: &SeedToken) -> Result<PreparedToken, ChangeError> {
+        match self.tokens.get(&seed.identifier) {
             Some(prepared) => Ok(prepared.clone()),
             None if self.is_plan => Ok(PreparedToken {
-                selector: Some(identifier.to_owned()),
+                uuid: Uuid::new_v4(),
+                selector: TokenSelector::Generated(seed.identifier.clone()),
                 hash: HashText::new(String::new()),
+                sealed: (seed.retrievable == Some(true)).then(|| SealedSecret::new(Vec::new())),
                 expires: None,
             }),
             None => Err(ChangeError::Conflict),
@@ -130,6 +154,11 @@ impl Prepared {
         self.is_plan || needed == self.given
     }
 
+    /// What chosen secrets are found by, and kept secrets encrypted with.
+    pub(super) fn keys(&self) -> &TokenKeys {
+        &self.keys
+    }
+
     /// What a hash from elsewhere may cost.
     pub(super) fn bounds(&self) -> &HashBounds {
         &self.bounds
@@ -139,6 +168,7 @@ impl Prepared {
         Self {
             is_plan,
             bounds: registry.bounds,
+            keys: registry.token_keys.clone(),
             tokens: HashMap::new(),
             passwords: HashMap::new(),
             given: BTreeSet::new(),
@@ -188,36 +218,17 @@ fn is_new(token: &SeedToken, options: &SeedOptions, accounts: &Accounts) -> bool
     accounts.token_named(&token.identifier).is_none() && (!is_deleted || !options.recreate.is_empty())
 }
 
-/// The selector of the secret that a token is seeded with, when that is one that bindery generated; `None`: it is one
-/// of the user's own, the account's credential without a selector.
+/// What the secret that a token is seeded with is found by.
 ///
 /// # Errors
-/// A sentence: it looks like a generated one and is none, or the token cannot be found by it.
-pub(super) fn selector_of_token(token: &SeedToken, secret: &Secret) -> Result<Option<String>, String> {
-    let identifier = &token.identifier;
-    let intent = token.intent.unwrap_or(Intent::AppPassword);
-    match (SecretShape::parse(secret.expose()), intent) {
-        (SecretShape::Ours { intent: stated, selector }, intent) if stated == intent => {
-            Ok(Some(selector.to_string()))
-        }
-        (SecretShape::Ours { intent: stated, .. }, _) => Err(format!(
-            "the secret of the token `{identifier}` begins with {}, which is for another intent than {intent}; \
-             give it one that was generated for it, or leave it out",
-            stated.secret_prefix()
-        )),
-        (SecretShape::OursBroken, _) => Err(format!(
-            "the secret of the token `{identifier}` begins as a generated one does, but its length or checksum is \
-             wrong; copy it anew, or leave it out"
-        )),
-        (SecretShape::Other, Intent::AppPassword) if secret.expose().is_empty() => Err(format!(
-            "the secret of the token `{identifier}` is empty; leave it out to have one generated"
-        )),
-        (SecretShape::Other, Intent::AppPassword) => Ok(None),
-        (SecretShape::Other, Intent::Api) => Err(format!(
-            "the secret of the API token `{identifier}` is not one that bindery generated, so the token cannot be \
-             found by it; leave the secret out to have one generated"
-        )),
-    }
+/// A sentence: the token cannot have it.
+pub(super) fn selector_of_token(
+    keys: &TokenKeys,
+    token: &SeedToken,
+    secret: &Secret,
+) -> Result<TokenSelector, String> {
+    selector_of(keys, token.intent.unwrap_or(Intent::AppPassword), secret)
+        .map_err(|problem| format!("the secret of the token `{}` {problem}", token.identifier))
 }
 
 /// Whether a person may have this password.

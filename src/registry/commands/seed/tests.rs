@@ -476,7 +476,7 @@ fn seeded_secrets_are_stored_by_their_shape() {
     assert_eq!(secrets.len(), 1, "only the first app password is generated");
     assert!(binds(&registry, "ldapservice", generated.expose()));
     assert!(binds(&registry, "ldapservice", b"my own secret"));
-    assert!(registry.snapshot().accounts().token_named("own").unwrap().selector.is_none());
+    assert!(registry.snapshot().accounts().token_named("own").unwrap().is_selectorless());
     assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
 
     let refusal = |change: &dyn Fn(&mut Seed)| {
@@ -520,7 +520,7 @@ fn api_tokens_have_generated_secrets() {
         seed.tokens[0].secret = given;
         refused(apply(&registry, &seed))
     };
-    assert!(with(secret("a secret of my own that is quite long enough")).contains("leave the secret out"));
+    assert!(with(secret("a secret of my own")).contains("at least 32 characters"));
     assert!(with(Some(SeedSecret::Hash(HashText::new("$argon2id$x".to_owned())))).contains("secret_hash"));
     let app = TokenSecret::generate(Intent::AppPassword).unwrap().into_secret();
     assert!(with(Some(SeedSecret::Given(app))).contains("another intent"));
@@ -740,6 +740,7 @@ fn tokens_are_made_listed_and_revoked() {
         expires: Some(Expiry::In(Duration::from_secs(60))),
         description: String::new(),
         networks: Vec::new(),
+        retrievable: false,
     };
     let made = wait(registry.create_token(actor(), new("extra", "LdapService"))).unwrap();
     assert_eq!(made.account, "ldapservice");
@@ -927,6 +928,7 @@ fn no_token_lives_longer_than_can_be_written() {
         expires: Some(Expiry::In(Duration::from_secs(9_000 * 365 * 24 * 60 * 60))),
         description: String::new(),
         networks: Vec::new(),
+        retrievable: false,
     };
     let refusal = refused(wait(registry.create_token(actor(), new)));
     assert!(refusal.contains("100 years"), "{refusal}");

@@ -8,9 +8,11 @@ use super::NeededSecret;
 use super::apply::Application;
 use super::objects::{same_or, set};
 use super::secrets::{PreparedToken, selector_of_token};
+use crate::auth::SealError;
 use crate::config::{Expiry, SeedSecret, SeedToken, first_identifier};
-use crate::model::{AccountKind, Intent, Record, Timestamp, Token};
+use crate::model::{AccountKind, Intent, Record, Timestamp, Token, TokenSelector};
 use crate::registry::ChangeError;
+use crate::registry::commands::token::{FIRST_GENERATION, not_kept};
 use crate::registry::commands::{DEFAULT_LIFETIME, validate};
 
 impl Application<'_, '_> {
@@ -49,6 +51,7 @@ impl Application<'_, '_> {
                 description: Some("the first app password".to_owned()),
                 networks: None,
                 secret: None,
+                retrievable: None,
             })?;
         }
         Ok(())
@@ -91,6 +94,17 @@ impl Application<'_, '_> {
         if let Some(networks) = &seed.networks {
             token.networks = same_or(&token.networks, networks.clone());
         }
+        match seed.retrievable {
+            Some(false) => token.sealed = None,
+            Some(true) if token.sealed.is_none() => {
+                self.problems.push(format!(
+                    "the token `{identifier}` cannot become retrievable, as its secret was not kept when it was made; \
+                     revoke it and apply with --recreate {identifier}, or take `retrievable` out"
+                ));
+                return Ok(());
+            }
+            Some(true) | None => {}
+        }
         if token == stored {
             return Ok(());
         }
@@ -117,14 +131,16 @@ impl Application<'_, '_> {
         let intent = seed.intent.unwrap_or(Intent::AppPassword);
         let expires = (seed.expiring != Some(false))
             .then(|| seed.expires.map_or_else(|| now.after(DEFAULT_LIFETIME), |expires| expires.time(now)));
-        let Some(PreparedToken { selector, hash, expires }) =
+        if seed.retrievable == Some(true) && !self.prepared.keys().can_seal() {
+            self.problems.push(not_kept(identifier, SealError::NoKey).to_string());
+            return Ok(());
+        }
+        let Some(PreparedToken { uuid, selector, hash, sealed, expires }) =
             self.secret(seed, &owner.username, intent, expires)?
         else {
             return Ok(());
         };
-        if let Some(selector) = &selector
-            && self.accounts().token_selected(selector).is_some()
-        {
+        if self.accounts().token_found_by(&selector).is_some() {
             self.problems.push(format!(
                 "the secret of the token `{identifier}` belongs to a token that is there already; give it another \
                  one, or leave it out to have one generated"
@@ -134,17 +150,21 @@ impl Application<'_, '_> {
         self.checked_accounts.insert(owner.number);
         let token = Token {
             number,
-            uuid: Uuid::new_v4(),
+            uuid,
             identifier: identifier.clone(),
             account: owner.number,
             intent,
             selector,
             hash,
-            generation: 1,
+            sealed,
+            generation: FIRST_GENERATION,
             expires,
             description: seed.description.clone().unwrap_or_default(),
             networks: seed.networks.clone().unwrap_or_default(),
             created: now,
+            renewed: now,
+            warned: None,
+            is_replaced: false,
         };
         self.put(None, Record::Token(token))
     }
@@ -168,20 +188,25 @@ impl Application<'_, '_> {
             }
             Some(SeedSecret::Hash(hash)) => {
                 let hash = self.bounded(&format!("the secret_hash of the token `{identifier}`"), hash);
-                Ok(hash.map(|hash| PreparedToken { selector: None, hash, expires }))
-            }
-            Some(SeedSecret::Given(secret)) => match selector_of_token(seed, secret) {
-                Ok(selector) => {
-                    let hash = self.prepared.token(identifier)?.hash;
-                    Ok(Some(PreparedToken { selector, hash, expires }))
+                if seed.retrievable == Some(true) {
+                    self.problems.push(format!(
+                        "the token `{identifier}` cannot be retrievable, as of a secret_hash there is no secret to \
+                         keep; give it a secret_file, or leave both out"
+                    ));
+                    return Ok(None);
                 }
+                let (uuid, selector) = (Uuid::new_v4(), TokenSelector::None);
+                Ok(hash.map(|hash| PreparedToken { uuid, selector, hash, sealed: None, expires }))
+            }
+            Some(SeedSecret::Given(secret)) => match selector_of_token(self.prepared.keys(), seed, secret) {
+                Ok(selector) => Ok(Some(PreparedToken { selector, expires, ..self.prepared.token(seed)? })),
                 Err(problem) => {
                     self.problems.push(problem);
                     Ok(None)
                 }
             },
             None => {
-                let prepared = self.prepared.token(identifier)?;
+                let prepared = self.prepared.token(seed)?;
                 let expires = if self.prepared.is_plan() {
                     expires
                 } else {

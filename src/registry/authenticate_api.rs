@@ -1,0 +1,162 @@
+//! Whose API token is it? From the secret of `Authorization: Bearer …` to an account.
+//!
+//! The rules are those of a bind (product rule 8), without a name: a secret that leads to no token costs no hash, one
+//! that does costs one, and none any more once it was right. So nothing here is ever throttled.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Registry;
+use super::authenticate::of_token;
+use crate::access::{Credential, Holder};
+use crate::audit::{Failure, FailureKind, LoginProof, login};
+use crate::auth::{HashJob, Priority, Refusal, SecretShape};
+use crate::config::Limit;
+use crate::directory::Accounts;
+use crate::model::{
+    CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, Intent, Timestamp, Token, TokenNumber,
+};
+use crate::secret::Secret;
+
+/// Who calls the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiIdentity {
+    /// The account and what proved it: to be verified anew for whatever is done in its name.
+    pub holder: Holder,
+    /// The account's name, for events.
+    pub account: String,
+    /// The identifier of the token, for events.
+    pub token: String,
+    /// The token.
+    pub token_number: TokenNumber,
+}
+
+/// Why nobody was authenticated, as far as the client may learn it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiRefusal {
+    /// No such secret, not an API token, expired or revoked, an inactive account, another network: all the same.
+    #[error("the API token is not valid")]
+    Invalid,
+    /// Too many hashes wait, or the server is going down.
+    #[error("the server is busy; try again later")]
+    Busy,
+}
+
+impl Registry {
+    /// Finds out whose API token a secret is. Waits for one hash at most, on the hash pool.
+    ///
+    /// # Errors
+    /// [`ApiRefusal`]
+    pub async fn authenticate_api(
+        &self,
+        secret: &[u8],
+        source: Option<IpAddr>,
+        now: Timestamp,
+        // Nothing is throttled here, so no clock is asked but that of tokens; kept for the day when something is.
+        _instant: Instant,
+    ) -> Result<ApiIdentity, ApiRefusal> {
+        let snapshot = self.snapshot();
+        let accounts = snapshot.accounts();
+        let token =
+            self.api_token(accounts, secret).map_err(|reason| self.refused_api("", source, reason))?;
+        let (key, credential) = of_token(&token);
+        if self.proofs.check(key, secret) {
+            return self.accept_api(accounts, &token, credential, source, now);
+        }
+        let account = username(accounts, &token);
+        drop(snapshot);
+        let secret = Secret::from(secret);
+        let candidate = self.candidate(Some(token.hash.clone()), &token.identifier);
+        let job = HashJob { priority: Priority::Selector, source, secret: secret.clone(), candidate };
+        let outcome = self.hash_pool.verify(job).map_err(|refusal| {
+            let reason = match refusal {
+                Refusal::Busy => "too many hashes wait",
+                Refusal::AboveMemoryBudget => "the stored hash needs more memory than the budget",
+                Refusal::Closed => "the server is shutting down",
+            };
+            self.failed_api(&account, source, FailureKind::Refused, reason);
+            ApiRefusal::Busy
+        })?;
+        let outcome = outcome.await.map_err(|_| ApiRefusal::Busy)?;
+        if !outcome.matches {
+            return Err(self.refused_api(&account, source, "the secret is wrong"));
+        }
+        self.proofs.remember(key, secret.expose());
+        if let Some(hash) = outcome.rehashed {
+            self.rehash(credential, None, hash);
+        }
+        // While the hash was computed the token may have been revoked.
+        self.accept_api(self.snapshot().accounts(), &token, credential, source, now)
+    }
+
+    /// The token that a secret leads to.
+    ///
+    /// # Errors
+    /// Why it leads to none.
+    fn api_token(&self, accounts: &Accounts, secret: &[u8]) -> Result<Arc<Token>, &'static str> {
+        let token = match SecretShape::parse(secret) {
+            SecretShape::OursBroken => return Err("the secret is mistyped or made up"),
+            SecretShape::Ours { selector, .. } => accounts.token_selected(selector.as_str()),
+            SecretShape::Other
+                if !(CHOSEN_SECRET_LENGTH_MIN..=CHOSEN_SECRET_LENGTH_MAX).contains(&secret.len()) =>
+            {
+                None
+            }
+            SecretShape::Other => {
+                self.token_keys.digest(secret).and_then(|digest| accounts.token_digested(&digest))
+            }
+        };
+        token.cloned().ok_or("there is no such token")
+    }
+
+    /// The secret is right: does the token hold, and is it for the API?
+    fn accept_api(
+        &self,
+        accounts: &Accounts,
+        token: &Token,
+        credential: Credential,
+        source: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<ApiIdentity, ApiRefusal> {
+        if token.intent != Intent::Api {
+            return Err(self.refused_api(
+                &username(accounts, token),
+                source,
+                "the token is not an API token",
+            ));
+        }
+        // As it is now: it may have been given to another account meanwhile, or another name.
+        let present = accounts.token(token.number).map_or(token, |present| present);
+        let holder = Holder { account: present.account, credential };
+        match holder.verify(accounts, source, now) {
+            Ok(account) => {
+                let proof = LoginProof { token: Some(&present.identifier), certificate: None };
+                login(&account.username, "", source, proof);
+                Ok(ApiIdentity {
+                    holder,
+                    account: account.username.to_string(),
+                    token: present.identifier.clone(),
+                    token_number: present.number,
+                })
+            }
+            Err(invalid) => Err(self.refused_api(&username(accounts, present), source, &invalid.to_string())),
+        }
+    }
+
+    fn refused_api(&self, account: &str, source: Option<IpAddr>, reason: &str) -> ApiRefusal {
+        self.failed_api(account, source, FailureKind::Failed, reason);
+        ApiRefusal::Invalid
+    }
+
+    /// Tells the log of a failure, or counts it. There is no provider; where no token was found, no account either.
+    fn failed_api(&self, account: &str, source: Option<IpAddr>, kind: FailureKind, reason: &str) {
+        if !self.failures.note(Failure { account, provider: "", source, kind, reason }) {
+            self.reached().note(Limit::login_failures_told_max);
+        }
+    }
+}
+
+fn username(accounts: &Accounts, token: &Token) -> String {
+    accounts.account(token.account).map_or_else(String::new, |account| account.username.to_string())
+}

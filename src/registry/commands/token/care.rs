@@ -1,0 +1,270 @@
+//! What is done to tokens as time goes by: expired API tokens are rotated, what has long expired is deleted, and the
+//! operator is warned of what will expire.
+//!
+//! Nothing here decides whether a token works: an expired one is refused from its second on, whether or not this ran.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::NewTokenSecret;
+use super::secret::next_expiry;
+use crate::config::Limit;
+use crate::directory::Accounts;
+use crate::model::{Action, Intent, Key, Record, Timestamp, Token, TokenNumber};
+use crate::registry::{ChangeError, Registry, Transaction, nobody};
+
+/// How long is looked ahead and back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenCareSettings {
+    /// The operator is warned of tokens that expire within this.
+    pub expiry_warning: Duration,
+    /// An expired app password is deleted after this; zero: never.
+    pub expired_tokens_kept: Duration,
+}
+
+impl Default for TokenCareSettings {
+    fn default() -> Self {
+        Self { expiry_warning: Duration::ZERO, expired_tokens_kept: Duration::ZERO }
+    }
+}
+
+/// What one run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenCare {
+    /// Expired API tokens that have a new secret.
+    pub rotated: usize,
+    /// Tokens that were deleted.
+    pub removed: usize,
+    /// Tokens of which the operator was warned.
+    pub warned: usize,
+    /// Whether there is more to do than one run does.
+    pub is_more: bool,
+}
+
+/// How many tokens are about to expire and expired, when it was last looked.
+#[derive(Debug, Default)]
+pub struct TokenCounts {
+    expiring: AtomicU64,
+    expired: AtomicU64,
+}
+
+impl TokenCounts {
+    /// Tokens that expire within the time of the warning.
+    pub fn expiring(&self) -> u64 {
+        self.expiring.load(Ordering::Relaxed)
+    }
+
+    /// Tokens that are expired and still there.
+    pub fn expired(&self) -> u64 {
+        self.expired.load(Ordering::Relaxed)
+    }
+}
+
+/// What is to be done, as far as one run does it.
+#[derive(Default)]
+struct Due {
+    rotate: Vec<Token>,
+    remove: Vec<TokenNumber>,
+    warn: Vec<TokenNumber>,
+    is_more: bool,
+    /// Retrievable API tokens that have expired, while there is no key to keep a new secret with.
+    unsealable: usize,
+    expiring: u64,
+    expired: u64,
+}
+
+impl Registry {
+    /// Does what is due for tokens at `now`, at most [`RUN_MAX`] of each; the rest is for the next run. Looks at every
+    /// token: call it where a thread may be busy for a while.
+    ///
+    /// # Errors
+    /// The store takes nothing, or a secret cannot be made; what was done before stays done.
+    pub async fn keep_tokens(&self, now: Timestamp) -> Result<TokenCare, ChangeError> {
+        self.fresh_secrets.sweep(Instant::now());
+        let settings = self.token_care;
+        let due = due(self.snapshot().accounts(), settings, self.token_keys.can_seal(), now);
+        self.token_counts.expiring.store(due.expiring, Ordering::Relaxed);
+        self.token_counts.expired.store(due.expired, Ordering::Relaxed);
+        if due.unsealable > 0 {
+            tracing::warn!(
+                tokens = due.unsealable,
+                "expired API tokens are retrievable, but there is no key to keep a new secret with: name it as \
+                 `token_key_file` in [server], or rotate them"
+            );
+        }
+        let Due { rotate, remove, warn, is_more, .. } = due;
+        let mut care = TokenCare { is_more, ..TokenCare::default() };
+        for token in rotate {
+            care.rotated += usize::from(self.rotate_expired(token, now).await?);
+        }
+        if !remove.is_empty() {
+            care.removed = self
+                .change(nobody(), move |transaction| remove_expired(transaction, &remove, settings, now))
+                .await?;
+            let removed = u64::try_from(care.removed).unwrap_or(u64::MAX);
+            self.reached().add(Limit::expired_tokens_kept, removed);
+        }
+        if !warn.is_empty() {
+            let warned =
+                self.change(nobody(), move |transaction| warn_of(transaction, &warn, settings, now)).await?;
+            // Told when it is on disk that they were: a crash in between repeats nothing in the trail.
+            for Warned { identifier, account, expires } in &warned {
+                tracing::warn!(token = identifier, account, %expires, "a token expires soon: rotate it");
+            }
+            care.warned = warned.len();
+        }
+        Ok(care)
+    }
+
+    /// How many tokens were about to expire, and expired, at the last [`Registry::keep_tokens`].
+    pub fn token_counts(&self) -> &TokenCounts {
+        &self.token_counts
+    }
+
+    /// Gives an expired API token a new secret, for whoever may view it. Says whether it was still as it was.
+    async fn rotate_expired(&self, token: Token, now: Timestamp) -> Result<bool, ChangeError> {
+        let generation = token.generation.saturating_add(1);
+        let NewTokenSecret { selector, hash, sealed, .. } = self
+            .new_token_secret(&token.identifier, token.intent, token.is_retrievable(), token.uuid, generation)
+            .await?;
+        self.change(nobody(), move |transaction| {
+            let accounts = transaction.snapshot().accounts();
+            if accounts.token(token.number).is_none_or(|present| **present != token) {
+                return Ok(false);
+            }
+            if accounts.token_found_by(&selector).is_some() {
+                return Err(ChangeError::Conflict);
+            }
+            let mut expires = next_expiry(&token, now);
+            // A secret that nobody can learn need not be exchanged again soon.
+            if sealed.is_none() {
+                expires = expires.map(|expires| expires.max(now.after(UNSEEN_LIFETIME_MIN)));
+            }
+            let identifier = token.identifier.clone();
+            transaction.put(Record::Token(Token {
+                selector,
+                hash,
+                sealed,
+                generation,
+                expires,
+                renewed: now,
+                warned: None,
+                ..token
+            }))?;
+            transaction.note(Action::SecretRotate, "token", identifier)?;
+            Ok(true)
+        })
+        .await
+    }
+}
+
+/// Whether an expired token is deleted at `now`.
+fn is_over(token: &Token, settings: TokenCareSettings, now: Timestamp) -> bool {
+    let Some(expires) = token.expires.filter(|expires| *expires <= now) else { return false };
+    let kept = settings.expired_tokens_kept;
+    match token.intent {
+        _ if token.is_replaced => true,
+        // Its record stays: it is rotated instead.
+        Intent::Api => false,
+        Intent::AppPassword => !kept.is_zero() && expires.after(kept) <= now,
+    }
+}
+
+/// Whether the operator has to be warned of a token at `now`, or was.
+fn is_expiring(token: &Token, settings: TokenCareSettings, now: Timestamp) -> bool {
+    let is_near = token.expires.is_some_and(|expires| expires <= now.after(settings.expiry_warning));
+    // One that was replaced is meant to expire.
+    is_near && !token.is_expired(now) && !token.is_replaced
+}
+
+fn due(accounts: &Accounts, settings: TokenCareSettings, can_seal: bool, now: Timestamp) -> Due {
+    let mut due = Due::default();
+    for token in accounts.tokens() {
+        if is_over(token, settings, now) {
+            push(&mut due.remove, token.number, &mut due.is_more);
+        } else if token.is_expired(now) && token.intent == Intent::Api {
+            if token.is_retrievable() && !can_seal {
+                due.unsealable += 1;
+            } else {
+                push(&mut due.rotate, Token::clone(token), &mut due.is_more);
+                continue;
+            }
+        } else if is_expiring(token, settings, now) {
+            due.expiring += 1;
+            if token.warned != token.expires {
+                push(&mut due.warn, token.number, &mut due.is_more);
+            }
+        }
+        due.expired += u64::from(token.is_expired(now));
+    }
+    due
+}
+
+fn push<T>(list: &mut Vec<T>, item: T, is_more: &mut bool) {
+    if list.len() < RUN_MAX {
+        list.push(item);
+    } else {
+        *is_more = true;
+    }
+}
+
+/// Deletes what is still over; a replaced one leaves no tombstone, as no seed knows it by its name.
+fn remove_expired(
+    transaction: &mut Transaction<'_>,
+    numbers: &[TokenNumber],
+    settings: TokenCareSettings,
+    now: Timestamp,
+) -> Result<usize, ChangeError> {
+    let mut removed = 0;
+    for number in numbers {
+        let Some(token) = transaction.snapshot().accounts().token(*number).cloned() else { continue };
+        if !is_over(&token, settings, now) {
+            continue;
+        }
+        if token.is_replaced {
+            transaction.delete(Key::Token(*number))?;
+        } else {
+            transaction.delete_token(*number)?;
+        }
+        removed += 1;
+    }
+    Ok(removed)
+}
+
+/// A token of which the operator is warned.
+struct Warned {
+    identifier: String,
+    account: String,
+    expires: Timestamp,
+}
+
+/// Notes of what is still about to expire that the operator was warned, with an event for each.
+fn warn_of(
+    transaction: &mut Transaction<'_>,
+    numbers: &[TokenNumber],
+    settings: TokenCareSettings,
+    now: Timestamp,
+) -> Result<Vec<Warned>, ChangeError> {
+    let mut warned = Vec::new();
+    for number in numbers {
+        let accounts = transaction.snapshot().accounts();
+        let Some(token) = accounts.token(*number).cloned() else { continue };
+        let Some(expires) = token.expires else { continue };
+        if !is_expiring(&token, settings, now) || token.warned == token.expires {
+            continue;
+        }
+        let owner = accounts.account(token.account);
+        let account = owner.map_or_else(|| token.account.to_string(), |owner| owner.username.to_string());
+        let identifier = token.identifier.clone();
+        transaction.put(Record::Token(Token { warned: Some(expires), ..Token::clone(&token) }))?;
+        transaction.note(Action::ConfigurationWarning, "token", identifier.clone())?;
+        warned.push(Warned { identifier, account, expires });
+    }
+    Ok(warned)
+}
+
+/// Of each kind one run does so many at most: a hash takes some hundredths of a second, and others wait for the writer.
+const RUN_MAX: usize = 250;
+
+/// A secret that is thrown away is exchanged once within this at most.
+const UNSEEN_LIFETIME_MIN: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,0 +1,472 @@
+//! Tokens: made with a generated secret, changed, revoked, listed.
+//!
+//! Who may do it is in `rights.rs`; what becomes of their secrets in `secret.rs`, of those that somebody gives in
+//! `given.rs`; what is done as time goes by in `care.rs`.
+
+mod care;
+mod given;
+mod rights;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::account::grant_to_creator;
+use super::{DEFAULT_LIFETIME, secret_text, validate};
+use crate::auth::{SealError, TokenSecret};
+use crate::config::{Expiry, LIFETIME_SECONDS_MAX, Limit};
+use crate::directory::{AccountState, Accounts};
+use crate::model::{
+    AccountNumber, HashText, Intent, ObjectReference, Permission, Record, SealedSecret, Timestamp, Token,
+    TokenNumber, TokenSelector, Tombstone,
+};
+use crate::registry::fresh_secrets::{FreshSecret, VIEW_TIME};
+use crate::registry::{Caller, ChangeError, Registry, Transaction};
+use crate::secret::Secret;
+use rights::{find_token, owner_to_be};
+
+pub use care::{TokenCare, TokenCareSettings, TokenCounts};
+pub(super) use given::selector_of;
+pub(super) use secret::{NewUuid, replace};
+
+/// A token that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewToken {
+    /// Its name, unique among all tokens.
+    pub identifier: String,
+    /// The username of its owner.
+    pub account: String,
+    /// What it is for.
+    pub intent: Intent,
+    /// Whether it expires.
+    pub expiring: bool,
+    /// When it expires; `None`: after [`DEFAULT_LIFETIME`].
+    pub expires: Option<Expiry>,
+    /// What it is used for, in the operator's words.
+    pub description: String,
+    /// Where it may be used from; empty: anywhere.
+    pub networks: Vec<IpNet>,
+    /// Whether its secret is kept, encrypted, for whoever holds `view_token_key` on it.
+    pub retrievable: bool,
+}
+
+/// What is to become of a token; what is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenChanges {
+    /// Its name, unique among all tokens.
+    pub identifier: Option<String>,
+    /// The username of its owner: who may make a token for an account may give it one.
+    pub account: Option<String>,
+    /// What it is for; it cannot become another.
+    pub intent: Option<Intent>,
+    /// Whether it expires. Of one that did not so far, and for which no time is given, after [`DEFAULT_LIFETIME`].
+    pub expiring: Option<bool>,
+    /// When it expires; a duration counts from now.
+    pub expires: Option<Expiry>,
+    /// What it is used for.
+    pub description: Option<String>,
+    /// Where it may be used from; empty: anywhere.
+    pub networks: Option<Vec<IpNet>>,
+}
+
+/// A token that was made, with its secret, which is shown once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedToken {
+    /// The username of its owner.
+    pub account: String,
+    /// Its name.
+    pub identifier: String,
+    /// What it is for.
+    pub intent: Intent,
+    /// Its secret.
+    #[serde(with = "secret_text")]
+    pub secret: Secret,
+    /// When it expires; `None`: never.
+    pub expires: Option<Timestamp>,
+}
+
+/// A token as far as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenSummary {
+    /// Its `pk` in the API.
+    pub uuid: Uuid,
+    /// Its name.
+    pub identifier: String,
+    /// The username of its owner.
+    pub account: String,
+    /// What it is for.
+    pub intent: Intent,
+    /// When it expires; `None`: never.
+    pub expires: Option<Timestamp>,
+    /// What it is used for.
+    pub description: String,
+    /// Where it may be used from; empty: anywhere.
+    pub networks: Vec<IpNet>,
+    /// Whether its secret can be viewed again.
+    pub retrievable: bool,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+impl Registry {
+    /// Makes a token with a generated secret. A tombstone of its identifier is cleared.
+    ///
+    /// The caller holds `add_token` and sees the account. For another account than its own it holds `change_user` on that
+    /// one, which is no superuser and holds no permission that the caller lacks: nobody makes a secret that is worth more
+    /// than they are. Superusers and the operator may make any. Whoever makes one through the API is granted every
+    /// permission on it, and can view its secret once within ten minutes.
+    ///
+    /// # Errors
+    /// There is no such account, the identifier is taken or none, the time to expire has passed, the account is
+    /// bindery's own, the caller may not, or it is to be retrievable and there is no key for that.
+    pub async fn create_token(
+        &self,
+        caller: impl Into<Caller>,
+        new: NewToken,
+    ) -> Result<CreatedToken, ChangeError> {
+        let caller = caller.into();
+        let NewToken { identifier, account, intent, expiring, expires, description, networks, retrievable } =
+            new;
+        validate::name("token", &identifier).map_err(ChangeError::invalid)?;
+        check_lifetime(&identifier, expires)?;
+        // Asked again by the writer; here it saves the hash.
+        may_create(&caller, self.snapshot().accounts(), &account)?;
+        let uuid = Uuid::new_v4();
+        let NewTokenSecret { secret, selector, hash, sealed } =
+            self.new_token_secret(&identifier, intent, retrievable, uuid, FIRST_GENERATION).await?;
+        let creator = caller.holder().map(|holder| holder.account);
+        let (number, created) = self
+            .change(caller, move |transaction| {
+                let now = transaction.now();
+                let accounts = transaction.snapshot().accounts();
+                let owner = may_create(transaction.caller(), accounts, &account)?;
+                let expires = expiry(&identifier, expiring, expires, now)?;
+                let new = NewRecord {
+                    uuid,
+                    identifier: identifier.clone(),
+                    account: owner.number,
+                    intent,
+                    selector,
+                    hash,
+                    sealed,
+                    expires,
+                    description,
+                    networks,
+                };
+                let number = put_new(transaction, new)?;
+                let account = owner.username.to_string();
+                Ok((number, CreatedToken { account, identifier, intent, secret, expires }))
+            })
+            .await?;
+        self.keep_fresh(number, FIRST_GENERATION, creator, created.secret.clone());
+        Ok(created)
+    }
+
+    /// Changes what is not its secret. The caller holds `change_token` on it; to give it to another account, it must be
+    /// able to make a token for that one.
+    ///
+    /// # Errors
+    /// There is no such token or account, the new name is taken, the time to expire has passed, or the caller may not.
+    pub async fn update_token(
+        &self,
+        caller: impl Into<Caller>,
+        identifier: String,
+        changes: TokenChanges,
+    ) -> Result<(), ChangeError> {
+        self.change(caller, move |transaction| update(transaction, &identifier, changes)).await
+    }
+
+    /// Deletes a token and leaves a tombstone. It is refused from the next operation on. The caller holds `delete_token`
+    /// on it.
+    ///
+    /// # Errors
+    /// There is no such token, it is of bindery's own, or the caller may not.
+    pub async fn revoke_token(
+        &self,
+        caller: impl Into<Caller>,
+        identifier: String,
+    ) -> Result<(), ChangeError> {
+        self.change(caller, move |transaction| {
+            let accounts = transaction.snapshot().accounts();
+            let token = find_token(transaction.caller(), accounts, Permission::DeleteToken, &identifier)?;
+            transaction.delete_token(token.number)
+        })
+        .await
+    }
+
+    /// The tokens of an account, or of all accounts, in the order of their identifiers.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub fn list_tokens(&self, account: Option<&str>) -> Result<Vec<TokenSummary>, ChangeError> {
+        let snapshot = self.snapshot();
+        let accounts = snapshot.accounts();
+        let owner = match account {
+            None => None,
+            Some(name) => Some(
+                accounts
+                    .account_named(name)
+                    .ok_or_else(|| ChangeError::NotFound { kind: "account", name: name.to_owned() })?
+                    .number,
+            ),
+        };
+        let tokens = accounts.tokens().filter(|token| owner.is_none_or(|owner| token.account == owner));
+        Ok(tokens
+            .map(|token| TokenSummary {
+                uuid: token.uuid,
+                identifier: token.identifier.clone(),
+                account: accounts
+                    .account(token.account)
+                    .map_or_else(|| token.account.to_string(), |owner| owner.username.to_string()),
+                intent: token.intent,
+                expires: token.expires,
+                description: token.description.clone(),
+                networks: token.networks.clone(),
+                retrievable: token.is_retrievable(),
+                created: token.created,
+            })
+            .collect())
+    }
+
+    /// Generates the secret of a token, hashes it, and encrypts it if it is to be kept.
+    ///
+    /// # Errors
+    /// It is to be kept and there is no key for that, or it cannot be hashed.
+    pub(super) async fn new_token_secret(
+        &self,
+        identifier: &str,
+        intent: Intent,
+        retrievable: bool,
+        uuid: Uuid,
+        generation: u32,
+    ) -> Result<NewTokenSecret, ChangeError> {
+        let secret = TokenSecret::generate(intent).map_err(|error| ChangeError::Secret(error.to_string()))?;
+        let selector = TokenSelector::Generated(secret.selector().to_string());
+        let secret = secret.into_secret();
+        // Sealed before it is hashed: that it cannot be costs nothing.
+        let sealed = self.seal(identifier, retrievable, &secret, uuid, generation)?;
+        let hash = self.hash_secret(secret.clone()).await?;
+        Ok(NewTokenSecret { secret, selector, hash, sealed })
+    }
+
+    /// Encrypts the secret of a token that is retrievable.
+    ///
+    /// # Errors
+    /// There is no key for that.
+    pub(super) fn seal(
+        &self,
+        identifier: &str,
+        retrievable: bool,
+        secret: &Secret,
+        uuid: Uuid,
+        generation: u32,
+    ) -> Result<Option<SealedSecret>, ChangeError> {
+        if !retrievable {
+            return Ok(None);
+        }
+        self.token_keys.seal(secret, uuid, generation).map(Some).map_err(|error| not_kept(identifier, error))
+    }
+
+    /// Lets the creator of a token view its secret once.
+    pub(super) fn keep_fresh(
+        &self,
+        token: TokenNumber,
+        generation: u32,
+        creator: Option<AccountNumber>,
+        secret: Secret,
+    ) {
+        let deadline = Instant::now() + VIEW_TIME;
+        let displaced = self.fresh_secrets.keep(FreshSecret { token, generation, creator, secret, deadline });
+        self.reached().add(Limit::fresh_secrets_max, u64::try_from(displaced).unwrap_or(u64::MAX));
+    }
+}
+
+/// A secret that was generated for a token, and all that is kept of it.
+pub(super) struct NewTokenSecret {
+    /// The secret, to be shown once.
+    pub(super) secret: Secret,
+    /// What it is found by.
+    pub(super) selector: TokenSelector,
+    /// Its hash.
+    pub(super) hash: HashText,
+    /// Itself, encrypted, if it is to be kept.
+    pub(super) sealed: Option<SealedSecret>,
+}
+
+/// What the record of a new token is made of.
+pub(super) struct NewRecord {
+    pub(super) uuid: Uuid,
+    pub(super) identifier: String,
+    pub(super) account: AccountNumber,
+    pub(super) intent: Intent,
+    pub(super) selector: TokenSelector,
+    pub(super) hash: HashText,
+    pub(super) sealed: Option<SealedSecret>,
+    pub(super) expires: Option<Timestamp>,
+    pub(super) description: String,
+    pub(super) networks: Vec<IpNet>,
+}
+
+/// Puts a new token, lifts a tombstone of its identifier, and grants whoever makes it every permission on it.
+pub(super) fn put_new(transaction: &mut Transaction<'_>, new: NewRecord) -> Result<TokenNumber, ChangeError> {
+    let NewRecord {
+        uuid,
+        identifier,
+        account,
+        intent,
+        selector,
+        hash,
+        sealed,
+        expires,
+        description,
+        networks,
+    } = new;
+    let now = transaction.now();
+    check_free(transaction.snapshot().accounts(), &identifier, &selector)?;
+    transaction.lift_tombstone(Tombstone::Token(identifier.clone()))?;
+    let number = TokenNumber::new(transaction.next_object()?);
+    transaction.put(Record::Token(Token {
+        number,
+        uuid,
+        identifier,
+        account,
+        intent,
+        selector,
+        hash,
+        sealed,
+        generation: FIRST_GENERATION,
+        expires,
+        description,
+        networks,
+        created: now,
+        renewed: now,
+        warned: None,
+        is_replaced: false,
+    }))?;
+    grant_to_creator(transaction, ObjectReference::Token(number))?;
+    Ok(number)
+}
+
+/// When a token expires that is made now.
+pub(super) fn expiry(
+    identifier: &str,
+    expiring: bool,
+    expires: Option<Expiry>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, ChangeError> {
+    let expires = expiring.then(|| expires.map_or_else(|| now.after(DEFAULT_LIFETIME), |at| at.time(now)));
+    check_future(identifier, expires, now)?;
+    Ok(expires)
+}
+
+/// Why a token cannot be retrievable.
+pub(super) fn not_kept(identifier: &str, error: SealError) -> ChangeError {
+    ChangeError::Refused(format!("the token `{identifier}` cannot be retrievable: {error}"))
+}
+
+/// The account for which the caller may make a token.
+fn may_create(caller: &Caller, accounts: &Accounts, account: &str) -> Result<Arc<AccountState>, ChangeError> {
+    caller.require(accounts, Permission::AddToken)?;
+    owner_to_be(caller, accounts, account)
+}
+
+fn update(
+    transaction: &mut Transaction<'_>,
+    identifier: &str,
+    changes: TokenChanges,
+) -> Result<(), ChangeError> {
+    let TokenChanges { identifier: name, account, intent, expiring, expires, description, networks } =
+        changes;
+    let now = transaction.now();
+    let accounts = transaction.snapshot().accounts();
+    let caller = transaction.caller();
+    let before = find_token(caller, accounts, Permission::ChangeToken, identifier)?;
+    let mut token = Token::clone(&before);
+    if intent.is_some_and(|intent| intent != token.intent) {
+        return Err(ChangeError::invalid(format!(
+            "the token `{identifier}` has the intent {}, which cannot be changed: make another token",
+            token.intent
+        )));
+    }
+    let renamed = name.filter(|name| *name != token.identifier);
+    if let Some(name) = &renamed {
+        validate::name("token", name).map_err(ChangeError::invalid)?;
+        if accounts.token_named(name).is_some() {
+            return Err(ChangeError::Exists { kind: "token", name: name.clone() });
+        }
+        token.identifier.clone_from(name);
+    }
+    if let Some(account) = account {
+        let owner = accounts.account_named(&account).map(|owner| owner.number);
+        if owner != Some(token.account) {
+            token.account = owner_to_be(caller, accounts, &account)?.number;
+        }
+    }
+    check_lifetime(identifier, expires)?;
+    token.expires = match (expiring, expires) {
+        (Some(false), _) => None,
+        (_, Some(expires)) => Some(expires.time(now)),
+        (Some(true), None) => Some(token.expires.unwrap_or_else(|| now.after(DEFAULT_LIFETIME))),
+        (None, None) => token.expires,
+    };
+    if token.expires != before.expires {
+        check_future(identifier, token.expires, now)?;
+        token.renewed = now;
+    }
+    token.description = description.unwrap_or(token.description);
+    token.networks = networks.unwrap_or(token.networks);
+    let owner = token.account;
+    if let Some(name) = renamed {
+        transaction.lift_tombstone(Tombstone::Token(name))?;
+    }
+    transaction.put(Record::Token(token))?;
+    check_credentials(transaction, owner)
+}
+
+/// Whether an account still has one credential at most that only its name leads to.
+pub(super) fn check_credentials(
+    transaction: &Transaction<'_>,
+    owner: AccountNumber,
+) -> Result<(), ChangeError> {
+    let mut problems = Vec::new();
+    validate::credentials(transaction.snapshot(), owner, &mut problems);
+    if problems.is_empty() { Ok(()) } else { Err(ChangeError::Invalid(problems)) }
+}
+
+fn check_free(accounts: &Accounts, identifier: &str, selector: &TokenSelector) -> Result<(), ChangeError> {
+    if accounts.token_named(identifier).is_some() {
+        return Err(ChangeError::Exists { kind: "token", name: identifier.to_owned() });
+    }
+    match accounts.token_found_by(selector) {
+        Some(_) => Err(ChangeError::Conflict),
+        None => Ok(()),
+    }
+}
+
+fn check_lifetime(identifier: &str, expires: Option<Expiry>) -> Result<(), ChangeError> {
+    match expires {
+        Some(Expiry::In(duration)) if duration.as_secs() > LIFETIME_SECONDS_MAX => Err(ChangeError::invalid(
+            format!("the token `{identifier}` would live for more than 100 years: let it not expire instead"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_future(identifier: &str, expires: Option<Timestamp>, now: Timestamp) -> Result<(), ChangeError> {
+    if expires.is_some_and(|expires| expires <= now) {
+        return Err(ChangeError::field(
+            "expires",
+            format!("the token `{identifier}` would be expired at once: give a time that is still to come"),
+        ));
+    }
+    Ok(())
+}
+
+/// The number of a token's first secret.
+pub(super) const FIRST_GENERATION: u32 = 1;

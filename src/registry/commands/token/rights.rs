@@ -1,0 +1,166 @@
+//! Who may make a token for whom, and what whoever makes one may do with it.
+//!
+//! A secret is worth all the rights of its account, so nobody may get hold of one that is worth more than they are:
+//!
+//! - A token for oneself needs `add_token` and nothing else.
+//! - A token for another account needs `change_user` on that account besides; the account must be no superuser and hold
+//!   no permission that the caller lacks, on whatever object and through whatever role or group.
+//! - The secret of a token that is there (rotated, set or viewed) is covered by the permission on that token, which an
+//!   operator has granted for this; but that of a superuser is for superusers and its owner alone.
+//! - A superuser, and the operator, may do all of it.
+
+use std::sync::Arc;
+
+use crate::access::Rights;
+use crate::directory::{AccountState, Accounts};
+use crate::model::{
+    AccountKind, AccountNumber, Grant, GroupNumber, ObjectReference, Permission, Record, Token, TokenNumber,
+};
+use crate::registry::commands::validate;
+use crate::registry::{Caller, ChangeError, Transaction};
+
+/// The account for which the caller may make a token, or which it may give one to.
+///
+/// # Errors
+/// There is none that it may know of, it is bindery's own, or its rights are not the caller's to give.
+pub(super) fn owner_to_be(
+    caller: &Caller,
+    accounts: &Accounts,
+    username: &str,
+) -> Result<Arc<AccountState>, ChangeError> {
+    let missing = || ChangeError::NotFound { kind: "account", name: username.to_owned() };
+    let owner = accounts.account_named(username).ok_or_else(missing)?;
+    let on = ObjectReference::Account(owner.number);
+    let is_own = is_own(caller, owner.number);
+    if !is_own && !caller.may(accounts, Permission::ViewUser, Some(on)) {
+        return Err(missing());
+    }
+    if owner.kind == AccountKind::InternalServiceAccount {
+        return Err(validate::internal(&owner.username));
+    }
+    if !is_own && !caller.is_superuser(accounts) {
+        caller.require_on(accounts, Permission::ChangeUser, on, username)?;
+        check_superuser(caller, accounts, owner)?;
+        caller.require_held(accounts, &Rights::of_account(accounts, owner))?;
+    }
+    Ok(owner.clone())
+}
+
+/// The token of this name, if the caller may do this to it.
+///
+/// # Errors
+/// There is none that it may know of, it is bindery's own, or the permission is missing.
+pub(super) fn find_token(
+    caller: &Caller,
+    accounts: &Accounts,
+    permission: Permission,
+    identifier: &str,
+) -> Result<Arc<Token>, ChangeError> {
+    let token = accounts
+        .token_named(identifier)
+        .ok_or_else(|| ChangeError::NotFound { kind: "token", name: identifier.to_owned() })?;
+    caller.require_on(accounts, permission, ObjectReference::Token(token.number), identifier)?;
+    if let Some(owner) = accounts.account(token.account)
+        && owner.kind == AccountKind::InternalServiceAccount
+    {
+        return Err(validate::internal(&owner.username));
+    }
+    Ok(token.clone())
+}
+
+/// The same, of a token whose secret the caller is to learn or to choose.
+///
+/// # Errors
+/// As [`find_token`], or it is a superuser's and the caller is none.
+pub(super) fn find_secret_of(
+    caller: &Caller,
+    accounts: &Accounts,
+    permission: Permission,
+    identifier: &str,
+) -> Result<Arc<Token>, ChangeError> {
+    let token = find_token(caller, accounts, permission, identifier)?;
+    if let Some(owner) = accounts.account(token.account)
+        && !is_own(caller, owner.number)
+    {
+        check_superuser(caller, accounts, owner)?;
+    }
+    Ok(token)
+}
+
+/// Whether the account is the caller itself.
+fn is_own(caller: &Caller, account: AccountNumber) -> bool {
+    caller.holder().is_some_and(|holder| holder.account == account)
+}
+
+fn check_superuser(caller: &Caller, accounts: &Accounts, owner: &AccountState) -> Result<(), ChangeError> {
+    if accounts.is_superuser(owner) && !caller.is_superuser(accounts) {
+        return Err(ChangeError::Refused(format!(
+            "`{}` is a superuser, whose secrets are for superusers alone; ask one",
+            owner.username
+        )));
+    }
+    Ok(())
+}
+
+/// Whoever may do something to a token may do it to the one that takes its place. Looks at every account,
+/// as there is no index of grants: rotation is rare.
+pub(super) fn inherit_grants(
+    transaction: &mut Transaction<'_>,
+    old: TokenNumber,
+    new: TokenNumber,
+) -> Result<(), ChangeError> {
+    let inherited = |grants: &[Grant]| -> Vec<Grant> {
+        let on = Some(ObjectReference::Token(old));
+        let of_old = grants.iter().filter(|grant| grant.on == on);
+        of_old.map(|grant| Grant { on: Some(ObjectReference::Token(new)), ..*grant }).collect()
+    };
+    let snapshot = transaction.snapshot().clone();
+    let accounts = snapshot.accounts();
+    for role in accounts.roles() {
+        let more = inherited(&role.grants);
+        if !more.is_empty() {
+            let mut role = (**role).clone();
+            add(&mut role.grants, &more, accounts);
+            transaction.put(Record::Role(role))?;
+        }
+    }
+    let groups: Vec<(GroupNumber, Vec<Grant>)> =
+        accounts.groups().map(|group| (group.number, inherited(&group.grants))).collect();
+    for (number, more) in groups.into_iter().filter(|(_, more)| !more.is_empty()) {
+        if let Some(mut group) = transaction.group(number)? {
+            add(&mut group.grants, &more, accounts);
+            group.modified = transaction.now();
+            transaction.put(Record::Group(group))?;
+        }
+    }
+    for account in accounts.accounts() {
+        let more = inherited(&account.grants);
+        if !more.is_empty() {
+            add_to_account(transaction, account.number, &more)?;
+        }
+    }
+    Ok(())
+}
+
+fn add_to_account(
+    transaction: &mut Transaction<'_>,
+    number: AccountNumber,
+    more: &[Grant],
+) -> Result<(), ChangeError> {
+    let Some(mut account) = transaction.account(number)? else { return Ok(()) };
+    add(&mut account.grants, more, transaction.snapshot().accounts());
+    account.modified = transaction.now();
+    transaction.put(Record::Account(account))
+}
+
+fn add(grants: &mut Vec<Grant>, more: &[Grant], accounts: &Accounts) {
+    grants.retain(|grant| match grant.on {
+        Some(ObjectReference::Token(number)) => accounts.token(number).is_some(),
+        _ => true,
+    });
+    for grant in more {
+        if !grants.contains(grant) {
+            grants.push(*grant);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The secret of a token that is there: rotated, set, viewed.
+
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::given::selector_of;
+use super::rights::{find_secret_of, inherit_grants};
+use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, check_credentials};
+use crate::auth::SealError;
+use crate::config::ROTATION_OVERLAP_MAX;
+use crate::model::{Action, Key, Permission, Record, Timestamp, Token, TokenNumber};
+use crate::registry::commands::DEFAULT_LIFETIME;
+use crate::registry::{Caller, ChangeError, Registry, Transaction};
+use crate::secret::Secret;
+
+impl Registry {
+    /// Puts a replacement with a generated secret in the place of a token: it takes its identifier, description,
+    /// networks and lifetime, and the grants on it. The old one goes on working for the overlap, under a name that says
+    /// so, and is deleted then; without an overlap at once. The caller holds `set_token_key` on it.
+    ///
+    /// # Errors
+    /// There is no such token, it was replaced already, the overlap is too long, or the caller may not.
+    pub async fn rotate_token(
+        &self,
+        caller: impl Into<Caller>,
+        identifier: String,
+        overlap: Duration,
+    ) -> Result<CreatedToken, ChangeError> {
+        let caller = caller.into();
+        if overlap > ROTATION_OVERLAP_MAX {
+            return Err(ChangeError::invalid(format!(
+                "the old secret of `{identifier}` would go on working for more than {}: give a shorter overlap",
+                humantime::format_duration(ROTATION_OVERLAP_MAX)
+            )));
+        }
+        let old = self.secret_to_exchange(&caller, &identifier)?;
+        let new = NewUuid::new();
+        let made = self
+            .new_token_secret(&identifier, old.intent, old.is_retrievable(), new.0, FIRST_GENERATION)
+            .await?;
+        let secret = made.secret.clone();
+        self.change(caller, move |transaction| {
+            let old = still(transaction, &identifier, (old.number, old.generation))?;
+            let token = replace(transaction, &old, overlap, new, made)?;
+            let owner = transaction.snapshot().accounts().account(token.account);
+            let account = owner.map_or_else(|| token.account.to_string(), |owner| owner.username.to_string());
+            let Token { identifier, intent, expires, .. } = token;
+            Ok(CreatedToken { account, identifier, intent, secret, expires })
+        })
+        .await
+    }
+
+    /// Gives a token a secret of the caller's own; the old one stops working at once. The caller holds `set_token_key`
+    /// on it.
+    ///
+    /// An app password takes one that bindery has generated for it, or anything else if its account has no other
+    /// credential that only its name leads to; an API token one that bindery has generated, or at least 32 characters.
+    ///
+    /// # Errors
+    /// There is no such token, it cannot have this secret, or the caller may not.
+    pub async fn set_token_key(
+        &self,
+        caller: impl Into<Caller>,
+        identifier: String,
+        secret: Secret,
+    ) -> Result<(), ChangeError> {
+        let caller = caller.into();
+        let old = self.secret_to_exchange(&caller, &identifier)?;
+        let selector = selector_of(&self.token_keys, old.intent, &secret).map_err(|problem| {
+            ChangeError::invalid(format!("the new secret of the token `{identifier}` {problem}"))
+        })?;
+        let generation = old.generation.saturating_add(1);
+        let sealed = self.seal(&identifier, old.is_retrievable(), &secret, old.uuid, generation)?;
+        let hash = self.hash_secret(secret).await?;
+        self.change(caller, move |transaction| {
+            let old = still(transaction, &identifier, (old.number, old.generation))?;
+            let found = transaction.snapshot().accounts().token_found_by(&selector);
+            if found.is_some_and(|found| found.number != old.number) {
+                return Err(ChangeError::invalid(format!(
+                    "the new secret of the token `{identifier}` belongs to another token; give it another one"
+                )));
+            }
+            let owner = old.account;
+            transaction.put(Record::Token(Token { selector, hash, sealed, generation, ..old }))?;
+            transaction.note(Action::SecretRotate, "token", identifier)?;
+            check_credentials(transaction, owner)
+        })
+        .await
+    }
+
+    /// Shows the secret of a token: once within ten minutes to whoever made it, and else if it is kept because the token
+    /// is retrievable. The caller holds `view_token_key` on it. Each view is an event, on disk before the secret is out.
+    ///
+    /// # Errors
+    /// There is no such token, its secret is not kept ([`ChangeError::NotFound`]) or does not open
+    /// ([`ChangeError::Refused`]), or the caller may not.
+    pub async fn view_token_key(
+        &self,
+        caller: impl Into<Caller>,
+        identifier: String,
+    ) -> Result<Secret, ChangeError> {
+        let caller = caller.into();
+        let token =
+            find_secret_of(&caller, self.snapshot().accounts(), Permission::ViewTokenKey, &identifier)?;
+        let seen = (token.number, token.generation);
+        let viewer = caller.holder().map(|holder| holder.account);
+        let fresh = self.fresh_secrets.take(token.number, token.generation, viewer, Instant::now());
+        let secret = match (&fresh, &token.sealed) {
+            (Some(fresh), _) => fresh.secret.clone(),
+            (None, Some(sealed)) => {
+                let opened = self.token_keys.open_sealed(sealed, token.uuid, token.generation);
+                opened.map_err(|error| closed(&identifier, error))?
+            }
+            (None, None) => return Err(ChangeError::NotFound { kind: NOT_KEPT, name: identifier }),
+        };
+        let noted = self
+            .change(caller, move |transaction| {
+                let accounts = transaction.snapshot().accounts();
+                let token =
+                    find_secret_of(transaction.caller(), accounts, Permission::ViewTokenKey, &identifier)?;
+                if (token.number, token.generation) != seen {
+                    return Err(ChangeError::Conflict);
+                }
+                transaction.note(Action::SecretView, "token", identifier)
+            })
+            .await;
+        match noted {
+            Ok(()) => Ok(secret),
+            Err(error) => {
+                // Nobody has seen it.
+                if let Some(fresh) = fresh {
+                    self.fresh_secrets.keep(fresh);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The token whose secret the caller may exchange; asked again by the writer, here it saves the hash.
+    fn secret_to_exchange(&self, caller: &Caller, identifier: &str) -> Result<Token, ChangeError> {
+        let snapshot = self.snapshot();
+        let token = find_secret_of(caller, snapshot.accounts(), Permission::SetTokenKey, identifier)?;
+        check_present(&token)?;
+        Ok(Token::clone(&token))
+    }
+}
+
+/// The token of this name, if the caller may still exchange its secret, and if it is the one that was seen before.
+fn still(
+    transaction: &Transaction<'_>,
+    identifier: &str,
+    seen: (TokenNumber, u32),
+) -> Result<Token, ChangeError> {
+    let accounts = transaction.snapshot().accounts();
+    let token = find_secret_of(transaction.caller(), accounts, Permission::SetTokenKey, identifier)?;
+    check_present(&token)?;
+    match (token.number, token.generation) == seen {
+        true => Ok(Token::clone(&token)),
+        false => Err(ChangeError::Conflict),
+    }
+}
+
+fn check_present(token: &Token) -> Result<(), ChangeError> {
+    if token.is_replaced {
+        return Err(ChangeError::Refused(format!(
+            "another token has taken the place of `{}`, which ends by itself: exchange the secret of that one",
+            token.identifier
+        )));
+    }
+    Ok(())
+}
+
+/// The `uuid` of a token that will be made: what its secret is sealed for.
+#[derive(Clone, Copy)]
+pub(in crate::registry::commands) struct NewUuid(pub(in crate::registry::commands) Uuid);
+
+impl NewUuid {
+    pub(in crate::registry::commands) fn new() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+/// Puts a replacement in the place of a token, and gives it back.
+pub(in crate::registry::commands) fn replace(
+    transaction: &mut Transaction<'_>,
+    old: &Token,
+    overlap: Duration,
+    NewUuid(uuid): NewUuid,
+    made: NewTokenSecret,
+) -> Result<Token, ChangeError> {
+    let now = transaction.now();
+    let NewTokenSecret { selector, hash, sealed, .. } = made;
+    if transaction.snapshot().accounts().token_found_by(&selector).is_some() {
+        return Err(ChangeError::Conflict);
+    }
+    let replacement = Token {
+        number: TokenNumber::new(transaction.next_object()?),
+        uuid,
+        selector,
+        hash,
+        sealed,
+        generation: FIRST_GENERATION,
+        expires: next_expiry(old, now),
+        created: now,
+        renewed: now,
+        warned: None,
+        is_replaced: false,
+        ..old.clone()
+    };
+    // The name is free before the replacement takes it.
+    if overlap.is_zero() || old.is_expired(now) {
+        // No seed knows it by a name of its own, so it needs no tombstone.
+        transaction.delete(Key::Token(old.number))?;
+    } else {
+        let until = now.after(overlap);
+        let identifier = replaced_name(transaction, &old.identifier, until);
+        let expires = Some(old.expires.map_or(until, |expires| expires.min(until)));
+        transaction.put(Record::Token(Token { identifier, expires, is_replaced: true, ..old.clone() }))?;
+    }
+    transaction.put(Record::Token(replacement.clone()))?;
+    inherit_grants(transaction, old.number, replacement.number)?;
+    transaction.note(Action::SecretRotate, "token", replacement.identifier.clone())?;
+    Ok(replacement)
+}
+
+/// When a secret that takes the place of a token's present one at `now` expires: it lives as long.
+pub(super) fn next_expiry(token: &Token, now: Timestamp) -> Option<Timestamp> {
+    let lifetime = token.lifetime()?;
+    // A seed may have given a time that had passed: there is no lifetime to repeat.
+    Some(now.after(if lifetime.is_zero() { DEFAULT_LIFETIME } else { lifetime }))
+}
+
+/// A free name for a token that was replaced and works until then.
+fn replaced_name(transaction: &Transaction<'_>, identifier: &str, until: Timestamp) -> String {
+    let accounts = transaction.snapshot().accounts();
+    let names = (1_u64..).map(|count| match count {
+        1 => format!("{identifier}, replaced, until {until}"),
+        count => format!("{identifier}, replaced, until {until} ({count})"),
+    });
+    let mut free = names.filter(|name| accounts.token_named(name).is_none());
+    free.next().unwrap_or_else(|| identifier.to_owned())
+}
+
+fn closed(identifier: &str, error: SealError) -> ChangeError {
+    ChangeError::Refused(format!("the secret of the token `{identifier}` cannot be shown: {error}"))
+}
+
+/// What there is none of: reads `there is no … `NAME``.
+const NOT_KEPT: &str = "secret to view (one is shown once, within ten minutes, to whoever made the token, and kept only \
+                        of a retrievable one: rotate it for a new secret) of the token";
