@@ -125,8 +125,10 @@ fn check_knows_which_secrets_an_api_token_can_have() {
     let config = place.read("bindery.toml");
     let token = "\n[[token]]\nidentifier = \"t\"\naccount = \"portal\"\nintent = \"api\"\nsecret_file = \"t.secret\"\n";
     place.write("bindery.toml", &format!("{config}{token}"));
-    place.write("t.secret", &"x".repeat(40));
-    place.run(&["check"]).exits(3).says(&["token.secret", "one that bindery generated"]);
+    place.write("t.secret", &"x".repeat(31));
+    place.run(&["check"]).exits(3).says(&["token.secret", "at least 32 characters"]);
+    place.write("t.secret", &"x".repeat(32));
+    place.run(&["check"]).exits(0);
 }
 
 #[test]
@@ -289,6 +291,67 @@ fn tokens_are_made_listed_and_revoked() {
 
     place.run(&["token", "revoke", "cloud"]).exits(0);
     place.run(&["token", "revoke", "cloud"]).exits(1).says(&["cloud"]);
+}
+
+#[test]
+fn tokens_are_changed_and_rotated() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    let made = place.run(&["token", "create", "cloud", "--account", "portal", "--json"]).exits(0).json();
+    let set = ["token", "set", "cloud", "--description", "Cloud", "--network", "10.2.0.0/16", "--no-expiry"];
+    place.run(&set).exits(0);
+    let list = |name: &str| {
+        let list = place.run(&["token", "list", "--json"]).exits(0).json();
+        list.as_array().unwrap().iter().find(|token| token["identifier"] == name).cloned().unwrap()
+    };
+    let token = list("cloud");
+    assert_eq!((&token["description"], &token["networks"][0]), (&"Cloud".into(), &"10.2.0.0/16".into()));
+    assert!(token["expires"].is_null());
+    place.run(&["token", "set", "cloud", "--any-network", "--expires", "9d"]).exits(0);
+    assert!(list("cloud")["expires"].is_string() && list("cloud")["networks"][0].is_null());
+    assert_eq!(list("cloud")["description"], "Cloud", "what is not named stays");
+    place.run(&["token", "set", "cloud"]).exits(2).says(&["--description"]);
+    place.run(&["token", "set", "nobody", "--no-expiry"]).exits(1).says(&["nobody"]);
+
+    let rotated = place.run(&["token", "rotate", "cloud", "--overlap", "24h", "--json"]).exits(0).json();
+    assert_eq!((&rotated["account"], &rotated["identifier"]), (&"portal".into(), &"cloud".into()));
+    assert_eq!(rotated["intent"], "app_password");
+    assert!(rotated["secret"] != made["secret"] && rotated["expires"].is_string());
+    let words = place.run(&["token", "list"]).exits(0).stdout;
+    assert!(words.contains("cloud, replaced, until "), "{words}");
+    let plain = place.run(&["token", "rotate", "cloud"]).exits(0).says(&["shown once"]);
+    assert!(plain.stdout.starts_with("bindery_app_") && plain.stdout.lines().count() == 1);
+    place.run(&["token", "rotate", "cloud", "--overlap", "soon"]).exits(2).says(&["24h"]);
+    place.run(&["token", "rotate", "cloud", "--overlap", "91d"]).exits(3).says(&["shorter overlap"]);
+    place.run(&["token", "view-key", "cloud"]).exits(1).says(&["retrievable"]);
+}
+
+#[test]
+fn a_retrievable_secret_is_shown_again_with_its_key_alone() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    let create = ["token", "create", "kept", "--account", "portal", "--retrievable", "--json"];
+    place.run(&create).exits(5).says(&["token_key_file"]);
+    let config = place.read("bindery.toml");
+    let with_key = config.replacen("[server]\n", "[server]\ntoken_key_file = \"tokens.key\"\n", 1);
+    assert_ne!(with_key, config);
+    place.write("bindery.toml", &with_key);
+    place.run(&["check"]).exits(3).says(&["server.token_key_file", "tokens.key", "cannot be read"]);
+    place.run(&create).exits(3).says(&["tokens.key"]);
+    let key = |digit: &str| {
+        let path = place.path("tokens.key");
+        std::fs::write(&path, format!("{}{}\n", digit.repeat(32), "0".repeat(32))).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    key("1");
+    place.run(&["check"]).exits(0);
+    let made = place.run(&create).exits(0).json();
+    let viewed = place.run(&["token", "view-key", "kept", "--json"]).exits(0).json();
+    assert_eq!(viewed, made);
+    // The key that bindery makes itself is its user's alone.
+    assert_eq!(mode_of(&place.path("data/token.key")), 0o600);
+    key("2");
+    place.run(&["token", "view-key", "kept"]).exits(5).says(&["`kept`", "does not open"]);
 }
 
 #[test]
@@ -691,6 +754,8 @@ fn limits_that_were_reached_are_told_by_status_and_by_metrics() {
         "# TYPE bindery_limit_reached_total counter\n",
         "bindery_limit_reached_total{limit=\"message_size_before_bind_max\"} 1\n",
         "bindery_limit_reached_total{limit=\"search_size_max\"} 0\n",
+        "# TYPE bindery_tokens_expiring gauge\nbindery_tokens_expiring 0\n",
+        "bindery_tokens_expired 0\n",
     ] {
         assert!(metrics.contains(line), "{line} in\n{metrics}");
     }

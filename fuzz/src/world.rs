@@ -203,6 +203,7 @@ impl World {
             throttle,
             verified_secrets_max: 64,
             login_failures_told_max: 64,
+            ..RegistrySettings::default()
         };
         let registry = Registry::open(store, settings).expect("a registry");
         // Little, so that searches rest, and that much is held back.

@@ -95,6 +95,7 @@ fn every_key_is_read() {
             http = ["127.0.0.1:0"]
             plain_bind = "never"
             workers = 4
+            token_key_file = "keys/tokens"
             expiry_warning = "7d"
             rotation_overlap = "1h"
             tls = { certificate = "a.pem", key = "/b.key", client_ca = "c.pem", client_accounts = [{ subject = "CN=Cloud, O=Example", account = "cloud" }, { dns = "Mail.example.com", account = "mail" }] }
@@ -142,6 +143,7 @@ fn every_key_is_read() {
             expires = "90d"
             networks = ["10.2.0.0/16", "::1"]
             secret_file = "token-secret"
+            retrievable = true
             [[application]]
             slug = "cloud"
             provider = "ldap"
@@ -168,6 +170,7 @@ fn every_key_is_read() {
     assert_eq!(settings.ldap[1], ListenAddress::Unix(files.path("ldapi")));
     assert_eq!(settings.plain_bind, PlainBind::Never);
     assert_eq!(settings.workers, Some(4));
+    assert_eq!(settings.token_key_file, Some(files.path("keys/tokens")));
     assert_eq!(settings.rotation_overlap, Duration::from_secs(3_600));
     assert_eq!(
         settings.tls,
@@ -208,6 +211,7 @@ fn every_key_is_read() {
     assert_eq!(token.intent, Some(Intent::AppPassword));
     assert_eq!(token.expires, Some(Expiry::In(Duration::from_secs(90 * 86_400))));
     assert_eq!(token.networks.as_ref().unwrap()[1].to_string(), "::1/128");
+    assert_eq!(token.retrievable, Some(true));
     assert_eq!(token.secret, Some(SeedSecret::Given("hunter2 hunter2".to_owned().into())));
     let application = &seed.applications[0];
     assert_eq!(application.mode, Some(BindingMode::All));

@@ -94,14 +94,12 @@ impl Registry {
         }
         let Due { rotate, remove, warn, is_more, .. } = due;
         let mut care = TokenCare { is_more, ..TokenCare::default() };
-        for token in rotate {
-            care.rotated += usize::from(self.rotate_expired(token, now).await?);
-        }
         if !remove.is_empty() {
             care.removed = self
                 .change(nobody(), move |transaction| remove_expired(transaction, &remove, settings, now))
                 .await?;
             let removed = u64::try_from(care.removed).unwrap_or(u64::MAX);
+            self.token_counts.expired.fetch_sub(removed.min(due.expired), Ordering::Relaxed);
             self.reached().add(Limit::expired_tokens_kept, removed);
         }
         if !warn.is_empty() {
@@ -112,6 +110,10 @@ impl Registry {
                 tracing::warn!(token = identifier, account, %expires, "a token expires soon: rotate it");
             }
             care.warned = warned.len();
+        }
+        // Last, as a full hash pool ends the run.
+        for token in rotate {
+            care.rotated += usize::from(self.rotate_expired(token, now).await?);
         }
         Ok(care)
     }

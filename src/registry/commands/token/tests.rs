@@ -580,6 +580,7 @@ fn what_has_long_expired_is_deleted_and_a_seed_does_not_bring_it_back() {
     assert_eq!(wait(registry.keep_tokens(expired.after(30 * DAY))).unwrap().removed, 1);
     assert_eq!(events(&registry, Action::ModelDeleted, "extra"), 1);
     assert_eq!(registry.reached().count(Limit::expired_tokens_kept), 1);
+    assert_eq!(registry.token_counts().expired(), 0);
     let tombstone = Tombstone::Token("extra".to_owned());
     assert!(registry.snapshot().accounts().has_tombstone(&tombstone));
     let for_ever = RegistrySettings {
