@@ -21,6 +21,7 @@ mod permission;
 
 mod role;
 
+mod token;
 mod used_by;
 mod user;
 
@@ -42,6 +43,7 @@ pub use permission::{
 pub use refusal::Refusal;
 pub use role::Role;
 
+pub use token::{CreatedToken, Token, TokenRotateRequest, TokenView};
 pub use used_by::{UsedBy, UsedByAction};
 pub use user::{User, UserServiceAccountRequest, UserServiceAccountResponse};
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
@@ -18,6 +18,7 @@ pub struct Refusal {
     status: StatusCode,
     code: &'static str,
     about: About,
+    retry_after_seconds: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +29,18 @@ enum About {
 
 impl Refusal {
     fn detail(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, about: About::Detail(detail.into()) }
+        Self { status, code, about: About::Detail(detail.into()), retry_after_seconds: None }
     }
 
     /// One field of the request is wrong.
     pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> Self {
         let fields = BTreeMap::from([(name.into(), vec![message.into()])]);
-        Self { status: StatusCode::BAD_REQUEST, code: "invalid", about: About::Fields(fields) }
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            code: "invalid",
+            about: About::Fields(fields),
+            retry_after_seconds: None,
+        }
     }
 
     /// The request is wrong as a whole.
@@ -55,6 +61,12 @@ impl Refusal {
     /// The credential is missing or wrong.
     pub(super) fn not_authenticated(sentence: &str) -> Self {
         Self::detail(StatusCode::UNAUTHORIZED, "not_authenticated", sentence)
+    }
+
+    /// Too much is asked, or too often.
+    pub(super) fn throttled(sentence: &str, retry_after_seconds: u64) -> Self {
+        let refusal = Self::detail(StatusCode::TOO_MANY_REQUESTS, "throttled", sentence);
+        Self { retry_after_seconds: Some(retry_after_seconds), ..refusal }
     }
 
     pub(super) fn too_large(octets_max: usize) -> Self {
@@ -114,7 +126,7 @@ impl From<ChangeError> for Refusal {
         if kind == ProblemKind::Invalid {
             let fields = BTreeMap::from([("non_field_errors".to_owned(), messages)]);
             let status = StatusCode::BAD_REQUEST;
-            return Self { status, code: "invalid", about: About::Fields(fields) };
+            return Self { status, code: "invalid", about: About::Fields(fields), retry_after_seconds: None };
         }
         Self::detail(kind.status(), kind.as_str(), messages.join("\n"))
     }
@@ -122,7 +134,7 @@ impl From<ChangeError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self { status, code, about } = self;
+        let Self { status, code, about, retry_after_seconds } = self;
         let mut body = Map::new();
         match about {
             About::Detail(detail) => {
@@ -136,6 +148,9 @@ impl IntoResponse for Refusal {
         }
         body.insert("code".to_owned(), Value::String(code.to_owned()));
         let mut response = (status, Json(Value::Object(body))).into_response();
+        if let Some(seconds) = retry_after_seconds {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

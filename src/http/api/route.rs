@@ -142,6 +142,26 @@ where
     }
 }
 
+/// A row that reads and leaves a trace of it.
+pub(super) fn read<Q, A, F>(path: &'static str, handler: fn(Call, Q) -> F) -> Route
+where
+    Q: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Answer,
+    F: Future<Output = Result<A, Refusal>> + Send + 'static,
+{
+    let carry_out = move |incoming: Incoming| -> Handled {
+        Box::pin(async move {
+            let Incoming { api, caller, parameters, query, .. } = incoming;
+            let (filters, page) = query::read::<Q>(&query, false)?;
+            handler(Call::new(&api, caller, page, parameters), filters).await?.respond(StatusCode::OK)
+        })
+    };
+    Route {
+        query: Some(|generator| generator.subschema_for::<Q>()),
+        ..Route::new(Method::GET, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out))
+    }
+}
+
 /// A row that changes something, with a body.
 pub(super) fn change<B, A, F>(method: Method, path: &'static str, handler: fn(Call, B) -> F) -> Route
 where

@@ -2,8 +2,8 @@
 
 use axum::http::Method;
 
-use super::route::{Route, change, create, delete, get, list};
-use super::{group, permission, role, user};
+use super::route::{Route, change, create, delete, get, list, read};
+use super::{group, permission, role, token, user};
 use crate::model::Permission as P;
 
 /// Every method of every path.
@@ -71,7 +71,34 @@ fn groups() -> Vec<Route> {
 }
 
 fn tokens() -> Vec<Route> {
-    vec![]
+    vec![
+        list("/core/tokens/", token::list).needs(&[P::ViewToken]).about("Tokens that the caller may view."),
+        create("/core/tokens/", token::create).needs(&[P::AddToken]).about(
+            "Make a token, for the caller or for an account that has no right which the caller lacks.",
+        ),
+        get("/core/tokens/{identifier}/", token::retrieve).needs(&[P::ViewToken]).about("One token."),
+        change(Method::PUT, "/core/tokens/{identifier}/", token::update)
+            .needs(&[P::ChangeToken])
+            .about("Change a token; its intent and its secret stay."),
+        change(Method::PATCH, "/core/tokens/{identifier}/", token::partial_update)
+            .needs(&[P::ChangeToken])
+            .about("Change what is named of a token."),
+        delete("/core/tokens/{identifier}/", token::destroy)
+            .needs(&[P::DeleteToken])
+            .about("Revoke a token: what was bound with it is so no longer, from the next operation on."),
+        read("/core/tokens/{identifier}/view_key/", token::view_key).needs(&[P::ViewTokenKey]).about(
+            "The secret: once within ten minutes for who made it, always if the token is retrievable.",
+        ),
+        change(Method::POST, "/core/tokens/{identifier}/set_key/", token::set_key)
+            .needs(&[P::SetTokenKey])
+            .about("Give a token a secret of one's own; the old one stops working."),
+        change(Method::POST, "/core/tokens/{identifier}/rotate/", token::rotate)
+            .needs(&[P::SetTokenKey])
+            .about("Put a new secret in the place of the old one, which goes on working for the overlap."),
+        get("/core/tokens/{identifier}/used_by/", token::used_by)
+            .needs(&[P::ViewToken])
+            .about("What uses a token: nothing but itself."),
+    ]
 }
 
 fn rbac() -> Vec<Route> {

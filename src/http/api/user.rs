@@ -449,7 +449,7 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
 }
 
 /// The account as it is now.
-fn shown(source: &impl Source, number: AccountNumber) -> Result<User, ChangeError> {
+pub(super) fn shown(source: &impl Source, number: AccountNumber) -> Result<User, ChangeError> {
     let record = source.account(number)?;
     let record = record.ok_or_else(|| ChangeError::NotFound { kind: "account", name: number.to_string() })?;
     Ok(user(source, &record, Shown { groups: true, roles: true }))

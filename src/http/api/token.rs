@@ -1,0 +1,350 @@
+//! `core/tokens/`: the credentials of accounts, by identifier.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::call::Call;
+use super::page::Page;
+use super::reading::{Reading, Source};
+use super::refusal::Refusal;
+use super::route::{NoContent, NoParameters};
+use super::used_by::UsedBy;
+use super::user::{self, User};
+use super::value::{Required, RequiredFields, Time};
+use crate::config::Expiry;
+use crate::directory::name_key;
+use crate::model::{self, AccountNumber, Intent, ObjectReference};
+use crate::registry::{ChangeError, NewToken, Registry, TokenChanges};
+use crate::secret::Secret;
+
+/// A token. Its secret does not stand here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Token {
+    /// Its UUID.
+    pub pk: Uuid,
+    /// Always `null`: bindery manages no tokens of its own.
+    pub managed: Option<String>,
+    /// Its name, unique among all tokens.
+    pub identifier: String,
+    /// What it is for: `app_password` or `api`.
+    #[schemars(with = "String")]
+    pub intent: Intent,
+    /// Its owner.
+    pub user: u32,
+    /// The same as it is.
+    pub user_obj: User,
+    /// What it is used for.
+    pub description: String,
+    /// When it expires; `null`: never.
+    pub expires: Option<Time>,
+    /// Whether it expires.
+    pub expiring: bool,
+    /// Where it may be used from; empty: anywhere. bindery's own.
+    #[schemars(with = "Vec<String>")]
+    pub networks: Vec<IpNet>,
+    /// Whether its secret is kept, encrypted, for who holds `view_token_key` on it. bindery's own.
+    pub retrievable: bool,
+    /// Whether another has taken its place, and it works until it expires. bindery's own.
+    pub replaced: bool,
+    /// When it was made. bindery's own.
+    pub created: Time,
+    /// When it was last used. bindery's own.
+    pub last_used: Option<Time>,
+}
+
+/// A token that was made, with its secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CreatedToken {
+    /// The token.
+    #[serde(flatten)]
+    pub token: Token,
+    /// Its secret, shown once; bindery's own. authentik's clients ask `view_key` for it, once within ten minutes.
+    pub key: String,
+}
+
+/// What is said of a token that is made or changed; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct PatchedTokenRequest {
+    /// Accepted as `null`: bindery manages no tokens of its own.
+    managed: Option<String>,
+    identifier: Option<String>,
+    /// `app_password` or `api`.
+    intent: Option<String>,
+    /// Its owner; who makes it, if nothing is said.
+    user: Option<u32>,
+    description: Option<String>,
+    expires: Option<Time>,
+    expiring: Option<bool>,
+    /// Where it may be used from; bindery's own.
+    #[schemars(with = "Option<Vec<String>>")]
+    networks: Option<Vec<IpNet>>,
+    /// Whether its secret is kept, encrypted; bindery's own, and only when it is made.
+    retrievable: Option<bool>,
+}
+
+impl RequiredFields for PatchedTokenRequest {
+    const REQUIRED: &'static [&'static str] = &["identifier"];
+
+    fn missing(&self) -> Option<&'static str> {
+        self.identifier.is_none().then_some("identifier")
+    }
+}
+
+/// A secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TokenView {
+    /// The secret.
+    pub key: String,
+}
+
+/// A secret of the caller's own.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct TokenSetKeyRequest {
+    key: String,
+}
+
+/// How a token is rotated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TokenRotateRequest {
+    /// Seconds that the old secret goes on working; what the server says when nothing is said.
+    pub overlap: Option<u64>,
+}
+
+/// Which tokens are asked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[allow(non_snake_case, reason = "the names are those of authentik's parameters")]
+pub(super) struct TokenQuery {
+    description: Option<String>,
+    expires: Option<Time>,
+    expiring: Option<bool>,
+    identifier: Option<String>,
+    intent: Option<String>,
+    managed: Option<String>,
+    user__username: Option<String>,
+}
+
+pub(super) fn list(reading: &Reading, query: TokenQuery) -> Result<Page<Token>, Refusal> {
+    let accounts = reading.accounts();
+    let owner = query.user__username.as_deref().filter(|name| !name.is_empty());
+    let owner = owner.map(|name| accounts.account_named(name).map(|account| account.number));
+    // Verification and recovery tokens are authentik's: there are none here.
+    let intent = query.intent.as_deref().filter(|intent| !intent.is_empty());
+    let is = |wanted: &Option<String>, value: &str| {
+        wanted.as_deref().is_none_or(|wanted| wanted.is_empty() || wanted == value)
+    };
+    let username = |token: &model::Token| {
+        accounts.account(token.account).map(|owner| owner.username.to_string()).unwrap_or_default()
+    };
+    let mut found: Vec<Arc<model::Token>> = accounts
+        .tokens()
+        .filter(|token| {
+            reading.may_view(ObjectReference::Token(token.number))
+                && owner.is_none_or(|owner| owner == Some(token.account))
+                && intent.is_none_or(|intent| intent == token.intent.as_str())
+                && query.managed.as_deref().is_none_or(str::is_empty)
+                && is(&query.identifier, &token.identifier)
+                && is(&query.description, &token.description)
+                && query.expiring.is_none_or(|wanted| wanted == token.expires.is_some())
+                && query.expires.is_none_or(|wanted| token.expires == Some(wanted.0))
+                && reading.page.finds([
+                    token.identifier.as_str(),
+                    token.intent.as_str(),
+                    username(token).as_str(),
+                    token.description.as_str(),
+                ])
+        })
+        .cloned()
+        .collect();
+    reading.page.order(&mut found, |field, one, other| match field {
+        "identifier" => Some(one.identifier.cmp(&other.identifier)),
+        // What never expires is last.
+        "expires" => {
+            Some((one.expires.is_none(), one.expires).cmp(&(other.expires.is_none(), other.expires)))
+        }
+        "intent" => Some(one.intent.as_str().cmp(other.intent.as_str())),
+        "user" | "user__username" => Some(name_key(&username(one)).cmp(&name_key(&username(other)))),
+        "description" => Some(one.description.cmp(&other.description)),
+        "created" => Some(one.created.cmp(&other.created)),
+        _ => None,
+    })?;
+    reading.page.cut(&found, |token| Ok(shown(reading, token)?))
+}
+
+pub(super) async fn create(
+    call: Call,
+    request: Required<PatchedTokenRequest>,
+) -> Result<CreatedToken, Refusal> {
+    let Required(request) = request;
+    request.check_managed()?;
+    let account = owner(&call, request.user)?;
+    // authentik's default is a token to call its API with.
+    let intent = request.intent()?.unwrap_or(Intent::Api);
+    let new = NewToken {
+        identifier: request.identifier.unwrap_or_default(),
+        account,
+        intent,
+        expiring: request.expiring.unwrap_or(true),
+        expires: request.expires.map(|time| Expiry::At(time.0)),
+        description: request.description.unwrap_or_default(),
+        networks: request.networks.unwrap_or_default(),
+        retrievable: request.retrievable.unwrap_or(false),
+    };
+    let created = call.registry.create_token(call.caller.clone(), new).await?;
+    let key = text(&created.secret);
+    let token = read(call, created.identifier).await?;
+    Ok(CreatedToken { token, key })
+}
+
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Token, Refusal> {
+    let identifier: String = reading.parameter("identifier")?;
+    let token = reading.accounts().token_named(&identifier).ok_or_else(Refusal::not_found)?;
+    reading.require_view(ObjectReference::Token(token.number))?;
+    Ok(shown(reading, token)?)
+}
+
+pub(super) async fn update(call: Call, request: Required<PatchedTokenRequest>) -> Result<Token, Refusal> {
+    partial_update(call, request.0).await
+}
+
+pub(super) async fn partial_update(call: Call, request: PatchedTokenRequest) -> Result<Token, Refusal> {
+    let identifier: String = call.parameter("identifier")?;
+    request.check_managed()?;
+    let account = match request.user {
+        Some(user) => Some(owner(&call, Some(user))?),
+        None => None,
+    };
+    if request.retrievable.is_some() {
+        let is_so = is_retrievable(&call.registry, &identifier);
+        if is_so.is_some_and(|is_so| request.retrievable != Some(is_so)) {
+            return Err(Refusal::field(
+                "retrievable",
+                "whether the secret is kept is decided when the token is made: make another token",
+            ));
+        }
+    }
+    let changes = TokenChanges {
+        intent: request.intent()?,
+        identifier: request.identifier.clone(),
+        account,
+        expiring: request.expiring,
+        expires: request.expires.map(|time| Expiry::At(time.0)),
+        description: request.description,
+        networks: request.networks,
+    };
+    call.registry.update_token(call.caller.clone(), identifier.clone(), changes).await?;
+    read(call, request.identifier.unwrap_or(identifier)).await
+}
+
+pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
+    let identifier: String = call.parameter("identifier")?;
+    call.registry.revoke_token(call.caller.clone(), identifier).await?;
+    Ok(NoContent)
+}
+
+pub(super) async fn view_key(call: Call, _: NoParameters) -> Result<TokenView, Refusal> {
+    let identifier: String = call.parameter("identifier")?;
+    let secret = call.registry.view_token_key(call.caller.clone(), identifier).await?;
+    Ok(TokenView { key: text(&secret) })
+}
+
+pub(super) async fn set_key(call: Call, request: TokenSetKeyRequest) -> Result<NoContent, Refusal> {
+    let identifier: String = call.parameter("identifier")?;
+    call.registry.set_token_key(call.caller.clone(), identifier, Secret::from(request.key)).await?;
+    Ok(NoContent)
+}
+
+pub(super) async fn rotate(call: Call, request: TokenRotateRequest) -> Result<CreatedToken, Refusal> {
+    let identifier: String = call.parameter("identifier")?;
+    let overlap = request.overlap.map_or_else(|| call.registry.rotation_overlap(), Duration::from_secs);
+    let created = call.registry.rotate_token(call.caller.clone(), identifier, overlap).await?;
+    let key = text(&created.secret);
+    let token = read(call, created.identifier).await?;
+    Ok(CreatedToken { token, key })
+}
+
+pub(super) fn used_by(reading: &Reading, query: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+    retrieve(reading, query).map(|_| Vec::new())
+}
+
+/// The token as it is after a change; it may be read by who has changed it.
+async fn read(call: Call, identifier: String) -> Result<Token, Refusal> {
+    let reading = call.reading();
+    let read = tokio::task::spawn_blocking(move || {
+        let found = reading.accounts().token_named(&identifier).cloned();
+        let token = found.ok_or(ChangeError::NotFound { kind: "token", name: identifier })?;
+        Ok(shown(&reading, &token)?)
+    });
+    read.await.unwrap_or_else(|_| Err(Refusal::internal()))
+}
+
+fn shown(source: &impl Source, token: &model::Token) -> Result<Token, ChangeError> {
+    Ok(Token {
+        pk: token.uuid,
+        managed: None,
+        identifier: token.identifier.clone(),
+        intent: token.intent,
+        user: token.account.get(),
+        user_obj: user::shown(source, token.account)?,
+        description: token.description.clone(),
+        expires: token.expires.map(Time),
+        expiring: token.expires.is_some(),
+        networks: token.networks.clone(),
+        retrievable: token.is_retrievable(),
+        replaced: token.is_replaced,
+        created: Time(token.created),
+        last_used: None,
+    })
+}
+
+fn is_retrievable(registry: &Registry, identifier: &str) -> Option<bool> {
+    registry.snapshot().accounts().token_named(identifier).map(|token| token.is_retrievable())
+}
+
+/// The username of the owner to be: who calls, if nobody is named.
+fn owner(call: &Call, user: Option<u32>) -> Result<String, Refusal> {
+    let number = user.map(AccountNumber::new).or_else(|| call.caller.holder().map(|holder| holder.account));
+    let number = number.ok_or_else(|| Refusal::field("user", "This field is required."))?;
+    let snapshot = call.registry.snapshot();
+    let accounts = snapshot.accounts();
+    let is_own = call.caller.holder().is_some_and(|holder| holder.account == number);
+    let is_known = is_own || {
+        let on = ObjectReference::Account(number);
+        call.caller.may(accounts, on.view_permission(), Some(on))
+    };
+    let owner = accounts.account(number).filter(|_| is_known);
+    owner
+        .map(|owner| owner.username.to_string())
+        .ok_or_else(|| Refusal::field("user", format!("there is no user {number}")))
+}
+
+impl PatchedTokenRequest {
+    fn check_managed(&self) -> Result<(), Refusal> {
+        match self.managed {
+            None => Ok(()),
+            Some(_) => Err(Refusal::field("managed", "bindery manages no tokens of its own; leave it out")),
+        }
+    }
+
+    fn intent(&self) -> Result<Option<Intent>, Refusal> {
+        let Some(intent) = self.intent.as_deref() else { return Ok(None) };
+        intent.parse().map(Some).map_err(|()| {
+            Refusal::field(
+                "intent",
+                format!("there are no {intent:?} tokens here: choose app_password, to bind with, or api, to call with"),
+            )
+        })
+    }
+}
+
+/// Secrets that may be shown are text.
+fn text(secret: &Secret) -> String {
+    String::from_utf8_lossy(secret.expose()).into_owned()
+}
