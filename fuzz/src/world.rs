@@ -19,7 +19,7 @@ use bindery::model::{
     Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
     BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent,
     LdapProvider, Membership, ObjectReference, Password, Permission, ProviderNumber, Record, Role,
-    RoleNumber, Timestamp, Token, TokenNumber, TokenSelector,
+    RoleNumber, Timestamp, Token, TokenNumber, TokenSelector, Trail,
 };
 use bindery::registry::{ChangeError, Registry, RegistrySettings, Transaction};
 use bindery::store::{Batch, Counters, MemoryStore, Store};
@@ -179,7 +179,7 @@ impl World {
             records.push(token(*number, *account, secret, hash, expires));
         }
         let store = Arc::new(MemoryStore::new());
-        let counters = Counters { next_number: 10_000, next_object: 100, next_event: 1 };
+        let counters = Counters { next_number: 10_000, next_object: 100, trail: Trail::default() };
         let changes = records.iter().cloned().map(Change::Put).collect();
         store.commit(&Batch { changes, counters, seeded: true }).expect("a commit");
         let hashing = HashPoolSettings {
@@ -202,6 +202,7 @@ impl World {
             bounds,
             throttle,
             verified_secrets_max: 64,
+            logins_told_max: 64,
             login_failures_told_max: 64,
             ..RegistrySettings::default()
         };
@@ -261,7 +262,7 @@ impl World {
     where
         F: FnOnce(&mut Transaction<'_>) -> Result<(), ChangeError> + Send + 'static,
     {
-        let actor = Actor { account: "fuzz".to_owned(), token: None, source: None };
+        let actor = Actor::named("fuzz");
         wait(self.registry.change(actor, command)).is_ok()
     }
 

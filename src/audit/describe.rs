@@ -2,10 +2,44 @@
 
 use std::fmt::Debug;
 
+use uuid::Uuid;
+
 use crate::model::{
     Account, Action, Application, Attribute, Binding, CustomAttribute, FieldChange, Group, Key, LdapProvider,
-    Record, Role, Token, Tombstone,
+    Record, Role, Token, Tombstone, UsageOf,
 };
+
+/// The object that an event is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventObject {
+    /// Its kind (`account`, `token`, …).
+    pub kind: String,
+    /// Its name, for people.
+    pub name: String,
+    /// Its number.
+    pub key: Option<u32>,
+    /// Its UUID.
+    pub uuid: Option<Uuid>,
+}
+
+impl EventObject {
+    /// What a record is about.
+    pub fn of(record: &Record) -> Self {
+        let (kind, name) = object_name(record);
+        let (key, uuid) = match record {
+            Record::Account(account) => (Some(account.number.get()), Some(account.uuid)),
+            Record::Group(group) => (Some(group.number.get()), Some(group.uuid)),
+            Record::Role(role) => (Some(role.number.get()), Some(role.uuid)),
+            Record::Token(token) => (Some(token.number.get()), Some(token.uuid)),
+            Record::Application(application) => (Some(application.number.get()), Some(application.uuid)),
+            Record::Provider(provider) => (Some(provider.number.get()), Some(provider.uuid)),
+            Record::CustomAttribute(attribute) => (Some(attribute.number.get()), None),
+            Record::Event(event) => (None, Some(event.uuid)),
+            Record::Membership(_) | Record::Tombstone(_) | Record::Usage(_) => (None, None),
+        };
+        Self { kind: kind.to_owned(), name, key, uuid }
+    }
+}
 
 /// The action and the fields that became different, when a record changes from `before` to `after`;
 /// `None` when there is nothing to tell.
@@ -57,13 +91,34 @@ pub fn object_name(record: &Record) -> (&'static str, String) {
         Record::CustomAttribute(attribute) => ("attribute", attribute.name.clone()),
         Record::Tombstone(Tombstone::Account(name)) => ("tombstone", format!("account {name}")),
         Record::Tombstone(Tombstone::Token(identifier)) => ("tombstone", format!("token {identifier}")),
+        Record::Usage(usage) => match usage.of {
+            UsageOf::Token(number) => ("usage", format!("token {number}")),
+            UsageOf::Account(number) => ("usage", format!("account {number}")),
+        },
         Record::Event(event) => ("event", event.sequence.to_string()),
+    }
+}
+
+/// What a change of an account or of a token means for its secret, besides being a change: a person got a password or
+/// another, a token another secret. The same secret in another hash is no other.
+pub fn describe_secret(before: Option<&Record>, after: &Record) -> Option<Action> {
+    match (before, after) {
+        (Some(Record::Account(before)), Record::Account(after)) => {
+            let generation =
+                |account: &Account| account.password.as_ref().map(|password| password.generation);
+            let is_set = generation(after).is_some() && generation(before) != generation(after);
+            is_set.then_some(Action::PasswordSet)
+        }
+        (Some(Record::Token(before)), Record::Token(after)) => {
+            (before.generation != after.generation).then_some(Action::SecretRotate)
+        }
+        _ => None,
     }
 }
 
 /// Whether changes of records under this key have events of their own.
 pub(crate) fn is_told(key: &Key) -> bool {
-    !matches!(key, Key::Event(_) | Key::Tombstone(_))
+    !matches!(key, Key::Event(_) | Key::Tombstone(_) | Key::Usage(_))
 }
 
 fn fields(record: &Record) -> Vec<(&'static str, String)> {
@@ -75,7 +130,7 @@ fn fields(record: &Record) -> Vec<(&'static str, String)> {
         Record::Application(application) => application_fields(application),
         Record::Provider(provider) => provider_fields(provider),
         Record::CustomAttribute(attribute) => custom_attribute_fields(attribute),
-        Record::Membership(_) | Record::Tombstone(_) | Record::Event(_) => Vec::new(),
+        Record::Membership(_) | Record::Tombstone(_) | Record::Usage(_) | Record::Event(_) => Vec::new(),
     }
 }
 

@@ -1,12 +1,13 @@
-//! Logins and failed logins, as structured lines of the log. No secret and no hash ever stands in one.
+//! The trail as structured lines of the log. No secret and no hash ever stands in one.
 
 use std::net::IpAddr;
 
-use crate::model::{Action, Fingerprint};
+use super::chain::digest;
+use crate::model::{AccountNumber, Action, Event, Fingerprint};
 
 /// What an account has proved itself with, for the log.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LoginProof<'a> {
+pub struct ProofNames<'a> {
     /// The identifier of the token; `None`: it was something else.
     pub token: Option<&'a str>,
     /// The client certificate; `None`: it was a secret.
@@ -14,21 +15,27 @@ pub struct LoginProof<'a> {
 }
 
 /// A login that failed, under the canonical name of the account.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Failure<'a> {
     /// Whose, as far as it is known.
     pub account: &'a str,
+    /// The account's number, if there is such an account.
+    pub number: Option<AccountNumber>,
+    /// The identifier of the token, if there is such a token.
+    pub token: Option<&'a str>,
     /// The provider's name; empty: none.
     pub provider: &'a str,
+    /// The slug of the application that refused.
+    pub application: Option<&'a str>,
     /// Where from; `None`: from a Unix socket.
     pub source: Option<IpAddr>,
     /// How it failed.
     pub kind: FailureKind,
-    /// What was the matter; for [`FailureKind::NotAdmitted`] the application. The client may not learn it.
+    /// What was the matter. The client may not learn it.
     pub reason: &'a str,
 }
 
-/// How a login failed.
+/// How a login failed, or what was refused afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
     /// The secret was wrong, or there is no such account.
@@ -37,10 +44,23 @@ pub enum FailureKind {
     NotAdmitted,
     /// The server was too busy, or there were too many failures.
     Refused,
+    /// An operation was refused to a connection that had bound.
+    Denied,
 }
 
-/// Notes a login of an account under its name: the secret was right, and the application admits it.
-pub fn login(account: &str, provider: &str, source: Option<IpAddr>, proof: LoginProof<'_>) {
+impl FailureKind {
+    /// What its event is called.
+    pub fn action(self) -> Action {
+        match self {
+            Self::Failed | Self::NotAdmitted | Self::Refused => Action::LoginFailed,
+            Self::Denied => Action::SuspiciousRequest,
+        }
+    }
+}
+
+/// Notes a login of an account under its name: the secret was right, and the application admits it. Its event comes
+/// later, with how often.
+pub fn login(account: &str, provider: &str, source: Option<IpAddr>, proof: ProofNames<'_>) {
     let token = proof.token.unwrap_or("");
     let certificate = proof.certificate.map(tracing::field::display);
     with_source(source, |source| {
@@ -48,29 +68,153 @@ pub fn login(account: &str, provider: &str, source: Option<IpAddr>, proof: Login
     });
 }
 
-/// Writes a failed login; `count`: so many more of them, after one that was written.
-pub(super) fn failure(failed: Failure<'_>, count: Option<u64>) {
-    let Failure { account, provider, source, kind, reason } = failed;
-    let action = match kind {
-        FailureKind::Failed | FailureKind::Refused => Action::LoginFailed.as_str(),
-        FailureKind::NotAdmitted => Action::AuthorizationDenied.as_str(),
-    };
+/// Writes the first failed login of its kind, at once. Its event comes later, with how often.
+pub(super) fn failure(failed: Failure<'_>) {
+    let Failure { account, number: _, token, provider, application, source, kind, reason } = failed;
+    let action = kind.action().as_str();
     with_source(source, |source| match kind {
-        FailureKind::Failed => {
-            tracing::info!(target: "audit", action, account, provider, source, reason, count);
-        }
-        FailureKind::NotAdmitted => {
-            tracing::info!(target: "audit", action, account, provider, source, application = reason, count);
+        FailureKind::Failed | FailureKind::NotAdmitted | FailureKind::Denied => {
+            tracing::info!(target: "audit", action, account, provider, source, token, application, reason);
         }
         FailureKind::Refused => {
-            tracing::warn!(target: "audit", action, account, provider, source, reason, count);
+            tracing::warn!(target: "audit", action, account, provider, source, token, application, reason);
         }
     });
+}
+
+/// Writes an event that is in the store, with its digest: a copy of the log elsewhere holds the trail to what it was.
+pub fn committed(event: &Event) {
+    if !tracing::enabled!(target: "audit", tracing::Level::INFO) {
+        return;
+    }
+    let changes = (!event.changes.is_empty()).then(|| json(&event.changes));
+    let details = (!event.details.is_empty()).then(|| json(&event.details));
+    tracing::info!(
+        target: "audit",
+        sequence = event.sequence,
+        digest = %digest(event),
+        event = %event.uuid,
+        happened = %event.time,
+        since = event.since.map(tracing::field::display),
+        count = event.count,
+        action = event.action.as_str(),
+        account = event.actor.account,
+        account_number = event.actor.number.map(AccountNumber::get),
+        token = event.actor.token,
+        source = event.actor.source.map(tracing::field::display),
+        request = event.actor.request.map(tracing::field::display),
+        application = event.application,
+        object_kind = some(&event.object_kind),
+        object_name = some(&event.object_name),
+        object_key = event.object_key,
+        object_uuid = event.object_uuid.map(tracing::field::display),
+        changes,
+        details,
+    );
+}
+
+fn some(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    // Text and lists of it can always be written.
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 fn with_source(source: Option<IpAddr>, write: impl FnOnce(&str)) {
     match source {
         None => write("local"),
         Some(source) => write(&source.to_string()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{Actor, EventDetail, EventDigest, FieldChange, Timestamp};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(octets);
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Lines {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    /// The lines that `act` writes.
+    pub(in crate::audit) fn lines(act: impl FnOnce()) -> Vec<String> {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, act);
+        lines.text().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn an_event_is_one_json_document_of_the_log() {
+        let event = Event {
+            sequence: 7,
+            previous: EventDigest::NONE,
+            uuid: Uuid::from_u128(7),
+            time: Timestamp::from_unix_seconds(1_800_000_000),
+            since: None,
+            count: 1,
+            action: Action::ModelUpdated,
+            actor: Actor {
+                number: Some(AccountNumber::new(5)),
+                token: Some("portal-api".to_owned()),
+                source: Some("192.0.2.7".parse().unwrap()),
+                request: Some(Uuid::from_u128(9)),
+                ..Actor::named("portal")
+            },
+            application: None,
+            object_kind: "account".to_owned(),
+            object_name: "alice \"the first\"".to_owned(),
+            object_key: Some(8),
+            object_uuid: Some(Uuid::from_u128(8)),
+            changes: vec![FieldChange {
+                field: "email".to_owned(),
+                before: None,
+                after: Some("a@example.com".to_owned()),
+            }],
+            details: vec![EventDetail { name: "reason".to_owned(), value: "asked".to_owned() }],
+        };
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || committed(&event));
+        let line: serde_json::Value = serde_json::from_str(&lines.text()).unwrap();
+        assert_eq!((&line["target"], &line["level"]), (&"audit".into(), &"INFO".into()));
+        assert_eq!(line["sequence"], 7);
+        assert_eq!(line["digest"], digest(&event).to_string());
+        assert_eq!(line["action"], "model_updated");
+        assert_eq!((&line["account"], &line["token"]), (&"portal".into(), &"portal-api".into()));
+        assert_eq!((&line["source"], &line["object_kind"]), (&"192.0.2.7".into(), &"account".into()));
+        assert_eq!(line["object_name"], "alice \"the first\"");
+        assert_eq!(line["request"], Uuid::from_u128(9).to_string());
+        let changes: serde_json::Value = serde_json::from_str(line["changes"].as_str().unwrap()).unwrap();
+        assert_eq!(changes[0]["after"], "a@example.com");
+        assert!(line.get("application").is_none(), "{line}");
     }
 }

@@ -1,14 +1,17 @@
 //! What happened: the lines of the audit trail.
 //!
-//! A change's events are committed with it, in the same batch ([`describe`] makes them). Logins are
-//! written to the log as they happen ([`login`]); of those that fail alike the first, then how many
-//! ([`LoginFailures`]).
+//! A change's events are committed with it, in the same batch ([`describe`] makes them). Logins are counted where they
+//! are alike ([`LoginTally`]) and become events from time to time; of those that fail alike the first is written to the
+//! log at once. Events are chained ([`append`], [`TrailVerifier`]), and each is written to the log once it is in the
+//! store ([`committed`]).
 
+mod chain;
 mod describe;
-mod failures;
 mod log;
+mod tally;
 
+pub use chain::{ExpectedEvent, NoExpectedEvent, TrailProblem, TrailReport, TrailVerifier, append, digest};
 pub(crate) use describe::is_told;
-pub use describe::{describe, object_name};
-pub use failures::LoginFailures;
-pub use log::{Failure, FailureKind, LoginProof, login};
+pub use describe::{EventObject, describe, describe_secret, object_name};
+pub use log::{Failure, FailureKind, ProofNames, committed, login};
+pub use tally::{FailureRow, LoginKey, LoginNames, LoginProof, LoginRow, LoginTally, Span, Tallied};

@@ -11,6 +11,7 @@ mod certificate;
 mod check;
 mod completions;
 mod confirm;
+mod event;
 mod expiry;
 mod export;
 mod failure;
@@ -70,6 +71,8 @@ enum Command {
     Access(access::AccessCommand),
     Completions(completions::CompletionsArguments),
     Man(completions::ManArguments),
+    #[command(subcommand)]
+    Event(event::EventCommand),
 }
 
 /// Reads the arguments, does what they say, and tells how it ended.
@@ -102,6 +105,7 @@ fn carry_out(command: Command, output: Output) -> Result<(), Failure> {
         Command::Access(command) => block_on(access::run(command, output)),
         Command::Completions(arguments) => completions::completions(&arguments, output),
         Command::Man(arguments) => completions::man(&arguments, output),
+        Command::Event(command) => block_on(event::run(command, output)),
     }
 }
 

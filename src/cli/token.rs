@@ -13,7 +13,7 @@ use super::output::{Output, Stream, table};
 use crate::config::Expiry;
 use crate::http::{ListRequest, RevokeRequest, RotateRequest, UpdateRequest, ViewKeyRequest, path};
 use crate::model::{Intent, Timestamp};
-use crate::registry::{CreatedToken, NewToken, TokenChanges, TokenSummary};
+use crate::registry::{CreatedToken, LastUse, NewToken, TokenChanges, TokenSummary};
 
 /// The credentials of accounts
 #[derive(Debug, clap::Subcommand)]
@@ -226,7 +226,7 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let now = Timestamp::now();
     output.result(&tokens, || {
         let rows = tokens.iter().map(|token| row(token, now)).collect();
-        let header = ["IDENTIFIER", "ACCOUNT", "INTENT", "EXPIRES", "NETWORKS", "DESCRIPTION"];
+        let header = ["IDENTIFIER", "ACCOUNT", "INTENT", "EXPIRES", "LAST USED", "NETWORKS", "DESCRIPTION"];
         table(&header, rows, Some(Stream::Output))
     })
 }
@@ -240,9 +240,19 @@ fn row(token: &TokenSummary, now: Timestamp) -> Vec<String> {
         token.account.clone(),
         token.intent.to_string(),
         format!("{}{expired}", in_words(token.expires)),
+        last_used(token),
         if networks.is_empty() { "any".to_owned() } else { networks.join(" ") },
         token.description.clone(),
     ]
+}
+
+fn last_used(token: &TokenSummary) -> String {
+    let Some(LastUse { time, source, application, .. }) = &token.last_used else { return "never".to_owned() };
+    let source = source.map_or_else(|| "local".to_owned(), |source| source.to_string());
+    match application {
+        Some(application) => format!("{time} from {source} for {application}"),
+        None => format!("{time} from {source}"),
+    }
 }
 
 #[derive(Serialize)]

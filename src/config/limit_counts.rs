@@ -47,7 +47,7 @@ impl Limit {
 /// Limits that nothing reaches while the server runs, and why.
 pub const UNCOUNTED: [(Limit, &str); 8] = [
     (Limit::throttle_time, "a span over which others are counted"),
-    (Limit::login_failures_told_time, "the time between two lines"),
+    (Limit::logins_told_time, "the time between two events"),
     (Limit::argon2_memory_max, IMPORT),
     (Limit::argon2_time_cost_max, IMPORT),
     (Limit::argon2_parallelism_max, IMPORT),

@@ -137,10 +137,16 @@ limits! {
     throttle_failures_by_source_max: u32 = 100, 1..=1_000_000;
     /// Accounts and source addresses whose failures are counted at a time.
     throttle_entries_max: u32 = 65_536, 1_024..=16_777_216;
-    /// Failed logins that the log tells apart by account, source and reason within `login_failures_told_time`; others are counted together.
+    /// Logins that the audit trail tells apart by account, credential, source and provider within `logins_told_time`; others are counted together.
+    logins_told_max: u32 = 65_536, 1..=1_048_576;
+    /// Failed logins that the audit trail tells apart by account, source and reason within `logins_told_time`; others are counted together.
     login_failures_told_max: u32 = 1_024, 1..=1_048_576;
-    /// The first failed login of its kind is logged at once; how many more there were is logged after this time.
-    login_failures_told_time: Duration = Duration::from_secs(60), SECOND..=DAY;
+    /// Logins that are alike are counted together for this time and become one event of the audit trail; the first failed one of its kind is logged at once.
+    logins_told_time: Duration = Duration::from_secs(60), SECOND..=DAY;
+    /// How long events of the audit trail are kept.
+    event_retention: Duration = YEAR, SECOND..=CENTURY;
+    /// Events that the audit trail keeps; when there are more, the oldest are removed.
+    events_max: u32 = 1_000_000, 1..=u32::MAX;
     /// Secrets of new tokens that are kept in memory for ten minutes, for whoever made one to view it once; the oldest makes room.
     fresh_secrets_max: u32 = 1_024, 0..=65_536;
     /// How long an app password stays on record after it has expired; then it is deleted, and leaves a tombstone. 0s: for ever.
@@ -283,6 +289,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,7 @@ use super::sparse::Sparse;
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, ApplicationNumber, Grant, Group, GroupNumber,
     LdapProvider, ObjectReference, Password, ProviderNumber, Role, RoleNumber, Timestamp, Token, TokenNumber,
-    TokenSelector, Tombstone,
+    TokenSelector, Tombstone, Usage, UsageOf,
 };
 use crate::schema::MatchingRule;
 
@@ -38,6 +38,8 @@ pub struct Accounts {
     applications: RedBlackTreeMapSync<ApplicationNumber, Arc<Application>>,
     providers: RedBlackTreeMapSync<ProviderNumber, Arc<LdapProvider>>,
     tombstones: HashTrieSetSync<Tombstone>,
+    /// Last uses, as far as they are in the store.
+    usages: HashTrieMapSync<UsageOf, Arc<Usage>>,
     /// Children that were read before their parent, by the parent's number.
     waiting: HashTrieMapSync<GroupNumber, Vec<GroupNumber>>,
     hasher: RandomState,
@@ -137,6 +139,7 @@ impl Accounts {
             applications: RedBlackTreeMapSync::default(),
             providers: RedBlackTreeMapSync::default(),
             tombstones: HashTrieSetSync::default(),
+            usages: HashTrieMapSync::default(),
             waiting: HashTrieMapSync::default(),
             hasher: RandomState::default(),
         }
@@ -364,6 +367,30 @@ impl Accounts {
         self.tombstones.contains(tombstone)
     }
 
+    /// When a token was used last, as far as that is in the store already.
+    pub fn usage_of_token(&self, token: TokenNumber) -> Option<&Arc<Usage>> {
+        self.usage(UsageOf::Token(token))
+    }
+
+    /// When an account last proved itself without a token, as far as that is in the store already.
+    pub fn usage_of_account(&self, account: AccountNumber) -> Option<&Arc<Usage>> {
+        self.usage(UsageOf::Account(account))
+    }
+
+    /// When a credential was used last, as far as that is in the store already.
+    pub fn usage(&self, of: UsageOf) -> Option<&Arc<Usage>> {
+        self.usages.get(&of)
+    }
+
+    /// What something was used through: the slug of the provider's application, or its own name if it has none.
+    pub fn name_of_use(&self, usage: &Usage) -> Option<&str> {
+        let provider = usage.provider?;
+        match self.application_of(provider) {
+            Some(application) => Some(&application.slug),
+            None => self.provider(provider).map(|provider| provider.name.as_str()),
+        }
+    }
+
     /// The account whose entry this is.
     pub fn account_of_entry(&self, id: EntryId) -> Option<&Arc<AccountState>> {
         self.account(AccountNumber::new(id.number()?))
@@ -550,6 +577,14 @@ impl Accounts {
 
     pub(super) fn delete_tombstone(&mut self, tombstone: &Tombstone) {
         self.tombstones.remove_mut(tombstone);
+    }
+
+    pub(super) fn put_usage(&mut self, usage: Usage) {
+        self.usages.insert_mut(usage.of, Arc::new(usage));
+    }
+
+    pub(super) fn delete_usage(&mut self, of: UsageOf) {
+        self.usages.remove_mut(&of);
     }
 
     pub(super) fn shrink(&mut self) {

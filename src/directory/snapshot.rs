@@ -224,6 +224,7 @@ impl Snapshot {
             Record::Token(token) => self.accounts.put_token(token),
             Record::Application(application) => self.accounts.put_application(application),
             Record::Tombstone(tombstone) => self.accounts.put_tombstone(tombstone),
+            Record::Usage(usage) => self.accounts.put_usage(usage),
             Record::CustomAttribute(attribute) => {
                 self.put_custom_attribute(&attribute);
             }
@@ -262,6 +263,7 @@ impl Snapshot {
                 }
             }
             Key::Tombstone(tombstone) => self.accounts.delete_tombstone(tombstone),
+            Key::Usage(of) => self.accounts.delete_usage(*of),
             Key::Event(_) => {}
         }
     }

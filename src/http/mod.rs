@@ -8,6 +8,7 @@ mod access;
 pub mod api;
 
 mod error;
+mod event;
 mod export;
 mod import;
 mod json;
@@ -26,6 +27,7 @@ use axum::routing::{get, post};
 
 pub use access::{ExplainRequest, ExplainResponse};
 pub use error::{Problem, ProblemKind};
+pub use event::{ShowRequest, ShownEvent, VerifyRequest};
 pub use import::ImportBatch;
 pub use local::serve_local;
 pub use public::{PublicDoor, serve_public};
@@ -54,6 +56,9 @@ pub fn router(registry: Arc<Registry>) -> Router {
         .route(path::IMPORT_BATCH, post(import::batch))
         .route(path::EXPORT, post(export::export))
         .route(path::ACCESS_EXPLAIN, post(access::explain))
+        .route(path::EVENT_LIST, post(event::list))
+        .route(path::EVENT_SHOW, post(event::show))
+        .route(path::EVENT_VERIFY, post(event::verify))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_path)
         .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
@@ -89,6 +94,12 @@ pub mod path {
     pub const EXPORT: &str = "/local/export";
     /// [`ExplainRequest`](super::ExplainRequest) → [`ExplainResponse`](super::ExplainResponse)
     pub const ACCESS_EXPLAIN: &str = "/local/access/explain";
+    /// [`EventQuery`](crate::registry::EventQuery) → [`ShownEvent`](super::ShownEvent)s
+    pub const EVENT_LIST: &str = "/local/event/list";
+    /// [`ShowRequest`](super::ShowRequest) → [`ShownEvent`](super::ShownEvent)
+    pub const EVENT_SHOW: &str = "/local/event/show";
+    /// [`VerifyRequest`](super::VerifyRequest) → [`TrailReport`](crate::audit::TrailReport)
+    pub const EVENT_VERIFY: &str = "/local/event/verify";
 }
 
 /// Who stands in the events of what is done here: everybody who may is the operator.
@@ -105,7 +116,7 @@ fn actor(doer: Doer) -> Actor {
         Doer::Config => "config",
         Doer::Import => "import",
     };
-    Actor { account: account.to_owned(), token: None, source: None }
+    Actor::named(account)
 }
 
 /// The largest body of a request: a seed with its secrets, or one batch of an import.

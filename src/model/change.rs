@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Account, AccountNumber, Application, ApplicationNumber, AttributeNumber, CustomAttribute, Event, Group,
-    GroupNumber, LdapProvider, Membership, ProviderNumber, Role, RoleNumber, Token, TokenNumber,
+    GroupNumber, LdapProvider, Membership, ProviderNumber, Role, RoleNumber, Token, TokenNumber, Usage,
+    UsageOf,
 };
 
 /// The number of a commit; increases by one. 0: nothing was ever committed.
@@ -40,6 +41,8 @@ pub enum Key {
     CustomAttribute(AttributeNumber),
     /// The trace of something deleted.
     Tombstone(Tombstone),
+    /// The last use of a credential.
+    Usage(UsageOf),
     /// A line of the audit trail.
     Event(u64),
 }
@@ -65,6 +68,8 @@ pub enum Record {
     CustomAttribute(CustomAttribute),
     /// The trace of something deleted.
     Tombstone(Tombstone),
+    /// The last use of a credential.
+    Usage(Usage),
     /// A line of the audit trail.
     Event(Event),
 }
@@ -82,6 +87,7 @@ impl Record {
             Self::Provider(provider) => Key::Provider(provider.number),
             Self::CustomAttribute(attribute) => Key::CustomAttribute(attribute.number),
             Self::Tombstone(tombstone) => Key::Tombstone(tombstone.clone()),
+            Self::Usage(usage) => Key::Usage(usage.of),
             Self::Event(event) => Key::Event(event.sequence),
         }
     }

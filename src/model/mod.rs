@@ -19,12 +19,15 @@ mod time;
 mod time_window;
 mod time_zone;
 mod token;
+mod usage;
 
 pub use account::{Account, AccountKind, Attribute, Password, Placement};
 pub use application::{Application, Binding, BindingMode, BindingSubject};
 pub use change::{Change, Key, Record, Revision, Tombstone};
 pub use custom_attribute::{AttributeSyntax, CustomAttribute};
-pub use event::{Action, Actor, Event, FieldChange};
+pub use event::{
+    Action, Actor, Event, EventDetail, EventDigest, FieldChange, NoEventDigest, Trail, UnknownAction,
+};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use group::{Group, Membership};
 pub use number::{
@@ -39,3 +42,4 @@ pub use time_zone::{TimeZone, UnknownTimeZone};
 pub use token::{
     CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, HashText, Intent, SealedSecret, Token, TokenSelector,
 };
+pub use usage::{Usage, UsageOf};

@@ -12,13 +12,13 @@ use tokio::sync::oneshot;
 
 use super::Registry;
 use super::error::ChangeError;
+use super::logins::application_in;
 use crate::access::{Credential, Holder, Identity, Invalid, NotAdmitted, admit};
-use crate::audit::{Failure, FailureKind, LoginProof, login};
+use crate::audit::{Failure, FailureKind, LoginKey, LoginProof, ProofNames, login};
 use crate::auth::{
     Admission, Candidate, CredentialKey, HashJob, HashOutcome, Priority, Refusal, SecretShape, StoredHash,
     Subject,
 };
-use crate::config::Limit;
 use crate::directory::{AccountState, Accounts, Reader, Snapshot, Tree, Visibility, name_key};
 use crate::model::{
     AccountKind, AccountNumber, HashText, Intent, Password, ProviderNumber, Record, Timestamp, Token,
@@ -76,6 +76,13 @@ enum Tried {
     Nothing,
 }
 
+/// Where an attempt comes from, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trial {
+    pub(super) source: Option<IpAddr>,
+    pub(super) now: Timestamp,
+}
+
 /// The name of a bind, looked up.
 struct Name {
     /// The provider that the name belongs to.
@@ -103,13 +110,14 @@ impl Registry {
     ) -> Authentication {
         let snapshot = self.snapshot();
         let accounts = snapshot.accounts();
+        let trial = Trial { source, now };
         // Before the name is looked up: these are never throttled, and must not tell names by their time.
         let selected = match SecretShape::parse(secret) {
             SecretShape::OursBroken => {
-                return self.refuse(name, &snapshot, source, "the secret is mistyped or made up");
+                return self.refuse(name, &snapshot, trial, "the secret is mistyped or made up");
             }
             SecretShape::Ours { selector, .. } => match accounts.token_selected(selector.as_str()) {
-                None => return self.refuse(name, &snapshot, source, "there is no such token"),
+                None => return self.refuse(name, &snapshot, trial, "there is no such token"),
                 Some(token) => Some(token),
             },
             SecretShape::Other => None,
@@ -128,7 +136,7 @@ impl Registry {
         if let Tried::Selected(key, credential) | Tried::Selectorless(key, credential) = tried
             && self.proofs.check(key, secret)
         {
-            return Authentication::Done(self.accept(&name, credential, &snapshot, source, now));
+            return Authentication::Done(self.accept(&name, credential, &snapshot, trial));
         }
         let priority = match tried {
             Tried::Selected(..) => Priority::Selector,
@@ -138,7 +146,7 @@ impl Registry {
             && let Admission::Refuse { .. } =
                 self.throttle.check(name.subject(), source, self.seconds(instant))
         {
-            self.failed(&name, &snapshot, source, FailureKind::Refused, "too many failures");
+            self.failed(&name, None, &snapshot, trial, FailureKind::Refused, "too many failures");
             return Authentication::Done(Verdict::Refused(AuthenticationRefusal::Busy));
         }
         let secret = Secret::from(secret);
@@ -158,7 +166,7 @@ impl Registry {
                     Refusal::AboveMemoryBudget => "the stored hash needs more memory than the budget",
                     Refusal::Closed => "the server is shutting down",
                 };
-                self.failed(&name, &snapshot, source, FailureKind::Refused, reason);
+                self.failed(&name, None, &snapshot, trial, FailureKind::Refused, reason);
                 Authentication::Done(Verdict::Refused(AuthenticationRefusal::Busy))
             }
         }
@@ -174,16 +182,23 @@ impl Registry {
         now: Timestamp,
     ) -> Verdict {
         let snapshot = self.snapshot();
+        let trial = Trial { source, now };
         let Some(account) = account else {
             let provider = snapshot.default_tree().map(|tree| tree.provider().number);
             let name = Name { provider, account: None, canonical: certificate.holder().into_bytes() };
-            return self.refused(&name, &snapshot, source, "the client certificate stands for no account");
+            return self.refused(
+                &name,
+                None,
+                &snapshot,
+                trial,
+                "the client certificate stands for no account",
+            );
         };
         let credential = Credential::Certificate {
             fingerprint: certificate.fingerprint,
             not_after: certificate.not_after,
         };
-        self.accept(&Name::of_username(account, &snapshot), credential, &snapshot, source, now)
+        self.accept(&Name::of_username(account, &snapshot), credential, &snapshot, trial)
     }
 
     /// Decides an authentication whose hash was computed (`None`: it was not, the pool is closed).
@@ -198,6 +213,7 @@ impl Registry {
         let Some(outcome) = outcome else { return Verdict::Refused(AuthenticationRefusal::Busy) };
         let Attempt { name, secret, source, tried, .. } = attempt;
         let snapshot = self.snapshot();
+        let trial = Trial { source: *source, now };
         let is_throttled = !matches!(tried, Tried::Selected(..));
         let (key, credential) = match *tried {
             Tried::Selected(key, credential) | Tried::Selectorless(key, credential) if outcome.matches => {
@@ -207,14 +223,18 @@ impl Registry {
                 if is_throttled {
                     self.throttle.failed(name.subject(), *source, self.seconds(instant));
                 }
-                return self.refused(name, &snapshot, *source, "the secret is wrong");
+                let token = match *tried {
+                    Tried::Selected(_, Credential::Token { number, .. }) => snapshot.accounts().token(number),
+                    _ => None,
+                };
+                return self.refused(name, token, &snapshot, trial, "the secret is wrong");
             }
         };
         self.proofs.remember(key, secret.expose());
         if let Some(hash) = outcome.rehashed {
             self.rehash(credential, attempt.name.account.as_ref().map(|account| account.number), hash);
         }
-        let verdict = self.accept(name, credential, &snapshot, *source, now);
+        let verdict = self.accept(name, credential, &snapshot, trial);
         if is_throttled && !matches!(verdict, Verdict::Refused(AuthenticationRefusal::InvalidCredentials)) {
             self.throttle.succeeded(name.subject(), *source);
         }
@@ -222,24 +242,18 @@ impl Registry {
     }
 
     /// The secret is right: is it this account's, does the token hold, does the application admit it?
-    fn accept(
-        &self,
-        name: &Name,
-        credential: Credential,
-        snapshot: &Snapshot,
-        source: Option<IpAddr>,
-        now: Timestamp,
-    ) -> Verdict {
+    fn accept(&self, name: &Name, credential: Credential, snapshot: &Snapshot, trial: Trial) -> Verdict {
+        let Trial { source, now } = trial;
         let accounts = snapshot.accounts();
         let token = match credential {
             Credential::Token { number, .. } => accounts.token(number),
             Credential::Password { .. } | Credential::Certificate { .. } => None,
         };
         if token.is_some_and(|token| token.intent != Intent::AppPassword) {
-            return self.refused(name, snapshot, source, "the token is not an app password");
+            return self.refused(name, token, snapshot, trial, "the token is not an app password");
         }
         let (Some(account), Some(provider)) = (&name.account, name.provider) else {
-            return self.refused(name, snapshot, source, "there is no such account");
+            return self.refused(name, token, snapshot, trial, "there is no such account");
         };
         let identity = Identity { holder: Holder { account: account.number, credential }, provider };
         let current = match identity.verify(accounts, source, now) {
@@ -247,38 +261,37 @@ impl Registry {
             Err(Invalid::CredentialGone) => {
                 return self.refused(
                     name,
+                    token,
                     snapshot,
-                    source,
+                    trial,
                     "the secret belongs to another account, or was revoked",
                 );
             }
-            Err(reason) => return self.refused(name, snapshot, source, &reason.to_string()),
+            Err(reason) => return self.refused(name, token, snapshot, trial, &reason.to_string()),
         };
-        if let Err(refused) = admit(accounts, current, provider, source, now) {
-            let application = &refused.application.slug;
-            self.failed(name, snapshot, source, FailureKind::NotAdmitted, application);
+        if let Err(refused) = admit(accounts, current, provider, trial.source, now) {
+            let reason = "the application does not admit the account";
+            self.failed(name, token, snapshot, trial, FailureKind::NotAdmitted, reason);
             return Verdict::Refused(AuthenticationRefusal::NotAdmitted(refused));
         }
         let token = token.map(|token| token.identifier.as_str());
-        let certificate = match credential {
-            Credential::Certificate { fingerprint, .. } => Some(fingerprint),
-            Credential::Token { .. } | Credential::Password { .. } => None,
+        let (proof, certificate) = match credential {
+            Credential::Certificate { fingerprint, .. } => {
+                (LoginProof::Certificate(fingerprint), Some(fingerprint))
+            }
+            Credential::Token { number, .. } => (LoginProof::Token(number), None),
+            Credential::Password { .. } => (LoginProof::Password, None),
         };
-        let provider_name = name.provider_name(snapshot);
-        login(&current.username, provider_name, source, LoginProof { token, certificate });
+        login(&current.username, name.provider_name(snapshot), source, ProofNames { token, certificate });
+        let key = LoginKey { account: account.number, proof, source, provider: Some(provider) };
+        self.note_login(key, accounts, now);
         Verdict::Accepted(identity)
     }
 
     /// Refuses a name that was not looked up.
-    fn refuse(
-        &self,
-        name: &str,
-        snapshot: &Snapshot,
-        source: Option<IpAddr>,
-        reason: &str,
-    ) -> Authentication {
+    fn refuse(&self, name: &str, snapshot: &Snapshot, trial: Trial, reason: &str) -> Authentication {
         let name = Name { provider: None, account: None, canonical: name.as_bytes().to_vec() };
-        Authentication::Done(self.refused(&name, snapshot, source, reason))
+        Authentication::Done(self.refused(&name, None, snapshot, trial, reason))
     }
 
     /// Seconds for the throttle, of a clock that is never set: the time of day may go back.
@@ -286,8 +299,15 @@ impl Registry {
         instant.saturating_duration_since(self.started).as_secs()
     }
 
-    fn refused(&self, name: &Name, snapshot: &Snapshot, source: Option<IpAddr>, reason: &str) -> Verdict {
-        self.failed(name, snapshot, source, FailureKind::Failed, reason);
+    fn refused(
+        &self,
+        name: &Name,
+        token: Option<&Arc<Token>>,
+        snapshot: &Snapshot,
+        trial: Trial,
+        reason: &str,
+    ) -> Verdict {
+        self.failed(name, token, snapshot, trial, FailureKind::Failed, reason);
         Verdict::Refused(AuthenticationRefusal::InvalidCredentials)
     }
 
@@ -295,16 +315,23 @@ impl Registry {
     fn failed(
         &self,
         name: &Name,
+        token: Option<&Arc<Token>>,
         snapshot: &Snapshot,
-        source: Option<IpAddr>,
+        trial: Trial,
         kind: FailureKind,
         reason: &str,
     ) {
-        let (account, provider) = (name.shown(), name.provider_name(snapshot));
-        let failure = Failure { account: &account, provider, source, kind, reason };
-        if !self.failures.note(failure) {
-            self.reached().note(Limit::login_failures_told_max);
-        }
+        let failure = Failure {
+            account: &name.shown(),
+            number: name.account.as_ref().map(|account| account.number),
+            token: token.map(|token| token.identifier.as_str()),
+            provider: name.provider_name(snapshot),
+            application: application_in(snapshot, name.provider),
+            source: trial.source,
+            kind,
+            reason,
+        };
+        self.note_failure(failure, trial.now);
     }
 
     /// What a secret is compared with; `account`: whose it is, for the log.

@@ -5,14 +5,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Registry;
-use super::authenticate::of_token;
+use super::authenticate::{Trial, of_token};
 use crate::access::{Credential, Holder};
-use crate::audit::{Failure, FailureKind, LoginProof, login};
+use crate::audit::{Failure, FailureKind};
 use crate::auth::{HashJob, Priority, Refusal, SecretShape};
-use crate::config::Limit;
 use crate::directory::Accounts;
 use crate::model::{
     CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, Intent, Timestamp, Token, TokenNumber,
@@ -53,18 +51,16 @@ impl Registry {
         secret: &[u8],
         source: Option<IpAddr>,
         now: Timestamp,
-        // Nothing is throttled here, so no clock is asked but that of tokens; kept for the day when something is.
-        _instant: Instant,
     ) -> Result<ApiIdentity, ApiRefusal> {
+        let trial = Trial { source, now };
         let snapshot = self.snapshot();
         let accounts = snapshot.accounts();
         let token =
-            self.api_token(accounts, secret).map_err(|reason| self.refused_api("", source, reason))?;
+            self.api_token(accounts, secret).map_err(|reason| self.refused_api(None, trial, reason))?;
         let (key, credential) = of_token(&token);
         if self.proofs.check(key, secret) {
-            return self.accept_api(accounts, &token, credential, source, now);
+            return self.accept_api(accounts, &token, credential, trial);
         }
-        let account = username(accounts, &token);
         drop(snapshot);
         let secret = Secret::from(secret);
         let candidate = self.candidate(Some(token.hash.clone()), &token.identifier);
@@ -75,19 +71,19 @@ impl Registry {
                 Refusal::AboveMemoryBudget => "the stored hash needs more memory than the budget",
                 Refusal::Closed => "the server is shutting down",
             };
-            self.failed_api(&account, source, FailureKind::Refused, reason);
+            self.failed_api(Some(&token), trial, FailureKind::Refused, reason);
             ApiRefusal::Busy
         })?;
         let outcome = outcome.await.map_err(|_| ApiRefusal::Busy)?;
         if !outcome.matches {
-            return Err(self.refused_api(&account, source, "the secret is wrong"));
+            return Err(self.refused_api(Some(&token), trial, "the secret is wrong"));
         }
         self.proofs.remember(key, secret.expose());
         if let Some(hash) = outcome.rehashed {
             self.rehash(credential, None, hash);
         }
         // While the hash was computed the token may have been revoked.
-        self.accept_api(self.snapshot().accounts(), &token, credential, source, now)
+        self.accept_api(self.snapshot().accounts(), &token, credential, trial)
     }
 
     /// The token that a secret leads to.
@@ -116,23 +112,17 @@ impl Registry {
         accounts: &Accounts,
         token: &Token,
         credential: Credential,
-        source: Option<IpAddr>,
-        now: Timestamp,
+        trial: Trial,
     ) -> Result<ApiIdentity, ApiRefusal> {
         if token.intent != Intent::Api {
-            return Err(self.refused_api(
-                &username(accounts, token),
-                source,
-                "the token is not an API token",
-            ));
+            return Err(self.refused_api(Some(token), trial, "the token is not an API token"));
         }
         // As it is now: it may have been given to another account meanwhile, or another name.
         let present = accounts.token(token.number).map_or(token, |present| present);
         let holder = Holder { account: present.account, credential };
-        match holder.verify(accounts, source, now) {
+        match holder.verify(accounts, trial.source, trial.now) {
             Ok(account) => {
-                let proof = LoginProof { token: Some(&present.identifier), certificate: None };
-                login(&account.username, "", source, proof);
+                self.note_api_login(present.number, trial.source, trial.now);
                 Ok(ApiIdentity {
                     holder,
                     account: account.username.to_string(),
@@ -140,23 +130,29 @@ impl Registry {
                     token_number: present.number,
                 })
             }
-            Err(invalid) => Err(self.refused_api(&username(accounts, present), source, &invalid.to_string())),
+            Err(invalid) => Err(self.refused_api(Some(present), trial, &invalid.to_string())),
         }
     }
 
-    fn refused_api(&self, account: &str, source: Option<IpAddr>, reason: &str) -> ApiRefusal {
-        self.failed_api(account, source, FailureKind::Failed, reason);
+    fn refused_api(&self, token: Option<&Token>, trial: Trial, reason: &str) -> ApiRefusal {
+        self.failed_api(token, trial, FailureKind::Failed, reason);
         ApiRefusal::Invalid
     }
 
-    /// Tells the log of a failure, or counts it. There is no provider; where no token was found, no account either.
-    fn failed_api(&self, account: &str, source: Option<IpAddr>, kind: FailureKind, reason: &str) {
-        if !self.failures.note(Failure { account, provider: "", source, kind, reason }) {
-            self.reached().note(Limit::login_failures_told_max);
-        }
+    /// Counts a failure. There is no provider; where no token was found, no account either.
+    fn failed_api(&self, token: Option<&Token>, trial: Trial, kind: FailureKind, reason: &str) {
+        let snapshot = self.snapshot();
+        let account = token.and_then(|token| snapshot.accounts().account(token.account));
+        let failure = Failure {
+            account: account.map_or("", |account| &account.username),
+            number: account.map(|account| account.number),
+            token: token.map(|token| token.identifier.as_str()),
+            provider: "",
+            application: None,
+            source: trial.source,
+            kind,
+            reason,
+        };
+        self.note_failure(failure, trial.now);
     }
-}
-
-fn username(accounts: &Accounts, token: &Token) -> String {
-    accounts.account(token.account).map_or_else(String::new, |account| account.username.to_string())
 }

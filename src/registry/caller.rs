@@ -48,7 +48,7 @@ impl Caller {
 
     /// Somebody who has not proved anything.
     pub fn stranger(source: Option<IpAddr>) -> Self {
-        let actor = Actor { account: String::new(), token: None, source };
+        let actor = Actor { source, ..Actor::named("") };
         Self { actor, rights: CallerRights::Nothing }
     }
 

@@ -11,8 +11,10 @@ mod caller;
 pub mod commands;
 mod error;
 mod fresh_secrets;
+mod logins;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod transaction;
 mod writer;
 
@@ -27,13 +29,14 @@ pub use authenticate_api::{ApiIdentity, ApiRefusal};
 pub use caller::Caller;
 pub use commands::{
     Classified, Classifier, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout,
-    ImportOptions, ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, SeedOptions,
-    SeedPlan, Sign, TokenCare, TokenCareSettings, TokenChanges, TokenCounts, TokenSummary,
+    ImportOptions, ImportReport, LastUse, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError,
+    SeedOptions, SeedPlan, Sign, TokenCare, TokenCareSettings, TokenChanges, TokenCounts, TokenSummary,
 };
 pub use error::{ChangeError, OpenError};
+pub use trail::{EventQuery, RetiredEvents};
 pub use transaction::Transaction;
 
-use crate::audit::LoginFailures;
+use crate::audit::LoginTally;
 use crate::auth::{
     HashBounds, HashPool, HashPoolSettings, ProofCache, Throttle, ThrottleSettings, TokenKeys,
 };
@@ -55,7 +58,9 @@ pub struct RegistrySettings {
     pub verified_secrets_max: usize,
     /// How often a secret may be wrong.
     pub throttle: ThrottleSettings,
-    /// How many failed logins the log tells apart between two calls of [`Registry::tell_login_failures`].
+    /// How many logins are told apart between two calls of [`Registry::flush_logins`].
+    pub logins_told_max: usize,
+    /// How many failed logins are told apart between two such calls.
     pub login_failures_told_max: usize,
     /// How long a replaced token goes on working when nothing else is said.
     pub rotation_overlap: Duration,
@@ -74,6 +79,7 @@ impl Default for RegistrySettings {
             bounds: HashBounds::default(),
             verified_secrets_max: 0,
             throttle: ThrottleSettings::default(),
+            logins_told_max: 65_536,
             login_failures_told_max: 1_024,
             rotation_overlap: Duration::ZERO,
             token_care: TokenCareSettings::default(),
@@ -93,7 +99,9 @@ pub struct Registry {
     pub(crate) throttle: Throttle,
     pub(crate) bounds: HashBounds,
     reached: Arc<LimitCounts>,
-    failures: LoginFailures,
+    tally: LoginTally,
+    /// Held by who makes events of the tally.
+    flushing: tokio::sync::Mutex<()>,
     pub(crate) token_keys: TokenKeys,
     fresh_secrets: FreshSecrets,
     token_care: TokenCareSettings,
@@ -123,7 +131,8 @@ impl Registry {
             throttle: Throttle::new(settings.throttle),
             bounds: settings.bounds,
             reached: Arc::default(),
-            failures: LoginFailures::new(settings.login_failures_told_max),
+            tally: LoginTally::new(settings.logins_told_max, settings.login_failures_told_max),
+            flushing: tokio::sync::Mutex::default(),
             token_keys: settings.token_keys,
             fresh_secrets: FreshSecrets::new(settings.fresh_secrets_max),
             token_care: settings.token_care,
@@ -237,20 +246,16 @@ impl Registry {
         Limit::counted().map(move |limit| (limit, count(limit)))
     }
 
-    /// Tells the log how many logins have failed since it was told last, beside those that stand in it.
-    pub fn tell_login_failures(&self) {
-        self.failures.tell();
-    }
-
-    /// Takes no more changes, finishes those that wait, ends the threads and lets go of the store's
-    /// writer.
+    /// Takes no more changes, finishes those that wait, makes events of the last logins, ends the threads and lets go
+    /// of the store's writer.
     pub fn close(&self) {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
+            let tell = self.flush_last(&writer);
             writer.close();
+            tell();
         }
         self.hash_pool.close();
-        self.tell_login_failures();
     }
 }
 
@@ -268,5 +273,5 @@ fn warn_of_lost_key(keys: &TokenKeys, accounts: &Accounts) {
 
 /// Who asks without changing anything.
 fn nobody() -> Actor {
-    Actor { account: "bindery".to_owned(), token: None, source: None }
+    Actor::named("bindery")
 }

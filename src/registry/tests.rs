@@ -87,6 +87,14 @@ impl Store for FaultyStore {
         self.records.commit(batch)
     }
 
+    fn meta(&self) -> Meta {
+        self.records.meta()
+    }
+
+    fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.records.events_before(before, limit)
+    }
+
     fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         self.records.events(after, limit)
     }

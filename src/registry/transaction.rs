@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::caller::Caller;
 use super::error::ChangeError;
-use crate::audit;
+use super::trail::RetiredEvents;
+use crate::audit::{self, EventObject};
 use crate::directory::{NUMBER_MAX, RecordSource, Snapshot, unknown_attributes};
 use crate::model::{
-    Account, AccountNumber, Action, AttributeNumber, Change, CustomAttribute, Event, FieldChange, Group,
-    GroupNumber, Key, Membership, ObjectReference, Permission, Record, Timestamp, Tombstone,
+    Account, AccountNumber, Action, AttributeNumber, Change, CustomAttribute, Event, EventDetail,
+    EventDigest, FieldChange, Group, GroupNumber, Key, Membership, ObjectReference, Permission, Record,
+    Timestamp, Tombstone, Usage, UsageOf,
 };
 use crate::store::{Counters, Meta, Store, StoreError, measure};
 
@@ -218,6 +221,7 @@ impl<'a> Transaction<'a> {
     pub fn check_size(&self, record: &Record) -> Result<(), ChangeError> {
         measured(record)?;
         if let Some(event) = self.event_of(None, Some(record)) {
+            // Its place in the chain takes the same room whichever it is.
             measured(&Record::Event(event))?;
         }
         Ok(())
@@ -250,8 +254,11 @@ impl<'a> Transaction<'a> {
         }
         self.note_parents(before.as_ref(), Some(&record));
         let event = self.event_of(before.as_ref(), Some(&record));
+        let secret = audit::describe_secret(before.as_ref(), &record)
+            .map(|action| self.event(action, EventObject::of(&record), Vec::new()));
         self.apply(Change::Put(record))?;
-        self.tell(event)
+        self.tell(event)?;
+        self.tell(secret)
     }
 
     /// Deletes a record, with its event; one that is not there is no error.
@@ -266,7 +273,15 @@ impl<'a> Transaction<'a> {
         let Some(before) = self.record(&key)? else { return Ok(()) };
         self.note_parents(Some(&before), None);
         let event = self.event_of(Some(&before), None);
+        let used = match &key {
+            Key::Token(number) => Some(UsageOf::Token(*number)),
+            Key::Account(number) => Some(UsageOf::Account(*number)),
+            _ => None,
+        };
         self.apply(Change::Delete(key))?;
+        if let Some(of) = used.filter(|of| self.snapshot().accounts().usage(*of).is_some()) {
+            self.apply(Change::Delete(Key::Usage(of)))?;
+        }
         self.tell(event)
     }
 
@@ -332,10 +347,94 @@ impl<'a> Transaction<'a> {
         Ok(true)
     }
 
-    /// Adds an event beside those of the changes: what they were for.
-    pub(super) fn note(&mut self, action: Action, kind: &str, name: String) -> Result<(), ChangeError> {
-        let event = self.event(action, kind, name, Vec::new());
+    /// Adds an event beside those of the changes: what they were for, or what changes nothing.
+    ///
+    /// # Errors
+    /// The store would not take it.
+    pub fn note(&mut self, action: Action, object: EventObject) -> Result<(), ChangeError> {
+        self.note_with(action, object, Vec::new())
+    }
+
+    /// The same, with what else is known of it.
+    pub(super) fn note_with(
+        &mut self,
+        action: Action,
+        object: EventObject,
+        details: Vec<EventDetail>,
+    ) -> Result<(), ChangeError> {
+        let event = Event { details, ..self.event(action, object, Vec::new()) };
         self.tell(Some(event))
+    }
+
+    /// Adds an event of something that somebody else did than who makes this change.
+    pub(super) fn note_event(&mut self, event: Event) -> Result<(), ChangeError> {
+        self.tell(Some(event))
+    }
+
+    /// Removes events from the front of the trail that are older than `retention` or more than `events_max`, as many
+    /// as fit into one change, and holds the first that is kept to what was before it.
+    pub(super) fn retire_events(
+        &mut self,
+        retention: Duration,
+        events_max: u64,
+    ) -> Result<RetiredEvents, ChangeError> {
+        let mut trail = self.draft.counters.trail;
+        let mut retired = RetiredEvents::default();
+        let (after, now) = (trail.first.saturating_sub(1), self.now);
+        let read =
+            |limit| self.store.events(after, limit).map_err(|error| ChangeError::Store(Arc::new(error)));
+        let is_too_old = |event: &Event| event.time.after(retention) < now;
+        // Mostly there is nothing to do.
+        if trail.len() <= events_max && !read(1)?.iter().any(is_too_old) {
+            return Ok(retired);
+        }
+        let events = read(EVENTS_RETIRED_TOGETHER)?;
+        let read = events.len();
+        for event in events {
+            if trail.len() > events_max {
+                retired.too_many += 1;
+            } else if is_too_old(&event) {
+                retired.too_old += 1;
+            } else {
+                break;
+            }
+            if event.sequence > trail.first {
+                let (first, last) = (trail.first, event.sequence - 1);
+                tracing::error!(
+                    first,
+                    last,
+                    "events are missing from the audit trail: `bindery event verify`"
+                );
+            }
+            trail.first = event.sequence.saturating_add(1);
+            trail.before = audit::digest(&event);
+            self.draft.changes.push(Change::Delete(Key::Event(event.sequence)));
+        }
+        self.draft.counters.trail = trail;
+        let count = retired.count();
+        retired.is_more = count > 0 && usize::try_from(count).is_ok_and(|count| count == read);
+        Ok(retired)
+    }
+
+    /// Adds uses of a credential to what is known of its last one; a credential that is gone has none.
+    pub(super) fn note_use(&mut self, usage: Usage) -> Result<(), ChangeError> {
+        let accounts = self.snapshot().accounts();
+        let is_there = match usage.of {
+            UsageOf::Token(number) => accounts.token(number).is_some(),
+            UsageOf::Account(number) => accounts.account(number).is_some(),
+        };
+        if !is_there {
+            return Ok(());
+        }
+        let usage = match accounts.usage(usage.of) {
+            Some(known) => {
+                let mut known = Usage::clone(known);
+                known.add(&usage);
+                known
+            }
+            None => usage,
+        };
+        self.apply(Change::Put(Record::Usage(usage)))
     }
 
     /// Forgets that something of this name was deleted.
@@ -432,9 +531,9 @@ impl<'a> Transaction<'a> {
     }
 
     fn event_of(&self, before: Option<&Record>, after: Option<&Record>) -> Option<Event> {
-        let (kind, name) = audit::object_name(after.or(before)?);
+        let object = EventObject::of(after.or(before)?);
         let (action, changes) = audit::describe(before, after)?;
-        Some(self.event(action, kind, name, changes))
+        Some(self.event(action, object, changes))
     }
 
     /// One event for each group whose members changed, and the group's new time of change.
@@ -454,7 +553,8 @@ impl<'a> Transaction<'a> {
                 }
             };
             let change = FieldChange { field: "members".to_owned(), before: list(false), after: list(true) };
-            let event = self.event(Action::ModelUpdated, "group", record.name, vec![change]);
+            let object = EventObject::of(&Record::Group(record));
+            let event = self.event(Action::ModelUpdated, object, vec![change]);
             self.tell(Some(event))?;
             self.touch_members(group)?;
         }
@@ -474,27 +574,35 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    fn event(&self, action: Action, kind: &str, name: String, changes: Vec<FieldChange>) -> Event {
+    fn event(&self, action: Action, object: EventObject, changes: Vec<FieldChange>) -> Event {
         Event {
-            // Numbered when it is told.
+            // It gets its place when it is told.
             sequence: 0,
+            previous: EventDigest::NONE,
             uuid: Uuid::new_v4(),
             time: self.now,
+            since: None,
+            count: 1,
             action,
             actor: self.caller.actor().clone(),
-            object_kind: kind.to_owned(),
-            object_name: name,
+            application: None,
+            object_kind: object.kind,
+            object_name: object.name,
+            object_key: object.key,
+            object_uuid: object.uuid,
             changes,
+            details: Vec::new(),
         }
     }
 
     fn tell(&mut self, event: Option<Event>) -> Result<(), ChangeError> {
         let Some(mut event) = event else { return Ok(()) };
-        let sequence = self.draft.counters.next_event;
-        event.sequence = sequence;
+        // The counters go back with a command that fails, and the chain with them.
+        let mut trail = self.draft.counters.trail;
+        audit::append(&mut trail, &mut event);
         let change = Change::Put(Record::Event(event));
         self.count(&change)?;
-        self.draft.counters.next_event = sequence.saturating_add(1);
+        self.draft.counters.trail = trail;
         self.draft.changes.push(change);
         Ok(())
     }
@@ -545,3 +653,5 @@ impl RecordSource for Overlay<'_> {
 pub(super) const COMMAND_OCTETS_MAX: usize = 192 * 1024 * 1024;
 /// More names than these are only counted in an event.
 const NAMES_MAX: usize = 100;
+/// The writer is not held up for longer than these take.
+const EVENTS_RETIRED_TOGETHER: usize = 1_000;

@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use super::caller::Caller;
 use super::error::ChangeError;
 use super::transaction::{COMMAND_OCTETS_MAX, Draft, Transaction};
+use crate::audit;
 use crate::directory::Snapshot;
-use crate::model::Timestamp;
+use crate::model::{Change, Record, Timestamp};
 use crate::store::{BATCH_OCTETS_MAX, Batch, Meta, Store, StoreError};
 
 /// A command that waits: it runs in a transaction and leaves behind how to tell its caller.
@@ -198,6 +199,11 @@ impl Writer {
                 self.meta = meta;
                 snapshot.set_revision(meta.revision);
                 self.published.store(Arc::new(snapshot));
+                for change in &batch.changes {
+                    if let Change::Put(Record::Event(event)) = change {
+                        audit::committed(event);
+                    }
+                }
                 Ok(())
             }
             Err(error) => {

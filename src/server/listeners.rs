@@ -93,8 +93,10 @@ impl Listening {
         let door =
             Door::new(registry.clone(), tls.clone(), &settings, Arc::clone(&pages), tasks.shutdown.clone());
         tasks.tracker.spawn(sweep(pages, tasks.shutdown.clone()));
-        let told_time = settings.limits.login_failures_told_time;
-        tasks.tracker.spawn(tell_login_failures(Arc::clone(&registry), told_time, tasks.shutdown.clone()));
+        let told_time = settings.limits.logins_told_time;
+        tasks.tracker.spawn(flush_logins(Arc::clone(&registry), told_time, tasks.shutdown.clone()));
+        let kept = (settings.limits.event_retention, settings.limits.events_max);
+        tasks.tracker.spawn(retire_events(Arc::clone(&registry), kept, tasks.shutdown.clone()));
         tasks.tracker.spawn(watch_log(log.clone(), Arc::clone(registry.reached()), tasks.shutdown.clone()));
         tasks.tracker.spawn(keep_tokens(Arc::clone(&registry), tasks.shutdown.clone()));
         for (listener, scheme) in ldap {
@@ -153,13 +155,50 @@ async fn sweep(pages: Arc<Pages>, shutdown: CancellationToken) {
     }
 }
 
-/// Tells the log from time to time how many logins have failed; what is left when the server goes down is told when
-/// the directory is closed.
-async fn tell_login_failures(registry: Arc<Registry>, period: Duration, shutdown: CancellationToken) {
+/// Makes events of the logins from time to time, or sooner when there are many different ones; what is left when the
+/// server goes down becomes events when the directory is closed.
+async fn flush_logins(registry: Arc<Registry>, period: Duration, shutdown: CancellationToken) {
+    let mut has_room = true;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(period) => registry.tell_login_failures(),
+            () = tokio::time::sleep(period) => {}
+            // Not while the store takes nothing: there are as many at once again.
+            () = registry.logins_become_many(), if has_room => {}
+        }
+        let flushed = registry.flush_logins().await;
+        has_room = flushed.is_ok();
+        if let Err(error) = flushed {
+            tracing::warn!(%error, "logins are counted on until the store takes their events");
+        }
+    }
+}
+
+/// Removes the oldest events from time to time, a few at a time: changes of others go in between.
+async fn retire_events(registry: Arc<Registry>, kept: (Duration, u32), shutdown: CancellationToken) {
+    let (retention, events_max) = kept;
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(RETIRE_PERIOD) => {}
+        }
+        let mut count = 0;
+        loop {
+            match registry.retire_events(retention, events_max.into()).await {
+                Ok(retired) => {
+                    count += retired.count();
+                    if !retired.is_more || shutdown.is_cancelled() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "old events stay in the audit trail");
+                    break;
+                }
+            }
+        }
+        if count > 0 {
+            tracing::info!(count, "old events were removed from the audit trail");
         }
     }
 }
@@ -270,6 +309,9 @@ const TOKENS_PERIOD: Duration = Duration::from_secs(60);
 
 /// How long others have their turn when there was more to do than one run does.
 const TOKENS_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often old events are looked for.
+const RETIRE_PERIOD: Duration = Duration::from_secs(60);
 
 /// How often the log is asked what it has lost.
 const LOG_PERIOD: Duration = Duration::from_secs(1);

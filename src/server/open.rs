@@ -48,6 +48,7 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
         bounds,
         verified_secrets_max: count(limits.verified_secrets_max),
         throttle: throttle_settings(limits),
+        logins_told_max: count(limits.logins_told_max),
         login_failures_told_max: count(limits.login_failures_told_max),
         rotation_overlap: settings.rotation_overlap,
         token_care: TokenCareSettings {

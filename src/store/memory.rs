@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::error::StoreError;
-use super::verify::{Assembler, Verifier};
+use super::verify::{Assembler, BackwardAssembler, Verifier};
 use super::{Batch, Meta, Store, commit, record};
 use crate::model::{Event, Key, Record};
 
@@ -90,6 +90,10 @@ impl Store for MemoryStore {
         Ok(prepared.meta)
     }
 
+    fn meta(&self) -> Meta {
+        self.read().meta
+    }
+
     fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         let Some(first) = record::first_event_key_above(after) else { return Ok(Vec::new()) };
         let state = self.read();
@@ -101,6 +105,24 @@ impl Store for MemoryStore {
             }
             let item = record::verify(key, value).map_err(|fault| fault.at(path()))?;
             if let Some(Record::Event(event)) = assembler.push(&item).map_err(|fault| fault.at(path()))? {
+                events.push(event);
+            }
+        }
+        Ok(events)
+    }
+
+    fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let (first, end) = record::event_keys_below(before);
+        let state = self.read();
+        let mut assembler = BackwardAssembler::default();
+        let mut events = Vec::new();
+        for (key, value) in state.items.range(first..end).rev() {
+            if events.len() >= limit {
+                break;
+            }
+            if let Some(Record::Event(event)) =
+                assembler.push(key, value).map_err(|fault| fault.at(path()))?
+            {
                 events.push(event);
             }
         }

@@ -19,7 +19,7 @@ mod verify;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Change, Event, Key, Record, Revision};
+use crate::model::{Change, Event, Key, Record, Revision, Trail};
 
 pub use commit::BATCH_OCTETS_MAX;
 pub use error::{Damage, StoreError};
@@ -33,7 +33,7 @@ pub use sled::SledStore;
 pub trait Store: Send + Sync {
     /// Reads and verifies everything; hands every record but the events to `visit`, in the order
     /// custom attribute types, providers, roles, groups, accounts, memberships, tokens, applications,
-    /// tombstones.
+    /// tombstones, last uses of credentials.
     ///
     /// Only at the end is it known that nothing is missing: on an error, what was visited before
     /// is worth nothing. `visit` must not call the store.
@@ -57,11 +57,20 @@ pub trait Store: Send + Sync {
     /// that is needed then.
     fn commit(&self, batch: &Batch) -> Result<Meta, StoreError>;
 
+    /// What the store says about itself, as of the last commit.
+    fn meta(&self) -> Meta;
+
     /// At most `limit` events with a sequence above `after`, in their order.
     ///
     /// # Errors
     /// [`StoreError::Damaged`], or a failure to read.
     fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
+
+    /// At most `limit` events with a sequence below `before`, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], or a failure to read.
+    fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
 
     /// Goes on after a full disk had closed the store, if there is space by now; costs next to nothing
     /// otherwise. Whoever changes something calls it before reading what the change rests on.
@@ -78,14 +87,14 @@ pub struct Counters {
     pub next_number: u32,
     /// Of roles, tokens, applications, providers and custom attribute types.
     pub next_object: u32,
-    /// Of events.
-    pub next_event: u64,
+    /// Of events, with what the chain of events rests on.
+    pub trail: Trail,
 }
 
 impl Default for Counters {
     /// Counting begins at 1, so that 0 can stand for "before the first".
     fn default() -> Self {
-        Self { next_number: 1, next_object: 1, next_event: 1 }
+        Self { next_number: 1, next_object: 1, trail: Trail::default() }
     }
 }
 

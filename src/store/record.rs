@@ -21,7 +21,7 @@ use super::Meta;
 use super::error::{Damage, StoreError};
 use crate::model::{
     AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, Key, ProviderNumber, Record, RoleNumber,
-    TokenNumber, Tombstone,
+    TokenNumber, Tombstone, UsageOf,
 };
 
 /// One stored item: its key and its value.
@@ -104,6 +104,14 @@ pub(super) fn name_of(key: &Key) -> Vec<u8> {
             name.extend_from_slice(&[TOMBSTONE, TOMBSTONE_TOKEN]);
             name.extend_from_slice(text.as_bytes());
         }
+        Key::Usage(UsageOf::Token(number)) => {
+            name.extend_from_slice(&[USAGE, USAGE_TOKEN]);
+            name.extend_from_slice(&number.get().to_be_bytes());
+        }
+        Key::Usage(UsageOf::Account(number)) => {
+            name.extend_from_slice(&[USAGE, USAGE_ACCOUNT]);
+            name.extend_from_slice(&number.get().to_be_bytes());
+        }
         Key::Event(sequence) => {
             name.push(EVENT);
             name.extend_from_slice(&sequence.to_be_bytes());
@@ -138,6 +146,15 @@ pub(super) fn key_of(name: &[u8]) -> Option<Key> {
                 _ => None,
             }
         }
+        USAGE => {
+            let (&of, number) = rest.split_first()?;
+            let number = u32::from_be_bytes(number.try_into().ok()?);
+            match of {
+                USAGE_TOKEN => Some(Key::Usage(UsageOf::Token(TokenNumber::new(number)))),
+                USAGE_ACCOUNT => Some(Key::Usage(UsageOf::Account(AccountNumber::new(number)))),
+                _ => None,
+            }
+        }
         EVENT => Some(Key::Event(u64::from_be_bytes(rest.try_into().ok()?))),
         _ => None,
     }
@@ -159,6 +176,11 @@ pub(super) fn meta_key() -> Vec<u8> {
 /// The keys of all items of events above `after`: from this one on.
 pub(super) fn first_event_key_above(after: u64) -> Option<Vec<u8>> {
     after.checked_add(1).map(|sequence| item_key(&name_of(&Key::Event(sequence)), 0))
+}
+
+/// The keys of all items of events below `before`: from the first of these up to, and without, the second.
+pub(super) fn event_keys_below(before: u64) -> (Vec<u8>, Vec<u8>) {
+    (item_key(&name_of(&Key::Event(0)), 0), item_key(&name_of(&Key::Event(before)), 0))
 }
 
 /// Whether the item is the one that describes the store.
@@ -184,6 +206,7 @@ pub(super) fn encode(record: &Record) -> Result<Vec<Item>, StoreError> {
         Record::Token(token) => bincoded(&name, token),
         Record::Application(application) => bincoded(&name, application),
         Record::Tombstone(tombstone) => bincoded(&name, tombstone),
+        Record::Usage(usage) => bincoded(&name, usage),
         Record::Event(event) => bincoded(&name, event),
     }?;
     split(&name, &octets)
@@ -207,6 +230,7 @@ pub fn measure(record: &Record) -> Result<usize, StoreError> {
         Record::Token(token) => encode_into_writer(token, &mut counted, BINCODE),
         Record::Application(application) => encode_into_writer(application, &mut counted, BINCODE),
         Record::Tombstone(tombstone) => encode_into_writer(tombstone, &mut counted, BINCODE),
+        Record::Usage(usage) => encode_into_writer(usage, &mut counted, BINCODE),
         Record::Event(event) => encode_into_writer(event, &mut counted, BINCODE),
     };
     let name = name_of(&key);
@@ -230,6 +254,7 @@ pub(super) fn decode(name: &[u8], octets: &[u8]) -> Result<Record, Fault> {
         Some(&TOKEN) => Record::Token(unbincoded(name, octets)?),
         Some(&APPLICATION) => Record::Application(unbincoded(name, octets)?),
         Some(&TOMBSTONE) => Record::Tombstone(unbincoded(name, octets)?),
+        Some(&USAGE) => Record::Usage(unbincoded(name, octets)?),
         Some(&EVENT) => Record::Event(unbincoded(name, octets)?),
         _ => return Err(unreadable(name, "there is no such kind of record")),
     };
@@ -298,6 +323,8 @@ pub(super) fn title(name: &[u8]) -> String {
             format!("the trace of the deleted account {text:?}")
         }
         Some(Key::Tombstone(Tombstone::Token(text))) => format!("the trace of the deleted token {text:?}"),
+        Some(Key::Usage(UsageOf::Token(number))) => format!("the last use of token {number}"),
+        Some(Key::Usage(UsageOf::Account(number))) => format!("the last login of account {number}"),
         Some(Key::Event(sequence)) => format!("event {sequence}"),
         None => "an item of an unknown kind".to_owned(),
     }
@@ -455,7 +482,11 @@ const MEMBERSHIP: u8 = 0x50;
 const TOKEN: u8 = 0x60;
 const APPLICATION: u8 = 0x70;
 const TOMBSTONE: u8 = 0x80;
+const USAGE: u8 = 0x88;
 const EVENT: u8 = 0x90;
 
 const TOMBSTONE_ACCOUNT: u8 = 0;
 const TOMBSTONE_TOKEN: u8 = 1;
+
+const USAGE_TOKEN: u8 = 0;
+const USAGE_ACCOUNT: u8 = 1;

@@ -20,7 +20,7 @@ use super::acknowledged::{Acknowledged, Said};
 use super::commit::{self, Prepared, Writes};
 use super::error::{Damage, StoreError};
 use super::lock::Lock;
-use super::verify::{Assembler, Verifier};
+use super::verify::{Assembler, BackwardAssembler, Verifier};
 use super::{Batch, Meta, Store, record};
 use crate::model::{Event, Key, Record};
 
@@ -70,7 +70,8 @@ enum Engine {
     },
 }
 
-/// What belongs to the one that commits.
+/// What belongs to the one that commits. Whoever reads more than one item holds it too, so that no commit comes between
+/// the parts of a record.
 #[derive(Debug)]
 struct Writer {
     /// As of the last acknowledged commit.
@@ -258,6 +259,7 @@ impl Store for SledStore {
 
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         let name = record::name_of(key);
+        let _writer = self.writer();
         self.with_database(|database| {
             let mut assembler = Assembler::default();
             for part in 0..=u16::MAX {
@@ -290,6 +292,10 @@ impl Store for SledStore {
         }
     }
 
+    fn meta(&self) -> Meta {
+        self.writer().meta
+    }
+
     fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         let Some(first) = record::first_event_key_above(after) else { return Ok(Vec::new()) };
         let mut events = Vec::new();
@@ -297,10 +303,31 @@ impl Store for SledStore {
             return Ok(events);
         }
         let mut assembler = Assembler::default();
+        let _writer = self.writer();
         self.with_database(|database| {
             database.scan(&first, |key, value| {
                 let record = record::verify(key, value).and_then(|item| assembler.push(&item));
                 if let Some(Record::Event(event)) = record.map_err(|fault| fault.at(&self.directory))? {
+                    events.push(event);
+                }
+                Ok(if events.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+            })
+        })?;
+        Ok(events)
+    }
+
+    fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let (first, end) = record::event_keys_below(before);
+        let mut events = Vec::new();
+        if limit == 0 {
+            return Ok(events);
+        }
+        let mut assembler = BackwardAssembler::default();
+        let _writer = self.writer();
+        self.with_database(|database| {
+            database.scan_back(&first, &end, |key, value| {
+                let record = assembler.push(key, value).map_err(|fault| fault.at(&self.directory))?;
+                if let Some(Record::Event(event)) = record {
                     events.push(event);
                 }
                 Ok(if events.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })

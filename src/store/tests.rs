@@ -46,11 +46,14 @@ pub(super) fn event(sequence: u64) -> Event {
         uuid: Uuid::from_u128(u128::from(sequence)),
         time: Timestamp::from_unix_seconds(1_800_000_000),
         action: Action::ModelCreated,
-        actor: Actor {
-            account: "config".to_owned(),
-            token: None,
-            source: Some("192.0.2.7".parse().unwrap()),
-        },
+        actor: Actor { source: Some("192.0.2.7".parse().unwrap()), ..Actor::named("config") },
+        previous: EventDigest::new([sequence as u8; 32]),
+        since: None,
+        count: 1,
+        application: None,
+        object_key: Some(7),
+        object_uuid: None,
+        details: Vec::new(),
         object_kind: "account".to_owned(),
         object_name: format!("user{sequence}"),
         changes: vec![FieldChange {
@@ -83,7 +86,11 @@ pub(super) fn batch(revision: u64) -> Batch {
     }
     Batch {
         changes,
-        counters: Counters { next_number: 41, next_object: 1, next_event: revision + 1 },
+        counters: Counters {
+            next_number: 41,
+            next_object: 1,
+            trail: Trail { next: revision + 1, ..Trail::default() },
+        },
         seeded: true,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Meta;
 use super::error::Damage;
-use super::record::{self, Fault};
+use super::record::{self, Fault, Item};
 use crate::model::Record;
 
 /// Puts records together from items that come in the order of their keys.
@@ -60,6 +60,34 @@ impl Assembler {
             None => Ok(()),
             Some(open) => Err(record::part_missing(&open.name)),
         }
+    }
+}
+
+/// Puts records together from items that come from the last key to the first.
+#[derive(Debug, Default)]
+pub(super) struct BackwardAssembler {
+    /// The items of a record, its last part first, whose part 0 is still to come.
+    items: Vec<Item>,
+}
+
+impl BackwardAssembler {
+    /// Takes the next item; answers with the record that it completes.
+    ///
+    /// # Errors
+    /// What is wrong with an item of the record, or that one is missing.
+    pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<Option<Record>, Fault> {
+        let is_first = record::verify(key, value)?.part == 0;
+        self.items.push((key.to_vec(), value.to_vec()));
+        if !is_first {
+            return Ok(None);
+        }
+        let mut assembler = Assembler::default();
+        let mut record = None;
+        for (key, value) in self.items.drain(..).rev() {
+            record = assembler.push(&record::verify(&key, &value)?)?;
+        }
+        assembler.finish()?;
+        Ok(record)
     }
 }
 

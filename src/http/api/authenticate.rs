@@ -1,7 +1,6 @@
 //! Who calls: the holder of the API token in `Authorization: Bearer …`.
 
 use std::net::IpAddr;
-use std::time::Instant;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -26,10 +25,16 @@ pub(super) async fn authenticate(
     source: Option<IpAddr>,
 ) -> Result<Caller, Refusal> {
     let secret = bearer(headers)?;
-    let identity = api.registry.authenticate_api(secret, source, Timestamp::now(), Instant::now()).await;
+    let identity = api.registry.authenticate_api(secret, source, Timestamp::now()).await;
     match identity {
         Ok(identity) => {
-            let actor = Actor { account: identity.account, token: Some(identity.token), source };
+            let actor = Actor {
+                account: identity.account,
+                number: Some(identity.holder.account),
+                token: Some(identity.token),
+                source,
+                request: None,
+            };
             Ok(Caller::account(identity.holder, actor))
         }
         Err(ApiRefusal::Invalid) => Err(Refusal::not_authenticated("Token invalid/expired")),

@@ -47,7 +47,7 @@ fn compare(
         let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
         return verdict(session, request, controls, &reader, EntryId::STANDALONE, snapshot.subschema());
     }
-    let (tree, visibility) = tree_and_view(session.identity.as_ref(), session.peer.source, &target, context)?;
+    let (tree, visibility) = tree_and_view(session, &target, context)?;
     let reader = Reader::new(snapshot, tree, &visibility);
     let id = find(&reader, &target)?;
     match reader.entry(id) {

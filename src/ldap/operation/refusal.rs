@@ -1,6 +1,5 @@
 //! How an operation ends that may see nothing, or does not find its base.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::access::{Denied, Identity, Invalid, view};
@@ -98,12 +97,12 @@ impl Refusal {
 /// Who is nobody gets insufficientAccessRights whether or not the DN exists; a provider that does
 /// not admit the account does not exist for it (the product's rules 14 and 18).
 pub(in crate::ldap) fn tree_and_view<'a>(
-    identity: Option<&Identity>,
-    source: Option<IpAddr>,
+    session: &Session,
     target: &Target<'_>,
     context: &Context<'a>,
 ) -> Result<(&'a Arc<Tree>, Visibility), Refusal> {
     let snapshot = context.snapshot;
+    let (identity, source) = (session.identity.as_ref(), session.peer.source);
     let mut tree = match target.fault {
         None if !target.is_root() => snapshot.tree_of_normal(&target.normal),
         _ => None,
@@ -120,7 +119,12 @@ pub(in crate::ldap) fn tree_and_view<'a>(
             (Err(Denied::OtherProvider), Some(hidden)) => {
                 tree = snapshot.tree_with_shorter_suffix(&target.normal, hidden.suffix().len());
             }
-            (Err(reason), _) => return Err(denied(&reason)),
+            (Err(reason), _) => {
+                if let Some(identity) = identity {
+                    session.registry.note_denied(identity, source, &reason.to_string(), context.clock.now);
+                }
+                return Err(denied(&reason));
+            }
         }
     };
     if let Some(fault) = &target.fault {

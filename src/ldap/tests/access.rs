@@ -5,9 +5,10 @@ use ldap3_proto::proto::LdapSearchScope::{Base, OneLevel, Subtree};
 use super::client::{Client, search};
 use super::world::{
     ALICE, ALICE_PASSWORD, APP, APP_TOKEN, BASE, HIDDEN, MAIN, NOW, OTHER, OTHER_BASE, READER, ROOT_PASSWORD,
-    SEEN_BY_APP, STAFF, VAULT, World, full_directory, vault,
+    SEEN_BY_APP, STAFF, VAULT, World, full_directory, vault, wait,
 };
-use crate::model::{Key, Record};
+use crate::model::{Action, Event, Key, Record};
+use crate::registry::EventQuery;
 
 const APP_DN: &str = "cn=app,ou=users,dc=example,dc=org";
 
@@ -255,4 +256,31 @@ fn what_is_hidden_costs_nothing() {
         }
         assert_eq!(counts[0], counts[1], "{filter}");
     }
+}
+
+/// What is refused afterwards stands in the trail too, counted; what strangers ask does not.
+#[test]
+fn a_refusal_of_who_was_bound_is_a_suspicious_request() {
+    let world = World::new();
+    let mut client = Client::app(&world);
+    has_lost_its_identity(&mut Client::new(&world));
+    world.change_account(APP, |account| account.is_active = false);
+    has_lost_its_identity(&mut client);
+    let mut refused = Client::new(&world);
+    refused.bind("reader@corp.example", &world.secrets.reader).is(50);
+    let events = |action| {
+        let query = EventQuery { actions: vec![action], limit: 10, ..EventQuery::default() };
+        wait(world.registry.events(query)).unwrap()
+    };
+    let suspicious = events(Action::SuspiciousRequest);
+    assert_eq!(suspicious.len(), 1, "{suspicious:#?}");
+    let Event { actor, count, details, .. } = &suspicious[0];
+    // Five bases, each searched and compared, and one search more below the root.
+    assert_eq!((actor.account.as_str(), actor.number, *count), ("app", Some(APP), 11));
+    assert!(actor.token.is_some() && actor.source.is_some(), "{actor:?}");
+    assert_eq!(details[0].value, "the account is inactive");
+    let failed = events(Action::LoginFailed);
+    assert_eq!(failed.len(), 1, "{failed:#?}");
+    assert_eq!(failed[0].application.as_deref(), Some("vault"));
+    assert_eq!(failed[0].details[0].value, "the application does not admit the account");
 }

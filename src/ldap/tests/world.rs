@@ -12,7 +12,7 @@ use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
     BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent, LdapProvider, Membership,
     ObjectReference, Password, Permission, ProviderNumber, Record, Role, RoleNumber, Timestamp, Token,
-    TokenNumber, TokenSelector,
+    TokenNumber, TokenSelector, Trail,
 };
 use crate::registry::{ChangeError, Registry, RegistrySettings, Transaction};
 use crate::store::{Batch, Counters, MemoryStore, Store};
@@ -110,7 +110,7 @@ impl World {
             records.push(account(1_000 + number, &format!("user-{number}"), AccountKind::Internal, None));
         }
         let changes = records.into_iter().map(Change::Put).collect();
-        let counters = Counters { next_number: 100_000, next_object: 100, next_event: 1 };
+        let counters = Counters { next_number: 100_000, next_object: 100, trail: Trail::default() };
         store.commit(&Batch { changes, counters, seeded: true }).unwrap();
         let hashing = HashPoolSettings {
             threads: std::num::NonZeroUsize::new(1),
@@ -152,7 +152,7 @@ impl World {
     where
         F: FnOnce(&mut Transaction<'_>) -> Result<(), ChangeError> + Send + 'static,
     {
-        let actor = Actor { account: "test".to_owned(), token: None, source: None };
+        let actor = Actor::named("test");
         wait(self.registry.change(actor, command)).unwrap();
     }
 

@@ -32,7 +32,7 @@ pub use role::{
 };
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, Sign};
 pub use token::{
-    CreatedToken, NewToken, TokenCare, TokenCareSettings, TokenChanges, TokenCounts, TokenSummary,
+    CreatedToken, LastUse, NewToken, TokenCare, TokenCareSettings, TokenChanges, TokenCounts, TokenSummary,
 };
 
 use super::ChangeError;

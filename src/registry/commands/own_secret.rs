@@ -86,8 +86,10 @@ impl Registry {
         }
         let actor = Actor {
             account: account.username.to_string(),
+            number: Some(account.number),
             token: token.as_ref().map(|token| token.identifier.clone()),
             source,
+            request: None,
         };
         let caller = Caller::account(identity.holder, actor);
         match (token, new) {

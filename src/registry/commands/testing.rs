@@ -44,7 +44,7 @@ pub(in crate::registry) fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 pub(in crate::registry) fn actor() -> Actor {
-    Actor { account: "config".to_owned(), token: None, source: None }
+    Actor::named("config")
 }
 
 pub(in crate::registry) async fn set_active(

@@ -98,9 +98,29 @@ impl Database {
     pub(super) fn scan(
         &self,
         from: &[u8],
+        visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.show(self.ask(|database| Ok(database.range(from..)))?, visit)
+    }
+
+    /// Shows all items from the key `from` up to, and without, the key `end`, the last one first, until `visit` breaks.
+    ///
+    /// # Errors
+    /// One cannot be read, or what `visit` says.
+    pub(super) fn scan_back(
+        &self,
+        from: &[u8],
+        end: &[u8],
+        visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.show(self.ask(|database| Ok(database.range(from..end).rev()))?, visit)
+    }
+
+    fn show(
+        &self,
+        mut items: impl Iterator<Item = ::sled::Result<(::sled::IVec, ::sled::IVec)>>,
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        let mut items = self.ask(|database| Ok(database.range(from..)))?;
         // `visit` is not to be called where panics are caught: its own are not the database's.
         let mut piece = Vec::with_capacity(SCAN_ITEMS);
         loop {

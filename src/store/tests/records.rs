@@ -249,31 +249,61 @@ fn custom_attributes() -> impl Strategy<Value = Record> {
 }
 
 fn events() -> impl Strategy<Value = Record> {
-    const ACTIONS: [Action; 7] = [
-        Action::Login,
-        Action::LoginFailed,
-        Action::ModelCreated,
-        Action::ModelUpdated,
-        Action::ModelDeleted,
-        Action::SecretRotate,
-        Action::AuthorizationDenied,
-    ];
-    let actor = (text(), option::of(text()), option::of(any::<IpAddr>()))
-        .prop_map(|(account, token, source)| Actor { account, token, source });
+    let number = || option::of(any::<u32>());
+    let actor = (text(), number(), option::of(text()), option::of(any::<IpAddr>()), option::of(uuid()))
+        .prop_map(|(account, number, token, source, request)| Actor {
+            account,
+            number: number.map(AccountNumber::new),
+            token,
+            source,
+            request,
+        });
     let change = (text(), option::of(text()), option::of(text()))
         .prop_map(|(field, before, after)| FieldChange { field, before, after });
-    (any::<u64>(), uuid(), timestamp(), 0..ACTIONS.len(), actor, text(), text(), vec(change, 0..4)).prop_map(
-        |(sequence, uuid, time, action, actor, object_kind, object_name, changes)| {
+    let detail = (text(), text()).prop_map(|(name, value)| EventDetail { name, value });
+    let object = (text(), text(), number(), option::of(uuid()));
+    let when = (timestamp(), option::of(timestamp()), any::<u64>());
+    let chain = (any::<u64>(), any::<[u8; 32]>(), uuid());
+    let what = (0..Action::ALL.len(), actor, option::of(text()));
+    (chain, when, what, object, vec(change, 0..4), vec(detail, 0..3)).prop_map(
+        |(
+            (sequence, previous, uuid),
+            (time, since, count),
+            (action, actor, application),
+            object,
+            changes,
+            details,
+        )| {
+            let (object_kind, object_name, object_key, object_uuid) = object;
             Record::Event(Event {
                 sequence,
+                previous: EventDigest::new(previous),
                 uuid,
                 time,
-                action: ACTIONS[action],
+                since,
+                count,
+                action: Action::ALL[action],
                 actor,
+                application,
                 object_kind,
                 object_name,
+                object_key,
+                object_uuid,
                 changes,
+                details,
             })
+        },
+    )
+}
+
+fn usages() -> impl Strategy<Value = Record> {
+    let of = prop_oneof![
+        any::<u32>().prop_map(|number| UsageOf::Token(TokenNumber::new(number))),
+        any::<u32>().prop_map(|number| UsageOf::Account(AccountNumber::new(number))),
+    ];
+    (of, timestamp(), option::of(any::<IpAddr>()), option::of(any::<u32>()), any::<u64>()).prop_map(
+        |(of, time, source, provider, count)| {
+            Record::Usage(Usage { of, time, source, provider: provider.map(ProviderNumber::new), count })
         },
     )
 }
@@ -305,6 +335,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         custom_attributes(),
         text().prop_map(|name| Record::Tombstone(Tombstone::Account(name))),
         text().prop_map(|name| Record::Tombstone(Tombstone::Token(name))),
+        usages(),
         events(),
     ]
 }

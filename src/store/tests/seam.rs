@@ -20,6 +20,7 @@ fn put(records: Vec<Record>) -> Batch {
 fn a_fresh_store_is_at_revision_0() {
     on_both(|store| {
         assert_eq!(store.load(&mut |_| panic!("there is nothing")).unwrap(), Meta::default());
+        assert_eq!(store.meta(), Meta::default());
         assert_eq!(store.get(&Key::Account(AccountNumber::new(1))).unwrap(), None);
         assert_eq!(store.events(0, 10).unwrap(), []);
     });
@@ -29,7 +30,8 @@ fn a_fresh_store_is_at_revision_0() {
 fn what_is_committed_is_there() {
     on_both(|store| {
         for revision in 1..=100 {
-            assert_eq!(store.commit(&batch(revision)).unwrap().revision, revision);
+            let meta = store.commit(&batch(revision)).unwrap();
+            assert_eq!((meta.revision, store.meta()), (revision, meta));
         }
         assert_eq!(Content::of(store).unwrap(), Content::after(100));
         for (_, record) in Content::after(100).records {
@@ -111,6 +113,26 @@ fn events_are_read_in_pieces() {
         assert_eq!(sequences(5, 10), [0; 0]);
         assert_eq!(sequences(u64::MAX, 10), [0; 0]);
         assert_eq!(sequences(0, 0), [0; 0]);
+        let backwards = |before, limit| {
+            store.events_before(before, limit).unwrap().iter().map(|event| event.sequence).collect::<Vec<_>>()
+        };
+        assert_eq!(backwards(u64::MAX, 10), [5, 4, 3, 2, 1]);
+        assert_eq!(backwards(5, 2), [4, 3]);
+        assert_eq!(backwards(4, 10), [3, 2, 1]);
+        for nothing in [backwards(0, 10), backwards(1, 10), backwards(5, 0)] {
+            assert_eq!(nothing, [0; 0]);
+        }
+        // What lies before and behind the events is none.
+        let usage = Usage {
+            of: UsageOf::Account(AccountNumber::new(u32::MAX)),
+            time: Timestamp::from_unix_seconds(0),
+            source: None,
+            provider: None,
+            count: 1,
+        };
+        store.commit(&put(vec![Record::Account(account(1, 0)), Record::Usage(usage)])).unwrap();
+        assert_eq!((sequences(0, 9).len(), backwards(9, 9).len()), (5, 5));
+        assert_eq!(store.events_before(5, 1).unwrap(), store.events(3, 1).unwrap());
     });
 }
 

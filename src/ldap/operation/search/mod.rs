@@ -101,7 +101,7 @@ fn begin<'a>(
     base: &Target<'_>,
     context: &Context<'a>,
 ) -> Result<Begun<'a>, Refusal> {
-    let (newest, visibility) = tree_and_view(session.identity.as_ref(), session.peer.source, base, context)?;
+    let (newest, visibility) = tree_and_view(session, base, context)?;
     let query = query_digest(session, controls, context);
     let place = place(session, controls, &query, context)?;
     let kept = match place {

@@ -163,7 +163,7 @@ fn title(record: &Record) -> Option<(ReferenceKind, String)> {
         Record::Account(account) => Some((ReferenceKind::Account, account.username.clone())),
         Record::Token(token) => Some((ReferenceKind::Token, token.identifier.clone())),
         Record::Application(application) => Some((ReferenceKind::Application, application.slug.clone())),
-        Record::Membership(_) | Record::Tombstone(_) | Record::Event(_) => None,
+        Record::Membership(_) | Record::Tombstone(_) | Record::Usage(_) | Record::Event(_) => None,
     }
 }
 
@@ -176,7 +176,7 @@ fn fields(record: &Record, lookup: &Lookup<'_>) -> Fields {
         Record::Account(account) => account_fields(account, lookup),
         Record::Token(token) => token_fields(token, lookup),
         Record::Application(application) => application_fields(application, lookup),
-        Record::Membership(_) | Record::Tombstone(_) | Record::Event(_) => Vec::new(),
+        Record::Membership(_) | Record::Tombstone(_) | Record::Usage(_) | Record::Event(_) => Vec::new(),
     }
 }
 

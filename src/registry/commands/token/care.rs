@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::NewTokenSecret;
 use super::secret::next_expiry;
+use crate::audit::EventObject;
 use crate::config::Limit;
 use crate::directory::Accounts;
 use crate::model::{Action, Intent, Key, Record, Timestamp, Token, TokenNumber};
@@ -142,7 +143,6 @@ impl Registry {
             if sealed.is_none() {
                 expires = expires.map(|expires| expires.max(now.after(UNSEEN_LIFETIME_MIN)));
             }
-            let identifier = token.identifier.clone();
             transaction.put(Record::Token(Token {
                 selector,
                 hash,
@@ -153,7 +153,6 @@ impl Registry {
                 warned: None,
                 ..token
             }))?;
-            transaction.note(Action::SecretRotate, "token", identifier)?;
             Ok(true)
         })
         .await
@@ -258,8 +257,10 @@ fn warn_of(
         let owner = accounts.account(token.account);
         let account = owner.map_or_else(|| token.account.to_string(), |owner| owner.username.to_string());
         let identifier = token.identifier.clone();
-        transaction.put(Record::Token(Token { warned: Some(expires), ..Token::clone(&token) }))?;
-        transaction.note(Action::ConfigurationWarning, "token", identifier.clone())?;
+        let noted = Record::Token(Token { warned: Some(expires), ..Token::clone(&token) });
+        let object = EventObject::of(&noted);
+        transaction.put(noted)?;
+        transaction.note(Action::ConfigurationWarning, object)?;
         warned.push(Warned { identifier, account, expires });
     }
     Ok(warned)

@@ -10,6 +10,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -112,6 +113,22 @@ pub struct TokenSummary {
     pub retrievable: bool,
     /// When it was made.
     pub created: Timestamp,
+    /// Its last use; `None`: it was never used.
+    pub last_used: Option<LastUse>,
+}
+
+/// The last use of a credential, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastUse {
+    /// When.
+    pub time: Timestamp,
+    /// Where from; `None`: from a Unix socket.
+    pub source: Option<IpAddr>,
+    /// The application's slug, or the provider's name where there is no application; `None`: the HTTP API, or a
+    /// provider that is gone.
+    pub application: Option<String>,
+    /// How often it was used in all.
+    pub count: u64,
 }
 
 impl Registry {
@@ -230,6 +247,12 @@ impl Registry {
                 networks: token.networks.clone(),
                 retrievable: token.is_retrievable(),
                 created: token.created,
+                last_used: self.last_used_token(token.number).map(|usage| LastUse {
+                    time: usage.time,
+                    source: usage.source,
+                    application: accounts.name_of_use(&usage).map(str::to_owned),
+                    count: usage.count,
+                }),
             })
             .collect())
     }

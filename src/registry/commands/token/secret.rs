@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::given::selector_of;
 use super::rights::{find_secret_of, inherit_grants};
 use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, check_credentials};
+use crate::audit::EventObject;
 use crate::auth::SealError;
 use crate::config::ROTATION_OVERLAP_MAX;
 use crate::model::{Action, Key, Permission, Record, Timestamp, Token, TokenNumber};
@@ -83,7 +84,6 @@ impl Registry {
             }
             let owner = old.account;
             transaction.put(Record::Token(Token { selector, hash, sealed, generation, ..old }))?;
-            transaction.note(Action::SecretRotate, "token", identifier)?;
             check_credentials(transaction, owner)
         })
         .await
@@ -122,7 +122,8 @@ impl Registry {
                 if (token.number, token.generation) != seen {
                     return Err(ChangeError::Conflict);
                 }
-                transaction.note(Action::SecretView, "token", identifier)
+                let object = EventObject::of(&Record::Token(Token::clone(&token)));
+                transaction.note(Action::SecretView, object)
             })
             .await;
         match noted {
@@ -218,9 +219,11 @@ pub(in crate::registry::commands) fn replace(
         let expires = Some(old.expires.map_or(until, |expires| expires.min(until)));
         transaction.put(Record::Token(Token { identifier, expires, is_replaced: true, ..old.clone() }))?;
     }
-    transaction.put(Record::Token(replacement.clone()))?;
+    let record = Record::Token(replacement.clone());
+    let object = EventObject::of(&record);
+    transaction.put(record)?;
     inherit_grants(transaction, old.number, replacement.number)?;
-    transaction.note(Action::SecretRotate, "token", replacement.identifier.clone())?;
+    transaction.note(Action::SecretRotate, object)?;
     Ok(replacement)
 }
 

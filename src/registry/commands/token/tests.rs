@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 use crate::auth::TokenKeys;
@@ -82,7 +82,7 @@ fn api(
     source: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<ApiIdentity, ApiRefusal> {
-    wait(registry.authenticate_api(secret, source, now, Instant::now()))
+    wait(registry.authenticate_api(secret, source, now))
 }
 
 fn calls(registry: &Registry, secret: &[u8]) -> bool {
@@ -94,7 +94,7 @@ fn caller(registry: &Registry, account: &str) -> Caller {
     let new = new(&format!("of {account}"), account, Intent::Api);
     let made = wait(registry.create_token(actor(), new)).unwrap();
     let identity = api(registry, made.secret.expose(), None, Timestamp::now()).unwrap();
-    let actor = Actor { account: identity.account, token: Some(identity.token), source: None };
+    let actor = Actor { token: Some(identity.token), ..Actor::named(&identity.account) };
     Caller::account(identity.holder, actor)
 }
 

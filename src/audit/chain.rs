@@ -1,0 +1,599 @@
+//! The chain of events: the digest of each covers the digest of the one before it.
+//!
+//! Whoever removes, edits, doubles or moves an event must write all later ones anew, and the state of the trail as
+//! well; then the digest of any of them, as it stands in a log elsewhere, tells.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Event, EventDigest, Trail};
+
+/// The digest of an event: BLAKE3 over all that it says and the digest of the one before it. Each part has its length
+/// before it, so that nothing can move from one field into another.
+pub fn digest(event: &Event) -> EventDigest {
+    let Event {
+        sequence,
+        previous,
+        uuid,
+        time,
+        since,
+        count,
+        action,
+        actor,
+        application,
+        object_kind,
+        object_name,
+        object_key,
+        object_uuid,
+        changes,
+        details,
+    } = event;
+    let mut parts = Parts(blake3::Hasher::new());
+    parts.octets(DOMAIN);
+    parts.number(*sequence);
+    parts.octets(previous.as_octets());
+    parts.octets(uuid.as_bytes());
+    parts.octets(time.unix_seconds().to_le_bytes());
+    parts.optional(since.map(|since| since.unix_seconds().to_le_bytes()));
+    parts.number(*count);
+    parts.octets(action.as_str());
+    parts.octets(&actor.account);
+    parts.optional(actor.number.map(|number| number.get().to_le_bytes()));
+    parts.optional(actor.token.as_ref());
+    // As text: 4 octets and 16 are told apart, and so are the two ways to write one address.
+    parts.optional(actor.source.map(|source| source.to_string()));
+    parts.optional(actor.request);
+    parts.optional(application.as_ref());
+    parts.octets(object_kind);
+    parts.octets(object_name);
+    parts.optional(object_key.map(u32::to_le_bytes));
+    parts.optional(*object_uuid);
+    parts.number(changes.len() as u64);
+    for change in changes {
+        parts.octets(&change.field);
+        parts.optional(change.before.as_ref());
+        parts.optional(change.after.as_ref());
+    }
+    parts.number(details.len() as u64);
+    for detail in details {
+        parts.octets(&detail.name);
+        parts.octets(&detail.value);
+    }
+    EventDigest::new(*parts.0.finalize().as_bytes())
+}
+
+/// Gives an event its place at the end of the trail, and the trail its new end.
+pub fn append(trail: &mut Trail, event: &mut Event) {
+    event.sequence = trail.next;
+    event.previous = trail.head;
+    trail.next = trail.next.saturating_add(1);
+    trail.head = digest(event);
+}
+
+/// An event that an operator has noted earlier, from the log or from a verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectedEvent {
+    /// Its place in the trail.
+    pub sequence: u64,
+    /// Its digest.
+    pub digest: EventDigest,
+}
+
+/// A text that names no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected SEQUENCE:DIGEST, the number of an event and the 64 hexadecimal digits of its digest")]
+pub struct NoExpectedEvent;
+
+impl FromStr for ExpectedEvent {
+    type Err = NoExpectedEvent;
+
+    fn from_str(text: &str) -> Result<Self, NoExpectedEvent> {
+        let (sequence, digest) = text.split_once(':').ok_or(NoExpectedEvent)?;
+        let sequence = sequence.parse().map_err(|_| NoExpectedEvent)?;
+        Ok(Self { sequence, digest: digest.parse().map_err(|_| NoExpectedEvent)? })
+    }
+}
+
+/// Something that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "problem", rename_all = "snake_case")]
+pub enum TrailProblem {
+    /// Events are not there.
+    Removed {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
+    /// An event says something else than when it was written.
+    Edited {
+        /// Which.
+        sequence: u64,
+    },
+    /// An event stands elsewhere than where it was written, or a second time.
+    Moved {
+        /// Where it stands.
+        sequence: u64,
+        /// Behind which event it was written.
+        written_behind: u64,
+    },
+    /// An event stands where there is none: before the first or behind the last.
+    Added {
+        /// Where it stands.
+        sequence: u64,
+    },
+    /// An event that was noted earlier has another digest now, or is not there: everything may have been written anew.
+    Rewritten {
+        /// Which.
+        sequence: u64,
+        /// As it was noted.
+        expected: EventDigest,
+        /// As it is; `None`: it is not there.
+        found: Option<EventDigest>,
+    },
+}
+
+impl fmt::Display for TrailProblem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Removed { first, last } if first == last => write!(formatter, "event {first} was removed"),
+            Self::Removed { first, last } => write!(formatter, "events {first} to {last} were removed"),
+            Self::Edited { sequence } => {
+                write!(formatter, "event {sequence} was edited: the one after it holds another digest of it")
+            }
+            Self::Moved { sequence, written_behind } => write!(
+                formatter,
+                "event {sequence} is out of order: it was written behind event {written_behind}"
+            ),
+            Self::Added { sequence } => {
+                write!(formatter, "event {sequence} was added: it is before the first or behind the last one")
+            }
+            Self::Rewritten { sequence, expected, found: Some(found) } => {
+                write!(formatter, "event {sequence} has the digest {found}, and not {expected} as expected")
+            }
+            Self::Rewritten { sequence, expected, found: None } => {
+                write!(
+                    formatter,
+                    "event {sequence} with the digest {expected} is not there: if its time was over, compare with a \
+                     newer one"
+                )
+            }
+        }
+    }
+}
+
+/// What came of a verification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrailReport {
+    /// How many events were read.
+    pub verified: u64,
+    /// The first event that is kept.
+    pub first: u64,
+    /// The last event; below `first`: none is kept.
+    pub last: u64,
+    /// The digest of the last event, to be noted elsewhere.
+    pub head: EventDigest,
+    /// The first problems, in their order.
+    pub problems: Vec<TrailProblem>,
+    /// How many problems there are in all.
+    pub problem_count: u64,
+}
+
+impl TrailReport {
+    /// Whether everything is as it was written.
+    pub fn is_whole(&self) -> bool {
+        self.problem_count == 0
+    }
+}
+
+/// Verifies events that are handed to it in their order, and goes on after each problem.
+pub struct TrailVerifier {
+    trail: Trail,
+    expected: Option<ExpectedEvent>,
+    /// The digest of the event that was seen last, with its sequence; at first of the one before the first kept.
+    last: (u64, EventDigest),
+    /// What the event behind `last` says of it was wrong already: one harm is told once.
+    recent: Recent,
+    report: TrailReport,
+}
+
+impl TrailVerifier {
+    /// For a trail of this state.
+    pub fn new(trail: Trail, expected: Option<ExpectedEvent>) -> Self {
+        let last = (trail.first.saturating_sub(1), trail.before);
+        let report = TrailReport {
+            verified: 0,
+            first: trail.first,
+            last: trail.next.saturating_sub(1),
+            head: trail.head,
+            problems: Vec::new(),
+            problem_count: 0,
+        };
+        let mut recent = Recent::default();
+        recent.add(last.0, last.1);
+        let mut verifier = Self { trail, expected, last, recent, report };
+        // The event before the first one is known by its digest alone.
+        verifier.compare_expected(last.0, last.1);
+        verifier
+    }
+
+    /// The sequence of the event that is to come next.
+    pub fn next(&self) -> u64 {
+        self.last.0.saturating_add(1)
+    }
+
+    /// Events were removed from the front in the meantime, as their time was over: what is to come begins later.
+    pub fn advance(&mut self, trail: &Trail) {
+        if trail.first > self.next() {
+            self.last = (trail.first.saturating_sub(1), trail.before);
+            self.recent.add(self.last.0, self.last.1);
+            self.compare_expected(self.last.0, self.last.1);
+        }
+        if trail.first > self.report.first {
+            self.report.first = trail.first;
+        }
+    }
+
+    /// Takes the next event; one behind the last that was there at the beginning is of no concern.
+    pub fn push(&mut self, event: &Event) {
+        if event.sequence >= self.trail.next {
+            return;
+        }
+        if event.sequence < self.trail.first {
+            self.problem(TrailProblem::Added { sequence: event.sequence });
+            return;
+        }
+        // It was there when it was read; its time was over since.
+        if event.sequence < self.next() {
+            return;
+        }
+        self.report.verified += 1;
+        if event.sequence > self.next() {
+            self.problem(TrailProblem::Removed { first: self.next(), last: event.sequence - 1 });
+        } else if event.previous != self.last.1 {
+            match self.recent.sequence_of(&event.previous) {
+                Some(written_behind) => {
+                    self.problem(TrailProblem::Moved { sequence: event.sequence, written_behind });
+                }
+                None => self.problem(TrailProblem::Edited { sequence: self.last.0.max(self.report.first) }),
+            }
+        }
+        let digest = digest(event);
+        self.compare_expected(event.sequence, digest);
+        self.recent.add(event.sequence, digest);
+        self.last = (event.sequence, digest);
+    }
+
+    /// Says that an event stands behind the newest.
+    pub fn added_behind(&mut self, sequence: u64) {
+        self.problem(TrailProblem::Added { sequence });
+    }
+
+    /// Says that there are no more events.
+    pub fn finish(mut self) -> TrailReport {
+        if self.next() < self.trail.next {
+            self.problem(TrailProblem::Removed { first: self.next(), last: self.trail.next - 1 });
+        } else if self.next() == self.trail.next && self.last.1 != self.trail.head {
+            // Further on stands who went on with a trail all of whose events are gone by now.
+            self.problem(TrailProblem::Edited { sequence: self.last.0 });
+        }
+        if let Some(ExpectedEvent { sequence, digest }) = self.expected.take() {
+            self.problem(TrailProblem::Rewritten { sequence, expected: digest, found: None });
+        }
+        self.report
+    }
+
+    fn compare_expected(&mut self, sequence: u64, found: EventDigest) {
+        if let Some(expected) = self.expected.take_if(|expected| expected.sequence == sequence)
+            && expected.digest != found
+        {
+            let expected = expected.digest;
+            self.problem(TrailProblem::Rewritten { sequence, expected, found: Some(found) });
+        }
+    }
+
+    fn problem(&mut self, problem: TrailProblem) {
+        self.report.problem_count += 1;
+        if self.report.problems.len() < PROBLEMS_MAX {
+            self.report.problems.push(problem);
+        }
+    }
+}
+
+/// The digests of the events that were seen last, so that one that was moved is recognised.
+#[derive(Default)]
+struct Recent {
+    order: VecDeque<EventDigest>,
+    sequences: HashMap<EventDigest, u64>,
+}
+
+impl Recent {
+    fn add(&mut self, sequence: u64, digest: EventDigest) {
+        if self.order.len() >= RECENT_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.sequences.remove(&oldest);
+        }
+        self.order.push_back(digest);
+        self.sequences.insert(digest, sequence);
+    }
+
+    fn sequence_of(&self, digest: &EventDigest) -> Option<u64> {
+        self.sequences.get(digest).copied()
+    }
+}
+
+/// The parts of an event, each behind its length.
+struct Parts(blake3::Hasher);
+
+impl Parts {
+    fn octets(&mut self, octets: impl AsRef<[u8]>) {
+        let octets = octets.as_ref();
+        self.number(octets.len() as u64);
+        self.0.update(octets);
+    }
+
+    fn number(&mut self, number: u64) {
+        self.0.update(&number.to_le_bytes());
+    }
+
+    fn optional(&mut self, octets: Option<impl AsRef<[u8]>>) {
+        match octets {
+            None => {
+                self.0.update(&[0]);
+            }
+            Some(octets) => {
+                self.0.update(&[1]);
+                self.octets(octets);
+            }
+        }
+    }
+}
+
+/// What the digest is for, and the version of the encoding.
+const DOMAIN: &[u8] = b"bindery event 1";
+/// So many problems are told one by one; the others are only counted.
+const PROBLEMS_MAX: usize = 100;
+/// An event that was moved by more than this is told as an edit.
+const RECENT_MAX: usize = 4_096;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{AccountNumber, Action, Actor, EventDetail, FieldChange, Timestamp};
+
+    fn event(number: u64) -> Event {
+        Event {
+            sequence: 0,
+            previous: EventDigest::NONE,
+            uuid: Uuid::from_u128(u128::from(number)),
+            time: Timestamp::from_unix_seconds(1_800_000_000),
+            since: None,
+            count: 1,
+            action: Action::ModelUpdated,
+            actor: Actor {
+                number: Some(AccountNumber::new(7)),
+                token: Some("cloud".to_owned()),
+                source: Some("192.0.2.7".parse().unwrap()),
+                request: Some(Uuid::from_u128(9)),
+                ..Actor::named("portal")
+            },
+            application: Some("cloud".to_owned()),
+            object_kind: "account".to_owned(),
+            object_name: format!("user{number}"),
+            object_key: Some(8),
+            object_uuid: Some(Uuid::from_u128(8)),
+            changes: vec![FieldChange {
+                field: "email".to_owned(),
+                before: Some("a@example.com".to_owned()),
+                after: Some("b@example.com".to_owned()),
+            }],
+            details: vec![EventDetail { name: "reason".to_owned(), value: "asked".to_owned() }],
+        }
+    }
+
+    fn chain(count: u64) -> (Trail, Vec<Event>) {
+        let mut trail = Trail::default();
+        let mut events: Vec<Event> = (1..=count).map(event).collect();
+        events.iter_mut().for_each(|event| append(&mut trail, event));
+        (trail, events)
+    }
+
+    fn verify(trail: Trail, events: &[Event]) -> TrailReport {
+        let mut verifier = TrailVerifier::new(trail, None);
+        events.iter().for_each(|event| verifier.push(event));
+        verifier.finish()
+    }
+
+    #[test]
+    fn an_untouched_chain_is_whole() {
+        for count in [0, 1, 2, 100] {
+            let (trail, events) = chain(count);
+            let report = verify(trail, &events);
+            assert!(report.is_whole(), "{report:?}");
+            assert_eq!((report.verified, report.first, report.last), (count, 1, count));
+            assert_eq!(report.head, trail.head);
+        }
+    }
+
+    /// Whatever field is edited, of whichever event, it is named.
+    #[test]
+    fn every_edit_is_noticed() {
+        type Edit = fn(&mut Event);
+        let edits: [Edit; 21] = [
+            |event| event.uuid = Uuid::from_u128(99),
+            |event| event.time = Timestamp::from_unix_seconds(1),
+            |event| event.since = Some(event.time),
+            |event| event.count = 2,
+            |event| event.action = Action::ModelDeleted,
+            |event| event.actor.account.push('x'),
+            |event| event.actor.number = None,
+            |event| event.actor.token = None,
+            |event| event.actor.source = Some("::ffff:192.0.2.7".parse().unwrap()),
+            |event| event.actor.request = None,
+            |event| event.application = None,
+            |event| event.object_kind.push('x'),
+            |event| event.object_name.push('x'),
+            |event| event.object_key = Some(9),
+            |event| event.object_uuid = None,
+            |event| event.changes.clear(),
+            |event| event.changes[0].field.push('x'),
+            |event| event.changes[0].before = None,
+            |event| event.changes[0].after = None,
+            |event| event.details[0].name.push('x'),
+            // From one field into the next.
+            |event| {
+                event.object_kind.push('u');
+                event.object_name.remove(0);
+            },
+        ];
+        for (number, edit) in edits.iter().enumerate() {
+            for place in [0, 4, 9] {
+                let (trail, mut events) = chain(10);
+                edit(&mut events[place]);
+                let report = verify(trail, &events);
+                let sequence = place as u64 + 1;
+                assert_eq!(report.problems, [TrailProblem::Edited { sequence }], "edit {number}");
+            }
+        }
+        let (trail, mut events) = chain(10);
+        events[4].previous = EventDigest::new([1; 32]);
+        assert!(!verify(trail, &events).is_whole());
+        let (trail, mut events) = chain(10);
+        events[0].previous = EventDigest::new([1; 32]);
+        assert!(verify(trail, &events).problems.contains(&TrailProblem::Edited { sequence: 1 }));
+    }
+
+    #[test]
+    fn an_event_is_noted_by_its_number_and_digest() {
+        let noted = ExpectedEvent { sequence: 12, digest: EventDigest::new([0xab; 32]) };
+        assert_eq!(format!("12:{}", noted.digest).parse(), Ok(noted));
+        for wrong in ["", "12", "12:", ":ab", "12:ab", "x:abab", &format!("-1:{}", noted.digest)] {
+            assert_eq!(wrong.parse::<ExpectedEvent>(), Err(NoExpectedEvent), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn gaps_are_named_and_the_rest_is_verified() {
+        let (trail, mut events) = chain(20);
+        events[18].count = 5;
+        events.drain(9..12);
+        events.remove(0);
+        let report = verify(trail, &events);
+        assert_eq!(
+            report.problems,
+            [
+                TrailProblem::Removed { first: 1, last: 1 },
+                TrailProblem::Removed { first: 10, last: 12 },
+                TrailProblem::Edited { sequence: 19 },
+            ]
+        );
+        let (trail, mut events) = chain(20);
+        events.truncate(17);
+        assert_eq!(verify(trail, &events).problems, [TrailProblem::Removed { first: 18, last: 20 }]);
+        assert_eq!(verify(trail, &[]).problems, [TrailProblem::Removed { first: 1, last: 20 }]);
+    }
+
+    #[test]
+    fn events_that_were_swapped_or_doubled_are_named() {
+        let (trail, mut events) = chain(10);
+        events.swap(3, 4);
+        (events[3].sequence, events[4].sequence) = (4, 5);
+        let report = verify(trail, &events);
+        assert!(
+            report.problems.contains(&TrailProblem::Moved { sequence: 5, written_behind: 3 }),
+            "{report:?}"
+        );
+
+        let (trail, mut events) = chain(10);
+        events[7] = Event { sequence: 8, ..events[2].clone() };
+        let report = verify(trail, &events);
+        assert!(
+            report.problems.contains(&TrailProblem::Moved { sequence: 8, written_behind: 2 }),
+            "{report:?}"
+        );
+    }
+
+    #[test]
+    fn events_beyond_the_ends_are_named() {
+        let (mut trail, mut events) = chain(10);
+        trail.first = 4;
+        trail.before = digest(&events[2]);
+        assert!(verify(trail, &events[3..]).is_whole());
+        let report = verify(trail, &events);
+        assert_eq!(report.problems, [1, 2, 3].map(|sequence| TrailProblem::Added { sequence }));
+        // The anchor holds the first kept event to what was before it.
+        trail.before = EventDigest::new([3; 32]);
+        events.drain(..3);
+        assert_eq!(verify(trail, &events).problems, [TrailProblem::Edited { sequence: 4 }]);
+    }
+
+    #[test]
+    fn a_chain_that_was_written_anew_is_told_by_a_digest_from_elsewhere() {
+        let (trail, events) = chain(10);
+        let noted = ExpectedEvent { sequence: 5, digest: digest(&events[4]) };
+        let with = |trail: Trail, events: &[Event], expected| {
+            let mut verifier = TrailVerifier::new(trail, Some(expected));
+            events.iter().for_each(|event| verifier.push(event));
+            verifier.finish().problems
+        };
+        assert_eq!(with(trail, &events, noted), []);
+        let mut other = Trail::default();
+        let mut anew: Vec<Event> = events.clone();
+        anew[2].count = 9;
+        anew.iter_mut().for_each(|event| append(&mut other, event));
+        assert!(verify(other, &anew).is_whole());
+        let found = Some(digest(&anew[4]));
+        let problem = TrailProblem::Rewritten { sequence: 5, expected: noted.digest, found };
+        assert_eq!(with(other, &anew, noted), [problem]);
+        let later = ExpectedEvent { sequence: 11, ..noted };
+        let problem = TrailProblem::Rewritten { sequence: 11, expected: noted.digest, found: None };
+        assert_eq!(with(trail, &events, later), [problem]);
+        // The last one that was removed as its time was over is still known.
+        let kept = Trail { first: 6, before: noted.digest, ..trail };
+        assert_eq!(with(kept, &events[5..], noted), []);
+    }
+
+    /// Whatever goes from the front while the trail is verified, nothing of it is a problem.
+    #[test]
+    fn events_may_go_from_the_front_in_the_meantime() {
+        let (whole, events) = chain(20);
+        let at = |first: u64, next: u64| {
+            let digest_of =
+                |sequence: u64| events.iter().find(|event| event.sequence == sequence).map(digest);
+            Trail {
+                first,
+                before: digest_of(first - 1).unwrap_or_default(),
+                next,
+                head: digest_of(next - 1).unwrap_or_default(),
+            }
+        };
+        assert_eq!(at(1, 21), whole);
+        for read in 0..=10 {
+            for first in 1..=21 {
+                // Begun when there were ten events; `read` of them were seen before the rest was shortened.
+                let mut verifier = TrailVerifier::new(at(1, 11), None);
+                events.iter().take(read).for_each(|event| verifier.push(event));
+                verifier.advance(&at(first, 21));
+                events.iter().filter(|event| event.sequence >= first).for_each(|event| verifier.push(event));
+                let report = verifier.finish();
+                assert!(report.is_whole(), "{read} read, then from {first}: {report:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn problems_are_bounded_and_counted() {
+        let (trail, events) = chain(1_000);
+        let odd: Vec<Event> = events.into_iter().filter(|event| event.sequence % 2 == 1).collect();
+        let report = verify(trail, &odd);
+        assert_eq!((report.problems.len(), report.problem_count), (100, 500));
+    }
+}

@@ -1,0 +1,632 @@
+//! Logins that are waiting to become events: those that are alike are counted together.
+//!
+//! A login costs a client next to nothing, so one line of the trail for each would let anybody fill a disk. The memory
+//! of the tally is bounded, its counts leave nothing out: what finds no row of its own is counted with others.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher as _;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::log::{Failure, FailureKind, failure};
+use crate::model::{
+    AccountNumber, Action, Fingerprint, ProviderNumber, Timestamp, TokenNumber, Usage, UsageOf,
+};
+
+/// What happened since it was taken last. Cheap to add to from many threads.
+pub struct LoginTally {
+    /// Successes that are told apart.
+    logins_max: usize,
+    /// Failures that are told apart.
+    failures_max: usize,
+    login_rows: AtomicUsize,
+    failure_rows: AtomicUsize,
+    shards: Box<[Mutex<Shard>]>,
+    /// Keyed at random: nobody can choose names that share a row.
+    failure_hasher: std::hash::RandomState,
+    /// Told when rows become scarce.
+    scarce: Notify,
+    /// Uses that were taken and are not yet known to be in the store.
+    in_flight: Mutex<HashMap<UsageOf, Usage>>,
+}
+
+#[derive(Default)]
+struct Shard {
+    logins: HashMap<LoginKey, LoginRow, foldhash::quality::RandomState>,
+    /// Successes that found no row: their last uses are kept all the same, and there are no more of them than
+    /// credentials.
+    other_usages: HashMap<UsageOf, Usage>,
+    other_logins: Option<Span>,
+    failures: HashMap<u64, FailureRow>,
+    other_failures: BTreeMap<Action, Span>,
+}
+
+/// Successes that are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LoginKey {
+    /// Whose.
+    pub account: AccountNumber,
+    /// What proved it.
+    pub proof: LoginProof,
+    /// Where from; `None`: from a Unix socket.
+    pub source: Option<IpAddr>,
+    /// The provider; `None`: the HTTP API.
+    pub provider: Option<ProviderNumber>,
+}
+
+/// What an account has proved itself with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LoginProof {
+    /// A token.
+    Token(TokenNumber),
+    /// Its password.
+    Password,
+    /// A client certificate.
+    Certificate(Fingerprint),
+}
+
+impl LoginKey {
+    /// The credential whose use it is.
+    pub fn usage_of(&self) -> UsageOf {
+        match self.proof {
+            LoginProof::Token(number) => UsageOf::Token(number),
+            LoginProof::Password | LoginProof::Certificate(_) => UsageOf::Account(self.account),
+        }
+    }
+
+    fn usage(&self, span: Span) -> Usage {
+        Usage {
+            of: self.usage_of(),
+            time: span.last,
+            source: self.source,
+            provider: self.provider,
+            count: span.count,
+        }
+    }
+}
+
+/// What things were called when a login was first seen: they may be gone when it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginNames {
+    /// The account's name.
+    pub account: Box<str>,
+    /// The token's identifier.
+    pub token: Option<Box<str>>,
+    /// The provider's name.
+    pub provider: Box<str>,
+    /// The slug of the provider's application.
+    pub application: Option<Box<str>>,
+}
+
+/// How often something happened, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// How often.
+    pub count: u64,
+    /// The first time.
+    pub first: Timestamp,
+    /// The last time.
+    pub last: Timestamp,
+}
+
+impl Span {
+    fn once(now: Timestamp) -> Self {
+        Self { count: 1, first: now, last: now }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+}
+
+/// Successes that were alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginRow {
+    /// How often and when.
+    pub span: Span,
+    /// Who and what, in words.
+    pub names: LoginNames,
+}
+
+/// Failures that differed in nothing but their time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureRow {
+    /// How often and when.
+    pub span: Span,
+    /// Whose, as far as it is known.
+    pub account: String,
+    /// The account's number, if there is such an account.
+    pub number: Option<AccountNumber>,
+    /// The identifier of the token that was used, as far as there is such a token.
+    pub token: Option<String>,
+    /// The provider's name; empty: none.
+    pub provider: String,
+    /// The slug of the application that refused.
+    pub application: Option<String>,
+    /// Where from.
+    pub source: Option<IpAddr>,
+    /// How it failed.
+    pub kind: FailureKind,
+    /// What was the matter.
+    pub reason: String,
+}
+
+/// What was taken out of a tally, to become events.
+#[derive(Clone, Debug, Default)]
+pub struct Tallied {
+    /// Successes.
+    pub logins: Vec<(LoginKey, LoginRow)>,
+    /// Last uses of credentials whose successes found no row.
+    pub other_usages: Vec<Usage>,
+    /// Successes that found no row.
+    pub other_logins: Option<Span>,
+    /// Failures.
+    pub failures: Vec<FailureRow>,
+    /// Failures that found no row, by what they are.
+    pub other_failures: BTreeMap<Action, Span>,
+}
+
+impl Tallied {
+    /// Whether nothing has happened.
+    pub fn is_empty(&self) -> bool {
+        self.logins.is_empty()
+            && self.other_usages.is_empty()
+            && self.other_logins.is_none()
+            && self.failures.is_empty()
+            && self.other_failures.is_empty()
+    }
+
+    /// Takes out as much as may become one change.
+    pub fn split(&mut self, rows_max: usize) -> Self {
+        fn last<T>(rows: &mut Vec<T>, count: usize) -> Vec<T> {
+            rows.split_off(rows.len().saturating_sub(count))
+        }
+        Self {
+            logins: last(&mut self.logins, rows_max),
+            other_usages: last(&mut self.other_usages, rows_max),
+            other_logins: self.other_logins.take(),
+            failures: last(&mut self.failures, rows_max),
+            other_failures: std::mem::take(&mut self.other_failures),
+        }
+    }
+
+    /// The last uses in it, one for each credential.
+    pub fn usages(&self) -> HashMap<UsageOf, Usage> {
+        let mut usages = HashMap::new();
+        let of_rows = self.logins.iter().map(|(key, row)| key.usage(row.span));
+        of_rows.chain(self.other_usages.iter().cloned()).for_each(|usage| merge(&mut usages, usage));
+        usages
+    }
+
+    /// How many logins it stands for, failed ones included.
+    pub fn count(&self) -> u64 {
+        let logins = self.logins.iter().map(|(_, row)| row.span);
+        let failures = self.failures.iter().map(|row| row.span);
+        let others = self.other_logins.into_iter().chain(self.other_failures.values().copied());
+        logins.chain(failures).chain(others).map(|span| span.count).sum()
+    }
+}
+
+impl LoginTally {
+    /// Nobody has tried yet.
+    pub fn new(logins_max: usize, failures_max: usize) -> Self {
+        Self {
+            logins_max,
+            failures_max,
+            login_rows: AtomicUsize::new(0),
+            failure_rows: AtomicUsize::new(0),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            failure_hasher: std::hash::RandomState::new(),
+            scarce: Notify::new(),
+            in_flight: Mutex::default(),
+        }
+    }
+
+    /// Notes a success; `names` is asked when it is the first of its kind. Says whether it could be told apart from
+    /// others.
+    pub fn succeeded(&self, key: LoginKey, now: Timestamp, names: impl FnOnce() -> LoginNames) -> bool {
+        self.add_login(key, Span::once(now), names)
+    }
+
+    /// Notes a failure: tells the log, if it is the first of its kind, or counts it. Says whether it could be told
+    /// apart from others.
+    pub fn failed(&self, failed: Failure<'_>, now: Timestamp) -> bool {
+        let key = self.failure_hasher.hash_one(failed);
+        let mut shard = self.shard(key);
+        if let Some(row) = shard.failures.get_mut(&key) {
+            row.span.add(Span::once(now));
+            return true;
+        }
+        if self.take_row(&self.failure_rows, self.failures_max) {
+            shard.failures.insert(key, FailureRow::new(failed, now));
+            drop(shard);
+            failure(failed);
+            return true;
+        }
+        let is_first = add_span(&mut shard.other_failures, failed.kind.action(), Span::once(now));
+        drop(shard);
+        if is_first {
+            tracing::warn!(
+                target: "audit",
+                told_apart = self.failures_max,
+                "more failed logins than can be told apart: others are counted together \
+                 (login_failures_told_max)"
+            );
+        }
+        false
+    }
+
+    /// Comes when rows are about to run out: what is there should become events now.
+    pub async fn becomes_scarce(&self) {
+        self.scarce.notified().await;
+    }
+
+    /// The uses of a credential that are not known to be in the store.
+    pub fn usage(&self, of: UsageOf) -> Option<Usage> {
+        let mut usages = HashMap::new();
+        if let Some(usage) = self.in_flight().get(&of) {
+            merge(&mut usages, usage.clone());
+        }
+        let shard = self.shard(shard_key(of));
+        let of_rows = shard.logins.iter().filter(|(key, _)| key.usage_of() == of);
+        of_rows
+            .map(|(key, row)| key.usage(row.span))
+            .chain(shard.other_usages.get(&of).cloned())
+            .for_each(|usage| merge(&mut usages, usage));
+        usages.remove(&of)
+    }
+
+    /// Takes everything out, and begins anew: the next failure of each kind is told at once. Say
+    /// [`LoginTally::kept`] or [`LoginTally::put_back`] when it is known what has become of it.
+    pub fn take(&self) -> Tallied {
+        let mut taken = Tallied::default();
+        // Before the rows are gone from the shards, so that a use is never in neither place.
+        let mut in_flight = self.in_flight();
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            let Shard { logins, other_usages, other_logins, failures, other_failures } =
+                std::mem::take(&mut *shard);
+            self.login_rows.fetch_sub(logins.len(), Ordering::Relaxed);
+            self.failure_rows.fetch_sub(failures.len(), Ordering::Relaxed);
+            drop(shard);
+            taken.logins.extend(logins);
+            taken.other_usages.extend(other_usages.into_values());
+            taken.failures.extend(failures.into_values());
+            if let Some(span) = other_logins {
+                add_optional(&mut taken.other_logins, span);
+            }
+            for (action, span) in other_failures {
+                add_span(&mut taken.other_failures, action, span);
+            }
+        }
+        taken.usages().into_values().for_each(|usage| merge(&mut in_flight, usage));
+        taken
+    }
+
+    /// What was taken is in the store.
+    pub fn kept(&self) {
+        self.in_flight().clear();
+    }
+
+    /// What was taken could not be kept: counts it again.
+    pub fn put_back(&self, taken: Tallied) {
+        let Tallied { logins, other_usages, other_logins, failures, other_failures } = taken;
+        for (key, row) in logins {
+            self.add_login(key, row.span, || row.names);
+        }
+        for usage in other_usages {
+            merge(&mut self.shard(shard_key(usage.of)).other_usages, usage);
+        }
+        if let Some(span) = other_logins {
+            add_optional(&mut self.shard(0).other_logins, span);
+        }
+        for row in failures {
+            let key = self.failure_hasher.hash_one(row.failure());
+            let mut shard = self.shard(key);
+            match shard.failures.entry(key) {
+                Entry::Occupied(mut there) => there.get_mut().span.add(row.span),
+                Entry::Vacant(place) if self.take_row(&self.failure_rows, self.failures_max) => {
+                    place.insert(row);
+                }
+                Entry::Vacant(_) => {
+                    add_span(&mut shard.other_failures, row.kind.action(), row.span);
+                }
+            }
+        }
+        for (action, span) in other_failures {
+            add_span(&mut self.shard(0).other_failures, action, span);
+        }
+        self.in_flight().clear();
+    }
+
+    fn add_login(&self, key: LoginKey, span: Span, names: impl FnOnce() -> LoginNames) -> bool {
+        let mut shard = self.shard(shard_key(key.usage_of()));
+        if let Some(row) = shard.logins.get_mut(&key) {
+            row.span.add(span);
+            return true;
+        }
+        if self.take_row(&self.login_rows, self.logins_max) {
+            shard.logins.insert(key, LoginRow { span, names: names() });
+            drop(shard);
+            if self.login_rows.load(Ordering::Relaxed) >= self.logins_max.saturating_sub(self.logins_max / 4)
+            {
+                self.scarce.notify_one();
+            }
+            return true;
+        }
+        merge(&mut shard.other_usages, key.usage(span));
+        add_optional(&mut shard.other_logins, span);
+        false
+    }
+
+    /// Whether there is a row left.
+    fn take_row(&self, rows: &AtomicUsize, rows_max: usize) -> bool {
+        let more = |taken: usize| (taken < rows_max).then_some(taken + 1);
+        rows.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn shard(&self, key: u64) -> MutexGuard<'_, Shard> {
+        let count = self.shards.len() as u64;
+        let place = usize::try_from(key % count.max(1)).unwrap_or_default();
+        #[allow(clippy::indexing_slicing, reason = "a remainder is below what it is the remainder of")]
+        lock(&self.shards[place])
+    }
+
+    fn in_flight(&self) -> MutexGuard<'_, HashMap<UsageOf, Usage>> {
+        lock(&self.in_flight)
+    }
+}
+
+impl FailureRow {
+    fn new(failed: Failure<'_>, now: Timestamp) -> Self {
+        let Failure { account, number, token, provider, application, source, kind, reason } = failed;
+        Self {
+            span: Span::once(now),
+            account: account.to_owned(),
+            number,
+            token: token.map(str::to_owned),
+            provider: provider.to_owned(),
+            application: application.map(str::to_owned),
+            source,
+            kind,
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// What it is a row of.
+    pub fn failure(&self) -> Failure<'_> {
+        Failure {
+            account: &self.account,
+            number: self.number,
+            token: self.token.as_deref(),
+            provider: &self.provider,
+            application: self.application.as_deref(),
+            source: self.source,
+            kind: self.kind,
+            reason: &self.reason,
+        }
+    }
+}
+
+/// All uses of one credential are in one shard; numbers are given away one after the other, so they spread evenly.
+fn shard_key(of: UsageOf) -> u64 {
+    u64::from(match of {
+        UsageOf::Token(number) => number.get(),
+        UsageOf::Account(number) => number.get(),
+    })
+}
+
+fn merge(usages: &mut HashMap<UsageOf, Usage>, usage: Usage) {
+    match usages.entry(usage.of) {
+        Entry::Occupied(mut there) => there.get_mut().add(&usage),
+        Entry::Vacant(place) => {
+            place.insert(usage);
+        }
+    }
+}
+
+fn add_optional(sum: &mut Option<Span>, span: Span) {
+    match sum {
+        Some(sum) => sum.add(span),
+        None => *sum = Some(span),
+    }
+}
+
+/// Says whether it is the first.
+fn add_span(spans: &mut BTreeMap<Action, Span>, action: Action, span: Span) -> bool {
+    match spans.get_mut(&action) {
+        Some(sum) => {
+            sum.add(span);
+            false
+        }
+        None => {
+            spans.insert(action, span);
+            true
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that holds a lock can leave it half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Threads that note something at the same time should seldom meet.
+const SHARDS: usize = 64;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use super::super::log::tests::lines;
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds)
+    }
+
+    fn key(token: u32, last: u8) -> LoginKey {
+        LoginKey {
+            account: AccountNumber::new(1),
+            proof: LoginProof::Token(TokenNumber::new(token)),
+            source: Some(IpAddr::from([192, 0, 2, last])),
+            provider: Some(ProviderNumber::new(3)),
+        }
+    }
+
+    fn names() -> LoginNames {
+        LoginNames { account: "alice".into(), token: None, provider: "ldap".into(), application: None }
+    }
+
+    fn failed<'a>(account: &'a str, last: u8, reason: &'a str) -> Failure<'a> {
+        Failure {
+            account,
+            number: None,
+            token: None,
+            provider: "ldap",
+            application: None,
+            source: Some(IpAddr::from([192, 0, 2, last])),
+            kind: FailureKind::Failed,
+            reason,
+        }
+    }
+
+    #[test]
+    fn successes_that_are_alike_are_one_row() {
+        let tally = LoginTally::new(10, 10);
+        for second in 0..1_000 {
+            let asked = std::cell::Cell::new(false);
+            let is_apart = tally.succeeded(key(1, 1), at(second), || {
+                asked.set(true);
+                names()
+            });
+            assert!(is_apart);
+            assert_eq!(asked.get(), second == 0, "names are asked for once");
+        }
+        tally.succeeded(key(1, 2), at(5), names);
+        tally.succeeded(LoginKey { proof: LoginProof::Password, ..key(1, 1) }, at(6), names);
+        let usage = tally.usage(UsageOf::Token(TokenNumber::new(1))).unwrap();
+        assert_eq!((usage.count, usage.time), (1_001, at(999)));
+        let mut taken = tally.take();
+        assert_eq!((taken.logins.len(), taken.count()), (3, 1_002));
+        taken.logins.sort_by_key(|(_, row)| row.span.count);
+        assert_eq!(taken.logins[2].1.span, Span { count: 1_000, first: at(0), last: at(999) });
+        // Until it is known to be in the store, it is known here.
+        assert!(tally.usage(UsageOf::Token(TokenNumber::new(1))).is_some());
+        tally.kept();
+        assert_eq!(tally.usage(UsageOf::Token(TokenNumber::new(1))), None);
+        assert!(tally.take().is_empty());
+    }
+
+    #[test]
+    fn successes_without_a_row_are_counted_and_their_last_use_is_kept() {
+        let tally = LoginTally::new(4, 10);
+        for token in 0..100 {
+            assert_eq!(tally.succeeded(key(token, 1), at(i64::from(token)), names), token < 4);
+            tally.succeeded(key(token, 1), at(i64::from(token) + 7), names);
+        }
+        let taken = tally.take();
+        assert_eq!((taken.logins.len(), taken.count()), (4, 200));
+        assert_eq!(taken.other_logins, Some(Span { count: 192, first: at(4), last: at(106) }));
+        let usages = taken.usages();
+        assert_eq!(usages.len(), 100);
+        assert!(usages.values().all(|usage| usage.count == 2));
+        assert_eq!(usages[&UsageOf::Token(TokenNumber::new(50))].time, at(57));
+        // And then there are rows again.
+        assert!(tally.succeeded(key(200, 1), at(0), names));
+    }
+
+    #[tokio::test]
+    async fn a_tally_that_is_nearly_full_says_so() {
+        let tally = LoginTally::new(8, 10);
+        for token in 0..5 {
+            tally.succeeded(key(token, 1), at(0), names);
+        }
+        let scarce = tokio::time::timeout(std::time::Duration::from_millis(20), tally.becomes_scarce());
+        assert!(scarce.await.is_err());
+        tally.succeeded(key(6, 1), at(0), names);
+        tally.becomes_scarce().await;
+    }
+
+    #[test]
+    fn what_could_not_be_kept_is_counted_again() {
+        let tally = LoginTally::new(4, 4);
+        for number in 0..10_u8 {
+            tally.succeeded(key(u32::from(number), 1), at(10), names);
+            tally.failed(failed("alice", number, "wrong"), at(10));
+        }
+        let taken = tally.take();
+        let count = taken.count();
+        assert_eq!(count, 20);
+        // In the meantime others take the rows.
+        for number in 20..30_u8 {
+            tally.succeeded(key(u32::from(number), 1), at(20), names);
+            tally.failed(failed("bob", number, "wrong"), at(20));
+        }
+        tally.put_back(taken);
+        let taken = tally.take();
+        assert_eq!((taken.count(), taken.logins.len(), taken.failures.len()), (40, 4, 4));
+        assert_eq!(taken.usages().len(), 20);
+        assert_eq!(taken.other_failures[&Action::LoginFailed].count, 16);
+    }
+
+    #[test]
+    fn a_change_takes_a_part_of_it() {
+        let tally = LoginTally::new(10, 10);
+        for number in 0..10_u8 {
+            tally.succeeded(key(u32::from(number), 1), at(10), names);
+            tally.failed(failed("alice", number, "wrong"), at(10));
+        }
+        let mut taken = tally.take();
+        let parts: Vec<Tallied> =
+            std::iter::from_fn(|| Some(taken.split(4)).filter(|part| !part.is_empty())).collect();
+        assert_eq!(parts.len(), 3);
+        assert_eq!(parts.iter().map(Tallied::count).sum::<u64>(), 20);
+    }
+
+    #[test]
+    fn the_first_failure_of_each_kind_is_told_and_all_are_counted() {
+        let tally = LoginTally::new(10, 10);
+        let told = lines(|| {
+            for _ in 0..1_000 {
+                assert!(tally.failed(failed("alice", 1, "wrong"), at(1)));
+            }
+            tally.failed(failed("alice", 2, "wrong"), at(1));
+            tally.failed(failed("bob", 1, "wrong"), at(1));
+            tally.failed(failed("alice", 1, "unknown"), at(1));
+            tally.failed(Failure { kind: FailureKind::Refused, ..failed("alice", 1, "wrong") }, at(1));
+            tally.failed(Failure { kind: FailureKind::Denied, ..failed("alice", 1, "wrong") }, at(1));
+        });
+        assert_eq!(told.len(), 6, "{told:#?}");
+        assert!(
+            told[0]
+                .contains("action=\"login_failed\" account=\"alice\" provider=\"ldap\" source=\"192.0.2.1\"")
+        );
+        assert!(told[5].contains("action=\"suspicious_request\""), "{}", told[5]);
+        let taken = tally.take();
+        assert_eq!((taken.failures.len(), taken.count()), (6, 1_005));
+        // Then all begins anew.
+        assert_eq!(lines(|| assert!(tally.failed(failed("alice", 1, "wrong"), at(1)))).len(), 1);
+    }
+
+    #[test]
+    fn names_that_are_made_up_take_no_more_room_and_are_counted() {
+        let tally = LoginTally::new(10, 10);
+        let told = lines(|| {
+            for number in 0..1_000 {
+                let is_apart = tally.failed(failed(&format!("name-{number}"), 1, "wrong"), at(1));
+                assert_eq!(is_apart, number < 10);
+            }
+        });
+        assert!(told[10].contains("login_failures_told_max"), "{}", told[10]);
+        // Each shard may say so once.
+        assert!(told.len() <= 10 + SHARDS, "{told:#?}");
+        let taken = tally.take();
+        assert_eq!((taken.failures.len(), taken.count()), (10, 1_000));
+    }
+}

@@ -1,0 +1,260 @@
+//! `bindery event`: the audit trail is listed, shown and verified.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::arguments::DirectoryArguments;
+use super::backend::Absent;
+use super::failure::{Exit, Failure};
+use super::output::{Output, Stream, table};
+use crate::audit::{ExpectedEvent, TrailReport};
+use crate::http::{ShowRequest, ShownEvent, VerifyRequest, path};
+use crate::model::{Action, Event, Timestamp};
+use crate::registry::EventQuery;
+
+/// The audit trail: who did what, with which credential, from where, when
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum EventCommand {
+    /// List events, the newest first
+    List(Box<ListArguments>),
+    /// Show all of one event
+    Show(ShowArguments),
+    /// Say whether any event was edited, removed, moved or added; exit code 1 if so
+    Verify(VerifyArguments),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArguments {
+    /// So many at most
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// Only this action, such as login_failed; several are allowed
+    #[arg(long, value_name = "ACTION")]
+    action: Vec<Action>,
+    /// Only what this account did
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Only what was done with this token
+    #[arg(long, value_name = "IDENTIFIER")]
+    token: Option<String>,
+    /// Only what is about objects of this kind, such as account or token
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    /// Only what is about the object of this name
+    #[arg(long, value_name = "NAME")]
+    object: Option<String>,
+    /// Only since then: a time, or how long ago ("2h")
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Timestamp>,
+    /// Only until then: a time, or how long ago ("2h")
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Timestamp>,
+    /// Only events with a sequence below this: the next page
+    #[arg(long, value_name = "SEQUENCE")]
+    before: Option<u64>,
+    /// Only events in which this text stands
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// The oldest first
+    #[arg(long)]
+    oldest_first: bool,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArguments {
+    /// Its place in the trail
+    sequence: u64,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArguments {
+    /// An event as it was noted earlier, from the log or from a verification: tells as well whether the whole trail was
+    /// written anew
+    #[arg(long, value_name = "SEQUENCE:DIGEST")]
+    expect: Option<ExpectedEvent>,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+pub(super) async fn run(command: EventCommand, output: Output) -> Result<(), Failure> {
+    match command {
+        EventCommand::List(arguments) => list(*arguments, output).await,
+        EventCommand::Show(arguments) => show(arguments, output).await,
+        EventCommand::Verify(arguments) => verify(arguments, output).await,
+    }
+}
+
+async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+    let ListArguments {
+        limit,
+        action,
+        account,
+        token,
+        kind,
+        object,
+        since,
+        until,
+        before,
+        text,
+        oldest_first,
+        directory,
+    } = arguments;
+    let query = EventQuery {
+        before,
+        actions: action,
+        account,
+        token,
+        object_kind: kind,
+        object_name: object,
+        since,
+        until,
+        text,
+        oldest_first,
+        limit,
+        ..EventQuery::default()
+    };
+    let events: Vec<ShownEvent> = directory
+        .with(Absent::Fail, async |backend| Ok(backend.call(path::EVENT_LIST, &query).await?))
+        .await?;
+    output.result(&events, || {
+        let rows = events.iter().map(|shown| row(&shown.event)).collect();
+        let header = ["SEQUENCE", "TIME", "ACTION", "COUNT", "ACCOUNT", "TOKEN", "SOURCE", "ABOUT"];
+        table(&header, rows, Some(Stream::Output))
+    })
+}
+
+fn row(event: &Event) -> Vec<String> {
+    vec![
+        event.sequence.to_string(),
+        event.time.to_string(),
+        event.action.to_string(),
+        event.count.to_string(),
+        event.actor.account.clone(),
+        event.actor.token.clone().unwrap_or_default(),
+        event.actor.source.map(|source| source.to_string()).unwrap_or_default(),
+        about(event),
+    ]
+}
+
+fn about(event: &Event) -> String {
+    format!("{} {}", event.object_kind, event.object_name).trim().to_owned()
+}
+
+async fn show(arguments: ShowArguments, output: Output) -> Result<(), Failure> {
+    let request = ShowRequest { sequence: arguments.sequence };
+    let shown: ShownEvent = arguments
+        .directory
+        .with(Absent::Fail, async |backend| Ok(backend.call(path::EVENT_SHOW, &request).await?))
+        .await?;
+    output.result(&shown, || in_words(&shown))
+}
+
+fn in_words(shown: &ShownEvent) -> String {
+    let ShownEvent { event, digest } = shown;
+    let actor = &event.actor;
+    let times = match event.since {
+        Some(since) => format!("{} times from {since} to {}", event.count, event.time),
+        None => event.time.to_string(),
+    };
+    let rows = [
+        ("action", Some(event.action.to_string())),
+        ("time", Some(times)),
+        ("account", Some(actor.account.clone())),
+        ("token", actor.token.clone()),
+        ("source", actor.source.map(|source| source.to_string())),
+        ("request", actor.request.map(|request| request.to_string())),
+        ("application", event.application.clone()),
+        ("about", Some(about(event))),
+        ("object", event.object_uuid.map(|uuid| uuid.to_string())),
+        ("uuid", Some(event.uuid.to_string())),
+        ("digest", Some(digest.to_string())),
+        ("previous", Some(event.previous.to_string())),
+    ];
+    let mut text = format!("event {}\n", event.sequence);
+    let details = event.details.iter().map(|detail| (detail.name.as_str(), Some(detail.value.clone())));
+    for (name, value) in rows.into_iter().chain(details) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            // Writing to a string cannot fail. Names come from elsewhere and may hold anything.
+            let _ = writeln!(text, "  {name}: {}", value.escape_debug());
+        }
+    }
+    for change in &event.changes {
+        let side = |value: &Option<String>| match value {
+            Some(value) => format!("\"{}\"", value.escape_debug()),
+            None => "nothing".to_owned(),
+        };
+        let _ = writeln!(text, "  {}: {} -> {}", change.field, side(&change.before), side(&change.after));
+    }
+    text
+}
+
+async fn verify(arguments: VerifyArguments, output: Output) -> Result<(), Failure> {
+    let request = VerifyRequest { expected: arguments.expect };
+    let report: TrailReport = arguments
+        .directory
+        .with(Absent::Fail, async |backend| Ok(backend.call(path::EVENT_VERIFY, &request).await?))
+        .await?;
+    output.result(&report, || summary(&report))?;
+    if report.is_whole() {
+        return Ok(());
+    }
+    let mut messages = vec![
+        "the audit trail is not as bindery wrote it: compare with the log, and with a backup of the data directory"
+            .to_owned(),
+    ];
+    messages.extend(report.problems.iter().map(ToString::to_string));
+    let untold = report.problem_count.saturating_sub(report.problems.len() as u64);
+    if untold > 0 {
+        messages.push(format!("{untold} more problems are not told one by one"));
+    }
+    Err(Failure { exit: Exit::Failed, messages, is_drawn: false })
+}
+
+fn summary(report: &TrailReport) -> String {
+    let TrailReport { verified, first, last, head, .. } = report;
+    if !report.is_whole() {
+        return format!("{verified} events read, {} problems", report.problem_count);
+    }
+    if last < first {
+        return format!("no events are kept\nthe end of the trail: {last}:{head}");
+    }
+    format!(
+        "{verified} events, {first} to {last}, are as they were written\n\
+         note the end of the trail elsewhere, for --expect: {last}:{head}"
+    )
+}
+
+/// A time, or how long ago.
+fn time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Ok(earlier(Timestamp::now(), ago));
+    }
+    text.parse().map_err(|_| {
+        "expected a time such as \"2027-11-18T10:00:00Z\", or how long ago, such as \"2h\"".to_owned()
+    })
+}
+
+fn earlier(time: Timestamp, by: Duration) -> Timestamp {
+    let seconds = i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_unix_seconds(time.unix_seconds().saturating_sub(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_times_or_durations() {
+        let now = Timestamp::now().unix_seconds();
+        let ago = time("2h").map(Timestamp::unix_seconds);
+        assert!(ago.is_ok_and(|ago| (now - 7_205..=now - 7_195).contains(&ago)));
+        assert_eq!(time("1970-01-01T00:01:00Z"), Ok(Timestamp::from_unix_seconds(60)));
+        assert!(time("yesterday").is_err());
+        let end = Duration::from_secs(u64::MAX);
+        assert_eq!(earlier(Timestamp::from_unix_seconds(-9), end).unix_seconds(), i64::MIN);
+    }
+}

@@ -1,0 +1,75 @@
+//! `POST /local/event/…`: the audit trail is listed, shown and verified.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::error::{Problem, ProblemKind};
+use super::json::Body;
+use crate::audit::{ExpectedEvent, TrailReport, digest};
+use crate::model::{Event, EventDigest};
+use crate::registry::{EventQuery, Registry};
+
+/// Verifies the whole trail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyRequest {
+    /// An event as it was noted earlier.
+    pub expected: Option<ExpectedEvent>,
+}
+
+/// Shows one event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShowRequest {
+    /// Its sequence.
+    pub sequence: u64,
+}
+
+/// An event with its own digest, which stands in the next one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownEvent {
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+    /// Its digest.
+    pub digest: EventDigest,
+}
+
+impl From<Event> for ShownEvent {
+    fn from(event: Event) -> Self {
+        let digest = digest(&event);
+        Self { event, digest }
+    }
+}
+
+pub(super) async fn verify(
+    State(registry): State<Arc<Registry>>,
+    Body(request): Body<VerifyRequest>,
+) -> Result<Json<TrailReport>, Problem> {
+    Ok(Json(registry.verify_events(request.expected).await?))
+}
+
+pub(super) async fn list(
+    State(registry): State<Arc<Registry>>,
+    Body(query): Body<EventQuery>,
+) -> Result<Json<Vec<ShownEvent>>, Problem> {
+    let events = registry.events(query).await?;
+    Ok(Json(events.into_iter().map(ShownEvent::from).collect()))
+}
+
+pub(super) async fn show(
+    State(registry): State<Arc<Registry>>,
+    Body(request): Body<ShowRequest>,
+) -> Result<Json<ShownEvent>, Problem> {
+    match registry.event(request.sequence).await? {
+        Some(event) => Ok(Json(event.into())),
+        None => Err(Problem::one(
+            ProblemKind::NotFound,
+            format!(
+                "there is no event {}: it is still to come, or was removed when its time was over",
+                request.sequence
+            ),
+        )),
+    }
+}

@@ -1,0 +1,64 @@
+//! When a credential was used last, and how often.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AccountNumber, ProviderNumber, Timestamp, TokenNumber};
+
+/// Whose use is noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum UsageOf {
+    /// A token's.
+    Token(TokenNumber),
+    /// What an account proves itself with besides its tokens: a password, a client certificate.
+    Account(AccountNumber),
+}
+
+/// The last use of a credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Whose.
+    pub of: UsageOf,
+    /// When it was used last.
+    pub time: Timestamp,
+    /// Where from; `None`: from a Unix socket.
+    pub source: Option<IpAddr>,
+    /// The provider that it was used for; `None`: the HTTP API.
+    pub provider: Option<ProviderNumber>,
+    /// How often it was used in all.
+    pub count: u64,
+}
+
+impl Usage {
+    /// Takes over what is known of uses that this does not count yet.
+    pub fn add(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        if other.time >= self.time {
+            (self.time, self.source, self.provider) = (other.time, other.source, other.provider);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_use_counts_whatever_comes_first() {
+        let at = |seconds, provider, count| Usage {
+            of: UsageOf::Token(TokenNumber::new(1)),
+            time: Timestamp::from_unix_seconds(seconds),
+            source: None,
+            provider: Some(ProviderNumber::new(provider)),
+            count,
+        };
+        let (early, late) = (at(10, 1, 5), at(20, 2, 7));
+        let mut forwards = early.clone();
+        forwards.add(&late);
+        let mut backwards = late;
+        backwards.add(&early);
+        assert_eq!(forwards, backwards);
+        assert_eq!(forwards, at(20, 2, 12));
+    }
+}

@@ -1,0 +1,285 @@
+//! From logins that are alike to their events and to the last use of each credential, from time to time.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{ChangeError, Registry, Transaction};
+use crate::access::{Credential, Identity};
+use crate::audit::{
+    Failure, FailureKind, FailureRow, LoginKey, LoginNames, LoginProof, LoginRow, Span, Tallied,
+};
+use crate::config::Limit;
+use crate::directory::{Accounts, Snapshot};
+use crate::model::{
+    AccountNumber, Action, Actor, Event, EventDetail, EventDigest, ProviderNumber, Timestamp, TokenNumber,
+    Usage, UsageOf,
+};
+
+impl Registry {
+    /// Makes events of all logins since the last time, and notes the last use of each credential. It goes on when the
+    /// caller has gone away.
+    ///
+    /// # Errors
+    /// The store does not take them: they are counted on, and nothing is lost.
+    pub async fn flush_logins(self: &Arc<Self>) -> Result<(), ChangeError> {
+        let registry = Arc::clone(self);
+        let flushed = tokio::spawn(async move { registry.flush().await });
+        flushed.await.map_err(|_| ChangeError::Panicked)?
+    }
+
+    /// Comes when so many logins are told apart that it is time to make events of them.
+    pub async fn logins_become_many(&self) {
+        self.tally.becomes_scarce().await;
+    }
+
+    /// When a token was used last: what is in the store, and what is not there yet.
+    pub fn last_used_token(&self, token: TokenNumber) -> Option<Usage> {
+        self.last_used(UsageOf::Token(token))
+    }
+
+    /// When an account last proved itself with something else than a token.
+    pub fn last_used_account(&self, account: AccountNumber) -> Option<Usage> {
+        self.last_used(UsageOf::Account(account))
+    }
+
+    /// Notes that an account has proved itself with a token, for the HTTP API.
+    pub fn note_api_login(&self, token: TokenNumber, source: Option<IpAddr>, now: Timestamp) {
+        let snapshot = self.current();
+        let accounts = snapshot.accounts();
+        if let Some(account) = accounts.token(token).map(|token| token.account) {
+            let key = LoginKey { account, proof: LoginProof::Token(token), source, provider: None };
+            self.note_login(key, accounts, now);
+        }
+    }
+
+    /// Notes that an operation was refused to a connection that had bound.
+    pub fn note_denied(&self, identity: &Identity, source: Option<IpAddr>, reason: &str, now: Timestamp) {
+        let snapshot = self.current();
+        let accounts = snapshot.accounts();
+        let account = accounts.account(identity.holder.account);
+        let gone;
+        let name: &str = match account {
+            Some(account) => &account.username,
+            None => {
+                gone = format!("account {}", identity.holder.account);
+                &gone
+            }
+        };
+        let token = match identity.holder.credential {
+            Credential::Token { number, .. } => accounts.token(number),
+            Credential::Password { .. } | Credential::Certificate { .. } => None,
+        };
+        let failure = Failure {
+            account: name,
+            number: Some(identity.holder.account),
+            token: token.map(|token| token.identifier.as_str()),
+            provider: accounts.provider(identity.provider).map_or("", |provider| &provider.name),
+            application: application_of(accounts, identity.provider),
+            source,
+            kind: FailureKind::Denied,
+            reason,
+        };
+        self.note_failure(failure, now);
+    }
+
+    pub(super) fn note_failure(&self, failure: Failure<'_>, now: Timestamp) {
+        if !self.tally.failed(failure, now) {
+            self.reached().note(Limit::login_failures_told_max);
+        }
+    }
+
+    pub(super) fn note_login(&self, key: LoginKey, accounts: &Accounts, now: Timestamp) {
+        if !self.tally.succeeded(key, now, || names(&key, accounts)) {
+            self.reached().note(Limit::logins_told_max);
+        }
+    }
+
+    fn last_used(&self, of: UsageOf) -> Option<Usage> {
+        let snapshot = self.current();
+        let accounts = snapshot.accounts();
+        let is_there = match of {
+            UsageOf::Token(number) => accounts.token(number).is_some(),
+            UsageOf::Account(number) => accounts.account(number).is_some(),
+        };
+        let waiting = self.tally.usage(of).filter(|_| is_there);
+        match (accounts.usage(of), waiting) {
+            (Some(stored), Some(waiting)) => {
+                let mut usage = Usage::clone(stored);
+                usage.add(&waiting);
+                Some(usage)
+            }
+            (Some(stored), None) => Some(Usage::clone(stored)),
+            (None, waiting) => waiting,
+        }
+    }
+
+    async fn flush(&self) -> Result<(), ChangeError> {
+        // One at a time: who asks for events waits for what another flush has taken.
+        let _turn = self.flushing.lock().await;
+        let mut taken = self.tally.take();
+        while !taken.is_empty() {
+            let part = Arc::new(taken.split(ROWS_TOGETHER_MAX));
+            let committed = Arc::clone(&part);
+            let kept =
+                self.change(super::nobody(), move |transaction| commit_logins(transaction, &committed)).await;
+            if let Err(error) = kept {
+                self.put_back(part);
+                self.tally.put_back(taken);
+                return Err(error);
+            }
+        }
+        self.tally.kept();
+        Ok(())
+    }
+
+    /// Has the writer make events of what is left as its last work; `close` calls what is returned when it has ended.
+    pub(super) fn flush_last(&self, writer: &super::WriterHandle) -> impl FnOnce() + use<> {
+        let mut taken = self.tally.take();
+        let mut parts = Vec::new();
+        while !taken.is_empty() {
+            let part = Arc::new(taken.split(ROWS_TOGETHER_MAX));
+            let committed = Arc::clone(&part);
+            let answer = writer
+                .submit(super::nobody().into(), move |transaction| commit_logins(transaction, &committed));
+            parts.push((part, answer));
+        }
+        move || {
+            for (part, mut answer) in parts {
+                let problem = match answer.try_recv() {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => ChangeError::WriterStopped.to_string(),
+                };
+                tracing::error!(logins = part.count(), problem, "the last logins have no events");
+            }
+        }
+    }
+
+    /// Counts what could not be committed again.
+    fn put_back(&self, part: Arc<Tallied>) {
+        self.tally.put_back(Arc::unwrap_or_clone(part));
+    }
+}
+
+/// Makes an event of each row, and notes the last uses.
+fn commit_logins(transaction: &mut Transaction<'_>, tallied: &Tallied) -> Result<(), ChangeError> {
+    let mut events: Vec<Event> = tallied.logins.iter().map(|(key, row)| login_event(key, row)).collect();
+    events.extend(tallied.failures.iter().map(failure_event));
+    events.extend(tallied.other_logins.map(|span| others_event(Action::Login, span)));
+    events.extend(tallied.other_failures.iter().map(|(action, span)| others_event(*action, *span)));
+    // As it happened, as far as an aggregate can be in order at all.
+    events.sort_by_key(|event| event.time);
+    for event in events {
+        transaction.note_event(event)?;
+    }
+    for usage in tallied.usages().into_values() {
+        transaction.note_use(usage)?;
+    }
+    Ok(())
+}
+
+fn login_event(key: &LoginKey, row: &LoginRow) -> Event {
+    let LoginRow { span, names } = row;
+    let (method, fingerprint) = match key.proof {
+        LoginProof::Token(_) => ("token", None),
+        LoginProof::Password => ("password", None),
+        LoginProof::Certificate(fingerprint) => ("certificate", Some(fingerprint)),
+    };
+    let mut details = vec![detail("method", method)];
+    details.extend(fingerprint.map(|fingerprint| detail("fingerprint", fingerprint)));
+    let actor = Actor {
+        number: Some(key.account),
+        token: names.token.as_deref().map(str::to_owned),
+        source: key.source,
+        ..Actor::named(&names.account)
+    };
+    let (object_kind, object_name) = match key.provider {
+        Some(_) => ("provider", names.provider.to_string()),
+        None => ("api", String::new()),
+    };
+    Event {
+        application: names.application.as_deref().map(str::to_owned),
+        object_kind: object_kind.to_owned(),
+        object_name,
+        object_key: key.provider.map(ProviderNumber::get),
+        details,
+        ..aggregate(Action::Login, actor, *span)
+    }
+}
+
+fn failure_event(row: &FailureRow) -> Event {
+    let FailureRow { span, account, number, token, provider, application, source, kind, reason } = row;
+    let actor = Actor { number: *number, token: token.clone(), source: *source, ..Actor::named(account) };
+    Event {
+        application: application.clone(),
+        object_kind: if provider.is_empty() { String::new() } else { "provider".to_owned() },
+        object_name: provider.clone(),
+        details: vec![detail("reason", reason)],
+        ..aggregate(kind.action(), actor, *span)
+    }
+}
+
+/// What was too much to be told apart.
+fn others_event(action: Action, span: Span) -> Event {
+    let reason = "more than can be told apart: different accounts and sources are counted together";
+    let actor = Actor::named("others");
+    Event { details: vec![detail("reason", reason)], ..aggregate(action, actor, span) }
+}
+
+fn aggregate(action: Action, actor: Actor, span: Span) -> Event {
+    Event {
+        // It gets its place when it is told.
+        sequence: 0,
+        previous: EventDigest::NONE,
+        uuid: Uuid::new_v4(),
+        time: span.last,
+        since: (span.count > 1).then_some(span.first),
+        count: span.count,
+        action,
+        actor,
+        application: None,
+        object_kind: String::new(),
+        object_name: String::new(),
+        object_key: None,
+        object_uuid: None,
+        changes: Vec::new(),
+        details: Vec::new(),
+    }
+}
+
+fn detail(name: &str, value: impl ToString) -> EventDetail {
+    EventDetail { name: name.to_owned(), value: value.to_string() }
+}
+
+fn names(key: &LoginKey, accounts: &Accounts) -> LoginNames {
+    let token = match key.proof {
+        LoginProof::Token(number) => accounts.token(number),
+        LoginProof::Password | LoginProof::Certificate(_) => None,
+    };
+    let provider = key.provider.and_then(|provider| accounts.provider(provider));
+    let application = key.provider.and_then(|provider| application_of(accounts, provider));
+    LoginNames {
+        account: accounts.account(key.account).map(|account| account.username.clone()).unwrap_or_default(),
+        token: token.map(|token| token.identifier.as_str().into()),
+        provider: provider.map(|provider| provider.name.as_str().into()).unwrap_or_default(),
+        application: application.map(Into::into),
+    }
+}
+
+/// The slug of the application that is behind a provider.
+pub(super) fn application_of(accounts: &Accounts, provider: ProviderNumber) -> Option<&str> {
+    accounts.application_of(provider).map(|application| application.slug.as_str())
+}
+
+/// The same in a snapshot, for a name that may belong to no provider.
+pub(super) fn application_in(snapshot: &Snapshot, provider: Option<ProviderNumber>) -> Option<&str> {
+    application_of(snapshot.accounts(), provider?)
+}
+
+/// Rows of each kind that become events in one change.
+const ROWS_TOGETHER_MAX: usize = 8_192;
+
+#[cfg(test)]
+mod tests;

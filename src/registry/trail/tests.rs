@@ -1,0 +1,357 @@
+//! What was done to the trail behind bindery's back is named, whatever the store.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::audit::{TrailProblem, append, digest};
+use crate::model::{AccountKind, Change, EventDigest, Trail};
+use crate::registry::commands::testing::{
+    account, actor, apply, provider, registry, registry_over, secrets_for, set_active, wait,
+};
+use crate::registry::{SeedOptions, Transaction};
+use crate::store::{Batch, MemoryStore, SledStore};
+
+fn seed() -> crate::config::Seed {
+    crate::config::Seed {
+        providers: vec![provider("ldap", "dc=example,dc=com")],
+        accounts: ["alice", "bob", "carol"].map(|name| account(name, AccountKind::Internal)).to_vec(),
+        ..Default::default()
+    }
+}
+
+/// A trail of some events.
+fn filled(store: Arc<dyn Store>) -> Arc<Registry> {
+    let registry = registry_over(store);
+    apply(&registry, &seed()).unwrap();
+    for _ in 0..5 {
+        for is_active in [false, true] {
+            wait(set_active(&registry, "alice".to_owned(), is_active)).unwrap();
+        }
+    }
+    registry
+}
+
+/// Runs a test on a store in memory and on one on disk.
+fn on_both(test: impl Fn(Arc<dyn Store>)) {
+    test(Arc::new(MemoryStore::new()));
+    let directory = tempfile::tempdir().unwrap();
+    test(Arc::new(SledStore::open(directory.path()).unwrap()));
+}
+
+fn commit(store: &dyn Store, changes: Vec<Change>, trail: Trail) {
+    let meta = store.meta();
+    let counters = crate::store::Counters { trail, ..meta.counters };
+    store.commit(&Batch { changes, counters, seeded: meta.seeded }).unwrap();
+}
+
+/// Changes the events behind bindery's back, and opens the store anew.
+fn harmed(harm: impl Fn(&mut Vec<Event>) -> Vec<u64>) -> Vec<Vec<TrailProblem>> {
+    let reports = std::cell::RefCell::new(Vec::new());
+    on_both(|store| {
+        filled(store.clone()).close();
+        let trail = store.meta().counters.trail;
+        let before = store.events(0, usize::MAX).unwrap();
+        let mut after = before.clone();
+        let removed = harm(&mut after);
+        let deleted = removed.into_iter().map(|sequence| Change::Delete(Key::Event(sequence)));
+        let put = after.into_iter().filter(|event| !before.contains(event));
+        commit(&*store, deleted.chain(put.map(|event| Change::Put(Record::Event(event)))).collect(), trail);
+        let registry = registry_over(store);
+        let report = wait(registry.verify_events(None)).unwrap();
+        assert_eq!(report.is_whole(), report.problems.is_empty());
+        reports.borrow_mut().push(report.problems);
+        // It does not go away when more is written.
+        wait(set_active(&registry, "bob".to_owned(), false)).unwrap();
+        assert!(!wait(registry.verify_events(None)).unwrap().is_whole());
+    });
+    reports.into_inner()
+}
+
+#[test]
+fn an_untouched_trail_is_whole_across_restarts() {
+    on_both(|store| {
+        filled(store.clone()).close();
+        let registry = registry_over(store.clone());
+        wait(set_active(&registry, "bob".to_owned(), false)).unwrap();
+        let report = wait(registry.verify_events(None)).unwrap();
+        assert!(report.is_whole() && report.verified > 10, "{report:?}");
+        let newest = store.events_before(u64::MAX, 1).unwrap().remove(0);
+        assert_eq!((report.last, report.head), (newest.sequence, digest(&newest)));
+        assert_eq!(newest.object_name, "bob");
+        let noted = ExpectedEvent { sequence: newest.sequence, digest: digest(&newest) };
+        assert!(wait(registry.verify_events(Some(noted))).unwrap().is_whole());
+    });
+}
+
+#[test]
+fn an_event_that_was_edited_is_named() {
+    for problems in harmed(|events| {
+        events[4].actor.account = "somebody else".to_owned();
+        Vec::new()
+    }) {
+        assert_eq!(problems, [TrailProblem::Edited { sequence: 5 }]);
+    }
+    for problems in harmed(|events| {
+        events.last_mut().unwrap().changes.clear();
+        Vec::new()
+    }) {
+        assert!(matches!(problems.as_slice(), [TrailProblem::Edited { .. }]), "{problems:?}");
+    }
+}
+
+#[test]
+fn events_that_were_removed_are_named() {
+    for problems in harmed(|_| vec![3, 4, 7]) {
+        let gap = |first, last| TrailProblem::Removed { first, last };
+        assert_eq!(problems, [gap(3, 4), gap(7, 7)]);
+    }
+    for problems in harmed(|events| vec![1, events.len() as u64]) {
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert_eq!(problems[0], TrailProblem::Removed { first: 1, last: 1 });
+    }
+}
+
+#[test]
+fn events_that_were_swapped_are_named() {
+    for problems in harmed(|events| {
+        events.swap(5, 6);
+        (events[5].sequence, events[6].sequence) = (6, 7);
+        Vec::new()
+    }) {
+        assert!(problems.contains(&TrailProblem::Moved { sequence: 7, written_behind: 5 }), "{problems:?}");
+    }
+}
+
+#[test]
+fn events_that_were_added_are_named() {
+    for problems in harmed(|events| {
+        let mut more = events[3].clone();
+        more.sequence = 1_000;
+        events.push(more);
+        Vec::new()
+    }) {
+        assert_eq!(problems, [TrailProblem::Added { sequence: 1_000 }]);
+    }
+}
+
+#[test]
+fn a_trail_that_was_written_anew_is_told_by_a_digest_from_the_log() {
+    on_both(|store| {
+        filled(store.clone()).close();
+        let mut events = store.events(0, usize::MAX).unwrap();
+        let noted = ExpectedEvent { sequence: 9, digest: digest(&events[8]) };
+        events[2].object_name = "somebody else".to_owned();
+        let mut trail = Trail::default();
+        events.iter_mut().for_each(|event| append(&mut trail, event));
+        commit(&*store, events.into_iter().map(|event| Change::Put(Record::Event(event))).collect(), trail);
+        let registry = registry_over(store);
+        assert!(wait(registry.verify_events(None)).unwrap().is_whole());
+        let problems = wait(registry.verify_events(Some(noted))).unwrap().problems;
+        assert!(matches!(problems.as_slice(), [TrailProblem::Rewritten { sequence: 9, .. }]), "{problems:?}");
+    });
+}
+
+/// Commands that fail, panic or are only rehearsed leave no gap, also between others of one group.
+#[test]
+fn what_is_not_kept_does_not_disturb_the_chain() {
+    let registry = filled(Arc::new(MemoryStore::new()));
+    let deletes = |transaction: &mut Transaction<'_>| {
+        let bob = transaction.snapshot().accounts().account_named("bob").unwrap().number;
+        transaction.delete_account(bob)
+    };
+    let fails = move |transaction: &mut Transaction<'_>| -> Result<(), ChangeError> {
+        deletes(transaction)?;
+        Err(ChangeError::Conflict)
+    };
+    let panics = move |transaction: &mut Transaction<'_>| -> Result<(), ChangeError> {
+        deletes(transaction)?;
+        panic!("an error in a command")
+    };
+    wait(async {
+        for is_active in [false, true] {
+            let (first, rehearsed, failed, panicked, last) = tokio::join!(
+                set_active(&registry, "alice".to_owned(), is_active),
+                registry.rehearse(deletes),
+                registry.change(actor(), fails),
+                registry.change(actor(), panics),
+                set_active(&registry, "carol".to_owned(), is_active),
+            );
+            assert!(first.is_ok() && rehearsed.is_ok() && last.is_ok());
+            assert!(failed.is_err() && panicked.is_err());
+        }
+        registry.plan_seed(seed(), SeedOptions::default()).await.map(|plan| secrets_for(&plan)).unwrap();
+    });
+    let report = wait(registry.verify_events(None)).unwrap();
+    assert!(report.is_whole(), "{report:?}");
+    assert!(registry.snapshot().accounts().account_named("bob").is_some());
+}
+
+#[test]
+fn a_full_disk_leaves_no_gap() {
+    let store = Arc::new(MemoryStore::new());
+    let registry = filled(store.clone());
+    for is_full in [true, false] {
+        store.set_full(is_full);
+        let done = wait(set_active(&registry, "bob".to_owned(), false));
+        assert_eq!(done.is_err(), is_full);
+    }
+    assert!(wait(registry.verify_events(None)).unwrap().is_whole());
+}
+
+#[test]
+fn events_go_from_the_front_when_there_are_too_many() {
+    on_both(|store| {
+        let registry = filled(store.clone());
+        let length = store.meta().counters.trail.len();
+        let retired = wait(registry.retire_events(Duration::from_secs(1_000), 5)).unwrap();
+        assert_eq!((retired.too_many, retired.too_old, retired.is_more), (length - 5, 0, false));
+        assert_eq!(registry.reached().count(Limit::events_max), length - 5);
+        let report = wait(registry.verify_events(None)).unwrap();
+        assert!(report.is_whole(), "{report:?}");
+        assert_eq!((report.verified, report.first, report.last), (5, length - 4, length));
+        // The first that is kept is held to what was before it.
+        let mut first = store.events(0, 1).unwrap().remove(0);
+        first.previous = EventDigest::NONE;
+        commit(&*store, vec![Change::Put(Record::Event(first))], store.meta().counters.trail);
+        let problems = wait(registry.verify_events(None)).unwrap().problems;
+        assert!(problems.contains(&TrailProblem::Edited { sequence: length - 4 }), "{problems:?}");
+    });
+}
+
+#[test]
+fn events_go_from_the_front_when_their_time_is_over() {
+    let store = Arc::new(MemoryStore::new());
+    let registry = filled(store.clone());
+    let length = store.meta().counters.trail.len();
+    let none = wait(registry.retire_events(Duration::from_secs(1_000), 1_000)).unwrap();
+    assert_eq!(none, RetiredEvents::default());
+    assert_eq!(store.meta().counters.trail.len(), length);
+    std::thread::sleep(Duration::from_millis(1_100));
+    let retired = wait(registry.retire_events(Duration::ZERO, 1_000)).unwrap();
+    assert_eq!((retired.too_old, retired.too_many), (length, 0));
+    assert_eq!(registry.reached().count(Limit::event_retention), length);
+    let report = wait(registry.verify_events(None)).unwrap();
+    assert!(report.is_whole() && report.verified == 0, "{report:?}");
+    // The chain goes on where it was.
+    wait(set_active(&registry, "bob".to_owned(), false)).unwrap();
+    let report = wait(registry.verify_events(None)).unwrap();
+    assert!(report.is_whole() && report.verified == 1 && report.first == length + 1, "{report:?}");
+}
+
+#[test]
+fn many_events_go_in_several_changes() {
+    let store = Arc::new(MemoryStore::new());
+    let registry = registry_over(store.clone());
+    wait(registry.change(actor(), |transaction| {
+        (0..2_500).try_for_each(|_| transaction.note(Action::Custom, EventObject::default()))
+    }))
+    .unwrap();
+    let counts: Vec<u64> = (0..3)
+        .map(|_| wait(registry.retire_events(Duration::from_secs(1_000), 100)).unwrap())
+        .map(|retired| {
+            assert_eq!(retired.is_more, retired.count() == 1_000);
+            retired.count()
+        })
+        .collect();
+    assert_eq!(counts, [1_000, 1_000, 400]);
+    assert!(wait(registry.verify_events(None)).unwrap().is_whole());
+}
+
+/// Events come at the end and go at the front, in many parts, while others walk over them.
+#[test]
+fn a_trail_that_moves_on_is_verified_and_read() {
+    on_both(|store| {
+        let registry = registry_over(store);
+        let large = EventObject { name: "x".repeat(14_000), ..EventObject::default() };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        runtime.block_on(async {
+            let is_over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let (writing, over) = (Arc::clone(&registry), Arc::clone(&is_over));
+            let writer = tokio::spawn(async move {
+                for round in 0..60 {
+                    let large = large.clone();
+                    let note = move |transaction: &mut Transaction<'_>| {
+                        (0..10).try_for_each(|_| transaction.note(Action::Custom, large.clone()))
+                    };
+                    writing.change(actor(), note).await.unwrap();
+                    if round % 2 == 1 {
+                        writing.retire_events(Duration::from_secs(1_000), 15).await.unwrap();
+                    }
+                }
+                over.store(true, std::sync::atomic::Ordering::Relaxed);
+            });
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                let report = registry.verify_events(None).await.unwrap();
+                assert!(report.is_whole(), "{report:?}");
+                registry.events(EventQuery::newest(100)).await.unwrap();
+                registry.event(report.first).await.unwrap();
+            }
+            writer.await.unwrap();
+        });
+        let report = wait(registry.verify_events(None)).unwrap();
+        assert_eq!((report.is_whole(), report.verified, report.last), (true, 15, 600));
+    });
+}
+
+#[test]
+fn queries_find_what_they_ask_for() {
+    on_both(|store| {
+        let registry = filled(store.clone());
+        let all = store.events(0, usize::MAX).unwrap();
+        let length = all.len();
+        let ask = |query: EventQuery| {
+            let events = wait(registry.events(EventQuery { limit: 1_000, ..query.clone() })).unwrap();
+            assert_eq!(wait(registry.count_events(query)).unwrap(), events.len() as u64);
+            events.iter().map(|event| event.sequence).collect::<Vec<_>>()
+        };
+        let last = length as u64;
+        assert_eq!(ask(EventQuery::default()), (1..=last).rev().collect::<Vec<_>>());
+        assert_eq!(ask(EventQuery { oldest_first: true, ..EventQuery::default() }).first(), Some(&1));
+        let between = EventQuery { after: Some(3), before: Some(7), ..EventQuery::default() };
+        assert_eq!(ask(between.clone()), [6, 5, 4]);
+        assert_eq!(ask(EventQuery { oldest_first: true, ..between }), [4, 5, 6]);
+        let newest = wait(registry.events(EventQuery::newest(2))).unwrap();
+        assert_eq!(newest.iter().map(|event| event.sequence).collect::<Vec<_>>(), [last, last - 1]);
+        assert_eq!(wait(registry.events(EventQuery::newest(0))).unwrap(), []);
+
+        let updates = EventQuery { actions: vec![Action::ModelUpdated], ..EventQuery::default() };
+        assert_eq!(ask(updates.clone()).len(), 10);
+        let of_alice = EventQuery { object_name: Some("ALICE".to_owned()), ..updates };
+        assert_eq!(ask(of_alice).len(), 10);
+        let kind = |kind: &str| EventQuery { object_kind: Some(kind.to_owned()), ..EventQuery::default() };
+        assert_eq!(ask(kind("provider")).len(), 1);
+        assert_eq!(ask(kind("role")).len(), 0);
+        let text = |text: &str| EventQuery { text: Some(text.to_owned()), ..EventQuery::default() };
+        assert_eq!(ask(text("DC=example")).len(), 1);
+        assert_eq!(ask(text("nowhere to be found")).len(), 0);
+        let by = |account: &str| EventQuery { account: Some(account.to_owned()), ..EventQuery::default() };
+        assert_eq!((ask(by("Config")).len(), ask(by("bob")).len()), (length, 0));
+        let now = Timestamp::now();
+        let since = EventQuery { since: Some(now.after(Duration::from_secs(60))), ..EventQuery::default() };
+        assert_eq!(ask(since.clone()).len(), 0);
+        assert_eq!(ask(EventQuery { until: since.since, since: None, ..since }).len(), length);
+
+        let third = &all[2];
+        assert_eq!(wait(registry.event_by_uuid(third.uuid)).unwrap().as_ref(), Some(third));
+        assert_eq!(wait(registry.event_by_uuid(Uuid::from_u128(5))).unwrap(), None);
+        assert_eq!(wait(registry.event(3)).unwrap().as_ref(), Some(third));
+        assert_eq!(wait(registry.event(1_000)).unwrap(), None);
+    });
+}
+
+#[test]
+fn what_changes_nothing_can_be_noted() {
+    let registry = registry();
+    let object = EventObject {
+        kind: "token".to_owned(),
+        name: "cloud".to_owned(),
+        key: Some(9),
+        uuid: Some(Uuid::from_u128(9)),
+    };
+    wait(registry.note_event(actor(), Action::SecretView, object)).unwrap();
+    let events = wait(registry.events(EventQuery::newest(10))).unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!((events[0].action, events[0].object_key), (Action::SecretView, Some(9)));
+}

@@ -1,0 +1,203 @@
+//! The audit trail by the real binary: what happened stands in it, and what was done to it shows.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test may panic and print"
+)]
+
+mod support;
+
+use std::path::Path;
+
+use bindery::model::{Change, Event, Key, Record};
+use bindery::store::{Batch, SledStore, Store};
+use ldap3::LdapConn;
+use support::{BASE, Place, SEED};
+
+/// Changes the events of a stopped store as somebody could who has the code and the disk: every checksum is right.
+fn harm(data: &Path, harm: impl FnOnce(&mut Vec<Event>) -> Vec<u64>) {
+    let store = SledStore::open(data).unwrap();
+    let meta = store.load(&mut |_| {}).unwrap();
+    let before = store.events(0, usize::MAX).unwrap();
+    let mut after = before.clone();
+    let mut changes: Vec<Change> =
+        harm(&mut after).into_iter().map(|sequence| Change::Delete(Key::Event(sequence))).collect();
+    let edited = after.into_iter().filter(|event| !before.contains(event));
+    changes.extend(edited.map(|event| Change::Put(Record::Event(event))));
+    store.commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded }).unwrap();
+}
+
+/// A place whose trail has some events, and that trail's end.
+fn filled() -> (Place, String) {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    for identifier in ["one", "two", "three"] {
+        place.run(&["token", "create", identifier, "--account", "portal", "--json"]).exits(0);
+    }
+    let report = place.run(&["event", "verify", "--json"]).exits(0).json();
+    assert_eq!(report["problem_count"], 0);
+    let end = format!("{}:{}", report["last"], report["head"].as_str().unwrap());
+    (place, end)
+}
+
+#[test]
+fn an_untouched_trail_is_verified_with_and_without_a_server() {
+    let (place, end) = filled();
+    place.run(&["event", "verify", "--expect", &end]).exits(0);
+    let server = place.serve(&[]);
+    let done = place.run(&["event", "verify", "--expect", &end]).exits(0);
+    assert!(done.stdout.contains("are as they were written"), "{}", done.stdout);
+    place.run(&["event", "verify", "--expect", "7"]).exits(2).says(&["SEQUENCE:DIGEST"]);
+    server.stop();
+}
+
+#[test]
+fn an_edited_event_is_named() {
+    let (place, _) = filled();
+    harm(&place.path("data"), |events| {
+        let event = events.iter_mut().find(|event| event.object_name == "two").unwrap();
+        assert_eq!(event.actor.account, "command line");
+        event.actor.account = "somebody else".to_owned();
+        Vec::new()
+    });
+    let event = place.run(&["event", "list", "--object", "two", "--json"]).exits(0).json()[0].clone();
+    let named = format!("event {} was edited", event["sequence"]);
+    place.run(&["event", "verify"]).exits(1).says(&["not as bindery wrote it", &named]);
+    let server = place.serve(&[]);
+    place.run(&["event", "verify"]).exits(1).says(&[&named]);
+    server.stop();
+}
+
+#[test]
+fn removed_events_are_named() {
+    let (place, _) = filled();
+    harm(&place.path("data"), |_| vec![2, 3]);
+    let done = place.run(&["event", "verify", "--json"]).exits(1).says(&["events 2 to 3 were removed"]);
+    assert_eq!(done.json()["problems"][0]["problem"], "removed");
+    let (place, _) = filled();
+    harm(&place.path("data"), |events| vec![events.len() as u64]);
+    place.run(&["event", "verify"]).exits(1).says(&["was removed"]);
+}
+
+#[test]
+fn swapped_events_are_named() {
+    let (place, _) = filled();
+    harm(&place.path("data"), |events| {
+        events.swap(1, 2);
+        (events[1].sequence, events[2].sequence) = (2, 3);
+        Vec::new()
+    });
+    place
+        .run(&["event", "verify"])
+        .exits(1)
+        .says(&["event 3 is out of order: it was written behind event 1"]);
+}
+
+#[test]
+fn a_trail_that_was_written_anew_is_told_by_its_old_end() {
+    let (place, end) = filled();
+    let store = SledStore::open(&place.path("data")).unwrap();
+    let meta = store.load(&mut |_| {}).unwrap();
+    let mut events = store.events(0, usize::MAX).unwrap();
+    events[1].object_name = "somebody else".to_owned();
+    let mut trail = bindery::model::Trail::default();
+    events.iter_mut().for_each(|event| bindery::audit::append(&mut trail, event));
+    let changes = events.into_iter().map(|event| Change::Put(Record::Event(event))).collect();
+    let counters = bindery::store::Counters { trail, ..meta.counters };
+    store.commit(&Batch { changes, counters, seeded: meta.seeded }).unwrap();
+    drop(store);
+    place.run(&["event", "verify"]).exits(0);
+    place.run(&["event", "verify", "--expect", &end]).exits(1).says(&["and not", "as expected"]);
+}
+
+#[test]
+fn logins_become_events_without_anybody_asking() {
+    let place = Place::new(SEED);
+    place.edit("[server.hashing]", "[server.limits]\nlogins_told_time = \"1s\"\n\n[server.hashing]");
+    let (server, _) = place.serve_first();
+    let mut connection = LdapConn::new(&server.url("ldap")).unwrap();
+    assert_eq!(connection.simple_bind(&format!("cn=alice,ou=users,{BASE}"), "wrong").unwrap().rc, 49);
+    // At once, and as an event.
+    server.await_log("action=\"login_failed\"");
+    server.await_log(" count=1 action=\"login_failed\"");
+    server.stop();
+}
+
+#[test]
+fn logins_stand_in_the_trail_with_their_counts_and_in_the_log_as_json() {
+    let place = Place::new(SEED);
+    let log = "[server.log]\nformat = \"json\"\n\n[[provider]]";
+    let config = place.read("bindery.toml");
+    let first = config.find("[[provider]]").unwrap();
+    place.write(
+        "bindery.toml",
+        &format!("{}{log}{}", &config[..first], &config[first + "[[provider]]".len()..]),
+    );
+    let (server, secrets) = place.serve_first();
+    let secret = secrets
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|secret| secret["account"] == "portal")
+        .map(|secret| secret["secret"].as_str().unwrap().to_owned())
+        .unwrap();
+    let dn = format!("cn=portal,ou=users,{BASE}");
+    let mut connection = LdapConn::new(&server.url("ldap")).unwrap();
+    for _ in 0..7 {
+        connection.simple_bind(&dn, &secret).unwrap().success().unwrap();
+    }
+    for _ in 0..3 {
+        assert_eq!(connection.simple_bind(&dn, "wrong").unwrap().rc, 49);
+    }
+    connection.unbind().unwrap();
+    // Who asks for events sees the logins of a moment ago.
+    let logins = place.run(&["event", "list", "--action", "login", "--json"]).exits(0).json();
+    assert_eq!(logins.as_array().unwrap().len(), 1, "{logins}");
+    let login = &logins[0];
+    assert_eq!((&login["count"], &login["actor"]["account"]), (&7.into(), &"portal".into()));
+    assert_eq!(login["actor"]["source"], "127.0.0.1");
+    assert_eq!(login["actor"]["token"], "portal-app-password");
+    let failed = place
+        .run(&["event", "list", "--action", "login_failed", "--account", "PORTAL", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(failed[0]["count"], 3, "{failed}");
+    let sequence = login["sequence"].to_string();
+    let shown = place.run(&["event", "show", &sequence]).exits(0).stdout;
+    assert!(shown.contains("7 times from") && shown.contains("method: token"), "{shown}");
+    let tokens = place.run(&["token", "list", "--account", "portal", "--json"]).exits(0).json();
+    let used = &tokens[0]["last_used"];
+    assert_eq!(
+        (&used["count"], &used["source"], &used["application"]),
+        (&7.into(), &"127.0.0.1".into(), &"ldap".into())
+    );
+    assert!(place.run(&["token", "list"]).exits(0).stdout.contains("from 127.0.0.1 for ldap"));
+    place.run(&["event", "show", "100000"]).exits(1).says(&["there is no event 100000"]);
+    let words = place.run(&["event", "list", "--since", "1h", "--limit", "3"]).exits(0).stdout;
+    assert_eq!(words.lines().count(), 4, "{words}");
+    place.run(&["event", "list", "--action", "logins"]).exits(2).says(&["login_failed"]);
+    // What is noted from the log holds the trail to it.
+    server.await_log("\"action\":\"login\"");
+    let line = server
+        .log()
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find(|line| line["sequence"] == login["sequence"])
+        .unwrap();
+    assert_eq!((&line["target"], &line["count"]), (&"audit".into(), &7.into()));
+    assert_eq!(line["digest"], login["digest"]);
+    let noted = format!("{}:{}", sequence, line["digest"].as_str().unwrap());
+    place.run(&["event", "verify", "--expect", &noted]).exits(0);
+    // The last ones are written when the server goes down.
+    let mut connection = LdapConn::new(&server.url("ldap")).unwrap();
+    connection.simple_bind(&dn, &secret).unwrap().success().unwrap();
+    connection.unbind().unwrap();
+    server.stop();
+    let logins = place.run(&["event", "list", "--action", "login", "--json"]).exits(0).json();
+    assert_eq!(logins.as_array().unwrap().len(), 2, "{logins}");
+    place.run(&["event", "verify", "--expect", &noted]).exits(0);
+}
