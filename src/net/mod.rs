@@ -1,10 +1,11 @@
-//! What both doors stand on: listeners, TLS whose certificates can be exchanged, limits on connections.
+//! What both doors stand on: listeners, TLS whose certificates can be exchanged, limits on connections and on rates.
 
 pub mod certificate;
 pub mod client_certificate;
 pub mod limits;
 pub mod listener;
 pub mod peer;
+pub mod rate;
 pub mod tls;
 mod validity;
 
@@ -13,4 +14,5 @@ pub use client_certificate::ClientCertificate;
 pub use limits::{ConnectionCounts, ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Permit};
 pub use listener::{ListenError, Listener, Stream};
 pub use peer::{LocalAddress, Peer, PeerAddress};
+pub use rate::Rate;
 pub use tls::{Tls, TlsError, TlsFiles, TlsWarning};

@@ -23,13 +23,16 @@ use zeroize::Zeroizing;
 
 use super::validity::Validity;
 
-/// The server's side of TLS 1.2 and 1.3, without early data (it could be replayed) and without ALPN.
+/// The server's side of TLS 1.2 and 1.3, without early data (it could be replayed). One certificate for both doors; LDAP
+/// asks for client certificates and knows no ALPN, HTTP is the other way round.
 #[derive(Debug)]
 pub struct Tls {
     files: TlsFiles,
     provider: Arc<CryptoProvider>,
     served: Arc<Served>,
     accepting: ArcSwap<Accepting>,
+    /// Never exchanged: nothing of it comes from the files.
+    accepting_http: Arc<ServerConfig>,
 }
 
 /// The PEM files of `[server.tls]`.
@@ -213,7 +216,8 @@ impl Tls {
         let authorities = load_client_authorities(&files)?;
         let config = server_config(&files, &provider, &served, &authorities)?;
         let accepting = ArcSwap::from_pointee(Accepting { config, authorities });
-        Ok(Self { files, provider, served, accepting })
+        let accepting_http = http_config(&provider, &served)?;
+        Ok(Self { files, provider, served, accepting, accepting_http })
     }
 
     /// Reads the files again, for connections from now on; those that are open go on as they are.
@@ -238,6 +242,11 @@ impl Tls {
     /// each connection, which costs no more than counting a reference.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.accepting.load().config))
+    }
+
+    /// The same for HTTP/1.1: it asks for no client certificate, because calls show a token.
+    pub fn http_acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.accepting_http))
     }
 
     /// The last moment at which the server's certificate is valid.
@@ -335,6 +344,17 @@ fn server_config(
     Ok(Arc::new(config))
 }
 
+fn http_config(provider: &Arc<CryptoProvider>, served: &Arc<Served>) -> Result<Arc<ServerConfig>, TlsError> {
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(ALL_VERSIONS)
+        .map_err(TlsError::Setup)?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::<Served>::clone(served));
+    config.ticketer = Ticketer::new().map_err(TlsError::Setup)?;
+    config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
+    config.alpn_protocols = vec![ALPN_HTTP.to_vec()];
+    Ok(Arc::new(config))
+}
+
 fn client_verifier(
     path: &Path,
     provider: &Arc<CryptoProvider>,
@@ -411,6 +431,8 @@ fn read(file: TlsFile, path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), TlsErro
 
 /// The largest file of certificates that is read (octets): a few hundred authorities.
 const FILE_SIZE_MAX: u64 = 1024 * 1024;
+/// RFC 7301 section 6.
+const ALPN_HTTP: &[u8] = b"http/1.1";
 /// Sessions of TLS 1.2 that are kept for clients without tickets (sessions).
 const SESSIONS_MAX: usize = 1_024;
 
