@@ -102,6 +102,10 @@ impl Store for FaultyStore {
     fn resume(&self) -> Result<(), StoreError> {
         self.records.resume()
     }
+
+    fn is_writable(&self) -> bool {
+        self.records.is_writable()
+    }
 }
 
 #[test]

@@ -132,6 +132,10 @@ impl Store for MemoryStore {
     fn resume(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    fn is_writable(&self) -> bool {
+        !self.read().is_full
+    }
 }
 
 /// What errors call it.

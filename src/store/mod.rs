@@ -78,6 +78,10 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store stays closed: there still is no space, or it cannot be used for another reason.
     fn resume(&self) -> Result<(), StoreError>;
+
+    /// Whether a small change would be taken now, as far as that is known without trying. It asks the file system for its
+    /// free space, and waits for nobody who holds the store.
+    fn is_writable(&self) -> bool;
 }
 
 /// The next numbers to be given away; none is ever used again.

@@ -13,7 +13,7 @@ mod database;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use self::database::Database;
 use super::acknowledged::{Acknowledged, Said};
@@ -344,6 +344,16 @@ impl Store for SledStore {
         self.check_space(0)?;
         self.reopen(&mut writer)
     }
+
+    fn is_writable(&self) -> bool {
+        let is_open = match self.engine.try_read() {
+            Ok(engine) => matches!(*engine, Engine::Open(_)),
+            Err(TryLockError::Poisoned(engine)) => matches!(**engine.get_ref(), Engine::Open(_)),
+            // Whoever holds it for writing is closing the database, or opening it again.
+            Err(TryLockError::WouldBlock) => false,
+        };
+        is_open && self.check_space(0).is_ok()
+    }
 }
 
 /// What the database says about itself; a store without records is at revision 0.
@@ -415,6 +425,7 @@ mod tests {
             assert!(matches!(error, StoreError::Stopped { .. }), "{error}");
             assert!(!error.is_unusable() && !error.is_full(), "{error}");
         }
+        assert!(!store.is_writable());
         assert!(store.load(&mut |_| {}).is_err());
 
         // After a restart it is one or the other, and whole.

@@ -62,7 +62,9 @@ fn a_change_is_refused_before_the_disk_is_full() {
     for revision in 1..=20 {
         store.commit(&batch(revision)).unwrap();
     }
+    assert!(store.is_writable());
     disk.fill(2 * 1024 * 1024);
+    assert!(!store.is_writable());
 
     let error = store.commit(&batch(21)).unwrap_err();
     assert!(error.is_full() && !error.is_unusable(), "{error}");
@@ -118,9 +120,12 @@ fn a_closed_store_is_read_again_once_there_is_space() {
     for revision in 1..=20 {
         store.commit(&batch(revision)).unwrap();
     }
+    assert!(store.is_writable());
     store.close_as_full();
+    assert!(!store.is_writable());
     assert!(Content::of(&store).unwrap_err().is_full());
     store.resume().unwrap();
+    assert!(store.is_writable());
     assert_eq!(Content::of(&store).unwrap(), Content::after(20));
     store.resume().unwrap();
     store.commit(&batch(21)).unwrap();
