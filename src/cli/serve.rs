@@ -31,9 +31,12 @@ pub(super) struct ServeArguments {
     /// Listen here for LDAP over TLS
     #[arg(long, value_name = "ADDR:PORT", value_parser = tcp_address)]
     ldaps: Vec<ListenAddress>,
-    /// Listen here for HTTP
+    /// Listen here for HTTP in clear
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     http: Vec<ListenAddress>,
+    /// Listen here for HTTP over TLS
+    #[arg(long, value_name = "ADDR:PORT", value_parser = tcp_address)]
+    https: Vec<ListenAddress>,
     /// Write the secrets of a first start to this new file, instead of showing them
     #[arg(long, value_name = "FILE")]
     secrets_file: Option<PathBuf>,
@@ -130,6 +133,7 @@ impl ServeArguments {
             (&self.ldap, &mut settings.ldap),
             (&self.ldaps, &mut settings.ldaps),
             (&self.http, &mut settings.http),
+            (&self.https, &mut settings.https),
         ];
         for (given, list) in lists {
             if !given.is_empty() {

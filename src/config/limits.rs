@@ -107,8 +107,18 @@ limits! {
     http_connections_by_source_max: u32 = 32, 1..=65_536;
     /// How long an HTTP client may take for the header of a request, silence before it included.
     http_header_time: Duration = Duration::from_secs(10), SECOND..=HOUR;
-    /// How long an HTTP connection may last, whatever is asked on it.
+    /// After this time an HTTP connection is closed behind the answer to its present request, which is waited for no longer than `http_request_time` and `write_time`.
     http_connection_time: Duration = Duration::from_secs(60), SECOND..=DAY;
+    /// How long one request to the API may take, its body included; it is answered with 408 then, and a change that it has begun may still be made.
+    http_request_time: Duration = Duration::from_secs(30), SECOND..=HOUR;
+    /// The largest body of a request to the API; a larger one is answered with 413.
+    http_body_size_max: u64 = MIB, KIB..=64 * MIB;
+    /// Objects on one page of a list; who asks for more gets so many.
+    http_page_size_max: u32 = 1_000, 1..=100_000;
+    /// Requests to the API by one token within a minute, as many of them at once; more are answered with 429.
+    http_requests_by_token_max: u32 = 6_000, 1..=100_000_000;
+    /// Requests to the API from one source address (IPv6: from one /64) within a minute, as many of them at once; a proxy in front is one source.
+    http_requests_by_source_max: u32 = 6_000, 1..=100_000_000;
     /// Octets of answers that one connection holds before it stops working on its requests.
     output_buffer_max: u64 = MIB, 16 * KIB..=GIB;
     /// The same before a successful bind; never more than `output_buffer_max`.

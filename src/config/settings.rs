@@ -18,11 +18,13 @@ pub struct Settings {
     pub ldap: Vec<ListenAddress>,
     /// LDAP over TLS; TCP only.
     pub ldaps: Vec<ListenAddress>,
-    /// The HTTP API.
+    /// HTTP in clear: the API, health and counters.
     pub http: Vec<ListenAddress>,
-    /// Where binds in clear are accepted.
+    /// The same over TLS; TCP only.
+    pub https: Vec<ListenAddress>,
+    /// Where secrets are accepted in clear.
     pub plain_bind: PlainBind,
-    /// The certificate; without it there is no LDAPS and no StartTLS.
+    /// The certificate; without it there is no LDAPS, no StartTLS and no HTTPS.
     pub tls: Option<TlsSettings>,
     /// Network threads; `None`: the measured default.
     pub workers: Option<u32>,
@@ -44,13 +46,16 @@ impl Settings {
     /// Whether the listeners can be opened: asked by the server once flags have changed them.
     ///
     /// # Errors
-    /// There is no LDAP listener, or one for LDAPS without a certificate.
+    /// There is no LDAP listener, or one over TLS without a certificate.
     pub fn check_listeners(&self) -> Result<(), ListenerError> {
         if self.ldap.is_empty() && self.ldaps.is_empty() {
             return Err(ListenerError::None);
         }
         if !self.ldaps.is_empty() && self.tls.is_none() {
             return Err(ListenerError::LdapsWithoutTls);
+        }
+        if !self.https.is_empty() && self.tls.is_none() {
+            return Err(ListenerError::HttpsWithoutTls);
         }
         Ok(())
     }
@@ -69,6 +74,11 @@ pub enum ListenerError {
         "LDAPS needs a certificate: give `certificate` and `key`, or `development`, in [server.tls], or no `ldaps`"
     )]
     LdapsWithoutTls,
+    /// The same for HTTP.
+    #[error(
+        "HTTPS needs a certificate: give `certificate` and `key`, or `development`, in [server.tls], or no `https`"
+    )]
+    HttpsWithoutTls,
 }
 
 /// Where to listen, or where a listener is.
@@ -115,7 +125,7 @@ impl FromStr for ListenAddress {
     }
 }
 
-/// Where binds with a secret are accepted in clear; elsewhere they are answered with 13.
+/// Where secrets are accepted in clear, of binds and of calls of the API; elsewhere they are answered with 13 or 403.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlainBind {
     /// Nowhere: TLS is needed.
@@ -125,6 +135,18 @@ pub enum PlainBind {
     Loopback,
     /// Everywhere.
     Always,
+}
+
+impl PlainBind {
+    /// Whether secrets may be sent over a connection, in either direction.
+    pub fn takes_secrets(self, is_tls: bool, is_loopback: bool) -> bool {
+        is_tls
+            || match self {
+                Self::Always => true,
+                Self::Loopback => is_loopback,
+                Self::Never => false,
+            }
+    }
 }
 
 /// Where the certificate comes from.
@@ -257,6 +279,19 @@ pub(super) const ROTATION_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_taken_over_tls_and_where_the_config_allows_it() {
+        for (policy, on_this_machine, from_elsewhere) in [
+            (PlainBind::Never, false, false),
+            (PlainBind::Loopback, true, false),
+            (PlainBind::Always, true, true),
+        ] {
+            assert!(policy.takes_secrets(true, false));
+            assert_eq!(policy.takes_secrets(false, true), on_this_machine, "{policy:?}");
+            assert_eq!(policy.takes_secrets(false, false), from_elsewhere, "{policy:?}");
+        }
+    }
 
     #[test]
     fn addresses_read_back() {

@@ -35,6 +35,7 @@ pub(super) fn read_settings(
     let ldap = addresses(&mut server, "ldap", directory, problems);
     let ldaps = addresses(&mut server, "ldaps", directory, problems);
     let http = addresses(&mut server, "http", directory, problems);
+    let https = addresses(&mut server, "https", directory, problems);
     let plain_bind = server.value("plain_bind", problems, value::word(&PLAIN_BIND));
     let token_key_file = server.value("token_key_file", problems, value::filled_text);
     let workers = server.value("workers", problems, threads);
@@ -52,18 +53,23 @@ pub(super) fn read_settings(
     let hashing = server.table("hashing", problems).map(|table| read_hashing(table, &limits, problems));
     server.finish(problems);
 
-    if let (Some(address), None, true) = (ldaps.first(), &tls, is_tls_right) {
-        let message =
-            "LDAPS needs a certificate: give `certificate` and `key`, or `development`, in [server.tls]";
-        problems.report(&address.position, "server.ldaps", message);
-    }
-    for address in &ldaps {
-        if matches!(address.value, ListenAddress::Unix(_)) {
-            let message = "LDAPS is for TCP; a Unix socket needs no TLS: list it in `ldap`";
-            problems.report(&address.position, "server.ldaps", message);
+    for (key, name, in_clear, list) in
+        [("ldaps", "LDAPS", "ldap", &ldaps), ("https", "HTTPS", "http", &https)]
+    {
+        let path = format!("server.{key}");
+        if let (Some(address), None, true) = (list.first(), &tls, is_tls_right) {
+            let message = format!(
+                "{name} needs a certificate: give `certificate` and `key`, or `development`, in [server.tls]"
+            );
+            problems.report(&address.position, &path, message);
+        }
+        for address in list.iter().filter(|address| matches!(address.value, ListenAddress::Unix(_))) {
+            let message = format!("{name} is for TCP; a Unix socket needs no TLS: list it in `{in_clear}`");
+            problems.report(&address.position, &path, message);
         }
     }
-    report_repeated(&[("ldap", &ldap), ("ldaps", &ldaps), ("http", &http)], problems);
+    let lists = [("ldap", &ldap), ("ldaps", &ldaps), ("http", &http), ("https", &https)];
+    report_repeated(&lists, problems);
 
     let values =
         |located: Vec<Located<ListenAddress>>| located.into_iter().map(|address| address.value).collect();
@@ -72,6 +78,7 @@ pub(super) fn read_settings(
         ldap: values(ldap),
         ldaps: values(ldaps),
         http: values(http),
+        https: values(https),
         plain_bind: plain_bind.unwrap_or_default(),
         tls,
         token_key_file: token_key_file.map(|path| directory.join(path)),

@@ -93,6 +93,7 @@ fn every_key_is_read() {
             ldap = ["127.0.0.1:3389", "unix:ldapi"]
             ldaps = ["[::1]:3636"]
             http = ["127.0.0.1:0"]
+            https = ["127.0.0.1:3443"]
             plain_bind = "never"
             workers = 4
             token_key_file = "keys/tokens"
@@ -168,6 +169,7 @@ fn every_key_is_read() {
     let settings = &config.settings;
     assert_eq!(settings.data_dir, files.path("data"));
     assert_eq!(settings.ldap[1], ListenAddress::Unix(files.path("ldapi")));
+    assert_eq!(settings.https, ["127.0.0.1:3443".parse().unwrap()]);
     assert_eq!(settings.plain_bind, PlainBind::Never);
     assert_eq!(settings.workers, Some(4));
     assert_eq!(settings.token_key_file, Some(files.path("keys/tokens")));
@@ -286,6 +288,18 @@ fn problems_of_the_server_are_told_with_their_place() {
         (
             "[server]\ndata_dir = \"x\"\nldaps = [\"127.0.0.1:0\"]",
             "3:10: server.ldaps: LDAPS needs a certificate",
+        ),
+        (
+            "[server]\ndata_dir = \"x\"\nhttps = [\"127.0.0.1:0\"]",
+            "3:10: server.https: HTTPS needs a certificate",
+        ),
+        (
+            "[server]\ndata_dir = \"x\"\nhttps = [\"unix:x\"]\ntls = { development = \"x\" }",
+            "3:10: server.https: HTTPS is for TCP; a Unix socket needs no TLS: list it in `http`",
+        ),
+        (
+            "[server]\ndata_dir = \"x\"\nhttp = [\"127.0.0.1:1\"]\nhttps = [\"127.0.0.1:1\"]\ntls = { development = \"x\" }",
+            "4:10: server.https: 127.0.0.1:1 is listed twice",
         ),
         (
             "[server]\ndata_dir = \"x\"\n[server.tls]\nkey = \"x\"",

@@ -1,5 +1,5 @@
-//! The HTTP door, as far as it is there: the local socket that the commands of the same binary go through,
-//! and the health of the server for whoever watches it.
+//! The HTTP door: the API for holders of API tokens, the health of the server for whoever watches it, and the local socket
+//! that the commands of the same binary go through.
 //!
 //! The router of the local socket is also called in the process of a command when no server runs, so that
 //! there is one implementation of everything. Its paths are the binary's own affair.
@@ -10,6 +10,7 @@ pub mod api;
 mod error;
 mod event;
 mod export;
+mod health;
 mod import;
 mod json;
 mod local;
@@ -42,7 +43,7 @@ use crate::registry::Registry;
 /// The routes of the commands, on an open directory.
 pub fn router(registry: Arc<Registry>) -> Router {
     let api = Api::new(Arc::clone(&registry), Door::Local);
-    Router::new()
+    let commands = Router::new()
         .route(path::STATUS, get(status::status))
         .route(path::SEED_PLAN, post(seed::plan))
         .route(path::SEED_APPLY, post(seed::apply))
@@ -62,8 +63,8 @@ pub fn router(registry: Arc<Registry>) -> Router {
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_path)
         .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
-        .with_state(registry)
-        .nest(api::PREFIX, api::router(api))
+        .with_state(registry);
+    api::mount(commands, api)
 }
 
 /// The paths of the local socket; each names its request and its answer.

@@ -1,62 +1,70 @@
-//! The listeners of `[server] http`: the API for holders of API tokens, and what anybody may ask: whether the server is
-//! well, and its counters.
+//! The listeners of `[server] http` and `https`: the API for holders of API tokens, and what anybody may ask: whether the
+//! server is well, and its counters.
 //!
 //! Who asks may be a stranger, so connections are counted, and each has its deadlines.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::Router;
 use axum::routing::get;
-use axum::{Extension, Router};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
-use super::api::{self, Api, RequestSource};
+use super::api::{self, Api, RequestSource, TakesSecrets};
+use super::health;
 use super::metrics::metrics;
-use crate::config::{Limit, Limits};
-use crate::net::{ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Listener, Permit};
+use crate::config::{Limit, Limits, PlainBind, Settings};
+use crate::net::{
+    ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Listener, Peer, Permit, Stream, Tls,
+};
 use crate::registry::Registry;
 
 /// What all HTTP listeners have in common.
 pub struct PublicDoor {
     registry: Arc<Registry>,
+    tls: Option<Arc<Tls>>,
     router: Router,
     connections: Arc<ConnectionLimits>,
-    header_time: Duration,
-    connection_time: Duration,
+    plain_bind: PlainBind,
+    limits: Limits,
     shutdown: CancellationToken,
 }
 
 impl PublicDoor {
     /// The door over `registry`; connections end when `shutdown` is cancelled.
-    pub fn new(registry: Arc<Registry>, limits: &Limits, shutdown: CancellationToken) -> Arc<Self> {
-        let (is_down, of_metrics) = (shutdown.clone(), Arc::clone(&registry));
-        let router = Router::new()
-            .route("/-/health/live/", get(|| async { StatusCode::NO_CONTENT }))
-            .route("/-/health/ready/", get(move || async move { ready(is_down.is_cancelled()) }))
-            .route("/metrics", get(move || async move { metrics(&of_metrics) }))
-            .nest(api::PREFIX, api::router(Api::new(Arc::clone(&registry), api::Door::Public)));
-        // Nobody authenticates here, so that there is nothing to tell apart by it.
+    pub fn new(
+        registry: Arc<Registry>,
+        tls: Option<Arc<Tls>>,
+        settings: &Settings,
+        shutdown: CancellationToken,
+    ) -> Arc<Self> {
+        let limits = settings.limits.clone();
+        let api = Api::new(Arc::clone(&registry), api::Door::Public).with_limits(&limits);
+        let of_metrics = Arc::clone(&registry);
+        let router = health::router(Arc::clone(&registry), shutdown.clone())
+            .route("/metrics", get(move || async move { metrics(&of_metrics) }));
+        let router = api::mount(router, api);
+        // What a connection has authenticated as is asked anew for each call: there is nothing to tell apart by it.
         let connections = ConnectionLimits::new(ConnectionLimitSettings {
             connections_max: limits.http_connections_max,
             connections_by_source_max: limits.http_connections_by_source_max,
             connections_before_bind_max: limits.http_connections_max,
             connections_before_bind_by_source_max: limits.http_connections_by_source_max,
         });
-        Arc::new(Self {
-            registry,
-            router,
-            connections,
-            header_time: limits.http_header_time,
-            connection_time: limits.http_connection_time,
-            shutdown,
-        })
+        let plain_bind = settings.plain_bind;
+        Arc::new(Self { registry, tls, router, connections, plain_bind, limits, shutdown })
     }
 
     fn note(&self, limit: Limit) {
@@ -64,8 +72,8 @@ impl PublicDoor {
     }
 }
 
-/// Serves health checks and metrics until the server goes down.
-pub async fn serve_public(listener: Listener, door: Arc<PublicDoor>) {
+/// Serves until the server goes down; `is_tls` when connections begin with a TLS handshake.
+pub async fn serve_public(listener: Listener, door: Arc<PublicDoor>, is_tls: bool) {
     let tracker = TaskTracker::new();
     loop {
         let (stream, peer) = tokio::select! {
@@ -75,8 +83,7 @@ pub async fn serve_public(listener: Listener, door: Arc<PublicDoor>) {
         };
         match door.connections.admit(&peer.address) {
             Ok(permit) => {
-                let source = RequestSource(peer.address.ip());
-                tracker.spawn(serve_connection(Arc::clone(&door), stream, source, permit));
+                tracker.spawn(serve_connection(Arc::clone(&door), stream, peer, permit, is_tls));
             }
             Err(refused) => {
                 tracing::debug!(peer = %peer.address, "an HTTP connection was refused");
@@ -96,134 +103,119 @@ pub async fn serve_public(listener: Listener, door: Arc<PublicDoor>) {
 }
 
 /// Serves one connection until it ends, or its time is over.
-async fn serve_connection<S>(door: Arc<PublicDoor>, stream: S, source: RequestSource, permit: Permit)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = TowerToHyperService::new(door.router.clone().layer(Extension(source)));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(door.header_time)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        served = &mut connection => {
-            if served.is_err_and(|error| error.is_timeout()) {
-                door.note(Limit::http_header_time);
-            }
-        }
-        () = sleep(door.connection_time) => door.note(Limit::http_connection_time),
-        () = door.shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            // What is being answered is; who takes longer to read it is cut off.
-            let _ = timeout(CLOSE_TIME, connection).await;
-        }
+async fn serve_connection(door: Arc<PublicDoor>, stream: Stream, peer: Peer, permit: Permit, is_tls: bool) {
+    let source = RequestSource(peer.address.ip());
+    let takes_secrets = TakesSecrets(door.plain_bind.takes_secrets(is_tls, peer.is_loopback()));
+    if !is_tls {
+        speak(&door, stream, source, takes_secrets).await;
+    } else if let Some(stream) = handshake(&door, stream, &peer).await {
+        speak(&door, stream, source, takes_secrets).await;
     }
     drop(permit);
 }
 
-fn ready(is_down: bool) -> StatusCode {
-    if is_down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NO_CONTENT }
+async fn handshake(door: &PublicDoor, stream: Stream, peer: &Peer) -> Option<TlsStream<Stream>> {
+    let accepting = door.tls.as_ref()?.http_acceptor().accept(stream);
+    tokio::select! {
+        accepted = timeout(door.limits.handshake_time, accepting) => match accepted {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                tracing::debug!(client = %peer.address, %error, "the TLS handshake for HTTP failed");
+                None
+            }
+            Err(_) => {
+                door.note(Limit::handshake_time);
+                None
+            }
+        },
+        () = door.shutdown.cancelled() => None,
+    }
 }
 
-/// What a connection may still take when the server goes down.
+/// Speaks HTTP/1.1 over a stream.
+async fn speak<S>(door: &PublicDoor, stream: S, source: RequestSource, takes_secrets: TakesSecrets)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let router = door.router.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(source);
+        request.extensions_mut().insert(takes_secrets);
+        Box::pin(router.clone().oneshot(request))
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(door.limits.http_header_time)
+        .max_header_size(HEADER_OCTETS_MAX)
+        .max_buf_size(BUFFER_OCTETS_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    // It is closed below, so that what it has answered last reaches a client that still sends.
+    let mut turn = tokio::select! {
+        ended = poll_fn(|context| connection.poll_without_shutdown(context)) => Turn::Ended(ended),
+        () = sleep(door.limits.http_connection_time) => Turn::Old,
+        () = door.shutdown.cancelled() => Turn::GoingDown,
+    };
+    if !matches!(turn, Turn::Ended(_)) {
+        if matches!(turn, Turn::Old) {
+            door.note(Limit::http_connection_time);
+        }
+        Pin::new(&mut connection).graceful_shutdown();
+        // What is being answered is; who takes longer to read it is cut off.
+        turn = tokio::select! {
+            ended = poll_fn(|context| connection.poll_without_shutdown(context)) => Turn::Ended(ended),
+            () = patience(door, &turn) => turn,
+        };
+    }
+    let Turn::Ended(ended) = turn else { return };
+    if ended.is_err_and(|error| error.is_timeout()) {
+        door.note(Limit::http_header_time);
+    }
+    linger(connection.into_parts().io.into_inner()).await;
+}
+
+/// Why a connection is no longer just served.
+enum Turn {
+    /// It has ended.
+    Ended(hyper::Result<()>),
+    /// It has lasted long enough.
+    Old,
+    /// The server goes down.
+    GoingDown,
+}
+
+/// How long the answer to the present request is waited for.
+async fn patience(door: &PublicDoor, turn: &Turn) {
+    if matches!(turn, Turn::Old) {
+        tokio::select! {
+            () = sleep(door.limits.http_request_time + door.limits.write_time) => return,
+            () = door.shutdown.cancelled() => {}
+        }
+    }
+    sleep(CLOSE_TIME).await;
+}
+
+/// Closes a connection whose client may still be sending. Were it closed with octets unread, the operating system would
+/// reset it, and the client might lose the answer (RFC 9112 section 9.6).
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    let reading = async {
+        if stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut octets = vec![0; LINGER_OCTETS];
+        while stream.read(&mut octets).await.is_ok_and(|read| read > 0) {}
+    };
+    // A client that does not go within this time is cut off.
+    let _ = timeout(CLOSE_TIME, reading).await;
+}
+
+/// What a connection may still take when it is closed, or when the server goes down.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
+/// The largest header of a request, its first line included.
+const HEADER_OCTETS_MAX: usize = 32 * 1024;
+/// What is read ahead and held back for one connection at most.
+const BUFFER_OCTETS_MAX: usize = 64 * 1024;
+/// What is read at a time of what nobody looks at.
+const LINGER_OCTETS: usize = 4 * 1024;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod tests {
-    use std::net::SocketAddr;
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-
-    use super::*;
-    use crate::registry::RegistrySettings;
-    use crate::store::MemoryStore;
-
-    /// A door with short deadlines, on a port that is free.
-    async fn door(connections_max: u32, header_ms: u64, connection_ms: u64) -> (Arc<PublicDoor>, SocketAddr) {
-        let registry = Registry::open(Arc::new(MemoryStore::new()), RegistrySettings::default()).unwrap();
-        let limits = Limits {
-            http_connections_max: connections_max,
-            http_header_time: Duration::from_millis(header_ms),
-            http_connection_time: Duration::from_millis(connection_ms),
-            ..Limits::default()
-        };
-        let door = PublicDoor::new(registry, &limits, CancellationToken::new());
-        let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.local().socket().unwrap();
-        tokio::spawn(serve_public(listener, Arc::clone(&door)));
-        (door, address)
-    }
-
-    async fn ask(stream: &mut TcpStream, path: &str) -> String {
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
-        let mut octets = vec![0; 16 * 1024];
-        let mut read = 0;
-        loop {
-            let more = stream.read(&mut octets[read..]).await.unwrap();
-            read += more;
-            let text = String::from_utf8_lossy(&octets[..read]);
-            if more == 0 || text.contains("204") || text.contains("} 0\n") {
-                return text.into_owned();
-            }
-        }
-    }
-
-    /// Waits for the server to close.
-    async fn is_closed(stream: &mut TcpStream) -> bool {
-        let mut rest = Vec::new();
-        timeout(Duration::from_secs(30), stream.read_to_end(&mut rest)).await.is_ok()
-    }
-
-    fn reached(door: &PublicDoor, limit: Limit) -> u64 {
-        door.registry.reached().count(limit)
-    }
-
-    #[tokio::test]
-    async fn one_connection_too_many_is_closed_and_counted() {
-        let (door, address) = door(2, 60_000, 60_000).await;
-        let mut first = TcpStream::connect(address).await.unwrap();
-        let mut second = TcpStream::connect(address).await.unwrap();
-        assert!(ask(&mut first, "/-/health/live/").await.contains("204"));
-        assert!(ask(&mut second, "/-/health/ready/").await.contains("204"));
-        let mut third = TcpStream::connect(address).await.unwrap();
-        assert!(is_closed(&mut third).await);
-        assert_eq!(reached(&door, Limit::http_connections_max), 1);
-        // Who goes makes room.
-        drop(first);
-        while door.connections.counts().open > 1 {
-            sleep(Duration::from_millis(5)).await;
-        }
-        let mut fourth = TcpStream::connect(address).await.unwrap();
-        assert!(ask(&mut fourth, "/metrics").await.contains("bindery_limit_reached_total{limit=\""));
-    }
-
-    #[tokio::test]
-    async fn silent_clients_are_closed() {
-        let (door, address) = door(10, 50, 60_000).await;
-        let mut silent = TcpStream::connect(address).await.unwrap();
-        assert!(is_closed(&mut silent).await);
-        let mut slow = TcpStream::connect(address).await.unwrap();
-        slow.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        assert!(is_closed(&mut slow).await);
-        // Between two requests too.
-        let mut idle = TcpStream::connect(address).await.unwrap();
-        assert!(ask(&mut idle, "/-/health/live/").await.contains("204"));
-        assert!(is_closed(&mut idle).await);
-        assert!(reached(&door, Limit::http_header_time) >= 2);
-        assert_eq!(reached(&door, Limit::http_connection_time), 0);
-    }
-
-    #[tokio::test]
-    async fn no_connection_outlives_its_time() {
-        let (door, address) = door(10, 60_000, 50).await;
-        let mut silent = TcpStream::connect(address).await.unwrap();
-        assert!(is_closed(&mut silent).await);
-        assert_eq!(reached(&door, Limit::http_connection_time), 1);
-        while door.connections.counts().open > 0 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
+mod tests;

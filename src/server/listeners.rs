@@ -25,7 +25,7 @@ pub struct Listening {
     tls: Option<Arc<Tls>>,
     registry: Arc<Registry>,
     ldap: Vec<(Listener, Scheme)>,
-    http: Vec<Listener>,
+    http: Vec<(Listener, Scheme)>,
     local: Listener,
     pages: Arc<Pages>,
 }
@@ -36,6 +36,7 @@ enum Scheme {
     Ldap,
     Ldaps,
     Http,
+    Https,
 }
 
 impl Listening {
@@ -54,7 +55,10 @@ impl Listening {
         }
         let mut http = Vec::new();
         for address in &settings.http {
-            http.push(bind(address).await?);
+            http.push((bind(address).await?, Scheme::Http));
+        }
+        for address in &settings.https {
+            http.push((bind(address).await?, Scheme::Https));
         }
         Ok(Self { settings, log, tls, registry, ldap, http, local, pages })
     }
@@ -62,9 +66,8 @@ impl Listening {
     /// What is listened on, as addresses: `ldap://127.0.0.1:3389`, with the port that was given where 0 was
     /// asked for; the local socket is not among them.
     pub fn addresses(&self) -> Vec<String> {
-        let ldap = self.ldap.iter().map(|(listener, scheme)| address(*scheme, listener.local()));
-        let http = self.http.iter().map(|listener| address(Scheme::Http, listener.local()));
-        ldap.chain(http).collect()
+        let all = self.ldap.iter().chain(&self.http);
+        all.map(|(listener, scheme)| address(*scheme, listener.local())).collect()
     }
 
     /// What the server was started with.
@@ -111,9 +114,11 @@ impl Listening {
                 Arc::clone(&tasks),
             ));
         }
-        let public = http::PublicDoor::new(Arc::clone(&registry), &settings.limits, tasks.shutdown.clone());
-        for listener in http {
-            tasks.tracker.spawn(http::serve_public(listener, Arc::clone(&public)));
+        let public =
+            http::PublicDoor::new(Arc::clone(&registry), tls.clone(), &settings, tasks.shutdown.clone());
+        for (listener, scheme) in http {
+            let is_tls = scheme == Scheme::Https;
+            tasks.tracker.spawn(http::serve_public(listener, Arc::clone(&public), is_tls));
         }
         tasks.tracker.spawn(http::serve_local(
             local,
@@ -290,7 +295,10 @@ fn address(scheme: Scheme, local: &LocalAddress) -> String {
         (Scheme::Ldap, LocalAddress::Ip(address)) => format!("ldap://{address}"),
         (Scheme::Ldaps, LocalAddress::Ip(address)) => format!("ldaps://{address}"),
         (Scheme::Http, LocalAddress::Ip(address)) => format!("http://{address}"),
-        (Scheme::Http, LocalAddress::Unix(path)) => format!("http+unix://{}", escaped(path.display())),
+        (Scheme::Https, LocalAddress::Ip(address)) => format!("https://{address}"),
+        (Scheme::Http | Scheme::Https, LocalAddress::Unix(path)) => {
+            format!("http+unix://{}", escaped(path.display()))
+        }
         (Scheme::Ldap | Scheme::Ldaps, LocalAddress::Unix(path)) => {
             format!("ldapi://{}", escaped(path.display()))
         }
@@ -331,6 +339,7 @@ mod tests {
         let tcp = LocalAddress::Ip(([127, 0, 0, 1], 3389).into());
         assert_eq!(address(Scheme::Ldap, &tcp), "ldap://127.0.0.1:3389");
         assert_eq!(address(Scheme::Ldaps, &tcp), "ldaps://127.0.0.1:3389");
+        assert_eq!(address(Scheme::Https, &tcp), "https://127.0.0.1:3389");
         let unix = LocalAddress::Unix(std::path::Path::new("/run/bindery/ldapi").into());
         assert_eq!(address(Scheme::Ldap, &unix), "ldapi://%2Frun%2Fbindery%2Fldapi");
     }

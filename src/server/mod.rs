@@ -48,8 +48,8 @@ impl Server {
     /// [`StartError`]; nothing was changed but that development certificates may have been made.
     pub fn open(settings: Settings, log: Log) -> Result<Self, StartError> {
         settings.check_listeners()?;
-        let http_connections =
-            if settings.http.is_empty() { 0 } else { settings.limits.http_connections_max };
+        let is_http = !settings.http.is_empty() || !settings.https.is_empty();
+        let http_connections = if is_http { settings.limits.http_connections_max } else { 0 };
         raise_open_files(settings.limits.connections_max.saturating_add(http_connections));
         let tls = certificates::load(settings.tls.as_ref())?.map(Arc::new);
         let registry = open_registry(&settings)?;

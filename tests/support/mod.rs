@@ -242,7 +242,7 @@ impl Server {
         server
     }
 
-    /// The first listener with this scheme: `ldap`, `ldaps`, `http`.
+    /// The first listener with this scheme: `ldap`, `ldaps`, `http`, `https`.
     #[track_caller]
     pub fn address(&self, scheme: &str) -> SocketAddr {
         let prefix = format!("{scheme}://");
@@ -327,7 +327,7 @@ impl Drop for Server {
 /// How many `listening` lines there will be: the flags replace the config's lists.
 fn listeners_of(place: &Place, arguments: &[&str]) -> usize {
     let config: toml::Table = place.read("bindery.toml").parse().unwrap();
-    ["ldap", "ldaps", "http"]
+    ["ldap", "ldaps", "http", "https"]
         .iter()
         .map(|scheme| {
             let flag = format!("--{scheme}");

@@ -1,6 +1,7 @@
 //! Who calls: the holder of the API token in `Authorization: Bearer …`.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -38,9 +39,7 @@ pub(super) async fn authenticate(
             Ok(Caller::account(identity.holder, actor))
         }
         Err(ApiRefusal::Invalid) => Err(Refusal::not_authenticated("Token invalid/expired")),
-        Err(ApiRefusal::Busy) => {
-            Err(Refusal::throttled("too many secrets wait to be verified; try again", BUSY_SECONDS))
-        }
+        Err(ApiRefusal::Busy) => Err(Refusal::too_many_requests(BUSY_TIME)),
     }
 }
 
@@ -62,7 +61,7 @@ fn bearer(headers: &HeaderMap) -> Result<&[u8], Refusal> {
 }
 
 /// When a hash is likely to have its turn.
-const BUSY_SECONDS: u64 = 1;
+const BUSY_TIME: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -1,8 +1,11 @@
 //! One call: who makes it, and what stands in its path.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
+
+use uuid::Uuid;
 
 use super::Api;
 use super::page::PageQuery;
@@ -24,6 +27,34 @@ pub enum Door {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestSource(pub(crate) Option<IpAddr>);
 
+/// Whether a request has come over a connection that secrets may be sent over: put there by whoever accepted it. Where
+/// nobody has said so, they may not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TakesSecrets(pub(crate) bool);
+
+/// What a request is called in the log and towards the client, in `X-Request-Id`. It is made here for each: what a
+/// client calls its own could stand for another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId(Uuid);
+
+impl RequestId {
+    /// A new one.
+    pub(super) fn new() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// The UUID.
+    pub fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
 /// A call whose maker is known.
 pub(super) struct Call {
     pub(super) registry: Arc<Registry>,
@@ -35,6 +66,7 @@ pub(super) struct Call {
 impl Call {
     /// Of a request with these parts of its path.
     pub(super) fn new(api: &Api, caller: Caller, page: PageQuery, parameters: Vec<(String, String)>) -> Self {
+        let page = api.bounded(page);
         Self { registry: Arc::clone(&api.registry), caller, page, parameters }
     }
 

@@ -5,7 +5,9 @@
 
 mod attributes;
 mod authenticate;
+mod bounds;
 mod call;
+mod guard;
 mod openapi;
 mod page;
 mod query;
@@ -25,14 +27,21 @@ mod token;
 mod used_by;
 mod user;
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::OriginalUri;
 use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get};
 
+#[cfg(test)]
+pub(super) use bounds::read_body;
 pub use call::Door;
-pub(crate) use call::RequestSource;
+pub use call::RequestId;
+pub(crate) use call::{RequestSource, TakesSecrets};
 pub use group::{Group, PartialGroup, RelatedGroup};
 pub use page::{Page, Pagination};
 pub use permission::{
@@ -47,6 +56,10 @@ pub use token::{CreatedToken, Token, TokenRotateRequest, TokenView};
 pub use used_by::{UsedBy, UsedByAction};
 pub use user::{User, UserServiceAccountRequest, UserServiceAccountResponse};
 
+use self::bounds::Bounds;
+use self::page::PageQuery;
+use crate::auth::Source;
+use crate::config::{Limit, Limits};
 use crate::registry::Registry;
 
 /// What all calls have in common.
@@ -54,27 +67,78 @@ use crate::registry::Registry;
 pub struct Api {
     pub(super) registry: Arc<Registry>,
     pub(super) door: Door,
+    bounds: Arc<Bounds>,
 }
 
 impl Api {
-    /// The API over `registry`, for those who come through `door`.
+    /// The API over `registry`, for those who come through `door`, with the limits that stand in no config.
     pub fn new(registry: Arc<Registry>, door: Door) -> Self {
-        Self { registry, door }
+        Self { registry, door, bounds: Arc::new(Bounds::new(&Limits::default(), door)) }
+    }
+
+    /// The same with these limits.
+    pub fn with_limits(self, limits: &Limits) -> Self {
+        Self { bounds: Arc::new(Bounds::new(limits, self.door)), ..self }
+    }
+
+    /// A page of a list, no larger than it may be.
+    fn bounded(&self, page: PageQuery) -> PageQuery {
+        let size_max = self.bounds.page_size_max;
+        if page.page_size.is_some_and(|size| size > size_max) {
+            self.registry.reached().note(Limit::http_page_size_max);
+        }
+        page.within(size_max)
+    }
+
+    /// Counts a request from this address. `None` is no address but a Unix socket, and is not limited.
+    ///
+    /// # Errors
+    /// There were too many.
+    pub(super) fn admit_source(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+        let (Some(rate), Some(_)) = (&self.bounds.by_source, address) else { return Ok(()) };
+        self.admitted(rate.admit(&Source::from(address)), Limit::http_requests_by_source_max)
+    }
+
+    /// Counts a request with a token, once it is known to be right; `key` is what tells it from others.
+    ///
+    /// # Errors
+    /// There were too many.
+    pub fn admit_token(&self, key: u64) -> Result<(), Refusal> {
+        let Some(rate) = &self.bounds.by_token else { return Ok(()) };
+        self.admitted(rate.admit(&key), Limit::http_requests_by_token_max)
+    }
+
+    fn admitted(&self, admitted: Result<(), Duration>, limit: Limit) -> Result<(), Refusal> {
+        admitted.map_err(|wait| {
+            self.registry.reached().note(limit);
+            Refusal::too_many_requests(wait)
+        })
     }
 }
 
-/// The routes, to be put below [`PREFIX`].
-pub fn router(api: Api) -> Router {
+/// Puts the API below [`PREFIX`] of other routes.
+pub fn mount(routes: Router, api: Api) -> Router {
+    // A nested router does not have the path that is nothing but its prefix and a slash.
+    let root = any(no_such_path).layer(from_fn_with_state(api.clone(), guard::guard));
+    routes.route(ROOT, root).nest(PREFIX, router(api))
+}
+
+fn router(api: Api) -> Router {
     let routes = table::routes();
     let document = Arc::new(openapi::document(&routes));
     let mut router = Router::new();
     for route in &routes {
         router = router.route(route.path, route.service());
     }
-    router
-        .route("/schema/", axum::routing::get(move || openapi::answer(document)))
+    guarded(router.route("/schema/", get(move || openapi::answer(document))), api)
+}
+
+/// Puts around routes what stands around every call.
+pub(super) fn guarded(routes: Router<Api>, api: Api) -> Router {
+    routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(api.clone(), guard::guard))
         .with_state(api)
 }
 
@@ -88,3 +152,4 @@ async fn no_such_method(method: Method) -> Refusal {
 
 /// Where authentik's API stands.
 pub const PREFIX: &str = "/api/v3";
+const ROOT: &str = "/api/v3/";

@@ -56,6 +56,12 @@ pub(super) struct PageQuery {
 }
 
 impl PageQuery {
+    /// The same page with so many items at most.
+    pub(super) fn within(self, size_max: usize) -> Self {
+        let size = self.page_size.unwrap_or(PAGE_SIZE).min(size_max);
+        Self { page_size: Some(size), ..self }
+    }
+
     /// Cuts the page out of a list that is filtered and in order.
     ///
     /// # Errors
@@ -65,13 +71,13 @@ impl PageQuery {
         items: &[T],
         show: impl FnMut(&T) -> Result<V, Refusal>,
     ) -> Result<Page<V>, Refusal> {
-        let size = self.page_size.unwrap_or(PAGE_SIZE).clamp(1, PAGE_SIZE_MAX);
+        let size = self.page_size.unwrap_or(PAGE_SIZE).max(1);
         let total_pages = items.len().div_ceil(size).max(1);
         let current = self.page.unwrap_or(1);
         if current == 0 || current > total_pages {
             return Err(Refusal::not_found_because("Invalid page."));
         }
-        let first = (current - 1) * size;
+        let first = (current - 1).saturating_mul(size);
         let results: Vec<V> = items.iter().skip(first).take(size).map(show).collect::<Result<_, _>>()?;
         Ok(Page {
             pagination: Pagination {
@@ -134,6 +140,4 @@ impl PageQuery {
 }
 
 /// Items on a page when nothing is said.
-pub(super) const PAGE_SIZE: usize = 20;
-/// Items on a page at most; who asks for more gets so many.
-pub(super) const PAGE_SIZE_MAX: usize = 1_000;
+const PAGE_SIZE: usize = 20;

@@ -2,6 +2,7 @@
 //! itself is wrong, `{"field": ["message"], "non_field_errors": […], "code": "invalid"}`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
@@ -18,7 +19,7 @@ pub struct Refusal {
     status: StatusCode,
     code: &'static str,
     about: About,
-    retry_after_seconds: Option<u64>,
+    retry_after: Option<Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,18 +30,17 @@ enum About {
 
 impl Refusal {
     fn detail(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, about: About::Detail(detail.into()), retry_after_seconds: None }
+        Self { status, code, about: About::Detail(detail.into()), retry_after: None }
     }
 
     /// One field of the request is wrong.
     pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> Self {
-        let fields = BTreeMap::from([(name.into(), vec![message.into()])]);
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: "invalid",
-            about: About::Fields(fields),
-            retry_after_seconds: None,
-        }
+        Self::fields(BTreeMap::from([(name.into(), vec![message.into()])]))
+    }
+
+    fn fields(fields: BTreeMap<String, Vec<String>>) -> Self {
+        let about = About::Fields(fields);
+        Self { status: StatusCode::BAD_REQUEST, code: "invalid", about, retry_after: None }
     }
 
     /// The request is wrong as a whole.
@@ -63,10 +63,39 @@ impl Refusal {
         Self::detail(StatusCode::UNAUTHORIZED, "not_authenticated", sentence)
     }
 
-    /// Too much is asked, or too often.
-    pub(super) fn throttled(sentence: &str, retry_after_seconds: u64) -> Self {
-        let refusal = Self::detail(StatusCode::TOO_MANY_REQUESTS, "throttled", sentence);
-        Self { retry_after_seconds: Some(retry_after_seconds), ..refusal }
+    /// A token would have to be shown over a connection that others can read.
+    pub(super) fn in_clear() -> Self {
+        Self::detail(
+            StatusCode::FORBIDDEN,
+            "confidentiality_required",
+            "credentials are taken over TLS only: call the https:// address of this server, and replace a token that \
+             was sent here",
+        )
+    }
+
+    pub(super) fn too_many_requests(wait: Duration) -> Self {
+        let seconds = whole_seconds(wait);
+        let detail = format!("Request was throttled. Expected available in {seconds} seconds.");
+        let refusal = Self::detail(StatusCode::TOO_MANY_REQUESTS, "throttled", detail);
+        Self { retry_after: Some(wait), ..refusal }
+    }
+
+    pub(super) fn too_late(time: Duration) -> Self {
+        let seconds = whole_seconds(time);
+        let detail = format!(
+            "the request was not done within {seconds} seconds: look whether its change was made, then try again"
+        );
+        Self::detail(StatusCode::REQUEST_TIMEOUT, "timeout", detail)
+    }
+
+    pub(super) fn uri_too_long(octets_max: usize) -> Self {
+        let detail = format!("a path with its query has at most {octets_max} octets");
+        Self::detail(StatusCode::URI_TOO_LONG, "uri_too_long", detail)
+    }
+
+    pub(super) fn not_json() -> Self {
+        let detail = "the body of a request is JSON, with `Content-Type: application/json`";
+        Self::detail(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     }
 
     pub(super) fn too_large(octets_max: usize) -> Self {
@@ -124,9 +153,7 @@ impl From<ChangeError> for Refusal {
         }
         let Problem { kind, messages } = Problem::from(error);
         if kind == ProblemKind::Invalid {
-            let fields = BTreeMap::from([("non_field_errors".to_owned(), messages)]);
-            let status = StatusCode::BAD_REQUEST;
-            return Self { status, code: "invalid", about: About::Fields(fields), retry_after_seconds: None };
+            return Self::fields(BTreeMap::from([("non_field_errors".to_owned(), messages)]));
         }
         Self::detail(kind.status(), kind.as_str(), messages.join("\n"))
     }
@@ -134,7 +161,7 @@ impl From<ChangeError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self { status, code, about, retry_after_seconds } = self;
+        let Self { status, code, about, retry_after } = self;
         let mut body = Map::new();
         match about {
             About::Detail(detail) => {
@@ -154,6 +181,14 @@ impl IntoResponse for Refusal {
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if let Some(wait) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        }
         response
     }
+}
+
+/// Rounded up: after so many seconds it is so.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,11 +17,11 @@ use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 
 use super::Api;
+use super::bounds::read_body;
 use super::call::{Call, Door, RequestSource};
 use super::query;
 use super::reading::Reading;
 use super::refusal::Refusal;
-use crate::http::BODY_OCTETS_MAX;
 use crate::model::Permission;
 use crate::registry::Caller;
 
@@ -96,9 +96,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for T {
             Refusal::internal()
         })?;
         let response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
-        // A secret may stand in an answer, and what one may see changes at any time.
-        let response = response.header(header::CACHE_CONTROL, "no-store").body(Body::from(body));
-        response.map_err(|_| Refusal::internal())
+        response.body(Body::from(body)).map_err(|_| Refusal::internal())
     }
 }
 
@@ -289,11 +287,7 @@ async fn receive(
             super::authenticate::authenticate(&api, &parts.headers, source).await?
         }
     };
-    let octets_max = match api.door {
-        Door::Local => BODY_OCTETS_MAX,
-        Door::Public => PUBLIC_BODY_OCTETS_MAX,
-    };
-    let body = to_bytes(body, octets_max).await.map_err(|_| Refusal::too_large(octets_max))?;
+    let body = read_body(&api, &parts.headers, body).await?;
     let query = parts.uri.query().unwrap_or_default().to_owned();
     Ok(Incoming { api, caller, parameters, query, body })
 }
@@ -331,6 +325,3 @@ fn parse_body<B: DeserializeOwned>(body: &[u8]) -> Result<B, Refusal> {
 /// Of a call that has none.
 #[derive(Clone, Copy, Debug, serde::Deserialize, JsonSchema)]
 pub(super) struct NoParameters {}
-
-/// The largest body of a request through a listener.
-pub(super) const PUBLIC_BODY_OCTETS_MAX: usize = 1024 * 1024;

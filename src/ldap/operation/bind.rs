@@ -224,12 +224,7 @@ pub(super) fn names_account(session: &Session, name: &str, account: AccountNumbe
 
 /// Whether secrets may be sent over this connection, in either direction.
 pub(super) fn may_send_secrets(session: &Session) -> bool {
-    session.is_tls
-        || match session.settings.plain_bind {
-            PlainBind::Always => true,
-            PlainBind::Loopback => session.peer.is_loopback,
-            PlainBind::Never => false,
-        }
+    session.settings.plain_bind.takes_secrets(session.is_tls, session.peer.is_loopback)
 }
 
 /// RFC 4422 appendix A, RFC 4513 section 5.2.3.

@@ -1,0 +1,81 @@
+//! What one call, one token and one source may ask of the API.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use http_body_util::LengthLimitError;
+
+use super::Api;
+use super::call::Door;
+use super::refusal::Refusal;
+use crate::config::{Limit, Limits};
+use crate::http::BODY_OCTETS_MAX;
+use crate::net::Rate;
+
+/// The limits of `[server.limits]` that the API keeps. The operator's own commands have hardly any.
+pub(super) struct Bounds {
+    pub(super) body_octets_max: usize,
+    pub(super) page_size_max: usize,
+    /// For the whole of a call; `None`: as long as it takes.
+    pub(super) request_time: Option<Duration>,
+    pub(super) by_source: Option<Rate>,
+    pub(super) by_token: Option<Rate>,
+}
+
+impl Bounds {
+    pub(super) fn new(limits: &Limits, door: Door) -> Self {
+        let page_size_max = limits.http_page_size_max as usize;
+        match door {
+            Door::Local => Self {
+                body_octets_max: BODY_OCTETS_MAX,
+                page_size_max,
+                request_time: None,
+                by_source: None,
+                by_token: None,
+            },
+            Door::Public => Self {
+                body_octets_max: usize::try_from(limits.http_body_size_max).unwrap_or(usize::MAX),
+                page_size_max,
+                request_time: Some(limits.http_request_time),
+                by_source: Some(Rate::per_minute(limits.http_requests_by_source_max)),
+                by_token: Some(Rate::per_minute(limits.http_requests_by_token_max)),
+            },
+        }
+    }
+}
+
+/// Reads the body of a call. What its header says is wrong is refused before it is sent: a client that asks whether it
+/// may (`Expect: 100-continue`) is told to only when something is read of it.
+///
+/// # Errors
+/// It is too large, not JSON, or does not come to its end.
+pub(in crate::http) async fn read_body(api: &Api, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+    let octets_max = api.bounds.body_octets_max;
+    let too_large = || {
+        api.registry.reached().note(Limit::http_body_size_max);
+        Refusal::too_large(octets_max)
+    };
+    let octets_min = body.size_hint().lower();
+    if octets_min > octets_max as u64 {
+        return Err(too_large());
+    }
+    let is_json = is_json(headers);
+    if octets_min > 0 && !is_json {
+        return Err(Refusal::not_json());
+    }
+    let body = to_bytes(body, octets_max).await.map_err(|error| {
+        let is_too_large =
+            std::error::Error::source(&error).is_some_and(|source| source.is::<LengthLimitError>());
+        if is_too_large { too_large() } else { Refusal::invalid("the body ended before its end") }
+    })?;
+    if is_json || body.is_empty() { Ok(body) } else { Err(Refusal::not_json()) }
+}
+
+/// Whether the body is said to be JSON, with whatever parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/json")
+}

@@ -1,0 +1,135 @@
+//! Whether the server is well: `/-/health/live/` and `/-/health/ready/`.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use crate::registry::Registry;
+
+/// What the answers are made from.
+struct Health {
+    registry: Arc<Registry>,
+    shutdown: CancellationToken,
+    /// When a store that a full disk had closed was last asked to go on.
+    resumed: Mutex<Option<Instant>>,
+}
+
+/// The routes.
+pub(super) fn router(registry: Arc<Registry>, shutdown: CancellationToken) -> Router {
+    let health = Health { registry, shutdown, resumed: Mutex::new(None) };
+    Router::new()
+        .route("/-/health/live/", get(|| async { StatusCode::NO_CONTENT }))
+        .route("/-/health/ready/", get(ready))
+        .with_state(Arc::new(health))
+}
+
+/// Ready is who can do everything that is asked of it, changes included.
+async fn ready(State(health): State<Arc<Health>>) -> Response {
+    if health.shutdown.is_cancelled() {
+        return not_ready("the server is going down");
+    }
+    if health.registry.writer_ended().is_none_or(|ended| ended.is_cancelled()) {
+        return not_ready("the server takes no changes any more: start it again");
+    }
+    let asked = Arc::clone(&health);
+    // To ask a file system for its free space may take long when it is a broken one.
+    let is_writable = spawn_blocking(move || asked.registry.store().is_writable()).await;
+    if is_writable.unwrap_or(false) {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    // The answer does not wait for it: the whole store is read again.
+    drop(spawn_blocking(move || health.resume()));
+    not_ready("the store takes no changes: the disk is full, or the log says what else; reading goes on")
+}
+
+impl Health {
+    /// Lets a store go on that a full disk had closed. A change does so too, but whoever sends changes only to a server
+    /// that is ready would never send one. Strangers may ask, so it is not done often.
+    fn resume(&self) {
+        let Ok(mut last) = self.resumed.try_lock() else { return };
+        if last.is_none_or(|last| last.elapsed() >= RESUME_PERIOD) {
+            if let Err(error) = self.registry.store().resume() {
+                tracing::debug!(%error, "the store does not go on yet");
+            }
+            *last = Some(Instant::now());
+        }
+    }
+}
+
+fn not_ready(reason: &'static str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response()
+}
+
+/// The time between two tries to go on.
+const RESUME_PERIOD: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{Method, Request};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::registry::RegistrySettings;
+    use crate::store::{MemoryStore, SledStore, Store};
+
+    fn over(store: Arc<dyn Store>) -> (Arc<Registry>, Router, CancellationToken) {
+        let registry = Registry::open(store, RegistrySettings::default()).unwrap();
+        let shutdown = CancellationToken::new();
+        (Arc::clone(&registry), router(registry, shutdown.clone()), shutdown)
+    }
+
+    async fn ask(router: &Router, method: Method, path: &str) -> StatusCode {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        router.clone().oneshot(request).await.unwrap().status()
+    }
+
+    async fn is_ready(router: &Router) -> bool {
+        let got = ask(router, Method::GET, "/-/health/ready/").await;
+        assert_eq!(ask(router, Method::GET, "/-/health/live/").await, StatusCode::NO_CONTENT);
+        match got {
+            StatusCode::NO_CONTENT => true,
+            StatusCode::SERVICE_UNAVAILABLE => false,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_store_is_not_ready_until_it_takes_changes_again() {
+        let store = Arc::new(MemoryStore::new());
+        let (_registry, router, shutdown) = over(store.clone());
+        assert!(is_ready(&router).await);
+        assert_eq!(ask(&router, Method::HEAD, "/-/health/ready/").await, StatusCode::NO_CONTENT);
+        store.set_full(true);
+        assert!(!is_ready(&router).await);
+        assert_eq!(ask(&router, Method::HEAD, "/-/health/ready/").await, StatusCode::SERVICE_UNAVAILABLE);
+        store.set_full(false);
+        assert!(is_ready(&router).await);
+        shutdown.cancel();
+        assert!(!is_ready(&router).await);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_was_closed_by_a_full_disk_goes_on_by_being_asked() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(SledStore::open(directory.path()).unwrap());
+        let (registry, router, _) = over(store.clone());
+        assert!(is_ready(&router).await);
+        store.close_as_full();
+        assert!(!is_ready(&router).await);
+        // It was asked to go on, and there is space.
+        while !is_ready(&router).await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        registry.close();
+        assert!(!is_ready(&router).await, "without a writer nothing is changed");
+    }
+}
