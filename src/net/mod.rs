@@ -8,6 +8,7 @@ pub mod peer;
 pub mod rate;
 pub mod tls;
 mod validity;
+pub mod write_deadline;
 
 pub use certificate::{CertificateError, CertificateOutcome, DevelopmentCertificates, create_development};
 pub use client_certificate::ClientCertificate;
@@ -16,3 +17,4 @@ pub use listener::{ListenError, Listener, Stream};
 pub use peer::{LocalAddress, Peer, PeerAddress};
 pub use rate::Rate;
 pub use tls::{Tls, TlsError, TlsFiles, TlsWarning};
+pub use write_deadline::WriteDeadline;
