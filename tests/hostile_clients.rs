@@ -311,6 +311,28 @@ fn five_thousand_idle_connections_hold_nobody_up() {
     }
 }
 
+#[test]
+fn a_thousand_idle_http_connections_hold_nobody_up() {
+    let server = SERVER.replace("ldap = [", "http = [\"127.0.0.1:0\"]\nldap = [");
+    let limits = "http_connections_max = 1010\nhttp_header_time = \"10m\"\nhttp_connection_time = \"10m\"";
+    let attacked = Attacked::start_with(&server, limits);
+    let address = attacked.server.address("http");
+    let idle: Vec<TcpStream> = (0..1_000).map(|_| connect(address)).collect();
+    let (_, longest) = attacked.beside(|| {
+        for _ in 0..20 {
+            drop(attacked.bound());
+        }
+    });
+    eprintln!("the longest search beside 1,000 idle HTTP connections took {longest:?}");
+    // They are served as ever.
+    for mut stream in idle.into_iter().step_by(100) {
+        stream.write_all(b"GET /-/health/ready/ HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 204");
+    }
+}
+
 /// How many files a process of this user may have open.
 fn open_files_max() -> u64 {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap();

@@ -28,6 +28,7 @@ use super::metrics::metrics;
 use crate::config::{Limit, Limits, PlainBind, Settings};
 use crate::net::{
     ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Listener, Peer, Permit, Stream, Tls,
+    WriteDeadline,
 };
 use crate::registry::Registry;
 
@@ -148,7 +149,7 @@ where
         .header_read_timeout(door.limits.http_header_time)
         .max_header_size(HEADER_OCTETS_MAX)
         .max_buf_size(BUFFER_OCTETS_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(WriteDeadline::new(stream, door.limits.write_time)), service);
     // It is closed below, so that what it has answered last reaches a client that still sends.
     let mut turn = tokio::select! {
         ended = poll_fn(|context| connection.poll_without_shutdown(context)) => Turn::Ended(ended),
@@ -170,7 +171,11 @@ where
     if ended.is_err_and(|error| error.is_timeout()) {
         door.note(Limit::http_header_time);
     }
-    linger(connection.into_parts().io.into_inner()).await;
+    let stream = connection.into_parts().io.into_inner();
+    if stream.is_over() {
+        return door.note(Limit::write_time);
+    }
+    linger(stream).await;
 }
 
 /// Why a connection is no longer just served.

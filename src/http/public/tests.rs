@@ -234,24 +234,41 @@ async fn an_old_connection_answers_and_closes() {
 }
 
 #[tokio::test]
-async fn who_does_not_take_the_last_answer_is_cut_off() {
+async fn who_takes_no_answer_is_cut_off() {
+    let (door, address) = door(Limits { write_time: milliseconds(100), ..Limits::default() }).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(LARGE).await.unwrap();
+    while reached(&door, Limit::write_time) == 0 || door.connections.counts().open > 0 {
+        sleep(milliseconds(5)).await;
+    }
+    assert_eq!(reached(&door, Limit::http_connection_time), 0);
+}
+
+#[tokio::test]
+async fn who_takes_the_last_answer_slowly_is_cut_off() {
     let limits = Limits {
         http_connection_time: milliseconds(100),
-        http_request_time: milliseconds(50),
-        write_time: milliseconds(50),
+        http_request_time: Duration::from_secs(1),
+        write_time: Duration::from_secs(1),
         ..Limits::default()
     };
     let (door, address) = door(limits).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"GET /test/large/ HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    while door.connections.counts().open == 0 {
-        sleep(milliseconds(5)).await;
+    stream.write_all(LARGE).await.unwrap();
+    // At this pace the whole takes a minute.
+    let mut octets = vec![0; 64 * 1024];
+    let mut taken = 0;
+    while let Ok(more @ 1..) = stream.read(&mut octets).await {
+        taken += more;
+        sleep(milliseconds(60)).await;
     }
-    while door.connections.counts().open > 0 {
-        sleep(milliseconds(5)).await;
-    }
+    assert!(taken < 64 << 20);
     assert_eq!(reached(&door, Limit::http_connection_time), 1);
+    assert_eq!(door.connections.counts().open, 0);
 }
+
+/// More than fits on the way.
+const LARGE: &[u8] = b"GET /test/large/ HTTP/1.1\r\nHost: x\r\n\r\n";
 
 #[tokio::test]
 async fn requests_may_follow_each_other_unasked() {
