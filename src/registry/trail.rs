@@ -1,15 +1,16 @@
 //! The audit trail as a whole: read, verified, and shortened when its time is over.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{ChangeError, Registry};
+use super::{Caller, ChangeError, Registry};
 use crate::audit::{EventObject, ExpectedEvent, TrailReport, TrailVerifier};
 use crate::config::Limit;
-use crate::model::{Action, Actor, Event, Key, Record, Timestamp};
+use crate::model::{Action, Actor, Event, EventDetail, Key, Permission, Record, Timestamp};
 use crate::store::{Store, StoreError};
 
 /// Which events are asked for. What is not said restricts nothing.
@@ -32,6 +33,12 @@ pub struct EventQuery {
     pub object_name: Option<String>,
     /// Only what is about the object of this number.
     pub object_key: Option<u32>,
+    /// Only what is about the object of this UUID.
+    pub object_uuid: Option<Uuid>,
+    /// Only what came from this address.
+    pub source: Option<IpAddr>,
+    /// Only what is about this application, by its slug.
+    pub application: Option<String>,
     /// Only at or after this time.
     pub since: Option<Timestamp>,
     /// Only at or before this time.
@@ -87,6 +94,32 @@ impl Registry {
                 })?;
             }
             Ok(found)
+        })
+        .await
+    }
+
+    /// Hands each event that a query asks for, its limit left aside, to `step`, and gives what came of it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn fold_events<T, F>(
+        self: &Arc<Self>,
+        query: EventQuery,
+        begin: T,
+        step: F,
+    ) -> Result<T, ChangeError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut T, Event) + Send + 'static,
+    {
+        self.flush_before_reading().await;
+        self.read_store(move |store| {
+            let mut state = begin;
+            scan(store, &query, &mut |event| {
+                step(&mut state, event);
+                true
+            })?;
+            Ok(state)
         })
         .await
     }
@@ -153,6 +186,23 @@ impl Registry {
         self.change(actor, move |transaction| transaction.note(action, object)).await
     }
 
+    /// Notes what somebody outside wants to have in the trail. The caller holds [`Permission::AddEvent`].
+    ///
+    /// # Errors
+    /// The caller may not, or the store does not take it.
+    pub async fn add_event(
+        &self,
+        caller: impl Into<Caller>,
+        object: EventObject,
+        details: Vec<EventDetail>,
+    ) -> Result<Event, ChangeError> {
+        self.change(caller, move |transaction| {
+            transaction.require(Permission::AddEvent)?;
+            transaction.note_with(Action::Custom, object, details)
+        })
+        .await
+    }
+
     /// Removes the oldest events, those older than `retention` and those that are more than `events_max`, as many as
     /// fit into one change.
     ///
@@ -206,6 +256,9 @@ impl EventQuery {
             && is(&self.object_kind, &event.object_kind)
             && self.object_name.as_ref().is_none_or(|name| same_name(name, &event.object_name))
             && self.object_key.is_none_or(|key| event.object_key == Some(key))
+            && self.object_uuid.is_none_or(|uuid| event.object_uuid == Some(uuid))
+            && self.source.is_none_or(|source| event.actor.source == Some(source))
+            && is(&self.application, event.application.as_deref().unwrap_or_default())
             && self.since.is_none_or(|since| event.time >= since)
             && self.until.is_none_or(|until| event.since.unwrap_or(event.time) <= until)
             && text.is_none_or(|text| stands_in(text, event))

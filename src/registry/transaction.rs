@@ -352,7 +352,7 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// The store would not take it.
     pub fn note(&mut self, action: Action, object: EventObject) -> Result<(), ChangeError> {
-        self.note_with(action, object, Vec::new())
+        self.note_with(action, object, Vec::new()).map(drop)
     }
 
     /// The same, with what else is known of it.
@@ -361,9 +361,14 @@ impl<'a> Transaction<'a> {
         action: Action,
         object: EventObject,
         details: Vec<EventDetail>,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<Event, ChangeError> {
         let event = Event { details, ..self.event(action, object, Vec::new()) };
-        self.tell(Some(event))
+        self.tell(Some(event.clone()))?;
+        // It has got its place in the trail meanwhile.
+        match self.draft.changes.last() {
+            Some(Change::Put(Record::Event(told))) => Ok(told.clone()),
+            _ => Ok(event),
+        }
     }
 
     /// Adds an event of something that somebody else did than who makes this change.

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 
 use super::Api;
+use super::call::RequestId;
 use super::refusal::Refusal;
 use crate::model::{Actor, Timestamp};
 use crate::registry::{ApiRefusal, Caller};
@@ -19,22 +20,24 @@ pub(super) fn stranger(source: Option<IpAddr>) -> Caller {
 /// Finds out who calls. The secret costs one hash at most, and none when it was verified before.
 ///
 /// # Errors
-/// There is no token, it is wrong, or too many hashes wait.
+/// There is no token, it is wrong, it is used too often, or too many hashes wait.
 pub(super) async fn authenticate(
     api: &Api,
     headers: &HeaderMap,
     source: Option<IpAddr>,
+    id: RequestId,
 ) -> Result<Caller, Refusal> {
     let secret = bearer(headers)?;
     let identity = api.registry.authenticate_api(secret, source, Timestamp::now()).await;
     match identity {
         Ok(identity) => {
+            api.admit_token(u64::from(identity.token_number.get()))?;
             let actor = Actor {
                 account: identity.account,
                 number: Some(identity.holder.account),
                 token: Some(identity.token),
                 source,
-                request: None,
+                request: Some(id.uuid()),
             };
             Ok(Caller::account(identity.holder, actor))
         }

@@ -12,6 +12,7 @@ use super::page::PageQuery;
 use super::reading::Reading;
 use super::refusal::Refusal;
 use crate::http::{Doer, actor};
+use crate::model::Actor;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 
 /// How a caller has come in.
@@ -71,8 +72,8 @@ impl Call {
     }
 
     /// The operator, as whom commands of this machine are carried out.
-    pub(super) fn operator() -> Caller {
-        actor(Doer::CommandLine).into()
+    pub(super) fn operator(id: RequestId) -> Caller {
+        Actor { request: Some(id.uuid()), ..actor(Doer::CommandLine) }.into()
     }
 
     /// A part of the path.

@@ -17,6 +17,7 @@ mod route;
 mod table;
 mod value;
 
+mod event;
 mod group;
 mod object;
 mod permission;
@@ -42,6 +43,7 @@ pub(super) use bounds::read_body;
 pub use call::Door;
 pub use call::RequestId;
 pub(crate) use call::{RequestSource, TakesSecrets};
+pub use event::{Event, EventTopPerUser, EventVolume, TypeCreate};
 pub use group::{Group, PartialGroup, RelatedGroup};
 pub use page::{Page, Pagination};
 pub use permission::{

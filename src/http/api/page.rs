@@ -71,23 +71,38 @@ impl PageQuery {
         items: &[T],
         show: impl FnMut(&T) -> Result<V, Refusal>,
     ) -> Result<Page<V>, Refusal> {
+        let (first, size) = self.span();
+        let pages = self.envelope(items.len(), Vec::new())?;
+        let results: Vec<V> = items.iter().skip(first).take(size).map(show).collect::<Result<_, _>>()?;
+        Ok(Page { results, ..pages })
+    }
+
+    /// The place of the first item of the page in the whole list, from 0, and how many items a page has.
+    pub(super) fn span(&self) -> (usize, usize) {
         let size = self.page_size.unwrap_or(PAGE_SIZE).max(1);
-        let total_pages = items.len().div_ceil(size).max(1);
+        (self.page.unwrap_or(1).saturating_sub(1).saturating_mul(size), size)
+    }
+
+    /// The page of a list of `count` items, with those that are on it.
+    ///
+    /// # Errors
+    /// There is no such page.
+    pub(super) fn envelope<V>(&self, count: usize, results: Vec<V>) -> Result<Page<V>, Refusal> {
+        let (first, size) = self.span();
+        let total_pages = count.div_ceil(size).max(1);
         let current = self.page.unwrap_or(1);
         if current == 0 || current > total_pages {
             return Err(Refusal::not_found_because("Invalid page."));
         }
-        let first = (current - 1).saturating_mul(size);
-        let results: Vec<V> = items.iter().skip(first).take(size).map(show).collect::<Result<_, _>>()?;
         Ok(Page {
             pagination: Pagination {
                 next: if current < total_pages { current + 1 } else { 0 },
                 previous: current - 1,
-                count: items.len(),
+                count,
                 current,
                 total_pages,
-                start_index: if results.is_empty() { 0 } else { first + 1 },
-                end_index: first + results.len(),
+                start_index: if count == 0 { 0 } else { first + 1 },
+                end_index: count.min(first.saturating_add(size)),
             },
             results,
             autocomplete: Empty {},

@@ -7,7 +7,9 @@ use super::call::parameter;
 use super::page::PageQuery;
 use super::refusal::Refusal;
 use crate::directory::{Accounts, Snapshot};
-use crate::model::{Account, AccountNumber, Group, GroupNumber, Key, ObjectReference, Permission, Record};
+use crate::model::{
+    Account, AccountNumber, Group, GroupNumber, Key, ObjectReference, Permission, Record, Timestamp, UsageOf,
+};
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 
 /// Where a representation is made from: the directory, with the records of it that are not in memory.
@@ -20,6 +22,18 @@ pub(super) trait Source {
 
     /// The whole record of a group.
     fn group(&self, number: GroupNumber) -> Result<Option<Group>, ChangeError>;
+
+    /// When a credential was used last.
+    fn last_used(&self, of: UsageOf) -> Option<Timestamp> {
+        self.accounts().usage(of).map(|usage| usage.time)
+    }
+
+    /// When an account last proved who it is, with whatever.
+    fn last_login(&self, number: AccountNumber) -> Option<Timestamp> {
+        let tokens = self.accounts().account(number).into_iter().flat_map(|account| account.tokens.iter());
+        let by_token = tokens.filter_map(|token| self.last_used(UsageOf::Token(*token))).max();
+        by_token.max(self.last_used(UsageOf::Account(number)))
+    }
 
     /// Its accounts.
     fn accounts(&self) -> &Accounts {
@@ -60,6 +74,14 @@ impl Source for Reading {
             Some(Record::Account(account)) => Some(account),
             _ => None,
         })
+    }
+
+    fn last_used(&self, of: UsageOf) -> Option<Timestamp> {
+        let usage = match of {
+            UsageOf::Token(number) => self.registry.last_used_token(number),
+            UsageOf::Account(number) => self.registry.last_used_account(number),
+        };
+        usage.map(|usage| usage.time)
     }
 
     fn group(&self, number: GroupNumber) -> Result<Option<Group>, ChangeError> {

@@ -175,9 +175,6 @@ impl IntoResponse for Refusal {
         }
         body.insert("code".to_owned(), Value::String(code.to_owned()));
         let mut response = (status, Json(Value::Object(body))).into_response();
-        if let Some(seconds) = retry_after_seconds {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 
 use super::Api;
 use super::bounds::read_body;
-use super::call::{Call, Door, RequestSource};
+use super::call::{Call, Door, RequestId, RequestSource};
 use super::query;
 use super::reading::Reading;
 use super::refusal::Refusal;
@@ -147,15 +147,35 @@ where
     A: Answer,
     F: Future<Output = Result<A, Refusal>> + Send + 'static,
 {
+    reading_of_its_own(path, false, handler)
+}
+
+/// A row that reads a list, a page at a time, in a way of its own.
+pub(super) fn read_list<Q, A, F>(path: &'static str, handler: fn(Call, Q) -> F) -> Route
+where
+    Q: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Answer,
+    F: Future<Output = Result<A, Refusal>> + Send + 'static,
+{
+    reading_of_its_own(path, true, handler)
+}
+
+fn reading_of_its_own<Q, A, F>(path: &'static str, is_list: bool, handler: fn(Call, Q) -> F) -> Route
+where
+    Q: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Answer,
+    F: Future<Output = Result<A, Refusal>> + Send + 'static,
+{
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
             let Incoming { api, caller, parameters, query, .. } = incoming;
-            let (filters, page) = query::read::<Q>(&query, false)?;
+            let (filters, page) = query::read::<Q>(&query, is_list)?;
             handler(Call::new(&api, caller, page, parameters), filters).await?.respond(StatusCode::OK)
         })
     };
     Route {
         query: Some(|generator| generator.subschema_for::<Q>()),
+        is_list,
         ..Route::new(Method::GET, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out))
     }
 }
@@ -280,11 +300,12 @@ async fn receive(
 ) -> Result<Incoming, Refusal> {
     let (parts, body) = request.into_parts();
     let source = parts.extensions.get::<RequestSource>().and_then(|source| source.0);
+    let id = parts.extensions.get::<RequestId>().copied().unwrap_or_else(RequestId::new);
     let caller = match (api.door, needs) {
-        (Door::Local, _) => Call::operator(),
+        (Door::Local, _) => Call::operator(id),
         (Door::Public, Needs::Nothing) => super::authenticate::stranger(source),
         (Door::Public, Needs::Credential | Needs::All(_)) => {
-            super::authenticate::authenticate(&api, &parts.headers, source).await?
+            super::authenticate::authenticate(&api, &parts.headers, source, id).await?
         }
     };
     let body = read_body(&api, &parts.headers, body).await?;

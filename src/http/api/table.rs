@@ -2,13 +2,13 @@
 
 use axum::http::Method;
 
-use super::route::{Route, change, create, delete, get, list, read};
-use super::{group, permission, role, token, user};
+use super::route::{Route, change, create, delete, get, list, read, read_list};
+use super::{event, group, permission, role, token, user};
 use crate::model::Permission as P;
 
 /// Every method of every path.
 pub(super) fn routes() -> Vec<Route> {
-    [users(), groups(), tokens(), rbac()].into_iter().flatten().collect()
+    [users(), groups(), tokens(), rbac(), events()].into_iter().flatten().collect()
 }
 
 fn users() -> Vec<Route> {
@@ -177,5 +177,26 @@ fn rbac() -> Vec<Route> {
         )
         .needs(&[P::ChangeUser, P::UnassignRolePermissions])
         .about("Take permissions from an account."),
+    ]
+}
+
+fn events() -> Vec<Route> {
+    vec![
+        read_list("/events/events/", event::list)
+            .needs(&[P::ViewEvent])
+            .about("The audit trail, the newest first."),
+        create("/events/events/", event::create)
+            .needs(&[P::AddEvent])
+            .about("Note something of one's own in the audit trail."),
+        get("/events/events/actions/", event::actions)
+            .needs_credential()
+            .about("The actions that events can have."),
+        read("/events/events/volume/", event::volume)
+            .needs(&[P::ViewEvent])
+            .about("How many events there were, by action and day."),
+        read("/events/events/top_per_user/", event::top_per_user)
+            .needs(&[P::ViewEvent])
+            .about("The applications with the most events, and how many accounts they were of."),
+        read("/events/events/{event_uuid}/", event::retrieve).needs(&[P::ViewEvent]).about("One event."),
     ]
 }

@@ -18,7 +18,7 @@ use super::user::{self, User};
 use super::value::{Required, RequiredFields, Time};
 use crate::config::Expiry;
 use crate::directory::name_key;
-use crate::model::{self, AccountNumber, Intent, ObjectReference};
+use crate::model::{self, AccountNumber, Intent, ObjectReference, UsageOf};
 use crate::registry::{ChangeError, NewToken, Registry, TokenChanges};
 use crate::secret::Secret;
 
@@ -300,7 +300,7 @@ fn shown(source: &impl Source, token: &model::Token) -> Result<Token, ChangeErro
         retrievable: token.is_retrievable(),
         replaced: token.is_replaced,
         created: Time(token.created),
-        last_used: None,
+        last_used: source.last_used(UsageOf::Token(token.number)).map(Time),
     })
 }
 

@@ -506,8 +506,8 @@ pub(super) fn partial(
     }))
 }
 
-fn last_login(_: &impl Source, _: AccountNumber) -> Option<Time> {
-    None
+fn last_login(source: &impl Source, number: AccountNumber) -> Option<Time> {
+    source.last_login(number).map(Time)
 }
 
 /// Where authentik files accounts of a kind.

@@ -26,6 +26,7 @@ fn settings(limits: Limits) -> Settings {
         https: Vec::new(),
         plain_bind: PlainBind::Loopback,
         tls: None::<TlsSettings>,
+        token_key_file: None,
         workers: None,
         expiry_warning: Duration::ZERO,
         rotation_overlap: Duration::ZERO,
