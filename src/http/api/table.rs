@@ -16,7 +16,7 @@ fn users() -> Vec<Route> {
     vec![
         list("/core/users/", user::list).needs(&[P::ViewUser]).about("Accounts that the caller may view."),
         create("/core/users/", user::create).needs(&[P::AddUser]).about("Make an account."),
-        create("/core/users/service_account/", user::create_service_account)
+        change(Method::POST, "/core/users/service_account/", user::create_service_account)
             .needs(&[P::AddUser, P::AddToken])
             .about("Make a service account with its first app password, whose secret is shown once."),
         get("/core/users/me/", user::me).needs_credential().about("Who calls."),
