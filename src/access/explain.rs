@@ -9,7 +9,9 @@ use super::binding_reason::{Audience, reason};
 use super::limits::{SearchLimits, search_limits};
 use super::rights::{Decision, Reason, Via, decide};
 use super::view::visibility_of;
-use crate::directory::{AccountState, Accounts, Snapshot, Visibility};
+use crate::directory::{
+    AccountState, Accounts, Evaluator, FilterText, PreparedFilter, Reader, Scope, Snapshot, Visibility, Walk,
+};
 use crate::model::{
     Application, Binding, BindingMode, GroupNumber, ObjectReference, Permission, ProviderNumber, RoleNumber,
     Timestamp,
@@ -42,6 +44,32 @@ pub struct Explanation {
     pub own_entries: Vec<String>,
     /// Of the entry that was asked about: whether it is there and seen. `None`: none was asked about.
     pub entry: Option<String>,
+    /// Of the filter that was asked about: what a search of the whole directory with it finds. `None`: none was.
+    pub filter: Option<Found>,
+}
+
+/// What a search finds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// How many entries the account is shown.
+    pub seen: usize,
+    /// How many more there are that match and are not for it.
+    pub hidden: usize,
+    /// The DNs of the first entries that it is shown.
+    pub first: Vec<String>,
+}
+
+/// What is to be explained besides, and for which client.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// An entry, by its DN.
+    pub entry: Option<&'a str>,
+    /// A search of the whole directory.
+    pub filter: Option<&'a FilterText>,
+    /// Where the client is; `None`: on a Unix socket, or nowhere that is known.
+    pub source: Option<IpAddr>,
+    /// When.
+    pub now: Timestamp,
 }
 
 /// What one binding makes of an account.
@@ -62,16 +90,14 @@ pub struct Granted {
     pub sentence: String,
 }
 
-/// Explains what the account may see of one provider's directory and, when a DN is given, of that entry, to a client at
-/// `source` and at the time `now`.
+/// Explains what the account may see of one provider's directory and what is asked besides.
 pub fn explain(
     snapshot: &Snapshot,
     account: &AccountState,
     provider: ProviderNumber,
-    entry: Option<&str>,
-    source: Option<IpAddr>,
-    now: Timestamp,
+    question: Question<'_>,
 ) -> Option<Explanation> {
+    let Question { entry, filter, source, now } = question;
     let accounts = snapshot.accounts();
     let tree = snapshot.tree(provider)?;
     let bindings = bindings(accounts, account, provider, source, now);
@@ -83,7 +109,7 @@ pub fn explain(
     let on = Some(ObjectReference::Provider(provider));
     let decision = decide(accounts, account, Permission::SearchFullDirectory, on);
     let visibility = visibility_of(accounts, account, provider);
-    let reader = crate::directory::Reader::new(snapshot, tree, &visibility);
+    let reader = Reader::new(snapshot, tree, &visibility);
     let own_entries = match &visibility {
         Visibility::Full => Vec::new(),
         Visibility::Own(own) => own
@@ -110,7 +136,36 @@ pub fn explain(
         search_limits: limits_in_words(accounts, &limits),
         own_entries,
         entry: entry.map(|dn| about_entry(&reader, dn)),
+        filter: filter.map(|filter| found(&reader, filter)),
     })
+}
+
+/// What a search of the whole directory finds, and what it would find for who sees everything.
+fn found(reader: &Reader<'_>, filter: &FilterText) -> Found {
+    let (seen, first) = search(reader, filter);
+    let (all, _) = search(&reader.with_visibility(&Visibility::Full), filter);
+    Found { seen, hidden: all.saturating_sub(seen), first }
+}
+
+/// How many entries match, and the DNs of the first.
+fn search(reader: &Reader<'_>, filter: &FilterText) -> (usize, Vec<String>) {
+    let items = filter.items();
+    let filter = PreparedFilter::new(&items, reader);
+    let base = reader.find(reader.tree().provider().base_dn.as_bytes());
+    let Some(base) = base else { return (0, Vec::new()) };
+    let mut walk = Walk::new(reader, &filter, base, Scope::Subtree);
+    let mut evaluator = Evaluator::default();
+    let (mut count, mut first) = (0, Vec::new());
+    while let Some(id) = walk.next(reader) {
+        let Some(entry) = reader.entry(id) else { continue };
+        if evaluator.matches(&filter, reader, id, entry) {
+            count += 1;
+            if first.len() < FIRST {
+                first.push(String::from_utf8_lossy(entry.dn()).into_owned());
+            }
+        }
+    }
+    (count, first)
 }
 
 /// Each binding of the provider's application, by its order.
@@ -202,7 +257,7 @@ fn limits_in_words(accounts: &Accounts, limits: &SearchLimits) -> Vec<String> {
     vec![size, time]
 }
 
-fn about_entry(reader: &crate::directory::Reader<'_>, dn: &str) -> String {
+fn about_entry(reader: &Reader<'_>, dn: &str) -> String {
     if reader.find(dn.as_bytes()).is_some() {
         return format!("`{dn}` is seen");
     }
@@ -221,3 +276,6 @@ fn group_name(accounts: &Accounts, number: GroupNumber) -> &str {
 fn role_name(accounts: &Accounts, number: RoleNumber) -> &str {
     accounts.role(number).map_or("?", |role| &role.name)
 }
+
+/// So many entries are named; the others are counted.
+const FIRST: usize = 20;

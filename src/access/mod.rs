@@ -12,7 +12,7 @@ mod rights;
 mod view;
 
 pub use admission::{NotAdmitted, admit};
-pub use explain::{Bound, Explanation, Granted, explain};
+pub use explain::{Bound, Explanation, Found, Granted, Question, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
 pub use limits::{SearchLimits, search_limits};
 pub use rights::{Decision, Reason, Rights, Via, decide};

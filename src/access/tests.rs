@@ -232,14 +232,22 @@ fn the_reason_names_where_the_grant_stands() {
         let on = Some(crate::model::ObjectReference::Provider(ProviderNumber::new(1)));
         let decision = decide(accounts, alice, crate::model::Permission::SearchFullDirectory, on);
         assert_eq!(decision, Decision::Allowed(Reason::Grant { is_global: false, via: expected }), "{name}");
-        let told =
-            explain(&snapshot, alice, ProviderNumber::new(1), Some("cn=bob,ou=users,dc=one"), None, NOW)
-                .unwrap();
+        let told = explain(
+            &snapshot,
+            alice,
+            ProviderNumber::new(1),
+            Question { entry: Some("cn=bob,ou=users,dc=one"), filter: None, source: None, now: NOW },
+        )
+        .unwrap();
         assert!(told.sees_everything && told.may_bind && told.own_entries.is_empty(), "{name}");
         assert_eq!(told.entry.unwrap(), "`cn=bob,ou=users,dc=one` is seen");
-        let told =
-            explain(&snapshot, alice, ProviderNumber::new(2), Some("cn=bob,ou=users,dc=two"), None, NOW)
-                .unwrap();
+        let told = explain(
+            &snapshot,
+            alice,
+            ProviderNumber::new(2),
+            Question { entry: Some("cn=bob,ou=users,dc=two"), filter: None, source: None, now: NOW },
+        )
+        .unwrap();
         assert_eq!(told.own_entries.len(), 5);
         assert!(told.entry.unwrap().contains("is not seen"));
     }

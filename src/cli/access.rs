@@ -7,7 +7,7 @@ use super::arguments::DirectoryArguments;
 use super::backend::Absent;
 use super::failure::Failure;
 use super::output::Output;
-use crate::access::{Bound, Explanation};
+use crate::access::{Bound, Explanation, Found};
 use crate::http::{ExplainRequest, ExplainResponse, path};
 use crate::model::Timestamp;
 
@@ -25,6 +25,9 @@ pub(super) struct ExplainArguments {
     /// An entry: whether the account sees it
     #[arg(long, value_name = "DN")]
     entry: Option<String>,
+    /// A search of the whole directory: how many entries the account is shown of those that match
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<String>,
     /// One provider, instead of all
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
@@ -40,8 +43,8 @@ pub(super) struct ExplainArguments {
 
 pub(super) async fn run(command: AccessCommand, output: Output) -> Result<(), Failure> {
     let AccessCommand::Explain(arguments) = command;
-    let ExplainArguments { account, entry, provider, source, at, directory } = arguments;
-    let request = ExplainRequest { account, provider, entry, source, at };
+    let ExplainArguments { account, entry, filter, provider, source, at, directory } = arguments;
+    let request = ExplainRequest { account, provider, entry, filter, source, at };
     let response: ExplainResponse = directory
         .with(Absent::Fail, async |backend| Ok(backend.call(path::ACCESS_EXPLAIN, &request).await?))
         .await?;
@@ -76,6 +79,7 @@ fn in_words(text: &mut String, account: &str, explanation: &Explanation) {
         search_limits,
         own_entries,
         entry,
+        filter,
         ..
     } = explanation;
     let binds = if *may_bind { "may bind" } else { "may not bind" };
@@ -104,5 +108,17 @@ fn in_words(text: &mut String, account: &str, explanation: &Explanation) {
     }
     if let Some(entry) = entry {
         let _ = writeln!(text, "  {entry}");
+    }
+    if let Some(Found { seen, hidden, first }) = filter {
+        let _ = writeln!(
+            text,
+            "  a search with the filter finds {seen} entries for it, and {hidden} that it is not shown"
+        );
+        for dn in first {
+            let _ = writeln!(text, "    {dn}");
+        }
+        if *seen > first.len() {
+            let _ = writeln!(text, "    and {} more", seen - first.len());
+        }
     }
 }

@@ -7,9 +7,10 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-use super::error::Problem;
+use super::error::{Problem, ProblemKind};
 use super::json::Body;
-use crate::access::{self, Explanation};
+use crate::access::{self, Explanation, Question};
+use crate::directory::FilterText;
 use crate::model::{ProviderNumber, Timestamp};
 use crate::registry::Registry;
 
@@ -22,6 +23,9 @@ pub struct ExplainRequest {
     pub provider: Option<String>,
     /// A DN to explain in addition; of no use to a provider whose directory it does not lie in.
     pub entry: Option<String>,
+    /// A search of the whole directory, as text (RFC 4515).
+    #[serde(default)]
+    pub filter: Option<String>,
     /// Where the client is; `None`: nowhere that is known, as on a Unix socket.
     #[serde(default)]
     pub source: Option<IpAddr>,
@@ -66,8 +70,13 @@ pub(super) async fn explain(
     };
     let ExplainRequest { entry, source, .. } = &request;
     let at = request.at.unwrap_or_else(Timestamp::now);
-    let explain =
-        |number: ProviderNumber| access::explain(&snapshot, account, number, entry.as_deref(), *source, at);
+    let filter = request.filter.as_deref().map(FilterText::parse).transpose();
+    let filter = filter.map_err(|error| {
+        let filter = request.filter.as_deref().unwrap_or_default();
+        Problem::one(ProblemKind::Invalid, format!("the filter {filter:?}: {error}"))
+    })?;
+    let question = Question { entry: entry.as_deref(), filter: filter.as_ref(), source: *source, now: at };
+    let explain = |number: ProviderNumber| access::explain(&snapshot, account, number, question);
     Ok(Json(ExplainResponse {
         account: account.username.to_string(),
         source: *source,

@@ -177,7 +177,13 @@ fn an_operator_is_told_what_each_binding_makes_of_it() {
         let snapshot = with(mode, bindings.clone()).snapshot();
         let alice = snapshot.accounts().account(AccountNumber::new(ALICE)).unwrap();
         let source = source.map(|source| source.parse().unwrap());
-        explain(&snapshot, alice, ProviderNumber::new(1), None, source, at.parse().unwrap()).unwrap()
+        explain(
+            &snapshot,
+            alice,
+            ProviderNumber::new(1),
+            Question { entry: None, filter: None, source: source, now: at.parse().unwrap() },
+        )
+        .unwrap()
     };
     let told = explained(BindingMode::Any, OUTSIDE, SATURDAY);
     assert!(told.may_bind);
