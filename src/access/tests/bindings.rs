@@ -181,7 +181,7 @@ fn an_operator_is_told_what_each_binding_makes_of_it() {
             &snapshot,
             alice,
             ProviderNumber::new(1),
-            Question { entry: None, filter: None, source: source, now: at.parse().unwrap() },
+            Question { entry: None, filter: None, source, now: at.parse().unwrap() },
         )
         .unwrap()
     };
