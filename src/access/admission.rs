@@ -28,7 +28,23 @@ pub fn admit(
     source: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<(), NotAdmitted> {
-    let Some(application) = refusing(accounts, account, provider, source, now) else { return Ok(()) };
+    match accounts.application_of(provider) {
+        Some(application) => admit_to(accounts, account, application, source, now),
+        None => Ok(()),
+    }
+}
+
+/// Asks an application, whether it has a provider or not.
+pub fn admit_to(
+    accounts: &Accounts,
+    account: &AccountState,
+    application: &Arc<Application>,
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<(), NotAdmitted> {
+    if !refuses(accounts, account, application, source, now) {
+        return Ok(());
+    }
     let told = application
         .bindings
         .iter()
@@ -45,7 +61,9 @@ pub(super) fn is_admitted(
     source: Option<IpAddr>,
     now: Timestamp,
 ) -> bool {
-    refusing(accounts, account, provider, source, now).is_none()
+    accounts
+        .application_of(provider)
+        .is_none_or(|application| !refuses(accounts, account, application, source, now))
 }
 
 /// Whether a binding passes. Where the rules of a time zone are missing it does not, negated or not.
@@ -77,26 +95,23 @@ pub(super) fn holds(
     })
 }
 
-/// The application of the provider, if it refuses.
-fn refusing<'a>(
-    accounts: &'a Accounts,
+fn refuses(
+    accounts: &Accounts,
     account: &AccountState,
-    provider: ProviderNumber,
+    application: &Application,
     source: Option<IpAddr>,
     now: Timestamp,
-) -> Option<&'a Arc<Application>> {
-    let application = accounts.application_of(provider)?;
+) -> bool {
     let mut enabled = application.bindings.iter().filter(|binding| binding.enabled).peekable();
     if enabled.peek().is_none() {
         // Bindings that are all switched off bind nobody, and so do not open the application to all.
-        return if application.bindings.is_empty() { None } else { Some(application) };
+        return !application.bindings.is_empty();
     }
     let passes = |binding: &Binding| passes(accounts, account, binding, source, now);
-    let admitted = match application.mode {
-        BindingMode::Any => enabled.any(passes),
-        BindingMode::All => enabled.all(passes),
-    };
-    if admitted { None } else { Some(application) }
+    match application.mode {
+        BindingMode::Any => !enabled.any(passes),
+        BindingMode::All => !enabled.all(passes),
+    }
 }
 
 /// Reasons in one line, not too many of them.

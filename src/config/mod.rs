@@ -34,6 +34,7 @@ pub use diagnostics::{Problem, Problems};
 pub use environment::Lookup;
 pub use limit_counts::{LimitCounts, UNCOUNTED};
 pub use limits::{Limit, LimitRow, Limits};
+pub(crate) use names::canonical_dn;
 pub use seed::{
     BadReference, Expiry, LIFETIME_SECONDS_MAX, ReferenceKind, Seed, SeedAccount, SeedApplication,
     SeedAttribute, SeedBinding, SeedGrant, SeedGroup, SeedLimit, SeedProvider, SeedReference, SeedRole,

@@ -50,7 +50,7 @@ pub(super) fn dn_form(dn: &str) -> String {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn canonical_dn(text: &str) -> Result<String, String> {
+pub(crate) fn canonical_dn(text: &str) -> Result<String, String> {
     let example = "expected a DN such as \"dc=example,dc=com\"";
     let dn = Dn::parse(text.as_bytes()).map_err(|error| format!("{example}: {error}"))?;
     if dn.is_root() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::ProviderNumber;
+use super::{ProviderNumber, Timestamp};
 
 /// A branch of the tree that holds entries of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,12 +44,40 @@ pub struct LdapProvider {
     /// Where groups stand.
     pub groups: Vec<Container>,
     /// When it was made.
-    pub created: super::Timestamp,
+    pub created: Timestamp,
     /// When it was last changed.
-    pub modified: super::Timestamp,
+    pub modified: Timestamp,
+}
+
+impl Container {
+    /// One whose entries are named by `cn`.
+    pub fn of_dn(relative: &str) -> Self {
+        Self { container: relative.to_owned(), naming: "cn".to_owned() }
+    }
 }
 
 impl LdapProvider {
+    /// A directory of which nothing is said but its name: it has no base DN yet.
+    pub fn of_name(number: ProviderNumber, name: String, now: Timestamp) -> Self {
+        Self {
+            number,
+            uuid: Uuid::new_v4(),
+            name,
+            base_dn: String::new(),
+            is_default: false,
+            domain: None,
+            uid_start_number: UID_START_NUMBER,
+            gid_start_number: GID_START_NUMBER,
+            virtual_groups: true,
+            compatibility_attributes: true,
+            users: vec![Container::of_dn("ou=users")],
+            service_accounts: vec![Container::of_dn("ou=users")],
+            groups: vec![Container::of_dn("ou=groups")],
+            created: now,
+            modified: now,
+        }
+    }
+
     /// The domain as it was given: empty where it is that of the base DN.
     pub fn domain_in_words(&self) -> &str {
         match self.domain.as_deref() {
@@ -59,3 +87,8 @@ impl LdapProvider {
         }
     }
 }
+
+/// As in authentik.
+const UID_START_NUMBER: u32 = 2_000;
+/// As in authentik.
+const GID_START_NUMBER: u32 = 4_000;

@@ -49,7 +49,7 @@ impl ClientCertificate {
 }
 
 /// The name as LDAP writes it: a certificate begins with the root, a DN with the leaf (RFC 4514 section 2.1).
-fn dn(name: &X509Name<'_>) -> Option<Dn> {
+pub(super) fn dn(name: &X509Name<'_>) -> Option<Dn> {
     let mut rdns = Vec::new();
     for rdn in name.iter() {
         let pair = |pair: &x509_parser::x509::AttributeTypeAndValue<'_>| {

@@ -6,6 +6,7 @@ pub mod limits;
 pub mod listener;
 pub mod peer;
 pub mod rate;
+pub mod server_certificate;
 pub mod tls;
 mod validity;
 pub mod write_deadline;
@@ -16,5 +17,6 @@ pub use limits::{ConnectionCounts, ConnectionLimitSettings, ConnectionLimits, Co
 pub use listener::{ListenError, Listener, Stream};
 pub use peer::{LocalAddress, Peer, PeerAddress};
 pub use rate::Rate;
+pub use server_certificate::{KeyKind, ServerCertificate};
 pub use tls::{Tls, TlsError, TlsFiles, TlsWarning};
 pub use write_deadline::WriteDeadline;

@@ -21,6 +21,7 @@ use thiserror::Error;
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
+use super::server_certificate::ServerCertificate;
 use super::validity::Validity;
 
 /// The server's side of TLS 1.2 and 1.3, without early data (it could be replayed). One certificate for both doors; LDAP
@@ -252,6 +253,11 @@ impl Tls {
     /// The last moment at which the server's certificate is valid.
     pub fn not_after(&self) -> Timestamp {
         self.served.current.load().validity.not_after
+    }
+
+    /// The server's certificate in force; `None` when it cannot be described.
+    pub fn certificate(&self) -> Option<ServerCertificate> {
+        ServerCertificate::of(&self.served.current.load().certified_key.cert)
     }
 
     /// What deserves a line in the log at the time `now`, after [`Tls::load`] or [`Tls::reload`].

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::group::GroupChanges;
 use super::token::{self, CreatedToken, FIRST_GENERATION, NewTokenSecret};
-use super::validate;
+use super::{set, validate};
 use crate::access::Rights;
 use crate::auth::SecretShape;
 use crate::config::{Expiry, first_identifier};
@@ -196,6 +196,9 @@ fn set_groups(
 
 /// Gives the creator of an object every permission on it, as authentik does. The operator has them anyway.
 ///
+/// To search the full directory is not among them: a provider shows all accounts, so whoever may make one could read
+/// everything.
+///
 /// # Errors
 /// The store cannot be read.
 pub(super) fn grant_to_creator(
@@ -207,8 +210,9 @@ pub(super) fn grant_to_creator(
     let accounts = transaction.snapshot().accounts();
     // What was granted on objects that are gone is of no use: without this an automation's list would grow for ever.
     creator.grants.retain(|grant| grant.on.is_none_or(|on| accounts.has(on)));
-    let permissions = on.permissions().map(|permission| crate::model::Grant { permission, on: Some(on) });
-    let missing: Vec<_> = permissions.filter(|grant| !creator.grants.contains(grant)).collect();
+    let permissions = on.permissions().filter(|permission| *permission != Permission::SearchFullDirectory);
+    let grants = permissions.map(|permission| crate::model::Grant { permission, on: Some(on) });
+    let missing: Vec<_> = grants.filter(|grant| !creator.grants.contains(grant)).collect();
     creator.grants.extend(missing);
     transaction.put(Record::Account(creator))
 }
@@ -299,12 +303,6 @@ fn check_password(password: &Secret) -> Result<(), ChangeError> {
             "password",
             "a password cannot look like a generated secret: choose another",
         )),
-    }
-}
-
-fn set<T>(field: &mut T, given: Option<T>) {
-    if let Some(given) = given {
-        *field = given;
     }
 }
 

@@ -3,11 +3,14 @@
 //! are computed before, on the hash pool.
 
 mod account;
+mod application;
+mod binding;
 mod export;
 mod group;
 mod hashing;
 mod import;
 mod own_secret;
+mod provider;
 mod role;
 mod seed;
 mod token;
@@ -20,6 +23,10 @@ pub use account::{
     AccountChanges, CreatedServiceAccount, NewPassword, NewServiceAccount, account_named, create_account,
     delete_account, update_account,
 };
+pub use application::{ApplicationChanges, create_application, delete_application, update_application};
+pub use binding::{
+    BindingChanges, create_binding, delete_binding, may_view_bindings, no_target, update_binding,
+};
 pub use export::{Export, ExportFormat, ExportOptions};
 pub use group::{GroupChanges, create_group, delete_group, set_member, update_group};
 pub use import::{
@@ -27,6 +34,7 @@ pub use import::{
     ImportedAccount, ImportedAttribute, ImportedGroup, ImportedMembers, LeftOut, MemberName, Octets,
 };
 pub use own_secret::{OwnSecret, OwnSecretError};
+pub use provider::{ProviderChanges, create_provider, delete_provider, update_provider};
 pub use role::{
     Grantee, RoleChanges, create_role, delete_role, set_grants, set_role_of_account, update_role,
 };
@@ -38,6 +46,13 @@ pub use token::{
 use super::ChangeError;
 use crate::directory::Snapshot;
 use crate::model::LdapProvider;
+
+/// Sets a field of which something is said.
+fn set<T>(field: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *field = given;
+    }
+}
 
 /// The provider of this name or, where none is given, the default one.
 fn find_provider(

@@ -10,7 +10,8 @@ use crate::directory::{
     name_key, plan,
 };
 use crate::model::{
-    Account, AccountKind, AccountNumber, Attribute, Container, CustomAttribute, Group, LdapProvider,
+    Account, AccountKind, AccountNumber, Application, Attribute, Container, CustomAttribute, Group,
+    LdapProvider,
 };
 use crate::registry::ChangeError;
 use crate::schema::{AttributeId, Dn, MatchingRule, Schema, normalize_dn};
@@ -309,6 +310,83 @@ pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut 
     }
 }
 
+/// What is wrong with one field of an object.
+pub(super) struct FieldProblem {
+    /// Its name in the API.
+    pub(super) field: &'static str,
+    /// Which object it is of, and what to do.
+    pub(super) sentence: String,
+}
+
+impl From<FieldProblem> for ChangeError {
+    fn from(FieldProblem { field, sentence }: FieldProblem) -> Self {
+        Self::Field { field, message: sentence }
+    }
+}
+
+/// Whether an application can be kept: its names, and the texts that describe it.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub(super) fn application(application: &Application) -> Result<(), FieldProblem> {
+    let Application { slug, name, bindings, group, launch_url, description, publisher, .. } = application;
+    let problem =
+        |field, text: &str| Err(FieldProblem { field, sentence: format!("the application {slug:?} {text}") });
+    if let Err(text) = check_name(slug) {
+        return problem("slug", &text);
+    }
+    // It stands in addresses, and authentik's clients take no other.
+    if !slug.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_')) {
+        return problem(
+            "slug",
+            "has a slug of other characters than ASCII letters, digits, - and _; give it another",
+        );
+    }
+    if let Err(text) = check_name(name) {
+        return problem("name", &text);
+    }
+    let texts = [
+        ("group", "a group", group, NAME_OCTETS_MAX),
+        ("meta_publisher", "a publisher", publisher, NAME_OCTETS_MAX),
+        ("meta_description", "a description", description, TEXT_OCTETS_MAX),
+        ("meta_launch_url", "a launch URL", launch_url, TEXT_OCTETS_MAX),
+    ];
+    for (field, what, text, octets_max) in texts {
+        if text.len() > octets_max {
+            return problem(
+                field,
+                &format!("has {what} of more than {octets_max} octets; give it a shorter one"),
+            );
+        }
+    }
+    if !launch_url.is_empty() && !is_web_address(launch_url) {
+        return problem(
+            "meta_launch_url",
+            "has a launch URL that is none of the web; write it such as https://wiki.example.com",
+        );
+    }
+    if bindings.len() > BINDINGS_MAX {
+        return problem(
+            "target",
+            &format!("has more than {BINDINGS_MAX} bindings; bind a group in place of many accounts"),
+        );
+    }
+    Ok(())
+}
+
+/// Whether a browser that opens it goes to a web server: a link may run no script.
+fn is_web_address(text: &str) -> bool {
+    let rest = ["http://", "https://"].into_iter().find_map(|scheme| {
+        let start = text.get(..scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then(|| text.get(scheme.len()..)).flatten()
+    });
+    rest.is_some_and(|rest| {
+        !rest.is_empty()
+            && !rest.starts_with(['/', '?', '#'])
+            && !rest.chars().any(|part| part.is_control() || part.is_whitespace())
+    })
+}
+
 /// What only one provider can have: a name, a suffix, a domain, to be the default.
 pub(super) fn providers(snapshot: &Snapshot, problems: &mut Vec<String>) {
     let mut names: HashMap<Vec<u8>, &str> = HashMap::new();
@@ -526,3 +604,7 @@ pub(super) const ATTRIBUTES_MAX: usize = 1_000;
 pub(super) const CLASSES_MAX: usize = 100;
 /// Octets of a name: it goes into DNs, events and tables.
 const NAME_OCTETS_MAX: usize = 256;
+/// Octets of a text that describes an object, or of a URL.
+const TEXT_OCTETS_MAX: usize = 4_096;
+/// Bindings of one application: each is asked at each operation.
+const BINDINGS_MAX: usize = 1_000;

@@ -12,10 +12,11 @@ use crate::config::{
 };
 use crate::directory::name_key;
 use crate::model::{
-    self, Account, AccountKind, AccountNumber, Attribute, Binding, BindingSubject, Container, Group,
-    GroupNumber, HashText, LdapProvider, Password, ProviderNumber, Record, Role,
+    self, Account, AccountKind, AccountNumber, Attribute, Binding, BindingSubject, Group, GroupNumber,
+    HashText, LdapProvider, Password, ProviderNumber, Record, Role,
 };
 use crate::registry::ChangeError;
+pub(super) use crate::registry::commands::set;
 use crate::registry::commands::validate;
 
 impl Application<'_, '_> {
@@ -25,23 +26,10 @@ impl Application<'_, '_> {
         let before = found.and_then(|number| self.accounts().provider(number)).map(|found| (**found).clone());
         let mut provider = match &before {
             Some(before) => before.clone(),
-            None => LdapProvider {
-                number: ProviderNumber::new(self.transaction.next_object()?),
-                uuid: Uuid::new_v4(),
-                name: seed.name.clone(),
-                base_dn: String::new(),
-                is_default: false,
-                domain: None,
-                uid_start_number: UID_START_NUMBER,
-                gid_start_number: GID_START_NUMBER,
-                virtual_groups: true,
-                compatibility_attributes: true,
-                users: vec![container("ou=users")],
-                service_accounts: vec![container("ou=users")],
-                groups: vec![container("ou=groups")],
-                created: now,
-                modified: now,
-            },
+            None => {
+                let number = ProviderNumber::new(self.transaction.next_object()?);
+                LdapProvider::of_name(number, seed.name.clone(), now)
+            }
         };
         provider.base_dn.clone_from(&seed.base_dn);
         set(&mut provider.is_default, seed.is_default);
@@ -263,8 +251,8 @@ impl Application<'_, '_> {
         if before.as_ref() == Some(&application) {
             return Ok(());
         }
-        if let Err(problem) = validate::name("application", &application.slug) {
-            self.problems.push(problem);
+        if let Err(problem) = validate::application(&application) {
+            self.problems.push(problem.sentence);
             return Ok(());
         }
         application.modified = now;
@@ -413,12 +401,6 @@ impl<'t> Application<'t, '_> {
     }
 }
 
-pub(super) fn set<T>(field: &mut T, given: Option<T>) {
-    if let Some(given) = given {
-        *field = given;
-    }
-}
-
 /// The wanted list; the present one when it holds the same, in whatever order.
 pub(super) fn same_or<T: Clone + PartialEq>(present: &[T], wanted: Vec<T>) -> Vec<T> {
     let is_same = present.len() == wanted.len() && wanted.iter().all(|item| present.contains(item));
@@ -453,11 +435,5 @@ fn digest(hash: &HashText) -> [u8; 32] {
     *blake3::hash(hash.expose().as_bytes()).as_bytes()
 }
 
-fn container(relative: &str) -> Container {
-    Container { container: relative.to_owned(), naming: "cn".to_owned() }
-}
-
 /// No object has this number.
 const NOBODY: u32 = 0;
-const UID_START_NUMBER: u32 = 2_000;
-const GID_START_NUMBER: u32 = 4_000;

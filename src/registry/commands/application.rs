@@ -1,0 +1,178 @@
+//! Applications one at a time: made, changed, deleted. Their bindings are in `binding.rs`.
+
+use uuid::Uuid;
+
+use super::account::grant_to_creator;
+use super::{set, validate};
+use crate::model::{
+    Application, ApplicationNumber, BindingMode, Key, ObjectReference, Permission, ProviderNumber, Record,
+};
+use crate::registry::{ChangeError, Transaction};
+
+/// What is said of an application when it is made or changed; what is `None` is left as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApplicationChanges {
+    /// Its name in addresses.
+    pub slug: Option<String>,
+    /// Its name for people.
+    pub name: Option<String>,
+    /// The directory that it uses; `Some(None)`: none.
+    pub provider: Option<Option<ProviderNumber>>,
+    /// How its bindings are put together.
+    pub mode: Option<BindingMode>,
+    /// The heading that it stands under.
+    pub group: Option<String>,
+    /// Where it is, for a browser; empty: nowhere.
+    pub launch_url: Option<String>,
+    /// What it is.
+    pub description: Option<String>,
+    /// Who makes it.
+    pub publisher: Option<String>,
+    /// Whether a browser opens it in a tab of its own.
+    pub open_in_new_tab: Option<bool>,
+    /// Whether lists of applications leave it out.
+    pub hide: Option<bool>,
+}
+
+/// Makes an application that nobody is bound to yet.
+///
+/// # Errors
+/// The slug is taken, a text is none, the provider has an application or may not be changed by the caller, or
+/// [`Permission::AddApplication`] is missing.
+pub fn create_application(
+    transaction: &mut Transaction<'_>,
+    slug: String,
+    given: ApplicationChanges,
+) -> Result<ApplicationNumber, ChangeError> {
+    transaction.require(Permission::AddApplication)?;
+    let number = ApplicationNumber::new(transaction.next_object()?);
+    let application = Application::of_slug(number, Uuid::new_v4(), slug, transaction.now());
+    let given = ApplicationChanges { slug: None, ..given };
+    put_application(transaction, None, application, given)?;
+    grant_to_creator(transaction, ObjectReference::Application(number))?;
+    Ok(number)
+}
+
+/// Changes an application.
+///
+/// # Errors
+/// There is no such application that the caller may view, the change is one that [`create_application`] would refuse,
+/// or [`Permission::ChangeApplication`] on it is missing.
+pub fn update_application(
+    transaction: &mut Transaction<'_>,
+    number: ApplicationNumber,
+    changes: ApplicationChanges,
+) -> Result<(), ChangeError> {
+    let application = application_for(transaction, number, Permission::ChangeApplication)?;
+    put_application(transaction, Some(application.clone()), application, changes)
+}
+
+/// Deletes an application with its bindings. Its provider stays, and from then on admits every active account.
+///
+/// # Errors
+/// There is no such application that the caller may view, or [`Permission::DeleteApplication`] on it is missing.
+pub fn delete_application(
+    transaction: &mut Transaction<'_>,
+    number: ApplicationNumber,
+) -> Result<(), ChangeError> {
+    application_for(transaction, number, Permission::DeleteApplication)?;
+    transaction.delete(Key::Application(number))
+}
+
+/// The application that the caller may do this to.
+pub(super) fn application_for(
+    transaction: &Transaction<'_>,
+    number: ApplicationNumber,
+    permission: Permission,
+) -> Result<Application, ChangeError> {
+    let Some(application) = transaction.snapshot().accounts().application(number) else {
+        return Err(ChangeError::NotFound { kind: "application", name: number.to_string() });
+    };
+    transaction.require_on(permission, ObjectReference::Application(number), &application.slug)?;
+    Ok((**application).clone())
+}
+
+fn put_application(
+    transaction: &mut Transaction<'_>,
+    before: Option<Application>,
+    mut application: Application,
+    changes: ApplicationChanges,
+) -> Result<(), ChangeError> {
+    let ApplicationChanges {
+        slug,
+        name,
+        provider,
+        mode,
+        group,
+        launch_url,
+        description,
+        publisher,
+        open_in_new_tab,
+        hide,
+    } = changes;
+    if let Some(provider) = provider {
+        check_provider(transaction, &application, provider)?;
+        application.provider = provider;
+    }
+    set(&mut application.slug, slug);
+    set(&mut application.name, name);
+    set(&mut application.mode, mode);
+    set(&mut application.group, group);
+    set(&mut application.launch_url, launch_url);
+    set(&mut application.description, description);
+    set(&mut application.publisher, publisher);
+    set(&mut application.open_in_new_tab, open_in_new_tab);
+    set(&mut application.hide, hide);
+    if before.as_ref() == Some(&application) {
+        return Ok(());
+    }
+    validate::application(&application)?;
+    let named = transaction.snapshot().accounts().application_named(&application.slug);
+    if named.is_some_and(|other| other.number != application.number) {
+        return Err(ChangeError::Exists { kind: "application", name: application.slug });
+    }
+    application.modified = transaction.now();
+    transaction.put(Record::Application(application))
+}
+
+/// Whether an application may go from its provider to this one. The application decides who may bind to its provider,
+/// so both are the affair of who may change the provider.
+fn check_provider(
+    transaction: &Transaction<'_>,
+    application: &Application,
+    after: Option<ProviderNumber>,
+) -> Result<(), ChangeError> {
+    let before = application.provider;
+    if before == after {
+        return Ok(());
+    }
+    let accounts = transaction.snapshot().accounts();
+    if let Some(provider) = before.and_then(|number| accounts.provider(number))
+        && !transaction.caller().may(
+            accounts,
+            Permission::ChangeProvider,
+            Some(ObjectReference::Provider(provider.number)),
+        )
+    {
+        return Err(ChangeError::Forbidden { permission: Permission::ChangeProvider });
+    }
+    let Some(number) = after else { return Ok(()) };
+    let none = || ChangeError::field("provider", format!("there is no provider {number}"));
+    let provider = accounts.provider(number).ok_or_else(none)?;
+    let on = ObjectReference::Provider(number);
+    match transaction.require_on(Permission::ChangeProvider, on, &provider.name) {
+        // To the caller it does not exist; it is not what the request is about, but what stands in its body.
+        Err(ChangeError::NotFound { .. }) => return Err(none()),
+        answer => answer?,
+    }
+    match accounts.application_of(number) {
+        Some(other) if other.number != application.number => Err(ChangeError::field(
+            "provider",
+            format!(
+                "the provider `{}` has an application already, and a provider has one at most; choose another",
+                provider.name
+            ),
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,208 @@
+//! LDAP providers one at a time: made, changed, deleted. What a tree must be like is in `validate.rs`, as for a seed.
+
+use super::account::grant_to_creator;
+use super::{set, validate};
+use crate::config::canonical_dn;
+use crate::model::{Container, Key, LdapProvider, ObjectReference, Permission, ProviderNumber, Record};
+use crate::registry::{ChangeError, Transaction};
+
+/// What is said of a provider when it is made or changed; what is `None` is left as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProviderChanges {
+    /// Its name.
+    pub name: Option<String>,
+    /// The suffix.
+    pub base_dn: Option<String>,
+    /// Whether bare names bind here.
+    pub is_default: Option<bool>,
+    /// The domain of `user@domain` names that bind here: `Some(None)` that of the base DN, empty for none.
+    pub domain: Option<Option<String>>,
+    /// uidNumber of an account = this + its number.
+    pub uid_start_number: Option<u32>,
+    /// gidNumber of a group = this + its number.
+    pub gid_start_number: Option<u32>,
+    /// Whether accounts without a given gidNumber get a primary group of their own.
+    pub virtual_groups: Option<bool>,
+    /// Whether entries carry the authentik- and AD-shaped attributes and classes.
+    pub compatibility_attributes: Option<bool>,
+    /// Where people stand.
+    pub users: Option<Vec<Container>>,
+    /// Where service accounts stand.
+    pub service_accounts: Option<Vec<Container>>,
+    /// Where groups stand.
+    pub groups: Option<Vec<Container>>,
+}
+
+/// Makes a provider: one more tree of all accounts and groups.
+///
+/// # Errors
+/// Its name, base DN or domain is another's, its settings make no tree of the accounts and groups that there are, or
+/// [`Permission::AddProvider`] is missing.
+pub fn create_provider(
+    transaction: &mut Transaction<'_>,
+    name: String,
+    given: ProviderChanges,
+) -> Result<ProviderNumber, ChangeError> {
+    transaction.require(Permission::AddProvider)?;
+    let number = ProviderNumber::new(transaction.next_object()?);
+    let provider = LdapProvider::of_name(number, name, transaction.now());
+    let given = ProviderChanges { name: None, ..given };
+    put_provider(transaction, None, provider, given)?;
+    grant_to_creator(transaction, ObjectReference::Provider(number))?;
+    Ok(number)
+}
+
+/// Changes a provider.
+///
+/// # Errors
+/// There is no such provider that the caller may view, the change is one that [`create_provider`] would refuse, or
+/// [`Permission::ChangeProvider`] on it is missing.
+pub fn update_provider(
+    transaction: &mut Transaction<'_>,
+    number: ProviderNumber,
+    changes: ProviderChanges,
+) -> Result<(), ChangeError> {
+    let provider = provider_for(transaction, number, Permission::ChangeProvider)?;
+    put_provider(transaction, Some(provider.clone()), provider, changes)
+}
+
+/// Deletes a provider: its tree is no longer served, and who is bound to it no longer is. Its application stays without
+/// one.
+///
+/// # Errors
+/// There is no such provider that the caller may view, or [`Permission::DeleteProvider`] on it is missing.
+pub fn delete_provider(transaction: &mut Transaction<'_>, number: ProviderNumber) -> Result<(), ChangeError> {
+    provider_for(transaction, number, Permission::DeleteProvider)?;
+    if let Some(application) = transaction.snapshot().accounts().application_of(number) {
+        let mut application = (**application).clone();
+        application.provider = None;
+        application.modified = transaction.now();
+        transaction.put(Record::Application(application))?;
+    }
+    transaction.delete(Key::Provider(number))
+}
+
+fn provider_for(
+    transaction: &Transaction<'_>,
+    number: ProviderNumber,
+    permission: Permission,
+) -> Result<LdapProvider, ChangeError> {
+    let Some(provider) = transaction.snapshot().accounts().provider(number) else {
+        return Err(ChangeError::NotFound { kind: "provider", name: number.to_string() });
+    };
+    transaction.require_on(permission, ObjectReference::Provider(number), &provider.name)?;
+    Ok((**provider).clone())
+}
+
+fn put_provider(
+    transaction: &mut Transaction<'_>,
+    before: Option<LdapProvider>,
+    mut provider: LdapProvider,
+    changes: ProviderChanges,
+) -> Result<(), ChangeError> {
+    let ProviderChanges {
+        name,
+        base_dn,
+        is_default,
+        domain,
+        uid_start_number,
+        gid_start_number,
+        virtual_groups,
+        compatibility_attributes,
+        users,
+        service_accounts,
+        groups,
+    } = changes;
+    set(&mut provider.name, name);
+    if let Some(base_dn) = base_dn {
+        provider.base_dn = canonical("base_dn", &base_dn)?;
+    }
+    set(&mut provider.is_default, is_default);
+    if let Some(domain) = domain {
+        check_domain(domain.as_deref())?;
+        provider.domain = domain;
+    }
+    set(&mut provider.uid_start_number, uid_start_number);
+    set(&mut provider.gid_start_number, gid_start_number);
+    set(&mut provider.virtual_groups, virtual_groups);
+    set(&mut provider.compatibility_attributes, compatibility_attributes);
+    set_containers("users", &mut provider.users, users)?;
+    set_containers("service_accounts", &mut provider.service_accounts, service_accounts)?;
+    set_containers("groups", &mut provider.groups, groups)?;
+    if before.as_ref() == Some(&provider) {
+        return Ok(());
+    }
+    let mut problems = Vec::new();
+    validate::provider(&provider, transaction.snapshot().schema(), &mut problems);
+    validate::refuse(problems)?;
+    let named = transaction.snapshot().accounts().provider_named(&provider.name);
+    if named.is_some_and(|other| other.number != provider.number) {
+        return Err(ChangeError::Exists { kind: "provider", name: provider.name });
+    }
+    provider.modified = transaction.now();
+    transaction.put(Record::Provider(provider))?;
+    check_whole(transaction)
+}
+
+/// The rules that are about more than one object, asked of the directory as it is with the new tree.
+fn check_whole(transaction: &Transaction<'_>) -> Result<(), ChangeError> {
+    let snapshot = transaction.snapshot();
+    let mut problems = Vec::new();
+    validate::providers(snapshot, &mut problems);
+    validate::refuse(problems)?;
+    let mut problems = Vec::new();
+    validate::trees(snapshot, &mut problems);
+    // The sentences name accounts and groups, which not everybody may know.
+    let may_view = |permission| transaction.caller().may(snapshot.accounts(), permission, None);
+    if !problems.is_empty() && !(may_view(Permission::ViewUser) && may_view(Permission::ViewGroup)) {
+        problems = vec![
+            "accounts or groups would have no entry of their own in this provider; choose other containers or start \
+             numbers, or ask somebody who may view all accounts and groups"
+                .to_owned(),
+        ];
+    }
+    validate::refuse(problems)
+}
+
+/// A DN as it is kept: it ends the DN of every entry, and clients compare those as strings.
+fn canonical(field: &'static str, dn: &str) -> Result<String, ChangeError> {
+    if dn.len() > DN_OCTETS_MAX {
+        return Err(ChangeError::field(field, format!("expected a DN of at most {DN_OCTETS_MAX} octets")));
+    }
+    canonical_dn(dn).map_err(|problem| ChangeError::field(field, problem))
+}
+
+fn set_containers(
+    field: &'static str,
+    present: &mut Vec<Container>,
+    given: Option<Vec<Container>>,
+) -> Result<(), ChangeError> {
+    let Some(given) = given else { return Ok(()) };
+    if given.len() > CONTAINERS_MAX {
+        return Err(ChangeError::field(field, format!("expected at most {CONTAINERS_MAX} containers")));
+    }
+    let canonical = |Container { container, naming }: Container| {
+        Ok(Container { container: canonical(field, &container)?, naming })
+    };
+    *present = given.into_iter().map(canonical).collect::<Result<_, ChangeError>>()?;
+    Ok(())
+}
+
+fn check_domain(domain: Option<&str>) -> Result<(), ChangeError> {
+    let Some(domain) = domain else { return Ok(()) };
+    let is_strange = |part: char| part == '@' || part.is_whitespace() || part.is_control();
+    match domain.len() > DOMAIN_OCTETS_MAX || domain.contains(is_strange) {
+        true => Err(ChangeError::field(
+            "domain",
+            "expected a domain such as \"example.com\", or an empty one for none",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Octets of a base DN or of a container: they end the DN of every entry.
+const DN_OCTETS_MAX: usize = 1_024;
+/// Containers of one kind.
+const CONTAINERS_MAX: usize = 100;
+/// The longest name of the DNS.
+const DOMAIN_OCTETS_MAX: usize = 253;
