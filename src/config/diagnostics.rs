@@ -172,13 +172,15 @@ impl Problems {
             if let Position::Text { source: other, span } = hidden
                 && std::sync::Arc::ptr_eq(source, other)
             {
-                blot(&mut shown, within(span, start, line.len()));
+                let range = within(span, start, &shown);
+                blot(&mut shown, range);
             }
         }
+        let meant = within(span, start, &shown);
         let snippet = Snippet::source(shown)
             .line_start(number)
             .path(source.path().display().to_string())
-            .annotation(kind.span(within(span, start, line.len())).label(label));
+            .annotation(kind.span(meant).label(label));
         group.element(snippet)
     }
 }
@@ -191,8 +193,12 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// What `span` covers of a line of `length` octets that begins at `start`.
-fn within(span: &Range<usize>, start: usize, length: usize) -> Range<usize> {
-    let bound = |offset: usize| offset.saturating_sub(start).min(length);
-    bound(span.start)..bound(span.end)
+/// What `span` covers of a line that begins at `start`, with the rest of the characters that it begins or ends in: the
+/// parser points at single octets, a secret may stand there as `…`, and what draws the line cannot cut a character.
+fn within(span: &Range<usize>, start: usize, line: &str) -> Range<usize> {
+    let bound = |offset: usize| offset.saturating_sub(start).min(line.len());
+    let (first, last) = (bound(span.start), bound(span.end));
+    let first = (0..=first).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+    let last = (last..line.len()).find(|at| line.is_char_boundary(*at)).unwrap_or(line.len());
+    first..last
 }

@@ -901,6 +901,14 @@ proptest::proptest! {
     }
 }
 
+/// In the place of a secret stands one character of three octets, and the parser points at one of them.
+#[test]
+fn a_mark_inside_of_a_secret_is_drawn() {
+    let text = include_str!("../../examples/applications.toml").replacen("[server]", "[erver]", 1);
+    let problems = Files::new(&[("bindery.toml", &text)]).load().unwrap_err();
+    assert!(problems.to_string().contains('…'), "{problems}");
+}
+
 #[test]
 fn client_accounts_that_cannot_be_are_reported() {
     let tls = |keys: &str| {
