@@ -133,7 +133,7 @@ impl Backend {
 
     /// Works in this process on a directory that is open.
     pub(super) fn own(registry: Arc<Registry>) -> Self {
-        Self::Own { router: http::router(Arc::clone(&registry)), registry }
+        Self::Own { router: http::router(Arc::clone(&registry), None), registry }
     }
 
     /// Works on an empty directory that is forgotten afterwards.

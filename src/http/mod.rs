@@ -38,11 +38,12 @@ pub use token::{ListRequest, RevokeRequest, RotateRequest, UpdateRequest, ViewKe
 
 use self::api::{Api, Door};
 use crate::model::Actor;
+use crate::net::Tls;
 use crate::registry::Registry;
 
-/// The routes of the commands, on an open directory.
-pub fn router(registry: Arc<Registry>) -> Router {
-    let api = Api::new(Arc::clone(&registry), Door::Local);
+/// The routes of the commands, on an open directory; `tls`: the certificates of the server whose socket it is.
+pub fn router(registry: Arc<Registry>, tls: Option<Arc<Tls>>) -> Router {
+    let api = Api::new(Arc::clone(&registry), Door::Local).with_tls(tls);
     let commands = Router::new()
         .route(path::STATUS, get(status::status))
         .route(path::SEED_PLAN, post(seed::plan))

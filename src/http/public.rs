@@ -52,7 +52,8 @@ impl PublicDoor {
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         let limits = settings.limits.clone();
-        let api = Api::new(Arc::clone(&registry), api::Door::Public).with_limits(&limits);
+        let api =
+            Api::new(Arc::clone(&registry), api::Door::Public).with_limits(&limits).with_tls(tls.clone());
         let of_metrics = Arc::clone(&registry);
         let router = health::router(Arc::clone(&registry), shutdown.clone())
             .route("/metrics", get(move || async move { metrics(&of_metrics) }));

@@ -122,7 +122,7 @@ impl Listening {
         }
         tasks.tracker.spawn(http::serve_local(
             local,
-            http::router(Arc::clone(&registry)),
+            http::router(Arc::clone(&registry), tls.clone()),
             tasks.shutdown.clone(),
         ));
 

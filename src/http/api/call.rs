@@ -13,6 +13,7 @@ use super::reading::Reading;
 use super::refusal::Refusal;
 use crate::http::{Doer, actor};
 use crate::model::Actor;
+use crate::net::Tls;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 
 /// How a caller has come in.
@@ -61,6 +62,7 @@ pub(super) struct Call {
     pub(super) registry: Arc<Registry>,
     pub(super) caller: Caller,
     pub(super) page: PageQuery,
+    pub(super) tls: Option<Arc<Tls>>,
     parameters: Vec<(String, String)>,
 }
 
@@ -68,7 +70,7 @@ impl Call {
     /// Of a request with these parts of its path.
     pub(super) fn new(api: &Api, caller: Caller, page: PageQuery, parameters: Vec<(String, String)>) -> Self {
         let page = api.bounded(page);
-        Self { registry: Arc::clone(&api.registry), caller, page, parameters }
+        Self { registry: Arc::clone(&api.registry), caller, page, tls: api.tls.clone(), parameters }
     }
 
     /// The operator, as whom commands of this machine are carried out.
@@ -98,7 +100,7 @@ impl Call {
 
     /// What is read in this call: one revision of the directory.
     pub(super) fn reading(self) -> Reading {
-        Reading::new(self.registry, self.caller, self.page, self.parameters)
+        Reading::new(self.registry, self.caller, self.page, self.tls, self.parameters)
     }
 }
 

@@ -7,6 +7,7 @@ mod attributes;
 mod authenticate;
 mod bounds;
 mod call;
+mod fixed;
 mod guard;
 mod openapi;
 mod page;
@@ -17,16 +18,28 @@ mod route;
 mod table;
 mod value;
 
+mod application;
+mod binding;
+mod certificate;
 mod event;
 mod group;
+mod ldap_provider;
 mod object;
+mod outpost;
 mod permission;
+mod policy_test;
+mod provider;
 
 mod role;
 
+mod server;
 mod token;
 mod used_by;
 mod user;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -38,19 +51,26 @@ use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
 
+pub use application::Application;
+pub use binding::PolicyBinding;
 #[cfg(test)]
 pub(super) use bounds::read_body;
 pub use call::Door;
 pub use call::RequestId;
 pub(crate) use call::{RequestSource, TakesSecrets};
+pub use certificate::CertificateKeyPair;
 pub use event::{Event, EventTopPerUser, EventVolume, TypeCreate};
 pub use group::{Group, PartialGroup, RelatedGroup};
+pub use ldap_provider::{LdapProvider, ProviderContainer};
+pub use outpost::{LdapCheckAccess, LdapOutpostConfig};
 pub use page::{Page, Pagination};
 pub use permission::{
     ExtraRoleObjectPermission, GroupAssignedObjectPermission, ModelPermission, ObjectPermission,
     PatchedPermissionAssignRequest, Permission, PermissionAssignResult, RoleAssignedObjectPermission,
     UserAssignedObjectPermission,
 };
+pub use policy_test::PolicyTestResult;
+pub use provider::Provider;
 pub use refusal::Refusal;
 pub use role::Role;
 
@@ -62,6 +82,7 @@ use self::bounds::Bounds;
 use self::page::PageQuery;
 use crate::auth::Source;
 use crate::config::{Limit, Limits};
+use crate::net::Tls;
 use crate::registry::Registry;
 
 /// What all calls have in common.
@@ -70,17 +91,24 @@ pub struct Api {
     pub(super) registry: Arc<Registry>,
     pub(super) door: Door,
     bounds: Arc<Bounds>,
+    /// The certificates of the server; `None`: there is no server, or it has none.
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 impl Api {
     /// The API over `registry`, for those who come through `door`, with the limits that stand in no config.
     pub fn new(registry: Arc<Registry>, door: Door) -> Self {
-        Self { registry, door, bounds: Arc::new(Bounds::new(&Limits::default(), door)) }
+        Self { registry, door, bounds: Arc::new(Bounds::new(&Limits::default(), door)), tls: None }
     }
 
     /// The same with these limits.
     pub fn with_limits(self, limits: &Limits) -> Self {
         Self { bounds: Arc::new(Bounds::new(limits, self.door)), ..self }
+    }
+
+    /// The same with the certificates of the server.
+    pub fn with_tls(self, tls: Option<Arc<Tls>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// A page of a list, no larger than it may be.

@@ -57,7 +57,7 @@ pub struct ExtraRoleObjectPermission {
     pub app_label_verbose: String,
     /// What it is about, in words.
     pub model_verbose: String,
-    /// The name of the object; `null`: it is gone.
+    /// The name of the object.
     pub object_description: Option<String>,
 }
 
@@ -238,6 +238,8 @@ pub(super) fn of_role(
     let numbered = role.grants.iter().enumerate();
     let mut found: Vec<(usize, &Grant, ObjectReference)> =
         numbered.filter_map(|(place, grant)| Some((place, grant, grant.on?))).collect();
+    // A grant on what was deleted says nothing any more.
+    found.retain(|(_, _, on)| accounts.has(*on));
     found.retain(|(_, grant, _)| reading.page.finds([grant.permission.codename(), grant.permission.title()]));
     reading.page.order(&mut found, |field, one, other| match field {
         "id" => Some(one.0.cmp(&other.0)),
@@ -272,7 +274,7 @@ pub(super) fn assigned_by_roles(
         .roles()
         .filter(|role| {
             reading.may_view(ObjectReference::Role(role.number))
-                && asked.is_held(&role.grants)
+                && asked.is_held(accounts, &role.grants)
                 && reading.page.finds([role.name.as_str()])
         })
         .cloned()
@@ -295,7 +297,7 @@ pub(super) fn assigned_by_users(
         .filter(|account| {
             !account.grants.is_empty()
                 && reading.may_view(ObjectReference::Account(account.number))
-                && asked.is_held(&account.grants)
+                && asked.is_held(accounts, &account.grants)
                 && reading.page.finds([&*account.username])
         })
         .cloned()
@@ -318,7 +320,7 @@ pub(super) fn assigned_by_groups(
         .filter(|group| {
             !group.grants.is_empty()
                 && reading.may_view(ObjectReference::Group(group.number))
-                && asked.is_held(&group.grants)
+                && asked.is_held(accounts, &group.grants)
                 && reading.page.finds([&*group.name])
         })
         .cloned()
@@ -452,22 +454,25 @@ impl Asked {
         Ok(Self { model: query.model.clone(), on })
     }
 
-    fn is_about(&self, grant: &Grant) -> bool {
+    /// Whether a grant is one of those that are asked for. One on what was deleted is not.
+    fn is_about(&self, accounts: &Accounts, grant: &Grant) -> bool {
         let permission = grant.permission;
         let is_of_model = self
             .model
             .split_once('.')
             .is_some_and(|(label, model)| label == permission.label() && model == permission.model());
-        is_of_model && (grant.on.is_none() || self.on.is_none() || grant.on == self.on)
+        is_of_model
+            && grant.on.is_none_or(|on| accounts.has(on))
+            && (grant.on.is_none() || self.on.is_none() || grant.on == self.on)
     }
 
-    fn is_held(&self, grants: &[Grant]) -> bool {
-        grants.iter().any(|grant| self.is_about(grant))
+    fn is_held(&self, accounts: &Accounts, grants: &[Grant]) -> bool {
+        grants.iter().any(|grant| self.is_about(accounts, grant))
     }
 
     fn of(&self, accounts: &Accounts, grants: &[Grant]) -> (Vec<ObjectPermission>, Vec<ModelPermission>) {
         let (mut on_objects, mut globally) = (Vec::new(), Vec::new());
-        for (place, grant) in grants.iter().enumerate().filter(|(_, grant)| self.is_about(grant)) {
+        for (place, grant) in grants.iter().enumerate().filter(|(_, grant)| self.is_about(accounts, grant)) {
             let Permission { codename, model, app_label, name, .. } = shown(grant.permission);
             let id = place + 1;
             match grant.on {

@@ -10,12 +10,16 @@ use crate::directory::{Accounts, Snapshot};
 use crate::model::{
     Account, AccountNumber, Group, GroupNumber, Key, ObjectReference, Permission, Record, Timestamp, UsageOf,
 };
+use crate::net::Tls;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 
 /// Where a representation is made from: the directory, with the records of it that are not in memory.
 pub(super) trait Source {
     /// The directory.
     fn snapshot(&self) -> &Snapshot;
+
+    /// For whom it is made.
+    fn caller(&self) -> &Caller;
 
     /// The whole record of an account.
     fn account(&self, number: AccountNumber) -> Result<Option<Account>, ChangeError>;
@@ -39,11 +43,20 @@ pub(super) trait Source {
     fn accounts(&self) -> &Accounts {
         self.snapshot().accounts()
     }
+
+    /// Whether the caller may know of an object that stands beside the one that is shown.
+    fn is_shown(&self, on: ObjectReference) -> bool {
+        self.caller().may(self.accounts(), on.view_permission(), Some(on))
+    }
 }
 
 impl Source for Transaction<'_> {
     fn snapshot(&self) -> &Snapshot {
         Transaction::snapshot(self)
+    }
+
+    fn caller(&self) -> &Caller {
+        Transaction::caller(self)
     }
 
     fn account(&self, number: AccountNumber) -> Result<Option<Account>, ChangeError> {
@@ -60,6 +73,7 @@ pub(super) struct Reading {
     pub(super) registry: Arc<Registry>,
     pub(super) caller: Caller,
     pub(super) page: PageQuery,
+    pub(super) tls: Option<Arc<Tls>>,
     snapshot: Arc<Snapshot>,
     parameters: Vec<(String, String)>,
 }
@@ -67,6 +81,10 @@ pub(super) struct Reading {
 impl Source for Reading {
     fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     fn account(&self, number: AccountNumber) -> Result<Option<Account>, ChangeError> {
@@ -97,10 +115,11 @@ impl Reading {
         registry: Arc<Registry>,
         caller: Caller,
         page: PageQuery,
+        tls: Option<Arc<Tls>>,
         parameters: Vec<(String, String)>,
     ) -> Self {
         let snapshot = registry.snapshot();
-        Self { registry, caller, page, snapshot, parameters }
+        Self { registry, caller, page, tls, snapshot, parameters }
     }
 
     /// A part of the path.

@@ -58,6 +58,11 @@ impl Refusal {
         Self::detail(StatusCode::NOT_FOUND, "not_found", sentence)
     }
 
+    /// Nobody may do it, whatever is granted.
+    pub(super) fn forbidden_because(sentence: impl Into<String>) -> Self {
+        Self::detail(StatusCode::FORBIDDEN, "permission_denied", sentence)
+    }
+
     /// The credential is missing or wrong.
     pub(super) fn not_authenticated(sentence: &str) -> Self {
         Self::detail(StatusCode::UNAUTHORIZED, "not_authenticated", sentence)
@@ -140,7 +145,8 @@ impl From<ChangeError> for Refusal {
                 return Self::detail(StatusCode::FORBIDDEN, "permission_denied", detail);
             }
             ChangeError::NotAuthenticated(invalid) => return Self::not_authenticated(&invalid.to_string()),
-            ChangeError::NotFound { .. } => return Self::not_found_because(error.to_string()),
+            // Never the name: the caller may not know what it has found by a number.
+            ChangeError::NotFound { .. } => return Self::not_found(),
             ChangeError::Invalid(_)
             | ChangeError::Exists { .. }
             | ChangeError::Refused(_)

@@ -47,7 +47,7 @@ struct Incoming {
 
 type Handled = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
 type Handler = Arc<dyn Fn(Incoming) -> Handled + Send + Sync>;
-type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// One row of the table.
 pub(super) struct Route {
@@ -263,6 +263,11 @@ impl Route {
     /// It is for everybody who is somebody.
     pub(super) fn needs_credential(self) -> Self {
         Self { needs: Needs::Credential, ..self }
+    }
+
+    /// It is for anybody.
+    pub(super) fn needs_nothing(self) -> Self {
+        Self { needs: Needs::Nothing, ..self }
     }
 
     /// As the router takes it.

@@ -3,12 +3,29 @@
 use axum::http::Method;
 
 use super::route::{Route, change, create, delete, get, list, read, read_list};
-use super::{event, group, permission, role, token, user};
+use super::{
+    application, binding, certificate, event, group, ldap_provider, outpost, permission, provider, role,
+    server as of_server, token, user,
+};
 use crate::model::Permission as P;
 
 /// Every method of every path.
 pub(super) fn routes() -> Vec<Route> {
-    [users(), groups(), tokens(), rbac(), events()].into_iter().flatten().collect()
+    [
+        users(),
+        groups(),
+        tokens(),
+        rbac(),
+        events(),
+        applications(),
+        bindings(),
+        providers(),
+        certificates(),
+        server(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn users() -> Vec<Route> {
@@ -198,5 +215,141 @@ fn events() -> Vec<Route> {
             .needs(&[P::ViewEvent])
             .about("The applications with the most events, and how many accounts they were of."),
         read("/events/events/{event_uuid}/", event::retrieve).needs(&[P::ViewEvent]).about("One event."),
+    ]
+}
+
+fn applications() -> Vec<Route> {
+    let (put, patch) = (Method::PUT, Method::PATCH);
+    vec![
+        list("/core/applications/", application::list)
+            .needs(&[P::ViewApplication])
+            .about("Applications that the caller may view."),
+        create("/core/applications/", application::create)
+            .needs(&[P::AddApplication])
+            .about("Make an application; to tie it to a provider, the caller must be able to change that."),
+        get("/core/applications/{slug}/", application::retrieve)
+            .needs(&[P::ViewApplication])
+            .about("One application."),
+        change(put, "/core/applications/{slug}/", application::update)
+            .needs(&[P::ChangeApplication])
+            .about("Change an application."),
+        change(patch, "/core/applications/{slug}/", application::partial_update)
+            .needs(&[P::ChangeApplication])
+            .about("Change what is named of an application."),
+        delete("/core/applications/{slug}/", application::destroy)
+            .needs(&[P::DeleteApplication])
+            .about("Delete an application with its bindings; its provider then admits every active account."),
+        get("/core/applications/{slug}/check_access/", application::check_access)
+            .needs(&[P::ViewApplication])
+            .about("Whether it admits the caller, or another account that the caller may view."),
+        get("/core/applications/{slug}/used_by/", application::used_by)
+            .needs(&[P::ViewApplication])
+            .about("What goes with an application when it is deleted."),
+    ]
+}
+
+fn bindings() -> Vec<Route> {
+    let (put, patch) = (Method::PUT, Method::PATCH);
+    vec![
+        list("/policies/bindings/", binding::list)
+            .needs(&[P::ViewPolicyBinding])
+            .about("All bindings; without the permission those of applications that the caller may view."),
+        create("/policies/bindings/", binding::create)
+            .needs(&[P::AddPolicyBinding, P::ChangeApplication])
+            .about("Bind an application to a group, an account, networks or a time."),
+        get("/policies/bindings/{policy_binding_uuid}/", binding::retrieve)
+            .needs(&[P::ViewPolicyBinding])
+            .about("One binding."),
+        change(put, "/policies/bindings/{policy_binding_uuid}/", binding::update)
+            .needs(&[P::ChangePolicyBinding, P::ChangeApplication])
+            .about("Change a binding."),
+        change(patch, "/policies/bindings/{policy_binding_uuid}/", binding::partial_update)
+            .needs(&[P::ChangePolicyBinding, P::ChangeApplication])
+            .about("Change what is named of a binding."),
+        delete("/policies/bindings/{policy_binding_uuid}/", binding::destroy)
+            .needs(&[P::DeletePolicyBinding, P::ChangeApplication])
+            .about("Delete a binding; an application that has none left admits every active account."),
+        get("/policies/bindings/{policy_binding_uuid}/used_by/", binding::used_by)
+            .needs(&[P::ViewPolicyBinding])
+            .about("Nothing refers to a binding."),
+    ]
+}
+
+fn providers() -> Vec<Route> {
+    let (put, patch) = (Method::PUT, Method::PATCH);
+    vec![
+        list("/providers/all/", provider::list)
+            .needs(&[P::ViewProvider])
+            .about("Providers that the caller may view."),
+        get("/providers/all/types/", provider::types)
+            .needs_credential()
+            .about("The kinds of providers that can be made."),
+        get("/providers/all/{id}/", provider::retrieve).needs(&[P::ViewProvider]).about("One provider."),
+        delete("/providers/all/{id}/", provider::destroy)
+            .needs(&[P::DeleteProvider])
+            .about("Delete a provider; its application stays without one."),
+        get("/providers/all/{id}/used_by/", provider::used_by)
+            .needs(&[P::ViewProvider])
+            .about("What loses a provider when it is deleted."),
+        list("/providers/ldap/", ldap_provider::list)
+            .needs(&[P::ViewProvider])
+            .about("LDAP providers that the caller may view."),
+        create("/providers/ldap/", ldap_provider::create)
+            .needs(&[P::AddProvider])
+            .about("Make an LDAP provider: one more tree of all accounts and groups."),
+        get("/providers/ldap/{id}/", ldap_provider::retrieve)
+            .needs(&[P::ViewProvider])
+            .about("One LDAP provider."),
+        change(put, "/providers/ldap/{id}/", ldap_provider::update)
+            .needs(&[P::ChangeProvider])
+            .about("Change an LDAP provider."),
+        change(patch, "/providers/ldap/{id}/", ldap_provider::partial_update)
+            .needs(&[P::ChangeProvider])
+            .about("Change what is named of an LDAP provider."),
+        delete("/providers/ldap/{id}/", provider::destroy)
+            .needs(&[P::DeleteProvider])
+            .about("Delete an LDAP provider; its application stays without one."),
+        get("/providers/ldap/{id}/used_by/", provider::used_by)
+            .needs(&[P::ViewProvider])
+            .about("What loses an LDAP provider when it is deleted."),
+        list("/outposts/ldap/", outpost::list)
+            .needs(&[P::ViewProvider])
+            .about("Providers with an application, as an LDAP outpost of authentik reads them."),
+        get("/outposts/ldap/{id}/check_access/", outpost::check_access)
+            .needs(&[P::ViewProvider])
+            .about("Whether the caller may bind to a provider, and sees all of it."),
+    ]
+}
+
+fn certificates() -> Vec<Route> {
+    vec![
+        list("/crypto/certificatekeypairs/", certificate::list)
+            .needs(&[P::ViewCertificate])
+            .about("The certificate of the server."),
+        get("/crypto/certificatekeypairs/{kp_uuid}/", certificate::retrieve)
+            .needs(&[P::ViewCertificate])
+            .about("The same."),
+        get("/crypto/certificatekeypairs/{kp_uuid}/view_certificate/", certificate::view_certificate)
+            .needs(&[P::ViewCertificate])
+            .about("The certificate of the server as PEM, with the intermediate ones behind it."),
+        get("/crypto/certificatekeypairs/{kp_uuid}/view_private_key/", certificate::view_private_key)
+            .needs(&[P::ViewCertificate])
+            .about("Refused to everybody: private keys are never shown."),
+        get("/crypto/certificatekeypairs/{kp_uuid}/used_by/", certificate::used_by)
+            .needs(&[P::ViewCertificate])
+            .about("The providers that are served with it."),
+    ]
+}
+
+fn server() -> Vec<Route> {
+    vec![
+        get("/admin/version/", of_server::version).needs_credential().about("The version of the server."),
+        get("/admin/version/history/", of_server::version_history)
+            .needs_credential()
+            .about("Always empty: bindery keeps no history of its versions."),
+        get("/admin/system/", of_server::system)
+            .needs(&[P::ViewSystemInfo])
+            .about("What the server runs on."),
+        get("/root/config/", of_server::config).needs_nothing().about("What clients ask before all else."),
     ]
 }

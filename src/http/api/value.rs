@@ -26,6 +26,16 @@ impl JsonSchema for Time {
     }
 }
 
+/// Reads a field that may be `null`, so that `Some(None)` tells it from one that is absent. It needs
+/// `#[serde(default)]` beside it.
+pub(super) fn given<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// A request of which some fields must be there, where all may be absent in a change.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Required<T>(pub(super) T);

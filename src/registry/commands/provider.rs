@@ -1,8 +1,11 @@
 //! LDAP providers one at a time: made, changed, deleted. What a tree must be like is in `validate.rs`, as for a seed.
 
+use std::sync::Arc;
+
 use super::account::grant_to_creator;
 use super::{set, validate};
 use crate::config::canonical_dn;
+use crate::directory::name_key;
 use crate::model::{Container, Key, LdapProvider, ObjectReference, Permission, ProviderNumber, Record};
 use crate::registry::{ChangeError, Transaction};
 
@@ -90,7 +93,7 @@ fn provider_for(
     let Some(provider) = transaction.snapshot().accounts().provider(number) else {
         return Err(ChangeError::NotFound { kind: "provider", name: number.to_string() });
     };
-    transaction.require_on(permission, ObjectReference::Provider(number), &provider.name)?;
+    transaction.require_on(permission, ObjectReference::Provider(number), &number.to_string())?;
     Ok((**provider).clone())
 }
 
@@ -135,8 +138,10 @@ fn put_provider(
     let mut problems = Vec::new();
     validate::provider(&provider, transaction.snapshot().schema(), &mut problems);
     validate::refuse(problems)?;
-    let named = transaction.snapshot().accounts().provider_named(&provider.name);
-    if named.is_some_and(|other| other.number != provider.number) {
+    let key = name_key(&provider.name);
+    let is_taken =
+        |other: &Arc<LdapProvider>| other.number != provider.number && name_key(&other.name) == key;
+    if transaction.snapshot().accounts().providers().any(is_taken) {
         return Err(ChangeError::Exists { kind: "provider", name: provider.name });
     }
     provider.modified = transaction.now();
@@ -154,7 +159,8 @@ fn check_whole(transaction: &Transaction<'_>) -> Result<(), ChangeError> {
     validate::trees(snapshot, &mut problems);
     // The sentences name accounts and groups, which not everybody may know.
     let may_view = |permission| transaction.caller().may(snapshot.accounts(), permission, None);
-    if !problems.is_empty() && !(may_view(Permission::ViewUser) && may_view(Permission::ViewGroup)) {
+    let may_know = may_view(Permission::ViewUser) && may_view(Permission::ViewGroup);
+    if !may_know && !problems.is_empty() {
         problems = vec![
             "accounts or groups would have no entry of their own in this provider; choose other containers or start \
              numbers, or ask somebody who may view all accounts and groups"

@@ -1,0 +1,336 @@
+//! `core/applications/`: what integrations are for, and who may use them. Their bindings are in `binding.rs`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::call::Call;
+use super::page::Page;
+use super::policy_test::{PolicyTestResult, account_of_caller, test};
+use super::provider::{self, Provider};
+use super::reading::{Reading, Source};
+use super::refusal::Refusal;
+use super::route::{NoContent, NoParameters};
+use super::used_by::{UsedBy, UsedByAction};
+use super::value::{Empty, Required, RequiredFields, given};
+use crate::directory::{AccountState, Accounts};
+use crate::model::{
+    self, AccountNumber, ApplicationNumber, BindingMode, ObjectReference, ProviderNumber, Timestamp,
+};
+use crate::registry::commands::{
+    ApplicationChanges, create_application, delete_application, may_view_bindings, update_application,
+};
+use crate::registry::{ChangeError, Transaction};
+
+/// What an integration is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Application {
+    /// Its UUID.
+    pub pk: Uuid,
+    /// The same, as what bindings name.
+    pub pbm_uuid: Uuid,
+    /// Its name for people.
+    pub name: String,
+    /// Its name in addresses.
+    pub slug: String,
+    /// The directory that it uses.
+    pub provider: Option<u32>,
+    /// The same with its name; `null` also when the caller may not view it.
+    pub provider_obj: Option<Provider>,
+    /// Always empty.
+    pub backchannel_providers: Vec<u32>,
+    /// Always empty.
+    pub backchannel_providers_obj: Vec<Provider>,
+    /// Where it is, for a browser; `null`: nowhere.
+    pub launch_url: Option<String>,
+    /// Whether a browser opens it in a tab of its own.
+    pub open_in_new_tab: bool,
+    /// Where it is, as it was given; empty: nowhere.
+    pub meta_launch_url: String,
+    /// Always empty: bindery shows no pictures.
+    pub meta_icon: String,
+    /// Always `null`.
+    pub meta_icon_url: Option<String>,
+    /// Always `null`.
+    pub meta_icon_themed_urls: Option<Empty>,
+    /// What it is.
+    pub meta_description: String,
+    /// Who makes it.
+    pub meta_publisher: String,
+    /// How its bindings are put together.
+    #[schemars(with = "String")]
+    pub policy_engine_mode: BindingMode,
+    /// The heading that it stands under.
+    pub group: String,
+    /// Whether lists of applications leave it out.
+    pub meta_hide: bool,
+}
+
+/// What is said of an application that is made or changed; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct PatchedApplicationRequest {
+    name: Option<String>,
+    slug: Option<String>,
+    #[serde(deserialize_with = "given")]
+    provider: Option<Option<u32>>,
+    /// Accepted when it is empty.
+    backchannel_providers: Option<Vec<u32>>,
+    open_in_new_tab: Option<bool>,
+    meta_launch_url: Option<String>,
+    /// Accepted when it is empty.
+    meta_icon: Option<String>,
+    meta_description: Option<String>,
+    meta_publisher: Option<String>,
+    #[schemars(with = "Option<String>")]
+    policy_engine_mode: Option<BindingMode>,
+    group: Option<String>,
+    meta_hide: Option<bool>,
+}
+
+impl RequiredFields for PatchedApplicationRequest {
+    const REQUIRED: &'static [&'static str] = &["name", "slug"];
+
+    fn missing(&self) -> Option<&'static str> {
+        match (&self.name, &self.slug) {
+            (None, _) => Some("name"),
+            (_, None) => Some("slug"),
+            _ => None,
+        }
+    }
+}
+
+/// Which applications are asked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct ApplicationQuery {
+    /// Those that admit this account now, as far as it does not depend on where it comes from.
+    for_user: Option<u32>,
+    group: Option<String>,
+    meta_description: Option<String>,
+    meta_launch_url: Option<String>,
+    meta_publisher: Option<String>,
+    name: Option<String>,
+    /// Those that a browser can open.
+    only_with_launch_url: Option<bool>,
+    slug: Option<String>,
+    /// Accepted: whoever may view applications gets all of those, whether they admit the caller or not.
+    superuser_full_list: Option<bool>,
+}
+
+/// Whether somebody is admitted.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct CheckAccessQuery {
+    /// Another account than the caller's own.
+    pub(super) for_user: Option<u32>,
+    /// The address that the client comes from, bindery's own: that of the call where the caller asks for itself, none
+    /// where it asks for another account.
+    pub(super) client_ip: Option<IpAddr>,
+}
+
+pub(super) fn list(reading: &Reading, query: ApplicationQuery) -> Result<Page<Application>, Refusal> {
+    let accounts = reading.accounts();
+    let admitted = query.for_user.map(|number| account_of(reading, number)).transpose()?;
+    let now = Timestamp::now();
+    let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
+    let mut found: Vec<Arc<model::Application>> = accounts
+        .applications()
+        .filter(|application| {
+            reading.may_view(ObjectReference::Application(application.number))
+                && is(&query.group, &application.group)
+                && is(&query.meta_description, &application.description)
+                && is(&query.meta_launch_url, &application.launch_url)
+                && is(&query.meta_publisher, &application.publisher)
+                && is(&query.name, &application.name)
+                && is(&query.slug, &application.slug)
+                && (query.only_with_launch_url != Some(true) || !application.launch_url.is_empty())
+                && reading.page.finds(texts(application))
+                && admitted.as_ref().is_none_or(|account| {
+                    account.is_active
+                        && crate::access::admit_to(accounts, account, application, None, now).is_ok()
+                })
+        })
+        .cloned()
+        .collect();
+    reading.page.order(&mut found, |field, one, other| match field {
+        "name" => Some(one.name.to_lowercase().cmp(&other.name.to_lowercase())),
+        "slug" => Some(one.slug.cmp(&other.slug)),
+        "group" => Some(one.group.to_lowercase().cmp(&other.group.to_lowercase())),
+        "meta_publisher" => Some(one.publisher.to_lowercase().cmp(&other.publisher.to_lowercase())),
+        "pk" | "pbm_uuid" => Some(one.uuid.cmp(&other.uuid)),
+        "provider" => Some(one.provider.cmp(&other.provider)),
+        _ => None,
+    })?;
+    reading.page.cut(&found, |application| Ok(shown(reading, application)))
+}
+
+pub(super) async fn create(
+    call: Call,
+    request: Required<PatchedApplicationRequest>,
+) -> Result<Application, Refusal> {
+    let Required(mut request) = request;
+    let slug = request.slug.take().unwrap_or_default();
+    call.change(move |transaction| {
+        let number = create_application(transaction, slug, changes(request)?)?;
+        by_number(transaction, number)
+    })
+    .await
+}
+
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Application, Refusal> {
+    let application = viewed(reading)?;
+    Ok(shown(reading, &application))
+}
+
+pub(super) async fn update(
+    call: Call,
+    request: Required<PatchedApplicationRequest>,
+) -> Result<Application, Refusal> {
+    partial_update(call, request.0).await
+}
+
+pub(super) async fn partial_update(
+    call: Call,
+    request: PatchedApplicationRequest,
+) -> Result<Application, Refusal> {
+    let slug: String = call.parameter("slug")?;
+    call.change(move |transaction| {
+        // The request first: what is wrong with it must not tell that a hidden application is there.
+        let changes = changes(request)?;
+        let number = number(transaction, &slug)?;
+        update_application(transaction, number, changes)?;
+        by_number(transaction, number)
+    })
+    .await
+}
+
+pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
+    let slug: String = call.parameter("slug")?;
+    call.change(move |transaction| {
+        let number = number(transaction, &slug)?;
+        delete_application(transaction, number)
+    })
+    .await?;
+    Ok(NoContent)
+}
+
+pub(super) fn check_access(reading: &Reading, query: CheckAccessQuery) -> Result<PolicyTestResult, Refusal> {
+    let application = viewed(reading)?;
+    let (account, own_source) = match query.for_user {
+        Some(number) => (account_of(reading, number)?, None),
+        None => (account_of_caller(reading)?, reading.caller.actor().source),
+    };
+    Ok(test(reading, &account, &application, query.client_ip.or(own_source)))
+}
+
+/// Its bindings go with it.
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+    let application = viewed(reading)?;
+    let accounts = reading.accounts();
+    if !may_view_bindings(&reading.caller, accounts, application.number) {
+        return Ok(Vec::new());
+    }
+    let used = application.bindings.iter().map(|binding| {
+        let model = ("authentik_policies", "policybinding");
+        UsedBy::new(model, binding.uuid, super::binding::name(reading, binding), UsedByAction::Cascade)
+    });
+    Ok(used.collect())
+}
+
+/// An account that is asked about. One that the caller may not view does not exist.
+fn account_of(reading: &Reading, number: u32) -> Result<Arc<AccountState>, Refusal> {
+    let number = AccountNumber::new(number);
+    let account = reading.accounts().account(number);
+    let account = account.filter(|_| reading.may_view(ObjectReference::Account(number)));
+    account.cloned().ok_or_else(|| Refusal::field("for_user", format!("there is no account {number}")))
+}
+
+/// The application in the path, which the caller may view.
+fn viewed(reading: &Reading) -> Result<Arc<model::Application>, Refusal> {
+    let slug: String = reading.parameter("slug")?;
+    let application = reading.accounts().application_named(&slug).ok_or_else(Refusal::not_found)?;
+    reading.require_view(ObjectReference::Application(application.number))?;
+    Ok(application.clone())
+}
+
+/// The number of the application in the path.
+fn number(transaction: &Transaction<'_>, slug: &str) -> Result<ApplicationNumber, ChangeError> {
+    let found = transaction.snapshot().accounts().application_named(slug);
+    let found = found.map(|application| application.number);
+    found.ok_or_else(|| ChangeError::NotFound { kind: "application", name: slug.to_owned() })
+}
+
+/// The application with this UUID.
+pub(super) fn by_uuid(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<model::Application>> {
+    accounts.applications().find(|application| application.uuid == uuid)
+}
+
+fn by_number(source: &impl Source, number: ApplicationNumber) -> Result<Application, ChangeError> {
+    match source.accounts().application(number) {
+        Some(application) => Ok(shown(source, application)),
+        None => Err(ChangeError::NotFound { kind: "application", name: number.to_string() }),
+    }
+}
+
+/// As it is answered.
+fn shown(source: &impl Source, application: &model::Application) -> Application {
+    let provider = application.provider.and_then(|number| source.accounts().provider(number));
+    let viewed = provider.filter(|found| source.is_shown(ObjectReference::Provider(found.number)));
+    let launch_url = &application.launch_url;
+    Application {
+        pk: application.uuid,
+        pbm_uuid: application.uuid,
+        name: application.name.clone(),
+        slug: application.slug.clone(),
+        provider: provider.map(|provider| provider.number.get()),
+        provider_obj: viewed.map(|provider| provider::shown(source, provider)),
+        backchannel_providers: Vec::new(),
+        backchannel_providers_obj: Vec::new(),
+        launch_url: (!launch_url.is_empty()).then(|| launch_url.clone()),
+        open_in_new_tab: application.open_in_new_tab,
+        meta_launch_url: launch_url.clone(),
+        meta_icon: String::new(),
+        meta_icon_url: None,
+        meta_icon_themed_urls: None,
+        meta_description: application.description.clone(),
+        meta_publisher: application.publisher.clone(),
+        policy_engine_mode: application.mode,
+        group: application.group.clone(),
+        meta_hide: application.hide,
+    }
+}
+
+/// What a search looks through.
+fn texts(application: &model::Application) -> [&str; 6] {
+    let model::Application { name, slug, group, launch_url, description, publisher, .. } = application;
+    [name, slug, group, launch_url, description, publisher]
+}
+
+/// What a request says, once it is known that it asks for nothing that bindery does not have.
+fn changes(request: PatchedApplicationRequest) -> Result<ApplicationChanges, ChangeError> {
+    if request.meta_icon.is_some_and(|icon| !icon.is_empty()) {
+        return Err(ChangeError::field("meta_icon", "bindery shows no pictures: leave it empty"));
+    }
+    if request.backchannel_providers.is_some_and(|providers| !providers.is_empty()) {
+        return Err(ChangeError::field(
+            "backchannel_providers",
+            "an application of bindery has one provider at most: leave it empty, and name that one as `provider`",
+        ));
+    }
+    Ok(ApplicationChanges {
+        slug: request.slug,
+        name: request.name,
+        provider: request.provider.map(|provider| provider.map(ProviderNumber::new)),
+        mode: request.policy_engine_mode,
+        group: request.group,
+        launch_url: request.meta_launch_url,
+        description: request.meta_description,
+        publisher: request.meta_publisher,
+        open_in_new_tab: request.open_in_new_tab,
+        hide: request.meta_hide,
+    })
+}

@@ -1,0 +1,475 @@
+//! `policies/bindings/`: for whom, from where or when an application is.
+//!
+//! authentik binds a policy, a group or a user; bindery a group, a user, or, in fields of its own, `networks` or a weekly
+//! time window (`days`, `from`, `to`, `timezone`). A subject that is named takes the place of the one before.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::application::by_uuid;
+use super::call::Call;
+use super::group::{self, PartialGroup};
+use super::page::Page;
+use super::reading::{Reading, Source};
+use super::refusal::Refusal;
+use super::route::{NoContent, NoParameters};
+use super::used_by::UsedBy;
+use super::user::{self, PartialUser};
+use super::value::{Empty, Required, RequiredFields, Time, given};
+use crate::model::{
+    AccountNumber, Application, BadTimeOfDay, BadTimeWindow, Binding, BindingSubject, ObjectReference,
+    TimeOfDay, TimeWindow, TimeZone, UnknownTimeZone, Weekday,
+};
+use crate::registry::commands::{
+    BindingChanges, create_binding, delete_binding, may_view_bindings, no_target, update_binding,
+};
+use crate::registry::{ChangeError, Transaction};
+
+/// A rule of an application.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyBinding {
+    /// Its UUID.
+    pub pk: Uuid,
+    /// Always `null`.
+    pub policy: Option<Uuid>,
+    /// The group whose members it is for.
+    pub group: Option<Uuid>,
+    /// The account that it is for.
+    pub user: Option<u32>,
+    /// Always `null`.
+    pub policy_obj: Option<Empty>,
+    /// The group with its name; `null` also when the caller may not view it.
+    pub group_obj: Option<PartialGroup>,
+    /// The account with its name; `null` also when the caller may not view it.
+    pub user_obj: Option<PartialUser>,
+    /// The application.
+    pub target: Uuid,
+    /// Whether it passes for everybody else instead.
+    pub negate: bool,
+    /// Whether it takes part at all.
+    pub enabled: bool,
+    /// Its place in lists; decides nothing.
+    pub order: i32,
+    /// Always 30: there is nothing that could take long.
+    pub timeout: u32,
+    /// Always false: there is nothing that could fail.
+    pub failure_result: bool,
+    /// Always `null`.
+    pub expires: Option<Time>,
+    /// Always false.
+    pub expiring: bool,
+    /// The networks that a client must come from; bindery's own.
+    pub networks: Option<Vec<String>>,
+    /// The days of the week on which it passes; bindery's own.
+    pub days: Option<Vec<String>>,
+    /// From which time of day on; bindery's own.
+    pub from: Option<String>,
+    /// Until which time of day; bindery's own.
+    pub to: Option<String>,
+    /// By whose clock; bindery's own.
+    pub timezone: Option<String>,
+}
+
+/// What is said of a binding that is made or changed; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct PatchedPolicyBindingRequest {
+    /// Accepted when it is `null`.
+    policy: Option<Uuid>,
+    #[serde(deserialize_with = "given")]
+    group: Option<Option<Uuid>>,
+    #[serde(deserialize_with = "given")]
+    user: Option<Option<u32>>,
+    target: Option<Uuid>,
+    negate: Option<bool>,
+    enabled: Option<bool>,
+    order: Option<i32>,
+    /// Accepted when it is 30.
+    timeout: Option<u32>,
+    /// Accepted when it is false.
+    failure_result: Option<bool>,
+    #[serde(deserialize_with = "given")]
+    networks: Option<Option<Vec<String>>>,
+    #[serde(deserialize_with = "given")]
+    days: Option<Option<Vec<String>>>,
+    #[serde(deserialize_with = "given")]
+    from: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    to: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    timezone: Option<Option<String>>,
+}
+
+impl RequiredFields for PatchedPolicyBindingRequest {
+    const REQUIRED: &'static [&'static str] = &["target", "order"];
+
+    fn missing(&self) -> Option<&'static str> {
+        match (&self.target, &self.order) {
+            (None, _) => Some("target"),
+            (_, None) => Some("order"),
+            _ => None,
+        }
+    }
+}
+
+/// Which bindings are asked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[allow(non_snake_case, reason = "the names are those of authentik's parameters")]
+pub(super) struct PolicyBindingQuery {
+    enabled: Option<bool>,
+    order: Option<i32>,
+    /// Those of a policy, of which there are none.
+    policy: Option<Uuid>,
+    policy__isnull: Option<bool>,
+    target: Option<Uuid>,
+    target_in: Vec<Uuid>,
+    timeout: Option<u32>,
+}
+
+/// A binding with its application.
+type Bound = (Arc<Application>, Binding);
+
+pub(super) fn list(reading: &Reading, query: PolicyBindingQuery) -> Result<Page<PolicyBinding>, Refusal> {
+    let accounts = reading.accounts();
+    let has_any = query.policy.is_none()
+        && query.policy__isnull != Some(false)
+        && query.timeout.is_none_or(|timeout| timeout == TIMEOUT_SECONDS);
+    let mut found: Vec<Bound> = Vec::new();
+    for application in accounts.applications().filter(|_| has_any) {
+        let passes = query.target.is_none_or(|target| target == application.uuid)
+            && (query.target_in.is_empty() || query.target_in.contains(&application.uuid))
+            && may_view_bindings(&reading.caller, accounts, application.number);
+        if !passes {
+            continue;
+        }
+        let bindings = application.bindings.iter().filter(|binding| {
+            query.enabled.is_none_or(|wanted| wanted == binding.enabled)
+                && query.order.is_none_or(|wanted| wanted == binding.order)
+                && (!reading.page.is_searched() || reading.page.finds([name(reading, binding).as_str()]))
+        });
+        found.extend(bindings.map(|binding| (application.clone(), binding.clone())));
+    }
+    found.sort_by_key(|(application, binding)| (application.number, binding.order));
+    reading.page.order(&mut found, |field, one, other| match field {
+        "order" => Some(one.1.order.cmp(&other.1.order)),
+        "enabled" => Some(one.1.enabled.cmp(&other.1.enabled)),
+        "negate" => Some(one.1.negate.cmp(&other.1.negate)),
+        "target" => Some(one.0.uuid.cmp(&other.0.uuid)),
+        "pk" | "policy_binding_uuid" => Some(one.1.uuid.cmp(&other.1.uuid)),
+        _ => None,
+    })?;
+    reading.page.cut(&found, |(application, binding)| Ok(shown(reading, application, binding)?))
+}
+
+pub(super) async fn create(
+    call: Call,
+    request: Required<PatchedPolicyBindingRequest>,
+) -> Result<PolicyBinding, Refusal> {
+    call.change(move |transaction| {
+        let changes = changes(transaction, request.0, None)?;
+        let (Some(target), Some(subject)) = (changes.target, changes.subject.clone()) else {
+            return Err(no_subject());
+        };
+        let uuid = create_binding(transaction, target, subject, changes)?;
+        of_uuid(transaction, uuid)
+    })
+    .await
+}
+
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<PolicyBinding, Refusal> {
+    let (application, binding) = viewed(reading)?;
+    Ok(shown(reading, &application, &binding)?)
+}
+
+pub(super) async fn update(
+    call: Call,
+    request: Required<PatchedPolicyBindingRequest>,
+) -> Result<PolicyBinding, Refusal> {
+    partial_update(call, request.0).await
+}
+
+pub(super) async fn partial_update(
+    call: Call,
+    request: PatchedPolicyBindingRequest,
+) -> Result<PolicyBinding, Refusal> {
+    let uuid = call.parameter("policy_binding_uuid")?;
+    call.change(move |transaction| {
+        let before = find(transaction, uuid).map(|(_, binding)| binding.subject);
+        // Who may know nothing of the binding learns nothing of its request either.
+        update_binding(transaction, uuid, BindingChanges::default())?;
+        let changes = changes(transaction, request, before.as_ref())?;
+        update_binding(transaction, uuid, changes)?;
+        of_uuid(transaction, uuid)
+    })
+    .await
+}
+
+pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
+    let uuid = call.parameter("policy_binding_uuid")?;
+    call.change(move |transaction| delete_binding(transaction, uuid)).await?;
+    Ok(NoContent)
+}
+
+/// Nothing refers to a binding.
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+    viewed(reading)?;
+    Ok(Vec::new())
+}
+
+/// The binding in words. What the caller may not view has no name in it.
+pub(super) fn name(source: &impl Source, binding: &Binding) -> String {
+    let accounts = source.accounts();
+    binding.in_words(
+        |number| {
+            let account = accounts.account(number);
+            let account = account.filter(|_| source.is_shown(ObjectReference::Account(number)));
+            account.map_or_else(|| number.to_string(), |account| account.username.to_string())
+        },
+        |number| {
+            let group = accounts.group(number);
+            let group = group.filter(|_| source.is_shown(ObjectReference::Group(number)));
+            group.map_or_else(|| number.to_string(), |group| group.name.to_string())
+        },
+    )
+}
+
+fn find(source: &impl Source, uuid: Uuid) -> Option<Bound> {
+    source.accounts().applications().find_map(|application| {
+        let binding = application.bindings.iter().find(|binding| binding.uuid == uuid)?;
+        Some((application.clone(), binding.clone()))
+    })
+}
+
+/// The binding in the path, which the caller may view.
+fn viewed(reading: &Reading) -> Result<Bound, Refusal> {
+    let found = find(reading, reading.parameter("policy_binding_uuid")?);
+    let found = found.filter(|(application, _)| {
+        may_view_bindings(&reading.caller, reading.accounts(), application.number)
+    });
+    found.ok_or_else(Refusal::not_found)
+}
+
+fn of_uuid(transaction: &Transaction<'_>, uuid: Uuid) -> Result<PolicyBinding, ChangeError> {
+    match find(transaction, uuid) {
+        Some((application, binding)) => shown(transaction, &application, &binding),
+        None => Err(ChangeError::NotFound { kind: "binding", name: uuid.to_string() }),
+    }
+}
+
+/// As it is answered.
+fn shown(
+    source: &impl Source,
+    application: &Application,
+    binding: &Binding,
+) -> Result<PolicyBinding, ChangeError> {
+    let accounts = source.accounts();
+    let (mut group, mut group_obj, mut user, mut user_obj) = (None, None, None, None);
+    let (mut networks, mut window) = (None, None);
+    match &binding.subject {
+        BindingSubject::Account(number) => {
+            user = Some(number.get());
+            if source.is_shown(ObjectReference::Account(*number)) {
+                user_obj = user::partial(source, *number)?;
+            }
+        }
+        BindingSubject::Group(number) => {
+            let state = accounts.group(*number);
+            group = state.map(|state| state.uuid);
+            let viewed = state.filter(|_| source.is_shown(ObjectReference::Group(*number)));
+            group_obj = viewed.map(|state| group::partial(source, state));
+        }
+        BindingSubject::Networks(list) => networks = Some(list.iter().map(ToString::to_string).collect()),
+        BindingSubject::Window(found) => window = Some(found),
+    }
+    Ok(PolicyBinding {
+        pk: binding.uuid,
+        policy: None,
+        group,
+        user,
+        policy_obj: None,
+        group_obj,
+        user_obj,
+        target: application.uuid,
+        negate: binding.negate,
+        enabled: binding.enabled,
+        order: binding.order,
+        timeout: TIMEOUT_SECONDS,
+        failure_result: false,
+        expires: None,
+        expiring: false,
+        networks,
+        days: window.map(|window| window.days().map(|day| day.as_str().to_owned()).collect()),
+        from: window.map(|window| window.from().to_string()),
+        to: window.map(|window| window.to().to_string()),
+        timezone: window.map(|window| window.timezone().name().to_owned()),
+    })
+}
+
+/// What a request says, with numbers in place of UUIDs; `before`: the subject that the binding has.
+fn changes(
+    source: &impl Source,
+    request: PatchedPolicyBindingRequest,
+    before: Option<&BindingSubject>,
+) -> Result<BindingChanges, ChangeError> {
+    if request.policy.is_some() {
+        return Err(ChangeError::field(
+            "policy",
+            "bindery has no policies of this kind: bind a group, a user, `networks`, or a time by `days`, `from` and `to`",
+        ));
+    }
+    if request.timeout.is_some_and(|timeout| timeout != TIMEOUT_SECONDS) {
+        return Err(ChangeError::field(
+            "timeout",
+            format!("nothing in a binding of bindery can take long: leave it out, or say {TIMEOUT_SECONDS}"),
+        ));
+    }
+    if request.failure_result == Some(true) {
+        return Err(ChangeError::field(
+            "failure_result",
+            "nothing in a binding of bindery can fail: leave it out, or say false",
+        ));
+    }
+    let target = match request.target {
+        Some(uuid) => Some(by_uuid(source.accounts(), uuid).ok_or_else(no_target)?.number),
+        None => None,
+    };
+    let subject = subject(source, &request, before)?;
+    let PatchedPolicyBindingRequest { negate, enabled, order, .. } = request;
+    Ok(BindingChanges { target, subject, order, negate, enabled })
+}
+
+/// The subject that a request names; `None`: that of before.
+fn subject(
+    source: &impl Source,
+    request: &PatchedPolicyBindingRequest,
+    before: Option<&BindingSubject>,
+) -> Result<Option<BindingSubject>, ChangeError> {
+    let group = request.group.flatten();
+    let user = request.user.flatten();
+    let networks = request.networks.as_ref().and_then(Option::as_ref);
+    let window = window(request, before)?;
+    let count = [group.is_some(), user.is_some(), networks.is_some(), window.is_some()];
+    let count = count.into_iter().filter(|is_named| *is_named).count();
+    if count > 1 {
+        return Err(no_subject());
+    }
+    if let Some(uuid) = group {
+        let group = group::by_uuid(source.accounts(), uuid);
+        let group = group.ok_or_else(|| ChangeError::field("group", "there is no such group"))?;
+        return Ok(Some(BindingSubject::Group(group.number)));
+    }
+    if let Some(number) = user {
+        return Ok(Some(BindingSubject::Account(AccountNumber::new(number))));
+    }
+    if let Some(networks) = networks {
+        let networks: Result<Vec<IpNet>, ChangeError> = networks.iter().map(|text| network(text)).collect();
+        return Ok(Some(BindingSubject::Networks(networks?)));
+    }
+    if let Some(window) = window {
+        return Ok(Some(BindingSubject::Window(window)));
+    }
+    // Nothing is named: then nothing may be taken away either.
+    let is_taken = match before {
+        None => true,
+        Some(BindingSubject::Group(_)) => request.group.is_some(),
+        Some(BindingSubject::Account(_)) => request.user.is_some(),
+        Some(BindingSubject::Networks(_)) => request.networks.is_some(),
+        Some(BindingSubject::Window(_)) => {
+            let is_null = |field: &Option<Option<String>>| *field == Some(None);
+            request.days == Some(None) && is_null(&request.from) && is_null(&request.to)
+        }
+    };
+    if is_taken { Err(no_subject()) } else { Ok(None) }
+}
+
+/// The time window that a request names. What it does not say of one is as before, or every day, from the beginning to
+/// the end of it, in UTC.
+fn window(
+    request: &PatchedPolicyBindingRequest,
+    before: Option<&BindingSubject>,
+) -> Result<Option<TimeWindow>, ChangeError> {
+    let before = match before {
+        Some(BindingSubject::Window(window)) => Some(window),
+        _ => None,
+    };
+    let names = |field: &Option<Option<String>>| matches!(field, Some(Some(_)));
+    let has_time = matches!(&request.days, Some(Some(_))) || names(&request.from) || names(&request.to);
+    if !has_time && !names(&request.timezone) {
+        return Ok(None);
+    }
+    if !has_time && before.is_none() {
+        return Err(ChangeError::field(
+            "timezone",
+            "a time zone alone is no time: give `days`, or `from` and `to`",
+        ));
+    }
+    let days = match (&request.days, before) {
+        (Some(Some(days)), _) => days.iter().map(|day| weekday(day)).collect::<Result<Vec<_>, _>>()?,
+        (None, Some(before)) => before.days().collect(),
+        (Some(None), _) | (None, None) => Weekday::ALL.to_vec(),
+    };
+    let from = match (&request.from, before) {
+        (Some(Some(text)), _) => time_of_day("from", text)?,
+        (None, Some(before)) => before.from(),
+        (Some(None), _) | (None, None) => TimeOfDay::START,
+    };
+    let to = match (&request.to, before) {
+        (Some(Some(text)), _) => time_of_day("to", text)?,
+        (None, Some(before)) => before.to(),
+        (Some(None), _) | (None, None) => TimeOfDay::END,
+    };
+    let timezone = match (&request.timezone, before) {
+        (Some(Some(name)), _) => name
+            .parse()
+            .map_err(|error: UnknownTimeZone| ChangeError::field("timezone", error.to_string()))?,
+        (None, Some(before)) => before.timezone().clone(),
+        (Some(None), _) | (None, None) => TimeZone::utc(),
+    };
+    let window = TimeWindow::new(days, from, to, timezone).map_err(|error| {
+        let field = match error {
+            BadTimeWindow::NoDay => "days",
+            BadTimeWindow::BeginsAtEnd => "from",
+            BadTimeWindow::Empty(_) => "to",
+        };
+        ChangeError::field(field, error.to_string())
+    })?;
+    Ok(Some(window))
+}
+
+fn weekday(text: &str) -> Result<Weekday, ChangeError> {
+    Weekday::ALL.into_iter().find(|day| day.as_str() == text).ok_or_else(|| {
+        let known = Weekday::ALL.map(Weekday::as_str).join(", ");
+        ChangeError::field("days", format!("expected days of the week out of {known}"))
+    })
+}
+
+fn time_of_day(field: &'static str, text: &str) -> Result<TimeOfDay, ChangeError> {
+    text.parse().map_err(|error: BadTimeOfDay| ChangeError::field(field, error.to_string()))
+}
+
+fn network(text: &str) -> Result<IpNet, ChangeError> {
+    let parsed = text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
+    let network: IpNet = parsed.map_err(|_| {
+        ChangeError::field("networks", "expected networks such as \"10.2.0.0/16\" or \"2001:db8::/32\"")
+    })?;
+    if network.trunc() == network {
+        return Ok(network);
+    }
+    let message = format!("{network} has bits behind its prefix; did you mean {}?", network.trunc());
+    Err(ChangeError::field("networks", message))
+}
+
+fn no_subject() -> ChangeError {
+    ChangeError::invalid(
+        "a binding is for one thing: give exactly one of `group`, `user`, `networks`, or a time by `days`, `from` and `to`",
+    )
+}
+
+/// As authentik's when nothing is said.
+const TIMEOUT_SECONDS: u32 = 30;

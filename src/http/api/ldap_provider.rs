@@ -1,0 +1,332 @@
+//! `providers/ldap/`: the directories that are served.
+//!
+//! Beside authentik's fields stand bindery's own, readable and writable: `default`, `domain`, `virtual_groups`,
+//! `compatibility_attributes`, and the containers. What authentik keeps and bindery does not have is accepted where it
+//! means nothing (flows, access modes) and refused where somebody would rely on it (`mfa_support`, `tls_server_name`,
+//! `property_mappings`).
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::call::Call;
+use super::fixed::{CERTIFICATE, FLOW_SLUG};
+use super::page::Page;
+use super::provider::{self, Provider, has_application, viewed};
+use super::reading::{Reading, Source};
+use super::refusal::Refusal;
+use super::route::NoParameters;
+use super::value::{Required, RequiredFields, given};
+use crate::directory::name_key;
+use crate::model::{self, Container, ObjectReference, ProviderNumber};
+use crate::registry::ChangeError;
+use crate::registry::commands::{ProviderChanges, create_provider, update_provider};
+
+/// A directory that is served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LdapProvider {
+    /// What all providers have.
+    #[serde(flatten)]
+    pub provider: Provider,
+    /// The suffix.
+    pub base_dn: String,
+    /// The certificate of the server, which all providers share; `null`: it has none.
+    pub certificate: Option<Uuid>,
+    /// Always empty: there is one certificate.
+    pub tls_server_name: String,
+    /// uidNumber of an account = this + its number.
+    pub uid_start_number: u32,
+    /// gidNumber of a group = this + its number.
+    pub gid_start_number: u32,
+    /// Always empty: bindery serves its directories itself.
+    pub outpost_set: Vec<String>,
+    /// Always `cached`: bindery is as fast as that, and as fresh as `direct`.
+    pub search_mode: AccessMode,
+    /// The same.
+    pub bind_mode: AccessMode,
+    /// Always false.
+    pub mfa_support: bool,
+    /// Whether bare names bind here.
+    pub default: bool,
+    /// The domain of `user@domain` names that bind here: `null` for that of the base DN, empty for none.
+    pub domain: Option<String>,
+    /// Whether accounts without a given gidNumber get a primary group of their own.
+    pub virtual_groups: bool,
+    /// Whether entries carry the authentik- and AD-shaped attributes and classes.
+    pub compatibility_attributes: bool,
+    /// Where people stand; the first is where new ones appear.
+    pub users: Vec<ProviderContainer>,
+    /// Where service accounts stand.
+    pub service_accounts: Vec<ProviderContainer>,
+    /// Where groups stand.
+    pub groups: Vec<ProviderContainer>,
+}
+
+/// A branch of the tree that holds entries of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProviderContainer {
+    /// Its DN relative to the base DN, such as `ou=users`.
+    pub container: String,
+    /// The attribute that names the entries in it.
+    #[serde(default = "common_name")]
+    pub naming: String,
+}
+
+/// How an outpost of authentik gets at its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessMode {
+    /// It asks each time.
+    Direct,
+    /// It keeps them.
+    Cached,
+}
+
+/// What is said of a provider that is made or changed; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct PatchedLDAPProviderRequest {
+    name: Option<String>,
+    /// Accepted and not kept.
+    authentication_flow: Option<Uuid>,
+    /// Accepted and not kept; authentik requires it, bindery does not.
+    authorization_flow: Option<Uuid>,
+    /// Accepted and not kept; authentik requires it, bindery does not.
+    invalidation_flow: Option<Uuid>,
+    property_mappings: Option<Vec<Uuid>>,
+    base_dn: Option<String>,
+    certificate: Option<Uuid>,
+    tls_server_name: Option<String>,
+    uid_start_number: Option<i64>,
+    gid_start_number: Option<i64>,
+    /// Accepted and not kept.
+    search_mode: Option<AccessMode>,
+    /// Accepted and not kept.
+    bind_mode: Option<AccessMode>,
+    mfa_support: Option<bool>,
+    default: Option<bool>,
+    #[serde(deserialize_with = "given")]
+    domain: Option<Option<String>>,
+    virtual_groups: Option<bool>,
+    compatibility_attributes: Option<bool>,
+    users: Option<Vec<ProviderContainer>>,
+    service_accounts: Option<Vec<ProviderContainer>>,
+    groups: Option<Vec<ProviderContainer>>,
+}
+
+impl RequiredFields for PatchedLDAPProviderRequest {
+    const REQUIRED: &'static [&'static str] = &["name"];
+
+    fn missing(&self) -> Option<&'static str> {
+        self.name.is_none().then_some("name")
+    }
+}
+
+/// Which providers are asked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[allow(non_snake_case, reason = "the names are those of authentik's parameters")]
+pub(super) struct LDAPProviderQuery {
+    application__isnull: Option<bool>,
+    authorization_flow__slug__iexact: Option<String>,
+    base_dn__iexact: Option<String>,
+    certificate__kp_uuid__iexact: Option<Uuid>,
+    certificate__name__iexact: Option<String>,
+    gid_start_number__iexact: Option<i64>,
+    name__iexact: Option<String>,
+    tls_server_name__iexact: Option<String>,
+    uid_start_number__iexact: Option<i64>,
+}
+
+pub(super) fn list(reading: &Reading, query: LDAPProviderQuery) -> Result<Page<LdapProvider>, Refusal> {
+    let certificate = certificate_of(reading.tls.is_some());
+    let name = certificate.map(|_| super::certificate::NAME);
+    let is_same = |wanted: &Option<String>, value: Option<&str>| {
+        wanted
+            .as_deref()
+            .is_none_or(|wanted| value.is_some_and(|value| wanted.to_lowercase() == value.to_lowercase()))
+    };
+    let is_number = |wanted: Option<i64>, value: u32| wanted.is_none_or(|wanted| wanted == i64::from(value));
+    let is_of_server = is_same(&query.authorization_flow__slug__iexact, Some(FLOW_SLUG))
+        && is_same(&query.tls_server_name__iexact, Some(""))
+        && is_same(&query.certificate__name__iexact, name)
+        && query.certificate__kp_uuid__iexact.is_none_or(|wanted| certificate == Some(wanted));
+    let mut found: Vec<Arc<model::LdapProvider>> = reading
+        .accounts()
+        .providers()
+        .filter(|provider| {
+            is_of_server
+                && reading.may_view(ObjectReference::Provider(provider.number))
+                && has_application(reading, provider, query.application__isnull)
+                && is_same(&query.name__iexact, Some(&provider.name))
+                && is_same(&query.base_dn__iexact, Some(&provider.base_dn))
+                && is_number(query.uid_start_number__iexact, provider.uid_start_number)
+                && is_number(query.gid_start_number__iexact, provider.gid_start_number)
+                && reading.page.finds([provider.name.as_str(), &provider.base_dn])
+        })
+        .cloned()
+        .collect();
+    reading.page.order(&mut found, |field, one, other| match field {
+        "pk" | "id" => Some(one.number.cmp(&other.number)),
+        "name" => Some(name_key(&one.name).cmp(&name_key(&other.name))),
+        "base_dn" => Some(one.base_dn.to_lowercase().cmp(&other.base_dn.to_lowercase())),
+        _ => None,
+    })?;
+    reading.page.cut(&found, |provider| Ok(shown(reading, provider, certificate)))
+}
+
+pub(super) async fn create(
+    call: Call,
+    request: Required<PatchedLDAPProviderRequest>,
+) -> Result<LdapProvider, Refusal> {
+    let Required(mut request) = request;
+    let certificate = certificate_of(call.tls.is_some());
+    let name = request.name.take().unwrap_or_default();
+    call.change(move |transaction| {
+        let mut changes = changes(request, certificate)?;
+        changes.base_dn.get_or_insert_with(|| BASE_DN.to_owned());
+        let number = create_provider(transaction, name, changes)?;
+        by_number(transaction, number, certificate)
+    })
+    .await
+}
+
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<LdapProvider, Refusal> {
+    let provider = viewed(reading)?;
+    Ok(shown(reading, &provider, certificate_of(reading.tls.is_some())))
+}
+
+pub(super) async fn update(
+    call: Call,
+    request: Required<PatchedLDAPProviderRequest>,
+) -> Result<LdapProvider, Refusal> {
+    partial_update(call, request.0).await
+}
+
+pub(super) async fn partial_update(
+    call: Call,
+    request: PatchedLDAPProviderRequest,
+) -> Result<LdapProvider, Refusal> {
+    let number = ProviderNumber::new(call.parameter("id")?);
+    let certificate = certificate_of(call.tls.is_some());
+    call.change(move |transaction| {
+        update_provider(transaction, number, changes(request, certificate)?)?;
+        by_number(transaction, number, certificate)
+    })
+    .await
+}
+
+/// As it is answered.
+fn shown(source: &impl Source, provider: &model::LdapProvider, certificate: Option<Uuid>) -> LdapProvider {
+    let containers = |containers: &[Container]| {
+        let shown = |Container { container, naming }: &Container| ProviderContainer {
+            container: container.clone(),
+            naming: naming.clone(),
+        };
+        containers.iter().map(shown).collect()
+    };
+    LdapProvider {
+        provider: provider::shown(source, provider),
+        base_dn: provider.base_dn.clone(),
+        certificate,
+        tls_server_name: String::new(),
+        uid_start_number: provider.uid_start_number,
+        gid_start_number: provider.gid_start_number,
+        outpost_set: Vec::new(),
+        search_mode: AccessMode::Cached,
+        bind_mode: AccessMode::Cached,
+        mfa_support: false,
+        default: provider.is_default,
+        domain: provider.domain.clone(),
+        virtual_groups: provider.virtual_groups,
+        compatibility_attributes: provider.compatibility_attributes,
+        users: containers(&provider.users),
+        service_accounts: containers(&provider.service_accounts),
+        groups: containers(&provider.groups),
+    }
+}
+
+fn by_number(
+    source: &impl Source,
+    number: ProviderNumber,
+    certificate: Option<Uuid>,
+) -> Result<LdapProvider, ChangeError> {
+    match source.accounts().provider(number) {
+        Some(provider) => Ok(shown(source, provider, certificate)),
+        None => Err(ChangeError::NotFound { kind: "provider", name: number.to_string() }),
+    }
+}
+
+/// What a request says, once it is known that it asks for nothing that bindery does not have.
+fn changes(
+    request: PatchedLDAPProviderRequest,
+    certificate: Option<Uuid>,
+) -> Result<ProviderChanges, ChangeError> {
+    if request.mfa_support == Some(true) {
+        return Err(ChangeError::field(
+            "mfa_support",
+            "bindery has no second factor, and a code behind a password would make it a wrong one: say false",
+        ));
+    }
+    if request.tls_server_name.is_some_and(|name| !name.is_empty()) {
+        return Err(ChangeError::field(
+            "tls_server_name",
+            "bindery has one certificate for all names, that of [server.tls]: leave it empty",
+        ));
+    }
+    if request.property_mappings.is_some_and(|mappings| !mappings.is_empty()) {
+        return Err(ChangeError::field(
+            "property_mappings",
+            "bindery has no property mappings: leave them out",
+        ));
+    }
+    if request.certificate.is_some() && request.certificate != certificate {
+        return Err(ChangeError::field(
+            "certificate",
+            "there is no such certificate: the server has the one of [server.tls] for all its providers, so leave it \
+             out, or name that one",
+        ));
+    }
+    let containers = |given: Vec<ProviderContainer>| {
+        let container = |ProviderContainer { container, naming }| Container { container, naming };
+        given.into_iter().map(container).collect()
+    };
+    Ok(ProviderChanges {
+        name: request.name,
+        base_dn: request.base_dn,
+        is_default: request.default,
+        domain: request.domain,
+        uid_start_number: start_number("uid_start_number", request.uid_start_number)?,
+        gid_start_number: start_number("gid_start_number", request.gid_start_number)?,
+        virtual_groups: request.virtual_groups,
+        compatibility_attributes: request.compatibility_attributes,
+        users: request.users.map(containers),
+        service_accounts: request.service_accounts.map(containers),
+        groups: request.groups.map(containers),
+    })
+}
+
+/// A number that authentik's clients can read again.
+fn start_number(field: &'static str, given: Option<i64>) -> Result<Option<u32>, ChangeError> {
+    let Some(given) = given else { return Ok(None) };
+    match u32::try_from(given) {
+        Ok(number) if number <= START_NUMBER_MAX => Ok(Some(number)),
+        _ => Err(ChangeError::field(field, format!("expected a number from 0 to {START_NUMBER_MAX}"))),
+    }
+}
+
+/// The certificate that all providers have, where there is one.
+pub(super) fn certificate_of(has_tls: bool) -> Option<Uuid> {
+    has_tls.then_some(CERTIFICATE)
+}
+
+fn common_name() -> String {
+    "cn".to_owned()
+}
+
+/// Where authentik puts a directory of which nothing is said.
+const BASE_DN: &str = "DC=ldap,DC=goauthentik,DC=io";
+/// The largest number of authentik's database.
+const START_NUMBER_MAX: u32 = i32::MAX.unsigned_abs();

@@ -1,0 +1,123 @@
+//! `outposts/ldap/`: what an LDAP outpost of authentik reads. bindery serves its directories itself; this is for what
+//! looks at them in the same way.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::fixed::FLOW_SLUG;
+use super::ldap_provider::{AccessMode, certificate_of};
+use super::page::Page;
+use super::policy_test::{PolicyTestResult, account_of_caller, test};
+use super::provider::viewed;
+use super::reading::{Reading, Source};
+use super::refusal::Refusal;
+use crate::directory::name_key;
+use crate::model::{Application, LdapProvider, ObjectReference, Permission};
+
+/// A directory, as an outpost needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LdapOutpostConfig {
+    /// The number of the provider.
+    pub pk: u32,
+    /// Its name.
+    pub name: String,
+    /// The suffix.
+    pub base_dn: String,
+    /// bindery has no flows: always the same.
+    pub bind_flow_slug: String,
+    /// The same.
+    pub unbind_flow_slug: Option<String>,
+    /// The application of the provider.
+    pub application_slug: String,
+    /// The certificate of the server.
+    pub certificate: Option<Uuid>,
+    /// Always empty.
+    pub tls_server_name: String,
+    /// uidNumber of an account = this + its number.
+    pub uid_start_number: u32,
+    /// gidNumber of a group = this + its number.
+    pub gid_start_number: u32,
+    /// Always `cached`.
+    pub search_mode: AccessMode,
+    /// Always `cached`.
+    pub bind_mode: AccessMode,
+    /// Always false.
+    pub mfa_support: bool,
+}
+
+/// What the caller may do in a directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LdapCheckAccess {
+    /// Whether it sees all of it.
+    pub has_search_permission: bool,
+    /// Whether it may bind.
+    pub access: PolicyTestResult,
+}
+
+/// Which directories are asked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct OutpostQuery {
+    name: Option<String>,
+}
+
+/// Which application the outpost takes for that of the provider.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct CheckAccessQuery {
+    pub(super) app_slug: Option<String>,
+}
+
+/// Providers that have an application: without one authentik's outposts serve none. Whoever views the provider may know
+/// the slug, as without it there is nothing to be read here.
+pub(super) fn list(reading: &Reading, query: OutpostQuery) -> Result<Page<LdapOutpostConfig>, Refusal> {
+    let accounts = reading.accounts();
+    let certificate = certificate_of(reading.tls.is_some());
+    let mut found: Vec<(Arc<LdapProvider>, Arc<Application>)> = accounts
+        .providers()
+        .filter(|provider| {
+            reading.may_view(ObjectReference::Provider(provider.number))
+                && query.name.as_deref().is_none_or(|name| name_key(name) == name_key(&provider.name))
+                && reading.page.finds([provider.name.as_str()])
+        })
+        .filter_map(|provider| Some((provider.clone(), accounts.application_of(provider.number)?.clone())))
+        .collect();
+    reading.page.order(&mut found, |field, one, other| match field {
+        "pk" | "id" => Some(one.0.number.cmp(&other.0.number)),
+        "name" => Some(name_key(&one.0.name).cmp(&name_key(&other.0.name))),
+        _ => None,
+    })?;
+    reading.page.cut(&found, |(provider, application)| {
+        Ok(LdapOutpostConfig {
+            pk: provider.number.get(),
+            name: provider.name.clone(),
+            base_dn: provider.base_dn.clone(),
+            bind_flow_slug: FLOW_SLUG.to_owned(),
+            unbind_flow_slug: Some(FLOW_SLUG.to_owned()),
+            application_slug: application.slug.clone(),
+            certificate,
+            tls_server_name: String::new(),
+            uid_start_number: provider.uid_start_number,
+            gid_start_number: provider.gid_start_number,
+            search_mode: AccessMode::Cached,
+            bind_mode: AccessMode::Cached,
+            mfa_support: false,
+        })
+    })
+}
+
+pub(super) fn check_access(reading: &Reading, query: CheckAccessQuery) -> Result<LdapCheckAccess, Refusal> {
+    let provider = viewed(reading)?;
+    let slug = query.app_slug.ok_or_else(|| Refusal::field("app_slug", "This field is required."))?;
+    let application = reading.accounts().application_of(provider.number);
+    let application = application.filter(|found| found.slug == slug).ok_or_else(Refusal::not_found)?;
+    let account = account_of_caller(reading)?;
+    let on = Some(ObjectReference::Provider(provider.number));
+    Ok(LdapCheckAccess {
+        has_search_permission: reading.may(Permission::SearchFullDirectory, on),
+        access: test(reading, &account, application, reading.caller.actor().source),
+    })
+}

@@ -1,0 +1,60 @@
+//! `PolicyTestResult`: whether an application admits an account, and why not.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::reading::{Reading, Source};
+use super::refusal::Refusal;
+use super::value::Empty;
+use crate::access::admit_to;
+use crate::directory::AccountState;
+use crate::model::{Application, Timestamp};
+
+/// Whether somebody is admitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyTestResult {
+    /// Whether it is so.
+    pub passing: bool,
+    /// Why not. They name nothing that the account may not see.
+    pub messages: Vec<String>,
+    /// Always empty.
+    pub log_messages: Vec<Empty>,
+}
+
+/// Asks an application whether it admits an account now, to a client at `source`.
+pub(super) fn test(
+    reading: &Reading,
+    account: &AccountState,
+    application: &Arc<Application>,
+    source: Option<IpAddr>,
+) -> PolicyTestResult {
+    if !account.is_active {
+        return PolicyTestResult::refused("the account is inactive");
+    }
+    match admit_to(reading.accounts(), account, application, source, Timestamp::now()) {
+        Ok(()) => PolicyTestResult { passing: true, messages: Vec::new(), log_messages: Vec::new() },
+        Err(refused) => PolicyTestResult::refused(refused.to_string()),
+    }
+}
+
+impl PolicyTestResult {
+    fn refused(why: impl Into<String>) -> Self {
+        Self { passing: false, messages: vec![why.into()], log_messages: Vec::new() }
+    }
+}
+
+/// The account that calls.
+///
+/// # Errors
+/// It is the operator, who is no account.
+pub(super) fn account_of_caller(reading: &Reading) -> Result<Arc<AccountState>, Refusal> {
+    let account = reading.caller.holder().and_then(|holder| reading.accounts().account(holder.account));
+    account.cloned().ok_or_else(|| {
+        Refusal::invalid(
+            "the operator of this machine is no account: call with an API token, or say for whom",
+        )
+    })
+}
