@@ -6,13 +6,18 @@ use super::super::route::NoParameters;
 use super::*;
 use crate::net::{TlsFiles, create_development};
 
-/// A server with a development certificate.
-fn served() -> (tempfile::TempDir, World) {
+/// A development certificate, and the directory that it is in.
+pub(super) fn development() -> (tempfile::TempDir, Arc<Tls>) {
     let directory = tempfile::tempdir().unwrap();
     let made = create_development(directory.path()).unwrap();
     let files = TlsFiles { certificate: made.certificate, key: made.key, client_ca: None };
-    let world = World::with_tls(Some(Arc::new(Tls::load(files).unwrap())));
-    (directory, world)
+    (directory, Arc::new(Tls::load(files).unwrap()))
+}
+
+/// A server with a development certificate.
+fn served() -> (tempfile::TempDir, World) {
+    let (directory, tls) = development();
+    (directory, World::with_tls(Some(tls)))
 }
 
 #[tokio::test]

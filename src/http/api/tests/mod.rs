@@ -5,6 +5,7 @@ mod applications;
 mod bindings;
 mod certificates;
 mod providers;
+mod rights;
 mod server;
 
 use std::sync::Arc;
