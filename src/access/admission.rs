@@ -87,6 +87,8 @@ pub(super) fn holds(
 ) -> Option<bool> {
     Some(match subject {
         BindingSubject::Account(number) => account.number == *number,
+        // Who was in a group that is gone nobody knows: it must not let anybody in, negated either.
+        BindingSubject::Group(number) if accounts.group(*number).is_none() => return None,
         BindingSubject::Group(number) => accounts.lead_to(&account.groups, *number),
         BindingSubject::Networks(networks) => source
             .is_some_and(|source| networks.iter().any(|network| network.contains(&source.to_canonical()))),

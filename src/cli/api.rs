@@ -188,7 +188,7 @@ fn refused(status: StatusCode, octets: &[u8]) -> Failure {
     };
     let code = body.remove("code").unwrap_or_default();
     if let Some(detail) = body.get("detail").and_then(Value::as_str) {
-        let kind = serde_json::from_value::<ProblemKind>(code);
+        let kind = serde_json::from_value::<ProblemKind>(code.clone());
         return match kind {
             Ok(kind) => Problem::one(kind, detail).into(),
             Err(_) if matches!(status, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) => {
@@ -197,7 +197,9 @@ fn refused(status: StatusCode, octets: &[u8]) -> Failure {
             Err(_) => Failure::failed(detail),
         };
     }
-    Failure { exit: Exit::Wrong, messages: of_fields(&body), is_drawn: false }
+    let is_taken = code.as_str() == Some("unique");
+    let exit = if is_taken { Exit::Failed } else { Exit::Wrong };
+    Failure { exit, messages: of_fields(&body), is_drawn: false }
 }
 
 /// One sentence for each message about a field.

@@ -87,6 +87,7 @@ impl From<Problem> for Failure {
             ProblemKind::StoreUnusable => Exit::Store,
             ProblemKind::NotFound
             | ProblemKind::Exists
+            | ProblemKind::Busy
             | ProblemKind::Conflict
             | ProblemKind::Store
             | ProblemKind::StoreStopped

@@ -33,6 +33,8 @@ pub enum ProblemKind {
     Refused,
     /// The directory has changed since the command looked.
     Conflict,
+    /// Too many changes wait.
+    Busy,
     /// The store cannot be used as it is.
     StoreUnusable,
     /// The store did not take the change.
@@ -59,6 +61,7 @@ impl ProblemKind {
             Self::NotFound => "not_found",
             Self::Exists => "exists",
             Self::Refused => "refused",
+            Self::Busy => "busy",
             Self::Conflict => "conflict",
             Self::StoreUnusable => "store_unusable",
             Self::Store => "store",
@@ -80,7 +83,7 @@ impl ProblemKind {
             Self::Refused => StatusCode::FORBIDDEN,
             Self::StoreUnusable | Self::Store | Self::StoreStopped => StatusCode::INSUFFICIENT_STORAGE,
             Self::Secret | Self::Panicked | Self::WriterStopped => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadRequest => StatusCode::BAD_REQUEST,
         }
     }
@@ -102,11 +105,12 @@ impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         let kind = match &error {
             ChangeError::Invalid(_) | ChangeError::Field { .. } => ProblemKind::Invalid,
-            ChangeError::NotFound { .. } => ProblemKind::NotFound,
+            ChangeError::NotFound { .. } | ChangeError::NotKept { .. } => ProblemKind::NotFound,
             ChangeError::Exists { .. } => ProblemKind::Exists,
             ChangeError::Refused(_) | ChangeError::Forbidden { .. } | ChangeError::NotAuthenticated(_) => {
                 ProblemKind::Refused
             }
+            ChangeError::Busy => ProblemKind::Busy,
             ChangeError::Conflict => ProblemKind::Conflict,
             ChangeError::Store(store) if store.is_unusable() => ProblemKind::StoreUnusable,
             ChangeError::Store(store) if matches!(**store, StoreError::Stopped { .. }) => {

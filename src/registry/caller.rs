@@ -126,13 +126,13 @@ impl Caller {
         }
         if given.is_superuser {
             return Err(ChangeError::Refused(
-                "this would give the rights of a superuser, and you are none: ask a superuser".to_owned(),
+                "this is about the rights of a superuser, and you are none: ask a superuser".to_owned(),
             ));
         }
         match given.grants.iter().find(|grant| !self.may(accounts, grant.permission, grant.on)) {
             None => Ok(()),
             Some(grant) => Err(ChangeError::Refused(format!(
-                "this would give the permission `{}`, which you do not hold yourself: ask somebody who does",
+                "this is about the permission `{}`, which you do not hold yourself: ask somebody who does",
                 grant.permission
             ))),
         }

@@ -51,6 +51,15 @@ pub enum ChangeError {
         /// Its name.
         name: String,
     },
+    /// The secret of a token cannot be shown any more.
+    #[error(
+        "the secret of the token `{identifier}` is not kept: one is shown once, within ten minutes, to whoever made the \
+         token, and kept only of a retrievable one; rotate it for a new secret"
+    )]
+    NotKept {
+        /// The token's name.
+        identifier: String,
+    },
     /// Something of this name exists already.
     #[error("there is a {kind} `{name}` already")]
     Exists {
@@ -71,6 +80,9 @@ pub enum ChangeError {
     /// The rules of the product forbid it.
     #[error("{0}")]
     Refused(String),
+    /// Too many changes wait.
+    #[error("too many changes wait for their turn; try again later")]
+    Busy,
     /// The directory has changed since the caller looked.
     #[error("the directory was changed at the same time; try again")]
     Conflict,

@@ -195,10 +195,9 @@ impl Registry {
     {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(writer) = writer.as_ref() {
-            // The answer is dropped: nobody waits for it.
-            drop(writer.submit(actor.into(), move |transaction| {
+            writer.leave(actor.into(), move |transaction| {
                 command(transaction).inspect_err(|error| tracing::warn!(%error, "a change was not made"))
-            }));
+            });
         }
     }
 

@@ -237,6 +237,15 @@ impl<'a> Transaction<'a> {
     /// declared, and that it is the first to use, are put before it.
     pub fn put(&mut self, record: Record) -> Result<(), ChangeError> {
         for name in unknown_attributes(self.snapshot().schema(), &record) {
+            // The table of types is public, never shrinks by itself, and has an end.
+            if !self.caller.is_superuser(self.snapshot().accounts()) {
+                return Err(ChangeError::field(
+                    "attributes",
+                    format!(
+                        "there is no attribute type `{name}`: let the operator declare it, with [[attribute]]"
+                    ),
+                ));
+            }
             let number = AttributeNumber::new(self.next_object()?);
             self.put(Record::CustomAttribute(CustomAttribute::of_name(number, name)))?;
         }

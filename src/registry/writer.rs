@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
@@ -37,6 +38,8 @@ type Tell = Box<dyn FnOnce(Result<(), Arc<StoreError>>) + Send>;
 /// The way to the writer.
 pub(super) struct WriterHandle {
     jobs: Sender<(Caller, Job)>,
+    /// How many commands wait.
+    waiting: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
     ended: CancellationToken,
 }
@@ -49,7 +52,15 @@ impl WriterHandle {
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
     {
-        self.queue(caller, true, command)
+        self.queue(caller, Purpose::Change, command)
+    }
+
+    /// Hands a command to the writer that is carried out whether anybody waits for it or not.
+    pub(super) fn leave<F>(&self, caller: Caller, command: F)
+    where
+        F: FnOnce(&mut Transaction<'_>) -> Result<(), ChangeError> + Send + 'static,
+    {
+        drop(self.queue(caller, Purpose::Unawaited, command));
     }
 
     /// Hands a command to the writer of which nothing is kept; the answer is what it did.
@@ -62,7 +73,7 @@ impl WriterHandle {
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
     {
-        self.queue(caller, false, command)
+        self.queue(caller, Purpose::Rehearsal, command)
     }
 
     /// Cancelled when the thread has ended, asked to or not.
@@ -73,7 +84,7 @@ impl WriterHandle {
     fn queue<T, F>(
         &self,
         caller: Caller,
-        keeps: bool,
+        purpose: Purpose,
         command: F,
     ) -> oneshot::Receiver<Result<T, ChangeError>>
     where
@@ -81,14 +92,26 @@ impl WriterHandle {
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
     {
         let (answer, receiver) = oneshot::channel();
+        let is_ours = matches!(purpose, Purpose::Unawaited) || caller.holder().is_none();
+        let waiting = Waiting(Arc::clone(&self.waiting));
+        // What is bindery's own and the operator's has room beyond what callers of the API may take.
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= COMMANDS_WAITING_MAX && !is_ours {
+            let _ = answer.send(Err(ChangeError::Busy));
+            return receiver;
+        }
         let job: Job = Box::new(move |transaction| {
+            drop(waiting);
+            // Nobody waits any more who would learn of it: it was given up before it began.
+            if !matches!(purpose, Purpose::Unawaited) && answer.is_closed() {
+                return Outcome { is_kept: false, tell: Box::new(|_| ()) };
+            }
             let done = caught(|| {
                 transaction.caller().verify(transaction.snapshot().accounts(), transaction.now())?;
                 let value = command(transaction)?;
                 transaction.complete()?;
                 Ok(value)
             });
-            let is_kept = keeps && done.is_ok();
+            let is_kept = !matches!(purpose, Purpose::Rehearsal) && done.is_ok();
             let tell: Tell = Box::new(move |committed| {
                 // A caller that has gone away does not undo what was committed.
                 let _ = answer.send(committed.map_err(ChangeError::Store).and(done));
@@ -105,6 +128,26 @@ impl WriterHandle {
         drop(self.jobs);
         // The thread catches its panics, so there is nothing to learn from its end.
         let _ = self.thread.join();
+    }
+}
+
+/// What a command is handed over for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// To be kept.
+    Change,
+    /// To be kept, whoever waits.
+    Unawaited,
+    /// To be forgotten: what it would do is asked for.
+    Rehearsal,
+}
+
+/// A command that waits, until this is dropped.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -144,7 +187,7 @@ impl Writer {
                 tracing::error!("the writer has stopped: no change can be made until a restart");
             }
         })?;
-        Ok(WriterHandle { jobs, thread, ended })
+        Ok(WriterHandle { jobs, waiting: Arc::default(), thread, ended })
     }
 
     fn run(&mut self, waiting: &Receiver<(Caller, Job)>) {
@@ -214,6 +257,8 @@ impl Writer {
     }
 }
 
+/// So many commands of callers of the API wait at most; more are refused at once.
+const COMMANDS_WAITING_MAX: usize = 4_096;
 /// So many commands are committed together at most, so that the first does not wait for all.
 const GROUP_MAX: usize = 256;
 /// A group that has come to this is committed before the next command. With the largest command there can

@@ -12,7 +12,7 @@ use super::page::PageQuery;
 use super::reading::Reading;
 use super::refusal::Refusal;
 use crate::http::{Doer, actor};
-use crate::model::Actor;
+use crate::model::{Actor, ObjectReference, Permission};
 use crate::net::Tls;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 
@@ -84,6 +84,27 @@ impl Call {
     /// Nothing can have such a name.
     pub(super) fn parameter<T: FromStr>(&self, name: &str) -> Result<T, Refusal> {
         parameter(&self.parameters, name)
+    }
+
+    /// Asks for a permission before the writer is, so that who lacks it costs nothing. It is asked again there.
+    ///
+    /// # Errors
+    /// It is missing.
+    pub(super) fn require(&self, permission: Permission) -> Result<(), Refusal> {
+        Ok(self.caller.require(self.registry.snapshot().accounts(), permission)?)
+    }
+
+    /// The same on an object.
+    ///
+    /// # Errors
+    /// It is missing, or the object is, as far as the caller may know.
+    pub(super) fn require_on(&self, permission: Permission, on: ObjectReference) -> Result<(), Refusal> {
+        let snapshot = self.registry.snapshot();
+        let accounts = snapshot.accounts();
+        if !accounts.has(on) {
+            return Err(Refusal::not_found());
+        }
+        Ok(self.caller.require_on(accounts, permission, on, "")?)
     }
 
     /// Carries a change out in the name of the caller, see [`Registry::change`].

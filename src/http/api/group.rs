@@ -1,6 +1,6 @@
 //! `core/groups/`: groups, nested, with roles.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -19,7 +19,7 @@ use super::used_by::{UsedBy, UsedByAction};
 use super::user::{self, PartialUser};
 use super::value::{Required, RequiredFields};
 use crate::directory::{Accounts, GroupState, name_key};
-use crate::model::{self, AccountNumber, BindingSubject, GroupNumber, ObjectReference};
+use crate::model::{self, AccountNumber, BindingSubject, GroupNumber, ObjectReference, Permission};
 use crate::registry::commands::{GroupChanges, create_group, delete_group, set_member, update_group};
 use crate::registry::{ChangeError, Transaction};
 
@@ -40,7 +40,7 @@ pub struct Group {
     pub parents_obj: Option<Vec<RelatedGroup>>,
     /// The accounts that are directly in it.
     pub users: Vec<u32>,
-    /// The same as they are; `null` when they were not asked for.
+    /// The same as they are, 1,000 at most; `null` when they were not asked for.
     pub users_obj: Option<Vec<PartialUser>>,
     /// Free attributes of its entry.
     pub attributes: Map<String, Value>,
@@ -203,18 +203,32 @@ pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<Page<Group>, 
         "is_superuser" => Some(one.is_superuser.cmp(&other.is_superuser)),
         _ => None,
     })?;
-    reading.page.cut(&found, |group| Ok(shown(reading, group.number, asked)?))
+    let mut shown_users = 0;
+    reading.page.cut(&found, |group| {
+        shown_users += if asked.users() { group.member_count().min(USERS_SHOWN_MAX) } else { 0 };
+        if shown_users > PAGE_USERS_SHOWN_MAX {
+            return Err(Refusal::field(
+                "include_users",
+                format!(
+                    "the groups of this page have more than {PAGE_USERS_SHOWN_MAX} members: ask with \
+                     include_users=false, or for a smaller page"
+                ),
+            ));
+        }
+        Ok(shown(reading, group.number, asked)?)
+    })
 }
 
 pub(super) async fn create(call: Call, request: Required<PatchedGroupRequest>) -> Result<Group, Refusal> {
     let Required(mut request) = request;
     let name = request.name.take().unwrap_or_default();
-    call.change(move |transaction| {
+    call.require(Permission::AddGroup)?;
+    let made = call.change(move |transaction| {
         let changes = changes(transaction, request)?;
-        let number = create_group(transaction, name, changes)?;
-        shown(transaction, number, ShownQuery::ALL)
-    })
-    .await
+        create_group(transaction, name, changes)
+    });
+    let number = made.await?;
+    after(call, number).await
 }
 
 pub(super) fn retrieve(reading: &Reading, query: ShownQuery) -> Result<Group, Refusal> {
@@ -230,13 +244,22 @@ pub(super) async fn update(call: Call, request: Required<PatchedGroupRequest>) -
 
 pub(super) async fn partial_update(call: Call, request: PatchedGroupRequest) -> Result<Group, Refusal> {
     let uuid = call.parameter("group_uuid")?;
-    call.change(move |transaction| {
-        let number = number(transaction, uuid)?;
+    let found = by_uuid(call.registry.snapshot().accounts(), uuid).map(|group| group.number);
+    let number = found.ok_or_else(Refusal::not_found)?;
+    call.require_on(Permission::ChangeGroup, ObjectReference::Group(number))?;
+    let changed = call.change(move |transaction| {
         let changes = changes(transaction, request)?;
-        update_group(transaction, number, changes)?;
-        shown(transaction, number, ShownQuery::ALL)
-    })
-    .await
+        update_group(transaction, number, changes)
+    });
+    changed.await?;
+    after(call, number).await
+}
+
+/// The group as it is after a change: read behind the commit, as it may have many members.
+async fn after(call: Call, number: GroupNumber) -> Result<Group, Refusal> {
+    let reading = call.reading();
+    let read = tokio::task::spawn_blocking(move || Ok(shown(&reading, number, ShownQuery::ALL)?));
+    read.await.unwrap_or_else(|_| Err(Refusal::internal()))
 }
 
 pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
@@ -294,7 +317,8 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
     Ok(members.chain(children).chain(applications).collect())
 }
 
-/// The group as it is now. Members that the caller may not view are shown too: whoever views a group views it whole.
+/// The group as it is now. Its members, parents and children stand in it by their numbers; what they are is shown of
+/// those that the caller may view.
 fn shown(source: &impl Source, number: GroupNumber, asked: ShownQuery) -> Result<Group, ChangeError> {
     let accounts = source.accounts();
     let (Some(record), Some(state)) = (source.group(number)?, accounts.group(number)) else {
@@ -307,8 +331,10 @@ fn shown(source: &impl Source, number: GroupNumber, asked: ShownQuery) -> Result
         .collect();
     let users_obj = match asked.users() {
         true => {
+            let known = members.iter().filter(|member| source.is_shown(ObjectReference::Account(**member)));
+            let known = known.take(USERS_SHOWN_MAX);
             let users: Result<Vec<_>, ChangeError> =
-                members.iter().filter_map(|member| user::partial(source, *member).transpose()).collect();
+                known.filter_map(|member| user::partial(source, *member).transpose()).collect();
             Some(users?)
         }
         false => None,
@@ -316,7 +342,8 @@ fn shown(source: &impl Source, number: GroupNumber, asked: ShownQuery) -> Result
     let parents: Vec<_> = state.parents.iter().filter_map(|parent| accounts.group(*parent)).collect();
     let children = children(accounts, state);
     let related = |groups: &[&Arc<GroupState>]| -> Result<Vec<RelatedGroup>, ChangeError> {
-        groups.iter().map(|group| related(source, group)).collect()
+        let known = groups.iter().filter(|group| source.is_shown(ObjectReference::Group(group.number)));
+        known.map(|group| related(source, group)).collect()
     };
     let roles: Vec<&Arc<model::Role>> =
         state.roles.iter().filter_map(|number| accounts.role(*number)).collect();
@@ -383,11 +410,18 @@ pub(super) fn numbers(
     field: &'static str,
     uuids: &[Uuid],
 ) -> Result<Vec<GroupNumber>, ChangeError> {
-    let number = |uuid: &Uuid| {
-        let group = by_uuid(accounts, *uuid).map(|group| group.number);
+    let wanted: BTreeSet<Uuid> = uuids.iter().copied().collect();
+    // One look at all groups, however many are named.
+    let found: BTreeMap<Uuid, GroupNumber> = accounts
+        .groups()
+        .filter(|group| wanted.contains(&group.uuid))
+        .map(|group| (group.uuid, group.number))
+        .collect();
+    let number = |uuid: Uuid| {
+        let group = found.get(&uuid).copied();
         group.ok_or_else(|| ChangeError::field(field, format!("there is no group {uuid}")))
     };
-    uuids.iter().map(number).collect()
+    wanted.into_iter().map(number).collect()
 }
 
 /// The number of a group in the path.
@@ -407,3 +441,8 @@ fn changes(source: &impl Source, request: PatchedGroupRequest) -> Result<GroupCh
         attributes: request.attributes.map(attributes::read).transpose()?,
     })
 }
+
+/// Members that are shown whole with a group; `users` has them all.
+const USERS_SHOWN_MAX: usize = 1_000;
+/// The same for a whole page of a list.
+const PAGE_USERS_SHOWN_MAX: usize = 20_000;

@@ -2,13 +2,19 @@
 
 use crate::directory::Accounts;
 use crate::model::{AccountNumber, Grant, ObjectReference, Permission, ProviderNumber};
-use crate::registry::ChangeError;
+use crate::registry::{Caller, ChangeError};
 
-/// The object of this model (`authentik_core.user`) with this `pk`.
+/// The object of this model (`authentik_core.user`) with this `pk`. One that the caller may not view does not exist for
+/// it.
 ///
 /// # Errors
 /// There is no such model with objects, or no such object.
-pub(super) fn find(accounts: &Accounts, model: &str, pk: &str) -> Result<ObjectReference, ChangeError> {
+pub(super) fn find(
+    caller: &Caller,
+    accounts: &Accounts,
+    model: &str,
+    pk: &str,
+) -> Result<ObjectReference, ChangeError> {
     let none = || ChangeError::field("object_pk", format!("there is no {model} with the pk {pk:?}"));
     let number = || pk.parse::<u32>().map_err(|_| none());
     let uuid = pk.parse().ok();
@@ -42,7 +48,10 @@ pub(super) fn find(accounts: &Accounts, model: &str, pk: &str) -> Result<ObjectR
             ));
         }
     };
-    found.filter(|found| accounts.has(*found)).ok_or_else(none)
+    let is_known = |found: &ObjectReference| {
+        accounts.has(*found) && caller.may(accounts, found.view_permission(), Some(*found))
+    };
+    found.filter(is_known).ok_or_else(none)
 }
 
 /// The `pk` of an object, as [`find`] takes it.
@@ -87,13 +96,14 @@ pub(super) fn name(accounts: &Accounts, object: ObjectReference) -> Option<Strin
 /// # Errors
 /// There is no such permission, model or object.
 pub(super) fn grants(
+    caller: &Caller,
     accounts: &Accounts,
     permissions: &[String],
     model: Option<&str>,
     pk: Option<&str>,
 ) -> Result<Vec<Grant>, ChangeError> {
     let on = match (model, pk) {
-        (Some(model), Some(pk)) => Some(find(accounts, model, pk)?),
+        (Some(model), Some(pk)) => Some(find(caller, accounts, model, pk)?),
         (None, Some(_)) => {
             return Err(ChangeError::field("model", "an object needs its model: name it with `object_pk`"));
         }

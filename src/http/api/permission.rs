@@ -423,6 +423,7 @@ fn grants_of(
 ) -> Result<Vec<Grant>, crate::registry::ChangeError> {
     let PatchedPermissionAssignRequest { permissions, model, object_pk } = request;
     object::grants(
+        source.caller(),
         source.accounts(),
         &permissions.unwrap_or_default(),
         model.as_deref(),
@@ -445,12 +446,11 @@ struct Asked {
 impl Asked {
     fn new(reading: &Reading, query: &AssignedQuery) -> Result<Self, Refusal> {
         let accounts = reading.accounts();
-        let on = query.object_pk.as_deref().map(|pk| object::find(accounts, &query.model, pk)).transpose()?;
-        if let Some(on) = on
-            && !reading.may_view(on)
-        {
-            return Err(Refusal::field("object_pk", "there is no such object"));
-        }
+        let on = query
+            .object_pk
+            .as_deref()
+            .map(|pk| object::find(&reading.caller, accounts, &query.model, pk))
+            .transpose()?;
         Ok(Self { model: query.model.clone(), on })
     }
 

@@ -43,6 +43,17 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, code: "invalid", about, retry_after: None }
     }
 
+    /// A name is another's already.
+    fn taken(kind: &str, error: &ChangeError) -> Self {
+        let field = match kind {
+            "account" => "username",
+            "token" => "identifier",
+            "application" => "slug",
+            _ => "name",
+        };
+        Self { code: "unique", ..Self::field(field, error.to_string()) }
+    }
+
     /// The request is wrong as a whole.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::field("non_field_errors", message)
@@ -147,8 +158,10 @@ impl From<ChangeError> for Refusal {
             ChangeError::NotAuthenticated(invalid) => return Self::not_authenticated(&invalid.to_string()),
             // Never the name: the caller may not know what it has found by a number.
             ChangeError::NotFound { .. } => return Self::not_found(),
+            ChangeError::NotKept { .. } => return Self::not_found_because(error.to_string()),
+            ChangeError::Exists { kind, .. } => return Self::taken(kind, &error),
+            ChangeError::Busy => return Self::too_many_requests(Duration::from_secs(1)),
             ChangeError::Invalid(_)
-            | ChangeError::Exists { .. }
             | ChangeError::Refused(_)
             | ChangeError::Conflict
             | ChangeError::Store(_)

@@ -1,5 +1,6 @@
 //! `rbac/roles/`: named sets of permissions.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -71,7 +72,14 @@ pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<Page<Role>, Re
         return reading.page.cut(&[] as &[Arc<model::Role>], |role| Ok(shown(role)));
     }
     let inherited = query.inherited.unwrap_or(false);
-    let of_group = query.groups.map(|uuid| match by_group(accounts, uuid) {
+    let shown_group = |uuid| {
+        by_group(accounts, uuid).filter(|group| reading.may_view(ObjectReference::Group(group.number)))
+    };
+    let shown_account = |number| {
+        let account = accounts.account(AccountNumber::new(number));
+        account.filter(|account| reading.may_view(ObjectReference::Account(account.number)))
+    };
+    let of_group = query.groups.map(|uuid| match shown_group(uuid) {
         Some(group) if inherited => {
             let closure = group.closure.iter().filter_map(|number| accounts.group(*number));
             closure.flat_map(|group| group.roles.iter().copied()).collect()
@@ -79,7 +87,7 @@ pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<Page<Role>, Re
         Some(group) => group.roles.to_vec(),
         None => Vec::new(),
     });
-    let of_account = query.users.map(|number| match accounts.account(AccountNumber::new(number)) {
+    let of_account = query.users.map(|number| match shown_account(number) {
         Some(account) if inherited => {
             let groups = accounts.groups_above(account).flat_map(|group| group.roles.iter().copied());
             groups.chain(account.roles.iter().copied()).collect()
@@ -206,11 +214,18 @@ pub(super) fn by_uuid(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<model::Rol
 
 /// The numbers of roles.
 pub(super) fn numbers(accounts: &Accounts, uuids: &[Uuid]) -> Result<Vec<RoleNumber>, ChangeError> {
-    let number = |uuid: &Uuid| {
-        let role = by_uuid(accounts, *uuid).map(|role| role.number);
+    let wanted: BTreeSet<Uuid> = uuids.iter().copied().collect();
+    // One look at all roles, however many are named.
+    let found: BTreeMap<Uuid, RoleNumber> = accounts
+        .roles()
+        .filter(|role| wanted.contains(&role.uuid))
+        .map(|role| (role.uuid, role.number))
+        .collect();
+    let number = |uuid: Uuid| {
+        let role = found.get(&uuid).copied();
         role.ok_or_else(|| ChangeError::field("roles", format!("there is no role {uuid}")))
     };
-    uuids.iter().map(number).collect()
+    wanted.into_iter().map(number).collect()
 }
 
 /// The number of a role in the path.

@@ -18,7 +18,7 @@ use super::user::{self, User};
 use super::value::{Required, RequiredFields, Time};
 use crate::config::Expiry;
 use crate::directory::name_key;
-use crate::model::{self, AccountNumber, Intent, ObjectReference, UsageOf};
+use crate::model::{self, AccountNumber, Intent, ObjectReference, Permission, UsageOf};
 use crate::registry::{ChangeError, NewToken, Registry, TokenChanges};
 use crate::secret::Secret;
 
@@ -221,6 +221,9 @@ pub(super) async fn partial_update(call: Call, request: PatchedTokenRequest) -> 
         Some(user) => Some(owner(&call, Some(user))?),
         None => None,
     };
+    let number = call.registry.snapshot().accounts().token_named(&identifier).map(|token| token.number);
+    let number = number.ok_or_else(Refusal::not_found)?;
+    call.require_on(Permission::ChangeToken, ObjectReference::Token(number))?;
     if request.retrievable.is_some() {
         let is_so = is_retrievable(&call.registry, &identifier);
         if is_so.is_some_and(|is_so| request.retrievable != Some(is_so)) {
@@ -292,7 +295,7 @@ fn shown(source: &impl Source, token: &model::Token) -> Result<Token, ChangeErro
         identifier: token.identifier.clone(),
         intent: token.intent,
         user: token.account.get(),
-        user_obj: user::shown(source, token.account)?,
+        user_obj: user::owner(source, token.account)?,
         description: token.description.clone(),
         expires: token.expires.map(Time),
         expiring: token.expires.is_some(),

@@ -1,6 +1,6 @@
 //! `core/users/`: accounts of all kinds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -19,9 +19,10 @@ use super::route::{NoContent, NoParameters};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Required, RequiredFields, Time};
 use crate::config::Expiry;
-use crate::directory::{AccountState, Accounts, name_key};
+use crate::directory::{AccountState, Accounts, GroupState, name_key};
 use crate::model::{
-    Account, AccountKind, AccountNumber, BindingSubject, HashText, ObjectReference, Permission, Timestamp,
+    self, Account, AccountKind, AccountNumber, BindingSubject, GroupNumber, HashText, ObjectReference,
+    Permission, RoleNumber, Timestamp,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::{
@@ -269,7 +270,7 @@ struct Shown {
 }
 
 pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, Refusal> {
-    let filter = Filter::new(query)?;
+    let filter = Filter::new(query, reading)?;
     let accounts = reading.accounts();
     let mut found: Vec<Found> = Vec::new();
     let needs_record = filter.needs_record()
@@ -308,6 +309,7 @@ pub(super) async fn create(call: Call, request: Required<PatchedUserRequest>) ->
     let Required(mut request) = request;
     let kind = request.kind.unwrap_or(AccountKind::Internal);
     let username = request.username.take().unwrap_or_default();
+    call.require(Permission::AddUser)?;
     call.change(move |transaction| {
         request.check_path(kind)?;
         let changes = changes(transaction, request)?;
@@ -352,6 +354,7 @@ pub(super) async fn update(call: Call, request: Required<PatchedUserRequest>) ->
 
 pub(super) async fn partial_update(call: Call, request: PatchedUserRequest) -> Result<User, Refusal> {
     let number = AccountNumber::new(call.parameter("id")?);
+    call.require_on(Permission::ChangeUser, ObjectReference::Account(number))?;
     call.change(move |transaction| {
         let kind = transaction.snapshot().accounts().account(number).map(|account| account.kind);
         if let Some(kind) = request.kind.or(kind) {
@@ -455,6 +458,18 @@ pub(super) fn shown(source: &impl Source, number: AccountNumber) -> Result<User,
     Ok(user(source, &record, Shown { groups: true, roles: true }))
 }
 
+/// The account as the owner of a token: no more than its name, if the caller may not view it.
+pub(super) fn owner(source: &impl Source, number: AccountNumber) -> Result<User, ChangeError> {
+    let shown = shown(source, number)?;
+    if source.is_shown(ObjectReference::Account(number)) {
+        return Ok(shown);
+    }
+    let hidden = Account::new(number, shown.username, shown.kind, shown.date_joined.0);
+    let hidden = Account { uuid: shown.uuid, ..hidden };
+    let shown = user(source, &hidden, Shown { groups: false, roles: false });
+    Ok(User { groups: Vec::new(), roles: Vec::new(), last_login: None, is_superuser: false, ..shown })
+}
+
 fn user(source: &impl Source, record: &Account, shown: Shown) -> User {
     let accounts = source.accounts();
     let state = accounts.account(record.number);
@@ -471,9 +486,15 @@ fn user(source: &impl Source, record: &Account, shown: Shown) -> User {
         date_joined: Time(record.created),
         is_superuser: state.is_some_and(|state| accounts.is_superuser(state)),
         groups: groups.iter().map(|group| group.uuid).collect(),
-        groups_obj: shown.groups.then(|| groups.iter().map(|group| group::partial(source, group)).collect()),
+        groups_obj: shown.groups.then(|| {
+            let known = groups.iter().filter(|group| source.is_shown(ObjectReference::Group(group.number)));
+            known.map(|group| group::partial(source, group)).collect()
+        }),
         roles: roles.iter().map(|role| role.uuid).collect(),
-        roles_obj: shown.roles.then(|| roles.iter().map(|role| role::shown(role)).collect()),
+        roles_obj: shown.roles.then(|| {
+            let known = roles.iter().filter(|role| source.is_shown(ObjectReference::Role(role.number)));
+            known.map(|role| role::shown(role)).collect()
+        }),
         email: record.email.clone(),
         avatar: String::new(),
         attributes: attributes::write(&record.attributes),
@@ -583,15 +604,40 @@ impl Found {
 struct Filter {
     query: UserQuery,
     attributes: Option<Map<String, Value>>,
+    /// What is named, if anything is; what the caller may not view is nothing.
+    groups_by_name: Option<Vec<GroupNumber>>,
+    groups_by_pk: Option<Vec<GroupNumber>>,
+    roles_by_name: Option<Vec<RoleNumber>>,
+    roles_by_pk: Option<Vec<RoleNumber>>,
 }
 
 impl Filter {
-    fn new(query: UserQuery) -> Result<Self, Refusal> {
+    fn new(query: UserQuery, reading: &Reading) -> Result<Self, Refusal> {
+        let accounts = reading.accounts();
+        let group = |group: &Arc<GroupState>| {
+            let is_shown = reading.may_view(ObjectReference::Group(group.number));
+            is_shown.then_some(group.number)
+        };
+        let role = |role: &Arc<model::Role>| {
+            let is_shown = reading.may_view(ObjectReference::Role(role.number));
+            is_shown.then_some(role.number)
+        };
+        let (groups, roles) = (&query.groups_by_name, &query.roles_by_name);
+        let groups = groups.iter().filter_map(|name| accounts.group_named(name).and_then(group));
+        let roles = roles.iter().filter_map(|name| accounts.role_named(name).and_then(role));
+        let group_keys: HashSet<Uuid> = query.groups_by_pk.iter().copied().collect();
+        let role_keys: HashSet<Uuid> = query.roles_by_pk.iter().copied().collect();
+        let by_pk = accounts.groups().filter(|group| group_keys.contains(&group.uuid)).filter_map(group);
+        let roles_by_pk = accounts.roles().filter(|role| role_keys.contains(&role.uuid)).filter_map(role);
+        let groups_by_name = (!query.groups_by_name.is_empty()).then(|| groups.collect());
+        let groups_by_pk = (!query.groups_by_pk.is_empty()).then(|| by_pk.collect());
+        let roles_by_name = (!query.roles_by_name.is_empty()).then(|| roles.collect());
+        let roles_by_pk = (!query.roles_by_pk.is_empty()).then(|| roles_by_pk.collect());
         let attributes = query.attributes.as_deref().filter(|text| !text.is_empty());
         let attributes = attributes.map(serde_json::from_str::<Map<String, Value>>).transpose();
         let attributes =
             attributes.map_err(|_| Refusal::field("attributes", "expected a JSON object, as text"))?;
-        Ok(Self { query, attributes })
+        Ok(Self { query, attributes, groups_by_name, groups_by_pk, roles_by_name, roles_by_pk })
     }
 
     fn shown(&self) -> Shown {
@@ -618,12 +664,8 @@ impl Filter {
 
     fn passes(&self, accounts: &Accounts, state: &AccountState, source: &impl Source) -> bool {
         let query = &self.query;
-        let in_group = |group: Option<&Arc<crate::directory::GroupState>>| {
-            group.is_some_and(|group| state.groups.contains(&group.number))
-        };
-        let has_role = |role: Option<&Arc<crate::model::Role>>| {
-            role.is_some_and(|role| state.roles.contains(&role.number))
-        };
+        let in_group = |group: &GroupNumber| state.groups.contains(group);
+        let has_role = |role: &RoleNumber| state.roles.contains(role);
         let path = path_of(state.kind);
         let at = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| time.0 == value);
         let after = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| value > time.0);
@@ -636,14 +678,10 @@ impl Filter {
             && query.uuid.is_none_or(|wanted| wanted == state.uuid)
             && query.path.as_deref().is_none_or(|wanted| wanted == path)
             && query.path_startswith.as_deref().is_none_or(|wanted| path.starts_with(wanted))
-            && (query.groups_by_name.is_empty()
-                || query.groups_by_name.iter().any(|name| in_group(accounts.group_named(name))))
-            && (query.groups_by_pk.is_empty()
-                || query.groups_by_pk.iter().any(|uuid| in_group(group::by_uuid(accounts, *uuid))))
-            && (query.roles_by_name.is_empty()
-                || query.roles_by_name.iter().any(|name| has_role(accounts.role_named(name))))
-            && (query.roles_by_pk.is_empty()
-                || query.roles_by_pk.iter().any(|uuid| has_role(role::by_uuid(accounts, *uuid))))
+            && self.groups_by_name.as_ref().is_none_or(|groups| groups.iter().any(in_group))
+            && self.groups_by_pk.as_ref().is_none_or(|groups| groups.iter().any(in_group))
+            && self.roles_by_name.as_ref().is_none_or(|roles| roles.iter().any(has_role))
+            && self.roles_by_pk.as_ref().is_none_or(|roles| roles.iter().any(has_role))
             && at(&query.date_joined, state.created)
             && after(&query.date_joined__gt, state.created)
             && before(&query.date_joined__lt, state.created)

@@ -94,13 +94,14 @@ fn code_of(error: &OwnSecretError) -> ResultCode {
         OwnSecretError::CredentialGone => ResultCode::InsufficientAccessRights,
         OwnSecretError::Change(error) => match error {
             ChangeError::Invalid(_) | ChangeError::Field { .. } => ResultCode::ConstraintViolation,
-            ChangeError::NotFound { .. } | ChangeError::Exists { .. } | ChangeError::Refused(_) => {
-                ResultCode::UnwillingToPerform
-            }
+            ChangeError::NotFound { .. }
+            | ChangeError::NotKept { .. }
+            | ChangeError::Exists { .. }
+            | ChangeError::Refused(_) => ResultCode::UnwillingToPerform,
             ChangeError::NotAuthenticated(_) | ChangeError::Forbidden { .. } => {
                 ResultCode::InsufficientAccessRights
             }
-            ChangeError::Conflict | ChangeError::Secret(_) => ResultCode::Busy,
+            ChangeError::Busy | ChangeError::Conflict | ChangeError::Secret(_) => ResultCode::Busy,
             ChangeError::Store(_) | ChangeError::ShuttingDown => ResultCode::Unavailable,
             ChangeError::Panicked | ChangeError::WriterStopped => ResultCode::Other,
         },

@@ -1,5 +1,7 @@
 //! Accounts one at a time: made, changed, deleted.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::group::GroupChanges;
@@ -71,7 +73,8 @@ pub fn create_account(
 ///
 /// # Errors
 /// There is no such account that the caller may view, it is bindery's own, the change is one that its kind does not
-/// allow, or [`Permission::ChangeUser`] on it is missing.
+/// allow, [`Permission::ChangeUser`] on it is missing, or it is renamed, switched on or off and has rights that the
+/// caller lacks: who takes the name of another, or gives a credential its worth back, would get those rights.
 pub fn update_account(
     transaction: &mut Transaction<'_>,
     number: AccountNumber,
@@ -82,17 +85,31 @@ pub fn update_account(
         validate::kind_change(&account.username, account.kind, kind)
             .map_err(|problem| ChangeError::field("type", problem))?;
     }
+    let is_renamed = changes.username.as_ref().is_some_and(|username| *username != account.username);
+    let is_switched = changes.is_active.is_some_and(|is_active| is_active != account.is_active);
+    if is_renamed || is_switched {
+        require_rights_of(transaction, number)?;
+    }
     put_account(transaction, Some(account.clone()), account, changes)
 }
 
 /// Deletes an account with its tokens and memberships, and leaves tombstones.
 ///
 /// # Errors
-/// There is no such account that the caller may view, it is bindery's own, or [`Permission::DeleteUser`] on it is
-/// missing.
+/// There is no such account that the caller may view, it is bindery's own, [`Permission::DeleteUser`] on it is missing,
+/// or it has rights that the caller lacks: a config would give them to whoever takes its name next.
 pub fn delete_account(transaction: &mut Transaction<'_>, number: AccountNumber) -> Result<(), ChangeError> {
     account_for(transaction, number, Permission::DeleteUser)?;
+    require_rights_of(transaction, number)?;
     transaction.delete_account(number)
+}
+
+fn require_rights_of(transaction: &Transaction<'_>, number: AccountNumber) -> Result<(), ChangeError> {
+    let accounts = transaction.snapshot().accounts();
+    match accounts.account(number) {
+        Some(account) => transaction.caller().require_held(accounts, &Rights::of_account(accounts, account)),
+        None => Ok(()),
+    }
 }
 
 /// The account of this name.
@@ -138,6 +155,7 @@ fn put_account(
     set(&mut account.is_active, is_active);
     set(&mut account.attributes, attributes);
     if let Some(roles) = roles {
+        let roles = each_once(roles);
         check_roles(transaction, &account.roles, &roles)?;
         account.roles = roles;
     }
@@ -150,6 +168,15 @@ fn put_account(
         transaction.put(Record::Account(account))?;
         let mut problems = Vec::new();
         validate::uid_numbers(transaction.snapshot(), number, &mut problems);
+        if !problems.is_empty()
+            && !transaction.caller().may(transaction.snapshot().accounts(), Permission::ViewUser, None)
+        {
+            // The sentences name accounts that the caller may not know.
+            return Err(ChangeError::field(
+                "attributes",
+                "another account has this uidNumber; give it another one",
+            ));
+        }
         validate::refuse(problems)?;
     }
     match groups {
@@ -175,21 +202,28 @@ pub(super) fn check_roles(
     transaction.caller().require_held(accounts, &Rights::of_roles(accounts, &new))
 }
 
+/// In their order, none twice.
+pub(super) fn each_once<T: Copy + Ord>(items: Vec<T>) -> Vec<T> {
+    let mut seen = BTreeSet::new();
+    items.into_iter().filter(|item| seen.insert(*item)).collect()
+}
+
 /// Makes these the groups that an account is in directly.
 fn set_groups(
     transaction: &mut Transaction<'_>,
     number: AccountNumber,
     groups: &[GroupNumber],
 ) -> Result<(), ChangeError> {
-    let present = match transaction.snapshot().accounts().account(number) {
-        Some(account) => account.groups.clone(),
-        None => Default::default(),
+    let present: BTreeSet<GroupNumber> = match transaction.snapshot().accounts().account(number) {
+        Some(account) => account.groups.iter().copied().collect(),
+        None => BTreeSet::new(),
     };
-    for group in groups.iter().filter(|group| !present.contains(group)) {
-        super::group::set_member(transaction, *group, number, true)?;
+    let wanted: BTreeSet<GroupNumber> = groups.iter().copied().collect();
+    for group in wanted.difference(&present) {
+        super::group::set_member_for(transaction, *group, number, true)?;
     }
-    for group in present.iter().filter(|group| !groups.contains(group)) {
-        super::group::set_member(transaction, *group, number, false)?;
+    for group in present.difference(&wanted) {
+        super::group::set_member_for(transaction, *group, number, false)?;
     }
     Ok(())
 }
@@ -210,9 +244,20 @@ pub(super) fn grant_to_creator(
     let accounts = transaction.snapshot().accounts();
     // What was granted on objects that are gone is of no use: without this an automation's list would grow for ever.
     creator.grants.retain(|grant| grant.on.is_none_or(|on| accounts.has(on)));
-    let permissions = on.permissions().filter(|permission| *permission != Permission::SearchFullDirectory);
+    let permissions = on.permissions().filter(|permission| {
+        // What it holds on all objects need not be said of this one.
+        *permission != Permission::SearchFullDirectory
+            && !transaction.caller().may(accounts, *permission, None)
+    });
     let grants = permissions.map(|permission| crate::model::Grant { permission, on: Some(on) });
     let missing: Vec<_> = grants.filter(|grant| !creator.grants.contains(grant)).collect();
+    if creator.grants.len().saturating_add(missing.len()) > CREATOR_GRANTS_MAX {
+        return Err(ChangeError::Refused(format!(
+            "`{}` holds {CREATOR_GRANTS_MAX} permissions, as many as it can, and each object that it makes adds some: grant \
+             it what it needs on all objects, or let another account make them",
+            creator.username
+        )));
+    }
     creator.grants.extend(missing);
     transaction.put(Record::Account(creator))
 }
@@ -264,6 +309,15 @@ impl Registry {
             transaction.put(Record::Account(account))?;
             let mut problems = Vec::new();
             validate::credentials(transaction.snapshot(), number, &mut problems);
+            if !problems.is_empty()
+                && !transaction.caller().may(transaction.snapshot().accounts(), Permission::ViewToken, None)
+            {
+                // The sentences name tokens that the caller may not know.
+                return Err(ChangeError::Refused(
+                    "the account has another credential that only its name leads to, and can have one"
+                        .to_owned(),
+                ));
+            }
             validate::refuse(problems)
         })
         .await
@@ -401,3 +455,6 @@ impl Registry {
         Ok(made)
     }
 }
+
+/// Permissions that an account holds directly: each object that it makes adds some.
+const CREATOR_GRANTS_MAX: usize = 10_000;

@@ -62,22 +62,28 @@ pub fn create_role(
 /// Changes a role.
 ///
 /// # Errors
-/// There is no such role that the caller may view, or [`Permission::ChangeRole`] on it is missing.
+/// There is no such role that the caller may view, [`Permission::ChangeRole`] on it is missing, or it is renamed and
+/// allows what the caller may not do: a config would give that to whatever takes its name next.
 pub fn update_role(
     transaction: &mut Transaction<'_>,
     number: RoleNumber,
     changes: RoleChanges,
 ) -> Result<(), ChangeError> {
     let role = role_for(transaction, number, Permission::ChangeRole)?;
+    if changes.name.as_ref().is_some_and(|name| *name != role.name) {
+        require_rights_of(transaction, number)?;
+    }
     put_role(transaction, role, changes)
 }
 
 /// Deletes a role, and takes it from all who hold it.
 ///
 /// # Errors
-/// There is no such role that the caller may view, or [`Permission::DeleteRole`] on it is missing.
+/// There is no such role that the caller may view, [`Permission::DeleteRole`] on it is missing, or it allows what the
+/// caller may not do.
 pub fn delete_role(transaction: &mut Transaction<'_>, number: RoleNumber) -> Result<(), ChangeError> {
     role_for(transaction, number, Permission::DeleteRole)?;
+    require_rights_of(transaction, number)?;
     let now = transaction.now();
     let accounts = transaction.snapshot().accounts();
     let holders = accounts.accounts().filter(|account| account.roles.contains(&number));
@@ -175,9 +181,14 @@ pub fn set_grants(
             Ok(())
         }
         Grantee::Account(number) => {
-            let mut account = grantee_account(transaction, number)?;
+            let account = transaction.account(number)?;
+            let mut account =
+                account.ok_or_else(|| ChangeError::NotFound { kind: "account", name: number.to_string() })?;
             let on = ObjectReference::Account(number);
             transaction.require_on(Permission::ChangeUser, on, &account.username)?;
+            if account.kind == AccountKind::InternalServiceAccount {
+                return Err(validate::internal(&account.username));
+            }
             transaction.require(permission)?;
             let before = account.grants.clone();
             change_grants(&mut account.grants, grants, granted);
@@ -213,6 +224,11 @@ fn check_grant(grant: &Grant) -> Result<(), ChangeError> {
     }
 }
 
+fn require_rights_of(transaction: &Transaction<'_>, number: RoleNumber) -> Result<(), ChangeError> {
+    let accounts = transaction.snapshot().accounts();
+    transaction.caller().require_held(accounts, &Rights::of_roles(accounts, &[number]))
+}
+
 fn role_for(
     transaction: &Transaction<'_>,
     number: RoleNumber,
@@ -229,13 +245,9 @@ fn grantee_account(
     transaction: &Transaction<'_>,
     number: AccountNumber,
 ) -> Result<crate::model::Account, ChangeError> {
-    match transaction.account(number)? {
-        None => Err(ChangeError::NotFound { kind: "account", name: number.to_string() }),
-        Some(account) if account.kind == AccountKind::InternalServiceAccount => {
-            Err(validate::internal(&account.username))
-        }
-        Some(account) => Ok(account),
-    }
+    super::group::check_member(transaction, number, "pk")?;
+    let account = transaction.account(number)?;
+    account.ok_or_else(|| ChangeError::NotFound { kind: "account", name: number.to_string() })
 }
 
 fn put_role(

@@ -88,7 +88,7 @@ async fn what_cannot_be_is_told_by_its_field() {
         assert_eq!(world.refused(Method::POST, "/core/applications/", body).await, [field]);
     }
     let taken = json!({ "name": "Vault", "slug": "vault" });
-    assert_eq!(world.status(Method::POST, "/core/applications/", taken).await, StatusCode::CONFLICT);
+    assert_eq!(world.status(Method::POST, "/core/applications/", taken).await, StatusCode::BAD_REQUEST);
     assert_eq!(world.listed("/core/applications/", "slug").await, ["vault"]);
 }
 

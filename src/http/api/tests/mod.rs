@@ -4,6 +4,7 @@
 mod applications;
 mod bindings;
 mod certificates;
+mod escalation;
 mod providers;
 mod rights;
 mod server;

@@ -101,7 +101,7 @@ async fn what_cannot_be_is_told_by_its_field() {
         assert_eq!(refused, [field], "{body}");
     }
     let taken = json!({ "name": "LDAP", "base_dn": "dc=example,dc=org" });
-    assert_eq!(world.status(Method::POST, "/providers/ldap/", taken).await, StatusCode::CONFLICT);
+    assert_eq!(world.status(Method::POST, "/providers/ldap/", taken).await, StatusCode::BAD_REQUEST);
     // As the seed: containers that hold something stay, and one provider is the default.
     world.account("alice").await;
     let path = format!("/providers/ldap/{}/", world.listed("/providers/ldap/", "pk").await[0]);

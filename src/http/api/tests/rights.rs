@@ -30,16 +30,16 @@ struct Sample {
 }
 
 /// A directory with one object of each kind, and `robot`, who calls.
-struct Fixture {
-    registry: Arc<Registry>,
+pub(super) struct Fixture {
+    pub(super) registry: Arc<Registry>,
     router: Router,
-    robot: AccountNumber,
+    pub(super) robot: AccountNumber,
     secret: String,
     objects: Vec<(&'static str, String)>,
 }
 
 impl Fixture {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let settings = RegistrySettings {
             hashing: HashPoolSettings {
                 threads: std::num::NonZeroUsize::new(1),
@@ -68,6 +68,7 @@ impl Fixture {
             .await;
         let user = operator.post("/core/users/", json!({ "username": "target", "name": "Target" })).await;
         let group = operator.post("/core/groups/", json!({ "name": "target", "users": [user["pk"]] })).await;
+        let spare = operator.post("/core/groups/", json!({ "name": "spare" })).await;
         let role = operator.post("/rbac/roles/", json!({ "name": "target" })).await;
         let give = json!({ "permissions": ["view_user"] });
         for path in [
@@ -106,6 +107,7 @@ impl Fixture {
             objects: vec![
                 ("user", text(&user["pk"])),
                 ("group", text(&group["pk"])),
+                ("spare", text(&spare["pk"])),
                 ("role", text(&role["pk"])),
                 ("token", "target".to_owned()),
                 ("provider", text(&provider["pk"])),
@@ -124,7 +126,7 @@ impl Fixture {
     }
 
     /// Makes these the permissions of `robot`.
-    async fn grant(&self, grants: Vec<Grant>) {
+    pub(super) async fn grant(&self, grants: Vec<Grant>) {
         let robot = self.robot;
         let granted = self.registry.change(Actor::named("test"), move |transaction| {
             let mut account = transaction.account(robot)?.unwrap();
@@ -135,12 +137,27 @@ impl Fixture {
     }
 
     async fn call(&self, sample: &Sample, credential: Option<&str>) -> (StatusCode, Value) {
-        let path = format!("{PREFIX}{}", self.filled(sample.path));
-        let mut request = Request::builder().method(&sample.method).uri(path);
+        self.exchange(&sample.method, sample.path, &sample.body, credential).await
+    }
+
+    /// The status and the body of an answer to `robot`.
+    pub(super) async fn send(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+        self.exchange(&method, path, &body, Some(&self.secret)).await
+    }
+
+    async fn exchange(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &Value,
+        credential: Option<&str>,
+    ) -> (StatusCode, Value) {
+        let path = format!("{PREFIX}{}", self.filled(path));
+        let mut request = Request::builder().method(method).uri(path);
         if let Some(credential) = credential {
             request = request.header(header::AUTHORIZATION, format!("Bearer {credential}"));
         }
-        let body = match &sample.body {
+        let body = match body {
             Value::Null => Body::empty(),
             body => {
                 request = request.header(header::CONTENT_TYPE, "application/json");
@@ -170,11 +187,11 @@ impl Fixture {
     }
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn global(permission: Permission) -> Grant {
+pub(super) fn global(permission: Permission) -> Grant {
     Grant { permission, on: None }
 }
 
@@ -189,6 +206,11 @@ fn on_provider(fixture: &Fixture) -> ObjectReference {
 fn on_group(fixture: &Fixture) -> ObjectReference {
     let snapshot = fixture.registry.snapshot();
     ObjectReference::Group(snapshot.accounts().group_named("target").unwrap().number)
+}
+
+fn on_spare(fixture: &Fixture) -> ObjectReference {
+    let snapshot = fixture.registry.snapshot();
+    ObjectReference::Group(snapshot.accounts().group_named("spare").unwrap().number)
 }
 
 fn on_role(fixture: &Fixture) -> ObjectReference {
@@ -254,7 +276,7 @@ fn samples() -> Vec<Sample> {
             .body(json!({ "username": "target", "name": "x" }))
             .on(on_user),
         patch("/core/users/{id}/", "/core/users/<user>/").body(json!({ "name": "x" })).on(on_user),
-        delete("/core/users/{id}/", "/core/users/<user>/").on(on_user),
+        delete("/core/users/{id}/", "/core/users/<user>/").also(&["view_user"]).on(on_user),
         post("/core/users/{id}/set_password/", "/core/users/<user>/set_password/")
             .body(json!({ "password": "a good one" }))
             .also(&["view_user"])
@@ -269,11 +291,13 @@ fn samples() -> Vec<Sample> {
         get("/core/groups/{group_uuid}/", "/core/groups/<group>/").on(on_group),
         put("/core/groups/{group_uuid}/", "/core/groups/<group>/")
             .body(json!({ "name": "other" }))
+            .also(&["view_user"])
             .on(on_group),
         patch("/core/groups/{group_uuid}/", "/core/groups/<group>/")
             .body(json!({ "name": "other" }))
+            .also(&["view_user"])
             .on(on_group),
-        delete("/core/groups/{group_uuid}/", "/core/groups/<group>/").on(on_group),
+        delete("/core/groups/{group_uuid}/", "/core/groups/<spare>/").on(on_spare),
         post("/core/groups/{group_uuid}/add_user/", "/core/groups/<group>/add_user/")
             .body(json!({ "pk": "<robot>" }))
             .also(&["view_user"])
@@ -304,9 +328,15 @@ fn samples() -> Vec<Sample> {
         get("/rbac/roles/", "/rbac/roles/?name=target").on(on_role),
         post("/rbac/roles/", "/rbac/roles/").body(json!({ "name": "new" })),
         get("/rbac/roles/{uuid}/", "/rbac/roles/<role>/").on(on_role),
-        put("/rbac/roles/{uuid}/", "/rbac/roles/<role>/").body(json!({ "name": "other" })).on(on_role),
-        patch("/rbac/roles/{uuid}/", "/rbac/roles/<role>/").body(json!({ "name": "other" })).on(on_role),
-        delete("/rbac/roles/{uuid}/", "/rbac/roles/<role>/").on(on_role),
+        put("/rbac/roles/{uuid}/", "/rbac/roles/<role>/")
+            .body(json!({ "name": "other" }))
+            .also(&["view_user"])
+            .on(on_role),
+        patch("/rbac/roles/{uuid}/", "/rbac/roles/<role>/")
+            .body(json!({ "name": "other" }))
+            .also(&["view_user"])
+            .on(on_role),
+        delete("/rbac/roles/{uuid}/", "/rbac/roles/<role>/").also(&["view_user"]).on(on_role),
         post("/rbac/roles/{uuid}/add_user/", "/rbac/roles/<role>/add_user/")
             .body(json!({ "pk": "<robot>" }))
             .also(&["view_user"])

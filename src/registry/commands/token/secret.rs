@@ -112,7 +112,7 @@ impl Registry {
                 let opened = self.token_keys.open_sealed(sealed, token.uuid, token.generation);
                 opened.map_err(|error| closed(&identifier, error))?
             }
-            (None, None) => return Err(ChangeError::NotFound { kind: NOT_KEPT, name: identifier }),
+            (None, None) => return Err(ChangeError::NotKept { identifier }),
         };
         let noted = self
             .change(caller, move |transaction| {
@@ -248,7 +248,3 @@ fn replaced_name(transaction: &Transaction<'_>, identifier: &str, until: Timesta
 fn closed(identifier: &str, error: SealError) -> ChangeError {
     ChangeError::Refused(format!("the secret of the token `{identifier}` cannot be shown: {error}"))
 }
-
-/// What there is none of: reads `there is no … `NAME``.
-const NOT_KEPT: &str = "secret to view (one is shown once, within ten minutes, to whoever made the token, and kept only \
-                        of a retrievable one: rotate it for a new secret) of the token";

@@ -131,7 +131,7 @@ fn lacks_right<T>(result: &Result<T, ChangeError>, expected: Permission) -> bool
 }
 
 fn is_missing<T>(result: &Result<T, ChangeError>) -> bool {
-    matches!(result, Err(ChangeError::NotFound { .. }))
+    matches!(result, Err(ChangeError::NotFound { .. } | ChangeError::NotKept { .. }))
 }
 
 #[test]
@@ -142,7 +142,9 @@ fn who_makes_a_token_may_do_everything_with_it_and_sees_its_secret_once() {
         wait(registry.create_token(helper.clone(), new("mine", "helper", Intent::AppPassword))).unwrap();
     assert!(binds(&registry, "helper", made.secret.expose()));
     let number = stored(&registry, "mine").number;
-    let all: Vec<Permission> = ObjectReference::Token(number).permissions().collect();
+    let mut all: Vec<Permission> = ObjectReference::Token(number).permissions().collect();
+    // What it holds on all tokens is not said of each.
+    all.retain(|permission| *permission != Permission::AddToken);
     assert_eq!(grants_on(&registry, "helper", number), all);
 
     // From memory, by its creator, once.
@@ -321,7 +323,7 @@ fn a_rotated_token_works_on_for_the_overlap_and_no_longer() {
     }
     let token = stored(&registry, "mine");
     assert_eq!((token.number == number, token.lifetime()), (false, Some(100 * DAY)));
-    assert_eq!(grants_on(&registry, "helper", token.number).len(), 6, "the creator may go on with it");
+    assert_eq!(grants_on(&registry, "helper", token.number).len(), 5, "the creator may go on with it");
     let replaced = registry.snapshot().accounts().token(number).unwrap().identifier.clone();
     assert!(replaced.starts_with("mine, replaced, until "), "{replaced}");
     assert!(refused(rotate(actor().into(), &replaced, HOUR)).contains("taken the place"));
