@@ -151,6 +151,59 @@ fn accounts_groups_roles_and_grants_are_kept_by_commands() {
 }
 
 #[test]
+fn applications_and_providers_are_kept_by_commands() {
+    let place = Place::new(SEED);
+    place.run(&["apply"]).exits(0);
+    place
+        .run(&["application", "create", "cloud", "--provider", "none"])
+        .exits(1)
+        .says(&["no provider `none`"]);
+    place.run(&["application", "create", "cloud", "--provider", "ldap", "--mode", "all"]).exits(0);
+    place.run(&["application", "create", "cloud"]).exits(1).says(&["already"]);
+    place.run(&["application", "create", "b c"]).exits(3);
+    place.run(&["group", "create", "staff"]).exits(0);
+    place.run(&["application", "bind", "cloud"]).exits(2);
+    place.run(&["application", "bind", "cloud", "--group", "staff", "--account", "bob"]).exits(2);
+    let bound = place.run(&["application", "bind", "cloud", "--group", "staff", "--json"]).exits(0).json();
+    assert_eq!(bound["group_obj"]["name"], "staff");
+    place.run(&["application", "bind", "cloud", "--network", "10.0.0.0/8", "--network", "::1/128"]).exits(0);
+    place.run(&["application", "bind", "cloud", "--network", "10.0.0.1/8"]).exits(3);
+    let window =
+        ["--day", "mon", "--day", "fri", "--from", "08:00", "--to", "18:00", "--timezone", "Europe/Berlin"];
+    place.run(&[&["application", "bind", "cloud", "--negate"][..], &window].concat()).exits(0);
+    place.run(&["application", "bind", "cloud", "--day", "someday"]).exits(3);
+    let shown = place.run(&["application", "show", "cloud"]).exits(0).stdout;
+    for piece in ["the group staff", "10.0.0.0/8, ::1/128", "not mon, fri 08:00-18:00 Europe/Berlin", "all"] {
+        assert!(shown.contains(piece), "{piece}: {shown}");
+    }
+    let explained = place.run(&["access", "explain", "bob", "--source", "192.0.2.1"]).exits(0).stdout;
+    assert!(explained.contains("may not bind"), "{explained}");
+    let binding = bound["pk"].as_str().unwrap();
+    place.run(&["application", "unbind", "cloud", binding]).exits(2).says(&["--yes"]);
+    place.run(&["application", "unbind", "cloud", binding, "--yes"]).exits(0);
+    place.run(&["application", "unbind", "cloud", binding, "--yes"]).exits(1).says(&["no binding"]);
+    place.run(&["application", "set", "cloud", "--provider", "", "--description", "Files"]).exits(0);
+    let list = place.run(&["application", "list", "--json"]).exits(0).json();
+    assert_eq!(
+        (&list[0]["provider"], &list[0]["meta_description"]),
+        (&serde_json::Value::Null, &"Files".into())
+    );
+
+    place.run(&["provider", "create", "other", "--base-dn", "dc=other"]).exits(0);
+    place.run(&["provider", "create", "other", "--base-dn", "dc=third"]).exits(1).says(&["already"]);
+    place.run(&["provider", "create", "third", "--base-dn", "no dn"]).exits(3);
+    place
+        .run(&["provider", "set", "other", "--users", "ou=people:uid", "--domain", "other.example"])
+        .exits(0);
+    let shown = place.run(&["provider", "show", "other"]).exits(0).stdout;
+    assert!(shown.contains("ou=people by uid") && shown.contains("other.example"), "{shown}");
+    place.run(&["provider", "list"]).exits(0).says(&[]);
+    place.run(&["provider", "delete", "other", "--yes"]).exits(0);
+    place.run(&["provider", "delete", "other", "--yes"]).exits(1).says(&["no provider `other`"]);
+    place.run(&["application", "delete", "cloud", "--yes"]).exits(0);
+}
+
+#[test]
 fn shells_and_man_know_the_commands() {
     let place = Place::new(SEED);
     for shell in ["bash", "zsh", "fish"] {

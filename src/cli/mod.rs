@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod api;
+mod application;
 mod apply;
 mod arguments;
 mod attribute;
@@ -21,6 +22,7 @@ mod group;
 mod import;
 mod output;
 mod password;
+mod provider;
 mod role;
 mod secrets;
 mod seeding;
@@ -64,6 +66,10 @@ enum Command {
     #[command(subcommand)]
     Grant(grant::GrantCommand),
     #[command(subcommand)]
+    Application(application::ApplicationCommand),
+    #[command(subcommand)]
+    Provider(provider::ProviderCommand),
+    #[command(subcommand)]
     Token(token::TokenCommand),
     Status(status::StatusArguments),
     Certificate(certificate::CertificateArguments),
@@ -99,6 +105,8 @@ fn carry_out(command: Command, output: Output) -> Result<(), Failure> {
         Command::Group(command) => block_on(group::run(command, output)),
         Command::Role(command) => block_on(role::run(command, output)),
         Command::Grant(command) => block_on(grant::run(command, output)),
+        Command::Application(command) => block_on(application::run(command, output)),
+        Command::Provider(command) => block_on(provider::run(command, output)),
         Command::Token(command) => block_on(token::run(command, output)),
         Command::Status(arguments) => block_on(status::run(arguments, output)),
         Command::Certificate(arguments) => certificate::run(&arguments, output),

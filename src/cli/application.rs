@@ -1,0 +1,405 @@
+//! `bindery application`: what integrations are for, and who may use them.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::arguments::DirectoryArguments;
+use super::backend::{Absent, Backend};
+use super::confirm::ConfirmArguments;
+use super::failure::Failure;
+use super::output::{Output, Stream, fields, table};
+use crate::http::api::{Application, LdapProvider, PolicyBinding};
+
+/// Applications, and who may use them
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum ApplicationCommand {
+    /// Make an application; without bindings it admits every active account
+    Create(Box<CreateArguments>),
+    /// List applications
+    List(ListArguments),
+    /// Show an application with its bindings
+    Show(NamedApplication),
+    /// Change an application
+    Set(Box<SetArguments>),
+    /// Bind an application to a group, an account, networks or times of the week
+    Bind(Box<BindArguments>),
+    /// Delete a binding; an application that has none left admits every active account
+    Unbind(UnbindArguments),
+    /// Delete an application with its bindings; its provider then admits every active account
+    Delete(DeleteArguments),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArguments {
+    /// Its name in addresses, unique
+    slug: String,
+    #[command(flatten)]
+    described: DescribedArguments,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+/// What can be said of an application.
+#[derive(Debug, clap::Args)]
+struct DescribedArguments {
+    /// Its name for people
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// The provider that it uses; "" for none
+    #[arg(long, value_name = "PROVIDER")]
+    provider: Option<String>,
+    /// Whether one passing binding admits, or each must pass
+    #[arg(long, value_name = "any|all", value_parser = ["any", "all"])]
+    mode: Option<String>,
+    /// What it is
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Where it is, for a browser
+    #[arg(long, value_name = "URL")]
+    launch_url: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArguments {
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct NamedApplication {
+    /// The application, by its slug
+    slug: String,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SetArguments {
+    /// The application, by its slug
+    slug: String,
+    #[command(flatten)]
+    described: DescribedArguments,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct BindArguments {
+    /// The application, by its slug
+    slug: String,
+    #[command(flatten)]
+    subject: SubjectArguments,
+    /// It passes for everybody else instead
+    #[arg(long)]
+    negate: bool,
+    /// Its place in lists
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    order: i32,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+/// For whom, from where or when a binding passes.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct SubjectArguments {
+    /// For the members of this group
+    #[arg(long, value_name = "GROUP", conflicts_with_all = ["account", "networks", "days"])]
+    group: Option<String>,
+    /// For this account
+    #[arg(long, value_name = "ACCOUNT", conflicts_with_all = ["networks", "days"])]
+    account: Option<String>,
+    /// For clients of this network; given several times for several
+    #[arg(long = "network", value_name = "CIDR", conflicts_with = "days")]
+    networks: Vec<String>,
+    /// On this day of the week (mon, tue …); given several times for several
+    #[arg(long = "day", value_name = "DAY")]
+    days: Vec<String>,
+    /// From this time of day on
+    #[arg(long, value_name = "HH:MM", requires = "days")]
+    from: Option<String>,
+    /// Until this time of day; before --from it is that of the next day
+    #[arg(long, value_name = "HH:MM", requires = "days")]
+    to: Option<String>,
+    /// The time zone of days and times; UTC without it
+    #[arg(long, value_name = "ZONE", requires = "days")]
+    timezone: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct UnbindArguments {
+    /// The application, by its slug
+    slug: String,
+    /// The binding, by its UUID, as `application show` lists it
+    binding: uuid::Uuid,
+    #[command(flatten)]
+    confirm: ConfirmArguments,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DeleteArguments {
+    #[command(flatten)]
+    application: NamedApplication,
+    #[command(flatten)]
+    confirm: ConfirmArguments,
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    application: &'a str,
+    done: &'a str,
+}
+
+/// What `--json` shows of an application.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    application: Application,
+    bindings: Vec<PolicyBinding>,
+}
+
+pub(super) async fn run(command: ApplicationCommand, output: Output) -> Result<(), Failure> {
+    match command {
+        ApplicationCommand::Create(arguments) => create(*arguments, output).await,
+        ApplicationCommand::List(arguments) => list(arguments, output).await,
+        ApplicationCommand::Show(application) => show(application, output).await,
+        ApplicationCommand::Set(arguments) => set(*arguments, output).await,
+        ApplicationCommand::Bind(arguments) => bind(*arguments, output).await,
+        ApplicationCommand::Unbind(arguments) => unbind(arguments, output).await,
+        ApplicationCommand::Delete(arguments) => delete(arguments, output).await,
+    }
+}
+
+async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
+    let CreateArguments { slug, described, directory } = arguments;
+    let application: Application = directory
+        .with(Absent::Fail, async |backend| {
+            let mut body = described.body(backend).await?;
+            body.entry("name").or_insert_with(|| slug.clone().into());
+            body.insert("slug".to_owned(), slug.into());
+            backend.post(&["core", "applications"], &body).await
+        })
+        .await?;
+    output.result(&application, || format!("created {}", application.slug))
+}
+
+async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+    let applications: Vec<Application> = arguments
+        .directory
+        .with(Absent::Fail, async |backend| {
+            backend.read_all(&["core", "applications"], &[("ordering", "slug")]).await
+        })
+        .await?;
+    output.result(&applications, || {
+        let rows = applications.iter().map(|application| {
+            vec![
+                application.slug.clone(),
+                application.name.clone(),
+                application.provider_obj.as_ref().map(|provider| provider.name.clone()).unwrap_or_default(),
+                application.policy_engine_mode.to_string(),
+            ]
+        });
+        table(&["SLUG", "NAME", "PROVIDER", "MODE"], rows.collect(), Some(Stream::Output))
+    })
+}
+
+async fn show(named: NamedApplication, output: Output) -> Result<(), Failure> {
+    let shown = named
+        .directory
+        .with(Absent::Fail, async |backend| {
+            let application = application_named(backend, &named.slug).await?;
+            let target = application.pbm_uuid.to_string();
+            let query = [("target", target.as_str()), ("ordering", "order")];
+            let bindings = backend.read_all(&["policies", "bindings"], &query).await?;
+            Ok(Shown { application, bindings })
+        })
+        .await?;
+    output.result(&shown, || {
+        let Shown { application, bindings } = &shown;
+        let mut lines = vec![
+            ("slug".to_owned(), application.slug.clone()),
+            ("name".to_owned(), application.name.clone()),
+            ("uuid".to_owned(), application.pk.to_string()),
+            (
+                "provider".to_owned(),
+                application.provider_obj.as_ref().map(|provider| provider.name.clone()).unwrap_or_default(),
+            ),
+            ("mode".to_owned(), application.policy_engine_mode.to_string()),
+            ("description".to_owned(), application.meta_description.clone()),
+            ("launch url".to_owned(), application.meta_launch_url.clone()),
+        ];
+        for binding in bindings {
+            lines.push((format!("binding {}", binding.pk), in_words(binding)));
+        }
+        fields(&lines)
+    })
+}
+
+async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
+    let SetArguments { slug, described, directory } = arguments;
+    let application: Application = directory
+        .with(Absent::Fail, async |backend| {
+            let body = described.body(backend).await?;
+            if body.is_empty() {
+                return Err(Failure::usage(
+                    "nothing to change: give --name, --provider, --mode, --description or --launch-url",
+                ));
+            }
+            let application = application_named(backend, &slug).await?;
+            backend.patch(&["core", "applications", &application.slug], &body).await
+        })
+        .await?;
+    output.result(&application, || format!("changed {}", application.slug))
+}
+
+async fn bind(arguments: BindArguments, output: Output) -> Result<(), Failure> {
+    let BindArguments { slug, subject, negate, order, directory } = arguments;
+    let (slug, binding) = directory
+        .with(Absent::Fail, async |backend| {
+            let application = application_named(backend, &slug).await?;
+            let mut body = subject.body(backend).await?;
+            body.insert("target".to_owned(), application.pbm_uuid.to_string().into());
+            body.insert("negate".to_owned(), negate.into());
+            body.insert("order".to_owned(), order.into());
+            let binding: PolicyBinding = backend.post(&["policies", "bindings"], &body).await?;
+            Ok((application.slug, binding))
+        })
+        .await?;
+    output.result(&binding, || format!("{slug} is bound to {}: {}", in_words(&binding), binding.pk))
+}
+
+async fn unbind(arguments: UnbindArguments, output: Output) -> Result<(), Failure> {
+    let UnbindArguments { slug, binding, confirm, directory } = arguments;
+    let slug = directory
+        .with(Absent::Fail, async |backend| {
+            let application = application_named(backend, &slug).await?;
+            let target = application.pbm_uuid.to_string();
+            let bindings: Vec<PolicyBinding> =
+                backend.read_all(&["policies", "bindings"], &[("target", &target)]).await?;
+            let found = bindings.iter().find(|bound| bound.pk == binding);
+            let found = found.ok_or_else(|| {
+                Failure::failed(format!("the application `{}` has no binding {binding}", application.slug))
+            })?;
+            let opens = if bindings.len() == 1 {
+                "It is the last one: every active account is admitted then. "
+            } else {
+                ""
+            };
+            let question =
+                format!("{opens}Delete the binding of {} to {}?", application.slug, in_words(found));
+            confirm.ask(&question, output)?;
+            backend.delete(&["policies", "bindings", &binding.to_string()]).await?;
+            Ok(application.slug)
+        })
+        .await?;
+    output.result(&Done { application: &slug, done: "unbound" }, || format!("unbound: {slug}"))
+}
+
+async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
+    let DeleteArguments { application: NamedApplication { slug, directory }, confirm } = arguments;
+    let slug = directory
+        .with(Absent::Fail, async |backend| {
+            let application = application_named(backend, &slug).await?;
+            let opens = match &application.provider_obj {
+                Some(provider) => {
+                    format!(" The provider {} then admits every active account.", provider.name)
+                }
+                None => String::new(),
+            };
+            confirm.ask(
+                &format!("Delete the application {} with its bindings?{opens}", application.slug),
+                output,
+            )?;
+            backend.delete(&["core", "applications", &application.slug]).await?;
+            Ok(application.slug)
+        })
+        .await?;
+    output.result(&Done { application: &slug, done: "deleted" }, || format!("deleted: {slug}"))
+}
+
+async fn application_named(backend: &mut Backend, slug: &str) -> Result<Application, Failure> {
+    backend.one(&["core", "applications"], &[("slug", slug)], "application", slug).await
+}
+
+/// For whom, from where or when a binding passes.
+fn in_words(binding: &PolicyBinding) -> String {
+    let subject = if let Some(group) = &binding.group_obj {
+        format!("the group {}", group.name)
+    } else if let Some(user) = &binding.user_obj {
+        format!("the account {}", user.username)
+    } else if let Some(networks) = &binding.networks {
+        format!("the networks {}", networks.join(", "))
+    } else if let Some(days) = &binding.days {
+        let time = |time: &Option<String>| time.clone().unwrap_or_default();
+        format!(
+            "{} {}-{} {}",
+            days.join(", "),
+            time(&binding.from),
+            time(&binding.to),
+            time(&binding.timezone)
+        )
+    } else {
+        "what is gone".to_owned()
+    };
+    let negated = if binding.negate { "not " } else { "" };
+    let disabled = if binding.enabled { "" } else { " (switched off)" };
+    format!("{negated}{subject}{disabled}")
+}
+
+impl DescribedArguments {
+    /// What is said, as the API takes it.
+    async fn body(&self, backend: &mut Backend) -> Result<Map<String, Value>, Failure> {
+        let mut body = Map::new();
+        let texts = [
+            ("name", &self.name),
+            ("policy_engine_mode", &self.mode),
+            ("meta_description", &self.description),
+            ("meta_launch_url", &self.launch_url),
+        ];
+        for (field, text) in texts {
+            if let Some(text) = text {
+                body.insert(field.to_owned(), text.clone().into());
+            }
+        }
+        match self.provider.as_deref() {
+            None => {}
+            Some("") => {
+                body.insert("provider".to_owned(), Value::Null);
+            }
+            Some(name) => {
+                let query = [("name__iexact", name)];
+                let provider: LdapProvider =
+                    backend.one(&["providers", "ldap"], &query, "provider", name).await?;
+                body.insert("provider".to_owned(), provider.provider.pk.into());
+            }
+        }
+        Ok(body)
+    }
+}
+
+impl SubjectArguments {
+    async fn body(&self, backend: &mut Backend) -> Result<Map<String, Value>, Failure> {
+        let body = if let Some(group) = &self.group {
+            json!({ "group": backend.group_named(group).await?.pk })
+        } else if let Some(account) = &self.account {
+            json!({ "user": backend.user_named(account).await?.pk })
+        } else if !self.networks.is_empty() {
+            json!({ "networks": self.networks })
+        } else {
+            let mut body = json!({ "days": self.days });
+            let times = [("from", &self.from), ("to", &self.to), ("timezone", &self.timezone)];
+            for (field, value) in times {
+                if let (Some(value), Some(body)) = (value, body.as_object_mut()) {
+                    body.insert(field.to_owned(), value.clone().into());
+                }
+            }
+            body
+        };
+        match body {
+            Value::Object(body) => Ok(body),
+            _ => Ok(Map::new()),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! `bindery provider`: the LDAP directories that are served.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::arguments::DirectoryArguments;
+use super::backend::{Absent, Backend};
+use super::confirm::ConfirmArguments;
+use super::failure::Failure;
+use super::output::{Output, Stream, fields, table};
+use crate::http::api::{LdapProvider, ProviderContainer};
+
+/// LDAP providers: the directories that are served
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum ProviderCommand {
+    /// Make a provider: one more tree of all accounts and groups
+    Create(Box<CreateArguments>),
+    /// List providers
+    List(ListArguments),
+    /// Show a provider with its containers
+    Show(NamedProvider),
+    /// Change a provider
+    Set(Box<SetArguments>),
+    /// Delete a provider; its application stays without one
+    Delete(DeleteArguments),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArguments {
+    /// Its name, unique
+    name: String,
+    /// The suffix of its directory, such as dc=example,dc=com
+    #[arg(long, value_name = "DN")]
+    base_dn: String,
+    #[command(flatten)]
+    described: DescribedArguments,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+/// What can be said of a provider.
+#[derive(Debug, clap::Args)]
+struct DescribedArguments {
+    /// Whether bare names bind here
+    #[arg(long, value_name = "true|false")]
+    default: Option<bool>,
+    /// The domain of names such as user@domain that bind here; "" for none
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Option<String>,
+    /// uidNumber of an account = this + its number
+    #[arg(long, value_name = "N")]
+    uid_start_number: Option<u32>,
+    /// gidNumber of a group = this + its number
+    #[arg(long, value_name = "N")]
+    gid_start_number: Option<u32>,
+    /// Where people stand, relative to the base DN, and what names them; given several times for several
+    #[arg(long = "users", value_name = "CONTAINER:NAMING", value_parser = container)]
+    users: Vec<(String, String)>,
+    /// Where service accounts stand
+    #[arg(long = "service-accounts", value_name = "CONTAINER:NAMING", value_parser = container)]
+    service_accounts: Vec<(String, String)>,
+    /// Where groups stand
+    #[arg(long = "groups", value_name = "CONTAINER:NAMING", value_parser = container)]
+    groups: Vec<(String, String)>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArguments {
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct NamedProvider {
+    /// The provider
+    name: String,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SetArguments {
+    /// The provider
+    name: String,
+    /// Give it another name
+    #[arg(long, value_name = "NAME")]
+    rename: Option<String>,
+    /// The suffix of its directory; all DNs in it change
+    #[arg(long, value_name = "DN")]
+    base_dn: Option<String>,
+    #[command(flatten)]
+    described: DescribedArguments,
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DeleteArguments {
+    #[command(flatten)]
+    provider: NamedProvider,
+    #[command(flatten)]
+    confirm: ConfirmArguments,
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    provider: &'a str,
+    done: &'a str,
+}
+
+pub(super) async fn run(command: ProviderCommand, output: Output) -> Result<(), Failure> {
+    match command {
+        ProviderCommand::Create(arguments) => create(*arguments, output).await,
+        ProviderCommand::List(arguments) => list(arguments, output).await,
+        ProviderCommand::Show(provider) => show(provider, output).await,
+        ProviderCommand::Set(arguments) => set(*arguments, output).await,
+        ProviderCommand::Delete(arguments) => delete(arguments, output).await,
+    }
+}
+
+async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
+    let CreateArguments { name, base_dn, described, directory } = arguments;
+    let mut body = described.body();
+    body.insert("name".to_owned(), name.into());
+    body.insert("base_dn".to_owned(), base_dn.into());
+    let provider: LdapProvider = directory
+        .with(Absent::Fail, async |backend| backend.post(&["providers", "ldap"], &body).await)
+        .await?;
+    output.result(&provider, || format!("created {}", provider.provider.name))
+}
+
+async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+    let providers: Vec<LdapProvider> = arguments
+        .directory
+        .with(Absent::Fail, async |backend| {
+            backend.read_all(&["providers", "ldap"], &[("ordering", "name")]).await
+        })
+        .await?;
+    output.result(&providers, || {
+        let rows = providers.iter().map(|provider| {
+            vec![
+                provider.provider.name.clone(),
+                provider.base_dn.clone(),
+                if provider.default { "yes" } else { "no" }.to_owned(),
+                provider.provider.assigned_application_slug.clone().unwrap_or_default(),
+            ]
+        });
+        table(&["NAME", "BASE DN", "DEFAULT", "APPLICATION"], rows.collect(), Some(Stream::Output))
+    })
+}
+
+async fn show(named: NamedProvider, output: Output) -> Result<(), Failure> {
+    let provider = named
+        .directory
+        .with(Absent::Fail, async |backend| provider_named(backend, &named.name).await)
+        .await?;
+    output.result(&provider, || {
+        let containers = |containers: &[ProviderContainer]| {
+            let shown = containers.iter().map(|one| format!("{} by {}", one.container, one.naming));
+            shown.collect::<Vec<_>>().join("; ")
+        };
+        let yes = |value: bool| if value { "yes" } else { "no" }.to_owned();
+        fields(&[
+            ("name".to_owned(), provider.provider.name.clone()),
+            ("number".to_owned(), provider.provider.pk.to_string()),
+            ("base dn".to_owned(), provider.base_dn.clone()),
+            ("default".to_owned(), yes(provider.default)),
+            ("domain".to_owned(), provider.domain.clone().unwrap_or_default()),
+            (
+                "application".to_owned(),
+                provider.provider.assigned_application_slug.clone().unwrap_or_default(),
+            ),
+            ("users".to_owned(), containers(&provider.users)),
+            ("service accounts".to_owned(), containers(&provider.service_accounts)),
+            ("groups".to_owned(), containers(&provider.groups)),
+            ("uid start number".to_owned(), provider.uid_start_number.to_string()),
+            ("gid start number".to_owned(), provider.gid_start_number.to_string()),
+            ("virtual groups".to_owned(), yes(provider.virtual_groups)),
+            ("compatibility attributes".to_owned(), yes(provider.compatibility_attributes)),
+        ])
+    })
+}
+
+async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
+    let SetArguments { name, rename, base_dn, described, directory } = arguments;
+    let mut body = described.body();
+    for (field, value) in [("name", rename), ("base_dn", base_dn)] {
+        if let Some(value) = value {
+            body.insert(field.to_owned(), value.into());
+        }
+    }
+    if body.is_empty() {
+        return Err(Failure::usage("nothing to change: `bindery provider set --help` lists what can be"));
+    }
+    let provider: LdapProvider = directory
+        .with(Absent::Fail, async |backend| {
+            let provider = provider_named(backend, &name).await?;
+            backend.patch(&["providers", "ldap", &provider.provider.pk.to_string()], &body).await
+        })
+        .await?;
+    output.result(&provider, || format!("changed {}", provider.provider.name))
+}
+
+async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
+    let DeleteArguments { provider: NamedProvider { name, directory }, confirm } = arguments;
+    let name = directory
+        .with(Absent::Fail, async |backend| {
+            let provider = provider_named(backend, &name).await?;
+            let question = format!(
+                "Delete the provider {}? {} is not served any more",
+                provider.provider.name, provider.base_dn
+            );
+            confirm.ask(&question, output)?;
+            backend.delete(&["providers", "ldap", &provider.provider.pk.to_string()]).await?;
+            Ok(provider.provider.name)
+        })
+        .await?;
+    output.result(&Done { provider: &name, done: "deleted" }, || format!("deleted: {name}"))
+}
+
+async fn provider_named(backend: &mut Backend, name: &str) -> Result<LdapProvider, Failure> {
+    backend.one(&["providers", "ldap"], &[("name__iexact", name)], "provider", name).await
+}
+
+impl DescribedArguments {
+    /// What is said, as the API takes it.
+    fn body(&self) -> Map<String, Value> {
+        let mut body = Map::new();
+        if let Some(default) = self.default {
+            body.insert("default".to_owned(), default.into());
+        }
+        if let Some(domain) = &self.domain {
+            body.insert("domain".to_owned(), domain.clone().into());
+        }
+        let numbers =
+            [("uid_start_number", self.uid_start_number), ("gid_start_number", self.gid_start_number)];
+        for (field, number) in numbers {
+            if let Some(number) = number {
+                body.insert(field.to_owned(), number.into());
+            }
+        }
+        let lists =
+            [("users", &self.users), ("service_accounts", &self.service_accounts), ("groups", &self.groups)];
+        for (field, containers) in lists.into_iter().filter(|(_, containers)| !containers.is_empty()) {
+            let containers: Vec<Value> = containers
+                .iter()
+                .map(|(container, naming)| json!({ "container": container, "naming": naming }))
+                .collect();
+            body.insert(field.to_owned(), containers.into());
+        }
+        body
+    }
+}
+
+/// `ou=people:uid`
+fn container(text: &str) -> Result<(String, String), String> {
+    match text.rsplit_once(':') {
+        Some((container, naming)) if !container.is_empty() && !naming.is_empty() => {
+            Ok((container.to_owned(), naming.to_owned()))
+        }
+        _ => Err("expected a container and what names the entries in it, such as ou=people:uid".to_owned()),
+    }
+}
