@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ldap3::{LdapConn, Scope};
+use support::octets::{bind, connect, element, final_code, message, read_message, search};
 use support::{BASE, Place, SEED, SERVER, Server, secret_of};
 
 const NAME: &str = "cn=ldapservice,ou=users,dc=ldap,dc=example,dc=com";
@@ -67,10 +68,7 @@ impl Attacked {
     /// A connection of octets, bound as who sees everything.
     fn bound(&self) -> TcpStream {
         let mut stream = connect(self.address());
-        let bind =
-            [vec![2, 1, 3], element(4, NAME.as_bytes()), element(0x80, self.secret.as_bytes())].concat();
-        stream.write_all(&message(1, &element(0x60, &bind))).unwrap();
-        assert_eq!(final_code(&read_message(&mut stream).unwrap()), (1, 0x61, 0));
+        assert_eq!(bind(&mut stream, NAME, &self.secret), 0);
         stream
     }
 
@@ -108,45 +106,6 @@ impl Drop for Acting<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    stream
-}
-
-fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(contents.len()).unwrap().to_be_bytes();
-    [&[tag, 0x84], length.as_slice(), contents].concat()
-}
-
-fn message(id: u8, operation: &[u8]) -> Vec<u8> {
-    element(0x30, &[&[2, 1, id], operation].concat())
-}
-
-fn search(id: u8, base: &str, scope: u8, filter: &[u8]) -> Vec<u8> {
-    let head =
-        [element(4, base.as_bytes()), vec![0x0a, 1, scope, 0x0a, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0]].concat();
-    message(id, &element(0x63, &[&head, filter, &element(0x30, &element(4, b"1.1"))].concat()))
-}
-
-/// One whole message; `None`: the connection was closed.
-fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut octets = vec![0; 6];
-    stream.read_exact(&mut octets).ok()?;
-    assert_eq!(octets[..2], [0x30, 0x84], "responses have lengths of four octets");
-    let length = u32::from_be_bytes(octets[2..6].try_into().unwrap()) as usize;
-    octets.resize(6 + length, 0);
-    stream.read_exact(&mut octets[6..]).ok()?;
-    Some(octets)
-}
-
-/// Message ID, tag of the response, and its code (of an entry: something else).
-fn final_code(octets: &[u8]) -> (u8, u8, u8) {
-    assert_eq!(octets[6..8], [2, 1]);
-    let operation = &octets[9..];
-    (octets[8], operation[0], operation[8])
 }
 
 /// The code of a search's end, and how many entries came before it.

@@ -7,6 +7,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::indexing_slicing,
     reason = "each test binary uses its part of it, and a test may panic and print"
 )]
 
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub mod example;
+pub mod octets;
 
 /// The suffix of the seed and of the example.
 pub const BASE: &str = "dc=ldap,dc=example,dc=com";
