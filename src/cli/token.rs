@@ -39,7 +39,7 @@ pub(super) struct CreateArguments {
     /// Its owner
     #[arg(long, value_name = "NAME")]
     account: String,
-    /// What it is for: app_password, or api, which opens nothing yet
+    /// What it is for: app_password, for LDAP, or api, for calls of the HTTP API
     #[arg(long, default_value = "app_password", value_parser = intent)]
     intent: Intent,
     /// When it expires: "90d", or an RFC 3339 time; 360d when neither this nor --no-expiry is given
