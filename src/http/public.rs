@@ -57,7 +57,7 @@ impl PublicDoor {
         let of_metrics = Arc::clone(&registry);
         let router = health::router(Arc::clone(&registry), shutdown.clone())
             .route("/metrics", get(move || async move { metrics(&of_metrics) }));
-        let router = api::mount(router, api);
+        let router = api::mount(router, api).fallback(api::no_such_path);
         // What a connection has authenticated as is asked anew for each call: there is nothing to tell apart by it.
         let connections = ConnectionLimits::new(ConnectionLimitSettings {
             connections_max: limits.http_connections_max,

@@ -172,7 +172,8 @@ pub(super) fn guarded(routes: Router<Api>, api: Api) -> Router {
         .with_state(api)
 }
 
-async fn no_such_path(OriginalUri(uri): OriginalUri) -> Refusal {
+/// Answers what there is nothing for.
+pub(super) async fn no_such_path(OriginalUri(uri): OriginalUri) -> Refusal {
     Refusal::no_such_path(uri.path())
 }
 

@@ -128,11 +128,14 @@ impl Refusal {
         )
     }
 
-    pub(super) fn no_such_path(path: &str) -> Self {
-        Self::not_found_because(format!(
-            "bindery has nothing at {path}: of authentik's API it has the account model, LDAP providers, \
-             applications and events"
-        ))
+    pub(in crate::http) fn no_such_path(path: &str) -> Self {
+        let what = if is_sign_in(path) {
+            "nobody signs in here or acts as somebody else; applications bind over LDAP with an app password, automation \
+             calls the API with an API token"
+        } else {
+            "of authentik's API it has the account model, LDAP providers, applications and events"
+        };
+        Self::not_found_because(format!("bindery has nothing at {path}: {what}"))
     }
 
     pub(super) fn no_such_method(method: &Method) -> Self {
@@ -202,6 +205,13 @@ impl IntoResponse for Refusal {
         }
         response
     }
+}
+
+/// Whether authentik has there what only a person does: flows and their stages, its web console, another's session.
+fn is_sign_in(path: &str) -> bool {
+    let below = ["/if/", "/flows/", "/api/v3/flows/", "/api/v3/stages/"];
+    let of_a_user = ["/impersonate/", "/recovery/", "/recovery_email/", "/impersonate_end/"];
+    below.iter().any(|start| path.starts_with(start)) || of_a_user.iter().any(|end| path.ends_with(end))
 }
 
 /// Rounded up: after so many seconds it is so.
