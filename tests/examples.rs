@@ -1,0 +1,153 @@
+//! The scripts in `examples/` do what they say, against the real binary with the config that they name.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may panic and print"
+)]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use support::example::said;
+use support::{Place, Server};
+
+/// `examples/minimal.toml`, served on ports that are free.
+struct Minimal {
+    place: Place,
+    server: Server,
+}
+
+impl Minimal {
+    fn start() -> Self {
+        let place = Place::new("");
+        let example = include_str!("../examples/minimal.toml");
+        place.write("bindery.toml", &example.replace("\"../", "\""));
+        let server = place.serve(&["--ldap", "127.0.0.1:0", "--https", "127.0.0.1:0"]);
+        Self { place, server }
+    }
+
+    /// Runs a script of the examples to its end; gives the lines that it wrote to standard output.
+    fn run(&self, name: &str) -> Vec<String> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+        let output = Command::new("bash")
+            .arg(script)
+            .current_dir(self.place.path("."))
+            .env("BINDERY", env!("CARGO_BIN_EXE_bindery"))
+            .env("BINDERY_CONFIG", self.place.config())
+            .env("LDAP_URL", self.server.url("ldap"))
+            .env("HTTP_URL", self.server.url("https"))
+            .env("CA_FILE", "certs/ca.pem")
+            .env("CLIENT", "client")
+            .env("NO_COLOR", "1")
+            .env("HOME", self.place.path("."))
+            .env_remove("BASE")
+            .env_remove("BINDERY_SOCKET")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{name}: {}", said(&output));
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    /// A file of the client, which nobody else may read.
+    fn client_file(&self, name: &str) -> String {
+        let path = self.place.path("client").join(name);
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        std::fs::read_to_string(path).unwrap()
+    }
+}
+
+#[test]
+fn an_account_that_searches_the_directory() {
+    let minimal = Minimal::start();
+    let lines = minimal.run("ldap-search-account.sh");
+    let text = lines.join("\n");
+    for line in [
+        "before the role, alice is found 0 times",
+        "ldap-search has authentik_providers_ldap.search_full_directory on provider:ldap",
+        "ldapservice holds ldap-search",
+        "with the role, alice is found 1 times",
+        "mail: alice@example.com",
+    ] {
+        assert!(lines.iter().any(|found| found == line), "{line:?} is not in\n{text}");
+    }
+    assert!(text.contains("sees the whole directory"), "{text}");
+    let secret = minimal.client_file("secret");
+    assert!(secret.starts_with("bindery_app_") && !secret.ends_with('\n'));
+    assert!(minimal.client_file("ldaprc").contains("BINDDN cn=ldapservice,ou=users,dc="));
+    assert!(!text.contains(&secret) && !minimal.server.log().contains(&secret));
+    // The two commands that it ends with.
+    minimal.place.run(&["token", "rotate", "ldapservice-app-password", "--overlap", "24h"]).exits(0);
+    minimal.place.run(&["account", "delete", "ldapservice", "--yes"]).exits(0);
+}
+
+#[test]
+fn an_account_that_calls_the_api() {
+    let minimal = Minimal::start();
+    let lines = minimal.run("api-automation-account.sh");
+    let text = lines.join("\n");
+    let section = |title: &str, next: &str| {
+        let from = lines.iter().position(|line| line == title).unwrap() + 1;
+        let until = lines.iter().position(|line| line.starts_with(next)).unwrap();
+        &lines[from..until]
+    };
+    let allowed = section("allowed:", "name ");
+    assert_eq!(allowed, ["put bob on call:  204", "take alice off call:  204"], "{text}");
+    let group = minimal.place.run(&["group", "show", "on-call"]).exits(0).stdout;
+    assert!(group.lines().any(|line| line.starts_with("members") && line.ends_with(" bob")), "{group}");
+
+    let refused = section("refused:", "shown nothing:");
+    assert_eq!(refused.len(), 14, "{text}");
+    for line in refused {
+        // With the reason, and neither by a mistake of the request nor by one of the server.
+        assert!(line.ends_with("} 403") || line.ends_with("} 404"), "{line}");
+        assert!(line.contains("\"detail\":\""), "{line}");
+    }
+    let shown = section("shown nothing:", "SEQUENCE");
+    assert!(
+        shown.len() == 1 && shown[0].ends_with("} 200") && shown[0].contains("\"results\":[]"),
+        "{shown:?}"
+    );
+    // What was refused has changed nothing.
+    for name in ["account", "group", "role"] {
+        let listed = minimal.place.run(&[name, "list"]).exits(0).stdout;
+        assert!(!listed.contains("mallory"), "{listed}");
+    }
+    let granted = minimal.place.run(&["grant", "list", "ci-admin", "--json"]).exits(0).json();
+    assert_eq!(granted, serde_json::json!([]));
+
+    let header = minimal.client_file("authorization");
+    let secret = header.trim_end().strip_prefix("Authorization: Bearer ").unwrap();
+    assert!(secret.starts_with("bindery_api_"));
+    assert!(!text.contains(secret) && !minimal.server.log().contains(secret));
+    // It is no password of LDAP, and the app password that came with the account is gone.
+    let tokens = minimal.place.run(&["token", "list", "--account", "ci-admin", "--json"]).exits(0).json();
+    assert_eq!(tokens.as_array().unwrap().len(), 1, "{tokens}");
+    // Every call stands in the trail, with what changed by it.
+    let updated = ["event", "list", "--account", "ci-admin", "--action", "model_updated", "--json"];
+    let updated = minimal.place.run(&updated).exits(0).json();
+    assert_eq!(updated.as_array().unwrap().len(), 2, "{updated}");
+    assert_eq!(updated[0]["actor"]["token"], "ci-admin-rota");
+}
+
+/// Whoever follows the first lines of a script finds the server where the script looks for it.
+#[test]
+fn the_scripts_look_where_the_config_listens() {
+    let config: toml::Table = include_str!("../examples/minimal.toml").parse().unwrap();
+    let scripts = [
+        ("ldap", include_str!("../examples/ldap-search-account.sh")),
+        ("https", include_str!("../examples/api-automation-account.sh")),
+    ];
+    for (scheme, script) in scripts {
+        let address = config["server"][scheme][0].as_str().unwrap();
+        let port = address.rsplit_once(':').unwrap().1;
+        assert!(script.contains(&format!("{scheme}://localhost:{port}}}")), "{scheme} {port}");
+        assert!(script.contains("bindery serve --config examples/minimal.toml"));
+        assert!(script.contains(config["provider"][0]["base_dn"].as_str().unwrap()) || scheme == "https");
+    }
+}
