@@ -302,8 +302,11 @@ impl Application<'_, '_> {
 
     fn check_kind(&mut self, seed: &SeedAccount, stored: Option<AccountKind>, kind: AccountKind) {
         let username = &seed.username;
-        let is_internal = kind == AccountKind::InternalServiceAccount;
-        let before = stored.unwrap_or(if is_internal { AccountKind::Internal } else { kind });
+        // One that is kept as it is would still be edited; to become one is refused in the same words.
+        let before = match kind {
+            AccountKind::InternalServiceAccount => AccountKind::Internal,
+            kind => stored.unwrap_or(kind),
+        };
         if let Err(problem) = validate::kind_change(username, before, kind) {
             self.problems.push(problem);
             return;
