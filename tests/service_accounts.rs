@@ -288,6 +288,9 @@ fn an_internal_service_account_is_made_and_edited_by_nobody() {
         "members = [\"prober\"]\n\n[[account]]",
         "prober",
     );
+    let ldif = format!("dn: {}\nobjectClass: inetOrgPerson\ncn: prober\nsn: Mine\n", dn("prober"));
+    let report = doors.place.run_with_input(&["import", "-", "--json"], &ldif).exits(0).json();
+    assert!(report["users"] == 0 && report["left_out"].to_string().contains("prober"), "{report}");
     assert_eq!(doors.code_of_bind("prober", "a password"), 49);
 
     // Nobody becomes one, or makes one.
