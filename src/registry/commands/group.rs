@@ -110,7 +110,7 @@ fn require_rights_of(transaction: &Transaction<'_>, number: GroupNumber) -> Resu
 /// Puts an account into a group or takes it out; that it is so already is no error.
 ///
 /// # Errors
-/// There is no such group or account that the caller may view, the group gives rights that the caller lacks, or
+/// There is no such group that the caller may view, no such account, the group gives rights that the caller lacks, or
 /// [`Permission::AddUserToGroup`] (or [`Permission::RemoveUserFromGroup`]) on the group is missing.
 pub fn set_member(
     transaction: &mut Transaction<'_>,
@@ -120,7 +120,8 @@ pub fn set_member(
 ) -> Result<(), ChangeError> {
     let permission = if is_member { Permission::AddUserToGroup } else { Permission::RemoveUserFromGroup };
     require_on_group(transaction, group, permission)?;
-    check_member(transaction, account, "pk")?;
+    // Whoever was given this one job need not be allowed to look at the accounts; the group shows them their numbers.
+    check_account(transaction, account, "pk", true)?;
     set_member_for(transaction, group, account, is_member)
 }
 
@@ -153,16 +154,27 @@ fn require_on_group(
     Ok(state)
 }
 
-/// Whether an account that a field of a request names can be in groups. One that the caller may not view does not exist
-/// for it: it would be shown with the group.
-pub(super) fn check_member(
+/// Whether an account that a list in a request names can be in groups. One that the caller may not view does not exist
+/// for it.
+fn check_member(
     transaction: &Transaction<'_>,
     number: AccountNumber,
     field: &'static str,
 ) -> Result<(), ChangeError> {
     let accounts = transaction.snapshot().accounts();
-    let on = ObjectReference::Account(number);
-    let is_known = transaction.caller().may(accounts, Permission::ViewUser, Some(on));
+    let is_known =
+        transaction.caller().may(accounts, Permission::ViewUser, Some(ObjectReference::Account(number)));
+    check_account(transaction, number, field, is_known)
+}
+
+/// Whether an account can be in groups and hold roles.
+pub(super) fn check_account(
+    transaction: &Transaction<'_>,
+    number: AccountNumber,
+    field: &'static str,
+    is_known: bool,
+) -> Result<(), ChangeError> {
+    let accounts = transaction.snapshot().accounts();
     match accounts.account(number).filter(|_| is_known) {
         None => Err(ChangeError::field(field, format!("there is no account {number}"))),
         Some(account) if account.kind == AccountKind::InternalServiceAccount => {

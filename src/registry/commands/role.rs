@@ -245,7 +245,7 @@ fn grantee_account(
     transaction: &Transaction<'_>,
     number: AccountNumber,
 ) -> Result<crate::model::Account, ChangeError> {
-    super::group::check_member(transaction, number, "pk")?;
+    super::group::check_account(transaction, number, "pk", true)?;
     let account = transaction.account(number)?;
     account.ok_or_else(|| ChangeError::NotFound { kind: "account", name: number.to_string() })
 }

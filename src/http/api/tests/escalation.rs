@@ -103,10 +103,13 @@ async fn nobody_is_read_by_putting_them_into_a_group_of_ones_own() {
         let (status, answer) = fixture.send(Method::PATCH, &path, json!({ "users": [number] })).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
         assert_eq!(answer["users"][0], format!("there is no account {number}"));
-        let (status, answer) =
-            fixture.send(Method::POST, &format!("{path}add_user/"), json!({ "pk": number })).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
     }
+    // Whoever was given that one job puts somebody in by the number, and sees no more of them.
+    let (status, answer) =
+        fixture.send(Method::POST, &format!("{path}add_user/"), json!({ "pk": chief })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{answer}");
+    let (_, shown) = fixture.send(Method::GET, &path, Value::Null).await;
+    assert_eq!((&shown["users"], &shown["users_obj"]), (&json!([chief]), &json!([])));
     // Into a group that gives more than one has nobody is put, oneself included.
     let admins = group_pk(fixture.registry.snapshot().accounts(), "admins");
     fixture
