@@ -81,6 +81,26 @@ fn an_account_rotates_the_app_password_it_is_bound_with() {
 }
 
 #[test]
+fn a_secret_that_was_replaced_gets_no_new_one() {
+    let world = World::new();
+    let (mut first, mut second) = (app(&world), app(&world));
+    let secret = generated(modify(&mut first, None).is(0)).unwrap();
+    let (count, hashes) = (tokens(&world), world.registry.hash_pool().counts());
+    // Whoever holds the old one: the same connection, another instance, somebody who has found it.
+    for client in [&mut first, &mut second, &mut app(&world)] {
+        let reply = modify(client, None);
+        reply.is(53);
+        assert_eq!(generated(&reply), None);
+        modify(client, Some(value(None, Some(world.secrets.app.as_bytes()), None))).is(53);
+        assert_eq!(client.who_am_i(), format!("dn:{APP_DN}"), "it works on until the overlap ends");
+    }
+    assert_eq!((tokens(&world), world.registry.hash_pool().counts()), (count, hashes));
+    let mut renewed = nobody(&world);
+    renewed.bind(APP_DN, &secret).is(0);
+    modify(&mut renewed, None).is(0);
+}
+
+#[test]
 fn a_token_keeps_its_lifetime_when_it_is_rotated() {
     let world = World::new();
     let now = Timestamp::now();
@@ -127,8 +147,9 @@ fn what_an_account_may_not() {
     }
     // Itself, by every name, with the right old secret.
     for user in [APP_DN, "dn:CN=app,ou=users,dc=example,dc=org", "u:APP", "app"] {
-        let mut client = app(&world);
-        modify(&mut client, Some(value(Some(user), Some(secret), None))).is(0);
+        let world = World::new();
+        let secret = world.secrets.app.as_bytes();
+        modify(&mut app(&world), Some(value(Some(user), Some(secret), None))).is(0);
     }
     // Nobody, in any form.
     modify(&mut nobody(&world), None).is(50);

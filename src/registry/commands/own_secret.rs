@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::token::{FIRST_GENERATION, NewUuid, replace};
+use super::token::{FIRST_GENERATION, NewUuid, check_present, replace};
 use crate::access::{Credential, Identity};
 use crate::auth::{CredentialKey, SecretShape};
 use crate::model::{Actor, HashText, Password, Record, Token};
@@ -50,7 +50,9 @@ impl Registry {
     /// Exchanges the credential of an identity; gives the new secret when it was generated.
     ///
     /// A token is rotated: its replacement takes its identifier, description, networks and lifetime, and the old one
-    /// goes on working for the overlap, under a name that says so (see [`Registry::rotate_token`]). A person's password is replaced at once.
+    /// goes on working for the overlap, under a name that says so (see [`Registry::rotate_token`]). A person's password is
+    /// replaced at once. What was replaced already is refused before anything is hashed: it is for working on, not for a
+    /// new secret, which the first of two instances with the same one has got.
     ///
     /// # Errors
     /// [`OwnSecretError`]; then nothing has changed.
@@ -70,6 +72,7 @@ impl Registry {
         let (key, stored, token) = match identity.holder.credential {
             Credential::Token { number, .. } => {
                 let token = snapshot.accounts().token(number).ok_or(OwnSecretError::CredentialGone)?;
+                check_present(token)?;
                 (key_of_token(token), token.hash.clone(), Some(token.clone()))
             }
             Credential::Password { .. } => {

@@ -34,7 +34,7 @@ use rights::{find_token, owner_to_be};
 
 pub use care::{TokenCare, TokenCareSettings, TokenCounts};
 pub(super) use given::selector_of;
-pub(super) use secret::{NewUuid, replace};
+pub(super) use secret::{NewUuid, check_present, replace};
 
 /// A token that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -162,7 +162,12 @@ fn still(
     }
 }
 
-fn check_present(token: &Token) -> Result<(), ChangeError> {
+/// Refuses a token that was replaced: whoever holds its secret, perhaps because it has leaked, must not make a fresh one
+/// of it.
+///
+/// # Errors
+/// [`ChangeError::Refused`]
+pub(in crate::registry::commands) fn check_present(token: &Token) -> Result<(), ChangeError> {
     if token.is_replaced {
         return Err(ChangeError::Refused(format!(
             "another token has taken the place of `{}`, which ends by itself: exchange the secret of that one",
@@ -183,6 +188,9 @@ impl NewUuid {
 }
 
 /// Puts a replacement in the place of a token, and gives it back.
+///
+/// # Errors
+/// Another has taken its place already, or the store says so.
 pub(in crate::registry::commands) fn replace(
     transaction: &mut Transaction<'_>,
     old: &Token,
@@ -190,6 +198,7 @@ pub(in crate::registry::commands) fn replace(
     NewUuid(uuid): NewUuid,
     made: NewTokenSecret,
 ) -> Result<Token, ChangeError> {
+    check_present(old)?;
     let now = transaction.now();
     let NewTokenSecret { selector, hash, sealed, .. } = made;
     if transaction.snapshot().accounts().token_found_by(&selector).is_some() {
