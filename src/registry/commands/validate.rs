@@ -603,7 +603,7 @@ pub(super) const ATTRIBUTES_MAX: usize = 1_000;
 /// Object classes of one object, as a file gives them: each is asked for each attribute.
 pub(super) const CLASSES_MAX: usize = 100;
 /// Octets of a name: it goes into DNs, events and tables.
-const NAME_OCTETS_MAX: usize = 256;
+pub(super) const NAME_OCTETS_MAX: usize = 256;
 /// Octets of a text that describes an object, or of a URL.
 const TEXT_OCTETS_MAX: usize = 4_096;
 /// Bindings of one application: each is asked at each operation.

@@ -13,6 +13,7 @@ use crate::config::Limit;
 use crate::directory::Accounts;
 use crate::model::{Action, Intent, Key, Record, Timestamp, Token, TokenNumber};
 use crate::registry::{ChangeError, Registry, Transaction, nobody};
+use crate::store::StoreError;
 
 /// How long is looked ahead and back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ impl Registry {
     /// Does what is due for tokens at `now`, at most [`RUN_MAX`] of each; the rest is for the next run. Looks at every
     /// token: call it where a thread may be busy for a while.
     ///
+    /// A token that cannot be deleted or exchanged is named in the log, and the others are seen to.
+    ///
     /// # Errors
     /// The store takes nothing, or a secret cannot be made; what was done before stays done.
     pub async fn keep_tokens(&self, now: Timestamp) -> Result<TokenCare, ChangeError> {
@@ -96,9 +99,7 @@ impl Registry {
         let Due { rotate, remove, warn, is_more, .. } = due;
         let mut care = TokenCare { is_more, ..TokenCare::default() };
         if !remove.is_empty() {
-            care.removed = self
-                .change(nobody(), move |transaction| remove_expired(transaction, &remove, settings, now))
-                .await?;
+            care.removed = self.remove_each_expired(remove, now).await?;
             let removed = u64::try_from(care.removed).unwrap_or(u64::MAX);
             self.token_counts.expired.fetch_sub(removed.min(due.expired), Ordering::Relaxed);
             self.reached().add(Limit::expired_tokens_kept, removed);
@@ -114,9 +115,44 @@ impl Registry {
         }
         // Last, as a full hash pool ends the run.
         for token in rotate {
-            care.rotated += usize::from(self.rotate_expired(token, now).await?);
+            let identifier = token.identifier.clone();
+            match self.rotate_expired(token, now).await {
+                Ok(is_rotated) => care.rotated += usize::from(is_rotated),
+                Err(error) if is_about_one(&error) => {
+                    tracing::error!(token = identifier, %error, "an expired API token was not rotated");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(care)
+    }
+
+    /// Deletes what is over: all of it together, or, when one of them cannot be deleted, each by itself.
+    async fn remove_each_expired(
+        &self,
+        numbers: Vec<TokenNumber>,
+        now: Timestamp,
+    ) -> Result<usize, ChangeError> {
+        match self.remove_expired(numbers.clone(), now).await {
+            Err(error) if is_about_one(&error) => {}
+            done => return done,
+        }
+        let mut removed = 0;
+        for number in numbers {
+            match self.remove_expired(vec![number], now).await {
+                Ok(count) => removed += count,
+                Err(error) if is_about_one(&error) => {
+                    tracing::error!(token = %number, %error, "an expired token was not deleted: revoke it");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
+    }
+
+    async fn remove_expired(&self, numbers: Vec<TokenNumber>, now: Timestamp) -> Result<usize, ChangeError> {
+        let settings = self.token_care;
+        self.change(nobody(), move |transaction| remove_expired(transaction, &numbers, settings, now)).await
     }
 
     /// How many tokens were about to expire, and expired, at the last [`Registry::keep_tokens`].
@@ -156,6 +192,15 @@ impl Registry {
             Ok(true)
         })
         .await
+    }
+}
+
+/// Whether an error may be about one token alone, so that others can still be seen to.
+fn is_about_one(error: &ChangeError) -> bool {
+    match error {
+        ChangeError::Store(error) => matches!(**error, StoreError::TooLarge { .. }),
+        ChangeError::Secret(_) | ChangeError::ShuttingDown | ChangeError::WriterStopped => false,
+        _ => true,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::audit::EventObject;
 use crate::auth::SealError;
 use crate::config::ROTATION_OVERLAP_MAX;
 use crate::model::{Action, Key, Permission, Record, Timestamp, Token, TokenNumber};
-use crate::registry::commands::DEFAULT_LIFETIME;
+use crate::registry::commands::{DEFAULT_LIFETIME, validate};
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 use crate::secret::Secret;
 
@@ -243,12 +243,18 @@ pub(super) fn next_expiry(token: &Token, now: Timestamp) -> Option<Timestamp> {
     Some(now.after(if lifetime.is_zero() { DEFAULT_LIFETIME } else { lifetime }))
 }
 
-/// A free name for a token that was replaced and works until then.
+/// A free name for a token that was replaced and works until then. It is no longer than a name may be: the end of a long
+/// identifier makes room.
 fn replaced_name(transaction: &Transaction<'_>, identifier: &str, until: Timestamp) -> String {
     let accounts = transaction.snapshot().accounts();
-    let names = (1_u64..).map(|count| match count {
-        1 => format!("{identifier}, replaced, until {until}"),
-        count => format!("{identifier}, replaced, until {until} ({count})"),
+    let names = (1_u64..).map(|count| {
+        let end = match count {
+            1 => format!(", replaced, until {until}"),
+            count => format!(", replaced, until {until} ({count})"),
+        };
+        let room = validate::NAME_OCTETS_MAX.saturating_sub(end.len());
+        let beginning = (0..=room).rev().find_map(|length| identifier.get(..length)).unwrap_or_default();
+        format!("{beginning}{end}")
     });
     let mut free = names.filter(|name| accounts.token_named(name).is_none());
     free.next().unwrap_or_else(|| identifier.to_owned())

@@ -349,6 +349,44 @@ fn a_rotated_token_works_on_for_the_overlap_and_no_longer() {
 }
 
 #[test]
+fn a_long_identifier_makes_room_for_what_is_said_of_a_replaced_token() {
+    let registry = registry_where(&[]);
+    let long = "é".repeat(128);
+    wait(registry.create_token(actor(), new(&long, "robot", Intent::AppPassword))).unwrap();
+    for _ in 0..2 {
+        wait(registry.rotate_token(actor(), long.clone(), HOUR)).unwrap();
+    }
+    let snapshot = registry.snapshot();
+    let replaced: Vec<&str> = snapshot
+        .accounts()
+        .tokens()
+        .filter(|token| token.is_replaced)
+        .map(|token| token.identifier.as_str())
+        .collect();
+    assert_eq!(replaced.len(), 2);
+    for name in replaced {
+        assert!(name.starts_with("éé") && name.contains(", replaced, until "), "{name}");
+        validate::name("token", name).unwrap();
+    }
+}
+
+#[test]
+fn a_token_that_cannot_be_deleted_does_not_keep_others() {
+    let registry = registry_where(&[]);
+    for identifier in ["first", "stuck", "next"] {
+        wait(registry.create_token(actor(), new(identifier, "robot", Intent::AppPassword))).unwrap();
+    }
+    wait(registry.create_token(actor(), new("api", "robot", Intent::Api))).unwrap();
+    // A name that is longer than any command gives, and than a tombstone can be.
+    change(&registry, "stuck", |token| token.identifier = "x".repeat(2_000));
+    let late = Timestamp::now().after(200 * DAY);
+    let care = wait(registry.keep_tokens(late)).unwrap();
+    assert_eq!((care.removed, care.rotated), (2, 1));
+    let is_there = |identifier: &str| registry.snapshot().accounts().token_named(identifier).is_some();
+    assert!(is_there(&"x".repeat(2_000)) && !is_there("first") && !is_there("next"));
+}
+
+#[test]
 fn a_secret_is_set_and_the_old_one_stops_at_once() {
     let registry = registry_where(&[]);
     let old = wait(registry.create_token(actor(), new("api", "robot", Intent::Api))).unwrap();
