@@ -444,6 +444,7 @@ fn update(
     }
     token.description = description.unwrap_or(token.description);
     token.networks = networks.unwrap_or(token.networks);
+    check_replaced(&before, &token)?;
     let owner = token.account;
     if let Some(name) = renamed {
         transaction.lift_tombstone(Tombstone::Token(name))?;
@@ -460,6 +461,25 @@ pub(super) fn check_credentials(
     let mut problems = Vec::new();
     validate::credentials(transaction.snapshot(), owner, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(ChangeError::Invalid(problems)) }
+}
+
+/// Refuses to make more of a token that was replaced: it ends by itself, and under a name that is no seed's.
+fn check_replaced(before: &Token, after: &Token) -> Result<(), ChangeError> {
+    let Token { description, expires, renewed, .. } = after.clone();
+    let is_otherwise_same = *after == Token { description, expires, renewed, ..before.clone() };
+    if before.is_replaced && (!is_otherwise_same || is_later(before.expires, after.expires)) {
+        return Err(ChangeError::Refused(format!(
+            "another token has taken the place of `{}`, which ends by itself: only its description can be changed, and \
+             its end brought forward; change the other one",
+            before.identifier
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a token would expire later than it does, or never.
+fn is_later(before: Option<Timestamp>, after: Option<Timestamp>) -> bool {
+    before.is_some_and(|before| after.is_none_or(|after| after > before))
 }
 
 fn check_free(accounts: &Accounts, identifier: &str, selector: &TokenSelector) -> Result<(), ChangeError> {

@@ -349,6 +349,33 @@ fn a_rotated_token_works_on_for_the_overlap_and_no_longer() {
 }
 
 #[test]
+fn a_replaced_token_gets_no_longer_life() {
+    let registry = registry_where(&[]);
+    wait(registry.create_token(actor(), new("mine", "robot", Intent::AppPassword))).unwrap();
+    let number = stored(&registry, "mine").number;
+    wait(registry.rotate_token(actor(), "mine".to_owned(), 2 * HOUR)).unwrap();
+    let snapshot = registry.snapshot();
+    let before = Token::clone(snapshot.accounts().token(number).unwrap());
+    let update = |changes| wait(registry.update_token(actor(), before.identifier.clone(), changes));
+    let with = TokenChanges::default;
+    for changes in [
+        TokenChanges { identifier: Some("another".to_owned()), ..with() },
+        TokenChanges { account: Some("reader".to_owned()), ..with() },
+        TokenChanges { expiring: Some(false), ..with() },
+        TokenChanges { expires: Some(Expiry::In(DAY)), ..with() },
+        TokenChanges { networks: Some(vec!["10.0.0.0/8".parse().unwrap()]), ..with() },
+    ] {
+        assert!(refused(update(changes)).contains("taken the place"));
+    }
+    assert_eq!(stored(&registry, &before.identifier), before);
+    let description = Some("of the old host".to_owned());
+    update(TokenChanges { description, expires: Some(Expiry::In(HOUR)), ..with() }).unwrap();
+    let after = stored(&registry, &before.identifier);
+    assert_eq!(after.description, "of the old host");
+    assert!(after.expires < before.expires && after.is_replaced);
+}
+
+#[test]
 fn a_long_identifier_makes_room_for_what_is_said_of_a_replaced_token() {
     let registry = registry_where(&[]);
     let long = "é".repeat(128);
