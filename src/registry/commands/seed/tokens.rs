@@ -79,16 +79,19 @@ impl Application<'_, '_> {
         let mut token = stored.clone();
         match (seed.expiring, seed.expires) {
             (Some(false), _) => token.expires = None,
-            (_, Some(Expiry::At(time))) => token.expires = Some(time),
+            (_, Some(Expiry::At(time))) if is_renewed_since(&token, time) => {}
+            (_, Some(Expiry::At(time))) if token.expires != Some(time) => {
+                (token.expires, token.renewed) = (Some(time), self.transaction.now());
+            }
             // A relative expiry counts from the token's creation and is not moved; of one that did not expire
             // so far, too.
             (_, Some(Expiry::In(lifetime))) if token.expires.is_none() => {
-                token.expires = Some(token.created.after(lifetime));
+                (token.expires, token.renewed) = (Some(token.created.after(lifetime)), token.created);
             }
             (Some(true), None) if token.expires.is_none() => {
-                token.expires = Some(token.created.after(DEFAULT_LIFETIME));
+                (token.expires, token.renewed) = (Some(token.created.after(DEFAULT_LIFETIME)), token.created);
             }
-            (_, Some(Expiry::In(_)) | None) => {}
+            (_, Some(_) | None) => {}
         }
         set(&mut token.description, seed.description.clone());
         if let Some(networks) = &seed.networks {
@@ -222,6 +225,12 @@ impl Application<'_, '_> {
             }
         }
     }
+}
+
+/// Whether an API token has got a new secret because this time to expire had come: the seed has had what it asked for.
+/// Were it set again, each application would make the next housekeeping exchange the secret once more.
+fn is_renewed_since(token: &Token, time: Timestamp) -> bool {
+    token.intent == Intent::Api && token.generation > FIRST_GENERATION && token.renewed >= time
 }
 
 /// The time to expire that the caller was told with the secret, if it is the one that is meant: a relative

@@ -743,6 +743,46 @@ fn a_seed_makes_retrievable_tokens_and_chosen_secrets() {
 }
 
 #[test]
+fn a_time_of_a_seed_that_has_passed_is_answered_with_one_rotation() {
+    let registry = registry_where(&[]);
+    let mut seed = seed(&[]);
+    seed.tokens = vec![token("api", "robot")];
+    seed.tokens[0].intent = Some(Intent::Api);
+    apply(&registry, &seed).unwrap();
+    change(&registry, "api", |token| {
+        token.created = Timestamp::from_unix_seconds(0);
+        token.renewed = token.created;
+    });
+    // Another time to expire begins another lifetime.
+    let now = Timestamp::now();
+    seed.tokens[0].expires = Some(Expiry::At(now.after(DAY)));
+    apply(&registry, &seed).unwrap();
+    assert!(stored(&registry, "api").lifetime().unwrap() <= DAY);
+    // One that has passed ends the secret, once.
+    seed.tokens[0].expires = Some(Expiry::At(Timestamp::from_unix_seconds(1)));
+    apply(&registry, &seed).unwrap();
+    assert!(stored(&registry, "api").is_expired(now));
+    for rotated in [1, 0, 0] {
+        assert_eq!(wait(registry.keep_tokens(Timestamp::now())).unwrap().rotated, rotated);
+        assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
+    }
+    assert_eq!(stored(&registry, "api").generation, 2);
+}
+
+#[test]
+fn a_relative_time_of_a_seed_counts_from_the_creation() {
+    let registry = registry_where(&[]);
+    let mut seed = seed(&[]);
+    seed.tokens = vec![token("app", "robot")];
+    seed.tokens[0].expiring = Some(false);
+    apply(&registry, &seed).unwrap();
+    change(&registry, "app", |token| token.renewed = Timestamp::from_unix_seconds(0));
+    (seed.tokens[0].expiring, seed.tokens[0].expires) = (None, Some(Expiry::In(DAY)));
+    apply(&registry, &seed).unwrap();
+    assert_eq!(stored(&registry, "app").lifetime(), Some(DAY));
+}
+
+#[test]
 fn grants_of_others_pass_to_the_replacement() {
     let registry = registry_where(&["view_token_key on token:robot-app-password"]);
     let old = stored(&registry, "robot-app-password").number;
