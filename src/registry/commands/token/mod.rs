@@ -30,7 +30,7 @@ use crate::model::{
 use crate::registry::fresh_secrets::{FreshSecret, VIEW_TIME};
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 use crate::secret::Secret;
-use rights::{find_token, owner_to_be};
+use rights::{check_superusers, find_token, owner_to_be, require_worth};
 
 pub use care::{TokenCare, TokenCareSettings, TokenCounts};
 pub(super) use given::selector_of;
@@ -185,8 +185,12 @@ impl Registry {
         Ok(created)
     }
 
-    /// Changes what is not its secret. The caller holds `change_token` on it; to give it to another account, it must be
-    /// able to make a token for that one.
+    /// Changes what is not its secret. The caller holds `change_token` on it; to make it worth more (a later expiry, more
+    /// networks) it holds all that the owner holds, and nobody but superusers changes anything of another superuser's.
+    ///
+    /// To give it to another account, the caller must besides be able to make a token for that one. The old secret, which
+    /// others may know, stops at once: the token has a new one, which nobody knows until it is rotated, set, or viewed if
+    /// it is retrievable.
     ///
     /// # Errors
     /// There is no such token or account, the new name is taken, the time to expire has passed, or the caller may not.
@@ -196,7 +200,36 @@ impl Registry {
         identifier: String,
         changes: TokenChanges,
     ) -> Result<(), ChangeError> {
-        self.change(caller, move |transaction| update(transaction, &identifier, changes)).await
+        let caller = caller.into();
+        let exchange = self.exchange_for_new_owner(&caller, &identifier, &changes).await?;
+        self.change(caller, move |transaction| update(transaction, &identifier, changes, exchange)).await
+    }
+
+    /// The secret of a token that gets another owner; `None`: it stays where it is.
+    async fn exchange_for_new_owner(
+        &self,
+        caller: &Caller,
+        identifier: &str,
+        changes: &TokenChanges,
+    ) -> Result<Option<Exchange>, ChangeError> {
+        let Some(username) = &changes.account else { return Ok(None) };
+        let token = {
+            let snapshot = self.snapshot();
+            let accounts = snapshot.accounts();
+            let token = find_token(caller, accounts, Permission::ChangeToken, identifier)?;
+            if accounts.account_named(username).is_some_and(|owner| owner.number == token.account) {
+                return Ok(None);
+            }
+            // Asked again by the writer; here it saves the hash.
+            check_present(&token)?;
+            new_owner(caller, accounts, &token, username)?;
+            token
+        };
+        let generation = token.generation.saturating_add(1);
+        let made = self
+            .new_token_secret(identifier, token.intent, token.is_retrievable(), token.uuid, generation)
+            .await?;
+        Ok(Some(Exchange { seen: (token.number, token.generation), made }))
     }
 
     /// Deletes a token and leaves a tombstone. It is refused from the next operation on. The caller holds `delete_token`
@@ -322,6 +355,12 @@ pub(super) struct NewTokenSecret {
     pub(super) sealed: Option<SealedSecret>,
 }
 
+/// A secret that takes the place of a token's present one, if that is still the one that was seen.
+struct Exchange {
+    seen: (TokenNumber, u32),
+    made: NewTokenSecret,
+}
+
 /// What the record of a new token is made of.
 pub(super) struct NewRecord {
     pub(super) uuid: Uuid,
@@ -403,6 +442,7 @@ fn update(
     transaction: &mut Transaction<'_>,
     identifier: &str,
     changes: TokenChanges,
+    exchange: Option<Exchange>,
 ) -> Result<(), ChangeError> {
     let TokenChanges { identifier: name, account, intent, expiring, expires, description, networks } =
         changes;
@@ -410,6 +450,7 @@ fn update(
     let accounts = transaction.snapshot().accounts();
     let caller = transaction.caller();
     let before = find_token(caller, accounts, Permission::ChangeToken, identifier)?;
+    check_superusers(caller, accounts, &before)?;
     let mut token = Token::clone(&before);
     if intent.is_some_and(|intent| intent != token.intent) {
         return Err(ChangeError::invalid(format!(
@@ -428,7 +469,13 @@ fn update(
     if let Some(account) = account {
         let owner = accounts.account_named(&account).map(|owner| owner.number);
         if owner != Some(token.account) {
-            token.account = owner_to_be(caller, accounts, &account)?.number;
+            token.account = new_owner(caller, accounts, &before, &account)?;
+            let Exchange { seen, made: NewTokenSecret { selector, hash, sealed, .. } } =
+                exchange.ok_or(ChangeError::Conflict)?;
+            if seen != (before.number, before.generation) || accounts.token_found_by(&selector).is_some() {
+                return Err(ChangeError::Conflict);
+            }
+            token = Token { selector, hash, sealed, generation: before.generation.saturating_add(1), ..token };
         }
     }
     check_lifetime(identifier, expires)?;
@@ -445,6 +492,9 @@ fn update(
     token.description = description.unwrap_or(token.description);
     token.networks = networks.unwrap_or(token.networks);
     check_replaced(&before, &token)?;
+    if is_later(before.expires, token.expires) || is_wider(&before.networks, &token.networks) {
+        require_worth(caller, accounts, &before)?;
+    }
     let owner = token.account;
     if let Some(name) = renamed {
         transaction.lift_tombstone(Tombstone::Token(name))?;
@@ -475,6 +525,25 @@ fn check_replaced(before: &Token, after: &Token) -> Result<(), ChangeError> {
         )));
     }
     Ok(())
+}
+
+/// The account that a token is given to: the caller could have made it for either.
+fn new_owner(
+    caller: &Caller,
+    accounts: &Accounts,
+    token: &Token,
+    username: &str,
+) -> Result<AccountNumber, ChangeError> {
+    let owner = owner_to_be(caller, accounts, username)?.number;
+    caller.require(accounts, Permission::AddToken)?;
+    require_worth(caller, accounts, token)?;
+    Ok(owner)
+}
+
+/// Whether a token could be used from somewhere else than before.
+fn is_wider(before: &[IpNet], after: &[IpNet]) -> bool {
+    let is_within = |network: &IpNet| before.iter().any(|wider| wider.contains(network));
+    !before.is_empty() && (after.is_empty() || !after.iter().all(is_within))
 }
 
 /// Whether a token would expire later than it does, or never.

@@ -5,6 +5,8 @@
 //! - A token for oneself needs `add_token` and nothing else.
 //! - A token for another account needs `change_user` on that account besides; the account must be no superuser and hold
 //!   no permission that the caller lacks, on whatever object and through whatever role or group.
+//! - What makes a token that is there worth more (a later expiry, more networks, another owner) needs, beside
+//!   `change_token`, all that its owner holds; another owner needs `add_token` and ends the old secret besides.
 //! - The secret of a token that is there (rotated, set or viewed) is covered by the permission on that token, which an
 //!   operator has granted for this; but that of a superuser is for superusers and its owner alone.
 //! - A superuser, and the operator, may do all of it.
@@ -66,6 +68,35 @@ pub(super) fn find_token(
         return Err(validate::internal(&owner.username));
     }
     Ok(token.clone())
+}
+
+/// Leaves the tokens of superusers to superusers and to their owners.
+///
+/// # Errors
+/// It is a superuser's, and the caller is another account that is none.
+pub(super) fn check_superusers(
+    caller: &Caller,
+    accounts: &Accounts,
+    token: &Token,
+) -> Result<(), ChangeError> {
+    match accounts.account(token.account) {
+        Some(owner) if !is_own(caller, owner.number) => check_superuser(caller, accounts, owner),
+        _ => Ok(()),
+    }
+}
+
+/// Asks whether a token is worth no more than the caller: whether it is its own, or it holds all that the owner holds.
+///
+/// # Errors
+/// It is a superuser's, or its owner holds something that the caller lacks.
+pub(super) fn require_worth(caller: &Caller, accounts: &Accounts, token: &Token) -> Result<(), ChangeError> {
+    check_superusers(caller, accounts, token)?;
+    match accounts.account(token.account) {
+        Some(owner) if !is_own(caller, owner.number) => {
+            caller.require_held(accounts, &Rights::of_account(accounts, owner))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The same, of a token whose secret the caller is to learn or to choose.

@@ -233,7 +233,80 @@ fn a_token_is_given_away_only_to_whom_one_could_be_made_for() {
     let of = || api(&registry, secret.expose(), None, Timestamp::now()).unwrap().account;
     assert_eq!(of(), "helper");
     give("robot").unwrap();
-    assert_eq!(of(), "robot");
+    // What others may know of it is worth nothing any more.
+    assert!(!calls(&registry, secret.expose()));
+    assert_eq!(stored(&registry, "mine").generation, 2);
+    assert_eq!(events(&registry, Action::SecretRotate, "mine"), 1);
+    wait(registry.set_token_key(helper.clone(), "mine".to_owned(), Secret::from(CHOSEN.to_owned()))).unwrap();
+    assert_eq!(api(&registry, CHOSEN.as_bytes(), None, Timestamp::now()).unwrap().account, "robot");
+    // Whoever may not make tokens gives none away.
+    let registry = registry_where(&["change_token", "view_token", "view_user", "change_user"]);
+    let helper = caller(&registry, "helper");
+    let changes = TokenChanges { account: Some("robot".to_owned()), ..TokenChanges::default() };
+    let refusal = wait(registry.update_token(helper, "helper-app-password".to_owned(), changes));
+    assert!(is_forbidden(&refusal, Permission::AddToken));
+}
+
+#[test]
+fn a_retrievable_token_that_is_given_away_has_another_secret() {
+    let registry = registry_where(&[]);
+    let kept = NewToken { retrievable: true, ..new("kept", "robot", Intent::Api) };
+    let secret = wait(registry.create_token(actor(), kept)).unwrap().secret;
+    let changes = TokenChanges { account: Some("reader".to_owned()), ..TokenChanges::default() };
+    wait(registry.update_token(actor(), "kept".to_owned(), changes)).unwrap();
+    let viewed = wait(registry.view_token_key(actor(), "kept".to_owned())).unwrap();
+    assert_ne!(viewed, secret);
+    assert!(!calls(&registry, secret.expose()));
+    assert_eq!(api(&registry, viewed.expose(), None, Timestamp::now()).unwrap().account, "reader");
+}
+
+#[test]
+fn nobody_makes_a_token_worth_more_than_they_are() {
+    let may = ["change_token", "view_token", "view_token_key", "add_token", "view_user", "change_user"];
+    let with = TokenChanges::default;
+    let network = || Some(vec!["10.0.0.0/8".parse().unwrap()]);
+    let worth = || {
+        [
+            TokenChanges { account: Some("helper".to_owned()), ..with() },
+            TokenChanges { expiring: Some(false), ..with() },
+            TokenChanges { expires: Some(Expiry::In(200 * DAY)), ..with() },
+            TokenChanges { networks: Some(Vec::new()), ..with() },
+            TokenChanges { networks: Some(vec!["10.0.0.0/7".parse().unwrap()]), ..with() },
+        ]
+    };
+    let harmless = || {
+        [
+            TokenChanges { description: Some("used by the portal".to_owned()), ..with() },
+            TokenChanges { expires: Some(Expiry::In(DAY)), ..with() },
+            TokenChanges { networks: Some(vec!["10.1.0.0/16".parse().unwrap()]), ..with() },
+        ]
+    };
+    let update = |registry: &Registry, caller: &str, changes: TokenChanges| {
+        let made = NewToken { networks: network().unwrap(), ..new("given", caller, Intent::Api) };
+        wait(registry.create_token(actor(), made)).unwrap();
+        let done =
+            wait(registry.update_token(self::caller(registry, "helper"), "given".to_owned(), changes));
+        for identifier in ["given", "of helper"] {
+            wait(registry.revoke_token(actor(), identifier.to_owned())).unwrap();
+        }
+        done
+    };
+    let registry = registry_where(&may);
+    for changes in worth() {
+        assert!(lacks_right(&update(&registry, "reader", changes.clone()), Permission::SearchFullDirectory));
+        update(&registry, "robot", changes.clone()).unwrap();
+        update(&registry, "helper", changes).unwrap();
+    }
+    for changes in worth().into_iter().chain(harmless()) {
+        assert!(refused(update(&registry, "root", changes)).contains("superuser"));
+    }
+    for changes in harmless() {
+        update(&registry, "reader", changes).unwrap();
+    }
+    let registry = registry_where(&[&may[..], &["search_full_directory"]].concat());
+    for changes in worth() {
+        update(&registry, "reader", changes).unwrap();
+    }
 }
 
 #[test]
