@@ -7,8 +7,9 @@
 //!   no permission that the caller lacks, on whatever object and through whatever role or group.
 //! - What makes a token that is there worth more (a later expiry, more networks, another owner) needs, beside
 //!   `change_token`, all that its owner holds; another owner needs `add_token` and ends the old secret besides.
-//! - The secret of a token that is there (rotated, set or viewed) is covered by the permission on that token, which an
-//!   operator has granted for this; but that of a superuser is for superusers and its owner alone.
+//! - The secret of a token that is there (rotated, set or viewed) needs the permission on that token, and all that its
+//!   owner holds now: a grant on a token outlives the check that it was made with, and the owner may have got more since.
+//!   One's own needs the permission alone; that of a superuser is for superusers and its owner.
 //! - A superuser, and the operator, may do all of it.
 
 use std::sync::Arc;
@@ -102,7 +103,7 @@ pub(super) fn require_worth(caller: &Caller, accounts: &Accounts, token: &Token)
 /// The same, of a token whose secret the caller is to learn or to choose.
 ///
 /// # Errors
-/// As [`find_token`], or it is a superuser's and the caller is none.
+/// As [`find_token`], or as [`require_worth`].
 pub(super) fn find_secret_of(
     caller: &Caller,
     accounts: &Accounts,
@@ -110,11 +111,7 @@ pub(super) fn find_secret_of(
     identifier: &str,
 ) -> Result<Arc<Token>, ChangeError> {
     let token = find_token(caller, accounts, permission, identifier)?;
-    if let Some(owner) = accounts.account(token.account)
-        && !is_own(caller, owner.number)
-    {
-        check_superuser(caller, accounts, owner)?;
-    }
+    require_worth(caller, accounts, &token)?;
     Ok(token)
 }
 

@@ -325,10 +325,57 @@ fn the_secrets_of_superusers_are_for_superusers() {
         assert!(matches!(result, Err(ChangeError::Refused(_))), "{result:?}");
     }
     assert_eq!(wait(registry.view_token_key(root, kept())).unwrap(), secret);
-    // Of others the permission on the token is enough: that is what it is for.
+}
+
+#[test]
+fn a_secret_is_for_who_holds_what_its_owner_holds_now() {
+    let may = ["view_token", "view_token_key", "set_token_key", "add_token", "view_user", "change_user"];
+    let registry = registry_where(&may);
+    let helper = caller(&registry, "helper");
+    let kept = NewToken { retrievable: true, ..new("kept", "robot", Intent::Api) };
+    let secret = wait(registry.create_token(helper.clone(), kept)).unwrap().secret;
+    let kept = || "kept".to_owned();
+    let attempts = |caller: &Caller| {
+        [
+            wait(registry.view_token_key(caller.clone(), kept())).map(drop),
+            wait(registry.rotate_token(caller.clone(), kept(), Duration::ZERO)).map(drop),
+            wait(registry.set_token_key(caller.clone(), kept(), Secret::from(CHOSEN.to_owned()))),
+        ]
+    };
+    assert_eq!(wait(registry.view_token_key(helper.clone(), kept())).unwrap(), secret);
+    attempts(&helper).into_iter().for_each(|done| done.unwrap());
+    // Its owner gets more: the grants of whoever made the token are still there.
+    let mut seed = seed(&[]);
+    seed.accounts.retain(|account| account.username == "robot");
+    seed.accounts[0].permissions = Some(vec![SeedGrant {
+        permission: Permission::SearchFullDirectory,
+        on: Some("provider:ldap".parse().unwrap()),
+    }]);
+    apply(&registry, &seed).unwrap();
+    let before = registry.hash_pool().counts();
+    for refused in attempts(&helper) {
+        assert!(lacks_right(&refused, Permission::SearchFullDirectory), "{refused:?}");
+    }
+    assert_eq!(registry.hash_pool().counts(), before, "a refusal costs no hash");
+    attempts(&actor().into()).into_iter().for_each(|done| done.unwrap());
+    // One's own needs no more than the permission.
     let kept = NewToken { retrievable: true, ..new("of reader too", "reader", Intent::Api) };
-    let secret = wait(registry.create_token(actor(), kept)).unwrap().secret;
-    assert_eq!(wait(registry.view_token_key(helper, "of reader too".to_owned())).unwrap(), secret);
+    wait(registry.create_token(actor(), kept)).unwrap();
+    let reader = caller(&registry, "reader");
+    let on = ObjectReference::Token(stored(&registry, "of reader too").number);
+    let grant = Grant { permission: Permission::ViewTokenKey, on: Some(on) };
+    wait(registry.change(actor(), move |transaction| {
+        let number = reader_number(transaction);
+        let mut account = transaction.account(number)?.unwrap();
+        account.grants.push(grant);
+        transaction.put(Record::Account(account))
+    }))
+    .unwrap();
+    wait(registry.view_token_key(reader, "of reader too".to_owned())).unwrap();
+}
+
+fn reader_number(transaction: &Transaction<'_>) -> AccountNumber {
+    transaction.snapshot().accounts().account_named("reader").unwrap().number
 }
 
 #[test]
