@@ -29,6 +29,32 @@ pub(super) struct FreshSecret {
     pub(super) deadline: Instant,
 }
 
+/// A secret that is about to be shown. Unless it was it goes back, also when whoever waits for it has gone away.
+pub(super) struct Viewing<'a> {
+    secrets: &'a FreshSecrets,
+    fresh: Option<FreshSecret>,
+}
+
+impl Viewing<'_> {
+    /// The secret.
+    pub(super) fn secret(&self) -> Option<&Secret> {
+        self.fresh.as_ref().map(|fresh| &fresh.secret)
+    }
+
+    /// It is shown now: nobody will see it again.
+    pub(super) fn shown(mut self) {
+        self.fresh = None;
+    }
+}
+
+impl Drop for Viewing<'_> {
+    fn drop(&mut self) {
+        if let Some(fresh) = self.fresh.take() {
+            self.secrets.keep(fresh);
+        }
+    }
+}
+
 impl FreshSecrets {
     /// None yet, and never more than `entries_max`.
     pub(super) fn new(entries_max: usize) -> Self {
@@ -47,20 +73,21 @@ impl FreshSecrets {
         displaced
     }
 
-    /// Gives the secret to whoever made the token, and keeps it no longer.
+    /// Gives the secret to whoever made the token, and to nobody else meanwhile.
     pub(super) fn take(
         &self,
         token: TokenNumber,
         generation: u32,
         viewer: Option<AccountNumber>,
         now: Instant,
-    ) -> Option<FreshSecret> {
+    ) -> Option<Viewing<'_>> {
         let mut entries = self.lock();
         let place = entries.iter().position(|fresh| {
             (fresh.token, fresh.generation, fresh.creator) == (token, generation, viewer)
                 && now < fresh.deadline
         })?;
-        entries.remove(place)
+        let fresh = entries.remove(place)?;
+        Some(Viewing { secrets: self, fresh: Some(fresh) })
     }
 
     /// Wipes those whose time is over.
@@ -105,7 +132,10 @@ mod tests {
         assert!(take(2, CREATOR, start).is_none(), "another secret");
         assert!(take(1, CREATOR, start + VIEW_TIME).is_none(), "too late");
         let taken = take(1, CREATOR, start + VIEW_TIME - Duration::from_secs(1)).unwrap();
-        assert_eq!(taken.secret, Secret::from("secret 1".to_owned()));
+        assert_eq!(taken.secret(), Some(&Secret::from("secret 1".to_owned())));
+        assert!(take(1, CREATOR, start).is_none(), "one at a time");
+        drop(taken);
+        take(1, CREATOR, start).unwrap().shown();
         assert!(take(1, CREATOR, start).is_none(), "only once");
     }
 

@@ -12,6 +12,7 @@ use crate::auth::SealError;
 use crate::config::ROTATION_OVERLAP_MAX;
 use crate::model::{Action, Key, Permission, Record, Timestamp, Token, TokenNumber};
 use crate::registry::commands::{DEFAULT_LIFETIME, validate};
+use crate::registry::fresh_secrets::Viewing;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 use crate::secret::Secret;
 
@@ -106,36 +107,29 @@ impl Registry {
         let seen = (token.number, token.generation);
         let viewer = caller.holder().map(|holder| holder.account);
         let fresh = self.fresh_secrets.take(token.number, token.generation, viewer, Instant::now());
-        let secret = match (&fresh, &token.sealed) {
-            (Some(fresh), _) => fresh.secret.clone(),
+        let secret = match (fresh.as_ref().and_then(Viewing::secret), &token.sealed) {
+            (Some(secret), _) => secret.clone(),
             (None, Some(sealed)) => {
                 let opened = self.token_keys.open_sealed(sealed, token.uuid, token.generation);
                 opened.map_err(|error| closed(&identifier, error))?
             }
             (None, None) => return Err(ChangeError::NotKept { identifier }),
         };
-        let noted = self
-            .change(caller, move |transaction| {
-                let accounts = transaction.snapshot().accounts();
-                let token =
-                    find_secret_of(transaction.caller(), accounts, Permission::ViewTokenKey, &identifier)?;
-                if (token.number, token.generation) != seen {
-                    return Err(ChangeError::Conflict);
-                }
-                let object = EventObject::of(&Record::Token(Token::clone(&token)));
-                transaction.note(Action::SecretView, object)
-            })
-            .await;
-        match noted {
-            Ok(()) => Ok(secret),
-            Err(error) => {
-                // Nobody has seen it.
-                if let Some(fresh) = fresh {
-                    self.fresh_secrets.keep(fresh);
-                }
-                Err(error)
+        self.change(caller, move |transaction| {
+            let accounts = transaction.snapshot().accounts();
+            let token =
+                find_secret_of(transaction.caller(), accounts, Permission::ViewTokenKey, &identifier)?;
+            if (token.number, token.generation) != seen {
+                return Err(ChangeError::Conflict);
             }
+            let object = EventObject::of(&Record::Token(Token::clone(&token)));
+            transaction.note(Action::SecretView, object)
+        })
+        .await?;
+        if let Some(fresh) = fresh {
+            fresh.shown();
         }
+        Ok(secret)
     }
 
     /// The token whose secret the caller may exchange; asked again by the writer, here it saves the hash.
