@@ -161,7 +161,7 @@ pub(super) mod tests {
     }
 
     /// The lines that `act` writes.
-    pub(in crate::audit) fn lines(act: impl FnOnce()) -> Vec<String> {
+    pub(crate) fn lines(act: impl FnOnce()) -> Vec<String> {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber =

@@ -13,5 +13,7 @@ mod tally;
 pub use chain::{ExpectedEvent, NoExpectedEvent, TrailProblem, TrailReport, TrailVerifier, append, digest};
 pub(crate) use describe::is_told;
 pub use describe::{EventObject, describe, describe_secret, object_name};
+#[cfg(test)]
+pub(crate) use log::tests::lines as log_lines;
 pub use log::{Failure, FailureKind, ProofNames, committed, login};
 pub use tally::{FailureRow, LoginKey, LoginNames, LoginProof, LoginRow, LoginTally, Span, Tallied};

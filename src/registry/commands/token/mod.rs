@@ -475,7 +475,8 @@ fn update(
             if seen != (before.number, before.generation) || accounts.token_found_by(&selector).is_some() {
                 return Err(ChangeError::Conflict);
             }
-            token = Token { selector, hash, sealed, generation: before.generation.saturating_add(1), ..token };
+            token =
+                Token { selector, hash, sealed, generation: before.generation.saturating_add(1), ..token };
         }
     }
     check_lifetime(identifier, expires)?;

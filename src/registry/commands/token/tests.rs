@@ -284,8 +284,7 @@ fn nobody_makes_a_token_worth_more_than_they_are() {
     let update = |registry: &Registry, caller: &str, changes: TokenChanges| {
         let made = NewToken { networks: network().unwrap(), ..new("given", caller, Intent::Api) };
         wait(registry.create_token(actor(), made)).unwrap();
-        let done =
-            wait(registry.update_token(self::caller(registry, "helper"), "given".to_owned(), changes));
+        let done = wait(registry.update_token(self::caller(registry, "helper"), "given".to_owned(), changes));
         for identifier in ["given", "of helper"] {
             wait(registry.revoke_token(actor(), identifier.to_owned())).unwrap();
         }
@@ -710,6 +709,22 @@ fn a_view_that_is_not_on_disk_shows_nothing_and_uses_nothing_up() {
 }
 
 #[test]
+fn a_view_that_is_cut_off_uses_nothing_up() {
+    let registry = registry_where(&[]);
+    let made = wait(registry.create_token(actor(), new("fresh", "robot", Intent::Api))).unwrap();
+    wait(async {
+        // Whoever asks goes away while the event is on its way to the disk.
+        let mut view = std::pin::pin!(registry.view_token_key(actor(), "fresh".to_owned()));
+        let poll = std::future::poll_fn(|context| std::task::Poll::Ready(view.as_mut().poll(context)));
+        assert!(poll.await.is_pending());
+        let other = registry.view_token_key(actor(), "fresh".to_owned()).await;
+        assert!(is_missing(&other), "two never see it");
+    });
+    assert_eq!(wait(registry.view_token_key(actor(), "fresh".to_owned())).unwrap(), made.secret);
+    assert!(is_missing(&wait(registry.view_token_key(actor(), "fresh".to_owned()))));
+}
+
+#[test]
 fn an_expired_api_token_gets_a_new_secret() {
     let registry = registry_where(&[]);
     let create = |identifier: &str, intent, retrievable| {
@@ -739,6 +754,31 @@ fn an_expired_api_token_gets_a_new_secret() {
 }
 
 #[test]
+fn a_short_life_is_neither_warned_of_nor_renewed_each_minute() {
+    let registry = registry_where(&[]);
+    let short = Duration::from_secs(60);
+    let kept =
+        NewToken { retrievable: true, expires: Some(Expiry::In(short)), ..new("kept", "robot", Intent::Api) };
+    wait(registry.create_token(actor(), kept)).unwrap();
+    assert_eq!(wait(registry.keep_tokens(Timestamp::now())).unwrap(), TokenCare::default());
+    let mut now = Timestamp::now().after(short);
+    let mut rotated = 0;
+    for _ in 0..60 {
+        now = now.after(short);
+        let care = wait(registry.keep_tokens(now)).unwrap();
+        assert_eq!(care.warned, 0);
+        rotated += care.rotated;
+    }
+    assert_eq!(rotated, 1);
+    assert_eq!(events(&registry, Action::ConfigurationWarning, "kept"), 0);
+    assert_eq!(wait(registry.keep_tokens(now.after(short))).unwrap().rotated, 1, "after an hour");
+    // An app password is not rotated by itself: of it the operator is warned.
+    let app = NewToken { expires: Some(Expiry::In(short)), ..new("app", "robot", Intent::AppPassword) };
+    wait(registry.create_token(actor(), app)).unwrap();
+    assert_eq!(wait(registry.keep_tokens(Timestamp::now())).unwrap().warned, 1);
+}
+
+#[test]
 fn without_a_key_a_retrievable_token_waits_for_one() {
     let store = Arc::new(MemoryStore::new());
     let registry = registry_over(store.clone(), settings(), &[]);
@@ -748,8 +788,13 @@ fn without_a_key_a_retrievable_token_waits_for_one() {
     let without = RegistrySettings { token_keys: TokenKeys::of(1, None), ..settings() };
     let registry = registry_with(store, without);
     let late = Timestamp::now().after(1_000 * DAY);
-    let care = wait(registry.keep_tokens(late)).unwrap();
-    assert_eq!(care.rotated, 0);
+    let told = crate::audit::log_lines(|| {
+        for _ in 0..3 {
+            let care = wait(registry.keep_tokens(late)).unwrap();
+            assert_eq!(care.rotated, 0);
+        }
+    });
+    assert_eq!(told.iter().filter(|line| line.contains("token_key_file")).count(), 1, "{told:#?}");
     assert!(
         stored(&registry, "kept").is_retrievable(),
         "it is neither deleted nor made one that is not kept"
