@@ -1,5 +1,6 @@
 //! `core/tokens/`: the credentials of accounts, by identifier.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,14 +58,20 @@ pub struct Token {
     pub last_used: Option<Time>,
 }
 
-/// A token that was made, with its secret.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// A token that was made, with its secret. Does not print that.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CreatedToken {
     /// The token.
     #[serde(flatten)]
     pub token: Token,
     /// Its secret, shown once; bindery's own. authentik's clients ask `view_key` for it, once within ten minutes.
     pub key: String,
+}
+
+impl fmt::Debug for CreatedToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("CreatedToken").field("token", &self.token).finish_non_exhaustive()
+    }
 }
 
 /// What is said of a token that is made or changed; what is absent stays.

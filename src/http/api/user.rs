@@ -1,6 +1,7 @@
 //! `core/users/`: accounts of all kinds.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -146,8 +147,8 @@ pub struct UserServiceAccountRequest {
     pub expires: Option<Time>,
 }
 
-/// A service account that was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// A service account that was made, with the secret of its app password. Does not print that.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UserServiceAccountResponse {
     /// Its username.
     pub username: String,
@@ -164,6 +165,14 @@ pub struct UserServiceAccountResponse {
     pub token_identifier: String,
     /// When the app password expires; bindery's own.
     pub token_expires: Option<Time>,
+}
+
+impl fmt::Debug for UserServiceAccountResponse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("UserServiceAccountResponse");
+        shown.field("username", &self.username).field("token_identifier", &self.token_identifier);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// The new password of a person.
@@ -697,4 +706,24 @@ impl Filter {
 
 const fn yes() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_secret_is_not_printed() {
+        let made = UserServiceAccountResponse {
+            username: "portal".to_owned(),
+            token: "a secret".to_owned(),
+            user_uid: String::new(),
+            user_pk: 1,
+            group_pk: None,
+            token_identifier: "portal-app-password".to_owned(),
+            token_expires: None,
+        };
+        let shown = format!("{made:?}");
+        assert!(shown.contains("portal-app-password") && !shown.contains("a secret"), "{shown}");
+    }
 }
