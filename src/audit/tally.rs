@@ -37,6 +37,8 @@ pub struct LoginTally {
 #[derive(Default)]
 struct Shard {
     logins: HashMap<LoginKey, LoginRow, foldhash::quality::RandomState>,
+    /// The rows of each credential, so that its last use is found without looking at all of them.
+    rows_of: HashMap<UsageOf, Vec<LoginKey>>,
     /// Successes that found no row: their last uses are kept all the same, and there are no more of them than
     /// credentials.
     other_usages: HashMap<UsageOf, Usage>,
@@ -204,6 +206,19 @@ impl Tallied {
         usages
     }
 
+    /// Its uses are not in flight any more.
+    fn land(&self, in_flight: &mut HashMap<UsageOf, Usage>) {
+        for usage in self.usages().into_values() {
+            if let Entry::Occupied(mut there) = in_flight.entry(usage.of) {
+                let count = there.get().count.saturating_sub(usage.count);
+                there.get_mut().count = count;
+                if count == 0 {
+                    there.remove();
+                }
+            }
+        }
+    }
+
     /// How many logins it stands for, failed ones included.
     pub fn count(&self) -> u64 {
         let logins = self.logins.iter().map(|(_, row)| row.span);
@@ -270,16 +285,27 @@ impl LoginTally {
     /// The uses of a credential that are not known to be in the store.
     pub fn usage(&self, of: UsageOf) -> Option<Usage> {
         let mut usages = HashMap::new();
-        if let Some(usage) = self.in_flight().get(&of) {
-            merge(&mut usages, usage.clone());
-        }
+        // Held until the shard was read, so that what is taken or put back meanwhile is in one of them.
+        let in_flight = self.in_flight();
         let shard = self.shard(shard_key(of));
-        let of_rows = shard.logins.iter().filter(|(key, _)| key.usage_of() == of);
+        let of_rows = shard.rows_of.get(&of).into_iter().flatten();
         of_rows
-            .map(|(key, row)| key.usage(row.span))
+            .filter_map(|key| Some(key.usage(shard.logins.get(key)?.span)))
             .chain(shard.other_usages.get(&of).cloned())
+            .chain(in_flight.get(&of).cloned())
             .for_each(|usage| merge(&mut usages, usage));
         usages.remove(&of)
+    }
+
+    /// How many logins wait to become events, failed ones included.
+    pub fn count(&self) -> u64 {
+        let of_shard = |shard: &Mutex<Shard>| {
+            let Shard { logins, other_logins, failures, other_failures, .. } = &*lock(shard);
+            let rows = logins.values().map(|row| row.span).chain(failures.values().map(|row| row.span));
+            let others = other_logins.iter().chain(other_failures.values()).copied();
+            rows.chain(others).map(|span| span.count).sum::<u64>()
+        };
+        self.shards.iter().map(of_shard).sum()
     }
 
     /// Takes everything out, and begins anew: the next failure of each kind is told at once. Say
@@ -290,7 +316,7 @@ impl LoginTally {
         let mut in_flight = self.in_flight();
         for shard in &self.shards {
             let mut shard = lock(shard);
-            let Shard { logins, other_usages, other_logins, failures, other_failures } =
+            let Shard { logins, rows_of: _, other_usages, other_logins, failures, other_failures } =
                 std::mem::take(&mut *shard);
             self.login_rows.fetch_sub(logins.len(), Ordering::Relaxed);
             self.failure_rows.fetch_sub(failures.len(), Ordering::Relaxed);
@@ -309,13 +335,16 @@ impl LoginTally {
         taken
     }
 
-    /// What was taken is in the store.
-    pub fn kept(&self) {
-        self.in_flight().clear();
+    /// A part of what was taken is in the store.
+    pub fn kept(&self, part: &Tallied) {
+        part.land(&mut self.in_flight());
     }
 
     /// What was taken could not be kept: counts it again.
     pub fn put_back(&self, taken: Tallied) {
+        // Held until all is back, so that no use is counted in both places.
+        let mut in_flight = self.in_flight();
+        taken.land(&mut in_flight);
         let Tallied { logins, other_usages, other_logins, failures, other_failures } = taken;
         for (key, row) in logins {
             self.add_login(key, row.span, || row.names);
@@ -342,7 +371,6 @@ impl LoginTally {
         for (action, span) in other_failures {
             add_span(&mut self.shard(0).other_failures, action, span);
         }
-        self.in_flight().clear();
     }
 
     fn add_login(&self, key: LoginKey, span: Span, names: impl FnOnce() -> LoginNames) -> bool {
@@ -353,6 +381,7 @@ impl LoginTally {
         }
         if self.take_row(&self.login_rows, self.logins_max) {
             shard.logins.insert(key, LoginRow { span, names: names() });
+            shard.rows_of.entry(key.usage_of()).or_default().push(key);
             drop(shard);
             if self.login_rows.load(Ordering::Relaxed) >= self.logins_max.saturating_sub(self.logins_max / 4)
             {
@@ -518,7 +547,7 @@ mod tests {
         assert_eq!(taken.logins[2].1.span, Span { count: 1_000, first: at(0), last: at(999) });
         // Until it is known to be in the store, it is known here.
         assert!(tally.usage(UsageOf::Token(TokenNumber::new(1))).is_some());
-        tally.kept();
+        tally.kept(&taken);
         assert_eq!(tally.usage(UsageOf::Token(TokenNumber::new(1))), None);
         assert!(tally.take().is_empty());
     }
@@ -573,6 +602,54 @@ mod tests {
         assert_eq!((taken.count(), taken.logins.len(), taken.failures.len()), (40, 4, 4));
         assert_eq!(taken.usages().len(), 20);
         assert_eq!(taken.other_failures[&Action::LoginFailed].count, 16);
+    }
+
+    #[test]
+    fn a_use_is_in_one_place_at_each_time() {
+        let tally = LoginTally::new(4, 4);
+        let count = || tally.usage(UsageOf::Token(TokenNumber::new(1))).map(|usage| usage.count);
+        for last in 0..10 {
+            tally.succeeded(key(1, last), at(i64::from(last)), names);
+        }
+        assert_eq!(count(), Some(10));
+        let mut taken = tally.take();
+        tally.succeeded(key(1, 1), at(20), names);
+        assert_eq!(count(), Some(11));
+        let first = taken.split(2);
+        tally.kept(&first);
+        assert_eq!(count(), Some(11 - first.usages().values().map(|usage| usage.count).sum::<u64>()));
+        let rest = count();
+        let second = taken.split(1);
+        tally.put_back(second);
+        assert_eq!(count(), rest);
+        tally.put_back(taken);
+        assert_eq!(count(), rest);
+        let taken = tally.take();
+        tally.kept(&taken);
+        assert_eq!(count(), None);
+    }
+
+    #[test]
+    fn uses_are_found_while_others_take_and_put_back() {
+        let tally = LoginTally::new(8, 8);
+        for token in 0..8 {
+            tally.succeeded(key(token, 1), at(1), names);
+        }
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..5_000 {
+                    tally.put_back(tally.take());
+                }
+                is_over.store(true, Ordering::Relaxed);
+            });
+            while !is_over.load(Ordering::Relaxed) {
+                for token in 0..8 {
+                    let usage = tally.usage(UsageOf::Token(TokenNumber::new(token)));
+                    assert_eq!(usage.map(|usage| usage.count), Some(1));
+                }
+            }
+        });
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Problem;
 use super::json::Body;
 use super::{Doer, actor};
-use crate::registry::{CreatedToken, NewToken, Registry, TokenChanges, TokenSummary};
+use crate::registry::{ChangeError, CreatedToken, NewToken, Registry, TokenChanges, TokenSummary};
 
 /// Revokes a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,5 +103,7 @@ pub(super) async fn list(
     State(registry): State<Arc<Registry>>,
     Body(request): Body<ListRequest>,
 ) -> Result<Json<Vec<TokenSummary>>, Problem> {
-    Ok(Json(registry.list_tokens(request.account.as_deref())?))
+    // There may be many tokens, and others wait for this thread.
+    let listed = tokio::task::spawn_blocking(move || registry.list_tokens(request.account.as_deref())).await;
+    Ok(Json(listed.unwrap_or(Err(ChangeError::Panicked))?))
 }

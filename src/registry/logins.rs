@@ -1,7 +1,8 @@
 //! From logins that are alike to their events and to the last use of each credential, from time to time.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -27,6 +28,32 @@ impl Registry {
         let registry = Arc::clone(self);
         let flushed = tokio::spawn(async move { registry.flush().await });
         flushed.await.map_err(|_| ChangeError::Panicked)?
+    }
+
+    /// The same for a reader who may come often, at most every [`FLUSH_PERIOD`]: a call of the API is a login itself, and
+    /// would otherwise be an event and a synced write for each time that somebody looks.
+    pub async fn flush_logins_sometimes(self: &Arc<Self>) {
+        let now = Instant::now();
+        {
+            let mut flushed = self.flushed_for_readers();
+            if flushed.is_some_and(|flushed| now.duration_since(flushed) < FLUSH_PERIOD) {
+                return;
+            }
+            *flushed = Some(now);
+        }
+        self.flush_before_reading().await;
+    }
+
+    /// When it was last done for such a reader.
+    pub(crate) fn flushed_for_readers(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.flushed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same for a reader who wants to see all. What cannot be committed is not to be read either; all else is.
+    pub(super) async fn flush_before_reading(self: &Arc<Self>) {
+        if let Err(error) = self.flush_logins().await {
+            tracing::debug!(%error, "the last logins are not among the events");
+        }
     }
 
     /// Comes when so many logins are told apart that it is time to make events of them.
@@ -97,13 +124,15 @@ impl Registry {
     }
 
     fn last_used(&self, of: UsageOf) -> Option<Usage> {
+        // In this order: what is committed in between is in the directory.
+        let waiting = self.tally.usage(of);
         let snapshot = self.current();
         let accounts = snapshot.accounts();
         let is_there = match of {
             UsageOf::Token(number) => accounts.token(number).is_some(),
             UsageOf::Account(number) => accounts.account(number).is_some(),
         };
-        let waiting = self.tally.usage(of).filter(|_| is_there);
+        let waiting = waiting.filter(|_| is_there);
         match (accounts.usage(of), waiting) {
             (Some(stored), Some(waiting)) => {
                 let mut usage = Usage::clone(stored);
@@ -129,9 +158,21 @@ impl Registry {
                 self.tally.put_back(taken);
                 return Err(error);
             }
+            self.tally.kept(&part);
         }
-        self.tally.kept();
         Ok(())
+    }
+
+    /// Waits, on a thread that may, until no flush is under way; `None`: it takes too long.
+    pub(super) fn last_turn_to_flush(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let deadline = Instant::now() + LAST_FLUSH_TIME;
+        loop {
+            match self.flushing.try_lock() {
+                Ok(turn) => return Some(turn),
+                Err(_) if Instant::now() < deadline => std::thread::sleep(LAST_FLUSH_PAUSE),
+                Err(_) => return None,
+            }
+        }
     }
 
     /// Has the writer make events of what is left as its last work; `close` calls what is returned when it has ended.
@@ -280,6 +321,15 @@ pub(super) fn application_in(snapshot: &Snapshot, provider: Option<ProviderNumbe
 
 /// Rows of each kind that become events in one change.
 const ROWS_TOGETHER_MAX: usize = 8_192;
+
+/// So often at most a flush is made for readers who may come at any time.
+const FLUSH_PERIOD: Duration = Duration::from_secs(5);
+
+/// How long the end waits for a flush that is under way.
+const LAST_FLUSH_TIME: Duration = Duration::from_secs(2);
+
+/// How long it sleeps before it looks again.
+const LAST_FLUSH_PAUSE: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests;

@@ -102,6 +102,10 @@ pub struct Registry {
     tally: LoginTally,
     /// Held by who makes events of the tally.
     flushing: tokio::sync::Mutex<()>,
+    /// When it was last done for a reader.
+    flushed: Mutex<Option<Instant>>,
+    /// Turns to walk through the audit trail.
+    walks: Arc<tokio::sync::Semaphore>,
     pub(crate) token_keys: TokenKeys,
     fresh_secrets: FreshSecrets,
     token_care: TokenCareSettings,
@@ -133,6 +137,8 @@ impl Registry {
             reached: Arc::default(),
             tally: LoginTally::new(settings.logins_told_max, settings.login_failures_told_max),
             flushing: tokio::sync::Mutex::default(),
+            flushed: Mutex::default(),
+            walks: Arc::new(tokio::sync::Semaphore::new(trail::WALKS_MAX)),
             token_keys: settings.token_keys,
             fresh_secrets: FreshSecrets::new(settings.fresh_secrets_max),
             token_care: settings.token_care,
@@ -248,11 +254,19 @@ impl Registry {
     /// Takes no more changes, finishes those that wait, makes events of the last logins, ends the threads and lets go
     /// of the store's writer.
     pub fn close(&self) {
+        // What a flush that is under way has taken out of the tally it still has to hand to the writer.
+        let turn = self.last_turn_to_flush();
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
             let tell = self.flush_last(&writer);
             writer.close();
             tell();
+            // One that took too long gives back what it has left.
+            drop(turn.or_else(|| self.last_turn_to_flush()));
+            let left = self.tally.count();
+            if left > 0 {
+                tracing::error!(logins = left, "logins have no events, as the server went down");
+            }
         }
         self.hash_pool.close();
     }

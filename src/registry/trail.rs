@@ -1,10 +1,14 @@
 //! The audit trail as a whole: read, verified, and shortened when its time is over.
+//!
+//! A walk through it may take long and be asked for by anybody who may read events. So few walk at a time, the others
+//! wait their turn, and a walk ends soon after whoever asked for it has gone away.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Caller, ChangeError, Registry};
@@ -76,7 +80,8 @@ impl Registry {
     /// # Errors
     /// The store cannot be read.
     pub async fn verify_events(&self, expected: Option<ExpectedEvent>) -> Result<TrailReport, ChangeError> {
-        self.read_store(move |store| verify(store, expected)).await
+        // Only the operator asks for it, so it waits for no turn.
+        self.read_store(move |store, left| verify(store, expected, left)).await
     }
 
     /// The events that a query asks for, those of the last logins included.
@@ -85,10 +90,10 @@ impl Registry {
     /// The store cannot be read.
     pub async fn events(self: &Arc<Self>, query: EventQuery) -> Result<Vec<Event>, ChangeError> {
         self.flush_before_reading().await;
-        self.read_store(move |store| {
+        self.walk(move |store, left| {
             let mut found = Vec::new();
             if query.limit > 0 {
-                scan(store, &query, &mut |event| {
+                scan(store, &query, left, &mut |event| {
                     found.push(event);
                     found.len() < query.limit
                 })?;
@@ -98,7 +103,8 @@ impl Registry {
         .await
     }
 
-    /// Hands each event that a query asks for, its limit left aside, to `step`, and gives what came of it.
+    /// Hands each event that a query asks for, its limit left aside, to `step`, and gives what came of it. Logins that
+    /// are still counted are not among them: see [`Registry::flush_logins_sometimes`].
     ///
     /// # Errors
     /// The store cannot be read.
@@ -112,10 +118,9 @@ impl Registry {
         T: Send + 'static,
         F: Fn(&mut T, Event) + Send + 'static,
     {
-        self.flush_before_reading().await;
-        self.read_store(move |store| {
+        self.walk(move |store, left| {
             let mut state = begin;
-            scan(store, &query, &mut |event| {
+            scan(store, &query, left, &mut |event| {
                 step(&mut state, event);
                 true
             })?;
@@ -130,9 +135,9 @@ impl Registry {
     /// The store cannot be read.
     pub async fn count_events(self: &Arc<Self>, query: EventQuery) -> Result<u64, ChangeError> {
         self.flush_before_reading().await;
-        self.read_store(move |store| {
+        self.walk(move |store, left| {
             let mut count = 0;
-            scan(store, &query, &mut |_| {
+            scan(store, &query, left, &mut |_| {
                 count += 1;
                 true
             })?;
@@ -146,7 +151,7 @@ impl Registry {
     /// # Errors
     /// The store cannot be read.
     pub async fn event(&self, sequence: u64) -> Result<Option<Event>, ChangeError> {
-        self.read_store(move |store| {
+        self.read_store(move |store, _| {
             Ok(match store.get(&Key::Event(sequence))? {
                 Some(Record::Event(event)) => Some(event),
                 _ => None,
@@ -160,9 +165,9 @@ impl Registry {
     /// # Errors
     /// The store cannot be read.
     pub async fn event_by_uuid(&self, uuid: Uuid) -> Result<Option<Event>, ChangeError> {
-        self.read_store(move |store| {
+        self.walk(move |store, left| {
             let mut found = None;
-            scan(store, &EventQuery::default(), &mut |event| {
+            scan(store, &EventQuery::default(), left, &mut |event| {
                 if event.uuid == uuid {
                     found = Some(event);
                 }
@@ -221,21 +226,31 @@ impl Registry {
         Ok(retired)
     }
 
-    async fn flush_before_reading(self: &Arc<Self>) {
-        // What cannot be committed is not to be read either; everything else is.
-        if let Err(error) = self.flush_logins().await {
-            tracing::debug!(%error, "the last logins are not among the events");
-        }
+    /// Walks through the trail when it is its turn.
+    async fn walk<T, F>(&self, walk: F) -> Result<T, ChangeError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Store, &CancellationToken) -> Result<T, StoreError> + Send + 'static,
+    {
+        let turn = Arc::clone(&self.walks).acquire_owned().await.map_err(|_| ChangeError::ShuttingDown)?;
+        self.read_store(move |store, left| {
+            // It holds its turn until the thread is free, not only as long as somebody waits for it.
+            let _turn = turn;
+            walk(store, left)
+        })
+        .await
     }
 
-    /// Reads on a thread that may wait for the disk.
+    /// Reads on a thread that may wait for the disk; `read` is told when nobody waits for it any more.
     async fn read_store<T, F>(&self, read: F) -> Result<T, ChangeError>
     where
         T: Send + 'static,
-        F: FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+        F: FnOnce(&dyn Store, &CancellationToken) -> Result<T, StoreError> + Send + 'static,
     {
         let store = Arc::clone(&self.store);
-        let read = tokio::task::spawn_blocking(move || read(&*store)).await;
+        let left = CancellationToken::new();
+        let _waits = left.clone().drop_guard();
+        let read = tokio::task::spawn_blocking(move || read(&*store, &left)).await;
         read.map_err(|_| ChangeError::Panicked)?.map_err(|error| ChangeError::Store(Arc::new(error)))
     }
 }
@@ -289,10 +304,11 @@ fn stands_in(text: &str, event: &Event) -> bool {
         || event.details.iter().any(|detail| has(&detail.name) || has(&detail.value))
 }
 
-/// Hands all events that are asked for to `take`, until it says that it has enough.
+/// Hands all events that are asked for to `take`, until it says that it has enough, or nobody waits for it any more.
 fn scan(
     store: &dyn Store,
     query: &EventQuery,
+    left: &CancellationToken,
     take: &mut dyn FnMut(Event) -> bool,
 ) -> Result<(), StoreError> {
     let text = query.text.as_deref().map(str::to_lowercase);
@@ -305,7 +321,12 @@ fn scan(
             store.events_before(before, EVENTS_READ_TOGETHER)?
         };
         let Some(last) = piece.last().map(|event| event.sequence) else { return Ok(()) };
+        if left.is_cancelled() {
+            return Ok(());
+        }
         (after, before) = (last, last);
+        let is_before = |since: Timestamp| piece.iter().all(|event| event.time.after(LATE_MAX) < since);
+        let is_too_old = !query.oldest_first && query.since.is_some_and(is_before);
         for event in piece {
             if query.asks_for(&event, text.as_deref()) && !take(event) {
                 return Ok(());
@@ -316,17 +337,21 @@ fn scan(
         } else {
             query.after.is_some_and(|end| before <= end.saturating_add(1))
         };
-        if is_beyond {
+        if is_beyond || is_too_old {
             return Ok(());
         }
     }
 }
 
-fn verify(store: &dyn Store, expected: Option<ExpectedEvent>) -> Result<TrailReport, StoreError> {
+fn verify(
+    store: &dyn Store,
+    expected: Option<ExpectedEvent>,
+    left: &CancellationToken,
+) -> Result<TrailReport, StoreError> {
     let trail = store.meta().counters.trail;
     let mut verifier = TrailVerifier::new(trail, expected);
     let mut after: u64 = 0;
-    while after.saturating_add(1) < trail.next {
+    while after.saturating_add(1) < trail.next && !left.is_cancelled() {
         let piece = store.events(after, EVENTS_READ_TOGETHER)?;
         let Some(last) = piece.last().map(|event| event.sequence) else { break };
         for event in &piece {
@@ -351,6 +376,13 @@ fn verify(store: &dyn Store, expected: Option<ExpectedEvent>) -> Result<TrailRep
 
 /// Events that are in memory at a time.
 const EVENTS_READ_TOGETHER: usize = 512;
+
+/// So much later than it happened something may stand in the trail: logins are counted for a while, and on while the
+/// disk is full. A walk back to a time ends when a whole piece is earlier than that by more than this.
+const LATE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Walks through the trail at a time: each keeps changes waiting while a piece is read.
+pub(super) const WALKS_MAX: usize = 2;
 
 #[cfg(test)]
 mod tests;

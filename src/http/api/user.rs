@@ -282,12 +282,10 @@ pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, Re
     let filter = Filter::new(query, reading)?;
     let accounts = reading.accounts();
     let mut found: Vec<Found> = Vec::new();
-    let needs_record = filter.needs_record()
-        || reading.page.is_searched()
-        || matches!(
-            reading.page.ordering.as_deref().map(|field| field.trim_start_matches('-')),
-            Some("name" | "email")
-        );
+    let ordering = reading.page.ordering.as_deref().map(|field| field.trim_start_matches('-'));
+    let is_by_login = ordering == Some("last_login");
+    let needs_record =
+        filter.needs_record() || reading.page.is_searched() || matches!(ordering, Some("name" | "email"));
     for state in accounts.accounts() {
         let is_shown = reading.may_view(ObjectReference::Account(state.number));
         if !is_shown || !filter.passes(accounts, state, reading) {
@@ -300,9 +298,11 @@ pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, Re
                 continue;
             }
         }
-        found.push(Found { state: Arc::clone(state), record });
+        // Once for each account, not for each comparison.
+        let login = if is_by_login { last_login(reading, state.number) } else { None };
+        found.push(Found { state: Arc::clone(state), record, login });
     }
-    reading.page.order(&mut found, |field, one, other| one.compare(other, field, reading))?;
+    reading.page.order(&mut found, |field, one, other| one.compare(other, field))?;
     let shown = filter.shown();
     reading.page.cut(&found, |found| {
         let record = match &found.record {
@@ -585,10 +585,12 @@ struct Found {
     state: Arc<AccountState>,
     /// Loaded where something is asked of it.
     record: Option<Account>,
+    /// Asked where the list is ordered by it.
+    login: Option<Time>,
 }
 
 impl Found {
-    fn compare(&self, other: &Self, field: &str, source: &impl Source) -> Option<std::cmp::Ordering> {
+    fn compare(&self, other: &Self, field: &str) -> Option<std::cmp::Ordering> {
         let (one, two) = (&self.state, &other.state);
         let text = |found: &Self, of: fn(&Account) -> &str| {
             found.record.as_ref().map(|record| of(record).to_lowercase()).unwrap_or_default()
@@ -602,7 +604,7 @@ impl Found {
             "type" => one.kind.as_str().cmp(two.kind.as_str()),
             "date_joined" => one.created.cmp(&two.created),
             "last_updated" => one.modified.cmp(&two.modified),
-            "last_login" => last_login(source, one.number).cmp(&last_login(source, two.number)),
+            "last_login" => self.login.cmp(&other.login),
             "uuid" => one.uuid.cmp(&two.uuid),
             _ => return None,
         })
@@ -679,7 +681,9 @@ impl Filter {
         let at = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| time.0 == value);
         let after = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| value > time.0);
         let before = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| value < time.0);
-        let login = last_login(source, state.number);
+        let asks_for_login = query.last_login__isnull.is_some()
+            || [query.last_login, query.last_login__gt, query.last_login__lt].iter().any(Option::is_some);
+        let login = if asks_for_login { last_login(source, state.number) } else { None };
         (query.kind.is_empty() || query.kind.contains(&state.kind))
             && query.is_active.is_none_or(|wanted| wanted == state.is_active)
             && query.is_superuser.is_none_or(|wanted| wanted == accounts.is_superuser(state))

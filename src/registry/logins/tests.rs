@@ -131,6 +131,27 @@ fn the_last_logins_become_events_when_the_directory_is_closed() {
 }
 
 #[test]
+fn a_flush_that_is_under_way_is_finished_before_the_directory_is_closed() {
+    let store = Arc::new(MemoryStore::new());
+    let (registry, number, _) = portal(store.clone());
+    let count: u32 = 40_000;
+    for source in 0..count {
+        registry.note_api_login(number, Some(IpAddr::from(source.to_be_bytes())), Timestamp::now());
+    }
+    let revision = store.meta().revision;
+    let flushing = Arc::clone(&registry);
+    let flush = std::thread::spawn(move || wait(flushing.flush_logins()));
+    while store.meta().revision == revision {
+        std::thread::yield_now();
+    }
+    registry.close();
+    flush.join().unwrap().unwrap();
+    let told = store.events(0, usize::MAX).unwrap();
+    let logins = told.iter().filter(|event| event.action == Action::Login).map(|event| event.count);
+    assert_eq!(logins.sum::<u64>(), u64::from(count));
+}
+
+#[test]
 fn a_last_use_goes_with_its_credential() {
     let store = Arc::new(MemoryStore::new());
     let (registry, number, secret) = portal(store.clone());

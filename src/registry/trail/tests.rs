@@ -341,6 +341,165 @@ fn queries_find_what_they_ask_for() {
     });
 }
 
+/// A registry over a trail of so many events of a minute each, and how often a piece of it was read.
+fn long(minutes: usize) -> (Arc<Registry>, Arc<Counting>) {
+    let store = Arc::new(Counting::default());
+    let mut trail = Trail::default();
+    let events = (0..minutes).map(|minute| {
+        let time = Timestamp::from_unix_seconds(60 * i64::try_from(minute).unwrap());
+        let mut event = Event { time, ..event() };
+        append(&mut trail, &mut event);
+        Change::Put(Record::Event(event))
+    });
+    let events = events.collect();
+    commit(&*store, events, trail);
+    (registry_over(store.clone()), store)
+}
+
+fn event() -> Event {
+    Event {
+        sequence: 0,
+        previous: EventDigest::NONE,
+        uuid: Uuid::new_v4(),
+        time: Timestamp::from_unix_seconds(0),
+        since: None,
+        count: 1,
+        action: Action::Custom,
+        actor: Actor::named("somebody"),
+        application: None,
+        object_kind: String::new(),
+        object_name: String::new(),
+        object_key: None,
+        object_uuid: None,
+        changes: Vec::new(),
+        details: Vec::new(),
+    }
+}
+
+/// A store in memory that counts the pieces of the trail that are read.
+#[derive(Default)]
+struct Counting {
+    records: MemoryStore,
+    pieces: std::sync::atomic::AtomicUsize,
+}
+
+impl Counting {
+    fn pieces(&self) -> usize {
+        self.pieces.swap(0, std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+impl Store for Counting {
+    fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<crate::store::Meta, StoreError> {
+        self.records.load(visit)
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.records.get(key)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<crate::store::Meta, StoreError> {
+        self.records.commit(batch)
+    }
+
+    fn meta(&self) -> crate::store::Meta {
+        self.records.meta()
+    }
+
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.pieces.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.records.events(after, limit)
+    }
+
+    fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.pieces.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.records.events_before(before, limit)
+    }
+
+    fn resume(&self) -> Result<(), StoreError> {
+        self.records.resume()
+    }
+
+    fn is_writable(&self) -> bool {
+        self.records.is_writable()
+    }
+}
+
+#[test]
+fn a_walk_back_to_a_time_ends_there() {
+    let (registry, store) = long(20_000);
+    let since = Timestamp::from_unix_seconds(60 * 19_900);
+    let query = EventQuery { since: Some(since), ..EventQuery::default() };
+    store.pieces();
+    assert_eq!(wait(registry.count_events(query.clone())).unwrap(), 100);
+    // A day behind it is looked at as well, and the piece that ends the walk.
+    assert!(store.pieces() <= 5);
+    assert_eq!(wait(registry.count_events(EventQuery { oldest_first: true, ..query })).unwrap(), 100);
+    assert!(store.pieces() > 30);
+}
+
+#[test]
+fn a_walk_ends_when_nobody_waits_for_it() {
+    let (registry, store) = long(20_000);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let (begun, begins) = std::sync::mpsc::channel();
+    let (goes_on, go_on) = std::sync::mpsc::channel::<()>();
+    let go_on = std::sync::Mutex::new(go_on);
+    store.pieces();
+    runtime.block_on(async {
+        let walking = Arc::clone(&registry);
+        let walk = tokio::spawn(async move {
+            let step = move |count: &mut usize, _: Event| {
+                if *count == 0 {
+                    begun.send(()).unwrap();
+                    let _ = go_on.lock().unwrap().recv();
+                }
+                *count += 1;
+            };
+            walking.fold_events(EventQuery::default(), 0, step).await
+        });
+        tokio::task::spawn_blocking(move || begins.recv().unwrap()).await.unwrap();
+        walk.abort();
+        assert!(walk.await.unwrap_err().is_cancelled());
+        drop(goes_on);
+        // Its turn is free again.
+        let _all = registry.walks.acquire_many(u32::try_from(WALKS_MAX).unwrap()).await.unwrap();
+    });
+    assert!(store.pieces() <= 2);
+}
+
+#[test]
+fn few_walk_at_a_time() {
+    let (registry, _) = long(100);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let counts = Arc::new(std::sync::Mutex::new((0_usize, 0_usize)));
+    runtime.block_on(async {
+        let mut walks = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let (registry, counts) = (Arc::clone(&registry), Arc::clone(&counts));
+            walks.spawn(async move {
+                let step = move |place: &mut usize, _: Event| {
+                    *place += 1;
+                    let mut counts = counts.lock().unwrap();
+                    match *place {
+                        1 => counts.0 += 1,
+                        100 => counts.0 -= 1,
+                        _ => {}
+                    }
+                    counts.1 = counts.1.max(counts.0);
+                    drop(counts);
+                    std::thread::sleep(Duration::from_micros(50));
+                };
+                registry.fold_events(EventQuery::default(), 0, step).await.unwrap()
+            });
+        }
+        while let Some(walked) = walks.join_next().await {
+            assert_eq!(walked.unwrap(), 100);
+        }
+    });
+    assert_eq!(*counts.lock().unwrap(), (0, WALKS_MAX));
+}
+
 #[test]
 fn what_changes_nothing_can_be_noted() {
     let registry = registry();
