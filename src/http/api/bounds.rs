@@ -1,11 +1,13 @@
 //! What one call, one token and one source may ask of the API.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use http_body_util::LengthLimitError;
+use tokio::sync::Semaphore;
 
 use super::Api;
 use super::call::Door;
@@ -22,11 +24,14 @@ pub(super) struct Bounds {
     pub(super) request_time: Option<Duration>,
     pub(super) by_source: Option<Rate>,
     pub(super) by_token: Option<Rate>,
+    /// Turns to read on a thread that may wait.
+    pub(super) readings: Arc<Semaphore>,
 }
 
 impl Bounds {
     pub(super) fn new(limits: &Limits, door: Door) -> Self {
         let page_size_max = limits.http_page_size_max as usize;
+        let readings = Arc::new(Semaphore::new(READINGS_MAX));
         match door {
             Door::Local => Self {
                 body_octets_max: BODY_OCTETS_MAX,
@@ -34,6 +39,7 @@ impl Bounds {
                 request_time: None,
                 by_source: None,
                 by_token: None,
+                readings,
             },
             Door::Public => Self {
                 body_octets_max: usize::try_from(limits.http_body_size_max).unwrap_or(usize::MAX),
@@ -41,6 +47,7 @@ impl Bounds {
                 request_time: Some(limits.http_request_time),
                 by_source: Some(Rate::per_minute(limits.http_requests_by_source_max)),
                 by_token: Some(Rate::per_minute(limits.http_requests_by_token_max)),
+                readings,
             },
         }
     }
@@ -79,3 +86,6 @@ fn is_json(headers: &HeaderMap) -> bool {
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
     media_type.eq_ignore_ascii_case("application/json")
 }
+
+/// Calls that read at a time: more would take the threads that others need, and none of them would be done sooner.
+pub(super) const READINGS_MAX: usize = 4;

@@ -119,7 +119,8 @@ impl Call {
         Ok(self.registry.change(self.caller.clone(), command).await?)
     }
 
-    /// What is read in this call: one revision of the directory.
+    /// What is read in this call: one revision of the directory. After a change it may be read without asking again who
+    /// the caller is: it may have exchanged its own token.
     pub(super) fn reading(self) -> Reading {
         Reading::new(self.registry, self.caller, self.page, self.tls, self.parameters)
     }

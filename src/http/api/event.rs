@@ -16,7 +16,7 @@ use super::refusal::Refusal;
 use super::route::NoParameters;
 use super::value::{Empty, Required, RequiredFields, Time};
 use crate::audit::{EventObject, digest};
-use crate::model::{self, Action, EventDetail, Permission, Timestamp};
+use crate::model::{self, AccountNumber, Action, EventDetail, Permission, Timestamp};
 use crate::registry::{EventQuery as TrailQuery, Registry};
 
 /// One event of the audit trail.
@@ -168,6 +168,10 @@ pub(super) async fn list(call: Call, query: EventQuery) -> Result<Page<Event>, R
     };
     let page = call.page.clone();
     let (first, size) = page.span();
+    // Later pages go on from the first: what came in between would shift them.
+    if first == 0 {
+        call.registry.flush_logins_sometimes().await;
+    }
     // One walk through the trail, of which only the page stays in memory.
     let walked = call.registry.fold_events(trail, (Vec::new(), 0_usize), move |(found, count), event| {
         if *count >= first && found.len() < size {
@@ -204,6 +208,12 @@ pub(super) async fn create(call: Call, request: Required<PatchedEventRequest>) -
         Value::String(text) => text,
         other => other.to_string(),
     };
+    if let Some(name) = context.keys().find(|name| RESERVED_NAMES.contains(&name.as_str())) {
+        return Err(Refusal::field(
+            "context",
+            format!("`{name}` is what bindery itself says of an event: give it another name"),
+        ));
+    }
     let details = context.into_iter().map(|(name, value)| EventDetail { name, value: text(value) });
     let object = EventObject { kind: "custom".to_owned(), name: app, key: None, uuid: None };
     let event = call.registry.add_event(call.caller.clone(), object, details.collect()).await?;
@@ -230,6 +240,7 @@ pub(super) async fn volume(call: Call, query: CountQuery) -> Result<Vec<EventVol
     let back = i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX);
     trail.since = Some(Timestamp::from_unix_seconds(Timestamp::now().unix_seconds().saturating_sub(back)));
     trail.text = search.filter(|search| !search.is_empty());
+    call.registry.flush_logins_sometimes().await;
     let counted = call.registry.fold_events(trail, BTreeMap::new(), move |counts, event| {
         let begin = event.time.unix_seconds().div_euclid(span) * span;
         *counts.entry((begin, event.action)).or_insert(0_u64) += event.count;
@@ -251,12 +262,14 @@ pub(super) async fn top_per_user(call: Call, query: CountQuery) -> Result<Vec<Ev
     let search = query.search.clone();
     let Some(mut trail) = query.filters().trail()? else { return Ok(Vec::new()) };
     trail.text = search.filter(|search| !search.is_empty());
-    type Counts = BTreeMap<String, (u64, BTreeSet<String>)>;
+    // By number: names that strangers have made up are of no account, and could be without number themselves.
+    type Counts = BTreeMap<String, (u64, BTreeSet<AccountNumber>)>;
+    call.registry.flush_logins_sometimes().await;
     let counted = call.registry.fold_events(trail, Counts::new(), |counts, event| {
         if let Some(application) = event.application {
             let (count, accounts) = counts.entry(application).or_default();
             *count += event.count;
-            accounts.insert(event.actor.account);
+            accounts.extend(event.actor.number);
         }
     });
     let mut counts: Vec<EventTopPerUser> = counted
@@ -273,10 +286,13 @@ pub(super) async fn top_per_user(call: Call, query: CountQuery) -> Result<Vec<Ev
     Ok(counts)
 }
 
-/// Events have no objects of their own that somebody could be granted.
+/// Whether the caller may read events now, and is still who it was: its own body may have come slowly. Events have no
+/// objects of their own that somebody could be granted.
 fn require(call: &Call) -> Result<(), Refusal> {
     let registry: &Registry = &call.registry;
-    Ok(call.caller.require(registry.snapshot().accounts(), Permission::ViewEvent)?)
+    let snapshot = registry.snapshot();
+    call.caller.verify(snapshot.accounts(), Timestamp::now())?;
+    Ok(call.caller.require(snapshot.accounts(), Permission::ViewEvent)?)
 }
 
 fn shown(event: &model::Event) -> Event {
@@ -423,6 +439,9 @@ fn kind_of(model: &str) -> &str {
     }
 }
 
+/// What [`context`] says of an event: nobody else may, or the trail would seem to say it.
+const RESERVED_NAMES: [&str; 8] =
+    ["authorized_application", "count", "diff", "digest", "model", "request_id", "sequence", "since"];
 /// What somebody may put into one event.
 const CONTEXT_OCTETS_MAX: usize = 16 * 1024;
 const VOLUME_DAYS: u32 = 7;
@@ -431,3 +450,108 @@ const VOLUME_DAYS_MAX: u32 = 366;
 const HOURLY_DAYS_MAX: u32 = 3;
 const TOP: usize = 15;
 const TOP_MAX: usize = 100;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::audit::append;
+    use crate::http::api::call::{Door, RequestId};
+    use crate::http::api::Api;
+    use crate::model::{Actor, Change, EventDigest, FieldChange, Record, Trail};
+    use crate::registry::commands::testing::{registry_over, wait};
+    use crate::store::{Batch, Counters, MemoryStore, Store};
+
+    fn call(registry: &Arc<Registry>, page: PageQuery) -> Call {
+        let api = Api::new(Arc::clone(registry), Door::Local);
+        Call::new(&api, Call::operator(RequestId::new()), page, Vec::new())
+    }
+
+    fn event(actor: Actor) -> model::Event {
+        model::Event {
+            sequence: 0,
+            previous: EventDigest::NONE,
+            uuid: Uuid::new_v4(),
+            time: Timestamp::from_unix_seconds(100),
+            since: Some(Timestamp::from_unix_seconds(50)),
+            count: 3,
+            action: Action::Login,
+            actor,
+            application: Some("cloud".to_owned()),
+            object_kind: "provider".to_owned(),
+            object_name: "ldap".to_owned(),
+            object_key: Some(1),
+            object_uuid: None,
+            changes: vec![FieldChange { field: "name".to_owned(), before: None, after: None }],
+            details: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_bindery_says_of_an_event_nobody_else_says() {
+        let said = context(&event(Actor { request: Some(Uuid::new_v4()), ..Actor::named("config") }));
+        assert_eq!(said.keys().map(String::as_str).collect::<Vec<_>>(), RESERVED_NAMES);
+        let registry = registry_over(Arc::new(MemoryStore::new()));
+        let post = |name: &str| {
+            let request = PatchedEventRequest {
+                action: Some("custom_".to_owned()),
+                app: Some("backup".to_owned()),
+                context: Some(Map::from_iter([(name.to_owned(), 7.into())])),
+                ..PatchedEventRequest::default()
+            };
+            wait(create(call(&registry, PageQuery::default()), Required(request)))
+        };
+        for name in RESERVED_NAMES {
+            assert_eq!(post(name).unwrap_err().status(), 400, "{name}");
+        }
+        assert_eq!(post("files").unwrap().context["files"], "7");
+    }
+
+    #[test]
+    fn who_looks_again_and_again_writes_nothing() {
+        let store = Arc::new(MemoryStore::new());
+        let registry = registry_over(store.clone());
+        let look = |page: usize| {
+            // A call of the API is a login, here one that fails.
+            wait(registry.authenticate_api(b"wrong", None, Timestamp::now())).unwrap_err();
+            let page = PageQuery { page: Some(page), page_size: Some(1), ..PageQuery::default() };
+            wait(list(call(&registry, page), EventQuery::default())).unwrap().pagination.count
+        };
+        assert_eq!(look(1), 1, "what was before it is seen");
+        let revision = store.meta().revision;
+        for _ in 0..5 {
+            assert_eq!(look(1), 1);
+        }
+        assert_eq!(store.meta().revision, revision);
+        // A later page never moves the trail on.
+        *registry.flushed_for_readers() = None;
+        assert_eq!(look(1), 2);
+        *registry.flushed_for_readers() = None;
+        assert_eq!(look(2), 2);
+    }
+
+    #[test]
+    fn made_up_names_are_no_users_of_an_application() {
+        let store = Arc::new(MemoryStore::new());
+        let mut trail = Trail::default();
+        let known =
+            [5, 6, 5].map(|number| Actor { number: Some(AccountNumber::new(number)), ..Actor::named("x") });
+        let strangers = (0..100).map(|number| Actor::named(&format!("stranger-{number}")));
+        let changes: Vec<Change> = known
+            .into_iter()
+            .chain(strangers)
+            .map(|actor| {
+                let mut event = event(actor);
+                append(&mut trail, &mut event);
+                Change::Put(Record::Event(event))
+            })
+            .collect();
+        let counters = Counters { trail, ..store.meta().counters };
+        store.commit(&Batch { changes, counters, seeded: false }).unwrap();
+        let registry = registry_over(store);
+        let top = wait(top_per_user(call(&registry, PageQuery::default()), CountQuery::default())).unwrap();
+        assert_eq!((top.len(), top[0].counted_events, top[0].unique_users), (1, 309, 2));
+    }
+}

@@ -50,6 +50,7 @@ use axum::extract::OriginalUri;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
+use tokio::sync::OwnedSemaphorePermit;
 
 pub use application::Application;
 pub use binding::PolicyBinding;
@@ -136,6 +137,14 @@ impl Api {
     pub fn admit_token(&self, key: u64) -> Result<(), Refusal> {
         let Some(rate) = &self.bounds.by_token else { return Ok(()) };
         self.admitted(rate.admit(&key), Limit::http_requests_by_token_max)
+    }
+
+    /// Waits for a turn to read on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// The server goes down.
+    async fn turn_to_read(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.bounds.readings).acquire_owned().await.map_err(|_| Refusal::internal())
     }
 
     fn admitted(&self, admitted: Result<(), Duration>, limit: Limit) -> Result<(), Refusal> {

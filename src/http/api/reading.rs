@@ -122,6 +122,15 @@ impl Reading {
         Self { registry, caller, page, tls, snapshot, parameters }
     }
 
+    /// Asks whether the caller still is who it was: since its call began it may have waited for its own body, or for its
+    /// turn.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(super) fn verify(&self) -> Result<(), Refusal> {
+        Ok(self.caller.verify(self.accounts(), Timestamp::now())?)
+    }
+
     /// A part of the path.
     ///
     /// # Errors
@@ -156,5 +165,40 @@ impl Reading {
             found => found,
         };
         found.map_err(|error| ChangeError::Store(Arc::new(error)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::access::{Credential, Holder};
+    use crate::config::Seed;
+    use crate::http::api::call::{Call, Door};
+    use crate::http::api::{Api, event};
+    use crate::model::{AccountKind, Actor};
+    use crate::registry::commands::testing::{account, actor, apply, registry_over, token, wait};
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn who_was_revoked_while_its_body_came_reads_nothing() {
+        let registry = registry_over(Arc::new(MemoryStore::new()));
+        let seed = Seed {
+            accounts: vec![account("portal", AccountKind::ServiceAccount)],
+            tokens: vec![token("portal-api", "portal")],
+            ..Seed::default()
+        };
+        apply(&registry, &seed).unwrap();
+        let token = registry.snapshot().accounts().token_named("portal-api").unwrap().clone();
+        let credential = Credential::Token { number: token.number, generation: token.generation };
+        let holder = Holder { account: token.account, credential };
+        let caller = Caller::account(holder, Actor::named("portal"));
+        let api = Api::new(Arc::clone(&registry), Door::Public);
+        let call = || Call::new(&api, caller.clone(), PageQuery::default(), Vec::new());
+        call().reading().verify().unwrap();
+        wait(registry.revoke_token(actor(), "portal-api".to_owned())).unwrap();
+        let gone = call().reading().verify().unwrap_err().status();
+        let events = wait(event::list(call(), Default::default())).unwrap_err().status();
+        assert_eq!((gone.as_u16(), events), (401, gone));
     }
 }

@@ -127,9 +127,15 @@ where
         Box::pin(async move {
             let Incoming { api, caller, parameters, query, .. } = incoming;
             let (filters, page) = query::read::<Q>(&query, is_list)?;
+            let turn = api.turn_to_read().await?;
             let reading = Call::new(&api, caller, page, parameters).reading();
-            // Records are read from the disk, and a list may be long.
-            let read = spawn_blocking(move || handler(&reading, filters)?.respond(StatusCode::OK)).await;
+            reading.verify()?;
+            // Records are read from the disk, and a list may be long. The thread holds the turn, as it cannot be stopped.
+            let read = spawn_blocking(move || {
+                let _turn = turn;
+                handler(&reading, filters)?.respond(StatusCode::OK)
+            });
+            let read = read.await;
             read.unwrap_or_else(|_| Err(Refusal::internal()))
         })
     };

@@ -94,4 +94,4 @@ mod secret_text {
 }
 
 #[cfg(test)]
-pub(in crate::registry) mod testing;
+pub(crate) mod testing;

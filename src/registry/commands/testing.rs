@@ -13,17 +13,17 @@ use crate::model::{AccountKind, Actor};
 use crate::registry::{Authentication, ChangeError, Registry, RegistrySettings, Verdict};
 use crate::store::{MemoryStore, Store};
 
-pub(in crate::registry) fn registry() -> Arc<Registry> {
+pub(crate) fn registry() -> Arc<Registry> {
     registry_over(Arc::new(MemoryStore::new()))
 }
 
-pub(in crate::registry) fn registry_over(store: Arc<dyn Store>) -> Arc<Registry> {
+pub(crate) fn registry_over(store: Arc<dyn Store>) -> Arc<Registry> {
     let token_keys = TokenKeys::of(1, Some(2));
     registry_with(store, RegistrySettings { token_keys, ..RegistrySettings::default() })
 }
 
 /// The same with settings of one's own, but for the hashes.
-pub(in crate::registry) fn registry_with(store: Arc<dyn Store>, settings: RegistrySettings) -> Arc<Registry> {
+pub(crate) fn registry_with(store: Arc<dyn Store>, settings: RegistrySettings) -> Arc<Registry> {
     let settings = RegistrySettings {
         hashing: HashPoolSettings {
             threads: NonZeroUsize::new(1),
@@ -39,15 +39,15 @@ pub(in crate::registry) fn registry_with(store: Arc<dyn Store>, settings: Regist
     Registry::open(store, settings).unwrap()
 }
 
-pub(in crate::registry) fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }
 
-pub(in crate::registry) fn actor() -> Actor {
+pub(crate) fn actor() -> Actor {
     Actor::named("config")
 }
 
-pub(in crate::registry) async fn set_active(
+pub(crate) async fn set_active(
     registry: &Registry,
     username: String,
     is_active: bool,
@@ -61,10 +61,7 @@ pub(in crate::registry) async fn set_active(
         .await
 }
 
-pub(in crate::registry) async fn delete_account(
-    registry: &Registry,
-    username: String,
-) -> Result<(), ChangeError> {
+pub(crate) async fn delete_account(registry: &Registry, username: String) -> Result<(), ChangeError> {
     registry
         .change(actor(), move |transaction| {
             let number = account_named(transaction, &username)?;
@@ -73,7 +70,7 @@ pub(in crate::registry) async fn delete_account(
         .await
 }
 
-pub(in crate::registry) fn provider(name: &str, base_dn: &str) -> SeedProvider {
+pub(crate) fn provider(name: &str, base_dn: &str) -> SeedProvider {
     SeedProvider {
         name: name.to_owned(),
         base_dn: base_dn.to_owned(),
@@ -89,7 +86,7 @@ pub(in crate::registry) fn provider(name: &str, base_dn: &str) -> SeedProvider {
     }
 }
 
-pub(in crate::registry) fn account(username: &str, kind: AccountKind) -> SeedAccount {
+pub(crate) fn account(username: &str, kind: AccountKind) -> SeedAccount {
     SeedAccount {
         username: username.to_owned(),
         kind: Some(kind),
@@ -106,7 +103,7 @@ pub(in crate::registry) fn account(username: &str, kind: AccountKind) -> SeedAcc
     }
 }
 
-pub(in crate::registry) fn group(name: &str, members: &[&str]) -> SeedGroup {
+pub(crate) fn group(name: &str, members: &[&str]) -> SeedGroup {
     SeedGroup {
         name: name.to_owned(),
         members: Some(members.iter().map(ToString::to_string).collect()),
@@ -118,7 +115,7 @@ pub(in crate::registry) fn group(name: &str, members: &[&str]) -> SeedGroup {
     }
 }
 
-pub(in crate::registry) fn token(identifier: &str, account: &str) -> SeedToken {
+pub(crate) fn token(identifier: &str, account: &str) -> SeedToken {
     SeedToken {
         identifier: identifier.to_owned(),
         account: account.to_owned(),
@@ -133,7 +130,7 @@ pub(in crate::registry) fn token(identifier: &str, account: &str) -> SeedToken {
 }
 
 /// Generates what a plan needs.
-pub(in crate::registry) fn secrets_for(plan: &SeedPlan) -> Vec<NewSecret> {
+pub(crate) fn secrets_for(plan: &SeedPlan) -> Vec<NewSecret> {
     let new = |needed: &super::NeededSecret| NewSecret {
         account: needed.account.clone(),
         identifier: needed.identifier.clone(),
@@ -145,7 +142,7 @@ pub(in crate::registry) fn secrets_for(plan: &SeedPlan) -> Vec<NewSecret> {
 }
 
 /// Plans, generates and applies.
-pub(in crate::registry) fn apply_with(
+pub(crate) fn apply_with(
     registry: &Registry,
     seed: &Seed,
     options: &SeedOptions,
@@ -159,15 +156,12 @@ pub(in crate::registry) fn apply_with(
     })
 }
 
-pub(in crate::registry) fn apply(
-    registry: &Registry,
-    seed: &Seed,
-) -> Result<(SeedPlan, Vec<NewSecret>), ChangeError> {
+pub(crate) fn apply(registry: &Registry, seed: &Seed) -> Result<(SeedPlan, Vec<NewSecret>), ChangeError> {
     apply_with(registry, seed, &SeedOptions::default())
 }
 
 /// The sentences of a change that must be refused.
-pub(in crate::registry) fn refused<T>(result: Result<T, ChangeError>) -> String {
+pub(crate) fn refused<T>(result: Result<T, ChangeError>) -> String {
     match result {
         Ok(_) => panic!("this was not refused"),
         Err(error) => error.to_string(),
@@ -175,12 +169,12 @@ pub(in crate::registry) fn refused<T>(result: Result<T, ChangeError>) -> String 
 }
 
 /// Whether a name and a secret are accepted.
-pub(in crate::registry) fn binds(registry: &Registry, name: &str, secret: &[u8]) -> bool {
+pub(crate) fn binds(registry: &Registry, name: &str, secret: &[u8]) -> bool {
     matches!(verdict(registry, name, secret), Verdict::Accepted(_))
 }
 
 /// What becomes of a name and a secret.
-pub(in crate::registry) fn verdict(registry: &Registry, name: &str, secret: &[u8]) -> Verdict {
+pub(crate) fn verdict(registry: &Registry, name: &str, secret: &[u8]) -> Verdict {
     let now = crate::model::Timestamp::now();
     match registry.authenticate(name, secret, None, now, Instant::now()) {
         Authentication::Done(verdict) => verdict,
