@@ -42,7 +42,8 @@ pub enum ApiRefusal {
 }
 
 impl Registry {
-    /// Finds out whose API token a secret is. Waits for one hash at most, on the hash pool.
+    /// Finds out whose API token a secret is. Waits for one hash at most, on the hash pool. A failure is counted here; a
+    /// success by whoever lets the call in: see [`Registry::note_api_login`].
     ///
     /// # Errors
     /// [`ApiRefusal`]
@@ -53,15 +54,18 @@ impl Registry {
         now: Timestamp,
     ) -> Result<ApiIdentity, ApiRefusal> {
         let trial = Trial { source, now };
-        let snapshot = self.snapshot();
-        let accounts = snapshot.accounts();
-        let token =
-            self.api_token(accounts, secret).map_err(|reason| self.refused_api(None, trial, reason))?;
-        let (key, credential) = of_token(&token);
-        if self.proofs.check(key, secret) {
-            return self.accept_api(accounts, &token, credential, trial);
-        }
-        drop(snapshot);
+        let (token, (key, credential)) = {
+            // Not held while a hash is waited for, so no count is kept of it.
+            let snapshot = self.current();
+            let accounts = snapshot.accounts();
+            let token =
+                self.api_token(accounts, secret).map_err(|reason| self.refused_api(None, trial, reason))?;
+            let (key, credential) = of_token(&token);
+            if self.proofs.check(key, secret) {
+                return self.accept_api(accounts, &token, credential, trial);
+            }
+            (token, (key, credential))
+        };
         let secret = Secret::from(secret);
         let candidate = self.candidate(Some(token.hash.clone()), &token.identifier);
         let job = HashJob { priority: Priority::Selector, source, secret: secret.clone(), candidate };
@@ -121,15 +125,12 @@ impl Registry {
         let present = accounts.token(token.number).map_or(token, |present| present);
         let holder = Holder { account: present.account, credential };
         match holder.verify(accounts, trial.source, trial.now) {
-            Ok(account) => {
-                self.note_api_login(present.number, trial.source, trial.now);
-                Ok(ApiIdentity {
-                    holder,
-                    account: account.username.to_string(),
-                    token: present.identifier.clone(),
-                    token_number: present.number,
-                })
-            }
+            Ok(account) => Ok(ApiIdentity {
+                holder,
+                account: account.username.to_string(),
+                token: present.identifier.clone(),
+                token_number: present.number,
+            }),
             Err(invalid) => Err(self.refused_api(Some(present), trial, &invalid.to_string())),
         }
     }

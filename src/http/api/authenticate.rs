@@ -28,10 +28,13 @@ pub(super) async fn authenticate(
     id: RequestId,
 ) -> Result<Caller, Refusal> {
     let secret = bearer(headers)?;
-    let identity = api.registry.authenticate_api(secret, source, Timestamp::now()).await;
+    let now = Timestamp::now();
+    let identity = api.registry.authenticate_api(secret, source, now).await;
     match identity {
         Ok(identity) => {
             api.admit_token(u64::from(identity.token_number.get()))?;
+            // A call that is refused is no use of the token.
+            api.registry.note_api_login(identity.token_number, source, now);
             let actor = Actor {
                 account: identity.account,
                 number: Some(identity.holder.account),
@@ -69,9 +72,48 @@ const BUSY_TIME: Duration = Duration::from_secs(1);
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::http::HeaderValue;
 
     use super::*;
+    use crate::config::{Limits, Seed};
+    use crate::http::api::Door;
+    use crate::model::{AccountKind, Intent};
+    use crate::registry::NewToken;
+    use crate::registry::commands::testing::{account, actor, apply, registry_over, wait};
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn a_call_that_is_not_let_in_is_no_use_of_the_token() {
+        let registry = registry_over(Arc::new(MemoryStore::new()));
+        let seed = Seed { accounts: vec![account("portal", AccountKind::ServiceAccount)], ..Seed::default() };
+        apply(&registry, &seed).unwrap();
+        let new = NewToken {
+            identifier: "portal-api".to_owned(),
+            account: "portal".to_owned(),
+            intent: Intent::Api,
+            expiring: false,
+            expires: None,
+            description: String::new(),
+            networks: Vec::new(),
+            retrievable: false,
+        };
+        let made = wait(registry.create_token(actor(), new)).unwrap();
+        let limits = Limits { http_requests_by_token_max: 2, ..Limits::default() };
+        let api = Api::new(Arc::clone(&registry), Door::Public).with_limits(&limits);
+        let secret = std::str::from_utf8(made.secret.expose()).unwrap();
+        let value = HeaderValue::from_str(&format!("Bearer {secret}")).unwrap();
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+        let mut answers = Vec::new();
+        for _ in 0..5 {
+            let answer = wait(authenticate(&api, &headers, None, RequestId::new()));
+            answers.push(answer.map_or_else(|refusal| refusal.status().as_u16(), |_| 200));
+        }
+        assert_eq!(answers, [200, 200, 429, 429, 429]);
+        let number = registry.snapshot().accounts().token_named("portal-api").unwrap().number;
+        assert_eq!(registry.last_used_token(number).unwrap().count, 2);
+    }
 
     #[test]
     fn only_a_bearer_is_heard() {
