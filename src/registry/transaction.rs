@@ -398,16 +398,23 @@ impl<'a> Transaction<'a> {
         let read =
             |limit| self.store.events(after, limit).map_err(|error| ChangeError::Store(Arc::new(error)));
         let is_too_old = |event: &Event| event.time.after(retention) < now;
+        // When the clock was wrong: nobody knows how old it is, but no younger than what came after it.
+        let is_of_the_future = |event: &Event| event.time > now;
         // Mostly there is nothing to do.
-        if trail.len() <= events_max && !read(1)?.iter().any(is_too_old) {
+        if trail.len() <= events_max
+            && !read(1)?.iter().any(|event| is_too_old(event) || is_of_the_future(event))
+        {
             return Ok(retired);
         }
         let events = read(EVENTS_RETIRED_TOGETHER)?;
         let read = events.len();
-        for event in events {
+        let known = events.iter().take_while(|event| is_too_old(event) || is_of_the_future(event));
+        let old = known.enumerate().filter(|(_, event)| is_too_old(event)).map(|(place, _)| place + 1);
+        let old = old.last().unwrap_or_default();
+        for (place, event) in events.into_iter().enumerate() {
             if trail.len() > events_max {
                 retired.too_many += 1;
-            } else if is_too_old(&event) {
+            } else if place < old {
                 retired.too_old += 1;
             } else {
                 break;

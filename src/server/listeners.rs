@@ -1,12 +1,13 @@
 //! The open listeners, and the time in which the server serves.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::accept::accept_ldap;
+use super::clock::Clock;
 use super::reload::{connection_limits, put_in_force};
 use super::signals::Asked;
 use super::{DRAIN_TIME, Log, SOCKET_NAME, Server, Signals, StartError, Tasks, close};
@@ -16,7 +17,7 @@ use crate::ldap::connection::Door;
 use crate::ldap::pages::Pages;
 use crate::model::Timestamp;
 use crate::net::{ConnectionLimits, Listener, LocalAddress, Tls};
-use crate::registry::{ChangeError, Registry};
+use crate::registry::{ChangeError, Registry, TokenCare};
 
 /// A server whose listeners are open.
 pub struct Listening {
@@ -99,9 +100,15 @@ impl Listening {
         let told_time = settings.limits.logins_told_time;
         tasks.tracker.spawn(flush_logins(Arc::clone(&registry), told_time, tasks.shutdown.clone()));
         let kept = (settings.limits.event_retention, settings.limits.events_max);
-        tasks.tracker.spawn(retire_events(Arc::clone(&registry), kept, tasks.shutdown.clone()));
+        let clock = Arc::new(Clock::new(Timestamp::now(), Instant::now()));
+        tasks.tracker.spawn(retire_events(
+            Arc::clone(&registry),
+            kept,
+            Arc::clone(&clock),
+            tasks.shutdown.clone(),
+        ));
         tasks.tracker.spawn(watch_log(log.clone(), Arc::clone(registry.reached()), tasks.shutdown.clone()));
-        tasks.tracker.spawn(keep_tokens(Arc::clone(&registry), tasks.shutdown.clone()));
+        tasks.tracker.spawn(keep_tokens(Arc::clone(&registry), clock, tasks.shutdown.clone()));
         for (listener, scheme) in ldap {
             let is_tls = scheme == Scheme::Ldaps;
             let (door, limits) = (Arc::clone(&door), Arc::clone(&limits));
@@ -180,12 +187,20 @@ async fn flush_logins(registry: Arc<Registry>, period: Duration, shutdown: Cance
 }
 
 /// Removes the oldest events from time to time, a few at a time: changes of others go in between.
-async fn retire_events(registry: Arc<Registry>, kept: (Duration, u32), shutdown: CancellationToken) {
+async fn retire_events(
+    registry: Arc<Registry>,
+    kept: (Duration, u32),
+    clock: Arc<Clock>,
+    shutdown: CancellationToken,
+) {
     let (retention, events_max) = kept;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(RETIRE_PERIOD) => {}
+        }
+        if clock.now().is_none() {
+            continue;
         }
         let mut count = 0;
         loop {
@@ -210,18 +225,21 @@ async fn retire_events(registry: Arc<Registry>, kept: (Duration, u32), shutdown:
 
 /// Does what is due for tokens, at once and then from time to time. The whole of it is on a thread that may be busy:
 /// it looks at every token.
-async fn keep_tokens(registry: Arc<Registry>, shutdown: CancellationToken) {
+async fn keep_tokens(registry: Arc<Registry>, clock: Arc<Clock>, shutdown: CancellationToken) {
     let runtime = tokio::runtime::Handle::current();
     loop {
         let (registry, handle) = (Arc::clone(&registry), runtime.clone());
-        let run =
-            tokio::task::spawn_blocking(move || handle.block_on(registry.keep_tokens(Timestamp::now())));
+        let (now, going_down) = (clock.now(), shutdown.clone());
+        let run = tokio::task::spawn_blocking(move || match now {
+            Some(now) => handle.block_on(keep_tokens_until(&registry, now, &going_down)),
+            None => Some(Ok(TokenCare::default())),
+        });
         let pause = match run.await {
-            Ok(Ok(care)) if care.is_more => TOKENS_PAUSE,
-            Ok(Ok(_)) => TOKENS_PERIOD,
+            Ok(Some(Ok(care))) if care.is_more => TOKENS_PAUSE,
+            Ok(Some(Ok(_))) => TOKENS_PERIOD,
             // The server goes down.
-            Ok(Err(ChangeError::ShuttingDown)) | Err(_) => return,
-            Ok(Err(error)) => {
+            Ok(Some(Err(ChangeError::ShuttingDown)) | None) | Err(_) => return,
+            Ok(Some(Err(error))) => {
                 tracing::warn!(%error, "expired tokens were not seen to; it is tried again in a minute");
                 TOKENS_PERIOD
             }
@@ -230,6 +248,20 @@ async fn keep_tokens(registry: Arc<Registry>, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+/// Does what is due for tokens until the server goes down (`None`): hundreds of hashes are not to be waited for then. What
+/// the writer has been handed it still does.
+async fn keep_tokens_until(
+    registry: &Registry,
+    now: Timestamp,
+    shutdown: &CancellationToken,
+) -> Option<Result<TokenCare, ChangeError>> {
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => None,
+        done = registry.keep_tokens(now) => Some(done),
     }
 }
 
@@ -331,8 +363,41 @@ const OWNER_ONLY: u32 = 0o600;
 const ANYBODY: u32 = 0o666;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::config::Seed;
+    use crate::model::{AccountKind, Intent};
+    use crate::registry::commands::testing;
+
+    #[test]
+    fn the_end_does_not_wait_for_tokens() {
+        let registry = testing::registry();
+        let mut seed = Seed {
+            accounts: vec![testing::account("robot", AccountKind::ServiceAccount)],
+            tokens: (0..20).map(|number| testing::token(&format!("api {number}"), "robot")).collect(),
+            ..Seed::default()
+        };
+        seed.tokens.iter_mut().for_each(|token| token.intent = Some(Intent::Api));
+        testing::apply(&registry, &seed).unwrap();
+        let late = Timestamp::now().after(Duration::from_secs(1_000 * 24 * 60 * 60));
+        let shutdown = CancellationToken::new();
+        let generations =
+            || -> u32 { registry.snapshot().accounts().tokens().map(|token| token.generation).sum() };
+        let before = generations();
+        testing::wait(async {
+            let mut run = std::pin::pin!(keep_tokens_until(&registry, late, &shutdown));
+            while generations() == before {
+                assert!(tokio::time::timeout(Duration::from_millis(1), &mut run).await.is_err());
+            }
+            shutdown.cancel();
+            assert!(run.await.is_none());
+        });
+        assert!(generations() < before + 20);
+        let done = testing::wait(keep_tokens_until(&registry, late, &CancellationToken::new()));
+        done.unwrap().unwrap();
+        assert_eq!(generations(), before + 20);
+    }
 
     #[test]
     fn addresses_can_be_pasted() {

@@ -6,6 +6,7 @@
 
 mod accept;
 mod certificates;
+mod clock;
 mod listeners;
 mod log;
 mod open;

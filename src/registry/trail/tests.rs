@@ -241,6 +241,25 @@ fn events_go_from_the_front_when_their_time_is_over() {
 }
 
 #[test]
+fn an_event_of_the_future_does_not_keep_what_is_behind_it() {
+    let store = Arc::new(MemoryStore::new());
+    let mut trail = Trail::default();
+    let far = Timestamp::now().after(Duration::from_secs(1_000_000_000));
+    let old = Timestamp::from_unix_seconds(1_000);
+    let recent = Timestamp::now();
+    let events = [far, old, far, far, old, old, recent, far].map(|time| {
+        let mut event = Event { time, ..event() };
+        append(&mut trail, &mut event);
+        Change::Put(Record::Event(event))
+    });
+    commit(&*store, events.to_vec(), trail);
+    let registry = registry_over(store);
+    let retire = || wait(registry.retire_events(Duration::from_secs(1_000), 1_000)).unwrap().too_old;
+    assert_eq!((retire(), retire()), (6, 0), "but not those before what is recent");
+    assert!(wait(registry.verify_events(None)).unwrap().is_whole());
+}
+
+#[test]
 fn many_events_go_in_several_changes() {
     let store = Arc::new(MemoryStore::new());
     let registry = registry_over(store.clone());
