@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,7 @@ use crate::net::{
     WriteDeadline,
 };
 use crate::registry::Registry;
+use crate::server::DRAIN_TIME;
 
 /// What all HTTP listeners have in common.
 pub struct PublicDoor {
@@ -140,10 +142,17 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let router = door.router.clone();
+    let answering = Arc::new(Mutex::new(()));
+    let turns = Arc::clone(&answering);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(source);
         request.extensions_mut().insert(takes_secrets);
-        Box::pin(router.clone().oneshot(request))
+        let (router, turns) = (router.clone(), Arc::clone(&turns));
+        Box::pin(async move {
+            // One after the other, as HTTP/1.1 has it.
+            let _turn = turns.lock().await;
+            router.oneshot(request).await
+        })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -165,7 +174,7 @@ where
         // What is being answered is; who takes longer to read it is cut off.
         turn = tokio::select! {
             ended = poll_fn(|context| connection.poll_without_shutdown(context)) => Turn::Ended(ended),
-            () = patience(door, &turn) => turn,
+            () = patience(door, &turn, &answering) => turn,
         };
     }
     let Turn::Ended(ended) = turn else { return };
@@ -189,14 +198,16 @@ enum Turn {
     GoingDown,
 }
 
-/// How long the answer to the present request is waited for.
-async fn patience(door: &PublicDoor, turn: &Turn) {
+/// How long the answer to the present request is waited for: when the server goes down, until there is one, and as long
+/// again as a connection may take to be closed. Whoever has asked for nothing is closed at once.
+async fn patience(door: &PublicDoor, turn: &Turn, answering: &Mutex<()>) {
     if matches!(turn, Turn::Old) {
         tokio::select! {
             () = sleep(door.limits.http_request_time + door.limits.write_time) => return,
             () = door.shutdown.cancelled() => {}
         }
     }
+    let _ = timeout(ANSWER_TIME, answering.lock()).await;
     sleep(CLOSE_TIME).await;
 }
 
@@ -214,6 +225,9 @@ async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     let _ = timeout(CLOSE_TIME, reading).await;
 }
 
+/// How long a call that is being answered when the server goes down may still take: what is waited for all connections,
+/// less the time to close them.
+const ANSWER_TIME: Duration = DRAIN_TIME.saturating_sub(Duration::from_secs(2));
 /// What a connection may still take when it is closed, or when the server goes down.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 /// The largest header of a request, its first line included.

@@ -49,6 +49,7 @@ fn door_with(settings: &Settings, tls: Option<Arc<Tls>>) -> Arc<PublicDoor> {
         .route("/length/", post(length))
         .route("/panic/", get(panicking))
         .route("/slow/", get(slow))
+        .route("/slower/", get(slower))
         .route("/large/", get(|| async { "x".repeat(64 << 20) }));
     let router = Arc::get_mut(&mut door).unwrap();
     router.router = router.router.clone().nest("/test", api::guarded(routes, api));
@@ -68,6 +69,11 @@ async fn panicking() -> String {
 async fn slow() -> &'static str {
     sleep(Duration::from_millis(300)).await;
     "slow"
+}
+
+async fn slower() -> &'static str {
+    sleep(Duration::from_millis(2_500)).await;
+    "slower"
 }
 
 async fn listen(door: &Arc<PublicDoor>, is_tls: bool) -> SocketAddr {
@@ -232,6 +238,27 @@ async fn an_old_connection_answers_and_closes() {
     while door.connections.counts().open > 0 {
         sleep(milliseconds(5)).await;
     }
+}
+
+#[tokio::test]
+async fn a_call_is_answered_though_the_server_goes_down() {
+    let (door, address) = door(Limits::default()).await;
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    assert_eq!(get_path(&mut idle, "/-/health/live/").await.status, 204);
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let mut busy = TcpStream::connect(address).await.unwrap();
+    busy.write_all(b"GET /test/slower/ HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    sleep(milliseconds(200)).await;
+    let begun = Instant::now();
+    door.shutdown.cancel();
+    for stream in [&mut idle, &mut silent] {
+        assert!(is_closed(stream).await);
+    }
+    assert!(begun.elapsed() < milliseconds(2_000), "nothing is waited for where nothing is asked");
+    let last = read_answer(&mut busy, true).await;
+    last.is_of_the_api(200);
+    assert_eq!((last.body.as_str(), last.header("connection")), ("slower", Some("close")));
+    assert!(is_closed(&mut busy).await);
 }
 
 #[tokio::test]
