@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::chain::digest;
-use crate::model::{AccountNumber, Action, Event, Fingerprint};
+use crate::model::{AccountNumber, Action, Event, Fingerprint, Trail};
 
 /// What an account has proved itself with, for the log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,6 +61,10 @@ impl FailureKind {
 /// Notes a login of an account under its name: the secret was right, and the application admits it. Its event comes
 /// later, with how often.
 pub fn login(account: &str, provider: &str, source: Option<IpAddr>, proof: ProofNames<'_>) {
+    // Each bind comes here, and next to none is told.
+    if !tracing::enabled!(target: "audit", tracing::Level::DEBUG) {
+        return;
+    }
     let token = proof.token.unwrap_or("");
     let certificate = proof.certificate.map(tracing::field::display);
     with_source(source, |source| {
@@ -113,6 +117,11 @@ pub fn committed(event: &Event) {
     );
 }
 
+/// Writes where the trail ends after a commit with so many events.
+pub fn trail_ends(trail: &Trail, events: u64) {
+    tracing::info!(target: "audit", events, next = trail.next, head = %trail.head, "the audit trail goes on");
+}
+
 fn some(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
@@ -130,7 +139,7 @@ fn with_source(source: Option<IpAddr>, write: impl FnOnce(&str)) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 pub(super) mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
@@ -168,6 +177,14 @@ pub(super) mod tests {
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, act);
         lines.text().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_log_says_where_the_trail_ends() {
+        let trail = Trail { next: 9, ..Trail::default() };
+        let told = lines(|| trail_ends(&trail, 3));
+        let end = format!("events=3 next=9 head={}", trail.head);
+        assert!(told.len() == 1 && told[0].contains(&end), "{told:?}");
     }
 
     #[test]

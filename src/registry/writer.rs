@@ -227,27 +227,42 @@ impl Writer {
                 }
             }
             let result = self.commit(draft);
+            let told = result.as_ref().map(|_| ()).map_err(Arc::clone);
             for tell in waiting {
-                tell(result.clone());
+                tell(told.clone());
+            }
+            // Behind the answers: who waits for a change does not wait for the log.
+            if let Ok(changes) = result {
+                self.write_to_log(&changes);
             }
         }
     }
 
-    /// Commits and publishes the draft; nothing is published that is not on disk.
-    fn commit(&mut self, draft: Draft) -> Result<(), Arc<StoreError>> {
-        let Some((changes, counters, seeded, mut snapshot)) = draft.finish() else { return Ok(()) };
+    /// Writes the events of a commit to the log, and where the trail ends: a line may be lost in a burst, and the next
+    /// end tells what there was all the same.
+    fn write_to_log(&self, changes: &[Change]) {
+        let mut events = 0;
+        for change in changes {
+            if let Change::Put(Record::Event(event)) = change {
+                audit::committed(event);
+                events += 1;
+            }
+        }
+        if events > 0 {
+            audit::trail_ends(&self.meta.counters.trail, events);
+        }
+    }
+
+    /// Commits and publishes the draft, and gives the changes; nothing is published that is not on disk.
+    fn commit(&mut self, draft: Draft) -> Result<Vec<Change>, Arc<StoreError>> {
+        let Some((changes, counters, seeded, mut snapshot)) = draft.finish() else { return Ok(Vec::new()) };
         let batch = Batch { changes, counters, seeded };
         match self.store.commit(&batch) {
             Ok(meta) => {
                 self.meta = meta;
                 snapshot.set_revision(meta.revision);
                 self.published.store(Arc::new(snapshot));
-                for change in &batch.changes {
-                    if let Change::Put(Record::Event(event)) = change {
-                        audit::committed(event);
-                    }
-                }
-                Ok(())
+                Ok(batch.changes)
             }
             Err(error) => {
                 tracing::error!(%error, "a change was not committed");
