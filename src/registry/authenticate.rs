@@ -108,7 +108,8 @@ impl Registry {
         now: Timestamp,
         instant: Instant,
     ) -> Authentication {
-        let snapshot = self.snapshot();
+        // No hash is waited for here, so no count is kept of it.
+        let snapshot = self.current();
         let accounts = snapshot.accounts();
         let trial = Trial { source, now };
         // Before the name is looked up: these are never throttled, and must not tell names by their time.

@@ -129,6 +129,10 @@ impl SledStore {
 
     /// Opens the database again, if a full disk had closed it.
     fn reopen(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        // Nearly always it is open, and to see that nobody who reads has to be waited for.
+        if matches!(*self.engine(), Engine::Open(_)) {
+            return Ok(());
+        }
         let mut engine = self.engine_mut();
         match &*engine {
             Engine::Open(_) => return Ok(()),
@@ -407,6 +411,10 @@ const WRITE_AMPLIFICATION: u64 = 4;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
     use super::*;
     use crate::store::tests::{Content, batch, copy};
 
@@ -433,5 +441,19 @@ mod tests {
         copy(directory.path(), copied.path());
         let content = Content::of(&SledStore::open(copied.path()).unwrap()).unwrap();
         assert!(content == Content::after(1) || content == Content::after(2));
+    }
+
+    #[test]
+    fn a_commit_waits_for_nobody_who_reads() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(SledStore::open(directory.path()).unwrap());
+        let (done, committed) = channel();
+        let reading = store.engine();
+        let writing = Arc::clone(&store);
+        let thread = std::thread::spawn(move || done.send(writing.commit(&Batch::default()).map(drop)));
+        let answer = committed.recv_timeout(Duration::from_secs(10));
+        drop(reading);
+        thread.join().unwrap().ok();
+        answer.unwrap().unwrap();
     }
 }

@@ -458,8 +458,8 @@ mod tests {
 
     use super::*;
     use crate::audit::append;
-    use crate::http::api::call::{Door, RequestId};
     use crate::http::api::Api;
+    use crate::http::api::call::{Door, RequestId};
     use crate::model::{Actor, Change, EventDigest, FieldChange, Record, Trail};
     use crate::registry::commands::testing::{registry_over, wait};
     use crate::store::{Batch, Counters, MemoryStore, Store};
