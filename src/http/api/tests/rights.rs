@@ -317,12 +317,16 @@ fn samples() -> Vec<Sample> {
             .body(json!({ "description": "x" }))
             .on(on_token),
         delete("/core/tokens/{identifier}/", "/core/tokens/<token>/").on(on_token),
-        get("/core/tokens/{identifier}/view_key/", "/core/tokens/<token>/view_key/").on(on_token),
+        get("/core/tokens/{identifier}/view_key/", "/core/tokens/<token>/view_key/")
+            .also(&["view_user"])
+            .on(on_token),
         post("/core/tokens/{identifier}/set_key/", "/core/tokens/<token>/set_key/")
             .body(json!({ "key": "a secret of one's own that is long" }))
+            .also(&["view_user"])
             .on(on_token),
         post("/core/tokens/{identifier}/rotate/", "/core/tokens/<token>/rotate/")
             .body(json!({}))
+            .also(&["view_user"])
             .on(on_token),
         get("/core/tokens/{identifier}/used_by/", "/core/tokens/<token>/used_by/").on(on_token),
         get("/rbac/roles/", "/rbac/roles/?name=target").on(on_role),
