@@ -17,7 +17,7 @@ use super::route::{NoContent, NoParameters};
 use super::value::{Required, RequiredFields};
 use crate::directory::Accounts;
 use crate::model::{self, AccountNumber, Grant, ObjectReference};
-use crate::registry::commands::{Grantee, set_grants};
+use crate::registry::commands::{Grantee, require_grantee, set_grants};
 
 /// A permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -339,8 +339,10 @@ pub(super) async fn assign_to_role(
     let uuid: Uuid = call.parameter("uuid")?;
     call.change(move |transaction| {
         let number = role::number(transaction, uuid)?;
+        let grantee = Grantee::Role(number);
+        require_grantee(transaction, grantee, true)?;
         let grants = grants_of(transaction, request.0)?;
-        set_grants(transaction, Grantee::Role(number), &grants, true)?;
+        set_grants(transaction, grantee, &grants, true)?;
         let held = transaction.snapshot().accounts().role(number).map(|role| role.grants.clone());
         Ok(results(&held.unwrap_or_default(), &grants))
     })
@@ -354,8 +356,10 @@ pub(super) async fn unassign_from_role(
     let uuid: Uuid = call.parameter("uuid")?;
     call.change(move |transaction| {
         let number = role::number(transaction, uuid)?;
+        let grantee = Grantee::Role(number);
+        require_grantee(transaction, grantee, false)?;
         let grants = grants_of(transaction, request)?;
-        set_grants(transaction, Grantee::Role(number), &grants, false)
+        set_grants(transaction, grantee, &grants, false)
     })
     .await?;
     Ok(NoContent)
@@ -367,8 +371,10 @@ pub(super) async fn assign_to_user(
 ) -> Result<Vec<PermissionAssignResult>, Refusal> {
     let number = AccountNumber::new(call.parameter("id")?);
     call.change(move |transaction| {
+        let grantee = Grantee::Account(number);
+        require_grantee(transaction, grantee, true)?;
         let grants = grants_of(transaction, request.0)?;
-        set_grants(transaction, Grantee::Account(number), &grants, true)?;
+        set_grants(transaction, grantee, &grants, true)?;
         let held = transaction.snapshot().accounts().account(number).map(|account| account.grants.to_vec());
         Ok(results(&held.unwrap_or_default(), &grants))
     })
@@ -381,8 +387,10 @@ pub(super) async fn unassign_from_user(
 ) -> Result<NoContent, Refusal> {
     let number = AccountNumber::new(call.parameter("id")?);
     call.change(move |transaction| {
+        let grantee = Grantee::Account(number);
+        require_grantee(transaction, grantee, false)?;
         let grants = grants_of(transaction, request)?;
-        set_grants(transaction, Grantee::Account(number), &grants, false)
+        set_grants(transaction, grantee, &grants, false)
     })
     .await?;
     Ok(NoContent)
@@ -395,8 +403,10 @@ pub(super) async fn assign_to_group(
     let uuid: Uuid = call.parameter("uuid")?;
     call.change(move |transaction| {
         let number = group::number(transaction, uuid)?;
+        let grantee = Grantee::Group(number);
+        require_grantee(transaction, grantee, true)?;
         let grants = grants_of(transaction, request.0)?;
-        set_grants(transaction, Grantee::Group(number), &grants, true)?;
+        set_grants(transaction, grantee, &grants, true)?;
         let held = transaction.snapshot().accounts().group(number).map(|group| group.grants.to_vec());
         Ok(results(&held.unwrap_or_default(), &grants))
     })
@@ -410,8 +420,10 @@ pub(super) async fn unassign_from_group(
     let uuid: Uuid = call.parameter("uuid")?;
     call.change(move |transaction| {
         let number = group::number(transaction, uuid)?;
+        let grantee = Grantee::Group(number);
+        require_grantee(transaction, grantee, false)?;
         let grants = grants_of(transaction, request)?;
-        set_grants(transaction, Grantee::Group(number), &grants, false)
+        set_grants(transaction, grantee, &grants, false)
     })
     .await?;
     Ok(NoContent)

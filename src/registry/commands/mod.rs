@@ -36,7 +36,8 @@ pub use import::{
 pub use own_secret::{OwnSecret, OwnSecretError};
 pub use provider::{ProviderChanges, create_provider, delete_provider, update_provider};
 pub use role::{
-    Grantee, RoleChanges, create_role, delete_role, set_grants, set_role_of_account, update_role,
+    Grantee, RoleChanges, create_role, delete_role, require_grantee, set_grants, set_role_of_account,
+    update_role,
 };
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, Sign};
 pub use token::{

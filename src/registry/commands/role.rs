@@ -147,8 +147,7 @@ pub fn set_grants(
     grants: &[Grant],
     granted: bool,
 ) -> Result<(), ChangeError> {
-    let permission =
-        if granted { Permission::AssignRolePermissions } else { Permission::UnassignRolePermissions };
+    require_grantee(transaction, grantee, granted)?;
     let accounts = transaction.snapshot().accounts();
     for grant in grants {
         check_grant(grant)?;
@@ -162,7 +161,7 @@ pub fn set_grants(
     }
     match grantee {
         Grantee::Role(number) => {
-            let mut role = role_for(transaction, number, permission)?;
+            let mut role = role_for(transaction, number, assignment(granted))?;
             change_grants(&mut role.grants, grants, granted);
             transaction.put(Record::Role(role))
         }
@@ -170,8 +169,6 @@ pub fn set_grants(
             let Some(mut group) = transaction.group(number)? else {
                 return Err(ChangeError::NotFound { kind: "group", name: number.to_string() });
             };
-            transaction.require_on(Permission::ChangeGroup, ObjectReference::Group(number), &group.name)?;
-            transaction.require(permission)?;
             let before = group.grants.clone();
             change_grants(&mut group.grants, grants, granted);
             if group.grants != before {
@@ -184,12 +181,6 @@ pub fn set_grants(
             let account = transaction.account(number)?;
             let mut account =
                 account.ok_or_else(|| ChangeError::NotFound { kind: "account", name: number.to_string() })?;
-            let on = ObjectReference::Account(number);
-            transaction.require_on(Permission::ChangeUser, on, &account.username)?;
-            if account.kind == AccountKind::InternalServiceAccount {
-                return Err(validate::internal(&account.username));
-            }
-            transaction.require(permission)?;
             let before = account.grants.clone();
             change_grants(&mut account.grants, grants, granted);
             if account.grants != before {
@@ -199,6 +190,45 @@ pub fn set_grants(
             Ok(())
         }
     }
+}
+
+/// Asks whether the caller may change the grants of a role, a group or an account at all. Whoever may not is told
+/// nothing of what it names in them.
+///
+/// # Errors
+/// There is no such grantee that the caller may view, or a permission on it is missing.
+pub fn require_grantee(
+    transaction: &Transaction<'_>,
+    grantee: Grantee,
+    granted: bool,
+) -> Result<(), ChangeError> {
+    let permission = assignment(granted);
+    match grantee {
+        Grantee::Role(number) => role_for(transaction, number, permission).map(drop),
+        Grantee::Group(number) => {
+            let accounts = transaction.snapshot().accounts();
+            let Some(group) = accounts.group(number) else {
+                return Err(ChangeError::NotFound { kind: "group", name: number.to_string() });
+            };
+            transaction.require_on(Permission::ChangeGroup, ObjectReference::Group(number), &group.name)?;
+            transaction.require(permission)
+        }
+        Grantee::Account(number) => {
+            let Some(account) = transaction.snapshot().accounts().account(number) else {
+                return Err(ChangeError::NotFound { kind: "account", name: number.to_string() });
+            };
+            let on = ObjectReference::Account(number);
+            transaction.require_on(Permission::ChangeUser, on, &account.username)?;
+            if account.kind == AccountKind::InternalServiceAccount {
+                return Err(validate::internal(&account.username));
+            }
+            transaction.require(permission)
+        }
+    }
+}
+
+fn assignment(granted: bool) -> Permission {
+    if granted { Permission::AssignRolePermissions } else { Permission::UnassignRolePermissions }
 }
 
 fn change_grants(present: &mut Vec<Grant>, grants: &[Grant], granted: bool) {
