@@ -69,7 +69,7 @@ fn no_bind_fails_while_an_app_password_is_rotated_and_the_config_is_switched() {
         let new = rotated["secret"].as_str().unwrap();
         let replaced = place.run(&["token", "list", "--account", "ldapservice", "--json"]).exits(0).json();
         let replaced = replaced.as_array().unwrap().iter().find(|token| {
-            token["identifier"].as_str().unwrap().starts_with("ldapservice-app-password, replaced")
+            token["identifier"].as_str().unwrap().starts_with("ldapservice-app-password-replaced")
         });
         let ends: jiff::Timestamp = replaced.unwrap()["expires"].as_str().unwrap().parse().unwrap();
         // Both work.

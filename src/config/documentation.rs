@@ -350,7 +350,7 @@ const TABLES: &[(&str, &[Key])] = &[
     (
         "token",
         &[
-            Key("identifier", "text", "required", "Its name, unique."),
+            Key("identifier", "text", "required", "Its name, unique: letters, digits, `-` and `_`."),
             Key("account", "account", "required", "Its owner."),
             Key(
                 "intent",

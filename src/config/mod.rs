@@ -38,7 +38,7 @@ pub(crate) use names::canonical_dn;
 pub use seed::{
     BadReference, Expiry, LIFETIME_SECONDS_MAX, ReferenceKind, Seed, SeedAccount, SeedApplication,
     SeedAttribute, SeedBinding, SeedGrant, SeedGroup, SeedLimit, SeedProvider, SeedReference, SeedRole,
-    SeedSecret, SeedSubject, SeedToken, first_identifier,
+    SeedSecret, SeedSubject, SeedToken, first_identifier, is_slug, slug_of,
 };
 pub use seed_reader::LocatedReference;
 pub use settings::{

@@ -16,9 +16,29 @@ use crate::model::{
 };
 use crate::secret::Secret;
 
-/// The identifier of a service account's first app password.
+/// The identifier of a service account's first app password. Whatever of the username cannot stand there becomes a `-`,
+/// and a piece of its hash tells it from others that become the same.
 pub fn first_identifier(username: &str) -> String {
-    format!("{username}-app-password")
+    if is_slug(username) {
+        return format!("{username}-app-password");
+    }
+    let hash = blake3::hash(username.as_bytes()).to_hex();
+    format!("{}-{}-app-password", slug_of(username), &hash[..8])
+}
+
+/// Whether a name is what authentik's clients take for the identifier of a token or the slug of an application: they
+/// refuse a whole list in which one is anything else.
+pub fn is_slug(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(is_of_slug)
+}
+
+/// The name with `-` for whatever cannot stand in a slug.
+pub fn slug_of(name: &str) -> String {
+    name.chars().map(|part| if is_of_slug(part) { part } else { '-' }).collect()
+}
+
+fn is_of_slug(part: char) -> bool {
+    part.is_ascii_alphanumeric() || matches!(part, '-' | '_')
 }
 
 /// All objects of a config and its included files, in their order.

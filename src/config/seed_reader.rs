@@ -356,7 +356,7 @@ impl<'e> SeedReader<'e> {
         problems: &mut Problems,
     ) -> Option<String> {
         let parse = match kind {
-            ReferenceKind::Application => slug,
+            ReferenceKind::Application | ReferenceKind::Token => slug,
             ReferenceKind::Attribute => custom_attribute,
             _ => value::name,
         };

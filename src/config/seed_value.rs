@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::names;
-use super::seed::{BadReference, Expiry, LIFETIME_SECONDS_MAX, SeedReference};
+use super::seed::{BadReference, Expiry, LIFETIME_SECONDS_MAX, SeedReference, is_slug};
 use super::value::{self, Raw};
 use crate::model::{
     AccountKind, AttributeSyntax, BadTimeOfDay, BindingMode, Intent, Permission, TimeOfDay, TimeZone,
@@ -105,11 +105,7 @@ pub(super) fn email(raw: Raw<'_>) -> Result<String, String> {
 /// A name that can stand in an address.
 pub(super) fn slug(raw: Raw<'_>) -> Result<String, String> {
     let text = value::name(raw)?;
-    if text.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_')) {
-        Ok(text)
-    } else {
-        Err(format!("expected letters, digits, - and _, found {text:?}"))
-    }
+    if is_slug(&text) { Ok(text) } else { Err(format!("expected letters, digits, - and _, found {text:?}")) }
 }
 
 /// What an account is for; bindery alone makes internal service accounts.

@@ -61,7 +61,7 @@ pub enum ChangeError {
         identifier: String,
     },
     /// Something of this name exists already.
-    #[error("there is a {kind} `{name}` already")]
+    #[error("the {kind} `{name}` exists already")]
     Exists {
         /// What kind of thing.
         kind: &'static str,

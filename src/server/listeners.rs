@@ -375,7 +375,7 @@ mod tests {
         let registry = testing::registry();
         let mut seed = Seed {
             accounts: vec![testing::account("robot", AccountKind::ServiceAccount)],
-            tokens: (0..20).map(|number| testing::token(&format!("api {number}"), "robot")).collect(),
+            tokens: (0..20).map(|number| testing::token(&format!("api-{number}"), "robot")).collect(),
             ..Seed::default()
         };
         seed.tokens.iter_mut().for_each(|token| token.intent = Some(Intent::Api));

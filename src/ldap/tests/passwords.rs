@@ -67,7 +67,7 @@ fn an_account_rotates_the_app_password_it_is_bound_with() {
     assert_ne!(replacement.number, APP_TOKEN);
     assert_eq!((replacement.account, replacement.expires), (APP, None));
     let old = tokens.token(APP_TOKEN).unwrap();
-    assert!(old.identifier.starts_with("token-30, replaced, until "), "{}", old.identifier);
+    assert!(old.identifier.starts_with("token-30-replaced-until-"), "{}", old.identifier);
     let end = old.expires.unwrap();
     assert!(end.unix_seconds() > Timestamp::now().unix_seconds());
     client.now = end;

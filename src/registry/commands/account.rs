@@ -146,6 +146,11 @@ fn put_account(
 ) -> Result<(), ChangeError> {
     let AccountChanges { username, kind, name, email, is_active, attributes, groups, roles } = changes;
     set(&mut account.username, username);
+    validate::username(&account.username).map_err(|problem| ChangeError::field("username", problem))?;
+    let named = transaction.snapshot().accounts().account_named(&account.username);
+    if named.is_some_and(|other| other.number != account.number) {
+        return Err(ChangeError::Exists { kind: "account", name: account.username });
+    }
     set(&mut account.kind, kind);
     if !account.kind.is_person() {
         account.password = None;

@@ -216,6 +216,10 @@ fn put_group(
         check_roles(transaction, &group.roles, roles)?;
     }
     group.name = name.unwrap_or(group.name);
+    validate::name("group", &group.name).map_err(|problem| ChangeError::field("name", problem))?;
+    if accounts.group_named(&group.name).is_some_and(|other| other.number != number) {
+        return Err(ChangeError::Exists { kind: "group", name: group.name });
+    }
     group.is_superuser = is_superuser.unwrap_or(group.is_superuser);
     group.parents = parents.unwrap_or(group.parents);
     group.roles = roles.unwrap_or(group.roles);

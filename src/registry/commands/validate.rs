@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::config::Seed;
+use crate::config::{Seed, is_slug};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
     EntryId, Evaluator, PreparedFilter, Reader, Snapshot, Tree, Visibility, custom_type, is_computed,
@@ -23,6 +23,40 @@ use crate::store::TOMBSTONE_OCTETS_MAX;
 /// What is wrong with it.
 pub(super) fn name(kind: &str, name: &str) -> Result<(), String> {
     check_name(name).map_err(|problem| format!("the {kind} {name:?} {problem}"))
+}
+
+/// What is wrong with a username. authentik's clients refuse a whole list in which one is longer.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn username(username: &str) -> Result<(), String> {
+    name("account", username)?;
+    if username.chars().count() > USERNAME_CHARACTERS_MAX {
+        return Err(format!(
+            "the account {username:?} has a name of more than {USERNAME_CHARACTERS_MAX} characters; give it a shorter \
+             one"
+        ));
+    }
+    Ok(())
+}
+
+/// What is wrong with the identifier of a token, of which the same holds.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn identifier(identifier: &str) -> Result<(), String> {
+    name("token", identifier)?;
+    if !is_slug(identifier) {
+        return Err(format!(
+            "the token {identifier:?} has an identifier of other characters than letters, digits, - and _"
+        ));
+    }
+    if identifier.len() > IDENTIFIER_OCTETS_MAX {
+        return Err(format!(
+            "the token {identifier:?} has an identifier of more than {IDENTIFIER_OCTETS_MAX} octets"
+        ));
+    }
+    Ok(())
 }
 
 /// The same, without the name.
@@ -93,7 +127,7 @@ pub(super) fn kind_change(username: &str, before: AccountKind, after: AccountKin
 /// Whether an account can be put into the directory as it is now: its name, attributes and places.
 pub(super) fn account(account: &Account, snapshot: &Snapshot, problems: &mut Vec<String>) {
     let title = format!("the account `{}`", account.username);
-    if let Err(problem) = name("account", &account.username) {
+    if let Err(problem) = username(&account.username) {
         problems.push(problem);
         return;
     }
@@ -603,8 +637,10 @@ pub(super) const ATTRIBUTES_MAX: usize = 1_000;
 /// Object classes of one object, as a file gives them: each is asked for each attribute.
 pub(super) const CLASSES_MAX: usize = 100;
 /// Octets of a name: it goes into DNs, events and tables.
-pub(super) const NAME_OCTETS_MAX: usize = 256;
+const NAME_OCTETS_MAX: usize = 256;
 /// Octets of a text that describes an object, or of a URL.
 const TEXT_OCTETS_MAX: usize = 4_096;
 /// Bindings of one application: each is asked at each operation.
 const BINDINGS_MAX: usize = 1_000;
+const USERNAME_CHARACTERS_MAX: usize = 150;
+pub(super) const IDENTIFIER_OCTETS_MAX: usize = 255;

@@ -126,7 +126,7 @@ impl Application<'_, '_> {
             ));
             return Ok(());
         }
-        if let Err(problem) = validate::name("token", identifier) {
+        if let Err(problem) = validate::identifier(identifier) {
             self.problems.push(problem);
             return Ok(());
         }

@@ -150,7 +150,7 @@ impl Registry {
         let caller = caller.into();
         let NewToken { identifier, account, intent, expiring, expires, description, networks, retrievable } =
             new;
-        validate::name("token", &identifier).map_err(ChangeError::invalid)?;
+        validate::identifier(&identifier).map_err(|problem| ChangeError::field("identifier", problem))?;
         check_lifetime(&identifier, expires)?;
         // Asked again by the writer; here it saves the hash.
         may_create(&caller, self.snapshot().accounts(), &account)?;
@@ -460,7 +460,7 @@ fn update(
     }
     let renamed = name.filter(|name| *name != token.identifier);
     if let Some(name) = &renamed {
-        validate::name("token", name).map_err(ChangeError::invalid)?;
+        validate::identifier(name).map_err(|problem| ChangeError::field("identifier", problem))?;
         if accounts.token_named(name).is_some() {
             return Err(ChangeError::Exists { kind: "token", name: name.clone() });
         }

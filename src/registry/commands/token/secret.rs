@@ -9,7 +9,7 @@ use super::rights::{find_secret_of, inherit_grants};
 use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, check_credentials};
 use crate::audit::EventObject;
 use crate::auth::SealError;
-use crate::config::ROTATION_OVERLAP_MAX;
+use crate::config::{ROTATION_OVERLAP_MAX, slug_of};
 use crate::model::{Action, Key, Permission, Record, Timestamp, Token, TokenNumber};
 use crate::registry::commands::{DEFAULT_LIFETIME, validate};
 use crate::registry::fresh_secrets::Viewing;
@@ -241,14 +241,15 @@ pub(super) fn next_expiry(token: &Token, now: Timestamp) -> Option<Timestamp> {
 /// identifier makes room.
 fn replaced_name(transaction: &Transaction<'_>, identifier: &str, until: Timestamp) -> String {
     let accounts = transaction.snapshot().accounts();
+    let until = slug_of(&until.to_string());
     let names = (1_u64..).map(|count| {
         let end = match count {
-            1 => format!(", replaced, until {until}"),
-            count => format!(", replaced, until {until} ({count})"),
+            1 => format!("-replaced-until-{until}"),
+            count => format!("-replaced-until-{until}-{count}"),
         };
-        let room = validate::NAME_OCTETS_MAX.saturating_sub(end.len());
-        let beginning = (0..=room).rev().find_map(|length| identifier.get(..length)).unwrap_or_default();
-        format!("{beginning}{end}")
+        let kept = validate::IDENTIFIER_OCTETS_MAX.saturating_sub(end.len());
+        let begin: String = slug_of(identifier).chars().take(kept).collect();
+        begin + &end
     });
     let mut free = names.filter(|name| accounts.token_named(name).is_none());
     free.next().unwrap_or_else(|| identifier.to_owned())

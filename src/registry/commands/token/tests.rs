@@ -91,7 +91,7 @@ fn calls(registry: &Registry, secret: &[u8]) -> bool {
 
 /// An account as it calls the API, with a token that the operator has made for it.
 fn caller(registry: &Registry, account: &str) -> Caller {
-    let new = new(&format!("of {account}"), account, Intent::Api);
+    let new = new(&format!("of-{account}"), account, Intent::Api);
     let made = wait(registry.create_token(actor(), new)).unwrap();
     let identity = api(registry, made.secret.expose(), None, Timestamp::now()).unwrap();
     let actor = Actor { token: Some(identity.token), ..Actor::named(&identity.account) };
@@ -211,10 +211,10 @@ fn nobody_makes_a_secret_that_is_worth_more_than_they_are() {
     let registry = registry_where(&[]);
     let root = caller(&registry, "root");
     for owner in ["root", "reader"] {
-        let identifier = format!("for {owner}");
+        let identifier = format!("for-{owner}");
         wait(registry.create_token(root.clone(), new(&identifier, owner, Intent::Api))).unwrap();
     }
-    wait(registry.create_token(actor(), new("by the operator", "root", Intent::Api))).unwrap();
+    wait(registry.create_token(actor(), new("by-the-operator", "root", Intent::Api))).unwrap();
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn nobody_makes_a_token_worth_more_than_they_are() {
         let made = NewToken { networks: network().unwrap(), ..new("given", caller, Intent::Api) };
         wait(registry.create_token(actor(), made)).unwrap();
         let done = wait(registry.update_token(self::caller(registry, "helper"), "given".to_owned(), changes));
-        for identifier in ["given", "of helper"] {
+        for identifier in ["given", "of-helper"] {
             wait(registry.revoke_token(actor(), identifier.to_owned())).unwrap();
         }
         done
@@ -358,10 +358,10 @@ fn a_secret_is_for_who_holds_what_its_owner_holds_now() {
     assert_eq!(registry.hash_pool().counts(), before, "a refusal costs no hash");
     attempts(&actor().into()).into_iter().for_each(|done| done.unwrap());
     // One's own needs no more than the permission.
-    let kept = NewToken { retrievable: true, ..new("of reader too", "reader", Intent::Api) };
+    let kept = NewToken { retrievable: true, ..new("of-reader-too", "reader", Intent::Api) };
     wait(registry.create_token(actor(), kept)).unwrap();
     let reader = caller(&registry, "reader");
-    let on = ObjectReference::Token(stored(&registry, "of reader too").number);
+    let on = ObjectReference::Token(stored(&registry, "of-reader-too").number);
     let grant = Grant { permission: Permission::ViewTokenKey, on: Some(on) };
     wait(registry.change(actor(), move |transaction| {
         let number = reader_number(transaction);
@@ -370,7 +370,7 @@ fn a_secret_is_for_who_holds_what_its_owner_holds_now() {
         transaction.put(Record::Account(account))
     }))
     .unwrap();
-    wait(registry.view_token_key(reader, "of reader too".to_owned())).unwrap();
+    wait(registry.view_token_key(reader, "of-reader-too".to_owned())).unwrap();
 }
 
 fn reader_number(transaction: &Transaction<'_>) -> AccountNumber {
@@ -444,7 +444,7 @@ fn a_rotated_token_works_on_for_the_overlap_and_no_longer() {
     assert_eq!((token.number == number, token.lifetime()), (false, Some(100 * DAY)));
     assert_eq!(grants_on(&registry, "helper", token.number).len(), 5, "the creator may go on with it");
     let replaced = registry.snapshot().accounts().token(number).unwrap().identifier.clone();
-    assert!(replaced.starts_with("mine, replaced, until "), "{replaced}");
+    assert!(replaced.starts_with("mine-replaced-until-"), "{replaced}");
     assert!(refused(rotate(actor().into(), &replaced, HOUR)).contains("taken the place"));
     assert_eq!(events(&registry, Action::SecretRotate, "mine"), 1);
 
@@ -497,7 +497,7 @@ fn a_replaced_token_gets_no_longer_life() {
 #[test]
 fn a_long_identifier_makes_room_for_what_is_said_of_a_replaced_token() {
     let registry = registry_where(&[]);
-    let long = "é".repeat(128);
+    let long = "x".repeat(255);
     wait(registry.create_token(actor(), new(&long, "robot", Intent::AppPassword))).unwrap();
     for _ in 0..2 {
         wait(registry.rotate_token(actor(), long.clone(), HOUR)).unwrap();
@@ -511,8 +511,8 @@ fn a_long_identifier_makes_room_for_what_is_said_of_a_replaced_token() {
         .collect();
     assert_eq!(replaced.len(), 2);
     for name in replaced {
-        assert!(name.starts_with("éé") && name.contains(", replaced, until "), "{name}");
-        validate::name("token", name).unwrap();
+        assert!(name.starts_with("xx") && name.contains("-replaced-until-"), "{name}");
+        validate::identifier(name).unwrap();
     }
 }
 
