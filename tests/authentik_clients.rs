@@ -1,0 +1,292 @@
+//! authentik's published clients, unmodified, against the real binary: what they may do, what they are refused, and
+//! what the answers say. `bash tests/run` installs the Python package and builds the program of the Rust crate.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test may panic and print"
+)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use support::example::{said, script, tools};
+use support::{BASE, Place, SEED, Server, secret_of};
+
+/// The example's people with four who call: one may do everything, one makes service accounts, one looks, one has no
+/// permission at all.
+const CALLERS: &str = r#"
+[[role]]
+name = "clerk"
+permissions = [
+    { permission = "view_user" },
+    { permission = "add_user" },
+    { permission = "view_group" },
+    { permission = "add_group" },
+    { permission = "add_token" },
+    { permission = "view_role" },
+]
+
+[[role]]
+name = "auditor"
+permissions = [
+    { permission = "view_user" },
+    { permission = "view_group" },
+    { permission = "view_token" },
+    { permission = "view_role" },
+    { permission = "view_event" },
+    { permission = "view_application" },
+    { permission = "view_policybinding" },
+    { permission = "view_ldapprovider" },
+    { permission = "view_certificatekeypair" },
+]
+
+[[group]]
+name = "admins"
+is_superuser = true
+members = ["admin"]
+
+[[account]]
+username = "admin"
+type = "service_account"
+
+[[account]]
+username = "clerk"
+type = "service_account"
+roles = ["clerk"]
+
+[[account]]
+username = "auditor"
+type = "service_account"
+roles = ["auditor"]
+
+[[account]]
+username = "stranger"
+type = "service_account"
+
+[[token]]
+identifier = "admin-api"
+account = "admin"
+intent = "api"
+
+[[token]]
+identifier = "clerk-api"
+account = "clerk"
+intent = "api"
+
+[[token]]
+identifier = "auditor-api"
+account = "auditor"
+intent = "api"
+
+[[token]]
+identifier = "stranger-api"
+account = "stranger"
+intent = "api"
+"#;
+
+/// A server with its callers.
+struct Served {
+    place: Place,
+    server: Server,
+    secrets: Value,
+}
+
+impl Served {
+    fn start() -> Self {
+        let place = Place::new("");
+        let server = r#"
+[server]
+data_dir = "data"
+ldaps = ["127.0.0.1:0"]
+http = ["127.0.0.1:0"]
+https = ["127.0.0.1:0"]
+tls = { development = "certs" }
+log = { level = "warn" }
+
+[server.hashing]
+memory = "64 KiB"
+time_cost = 1
+threads = 1
+"#;
+        place.write("bindery.toml", &format!("{server}\n{SEED}\n{CALLERS}"));
+        let (server, secrets) = place.serve_first();
+        Self { place, server, secrets }
+    }
+
+    /// Runs a client to its end, with what it needs to know as variables.
+    fn run(&self, program: &Path, arguments: &[&Path]) -> String {
+        let mut command = Command::new(program);
+        for (name, identifier) in [
+            ("ADMIN", "admin-api"),
+            ("CLERK", "clerk-api"),
+            ("AUDITOR", "auditor-api"),
+            ("STRANGER", "stranger-api"),
+            ("PORTAL_APP_PASSWORD", "portal-app-password"),
+        ] {
+            command.env(name, secret_of(&self.secrets, identifier));
+        }
+        // No proxy of the machine stands between them.
+        for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+            command.env_remove(name);
+        }
+        let output = command
+            .env("LDAPS_URL", self.server.url("ldaps"))
+            .env("HTTPS_URL", self.server.url("https"))
+            .env("HTTP_URL", self.server.url("http"))
+            .env("CA_FILE", self.place.path("certs/ca.pem"))
+            .env("BASE", BASE)
+            .args(arguments)
+            .output()
+            .unwrap_or_else(|error| panic!("{program:?}: {error}; `bash tests/run` installs it"));
+        assert!(output.status.success(), "{program:?}: {}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+#[track_caller]
+fn says(out: &str, steps: &[&str]) {
+    let done: Vec<&str> = out.lines().filter_map(|line| line.strip_prefix("ok: ")).collect();
+    assert_eq!(done, steps, "{out}");
+}
+
+#[test]
+fn python_package() {
+    let served = Served::start();
+    let python = tools().join("clients/python/bin/python");
+    let out = served.run(&python, &[Path::new("-B"), &script("clients/authentik.py")]);
+    says(
+        &out,
+        &[
+            "credentials",
+            "service accounts",
+            "tokens",
+            "tokens that end",
+            "users",
+            "groups",
+            "roles and grants",
+            "events",
+            "what is not there",
+        ],
+    );
+}
+
+#[test]
+fn rust_crate() {
+    let served = Served::start();
+    let out = served.run(&tools().join("debug/authentik-story"), &[]);
+    says(&out, &["credentials", "service account", "tokens", "groups", "grants", "events"]);
+}
+
+/// What bindery has beside what authentik's clients call.
+const OWN: [&str; 7] = [
+    "POST /core/tokens/{identifier}/rotate/",
+    "GET /rbac/permissions/assigned_by_groups/",
+    "POST /rbac/permissions/assigned_by_groups/{uuid}/assign/",
+    "PATCH /rbac/permissions/assigned_by_groups/{uuid}/unassign/",
+    "GET /rbac/permissions/assigned_by_users/",
+    "POST /rbac/permissions/assigned_by_users/{id}/assign/",
+    "PATCH /rbac/permissions/assigned_by_users/{id}/unassign/",
+];
+
+#[test]
+fn the_document_has_every_call_of_the_clients() {
+    let document = document();
+    let mut calls: BTreeMap<String, &Value> = BTreeMap::new();
+    for (path, method, operation) in operations(&document) {
+        let path = path.strip_prefix("/api/v3").unwrap();
+        calls.insert(format!("{} {path}", method.to_uppercase()), operation);
+    }
+    let lines = include_str!("data/authentik_calls.txt").lines().filter(|line| !line.starts_with('#'));
+    for line in lines {
+        let [method, path, status, query @ ..] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line:?}")
+        };
+        let call = format!("{method} {path}");
+        let operation = calls.remove(&call).unwrap_or_else(|| panic!("there is no {call}"));
+        let responses = operation["responses"].as_object().unwrap();
+        let successes: Vec<&String> = responses.keys().filter(|status| status.starts_with('2')).collect();
+        assert_eq!(successes, [status], "{call}");
+        let known = parameters(operation, "query");
+        for name in query {
+            assert!(known.contains(name), "{call} has no parameter {name}, only {known:?}");
+        }
+    }
+    let own: Vec<&str> = calls.keys().map(String::as_str).collect();
+    let mut expected = OWN;
+    expected.sort_unstable();
+    assert_eq!(
+        own, expected,
+        "add what is new to tests/data/authentik_calls.txt, or here if it is bindery's own"
+    );
+}
+
+#[test]
+fn the_document_is_sound() {
+    let document = document();
+    let mut ids = BTreeSet::new();
+    for (path, method, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(ids.insert(id), "there are two {id}");
+        let in_path: BTreeSet<&str> =
+            path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+        assert_eq!(parameters(operation, "path"), in_path, "{method} {path}");
+    }
+    let mut references = Vec::new();
+    collect_references(&document, &mut references);
+    assert!(!references.is_empty());
+    for reference in references {
+        let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} leads elsewhere"));
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+}
+
+/// The OpenAPI document, as anybody gets it.
+fn document() -> Value {
+    let served = Served::start();
+    let mut stream = TcpStream::connect(served.server.address("http")).unwrap();
+    stream
+        .write_all(b"GET /api/v3/schema/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+/// Path, method and the rest of every operation.
+fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths.flat_map(|(path, item)| {
+        let methods = item.as_object().unwrap().iter();
+        methods.map(|(method, operation)| (path.as_str(), method.as_str(), operation))
+    })
+}
+
+/// The names of an operation's parameters of a place: `path`, `query`.
+fn parameters<'a>(operation: &'a Value, place: &str) -> BTreeSet<&'a str> {
+    let all = operation["parameters"].as_array().unwrap().iter();
+    all.filter(|parameter| parameter["in"] == place)
+        .map(|parameter| parameter["name"].as_str().unwrap())
+        .collect()
+}
+
+fn collect_references<'a>(value: &'a Value, references: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(object) => {
+            references.extend(object.get("$ref").and_then(Value::as_str));
+            object.values().for_each(|value| collect_references(value, references));
+        }
+        Value::Array(list) => list.iter().for_each(|value| collect_references(value, references)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
