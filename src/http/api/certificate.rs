@@ -12,7 +12,7 @@ use super::fixed::CERTIFICATE;
 use super::page::Page;
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
-use super::route::{Answer, NoContent, NoParameters, SchemaOf};
+use super::route::{Answer, NoParameters, SchemaOf};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::Time;
 use crate::model::{ObjectReference, Permission};
@@ -135,7 +135,7 @@ pub(super) fn view_certificate(reading: &Reading, query: ViewQuery) -> Result<Vi
     Ok(ViewedCertificate { data: viewed(reading)?.pem, is_download })
 }
 
-pub(super) fn view_private_key(reading: &Reading, _: ViewQuery) -> Result<NoContent, Refusal> {
+pub(super) fn view_private_key(reading: &Reading, _: ViewQuery) -> Result<CertificateData, Refusal> {
     viewed(reading)?;
     Err(Refusal::forbidden_because(
         "private keys are never shown: whoever looks after the server finds it where [server.tls] says",
