@@ -32,6 +32,12 @@ class Caller:
         self.core = ak.CoreApi(client)
         self.rbac = ak.RbacApi(client)
         self.events = ak.EventsApi(client)
+        self.policies = ak.PoliciesApi(client)
+        self.providers = ak.ProvidersApi(client)
+        self.outposts = ak.OutpostsApi(client)
+        self.crypto = ak.CryptoApi(client)
+        self.admin = ak.AdminApi(client)
+        self.root = ak.RootApi(client)
 
 
 def ok(what):
@@ -633,6 +639,141 @@ def events():
     ok("events")
 
 
+def providers():
+    api = admin.providers
+    flow = uuid4()
+    request = ak.LDAPProviderRequest(
+        name="second",
+        authorization_flow=flow,
+        invalidation_flow=flow,
+        base_dn="dc=second,dc=example,dc=com",
+        search_mode=ak.LDAPAPIAccessMode.CACHED,
+        bind_mode=ak.LDAPAPIAccessMode.CACHED,
+    )
+    made = api.providers_ldap_create(request)
+    assert made.base_dn == "dc=second,dc=example,dc=com" and made.assigned_application_slug is None, made
+    assert api.providers_ldap_retrieve(made.pk) == made
+    assert names(api.providers_ldap_list(search="second"), "name") == ["second"]
+    assert names(api.providers_ldap_list(ordering="-name"), "name") == ["second", "ldap"]
+    assert names(api.providers_ldap_list(name__iexact="LDAP"), "name") == ["ldap"]
+    assert names(api.providers_ldap_list(base_dn__iexact="dc=second,dc=example,dc=com"), "name") == ["second"]
+    is_page(api.providers_ldap_list(page=2, page_size=1), 2, 2, 2, 2, 2)
+    assert names(api.providers_all_list(search="second"), "name") == ["second"]
+    assert api.providers_all_retrieve(made.pk).component == made.component
+    assert any(kind.component == made.component for kind in api.providers_all_types_list())
+    is_page(stranger.providers.providers_ldap_list(), 0, 1, 1, 0, 0)
+    refused(404, stranger.providers.providers_ldap_retrieve, made.pk)
+    refused(404, api.providers_ldap_retrieve, NOBODY)
+
+    patch = ak.PatchedLDAPProviderRequest(name="third")
+    assert api.providers_ldap_partial_update(made.pk, patch).name == "third"
+    assert api.providers_ldap_update(made.pk, request).name == "second"
+    auditors = auditor.providers
+    forbidden("authentik_providers_ldap.change_ldapprovider", auditors.providers_ldap_partial_update, made.pk, patch)
+    forbidden("authentik_providers_ldap.add_ldapprovider", auditors.providers_ldap_create, request)
+    forbidden("authentik_providers_ldap.delete_ldapprovider", auditors.providers_ldap_destroy, made.pk)
+    refused(404, stranger.providers.providers_ldap_destroy, made.pk)
+    refused(409, api.providers_ldap_create, request)
+    wrong = ak.PatchedLDAPProviderRequest(base_dn="no name of anything")
+    said("base_dn", refused(400, api.providers_ldap_partial_update, made.pk, wrong))
+    assert isinstance(api.providers_ldap_used_by_list(made.pk), list)
+    ok("providers")
+
+
+def applications():
+    core = admin.core
+    provider = admin.providers.providers_ldap_list(search="second").results[0].pk
+    request = ak.ApplicationRequest(
+        name="The wiki", slug="wiki", provider=provider, policy_engine_mode=ak.PolicyEngineMode.ANY, group="tools"
+    )
+    wiki = core.core_applications_create(request)
+    assert wiki.provider == provider and wiki.provider_obj.assigned_application_slug == "wiki", wiki
+    assert core.core_applications_retrieve("wiki") == wiki
+    core.core_applications_create(ak.ApplicationRequest(name="Mail", slug="mail"))
+    assert names(core.core_applications_list(superuser_full_list=True, ordering="slug"), "slug") == ["mail", "wiki"]
+    assert names(core.core_applications_list(search="THE", superuser_full_list=True), "slug") == ["wiki"]
+    assert names(core.core_applications_list(slug="mail", superuser_full_list=True), "slug") == ["mail"]
+    assert names(core.core_applications_list(group="tools", superuser_full_list=True), "slug") == ["wiki"]
+    is_page(core.core_applications_list(page=2, page_size=1, superuser_full_list=True), 2, 2, 2, 2, 2)
+    refused(404, stranger.core.core_applications_retrieve, "wiki")
+    refused(404, core.core_applications_retrieve, "no-such-application")
+
+    patch = ak.PatchedApplicationRequest(meta_description="what we know")
+    assert core.core_applications_partial_update("wiki", patch).meta_description == "what we know"
+    assert core.core_applications_update("wiki", request).name == "The wiki"
+    forbidden("authentik_core.change_application", auditor.core.core_applications_partial_update, "wiki", patch)
+    forbidden("authentik_core.add_application", auditor.core.core_applications_create, request)
+    forbidden("authentik_core.delete_application", auditor.core.core_applications_destroy, "wiki")
+    refused(404, stranger.core.core_applications_destroy, "wiki")
+    refused(409, core.core_applications_create, ak.ApplicationRequest(name="Mail again", slug="mail"))
+    said("provider", refused(400, core.core_applications_create, ak.ApplicationRequest(name="x", slug="x", provider=NOBODY)))
+    of_odd_slug = ak.ApplicationRequest.model_construct(name="x", slug="white space")
+    said("slug", refused(400, core.core_applications_create, of_odd_slug))
+
+    # Who may use it: nobody is bound, then one group is.
+    group = core.core_groups_list(name="engineering").results[0].pk
+    alice, bob = (core.core_users_list(username=name).results[0].pk for name in ("alice", "bob"))
+    policies = admin.policies
+    bound = policies.policies_bindings_create(ak.PolicyBindingRequest(group=group, target=wiki.pbm_uuid, order=0))
+    assert bound.group_obj.name == "engineering" and bound.enabled and not bound.negate, bound
+    assert policies.policies_bindings_retrieve(bound.pk) == bound
+    check = core.core_applications_check_access_retrieve
+    assert check("wiki", for_user=alice).passing and not check("wiki", for_user=bob).passing
+    other = policies.policies_bindings_create(ak.PolicyBindingRequest(user=bob, target=wiki.pbm_uuid, order=1))
+    assert check("wiki", for_user=bob).passing
+    both = policies.policies_bindings_list(target=wiki.pbm_uuid, ordering="order")
+    assert names(both, "pk") == [bound.pk, other.pk], both
+    assert names(policies.policies_bindings_list(order=1), "pk") == [other.pk]
+    assert names(policies.policies_bindings_list(target=wiki.pbm_uuid, enabled=False), "pk") == []
+    is_page(stranger.policies.policies_bindings_list(), 0, 1, 1, 0, 0)
+    patch = ak.PatchedPolicyBindingRequest(enabled=False)
+    assert policies.policies_bindings_partial_update(other.pk, patch).enabled is False
+    assert not check("wiki", for_user=bob).passing
+    auditors = auditor.policies
+    forbidden("authentik_policies.change_policybinding", auditors.policies_bindings_partial_update, bound.pk, patch)
+    forbidden("authentik_policies.delete_policybinding", auditors.policies_bindings_destroy, bound.pk)
+    again = ak.PolicyBindingRequest(user=alice, target=wiki.pbm_uuid, order=2)
+    forbidden("authentik_policies.add_policybinding", auditors.policies_bindings_create, again)
+    refused(404, stranger.policies.policies_bindings_retrieve, bound.pk)
+    nowhere = ak.PolicyBindingRequest(user=alice, target=uuid4(), order=2)
+    said("target", refused(400, policies.policies_bindings_create, nowhere))
+    policies.policies_bindings_destroy(other.pk)
+    refused(404, policies.policies_bindings_retrieve, other.pk)
+
+    # What an outpost reads.
+    config = admin.outposts.outposts_ldap_list(search="second").results[0]
+    assert config.application_slug == "wiki" and config.base_dn == "dc=second,dc=example,dc=com", config
+    access = admin.outposts.outposts_ldap_access_check(provider, app_slug="wiki")
+    assert access.has_search_permission and not access.access.passing, access
+
+    used_by = core.core_applications_used_by_list("wiki")
+    assert all(isinstance(used.name, str) for used in used_by), used_by
+    core.core_applications_destroy("wiki")
+    refused(404, core.core_applications_retrieve, "wiki")
+    refused(404, policies.policies_bindings_retrieve, bound.pk)
+    admin.providers.providers_ldap_destroy(provider)
+    refused(404, admin.providers.providers_ldap_retrieve, provider)
+    ok("applications")
+
+
+def certificates_and_the_server():
+    crypto = admin.crypto
+    [pair] = crypto.crypto_certificatekeypairs_list().results
+    assert crypto.crypto_certificatekeypairs_retrieve(pair.pk) == pair
+    data = crypto.crypto_certificatekeypairs_view_certificate_retrieve(pair.pk).data
+    assert data.startswith("-----BEGIN CERTIFICATE-----"), data
+    refused(403, crypto.crypto_certificatekeypairs_view_private_key_retrieve, pair.pk)
+    is_page(stranger.crypto.crypto_certificatekeypairs_list(), 0, 1, 1, 0, 0)
+    refused(404, stranger.crypto.crypto_certificatekeypairs_retrieve, pair.pk)
+    refused(404, crypto.crypto_certificatekeypairs_retrieve, uuid4())
+
+    assert clerk.admin.admin_version_retrieve().version_current
+    assert admin.admin.admin_system_retrieve().runtime
+    forbidden("authentik_rbac.view_system_info", clerk.admin.admin_system_retrieve)
+    assert Caller(None).root.root_config_retrieve().error_reporting is not None
+    ok("certificates and the server")
+
+
 def what_is_not_there():
     """Parts of authentik that bindery has not say so."""
     flows = ak.FlowsApi(admin.core.api_client)
@@ -650,6 +791,9 @@ for step in (
     groups,
     roles_and_grants,
     events,
+    providers,
+    applications,
+    certificates_and_the_server,
     what_is_not_there,
 ):
     step()
