@@ -28,7 +28,7 @@ fn story(place: &Place) {
     assert_eq!(made["intent"], "app_password");
     assert!(made["secret"].as_str().unwrap().starts_with("bindery_app_"));
     assert!(made["expires"].is_string() && made["group"].is_string());
-    place.run(&["account", "create", "cloud"]).exits(1).says(&["`cloud` already"]);
+    place.run(&["account", "create", "cloud"]).exits(1).says(&["`cloud` exists already"]);
     place.run(&["account", "create", " "]).exits(3).says(&["empty name"]);
     place
         .run(&["account", "create", "x", "--type", "internal_service_account"])
@@ -64,7 +64,7 @@ fn story(place: &Place) {
         .run(&["account", "set", "cloud", "--attribute", "memberOf=x"])
         .exits(3)
         .says(&["memberOf", "derived"]);
-    place.run(&["account", "set", "cloud", "--rename", "bob"]).exits(3).says(&["another account"]);
+    place.run(&["account", "set", "cloud", "--rename", "bob"]).exits(1).says(&["`bob` exists already"]);
 
     // What only people have.
     place.run_with_input(&["account", "password", "cloud"], "secret\n").exits(5).says(&["service account"]);

@@ -157,7 +157,7 @@ def service_accounts():
     assert token.user_obj.username == odd.name, token
 
     create = clerk.core.core_users_service_account_create
-    said("`made`", refused(409, create, request))
+    said("username", refused(400, create, request))
     past = ak.UserServiceAccountRequest(name="made-too-late", expires=LONG_AGO)
     said("expires", refused(400, create, past))
     for caller in (auditor, stranger):
@@ -180,10 +180,10 @@ def tokens():
     # The secret: once for who made it, for nobody else.
     forbidden("authentik_core.view_token_key", auditor.core.core_tokens_view_key_retrieve, "made-second")
     refused(404, stranger.core.core_tokens_view_key_retrieve, "made-second")
-    said("secret to view", refused(404, admin.core.core_tokens_view_key_retrieve, "made-second"))
+    said("is not kept", refused(404, admin.core.core_tokens_view_key_retrieve, "made-second"))
     secret = core.core_tokens_view_key_retrieve("made-second").key
     assert may_bind("made", secret), "the viewed secret opens LDAP"
-    said("secret to view", refused(404, core.core_tokens_view_key_retrieve, "made-second"))
+    said("is not kept", refused(404, core.core_tokens_view_key_retrieve, "made-second"))
     refused(404, core.core_tokens_view_key_retrieve, "no-such-token")
 
     # Lists: pages, order, search, filters.
@@ -228,7 +228,7 @@ def tokens():
 
     # What cannot be.
     create = core.core_tokens_create
-    said("`made-second`", refused(409, create, request))
+    said("identifier", refused(400, create, request))
     recovery = ak.TokenRequest(identifier="recovery", user=owner, intent=ak.IntentEnum.RECOVERY)
     said("intent", refused(400, create, recovery))
     said("user", refused(400, create, ak.TokenRequest(identifier="of-nobody", user=NOBODY)))
@@ -355,7 +355,9 @@ def users():
     refused(404, stranger.core.core_users_partial_update, erin.pk, patch)
     forbidden("authentik_core.add_user", auditor.core.core_users_create, request)
     taken = ak.UserRequest(username="BOB", name="Bob again")
-    said("exists already", refused(409, core.core_users_create, taken))
+    said("username", refused(400, core.core_users_create, taken))
+    rename = ak.PatchedUserRequest(username="bob")
+    said("username", refused(400, core.core_users_partial_update, erin.pk, rename))
     said("groups", refused(400, core.core_users_create, ak.UserRequest(username="x", name="x", groups=[uuid4()])))
     said("roles", refused(400, core.core_users_create, ak.UserRequest(username="x", name="x", roles=[uuid4()])))
     said("username", refused(400, core.core_users_create, ak.UserRequest(username="a,b\x00", name="x")))
@@ -375,7 +377,8 @@ def users():
     hash_of_it = ak.UserPasswordHashSetRequest(
         password="pbkdf2_sha256$1000$c2FsdHNhbHQ$2oMnxJ9e2pbiTCjMG8oOS3WMzHwAbdPhEDDCmeRc5ds="
     )
-    forbidden("authentik_core.reset_user_password", auditor.core.core_users_set_password_hash_create, bob.pk, hash_of_it)
+    set_hash = auditor.core.core_users_set_password_hash_create
+    forbidden("authentik_core.reset_user_password", set_hash, bob.pk, hash_of_it)
     broken = ak.UserPasswordHashSetRequest(password="no hash at all")
     said("password", refused(400, core.core_users_set_password_hash_create, bob.pk, broken))
 
@@ -436,7 +439,7 @@ def groups():
     forbidden("authentik_core.remove_user_from_group", remove, below.pk, member)
     refused(404, stranger.core.core_groups_add_user_create, above.pk, member)
     refused(404, stranger.core.core_groups_remove_user_create, below.pk, member)
-    assert refused(404, core.core_groups_add_user_create, above.pk, ak.UserAccountRequest(pk=NOBODY))
+    said("pk", refused(400, core.core_groups_add_user_create, above.pk, ak.UserAccountRequest(pk=NOBODY)))
     core.core_groups_remove_user_create(below.pk, member)
     assert core.core_groups_retrieve(below.pk).users == []
 
@@ -448,7 +451,9 @@ def groups():
     refused(404, stranger.core.core_groups_partial_update, above.pk, patch)
     forbidden("authentik_core.add_group", auditor.core.core_groups_create, ak.GroupRequest(name="mine"))
     said("superuser", refused(403, clerk.core.core_groups_create, ak.GroupRequest(name="m", is_superuser=True)))
-    refused(409, core.core_groups_create, ak.GroupRequest(name="Engineering"))
+    said("name", refused(400, core.core_groups_create, ak.GroupRequest(name="Engineering")))
+    rename = ak.PatchedGroupRequest(name="engineering")
+    said("name", refused(400, core.core_groups_partial_update, above.pk, rename))
     round_about = ak.PatchedGroupRequest(parents=[below.pk])
     assert refused(400, core.core_groups_partial_update, above.pk, round_about)
     said("parents", refused(400, core.core_groups_create, ak.GroupRequest(name="m", parents=[uuid4()])))
@@ -494,7 +499,7 @@ def roles_and_grants():
     assert rbac.rbac_roles_partial_update(role.pk, patch).name == "aides"
     assert rbac.rbac_roles_update(role.pk, ak.RoleRequest(name="helpers")).name == "helpers"
     forbidden("authentik_rbac.add_role", auditor.rbac.rbac_roles_create, ak.RoleRequest(name="mine"))
-    refused(409, rbac.rbac_roles_create, ak.RoleRequest(name="Helpers"))
+    said("name", refused(400, rbac.rbac_roles_create, ak.RoleRequest(name="Helpers")))
     forbidden("authentik_rbac.change_role", auditor.rbac.rbac_roles_add_user_create, role.pk, member)
     forbidden("authentik_rbac.change_role", auditor.rbac.rbac_roles_remove_user_create, role.pk, member)
 
@@ -673,7 +678,7 @@ def providers():
     forbidden("authentik_providers_ldap.add_ldapprovider", auditors.providers_ldap_create, request)
     forbidden("authentik_providers_ldap.delete_ldapprovider", auditors.providers_ldap_destroy, made.pk)
     refused(404, stranger.providers.providers_ldap_destroy, made.pk)
-    refused(409, api.providers_ldap_create, request)
+    said("name", refused(400, api.providers_ldap_create, request))
     wrong = ak.PatchedLDAPProviderRequest(base_dn="no name of anything")
     said("base_dn", refused(400, api.providers_ldap_partial_update, made.pk, wrong))
     assert isinstance(api.providers_ldap_used_by_list(made.pk), list)
@@ -705,8 +710,9 @@ def applications():
     forbidden("authentik_core.add_application", auditor.core.core_applications_create, request)
     forbidden("authentik_core.delete_application", auditor.core.core_applications_destroy, "wiki")
     refused(404, stranger.core.core_applications_destroy, "wiki")
-    refused(409, core.core_applications_create, ak.ApplicationRequest(name="Mail again", slug="mail"))
-    said("provider", refused(400, core.core_applications_create, ak.ApplicationRequest(name="x", slug="x", provider=NOBODY)))
+    said("slug", refused(400, core.core_applications_create, ak.ApplicationRequest(name="Mail again", slug="mail")))
+    of_nobody = ak.ApplicationRequest(name="x", slug="x", provider=NOBODY)
+    said("provider", refused(400, core.core_applications_create, of_nobody))
     of_odd_slug = ak.ApplicationRequest.model_construct(name="x", slug="white space")
     said("slug", refused(400, core.core_applications_create, of_odd_slug))
 
