@@ -117,7 +117,7 @@ fn made_up_app_passwords_cost_nothing_and_are_counted() {
     let mut stream = connect(guessed.addresses[0]);
     let shape = &guessed.secret[..guessed.secret.len() - 1];
     for number in 0..200 {
-        let secret = format!("{shape}{number}");
+        let secret = format!("{shape}_{number}");
         assert_eq!(bind(&mut stream, &name("ldapservice"), &secret), 49, "{number}");
     }
     assert_eq!(guessed.reached("throttle_failures_max"), 0);

@@ -684,9 +684,9 @@ fn the_socket_answers_what_it_does_not_know() {
     };
     let answer = ask("GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned());
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("\"bad_request\""), "{answer}");
-    let body = "{\"identifier\": 7}";
+    let body = "{\"account\": 7}";
     let answer = ask(format!(
-        "POST /local/token/revoke HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        "POST /local/access/explain HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     ));

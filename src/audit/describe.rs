@@ -1,6 +1,7 @@
 //! From a change of a record to its event: what became different, without secrets.
 
-use std::fmt::Debug;
+use std::collections::BTreeSet;
+use std::fmt::{Debug, Display};
 
 use uuid::Uuid;
 
@@ -61,7 +62,10 @@ pub fn describe(before: Option<&Record>, after: Option<&Record>) -> Option<(Acti
                 .find(|(other, value)| *other == name && !value.is_empty())
                 .map(|(_, value)| value.clone())
         };
-        let (before, after) = (value(&old), value(&new));
+        let (before, after) = match SETS.contains(&name) {
+            true => difference(value(&old), value(&new)),
+            false => (value(&old), value(&new)),
+        };
         if before != after && !changes.iter().any(|change| change.field == name) {
             changes.push(FieldChange {
                 field: name.to_owned(),
@@ -74,6 +78,19 @@ pub fn describe(before: Option<&Record>, after: Option<&Record>) -> Option<(Acti
         return None;
     }
     Some((action, changes))
+}
+
+/// Of two lists what stands in one of them alone: a list may be long, and little of it changes at a time.
+fn difference(before: Option<String>, after: Option<String>) -> (Option<String>, Option<String>) {
+    let items = |text: &Option<String>| -> BTreeSet<String> {
+        text.iter().flat_map(|text| text.split(SEPARATOR)).map(str::to_owned).collect()
+    };
+    let (old, new) = (items(&before), items(&after));
+    let told = |items: Vec<&String>| match items.is_empty() {
+        true => None,
+        false => Some(items.into_iter().cloned().collect::<Vec<_>>().join(SEPARATOR)),
+    };
+    (told(old.difference(&new).collect()), told(new.difference(&old).collect()))
 }
 
 /// The kind and the name of what a record is about, for people.
@@ -150,8 +167,8 @@ fn account_fields(account: &Account) -> Vec<(&'static str, String)> {
                 .map(|password| format!("set, number {}", password.generation))
                 .unwrap_or_default(),
         ),
-        ("roles", list(&account.roles)),
-        ("permissions", list(&account.grants)),
+        ("roles", each(&account.roles)),
+        ("permissions", each(&account.grants)),
         ("placements", list(&account.placements)),
     ]
 }
@@ -160,9 +177,9 @@ fn group_fields(group: &Group) -> Vec<(&'static str, String)> {
     vec![
         ("name", group.name.clone()),
         ("is_superuser", group.is_superuser.to_string()),
-        ("parents", list(&group.parents)),
-        ("roles", list(&group.roles)),
-        ("permissions", list(&group.grants)),
+        ("parents", each(&group.parents)),
+        ("roles", each(&group.roles)),
+        ("permissions", each(&group.grants)),
         ("attributes", attributes(&group.attributes)),
         ("placements", list(&group.placements)),
     ]
@@ -173,7 +190,7 @@ fn role_fields(role: &Role) -> Vec<(&'static str, String)> {
     let time = role.search_time_max.map(|time| humantime::format_duration(time).to_string());
     vec![
         ("name", role.name.clone()),
-        ("permissions", list(&role.grants)),
+        ("permissions", each(&role.grants)),
         ("search_size_max", size.unwrap_or_default()),
         ("search_time_max", time.unwrap_or_default()),
     ]
@@ -234,6 +251,11 @@ fn custom_attribute_fields(attribute: &CustomAttribute) -> Vec<(&'static str, St
     ]
 }
 
+/// Things that can be told one by one.
+fn each<T: Display>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(SEPARATOR)
+}
+
 fn list<T: Debug>(items: &[T]) -> String {
     items.iter().map(|item| format!("{item:?}")).collect::<Vec<_>>().join(", ")
 }
@@ -276,6 +298,9 @@ fn shortened(mut text: String) -> String {
     text
 }
 
+/// Fields whose order says nothing, and of which an event tells what came and went.
+const SETS: [&str; 3] = ["parents", "roles", "permissions"];
+const SEPARATOR: &str = ", ";
 /// What an event tells of a field, in octets.
 const FIELD_OCTETS_MAX: usize = 16 * 1024;
 /// Longer values are only counted.
@@ -288,9 +313,29 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        AccountNumber, ApplicationNumber, BindingSubject, GroupNumber, TimeOfDay, TimeWindow, TimeZone,
-        Timestamp, Weekday,
+        AccountKind, AccountNumber, ApplicationNumber, BindingSubject, Grant, GroupNumber, ObjectReference,
+        Permission, TimeOfDay, TimeWindow, TimeZone, Timestamp, Weekday,
     };
+
+    #[test]
+    fn of_permissions_what_came_and_went_is_told() {
+        let now = Timestamp::from_unix_seconds(0);
+        let before = Account::new(AccountNumber::new(1), "a".to_owned(), AccountKind::Internal, now);
+        let grant = |permission, on| Grant { permission, on };
+        let group = Some(ObjectReference::Group(GroupNumber::new(5)));
+        let kept = grant(Permission::ViewUser, None);
+        let before = Account { grants: vec![kept, grant(Permission::ViewRole, None)], ..before };
+        let after =
+            Account { grants: vec![grant(Permission::AddUserToGroup, group), kept], ..before.clone() };
+        let same = Account { grants: before.grants.iter().rev().copied().collect(), ..before.clone() };
+        let [before, after, same] = [before, after, same].map(Record::Account);
+        let (_, changes) = describe(Some(&before), Some(&after)).unwrap();
+        let change = changes.first().unwrap();
+        assert_eq!((changes.len(), change.field.as_str()), (1, "permissions"));
+        assert_eq!(change.before.as_deref(), Some("authentik_rbac.view_role"));
+        assert_eq!(change.after.as_deref(), Some("authentik_core.add_user_to_group on group 5"));
+        assert_eq!(describe(Some(&before), Some(&same)), None);
+    }
 
     #[test]
     fn bindings_are_told_in_words() {

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Serialize;
+use serde_json::{Map, json};
 
 use super::arguments::DirectoryArguments;
-use super::backend::Absent;
-use super::expiry::expiry;
+use super::backend::{Absent, Backend};
+use super::expiry::{ExpiryArguments, expiry};
 use super::failure::Failure;
 use super::output::{Output, Stream, table};
 use crate::config::Expiry;
-use crate::http::{ListRequest, RevokeRequest, RotateRequest, UpdateRequest, ViewKeyRequest, path};
+use crate::http::api::{self, LastUse, Token, TokenRotateRequest, TokenView};
 use crate::model::{Intent, Timestamp};
-use crate::registry::{CreatedToken, LastUse, NewToken, TokenChanges, TokenSummary};
 
 /// The credentials of accounts
 #[derive(Debug, clap::Subcommand)]
@@ -42,12 +42,8 @@ pub(super) struct CreateArguments {
     /// What it is for: app_password, for LDAP, or api, for calls of the HTTP API
     #[arg(long, default_value = "app_password", value_parser = intent)]
     intent: Intent,
-    /// When it expires: "90d", or an RFC 3339 time; 360d when neither this nor --no-expiry is given
-    #[arg(long, value_name = "WHEN", value_parser = expiry, conflicts_with = "no_expiry")]
-    expires: Option<Expiry>,
-    /// It does not expire
-    #[arg(long)]
-    no_expiry: bool,
+    #[command(flatten)]
+    expiry: ExpiryArguments,
     /// What it is used for
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
@@ -136,40 +132,60 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
         identifier,
         account,
         intent,
-        expires,
-        no_expiry,
+        expiry,
         description,
         networks,
         retrievable,
         directory,
     } = arguments;
-    let request = NewToken {
-        identifier,
-        account,
-        intent,
-        expiring: !no_expiry,
-        expires,
-        description,
-        networks,
-        retrievable,
-    };
-    let created: CreatedToken = directory
-        .with(Absent::Fail, async |backend| Ok(backend.call(path::TOKEN_CREATE, &request).await?))
+    let (expiring, expires) = expiry.resolve(Timestamp::now());
+    let created: api::CreatedToken = directory
+        .with(Absent::Fail, async |backend| {
+            let owner = backend.user_named(&account).await?;
+            let body = json!({
+                "identifier": identifier,
+                "user": owner.pk,
+                "intent": intent,
+                "expiring": expiring,
+                "expires": expires,
+                "description": description,
+                "networks": networks,
+                "retrievable": retrievable,
+            });
+            backend.post(&["core", "tokens"], &body).await
+        })
         .await?;
-    show(&created, if retrievable { "its secret" } else { "its secret is shown once" }, output)
+    let words = if retrievable { "its secret" } else { "its secret is shown once" };
+    show(&created.token, &created.key, words, output)
 }
 
-/// The one place where a secret goes to standard output.
-fn show(token: &CreatedToken, words: &str, output: Output) -> Result<(), Failure> {
+/// A token with its secret, as `--json` prints it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    account: &'a str,
+    identifier: &'a str,
+    intent: Intent,
+    secret: &'a str,
+    expires: Option<Timestamp>,
+}
+
+/// The one place where the secret of a token goes to standard output.
+fn show(token: &Token, secret: &str, words: &str, output: Output) -> Result<(), Failure> {
+    let (account, expires) = (token.user_obj.username.as_str(), token.expires.map(|time| time.0));
     if !output.is_json() {
         output.message(&format!(
-            "token {} of {}, expires: {}; {words}:",
+            "token {} of {account}, expires: {}; {words}:",
             token.identifier,
-            token.account,
-            in_words(token.expires)
+            in_words(expires)
         ));
     }
-    output.result(token, || String::from_utf8_lossy(token.secret.expose()).into_owned())
+    let document = Shown { account, identifier: &token.identifier, intent: token.intent, secret, expires };
+    output.result(&document, || secret.to_owned())
+}
+
+/// The token of this name.
+async fn token_named(backend: &mut Backend, identifier: &str) -> Result<Token, Failure> {
+    backend.one(&["core", "tokens"], &[("identifier", identifier)], "token", identifier).await
 }
 
 #[derive(Serialize)]
@@ -180,75 +196,129 @@ struct Changed<'a> {
 async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
     let SetArguments { identifier, description, expires, no_expiry, networks, any_network, directory } =
         arguments;
-    let changes = TokenChanges {
-        description,
-        expiring: if no_expiry { Some(false) } else { expires.map(|_| true) },
-        expires,
-        networks: (any_network || !networks.is_empty()).then_some(networks),
-        ..TokenChanges::default()
-    };
-    if changes == TokenChanges::default() {
+    let mut body = Map::new();
+    if let Some(description) = description {
+        body.insert("description".to_owned(), description.into());
+    }
+    if no_expiry {
+        body.insert("expiring".to_owned(), false.into());
+    }
+    if let Some(expires) = expires {
+        body.insert("expiring".to_owned(), true.into());
+        body.insert("expires".to_owned(), json!(expires.time(Timestamp::now())));
+    }
+    if any_network || !networks.is_empty() {
+        body.insert("networks".to_owned(), json!(networks));
+    }
+    if body.is_empty() {
         return Err(Failure::usage(
             "what is to change? give --description, --expires, --no-expiry, --network or --any-network",
         ));
     }
-    let request = UpdateRequest { identifier, changes };
-    directory
-        .with(Absent::Fail, async |backend| Ok(backend.call::<_, ()>(path::TOKEN_UPDATE, &request).await?))
+    let token: Token = directory
+        .with(Absent::Fail, async |backend| {
+            let token = token_named(backend, &identifier).await?;
+            backend.patch(&["core", "tokens", &token.identifier], &body).await
+        })
         .await?;
-    output.result(&Changed { changed: &request.identifier }, || format!("changed {}", request.identifier))
+    output.result(&Changed { changed: &token.identifier }, || format!("changed {}", token.identifier))
 }
 
 async fn rotate(arguments: RotateArguments, output: Output) -> Result<(), Failure> {
     let RotateArguments { identifier, overlap, directory } = arguments;
-    let request = RotateRequest { identifier, overlap };
-    let created: CreatedToken = directory
-        .with(Absent::Fail, async |backend| Ok(backend.call(path::TOKEN_ROTATE, &request).await?))
+    let request = TokenRotateRequest { overlap: overlap.map(|overlap| overlap.as_secs()) };
+    let created: api::CreatedToken = directory
+        .with(Absent::Fail, async |backend| {
+            let token = token_named(backend, &identifier).await?;
+            backend.post(&["core", "tokens", &token.identifier, "rotate"], &request).await
+        })
         .await?;
-    show(&created, "its new secret is shown once", output)
+    show(&created.token, &created.key, "its new secret is shown once", output)
 }
 
 async fn view_key(arguments: ViewKeyArguments, output: Output) -> Result<(), Failure> {
-    let request = ViewKeyRequest { identifier: arguments.identifier };
-    let token: CreatedToken = arguments
-        .directory
-        .with(Absent::Fail, async |backend| Ok(backend.call(path::TOKEN_VIEW_KEY, &request).await?))
+    let ViewKeyArguments { identifier, directory } = arguments;
+    let (token, view): (Token, TokenView) = directory
+        .with(Absent::Fail, async |backend| {
+            let token = token_named(backend, &identifier).await?;
+            let view = backend.read(&["core", "tokens", &token.identifier, "view_key"], &[]).await?;
+            Ok((token, view))
+        })
         .await?;
-    show(&token, "its secret", output)
+    show(&token, &view.key, "its secret", output)
+}
+
+/// What `--json` lists of a token.
+#[derive(Serialize)]
+struct Listed<'a> {
+    identifier: &'a str,
+    account: &'a str,
+    intent: Intent,
+    expires: Option<Timestamp>,
+    description: &'a str,
+    networks: &'a [IpNet],
+    retrievable: bool,
+    replaced: bool,
+    created: Timestamp,
+    last_used: Option<&'a LastUse>,
+    uuid: uuid::Uuid,
 }
 
 async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
-    let request = ListRequest { account: arguments.account };
-    let tokens: Vec<TokenSummary> = arguments
-        .directory
-        .with(Absent::Fail, async |backend| Ok(backend.call(path::TOKEN_LIST, &request).await?))
+    let ListArguments { account, directory } = arguments;
+    let tokens: Vec<Token> = directory
+        .with(Absent::Fail, async |backend| {
+            let mut query = vec![("ordering", "identifier")];
+            let owner = match &account {
+                Some(account) => Some(backend.user_named(account).await?.username),
+                None => None,
+            };
+            query.extend(owner.as_deref().map(|owner| ("user__username", owner)));
+            backend.read_all(&["core", "tokens"], &query).await
+        })
         .await?;
     let now = Timestamp::now();
-    output.result(&tokens, || {
-        let rows = tokens.iter().map(|token| row(token, now)).collect();
+    let listed: Vec<Listed<'_>> = tokens
+        .iter()
+        .map(|token| Listed {
+            identifier: &token.identifier,
+            account: &token.user_obj.username,
+            intent: token.intent,
+            expires: token.expires.map(|time| time.0),
+            description: &token.description,
+            networks: &token.networks,
+            retrievable: token.retrievable,
+            replaced: token.replaced,
+            created: token.created.0,
+            last_used: token.last_used.as_ref(),
+            uuid: token.pk,
+        })
+        .collect();
+    output.result(&listed, || {
+        let rows = listed.iter().map(|token| row(token, now)).collect();
         let header = ["IDENTIFIER", "ACCOUNT", "INTENT", "EXPIRES", "LAST USED", "NETWORKS", "DESCRIPTION"];
         table(&header, rows, Some(Stream::Output))
     })
 }
 
-fn row(token: &TokenSummary, now: Timestamp) -> Vec<String> {
+fn row(token: &Listed<'_>, now: Timestamp) -> Vec<String> {
     let networks: Vec<String> = token.networks.iter().map(ToString::to_string).collect();
     let is_expired = token.expires.is_some_and(|expires| expires <= now);
     let expired = if is_expired { " (expired)" } else { "" };
     vec![
-        token.identifier.clone(),
-        token.account.clone(),
+        token.identifier.to_owned(),
+        token.account.to_owned(),
         token.intent.to_string(),
         format!("{}{expired}", in_words(token.expires)),
         last_used(token),
         if networks.is_empty() { "any".to_owned() } else { networks.join(" ") },
-        token.description.clone(),
+        token.description.to_owned(),
     ]
 }
 
-fn last_used(token: &TokenSummary) -> String {
-    let Some(LastUse { time, source, application, .. }) = &token.last_used else { return "never".to_owned() };
-    let source = source.map_or_else(|| "local".to_owned(), |source| source.to_string());
+fn last_used(token: &Listed<'_>) -> String {
+    let Some(LastUse { time, source, application, .. }) = token.last_used else { return "never".to_owned() };
+    let (time, source) = (time.0, source.map_or_else(|| "local".to_owned(), |source| source.to_string()));
     match application {
         Some(application) => format!("{time} from {source} for {application}"),
         None => format!("{time} from {source}"),
@@ -261,12 +331,14 @@ struct Revoked<'a> {
 }
 
 async fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure> {
-    let request = RevokeRequest { identifier: arguments.identifier };
-    arguments
-        .directory
-        .with(Absent::Fail, async |backend| Ok(backend.call::<_, ()>(path::TOKEN_REVOKE, &request).await?))
+    let RevokeArguments { identifier, directory } = arguments;
+    directory
+        .with(Absent::Fail, async |backend| {
+            let token = token_named(backend, &identifier).await?;
+            backend.delete(&["core", "tokens", &token.identifier]).await
+        })
         .await?;
-    output.result(&Revoked { revoked: &request.identifier }, || format!("revoked {}", request.identifier))
+    output.result(&Revoked { revoked: &identifier }, || format!("revoked {identifier}"))
 }
 
 fn in_words(expires: Option<Timestamp>) -> String {

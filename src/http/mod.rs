@@ -18,7 +18,6 @@ mod metrics;
 mod public;
 mod seed;
 mod status;
-mod token;
 
 use std::sync::Arc;
 
@@ -34,7 +33,6 @@ pub use local::serve_local;
 pub use public::{PublicDoor, serve_public};
 pub use seed::{ApplyRequest, PlanRequest};
 pub use status::Status;
-pub use token::{ListRequest, RevokeRequest, RotateRequest, UpdateRequest, ViewKeyRequest};
 
 use self::api::{Api, Door};
 use crate::model::Actor;
@@ -48,12 +46,6 @@ pub fn router(registry: Arc<Registry>, tls: Option<Arc<Tls>>) -> Router {
         .route(path::STATUS, get(status::status))
         .route(path::SEED_PLAN, post(seed::plan))
         .route(path::SEED_APPLY, post(seed::apply))
-        .route(path::TOKEN_CREATE, post(token::create))
-        .route(path::TOKEN_UPDATE, post(token::update))
-        .route(path::TOKEN_ROTATE, post(token::rotate))
-        .route(path::TOKEN_VIEW_KEY, post(token::view_key))
-        .route(path::TOKEN_REVOKE, post(token::revoke))
-        .route(path::TOKEN_LIST, post(token::list))
         .route(path::IMPORT_PREPARE, post(import::prepare))
         .route(path::IMPORT_BATCH, post(import::batch))
         .route(path::EXPORT, post(export::export))
@@ -76,18 +68,6 @@ pub mod path {
     pub const SEED_PLAN: &str = "/local/seed/plan";
     /// [`ApplyRequest`](super::ApplyRequest) → [`SeedPlan`](crate::registry::SeedPlan)
     pub const SEED_APPLY: &str = "/local/seed/apply";
-    /// [`NewToken`](crate::registry::NewToken) → [`CreatedToken`](crate::registry::CreatedToken)
-    pub const TOKEN_CREATE: &str = "/local/token/create";
-    /// [`UpdateRequest`](super::UpdateRequest)
-    pub const TOKEN_UPDATE: &str = "/local/token/update";
-    /// [`RotateRequest`](super::RotateRequest) → [`CreatedToken`](crate::registry::CreatedToken)
-    pub const TOKEN_ROTATE: &str = "/local/token/rotate";
-    /// [`ViewKeyRequest`](super::ViewKeyRequest) → [`CreatedToken`](crate::registry::CreatedToken)
-    pub const TOKEN_VIEW_KEY: &str = "/local/token/view-key";
-    /// [`RevokeRequest`](super::RevokeRequest)
-    pub const TOKEN_REVOKE: &str = "/local/token/revoke";
-    /// [`ListRequest`](super::ListRequest) → [`TokenSummary`](crate::registry::TokenSummary)s
-    pub const TOKEN_LIST: &str = "/local/token/list";
     /// [`ImportOptions`](crate::registry::ImportOptions) → [`ImportLayout`](crate::registry::ImportLayout)
     pub const IMPORT_PREPARE: &str = "/local/import/prepare";
     /// [`ImportBatch`](super::ImportBatch) → [`ImportReport`](crate::registry::ImportReport)

@@ -1,5 +1,6 @@
 //! Roles and grants.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,18 @@ impl ObjectReference {
         }
     }
 
+    /// Its number.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Provider(number) => number.get(),
+            Self::Account(number) => number.get(),
+            Self::Group(number) => number.get(),
+            Self::Role(number) => number.get(),
+            Self::Token(number) => number.get(),
+            Self::Application(number) => number.get(),
+        }
+    }
+
     /// What lets somebody know that it exists.
     pub const fn view_permission(self) -> Permission {
         match self {
@@ -65,6 +78,17 @@ pub struct Grant {
     pub permission: Permission,
     /// On which object; `None`: on all.
     pub on: Option<ObjectReference>,
+}
+
+impl fmt::Display for Grant {
+    /// `authentik_core.view_user on account 7`
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.permission.fmt(formatter)?;
+        match self.on {
+            Some(on) => write!(formatter, " on {} {}", on.kind(), on.number()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A named set of permissions, with limits of its own. Accounts hold it directly or through their groups.

@@ -29,8 +29,8 @@ pub use authenticate_api::{ApiIdentity, ApiRefusal};
 pub use caller::Caller;
 pub use commands::{
     Classified, Classifier, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout,
-    ImportOptions, ImportReport, LastUse, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError,
-    SeedOptions, SeedPlan, Sign, TokenCare, TokenCareSettings, TokenChanges, TokenCounts, TokenSummary,
+    ImportOptions, ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, SeedOptions,
+    SeedPlan, Sign, TokenCare, TokenCareSettings, TokenChanges, TokenCounts,
 };
 pub use error::{ChangeError, OpenError};
 pub use trail::{EventQuery, RetiredEvents};

@@ -75,7 +75,7 @@ pub use provider::Provider;
 pub use refusal::Refusal;
 pub use role::Role;
 
-pub use token::{CreatedToken, Token, TokenRotateRequest, TokenView};
+pub use token::{CreatedToken, LastUse, Token, TokenRotateRequest, TokenView};
 pub use used_by::{UsedBy, UsedByAction};
 pub use user::{User, UserServiceAccountRequest, UserServiceAccountResponse};
 

@@ -8,7 +8,8 @@ use super::page::PageQuery;
 use super::refusal::Refusal;
 use crate::directory::{Accounts, Snapshot};
 use crate::model::{
-    Account, AccountNumber, Group, GroupNumber, Key, ObjectReference, Permission, Record, Timestamp, UsageOf,
+    Account, AccountNumber, Group, GroupNumber, Key, ObjectReference, Permission, Record, Timestamp, Usage,
+    UsageOf,
 };
 use crate::net::Tls;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -27,9 +28,14 @@ pub(super) trait Source {
     /// The whole record of a group.
     fn group(&self, number: GroupNumber) -> Result<Option<Group>, ChangeError>;
 
+    /// The last use of a credential.
+    fn usage(&self, of: UsageOf) -> Option<Usage> {
+        self.accounts().usage(of).map(|usage| Usage::clone(usage))
+    }
+
     /// When a credential was used last.
     fn last_used(&self, of: UsageOf) -> Option<Timestamp> {
-        self.accounts().usage(of).map(|usage| usage.time)
+        self.usage(of).map(|usage| usage.time)
     }
 
     /// When an account last proved who it is, with whatever.
@@ -94,12 +100,11 @@ impl Source for Reading {
         })
     }
 
-    fn last_used(&self, of: UsageOf) -> Option<Timestamp> {
-        let usage = match of {
+    fn usage(&self, of: UsageOf) -> Option<Usage> {
+        match of {
             UsageOf::Token(number) => self.registry.last_used_token(number),
             UsageOf::Account(number) => self.registry.last_used_account(number),
-        };
-        usage.map(|usage| usage.time)
+        }
     }
 
     fn group(&self, number: GroupNumber) -> Result<Option<Group>, ChangeError> {

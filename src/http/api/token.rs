@@ -1,6 +1,7 @@
 //! `core/tokens/`: the credentials of accounts, by identifier.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,8 +55,22 @@ pub struct Token {
     pub replaced: bool,
     /// When it was made. bindery's own.
     pub created: Time,
-    /// When it was last used. bindery's own.
-    pub last_used: Option<Time>,
+    /// Its last use; `null`: it was never used. bindery's own.
+    pub last_used: Option<LastUse>,
+}
+
+/// The last use of a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LastUse {
+    /// When.
+    pub time: Time,
+    /// Where from; `null`: from a Unix socket.
+    pub source: Option<IpAddr>,
+    /// The application's slug, or the provider's name where there is no application; `null`: the HTTP API, or a provider
+    /// that is gone.
+    pub application: Option<String>,
+    /// How often it was used in all.
+    pub count: u64,
 }
 
 /// A token that was made, with its secret. Does not print that.
@@ -310,7 +325,12 @@ fn shown(source: &impl Source, token: &model::Token) -> Result<Token, ChangeErro
         retrievable: token.is_retrievable(),
         replaced: token.is_replaced,
         created: Time(token.created),
-        last_used: source.last_used(UsageOf::Token(token.number)).map(Time),
+        last_used: source.usage(UsageOf::Token(token.number)).map(|usage| LastUse {
+            time: Time(usage.time),
+            source: usage.source,
+            application: source.accounts().name_of_use(&usage).map(str::to_owned),
+            count: usage.count,
+        }),
     })
 }
 

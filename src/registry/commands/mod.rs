@@ -40,9 +40,7 @@ pub use role::{
     update_role,
 };
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, Sign};
-pub use token::{
-    CreatedToken, LastUse, NewToken, TokenCare, TokenCareSettings, TokenChanges, TokenCounts, TokenSummary,
-};
+pub use token::{CreatedToken, NewToken, TokenCare, TokenCareSettings, TokenChanges, TokenCounts};
 
 use super::ChangeError;
 use crate::directory::Snapshot;

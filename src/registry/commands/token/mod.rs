@@ -10,7 +10,6 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -90,45 +89,6 @@ pub struct CreatedToken {
     pub secret: Secret,
     /// When it expires; `None`: never.
     pub expires: Option<Timestamp>,
-}
-
-/// A token as far as it may be shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenSummary {
-    /// Its `pk` in the API.
-    pub uuid: Uuid,
-    /// Its name.
-    pub identifier: String,
-    /// The username of its owner.
-    pub account: String,
-    /// What it is for.
-    pub intent: Intent,
-    /// When it expires; `None`: never.
-    pub expires: Option<Timestamp>,
-    /// What it is used for.
-    pub description: String,
-    /// Where it may be used from; empty: anywhere.
-    pub networks: Vec<IpNet>,
-    /// Whether its secret can be viewed again.
-    pub retrievable: bool,
-    /// When it was made.
-    pub created: Timestamp,
-    /// Its last use; `None`: it was never used.
-    pub last_used: Option<LastUse>,
-}
-
-/// The last use of a credential, in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastUse {
-    /// When.
-    pub time: Timestamp,
-    /// Where from; `None`: from a Unix socket.
-    pub source: Option<IpAddr>,
-    /// The application's slug, or the provider's name where there is no application; `None`: the HTTP API, or a
-    /// provider that is gone.
-    pub application: Option<String>,
-    /// How often it was used in all.
-    pub count: u64,
 }
 
 impl Registry {
@@ -248,46 +208,6 @@ impl Registry {
             transaction.delete_token(token.number)
         })
         .await
-    }
-
-    /// The tokens of an account, or of all accounts, in the order of their identifiers.
-    ///
-    /// # Errors
-    /// There is no such account.
-    pub fn list_tokens(&self, account: Option<&str>) -> Result<Vec<TokenSummary>, ChangeError> {
-        let snapshot = self.snapshot();
-        let accounts = snapshot.accounts();
-        let owner = match account {
-            None => None,
-            Some(name) => Some(
-                accounts
-                    .account_named(name)
-                    .ok_or_else(|| ChangeError::NotFound { kind: "account", name: name.to_owned() })?
-                    .number,
-            ),
-        };
-        let tokens = accounts.tokens().filter(|token| owner.is_none_or(|owner| token.account == owner));
-        Ok(tokens
-            .map(|token| TokenSummary {
-                uuid: token.uuid,
-                identifier: token.identifier.clone(),
-                account: accounts
-                    .account(token.account)
-                    .map_or_else(|| token.account.to_string(), |owner| owner.username.to_string()),
-                intent: token.intent,
-                expires: token.expires,
-                description: token.description.clone(),
-                networks: token.networks.clone(),
-                retrievable: token.is_retrievable(),
-                created: token.created,
-                last_used: self.last_used_token(token.number).map(|usage| LastUse {
-                    time: usage.time,
-                    source: usage.source,
-                    application: accounts.name_of_use(&usage).map(str::to_owned),
-                    count: usage.count,
-                }),
-            })
-            .collect())
     }
 
     /// Generates the secret of a token, hashes it, and encrypts it if it is to be kept.
