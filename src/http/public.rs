@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -23,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::api::{self, Api, RequestSource, TakesSecrets};
+use super::api::{self, Api, FromHere, RequestSource, TakesSecrets};
 use super::health;
 use super::metrics::metrics;
 use crate::config::{Limit, Limits, PlainBind, Settings};
@@ -56,9 +58,9 @@ impl PublicDoor {
         let limits = settings.limits.clone();
         let api =
             Api::new(Arc::clone(&registry), api::Door::Public).with_limits(&limits).with_tls(tls.clone());
-        let of_metrics = Arc::clone(&registry);
+        let of_metrics = api.clone();
         let router = health::router(Arc::clone(&registry), shutdown.clone())
-            .route("/metrics", get(move || async move { metrics(&of_metrics) }));
+            .route("/metrics", get(move |request: Parts| watch(of_metrics, request)));
         let router = api::mount(router, api).fallback(api::no_such_path);
         // What a connection has authenticated as is asked anew for each call: there is nothing to tell apart by it.
         let connections = ConnectionLimits::new(ConnectionLimitSettings {
@@ -73,6 +75,14 @@ impl PublicDoor {
 
     fn note(&self, limit: Limit) {
         self.registry.reached().note(limit);
+    }
+}
+
+/// `GET /metrics`
+async fn watch(api: Api, request: Parts) -> Response {
+    match api::admit_watcher(&api, &request).await {
+        Ok(()) => metrics(api.registry()),
+        Err(refusal) => refusal.into_response(),
     }
 }
 
@@ -106,14 +116,26 @@ pub async fn serve_public(listener: Listener, door: Arc<PublicDoor>, is_tls: boo
     tracker.wait().await;
 }
 
+/// Where the requests of a connection come from.
+#[derive(Clone, Copy)]
+struct Origin {
+    source: RequestSource,
+    takes_secrets: TakesSecrets,
+    from_here: FromHere,
+}
+
 /// Serves one connection until it ends, or its time is over.
 async fn serve_connection(door: Arc<PublicDoor>, stream: Stream, peer: Peer, permit: Permit, is_tls: bool) {
     let source = RequestSource(peer.address.ip());
-    let takes_secrets = TakesSecrets(door.plain_bind.takes_secrets(is_tls, peer.is_loopback()));
+    let from = Origin {
+        source,
+        takes_secrets: TakesSecrets(door.plain_bind.takes_secrets(is_tls, peer.is_loopback())),
+        from_here: FromHere(peer.is_loopback()),
+    };
     if !is_tls {
-        speak(&door, stream, source, takes_secrets).await;
+        speak(&door, stream, from).await;
     } else if let Some(stream) = handshake(&door, stream, &peer).await {
-        speak(&door, stream, source, takes_secrets).await;
+        speak(&door, stream, from).await;
     }
     drop(permit);
 }
@@ -137,7 +159,7 @@ async fn handshake(door: &PublicDoor, stream: Stream, peer: &Peer) -> Option<Tls
 }
 
 /// Speaks HTTP/1.1 over a stream.
-async fn speak<S>(door: &PublicDoor, stream: S, source: RequestSource, takes_secrets: TakesSecrets)
+async fn speak<S>(door: &PublicDoor, stream: S, from: Origin)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -145,8 +167,9 @@ where
     let answering = Arc::new(Mutex::new(()));
     let turns = Arc::clone(&answering);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(source);
-        request.extensions_mut().insert(takes_secrets);
+        request.extensions_mut().insert(from.source);
+        request.extensions_mut().insert(from.takes_secrets);
+        request.extensions_mut().insert(from.from_here);
         let (router, turns) = (router.clone(), Arc::clone(&turns));
         Box::pin(async move {
             // One after the other, as HTTP/1.1 has it.

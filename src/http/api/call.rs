@@ -34,6 +34,11 @@ pub(crate) struct RequestSource(pub(crate) Option<IpAddr>);
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TakesSecrets(pub(crate) bool);
 
+/// Whether a request comes from this machine: put there by whoever accepted the connection. Where nobody has said so, it
+/// does not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FromHere(pub(crate) bool);
+
 /// What a request is called in the log and towards the client, in `X-Request-Id`. It is made here for each: what a
 /// client calls its own could stand for another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

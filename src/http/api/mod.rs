@@ -58,7 +58,7 @@ pub use binding::PolicyBinding;
 pub(super) use bounds::read_body;
 pub use call::Door;
 pub use call::RequestId;
-pub(crate) use call::{RequestSource, TakesSecrets};
+pub(crate) use call::{FromHere, RequestSource, TakesSecrets};
 pub use certificate::CertificateKeyPair;
 pub use event::{Event, EventTopPerUser, EventVolume, TypeCreate};
 pub use group::{Group, PartialGroup, RelatedGroup};
@@ -97,6 +97,11 @@ pub struct Api {
 }
 
 impl Api {
+    /// The directory.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// The API over `registry`, for those who come through `door`, with the limits that stand in no config.
     pub fn new(registry: Arc<Registry>, door: Door) -> Self {
         Self { registry, door, bounds: Arc::new(Bounds::new(&Limits::default(), door)), tls: None }
@@ -153,6 +158,24 @@ impl Api {
             Refusal::too_many_requests(wait)
         })
     }
+}
+
+/// Lets somebody watch the server who asks from this machine, or holds an API token with `view_system_info`.
+///
+/// # Errors
+/// Neither is so, or the token would be sent in clear.
+pub(super) async fn admit_watcher(api: &Api, request: &axum::http::request::Parts) -> Result<(), Refusal> {
+    let extensions = &request.extensions;
+    if extensions.get::<FromHere>().copied().unwrap_or_default().0 {
+        return Ok(());
+    }
+    if !extensions.get::<TakesSecrets>().copied().unwrap_or_default().0 {
+        return Err(Refusal::in_clear());
+    }
+    let source = extensions.get::<RequestSource>().and_then(|source| source.0);
+    api.admit_source(source)?;
+    let caller = authenticate::authenticate(api, &request.headers, source, RequestId::new()).await?;
+    Ok(caller.require(api.registry.snapshot().accounts(), crate::model::Permission::ViewSystemInfo)?)
 }
 
 /// Puts the API below [`PREFIX`] of other routes.

@@ -349,15 +349,18 @@ async fn a_credential_in_clear_is_not_looked_at() {
         answer.is_of_the_api(403);
         assert!(answer.body.contains("https://") && !answer.body.contains("hunter2"), "{answer:?}");
     }
-    for path in ["/-/health/live/", "/-/health/ready/", "/metrics"] {
+    for path in ["/-/health/live/", "/-/health/ready/"] {
         assert!(get_path(&mut stream, path).await.status < 300);
     }
+    // The counters are for who is on this machine, and for who has a token that may see them.
+    assert_eq!(get_path(&mut stream, "/metrics").await.status, 403);
     // On this machine it is, and anywhere when the config says so; or nowhere.
     let mut unix = from(&door, "unix", LocalAddress::Unix(std::path::Path::new("/run/http").into())).await;
     get_path(&mut unix, "/api/v3/core/users/").await.is_of_the_api(401);
     let always = Settings { plain_bind: PlainBind::Always, ..settings(Limits::default()) };
     let mut stream = from_elsewhere(&door_with(&always, None), "192.0.2.7").await;
     get_path(&mut stream, "/api/v3/core/users/").await.is_of_the_api(401);
+    assert_eq!(get_path(&mut stream, "/metrics").await.status, 401);
     let never = door_with(&Settings { plain_bind: PlainBind::Never, ..settings(Limits::default()) }, None);
     let mut stream = TcpStream::connect(listen(&never, false).await).await.unwrap();
     get_path(&mut stream, "/api/v3/core/users/").await.is_of_the_api(403);
@@ -560,4 +563,46 @@ async fn https_is_spoken_with_the_same_certificate() {
     let mut clear = TcpStream::connect(address).await.unwrap();
     clear.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     assert!(is_closed(&mut clear).await);
+}
+
+#[tokio::test]
+async fn who_may_see_the_server_sees_its_counters_from_elsewhere() {
+    use crate::model::{AccountKind, Actor, Grant, Intent, Permission, Record};
+    use crate::registry::NewToken;
+    use crate::registry::commands::{AccountChanges, create_account};
+
+    let always = Settings { plain_bind: PlainBind::Always, ..settings(Limits::default()) };
+    let door = door_with(&always, None);
+    let watcher = door.registry.change(Actor::named("test"), |transaction| {
+        create_account(
+            transaction,
+            "watcher".to_owned(),
+            AccountKind::ServiceAccount,
+            AccountChanges::default(),
+        )
+    });
+    let watcher = watcher.await.unwrap();
+    let new = NewToken {
+        identifier: "watcher".to_owned(),
+        account: "watcher".to_owned(),
+        intent: Intent::Api,
+        expiring: false,
+        expires: None,
+        description: String::new(),
+        networks: Vec::new(),
+        retrievable: false,
+    };
+    let made = door.registry.create_token(Actor::named("test"), new).await.unwrap();
+    let secret = String::from_utf8(made.secret.expose().to_vec()).unwrap();
+    let mut stream = from_elsewhere(&door, "192.0.2.7").await;
+    let head = format!("GET /metrics HTTP/1.1\r\nAuthorization: Bearer {secret}");
+    assert_eq!(ask(&mut stream, &head, "").await.status, 403);
+    let granted = door.registry.change(Actor::named("test"), move |transaction| {
+        let mut account = transaction.account(watcher)?.unwrap();
+        account.grants = vec![Grant { permission: Permission::ViewSystemInfo, on: None }];
+        transaction.put(Record::Account(account))
+    });
+    granted.await.unwrap();
+    let seen = ask(&mut stream, &head, "").await;
+    assert!(seen.status == 200 && seen.body.contains("bindery_limit_reached_total"), "{seen:?}");
 }
