@@ -30,11 +30,10 @@ use super::health;
 use super::metrics::metrics;
 use crate::config::{Limit, Limits, PlainBind, Settings};
 use crate::net::{
-    ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Listener, Peer, Permit, Stream, Tls,
-    WriteDeadline,
+    ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME, Listener, Peer, Permit, Stream,
+    Tls, WriteDeadline,
 };
 use crate::registry::Registry;
-use crate::server::DRAIN_TIME;
 
 /// What all HTTP listeners have in common.
 pub struct PublicDoor {

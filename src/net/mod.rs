@@ -20,3 +20,6 @@ pub use rate::Rate;
 pub use server_certificate::{KeyKind, ServerCertificate};
 pub use tls::{Tls, TlsError, TlsFiles, TlsWarning};
 pub use write_deadline::WriteDeadline;
+
+/// How long connections may take to end what they are at, when the server goes down.
+pub const DRAIN_TIME: std::time::Duration = std::time::Duration::from_secs(10);

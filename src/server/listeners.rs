@@ -10,13 +10,13 @@ use super::accept::accept_ldap;
 use super::clock::Clock;
 use super::reload::{connection_limits, put_in_force};
 use super::signals::Asked;
-use super::{DRAIN_TIME, Log, SOCKET_NAME, Server, Signals, StartError, Tasks, close};
+use super::{Log, SOCKET_NAME, Server, Signals, StartError, Tasks, close};
 use crate::config::{Limit, LimitCounts, ListenAddress, Settings};
 use crate::http;
 use crate::ldap::connection::Door;
 use crate::ldap::pages::Pages;
 use crate::model::Timestamp;
-use crate::net::{ConnectionLimits, Listener, LocalAddress, Tls};
+use crate::net::{ConnectionLimits, DRAIN_TIME, Listener, LocalAddress, Tls};
 use crate::registry::{ChangeError, Registry, TokenCare};
 
 /// A server whose listeners are open.

@@ -17,7 +17,6 @@ mod signals;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -139,9 +138,6 @@ impl From<StoreError> for StartError {
         Self::Open(OpenError::Store(error))
     }
 }
-
-/// How long connections may take to end what they are at, when the server goes down.
-pub const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// The local socket's name in the data directory.
 pub const SOCKET_NAME: &str = "bindery.sock";

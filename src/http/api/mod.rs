@@ -36,6 +36,7 @@ mod server;
 mod token;
 mod used_by;
 mod user;
+mod user_list;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]

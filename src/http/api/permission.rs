@@ -18,6 +18,7 @@ use super::value::{Required, RequiredFields};
 use crate::directory::Accounts;
 use crate::model::{self, AccountNumber, Grant, ObjectReference};
 use crate::registry::commands::{Grantee, require_grantee, set_grants};
+use crate::registry::{ChangeError, Transaction};
 
 /// A permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -337,16 +338,7 @@ pub(super) async fn assign_to_role(
     request: Required<PatchedPermissionAssignRequest>,
 ) -> Result<Vec<PermissionAssignResult>, Refusal> {
     let uuid: Uuid = call.parameter("uuid")?;
-    call.change(move |transaction| {
-        let number = role::number(transaction, uuid)?;
-        let grantee = Grantee::Role(number);
-        require_grantee(transaction, grantee, true)?;
-        let grants = grants_of(transaction, request.0)?;
-        set_grants(transaction, grantee, &grants, true)?;
-        let held = transaction.snapshot().accounts().role(number).map(|role| role.grants.clone());
-        Ok(results(&held.unwrap_or_default(), &grants))
-    })
-    .await
+    assign(call, request.0, move |transaction| Ok(Grantee::Role(role::number(transaction, uuid)?))).await
 }
 
 pub(super) async fn unassign_from_role(
@@ -354,46 +346,7 @@ pub(super) async fn unassign_from_role(
     request: PatchedPermissionAssignRequest,
 ) -> Result<NoContent, Refusal> {
     let uuid: Uuid = call.parameter("uuid")?;
-    call.change(move |transaction| {
-        let number = role::number(transaction, uuid)?;
-        let grantee = Grantee::Role(number);
-        require_grantee(transaction, grantee, false)?;
-        let grants = grants_of(transaction, request)?;
-        set_grants(transaction, grantee, &grants, false)
-    })
-    .await?;
-    Ok(NoContent)
-}
-
-pub(super) async fn assign_to_user(
-    call: Call,
-    request: Required<PatchedPermissionAssignRequest>,
-) -> Result<Vec<PermissionAssignResult>, Refusal> {
-    let number = AccountNumber::new(call.parameter("id")?);
-    call.change(move |transaction| {
-        let grantee = Grantee::Account(number);
-        require_grantee(transaction, grantee, true)?;
-        let grants = grants_of(transaction, request.0)?;
-        set_grants(transaction, grantee, &grants, true)?;
-        let held = transaction.snapshot().accounts().account(number).map(|account| account.grants.to_vec());
-        Ok(results(&held.unwrap_or_default(), &grants))
-    })
-    .await
-}
-
-pub(super) async fn unassign_from_user(
-    call: Call,
-    request: PatchedPermissionAssignRequest,
-) -> Result<NoContent, Refusal> {
-    let number = AccountNumber::new(call.parameter("id")?);
-    call.change(move |transaction| {
-        let grantee = Grantee::Account(number);
-        require_grantee(transaction, grantee, false)?;
-        let grants = grants_of(transaction, request)?;
-        set_grants(transaction, grantee, &grants, false)
-    })
-    .await?;
-    Ok(NoContent)
+    unassign(call, request, move |transaction| Ok(Grantee::Role(role::number(transaction, uuid)?))).await
 }
 
 pub(super) async fn assign_to_group(
@@ -401,16 +354,7 @@ pub(super) async fn assign_to_group(
     request: Required<PatchedPermissionAssignRequest>,
 ) -> Result<Vec<PermissionAssignResult>, Refusal> {
     let uuid: Uuid = call.parameter("uuid")?;
-    call.change(move |transaction| {
-        let number = group::number(transaction, uuid)?;
-        let grantee = Grantee::Group(number);
-        require_grantee(transaction, grantee, true)?;
-        let grants = grants_of(transaction, request.0)?;
-        set_grants(transaction, grantee, &grants, true)?;
-        let held = transaction.snapshot().accounts().group(number).map(|group| group.grants.to_vec());
-        Ok(results(&held.unwrap_or_default(), &grants))
-    })
-    .await
+    assign(call, request.0, move |transaction| Ok(Grantee::Group(group::number(transaction, uuid)?))).await
 }
 
 pub(super) async fn unassign_from_group(
@@ -418,9 +362,49 @@ pub(super) async fn unassign_from_group(
     request: PatchedPermissionAssignRequest,
 ) -> Result<NoContent, Refusal> {
     let uuid: Uuid = call.parameter("uuid")?;
+    unassign(call, request, move |transaction| Ok(Grantee::Group(group::number(transaction, uuid)?))).await
+}
+
+pub(super) async fn assign_to_user(
+    call: Call,
+    request: Required<PatchedPermissionAssignRequest>,
+) -> Result<Vec<PermissionAssignResult>, Refusal> {
+    let grantee = Grantee::Account(AccountNumber::new(call.parameter("id")?));
+    assign(call, request.0, move |_| Ok(grantee)).await
+}
+
+pub(super) async fn unassign_from_user(
+    call: Call,
+    request: PatchedPermissionAssignRequest,
+) -> Result<NoContent, Refusal> {
+    let grantee = Grantee::Account(AccountNumber::new(call.parameter("id")?));
+    unassign(call, request, move |_| Ok(grantee)).await
+}
+
+/// Grants what a request names to whom `find` finds.
+async fn assign(
+    call: Call,
+    request: PatchedPermissionAssignRequest,
+    find: impl FnOnce(&Transaction<'_>) -> Result<Grantee, ChangeError> + Send + 'static,
+) -> Result<Vec<PermissionAssignResult>, Refusal> {
     call.change(move |transaction| {
-        let number = group::number(transaction, uuid)?;
-        let grantee = Grantee::Group(number);
+        let grantee = find(transaction)?;
+        require_grantee(transaction, grantee, true)?;
+        let grants = grants_of(transaction, request)?;
+        set_grants(transaction, grantee, &grants, true)?;
+        Ok(results(&held(transaction.snapshot().accounts(), grantee), &grants))
+    })
+    .await
+}
+
+/// Takes what a request names from whom `find` finds.
+async fn unassign(
+    call: Call,
+    request: PatchedPermissionAssignRequest,
+    find: impl FnOnce(&Transaction<'_>) -> Result<Grantee, ChangeError> + Send + 'static,
+) -> Result<NoContent, Refusal> {
+    call.change(move |transaction| {
+        let grantee = find(transaction)?;
         require_grantee(transaction, grantee, false)?;
         let grants = grants_of(transaction, request)?;
         set_grants(transaction, grantee, &grants, false)
@@ -429,10 +413,20 @@ pub(super) async fn unassign_from_group(
     Ok(NoContent)
 }
 
+/// All that somebody holds directly.
+fn held(accounts: &Accounts, grantee: Grantee) -> Vec<Grant> {
+    match grantee {
+        Grantee::Role(number) => accounts.role(number).map(|role| role.grants.clone()),
+        Grantee::Group(number) => accounts.group(number).map(|group| group.grants.to_vec()),
+        Grantee::Account(number) => accounts.account(number).map(|account| account.grants.to_vec()),
+    }
+    .unwrap_or_default()
+}
+
 fn grants_of(
     source: &impl Source,
     request: PatchedPermissionAssignRequest,
-) -> Result<Vec<Grant>, crate::registry::ChangeError> {
+) -> Result<Vec<Grant>, ChangeError> {
     let PatchedPermissionAssignRequest { permissions, model, object_pk } = request;
     object::grants(
         source.caller(),

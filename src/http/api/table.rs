@@ -5,7 +5,7 @@ use axum::http::Method;
 use super::route::{Route, change, create, delete, get, list, read, read_list};
 use super::{
     application, binding, certificate, event, group, ldap_provider, outpost, permission, provider, role,
-    server as of_server, token, user,
+    server as of_server, token, user, user_list,
 };
 use crate::model::Permission as P;
 
@@ -31,7 +31,9 @@ pub(super) fn routes() -> Vec<Route> {
 fn users() -> Vec<Route> {
     let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
-        list("/core/users/", user::list).needs(&[P::ViewUser]).about("Accounts that the caller may view."),
+        list("/core/users/", user_list::list)
+            .needs(&[P::ViewUser])
+            .about("Accounts that the caller may view."),
         create("/core/users/", user::create).needs(&[P::AddUser]).about("Make an account."),
         change(Method::POST, "/core/users/service_account/", user::create_service_account)
             .needs(&[P::AddUser, P::AddToken])

@@ -1,0 +1,218 @@
+//! The list of `core/users/`: its filters, its order, and the page that is cut out of it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::attributes;
+use super::page::Page;
+use super::reading::{Reading, Source};
+use super::refusal::Refusal;
+use super::user::{Shown, User, last_login, path_of, user};
+use super::value::Time;
+use crate::directory::{AccountState, Accounts, GroupState, name_key};
+use crate::model::{self, Account, AccountKind, GroupNumber, ObjectReference, RoleNumber, Timestamp};
+use crate::registry::ChangeError;
+
+/// Which accounts are asked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[allow(non_snake_case, reason = "the names are those of authentik's parameters")]
+pub(super) struct UserQuery {
+    attributes: Option<String>,
+    date_joined: Option<Time>,
+    date_joined__gt: Option<Time>,
+    date_joined__lt: Option<Time>,
+    email: Option<String>,
+    groups_by_name: Vec<String>,
+    groups_by_pk: Vec<Uuid>,
+    include_groups: Option<bool>,
+    include_roles: Option<bool>,
+    is_active: Option<bool>,
+    is_superuser: Option<bool>,
+    last_login: Option<Time>,
+    last_login__gt: Option<Time>,
+    last_login__isnull: Option<bool>,
+    last_login__lt: Option<Time>,
+    last_updated: Option<Time>,
+    last_updated__gt: Option<Time>,
+    last_updated__lt: Option<Time>,
+    name: Option<String>,
+    path: Option<String>,
+    path_startswith: Option<String>,
+    roles_by_name: Vec<String>,
+    roles_by_pk: Vec<Uuid>,
+    #[serde(rename = "type")]
+    #[schemars(with = "Vec<String>")]
+    kind: Vec<AccountKind>,
+    username: Option<String>,
+    uuid: Option<Uuid>,
+}
+
+pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, Refusal> {
+    let filter = Filter::new(query, reading)?;
+    let accounts = reading.accounts();
+    let mut found: Vec<Found> = Vec::new();
+    let ordering = reading.page.ordering.as_deref().map(|field| field.trim_start_matches('-'));
+    let is_by_login = ordering == Some("last_login");
+    let needs_record =
+        filter.needs_record() || reading.page.is_searched() || matches!(ordering, Some("name" | "email"));
+    for state in accounts.accounts() {
+        let is_shown = reading.may_view(ObjectReference::Account(state.number));
+        if !is_shown || !filter.passes(accounts, state, reading) {
+            continue;
+        }
+        let record = if needs_record { reading.account(state.number)? } else { None };
+        if let Some(record) = &record {
+            let texts = [record.username.as_str(), &record.name, &record.email];
+            if !filter.passes_record(record)? || !reading.page.finds(texts) {
+                continue;
+            }
+        }
+        // Once for each account, not for each comparison.
+        let login = if is_by_login { last_login(reading, state.number) } else { None };
+        found.push(Found { state: Arc::clone(state), record, login });
+    }
+    reading.page.order(&mut found, |field, one, other| one.compare(other, field))?;
+    let shown = filter.shown();
+    reading.page.cut(&found, |found| {
+        let record = match &found.record {
+            Some(record) => Some(record.clone()),
+            None => reading.account(found.state.number)?,
+        };
+        let record = record.ok_or_else(Refusal::not_found)?;
+        Ok(user(reading, &record, shown))
+    })
+}
+
+/// An account that passes the filters.
+struct Found {
+    state: Arc<AccountState>,
+    /// Loaded where something is asked of it.
+    record: Option<Account>,
+    /// Asked where the list is ordered by it.
+    login: Option<Time>,
+}
+
+impl Found {
+    fn compare(&self, other: &Self, field: &str) -> Option<std::cmp::Ordering> {
+        let (one, two) = (&self.state, &other.state);
+        let text = |found: &Self, of: fn(&Account) -> &str| {
+            found.record.as_ref().map(|record| of(record).to_lowercase()).unwrap_or_default()
+        };
+        Some(match field {
+            "pk" | "id" => one.number.cmp(&two.number),
+            "username" => name_key(&one.username).cmp(&name_key(&two.username)),
+            "name" => text(self, |record| &record.name).cmp(&text(other, |record| &record.name)),
+            "email" => text(self, |record| &record.email).cmp(&text(other, |record| &record.email)),
+            "is_active" => one.is_active.cmp(&two.is_active),
+            "type" => one.kind.as_str().cmp(two.kind.as_str()),
+            "date_joined" => one.created.cmp(&two.created),
+            "last_updated" => one.modified.cmp(&two.modified),
+            "last_login" => self.login.cmp(&other.login),
+            "uuid" => one.uuid.cmp(&two.uuid),
+            _ => return None,
+        })
+    }
+}
+
+/// The filters of a list, read once.
+struct Filter {
+    query: UserQuery,
+    attributes: Option<Map<String, Value>>,
+    /// What is named, if anything is; what the caller may not view is nothing.
+    groups_by_name: Option<Vec<GroupNumber>>,
+    groups_by_pk: Option<Vec<GroupNumber>>,
+    roles_by_name: Option<Vec<RoleNumber>>,
+    roles_by_pk: Option<Vec<RoleNumber>>,
+}
+
+impl Filter {
+    fn new(query: UserQuery, reading: &Reading) -> Result<Self, Refusal> {
+        let accounts = reading.accounts();
+        let group = |group: &Arc<GroupState>| {
+            let is_shown = reading.may_view(ObjectReference::Group(group.number));
+            is_shown.then_some(group.number)
+        };
+        let role = |role: &Arc<model::Role>| {
+            let is_shown = reading.may_view(ObjectReference::Role(role.number));
+            is_shown.then_some(role.number)
+        };
+        let (groups, roles) = (&query.groups_by_name, &query.roles_by_name);
+        let groups = groups.iter().filter_map(|name| accounts.group_named(name).and_then(group));
+        let roles = roles.iter().filter_map(|name| accounts.role_named(name).and_then(role));
+        let group_keys: HashSet<Uuid> = query.groups_by_pk.iter().copied().collect();
+        let role_keys: HashSet<Uuid> = query.roles_by_pk.iter().copied().collect();
+        let by_pk = accounts.groups().filter(|group| group_keys.contains(&group.uuid)).filter_map(group);
+        let roles_by_pk = accounts.roles().filter(|role| role_keys.contains(&role.uuid)).filter_map(role);
+        let groups_by_name = (!query.groups_by_name.is_empty()).then(|| groups.collect());
+        let groups_by_pk = (!query.groups_by_pk.is_empty()).then(|| by_pk.collect());
+        let roles_by_name = (!query.roles_by_name.is_empty()).then(|| roles.collect());
+        let roles_by_pk = (!query.roles_by_pk.is_empty()).then(|| roles_by_pk.collect());
+        let attributes = query.attributes.as_deref().filter(|text| !text.is_empty());
+        let attributes = attributes.map(serde_json::from_str::<Map<String, Value>>).transpose();
+        let attributes =
+            attributes.map_err(|_| Refusal::field("attributes", "expected a JSON object, as text"))?;
+        Ok(Self { query, attributes, groups_by_name, groups_by_pk, roles_by_name, roles_by_pk })
+    }
+
+    fn shown(&self) -> Shown {
+        Shown {
+            groups: self.query.include_groups.unwrap_or(true),
+            roles: self.query.include_roles.unwrap_or(true),
+        }
+    }
+
+    fn needs_record(&self) -> bool {
+        self.attributes.is_some() || self.query.email.is_some() || self.query.name.is_some()
+    }
+
+    fn passes_record(&self, record: &Account) -> Result<bool, ChangeError> {
+        let is_same = |wanted: &Option<String>, value: &str| {
+            wanted.as_deref().is_none_or(|wanted| wanted.is_empty() || wanted == value)
+        };
+        let holds = match &self.attributes {
+            Some(wanted) => attributes::hold(&record.attributes, wanted)?,
+            None => true,
+        };
+        Ok(holds && is_same(&self.query.email, &record.email) && is_same(&self.query.name, &record.name))
+    }
+
+    fn passes(&self, accounts: &Accounts, state: &AccountState, source: &impl Source) -> bool {
+        let query = &self.query;
+        let in_group = |group: &GroupNumber| state.groups.contains(group);
+        let has_role = |role: &RoleNumber| state.roles.contains(role);
+        let path = path_of(state.kind);
+        let at = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| time.0 == value);
+        let after = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| value > time.0);
+        let before = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| value < time.0);
+        let asks_for_login = query.last_login__isnull.is_some()
+            || [query.last_login, query.last_login__gt, query.last_login__lt].iter().any(Option::is_some);
+        let login = if asks_for_login { last_login(source, state.number) } else { None };
+        (query.kind.is_empty() || query.kind.contains(&state.kind))
+            && query.is_active.is_none_or(|wanted| wanted == state.is_active)
+            && query.is_superuser.is_none_or(|wanted| wanted == accounts.is_superuser(state))
+            && query.username.as_deref().is_none_or(|wanted| name_key(wanted) == name_key(&state.username))
+            && query.uuid.is_none_or(|wanted| wanted == state.uuid)
+            && query.path.as_deref().is_none_or(|wanted| wanted == path)
+            && query.path_startswith.as_deref().is_none_or(|wanted| path.starts_with(wanted))
+            && self.groups_by_name.as_ref().is_none_or(|groups| groups.iter().any(in_group))
+            && self.groups_by_pk.as_ref().is_none_or(|groups| groups.iter().any(in_group))
+            && self.roles_by_name.as_ref().is_none_or(|roles| roles.iter().any(has_role))
+            && self.roles_by_pk.as_ref().is_none_or(|roles| roles.iter().any(has_role))
+            && at(&query.date_joined, state.created)
+            && after(&query.date_joined__gt, state.created)
+            && before(&query.date_joined__lt, state.created)
+            && at(&query.last_updated, state.modified)
+            && after(&query.last_updated__gt, state.modified)
+            && before(&query.last_updated__lt, state.modified)
+            && query.last_login__isnull.is_none_or(|wanted| wanted == login.is_none())
+            && query.last_login.is_none_or(|time| login == Some(time))
+            && query.last_login__gt.is_none_or(|time| login.is_some_and(|login| login > time))
+            && query.last_login__lt.is_none_or(|time| login.is_some_and(|login| login < time))
+    }
+}
