@@ -131,7 +131,7 @@ impl<'t> TableReader<'t> {
         problems: &mut Problems,
         parse: impl Fn(Raw<'_>) -> Result<T, String>,
     ) -> Option<Vec<Located<T>>> {
-        let items = self.items(key, problems);
+        let items = self.items_in_file(key, problems);
         let in_file =
             items.map(|items| items.iter().filter_map(|item| item.read(problems, &parse)).collect());
         let Some(said) = self.overrides.as_ref().and_then(|overrides| overrides.get(key)) else {
@@ -152,8 +152,20 @@ impl<'t> TableReader<'t> {
         )
     }
 
-    /// The elements of a list that may hold tables, which variables cannot override.
+    /// The elements of a list that may hold tables. A variable can only say that there are none: what else it says
+    /// is reported.
     pub(super) fn items(&mut self, key: &'static str, problems: &mut Problems) -> Option<Vec<Item<'t>>> {
+        let in_file = self.items_in_file(key, problems);
+        let Some(said) = self.overrides.as_ref().and_then(|overrides| overrides.get(key)) else {
+            return in_file;
+        };
+        if said.text.as_deref() != Some("") {
+            problems.report(&Position::Variable(said.variable), &self.key_path(key), ONLY_IN_A_FILE);
+        }
+        None
+    }
+
+    fn items_in_file(&mut self, key: &'static str, problems: &mut Problems) -> Option<Vec<Item<'t>>> {
         self.known.push(key);
         let (_, value) = self.entry(key)?;
         let DeValue::Array(array) = value.get_ref() else {
@@ -350,3 +362,5 @@ impl<'t> Item<'t> {
 }
 
 const NOT_UTF_8: &str = "expected text in UTF-8";
+const ONLY_IN_A_FILE: &str =
+    "expected nothing here: a variable cannot hold a list of tables; write it in the config file";

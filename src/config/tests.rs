@@ -759,6 +759,7 @@ fn wrong_variables_are_told_by_name() {
             "BINDERY_SERVER_HASHING_MEMORY" => "1 GiB".into(),
             "BINDERY_SERVER_LIMITS_CONTROLS_MAX" => "many".into(),
             "BINDERY_SERVER_PLAIN_BIND" => std::os::unix::ffi::OsStringExt::from_vec(vec![0xff]),
+            "BINDERY_SERVER_TLS_CLIENT_ACCOUNTS" => "CN=nextcloud".into(),
             _ => return None,
         };
         Some(value)
@@ -771,6 +772,7 @@ fn wrong_variables_are_told_by_name() {
         "BINDERY_SERVER_LDAP: expected an IP address with a port",
         "BINDERY_SERVER_LIMITS_CONTROLS_MAX: expected an integer (a count from 1 to 256)",
         "BINDERY_SERVER_PLAIN_BIND: expected text in UTF-8",
+        "BINDERY_SERVER_TLS_CLIENT_ACCOUNTS: expected nothing here",
     ];
     assert_eq!(lines.len(), starts.len(), "{lines:#?}");
     for (line, start) in lines.iter().zip(starts) {

@@ -17,10 +17,17 @@ impl Validity {
         let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
         let validity = certificate.validity();
         Some(Self {
-            not_before: Timestamp::from_second(validity.not_before.timestamp()).ok()?,
-            not_after: Timestamp::from_second(validity.not_after.timestamp()).ok()?,
+            not_before: timestamp(validity.not_before.timestamp())?,
+            not_after: timestamp(validity.not_after.timestamp())?,
         })
     }
+}
+
+/// The moment, or the last that can be told: a certificate without an end says `99991231235959Z` (RFC 5280 section
+/// 4.1.2.5), a day beyond it.
+fn timestamp(unix_seconds: i64) -> Option<Timestamp> {
+    let told = unix_seconds.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
+    Timestamp::from_second(told).ok()
 }
 
 #[cfg(test)]
@@ -45,6 +52,17 @@ mod tests {
         assert_eq!(validity.not_after, "2049-02-28T00:00:00Z".parse().unwrap());
         let validity = Validity::of(&certificate((2026, 1, 1), (9999, 12, 30))).unwrap();
         assert_eq!(validity.not_after, "9999-12-30T00:00:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn a_certificate_may_be_without_an_end() {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = date_time_ymd(9999, 12, 31) + std::time::Duration::from_secs(86_399);
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let without_end: &[u8] = b"99991231235959Z";
+        assert!(certificate.der().windows(without_end.len()).any(|octets| octets == without_end));
+        let validity = Validity::of(certificate.der()).unwrap();
+        assert_eq!(validity.not_after.as_second(), Timestamp::MAX.as_second());
     }
 
     proptest! {
