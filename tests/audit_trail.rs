@@ -188,7 +188,7 @@ fn logins_stand_in_the_trail_with_their_counts_and_in_the_log_as_json() {
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .find(|line| line["sequence"] == login["sequence"])
         .unwrap();
-    assert_eq!((&line["target"], &line["count"]), (&"audit".into(), &7.into()));
+    assert_eq!((&line["target"], &line["count"]), (&"audit::document".into(), &7.into()));
     assert_eq!(line["digest"], login["digest"]);
     let noted = format!("{}:{}", sequence, line["digest"].as_str().unwrap());
     place.run(&["event", "verify", "--expect", &noted]).exits(0);

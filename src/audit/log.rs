@@ -86,15 +86,27 @@ pub(super) fn failure(failed: Failure<'_>) {
     });
 }
 
+/// The target of events in full, for a log of JSON.
+pub const DOCUMENT: &str = "audit::document";
+/// The target of events on one short line, for a log that people read: what they changed is in the trail.
+pub const SUMMARY: &str = "audit::summary";
+
 /// Writes an event that is in the store, with its digest: a copy of the log elsewhere holds the trail to what it was.
+/// Of the two forms the log takes one.
 pub fn committed(event: &Event) {
-    if !tracing::enabled!(target: "audit", tracing::Level::INFO) {
-        return;
+    if tracing::enabled!(target: DOCUMENT, tracing::Level::INFO) {
+        document(event);
     }
+    if tracing::enabled!(target: SUMMARY, tracing::Level::INFO) {
+        summary(event);
+    }
+}
+
+fn document(event: &Event) {
     let changes = (!event.changes.is_empty()).then(|| json(&event.changes));
     let details = (!event.details.is_empty()).then(|| json(&event.details));
     tracing::info!(
-        target: "audit",
+        target: DOCUMENT,
         sequence = event.sequence,
         digest = %digest(event),
         event = %event.uuid,
@@ -114,6 +126,23 @@ pub fn committed(event: &Event) {
         object_uuid = event.object_uuid.map(tracing::field::display),
         changes,
         details,
+    );
+}
+
+fn summary(event: &Event) {
+    let object =
+        (!event.object_kind.is_empty()).then(|| format!("{} {}", event.object_kind, event.object_name));
+    tracing::info!(
+        target: SUMMARY,
+        count = event.count,
+        action = event.action.as_str(),
+        account = event.actor.account,
+        token = event.actor.token,
+        source = event.actor.source.map(tracing::field::display),
+        application = event.application,
+        object,
+        sequence = event.sequence,
+        digest = %digest(event),
     );
 }
 
@@ -187,9 +216,8 @@ pub(super) mod tests {
         assert!(told.len() == 1 && told[0].contains(&end), "{told:?}");
     }
 
-    #[test]
-    fn an_event_is_one_json_document_of_the_log() {
-        let event = Event {
+    fn event() -> Event {
+        Event {
             sequence: 7,
             previous: EventDigest::NONE,
             uuid: Uuid::from_u128(7),
@@ -215,14 +243,29 @@ pub(super) mod tests {
                 after: Some("a@example.com".to_owned()),
             }],
             details: vec![EventDetail { name: "reason".to_owned(), value: "asked".to_owned() }],
-        };
+        }
+    }
+
+    #[test]
+    fn people_read_an_event_on_a_line_without_what_it_changed() {
+        let told = lines(|| summary(&event()));
+        let said = "count=1 action=\"model_updated\" account=\"portal\" token=\"portal-api\" source=192.0.2.7 \
+                    object=\"account alice \\\"the first\\\"\" sequence=7 digest=";
+        assert!(told.len() == 1 && told[0].contains(said), "{told:?}");
+        assert!(told[0].contains(&digest(&event()).to_string()), "{told:?}");
+        assert!(!told[0].contains("a@example.com"), "{told:?}");
+    }
+
+    #[test]
+    fn an_event_is_one_json_document_of_the_log() {
+        let event = event();
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber =
             tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(subscriber, || committed(&event));
+        tracing::subscriber::with_default(subscriber, || document(&event));
         let line: serde_json::Value = serde_json::from_str(&lines.text()).unwrap();
-        assert_eq!((&line["target"], &line["level"]), (&"audit".into(), &"INFO".into()));
+        assert_eq!((&line["target"], &line["level"]), (&DOCUMENT.into(), &"INFO".into()));
         assert_eq!(line["sequence"], 7);
         assert_eq!(line["digest"], digest(&event).to_string());
         assert_eq!(line["action"], "model_updated");

@@ -15,5 +15,5 @@ pub(crate) use describe::is_told;
 pub use describe::{EventObject, describe, describe_secret, object_name};
 #[cfg(test)]
 pub(crate) use log::tests::lines as log_lines;
-pub use log::{Failure, FailureKind, ProofNames, committed, login, trail_ends};
+pub use log::{DOCUMENT, Failure, FailureKind, ProofNames, SUMMARY, committed, login, trail_ends};
 pub use tally::{FailureRow, LoginKey, LoginNames, LoginProof, LoginRow, LoginTally, Span, Tallied};

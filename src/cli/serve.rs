@@ -111,6 +111,9 @@ async fn seed(
     let mut backend = Backend::own(server.registry().clone());
     let options = SeedOptions::default();
     let applied = seeding::apply(&mut backend, config, &options, &destination, output, |_, _| Ok(())).await?;
+    // The writer tells the log of a change behind its answer, and before it takes what comes next: the lines about the
+    // seed do not push away what is to be read after them.
+    server.registry().is_seeded().await.map_err(|error| Failure::of(Exit::Failed, &error))?;
     tracing::info!(objects = applied.plan.diff.len(), "the config's objects were made");
     Ok(Some(Shown { secrets: applied.secrets, on_terminal: destination == Destination::Terminal }))
 }

@@ -150,7 +150,12 @@ const TABLES: &[(&str, &[Key])] = &[
     (
         "server.log",
         &[
-            Key("format", "`text`, `json`", "`text`", "How lines look."),
+            Key(
+                "format",
+                "`text`, `json`",
+                "`text`",
+                "How lines look; `json` has the events of the audit trail in full.",
+            ),
             Key(
                 "level",
                 "`error`, `warn`, `info`, `debug`, `trace`",

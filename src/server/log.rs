@@ -12,12 +12,14 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
+use crate::audit;
 use crate::config::{LogFormat, LogLevel, LogSettings};
 
 /// The log of this process.
 #[derive(Clone)]
 pub struct Log {
     filter: reload::Handle<Targets, Registry>,
+    format: LogFormat,
     lost: ErrorCounter,
 }
 
@@ -46,14 +48,14 @@ impl Log {
     pub fn start(settings: LogSettings, queue_max: u32) -> Result<(Self, LogThread), LogError> {
         let (writer, guard) = queue(io::stderr(), queue_max);
         let lost = writer.error_counter();
-        let (filter, handle) = reload::Layer::new(targets(settings.level));
+        let (filter, handle) = reload::Layer::new(targets(settings.format, settings.level));
         let lines = fmt::layer().with_writer(writer);
         let lines = match settings.format {
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
             LogFormat::Text => lines.with_ansi(has_colours()).with_target(false).boxed(),
         };
         tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().map_err(LogError::Again)?;
-        Ok((Self { filter: handle, lost }, LogThread { _guard: guard }))
+        Ok((Self { filter: handle, format: settings.format, lost }, LogThread { _guard: guard }))
     }
 
     /// Lines that found no room since the start.
@@ -66,7 +68,7 @@ impl Log {
     /// # Errors
     /// [`LogError::Level`]: the log is gone.
     pub fn set_level(&self, level: LogLevel) -> Result<(), LogError> {
-        self.filter.reload(targets(level)).map_err(LogError::Level)
+        self.filter.reload(targets(self.format, level)).map_err(LogError::Level)
     }
 }
 
@@ -76,8 +78,9 @@ fn queue(lines: impl io::Write + Send + 'static, queue_max: u32) -> (NonBlocking
     NonBlockingBuilder::default().buffered_lines_limit(queue_max).lossy(true).thread_name("log").finish(lines)
 }
 
-/// What libraries say is of interest to who looks for a fault only, one level above ours.
-fn targets(level: LogLevel) -> Targets {
+/// What libraries say is of interest to who looks for a fault only, one level above ours. The events of the audit trail
+/// come in two forms, one for each format.
+fn targets(format: LogFormat, level: LogLevel) -> Targets {
     let (ours, others) = match level {
         LogLevel::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
         LogLevel::Warn => (LevelFilter::WARN, LevelFilter::WARN),
@@ -85,7 +88,15 @@ fn targets(level: LogLevel) -> Targets {
         LogLevel::Debug => (LevelFilter::DEBUG, LevelFilter::INFO),
         LogLevel::Trace => (LevelFilter::TRACE, LevelFilter::DEBUG),
     };
-    Targets::new().with_default(others).with_target("bindery", ours).with_target("audit", ours)
+    let other_form = match format {
+        LogFormat::Json => audit::SUMMARY,
+        LogFormat::Text => audit::DOCUMENT,
+    };
+    Targets::new()
+        .with_default(others)
+        .with_target("bindery", ours)
+        .with_target("audit", ours)
+        .with_target(other_form, LevelFilter::OFF)
 }
 
 fn has_colours() -> bool {
