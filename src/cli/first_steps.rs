@@ -1,6 +1,5 @@
 //! After a first start: commands that work when they are pasted.
 
-use super::output::Output;
 use super::secrets::text_of;
 use super::serve::Shown;
 use crate::access::decide;
@@ -9,9 +8,9 @@ use crate::model::{Intent, ObjectReference, Permission};
 use crate::registry::NewSecret;
 use crate::server::Listening;
 
-/// Shows how to search with one of the secrets, over StartTLS and over LDAPS.
-pub(super) fn show(shown: &Shown, listening: &Listening, output: Output) {
-    let Some((secret, base_dn, name)) = searcher(&shown.secrets, listening) else { return };
+/// How to search with one of the secrets, over StartTLS and over LDAPS; `None` when none of them may.
+pub(super) fn text(shown: &Shown, listening: &Listening) -> Option<String> {
+    let (secret, base_dn, name) = searcher(&shown.secrets, listening)?;
     let authority = match &listening.settings().tls {
         Some(TlsSettings::Development { directory }) => {
             // The certificates are there, so the directory is; a relative one would need the same place to stand.
@@ -42,9 +41,7 @@ pub(super) fn show(shown: &Shown, listening: &Listening, output: Output) {
             quoted(&base_dn)
         ));
     }
-    if !lines.is_empty() {
-        output.message(&format!("To try it, as {}:\n\n{}\n", secret.account, lines.join("\n\n")));
-    }
+    (!lines.is_empty()).then(|| format!("To try it, as {}:\n\n{}\n", secret.account, lines.join("\n\n")))
 }
 
 /// An app password of an account that may search a whole directory, with the base DN and the account's DN.

@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Fail
 
 async fn serve(arguments: &ServeArguments, config: Config, log: Log, output: Output) -> Result<(), Failure> {
     let signals = Signals::receive().map_err(|error| Failure::of(Exit::Failed, &error))?;
-    let server = Server::open(config.settings.clone(), log)?;
+    let server = Server::open(config.settings.clone(), log.clone())?;
     let secrets = match seed(&server, &config, arguments.secrets_file.as_deref(), output).await {
         Ok(secrets) => secrets,
         Err(failure) => {
@@ -79,8 +79,8 @@ async fn serve(arguments: &ServeArguments, config: Config, log: Log, output: Out
     };
     let listening = server.listen().await?;
     let addresses = listening.addresses();
-    if let Some(secrets) = secrets {
-        first_steps::show(&secrets, &listening, output);
+    if let Some(text) = secrets.and_then(|secrets| first_steps::text(&secrets, &listening)) {
+        log.message(&text);
     }
     let lines: Vec<String> = addresses.iter().map(|address| format!("listening {address}")).collect();
     // Who closed standard output learns the ports from the log; it is no reason not to serve.

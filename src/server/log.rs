@@ -3,9 +3,9 @@
 //! A thread of its own writes them. What has no room in its queue is lost, and counted: a log that nobody reads holds
 //! nobody up.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
@@ -20,7 +20,7 @@ use crate::config::{LogFormat, LogLevel, LogSettings};
 pub struct Log {
     filter: reload::Handle<Targets, Registry>,
     format: LogFormat,
-    lost: ErrorCounter,
+    writer: NonBlocking,
 }
 
 /// The thread that writes the log. Dropping it waits, though not long, until what was logged is written.
@@ -47,20 +47,25 @@ impl Log {
     /// [`LogError::Again`]
     pub fn start(settings: LogSettings, queue_max: u32) -> Result<(Self, LogThread), LogError> {
         let (writer, guard) = queue(io::stderr(), queue_max);
-        let lost = writer.error_counter();
         let (filter, handle) = reload::Layer::new(targets(settings.format, settings.level));
-        let lines = fmt::layer().with_writer(writer);
+        let lines = fmt::layer().with_writer(writer.clone());
         let lines = match settings.format {
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
             LogFormat::Text => lines.with_ansi(has_colours()).with_target(false).boxed(),
         };
         tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().map_err(LogError::Again)?;
-        Ok((Self { filter: handle, format: settings.format, lost }, LogThread { _guard: guard }))
+        Ok((Self { filter: handle, format: settings.format, writer }, LogThread { _guard: guard }))
+    }
+
+    /// Writes a message for people to where the log goes, behind what was logged before it.
+    pub fn message(&self, text: &str) {
+        // A queue takes everything or counts what it loses.
+        let _ = self.writer.clone().write_all(format!("{text}\n").as_bytes());
     }
 
     /// Lines that found no room since the start.
     pub fn lost_lines(&self) -> u64 {
-        self.lost.dropped_lines() as u64
+        self.writer.error_counter().dropped_lines() as u64
     }
 
     /// Logs from now on what `level` says.
@@ -106,7 +111,6 @@ fn has_colours() -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::io::Write as _;
     use std::sync::mpsc;
 
     use super::*;
