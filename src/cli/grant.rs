@@ -78,14 +78,63 @@ impl Held {
         }
     }
 
-    fn globally(permission: String) -> Self {
-        Self { permission, model: None, object_pk: None, object: None }
+    fn globally(app_label: &str, codename: &str) -> Self {
+        Self { permission: format!("{app_label}.{codename}"), model: None, object_pk: None, object: None }
+    }
+
+    fn on_object(
+        app_label: &str,
+        codename: &str,
+        model: String,
+        object_pk: String,
+        object: Option<String>,
+    ) -> Self {
+        Self { model: Some(model), object_pk: Some(object_pk), object, ..Self::globally(app_label, codename) }
+    }
+}
+
+/// Who is granted something, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Holder {
+    /// An account, directly.
+    Account(String),
+    /// The members of a group.
+    Group(String),
+    /// A role.
+    Role(String),
+}
+
+impl Holder {
+    /// It as it is written where it is kept, with the place of its grants in the API.
+    async fn found(self, backend: &mut Backend) -> Result<(Self, &'static str, String), Failure> {
+        Ok(match self {
+            Self::Account(name) => {
+                let user = backend.user_named(&name).await?;
+                (Self::Account(user.username), "assigned_by_users", user.pk.to_string())
+            }
+            Self::Group(name) => {
+                let group = backend.group_named(&name).await?;
+                (Self::Group(group.name), "assigned_by_groups", group.pk.to_string())
+            }
+            Self::Role(name) => {
+                let role = backend.role_named(&name).await?;
+                (Self::Role(role.name), "assigned_by_roles", role.pk.to_string())
+            }
+        })
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Account(name) | Self::Group(name) | Self::Role(name) => name,
+        }
     }
 }
 
 #[derive(Serialize)]
 struct Done<'a> {
-    account: &'a str,
+    #[serde(flatten)]
+    holder: &'a Holder,
     permission: &'a str,
     done: &'a str,
 }
@@ -98,29 +147,44 @@ struct OfAccount {
 
 pub(super) async fn run(command: GrantCommand, output: Output) -> Result<(), Failure> {
     match command {
-        GrantCommand::Add(arguments) => set(arguments, true, output).await,
-        GrantCommand::Remove(arguments) => set(arguments, false, output).await,
+        GrantCommand::Add(arguments) => set_for_account(arguments, true, output).await,
+        GrantCommand::Remove(arguments) => set_for_account(arguments, false, output).await,
         GrantCommand::List(arguments) if arguments.all => list_all(arguments, output).await,
         GrantCommand::List(arguments) => list(arguments, output).await,
     }
 }
 
-async fn set(arguments: AccountGrantArguments, granted: bool, output: Output) -> Result<(), Failure> {
+async fn set_for_account(
+    arguments: AccountGrantArguments,
+    granted: bool,
+    output: Output,
+) -> Result<(), Failure> {
     let AccountGrantArguments { account, grant, directory } = arguments;
-    let account = directory
+    set(Holder::Account(account), &grant, granted, directory, output).await
+}
+
+/// Grants a permission to `holder`, or takes it.
+pub(super) async fn set(
+    holder: Holder,
+    grant: &GrantArguments,
+    granted: bool,
+    directory: DirectoryArguments,
+    output: Output,
+) -> Result<(), Failure> {
+    let holder = directory
         .with(Absent::Fail, async |backend| {
-            let user = backend.user_named(&account).await?;
-            let path = ["rbac", "permissions", "assigned_by_users", &user.pk.to_string()];
-            grant.set(backend, &path, granted).await?;
-            Ok(user.username)
+            let (holder, place, pk) = holder.found(backend).await?;
+            grant.set(backend, &["rbac", "permissions", place, &pk], granted).await?;
+            Ok(holder)
         })
         .await?;
-    let permission = grant.in_words();
+    let (name, permission) = (holder.name(), grant.in_words());
+    let directly = if matches!(holder, Holder::Account(_)) { " directly" } else { "" };
     let (done, sentence) = match granted {
-        true => ("granted", format!("{account} has {permission}")),
-        false => ("ungranted", format!("{account} does not have {permission} directly")),
+        true => ("granted", format!("{name} has {permission}")),
+        false => ("ungranted", format!("{name} does not have {permission}{directly}")),
     };
-    output.result(&Done { account: &account, permission: &permission, done }, || sentence)
+    output.result(&Done { holder: &holder, permission: &permission, done }, || sentence)
 }
 
 async fn list_all(arguments: ListArguments, output: Output) -> Result<(), Failure> {
@@ -178,13 +242,9 @@ async fn held_by_accounts(backend: &mut Backend, account: Option<&str>) -> Resul
 }
 
 fn of_model(on_objects: Vec<ObjectPermission>, globally: Vec<ModelPermission>) -> impl Iterator<Item = Held> {
-    let globally =
-        globally.into_iter().map(|held| Held::globally(format!("{}.{}", held.app_label, held.codename)));
-    let on_objects = on_objects.into_iter().map(|held| Held {
-        permission: format!("{}.{}", held.app_label, held.codename),
-        model: Some(held.model),
-        object_pk: Some(held.object_pk),
-        object: held.object_description,
+    let globally = globally.into_iter().map(|held| Held::globally(&held.app_label, &held.codename));
+    let on_objects = on_objects.into_iter().map(|held| {
+        Held::on_object(&held.app_label, &held.codename, held.model, held.object_pk, held.object_description)
     });
     globally.chain(on_objects)
 }
@@ -194,25 +254,16 @@ pub(super) async fn held_by_role(backend: &mut Backend, pk: &str) -> Result<Vec<
     let globally: Vec<Permission> = backend.read_all(&["rbac", "permissions"], &[("role", pk)]).await?;
     let on_objects: Vec<ExtraRoleObjectPermission> =
         backend.read_all(&["rbac", "permissions", "roles"], &[("uuid", pk)]).await?;
-    let globally =
-        globally.into_iter().map(|held| Held::globally(format!("{}.{}", held.app_label, held.codename)));
-    let on_objects = on_objects.into_iter().map(|held| Held {
-        permission: format!("{}.{}", held.app_label, held.codename),
-        model: Some(held.model),
-        object_pk: Some(held.object_pk),
-        object: held.object_description,
+    let globally = globally.into_iter().map(|held| Held::globally(&held.app_label, &held.codename));
+    let on_objects = on_objects.into_iter().map(|held| {
+        Held::on_object(&held.app_label, &held.codename, held.model, held.object_pk, held.object_description)
     });
     Ok(globally.chain(on_objects).collect())
 }
 
 impl GrantArguments {
     /// Grants it to whom the path names, or takes it.
-    pub(super) async fn set(
-        &self,
-        backend: &mut Backend,
-        path: &[&str],
-        granted: bool,
-    ) -> Result<(), Failure> {
+    async fn set(&self, backend: &mut Backend, path: &[&str], granted: bool) -> Result<(), Failure> {
         let mut body = json!({ "permissions": [self.permission.to_string()] });
         if let (Some(on), Some(body)) = (&self.on, body.as_object_mut()) {
             let (model, pk) = backend.object_named(on).await?;
@@ -228,7 +279,7 @@ impl GrantArguments {
     }
 
     /// `authentik_core.view_user on account:alice`
-    pub(super) fn in_words(&self) -> String {
+    fn in_words(&self) -> String {
         match &self.on {
             Some(on) => format!("{} on {}:{}", self.permission, on.kind.as_str(), on.name),
             None => self.permission.to_string(),

@@ -8,7 +8,7 @@ use super::attribute::{self, AttributeArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
-use super::grant::GrantArguments;
+use super::grant::{self, GrantArguments, Holder};
 use super::output::{Output, Stream, fields, table};
 use crate::http::api::Group;
 
@@ -127,8 +127,6 @@ struct Done<'a> {
     group: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    permission: Option<&'a str>,
     done: &'a str,
 }
 
@@ -262,26 +260,12 @@ async fn set_member(arguments: MemberArguments, is_member: bool, output: Output)
         true => ("added", format!("{account} is in {group}")),
         false => ("removed", format!("{account} is not in {group}")),
     };
-    output.result(&Done { group: &group, account: Some(&account), permission: None, done }, || sentence)
+    output.result(&Done { group: &group, account: Some(&account), done }, || sentence)
 }
 
 async fn set_grant(arguments: GroupGrantArguments, granted: bool, output: Output) -> Result<(), Failure> {
     let GroupGrantArguments { group, grant, directory } = arguments;
-    let group = directory
-        .with(Absent::Fail, async |backend| {
-            let group = backend.group_named(&group).await?;
-            let path = ["rbac", "permissions", "assigned_by_groups", &group.pk.to_string()];
-            grant.set(backend, &path, granted).await?;
-            Ok(group.name)
-        })
-        .await?;
-    let permission = grant.in_words();
-    let (done, sentence) = match granted {
-        true => ("granted", format!("{group} has {permission}")),
-        false => ("ungranted", format!("{group} does not have {permission}")),
-    };
-    let done = Done { group: &group, account: None, permission: Some(&permission), done };
-    output.result(&done, || sentence)
+    grant::set(Holder::Group(group), &grant, granted, directory, output).await
 }
 
 async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
@@ -295,7 +279,7 @@ async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failur
             Ok(group.name)
         })
         .await?;
-    let done = Done { group: &name, account: None, permission: None, done: "deleted" };
+    let done = Done { group: &name, account: None, done: "deleted" };
     output.result(&done, || format!("deleted: {name}"))
 }
 

@@ -7,7 +7,7 @@ use super::arguments::DirectoryArguments;
 use super::backend::Absent;
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
-use super::grant::{GrantArguments, Held, held_by_role};
+use super::grant::{self, GrantArguments, Held, Holder, held_by_role};
 use super::output::{Output, Stream, fields, table};
 use crate::http::api::{Role, User};
 
@@ -94,8 +94,6 @@ struct Done<'a> {
     role: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    permission: Option<&'a str>,
     done: &'a str,
 }
 
@@ -193,25 +191,12 @@ async fn set_holder(arguments: HolderArguments, holds: bool, output: Output) -> 
         true => ("added", format!("{account} holds {role}")),
         false => ("removed", format!("{account} does not hold {role}")),
     };
-    output.result(&Done { role: &role, account: Some(&account), permission: None, done }, || sentence)
+    output.result(&Done { role: &role, account: Some(&account), done }, || sentence)
 }
 
 async fn set_grant(arguments: RoleGrantArguments, granted: bool, output: Output) -> Result<(), Failure> {
     let RoleGrantArguments { role, grant, directory } = arguments;
-    let role = directory
-        .with(Absent::Fail, async |backend| {
-            let role = backend.role_named(&role).await?;
-            let path = ["rbac", "permissions", "assigned_by_roles", &role.pk.to_string()];
-            grant.set(backend, &path, granted).await?;
-            Ok(role.name)
-        })
-        .await?;
-    let permission = grant.in_words();
-    let (done, sentence) = match granted {
-        true => ("granted", format!("{role} has {permission}")),
-        false => ("ungranted", format!("{role} does not have {permission}")),
-    };
-    output.result(&Done { role: &role, account: None, permission: Some(&permission), done }, || sentence)
+    grant::set(Holder::Role(role), &grant, granted, directory, output).await
 }
 
 async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
@@ -225,6 +210,6 @@ async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failur
             Ok(role.name)
         })
         .await?;
-    let done = Done { role: &name, account: None, permission: None, done: "deleted" };
+    let done = Done { role: &name, account: None, done: "deleted" };
     output.result(&done, || format!("deleted: {name}"))
 }

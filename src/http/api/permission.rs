@@ -189,18 +189,10 @@ pub(super) struct AssignedQuery {
 }
 
 pub(super) fn list(reading: &Reading, query: PermissionQuery) -> Result<Page<Permission>, Refusal> {
-    let of_role = match query.role {
-        None => None,
-        Some(uuid) => {
-            let role = role::by_uuid(reading.accounts(), uuid)
-                .filter(|role| reading.may_view(ObjectReference::Role(role.number)))
-                .ok_or_else(|| Refusal::field("role", "there is no such role"))?;
-            Some(
-                role.grants.iter().filter(|grant| grant.on.is_none()).map(|grant| grant.permission).collect(),
-            )
-        }
+    let of_role = query.role.map(|uuid| viewed_role(reading, uuid, "role")).transpose()?;
+    let is_of_role = |permission: &model::Permission| {
+        of_role.is_none_or(|role| role.grants.contains(&Grant { permission: *permission, on: None }))
     };
-    let of_role: Option<Vec<model::Permission>> = of_role;
     let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
     let mut found: Vec<model::Permission> = model::Permission::ALL
         .iter()
@@ -209,7 +201,7 @@ pub(super) fn list(reading: &Reading, query: PermissionQuery) -> Result<Page<Per
             is(&query.codename, permission.codename())
                 && is(&query.content_type__app_label, permission.label())
                 && is(&query.content_type__model, permission.model())
-                && of_role.as_ref().is_none_or(|of_role| of_role.contains(permission))
+                && is_of_role(permission)
                 && reading.page.finds([permission.codename(), permission.title(), permission.model()])
         })
         .collect();
@@ -233,9 +225,7 @@ pub(super) fn of_role(
     query: RolePermissionQuery,
 ) -> Result<Page<ExtraRoleObjectPermission>, Refusal> {
     let accounts = reading.accounts();
-    let role = role::by_uuid(accounts, query.uuid)
-        .filter(|role| reading.may_view(ObjectReference::Role(role.number)))
-        .ok_or_else(|| Refusal::field("uuid", "there is no such role"))?;
+    let role = viewed_role(reading, query.uuid, "uuid")?;
     let numbered = role.grants.iter().enumerate();
     let mut found: Vec<(usize, &Grant, ObjectReference)> =
         numbered.filter_map(|(place, grant)| Some((place, grant, grant.on?))).collect();
@@ -263,6 +253,17 @@ pub(super) fn of_role(
             object_description: object::name(accounts, *on),
         })
     })
+}
+
+/// The role that a parameter names, if the caller may view it.
+fn viewed_role<'a>(
+    reading: &'a Reading,
+    uuid: Uuid,
+    parameter: &'static str,
+) -> Result<&'a Arc<model::Role>, Refusal> {
+    role::by_uuid(reading.accounts(), uuid)
+        .filter(|role| reading.may_view(ObjectReference::Role(role.number)))
+        .ok_or_else(|| Refusal::field(parameter, "there is no such role"))
 }
 
 pub(super) fn assigned_by_roles(
