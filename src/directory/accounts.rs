@@ -367,16 +367,6 @@ impl Accounts {
         self.tombstones.contains(tombstone)
     }
 
-    /// When a token was used last, as far as that is in the store already.
-    pub fn usage_of_token(&self, token: TokenNumber) -> Option<&Arc<Usage>> {
-        self.usage(UsageOf::Token(token))
-    }
-
-    /// When an account last proved itself without a token, as far as that is in the store already.
-    pub fn usage_of_account(&self, account: AccountNumber) -> Option<&Arc<Usage>> {
-        self.usage(UsageOf::Account(account))
-    }
-
     /// When a credential was used last, as far as that is in the store already.
     pub fn usage(&self, of: UsageOf) -> Option<&Arc<Usage>> {
         self.usages.get(&of)

@@ -129,23 +129,6 @@ impl Registry {
         .await
     }
 
-    /// How many events a query asks for, its limit left aside.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn count_events(self: &Arc<Self>, query: EventQuery) -> Result<u64, ChangeError> {
-        self.flush_before_reading().await;
-        self.walk(move |store, left| {
-            let mut count = 0;
-            scan(store, &query, left, &mut |_| {
-                count += 1;
-                true
-            })?;
-            Ok(count)
-        })
-        .await
-    }
-
     /// The event with this sequence.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::call::Call;
+use super::group;
 use super::page::Page;
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
@@ -73,7 +74,7 @@ pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<Page<Role>, Re
     }
     let inherited = query.inherited.unwrap_or(false);
     let shown_group = |uuid| {
-        by_group(accounts, uuid).filter(|group| reading.may_view(ObjectReference::Group(group.number)))
+        group::by_uuid(accounts, uuid).filter(|group| reading.may_view(ObjectReference::Group(group.number)))
     };
     let shown_account = |number| {
         let account = accounts.account(AccountNumber::new(number));
@@ -239,8 +240,4 @@ fn by_number(transaction: &Transaction<'_>, number: RoleNumber) -> Result<Role, 
         Some(role) => Ok(shown(role)),
         None => Err(ChangeError::NotFound { kind: "role", name: number.to_string() }),
     }
-}
-
-fn by_group(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<crate::directory::GroupState>> {
-    super::group::by_uuid(accounts, uuid)
 }

@@ -10,7 +10,7 @@ use super::{AccountChanges, NewSecret, SeedOptions, SeedPlan, account_named, upd
 use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenKeys, TokenSecret};
 use crate::config::{Seed, SeedAccount, SeedGroup, SeedProvider, SeedToken};
 use crate::model::{AccountKind, Actor};
-use crate::registry::{Authentication, ChangeError, Registry, RegistrySettings, Verdict};
+use crate::registry::{Authentication, ChangeError, EventQuery, Registry, RegistrySettings, Verdict};
 use crate::store::{MemoryStore, Store};
 
 pub(crate) fn registry() -> Arc<Registry> {
@@ -139,6 +139,14 @@ pub(crate) fn secrets_for(plan: &SeedPlan) -> Vec<NewSecret> {
         secret: TokenSecret::generate(needed.intent).unwrap().into_secret(),
     };
     plan.needed.iter().map(new).collect()
+}
+
+/// How many events a query asks for, its limit left aside, those of the last logins included.
+pub(crate) fn count_events(registry: &Arc<Registry>, query: EventQuery) -> u64 {
+    wait(async {
+        registry.flush_before_reading().await;
+        registry.fold_events(query, 0, |count, _| *count += 1).await.unwrap()
+    })
 }
 
 /// Plans, generates and applies.

@@ -8,7 +8,7 @@ use super::*;
 use crate::config::Seed;
 use crate::model::{AccountKind, Key};
 use crate::registry::commands::testing::{
-    account, actor, apply, binds, provider, registry, registry_over, token, wait,
+    account, actor, apply, binds, count_events, provider, registry, registry_over, token, wait,
 };
 use crate::registry::{Authentication, EventQuery};
 use crate::secret::Secret;
@@ -77,7 +77,7 @@ fn logins_that_are_alike_are_one_event() {
     let usage = registry.last_used_token(number).unwrap();
     assert_eq!(usage.count, 520);
     let snapshot = registry.snapshot();
-    assert_eq!(**snapshot.accounts().usage_of_token(number).unwrap(), usage);
+    assert_eq!(**snapshot.accounts().usage(UsageOf::Token(number)).unwrap(), usage);
     assert_eq!(snapshot.accounts().name_of_use(&usage), Some("ldap"));
 }
 
@@ -87,7 +87,7 @@ fn the_last_use_is_known_before_it_is_in_the_store() {
     assert_eq!(registry.last_used_token(number), None);
     bind_from(&registry, secret.expose(), 1);
     assert_eq!(registry.last_used_token(number).unwrap().count, 1);
-    assert!(registry.snapshot().accounts().usage_of_token(number).is_none());
+    assert!(registry.snapshot().accounts().usage(UsageOf::Token(number)).is_none());
     wait(registry.flush_logins()).unwrap();
     bind_from(&registry, secret.expose(), 7);
     let usage = registry.last_used_token(number).unwrap();
@@ -127,7 +127,7 @@ fn the_last_logins_become_events_when_the_directory_is_closed() {
     assert!(matches!(wait(registry.flush_logins()), Ok(())), "nothing is left");
     let registry = registry_over(store);
     assert_eq!(events(&registry, Action::Login).len(), 1);
-    assert_eq!(registry.snapshot().accounts().usage_of_token(number).unwrap().count, 1);
+    assert_eq!(registry.snapshot().accounts().usage(UsageOf::Token(number)).unwrap().count, 1);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_last_use_goes_with_its_credential() {
     // The login that was counted before is told under its name all the same.
     let logins = events(&registry, Action::Login);
     assert_eq!((logins.len(), logins[0].actor.token.as_deref()), (2, Some("cloud")));
-    assert!(registry.snapshot().accounts().usage_of_token(number).is_none());
+    assert!(registry.snapshot().accounts().usage(UsageOf::Token(number)).is_none());
     assert_eq!(store.get(&Key::Usage(UsageOf::Token(number))).unwrap(), None);
 }
 
@@ -193,7 +193,7 @@ fn many_rows_become_events_in_several_changes() {
     }
     wait(registry.flush_logins()).unwrap();
     let query = EventQuery { actions: vec![Action::Login], ..EventQuery::default() };
-    assert_eq!(wait(registry.count_events(query)).unwrap(), 20_000);
+    assert_eq!(count_events(&registry, query), 20_000);
     assert_eq!(registry.last_used_token(number).unwrap().count, 20_000);
     assert!(wait(registry.verify_events(None)).unwrap().is_whole());
 }
