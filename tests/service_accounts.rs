@@ -254,7 +254,8 @@ fn an_internal_service_account_is_made_and_edited_by_nobody() {
     let store = SledStore::open(&place.path("data")).unwrap();
     let meta = store.load(&mut |_| {}).unwrap();
     let kind = AccountKind::InternalServiceAccount;
-    let prober = Account::new(number, "prober".to_owned(), kind, Timestamp::now());
+    let prober =
+        Account::new(number, "prober".to_owned(), kind, bindery::model::Origin::Unknown, Timestamp::now());
     let changes = vec![Change::Put(Record::Account(prober))];
     store.commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded }).unwrap();
     drop(store);

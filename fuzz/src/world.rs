@@ -271,7 +271,7 @@ impl World {
         let name = format!("revision-{}", self.registry.snapshot().revision());
         let (number, uuid) = (RoleNumber::new(42), Uuid::from_u128(42));
         let grants = Vec::new();
-        let role = Role { number, uuid, name, grants, search_size_max: None, search_time_max: None };
+        let role = Role { number, uuid, name, grants, search_size_max: None, search_time_max: None, origin: bindery::model::Origin::Unknown, };
         assert!(self.change(move |transaction| transaction.put(Record::Role(role))));
     }
 
@@ -451,8 +451,7 @@ fn provider(number: ProviderNumber, name: &str, base_dn: &str, domain: Option<&s
         service_accounts: container("ou=users"),
         groups: container("ou=groups"),
         created: CREATED,
-        modified: CREATED,
-    })
+        modified: CREATED, origin: bindery::model::Origin::Unknown, })
 }
 
 fn readers(grant: ReadersGrant) -> Record {
@@ -468,8 +467,7 @@ fn readers(grant: ReadersGrant) -> Record {
         name: "readers".to_owned(),
         grants,
         search_size_max: None,
-        search_time_max: None,
-    })
+        search_time_max: None, origin: bindery::model::Origin::Unknown, })
 }
 
 /// The application of [`OTHER`].
@@ -487,6 +485,7 @@ fn vault() -> Record {
             ApplicationNumber::new(41),
             Uuid::from_u128(41),
             "vault".to_owned(),
+            bindery::model::Origin::Unknown,
             CREATED,
         )
     })
@@ -506,8 +505,7 @@ fn group(number: u32, name: &str, parents: &[u32]) -> Record {
         placements: Vec::new(),
         created: CREATED,
         modified: CREATED,
-        members_modified: CREATED,
-    })
+        members_modified: CREATED, origin: bindery::model::Origin::Unknown, })
 }
 
 fn account(number: u32, name: &str, kind: AccountKind) -> Record {
@@ -541,14 +539,12 @@ fn account(number: u32, name: &str, kind: AccountKind) -> Record {
             hash: hash(),
             generation: 0,
             seeded: None,
-            changed: CREATED,
-        }),
+            changed: CREATED, made_by: bindery::model::MadeBy::default(), }),
         placements: Vec::new(),
         roles: if number == READER { vec![READERS] } else { Vec::new() },
         grants: Vec::new(),
         created: CREATED,
-        modified: CREATED,
-    })
+        modified: CREATED, origin: bindery::model::Origin::Unknown, })
 }
 
 fn token(number: u32, account: u32, secret: &TokenSecret, hash: &str, expires: Option<Timestamp>) -> Record {
@@ -568,6 +564,5 @@ fn token(number: u32, account: u32, secret: &TokenSecret, hash: &str, expires: O
         created: CREATED,
         renewed: CREATED,
         warned: None,
-        is_replaced: false,
-    })
+        is_replaced: false, origin: bindery::model::Origin::Unknown, made_by: bindery::model::MadeBy::default(), is_first: false, lifetime_said: None, })
 }

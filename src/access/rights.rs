@@ -80,6 +80,11 @@ impl Rights {
         rights
     }
 
+    /// Whether nothing is allowed.
+    pub fn is_empty(&self) -> bool {
+        !self.is_superuser && self.grants.is_empty()
+    }
+
     fn add_group(&mut self, accounts: &Accounts, group: GroupNumber) {
         let closure = accounts.group(group).map(|group| group.closure.iter()).into_iter().flatten();
         for group in closure.filter_map(|number| accounts.group(*number)) {

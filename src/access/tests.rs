@@ -64,6 +64,10 @@ fn token() -> Token {
         renewed: NOW,
         warned: None,
         is_replaced: false,
+        origin: crate::model::Origin::Unknown,
+        made_by: crate::model::MadeBy::default(),
+        is_first: false,
+        lifetime_said: None,
     }
 }
 
@@ -333,8 +337,13 @@ fn a_password_proves_until_it_is_exchanged() {
         view(&world.snapshot(), Some(&by(generation)), ProviderNumber::new(1), None, NOW).is_ok()
     };
     assert!(!check(&world, 0));
-    world.accounts.get_mut(&ALICE).unwrap().password =
-        Some(Password { hash: HashText::new(String::new()), generation: 2, seeded: None, changed: NOW });
+    world.accounts.get_mut(&ALICE).unwrap().password = Some(Password {
+        hash: HashText::new(String::new()),
+        generation: 2,
+        seeded: None,
+        changed: NOW,
+        made_by: crate::model::MadeBy::default(),
+    });
     assert!(check(&world, 2));
     assert!(!check(&world, 1));
     assert!(!check(&world, 3));
@@ -407,7 +416,8 @@ fn of_group(number: u32) -> BindingSubject {
 fn application(provider: u32, mode: BindingMode, bindings: Vec<Binding>) -> Application {
     let (number, uuid) =
         (ApplicationNumber::new(50 + provider), uuid::Uuid::from_u128(u128::from(50 + provider)));
-    let empty = Application::of_slug(number, uuid, format!("app-{provider}"), NOW);
+    let empty =
+        Application::of_slug(number, uuid, format!("app-{provider}"), crate::model::Origin::Unknown, NOW);
     Application { provider: Some(ProviderNumber::new(provider)), mode, bindings, ..empty }
 }
 

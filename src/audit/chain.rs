@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Event, EventDigest, Trail};
+use crate::model::{Event, EventDigest, SystemUser, Trail};
 
 /// The digest of an event: BLAKE3 over all that it says and the digest of the one before it. Each part has its length
 /// before it, so that nothing can move from one field into another.
@@ -62,6 +62,12 @@ pub fn digest(event: &Event) -> EventDigest {
     for detail in details {
         parts.octets(&detail.name);
         parts.octets(&detail.value);
+    }
+    // Behind all else, and only where there is one: events from before it was kept have the digest that they had.
+    if let Some(SystemUser { uid, name, sudo_user }) = &actor.user {
+        parts.octets(uid.to_le_bytes());
+        parts.optional(name.as_ref());
+        parts.optional(sudo_user.as_ref());
     }
     EventDigest::new(*parts.0.finalize().as_bytes())
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::model::{
     Account, Action, Application, Attribute, Binding, CustomAttribute, FieldChange, Group, Key, LdapProvider,
-    Record, Role, Token, Tombstone, UsageOf,
+    Record, Role, Token, TombstoneOf, UsageOf,
 };
 
 /// The object that an event is about.
@@ -106,8 +106,12 @@ pub fn object_name(record: &Record) -> (&'static str, String) {
         Record::Application(application) => ("application", application.slug.clone()),
         Record::Provider(provider) => ("provider", provider.name.clone()),
         Record::CustomAttribute(attribute) => ("attribute", attribute.name.clone()),
-        Record::Tombstone(Tombstone::Account(name)) => ("tombstone", format!("account {name}")),
-        Record::Tombstone(Tombstone::Token(identifier)) => ("tombstone", format!("token {identifier}")),
+        Record::Tombstone(tombstone) => match &tombstone.of {
+            TombstoneOf::Account(name) => ("tombstone", format!("account {name}")),
+            TombstoneOf::Token(identifier) => ("tombstone", format!("token {identifier}")),
+            TombstoneOf::Group(name) => ("tombstone", format!("group {name}")),
+            TombstoneOf::Role(name) => ("tombstone", format!("role {name}")),
+        },
         Record::Usage(usage) => match usage.of {
             UsageOf::Token(number) => ("usage", format!("token {number}")),
             UsageOf::Account(number) => ("usage", format!("account {number}")),
@@ -314,13 +318,14 @@ mod tests {
     use super::*;
     use crate::model::{
         AccountKind, AccountNumber, ApplicationNumber, BindingSubject, Grant, GroupNumber, ObjectReference,
-        Permission, TimeOfDay, TimeWindow, TimeZone, Timestamp, Weekday,
+        Origin, Permission, TimeOfDay, TimeWindow, TimeZone, Timestamp, Weekday,
     };
 
     #[test]
     fn of_permissions_what_came_and_went_is_told() {
         let now = Timestamp::from_unix_seconds(0);
-        let before = Account::new(AccountNumber::new(1), "a".to_owned(), AccountKind::Internal, now);
+        let before =
+            Account::new(AccountNumber::new(1), "a".to_owned(), AccountKind::Internal, Origin::Unknown, now);
         let grant = |permission, on| Grant { permission, on };
         let group = Some(ObjectReference::Group(GroupNumber::new(5)));
         let kept = grant(Permission::ViewUser, None);
@@ -340,7 +345,13 @@ mod tests {
     #[test]
     fn bindings_are_told_in_words() {
         let now = Timestamp::from_unix_seconds(0);
-        let before = Application::of_slug(ApplicationNumber::new(1), Uuid::nil(), "vault".to_owned(), now);
+        let before = Application::of_slug(
+            ApplicationNumber::new(1),
+            Uuid::nil(),
+            "vault".to_owned(),
+            Origin::Unknown,
+            now,
+        );
         let binding =
             |subject| Binding { uuid: Uuid::nil(), subject, order: 0, negate: false, enabled: true };
         let night = TimeWindow::new(

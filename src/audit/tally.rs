@@ -80,13 +80,14 @@ impl LoginKey {
         }
     }
 
-    fn usage(&self, span: Span) -> Usage {
+    fn usage(&self, span: Span, names: &LoginNames) -> Usage {
         Usage {
             of: self.usage_of(),
             time: span.last,
             source: self.source,
             provider: self.provider,
             count: span.count,
+            application: names.application.as_deref().map(str::to_owned),
         }
     }
 }
@@ -201,7 +202,7 @@ impl Tallied {
     /// The last uses in it, one for each credential.
     pub fn usages(&self) -> HashMap<UsageOf, Usage> {
         let mut usages = HashMap::new();
-        let of_rows = self.logins.iter().map(|(key, row)| key.usage(row.span));
+        let of_rows = self.logins.iter().map(|(key, row)| key.usage(row.span, &row.names));
         of_rows.chain(self.other_usages.iter().cloned()).for_each(|usage| merge(&mut usages, usage));
         usages
     }
@@ -290,7 +291,7 @@ impl LoginTally {
         let shard = self.shard(shard_key(of));
         let of_rows = shard.rows_of.get(&of).into_iter().flatten();
         of_rows
-            .filter_map(|key| Some(key.usage(shard.logins.get(key)?.span)))
+            .filter_map(|key| shard.logins.get(key).map(|row| key.usage(row.span, &row.names)))
             .chain(shard.other_usages.get(&of).cloned())
             .chain(in_flight.get(&of).cloned())
             .for_each(|usage| merge(&mut usages, usage));
@@ -389,7 +390,7 @@ impl LoginTally {
             }
             return true;
         }
-        merge(&mut shard.other_usages, key.usage(span));
+        merge(&mut shard.other_usages, key.usage(span, &names()));
         add_optional(&mut shard.other_logins, span);
         false
     }

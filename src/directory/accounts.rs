@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 use roaring::RoaringBitmap;
-use rpds::{HashTrieMapSync, HashTrieSetSync, RedBlackTreeMapSync};
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use uuid::Uuid;
 
 use super::entry_id::EntryId;
@@ -17,7 +17,7 @@ use super::sparse::Sparse;
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, ApplicationNumber, Grant, Group, GroupNumber,
     LdapProvider, ObjectReference, Password, ProviderNumber, Role, RoleNumber, Timestamp, Token, TokenNumber,
-    TokenSelector, Tombstone, Usage, UsageOf,
+    TokenSelector, Tombstone, TombstoneOf, Usage, UsageOf,
 };
 use crate::schema::MatchingRule;
 
@@ -37,7 +37,7 @@ pub struct Accounts {
     tokens_by_number: HashTrieMapSync<TokenNumber, Arc<Token>>,
     applications: RedBlackTreeMapSync<ApplicationNumber, Arc<Application>>,
     providers: RedBlackTreeMapSync<ProviderNumber, Arc<LdapProvider>>,
-    tombstones: HashTrieSetSync<Tombstone>,
+    tombstones: HashTrieMapSync<TombstoneOf, Arc<Tombstone>>,
     /// Last uses, as far as they are in the store.
     usages: HashTrieMapSync<UsageOf, Arc<Usage>>,
     /// Children that were read before their parent, by the parent's number.
@@ -138,7 +138,7 @@ impl Accounts {
             tokens_by_number: HashTrieMapSync::default(),
             applications: RedBlackTreeMapSync::default(),
             providers: RedBlackTreeMapSync::default(),
-            tombstones: HashTrieSetSync::default(),
+            tombstones: HashTrieMapSync::default(),
             usages: HashTrieMapSync::default(),
             waiting: HashTrieMapSync::default(),
             hasher: RandomState::default(),
@@ -363,22 +363,18 @@ impl Accounts {
     }
 
     /// Whether something of this name was deleted.
-    pub fn has_tombstone(&self, tombstone: &Tombstone) -> bool {
-        self.tombstones.contains(tombstone)
+    pub fn has_tombstone(&self, of: &TombstoneOf) -> bool {
+        self.tombstones.contains_key(of)
+    }
+
+    /// What is known of something of this name that was deleted.
+    pub fn tombstone(&self, of: &TombstoneOf) -> Option<&Arc<Tombstone>> {
+        self.tombstones.get(of)
     }
 
     /// When a credential was used last, as far as that is in the store already.
     pub fn usage(&self, of: UsageOf) -> Option<&Arc<Usage>> {
         self.usages.get(&of)
-    }
-
-    /// What something was used through: the slug of the provider's application, or its own name if it has none.
-    pub fn name_of_use(&self, usage: &Usage) -> Option<&str> {
-        let provider = usage.provider?;
-        match self.application_of(provider) {
-            Some(application) => Some(&application.slug),
-            None => self.provider(provider).map(|provider| provider.name.as_str()),
-        }
     }
 
     /// The account whose entry this is.
@@ -562,11 +558,11 @@ impl Accounts {
     }
 
     pub(super) fn put_tombstone(&mut self, tombstone: Tombstone) {
-        self.tombstones.insert_mut(tombstone);
+        self.tombstones.insert_mut(tombstone.of.clone(), Arc::new(tombstone));
     }
 
-    pub(super) fn delete_tombstone(&mut self, tombstone: &Tombstone) {
-        self.tombstones.remove_mut(tombstone);
+    pub(super) fn delete_tombstone(&mut self, of: &TombstoneOf) {
+        self.tombstones.remove_mut(of);
     }
 
     pub(super) fn put_usage(&mut self, usage: Usage) {

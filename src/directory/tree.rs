@@ -14,7 +14,7 @@ use super::hash_index::{HashIndex, Postings};
 use super::id_set::IdSet;
 use super::snapshot::Snapshot;
 use super::sparse::Sparse;
-use crate::model::{Account, AccountNumber, Container, Group, GroupNumber, LdapProvider, Timestamp};
+use crate::model::{Account, AccountNumber, Container, Group, GroupNumber, LdapProvider, Origin, Timestamp};
 use crate::schema::dn::is_at_or_below;
 use crate::schema::{AttributeId, Dn, MatchingRule, Rdn, Schema, normalize_dn};
 
@@ -189,6 +189,7 @@ impl Tree {
             groups: Vec::new(),
             created: Timestamp::from_unix_seconds(0),
             modified: Timestamp::from_unix_seconds(0),
+            origin: Origin::Unknown,
         };
         Self {
             provider: Arc::new(provider),

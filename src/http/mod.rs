@@ -37,7 +37,7 @@ pub use status::Status;
 use self::api::{Api, Door};
 use crate::model::Actor;
 use crate::net::Tls;
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 
 /// The routes of the commands, on an open directory; `tls`: the certificates of the server whose socket it is.
 pub fn router(registry: Arc<Registry>, tls: Option<Arc<Tls>>) -> Router {
@@ -95,8 +95,8 @@ enum Doer {
 fn actor(doer: Doer) -> Actor {
     let account = match doer {
         Doer::CommandLine => "command line",
-        Doer::Config => "config",
-        Doer::Import => "import",
+        Doer::Config => registry::CONFIG,
+        Doer::Import => registry::IMPORT,
     };
     Actor::named(account)
 }

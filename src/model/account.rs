@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AccountNumber, Grant, HashText, ProviderNumber, RoleNumber, Timestamp};
+use super::{AccountNumber, Grant, HashText, MadeBy, Origin, ProviderNumber, RoleNumber, Timestamp};
 
 /// What an account is for; authentik's user types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,6 +92,8 @@ pub struct Password {
     pub seeded: Option<[u8; 32]>,
     /// When it was set; putting another hash of the same password in the place of one does not count.
     pub changed: Timestamp,
+    /// Who set it.
+    pub made_by: MadeBy,
 }
 
 /// Anybody who can be named.
@@ -127,11 +129,19 @@ pub struct Account {
     pub created: Timestamp,
     /// When it was last changed, memberships not counted.
     pub modified: Timestamp,
+    /// Who made it.
+    pub origin: Origin,
 }
 
 impl Account {
     /// One of which nothing is said but its name and what it is for.
-    pub fn new(number: AccountNumber, username: String, kind: AccountKind, now: Timestamp) -> Self {
+    pub fn new(
+        number: AccountNumber,
+        username: String,
+        kind: AccountKind,
+        origin: Origin,
+        now: Timestamp,
+    ) -> Self {
         Self {
             number,
             uuid: Uuid::new_v4(),
@@ -148,6 +158,7 @@ impl Account {
             grants: Vec::new(),
             created: now,
             modified: now,
+            origin,
         }
     }
 }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AccountNumber, ApplicationNumber, GroupNumber, ProviderNumber, TimeWindow, Timestamp};
+use super::{AccountNumber, ApplicationNumber, GroupNumber, Origin, ProviderNumber, TimeWindow, Timestamp};
 
 /// How the bindings of an application are put together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,11 +127,19 @@ pub struct Application {
     pub created: Timestamp,
     /// When it was last changed.
     pub modified: Timestamp,
+    /// Who made it.
+    pub origin: Origin,
 }
 
 impl Application {
     /// An application that uses no directory yet and is described by nothing but its slug.
-    pub fn of_slug(number: ApplicationNumber, uuid: Uuid, slug: String, now: Timestamp) -> Self {
+    pub fn of_slug(
+        number: ApplicationNumber,
+        uuid: Uuid,
+        slug: String,
+        origin: Origin,
+        now: Timestamp,
+    ) -> Self {
         Self {
             number,
             uuid,
@@ -148,6 +156,7 @@ impl Application {
             hide: false,
             created: now,
             modified: now,
+            origin,
         }
     }
 }

@@ -4,20 +4,36 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Account, AccountNumber, Application, ApplicationNumber, AttributeNumber, CustomAttribute, Event, Group,
-    GroupNumber, LdapProvider, Membership, ProviderNumber, Role, RoleNumber, Token, TokenNumber, Usage,
-    UsageOf,
+    GroupNumber, LdapProvider, Membership, Origin, ProviderNumber, Role, RoleNumber, Token, TokenNumber,
+    Usage, UsageOf,
 };
 
 /// The number of a commit; increases by one. 0: nothing was ever committed.
 pub type Revision = u64;
 
-/// The name of something that was deleted, so that a seed does not bring it back.
+/// What was deleted, by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Tombstone {
+pub enum TombstoneOf {
     /// An account, by the RFC 4518 caseIgnore form of its name.
     Account(String),
     /// A token, by its identifier.
     Token(String),
+    /// A group, by the RFC 4518 caseIgnore form of its name.
+    Group(String),
+    /// A role, by the RFC 4518 caseIgnore form of its name.
+    Role(String),
+}
+
+/// The trace of something that was deleted, so that a seed does not bring it back, and nobody takes its name to get what
+/// it stood for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// What it was.
+    pub of: TombstoneOf,
+    /// Who had made it.
+    pub origin: Origin,
+    /// Whether it held, or gave, any right.
+    pub held_rights: bool,
 }
 
 /// What names a record.
@@ -40,7 +56,7 @@ pub enum Key {
     /// A custom attribute type.
     CustomAttribute(AttributeNumber),
     /// The trace of something deleted.
-    Tombstone(Tombstone),
+    Tombstone(TombstoneOf),
     /// The last use of a credential.
     Usage(UsageOf),
     /// A line of the audit trail.
@@ -86,7 +102,7 @@ impl Record {
             Self::Application(application) => Key::Application(application.number),
             Self::Provider(provider) => Key::Provider(provider.number),
             Self::CustomAttribute(attribute) => Key::CustomAttribute(attribute.number),
-            Self::Tombstone(tombstone) => Key::Tombstone(tombstone.clone()),
+            Self::Tombstone(tombstone) => Key::Tombstone(tombstone.of.clone()),
             Self::Usage(usage) => Key::Usage(usage.of),
             Self::Event(event) => Key::Event(event.sequence),
         }

@@ -89,12 +89,32 @@ pub struct Actor {
     pub source: Option<IpAddr>,
     /// The request that it was part of, where requests have an id.
     pub request: Option<Uuid>,
+    /// The user of the operating system who did it, where it came through the local socket or from a command.
+    pub user: Option<SystemUser>,
+}
+
+/// A user of the operating system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemUser {
+    /// The number.
+    pub uid: u32,
+    /// The name, where the system knows one.
+    pub name: Option<String>,
+    /// Who has become this user by `sudo`, as that program says.
+    pub sudo_user: Option<String>,
 }
 
 impl Actor {
     /// Something of bindery's own, or that stands for its operator: no account of the directory.
     pub fn named(account: &str) -> Self {
-        Self { account: account.to_owned(), number: None, token: None, source: None, request: None }
+        Self {
+            account: account.to_owned(),
+            number: None,
+            token: None,
+            source: None,
+            request: None,
+            user: None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AccountNumber, Attribute, Grant, GroupNumber, Placement, RoleNumber, Timestamp};
+use super::{AccountNumber, Attribute, Grant, GroupNumber, Origin, Placement, RoleNumber, Timestamp};
 
 /// A group: holds accounts (as [`Membership`] records) and other groups (through their `parents`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,11 +35,13 @@ pub struct Group {
     /// When an account or a group last joined or left. Apart from `modified`, as who may not see the members may not see
     /// when they changed either.
     pub members_modified: Timestamp,
+    /// Who made it.
+    pub origin: Origin,
 }
 
 impl Group {
     /// One of which nothing is said but its name.
-    pub fn new(number: GroupNumber, name: String, now: Timestamp) -> Self {
+    pub fn new(number: GroupNumber, name: String, origin: Origin, now: Timestamp) -> Self {
         Self {
             number,
             uuid: Uuid::new_v4(),
@@ -54,6 +56,7 @@ impl Group {
             created: now,
             modified: now,
             members_modified: now,
+            origin,
         }
     }
 }

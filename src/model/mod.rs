@@ -12,6 +12,7 @@ mod event;
 mod fingerprint;
 mod group;
 mod number;
+mod origin;
 mod permission;
 mod provider;
 mod role;
@@ -23,16 +24,18 @@ mod usage;
 
 pub use account::{Account, AccountKind, Attribute, Password, Placement};
 pub use application::{Application, Binding, BindingMode, BindingSubject};
-pub use change::{Change, Key, Record, Revision, Tombstone};
+pub use change::{Change, Key, Record, Revision, Tombstone, TombstoneOf};
 pub use custom_attribute::{AttributeSyntax, CustomAttribute};
 pub use event::{
-    Action, Actor, Event, EventDetail, EventDigest, FieldChange, NoEventDigest, Trail, UnknownAction,
+    Action, Actor, Event, EventDetail, EventDigest, FieldChange, NoEventDigest, SystemUser, Trail,
+    UnknownAction,
 };
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use group::{Group, Membership};
 pub use number::{
     AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ProviderNumber, RoleNumber, TokenNumber,
 };
+pub use origin::{MadeBy, Origin};
 pub use permission::{Permission, UnknownPermission};
 pub use provider::{Container, LdapProvider};
 pub use role::{Grant, ObjectReference, Role};

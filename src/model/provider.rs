@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{ProviderNumber, Timestamp};
+use super::{Origin, ProviderNumber, Timestamp};
 
 /// A branch of the tree that holds entries of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ pub struct LdapProvider {
     pub created: Timestamp,
     /// When it was last changed.
     pub modified: Timestamp,
+    /// Who made it.
+    pub origin: Origin,
 }
 
 impl Container {
@@ -58,7 +60,7 @@ impl Container {
 
 impl LdapProvider {
     /// A directory of which nothing is said but its name: it has no base DN yet.
-    pub fn of_name(number: ProviderNumber, name: String, now: Timestamp) -> Self {
+    pub fn of_name(number: ProviderNumber, name: String, origin: Origin, now: Timestamp) -> Self {
         Self {
             number,
             uuid: Uuid::new_v4(),
@@ -75,6 +77,7 @@ impl LdapProvider {
             groups: vec![Container::of_dn("ou=groups")],
             created: now,
             modified: now,
+            origin,
         }
     }
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    AccountNumber, ApplicationNumber, GroupNumber, Permission, ProviderNumber, RoleNumber, TokenNumber,
+    AccountNumber, ApplicationNumber, GroupNumber, Origin, Permission, ProviderNumber, RoleNumber,
+    TokenNumber,
 };
 
 /// The one object that a permission is granted on.
@@ -106,4 +107,6 @@ pub struct Role {
     pub search_size_max: Option<u32>,
     /// How long such a search may take, in place of the server's time.
     pub search_time_max: Option<Duration>,
+    /// Who made it.
+    pub origin: Origin,
 }

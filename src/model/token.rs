@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AccountNumber, Timestamp, TokenNumber};
+use super::{AccountNumber, MadeBy, Origin, Timestamp, TokenNumber};
 
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -166,6 +166,14 @@ pub struct Token {
     pub warned: Option<Timestamp>,
     /// Whether another token has taken its place: it works on until it expires, and is deleted then.
     pub is_replaced: bool,
+    /// Who made it.
+    pub origin: Origin,
+    /// Who made its present secret.
+    pub made_by: MadeBy,
+    /// Whether it is the one that was made along with its service account.
+    pub is_first: bool,
+    /// How long the config last said that it lives; `None`: the config has not said a duration.
+    pub lifetime_said: Option<Duration>,
 }
 
 impl Token {

@@ -28,6 +28,8 @@ pub struct Usage {
     pub provider: Option<ProviderNumber>,
     /// How often it was used in all.
     pub count: u64,
+    /// The slug that the application behind the provider had then; `None`: there was none.
+    pub application: Option<String>,
 }
 
 impl Usage {
@@ -36,6 +38,7 @@ impl Usage {
         self.count = self.count.saturating_add(other.count);
         if other.time >= self.time {
             (self.time, self.source, self.provider) = (other.time, other.source, other.provider);
+            self.application.clone_from(&other.application);
         }
     }
 }
@@ -52,6 +55,7 @@ mod tests {
             source: None,
             provider: Some(ProviderNumber::new(provider)),
             count,
+            application: Some(provider.to_string()),
         };
         let (early, late) = (at(10, 1, 5), at(20, 2, 7));
         let mut forwards = early.clone();

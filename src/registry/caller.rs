@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::error::ChangeError;
-use crate::access::{Holder, Invalid, Rights, decide};
+use crate::access::{Credential, Holder, Invalid, Rights, decide};
 use crate::directory::Accounts;
-use crate::model::{Actor, ObjectReference, Permission, Timestamp};
+use crate::model::{Actor, MadeBy, ObjectReference, Origin, Permission, Timestamp};
 
 /// Who asks for something.
 ///
@@ -58,6 +58,30 @@ impl Caller {
             CallerRights::All | CallerRights::Nothing => None,
             CallerRights::Of(holder, _) => Some(holder),
         }
+    }
+
+    /// Whose an object is that it makes.
+    pub fn origin(&self) -> Origin {
+        match self.rights {
+            CallerRights::Of(holder, _) => Origin::Account(holder.account),
+            CallerRights::All | CallerRights::Nothing => origin_of(&self.actor),
+        }
+    }
+
+    /// Who has made a secret that it makes: itself, and whoever may know the secret that it has come with.
+    pub fn made_by(&self, accounts: &Accounts) -> MadeBy {
+        let made_by = MadeBy::one(self.origin());
+        let CallerRights::Of(holder, _) = self.rights else { return made_by };
+        let known = match holder.credential {
+            Credential::Token { number, .. } => accounts.token(number).map(|token| &token.made_by),
+            Credential::Password { .. } => {
+                let account = accounts.account(holder.account);
+                account.and_then(|account| account.password.as_ref()).map(|password| &password.made_by)
+            }
+            // The operator says whose it is.
+            Credential::Certificate { .. } => None,
+        };
+        known.map_or(made_by.clone(), |known| made_by.and_all(known))
     }
 
     /// Whether it still is who it was.
@@ -147,6 +171,23 @@ impl Caller {
                 .account(holder.account)
                 .is_some_and(|account| account.is_active && accounts.is_superuser(account)),
         }
+    }
+}
+
+/// Whoever is named so in events is the config.
+pub(crate) const CONFIG: &str = "config";
+/// Whoever is named so in events is an import.
+pub(crate) const IMPORT: &str = "import";
+/// Whoever is named so in events is the server itself.
+pub(crate) const SERVER: &str = "bindery";
+
+/// What somebody is who is no account of the directory.
+pub(super) fn origin_of(actor: &Actor) -> Origin {
+    match actor.account.as_str() {
+        CONFIG => Origin::Config,
+        IMPORT => Origin::Import,
+        SERVER => Origin::Server,
+        _ => Origin::Operator,
     }
 }
 

@@ -12,6 +12,7 @@ pub mod commands;
 mod error;
 mod fresh_secrets;
 mod logins;
+mod origins;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Verdict};
 pub use authenticate_api::{ApiIdentity, ApiRefusal};
 pub use caller::Caller;
+pub(crate) use caller::{CONFIG, IMPORT};
 pub use commands::{
     Classified, Classifier, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout,
     ImportOptions, ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, SeedOptions,
@@ -121,12 +123,16 @@ impl Registry {
     /// What the store says, records of which no directory can be made, or a pool that did not start.
     pub fn open(store: Arc<dyn Store>, settings: RegistrySettings) -> Result<Arc<Self>, OpenError> {
         let mut builder = SnapshotBuilder::new();
-        let meta = store.load(&mut |record| builder.add(record))?;
+        let mut without_origin = Vec::new();
+        let meta = store.load(&mut |record| {
+            without_origin.extend(origins::is_unknown(&record).then(|| record.key()));
+            builder.add(record)
+        })?;
         let snapshot = builder.finish(meta.revision).map_err(OpenError::Directory)?;
         warn_of_lost_key(&settings.token_keys, snapshot.accounts());
         let published = Arc::new(ArcSwap::from_pointee(snapshot));
         let writer = Writer::start(store.clone(), published.clone(), meta).map_err(OpenError::Thread)?;
-        Ok(Arc::new(Self {
+        let registry = Arc::new(Self {
             published,
             store,
             writer: Mutex::new(Some(writer)),
@@ -145,7 +151,9 @@ impl Registry {
             token_counts: TokenCounts::default(),
             rotation_overlap: settings.rotation_overlap,
             started: Instant::now(),
-        }))
+        });
+        registry.look_up_origins(without_origin);
+        Ok(registry)
     }
 
     /// The newest directory. Whoever holds it goes on reading the same revision.
@@ -286,5 +294,5 @@ fn warn_of_lost_key(keys: &TokenKeys, accounts: &Accounts) {
 
 /// Who asks without changing anything.
 fn nobody() -> Actor {
-    Actor::named("bindery")
+    Actor::named(caller::SERVER)
 }

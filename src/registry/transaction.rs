@@ -8,13 +8,15 @@ use uuid::Uuid;
 
 use super::caller::Caller;
 use super::error::ChangeError;
+use super::origins::{is_unknown, with_origin};
 use super::trail::RetiredEvents;
+use crate::access::Rights;
 use crate::audit::{self, EventObject};
 use crate::directory::{NUMBER_MAX, RecordSource, Snapshot, unknown_attributes};
 use crate::model::{
     Account, AccountNumber, Action, AttributeNumber, Change, CustomAttribute, Event, EventDetail,
-    EventDigest, FieldChange, Group, GroupNumber, Key, Membership, ObjectReference, Permission, Record,
-    Timestamp, Tombstone, Usage, UsageOf,
+    EventDigest, FieldChange, Group, GroupNumber, Key, MadeBy, Membership, ObjectReference, Origin,
+    Permission, Record, RoleNumber, Timestamp, Tombstone, TombstoneOf, Usage, UsageOf,
 };
 use crate::store::{Counters, Meta, Store, StoreError, measure};
 
@@ -133,6 +135,16 @@ impl<'a> Transaction<'a> {
         name: &str,
     ) -> Result<(), ChangeError> {
         self.caller.require_on(self.snapshot().accounts(), permission, on, name)
+    }
+
+    /// Whose an object is that is made now.
+    pub fn origin(&self) -> Origin {
+        self.caller.origin()
+    }
+
+    /// Who has made a secret that is made now.
+    pub fn made_by(&self) -> MadeBy {
+        self.caller.made_by(self.snapshot().accounts())
     }
 
     /// The time of the change.
@@ -294,6 +306,14 @@ impl<'a> Transaction<'a> {
         self.tell(event)
     }
 
+    /// Says whose an object is, of which that was not kept. It is no change that anybody makes, and has no event.
+    pub(super) fn set_origin(&mut self, key: &Key, origin: Origin) -> Result<(), ChangeError> {
+        match self.record(key)? {
+            Some(record) if is_unknown(&record) => self.apply(Change::Put(with_origin(record, origin))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Leaves the time at which members of a group changed as it is, though this command changes them: it
     /// brings back what was so at that time.
     pub fn keep_time_of_members(&mut self, group: GroupNumber) {
@@ -303,6 +323,8 @@ impl<'a> Transaction<'a> {
     /// Deletes an account with its tokens and memberships, and leaves tombstones.
     pub fn delete_account(&mut self, number: AccountNumber) -> Result<(), ChangeError> {
         let Some(state) = self.snapshot().accounts().account(number).cloned() else { return Ok(()) };
+        let origin = self.account(number)?.map(|account| account.origin).unwrap_or_default();
+        let held_rights = !Rights::of_account(self.snapshot().accounts(), &state).is_empty();
         for token in &state.tokens {
             self.delete_token(*token)?;
         }
@@ -310,7 +332,8 @@ impl<'a> Transaction<'a> {
             self.delete(Key::Membership(*group, number))?;
         }
         self.delete(Key::Account(number))?;
-        self.put_tombstone(Tombstone::Account(name_form(&state.username)))
+        let of = TombstoneOf::Account(name_form(&state.username));
+        self.put_tombstone(Tombstone { of, origin, held_rights })
     }
 
     /// Deletes a group with its memberships; its children lose the parent.
@@ -326,15 +349,54 @@ impl<'a> Transaction<'a> {
                 self.put(Record::Group(child))?;
             }
         }
+        let origin = self.group(number)?.map(|group| group.origin).unwrap_or_default();
+        let held_rights = !Rights::of_group(self.snapshot().accounts(), number).is_empty();
         self.memberships.remove(&number);
-        self.delete(Key::Group(number))
+        self.delete(Key::Group(number))?;
+        let of = TombstoneOf::Group(name_form(&state.name));
+        self.put_tombstone_of_config(Tombstone { of, origin, held_rights })
+    }
+
+    /// Deletes a role: whoever holds it loses it.
+    pub fn delete_role(&mut self, number: RoleNumber) -> Result<(), ChangeError> {
+        let accounts = self.snapshot().accounts();
+        let Some(role) = accounts.role(number).cloned() else { return Ok(()) };
+        let holders = accounts.accounts().filter(|account| account.roles.contains(&number));
+        let holders: Vec<AccountNumber> = holders.map(|account| account.number).collect();
+        let groups = accounts.groups().filter(|group| group.roles.contains(&number));
+        let groups: Vec<GroupNumber> = groups.map(|group| group.number).collect();
+        for holder in holders {
+            if let Some(mut account) = self.account(holder)? {
+                account.roles.retain(|role| *role != number);
+                account.modified = self.now;
+                self.put(Record::Account(account))?;
+            }
+        }
+        for group in groups {
+            if let Some(mut group) = self.group(group)? {
+                group.roles.retain(|role| *role != number);
+                group.modified = self.now;
+                self.put(Record::Group(group))?;
+            }
+        }
+        self.delete(Key::Role(number))?;
+        let of = TombstoneOf::Role(name_form(&role.name));
+        self.put_tombstone_of_config(Tombstone {
+            of,
+            origin: role.origin,
+            held_rights: !role.grants.is_empty(),
+        })
     }
 
     /// Deletes a token and leaves a tombstone.
     pub fn delete_token(&mut self, number: crate::model::TokenNumber) -> Result<(), ChangeError> {
-        let Some(token) = self.snapshot().accounts().token(number).cloned() else { return Ok(()) };
+        let accounts = self.snapshot().accounts();
+        let Some(token) = accounts.token(number).cloned() else { return Ok(()) };
+        let owner = accounts.account(token.account);
+        let held_rights = owner.is_some_and(|owner| !Rights::of_account(accounts, owner).is_empty());
         self.delete(Key::Token(number))?;
-        self.put_tombstone(Tombstone::Token(token.identifier.clone()))
+        let of = TombstoneOf::Token(token.identifier.clone());
+        self.put_tombstone(Tombstone { of, origin: token.origin, held_rights })
     }
 
     /// Puts or takes an account into or out of a group; says whether that changed anything.
@@ -459,9 +521,9 @@ impl<'a> Transaction<'a> {
     }
 
     /// Forgets that something of this name was deleted.
-    pub fn lift_tombstone(&mut self, tombstone: Tombstone) -> Result<(), ChangeError> {
-        if self.snapshot().accounts().has_tombstone(&tombstone) {
-            self.apply(Change::Delete(Key::Tombstone(tombstone)))?;
+    pub fn lift_tombstone(&mut self, of: TombstoneOf) -> Result<(), ChangeError> {
+        if self.snapshot().accounts().has_tombstone(&of) {
+            self.apply(Change::Delete(Key::Tombstone(of)))?;
         }
         Ok(())
     }
@@ -490,6 +552,14 @@ impl<'a> Transaction<'a> {
         // Numbers that were given away are not given away again: nobody else has seen them.
         self.draft.counters = counters;
         self.draft.seeded = seeded;
+    }
+
+    /// Of a group or a role, which leaves one only where the config would bring it back.
+    fn put_tombstone_of_config(&mut self, tombstone: Tombstone) -> Result<(), ChangeError> {
+        match tombstone.origin {
+            Origin::Config => self.put_tombstone(tombstone),
+            _ => Ok(()),
+        }
     }
 
     fn put_tombstone(&mut self, tombstone: Tombstone) -> Result<(), ChangeError> {

@@ -11,6 +11,8 @@
 //!
 //! The checksum covers version, key and content: an item that stands under another key is noticed.
 
+mod v1;
+
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::enc::write::SizeWriter;
 use bincode::serde::encode_into_writer;
@@ -21,7 +23,7 @@ use super::Meta;
 use super::error::{Damage, StoreError};
 use crate::model::{
     AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, Key, ProviderNumber, Record, RoleNumber,
-    TokenNumber, Tombstone, UsageOf,
+    TokenNumber, TombstoneOf, UsageOf,
 };
 
 /// One stored item: its key and its value.
@@ -59,6 +61,8 @@ pub(super) struct Verified<'a> {
     pub(super) name: &'a [u8],
     /// Which part of the record it is.
     pub(super) part: u16,
+    /// Which version wrote it.
+    pub(super) version: u8,
     /// The checksum, which is its share of [`Meta::sum`].
     pub(super) checksum: u128,
     content: &'a [u8],
@@ -96,12 +100,9 @@ pub(super) fn name_of(key: &Key) -> Vec<u8> {
         }
         Key::Token(number) => number_name(&mut name, TOKEN, number.get()),
         Key::Application(number) => number_name(&mut name, APPLICATION, number.get()),
-        Key::Tombstone(Tombstone::Account(text)) => {
-            name.extend_from_slice(&[TOMBSTONE, TOMBSTONE_ACCOUNT]);
-            name.extend_from_slice(text.as_bytes());
-        }
-        Key::Tombstone(Tombstone::Token(text)) => {
-            name.extend_from_slice(&[TOMBSTONE, TOMBSTONE_TOKEN]);
+        Key::Tombstone(of) => {
+            let (kind, text) = tombstone_parts(of);
+            name.extend_from_slice(&[TOMBSTONE, kind]);
             name.extend_from_slice(text.as_bytes());
         }
         Key::Usage(UsageOf::Token(number)) => {
@@ -140,11 +141,14 @@ pub(super) fn key_of(name: &[u8]) -> Option<Key> {
         TOMBSTONE => {
             let (&of, text) = rest.split_first()?;
             let text = std::str::from_utf8(text).ok()?.to_owned();
-            match of {
-                TOMBSTONE_ACCOUNT => Some(Key::Tombstone(Tombstone::Account(text))),
-                TOMBSTONE_TOKEN => Some(Key::Tombstone(Tombstone::Token(text))),
-                _ => None,
-            }
+            let of = match of {
+                TOMBSTONE_ACCOUNT => TombstoneOf::Account(text),
+                TOMBSTONE_TOKEN => TombstoneOf::Token(text),
+                TOMBSTONE_GROUP => TombstoneOf::Group(text),
+                TOMBSTONE_ROLE => TombstoneOf::Role(text),
+                _ => return None,
+            };
+            Some(Key::Tombstone(of))
         }
         USAGE => {
             let (&of, number) = rest.split_first()?;
@@ -242,20 +246,29 @@ pub fn measure(record: &Record) -> Result<usize, StoreError> {
     Ok(octets + octets.div_ceil(PIECE_OCTETS).max(1) * around)
 }
 
-/// The record of this name out of its bincode.
-pub(super) fn decode(name: &[u8], octets: &[u8]) -> Result<Record, Fault> {
-    let record = match name.first() {
-        Some(&CUSTOM_ATTRIBUTE) => Record::CustomAttribute(unbincoded(name, octets)?),
-        Some(&PROVIDER) => Record::Provider(unbincoded(name, octets)?),
-        Some(&ROLE) => Record::Role(unbincoded(name, octets)?),
-        Some(&GROUP) => Record::Group(unbincoded(name, octets)?),
-        Some(&ACCOUNT) => Record::Account(unbincoded(name, octets)?),
-        Some(&MEMBERSHIP) => Record::Membership(unbincoded(name, octets)?),
-        Some(&TOKEN) => Record::Token(unbincoded(name, octets)?),
-        Some(&APPLICATION) => Record::Application(unbincoded(name, octets)?),
-        Some(&TOMBSTONE) => Record::Tombstone(unbincoded(name, octets)?),
-        Some(&USAGE) => Record::Usage(unbincoded(name, octets)?),
-        Some(&EVENT) => Record::Event(unbincoded(name, octets)?),
+/// The record of this name out of its bincode, as this version wrote it.
+pub(super) fn decode(name: &[u8], version: u8, octets: &[u8]) -> Result<Record, Fault> {
+    let record = match (name.first(), version) {
+        (Some(&CUSTOM_ATTRIBUTE), _) => Record::CustomAttribute(unbincoded(name, octets)?),
+        (Some(&MEMBERSHIP), _) => Record::Membership(unbincoded(name, octets)?),
+        (Some(&PROVIDER), 1) => Record::Provider(unbincoded::<v1::LdapProvider>(name, octets)?.into()),
+        (Some(&ROLE), 1) => Record::Role(unbincoded::<v1::Role>(name, octets)?.into()),
+        (Some(&GROUP), 1) => Record::Group(unbincoded::<v1::Group>(name, octets)?.into()),
+        (Some(&ACCOUNT), 1) => Record::Account(unbincoded::<v1::Account>(name, octets)?.into()),
+        (Some(&TOKEN), 1) => Record::Token(unbincoded::<v1::Token>(name, octets)?.into()),
+        (Some(&APPLICATION), 1) => Record::Application(unbincoded::<v1::Application>(name, octets)?.into()),
+        (Some(&TOMBSTONE), 1) => Record::Tombstone(unbincoded::<v1::Tombstone>(name, octets)?.into()),
+        (Some(&USAGE), 1) => Record::Usage(unbincoded::<v1::Usage>(name, octets)?.into()),
+        (Some(&EVENT), 1) => Record::Event(unbincoded::<v1::Event>(name, octets)?.into()),
+        (Some(&PROVIDER), _) => Record::Provider(unbincoded(name, octets)?),
+        (Some(&ROLE), _) => Record::Role(unbincoded(name, octets)?),
+        (Some(&GROUP), _) => Record::Group(unbincoded(name, octets)?),
+        (Some(&ACCOUNT), _) => Record::Account(unbincoded(name, octets)?),
+        (Some(&TOKEN), _) => Record::Token(unbincoded(name, octets)?),
+        (Some(&APPLICATION), _) => Record::Application(unbincoded(name, octets)?),
+        (Some(&TOMBSTONE), _) => Record::Tombstone(unbincoded(name, octets)?),
+        (Some(&USAGE), _) => Record::Usage(unbincoded(name, octets)?),
+        (Some(&EVENT), _) => Record::Event(unbincoded(name, octets)?),
         _ => return Err(unreadable(name, "there is no such kind of record")),
     };
     if key_of(name) == Some(record.key()) {
@@ -300,7 +313,8 @@ pub(super) fn verify<'a>(key: &'a [u8], value: &'a [u8]) -> Result<Verified<'a>,
     if version > VERSION {
         return Err(Fault::TooNew { item: title(name), version });
     }
-    Ok(Verified { name, part: u16::from_be_bytes(*part), checksum: u128::from_le_bytes(checksum), content })
+    let (part, checksum) = (u16::from_be_bytes(*part), u128::from_le_bytes(checksum));
+    Ok(Verified { name, part, version, checksum, content })
 }
 
 /// What an operator calls the record of this name.
@@ -319,10 +333,12 @@ pub(super) fn title(name: &[u8]) -> String {
         }
         Some(Key::Token(number)) => format!("token {number}"),
         Some(Key::Application(number)) => format!("application {number}"),
-        Some(Key::Tombstone(Tombstone::Account(text))) => {
+        Some(Key::Tombstone(TombstoneOf::Account(text))) => {
             format!("the trace of the deleted account {text:?}")
         }
-        Some(Key::Tombstone(Tombstone::Token(text))) => format!("the trace of the deleted token {text:?}"),
+        Some(Key::Tombstone(TombstoneOf::Token(text))) => format!("the trace of the deleted token {text:?}"),
+        Some(Key::Tombstone(TombstoneOf::Group(text))) => format!("the trace of the deleted group {text:?}"),
+        Some(Key::Tombstone(TombstoneOf::Role(text))) => format!("the trace of the deleted role {text:?}"),
         Some(Key::Usage(UsageOf::Token(number))) => format!("the last use of token {number}"),
         Some(Key::Usage(UsageOf::Account(number))) => format!("the last login of account {number}"),
         Some(Key::Event(sequence)) => format!("event {sequence}"),
@@ -344,17 +360,24 @@ fn unreadable(name: &[u8], reason: impl ToString) -> Fault {
 }
 
 fn check_tombstone(key: &Key) -> Result<(), StoreError> {
-    match key {
-        Key::Tombstone(Tombstone::Account(text) | Tombstone::Token(text))
-            if text.len() > TOMBSTONE_OCTETS_MAX =>
-        {
-            Err(StoreError::TooLarge {
-                what: "the name of something deleted".to_owned(),
-                octets: text.len(),
-                limit: TOMBSTONE_OCTETS_MAX,
-            })
-        }
-        _ => Ok(()),
+    let Key::Tombstone(of) = key else { return Ok(()) };
+    let (_, text) = tombstone_parts(of);
+    if text.len() <= TOMBSTONE_OCTETS_MAX {
+        return Ok(());
+    }
+    Err(StoreError::TooLarge {
+        what: "the name of something deleted".to_owned(),
+        octets: text.len(),
+        limit: TOMBSTONE_OCTETS_MAX,
+    })
+}
+
+fn tombstone_parts(of: &TombstoneOf) -> (u8, &str) {
+    match of {
+        TombstoneOf::Account(text) => (TOMBSTONE_ACCOUNT, text),
+        TombstoneOf::Token(text) => (TOMBSTONE_TOKEN, text),
+        TombstoneOf::Group(text) => (TOMBSTONE_GROUP, text),
+        TombstoneOf::Role(text) => (TOMBSTONE_ROLE, text),
     }
 }
 
@@ -453,7 +476,7 @@ pub const RECORD_OCTETS_MAX: usize = 16 * 1024 * 1024;
 pub const TOMBSTONE_OCTETS_MAX: usize = 960;
 
 /// The version in front of every item. It changes when any record's serde form changes.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 
 const BINCODE: Configuration<LittleEndian, Varint, Limit<DECODED_OCTETS_MAX>> =
     bincode::config::standard().with_limit::<DECODED_OCTETS_MAX>();
@@ -487,6 +510,8 @@ const EVENT: u8 = 0x90;
 
 const TOMBSTONE_ACCOUNT: u8 = 0;
 const TOMBSTONE_TOKEN: u8 = 1;
+const TOMBSTONE_GROUP: u8 = 2;
+const TOMBSTONE_ROLE: u8 = 3;
 
 const USAGE_TOKEN: u8 = 0;
 const USAGE_ACCOUNT: u8 = 1;

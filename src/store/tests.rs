@@ -16,6 +16,11 @@ use uuid::Uuid;
 use super::*;
 use crate::model::*;
 
+/// The trace of an account that held nothing.
+pub(super) fn tombstone(name: String) -> Tombstone {
+    Tombstone { of: TombstoneOf::Account(name), origin: Origin::Operator, held_rights: false }
+}
+
 /// An account with a photo of so many octets.
 pub(super) fn account(number: u32, photo: usize) -> Account {
     Account {
@@ -37,6 +42,7 @@ pub(super) fn account(number: u32, photo: usize) -> Account {
         grants: Vec::new(),
         created: Timestamp::from_unix_seconds(1_800_000_000),
         modified: Timestamp::from_unix_seconds(1_800_000_000),
+        origin: Origin::Unknown,
     }
 }
 
@@ -79,7 +85,7 @@ pub(super) fn batch(revision: u64) -> Batch {
     if revision.is_multiple_of(5) {
         let gone = number(revision * 13);
         changes.push(Change::Delete(Key::Account(gone)));
-        changes.push(Change::Put(Record::Tombstone(Tombstone::Account(format!("user{gone}")))));
+        changes.push(Change::Put(Record::Tombstone(tombstone(format!("user{gone}")))));
     }
     if let Some(old) = revision.checked_sub(EVENTS_KEPT) {
         changes.push(Change::Delete(Key::Event(old)));

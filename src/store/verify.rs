@@ -16,6 +16,7 @@ pub(super) struct Assembler {
 #[derive(Debug)]
 struct Open {
     name: Vec<u8>,
+    version: u8,
     parts: u16,
     next: u16,
     octets: Vec<u8>,
@@ -33,12 +34,18 @@ impl Assembler {
             }
             let (parts, piece) = item.head()?;
             if parts == 1 {
-                return record::decode(item.name, piece).map(Some);
+                return record::decode(item.name, item.version, piece).map(Some);
             }
-            self.open = Some(Open { name: item.name.to_vec(), parts, next: 1, octets: piece.to_vec() });
+            self.open = Some(Open {
+                name: item.name.to_vec(),
+                version: item.version,
+                parts,
+                next: 1,
+                octets: piece.to_vec(),
+            });
             return Ok(None);
         };
-        if open.name != item.name || open.next != item.part {
+        if (&*open.name, open.version, open.next) != (item.name, item.version, item.part) {
             return Err(record::part_missing(&open.name));
         }
         open.octets.extend_from_slice(item.piece());
@@ -46,7 +53,7 @@ impl Assembler {
         if open.next < open.parts {
             return Ok(None);
         }
-        let record = record::decode(&open.name, &open.octets)?;
+        let record = record::decode(&open.name, open.version, &open.octets)?;
         self.open = None;
         Ok(Some(record))
     }

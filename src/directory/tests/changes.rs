@@ -232,6 +232,10 @@ fn token(number: u32, account: u32, generation: u32) -> Token {
         renewed: super::fixture::TIME,
         warned: None,
         is_replaced: false,
+        origin: crate::model::Origin::Unknown,
+        made_by: crate::model::MadeBy::default(),
+        is_first: false,
+        lifetime_said: None,
     }
 }
 

@@ -407,6 +407,7 @@ pub(crate) fn provider(number: u32, base_dn: &str) -> LdapProvider {
         groups: vec![container("ou=groups", "cn")],
         created: TIME,
         modified: TIME,
+        origin: crate::model::Origin::Unknown,
     }
 }
 
@@ -432,6 +433,7 @@ pub(crate) fn account(number: u32, username: &str) -> Account {
         grants: Vec::new(),
         created: TIME,
         modified: TIME,
+        origin: crate::model::Origin::Unknown,
     }
 }
 
@@ -451,6 +453,7 @@ pub(crate) fn group(number: u32, name: &str) -> Group {
         created: TIME,
         modified: TIME,
         members_modified: TIME,
+        origin: crate::model::Origin::Unknown,
     }
 }
 
@@ -462,6 +465,7 @@ pub(crate) fn role(number: u32, name: &str, grants: Vec<Grant>) -> Role {
         grants,
         search_size_max: None,
         search_time_max: None,
+        origin: crate::model::Origin::Unknown,
     }
 }
 

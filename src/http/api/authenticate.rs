@@ -36,6 +36,7 @@ pub(super) async fn authenticate(
             // A call that is refused is no use of the token.
             api.registry.note_api_login(identity.token_number, source, now);
             let actor = Actor {
+                user: None,
                 account: identity.account,
                 number: Some(identity.holder.account),
                 token: Some(identity.token),

@@ -328,7 +328,7 @@ fn shown(source: &impl Source, token: &model::Token) -> Result<Token, ChangeErro
         last_used: source.usage(UsageOf::Token(token.number)).map(|usage| LastUse {
             time: Time(usage.time),
             source: usage.source,
-            application: source.accounts().name_of_use(&usage).map(str::to_owned),
+            application: usage.application.clone(),
             count: usage.count,
         }),
     })

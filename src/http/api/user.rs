@@ -19,7 +19,7 @@ use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Required, RequiredFields, Time};
 use crate::config::Expiry;
 use crate::model::{
-    Account, AccountKind, AccountNumber, BindingSubject, HashText, ObjectReference, Permission,
+    Account, AccountKind, AccountNumber, BindingSubject, HashText, ObjectReference, Origin, Permission,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::{
@@ -398,7 +398,7 @@ pub(super) fn owner(source: &impl Source, number: AccountNumber) -> Result<User,
     if source.is_shown(ObjectReference::Account(number)) {
         return Ok(shown);
     }
-    let hidden = Account::new(number, shown.username, shown.kind, shown.date_joined.0);
+    let hidden = Account::new(number, shown.username, shown.kind, Origin::Unknown, shown.date_joined.0);
     let hidden = Account { uuid: shown.uuid, ..hidden };
     let shown = user(source, &hidden, Shown { groups: false, roles: false });
     Ok(User { groups: Vec::new(), roles: Vec::new(), last_login: None, is_superuser: false, ..shown })

@@ -130,6 +130,7 @@ fn a_proof_is_worth_nothing_once_the_credential_changed() {
             generation: 1,
             seeded: None,
             changed: super::world::NOW,
+            made_by: crate::model::MadeBy::default(),
         });
     });
     Client::new(&world).bind("alice", ALICE_PASSWORD).is(49);

@@ -36,7 +36,13 @@ fn bind_main(world: &World, mode: BindingMode, subjects: Vec<BindingSubject>) {
         provider: Some(MAIN),
         mode,
         bindings: subjects.into_iter().map(binding).collect(),
-        ..Application::of_slug(number, Uuid::from_u128(300), "office".to_owned(), NOW)
+        ..Application::of_slug(
+            number,
+            Uuid::from_u128(300),
+            "office".to_owned(),
+            crate::model::Origin::Unknown,
+            NOW,
+        )
     };
     world.change(move |transaction| transaction.put(Record::Application(application)));
 }

@@ -266,6 +266,10 @@ fn records(alice_hash: Option<String>) -> (Vec<Record>, Secrets) {
             renewed: NOW,
             warned: None,
             is_replaced: false,
+            origin: crate::model::Origin::Unknown,
+            made_by: crate::model::MadeBy::default(),
+            is_first: false,
+            lifetime_said: None,
         };
         edit(&mut token);
         records.push(Record::Token(token));
@@ -296,7 +300,13 @@ pub(in crate::ldap) fn vault(groups: Vec<GroupNumber>) -> Application {
     Application {
         provider: Some(OTHER),
         bindings: bindings.collect(),
-        ..Application::of_slug(VAULT, Uuid::from_u128(3), "vault".to_owned(), NOW)
+        ..Application::of_slug(
+            VAULT,
+            Uuid::from_u128(3),
+            "vault".to_owned(),
+            crate::model::Origin::Unknown,
+            NOW,
+        )
     }
 }
 
@@ -312,7 +322,15 @@ fn readers(grants: Vec<Grant>) -> Role {
 /// A role without limits.
 pub(in crate::ldap) fn role(number: RoleNumber, name: &str, grants: Vec<Grant>) -> Role {
     let uuid = Uuid::from_u128(u128::from(number.get()));
-    Role { number, uuid, name: name.to_owned(), grants, search_size_max: None, search_time_max: None }
+    Role {
+        number,
+        uuid,
+        name: name.to_owned(),
+        grants,
+        search_size_max: None,
+        search_time_max: None,
+        origin: crate::model::Origin::Unknown,
+    }
 }
 
 pub(in crate::ldap) fn provider(
@@ -339,6 +357,7 @@ pub(in crate::ldap) fn provider(
         groups: container("ou=groups"),
         created: NOW,
         modified: NOW,
+        origin: crate::model::Origin::Unknown,
     })
 }
 
@@ -357,6 +376,7 @@ fn group(number: GroupNumber, name: &str, parents: &[GroupNumber], is_superuser:
         created: NOW,
         modified: NOW,
         members_modified: NOW,
+        origin: crate::model::Origin::Unknown,
     })
 }
 
@@ -380,11 +400,13 @@ fn account(number: u32, username: &str, kind: AccountKind, hash: Option<String>)
             generation: 0,
             seeded: None,
             changed: NOW,
+            made_by: crate::model::MadeBy::default(),
         }),
         placements: Vec::new(),
         roles: if number == READER.get() { vec![READERS] } else { Vec::new() },
         grants: Vec::new(),
         created: NOW,
         modified: NOW,
+        origin: crate::model::Origin::Unknown,
     })
 }

@@ -12,7 +12,7 @@ use crate::auth::SecretShape;
 use crate::config::{Expiry, first_identifier};
 use crate::model::{
     Account, AccountKind, AccountNumber, Attribute, GroupNumber, HashText, Intent, ObjectReference, Password,
-    Permission, Record, RoleNumber, Tombstone,
+    Permission, Record, RoleNumber, TombstoneOf,
 };
 use crate::registry::transaction::name_form;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -60,9 +60,9 @@ pub fn create_account(
     if transaction.snapshot().accounts().account_named(&username).is_some() {
         return Err(ChangeError::Exists { kind: "account", name: username });
     }
-    transaction.lift_tombstone(Tombstone::Account(name_form(&username)))?;
+    transaction.lift_tombstone(TombstoneOf::Account(name_form(&username)))?;
     let number = AccountNumber::new(transaction.next_number()?);
-    let account = Account::new(number, username, kind, transaction.now());
+    let account = Account::new(number, username, kind, transaction.origin(), transaction.now());
     let given = AccountChanges { username: None, kind: None, ..given };
     put_account(transaction, None, account, given)?;
     grant_to_creator(transaction, ObjectReference::Account(number))?;
@@ -309,7 +309,8 @@ impl Registry {
             let generation = account.password.as_ref().map_or(0, |password| password.generation);
             let generation = generation.saturating_add(1);
             let changed = transaction.now();
-            account.password = Some(Password { hash, generation, seeded: None, changed });
+            let made_by = transaction.made_by();
+            account.password = Some(Password { hash, generation, seeded: None, changed, made_by });
             account.modified = changed;
             transaction.put(Record::Account(account))?;
             let mut problems = Vec::new();
@@ -440,6 +441,7 @@ impl Registry {
                     expires,
                     description: String::new(),
                     networks: Vec::new(),
+                    is_first: true,
                 };
                 let token_number = token::put_new(transaction, token)?;
                 let uuid = match transaction.snapshot().accounts().account(number) {

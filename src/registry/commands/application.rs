@@ -46,7 +46,8 @@ pub fn create_application(
 ) -> Result<ApplicationNumber, ChangeError> {
     transaction.require(Permission::AddApplication)?;
     let number = ApplicationNumber::new(transaction.next_object()?);
-    let application = Application::of_slug(number, Uuid::new_v4(), slug, transaction.now());
+    let application =
+        Application::of_slug(number, Uuid::new_v4(), slug, transaction.origin(), transaction.now());
     let given = ApplicationChanges { slug: None, ..given };
     put_application(transaction, None, application, given)?;
     grant_to_creator(transaction, ObjectReference::Application(number))?;

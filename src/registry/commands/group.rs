@@ -44,7 +44,7 @@ pub fn create_group(
         return Err(ChangeError::Exists { kind: "group", name });
     }
     let number = GroupNumber::new(transaction.next_number()?);
-    let group = Group::new(number, name, transaction.now());
+    let group = Group::new(number, name, transaction.origin(), transaction.now());
     let members = given.members.clone();
     put_group(transaction, None, group, GroupChanges { name: None, members: None, ..given })?;
     // Only now it may put accounts into what it has made.

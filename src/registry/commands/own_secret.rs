@@ -93,6 +93,7 @@ impl Registry {
             token: token.as_ref().map(|token| token.identifier.clone()),
             source,
             request: None,
+            user: None,
         };
         let caller = Caller::account(identity.holder, actor);
         match (token, new) {
@@ -174,8 +175,13 @@ impl Registry {
                     return Ok(false);
                 }
                 let changed = transaction.now();
-                account.password =
-                    Some(Password { hash, generation: generation.saturating_add(1), seeded: None, changed });
+                account.password = Some(Password {
+                    hash,
+                    generation: generation.saturating_add(1),
+                    seeded: None,
+                    changed,
+                    made_by: transaction.made_by(),
+                });
                 account.modified = changed;
                 transaction.put(Record::Account(account))?;
                 Ok(true)

@@ -48,7 +48,7 @@ pub fn create_provider(
 ) -> Result<ProviderNumber, ChangeError> {
     transaction.require(Permission::AddProvider)?;
     let number = ProviderNumber::new(transaction.next_object()?);
-    let provider = LdapProvider::of_name(number, name, transaction.now());
+    let provider = LdapProvider::of_name(number, name, transaction.origin(), transaction.now());
     let given = ProviderChanges { name: None, ..given };
     put_provider(transaction, None, provider, given)?;
     grant_to_creator(transaction, ObjectReference::Provider(number))?;

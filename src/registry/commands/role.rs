@@ -8,8 +8,7 @@ use super::account::{check_roles, grant_to_creator};
 use super::validate;
 use crate::access::Rights;
 use crate::model::{
-    AccountKind, AccountNumber, Grant, GroupNumber, Key, ObjectReference, Permission, Record, Role,
-    RoleNumber,
+    AccountKind, AccountNumber, Grant, GroupNumber, ObjectReference, Permission, Record, Role, RoleNumber,
 };
 use crate::registry::{ChangeError, Transaction};
 
@@ -53,6 +52,7 @@ pub fn create_role(
         grants: Vec::new(),
         search_size_max: None,
         search_time_max: None,
+        origin: transaction.origin(),
     };
     put_role(transaction, role, RoleChanges { name: None, ..given })?;
     grant_to_creator(transaction, ObjectReference::Role(number))?;
@@ -84,27 +84,7 @@ pub fn update_role(
 pub fn delete_role(transaction: &mut Transaction<'_>, number: RoleNumber) -> Result<(), ChangeError> {
     role_for(transaction, number, Permission::DeleteRole)?;
     require_rights_of(transaction, number)?;
-    let now = transaction.now();
-    let accounts = transaction.snapshot().accounts();
-    let holders = accounts.accounts().filter(|account| account.roles.contains(&number));
-    let holders: Vec<AccountNumber> = holders.map(|account| account.number).collect();
-    let groups = accounts.groups().filter(|group| group.roles.contains(&number));
-    let groups: Vec<GroupNumber> = groups.map(|group| group.number).collect();
-    for holder in holders {
-        if let Some(mut account) = transaction.account(holder)? {
-            account.roles.retain(|role| *role != number);
-            account.modified = now;
-            transaction.put(Record::Account(account))?;
-        }
-    }
-    for group in groups {
-        if let Some(mut group) = transaction.group(group)? {
-            group.roles.retain(|role| *role != number);
-            group.modified = now;
-            transaction.put(Record::Group(group))?;
-        }
-    }
-    transaction.delete(Key::Role(number))
+    transaction.delete_role(number)
 }
 
 /// Gives an account a role, or takes it; that it is so already is no error.

@@ -78,7 +78,7 @@ fn logins_that_are_alike_are_one_event() {
     assert_eq!(usage.count, 520);
     let snapshot = registry.snapshot();
     assert_eq!(**snapshot.accounts().usage(UsageOf::Token(number)).unwrap(), usage);
-    assert_eq!(snapshot.accounts().name_of_use(&usage), Some("ldap"));
+    assert_eq!(usage.application, None, "no application is behind the provider");
 }
 
 #[test]
@@ -246,8 +246,13 @@ fn passwords_and_rotations_have_events_of_their_own() {
         wait(registry.change(actor(), move |transaction| {
             let mut account = transaction.account(alice)?.unwrap();
             let hash = crate::model::HashText::new(format!("hash at {generation}"));
-            account.password =
-                Some(crate::model::Password { hash, generation, seeded: None, changed: transaction.now() });
+            account.password = Some(crate::model::Password {
+                hash,
+                generation,
+                seeded: None,
+                changed: transaction.now(),
+                made_by: crate::model::MadeBy::default(),
+            });
             transaction.put(crate::model::Record::Account(account))
         }))
         .unwrap();

@@ -66,6 +66,7 @@ fn accounts() -> impl Strategy<Value = Record> {
         generation,
         seeded: None,
         changed,
+        made_by: MadeBy::default(),
     });
     let who = (any::<u32>(), uuid(), text(), 0..4_usize, text(), text(), any::<bool>());
     let what = (attributes(), vec(text(), 0..3), option::of(password), placements(), roles(), grants());
@@ -88,6 +89,7 @@ fn accounts() -> impl Strategy<Value = Record> {
             grants,
             created,
             modified,
+            origin: Origin::Unknown,
         })
     })
 }
@@ -112,6 +114,7 @@ fn groups() -> impl Strategy<Value = Record> {
             created,
             modified,
             members_modified: created,
+            origin: Origin::Unknown,
         })
     })
 }
@@ -145,6 +148,10 @@ fn tokens() -> impl Strategy<Value = Record> {
                 renewed: created,
                 warned,
                 is_replaced,
+                origin: Origin::Unknown,
+                made_by: MadeBy::default(),
+                is_first: false,
+                lifetime_said: None,
             })
         },
     )
@@ -200,6 +207,7 @@ fn applications() -> impl Strategy<Value = Record> {
             hide,
             created,
             modified,
+            origin: Origin::Unknown,
         })
     })
 }
@@ -229,6 +237,7 @@ fn providers() -> impl Strategy<Value = Record> {
                 groups,
                 created,
                 modified,
+                origin: Origin::Unknown,
             })
         },
     )
@@ -257,6 +266,7 @@ fn events() -> impl Strategy<Value = Record> {
             token,
             source,
             request,
+            user: None,
         });
     let change = (text(), option::of(text()), option::of(text()))
         .prop_map(|(field, before, after)| FieldChange { field, before, after });
@@ -303,13 +313,76 @@ fn usages() -> impl Strategy<Value = Record> {
     ];
     (of, timestamp(), option::of(any::<IpAddr>()), option::of(any::<u32>()), any::<u64>()).prop_map(
         |(of, time, source, provider, count)| {
-            Record::Usage(Usage { of, time, source, provider: provider.map(ProviderNumber::new), count })
+            Record::Usage(Usage {
+                of,
+                time,
+                source,
+                provider: provider.map(ProviderNumber::new),
+                count,
+                application: None,
+            })
         },
     )
 }
 
+fn tombstones() -> impl Strategy<Value = Record> {
+    let of = (0..4_usize, text()).prop_map(|(kind, name)| match kind {
+        0 => TombstoneOf::Account(name),
+        1 => TombstoneOf::Token(name),
+        2 => TombstoneOf::Group(name),
+        _ => TombstoneOf::Role(name),
+    });
+    (of, origins(), any::<bool>())
+        .prop_map(|(of, origin, held_rights)| Record::Tombstone(Tombstone { of, origin, held_rights }))
+}
+
+fn origins() -> impl Strategy<Value = Origin> {
+    prop_oneof![
+        Just(Origin::Unknown),
+        Just(Origin::Operator),
+        Just(Origin::Config),
+        Just(Origin::Import),
+        Just(Origin::Server),
+        any::<u32>().prop_map(|number| Origin::Account(AccountNumber::new(number))),
+    ]
+}
+
+fn made_by() -> impl Strategy<Value = MadeBy> {
+    vec(origins(), 0..5).prop_map(|origins| origins.into_iter().fold(MadeBy::default(), MadeBy::and))
+}
+
 /// Any record of any kind.
 fn any_record() -> impl Strategy<Value = Record> {
+    let more = (any::<bool>(), option::of(any::<u32>()), option::of((any::<u32>(), option::of(text()))));
+    (unsigned_record(), origins(), made_by(), more).prop_map(|(mut record, by, made_by, more)| {
+        let (is_first, lifetime, user) = more;
+        match &mut record {
+            Record::Account(account) => {
+                account.origin = by;
+                account.password.iter_mut().for_each(|password| password.made_by = made_by.clone());
+            }
+            Record::Group(group) => group.origin = by,
+            Record::Role(role) => role.origin = by,
+            Record::Token(token) => {
+                token.origin = by;
+                token.made_by = made_by;
+                token.is_first = is_first;
+                token.lifetime_said = lifetime.map(|seconds| Duration::from_secs(seconds.into()));
+            }
+            Record::Application(application) => application.origin = by,
+            Record::Provider(provider) => provider.origin = by,
+            Record::Usage(usage) => usage.application = lifetime.map(|number| number.to_string()),
+            Record::Event(event) => {
+                event.actor.user = user.map(|(uid, name)| SystemUser { uid, sudo_user: name.clone(), name });
+            }
+            Record::Membership(_) | Record::CustomAttribute(_) | Record::Tombstone(_) => {}
+        }
+        record
+    })
+}
+
+/// The same, of which nobody knows who made it.
+fn unsigned_record() -> impl Strategy<Value = Record> {
     prop_oneof![
         accounts(),
         groups(),
@@ -326,6 +399,7 @@ fn any_record() -> impl Strategy<Value = Record> {
                     grants,
                     search_size_max,
                     search_time_max,
+                    origin: Origin::Unknown,
                 })
             }
         ),
@@ -333,8 +407,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         applications(),
         providers(),
         custom_attributes(),
-        text().prop_map(|name| Record::Tombstone(Tombstone::Account(name))),
-        text().prop_map(|name| Record::Tombstone(Tombstone::Token(name))),
+        tombstones(),
         usages(),
         events(),
     ]
@@ -380,9 +453,15 @@ proptest! {
     #[test]
     fn nonsense_is_an_error(key in vec(any::<u8>(), 0..40), value in vec(any::<u8>(), 0..80)) {
         prop_assert!(record::verify(&key, &value).is_err());
-        prop_assert!(record::decode(&key, &value).map_or(true, |record| record::name_of(&record.key()) == key));
+        for version in 0..=record::VERSION {
+            prop_assert!(record::decode(&key, version, &value).map_or(true, |record| record::name_of(&record.key()) == key));
+        }
         let _ = record::decode_meta(&value);
     }
+}
+
+fn tombstone(of: TombstoneOf) -> Tombstone {
+    Tombstone { of, origin: Origin::Config, held_rights: true }
 }
 
 #[test]
@@ -396,7 +475,7 @@ fn no_item_is_larger_than_the_bound() {
         assert_eq!(read_back(&items), Ok(Some(record)), "{photo}");
     }
     let longest = "x".repeat(TOMBSTONE_OCTETS_MAX);
-    let items = record::encode(&Record::Tombstone(Tombstone::Account(longest))).unwrap();
+    let items = record::encode(&Record::Tombstone(tombstone(TombstoneOf::Account(longest)))).unwrap();
     assert_eq!(items.len(), 1);
     assert!(items[0].0.len() + items[0].1.len() <= ITEM_OCTETS_MAX);
 }
@@ -408,8 +487,10 @@ fn a_record_has_a_largest_size() {
     assert_eq!(read_back(&record::encode(&record).unwrap()), Ok(Some(record)));
     let error = record::encode(&Record::Account(account(1, RECORD_OCTETS_MAX))).unwrap_err();
     assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
-    let error = record::encode(&Record::Tombstone(Tombstone::Token("x".repeat(TOMBSTONE_OCTETS_MAX + 1))))
-        .unwrap_err();
+    let error = record::encode(&Record::Tombstone(tombstone(TombstoneOf::Token(
+        "x".repeat(TOMBSTONE_OCTETS_MAX + 1),
+    ))))
+    .unwrap_err();
     assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
 }
 
@@ -462,7 +543,7 @@ fn a_record_is_measured_as_it_is_written() {
     }
     for record in [
         Record::Account(account(1, RECORD_OCTETS_MAX)),
-        Record::Tombstone(Tombstone::Account("x".repeat(TOMBSTONE_OCTETS_MAX + 1))),
+        Record::Tombstone(tombstone(TombstoneOf::Account("x".repeat(TOMBSTONE_OCTETS_MAX + 1)))),
     ] {
         assert!(matches!(measure(&record), Err(StoreError::TooLarge { .. })));
         assert!(record::encode(&record).is_err());

@@ -1,14 +1,129 @@
 //! Stored samples: what a version of bindery wrote must be readable for ever.
 //!
 //! A line of a file in `samples/` is one item: its key and its value in hexadecimal. When a record's
-//! form changes, a new directory is added beside `v1`; no sample is ever changed.
+//! form changes, a new directory is added beside the others; no sample is ever changed.
 
 use super::*;
 use crate::store::record::{self, Item};
 use crate::store::verify::Assembler;
 
-/// The samples of version 1, with what they stand for.
+/// The samples of version 1, with what they stand for now.
 fn version_1() -> Vec<(&'static str, &'static str, Record)> {
+    macro_rules! sample {
+        ($name:literal) => {
+            include_str!(concat!("../samples/v1/", $name, ".hex"))
+        };
+    }
+    let unknown = |record| signed(record, Origin::Unknown, &MadeBy::default(), false);
+    let tombstone = |of| Record::Tombstone(Tombstone { of, origin: Origin::Unknown, held_rights: true });
+    let mut samples: Vec<_> = vec![
+        ("custom-attribute", sample!("custom-attribute")),
+        ("account", sample!("account")),
+        ("account-large", sample!("account-large")),
+        ("group", sample!("group")),
+        ("membership", sample!("membership")),
+        ("role", sample!("role")),
+        ("token", sample!("token")),
+        ("application", sample!("application")),
+        ("provider", sample!("provider")),
+        ("usage-token", sample!("usage-token")),
+        ("usage-account", sample!("usage-account")),
+        ("event", sample!("event")),
+    ]
+    .into_iter()
+    .map(|(name, sample)| {
+        let (_, record) = records().into_iter().find(|(other, _)| *other == name).unwrap();
+        (name, sample, unknown(record))
+    })
+    .collect();
+    samples.extend([
+        (
+            "tombstone-account",
+            sample!("tombstone-account"),
+            tombstone(TombstoneOf::Account("ada".to_owned())),
+        ),
+        (
+            "tombstone-token",
+            sample!("tombstone-token"),
+            tombstone(TombstoneOf::Token("nextcloud-ldap".to_owned())),
+        ),
+    ]);
+    samples
+}
+
+/// The samples of version 2, with what they stand for.
+fn version_2() -> Vec<(&'static str, &'static str, Record)> {
+    macro_rules! sample {
+        ($name:literal) => {
+            ($name, include_str!(concat!("../samples/v2/", $name, ".hex")))
+        };
+    }
+    let samples = [
+        sample!("custom-attribute"),
+        sample!("account"),
+        sample!("account-large"),
+        sample!("group"),
+        sample!("membership"),
+        sample!("role"),
+        sample!("token"),
+        sample!("application"),
+        sample!("provider"),
+        sample!("tombstone-account"),
+        sample!("tombstone-token"),
+        sample!("tombstone-group"),
+        sample!("tombstone-role"),
+        sample!("usage-token"),
+        sample!("usage-account"),
+        sample!("event"),
+    ];
+    let records = records_of_version_2();
+    assert_eq!(samples.len(), records.len());
+    let pair = |((name, sample), (other, record)): ((&'static str, _), (&'static str, _))| {
+        assert_eq!(name, other);
+        (name, sample, record)
+    };
+    samples.into_iter().zip(records).map(pair).collect()
+}
+
+fn records_of_version_2() -> Vec<(&'static str, Record)> {
+    let origin = Origin::Account(AccountNumber::new(17));
+    let made_by = MadeBy::one(origin).and(Origin::Config).and(Origin::Server);
+    records().into_iter().map(|(name, record)| (name, signed(record, origin, &made_by, true))).collect()
+}
+
+/// The record with who made it, and whatever else version 2 knows and version 1 did not.
+fn signed(record: Record, origin: Origin, made_by: &MadeBy, is_known: bool) -> Record {
+    let mut record = record;
+    match &mut record {
+        Record::Account(account) => {
+            account.origin = origin;
+            account.password.iter_mut().for_each(|password| password.made_by = made_by.clone());
+        }
+        Record::Group(group) => group.origin = origin,
+        Record::Role(role) => role.origin = origin,
+        Record::Token(token) => {
+            token.origin = origin;
+            token.made_by = made_by.clone();
+            token.is_first = is_known;
+            token.lifetime_said = is_known.then_some(std::time::Duration::from_secs(7_776_000));
+        }
+        Record::Application(application) => application.origin = origin,
+        Record::Provider(provider) => provider.origin = origin,
+        Record::Usage(usage) => usage.application = is_known.then(|| "cloud".to_owned()),
+        Record::Event(event) => {
+            event.actor.user = is_known.then(|| SystemUser {
+                uid: 1_000,
+                name: Some("ada".to_owned()),
+                sudo_user: Some("root".to_owned()),
+            });
+        }
+        Record::Membership(_) | Record::CustomAttribute(_) | Record::Tombstone(_) => {}
+    }
+    record
+}
+
+/// One record of each kind.
+fn records() -> Vec<(&'static str, Record)> {
     let time = Timestamp::from_unix_seconds(1_795_000_000);
     let grants = vec![
         Grant {
@@ -40,12 +155,14 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
             generation: 3,
             seeded: Some([7; 32]),
             changed: time,
+            made_by: MadeBy::default(),
         }),
         placements: placements.clone(),
         roles: vec![RoleNumber::new(5)],
         grants: grants.clone(),
         created: time,
         modified: time,
+        origin: Origin::Unknown,
     };
     let large = Account {
         number: AccountNumber::new(18),
@@ -69,6 +186,7 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
         created: time,
         modified: time,
         members_modified: time,
+        origin: Origin::Unknown,
     };
     let token = Token {
         number: TokenNumber::new(9),
@@ -87,6 +205,10 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
         renewed: time,
         warned: Some(time),
         is_replaced: true,
+        origin: Origin::Unknown,
+        made_by: MadeBy::default(),
+        is_first: false,
+        lifetime_said: None,
     };
     let binding = |uuid: u128, subject: BindingSubject| Binding {
         uuid: Uuid::from_u128(uuid),
@@ -128,6 +250,7 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
         hide: false,
         created: time,
         modified: time,
+        origin: Origin::Unknown,
     };
     let container = |container: &str, naming: &str| Container {
         container: container.to_owned(),
@@ -149,6 +272,7 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
         groups: vec![container("ou=groups", "cn")],
         created: time,
         modified: time,
+        origin: Origin::Unknown,
     };
     let event = Event {
         sequence: 1_000_000,
@@ -161,6 +285,7 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
             token: Some("nextcloud-ldap".to_owned()),
             source: Some("2001:db8::7".parse().unwrap()),
             request: Some(Uuid::from_u128(0x2000)),
+            user: None,
         },
         previous: EventDigest::new([0xab; 32]),
         since: Some(Timestamp::from_unix_seconds(1_794_999_940)),
@@ -186,22 +311,16 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
         description: "the number on the badge".to_owned(),
     };
     vec![
-        (
-            "custom-attribute",
-            include_str!("../samples/v1/custom-attribute.hex"),
-            Record::CustomAttribute(attribute),
-        ),
-        ("account", include_str!("../samples/v1/account.hex"), Record::Account(account)),
-        ("account-large", include_str!("../samples/v1/account-large.hex"), Record::Account(large)),
-        ("group", include_str!("../samples/v1/group.hex"), Record::Group(group)),
+        ("custom-attribute", Record::CustomAttribute(attribute)),
+        ("account", Record::Account(account)),
+        ("account-large", Record::Account(large)),
+        ("group", Record::Group(group)),
         (
             "membership",
-            include_str!("../samples/v1/membership.hex"),
             Record::Membership(Membership { group: GroupNumber::new(20), account: AccountNumber::new(17) }),
         ),
         (
             "role",
-            include_str!("../samples/v1/role.hex"),
             Record::Role(Role {
                 number: RoleNumber::new(5),
                 uuid: Uuid::from_u128(0x5),
@@ -209,44 +328,67 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
                 grants,
                 search_size_max: Some(500),
                 search_time_max: Some(std::time::Duration::from_millis(2_500)),
+                origin: Origin::Unknown,
             }),
         ),
-        ("token", include_str!("../samples/v1/token.hex"), Record::Token(token)),
-        ("application", include_str!("../samples/v1/application.hex"), Record::Application(application)),
-        ("provider", include_str!("../samples/v1/provider.hex"), Record::Provider(provider)),
+        ("token", Record::Token(token)),
+        ("application", Record::Application(application)),
+        ("provider", Record::Provider(provider)),
         (
             "tombstone-account",
-            include_str!("../samples/v1/tombstone-account.hex"),
-            Record::Tombstone(Tombstone::Account("ada".to_owned())),
+            Record::Tombstone(Tombstone {
+                of: TombstoneOf::Account("ada".to_owned()),
+                origin: Origin::Config,
+                held_rights: true,
+            }),
         ),
         (
             "tombstone-token",
-            include_str!("../samples/v1/tombstone-token.hex"),
-            Record::Tombstone(Tombstone::Token("nextcloud-ldap".to_owned())),
+            Record::Tombstone(Tombstone {
+                of: TombstoneOf::Token("nextcloud-ldap".to_owned()),
+                origin: Origin::Operator,
+                held_rights: false,
+            }),
+        ),
+        (
+            "tombstone-group",
+            Record::Tombstone(Tombstone {
+                of: TombstoneOf::Group("admins".to_owned()),
+                origin: Origin::Config,
+                held_rights: true,
+            }),
+        ),
+        (
+            "tombstone-role",
+            Record::Tombstone(Tombstone {
+                of: TombstoneOf::Role("readers".to_owned()),
+                origin: Origin::Config,
+                held_rights: false,
+            }),
         ),
         (
             "usage-token",
-            include_str!("../samples/v1/usage-token.hex"),
             Record::Usage(Usage {
                 of: UsageOf::Token(TokenNumber::new(9)),
                 time,
                 source: Some("192.0.2.7".parse().unwrap()),
                 provider: Some(ProviderNumber::new(4)),
                 count: 1_000_000,
+                application: None,
             }),
         ),
         (
             "usage-account",
-            include_str!("../samples/v1/usage-account.hex"),
             Record::Usage(Usage {
                 of: UsageOf::Account(AccountNumber::new(17)),
                 time,
                 source: None,
                 provider: None,
                 count: 1,
+                application: None,
             }),
         ),
-        ("event", include_str!("../samples/v1/event.hex"), Record::Event(event)),
+        ("event", Record::Event(event)),
     ]
 }
 
@@ -290,9 +432,8 @@ fn from_lines(text: &str) -> Vec<Item> {
         .collect()
 }
 
-#[test]
-fn samples_of_version_1_are_read() {
-    for (name, sample, expected) in version_1() {
+fn read(samples: Vec<(&str, &str, Record)>) {
+    for (name, sample, expected) in samples {
         let mut assembler = Assembler::default();
         let mut last = None;
         for (key, value) in &from_lines(sample) {
@@ -300,7 +441,19 @@ fn samples_of_version_1_are_read() {
         }
         assert_eq!(last.as_ref(), Some(&expected), "{name}");
     }
+}
+
+#[test]
+fn samples_of_version_1_are_read() {
+    read(version_1());
     let items = from_lines(include_str!("../samples/v1/meta.hex"));
+    assert_eq!(record::decode_meta(&items[0].1).unwrap(), sample_meta());
+}
+
+#[test]
+fn samples_of_version_2_are_read() {
+    read(version_2());
+    let items = from_lines(include_str!("../samples/v2/meta.hex"));
     assert_eq!(record::decode_meta(&items[0].1).unwrap(), sample_meta());
 }
 
@@ -308,22 +461,22 @@ fn samples_of_version_1_are_read() {
 #[test]
 #[ignore = "changes the samples"]
 fn write_samples() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/samples/v1");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/samples/v2");
     let meta = to_lines(&[record::encode_meta(&sample_meta()).unwrap()]);
-    for (name, _, record) in version_1() {
+    for (name, record) in records_of_version_2() {
         let text = to_lines(&record::encode(&record).unwrap());
         std::fs::write(directory.join(name).with_extension("hex"), text).unwrap();
     }
     std::fs::write(directory.join("meta.hex"), meta).unwrap();
 }
 
-/// While version 1 is the newest, what is written is the sample to the octet.
+/// While version 2 is the newest, what is written is the sample to the octet.
 #[test]
-fn samples_of_version_1_are_what_is_written() {
-    assert_eq!(record::VERSION, 1, "add the samples of the new version, and keep reading the old ones");
-    for (name, sample, record) in version_1() {
+fn samples_of_version_2_are_what_is_written() {
+    assert_eq!(record::VERSION, 2, "add the samples of the new version, and keep reading the old ones");
+    for (name, sample, record) in version_2() {
         assert_eq!(to_lines(&record::encode(&record).unwrap()), sample, "{name}");
     }
     let meta = to_lines(&[record::encode_meta(&sample_meta()).unwrap()]);
-    assert_eq!(meta, include_str!("../samples/v1/meta.hex"));
+    assert_eq!(meta, include_str!("../samples/v2/meta.hex"));
 }

@@ -82,11 +82,12 @@ fn records_come_in_the_order_of_what_they_refer_to() {
                 grants: Vec::new(),
                 search_size_max: None,
                 search_time_max: None,
+                origin: Origin::Unknown,
             }),
             Record::Account(account(2, 0)),
             Record::Account(account(300, 9_000)),
             Record::Membership(Membership { group, account: AccountNumber::new(2) }),
-            Record::Tombstone(Tombstone::Account("gone".to_owned())),
+            Record::Tombstone(super::tombstone("gone".to_owned())),
         ];
         let mut shuffled = records.clone();
         shuffled.reverse();
@@ -129,6 +130,7 @@ fn events_are_read_in_pieces() {
             source: None,
             provider: None,
             count: 1,
+            application: None,
         };
         store.commit(&put(vec![Record::Account(account(1, 0)), Record::Usage(usage)])).unwrap();
         assert_eq!((sequences(0, 9).len(), backwards(9, 9).len()), (5, 5));
@@ -336,11 +338,11 @@ fn a_newer_store_is_told_apart() {
     let database = ::sled::open(directory.path().join("store")).unwrap();
     let key = crate::store::record::meta_key();
     let mut value = database.get(&key).unwrap().unwrap().to_vec();
-    value[0] = 2;
+    value[0] = crate::store::record::VERSION + 1;
     crate::store::record::seal_again(&key, &mut value);
     database.insert(key, value).unwrap();
     drop(database);
     let error = open(directory.path()).unwrap_err();
-    assert!(matches!(error, StoreError::TooNew { version: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::TooNew { version: 3, known: 2, .. }), "{error}");
     assert!(error.is_unusable());
 }

@@ -127,6 +127,7 @@ impl World {
                     generation: 1,
                     seeded: None,
                     changed: transaction.now(),
+                    made_by: crate::model::MadeBy::default(),
                 });
                 transaction.put(Record::Account(account))?;
                 Ok(number)

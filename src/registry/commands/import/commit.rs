@@ -13,7 +13,7 @@ use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree
 use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Attribute, BindingSubject, Container, Group, GroupNumber,
     HashText, Intent, LdapProvider, Password, Placement, ProviderNumber, Record, RoleNumber, Token,
-    TokenNumber, TokenSelector, Tombstone,
+    TokenNumber, TokenSelector, TombstoneOf,
 };
 use crate::registry::commands::{find_provider, validate};
 use crate::registry::transaction::name_form;
@@ -244,9 +244,13 @@ impl<'t, 's> Batch<'t, 's> {
             attributes,
             object_classes: given.object_classes.clone(),
             password: match (&password, kind.is_person()) {
-                (Some(hash), true) => {
-                    Some(Password { hash: hash.clone(), generation: 1, seeded: None, changed: now })
-                }
+                (Some(hash), true) => Some(Password {
+                    hash: hash.clone(),
+                    generation: 1,
+                    seeded: None,
+                    changed: now,
+                    made_by: self.transaction.made_by(),
+                }),
                 _ => None,
             },
             placements,
@@ -254,6 +258,7 @@ impl<'t, 's> Batch<'t, 's> {
             grants: Vec::new(),
             created,
             modified: given.modified.unwrap_or(created),
+            origin: self.transaction.origin(),
         };
         let snapshot = self.transaction.snapshot();
         let mut trees = snapshot.trees().iter();
@@ -273,7 +278,7 @@ impl<'t, 's> Batch<'t, 's> {
         if self.is_too_large(&record, &given.dn)? {
             return Ok(());
         }
-        self.transaction.lift_tombstone(Tombstone::Account(name_form(&username)))?;
+        self.transaction.lift_tombstone(TombstoneOf::Account(name_form(&username)))?;
         self.transaction.put(record)?;
         if kind.is_person() {
             self.report.users += 1;
@@ -322,7 +327,7 @@ impl<'t, 's> Batch<'t, 's> {
             self.report.leave_out("a password: another account has a token of the identifier for it", dn);
             return Ok(());
         }
-        self.transaction.lift_tombstone(Tombstone::Token(identifier.clone()))?;
+        self.transaction.lift_tombstone(TombstoneOf::Token(identifier.clone()))?;
         let token = Token {
             number: TokenNumber::new(self.transaction.next_object()?),
             uuid: Uuid::new_v4(),
@@ -340,6 +345,10 @@ impl<'t, 's> Batch<'t, 's> {
             renewed: self.transaction.now(),
             warned: None,
             is_replaced: false,
+            origin: self.transaction.origin(),
+            made_by: self.transaction.made_by(),
+            is_first: false,
+            lifetime_said: None,
         };
         self.transaction.put(Record::Token(token))?;
         self.report.passwords += 1;
@@ -377,6 +386,7 @@ impl<'t, 's> Batch<'t, 's> {
             created,
             modified: given.modified.unwrap_or(created),
             members_modified: given.modified.unwrap_or(created),
+            origin: self.transaction.origin(),
         };
         let snapshot = self.transaction.snapshot();
         let mut trees = snapshot.trees().iter();

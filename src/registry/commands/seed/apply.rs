@@ -11,7 +11,7 @@ use crate::config::{ReferenceKind, Seed, SeedAccount, first_identifier};
 use crate::directory::{Accounts, Snapshot, name_key};
 use crate::model::{
     AccountKind, AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, Key, Record, RoleNumber,
-    TokenNumber, Tombstone,
+    TokenNumber, TombstoneOf,
 };
 use crate::registry::commands::validate;
 use crate::registry::transaction::name_form;
@@ -179,15 +179,15 @@ impl<'t, 's> Application<'t, 's> {
     fn recreate(&mut self) -> Result<(), ChangeError> {
         for name in &self.options.recreate {
             let key = name_key(name);
-            let account = Tombstone::Account(name_form(name));
-            let mut lifted = vec![account.clone(), Tombstone::Token(name.clone())];
+            let account = TombstoneOf::Account(name_form(name));
+            let mut lifted = vec![account.clone(), TombstoneOf::Token(name.clone())];
             if self.accounts().has_tombstone(&account) {
-                lifted.push(Tombstone::Token(first_identifier(name)));
+                lifted.push(TombstoneOf::Token(first_identifier(name)));
                 for seeded in self.seed.accounts.iter().filter(|seeded| name_key(&seeded.username) == key) {
-                    lifted.push(Tombstone::Token(first_identifier(&seeded.username)));
+                    lifted.push(TombstoneOf::Token(first_identifier(&seeded.username)));
                 }
                 let tokens = self.seed.tokens.iter().filter(|token| name_key(&token.account) == key);
-                lifted.extend(tokens.map(|token| Tombstone::Token(token.identifier.clone())));
+                lifted.extend(tokens.map(|token| TombstoneOf::Token(token.identifier.clone())));
             }
             let is_known = lifted.iter().any(|tombstone| self.accounts().has_tombstone(tombstone))
                 || self.accounts().account_keyed(&key).is_some()
@@ -220,7 +220,7 @@ impl<'t, 's> Application<'t, 's> {
         for account in &seed.accounts {
             let key = name_key(&account.username);
             if self.accounts().account_keyed(&key).is_none() {
-                if self.accounts().has_tombstone(&Tombstone::Account(name_form(&account.username))) {
+                if self.accounts().has_tombstone(&TombstoneOf::Account(name_form(&account.username))) {
                     let reason = format!(
                         "it was deleted; --recreate {} makes it again, with its tokens",
                         account.username
@@ -268,7 +268,7 @@ impl<'t, 's> Application<'t, 's> {
             if self.accounts().token_named(&identifier).is_some() {
                 continue;
             }
-            let is_deleted = self.accounts().has_tombstone(&Tombstone::Token(identifier.clone()));
+            let is_deleted = self.accounts().has_tombstone(&TombstoneOf::Token(identifier.clone()));
             if self.names.skipped_accounts.contains(&name_key(account)) {
                 self.skip(ReferenceKind::Token, &identifier, format!("its account `{account}` was deleted"));
             } else if is_deleted {

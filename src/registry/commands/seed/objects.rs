@@ -28,7 +28,7 @@ impl Application<'_, '_> {
             Some(before) => before.clone(),
             None => {
                 let number = ProviderNumber::new(self.transaction.next_object()?);
-                LdapProvider::of_name(number, seed.name.clone(), now)
+                LdapProvider::of_name(number, seed.name.clone(), self.transaction.origin(), now)
             }
         };
         provider.base_dn.clone_from(&seed.base_dn);
@@ -71,6 +71,7 @@ impl Application<'_, '_> {
                     grants: Vec::new(),
                     search_size_max: None,
                     search_time_max: None,
+                    origin: self.transaction.origin(),
                 }
             }
         };
@@ -102,7 +103,10 @@ impl Application<'_, '_> {
         let mut group = match &before {
             Some(before) => before.clone(),
             None => match self.names.groups.get(&name_key(&seed.name)).copied() {
-                Some(number) => Group::new(number, seed.name.clone(), self.transaction.now()),
+                Some(number) => {
+                    let (origin, now) = (self.transaction.origin(), self.transaction.now());
+                    Group::new(number, seed.name.clone(), origin, now)
+                }
                 None => return Ok(()),
             },
         };
@@ -132,7 +136,10 @@ impl Application<'_, '_> {
             if self.accounts().group_named(&account.username).is_none()
                 && let Some(number) = self.names.groups.get(&name_key(&account.username)).copied()
             {
-                let group = Group::new(number, account.username.clone(), self.transaction.now());
+                let group = {
+                    let (origin, now) = (self.transaction.origin(), self.transaction.now());
+                    Group::new(number, account.username.clone(), origin, now)
+                };
                 self.put_group(None, group)?;
             }
         }
@@ -152,7 +159,10 @@ impl Application<'_, '_> {
         let kind = self.kind_of(seed);
         let mut account = match (&before, self.names.accounts.get(&key).copied()) {
             (Some(before), _) => before.clone(),
-            (None, Some(number)) => Account::new(number, seed.username.clone(), kind, self.transaction.now()),
+            (None, Some(number)) => {
+                let (origin, now) = (self.transaction.origin(), self.transaction.now());
+                Account::new(number, seed.username.clone(), kind, origin, now)
+            }
             (None, None) => return Ok(()),
         };
         let known = self.problems.len();
@@ -231,7 +241,10 @@ impl Application<'_, '_> {
             Some(before) => before.clone(),
             None => {
                 let Some(number) = self.names.applications.get(&seed.slug).copied() else { return Ok(()) };
-                model::Application::of_slug(number, Uuid::new_v4(), seed.slug.clone(), now)
+                {
+                    let origin = self.transaction.origin();
+                    model::Application::of_slug(number, Uuid::new_v4(), seed.slug.clone(), origin, now)
+                }
             }
         };
         set(&mut application.name, seed.name.clone());
@@ -366,7 +379,8 @@ impl Application<'_, '_> {
             let seeded = matches!(password, SeedSecret::Hash(_)).then(|| digest(&hash));
             let generation = generation.map_or(1, |last| last + 1);
             let changed = self.transaction.now();
-            account.password = Some(Password { hash, generation, seeded, changed });
+            account.password =
+                Some(Password { hash, generation, seeded, changed, made_by: self.transaction.made_by() });
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::{NeededSecret, NewSecret, SeedOptions};
 use crate::auth::{HashBounds, SecretShape, TokenKeys};
 use crate::config::{Seed, SeedAccount, SeedSecret, SeedToken};
 use crate::directory::{Accounts, name_key};
-use crate::model::{HashText, Intent, SealedSecret, Timestamp, TokenSelector, Tombstone};
+use crate::model::{HashText, Intent, SealedSecret, Timestamp, TokenSelector, TombstoneOf};
 use crate::registry::commands::token::{FIRST_GENERATION, selector_of};
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Registry};
@@ -213,8 +213,8 @@ impl Prepared {
 
 /// Whether a token will be made, as far as can be said before the writer is asked.
 fn is_new(token: &SeedToken, options: &SeedOptions, accounts: &Accounts) -> bool {
-    let is_deleted = accounts.has_tombstone(&Tombstone::Token(token.identifier.clone()))
-        || accounts.has_tombstone(&Tombstone::Account(name_form(&token.account)));
+    let is_deleted = accounts.has_tombstone(&TombstoneOf::Token(token.identifier.clone()))
+        || accounts.has_tombstone(&TombstoneOf::Account(name_form(&token.account)));
     accounts.token_named(&token.identifier).is_none() && (!is_deleted || !options.recreate.is_empty())
 }
 

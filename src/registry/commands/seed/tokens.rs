@@ -168,6 +168,10 @@ impl Application<'_, '_> {
             renewed: now,
             warned: None,
             is_replaced: false,
+            origin: self.transaction.origin(),
+            made_by: self.transaction.made_by(),
+            is_first: false,
+            lifetime_said: None,
         };
         self.put(None, Record::Token(token))
     }

@@ -196,6 +196,7 @@ impl Registry {
                 expires,
                 renewed: now,
                 warned: None,
+                made_by: transaction.made_by(),
                 ..token
             }))?;
             Ok(true)

@@ -24,7 +24,7 @@ use crate::config::{Expiry, LIFETIME_SECONDS_MAX, Limit};
 use crate::directory::{AccountState, Accounts};
 use crate::model::{
     AccountNumber, HashText, Intent, ObjectReference, Permission, Record, SealedSecret, Timestamp, Token,
-    TokenNumber, TokenSelector, Tombstone,
+    TokenNumber, TokenSelector, TombstoneOf,
 };
 use crate::registry::fresh_secrets::{FreshSecret, VIEW_TIME};
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -135,6 +135,7 @@ impl Registry {
                     expires,
                     description,
                     networks,
+                    is_first: false,
                 };
                 let number = put_new(transaction, new)?;
                 let account = owner.username.to_string();
@@ -293,6 +294,7 @@ pub(super) struct NewRecord {
     pub(super) expires: Option<Timestamp>,
     pub(super) description: String,
     pub(super) networks: Vec<IpNet>,
+    pub(super) is_first: bool,
 }
 
 /// Puts a new token, lifts a tombstone of its identifier, and grants whoever makes it every permission on it.
@@ -308,10 +310,11 @@ pub(super) fn put_new(transaction: &mut Transaction<'_>, new: NewRecord) -> Resu
         expires,
         description,
         networks,
+        is_first,
     } = new;
     let now = transaction.now();
     check_free(transaction.snapshot().accounts(), &identifier, &selector)?;
-    transaction.lift_tombstone(Tombstone::Token(identifier.clone()))?;
+    transaction.lift_tombstone(TombstoneOf::Token(identifier.clone()))?;
     let number = TokenNumber::new(transaction.next_object()?);
     transaction.put(Record::Token(Token {
         number,
@@ -330,6 +333,10 @@ pub(super) fn put_new(transaction: &mut Transaction<'_>, new: NewRecord) -> Resu
         renewed: now,
         warned: None,
         is_replaced: false,
+        origin: transaction.origin(),
+        made_by: transaction.made_by(),
+        is_first,
+        lifetime_said: None,
     }))?;
     grant_to_creator(transaction, ObjectReference::Token(number))?;
     Ok(number)
@@ -395,8 +402,14 @@ fn update(
             if seen != (before.number, before.generation) || accounts.token_found_by(&selector).is_some() {
                 return Err(ChangeError::Conflict);
             }
-            token =
-                Token { selector, hash, sealed, generation: before.generation.saturating_add(1), ..token };
+            token = Token {
+                selector,
+                hash,
+                sealed,
+                generation: before.generation.saturating_add(1),
+                made_by: transaction.made_by(),
+                ..token
+            };
         }
     }
     check_lifetime(identifier, expires)?;
@@ -418,7 +431,7 @@ fn update(
     }
     let owner = token.account;
     if let Some(name) = renamed {
-        transaction.lift_tombstone(Tombstone::Token(name))?;
+        transaction.lift_tombstone(TombstoneOf::Token(name))?;
     }
     transaction.put(Record::Token(token))?;
     check_credentials(transaction, owner)

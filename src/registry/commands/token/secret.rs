@@ -84,7 +84,14 @@ impl Registry {
                 )));
             }
             let owner = old.account;
-            transaction.put(Record::Token(Token { selector, hash, sealed, generation, ..old }))?;
+            transaction.put(Record::Token(Token {
+                selector,
+                hash,
+                sealed,
+                generation,
+                made_by: transaction.made_by(),
+                ..old
+            }))?;
             check_credentials(transaction, owner)
         })
         .await
@@ -210,6 +217,7 @@ pub(in crate::registry::commands) fn replace(
         renewed: now,
         warned: None,
         is_replaced: false,
+        made_by: transaction.made_by(),
         ..old.clone()
     };
     // The name is free before the replacement takes it.

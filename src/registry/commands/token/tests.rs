@@ -452,7 +452,7 @@ fn a_rotated_token_works_on_for_the_overlap_and_no_longer() {
     let later = Timestamp::now().after(HOUR + Duration::from_secs(5));
     assert_eq!(wait(registry.keep_tokens(later)).unwrap().removed, 1);
     assert!(!binds(&registry, "helper", old.secret.expose()));
-    assert!(!registry.snapshot().accounts().has_tombstone(&Tombstone::Token(replaced)));
+    assert!(!registry.snapshot().accounts().has_tombstone(&TombstoneOf::Token(replaced)));
 
     // Without an overlap the old one ends at once.
     let next = rotate(helper, "mine", Duration::ZERO).unwrap();
@@ -813,7 +813,7 @@ fn what_has_long_expired_is_deleted_and_a_seed_does_not_bring_it_back() {
     assert_eq!(events(&registry, Action::ModelDeleted, "extra"), 1);
     assert_eq!(registry.reached().count(Limit::expired_tokens_kept), 1);
     assert_eq!(registry.token_counts().expired(), 0);
-    let tombstone = Tombstone::Token("extra".to_owned());
+    let tombstone = TombstoneOf::Token("extra".to_owned());
     assert!(registry.snapshot().accounts().has_tombstone(&tombstone));
     let for_ever = RegistrySettings {
         token_care: TokenCareSettings { expired_tokens_kept: Duration::ZERO, ..settings().token_care },

@@ -1,0 +1,213 @@
+//! Whose the objects are that are older than that is kept: looked up in the trail, once.
+
+use std::collections::HashMap;
+
+use super::{Registry, nobody};
+use crate::model::{Action, Actor, Event, Key, Origin, Record};
+use crate::registry::caller::origin_of;
+use crate::registry::{ChangeError, Transaction};
+use crate::store::Store;
+
+/// Whether nobody has looked yet whose a record is.
+pub(super) fn is_unknown(record: &Record) -> bool {
+    origin(record) == Some(Origin::Unknown)
+}
+
+impl Registry {
+    /// Hands what was found about these objects to the writer, which has it done before any other change. What is not
+    /// committed is looked up at the next start.
+    pub(super) fn look_up_origins(&self, keys: Vec<Key>) {
+        if keys.is_empty() {
+            return;
+        }
+        tracing::info!(objects = keys.len(), "looking up in the audit trail who made what there is");
+        let made = match creations(&*self.store) {
+            Ok(made) => made,
+            Err(error) => {
+                tracing::warn!(%error, "the audit trail cannot be read: whose the objects are is looked up at the next start");
+                return;
+            }
+        };
+        for part in keys.chunks(RECORDS_TOGETHER) {
+            let found: Vec<(Key, Origin)> = part
+                .iter()
+                .map(|key| (key.clone(), object(key).and_then(|object| made.get(&object)).copied()))
+                // What the trail does not tell was made by whoever had the store then.
+                .map(|(key, origin)| (key, origin.unwrap_or(Origin::Operator)))
+                .collect();
+            self.change_later(nobody(), move |transaction| keep(transaction, found));
+        }
+    }
+}
+
+/// Who made which object, as far as the trail reaches back.
+fn creations(store: &dyn Store) -> Result<HashMap<(&'static str, u32), Origin>, crate::store::StoreError> {
+    let mut made = HashMap::new();
+    let mut after = 0;
+    loop {
+        let events = store.events(after, EVENTS_TOGETHER)?;
+        let Some(last) = events.last() else { return Ok(made) };
+        after = last.sequence;
+        for event in &events {
+            if let Some(object) = created(event) {
+                made.insert(object, maker(&event.actor));
+            }
+        }
+    }
+}
+
+fn created(event: &Event) -> Option<(&'static str, u32)> {
+    if event.action != Action::ModelCreated {
+        return None;
+    }
+    let kind = KINDS.into_iter().find(|kind| *kind == event.object_kind)?;
+    Some((kind, event.object_key?))
+}
+
+fn maker(actor: &Actor) -> Origin {
+    match actor.number {
+        Some(number) => Origin::Account(number),
+        None => origin_of(actor),
+    }
+}
+
+fn keep(transaction: &mut Transaction<'_>, found: Vec<(Key, Origin)>) -> Result<(), ChangeError> {
+    for (key, origin) in found {
+        transaction.set_origin(&key, origin)?;
+    }
+    Ok(())
+}
+
+/// Whose a record is; `None`: it is of a kind of which that is not kept.
+fn origin(record: &Record) -> Option<Origin> {
+    match record {
+        Record::Account(account) => Some(account.origin),
+        Record::Group(group) => Some(group.origin),
+        Record::Role(role) => Some(role.origin),
+        Record::Token(token) => Some(token.origin),
+        Record::Application(application) => Some(application.origin),
+        Record::Provider(provider) => Some(provider.origin),
+        Record::Membership(_)
+        | Record::CustomAttribute(_)
+        | Record::Tombstone(_)
+        | Record::Usage(_)
+        | Record::Event(_) => None,
+    }
+}
+
+/// Says whose a record is.
+pub(super) fn with_origin(record: Record, origin: Origin) -> Record {
+    let mut record = record;
+    match &mut record {
+        Record::Account(account) => account.origin = origin,
+        Record::Group(group) => group.origin = origin,
+        Record::Role(role) => role.origin = origin,
+        Record::Token(token) => token.origin = origin,
+        Record::Application(application) => application.origin = origin,
+        Record::Provider(provider) => provider.origin = origin,
+        Record::Membership(_)
+        | Record::CustomAttribute(_)
+        | Record::Tombstone(_)
+        | Record::Usage(_)
+        | Record::Event(_) => {}
+    }
+    record
+}
+
+/// What an event calls the object of this key.
+fn object(key: &Key) -> Option<(&'static str, u32)> {
+    match key {
+        Key::Account(number) => Some(("account", number.get())),
+        Key::Group(number) => Some(("group", number.get())),
+        Key::Role(number) => Some(("role", number.get())),
+        Key::Token(number) => Some(("token", number.get())),
+        Key::Application(number) => Some(("application", number.get())),
+        Key::Provider(number) => Some(("provider", number.get())),
+        Key::Membership(..) | Key::CustomAttribute(_) | Key::Tombstone(_) | Key::Usage(_) | Key::Event(_) => {
+            None
+        }
+    }
+}
+
+const KINDS: [&str; 6] = ["account", "group", "role", "token", "application", "provider"];
+
+/// Events that are read at a time.
+const EVENTS_TOGETHER: usize = 1_000;
+
+/// Records that are written in one change.
+const RECORDS_TOGETHER: usize = 500;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::access::{Credential, Holder};
+    use crate::audit::EventObject;
+    use crate::model::AccountNumber;
+    use crate::registry::Caller;
+    use crate::registry::commands::testing::{registry_over, wait};
+    use crate::registry::commands::{GroupChanges, create_group};
+    use crate::store::{Batch, MemoryStore, Store};
+
+    /// Groups made by each of these, as a store of the first version has them.
+    fn without_origins(makers: Vec<Caller>) -> Arc<MemoryStore> {
+        let store = Arc::new(MemoryStore::new());
+        let registry = registry_over(store.clone());
+        for (place, maker) in makers.into_iter().enumerate() {
+            let name = format!("group-{place}");
+            // Who makes it need not exist: only its event is looked at.
+            wait(registry.change(Actor::named("test"), move |transaction| {
+                let number = create_group(transaction, name, GroupChanges::default())?;
+                let record = Record::Group(transaction.group(number)?.unwrap());
+                transaction.delete(record.key())?;
+                transaction.put(with_origin(record.clone(), Origin::Unknown))?;
+                // Each of these is in the way of the one before it.
+                let event =
+                    transaction.note_with(Action::ModelCreated, EventObject::of(&record), Vec::new())?;
+                transaction.note_event(Event { actor: maker.actor().clone(), ..event })
+            }))
+            .unwrap();
+        }
+        registry.close();
+        store
+    }
+
+    fn origins(store: Arc<MemoryStore>) -> Vec<Origin> {
+        let registry = registry_over(store.clone());
+        // The writer does what is handed to it in order.
+        wait(registry.is_seeded()).unwrap();
+        registry.close();
+        let mut found = Vec::new();
+        store.load(&mut |record| found.extend(origin(&record))).unwrap();
+        found
+    }
+
+    #[test]
+    fn whose_old_objects_are_is_looked_up_in_the_trail() {
+        let number = AccountNumber::new(77);
+        let holder = Holder { account: number, credential: Credential::Password { generation: 1 } };
+        let account = Caller::account(holder, Actor { number: Some(number), ..Actor::named("mallory") });
+        let named = |name: &str| Caller::from(Actor::named(name));
+        let makers = vec![account, named("config"), named("import"), named("command line")];
+        let store = without_origins(makers);
+        let expected = [Origin::Account(number), Origin::Config, Origin::Import, Origin::Operator];
+        assert_eq!(origins(store.clone()), expected);
+        // Once.
+        let revision = store.meta().revision;
+        assert_eq!(origins(store.clone()), expected);
+        assert_eq!(store.meta().revision, revision);
+    }
+
+    #[test]
+    fn what_the_trail_does_not_tell_is_the_operators() {
+        let store = without_origins(vec![Caller::from(Actor::named("config"))]);
+        let mut meta = store.meta();
+        meta.counters.trail.first = meta.counters.trail.next;
+        let gone =
+            (1..meta.counters.trail.next).map(|sequence| crate::model::Change::Delete(Key::Event(sequence)));
+        store.commit(&Batch { changes: gone.collect(), counters: meta.counters, seeded: false }).unwrap();
+        assert_eq!(origins(store), [Origin::Operator]);
+    }
+}
