@@ -15,6 +15,9 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use ldap3::controls::{ControlType, MakeCritical, PagedResults};
+use ldap3::exop::{WhoAmI, WhoAmIResp};
+use ldap3::{LdapConn, LdapConnSettings, Scope};
 use support::example::Example;
 use support::{BASE, Place};
 
@@ -475,4 +478,170 @@ client_accounts = [{ subject = "CN=portal,O=Example", account = "portal" }]
     server.await_log("the client certificate stands for no account");
     place.run(&["account", "deactivate", "portal"]).exits(0);
     whoami("ldaps", Some("portal"), &[]).exits(49);
+}
+
+/// A connection over LDAPS that stays open, with a client certificate.
+fn connect(place: &Place, server: &support::Server, certificate: &str) -> Result<LdapConn, ldap3::LdapError> {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(place.path("certs/ca.pem")).unwrap()).unwrap();
+    let chain = vec![CertificateDer::from_pem_file(place.path(&format!("{certificate}.pem"))).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(place.path(&format!("{certificate}.key"))).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
+        .unwrap();
+    let settings = LdapConnSettings::new().set_config(std::sync::Arc::new(config));
+    LdapConn::with_settings(settings, &server.url("ldaps"))
+}
+
+/// What a connection is worth now: who it is, and what a search is answered with.
+fn worth(ldap: &mut LdapConn) -> (String, u32) {
+    let (answer, _) = ldap.extended(WhoAmI).unwrap().success().unwrap();
+    let searched = ldap.search(BASE, Scope::Subtree, "(objectClass=*)", ["cn"]).unwrap().1;
+    let name = answer.val.as_ref().map(|_| answer.parse::<WhoAmIResp>().authzid).unwrap_or_default();
+    (name, searched.rc)
+}
+
+/// One entry of everything that may be seen: the code, and the cookie for the next.
+fn first_page(ldap: &mut LdapConn, cookie: Vec<u8>) -> (u32, Vec<u8>) {
+    let page = PagedResults { size: 1, cookie }.critical();
+    let answer = ldap.with_controls(page).search(BASE, Scope::Subtree, "(objectClass=*)", ["cn"]).unwrap().1;
+    let cookie = answer.ctrls.iter().find_map(|control| match control.0 {
+        Some(ControlType::PagedResults) => Some(control.1.parse::<PagedResults>().cookie),
+        _ => None,
+    });
+    (answer.rc, cookie.unwrap_or_default())
+}
+
+#[test]
+fn who_another_client_ca_does_not_vouch_for_loses_its_identity() {
+    use rcgen::DnType::{CommonName, OrganizationName};
+
+    let place = Place::new("");
+    place.run(&["certificate", "--dir", "certs"]).exits(0);
+    let authority = issue(&place, "old", &[(CommonName, "client authority")], None);
+    let other = issue(&place, "new", &[(CommonName, "another authority")], None);
+    let name = [(OrganizationName, "Example"), (CommonName, "portal")];
+    issue(&place, "portal", &name, Some(&authority));
+    issue(&place, "successor", &name, Some(&other));
+    let (old, new) = (place.read("old.pem"), place.read("new.pem"));
+    let again = {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(CommonName, "client authority");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(2090, 1, 1);
+        params.self_signed(authority.key()).unwrap().pem()
+    };
+    assert_ne!(again, old);
+    place.write("clients.pem", &old);
+    let config = r#"
+[server]
+data_dir = "data"
+ldaps = ["127.0.0.1:0"]
+
+[server.hashing]
+memory = "64 KiB"
+time_cost = 1
+threads = 1
+
+[server.tls]
+certificate = "certs/server.pem"
+key = "certs/server.key"
+client_ca = "clients.pem"
+client_accounts = [{ subject = "CN=portal,O=Example", account = "portal" }]
+"#;
+    place.write(
+        "bindery.toml",
+        &format!(
+            "{config}
+{}",
+            support::SEED
+        ),
+    );
+    let (server, secrets) = place.serve_first();
+    let secret = support::secret_of(&secrets, "portal-app-password");
+    let reload = |outcome: &str| {
+        let before = server.log().matches(outcome).count();
+        server.signal("HUP");
+        let begun = std::time::Instant::now();
+        while server.log().matches(outcome).count() == before {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{outcome:?}:\n{}", server.log());
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    const READ: &str = "the certificates were read again";
+    let trust = |authorities: &[&str]| {
+        place.write("clients.pem", &authorities.concat());
+        reload(READ);
+    };
+    let portal = || (format!("dn:cn=portal,ou=users,{BASE}"), 0);
+    let nobody = || (String::new(), 50);
+
+    let mut first = connect(&place, &server, "portal").unwrap();
+    let mut second = connect(&place, &server, "portal").unwrap();
+    let mut by_secret = connect(&place, &server, "portal").unwrap();
+    assert_eq!(first.sasl_external_bind().unwrap().rc, 0);
+    assert_eq!(second.sasl_external_bind().unwrap().rc, 0);
+    let dn = format!("cn=portal,ou=users,{BASE}");
+    assert_eq!(by_secret.simple_bind(&dn, &secret).unwrap().rc, 0);
+    assert!(connect(&place, &server, "successor").and_then(|mut ldap| ldap.sasl_external_bind()).is_err());
+
+    // Issued again with the same key, and then both beside each other: the chain holds, and the connections go on.
+    trust(&[&again]);
+    assert_eq!(worth(&mut first), portal());
+    trust(&[&new, &again]);
+    assert_eq!(worth(&mut first), portal());
+    assert_eq!(worth(&mut second), portal());
+    assert_eq!(second.sasl_external_bind().unwrap().rc, 0);
+    let (code, cookie) = first_page(&mut second, Vec::new());
+    assert_eq!((code, cookie.is_empty()), (0, false));
+    let mut successor = connect(&place, &server, "successor").unwrap();
+    assert_eq!(successor.sasl_external_bind().unwrap().rc, 0);
+
+    // The old one is taken out.
+    trust(&[&new]);
+    assert_eq!(first_page(&mut second, cookie).0, 50);
+    for ldap in [&mut first, &mut second] {
+        assert_eq!(worth(ldap), nobody());
+        assert_eq!(ldap.sasl_external_bind().unwrap().rc, 49);
+        assert_eq!(worth(ldap), nobody());
+    }
+    server.await_log("the client certificate is not one of an authority of this server any more");
+    assert_eq!(worth(&mut successor), portal());
+    assert_eq!(worth(&mut by_secret), portal());
+    assert_eq!(by_secret.sasl_external_bind().unwrap().rc, 49);
+    assert!(connect(&place, &server, "portal").and_then(|mut ldap| ldap.sasl_external_bind()).is_err());
+    assert_eq!(first.simple_bind(&dn, &secret).unwrap().rc, 0);
+    assert_eq!(worth(&mut first), portal());
+
+    // A file that cannot be read changes nothing.
+    place.write("clients.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    reload("the certificates stay as they were");
+    assert_eq!(worth(&mut successor), portal());
+    place.write("clients.pem", &new);
+
+    // The certificate is nobody's, then another's.
+    place.edit("account = \"portal\" }]", "account = \"nobody\" }]");
+    reload(READ);
+    assert_eq!(worth(&mut successor), nobody());
+    assert_eq!(successor.sasl_external_bind().unwrap().rc, 49);
+    place.edit("account = \"nobody\" }]", "account = \"alice\" }]");
+    reload(READ);
+    assert_eq!(successor.sasl_external_bind().unwrap().rc, 0);
+    assert_eq!(worth(&mut successor), (format!("dn:cn=alice,ou=users,{BASE}"), 0));
+
+    // No client CA at all.
+    place.edit("client_ca = \"clients.pem\"\n", "");
+    place.edit("client_accounts = [{ subject = \"CN=portal,O=Example\", account = \"alice\" }]\n", "");
+    reload(READ);
+    assert_eq!(worth(&mut successor), nobody());
+    assert_eq!(successor.sasl_external_bind().unwrap().rc, 7);
+    assert_eq!(worth(&mut first), portal());
 }

@@ -13,6 +13,7 @@ use bindery::auth::{
     hash_new,
 };
 use bindery::config::{Limits, PlainBind};
+use bindery::ldap::client_trust::ClientTrust;
 use bindery::ldap::pages::Pages;
 use bindery::ldap::session::SessionSettings;
 use bindery::model::{
@@ -214,7 +215,7 @@ impl World {
             offers_start_tls: true,
             expiry_warning: Duration::from_secs(86_400),
             rotation_overlap: Duration::from_secs(OVERLAP_SECONDS.unsigned_abs()),
-            client_accounts: None,
+            client_trust: Arc::new(ClientTrust::new(None, &[])),
             pages: Pages::new(&limits, registry.reached().clone()).expect("random numbers"),
             limits,
         };

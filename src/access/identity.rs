@@ -45,6 +45,9 @@ pub enum Credential {
         fingerprint: Fingerprint,
         /// Its last second.
         not_after: Timestamp,
+        /// Why it proves nothing any more, since a reload has exchanged the authorities or the accounts of
+        /// certificates.
+        withdrawn: Option<Invalid>,
     },
 }
 
@@ -66,6 +69,12 @@ pub enum Invalid {
     /// The client certificate has expired.
     #[error("the client certificate has expired")]
     CertificateExpired,
+    /// The client CA was exchanged, and the new one does not vouch for the client certificate.
+    #[error("the client certificate is not one of an authority of this server any more")]
+    AuthorityGone,
+    /// The accounts that client certificates stand for were exchanged.
+    #[error("the client certificate does not stand for this account any more")]
+    CertificateReassigned,
     /// The token may not be used from this address.
     #[error("the token may not be used from this address")]
     Network,
@@ -150,9 +159,12 @@ impl Holder {
             }
             // A connection may outlive the certificate that it began with (RFC 5280 section 4.1.2.5: the last second
             // is included).
-            Credential::Certificate { not_after, .. } => {
+            Credential::Certificate { not_after, withdrawn, .. } => {
                 if now > not_after {
                     return Err(Invalid::CertificateExpired);
+                }
+                if let Some(reason) = withdrawn {
+                    return Err(reason);
                 }
             }
         }

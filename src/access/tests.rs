@@ -350,13 +350,19 @@ fn a_password_proves_until_it_is_exchanged() {
 }
 
 #[test]
-fn a_certificate_proves_until_its_last_second() {
+fn a_certificate_proves_until_its_last_second_or_until_it_is_withdrawn() {
     let world = world();
-    let by = |not_after| with(Credential::Certificate { fingerprint: Fingerprint::new([1; 32]), not_after });
-    let check = |not_after| view(&world.snapshot(), Some(&by(not_after)), ProviderNumber::new(1), None, NOW);
-    assert!(check(NOW).is_ok());
+    let check = |not_after, withdrawn| {
+        let fingerprint = Fingerprint::new([1; 32]);
+        let by = with(Credential::Certificate { fingerprint, not_after, withdrawn });
+        view(&world.snapshot(), Some(&by), ProviderNumber::new(1), None, NOW)
+    };
+    assert!(check(NOW, None).is_ok());
     let before = Timestamp::from_unix_seconds(NOW.unix_seconds() - 1);
-    assert_eq!(check(before), Err(Denied::Invalid(Invalid::CertificateExpired)));
+    assert_eq!(check(before, None), Err(Denied::Invalid(Invalid::CertificateExpired)));
+    for reason in [Invalid::AuthorityGone, Invalid::CertificateReassigned] {
+        assert_eq!(check(NOW, Some(reason)), Err(Denied::Invalid(reason)));
+    }
 }
 
 #[test]

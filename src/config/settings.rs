@@ -171,11 +171,11 @@ pub enum TlsSettings {
 }
 
 impl TlsSettings {
-    /// The accounts of client certificates; `None` when none are asked for.
-    pub fn client_accounts(&self) -> Option<&[ClientAccount]> {
+    /// The accounts of client certificates.
+    pub fn client_accounts(&self) -> &[ClientAccount] {
         match self {
-            Self::Files { client_ca: Some(_), client_accounts, .. } => Some(client_accounts),
-            Self::Files { client_ca: None, .. } | Self::Development { .. } => None,
+            Self::Files { client_accounts, .. } => client_accounts,
+            Self::Development { .. } => &[],
         }
     }
 }

@@ -10,13 +10,14 @@ use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::client_trust::ClientTrust;
 use super::frame;
 use super::pages::Pages;
 use super::result_code::ResultCode;
 use super::session::{Clock, Next, Session, SessionPeer, SessionSettings};
 use crate::config::{Limit, Limits, Settings, TlsSettings};
 use crate::model::Timestamp;
-use crate::net::{ClientCertificate, Peer, Permit, Stream, Tls};
+use crate::net::{AuthoritiesDigest, ClientCertificate, Peer, Permit, Stream, Tls};
 use crate::registry::Registry;
 
 /// What all connections of the LDAP door have in common.
@@ -56,16 +57,23 @@ impl Door {
         pages: Arc<Pages>,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
+        let authorities = tls.as_ref().and_then(|tls| tls.client_authorities());
+        let accounts = settings.tls.as_ref().map(TlsSettings::client_accounts).unwrap_or_default();
         let settings = SessionSettings {
             plain_bind: settings.plain_bind,
             limits: settings.limits.clone(),
             offers_start_tls: tls.is_some(),
-            client_accounts: settings.tls.as_ref().and_then(TlsSettings::client_accounts).map(Arc::from),
+            client_trust: Arc::new(ClientTrust::new(authorities, accounts)),
             expiry_warning: settings.expiry_warning,
             rotation_overlap: settings.rotation_overlap,
             pages,
         };
         Arc::new(Self { registry, tls, settings: Arc::new(settings), shutdown })
+    }
+
+    /// Whose client certificates are believed, which a reload may exchange.
+    pub fn client_trust(&self) -> &ClientTrust {
+        &self.settings.client_trust
     }
 }
 
@@ -101,30 +109,36 @@ async fn serve_stream(
         false => connection.run(stream).await?,
     };
     let Some(stream) = stream else { return Ok(()) };
-    let stream = handshake(door, stream).await?;
-    connection.session.tls_started(client_certificate(door, &stream));
+    let (stream, authorities) = handshake(door, stream).await?;
+    let certificate = authorities.and_then(|authorities| client_certificate(&stream, authorities));
+    connection.session.tls_started(certificate);
     connection.run(stream).await.map(|_| ())
 }
 
 /// What the client has shown in the handshake, or in the one that began the session which it has resumed.
-fn client_certificate(door: &Door, stream: &TlsStream<Stream>) -> Option<ClientCertificate> {
-    // Without accounts for them nobody asks, and nothing needs to be read.
-    door.settings.client_accounts.as_ref()?;
+fn client_certificate(
+    stream: &TlsStream<Stream>,
+    authorities: AuthoritiesDigest,
+) -> Option<ClientCertificate> {
     let (_, connection) = stream.get_ref();
-    let leaf = connection.peer_certificates()?.first()?;
-    let certificate = ClientCertificate::of(leaf);
+    let certificate = ClientCertificate::of(connection.peer_certificates()?, authorities);
     if certificate.is_none() {
         tracing::warn!("a client certificate that TLS has verified cannot be read, and stands for nobody");
     }
     certificate
 }
 
-async fn handshake(door: &Door, stream: Stream) -> Result<TlsStream<Stream>, Ended> {
+/// The stream, and by which authorities a client certificate was verified, if one was asked for.
+async fn handshake(
+    door: &Door,
+    stream: Stream,
+) -> Result<(TlsStream<Stream>, Option<AuthoritiesDigest>), Ended> {
     let Some(tls) = &door.tls else { return Err(Ended::Closed) };
-    let accepted = timeout(door.settings.limits.handshake_time, tls.acceptor().accept(stream));
+    let (acceptor, authorities) = tls.acceptor();
+    let accepted = timeout(door.settings.limits.handshake_time, acceptor.accept(stream));
     tokio::select! {
         accepted = accepted => match accepted {
-            Ok(accepted) => accepted.map_err(Ended::Handshake),
+            Ok(accepted) => Ok((accepted.map_err(Ended::Handshake)?, authorities)),
             Err(_) => {
                 door.registry.reached().note(Limit::handshake_time);
                 Err(Ended::TimedOut("the TLS handshake"))

@@ -5,6 +5,7 @@
 //! With I/O: [`connection`] reads, writes and waits for what the session says.
 
 pub mod ber;
+pub mod client_trust;
 pub mod connection;
 mod control;
 mod entry_writer;

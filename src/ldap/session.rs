@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::client_trust::{ClientTrust, Shown};
 use super::control::RequestControls;
 use super::frame::{self, Frame, FrameError};
 use super::message::{self, Answer, DecodeError, DecodeLimits, Fault, Operation, Request};
@@ -19,7 +20,7 @@ use super::response::{self, Outcome};
 use super::result_code::ResultCode;
 use crate::access::Identity;
 use crate::auth::HashOutcome;
-use crate::config::{ClientAccount, Limit, Limits, PlainBind};
+use crate::config::{Limit, Limits, PlainBind};
 use crate::directory::{Evaluator, Snapshot};
 use crate::model::Timestamp;
 use crate::net::ClientCertificate;
@@ -34,8 +35,8 @@ pub struct SessionSettings {
     pub limits: Limits,
     /// Whether there is a certificate to start TLS with.
     pub offers_start_tls: bool,
-    /// The accounts that client certificates stand for, by SASL EXTERNAL; `None`: TLS asks for none.
-    pub client_accounts: Option<Arc<[ClientAccount]>>,
+    /// Whose client certificates are believed, and which accounts they stand for, by SASL EXTERNAL.
+    pub client_trust: Arc<ClientTrust>,
     /// So long before a secret expires a client that asks is warned.
     pub expiry_warning: Duration,
     /// How long a token that was rotated goes on working.
@@ -86,7 +87,7 @@ pub struct Session {
     pub(super) peer: SessionPeer,
     pub(super) is_tls: bool,
     /// What the client has proved in the handshake to hold.
-    pub(super) certificate: Option<Box<ClientCertificate>>,
+    pub(super) certificate: Option<Box<Shown>>,
     /// Who is bound. Rights are looked up for every operation, see `access`.
     pub(super) identity: Option<Identity>,
     /// Searches with more to answer, in the order of their next turns.
@@ -289,7 +290,7 @@ impl Session {
     /// whoever was bound in clear is anonymous again.
     pub fn tls_started(&mut self, certificate: Option<ClientCertificate>) {
         self.is_tls = true;
-        self.certificate = certificate.map(Box::new);
+        self.certificate = certificate.map(|certificate| Box::new(Shown::new(certificate)));
         self.identity = None;
         self.end = None;
     }
@@ -357,6 +358,10 @@ impl Session {
         // succeeded the connection is anonymous (RFC 4511 section 4.2.1, RFC 4513 section 4).
         if frame.operation == BIND_REQUEST {
             self.identity = None;
+        }
+        if let Some(shown) = &mut self.certificate {
+            let trust = &self.settings.client_trust;
+            shown.review(self.identity.as_mut(), trust, &self.registry, context.clock.now);
         }
         let limits = match self.identity {
             Some(_) => &self.decode_limits,

@@ -1,9 +1,11 @@
 //! What a client certificate says of its holder, once TLS has verified it.
 
+use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
+use super::client_authorities::{AuthoritiesDigest, ClientAuthorities};
 use crate::model::{Fingerprint, Timestamp};
 use crate::schema::{Dn, Rdn, TypeAndValue};
 
@@ -18,11 +20,17 @@ pub struct ClientCertificate {
     pub dns_names: Vec<String>,
     /// Its last second. TLS looks at it in a handshake only, and not when a session is resumed.
     pub not_after: Timestamp,
+    /// As the client has sent it, the leaf first.
+    chain: Box<[CertificateDer<'static>]>,
+    /// Who was asked for it last; `None`: nobody, for there was no client CA.
+    asked: Option<AuthoritiesDigest>,
+    is_vouched_for: bool,
 }
 
 impl ClientCertificate {
-    /// Reads the leaf of a chain that TLS has verified; `None` when it cannot be read.
-    pub fn of(der: &[u8]) -> Option<Self> {
+    /// Reads the leaf of a chain that a handshake has verified by these authorities; `None` when it cannot be read.
+    pub fn of(chain: &[CertificateDer<'static>], authorities: AuthoritiesDigest) -> Option<Self> {
+        let der = chain.first()?;
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let alternatives = certificate.subject_alternative_name().ok()?;
         let names = alternatives.iter().flat_map(|extension| &extension.value.general_names);
@@ -35,7 +43,32 @@ impl ClientCertificate {
             subject: dn(certificate.subject()),
             dns_names: dns_names.collect(),
             not_after: Timestamp::from_unix_seconds(certificate.validity().not_after.timestamp()),
+            chain: chain.into(),
+            asked: Some(authorities),
+            is_vouched_for: true,
         })
+    }
+
+    /// Whether the authorities that were asked last vouch for it.
+    pub fn is_vouched_for(&self) -> bool {
+        self.is_vouched_for
+    }
+
+    /// Asks the authorities of now (`None`: there is no client CA any more), if they are others than were asked last.
+    pub fn ask(&mut self, authorities: Option<&ClientAuthorities>, now: Timestamp) {
+        let digest = authorities.map(ClientAuthorities::digest);
+        if digest == self.asked {
+            return;
+        }
+        self.asked = digest;
+        self.is_vouched_for = authorities.is_some_and(|authorities| match authorities.verify(&self.chain, now) {
+            Ok(()) => true,
+            Err(error) => {
+                let holder = self.holder();
+                tracing::debug!(holder, %error, "the authorities of now do not vouch for a client certificate");
+                false
+            }
+        });
     }
 
     /// Its holder in words, for the log.
@@ -90,6 +123,10 @@ mod tests {
 
     use super::*;
 
+    fn of(der: &[u8]) -> Option<ClientCertificate> {
+        ClientCertificate::of(&[CertificateDer::from(der.to_vec())], AuthoritiesDigest::of(&[]))
+    }
+
     fn certificate(subject: &[(DnType, &str)], names: &[&str]) -> Vec<u8> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -109,7 +146,7 @@ mod tests {
             (DnType::CommonName, "nextcloud"),
             (DnType::CustomDnType(vec![1, 2, 840, 113_549, 1, 9, 1]), "cloud@example.com"),
         ];
-        let read = ClientCertificate::of(&certificate(&subject, &["cloud.example.com", "b"])).unwrap();
+        let read = of(&certificate(&subject, &["cloud.example.com", "b"])).unwrap();
         let dn = read.subject.as_ref().unwrap().to_string();
         assert_eq!(dn, "emailAddress=cloud@example.com,CN=nextcloud,O=Example\\, Ltd.,C=DE");
         assert_eq!(read.dns_names, ["cloud.example.com", "b"]);
@@ -120,21 +157,21 @@ mod tests {
     #[test]
     fn a_certificate_without_a_subject_has_a_fingerprint() {
         let der = certificate(&[], &[]);
-        let read = ClientCertificate::of(&der).unwrap();
+        let read = of(&der).unwrap();
         assert_eq!((&read.subject, read.dns_names.len()), (&None, 0));
         assert_eq!(read.holder(), read.fingerprint.to_string());
-        assert_ne!(read.fingerprint, ClientCertificate::of(&certificate(&[], &[])).unwrap().fingerprint);
+        assert_ne!(read.fingerprint, of(&certificate(&[], &[])).unwrap().fingerprint);
     }
 
     proptest! {
         #[test]
         fn nothing_panics(octets in prop::collection::vec(any::<u8>(), 0..200), at in 0_usize..400, octet in any::<u8>()) {
-            let _ = ClientCertificate::of(&octets);
+            let _ = of(&octets);
             let mut changed = certificate(&[(DnType::CommonName, "x")], &["y"]);
             if let Some(place) = changed.get_mut(at) {
                 *place = octet;
             }
-            let _ = ClientCertificate::of(&changed);
+            let _ = of(&changed);
         }
     }
 }

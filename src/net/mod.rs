@@ -1,6 +1,7 @@
 //! What both doors stand on: listeners, TLS whose certificates can be exchanged, limits on connections and on rates.
 
 pub mod certificate;
+pub mod client_authorities;
 pub mod client_certificate;
 pub mod limits;
 pub mod listener;
@@ -12,13 +13,14 @@ mod validity;
 pub mod write_deadline;
 
 pub use certificate::{CertificateError, CertificateOutcome, DevelopmentCertificates, create_development};
+pub use client_authorities::{AuthoritiesDigest, ClientAuthorities};
 pub use client_certificate::ClientCertificate;
 pub use limits::{ConnectionCounts, ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Permit};
 pub use listener::{ListenError, Listener, Stream};
 pub use peer::{LocalAddress, Peer, PeerAddress};
 pub use rate::Rate;
 pub use server_certificate::{KeyKind, ServerCertificate};
-pub use tls::{Tls, TlsError, TlsFiles, TlsWarning};
+pub use tls::{Tls, TlsError, TlsExchange, TlsFiles, TlsWarning};
 pub use write_deadline::WriteDeadline;
 
 /// How long connections may take to end what they are at, when the server goes down.

@@ -8,19 +8,18 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use rustls::ALL_VERSIONS;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{Ticketer, default_provider};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{
-    ClientHello, ResolvesServerCert, ServerConfig, ServerSessionMemoryCache, WebPkiClientVerifier,
-};
+use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, ServerSessionMemoryCache};
 use rustls::sign::CertifiedKey;
-use rustls::{ALL_VERSIONS, RootCertStore};
 use thiserror::Error;
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
+use super::client_authorities::{AuthoritiesDigest, ClientAuthorities};
 use super::server_certificate::ServerCertificate;
 use super::validity::Validity;
 
@@ -28,12 +27,18 @@ use super::validity::Validity;
 /// asks for client certificates and knows no ALPN, HTTP is the other way round.
 #[derive(Debug)]
 pub struct Tls {
-    files: TlsFiles,
     provider: Arc<CryptoProvider>,
     served: Arc<Served>,
     accepting: ArcSwap<Accepting>,
     /// Never exchanged: nothing of it comes from the files.
     accepting_http: Arc<ServerConfig>,
+}
+
+/// Files that were read again and can be used, but are not in force yet.
+#[derive(Debug)]
+pub struct TlsExchange {
+    identity: Identity,
+    accepting: Arc<Accepting>,
 }
 
 /// The PEM files of `[server.tls]`.
@@ -211,38 +216,55 @@ impl Tls {
     ///
     /// # Errors
     /// [`TlsError`], naming the file.
-    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
+    pub fn load(files: &TlsFiles) -> Result<Self, TlsError> {
         let provider = Arc::new(default_provider());
-        let served = Arc::new(Served { current: ArcSwap::from_pointee(Identity::load(&files, &provider)?) });
-        let authorities = load_client_authorities(&files)?;
-        let config = server_config(&files, &provider, &served, &authorities)?;
-        let accepting = ArcSwap::from_pointee(Accepting { config, authorities });
+        let served = Arc::new(Served { current: ArcSwap::from_pointee(Identity::load(files, &provider)?) });
+        let authorities = load_client_authorities(files, &provider)?;
+        let accepting = ArcSwap::from_pointee(Accepting::new(&provider, &served, authorities)?);
         let accepting_http = http_config(&provider, &served)?;
-        Ok(Self { files, provider, served, accepting, accepting_http })
+        Ok(Self { provider, served, accepting, accepting_http })
     }
 
-    /// Reads the files again, for connections from now on; those that are open go on as they are.
-    ///
-    /// Sessions resume across an exchange of the server's certificate. When the client CA has
-    /// changed they do not, because a resumed session keeps the client's identity.
+    /// Reads the files again, which may be others than before, and changes nothing.
     ///
     /// # Errors
-    /// [`TlsError`]; then all stays as it was.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        let identity = Identity::load(&self.files, &self.provider)?;
-        let authorities = load_client_authorities(&self.files)?;
-        if self.accepting.load().authorities != authorities {
-            let config = server_config(&self.files, &self.provider, &self.served, &authorities)?;
-            self.accepting.store(Arc::new(Accepting { config, authorities }));
-        }
-        self.served.current.store(Arc::new(identity));
-        Ok(())
+    /// [`TlsError`], naming the file.
+    pub fn read_again(&self, files: &TlsFiles) -> Result<TlsExchange, TlsError> {
+        let identity = Identity::load(files, &self.provider)?;
+        let authorities = load_client_authorities(files, &self.provider)?;
+        let present = self.accepting.load_full();
+        let digest =
+            |authorities: &Option<Arc<ClientAuthorities>>| authorities.as_ref().map(|of| of.digest());
+        let accepting = if digest(&present.authorities) == digest(&authorities) {
+            present
+        } else {
+            Arc::new(Accepting::new(&self.provider, &self.served, authorities)?)
+        };
+        Ok(TlsExchange { identity, accepting })
     }
 
-    /// Performs handshakes as the files said when they were read last: to be asked for anew for
-    /// each connection, which costs no more than counting a reference.
-    pub fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.accepting.load().config))
+    /// Puts files in force that were read again, for connections from now on; those that are open go on.
+    ///
+    /// Sessions resume across an exchange of the server's certificate. When the client CA has
+    /// changed they do not, because a resumed session keeps the client's certificate.
+    pub fn put_in_force(&self, exchange: TlsExchange) {
+        let TlsExchange { identity, accepting } = exchange;
+        self.accepting.store(accepting);
+        self.served.current.store(Arc::new(identity));
+    }
+
+    /// Performs handshakes as the files said when they were read last, and verifies client certificates by the
+    /// authorities with this digest: to be asked for anew for each connection, which costs no more than counting a
+    /// reference.
+    pub fn acceptor(&self) -> (TlsAcceptor, Option<AuthoritiesDigest>) {
+        let accepting = self.accepting.load();
+        let authorities = accepting.authorities.as_ref().map(|authorities| authorities.digest());
+        (TlsAcceptor::from(Arc::clone(&accepting.config)), authorities)
+    }
+
+    /// Who vouches for clients; `None` without a client CA.
+    pub fn client_authorities(&self) -> Option<Arc<ClientAuthorities>> {
+        self.accepting.load().authorities.clone()
     }
 
     /// The same for HTTP/1.1: it asks for no client certificate, because calls show a token.
@@ -260,11 +282,11 @@ impl Tls {
         ServerCertificate::of(&self.served.current.load().certified_key.cert)
     }
 
-    /// What deserves a line in the log at the time `now`, after [`Tls::load`] or [`Tls::reload`].
+    /// What deserves a line in the log at the time `now`, after [`Tls::load`] or [`Tls::put_in_force`].
     pub fn warnings(&self, now: Timestamp) -> Vec<TlsWarning> {
         let identity = self.served.current.load();
         let Validity { not_before, not_after } = identity.validity;
-        let path = || self.files.certificate.clone();
+        let path = || identity.files.certificate.clone();
         let mut warnings = Vec::new();
         if now > not_after {
             warnings.push(TlsWarning::Expired { path: path(), not_after });
@@ -273,9 +295,16 @@ impl Tls {
             warnings.push(TlsWarning::NotYetValid { path: path(), not_before });
         }
         if identity.key_mode & 0o007 != 0 {
-            warnings.push(TlsWarning::KeyOpenToAll { path: self.files.key.clone() });
+            warnings.push(TlsWarning::KeyOpenToAll { path: identity.files.key.clone() });
         }
         warnings
+    }
+}
+
+impl TlsExchange {
+    /// Who will vouch for clients.
+    pub fn client_authorities(&self) -> Option<Arc<ClientAuthorities>> {
+        self.accepting.authorities.clone()
     }
 }
 
@@ -283,8 +312,28 @@ impl Tls {
 #[derive(Debug)]
 struct Accepting {
     config: Arc<ServerConfig>,
-    /// What the config was made from; empty without a client CA.
-    authorities: Vec<CertificateDer<'static>>,
+    /// Who vouches for clients; `None` without a client CA.
+    authorities: Option<Arc<ClientAuthorities>>,
+}
+
+impl Accepting {
+    fn new(
+        provider: &Arc<CryptoProvider>,
+        served: &Arc<Served>,
+        authorities: Option<Arc<ClientAuthorities>>,
+    ) -> Result<Self, TlsError> {
+        let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+            .with_protocol_versions(ALL_VERSIONS)
+            .map_err(TlsError::Setup)?;
+        let builder = match &authorities {
+            None => builder.with_no_client_auth(),
+            Some(authorities) => builder.with_client_cert_verifier(Arc::clone(&authorities.verifier)),
+        };
+        let mut config = builder.with_cert_resolver(Arc::<Served>::clone(served));
+        config.ticketer = Ticketer::new().map_err(TlsError::Setup)?;
+        config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
+        Ok(Self { config: Arc::new(config), authorities })
+    }
 }
 
 /// Hands the present certificate to each handshake.
@@ -302,6 +351,8 @@ impl ResolvesServerCert for Served {
 /// The server's certificate with its key, and what warnings are made from.
 #[derive(Debug)]
 struct Identity {
+    /// Where it was read from.
+    files: TlsFiles,
     certified_key: Arc<CertifiedKey>,
     validity: Validity,
     /// The permissions of the key's file.
@@ -327,27 +378,8 @@ impl Identity {
                 }
                 source => TlsError::BadKey { path: key.clone(), source },
             })?;
-        Ok(Self { certified_key: Arc::new(certified_key), validity, key_mode })
+        Ok(Self { files: files.clone(), certified_key: Arc::new(certified_key), validity, key_mode })
     }
-}
-
-fn server_config(
-    files: &TlsFiles,
-    provider: &Arc<CryptoProvider>,
-    served: &Arc<Served>,
-    authorities: &[CertificateDer<'static>],
-) -> Result<Arc<ServerConfig>, TlsError> {
-    let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
-        .with_protocol_versions(ALL_VERSIONS)
-        .map_err(TlsError::Setup)?;
-    let builder = match &files.client_ca {
-        None => builder.with_no_client_auth(),
-        Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider, authorities)?),
-    };
-    let mut config = builder.with_cert_resolver(Arc::<Served>::clone(served));
-    config.ticketer = Ticketer::new().map_err(TlsError::Setup)?;
-    config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
-    Ok(Arc::new(config))
 }
 
 fn http_config(provider: &Arc<CryptoProvider>, served: &Arc<Served>) -> Result<Arc<ServerConfig>, TlsError> {
@@ -361,30 +393,13 @@ fn http_config(provider: &Arc<CryptoProvider>, served: &Arc<Served>) -> Result<A
     Ok(Arc::new(config))
 }
 
-fn client_verifier(
-    path: &Path,
+fn load_client_authorities(
+    files: &TlsFiles,
     provider: &Arc<CryptoProvider>,
-    authorities: &[CertificateDer<'static>],
-) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for authority in authorities {
-        roots.add(authority.clone()).map_err(|source| TlsError::BadCertificate {
-            file: TlsFile::ClientCa,
-            path: path.to_path_buf(),
-            source,
-        })?;
-    }
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-        .allow_unauthenticated()
-        .build()
-        .map_err(|source| TlsError::BadClientCa { path: path.to_path_buf(), source })
-}
-
-fn load_client_authorities(files: &TlsFiles) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    match &files.client_ca {
-        None => Ok(Vec::new()),
-        Some(path) => load_certificates(TlsFile::ClientCa, path),
-    }
+) -> Result<Option<Arc<ClientAuthorities>>, TlsError> {
+    let Some(path) = &files.client_ca else { return Ok(None) };
+    let certificates = load_certificates(TlsFile::ClientCa, path)?;
+    Ok(Some(Arc::new(ClientAuthorities::new(path, &certificates, provider)?)))
 }
 
 /// All certificates of a file, at least one.

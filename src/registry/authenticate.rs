@@ -99,6 +99,11 @@ impl Registry {
         Name::resolve(name, &self.snapshot()).account.map(|account| account.number)
     }
 
+    /// The account with this username, if a client certificate may stand for it.
+    pub fn account_of_certificate(&self, username: &str) -> Option<AccountNumber> {
+        Name::of_username(username, &self.current()).account.map(|account| account.number)
+    }
+
     /// Looks a name and a secret up, as far as that goes without a hash.
     pub fn authenticate(
         &self,
@@ -174,7 +179,8 @@ impl Registry {
     }
 
     /// Decides who the holder of a client certificate is that TLS has verified: `account`, if there is such an account
-    /// (`None`: the config names none), in the default provider. No secret is involved, and so no hash.
+    /// (`None`: the config names none), in the default provider. No secret is involved, and so no hash. One that nobody
+    /// vouches for any more is refused.
     pub fn authenticate_certificate(
         &self,
         account: Option<&str>,
@@ -198,6 +204,7 @@ impl Registry {
         let credential = Credential::Certificate {
             fingerprint: certificate.fingerprint,
             not_after: certificate.not_after,
+            withdrawn: (!certificate.is_vouched_for()).then_some(Invalid::AuthorityGone),
         };
         self.accept(&Name::of_username(account, &snapshot), credential, &snapshot, trial)
     }

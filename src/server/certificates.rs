@@ -1,6 +1,7 @@
 //! `[server.tls]` to certificates in use; development certificates are made when they are absent.
 
 use crate::config::TlsSettings;
+use crate::ldap::client_trust::ClientTrust;
 use crate::model::Timestamp;
 use crate::net::{
     CertificateError, CertificateOutcome, Tls, TlsError, TlsFiles, TlsWarning, create_development,
@@ -26,11 +27,32 @@ pub(super) fn load(settings: Option<&TlsSettings>) -> Result<Option<Tls>, TlsSta
             tracing::info!(directory = %directory.display(), "development certificates were made");
         }
     }
-    let tls = Tls::load(tls_files(settings))?;
+    let tls = Tls::load(&tls_files(settings))?;
     for warning in warnings(&tls) {
         tracing::warn!("{warning}");
     }
     Ok(Some(tls))
+}
+
+/// Puts what `[server.tls]` names now in force: certificates, and whom client certificates stand for. The session learns
+/// of new authorities before a handshake does, so that nobody is measured by the old ones who has come in by the new.
+///
+/// # Errors
+/// What is wrong with the files; then all stays as it was.
+pub(super) fn exchange(settings: &TlsSettings, tls: &Tls, trust: &ClientTrust) -> Result<(), TlsError> {
+    let read = tls.read_again(&tls_files(settings))?;
+    if trust.exchange(read.client_authorities(), settings.client_accounts()) {
+        tracing::info!(
+            "client certificates are looked at anew, on open connections before their next operation"
+        );
+    }
+    tls.put_in_force(read);
+    let not_after = tls.not_after();
+    tracing::info!(%not_after, "the certificates were read again, for connections from now on");
+    for warning in warnings(tls) {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
 }
 
 /// Reads what `[server.tls]` names without making anything; absent development certificates are no error.
@@ -50,7 +72,7 @@ pub fn check_certificates(settings: Option<&TlsSettings>) -> Result<Vec<TlsWarni
             create_development(directory)?;
         }
     }
-    Ok(warnings(&Tls::load(files)?))
+    Ok(warnings(&Tls::load(&files)?))
 }
 
 /// The files that `[server.tls]` means.
@@ -67,7 +89,7 @@ pub fn tls_files(settings: &TlsSettings) -> TlsFiles {
     }
 }
 
-pub(super) fn warnings(tls: &Tls) -> Vec<TlsWarning> {
+fn warnings(tls: &Tls) -> Vec<TlsWarning> {
     match jiff::Timestamp::from_second(Timestamp::now().unix_seconds()) {
         Ok(now) => tls.warnings(now),
         Err(_) => Vec::new(),

@@ -145,7 +145,10 @@ impl Listening {
             }
             tracing::info!("the config and the certificates are read again");
             match read() {
-                Ok(new) => current = put_in_force(&current, &new, &log, tls.as_ref(), &limits),
+                Ok(new) => {
+                    let trust = door.client_trust();
+                    current = put_in_force(&current, &new, &log, tls.as_ref(), trust, &limits);
+                }
                 Err(problems) => tracing::error!("the config stays as it was:\n{problems}"),
             }
         };

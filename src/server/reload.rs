@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Log, certificates};
 use crate::config::{Limits, Settings};
+use crate::ldap::client_trust::ClientTrust;
 use crate::net::{ConnectionLimitSettings, ConnectionLimits, Tls};
 
 /// A part of `[server]` that differs from what the server was started with.
@@ -27,7 +28,8 @@ pub(super) fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
         ("http", old.http != new.http, false),
         ("https", old.https != new.https, false),
         ("plain_bind", old.plain_bind != new.plain_bind, false),
-        ("tls", old.tls != new.tls, false),
+        // Its listeners, and whether StartTLS is offered, were decided at the start.
+        ("tls", old.tls != new.tls, old.tls.is_some() && new.tls.is_some()),
         ("token_key_file", old.token_key_file != new.token_key_file, false),
         ("workers", old.workers != new.workers, false),
         ("expiry_warning", old.expiry_warning != new.expiry_warning, false),
@@ -50,9 +52,9 @@ pub(super) fn put_in_force(
     new: &Settings,
     log: &Log,
     tls: Option<&Arc<Tls>>,
+    trust: &ClientTrust,
     limits: &ConnectionLimits,
 ) -> Settings {
-    let changes = changes(old, new);
     let mut current = old.clone();
     if let Err(error) = log.set_level(new.log.level) {
         tracing::warn!(%error, "the level of the log stays as it was");
@@ -61,27 +63,21 @@ pub(super) fn put_in_force(
     }
     limits.change(connection_limits(new));
     take_connection_limits(&mut current.limits, &new.limits);
-    for change in &changes {
-        if change.at_once {
-            tracing::info!(key = change.key, "changed by the reload");
-        } else {
-            tracing::warn!(key = change.key, "changed in the config, but acts only after a restart");
-        }
-    }
-    if let Some(tls) = tls {
-        match tls.reload() {
-            Ok(()) => {
-                let not_after = tls.not_after();
-                tracing::info!(%not_after, "the certificates were read again, for connections from now on");
-                for warning in certificates::warnings(tls) {
-                    tracing::warn!("{warning}");
-                }
-            }
+    // Without TLS in the new config the certificates of the old one go on until the restart, and are exchanged as before.
+    if let (Some(tls), Some(named)) = (tls, new.tls.as_ref().or(old.tls.as_ref())) {
+        match certificates::exchange(named, tls, trust) {
+            Ok(()) => current.tls = Some(named.clone()),
             Err(error) => {
                 let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                 tracing::error!(%error, source, "the certificates stay as they were");
             }
         }
+    }
+    for change in changes(old, &current) {
+        tracing::info!(key = change.key, "changed by the reload");
+    }
+    for change in changes(&current, new).iter().filter(|change| !change.at_once) {
+        tracing::warn!(key = change.key, "changed in the config, but acts only after a restart");
     }
     current
 }
@@ -108,7 +104,7 @@ fn take_connection_limits(limits: &mut Limits, from: &Limits) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LogLevel, LogSettings, PlainBind};
+    use crate::config::{LogLevel, LogSettings, PlainBind, TlsSettings};
 
     fn settings() -> Settings {
         Settings {
@@ -142,5 +138,14 @@ mod tests {
         assert_eq!(found, [("plain_bind", false), ("log.level", true), ("limits.connections_*", true)]);
         new.limits.filter_depth_max = 7;
         assert!(changes(&old, &new).contains(&Change { key: "limits", at_once: false }));
+        // Other certificates act at once; whether there are any is decided at the start.
+        let tls = |directory: &str| Some(TlsSettings::Development { directory: directory.into() });
+        for (before, after, at_once) in
+            [(tls("a"), tls("b"), true), (None, tls("b"), false), (tls("a"), None, false)]
+        {
+            let (mut old, mut new) = (settings(), settings());
+            (old.tls, new.tls) = (before, after);
+            assert_eq!(changes(&old, &new), [Change { key: "tls", at_once }]);
+        }
     }
 }

@@ -529,7 +529,7 @@ async fn https_is_spoken_with_the_same_certificate() {
     // Whoever wants client certificates for LDAP does not want them here.
     let client_ca = Some(made.authority.clone());
     let files = TlsFiles { certificate: made.certificate, key: made.key, client_ca };
-    let tls = Arc::new(Tls::load(files).unwrap());
+    let tls = Arc::new(Tls::load(&files).unwrap());
     let limits = Limits { handshake_time: milliseconds(200), ..Limits::default() };
     let never = Settings { plain_bind: PlainBind::Never, ..settings(limits) };
     let door = door_with(&never, Some(tls));

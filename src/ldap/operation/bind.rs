@@ -60,7 +60,7 @@ pub(in crate::ldap) fn run(
             }
         }
         Method::Sasl { mechanism, credentials }
-            if mechanism.eq_ignore_ascii_case(EXTERNAL) && session.settings.client_accounts.is_some() =>
+            if mechanism.eq_ignore_ascii_case(EXTERNAL) && session.settings.client_trust.present().asks() =>
         {
             let authorization = credentials.unwrap_or_default();
             let context = Context { snapshot, clock, output, message_id, body };
@@ -109,8 +109,7 @@ pub(in crate::ldap) fn run(
 /// RFC 4513 section 5.2.3: the client is who its certificate says. `authorization` is empty, or as whom it wants to act.
 fn external(session: &mut Session, authorization: &[u8], tells_expiry: bool, context: Context<'_>) {
     let Context { snapshot, clock, output, message_id, .. } = context;
-    let accounts = session.settings.client_accounts.as_deref().unwrap_or_default();
-    let (Some(certificate), Ok(authorization)) =
+    let (Some(shown), Ok(authorization)) =
         (session.certificate.as_deref(), std::str::from_utf8(authorization))
     else {
         // Nothing was established by TLS: RFC 4513 section 5.2.3 wants this code, not invalidCredentials.
@@ -123,9 +122,11 @@ fn external(session: &mut Session, authorization: &[u8], tells_expiry: bool, con
         };
         return respond(output, message_id, &outcome, tells_expiry.then_some(None));
     };
-    let account = account_of(certificate, accounts, snapshot.schema());
+    let trusted = session.settings.client_trust.present();
+    let account = account_of(&shown.certificate, trusted.accounts(), snapshot.schema());
     let source = session.peer.source;
-    let verdict = session.registry.authenticate_certificate(account, certificate, source, clock.now);
+    let verdict = session.registry.authenticate_certificate(account, &shown.certificate, source, clock.now);
+    drop(trusted);
     let answering = Answering {
         message_id,
         tells_expiry,
@@ -192,7 +193,7 @@ fn answer(
 /// The SASL mechanisms that the root DSE advertises.
 pub(in crate::ldap) fn mechanisms(settings: &SessionSettings) -> Vec<&'static str> {
     let takes_secrets = settings.offers_start_tls || settings.plain_bind != PlainBind::Never;
-    let external = settings.client_accounts.is_some().then_some(EXTERNAL);
+    let external = settings.client_trust.present().asks().then_some(EXTERNAL);
     external.into_iter().chain(takes_secrets.then_some(PLAIN)).collect()
 }
 

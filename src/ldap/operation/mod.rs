@@ -8,3 +8,5 @@ pub(super) mod refusal;
 mod sasl;
 pub(super) mod search;
 pub(super) mod update;
+
+pub(super) use sasl::account_of;

@@ -40,7 +40,7 @@ pub(super) fn without_prefix(identity: &str) -> &str {
 }
 
 /// The account that a client certificate stands for, by EXTERNAL: the first in the list of the config that fits.
-pub(super) fn account_of<'a>(
+pub(in crate::ldap) fn account_of<'a>(
     certificate: &ClientCertificate,
     accounts: &'a [ClientAccount],
     schema: &Schema,

@@ -1,33 +1,68 @@
 //! SASL EXTERNAL (RFC 4513 section 5.2.3): who the holder of a client certificate is.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use ldap3_proto::proto::LdapSearchScope;
+use ldap3_proto::proto::{LdapOp, LdapSearchScope};
+use rcgen::{CertificateParams, DistinguishedName, DnType, Issuer, KeyPair};
+use rustls::crypto::ring::default_provider;
 
-use super::client::{Client, Reply, element, raw, search};
-use super::world::{APP, BASE, NOW, OTHER, OTHER_BASE, STAFF, VAULT, World, vault};
+use super::client::{Client, Reply, element, encode, raw, result_of, search};
+use super::paging::page;
+use super::world::{APP, BASE, NOW, OTHER, OTHER_BASE, STAFF, VAULT, Wishes, World, vault};
 use crate::config::{ClientAccount, ClientName};
+use crate::ldap::client_trust::ClientTrust;
+use crate::ldap::session::Next;
 use crate::model::{Fingerprint, Record};
-use crate::net::ClientCertificate;
-use crate::schema::Dn;
+use crate::net::{ClientAuthorities, ClientCertificate};
 
 const APP_DN: &str = "cn=app,ou=users,dc=example,dc=org";
 
-fn certificate(subject: &str) -> ClientCertificate {
-    ClientCertificate {
-        fingerprint: Fingerprint::new([7; 32]),
-        subject: Some(Dn::parse(subject.as_bytes()).unwrap()),
-        dns_names: vec!["cloud.example.org".to_owned()],
-        not_after: NOW.after(std::time::Duration::from_secs(100)),
+/// An authority that signs for clients.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    alone: Arc<ClientAuthorities>,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        let provider = Arc::new(default_provider());
+        let alone = ClientAuthorities::new(Path::new("clients.pem"), &[certificate], &provider).unwrap();
+        Self { issuer: Issuer::new(params, key), alone: Arc::new(alone) }
+    }
+
+    /// Of `O=Example` and this common name, for a hundred seconds, as a handshake has verified it.
+    fn signs(&self, name: &str) -> ClientCertificate {
+        let mut params = CertificateParams::new(vec!["cloud.example.org".to_owned()]).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationName, "Example");
+        params.distinguished_name.push(DnType::CommonName, name);
+        let seconds = u64::try_from(NOW.unix_seconds()).unwrap() + 100;
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
+        let certificate = params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap();
+        ClientCertificate::of(&[certificate.der().clone()], self.alone.digest()).unwrap()
     }
 }
 
-fn accounts(rows: Vec<(ClientName, &str)>) -> Option<Arc<[ClientAccount]>> {
+static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("first"));
+static OTHER_AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("second"));
+
+fn accounts(rows: Vec<(ClientName, &str)>) -> Vec<ClientAccount> {
     let account = |(certificate, account): (ClientName, &str)| ClientAccount {
         certificate,
         account: account.to_owned(),
     };
-    Some(rows.into_iter().map(account).collect())
+    rows.into_iter().map(account).collect()
+}
+
+fn trust(rows: Vec<(ClientName, &str)>) -> Arc<ClientTrust> {
+    Arc::new(ClientTrust::new(Some(AUTHORITY.alone.clone()), &accounts(rows)))
 }
 
 fn subject(text: &str) -> ClientName {
@@ -37,7 +72,7 @@ fn subject(text: &str) -> ClientName {
 /// A world in which `CN=cloud,O=Example` is the app.
 fn world() -> World {
     let mut world = World::new();
-    world.settings.client_accounts = accounts(vec![(subject("CN=cloud,O=Example"), "app")]);
+    world.settings.client_trust = trust(vec![(subject("CN=cloud,O=Example"), "app")]);
     world
 }
 
@@ -59,7 +94,7 @@ fn external(client: &mut Client, authorization: Option<&[u8]>) -> Reply {
 fn a_certificate_is_the_account_that_the_config_says() {
     let mut world = World::new();
     let hashes = world.hashes();
-    let own = certificate("CN=cloud,O=Example");
+    let own = AUTHORITY.signs("cloud");
     for (name, account, code) in [
         (subject("CN=cloud,O=Example"), "app", 0),
         (subject("cn = CLOUD , 2.5.4.10=example"), "APP", 0),
@@ -77,7 +112,7 @@ fn a_certificate_is_the_account_that_the_config_says() {
         (subject("CN=cloud,O=Example"), APP_DN, 49),
     ] {
         let what = format!("{name:?} {account}");
-        world.settings.client_accounts = accounts(vec![(name, account)]);
+        world.settings.client_trust = trust(vec![(name, account)]);
         let mut client = client(&world, Some(own.clone()));
         let reply = external(&mut client, None);
         assert_eq!(reply.result().code.clone() as i64, code, "{what}");
@@ -85,7 +120,7 @@ fn a_certificate_is_the_account_that_the_config_says() {
         assert_eq!(client.who_am_i(), expected, "{what}");
     }
     // The first that fits.
-    world.settings.client_accounts = accounts(vec![
+    world.settings.client_trust = trust(vec![
         (subject("CN=other"), "alice"),
         (ClientName::Dns("cloud.example.org".to_owned()), "app"),
         (subject("CN=cloud,O=Example"), "alice"),
@@ -103,14 +138,14 @@ fn without_a_certificate_there_is_nothing_to_be_external_to() {
     external(&mut client(&world, None), None).is(48);
     // Nobody is asked for a certificate: the mechanism is not known.
     let mut other = World::new();
-    other.settings.client_accounts = None;
-    external(&mut client(&other, Some(certificate("CN=cloud,O=Example"))), None).is(7);
+    other.settings.client_trust = Arc::new(ClientTrust::new(None, &[]));
+    external(&mut client(&other, Some(AUTHORITY.signs("cloud"))), None).is(7);
 }
 
 #[test]
 fn the_holder_acts_as_itself_only() {
     let world = world();
-    let mut client = client(&world, Some(certificate("CN=cloud,O=Example")));
+    let mut client = client(&world, Some(AUTHORITY.signs("cloud")));
     for itself in ["app", "u:App", "dn:uid=app,ou=users,dc=example,dc=org"] {
         external(&mut client, Some(itself.as_bytes())).is(0);
         assert_eq!(client.who_am_i(), format!("dn:{APP_DN}"), "{itself}");
@@ -127,7 +162,7 @@ fn the_holder_acts_as_itself_only() {
 #[test]
 fn the_identity_holds_until_account_or_certificate_do_not() {
     let world = world();
-    let mut client = client(&world, Some(certificate("CN=cloud,O=Example")));
+    let mut client = client(&world, Some(AUTHORITY.signs("cloud")));
     external(&mut client, None).is(0);
     let look =
         |client: &mut Client| client.search(search(BASE, LdapSearchScope::Base, "(objectClass=*)", &["1.1"]));
@@ -148,9 +183,100 @@ fn the_identity_holds_until_account_or_certificate_do_not() {
 }
 
 #[test]
+fn who_the_authorities_of_now_do_not_vouch_for_is_nobody() {
+    let world = world();
+    let rows = accounts(vec![(subject("CN=cloud,O=Example"), "app")]);
+    let trust = world.settings.client_trust.clone();
+    let mut client = client(&world, Some(AUTHORITY.signs("cloud")));
+    let mut other = self::client(&world, Some(OTHER_AUTHORITY.signs("cloud")));
+    external(&mut client, None).is(0);
+    // A handshake may end after the exchange of what it began with: what it has verified counts for nothing.
+    external(&mut other, None).is(49);
+    let look =
+        |client: &mut Client| client.search(search(BASE, LdapSearchScope::Base, "(objectClass=*)", &["1.1"]));
+
+    assert!(trust.exchange(Some(OTHER_AUTHORITY.alone.clone()), &rows));
+    assert!(!trust.exchange(Some(OTHER_AUTHORITY.alone.clone()), &rows), "nothing has changed");
+    assert!(look(&mut client).is(50).result().message.contains("not one of an authority of this server"));
+    assert_eq!(client.who_am_i(), "");
+    client.compare(APP_DN, "cn", "app").is(50);
+    client.extended("1.3.6.1.4.1.4203.1.11.1").is(50);
+    external(&mut client, None).is(49);
+    look(&mut client).is(50);
+    // A secret is as good as before.
+    client.bind(APP_DN, &world.secrets.app).is(0);
+    external(&mut other, None).is(0);
+    assert_eq!(other.who_am_i(), format!("dn:{APP_DN}"));
+
+    // Without any client CA there is no EXTERNAL, and who was bound with a secret does not notice.
+    assert!(trust.exchange(None, &[]));
+    assert_eq!(client.who_am_i(), format!("dn:{APP_DN}"));
+    look(&mut other).is(50);
+    external(&mut other, None).is(7);
+
+    assert!(trust.exchange(Some(AUTHORITY.alone.clone()), &rows));
+    external(&mut client, None).is(0);
+    assert_eq!(client.who_am_i(), format!("dn:{APP_DN}"));
+    external(&mut other, None).is(49);
+}
+
+#[test]
+fn a_certificate_that_is_given_to_another_account_is_the_old_one_no_more() {
+    let world = world();
+    let trust = world.settings.client_trust.clone();
+    let map = |rows| assert!(trust.exchange(Some(AUTHORITY.alone.clone()), &accounts(rows)));
+    let mut client = client(&world, Some(AUTHORITY.signs("cloud")));
+    external(&mut client, None).is(0);
+    // Found in another way, it is the same account.
+    map(vec![(ClientName::Dns("cloud.example.org".to_owned()), "APP")]);
+    assert_eq!(client.who_am_i(), format!("dn:{APP_DN}"));
+    for rows in [vec![], vec![(subject("CN=cloud,O=Example"), "alice")], vec![(subject("CN=x"), "app")]] {
+        map(vec![(subject("CN=cloud,O=Example"), "app")]);
+        external(&mut client, None).is(0);
+        let is_somebody = rows.first().is_some_and(|(_, account)| *account == "alice");
+        map(rows);
+        let look = search(BASE, LdapSearchScope::Base, "(objectClass=*)", &["1.1"]);
+        assert!(client.search(look).is(50).result().message.contains("does not stand for this account"));
+        assert_eq!(client.who_am_i(), "");
+        external(&mut client, None).is(if is_somebody { 0 } else { 49 });
+        let expected = if is_somebody { "dn:cn=alice,ou=users,dc=example,dc=org" } else { "" };
+        assert_eq!(client.who_am_i(), expected);
+    }
+}
+
+#[test]
+fn what_runs_at_an_exchange_ends_as_it_began_and_nothing_begins_behind_it() {
+    let mut world = World::with(Wishes { people: 1_000, ..Wishes::default() });
+    world.settings.client_trust = trust(vec![(subject("CN=cloud,O=Example"), "reader")]);
+    let trust = world.settings.client_trust.clone();
+    let mut client = client(&world, Some(AUTHORITY.signs("cloud")));
+    external(&mut client, None).is(0);
+    let everything = search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &["*", "+"]);
+    let count = client.search(everything.clone()).entries().len();
+    let first = page(&mut client, &everything, 10, b"");
+    let cookie = first.is(0).page().1;
+    assert!(!cookie.is_empty());
+
+    let dump = encode(client.id(), LdapOp::SearchRequest(everything.clone()));
+    client.push(&dump);
+    let (begun, next) = client.step();
+    assert_eq!(next, Next::Work);
+    assert!(begun.len() < count);
+    trust.exchange(Some(OTHER_AUTHORITY.alone.clone()), &[]);
+    // It is answered from the snapshot that it has begun with, as when a token is revoked meanwhile.
+    let rest = client.send(&encode(1_000, LdapOp::SearchRequest(everything.clone())));
+    assert_eq!(rest.messages.iter().filter(|message| message.msgid == 1_000).count(), 1);
+    let ended: Vec<_> = rest.messages.iter().filter_map(|message| result_of(&message.op)).collect();
+    let codes: Vec<_> = ended.iter().map(|result| result.code.clone() as i64).collect();
+    assert_eq!(codes, [50, 0]);
+    assert_eq!(begun.len() + rest.messages.len(), count + 2);
+    page(&mut client, &everything, 10, &cookie).is(50);
+}
+
+#[test]
 fn applications_admit_holders_as_they_admit_others() {
     let world = world();
-    let mut client = client(&world, Some(certificate("CN=cloud,O=Example")));
+    let mut client = client(&world, Some(AUTHORITY.signs("cloud")));
     external(&mut client, None).is(0);
     let other = |client: &mut Client| {
         client.search(search(OTHER_BASE, LdapSearchScope::Base, "(objectClass=*)", &["1.1"]))
@@ -177,7 +303,7 @@ fn applications_admit_holders_as_they_admit_others() {
 #[test]
 fn what_was_known_before_the_handshake_counts_no_more() {
     let world = world();
-    let mut client = client(&world, Some(certificate("CN=cloud,O=Example")));
+    let mut client = client(&world, Some(AUTHORITY.signs("cloud")));
     external(&mut client, None).is(0);
     client.session.tls_started(None);
     assert_eq!(client.who_am_i(), "");
@@ -186,12 +312,12 @@ fn what_was_known_before_the_handshake_counts_no_more() {
 
 #[test]
 fn external_is_advertised_where_certificates_are_asked_for() {
-    let mut world = world();
+    let world = world();
     let mechanisms = |world: &World| {
         let request = search("", LdapSearchScope::Base, "(objectClass=*)", &["supportedSASLMechanisms"]);
         Client::in_clear(world).search(request).values("supportedSASLMechanisms")
     };
     assert_eq!(mechanisms(&world), ["EXTERNAL", "PLAIN"]);
-    world.settings.client_accounts = None;
+    world.settings.client_trust.exchange(None, &[]);
     assert_eq!(mechanisms(&world), ["PLAIN"]);
 }

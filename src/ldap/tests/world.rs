@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::auth::{Argon2Parameters, ArgonMemory, HashPoolSettings, ThrottleSettings, TokenSecret, hash_new};
 use crate::config::{Limits, PlainBind};
+use crate::ldap::client_trust::ClientTrust;
 use crate::ldap::session::{SessionPeer, SessionSettings};
 use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
@@ -134,7 +135,7 @@ impl World {
             plain_bind: PlainBind::Never,
             limits: wishes.limits,
             offers_start_tls: true,
-            client_accounts: None,
+            client_trust: Arc::new(ClientTrust::new(None, &[])),
             expiry_warning: std::time::Duration::from_secs(86_400),
             rotation_overlap: std::time::Duration::from_secs(3_600),
             pages,

@@ -1,5 +1,5 @@
 //! Handshakes with a rustls client that trusts the development authority, and every way to be wrong.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::ClientConfig;
-use rustls::HandshakeKind;
 use rustls::pki_types::ServerName;
+use rustls::{HandshakeKind, RootCertStore};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio_rustls::TlsConnector;
@@ -23,6 +23,11 @@ fn development() -> (TempDir, TlsFiles) {
     let directory = tempfile::tempdir().unwrap();
     let made = create_development(directory.path()).unwrap();
     (directory, TlsFiles { certificate: made.certificate, key: made.key, client_ca: None })
+}
+
+fn reload(tls: &Tls, files: &TlsFiles) -> Result<(), TlsError> {
+    tls.put_in_force(tls.read_again(files)?);
+    Ok(())
 }
 
 fn roots(authority: &Path) -> RootCertStore {
@@ -53,7 +58,7 @@ async fn handshake(tls: &Tls, client: &Arc<ClientConfig>, name: &str) -> Both {
     let (here, there) = duplex(64 * 1024);
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connector = TlsConnector::from(Arc::clone(client));
-    tokio::join!(connector.connect(name, here), tls.acceptor().accept(there))
+    tokio::join!(connector.connect(name, here), tls.acceptor().0.accept(there))
 }
 
 async fn echo(
@@ -77,7 +82,7 @@ fn server_certificate(client: &ClientStream<DuplexStream>) -> Vec<u8> {
 #[tokio::test]
 async fn a_client_that_trusts_the_authority_is_served_under_all_names() {
     let (directory, files) = development();
-    let tls = Tls::load(files).unwrap();
+    let tls = Tls::load(&files).unwrap();
     for versions in [&[&rustls::version::TLS12], &[&rustls::version::TLS13]] {
         let client = client_of_versions(&directory.path().join("ca.pem"), versions);
         for name in ["localhost", "127.0.0.1", "::1"] {
@@ -93,14 +98,14 @@ async fn a_client_that_trusts_the_authority_is_served_under_all_names() {
 #[tokio::test]
 async fn sessions_resume_in_both_versions_and_across_a_reload() {
     let (directory, files) = development();
-    let tls = Tls::load(files).unwrap();
+    let tls = Tls::load(&files).unwrap();
     for versions in [&[&rustls::version::TLS12], &[&rustls::version::TLS13]] {
         let client = client_of_versions(&directory.path().join("ca.pem"), versions);
         let (here, there) = handshake(&tls, &client, "localhost").await;
         let (mut here, mut there) = (here.unwrap(), there.unwrap());
         assert_eq!(there.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
         echo(&mut here, &mut there).await;
-        tls.reload().unwrap();
+        reload(&tls, &files).unwrap();
         let (_, there) = handshake(&tls, &client, "localhost").await;
         assert_eq!(there.unwrap().get_ref().1.handshake_kind(), Some(HandshakeKind::Resumed));
     }
@@ -109,20 +114,20 @@ async fn sessions_resume_in_both_versions_and_across_a_reload() {
 #[tokio::test]
 async fn a_reload_serves_the_new_certificate_while_an_old_connection_goes_on() {
     let (directory, files) = development();
-    let tls = Tls::load(files.clone()).unwrap();
+    let tls = Tls::load(&files).unwrap();
     let first_client = client(&directory.path().join("ca.pem"));
     let (here, there) = handshake(&tls, &first_client, "localhost").await;
     let (mut here, mut there) = (here.unwrap(), there.unwrap());
 
     let (other, others) = development();
     fs::copy(&others.certificate, &files.certificate).unwrap();
-    let error = tls.reload().unwrap_err();
+    let error = reload(&tls, &files).unwrap_err();
     assert!(matches!(error, TlsError::KeyMismatch { .. }), "{error}");
     // A reload that failed has changed nothing.
     assert!(handshake(&tls, &client(&directory.path().join("ca.pem")), "localhost").await.0.is_ok());
 
     fs::copy(&others.key, &files.key).unwrap();
-    tls.reload().unwrap();
+    reload(&tls, &files).unwrap();
     let (new, _) = handshake(&tls, &client(&other.path().join("ca.pem")), "localhost").await;
     assert_ne!(server_certificate(&new.unwrap()), server_certificate(&here));
     echo(&mut here, &mut there).await;
@@ -159,7 +164,7 @@ async fn client_certificates_are_optional_verified_and_follow_a_reload() {
     let identity = client_identity(directory.path(), "clients.pem");
     let stranger = client_identity(directory.path(), "strangers.pem");
     files.client_ca = Some(directory.path().join("clients.pem"));
-    let tls = Tls::load(files).unwrap();
+    let tls = Tls::load(&files).unwrap();
     let authority = directory.path().join("ca.pem");
 
     let (_, there) = handshake(&tls, &client(&authority), "localhost").await;
@@ -174,7 +179,7 @@ async fn client_certificates_are_optional_verified_and_follow_a_reload() {
 
     // The authority is exchanged: the session that could have been resumed is not.
     fs::copy(directory.path().join("strangers.pem"), directory.path().join("clients.pem")).unwrap();
-    tls.reload().unwrap();
+    reload(&tls, &files).unwrap();
     assert!(handshake(&tls, &known, "localhost").await.1.is_err());
     let (_, there) = handshake(&tls, &unknown, "localhost").await;
     assert_eq!(there.unwrap().get_ref().1.peer_certificates().unwrap(), stranger.0);
@@ -185,7 +190,8 @@ async fn a_resumed_session_still_knows_the_client_certificate() {
     let (directory, mut files) = development();
     let identity = client_identity(directory.path(), "clients.pem");
     files.client_ca = Some(directory.path().join("clients.pem"));
-    let tls = Tls::load(files).unwrap();
+    let tls = Tls::load(&files).unwrap();
+    let authorities = tls.client_authorities().unwrap().digest();
     let client = client_with(&directory.path().join("ca.pem"), &identity);
     for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
         let (here, there) = handshake(&tls, &client, "localhost").await;
@@ -193,15 +199,102 @@ async fn a_resumed_session_still_knows_the_client_certificate() {
         let connection = there.get_ref().1;
         assert_eq!(connection.handshake_kind(), Some(expected));
         assert_eq!(connection.peer_certificates().unwrap(), identity.0);
-        let leaf = connection.peer_certificates().unwrap().first().unwrap();
-        let read = crate::net::ClientCertificate::of(leaf).unwrap();
+        let shown = connection.peer_certificates().unwrap();
+        let read = crate::net::ClientCertificate::of(shown, authorities).unwrap();
         assert_eq!(read.dns_names, ["portal.example.com"]);
         echo(&mut here, &mut there).await;
     }
 }
 
+/// Signs for a subject: a CA, or a client's certificate.
+fn signed(
+    subject: &str,
+    key: &KeyPair,
+    is_ca: bool,
+    by: &Issuer<'_, KeyPair>,
+) -> (CertificateParams, CertificateDer<'static>) {
+    let params = params(subject, is_ca);
+    let certificate = params.signed_by(key, by).unwrap().der().clone();
+    (params, certificate)
+}
+
+fn params(subject: &str, is_ca: bool) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, subject);
+    if is_ca {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    }
+    params
+}
+
+#[test]
+fn a_chain_is_verified_again_by_other_authorities() {
+    let key = || KeyPair::generate().unwrap();
+    let (root_key, old_root) = (key(), params("root", true));
+    let old = old_root.self_signed(&root_key).unwrap().der().clone();
+    // The same name and key, another certificate: the authority was issued again.
+    let mut anew = params("root", true);
+    anew.not_after = rcgen::date_time_ymd(2040, 1, 1);
+    let anew = anew.self_signed(&root_key).unwrap().der().clone();
+    let same_name = params("root", true).self_signed(&key()).unwrap().der().clone();
+    let stranger = params("stranger", true).self_signed(&key()).unwrap().der().clone();
+    let root = Issuer::new(old_root, root_key);
+    let (middle_key, client_key) = (key(), key());
+    let (middle_params, middle) = signed("middle", &middle_key, true, &root);
+    let issuer = Issuer::new(middle_params, middle_key);
+    let (_, leaf) = signed("portal", &client_key, false, &issuer);
+
+    let provider = Arc::new(default_provider());
+    let authorities = |certificates: &[&CertificateDer<'static>]| {
+        let certificates: Vec<_> = certificates.iter().map(|one| (*one).clone()).collect();
+        ClientAuthorities::new(Path::new("clients.pem"), &certificates, &provider).unwrap()
+    };
+    let now = crate::model::Timestamp::now();
+    let chain = [leaf.clone(), middle.clone()];
+    let verified = authorities(&[&old]);
+    let mut shown = crate::net::ClientCertificate::of(&chain, verified.digest()).unwrap();
+    let mut holds = |of: Option<&ClientAuthorities>, now| {
+        shown.ask(of, now);
+        shown.is_vouched_for()
+    };
+    for (present, expected) in [
+        (Some(authorities(&[&anew])), true),
+        (Some(authorities(&[&stranger])), false),
+        (Some(authorities(&[&stranger, &old])), true),
+        (None, false),
+        (Some(authorities(&[&middle])), true),
+        // The name of an authority proves nothing without its key.
+        (Some(authorities(&[&same_name])), false),
+        (Some(authorities(&[&old])), true),
+    ] {
+        assert_eq!(holds(present.as_ref(), now), expected, "{present:?}");
+    }
+    // Behind its end nobody vouches for it; but authorities that were asked are not asked again.
+    let much_later = now.after(std::time::Duration::from_secs(86_400 * 365 * 3_000));
+    assert!(holds(Some(&verified), much_later));
+    assert!(!holds(Some(&authorities(&[&anew])), much_later));
+
+    // What is missing in the chain was missing in the handshake too.
+    assert!(verified.verify(&[leaf], now).is_err());
+    assert!(verified.verify(&[], now).is_err());
+    // The same set is the same, however it is written down.
+    let digest = |certificates: &[&CertificateDer<'static>]| authorities(certificates).digest();
+    assert_eq!(digest(&[&old, &stranger]), digest(&[&stranger, &old, &stranger]));
+    assert_ne!(digest(&[&old]), digest(&[&anew]));
+    assert_ne!(digest(&[&old]), digest(&[&old, &stranger]));
+
+    // What a connection pays for an exchange: cargo test --release chain_is_verified -- --nocapture
+    let begun = std::time::Instant::now();
+    for _ in 0..VERIFICATIONS {
+        verified.verify(&chain, now).unwrap();
+    }
+    eprintln!("a chain of two signatures: {:?}", begun.elapsed() / VERIFICATIONS);
+}
+
+const VERIFICATIONS: u32 = 100;
+
 fn error_of(files: &TlsFiles) -> TlsError {
-    Tls::load(files.clone()).unwrap_err()
+    Tls::load(files).unwrap_err()
 }
 
 #[test]
@@ -272,7 +365,7 @@ fn keys_of_three_forms_are_read() {
 #[test]
 fn an_expired_certificate_and_an_open_key_are_warnings() {
     let (_directory, files) = development();
-    let tls = Tls::load(files.clone()).unwrap();
+    let tls = Tls::load(&files).unwrap();
     let now = Timestamp::now();
     assert_eq!(tls.warnings(now), []);
     let years = |count: i64| jiff::SignedDuration::from_hours(24 * 365 * count);
@@ -281,6 +374,6 @@ fn an_expired_certificate_and_an_open_key_are_warnings() {
     assert!(tls.not_after() > now + years(2));
 
     fs::set_permissions(&files.key, fs::Permissions::from_mode(0o644)).unwrap();
-    tls.reload().unwrap();
+    reload(&tls, &files).unwrap();
     assert_eq!(tls.warnings(now), [TlsWarning::KeyOpenToAll { path: files.key }]);
 }

@@ -11,7 +11,7 @@ pub(super) fn development() -> (tempfile::TempDir, Arc<Tls>) {
     let directory = tempfile::tempdir().unwrap();
     let made = create_development(directory.path()).unwrap();
     let files = TlsFiles { certificate: made.certificate, key: made.key, client_ca: None };
-    (directory, Arc::new(Tls::load(files).unwrap()))
+    (directory, Arc::new(Tls::load(&files).unwrap()))
 }
 
 /// A server with a development certificate.

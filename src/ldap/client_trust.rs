@@ -1,0 +1,108 @@
+//! Whose client certificates are believed, and which accounts they stand for: exchanged by a reload while
+//! connections go on.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::operation::account_of;
+use crate::access::{Credential, Identity, Invalid};
+use crate::config::ClientAccount;
+use crate::model::Timestamp;
+use crate::net::{ClientAuthorities, ClientCertificate};
+use crate::registry::Registry;
+
+/// The present [`Trusted`]; reading it takes no lock.
+#[derive(Debug)]
+pub struct ClientTrust {
+    present: ArcSwap<Trusted>,
+}
+
+/// Authorities and accounts that are in force together.
+#[derive(Debug)]
+pub struct Trusted {
+    /// Which exchange has put it in force.
+    generation: u64,
+    /// `None`: TLS asks for no certificates, and EXTERNAL is not known.
+    authorities: Option<Arc<ClientAuthorities>>,
+    /// The first that fits counts.
+    accounts: Box<[ClientAccount]>,
+}
+
+/// What a connection knows of its client's certificate.
+pub(super) struct Shown {
+    pub(super) certificate: ClientCertificate,
+    /// The generation that it was looked at for last.
+    generation: Option<u64>,
+}
+
+impl ClientTrust {
+    /// What the server begins with.
+    pub fn new(authorities: Option<Arc<ClientAuthorities>>, accounts: &[ClientAccount]) -> Self {
+        let trusted = Trusted { generation: 0, authorities, accounts: accounts.into() };
+        Self { present: ArcSwap::from_pointee(trusted) }
+    }
+
+    /// Puts others in force, for open connections before their next operation. Says whether they differ from those
+    /// before.
+    pub fn exchange(&self, authorities: Option<Arc<ClientAuthorities>>, accounts: &[ClientAccount]) -> bool {
+        let before = self.present.load();
+        let digest =
+            |authorities: &Option<Arc<ClientAuthorities>>| authorities.as_ref().map(|of| of.digest());
+        if digest(&before.authorities) == digest(&authorities) && *before.accounts == *accounts {
+            return false;
+        }
+        let generation = before.generation.wrapping_add(1);
+        self.present.store(Arc::new(Trusted { generation, authorities, accounts: accounts.into() }));
+        true
+    }
+
+    pub(super) fn present(&self) -> Guard<Arc<Trusted>> {
+        self.present.load()
+    }
+}
+
+impl Trusted {
+    /// Whether clients are asked for certificates.
+    pub(super) fn asks(&self) -> bool {
+        self.authorities.is_some()
+    }
+
+    pub(super) fn accounts(&self) -> &[ClientAccount] {
+        &self.accounts
+    }
+}
+
+impl Shown {
+    /// A certificate that a handshake has just verified.
+    pub(super) fn new(certificate: ClientCertificate) -> Self {
+        Self { certificate, generation: None }
+    }
+
+    /// Looks at the certificate, and at an identity that it has proved, once for each exchange: the chain is verified
+    /// again when the authorities are others, and the account must be the one that it stands for now. What does not
+    /// hold is withdrawn; the next exchange may give it back.
+    pub(super) fn review(
+        &mut self,
+        identity: Option<&mut Identity>,
+        trust: &ClientTrust,
+        registry: &Registry,
+        now: Timestamp,
+    ) {
+        let trusted = trust.present();
+        if self.generation == Some(trusted.generation) {
+            return;
+        }
+        self.generation = Some(trusted.generation);
+        self.certificate.ask(trusted.authorities.as_deref(), now);
+        let Some(Identity { holder, .. }) = identity else { return };
+        let Credential::Certificate { withdrawn, .. } = &mut holder.credential else { return };
+        *withdrawn = if !self.certificate.is_vouched_for() {
+            Some(Invalid::AuthorityGone)
+        } else {
+            let username = account_of(&self.certificate, &trusted.accounts, registry.current().schema());
+            let account = username.and_then(|username| registry.account_of_certificate(username));
+            (account != Some(holder.account)).then_some(Invalid::CertificateReassigned)
+        };
+    }
+}
