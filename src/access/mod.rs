@@ -15,7 +15,7 @@ pub use admission::{NotAdmitted, admit, admit_to};
 pub use explain::{Bound, Explanation, Found, Granted, Question, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
 pub use limits::{SearchLimits, search_limits};
-pub use rights::{Decision, Reason, Rights, Via, decide};
+pub use rights::{Decision, Lack, Reason, Rights, Via, decide, holds, lacks};
 pub use view::{Denied, view, visibility_of};
 
 #[cfg(test)]

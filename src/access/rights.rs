@@ -1,5 +1,7 @@
 //! Rights: what an account may do, and through which grant.
 
+use std::collections::HashSet;
+
 use crate::directory::{AccountState, Accounts};
 use crate::model::{Grant, GroupNumber, ObjectReference, Permission, RoleNumber};
 
@@ -80,6 +82,18 @@ impl Rights {
         rights
     }
 
+    /// What of this is not in the other.
+    pub fn beyond(&self, other: &Self) -> Self {
+        if other.is_superuser {
+            return Self::default();
+        }
+        let known: HashSet<&Grant> = other.grants.iter().collect();
+        // What is held globally is held on each object.
+        let is_new =
+            |grant: &&Grant| !known.contains(*grant) && !known.contains(&Grant { on: None, ..**grant });
+        Self { is_superuser: self.is_superuser, grants: self.grants.iter().filter(is_new).copied().collect() }
+    }
+
     /// Whether nothing is allowed.
     pub fn is_empty(&self) -> bool {
         !self.is_superuser && self.grants.is_empty()
@@ -98,6 +112,35 @@ impl Rights {
         let roles = roles.iter().filter_map(|role| accounts.role(*role));
         self.grants.extend(roles.flat_map(|role| role.grants.iter().copied()));
     }
+}
+
+/// Whether the account may do all of this. One that is gone, or inactive, may do nothing.
+pub fn holds(accounts: &Accounts, account: Option<&AccountState>, rights: &Rights) -> bool {
+    lacks(accounts, account, rights).is_none()
+}
+
+/// What of this the account may not do, the first of it.
+pub fn lacks(accounts: &Accounts, account: Option<&AccountState>, rights: &Rights) -> Option<Lack> {
+    let account = account.filter(|account| account.is_active);
+    if account.is_some_and(|account| accounts.is_superuser(account)) {
+        return None;
+    }
+    if rights.is_superuser {
+        return Some(Lack::Superuser);
+    }
+    let is_held = |grant: &&Grant| {
+        account.is_some_and(|account| decide(accounts, account, grant.permission, grant.on).is_allowed())
+    };
+    rights.grants.iter().find(|grant| !is_held(grant)).map(|grant| Lack::Permission(grant.permission))
+}
+
+/// A right that somebody lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// To be a superuser.
+    Superuser,
+    /// A permission, globally or on an object.
+    Permission(Permission),
 }
 
 /// Decides whether the account has the permission, globally or on the object.

@@ -27,9 +27,15 @@ pub(super) struct ApplyArguments {
     /// Delete what is in the store but not in the config
     #[arg(long)]
     prune: bool,
-    /// Make an account or token again although it was deleted or revoked
+    /// Make an account, token, group or role again although it was deleted or revoked
     #[arg(long, value_name = "IDENTIFIER")]
     recreate: Vec<String>,
+    /// Take over what a caller of the API has made under a name of the config; the credentials that it made end
+    #[arg(long, value_name = "NAME")]
+    adopt: Vec<String>,
+    /// Give rights to an account although somebody who lacks them has made this credential of it
+    #[arg(long, value_name = "IDENTIFIER")]
+    accept_credentials: Vec<String>,
     /// Write generated secrets to this new file, instead of showing them
     #[arg(long, value_name = "FILE")]
     secrets_file: Option<PathBuf>,
@@ -49,7 +55,12 @@ pub(super) async fn run(arguments: ApplyArguments, output: Output) -> Result<(),
     let absent = if arguments.dry_run { Absent::Pretend } else { Absent::Make };
     let wanted = Wanted { socket: arguments.socket.as_deref(), settings: Some(&config.settings), absent };
     let mut backend = Backend::find(wanted).await?;
-    let options = SeedOptions { prune: arguments.prune, recreate: arguments.recreate };
+    let options = SeedOptions {
+        prune: arguments.prune,
+        recreate: arguments.recreate,
+        adopt: arguments.adopt,
+        accept_credentials: arguments.accept_credentials,
+    };
     let result = if arguments.dry_run {
         dry_run(&mut backend, &config, &options, output).await
     } else {

@@ -129,6 +129,7 @@ fn draw(text: &mut String, entry: &DiffEntry, styled: bool) {
         Sign::Changed => ('~', "33"),
         Sign::Deleted => ('-', "31"),
         Sign::Skipped => ('!', "35"),
+        Sign::LeftOut => ('x', "31"),
     };
     let (on, off) = if styled { (format!("\u{1b}[{colour}m"), "\u{1b}[0m") } else { (String::new(), "") };
     let reason = entry.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -187,8 +188,13 @@ mod tests {
                 intent: Intent::AppPassword,
                 expires: None,
             };
-            let plan =
-                SeedPlan { revision: 1, diff: Vec::new(), needed: vec![needed], unresolved: Vec::new() };
+            let plan = SeedPlan {
+                revision: 1,
+                diff: Vec::new(),
+                needed: vec![needed],
+                unresolved: Vec::new(),
+                credentials: Vec::new(),
+            };
             let planned = plan.clone();
             let router =
                 Router::new().route(path::SEED_PLAN, post(async move || Json(planned.clone()))).route(
@@ -280,6 +286,7 @@ mod tests {
             ],
             needed: Vec::new(),
             unresolved: Vec::new(),
+            credentials: Vec::new(),
         };
         assert_eq!(
             diff(&plan, true, false),

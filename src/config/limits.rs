@@ -119,6 +119,10 @@ limits! {
     http_requests_by_token_max: u32 = 6_000, 1..=100_000_000;
     /// Requests to the API from one source address (IPv6: from one /64) within a minute, as many of them at once; a proxy in front is one source.
     http_requests_by_source_max: u32 = 6_000, 1..=100_000_000;
+    /// uidNumbers and gidNumbers below this are those of system accounts: only superusers and the operator give them, and an import leaves them out.
+    posix_number_min: u32 = 1_000, 0..=2_000_000_000;
+    /// Characters of a person's password, at least.
+    password_length_min: u32 = 8, 1..=1_024;
     /// Octets of answers that one connection holds before it stops working on its requests.
     output_buffer_max: u64 = MIB, 16 * KIB..=GIB;
     /// The same before a successful bind; never more than `output_buffer_max`.

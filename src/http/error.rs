@@ -104,7 +104,9 @@ impl Problem {
 impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         let kind = match &error {
-            ChangeError::Invalid(_) | ChangeError::Field { .. } => ProblemKind::Invalid,
+            ChangeError::Invalid(_) | ChangeError::Seed(_) | ChangeError::Field { .. } => {
+                ProblemKind::Invalid
+            }
             ChangeError::NotFound { .. } | ChangeError::NotKept { .. } => ProblemKind::NotFound,
             ChangeError::Exists { .. } => ProblemKind::Exists,
             ChangeError::Refused(_) | ChangeError::Forbidden { .. } | ChangeError::NotAuthenticated(_) => {
@@ -124,6 +126,10 @@ impl From<ChangeError> for Problem {
         };
         match error {
             ChangeError::Invalid(messages) => Self { kind, messages },
+            ChangeError::Seed(problems) => {
+                let messages = problems.iter().map(|problem| problem.sentence.clone()).collect();
+                Self { kind, messages }
+            }
             other => Self::one(kind, with_sources(&other)),
         }
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::error::ChangeError;
-use crate::access::{Credential, Holder, Invalid, Rights, decide};
+use crate::access::{Credential, Holder, Invalid, Lack, Rights, decide, lacks};
 use crate::directory::Accounts;
 use crate::model::{Actor, MadeBy, ObjectReference, Origin, Permission, Timestamp};
 
@@ -139,25 +139,24 @@ impl Caller {
         }
     }
 
-    /// Asks whether it holds all that it is about to give, or to take over: nobody gets more rights through what they
+    /// Asks whether it holds all that it is about to give, to take or to take over: nobody gets more rights through what they
     /// may change. The operator and superusers hold everything.
     ///
     /// # Errors
     /// [`ChangeError::Refused`] with the first right that the caller lacks.
     pub fn require_held(&self, accounts: &Accounts, given: &Rights) -> Result<(), ChangeError> {
-        if self.is_superuser(accounts) {
-            return Ok(());
-        }
-        if given.is_superuser {
-            return Err(ChangeError::Refused(
-                "this is about the rights of a superuser, and you are none: ask a superuser".to_owned(),
-            ));
-        }
-        match given.grants.iter().find(|grant| !self.may(accounts, grant.permission, grant.on)) {
+        let account = match self.rights {
+            CallerRights::All => return Ok(()),
+            CallerRights::Nothing => None,
+            CallerRights::Of(holder, _) => accounts.account(holder.account).map(|account| &**account),
+        };
+        match lacks(accounts, account, given) {
             None => Ok(()),
-            Some(grant) => Err(ChangeError::Refused(format!(
-                "this is about the permission `{}`, which you do not hold yourself: ask somebody who does",
-                grant.permission
+            Some(Lack::Superuser) => Err(ChangeError::Refused(
+                "this is about the rights of a superuser, and you are none: ask a superuser".to_owned(),
+            )),
+            Some(Lack::Permission(permission)) => Err(ChangeError::Refused(format!(
+                "this is about the permission `{permission}`, which you do not hold yourself: ask somebody who does"
             ))),
         }
     }

@@ -1,5 +1,6 @@
 //! What can go wrong when the directory is opened or changed.
 
+use super::commands::SeedProblem;
 use crate::access::Invalid;
 use crate::auth::token_secret::RandomSourceError;
 use crate::auth::{HashPoolError, TokenKeyError};
@@ -35,6 +36,9 @@ pub enum ChangeError {
     /// What is asked for cannot be: each sentence names the thing and what to do.
     #[error("{}", .0.join("\n"))]
     Invalid(Vec<String>),
+    /// A seed cannot be applied.
+    #[error("{}", .0.iter().map(|problem| problem.sentence.as_str()).collect::<Vec<_>>().join("\n"))]
+    Seed(Vec<SeedProblem>),
     /// One field of what is asked for cannot be.
     #[error("{message}")]
     Field {

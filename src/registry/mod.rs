@@ -13,6 +13,7 @@ mod error;
 mod fresh_secrets;
 mod logins;
 mod origins;
+mod rules;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -30,11 +31,12 @@ pub use authenticate_api::{ApiIdentity, ApiRefusal};
 pub use caller::Caller;
 pub(crate) use caller::{CONFIG, IMPORT};
 pub use commands::{
-    Classified, Classifier, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout,
-    ImportOptions, ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, SeedOptions,
-    SeedPlan, Sign, TokenCare, TokenCareSettings, TokenChanges, TokenCounts,
+    Classified, Classifier, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ForeignCredential, ImportEntry,
+    ImportLayout, ImportOptions, ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError,
+    SeedOptions, SeedPlan, SeedProblem, Sign, TokenCare, TokenCareSettings, TokenChanges, TokenCounts,
 };
 pub use error::{ChangeError, OpenError};
+pub use rules::Rules;
 pub use trail::{EventQuery, RetiredEvents};
 pub use transaction::Transaction;
 
@@ -72,6 +74,8 @@ pub struct RegistrySettings {
     pub fresh_secrets_max: usize,
     /// What chosen secrets are found by, and kept secrets encrypted with.
     pub token_keys: TokenKeys,
+    /// What objects are held to.
+    pub rules: Rules,
 }
 
 impl Default for RegistrySettings {
@@ -87,6 +91,7 @@ impl Default for RegistrySettings {
             token_care: TokenCareSettings::default(),
             fresh_secrets_max: 1_024,
             token_keys: TokenKeys::default(),
+            rules: Rules::default(),
         }
     }
 }
@@ -113,6 +118,7 @@ pub struct Registry {
     token_care: TokenCareSettings,
     token_counts: TokenCounts,
     rotation_overlap: Duration,
+    rules: Rules,
     started: Instant,
 }
 
@@ -131,7 +137,8 @@ impl Registry {
         let snapshot = builder.finish(meta.revision).map_err(OpenError::Directory)?;
         warn_of_lost_key(&settings.token_keys, snapshot.accounts());
         let published = Arc::new(ArcSwap::from_pointee(snapshot));
-        let writer = Writer::start(store.clone(), published.clone(), meta).map_err(OpenError::Thread)?;
+        let writer = Writer::start(store.clone(), published.clone(), meta, settings.rules)
+            .map_err(OpenError::Thread)?;
         let registry = Arc::new(Self {
             published,
             store,
@@ -150,6 +157,7 @@ impl Registry {
             token_care: settings.token_care,
             token_counts: TokenCounts::default(),
             rotation_overlap: settings.rotation_overlap,
+            rules: settings.rules,
             started: Instant::now(),
         });
         registry.look_up_origins(without_origin);
@@ -235,6 +243,11 @@ impl Registry {
     /// How long a replaced token goes on working when nothing else is said.
     pub fn rotation_overlap(&self) -> Duration {
         self.rotation_overlap
+    }
+
+    /// What objects are held to.
+    pub fn rules(&self) -> Rules {
+        self.rules
     }
 
     /// Where the doors note that a limit was reached.

@@ -79,7 +79,7 @@ fn keep(transaction: &mut Transaction<'_>, found: Vec<(Key, Origin)>) -> Result<
 }
 
 /// Whose a record is; `None`: it is of a kind of which that is not kept.
-fn origin(record: &Record) -> Option<Origin> {
+pub(super) fn origin(record: &Record) -> Option<Origin> {
     match record {
         Record::Account(account) => Some(account.origin),
         Record::Group(group) => Some(group.origin),

@@ -1,14 +1,17 @@
 //! What a command works on: the directory as it will be, and the changes that lead there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::caller::Caller;
+use super::commands::foreign::{self, ForeignCredential};
+use super::commands::whole;
 use super::error::ChangeError;
 use super::origins::{is_unknown, with_origin};
+use super::rules::Rules;
 use super::trail::RetiredEvents;
 use crate::access::Rights;
 use crate::audit::{self, EventObject};
@@ -82,6 +85,15 @@ pub struct Transaction<'a> {
     memberships: BTreeMap<GroupNumber, Vec<(String, bool)>>,
     /// Groups that a group joined or left.
     nested: BTreeSet<GroupNumber>,
+    /// Objects that will be there at the end, so that others can name them before.
+    announced: HashSet<ObjectReference>,
+    rules: Rules,
+    /// Records that were put or deleted, as they were before and are now, in the order of the first change.
+    journal: Vec<(Option<Record>, Option<Record>)>,
+    /// Where a key stands in it.
+    journal_places: HashMap<Key, usize>,
+    /// What was changed when it was last asked what cannot be.
+    asked_at: Option<usize>,
     /// Groups whose time of change stays, whoever joins them.
     timeless: BTreeSet<GroupNumber>,
     /// About what the store writes for this command.
@@ -89,7 +101,13 @@ pub struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn begin(draft: &'a mut Draft, store: &'a dyn Store, caller: Caller, now: Timestamp) -> Self {
+    pub(super) fn begin(
+        draft: &'a mut Draft,
+        store: &'a dyn Store,
+        caller: Caller,
+        rules: Rules,
+        now: Timestamp,
+    ) -> Self {
         let start = (draft.snapshot.clone(), draft.changes.len(), draft.counters, draft.seeded);
         Self {
             draft,
@@ -100,6 +118,11 @@ impl<'a> Transaction<'a> {
             newest: HashMap::new(),
             memberships: BTreeMap::new(),
             nested: BTreeSet::new(),
+            announced: HashSet::new(),
+            rules,
+            journal: Vec::new(),
+            journal_places: HashMap::new(),
+            asked_at: None,
             timeless: BTreeSet::new(),
             octets: 0,
             changes: 0,
@@ -145,6 +168,27 @@ impl<'a> Transaction<'a> {
     /// Who has made a secret that is made now.
     pub fn made_by(&self) -> MadeBy {
         self.caller.made_by(self.snapshot().accounts())
+    }
+
+    /// What objects are held to.
+    pub(super) fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    /// Says that an object will be there when the command is done: others may name it meanwhile.
+    pub(super) fn announce(&mut self, object: ObjectReference) {
+        self.announced.insert(object);
+    }
+
+    /// Whether an object was announced.
+    pub(super) fn is_announced(&self, object: ObjectReference) -> bool {
+        self.announced.contains(&object)
+    }
+
+    /// What the command has made so far that cannot be, of the rules about more than one object.
+    pub(super) fn problems(&mut self) -> Vec<whole::Problem> {
+        self.asked_at = Some(self.draft.changes.len());
+        whole::problems(&self.start.0, &self.draft.snapshot, self.newest.keys(), &self.caller)
     }
 
     /// The time of the change.
@@ -274,6 +318,7 @@ impl<'a> Transaction<'a> {
             return Ok(());
         }
         self.note_parents(before.as_ref(), Some(&record));
+        self.write_journal(key, before.as_ref(), Some(&record));
         let event = self.event_of(before.as_ref(), Some(&record));
         let secret = audit::describe_secret(before.as_ref(), &record)
             .map(|action| self.event(action, EventObject::of(&record), Vec::new()));
@@ -293,6 +338,7 @@ impl<'a> Transaction<'a> {
         }
         let Some(before) = self.record(&key)? else { return Ok(()) };
         self.note_parents(Some(&before), None);
+        self.write_journal(key.clone(), Some(&before), None);
         let event = self.event_of(Some(&before), None);
         let used = match &key {
             Key::Token(number) => Some(UsageOf::Token(*number)),
@@ -312,6 +358,20 @@ impl<'a> Transaction<'a> {
             Some(record) if is_unknown(&record) => self.apply(Change::Put(with_origin(record, origin))),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Takes an object over: it is the caller's from now on.
+    pub(super) fn adopt(&mut self, key: &Key) -> Result<(), ChangeError> {
+        let origin = self.origin();
+        match self.record(key)? {
+            Some(record) => self.apply(Change::Put(with_origin(record, origin))),
+            None => Ok(()),
+        }
+    }
+
+    /// A record, as it will be.
+    pub(super) fn stored(&self, key: &Key) -> Result<Option<Record>, ChangeError> {
+        self.record(key)
     }
 
     /// Leaves the time at which members of a group changed as it is, though this command changes them: it
@@ -528,9 +588,80 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
+    /// What became of each record that has events, before and after, in the order of the first change.
+    pub(super) fn journal(&self) -> &[(Option<Record>, Option<Record>)] {
+        &self.journal
+    }
+
+    /// Who joined (`true`) and left which group.
+    pub(super) fn memberships(&self) -> &BTreeMap<GroupNumber, Vec<(String, bool)>> {
+        &self.memberships
+    }
+
+    /// Forgets all that the command has done so far, and lets it begin anew.
+    pub(super) fn rewind(&mut self) {
+        let (snapshot, changes, counters, seeded) = &self.start;
+        self.draft.snapshot = snapshot.clone();
+        self.draft.changes.truncate(*changes);
+        self.draft.counters = *counters;
+        self.draft.seeded = *seeded;
+        self.newest.clear();
+        self.memberships.clear();
+        self.nested.clear();
+        self.announced.clear();
+        self.journal.clear();
+        self.journal_places.clear();
+        self.asked_at = None;
+        self.timeless.clear();
+        self.octets = 0;
+        self.changes = 0;
+    }
+
+    /// Credentials that somebody else has made, of accounts to which the command gives rights that their makers do not hold:
+    /// whoever gives them is told.
+    pub(super) fn foreign_credentials(&self) -> Vec<ForeignCredential> {
+        // Nothing else gives rights.
+        let is_of_rights =
+            |key: &Key| matches!(key, Key::Account(_) | Key::Group(_) | Key::Membership(..) | Key::Role(_));
+        match self.newest.keys().any(is_of_rights) {
+            true => foreign::credentials(&self.start.0, &self.draft.snapshot),
+            false => Vec::new(),
+        }
+    }
+
+    /// An event for each of them.
+    fn tell_foreign_credentials(&mut self) -> Result<(), ChangeError> {
+        for credential in self.foreign_credentials() {
+            let object = match self.account(credential.number)? {
+                Some(account) => EventObject::of(&Record::Account(account)),
+                None => continue,
+            };
+            let detail =
+                |name: &str, value: String| EventDetail { name: name.to_owned(), value: value.to_owned() };
+            let reason =
+                "rights were given to an account with a credential made by somebody who does not hold them";
+            let details = vec![
+                detail("reason", reason.to_owned()),
+                detail("credential", credential.identifier),
+                detail("made_by", credential.made_by.join(", ")),
+            ];
+            self.note_with(Action::SuspiciousRequest, object, details)?;
+        }
+        Ok(())
+    }
+
     /// Adds what is only known at the end of a command: the events of memberships, and the times at which
     /// members changed. No change is kept without its event.
     pub(super) fn complete(&mut self) -> Result<(), ChangeError> {
+        if self.asked_at != Some(self.draft.changes.len()) {
+            let problems = self.problems();
+            whole::refuse(&self.caller, &self.draft.snapshot, &problems)?;
+        }
+        // What was announced and does not come would leave others with a name of nothing.
+        if self.announced.iter().any(|object| !self.snapshot().accounts().has(*object)) {
+            return Err(ChangeError::Conflict);
+        }
+        self.tell_foreign_credentials()?;
         self.tell_memberships()?;
         for group in std::mem::take(&mut self.nested) {
             self.touch_members(group)?;
@@ -603,6 +734,15 @@ impl<'a> Transaction<'a> {
         }
         self.octets = octets;
         Ok(())
+    }
+
+    fn write_journal(&mut self, key: Key, before: Option<&Record>, after: Option<&Record>) {
+        if let Some((_, newest)) = self.journal_places.get(&key).and_then(|at| self.journal.get_mut(*at)) {
+            *newest = after.cloned();
+            return;
+        }
+        self.journal_places.insert(key, self.journal.len());
+        self.journal.push((before.cloned(), after.cloned()));
     }
 
     /// The account's name is asked for now: at the end it may be gone.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::caller::Caller;
 use super::error::ChangeError;
+use super::rules::Rules;
 use super::transaction::{COMMAND_OCTETS_MAX, Draft, Transaction};
 use crate::audit;
 use crate::directory::Snapshot;
@@ -166,6 +167,7 @@ pub(super) struct Writer {
     store: Arc<dyn Store>,
     published: Arc<ArcSwap<Snapshot>>,
     meta: Meta,
+    rules: Rules,
 }
 
 impl Writer {
@@ -174,9 +176,10 @@ impl Writer {
         store: Arc<dyn Store>,
         published: Arc<ArcSwap<Snapshot>>,
         loaded: Meta,
+        rules: Rules,
     ) -> std::io::Result<WriterHandle> {
         let (jobs, waiting) = channel();
-        let mut writer = Self { store, published, meta: loaded };
+        let mut writer = Self { store, published, meta: loaded, rules };
         let ended = CancellationToken::new();
         let end = ended.clone().drop_guard();
         let thread = Builder::new().name("writer".to_owned()).spawn(move || {
@@ -209,7 +212,8 @@ impl Writer {
             let mut waiting = Vec::new();
             for (caller, job) in group.by_ref() {
                 let rests_on_others = !draft.is_empty();
-                let mut transaction = Transaction::begin(&mut draft, &*self.store, caller, Timestamp::now());
+                let mut transaction =
+                    Transaction::begin(&mut draft, &*self.store, caller, self.rules, Timestamp::now());
                 let Outcome { is_kept, tell } = job(&mut transaction);
                 if is_kept {
                     transaction.keep();

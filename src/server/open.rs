@@ -7,7 +7,7 @@ use crate::auth::{
     Argon2Parameters, HashBounds, HashPoolSettings, ThrottleSettings, TokenKeyError, TokenKeys,
 };
 use crate::config::{HashingSettings, Limits, Settings};
-use crate::registry::{OpenError, Registry, RegistrySettings, TokenCareSettings};
+use crate::registry::{OpenError, Registry, RegistrySettings, Rules, TokenCareSettings};
 use crate::store::{MemoryStore, SledStore};
 
 /// Opens the store in the data directory and loads the directory from it.
@@ -57,6 +57,10 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
         },
         fresh_secrets_max: count(limits.fresh_secrets_max),
         token_keys: TokenKeys::default(),
+        rules: Rules {
+            posix_number_min: limits.posix_number_min,
+            password_length_min: count(limits.password_length_min),
+        },
     }
 }
 

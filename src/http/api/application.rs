@@ -332,5 +332,6 @@ fn changes(request: PatchedApplicationRequest) -> Result<ApplicationChanges, Cha
         publisher: request.meta_publisher,
         open_in_new_tab: request.open_in_new_tab,
         hide: request.meta_hide,
+        bindings: None,
     })
 }

@@ -438,6 +438,7 @@ fn changes(source: &impl Source, request: PatchedGroupRequest) -> Result<GroupCh
         parents: request.parents.map(|parents| numbers(accounts, "parents", &parents)).transpose()?,
         members: request.users.map(|users| users.into_iter().map(AccountNumber::new).collect()),
         roles: request.roles.map(|roles| role::numbers(accounts, &roles)).transpose()?,
+        grants: None,
         attributes: request.attributes.map(attributes::read).transpose()?,
     })
 }

@@ -165,6 +165,7 @@ impl From<ChangeError> for Refusal {
             ChangeError::Exists { kind, .. } => return Self::taken(kind, &error),
             ChangeError::Busy => return Self::too_many_requests(Duration::from_secs(1)),
             ChangeError::Invalid(_)
+            | ChangeError::Seed(_)
             | ChangeError::Refused(_)
             | ChangeError::Conflict
             | ChangeError::Store(_)

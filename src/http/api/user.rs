@@ -113,6 +113,8 @@ pub(super) struct PatchedUserRequest {
     #[serde(rename = "type")]
     #[schemars(with = "Option<String>")]
     kind: Option<AccountKind>,
+    /// Whether a person may lose its password, as it becomes a service account; bindery's own.
+    drops_password: Option<bool>,
 }
 
 impl RequiredFields for PatchedUserRequest {
@@ -503,6 +505,9 @@ fn changes(source: &impl Source, request: PatchedUserRequest) -> Result<AccountC
         attributes: request.attributes.map(attributes::read).transpose()?,
         groups,
         roles,
+        grants: None,
+        password: None,
+        drops_password: request.drops_password == Some(true),
     })
 }
 

@@ -93,7 +93,9 @@ fn code_of(error: &OwnSecretError) -> ResultCode {
         OwnSecretError::NoSecret => ResultCode::UnwillingToPerform,
         OwnSecretError::CredentialGone => ResultCode::InsufficientAccessRights,
         OwnSecretError::Change(error) => match error {
-            ChangeError::Invalid(_) | ChangeError::Field { .. } => ResultCode::ConstraintViolation,
+            ChangeError::Invalid(_) | ChangeError::Seed(_) | ChangeError::Field { .. } => {
+                ResultCode::ConstraintViolation
+            }
             ChangeError::NotFound { .. }
             | ChangeError::NotKept { .. }
             | ChangeError::Exists { .. }

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::group::GroupChanges;
+use super::role::{check_grants, check_roles, each_once};
 use super::token::{self, CreatedToken, FIRST_GENERATION, NewTokenSecret};
-use super::{set, validate};
+use super::{names, set, validate};
 use crate::access::Rights;
-use crate::auth::SecretShape;
+use crate::auth::StoredHash;
 use crate::config::{Expiry, first_identifier};
 use crate::model::{
-    Account, AccountKind, AccountNumber, Attribute, GroupNumber, HashText, Intent, ObjectReference, Password,
-    Permission, Record, RoleNumber, TombstoneOf,
+    Account, AccountKind, AccountNumber, Attribute, Grant, GroupNumber, HashText, Intent, ObjectReference,
+    Password, Permission, Record, RoleNumber, TombstoneOf,
 };
 use crate::registry::transaction::name_form;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -37,13 +38,19 @@ pub struct AccountChanges {
     pub groups: Option<Vec<GroupNumber>>,
     /// All roles that it holds directly.
     pub roles: Option<Vec<RoleNumber>>,
+    /// All permissions granted to it directly.
+    pub grants: Option<Vec<Grant>>,
+    /// The password of a person.
+    pub password: Option<Password>,
+    /// Whether it may lose the password that it has, as it becomes a service account.
+    pub drops_password: bool,
 }
 
-/// Makes an account. A tombstone of its name is lifted.
+/// Makes an account.
 ///
 /// # Errors
-/// The name is taken or none, the kind is bindery's own, it is given rights that the caller lacks, or
-/// [`Permission::AddUser`] is missing.
+/// The name is taken or none, or that of something deleted that is not for the caller to bring back; the kind is
+/// bindery's own, it is given rights that the caller lacks, or [`Permission::AddUser`] is missing.
 pub fn create_account(
     transaction: &mut Transaction<'_>,
     username: String,
@@ -51,20 +58,12 @@ pub fn create_account(
     given: AccountChanges,
 ) -> Result<AccountNumber, ChangeError> {
     transaction.require(Permission::AddUser)?;
-    if kind == AccountKind::InternalServiceAccount {
-        return Err(ChangeError::field(
-            "type",
-            "internal service accounts are made and kept by bindery; choose service_account",
-        ));
-    }
     if transaction.snapshot().accounts().account_named(&username).is_some() {
         return Err(ChangeError::Exists { kind: "account", name: username });
     }
-    transaction.lift_tombstone(TombstoneOf::Account(name_form(&username)))?;
     let number = AccountNumber::new(transaction.next_number()?);
     let account = Account::new(number, username, kind, transaction.origin(), transaction.now());
-    let given = AccountChanges { username: None, kind: None, ..given };
-    put_account(transaction, None, account, given)?;
+    write(transaction, None, account, AccountChanges { username: None, kind: None, ..given })?;
     grant_to_creator(transaction, ObjectReference::Account(number))?;
     Ok(number)
 }
@@ -73,24 +72,16 @@ pub fn create_account(
 ///
 /// # Errors
 /// There is no such account that the caller may view, it is bindery's own, the change is one that its kind does not
-/// allow, [`Permission::ChangeUser`] on it is missing, or it is renamed, switched on or off and has rights that the
-/// caller lacks: who takes the name of another, or gives a credential its worth back, would get those rights.
+/// allow, [`Permission::ChangeUser`] on it is missing, or it has rights that the caller lacks: whoever changes what others
+/// know somebody by can become that somebody.
 pub fn update_account(
     transaction: &mut Transaction<'_>,
     number: AccountNumber,
     changes: AccountChanges,
 ) -> Result<(), ChangeError> {
     let account = account_for(transaction, number, Permission::ChangeUser)?;
-    if let Some(kind) = changes.kind {
-        validate::kind_change(&account.username, account.kind, kind)
-            .map_err(|problem| ChangeError::field("type", problem))?;
-    }
-    let is_renamed = changes.username.as_ref().is_some_and(|username| *username != account.username);
-    let is_switched = changes.is_active.is_some_and(|is_active| is_active != account.is_active);
-    if is_renamed || is_switched {
-        require_rights_of(transaction, number)?;
-    }
-    put_account(transaction, Some(account.clone()), account, changes)
+    require_rights_of(transaction, number)?;
+    write(transaction, Some(account.clone()), account, changes)
 }
 
 /// Deletes an account with its tokens and memberships, and leaves tombstones.
@@ -137,52 +128,80 @@ fn account_for(
     Ok(account)
 }
 
-/// Puts an account with what is said of it, and its memberships.
-fn put_account(
+/// The one writer of accounts: puts `account`, with what is said of it, in the place of `before`. It asks whether the
+/// caller holds what is given and taken; whether it may change the account at all is asked before.
+///
+/// # Errors
+/// What cannot be, or a right that the caller lacks.
+pub(super) fn write(
     transaction: &mut Transaction<'_>,
     before: Option<Account>,
     mut account: Account,
     changes: AccountChanges,
 ) -> Result<(), ChangeError> {
-    let AccountChanges { username, kind, name, email, is_active, attributes, groups, roles } = changes;
+    let AccountChanges {
+        username,
+        kind,
+        name,
+        email,
+        is_active,
+        attributes,
+        groups,
+        roles,
+        grants,
+        password,
+        drops_password,
+    } = changes;
+    let number = account.number;
     set(&mut account.username, username);
-    validate::username(&account.username).map_err(|problem| ChangeError::field("username", problem))?;
-    let named = transaction.snapshot().accounts().account_named(&account.username);
-    if named.is_some_and(|other| other.number != account.number) {
-        return Err(ChangeError::Exists { kind: "account", name: account.username });
+    if before.as_ref().is_none_or(|before| before.username != account.username) {
+        validate::username(&account.username).map_err(|problem| ChangeError::field("username", problem))?;
+        let named = transaction.snapshot().accounts().account_named(&account.username);
+        if named.is_some_and(|other| other.number != number) {
+            return Err(ChangeError::Exists { kind: "account", name: account.username });
+        }
+        names::take(transaction, TombstoneOf::Account(name_form(&account.username)))?;
     }
     set(&mut account.kind, kind);
+    check_kind(before.as_ref(), &account, drops_password)?;
     if !account.kind.is_person() {
         account.password = None;
     }
+    if let Some(email) = email.filter(|email| *email != account.email) {
+        validate::email(&email).map_err(|problem| ChangeError::field("email", problem))?;
+        account.email = email;
+    }
     set(&mut account.name, name);
-    set(&mut account.email, email);
     set(&mut account.is_active, is_active);
     set(&mut account.attributes, attributes);
-    if let Some(roles) = roles {
-        let roles = each_once(roles);
+    if let Some(roles) = roles.map(each_once) {
         check_roles(transaction, &account.roles, &roles)?;
         account.roles = roles;
     }
-    let number = account.number;
+    if let Some(grants) = grants.map(each_once) {
+        check_grants(transaction, &account.grants, &grants)?;
+        account.grants = grants;
+    }
+    if let Some(password) = password {
+        if !account.kind.is_person() {
+            return Err(no_password(&account.username));
+        }
+        account.password = Some(password);
+    }
     if before.as_ref() != Some(&account) {
-        account.modified = transaction.now();
+        // What an import says of the time holds for what it makes.
+        if before.is_some() {
+            account.modified = transaction.now();
+        }
         let mut problems = Vec::new();
         validate::account(&account, transaction.snapshot(), &mut problems);
         validate::refuse(problems)?;
+        validate::system_numbers(
+            transaction,
+            &account.attributes,
+            before.as_ref().map(|it| &*it.attributes),
+        )?;
         transaction.put(Record::Account(account))?;
-        let mut problems = Vec::new();
-        validate::uid_numbers(transaction.snapshot(), number, &mut problems);
-        if !problems.is_empty()
-            && !transaction.caller().may(transaction.snapshot().accounts(), Permission::ViewUser, None)
-        {
-            // The sentences name accounts that the caller may not know.
-            return Err(ChangeError::field(
-                "attributes",
-                "another account has this uidNumber; give it another one",
-            ));
-        }
-        validate::refuse(problems)?;
     }
     match groups {
         None => Ok(()),
@@ -190,27 +209,47 @@ fn put_account(
     }
 }
 
-/// Whether the caller may change the roles of somebody from these to those.
-pub(super) fn check_roles(
-    transaction: &Transaction<'_>,
-    before: &[RoleNumber],
-    after: &[RoleNumber],
-) -> Result<(), ChangeError> {
-    let accounts = transaction.snapshot().accounts();
-    let is_new = |role: &&RoleNumber| !before.contains(role);
-    let is_gone = |role: &&RoleNumber| !after.contains(role);
-    for role in after.iter().filter(is_new).chain(before.iter().filter(is_gone)) {
-        let name = accounts.role(*role).map_or_else(|| role.to_string(), |role| role.name.clone());
-        transaction.require_on(Permission::ChangeRole, ObjectReference::Role(*role), &name)?;
+/// The account as it would be with what is said of it, for measuring.
+pub(super) fn filled(account: Account, changes: &AccountChanges) -> Account {
+    let AccountChanges { name, email, attributes, password, .. } = changes.clone();
+    Account {
+        name: name.unwrap_or(account.name),
+        email: email.unwrap_or(account.email),
+        attributes: attributes.unwrap_or(account.attributes),
+        password: password.or(account.password),
+        ..account
     }
-    let new: Vec<RoleNumber> = after.iter().filter(is_new).copied().collect();
-    transaction.caller().require_held(accounts, &Rights::of_roles(accounts, &new))
 }
 
-/// In their order, none twice.
-pub(super) fn each_once<T: Copy + Ord>(items: Vec<T>) -> Vec<T> {
-    let mut seen = BTreeSet::new();
-    items.into_iter().filter(|item| seen.insert(*item)).collect()
+/// Whether an account may be of its kind, after what it was. The end of a password is never a side effect.
+fn check_kind(before: Option<&Account>, after: &Account, drops_password: bool) -> Result<(), ChangeError> {
+    let username = &after.username;
+    if after.kind == AccountKind::InternalServiceAccount && before.is_none() {
+        return Err(ChangeError::field(
+            "type",
+            "internal service accounts are made and kept by bindery; choose service_account",
+        ));
+    }
+    let Some(before) = before else { return Ok(()) };
+    validate::kind_change(username, before.kind, after.kind)
+        .map_err(|problem| ChangeError::field("type", problem))?;
+    if before.kind.is_person() && !after.kind.is_person() && before.password.is_some() && !drops_password {
+        return Err(ChangeError::field(
+            "type",
+            format!(
+                "`{username}` has a password, which a service account cannot have and which would be gone for good: say \
+                 so with `drops_password`, or make another account"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn no_password(username: &str) -> ChangeError {
+    ChangeError::Refused(format!(
+        "`{username}` is a service account: its password is unusable and cannot be set, it authenticates with tokens; \
+         make it an app password"
+    ))
 }
 
 /// Makes these the groups that an account is in directly.
@@ -293,11 +332,12 @@ impl Registry {
         check_password_change(&caller, &self.snapshot(), number)?;
         let hash = match password {
             NewPassword::Secret(secret) => {
-                check_password(&secret)?;
+                validate::password(&secret, self.rules())
+                    .map_err(|problem| ChangeError::field("password", format!("the password {problem}")))?;
                 self.hash_secret(secret).await?
             }
             NewPassword::Hash(hash) => {
-                crate::auth::StoredHash::parse(hash.expose(), &self.bounds).map_err(|error| {
+                StoredHash::parse(hash.expose(), &self.bounds).map_err(|error| {
                     ChangeError::field("password", format!("the hash cannot be kept: {error}"))
                 })?;
                 hash
@@ -305,26 +345,17 @@ impl Registry {
         };
         self.change(caller, move |transaction| {
             check_password_change(transaction.caller(), transaction.snapshot(), number)?;
-            let Some(mut account) = transaction.account(number)? else { return Ok(()) };
+            let Some(account) = transaction.account(number)? else { return Ok(()) };
             let generation = account.password.as_ref().map_or(0, |password| password.generation);
-            let generation = generation.saturating_add(1);
-            let changed = transaction.now();
-            let made_by = transaction.made_by();
-            account.password = Some(Password { hash, generation, seeded: None, changed, made_by });
-            account.modified = changed;
-            transaction.put(Record::Account(account))?;
-            let mut problems = Vec::new();
-            validate::credentials(transaction.snapshot(), number, &mut problems);
-            if !problems.is_empty()
-                && !transaction.caller().may(transaction.snapshot().accounts(), Permission::ViewToken, None)
-            {
-                // The sentences name tokens that the caller may not know.
-                return Err(ChangeError::Refused(
-                    "the account has another credential that only its name leads to, and can have one"
-                        .to_owned(),
-                ));
-            }
-            validate::refuse(problems)
+            let password = Password {
+                hash,
+                generation: generation.saturating_add(1),
+                seeded: None,
+                changed: transaction.now(),
+                made_by: transaction.made_by(),
+            };
+            let changes = AccountChanges { password: Some(password), ..AccountChanges::default() };
+            write(transaction, Some(account.clone()), account, changes)
         })
         .await
     }
@@ -342,28 +373,10 @@ fn check_password_change(
     let on = ObjectReference::Account(number);
     caller.require_on(accounts, Permission::ResetUserPassword, on, &account.username)?;
     if !account.kind.is_person() {
-        return Err(ChangeError::Refused(format!(
-            "`{}` is a service account: its password is unusable and cannot be set, it authenticates with tokens; \
-             make it an app password",
-            account.username
-        )));
+        return Err(no_password(&account.username));
     }
     // Whoever sets the password of somebody can be that somebody.
     caller.require_held(accounts, &Rights::of_account(accounts, account))
-}
-
-/// Whether a person may have this password: product rule 8 keeps passwords and generated secrets apart.
-fn check_password(password: &Secret) -> Result<(), ChangeError> {
-    if password.expose().is_empty() {
-        return Err(ChangeError::field("password", "a password cannot be empty"));
-    }
-    match SecretShape::parse(password.expose()) {
-        SecretShape::Other => Ok(()),
-        SecretShape::Ours { .. } | SecretShape::OursBroken => Err(ChangeError::field(
-            "password",
-            "a password cannot look like a generated secret: choose another",
-        )),
-    }
 }
 
 /// A service account that is to be made.
@@ -406,7 +419,9 @@ impl Registry {
         let NewServiceAccount { username, create_group, expiring, expires } = new;
         // Asked again by the writer; here it saves the hash.
         caller.require(self.snapshot().accounts(), Permission::AddUser)?;
-        let (identifier, token_uuid) = (first_identifier(&username), Uuid::new_v4());
+        let token_uuid = Uuid::new_v4();
+        // A free one is chosen by the writer: this name stands in messages alone.
+        let identifier = first_identifier(&username);
         let NewTokenSecret { secret, selector, hash, sealed } = self
             .new_token_secret(&identifier, Intent::AppPassword, false, token_uuid, FIRST_GENERATION)
             .await?;
@@ -429,6 +444,7 @@ impl Registry {
                     }
                     false => None,
                 };
+                let identifier = token::free_first_identifier(transaction, &username);
                 let expires = token::expiry(&identifier, expiring, expires, transaction.now())?;
                 let token = token::NewRecord {
                     uuid: token_uuid,
@@ -442,6 +458,7 @@ impl Registry {
                     description: String::new(),
                     networks: Vec::new(),
                     is_first: true,
+                    lifetime_said: None,
                 };
                 let token_number = token::put_new(transaction, token)?;
                 let uuid = match transaction.snapshot().accounts().account(number) {

@@ -5,7 +5,8 @@ use uuid::Uuid;
 use super::account::grant_to_creator;
 use super::{set, validate};
 use crate::model::{
-    Application, ApplicationNumber, BindingMode, Key, ObjectReference, Permission, ProviderNumber, Record,
+    Application, ApplicationNumber, Binding, BindingMode, Key, ObjectReference, Permission, ProviderNumber,
+    Record,
 };
 use crate::registry::{ChangeError, Transaction};
 
@@ -32,6 +33,8 @@ pub struct ApplicationChanges {
     pub open_in_new_tab: Option<bool>,
     /// Whether lists of applications leave it out.
     pub hide: Option<bool>,
+    /// All its bindings. Over the API they are changed one by one, see `binding.rs`.
+    pub bindings: Option<Vec<Binding>>,
 }
 
 /// Makes an application that nobody is bound to yet.
@@ -49,7 +52,7 @@ pub fn create_application(
     let application =
         Application::of_slug(number, Uuid::new_v4(), slug, transaction.origin(), transaction.now());
     let given = ApplicationChanges { slug: None, ..given };
-    put_application(transaction, None, application, given)?;
+    write(transaction, None, application, given)?;
     grant_to_creator(transaction, ObjectReference::Application(number))?;
     Ok(number)
 }
@@ -65,7 +68,7 @@ pub fn update_application(
     changes: ApplicationChanges,
 ) -> Result<(), ChangeError> {
     let application = application_for(transaction, number, Permission::ChangeApplication)?;
-    put_application(transaction, Some(application.clone()), application, changes)
+    write(transaction, Some(application.clone()), application, changes)
 }
 
 /// Deletes an application with its bindings. Its provider stays, and from then on admits every active account.
@@ -93,7 +96,11 @@ pub(super) fn application_for(
     Ok((**application).clone())
 }
 
-fn put_application(
+/// The one writer of applications: puts `application`, with what is said of it, in the place of `before`.
+///
+/// # Errors
+/// What cannot be, or a permission on a provider that is gained or lost.
+pub(super) fn write(
     transaction: &mut Transaction<'_>,
     before: Option<Application>,
     mut application: Application,
@@ -110,6 +117,7 @@ fn put_application(
         publisher,
         open_in_new_tab,
         hide,
+        bindings,
     } = changes;
     if let Some(provider) = provider {
         check_provider(transaction, &application, provider)?;
@@ -124,13 +132,16 @@ fn put_application(
     set(&mut application.publisher, publisher);
     set(&mut application.open_in_new_tab, open_in_new_tab);
     set(&mut application.hide, hide);
+    set(&mut application.bindings, bindings);
     if before.as_ref() == Some(&application) {
         return Ok(());
     }
     validate::application(&application)?;
-    let named = transaction.snapshot().accounts().application_named(&application.slug);
-    if named.is_some_and(|other| other.number != application.number) {
-        return Err(ChangeError::Exists { kind: "application", name: application.slug });
+    if before.as_ref().is_none_or(|before| before.slug != application.slug) {
+        let named = transaction.snapshot().accounts().application_named(&application.slug);
+        if named.is_some_and(|other| other.number != application.number) {
+            return Err(ChangeError::Exists { kind: "application", name: application.slug });
+        }
     }
     application.modified = transaction.now();
     transaction.put(Record::Application(application))

@@ -5,11 +5,10 @@
 
 use uuid::Uuid;
 
-use super::{set, validate};
+use super::application::ApplicationChanges;
+use super::set;
 use crate::directory::Accounts;
-use crate::model::{
-    Application, ApplicationNumber, Binding, BindingSubject, ObjectReference, Permission, Record,
-};
+use crate::model::{Application, ApplicationNumber, Binding, BindingSubject, ObjectReference, Permission};
 use crate::registry::{Caller, ChangeError, Transaction};
 
 /// What is said of a binding when it is made or changed; what is `None` is left as it is.
@@ -157,16 +156,6 @@ fn check_subject(transaction: &Transaction<'_>, subject: &BindingSubject) -> Res
         BindingSubject::Group(number) if !is_known(ObjectReference::Group(*number)) => {
             Err(ChangeError::field("group", "there is no such group"))
         }
-        BindingSubject::Networks(networks) if networks.is_empty() => Err(ChangeError::field(
-            "networks",
-            "expected at least one network; a binding without any passes for nobody",
-        )),
-        BindingSubject::Networks(networks) if networks.len() > NETWORKS_MAX => Err(ChangeError::field(
-            "networks",
-            format!(
-                "a binding has at most {NETWORKS_MAX} networks; give larger ones, or write more bindings"
-            ),
-        )),
         BindingSubject::Account(_)
         | BindingSubject::Group(_)
         | BindingSubject::Networks(_)
@@ -177,27 +166,32 @@ fn check_subject(transaction: &Transaction<'_>, subject: &BindingSubject) -> Res
 /// Puts a binding into its application, in place of the one with its uuid.
 fn put_binding(
     transaction: &mut Transaction<'_>,
-    mut application: Application,
+    application: Application,
     binding: Binding,
 ) -> Result<(), ChangeError> {
-    match application.bindings.iter_mut().find(|other| other.uuid == binding.uuid) {
+    let mut bindings = application.bindings.clone();
+    match bindings.iter_mut().find(|other| other.uuid == binding.uuid) {
         Some(there) => *there = binding,
-        None => application.bindings.push(binding),
+        None => bindings.push(binding),
     }
-    validate::application(&application)?;
-    application.modified = transaction.now();
-    transaction.put(Record::Application(application))
+    write_bindings(transaction, application, bindings)
 }
 
 fn take_binding(
     transaction: &mut Transaction<'_>,
-    mut application: Application,
+    application: Application,
     uuid: Uuid,
 ) -> Result<(), ChangeError> {
-    application.bindings.retain(|binding| binding.uuid != uuid);
-    application.modified = transaction.now();
-    transaction.put(Record::Application(application))
+    let mut bindings = application.bindings.clone();
+    bindings.retain(|binding| binding.uuid != uuid);
+    write_bindings(transaction, application, bindings)
 }
 
-/// Networks of one binding: each is asked at each operation.
-const NETWORKS_MAX: usize = 1_000;
+fn write_bindings(
+    transaction: &mut Transaction<'_>,
+    application: Application,
+    bindings: Vec<Binding>,
+) -> Result<(), ChangeError> {
+    let changes = ApplicationChanges { bindings: Some(bindings), ..ApplicationChanges::default() };
+    super::application::write(transaction, Some(application.clone()), application, changes)
+}

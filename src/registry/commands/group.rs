@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::account::{check_roles, each_once, grant_to_creator};
-use super::validate;
+use super::account::grant_to_creator;
+use super::role::{check_grants, check_roles, each_once};
+use super::{names, set, validate};
 use crate::access::Rights;
 use crate::directory::GroupState;
 use crate::model::{
-    AccountKind, AccountNumber, Application, Attribute, BindingSubject, Group, GroupNumber, ObjectReference,
-    Permission, Record, RoleNumber,
+    AccountKind, AccountNumber, Application, Attribute, BindingSubject, Grant, Group, GroupNumber,
+    ObjectReference, Permission, Record, RoleNumber, TombstoneOf,
 };
+use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Transaction};
 
 /// What is said of a group when it is made or changed; what is `None` is left as it is.
@@ -26,6 +28,8 @@ pub struct GroupChanges {
     pub members: Option<Vec<AccountNumber>>,
     /// All roles of its members.
     pub roles: Option<Vec<RoleNumber>>,
+    /// All permissions of its members.
+    pub grants: Option<Vec<Grant>>,
     /// All its free attributes.
     pub attributes: Option<Vec<Attribute>>,
 }
@@ -33,7 +37,8 @@ pub struct GroupChanges {
 /// Makes a group.
 ///
 /// # Errors
-/// The name is taken or none, it would give rights that the caller lacks, or [`Permission::AddGroup`] is missing.
+/// The name is taken or none, or that of something deleted that is not for the caller to bring back; it would give rights
+/// that the caller lacks, or [`Permission::AddGroup`] is missing.
 pub fn create_group(
     transaction: &mut Transaction<'_>,
     name: String,
@@ -46,7 +51,7 @@ pub fn create_group(
     let number = GroupNumber::new(transaction.next_number()?);
     let group = Group::new(number, name, transaction.origin(), transaction.now());
     let members = given.members.clone();
-    put_group(transaction, None, group, GroupChanges { name: None, members: None, ..given })?;
+    write(transaction, None, group, GroupChanges { name: None, members: None, ..given })?;
     // Only now it may put accounts into what it has made.
     grant_to_creator(transaction, ObjectReference::Group(number))?;
     match members {
@@ -59,9 +64,8 @@ pub fn create_group(
 /// Changes a group.
 ///
 /// # Errors
-/// There is no such group that the caller may view, it would give rights that the caller lacks, it is renamed, ceases to
-/// make superusers or leaves another group and gives rights that the caller lacks (a config would give them again, to
-/// who has joined meanwhile), or [`Permission::ChangeGroup`] on it is missing.
+/// There is no such group that the caller may view, it would give or take rights that the caller lacks, it is renamed and
+/// gives such (a config would give them again, to who has its name then), or [`Permission::ChangeGroup`] on it is missing.
 pub fn update_group(
     transaction: &mut Transaction<'_>,
     number: GroupNumber,
@@ -69,11 +73,10 @@ pub fn update_group(
 ) -> Result<(), ChangeError> {
     let group = group_for(transaction, number, Permission::ChangeGroup)?;
     let is_renamed = changes.name.as_ref().is_some_and(|name| *name != group.name);
-    let is_lowered = changes.is_superuser == Some(false) && group.is_superuser;
-    if is_renamed || is_lowered {
+    if is_renamed {
         require_rights_of(transaction, number)?;
     }
-    put_group(transaction, Some(group.clone()), group, changes)
+    write(transaction, Some(group.clone()), group, changes)
 }
 
 /// Deletes a group with its memberships; its children lose the parent.
@@ -110,7 +113,8 @@ fn require_rights_of(transaction: &Transaction<'_>, number: GroupNumber) -> Resu
 /// Puts an account into a group or takes it out; that it is so already is no error.
 ///
 /// # Errors
-/// There is no such group that the caller may view, no such account, the group gives rights that the caller lacks, or
+/// There is no such group that the caller may view, no such account, the group gives (or gave) rights that the caller
+/// lacks, or
 /// [`Permission::AddUserToGroup`] (or [`Permission::RemoveUserFromGroup`]) on the group is missing.
 pub fn set_member(
     transaction: &mut Transaction<'_>,
@@ -134,7 +138,9 @@ pub(super) fn set_member_for(
 ) -> Result<(), ChangeError> {
     let permission = if is_member { Permission::AddUserToGroup } else { Permission::RemoveUserFromGroup };
     let state = require_on_group(transaction, group, permission)?;
-    if is_member && !state.has_member(account) {
+    // What is taken is asked for like what is given: whoever could strip somebody of it could then take the rest, and get
+    // the rights back with it when they are given again.
+    if is_member != state.has_member(account) {
         let accounts = transaction.snapshot().accounts();
         transaction.caller().require_held(accounts, &Rights::of_group(accounts, group))?;
     }
@@ -196,39 +202,57 @@ fn group_for(
     Ok(group)
 }
 
-fn put_group(
+/// The one writer of groups: puts `group`, with what is said of it, in the place of `before`. It asks whether the caller
+/// holds what is given and taken; whether it may change the group at all is asked before.
+///
+/// # Errors
+/// What cannot be, or a right that the caller lacks.
+pub(super) fn write(
     transaction: &mut Transaction<'_>,
     before: Option<Group>,
     mut group: Group,
     changes: GroupChanges,
 ) -> Result<(), ChangeError> {
-    let GroupChanges { name, is_superuser, parents, members, roles, attributes } = changes;
+    let GroupChanges { name, is_superuser, parents, members, roles, grants, attributes } = changes;
     let number = group.number;
-    let accounts = transaction.snapshot().accounts();
-    if is_superuser == Some(true) && !group.is_superuser {
-        transaction.caller().require_held(accounts, &Rights { is_superuser: true, grants: Vec::new() })?;
+    set(&mut group.name, name);
+    if before.as_ref().is_none_or(|before| before.name != group.name) {
+        validate::name("group", &group.name).map_err(|problem| ChangeError::field("name", problem))?;
+        let named = transaction.snapshot().accounts().group_named(&group.name);
+        if named.is_some_and(|other| other.number != number) {
+            return Err(ChangeError::Exists { kind: "group", name: group.name });
+        }
+        names::take(transaction, TombstoneOf::Group(name_form(&group.name)))?;
     }
-    let (parents, roles) = (parents.map(each_once), roles.map(each_once));
-    if let Some(parents) = &parents {
-        check_parents(transaction, number, &group.parents, parents)?;
+    if let Some(is_superuser) = is_superuser.filter(|is_superuser| *is_superuser != group.is_superuser) {
+        let all = Rights { is_superuser: true, grants: Vec::new() };
+        transaction.caller().require_held(transaction.snapshot().accounts(), &all)?;
+        group.is_superuser = is_superuser;
     }
-    if let Some(roles) = &roles {
-        check_roles(transaction, &group.roles, roles)?;
+    if let Some(parents) = parents.map(each_once) {
+        check_parents(transaction, &group.parents, &parents)?;
+        group.parents = parents;
     }
-    group.name = name.unwrap_or(group.name);
-    validate::name("group", &group.name).map_err(|problem| ChangeError::field("name", problem))?;
-    if accounts.group_named(&group.name).is_some_and(|other| other.number != number) {
-        return Err(ChangeError::Exists { kind: "group", name: group.name });
+    if let Some(roles) = roles.map(each_once) {
+        check_roles(transaction, &group.roles, &roles)?;
+        group.roles = roles;
     }
-    group.is_superuser = is_superuser.unwrap_or(group.is_superuser);
-    group.parents = parents.unwrap_or(group.parents);
-    group.roles = roles.unwrap_or(group.roles);
-    group.attributes = attributes.unwrap_or(group.attributes);
+    if let Some(grants) = grants.map(each_once) {
+        check_grants(transaction, &group.grants, &grants)?;
+        group.grants = grants;
+    }
+    set(&mut group.attributes, attributes);
     if before.as_ref() != Some(&group) {
-        group.modified = transaction.now();
+        // Who is in a group is said of that group, and what an import says of the time holds for what it makes.
+        let is_changed =
+            |before: &Group| *before != Group { parents: before.parents.clone(), ..group.clone() };
+        if before.as_ref().is_some_and(is_changed) {
+            group.modified = transaction.now();
+        }
         let mut problems = Vec::new();
         validate::group(&group, transaction.snapshot(), &mut problems);
         validate::refuse(problems)?;
+        validate::system_numbers(transaction, &group.attributes, before.as_ref().map(|it| &*it.attributes))?;
         transaction.put(Record::Group(group))?;
     }
     match members {
@@ -237,10 +261,10 @@ fn put_group(
     }
 }
 
-/// A group that joins another brings its members all that the other gives.
+/// A group that joins another brings its members all that the other gives, and one that leaves it takes that from them.
+/// That groups are not in each other is asked at the end of the change (`whole.rs`).
 fn check_parents(
     transaction: &Transaction<'_>,
-    number: GroupNumber,
     before: &[GroupNumber],
     after: &[GroupNumber],
 ) -> Result<(), ChangeError> {
@@ -248,36 +272,15 @@ fn check_parents(
     let joined = after.iter().filter(|parent| !before.contains(parent));
     let left = before.iter().filter(|parent| !after.contains(parent) && accounts.group(**parent).is_some());
     for parent in joined.chain(left) {
+        let on = ObjectReference::Group(*parent);
         let Some(state) = accounts.group(*parent) else {
+            if transaction.is_announced(on) {
+                continue;
+            }
             return Err(ChangeError::NotFound { kind: "group", name: parent.to_string() });
         };
-        let is_joined = !before.contains(parent);
-        if is_joined && (*parent == number || state.closure.binary_search(&number).is_ok()) {
-            return Err(ChangeError::field(
-                "parents",
-                format!(
-                    "the group `{}` is in this one already, and groups cannot be in each other",
-                    state.name
-                ),
-            ));
-        }
-        transaction.require_on(Permission::ChangeGroup, ObjectReference::Group(*parent), &state.name)?;
+        transaction.require_on(Permission::ChangeGroup, on, &state.name)?;
         transaction.caller().require_held(accounts, &Rights::of_group(accounts, *parent))?;
-    }
-    let above: BTreeSet<GroupNumber> = after
-        .iter()
-        .filter_map(|parent| accounts.group(*parent))
-        .flat_map(|parent| parent.closure.iter().copied())
-        .collect();
-    let deepest = accounts.groups_below(number).into_iter().filter_map(|below| accounts.group(below));
-    let deepest = deepest.map(|below| below.closure.len()).max().unwrap_or(1);
-    if above.len().saturating_add(deepest) > GROUPS_ABOVE_MAX {
-        return Err(ChangeError::field(
-            "parents",
-            format!(
-                "an account can be in {GROUPS_ABOVE_MAX} groups through nesting of one: nest them less deeply"
-            ),
-        ));
     }
     Ok(())
 }
@@ -307,6 +310,3 @@ fn set_members(
     }
     Ok(())
 }
-
-/// Groups that one group is in, itself counted: each is asked at every operation of its members.
-const GROUPS_ABOVE_MAX: usize = 256;

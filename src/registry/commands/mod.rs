@@ -6,15 +6,18 @@ mod account;
 mod application;
 mod binding;
 mod export;
+pub(super) mod foreign;
 mod group;
 mod hashing;
 mod import;
+mod names;
 mod own_secret;
 mod provider;
 mod role;
 mod seed;
 mod token;
 mod validate;
+pub(super) mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +31,7 @@ pub use binding::{
     BindingChanges, create_binding, delete_binding, may_view_bindings, no_target, update_binding,
 };
 pub use export::{Export, ExportFormat, ExportOptions};
+pub use foreign::ForeignCredential;
 pub use group::{GroupChanges, create_group, delete_group, set_member, update_group};
 pub use import::{
     Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop,
@@ -39,7 +43,7 @@ pub use role::{
     Grantee, RoleChanges, create_role, delete_role, require_grantee, set_grants, set_role_of_account,
     update_role,
 };
-pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, Sign};
+pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
 pub use token::{CreatedToken, NewToken, TokenCare, TokenCareSettings, TokenChanges, TokenCounts};
 
 use super::ChangeError;

@@ -8,8 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::token::{FIRST_GENERATION, NewUuid, check_present, replace};
+use super::validate;
 use crate::access::{Credential, Identity};
-use crate::auth::{CredentialKey, SecretShape};
+use crate::auth::CredentialKey;
 use crate::model::{Actor, HashText, Password, Record, Token};
 use crate::registry::authenticate::{key_of_password, key_of_token};
 use crate::registry::{Caller, ChangeError, Registry};
@@ -34,7 +35,7 @@ pub enum OwnSecretError {
     OldIsWrong,
     /// The new secret cannot be one.
     #[error("{0}")]
-    Constraint(&'static str),
+    Constraint(String),
     /// The account is bound with a certificate, which is exchanged by who issued it.
     #[error("you are bound with a certificate: bind with the password or app password that is to be changed")]
     NoSecret,
@@ -98,11 +99,12 @@ impl Registry {
         let caller = Caller::account(identity.holder, actor);
         match (token, new) {
             (_, Some(_)) if !account.kind.is_person() => Err(OwnSecretError::Constraint(
-                "the secret of a service account is generated: leave the new password out",
+                "the secret of a service account is generated: leave the new password out".to_owned(),
             )),
             (Some(token), None) => self.rotate(caller, &token, overlap).await.map(Some),
             (_, Some(new)) => {
-                check_password(&new)?;
+                validate::password(&new, self.rules())
+                    .map_err(|problem| OwnSecretError::Constraint(format!("the new password {problem}")))?;
                 self.set_password(caller, identity, new).await?;
                 Ok(None)
             }
@@ -191,19 +193,6 @@ impl Registry {
     }
 }
 
-/// Whether a person may have this password: product rule 8 keeps passwords and generated secrets apart.
-fn check_password(new: &Secret) -> Result<(), OwnSecretError> {
-    if new.expose().is_empty() {
-        return Err(OwnSecretError::Constraint("a password cannot be empty"));
-    }
-    match SecretShape::parse(new.expose()) {
-        SecretShape::Other => Ok(()),
-        SecretShape::Ours { .. } | SecretShape::OursBroken => {
-            Err(OwnSecretError::Constraint("a password cannot look like a generated secret: choose another"))
-        }
-    }
-}
-
 /// 144 bits from the operating system's random source, as text that can be typed.
 fn generate_password() -> Result<Secret, ChangeError> {
     let mut octets = zeroize::Zeroizing::new([0; 18]);
@@ -217,18 +206,19 @@ mod tests {
     use super::*;
     use crate::auth::TokenSecret;
     use crate::model::Intent;
+    use crate::registry::Rules;
 
     #[test]
     fn passwords_do_not_look_like_generated_secrets() {
         let app = TokenSecret::generate(Intent::AppPassword).unwrap().into_secret();
         let broken = Secret::new([app.expose(), b"x"].concat());
         for refused in [&app, &broken, &Secret::new(Vec::new())] {
-            assert!(matches!(check_password(refused), Err(OwnSecretError::Constraint(_))));
+            assert!(validate::password(refused, Rules::default()).is_err());
         }
         for _ in 0..100 {
             let generated = generate_password().unwrap();
             assert_eq!(generated.expose().len(), 24);
-            check_password(&generated).unwrap();
+            validate::password(&generated, Rules::default()).unwrap();
         }
     }
 }

@@ -1,13 +1,15 @@
-//! LDAP providers one at a time: made, changed, deleted. What a tree must be like is in `validate.rs`, as for a seed.
+//! LDAP providers one at a time: made, changed, deleted. What a tree must be like is in `validate.rs`, what is asked of all
+//! of them together in `whole.rs`.
 
 use std::sync::Arc;
 
 use super::account::grant_to_creator;
 use super::{set, validate};
 use crate::config::canonical_dn;
-use crate::directory::name_key;
+use crate::directory::{Snapshot, name_key};
 use crate::model::{Container, Key, LdapProvider, ObjectReference, Permission, ProviderNumber, Record};
 use crate::registry::{ChangeError, Transaction};
+use crate::schema::dn::is_at_or_below;
 
 /// What is said of a provider when it is made or changed; what is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub fn create_provider(
     let number = ProviderNumber::new(transaction.next_object()?);
     let provider = LdapProvider::of_name(number, name, transaction.origin(), transaction.now());
     let given = ProviderChanges { name: None, ..given };
-    put_provider(transaction, None, provider, given)?;
+    write(transaction, None, provider, given)?;
     grant_to_creator(transaction, ObjectReference::Provider(number))?;
     Ok(number)
 }
@@ -66,7 +68,7 @@ pub fn update_provider(
     changes: ProviderChanges,
 ) -> Result<(), ChangeError> {
     let provider = provider_for(transaction, number, Permission::ChangeProvider)?;
-    put_provider(transaction, Some(provider.clone()), provider, changes)
+    write(transaction, Some(provider.clone()), provider, changes)
 }
 
 /// Deletes a provider: its tree is no longer served, and who is bound to it no longer is. Its application stays without
@@ -97,7 +99,12 @@ fn provider_for(
     Ok((**provider).clone())
 }
 
-fn put_provider(
+/// The one writer of providers: puts `provider`, with what is said of it, in the place of `before`. What it takes from
+/// another provider needs [`Permission::ChangeProvider`] on that one.
+///
+/// # Errors
+/// What cannot be, or a permission on a provider that would lose something.
+pub(super) fn write(
     transaction: &mut Transaction<'_>,
     before: Option<LdapProvider>,
     mut provider: LdapProvider,
@@ -135,6 +142,7 @@ fn put_provider(
     if before.as_ref() == Some(&provider) {
         return Ok(());
     }
+    check_numbers(transaction, before.as_ref(), &provider)?;
     let mut problems = Vec::new();
     validate::provider(&provider, transaction.snapshot().schema(), &mut problems);
     validate::refuse(problems)?;
@@ -144,30 +152,110 @@ fn put_provider(
     if transaction.snapshot().accounts().providers().any(is_taken) {
         return Err(ChangeError::Exists { kind: "provider", name: provider.name });
     }
+    let number = provider.number;
     provider.modified = transaction.now();
+    let earlier = transaction.snapshot().clone();
+    mark_only(transaction, number)?;
     transaction.put(Record::Provider(provider))?;
-    check_whole(transaction)
+    check_losses(transaction, &earlier, number)
 }
 
-/// The rules that are about more than one object, asked of the directory as it is with the new tree.
-fn check_whole(transaction: &Transaction<'_>) -> Result<(), ChangeError> {
+/// The only provider is the default one without a mark. It gets the mark when a second one comes, and goes on answering its
+/// bare names.
+fn mark_only(transaction: &mut Transaction<'_>, new: ProviderNumber) -> Result<(), ChangeError> {
     let snapshot = transaction.snapshot();
-    let mut problems = Vec::new();
-    validate::providers(snapshot, &mut problems);
-    validate::refuse(problems)?;
-    let mut problems = Vec::new();
-    validate::trees(snapshot, &mut problems);
-    // The sentences name accounts and groups, which not everybody may know.
-    let may_view = |permission| transaction.caller().may(snapshot.accounts(), permission, None);
-    let may_know = may_view(Permission::ViewUser) && may_view(Permission::ViewGroup);
-    if !may_know && !problems.is_empty() {
-        problems = vec![
-            "accounts or groups would have no entry of their own in this provider; choose other containers or start \
-             numbers, or ask somebody who may view all accounts and groups"
-                .to_owned(),
-        ];
+    let [only] = snapshot.trees() else { return Ok(()) };
+    let only = only.provider();
+    if only.number == new || only.is_default {
+        return Ok(());
     }
-    validate::refuse(problems)
+    let marked = LdapProvider { is_default: true, modified: transaction.now(), ..(**only).clone() };
+    transaction.put(Record::Provider(marked))
+}
+
+/// Whether the caller may take from other providers what this one takes from them: names below or above its suffix, the
+/// binds of bare names, those of a domain.
+fn check_losses(
+    transaction: &Transaction<'_>,
+    earlier: &Snapshot,
+    number: ProviderNumber,
+) -> Result<(), ChangeError> {
+    let now = transaction.snapshot();
+    let default = |snapshot: &Snapshot| snapshot.default_tree().map(|tree| tree.provider().number);
+    let (was_default, is_default) = (default(earlier), default(now));
+    let Some(own) = now.tree(number) else { return Ok(()) };
+    let was = earlier.tree(number);
+    for other in now.trees().iter().filter(|tree| tree.provider().number != number) {
+        let provider = other.provider();
+        let nested =
+            |suffix: &[u8]| is_at_or_below(suffix, other.suffix()) || is_at_or_below(other.suffix(), suffix);
+        let is_nested = nested(own.suffix()) && was.is_none_or(|was| was.suffix() != own.suffix());
+        let loses_default = was_default == Some(provider.number) && is_default != was_default;
+        let has_domain = |snapshot: &Snapshot| {
+            let tree = snapshot.tree(provider.number)?;
+            tree.bind_domain().map(str::to_lowercase)
+        };
+        let loses_domain = has_domain(earlier) != has_domain(now);
+        if is_nested || loses_default || loses_domain {
+            let on = ObjectReference::Provider(provider.number);
+            if !transaction.caller().may(now.accounts(), Permission::ChangeProvider, Some(on)) {
+                return Err(takes_from_another(transaction, provider, is_nested));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The refusal names the other provider only to who may view it.
+fn takes_from_another(transaction: &Transaction<'_>, other: &LdapProvider, is_nested: bool) -> ChangeError {
+    let on = ObjectReference::Provider(other.number);
+    let is_known =
+        transaction.caller().may(transaction.snapshot().accounts(), Permission::ViewProvider, Some(on));
+    let whose =
+        if is_known { format!("the provider `{}`", other.name) } else { "another provider".to_owned() };
+    let what = match is_nested {
+        true => format!("its suffix would lie below or above that of {whose}, whose entries it would hide"),
+        false => format!("{whose} would lose the binds of bare names, or those of its domain"),
+    };
+    let permission = Permission::ChangeProvider;
+    ChangeError::Refused(format!(
+        "{what}: that needs the permission `{permission}` on it; ask somebody who holds it"
+    ))
+}
+
+/// Numbers are what files belong to: where there are entries already, another start gives theirs to others.
+fn check_numbers(
+    transaction: &Transaction<'_>,
+    before: Option<&LdapProvider>,
+    after: &LdapProvider,
+) -> Result<(), ChangeError> {
+    let snapshot = transaction.snapshot();
+    let starts = |provider: &LdapProvider| (provider.uid_start_number, provider.gid_start_number);
+    let is_operator = transaction.caller().is_superuser(snapshot.accounts());
+    let is_moved = before.is_some_and(|before| starts(before) != starts(after));
+    if is_moved && snapshot.accounts().account_count() + snapshot.accounts().group_count() > 0 && !is_operator
+    {
+        return Err(ChangeError::Refused(format!(
+            "the provider `{}` has entries, whose uidNumbers and gidNumbers would become others: only a superuser may \
+             change where they start",
+            after.name
+        )));
+    }
+    let least = transaction.rules().posix_number_min;
+    for (field, start) in
+        [("uid_start_number", after.uid_start_number), ("gid_start_number", after.gid_start_number)]
+    {
+        let is_new = before.is_none_or(|before| starts(before) != starts(after));
+        if is_new && start < least && !is_operator {
+            return Err(ChangeError::field(
+                field,
+                format!(
+                    "numbers below {least} are those of system accounts: choose a start of at least {least}"
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A DN as it is kept: it ends the DN of every entry, and clients compare those as strings.

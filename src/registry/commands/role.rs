@@ -1,15 +1,20 @@
 //! Roles and what is granted: roles made, changed and deleted, given to accounts, permissions assigned and taken.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::account::{check_roles, grant_to_creator};
-use super::validate;
+use super::account::{AccountChanges, grant_to_creator};
+use super::group::GroupChanges;
+use super::{group, names, set, validate};
 use crate::access::Rights;
 use crate::model::{
     AccountKind, AccountNumber, Grant, GroupNumber, ObjectReference, Permission, Record, Role, RoleNumber,
+    TombstoneOf,
 };
+use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Transaction};
 
 /// What is said of a role when it is made or changed; what is `None` is left as it is.
@@ -21,6 +26,8 @@ pub struct RoleChanges {
     pub search_size_max: Option<Option<u32>>,
     /// How long such a search may take: `Some(None)` as long as the server says.
     pub search_time_max: Option<Option<Duration>>,
+    /// All that it allows.
+    pub grants: Option<Vec<Grant>>,
 }
 
 /// Who holds permissions.
@@ -54,7 +61,7 @@ pub fn create_role(
         search_time_max: None,
         origin: transaction.origin(),
     };
-    put_role(transaction, role, RoleChanges { name: None, ..given })?;
+    write(transaction, None, role, RoleChanges { name: None, ..given })?;
     grant_to_creator(transaction, ObjectReference::Role(number))?;
     Ok(number)
 }
@@ -73,7 +80,7 @@ pub fn update_role(
     if changes.name.as_ref().is_some_and(|name| *name != role.name) {
         require_rights_of(transaction, number)?;
     }
-    put_role(transaction, role, changes)
+    write(transaction, Some(role.clone()), role, changes)
 }
 
 /// Deletes a role, and takes it from all who hold it.
@@ -99,7 +106,7 @@ pub fn set_role_of_account(
     holds: bool,
 ) -> Result<(), ChangeError> {
     role_for(transaction, role, Permission::ChangeRole)?;
-    let mut account = grantee_account(transaction, account)?;
+    let account = grantee_account(transaction, account)?;
     if account.roles.contains(&role) == holds {
         return Ok(());
     }
@@ -109,17 +116,15 @@ pub fn set_role_of_account(
     } else {
         roles.retain(|other| *other != role);
     }
-    check_roles(transaction, &account.roles, &roles)?;
-    account.roles = roles;
-    account.modified = transaction.now();
-    transaction.put(Record::Account(account))
+    let changes = AccountChanges { roles: Some(roles), ..AccountChanges::default() };
+    super::account::write(transaction, Some(account.clone()), account, changes)
 }
 
 /// Grants permissions to a role, a group or an account, or takes them; what is so already is no error.
 ///
 /// # Errors
 /// There is no such role, account or object; a permission cannot be granted on such an object; the caller does not
-/// hold what it gives; or [`Permission::AssignRolePermissions`] (or [`Permission::UnassignRolePermissions`]) on the
+/// hold what it gives or takes; or [`Permission::AssignRolePermissions`] (or [`Permission::UnassignRolePermissions`]) on the
 /// role is missing, for an account [`Permission::ChangeUser`] and that permission globally.
 pub fn set_grants(
     transaction: &mut Transaction<'_>,
@@ -128,46 +133,27 @@ pub fn set_grants(
     granted: bool,
 ) -> Result<(), ChangeError> {
     require_grantee(transaction, grantee, granted)?;
-    let accounts = transaction.snapshot().accounts();
-    for grant in grants {
-        check_grant(grant)?;
-        if granted && grant.on.is_some_and(|on| !accounts.has(on)) {
-            return Err(ChangeError::field("object_pk", "there is no such object"));
-        }
-    }
-    if granted {
-        let given = Rights { is_superuser: false, grants: grants.to_vec() };
-        transaction.caller().require_held(accounts, &given)?;
-    }
     match grantee {
         Grantee::Role(number) => {
-            let mut role = role_for(transaction, number, assignment(granted))?;
-            change_grants(&mut role.grants, grants, granted);
-            transaction.put(Record::Role(role))
+            let role = role_for(transaction, number, assignment(granted))?;
+            let grants = Some(with_grants(&role.grants, grants, granted));
+            write(transaction, Some(role.clone()), role, RoleChanges { grants, ..RoleChanges::default() })
         }
         Grantee::Group(number) => {
-            let Some(mut group) = transaction.group(number)? else {
-                return Err(ChangeError::NotFound { kind: "group", name: number.to_string() });
-            };
-            let before = group.grants.clone();
-            change_grants(&mut group.grants, grants, granted);
-            if group.grants != before {
-                group.modified = transaction.now();
-                transaction.put(Record::Group(group))?;
-            }
-            Ok(())
+            let group = transaction.group(number)?;
+            let group =
+                group.ok_or_else(|| ChangeError::NotFound { kind: "group", name: number.to_string() })?;
+            let grants = Some(with_grants(&group.grants, grants, granted));
+            let changes = GroupChanges { grants, ..GroupChanges::default() };
+            group::write(transaction, Some(group.clone()), group, changes)
         }
         Grantee::Account(number) => {
             let account = transaction.account(number)?;
-            let mut account =
+            let account =
                 account.ok_or_else(|| ChangeError::NotFound { kind: "account", name: number.to_string() })?;
-            let before = account.grants.clone();
-            change_grants(&mut account.grants, grants, granted);
-            if account.grants != before {
-                account.modified = transaction.now();
-                transaction.put(Record::Account(account))?;
-            }
-            Ok(())
+            let grants = Some(with_grants(&account.grants, grants, granted));
+            let changes = AccountChanges { grants, ..AccountChanges::default() };
+            super::account::write(transaction, Some(account.clone()), account, changes)
         }
     }
 }
@@ -211,27 +197,69 @@ fn assignment(granted: bool) -> Permission {
     if granted { Permission::AssignRolePermissions } else { Permission::UnassignRolePermissions }
 }
 
-fn change_grants(present: &mut Vec<Grant>, grants: &[Grant], granted: bool) {
-    for grant in grants {
-        match (granted, present.contains(grant)) {
-            (true, false) => present.push(*grant),
-            (false, true) => present.retain(|other| other != grant),
-            (true, true) | (false, false) => {}
-        }
+fn with_grants(present: &[Grant], grants: &[Grant], granted: bool) -> Vec<Grant> {
+    match granted {
+        true => present.iter().chain(grants).copied().collect(),
+        false => present.iter().filter(|grant| !grants.contains(grant)).copied().collect(),
     }
 }
 
-/// Whether the permission is one about such an object.
-fn check_grant(grant: &Grant) -> Result<(), ChangeError> {
-    match grant.on {
-        Some(on) if on.permissions().all(|permission| permission != grant.permission) => {
-            Err(ChangeError::field(
+/// Whether the caller may change the roles of somebody from these to those: it holds what is given and what is taken.
+pub(super) fn check_roles(
+    transaction: &Transaction<'_>,
+    before: &[RoleNumber],
+    after: &[RoleNumber],
+) -> Result<(), ChangeError> {
+    let accounts = transaction.snapshot().accounts();
+    let changed: Vec<RoleNumber> = difference(before, after).collect();
+    for role in &changed {
+        let on = ObjectReference::Role(*role);
+        if !accounts.has(on) && (!after.contains(role) || transaction.is_announced(on)) {
+            continue;
+        }
+        let name = accounts.role(*role).map_or_else(|| role.to_string(), |role| role.name.clone());
+        transaction.require_on(Permission::ChangeRole, on, &name)?;
+    }
+    transaction.caller().require_held(accounts, &Rights::of_roles(accounts, &changed))
+}
+
+/// The same of permissions: those that are given are ones about such an object, which exists.
+pub(super) fn check_grants(
+    transaction: &Transaction<'_>,
+    before: &[Grant],
+    after: &[Grant],
+) -> Result<(), ChangeError> {
+    let accounts = transaction.snapshot().accounts();
+    let is_there = |on: ObjectReference| accounts.has(on) || transaction.is_announced(on);
+    for grant in after.iter().filter(|grant| !before.contains(grant)) {
+        let Some(on) = grant.on else { continue };
+        if on.permissions().all(|permission| permission != grant.permission) {
+            return Err(ChangeError::field(
                 "permissions",
                 format!("`{}` cannot be granted on a {}; leave the object out", grant.permission, on.kind()),
-            ))
+            ));
         }
-        _ => Ok(()),
+        if !is_there(on) {
+            return Err(ChangeError::field("object_pk", "there is no such object"));
+        }
     }
+    // What is granted on something that is gone is worth nothing, and may be taken away by anybody.
+    let changed = difference(before, after).filter(|grant| grant.on.is_none_or(is_there)).collect();
+    transaction.caller().require_held(accounts, &Rights { is_superuser: false, grants: changed })
+}
+
+/// What stands in one of them alone.
+fn difference<T: Copy + Eq + Hash>(before: &[T], after: &[T]) -> impl Iterator<Item = T> {
+    let (old, new): (HashSet<T>, HashSet<T>) =
+        (before.iter().copied().collect(), after.iter().copied().collect());
+    let only_new: Vec<T> = new.difference(&old).copied().collect();
+    only_new.into_iter().chain(old.difference(&new).copied().collect::<Vec<T>>())
+}
+
+/// In their order, none twice.
+pub(super) fn each_once<T: Copy + Eq + Hash>(items: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    items.into_iter().filter(|item| seen.insert(*item)).collect()
 }
 
 fn require_rights_of(transaction: &Transaction<'_>, number: RoleNumber) -> Result<(), ChangeError> {
@@ -260,19 +288,32 @@ fn grantee_account(
     account.ok_or_else(|| ChangeError::NotFound { kind: "account", name: number.to_string() })
 }
 
-fn put_role(
+/// The one writer of roles: puts `role`, with what is said of it, in the place of `before`. It asks whether the caller
+/// holds what is given and taken; whether it may change the role at all is asked before.
+///
+/// # Errors
+/// What cannot be, or a right that the caller lacks.
+pub(super) fn write(
     transaction: &mut Transaction<'_>,
+    before: Option<Role>,
     mut role: Role,
     changes: RoleChanges,
 ) -> Result<(), ChangeError> {
-    let RoleChanges { name, search_size_max, search_time_max } = changes;
-    role.name = name.unwrap_or(role.name);
-    role.search_size_max = search_size_max.unwrap_or(role.search_size_max);
-    role.search_time_max = search_time_max.unwrap_or(role.search_time_max);
-    validate::name("role", &role.name).map_err(|problem| ChangeError::field("name", problem))?;
-    let named = transaction.snapshot().accounts().role_named(&role.name);
-    if named.is_some_and(|other| other.number != role.number) {
-        return Err(ChangeError::Exists { kind: "role", name: role.name });
+    let RoleChanges { name, search_size_max, search_time_max, grants } = changes;
+    set(&mut role.name, name);
+    set(&mut role.search_size_max, search_size_max);
+    set(&mut role.search_time_max, search_time_max);
+    if before.as_ref().is_none_or(|before| before.name != role.name) {
+        validate::name("role", &role.name).map_err(|problem| ChangeError::field("name", problem))?;
+        let named = transaction.snapshot().accounts().role_named(&role.name);
+        if named.is_some_and(|other| other.number != role.number) {
+            return Err(ChangeError::Exists { kind: "role", name: role.name });
+        }
+        names::take(transaction, TombstoneOf::Role(name_form(&role.name)))?;
+    }
+    if let Some(grants) = grants.map(each_once) {
+        check_grants(transaction, &role.grants, &grants)?;
+        role.grants = grants;
     }
     transaction.put(Record::Role(role))
 }

@@ -1,20 +1,21 @@
 //! What an object must be like before it is committed. Each function gives sentences for an operator: they
 //! name the object and what to do.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use crate::auth::SecretShape;
 use crate::config::{Seed, is_slug};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
-    EntryId, Evaluator, PreparedFilter, Reader, Snapshot, Tree, Visibility, custom_type, is_computed,
-    name_key, plan,
+    EntryId, Evaluator, PreparedFilter, Reader, Snapshot, Tree, Visibility, custom_type, is_computed, plan,
 };
 use crate::model::{
-    Account, AccountKind, AccountNumber, Application, Attribute, Container, CustomAttribute, Group,
+    Account, AccountKind, Application, Attribute, BindingSubject, Container, CustomAttribute, Group,
     LdapProvider,
 };
-use crate::registry::ChangeError;
-use crate::schema::{AttributeId, Dn, MatchingRule, Schema, normalize_dn};
+use crate::registry::{ChangeError, Rules, Transaction};
+use crate::schema::{AttributeId, Dn, MatchingRule, Schema};
+use crate::secret::Secret;
 use crate::store::TOMBSTONE_OCTETS_MAX;
 
 /// Whether an object may have this name.
@@ -38,6 +39,68 @@ pub(super) fn username(username: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Whether a person may have this password: product rule 8 keeps passwords and generated secrets apart.
+///
+/// # Errors
+/// What is wrong with it, to be put behind what it is of.
+pub(super) fn password(secret: &Secret, rules: Rules) -> Result<(), String> {
+    let octets = secret.expose();
+    if octets.is_empty() {
+        return Err("is empty; give it another one".to_owned());
+    }
+    let length = std::str::from_utf8(octets).map_or(octets.len(), |text| text.chars().count());
+    if length < rules.password_length_min {
+        return Err(format!(
+            "is shorter than {} characters; give it a longer one",
+            rules.password_length_min
+        ));
+    }
+    match SecretShape::parse(octets) {
+        SecretShape::Other => Ok(()),
+        SecretShape::Ours { .. } | SecretShape::OursBroken => Err(
+            "begins as a generated secret does, so it would never be compared with it; give it another one, or make it a \
+             token"
+                .to_owned(),
+        ),
+    }
+}
+
+/// What is wrong with a mail address; none is right. What can be delivered to nobody knows: it has two sides of an `@`,
+/// and nothing that would end it where it is written (RFC 5322 section 3.4.1, without quoted parts and comments).
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn email(email: &str) -> Result<(), String> {
+    let problem = || Err(format!("{email:?} is no mail address: write it such as alice@example.com"));
+    if email.is_empty() {
+        return Ok(());
+    }
+    let is_strange = |part: char| {
+        part.is_whitespace()
+            || is_invisible(part)
+            || matches!(part, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '\\')
+    };
+    match email.rsplit_once('@') {
+        Some((local, domain))
+            if !local.is_empty()
+                && !domain.is_empty()
+                && !local.contains('@')
+                && email.len() <= EMAIL_OCTETS_MAX
+                && !email.contains(is_strange) =>
+        {
+            Ok(())
+        }
+        _ => problem(),
+    }
+}
+
+/// Characters that change what is read without being seen: controls, marks of the direction of writing, separators of
+/// lines and paragraphs, and those of no width.
+fn is_invisible(part: char) -> bool {
+    part.is_control()
+        || matches!(part, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
 }
 
 /// What is wrong with the identifier of a token, of which the same holds.
@@ -71,8 +134,13 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     if name.len() > NAME_OCTETS_MAX {
         return Err(format!("has a name of more than {NAME_OCTETS_MAX} octets; give it a shorter one"));
     }
-    if name.chars().any(char::is_control) {
-        return Err("has a name with control characters; give it one without".to_owned());
+    if name.chars().any(is_invisible) {
+        return Err(
+            "has a name with control characters, or marks that nobody sees; give it one without".to_owned()
+        );
+    }
+    if name.trim() != name {
+        return Err("has a name with blanks at its ends; give it one without".to_owned());
     }
     // Without a form two spellings of it would be two names, and no filter would find either.
     if MatchingRule::CaseIgnore.normalize(name.as_bytes(), &mut form).is_err() {
@@ -279,6 +347,59 @@ pub(super) fn custom_attribute(
     without.with_attribute(&custom_type(attribute)).map(drop).map_err(|error| error.to_string())
 }
 
+/// Whether a uidNumber or gidNumber that is new is for the caller to give: low ones are those of the system's accounts, 0
+/// of root. `before`: what there was.
+///
+/// # Errors
+/// [`ChangeError::Field`]
+pub(super) fn system_numbers(
+    transaction: &Transaction<'_>,
+    after: &[Attribute],
+    before: Option<&[Attribute]>,
+) -> Result<(), ChangeError> {
+    let snapshot = transaction.snapshot();
+    if transaction.caller().is_superuser(snapshot.accounts()) {
+        return Ok(());
+    }
+    let least = transaction.rules().posix_number_min;
+    let low = |attributes: &[Attribute]| low_numbers(attributes, snapshot.schema(), least);
+    let known = before.map(low).unwrap_or_default();
+    match low(after).into_iter().find(|number| !known.contains(number)) {
+        None => Ok(()),
+        Some((name, number)) => Err(ChangeError::field(
+            "attributes",
+            format!(
+                "the {name} {number} is one of a system account: give one of at least {least}, or ask a superuser"
+            ),
+        )),
+    }
+}
+
+/// The uidNumbers and gidNumbers among attributes that are below this, or no numbers a system would take as such.
+pub(super) fn low_numbers(
+    attributes: &[Attribute],
+    schema: &Schema,
+    least: u32,
+) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    for attribute in attributes {
+        let base = attribute.description.split(';').next().unwrap_or_default();
+        let name = match schema.find(base) {
+            Some(AttributeId::UID_NUMBER) => "uidNumber",
+            Some(AttributeId::GID_NUMBER) => "gidNumber",
+            _ => continue,
+        };
+        for value in &attribute.values {
+            let text = String::from_utf8_lossy(value);
+            // A negative one becomes a high one, or root, in programs that keep 32 bits.
+            if text.trim().parse::<u32>().map_or(true, |number| number < least) {
+                found.push((name, text.into_owned()));
+            }
+        }
+    }
+    found
+}
+
 /// Whether a value is of the attribute's syntax, so that its rules can compare it.
 pub(super) fn is_value(value: &[u8], id: AttributeId, schema: &Schema) -> bool {
     let known = schema.attribute(id);
@@ -399,6 +520,26 @@ pub(super) fn application(application: &Application) -> Result<(), FieldProblem>
             "has a launch URL that is none of the web; write it such as https://wiki.example.com",
         );
     }
+    let networks = bindings.iter().filter_map(|binding| match &binding.subject {
+        BindingSubject::Networks(networks) => Some(networks.len()),
+        BindingSubject::Account(_) | BindingSubject::Group(_) | BindingSubject::Window(_) => None,
+    });
+    for count in networks {
+        if count == 0 {
+            return problem(
+                "networks",
+                "has a binding to no network, which passes for nobody; give it at least one",
+            );
+        }
+        if count > NETWORKS_MAX {
+            return problem(
+                "networks",
+                &format!(
+                    "has a binding to more than {NETWORKS_MAX} networks; give larger ones, or write more bindings"
+                ),
+            );
+        }
+    }
     if bindings.len() > BINDINGS_MAX {
         return problem(
             "target",
@@ -419,161 +560,6 @@ fn is_web_address(text: &str) -> bool {
             && !rest.starts_with(['/', '?', '#'])
             && !rest.chars().any(|part| part.is_control() || part.is_whitespace())
     })
-}
-
-/// What only one provider can have: a name, a suffix, a domain, to be the default.
-pub(super) fn providers(snapshot: &Snapshot, problems: &mut Vec<String>) {
-    let mut names: HashMap<Vec<u8>, &str> = HashMap::new();
-    let mut suffixes: HashMap<&[u8], &str> = HashMap::new();
-    let mut domains: HashMap<String, &str> = HashMap::new();
-    let mut default: Option<&str> = None;
-    for tree in snapshot.trees() {
-        let provider = tree.provider();
-        let name = provider.name.as_str();
-        if let Some(other) = names.insert(name_key(name), name) {
-            problems.push(format!(
-                "the providers `{other}` and `{name}` have one name; give one of them another"
-            ));
-        }
-        if let Some(other) = suffixes.insert(tree.suffix(), name) {
-            problems.push(format!(
-                "the providers `{other}` and `{name}` have the same base DN {}; give one of them another",
-                provider.base_dn
-            ));
-        }
-        if let Some(domain) = tree.bind_domain()
-            && let Some(other) = domains.insert(domain.to_lowercase(), name)
-        {
-            problems.push(format!(
-                "the providers `{other}` and `{name}` have the same domain {domain} (that of the base DN, where none \
-                 is given); give one of them another, or domain = \"\" for none"
-            ));
-        }
-        if provider.is_default
-            && let Some(other) = default.replace(name)
-        {
-            problems.push(format!(
-                "the providers `{other}` and `{name}` are both the default; set default = false for one of them"
-            ));
-        }
-    }
-}
-
-/// What only one application can have: a slug, a provider.
-pub(super) fn applications(snapshot: &Snapshot, problems: &mut Vec<String>) {
-    let mut slugs = HashMap::new();
-    let mut providers = HashMap::new();
-    for application in snapshot.accounts().applications() {
-        let slug = application.slug.as_str();
-        if slugs.insert(slug, ()).is_some() {
-            problems.push(format!("there are two applications `{slug}`; give one of them another slug"));
-        }
-        if let Some(number) = application.provider
-            && let Some(other) = providers.insert(number, slug)
-        {
-            let provider = snapshot.accounts().provider(number).map_or("", |provider| &provider.name);
-            problems.push(format!(
-                "the applications `{other}` and `{slug}` have the same provider `{provider}`; a provider has one \
-                 application at most"
-            ));
-        }
-    }
-}
-
-/// Whether every account and group has an entry of its own in every tree: asked when a tree was made anew.
-pub(super) fn trees(snapshot: &Snapshot, problems: &mut Vec<String>) {
-    for tree in snapshot.trees() {
-        let accounts = snapshot.accounts().accounts();
-        let accounts = accounts
-            .filter(|account| account.kind != AccountKind::InternalServiceAccount)
-            .map(|account| (EntryId::of_account(account.number), &account.username));
-        let groups = snapshot.accounts().groups().map(|group| (EntryId::of_group(group.number), &group.name));
-        let name = &tree.provider().name;
-        let mut homeless: Vec<&str> = Vec::new();
-        let mut normal = Vec::new();
-        let mut numbers: HashMap<Vec<u8>, &str> = HashMap::new();
-        for (id, object) in accounts.chain(groups) {
-            let Some(entry) = tree.entry(id) else {
-                homeless.push(object);
-                continue;
-            };
-            normal.clear();
-            if normalize_dn(entry.dn(), snapshot.schema(), &mut normal).is_ok()
-                && tree.find_normal(&normal, snapshot.schema()).is_some_and(|found| found != id)
-            {
-                problems.push(format!(
-                    "the provider `{name}` would have two entries {}; give them containers or names that differ",
-                    String::from_utf8_lossy(entry.dn())
-                ));
-            }
-            for number in entry.attributes_of(AttributeId::UID_NUMBER).flat_map(|stored| stored.values()) {
-                if let Some(other) = numbers.insert(number.to_vec(), object) {
-                    problems.push(format!(
-                        "the accounts `{other}` and `{object}` would both have the uidNumber {} in the provider \
-                         `{name}`; choose another uid_start_number, or give one of them another uidNumber",
-                        String::from_utf8_lossy(number)
-                    ));
-                }
-            }
-        }
-        if let Some(first) = homeless.first() {
-            problems.push(format!(
-                "the provider `{name}` has no container any more for {} accounts and groups, `{first}` first; keep \
-                 the container",
-                homeless.len()
-            ));
-        }
-    }
-}
-
-/// Whether no other account has the uidNumber of this one, given or derived, in any provider.
-pub(super) fn uid_numbers(snapshot: &Snapshot, number: AccountNumber, problems: &mut Vec<String>) {
-    let id = EntryId::of_account(number);
-    let mut told = HashSet::new();
-    for tree in snapshot.trees() {
-        let Some(entry) = tree.entry(id) else { continue };
-        for value in entry.attributes_of(AttributeId::UID_NUMBER).flat_map(|stored| stored.values()) {
-            for other in holders(snapshot, tree, "uidNumber", value).into_iter().filter(|other| *other != id)
-            {
-                let accounts = snapshot.accounts();
-                let (Some(account), Some(other)) =
-                    (accounts.account(number), accounts.account_of_entry(other))
-                else {
-                    continue;
-                };
-                if told.insert(other.number) {
-                    problems.push(format!(
-                        "the account `{}` cannot have the uidNumber {}, `{}` has it; give it another one",
-                        account.username,
-                        String::from_utf8_lossy(value),
-                        other.username
-                    ));
-                }
-            }
-        }
-    }
-}
-
-/// Whether an account has one credential without a selector at most.
-pub(super) fn credentials(snapshot: &Snapshot, number: AccountNumber, problems: &mut Vec<String>) {
-    let accounts = snapshot.accounts();
-    let Some(account) = accounts.account(number) else { return };
-    let tokens = account.tokens.iter().filter_map(|token| accounts.token(*token));
-    let selectorless: Vec<&str> =
-        tokens.filter(|token| token.is_selectorless()).map(|token| token.identifier.as_str()).collect();
-    if selectorless.len() + usize::from(account.password.is_some()) > 1 {
-        let mut listed: Vec<String> =
-            selectorless.iter().map(|identifier| format!("the token `{identifier}`")).collect();
-        if account.password.is_some() {
-            listed.insert(0, "the password".to_owned());
-        }
-        problems.push(format!(
-            "the account `{}` has more than one credential that only its name leads to ({}); it can have one: let \
-             bindery generate the secrets of the others",
-            account.username,
-            listed.join(", ")
-        ));
-    }
 }
 
 /// The numbers whose derived uidNumber or gidNumber a seed gives away by hand.
@@ -638,9 +624,13 @@ pub(super) const ATTRIBUTES_MAX: usize = 1_000;
 pub(super) const CLASSES_MAX: usize = 100;
 /// Octets of a name: it goes into DNs, events and tables.
 const NAME_OCTETS_MAX: usize = 256;
+/// RFC 5321 section 4.5.3.1.
+const EMAIL_OCTETS_MAX: usize = 254;
 /// Octets of a text that describes an object, or of a URL.
 const TEXT_OCTETS_MAX: usize = 4_096;
 /// Bindings of one application: each is asked at each operation.
 const BINDINGS_MAX: usize = 1_000;
+/// Networks of one binding: each is asked at each operation.
+const NETWORKS_MAX: usize = 1_000;
 const USERNAME_CHARACTERS_MAX: usize = 150;
 pub(super) const IDENTIFIER_OCTETS_MAX: usize = 255;

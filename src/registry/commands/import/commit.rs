@@ -12,11 +12,13 @@ use super::{
 use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree};
 use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Attribute, BindingSubject, Container, Group, GroupNumber,
-    HashText, Intent, LdapProvider, Password, Placement, ProviderNumber, Record, RoleNumber, Token,
-    TokenNumber, TokenSelector, TombstoneOf,
+    HashText, Intent, LdapProvider, Password, Placement, ProviderNumber, Record, RoleNumber, TokenSelector,
 };
+use crate::registry::commands::account::{self, AccountChanges};
+use crate::registry::commands::group::{self, GroupChanges};
+use crate::registry::commands::provider::{self, ProviderChanges};
+use crate::registry::commands::token::{self, NewRecord};
 use crate::registry::commands::{find_provider, validate};
-use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Registry, Transaction};
 use crate::schema::{AttributeId, Rdn, normalize_dn};
 use crate::store::{RECORD_OCTETS_MAX, StoreError};
@@ -35,7 +37,8 @@ impl Registry {
             let before = find_provider(transaction.snapshot(), options.provider.as_deref(), PURPOSE)?;
             find_role(transaction.snapshot(), options.role.as_deref())?;
             let schema = transaction.snapshot().schema().clone();
-            let mut after = (*before).clone();
+            let before = (*before).clone();
+            let mut after = before.clone();
             let normal = |container: &str| {
                 let mut form = Vec::new();
                 normalize_dn(container.as_bytes(), &schema, &mut form).ok().map(|()| form)
@@ -53,18 +56,15 @@ impl Registry {
                     }
                 }
             }
-            if after != *before {
-                after.modified = transaction.now();
-                let mut problems = Vec::new();
-                validate::provider(&after, &schema, &mut problems);
-                if problems.is_empty() {
-                    transaction.put(Record::Provider(after.clone()))?;
-                    validate::trees(transaction.snapshot(), &mut problems);
-                }
-                if !problems.is_empty() {
-                    return Err(ChangeError::Invalid(problems));
-                }
-            }
+            let changes = ProviderChanges {
+                users: Some(after.users.clone()),
+                service_accounts: Some(after.service_accounts.clone()),
+                groups: Some(after.groups.clone()),
+                ..ProviderChanges::default()
+            };
+            provider::update_provider(transaction, before.number, changes)?;
+            let after = transaction.snapshot().accounts().provider(before.number).cloned();
+            let after = after.map_or(before, |after| (*after).clone());
             let LdapProvider { name, number, base_dn, users, service_accounts, groups, .. } = after;
             let attributes = transaction.snapshot().custom_attributes();
             let attributes = attributes.map(|attribute| (**attribute).clone()).collect();
@@ -233,53 +233,50 @@ impl<'t, 's> Batch<'t, 's> {
         let now = self.transaction.now();
         let created = given.created.unwrap_or(now);
         let number = self.number_of(&tree, given, &mut attributes)?;
+        let origin = self.transaction.origin();
         let account = Account {
-            number: AccountNumber::new(number),
             uuid,
-            username: given.username.clone(),
-            kind,
-            name: given.name.clone(),
-            email: given.email.clone(),
-            is_active: given.is_active,
-            attributes,
             object_classes: given.object_classes.clone(),
-            password: match (&password, kind.is_person()) {
-                (Some(hash), true) => Some(Password {
-                    hash: hash.clone(),
-                    generation: 1,
-                    seeded: None,
-                    changed: now,
-                    made_by: self.transaction.made_by(),
-                }),
-                _ => None,
-            },
             placements,
-            roles: if given.is_service_account { self.work.role.into_iter().collect() } else { Vec::new() },
-            grants: Vec::new(),
             created,
             modified: given.modified.unwrap_or(created),
-            origin: self.transaction.origin(),
+            ..Account::new(AccountNumber::new(number), given.username.clone(), kind, origin, now)
         };
-        let snapshot = self.transaction.snapshot();
-        let mut trees = snapshot.trees().iter();
-        if let Some(error) = trees.find_map(|tree| tree.check_account(&account, snapshot.schema()).err()) {
+        let password = password.map(|hash| Password {
+            hash,
+            generation: 1,
+            seeded: None,
+            changed: now,
+            made_by: self.transaction.made_by(),
+        });
+        let changes = AccountChanges {
+            name: Some(given.name.clone()),
+            email: Some(given.email.clone()),
+            is_active: Some(given.is_active),
+            attributes: Some(attributes),
+            roles: given.is_service_account.then(|| self.work.role.into_iter().collect()),
+            password: password.clone().filter(|_| kind.is_person()),
+            ..AccountChanges::default()
+        };
+        let (number, username) = (account.number, account.username.clone());
+        let title = format!("the account `{username}`");
+        let place = |snapshot: &Snapshot| {
+            let mut trees = snapshot.trees().iter();
+            trees.find_map(|tree| tree.check_account(&account, snapshot.schema()).err())
+        };
+        if let Some(error) = place(self.transaction.snapshot()) {
             self.report.leave_out(place_reason(&error), &given.dn);
             return Ok(());
         }
-        let mut problems = Vec::new();
-        validate::account(&account, snapshot, &mut problems);
-        if !problems.is_empty() {
-            let title = format!("the account `{}`", account.username);
-            self.report.leave_out(without_name(&problems, &title), &given.dn);
+        let whole = account::filled(account.clone(), &changes);
+        if self.is_too_large(&Record::Account(whole), &given.dn)? {
             return Ok(());
         }
-        let (number, username) = (account.number, account.username.clone());
-        let record = Record::Account(account);
-        if self.is_too_large(&record, &given.dn)? {
+        let done = account::write(self.transaction, None, account, changes);
+        if !self.is_taken_over(done, &title, &given.dn)? {
             return Ok(());
         }
-        self.transaction.lift_tombstone(TombstoneOf::Account(name_form(&username)))?;
-        self.transaction.put(record)?;
+        let password = password.map(|password| password.hash);
         if kind.is_person() {
             self.report.users += 1;
             self.report.passwords += u64::from(password.is_some());
@@ -327,9 +324,7 @@ impl<'t, 's> Batch<'t, 's> {
             self.report.leave_out("a password: another account has a token of the identifier for it", dn);
             return Ok(());
         }
-        self.transaction.lift_tombstone(TombstoneOf::Token(identifier.clone()))?;
-        let token = Token {
-            number: TokenNumber::new(self.transaction.next_object()?),
+        let token = NewRecord {
             uuid: Uuid::new_v4(),
             identifier,
             account,
@@ -337,20 +332,16 @@ impl<'t, 's> Batch<'t, 's> {
             selector: TokenSelector::None,
             hash,
             sealed: None,
-            generation: 1,
             expires: None,
             description: "imported".to_owned(),
             networks: Vec::new(),
-            created: self.transaction.now(),
-            renewed: self.transaction.now(),
-            warned: None,
-            is_replaced: false,
-            origin: self.transaction.origin(),
-            made_by: self.transaction.made_by(),
             is_first: false,
             lifetime_said: None,
         };
-        self.transaction.put(Record::Token(token))?;
+        if let Err(error) = token::put_new(self.transaction, token) {
+            self.report.leave_out(format!("a password: {}", reason(error)?), dn);
+            return Ok(());
+        }
         self.report.passwords += 1;
         Ok(())
     }
@@ -372,40 +363,37 @@ impl<'t, 's> Batch<'t, 's> {
         let uuid = self.free_uuid(&tree, given.uuid, &given.dn);
         let now = self.transaction.now();
         let created = given.created.unwrap_or(now);
+        let origin = self.transaction.origin();
+        let number = GroupNumber::new(self.transaction.next_number()?);
+        let modified = given.modified.unwrap_or(created);
         let group = Group {
-            number: GroupNumber::new(self.transaction.next_number()?),
             uuid,
-            name: given.name.clone(),
-            is_superuser: false,
-            parents: Vec::new(),
-            roles: Vec::new(),
-            grants: Vec::new(),
-            attributes: attributes(&given.attributes),
             object_classes: given.object_classes.clone(),
             placements,
             created,
-            modified: given.modified.unwrap_or(created),
-            members_modified: given.modified.unwrap_or(created),
-            origin: self.transaction.origin(),
+            modified,
+            members_modified: modified,
+            ..Group::new(number, given.name.clone(), origin, now)
         };
-        let snapshot = self.transaction.snapshot();
-        let mut trees = snapshot.trees().iter();
-        if let Some(error) = trees.find_map(|tree| tree.check_group(&group, snapshot.schema()).err()) {
+        let place = |snapshot: &Snapshot| {
+            let mut trees = snapshot.trees().iter();
+            trees.find_map(|tree| tree.check_group(&group, snapshot.schema()).err())
+        };
+        if let Some(error) = place(self.transaction.snapshot()) {
             self.report.leave_out(place_reason(&error), &given.dn);
             return Ok(());
         }
-        let mut problems = Vec::new();
-        validate::group(&group, snapshot, &mut problems);
-        if !problems.is_empty() {
-            let title = format!("the group `{}`", group.name);
-            self.report.leave_out(without_name(&problems, &title), &given.dn);
+        let attributes = attributes(&given.attributes);
+        let whole = Group { attributes: attributes.clone(), ..group.clone() };
+        if self.is_too_large(&Record::Group(whole), &given.dn)? {
             return Ok(());
         }
-        let record = Record::Group(group);
-        if self.is_too_large(&record, &given.dn)? {
+        let title = format!("the group `{}`", group.name);
+        let changes = GroupChanges { attributes: Some(attributes), ..GroupChanges::default() };
+        let done = group::write(self.transaction, None, group, changes);
+        if !self.is_taken_over(done, &title, &given.dn)? {
             return Ok(());
         }
-        self.transaction.put(record)?;
         self.report.groups += 1;
         Ok(())
     }
@@ -492,13 +480,22 @@ impl<'t, 's> Batch<'t, 's> {
     }
 
     fn nest(&mut self, child: GroupNumber, parent: GroupNumber) -> Result<(), ChangeError> {
-        let Some(mut record) = self.transaction.group(child)? else { return Ok(()) };
+        let Some(record) = self.transaction.group(child)? else { return Ok(()) };
         if record.parents.contains(&parent) {
             self.report.already_there += 1;
             return Ok(());
         }
-        record.parents.push(parent);
-        self.transaction.put(Record::Group(record))?;
+        let accounts = self.transaction.snapshot().accounts();
+        let above = accounts.group(parent).map(|parent| parent.closure.clone()).unwrap_or_default();
+        if above.binary_search(&child).is_ok() {
+            let reason =
+                "a membership: its group is in the member already, and groups cannot be in each other";
+            self.report.leave_out(reason, &record.name);
+            return Ok(());
+        }
+        let parents = record.parents.iter().copied().chain([parent]).collect();
+        let changes = GroupChanges { parents: Some(parents), ..GroupChanges::default() };
+        group::write(self.transaction, Some(record.clone()), record, changes)?;
         self.groups.insert(parent);
         self.report.nested_groups += 1;
         Ok(())
@@ -514,6 +511,19 @@ impl<'t, 's> Batch<'t, 's> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the writer has taken an entry; one that it refuses is left out.
+    fn is_taken_over(
+        &mut self,
+        done: Result<(), ChangeError>,
+        title: &str,
+        dn: &str,
+    ) -> Result<bool, ChangeError> {
+        let Err(error) = done else { return Ok(true) };
+        let problems = [reason(error)?];
+        self.report.leave_out(without_name(&problems, title), dn);
+        Ok(false)
     }
 
     fn tree(&self) -> Option<Arc<Tree>> {
@@ -632,6 +642,17 @@ fn attributes(given: &[ImportedAttribute]) -> Vec<Attribute> {
             values: attribute.values.iter().map(|value| value.0.clone()).collect(),
         })
         .collect()
+}
+
+/// Why the writer does not take something; what is about the whole ends the import.
+fn reason(error: ChangeError) -> Result<String, ChangeError> {
+    match error {
+        ChangeError::Invalid(_)
+        | ChangeError::Field { .. }
+        | ChangeError::Refused(_)
+        | ChangeError::Exists { .. } => Ok(error.to_string()),
+        error => Err(error),
+    }
 }
 
 /// The same words for all entries that it holds for.

@@ -1,19 +1,20 @@
 //! The work of a seed in the writer's transaction: deletions, then objects in the order of what they need,
 //! then the rules that only the whole can be asked.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
+use super::adoption;
 use super::diff::{self, Lookup};
 use super::names::Names;
 use super::secrets::Prepared;
-use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, Sign};
+use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
 use crate::config::{ReferenceKind, Seed, SeedAccount, first_identifier};
 use crate::directory::{Accounts, Snapshot, name_key};
 use crate::model::{
-    AccountKind, AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, Key, Record, RoleNumber,
-    TokenNumber, TombstoneOf,
+    AccountKind, AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ObjectReference, Record,
+    RoleNumber, TokenNumber, TombstoneOf,
 };
-use crate::registry::commands::validate;
+use crate::registry::commands::{foreign, validate};
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Transaction};
 
@@ -27,24 +28,11 @@ pub(super) struct Application<'t, 's> {
     pub(super) before: Snapshot,
     pub(super) names: Names,
     pub(super) needed: Vec<NeededSecret>,
-    pub(super) problems: Vec<String>,
+    pub(super) problems: Vec<SeedProblem>,
     pub(super) unresolved: BTreeSet<(ReferenceKind, String)>,
-    /// Accounts whose credentials or numbers changed.
-    pub(super) checked_accounts: BTreeSet<AccountNumber>,
     /// Custom attribute types that were there and are declared in another way now.
     pub(super) changed_attributes: BTreeSet<AttributeNumber>,
-    /// Whether a provider is new or its tree changed.
-    pub(super) are_trees_new: bool,
     skipped: Vec<DiffEntry>,
-    touched: Vec<Touched>,
-    touched_places: HashMap<Key, usize>,
-    memberships: BTreeMap<GroupNumber, Vec<(AccountNumber, bool)>>,
-}
-
-/// A record that changed.
-struct Touched {
-    before: Option<Record>,
-    after: Option<Record>,
 }
 
 impl<'t, 's> Application<'t, 's> {
@@ -66,20 +54,43 @@ impl<'t, 's> Application<'t, 's> {
             needed: Vec::new(),
             problems: Vec::new(),
             unresolved: BTreeSet::new(),
-            checked_accounts: BTreeSet::new(),
             changed_attributes: BTreeSet::new(),
-            are_trees_new: false,
             skipped: Vec::new(),
-            touched: Vec::new(),
-            touched_places: HashMap::new(),
-            memberships: BTreeMap::new(),
         }
     }
 
     /// Does all of it, and says what became different.
+    ///
+    /// What a caller of the API made, and what would be given to it by the config, is only known at the end: what is not
+    /// to be given is left out, and all the rest is done anew.
     pub(super) fn run(mut self) -> Result<SeedPlan, ChangeError> {
+        loop {
+            self.attempt()?;
+            let left_out = adoption::not_to_be_given(&self)?;
+            if left_out.is_empty() {
+                break;
+            }
+            self.begin_anew(left_out);
+        }
+        let problems = self.transaction.problems();
+        self.problems.extend(problems.into_iter().map(|problem| SeedProblem {
+            object: None,
+            field: Some(problem.field.to_owned()),
+            sentence: problem.sentence,
+        }));
+        if !self.problems.is_empty() {
+            return Err(ChangeError::Seed(self.problems));
+        }
+        if !self.prepared.covers(&self.needed) {
+            return Err(ChangeError::Conflict);
+        }
+        Ok(self.plan())
+    }
+
+    fn attempt(&mut self) -> Result<(), ChangeError> {
         let seed = self.seed;
         self.recreate()?;
+        self.adopt()?;
         if self.options.prune {
             self.prune()?;
         }
@@ -109,14 +120,22 @@ impl<'t, 's> Application<'t, 's> {
         if self.options.prune {
             self.prune_custom_attributes()?;
         }
-        self.check_whole();
-        if !self.problems.is_empty() {
-            return Err(ChangeError::Invalid(self.problems));
+        Ok(())
+    }
+
+    /// Forgets what was done, and leaves these out from now on.
+    fn begin_anew(&mut self, left_out: Vec<(ReferenceKind, String, String)>) {
+        self.transaction.rewind();
+        let mut names = Names { left_out: std::mem::take(&mut self.names.left_out), ..Names::default() };
+        for (kind, name, reason) in left_out {
+            names.left_out.insert((kind, name_key(&name)), (name, reason));
         }
-        if !self.prepared.covers(&self.needed) {
-            return Err(ChangeError::Conflict);
-        }
-        Ok(self.plan())
+        self.names = names;
+        self.needed.clear();
+        self.problems.clear();
+        self.unresolved.clear();
+        self.changed_attributes.clear();
+        self.skipped.clear();
     }
 
     /// The directory as it is by now.
@@ -126,42 +145,74 @@ impl<'t, 's> Application<'t, 's> {
 
     /// Notes that something of the seed is left as it is.
     pub(super) fn skip(&mut self, kind: ReferenceKind, name: &str, reason: String) {
-        self.skipped.push(DiffEntry {
-            sign: Sign::Skipped,
-            kind,
-            name: name.to_owned(),
-            fields: Vec::new(),
-            reason: Some(reason),
-        });
+        self.tell(Sign::Skipped, kind, name, reason);
     }
 
-    /// Puts a record and notes what it was before.
-    pub(super) fn put(&mut self, before: Option<Record>, after: Record) -> Result<(), ChangeError> {
-        self.note(after.key(), before, Some(after.clone()));
-        self.transaction.put(after)
+    /// Notes that something of the seed is left out, because something else stands in its way.
+    pub(super) fn leave_out(&mut self, kind: ReferenceKind, name: &str, reason: String) {
+        self.tell(Sign::LeftOut, kind, name, reason);
     }
 
-    /// Notes a change of a record that is made elsewhere.
-    pub(super) fn note(&mut self, key: Key, before: Option<Record>, after: Option<Record>) {
-        if let Some(touched) = self.touched_places.get(&key).and_then(|place| self.touched.get_mut(*place)) {
-            touched.after = after;
-            return;
-        }
-        self.touched_places.insert(key, self.touched.len());
-        self.touched.push(Touched { before, after });
+    /// Notes something that became different and is no change of a record's content.
+    pub(super) fn note(&mut self, entry: DiffEntry) {
+        self.skipped.push(entry);
     }
 
-    /// Puts an account into a group or takes it out.
-    pub(super) fn set_member(
+    fn tell(&mut self, sign: Sign, kind: ReferenceKind, name: &str, reason: String) {
+        let name = name.to_owned();
+        self.skipped.push(DiffEntry { sign, kind, name, fields: Vec::new(), reason: Some(reason) });
+    }
+
+    /// Whether an object of the seed is left out.
+    pub(super) fn is_left_out(&self, kind: ReferenceKind, name: &str) -> bool {
+        self.names.left_out.contains_key(&(kind, name_key(name)))
+            || self.names.skipped.contains(&(kind, name_key(name)))
+    }
+
+    /// Notes what cannot be about an object; what is about the whole ends it.
+    pub(super) fn collect<T>(
         &mut self,
-        group: GroupNumber,
-        account: AccountNumber,
-        is_member: bool,
-    ) -> Result<(), ChangeError> {
-        if self.transaction.set_member(group, account, is_member)? {
-            self.memberships.entry(group).or_default().push((account, is_member));
+        kind: ReferenceKind,
+        name: &str,
+        result: Result<T, ChangeError>,
+    ) -> Result<Option<T>, ChangeError> {
+        let error = match result {
+            Ok(value) => return Ok(Some(value)),
+            Err(error) => error,
+        };
+        let (field, sentences) = match error {
+            ChangeError::Invalid(sentences) => (None, sentences),
+            ChangeError::Field { field, message } => (Some(field), vec![message]),
+            ChangeError::Refused(sentence) => (None, vec![sentence]),
+            error @ (ChangeError::Exists { .. } | ChangeError::NotFound { .. }) => {
+                (None, vec![error.to_string()])
+            }
+            error => return Err(error),
+        };
+        for sentence in sentences {
+            self.problem(kind, name, field, sentence);
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Notes what cannot be about an object.
+    pub(super) fn problem(
+        &mut self,
+        kind: ReferenceKind,
+        name: &str,
+        field: Option<&'static str>,
+        sentence: String,
+    ) {
+        // A sentence that says only what is wrong with a field does not say of what.
+        let sentence = match sentence.contains(name) {
+            true => sentence,
+            false => format!("the {kind} `{name}`: {sentence}"),
+        };
+        let problem =
+            SeedProblem { object: Some((kind, name.to_owned())), field: field.map(str::to_owned), sentence };
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     /// The kind that an account of the seed has at the end.
@@ -180,7 +231,12 @@ impl<'t, 's> Application<'t, 's> {
         for name in &self.options.recreate {
             let key = name_key(name);
             let account = TombstoneOf::Account(name_form(name));
-            let mut lifted = vec![account.clone(), TombstoneOf::Token(name.clone())];
+            let mut lifted = vec![
+                account.clone(),
+                TombstoneOf::Token(name.clone()),
+                TombstoneOf::Group(name_form(name)),
+                TombstoneOf::Role(name_form(name)),
+            ];
             if self.accounts().has_tombstone(&account) {
                 lifted.push(TombstoneOf::Token(first_identifier(name)));
                 for seeded in self.seed.accounts.iter().filter(|seeded| name_key(&seeded.username) == key) {
@@ -191,11 +247,18 @@ impl<'t, 's> Application<'t, 's> {
             }
             let is_known = lifted.iter().any(|tombstone| self.accounts().has_tombstone(tombstone))
                 || self.accounts().account_keyed(&key).is_some()
+                || self.accounts().group_keyed(&key).is_some()
+                || self.accounts().role_named(name).is_some()
                 || self.accounts().token_named(name).is_some();
             if !is_known {
-                self.problems.push(format!(
-                    "no account or token `{name}` was deleted, so there is nothing to recreate; check the name"
-                ));
+                self.problems.push(SeedProblem {
+                    object: None,
+                    field: None,
+                    sentence: format!(
+                        "no account, token, group or role `{name}` was deleted, so there is nothing to recreate; check the \
+                         name"
+                    ),
+                });
             }
             for tombstone in lifted {
                 self.transaction.lift_tombstone(tombstone)?;
@@ -207,9 +270,16 @@ impl<'t, 's> Application<'t, 's> {
     /// Gives every new object its number, so that objects can name each other in any order.
     fn number_objects(&mut self) -> Result<(), ChangeError> {
         let seed = self.seed;
+        for (kind, name, reason) in self.names.told_left_out() {
+            self.leave_out(kind, &name, reason);
+        }
         for role in &seed.roles {
-            if self.accounts().role_named(&role.name).is_none() {
+            let deleted = TombstoneOf::Role(name_form(&role.name));
+            if self.accounts().role_named(&role.name).is_none()
+                && !self.is_deleted(ReferenceKind::Role, &role.name, &deleted)
+            {
                 let number = RoleNumber::new(self.transaction.next_object()?);
+                self.transaction.announce(ObjectReference::Role(number));
                 self.names.roles.insert(name_key(&role.name), number);
             }
         }
@@ -219,36 +289,52 @@ impl<'t, 's> Application<'t, 's> {
         }
         for account in &seed.accounts {
             let key = name_key(&account.username);
+            let deleted = TombstoneOf::Account(name_form(&account.username));
             if self.accounts().account_keyed(&key).is_none() {
-                if self.accounts().has_tombstone(&TombstoneOf::Account(name_form(&account.username))) {
-                    let reason = format!(
-                        "it was deleted; --recreate {} makes it again, with its tokens",
-                        account.username
-                    );
-                    self.skip(ReferenceKind::Account, &account.username, reason);
-                    self.names.skipped_accounts.insert(key);
+                if self.is_deleted(ReferenceKind::Account, &account.username, &deleted) {
                     continue;
                 }
                 let number = AccountNumber::new(self.next_number(&taken)?);
+                self.transaction.announce(ObjectReference::Account(number));
                 self.names.accounts.insert(key, number);
             }
-            if account.create_group == Some(true) {
+            if account.create_group == Some(true)
+                && !self.is_left_out(ReferenceKind::Account, &account.username)
+            {
                 self.number_group(&account.username, &taken)?;
             }
         }
         for application in &seed.applications {
             if self.accounts().application_named(&application.slug).is_none() {
                 let number = ApplicationNumber::new(self.transaction.next_object()?);
+                self.transaction.announce(ObjectReference::Application(number));
                 self.names.applications.insert(application.slug.clone(), number);
             }
         }
         self.number_tokens()
     }
 
+    /// Whether something of the seed was deleted and stays so, which is told.
+    fn is_deleted(&mut self, kind: ReferenceKind, name: &str, of: &TombstoneOf) -> bool {
+        if !self.accounts().has_tombstone(of) {
+            return false;
+        }
+        let with = if kind == ReferenceKind::Account { ", with its tokens" } else { "" };
+        self.skip(kind, name, format!("it was deleted; --recreate {name} makes it again{with}"));
+        self.names.skipped.insert((kind, name_key(name)));
+        true
+    }
+
     fn number_group(&mut self, name: &str, taken: &HashSet<u32>) -> Result<(), ChangeError> {
         let key = name_key(name);
-        if self.accounts().group_keyed(&key).is_none() && !self.names.groups.contains_key(&key) {
+        let deleted = TombstoneOf::Group(name_form(name));
+        if self.accounts().group_keyed(&key).is_none()
+            && !self.names.groups.contains_key(&key)
+            && !self.names.skipped.contains(&(ReferenceKind::Group, key.clone()))
+            && !self.is_deleted(ReferenceKind::Group, name, &deleted)
+        {
             let number = GroupNumber::new(self.next_number(taken)?);
+            self.transaction.announce(ObjectReference::Group(number));
             self.names.groups.insert(key, number);
         }
         Ok(())
@@ -256,30 +342,47 @@ impl<'t, 's> Application<'t, 's> {
 
     fn number_tokens(&mut self) -> Result<(), ChangeError> {
         let seed = self.seed;
+        let now = self.transaction.now();
         let first = seed.accounts.iter().filter(|account| {
             self.is_new_account(&account.username) && self.kind_of(account) == AccountKind::ServiceAccount
         });
-        let first: Vec<(String, &str)> = first
-            .map(|account| (first_identifier(&account.username), account.username.as_str()))
-            .filter(|(identifier, _)| seed.tokens.iter().all(|token| token.identifier != *identifier))
+        let first: Vec<(String, &str, bool)> = first
+            .map(|account| (first_identifier(&account.username), account.username.as_str(), false))
+            .filter(|(identifier, ..)| seed.tokens.iter().all(|token| token.identifier != *identifier))
             .collect();
-        let seeded = seed.tokens.iter().map(|token| (token.identifier.clone(), token.account.as_str()));
-        for (identifier, account) in seeded.chain(first) {
-            if self.accounts().token_named(&identifier).is_some() {
+        let seeded = seed.tokens.iter().map(|token| {
+            let is_over = token.expiring != Some(false)
+                && token.expires.is_some_and(|expires| expires.time(now) <= now);
+            (token.identifier.clone(), token.account.as_str(), is_over)
+        });
+        let seeded: Vec<_> = seeded.map(|token| (token, true)).collect();
+        for ((identifier, account, is_over), is_listed) in
+            seeded.into_iter().chain(first.into_iter().map(|token| (token, false)))
+        {
+            // The first token of a new account gets a free identifier, whoever has this one.
+            if is_listed && self.stored_token(&identifier, account).is_some() {
                 continue;
             }
-            let is_deleted = self.accounts().has_tombstone(&TombstoneOf::Token(identifier.clone()));
-            if self.names.skipped_accounts.contains(&name_key(account)) {
-                self.skip(ReferenceKind::Token, &identifier, format!("its account `{account}` was deleted"));
-            } else if is_deleted {
+            let of = TombstoneOf::Token(identifier.clone());
+            if self.is_left_out(ReferenceKind::Account, account) {
+                let reason = format!("its account `{account}` was deleted, or is left out");
+                self.skip(ReferenceKind::Token, &identifier, reason);
+            } else if is_listed && self.accounts().token_named(&identifier).is_some() {
+                let reason = adoption::taken_token(self, &identifier, account)?;
+                self.leave_out(ReferenceKind::Token, &identifier, reason);
+            } else if is_listed && self.accounts().has_tombstone(&of) {
                 let reason = format!("it was revoked or deleted; --recreate {identifier} makes it again");
+                self.skip(ReferenceKind::Token, &identifier, reason);
+            } else if is_over {
+                let reason = "the time at which it expires has passed; give it a later one".to_owned();
                 self.skip(ReferenceKind::Token, &identifier, reason);
             } else {
                 let number = TokenNumber::new(self.transaction.next_object()?);
+                self.transaction.announce(ObjectReference::Token(number));
                 self.names.tokens.insert(identifier, number);
                 continue;
             }
-            self.names.skipped_tokens.insert(identifier);
+            self.names.skipped.insert((ReferenceKind::Token, identifier.into_bytes()));
         }
         Ok(())
     }
@@ -293,34 +396,21 @@ impl<'t, 's> Application<'t, 's> {
         }
     }
 
-    /// The rules that are about more than one object.
-    fn check_whole(&mut self) {
-        let snapshot = self.transaction.snapshot();
-        let mut problems = Vec::new();
-        validate::providers(snapshot, &mut problems);
-        validate::applications(snapshot, &mut problems);
-        if self.are_trees_new && problems.is_empty() {
-            validate::trees(snapshot, &mut problems);
-        }
-        for number in &self.checked_accounts {
-            validate::uid_numbers(snapshot, *number, &mut problems);
-            validate::credentials(snapshot, *number, &mut problems);
-        }
-        problems.retain(|problem| !self.problems.contains(problem));
-        self.problems.append(&mut problems);
-    }
-
     fn plan(self) -> SeedPlan {
         let after = self.transaction.snapshot();
         let lookup = Lookup { before: self.before.accounts(), after: after.accounts() };
-        let mut memberships = self.memberships;
+        let mut memberships = self.transaction.memberships().clone();
         let mut diff = diff::custom_attributes(&self.before, after, &lookup);
-        for touched in &self.touched {
-            let mut entry = diff::entry(touched.before.as_ref(), touched.after.as_ref(), &lookup);
-            if let Some(Record::Group(group)) = &touched.after
+        for (before, after) in self.transaction.journal() {
+            let is_attribute = matches!(after.as_ref().or(before.as_ref()), Some(Record::CustomAttribute(_)));
+            if is_attribute {
+                continue;
+            }
+            let mut entry = diff::entry(before.as_ref(), after.as_ref(), &lookup);
+            if let Some(Record::Group(group)) = after
                 && let Some(changes) = memberships.remove(&group.number)
             {
-                let field = diff::members(&changes, &lookup);
+                let field = diff::members(&changes);
                 entry
                     .get_or_insert_with(|| diff::unchanged(ReferenceKind::Group, &group.name))
                     .fields
@@ -328,18 +418,24 @@ impl<'t, 's> Application<'t, 's> {
             }
             diff.extend(entry);
         }
-        for (group, changes) in memberships {
+        let is_there = |group: &GroupNumber| after.accounts().group(*group).is_some();
+        for (group, changes) in memberships.into_iter().filter(|(group, _)| is_there(group)) {
             let mut entry = diff::unchanged(ReferenceKind::Group, &lookup.group(group));
-            entry.fields.push(diff::members(&changes, &lookup));
+            entry.fields.push(diff::members(&changes));
             diff.push(entry);
         }
         diff.sort_by_key(|entry| (entry.sign != Sign::Deleted, diff::rank(entry.kind)));
         diff.extend(self.skipped);
+        let credentials = foreign::credentials(&self.before, after)
+            .into_iter()
+            .filter(|credential| !self.options.accept_credentials.contains(&credential.identifier))
+            .collect();
         SeedPlan {
             revision: self.before.revision(),
             diff,
             needed: self.needed,
             unresolved: self.unresolved.into_iter().collect(),
+            credentials,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What a seed makes of custom attribute types.
 
+use super::SeedProblem;
 use super::apply::Application;
 use super::objects::set;
-use crate::config::SeedAttribute;
+use crate::config::{ReferenceKind, SeedAttribute};
 use crate::directory::{unknown_attributes, uses_attribute};
 use crate::model::{Attribute, AttributeNumber, CustomAttribute, Key, Placement, Record};
 use crate::registry::ChangeError;
@@ -31,7 +32,7 @@ impl Application<'_, '_> {
         }
         let schema = self.transaction.snapshot().schema();
         if let Err(problem) = validate::custom_attribute(&attribute, before.as_ref(), schema) {
-            self.problems.push(problem);
+            self.problem(ReferenceKind::Attribute, &seed.name, None, problem);
             return Ok(());
         }
         if before.is_some() {
@@ -82,8 +83,12 @@ impl Application<'_, '_> {
         if more > 0 {
             found.push(format!("{more} more values stand in the way of the attribute types of the seed"));
         }
-        found.retain(|problem| !self.problems.contains(problem));
-        self.problems.append(&mut found);
+        for sentence in found {
+            let problem = SeedProblem { object: None, field: None, sentence };
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
         Ok(())
     }
 

@@ -69,14 +69,11 @@ pub(super) fn unchanged(kind: ReferenceKind, name: &str) -> DiffEntry {
 }
 
 /// The accounts that left and joined a group.
-pub(super) fn members(changes: &[(AccountNumber, bool)], lookup: &Lookup<'_>) -> FieldChange {
+pub(super) fn members(changes: &[(String, bool)]) -> FieldChange {
     let list = |joined: bool| {
-        let mut names: Vec<String> = changes
-            .iter()
-            .filter(|(_, other)| *other == joined)
-            .map(|(number, _)| lookup.account(*number))
-            .collect();
-        names.sort();
+        let names = changes.iter().filter(|(_, other)| *other == joined).map(|(name, _)| name.as_str());
+        let mut names: Vec<&str> = names.collect();
+        names.sort_unstable();
         match names.len() {
             0 => None,
             1..=NAMES_MAX => Some(names.join(", ")),

@@ -5,6 +5,7 @@
 //! `attributes.rs`, `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` for references and `diff.rs` for what is told. A plan is
 //! the same work, forgotten at its end.
 
+mod adoption;
 mod apply;
 mod attributes;
 mod diff;
@@ -18,6 +19,7 @@ mod tokens;
 
 use serde::{Deserialize, Serialize};
 
+use super::foreign::ForeignCredential;
 use super::secret_text;
 use crate::config::{ReferenceKind, Seed};
 use crate::model::{Actor, FieldChange, Intent, Revision, Timestamp};
@@ -31,8 +33,15 @@ use secrets::Prepared;
 pub struct SeedOptions {
     /// Whether objects that are not in the seed are deleted.
     pub prune: bool,
-    /// Usernames and identifiers of tokens that were deleted and are to be made again.
+    /// Names of accounts, tokens, groups and roles that were deleted and are to be made again.
     pub recreate: Vec<String>,
+    /// Names of objects that callers of the API have made and that are the config's from now on.
+    #[serde(default)]
+    pub adopt: Vec<String>,
+    /// Credentials that somebody else has made, and that are to get the rights of their accounts all the same: identifiers
+    /// of tokens, and usernames for passwords.
+    #[serde(default)]
+    pub accept_credentials: Vec<String>,
 }
 
 /// A token for which a secret is to be generated.
@@ -75,12 +84,25 @@ pub struct SeedPlan {
     pub needed: Vec<NeededSecret>,
     /// Names that stand for objects which are neither in the seed nor in the store.
     pub unresolved: Vec<(ReferenceKind, String)>,
+    /// Credentials of accounts that get rights, made by somebody who does not hold these, that were not accepted.
+    pub credentials: Vec<ForeignCredential>,
+}
+
+/// What cannot be of a seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeedProblem {
+    /// The object that it is about; `None`: the whole.
+    pub object: Option<(ReferenceKind, String)>,
+    /// Its field, as the API calls it.
+    pub field: Option<String>,
+    /// What is wrong, and what to do.
+    pub sentence: String,
 }
 
 impl SeedPlan {
     /// Whether the store agrees with the seed already.
     pub fn is_empty(&self) -> bool {
-        self.diff.iter().all(|entry| entry.sign == Sign::Skipped)
+        self.diff.iter().all(|entry| matches!(entry.sign, Sign::Skipped | Sign::LeftOut))
     }
 }
 
@@ -111,6 +133,8 @@ pub enum Sign {
     Deleted,
     /// It is left as it is, though the seed asks for something else.
     Skipped,
+    /// It is left as it is, because somebody else has what it needs: that has to be put right.
+    LeftOut,
 }
 
 impl Registry {
@@ -140,9 +164,28 @@ impl Registry {
         self.change(actor, move |transaction| {
             let plan = Application::new(transaction, &seed, &options, &prepared).run()?;
             names::refuse_unresolved(&plan.unresolved)?;
+            refuse_foreign(&plan.credentials)?;
             transaction.set_seeded();
             Ok(plan)
         })
         .await
     }
+}
+
+/// Asks the operator before rights go to who may know a secret of somebody else's account.
+fn refuse_foreign(credentials: &[ForeignCredential]) -> Result<(), ChangeError> {
+    if credentials.is_empty() {
+        return Ok(());
+    }
+    let sentence = |credential: &ForeignCredential| {
+        format!(
+            "`{}` would get rights that {} does not hold, who has made its credential `{}`: revoke it, or say \
+             --accept-credentials {}",
+            credential.account,
+            credential.made_by.join(", "),
+            credential.identifier,
+            credential.identifier
+        )
+    };
+    Err(ChangeError::Refused(credentials.iter().map(sentence).collect::<Vec<_>>().join("\n")))
 }

@@ -1,6 +1,6 @@
 //! From the names in a seed to numbers: of objects that are there, and of those that are made along.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::apply::Application;
 use crate::config::{ReferenceKind, SeedGrant, SeedReference};
@@ -19,15 +19,27 @@ pub(super) struct Names {
     pub(super) roles: HashMap<Vec<u8>, RoleNumber>,
     pub(super) tokens: HashMap<String, TokenNumber>,
     pub(super) applications: HashMap<String, ApplicationNumber>,
-    /// Accounts that were deleted and stay so: what refers to them is left out.
-    pub(super) skipped_accounts: HashSet<Vec<u8>>,
-    /// Tokens that were deleted and stay so.
-    pub(super) skipped_tokens: HashSet<String>,
+    /// What was deleted and stays so: what refers to it is left out.
+    pub(super) skipped: HashSet<(ReferenceKind, Vec<u8>)>,
+    /// What is somebody else's, with its name and why: the same holds for it.
+    pub(super) left_out: BTreeMap<(ReferenceKind, Vec<u8>), (String, String)>,
+}
+
+impl Names {
+    /// What is left out, in words.
+    pub(super) fn told_left_out(&self) -> Vec<(ReferenceKind, String, String)> {
+        let told =
+            self.left_out.iter().map(|((kind, _), (name, reason))| (*kind, name.clone(), reason.clone()));
+        told.collect()
+    }
 }
 
 impl Application<'_, '_> {
     /// The provider of this name.
     pub(super) fn provider_number(&mut self, name: &str) -> Option<ProviderNumber> {
+        if self.is_left_out(ReferenceKind::Provider, name) {
+            return None;
+        }
         let found = self.find_provider(name);
         self.resolved(ReferenceKind::Provider, name, found)
     }
@@ -39,10 +51,10 @@ impl Application<'_, '_> {
         providers.find(|provider| name_key(&provider.name) == key).map(|provider| provider.number)
     }
 
-    /// The account of this name; one that is skipped is `None` without being noted.
+    /// The account of this name; one that is skipped or left out is `None` without being noted.
     pub(super) fn account_number(&mut self, name: &str) -> Option<AccountNumber> {
         let key = name_key(name);
-        if self.names.skipped_accounts.contains(&key) {
+        if self.is_left_out(ReferenceKind::Account, name) {
             return None;
         }
         let found = self
@@ -55,6 +67,9 @@ impl Application<'_, '_> {
 
     /// The group of this name.
     pub(super) fn group_number(&mut self, name: &str) -> Option<GroupNumber> {
+        if self.is_left_out(ReferenceKind::Group, name) {
+            return None;
+        }
         let key = name_key(name);
         let found = self
             .accounts()
@@ -90,6 +105,9 @@ impl Application<'_, '_> {
     }
 
     fn role_number(&mut self, name: &str) -> Option<RoleNumber> {
+        if self.is_left_out(ReferenceKind::Role, name) {
+            return None;
+        }
         let found = self
             .accounts()
             .role_named(name)
@@ -99,18 +117,20 @@ impl Application<'_, '_> {
     }
 
     fn token_number(&mut self, identifier: &str) -> Option<TokenNumber> {
-        if self.names.skipped_tokens.contains(identifier) {
+        let is_skipped = self.names.skipped.contains(&(ReferenceKind::Token, identifier.as_bytes().to_vec()));
+        if is_skipped || self.is_left_out(ReferenceKind::Token, identifier) {
             return None;
         }
-        let found = self
-            .accounts()
-            .token_named(identifier)
-            .map(|token| token.number)
-            .or_else(|| self.names.tokens.get(identifier).copied());
+        // One that is made now comes first: whoever else has this identifier is not meant.
+        let made = self.names.tokens.get(identifier).copied();
+        let found = made.or_else(|| self.accounts().token_named(identifier).map(|token| token.number));
         self.resolved(ReferenceKind::Token, identifier, found)
     }
 
     fn application_number(&mut self, slug: &str) -> Option<ApplicationNumber> {
+        if self.is_left_out(ReferenceKind::Application, slug) {
+            return None;
+        }
         let found = self
             .accounts()
             .application_named(slug)

@@ -1,4 +1,5 @@
-//! What a seed makes of each kind of object: keys that are present are set, all others are left alone.
+//! What a seed says of each kind of object, as changes for its writer: keys that are present are set, all others are left
+//! alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,194 +9,179 @@ use super::apply::Application;
 use super::secrets::check_password;
 use crate::auth::StoredHash;
 use crate::config::{
-    SeedAccount, SeedApplication, SeedBinding, SeedGroup, SeedProvider, SeedRole, SeedSecret, SeedSubject,
+    ReferenceKind, SeedAccount, SeedApplication, SeedBinding, SeedGroup, SeedProvider, SeedRole, SeedSecret,
+    SeedSubject,
 };
 use crate::directory::name_key;
 use crate::model::{
     self, Account, AccountKind, AccountNumber, Attribute, Binding, BindingSubject, Group, GroupNumber,
-    HashText, LdapProvider, Password, ProviderNumber, Record, Role,
+    HashText, Password, Role,
 };
 use crate::registry::ChangeError;
+use crate::registry::commands::account::{self, AccountChanges};
+use crate::registry::commands::application::{self, ApplicationChanges};
+use crate::registry::commands::group::{self, GroupChanges};
+use crate::registry::commands::provider::{ProviderChanges, create_provider, update_provider};
+use crate::registry::commands::role::{self, RoleChanges};
 pub(super) use crate::registry::commands::set;
 use crate::registry::commands::validate;
 
 impl Application<'_, '_> {
     pub(super) fn provider(&mut self, seed: &SeedProvider) -> Result<(), ChangeError> {
-        let now = self.transaction.now();
-        let found = self.find_provider(&seed.name);
-        let before = found.and_then(|number| self.accounts().provider(number)).map(|found| (**found).clone());
-        let mut provider = match &before {
-            Some(before) => before.clone(),
-            None => {
-                let number = ProviderNumber::new(self.transaction.next_object()?);
-                LdapProvider::of_name(number, seed.name.clone(), self.transaction.origin(), now)
-            }
+        if self.is_left_out(ReferenceKind::Provider, &seed.name) {
+            return Ok(());
+        }
+        let changes = ProviderChanges {
+            name: None,
+            base_dn: Some(seed.base_dn.clone()),
+            is_default: seed.is_default,
+            domain: seed.domain.clone().map(Some),
+            uid_start_number: seed.uid_start_number,
+            gid_start_number: seed.gid_start_number,
+            virtual_groups: seed.virtual_groups,
+            compatibility_attributes: seed.compatibility_attributes,
+            users: seed.users.clone(),
+            service_accounts: seed.service_accounts.clone(),
+            groups: seed.groups.clone(),
         };
-        provider.base_dn.clone_from(&seed.base_dn);
-        set(&mut provider.is_default, seed.is_default);
-        if let Some(domain) = &seed.domain {
-            provider.domain = Some(domain.clone());
-        }
-        set(&mut provider.uid_start_number, seed.uid_start_number);
-        set(&mut provider.gid_start_number, seed.gid_start_number);
-        set(&mut provider.virtual_groups, seed.virtual_groups);
-        set(&mut provider.compatibility_attributes, seed.compatibility_attributes);
-        set(&mut provider.users, seed.users.clone());
-        set(&mut provider.service_accounts, seed.service_accounts.clone());
-        set(&mut provider.groups, seed.groups.clone());
-        if before.as_ref() == Some(&provider) {
-            return Ok(());
-        }
-        provider.modified = now;
-        let known = self.problems.len();
-        validate::provider(&provider, self.transaction.snapshot().schema(), &mut self.problems);
-        if self.problems.len() > known {
-            return Ok(());
-        }
-        self.are_trees_new = true;
-        self.put(before.map(Record::Provider), Record::Provider(provider))
+        let done = match self.find_provider(&seed.name) {
+            Some(number) => update_provider(self.transaction, number, changes),
+            None => create_provider(self.transaction, seed.name.clone(), changes).map(drop),
+        };
+        self.collect(ReferenceKind::Provider, &seed.name, done).map(drop)
     }
 
     pub(super) fn role(&mut self, seed: &SeedRole) -> Result<(), ChangeError> {
+        if self.is_left_out(ReferenceKind::Role, &seed.name) {
+            return Ok(());
+        }
         let before = self.accounts().role_named(&seed.name).map(|role| (**role).clone());
-        let mut role = match &before {
-            Some(before) => before.clone(),
-            None => {
-                let Some(number) = self.names.roles.get(&name_key(&seed.name)).copied() else {
-                    return Ok(());
-                };
-                Role {
-                    number,
-                    uuid: Uuid::new_v4(),
-                    name: seed.name.clone(),
-                    grants: Vec::new(),
-                    search_size_max: None,
-                    search_time_max: None,
-                    origin: self.transaction.origin(),
-                }
-            }
+        let role = match (&before, self.names.roles.get(&name_key(&seed.name)).copied()) {
+            (Some(before), _) => before.clone(),
+            (None, Some(number)) => Role {
+                number,
+                uuid: Uuid::new_v4(),
+                name: seed.name.clone(),
+                grants: Vec::new(),
+                search_size_max: None,
+                search_time_max: None,
+                origin: self.transaction.origin(),
+            },
+            (None, None) => return Ok(()),
         };
-        if let Some(permissions) = &seed.permissions {
-            role.grants = same_or(&role.grants, self.grants(permissions));
-        }
-        if let Some(limit) = &seed.search_size_max {
-            role.search_size_max = limit.of_role();
-        }
-        if let Some(limit) = &seed.search_time_max {
-            role.search_time_max = limit.of_role();
-        }
-        if before.as_ref() == Some(&role) {
-            return Ok(());
-        }
-        if let Err(problem) = validate::name("role", &role.name) {
-            self.problems.push(problem);
-            return Ok(());
-        }
-        self.put(before.map(Record::Role), Record::Role(role))
+        let grants = seed.permissions.as_ref().map(|permissions| self.grants(permissions));
+        let changes = RoleChanges {
+            name: None,
+            search_size_max: seed.search_size_max.map(|limit| limit.of_role()),
+            search_time_max: seed.search_time_max.map(|limit| limit.of_role()),
+            grants: grants.map(|grants| same_or(&role.grants, grants)),
+        };
+        let done = role::write(self.transaction, before, role, changes);
+        self.collect(ReferenceKind::Role, &seed.name, done).map(drop)
     }
 
     pub(super) fn group(&mut self, seed: &SeedGroup) -> Result<(), ChangeError> {
-        let stored = self.accounts().group_named(&seed.name).map(|group| group.number);
-        let before = match stored {
-            Some(number) => self.transaction.group(number)?,
-            None => None,
-        };
-        let mut group = match &before {
-            Some(before) => before.clone(),
-            None => match self.names.groups.get(&name_key(&seed.name)).copied() {
-                Some(number) => {
-                    let (origin, now) = (self.transaction.origin(), self.transaction.now());
-                    Group::new(number, seed.name.clone(), origin, now)
-                }
-                None => return Ok(()),
-            },
-        };
-        set(&mut group.is_superuser, seed.is_superuser);
-        if let Some(parents) = &seed.parents {
-            let parents = parents.iter().filter_map(|parent| self.group_number(parent)).collect();
-            group.parents = same_or(&group.parents, parents);
-        }
-        if let Some(roles) = &seed.roles {
-            group.roles = same_or(&group.roles, self.role_numbers(roles));
-        }
-        if let Some(permissions) = &seed.permissions {
-            group.grants = same_or(&group.grants, self.grants(permissions));
-        }
-        if let Some(given) = &seed.attributes {
-            group.attributes = same_attributes_or(&group.attributes, attributes(given));
-        }
-        if before.as_ref() == Some(&group) {
+        if self.is_left_out(ReferenceKind::Group, &seed.name) {
             return Ok(());
         }
-        self.put_group(before, group)
+        let parents = seed.parents.as_ref().map(|parents| {
+            parents.iter().filter_map(|parent| self.group_number(parent)).collect::<Vec<GroupNumber>>()
+        });
+        let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles));
+        let grants = seed.permissions.as_ref().map(|permissions| self.grants(permissions));
+        self.put_group(&seed.name, |group| GroupChanges {
+            name: None,
+            is_superuser: seed.is_superuser,
+            parents: parents.map(|parents| same_or(&group.parents, parents)),
+            members: None,
+            roles: roles.map(|roles| same_or(&group.roles, roles)),
+            grants: grants.map(|grants| same_or(&group.grants, grants)),
+            attributes: seed
+                .attributes
+                .as_ref()
+                .map(|given| same_attributes_or(&group.attributes, attributes(given))),
+        })
     }
 
     /// The groups of `create_group` that have no table of their own.
     pub(super) fn made_groups(&mut self) -> Result<(), ChangeError> {
         for account in self.made_group_accounts() {
-            if self.accounts().group_named(&account.username).is_none()
-                && let Some(number) = self.names.groups.get(&name_key(&account.username)).copied()
-            {
-                let group = {
-                    let (origin, now) = (self.transaction.origin(), self.transaction.now());
-                    Group::new(number, account.username.clone(), origin, now)
-                };
-                self.put_group(None, group)?;
+            if self.accounts().group_named(&account.username).is_none() {
+                self.put_group(&account.username, |_| GroupChanges::default())?;
             }
         }
         Ok(())
     }
 
+    fn put_group(
+        &mut self,
+        name: &str,
+        changes: impl FnOnce(&Group) -> GroupChanges,
+    ) -> Result<(), ChangeError> {
+        let stored = self.accounts().group_named(name).map(|group| group.number);
+        let before = match stored {
+            Some(number) => self.transaction.group(number)?,
+            None => None,
+        };
+        let (origin, now) = (self.transaction.origin(), self.transaction.now());
+        let group = match (&before, self.names.groups.get(&name_key(name)).copied()) {
+            (Some(before), _) => before.clone(),
+            (None, Some(number)) => Group::new(number, name.to_owned(), origin, now),
+            (None, None) => return Ok(()),
+        };
+        let changes = changes(&group);
+        let done = group::write(self.transaction, before, group, changes);
+        self.collect(ReferenceKind::Group, name, done).map(drop)
+    }
+
     pub(super) fn account(&mut self, seed: &SeedAccount) -> Result<(), ChangeError> {
-        let key = name_key(&seed.username);
-        if self.names.skipped_accounts.contains(&key) {
+        let (kind_of_object, name) = (ReferenceKind::Account, seed.username.as_str());
+        if self.is_left_out(kind_of_object, name) {
             return Ok(());
         }
+        let key = name_key(name);
         let stored = self.accounts().account_keyed(&key).map(|account| account.number);
         let before = match stored {
             Some(number) => self.transaction.account(number)?,
             None => None,
         };
         let kind = self.kind_of(seed);
-        let mut account = match (&before, self.names.accounts.get(&key).copied()) {
+        let (origin, now) = (self.transaction.origin(), self.transaction.now());
+        let account = match (&before, self.names.accounts.get(&key).copied()) {
             (Some(before), _) => before.clone(),
-            (None, Some(number)) => {
-                let (origin, now) = (self.transaction.origin(), self.transaction.now());
-                Account::new(number, seed.username.clone(), kind, origin, now)
-            }
+            (None, Some(number)) => Account::new(number, name.to_owned(), kind, origin, now),
             (None, None) => return Ok(()),
         };
         let known = self.problems.len();
-        self.check_kind(seed, before.as_ref().map(|before| before.kind), kind);
-        account.kind = kind;
-        if !kind.is_person() {
-            account.password = None;
-        }
-        set(&mut account.name, seed.name.clone());
-        set(&mut account.email, seed.email.clone());
-        set(&mut account.is_active, seed.is_active);
-        if let Some(roles) = &seed.roles {
-            account.roles = same_or(&account.roles, self.role_numbers(roles));
-        }
-        if let Some(permissions) = &seed.permissions {
-            account.grants = same_or(&account.grants, self.grants(permissions));
-        }
-        if let Some(given) = &seed.attributes {
-            account.attributes = same_attributes_or(&account.attributes, attributes(given));
-        }
-        if let Some(password) = &seed.password {
-            self.password(seed, password, &mut account)?;
-        }
-        if before.as_ref() == Some(&account) {
-            return Ok(());
-        }
-        account.modified = self.transaction.now();
-        validate::account(&account, self.transaction.snapshot(), &mut self.problems);
+        self.check_keys(seed, before.as_ref().map(|before| before.kind), kind);
+        let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles));
+        let grants = seed.permissions.as_ref().map(|permissions| self.grants(permissions));
+        let password = match &seed.password {
+            Some(password) if kind.is_person() => self.password(seed, password, &account)?,
+            Some(_) | None => None,
+        };
         if self.problems.len() > known {
             return Ok(());
         }
-        self.checked_accounts.insert(account.number);
-        self.put(before.map(Record::Account), Record::Account(account))
+        let changes = AccountChanges {
+            username: None,
+            kind: Some(kind),
+            name: seed.name.clone(),
+            email: seed.email.clone(),
+            is_active: seed.is_active,
+            attributes: seed
+                .attributes
+                .as_ref()
+                .map(|given| same_attributes_or(&account.attributes, attributes(given))),
+            groups: None,
+            roles: roles.map(|roles| same_or(&account.roles, roles)),
+            grants: grants.map(|grants| same_or(&account.grants, grants)),
+            password,
+            // A config says what everything is to be: the diff shows what goes.
+            drops_password: true,
+        };
+        let done = account::write(self.transaction, before, account, changes);
+        self.collect(kind_of_object, name, done).map(drop)
     }
 
     /// Who is in the groups of the seed, and in those of `create_group`.
@@ -203,23 +189,24 @@ impl Application<'_, '_> {
         let seed = self.seed;
         for group in &seed.groups {
             let Some(names) = &group.members else { continue };
+            if self.is_left_out(ReferenceKind::Group, &group.name) {
+                continue;
+            }
             let Some(number) = self.accounts().group_named(&group.name).map(|group| group.number) else {
                 continue;
             };
-            let wanted: BTreeSet<AccountNumber> =
+            let mut wanted: BTreeSet<AccountNumber> =
                 names.iter().filter_map(|name| self.member(&group.name, name)).collect();
-            let accounts = self.accounts();
-            let present: BTreeSet<AccountNumber> =
-                accounts.group(number).map_or_else(BTreeSet::new, |group| {
-                    let members = group.members().filter_map(|member| accounts.account_of_entry(member));
-                    members.map(|account| account.number).collect()
-                });
-            for account in present.difference(&wanted) {
-                self.set_member(number, *account, false)?;
-            }
-            for account in wanted.difference(&present) {
-                self.set_member(number, *account, true)?;
-            }
+            // Who is left out stays where it is.
+            let kept: Vec<AccountNumber> = self.left_out_accounts();
+            let state = self.accounts().group(number).cloned();
+            let is_there =
+                |account: &AccountNumber| state.as_ref().is_some_and(|state| state.has_member(*account));
+            wanted.extend(kept.into_iter().filter(is_there));
+            let changes =
+                GroupChanges { members: Some(wanted.into_iter().collect()), ..GroupChanges::default() };
+            let done = group::update_group(self.transaction, number, changes);
+            self.collect(ReferenceKind::Group, &group.name, done)?;
         }
         for account in self.made_group_accounts() {
             let key = name_key(&account.username);
@@ -227,49 +214,61 @@ impl Application<'_, '_> {
                 seed.groups.iter().any(|group| group.members.is_some() && name_key(&group.name) == key);
             let number = self.accounts().account_keyed(&key).map(|account| account.number);
             let group = self.accounts().group_keyed(&key).map(|group| group.number);
+            if self.is_left_out(ReferenceKind::Group, &account.username) {
+                continue;
+            }
             if let (false, Some(number), Some(group)) = (is_listed, number, group) {
-                self.set_member(group, number, true)?;
+                let done = group::set_member(self.transaction, group, number, true);
+                self.collect(ReferenceKind::Account, &account.username, done)?;
             }
         }
         Ok(())
     }
 
+    fn left_out_accounts(&self) -> Vec<AccountNumber> {
+        let left_out = self.names.left_out.keys().filter(|(kind, _)| *kind == ReferenceKind::Account);
+        let found = left_out.filter_map(|(_, key)| self.accounts().account_keyed(key));
+        found.map(|account| account.number).collect()
+    }
+
     pub(super) fn application(&mut self, seed: &SeedApplication) -> Result<(), ChangeError> {
-        let now = self.transaction.now();
+        if self.is_left_out(ReferenceKind::Application, &seed.slug) {
+            return Ok(());
+        }
+        let (origin, now) = (self.transaction.origin(), self.transaction.now());
         let before = self.accounts().application_named(&seed.slug).map(|found| (**found).clone());
-        let mut application = match &before {
-            Some(before) => before.clone(),
-            None => {
-                let Some(number) = self.names.applications.get(&seed.slug).copied() else { return Ok(()) };
-                {
-                    let origin = self.transaction.origin();
-                    model::Application::of_slug(number, Uuid::new_v4(), seed.slug.clone(), origin, now)
-                }
+        let application = match (&before, self.names.applications.get(&seed.slug).copied()) {
+            (Some(before), _) => before.clone(),
+            (None, Some(number)) => {
+                model::Application::of_slug(number, Uuid::new_v4(), seed.slug.clone(), origin, now)
             }
+            (None, None) => return Ok(()),
         };
-        set(&mut application.name, seed.name.clone());
-        set(&mut application.group, seed.group.clone());
-        set(&mut application.launch_url, seed.launch_url.clone());
-        set(&mut application.description, seed.description.clone());
-        set(&mut application.publisher, seed.publisher.clone());
-        set(&mut application.open_in_new_tab, seed.open_in_new_tab);
-        set(&mut application.hide, seed.hide);
-        if let Some(provider) = &seed.provider {
-            application.provider = self.provider_number(provider);
-        }
-        set(&mut application.mode, seed.mode);
-        if let Some(bindings) = &seed.bindings {
-            application.bindings = self.bindings(bindings, application.bindings);
-        }
-        if before.as_ref() == Some(&application) {
-            return Ok(());
-        }
-        if let Err(problem) = validate::application(&application) {
-            self.problems.push(problem.sentence);
-            return Ok(());
-        }
-        application.modified = now;
-        self.put(before.map(Record::Application), Record::Application(application))
+        let provider = match &seed.provider {
+            None => None,
+            Some(provider) => match self.provider_number(provider) {
+                Some(number) => Some(Some(number)),
+                // It is told that it does not exist; what is there stays meanwhile.
+                None => Some(application.provider),
+            },
+        };
+        let bindings =
+            seed.bindings.as_ref().map(|bindings| self.bindings(bindings, application.bindings.clone()));
+        let changes = ApplicationChanges {
+            slug: None,
+            name: seed.name.clone(),
+            provider,
+            mode: seed.mode,
+            group: seed.group.clone(),
+            launch_url: seed.launch_url.clone(),
+            description: seed.description.clone(),
+            publisher: seed.publisher.clone(),
+            open_in_new_tab: seed.open_in_new_tab,
+            hide: seed.hide,
+            bindings,
+        };
+        let done = application::write(self.transaction, before, application, changes);
+        self.collect(ReferenceKind::Application, &seed.slug, done).map(drop)
     }
 
     /// The bindings of an application. One that was there keeps its uuid: it is known by its subject and whether it is
@@ -305,61 +304,61 @@ impl Application<'_, '_> {
         let number = self.account_number(name)?;
         let kind = self.accounts().account(number)?.kind;
         if kind == AccountKind::InternalServiceAccount {
-            self.problems.push(format!(
+            let sentence = format!(
                 "the group `{group}` cannot hold `{name}`, an internal service account; take it out of its members"
-            ));
+            );
+            self.problem(ReferenceKind::Group, group, Some("users"), sentence);
             return None;
         }
         Some(number)
     }
 
-    fn check_kind(&mut self, seed: &SeedAccount, stored: Option<AccountKind>, kind: AccountKind) {
+    /// Whether keys of the account go with what it is.
+    fn check_keys(&mut self, seed: &SeedAccount, stored: Option<AccountKind>, kind: AccountKind) {
         let username = &seed.username;
-        // One that is kept as it is would still be edited; to become one is refused in the same words.
-        let before = match kind {
-            AccountKind::InternalServiceAccount => AccountKind::Internal,
-            kind => stored.unwrap_or(kind),
-        };
-        if let Err(problem) = validate::kind_change(username, before, kind) {
-            self.problems.push(problem);
+        // One that is kept as it is would still be edited.
+        if stored == Some(AccountKind::InternalServiceAccount) {
+            let error = validate::internal(username);
+            self.problem(ReferenceKind::Account, username, Some("type"), error.to_string());
             return;
         }
-        let problem = match (stored, kind) {
-            (_, AccountKind::ServiceAccount) if seed.password.is_some() => format!(
-                "the service account `{username}` cannot have a password, it authenticates with tokens; give it a \
-                 [[token]] instead"
-            ),
-            (_, kind)
-                if kind.is_person()
-                    && (seed.create_group == Some(true)
-                        || seed.expiring.is_some()
-                        || seed.expires.is_some()) =>
-            {
+        let (field, problem) = match kind {
+            AccountKind::ServiceAccount if seed.password.is_some() => (
+                "password",
                 format!(
-                    "the account `{username}` is a person, and create_group, expiring and expires are for service \
-                     accounts; take them out"
+                    "the service account `{username}` cannot have a password, it authenticates with tokens; give it a \
+                     [[token]] instead"
+                ),
+            ),
+            kind if kind.is_person()
+                && (seed.create_group == Some(true) || seed.expiring.is_some() || seed.expires.is_some()) =>
+            {
+                (
+                    "type",
+                    format!(
+                        "the account `{username}` is a person, and create_group, expiring and expires are for service \
+                         accounts; take them out"
+                    ),
                 )
             }
             _ => return,
         };
-        self.problems.push(problem);
+        self.problem(ReferenceKind::Account, username, Some(field), problem);
     }
 
+    /// The password of a person, if it is another than the one that is there.
     fn password(
         &mut self,
         seed: &SeedAccount,
         password: &SeedSecret,
-        account: &mut Account,
-    ) -> Result<(), ChangeError> {
-        if !account.kind.is_person() {
-            return Ok(());
-        }
+        account: &Account,
+    ) -> Result<Option<Password>, ChangeError> {
         let generation = account.password.as_ref().map(|password| password.generation);
         let hash = match password {
-            SeedSecret::Given(secret) => match check_password(seed, secret) {
+            SeedSecret::Given(secret) => match check_password(seed, secret, self.transaction.rules()) {
                 Ok(()) => self.prepared.password(&seed.username, generation)?.new.clone(),
                 Err(problem) => {
-                    self.problems.push(problem);
+                    self.problem(ReferenceKind::Account, &seed.username, Some("password"), problem);
                     None
                 }
             },
@@ -372,38 +371,33 @@ impl Application<'_, '_> {
                 None
             }
             SeedSecret::Hash(hash) => {
-                self.bounded(&format!("the password_hash of the account `{}`", seed.username), hash)
+                let what = format!("the password_hash of the account `{}`", seed.username);
+                self.bounded(ReferenceKind::Account, &seed.username, &what, hash)
             }
         };
-        if let Some(hash) = hash {
+        Ok(hash.map(|hash| {
             let seeded = matches!(password, SeedSecret::Hash(_)).then(|| digest(&hash));
             let generation = generation.map_or(1, |last| last + 1);
-            let changed = self.transaction.now();
-            account.password =
-                Some(Password { hash, generation, seeded, changed, made_by: self.transaction.made_by() });
-        }
-        Ok(())
+            let (changed, made_by) = (self.transaction.now(), self.transaction.made_by());
+            Password { hash, generation, seeded, changed, made_by }
+        }))
     }
 
     /// A hash that costs no more than it may.
-    pub(super) fn bounded(&mut self, what: &str, hash: &HashText) -> Option<HashText> {
+    pub(super) fn bounded(
+        &mut self,
+        kind: ReferenceKind,
+        name: &str,
+        what: &str,
+        hash: &HashText,
+    ) -> Option<HashText> {
         match StoredHash::parse(hash.expose(), self.prepared.bounds()) {
             Ok(_) => Some(hash.clone()),
             Err(error) => {
-                self.problems.push(format!("{what} cannot be kept: {error}"));
+                self.problem(kind, name, None, format!("{what} cannot be kept: {error}"));
                 None
             }
         }
-    }
-
-    fn put_group(&mut self, before: Option<Group>, mut group: Group) -> Result<(), ChangeError> {
-        group.modified = self.transaction.now();
-        let known = self.problems.len();
-        validate::group(&group, self.transaction.snapshot(), &mut self.problems);
-        if self.problems.len() > known {
-            return Ok(());
-        }
-        self.put(before.map(Record::Group), Record::Group(group))
     }
 }
 
@@ -411,10 +405,8 @@ impl<'t> Application<'t, '_> {
     /// The accounts for which a group of the same name is made.
     fn made_group_accounts(&self) -> Vec<&'t SeedAccount> {
         let seed = self.seed;
-        let is_skipped =
-            |account: &SeedAccount| self.names.skipped_accounts.contains(&name_key(&account.username));
         let made = seed.accounts.iter().filter(|account| account.create_group == Some(true));
-        made.filter(|account| !is_skipped(account)).collect()
+        made.filter(|account| !self.is_left_out(ReferenceKind::Account, &account.username)).collect()
     }
 }
 

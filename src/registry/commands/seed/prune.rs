@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::apply::Application;
-use crate::config::{Seed, first_identifier};
+use crate::config::Seed;
 use crate::directory::name_key;
 use crate::model::{
     AccountKind, AccountNumber, Grant, GroupNumber, Key, ObjectReference, Record, RoleNumber,
@@ -23,7 +23,6 @@ struct Kept {
 impl Kept {
     fn of(seed: &Seed) -> Self {
         let made = seed.accounts.iter().filter(|account| account.create_group == Some(true));
-        let first = seed.accounts.iter().map(|account| first_identifier(&account.username));
         Self {
             providers: seed.providers.iter().map(|provider| name_key(&provider.name)).collect(),
             roles: seed.roles.iter().map(|role| name_key(&role.name)).collect(),
@@ -34,7 +33,7 @@ impl Kept {
                 .chain(made.map(|account| name_key(&account.username)))
                 .collect(),
             accounts: seed.accounts.iter().map(|account| name_key(&account.username)).collect(),
-            tokens: seed.tokens.iter().map(|token| token.identifier.clone()).chain(first).collect(),
+            tokens: seed.tokens.iter().map(|token| token.identifier.clone()).collect(),
             applications: seed.applications.iter().map(|application| application.slug.clone()).collect(),
         }
     }
@@ -69,7 +68,9 @@ impl Application<'_, '_> {
             }
         }
         for token in accounts.tokens() {
-            let is_doomed = dead.contains(&token.account) || !kept.tokens.contains(&token.identifier);
+            // The first token of an account goes with it, whatever it is called.
+            let is_kept = token.is_first || kept.tokens.contains(&token.identifier);
+            let is_doomed = dead.contains(&token.account) || !is_kept;
             if is_doomed && !is_internal(token.account) {
                 gone.insert(ObjectReference::Token(token.number));
                 self.delete(Record::Token((**token).clone()))?;
@@ -105,12 +106,11 @@ impl Application<'_, '_> {
     }
 
     fn delete(&mut self, record: Record) -> Result<(), ChangeError> {
-        let key = record.key();
-        self.note(key.clone(), Some(record), None);
-        match key {
+        match record.key() {
             Key::Account(number) => self.transaction.delete_account(number),
             Key::Group(number) => self.transaction.delete_group(number),
             Key::Token(number) => self.transaction.delete_token(number),
+            Key::Role(number) => self.transaction.delete_role(number),
             key => self.transaction.delete(key),
         }
     }
@@ -125,7 +125,7 @@ impl Application<'_, '_> {
         for role in snapshot.accounts().roles().filter(|role| role.grants.iter().any(is_gone)) {
             let mut after = (**role).clone();
             after.grants.retain(|grant| !is_gone(grant));
-            self.put(Some(Record::Role((**role).clone())), Record::Role(after))?;
+            self.transaction.put(Record::Role(after))?;
         }
         let groups: Vec<GroupNumber> = snapshot
             .accounts()
@@ -135,11 +135,11 @@ impl Application<'_, '_> {
             .collect();
         for number in groups {
             let Some(before) = self.transaction.group(number)? else { continue };
-            let mut after = before.clone();
+            let mut after = before;
             after.grants.retain(|grant| !is_gone(grant));
             after.roles.retain(|role| !is_role_gone(role));
             after.modified = now;
-            self.put(Some(Record::Group(before)), Record::Group(after))?;
+            self.transaction.put(Record::Group(after))?;
         }
         let holders: Vec<AccountNumber> = snapshot
             .accounts()
@@ -149,11 +149,11 @@ impl Application<'_, '_> {
             .collect();
         for number in holders {
             let Some(before) = self.transaction.account(number)? else { continue };
-            let mut after = before.clone();
+            let mut after = before;
             after.grants.retain(|grant| !is_gone(grant));
             after.roles.retain(|role| !is_role_gone(role));
             after.modified = now;
-            self.put(Some(Record::Account(before)), Record::Account(after))?;
+            self.transaction.put(Record::Account(after))?;
         }
         Ok(())
     }

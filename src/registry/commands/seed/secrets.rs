@@ -10,8 +10,9 @@ use crate::config::{Seed, SeedAccount, SeedSecret, SeedToken};
 use crate::directory::{Accounts, name_key};
 use crate::model::{HashText, Intent, SealedSecret, Timestamp, TokenSelector, TombstoneOf};
 use crate::registry::commands::token::{FIRST_GENERATION, selector_of};
+use crate::registry::commands::validate;
 use crate::registry::transaction::name_form;
-use crate::registry::{ChangeError, Registry};
+use crate::registry::{ChangeError, Registry, Rules};
 use crate::secret::Secret;
 
 /// What was computed for a seed.
@@ -180,7 +181,7 @@ impl Prepared {
         let mut changed = Vec::new();
         for account in &seed.accounts {
             let Some(SeedSecret::Given(secret)) = &account.password else { continue };
-            if check_password(account, secret).is_err() {
+            if check_password(account, secret, registry.rules()).is_err() {
                 continue;
             }
             let state = snapshot.accounts().account_named(&account.username);
@@ -235,18 +236,9 @@ pub(super) fn selector_of_token(
 ///
 /// # Errors
 /// A sentence.
-pub(super) fn check_password(account: &SeedAccount, secret: &Secret) -> Result<(), String> {
-    let username = &account.username;
-    if secret.expose().is_empty() {
-        return Err(format!("the password of the account `{username}` is empty; give it another one"));
-    }
-    match SecretShape::parse(secret.expose()) {
-        SecretShape::Other => Ok(()),
-        SecretShape::Ours { .. } | SecretShape::OursBroken => Err(format!(
-            "the password of the account `{username}` begins as a generated secret does, so it would never be \
-             compared with it; give it another one, or make it a [[token]]"
-        )),
-    }
+pub(super) fn check_password(account: &SeedAccount, secret: &Secret, rules: Rules) -> Result<(), String> {
+    validate::password(secret, rules)
+        .map_err(|problem| format!("the password of the account `{}` {problem}", account.username))
 }
 
 fn foreign_secret(identifier: &str) -> ChangeError {

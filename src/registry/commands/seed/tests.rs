@@ -232,8 +232,10 @@ fn pruning_deletes_what_is_absent_and_leaves_tombstones() {
     assert!(secrets.is_empty());
     assert!(wait(registry.plan_seed(example(), SeedOptions::default())).unwrap().is_empty());
 
-    let recreate =
-        SeedOptions { recreate: vec!["bob".to_owned(), "ldapservice-grafana".to_owned()], prune: false };
+    let recreate = SeedOptions {
+        recreate: vec!["bob".to_owned(), "ldapservice-grafana".to_owned()],
+        ..SeedOptions::default()
+    };
     let (plan, secrets) = apply_with(&registry, &example(), &recreate).unwrap();
     assert!(plan.diff.iter().all(|entry| entry.sign != Sign::Skipped), "{:#?}", plan.diff);
     assert_eq!(secrets.len(), 1);
@@ -248,13 +250,13 @@ fn recreating_an_account_recreates_its_tokens() {
     let (plan, _) = apply(&registry, &example()).unwrap();
     let skipped = plan.diff.iter().filter(|entry| entry.sign == Sign::Skipped).count();
     assert_eq!(skipped, 2, "{:#?}", plan.diff);
-    let options = SeedOptions { recreate: vec!["ldapservice".to_owned()], prune: false };
+    let options = SeedOptions { recreate: vec!["ldapservice".to_owned()], ..SeedOptions::default() };
     let (_, secrets) = apply_with(&registry, &example(), &options).unwrap();
     assert_eq!(secrets.len(), 2);
     for new in &secrets {
         assert!(binds(&registry, "ldapservice", new.secret.expose()));
     }
-    let options = SeedOptions { recreate: vec!["nobody".to_owned()], prune: false };
+    let options = SeedOptions { recreate: vec!["nobody".to_owned()], ..SeedOptions::default() };
     assert!(refused(apply_with(&registry, &example(), &options)).contains("nothing to recreate"));
 }
 
@@ -838,7 +840,7 @@ proptest! {
     fn after_a_seed_nothing_is_left_to_do(first in seeds(), second in seeds(), prune in any::<bool>()) {
         let registry = registry();
         for seed in [first, second] {
-            let options = SeedOptions { prune, recreate: Vec::new() };
+            let options = SeedOptions { prune, ..SeedOptions::default() };
             let plan = wait(registry.plan_seed(seed.clone(), options.clone()));
             let before = registry.snapshot().revision();
             match apply_with(&registry, &seed, &options) {

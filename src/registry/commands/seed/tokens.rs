@@ -9,41 +9,40 @@ use super::apply::Application;
 use super::objects::{same_or, set};
 use super::secrets::{PreparedToken, selector_of_token};
 use crate::auth::SealError;
-use crate::config::{Expiry, SeedSecret, SeedToken, first_identifier};
-use crate::model::{AccountKind, Intent, Record, Timestamp, Token, TokenSelector};
+use crate::config::{Expiry, ReferenceKind, SeedSecret, SeedToken, first_identifier};
+use crate::model::{AccountKind, Intent, Timestamp, Token, TokenSelector};
 use crate::registry::ChangeError;
-use crate::registry::commands::token::{FIRST_GENERATION, not_kept};
-use crate::registry::commands::{DEFAULT_LIFETIME, validate};
+use crate::registry::commands::DEFAULT_LIFETIME;
+use crate::registry::commands::token::{self, FIRST_GENERATION, NewRecord, not_kept};
 
 impl Application<'_, '_> {
     /// The tokens of the seed, and the first app passwords of new service accounts.
     pub(super) fn tokens(&mut self) -> Result<(), ChangeError> {
         let seed = self.seed;
         for token in &seed.tokens {
-            match self.accounts().token_named(&token.identifier).map(|stored| (**stored).clone()) {
-                Some(stored) => self.change_token(token, stored)?,
-                None => self.make_token(token)?,
+            if self.is_left_out(ReferenceKind::Account, &token.account) {
+                continue;
+            }
+            match self.stored_token(&token.identifier, &token.account) {
+                Some(stored) => self.change_token(token, Token::clone(&stored))?,
+                None => {
+                    let is_first = token.identifier == first_identifier(&token.account)
+                        && self.is_new_account(&token.account);
+                    self.make_token(token, &token.identifier, is_first)?;
+                }
             }
         }
         for account in &seed.accounts {
-            let identifier = first_identifier(&account.username);
+            let name = first_identifier(&account.username);
             let is_new = self.is_new_account(&account.username);
             if !is_new || self.kind_of(account) != AccountKind::ServiceAccount {
                 continue;
             }
-            if seed.tokens.iter().any(|token| token.identifier == identifier) {
+            if seed.tokens.iter().any(|token| token.identifier == name) {
                 continue;
             }
-            if self.accounts().token_named(&identifier).is_some() {
-                self.problems.push(format!(
-                    "the account `{}` would get the app password `{identifier}`, but another account has a token \
-                     of that identifier; revoke that one, or describe a [[token]] of it",
-                    account.username
-                ));
-                continue;
-            }
-            self.make_token(&SeedToken {
-                identifier,
+            let token = SeedToken {
+                identifier: token::free_first_identifier(self.transaction, &account.username),
                 account: account.username.clone(),
                 intent: Some(Intent::AppPassword),
                 expiring: account.expiring,
@@ -52,7 +51,8 @@ impl Application<'_, '_> {
                 networks: None,
                 secret: None,
                 retrievable: None,
-            })?;
+            };
+            self.make_token(&token, &name, true)?;
         }
         Ok(())
     }
@@ -60,39 +60,16 @@ impl Application<'_, '_> {
     /// What may still be said of a token that is there: all but its secret, owner and intent.
     fn change_token(&mut self, seed: &SeedToken, stored: Token) -> Result<(), ChangeError> {
         let identifier = &seed.identifier;
-        let owner = self.account_number(&seed.account);
-        if owner.is_some_and(|owner| owner != stored.account) {
-            self.problems.push(format!(
-                "the token `{identifier}` belongs to another account than `{}`; choose another identifier, or \
-                 revoke it first",
-                seed.account
-            ));
-            return Ok(());
-        }
         if seed.intent.is_some_and(|intent| intent != stored.intent) {
-            self.problems.push(format!(
+            let sentence = format!(
                 "the token `{identifier}` has the intent {}, which cannot be changed; choose another identifier",
                 stored.intent
-            ));
+            );
+            self.problem(ReferenceKind::Token, identifier, Some("intent"), sentence);
             return Ok(());
         }
         let mut token = stored.clone();
-        match (seed.expiring, seed.expires) {
-            (Some(false), _) => token.expires = None,
-            (_, Some(Expiry::At(time))) if is_renewed_since(&token, time) => {}
-            (_, Some(Expiry::At(time))) if token.expires != Some(time) => {
-                (token.expires, token.renewed) = (Some(time), self.transaction.now());
-            }
-            // A relative expiry counts from the token's creation and is not moved; of one that did not expire
-            // so far, too.
-            (_, Some(Expiry::In(lifetime))) if token.expires.is_none() => {
-                (token.expires, token.renewed) = (Some(token.created.after(lifetime)), token.created);
-            }
-            (Some(true), None) if token.expires.is_none() => {
-                (token.expires, token.renewed) = (Some(token.created.after(DEFAULT_LIFETIME)), token.created);
-            }
-            (_, Some(_) | None) => {}
-        }
+        self.change_expiry(seed, &mut token);
         set(&mut token.description, seed.description.clone());
         if let Some(networks) = &seed.networks {
             token.networks = same_or(&token.networks, networks.clone());
@@ -100,42 +77,80 @@ impl Application<'_, '_> {
         match seed.retrievable {
             Some(false) => token.sealed = None,
             Some(true) if token.sealed.is_none() => {
-                self.problems.push(format!(
+                let sentence = format!(
                     "the token `{identifier}` cannot become retrievable, as its secret was not kept when it was made; \
                      revoke it and apply with --recreate {identifier}, or take `retrievable` out"
-                ));
+                );
+                self.problem(ReferenceKind::Token, identifier, Some("retrievable"), sentence);
                 return Ok(());
             }
             Some(true) | None => {}
         }
-        if token == stored {
-            return Ok(());
-        }
-        self.put(Some(Record::Token(stored)), Record::Token(token))
+        let done = token::write(self.transaction, Some(&stored), token);
+        self.collect(ReferenceKind::Token, identifier, done).map(drop)
     }
 
-    fn make_token(&mut self, seed: &SeedToken) -> Result<(), ChangeError> {
-        let Some(number) = self.names.tokens.get(&seed.identifier).copied() else { return Ok(()) };
+    /// When a token that is there expires. A duration that the config has said already moves nothing, whatever became of the
+    /// token meanwhile; another one counts from when the token was made or rotated.
+    fn change_expiry(&mut self, seed: &SeedToken, token: &mut Token) {
+        let now = self.transaction.now();
+        if seed.expiring == Some(false) {
+            (token.expires, token.lifetime_said) = (None, None);
+            return;
+        }
+        match seed.expires {
+            Some(Expiry::At(time)) => {
+                token.lifetime_said = None;
+                if token.expires != Some(time) && !is_renewed_since(token, time) {
+                    if time <= now {
+                        self.tell_passed(seed, time);
+                        return;
+                    }
+                    (token.expires, token.renewed) = (Some(time), now);
+                }
+            }
+            Some(Expiry::In(lifetime)) => {
+                let is_said = match token.lifetime_said {
+                    Some(said) => said == lifetime,
+                    // From before it was kept what was said: it was this, or it is not known any more.
+                    None => token.expires.is_some(),
+                };
+                let time = token.renewed.after(lifetime);
+                if !is_said && time <= now {
+                    self.tell_passed(seed, time);
+                    return;
+                }
+                token.lifetime_said = Some(lifetime);
+                if !is_said {
+                    token.expires = Some(time);
+                }
+            }
+            None if seed.expiring == Some(true) && token.expires.is_none() => {
+                token.expires = Some(token.renewed.after(DEFAULT_LIFETIME));
+            }
+            None => {}
+        }
+    }
+
+    fn tell_passed(&mut self, seed: &SeedToken, time: Timestamp) {
+        let reason =
+            format!("it would have expired at {time}, which has passed: give it a later time, or revoke it");
+        self.skip(ReferenceKind::Token, &seed.identifier, reason);
+    }
+
+    /// Makes a token; `name` is what the seed calls it.
+    fn make_token(&mut self, seed: &SeedToken, name: &str, is_first: bool) -> Result<(), ChangeError> {
+        let Some(number) = self.names.tokens.get(name).copied() else { return Ok(()) };
         let Some(owner) = self.account_number(&seed.account) else { return Ok(()) };
         let Some(owner) = self.accounts().account(owner).cloned() else { return Ok(()) };
         let identifier = &seed.identifier;
-        if owner.kind == AccountKind::InternalServiceAccount {
-            self.problems.push(format!(
-                "the token `{identifier}` cannot belong to `{}`, an internal service account; choose another account",
-                owner.username
-            ));
-            return Ok(());
-        }
-        if let Err(problem) = validate::identifier(identifier) {
-            self.problems.push(problem);
-            return Ok(());
-        }
         let now = self.transaction.now();
         let intent = seed.intent.unwrap_or(Intent::AppPassword);
         let expires = (seed.expiring != Some(false))
             .then(|| seed.expires.map_or_else(|| now.after(DEFAULT_LIFETIME), |expires| expires.time(now)));
         if seed.retrievable == Some(true) && !self.prepared.keys().can_seal() {
-            self.problems.push(not_kept(identifier, SealError::NoKey).to_string());
+            let sentence = not_kept(identifier, SealError::NoKey).to_string();
+            self.problem(ReferenceKind::Token, identifier, Some("retrievable"), sentence);
             return Ok(());
         }
         let Some(PreparedToken { uuid, selector, hash, sealed, expires }) =
@@ -144,15 +159,18 @@ impl Application<'_, '_> {
             return Ok(());
         };
         if self.accounts().token_found_by(&selector).is_some() {
-            self.problems.push(format!(
+            let sentence = format!(
                 "the secret of the token `{identifier}` belongs to a token that is there already; give it another \
                  one, or leave it out to have one generated"
-            ));
+            );
+            self.problem(ReferenceKind::Token, identifier, Some("key"), sentence);
             return Ok(());
         }
-        self.checked_accounts.insert(owner.number);
-        let token = Token {
-            number,
+        let lifetime_said = match (seed.expiring, seed.expires) {
+            (Some(false), _) | (_, Some(Expiry::At(_)) | None) => None,
+            (_, Some(Expiry::In(lifetime))) => Some(lifetime),
+        };
+        let new = NewRecord {
             uuid,
             identifier: identifier.clone(),
             account: owner.number,
@@ -160,20 +178,14 @@ impl Application<'_, '_> {
             selector,
             hash,
             sealed,
-            generation: FIRST_GENERATION,
             expires,
             description: seed.description.clone().unwrap_or_default(),
             networks: seed.networks.clone().unwrap_or_default(),
-            created: now,
-            renewed: now,
-            warned: None,
-            is_replaced: false,
-            origin: self.transaction.origin(),
-            made_by: self.transaction.made_by(),
-            is_first: false,
-            lifetime_said: None,
+            is_first,
+            lifetime_said,
         };
-        self.put(None, Record::Token(token))
+        let done = token::put_numbered(self.transaction, number, new);
+        self.collect(ReferenceKind::Token, identifier, done).map(drop)
     }
 
     /// The secret of a token that is made; `None`: it cannot have the one that is given.
@@ -187,19 +199,22 @@ impl Application<'_, '_> {
         let identifier = &seed.identifier;
         match &seed.secret {
             Some(SeedSecret::Hash(_)) if intent == Intent::Api => {
-                self.problems.push(format!(
+                let sentence = format!(
                     "the API token `{identifier}` is found by its secret, so a secret_hash is not enough; leave it \
                      out to have a secret generated"
-                ));
+                );
+                self.problem(ReferenceKind::Token, identifier, Some("key"), sentence);
                 Ok(None)
             }
             Some(SeedSecret::Hash(hash)) => {
-                let hash = self.bounded(&format!("the secret_hash of the token `{identifier}`"), hash);
+                let what = format!("the secret_hash of the token `{identifier}`");
+                let hash = self.bounded(ReferenceKind::Token, identifier, &what, hash);
                 if seed.retrievable == Some(true) {
-                    self.problems.push(format!(
+                    let sentence = format!(
                         "the token `{identifier}` cannot be retrievable, as of a secret_hash there is no secret to \
                          keep; give it a secret_file, or leave both out"
-                    ));
+                    );
+                    self.problem(ReferenceKind::Token, identifier, Some("retrievable"), sentence);
                     return Ok(None);
                 }
                 let (uuid, selector) = (Uuid::new_v4(), TokenSelector::None);
@@ -208,7 +223,7 @@ impl Application<'_, '_> {
             Some(SeedSecret::Given(secret)) => match selector_of_token(self.prepared.keys(), seed, secret) {
                 Ok(selector) => Ok(Some(PreparedToken { selector, expires, ..self.prepared.token(seed)? })),
                 Err(problem) => {
-                    self.problems.push(problem);
+                    self.problem(ReferenceKind::Token, identifier, Some("key"), problem);
                     Ok(None)
                 }
             },

@@ -188,7 +188,7 @@ impl Registry {
             // A secret that nobody can learn need not be exchanged again soon, and none each minute.
             let lifetime_min = if sealed.is_none() { UNSEEN_LIFETIME_MIN } else { ROTATED_LIFETIME_MIN };
             expires = expires.map(|expires| expires.max(now.after(lifetime_min)));
-            transaction.put(Record::Token(Token {
+            let rotated = Token {
                 selector,
                 hash,
                 sealed,
@@ -197,8 +197,9 @@ impl Registry {
                 renewed: now,
                 warned: None,
                 made_by: transaction.made_by(),
-                ..token
-            }))?;
+                ..token.clone()
+            };
+            super::write(transaction, Some(&token), rotated)?;
             Ok(true)
         })
         .await

@@ -11,20 +11,20 @@ mod secret;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::account::grant_to_creator;
-use super::{DEFAULT_LIFETIME, secret_text, validate};
+use super::{DEFAULT_LIFETIME, names, secret_text, validate};
 use crate::auth::{SealError, TokenSecret};
-use crate::config::{Expiry, LIFETIME_SECONDS_MAX, Limit};
+use crate::config::{Expiry, LIFETIME_SECONDS_MAX, Limit, first_identifier};
 use crate::directory::{AccountState, Accounts};
 use crate::model::{
-    AccountNumber, HashText, Intent, ObjectReference, Permission, Record, SealedSecret, Timestamp, Token,
-    TokenNumber, TokenSelector, TombstoneOf,
+    AccountKind, AccountNumber, HashText, Intent, ObjectReference, Permission, Record, SealedSecret,
+    Timestamp, Token, TokenNumber, TokenSelector, TombstoneOf,
 };
 use crate::registry::fresh_secrets::{FreshSecret, VIEW_TIME};
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -136,6 +136,7 @@ impl Registry {
                     description,
                     networks,
                     is_first: false,
+                    lifetime_said: None,
                 };
                 let number = put_new(transaction, new)?;
                 let account = owner.username.to_string();
@@ -294,11 +295,26 @@ pub(super) struct NewRecord {
     pub(super) expires: Option<Timestamp>,
     pub(super) description: String,
     pub(super) networks: Vec<IpNet>,
+    /// Whether it is made along with its account.
     pub(super) is_first: bool,
+    /// How long the config says that it lives.
+    pub(super) lifetime_said: Option<Duration>,
 }
 
-/// Puts a new token, lifts a tombstone of its identifier, and grants whoever makes it every permission on it.
+/// Puts a new token, and grants whoever makes it every permission on it.
 pub(super) fn put_new(transaction: &mut Transaction<'_>, new: NewRecord) -> Result<TokenNumber, ChangeError> {
+    let number = TokenNumber::new(transaction.next_object()?);
+    put_numbered(transaction, number, new)?;
+    grant_to_creator(transaction, ObjectReference::Token(number))?;
+    Ok(number)
+}
+
+/// The same under a number that it was given before.
+pub(super) fn put_numbered(
+    transaction: &mut Transaction<'_>,
+    number: TokenNumber,
+    new: NewRecord,
+) -> Result<(), ChangeError> {
     let NewRecord {
         uuid,
         identifier,
@@ -311,12 +327,10 @@ pub(super) fn put_new(transaction: &mut Transaction<'_>, new: NewRecord) -> Resu
         description,
         networks,
         is_first,
+        lifetime_said,
     } = new;
     let now = transaction.now();
-    check_free(transaction.snapshot().accounts(), &identifier, &selector)?;
-    transaction.lift_tombstone(TombstoneOf::Token(identifier.clone()))?;
-    let number = TokenNumber::new(transaction.next_object()?);
-    transaction.put(Record::Token(Token {
+    let token = Token {
         number,
         uuid,
         identifier,
@@ -336,10 +350,60 @@ pub(super) fn put_new(transaction: &mut Transaction<'_>, new: NewRecord) -> Resu
         origin: transaction.origin(),
         made_by: transaction.made_by(),
         is_first,
-        lifetime_said: None,
-    }))?;
-    grant_to_creator(transaction, ObjectReference::Token(number))?;
-    Ok(number)
+        lifetime_said,
+    };
+    write(transaction, None, token)
+}
+
+/// The one writer of tokens: puts `token` in the place of `before`. Whether the caller may do that to it is asked before,
+/// see `rights.rs`.
+///
+/// # Errors
+/// What cannot be of a token, or that its identifier or what it is found by is another's.
+pub(super) fn write(
+    transaction: &mut Transaction<'_>,
+    before: Option<&Token>,
+    token: Token,
+) -> Result<(), ChangeError> {
+    let accounts = transaction.snapshot().accounts();
+    let owner = accounts.account(token.account);
+    if let Some(owner) = owner.filter(|owner| owner.kind == AccountKind::InternalServiceAccount) {
+        return Err(validate::internal(&owner.username));
+    }
+    if before.is_none_or(|before| before.identifier != token.identifier) {
+        validate::identifier(&token.identifier)
+            .map_err(|problem| ChangeError::field("identifier", problem))?;
+        if accounts.token_named(&token.identifier).is_some_and(|other| other.number != token.number) {
+            return Err(ChangeError::Exists { kind: "token", name: token.identifier });
+        }
+        names::take(transaction, TombstoneOf::Token(token.identifier.clone()))?;
+    }
+    let accounts = transaction.snapshot().accounts();
+    if accounts.token_found_by(&token.selector).is_some_and(|other| other.number != token.number) {
+        return Err(ChangeError::Conflict);
+    }
+    if before.is_none_or(|before| before.expires != token.expires) {
+        check_future(&token.identifier, token.expires, transaction.now())?;
+    }
+    if let Some(before) = before {
+        check_replaced(before, &token)?;
+    }
+    transaction.put(Record::Token(token))
+}
+
+/// The identifier of the first app password of a new account: the usual one, or the next that nobody has and that is not the
+/// name of something deleted.
+pub(super) fn free_first_identifier(transaction: &Transaction<'_>, username: &str) -> String {
+    let accounts = transaction.snapshot().accounts();
+    let usual = first_identifier(username);
+    let is_superuser = transaction.caller().is_superuser(accounts);
+    let is_free = |identifier: &String| {
+        accounts.token_named(identifier).is_none()
+            && (is_superuser || !accounts.has_tombstone(&TombstoneOf::Token(identifier.clone())))
+    };
+    let others = (2_u64..).map(|count| format!("{usual}-{count}"));
+    let mut free = std::iter::once(usual.clone()).chain(others).filter(is_free);
+    free.next().unwrap_or_else(|| usual.clone())
 }
 
 /// When a token expires that is made now.
@@ -386,12 +450,8 @@ fn update(
         )));
     }
     let renamed = name.filter(|name| *name != token.identifier);
-    if let Some(name) = &renamed {
-        validate::identifier(name).map_err(|problem| ChangeError::field("identifier", problem))?;
-        if accounts.token_named(name).is_some() {
-            return Err(ChangeError::Exists { kind: "token", name: name.clone() });
-        }
-        token.identifier.clone_from(name);
+    if let Some(name) = renamed {
+        token.identifier = name;
     }
     if let Some(account) = account {
         let owner = accounts.account_named(&account).map(|owner| owner.number);
@@ -420,31 +480,14 @@ fn update(
         (None, None) => token.expires,
     };
     if token.expires != before.expires {
-        check_future(identifier, token.expires, now)?;
         token.renewed = now;
     }
     token.description = description.unwrap_or(token.description);
     token.networks = networks.unwrap_or(token.networks);
-    check_replaced(&before, &token)?;
     if is_later(before.expires, token.expires) || is_wider(&before.networks, &token.networks) {
         require_worth(caller, accounts, &before)?;
     }
-    let owner = token.account;
-    if let Some(name) = renamed {
-        transaction.lift_tombstone(TombstoneOf::Token(name))?;
-    }
-    transaction.put(Record::Token(token))?;
-    check_credentials(transaction, owner)
-}
-
-/// Whether an account still has one credential at most that only its name leads to.
-pub(super) fn check_credentials(
-    transaction: &Transaction<'_>,
-    owner: AccountNumber,
-) -> Result<(), ChangeError> {
-    let mut problems = Vec::new();
-    validate::credentials(transaction.snapshot(), owner, &mut problems);
-    if problems.is_empty() { Ok(()) } else { Err(ChangeError::Invalid(problems)) }
+    write(transaction, Some(&before), token)
 }
 
 /// Refuses to make more of a token that was replaced: it ends by itself, and under a name that is no seed's.
@@ -483,16 +526,6 @@ fn is_wider(before: &[IpNet], after: &[IpNet]) -> bool {
 /// Whether a token would expire later than it does, or never.
 fn is_later(before: Option<Timestamp>, after: Option<Timestamp>) -> bool {
     before.is_some_and(|before| after.is_none_or(|after| after > before))
-}
-
-fn check_free(accounts: &Accounts, identifier: &str, selector: &TokenSelector) -> Result<(), ChangeError> {
-    if accounts.token_named(identifier).is_some() {
-        return Err(ChangeError::Exists { kind: "token", name: identifier.to_owned() });
-    }
-    match accounts.token_found_by(selector) {
-        Some(_) => Err(ChangeError::Conflict),
-        None => Ok(()),
-    }
 }
 
 fn check_lifetime(identifier: &str, expires: Option<Expiry>) -> Result<(), ChangeError> {

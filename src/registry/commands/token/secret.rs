@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::given::selector_of;
 use super::rights::{find_secret_of, inherit_grants};
-use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, check_credentials};
+use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, write};
 use crate::audit::EventObject;
 use crate::auth::SealError;
 use crate::config::{ROTATION_OVERLAP_MAX, slug_of};
-use crate::model::{Action, Key, Permission, Record, Timestamp, Token, TokenNumber};
+use crate::model::{Action, Key, Origin, Permission, Record, Timestamp, Token, TokenNumber};
 use crate::registry::commands::{DEFAULT_LIFETIME, validate};
 use crate::registry::fresh_secrets::Viewing;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -83,16 +83,9 @@ impl Registry {
                     "the new secret of the token `{identifier}` belongs to another token; give it another one"
                 )));
             }
-            let owner = old.account;
-            transaction.put(Record::Token(Token {
-                selector,
-                hash,
-                sealed,
-                generation,
-                made_by: transaction.made_by(),
-                ..old
-            }))?;
-            check_credentials(transaction, owner)
+            let made_by = transaction.made_by();
+            let token = Token { selector, hash, sealed, generation, made_by, ..old.clone() };
+            write(transaction, Some(&old), token)
         })
         .await
     }
@@ -129,8 +122,15 @@ impl Registry {
             if (token.number, token.generation) != seen {
                 return Err(ChangeError::Conflict);
             }
-            let object = EventObject::of(&Record::Token(Token::clone(&token)));
-            transaction.note(Action::SecretView, object)
+            let record = Record::Token(Token::clone(&token));
+            // Who has seen a secret knows it, as who has made it does.
+            if let Some(viewer) = viewer.filter(|viewer| *viewer != token.account) {
+                let made_by = token.made_by.clone().and(Origin::Account(viewer));
+                let known =
+                    Token { made_by: made_by.and_all(&transaction.made_by()), ..Token::clone(&token) };
+                write(transaction, Some(&token), known)?;
+            }
+            transaction.note(Action::SecretView, EventObject::of(&record))
         })
         .await?;
         if let Some(fresh) = fresh {
@@ -228,11 +228,11 @@ pub(in crate::registry::commands) fn replace(
         let until = now.after(overlap);
         let identifier = replaced_name(transaction, &old.identifier, until);
         let expires = Some(old.expires.map_or(until, |expires| expires.min(until)));
-        transaction.put(Record::Token(Token { identifier, expires, is_replaced: true, ..old.clone() }))?;
+        let replaced = Token { identifier, expires, is_replaced: true, is_first: false, ..old.clone() };
+        write(transaction, Some(old), replaced)?;
     }
-    let record = Record::Token(replacement.clone());
-    let object = EventObject::of(&record);
-    transaction.put(record)?;
+    let object = EventObject::of(&Record::Token(replacement.clone()));
+    write(transaction, None, replacement.clone())?;
     inherit_grants(transaction, old.number, replacement.number)?;
     transaction.note(Action::SecretRotate, object)?;
     Ok(replacement)

@@ -1,0 +1,96 @@
+//! Credentials that somebody else has made: whoever gives rights to an account gives them to whoever knows its secrets.
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::{Rights, holds};
+use crate::directory::{AccountState, Accounts, Snapshot};
+use crate::model::{AccountNumber, MadeBy, ObjectReference, TokenNumber};
+
+/// A credential whose account gets rights, and that was made by somebody who does not hold them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignCredential {
+    /// The account's name.
+    pub account: String,
+    /// Its number.
+    pub number: AccountNumber,
+    /// The identifier of the token; of a password the account's name.
+    pub identifier: String,
+    /// The token; `None`: the password.
+    pub token: Option<TokenNumber>,
+    /// The accounts that made it, by name, or by number where they are gone.
+    pub made_by: Vec<String>,
+    /// The same by number.
+    pub makers: Vec<AccountNumber>,
+}
+
+impl ForeignCredential {
+    /// Whatever one has to be allowed to view to know of it.
+    pub fn objects(&self) -> impl Iterator<Item = ObjectReference> {
+        let token = self.token.map(ObjectReference::Token);
+        [ObjectReference::Account(self.number)].into_iter().chain(token)
+    }
+}
+
+/// Those whose accounts have more rights after a change than before it.
+pub(in crate::registry) fn credentials(before: &Snapshot, after: &Snapshot) -> Vec<ForeignCredential> {
+    let accounts = after.accounts();
+    let mut found = Vec::new();
+    for token in accounts.tokens() {
+        if let Some(owner) = accounts.account(token.account)
+            && let Some(makers) = strangers(before.accounts(), accounts, owner, &token.made_by)
+        {
+            found.push(foreign(accounts, owner, &token.identifier, Some(token.number), makers));
+        }
+    }
+    for owner in accounts.accounts() {
+        if let Some(password) = &owner.password
+            && let Some(makers) = strangers(before.accounts(), accounts, owner, &password.made_by)
+        {
+            found.push(foreign(accounts, owner, &owner.username, None, makers));
+        }
+    }
+    found
+}
+
+fn foreign(
+    accounts: &Accounts,
+    owner: &AccountState,
+    identifier: &str,
+    token: Option<TokenNumber>,
+    makers: Vec<AccountNumber>,
+) -> ForeignCredential {
+    let name = |number: &AccountNumber| {
+        accounts
+            .account(*number)
+            .map_or_else(|| format!("account {number}"), |maker| maker.username.to_string())
+    };
+    ForeignCredential {
+        account: owner.username.to_string(),
+        number: owner.number,
+        identifier: identifier.to_owned(),
+        token,
+        made_by: makers.iter().map(name).collect(),
+        makers,
+    }
+}
+
+/// Who has made a credential and does not hold what its account has got by a change; `None`: nobody.
+fn strangers(
+    before: &Accounts,
+    after: &Accounts,
+    owner: &AccountState,
+    made_by: &MadeBy,
+) -> Option<Vec<AccountNumber>> {
+    // Nearly all are made by their own account, the config or the operator.
+    made_by.accounts().find(|maker| *maker != owner.number)?;
+    let known = before.account(owner.number).map(|known| Rights::of_account(before, known));
+    let gained = Rights::of_account(after, owner).beyond(&known.unwrap_or_default());
+    if gained.is_empty() {
+        return None;
+    }
+    let is_stranger = |maker: &AccountNumber| {
+        *maker != owner.number && !holds(after, after.account(*maker).map(|maker| &**maker), &gained)
+    };
+    let strangers: Vec<AccountNumber> = made_by.accounts().filter(is_stranger).collect();
+    (!strangers.is_empty()).then_some(strangers)
+}

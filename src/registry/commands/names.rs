@@ -1,0 +1,30 @@
+//! The names of things that were deleted: who may take one.
+
+use crate::model::{Origin, TombstoneOf};
+use crate::registry::{ChangeError, Transaction};
+
+/// Takes a name for an object that is made or renamed; its tombstone is lifted.
+///
+/// The config gives to a name what it says of it, and so may an operator who remembers it. So the name of what the config
+/// had made, or of what held any right, is for superusers to bring back, and for the operator.
+///
+/// # Errors
+/// [`ChangeError::Refused`]
+pub(super) fn take(transaction: &mut Transaction<'_>, of: TombstoneOf) -> Result<(), ChangeError> {
+    let accounts = transaction.snapshot().accounts();
+    let Some(tombstone) = accounts.tombstone(&of) else { return Ok(()) };
+    let is_anybodys = tombstone.origin != Origin::Config && !tombstone.held_rights;
+    if !is_anybodys && !transaction.caller().is_superuser(accounts) {
+        let (kind, name) = match &of {
+            TombstoneOf::Account(name) => ("an account", name),
+            TombstoneOf::Token(name) => ("a token", name),
+            TombstoneOf::Group(name) => ("a group", name),
+            TombstoneOf::Role(name) => ("a role", name),
+        };
+        return Err(ChangeError::Refused(format!(
+            "`{name}` was the name of {kind} that the config had made, or that held rights, and was deleted: only a \
+             superuser may give it to another; choose another name, or ask one"
+        )));
+    }
+    transaction.lift_tombstone(of)
+}

@@ -1,0 +1,246 @@
+//! What a caller of the API has made under a name of the config: the config gives it nothing that its maker does not hold,
+//! unless the operator takes it over.
+
+use std::sync::Arc;
+
+use super::apply::Application;
+use super::{DiffEntry, Sign};
+use crate::access::{Rights, holds};
+use crate::config::{ReferenceKind, first_identifier};
+use crate::directory::name_key;
+use crate::model::{
+    AccountNumber, FieldChange, Grant, Key, ObjectReference, Origin, Permission, Record, Timestamp, Token,
+};
+use crate::registry::ChangeError;
+
+/// The objects of the seed that are not to be given what it says, with the reason.
+pub(super) fn not_to_be_given(
+    application: &Application<'_, '_>,
+) -> Result<Vec<(ReferenceKind, String, String)>, ChangeError> {
+    let seed = application.seed;
+    let mut found = Vec::new();
+    let mut ask = |kind: ReferenceKind, name: &str| -> Result<(), ChangeError> {
+        if !application.is_left_out(kind, name)
+            && let Some(reason) = application.reason_against(kind, name)?
+        {
+            found.push((kind, name.to_owned(), reason));
+        }
+        Ok(())
+    };
+    for provider in &seed.providers {
+        ask(ReferenceKind::Provider, &provider.name)?;
+    }
+    for role in &seed.roles {
+        ask(ReferenceKind::Role, &role.name)?;
+    }
+    for group in &seed.groups {
+        ask(ReferenceKind::Group, &group.name)?;
+    }
+    for account in &seed.accounts {
+        ask(ReferenceKind::Account, &account.username)?;
+        if account.create_group == Some(true) {
+            ask(ReferenceKind::Group, &account.username)?;
+        }
+    }
+    for slug in seed.applications.iter().map(|application| &application.slug) {
+        ask(ReferenceKind::Application, slug)?;
+    }
+    Ok(found)
+}
+
+/// Why a token of the seed cannot be made: another account has one of that identifier.
+pub(super) fn taken_token(
+    application: &Application<'_, '_>,
+    identifier: &str,
+    account: &str,
+) -> Result<String, ChangeError> {
+    let Some(token) = application.accounts().token_named(identifier) else { return Ok(String::new()) };
+    let owner = application.accounts().account(token.account);
+    let owner = owner.map_or_else(|| token.account.to_string(), |owner| owner.username.to_string());
+    let whose = application.whose(token.origin, Some(token.created));
+    Ok(format!(
+        "`{identifier}` is a token of `{owner}`, not of `{account}`, made by {whose}: choose another identifier, or \
+         revoke that one"
+    ))
+}
+
+impl Application<'_, '_> {
+    /// The token that an entry of the seed is about: by its identifier, and of the first one of its account by its mark,
+    /// whatever identifier it has got.
+    pub(super) fn stored_token(&self, identifier: &str, account: &str) -> Option<Arc<Token>> {
+        let accounts = self.accounts();
+        let owner = accounts.account_named(account)?;
+        let named = accounts.token_named(identifier).filter(|token| token.account == owner.number);
+        let first = || {
+            let tokens = owner.tokens.iter().filter_map(|number| accounts.token(*number));
+            let is_meant = identifier == first_identifier(account);
+            tokens.filter(|_| is_meant).find(|token| token.is_first && !token.is_replaced)
+        };
+        named.or_else(first).cloned()
+    }
+
+    /// Takes over what the operator says is to be taken over; the credentials that its maker made end with that.
+    pub(super) fn adopt(&mut self) -> Result<(), ChangeError> {
+        for name in &self.options.adopt {
+            let found: Vec<(ReferenceKind, Key, Record, AccountNumber)> = self
+                .named(name)
+                .into_iter()
+                .filter_map(|(kind, key)| match self.transaction.stored(&key) {
+                    Ok(Some(record)) => origin(&record).account().map(|maker| Ok((kind, key, record, maker))),
+                    Ok(None) => None,
+                    Err(error) => Some(Err(error)),
+                })
+                .collect::<Result<_, _>>()?;
+            if found.is_empty() && self.named(name).is_empty() {
+                self.problems.push(super::SeedProblem {
+                    object: None,
+                    field: None,
+                    sentence: format!("there is nothing named `{name}` to adopt; check the name"),
+                });
+            }
+            for (kind, key, _, maker) in found {
+                let before = format!("made by {}", self.whose(Origin::Account(maker), None));
+                self.transaction.adopt(&key)?;
+                if let Key::Account(number) = key {
+                    self.end_credentials(number, maker)?;
+                }
+                let origin = FieldChange {
+                    field: "origin".to_owned(),
+                    before: Some(before),
+                    after: Some("config".to_owned()),
+                };
+                self.note(DiffEntry {
+                    sign: Sign::Changed,
+                    kind,
+                    name: name.clone(),
+                    fields: vec![origin],
+                    reason: Some("adopted".to_owned()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn end_credentials(&mut self, number: AccountNumber, maker: AccountNumber) -> Result<(), ChangeError> {
+        let Some(account) = self.accounts().account(number).cloned() else { return Ok(()) };
+        let tokens: Vec<Arc<Token>> =
+            account.tokens.iter().filter_map(|token| self.accounts().token(*token)).cloned().collect();
+        let is_named = |identifier: &str| self.options.accept_credentials.iter().any(|it| it == identifier);
+        let ended: Vec<_> = tokens
+            .into_iter()
+            .filter(|token| token.made_by.accounts().any(|by| by == maker) && !is_named(&token.identifier))
+            .collect();
+        let is_password_ended = account
+            .password
+            .as_ref()
+            .is_some_and(|password| password.made_by.accounts().any(|by| by == maker))
+            && !is_named(&account.username);
+        for token in ended {
+            self.transaction.delete_token(token.number)?;
+        }
+        if is_password_ended && let Some(mut record) = self.transaction.account(number)? {
+            record.password = None;
+            record.modified = self.transaction.now();
+            self.transaction.put(Record::Account(record))?;
+        }
+        Ok(())
+    }
+
+    /// Why an object of the seed is not given what the seed says; `None`: it is.
+    fn reason_against(&self, kind: ReferenceKind, name: &str) -> Result<Option<String>, ChangeError> {
+        let Some((_, key)) = self.named(name).into_iter().find(|(of, _)| *of == kind) else {
+            return Ok(None);
+        };
+        let Some(record) = self.transaction.stored(&key)? else { return Ok(None) };
+        let Some(maker) = origin(&record).account() else { return Ok(None) };
+        let (before, after) = (self.before.accounts(), self.accounts());
+        let gained = match &key {
+            Key::Account(number) => {
+                let rights = |accounts: &crate::directory::Accounts| {
+                    accounts.account(*number).map(|account| Rights::of_account(accounts, account))
+                };
+                rights(after).unwrap_or_default().beyond(&rights(before).unwrap_or_default())
+            }
+            Key::Group(number) => Rights::of_group(after, *number).beyond(&Rights::of_group(before, *number)),
+            Key::Role(number) => {
+                Rights::of_roles(after, &[*number]).beyond(&Rights::of_roles(before, &[*number]))
+            }
+            // Who made it may change it, and with it what is served there.
+            Key::Provider(number) if before.provider(*number) != after.provider(*number) => {
+                may_change_provider(None)
+            }
+            // Who made it may change who is admitted to the provider that it gets.
+            Key::Application(number) => match after.application(*number).and_then(|it| it.provider) {
+                provider if before.application(*number).is_some_and(|it| it.provider == provider) => {
+                    Rights::default()
+                }
+                Some(provider) => may_change_provider(Some(ObjectReference::Provider(provider))),
+                None => Rights::default(),
+            },
+            _ => Rights::default(),
+        };
+        let is_held = holds(before, before.account(maker).map(|maker| &**maker), &gained);
+        if gained.is_empty() || is_held {
+            return Ok(None);
+        }
+        let whose = self.whose(Origin::Account(maker), created(&record));
+        Ok(Some(format!(
+            "it was made by {whose}, who does not hold what the config would give it; --adopt {name} takes it over"
+        )))
+    }
+
+    /// Who made something, and when, in words.
+    pub(super) fn whose(&self, origin: Origin, created: Option<Timestamp>) -> String {
+        let who = match origin {
+            Origin::Account(number) => {
+                let maker = self.accounts().account(number);
+                maker.map_or_else(
+                    || format!("account {number}, which is gone,"),
+                    |maker| format!("`{}`", maker.username),
+                )
+            }
+            Origin::Config => "the config".to_owned(),
+            Origin::Import => "an import".to_owned(),
+            Origin::Server => "the server".to_owned(),
+            Origin::Operator | Origin::Unknown => "the operator".to_owned(),
+        };
+        created.map_or_else(|| who.clone(), |created| format!("{who} at {created}"))
+    }
+
+    /// What there is of this name.
+    fn named(&self, name: &str) -> Vec<(ReferenceKind, Key)> {
+        let accounts = self.before.accounts();
+        let key = name_key(name);
+        let mut found = Vec::new();
+        found
+            .extend(accounts.account_keyed(&key).map(|it| (ReferenceKind::Account, Key::Account(it.number))));
+        found.extend(accounts.group_keyed(&key).map(|it| (ReferenceKind::Group, Key::Group(it.number))));
+        found.extend(accounts.role_named(name).map(|it| (ReferenceKind::Role, Key::Role(it.number))));
+        let mut providers = accounts.providers();
+        let provider = providers.find(|provider| name_key(&provider.name) == key);
+        found.extend(provider.map(|it| (ReferenceKind::Provider, Key::Provider(it.number))));
+        let application = accounts.application_named(name);
+        found.extend(application.map(|it| (ReferenceKind::Application, Key::Application(it.number))));
+        found
+    }
+}
+
+fn may_change_provider(on: Option<ObjectReference>) -> Rights {
+    let grant = Grant { permission: Permission::ChangeProvider, on };
+    Rights { is_superuser: false, grants: vec![grant] }
+}
+
+fn origin(record: &Record) -> Origin {
+    crate::registry::origins::origin(record).unwrap_or_default()
+}
+
+fn created(record: &Record) -> Option<Timestamp> {
+    match record {
+        Record::Account(account) => Some(account.created),
+        Record::Group(group) => Some(group.created),
+        Record::Token(token) => Some(token.created),
+        Record::Application(application) => Some(application.created),
+        Record::Provider(provider) => Some(provider.created),
+        _ => None,
+    }
+}

@@ -1,0 +1,500 @@
+//! The rules that are about more than one object: asked at the end of every change, whoever makes it, of what has changed.
+//!
+//! What was so before is not asked of again: a store may hold what an older version let in, and it may be changed in all
+//! that does not make it worse.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::validate::holders;
+use crate::directory::{EntryId, Snapshot, Tree, name_key};
+use crate::model::{AccountKind, AccountNumber, GroupNumber, Key, ObjectReference, Permission};
+use crate::registry::{Caller, ChangeError};
+use crate::schema::{AttributeId, normalize_dn};
+
+/// What cannot be, about more than one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The field of the API that says it.
+    pub(crate) field: &'static str,
+    /// Which objects it is about, and what to do.
+    pub(crate) sentence: String,
+    /// Objects that the sentence names; `None`: all there are.
+    names: Vec<Option<ObjectReference>>,
+    /// The same for who may not know of all of them.
+    unnamed: &'static str,
+}
+
+impl Problem {
+    fn new(
+        field: &'static str,
+        names: Vec<Option<ObjectReference>>,
+        unnamed: &'static str,
+        sentence: String,
+    ) -> Self {
+        Self { field, sentence, names, unnamed }
+    }
+
+    /// The sentence for this caller.
+    fn told_to(&self, caller: &Caller, snapshot: &Snapshot) -> String {
+        let accounts = snapshot.accounts();
+        let is_known = |name: &Option<ObjectReference>| match name {
+            Some(on) => caller.may(accounts, on.view_permission(), Some(*on)),
+            None => [Permission::ViewUser, Permission::ViewGroup, Permission::ViewProvider]
+                .into_iter()
+                .all(|permission| caller.may(accounts, permission, None)),
+        };
+        match self.names.iter().all(is_known) {
+            true => self.sentence.clone(),
+            false => self.unnamed.to_owned(),
+        }
+    }
+}
+
+/// Refuses a change that makes what cannot be.
+///
+/// # Errors
+/// All of it, in words that name only what the caller may view.
+pub(in crate::registry) fn refuse(
+    caller: &Caller,
+    snapshot: &Snapshot,
+    problems: &[Problem],
+) -> Result<(), ChangeError> {
+    match problems {
+        [] => Ok(()),
+        [one] => Err(ChangeError::field(one.field, one.told_to(caller, snapshot))),
+        many => {
+            let mut sentences: Vec<String> =
+                many.iter().map(|problem| problem.told_to(caller, snapshot)).collect();
+            sentences.dedup();
+            Err(ChangeError::Invalid(sentences))
+        }
+    }
+}
+
+/// What cannot be of what there is now, and could be, or was not so, before.
+pub(in crate::registry) fn problems<'a>(
+    before: &Snapshot,
+    after: &Snapshot,
+    changed: impl Iterator<Item = &'a Key>,
+    caller: &Caller,
+) -> Vec<Problem> {
+    let mut asked = Asked::default();
+    for key in changed {
+        asked.add(key, before, after);
+    }
+    let mut found = asked.problems(after);
+    if !found.is_empty() {
+        let known = asked.problems(before);
+        found.retain(|problem| !known.contains(problem));
+    }
+    if !caller.is_superuser(after.accounts()) {
+        for number in &asked.accounts {
+            identities(before, after, *number, caller, &mut found);
+        }
+    }
+    found
+}
+
+/// What is to be asked.
+#[derive(Default)]
+struct Asked {
+    accounts: BTreeSet<AccountNumber>,
+    /// Groups that joined or left another.
+    nested: BTreeSet<GroupNumber>,
+    providers: bool,
+    applications: bool,
+}
+
+impl Asked {
+    fn add(&mut self, key: &Key, before: &Snapshot, after: &Snapshot) {
+        match key {
+            Key::Account(number) => {
+                self.accounts.insert(*number);
+            }
+            Key::Token(number) => {
+                self.accounts.extend(after.accounts().token(*number).map(|token| token.account));
+            }
+            Key::Group(number) => {
+                let parents = |snapshot: &Snapshot| {
+                    snapshot.accounts().group(*number).map(|group| group.parents.clone())
+                };
+                if parents(before) != parents(after) {
+                    self.nested.insert(*number);
+                }
+            }
+            Key::Provider(_) => self.providers = true,
+            Key::Application(_) => self.applications = true,
+            Key::Membership(..)
+            | Key::Role(_)
+            | Key::CustomAttribute(_)
+            | Key::Tombstone(_)
+            | Key::Usage(_)
+            | Key::Event(_) => {}
+        }
+    }
+
+    fn problems(&self, snapshot: &Snapshot) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.providers {
+            providers(snapshot, &mut problems);
+            if problems.is_empty() {
+                trees(snapshot, &mut problems);
+            }
+        }
+        if self.applications || self.providers {
+            applications(snapshot, &mut problems);
+        }
+        for number in &self.accounts {
+            uid_numbers(snapshot, *number, &mut problems);
+            credentials(snapshot, *number, &mut problems);
+        }
+        for number in &self.nested {
+            nesting(snapshot, *number, &mut problems);
+        }
+        problems
+    }
+}
+
+/// Whether a group is in itself through others, or an account in too many groups through it.
+fn nesting(snapshot: &Snapshot, number: GroupNumber, problems: &mut Vec<Problem>) {
+    let accounts = snapshot.accounts();
+    let Some(group) = accounts.group(number) else { return };
+    let name = |number: &GroupNumber| {
+        accounts.group(*number).map_or_else(|| number.to_string(), |group| format!("`{}`", group.name))
+    };
+    if let Some(circle) = circle(snapshot, number) {
+        let names = circle.iter().map(|number| Some(ObjectReference::Group(*number))).collect();
+        let path: Vec<String> = circle.iter().chain([&number]).map(name).collect();
+        problems.push(Problem::new(
+            "parents",
+            names,
+            "the group would be in itself through others; leave one of its parents out",
+            format!(
+                "groups cannot be in each other: {} would be a circle; leave one of them out",
+                path.join(" in ")
+            ),
+        ));
+        return;
+    }
+    let below = accounts.groups_below(number).into_iter().filter_map(|below| accounts.group(below));
+    if below.map(|below| below.closure.len()).max().unwrap_or(0) > GROUPS_ABOVE_MAX {
+        problems.push(Problem::new(
+            "parents",
+            vec![Some(ObjectReference::Group(group.number))],
+            "an account would be in too many groups through nesting; nest them less deeply",
+            format!(
+                "an account can be in {GROUPS_ABOVE_MAX} groups through nesting of one, and would be in more through \
+                 `{}`: nest them less deeply",
+                group.name
+            ),
+        ));
+    }
+}
+
+/// The groups from this one over its parents back to it, without it at the end.
+fn circle(snapshot: &Snapshot, start: GroupNumber) -> Option<Vec<GroupNumber>> {
+    let accounts = snapshot.accounts();
+    let mut from: HashMap<GroupNumber, GroupNumber> = HashMap::new();
+    let mut waiting = vec![start];
+    while let Some(number) = waiting.pop() {
+        let parents = accounts.group(number).map(|group| group.parents.clone()).unwrap_or_default();
+        for parent in parents {
+            if parent == start {
+                let mut path = vec![number];
+                while let Some(last) = path.last().filter(|last| **last != start) {
+                    let below = from.get(last).copied()?;
+                    path.push(below);
+                }
+                path.reverse();
+                return Some(path);
+            }
+            if let std::collections::hash_map::Entry::Vacant(place) = from.entry(parent) {
+                place.insert(number);
+                waiting.push(parent);
+            }
+        }
+    }
+    None
+}
+
+/// Whether the caller may make one account known by what another is known by. Clients look people up by any of these, and
+/// take who comes first.
+fn identities(
+    before: &Snapshot,
+    after: &Snapshot,
+    number: AccountNumber,
+    caller: &Caller,
+    problems: &mut Vec<Problem>,
+) {
+    let accounts = after.accounts();
+    let Some(account) = accounts.account(number) else { return };
+    let mut told = HashSet::new();
+    for tree in after.trees() {
+        let was = before.tree(tree.provider().number);
+        let new = |values: fn(&Snapshot, &Tree, AccountNumber) -> BTreeSet<Vec<u8>>| {
+            let known = was.map(|was| values(before, was, number)).unwrap_or_default();
+            let now = values(after, tree, number);
+            now.difference(&known).cloned().collect::<Vec<_>>()
+        };
+        let mut others: BTreeSet<EntryId> = BTreeSet::new();
+        let find = |attribute: &str, value: &[u8], others: &mut BTreeSet<EntryId>| {
+            others.extend(holders(after, tree, attribute, value));
+        };
+        for value in new(claimed) {
+            let named = std::str::from_utf8(&value).ok().and_then(|name| accounts.account_named(name));
+            others.extend(named.map(|named| EntryId::of_account(named.number)));
+            for attribute in ["mail", "userPrincipalName"] {
+                find(attribute, &value, &mut others);
+            }
+        }
+        for value in new(names) {
+            for attribute in KNOWN_BY {
+                find(attribute, &value, &mut others);
+            }
+        }
+        for other in others.into_iter().filter_map(|other| accounts.account_of_entry(other)) {
+            let on = ObjectReference::Account(other.number);
+            if other.number == number || caller.may(accounts, Permission::ChangeUser, Some(on)) {
+                continue;
+            }
+            if told.insert(other.number) {
+                problems.push(Problem::new(
+                    "attributes",
+                    vec![Some(on)],
+                    "a name or an attribute would be the username, mail or userPrincipalName of another account, or one of \
+                     its names would be this one's: that needs the permission to change that account too",
+                    format!(
+                        "the accounts `{}` and `{}` would be known by the same value, so that clients could take one for \
+                         the other: that needs the permission `{}` on both",
+                        account.username,
+                        other.username,
+                        Permission::ChangeUser
+                    ),
+                ));
+            }
+        }
+    }
+}
+
+/// What an account is named by: nobody else is to be found by it.
+fn names(snapshot: &Snapshot, tree: &Tree, number: AccountNumber) -> BTreeSet<Vec<u8>> {
+    let Some(account) = snapshot.accounts().account(number) else { return BTreeSet::new() };
+    let mut names = BTreeSet::from([name_key(&account.username)]);
+    if !tree.domain().is_empty() {
+        names.insert(name_key(&format!("{}@{}", account.username, tree.domain())));
+    }
+    names.extend(values(snapshot, tree, number, &["mail"]));
+    names
+}
+
+/// What an account can be found by.
+fn claimed(snapshot: &Snapshot, tree: &Tree, number: AccountNumber) -> BTreeSet<Vec<u8>> {
+    values(snapshot, tree, number, &KNOWN_BY)
+}
+
+fn values(snapshot: &Snapshot, tree: &Tree, number: AccountNumber, attributes: &[&str]) -> BTreeSet<Vec<u8>> {
+    let Some(entry) = tree.entry(EntryId::of_account(number)) else { return BTreeSet::new() };
+    let ids = attributes.iter().filter_map(|name| snapshot.schema().find(name));
+    ids.flat_map(|id| {
+        entry.attributes_of(id).flat_map(|stored| stored.values().map(folded).collect::<Vec<_>>())
+    })
+    .collect()
+}
+
+fn folded(value: &[u8]) -> Vec<u8> {
+    std::str::from_utf8(value).map_or_else(|_| value.to_vec(), name_key)
+}
+
+/// What only one provider can have: a name, a suffix, a domain, to be the default.
+fn providers(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
+    let accounts = snapshot.accounts();
+    let of =
+        |name: &str| accounts.provider_named(name).map(|provider| ObjectReference::Provider(provider.number));
+    let mut names: HashMap<Vec<u8>, &str> = HashMap::new();
+    let mut suffixes: HashMap<&[u8], &str> = HashMap::new();
+    let mut domains: HashMap<String, &str> = HashMap::new();
+    let mut default: Option<&str> = None;
+    for tree in snapshot.trees() {
+        let provider = tree.provider();
+        let name = provider.name.as_str();
+        if let Some(other) = names.insert(name_key(name), name) {
+            problems.push(Problem::new(
+                "base_dn",
+                vec![of(other), of(name)],
+                ANOTHER_PROVIDER,
+                format!("the providers `{other}` and `{name}` have one name; give one of them another"),
+            ));
+        }
+        if let Some(other) = suffixes.insert(tree.suffix(), name) {
+            problems.push(Problem::new(
+                "base_dn",
+                vec![of(other), of(name)],
+                ANOTHER_PROVIDER,
+                format!(
+                    "the providers `{other}` and `{name}` have the same base DN {}; give one of them another",
+                    provider.base_dn
+                ),
+            ));
+        }
+        if let Some(domain) = tree.bind_domain()
+            && let Some(other) = domains.insert(domain.to_lowercase(), name)
+        {
+            problems.push(Problem::new("base_dn", vec![of(other), of(name)], ANOTHER_PROVIDER, format!(
+                "the providers `{other}` and `{name}` have the same domain {domain} (that of the base DN, where none \
+                 is given); give one of them another, or domain = \"\" for none"
+            )));
+        }
+        if provider.is_default
+            && let Some(other) = default.replace(name)
+        {
+            problems.push(Problem::new("base_dn", vec![of(other), of(name)], ANOTHER_PROVIDER, format!(
+                "the providers `{other}` and `{name}` are both the default; set default = false for one of them"
+            )));
+        }
+    }
+}
+
+/// What only one application can have: a slug, a provider.
+fn applications(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
+    let mut slugs = HashMap::new();
+    let mut providers = HashMap::new();
+    for application in snapshot.accounts().applications() {
+        let slug = application.slug.as_str();
+        if slugs.insert(slug, ()).is_some() {
+            problems.push(Problem::new(
+                "provider",
+                Vec::new(),
+                ANOTHER_APPLICATION,
+                format!("there are two applications `{slug}`; give one of them another slug"),
+            ));
+        }
+        if let Some(number) = application.provider
+            && let Some(other) = providers.insert(number, slug)
+        {
+            let provider = snapshot.accounts().provider(number).map_or("", |provider| &provider.name);
+            problems.push(Problem::new("provider", Vec::new(), ANOTHER_APPLICATION, format!(
+                "the applications `{other}` and `{slug}` have the same provider `{provider}`; a provider has one \
+                 application at most"
+            )));
+        }
+    }
+}
+
+/// Whether every account and group has an entry of its own in every tree: asked when a tree was made anew.
+fn trees(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
+    for tree in snapshot.trees() {
+        let accounts = snapshot.accounts().accounts();
+        let accounts = accounts
+            .filter(|account| account.kind != AccountKind::InternalServiceAccount)
+            .map(|account| (EntryId::of_account(account.number), &account.username));
+        let groups = snapshot.accounts().groups().map(|group| (EntryId::of_group(group.number), &group.name));
+        let name = &tree.provider().name;
+        let mut homeless: Vec<&str> = Vec::new();
+        let mut normal = Vec::new();
+        let mut numbers: HashMap<Vec<u8>, &str> = HashMap::new();
+        for (id, object) in accounts.chain(groups) {
+            let Some(entry) = tree.entry(id) else {
+                homeless.push(object);
+                continue;
+            };
+            normal.clear();
+            if normalize_dn(entry.dn(), snapshot.schema(), &mut normal).is_ok()
+                && tree.find_normal(&normal, snapshot.schema()).is_some_and(|found| found != id)
+            {
+                problems.push(Problem::new("base_dn", EVERYTHING.to_vec(), NO_ENTRIES, format!(
+                    "the provider `{name}` would have two entries {}; give them containers or names that differ",
+                    String::from_utf8_lossy(entry.dn())
+                )));
+            }
+            for number in entry.attributes_of(AttributeId::UID_NUMBER).flat_map(|stored| stored.values()) {
+                if let Some(other) = numbers.insert(number.to_vec(), object) {
+                    problems.push(Problem::new("base_dn", EVERYTHING.to_vec(), NO_ENTRIES, format!(
+                        "the accounts `{other}` and `{object}` would both have the uidNumber {} in the provider \
+                         `{name}`; choose another uid_start_number, or give one of them another uidNumber",
+                        String::from_utf8_lossy(number)
+                    )));
+                }
+            }
+        }
+        if let Some(first) = homeless.first() {
+            problems.push(Problem::new("base_dn", EVERYTHING.to_vec(), NO_ENTRIES, format!(
+                "the provider `{name}` has no container any more for {} accounts and groups, `{first}` first; keep \
+                 the container",
+                homeless.len()
+            )));
+        }
+    }
+}
+
+/// Whether no other account has the uidNumber of this one, given or derived, in any provider.
+fn uid_numbers(snapshot: &Snapshot, number: AccountNumber, problems: &mut Vec<Problem>) {
+    let id = EntryId::of_account(number);
+    let mut told = HashSet::new();
+    for tree in snapshot.trees() {
+        let Some(entry) = tree.entry(id) else { continue };
+        for value in entry.attributes_of(AttributeId::UID_NUMBER).flat_map(|stored| stored.values()) {
+            for other in holders(snapshot, tree, "uidNumber", value).into_iter().filter(|other| *other != id)
+            {
+                let accounts = snapshot.accounts();
+                let (Some(account), Some(other)) =
+                    (accounts.account(number), accounts.account_of_entry(other))
+                else {
+                    continue;
+                };
+                if told.insert(other.number) {
+                    problems.push(Problem::new(
+                        "attributes",
+                        vec![Some(ObjectReference::Account(other.number))],
+                        ANOTHER_NUMBER,
+                        format!(
+                            "the account `{}` cannot have the uidNumber {}, `{}` has it; give it another one",
+                            account.username,
+                            String::from_utf8_lossy(value),
+                            other.username
+                        ),
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// Whether an account has one credential without a selector at most.
+fn credentials(snapshot: &Snapshot, number: AccountNumber, problems: &mut Vec<Problem>) {
+    let accounts = snapshot.accounts();
+    let Some(account) = accounts.account(number) else { return };
+    let tokens = account.tokens.iter().filter_map(|token| accounts.token(*token));
+    let selectorless: Vec<&str> =
+        tokens.filter(|token| token.is_selectorless()).map(|token| token.identifier.as_str()).collect();
+    if selectorless.len() + usize::from(account.password.is_some()) > 1 {
+        let mut listed: Vec<String> =
+            selectorless.iter().map(|identifier| format!("the token `{identifier}`")).collect();
+        if account.password.is_some() {
+            listed.insert(0, "the password".to_owned());
+        }
+        problems.push(Problem::new("password", selectorless.iter().map(|token| accounts.token_named(token).map(|token| ObjectReference::Token(token.number))).collect(), ANOTHER_CREDENTIAL, format!(
+            "the account `{}` has more than one credential that only its name leads to ({}); it can have one: let \
+             bindery generate the secrets of the others",
+            account.username,
+            listed.join(", ")
+        )));
+    }
+}
+
+/// The attributes that clients look people up by.
+const KNOWN_BY: [&str; 6] = ["uid", "cn", "mail", "email", "sAMAccountName", "userPrincipalName"];
+
+/// Groups that one group is in, itself counted: each is asked at each operation of its members.
+const GROUPS_ABOVE_MAX: usize = 256;
+
+/// All that a sentence could name.
+const EVERYTHING: [Option<ObjectReference>; 1] = [None];
+
+const ANOTHER_PROVIDER: &str =
+    "another provider has this name, base DN or domain, or is the default; choose others";
+const ANOTHER_APPLICATION: &str = "another application has this slug or provider; choose others";
+const NO_ENTRIES: &str = "accounts or groups would have no entry of their own in this provider; choose other containers or \
+                          start numbers, or ask somebody who may view all accounts and groups";
+const ANOTHER_NUMBER: &str = "another account has this uidNumber; give it another one";
+const ANOTHER_CREDENTIAL: &str =
+    "the account has another credential that only its name leads to, and can have one";
