@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::binding_reason::{Audience, reason};
 use crate::directory::{AccountState, Accounts};
-use crate::model::{Application, Binding, BindingMode, BindingSubject, ProviderNumber, Timestamp};
+use crate::model::{
+    Application, Binding, BindingMode, BindingSubject, ObjectReference, ProviderNumber, Timestamp,
+};
 
 /// The application's bindings do not admit the account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,8 +16,7 @@ use crate::model::{Application, Binding, BindingMode, BindingSubject, ProviderNu
 pub struct NotAdmitted {
     /// Whose bindings.
     pub application: Arc<Application>,
-    /// Why each that takes part does not pass; none: all are switched off. They name nothing that the account may not
-    /// see.
+    /// Why each that takes part does not pass; none: all are switched off. They name nothing that who asked may not see.
     pub reasons: Vec<String>,
 }
 
@@ -42,6 +43,29 @@ pub fn admit_to(
     source: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<(), NotAdmitted> {
+    admitted(accounts, account, application, source, now, Audience::Client)
+}
+
+/// Asks an application for somebody else than the account, who may know of the objects of which `names` says so.
+pub fn admit_to_before(
+    accounts: &Accounts,
+    account: &AccountState,
+    application: &Arc<Application>,
+    source: Option<IpAddr>,
+    now: Timestamp,
+    names: &dyn Fn(ObjectReference) -> bool,
+) -> Result<(), NotAdmitted> {
+    admitted(accounts, account, application, source, now, Audience::Viewer(names))
+}
+
+fn admitted(
+    accounts: &Accounts,
+    account: &AccountState,
+    application: &Arc<Application>,
+    source: Option<IpAddr>,
+    now: Timestamp,
+    audience: Audience<'_>,
+) -> Result<(), NotAdmitted> {
     if !refuses(accounts, account, application, source, now) {
         return Ok(());
     }
@@ -49,7 +73,7 @@ pub fn admit_to(
         .bindings
         .iter()
         .filter(|binding| binding.enabled && !passes(accounts, account, binding, source, now));
-    let told = told.map(|binding| reason(accounts, account, binding, source, now, Audience::Client));
+    let told = told.map(|binding| reason(accounts, account, binding, source, now, audience));
     Err(NotAdmitted { application: application.clone(), reasons: told.collect() })
 }
 

@@ -6,15 +6,29 @@ use ipnet::IpNet;
 
 use super::admission::holds;
 use crate::directory::{AccountState, Accounts};
-use crate::model::{Binding, BindingSubject, TimeWindow, Timestamp};
+use crate::model::{Binding, BindingSubject, ObjectReference, TimeWindow, Timestamp};
 
 /// Who reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Audience {
+#[derive(Clone, Copy)]
+pub(super) enum Audience<'a> {
     /// Who may know everything.
     Operator,
     /// The account itself: of accounts and groups that it may not see it learns no name.
     Client,
+    /// Somebody who may know of the objects of which this is so.
+    Viewer(&'a dyn Fn(ObjectReference) -> bool),
+}
+
+impl Audience<'_> {
+    /// Whether an account or a group is named, to which the account belongs or not.
+    fn is_told(self, on: ObjectReference, belongs: bool) -> bool {
+        match self {
+            Self::Operator => true,
+            // It may see itself and the groups that it is in, no others.
+            Self::Client => belongs,
+            Self::Viewer(names) => names(on),
+        }
+    }
 }
 
 /// What is so for this account, from this source, at this time, and what the binding makes of it.
@@ -24,19 +38,19 @@ pub(super) fn reason(
     binding: &Binding,
     source: Option<IpAddr>,
     now: Timestamp,
-    audience: Audience,
+    audience: Audience<'_>,
 ) -> String {
     let holds = holds(accounts, account, &binding.subject, source, now);
     let is = if holds == Some(true) { "is" } else { "is not" };
-    let is_told = audience == Audience::Operator || holds == Some(true);
+    let is_told = |on| audience.is_told(on, holds == Some(true));
     let fact = match &binding.subject {
         BindingSubject::Account(number) => {
             let name = accounts.account(*number).map(|account| &*account.username);
-            format!("it {is} {}", named("account", name, is_told))
+            format!("it {is} {}", named("account", name, is_told(ObjectReference::Account(*number))))
         }
         BindingSubject::Group(number) => {
             let name = accounts.group(*number).map(|group| &*group.name);
-            format!("it {is} in {}", named("group", name, is_told))
+            format!("it {is} in {}", named("group", name, is_told(ObjectReference::Group(*number))))
         }
         BindingSubject::Networks(networks) => {
             let source = match source {
@@ -51,7 +65,7 @@ pub(super) fn reason(
     if binding.negate { format!("{fact}, and the binding is negated") } else { fact }
 }
 
-/// What a binding names. An account may see itself and the groups that it is in, no others.
+/// What a binding names.
 fn named(kind: &str, name: Option<&str>, is_told: bool) -> String {
     match name {
         _ if !is_told => format!("the {kind} that the binding names"),

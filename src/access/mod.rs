@@ -11,7 +11,7 @@ mod limits;
 mod rights;
 mod view;
 
-pub use admission::{NotAdmitted, admit, admit_to};
+pub use admission::{NotAdmitted, admit, admit_to, admit_to_before};
 pub use explain::{Bound, Explanation, Found, Granted, Question, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
 pub use limits::{SearchLimits, search_limits};

@@ -18,6 +18,7 @@ mod rules;
 mod tests;
 mod trail;
 mod transaction;
+mod viewer;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +40,7 @@ pub use error::{ChangeError, OpenError};
 pub use rules::Rules;
 pub use trail::{EventQuery, RetiredEvents};
 pub use transaction::Transaction;
+pub use viewer::Viewer;
 
 use crate::audit::LoginTally;
 use crate::auth::{

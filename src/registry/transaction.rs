@@ -13,6 +13,7 @@ use super::error::ChangeError;
 use super::origins::{is_unknown, with_origin};
 use super::rules::Rules;
 use super::trail::RetiredEvents;
+use super::viewer::Viewer;
 use crate::access::Rights;
 use crate::audit::{self, EventObject};
 use crate::directory::{NUMBER_MAX, RecordSource, Snapshot, unknown_attributes};
@@ -137,6 +138,11 @@ impl<'a> Transaction<'a> {
     /// Who asks for the change.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// What who asks for the change may know of, in the directory as it is by now.
+    pub fn viewer(&self) -> Viewer {
+        Viewer::new(&self.caller, self.snapshot().accounts())
     }
 
     /// Asks for a permission that is about no object in particular.
@@ -655,7 +661,7 @@ impl<'a> Transaction<'a> {
     pub(super) fn complete(&mut self) -> Result<(), ChangeError> {
         if self.asked_at != Some(self.draft.changes.len()) {
             let problems = self.problems();
-            whole::refuse(&self.caller, &self.draft.snapshot, &problems)?;
+            whole::refuse(problems)?;
         }
         // What was announced and does not come would leave others with a name of nothing.
         if self.announced.iter().any(|object| !self.snapshot().accounts().has(*object)) {

@@ -18,7 +18,8 @@ use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Empty, Required, RequiredFields, given};
 use crate::directory::{AccountState, Accounts};
 use crate::model::{
-    self, AccountNumber, ApplicationNumber, BindingMode, ObjectReference, ProviderNumber, Timestamp,
+    self, AccountNumber, ApplicationNumber, BindingMode, ObjectReference, Permission, ProviderNumber,
+    Timestamp,
 };
 use crate::registry::commands::{
     ApplicationChanges, create_application, delete_application, may_view_bindings, update_application,
@@ -36,9 +37,9 @@ pub struct Application {
     pub name: String,
     /// Its name in addresses.
     pub slug: String,
-    /// The directory that it uses.
+    /// The directory that it uses; `null` also when the caller may not view it.
     pub provider: Option<u32>,
-    /// The same with its name; `null` also when the caller may not view it.
+    /// The same with its name.
     pub provider_obj: Option<Provider>,
     /// Always empty.
     pub backchannel_providers: Vec<u32>,
@@ -162,7 +163,7 @@ pub(super) fn list(reading: &Reading, query: ApplicationQuery) -> Result<Page<Ap
         "group" => Some(one.group.to_lowercase().cmp(&other.group.to_lowercase())),
         "meta_publisher" => Some(one.publisher.to_lowercase().cmp(&other.publisher.to_lowercase())),
         "pk" | "pbm_uuid" => Some(one.uuid.cmp(&other.uuid)),
-        "provider" => Some(one.provider.cmp(&other.provider)),
+        "provider" => Some(viewed_provider(reading, one).cmp(&viewed_provider(reading, other))),
         _ => None,
     })?;
     reading.page.cut(&found, |application| Ok(shown(reading, application)))
@@ -175,7 +176,8 @@ pub(super) async fn create(
     let Required(mut request) = request;
     let slug = request.slug.take().unwrap_or_default();
     call.change(move |transaction| {
-        let number = create_application(transaction, slug, changes(request)?)?;
+        let changes = changes(transaction, request)?;
+        let number = create_application(transaction, slug, changes)?;
         by_number(transaction, number)
     })
     .await
@@ -200,8 +202,14 @@ pub(super) async fn partial_update(
     let slug: String = call.parameter("slug")?;
     call.change(move |transaction| {
         // The request first: what is wrong with it must not tell that a hidden application is there.
-        let changes = changes(request)?;
+        let mut changes = changes(transaction, request)?;
         let number = number(transaction, &slug)?;
+        // Who was not shown the provider takes it away by giving back what it read as little as by saying nothing.
+        let before = transaction.snapshot().accounts().application(number);
+        let is_hidden = before.is_some_and(|before| {
+            before.provider.is_some_and(|provider| !transaction.names(ObjectReference::Provider(provider)))
+        });
+        changes.provider = changes.provider.filter(|provider| provider.is_some() || !is_hidden);
         update_application(transaction, number, changes)?;
         by_number(transaction, number)
     })
@@ -278,8 +286,8 @@ fn by_number(source: &impl Source, number: ApplicationNumber) -> Result<Applicat
 
 /// As it is answered.
 fn shown(source: &impl Source, application: &model::Application) -> Application {
-    let provider = application.provider.and_then(|number| source.accounts().provider(number));
-    let viewed = provider.filter(|found| source.is_shown(ObjectReference::Provider(found.number)));
+    let provider = viewed_provider(source, application);
+    let provider = provider.and_then(|number| source.accounts().provider(number));
     let launch_url = &application.launch_url;
     Application {
         pk: application.uuid,
@@ -287,7 +295,7 @@ fn shown(source: &impl Source, application: &model::Application) -> Application 
         name: application.name.clone(),
         slug: application.slug.clone(),
         provider: provider.map(|provider| provider.number.get()),
-        provider_obj: viewed.map(|provider| provider::shown(source, provider)),
+        provider_obj: provider.map(|provider| provider::shown(source, provider)),
         backchannel_providers: Vec::new(),
         backchannel_providers_obj: Vec::new(),
         launch_url: (!launch_url.is_empty()).then(|| launch_url.clone()),
@@ -304,6 +312,11 @@ fn shown(source: &impl Source, application: &model::Application) -> Application 
     }
 }
 
+/// The provider of an application, if the caller may view that.
+fn viewed_provider(source: &impl Source, application: &model::Application) -> Option<ProviderNumber> {
+    application.provider.filter(|number| source.names(ObjectReference::Provider(*number)))
+}
+
 /// What a search looks through.
 fn texts(application: &model::Application) -> [&str; 6] {
     let model::Application { name, slug, group, launch_url, description, publisher, .. } = application;
@@ -311,7 +324,10 @@ fn texts(application: &model::Application) -> [&str; 6] {
 }
 
 /// What a request says, once it is known that it asks for nothing that bindery does not have.
-fn changes(request: PatchedApplicationRequest) -> Result<ApplicationChanges, ChangeError> {
+fn changes(
+    transaction: &Transaction<'_>,
+    request: PatchedApplicationRequest,
+) -> Result<ApplicationChanges, ChangeError> {
     if request.meta_icon.is_some_and(|icon| !icon.is_empty()) {
         return Err(ChangeError::field("meta_icon", "bindery shows no pictures: leave it empty"));
     }
@@ -321,10 +337,16 @@ fn changes(request: PatchedApplicationRequest) -> Result<ApplicationChanges, Cha
             "an application of bindery has one provider at most: leave it empty, and name that one as `provider`",
         ));
     }
+    let provider = request.provider.map(|provider| provider.map(ProviderNumber::new));
+    if let Some(Some(number)) = provider
+        && !knows_provider(transaction, number)
+    {
+        return Err(ChangeError::field("provider", format!("there is no provider {number}")));
+    }
     Ok(ApplicationChanges {
         slug: request.slug,
         name: request.name,
-        provider: request.provider.map(|provider| provider.map(ProviderNumber::new)),
+        provider,
         mode: request.policy_engine_mode,
         group: request.group,
         launch_url: request.meta_launch_url,
@@ -334,4 +356,11 @@ fn changes(request: PatchedApplicationRequest) -> Result<ApplicationChanges, Cha
         hide: request.meta_hide,
         bindings: None,
     })
+}
+
+/// Whether the caller may name a provider: it may view it, or tie applications to it.
+fn knows_provider(transaction: &Transaction<'_>, number: ProviderNumber) -> bool {
+    let on = ObjectReference::Provider(number);
+    let accounts = transaction.snapshot().accounts();
+    transaction.names(on) || transaction.caller().may(accounts, Permission::ChangeProvider, Some(on))
 }

@@ -37,17 +37,17 @@ pub struct PolicyBinding {
     pub pk: Uuid,
     /// Always `null`.
     pub policy: Option<Uuid>,
-    /// The group whose members it is for.
+    /// The group whose members it is for; `null` also when the caller may not view it.
     pub group: Option<Uuid>,
-    /// The account that it is for.
+    /// The account that it is for; `null` also when the caller may not view it.
     pub user: Option<u32>,
     /// Always `null`.
     pub policy_obj: Option<Empty>,
-    /// The group with its name; `null` also when the caller may not view it.
+    /// The group with its name.
     pub group_obj: Option<PartialGroup>,
-    /// The account with its name; `null` also when the caller may not view it.
+    /// The account with its name.
     pub user_obj: Option<PartialUser>,
-    /// The application.
+    /// The application; of zeros when the caller may not view it.
     pub target: Uuid,
     /// Whether it passes for everybody else instead.
     pub negate: bool,
@@ -142,8 +142,9 @@ pub(super) fn list(reading: &Reading, query: PolicyBindingQuery) -> Result<Page<
         && query.timeout.is_none_or(|timeout| timeout == TIMEOUT_SECONDS);
     let mut found: Vec<Bound> = Vec::new();
     for application in accounts.applications().filter(|_| has_any) {
-        let passes = query.target.is_none_or(|target| target == application.uuid)
-            && (query.target_in.is_empty() || query.target_in.contains(&application.uuid))
+        let shown = target(reading, application);
+        let passes = query.target.is_none_or(|target| target == shown)
+            && (query.target_in.is_empty() || query.target_in.contains(&shown))
             && may_view_bindings(&reading.caller, accounts, application.number);
         if !passes {
             continue;
@@ -160,7 +161,7 @@ pub(super) fn list(reading: &Reading, query: PolicyBindingQuery) -> Result<Page<
         "order" => Some(one.1.order.cmp(&other.1.order)),
         "enabled" => Some(one.1.enabled.cmp(&other.1.enabled)),
         "negate" => Some(one.1.negate.cmp(&other.1.negate)),
-        "target" => Some(one.0.uuid.cmp(&other.0.uuid)),
+        "target" => Some(target(reading, &one.0).cmp(&target(reading, &other.0))),
         "pk" | "policy_binding_uuid" => Some(one.1.uuid.cmp(&other.1.uuid)),
         _ => None,
     })?;
@@ -200,7 +201,7 @@ pub(super) async fn partial_update(
 ) -> Result<PolicyBinding, Refusal> {
     let uuid = call.parameter("policy_binding_uuid")?;
     call.change(move |transaction| {
-        let before = find(transaction, uuid).map(|(_, binding)| binding.subject);
+        let before = find(transaction, uuid);
         // Who may know nothing of the binding learns nothing of its request either.
         update_binding(transaction, uuid, BindingChanges::default())?;
         let changes = changes(transaction, request, before.as_ref())?;
@@ -228,15 +229,30 @@ pub(super) fn name(source: &impl Source, binding: &Binding) -> String {
     binding.in_words(
         |number| {
             let account = accounts.account(number);
-            let account = account.filter(|_| source.is_shown(ObjectReference::Account(number)));
-            account.map_or_else(|| number.to_string(), |account| account.username.to_string())
+            let account = account.filter(|_| source.names(ObjectReference::Account(number)));
+            account.map_or_else(|| HIDDEN.to_owned(), |account| account.username.to_string())
         },
         |number| {
             let group = accounts.group(number);
-            let group = group.filter(|_| source.is_shown(ObjectReference::Group(number)));
-            group.map_or_else(|| number.to_string(), |group| group.name.to_string())
+            let group = group.filter(|_| source.names(ObjectReference::Group(number)));
+            group.map_or_else(|| HIDDEN.to_owned(), |group| group.name.to_string())
         },
     )
+}
+
+/// The application of a binding, as the caller may know of it.
+fn target(source: &impl Source, application: &Application) -> Uuid {
+    let is_shown = source.names(ObjectReference::Application(application.number));
+    if is_shown { application.uuid } else { Uuid::nil() }
+}
+
+/// What a binding is for, if that is an object that others may not know of.
+fn named(subject: &BindingSubject) -> Option<ObjectReference> {
+    match subject {
+        BindingSubject::Account(number) => Some(ObjectReference::Account(*number)),
+        BindingSubject::Group(number) => Some(ObjectReference::Group(*number)),
+        BindingSubject::Networks(_) | BindingSubject::Window(_) => None,
+    }
 }
 
 fn find(source: &impl Source, uuid: Uuid) -> Option<Bound> {
@@ -268,21 +284,21 @@ fn shown(
     application: &Application,
     binding: &Binding,
 ) -> Result<PolicyBinding, ChangeError> {
-    let accounts = source.accounts();
+    let (accounts, viewer) = (source.accounts(), source.viewer());
     let (mut group, mut group_obj, mut user, mut user_obj) = (None, None, None, None);
     let (mut networks, mut window) = (None, None);
     match &binding.subject {
+        subject if named(subject).is_some_and(|on| !viewer.names(on)) => {}
         BindingSubject::Account(number) => {
             user = Some(number.get());
-            if source.is_shown(ObjectReference::Account(*number)) {
+            if viewer.sees(ObjectReference::Account(*number)) {
                 user_obj = user::partial(source, *number)?;
             }
         }
         BindingSubject::Group(number) => {
             let state = accounts.group(*number);
             group = state.map(|state| state.uuid);
-            let viewed = state.filter(|_| source.is_shown(ObjectReference::Group(*number)));
-            group_obj = viewed.map(|state| group::partial(source, state));
+            group_obj = state.map(|state| group::partial(state));
         }
         BindingSubject::Networks(list) => networks = Some(list.iter().map(ToString::to_string).collect()),
         BindingSubject::Window(found) => window = Some(found),
@@ -295,7 +311,7 @@ fn shown(
         policy_obj: None,
         group_obj,
         user_obj,
-        target: application.uuid,
+        target: target(source, application),
         negate: binding.negate,
         enabled: binding.enabled,
         order: binding.order,
@@ -311,11 +327,11 @@ fn shown(
     })
 }
 
-/// What a request says, with numbers in place of UUIDs; `before`: the subject that the binding has.
+/// What a request says, with numbers in place of UUIDs; `before`: the binding as it is.
 fn changes(
     source: &impl Source,
     request: PatchedPolicyBindingRequest,
-    before: Option<&BindingSubject>,
+    before: Option<&Bound>,
 ) -> Result<BindingChanges, ChangeError> {
     if request.policy.is_some() {
         return Err(ChangeError::field(
@@ -335,11 +351,13 @@ fn changes(
             "nothing in a binding of bindery can fail: leave it out, or say false",
         ));
     }
-    let target = match request.target {
-        Some(uuid) => Some(by_uuid(source.accounts(), uuid).ok_or_else(no_target)?.number),
-        None => None,
+    let target = match (request.target, before) {
+        // As it was read.
+        (Some(uuid), Some((application, _))) if uuid == target(source, application) => None,
+        (Some(uuid), _) => Some(by_uuid(source.accounts(), uuid).ok_or_else(no_target)?.number),
+        (None, _) => None,
     };
-    let subject = subject(source, &request, before)?;
+    let subject = subject(source, &request, before.map(|(_, binding)| &binding.subject))?;
     let PatchedPolicyBindingRequest { negate, enabled, order, .. } = request;
     Ok(BindingChanges { target, subject, order, negate, enabled })
 }
@@ -361,11 +379,15 @@ fn subject(
     }
     if let Some(uuid) = group {
         let group = group::by_uuid(source.accounts(), uuid);
+        let group = group.filter(|group| source.names(ObjectReference::Group(group.number)));
         let group = group.ok_or_else(|| ChangeError::field("group", "there is no such group"))?;
         return Ok(Some(BindingSubject::Group(group.number)));
     }
-    if let Some(number) = user {
-        return Ok(Some(BindingSubject::Account(AccountNumber::new(number))));
+    if let Some(number) = user.map(AccountNumber::new) {
+        if !source.names(ObjectReference::Account(number)) {
+            return Err(ChangeError::field("user", format!("there is no account {number}")));
+        }
+        return Ok(Some(BindingSubject::Account(number)));
     }
     if let Some(networks) = networks {
         let networks: Result<Vec<IpNet>, ChangeError> = networks.iter().map(|text| network(text)).collect();
@@ -377,6 +399,8 @@ fn subject(
     // Nothing is named: then nothing may be taken away either.
     let is_taken = match before {
         None => true,
+        // What was not shown is not taken away by who gives back what it read.
+        Some(subject) if named(subject).is_some_and(|on| !source.names(on)) => false,
         Some(BindingSubject::Group(_)) => request.group.is_some(),
         Some(BindingSubject::Account(_)) => request.user.is_some(),
         Some(BindingSubject::Networks(_)) => request.networks.is_some(),
@@ -471,5 +495,7 @@ fn no_subject() -> ChangeError {
     )
 }
 
+/// What stands in the words of a binding for what the caller may not view.
+const HIDDEN: &str = "(hidden)";
 /// As authentik's when nothing is said.
 const TIMEOUT_SECONDS: u32 = 30;

@@ -34,23 +34,23 @@ pub struct Group {
     pub name: String,
     /// Whether its members, direct or nested, may do everything.
     pub is_superuser: bool,
-    /// The groups that it is in directly.
+    /// The groups that it is in directly, as far as the caller may view them.
     pub parents: Vec<Uuid>,
     /// The same with their names; `null` when they were not asked for.
     pub parents_obj: Option<Vec<RelatedGroup>>,
-    /// The accounts that are directly in it.
+    /// The accounts that are directly in it, as far as the caller may view them.
     pub users: Vec<u32>,
     /// The same as they are, 1,000 at most; `null` when they were not asked for.
     pub users_obj: Option<Vec<PartialUser>>,
     /// Free attributes of its entry.
     pub attributes: Map<String, Value>,
-    /// The roles of its members.
+    /// The roles of its members, as far as the caller may view them.
     pub roles: Vec<Uuid>,
     /// The same with their names.
     pub roles_obj: Vec<Role>,
     /// The roles that its members get through the groups that it is in; `null` when they were not asked for.
     pub inherited_roles_obj: Option<Vec<Role>>,
-    /// The groups that are directly in it.
+    /// The groups that are directly in it, as far as the caller may view them.
     pub children: Vec<Uuid>,
     /// The same with their names; `null` when they were not asked for.
     pub children_obj: Option<Vec<RelatedGroup>>,
@@ -170,6 +170,7 @@ pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<Page<Group>, 
         query.members_by_pk.iter().copied().map(AccountNumber::new).collect();
     let named = query.members_by_username.iter().filter_map(|name| accounts.account_named(name));
     members.extend(named.map(|account| account.number));
+    members.retain(|member| reading.may_view(ObjectReference::Account(*member)));
     let by_member = !query.members_by_pk.is_empty() || !query.members_by_username.is_empty();
     let asked = ShownQuery {
         include_children: query.include_children,
@@ -224,7 +225,7 @@ pub(super) async fn create(call: Call, request: Required<PatchedGroupRequest>) -
     let name = request.name.take().unwrap_or_default();
     call.require(Permission::AddGroup)?;
     let made = call.change(move |transaction| {
-        let changes = changes(transaction, request)?;
+        let changes = changes(transaction, request, None)?;
         create_group(transaction, name, changes)
     });
     let number = made.await?;
@@ -248,7 +249,8 @@ pub(super) async fn partial_update(call: Call, request: PatchedGroupRequest) -> 
     let number = found.ok_or_else(Refusal::not_found)?;
     call.require_on(Permission::ChangeGroup, ObjectReference::Group(number))?;
     let changed = call.change(move |transaction| {
-        let changes = changes(transaction, request)?;
+        let before = transaction.snapshot().accounts().group(number).cloned();
+        let changes = changes(transaction, request, before.as_deref())?;
         update_group(transaction, number, changes)
     });
     changed.await?;
@@ -317,21 +319,19 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
     Ok(members.chain(children).chain(applications).collect())
 }
 
-/// The group as it is now. Its members, parents and children stand in it by their numbers; what they are is shown of
-/// those that the caller may view.
+/// The group as it is now, with the members, parents, children and roles that the caller may view.
 fn shown(source: &impl Source, number: GroupNumber, asked: ShownQuery) -> Result<Group, ChangeError> {
     let accounts = source.accounts();
     let (Some(record), Some(state)) = (source.group(number)?, accounts.group(number)) else {
         return Err(ChangeError::NotFound { kind: "group", name: number.to_string() });
     };
-    let members: Vec<AccountNumber> = state
-        .members()
-        .filter_map(|member| accounts.account_of_entry(member))
-        .map(|account| account.number)
-        .collect();
+    let viewer = source.viewer();
+    let members: Vec<AccountNumber> =
+        members(accounts, state).filter(|member| viewer.names(ObjectReference::Account(*member))).collect();
     let users_obj = match asked.users() {
         true => {
-            let known = members.iter().filter(|member| source.is_shown(ObjectReference::Account(**member)));
+            // The caller knows itself by its number; to look at itself it needs what others need.
+            let known = members.iter().filter(|member| viewer.sees(ObjectReference::Account(**member)));
             let known = known.take(USERS_SHOWN_MAX);
             let users: Result<Vec<_>, ChangeError> =
                 known.filter_map(|member| user::partial(source, *member).transpose()).collect();
@@ -339,14 +339,16 @@ fn shown(source: &impl Source, number: GroupNumber, asked: ShownQuery) -> Result
         }
         false => None,
     };
-    let parents: Vec<_> = state.parents.iter().filter_map(|parent| accounts.group(*parent)).collect();
-    let children = children(accounts, state);
+    let is_known = |group: &&Arc<GroupState>| viewer.names(ObjectReference::Group(group.number));
+    let parents = state.parents.iter().filter_map(|parent| accounts.group(*parent));
+    let parents: Vec<_> = parents.filter(is_known).collect();
+    let mut children = children(accounts, state);
+    children.retain(is_known);
     let related = |groups: &[&Arc<GroupState>]| -> Result<Vec<RelatedGroup>, ChangeError> {
-        let known = groups.iter().filter(|group| source.is_shown(ObjectReference::Group(group.number)));
-        known.map(|group| related(source, group)).collect()
+        groups.iter().map(|group| related(source, group)).collect()
     };
-    let roles: Vec<&Arc<model::Role>> =
-        state.roles.iter().filter_map(|number| accounts.role(*number)).collect();
+    let roles = state.roles.iter().filter(|number| viewer.names(ObjectReference::Role(**number)));
+    let roles: Vec<&Arc<model::Role>> = roles.filter_map(|number| accounts.role(*number)).collect();
     Ok(Group {
         pk: state.uuid,
         num_pk: number.get(),
@@ -359,19 +361,26 @@ fn shown(source: &impl Source, number: GroupNumber, asked: ShownQuery) -> Result
         attributes: attributes::write(&record.attributes),
         roles: roles.iter().map(|role| role.uuid).collect(),
         roles_obj: roles.iter().map(|role| role::shown(role)).collect(),
-        inherited_roles_obj: asked.inherited_roles().then(|| inherited_roles(accounts, state)),
+        inherited_roles_obj: asked.inherited_roles().then(|| inherited_roles(source, state)),
         children: children.iter().map(|group| group.uuid).collect(),
         children_obj: if asked.children() { Some(related(&children)?) } else { None },
     })
 }
 
-fn inherited_roles(accounts: &Accounts, state: &GroupState) -> Vec<Role> {
+fn inherited_roles(source: &impl Source, state: &GroupState) -> Vec<Role> {
+    let (accounts, viewer) = (source.accounts(), source.viewer());
     let above = state.closure.iter().filter(|number| **number != state.number);
     let numbers: BTreeSet<_> = above
         .filter_map(|number| accounts.group(*number))
         .flat_map(|group| group.roles.iter().copied())
         .collect();
-    numbers.into_iter().filter_map(|number| accounts.role(number)).map(|role| role::shown(role)).collect()
+    let numbers = numbers.into_iter().filter(|number| viewer.names(ObjectReference::Role(*number)));
+    numbers.filter_map(|number| accounts.role(number)).map(|role| role::shown(role)).collect()
+}
+
+fn members<'a>(accounts: &'a Accounts, state: &'a GroupState) -> impl Iterator<Item = AccountNumber> + 'a {
+    let members = state.members().filter_map(|member| accounts.account_of_entry(member));
+    members.map(|account| account.number)
 }
 
 fn children<'a>(accounts: &'a Accounts, state: &GroupState) -> Vec<&'a Arc<GroupState>> {
@@ -390,7 +399,7 @@ fn related(source: &impl Source, state: &GroupState) -> Result<RelatedGroup, Cha
 }
 
 /// The group as it stands with an account.
-pub(super) fn partial(_: &impl Source, state: &GroupState) -> PartialGroup {
+pub(super) fn partial(state: &GroupState) -> PartialGroup {
     PartialGroup {
         pk: state.uuid,
         num_pk: state.number.get(),
@@ -404,24 +413,46 @@ pub(super) fn by_uuid(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<GroupState
     accounts.groups().find(|group| group.uuid == uuid)
 }
 
-/// The numbers of groups that a field of a request names.
+/// The numbers of groups that a field of a request names, where these are present: those that the caller may not view
+/// do not exist for it, and stay.
 pub(super) fn numbers(
-    accounts: &Accounts,
+    source: &impl Source,
     field: &'static str,
     uuids: &[Uuid],
+    present: &[GroupNumber],
 ) -> Result<Vec<GroupNumber>, ChangeError> {
+    let (accounts, viewer) = (source.accounts(), source.viewer());
     let wanted: BTreeSet<Uuid> = uuids.iter().copied().collect();
     // One look at all groups, however many are named.
     let found: BTreeMap<Uuid, GroupNumber> = accounts
         .groups()
-        .filter(|group| wanted.contains(&group.uuid))
+        .filter(|group| wanted.contains(&group.uuid) && viewer.names(ObjectReference::Group(group.number)))
         .map(|group| (group.uuid, group.number))
         .collect();
     let number = |uuid: Uuid| {
         let group = found.get(&uuid).copied();
         group.ok_or_else(|| ChangeError::field(field, format!("there is no group {uuid}")))
     };
-    wanted.into_iter().map(number).collect()
+    let given = wanted.into_iter().map(number).collect::<Result<_, _>>()?;
+    Ok(viewer.kept(present.iter().copied(), given, ObjectReference::Group))
+}
+
+/// The same of accounts, which are named by their numbers.
+fn account_numbers(
+    source: &impl Source,
+    given: Vec<u32>,
+    before: Option<&GroupState>,
+) -> Result<Vec<AccountNumber>, ChangeError> {
+    let (accounts, viewer) = (source.accounts(), source.viewer());
+    let number = |given: u32| {
+        let number = AccountNumber::new(given);
+        let is_known = viewer.names(ObjectReference::Account(number)) && accounts.account(number).is_some();
+        let unknown = || ChangeError::field("users", format!("there is no account {number}"));
+        if is_known { Ok(number) } else { Err(unknown()) }
+    };
+    let given = given.into_iter().map(number).collect::<Result<_, _>>()?;
+    let present = before.into_iter().flat_map(|before| members(accounts, before));
+    Ok(viewer.kept(present, given, ObjectReference::Account))
 }
 
 /// The number of a group in the path.
@@ -430,14 +461,19 @@ pub(super) fn number(transaction: &Transaction<'_>, uuid: Uuid) -> Result<GroupN
     found.ok_or_else(|| ChangeError::NotFound { kind: "group", name: uuid.to_string() })
 }
 
-fn changes(source: &impl Source, request: PatchedGroupRequest) -> Result<GroupChanges, ChangeError> {
-    let accounts = source.accounts();
+/// What a request says, with numbers in place of UUIDs, for the group that is there.
+fn changes(
+    source: &impl Source,
+    request: PatchedGroupRequest,
+    before: Option<&GroupState>,
+) -> Result<GroupChanges, ChangeError> {
+    let (parents, roles) = before.map(|before| (&*before.parents, &*before.roles)).unwrap_or_default();
     Ok(GroupChanges {
         name: request.name,
         is_superuser: request.is_superuser,
-        parents: request.parents.map(|parents| numbers(accounts, "parents", &parents)).transpose()?,
-        members: request.users.map(|users| users.into_iter().map(AccountNumber::new).collect()),
-        roles: request.roles.map(|roles| role::numbers(accounts, &roles)).transpose()?,
+        parents: request.parents.map(|given| numbers(source, "parents", &given, parents)).transpose()?,
+        members: request.users.map(|given| account_numbers(source, given, before)).transpose()?,
+        roles: request.roles.map(|given| role::numbers(source, &given, roles)).transpose()?,
         grants: None,
         attributes: request.attributes.map(attributes::read).transpose()?,
     })

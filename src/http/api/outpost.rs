@@ -11,7 +11,7 @@ use super::fixed::FLOW_SLUG;
 use super::ldap_provider::{AccessMode, certificate_of};
 use super::page::Page;
 use super::policy_test::{PolicyTestResult, account_of_caller, test};
-use super::provider::viewed;
+use super::provider::{viewed, viewed_application};
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use crate::directory::name_key;
@@ -71,8 +71,8 @@ pub(super) struct CheckAccessQuery {
     pub(super) app_slug: Option<String>,
 }
 
-/// Providers that have an application: without one authentik's outposts serve none. Whoever views the provider may know
-/// the slug, as without it there is nothing to be read here.
+/// Providers that have an application: without one authentik's outposts serve none. An application that the caller may
+/// not view is none.
 pub(super) fn list(reading: &Reading, query: OutpostQuery) -> Result<Page<LdapOutpostConfig>, Refusal> {
     let accounts = reading.accounts();
     let certificate = certificate_of(reading.tls.is_some());
@@ -83,7 +83,7 @@ pub(super) fn list(reading: &Reading, query: OutpostQuery) -> Result<Page<LdapOu
                 && query.name.as_deref().is_none_or(|name| name_key(name) == name_key(&provider.name))
                 && reading.page.finds([provider.name.as_str()])
         })
-        .filter_map(|provider| Some((provider.clone(), accounts.application_of(provider.number)?.clone())))
+        .filter_map(|provider| Some((provider.clone(), viewed_application(reading, provider)?.clone())))
         .collect();
     reading.page.order(&mut found, |field, one, other| match field {
         "pk" | "id" => Some(one.0.number.cmp(&other.0.number)),
@@ -112,7 +112,7 @@ pub(super) fn list(reading: &Reading, query: OutpostQuery) -> Result<Page<LdapOu
 pub(super) fn check_access(reading: &Reading, query: CheckAccessQuery) -> Result<LdapCheckAccess, Refusal> {
     let provider = viewed(reading)?;
     let slug = query.app_slug.ok_or_else(|| Refusal::field("app_slug", "This field is required."))?;
-    let application = reading.accounts().application_of(provider.number);
+    let application = viewed_application(reading, &provider);
     let application = application.filter(|found| found.slug == slug).ok_or_else(Refusal::not_found)?;
     let account = account_of_caller(reading)?;
     let on = Some(ObjectReference::Provider(provider.number));

@@ -18,7 +18,7 @@ use super::value::{Required, RequiredFields};
 use crate::directory::Accounts;
 use crate::model::{self, AccountNumber, Grant, ObjectReference};
 use crate::registry::commands::{Grantee, require_grantee, set_grants};
-use crate::registry::{ChangeError, Transaction};
+use crate::registry::{ChangeError, Transaction, Viewer};
 
 /// A permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -103,7 +103,7 @@ pub struct RoleAssignedObjectPermission {
     pub role_pk: String,
     /// Its name.
     pub name: String,
-    /// What it holds on the object, or on objects.
+    /// What it holds on the object, or on objects that the caller may view.
     pub object_permissions: Vec<ObjectPermission>,
     /// What it holds globally.
     pub model_permissions: Vec<ModelPermission>,
@@ -116,7 +116,7 @@ pub struct UserAssignedObjectPermission {
     pub pk: u32,
     /// Its name.
     pub username: String,
-    /// What it holds on the object, or on objects.
+    /// What it holds on the object, or on objects that the caller may view.
     pub object_permissions: Vec<ObjectPermission>,
     /// What it holds globally.
     pub model_permissions: Vec<ModelPermission>,
@@ -129,7 +129,7 @@ pub struct GroupAssignedObjectPermission {
     pub pk: Uuid,
     /// Its name.
     pub name: String,
-    /// What it holds on the object, or on objects.
+    /// What it holds on the object, or on objects that the caller may view.
     pub object_permissions: Vec<ObjectPermission>,
     /// What it holds globally.
     pub model_permissions: Vec<ModelPermission>,
@@ -229,8 +229,8 @@ pub(super) fn of_role(
     let numbered = role.grants.iter().enumerate();
     let mut found: Vec<(usize, &Grant, ObjectReference)> =
         numbered.filter_map(|(place, grant)| Some((place, grant, grant.on?))).collect();
-    // A grant on what was deleted says nothing any more.
-    found.retain(|(_, _, on)| accounts.has(*on));
+    // A grant on what was deleted says nothing any more, one on what the caller may not view nothing to it.
+    found.retain(|(_, _, on)| accounts.has(*on) && reading.may_view(*on));
     found.retain(|(_, grant, _)| reading.page.finds([grant.permission.codename(), grant.permission.title()]));
     reading.page.order(&mut found, |field, one, other| match field {
         "id" => Some(one.0.cmp(&other.0)),
@@ -430,7 +430,7 @@ fn grants_of(
 ) -> Result<Vec<Grant>, ChangeError> {
     let PatchedPermissionAssignRequest { permissions, model, object_pk } = request;
     object::grants(
-        source.caller(),
+        &source.viewer(),
         source.accounts(),
         &permissions.unwrap_or_default(),
         model.as_deref(),
@@ -448,20 +448,19 @@ fn results(held: &[Grant], grants: &[Grant]) -> Vec<PermissionAssignResult> {
 struct Asked {
     model: String,
     on: Option<ObjectReference>,
+    viewer: Arc<Viewer>,
 }
 
 impl Asked {
     fn new(reading: &Reading, query: &AssignedQuery) -> Result<Self, Refusal> {
-        let accounts = reading.accounts();
-        let on = query
-            .object_pk
-            .as_deref()
-            .map(|pk| object::find(&reading.caller, accounts, &query.model, pk))
-            .transpose()?;
-        Ok(Self { model: query.model.clone(), on })
+        let (accounts, viewer) = (reading.accounts(), reading.viewer());
+        let on = query.object_pk.as_deref();
+        let on = on.map(|pk| object::find(&viewer, accounts, &query.model, pk)).transpose()?;
+        Ok(Self { model: query.model.clone(), on, viewer })
     }
 
-    /// Whether a grant is one of those that are asked for. One on what was deleted is not.
+    /// Whether a grant is one of those that are asked for. One on what was deleted, or what the caller may not view, is
+    /// not.
     fn is_about(&self, accounts: &Accounts, grant: &Grant) -> bool {
         let permission = grant.permission;
         let is_of_model = self
@@ -469,7 +468,7 @@ impl Asked {
             .split_once('.')
             .is_some_and(|(label, model)| label == permission.label() && model == permission.model());
         is_of_model
-            && grant.on.is_none_or(|on| accounts.has(on))
+            && grant.on.is_none_or(|on| accounts.has(on) && self.viewer.sees(on))
             && (grant.on.is_none() || self.on.is_none() || grant.on == self.on)
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use super::value::Empty;
-use crate::access::admit_to;
+use crate::access::{admit_to, admit_to_before};
 use crate::directory::AccountState;
 use crate::model::{Application, Timestamp};
 
@@ -18,7 +18,7 @@ use crate::model::{Application, Timestamp};
 pub struct PolicyTestResult {
     /// Whether it is so.
     pub passing: bool,
-    /// Why not. They name nothing that the account may not see.
+    /// Why not. They name nothing that the caller may not view.
     pub messages: Vec<String>,
     /// Always empty.
     pub log_messages: Vec<Empty>,
@@ -34,7 +34,17 @@ pub(super) fn test(
     if !account.is_active {
         return PolicyTestResult::refused("the account is inactive");
     }
-    match admit_to(reading.accounts(), account, application, source, Timestamp::now()) {
+    let (accounts, now) = (reading.accounts(), Timestamp::now());
+    // Of itself an account learns what the directory tells it too.
+    let is_own = reading.caller.holder().is_some_and(|holder| holder.account == account.number);
+    let admitted = match is_own {
+        true => admit_to(accounts, account, application, source, now),
+        false => {
+            let viewer = reading.viewer();
+            admit_to_before(accounts, account, application, source, now, &|on| viewer.names(on))
+        }
+    };
+    match admitted {
         Ok(()) => PolicyTestResult { passing: true, messages: Vec::new(), log_messages: Vec::new() },
         Err(refused) => PolicyTestResult::refused(refused.to_string()),
     }

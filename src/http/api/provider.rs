@@ -94,10 +94,7 @@ pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
 
 pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
     let provider = viewed(reading)?;
-    let application = reading.accounts().application_of(provider.number);
-    let application =
-        application.filter(|found| reading.may_view(ObjectReference::Application(found.number)));
-    let used = application.map(|application| {
+    let used = viewed_application(reading, &provider).map(|application| {
         let model = ("authentik_core", "application");
         UsedBy::new(model, application.uuid, &application.name, UsedByAction::SetNull)
     });
@@ -115,8 +112,7 @@ pub(super) fn types(_: &Reading, _: NoParameters) -> Result<Vec<TypeCreate>, Ref
 
 /// As it is answered.
 pub(super) fn shown(source: &impl Source, provider: &model::LdapProvider) -> Provider {
-    let application = source.accounts().application_of(provider.number);
-    let application = application.filter(|found| source.is_shown(ObjectReference::Application(found.number)));
+    let application = viewed_application(source, provider);
     Provider {
         pk: provider.number.get(),
         name: provider.name.clone(),
@@ -142,16 +138,22 @@ pub(super) fn viewed(reading: &Reading) -> Result<Arc<model::LdapProvider>, Refu
     reading.accounts().provider(number).cloned().ok_or_else(Refusal::not_found)
 }
 
+/// Its application, if the caller may view that.
+pub(super) fn viewed_application<'a>(
+    source: &'a impl Source,
+    provider: &model::LdapProvider,
+) -> Option<&'a Arc<model::Application>> {
+    let application = source.accounts().application_of(provider.number);
+    application.filter(|found| source.names(ObjectReference::Application(found.number)))
+}
+
 /// Whether it passes the filter `application__isnull`. An application that the caller may not view is none.
 pub(super) fn has_application(
     reading: &Reading,
     provider: &model::LdapProvider,
     is_null: Option<bool>,
 ) -> bool {
-    let application = reading.accounts().application_of(provider.number);
-    let application =
-        application.filter(|found| reading.may_view(ObjectReference::Application(found.number)));
-    is_null.is_none_or(|is_null| is_null == application.is_none())
+    is_null.is_none_or(|is_null| is_null == viewed_application(reading, provider).is_none())
 }
 
 const COMPONENT: &str = "ak-provider-ldap-form";

@@ -1,7 +1,7 @@
 //! What a call reads: one revision of the directory, and the records behind it.
 
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::call::parameter;
 use super::page::PageQuery;
@@ -12,7 +12,7 @@ use crate::model::{
     UsageOf,
 };
 use crate::net::Tls;
-use crate::registry::{Caller, ChangeError, Registry, Transaction};
+use crate::registry::{Caller, ChangeError, Registry, Transaction, Viewer};
 
 /// Where a representation is made from: the directory, with the records of it that are not in memory.
 pub(super) trait Source {
@@ -20,7 +20,7 @@ pub(super) trait Source {
     fn snapshot(&self) -> &Snapshot;
 
     /// For whom it is made.
-    fn caller(&self) -> &Caller;
+    fn viewer(&self) -> Arc<Viewer>;
 
     /// The whole record of an account.
     fn account(&self, number: AccountNumber) -> Result<Option<Account>, ChangeError>;
@@ -50,9 +50,9 @@ pub(super) trait Source {
         self.snapshot().accounts()
     }
 
-    /// Whether the caller may know of an object that stands beside the one that is shown.
-    fn is_shown(&self, on: ObjectReference) -> bool {
-        self.caller().may(self.accounts(), on.view_permission(), Some(on))
+    /// Whether an object may be named that stands beside the one that is shown.
+    fn names(&self, on: ObjectReference) -> bool {
+        self.viewer().names(on)
     }
 }
 
@@ -61,8 +61,8 @@ impl Source for Transaction<'_> {
         Transaction::snapshot(self)
     }
 
-    fn caller(&self) -> &Caller {
-        Transaction::caller(self)
+    fn viewer(&self) -> Arc<Viewer> {
+        Arc::new(Transaction::viewer(self))
     }
 
     fn account(&self, number: AccountNumber) -> Result<Option<Account>, ChangeError> {
@@ -81,6 +81,8 @@ pub(super) struct Reading {
     pub(super) page: PageQuery,
     pub(super) tls: Option<Arc<Tls>>,
     snapshot: Arc<Snapshot>,
+    /// Looked up when something is asked of it first.
+    viewer: OnceLock<Arc<Viewer>>,
     parameters: Vec<(String, String)>,
 }
 
@@ -89,8 +91,9 @@ impl Source for Reading {
         &self.snapshot
     }
 
-    fn caller(&self) -> &Caller {
-        &self.caller
+    fn viewer(&self) -> Arc<Viewer> {
+        let viewer = self.viewer.get_or_init(|| Arc::new(Viewer::new(&self.caller, self.accounts())));
+        Arc::clone(viewer)
     }
 
     fn account(&self, number: AccountNumber) -> Result<Option<Account>, ChangeError> {
@@ -124,7 +127,7 @@ impl Reading {
         parameters: Vec<(String, String)>,
     ) -> Self {
         let snapshot = registry.snapshot();
-        Self { registry, caller, page, tls, snapshot, parameters }
+        Self { registry, caller, page, tls, snapshot, viewer: OnceLock::new(), parameters }
     }
 
     /// Asks whether the caller still is who it was: since its call began it may have waited for its own body, or for its
@@ -151,7 +154,7 @@ impl Reading {
 
     /// Whether the caller may know of an object.
     pub(super) fn may_view(&self, on: ObjectReference) -> bool {
-        self.may(on.view_permission(), Some(on))
+        self.viewer().sees(on)
     }
 
     /// Asks for the permission to view an object.

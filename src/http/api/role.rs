@@ -213,20 +213,27 @@ pub(super) fn by_uuid(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<model::Rol
     accounts.roles().find(|role| role.uuid == uuid)
 }
 
-/// The numbers of roles.
-pub(super) fn numbers(accounts: &Accounts, uuids: &[Uuid]) -> Result<Vec<RoleNumber>, ChangeError> {
+/// The numbers of roles that a request names, where these are present: those that the caller may not view do not exist
+/// for it, and stay.
+pub(super) fn numbers(
+    source: &impl Source,
+    uuids: &[Uuid],
+    present: &[RoleNumber],
+) -> Result<Vec<RoleNumber>, ChangeError> {
+    let (accounts, viewer) = (source.accounts(), source.viewer());
     let wanted: BTreeSet<Uuid> = uuids.iter().copied().collect();
     // One look at all roles, however many are named.
     let found: BTreeMap<Uuid, RoleNumber> = accounts
         .roles()
-        .filter(|role| wanted.contains(&role.uuid))
+        .filter(|role| wanted.contains(&role.uuid) && viewer.names(ObjectReference::Role(role.number)))
         .map(|role| (role.uuid, role.number))
         .collect();
     let number = |uuid: Uuid| {
         let role = found.get(&uuid).copied();
         role.ok_or_else(|| ChangeError::field("roles", format!("there is no role {uuid}")))
     };
-    wanted.into_iter().map(number).collect()
+    let given = wanted.into_iter().map(number).collect::<Result<_, _>>()?;
+    Ok(viewer.kept(present.iter().copied(), given, ObjectReference::Role))
 }
 
 /// The number of a role in the path.

@@ -315,10 +315,10 @@ fn providers() -> Vec<Route> {
             .needs(&[P::ViewProvider])
             .about("What loses an LDAP provider when it is deleted."),
         list("/outposts/ldap/", outpost::list)
-            .needs(&[P::ViewProvider])
+            .needs(&[P::ViewProvider, P::ViewApplication])
             .about("Providers with an application, as an LDAP outpost of authentik reads them."),
         get("/outposts/ldap/{id}/check_access/", outpost::check_access)
-            .needs(&[P::ViewProvider])
+            .needs(&[P::ViewProvider, P::ViewApplication])
             .about("Whether the caller may bind to a provider, and sees all of it."),
     ]
 }

@@ -20,7 +20,7 @@ use super::user::{self, User};
 use super::value::{Required, RequiredFields, Time};
 use crate::config::Expiry;
 use crate::directory::name_key;
-use crate::model::{self, AccountNumber, Intent, ObjectReference, Permission, UsageOf};
+use crate::model::{self, AccountNumber, Intent, ObjectReference, Permission, Usage, UsageOf};
 use crate::registry::{ChangeError, NewToken, Registry, TokenChanges};
 use crate::secret::Secret;
 
@@ -36,9 +36,9 @@ pub struct Token {
     /// What it is for: `app_password` or `api`.
     #[schemars(with = "String")]
     pub intent: Intent,
-    /// Its owner.
-    pub user: u32,
-    /// The same as it is.
+    /// Its owner; `null`: one that the caller may not view.
+    pub user: Option<u32>,
+    /// The same as it is; of one that the caller may not view nothing is said (`pk` 0, no name, no UUID).
     pub user_obj: User,
     /// What it is used for.
     pub description: String,
@@ -66,8 +66,7 @@ pub struct LastUse {
     pub time: Time,
     /// Where from; `null`: from a Unix socket.
     pub source: Option<IpAddr>,
-    /// The application's slug, or the provider's name where there is no application; `null`: the HTTP API, or a provider
-    /// that is gone.
+    /// The slug of the application that it was used for; `null`: there was none, or the caller may not view it.
     pub application: Option<String>,
     /// How often it was used in all.
     pub count: u64,
@@ -156,14 +155,18 @@ pub(super) struct TokenQuery {
 pub(super) fn list(reading: &Reading, query: TokenQuery) -> Result<Page<Token>, Refusal> {
     let accounts = reading.accounts();
     let owner = query.user__username.as_deref().filter(|name| !name.is_empty());
+    let viewer = reading.viewer();
+    let knows = |account: AccountNumber| viewer.names(ObjectReference::Account(account));
     let owner = owner.map(|name| accounts.account_named(name).map(|account| account.number));
+    let owner = owner.map(|found| found.filter(|number| knows(*number)));
     // Verification and recovery tokens are authentik's: there are none here.
     let intent = query.intent.as_deref().filter(|intent| !intent.is_empty());
     let is = |wanted: &Option<String>, value: &str| {
         wanted.as_deref().is_none_or(|wanted| wanted.is_empty() || wanted == value)
     };
     let username = |token: &model::Token| {
-        accounts.account(token.account).map(|owner| owner.username.to_string()).unwrap_or_default()
+        let owner = accounts.account(token.account).filter(|owner| knows(owner.number));
+        owner.map(|owner| owner.username.to_string()).unwrap_or_default()
     };
     let mut found: Vec<Arc<model::Token>> = accounts
         .tokens()
@@ -316,7 +319,7 @@ fn shown(source: &impl Source, token: &model::Token) -> Result<Token, ChangeErro
         managed: None,
         identifier: token.identifier.clone(),
         intent: token.intent,
-        user: token.account.get(),
+        user: source.names(ObjectReference::Account(token.account)).then(|| token.account.get()),
         user_obj: user::owner(source, token.account)?,
         description: token.description.clone(),
         expires: token.expires.map(Time),
@@ -328,10 +331,22 @@ fn shown(source: &impl Source, token: &model::Token) -> Result<Token, ChangeErro
         last_used: source.usage(UsageOf::Token(token.number)).map(|usage| LastUse {
             time: Time(usage.time),
             source: usage.source,
-            application: usage.application.clone(),
+            application: name_of_use(source, &usage),
             count: usage.count,
         }),
     })
+}
+
+/// The application that a token was used for, if the caller may view that. What has no such slug any more is for who may
+/// view all applications.
+fn name_of_use(source: &impl Source, usage: &Usage) -> Option<String> {
+    let slug = usage.application.as_deref()?;
+    let viewer = source.viewer();
+    let is_told = match source.accounts().application_named(slug) {
+        Some(application) => viewer.names(ObjectReference::Application(application.number)),
+        None => viewer.sees_all(Permission::ViewApplication),
+    };
+    is_told.then(|| slug.to_owned())
 }
 
 fn is_retrievable(registry: &Registry, identifier: &str) -> Option<bool> {

@@ -18,8 +18,10 @@ use super::route::{NoContent, NoParameters};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Required, RequiredFields, Time};
 use crate::config::Expiry;
+use crate::directory::AccountState;
 use crate::model::{
     Account, AccountKind, AccountNumber, BindingSubject, HashText, ObjectReference, Origin, Permission,
+    Timestamp,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::{
@@ -44,11 +46,11 @@ pub struct User {
     pub date_joined: Time,
     /// Whether one of its groups makes it a superuser.
     pub is_superuser: bool,
-    /// The groups that it is in directly.
+    /// The groups that it is in directly, as far as the caller may view them.
     pub groups: Vec<Uuid>,
     /// The same with their names; `null` when they were not asked for.
     pub groups_obj: Option<Vec<PartialGroup>>,
-    /// The roles that it holds directly.
+    /// The roles that it holds directly, as far as the caller may view them.
     pub roles: Vec<Uuid>,
     /// The same with their names; `null` when they were not asked for.
     pub roles_obj: Option<Vec<Role>>,
@@ -248,7 +250,7 @@ pub(super) async fn create(call: Call, request: Required<PatchedUserRequest>) ->
     call.require(Permission::AddUser)?;
     call.change(move |transaction| {
         request.check_path(kind)?;
-        let changes = changes(transaction, request)?;
+        let changes = changes(transaction, request, None)?;
         let number = create_account(transaction, username, kind, changes)?;
         shown(transaction, number)
     })
@@ -292,11 +294,11 @@ pub(super) async fn partial_update(call: Call, request: PatchedUserRequest) -> R
     let number = AccountNumber::new(call.parameter("id")?);
     call.require_on(Permission::ChangeUser, ObjectReference::Account(number))?;
     call.change(move |transaction| {
-        let kind = transaction.snapshot().accounts().account(number).map(|account| account.kind);
-        if let Some(kind) = request.kind.or(kind) {
+        let before = transaction.snapshot().accounts().account(number).cloned();
+        if let Some(kind) = request.kind.or(before.as_ref().map(|account| account.kind)) {
             request.check_path(kind)?;
         }
-        let changes = changes(transaction, request)?;
+        let changes = changes(transaction, request, before.as_deref())?;
         update_account(transaction, number, changes)?;
         shown(transaction, number)
     })
@@ -333,8 +335,10 @@ pub(super) fn me(reading: &Reading, _: NoParameters) -> Result<SessionUser, Refu
     let record = reading.account(holder.account)?.ok_or_else(Refusal::not_found)?;
     let accounts = reading.accounts();
     let state = accounts.account(holder.account).ok_or_else(Refusal::not_found)?;
+    // Its groups are those that the directory shows it too, whatever it may view.
     let groups = accounts.groups_of(state).into_iter().filter_map(|group| accounts.group(group));
-    let roles = record.roles.iter().filter_map(|role| accounts.role(*role));
+    let roles = record.roles.iter().filter(|role| reading.may_view(ObjectReference::Role(**role)));
+    let roles = roles.filter_map(|role| accounts.role(*role));
     let system = [Permission::ViewSystemInfo, Permission::ViewSystemSettings];
     let system_permissions = system.into_iter().filter(|permission| reading.may(*permission, None));
     let user = UserSelf {
@@ -394,14 +398,22 @@ pub(super) fn shown(source: &impl Source, number: AccountNumber) -> Result<User,
     Ok(user(source, &record, Shown { groups: true, roles: true }))
 }
 
-/// The account as the owner of a token: no more than its name, if the caller may not view it.
+/// The account as the owner of a token. authentik's clients want one: where the caller may know nothing of it, it is
+/// one that says nothing.
 pub(super) fn owner(source: &impl Source, number: AccountNumber) -> Result<User, ChangeError> {
-    let shown = shown(source, number)?;
-    if source.is_shown(ObjectReference::Account(number)) {
-        return Ok(shown);
+    let viewer = source.viewer();
+    if viewer.sees(ObjectReference::Account(number)) {
+        return shown(source, number);
     }
-    let hidden = Account::new(number, shown.username, shown.kind, Origin::Unknown, shown.date_joined.0);
-    let hidden = Account { uuid: shown.uuid, ..hidden };
+    let at = Timestamp::from_unix_seconds(0);
+    let (number_of_none, kind) = (AccountNumber::new(0), AccountKind::ServiceAccount);
+    let nobody = Account::new(number_of_none, String::new(), kind, Origin::Unknown, at);
+    let hidden = match source.account(number)? {
+        Some(own) if viewer.names(ObjectReference::Account(number)) => {
+            Account { number, username: own.username, uuid: own.uuid, kind: own.kind, ..nobody }
+        }
+        _ => Account { uuid: Uuid::nil(), ..nobody },
+    };
     let shown = user(source, &hidden, Shown { groups: false, roles: false });
     Ok(User { groups: Vec::new(), roles: Vec::new(), last_login: None, is_superuser: false, ..shown })
 }
@@ -409,11 +421,13 @@ pub(super) fn owner(source: &impl Source, number: AccountNumber) -> Result<User,
 /// The record of an account as it is answered.
 pub(super) fn user(source: &impl Source, record: &Account, shown: Shown) -> User {
     let accounts = source.accounts();
+    let viewer = source.viewer();
     let state = accounts.account(record.number);
-    let groups: Vec<_> = state
-        .map(|state| state.groups.iter().filter_map(|group| accounts.group(*group)).collect())
-        .unwrap_or_default();
-    let roles: Vec<_> = record.roles.iter().filter_map(|role| accounts.role(*role)).collect();
+    let groups = state.map(|state| state.groups.iter()).into_iter().flatten();
+    let groups = groups.filter(|group| viewer.names(ObjectReference::Group(**group)));
+    let groups: Vec<_> = groups.filter_map(|group| accounts.group(*group)).collect();
+    let roles = record.roles.iter().filter(|role| viewer.names(ObjectReference::Role(**role)));
+    let roles: Vec<_> = roles.filter_map(|role| accounts.role(*role)).collect();
     User {
         pk: record.number.get(),
         username: record.username.clone(),
@@ -423,15 +437,9 @@ pub(super) fn user(source: &impl Source, record: &Account, shown: Shown) -> User
         date_joined: Time(record.created),
         is_superuser: state.is_some_and(|state| accounts.is_superuser(state)),
         groups: groups.iter().map(|group| group.uuid).collect(),
-        groups_obj: shown.groups.then(|| {
-            let known = groups.iter().filter(|group| source.is_shown(ObjectReference::Group(group.number)));
-            known.map(|group| group::partial(source, group)).collect()
-        }),
+        groups_obj: shown.groups.then(|| groups.iter().map(|group| group::partial(group)).collect()),
         roles: roles.iter().map(|role| role.uuid).collect(),
-        roles_obj: shown.roles.then(|| {
-            let known = roles.iter().filter(|role| source.is_shown(ObjectReference::Role(role.number)));
-            known.map(|role| role::shown(role)).collect()
-        }),
+        roles_obj: shown.roles.then(|| roles.iter().map(|role| role::shown(role)).collect()),
         email: record.email.clone(),
         avatar: String::new(),
         attributes: attributes::write(&record.attributes),
@@ -491,11 +499,15 @@ impl PatchedUserRequest {
     }
 }
 
-/// What a request says, with numbers in place of UUIDs.
-fn changes(source: &impl Source, request: PatchedUserRequest) -> Result<AccountChanges, ChangeError> {
-    let accounts = source.accounts();
-    let groups = request.groups.map(|groups| group::numbers(accounts, "groups", &groups)).transpose()?;
-    let roles = request.roles.map(|roles| role::numbers(accounts, &roles)).transpose()?;
+/// What a request says, with numbers in place of UUIDs, for the account that is there.
+fn changes(
+    source: &impl Source,
+    request: PatchedUserRequest,
+    before: Option<&AccountState>,
+) -> Result<AccountChanges, ChangeError> {
+    let (groups, roles) = before.map(|before| (&*before.groups, &*before.roles)).unwrap_or_default();
+    let groups = request.groups.map(|given| group::numbers(source, "groups", &given, groups)).transpose()?;
+    let roles = request.roles.map(|given| role::numbers(source, &given, roles)).transpose()?;
     Ok(AccountChanges {
         username: request.username,
         kind: request.kind,

@@ -194,7 +194,8 @@ pub(super) fn write(
             account.modified = transaction.now();
         }
         let mut problems = Vec::new();
-        validate::account(&account, transaction.snapshot(), &mut problems);
+        let viewer = transaction.viewer();
+        validate::account(&account, transaction.snapshot(), &viewer, &mut problems);
         validate::refuse(problems)?;
         validate::system_numbers(
             transaction,

@@ -181,8 +181,11 @@ fn check_provider(
         Some(other) if other.number != application.number => Err(ChangeError::field(
             "provider",
             format!(
-                "the provider `{}` has an application already, and a provider has one at most; choose another",
-                provider.name
+                "{} has an application already, and a provider has one at most; choose another",
+                match transaction.viewer().names(on) {
+                    true => format!("the provider `{}`", provider.name),
+                    false => "this provider".to_owned(),
+                }
             ),
         )),
         _ => Ok(()),

@@ -13,7 +13,7 @@ use crate::model::{
     ObjectReference, Permission, Record, RoleNumber, TombstoneOf,
 };
 use crate::registry::transaction::name_form;
-use crate::registry::{ChangeError, Transaction};
+use crate::registry::{ChangeError, Transaction, Viewer};
 
 /// What is said of a group when it is made or changed; what is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,7 +93,7 @@ pub fn delete_group(transaction: &mut Transaction<'_>, number: GroupNumber) -> R
         |application: &&Arc<Application>| application.bindings.iter().any(|bound| bound.subject == named);
     if let Some(application) = accounts.applications().find(is_bound) {
         let on = ObjectReference::Application(application.number);
-        let slug = match transaction.caller().may(accounts, Permission::ViewApplication, Some(on)) {
+        let slug = match transaction.viewer().names(on) {
             true => format!(" `{}`", application.slug),
             false => String::new(),
         };
@@ -164,12 +164,11 @@ fn require_on_group(
 /// for it.
 fn check_member(
     transaction: &Transaction<'_>,
+    viewer: &Viewer,
     number: AccountNumber,
     field: &'static str,
 ) -> Result<(), ChangeError> {
-    let accounts = transaction.snapshot().accounts();
-    let is_known =
-        transaction.caller().may(accounts, Permission::ViewUser, Some(ObjectReference::Account(number)));
+    let is_known = viewer.names(ObjectReference::Account(number));
     check_account(transaction, number, field, is_known)
 }
 
@@ -184,7 +183,7 @@ pub(super) fn check_account(
     match accounts.account(number).filter(|_| is_known) {
         None => Err(ChangeError::field(field, format!("there is no account {number}"))),
         Some(account) if account.kind == AccountKind::InternalServiceAccount => {
-            Err(validate::internal(&account.username))
+            Err(validate::internal_to(&transaction.viewer(), number, &account.username))
         }
         Some(_) => Ok(()),
     }
@@ -250,7 +249,7 @@ pub(super) fn write(
             group.modified = transaction.now();
         }
         let mut problems = Vec::new();
-        validate::group(&group, transaction.snapshot(), &mut problems);
+        validate::group(&group, transaction.snapshot(), &transaction.viewer(), &mut problems);
         validate::refuse(problems)?;
         validate::system_numbers(transaction, &group.attributes, before.as_ref().map(|it| &*it.attributes))?;
         transaction.put(Record::Group(group))?;
@@ -300,12 +299,13 @@ fn set_members(
         None => BTreeSet::new(),
     };
     let wanted: BTreeSet<AccountNumber> = members.iter().copied().collect();
+    let viewer = transaction.viewer();
     for account in wanted.difference(&present) {
-        check_member(transaction, *account, "users")?;
+        check_member(transaction, &viewer, *account, "users")?;
         set_member_for(transaction, number, *account, true)?;
     }
     for account in present.difference(&wanted) {
-        check_member(transaction, *account, "users")?;
+        check_member(transaction, &viewer, *account, "users")?;
         set_member_for(transaction, number, *account, false)?;
     }
     Ok(())

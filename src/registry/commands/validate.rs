@@ -7,13 +7,14 @@ use crate::auth::SecretShape;
 use crate::config::{Seed, is_slug};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
-    EntryId, Evaluator, PreparedFilter, Reader, Snapshot, Tree, Visibility, custom_type, is_computed, plan,
+    EntryId, Evaluator, PlaceError, PreparedFilter, Reader, Snapshot, Tree, Visibility, custom_type,
+    is_computed, plan,
 };
 use crate::model::{
     Account, AccountKind, Application, Attribute, BindingSubject, Container, CustomAttribute, Group,
-    LdapProvider,
+    LdapProvider, ObjectReference,
 };
-use crate::registry::{ChangeError, Rules, Transaction};
+use crate::registry::{ChangeError, Rules, Transaction, Viewer};
 use crate::schema::{AttributeId, Dn, MatchingRule, Schema};
 use crate::secret::Secret;
 use crate::store::TOMBSTONE_OCTETS_MAX;
@@ -163,6 +164,17 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The same of an account that the request does not name.
+pub(super) fn internal_to(viewer: &Viewer, number: AccountNumber, username: &str) -> ChangeError {
+    match viewer.names(ObjectReference::Account(number)) {
+        true => internal(username),
+        false => ChangeError::Refused(
+            "this is about an internal service account: bindery makes and keeps it; choose another account"
+                .to_owned(),
+        ),
+    }
+}
+
 /// Nobody may change what bindery keeps for itself.
 pub(super) fn internal(username: &str) -> ChangeError {
     ChangeError::Refused(format!(
@@ -192,8 +204,9 @@ pub(super) fn kind_change(username: &str, before: AccountKind, after: AccountKin
     }
 }
 
-/// Whether an account can be put into the directory as it is now: its name, attributes and places.
-pub(super) fn account(account: &Account, snapshot: &Snapshot, problems: &mut Vec<String>) {
+/// Whether an account can be put into the directory as it is now: its name, attributes and places. `viewer` reads the
+/// sentences.
+pub(super) fn account(account: &Account, snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<String>) {
     let title = format!("the account `{}`", account.username);
     if let Err(problem) = username(&account.username) {
         problems.push(problem);
@@ -214,15 +227,33 @@ pub(super) fn account(account: &Account, snapshot: &Snapshot, problems: &mut Vec
     if account.kind == AccountKind::InternalServiceAccount {
         return;
     }
+    let check = |tree: &Tree| tree.check_account(account, snapshot.schema());
+    places(&title, snapshot, viewer, check, problems);
+}
+
+/// Whether an object can have its entry in every tree.
+fn places(
+    title: &str,
+    snapshot: &Snapshot,
+    viewer: &Viewer,
+    check: impl Fn(&Tree) -> Result<(), PlaceError>,
+    problems: &mut Vec<String>,
+) {
     for tree in snapshot.trees() {
-        if let Err(error) = tree.check_account(account, snapshot.schema()) {
-            problems.push(format!("{title} cannot have its entry: {error}; choose another name or place"));
+        let Err(error) = check(tree) else { continue };
+        let problem = match viewer.names(ObjectReference::Provider(tree.provider().number)) {
+            true => format!("{title} cannot have its entry: {error}; choose another name or place"),
+            false => format!("{title} cannot have its entry in each directory; choose another name"),
+        };
+        if !problems.contains(&problem) {
+            problems.push(problem);
         }
     }
 }
 
-/// Whether a group can be put into the directory as it is now: its name, attributes and places.
-pub(super) fn group(group: &Group, snapshot: &Snapshot, problems: &mut Vec<String>) {
+/// Whether a group can be put into the directory as it is now: its name, attributes and places. `viewer` reads the
+/// sentences.
+pub(super) fn group(group: &Group, snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<String>) {
     let title = format!("the group `{}`", group.name);
     if let Err(problem) = name("group", &group.name) {
         problems.push(problem);
@@ -233,11 +264,7 @@ pub(super) fn group(group: &Group, snapshot: &Snapshot, problems: &mut Vec<Strin
         problems.push(format!("{title} has the name of another group; give it another one"));
     }
     attributes(&title, &group.attributes, snapshot.schema(), problems);
-    for tree in snapshot.trees() {
-        if let Err(error) = tree.check_group(group, snapshot.schema()) {
-            problems.push(format!("{title} cannot have its entry: {error}; choose another name or place"));
-        }
-    }
+    places(&title, snapshot, viewer, |tree| tree.check_group(group, snapshot.schema()), problems);
 }
 
 /// Whether free attributes may be given, and whether their values are of their syntaxes.

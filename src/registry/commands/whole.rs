@@ -4,11 +4,14 @@
 //! that does not make it worse.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::validate::holders;
 use crate::directory::{EntryId, Snapshot, Tree, name_key};
-use crate::model::{AccountKind, AccountNumber, GroupNumber, Key, ObjectReference, Permission};
-use crate::registry::{Caller, ChangeError};
+use crate::model::{
+    AccountKind, AccountNumber, GroupNumber, Key, LdapProvider, ObjectReference, Permission, Token,
+};
+use crate::registry::{Caller, ChangeError, Viewer};
 use crate::schema::{AttributeId, normalize_dn};
 
 /// What cannot be, about more than one object.
@@ -16,59 +19,27 @@ use crate::schema::{AttributeId, normalize_dn};
 pub(crate) struct Problem {
     /// The field of the API that says it.
     pub(crate) field: &'static str,
-    /// Which objects it is about, and what to do.
+    /// Which objects it is about, as far as they may be named, and what to do.
     pub(crate) sentence: String,
-    /// Objects that the sentence names; `None`: all there are.
-    names: Vec<Option<ObjectReference>>,
-    /// The same for who may not know of all of them.
-    unnamed: &'static str,
 }
 
 impl Problem {
-    fn new(
-        field: &'static str,
-        names: Vec<Option<ObjectReference>>,
-        unnamed: &'static str,
-        sentence: String,
-    ) -> Self {
-        Self { field, sentence, names, unnamed }
-    }
-
-    /// The sentence for this caller.
-    fn told_to(&self, caller: &Caller, snapshot: &Snapshot) -> String {
-        let accounts = snapshot.accounts();
-        let is_known = |name: &Option<ObjectReference>| match name {
-            Some(on) => caller.may(accounts, on.view_permission(), Some(*on)),
-            None => [Permission::ViewUser, Permission::ViewGroup, Permission::ViewProvider]
-                .into_iter()
-                .all(|permission| caller.may(accounts, permission, None)),
-        };
-        match self.names.iter().all(is_known) {
-            true => self.sentence.clone(),
-            false => self.unnamed.to_owned(),
-        }
+    fn new(field: &'static str, sentence: String) -> Self {
+        Self { field, sentence }
     }
 }
 
 /// Refuses a change that makes what cannot be.
 ///
 /// # Errors
-/// All of it, in words that name only what the caller may view.
-pub(in crate::registry) fn refuse(
-    caller: &Caller,
-    snapshot: &Snapshot,
-    problems: &[Problem],
-) -> Result<(), ChangeError> {
-    match problems {
-        [] => Ok(()),
-        [one] => Err(ChangeError::field(one.field, one.told_to(caller, snapshot))),
-        many => {
-            let mut sentences: Vec<String> =
-                many.iter().map(|problem| problem.told_to(caller, snapshot)).collect();
-            sentences.dedup();
-            Err(ChangeError::Invalid(sentences))
-        }
+/// All of it.
+pub(in crate::registry) fn refuse(problems: Vec<Problem>) -> Result<(), ChangeError> {
+    if problems.is_empty() {
+        return Ok(());
     }
+    let mut sentences: Vec<String> = problems.into_iter().map(|problem| problem.sentence).collect();
+    sentences.dedup();
+    Err(ChangeError::Invalid(sentences))
 }
 
 /// What cannot be of what there is now, and could be, or was not so, before.
@@ -82,14 +53,17 @@ pub(in crate::registry) fn problems<'a>(
     for key in changed {
         asked.add(key, before, after);
     }
-    let mut found = asked.problems(after);
+    // Whoever changes an object is told its name.
+    let viewer =
+        asked.objects.iter().fold(Viewer::new(caller, after.accounts()), |viewer, on| viewer.about(*on));
+    let mut found = asked.problems(after, &viewer);
     if !found.is_empty() {
-        let known = asked.problems(before);
+        let known = asked.problems(before, &viewer);
         found.retain(|problem| !known.contains(problem));
     }
     if !caller.is_superuser(after.accounts()) {
         for number in &asked.accounts {
-            identities(before, after, *number, caller, &mut found);
+            identities(before, after, *number, caller, &viewer, &mut found);
         }
     }
     found
@@ -98,6 +72,8 @@ pub(in crate::registry) fn problems<'a>(
 /// What is to be asked.
 #[derive(Default)]
 struct Asked {
+    /// What was changed.
+    objects: Vec<ObjectReference>,
     accounts: BTreeSet<AccountNumber>,
     /// Groups that joined or left another.
     nested: BTreeSet<GroupNumber>,
@@ -109,12 +85,14 @@ impl Asked {
     fn add(&mut self, key: &Key, before: &Snapshot, after: &Snapshot) {
         match key {
             Key::Account(number) => {
+                self.objects.push(ObjectReference::Account(*number));
                 self.accounts.insert(*number);
             }
             Key::Token(number) => {
                 self.accounts.extend(after.accounts().token(*number).map(|token| token.account));
             }
             Key::Group(number) => {
+                self.objects.push(ObjectReference::Group(*number));
                 let parents = |snapshot: &Snapshot| {
                     snapshot.accounts().group(*number).map(|group| group.parents.clone())
                 };
@@ -122,8 +100,14 @@ impl Asked {
                     self.nested.insert(*number);
                 }
             }
-            Key::Provider(_) => self.providers = true,
-            Key::Application(_) => self.applications = true,
+            Key::Provider(number) => {
+                self.objects.push(ObjectReference::Provider(*number));
+                self.providers = true;
+            }
+            Key::Application(number) => {
+                self.objects.push(ObjectReference::Application(*number));
+                self.applications = true;
+            }
             Key::Membership(..)
             | Key::Role(_)
             | Key::CustomAttribute(_)
@@ -133,46 +117,43 @@ impl Asked {
         }
     }
 
-    fn problems(&self, snapshot: &Snapshot) -> Vec<Problem> {
+    fn problems(&self, snapshot: &Snapshot, viewer: &Viewer) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.providers {
-            providers(snapshot, &mut problems);
+            providers(snapshot, viewer, &mut problems);
             if problems.is_empty() {
-                trees(snapshot, &mut problems);
+                trees(snapshot, viewer, &mut problems);
             }
         }
         if self.applications || self.providers {
             applications(snapshot, &mut problems);
         }
         for number in &self.accounts {
-            uid_numbers(snapshot, *number, &mut problems);
-            credentials(snapshot, *number, &mut problems);
+            uid_numbers(snapshot, *number, viewer, &mut problems);
+            credentials(snapshot, *number, viewer, &mut problems);
         }
         for number in &self.nested {
-            nesting(snapshot, *number, &mut problems);
+            nesting(snapshot, *number, viewer, &mut problems);
         }
         problems
     }
 }
 
 /// Whether a group is in itself through others, or an account in too many groups through it.
-fn nesting(snapshot: &Snapshot, number: GroupNumber, problems: &mut Vec<Problem>) {
+fn nesting(snapshot: &Snapshot, number: GroupNumber, viewer: &Viewer, problems: &mut Vec<Problem>) {
     let accounts = snapshot.accounts();
     let Some(group) = accounts.group(number) else { return };
     let name = |number: &GroupNumber| {
-        accounts.group(*number).map_or_else(|| number.to_string(), |group| format!("`{}`", group.name))
+        let group = accounts.group(*number);
+        let on = ObjectReference::Group(*number);
+        group.map_or_else(|| number.to_string(), |group| viewer.called(on, &group.name, "another group"))
     };
     if let Some(circle) = circle(snapshot, number) {
-        let names = circle.iter().map(|number| Some(ObjectReference::Group(*number))).collect();
         let path: Vec<String> = circle.iter().chain([&number]).map(name).collect();
+        let path = path.join(" in ");
         problems.push(Problem::new(
             "parents",
-            names,
-            "the group would be in itself through others; leave one of its parents out",
-            format!(
-                "groups cannot be in each other: {} would be a circle; leave one of them out",
-                path.join(" in ")
-            ),
+            format!("groups cannot be in each other: {path} would be a circle; leave one of them out"),
         ));
         return;
     }
@@ -180,8 +161,6 @@ fn nesting(snapshot: &Snapshot, number: GroupNumber, problems: &mut Vec<Problem>
     if below.map(|below| below.closure.len()).max().unwrap_or(0) > GROUPS_ABOVE_MAX {
         problems.push(Problem::new(
             "parents",
-            vec![Some(ObjectReference::Group(group.number))],
-            "an account would be in too many groups through nesting; nest them less deeply",
             format!(
                 "an account can be in {GROUPS_ABOVE_MAX} groups through nesting of one, and would be in more through \
                  `{}`: nest them less deeply",
@@ -224,6 +203,7 @@ fn identities(
     after: &Snapshot,
     number: AccountNumber,
     caller: &Caller,
+    viewer: &Viewer,
     problems: &mut Vec<Problem>,
 ) {
     let accounts = after.accounts();
@@ -258,16 +238,13 @@ fn identities(
                 continue;
             }
             if told.insert(other.number) {
+                let other = viewer.called(on, &other.username, "another account");
                 problems.push(Problem::new(
                     "attributes",
-                    vec![Some(on)],
-                    "a name or an attribute would be the username, mail or userPrincipalName of another account, or one of \
-                     its names would be this one's: that needs the permission to change that account too",
                     format!(
-                        "the accounts `{}` and `{}` would be known by the same value, so that clients could take one for \
-                         the other: that needs the permission `{}` on both",
+                        "`{}` and {other} would be known by the same value, so that clients could take one for the other: \
+                         that needs the permission `{}` on both",
                         account.username,
-                        other.username,
                         Permission::ChangeUser
                     ),
                 ));
@@ -305,51 +282,68 @@ fn folded(value: &[u8]) -> Vec<u8> {
     std::str::from_utf8(value).map_or_else(|_| value.to_vec(), name_key)
 }
 
-/// What only one provider can have: a name, a suffix, a domain, to be the default.
-fn providers(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
-    let accounts = snapshot.accounts();
-    let of =
-        |name: &str| accounts.provider_named(name).map(|provider| ObjectReference::Provider(provider.number));
-    let mut names: HashMap<Vec<u8>, &str> = HashMap::new();
-    let mut suffixes: HashMap<&[u8], &str> = HashMap::new();
-    let mut domains: HashMap<String, &str> = HashMap::new();
-    let mut default: Option<&str> = None;
-    for tree in snapshot.trees() {
+/// What only one provider can have: a name, a suffix, a domain, to be the default. `viewer` reads the sentences.
+fn providers(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) {
+    let mut names: HashMap<Vec<u8>, &Tree> = HashMap::new();
+    let mut suffixes: HashMap<&[u8], &Tree> = HashMap::new();
+    let mut domains: HashMap<String, &Tree> = HashMap::new();
+    let mut default: Option<&Tree> = None;
+    let is_named = |tree: &Tree| viewer.names(ObjectReference::Provider(tree.provider().number));
+    let name = |tree: &Tree| {
+        let LdapProvider { number, name, .. } = tree.provider().as_ref();
+        viewer.called(ObjectReference::Provider(*number), name, "another")
+    };
+    // The one that is named first, and its spelling of what both have.
+    let told = |one, other| if is_named(one) { (one, other) } else { (other, one) };
+    for tree in snapshot.trees().iter().map(Arc::as_ref) {
         let provider = tree.provider();
-        let name = provider.name.as_str();
-        if let Some(other) = names.insert(name_key(name), name) {
+        if let Some(other) = names.insert(name_key(&provider.name), tree) {
+            let (one, other) = told(other, tree);
             problems.push(Problem::new(
                 "base_dn",
-                vec![of(other), of(name)],
-                ANOTHER_PROVIDER,
-                format!("the providers `{other}` and `{name}` have one name; give one of them another"),
+                format!(
+                    "the providers {} and {} have one name; give one of them another",
+                    name(one),
+                    name(other)
+                ),
             ));
         }
-        if let Some(other) = suffixes.insert(tree.suffix(), name) {
+        if let Some(other) = suffixes.insert(tree.suffix(), tree) {
+            let (one, other) = told(other, tree);
             problems.push(Problem::new(
                 "base_dn",
-                vec![of(other), of(name)],
-                ANOTHER_PROVIDER,
                 format!(
-                    "the providers `{other}` and `{name}` have the same base DN {}; give one of them another",
-                    provider.base_dn
+                    "the providers {} and {} have the same base DN {}; give one of them another",
+                    name(one),
+                    name(other),
+                    one.provider().base_dn
                 ),
             ));
         }
         if let Some(domain) = tree.bind_domain()
-            && let Some(other) = domains.insert(domain.to_lowercase(), name)
+            && let Some(other) = domains.insert(domain.to_lowercase(), tree)
         {
-            problems.push(Problem::new("base_dn", vec![of(other), of(name)], ANOTHER_PROVIDER, format!(
-                "the providers `{other}` and `{name}` have the same domain {domain} (that of the base DN, where none \
-                 is given); give one of them another, or domain = \"\" for none"
+            let (one, other) = told(other, tree);
+            problems.push(Problem::new("base_dn", format!(
+                "the providers {} and {} have the same domain {} (that of the base DN, where none is given); give one \
+                 of them another, or domain = \"\" for none",
+                name(one),
+                name(other),
+                one.bind_domain().unwrap_or_default()
             )));
         }
         if provider.is_default
-            && let Some(other) = default.replace(name)
+            && let Some(other) = default.replace(tree)
         {
-            problems.push(Problem::new("base_dn", vec![of(other), of(name)], ANOTHER_PROVIDER, format!(
-                "the providers `{other}` and `{name}` are both the default; set default = false for one of them"
-            )));
+            let (one, other) = told(other, tree);
+            problems.push(Problem::new(
+                "base_dn",
+                format!(
+                    "the providers {} and {} are both the default; set default = false for one of them",
+                    name(one),
+                    name(other)
+                ),
+            ));
         }
     }
 }
@@ -363,8 +357,6 @@ fn applications(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
         if slugs.insert(slug, ()).is_some() {
             problems.push(Problem::new(
                 "provider",
-                Vec::new(),
-                ANOTHER_APPLICATION,
                 format!("there are two applications `{slug}`; give one of them another slug"),
             ));
         }
@@ -372,7 +364,7 @@ fn applications(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
             && let Some(other) = providers.insert(number, slug)
         {
             let provider = snapshot.accounts().provider(number).map_or("", |provider| &provider.name);
-            problems.push(Problem::new("provider", Vec::new(), ANOTHER_APPLICATION, format!(
+            problems.push(Problem::new("provider", format!(
                 "the applications `{other}` and `{slug}` have the same provider `{provider}`; a provider has one \
                  application at most"
             )));
@@ -381,7 +373,18 @@ fn applications(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
 }
 
 /// Whether every account and group has an entry of its own in every tree: asked when a tree was made anew.
-fn trees(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
+fn trees(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) {
+    let known = problems.len();
+    trees_of_all(snapshot, problems);
+    // The sentences name accounts, groups and providers, which not everybody may know.
+    let kinds = [Permission::ViewUser, Permission::ViewGroup, Permission::ViewProvider];
+    if problems.len() > known && !kinds.into_iter().all(|kind| viewer.sees_all(kind)) {
+        problems.truncate(known);
+        problems.push(Problem::new("base_dn", NO_ENTRIES.to_owned()));
+    }
+}
+
+fn trees_of_all(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
     for tree in snapshot.trees() {
         let accounts = snapshot.accounts().accounts();
         let accounts = accounts
@@ -401,14 +404,14 @@ fn trees(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
             if normalize_dn(entry.dn(), snapshot.schema(), &mut normal).is_ok()
                 && tree.find_normal(&normal, snapshot.schema()).is_some_and(|found| found != id)
             {
-                problems.push(Problem::new("base_dn", EVERYTHING.to_vec(), NO_ENTRIES, format!(
+                problems.push(Problem::new("base_dn", format!(
                     "the provider `{name}` would have two entries {}; give them containers or names that differ",
                     String::from_utf8_lossy(entry.dn())
                 )));
             }
             for number in entry.attributes_of(AttributeId::UID_NUMBER).flat_map(|stored| stored.values()) {
                 if let Some(other) = numbers.insert(number.to_vec(), object) {
-                    problems.push(Problem::new("base_dn", EVERYTHING.to_vec(), NO_ENTRIES, format!(
+                    problems.push(Problem::new("base_dn", format!(
                         "the accounts `{other}` and `{object}` would both have the uidNumber {} in the provider \
                          `{name}`; choose another uid_start_number, or give one of them another uidNumber",
                         String::from_utf8_lossy(number)
@@ -417,7 +420,7 @@ fn trees(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
             }
         }
         if let Some(first) = homeless.first() {
-            problems.push(Problem::new("base_dn", EVERYTHING.to_vec(), NO_ENTRIES, format!(
+            problems.push(Problem::new("base_dn", format!(
                 "the provider `{name}` has no container any more for {} accounts and groups, `{first}` first; keep \
                  the container",
                 homeless.len()
@@ -426,8 +429,9 @@ fn trees(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Whether no other account has the uidNumber of this one, given or derived, in any provider.
-fn uid_numbers(snapshot: &Snapshot, number: AccountNumber, problems: &mut Vec<Problem>) {
+/// Whether no other account has the uidNumber of this one, given or derived, in any provider. `viewer` reads the
+/// sentences.
+fn uid_numbers(snapshot: &Snapshot, number: AccountNumber, viewer: &Viewer, problems: &mut Vec<Problem>) {
     let id = EntryId::of_account(number);
     let mut told = HashSet::new();
     for tree in snapshot.trees() {
@@ -444,13 +448,15 @@ fn uid_numbers(snapshot: &Snapshot, number: AccountNumber, problems: &mut Vec<Pr
                 if told.insert(other.number) {
                     problems.push(Problem::new(
                         "attributes",
-                        vec![Some(ObjectReference::Account(other.number))],
-                        ANOTHER_NUMBER,
                         format!(
-                            "the account `{}` cannot have the uidNumber {}, `{}` has it; give it another one",
+                            "the account `{}` cannot have the uidNumber {}, {} has it; give it another one",
                             account.username,
                             String::from_utf8_lossy(value),
-                            other.username
+                            viewer.called(
+                                ObjectReference::Account(other.number),
+                                &other.username,
+                                "another account"
+                            )
                         ),
                     ));
                 }
@@ -459,23 +465,30 @@ fn uid_numbers(snapshot: &Snapshot, number: AccountNumber, problems: &mut Vec<Pr
     }
 }
 
-/// Whether an account has one credential without a selector at most.
-fn credentials(snapshot: &Snapshot, number: AccountNumber, problems: &mut Vec<Problem>) {
+/// Whether an account has one credential without a selector at most. `viewer` reads the sentences.
+fn credentials(snapshot: &Snapshot, number: AccountNumber, viewer: &Viewer, problems: &mut Vec<Problem>) {
     let accounts = snapshot.accounts();
     let Some(account) = accounts.account(number) else { return };
     let tokens = account.tokens.iter().filter_map(|token| accounts.token(*token));
-    let selectorless: Vec<&str> =
-        tokens.filter(|token| token.is_selectorless()).map(|token| token.identifier.as_str()).collect();
+    let selectorless: Vec<&Arc<Token>> = tokens.filter(|token| token.is_selectorless()).collect();
     if selectorless.len() + usize::from(account.password.is_some()) > 1 {
-        let mut listed: Vec<String> =
-            selectorless.iter().map(|identifier| format!("the token `{identifier}`")).collect();
+        let mut listed: Vec<String> = selectorless
+            .iter()
+            .map(|token| match viewer.names(ObjectReference::Token(token.number)) {
+                true => format!("the token `{}`", token.identifier),
+                false => "a token".to_owned(),
+            })
+            .collect();
         if account.password.is_some() {
             listed.insert(0, "the password".to_owned());
         }
-        problems.push(Problem::new("password", selectorless.iter().map(|token| accounts.token_named(token).map(|token| ObjectReference::Token(token.number))).collect(), ANOTHER_CREDENTIAL, format!(
-            "the account `{}` has more than one credential that only its name leads to ({}); it can have one: let \
-             bindery generate the secrets of the others",
-            account.username,
+        problems.push(Problem::new("password", format!(
+            "{} has more than one credential that only its name leads to ({}); it can have one: let bindery generate \
+             the secrets of the others",
+            match viewer.names(ObjectReference::Account(number)) {
+                true => format!("the account `{}`", account.username),
+                false => "the account".to_owned(),
+            },
             listed.join(", ")
         )));
     }
@@ -487,14 +500,5 @@ const KNOWN_BY: [&str; 6] = ["uid", "cn", "mail", "email", "sAMAccountName", "us
 /// Groups that one group is in, itself counted: each is asked at each operation of its members.
 const GROUPS_ABOVE_MAX: usize = 256;
 
-/// All that a sentence could name.
-const EVERYTHING: [Option<ObjectReference>; 1] = [None];
-
-const ANOTHER_PROVIDER: &str =
-    "another provider has this name, base DN or domain, or is the default; choose others";
-const ANOTHER_APPLICATION: &str = "another application has this slug or provider; choose others";
 const NO_ENTRIES: &str = "accounts or groups would have no entry of their own in this provider; choose other containers or \
                           start numbers, or ask somebody who may view all accounts and groups";
-const ANOTHER_NUMBER: &str = "another account has this uidNumber; give it another one";
-const ANOTHER_CREDENTIAL: &str =
-    "the account has another credential that only its name leads to, and can have one";

@@ -221,8 +221,12 @@ async fn a_list_shows_what_may_be_viewed() {
     let page = application::list(&world.reading(&viewer, &[]), ApplicationQuery::default()).unwrap();
     let shown: Vec<(&str, bool)> =
         page.results.iter().map(|shown| (shown.slug.as_str(), shown.provider_obj.is_some())).collect();
-    // Of the provider only the number: the caller may not view it.
+    // Of the provider nothing, not even the number: the caller may not view it.
     assert_eq!(shown, [("vault", false)]);
+    assert_eq!(page.results[0].provider, None);
+    let both = [(Permission::ViewApplication, on), (Permission::ViewProvider, None)];
+    let both = world.caller("both", &both).await;
+    let page = application::list(&world.reading(&both, &[]), ApplicationQuery::default()).unwrap();
     assert_eq!(page.results[0].provider, Some(provider.get()));
 
     for (slug, is_shown) in [("vault", true), ("wiki", false), ("none", false)] {

@@ -233,7 +233,9 @@ async fn a_list_shows_the_bindings_of_what_may_be_viewed() {
         let caller = world.caller(name, &grants).await;
         let page = binding::list(&world.reading(&caller, &[]), PolicyBindingQuery::default()).unwrap();
         assert_eq!(page.results.len(), expected, "{name}");
-        // The account is named by its number, and not described to those who may not view it.
-        assert!(page.results.iter().all(|shown| shown.user == Some(alice) && shown.user_obj.is_none()));
+        // Who may not view the account is told nothing of it, nor of the application.
+        assert!(page.results.iter().all(|shown| shown.user.is_none() && shown.user_obj.is_none()));
+        let is_told = page.results.iter().all(|shown| !shown.target.is_nil());
+        assert_eq!(is_told, name != "auditor", "{name}");
     }
 }

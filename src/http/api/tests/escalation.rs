@@ -109,7 +109,10 @@ async fn nobody_is_read_by_putting_them_into_a_group_of_ones_own() {
         fixture.send(Method::POST, &format!("{path}add_user/"), json!({ "pk": chief })).await;
     assert_eq!(status, StatusCode::NO_CONTENT, "{answer}");
     let (_, shown) = fixture.send(Method::GET, &path, Value::Null).await;
-    assert_eq!((&shown["users"], &shown["users_obj"]), (&json!([chief]), &json!([])));
+    assert_eq!((&shown["users"], &shown["users_obj"]), (&json!([]), &json!([])));
+    let snapshot = fixture.registry.snapshot();
+    let joined = snapshot.accounts().group_named("mine").unwrap();
+    assert!(joined.has_member(AccountNumber::new(chief)));
     // Into a group that gives more than one has nobody is put, oneself included.
     let admins = group_pk(fixture.registry.snapshot().accounts(), "admins");
     fixture

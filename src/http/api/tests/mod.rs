@@ -5,6 +5,7 @@ mod applications;
 mod bindings;
 mod certificates;
 mod escalation;
+mod named;
 mod providers;
 mod rights;
 mod server;

@@ -232,17 +232,25 @@ async fn a_list_shows_what_may_be_viewed() {
         .map(|shown| (shown.provider.pk, shown.provider.assigned_application_slug.clone()))
         .collect();
     assert_eq!(shown, [(one.get(), None)]);
+    // An application that may not be viewed is none, and without one there is nothing for an outpost.
     let page = outpost::list(&world.reading(&viewer, &[]), OutpostQuery::default()).unwrap();
+    assert_eq!(page.results.len(), 0);
+    let vault = world.registry.snapshot().accounts().application_named("vault").unwrap().number;
+    let of_application = [(Permission::ViewApplication, Some(ObjectReference::Application(vault)))];
+    let both = world.caller("both", &[&grants[..], &of_application[..]].concat()).await;
+    let page = outpost::list(&world.reading(&both, &[]), OutpostQuery::default()).unwrap();
     assert_eq!(page.results.len(), 1);
 
-    let check = |number: ProviderNumber, slug: &str| {
+    let check_by = |caller: &Caller, number: ProviderNumber, slug: &str| {
         let number = number.to_string();
-        let reading = world.reading(&viewer, &[("id", &number)]);
+        let reading = world.reading(caller, &[("id", &number)]);
         let query = CheckAccessQuery { app_slug: Some(slug.to_owned()) };
         outpost::check_access(&reading, query)
             .map(|found| (found.has_search_permission, found.access.passing))
             .map_err(|refusal| refusal.status())
     };
+    let check = |number: ProviderNumber, slug: &str| check_by(&both, number, slug);
+    assert_eq!(check_by(&viewer, one, "vault"), Err(StatusCode::NOT_FOUND));
     assert_eq!(check(one, "vault"), Ok((true, true)));
     assert_eq!(check(one, "wiki"), Err(StatusCode::NOT_FOUND));
     assert_eq!(check(two, "vault"), Err(StatusCode::NOT_FOUND));

@@ -449,9 +449,8 @@ fn samples() -> Vec<Sample> {
             .on(on_provider),
         delete("/providers/ldap/{id}/", "/providers/ldap/<provider>/").on(on_provider),
         get("/providers/ldap/{id}/used_by/", "/providers/ldap/<provider>/used_by/").on(on_provider),
-        get("/outposts/ldap/", "/outposts/ldap/").on(on_provider),
-        get("/outposts/ldap/{id}/check_access/", "/outposts/ldap/<provider>/check_access/?app_slug=target")
-            .on(on_provider),
+        get("/outposts/ldap/", "/outposts/ldap/"),
+        get("/outposts/ldap/{id}/check_access/", "/outposts/ldap/<provider>/check_access/?app_slug=target"),
         get("/crypto/certificatekeypairs/", "/crypto/certificatekeypairs/"),
         get("/crypto/certificatekeypairs/{kp_uuid}/", "/crypto/certificatekeypairs/<certificate>/"),
         get(

@@ -20,7 +20,7 @@ use crate::model::{
     AccountKind, AccountNumber, Grant, GroupNumber, ObjectReference, Permission, Record, Token, TokenNumber,
 };
 use crate::registry::commands::validate;
-use crate::registry::{Caller, ChangeError, Transaction};
+use crate::registry::{Caller, ChangeError, Transaction, Viewer};
 
 /// The account for which the caller may make a token, or which it may give one to.
 ///
@@ -66,7 +66,8 @@ pub(super) fn find_token(
     if let Some(owner) = accounts.account(token.account)
         && owner.kind == AccountKind::InternalServiceAccount
     {
-        return Err(validate::internal(&owner.username));
+        let viewer = Viewer::new(caller, accounts);
+        return Err(validate::internal_to(&viewer, owner.number, &owner.username));
     }
     Ok(token.clone())
 }
@@ -122,9 +123,10 @@ fn is_own(caller: &Caller, account: AccountNumber) -> bool {
 
 fn check_superuser(caller: &Caller, accounts: &Accounts, owner: &AccountState) -> Result<(), ChangeError> {
     if accounts.is_superuser(owner) && !caller.is_superuser(accounts) {
+        let viewer = Viewer::new(caller, accounts);
         return Err(ChangeError::Refused(format!(
-            "`{}` is a superuser, whose secrets are for superusers alone; ask one",
-            owner.username
+            "{} is a superuser, whose secrets are for superusers alone; ask one",
+            viewer.called(ObjectReference::Account(owner.number), &owner.username, "the owner")
         )));
     }
     Ok(())
