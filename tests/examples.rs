@@ -133,6 +133,19 @@ fn an_account_that_calls_the_api() {
     let updated = minimal.place.run(&updated).exits(0).json();
     assert_eq!(updated.as_array().unwrap().len(), 2, "{updated}");
     assert_eq!(updated[0]["actor"]["token"], "ci-admin-rota");
+    // And every call that was refused, with what was missing.
+    let denied = ["event", "list", "--account", "ci-admin", "--action", "suspicious_request", "--json"];
+    let denied = minimal.place.run(&denied).exits(0).json();
+    let denied = denied.as_array().unwrap();
+    assert_eq!(denied.iter().map(|event| event["count"].as_u64().unwrap()).sum::<u64>(), 14, "{denied:#?}");
+    for event in denied {
+        assert_eq!(event["actor"]["token"], "ci-admin-rota", "{event}");
+        assert!(
+            event["details"].as_array().unwrap().iter().any(|detail| detail["name"] == "missing"),
+            "{event}"
+        );
+    }
+    assert!(text.contains("api PATCH /api/v3/core/groups/{group_uuid}/"), "{text}");
 }
 
 /// Whoever follows the first lines of a script finds the server where the script looks for it.

@@ -15,7 +15,7 @@ pub use admission::{NotAdmitted, admit, admit_to, admit_to_before};
 pub use explain::{Bound, Explanation, Found, Granted, Question, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
 pub use limits::{SearchLimits, search_limits};
-pub use rights::{Decision, Lack, Reason, Rights, Via, decide, holds, lacks};
+pub use rights::{Decision, Missing, Reason, Rights, Via, decide, holds, missing};
 pub use view::{Denied, view, visibility_of};
 
 #[cfg(test)]

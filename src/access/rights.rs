@@ -116,27 +116,27 @@ impl Rights {
 
 /// Whether the account may do all of this. One that is gone, or inactive, may do nothing.
 pub fn holds(accounts: &Accounts, account: Option<&AccountState>, rights: &Rights) -> bool {
-    lacks(accounts, account, rights).is_none()
+    missing(accounts, account, rights).is_none()
 }
 
 /// What of this the account may not do, the first of it.
-pub fn lacks(accounts: &Accounts, account: Option<&AccountState>, rights: &Rights) -> Option<Lack> {
+pub fn missing(accounts: &Accounts, account: Option<&AccountState>, rights: &Rights) -> Option<Missing> {
     let account = account.filter(|account| account.is_active);
     if account.is_some_and(|account| accounts.is_superuser(account)) {
         return None;
     }
     if rights.is_superuser {
-        return Some(Lack::Superuser);
+        return Some(Missing::Superuser);
     }
     let is_held = |grant: &&Grant| {
         account.is_some_and(|account| decide(accounts, account, grant.permission, grant.on).is_allowed())
     };
-    rights.grants.iter().find(|grant| !is_held(grant)).map(|grant| Lack::Permission(grant.permission))
+    rights.grants.iter().find(|grant| !is_held(grant)).map(|grant| Missing::Permission(grant.permission))
 }
 
 /// A right that somebody lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum Missing {
     /// To be a superuser.
     Superuser,
     /// A permission, globally or on an object.

@@ -33,6 +33,37 @@ pub struct Failure<'a> {
     pub kind: FailureKind,
     /// What was the matter. The client may not learn it.
     pub reason: &'a str,
+    /// The call of the API that was refused; `None`: it was none.
+    pub call: Option<DeniedCall<&'a str>>,
+}
+
+/// A call of the API that was refused for what its caller may not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeniedCall<T> {
+    /// The method of HTTP.
+    pub method: T,
+    /// The path, with the names of its parameters in the place of their values.
+    pub resource: T,
+    /// The permission that is missing, or `superuser`; `None`: nothing that could be granted.
+    pub missing: Option<T>,
+}
+
+impl<T: AsRef<str>> DeniedCall<T> {
+    /// The same, borrowed.
+    pub fn as_deref(&self) -> DeniedCall<&str> {
+        DeniedCall {
+            method: self.method.as_ref(),
+            resource: self.resource.as_ref(),
+            missing: self.missing.as_ref().map(AsRef::as_ref),
+        }
+    }
+
+    /// The same, owned.
+    pub fn to_owned(&self) -> DeniedCall<String> {
+        let own = |text: &T| text.as_ref().to_owned();
+        let missing = self.missing.as_ref().map(own);
+        DeniedCall { method: own(&self.method), resource: own(&self.resource), missing }
+    }
 }
 
 /// How a login failed, or what was refused afterwards.
@@ -44,7 +75,7 @@ pub enum FailureKind {
     NotAdmitted,
     /// The server was too busy, or there were too many failures.
     Refused,
-    /// An operation was refused to a connection that had bound.
+    /// An operation was refused to a connection that had bound, or a call of the API to an account.
     Denied,
 }
 
@@ -74,11 +105,20 @@ pub fn login(account: &str, provider: &str, source: Option<IpAddr>, proof: Proof
 
 /// Writes the first failed login of its kind, at once. Its event comes later, with how often.
 pub(super) fn failure(failed: Failure<'_>) {
-    let Failure { account, number: _, token, provider, application, source, kind, reason } = failed;
+    let Failure { account, number: _, token, provider, application, source, kind, reason, call } = failed;
+    let (method, resource, missing) = match call {
+        Some(DeniedCall { method, resource, missing }) => (Some(method), Some(resource), missing),
+        None => (None, None, None),
+    };
     let action = kind.action().as_str();
     with_source(source, |source| match kind {
-        FailureKind::Failed | FailureKind::NotAdmitted | FailureKind::Denied => {
+        FailureKind::Failed | FailureKind::NotAdmitted => {
             tracing::info!(target: "audit", action, account, provider, source, token, application, reason);
+        }
+        FailureKind::Denied => {
+            tracing::info!(
+                target: "audit", action, account, provider, source, token, application, method, resource, missing, reason
+            );
         }
         FailureKind::Refused => {
             tracing::warn!(target: "audit", action, account, provider, source, token, application, reason);

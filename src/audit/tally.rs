@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::log::{Failure, FailureKind, failure};
+use super::log::{DeniedCall, Failure, FailureKind, failure};
 use crate::model::{
     AccountNumber, Action, Fingerprint, ProviderNumber, Timestamp, TokenNumber, Usage, UsageOf,
 };
@@ -21,10 +21,11 @@ use crate::model::{
 pub struct LoginTally {
     /// Successes that are told apart.
     logins_max: usize,
-    /// Failures that are told apart.
-    failures_max: usize,
     login_rows: AtomicUsize,
-    failure_rows: AtomicUsize,
+    /// Failures that are told apart.
+    failures: Room,
+    /// Refusals of who had proved themselves: strangers, who may fail as they like, take no room from them.
+    denials: Room,
     shards: Box<[Mutex<Shard>]>,
     /// Keyed at random: nobody can choose names that share a row.
     failure_hasher: std::hash::RandomState,
@@ -32,6 +33,14 @@ pub struct LoginTally {
     scarce: Notify,
     /// Uses that were taken and are not yet known to be in the store.
     in_flight: Mutex<HashMap<UsageOf, Usage>>,
+}
+
+/// How many rows there may be, and how many there are.
+struct Room {
+    rows_max: usize,
+    rows: AtomicUsize,
+    /// The name of the limit that says so.
+    limit: &'static str,
 }
 
 #[derive(Default)]
@@ -158,6 +167,8 @@ pub struct FailureRow {
     pub kind: FailureKind,
     /// What was the matter.
     pub reason: String,
+    /// The call of the API that was refused.
+    pub call: Option<DeniedCall<String>>,
 }
 
 /// What was taken out of a tally, to become events.
@@ -231,12 +242,12 @@ impl Tallied {
 
 impl LoginTally {
     /// Nobody has tried yet.
-    pub fn new(logins_max: usize, failures_max: usize) -> Self {
+    pub fn new(logins_max: usize, failures_max: usize, denials_max: usize) -> Self {
         Self {
             logins_max,
-            failures_max,
             login_rows: AtomicUsize::new(0),
-            failure_rows: AtomicUsize::new(0),
+            failures: Room::new(failures_max, "login_failures_told_max"),
+            denials: Room::new(denials_max, "denials_told_max"),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             failure_hasher: std::hash::RandomState::new(),
             scarce: Notify::new(),
@@ -259,7 +270,8 @@ impl LoginTally {
             row.span.add(Span::once(now));
             return true;
         }
-        if self.take_row(&self.failure_rows, self.failures_max) {
+        let room = self.room(failed.kind);
+        if room.take() {
             shard.failures.insert(key, FailureRow::new(failed, now));
             drop(shard);
             failure(failed);
@@ -270,9 +282,9 @@ impl LoginTally {
         if is_first {
             tracing::warn!(
                 target: "audit",
-                told_apart = self.failures_max,
-                "more failed logins than can be told apart: others are counted together \
-                 (login_failures_told_max)"
+                told_apart = room.rows_max,
+                limit = room.limit,
+                "more failed logins or refusals than can be told apart: others are counted together"
             );
         }
         false
@@ -320,7 +332,9 @@ impl LoginTally {
             let Shard { logins, rows_of: _, other_usages, other_logins, failures, other_failures } =
                 std::mem::take(&mut *shard);
             self.login_rows.fetch_sub(logins.len(), Ordering::Relaxed);
-            self.failure_rows.fetch_sub(failures.len(), Ordering::Relaxed);
+            for row in failures.values() {
+                self.room(row.kind).rows.fetch_sub(1, Ordering::Relaxed);
+            }
             drop(shard);
             taken.logins.extend(logins);
             taken.other_usages.extend(other_usages.into_values());
@@ -361,7 +375,7 @@ impl LoginTally {
             let mut shard = self.shard(key);
             match shard.failures.entry(key) {
                 Entry::Occupied(mut there) => there.get_mut().span.add(row.span),
-                Entry::Vacant(place) if self.take_row(&self.failure_rows, self.failures_max) => {
+                Entry::Vacant(place) if self.room(row.kind).take() => {
                     place.insert(row);
                 }
                 Entry::Vacant(_) => {
@@ -380,7 +394,7 @@ impl LoginTally {
             row.span.add(span);
             return true;
         }
-        if self.take_row(&self.login_rows, self.logins_max) {
+        if take_row(&self.login_rows, self.logins_max) {
             shard.logins.insert(key, LoginRow { span, names: names() });
             shard.rows_of.entry(key.usage_of()).or_default().push(key);
             drop(shard);
@@ -395,10 +409,11 @@ impl LoginTally {
         false
     }
 
-    /// Whether there is a row left.
-    fn take_row(&self, rows: &AtomicUsize, rows_max: usize) -> bool {
-        let more = |taken: usize| (taken < rows_max).then_some(taken + 1);
-        rows.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    fn room(&self, kind: FailureKind) -> &Room {
+        match kind {
+            FailureKind::Failed | FailureKind::NotAdmitted | FailureKind::Refused => &self.failures,
+            FailureKind::Denied => &self.denials,
+        }
     }
 
     fn shard(&self, key: u64) -> MutexGuard<'_, Shard> {
@@ -413,9 +428,19 @@ impl LoginTally {
     }
 }
 
+impl Room {
+    fn new(rows_max: usize, limit: &'static str) -> Self {
+        Self { rows_max, rows: AtomicUsize::new(0), limit }
+    }
+
+    fn take(&self) -> bool {
+        take_row(&self.rows, self.rows_max)
+    }
+}
+
 impl FailureRow {
     fn new(failed: Failure<'_>, now: Timestamp) -> Self {
-        let Failure { account, number, token, provider, application, source, kind, reason } = failed;
+        let Failure { account, number, token, provider, application, source, kind, reason, call } = failed;
         Self {
             span: Span::once(now),
             account: account.to_owned(),
@@ -426,6 +451,7 @@ impl FailureRow {
             source,
             kind,
             reason: reason.to_owned(),
+            call: call.map(|call| call.to_owned()),
         }
     }
 
@@ -440,8 +466,15 @@ impl FailureRow {
             source: self.source,
             kind: self.kind,
             reason: &self.reason,
+            call: self.call.as_ref().map(DeniedCall::as_deref),
         }
     }
+}
+
+/// Whether there was a row left, which is now taken.
+fn take_row(rows: &AtomicUsize, rows_max: usize) -> bool {
+    let more = |taken: usize| (taken < rows_max).then_some(taken + 1);
+    rows.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
 }
 
 /// All uses of one credential are in one shard; numbers are given away one after the other, so they spread evenly.
@@ -523,12 +556,22 @@ mod tests {
             source: Some(IpAddr::from([192, 0, 2, last])),
             kind: FailureKind::Failed,
             reason,
+            call: None,
+        }
+    }
+
+    fn denied<'a>(resource: &'a str, missing: &'a str) -> Failure<'a> {
+        let call = DeniedCall { method: "GET", resource, missing: Some(missing) };
+        Failure {
+            kind: FailureKind::Denied,
+            call: Some(call),
+            ..failed("robot", 1, "the permission is missing")
         }
     }
 
     #[test]
     fn successes_that_are_alike_are_one_row() {
-        let tally = LoginTally::new(10, 10);
+        let tally = LoginTally::new(10, 10, 10);
         for second in 0..1_000 {
             let asked = std::cell::Cell::new(false);
             let is_apart = tally.succeeded(key(1, 1), at(second), || {
@@ -555,7 +598,7 @@ mod tests {
 
     #[test]
     fn successes_without_a_row_are_counted_and_their_last_use_is_kept() {
-        let tally = LoginTally::new(4, 10);
+        let tally = LoginTally::new(4, 10, 10);
         for token in 0..100 {
             assert_eq!(tally.succeeded(key(token, 1), at(i64::from(token)), names), token < 4);
             tally.succeeded(key(token, 1), at(i64::from(token) + 7), names);
@@ -573,7 +616,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_tally_that_is_nearly_full_says_so() {
-        let tally = LoginTally::new(8, 10);
+        let tally = LoginTally::new(8, 10, 10);
         for token in 0..5 {
             tally.succeeded(key(token, 1), at(0), names);
         }
@@ -585,7 +628,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_kept_is_counted_again() {
-        let tally = LoginTally::new(4, 4);
+        let tally = LoginTally::new(4, 4, 4);
         for number in 0..10_u8 {
             tally.succeeded(key(u32::from(number), 1), at(10), names);
             tally.failed(failed("alice", number, "wrong"), at(10));
@@ -607,7 +650,7 @@ mod tests {
 
     #[test]
     fn a_use_is_in_one_place_at_each_time() {
-        let tally = LoginTally::new(4, 4);
+        let tally = LoginTally::new(4, 4, 4);
         let count = || tally.usage(UsageOf::Token(TokenNumber::new(1))).map(|usage| usage.count);
         for last in 0..10 {
             tally.succeeded(key(1, last), at(i64::from(last)), names);
@@ -632,7 +675,7 @@ mod tests {
 
     #[test]
     fn uses_are_found_while_others_take_and_put_back() {
-        let tally = LoginTally::new(8, 8);
+        let tally = LoginTally::new(8, 8, 8);
         for token in 0..8 {
             tally.succeeded(key(token, 1), at(1), names);
         }
@@ -655,7 +698,7 @@ mod tests {
 
     #[test]
     fn a_change_takes_a_part_of_it() {
-        let tally = LoginTally::new(10, 10);
+        let tally = LoginTally::new(10, 10, 10);
         for number in 0..10_u8 {
             tally.succeeded(key(u32::from(number), 1), at(10), names);
             tally.failed(failed("alice", number, "wrong"), at(10));
@@ -669,7 +712,7 @@ mod tests {
 
     #[test]
     fn the_first_failure_of_each_kind_is_told_and_all_are_counted() {
-        let tally = LoginTally::new(10, 10);
+        let tally = LoginTally::new(10, 10, 10);
         let told = lines(|| {
             for _ in 0..1_000 {
                 assert!(tally.failed(failed("alice", 1, "wrong"), at(1)));
@@ -694,7 +737,7 @@ mod tests {
 
     #[test]
     fn names_that_are_made_up_take_no_more_room_and_are_counted() {
-        let tally = LoginTally::new(10, 10);
+        let tally = LoginTally::new(10, 10, 10);
         let told = lines(|| {
             for number in 0..1_000 {
                 let is_apart = tally.failed(failed(&format!("name-{number}"), 1, "wrong"), at(1));
@@ -706,5 +749,55 @@ mod tests {
         assert!(told.len() <= 10 + SHARDS, "{told:#?}");
         let taken = tally.take();
         assert_eq!((taken.failures.len(), taken.count()), (10, 1_000));
+    }
+
+    #[test]
+    fn refused_calls_are_told_apart_by_what_was_asked_and_missing() {
+        let tally = LoginTally::new(10, 10, 10);
+        let told = lines(|| {
+            for _ in 0..100 {
+                for (resource, missing) in
+                    [("/a/{id}/", "view_user"), ("/b/", "view_user"), ("/b/", "add_user")]
+                {
+                    assert!(tally.failed(denied(resource, missing), at(1)));
+                }
+            }
+        });
+        assert_eq!(told.len(), 3, "{told:#?}");
+        assert!(
+            told[0].contains("method=\"GET\" resource=\"/a/{id}/\" missing=\"view_user\""),
+            "{}",
+            told[0]
+        );
+        let taken = tally.take();
+        assert_eq!((taken.failures.len(), taken.count()), (3, 300));
+        tally.put_back(taken);
+        tally.failed(denied("/b/", "add_user"), at(2));
+        let taken = tally.take();
+        assert_eq!((taken.failures.len(), taken.count()), (3, 301));
+    }
+
+    #[test]
+    fn strangers_take_no_room_from_refusals_nor_the_other_way_round() {
+        let tally = LoginTally::new(10, 10, 4);
+        for number in 0..1_000 {
+            tally.failed(failed(&format!("name-{number}"), 1, "wrong"), at(1));
+        }
+        let told = lines(|| {
+            for number in 0..100 {
+                let is_apart = tally.failed(denied(&format!("/{number}/"), "view_user"), at(1));
+                assert_eq!(is_apart, number < 4);
+            }
+        });
+        assert!(told[4].contains("denials_told_max"), "{}", told[4]);
+        let taken = tally.take();
+        assert_eq!((taken.failures.len(), taken.count()), (14, 1_100));
+        assert_eq!(taken.other_failures[&Action::SuspiciousRequest].count, 96);
+        // What could not be kept takes the room that it had, and frees it again.
+        tally.put_back(taken);
+        assert_eq!(tally.count(), 1_100);
+        assert!(!tally.failed(denied("/new/", "view_user"), at(1)));
+        assert_eq!(tally.take().count(), 1_101);
+        assert!(tally.failed(denied("/new/", "view_user"), at(1)));
     }
 }

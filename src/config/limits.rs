@@ -155,6 +155,8 @@ limits! {
     logins_told_max: u32 = 65_536, 1..=1_048_576;
     /// Failed logins that the audit trail tells apart by account, source and reason within `logins_told_time`; others are counted together.
     login_failures_told_max: u32 = 1_024, 1..=1_048_576;
+    /// Refused calls of the API, and refused operations of connections that had bound, that the audit trail tells apart by account, token, source and what was asked and missing within `logins_told_time`; others are counted together.
+    denials_told_max: u32 = 1_024, 1..=1_048_576;
     /// Logins that are alike are counted together for this time and become one event of the audit trail; the first failed one of its kind is logged at once.
     logins_told_time: Duration = Duration::from_secs(60), SECOND..=DAY;
     /// How long events of the audit trail are kept.

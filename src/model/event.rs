@@ -49,7 +49,7 @@ actions! {
     ModelUpdated = "model_updated";
     /// An object was deleted.
     ModelDeleted = "model_deleted";
-    /// A connection that had bound was refused an operation.
+    /// A connection that had bound was refused an operation, or an account a call of the API.
     SuspiciousRequest = "suspicious_request";
     /// Something will stop working soon: a token is about to expire.
     ConfigurationWarning = "configuration_warning";

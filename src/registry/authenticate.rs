@@ -338,6 +338,7 @@ impl Registry {
             source: trial.source,
             kind,
             reason,
+            call: None,
         };
         self.note_failure(failure, trial.now);
     }

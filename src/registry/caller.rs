@@ -1,9 +1,11 @@
 //! Who asks for something: with which rights, and what stands in the events of it.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::ChangeError;
-use crate::access::{Credential, Holder, Invalid, Lack, Rights, decide, lacks};
+use crate::access::{Credential, Holder, Invalid, Missing, Rights, decide, missing};
 use crate::directory::Accounts;
 use crate::model::{Actor, MadeBy, ObjectReference, Origin, Permission, Timestamp};
 
@@ -17,14 +19,59 @@ pub struct Caller {
 }
 
 /// Whose rights are asked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum CallerRights {
     /// The operator's, who may do everything: whoever holds the store, the config or the local socket.
     All,
-    /// Those of an account that has proved itself from this address.
-    Of(Holder, Option<IpAddr>),
+    /// Those of an account that has proved itself.
+    Of(Asker),
     /// None at all.
     Nothing,
+}
+
+/// An account that asks for something in one request, and what it was answered last when it was asked for a right: with
+/// it a refusal is told of by whoever has given the caller away.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    holder: Holder,
+    source: Option<IpAddr>,
+    /// `None`: nothing was asked yet.
+    answer: Arc<Mutex<Option<Result<(), Lack>>>>,
+}
+
+/// What a caller lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// A permission that is needed.
+    Permission(Permission),
+    /// A permission that is given, taken away or taken over, by somebody who does not hold it.
+    Held(Permission),
+    /// The rights of a superuser, of whom it is.
+    Superuser,
+}
+
+impl Lack {
+    /// What is missing, in a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Permission(permission) | Self::Held(permission) => permission.codename(),
+            Self::Superuser => "superuser",
+        }
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Permission(permission) => write!(formatter, "the permission `{permission}` is missing"),
+            Self::Held(permission) => {
+                write!(formatter, "it is about the permission `{permission}`, which the caller does not hold")
+            }
+            Self::Superuser => {
+                formatter.write_str("it is about the rights of a superuser, and the caller is none")
+            }
+        }
+    }
 }
 
 impl From<Actor> for Caller {
@@ -37,7 +84,7 @@ impl From<Actor> for Caller {
 impl Caller {
     /// An account that has proved itself; `actor` is what stands in the events.
     pub fn account(holder: Holder, actor: Actor) -> Self {
-        let rights = CallerRights::Of(holder, actor.source);
+        let rights = CallerRights::Of(Asker { holder, source: actor.source, answer: Arc::default() });
         Self { actor, rights }
     }
 
@@ -54,24 +101,29 @@ impl Caller {
 
     /// The account that asks; `None`: the operator, or a stranger.
     pub fn holder(&self) -> Option<Holder> {
-        match self.rights {
+        self.asker().map(|asker| asker.holder)
+    }
+
+    /// The account that asks, with what it turns out to lack; `None`: the operator, or a stranger.
+    pub fn asker(&self) -> Option<&Asker> {
+        match &self.rights {
             CallerRights::All | CallerRights::Nothing => None,
-            CallerRights::Of(holder, _) => Some(holder),
+            CallerRights::Of(asker) => Some(asker),
         }
     }
 
     /// Whose an object is that it makes.
     pub fn origin(&self) -> Origin {
-        match self.rights {
-            CallerRights::Of(holder, _) => Origin::Account(holder.account),
-            CallerRights::All | CallerRights::Nothing => origin_of(&self.actor),
+        match self.holder() {
+            Some(holder) => Origin::Account(holder.account),
+            None => origin_of(&self.actor),
         }
     }
 
     /// Who has made a secret that it makes: itself, and whoever may know the secret that it has come with.
     pub fn made_by(&self, accounts: &Accounts) -> MadeBy {
         let made_by = MadeBy::one(self.origin());
-        let CallerRights::Of(holder, _) = self.rights else { return made_by };
+        let Some(holder) = self.holder() else { return made_by };
         let known = match holder.credential {
             Credential::Token { number, .. } => accounts.token(number).map(|token| &token.made_by),
             Credential::Password { .. } => {
@@ -89,23 +141,35 @@ impl Caller {
     /// # Errors
     /// [`ChangeError::NotAuthenticated`]
     pub fn verify(&self, accounts: &Accounts, now: Timestamp) -> Result<(), ChangeError> {
-        match self.rights {
+        match &self.rights {
             CallerRights::All | CallerRights::Nothing => Ok(()),
-            CallerRights::Of(holder, source) => {
-                holder.verify(accounts, source, now).map(drop).map_err(ChangeError::NotAuthenticated)
+            CallerRights::Of(Asker { holder, source, .. }) => {
+                holder.verify(accounts, *source, now).map(drop).map_err(ChangeError::NotAuthenticated)
             }
         }
     }
 
-    /// Whether it may do this, on the object or at all.
+    /// Whether it may do this, on the object or at all. For what is left out of an answer: nobody is told where it may
+    /// not. What a request is refused for is asked by [`Caller::require`] and its like.
     pub fn may(&self, accounts: &Accounts, permission: Permission, on: Option<ObjectReference>) -> bool {
-        match self.rights {
+        match &self.rights {
             CallerRights::All => true,
             CallerRights::Nothing => false,
-            CallerRights::Of(holder, _) => accounts.account(holder.account).is_some_and(|account| {
-                account.is_active && decide(accounts, account, permission, on).is_allowed()
-            }),
+            CallerRights::Of(asker) => asker.may(accounts, permission, on),
         }
+    }
+
+    /// Whether it may know of an object that its request names. One that it may not know does not exist for it.
+    pub fn knows(&self, accounts: &Accounts, on: ObjectReference) -> bool {
+        let permission = on.view_permission();
+        let is_known = self.may(accounts, permission, Some(on));
+        self.note(is_known, Lack::Permission(permission));
+        is_known
+    }
+
+    /// Notes what it lacks, where a request is refused for it in other words than those of [`Caller::require`].
+    pub fn lacks(&self, lack: Lack) {
+        self.note(false, lack);
     }
 
     /// Asks for a permission that is about no object in particular.
@@ -113,7 +177,9 @@ impl Caller {
     /// # Errors
     /// [`ChangeError::Forbidden`]
     pub fn require(&self, accounts: &Accounts, permission: Permission) -> Result<(), ChangeError> {
-        match self.may(accounts, permission, None) {
+        let may = self.may(accounts, permission, None);
+        self.note(may, Lack::Permission(permission));
+        match may {
             true => Ok(()),
             false => Err(ChangeError::Forbidden { permission }),
         }
@@ -130,7 +196,9 @@ impl Caller {
         on: ObjectReference,
         name: &str,
     ) -> Result<(), ChangeError> {
-        if self.may(accounts, permission, Some(on)) {
+        let may = self.may(accounts, permission, Some(on));
+        self.note(may, Lack::Permission(permission));
+        if may {
             Ok(())
         } else if self.may(accounts, on.view_permission(), Some(on)) {
             Err(ChangeError::Forbidden { permission })
@@ -145,31 +213,68 @@ impl Caller {
     /// # Errors
     /// [`ChangeError::Refused`] with the first right that the caller lacks.
     pub fn require_held(&self, accounts: &Accounts, given: &Rights) -> Result<(), ChangeError> {
-        let account = match self.rights {
+        let account = match &self.rights {
             CallerRights::All => return Ok(()),
             CallerRights::Nothing => None,
-            CallerRights::Of(holder, _) => accounts.account(holder.account).map(|account| &**account),
+            CallerRights::Of(asker) => accounts.account(asker.holder.account).map(|account| &**account),
         };
-        match lacks(accounts, account, given) {
+        match missing(accounts, account, given) {
             None => Ok(()),
-            Some(Lack::Superuser) => Err(ChangeError::Refused(
-                "this is about the rights of a superuser, and you are none: ask a superuser".to_owned(),
-            )),
-            Some(Lack::Permission(permission)) => Err(ChangeError::Refused(format!(
-                "this is about the permission `{permission}`, which you do not hold yourself: ask somebody who does"
-            ))),
+            Some(Missing::Superuser) => {
+                self.lacks(Lack::Superuser);
+                Err(ChangeError::Refused(
+                    "this is about the rights of a superuser, and you are none: ask a superuser".to_owned(),
+                ))
+            }
+            Some(Missing::Permission(permission)) => {
+                self.lacks(Lack::Held(permission));
+                Err(ChangeError::Refused(format!(
+                    "this is about the permission `{permission}`, which you do not hold yourself: ask somebody who does"
+                )))
+            }
         }
     }
 
     /// Whether it is a superuser, or the operator.
     pub fn is_superuser(&self, accounts: &Accounts) -> bool {
-        match self.rights {
+        match &self.rights {
             CallerRights::All => true,
             CallerRights::Nothing => false,
-            CallerRights::Of(holder, _) => accounts
-                .account(holder.account)
+            CallerRights::Of(asker) => accounts
+                .account(asker.holder.account)
                 .is_some_and(|account| account.is_active && accounts.is_superuser(account)),
         }
+    }
+
+    fn note(&self, may: bool, lack: Lack) {
+        if let CallerRights::Of(asker) = &self.rights {
+            *asker.answer.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(may.then_some(()).ok_or(lack));
+        }
+    }
+}
+
+impl Asker {
+    /// The account, and what proved it.
+    pub fn holder(&self) -> Holder {
+        self.holder
+    }
+
+    /// Where it asks from; `None`: from a Unix socket.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
+    /// Whether it held what it was last asked for; `None`: it was asked for nothing.
+    pub fn answer(&self) -> Option<Result<(), Lack>> {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it may do this, on the object or at all.
+    pub fn may(&self, accounts: &Accounts, permission: Permission, on: Option<ObjectReference>) -> bool {
+        accounts.account(self.holder.account).is_some_and(|account| {
+            account.is_active && decide(accounts, account, permission, on).is_allowed()
+        })
     }
 }
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::{ChangeError, Registry, Transaction};
-use crate::access::{Credential, Identity};
+use super::{Asker, ChangeError, Registry, Transaction};
+use crate::access::{Credential, Holder, Identity};
 use crate::audit::{
-    Failure, FailureKind, FailureRow, LoginKey, LoginNames, LoginProof, LoginRow, Span, Tallied,
+    DeniedCall, Failure, FailureKind, FailureRow, LoginKey, LoginNames, LoginProof, LoginRow, Span, Tallied,
 };
 use crate::config::Limit;
 use crate::directory::{Accounts, Snapshot};
@@ -83,37 +83,63 @@ impl Registry {
 
     /// Notes that an operation was refused to a connection that had bound.
     pub fn note_denied(&self, identity: &Identity, source: Option<IpAddr>, reason: &str, now: Timestamp) {
+        self.denied(identity.holder, source, Some(identity.provider), None, reason, now);
+    }
+
+    /// Notes that a call of the API was refused to an account for what it may not do.
+    pub fn note_denied_call(&self, asker: &Asker, call: DeniedCall<&str>, reason: &str, now: Timestamp) {
+        self.denied(asker.holder(), asker.source(), None, Some(call), reason, now);
+    }
+
+    fn denied(
+        &self,
+        holder: Holder,
+        source: Option<IpAddr>,
+        provider: Option<ProviderNumber>,
+        call: Option<DeniedCall<&str>>,
+        reason: &str,
+        now: Timestamp,
+    ) {
         let snapshot = self.current();
         let accounts = snapshot.accounts();
-        let account = accounts.account(identity.holder.account);
+        let account = accounts.account(holder.account);
         let gone;
         let name: &str = match account {
             Some(account) => &account.username,
             None => {
-                gone = format!("account {}", identity.holder.account);
+                gone = format!("account {}", holder.account);
                 &gone
             }
         };
-        let token = match identity.holder.credential {
+        let token = match holder.credential {
             Credential::Token { number, .. } => accounts.token(number),
             Credential::Password { .. } | Credential::Certificate { .. } => None,
         };
         let failure = Failure {
             account: name,
-            number: Some(identity.holder.account),
+            number: Some(holder.account),
             token: token.map(|token| token.identifier.as_str()),
-            provider: accounts.provider(identity.provider).map_or("", |provider| &provider.name),
-            application: application_of(accounts, identity.provider),
+            provider: provider
+                .and_then(|number| accounts.provider(number))
+                .map_or("", |provider| &provider.name),
+            application: application_in(&snapshot, provider),
             source,
             kind: FailureKind::Denied,
             reason,
+            call,
         };
         self.note_failure(failure, now);
     }
 
     pub(super) fn note_failure(&self, failure: Failure<'_>, now: Timestamp) {
+        let limit = match failure.kind {
+            FailureKind::Failed | FailureKind::NotAdmitted | FailureKind::Refused => {
+                Limit::login_failures_told_max
+            }
+            FailureKind::Denied => Limit::denials_told_max,
+        };
         if !self.tally.failed(failure, now) {
-            self.reached().note(Limit::login_failures_told_max);
+            self.reached().note(limit);
         }
     }
 
@@ -251,13 +277,23 @@ fn login_event(key: &LoginKey, row: &LoginRow) -> Event {
 }
 
 fn failure_event(row: &FailureRow) -> Event {
-    let FailureRow { span, account, number, token, provider, application, source, kind, reason } = row;
+    let FailureRow { span, account, number, token, provider, application, source, kind, reason, call } = row;
     let actor = Actor { number: *number, token: token.clone(), source: *source, ..Actor::named(account) };
+    let mut details = vec![detail("reason", reason)];
+    let (object_kind, object_name) = match call {
+        Some(DeniedCall { method, resource, missing }) => {
+            details.extend([detail("method", method), detail("resource", resource)]);
+            details.extend(missing.as_ref().map(|missing| detail("missing", missing)));
+            ("api", format!("{method} {resource}"))
+        }
+        None if provider.is_empty() => ("", String::new()),
+        None => ("provider", provider.clone()),
+    };
     Event {
         application: application.clone(),
-        object_kind: if provider.is_empty() { String::new() } else { "provider".to_owned() },
-        object_name: provider.clone(),
-        details: vec![detail("reason", reason)],
+        object_kind: object_kind.to_owned(),
+        object_name,
+        details,
         ..aggregate(kind.action(), actor, *span)
     }
 }

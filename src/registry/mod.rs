@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Verdict};
 pub use authenticate_api::{ApiIdentity, ApiRefusal};
-pub use caller::Caller;
+pub use caller::{Asker, Caller, Lack};
 pub(crate) use caller::{CONFIG, IMPORT};
 pub use commands::{
     Classified, Classifier, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ForeignCredential, ImportEntry,
@@ -68,6 +68,8 @@ pub struct RegistrySettings {
     pub logins_told_max: usize,
     /// How many failed logins are told apart between two such calls.
     pub login_failures_told_max: usize,
+    /// How many refusals of who had proved themselves are told apart between two such calls.
+    pub denials_told_max: usize,
     /// How long a replaced token goes on working when nothing else is said.
     pub rotation_overlap: Duration,
     /// What [`Registry::keep_tokens`] does.
@@ -89,6 +91,7 @@ impl Default for RegistrySettings {
             throttle: ThrottleSettings::default(),
             logins_told_max: 65_536,
             login_failures_told_max: 1_024,
+            denials_told_max: 1_024,
             rotation_overlap: Duration::ZERO,
             token_care: TokenCareSettings::default(),
             fresh_secrets_max: 1_024,
@@ -150,7 +153,11 @@ impl Registry {
             throttle: Throttle::new(settings.throttle),
             bounds: settings.bounds,
             reached: Arc::default(),
-            tally: LoginTally::new(settings.logins_told_max, settings.login_failures_told_max),
+            tally: LoginTally::new(
+                settings.logins_told_max,
+                settings.login_failures_told_max,
+                settings.denials_told_max,
+            ),
             flushing: tokio::sync::Mutex::default(),
             flushed: Mutex::default(),
             walks: Arc::new(tokio::sync::Semaphore::new(trail::WALKS_MAX)),

@@ -50,6 +50,7 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
         throttle: throttle_settings(limits),
         logins_told_max: count(limits.logins_told_max),
         login_failures_told_max: count(limits.login_failures_told_max),
+        denials_told_max: count(limits.denials_told_max),
         rotation_overlap: settings.rotation_overlap,
         token_care: TokenCareSettings {
             expiry_warning: settings.expiry_warning,

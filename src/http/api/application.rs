@@ -252,8 +252,8 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
 /// An account that is asked about. One that the caller may not view does not exist.
 fn account_of(reading: &Reading, number: u32) -> Result<Arc<AccountState>, Refusal> {
     let number = AccountNumber::new(number);
-    let account = reading.accounts().account(number);
-    let account = account.filter(|_| reading.may_view(ObjectReference::Account(number)));
+    let is_known = reading.knows(ObjectReference::Account(number));
+    let account = reading.accounts().account(number).filter(|_| is_known);
     account.cloned().ok_or_else(|| Refusal::field("for_user", format!("there is no account {number}")))
 }
 

@@ -7,6 +7,7 @@ mod attributes;
 mod authenticate;
 mod bounds;
 mod call;
+mod denied;
 mod fixed;
 mod guard;
 mod openapi;
@@ -82,8 +83,10 @@ pub use user::{User, UserServiceAccountRequest, UserServiceAccountResponse};
 
 use self::bounds::Bounds;
 use self::page::PageQuery;
+use self::route::Needs;
 use crate::auth::Source;
 use crate::config::{Limit, Limits};
+use crate::model;
 use crate::net::Tls;
 use crate::registry::Registry;
 
@@ -176,7 +179,15 @@ pub(super) async fn admit_watcher(api: &Api, request: &axum::http::request::Part
     let source = extensions.get::<RequestSource>().and_then(|source| source.0);
     api.admit_source(source)?;
     let caller = authenticate::authenticate(api, &request.headers, source, RequestId::new()).await?;
-    Ok(caller.require(api.registry.snapshot().accounts(), crate::model::Permission::ViewSystemInfo)?)
+    let permission = model::Permission::ViewSystemInfo;
+    let required = caller.require(api.registry.snapshot().accounts(), permission);
+    required.map_err(|error| {
+        let refusal = Refusal::from(error);
+        let (method, needs) = (&request.method, Needs::All(&[model::Permission::ViewSystemInfo]));
+        let call = denied::Asked { method, resource: request.uri.path(), needs };
+        call.note(&api.registry, caller.asker(), &refusal);
+        refusal
+    })
 }
 
 /// Puts the API below [`PREFIX`] of other routes.

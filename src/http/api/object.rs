@@ -2,7 +2,7 @@
 
 use crate::directory::Accounts;
 use crate::model::{AccountNumber, Grant, ObjectReference, Permission, ProviderNumber};
-use crate::registry::{ChangeError, Viewer};
+use crate::registry::{Caller, ChangeError, Lack, Viewer};
 
 /// The object of this model (`authentik_core.user`) with this `pk`. One that the caller may not view does not exist for
 /// it.
@@ -10,6 +10,7 @@ use crate::registry::{ChangeError, Viewer};
 /// # Errors
 /// There is no such model with objects, or no such object.
 pub(super) fn find(
+    caller: &Caller,
     viewer: &Viewer,
     accounts: &Accounts,
     model: &str,
@@ -48,7 +49,13 @@ pub(super) fn find(
             ));
         }
     };
-    let is_known = |found: &ObjectReference| accounts.has(*found) && viewer.sees(*found);
+    let is_known = |found: &ObjectReference| {
+        let is_known = viewer.sees(*found);
+        if !is_known {
+            caller.lacks(Lack::Permission(found.view_permission()));
+        }
+        is_known && accounts.has(*found)
+    };
     found.filter(is_known).ok_or_else(none)
 }
 
@@ -94,6 +101,7 @@ pub(super) fn name(accounts: &Accounts, object: ObjectReference) -> Option<Strin
 /// # Errors
 /// There is no such permission, model or object.
 pub(super) fn grants(
+    caller: &Caller,
     viewer: &Viewer,
     accounts: &Accounts,
     permissions: &[String],
@@ -101,7 +109,7 @@ pub(super) fn grants(
     pk: Option<&str>,
 ) -> Result<Vec<Grant>, ChangeError> {
     let on = match (model, pk) {
-        (Some(model), Some(pk)) => Some(find(viewer, accounts, model, pk)?),
+        (Some(model), Some(pk)) => Some(find(caller, viewer, accounts, model, pk)?),
         (None, Some(_)) => {
             return Err(ChangeError::field("model", "an object needs its model: name it with `object_pk`"));
         }

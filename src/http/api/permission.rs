@@ -262,7 +262,7 @@ fn viewed_role<'a>(
     parameter: &'static str,
 ) -> Result<&'a Arc<model::Role>, Refusal> {
     role::by_uuid(reading.accounts(), uuid)
-        .filter(|role| reading.may_view(ObjectReference::Role(role.number)))
+        .filter(|role| reading.knows(ObjectReference::Role(role.number)))
         .ok_or_else(|| Refusal::field(parameter, "there is no such role"))
 }
 
@@ -430,6 +430,7 @@ fn grants_of(
 ) -> Result<Vec<Grant>, ChangeError> {
     let PatchedPermissionAssignRequest { permissions, model, object_pk } = request;
     object::grants(
+        source.caller(),
         &source.viewer(),
         source.accounts(),
         &permissions.unwrap_or_default(),
@@ -455,7 +456,8 @@ impl Asked {
     fn new(reading: &Reading, query: &AssignedQuery) -> Result<Self, Refusal> {
         let (accounts, viewer) = (reading.accounts(), reading.viewer());
         let on = query.object_pk.as_deref();
-        let on = on.map(|pk| object::find(&viewer, accounts, &query.model, pk)).transpose()?;
+        let on =
+            on.map(|pk| object::find(&reading.caller, &viewer, accounts, &query.model, pk)).transpose()?;
         Ok(Self { model: query.model.clone(), on, viewer })
     }
 

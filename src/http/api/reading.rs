@@ -19,7 +19,10 @@ pub(super) trait Source {
     /// The directory.
     fn snapshot(&self) -> &Snapshot;
 
-    /// For whom it is made.
+    /// Who asks for it.
+    fn caller(&self) -> &Caller;
+
+    /// What they may know of.
     fn viewer(&self) -> Arc<Viewer>;
 
     /// The whole record of an account.
@@ -61,6 +64,10 @@ impl Source for Transaction<'_> {
         Transaction::snapshot(self)
     }
 
+    fn caller(&self) -> &Caller {
+        Transaction::caller(self)
+    }
+
     fn viewer(&self) -> Arc<Viewer> {
         Arc::new(Transaction::viewer(self))
     }
@@ -89,6 +96,10 @@ pub(super) struct Reading {
 impl Source for Reading {
     fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     fn viewer(&self) -> Arc<Viewer> {
@@ -157,12 +168,17 @@ impl Reading {
         self.viewer().sees(on)
     }
 
+    /// Whether the caller may know of an object that it names: where not, its call is refused.
+    pub(super) fn knows(&self, on: ObjectReference) -> bool {
+        self.caller.knows(self.accounts(), on)
+    }
+
     /// Asks for the permission to view an object.
     ///
     /// # Errors
     /// To the caller it does not exist.
     pub(super) fn require_view(&self, on: ObjectReference) -> Result<(), Refusal> {
-        if self.may_view(on) { Ok(()) } else { Err(Refusal::not_found()) }
+        if self.knows(on) { Ok(()) } else { Err(Refusal::not_found()) }
     }
 
     fn record(&self, key: &Key) -> Result<Option<Record>, ChangeError> {

@@ -24,6 +24,8 @@ pub struct Refusal {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum About {
+    /// What is named does not exist, or may not be known by the caller.
+    NotThere,
     Detail(String),
     Fields(BTreeMap<String, Vec<String>>),
 }
@@ -61,7 +63,8 @@ impl Refusal {
 
     /// What is named does not exist, or may not be known by the caller.
     pub(super) fn not_found() -> Self {
-        Self::detail(StatusCode::NOT_FOUND, "not_found", "Not found.")
+        let about = About::NotThere;
+        Self { status: StatusCode::NOT_FOUND, code: "not_found", about, retry_after: None }
     }
 
     /// The same with a sentence that says more.
@@ -147,6 +150,19 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         self.status
     }
+
+    /// Why, in a sentence; empty where the request itself is wrong.
+    pub(super) fn sentence(&self) -> &str {
+        match &self.about {
+            About::Detail(detail) => detail,
+            About::NotThere | About::Fields(_) => "",
+        }
+    }
+
+    /// Whether it leaves open whether what is named does not exist or may not be known.
+    pub(super) fn is_not_there(&self) -> bool {
+        self.about == About::NotThere
+    }
 }
 
 impl From<ChangeError> for Refusal {
@@ -187,6 +203,9 @@ impl IntoResponse for Refusal {
         let Self { status, code, about, retry_after } = self;
         let mut body = Map::new();
         match about {
+            About::NotThere => {
+                body.insert("detail".to_owned(), Value::String("Not found.".to_owned()));
+            }
             About::Detail(detail) => {
                 body.insert("detail".to_owned(), Value::String(detail));
             }

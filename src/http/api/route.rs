@@ -16,12 +16,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 
-use super::Api;
 use super::bounds::read_body;
 use super::call::{Call, Door, RequestId, RequestSource};
+use super::denied;
 use super::query;
 use super::reading::Reading;
 use super::refusal::Refusal;
+use super::{Api, PREFIX};
 use crate::model::Permission;
 use crate::registry::Caller;
 
@@ -278,7 +279,7 @@ impl Route {
 
     /// As the router takes it.
     pub(super) fn service(&self) -> MethodRouter<Api> {
-        let (handler, needs, status) = (Arc::clone(&self.handler), self.needs, self.status);
+        let (handler, path, needs, status) = (Arc::clone(&self.handler), self.path, self.needs, self.status);
         // There are methods of HTTP that axum does not route; the table has none of them.
         let filter = MethodFilter::try_from(self.method.clone()).unwrap_or(MethodFilter::GET);
         on(filter, move |State(api): State<Api>, parameters: RawPathParams, request: Request| {
@@ -286,16 +287,24 @@ impl Route {
                 parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             let handler = Arc::clone(&handler);
             async move {
-                match receive(api, needs, parameters, request).await {
-                    Ok(incoming) => match handler(incoming).await {
-                        Ok(mut response) if response.status() == StatusCode::OK => {
-                            *response.status_mut() = status;
-                            response
-                        }
-                        Ok(response) => response,
-                        Err(refusal) => refusal.into_response(),
-                    },
-                    Err(refusal) => refusal.into_response(),
+                let (registry, method) = (Arc::clone(&api.registry), request.method().clone());
+                let incoming = match receive(api, needs, parameters, request).await {
+                    Ok(incoming) => incoming,
+                    Err(refusal) => return refusal.into_response(),
+                };
+                let asker = incoming.caller.asker().cloned();
+                match handler(incoming).await {
+                    Ok(mut response) if response.status() == StatusCode::OK => {
+                        *response.status_mut() = status;
+                        response
+                    }
+                    Ok(response) => response,
+                    Err(refusal) => {
+                        let resource = format!("{PREFIX}{path}");
+                        let asked = denied::Asked { method: &method, resource: &resource, needs };
+                        asked.note(&registry, asker.as_ref(), &refusal);
+                        refusal.into_response()
+                    }
                 }
             }
         })

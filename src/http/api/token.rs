@@ -360,10 +360,7 @@ fn owner(call: &Call, user: Option<u32>) -> Result<String, Refusal> {
     let snapshot = call.registry.snapshot();
     let accounts = snapshot.accounts();
     let is_own = call.caller.holder().is_some_and(|holder| holder.account == number);
-    let is_known = is_own || {
-        let on = ObjectReference::Account(number);
-        call.caller.may(accounts, on.view_permission(), Some(on))
-    };
+    let is_known = is_own || { call.caller.knows(accounts, ObjectReference::Account(number)) };
     let owner = accounts.account(number).filter(|_| is_known);
     owner
         .map(|owner| owner.username.to_string())

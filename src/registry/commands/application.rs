@@ -8,7 +8,7 @@ use crate::model::{
     Application, ApplicationNumber, Binding, BindingMode, Key, ObjectReference, Permission, ProviderNumber,
     Record,
 };
-use crate::registry::{ChangeError, Transaction};
+use crate::registry::{ChangeError, Lack, Transaction};
 
 /// What is said of an application when it is made or changed; what is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -166,6 +166,7 @@ fn check_provider(
             Some(ObjectReference::Provider(provider.number)),
         )
     {
+        transaction.caller().lacks(Lack::Permission(Permission::ChangeProvider));
         return Err(ChangeError::Forbidden { permission: Permission::ChangeProvider });
     }
     let Some(number) = after else { return Ok(()) };

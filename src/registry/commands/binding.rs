@@ -9,7 +9,7 @@ use super::application::ApplicationChanges;
 use super::set;
 use crate::directory::Accounts;
 use crate::model::{Application, ApplicationNumber, Binding, BindingSubject, ObjectReference, Permission};
-use crate::registry::{Caller, ChangeError, Transaction};
+use crate::registry::{Caller, ChangeError, Lack, Transaction};
 
 /// What is said of a binding when it is made or changed; what is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,6 +118,7 @@ fn binding_for(
     let on = Some(ObjectReference::Application(application.number));
     for (permission, on) in [(permission, None), (Permission::ChangeApplication, on)] {
         if !caller.may(accounts, permission, on) {
+            caller.lacks(Lack::Permission(permission));
             return Err(match may_view_bindings(caller, accounts, application.number) {
                 true => ChangeError::Forbidden { permission },
                 false => none(),
@@ -147,8 +148,7 @@ pub fn no_target() -> ChangeError {
 fn check_subject(transaction: &Transaction<'_>, subject: &BindingSubject) -> Result<(), ChangeError> {
     let accounts = transaction.snapshot().accounts();
     let caller = transaction.caller();
-    let is_known =
-        |on: ObjectReference| accounts.has(on) && caller.may(accounts, on.view_permission(), Some(on));
+    let is_known = |on: ObjectReference| caller.knows(accounts, on) && accounts.has(on);
     match subject {
         BindingSubject::Account(number) if !is_known(ObjectReference::Account(*number)) => {
             Err(ChangeError::field("user", format!("there is no account {number}")))

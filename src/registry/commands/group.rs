@@ -13,7 +13,7 @@ use crate::model::{
     ObjectReference, Permission, Record, RoleNumber, TombstoneOf,
 };
 use crate::registry::transaction::name_form;
-use crate::registry::{ChangeError, Transaction, Viewer};
+use crate::registry::{ChangeError, Lack, Transaction, Viewer};
 
 /// What is said of a group when it is made or changed; what is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -169,6 +169,9 @@ fn check_member(
     field: &'static str,
 ) -> Result<(), ChangeError> {
     let is_known = viewer.names(ObjectReference::Account(number));
+    if !is_known {
+        transaction.caller().lacks(Lack::Permission(Permission::ViewUser));
+    }
     check_account(transaction, number, field, is_known)
 }
 

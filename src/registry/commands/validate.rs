@@ -11,8 +11,8 @@ use crate::directory::{
     is_computed, plan,
 };
 use crate::model::{
-    Account, AccountKind, Application, Attribute, BindingSubject, Container, CustomAttribute, Group,
-    LdapProvider, ObjectReference,
+    Account, AccountKind, AccountNumber, Application, Attribute, BindingSubject, Container, CustomAttribute,
+    Group, LdapProvider, ObjectReference,
 };
 use crate::registry::{ChangeError, Rules, Transaction, Viewer};
 use crate::schema::{AttributeId, Dn, MatchingRule, Schema};

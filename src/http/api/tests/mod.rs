@@ -4,6 +4,7 @@
 mod applications;
 mod bindings;
 mod certificates;
+mod denied;
 mod escalation;
 mod named;
 mod providers;

@@ -1,5 +1,8 @@
 //! Every permission both ways: each row of the table is called through the public door by an account that holds what
-//! the row says it needs, and by accounts that lack one thing of it. A row without a sample here fails the test.
+//! the row says it needs, and by accounts that lack one thing of it. A row without a sample here fails the test, and so
+//! does one whose refusals leave no trace.
+
+use std::cell::Cell;
 
 use axum::Extension;
 use uuid::Uuid;
@@ -10,8 +13,8 @@ use crate::http::api::call::{RequestSource, TakesSecrets};
 use crate::http::api::route::Needs;
 use crate::http::api::table::routes;
 use crate::http::api::{PREFIX, mount};
-use crate::model::{Intent, TokenNumber};
-use crate::registry::NewToken;
+use crate::model::{Action, Event, Intent, TokenNumber};
+use crate::registry::{EventQuery, NewToken};
 
 /// How a row of the table is called.
 struct Sample {
@@ -32,15 +35,23 @@ struct Sample {
 /// A directory with one object of each kind, and `robot`, who calls.
 pub(super) struct Fixture {
     pub(super) registry: Arc<Registry>,
-    router: Router,
+    pub(super) router: Router,
     pub(super) robot: AccountNumber,
-    secret: String,
+    pub(super) secret: String,
     objects: Vec<(&'static str, String)>,
+    /// The newest refusal that was looked at.
+    seen: Cell<u64>,
 }
 
 impl Fixture {
     pub(super) async fn new() -> Self {
+        Self::with_denials(1_024).await
+    }
+
+    /// With so many refusals told apart.
+    pub(super) async fn with_denials(denials_told_max: usize) -> Self {
         let settings = RegistrySettings {
+            denials_told_max,
             hashing: HashPoolSettings {
                 threads: std::num::NonZeroUsize::new(1),
                 niceness: 0,
@@ -122,6 +133,7 @@ impl Fixture {
             router: public,
             registry,
             robot,
+            seen: Cell::new(0),
         }
     }
 
@@ -168,6 +180,17 @@ impl Fixture {
         let status = answer.status();
         let octets = to_bytes(answer.into_body(), 4 * 1024 * 1024).await.unwrap();
         (status, serde_json::from_slice(&octets).unwrap_or_default())
+    }
+
+    /// What stands in the trail of refusals since it was asked last.
+    pub(super) async fn denied(&self) -> Vec<Event> {
+        let query =
+            EventQuery { actions: vec![Action::SuspiciousRequest], limit: 1_000, ..EventQuery::default() };
+        let mut events = self.registry.events(query).await.unwrap();
+        let seen = self.seen.get();
+        self.seen.set(events.first().map_or(seen, |event| event.sequence));
+        events.retain(|event| event.sequence > seen);
+        events
     }
 
     fn filled(&self, text: &str) -> String {
@@ -473,6 +496,11 @@ fn samples() -> Vec<Sample> {
     ]
 }
 
+/// A detail of an event.
+pub(super) fn told<'a>(event: &'a Event, name: &str) -> Option<&'a str> {
+    event.details.iter().find(|detail| detail.name == name).map(|detail| detail.value.as_str())
+}
+
 /// How many items an answer shows; one that is no list is itself one.
 fn shown(body: &Value) -> usize {
     let list = body.get("results").and_then(Value::as_array).or_else(|| body.as_array());
@@ -508,6 +536,7 @@ async fn check(sample: &Sample, needs: Needs, status: StatusCode) {
         }
         let (got, body) = fixture.call(sample, Some(&fixture.secret)).await;
         assert_eq!(got, status, "{title}: {body}");
+        assert_eq!(fixture.denied().await, [], "{title}");
         return;
     };
     assert!(!permissions.is_empty(), "{title} says nothing of what it needs");
@@ -531,20 +560,45 @@ async fn check(sample: &Sample, needs: Needs, status: StatusCode) {
         got => sample.is_list() && got == StatusCode::OK && shown(body) < all,
     };
 
+    // Of who calls there is one trace of each refusal, of what a list leaves out none.
+    let trace = async |fixture: &Fixture, got: StatusCode| {
+        let events = fixture.denied().await;
+        assert_eq!(events.len(), usize::from(got.is_client_error()), "{title}: {got} {events:#?}");
+        events.into_iter().next().map(|event| {
+            let Event { actor, count, object_kind, object_name, .. } = &event;
+            assert_eq!((actor.account.as_str(), actor.number), ("robot", Some(fixture.robot)), "{title}");
+            assert_eq!((actor.token.as_deref(), *count), (Some("robot-api"), 1), "{title}");
+            let resource = format!("{PREFIX}{}", sample.row);
+            assert_eq!(told(&event, "method"), Some(sample.method.as_str()), "{title}");
+            assert_eq!(told(&event, "resource"), Some(resource.as_str()), "{title}");
+            assert_eq!(
+                (object_kind.as_str(), object_name),
+                ("api", &format!("{} {resource}", sample.method))
+            );
+            told(&event, "missing").unwrap_or_default().to_owned()
+        })
+    };
+
     for (credential, told) in [(None, "without a token"), (Some("bindery_api_none"), "with a wrong token")] {
         let (got, body) = fixture.call(sample, credential).await;
         assert_eq!(got, StatusCode::UNAUTHORIZED, "{title} {told}: {body}");
     }
+    assert_eq!(fixture.denied().await, [], "{title}");
     for missing in permissions {
         let held = permissions.iter().filter(|permission| *permission != missing).map(|held| global(*held));
         let besides = also.iter().copied().filter(|grant| grant.permission != *missing);
         fixture.grant(held.chain(besides).collect()).await;
         let (got, body) = fixture.call(sample, Some(&fixture.secret)).await;
         assert!(refused(got, &body), "{title} without {missing}: {got} {body}");
+        if let Some(told) = trace(&fixture, got).await {
+            assert_eq!(told, missing.codename(), "{title}");
+        }
     }
     fixture.grant(permissions.iter().copied().map(global).chain(also.iter().copied()).collect()).await;
     let (got, body) = fixture.call(sample, Some(&fixture.secret)).await;
     assert!(allowed(got), "{title} with {permissions:?}: {got} {body}");
+    // What nobody may leaves one that says so.
+    assert_eq!(trace(&fixture, got).await, sample.never.then(String::new), "{title}");
 
     let Some(on) = sample.on else { return };
     // On the one object, and on another one.
@@ -566,7 +620,11 @@ async fn check(sample: &Sample, needs: Needs, status: StatusCode) {
     fixture.grant(on_object(elsewhere)).await;
     let (got, body) = fixture.call(sample, Some(&fixture.secret)).await;
     assert!(refused(got, &body), "{title} with {permissions:?} on another object: {got} {body}");
+    if let Some(told) = trace(&fixture, got).await {
+        assert!(permissions.iter().any(|permission| permission.codename() == told), "{title}: {told}");
+    }
     fixture.grant(on_object(there)).await;
     let (got, body) = fixture.call(sample, Some(&fixture.secret)).await;
     assert!(allowed(got), "{title} with {permissions:?} on the object: {got} {body}");
+    trace(&fixture, got).await;
 }

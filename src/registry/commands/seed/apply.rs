@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::registry::commands::{foreign, validate};
 use crate::registry::transaction::name_form;
-use crate::registry::{ChangeError, Transaction, Viewer};
+use crate::registry::{ChangeError, Transaction};
 
 /// One application of a seed.
 pub(super) struct Application<'t, 's> {

@@ -25,7 +25,6 @@ use crate::registry::commands::provider::{ProviderChanges, create_provider, upda
 use crate::registry::commands::role::{self, RoleChanges};
 pub(super) use crate::registry::commands::set;
 use crate::registry::commands::validate;
-use crate::registry::{ChangeError, Viewer};
 
 impl Application<'_, '_> {
     pub(super) fn provider(&mut self, seed: &SeedProvider) -> Result<(), ChangeError> {

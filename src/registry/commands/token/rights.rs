@@ -20,7 +20,7 @@ use crate::model::{
     AccountKind, AccountNumber, Grant, GroupNumber, ObjectReference, Permission, Record, Token, TokenNumber,
 };
 use crate::registry::commands::validate;
-use crate::registry::{Caller, ChangeError, Transaction, Viewer};
+use crate::registry::{Caller, ChangeError, Lack, Transaction, Viewer};
 
 /// The account for which the caller may make a token, or which it may give one to.
 ///
@@ -35,7 +35,7 @@ pub(super) fn owner_to_be(
     let owner = accounts.account_named(username).ok_or_else(missing)?;
     let on = ObjectReference::Account(owner.number);
     let is_own = is_own(caller, owner.number);
-    if !is_own && !caller.may(accounts, Permission::ViewUser, Some(on)) {
+    if !is_own && !caller.knows(accounts, on) {
         return Err(missing());
     }
     if owner.kind == AccountKind::InternalServiceAccount {
@@ -123,6 +123,7 @@ fn is_own(caller: &Caller, account: AccountNumber) -> bool {
 
 fn check_superuser(caller: &Caller, accounts: &Accounts, owner: &AccountState) -> Result<(), ChangeError> {
     if accounts.is_superuser(owner) && !caller.is_superuser(accounts) {
+        caller.lacks(Lack::Superuser);
         let viewer = Viewer::new(caller, accounts);
         return Err(ChangeError::Refused(format!(
             "{} is a superuser, whose secrets are for superusers alone; ask one",
