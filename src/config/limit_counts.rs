@@ -45,7 +45,7 @@ impl Limit {
 }
 
 /// Limits that nothing reaches while the server runs, and why.
-pub const UNCOUNTED: [(Limit, &str); 8] = [
+pub const UNCOUNTED: [(Limit, &str); 10] = [
     (Limit::throttle_time, "a span over which others are counted"),
     (Limit::logins_told_time, "the time between two events"),
     (Limit::argon2_memory_max, IMPORT),
@@ -54,7 +54,12 @@ pub const UNCOUNTED: [(Limit, &str); 8] = [
     (Limit::pbkdf2_rounds_max, IMPORT),
     (Limit::sha_crypt_rounds_max, IMPORT),
     (Limit::bcrypt_cost_max, IMPORT),
+    (Limit::posix_number_min, RULE),
+    (Limit::password_length_min, RULE),
 ];
+
+const RULE: &str =
+    "a rule about what may be given: who gives something else is told so, and the trail has the refusal";
 
 const IMPORT: &str =
     "what it bounds is refused when it is put into the store, and told there with the name of the entry";

@@ -34,9 +34,15 @@ impl Problem {
 /// # Errors
 /// All of it.
 pub(in crate::registry) fn refuse(problems: Vec<Problem>) -> Result<(), ChangeError> {
-    if problems.is_empty() {
-        return Ok(());
-    }
+    let problems = match <[Problem; 1]>::try_from(problems) {
+        // What stands in a field that every request has is said of it.
+        Ok([Problem { field: field @ ("parents" | "attributes"), sentence }]) => {
+            return Err(ChangeError::field(field, sentence));
+        }
+        Ok([one]) => vec![one],
+        Err(problems) if problems.is_empty() => return Ok(()),
+        Err(problems) => problems,
+    };
     let mut sentences: Vec<String> = problems.into_iter().map(|problem| problem.sentence).collect();
     sentences.dedup();
     Err(ChangeError::Invalid(sentences))

@@ -201,19 +201,27 @@ async fn what_stands_in_the_way_is_named_to_those_who_may_know_it() {
     let taken = (1_000 + agent.get() + 1).to_string();
     let body = json!({ "username": "double", "name": "", "attributes": { "uidNumber": taken } });
     world.post("/core/users/", body).await;
-    world.account("third").await;
+    let third = world.account("third").await;
+    let start = 1_000 + agent.get() + 1 - third.get();
     let clash = move |t: &mut Transaction<'_>| {
-        for start in 990..1_010 {
-            let changes = ProviderChanges { uid_start_number: Some(start), ..ProviderChanges::default() };
-            update_provider(t, provider, changes)?;
-        }
-        Ok(())
+        let changes = ProviderChanges { uid_start_number: Some(start), ..ProviderChanges::default() };
+        update_provider(t, provider, changes)
     };
     let told = world.change(&operator(), clash).await.unwrap_err().to_string();
     assert!(told.contains("`double`"), "{told}");
     let changer = world.caller("changer", &[(P::ChangeProvider, on)]).await;
     let told = world.change(&changer, clash).await.unwrap_err().to_string();
-    assert!(!told.contains("double") && told.contains("choose other"), "{told}");
+    assert!(!told.contains("double") && told.contains("only a superuser"), "{told}");
+    // What another container would do to entries is told in general.
+    let crowd = move |t: &mut Transaction<'_>| {
+        let groups = Some(vec![crate::model::Container::of_dn("ou=users")]);
+        update_provider(t, provider, ProviderChanges { groups, ..ProviderChanges::default() })
+    };
+    world.post("/core/groups/", json!({ "name": "agent" })).await;
+    let told = world.change(&operator(), crowd).await.unwrap_err().to_string();
+    assert!(told.contains("cn=agent"), "{told}");
+    let told = world.change(&changer, crowd).await.unwrap_err().to_string();
+    assert!(!told.contains("agent") && told.contains("choose other"), "{told}");
 }
 
 #[tokio::test]

@@ -297,8 +297,12 @@ fn samples() -> Vec<Sample> {
         get("/core/users/{id}/", "/core/users/<user>/").on(on_user),
         put("/core/users/{id}/", "/core/users/<user>/")
             .body(json!({ "username": "target", "name": "x" }))
+            .also(&["view_user"])
             .on(on_user),
-        patch("/core/users/{id}/", "/core/users/<user>/").body(json!({ "name": "x" })).on(on_user),
+        patch("/core/users/{id}/", "/core/users/<user>/")
+            .body(json!({ "name": "x" }))
+            .also(&["view_user"])
+            .on(on_user),
         delete("/core/users/{id}/", "/core/users/<user>/").also(&["view_user"]).on(on_user),
         post("/core/users/{id}/set_password/", "/core/users/<user>/set_password/")
             .body(json!({ "password": "a good one" }))
@@ -393,6 +397,7 @@ fn samples() -> Vec<Sample> {
             "/rbac/permissions/assigned_by_roles/<role>/unassign/",
         )
         .body(give.clone())
+        .also(&["view_user"])
         .on(on_role),
         get(
             "/rbac/permissions/assigned_by_groups/",
@@ -409,7 +414,8 @@ fn samples() -> Vec<Sample> {
             "/rbac/permissions/assigned_by_groups/{uuid}/unassign/",
             "/rbac/permissions/assigned_by_groups/<group>/unassign/",
         )
-        .body(give.clone()),
+        .body(give.clone())
+        .also(&["view_user"]),
         get(
             "/rbac/permissions/assigned_by_users/",
             "/rbac/permissions/assigned_by_users/?model=authentik_core.user&search=target",
@@ -425,7 +431,8 @@ fn samples() -> Vec<Sample> {
             "/rbac/permissions/assigned_by_users/{id}/unassign/",
             "/rbac/permissions/assigned_by_users/<user>/unassign/",
         )
-        .body(give),
+        .body(give)
+        .also(&["view_user"]),
         get("/events/events/", "/events/events/?username=robot"),
         post("/events/events/", "/events/events/").body(json!({ "action": "custom_", "app": "x" })),
         get("/events/events/actions/", "/events/events/actions/"),

@@ -13,8 +13,8 @@ use crate::config::{
     SeedRole, SeedSecret, SeedSubject,
 };
 use crate::model::{AccountKind, AttributeSyntax, Binding, HashText, Permission, TimeWindow, Weekday};
-use crate::registry::NewToken;
 use crate::registry::commands::testing::*;
+use crate::registry::{NewToken, TokenChanges};
 use crate::store::MemoryStore;
 
 fn person(username: &str) -> SeedAccount {
@@ -228,12 +228,15 @@ fn pruning_deletes_what_is_absent_and_leaves_tombstones() {
         .filter(|entry| entry.sign == Sign::Skipped)
         .map(|entry| (entry.name.as_str(), entry.reason.is_some()))
         .collect();
-    assert_eq!(skipped, [("bob", true), ("ldapservice-grafana", true)]);
+    assert_eq!(
+        skipped,
+        [("ldap-search", true), ("engineering", true), ("bob", true), ("ldapservice-grafana", true)]
+    );
     assert!(secrets.is_empty());
     assert!(wait(registry.plan_seed(example(), SeedOptions::default())).unwrap().is_empty());
 
     let recreate = SeedOptions {
-        recreate: vec!["bob".to_owned(), "ldapservice-grafana".to_owned()],
+        recreate: ["ldap-search", "engineering", "bob", "ldapservice-grafana"].map(str::to_owned).into(),
         ..SeedOptions::default()
     };
     let (plan, secrets) = apply_with(&registry, &example(), &recreate).unwrap();
@@ -400,10 +403,20 @@ fn a_relative_expiry_is_not_moved_and_an_absolute_one_is() {
     let expires = |registry: &Registry| {
         registry.snapshot().accounts().token_named("ldapservice-grafana").unwrap().expires
     };
-    let first = expires(&registry);
-    seed.tokens[0].expires = Some(Expiry::In(Duration::from_secs(2 * 86_400)));
+    let first = expires(&registry).unwrap();
     assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
-    assert_eq!(expires(&registry), first);
+    // What somebody else has said of it meanwhile stays.
+    let changes =
+        TokenChanges { expires: Some(Expiry::In(Duration::from_secs(60))), ..TokenChanges::default() };
+    wait(registry.update_token(actor(), "ldapservice-grafana".to_owned(), changes)).unwrap();
+    let meanwhile = expires(&registry);
+    assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
+    assert_eq!(expires(&registry), meanwhile);
+    // Another duration counts from when the token was made.
+    seed.tokens[0].expires = Some(Expiry::In(Duration::from_secs(2 * 86_400)));
+    assert!(!apply(&registry, &seed).unwrap().0.diff.is_empty());
+    assert_eq!(expires(&registry), Some(first.after(Duration::from_secs(86_400))));
+    assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
     let time = Timestamp::from_unix_seconds(4_000_000_000);
     seed.tokens[0].expires = Some(Expiry::At(time));
     apply(&registry, &seed).unwrap();
@@ -636,7 +649,7 @@ fn names_and_numbers_are_unique() {
     assert!(with(&|seed| seed.providers.push(provider("other", "dc=other"))).contains("both the default"));
     assert!(
         with(&|seed| seed.applications.push(application("other", Some("ldap"))))
-            .contains("the same provider")
+            .contains("has an application already")
     );
     let both = with(&|seed| {
         seed.accounts[1].attributes = attributes(&[("uidNumber", "7007")]);
@@ -721,14 +734,18 @@ fn a_provider_may_move_but_not_lose_entries() {
 }
 
 #[test]
-fn groups_may_form_cycles() {
+fn groups_are_not_in_each_other() {
     let registry = registry_with_example();
     let mut seed = example();
     seed.groups[1].parents = Some(vec!["engineering".to_owned()]);
+    let refusal = refused(apply(&registry, &seed));
+    assert!(refusal.contains("`staff` in `engineering` in `staff` would be a circle"), "{refusal}");
+    // Parent and child may be exchanged in one go.
+    seed.groups[0].parents = Some(Vec::new());
     apply(&registry, &seed).unwrap();
-    assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
     let snapshot = registry.snapshot();
     assert_eq!(snapshot.accounts().group_named("staff").unwrap().closure.len(), 2);
+    assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
 }
 
 #[test]

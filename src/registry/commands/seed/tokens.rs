@@ -102,10 +102,6 @@ impl Application<'_, '_> {
             Some(Expiry::At(time)) => {
                 token.lifetime_said = None;
                 if token.expires != Some(time) && !is_renewed_since(token, time) {
-                    if time <= now {
-                        self.tell_passed(seed, time);
-                        return;
-                    }
                     (token.expires, token.renewed) = (Some(time), now);
                 }
             }
@@ -115,18 +111,21 @@ impl Application<'_, '_> {
                     // From before it was kept what was said: it was this, or it is not known any more.
                     None => token.expires.is_some(),
                 };
-                let time = token.renewed.after(lifetime);
+                // A rotation by its expiry is all that leaves the record and begins anew.
+                let is_rotated = token.generation > FIRST_GENERATION;
+                let begin = if is_rotated { token.renewed } else { token.created };
+                let time = begin.after(lifetime);
                 if !is_said && time <= now {
                     self.tell_passed(seed, time);
                     return;
                 }
                 token.lifetime_said = Some(lifetime);
                 if !is_said {
-                    token.expires = Some(time);
+                    (token.expires, token.renewed) = (Some(time), begin);
                 }
             }
             None if seed.expiring == Some(true) && token.expires.is_none() => {
-                token.expires = Some(token.renewed.after(DEFAULT_LIFETIME));
+                (token.expires, token.renewed) = (Some(token.created.after(DEFAULT_LIFETIME)), token.created);
             }
             None => {}
         }

@@ -382,11 +382,9 @@ pub(super) fn write(
     if accounts.token_found_by(&token.selector).is_some_and(|other| other.number != token.number) {
         return Err(ChangeError::Conflict);
     }
-    if before.is_none_or(|before| before.expires != token.expires) {
-        check_future(&token.identifier, token.expires, transaction.now())?;
-    }
-    if let Some(before) = before {
-        check_replaced(before, &token)?;
+    match before {
+        None => check_future(&token.identifier, token.expires, transaction.now())?,
+        Some(before) => check_replaced(before, &token)?,
     }
     transaction.put(Record::Token(token))
 }
@@ -480,6 +478,7 @@ fn update(
         (None, None) => token.expires,
     };
     if token.expires != before.expires {
+        check_future(identifier, token.expires, now)?;
         token.renewed = now;
     }
     token.description = description.unwrap_or(token.description);

@@ -10,9 +10,10 @@ use crate::auth::TokenKeys;
 use crate::config::{ROTATION_OVERLAP_MAX, Seed, SeedGrant, SeedReference, SeedSecret};
 use crate::model::{AccountKind, Action, Actor, Event, Grant, ObjectReference};
 use crate::registry::commands::testing::{
-    account, actor, apply, binds, group, provider, refused, registry_with, set_active, token, wait,
+    account, actor, apply, apply_with, binds, group, provider, refused, registry_with, set_active, token,
+    wait,
 };
-use crate::registry::{ApiIdentity, ApiRefusal, RegistrySettings};
+use crate::registry::{ApiIdentity, ApiRefusal, RegistrySettings, SeedOptions};
 use crate::store::{MemoryStore, Store};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -350,7 +351,11 @@ fn a_secret_is_for_who_holds_what_its_owner_holds_now() {
         permission: Permission::SearchFullDirectory,
         on: Some("provider:ldap".parse().unwrap()),
     }]);
-    apply(&registry, &seed).unwrap();
+    // Whoever gives it is told that somebody else may know a secret of the account.
+    let refusal = refused(apply(&registry, &seed));
+    assert!(refusal.contains("--accept-credentials kept") && refusal.contains("helper"), "{refusal}");
+    let told = SeedOptions { accept_credentials: vec![kept()], ..SeedOptions::default() };
+    apply_with(&registry, &seed, &told).unwrap();
     let before = registry.hash_pool().counts();
     for refused in attempts(&helper) {
         assert!(lacks_right(&refused, Permission::SearchFullDirectory), "{refused:?}");
