@@ -26,3 +26,7 @@ pub mod store;
 pub mod model;
 pub mod schema;
 pub mod secret;
+
+#[cfg(test)]
+#[path = "../tests/support/rounds.rs"]
+mod rounds;

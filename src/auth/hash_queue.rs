@@ -260,6 +260,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         #[test]
         fn lengths_and_order_hold(steps in proptest::collection::vec((0..4_u8, 0..3_u8, any::<bool>()), 0..200)) {
             let mut queues = HashQueues::new(6, 3);

@@ -322,6 +322,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         #[test]
         fn any_octets_have_a_shape(octets in proptest::collection::vec(any::<u8>(), 0..80)) {
             prop_assert_eq!(SecretShape::parse(&octets), SecretShape::Other);

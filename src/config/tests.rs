@@ -887,7 +887,7 @@ fn dangling_references_are_told_with_their_place() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::rounds::cases(64))]
 
     /// A piece of the example is taken away or doubled: whatever comes of it is read and drawn.
     #[test]

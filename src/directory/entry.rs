@@ -320,6 +320,7 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         #[test]
         fn gives_back_what_was_put_in(
             dn in proptest::collection::vec(any::<u8>(), 0..300),

@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(crate::rounds::cases(64))]
         #[test]
         fn behaves_like_a_multimap_and_old_versions_stay(
             steps in proptest::collection::vec((proptest::bool::weighted(0.8), 0u64..3_000, 0u32..50), 1..4_000)

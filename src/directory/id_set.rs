@@ -188,6 +188,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         #[test]
         fn behaves_like_a_set(steps in ids(), other in ids(), from in any::<u32>()) {
             let (set, model) = play(steps);

@@ -155,6 +155,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         #[test]
         fn octets_compare_as_the_forms_do(
             a in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..4)),

@@ -142,6 +142,7 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         #[test]
         fn behaves_like_a_map_and_old_versions_stay(steps in proptest::collection::vec((0u32..20_000, any::<Option<u8>>()), 1..200)) {
             let mut model = BTreeMap::new();

@@ -547,6 +547,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         #[test]
         fn numbers_are_written_short_and_read_back(value: i64) {
             let mut octets = Vec::new();

@@ -291,6 +291,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         #[test]
         fn any_octets_are_whole_refused_or_waited_for(octets: Vec<u8>, behind_a_header: bool) {
             let mut buffer = if behind_a_header { vec![0x30, 0x10, 0x02, 0x01, 0x01] } else { Vec::new() };

@@ -395,6 +395,7 @@ fn nearly_ldif() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(crate::rounds::cases(256))]
     #[test]
     fn what_is_written_is_read_again(records in prop::collection::vec(any_record(), 0..6)) {
         let text = written(&records);

@@ -164,6 +164,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         #[test]
         fn nothing_panics(octets in prop::collection::vec(any::<u8>(), 0..200), at in 0_usize..400, octet in any::<u8>()) {
             let _ = of(&octets);

@@ -171,6 +171,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         /// Few keys share nothing but by a chance of one in a billion: the table is exact. Rates that divide a minute.
         #[test]
         fn it_admits_what_a_bucket_for_each_key_does(

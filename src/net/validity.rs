@@ -66,6 +66,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         #[test]
         fn nothing_panics(octets in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Validity::of(&octets);

@@ -330,6 +330,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         #[test]
         fn matching_without_writing_is_matching_normal_forms(
             value in "[aAbB \u{301}\u{308}üÜ\u{AD}\t]{0,8}",

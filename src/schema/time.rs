@@ -213,6 +213,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
         #[test]
         fn what_is_written_is_read(seconds in EARLIEST..LATEST) {
             prop_assert_eq!(parse(&generalized_time(seconds)), Some(Time { unix_seconds: seconds, nanoseconds: 0 }));

@@ -19,10 +19,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub mod example;
 pub mod octets;
+pub mod rounds;
 
 /// The suffix of the seed and of the example.
 pub const BASE: &str = "dc=ldap,dc=example,dc=com";
@@ -278,16 +280,14 @@ impl Server {
         self.child.id()
     }
 
-    /// Sends a signal by its name: `TERM`, `INT`, `HUP`, `KILL`.
-    pub fn signal(&self, name: &str) {
-        let sent =
-            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
-        assert!(sent.success());
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        send(self.child.id(), signal);
     }
 
     /// Asks the server to go down, and waits for its end.
     pub fn stop(mut self) -> (ExitStatus, String) {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         self.wait()
     }
 
@@ -324,6 +324,16 @@ impl Drop for Server {
             eprintln!("---- the server's log ----\n{}--------------------------", self.log());
         }
     }
+}
+
+/// A process by its id, as rustix wants it.
+pub fn pid(process: u32) -> Pid {
+    Pid::from_raw(process.try_into().unwrap()).unwrap()
+}
+
+/// Sends a process a signal. Not by the program `kill`, which not every machine has.
+pub fn send(process: u32, signal: Signal) {
+    kill_process(pid(process), signal).unwrap();
 }
 
 /// How many `listening` lines there will be: the flags replace the config's lists.

@@ -271,6 +271,7 @@ fn parameters_that_argon2_refuses_are_refused() {
 }
 
 proptest! {
+    #![proptest_config(crate::rounds::cases(256))]
     #[test]
     fn no_text_panics(text in "\\PC{0,120}") {
         let _ = StoredHash::parse(&text, &HashBounds::default());

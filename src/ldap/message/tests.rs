@@ -644,6 +644,7 @@ fn a_filter_of_a_control_is_decoded_alone() {
 }
 
 proptest! {
+    #![proptest_config(crate::rounds::cases(256))]
     #[test]
     fn any_body_is_decoded_or_refused(
         operation in prop::sample::select(Operation::TABLE.iter().map(|row| row.1).collect::<Vec<_>>()),

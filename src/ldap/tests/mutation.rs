@@ -319,7 +319,7 @@ fn check_seen(messages: &[LdapMsg]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(crate::rounds::cases(400))]
 
     #[test]
     fn each_request_has_its_response(

@@ -230,6 +230,7 @@ fn respell(name: &Dn) -> String {
 }
 
 proptest! {
+    #![proptest_config(crate::rounds::cases(256))]
     #[test]
     fn what_is_written_is_read(name in any_dn()) {
         prop_assert_eq!(&dn(&name.to_string()), &name);

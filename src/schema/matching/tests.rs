@@ -248,6 +248,7 @@ fn a_rule_applies_to_values_of_its_kind() {
 }
 
 proptest! {
+    #![proptest_config(crate::rounds::cases(256))]
     #[test]
     fn integers_order_as_numbers(first in any::<i128>(), second in any::<i128>(), small in -300i128..300) {
         for (first, second) in [(first, second), (first, small), (small, small + 1), (small, -small)] {

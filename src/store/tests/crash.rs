@@ -8,7 +8,6 @@ use super::*;
 
 /// Which store the child process works on.
 const DIRECTORY: &str = "BINDERY_TEST_CRASH_DIRECTORY";
-const ROUNDS: u64 = 12;
 const MEMBERS: u32 = 1500;
 
 /// Small batches, and now and then one that fills several segments of the log.
@@ -43,7 +42,8 @@ fn child() {
 fn a_killed_process_loses_nothing_that_it_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let mut acknowledged = 0;
-    for round in 0..ROUNDS {
+    let rounds = u64::from(crate::rounds::rounds(4));
+    for round in 0..rounds {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "store::tests::crash::child"])
             .env(DIRECTORY, directory.path())
@@ -51,7 +51,7 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut left = 3 + round;
+        let mut left = 3 + round % 12;
         for line in BufReader::new(child.stderr.take().unwrap()).lines() {
             let Some(number) = line.unwrap().strip_prefix("acknowledged ").map(str::parse) else { continue };
             acknowledged = number.unwrap();
@@ -74,5 +74,5 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
         assert!(content == Content::after_batches(revision, mixed), "round {round} at {revision}");
         acknowledged = revision;
     }
-    assert!(acknowledged > ROUNDS);
+    assert!(acknowledged > rounds);
 }

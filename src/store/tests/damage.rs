@@ -123,9 +123,9 @@ fn spread(length: u64, rounds: u64) -> impl Iterator<Item = u64> {
     (0..rounds).map(move |round| round * step + (round * 7919) % step).take_while(move |&at| at < length)
 }
 
-/// How often each kind of harm is done; `BINDERY_TEST_ROUNDS` makes it more.
+/// How often each kind of harm is done.
 fn rounds() -> u64 {
-    std::env::var("BINDERY_TEST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(24)
+    crate::rounds::rounds(8).into()
 }
 
 fn do_harm(harms: impl Fn(u64) -> Vec<Harm>) {

@@ -424,6 +424,7 @@ fn read_back(items: &[Item]) -> Result<Option<Record>, Fault> {
 }
 
 proptest! {
+    #![proptest_config(crate::rounds::cases(256))]
     #[test]
     fn every_record_reads_back(expected in any_record()) {
         let items = record::encode(&expected).unwrap();

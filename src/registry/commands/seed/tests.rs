@@ -852,7 +852,7 @@ fn seeds() -> impl Strategy<Value = Seed> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(crate::rounds::cases(48))]
     #[test]
     fn after_a_seed_nothing_is_left_to_do(first in seeds(), second in seeds(), prune in any::<bool>()) {
         let registry = registry();

@@ -1,22 +1,11 @@
 //! An app password is rotated while clients bind with it as fast as they are allowed to: none of them fails, and the old
 //! secret ends with the overlap.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "a test may panic and print"
-)]
-
-mod support;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use support::octets::{bind, connect};
-use support::{Place, SEED, secret_of};
+use crate::support::octets::{bind, connect};
+use crate::support::{Place, SEED, secret_of};
 
 /// What one connection saw.
 #[derive(Default)]

@@ -1,27 +1,19 @@
 //! LDAP clients of other makers against the real binary with the example's directory over real TLS. Each has a
 //! script in `tests/clients/`, which fails when something that the root DSE advertises does not work, and says
-//! `skipped` of what it does not advertise. `bash tests/run` installs the clients.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test may panic and print"
-)]
-
-mod support;
+//! `skipped` of what it does not advertise. `bash tests/run` installs the
+//! small ones, `bash tests/run --all` all of them.
 
 use std::path::Path;
 use std::process::Command;
 
-use support::example::{Example, said, script, tools};
+use crate::support::example::{Example, said, script, tools};
 
 /// What every client does, whatever the server advertises.
 const ALWAYS: [&str; 8] =
     ["connect", "no bind in clear", "StartTLS", "LDAPS", "wrong bind", "bind", "search", "compare"];
 
 #[test]
+#[ignore = "needs python-ldap, which is compiled: bash tests/run --all"]
 fn python_ldap() {
     client(&tools().join("clients/python/bin/python"), &["-B", "clients/python_ldap.py"]);
 }
@@ -32,6 +24,7 @@ fn ldap3() {
 }
 
 #[test]
+#[ignore = "needs node and npm: bash tests/run --all"]
 fn ldapts() {
     client(Path::new("node"), &["clients/ldapts.cjs"]);
 }
@@ -51,7 +44,9 @@ fn client(program: &Path, arguments: &[&str]) {
         .args(options)
         .arg(script(name))
         .output()
-        .unwrap_or_else(|error| panic!("{program:?}: {error}; `bash tests/run` installs it"));
+        .unwrap_or_else(|error| {
+            panic!("{program:?}: {error}; `bash tests/run`, with --all or without, installs it")
+        });
     assert!(output.status.success(), "{name}: {}", said(&output));
     let out = String::from_utf8(output.stdout).unwrap();
     eprint!("{name}\n{out}");

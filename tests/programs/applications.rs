@@ -1,17 +1,7 @@
 //! Applications that ask a directory for people and their passwords, as they come from the distribution, against
 //! the real binary with the example's directory: PostgreSQL, Apache, nslcd, SSSD, Postfix. Each finds the right user
 //! and refuses the wrong password. All are processes of the test on ports that are free and with configuration of
-//! their own; `bash tests/run` installs them.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test may panic and print"
-)]
-
-mod support;
+//! their own; `bash tests/run --all` installs them.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -20,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::example::{ALICE, BOB, Example, said, script, tools};
+use crate::support::{BASE, send};
 use base64::Engine;
-use support::BASE;
-use support::example::{ALICE, BOB, Example, said, script, tools};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 #[test]
+#[ignore = "needs PostgreSQL: bash tests/run --all"]
 fn postgresql_searches_and_binds() {
     let example = Example::start("never");
     let home = Home::of("postgres", &example);
@@ -65,7 +57,7 @@ fn postgresql_searches_and_binds() {
         .spawn()
         .unwrap();
     // An immediate shutdown: the children of the postmaster go with it.
-    let _server = Running::new(server, "QUIT", home.path("postgres.log"));
+    let _server = Running::new(server, Signal::QUIT, home.path("postgres.log"));
     let psql = |host: &str, user: &str, password: &str, statement: &str| {
         home.command(&programs.join("psql"))
             .env("PGPASSWORD", password)
@@ -97,6 +89,7 @@ fn postgresql_searches_and_binds() {
 }
 
 #[test]
+#[ignore = "needs Apache: bash tests/run --all"]
 fn apache_asks_for_passwords_and_groups() {
     let example = Example::start("never");
     let home = Home::of("www-data", &example);
@@ -144,8 +137,8 @@ fn apache_asks_for_passwords_and_groups() {
         .stdout(Stdio::null())
         .stderr(home.log("apache.log"))
         .spawn()
-        .unwrap_or_else(|error| panic!("apache2: {error}; `bash tests/run` installs it"));
-    let mut server = Running::new(server, "KILL", home.path("error.log"));
+        .unwrap_or_else(|error| panic!("apache2: {error}; `bash tests/run --all` installs it"));
+    let mut server = Running::new(server, Signal::KILL, home.path("error.log"));
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     await_that("Apache", || {
         server.goes_on();
@@ -168,6 +161,7 @@ fn apache_asks_for_passwords_and_groups() {
 }
 
 #[test]
+#[ignore = "needs nslcd: bash tests/run --all"]
 fn nslcd_knows_accounts_groups_and_passwords() {
     let Some(text) = in_a_namespace("nslcd") else { return };
     let fields: Vec<String> = line_of(&text, "passwd").split(':').map(str::to_owned).collect();
@@ -183,6 +177,7 @@ fn nslcd_knows_accounts_groups_and_passwords() {
 }
 
 #[test]
+#[ignore = "needs SSSD: bash tests/run --all"]
 fn sssd_knows_accounts_nested_groups_and_passwords() {
     let Some(text) = in_a_namespace("sssd") else { return };
     let fields: Vec<String> = line_of(&text, "passwd").split(':').map(str::to_owned).collect();
@@ -200,7 +195,7 @@ fn sssd_knows_accounts_nested_groups_and_passwords() {
 fn in_a_namespace(application: &str) -> Option<String> {
     let example = Example::start("never");
     let unpacked = tools().join("applications").join(application);
-    assert!(unpacked.is_dir(), "no {}: `bash tests/run` puts it there", unpacked.display());
+    assert!(unpacked.is_dir(), "no {}: `bash tests/run --all` puts it there", unpacked.display());
     let place = TempDir::new().unwrap();
     let mut command = Command::new("unshare");
     command.arg("--mount");
@@ -234,6 +229,7 @@ fn line_of(text: &str, name: &str) -> String {
 }
 
 #[test]
+#[ignore = "needs Postfix: bash tests/run --all"]
 fn postfix_looks_up_addresses_and_expands_groups() {
     let example = Example::start("never");
     let home = Home::of("", &example);
@@ -244,7 +240,7 @@ fn postfix_looks_up_addresses_and_expands_groups() {
             .args(["-c", directory.to_str().unwrap(), "-q", key])
             .arg(format!("ldap:{}", home.path(table).display()))
             .output()
-            .unwrap_or_else(|error| panic!("postmap: {error}; `bash tests/run` installs it"))
+            .unwrap_or_else(|error| panic!("postmap: {error}; `bash tests/run --all` installs it"))
     };
     let table = |name: &str, scheme: &str, secret: &str, more: &str| {
         let text = format!(
@@ -336,7 +332,7 @@ impl Home {
                 Command::new("chown").args(["-R", &owner]).arg(self.directory.path()).status().unwrap();
             assert!(
                 done.success(),
-                "chown: is {user} a user of this machine? `bash tests/run` installs what has it"
+                "chown: is {user} a user of this machine? `bash tests/run --all` installs what has it"
             );
         }
     }
@@ -345,12 +341,12 @@ impl Home {
 /// A server of another maker. Ended by its process id when dropped; its log is shown when the test has failed.
 struct Running {
     child: Child,
-    signal: &'static str,
+    signal: Signal,
     log: PathBuf,
 }
 
 impl Running {
-    fn new(child: Child, signal: &'static str, log: PathBuf) -> Self {
+    fn new(child: Child, signal: Signal, log: PathBuf) -> Self {
         Self { child, signal, log }
     }
 
@@ -362,8 +358,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let process = self.child.id().to_string();
-        let _ = Command::new("kill").args([&format!("-{}", self.signal), &process]).status();
+        // Not waited for yet, so its id is its own, ended or not.
+        send(self.child.id(), self.signal);
         let start = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) {
             if start.elapsed() > Duration::from_secs(20) {
@@ -383,7 +379,7 @@ fn postgresql() -> PathBuf {
         fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
     let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
     let newest = versions.filter(|path| path.join("bin/postgres").exists()).max_by_key(number);
-    newest.expect("no PostgreSQL: `bash tests/run` installs it").join("bin")
+    newest.expect("no PostgreSQL: `bash tests/run --all` installs it").join("bin")
 }
 
 /// The status of a page.

@@ -1,6 +1,5 @@
 //! What the fuzzer has kept as interesting, replayed through the library: a promise that was broken once is checked by
 //! every `cargo test`, without a fuzzer. The targets in `fuzz/` check more.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
 

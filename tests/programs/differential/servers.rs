@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::client::Client;
-use super::support::{Place, Server};
 use super::tree::{CONTAINERS, READER, READER_PASSWORD, SUFFIX, Tree};
+use crate::support::{Place, Server};
 
 /// OpenLDAP's slapd. Ended by its handle when dropped.
 pub struct Slapd {
@@ -105,7 +105,7 @@ name = "search"
 permissions = [{{ permission = "search_full_directory", on = "provider:ldap" }}]
 "#
     );
-    place.write("bindery.toml", &format!("{}\n{seed}", super::support::SERVER));
+    place.write("bindery.toml", &format!("{}\n{seed}", crate::support::SERVER));
     place.run(&["apply"]).exits(0);
     let mut arguments = vec!["import".to_owned(), ldif.to_str().unwrap().to_owned()];
     for (number, (container, naming)) in CONTAINERS.iter().enumerate() {

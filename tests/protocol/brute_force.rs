@@ -1,21 +1,11 @@
 //! Somebody guesses: after some wrong secrets for one account further ones are refused before any hash, the owner is not shut
 //! out, from the same address or another, and what happened is counted where an operator looks.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test may panic and print"
-)]
-
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use support::octets::{bind, connect};
-use support::{BASE, Place, SEED, Server, secret_of};
+use crate::support::octets::{bind, connect};
+use crate::support::{BASE, Place, SEED, Server, secret_of};
 
 /// A server that listens on addresses of two families: a client of one is another source than one of the other.
 struct Guessed {
@@ -38,7 +28,7 @@ impl Guessed {
         let file = place.path("secrets.json");
         let server =
             place.serve(&[arguments.as_slice(), &["--secrets-file", file.to_str().unwrap()]].concat());
-        let secret = secret_of(&support::read_secrets(&file), "ldapservice-app-password");
+        let secret = secret_of(&crate::support::read_secrets(&file), "ldapservice-app-password");
         let mut ldap = server.listening.iter().filter_map(|address| address.strip_prefix("ldap://"));
         let addresses = [(); 2].map(|()| ldap.next().unwrap().parse().unwrap());
         if !has_ipv6 {

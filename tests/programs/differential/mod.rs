@@ -1,48 +1,32 @@
 //! bindery beside OpenLDAP's slapd: the same tree in both, thousands of searches and comparisons made from a
-//! seed, and no difference but those that the table in `differential/rows.rs` gives a reason for.
+//! seed, and no difference but those that the table in `rows.rs` gives a reason for.
 //!
 //! Two filters that differ are taken apart: each leaf is asked of both servers, alone and negated, which shows
 //! whether it is True, False or Undefined for an entry. A difference must come from leaves that a row explains,
 //! and what bindery makes of its own leaves must follow RFC 4511's three-valued logic.
 //!
-//! `BINDERY_DIFFERENTIAL_SEED=n` tries another seed, `BINDERY_DIFFERENTIAL_SEARCHES=n` more or fewer searches.
+//! `BINDERY_DIFFERENTIAL_SEED=n` tries another seed.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    missing_docs,
-    reason = "a test may panic and print"
-)]
-
-#[path = "differential/client.rs"]
 mod client;
-#[path = "differential/rows.rs"]
 mod rows;
-#[path = "differential/searches.rs"]
 mod searches;
-#[path = "differential/servers.rs"]
 mod servers;
-mod support;
-#[path = "differential/tree.rs"]
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
+use crate::support::Place;
+use crate::support::rounds::rounds;
 use client::{Answer, Client, Filter, Search};
 use rows::{Difference, Table, Truth};
 use servers::Slapd;
-use support::Place;
 use tree::{Random, SUFFIX, Tree, normal_dn};
 
 #[test]
 fn bindery_answers_as_slapd_does() {
-    let seed = number("BINDERY_DIFFERENTIAL_SEED", 20_240_229);
-    let count = number("BINDERY_DIFFERENTIAL_SEARCHES", 3_000);
+    let seed = std::env::var("BINDERY_DIFFERENTIAL_SEED").map_or(20_240_229, |seed| seed.parse().unwrap());
+    let count = rounds(3_000);
     eprintln!("seed {seed}, {count} searches");
     let mut random = Random::new(seed);
     let tree = Tree::new(&mut random);
@@ -85,7 +69,7 @@ fn bindery_answers_as_slapd_does() {
     let shown: String = both
         .unexplained
         .values()
-        .take(number("BINDERY_DIFFERENTIAL_SHOWN", 40) as usize)
+        .take(40)
         .map(|(count, first)| format!("{count} like this: {first}\n\n"))
         .collect();
     assert!(
@@ -353,10 +337,6 @@ fn shown(name: &str, value: &[u8]) -> String {
         Ok(text) => text.to_owned(),
         Err(_) => value.escape_ascii().to_string(),
     }
-}
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |value| value.parse().unwrap())
 }
 
 /// Attributes whose values are DNs.

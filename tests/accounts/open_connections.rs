@@ -1,18 +1,7 @@
 //! Rights and credentials that change while clients are connected, with the `ldap3` crate as the client.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "a test may panic and print"
-)]
-
-mod support;
-
+use crate::support::{BASE, Place, SEED, Server, secret_of};
 use ldap3::{LdapConn, Scope, SearchEntry};
-use support::{BASE, Place, SEED, Server, secret_of};
 
 struct Fixture {
     place: Place,

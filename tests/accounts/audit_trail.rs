@@ -1,22 +1,11 @@
 //! The audit trail by the real binary: what happened stands in it, and what was done to it shows.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "a test may panic and print"
-)]
-
-mod support;
-
 use std::path::Path;
 
+use crate::support::{BASE, Place, SEED};
 use bindery::model::{Change, Event, Key, Record};
 use bindery::store::{Batch, SledStore, Store};
 use ldap3::LdapConn;
-use support::{BASE, Place, SEED};
 
 /// Changes the events of a stopped store as somebody could who has the code and the disk: every checksum is right.
 fn harm(data: &Path, harm: impl FnOnce(&mut Vec<Event>) -> Vec<u64>) {

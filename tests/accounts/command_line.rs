@@ -1,16 +1,13 @@
 //! The command line with the real binary: exit codes, messages, files, the running server's socket.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use support::{Place, SEED, read_secrets, secret_of};
+use crate::support::{Place, SEED, read_secrets, secret_of};
+use rustix::process::Signal;
 
 fn mode_of(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o777
@@ -578,7 +575,7 @@ fn serve_makes_development_certificates_and_listens_with_them() {
     assert!(place.path("certs/ca.pem").exists());
     server.address("ldaps");
     server.await_log("LDAPTLS_CACERT=");
-    server.signal("HUP");
+    server.signal(Signal::HUP);
     server.await_log("certificates were read again");
     assert_eq!(server.stop().0.code(), Some(0));
 }
@@ -600,11 +597,11 @@ fn a_reload_changes_what_it_can_and_names_what_it_cannot() {
         "[server.hashing]",
         "plain_bind = \"never\"\n\n[server.log]\nlevel = \"debug\"\n\n[server.hashing]",
     );
-    server.signal("HUP");
+    server.signal(Signal::HUP);
     server.await_log("log.level");
     server.await_log("plain_bind");
     place.edit("plain_bind = \"never\"", "plain_bind = \"sometimes\"");
-    server.signal("HUP");
+    server.signal(Signal::HUP);
     server.await_log("the config stays as it was");
     server.await_log("sometimes");
     assert_eq!(server.stop().0.code(), Some(0));
@@ -698,7 +695,7 @@ fn the_socket_answers_what_it_does_not_know() {
 fn a_server_that_was_killed_leaves_nothing_in_the_way() {
     let place = Place::new(SEED);
     let mut server = place.serve(&[]);
-    server.signal("KILL");
+    server.signal(Signal::KILL);
     server.wait();
     assert!(place.path("data/bindery.sock").exists());
     // The socket is stale: the command opens the store itself, and the next server replaces it.

@@ -1,16 +1,5 @@
 //! Under pressure the server goes on: many wrong secrets at once, and a disk that is full.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "a test may panic and print"
-)]
-
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -18,8 +7,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::support::{BASE, Place, SEED, Server, secret_of, send};
 use ldap3::{LdapConn, Scope};
-use support::{BASE, Place, SEED, Server, secret_of};
+use rustix::process::Signal;
 
 /// A server whose hashes cost what they cost in earnest, with room for few at a time.
 fn start() -> (Place, Server, String) {
@@ -239,7 +229,6 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
         answered += 1;
     }
     assert_eq!(answered, 2_000);
-    let stopped = Command::new("kill").arg(server.id().to_string()).status().unwrap();
-    assert!(stopped.success());
+    send(server.id(), Signal::TERM);
     assert_eq!(server.wait().unwrap().code(), Some(0));
 }

@@ -1,25 +1,14 @@
 //! Export through the real binary: what another directory held comes out again, an export makes the same directory
 //! again, and no secret is ever written.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "a test may panic and print"
-)]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 
+use crate::support::{Place, SEED};
 use bindery::ldif::{LdifReader, Record};
 use bindery::schema::{Dn, Schema};
-use support::{Place, SEED};
 
-const SLAPCAT: &str = include_str!("data/slapcat.ldif");
+const SLAPCAT: &str = include_str!("../data/slapcat.ldif");
 
 const PROVIDER: &str = r#"
 [[provider]]

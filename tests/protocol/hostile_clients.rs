@@ -1,25 +1,13 @@
 //! Clients that mean harm, or know no better: each gets its answer, and a search beside them goes on.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "a test may panic and print"
-)]
-
-mod support;
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::octets::{bind, connect, element, final_code, message, read_message, search};
+use crate::support::{BASE, Place, SEED, SERVER, Server, secret_of};
 use ldap3::{LdapConn, Scope};
-use support::octets::{bind, connect, element, final_code, message, read_message, search};
-use support::{BASE, Place, SEED, SERVER, Server, secret_of};
 
 const NAME: &str = "cn=ldapservice,ou=users,dc=ldap,dc=example,dc=com";
 

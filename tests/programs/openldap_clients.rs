@@ -1,25 +1,14 @@
 //! OpenLDAP's own tools against the real binary with the example's directory: StartTLS, LDAPS, what each
 //! account sees, who it is, compare, and what is refused.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "a test may panic and print"
-)]
-
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use ldap3::controls::{ControlType, MakeCritical, PagedResults};
 use ldap3::exop::{WhoAmI, WhoAmIResp};
 use ldap3::{LdapConn, LdapConnSettings, Scope};
-use support::example::Example;
-use support::{BASE, Place};
+use crate::support::example::Example;
+use crate::support::{BASE, Place};
 
 /// What a tool answered.
 struct Answer {
@@ -445,7 +434,7 @@ key = "certs/server.key"
 client_ca = "clients.pem"
 client_accounts = [{ subject = "CN=portal,O=Example", account = "portal" }]
 "#;
-    place.write("bindery.toml", &format!("{server}\n{}", support::SEED));
+    place.write("bindery.toml", &format!("{server}\n{}", crate::support::SEED));
     let (server, _) = place.serve_first();
     let whoami = |scheme: &str, certificate: Option<&str>, arguments: &[&str]| {
         let mut command = Command::new("ldapwhoami");
@@ -481,7 +470,7 @@ client_accounts = [{ subject = "CN=portal,O=Example", account = "portal" }]
 }
 
 /// A connection over LDAPS that stays open, with a client certificate.
-fn connect(place: &Place, server: &support::Server, certificate: &str) -> Result<LdapConn, ldap3::LdapError> {
+fn connect(place: &Place, server: &crate::support::Server, certificate: &str) -> Result<LdapConn, ldap3::LdapError> {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -562,11 +551,11 @@ client_accounts = [{ subject = "CN=portal,O=Example", account = "portal" }]
         &format!(
             "{config}
 {}",
-            support::SEED
+            crate::support::SEED
         ),
     );
     let (server, secrets) = place.serve_first();
-    let secret = support::secret_of(&secrets, "portal-app-password");
+    let secret = crate::support::secret_of(&secrets, "portal-app-password");
     let reload = |outcome: &str| {
         let before = server.log().matches(outcome).count();
         server.signal("HUP");

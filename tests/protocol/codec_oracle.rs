@@ -44,8 +44,6 @@
 //!  D4. controls of an unbind: for us there are none when one is malformed;
 //!  D5. the criticality of the types of controls that have none in `ldap3_proto`: kept by us.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 use bindery::directory::filter::{FilterItem, PartPosition};
 use bindery::ldap::ber::{BerError, Reader};
 use bindery::ldap::frame::{self, Frame, FrameError};
@@ -65,7 +63,7 @@ use tokio_util::bytes::BytesMut;
 use tokio_util::codec::{Decoder, Encoder};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(crate::support::rounds::cases(1500))]
 
     #[test]
     fn what_ldap3_proto_encodes_is_decoded_field_by_field(message in any_message()) {

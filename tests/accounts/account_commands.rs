@@ -1,9 +1,6 @@
 //! `bindery account`, `group`, `role` and `grant`, on the store and through a server that runs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-
-use support::Place;
+use crate::support::Place;
 
 const SEED: &str = r#"
 [[provider]]

@@ -1,21 +1,11 @@
 //! The scripts in `examples/` do what they say, against the real binary with the config that they name.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test may panic and print"
-)]
-
-mod support;
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use support::example::said;
-use support::{Place, Server};
+use crate::support::example::said;
+use crate::support::{Place, Server};
 
 /// `examples/minimal.toml`, served on ports that are free.
 struct Minimal {
@@ -26,7 +16,7 @@ struct Minimal {
 impl Minimal {
     fn start() -> Self {
         let place = Place::new("");
-        let example = include_str!("../examples/minimal.toml");
+        let example = include_str!("../../examples/minimal.toml");
         place.write("bindery.toml", &example.replace("\"../", "\""));
         let server = place.serve(&["--ldap", "127.0.0.1:0", "--https", "127.0.0.1:0"]);
         Self { place, server }
@@ -151,10 +141,10 @@ fn an_account_that_calls_the_api() {
 /// Whoever follows the first lines of a script finds the server where the script looks for it.
 #[test]
 fn the_scripts_look_where_the_config_listens() {
-    let config: toml::Table = include_str!("../examples/minimal.toml").parse().unwrap();
+    let config: toml::Table = include_str!("../../examples/minimal.toml").parse().unwrap();
     let scripts = [
-        ("ldap", include_str!("../examples/ldap-search-account.sh")),
-        ("https", include_str!("../examples/api-automation-account.sh")),
+        ("ldap", include_str!("../../examples/ldap-search-account.sh")),
+        ("https", include_str!("../../examples/api-automation-account.sh")),
     ];
     for (scheme, script) in scripts {
         let address = config["server"][scheme][0].as_str().unwrap();

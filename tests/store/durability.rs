@@ -1,26 +1,13 @@
 //! What is acknowledged survives `kill -9`, whole; nothing is torn.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "a test may panic and print"
-)]
-
-mod support;
-
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use support::{Place, SEED};
+use rustix::process::{Resource, Rlimit, Signal, prlimit};
 
-/// Rounds of kill and restart. BINDERY_TEST_ROUNDS asks for more or fewer.
-fn rounds() -> usize {
-    std::env::var("BINDERY_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(50)
-}
+use crate::support::rounds::rounds;
+use crate::support::{Place, SEED, pid, send};
 
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
@@ -31,14 +18,14 @@ fn what_was_acknowledged_survives_kill_9() {
     // What was asked for when the server died may be there or not; nobody was told.
     let mut unknown: BTreeSet<String> = BTreeSet::new();
     let mut number = 0;
-    for round in 0..rounds() {
+    let rounds = rounds(5);
+    for round in 0..rounds {
         let server = place.serve(&[]);
+        let delay = Duration::from_millis(50 + (u64::from(round) * 37) % 250);
         let process = server.process();
-        let delay = Duration::from_millis(50 + (round as u64 * 37) % 250);
         let killer = std::thread::spawn(move || {
             std::thread::sleep(delay);
-            let killed = Command::new("kill").args(["-KILL", &process.to_string()]).status().unwrap();
-            assert!(killed.success());
+            send(process, Signal::KILL);
         });
         // Makes tokens and revokes every third, until the server is gone.
         loop {
@@ -76,7 +63,7 @@ fn what_was_acknowledged_survives_kill_9() {
         acknowledged = found;
         unknown.clear();
     }
-    assert!(number > rounds(), "only {number} tokens in {} rounds", rounds());
+    assert!(number > rounds, "only {number} tokens in {rounds} rounds");
 }
 
 /// A limit on the size of files stands for a disk that becomes full in the middle of a commit.
@@ -100,9 +87,8 @@ fn changes_go_on_once_a_full_disk_has_space_again() {
     server.await_log("the store stays closed until there is space on the disk");
     place.run(&["account", "deactivate", "bob"]).exits(1).says(&["is full"]);
 
-    let process = server.process().to_string();
-    let lifted = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited"]).status().unwrap();
-    assert!(lifted.success());
+    let unlimited = Rlimit { current: None, maximum: None };
+    prlimit(Some(pid(server.process())), Resource::Fsize, unlimited).unwrap();
     place.run(&["account", "deactivate", "bob"]).exits(0);
     place.run(&["import", "people.ldif"]).exits(0);
 }

@@ -1,18 +1,7 @@
 //! A credential or a right that is taken away while a thousand connections use it: none succeeds behind the
 //! acknowledgement. How long that takes is shown, not asserted:
 //!
-//!     cargo test --release --test revocation -- --nocapture
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "a test may panic and print"
-)]
-
-mod support;
+//!     cargo test --release --test accounts revocation -- --nocapture
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -20,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use support::octets::{compare, final_code, length_behind, simple_bind};
-use support::{Place, SEED, Server, secret_of};
+use crate::support::octets::{compare, final_code, length_behind, simple_bind};
+use crate::support::{Place, SEED, Server, secret_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;

@@ -4,22 +4,11 @@
 //! Nothing here is taken from the schema in the code: the definitions come over LDAP, and the grammar and the
 //! syntaxes are written down a second time.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "a test may panic and print"
-)]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
+use crate::support::{Place, Server, secret_of};
 use bindery::ldif::{LdifReader, Record};
-use support::{Place, Server, secret_of};
 
 const SEED: &str = r#"
 [[attribute]]
@@ -94,7 +83,7 @@ impl Directory {
         let place = Place::new(SEED);
         let (server, secrets) = place.serve_first();
         let secret = secret_of(&secrets, "ldapservice-app-password");
-        place.write("in.ldif", include_str!("data/slapcat.ldif"));
+        place.write("in.ldif", include_str!("../data/slapcat.ldif"));
         let arguments = [
             "import",
             "in.ldif",

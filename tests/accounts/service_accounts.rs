@@ -1,27 +1,16 @@
 //! What only people may do is refused to a service account with the reason, by every door; and who is deactivated or deleted
 //! is so on every connection.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "a test may panic and print"
-)]
-
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use crate::support::octets::{connect, element, final_code, message, read_message};
+use crate::support::{BASE, Place, SEED, Server, secret_of};
 use bindery::model::{Account, AccountKind, AccountNumber, Change, Record, Timestamp};
 use bindery::store::{Batch, SledStore, Store};
 use ldap3::exop::PasswordModify;
 use ldap3::{LdapConn, LdapResult, Scope};
 use serde_json::{Value, json};
-use support::octets::{connect, element, final_code, message, read_message};
-use support::{BASE, Place, SEED, Server, secret_of};
 
 /// A server, and the API token of somebody who may do everything: what is refused to them is refused for its own sake.
 struct Doors {
@@ -37,7 +26,7 @@ impl Doors {
             "{SEED}\n[[group]]\nname = \"admins\"\nis_superuser = true\nmembers = [\"alice\"]\n"
         ));
         place.run(&["apply", "--secrets-file", "secrets.json"]).exits(0);
-        let secrets = support::read_secrets(&place.path("secrets.json"));
+        let secrets = crate::support::read_secrets(&place.path("secrets.json"));
         Self::over(place, secrets)
     }
 

@@ -1,0 +1,17 @@
+//! What lasts: through kills, full disks and many clients at once, and out into a file and back.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test may panic and print"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod durability;
+mod export;
+mod pressure;
