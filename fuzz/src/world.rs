@@ -9,8 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bindery::auth::{
-    Argon2Parameters, ArgonMemory, HashBounds, HashPoolSettings, ThrottleSettings, TokenSecret,
-    hash_new,
+    Argon2Parameters, ArgonMemory, HashBounds, HashPoolSettings, ThrottleSettings, TokenSecret, hash_new,
 };
 use bindery::config::{Limits, PlainBind};
 use bindery::ldap::client_trust::ClientTrust;
@@ -18,9 +17,9 @@ use bindery::ldap::pages::Pages;
 use bindery::ldap::session::SessionSettings;
 use bindery::model::{
     Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
-    BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent,
-    LdapProvider, Membership, ObjectReference, Password, Permission, ProviderNumber, Record, Role,
-    RoleNumber, Timestamp, Token, TokenNumber, TokenSelector, Trail,
+    BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent, LdapProvider, Membership,
+    ObjectReference, Password, Permission, ProviderNumber, Record, Role, RoleNumber, Timestamp, Token,
+    TokenNumber, TokenSelector, Trail,
 };
 use bindery::registry::{ChangeError, Registry, RegistrySettings, Transaction};
 use bindery::store::{Batch, Counters, MemoryStore, Store};
