@@ -1,7 +1,7 @@
-//! The `bindery` program. What it does is in the library: `bindery::cli`.
+//! The `bindery` program. What it does is in the library: `cli/`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    bindery::cli::run()
+    bindery::run()
 }

@@ -1,7 +1,7 @@
 //! A DN of a stranger: its normal form is found or refused alike by both ways, and a DN that was read reads back.
 #![no_main]
 
-use bindery::schema::{Dn, Schema, normalize_dn};
+use bindery::inside::schema::{Dn, Schema, normalize_dn};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {

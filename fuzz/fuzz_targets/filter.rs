@@ -4,11 +4,13 @@
 
 use std::sync::{Arc, LazyLock};
 
-use bindery::access::visibility_of;
-use bindery::directory::{EntryId, Evaluator, PreparedFilter, Reader, Scope, Snapshot, Visibility, Walk};
-use bindery::ldap::ber;
-use bindery::ldap::message::{DecodeLimits, decode_filter};
-use bindery::model::AccountNumber;
+use bindery::inside::access::visibility_of;
+use bindery::inside::directory::{
+    EntryId, Evaluator, PreparedFilter, Reader, Scope, Snapshot, Visibility, Walk,
+};
+use bindery::inside::ldap::ber;
+use bindery::inside::ldap::message::{DecodeLimits, decode_filter};
+use bindery::inside::model::AccountNumber;
 use bindery_fuzz::world::{APP, MAIN, World};
 use libfuzzer_sys::fuzz_target;
 
@@ -46,7 +48,7 @@ fuzz_target!(|octets: &[u8]| {
         };
         // Absolute true: no index helps, every entry is looked at.
         let everything =
-            PreparedFilter::new(&[bindery::directory::filter::FilterItem::And { items: 0 }], &reader);
+            PreparedFilter::new(&[bindery::inside::directory::filter::FilterItem::And { items: 0 }], &reader);
         assert_eq!(found(&filter), found(&everything));
     }
     let nowhere = Reader::new(&SNAPSHOT, SNAPSHOT.nowhere(), &VIEWS[0]);

@@ -1,7 +1,7 @@
 //! A stream of a stranger to frames: no panic, and what was taken is never more than what was sent.
 #![no_main]
 
-use bindery::ldap::frame;
+use bindery::inside::ldap::frame;
 use libfuzzer_sys::fuzz_target;
 
 const MESSAGE_SIZE_MAX: usize = 1 << 20;

@@ -1,7 +1,7 @@
 //! A file from elsewhere: records or problems, no panic, an end; and what was read is written and read back.
 #![no_main]
 
-use bindery::ldif::LdifReader;
+use bindery::inside::ldif::LdifReader;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|octets: &[u8]| {

@@ -4,9 +4,9 @@
 //! frame that cannot be read, as that is what `frame` is for.
 #![no_main]
 
-use bindery::ldap::ber::Writer;
-use bindery::ldap::frame;
-use bindery::ldap::message::{self, Answer, DecodeLimits, Operation, Request};
+use bindery::inside::ldap::ber::Writer;
+use bindery::inside::ldap::frame;
+use bindery::inside::ldap::message::{self, Answer, DecodeLimits, Operation, Request};
 use libfuzzer_sys::fuzz_target;
 
 const MESSAGE_ID: i32 = 7;

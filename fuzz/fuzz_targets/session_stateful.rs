@@ -10,11 +10,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex};
 
-use bindery::ldap::ber::Reader;
-use bindery::ldap::frame;
-use bindery::ldap::message::{self, DecodeLimits, Operation, Request, Scope};
-use bindery::model::ProviderNumber;
-use bindery::schema::{Schema, normalize_dn};
+use bindery::inside::ldap::ber::Reader;
+use bindery::inside::ldap::frame;
+use bindery::inside::ldap::message::{self, DecodeLimits, Operation, Request, Scope};
+use bindery::inside::model::ProviderNumber;
+use bindery::inside::schema::{Schema, normalize_dn};
 use bindery_fuzz::client::{
     Answer, COMPARE_DONE, Client, Contents, ENTRY, EXTENDED_DONE, SEARCH_DONE, holds,
 };

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bindery::ldap::ber::Reader;
-use bindery::ldap::frame;
-use bindery::ldap::session::{Clock, Next, Session, SessionPeer};
-use bindery::model::Timestamp;
+use bindery::inside::ldap::ber::Reader;
+use bindery::inside::ldap::frame;
+use bindery::inside::ldap::session::{Clock, Next, Session, SessionPeer};
+use bindery::inside::model::Timestamp;
 
 use crate::world::{World, wait};
 

@@ -1,6 +1,6 @@
 //! Requests, written from the choices of an input: mostly sound ones, about what is in the directory.
 
-use bindery::ldap::ber::Writer;
+use bindery::inside::ldap::ber::Writer;
 
 use crate::input::Input;
 use crate::world::{ACCOUNTS, BASE, GROUPS, OTHER_BASE};

@@ -8,21 +8,21 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use bindery::auth::{
+use bindery::inside::auth::{
     Argon2Parameters, ArgonMemory, HashBounds, HashPoolSettings, ThrottleSettings, TokenSecret, hash_new,
 };
-use bindery::config::{Limits, PlainBind};
-use bindery::ldap::client_trust::ClientTrust;
-use bindery::ldap::pages::Pages;
-use bindery::ldap::session::SessionSettings;
-use bindery::model::{
+use bindery::inside::config::{Limits, PlainBind};
+use bindery::inside::ldap::client_trust::ClientTrust;
+use bindery::inside::ldap::pages::Pages;
+use bindery::inside::ldap::session::SessionSettings;
+use bindery::inside::model::{
     Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
-    BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent, LdapProvider, Membership,
-    ObjectReference, Password, Permission, ProviderNumber, Record, Role, RoleNumber, Timestamp, Token,
-    TokenNumber, TokenSelector, Trail,
+    BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent, LdapProvider, MadeBy,
+    Membership, ObjectReference, Origin, Password, Permission, ProviderNumber, Record, Role, RoleNumber,
+    Timestamp, Token, TokenNumber, TokenSelector, Trail,
 };
-use bindery::registry::{ChangeError, Registry, RegistrySettings, Transaction};
-use bindery::store::{Batch, Counters, MemoryStore, Store};
+use bindery::inside::registry::{ChangeError, Registry, RegistrySettings, Transaction};
+use bindery::inside::store::{Batch, Counters, MemoryStore, Store};
 use uuid::Uuid;
 
 pub const MAIN: ProviderNumber = ProviderNumber::new(1);
@@ -271,7 +271,15 @@ impl World {
         let name = format!("revision-{}", self.registry.snapshot().revision());
         let (number, uuid) = (RoleNumber::new(42), Uuid::from_u128(42));
         let grants = Vec::new();
-        let role = Role { number, uuid, name, grants, search_size_max: None, search_time_max: None, origin: bindery::model::Origin::Unknown, };
+        let role = Role {
+            number,
+            uuid,
+            name,
+            grants,
+            search_size_max: None,
+            search_time_max: None,
+            origin: Origin::Unknown,
+        };
         assert!(self.change(move |transaction| transaction.put(Record::Role(role))));
     }
 
@@ -451,7 +459,9 @@ fn provider(number: ProviderNumber, name: &str, base_dn: &str, domain: Option<&s
         service_accounts: container("ou=users"),
         groups: container("ou=groups"),
         created: CREATED,
-        modified: CREATED, origin: bindery::model::Origin::Unknown, })
+        modified: CREATED,
+        origin: Origin::Unknown,
+    })
 }
 
 fn readers(grant: ReadersGrant) -> Record {
@@ -467,7 +477,9 @@ fn readers(grant: ReadersGrant) -> Record {
         name: "readers".to_owned(),
         grants,
         search_size_max: None,
-        search_time_max: None, origin: bindery::model::Origin::Unknown, })
+        search_time_max: None,
+        origin: Origin::Unknown,
+    })
 }
 
 /// The application of [`OTHER`].
@@ -485,7 +497,7 @@ fn vault() -> Record {
             ApplicationNumber::new(41),
             Uuid::from_u128(41),
             "vault".to_owned(),
-            bindery::model::Origin::Unknown,
+            Origin::Unknown,
             CREATED,
         )
     })
@@ -505,7 +517,9 @@ fn group(number: u32, name: &str, parents: &[u32]) -> Record {
         placements: Vec::new(),
         created: CREATED,
         modified: CREATED,
-        members_modified: CREATED, origin: bindery::model::Origin::Unknown, })
+        members_modified: CREATED,
+        origin: Origin::Unknown,
+    })
 }
 
 fn account(number: u32, name: &str, kind: AccountKind) -> Record {
@@ -539,12 +553,16 @@ fn account(number: u32, name: &str, kind: AccountKind) -> Record {
             hash: hash(),
             generation: 0,
             seeded: None,
-            changed: CREATED, made_by: bindery::model::MadeBy::default(), }),
+            changed: CREATED,
+            made_by: MadeBy::default(),
+        }),
         placements: Vec::new(),
         roles: if number == READER { vec![READERS] } else { Vec::new() },
         grants: Vec::new(),
         created: CREATED,
-        modified: CREATED, origin: bindery::model::Origin::Unknown, })
+        modified: CREATED,
+        origin: Origin::Unknown,
+    })
 }
 
 fn token(number: u32, account: u32, secret: &TokenSecret, hash: &str, expires: Option<Timestamp>) -> Record {
@@ -564,5 +582,10 @@ fn token(number: u32, account: u32, secret: &TokenSecret, hash: &str, expires: O
         created: CREATED,
         renewed: CREATED,
         warned: None,
-        is_replaced: false, origin: bindery::model::Origin::Unknown, made_by: bindery::model::MadeBy::default(), is_first: false, lifetime_said: None, })
+        is_replaced: false,
+        origin: Origin::Unknown,
+        made_by: MadeBy::default(),
+        is_first: false,
+        lifetime_said: None,
+    })
 }

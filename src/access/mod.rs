@@ -12,10 +12,10 @@ mod rights;
 mod view;
 
 pub use admission::{NotAdmitted, admit, admit_to, admit_to_before};
-pub use explain::{Bound, Explanation, Found, Granted, Question, explain};
+pub use explain::{Bound, Explanation, Found, Question, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
-pub use limits::{SearchLimits, search_limits};
-pub use rights::{Decision, Missing, Reason, Rights, Via, decide, holds, missing};
+pub use limits::search_limits;
+pub use rights::{Missing, Rights, decide, holds, missing};
 pub use view::{Denied, view, visibility_of};
 
 #[cfg(test)]

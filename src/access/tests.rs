@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::rights::{Decision, Reason, Via};
 use super::*;
 use crate::directory::tests::fixture::{World, account, group, provider, role, search_grant};
 use crate::directory::{EntryId, OwnEntries, Snapshot, Visibility};

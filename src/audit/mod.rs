@@ -10,9 +10,11 @@ mod describe;
 mod log;
 mod tally;
 
-pub use chain::{ExpectedEvent, NoExpectedEvent, TrailProblem, TrailReport, TrailVerifier, append, digest};
+#[cfg(test)]
+pub use chain::TrailProblem;
+pub use chain::{ExpectedEvent, TrailReport, TrailVerifier, append, digest};
 pub(crate) use describe::is_told;
-pub use describe::{EventObject, describe, describe_secret, object_name};
+pub use describe::{EventObject, describe, describe_secret};
 #[cfg(test)]
 pub(crate) use log::tests::lines as log_lines;
 pub use log::{

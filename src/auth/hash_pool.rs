@@ -112,16 +112,6 @@ impl HashPool {
         Ok(hash)
     }
 
-    /// Hashes a new credential on the calling thread, within the memory budget of the pool. For threads that
-    /// may wait, such as an import; a command line without a pool calls [`hash_new`].
-    ///
-    /// # Errors
-    /// The hash failed.
-    pub fn hash_here(&self, secret: &Secret) -> Result<String, HashError> {
-        let mut lease = self.shared.memory.lease(0);
-        self.shared.create(secret, lease.memory())
-    }
-
     /// What was computed and refused since the start.
     pub fn counts(&self) -> HashCounts {
         self.shared.counters.read()
@@ -135,11 +125,6 @@ impl HashPool {
     /// The most memory that was ever set aside for hashes at one time, in octets; never above the budget.
     pub fn memory_octets_peak(&self) -> u64 {
         self.shared.memory.octets_peak()
-    }
-
-    /// The parameters of new hashes.
-    pub fn parameters(&self) -> Argon2Parameters {
-        self.shared.parameters
     }
 
     /// Forgets what waits, lets what runs finish, and ends the threads. Later jobs are refused.

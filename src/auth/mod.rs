@@ -17,13 +17,12 @@ pub mod token_keys;
 pub mod token_secret;
 
 pub use hash_pool::{
-    Candidate, HashCounts, HashJob, HashOutcome, HashPool, HashPoolError, HashPoolSettings, Priority,
-    QueueLengths, Refusal,
+    Candidate, HashJob, HashOutcome, HashPool, HashPoolError, HashPoolSettings, Priority, Refusal,
 };
 pub use password_hash::{HashBounds, HashParseError, StoredHash};
 pub use proof::{CredentialKey, ProofCache};
-pub use schemes::argon::{Argon2Parameters, Argon2ParametersError, ArgonMemory, HashError, hash_new};
+pub use schemes::argon::{Argon2Parameters, ArgonMemory, HashError, hash_new};
 pub use source::Source;
 pub use throttle::{Admission, Subject, Throttle, ThrottleSettings};
 pub use token_keys::{SealError, TokenKeyError, TokenKeys};
-pub use token_secret::{SecretShape, Selector, SelectorError, TokenSecret};
+pub use token_secret::{SecretShape, TokenSecret};

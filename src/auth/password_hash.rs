@@ -23,7 +23,6 @@ use super::schemes::pbkdf2::Pbkdf2Hash;
 /// Names in braces are read in any case.
 #[derive(Clone)]
 pub struct StoredHash {
-    text: Box<str>,
     scheme: Scheme,
 }
 
@@ -39,12 +38,7 @@ impl StoredHash {
         }
         let scheme = Scheme::parse(text)?;
         scheme.check(bounds)?;
-        Ok(Self { text: text.into(), scheme })
-    }
-
-    /// The text, exactly as it was read.
-    pub fn as_str(&self) -> &str {
-        &self.text
+        Ok(Self { scheme })
     }
 
     /// The scheme by its name, for reports.

@@ -12,7 +12,7 @@
 //! # Why revocation does not wait for it
 //! The caller asks with the generation that its snapshot holds, after it found the credential there. A
 //! credential that is gone is not asked about; one whose secret or right changed has another generation, for
-//! which no proof exists. [`ProofCache::forget`] only frees the place.
+//! which no proof exists.
 //!
 //! The key is random at each start, lives in memory only and is wiped at the end.
 
@@ -91,30 +91,9 @@ impl ProofCache {
         }
     }
 
-    /// Frees the place of a credential, whatever its generation.
-    pub fn forget(&self, id: u64) {
-        for entry in self.set(id) {
-            if entry.credential.load(Ordering::Relaxed) == word_of(id) {
-                entry.store(EMPTY);
-            }
-        }
-    }
-
-    /// Forgets everything.
-    pub fn clear(&self) {
-        for entry in self.sets.iter().flatten() {
-            entry.store(EMPTY);
-        }
-    }
-
     /// How many proofs were forgotten to make room for others.
     pub fn displaced(&self) -> u64 {
         self.displaced.load(Ordering::Relaxed)
-    }
-
-    /// Memory of the table, in octets.
-    pub fn octets(&self) -> usize {
-        size_of_val(&*self.sets)
     }
 
     fn proof(&self, credential: CredentialKey, secret: &[u8]) -> [u64; WORDS] {
@@ -172,9 +151,6 @@ fn word(octets: &[u8]) -> u64 {
     octets.iter().rev().fold(0, |word, octet| word << 8 | u64::from(*octet))
 }
 
-/// Entries when the config says nothing.
-pub const PROOF_ENTRIES_DEFAULT: usize = 65_536;
-
 const EMPTY: [u64; WORDS] = [0; WORDS];
 const WORDS: usize = 3;
 const WAYS: usize = 8;
@@ -220,26 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn forgotten_is_forgotten_and_others_stay() {
-        let cache = ProofCache::new(8).unwrap();
-        cache.remember(credential(1, 0), b"one");
-        cache.remember(credential(2, 0), b"two");
-        cache.forget(1);
-        assert!(!cache.check(credential(1, 0), b"one"));
-        assert!(cache.check(credential(2, 0), b"two"));
-        cache.clear();
-        assert!(!cache.check(credential(2, 0), b"two"));
-    }
-
-    #[test]
     fn the_extremes_of_an_id_work() {
         let cache = ProofCache::new(1).unwrap();
         for id in [0, u64::MAX] {
             assert!(!cache.check(credential(id, 0), b""));
             cache.remember(credential(id, 0), b"");
             assert!(cache.check(credential(id, 0), b""));
-            cache.forget(id);
-            assert!(!cache.check(credential(id, 0), b""));
         }
     }
 
@@ -248,17 +210,15 @@ mod tests {
         let cache = ProofCache::new(0).unwrap();
         cache.remember(credential(7, 1), b"secret");
         assert!(!cache.check(credential(7, 1), b"secret"));
-        cache.forget(7);
-        cache.clear();
-        assert_eq!(cache.octets(), 0);
+        assert_eq!(size_of_val(&*cache.sets), 0);
     }
 
     #[test]
     fn it_is_bounded_and_as_large_as_documented() {
-        let cache = ProofCache::new(PROOF_ENTRIES_DEFAULT).unwrap();
-        assert_eq!(cache.octets(), 65_536 * 24);
+        let cache = ProofCache::new(65_536).unwrap();
+        assert_eq!(size_of_val(&*cache.sets), 65_536 * 24);
         let small = ProofCache::new(9).unwrap();
-        assert_eq!(small.octets(), 16 * 24);
+        assert_eq!(size_of_val(&*small.sets), 16 * 24);
         for id in 0..1_000 {
             small.remember(credential(id, 0), b"secret");
             assert!(small.check(credential(id, 0), b"secret"), "the newest is always there");
@@ -306,7 +266,7 @@ mod tests {
                 scope.spawn(move || {
                     while !is_done.load(Ordering::Relaxed) {
                         cache.remember(credential(1, writer), b"right");
-                        cache.forget(1);
+                        cache.set(1).iter().for_each(|entry| entry.store(EMPTY));
                     }
                 });
             }

@@ -30,22 +30,24 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-pub use diagnostics::{Problem, Problems};
+pub use diagnostics::Problems;
 pub use environment::Lookup;
-pub use limit_counts::{LimitCounts, UNCOUNTED};
-pub use limits::{Limit, LimitRow, Limits};
+pub use limit_counts::LimitCounts;
+pub use limits::{Limit, Limits};
 pub(crate) use names::canonical_dn;
+#[cfg(test)]
+pub use seed::SeedLimit;
 pub use seed::{
     BadReference, Expiry, LIFETIME_SECONDS_MAX, ReferenceKind, Seed, SeedAccount, SeedApplication,
-    SeedAttribute, SeedBinding, SeedGrant, SeedGroup, SeedLimit, SeedProvider, SeedReference, SeedRole,
-    SeedSecret, SeedSubject, SeedToken, first_identifier, is_slug, slug_of,
+    SeedAttribute, SeedBinding, SeedGrant, SeedGroup, SeedProvider, SeedReference, SeedRole, SeedSecret,
+    SeedSubject, SeedToken, first_identifier, is_slug, slug_of,
 };
 pub use seed_reader::LocatedReference;
 pub use settings::{
     BadListenAddress, ClientAccount, ClientName, HashingSettings, ListenAddress, ListenerError, LogFormat,
     LogLevel, LogSettings, PlainBind, ROTATION_OVERLAP_MAX, Settings, TlsSettings,
 };
-pub use source::{Located, Position, Source};
+pub use source::{Located, Position};
 
 use crate::model::AccountKind;
 use file::ConfigFile;
@@ -146,14 +148,6 @@ impl Config {
         }
         problems.settle();
         problems
-    }
-
-    /// A problem with an object of the seed, drawn at its name: for what is found out later, such as a
-    /// secret that is taken.
-    pub fn problem(&self, kind: ReferenceKind, name: &str, message: impl Into<String>) -> Problem {
-        let position = self.places.get(&(kind, names::name_form(kind, name))).cloned();
-        let position = position.unwrap_or_else(|| Position::File(self.path.clone()));
-        Problem::new(position, format!("{kind} {name:?}"), message)
     }
 
     /// What the seed makes without a table of its own: the group of `create_group` and the first app

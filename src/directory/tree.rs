@@ -236,11 +236,6 @@ impl Tree {
         self.containers.len() + self.entries.len() + self.virtual_groups.len()
     }
 
-    /// Whether there is no entry at all; there never is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The entry with this id.
     pub fn entry(&self, id: EntryId) -> Option<&Entry> {
         if let Some(number) = id.number() {

@@ -119,23 +119,6 @@ pub fn notice_of_disconnection(output: &mut Vec<u8>, code: ResultCode, diagnosti
     extended_response(output, 0, &outcome, Some(NOTICE_OF_DISCONNECTION), None, &[]);
 }
 
-/// Appends one PartialAttribute (RFC 4511 section 4.1.7), as [`EntryResponse::encoded`] takes it.
-pub fn partial_attribute<V: AsRef<[u8]>>(
-    output: &mut Vec<u8>,
-    name: &str,
-    values: impl IntoIterator<Item = V>,
-) {
-    let mut writer = Writer::new(output);
-    let attribute = writer.begin(tag::SEQUENCE);
-    writer.octet_string(name.as_bytes());
-    let set = writer.begin(tag::SET);
-    for value in values {
-        writer.octet_string(value.as_ref());
-    }
-    writer.end(set);
-    writer.end(attribute);
-}
-
 /// A SearchResultEntry that is being written behind an output buffer.
 ///
 /// It is whole after [`EntryResponse::finish`]; one that is dropped before leaves nothing behind.
@@ -157,11 +140,6 @@ struct OpenEntry {
 }
 
 impl<'b> EntryResponse<'b> {
-    /// Begins the entry with its name.
-    pub fn begin(output: &'b mut Vec<u8>, message_id: i32, dn: &str) -> Self {
-        Self::begin_with(output, message_id, |writer| writer.octet_string(dn.as_bytes()))
-    }
-
     /// Begins the entry with its name as an LDAPDN element.
     pub fn begin_encoded(output: &'b mut Vec<u8>, message_id: i32, dn_element: &[u8]) -> Self {
         Self::begin_with(output, message_id, |writer| writer.encoded(dn_element))
@@ -176,11 +154,6 @@ impl<'b> EntryResponse<'b> {
         name(&mut writer);
         let attributes = writer.begin(tag::SEQUENCE);
         Self { output, start, open: Some(OpenEntry { message, operation, attributes }) }
-    }
-
-    /// Adds an attribute with its values; none when only types were asked for.
-    pub fn attribute<V: AsRef<[u8]>>(&mut self, name: &str, values: impl IntoIterator<Item = V>) {
-        partial_attribute(self.output, name, values);
     }
 
     /// Adds an attribute whose values are handed out one by one, in place; without a value it leaves
@@ -432,6 +405,35 @@ mod tests {
                 );
             }
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// Appends one PartialAttribute (RFC 4511 section 4.1.7), as [`EntryResponse::encoded`] takes it.
+    fn partial_attribute<V: AsRef<[u8]>>(
+        output: &mut Vec<u8>,
+        name: &str,
+        values: impl IntoIterator<Item = V>,
+    ) {
+        let mut writer = Writer::new(output);
+        let attribute = writer.begin(tag::SEQUENCE);
+        writer.octet_string(name.as_bytes());
+        let set = writer.begin(tag::SET);
+        for value in values {
+            writer.octet_string(value.as_ref());
+        }
+        writer.end(set);
+        writer.end(attribute);
+    }
+
+    impl<'b> EntryResponse<'b> {
+        /// Begins the entry with its name.
+        fn begin(output: &'b mut Vec<u8>, message_id: i32, dn: &str) -> Self {
+            Self::begin_with(output, message_id, |writer| writer.octet_string(dn.as_bytes()))
+        }
+
+        /// Adds an attribute with its values; none when only types were asked for.
+        fn attribute<V: AsRef<[u8]>>(&mut self, name: &str, values: impl IntoIterator<Item = V>) {
+            partial_attribute(self.output, name, values);
         }
     }
 

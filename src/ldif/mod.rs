@@ -5,7 +5,7 @@ pub mod writer;
 
 use std::fmt;
 
-pub use reader::{LdifError, LdifProblem, LdifReader};
+pub use reader::LdifReader;
 pub use writer::{LdifWriteError, LdifWriter, RecordWriter};
 
 /// One content record: an entry as LDIF states it, with nothing interpreted.

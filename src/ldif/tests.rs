@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read};
 
 use proptest::prelude::*;
 
+use super::reader::{LdifError, LdifProblem};
 use super::*;
 
 fn read(text: impl AsRef<[u8]>) -> Vec<Result<Record, LdifError>> {
@@ -300,10 +301,24 @@ fn a_fold_may_stand_anywhere() {
     }
 }
 
+fn write<'a>(
+    writer: &mut LdifWriter<Vec<u8>>,
+    dn: &str,
+    attributes: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<(), LdifWriteError> {
+    let mut record = writer.begin(dn)?;
+    for (description, value) in attributes {
+        record.attribute(description, value)?;
+    }
+    record.end()
+}
+
 fn written(records: &[Record]) -> Vec<u8> {
     let mut writer = LdifWriter::new(Vec::new());
     for record in records {
-        writer.write_record(record).unwrap();
+        let attributes = record.attributes.iter();
+        let attributes = attributes.map(|(description, value)| (description.as_str(), value.as_slice()));
+        write(&mut writer, &record.dn, attributes).unwrap();
     }
     writer.finish().unwrap()
 }
@@ -349,9 +364,9 @@ long: 0123456789012345678901234567890123456789012345678901234567890123456789
 fn what_is_no_attribute_is_not_written() {
     for description in ["", "dn", "ChangeType", "control", "a b", "a\nb", "a:b", "ü", "-a"] {
         let mut writer = LdifWriter::new(Vec::new());
-        let result = writer.write("cn=a", [("cn", b"a".as_slice()), (description, b"b".as_slice())]);
+        let result = write(&mut writer, "cn=a", [("cn", b"a".as_slice()), (description, b"b".as_slice())]);
         assert!(matches!(result, Err(LdifWriteError::Description { .. })), "{description:?}");
-        writer.write("cn=b", [("cn", b"b".as_slice())]).unwrap();
+        write(&mut writer, "cn=b", [("cn", b"b".as_slice())]).unwrap();
         assert_eq!(writer.finish().unwrap(), b"version: 1\n\ndn: cn=b\ncn: b\n");
     }
 }
@@ -442,14 +457,11 @@ fn a_record_may_be_written_value_by_value() {
         }
         record.end().unwrap();
     }
-    let at_once = {
-        let mut writer = LdifWriter::new(Vec::new());
-        for dn in ["cn=a", "cn=b"] {
-            writer.write(dn, values.iter().map(|value| ("member", value.as_slice()))).unwrap();
-        }
-        writer.finish().unwrap()
-    };
-    assert_eq!(writer.finish().unwrap(), at_once);
+    let members: Vec<String> =
+        values.iter().map(|value| format!("member: {}\n", String::from_utf8_lossy(value))).collect();
+    let members = members.concat();
+    let expected = format!("version: 1\n\ndn: cn=a\n{members}\ndn: cn=b\n{members}");
+    assert_eq!(String::from_utf8(writer.finish().unwrap()).unwrap(), expected);
     let mut writer = LdifWriter::new(Vec::new());
     assert!(writer.begin("cn=c").unwrap().attribute("changetype", b"add").is_err());
 }

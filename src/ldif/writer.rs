@@ -6,13 +6,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
-use super::{Record, is_description};
+use super::is_description;
 
 /// Writes records, a version line before the first and a blank line between two.
 #[derive(Debug)]
 pub struct LdifWriter<W> {
     output: W,
-    /// One record, so that the output gets whole ones.
+    /// What was not handed to the output yet, of one record.
     text: Vec<u8>,
     is_begun: bool,
 }
@@ -34,51 +34,18 @@ pub enum LdifWriteError {
 }
 
 impl<W: Write> LdifWriter<W> {
-    /// Writes to `output`, each record by one call.
+    /// Writes to `output`.
     pub fn new(output: W) -> Self {
         Self { output, text: Vec::new(), is_begun: false }
-    }
-
-    /// Writes a record.
-    ///
-    /// # Errors
-    /// [`LdifWriteError`]
-    pub fn write_record(&mut self, record: &Record) -> Result<(), LdifWriteError> {
-        let attributes = record.attributes.iter();
-        self.write(
-            &record.dn,
-            attributes.map(|(description, value)| (description.as_str(), value.as_slice())),
-        )
-    }
-
-    /// Writes an entry from its parts: attribute descriptions with one value each.
-    ///
-    /// # Errors
-    /// [`LdifWriteError`]
-    pub fn write<'a>(
-        &mut self,
-        dn: &str,
-        attributes: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    ) -> Result<(), LdifWriteError> {
-        self.text.clear();
-        self.push_name(dn);
-        for (description, value) in attributes {
-            check_description(dn, description)?;
-            push_line(&mut self.text, description, value);
-        }
-        self.output.write_all(&self.text)?;
-        self.is_begun = true;
-        Ok(())
     }
 
     /// Begins an entry that may be larger than what should be in memory, as a group with a million members is.
     ///
     /// # Errors
-    /// [`LdifWriteError`], from its attributes too: then a part of the record was written.
+    /// [`LdifWriteError`], from its attributes too: then a part of a large record was written.
     pub fn begin<'w>(&'w mut self, dn: &'w str) -> Result<RecordWriter<'w, W>, LdifWriteError> {
         self.text.clear();
         self.push_name(dn);
-        self.is_begun = true;
         Ok(RecordWriter { writer: self, dn })
     }
 
@@ -133,9 +100,10 @@ impl<W: Write> RecordWriter<'_, W> {
     }
 
     fn flush(&mut self) -> Result<(), LdifWriteError> {
-        let LdifWriter { output, text, .. } = &mut *self.writer;
+        let LdifWriter { output, text, is_begun } = &mut *self.writer;
         output.write_all(text)?;
         text.clear();
+        *is_begun = true;
         Ok(())
     }
 }

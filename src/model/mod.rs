@@ -26,10 +26,7 @@ pub use account::{Account, AccountKind, Attribute, Password, Placement};
 pub use application::{Application, Binding, BindingMode, BindingSubject};
 pub use change::{Change, Key, Record, Revision, Tombstone, TombstoneOf};
 pub use custom_attribute::{AttributeSyntax, CustomAttribute};
-pub use event::{
-    Action, Actor, Event, EventDetail, EventDigest, FieldChange, NoEventDigest, SystemUser, Trail,
-    UnknownAction,
-};
+pub use event::{Action, Actor, Event, EventDetail, EventDigest, FieldChange, SystemUser, Trail};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use group::{Group, Membership};
 pub use number::{

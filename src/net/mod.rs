@@ -12,15 +12,15 @@ pub mod tls;
 mod validity;
 pub mod write_deadline;
 
-pub use certificate::{CertificateError, CertificateOutcome, DevelopmentCertificates, create_development};
+pub use certificate::{CertificateError, CertificateOutcome, create_development};
 pub use client_authorities::{AuthoritiesDigest, ClientAuthorities};
 pub use client_certificate::ClientCertificate;
-pub use limits::{ConnectionCounts, ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Permit};
+pub use limits::{ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Permit};
 pub use listener::{ListenError, Listener, Stream};
 pub use peer::{LocalAddress, Peer, PeerAddress};
 pub use rate::Rate;
 pub use server_certificate::{KeyKind, ServerCertificate};
-pub use tls::{Tls, TlsError, TlsExchange, TlsFiles, TlsWarning};
+pub use tls::{Tls, TlsError, TlsFiles, TlsWarning};
 pub use write_deadline::WriteDeadline;
 
 /// How long connections may take to end what they are at, when the server goes down.

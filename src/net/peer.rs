@@ -78,7 +78,8 @@ pub enum LocalAddress {
 
 impl LocalAddress {
     /// The TCP address, if it is one: tells the port where port 0 was asked for.
-    pub fn socket(&self) -> Option<SocketAddr> {
+    #[cfg(test)]
+    pub(crate) fn socket(&self) -> Option<SocketAddr> {
         match self {
             Self::Ip(address) => Some(*address),
             Self::Unix(_) => None,

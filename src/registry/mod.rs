@@ -28,17 +28,17 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Verdict};
-pub use authenticate_api::{ApiIdentity, ApiRefusal};
+pub use authenticate_api::ApiRefusal;
 pub use caller::{Asker, Caller, Lack};
 pub(crate) use caller::{CONFIG, IMPORT};
 pub use commands::{
-    Classified, Classifier, CreatedToken, DEFAULT_LIFETIME, DiffEntry, ForeignCredential, ImportEntry,
-    ImportLayout, ImportOptions, ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError,
-    SeedOptions, SeedPlan, SeedProblem, Sign, TokenCare, TokenCareSettings, TokenChanges, TokenCounts,
+    Classified, Classifier, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout, ImportOptions,
+    ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, SeedOptions, SeedPlan, Sign,
+    TokenCare, TokenCareSettings, TokenChanges, TokenCounts,
 };
 pub use error::{ChangeError, OpenError};
 pub use rules::Rules;
-pub use trail::{EventQuery, RetiredEvents};
+pub use trail::EventQuery;
 pub use transaction::Transaction;
 pub use viewer::Viewer;
 

@@ -50,8 +50,6 @@ pub enum Usage {
 pub struct Indexes {
     /// Normal forms to entries.
     pub equality: bool,
-    /// The entries that have a value.
-    pub presence: bool,
     /// Pieces of normal forms to entries.
     pub substrings: bool,
 }
@@ -197,7 +195,7 @@ impl Shape {
             single_valued: false,
             usage: Usage::User,
             no_user_modification: false,
-            indexes: Indexes { equality: false, presence: false, substrings: false },
+            indexes: Indexes { equality: false, substrings: false },
             secret: false,
         }
     }
@@ -256,16 +254,15 @@ impl Shape {
         self
     }
 
-    /// Equality and presence index.
+    /// By whole values.
     const fn indexed(mut self) -> Self {
         self.indexes.equality = true;
-        self.indexes.presence = true;
         self
     }
 
-    /// Equality, presence and substring index.
+    /// By whole values and their pieces.
     const fn indexed_by_parts(mut self) -> Self {
-        self.indexes = Indexes { equality: true, presence: true, substrings: true };
+        self.indexes = Indexes { equality: true, substrings: true };
         self
     }
 

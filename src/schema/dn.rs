@@ -5,7 +5,7 @@ mod normal;
 
 use std::fmt::{self, Write};
 
-pub use normal::{NormalDn, is_at_or_below, normalize_dn, parent, rdns};
+pub use normal::{is_at_or_below, normalize_dn, parent};
 
 use super::syntax;
 
@@ -134,14 +134,6 @@ impl Dn {
     /// The name one step up; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         self.rdns.split_first().map(|(_, above)| Self { rdns: above.to_vec() })
-    }
-
-    /// The name of a child with this RDN.
-    pub fn child(&self, rdn: Rdn) -> Self {
-        let mut rdns = Vec::with_capacity(self.rdns.len() + 1);
-        rdns.push(rdn);
-        rdns.extend_from_slice(&self.rdns);
-        Self { rdns }
     }
 }
 

@@ -8,7 +8,6 @@ use super::{Schema, classes, dn, time};
 
 /// A matching rule that this server evaluates. One that is not here is not published and makes a filter Undefined.
 #[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
-#[allow(missing_docs)] // `name` and `oid` say which rule of RFC 4517 each is.
 pub enum MatchingRule {
     ObjectIdentifier,
     DistinguishedName,

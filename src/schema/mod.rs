@@ -16,10 +16,12 @@ pub mod time;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-pub use attributes::{AttributeId, AttributeType, Indexes, Usage};
+#[cfg(test)]
+pub use attributes::Usage;
+pub use attributes::{AttributeId, AttributeType};
 pub use classes::{ClassKind, ObjectClass};
-pub use dn::{Dn, DnError, NormalDn, Rdn, TypeAndValue, normalize_dn};
-pub use matching::{InvalidSyntax, MatchingRule, RuleKind};
+pub use dn::{Dn, DnError, Rdn, TypeAndValue, normalize_dn};
+pub use matching::{MatchingRule, RuleKind};
 pub use prepare::PartPosition;
 pub use syntax::Syntax;
 
@@ -224,11 +226,6 @@ impl Schema {
     /// The object class with this name or alias, in any case, or with this dotted OID.
     pub fn class(&self, name: &str) -> Option<&'static ObjectClass> {
         classes::find(name)
-    }
-
-    /// All object classes, each after its superior.
-    pub fn classes(&self) -> &'static [ObjectClass] {
-        classes::CLASSES
     }
 
     /// Whether values of this attribute are secrets: they stand in no entry, under no selector, for nobody.

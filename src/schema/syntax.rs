@@ -5,7 +5,6 @@ use super::time;
 
 /// A syntax: what octets a value may consist of.
 #[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
-#[allow(missing_docs)] // The names are those of RFC 4517; `description` spells them out.
 pub enum Syntax {
     AttributeTypeDescription,
     Binary,

@@ -21,9 +21,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use certificates::{TlsStartError, check_certificates, tls_files};
-pub use listeners::{Listening, WriterStopped};
-pub use log::{Log, LogError, LogThread};
+pub use certificates::{TlsStartError, check_certificates};
+pub use listeners::Listening;
+pub use log::Log;
 pub use open::{check_token_key, open_forgotten, open_registry};
 pub use process::{default_workers, raise_open_files};
 pub use signals::Signals;
@@ -62,11 +62,6 @@ impl Server {
     /// The directory.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
-    }
-
-    /// What it was started with.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     /// Opens all listeners. Clients that connect from now on are answered once [`Listening::run`] is called.

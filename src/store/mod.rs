@@ -22,9 +22,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Change, Event, Key, Record, Revision, Trail};
 
 pub use commit::BATCH_OCTETS_MAX;
-pub use error::{Damage, StoreError};
+pub use error::StoreError;
 pub use memory::MemoryStore;
-pub use record::{ITEM_OCTETS_MAX, RECORD_OCTETS_MAX, TOMBSTONE_OCTETS_MAX, measure};
+pub use record::{RECORD_OCTETS_MAX, TOMBSTONE_OCTETS_MAX, measure};
 pub use sled::SledStore;
 
 /// Where records are kept. Every method may block on the disk: not for the network threads.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::support::{BASE, Place, SEED};
-use bindery::model::{Change, Event, Key, Record};
-use bindery::store::{Batch, SledStore, Store};
+use bindery::inside::model::{Change, Event, Key, Record};
+use bindery::inside::store::{Batch, SledStore, Store};
 use ldap3::LdapConn;
 
 /// Changes the events of a stopped store as somebody could who has the code and the disk: every checksum is right.
@@ -93,10 +93,10 @@ fn a_trail_that_was_written_anew_is_told_by_its_old_end() {
     let meta = store.load(&mut |_| {}).unwrap();
     let mut events = store.events(0, usize::MAX).unwrap();
     events[1].object_name = "somebody else".to_owned();
-    let mut trail = bindery::model::Trail::default();
-    events.iter_mut().for_each(|event| bindery::audit::append(&mut trail, event));
+    let mut trail = bindery::inside::model::Trail::default();
+    events.iter_mut().for_each(|event| bindery::inside::audit::append(&mut trail, event));
     let changes = events.into_iter().map(|event| Change::Put(Record::Event(event))).collect();
-    let counters = bindery::store::Counters { trail, ..meta.counters };
+    let counters = bindery::inside::store::Counters { trail, ..meta.counters };
     store.commit(&Batch { changes, counters, seeded: meta.seeded }).unwrap();
     drop(store);
     place.run(&["event", "verify"]).exits(0);

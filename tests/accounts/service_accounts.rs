@@ -6,8 +6,8 @@ use std::net::TcpStream;
 
 use crate::support::octets::{connect, element, final_code, message, read_message};
 use crate::support::{BASE, Place, SEED, Server, secret_of};
-use bindery::model::{Account, AccountKind, AccountNumber, Change, Record, Timestamp};
-use bindery::store::{Batch, SledStore, Store};
+use bindery::inside::model::{Account, AccountKind, AccountNumber, Change, Record, Timestamp};
+use bindery::inside::store::{Batch, SledStore, Store};
 use ldap3::exop::PasswordModify;
 use ldap3::{LdapConn, LdapResult, Scope};
 use serde_json::{Value, json};
@@ -243,8 +243,13 @@ fn an_internal_service_account_is_made_and_edited_by_nobody() {
     let store = SledStore::open(&place.path("data")).unwrap();
     let meta = store.load(&mut |_| {}).unwrap();
     let kind = AccountKind::InternalServiceAccount;
-    let prober =
-        Account::new(number, "prober".to_owned(), kind, bindery::model::Origin::Unknown, Timestamp::now());
+    let prober = Account::new(
+        number,
+        "prober".to_owned(),
+        kind,
+        bindery::inside::model::Origin::Unknown,
+        Timestamp::now(),
+    );
     let changes = vec![Change::Put(Record::Account(prober))];
     store.commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded }).unwrap();
     drop(store);

@@ -2,7 +2,6 @@
 //! with its reason, until `bash tests/run --all` installs that too and runs it.
 
 #![allow(
-    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -4,11 +4,12 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use crate::support::example::Example;
+use crate::support::{BASE, Place};
 use ldap3::controls::{ControlType, MakeCritical, PagedResults};
 use ldap3::exop::{WhoAmI, WhoAmIResp};
 use ldap3::{LdapConn, LdapConnSettings, Scope};
-use crate::support::example::Example;
-use crate::support::{BASE, Place};
+use rustix::process::Signal;
 
 /// What a tool answered.
 struct Answer {
@@ -558,7 +559,7 @@ client_accounts = [{ subject = "CN=portal,O=Example", account = "portal" }]
     let secret = crate::support::secret_of(&secrets, "portal-app-password");
     let reload = |outcome: &str| {
         let before = server.log().matches(outcome).count();
-        server.signal("HUP");
+        server.signal(Signal::HUP);
         let begun = std::time::Instant::now();
         while server.log().matches(outcome).count() == before {
             assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{outcome:?}:\n{}", server.log());

@@ -44,10 +44,10 @@
 //!  D4. controls of an unbind: for us there are none when one is malformed;
 //!  D5. the criticality of the types of controls that have none in `ldap3_proto`: kept by us.
 
-use bindery::directory::filter::{FilterItem, PartPosition};
-use bindery::ldap::ber::{BerError, Reader};
-use bindery::ldap::frame::{self, Frame, FrameError};
-use bindery::ldap::message::{
+use bindery::inside::directory::filter::{FilterItem, PartPosition};
+use bindery::inside::ldap::ber::{BerError, Reader};
+use bindery::inside::ldap::frame::{self, Frame, FrameError};
+use bindery::inside::ldap::message::{
     Authentication, BindRequest, CompareRequest, Control, Controls, DecodeError, DecodeLimits, Dereference,
     ExtendedRequest, Fault, Message, Operation, Request, Scope, SearchRequest, decode,
 };

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use bindery::ldap::ber;
-use bindery::ldap::frame;
-use bindery::ldap::message::{self, Answer, DecodeLimits, decode_filter};
-use bindery::ldif::LdifReader;
-use bindery::schema::{Dn, Schema, normalize_dn};
+use bindery::inside::ldap::ber;
+use bindery::inside::ldap::frame;
+use bindery::inside::ldap::message::{self, Answer, DecodeLimits, decode_filter};
+use bindery::inside::ldif::LdifReader;
+use bindery::inside::schema::{Dn, Schema, normalize_dn};
 
 /// Gives each file of a corpus to `check`.
 fn replay(target: &str, check: impl Fn(&[u8])) {

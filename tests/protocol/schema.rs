@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use crate::support::{Place, Server, secret_of};
-use bindery::ldif::{LdifReader, Record};
+use bindery::inside::ldif::{LdifReader, Record};
 
 const SEED: &str = r#"
 [[attribute]]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::{Place, SEED};
-use bindery::ldif::{LdifReader, Record};
-use bindery::schema::{Dn, Schema};
+use bindery::inside::ldif::{LdifReader, Record};
+use bindery::inside::schema::{Dn, Schema};
 
 const SLAPCAT: &str = include_str!("../data/slapcat.ldif");
 

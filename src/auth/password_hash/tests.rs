@@ -55,7 +55,6 @@ fn tiny() -> Argon2Parameters {
 fn imported_hashes_of_other_implementations_verify() {
     for text in IMPORTED {
         let hash = parse(text);
-        assert_eq!(hash.as_str(), text);
         assert!(verify(text, SECRET), "{text}");
         for wrong in [b"".as_slice(), b"correct horsf", b"correct horse ", b"correct horse\0"] {
             assert!(!verify(text, wrong), "{text} {wrong:?}");
@@ -82,7 +81,6 @@ fn argon2_hashes_of_the_reference_verify() {
             assert!(hash.verify(b"password", &mut memory), "{text}");
             assert!(!hash.verify(b"Password", &mut memory), "{text}");
             assert_eq!(hash.is_argon2id(), is_argon2id);
-            assert_eq!(hash.as_str(), text);
             assert_eq!(hash.memory_octets(), 64 * 1024 * 1024);
             assert_eq!(memory.octets(), 64 * 1024 * 1024);
         }

@@ -61,25 +61,18 @@ pub(super) use bounds::read_body;
 pub use call::Door;
 pub use call::RequestId;
 pub(crate) use call::{FromHere, RequestSource, TakesSecrets};
-pub use certificate::CertificateKeyPair;
-pub use event::{Event, EventTopPerUser, EventVolume, TypeCreate};
-pub use group::{Group, PartialGroup, RelatedGroup};
+pub use group::{Group, RelatedGroup};
 pub use ldap_provider::{LdapProvider, ProviderContainer};
-pub use outpost::{LdapCheckAccess, LdapOutpostConfig};
-pub use page::{Page, Pagination};
+pub use page::Page;
 pub use permission::{
-    ExtraRoleObjectPermission, GroupAssignedObjectPermission, ModelPermission, ObjectPermission,
-    PatchedPermissionAssignRequest, Permission, PermissionAssignResult, RoleAssignedObjectPermission,
-    UserAssignedObjectPermission,
+    ExtraRoleObjectPermission, ModelPermission, ObjectPermission, Permission, UserAssignedObjectPermission,
 };
-pub use policy_test::PolicyTestResult;
-pub use provider::Provider;
 pub use refusal::Refusal;
 pub use role::Role;
 
 pub use token::{CreatedToken, LastUse, Token, TokenRotateRequest, TokenView};
-pub use used_by::{UsedBy, UsedByAction};
-pub use user::{User, UserServiceAccountRequest, UserServiceAccountResponse};
+pub use used_by::UsedBy;
+pub use user::{User, UserServiceAccountResponse};
 
 use self::bounds::Bounds;
 use self::page::PageQuery;

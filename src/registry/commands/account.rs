@@ -103,15 +103,6 @@ fn require_rights_of(transaction: &Transaction<'_>, number: AccountNumber) -> Re
     }
 }
 
-/// The account of this name.
-///
-/// # Errors
-/// There is none.
-pub fn account_named(transaction: &Transaction<'_>, username: &str) -> Result<AccountNumber, ChangeError> {
-    let found = transaction.snapshot().accounts().account_named(username).map(|account| account.number);
-    found.ok_or_else(|| ChangeError::NotFound { kind: "account", name: username.to_owned() })
-}
-
 /// The record of an account that the caller may do this to.
 fn account_for(
     transaction: &Transaction<'_>,

@@ -23,19 +23,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use account::{
-    AccountChanges, CreatedServiceAccount, NewPassword, NewServiceAccount, account_named, create_account,
-    delete_account, update_account,
+    AccountChanges, NewPassword, NewServiceAccount, create_account, delete_account, update_account,
 };
 pub use application::{ApplicationChanges, create_application, delete_application, update_application};
 pub use binding::{
     BindingChanges, create_binding, delete_binding, may_view_bindings, no_target, update_binding,
 };
 pub use export::{Export, ExportFormat, ExportOptions};
-pub use foreign::ForeignCredential;
 pub use group::{GroupChanges, create_group, delete_group, set_member, update_group};
 pub use import::{
-    Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop,
-    ImportedAccount, ImportedAttribute, ImportedGroup, ImportedMembers, LeftOut, MemberName, Octets,
+    Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportedGroup,
+    ImportedMembers, MemberName,
 };
 pub use own_secret::{OwnSecret, OwnSecretError};
 pub use provider::{ProviderChanges, create_provider, delete_provider, update_provider};
@@ -44,7 +42,7 @@ pub use role::{
     update_role,
 };
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
-pub use token::{CreatedToken, NewToken, TokenCare, TokenCareSettings, TokenChanges, TokenCounts};
+pub use token::{NewToken, TokenCare, TokenCareSettings, TokenChanges, TokenCounts};
 
 use super::ChangeError;
 use crate::directory::Snapshot;

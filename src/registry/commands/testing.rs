@@ -6,11 +6,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{AccountChanges, NewSecret, SeedOptions, SeedPlan, account_named, update_account};
+use super::{AccountChanges, NewSecret, SeedOptions, SeedPlan, update_account};
 use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenKeys, TokenSecret};
 use crate::config::{Seed, SeedAccount, SeedGroup, SeedProvider, SeedToken};
-use crate::model::{AccountKind, Actor};
-use crate::registry::{Authentication, ChangeError, EventQuery, Registry, RegistrySettings, Verdict};
+use crate::model::{AccountKind, AccountNumber, Actor};
+use crate::registry::{
+    Authentication, ChangeError, EventQuery, Registry, RegistrySettings, Transaction, Verdict,
+};
 use crate::store::{MemoryStore, Store};
 
 pub(crate) fn registry() -> Arc<Registry> {
@@ -59,6 +61,12 @@ pub(crate) async fn set_active(
             update_account(transaction, number, changes)
         })
         .await
+}
+
+/// The account of this name.
+fn account_named(transaction: &Transaction<'_>, username: &str) -> Result<AccountNumber, ChangeError> {
+    let found = transaction.snapshot().accounts().account_named(username).map(|account| account.number);
+    found.ok_or_else(|| ChangeError::NotFound { kind: "account", name: username.to_owned() })
 }
 
 pub(crate) async fn delete_account(registry: &Registry, username: String) -> Result<(), ChangeError> {

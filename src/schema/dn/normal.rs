@@ -32,11 +32,6 @@ impl NormalDn {
         &self.0
     }
 
-    /// The octets of the name one step up; `None` for the root.
-    pub fn parent(&self) -> Option<&[u8]> {
-        parent(&self.0)
-    }
-
     /// Whether it is `suffix` or below it.
     pub fn is_at_or_below(&self, suffix: &Self) -> bool {
         is_at_or_below(&self.0, &suffix.0)
@@ -108,12 +103,6 @@ pub fn parent(name: &[u8]) -> Option<&[u8]> {
         Some(border) => name.get(border + 1..),
         None => Some(&[]),
     }
-}
-
-/// The RDNs of a name in normal form, the leaf first.
-pub fn rdns(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let is_root = name.is_empty();
-    name.split(|octet| *octet == b',').skip(usize::from(is_root))
 }
 
 /// The usual name, in one pass. `None`, with `out` in any state, when it is not so plain that this function knows

@@ -9,7 +9,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::record::{self, Fault, Item};
+use crate::store::error::Damage;
+use crate::store::record::{self, Fault, ITEM_OCTETS_MAX, Item};
 use crate::store::verify::Assembler;
 
 fn text() -> impl Strategy<Value = String> {

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::store::acknowledged::Acknowledged;
+use crate::store::error::Damage;
 
 /// Runs a test on a store in memory and on one on disk.
 fn on_both(test: impl Fn(&dyn Store)) {

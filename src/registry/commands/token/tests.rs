@@ -9,11 +9,12 @@ use super::*;
 use crate::auth::TokenKeys;
 use crate::config::{ROTATION_OVERLAP_MAX, Seed, SeedGrant, SeedReference, SeedSecret};
 use crate::model::{AccountKind, Action, Actor, Event, Grant, ObjectReference};
+use crate::registry::authenticate_api::ApiIdentity;
 use crate::registry::commands::testing::{
     account, actor, apply, apply_with, binds, group, provider, refused, registry_with, set_active, token,
     wait,
 };
-use crate::registry::{ApiIdentity, ApiRefusal, RegistrySettings, SeedOptions};
+use crate::registry::{ApiRefusal, RegistrySettings, SeedOptions};
 use crate::store::{MemoryStore, Store};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
