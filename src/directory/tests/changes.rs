@@ -17,7 +17,7 @@ use crate::model::{
 };
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 4_000, ..crate::rounds::cases(100) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 4_000, ..crate::rounds::cases(40) })]
 
     #[test]
     fn changes_lead_where_building_anew_leads(

@@ -8,7 +8,7 @@ use crate::model::{AccountKind, AccountNumber, GroupNumber, Placement, ProviderN
 use crate::schema::{AttributeId, MatchingRule, Schema, Usage};
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 4_000, ..crate::rounds::cases(150) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 4_000, ..crate::rounds::cases(64) })]
 
     #[test]
     fn every_entry_conforms_to_the_schema(directory in proptest::collection::vec(any::<u16>(), 0..400)) {

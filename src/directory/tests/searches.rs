@@ -11,7 +11,7 @@ use crate::directory::{
 use crate::model::{AccountKind, GroupNumber, LdapProvider};
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 4_000, ..crate::rounds::cases(160) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 4_000, ..crate::rounds::cases(64) })]
 
     #[test]
     fn a_search_finds_what_the_reference_finds(

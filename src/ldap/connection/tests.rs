@@ -81,6 +81,7 @@ fn who_am_i(id: i32) -> Vec<u8> {
 async fn answers(client: &mut DuplexStream, finals: usize) -> Vec<LdapMsg> {
     let mut octets = Vec::new();
     let mut chunk = vec![0; 64 * 1024];
+    let mut messages = Vec::new();
     loop {
         let read = client.read(&mut chunk).await.unwrap();
         assert_ne!(read, 0, "the connection ended");
@@ -89,11 +90,11 @@ async fn answers(client: &mut DuplexStream, finals: usize) -> Vec<LdapMsg> {
         while let Ok(Some(frame)) = frame::next(&octets[whole..], usize::MAX) {
             whole += frame.octets.len();
         }
-        if whole == octets.len() {
-            let messages = decode(&octets);
-            if messages.iter().filter(|message| result_of(&message.op).is_some()).count() >= finals {
-                return messages;
-            }
+        messages.extend(decode(&octets[..whole]));
+        octets.drain(..whole);
+        let final_count = messages.iter().filter(|message| result_of(&message.op).is_some()).count();
+        if octets.is_empty() && final_count >= finals {
+            return messages;
         }
     }
 }
