@@ -20,7 +20,6 @@ use crate::model::{
 /// What an account may see of one provider's directory, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
-    /// The provider.
     pub provider: String,
     /// The base DN of its directory.
     pub base_dn: String,
@@ -86,7 +85,6 @@ pub struct Bound {
 pub struct Granted {
     /// Whether it is granted.
     pub is_granted: bool,
-    /// The sentence.
     pub sentence: String,
 }
 

@@ -9,7 +9,6 @@ use crate::model::{AccountNumber, Fingerprint, ProviderNumber, Timestamp, TokenN
 /// An account that has proved itself, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// The account.
     pub account: AccountNumber,
     /// What proved it.
     pub credential: Credential,
@@ -27,7 +26,6 @@ pub struct Identity {
 /// The credential of an identity, with its generation: a secret that was exchanged proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
-    /// A token.
     Token {
         /// Which.
         number: TokenNumber,
@@ -57,7 +55,6 @@ pub enum Invalid {
     /// The account was deleted.
     #[error("the account was deleted")]
     AccountGone,
-    /// The account is inactive.
     #[error("the account is inactive")]
     AccountInactive,
     /// The token was revoked, or its secret was exchanged.

@@ -19,7 +19,6 @@ pub enum Decision {
 pub enum Reason {
     /// A group that makes its members superusers.
     Superuser(GroupNumber),
-    /// A grant.
     Grant {
         /// Whether it is for all objects, not for the one.
         is_global: bool,

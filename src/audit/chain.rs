@@ -85,7 +85,6 @@ pub fn append(trail: &mut Trail, event: &mut Event) {
 pub struct ExpectedEvent {
     /// Its place in the trail.
     pub sequence: u64,
-    /// Its digest.
     pub digest: EventDigest,
 }
 

@@ -19,7 +19,6 @@ pub struct EventObject {
     pub name: String,
     /// Its number.
     pub key: Option<u32>,
-    /// Its UUID.
     pub uuid: Option<Uuid>,
 }
 

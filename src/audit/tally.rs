@@ -72,9 +72,7 @@ pub struct LoginKey {
 /// What an account has proved itself with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LoginProof {
-    /// A token.
     Token(TokenNumber),
-    /// Its password.
     Password,
     /// A client certificate.
     Certificate(Fingerprint),
@@ -180,7 +178,6 @@ pub struct Tallied {
     pub other_usages: Vec<Usage>,
     /// Successes that found no row.
     pub other_logins: Option<Span>,
-    /// Failures.
     pub failures: Vec<FailureRow>,
     /// Failures that found no row, by what they are.
     pub other_failures: BTreeMap<Action, Span>,

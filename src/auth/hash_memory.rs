@@ -104,7 +104,6 @@ pub(super) struct MemoryLease<'a> {
 }
 
 impl MemoryLease<'_> {
-    /// The memory.
     pub(super) fn memory(&mut self) -> &mut ArgonMemory {
         &mut self.memory
     }

@@ -265,7 +265,6 @@ pub enum HashPoolError {
          raise it, or lower argon2's memory_kib and memory_kib_max"
     )]
     MemoryBudget {
-        /// The budget.
         budget_octets: u64,
         /// The largest hash, in octets.
         hash_octets: u64,

@@ -147,7 +147,6 @@ pub enum HashParseError {
     /// It has a scheme, and what follows is not of its form.
     #[error("the {scheme} hash is damaged or cut off; it should be {expected}")]
     Malformed {
-        /// The scheme.
         scheme: &'static str,
         /// What should follow.
         expected: &'static str,

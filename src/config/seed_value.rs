@@ -156,7 +156,6 @@ pub(super) fn weekday(raw: Raw<'_>) -> Result<Weekday, String> {
     value::word(&Weekday::ALL.map(|day| (day.as_str(), day)))(raw)
 }
 
-/// A time of day.
 pub(super) fn time_of_day(raw: Raw<'_>) -> Result<TimeOfDay, String> {
     if let Raw::Toml(DeValue::Datetime(time)) = raw {
         return Err(format!("{BadTimeOfDay}, found {time} without quotes"));

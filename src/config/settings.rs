@@ -34,11 +34,9 @@ pub struct Settings {
     pub expiry_warning: Duration,
     /// How long a replaced app password goes on working when nothing else is said.
     pub rotation_overlap: Duration,
-    /// The log.
     pub log: LogSettings,
     /// What a new secret is hashed with.
     pub hashing: HashingSettings,
-    /// The limits.
     pub limits: Limits,
 }
 
@@ -164,10 +162,7 @@ pub enum TlsSettings {
         client_accounts: Vec<ClientAccount>,
     },
     /// A directory in which ca.pem, server.pem and server.key are made when they are absent.
-    Development {
-        /// The directory.
-        directory: PathBuf,
-    },
+    Development { directory: PathBuf },
 }
 
 impl TlsSettings {

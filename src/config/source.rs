@@ -116,7 +116,6 @@ impl fmt::Display for Position {
 /// A value with the position that it was read from.
 #[derive(Clone, Debug)]
 pub struct Located<T> {
-    /// The value.
     pub value: T,
     /// Where it stands.
     pub position: Position,

@@ -48,7 +48,6 @@ pub struct Accounts {
 /// An account, as far as it is not in its entries.
 #[derive(Clone, Debug)]
 pub struct AccountState {
-    /// Its number.
     pub number: AccountNumber,
     /// Its `entryUUID`.
     pub uuid: Uuid,
@@ -60,7 +59,6 @@ pub struct AccountState {
     pub is_active: bool,
     /// Its password, of a person.
     pub password: Option<Box<Password>>,
-    /// Its tokens.
     pub tokens: Box<[TokenNumber]>,
     /// The groups that it is in directly, sorted.
     pub groups: Box<[GroupNumber]>,
@@ -77,7 +75,6 @@ pub struct AccountState {
 /// A group, as far as it is not in its entries.
 #[derive(Clone, Debug)]
 pub struct GroupState {
-    /// Its number.
     pub number: GroupNumber,
     /// Its `entryUUID`.
     pub uuid: Uuid,

@@ -163,7 +163,6 @@ impl<'a> StoredAttribute<'a> {
         element(sequence).0
     }
 
-    /// The values.
     pub fn values(&self) -> Values<'a> {
         let (sequence, _) = element(self.octets);
         let (_, set) = element(sequence);

@@ -19,12 +19,10 @@ impl EntryId {
         Self(place as u32)
     }
 
-    /// The entry of an account.
     pub const fn of_account(number: AccountNumber) -> Self {
         Self(FIRST_NUMBER + number.get())
     }
 
-    /// The entry of a group.
     pub const fn of_group(number: GroupNumber) -> Self {
         Self(FIRST_NUMBER + number.get())
     }

@@ -25,9 +25,7 @@ pub struct Reader<'a> {
 pub enum Subject<'a> {
     /// The suffix or a container.
     Container(&'a ContainerEntry),
-    /// An account.
     Account(&'a AccountState),
-    /// A group.
     Group(&'a GroupState),
     /// The virtual primary group of an account.
     VirtualGroup(&'a AccountState),
@@ -65,7 +63,6 @@ impl<'a> Reader<'a> {
         self.snapshot.accounts()
     }
 
-    /// The tree.
     pub fn tree(&self) -> &'a Tree {
         self.tree
     }

@@ -96,7 +96,6 @@ impl Snapshot {
         self.subschema.get_or_init(|| subschema::entry(&self.schema))
     }
 
-    /// The tree of this provider.
     pub fn tree(&self, provider: ProviderNumber) -> Option<&Arc<Tree>> {
         self.trees.iter().find(|tree| tree.provider().number == provider)
     }

@@ -68,23 +68,16 @@ pub enum PlaceError {
     /// The container is not one of the provider's.
     #[error("the provider `{provider}` has no container `{container}`")]
     Container {
-        /// The provider.
         provider: String,
         /// The container, relative to the base DN.
         container: String,
     },
     /// Another entry stands there.
     #[error("the provider `{provider}` has another entry `{dn}`")]
-    Taken {
-        /// The provider.
-        provider: String,
-        /// The DN.
-        dn: String,
-    },
+    Taken { provider: String, dn: String },
 }
 
 impl ContainerEntry {
-    /// The entry.
     pub fn entry(&self) -> &Entry {
         &self.entry
     }

@@ -9,7 +9,6 @@ use super::visibility::Visibility;
 /// How much of the tree a search is about (RFC 4511 section 4.5.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The base.
     Base,
     /// What stands directly below it.
     One,

@@ -13,7 +13,6 @@ use crate::store::StoreError;
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// What kind of problem it is.
     pub kind: ProblemKind,
     /// Sentences for the operator, each about one thing.
     pub messages: Vec<String>,

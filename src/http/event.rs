@@ -22,17 +22,14 @@ pub struct VerifyRequest {
 /// Shows one event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShowRequest {
-    /// Its sequence.
     pub sequence: u64,
 }
 
 /// An event with its own digest, which stands in the next one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownEvent {
-    /// The event.
     #[serde(flatten)]
     pub event: Event,
-    /// Its digest.
     pub digest: EventDigest,
 }
 

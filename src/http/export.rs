@@ -95,7 +95,6 @@ impl hyper::body::Body for Pieces {
     }
 }
 
-/// Octets of one piece.
 const PIECE_OCTETS: usize = 64 * 1024;
 /// Pieces that wait for the connection; then the writer waits.
 const PIECES_WAITING_MAX: usize = 4;

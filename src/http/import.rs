@@ -16,7 +16,6 @@ use crate::registry::{ImportEntry, ImportLayout, ImportOptions, ImportReport, Re
 pub struct ImportBatch {
     /// As for the preparation.
     pub options: ImportOptions,
-    /// The entries.
     pub entries: Vec<ImportEntry>,
 }
 

@@ -13,7 +13,6 @@ use crate::registry::Registry;
 /// What a server says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// Its version.
     pub version: String,
     /// Its process id.
     pub process: u32,
@@ -23,7 +22,6 @@ pub struct Status {
     pub is_seeded: bool,
     /// Accounts of all kinds.
     pub accounts: usize,
-    /// Groups.
     pub groups: usize,
     /// The base DNs that are served.
     pub base_dns: Vec<String>,

@@ -399,13 +399,10 @@ impl<'b> Writer<'b> {
 
 /// Tag octets of the universal class, and how a tag octet is made.
 pub mod tag {
-    /// BOOLEAN.
     pub const BOOLEAN: u8 = 0x01;
-    /// INTEGER.
     pub const INTEGER: u8 = 0x02;
     /// OCTET STRING, primitive.
     pub const OCTET_STRING: u8 = 0x04;
-    /// ENUMERATED.
     pub const ENUMERATED: u8 = 0x0a;
     /// SEQUENCE and SEQUENCE OF.
     pub const SEQUENCE: u8 = 0x30;

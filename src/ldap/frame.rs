@@ -49,13 +49,11 @@ pub enum FrameError {
     /// The message ID is not an INTEGER of one to four octets.
     #[error("the message ID cannot be read: {0}")]
     MessageId(BerError),
-    /// The message ID is negative.
     #[error("the message ID {0} is negative")]
     NegativeMessageId(i32),
     /// The operation is not an element that fits in the message.
     #[error("the operation of message {message_id} cannot be read: {error}")]
     Operation {
-        /// The message ID.
         message_id: i32,
         /// What is wrong with it.
         error: BerError,
@@ -64,7 +62,6 @@ pub enum FrameError {
     /// twice, behind an unknown element, or encoded as a primitive.
     #[error("what follows the operation of message {message_id} cannot be read: {error}")]
     Trailer {
-        /// The message ID.
         message_id: i32,
         /// What is wrong with it.
         error: BerError,

@@ -11,7 +11,6 @@ use super::result_code::ResultCode;
 /// LDAPResult without referrals: this server has none to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome<'a> {
-    /// The result code.
     pub code: ResultCode,
     /// The deepest entry that was found, or nothing.
     pub matched_dn: &'a str,

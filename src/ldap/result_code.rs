@@ -76,7 +76,6 @@ pub enum ResultCode {
     NotAllowedOnNonLeaf = 66,
     /// The value is part of the name.
     NotAllowedOnRdn = 67,
-    /// The entry exists already.
     EntryAlreadyExists = 68,
     /// Object classes may not change so.
     ObjectClassModsProhibited = 69,

@@ -31,7 +31,6 @@ use crate::registry::{Attempt, Registry};
 pub struct SessionSettings {
     /// Where binds in clear are allowed.
     pub plain_bind: PlainBind,
-    /// The limits.
     pub limits: Limits,
     /// Whether there is a certificate to start TLS with.
     pub offers_start_tls: bool,

@@ -23,7 +23,6 @@ pub struct ServerCertificate {
     pub sha256: String,
     /// The SHA-1 of the whole, which old tools show.
     pub sha1: String,
-    /// What its key is.
     pub key: Option<KeyKind>,
     /// It and the intermediate ones behind it, as PEM.
     pub pem: String,

@@ -25,7 +25,6 @@ pub enum ClassKind {
     Auxiliary,
 }
 
-/// An object class.
 #[derive(Debug)]
 pub struct ObjectClass {
     /// Its object identifier, dotted.

@@ -26,7 +26,6 @@ pub struct Rdn {
 pub struct TypeAndValue {
     /// A name or a dotted OID, as written.
     pub attribute: String,
-    /// The value.
     pub value: Vec<u8>,
 }
 

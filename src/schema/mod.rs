@@ -86,7 +86,6 @@ pub enum SchemaError {
     OidTaken {
         /// The attribute.
         name: String,
-        /// The OID.
         oid: String,
         /// Whose it is.
         other: String,

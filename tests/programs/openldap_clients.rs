@@ -471,7 +471,11 @@ client_accounts = [{ subject = "CN=portal,O=Example", account = "portal" }]
 }
 
 /// A connection over LDAPS that stays open, with a client certificate.
-fn connect(place: &Place, server: &crate::support::Server, certificate: &str) -> Result<LdapConn, ldap3::LdapError> {
+fn connect(
+    place: &Place,
+    server: &crate::support::Server,
+    certificate: &str,
+) -> Result<LdapConn, ldap3::LdapError> {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 

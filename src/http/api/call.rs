@@ -45,12 +45,10 @@ pub(crate) struct FromHere(pub(crate) bool);
 pub struct RequestId(Uuid);
 
 impl RequestId {
-    /// A new one.
     pub(super) fn new() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// The UUID.
     pub fn uuid(self) -> Uuid {
         self.0
     }

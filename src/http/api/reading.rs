@@ -48,7 +48,6 @@ pub(super) trait Source {
         by_token.max(self.last_used(UsageOf::Account(number)))
     }
 
-    /// Its accounts.
     fn accounts(&self) -> &Accounts {
         self.snapshot().accounts()
     }

@@ -27,7 +27,6 @@ pub struct Controls<'a>(SmallVec<[Control<'a>; CONTROLS_INLINE]>);
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the control {oid} was sent more than once with one request")]
 pub struct RepeatedControl {
-    /// The OID of the control.
     pub oid: String,
 }
 

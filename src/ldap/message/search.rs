@@ -8,7 +8,6 @@ use super::filter::{FilterItems, decode_filter};
 pub use crate::directory::Scope;
 use crate::ldap::ber::Reader;
 
-/// A request to search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchRequest<'a> {
     /// The DN to search from.
@@ -32,7 +31,6 @@ pub struct SearchRequest<'a> {
 /// When aliases are followed. This directory holds none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dereference {
-    /// Never.
     Never,
     /// Below the base.
     InSearching,
