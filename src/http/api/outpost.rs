@@ -16,6 +16,7 @@ use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use crate::directory::name_key;
 use crate::model::{Application, LdapProvider, ObjectReference, Permission};
+use crate::registry::Lack;
 
 /// A directory, as an outpost needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -113,7 +114,13 @@ pub(super) fn check_access(reading: &Reading, query: CheckAccessQuery) -> Result
     let provider = viewed(reading)?;
     let slug = query.app_slug.ok_or_else(|| Refusal::field("app_slug", "This field is required."))?;
     let application = viewed_application(reading, &provider);
-    let application = application.filter(|found| found.slug == slug).ok_or_else(Refusal::not_found)?;
+    let application = application.filter(|found| found.slug == slug).ok_or_else(|| {
+        // What is hidden and what is not there are counted alike.
+        if !reading.viewer().sees_all(Permission::ViewApplication) {
+            reading.caller.lacks(Lack::Permission(Permission::ViewApplication));
+        }
+        Refusal::not_found()
+    })?;
     let account = account_of_caller(reading)?;
     let on = Some(ObjectReference::Provider(provider.number));
     Ok(LdapCheckAccess {
