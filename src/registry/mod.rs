@@ -8,6 +8,8 @@
 mod authenticate;
 mod authenticate_api;
 mod caller;
+#[cfg(test)]
+mod climb;
 pub mod commands;
 mod error;
 mod fresh_secrets;
