@@ -152,6 +152,7 @@ pub(super) fn write(
             return Err(ChangeError::Exists { kind: "account", name: account.username });
         }
         names::take(transaction, TombstoneOf::Account(name_form(&account.username)))?;
+        account.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
     set(&mut account.kind, kind);
     check_kind(before.as_ref(), &account, drops_password)?;

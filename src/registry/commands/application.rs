@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::account::grant_to_creator;
-use super::{set, validate};
+use super::{names, set, validate};
 use crate::model::{
     Application, ApplicationNumber, Binding, BindingMode, Key, ObjectReference, Permission, ProviderNumber,
     Record,
@@ -142,6 +142,7 @@ pub(super) fn write(
         if named.is_some_and(|other| other.number != application.number) {
             return Err(ChangeError::Exists { kind: "application", name: application.slug });
         }
+        application.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
     application.modified = transaction.now();
     transaction.put(Record::Application(application))

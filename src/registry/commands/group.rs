@@ -225,6 +225,7 @@ pub(super) fn write(
             return Err(ChangeError::Exists { kind: "group", name: group.name });
         }
         names::take(transaction, TombstoneOf::Group(name_form(&group.name)))?;
+        group.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
     if let Some(is_superuser) = is_superuser.filter(|is_superuser| *is_superuser != group.is_superuser) {
         let all = Rights { is_superuser: true, grants: Vec::new() };

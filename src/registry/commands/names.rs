@@ -3,6 +3,16 @@
 use crate::model::{Origin, TombstoneOf};
 use crate::registry::{ChangeError, Transaction};
 
+/// Whose an object is that gets a name: of two that had it, the one who gave the name that it has now. The config gives to
+/// a name what it says of it, so who chooses the name of an object chooses what it gets.
+pub(super) fn origin(transaction: &Transaction<'_>, before: Option<Origin>) -> Origin {
+    let now = transaction.origin();
+    match before {
+        Some(before) if now.account().is_none() => before,
+        Some(_) | None => now,
+    }
+}
+
 /// Takes a name for an object that is made or renamed; its tombstone is lifted.
 ///
 /// The config gives to a name what it says of it, and so may an operator who remembers it. So the name of what the config

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::account::grant_to_creator;
-use super::{set, validate};
+use super::{names, set, validate};
 use crate::config::canonical_dn;
 use crate::directory::{Snapshot, name_key};
 use crate::model::{Container, Key, LdapProvider, ObjectReference, Permission, ProviderNumber, Record};
@@ -152,10 +152,16 @@ pub(super) fn write(
     if transaction.snapshot().accounts().providers().any(is_taken) {
         return Err(ChangeError::Exists { kind: "provider", name: provider.name });
     }
+    if before.as_ref().is_none_or(|before| before.name != provider.name) {
+        provider.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
+    }
     let number = provider.number;
     provider.modified = transaction.now();
     let earlier = transaction.snapshot().clone();
-    mark_only(transaction, number)?;
+    // One that is to be the default itself takes that from the other, which is asked for below.
+    if !provider.is_default {
+        mark_only(transaction, number)?;
+    }
     transaction.put(Record::Provider(provider))?;
     check_losses(transaction, &earlier, number)
 }

@@ -310,6 +310,7 @@ pub(super) fn write(
             return Err(ChangeError::Exists { kind: "role", name: role.name });
         }
         names::take(transaction, TombstoneOf::Role(name_form(&role.name)))?;
+        role.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
     if let Some(grants) = grants.map(each_once) {
         check_grants(transaction, &role.grants, &grants)?;

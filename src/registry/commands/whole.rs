@@ -21,11 +21,17 @@ pub(crate) struct Problem {
     pub(crate) field: &'static str,
     /// Which objects it is about, as far as they may be named, and what to do.
     pub(crate) sentence: String,
+    /// The two objects that want the same, where it is that.
+    pub(crate) between: Option<(ObjectReference, ObjectReference)>,
 }
 
 impl Problem {
     fn new(field: &'static str, sentence: String) -> Self {
-        Self { field, sentence }
+        Self { field, sentence, between: None }
+    }
+
+    fn between(self, one: ObjectReference, other: ObjectReference) -> Self {
+        Self { between: Some((one, other)), ..self }
     }
 }
 
@@ -36,7 +42,7 @@ impl Problem {
 pub(in crate::registry) fn refuse(problems: Vec<Problem>) -> Result<(), ChangeError> {
     let problems = match <[Problem; 1]>::try_from(problems) {
         // What stands in a field that every request has is said of it.
-        Ok([Problem { field: field @ ("parents" | "attributes"), sentence }]) => {
+        Ok([Problem { field: field @ ("parents" | "attributes"), sentence, .. }]) => {
             return Err(ChangeError::field(field, sentence));
         }
         Ok([one]) => vec![one],
@@ -299,32 +305,39 @@ fn providers(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) 
         let LdapProvider { number, name, .. } = tree.provider().as_ref();
         viewer.called(ObjectReference::Provider(*number), name, "another")
     };
+    let of = |tree: &Tree| ObjectReference::Provider(tree.provider().number);
     // The one that is named first, and its spelling of what both have.
     let told = |one, other| if is_named(one) { (one, other) } else { (other, one) };
     for tree in snapshot.trees().iter().map(Arc::as_ref) {
         let provider = tree.provider();
         if let Some(other) = names.insert(name_key(&provider.name), tree) {
             let (one, other) = told(other, tree);
-            problems.push(Problem::new(
-                "base_dn",
-                format!(
-                    "the providers {} and {} have one name; give one of them another",
-                    name(one),
-                    name(other)
-                ),
-            ));
+            problems.push(
+                Problem::new(
+                    "base_dn",
+                    format!(
+                        "the providers {} and {} have one name; give one of them another",
+                        name(one),
+                        name(other)
+                    ),
+                )
+                .between(of(one), of(other)),
+            );
         }
         if let Some(other) = suffixes.insert(tree.suffix(), tree) {
             let (one, other) = told(other, tree);
-            problems.push(Problem::new(
-                "base_dn",
-                format!(
-                    "the providers {} and {} have the same base DN {}; give one of them another",
-                    name(one),
-                    name(other),
-                    one.provider().base_dn
-                ),
-            ));
+            problems.push(
+                Problem::new(
+                    "base_dn",
+                    format!(
+                        "the providers {} and {} have the same base DN {}; give one of them another",
+                        name(one),
+                        name(other),
+                        one.provider().base_dn
+                    ),
+                )
+                .between(of(one), of(other)),
+            );
         }
         if let Some(domain) = tree.bind_domain()
             && let Some(other) = domains.insert(domain.to_lowercase(), tree)
@@ -336,20 +349,23 @@ fn providers(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) 
                 name(one),
                 name(other),
                 one.bind_domain().unwrap_or_default()
-            )));
+            )).between(of(one), of(other)));
         }
         if provider.is_default
             && let Some(other) = default.replace(tree)
         {
             let (one, other) = told(other, tree);
-            problems.push(Problem::new(
-                "base_dn",
-                format!(
-                    "the providers {} and {} are both the default; set default = false for one of them",
-                    name(one),
-                    name(other)
-                ),
-            ));
+            problems.push(
+                Problem::new(
+                    "base_dn",
+                    format!(
+                        "the providers {} and {} are both the default; set default = false for one of them",
+                        name(one),
+                        name(other)
+                    ),
+                )
+                .between(of(one), of(other)),
+            );
         }
     }
 }
@@ -464,7 +480,7 @@ fn uid_numbers(snapshot: &Snapshot, number: AccountNumber, viewer: &Viewer, prob
                                 "another account"
                             )
                         ),
-                    ));
+                    ).between(ObjectReference::Account(account.number), ObjectReference::Account(other.number)));
                 }
             }
         }

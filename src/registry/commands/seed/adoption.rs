@@ -6,12 +6,16 @@ use std::sync::Arc;
 use super::apply::Application;
 use super::{DiffEntry, Sign};
 use crate::access::{Rights, holds};
+use crate::audit::EventObject;
 use crate::config::{ReferenceKind, first_identifier};
-use crate::directory::name_key;
+use crate::directory::{AccountState, name_key};
 use crate::model::{
-    AccountNumber, FieldChange, Grant, Key, ObjectReference, Origin, Permission, Record, Timestamp, Token,
+    AccountNumber, FieldChange, Grant, Key, ObjectReference, Origin, Permission, Record, RoleNumber,
+    Timestamp, Token,
 };
 use crate::registry::ChangeError;
+use crate::registry::commands::token;
+use crate::registry::commands::whole::Problem;
 
 /// The objects of the seed that are not to be given what it says, with the reason.
 pub(super) fn not_to_be_given(
@@ -46,6 +50,79 @@ pub(super) fn not_to_be_given(
         ask(ReferenceKind::Application, slug)?;
     }
     Ok(found)
+}
+
+/// What gives rights to accounts of which somebody who does not hold them may know a secret, which nobody has accepted: the
+/// accounts of the seed, and where these are left out already, the roles and groups that give it. Everything else is applied
+/// without them.
+pub(super) fn with_foreign_credentials(
+    application: &Application<'_, '_>,
+) -> Vec<(ReferenceKind, String, String)> {
+    let mut found = Vec::new();
+    for credential in application.foreign_credentials() {
+        let reason = format!(
+            "`{}` would get rights that {} does not hold, who has made its credential `{}`: revoke it, or say \
+             --accept-credentials {}",
+            credential.account,
+            credential.made_by.join(", "),
+            credential.identifier,
+            credential.identifier
+        );
+        match application.described(ObjectReference::Account(credential.number)) {
+            Some((kind, name)) => found.push((kind, name, reason)),
+            None => {
+                let givers = application.givers(credential.number).into_iter();
+                found.extend(givers.map(|(kind, name)| (kind, name, reason.clone())));
+            }
+        }
+    }
+    found
+}
+
+/// What of the seed stands against something that it does not describe, and why it is left out: both want the same.
+pub(super) fn obstacle(
+    application: &Application<'_, '_>,
+    problem: &Problem,
+) -> Option<(ReferenceKind, String, String)> {
+    let (one, other) = problem.between?;
+    let described = [one, other].map(|on| application.described(on));
+    let (kind, name, obstacle) = match described {
+        [Some((kind, name)), None] => (kind, name, other),
+        [None, Some((kind, name))] => (kind, name, one),
+        [Some(_), Some(_)] | [None, None] => return None,
+    };
+    let whose = application.whose_is(obstacle).ok()??;
+    Some((kind, name, format!("{}: {whose}", problem.sentence)))
+}
+
+/// Whose what stands in the way of an object is, in words; `None`: nothing that the seed does not describe does.
+pub(super) fn obstruction(
+    application: &Application<'_, '_>,
+    kind: ReferenceKind,
+    name: &str,
+    field: Option<&'static str>,
+) -> Result<Option<String>, ChangeError> {
+    // A caller of the API has taken the name itself, for something else.
+    if let Some((_, key)) = application.named(name).into_iter().find(|(of, _)| *of == kind)
+        && let Some(record) = application.transaction.stored(&key)?
+        && let Some(maker) = origin(&record).account()
+    {
+        let whose = application.whose(Origin::Account(maker), created(&record));
+        return Ok(Some(format!("it was made by {whose}")));
+    }
+    // Another application has the provider.
+    if (kind, field) == (ReferenceKind::Application, Some("provider")) {
+        let seed = application.seed.applications.iter().find(|seed| seed.slug == name);
+        let provider = seed.and_then(|seed| seed.provider.as_deref());
+        let provider = provider.and_then(|provider| application.find_provider(provider));
+        let other = provider.and_then(|number| application.accounts().application_of(number));
+        let other = other.map(|other| ObjectReference::Application(other.number));
+        return match other.filter(|other| application.described(*other).is_none()) {
+            Some(other) => application.whose_is(other),
+            None => Ok(None),
+        };
+    }
+    Ok(None)
 }
 
 /// Why a token of the seed cannot be made: another account has one of that identifier.
@@ -189,6 +266,98 @@ impl Application<'_, '_> {
         )))
     }
 
+    /// The roles and groups of the seed through which an account gets what it had not before.
+    fn givers(&self, number: AccountNumber) -> Vec<(ReferenceKind, String)> {
+        let (before, after) = (self.before.accounts(), self.accounts());
+        let Some(account) = after.account(number) else { return Vec::new() };
+        let groups = after.groups_of(account);
+        let in_group = |role: &RoleNumber| {
+            let mut groups = groups.iter().filter_map(|group| after.group(*group));
+            groups.any(|group| group.roles.contains(role))
+        };
+        let roles = self.seed.roles.iter().filter(|seed| {
+            after.role_named(&seed.name).is_some_and(|role| {
+                let numbers = [role.number];
+                let gained = Rights::of_roles(after, &numbers).beyond(&Rights::of_roles(before, &numbers));
+                !gained.is_empty() && (account.roles.contains(&role.number) || in_group(&role.number))
+            })
+        });
+        let named = self.seed.groups.iter().filter(|seed| {
+            after.group_named(&seed.name).is_some_and(|group| {
+                let gained =
+                    Rights::of_group(after, group.number).beyond(&Rights::of_group(before, group.number));
+                !gained.is_empty() && groups.contains(&group.number)
+            })
+        });
+        let roles = roles.map(|seed| (ReferenceKind::Role, seed.name.clone()));
+        let named = named.map(|seed| (ReferenceKind::Group, seed.name.clone()));
+        roles.chain(named).filter(|(kind, name)| !self.is_left_out(*kind, name)).collect()
+    }
+
+    /// The object of the seed that this is; one that is left out is as if it were not described.
+    fn described(&self, on: ObjectReference) -> Option<(ReferenceKind, String)> {
+        self.named_in_seed(on).filter(|(kind, name)| !self.is_left_out(*kind, name))
+    }
+
+    fn named_in_seed(&self, on: ObjectReference) -> Option<(ReferenceKind, String)> {
+        let (accounts, seed) = (self.accounts(), self.seed);
+        match on {
+            ObjectReference::Provider(number) => {
+                let key = name_key(&accounts.provider(number)?.name);
+                let found = seed.providers.iter().find(|provider| name_key(&provider.name) == key)?;
+                Some((ReferenceKind::Provider, found.name.clone()))
+            }
+            ObjectReference::Account(number) => {
+                let key = name_key(&accounts.account(number)?.username);
+                let found = seed.accounts.iter().find(|account| name_key(&account.username) == key)?;
+                Some((ReferenceKind::Account, found.username.clone()))
+            }
+            ObjectReference::Application(number) => {
+                let slug = &accounts.application(number)?.slug;
+                let found = seed.applications.iter().find(|application| application.slug == *slug)?;
+                Some((ReferenceKind::Application, found.slug.clone()))
+            }
+            ObjectReference::Group(_) | ObjectReference::Role(_) | ObjectReference::Token(_) => None,
+        }
+    }
+
+    /// Whose an object is that stands in the way, in words.
+    fn whose_is(&self, on: ObjectReference) -> Result<Option<String>, ChangeError> {
+        let Some(record) = self.transaction.stored(&key_of(on))? else { return Ok(None) };
+        let whose = self.whose(origin(&record), created(&record));
+        let EventObject { kind, name, .. } = EventObject::of(&record);
+        Ok(Some(format!("the {kind} `{name}` was made by {whose}")))
+    }
+
+    /// Whether an object is one that a caller of the API has made or named, and not a superuser: what the config says by its
+    /// name was not said of it.
+    pub(super) fn is_strangers(&self, on: ObjectReference) -> Result<bool, ChangeError> {
+        let Some(record) = self.transaction.stored(&key_of(on))? else { return Ok(false) };
+        let before = self.before.accounts();
+        let maker = origin(&record).account().map(|maker| before.account(maker));
+        let is_superuser = |maker: Option<&Arc<AccountState>>| {
+            maker.is_some_and(|maker| maker.is_active && before.is_superuser(maker))
+        };
+        Ok(maker.is_some_and(|maker| !is_superuser(maker)))
+    }
+
+    /// Why a token that is there is not changed as the seed says: somebody else knows its secret.
+    pub(super) fn reason_against_token(&self, before: &Token, after: &Token) -> Option<String> {
+        let maker = before.origin.account().filter(|maker| *maker != before.account)?;
+        let accounts = self.before.accounts();
+        let rights = Rights::of_account(accounts, accounts.account(before.account)?);
+        let is_more = token::is_later(before.expires, after.expires)
+            || token::is_wider(&before.networks, &after.networks);
+        if !is_more || holds(accounts, accounts.account(maker).map(|maker| &**maker), &rights) {
+            return None;
+        }
+        let whose = self.whose(before.origin, Some(before.created));
+        Some(format!(
+            "it was made by {whose}, who does not hold what its account does, and would work longer or from more places: \
+             revoke it, or choose another identifier"
+        ))
+    }
+
     /// Who made something, and when, in words.
     pub(super) fn whose(&self, origin: Origin, created: Option<Timestamp>) -> String {
         let who = match origin {
@@ -228,6 +397,17 @@ impl Application<'_, '_> {
 fn may_change_provider(on: Option<ObjectReference>) -> Rights {
     let grant = Grant { permission: Permission::ChangeProvider, on };
     Rights { is_superuser: false, grants: vec![grant] }
+}
+
+fn key_of(on: ObjectReference) -> Key {
+    match on {
+        ObjectReference::Provider(number) => Key::Provider(number),
+        ObjectReference::Account(number) => Key::Account(number),
+        ObjectReference::Application(number) => Key::Application(number),
+        ObjectReference::Group(number) => Key::Group(number),
+        ObjectReference::Role(number) => Key::Role(number),
+        ObjectReference::Token(number) => Key::Token(number),
+    }
 }
 
 fn origin(record: &Record) -> Origin {

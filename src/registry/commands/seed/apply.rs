@@ -14,7 +14,8 @@ use crate::model::{
     AccountKind, AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ObjectReference, Record,
     RoleNumber, TokenNumber, TombstoneOf,
 };
-use crate::registry::commands::{foreign, validate};
+use crate::registry::commands::foreign::{self, ForeignCredential};
+use crate::registry::commands::validate;
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Transaction};
 
@@ -33,6 +34,8 @@ pub(super) struct Application<'t, 's> {
     /// Custom attribute types that were there and are declared in another way now.
     pub(super) changed_attributes: BTreeSet<AttributeNumber>,
     skipped: Vec<DiffEntry>,
+    /// What cannot be as the seed says, because something that it does not describe stands in the way.
+    obstructed: Vec<(ReferenceKind, String, String)>,
 }
 
 impl<'t, 's> Application<'t, 's> {
@@ -56,6 +59,7 @@ impl<'t, 's> Application<'t, 's> {
             unresolved: BTreeSet::new(),
             changed_attributes: BTreeSet::new(),
             skipped: Vec::new(),
+            obstructed: Vec::new(),
         }
     }
 
@@ -64,15 +68,26 @@ impl<'t, 's> Application<'t, 's> {
     /// What a caller of the API made, and what would be given to it by the config, is only known at the end: what is not
     /// to be given is left out, and all the rest is done anew.
     pub(super) fn run(mut self) -> Result<SeedPlan, ChangeError> {
+        let mut problems;
         loop {
             self.attempt()?;
-            let left_out = adoption::not_to_be_given(&self)?;
+            let mut left_out = adoption::not_to_be_given(&self)?;
+            left_out.append(&mut self.obstructed);
+            left_out.extend(adoption::with_foreign_credentials(&self));
+            problems = self.transaction.problems();
+            problems.retain(|problem| match adoption::obstacle(&self, problem) {
+                Some(obstructed) => {
+                    left_out.push(obstructed);
+                    false
+                }
+                None => true,
+            });
+            left_out.retain(|(kind, name, _)| !self.is_left_out(*kind, name));
             if left_out.is_empty() {
                 break;
             }
             self.begin_anew(left_out);
         }
-        let problems = self.transaction.problems();
         self.problems.extend(problems.into_iter().map(|problem| SeedProblem {
             object: None,
             field: Some(problem.field.to_owned()),
@@ -136,6 +151,7 @@ impl<'t, 's> Application<'t, 's> {
         self.unresolved.clear();
         self.changed_attributes.clear();
         self.skipped.clear();
+        self.obstructed.clear();
     }
 
     /// The directory as it is by now.
@@ -189,8 +205,16 @@ impl<'t, 's> Application<'t, 's> {
             }
             error => return Err(error),
         };
-        for sentence in sentences {
-            self.problem(kind, name, field, sentence);
+        match adoption::obstruction(self, kind, name, field)? {
+            Some(whose) => {
+                let reason = format!("{}: {whose}", sentences.join("; "));
+                self.obstructed.push((kind, name.to_owned(), reason));
+            }
+            None => {
+                for sentence in sentences {
+                    self.problem(kind, name, field, sentence);
+                }
+            }
         }
         Ok(None)
     }
@@ -213,6 +237,12 @@ impl<'t, 's> Application<'t, 's> {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+
+    /// Credentials of accounts that get rights, made by somebody who does not hold these, that the operator has not accepted.
+    pub(super) fn foreign_credentials(&self) -> Vec<ForeignCredential> {
+        let found = foreign::credentials(&self.before, self.transaction.snapshot()).into_iter();
+        found.filter(|credential| !self.options.accept_credentials.contains(&credential.identifier)).collect()
     }
 
     /// The kind that an account of the seed has at the end.
@@ -276,6 +306,7 @@ impl<'t, 's> Application<'t, 's> {
         for role in &seed.roles {
             let deleted = TombstoneOf::Role(name_form(&role.name));
             if self.accounts().role_named(&role.name).is_none()
+                && !self.is_left_out(ReferenceKind::Role, &role.name)
                 && !self.is_deleted(ReferenceKind::Role, &role.name, &deleted)
             {
                 let number = RoleNumber::new(self.transaction.next_object()?);
@@ -291,7 +322,9 @@ impl<'t, 's> Application<'t, 's> {
             let key = name_key(&account.username);
             let deleted = TombstoneOf::Account(name_form(&account.username));
             if self.accounts().account_keyed(&key).is_none() {
-                if self.is_deleted(ReferenceKind::Account, &account.username, &deleted) {
+                if self.is_left_out(ReferenceKind::Account, &account.username)
+                    || self.is_deleted(ReferenceKind::Account, &account.username, &deleted)
+                {
                     continue;
                 }
                 let number = AccountNumber::new(self.next_number(&taken)?);
@@ -304,8 +337,21 @@ impl<'t, 's> Application<'t, 's> {
                 self.number_group(&account.username, &taken)?;
             }
         }
+        // The group of an account that is not made is not made either, unless the seed describes it.
+        for account in seed.accounts.iter().filter(|account| account.create_group == Some(true)) {
+            let key = name_key(&account.username);
+            let is_described = seed.groups.iter().any(|group| name_key(&group.name) == key);
+            if self.is_left_out(ReferenceKind::Account, &account.username)
+                && self.accounts().group_keyed(&key).is_none()
+                && !is_described
+            {
+                self.names.skipped.insert((ReferenceKind::Group, key));
+            }
+        }
         for application in &seed.applications {
-            if self.accounts().application_named(&application.slug).is_none() {
+            if self.accounts().application_named(&application.slug).is_none()
+                && !self.is_left_out(ReferenceKind::Application, &application.slug)
+            {
                 let number = ApplicationNumber::new(self.transaction.next_object()?);
                 self.transaction.announce(ObjectReference::Application(number));
                 self.names.applications.insert(application.slug.clone(), number);
@@ -330,7 +376,7 @@ impl<'t, 's> Application<'t, 's> {
         let deleted = TombstoneOf::Group(name_form(name));
         if self.accounts().group_keyed(&key).is_none()
             && !self.names.groups.contains_key(&key)
-            && !self.names.skipped.contains(&(ReferenceKind::Group, key.clone()))
+            && !self.is_left_out(ReferenceKind::Group, name)
             && !self.is_deleted(ReferenceKind::Group, name, &deleted)
         {
             let number = GroupNumber::new(self.next_number(taken)?);
@@ -425,11 +471,8 @@ impl<'t, 's> Application<'t, 's> {
             diff.push(entry);
         }
         diff.sort_by_key(|entry| (entry.sign != Sign::Deleted, diff::rank(entry.kind)));
+        let credentials = self.foreign_credentials();
         diff.extend(self.skipped);
-        let credentials = foreign::credentials(&self.before, after)
-            .into_iter()
-            .filter(|credential| !self.options.accept_credentials.contains(&credential.identifier))
-            .collect();
         SeedPlan {
             revision: self.before.revision(),
             diff,

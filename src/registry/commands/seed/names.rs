@@ -84,11 +84,17 @@ impl Application<'_, '_> {
         names.iter().filter_map(|name| self.role_number(name)).collect()
     }
 
-    /// The permissions of a list; one on something that is skipped is left out.
-    pub(super) fn grants(&mut self, grants: &[SeedGrant]) -> Vec<Grant> {
+    /// The permissions of a list; one on something that is skipped is left out, and so is one on something that a caller of
+    /// the API has given a name of the config, unless it is `present` already.
+    pub(super) fn grants(
+        &mut self,
+        grants: &[SeedGrant],
+        present: &[Grant],
+    ) -> Result<Vec<Grant>, ChangeError> {
         let mut found: Vec<Grant> = Vec::with_capacity(grants.len());
-        for SeedGrant { permission, on } in grants {
-            let on = match on {
+        for SeedGrant { permission, on: on_of } in grants {
+            let on_of = on_of.as_ref();
+            let on = match on_of {
                 None => None,
                 Some(reference) => match self.object(reference) {
                     Some(object) => Some(object),
@@ -97,11 +103,23 @@ impl Application<'_, '_> {
                 },
             };
             let grant = Grant { permission: *permission, on };
+            if let (Some(object), Some(SeedReference { kind, name })) = (grant.on, on_of)
+                && !present.contains(&grant)
+                && self.is_strangers(object)?
+            {
+                let reason = format!(
+                    "`{}` on it is not granted, as a caller of the API has made it or given it this name; --adopt {name} \
+                     takes it over",
+                    permission.codename()
+                );
+                self.leave_out(*kind, name, reason);
+                continue;
+            }
             if !found.contains(&grant) {
                 found.push(grant);
             }
         }
-        found
+        Ok(found)
     }
 
     fn role_number(&mut self, name: &str) -> Option<RoleNumber> {

@@ -69,7 +69,10 @@ impl Application<'_, '_> {
             },
             (None, None) => return Ok(()),
         };
-        let grants = seed.permissions.as_ref().map(|permissions| self.grants(permissions));
+        let grants = match &seed.permissions {
+            Some(permissions) => Some(self.grants(permissions, &role.grants)?),
+            None => None,
+        };
         let changes = RoleChanges {
             name: None,
             search_size_max: seed.search_size_max.map(|limit| limit.of_role()),
@@ -88,7 +91,11 @@ impl Application<'_, '_> {
             parents.iter().filter_map(|parent| self.group_number(parent)).collect::<Vec<GroupNumber>>()
         });
         let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles));
-        let grants = seed.permissions.as_ref().map(|permissions| self.grants(permissions));
+        let present = self.accounts().group_named(&seed.name).map(|group| group.grants.to_vec());
+        let grants = match &seed.permissions {
+            Some(permissions) => Some(self.grants(permissions, &present.unwrap_or_default())?),
+            None => None,
+        };
         self.put_group(&seed.name, |group| GroupChanges {
             name: None,
             is_superuser: seed.is_superuser,
@@ -155,7 +162,10 @@ impl Application<'_, '_> {
         let known = self.problems.len();
         self.check_keys(seed, before.as_ref().map(|before| before.kind), kind);
         let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles));
-        let grants = seed.permissions.as_ref().map(|permissions| self.grants(permissions));
+        let grants = match &seed.permissions {
+            Some(permissions) => Some(self.grants(permissions, &account.grants)?),
+            None => None,
+        };
         let password = match &seed.password {
             Some(password) if kind.is_person() => self.password(seed, password, &account)?,
             Some(_) | None => None,

@@ -86,6 +86,10 @@ impl Application<'_, '_> {
             }
             Some(true) | None => {}
         }
+        if let Some(reason) = self.reason_against_token(&stored, &token) {
+            self.leave_out(ReferenceKind::Token, identifier, reason);
+            return Ok(());
+        }
         let done = token::write(self.transaction, Some(&stored), token);
         self.collect(ReferenceKind::Token, identifier, done).map(drop)
     }

@@ -363,7 +363,7 @@ pub(super) fn put_numbered(
 pub(super) fn write(
     transaction: &mut Transaction<'_>,
     before: Option<&Token>,
-    token: Token,
+    mut token: Token,
 ) -> Result<(), ChangeError> {
     let accounts = transaction.snapshot().accounts();
     let owner = accounts.account(token.account);
@@ -377,6 +377,10 @@ pub(super) fn write(
             return Err(ChangeError::Exists { kind: "token", name: token.identifier });
         }
         names::take(transaction, TombstoneOf::Token(token.identifier.clone()))?;
+        // The replacement of a token goes on with its name, and is whose that was.
+        if before.is_some_and(|before| !before.is_replaced && !token.is_replaced) {
+            token.origin = names::origin(transaction, before.map(|before| before.origin));
+        }
     }
     let accounts = transaction.snapshot().accounts();
     if accounts.token_found_by(&token.selector).is_some_and(|other| other.number != token.number) {
@@ -517,13 +521,13 @@ fn new_owner(
 }
 
 /// Whether a token could be used from somewhere else than before.
-fn is_wider(before: &[IpNet], after: &[IpNet]) -> bool {
+pub(super) fn is_wider(before: &[IpNet], after: &[IpNet]) -> bool {
     let is_within = |network: &IpNet| before.iter().any(|wider| wider.contains(network));
     !before.is_empty() && (after.is_empty() || !after.iter().all(is_within))
 }
 
 /// Whether a token would expire later than it does, or never.
-fn is_later(before: Option<Timestamp>, after: Option<Timestamp>) -> bool {
+pub(super) fn is_later(before: Option<Timestamp>, after: Option<Timestamp>) -> bool {
     before.is_some_and(|before| after.is_none_or(|after| after > before))
 }
 
