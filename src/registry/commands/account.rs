@@ -154,7 +154,11 @@ pub(super) fn write(
         names::take(transaction, TombstoneOf::Account(name_form(&account.username)))?;
         account.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
-    set(&mut account.kind, kind);
+    if let Some(kind) = kind.filter(|kind| *kind != account.kind) {
+        account.kind = kind;
+        // What it is for decides what the config can make of it, as its name does.
+        account.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
+    }
     check_kind(before.as_ref(), &account, drops_password)?;
     if !account.kind.is_person() {
         account.password = None;
