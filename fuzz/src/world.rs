@@ -583,6 +583,7 @@ fn token(number: u32, account: u32, secret: &TokenSecret, hash: &str, expires: O
         renewed: CREATED,
         warned: None,
         is_replaced: false,
+        began_as: None,
         origin: Origin::Unknown,
         made_by: MadeBy::default(),
         is_first: false,

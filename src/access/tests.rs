@@ -65,6 +65,7 @@ fn token() -> Token {
         renewed: NOW,
         warned: None,
         is_replaced: false,
+        began_as: None,
         origin: crate::model::Origin::Unknown,
         made_by: crate::model::MadeBy::default(),
         is_first: false,

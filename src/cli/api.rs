@@ -77,7 +77,15 @@ impl Backend {
     /// # Errors
     /// It was refused, or nobody knows whether it was done.
     pub(super) async fn delete(&mut self, path: &[&str]) -> Result<(), Failure> {
-        self.api(Method::DELETE, path, &[], &Value::Null).await
+        self.delete_with(path, &[]).await
+    }
+
+    /// The same, in a way that a query says.
+    ///
+    /// # Errors
+    /// It was refused, or nobody knows whether it was done.
+    pub(super) async fn delete_with(&mut self, path: &[&str], query: &[(&str, &str)]) -> Result<(), Failure> {
+        self.api(Method::DELETE, path, query, &Value::Null).await
     }
 
     /// The account of this name.

@@ -28,7 +28,7 @@ pub(super) enum TokenCommand {
     Rotate(RotateArguments),
     /// Show the secret of a token that was made retrievable
     ViewKey(ViewKeyArguments),
-    /// Delete a token: it is refused from the next operation on
+    /// Delete a token: it is refused from the next operation on, and so are the secrets that it has replaced
     Revoke(RevokeArguments),
 }
 
@@ -112,6 +112,9 @@ pub(super) struct ListArguments {
 pub(super) struct RevokeArguments {
     /// Its name
     identifier: String,
+    /// Secrets that it has replaced work on until they expire
+    #[arg(long)]
+    keep_replaced: bool,
     #[command(flatten)]
     directory: DirectoryArguments,
 }
@@ -259,6 +262,7 @@ struct Listed<'a> {
     networks: &'a [IpNet],
     retrievable: bool,
     replaced: bool,
+    replaced_by: Option<&'a str>,
     created: Timestamp,
     last_used: Option<&'a LastUse>,
     uuid: uuid::Uuid,
@@ -289,6 +293,7 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
             networks: &token.networks,
             retrievable: token.retrievable,
             replaced: token.replaced,
+            replaced_by: token.replaced_by.as_deref(),
             created: token.created.0,
             last_used: token.last_used.as_ref(),
             uuid: token.pk,
@@ -328,17 +333,32 @@ fn last_used(token: &Listed<'_>) -> String {
 #[derive(Serialize)]
 struct Revoked<'a> {
     revoked: &'a str,
+    /// The secrets that it had replaced, which have ended too.
+    replaced: Vec<String>,
 }
 
 async fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure> {
-    let RevokeArguments { identifier, directory } = arguments;
-    directory
+    let RevokeArguments { identifier, keep_replaced, directory } = arguments;
+    let replaced = directory
         .with(Absent::Fail, async |backend| {
             let token = token_named(backend, &identifier).await?;
-            backend.delete(&["core", "tokens", &token.identifier]).await
+            let path = ["core", "tokens", &token.identifier];
+            if keep_replaced {
+                backend.delete_with(&path, &[("keep_replaced", "true")]).await?;
+                return Ok(Vec::new());
+            }
+            let query = [("user__username", token.user_obj.username.as_str())];
+            let others: Vec<Token> = backend.read_all(&["core", "tokens"], &query).await?;
+            backend.delete(&path).await?;
+            let behind =
+                others.into_iter().filter(|other| other.replaced_by.as_ref() == Some(&token.identifier));
+            Ok(behind.map(|other| other.identifier).collect())
         })
         .await?;
-    output.result(&Revoked { revoked: &identifier }, || format!("revoked {identifier}"))
+    output.result(&Revoked { revoked: &identifier, replaced: replaced.clone() }, || {
+        let behind = replaced.iter().map(|other| format!("\nrevoked {other}, which it had replaced"));
+        format!("revoked {identifier}{}", behind.collect::<String>())
+    })
 }
 
 fn in_words(expires: Option<Timestamp>) -> String {

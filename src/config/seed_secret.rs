@@ -130,6 +130,16 @@ impl SecretSources<'_> {
         if std::str::from_utf8(secret.expose()).is_err() {
             return Err("the secret is not UTF-8".to_owned());
         }
+        // Each comes with the file, not with the secret: nobody would ever type it.
+        if secret.expose().starts_with(BYTE_ORDER_MARK) {
+            return Err("the secret begins with a byte order mark; save it as UTF-8 without one".to_owned());
+        }
+        if secret.expose().contains(&0) {
+            return Err("the secret holds a NUL; write it as UTF-8, on one line".to_owned());
+        }
+        if secret.expose().iter().any(|octet| matches!(octet, b'\n' | b'\r')) {
+            return Err("the secret has a second line; write nothing else, on one line".to_owned());
+        }
         if secret.expose().len() > self.length_max {
             let length = self.length_max;
             return Err(format!("the secret is longer than server.limits.bind_secret_length_max ({length})"));
@@ -160,6 +170,8 @@ fn hash(text: &str, takes_schemes: bool) -> Result<HashText, String> {
     }
 }
 
+/// U+FEFF, as some editors put it before all that they save.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// A file of secrets that is longer is something else.
 const SECRET_FILE_LENGTH_MAX: u64 = 128 * 1024;
 

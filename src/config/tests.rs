@@ -371,7 +371,7 @@ fn problems_of_the_seed_are_told_with_their_place() {
         ("[[account]]\nname = \"a\"", "3:1: account.username: `username` is missing"),
         (
             "[[account]]\nusername = \" a\"",
-            "4:12: account.username: expected a name without spaces at its ends",
+            "4:12: account.username: expected a name without blanks at its ends",
         ),
         ("[[account]]\nusername = \"a\\u0007\"", "4:12: account.username: expected a name without control"),
         (
@@ -834,13 +834,13 @@ fn secrets_come_from_where_they_are_safe() {
              [[account]]\nusername = \"b\"\npassword_env = \"B\"\n\
              [[account]]\nusername = \"c\"\npassword_file = \"c\"\n",
         ),
-        ("c", "two newlines\n\n"),
+        ("c", "a newline\r\n"),
     ]);
     let path = files.path("bindery.toml");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let config = files.load_with(&|name| (name == "B").then(|| "variable".into())).unwrap();
     let secret = |at: usize| config.seed.accounts[at].password.clone().unwrap();
-    for (at, text) in ["in clear", "variable", "two newlines\n"].into_iter().enumerate() {
+    for (at, text) in ["in clear", "variable", "a newline"].into_iter().enumerate() {
         assert_eq!(secret(at), SeedSecret::Given(text.to_owned().into()));
     }
 
@@ -854,6 +854,24 @@ fn secrets_come_from_where_they_are_safe() {
         lines[1].contains("the variable B: the secret is longer than server.limits.bind_secret_length_max")
     );
     assert!(lines[2].contains("c: the secret is empty"), "{lines:#?}");
+
+    // What an editor or a program adds is never typed, and would be part of the secret.
+    for (octets, words) in [
+        (&b"\xef\xbb\xbfmarked\n"[..], "begins with a byte order mark"),
+        (b"with a \0\n", "holds a NUL"),
+        (b"two newlines\n\n", "has a second line"),
+        (b"first\nsecond", "has a second line"),
+        (b"first\rsecond\n", "has a second line"),
+    ] {
+        std::fs::write(files.path("c"), octets).unwrap();
+        let problems = files.load_with(&|name| (name == "B").then(|| "variable".into())).unwrap_err();
+        let lines = files.lines(&problems);
+        let told = lines.iter().any(|line| {
+            line.starts_with("bindery.toml:11:1: account.password_file: c: the secret")
+                && line.contains(words)
+        });
+        assert!(told, "{words}: {lines:#?}");
+    }
 }
 
 #[test]

@@ -65,8 +65,11 @@ pub(super) fn name(raw: Raw<'_>) -> Result<String, String> {
     if name.chars().any(char::is_control) {
         return Err("expected a name without control characters".to_owned());
     }
+    if name.trim().is_empty() {
+        return Err("expected a name that is not empty".to_owned());
+    }
     if name.trim() != name {
-        return Err("expected a name without spaces at its ends".to_owned());
+        return Err("expected a name without blanks at its ends".to_owned());
     }
     Ok(name)
 }

@@ -40,6 +40,7 @@ pub use time::Timestamp;
 pub use time_window::{BadTimeOfDay, BadTimeWindow, TimeOfDay, TimeWindow, Weekday};
 pub use time_zone::{TimeZone, UnknownTimeZone};
 pub use token::{
-    CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, HashText, Intent, SealedSecret, Token, TokenSelector,
+    CHOSEN_PASSWORD_LENGTH_MIN, CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, HashText, Intent,
+    SealedSecret, Token, TokenSelector,
 };
 pub use usage::{Usage, UsageOf};

@@ -127,6 +127,8 @@ impl fmt::Debug for TokenSelector {
 /// Characters of a secret that somebody chooses for an API token, at least: nothing but its length makes it hard to
 /// guess.
 pub const CHOSEN_SECRET_LENGTH_MIN: usize = 32;
+/// The same for an app password, whose failures are counted by the account that it is tried for.
+pub const CHOSEN_PASSWORD_LENGTH_MIN: usize = 16;
 /// And at most.
 pub const CHOSEN_SECRET_LENGTH_MAX: usize = 1_024;
 
@@ -166,6 +168,9 @@ pub struct Token {
     pub warned: Option<Timestamp>,
     /// Whether another token has taken its place: it works on until it expires, and is deleted then.
     pub is_replaced: bool,
+    /// The first of the tokens that took each other's place, one after the other, up to this one; `None`: it took
+    /// nobody's, or in a version that did not keep it.
+    pub began_as: Option<TokenNumber>,
     /// Who made it.
     pub origin: Origin,
     /// Who made its present secret.
@@ -187,6 +192,13 @@ impl Token {
         let expires = self.expires?;
         let seconds = expires.unix_seconds().saturating_sub(self.renewed.unix_seconds());
         Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    }
+
+    /// Whether it was replaced, and this one took its place or that of one which had: both are one credential to whoever
+    /// revokes it.
+    pub fn replaces(&self, earlier: &Self) -> bool {
+        let first = |token: &Self| token.began_as.unwrap_or(token.number);
+        earlier.is_replaced && !self.is_replaced && self.began_as == Some(first(earlier))
     }
 
     /// Whether its secret can be seen again.

@@ -35,8 +35,8 @@ pub use caller::{Asker, Caller, Lack};
 pub(crate) use caller::{CONFIG, IMPORT};
 pub use commands::{
     Classified, Classifier, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout, ImportOptions,
-    ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, SeedOptions, SeedPlan, Sign,
-    TokenCare, TokenCareSettings, TokenChanges, TokenCounts,
+    ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, Replaced, SeedOptions,
+    SeedPlan, Sign, TokenCare, TokenCareSettings, TokenChanges, TokenCounts,
 };
 pub use error::{ChangeError, OpenError};
 pub use rules::Rules;

@@ -232,6 +232,7 @@ fn token(number: u32, account: u32, generation: u32) -> Token {
         renewed: super::fixture::TIME,
         warned: None,
         is_replaced: false,
+        began_as: None,
         origin: crate::model::Origin::Unknown,
         made_by: crate::model::MadeBy::default(),
         is_first: false,

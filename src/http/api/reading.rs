@@ -219,7 +219,8 @@ mod tests {
         let api = Api::new(Arc::clone(&registry), Door::Public);
         let call = || Call::new(&api, caller.clone(), PageQuery::default(), Vec::new());
         call().reading().verify().unwrap();
-        wait(registry.revoke_token(actor(), "portal-api".to_owned())).unwrap();
+        wait(registry.revoke_token(actor(), "portal-api".to_owned(), crate::registry::Replaced::End))
+            .unwrap();
         let gone = call().reading().verify().unwrap_err().status();
         let events = wait(event::list(call(), Default::default())).unwrap_err().status();
         assert_eq!((gone.as_u16(), events), (401, gone));

@@ -218,6 +218,25 @@ where
     Route { status: StatusCode::CREATED, ..change(Method::POST, path, handler) }
 }
 
+/// A row that deletes something, in a way that its query says.
+pub(super) fn delete_with<Q, F>(path: &'static str, handler: fn(Call, Q) -> F) -> Route
+where
+    Q: DeserializeOwned + JsonSchema + Send + 'static,
+    F: Future<Output = Result<NoContent, Refusal>> + Send + 'static,
+{
+    let carry_out = move |incoming: Incoming| -> Handled {
+        Box::pin(async move {
+            let Incoming { api, caller, parameters, query, .. } = incoming;
+            let (how, page) = query::read::<Q>(&query, false)?;
+            handler(Call::new(&api, caller, page, parameters), how).await?.respond(StatusCode::NO_CONTENT)
+        })
+    };
+    Route {
+        query: Some(|generator| generator.subschema_for::<Q>()),
+        ..Route::new(Method::DELETE, path, StatusCode::NO_CONTENT, None, Arc::new(carry_out))
+    }
+}
+
 /// A row that deletes something.
 pub(super) fn delete<F>(path: &'static str, handler: fn(Call) -> F) -> Route
 where

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use super::route::{Route, change, create, delete, get, list, read, read_list};
+use super::route::{Route, change, create, delete, delete_with, get, list, read, read_list};
 use super::{
     application, binding, certificate, event, group, ldap_provider, outpost, permission, provider, role,
     server as of_server, token, user, user_list,
@@ -102,9 +102,10 @@ fn tokens() -> Vec<Route> {
         change(Method::PATCH, "/core/tokens/{identifier}/", token::partial_update)
             .needs(&[P::ChangeToken])
             .about("Change what is named of a token."),
-        delete("/core/tokens/{identifier}/", token::destroy)
-            .needs(&[P::DeleteToken])
-            .about("Revoke a token: what was bound with it is so no longer, from the next operation on."),
+        delete_with("/core/tokens/{identifier}/", token::destroy).needs(&[P::DeleteToken]).about(
+            "Revoke a token, and the secrets that it has replaced: what was bound with them is so no longer, from the \
+             next operation on.",
+        ),
         read("/core/tokens/{identifier}/view_key/", token::view_key).needs(&[P::ViewTokenKey]).about(
             "The secret: once within ten minutes for who made it, always if the token is retrievable.",
         ),

@@ -21,7 +21,7 @@ use super::value::{Required, RequiredFields, Time};
 use crate::config::Expiry;
 use crate::directory::name_key;
 use crate::model::{self, AccountNumber, Intent, ObjectReference, Permission, Usage, UsageOf};
-use crate::registry::{ChangeError, NewToken, Registry, TokenChanges};
+use crate::registry::{ChangeError, NewToken, Registry, Replaced, TokenChanges};
 use crate::secret::Secret;
 
 /// A token. Its secret does not stand here.
@@ -53,6 +53,8 @@ pub struct Token {
     pub retrievable: bool,
     /// Whether another has taken its place, and it works until it expires. bindery's own.
     pub replaced: bool,
+    /// The token that has taken its place; `null`: none, or one that the caller may not view. bindery's own.
+    pub replaced_by: Option<String>,
     /// When it was made. bindery's own.
     pub created: Time,
     /// Its last use; `null`: it was never used. bindery's own.
@@ -150,6 +152,14 @@ pub(super) struct TokenQuery {
     intent: Option<String>,
     managed: Option<String>,
     user__username: Option<String>,
+}
+
+/// How a token is deleted.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct TokenDeleteQuery {
+    /// Whether the secrets that it has replaced work on until they expire; else they end with it. bindery's own.
+    keep_replaced: bool,
 }
 
 pub(super) fn list(reading: &Reading, query: TokenQuery) -> Result<Page<Token>, Refusal> {
@@ -271,9 +281,10 @@ pub(super) async fn partial_update(call: Call, request: PatchedTokenRequest) -> 
     read(call, request.identifier.unwrap_or(identifier)).await
 }
 
-pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
+pub(super) async fn destroy(call: Call, query: TokenDeleteQuery) -> Result<NoContent, Refusal> {
     let identifier: String = call.parameter("identifier")?;
-    call.registry.revoke_token(call.caller.clone(), identifier).await?;
+    let replaced = if query.keep_replaced { Replaced::Keep } else { Replaced::End };
+    call.registry.revoke_token(call.caller.clone(), identifier, replaced).await?;
     Ok(NoContent)
 }
 
@@ -327,6 +338,7 @@ fn shown(source: &impl Source, token: &model::Token) -> Result<Token, ChangeErro
         networks: token.networks.clone(),
         retrievable: token.is_retrievable(),
         replaced: token.is_replaced,
+        replaced_by: successor(source, token),
         created: Time(token.created),
         last_used: source.usage(UsageOf::Token(token.number)).map(|usage| LastUse {
             time: Time(usage.time),
@@ -335,6 +347,18 @@ fn shown(source: &impl Source, token: &model::Token) -> Result<Token, ChangeErro
             count: usage.count,
         }),
     })
+}
+
+/// The token that has taken the place of one, if the caller may view it.
+fn successor(source: &impl Source, token: &model::Token) -> Option<String> {
+    if !token.is_replaced {
+        return None;
+    }
+    let accounts = source.accounts();
+    let mut others =
+        accounts.account(token.account)?.tokens.iter().filter_map(|number| accounts.token(*number));
+    let successor = others.find(|other| other.replaces(token))?;
+    source.names(ObjectReference::Token(successor.number)).then(|| successor.identifier.clone())
 }
 
 /// The application that a token was used for, if the caller may view that. What has no such slug any more is for who may

@@ -267,6 +267,7 @@ fn records(alice_hash: Option<String>) -> (Vec<Record>, Secrets) {
             renewed: NOW,
             warned: None,
             is_replaced: false,
+            began_as: None,
             origin: crate::model::Origin::Unknown,
             made_by: crate::model::MadeBy::default(),
             is_first: false,

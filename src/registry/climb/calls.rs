@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::registry::commands::{self, testing};
 use crate::registry::{
-    Caller, ChangeError, NewSecret, NewToken, OwnSecret, Registry, SeedOptions, TokenChanges,
+    Caller, ChangeError, NewSecret, NewToken, OwnSecret, Registry, Replaced, SeedOptions, TokenChanges,
 };
 use crate::secret::Secret;
 
@@ -385,7 +385,7 @@ impl Call {
                 said(registry.update_token(caller, identifier, token_changes(changes)).await)?;
             }
             Self::RevokeToken { token } => {
-                said(registry.revoke_token(caller, names.identifier(&token)?).await)?;
+                said(registry.revoke_token(caller, names.identifier(&token)?, Replaced::End).await)?;
             }
             Self::RotateToken { token, has_overlap } => {
                 let identifier = names.identifier(&token)?;

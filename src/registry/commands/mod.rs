@@ -42,7 +42,7 @@ pub use role::{
     update_role,
 };
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
-pub use token::{NewToken, TokenCare, TokenCareSettings, TokenChanges, TokenCounts};
+pub use token::{NewToken, Replaced, TokenCare, TokenCareSettings, TokenChanges, TokenCounts};
 
 use super::ChangeError;
 use crate::directory::Snapshot;

@@ -51,8 +51,7 @@ pub(super) fn password(secret: &Secret, rules: Rules) -> Result<(), String> {
     if octets.is_empty() {
         return Err("is empty; give it another one".to_owned());
     }
-    let length = std::str::from_utf8(octets).map_or(octets.len(), |text| text.chars().count());
-    if length < rules.password_length_min {
+    if characters(secret) < rules.password_length_min {
         return Err(format!(
             "is shorter than {} characters; give it a longer one",
             rules.password_length_min
@@ -66,6 +65,12 @@ pub(super) fn password(secret: &Secret, rules: Rules) -> Result<(), String> {
                 .to_owned(),
         ),
     }
+}
+
+/// How long a secret is to whoever types it.
+pub(super) fn characters(secret: &Secret) -> usize {
+    let octets = secret.expose();
+    std::str::from_utf8(octets).map_or(octets.len(), |text| text.chars().count())
 }
 
 /// What is wrong with a mail address; none is right. What can be delivered to nobody knows: it has two sides of an `@`,

@@ -295,6 +295,7 @@ impl From<Token> for model::Token {
             renewed,
             warned,
             is_replaced,
+            began_as: None,
             origin: Origin::Unknown,
             made_by: MadeBy::default(),
             is_first: false,

@@ -149,6 +149,7 @@ fn tokens() -> impl Strategy<Value = Record> {
                 renewed: created,
                 warned,
                 is_replaced,
+                began_as: is_replaced.then(|| TokenNumber::new(account)),
                 origin: Origin::Unknown,
                 made_by: MadeBy::default(),
                 is_first: false,

@@ -105,6 +105,7 @@ fn signed(record: Record, origin: Origin, made_by: &MadeBy, is_known: bool) -> R
             token.origin = origin;
             token.made_by = made_by.clone();
             token.is_first = is_known;
+            token.began_as = is_known.then(|| TokenNumber::new(3));
             token.lifetime_said = is_known.then_some(std::time::Duration::from_secs(7_776_000));
         }
         Record::Application(application) => application.origin = origin,
@@ -205,6 +206,7 @@ fn records() -> Vec<(&'static str, Record)> {
         renewed: time,
         warned: Some(time),
         is_replaced: true,
+        began_as: None,
         origin: Origin::Unknown,
         made_by: MadeBy::default(),
         is_first: false,

@@ -13,8 +13,8 @@ use crate::config::Limit;
 use crate::http::api::admit_watcher;
 use crate::http::api::call::TakesSecrets;
 use crate::model::{Action, Event, Timestamp, Token};
-use crate::registry::EventQuery;
 use crate::registry::commands::testing::{actor, wait};
+use crate::registry::{EventQuery, Replaced};
 
 /// What was missing in each refusal since it was asked last, with how often.
 async fn missing(fixture: &Fixture) -> Vec<(String, u64)> {
@@ -230,7 +230,7 @@ async fn who_is_let_in_and_revoked_before_the_answer_leaves_a_trace() {
     let fixture = Fixture::new().await;
     fixture.grant(grants(&["view_user"])).await;
     let registry = Arc::clone(&fixture.registry);
-    let revoke = move || wait(registry.revoke_token(actor(), "robot-api".to_owned())).unwrap();
+    let revoke = move || wait(registry.revoke_token(actor(), "robot-api".to_owned(), Replaced::End)).unwrap();
     let request = Request::builder().uri("/api/v3/core/users/");
     let request = request.header(header::AUTHORIZATION, format!("Bearer {}", fixture.secret));
     let request = request.body(Body::new(Late(Some(Box::new(revoke))))).unwrap();

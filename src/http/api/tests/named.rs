@@ -276,6 +276,7 @@ fn tie(transaction: &mut Transaction<'_>, is_rich: bool) -> Result<(Vec<Knot>, V
             renewed: now,
             warned: None,
             is_replaced: false,
+            began_as: None,
             origin: Origin::Operator,
             made_by: MadeBy::default(),
             is_first: false,

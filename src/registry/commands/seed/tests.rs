@@ -14,7 +14,7 @@ use crate::config::{
 };
 use crate::model::{AccountKind, AttributeSyntax, Binding, HashText, Permission, TimeWindow, Weekday};
 use crate::registry::commands::testing::*;
-use crate::registry::{NewToken, TokenChanges};
+use crate::registry::{NewToken, Replaced, TokenChanges};
 use crate::store::MemoryStore;
 
 fn person(username: &str) -> SeedAccount {
@@ -486,11 +486,11 @@ fn seeded_secrets_are_stored_by_their_shape() {
     let generated_text = String::from_utf8(generated.expose().to_vec()).unwrap();
     seed.tokens[0].secret = Some(SeedSecret::Given(generated.clone()));
     seed.tokens.push(token("own", "ldapservice"));
-    seed.tokens[1].secret = secret("my own secret");
+    seed.tokens[1].secret = secret("my own long secret");
     let (_, secrets) = apply(&registry, &seed).unwrap();
     assert_eq!(secrets.len(), 1, "only the first app password is generated");
     assert!(binds(&registry, "ldapservice", generated.expose()));
-    assert!(binds(&registry, "ldapservice", b"my own secret"));
+    assert!(binds(&registry, "ldapservice", b"my own long secret"));
     assert!(registry.snapshot().accounts().token_named("own").unwrap().is_selectorless());
     assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
 
@@ -506,7 +506,7 @@ fn seeded_secrets_are_stored_by_their_shape() {
             seed.tokens.push(other);
         })
     };
-    assert!(second(secret("another one")).contains("more than one credential"));
+    assert!(second(secret("another secret of mine")).contains("more than one credential"));
     assert!(second(Some(SeedSecret::Given(generated.clone()))).contains("there already"));
     let mut broken = generated_text.clone();
     broken.pop();
@@ -778,9 +778,9 @@ fn tokens_are_made_listed_and_revoked() {
     late.expires = Some(Expiry::At(Timestamp::from_unix_seconds(0)));
     assert!(refused(wait(registry.create_token(actor(), late))).contains("expired at once"));
 
-    wait(registry.revoke_token(actor(), "extra".to_owned())).unwrap();
+    wait(registry.revoke_token(actor(), "extra".to_owned(), Replaced::End)).unwrap();
     assert!(!binds(&registry, "ldapservice", made.secret.expose()));
-    assert!(wait(registry.revoke_token(actor(), "extra".to_owned())).is_err());
+    assert!(wait(registry.revoke_token(actor(), "extra".to_owned(), Replaced::End)).is_err());
     let again = wait(registry.create_token(actor(), new("extra", "ldapservice"))).unwrap();
     assert!(binds(&registry, "ldapservice", again.secret.expose()), "a tombstone is cleared");
 

@@ -2,7 +2,10 @@
 //! found by (product rule 8).
 
 use crate::auth::{SecretShape, TokenKeys};
-use crate::model::{CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, Intent, TokenSelector};
+use crate::model::{
+    CHOSEN_PASSWORD_LENGTH_MIN, CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, Intent, TokenSelector,
+};
+use crate::registry::commands::validate;
 use crate::secret::Secret;
 
 /// What a given secret of a token is found by.
@@ -30,7 +33,13 @@ pub(in crate::registry::commands) fn selector_of(
         (SecretShape::Other, Intent::AppPassword) if secret.expose().is_empty() => {
             Err("is empty; leave it out to have one generated".to_owned())
         }
-        (SecretShape::Other, Intent::AppPassword) => Ok(TokenSelector::None),
+        (SecretShape::Other, Intent::AppPassword) => {
+            let length_min = CHOSEN_PASSWORD_LENGTH_MIN;
+            match validate::characters(secret) < length_min {
+                true => Err(too_short("app password", length_min)),
+                false => Ok(TokenSelector::None),
+            }
+        }
         (SecretShape::Other, Intent::Api) => chosen(keys, secret),
     }
 }
@@ -39,10 +48,7 @@ pub(in crate::registry::commands) fn selector_of(
 fn chosen(keys: &TokenKeys, secret: &Secret) -> Result<TokenSelector, String> {
     let octets = secret.expose();
     if octets.len() < CHOSEN_SECRET_LENGTH_MIN {
-        return Err(format!(
-            "is too short for an API token; give it at least {CHOSEN_SECRET_LENGTH_MIN} characters, or leave it out to have \
-             one generated"
-        ));
+        return Err(too_short("API token", CHOSEN_SECRET_LENGTH_MIN));
     }
     if octets.len() > CHOSEN_SECRET_LENGTH_MAX {
         return Err(format!("is longer than {CHOSEN_SECRET_LENGTH_MAX} characters; give it a shorter one"));
@@ -58,6 +64,12 @@ fn chosen(keys: &TokenKeys, secret: &Secret) -> Result<TokenSelector, String> {
          restart the server"
             .to_owned()
     })
+}
+
+fn too_short(kind: &str, length_min: usize) -> String {
+    format!(
+        "is too short for an {kind}; give it at least {length_min} characters, or leave it out to have one generated"
+    )
 }
 
 #[cfg(test)]
@@ -76,7 +88,7 @@ mod tests {
         let generated = |secret: &TokenSecret| Ok(TokenSelector::Generated(secret.selector().to_string()));
         assert_eq!(of(Intent::AppPassword, &text(&app)), generated(&app));
         assert_eq!(of(Intent::Api, &text(&api)), generated(&api));
-        assert_eq!(of(Intent::AppPassword, "anything"), Ok(TokenSelector::None));
+        assert_eq!(of(Intent::AppPassword, &"ü".repeat(CHOSEN_PASSWORD_LENGTH_MIN)), Ok(TokenSelector::None));
         let long = "c".repeat(CHOSEN_SECRET_LENGTH_MIN);
         let digest = keys.digest(long.as_bytes()).unwrap();
         assert_eq!(of(Intent::Api, &long), Ok(TokenSelector::Chosen(digest)));
@@ -86,6 +98,7 @@ mod tests {
             (Intent::Api, format!("{}x", text(&api)), "checksum"),
             (Intent::AppPassword, format!("{}x", text(&app)), "checksum"),
             (Intent::AppPassword, String::new(), "is empty"),
+            (Intent::AppPassword, "ü".repeat(CHOSEN_PASSWORD_LENGTH_MIN - 1), "at least 16"),
             (Intent::Api, "c".repeat(CHOSEN_SECRET_LENGTH_MIN - 1), "at least 32"),
             (Intent::Api, "c".repeat(CHOSEN_SECRET_LENGTH_MAX + 1), "longer"),
             (Intent::Api, format!("{long} "), "printable"),

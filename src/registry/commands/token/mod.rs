@@ -23,7 +23,7 @@ use crate::auth::{SealError, TokenSecret};
 use crate::config::{Expiry, LIFETIME_SECONDS_MAX, Limit, first_identifier};
 use crate::directory::{AccountState, Accounts};
 use crate::model::{
-    AccountKind, AccountNumber, HashText, Intent, ObjectReference, Permission, Record, SealedSecret,
+    AccountKind, AccountNumber, HashText, Intent, Key, ObjectReference, Permission, Record, SealedSecret,
     Timestamp, Token, TokenNumber, TokenSelector, TombstoneOf,
 };
 use crate::registry::fresh_secrets::{FreshSecret, VIEW_TIME};
@@ -194,8 +194,8 @@ impl Registry {
         Ok(Some(Exchange { seen: (token.number, token.generation), made }))
     }
 
-    /// Deletes a token and leaves a tombstone. It is refused from the next operation on. The caller holds `delete_token`
-    /// on it.
+    /// Deletes a token and leaves a tombstone. It is refused from the next operation on, and so are those whose place it
+    /// took, which would else work on behind it. The caller holds `delete_token` on it.
     ///
     /// # Errors
     /// There is no such token, it is of bindery's own, or the caller may not.
@@ -203,11 +203,18 @@ impl Registry {
         &self,
         caller: impl Into<Caller>,
         identifier: String,
+        replaced: Replaced,
     ) -> Result<(), ChangeError> {
         self.change(caller, move |transaction| {
             let accounts = transaction.snapshot().accounts();
             let token = find_token(transaction.caller(), accounts, Permission::DeleteToken, &identifier)?;
-            transaction.delete_token(token.number)
+            let behind = match replaced {
+                Replaced::End => replaced_by(accounts, &token),
+                Replaced::Keep => Vec::new(),
+            };
+            transaction.delete_token(token.number)?;
+            // No seed knows them by a name of their own, so they need no tombstone.
+            behind.into_iter().try_for_each(|token| transaction.delete(Key::Token(token.number)))
         })
         .await
     }
@@ -263,6 +270,23 @@ impl Registry {
         let displaced = self.fresh_secrets.keep(FreshSecret { token, generation, creator, secret, deadline });
         self.reached().add(Limit::fresh_secrets_max, u64::try_from(displaced).unwrap_or(u64::MAX));
     }
+}
+
+/// What becomes of the tokens whose place one took that is revoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replaced {
+    /// They end with it.
+    #[default]
+    End,
+    /// They work until they expire.
+    Keep,
+}
+
+/// The tokens whose place this one took, as far as they still work.
+fn replaced_by(accounts: &Accounts, token: &Token) -> Vec<Arc<Token>> {
+    let of_owner = accounts.account(token.account).map(|owner| owner.tokens.clone()).unwrap_or_default();
+    let of_owner = of_owner.into_iter().filter_map(|number| accounts.token(number).cloned());
+    of_owner.filter(|earlier| token.replaces(earlier)).collect()
 }
 
 /// A secret that was generated for a token, and all that is kept of it.
@@ -347,6 +371,7 @@ pub(super) fn put_numbered(
         renewed: now,
         warned: None,
         is_replaced: false,
+        began_as: None,
         origin: transaction.origin(),
         made_by: transaction.made_by(),
         is_first,
@@ -495,8 +520,9 @@ fn update(
 
 /// Refuses to make more of a token that was replaced: it ends by itself, and under a name that is no seed's.
 fn check_replaced(before: &Token, after: &Token) -> Result<(), ChangeError> {
-    let Token { description, expires, renewed, .. } = after.clone();
-    let is_otherwise_same = *after == Token { description, expires, renewed, ..before.clone() };
+    // Who has learnt its secret is no change of it.
+    let Token { description, expires, renewed, made_by, .. } = after.clone();
+    let is_otherwise_same = *after == Token { description, expires, renewed, made_by, ..before.clone() };
     if before.is_replaced && (!is_otherwise_same || is_later(before.expires, after.expires)) {
         return Err(ChangeError::Refused(format!(
             "another token has taken the place of `{}`, which ends by itself: only its description can be changed, and \

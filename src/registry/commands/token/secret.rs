@@ -217,6 +217,7 @@ pub(in crate::registry::commands) fn replace(
         renewed: now,
         warned: None,
         is_replaced: false,
+        began_as: old.began_as.or(Some(old.number)),
         made_by: transaction.made_by(),
         ..old.clone()
     };

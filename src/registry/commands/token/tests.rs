@@ -162,7 +162,7 @@ fn who_makes_a_token_may_do_everything_with_it_and_sees_its_secret_once() {
     let robot = caller(&registry, "robot");
     for result in [
         view(robot.clone()).map(drop),
-        wait(registry.revoke_token(robot.clone(), "mine".to_owned())),
+        wait(registry.revoke_token(robot.clone(), "mine".to_owned(), Replaced::End)),
         wait(registry.update_token(robot.clone(), "mine".to_owned(), TokenChanges::default())),
         wait(registry.rotate_token(robot.clone(), "mine".to_owned(), HOUR)).map(drop),
         wait(registry.set_token_key(robot.clone(), "mine".to_owned(), made.secret.clone())),
@@ -174,7 +174,7 @@ fn who_makes_a_token_may_do_everything_with_it_and_sees_its_secret_once() {
         Permission::AddToken
     ));
     // With the tokens the grants go, at the latest when the next is made.
-    wait(registry.revoke_token(helper.clone(), "mine".to_owned())).unwrap();
+    wait(registry.revoke_token(helper.clone(), "mine".to_owned(), Replaced::End)).unwrap();
     wait(registry.create_token(helper, new("next", "helper", Intent::Api))).unwrap();
     assert_eq!(grants_on(&registry, "helper", number), []);
 }
@@ -288,7 +288,7 @@ fn nobody_makes_a_token_worth_more_than_they_are() {
         wait(registry.create_token(actor(), made)).unwrap();
         let done = wait(registry.update_token(self::caller(registry, "helper"), "given".to_owned(), changes));
         for identifier in ["given", "of-helper"] {
-            wait(registry.revoke_token(actor(), identifier.to_owned())).unwrap();
+            wait(registry.revoke_token(actor(), identifier.to_owned(), Replaced::End)).unwrap();
         }
         done
     };
@@ -505,6 +505,55 @@ fn a_replaced_token_gets_no_longer_life() {
 }
 
 #[test]
+fn who_views_a_replaced_secret_is_kept_with_it() {
+    let registry = registry_where(&["view_token", "view_token_key", "view_user"]);
+    let kept = NewToken { retrievable: true, ..new("kept", "robot", Intent::AppPassword) };
+    let made = wait(registry.create_token(actor(), kept)).unwrap();
+    wait(registry.rotate_token(actor(), "kept".to_owned(), HOUR)).unwrap();
+    let replaced = replaced(&registry);
+    let viewed = wait(registry.view_token_key(caller(&registry, "helper"), replaced[0].clone())).unwrap();
+    assert_eq!(viewed.expose(), made.secret.expose());
+}
+
+#[test]
+fn revoking_behind_a_rotation_ends_what_was_replaced() {
+    let registry = registry_where(&[]);
+    let first = wait(registry.create_token(actor(), new("mine", "robot", Intent::AppPassword))).unwrap();
+    let other = wait(registry.create_token(actor(), new("other", "robot", Intent::AppPassword))).unwrap();
+    wait(registry.rotate_token(actor(), "other".to_owned(), HOUR)).unwrap();
+    let rotate = |overlap| wait(registry.rotate_token(actor(), "mine".to_owned(), overlap)).unwrap().secret;
+    let revoke = |name: &str, replaced| wait(registry.revoke_token(actor(), name.to_owned(), replaced));
+    let works = |secret: &Secret| binds(&registry, "robot", secret.expose());
+
+    // One in between that has gone breaks no chain.
+    let second = rotate(3 * HOUR);
+    let third = rotate(HOUR);
+    let between = replaced(&registry)
+        .into_iter()
+        .find(|name| name.starts_with("mine-") && { stored(&registry, name).began_as.is_some() });
+    revoke(&between.unwrap(), Replaced::End).unwrap();
+    assert_eq!([&first.secret, &second, &third].map(works), [true, false, true]);
+    revoke("mine", Replaced::End).unwrap();
+    assert_eq!([&first.secret, &second, &third].map(works), [false; 3]);
+    assert!(works(&other.secret), "what another one has replaced is no part of it");
+
+    // On request they work on.
+    revoke("other", Replaced::Keep).unwrap();
+    assert!(works(&other.secret));
+    let left = replaced(&registry);
+    assert_eq!(left.len(), 1);
+    revoke(&left[0], Replaced::End).unwrap();
+    assert!(!works(&other.secret));
+}
+
+/// The names of the tokens that were replaced.
+fn replaced(registry: &Registry) -> Vec<String> {
+    let snapshot = registry.snapshot();
+    let replaced = snapshot.accounts().tokens().filter(|token| token.is_replaced);
+    replaced.map(|token| token.identifier.clone()).collect()
+}
+
+#[test]
 fn a_long_identifier_makes_room_for_what_is_said_of_a_replaced_token() {
     let registry = registry_where(&[]);
     let long = "x".repeat(255);
@@ -564,9 +613,10 @@ fn a_secret_is_set_and_the_old_one_stops_at_once() {
 
     // An app password: one of ours, or the account's only one that its name leads to.
     wait(registry.create_token(actor(), new("app", "robot", Intent::AppPassword))).unwrap();
-    set("app", "chosen").unwrap();
-    assert!(binds(&registry, "robot", b"chosen"));
-    let refusal = refused(set("robot-app-password", "chosen too"));
+    set("app", "chosen by a person").unwrap();
+    assert!(binds(&registry, "robot", b"chosen by a person"));
+    assert!(refused(set("app", "fifteen letters")).contains("at least 16"));
+    let refusal = refused(set("robot-app-password", "chosen by a person too"));
     assert!(refusal.contains("more than one credential"), "{refusal}");
     let ours = TokenSecret::generate(Intent::AppPassword).unwrap().into_secret();
     let text = String::from_utf8(ours.expose().to_vec()).unwrap();
@@ -574,7 +624,7 @@ fn a_secret_is_set_and_the_old_one_stops_at_once() {
     assert!(binds(&registry, "robot", ours.expose()));
     assert!(refused(set("app", &text)).contains("another token"));
     assert!(refused(set("app", &format!("{text}x"))).contains("checksum"));
-    set("app", "chosen").unwrap();
+    set("app", "chosen by a person").unwrap();
 }
 
 #[test]
@@ -640,7 +690,7 @@ fn an_api_token_costs_one_hash_and_what_leads_to_none_costs_none() {
     assert_eq!(cost(CHOSEN.as_bytes(), None, now).0, Err(ApiRefusal::Invalid));
     wait(set_active(&registry, "robot".to_owned(), true)).unwrap();
     assert!(cost(CHOSEN.as_bytes(), None, now).0.is_ok());
-    wait(registry.revoke_token(actor(), "chosen".to_owned())).unwrap();
+    wait(registry.revoke_token(actor(), "chosen".to_owned(), Replaced::End)).unwrap();
     assert_eq!(cost(CHOSEN.as_bytes(), None, now), (Err(ApiRefusal::Invalid), 0));
 }
 
