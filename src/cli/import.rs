@@ -40,6 +40,9 @@ pub(super) struct ImportArguments {
     /// The file is what `bindery export` wrote: numbers that were derived are derived again, where they are free
     #[arg(long)]
     restore: bool,
+    /// uidNumbers and gidNumbers of system accounts (below posix_number_min, 0 of root among them) are taken over too
+    #[arg(long)]
+    allow_system_numbers: bool,
     /// The provider that they belong to, if not the default one
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
@@ -48,9 +51,19 @@ pub(super) struct ImportArguments {
 }
 
 pub(super) async fn run(arguments: ImportArguments, output: Output) -> Result<(), Failure> {
-    let ImportArguments { file, users, groups, service_accounts, role, restore, provider, directory } =
-        arguments;
-    let options = ImportOptions { provider, users, groups, service_accounts, role, restore };
+    let ImportArguments {
+        file,
+        users,
+        groups,
+        service_accounts,
+        role,
+        restore,
+        allow_system_numbers,
+        provider,
+        directory,
+    } = arguments;
+    let options =
+        ImportOptions { provider, users, groups, service_accounts, role, restore, allow_system_numbers };
     // Before the directory is touched: a file that is not there changes nothing.
     let input = Input::open(file)?;
     let (report, failure) = directory

@@ -333,7 +333,7 @@ const TABLES: &[(&str, &[Key])] = &[
                 "password_file",
                 "path",
                 "-",
-                "People: the file that holds the password; a newline at its end is cut.",
+                "People: the file that holds the password; a newline at its end is cut, and a byte order mark, a NUL or a second line is an error.",
             ),
             Key("password_env", "text", "-", "People: the variable that holds the password."),
             Key(
@@ -373,12 +373,17 @@ const TABLES: &[(&str, &[Key])] = &[
                 "`[]`",
                 "Where it may be used from, such as `10.2.0.0/16`; empty: anywhere.",
             ),
-            Key("secret", "text", "generated", "The secret in clear, only in a file with mode 0600."),
+            Key(
+                "secret",
+                "text",
+                "generated",
+                "The secret in clear, only in a file with mode 0600; of at least 16 characters, for an API token 32.",
+            ),
             Key(
                 "secret_file",
                 "path",
                 "generated",
-                "The file that holds the secret; a newline at its end is cut.",
+                "The file that holds the secret; a newline at its end is cut, and a byte order mark, a NUL or a second line is an error.",
             ),
             Key("secret_env", "text", "generated", "The variable that holds the secret."),
             Key(

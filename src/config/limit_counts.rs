@@ -45,7 +45,7 @@ impl Limit {
 }
 
 /// Limits that nothing reaches while the server runs, and why.
-pub const UNCOUNTED: [(Limit, &str); 10] = [
+pub const UNCOUNTED: [(Limit, &str); 13] = [
     (Limit::throttle_time, "a span over which others are counted"),
     (Limit::logins_told_time, "the time between two events"),
     (Limit::argon2_memory_max, IMPORT),
@@ -56,6 +56,9 @@ pub const UNCOUNTED: [(Limit, &str); 10] = [
     (Limit::bcrypt_cost_max, IMPORT),
     (Limit::posix_number_min, RULE),
     (Limit::password_length_min, RULE),
+    (Limit::groups_above_max, RULE),
+    (Limit::containers_max, RULE),
+    (Limit::container_length_max, RULE),
 ];
 
 const RULE: &str =

@@ -123,6 +123,12 @@ limits! {
     posix_number_min: u32 = 1_000, 0..=2_000_000_000;
     /// Characters of a person's password, at least.
     password_length_min: u32 = 8, 1..=1_024;
+    /// Groups that an account may be in through one group and those that it is in, each of which is asked at each operation.
+    groups_above_max: u32 = 256, 1..=65_536;
+    /// Containers of one kind that a provider may have.
+    containers_max: u32 = 100, 1..=10_000;
+    /// Octets of a base DN or of the DN of a container, in its canonical spelling: they end the DN of every entry.
+    container_length_max: u32 = 1_024, 64..=16_384;
     /// Octets of answers that one connection holds before it stops working on its requests.
     output_buffer_max: u64 = MIB, 16 * KIB..=GIB;
     /// The same before a successful bind; never more than `output_buffer_max`.

@@ -82,7 +82,7 @@ pub fn load(path: &Path, environment: &Lookup<'_>) -> Result<Config, Problems> {
     let included = file::included(&mut root, &main, &mut problems);
     let settings = settings_reader::read_settings(&mut root, &main.directory, environment, &mut problems);
     let length_max = usize::try_from(settings.limits.bind_secret_length_max).unwrap_or(usize::MAX);
-    let mut reader = SeedReader::new(SecretSources { environment, length_max });
+    let mut reader = SeedReader::new(SecretSources { environment, length_max }, &settings.limits);
     reader.read(&mut root, &main, &mut problems);
     root.finish(&mut problems);
 

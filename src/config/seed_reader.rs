@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::diagnostics::{Problem, Problems};
 use super::file::ConfigFile;
-use super::limits::{self, Bounded, SEARCH_SIZE_RANGE, SEARCH_TIME_RANGE};
+use super::limits::{self, Bounded, Limits, SEARCH_SIZE_RANGE, SEARCH_TIME_RANGE};
 use super::names;
 use super::reader::{Item, TableReader};
 use super::seed::{
@@ -43,6 +43,7 @@ pub(super) struct SeedReader<'e> {
     /// Every name that stands for another object.
     pub(super) references: Vec<LocatedReference>,
     secrets: SecretSources<'e>,
+    limits: &'e Limits,
     /// What may be there once only: each with its first position.
     claims: HashMap<(Claim, String), Position>,
 }
@@ -66,12 +67,13 @@ enum Claim {
 
 impl<'e> SeedReader<'e> {
     /// Nothing is read yet.
-    pub(super) fn new(secrets: SecretSources<'e>) -> Self {
+    pub(super) fn new(secrets: SecretSources<'e>, limits: &'e Limits) -> Self {
         Self {
             seed: Seed::default(),
             places: HashMap::new(),
             references: Vec::new(),
             secrets,
+            limits,
             claims: HashMap::new(),
         }
     }
@@ -120,7 +122,8 @@ impl<'e> SeedReader<'e> {
 
     fn provider(&mut self, mut table: TableReader<'_>, problems: &mut Problems) {
         let name = self.named(&mut table, "name", ReferenceKind::Provider, problems);
-        let base_dn = table.required("base_dn", problems, dn);
+        let limits = self.limits;
+        let base_dn = table.required("base_dn", problems, |raw| bounded(dn(raw)?, limits));
         let is_default = table.located("default", problems, value::boolean);
         let domain = table.located("domain", problems, domain);
         let uid_start_number = table.value("uid_start_number", problems, value::integer);
@@ -128,9 +131,10 @@ impl<'e> SeedReader<'e> {
         let virtual_groups = table.value("virtual_groups", problems, value::boolean);
         let compatibility_attributes = table.value("compatibility_attributes", problems, value::boolean);
         let suffix = base_dn.as_ref().map(|located| names::dn_form(&located.value));
-        let users = containers(&mut table, "users", suffix.as_deref(), problems);
-        let service_accounts = containers(&mut table, "service_accounts", suffix.as_deref(), problems);
-        let groups = containers(&mut table, "groups", suffix.as_deref(), problems);
+        let users = containers(&mut table, "users", suffix.as_deref(), limits, problems);
+        let service_accounts =
+            containers(&mut table, "service_accounts", suffix.as_deref(), limits, problems);
+        let groups = containers(&mut table, "groups", suffix.as_deref(), limits, problems);
 
         if let Some(base_dn) = &base_dn {
             let (form, key) = (names::dn_form(&base_dn.value), table.key_path("base_dn"));
@@ -478,23 +482,39 @@ fn role_limit<T: Bounded>(raw: Raw<'_>, range: &RangeInclusive<T>) -> Result<See
     }
 }
 
+/// A DN that ends those of entries.
+fn bounded(dn: String, limits: &Limits) -> Result<String, String> {
+    let length_max = limits.container_length_max;
+    match u32::try_from(dn.len()).is_ok_and(|length| length <= length_max) {
+        true => Ok(dn),
+        false => Err(format!("expected a DN of at most {length_max} octets")),
+    }
+}
+
 /// Reads the containers of one kind.
 fn containers(
     table: &mut TableReader<'_>,
     key: &'static str,
     suffix: Option<&str>,
+    limits: &Limits,
     problems: &mut Problems,
 ) -> Option<Vec<Container>> {
     let items = table.items(key, problems)?;
-    if items.is_empty() {
+    let count_max = limits.containers_max;
+    let wrong = match u32::try_from(items.len()) {
+        Ok(0) => Some("expected at least one container".to_owned()),
+        Ok(count) if count <= count_max => None,
+        _ => Some(format!("expected at most {count_max} containers")),
+    };
+    if let Some(message) = wrong {
         let position = table.said_at(key);
-        problems.report(&position, &table.key_path(key), "expected at least one container");
+        problems.report(&position, &table.key_path(key), message);
     }
     let mut seen: HashMap<String, Position> = HashMap::new();
     let mut containers = Vec::new();
     for item in items {
         let Some(mut table) = item.table(problems) else { continue };
-        let container = table.required("container", problems, |raw| container(raw, suffix));
+        let container = table.required("container", problems, |raw| bounded(container(raw, suffix)?, limits));
         let naming = table.required("naming", problems, attribute_type);
         if let Some(container) = &container
             && let Some(first) = seen.insert(names::dn_form(&container.value), container.position.clone())

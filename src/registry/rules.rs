@@ -7,10 +7,22 @@ pub struct Rules {
     pub posix_number_min: u32,
     /// Characters of a person's password, at least.
     pub password_length_min: usize,
+    /// Groups that one group is in, itself counted.
+    pub groups_above_max: usize,
+    /// Containers of one kind.
+    pub containers_max: usize,
+    /// Octets of a base DN or of the DN of a container.
+    pub container_length_max: usize,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { posix_number_min: 1_000, password_length_min: 8 }
+        Self {
+            posix_number_min: 1_000,
+            password_length_min: 8,
+            groups_above_max: 256,
+            containers_max: 100,
+            container_length_max: 1_024,
+        }
     }
 }

@@ -194,7 +194,7 @@ impl<'a> Transaction<'a> {
     /// What the command has made so far that cannot be, of the rules about more than one object.
     pub(super) fn problems(&mut self) -> Vec<whole::Problem> {
         self.asked_at = Some(self.draft.changes.len());
-        whole::problems(&self.start.0, &self.draft.snapshot, self.newest.keys(), &self.caller)
+        whole::problems(&self.start.0, &self.draft.snapshot, self.newest.keys(), &self.caller, self.rules)
     }
 
     /// The time of the change.

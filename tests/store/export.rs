@@ -212,7 +212,7 @@ fn an_export_makes_the_same_directory_again() {
     let place = Place::new(&format!("{PROVIDER}{MORE}"));
     let server = place.serve(&["--secrets-file", "secrets.json"]);
     place.write("in.ldif", SLAPCAT);
-    place.run(&["import", "in.ldif", "--json"]).exits(0);
+    place.run(&["import", "in.ldif", "--allow-system-numbers", "--json"]).exits(0);
     let exported = export(&place, &[]);
     let first = (entries(&exported), entries(&export(&place, &["--all"])));
     assert!(server.stop().0.success());
@@ -220,7 +220,8 @@ fn an_export_makes_the_same_directory_again() {
     let other = Place::new(PROVIDER);
     let server = other.serve(&[]);
     other.write("out.ldif", &exported);
-    let report = other.run(&["import", "out.ldif", "--restore", "--json"]).exits(0).json();
+    let report =
+        other.run(&["import", "out.ldif", "--restore", "--allow-system-numbers", "--json"]).exits(0).json();
     assert_eq!(report["stopped"], serde_json::Value::Null);
     let second = (entries(&export(&other, &[])), entries(&export(&other, &["--all"])));
     drop(server);

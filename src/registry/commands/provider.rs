@@ -8,7 +8,7 @@ use super::{names, set, validate};
 use crate::config::canonical_dn;
 use crate::directory::{Snapshot, name_key};
 use crate::model::{Container, Key, LdapProvider, ObjectReference, Permission, ProviderNumber, Record};
-use crate::registry::{ChangeError, Transaction};
+use crate::registry::{ChangeError, Rules, Transaction};
 use crate::schema::dn::is_at_or_below;
 
 /// What is said of a provider when it is made or changed; what is `None` is left as it is.
@@ -123,9 +123,12 @@ pub(super) fn write(
         service_accounts,
         groups,
     } = changes;
+    let rules = transaction.rules();
     set(&mut provider.name, name);
-    if let Some(base_dn) = base_dn {
-        provider.base_dn = canonical("base_dn", &base_dn)?;
+    if let Some(base_dn) =
+        base_dn.filter(|base_dn| before.as_ref().is_none_or(|before| before.base_dn != *base_dn))
+    {
+        provider.base_dn = canonical(rules, "base_dn", &base_dn)?;
     }
     set(&mut provider.is_default, is_default);
     if let Some(domain) = domain {
@@ -136,9 +139,9 @@ pub(super) fn write(
     set(&mut provider.gid_start_number, gid_start_number);
     set(&mut provider.virtual_groups, virtual_groups);
     set(&mut provider.compatibility_attributes, compatibility_attributes);
-    set_containers("users", &mut provider.users, users)?;
-    set_containers("service_accounts", &mut provider.service_accounts, service_accounts)?;
-    set_containers("groups", &mut provider.groups, groups)?;
+    set_containers(rules, "users", &mut provider.users, users)?;
+    set_containers(rules, "service_accounts", &mut provider.service_accounts, service_accounts)?;
+    set_containers(rules, "groups", &mut provider.groups, groups)?;
     if before.as_ref() == Some(&provider) {
         return Ok(());
     }
@@ -265,26 +268,35 @@ fn check_numbers(
 }
 
 /// A DN as it is kept: it ends the DN of every entry, and clients compare those as strings.
-fn canonical(field: &'static str, dn: &str) -> Result<String, ChangeError> {
-    if dn.len() > DN_OCTETS_MAX {
-        return Err(ChangeError::field(field, format!("expected a DN of at most {DN_OCTETS_MAX} octets")));
+fn canonical(rules: Rules, field: &'static str, dn: &str) -> Result<String, ChangeError> {
+    let dn = canonical_dn(dn).map_err(|problem| ChangeError::field(field, problem))?;
+    let length_max = rules.container_length_max;
+    match dn.len() > length_max {
+        true => Err(ChangeError::field(field, format!("expected a DN of at most {length_max} octets"))),
+        false => Ok(dn),
     }
-    canonical_dn(dn).map_err(|problem| ChangeError::field(field, problem))
 }
 
 fn set_containers(
+    rules: Rules,
     field: &'static str,
     present: &mut Vec<Container>,
     given: Option<Vec<Container>>,
 ) -> Result<(), ChangeError> {
     let Some(given) = given else { return Ok(()) };
-    if given.len() > CONTAINERS_MAX {
-        return Err(ChangeError::field(field, format!("expected at most {CONTAINERS_MAX} containers")));
+    // What was let in by another limit stays.
+    if given.len() > rules.containers_max.max(present.len()) {
+        let count_max = rules.containers_max;
+        return Err(ChangeError::field(field, format!("expected at most {count_max} containers")));
     }
     let canonical = |Container { container, naming }: Container| {
-        Ok(Container { container: canonical(field, &container)?, naming })
+        let known = present.iter().find(|known| known.container == container);
+        let container =
+            known.map_or_else(|| canonical(rules, field, &container), |known| Ok(known.container.clone()))?;
+        Ok(Container { container, naming })
     };
-    *present = given.into_iter().map(canonical).collect::<Result<_, ChangeError>>()?;
+    let given = given.into_iter().map(canonical).collect::<Result<_, ChangeError>>()?;
+    *present = given;
     Ok(())
 }
 
@@ -300,9 +312,5 @@ fn check_domain(domain: Option<&str>) -> Result<(), ChangeError> {
     }
 }
 
-/// Octets of a base DN or of a container: they end the DN of every entry.
-const DN_OCTETS_MAX: usize = 1_024;
-/// Containers of one kind.
-const CONTAINERS_MAX: usize = 100;
 /// The longest name of the DNS.
 const DOMAIN_OCTETS_MAX: usize = 253;

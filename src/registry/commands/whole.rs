@@ -11,7 +11,7 @@ use crate::directory::{EntryId, Snapshot, Tree, name_key};
 use crate::model::{
     AccountKind, AccountNumber, GroupNumber, Key, LdapProvider, ObjectReference, Permission, Token,
 };
-use crate::registry::{Caller, ChangeError, Viewer};
+use crate::registry::{Caller, ChangeError, Rules, Viewer};
 use crate::schema::{AttributeId, normalize_dn};
 
 /// What cannot be, about more than one object.
@@ -60,6 +60,7 @@ pub(in crate::registry) fn problems<'a>(
     after: &Snapshot,
     changed: impl Iterator<Item = &'a Key>,
     caller: &Caller,
+    rules: Rules,
 ) -> Vec<Problem> {
     let mut asked = Asked::default();
     for key in changed {
@@ -68,9 +69,9 @@ pub(in crate::registry) fn problems<'a>(
     // Whoever changes an object is told its name.
     let viewer =
         asked.objects.iter().fold(Viewer::new(caller, after.accounts()), |viewer, on| viewer.about(*on));
-    let mut found = asked.problems(after, &viewer);
+    let mut found = asked.problems(after, &viewer, rules);
     if !found.is_empty() {
-        let known = asked.problems(before, &viewer);
+        let known = asked.problems(before, &viewer, rules);
         found.retain(|problem| !known.contains(problem));
     }
     if !caller.is_superuser(after.accounts()) {
@@ -129,7 +130,7 @@ impl Asked {
         }
     }
 
-    fn problems(&self, snapshot: &Snapshot, viewer: &Viewer) -> Vec<Problem> {
+    fn problems(&self, snapshot: &Snapshot, viewer: &Viewer, rules: Rules) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.providers {
             providers(snapshot, viewer, &mut problems);
@@ -145,14 +146,20 @@ impl Asked {
             credentials(snapshot, *number, viewer, &mut problems);
         }
         for number in &self.nested {
-            nesting(snapshot, *number, viewer, &mut problems);
+            nesting(snapshot, *number, viewer, rules, &mut problems);
         }
         problems
     }
 }
 
 /// Whether a group is in itself through others, or an account in too many groups through it.
-fn nesting(snapshot: &Snapshot, number: GroupNumber, viewer: &Viewer, problems: &mut Vec<Problem>) {
+fn nesting(
+    snapshot: &Snapshot,
+    number: GroupNumber,
+    viewer: &Viewer,
+    rules: Rules,
+    problems: &mut Vec<Problem>,
+) {
     let accounts = snapshot.accounts();
     let Some(group) = accounts.group(number) else { return };
     let name = |number: &GroupNumber| {
@@ -170,13 +177,13 @@ fn nesting(snapshot: &Snapshot, number: GroupNumber, viewer: &Viewer, problems: 
         return;
     }
     let below = accounts.groups_below(number).into_iter().filter_map(|below| accounts.group(below));
-    if below.map(|below| below.closure.len()).max().unwrap_or(0) > GROUPS_ABOVE_MAX {
+    if below.map(|below| below.closure.len()).max().unwrap_or(0) > rules.groups_above_max {
         problems.push(Problem::new(
             "parents",
             format!(
-                "an account can be in {GROUPS_ABOVE_MAX} groups through nesting of one, and would be in more through \
-                 `{}`: nest them less deeply",
-                group.name
+                "an account can be in {} groups through nesting of one, and would be in more through `{}`: nest them \
+                 less deeply",
+                rules.groups_above_max, group.name
             ),
         ));
     }
@@ -518,9 +525,6 @@ fn credentials(snapshot: &Snapshot, number: AccountNumber, viewer: &Viewer, prob
 
 /// The attributes that clients look people up by.
 const KNOWN_BY: [&str; 6] = ["uid", "cn", "mail", "email", "sAMAccountName", "userPrincipalName"];
-
-/// Groups that one group is in, itself counted: each is asked at each operation of its members.
-const GROUPS_ABOVE_MAX: usize = 256;
 
 const NO_ENTRIES: &str = "accounts or groups would have no entry of their own in this provider; choose other containers or \
                           start numbers, or ask somebody who may view all accounts and groups";

@@ -228,12 +228,19 @@ fn account(
     let Some(username) = username else {
         return Classified::Ignored { reason: "it has no name that is text".to_owned() };
     };
+    // Names are compared without them (RFC 4518 section 2.6.1), so nothing is lost; its DN keeps them.
+    let username = username.trim().to_owned();
     if allows(AttributeId::UID) {
-        uids.retain(|uid| uid != username.as_bytes());
+        uids.retain(|uid| uid.trim_ascii() != username.as_bytes());
     }
     let display_names = reading.take(AttributeId::DISPLAY_NAME);
     let common_names = reading.take(AttributeId::CN);
-    let mails = reading.take(AttributeId::MAIL);
+    let mut mails = reading.take(AttributeId::MAIL);
+    let given = mails.len();
+    mails.retain(|mail| text(mail).is_some_and(|mail| validate::email(&mail).is_ok()));
+    if mails.len() < given {
+        reading.leave_out("mail", "a value is no mail address");
+    }
     // In an export a full name is told where there is one.
     let stand_in = common_names.first().filter(|_| !(restore && is_inet_org_person));
     let name = display_names.first().or(stand_in).and_then(text).unwrap_or_default();
@@ -295,8 +302,9 @@ fn group(
     let Some(name) = name.as_deref().and_then(text) else {
         return Classified::Ignored { reason: "it has no name that is text".to_owned() };
     };
+    let name = name.trim().to_owned();
     let mut common_names = reading.take(AttributeId::CN);
-    common_names.retain(|value| value != name.as_bytes());
+    common_names.retain(|value| value.trim_ascii() != name.as_bytes());
     reading.keep(AttributeId::CN, common_names);
     if !reading.take(AttributeId::USER_PASSWORD).is_empty() {
         reading.leave_out("userPassword", "a group has no password");

@@ -20,7 +20,7 @@ use crate::registry::commands::provider::{self, ProviderChanges};
 use crate::registry::commands::token::{self, NewRecord};
 use crate::registry::commands::{find_provider, validate};
 use crate::registry::{ChangeError, Registry, Transaction};
-use crate::schema::{AttributeId, Rdn, normalize_dn};
+use crate::schema::{AttributeId, Dn, Rdn, normalize_dn};
 use crate::store::{RECORD_OCTETS_MAX, StoreError};
 
 impl Registry {
@@ -106,7 +106,8 @@ impl Registry {
                 return Ok(report);
             }
         };
-        let work = Arc::new(Work { entries, passwords, provider, role, restore: options.restore });
+        let ImportOptions { restore, allow_system_numbers, .. } = options;
+        let work = Arc::new(Work { entries, passwords, provider, role, restore, allow_system_numbers });
         let mut at = Position::default();
         while let Some(entry) = work.entries.get(at.entry) {
             let batch = work.clone();
@@ -135,6 +136,7 @@ struct Work {
     provider: ProviderNumber,
     role: Option<RoleNumber>,
     restore: bool,
+    allow_system_numbers: bool,
 }
 
 /// How far it has come.
@@ -221,6 +223,10 @@ impl<'t, 's> Batch<'t, 's> {
             return Ok(());
         }
         let mut attributes = attributes(&given.attributes);
+        if !self.without_system_numbers(&tree, &mut attributes, &given.rdn, &given.dn) {
+            return Ok(());
+        }
+        let snapshot = self.transaction.snapshot();
         if is_uid_number_taken(snapshot, &attributes) {
             self.report.leave_out("its uidNumber belongs to another account", &given.dn);
             return Ok(());
@@ -287,6 +293,45 @@ impl<'t, 's> Batch<'t, 's> {
             }
         }
         Ok(())
+    }
+
+    /// Takes the numbers of system accounts out of what is given to an entry, or leaves out one that is named by such a
+    /// number: then it says `false`. Those that an export tells and that are derived again are the provider's own.
+    fn without_system_numbers(
+        &mut self,
+        tree: &Tree,
+        attributes: &mut Vec<Attribute>,
+        rdn: &str,
+        dn: &str,
+    ) -> bool {
+        let is_derived = self.work.restore && derived_number(tree.provider(), attributes).is_some();
+        if self.work.allow_system_numbers || is_derived {
+            return true;
+        }
+        let least = self.transaction.rules().posix_number_min;
+        let schema = self.transaction.snapshot().schema();
+        let low = |attribute: &Attribute| {
+            validate::low_numbers(std::slice::from_ref(attribute), schema, least)
+                .first()
+                .map(|(name, _)| *name)
+        };
+        if named_values(rdn).iter().any(|value| low(value).is_some()) {
+            let reason = format!("it is named by a number of a system account, below {least}; {ALLOW}");
+            self.report.leave_out(reason, dn);
+            return false;
+        }
+        let mut left_out = Vec::new();
+        attributes.retain(|attribute| match low(attribute) {
+            Some(name) => {
+                left_out.push(format!(
+                    "the attribute {name}: numbers below {least} are those of system accounts; {ALLOW}"
+                ));
+                false
+            }
+            None => true,
+        });
+        left_out.into_iter().for_each(|reason| self.report.leave_out(reason, dn));
+        true
     }
 
     /// The number of an account. In an export the uidNumber and the gidNumber that were derived from one number are
@@ -358,6 +403,11 @@ impl<'t, 's> Batch<'t, 's> {
             self.report_present(&tree, id, &given.dn, "its name belongs to another group");
             return Ok(());
         }
+        let mut attributes = attributes(&given.attributes);
+        if !self.without_system_numbers(&tree, &mut attributes, &given.rdn, &given.dn) {
+            return Ok(());
+        }
+        let snapshot = self.transaction.snapshot();
         let containers = &tree.provider().groups;
         let placements = placements(&tree, containers, &given.container, &given.rdn, &given.name, snapshot);
         let uuid = self.free_uuid(&tree, given.uuid, &given.dn);
@@ -383,7 +433,6 @@ impl<'t, 's> Batch<'t, 's> {
             self.report.leave_out(place_reason(&error), &given.dn);
             return Ok(());
         }
-        let attributes = attributes(&given.attributes);
         let whole = Group { attributes: attributes.clone(), ..group.clone() };
         if self.is_too_large(&Record::Group(whole), &given.dn)? {
             return Ok(());
@@ -490,6 +539,17 @@ impl<'t, 's> Batch<'t, 's> {
         if above.binary_search(&child).is_ok() {
             let reason =
                 "a membership: its group is in the member already, and groups cannot be in each other";
+            self.report.leave_out(reason, &record.name);
+            return Ok(());
+        }
+        let below = accounts.groups_below(child).into_iter().filter_map(|below| accounts.group(below));
+        let count = |below: &GroupState| {
+            let more = above.iter().filter(|number| below.closure.binary_search(number).is_err());
+            below.closure.len() + more.count()
+        };
+        if below.map(|below| count(below)).max().unwrap_or(0) > self.transaction.rules().groups_above_max {
+            let reason =
+                "a membership: accounts would be in more groups through nesting than groups_above_max";
             self.report.leave_out(reason, &record.name);
             return Ok(());
         }
@@ -634,6 +694,15 @@ fn is_uid_number_taken(snapshot: &Snapshot, attributes: &[Attribute]) -> bool {
     })
 }
 
+/// What an entry has by its name.
+fn named_values(rdn: &str) -> Vec<Attribute> {
+    let Ok(dn) = Dn::parse(rdn.as_bytes()) else { return Vec::new() };
+    let pairs = dn.rdns().iter().flat_map(|rdn| rdn.pairs());
+    let named = pairs
+        .map(|pair| Attribute { description: pair.attribute.to_string(), values: vec![pair.value.to_vec()] });
+    named.collect()
+}
+
 fn attributes(given: &[ImportedAttribute]) -> Vec<Attribute> {
     given
         .iter()
@@ -680,6 +749,8 @@ fn stop(entry: &ImportEntry, error: &ChangeError) -> ImportStop {
 
 /// What the provider is for, where none is named and none is the default.
 const PURPOSE: &str = "import into";
+/// How what was left out comes in nevertheless.
+const ALLOW: &str = "--allow-system-numbers takes them over";
 /// Changes of one commit, events not counted.
 const CHANGES_MAX: usize = 1_000;
 const CHANGES_OF_A_STEP: usize = 4;

@@ -39,6 +39,8 @@ pub struct ImportOptions {
     pub role: Option<String>,
     /// Whether the file is an export of bindery: what was derived there is derived again.
     pub restore: bool,
+    /// Whether uidNumbers and gidNumbers of system accounts are taken over.
+    pub allow_system_numbers: bool,
 }
 
 /// The provider's tree as a [`Classifier`] needs it.

@@ -26,6 +26,7 @@ fn options() -> ImportOptions {
         service_accounts: vec![pair("ou=services", "cn")],
         role: Some("reader".to_owned()),
         restore: false,
+        allow_system_numbers: false,
     }
 }
 
@@ -50,6 +51,15 @@ fn records(ldif: &str) -> Vec<Record> {
 
 /// What a client does with a file.
 fn import(registry: &Registry, layout: &ImportLayout, ldif: &str) -> ImportReport {
+    import_as(registry, layout, &options(), ldif)
+}
+
+fn import_as(
+    registry: &Registry,
+    layout: &ImportLayout,
+    options: &ImportOptions,
+    ldif: &str,
+) -> ImportReport {
     let mut report = ImportReport::default();
     let (mut accounts, mut groups, mut memberships) = (Vec::new(), Vec::new(), Vec::new());
     let classifier = Classifier::new(layout);
@@ -75,7 +85,7 @@ fn import(registry: &Registry, layout: &ImportLayout, ldif: &str) -> ImportRepor
     for entries in [accounts, groups, memberships] {
         let travelled = serde_json::to_string(&entries).unwrap();
         let entries = serde_json::from_str(&travelled).unwrap();
-        report.add(wait(registry.import(actor(), options(), entries)).unwrap());
+        report.add(wait(registry.import(actor(), options.clone(), entries)).unwrap());
         if report.stopped.is_some() {
             break;
         }
@@ -122,7 +132,7 @@ description: All of us
 dn: cn=Builders,ou=teams,{BASE}
 objectClass: posixGroup
 objectClass: groupOfUniqueNames
-gidNumber: 500
+gidNumber: 5000
 memberUid: bob
 uniqueMember: cn=O\\27Hara\\, Bob+sn=O\\27Hara,ou=people,{BASE}
 uniqueMember: uid=alice,ou=people,{BASE}#'01'B
@@ -140,7 +150,7 @@ displayName: Alice the Great
 mail: alice@example.com
 mail: a.adams@example.com
 uidNumber: 7007
-gidNumber: 100
+gidNumber: 10100
 homeDirectory: /home/alice
 shoeSize: 41
 telephoneNumber;home: +1 555
@@ -235,7 +245,7 @@ fn entries_keep_their_names_and_what_they_hold() {
     assert_eq!(find(&bob, "entryDN"), [format!("cn=O'Hara\\, Bob+sn=O'Hara,ou=people,{BASE}")]);
     assert_eq!(find(&bob, "objectClass"), ["person", "uidObject", "top", "user"]);
     let builders = format!("cn=builders,ou=teams,{BASE}");
-    assert_eq!(find(&builders, "gidNumber"), ["500"]);
+    assert_eq!(find(&builders, "gidNumber"), ["5000"]);
     assert_eq!(find(&builders, "uniqueMember").len(), 2);
 
     assert!(binds(&registry, &alice, b"secret"));
@@ -656,6 +666,63 @@ fn many_unknown_attribute_types_need_several_commits() {
     assert_eq!(values(&again.snapshot(), &format!("uid=u4,ou=people,{BASE}"), "x-4-399"), ["1"]);
 }
 
+#[test]
+fn numbers_of_system_accounts_are_left_out_unless_they_are_allowed() {
+    let ldif = format!(
+        "dn: uid=toor,ou=people,{BASE}\nobjectClass: inetOrgPerson\nobjectClass: posixAccount\nuid: toor\ncn: T\nsn: T\n\
+         uidNumber: 0\ngidNumber: 5000\nhomeDirectory: /\n\n\
+         dn: uid=low,ou=people,{BASE}\nobjectClass: inetOrgPerson\nobjectClass: posixAccount\nuid: low\ncn: L\nsn: L\n\
+         uidNumber: 1000\ngidNumber: -1\nhomeDirectory: /\n\n\
+         dn: uidNumber=7+uid=named,ou=people,{BASE}\nobjectClass: inetOrgPerson\nobjectClass: posixAccount\nuid: named\n\
+         cn: N\nsn: N\nuidNumber: 7\ngidNumber: 5000\nhomeDirectory: /\n\n\
+         dn: cn=wheel,ou=teams,{BASE}\nobjectClass: posixGroup\ncn: wheel\ngidNumber: 10\n"
+    );
+    let toor = format!("uid=toor,ou=people,{BASE}");
+    let low = format!("uid=low,ou=people,{BASE}");
+    let wheel = format!("cn=wheel,ou=teams,{BASE}");
+    let (registry, _, layout) = prepared();
+    let report = import(&registry, &layout, &ldif);
+    let told = |what: &str| {
+        let left_out = report.left_out.iter().find(|(reason, _)| reason.starts_with(what));
+        left_out.map(|(reason, left_out)| (reason.contains("--allow-system-numbers"), left_out.count))
+    };
+    assert_eq!(told("the attribute uidNumber: numbers below 1000"), Some((true, 1)), "{report:#?}");
+    assert_eq!(told("the attribute gidNumber: numbers below 1000"), Some((true, 2)), "{report:#?}");
+    assert_eq!(told("it is named by a number of a system account"), Some((true, 1)), "{report:#?}");
+    assert_eq!((report.users, report.groups, report.left_out.len()), (2, 1, 3), "{report:#?}");
+    let snapshot = registry.snapshot();
+    assert_ne!(values(&snapshot, &toor, "uidNumber"), ["0"], "the entry comes with one of its own");
+    assert_eq!(values(&snapshot, &toor, "gidNumber"), ["5000"]);
+    assert_eq!(values(&snapshot, &low, "uidNumber"), ["1000"]);
+    assert_ne!(values(&snapshot, &wheel, "gidNumber"), ["10"]);
+
+    let (registry, _, layout) = prepared();
+    let allowed = ImportOptions { allow_system_numbers: true, ..options() };
+    let report = import_as(&registry, &layout, &allowed, &ldif);
+    assert!(report.left_out.is_empty(), "{report:#?}");
+    let snapshot = registry.snapshot();
+    assert_eq!(values(&snapshot, &toor, "uidNumber"), ["0"]);
+    assert_eq!(values(&snapshot, &wheel, "gidNumber"), ["10"]);
+}
+
+#[test]
+fn what_is_no_mail_address_is_left_out_and_the_next_one_is_taken() {
+    let (registry, _, layout) = prepared();
+    let ldif = format!(
+        "dn: uid=a,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: a\ncn: A\nsn: A\n\
+         mail: nobody\nmail: a@example.com\nmail: <a@example.org>\nmail: b@example.com\n\n\
+         dn: uid=b,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: b\ncn: B\nsn: B\nmail: nobody\n"
+    );
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!(report.users, 2);
+    let left_out = &report.left_out["the attribute mail: a value is no mail address"];
+    assert_eq!((left_out.count, left_out.examples.len(), report.left_out.len()), (2, 2, 1), "{report:#?}");
+    let snapshot = registry.snapshot();
+    let mails = |name: &str| values(&snapshot, &format!("uid={name},ou=people,{BASE}"), "mail");
+    assert_eq!(mails("a"), ["a@example.com", "b@example.com"]);
+    assert!(mails("b").is_empty());
+}
+
 /// Some directories let an entry be two things, and RFC 2307 has groups that are only posixGroup.
 #[test]
 fn an_entry_has_one_structural_class() {
@@ -663,7 +730,7 @@ fn an_entry_has_one_structural_class() {
     let ldif = format!(
         "dn: uid=a,ou=people,{BASE}\nobjectClass: account\nobjectClass: organizationalPerson\n\
          objectClass: person\nobjectClass: shadowAccount\nuid: a\ncn: A\nsn: A\nhost: h\n\n\
-         dn: cn=g,ou=teams,{BASE}\nobjectClass: posixGroup\ncn: g\ngidNumber: 9\nmemberUid: a\n"
+         dn: cn=g,ou=teams,{BASE}\nobjectClass: posixGroup\ncn: g\ngidNumber: 9009\nmemberUid: a\n"
     );
     let report = import(&registry, &layout, &ldif);
     let told: Vec<&str> = report.left_out.keys().map(String::as_str).collect();
