@@ -9,6 +9,7 @@ mod escalation;
 mod named;
 mod providers;
 mod rights;
+mod rules;
 mod server;
 
 use std::sync::Arc;
