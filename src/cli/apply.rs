@@ -11,7 +11,7 @@ use super::output::{Output, Stream, has_colours};
 use super::secrets::{self, Destination, Shown};
 use super::seeding;
 use crate::config::Config;
-use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan};
+use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan, Sign};
 
 /// Make the store agree with the config's objects, and show what that changes
 #[derive(Debug, clap::Args)]
@@ -48,6 +48,8 @@ struct Document<'a> {
     changes: &'a [DiffEntry],
     /// Empty when they were written to a file.
     secrets: Vec<Shown<'a>>,
+    /// What is stored against a rule.
+    warnings: &'a [String],
 }
 
 pub(super) async fn run(arguments: ApplyArguments, output: Output) -> Result<(), Failure> {
@@ -78,13 +80,13 @@ async fn dry_run(
     options: &SeedOptions,
     output: Output,
 ) -> Result<(), Failure> {
-    let plan = seeding::plan(backend, config, options).await?;
+    let plan = seeding::plan(backend, config, options, true).await?;
     show(&plan, &[], true, output)?;
     if !plan.needed.is_empty() && !output.is_json() {
         let identifiers: Vec<&str> = plan.needed.iter().map(|needed| needed.identifier.as_str()).collect();
         output.message(&format!("secrets would be generated for: {}", identifiers.join(", ")));
     }
-    Ok(())
+    left_out(&plan)
 }
 
 async fn apply(
@@ -106,12 +108,29 @@ async fn apply(
     })
     .await?;
     if is_shown {
-        return Ok(());
+        seeding::warn(&applied.plan.warnings, output);
+    } else {
+        show(&applied.plan, &[], false, output)?;
     }
-    show(&applied.plan, &[], false, output)
+    left_out(&applied.plan)
+}
+
+/// What somebody else stands in the way of has to be put right, though all the rest is done.
+fn left_out(plan: &SeedPlan) -> Result<(), Failure> {
+    match plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut).count() {
+        0 => Ok(()),
+        1 => Err(Failure::failed("one object was left out, as something stands in its way: see above")),
+        count => Err(Failure::failed(format!(
+            "{count} objects were left out, as something stands in their way: see above"
+        ))),
+    }
 }
 
 fn show(plan: &SeedPlan, secrets: &[NewSecret], dry_run: bool, output: Output) -> Result<(), Failure> {
-    let document = Document { dry_run, changes: &plan.diff, secrets: secrets::shown(secrets) };
+    let document =
+        Document { dry_run, changes: &plan.diff, secrets: secrets::shown(secrets), warnings: &plan.warnings };
+    if !output.is_json() {
+        seeding::warn(&plan.warnings, output);
+    }
     output.result(&document, || seeding::diff(plan, dry_run, has_colours(Stream::Output)))
 }

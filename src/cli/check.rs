@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::arguments::ConfigArguments;
-use super::backend::{Absent, Backend, Wanted};
+use super::backend::{Absent, Backend, CallError, Wanted};
 use super::failure::{Exit, Failure, in_words};
 use super::output::{Output, Stream, has_colours};
-use super::seeding::dangling;
+use super::seeding::{dangling, placed, warn};
 use crate::config::{self, Config, Problems};
 use crate::http::{PlanRequest, path};
 use crate::registry::{SeedOptions, SeedPlan};
@@ -68,12 +68,21 @@ async fn check(config: &Config, findings: &mut Findings) -> Result<(), Failure> 
         return Ok(());
     }
     let mut backend = directory(config, findings).await?;
-    let request = PlanRequest { seed: config.seed.clone(), options: SeedOptions::default() };
+    let request =
+        PlanRequest { seed: config.seed.clone(), options: SeedOptions::default(), with_warnings: true };
     let planned = backend.call::<_, SeedPlan>(path::SEED_PLAN, &request).await;
     backend.close().await;
     match planned {
         Ok(plan) => {
             findings.add_problems(&dangling(config, &plan));
+            findings.warnings.extend(plan.warnings);
+        }
+        Err(CallError::Problem(problem)) if !problem.seed.is_empty() => {
+            let (problems, sentences) = placed(config, problem.seed);
+            findings.add_problems(&problems);
+            for sentence in sentences {
+                findings.add_sentence("", sentence);
+            }
         }
         Err(error) => {
             let failure = Failure::from(error);
@@ -127,10 +136,8 @@ impl Findings {
 
     fn tell(self, output: Output) -> Result<(), Failure> {
         let Self { drawn, problems, warnings } = self;
-        for warning in &warnings {
-            if !output.is_json() {
-                output.message(&format!("warning: {warning}"));
-            }
+        if !output.is_json() {
+            warn(&warnings, output);
         }
         let is_right = problems.is_empty();
         let document = Document { ok: is_right, problems, warnings };

@@ -6,11 +6,11 @@ use super::backend::{Backend, CallError};
 use super::failure::Failure;
 use super::output::{Output, Stream, has_colours};
 use super::secrets::{self, Destination};
-use crate::config::{Config, Problems};
+use crate::config::{Config, Found, Problems};
 use crate::http::{ApplyRequest, PlanRequest, ProblemKind, path};
-use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan, Sign};
+use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
 
-/// Works out what the config's seed would change.
+/// Works out what the config's seed would change; `with_warnings`, and what is stored against a rule.
 ///
 /// # Errors
 /// Names that do not exist, drawn where they stand, or what the directory says cannot be.
@@ -18,14 +18,47 @@ pub(super) async fn plan(
     backend: &mut Backend,
     config: &Config,
     options: &SeedOptions,
+    with_warnings: bool,
 ) -> Result<SeedPlan, Failure> {
-    let request = PlanRequest { seed: config.seed.clone(), options: options.clone() };
-    let plan: SeedPlan = backend.call(path::SEED_PLAN, &request).await?;
+    let request = PlanRequest { seed: config.seed.clone(), options: options.clone(), with_warnings };
+    let called = backend.call(path::SEED_PLAN, &request).await;
+    let plan: SeedPlan = called.map_err(|error| refused(config, error))?;
     let problems = dangling(config, &plan);
     if !problems.is_empty() {
         return Err(Failure::of_config(&problems, has_colours(Stream::Error)));
     }
     Ok(plan)
+}
+
+/// Why the seed cannot be, drawn where it stands.
+fn refused(config: &Config, error: CallError) -> Failure {
+    match error {
+        CallError::Problem(problem) if !problem.seed.is_empty() => {
+            let styled = has_colours(Stream::Error);
+            let (problems, sentences) = placed(config, problem.seed);
+            let drawn = (!problems.is_empty()).then(|| problems.render(styled));
+            let sentences = sentences.into_iter().map(|sentence| format!("error: {sentence}"));
+            let messages: Vec<String> = drawn.into_iter().chain(sentences).collect();
+            Failure { messages: vec![messages.join("\n\n")], ..Failure::of_config(&problems, styled) }
+        }
+        error => error.into(),
+    }
+}
+
+/// What cannot be of a seed: where it stands, and in sentences what stands nowhere.
+pub(super) fn placed(config: &Config, problems: Vec<SeedProblem>) -> (Problems, Vec<String>) {
+    config.placed(problems.into_iter().map(|SeedProblem { object, field, sentence }| Found {
+        object,
+        field,
+        sentence,
+    }))
+}
+
+/// Tells what is stored against a rule: it is served, and somebody should put it right.
+pub(super) fn warn(warnings: &[String], output: Output) {
+    for warning in warnings {
+        output.message(&format!("warning: {}", one_line(warning)));
+    }
 }
 
 /// The names of the config that stand for nothing, neither in it nor in the store.
@@ -59,7 +92,7 @@ pub(super) async fn apply(
     let mut attempts_left = ATTEMPTS_MAX;
     loop {
         attempts_left -= 1;
-        let planned = plan(backend, config, options).await?;
+        let planned = plan(backend, config, options, false).await?;
         let secrets = secrets::generate(&planned.needed)?;
         let delivered = secrets::deliver(&secrets, destination, output)?;
         // What was shown cannot be unshown, so a second attempt is for what nobody has seen.
@@ -92,9 +125,10 @@ pub(super) async fn apply(
             }
             Err(error) => {
                 delivered.take_back(output);
-                let mut failure = Failure::from(error);
+                let mut failure = refused(config, error);
                 if is_seen {
-                    failure.messages.push("the secrets that were shown are void".to_owned());
+                    let label = if failure.is_drawn { "\nerror: " } else { "" };
+                    failure.messages.push(format!("{label}the secrets that were shown are void"));
                 }
                 return Err(failure);
             }
@@ -194,6 +228,7 @@ mod tests {
                 needed: vec![needed],
                 unresolved: Vec::new(),
                 credentials: Vec::new(),
+                warnings: Vec::new(),
             };
             let planned = plan.clone();
             let router =
@@ -287,6 +322,7 @@ mod tests {
             needed: Vec::new(),
             unresolved: Vec::new(),
             credentials: Vec::new(),
+            warnings: Vec::new(),
         };
         assert_eq!(
             diff(&plan, true, false),

@@ -1,13 +1,14 @@
 //! `bindery serve`: runs the server, and seeds a store that never was.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
 
 use super::arguments::ConfigArguments;
-use super::backend::Backend;
+use super::backend::{Backend, has_store};
 use super::failure::{Exit, Failure};
 use super::first_steps;
 use super::output::Output;
@@ -48,29 +49,34 @@ pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Fail
             "`serve` prints its listeners, not a document: leave --json away, and use --secrets-file for secrets",
         ));
     }
-    let mut config = arguments.config.load()?;
-    arguments.override_settings(&mut config.settings);
-    let Settings { log, limits, .. } = &config.settings;
+    let (settings, config) = arguments.read()?;
+    let Settings { log, limits, .. } = &settings;
     // To be dropped last: until then what is logged is written.
     let (log, _log_thread) =
         Log::start(*log, limits.log_queue_max).map_err(|error| Failure::of(Exit::Failed, &error))?;
-    let workers = config.settings.workers.map_or_else(default_workers, |workers| workers as usize);
+    let workers = settings.workers.map_or_else(default_workers, |workers| workers as usize);
     let runtime = Builder::new_multi_thread()
         .worker_threads(workers)
         .thread_name("network")
         .enable_all()
         .build()
         .map_err(|error| Failure::of(Exit::Failed, &error))?;
-    let result = runtime.block_on(serve(arguments, config, log, output));
+    let result = runtime.block_on(serve(arguments, settings, config, log, output));
     // What has not ended by now was told in the log.
     runtime.shutdown_timeout(LAST_TASKS_TIME);
     result
 }
 
-async fn serve(arguments: &ServeArguments, config: Config, log: Log, output: Output) -> Result<(), Failure> {
+async fn serve(
+    arguments: &ServeArguments,
+    settings: Settings,
+    config: Option<Config>,
+    log: Log,
+    output: Output,
+) -> Result<(), Failure> {
     let signals = Signals::receive().map_err(|error| Failure::of(Exit::Failed, &error))?;
-    let server = Server::open(config.settings.clone(), log.clone())?;
-    let secrets = match seed(&server, &config, arguments.secrets_file.as_deref(), output).await {
+    let server = Server::open(settings, log.clone())?;
+    let secrets = match arguments.seed(&server, config, output).await {
         Ok(secrets) => secrets,
         Err(failure) => {
             server.close().await;
@@ -92,32 +98,6 @@ async fn serve(arguments: &ServeArguments, config: Config, log: Log, output: Out
     ended.map_err(|error| Failure::of(Exit::Failed, &error))
 }
 
-/// Applies the config's seed to a store that never had one. Answers with the secrets that were shown on the
-/// terminal, if any.
-async fn seed(
-    server: &Server,
-    config: &Config,
-    secrets_file: Option<&Path>,
-    output: Output,
-) -> Result<Option<Shown>, Failure> {
-    let is_seeded = server.registry().is_seeded().await.map_err(|error| Failure::of(Exit::Failed, &error))?;
-    if is_seeded {
-        if let Some(path) = secrets_file {
-            tracing::info!(file = %path.display(), "the store was seeded before: no secrets were generated");
-        }
-        return Ok(None);
-    }
-    let destination = Destination::choose(secrets_file, output, &config.settings.data_dir);
-    let mut backend = Backend::own(server.registry().clone());
-    let options = SeedOptions::default();
-    let applied = seeding::apply(&mut backend, config, &options, &destination, output, |_, _| Ok(())).await?;
-    // The writer tells the log of a change behind its answer, and before it takes what comes next: the lines about the
-    // seed do not push away what is to be read after them.
-    server.registry().is_seeded().await.map_err(|error| Failure::of(Exit::Failed, &error))?;
-    tracing::info!(objects = applied.plan.diff.len(), "the config's objects were made");
-    Ok(Some(Shown { secrets: applied.secrets, on_terminal: destination == Destination::Terminal }))
-}
-
 /// The secrets of a first start.
 pub(super) struct Shown {
     /// All of them.
@@ -127,6 +107,69 @@ pub(super) struct Shown {
 }
 
 impl ServeArguments {
+    /// `[server]`, with what the flags override, and the whole config if there is no store yet: of one that is there, only
+    /// the store itself knows whether it needs a seed.
+    fn read(&self) -> Result<(Settings, Option<Config>), Failure> {
+        if let Ok(mut settings) = config::load_settings(&self.config.config, &environment) {
+            self.override_settings(&mut settings);
+            if has_store(&settings) {
+                return Ok((settings, None));
+            }
+        }
+        let config = self.config.load()?;
+        let mut settings = config.settings.clone();
+        self.override_settings(&mut settings);
+        Ok((settings, Some(config)))
+    }
+
+    /// Applies the config's seed to a store that never had one. Answers with the secrets that were shown on the
+    /// terminal, if any.
+    async fn seed(
+        &self,
+        server: &Server,
+        config: Option<Config>,
+        output: Output,
+    ) -> Result<Option<Shown>, Failure> {
+        let is_seeded =
+            server.registry().is_seeded().await.map_err(|error| Failure::of(Exit::Failed, &error))?;
+        if is_seeded {
+            if let Some(path) = &self.secrets_file {
+                tracing::info!(file = %path.display(), "the store was seeded before: no secrets were generated");
+            }
+            self.warn_of_seed();
+            return Ok(None);
+        }
+        let config = match config {
+            Some(config) => config,
+            None => self.config.load()?,
+        };
+        let destination =
+            Destination::choose(self.secrets_file.as_deref(), output, &server.settings().data_dir);
+        let mut backend = Backend::own(server.registry().clone());
+        let options = SeedOptions::default();
+        let applied =
+            seeding::apply(&mut backend, &config, &options, &destination, output, |_, _| Ok(())).await?;
+        // The writer tells the log of a change behind its answer, and before it takes what comes next: the lines about the
+        // seed do not push away what is to be read after them.
+        server.registry().is_seeded().await.map_err(|error| Failure::of(Exit::Failed, &error))?;
+        tracing::info!(objects = applied.plan.diff.len(), "the config's objects were made");
+        Ok(Some(Shown { secrets: applied.secrets, on_terminal: destination == Destination::Terminal }))
+    }
+
+    /// The seed is in the store, and what is wrong with it in the config keeps nobody from being served.
+    fn warn_of_seed(&self) {
+        let Err(problems) = config::check_without_secrets(&self.config.config, &environment) else { return };
+        for problem in problems.iter().take(PROBLEMS_TOLD_MAX) {
+            tracing::warn!(%problem, "the config's objects are not as they should be: the store is served as it is");
+        }
+        if problems.len() > PROBLEMS_TOLD_MAX {
+            tracing::warn!(
+                problems = problems.len(),
+                "`bindery check` tells all that is wrong with the config"
+            );
+        }
+    }
+
     /// A list of listeners that is given replaces that of the config.
     fn override_settings(&self, settings: &mut Settings) {
         if let Some(data_dir) = &self.data_dir {
@@ -147,7 +190,7 @@ impl ServeArguments {
 
     /// The settings of a reload, or what is wrong with them.
     fn read_again(&self) -> Result<Settings, String> {
-        let mut settings = config::load_settings(&self.config.config, &|name| std::env::var_os(name))
+        let mut settings = config::load_settings(&self.config.config, &environment)
             .map_err(|problems| problems.render(false))?;
         self.override_settings(&mut settings);
         Ok(settings)
@@ -163,6 +206,13 @@ fn tcp_address(text: &str) -> Result<ListenAddress, String> {
         .map(ListenAddress::Tcp)
         .map_err(|_| "expected an IP address with a port, such as \"127.0.0.1:3636\"".to_owned())
 }
+
+fn environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// Problems of the seed that the log is told one by one.
+const PROBLEMS_TOLD_MAX: usize = 20;
 
 /// What the runtime may still take when all is closed.
 const LAST_TASKS_TIME: Duration = Duration::from_secs(1);

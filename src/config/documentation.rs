@@ -213,7 +213,7 @@ const TABLES: &[(&str, &[Key])] = &[
                 "default",
                 "boolean",
                 "`false`",
-                "Whether a bare name binds here; one provider at most. An only provider needs no mark.",
+                "Whether a bare name binds here; one provider at most. An only provider needs no mark, and gets it when a second one comes.",
             ),
             Key(
                 "domain",
@@ -361,11 +361,16 @@ const TABLES: &[(&str, &[Key])] = &[
                 "intent",
                 "`app_password`, `api`",
                 "`app_password`",
-                "What it is for: `app_password` binds; `api` is for an HTTP API that is not there yet, and opens nothing. A secret \
+                "What it is for: `app_password` binds over LDAP; `api` calls the HTTP API, with the rights of its owner. A secret \
                  of one's own for `api` has at least 32 characters.",
             ),
             Key("expiring", "boolean", "`true`", "Whether it expires."),
-            Key("expires", "duration or time", "`360d`", "When: a duration counts from when it is made."),
+            Key(
+                "expires",
+                "duration or time",
+                "`360d`",
+                "When: a duration counts from when it is made or rotated.",
+            ),
             Key("description", "text", "`\"\"`", "What it is used for."),
             Key(
                 "networks",

@@ -9,6 +9,7 @@ mod file;
 mod limit_counts;
 mod limits;
 mod names;
+mod place;
 mod reader;
 mod seed;
 mod seed_binding;
@@ -35,6 +36,7 @@ pub use environment::Lookup;
 pub use limit_counts::LimitCounts;
 pub use limits::{Limit, Limits};
 pub(crate) use names::canonical_dn;
+pub use place::Found;
 #[cfg(test)]
 pub use seed::SeedLimit;
 pub use seed::{
@@ -47,10 +49,11 @@ pub use settings::{
     BadListenAddress, ClientAccount, ClientName, HashingSettings, ListenAddress, ListenerError, LogFormat,
     LogLevel, LogSettings, PlainBind, ROTATION_OVERLAP_MAX, Settings, TlsSettings,
 };
-pub use source::{Located, Position};
+pub use source::Located;
 
 use crate::model::AccountKind;
 use file::ConfigFile;
+use place::Place;
 use reader::TableReader;
 use seed_reader::SeedReader;
 use seed_secret::SecretSources;
@@ -66,7 +69,7 @@ pub struct Config {
     pub seed: Seed,
     /// Every name in the seed that stands for another object.
     pub references: Vec<LocatedReference>,
-    places: HashMap<(ReferenceKind, String), Position>,
+    places: HashMap<(ReferenceKind, String), Place>,
 }
 
 /// Reads the config file at `path`, the files that it includes and the secrets that they name.
@@ -75,6 +78,19 @@ pub struct Config {
 /// # Errors
 /// All that is wrong.
 pub fn load(path: &Path, environment: &Lookup<'_>) -> Result<Config, Problems> {
+    read(path, environment, true)
+}
+
+/// Reads the same but for the secrets: nothing that they are read from is looked at. For a server whose store was seeded,
+/// which does not need the seed.
+///
+/// # Errors
+/// All that is wrong.
+pub fn check_without_secrets(path: &Path, environment: &Lookup<'_>) -> Result<(), Problems> {
+    read(path, environment, false).map(drop)
+}
+
+fn read(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Result<Config, Problems> {
     let mut problems = Problems::default();
     let Some(main) = ConfigFile::read(path, 0, None, &mut problems) else { return Err(problems) };
     let table = main.parse(&mut problems);
@@ -82,7 +98,8 @@ pub fn load(path: &Path, environment: &Lookup<'_>) -> Result<Config, Problems> {
     let included = file::included(&mut root, &main, &mut problems);
     let settings = settings_reader::read_settings(&mut root, &main.directory, environment, &mut problems);
     let length_max = usize::try_from(settings.limits.bind_secret_length_max).unwrap_or(usize::MAX);
-    let mut reader = SeedReader::new(SecretSources { environment, length_max }, &settings.limits);
+    let sources = SecretSources { environment, length_max, is_read: reads_secrets };
+    let mut reader = SeedReader::new(sources, &settings.limits);
     reader.read(&mut root, &main, &mut problems);
     root.finish(&mut problems);
 

@@ -58,6 +58,12 @@ impl<'t> TableReader<'t> {
         self.entry(key).map(|(key, _)| self.place(key.span()))
     }
 
+    /// Every key of it, with where it stands.
+    pub(super) fn key_positions(&self) -> Vec<(Box<str>, Position)> {
+        let entries = self.entries.into_iter().flatten();
+        entries.map(|(key, _)| (key.get_ref().as_ref().into(), self.place(key.span()))).collect()
+    }
+
     /// Where a key has its value from: a variable, the file, or, as a default, the table.
     pub(super) fn said_at(&self, key: &str) -> Position {
         let variable = self.overrides.as_ref().and_then(|overrides| overrides.get(key));

@@ -7,6 +7,7 @@ use super::diagnostics::{Problem, Problems};
 use super::file::ConfigFile;
 use super::limits::{self, Bounded, Limits, SEARCH_SIZE_RANGE, SEARCH_TIME_RANGE};
 use super::names;
+use super::place::Place;
 use super::reader::{Item, TableReader};
 use super::seed::{
     Expiry, ReferenceKind, Seed, SeedAccount, SeedApplication, SeedAttribute, SeedGrant, SeedGroup,
@@ -38,8 +39,8 @@ pub struct LocatedReference {
 pub(super) struct SeedReader<'e> {
     /// The objects, in the order of the files.
     pub(super) seed: Seed,
-    /// Where each object has its name.
-    pub(super) places: HashMap<(ReferenceKind, String), Position>,
+    /// Where each object stands.
+    pub(super) places: HashMap<(ReferenceKind, String), Place>,
     /// Every name that stands for another object.
     pub(super) references: Vec<LocatedReference>,
     secrets: SecretSources<'e>,
@@ -374,11 +375,17 @@ impl<'e> SeedReader<'e> {
             let message = format!("there are two objects of this name: {kind} {:?}", name.value);
             problems.push(
                 Problem::new(name.position, table.key_path(key), message)
-                    .with_related(first.clone(), "first here"),
+                    .with_related(first.name.clone(), "first here"),
             );
             return None;
         }
-        self.places.insert((kind, form), name.position);
+        let place = Place {
+            name: name.position,
+            name_key: table.key_path(key),
+            table: table.key_path(""),
+            keys: table.key_positions(),
+        };
+        self.places.insert((kind, form), place);
         Some(name.value)
     }
 

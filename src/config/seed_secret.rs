@@ -49,6 +49,8 @@ pub(super) struct SecretSources<'e> {
     pub(super) environment: &'e Lookup<'e>,
     /// The octets that a bind may carry; a longer secret would be of no use.
     pub(super) length_max: usize,
+    /// Whether they are looked at; else no secret is found, and nothing of one is wrong but where it stands.
+    pub(super) is_read: bool,
 }
 
 impl SecretSources<'_> {
@@ -79,19 +81,20 @@ impl SecretSources<'_> {
         }
         let (key, position) = given.into_iter().next()?;
         let secret = match (clear, path, variable, hash) {
-            (Some(clear), ..) if file.is_private => self.checked(clear.value.into_bytes()),
-            (Some(_), ..) => Err(format!(
+            (Some(_), ..) if !file.is_private => Err(format!(
                 "a secret in clear may stand only in a file that nobody but its owner may read (chmod 600 {}); \
                  else use `{}` or `{}`",
                 file.source.path().display(),
                 keys.file,
                 keys.variable
             )),
-            (_, Some(path), ..) => self.read_file(&file.directory.join(path.value)),
-            (_, _, Some(variable), _) => self.read_variable(&variable.value),
             (_, _, _, Some(hash)) => Ok(SeedSecret::Hash(hash.value)),
             // Wrong, and reported.
             (None, None, None, None) => return None,
+            _ if !self.is_read => return None,
+            (Some(clear), ..) => self.checked(clear.value.into_bytes()),
+            (_, Some(path), ..) => self.read_file(&file.directory.join(path.value)),
+            (_, _, Some(variable), _) => self.read_variable(&variable.value),
         };
         match secret {
             Ok(value) => Some(Located { value, position }),

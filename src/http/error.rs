@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::registry::ChangeError;
+use crate::registry::{ChangeError, SeedProblem};
 use crate::store::StoreError;
 
 /// The body of every answer that is not a success.
@@ -16,6 +16,9 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// Sentences for the operator, each about one thing.
     pub messages: Vec<String>,
+    /// The same, of a seed: with the objects that they are about, for whoever knows where these stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seed: Vec<SeedProblem>,
 }
 
 /// The kinds of problems that a command tells apart.
@@ -91,7 +94,7 @@ impl ProblemKind {
 impl Problem {
     /// With one sentence.
     pub fn one(kind: ProblemKind, message: impl Into<String>) -> Self {
-        Self { kind, messages: vec![message.into()] }
+        Self { kind, messages: vec![message.into()], seed: Vec::new() }
     }
 
     /// Something that does not exist.
@@ -124,10 +127,10 @@ impl From<ChangeError> for Problem {
             ChangeError::WriterStopped => ProblemKind::WriterStopped,
         };
         match error {
-            ChangeError::Invalid(messages) => Self { kind, messages },
+            ChangeError::Invalid(messages) => Self { kind, messages, seed: Vec::new() },
             ChangeError::Seed(problems) => {
                 let messages = problems.iter().map(|problem| problem.sentence.clone()).collect();
-                Self { kind, messages }
+                Self { kind, messages, seed: problems }
             }
             other => Self::one(kind, with_sources(&other)),
         }

@@ -19,6 +19,9 @@ pub struct PlanRequest {
     pub seed: Seed,
     /// How they are applied.
     pub options: SeedOptions,
+    /// Whether what is stored against a rule is wanted too.
+    #[serde(default)]
+    pub with_warnings: bool,
 }
 
 /// Applies a seed.
@@ -34,14 +37,21 @@ pub struct ApplyRequest {
 
 pub(super) async fn plan(
     State(registry): State<Arc<Registry>>,
-    Body(PlanRequest { seed, options }): Body<PlanRequest>,
+    Body(PlanRequest { seed, options, with_warnings }): Body<PlanRequest>,
 ) -> Result<Json<SeedPlan>, Problem> {
-    Ok(Json(registry.plan_seed(seed, options).await?))
+    let mut plan = registry.plan_seed(seed, options).await?;
+    if with_warnings {
+        plan.warnings = registry.broken_records().await?;
+    }
+    Ok(Json(plan))
 }
 
 pub(super) async fn apply(
     State(registry): State<Arc<Registry>>,
     Body(ApplyRequest { seed, options, secrets }): Body<ApplyRequest>,
 ) -> Result<Json<SeedPlan>, Problem> {
-    Ok(Json(registry.apply_seed(actor(Doer::Config), seed, options, secrets).await?))
+    let mut plan = registry.apply_seed(actor(Doer::Config), seed, options, secrets).await?;
+    // What was changed is changed, whether or not the rest can be looked through.
+    plan.warnings = registry.broken_records().await.unwrap_or_default();
+    Ok(Json(plan))
 }

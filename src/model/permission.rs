@@ -134,6 +134,8 @@ impl<'de> Deserialize<'de> for Permission {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -144,5 +146,48 @@ mod tests {
         }
         assert!("authentik_core.search_full_directory".parse::<Permission>().is_err());
         assert!("fly".parse::<Permission>().is_err());
+    }
+
+    /// docs/threat-model.md says what each can lead to, in the order of the table.
+    #[test]
+    fn each_permission_has_a_row_in_the_threat_model() {
+        let text = std::fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+        let (_, rows) = text.split_once("<!-- a row for each permission").unwrap();
+        let (rows, _) = rows.split_once("<!-- end -->").unwrap();
+        let told = rows.lines().filter_map(|row| row.strip_prefix("| `")?.split_once('`'));
+        let told: Vec<&str> = told.map(|(codename, _)| codename).collect();
+        let known: Vec<&str> = Permission::ALL.iter().map(|permission| permission.codename()).collect();
+        assert_eq!(told, known);
+    }
+
+    #[test]
+    fn what_the_threat_model_says_is_shown_by_tests_that_there_are() {
+        let text = std::fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+        let (_, section) = text.split_once("## What is defended").unwrap();
+        let (section, _) = section.split_once("\n## ").unwrap();
+        let shown = section.lines().filter_map(|row| row.strip_suffix(" |")?.rsplit_once("| "));
+        let names: Vec<&str> = shown.flat_map(|(_, cell)| cell.split('`').skip(1).step_by(2)).collect();
+        assert!(names.len() > 20, "{names:?}");
+        let mut code = String::new();
+        read_all(&root().join("src"), &mut code);
+        read_all(&root().join("tests"), &mut code);
+        for name in names {
+            assert!(code.contains(&format!("fn {name}(")), "there is no test `{name}`");
+        }
+    }
+
+    fn root() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+    }
+
+    fn read_all(directory: &Path, code: &mut String) {
+        for entry in directory.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read_all(&path, code);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                code.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) use caller::{CONFIG, IMPORT};
 pub use commands::{
     Classified, Classifier, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout, ImportOptions,
     ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, Replaced, SeedOptions,
-    SeedPlan, Sign, TokenCare, TokenCareSettings, TokenChanges, TokenCounts,
+    SeedPlan, SeedProblem, Sign, TokenCare, TokenCareSettings, TokenChanges, TokenCounts,
 };
 pub use error::{ChangeError, OpenError};
 pub use rules::Rules;

@@ -59,6 +59,11 @@ impl Server {
         Ok(Self { settings, log, tls, registry })
     }
 
+    /// `[server]`, with what overrides it.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The directory.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry

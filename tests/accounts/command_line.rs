@@ -6,6 +6,11 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use bindery::inside::model::{
+    Account, AccountKind, AccountNumber, Change, Group, GroupNumber, Origin, Record, Timestamp,
+};
+use bindery::inside::store::{Batch, SledStore, Store};
+
 use crate::support::{Place, SEED, read_secrets, secret_of};
 use rustix::process::Signal;
 
@@ -97,6 +102,142 @@ fn check_finds_names_that_do_not_exist() {
     place.run(&["check"]).exits(3).says(&["alcie", "did you mean \"alice\"", "bindery.toml:"]);
     place.run(&["apply"]).exits(3).says(&["alcie"]);
     place.run(&["serve"]).exits(3).says(&["alcie"]);
+}
+
+/// What only the store knows is told where it stands, as what the file alone tells.
+#[test]
+fn what_the_store_refuses_is_told_with_line_and_key() {
+    let place = Place::new(&format!(
+        "{SEED}\n[[group]]\nname = \"a\"\nparents = [\"b\"]\n[[group]]\nname = \"b\"\nparents = [\"a\"]\n"
+    ));
+    place.edit("email = \"alice@example.com\"", "email = \"alice@example@com\"");
+    place.edit("username = \"bob\"", &format!("username = \"{}\"", "b".repeat(151)));
+    let text = place.read("bindery.toml");
+    let line = |begins: &str| 1 + text.lines().position(|line| line.starts_with(begins)).unwrap();
+    let email = format!("bindery.toml:{}:", line("email = "));
+    let name = format!("bindery.toml:{}:", line("username = \"bbb"));
+    for command in [&["check"][..], &["apply"], &["apply", "--dry-run"], &["serve"]] {
+        place.run(command).exits(3).says(&[
+            "error: account.email: ",
+            &email,
+            "error: account.username: ",
+            &name,
+            "no mail address",
+        ]);
+    }
+    let document = place.run(&["check", "--json"]).exits(3).json();
+    assert_eq!(document["problems"][0]["key"], "account.email", "{document}");
+    assert_eq!(document["problems"][0]["line"], line("email = "));
+
+    // A circle is there once both groups are, and is told of one of them at the key that makes it.
+    place.edit("email = \"alice@example@com\"", "email = \"alice@example.com\"");
+    place.edit(&"b".repeat(151), "bob");
+    let circle = format!("bindery.toml:{}:", line("parents = "));
+    for command in ["check", "apply"] {
+        place.run(&[command]).exits(3).says(&["error: group.parents: ", &circle, "would be a circle"]);
+    }
+
+    // The same over the socket of a server.
+    place.edit("parents = [\"b\"]", "parents = []");
+    let (server, _) = place.serve_first();
+    place.edit("parents = []", "parents = [\"b\"]");
+    place.run(&["apply"]).exits(3).says(&["error: group.parents: ", "bindery.toml:", "would be a circle"]);
+    assert!(server.stop().0.success());
+}
+
+/// Groups in each other, and what names and addresses may not be any more, from before there was a rule.
+#[test]
+fn check_and_apply_warn_of_what_is_stored_against_a_rule() {
+    let place = Place::new(SEED);
+    place.run(&["apply"]).exits(0);
+    assert_eq!(place.run(&["check", "--json"]).exits(0).json()["warnings"], serde_json::json!([]));
+    let store = SledStore::open(&place.path("data")).unwrap();
+    let meta = store.load(&mut |_| {}).unwrap();
+    let now = Timestamp::now();
+    let group = |number: u32, name: &str, parent: u32| {
+        let group = Group::new(GroupNumber::new(number), name.to_owned(), Origin::Unknown, now);
+        Change::Put(Record::Group(Group { parents: vec![GroupNumber::new(parent)], ..group }))
+    };
+    let number = AccountNumber::new(902);
+    let old = Account::new(number, " old ".to_owned(), AccountKind::Internal, Origin::Unknown, now);
+    let old = Account { email: "old at example.com".to_owned(), ..old };
+    let changes = vec![group(900, "left", 901), group(901, "right", 900), Change::Put(Record::Account(old))];
+    store.commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded }).unwrap();
+    drop(store);
+
+    let told = [
+        "warning: groups cannot be in each other: `",
+        "\" old \" has a name with blanks",
+        "\"old at example.com\" is no mail",
+    ];
+    for command in [&["check"][..], &["apply", "--dry-run"], &["apply"]] {
+        place.run(command).exits(0).says(&told);
+    }
+    let warnings = place.run(&["check", "--json"]).exits(0).json()["warnings"].clone();
+    assert_eq!(warnings.as_array().unwrap().len(), 3, "{warnings}");
+    // It may be changed in what does not make it worse, and put right.
+    place.run(&["account", "set", " old ", "--full-name", "Old"]).exits(0);
+    place.run(&["account", "set", " old ", "--email", "still@example@com"]).exits(3).says(&["no mail"]);
+    place.run(&["account", "set", " old ", "--email", "old@example.com", "--rename", "old"]).exits(0);
+    let server = place.serve(&[]);
+    let warnings = place.run(&["check", "--json"]).exits(0).json()["warnings"].clone();
+    assert_eq!(warnings.as_array().unwrap().len(), 1, "{warnings}");
+    assert!(server.stop().0.success());
+}
+
+/// Somebody else has what the config needs: that one object is left out, and has to be put right.
+#[test]
+fn what_stands_in_the_way_of_an_apply_is_left_out_and_is_1() {
+    let place = Place::new(SEED);
+    place.run(&["apply"]).exits(0);
+    place.run(&["token", "create", "t", "--account", "alice"]).exits(0);
+    let config = place.read("bindery.toml");
+    let more = "\n[[token]]\nidentifier = \"t\"\naccount = \"portal\"\n[[group]]\nname = \"new\"\n";
+    place.write("bindery.toml", &format!("{config}{more}"));
+    for command in [&["apply", "--dry-run"][..], &["apply"]] {
+        let done = place.run(command).exits(1).says(&["one object was left out"]);
+        for piece in
+            ["x token t (", "a token of `alice`, not of `portal`, made by the operator at ", "+ group new"]
+        {
+            assert!(done.stdout.contains(piece), "{}", done.stdout);
+        }
+    }
+    place.run(&["group", "show", "new"]).exits(0);
+    place.run(&["token", "revoke", "t"]).exits(0);
+    place.run(&["apply", "--recreate", "t", "--secrets-file", "again.json"]).exits(0);
+}
+
+/// The seed is in the store: what becomes of it in the config keeps nobody from being served.
+#[test]
+fn a_seeded_store_is_served_whatever_has_become_of_the_seed() {
+    let token = "\n[[token]]\nidentifier = \"t\"\naccount = \"portal\"\nsecret_file = \"t.secret\"\n";
+    let place = Place::new(&format!("{SEED}{token}"));
+    place.write("t.secret", "correct horse battery staple");
+    let (server, _) = place.serve_first();
+    assert!(!server.log().contains("not as they should be"), "{}", server.log());
+    assert!(server.stop().0.success());
+
+    std::fs::remove_file(place.path("t.secret")).unwrap();
+    let (status, log) = place.serve(&[]).stop();
+    assert!(status.success() && !log.contains("t.secret"), "nobody looks at it:\n{log}");
+    place.edit("name = \"ldap-search\"", "nam = \"ldap-search\"");
+    let text = place.read("bindery.toml");
+    let line = 1 + text.lines().position(|line| line.starts_with("nam = ")).unwrap();
+    let (status, log) = place.serve(&[]).stop();
+    assert!(status.success(), "{log}");
+    assert!(log.contains(&format!("bindery.toml:{line}:1: role.nam: there is no such key")), "{log}");
+    for command in ["check", "apply"] {
+        place.run(&[command]).exits(3).says(&["role.nam", "token.secret_file", "cannot be read"]);
+    }
+    // `[server]` must be right, and a store that never was seeded needs all of it.
+    place.edit("data_dir = ", "data_dri = ");
+    place.run(&["serve"]).exits(3).says(&["server.data_dri", "role.nam", "token.secret_file"]);
+    place.edit("data_dri = ", "data_dir = ");
+    let unseeded = place.path("unseeded").display().to_string();
+    place.run(&["serve", "--data-dir", &unseeded]).exits(3).says(&["role.nam", "token.secret_file"]);
+    assert!(!place.path("unseeded").exists(), "a refused start makes nothing");
+    drop(SledStore::open(&place.path("unseeded")).unwrap());
+    place.run(&["serve", "--data-dir", &unseeded]).exits(3).says(&["role.nam", "token.secret_file"]);
 }
 
 #[test]

@@ -190,7 +190,7 @@ impl From<ChangeError> for Refusal {
             | ChangeError::Panicked
             | ChangeError::WriterStopped => {}
         }
-        let Problem { kind, messages } = Problem::from(error);
+        let Problem { kind, messages, .. } = Problem::from(error);
         if kind == ProblemKind::Invalid {
             return Self::fields(BTreeMap::from([("non_field_errors".to_owned(), messages)]));
         }

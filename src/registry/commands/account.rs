@@ -189,10 +189,10 @@ pub(super) fn write(
         if before.is_some() {
             account.modified = transaction.now();
         }
-        let mut problems = Vec::new();
         let viewer = transaction.viewer();
-        validate::account(&account, transaction.snapshot(), &viewer, &mut problems);
-        validate::refuse(problems)?;
+        validate::refuse_new(before.as_ref(), &account, |account, problems| {
+            validate::account(account, transaction.snapshot(), &viewer, problems);
+        })?;
         validate::system_numbers(
             transaction,
             &account.attributes,

@@ -252,9 +252,10 @@ pub(super) fn write(
         if before.as_ref().is_some_and(is_changed) {
             group.modified = transaction.now();
         }
-        let mut problems = Vec::new();
-        validate::group(&group, transaction.snapshot(), &transaction.viewer(), &mut problems);
-        validate::refuse(problems)?;
+        let viewer = transaction.viewer();
+        validate::refuse_new(before.as_ref(), &group, |group, problems| {
+            validate::group(group, transaction.snapshot(), &viewer, problems);
+        })?;
         validate::system_numbers(transaction, &group.attributes, before.as_ref().map(|it| &*it.attributes))?;
         transaction.put(Record::Group(group))?;
     }

@@ -5,6 +5,7 @@
 mod account;
 mod application;
 mod binding;
+mod broken;
 mod export;
 pub(super) mod foreign;
 mod group;

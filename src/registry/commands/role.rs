@@ -233,12 +233,7 @@ pub(super) fn check_grants(
     let is_there = |on: ObjectReference| accounts.has(on) || transaction.is_announced(on);
     for grant in after.iter().filter(|grant| !before.contains(grant)) {
         let Some(on) = grant.on else { continue };
-        if on.permissions().all(|permission| permission != grant.permission) {
-            return Err(ChangeError::field(
-                "permissions",
-                format!("`{}` cannot be granted on a {}; leave the object out", grant.permission, on.kind()),
-            ));
-        }
+        validate::grant(grant).map_err(|problem| ChangeError::field("permissions", problem))?;
         if !is_there(on) {
             return Err(ChangeError::field("object_pk", "there is no such object"));
         }

@@ -12,7 +12,7 @@ use crate::directory::{
 };
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, Attribute, BindingSubject, Container, CustomAttribute,
-    Group, LdapProvider, ObjectReference,
+    Grant, Group, LdapProvider, ObjectReference,
 };
 use crate::registry::{ChangeError, Rules, Transaction, Viewer};
 use crate::schema::{AttributeId, Dn, MatchingRule, Schema};
@@ -192,6 +192,22 @@ pub(super) fn refuse(problems: Vec<String>) -> Result<(), ChangeError> {
     if problems.is_empty() { Ok(()) } else { Err(ChangeError::Invalid(problems)) }
 }
 
+/// Fails with what is wrong with an object, but for what was so before: a store may hold what an older version let in, and
+/// that may be changed in all that does not make it worse.
+pub(super) fn refuse_new<T>(
+    before: Option<&T>,
+    after: &T,
+    check: impl Fn(&T, &mut Vec<String>),
+) -> Result<(), ChangeError> {
+    let (mut problems, mut known) = (Vec::new(), Vec::new());
+    check(after, &mut problems);
+    if let Some(before) = before.filter(|_| !problems.is_empty()) {
+        check(before, &mut known);
+    }
+    problems.retain(|problem| !known.contains(problem));
+    refuse(problems)
+}
+
 /// Whether an account may become one of another kind.
 ///
 /// # Errors
@@ -209,14 +225,24 @@ pub(super) fn kind_change(username: &str, before: AccountKind, after: AccountKin
     }
 }
 
+/// Whether a permission may be granted so: on an object, one of those for its kind.
+///
+/// # Errors
+/// Why not.
+pub(super) fn grant(grant: &Grant) -> Result<(), String> {
+    match grant.on.filter(|on| on.permissions().all(|permission| permission != grant.permission)) {
+        None => Ok(()),
+        Some(on) => {
+            Err(format!("`{}` cannot be granted on a {}; leave the object out", grant.permission, on.kind()))
+        }
+    }
+}
+
 /// Whether an account can be put into the directory as it is now: its name, attributes and places. `viewer` reads the
 /// sentences.
 pub(super) fn account(account: &Account, snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<String>) {
     let title = format!("the account `{}`", account.username);
-    if let Err(problem) = username(&account.username) {
-        problems.push(problem);
-        return;
-    }
+    problems.extend(username(&account.username).err());
     let named = snapshot.accounts().account_named(&account.username);
     if named.is_some_and(|other| other.number != account.number) {
         problems.push(format!("{title} has the name of another account; give it another one"));
@@ -260,10 +286,7 @@ fn places(
 /// sentences.
 pub(super) fn group(group: &Group, snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<String>) {
     let title = format!("the group `{}`", group.name);
-    if let Err(problem) = name("group", &group.name) {
-        problems.push(problem);
-        return;
-    }
+    problems.extend(name("group", &group.name).err());
     let named = snapshot.accounts().group_named(&group.name);
     if named.is_some_and(|other| other.number != group.number) {
         problems.push(format!("{title} has the name of another group; give it another one"));

@@ -23,15 +23,21 @@ pub(crate) struct Problem {
     pub(crate) sentence: String,
     /// The two objects that want the same, where it is that.
     pub(crate) between: Option<(ObjectReference, ObjectReference)>,
+    /// The object that it is about, where it is about one more than about others.
+    pub(crate) on: Option<ObjectReference>,
 }
 
 impl Problem {
     fn new(field: &'static str, sentence: String) -> Self {
-        Self { field, sentence, between: None }
+        Self { field, sentence, between: None, on: None }
     }
 
     fn between(self, one: ObjectReference, other: ObjectReference) -> Self {
         Self { between: Some((one, other)), ..self }
+    }
+
+    fn about(self, on: ObjectReference) -> Self {
+        Self { on: Some(on), ..self }
     }
 }
 
@@ -80,6 +86,26 @@ pub(in crate::registry) fn problems<'a>(
         }
     }
     found
+}
+
+/// What cannot be of what there is, whatever was before: for who is told, not for who is refused.
+pub(super) fn of_all(snapshot: &Snapshot, found: &mut Vec<String>) {
+    let viewer = Viewer::of_everything();
+    let accounts = snapshot.accounts();
+    let asked = Asked { providers: true, applications: true, ..Asked::default() };
+    let mut problems = asked.problems(snapshot, &viewer);
+    let mut in_circles = HashSet::new();
+    for group in accounts.groups().filter(|group| !group.parents.is_empty()) {
+        if in_circles.contains(&group.number) {
+            continue;
+        }
+        in_circles.extend(circle(snapshot, group.number).into_iter().flatten());
+        nesting(snapshot, group.number, &viewer, &mut problems);
+    }
+    for account in accounts.accounts() {
+        credentials(snapshot, account.number, &viewer, &mut problems);
+    }
+    found.extend(problems.into_iter().map(|problem| problem.sentence));
 }
 
 /// What is to be asked.
@@ -170,10 +196,13 @@ fn nesting(
     if let Some(circle) = circle(snapshot, number) {
         let path: Vec<String> = circle.iter().chain([&number]).map(name).collect();
         let path = path.join(" in ");
-        problems.push(Problem::new(
-            "parents",
-            format!("groups cannot be in each other: {path} would be a circle; leave one of them out"),
-        ));
+        problems.push(
+            Problem::new(
+                "parents",
+                format!("groups cannot be in each other: {path} would be a circle; leave one of them out"),
+            )
+            .about(ObjectReference::Group(number)),
+        );
         return;
     }
     let below = accounts.groups_below(number).into_iter().filter_map(|below| accounts.group(below));
@@ -185,7 +214,7 @@ fn nesting(
                  less deeply",
                 rules.groups_above_max, group.name
             ),
-        ));
+        ).about(ObjectReference::Group(number)));
     }
 }
 
@@ -266,7 +295,7 @@ fn identities(
                         account.username,
                         Permission::ChangeUser
                     ),
-                ));
+                ).about(ObjectReference::Account(number)));
             }
         }
     }
@@ -384,10 +413,13 @@ fn applications(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
     for application in snapshot.accounts().applications() {
         let slug = application.slug.as_str();
         if slugs.insert(slug, ()).is_some() {
-            problems.push(Problem::new(
-                "provider",
-                format!("there are two applications `{slug}`; give one of them another slug"),
-            ));
+            problems.push(
+                Problem::new(
+                    "provider",
+                    format!("there are two applications `{slug}`; give one of them another slug"),
+                )
+                .about(ObjectReference::Application(application.number)),
+            );
         }
         if let Some(number) = application.provider
             && let Some(other) = providers.insert(number, slug)
@@ -396,7 +428,7 @@ fn applications(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
             problems.push(Problem::new("provider", format!(
                 "the applications `{other}` and `{slug}` have the same provider `{provider}`; a provider has one \
                  application at most"
-            )));
+            )).about(ObjectReference::Application(application.number)));
         }
     }
 }
@@ -421,6 +453,7 @@ fn trees_of_all(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
             .map(|account| (EntryId::of_account(account.number), &account.username));
         let groups = snapshot.accounts().groups().map(|group| (EntryId::of_group(group.number), &group.name));
         let name = &tree.provider().name;
+        let on = ObjectReference::Provider(tree.provider().number);
         let mut homeless: Vec<&str> = Vec::new();
         let mut normal = Vec::new();
         let mut numbers: HashMap<Vec<u8>, &str> = HashMap::new();
@@ -436,7 +469,7 @@ fn trees_of_all(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
                 problems.push(Problem::new("base_dn", format!(
                     "the provider `{name}` would have two entries {}; give them containers or names that differ",
                     String::from_utf8_lossy(entry.dn())
-                )));
+                )).about(on));
             }
             for number in entry.attributes_of(AttributeId::UID_NUMBER).flat_map(|stored| stored.values()) {
                 if let Some(other) = numbers.insert(number.to_vec(), object) {
@@ -444,7 +477,7 @@ fn trees_of_all(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
                         "the accounts `{other}` and `{object}` would both have the uidNumber {} in the provider \
                          `{name}`; choose another uid_start_number, or give one of them another uidNumber",
                         String::from_utf8_lossy(number)
-                    )));
+                    )).about(on));
                 }
             }
         }
@@ -453,7 +486,7 @@ fn trees_of_all(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
                 "the provider `{name}` has no container any more for {} accounts and groups, `{first}` first; keep \
                  the container",
                 homeless.len()
-            )));
+            )).about(on));
         }
     }
 }
@@ -519,7 +552,7 @@ fn credentials(snapshot: &Snapshot, number: AccountNumber, viewer: &Viewer, prob
                 false => "the account".to_owned(),
             },
             listed.join(", ")
-        )));
+        )).about(ObjectReference::Account(number)));
     }
 }
 

@@ -38,6 +38,24 @@ pub(super) struct Application<'t, 's> {
     obstructed: Vec<(ReferenceKind, String, String)>,
 }
 
+/// How the config calls an object.
+fn name_of(accounts: &Accounts, on: ObjectReference) -> Option<(ReferenceKind, String)> {
+    Some(match on {
+        ObjectReference::Account(number) => {
+            (ReferenceKind::Account, accounts.account(number)?.username.to_string())
+        }
+        ObjectReference::Group(number) => (ReferenceKind::Group, accounts.group(number)?.name.to_string()),
+        ObjectReference::Role(number) => (ReferenceKind::Role, accounts.role(number)?.name.clone()),
+        ObjectReference::Token(number) => (ReferenceKind::Token, accounts.token(number)?.identifier.clone()),
+        ObjectReference::Provider(number) => {
+            (ReferenceKind::Provider, accounts.provider(number)?.name.clone())
+        }
+        ObjectReference::Application(number) => {
+            (ReferenceKind::Application, accounts.application(number)?.slug.clone())
+        }
+    })
+}
+
 impl<'t, 's> Application<'t, 's> {
     /// Nothing is done yet.
     pub(super) fn new(
@@ -88,10 +106,15 @@ impl<'t, 's> Application<'t, 's> {
             }
             self.begin_anew(left_out);
         }
-        self.problems.extend(problems.into_iter().map(|problem| SeedProblem {
-            object: None,
-            field: Some(problem.field.to_owned()),
-            sentence: problem.sentence,
+        self.problems.extend(problems.into_iter().map(|problem| {
+            SeedProblem {
+                object: problem
+                    .on
+                    .or(problem.between.map(|(_, other)| other))
+                    .and_then(|on| name_of(self.transaction.snapshot().accounts(), on)),
+                field: Some(problem.field.to_owned()),
+                sentence: problem.sentence,
+            }
         }));
         if !self.problems.is_empty() {
             return Err(ChangeError::Seed(self.problems));
@@ -479,6 +502,7 @@ impl<'t, 's> Application<'t, 's> {
             needed: self.needed,
             unresolved: self.unresolved.into_iter().collect(),
             credentials,
+            warnings: Vec::new(),
         }
     }
 }

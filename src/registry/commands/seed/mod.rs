@@ -86,6 +86,9 @@ pub struct SeedPlan {
     pub unresolved: Vec<(ReferenceKind, String)>,
     /// Credentials of accounts that get rights, made by somebody who does not hold these, that were not accepted.
     pub credentials: Vec<ForeignCredential>,
+    /// What is stored against a rule, for whoever asks for it: [`Registry::broken_records`].
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// What cannot be of a seed.

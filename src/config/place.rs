@@ -1,0 +1,182 @@
+//! Where the objects of a seed stand: for what only the store knows of them.
+
+use super::diagnostics::{Problem, Problems};
+use super::names;
+use super::seed::{ReferenceKind, first_identifier};
+use super::source::Position;
+use super::{Config, SeedAccount};
+
+/// Where an object stands.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// Its name.
+    pub(super) name: Position,
+    /// The key of its name, with its table.
+    pub(super) name_key: String,
+    /// Its table, with a dot behind it.
+    pub(super) table: String,
+    /// All its keys.
+    pub(super) keys: Vec<(Box<str>, Position)>,
+}
+
+/// What is wrong with a seed, as whoever has the store finds it.
+pub struct Found {
+    /// The object, as the config names it; `None`: the whole.
+    pub object: Option<(ReferenceKind, String)>,
+    /// Its field, as the API calls it.
+    pub field: Option<String>,
+    /// What is wrong, and what to do.
+    pub sentence: String,
+}
+
+impl Config {
+    /// What is wrong, each where it stands: at the key that sets the field, else at the name of the object. What the config
+    /// makes without a table of its own stands where it is asked for. What has no place comes second, in sentences.
+    pub fn placed(&self, found: impl IntoIterator<Item = Found>) -> (Problems, Vec<String>) {
+        let (mut problems, mut sentences) = (Problems::default(), Vec::new());
+        for Found { object, field, sentence } in found {
+            let place = object.and_then(|(kind, name)| self.place(kind, &name, field.as_deref()));
+            match place {
+                Some((key, position)) => problems.push(Problem::new(position.clone(), key, sentence)),
+                None => sentences.push(sentence),
+            }
+        }
+        problems.settle();
+        (problems, sentences)
+    }
+
+    /// The key to blame for an object, or for a field of it, and where that stands.
+    fn place(&self, kind: ReferenceKind, name: &str, field: Option<&str>) -> Option<(String, &Position)> {
+        let of_form = |kind, name: &str| self.places.get(&(kind, names::name_form(kind, name)));
+        let (place, key) = match of_form(kind, name) {
+            Some(place) => (place, field.and_then(|field| place.key_of(kind, field))),
+            None => {
+                let (account, key) = self.made_by(kind, name)?;
+                let place = of_form(ReferenceKind::Account, &account.username)?;
+                (place, place.key(key))
+            }
+        };
+        Some(match key {
+            Some((key, position)) => (format!("{}{key}", place.table), position),
+            None => (place.name_key.clone(), &place.name),
+        })
+    }
+
+    /// The account that an object is made along with, and the key that says so.
+    fn made_by(&self, kind: ReferenceKind, name: &str) -> Option<(&SeedAccount, &'static str)> {
+        let mut accounts = self.seed.accounts.iter();
+        let form = names::name_form(kind, name);
+        let made = |account: &SeedAccount| match kind {
+            ReferenceKind::Group => {
+                account.create_group == Some(true) && names::name_form(kind, &account.username) == form
+            }
+            ReferenceKind::Token => first_identifier(&account.username) == name,
+            _ => false,
+        };
+        let key = if kind == ReferenceKind::Group { "create_group" } else { "username" };
+        accounts.find(|account| made(account)).map(|account| (account, key))
+    }
+}
+
+impl Place {
+    /// The key that sets a field of the API, if the object has it.
+    fn key_of(&self, kind: ReferenceKind, field: &str) -> Option<(&str, &Position)> {
+        let same = keys_of(kind, field);
+        std::iter::once(field).chain(same.iter().copied()).find_map(|key| self.key(key))
+    }
+
+    fn key(&self, wanted: &str) -> Option<(&str, &Position)> {
+        self.keys.iter().find(|(key, _)| **key == *wanted).map(|(key, position)| (&**key, position))
+    }
+}
+
+/// The keys of the config that set a field of the API under another name.
+fn keys_of(kind: ReferenceKind, field: &str) -> &'static [&'static str] {
+    match (kind, field) {
+        (ReferenceKind::Group, "users" | "pk") => &["members"],
+        (ReferenceKind::Account, "password") => &["password_file", "password_env", "password_hash"],
+        (ReferenceKind::Account, "groups") => &["create_group"],
+        (ReferenceKind::Token, "key" | "password") => &["secret", "secret_file", "secret_env", "secret_hash"],
+        (ReferenceKind::Token, "expires") => &["expires", "expiring"],
+        (ReferenceKind::Token, "user") => &["account"],
+        (_, "object_pk") => &["permissions"],
+        (_, "role") => &["roles"],
+        (ReferenceKind::Application, "target" | "user" | "group" | "networks" | "order") => &["bindings"],
+        (ReferenceKind::Application, "meta_launch_url") => &["launch_url"],
+        (ReferenceKind::Application, "meta_description") => &["description"],
+        (ReferenceKind::Application, "meta_publisher") => &["publisher"],
+        (ReferenceKind::Application, "policy_engine_mode") => &["mode"],
+        (ReferenceKind::Provider, "is_default") => &["default"],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const SEED: &str = r#"[server]
+data_dir = "data"
+ldap = ["127.0.0.1:0"]
+[[provider]]
+name = "ldap"
+base_dn = "dc=example,dc=com"
+default = true
+[[group]]
+name = "Staff"
+members = ["portal"]
+permissions = ["view_user"]
+[[account]]
+username = "portal"
+type = "service_account"
+create_group = true
+[[token]]
+identifier = "t"
+account = "portal"
+secret_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"
+[[application]]
+slug = "wiki"
+launch_url = "https://wiki.example.com"
+bindings = [{ group = "staff" }]
+"#;
+
+    /// What the API calls a field is told at the key of the config that sets it.
+    #[test]
+    fn fields_of_the_api_have_their_keys() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bindery.toml");
+        std::fs::write(&path, SEED).unwrap();
+        let config = super::super::load(&path, &|_| None).unwrap();
+        for (kind, name, field, expected) in [
+            (ReferenceKind::Group, "staff", Some("users"), "group.members"),
+            (ReferenceKind::Group, "staff", Some("object_pk"), "group.permissions"),
+            (ReferenceKind::Group, "staff", Some("attributes"), "group.name"),
+            (ReferenceKind::Group, "staff", None, "group.name"),
+            (ReferenceKind::Group, "portal", Some("name"), "account.create_group"),
+            (ReferenceKind::Account, "portal", Some("type"), "account.type"),
+            (ReferenceKind::Token, "t", Some("key"), "token.secret_hash"),
+            (ReferenceKind::Token, "t", Some("expires"), "token.identifier"),
+            (ReferenceKind::Token, "portal-app-password", Some("identifier"), "account.username"),
+            (ReferenceKind::Application, "wiki", Some("meta_launch_url"), "application.launch_url"),
+            (ReferenceKind::Application, "wiki", Some("networks"), "application.bindings"),
+            (ReferenceKind::Provider, "LDAP", Some("is_default"), "provider.default"),
+        ] {
+            let found = Found {
+                object: Some((kind, name.to_owned())),
+                field: field.map(str::to_owned),
+                sentence: "no".to_owned(),
+            };
+            let (problems, sentences) = config.placed([found]);
+            let problem = problems.iter().next().unwrap();
+            assert_eq!((problem.key.as_str(), sentences.len()), (expected, 0));
+            let key = expected.rsplit('.').next().unwrap();
+            let line = SEED.lines().nth(problem.position.line().unwrap() - 1).unwrap();
+            assert!(line.starts_with(key), "{expected}: {line}");
+        }
+        let elsewhere = Some((ReferenceKind::Role, "reader".to_owned()));
+        let whole = [None, elsewhere].map(|object| Found { object, field: None, sentence: "no".to_owned() });
+        let (problems, sentences) = config.placed(whole);
+        assert_eq!((problems.len(), sentences.len()), (0, 2));
+    }
+}

@@ -1,0 +1,187 @@
+//! What is stored against a rule that came later, or by a version that knew it not: it is served, told by `check`, and may
+//! be changed in all that does not make it worse.
+
+use std::sync::Arc;
+
+use super::{validate, whole};
+use crate::directory::Snapshot;
+use crate::model::{Grant, Key, Record};
+use crate::registry::{ChangeError, Registry, Viewer};
+use crate::store::Store;
+
+impl Registry {
+    /// A sentence for each object that is stored against a rule, a hundred at most and one that says that there are more.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn broken_records(self: &Arc<Self>) -> Result<Vec<String>, ChangeError> {
+        let registry = Arc::clone(self);
+        let walk = move || told(&registry.snapshot(), registry.store());
+        tokio::task::spawn_blocking(walk).await.map_err(|_| ChangeError::Panicked)?
+    }
+}
+
+/// By the same functions that refuse what is new.
+fn told(snapshot: &Snapshot, store: &dyn Store) -> Result<Vec<String>, ChangeError> {
+    let mut found: Vec<String> = Vec::new();
+    let accounts = snapshot.accounts();
+    let keys = accounts.groups().map(|group| Key::Group(group.number));
+    let keys = keys.chain(accounts.accounts().map(|account| Key::Account(account.number)));
+    for key in keys {
+        if found.len() > TOLD_MAX {
+            break;
+        }
+        // One that was deleted meanwhile is none any more.
+        if let Some(record) = store.get(&key).map_err(Arc::new)? {
+            object(&record, snapshot, &mut found);
+        }
+    }
+    for role in accounts.roles() {
+        let title = format!("the role `{}`", role.name);
+        found.extend(validate::name("role", &role.name).err());
+        grants(&title, &role.grants, &mut found);
+    }
+    for token in accounts.tokens() {
+        found.extend(validate::identifier(&token.identifier).err());
+    }
+    for application in accounts.applications() {
+        found.extend(validate::application(application).err().map(|problem| problem.sentence));
+    }
+    for provider in accounts.providers() {
+        validate::provider(provider, snapshot.schema(), &mut found);
+    }
+    whole::of_all(snapshot, &mut found);
+    if found.len() > TOLD_MAX {
+        let more = found.len() - TOLD_MAX;
+        found.truncate(TOLD_MAX);
+        found.push(format!(
+            "there are more objects like these, {more} at least; put these right and look again"
+        ));
+    }
+    Ok(found)
+}
+
+fn object(record: &Record, snapshot: &Snapshot, found: &mut Vec<String>) {
+    let viewer = Viewer::of_everything();
+    match record {
+        Record::Account(account) => {
+            let title = format!("the account `{}`", account.username);
+            validate::account(account, snapshot, &viewer, found);
+            found.extend(validate::email(&account.email).err().map(|problem| format!("{title}: {problem}")));
+            grants(&title, &account.grants, found);
+        }
+        Record::Group(group) => {
+            validate::group(group, snapshot, &viewer, found);
+            grants(&format!("the group `{}`", group.name), &group.grants, found);
+        }
+        _ => {}
+    }
+}
+
+fn grants(title: &str, grants: &[Grant], found: &mut Vec<String>) {
+    let problems = grants.iter().filter_map(|grant| validate::grant(grant).err());
+    found.extend(problems.map(|problem| format!("{title} holds a grant that does nothing: {problem}")));
+}
+
+/// Sentences that are told: enough to see what kind of thing is wrong.
+const TOLD_MAX: usize = 100;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        Account, AccountKind, AccountNumber, Change, Group, GroupNumber, ObjectReference, Origin, Permission,
+        Role, RoleNumber, Timestamp,
+    };
+    use crate::registry::commands::testing::{actor, registry_over, wait};
+    use crate::registry::commands::{AccountChanges, GroupChanges, update_account, update_group};
+    use crate::store::{Batch, Counters, MemoryStore};
+
+    fn registry_with(records: Vec<Record>) -> Arc<Registry> {
+        let store = Arc::new(MemoryStore::new());
+        let changes = records.into_iter().map(Change::Put).collect();
+        let counters = Counters { next_number: 1_000, next_object: 1_000, ..Counters::default() };
+        store.commit(&Batch { changes, counters, seeded: true }).unwrap();
+        registry_over(store)
+    }
+
+    fn account(number: u32, username: &str) -> Account {
+        let number = AccountNumber::new(number);
+        Account::new(number, username.to_owned(), AccountKind::Internal, Origin::Operator, Timestamp::now())
+    }
+
+    #[test]
+    fn grants_on_other_kinds_are_told() {
+        let on = Some(ObjectReference::Account(AccountNumber::new(1)));
+        let grant = Grant { permission: Permission::SearchFullDirectory, on };
+        let role = Role {
+            number: RoleNumber::new(1),
+            uuid: uuid::Uuid::new_v4(),
+            name: "reader".to_owned(),
+            grants: vec![grant],
+            search_size_max: None,
+            search_time_max: None,
+            origin: Origin::Operator,
+        };
+        let holder = Account { grants: vec![grant], ..account(1, "holder") };
+        let registry = registry_with(vec![Record::Role(role), Record::Account(holder)]);
+        let told = wait(registry.broken_records()).unwrap();
+        assert_eq!(told.len(), 2, "{told:?}");
+        for (told, title) in told.iter().zip(["the account `holder`", "the role `reader`"]) {
+            assert!(told.starts_with(title) && told.contains("search_full_directory"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_circle_is_told_once_and_a_hundred_are_enough() {
+        let group = |number: u32, parent: u32| {
+            let name = format!("g{number}");
+            let group = Group::new(GroupNumber::new(number), name, Origin::Operator, Timestamp::now());
+            Record::Group(Group { parents: vec![GroupNumber::new(parent)], ..group })
+        };
+        let registry = registry_with(vec![group(1, 2), group(2, 3), group(3, 1), group(4, 1)]);
+        let told = wait(registry.broken_records()).unwrap();
+        assert_eq!(told.len(), 1, "{told:?}");
+
+        let many = (1..=150).map(|number| Record::Account(account(number, &format!("a{number} ")))).collect();
+        let told = wait(registry_with(many).broken_records()).unwrap();
+        assert_eq!(told.len(), TOLD_MAX + 1);
+        assert!(told[TOLD_MAX].contains("more"), "{}", told[TOLD_MAX]);
+    }
+
+    /// What was so before is not refused again, and nothing else is let through beside it.
+    #[test]
+    fn what_breaks_a_rule_may_be_changed_in_all_else() {
+        let group = Group::new(GroupNumber::new(2), " team".to_owned(), Origin::Operator, Timestamp::now());
+        let registry = registry_with(vec![Record::Account(account(1, "old ")), Record::Group(group)]);
+        let set_account =
+            |changes: AccountChanges| {
+                wait(registry.change(actor(), |transaction| {
+                    update_account(transaction, AccountNumber::new(1), changes)
+                }))
+            };
+        let set_group = |changes: GroupChanges| {
+            wait(
+                registry
+                    .change(actor(), |transaction| update_group(transaction, GroupNumber::new(2), changes)),
+            )
+        };
+        let wrong =
+            vec![crate::model::Attribute { description: "uid;".to_owned(), values: vec![b"x".to_vec()] }];
+        set_account(AccountChanges { name: Some("Old".to_owned()), ..AccountChanges::default() }).unwrap();
+        set_group(GroupChanges { is_superuser: Some(true), ..GroupChanges::default() }).unwrap();
+        for name in [" old", "old\u{200b}"] {
+            let changes = AccountChanges { username: Some(name.to_owned()), ..AccountChanges::default() };
+            set_account(changes).unwrap_err();
+        }
+        set_account(AccountChanges { attributes: Some(wrong.clone()), ..AccountChanges::default() })
+            .unwrap_err();
+        set_group(GroupChanges { attributes: Some(wrong), ..GroupChanges::default() }).unwrap_err();
+        assert_eq!(wait(registry.broken_records()).unwrap().len(), 2);
+        set_account(AccountChanges { username: Some("old".to_owned()), ..AccountChanges::default() })
+            .unwrap();
+        set_group(GroupChanges { name: Some("team".to_owned()), ..GroupChanges::default() }).unwrap();
+        assert_eq!(wait(registry.broken_records()).unwrap(), Vec::<String>::new());
+    }
+}
