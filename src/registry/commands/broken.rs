@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{validate, whole};
 use crate::directory::Snapshot;
 use crate::model::{Grant, Key, Record};
-use crate::registry::{ChangeError, Registry, Viewer};
+use crate::registry::{ChangeError, Registry, Rules, Viewer};
 use crate::store::Store;
 
 impl Registry {
@@ -16,13 +16,13 @@ impl Registry {
     /// The store cannot be read.
     pub async fn broken_records(self: &Arc<Self>) -> Result<Vec<String>, ChangeError> {
         let registry = Arc::clone(self);
-        let walk = move || told(&registry.snapshot(), registry.store());
+        let walk = move || told(&registry.snapshot(), registry.store(), registry.rules());
         tokio::task::spawn_blocking(walk).await.map_err(|_| ChangeError::Panicked)?
     }
 }
 
 /// By the same functions that refuse what is new.
-fn told(snapshot: &Snapshot, store: &dyn Store) -> Result<Vec<String>, ChangeError> {
+fn told(snapshot: &Snapshot, store: &dyn Store, rules: Rules) -> Result<Vec<String>, ChangeError> {
     let mut found: Vec<String> = Vec::new();
     let accounts = snapshot.accounts();
     let keys = accounts.groups().map(|group| Key::Group(group.number));
@@ -50,7 +50,7 @@ fn told(snapshot: &Snapshot, store: &dyn Store) -> Result<Vec<String>, ChangeErr
     for provider in accounts.providers() {
         validate::provider(provider, snapshot.schema(), &mut found);
     }
-    whole::of_all(snapshot, &mut found);
+    whole::of_all(snapshot, rules, &mut found);
     if found.len() > TOLD_MAX {
         let more = found.len() - TOLD_MAX;
         found.truncate(TOLD_MAX);

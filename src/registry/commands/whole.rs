@@ -89,18 +89,18 @@ pub(in crate::registry) fn problems<'a>(
 }
 
 /// What cannot be of what there is, whatever was before: for who is told, not for who is refused.
-pub(super) fn of_all(snapshot: &Snapshot, found: &mut Vec<String>) {
+pub(super) fn of_all(snapshot: &Snapshot, rules: Rules, found: &mut Vec<String>) {
     let viewer = Viewer::of_everything();
     let accounts = snapshot.accounts();
     let asked = Asked { providers: true, applications: true, ..Asked::default() };
-    let mut problems = asked.problems(snapshot, &viewer);
+    let mut problems = asked.problems(snapshot, &viewer, rules);
     let mut in_circles = HashSet::new();
     for group in accounts.groups().filter(|group| !group.parents.is_empty()) {
         if in_circles.contains(&group.number) {
             continue;
         }
         in_circles.extend(circle(snapshot, group.number).into_iter().flatten());
-        nesting(snapshot, group.number, &viewer, &mut problems);
+        nesting(snapshot, group.number, &viewer, rules, &mut problems);
     }
     for account in accounts.accounts() {
         credentials(snapshot, account.number, &viewer, &mut problems);
