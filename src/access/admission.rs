@@ -128,12 +128,29 @@ fn refuses(
     source: Option<IpAddr>,
     now: Timestamp,
 ) -> bool {
+    refuses_by(application, |binding| passes(accounts, account, binding, source, now))
+}
+
+/// Whether an application may admit an account to some client at some time: bindings to networks and times are taken to
+/// pass, negated or not.
+pub fn may_admit(accounts: &Accounts, account: &AccountState, application: &Application) -> bool {
+    // Neither of the two that are left looks at the time.
+    let never = Timestamp::from_unix_seconds(0);
+    !refuses_by(application, |binding| match &binding.subject {
+        BindingSubject::Networks(_) => true,
+        BindingSubject::Window(window) => window.timezone().is_known(),
+        BindingSubject::Account(_) | BindingSubject::Group(_) => {
+            passes(accounts, account, binding, None, never)
+        }
+    })
+}
+
+fn refuses_by(application: &Application, passes: impl Fn(&Binding) -> bool) -> bool {
     let mut enabled = application.bindings.iter().filter(|binding| binding.enabled).peekable();
     if enabled.peek().is_none() {
         // Bindings that are all switched off bind nobody, and so do not open the application to all.
         return !application.bindings.is_empty();
     }
-    let passes = |binding: &Binding| passes(accounts, account, binding, source, now);
     match application.mode {
         BindingMode::Any => !enabled.any(passes),
         BindingMode::All => !enabled.all(passes),

@@ -11,7 +11,7 @@ mod limits;
 mod rights;
 mod view;
 
-pub use admission::{NotAdmitted, admit, admit_to, admit_to_before};
+pub use admission::{NotAdmitted, admit, admit_to, admit_to_before, may_admit};
 pub use explain::{Bound, Explanation, Found, Question, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
 pub use limits::search_limits;

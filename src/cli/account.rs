@@ -1,12 +1,13 @@
 //! `bindery account`: accounts one at a time.
 
+use axum::http::Method;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::arguments::DirectoryArguments;
 use super::attribute::{self, AttributeArguments};
 use super::backend::{Absent, Backend};
-use super::confirm::ConfirmArguments;
+use super::confirm::{ConfirmArguments, ask, is_answered};
 use super::expiry::ExpiryArguments;
 use super::failure::Failure;
 use super::output::{Output, Stream, fields, table};
@@ -91,6 +92,12 @@ pub(super) struct SetArguments {
     /// Give it another name
     #[arg(long, value_name = "NAME")]
     rename: Option<String>,
+    /// What it is for from now on: service_account, internal or external
+    #[arg(long = "type", value_parser = kind)]
+    kind: Option<AccountKind>,
+    /// A person that becomes a service account loses its password, for good
+    #[arg(long, requires = "kind")]
+    drop_password: bool,
     #[command(flatten)]
     described: DescribedArguments,
     #[command(flatten)]
@@ -261,7 +268,7 @@ async fn show(account: NamedAccount, output: Output) -> Result<(), Failure> {
 }
 
 async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
-    let SetArguments { name, rename, described, directory } = arguments;
+    let SetArguments { name, rename, kind, drop_password, described, directory } = arguments;
     let user: User = directory
         .with(Absent::Fail, async |backend| {
             let user = backend.user_named(&name).await?;
@@ -269,12 +276,24 @@ async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
             if let Some(rename) = rename {
                 body.insert("username".to_owned(), rename.into());
             }
+            if let Some(kind) = kind {
+                body.insert("type".to_owned(), kind.as_str().into());
+            }
             if body.is_empty() {
                 return Err(Failure::usage(
-                    "nothing to change: give --rename, --full-name, --email or --attribute",
+                    "nothing to change: give --rename, --type, --full-name, --email or --attribute",
                 ));
             }
-            backend.patch(&["core", "users", &user.pk.to_string()], &body).await
+            let pk = user.pk.to_string();
+            let path = ["core", "users", &pk];
+            if kind.is_some() {
+                body.insert("drops_password".to_owned(), true.into());
+                let told = backend.rehearse(Method::PATCH, &path, &body).await?;
+                if !told.dropped_passwords.is_empty() && !drop_password {
+                    ask_to_drop(&user.username, output)?;
+                }
+            }
+            backend.patch(&path, &body).await
         })
         .await?;
     output.result(&user, || format!("changed {}", user.username))
@@ -319,6 +338,16 @@ async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failur
         })
         .await?;
     tell(&username, "deleted", output)
+}
+
+/// Asks before the end of a password, which nothing brings back; where nobody can answer, a flag must say it.
+fn ask_to_drop(username: &str, output: Output) -> Result<(), Failure> {
+    let what =
+        format!("{username} has a password, which a service account cannot have and which is gone for good.");
+    if !is_answered(output) {
+        return Err(Failure::usage(format!("{what} There is no terminal to ask on: give --drop-password")));
+    }
+    ask(&format!("{what} Change it all the same?"))
 }
 
 /// What goes with an account when it is deleted.

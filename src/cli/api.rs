@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::backend::{Backend, CallError};
 use super::failure::{Exit, Failure};
 use crate::config::{ReferenceKind, SeedReference};
-use crate::http::api::{Group, PREFIX, Page, Role, User};
+use crate::http::api::{Group, PREFIX, Page, Role, Told, User};
 use crate::http::{Problem, ProblemKind};
 
 impl Backend {
@@ -155,12 +155,36 @@ impl Backend {
         found.ok_or_else(|| Failure::failed(format!("there is no {kind} `{name}`")))
     }
 
+    /// Finds out what a change would tell. Nothing is changed.
+    ///
+    /// # Errors
+    /// It would be refused, or there is no answer.
+    pub(super) async fn rehearse(
+        &mut self,
+        method: Method,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<Told, Failure> {
+        self.exchange_json(method, path, &[], body, true).await
+    }
+
     async fn api<A: DeserializeOwned>(
         &mut self,
         method: Method,
         path: &[&str],
         query: &[(&str, &str)],
         body: &impl Serialize,
+    ) -> Result<A, Failure> {
+        self.exchange_json(method, path, query, body, false).await
+    }
+
+    async fn exchange_json<A: DeserializeOwned>(
+        &mut self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: &impl Serialize,
+        is_rehearsal: bool,
     ) -> Result<A, Failure> {
         let query = match query {
             [] => String::new(),
@@ -172,7 +196,8 @@ impl Backend {
         let path: String = path.iter().map(|part| format!("{}/", escaped(part))).collect();
         let body = serde_json::to_vec(body)
             .map_err(|error| Failure::failed(format!("the request cannot be written as JSON: {error}")))?;
-        let (status, octets) = self.exchange_api(method, &format!("{PREFIX}/{path}{query}"), body).await?;
+        let path = format!("{PREFIX}/{path}{query}");
+        let (status, octets) = self.exchange_api(method, &path, body, is_rehearsal).await?;
         if !status.is_success() {
             return Err(refused(status, &octets));
         }

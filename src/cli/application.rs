@@ -1,5 +1,6 @@
 //! `bindery application`: what integrations are for, and who may use them.
 
+use axum::http::Method;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -8,6 +9,7 @@ use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::output::{Output, Stream, fields, table};
+use super::told;
 use crate::http::api::{Application, LdapProvider, PolicyBinding};
 
 /// Applications, and who may use them
@@ -80,6 +82,8 @@ pub(super) struct SetArguments {
     #[command(flatten)]
     described: DescribedArguments,
     #[command(flatten)]
+    confirm: ConfirmArguments,
+    #[command(flatten)]
     directory: DirectoryArguments,
 }
 
@@ -95,6 +99,8 @@ pub(super) struct BindArguments {
     /// Its place in lists
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     order: i32,
+    #[command(flatten)]
+    confirm: ConfirmArguments,
     #[command(flatten)]
     directory: DirectoryArguments,
 }
@@ -238,7 +244,7 @@ async fn show(named: NamedApplication, output: Output) -> Result<(), Failure> {
 }
 
 async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
-    let SetArguments { slug, described, directory } = arguments;
+    let SetArguments { slug, described, confirm, directory } = arguments;
     let application: Application = directory
         .with(Absent::Fail, async |backend| {
             let body = described.body(backend).await?;
@@ -248,14 +254,16 @@ async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
                 ));
             }
             let application = application_named(backend, &slug).await?;
-            backend.patch(&["core", "applications", &application.slug], &body).await
+            let path = ["core", "applications", &application.slug];
+            backend.ask_about(Method::PATCH, &path, &body, confirm, output).await?;
+            backend.patch(&path, &body).await
         })
         .await?;
     output.result(&application, || format!("changed {}", application.slug))
 }
 
 async fn bind(arguments: BindArguments, output: Output) -> Result<(), Failure> {
-    let BindArguments { slug, subject, negate, order, directory } = arguments;
+    let BindArguments { slug, subject, negate, order, confirm, directory } = arguments;
     let (slug, binding) = directory
         .with(Absent::Fail, async |backend| {
             let application = application_named(backend, &slug).await?;
@@ -263,7 +271,9 @@ async fn bind(arguments: BindArguments, output: Output) -> Result<(), Failure> {
             body.insert("target".to_owned(), application.pbm_uuid.to_string().into());
             body.insert("negate".to_owned(), negate.into());
             body.insert("order".to_owned(), order.into());
-            let binding: PolicyBinding = backend.post(&["policies", "bindings"], &body).await?;
+            let path = ["policies", "bindings"];
+            backend.ask_about(Method::POST, &path, &body, confirm, output).await?;
+            let binding: PolicyBinding = backend.post(&path, &body).await?;
             Ok((application.slug, binding))
         })
         .await?;
@@ -289,8 +299,14 @@ async fn unbind(arguments: UnbindArguments, output: Output) -> Result<(), Failur
             };
             let question =
                 format!("{opens}Delete the binding of {} to {}?", application.slug, in_words(found));
+            let (pk, nothing) = (binding.to_string(), Value::Null);
+            let path = ["policies", "bindings", &pk];
+            let told = told::lines(&backend.rehearse(Method::DELETE, &path, &nothing).await?);
+            if !told.is_empty() {
+                output.message(&told.join("\n"));
+            }
             confirm.ask(&question, output)?;
-            backend.delete(&["policies", "bindings", &binding.to_string()]).await?;
+            backend.delete(&path).await?;
             Ok(application.slug)
         })
         .await?;

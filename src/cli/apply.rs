@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::arguments::ConfigArguments;
 use super::backend::{Absent, Backend, Wanted};
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, has_colours};
 use super::secrets::{self, Destination, Shown};
 use super::seeding;
 use crate::config::Config;
-use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan, Sign};
+use crate::registry::{DiffEntry, ForeignCredential, LostAccesses, NewSecret, SeedOptions, SeedPlan};
 
 /// Make the store agree with the config's objects, and show what that changes
 #[derive(Debug, clap::Args)]
@@ -46,6 +46,10 @@ pub(super) struct ApplyArguments {
 struct Document<'a> {
     dry_run: bool,
     changes: &'a [DiffEntry],
+    /// Credentials of accounts that get rights, made by somebody who does not hold these, that were not accepted.
+    credentials: &'a [ForeignCredential],
+    /// Accounts that its applications shut out.
+    losing_access: &'a LostAccesses,
     /// Empty when they were written to a file.
     secrets: Vec<Shown<'a>>,
     /// What is stored against a rule.
@@ -100,6 +104,9 @@ async fn apply(
     let is_document_early = *destination == Destination::Document;
     let mut is_shown = false;
     let applied = seeding::apply(backend, config, options, destination, output, |plan, secrets| {
+        for line in seeding::told(plan) {
+            output.message(&line);
+        }
         if is_document_early && !secrets.is_empty() {
             is_shown = true;
             return show(plan, secrets, false, output);
@@ -117,18 +124,19 @@ async fn apply(
 
 /// What somebody else stands in the way of has to be put right, though all the rest is done.
 fn left_out(plan: &SeedPlan) -> Result<(), Failure> {
-    match plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut).count() {
-        0 => Ok(()),
-        1 => Err(Failure::failed("one object was left out, as something stands in its way: see above")),
-        count => Err(Failure::failed(format!(
-            "{count} objects were left out, as something stands in their way: see above"
-        ))),
-    }
+    let messages = seeding::left_out(plan);
+    if messages.is_empty() { Ok(()) } else { Err(Failure { exit: Exit::Failed, messages, is_drawn: false }) }
 }
 
 fn show(plan: &SeedPlan, secrets: &[NewSecret], dry_run: bool, output: Output) -> Result<(), Failure> {
-    let document =
-        Document { dry_run, changes: &plan.diff, secrets: secrets::shown(secrets), warnings: &plan.warnings };
+    let document = Document {
+        dry_run,
+        changes: &plan.diff,
+        credentials: &plan.credentials,
+        losing_access: &plan.losing_access,
+        secrets: secrets::shown(secrets),
+        warnings: &plan.warnings,
+    };
     if !output.is_json() {
         seeding::warn(&plan.warnings, output);
     }

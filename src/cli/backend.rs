@@ -19,6 +19,7 @@ use tower::ServiceExt;
 
 use super::failure::{Exit, Failure, in_words};
 use crate::config::Settings;
+use crate::http::api::REHEARSE;
 use crate::http::{self, Problem, ProblemKind};
 use crate::registry::Registry;
 use crate::server::{SOCKET_NAME, open_forgotten, open_registry};
@@ -262,14 +263,19 @@ impl Backend {
         Err(refusal(status, &octets))
     }
 
-    /// Sends a request to the API, and gives its answer whatever it says.
+    /// Sends a request to the API, and gives its answer whatever it says; a rehearsal changes nothing.
     pub(super) async fn exchange_api(
         &mut self,
         method: Method,
         path: &str,
         body: Vec<u8>,
+        is_rehearsal: bool,
     ) -> Result<(StatusCode, axum::body::Bytes), CallError> {
-        let response = self.send(request_of(method, path, body)?).await?;
+        let mut request = request_of(method, path, body)?;
+        if is_rehearsal {
+            request.headers_mut().insert(REHEARSE, header::HeaderValue::from_static("1"));
+        }
+        let response = self.send(request).await?;
         let status = response.status();
         let octets = axum::body::to_bytes(response.into_body(), ANSWER_OCTETS_MAX)
             .await

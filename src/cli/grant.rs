@@ -1,10 +1,12 @@
 //! `bindery grant`: permissions that an account holds directly; and what grants to roles have in common with them.
 
+use axum::http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::arguments::DirectoryArguments;
 use super::backend::{Absent, Backend};
+use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::output::{Output, Stream, table};
 use crate::config::{BadReference, SeedReference};
@@ -33,6 +35,8 @@ pub(super) struct GrantArguments {
     /// The one object that it is about, such as provider:ldap or group:engineering; without it: all of them
     #[arg(long, value_name = "KIND:NAME", value_parser = reference)]
     on: Option<SeedReference>,
+    #[command(flatten)]
+    confirm: ConfirmArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -174,7 +178,7 @@ pub(super) async fn set(
     let holder = directory
         .with(Absent::Fail, async |backend| {
             let (holder, place, pk) = holder.found(backend).await?;
-            grant.set(backend, &["rbac", "permissions", place, &pk], granted).await?;
+            grant.set(backend, &["rbac", "permissions", place, &pk], granted, output).await?;
             Ok(holder)
         })
         .await?;
@@ -263,7 +267,13 @@ pub(super) async fn held_by_role(backend: &mut Backend, pk: &str) -> Result<Vec<
 
 impl GrantArguments {
     /// Grants it to whom the path names, or takes it.
-    async fn set(&self, backend: &mut Backend, path: &[&str], granted: bool) -> Result<(), Failure> {
+    async fn set(
+        &self,
+        backend: &mut Backend,
+        path: &[&str],
+        granted: bool,
+        output: Output,
+    ) -> Result<(), Failure> {
         let mut body = json!({ "permissions": [self.permission.to_string()] });
         if let (Some(on), Some(body)) = (&self.on, body.as_object_mut()) {
             let (model, pk) = backend.object_named(on).await?;
@@ -273,7 +283,10 @@ impl GrantArguments {
         let mut path = path.to_vec();
         path.push(if granted { "assign" } else { "unassign" });
         match granted {
-            true => backend.post::<Value>(&path, &body).await.map(drop),
+            true => {
+                backend.ask_about(Method::POST, &path, &body, self.confirm, output).await?;
+                backend.post::<Value>(&path, &body).await.map(drop)
+            }
             false => backend.patch::<Value>(&path, &body).await.map(drop),
         }
     }

@@ -1,5 +1,6 @@
 //! `bindery group`: groups one at a time, and who is in them.
 
+use axum::http::Method;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -83,6 +84,8 @@ pub(super) struct SetArguments {
     #[command(flatten)]
     described: DescribedArguments,
     #[command(flatten)]
+    confirm: ConfirmArguments,
+    #[command(flatten)]
     directory: DirectoryArguments,
 }
 
@@ -100,6 +103,8 @@ pub(super) struct MemberArguments {
     group: String,
     /// The account
     account: String,
+    #[command(flatten)]
+    confirm: ConfirmArguments,
     #[command(flatten)]
     directory: DirectoryArguments,
 }
@@ -226,7 +231,7 @@ async fn show(named: NamedGroup, output: Output) -> Result<(), Failure> {
 }
 
 async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
-    let SetArguments { name, rename, described, directory } = arguments;
+    let SetArguments { name, rename, described, confirm, directory } = arguments;
     let group: Group = directory
         .with(Absent::Fail, async |backend| {
             let group = backend.group_named(&name).await?;
@@ -239,20 +244,27 @@ async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
                     "nothing to change: give --rename, --parent, --role, --superuser or --attribute",
                 ));
             }
-            backend.patch(&["core", "groups", &group.pk.to_string()], &body).await
+            let pk = group.pk.to_string();
+            let path = ["core", "groups", &pk];
+            backend.ask_about(Method::PATCH, &path, &body, confirm, output).await?;
+            backend.patch(&path, &body).await
         })
         .await?;
     output.result(&group, || format!("changed {}", group.name))
 }
 
 async fn set_member(arguments: MemberArguments, is_member: bool, output: Output) -> Result<(), Failure> {
-    let MemberArguments { group, account, directory } = arguments;
+    let MemberArguments { group, account, confirm, directory } = arguments;
     let (group, account) = directory
         .with(Absent::Fail, async |backend| {
             let (group, user) = (backend.group_named(&group).await?, backend.user_named(&account).await?);
             let action = if is_member { "add_user" } else { "remove_user" };
             let path = ["core", "groups", &group.pk.to_string(), action];
-            backend.post::<()>(&path, &json!({ "pk": user.pk })).await?;
+            let body = json!({ "pk": user.pk });
+            if is_member {
+                backend.ask_about(Method::POST, &path, &body, confirm, output).await?;
+            }
+            backend.post::<()>(&path, &body).await?;
             Ok((group.name, user.username))
         })
         .await?;

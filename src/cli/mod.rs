@@ -29,6 +29,7 @@ mod seeding;
 mod serve;
 mod status;
 mod token;
+mod told;
 
 use std::future::Future;
 use std::process::ExitCode;

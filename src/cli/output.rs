@@ -136,7 +136,7 @@ fn width(stream: Stream) -> Option<u16> {
 }
 
 /// Names come from elsewhere: what would move the cursor is shown as an escape.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|character| {
             let is_harmless = !character.is_control();

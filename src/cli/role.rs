@@ -1,5 +1,6 @@
 //! `bindery role`: named sets of permissions, and who holds them.
 
+use axum::http::Method;
 use serde::Serialize;
 use serde_json::json;
 
@@ -67,6 +68,8 @@ pub(super) struct HolderArguments {
     role: String,
     /// The account
     account: String,
+    #[command(flatten)]
+    confirm: ConfirmArguments,
     #[command(flatten)]
     directory: DirectoryArguments,
 }
@@ -177,13 +180,17 @@ async fn rename(arguments: RenameArguments, output: Output) -> Result<(), Failur
 }
 
 async fn set_holder(arguments: HolderArguments, holds: bool, output: Output) -> Result<(), Failure> {
-    let HolderArguments { role, account, directory } = arguments;
+    let HolderArguments { role, account, confirm, directory } = arguments;
     let (role, account) = directory
         .with(Absent::Fail, async |backend| {
             let (role, user) = (backend.role_named(&role).await?, backend.user_named(&account).await?);
             let action = if holds { "add_user" } else { "remove_user" };
             let path = ["rbac", "roles", &role.pk.to_string(), action];
-            backend.post::<()>(&path, &json!({ "pk": user.pk })).await?;
+            let body = json!({ "pk": user.pk });
+            if holds {
+                backend.ask_about(Method::POST, &path, &body, confirm, output).await?;
+            }
+            backend.post::<()>(&path, &body).await?;
             Ok((role.name, user.username))
         })
         .await?;

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::backend::{Backend, CallError};
-use super::failure::Failure;
-use super::output::{Output, Stream, has_colours};
+use super::failure::{Exit, Failure};
+use super::output::{Output, Stream, has_colours, printable};
 use super::secrets::{self, Destination};
+use super::told::{foreign_credential, lost_access, more};
 use crate::config::{Config, Found, Problems};
 use crate::http::{ApplyRequest, PlanRequest, ProblemKind, path};
 use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
@@ -93,6 +94,7 @@ pub(super) async fn apply(
     loop {
         attempts_left -= 1;
         let planned = plan(backend, config, options, false).await?;
+        refuse_credentials(&planned)?;
         let secrets = secrets::generate(&planned.needed)?;
         let delivered = secrets::deliver(&secrets, destination, output)?;
         // What was shown cannot be unshown, so a second attempt is for what nobody has seen.
@@ -136,11 +138,51 @@ pub(super) async fn apply(
     }
 }
 
+/// What whoever applies the plan is told beside its changes.
+pub(super) fn told(plan: &SeedPlan) -> Vec<String> {
+    let credentials = plan.credentials.iter().map(|it| {
+        let accept = format!("--accept-credentials {}", it.identifier);
+        foreign_credential(&it.account, &it.identifier, &it.made_by, &accept)
+    });
+    let lost = plan
+        .losing_access
+        .accounts
+        .iter()
+        .map(|it| lost_access(&it.account, &it.application, it.last_used.map(|time| time.to_string())));
+    credentials.chain(lost).chain(more(plan.losing_access.more, "accounts")).collect()
+}
+
+/// The objects of the config that a plan leaves out, each in a sentence.
+pub(super) fn left_out(plan: &SeedPlan) -> Vec<String> {
+    let left_out = plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut);
+    let sentence = |entry: &DiffEntry| {
+        let reason = entry.reason.as_deref().unwrap_or("something stands in its way");
+        printable(&format!("the {} `{}` is left out: {reason}", entry.kind, entry.name))
+    };
+    left_out.map(sentence).collect()
+}
+
+/// Rights that go to who may know a secret of somebody else's account need the word of the operator.
+fn refuse_credentials(plan: &SeedPlan) -> Result<(), Failure> {
+    if plan.credentials.is_empty() {
+        return Ok(());
+    }
+    let messages = plan.credentials.iter().map(|it| {
+        let what_to_do = format!("revoke it, or say `bindery apply --accept-credentials {}`", it.identifier);
+        foreign_credential(&it.account, &it.identifier, &it.made_by, &what_to_do)
+    });
+    Err(Failure { exit: Exit::Refused, messages: messages.collect(), is_drawn: false })
+}
+
 /// The changes as a diff, one object after the other; empty when there are none.
 pub(super) fn diff(plan: &SeedPlan, is_dry_run: bool, styled: bool) -> String {
     let mut text = String::new();
     for entry in &plan.diff {
         draw(&mut text, entry, styled);
+    }
+    // Whoever applies it was told before the commit.
+    for line in told(plan).iter().filter(|_| is_dry_run) {
+        let _ = writeln!(text, "! {}", one_line(line));
     }
     let count = |sign: Sign| plan.diff.iter().filter(|entry| entry.sign == sign).count();
     let (created, changed, deleted, skipped) =
@@ -202,7 +244,7 @@ mod tests {
     use crate::config::ReferenceKind;
     use crate::http::Problem;
     use crate::model::{FieldChange, Intent};
-    use crate::registry::{NeededSecret, Registry, RegistrySettings};
+    use crate::registry::{LostAccesses, NeededSecret, Registry, RegistrySettings};
     use crate::store::MemoryStore;
 
     /// A server that needs one secret, and whose commit fails as it is told to.
@@ -229,6 +271,7 @@ mod tests {
                 unresolved: Vec::new(),
                 credentials: Vec::new(),
                 warnings: Vec::new(),
+                losing_access: LostAccesses::default(),
             };
             let planned = plan.clone();
             let router =
@@ -323,6 +366,7 @@ mod tests {
             unresolved: Vec::new(),
             credentials: Vec::new(),
             warnings: Vec::new(),
+            losing_access: LostAccesses::default(),
         };
         assert_eq!(
             diff(&plan, true, false),

@@ -34,9 +34,10 @@ pub use authenticate_api::ApiRefusal;
 pub use caller::{Asker, Caller, Lack};
 pub(crate) use caller::{CONFIG, IMPORT};
 pub use commands::{
-    Classified, Classifier, DEFAULT_LIFETIME, DiffEntry, ImportEntry, ImportLayout, ImportOptions,
-    ImportReport, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, Replaced, SeedOptions,
-    SeedPlan, SeedProblem, Sign, TokenCare, TokenCareSettings, TokenChanges, TokenCounts,
+    Classified, Classifier, DEFAULT_LIFETIME, DiffEntry, ForeignCredential, ImportEntry, ImportLayout,
+    ImportOptions, ImportReport, LostAccesses, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError,
+    Replaced, SeedOptions, SeedPlan, SeedProblem, Sign, TokenCare, TokenCareSettings, TokenChanges,
+    TokenCounts,
 };
 pub use error::{ChangeError, OpenError};
 pub use rules::Rules;

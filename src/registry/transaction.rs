@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::caller::Caller;
 use super::commands::foreign::{self, ForeignCredential};
+use super::commands::lost::{self, LostAccesses};
 use super::commands::whole;
 use super::error::ChangeError;
 use super::origins::{is_unknown, with_origin};
@@ -625,7 +626,7 @@ impl<'a> Transaction<'a> {
 
     /// Credentials that somebody else has made, of accounts to which the command gives rights that their makers do not hold:
     /// whoever gives them is told.
-    pub(super) fn foreign_credentials(&self) -> Vec<ForeignCredential> {
+    pub fn foreign_credentials(&self) -> Vec<ForeignCredential> {
         // Nothing else gives rights.
         let is_of_rights =
             |key: &Key| matches!(key, Key::Account(_) | Key::Group(_) | Key::Membership(..) | Key::Role(_));
@@ -633,6 +634,28 @@ impl<'a> Transaction<'a> {
             true => foreign::credentials(&self.start.0, &self.draft.snapshot),
             false => Vec::new(),
         }
+    }
+
+    /// Active accounts that the command shuts out of the applications that it binds, or puts before a provider, as far as
+    /// the objects may be named.
+    pub fn lost_access(&self, names: impl Fn(ObjectReference) -> bool) -> LostAccesses {
+        match self.newest.keys().any(|key| matches!(key, Key::Application(_))) {
+            true => lost::access(&self.start.0, &self.draft.snapshot, names),
+            false => LostAccesses::default(),
+        }
+    }
+
+    /// The names of accounts that had a password, and have none after the command.
+    pub fn dropped_passwords(&self) -> Vec<String> {
+        let dropped = self.journal.iter().filter_map(|(before, after)| match (before, after) {
+            (Some(Record::Account(before)), Some(Record::Account(after)))
+                if before.password.is_some() && after.password.is_none() =>
+            {
+                Some(after.username.clone())
+            }
+            _ => None,
+        });
+        dropped.collect()
     }
 
     /// An event for each of them.

@@ -19,3 +19,4 @@ mod open_connections;
 mod revocation;
 mod rotation;
 mod service_accounts;
+mod telling;

@@ -14,6 +14,7 @@ use super::provider::{self, Provider};
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use super::route::{NoContent, NoParameters};
+use super::told::{self, LosingAccess};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Empty, Required, RequiredFields, given};
 use crate::directory::{AccountState, Accounts};
@@ -68,6 +69,9 @@ pub struct Application {
     pub group: String,
     /// Whether lists of applications leave it out.
     pub meta_hide: bool,
+    /// Accounts that the change shuts out; bindery's own. Absent: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub losing_access: Option<LosingAccess>,
 }
 
 /// What is said of an application that is made or changed; what is absent stays.
@@ -178,7 +182,7 @@ pub(super) async fn create(
     call.change(move |transaction| {
         let changes = changes(transaction, request)?;
         let number = create_application(transaction, slug, changes)?;
-        by_number(transaction, number)
+        after(transaction, number)
     })
     .await
 }
@@ -211,7 +215,7 @@ pub(super) async fn partial_update(
         });
         changes.provider = changes.provider.filter(|provider| provider.is_some() || !is_hidden);
         update_application(transaction, number, changes)?;
-        by_number(transaction, number)
+        after(transaction, number)
     })
     .await
 }
@@ -277,9 +281,13 @@ pub(super) fn by_uuid(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<model::App
     accounts.applications().find(|application| application.uuid == uuid)
 }
 
-fn by_number(source: &impl Source, number: ApplicationNumber) -> Result<Application, ChangeError> {
-    match source.accounts().application(number) {
-        Some(application) => Ok(shown(source, application)),
+/// The application after a change, with what whoever makes it is told.
+fn after(transaction: &Transaction<'_>, number: ApplicationNumber) -> Result<Application, ChangeError> {
+    match transaction.snapshot().accounts().application(number) {
+        Some(application) => {
+            let losing_access = told::losing_access(transaction);
+            Ok(Application { losing_access, ..shown(transaction, application) })
+        }
         None => Err(ChangeError::NotFound { kind: "application", name: number.to_string() }),
     }
 }
@@ -309,6 +317,7 @@ fn shown(source: &impl Source, application: &model::Application) -> Application 
         policy_engine_mode: application.mode,
         group: application.group.clone(),
         meta_hide: application.hide,
+        losing_access: None,
     }
 }
 

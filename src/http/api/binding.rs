@@ -18,6 +18,7 @@ use super::page::Page;
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use super::route::{NoContent, NoParameters};
+use super::told::{self, LosingAccess};
 use super::used_by::UsedBy;
 use super::user::{self, PartialUser};
 use super::value::{Empty, Required, RequiredFields, Time, given};
@@ -73,6 +74,9 @@ pub struct PolicyBinding {
     pub to: Option<String>,
     /// By whose clock; bindery's own.
     pub timezone: Option<String>,
+    /// Accounts that the change shuts out; bindery's own. Absent: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub losing_access: Option<LosingAccess>,
 }
 
 /// What is said of a binding that is made or changed; what is absent stays.
@@ -271,9 +275,13 @@ fn viewed(reading: &Reading) -> Result<Bound, Refusal> {
     found.ok_or_else(Refusal::not_found)
 }
 
+/// The binding after a change, with what whoever makes it is told.
 fn of_uuid(transaction: &Transaction<'_>, uuid: Uuid) -> Result<PolicyBinding, ChangeError> {
     match find(transaction, uuid) {
-        Some((application, binding)) => shown(transaction, &application, &binding),
+        Some((application, binding)) => {
+            let losing_access = told::losing_access(transaction);
+            Ok(PolicyBinding { losing_access, ..shown(transaction, &application, &binding)? })
+        }
         None => Err(ChangeError::NotFound { kind: "binding", name: uuid.to_string() }),
     }
 }
@@ -324,6 +332,7 @@ fn shown(
         from: window.map(|window| window.from().to_string()),
         to: window.map(|window| window.to().to_string()),
         timezone: window.map(|window| window.timezone().name().to_owned()),
+        losing_access: None,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ use super::Api;
 use super::page::PageQuery;
 use super::reading::Reading;
 use super::refusal::Refusal;
+use super::told::Told;
 use crate::http::{Doer, actor};
 use crate::model::{Actor, ObjectReference, Permission};
 use crate::net::Tls;
@@ -67,13 +68,21 @@ pub(super) struct Call {
     pub(super) page: PageQuery,
     pub(super) tls: Option<Arc<Tls>>,
     parameters: Vec<(String, String)>,
+    /// Where it leaves what its maker would be told, if it is only rehearsed: then it changes nothing.
+    rehearsal: Option<Arc<Mutex<Told>>>,
 }
 
 impl Call {
     /// Of a request with these parts of its path.
     pub(super) fn new(api: &Api, caller: Caller, page: PageQuery, parameters: Vec<(String, String)>) -> Self {
         let page = api.bounded(page);
-        Self { registry: Arc::clone(&api.registry), caller, page, tls: api.tls.clone(), parameters }
+        let (registry, tls) = (Arc::clone(&api.registry), api.tls.clone());
+        Self { registry, caller, page, tls, parameters, rehearsal: None }
+    }
+
+    /// The same, to leave there what its maker would be told.
+    pub(super) fn rehearsed(self, told: Option<Arc<Mutex<Told>>>) -> Self {
+        Self { rehearsal: told, ..self }
     }
 
     /// The operator, as whom commands of this machine are carried out.
@@ -110,7 +119,7 @@ impl Call {
         Ok(self.caller.require_on(accounts, permission, on, "")?)
     }
 
-    /// Carries a change out in the name of the caller, see [`Registry::change`].
+    /// Carries a change out in the name of the caller, see [`Registry::change`], or rehearses it.
     ///
     /// # Errors
     /// What `command` says, or the store.
@@ -119,7 +128,15 @@ impl Call {
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
     {
-        Ok(self.registry.change(self.caller.clone(), command).await?)
+        let Some(told) = self.rehearsal.clone() else {
+            return Ok(self.registry.change(self.caller.clone(), command).await?);
+        };
+        let rehearsed = self.registry.rehearse(move |transaction| {
+            let value = command(transaction)?;
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Told::of(transaction);
+            Ok(value)
+        });
+        Ok(rehearsed.await?)
     }
 
     /// What is read in this call: one revision of the directory. After a change it may be read without asking again who
@@ -134,3 +151,6 @@ pub(super) fn parameter<T: FromStr>(parameters: &[(String, String)], name: &str)
     let text = parameters.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
     text.and_then(|text| text.parse().ok()).ok_or_else(Refusal::not_found)
 }
+
+/// The header of a call of the operator that is to change nothing: what it would tell is the answer.
+pub const REHEARSE: &str = "bindery-rehearse";

@@ -15,6 +15,7 @@ use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use super::role::{self, Role};
 use super::route::{NoContent, NoParameters};
+use super::told::{self, ForeignCredentials};
 use super::used_by::{UsedBy, UsedByAction};
 use super::user::{self, PartialUser};
 use super::value::{Required, RequiredFields};
@@ -54,6 +55,9 @@ pub struct Group {
     pub children: Vec<Uuid>,
     /// The same with their names; `null` when they were not asked for.
     pub children_obj: Option<Vec<RelatedGroup>>,
+    /// Credentials that others have made, of accounts that get rights by the change; bindery's own. Absent: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_credentials: Option<ForeignCredentials>,
 }
 
 /// A group that another is in, or that is in another.
@@ -226,10 +230,11 @@ pub(super) async fn create(call: Call, request: Required<PatchedGroupRequest>) -
     call.require(Permission::AddGroup)?;
     let made = call.change(move |transaction| {
         let changes = changes(transaction, request, None)?;
-        create_group(transaction, name, changes)
+        let number = create_group(transaction, name, changes)?;
+        Ok((number, told::foreign_credentials(transaction)))
     });
-    let number = made.await?;
-    after(call, number).await
+    let (number, foreign_credentials) = made.await?;
+    Ok(Group { foreign_credentials, ..after(call, number).await? })
 }
 
 pub(super) fn retrieve(reading: &Reading, query: ShownQuery) -> Result<Group, Refusal> {
@@ -251,10 +256,11 @@ pub(super) async fn partial_update(call: Call, request: PatchedGroupRequest) -> 
     let changed = call.change(move |transaction| {
         let before = transaction.snapshot().accounts().group(number).cloned();
         let changes = changes(transaction, request, before.as_deref())?;
-        update_group(transaction, number, changes)
+        update_group(transaction, number, changes)?;
+        Ok(told::foreign_credentials(transaction))
     });
-    changed.await?;
-    after(call, number).await
+    let foreign_credentials = changed.await?;
+    Ok(Group { foreign_credentials, ..after(call, number).await? })
 }
 
 /// The group as it is after a change: read behind the commit, as it may have many members.
@@ -364,6 +370,7 @@ fn shown(source: &impl Source, number: GroupNumber, asked: ShownQuery) -> Result
         inherited_roles_obj: asked.inherited_roles().then(|| inherited_roles(source, state)),
         children: children.iter().map(|group| group.uuid).collect(),
         children_obj: if asked.children() { Some(related(&children)?) } else { None },
+        foreign_credentials: None,
     })
 }
 

@@ -17,6 +17,7 @@ mod reading;
 mod refusal;
 mod route;
 mod table;
+mod told;
 mod value;
 
 mod application;
@@ -59,8 +60,8 @@ pub use binding::PolicyBinding;
 #[cfg(test)]
 pub(super) use bounds::read_body;
 pub use call::Door;
-pub use call::RequestId;
 pub(crate) use call::{FromHere, RequestSource, TakesSecrets};
+pub use call::{REHEARSE, RequestId};
 pub use group::{Group, RelatedGroup};
 pub use ldap_provider::{LdapProvider, ProviderContainer};
 pub use page::Page;
@@ -71,6 +72,7 @@ pub use refusal::Refusal;
 pub use role::Role;
 
 pub use token::{CreatedToken, LastUse, Token, TokenRotateRequest, TokenView};
+pub use told::Told;
 pub use used_by::UsedBy;
 pub use user::{User, UserServiceAccountResponse};
 

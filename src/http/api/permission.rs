@@ -14,6 +14,7 @@ use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use super::role;
 use super::route::{NoContent, NoParameters};
+use super::told::{self, ForeignCredentials};
 use super::value::{Required, RequiredFields};
 use crate::directory::Accounts;
 use crate::model::{self, AccountNumber, Grant, ObjectReference};
@@ -160,6 +161,10 @@ impl RequiredFields for PatchedPermissionAssignRequest {
 pub struct PermissionAssignResult {
     /// Its place among its holder's, from 1.
     pub id: String,
+    /// Credentials that others have made, of accounts that get rights by all that is granted; bindery's own, with the first
+    /// result only. Absent: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_credentials: Option<ForeignCredentials>,
 }
 
 /// Which permissions are asked for.
@@ -393,7 +398,11 @@ async fn assign(
         require_grantee(transaction, grantee, true)?;
         let grants = grants_of(transaction, request)?;
         set_grants(transaction, grantee, &grants, true)?;
-        Ok(results(&held(transaction.snapshot().accounts(), grantee), &grants))
+        let mut results = results(&held(transaction.snapshot().accounts(), grantee), &grants);
+        if let Some(first) = results.first_mut() {
+            first.foreign_credentials = told::foreign_credentials(transaction);
+        }
+        Ok(results)
     })
     .await
 }
@@ -442,7 +451,9 @@ fn grants_of(
 /// Where the grants stand among all that are held.
 fn results(held: &[Grant], grants: &[Grant]) -> Vec<PermissionAssignResult> {
     let places = grants.iter().filter_map(|grant| held.iter().position(|other| other == grant));
-    places.map(|place| PermissionAssignResult { id: (place + 1).to_string() }).collect()
+    let result =
+        |place: usize| PermissionAssignResult { id: (place + 1).to_string(), foreign_credentials: None };
+    places.map(result).collect()
 }
 
 /// A model, or one object of it, of which it is asked who holds what.

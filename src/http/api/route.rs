@@ -4,8 +4,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{Method, StatusCode, header};
@@ -17,11 +18,12 @@ use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 
 use super::bounds::read_body;
-use super::call::{Call, Door, RequestId, RequestSource};
+use super::call::{Call, Door, REHEARSE, RequestId, RequestSource};
 use super::denied;
 use super::query;
 use super::reading::Reading;
 use super::refusal::Refusal;
+use super::told::Told;
 use super::{Api, PREFIX};
 use crate::model::Permission;
 use crate::registry::Caller;
@@ -44,6 +46,8 @@ struct Incoming {
     parameters: Vec<(String, String)>,
     query: String,
     body: Bytes,
+    /// To be filled instead of a change.
+    rehearsal: Option<Arc<Mutex<Told>>>,
 }
 
 type Handled = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
@@ -64,6 +68,8 @@ pub(super) struct Route {
     pub(super) is_list: bool,
     pub(super) body: Option<SchemaOf>,
     pub(super) answer: Option<SchemaOf>,
+    /// Whether it can be rehearsed: all of its changes are made by [`Call::change`].
+    is_told: bool,
     handler: Handler,
 }
 
@@ -196,10 +202,11 @@ where
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
-            let Incoming { api, caller, parameters, query, body } = incoming;
+            let Incoming { api, caller, parameters, query, body, rehearsal } = incoming;
             let (NoParameters {}, page) = query::read(&query, false)?;
             let body = parse_body::<B>(&body)?;
-            handler(Call::new(&api, caller, page, parameters), body).await?.respond(StatusCode::OK)
+            let call = Call::new(&api, caller, page, parameters).rehearsed(rehearsal);
+            handler(call, body).await?.respond(StatusCode::OK)
         })
     };
     Route {
@@ -244,9 +251,10 @@ where
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
-            let Incoming { api, caller, parameters, query, .. } = incoming;
+            let Incoming { api, caller, parameters, query, rehearsal, .. } = incoming;
             let (NoParameters {}, page) = query::read(&query, false)?;
-            handler(Call::new(&api, caller, page, parameters)).await?.respond(StatusCode::NO_CONTENT)
+            let call = Call::new(&api, caller, page, parameters).rehearsed(rehearsal);
+            handler(call).await?.respond(StatusCode::NO_CONTENT)
         })
     };
     Route::new(Method::DELETE, path, StatusCode::NO_CONTENT, None, Arc::new(carry_out))
@@ -272,6 +280,7 @@ impl Route {
             is_list: false,
             body: None,
             answer,
+            is_told: false,
             handler,
         }
     }
@@ -279,6 +288,11 @@ impl Route {
     /// What it does, in a sentence.
     pub(super) fn about(self, about: &'static str) -> Self {
         Self { about, ..self }
+    }
+
+    /// It tells whoever changes something of more than that, and can be rehearsed.
+    pub(super) fn tells(self) -> Self {
+        Self { is_told: true, ..self }
     }
 
     /// The permissions that the caller needs for it.
@@ -299,6 +313,7 @@ impl Route {
     /// As the router takes it.
     pub(super) fn service(&self) -> MethodRouter<Api> {
         let (handler, path, needs, status) = (Arc::clone(&self.handler), self.path, self.needs, self.status);
+        let is_told = self.is_told;
         // There are methods of HTTP that axum does not route; the table has none of them.
         let filter = MethodFilter::try_from(self.method.clone()).unwrap_or(MethodFilter::GET);
         on(filter, move |State(api): State<Api>, parameters: RawPathParams, request: Request| {
@@ -311,6 +326,11 @@ impl Route {
                     Ok(incoming) => incoming,
                     Err(refusal) => return refusal.into_response(),
                 };
+                if let Some(told) = incoming.rehearsal.clone() {
+                    let rehearsed =
+                        if is_told { rehearse(handler(incoming), &told).await } else { Err(no_rehearsal()) };
+                    return rehearsed.unwrap_or_else(IntoResponse::into_response);
+                }
                 let asker = incoming.caller.asker().cloned();
                 match handler(incoming).await {
                     Ok(mut response) if response.status() == StatusCode::OK => {
@@ -349,7 +369,20 @@ async fn receive(
     };
     let body = read_body(&api, &parts.headers, body).await?;
     let query = parts.uri.query().unwrap_or_default().to_owned();
-    Ok(Incoming { api, caller, parameters, query, body })
+    let is_rehearsed = api.door == Door::Local && parts.headers.contains_key(REHEARSE);
+    let rehearsal = is_rehearsed.then(Arc::default);
+    Ok(Incoming { api, caller, parameters, query, body, rehearsal })
+}
+
+/// What a call would tell.
+async fn rehearse(handled: Handled, told: &Mutex<Told>) -> Result<Response, Refusal> {
+    handled.await?;
+    let told = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(Json(told).into_response())
+}
+
+fn no_rehearsal() -> Refusal {
+    Refusal::invalid("this call cannot be rehearsed")
 }
 
 /// The body of a request. Where it is wrong is said, never what stands there: it may be a secret.

@@ -34,7 +34,7 @@ fn users() -> Vec<Route> {
         list("/core/users/", user_list::list)
             .needs(&[P::ViewUser])
             .about("Accounts that the caller may view."),
-        create("/core/users/", user::create).needs(&[P::AddUser]).about("Make an account."),
+        create("/core/users/", user::create).tells().needs(&[P::AddUser]).about("Make an account."),
         change(Method::POST, "/core/users/service_account/", user::create_service_account)
             .needs(&[P::AddUser, P::AddToken])
             .about("Make a service account with its first app password, whose secret is shown once."),
@@ -43,8 +43,12 @@ fn users() -> Vec<Route> {
             .needs_credential()
             .about("The paths under which authentik would file accounts."),
         get("/core/users/{id}/", user::retrieve).needs(&[P::ViewUser]).about("One account."),
-        change(put, "/core/users/{id}/", user::update).needs(&[P::ChangeUser]).about("Change an account."),
+        change(put, "/core/users/{id}/", user::update)
+            .tells()
+            .needs(&[P::ChangeUser])
+            .about("Change an account."),
         change(patch, "/core/users/{id}/", user::partial_update)
+            .tells()
             .needs(&[P::ChangeUser])
             .about("Change what is named of an account."),
         delete("/core/users/{id}/", user::destroy)
@@ -69,15 +73,18 @@ fn groups() -> Vec<Route> {
         create("/core/groups/", group::create).needs(&[P::AddGroup]).about("Make a group."),
         get("/core/groups/{group_uuid}/", group::retrieve).needs(&[P::ViewGroup]).about("One group."),
         change(put, "/core/groups/{group_uuid}/", group::update)
+            .tells()
             .needs(&[P::ChangeGroup])
             .about("Change a group."),
         change(patch, "/core/groups/{group_uuid}/", group::partial_update)
+            .tells()
             .needs(&[P::ChangeGroup])
             .about("Change what is named of a group."),
         delete("/core/groups/{group_uuid}/", group::destroy)
             .needs(&[P::DeleteGroup])
             .about("Delete a group; its members stay."),
         change(Method::POST, "/core/groups/{group_uuid}/add_user/", group::add_user)
+            .tells()
             .needs(&[P::AddUserToGroup])
             .about("Put an account into a group."),
         change(Method::POST, "/core/groups/{group_uuid}/remove_user/", group::remove_user)
@@ -137,6 +144,7 @@ fn rbac() -> Vec<Route> {
             .needs(&[P::DeleteRole])
             .about("Delete a role, and take it from all who hold it."),
         change(Method::POST, "/rbac/roles/{uuid}/add_user/", role::add_user)
+            .tells()
             .needs(&[P::ChangeRole])
             .about("Give an account a role."),
         change(Method::POST, "/rbac/roles/{uuid}/remove_user/", role::remove_user)
@@ -158,6 +166,7 @@ fn rbac() -> Vec<Route> {
             "/rbac/permissions/assigned_by_roles/{uuid}/assign/",
             permission::assign_to_role,
         )
+        .tells()
         .needs(&[P::AssignRolePermissions])
         .about("Grant permissions to a role, globally or on an object; the caller must hold them itself."),
         change(
@@ -175,6 +184,7 @@ fn rbac() -> Vec<Route> {
             "/rbac/permissions/assigned_by_groups/{uuid}/assign/",
             permission::assign_to_group,
         )
+        .tells()
         .needs(&[P::ChangeGroup, P::AssignRolePermissions])
         .about("Grant permissions to the members of a group; the caller must hold them itself."),
         change(
@@ -188,6 +198,7 @@ fn rbac() -> Vec<Route> {
             .needs(&[P::ViewUser])
             .about("The accounts that hold something on a model or an object directly."),
         change(Method::POST, "/rbac/permissions/assigned_by_users/{id}/assign/", permission::assign_to_user)
+            .tells()
             .needs(&[P::ChangeUser, P::AssignRolePermissions])
             .about("Grant permissions to an account directly; the caller must hold them itself."),
         change(
@@ -228,15 +239,18 @@ fn applications() -> Vec<Route> {
             .needs(&[P::ViewApplication])
             .about("Applications that the caller may view."),
         create("/core/applications/", application::create)
+            .tells()
             .needs(&[P::AddApplication])
             .about("Make an application; to tie it to a provider, the caller must be able to change that."),
         get("/core/applications/{slug}/", application::retrieve)
             .needs(&[P::ViewApplication])
             .about("One application."),
         change(put, "/core/applications/{slug}/", application::update)
+            .tells()
             .needs(&[P::ChangeApplication])
             .about("Change an application."),
         change(patch, "/core/applications/{slug}/", application::partial_update)
+            .tells()
             .needs(&[P::ChangeApplication])
             .about("Change what is named of an application."),
         delete("/core/applications/{slug}/", application::destroy)
@@ -258,18 +272,22 @@ fn bindings() -> Vec<Route> {
             .needs(&[P::ViewPolicyBinding])
             .about("All bindings; without the permission those of applications that the caller may view."),
         create("/policies/bindings/", binding::create)
+            .tells()
             .needs(&[P::AddPolicyBinding, P::ChangeApplication])
             .about("Bind an application to a group, an account, networks or a time."),
         get("/policies/bindings/{policy_binding_uuid}/", binding::retrieve)
             .needs(&[P::ViewPolicyBinding])
             .about("One binding."),
         change(put, "/policies/bindings/{policy_binding_uuid}/", binding::update)
+            .tells()
             .needs(&[P::ChangePolicyBinding, P::ChangeApplication])
             .about("Change a binding."),
         change(patch, "/policies/bindings/{policy_binding_uuid}/", binding::partial_update)
+            .tells()
             .needs(&[P::ChangePolicyBinding, P::ChangeApplication])
             .about("Change what is named of a binding."),
         delete("/policies/bindings/{policy_binding_uuid}/", binding::destroy)
+            .tells()
             .needs(&[P::DeletePolicyBinding, P::ChangeApplication])
             .about("Delete a binding; an application that has none left admits every active account."),
         get("/policies/bindings/{policy_binding_uuid}/used_by/", binding::used_by)

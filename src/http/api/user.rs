@@ -15,6 +15,7 @@ use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use super::role::{self, Role};
 use super::route::{NoContent, NoParameters};
+use super::told::{self, ForeignCredentials};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Required, RequiredFields, Time};
 use crate::config::Expiry;
@@ -23,10 +24,10 @@ use crate::model::{
     Account, AccountKind, AccountNumber, BindingSubject, HashText, ObjectReference, Origin, Permission,
     Timestamp,
 };
-use crate::registry::ChangeError;
 use crate::registry::commands::{
     AccountChanges, NewPassword, NewServiceAccount, create_account, delete_account, update_account,
 };
+use crate::registry::{ChangeError, Transaction};
 use crate::secret::Secret;
 
 /// An account.
@@ -74,6 +75,9 @@ pub struct User {
     pub password_change_date: Time,
     /// When it was last changed.
     pub last_updated: Time,
+    /// Credentials that others have made, of accounts that get rights by the change; bindery's own. Absent: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_credentials: Option<ForeignCredentials>,
 }
 
 /// An account as far as it stands in a group.
@@ -252,7 +256,7 @@ pub(super) async fn create(call: Call, request: Required<PatchedUserRequest>) ->
         request.check_path(kind)?;
         let changes = changes(transaction, request, None)?;
         let number = create_account(transaction, username, kind, changes)?;
-        shown(transaction, number)
+        after(transaction, number)
     })
     .await
 }
@@ -300,7 +304,7 @@ pub(super) async fn partial_update(call: Call, request: PatchedUserRequest) -> R
         }
         let changes = changes(transaction, request, before.as_deref())?;
         update_account(transaction, number, changes)?;
-        shown(transaction, number)
+        after(transaction, number)
     })
     .await
 }
@@ -391,6 +395,12 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
     Ok(used)
 }
 
+/// The account after a change, with what whoever makes it is told.
+fn after(transaction: &Transaction<'_>, number: AccountNumber) -> Result<User, ChangeError> {
+    let foreign_credentials = told::foreign_credentials(transaction);
+    Ok(User { foreign_credentials, ..shown(transaction, number)? })
+}
+
 /// The account as it is now.
 pub(super) fn shown(source: &impl Source, number: AccountNumber) -> Result<User, ChangeError> {
     let record = source.account(number)?;
@@ -451,6 +461,7 @@ pub(super) fn user(source: &impl Source, record: &Account, shown: Shown) -> User
             record.password.as_ref().map_or(record.created, |password| password.changed),
         ),
         last_updated: Time(record.modified),
+        foreign_credentials: None,
     }
 }
 

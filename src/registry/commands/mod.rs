@@ -11,6 +11,7 @@ pub(super) mod foreign;
 mod group;
 mod hashing;
 mod import;
+pub(super) mod lost;
 mod names;
 mod own_secret;
 mod provider;
@@ -31,11 +32,13 @@ pub use binding::{
     BindingChanges, create_binding, delete_binding, may_view_bindings, no_target, update_binding,
 };
 pub use export::{Export, ExportFormat, ExportOptions};
+pub use foreign::ForeignCredential;
 pub use group::{GroupChanges, create_group, delete_group, set_member, update_group};
 pub use import::{
     Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportedGroup,
     ImportedMembers, MemberName,
 };
+pub use lost::LostAccesses;
 pub use own_secret::{OwnSecret, OwnSecretError};
 pub use provider::{ProviderChanges, create_provider, delete_provider, update_provider};
 pub use role::{

@@ -25,7 +25,7 @@ async fn each_kind_of_subject_is_bound_and_exchanged() {
     let alice = world.account("alice").await;
     let staff = world.post("/core/groups/", json!({ "name": "staff" })).await["pk"].clone();
 
-    let made = world
+    let mut made = world
         .post(
             "/policies/bindings/",
             json!({
@@ -41,6 +41,9 @@ async fn each_kind_of_subject_is_bound_and_exchanged() {
         (&made["expires"], &made["expiring"], &made["policy_obj"]),
         (&Value::Null, &json!(false), &Value::Null)
     );
+    // It is the first binding, and switched off.
+    let told = made.as_object_mut().unwrap().remove("losing_access").unwrap();
+    assert_eq!(told["accounts"][0]["username"], "alice");
     assert_eq!(world.get(&path(&made)).await, made);
     assert_eq!(world.get(&format!("{}used_by/", path(&made))).await, json!([]));
 

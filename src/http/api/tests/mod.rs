@@ -11,6 +11,7 @@ mod providers;
 mod rights;
 mod rules;
 mod server;
+mod told;
 
 use std::sync::Arc;
 

@@ -358,11 +358,17 @@ impl Application<'_, '_> {
         ))
     }
 
+    /// Who made an object, in words; `None`: of such objects that is not kept.
+    pub(super) fn made_by(&self, record: &Record) -> Option<String> {
+        let origin = crate::registry::origins::origin(record)?;
+        Some(format!("made by {}", self.whose(origin, created(record))))
+    }
+
     /// Who made something, and when, in words.
     pub(super) fn whose(&self, origin: Origin, created: Option<Timestamp>) -> String {
         let who = match origin {
             Origin::Account(number) => {
-                let maker = self.accounts().account(number);
+                let maker = self.before.accounts().account(number);
                 maker.map_or_else(
                     || format!("account {number}, which is gone,"),
                     |maker| format!("`{}`", maker.username),

@@ -15,7 +15,7 @@ use crate::model::{
     RoleNumber, TokenNumber, TombstoneOf,
 };
 use crate::registry::commands::foreign::{self, ForeignCredential};
-use crate::registry::commands::validate;
+use crate::registry::commands::{lost, validate};
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Transaction};
 
@@ -476,6 +476,11 @@ impl<'t, 's> Application<'t, 's> {
                 continue;
             }
             let mut entry = diff::entry(before.as_ref(), after.as_ref(), &lookup);
+            if let (Some(before), Some(entry)) = (before, entry.as_mut())
+                && entry.sign == Sign::Deleted
+            {
+                entry.reason = self.made_by(before);
+            }
             if let Some(Record::Group(group)) = after
                 && let Some(changes) = memberships.remove(&group.number)
             {
@@ -503,6 +508,7 @@ impl<'t, 's> Application<'t, 's> {
             unresolved: self.unresolved.into_iter().collect(),
             credentials,
             warnings: Vec::new(),
+            losing_access: lost::access(&self.before, after, |_| true),
         }
     }
 }

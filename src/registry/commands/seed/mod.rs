@@ -20,6 +20,7 @@ mod tokens;
 use serde::{Deserialize, Serialize};
 
 use super::foreign::ForeignCredential;
+use super::lost::LostAccesses;
 use super::secret_text;
 use crate::config::{ReferenceKind, Seed};
 use crate::model::{Actor, FieldChange, Intent, Revision, Timestamp};
@@ -89,6 +90,8 @@ pub struct SeedPlan {
     /// What is stored against a rule, for whoever asks for it: [`Registry::broken_records`].
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Active accounts that its applications shut out.
+    pub losing_access: LostAccesses,
 }
 
 /// What cannot be of a seed.

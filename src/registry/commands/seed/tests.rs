@@ -215,6 +215,10 @@ fn pruning_deletes_what_is_absent_and_leaves_tombstones() {
         .map(|entry| entry.name.as_str())
         .collect();
     assert_eq!(deleted, ["ldap-search", "engineering", "bob", "ldapservice-grafana"]);
+    let origins = plan.diff.iter().filter(|entry| entry.sign == Sign::Deleted).map(|entry| &entry.reason);
+    for origin in origins {
+        assert!(origin.as_ref().unwrap().starts_with("made by the config"), "{origin:?}");
+    }
     let snapshot = registry.snapshot();
     assert!(snapshot.accounts().account_named("ldapservice").unwrap().roles.is_empty());
     assert!(snapshot.accounts().token_named("ldapservice-app-password").is_some());
@@ -1101,4 +1105,45 @@ fn attribute_types_that_cannot_be_are_refused() {
     for part in ["`commonName` is built in", "2.5.4.3, which is that of cn", "one.two", "\"no name\""] {
         assert!(refusal.contains(part), "{part} in {refusal}");
     }
+}
+
+#[test]
+fn a_plan_says_whom_its_applications_shut_out() {
+    let registry = registry();
+    let mut seed = with_provider(Seed {
+        accounts: vec![person("alice"), person("bob"), service("cloud")],
+        groups: vec![group("staff", &["alice"])],
+        ..Seed::default()
+    });
+    let bound = |subject| SeedBinding { subject, order: 0, negate: false, enabled: true };
+    let application = |bindings| SeedApplication {
+        slug: "cloud".to_owned(),
+        name: None,
+        provider: Some("ldap".to_owned()),
+        mode: None,
+        bindings: Some(bindings),
+        group: None,
+        launch_url: None,
+        description: None,
+        publisher: None,
+        open_in_new_tab: None,
+        hide: None,
+    };
+    let names = |plan: &SeedPlan| {
+        plan.losing_access.accounts.iter().map(|lost| lost.account.clone()).collect::<Vec<_>>().join(" ")
+    };
+    // Who comes with the binding loses nothing.
+    let staff = || bound(SeedSubject::Group("staff".to_owned()));
+    let whole = Seed { applications: vec![application(vec![staff()])], ..seed.clone() };
+    assert_eq!(names(&wait(registry.plan_seed(whole, SeedOptions::default())).unwrap()), "");
+    apply(&registry, &seed).unwrap();
+    seed.applications = vec![application(Vec::new())];
+    assert_eq!(names(&apply(&registry, &seed).unwrap().0), "");
+    seed.applications = vec![application(vec![staff()])];
+    assert_eq!(names(&apply(&registry, &seed).unwrap().0), "bob cloud");
+    assert_eq!(names(&apply(&registry, &seed).unwrap().0), "");
+    seed.applications = vec![application(vec![staff(), bound(SeedSubject::Account("bob".to_owned()))])];
+    assert_eq!(names(&apply(&registry, &seed).unwrap().0), "");
+    seed.applications = vec![application(vec![bound(SeedSubject::Account("bob".to_owned()))])];
+    assert_eq!(names(&apply(&registry, &seed).unwrap().0), "alice");
 }

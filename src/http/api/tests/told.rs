@@ -1,0 +1,256 @@
+//! Whoever gives rights, or binds an application, is told what comes with it, as far as they may know of it.
+
+use super::*;
+use crate::access::Rights;
+use crate::http::api::told::{foreign_credentials, losing_access};
+use crate::model::{BindingSubject, Intent, Timestamp, Usage, UsageOf};
+use crate::registry::NewToken;
+use crate::registry::commands::testing::registry;
+use crate::registry::commands::{BindingChanges, Grantee, create_binding, set_grants};
+
+/// `portal`, with a token that `mallory` has made.
+async fn with_foreign_token() -> (World, AccountNumber, Caller) {
+    let registry = registry();
+    let api = Api::new(Arc::clone(&registry), Door::Local);
+    let world = World { registry, router: router(api.clone()), api };
+    let made = json!({ "username": "portal", "name": "Portal", "type": "service_account" });
+    let portal = AccountNumber::new(number(&world.post("/core/users/", made).await["pk"]));
+    let may = [
+        (Permission::AddToken, None),
+        (Permission::ChangeUser, Some(ObjectReference::Account(portal))),
+        (Permission::ViewUser, Some(ObjectReference::Account(portal))),
+    ];
+    let mallory = world.caller("mallory", &may).await;
+    let new = NewToken {
+        identifier: "portal-backup".to_owned(),
+        account: "portal".to_owned(),
+        intent: Intent::AppPassword,
+        expiring: false,
+        expires: None,
+        description: String::new(),
+        networks: Vec::new(),
+        retrievable: false,
+    };
+    world.registry.create_token(mallory.clone(), new).await.unwrap();
+    (world, portal, mallory)
+}
+
+fn told() -> Value {
+    let credential = json!({ "account": "portal", "identifier": "portal-backup", "made_by": ["mallory"] });
+    json!({ "credentials": [credential], "more": 0 })
+}
+
+#[tokio::test]
+async fn the_api_tells_of_credentials_that_others_have_made() {
+    let (world, portal, _) = with_foreign_token().await;
+    let group = json!({ "name": "readers" });
+    let group = world.post("/core/groups/", group).await["pk"].as_str().unwrap().to_owned();
+    let assign = format!("/rbac/permissions/assigned_by_groups/{group}/assign/");
+    let (status, answer) =
+        world.call(Method::POST, &assign, json!({ "permissions": ["view_group", "view_role"] })).await;
+    assert_eq!((status, answer[0].get("foreign_credentials")), (StatusCode::OK, None), "{answer}");
+
+    let path = format!("/core/groups/{group}/");
+    let answer = world.patch(&path, json!({ "users": [portal.get()] })).await;
+    assert_eq!(answer["foreign_credentials"], told());
+    // Nothing is given any more.
+    let answer = world.put(&path, json!({ "name": "readers", "users": [portal.get()] })).await;
+    assert_eq!(answer.get("foreign_credentials"), None, "{answer}");
+    assert_eq!(world.get(&path).await.get("foreign_credentials"), None);
+
+    let (_, answer) =
+        world.call(Method::POST, &assign, json!({ "permissions": ["view_token", "view_event"] })).await;
+    assert_eq!(answer[0]["foreign_credentials"], told());
+    assert_eq!(answer[1].get("foreign_credentials"), None);
+
+    let path = format!("/core/users/{}/", portal.get());
+    assert_eq!(world.patch(&path, json!({ "groups": [] })).await.get("foreign_credentials"), None);
+    assert_eq!(world.patch(&path, json!({ "groups": [group] })).await["foreign_credentials"], told());
+    world.patch(&path, json!({ "groups": [] })).await;
+    let path = format!("/rbac/permissions/assigned_by_users/{}/assign/", portal.get());
+    let (_, answer) = world.call(Method::POST, &path, json!({ "permissions": ["view_event"] })).await;
+    assert_eq!(answer[0]["foreign_credentials"], told());
+    let made = json!({ "name": "staff", "users": [portal.get()], "is_superuser": true });
+    assert_eq!(world.post("/core/groups/", made).await["foreign_credentials"], told());
+}
+
+#[tokio::test]
+async fn what_its_maker_holds_too_is_not_told() {
+    let (world, portal, mallory) = with_foreign_token().await;
+    let mallory = mallory.holder().unwrap().account.get();
+    let path = |number: u32| format!("/rbac/permissions/assigned_by_users/{number}/assign/");
+    let give = json!({ "permissions": ["view_event"] });
+    world.call(Method::POST, &path(mallory), give.clone()).await;
+    let (_, answer) = world.call(Method::POST, &path(portal.get()), give).await;
+    assert_eq!(answer[0].get("foreign_credentials"), None, "{answer}");
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_what_it_may_not_view() {
+    let (world, portal, mallory) = with_foreign_token().await;
+    let token = world.registry.snapshot().accounts().token_named("portal-backup").unwrap().number;
+    let views = [
+        (Permission::ViewUser, Some(ObjectReference::Account(portal))),
+        (Permission::ViewToken, Some(ObjectReference::Token(token))),
+        (Permission::ViewUser, Some(ObjectReference::Account(mallory.holder().unwrap().account))),
+    ];
+    for seen in 0..=views.len() {
+        let mut grants = views[..seen].to_vec();
+        grants.extend([(Permission::ChangeUser, None), (Permission::AssignRolePermissions, None)]);
+        grants.push((Permission::ViewEvent, None));
+        let caller = world.caller(&format!("giver-{seen}"), &grants).await;
+        let grant = Grant { permission: Permission::ViewEvent, on: None };
+        let given = world.change(&caller, move |transaction| {
+            set_grants(transaction, Grantee::Account(portal), &[grant], true)?;
+            assert_eq!(transaction.foreign_credentials().len(), 1);
+            Ok(foreign_credentials(transaction))
+        });
+        // What may not be viewed cannot be changed either.
+        let Ok(told) = given.await else { continue };
+        world
+            .change(&operator(), move |transaction| {
+                set_grants(transaction, Grantee::Account(portal), &[grant], false)
+            })
+            .await
+            .unwrap();
+        match (seen, told) {
+            (0 | 1, told) => assert_eq!(told, None, "{seen}"),
+            (_, told) => {
+                let told = told.unwrap();
+                let makers: &[&str] = if seen == 2 { &[] } else { &["mallory"] };
+                assert_eq!((told.credentials.len(), told.more), (1, 0));
+                assert_eq!(told.credentials[0].made_by, makers, "{seen}");
+            }
+        }
+    }
+}
+
+/// `alice` and `bob`, of whom `alice` is in the group that is answered.
+async fn people(world: &World) -> String {
+    let alice = world.account("alice").await;
+    world.account("bob").await;
+    let made = world.post("/core/groups/", json!({ "name": "engineering", "users": [alice.get()] })).await;
+    made["pk"].as_str().unwrap().to_owned()
+}
+
+fn shut_out(answer: &Value) -> Vec<&str> {
+    let accounts = answer["losing_access"]["accounts"].as_array().into_iter().flatten();
+    accounts.map(|account| account["username"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn who_binds_an_application_is_told_whom_that_shuts_out() {
+    let world = World::new();
+    let group = people(&world).await;
+    let provider = world.provider("ldap", "dc=example,dc=com").await;
+    world.application("cloud", Some(provider)).await;
+    let target = world.get("/core/applications/cloud/").await["pk"].clone();
+    let carol = json!({ "username": "carol", "name": "Carol", "is_active": false });
+    world.post("/core/users/", carol).await;
+    world.account("dave").await;
+    let dave = world.registry.snapshot().accounts().account_named("dave").unwrap().number;
+    let used = Usage {
+        of: UsageOf::Account(dave),
+        time: Timestamp::now(),
+        source: None,
+        provider: Some(provider),
+        count: 1,
+        application: None,
+    };
+    world.change(&operator(), move |transaction| transaction.put(Record::Usage(used))).await.unwrap();
+
+    let networks = json!({ "target": target, "networks": ["10.0.0.0/8"], "order": 0 });
+    let binding = world.post("/policies/bindings/", networks).await;
+    assert_eq!(binding.get("losing_access"), None, "what depends on the source is not lost: {binding}");
+    let path = format!("/policies/bindings/{}/", binding["pk"].as_str().unwrap());
+    let binding = world.patch(&path, json!({ "networks": null, "group": group })).await;
+    assert_eq!(shut_out(&binding), ["dave", "bob"], "the last used first: {binding}");
+    assert_eq!(binding["losing_access"]["accounts"][0]["application"], "cloud");
+    assert!(binding["losing_access"]["accounts"][0]["last_used"].is_string());
+    assert!(binding["losing_access"]["accounts"][1]["last_used"].is_null());
+    assert_eq!(world.get(&path).await.get("losing_access"), None);
+    assert_eq!(world.patch(&path, json!({ "order": 2 })).await.get("losing_access"), None);
+    assert_eq!(shut_out(&world.patch(&path, json!({ "negate": true })).await), ["alice"]);
+
+    // A mode, and a provider that gets an application with bindings, shut out as well.
+    world.patch(&path, json!({ "negate": false })).await;
+    let bob = world.registry.snapshot().accounts().account_named("bob").unwrap().number.get();
+    let second = json!({ "target": target, "user": bob, "order": 0 });
+    assert_eq!(world.post("/policies/bindings/", second).await.get("losing_access"), None);
+    let application = world.patch("/core/applications/cloud/", json!({ "policy_engine_mode": "all" })).await;
+    assert_eq!(shut_out(&application), ["alice", "bob"]);
+    let application = world.patch("/core/applications/cloud/", json!({ "provider": null })).await;
+    assert_eq!(application.get("losing_access"), None);
+    let application = world.patch("/core/applications/cloud/", json!({ "provider": provider.get() })).await;
+    assert_eq!(shut_out(&application), ["dave", "alice", "bob"]);
+}
+
+#[tokio::test]
+async fn whom_the_caller_may_not_view_is_neither_named_nor_counted() {
+    let world = World::new();
+    let group = people(&world).await;
+    for name in ["x", "y", "z"] {
+        world.account(name).await;
+    }
+    let application = world.application("cloud", None).await;
+    let accounts = |name: &str| world.registry.snapshot().accounts().account_named(name).unwrap().number;
+    let bob = accounts("bob");
+    let group =
+        crate::http::api::group::by_uuid(world.registry.snapshot().accounts(), group.parse().unwrap())
+            .unwrap()
+            .number;
+    let on = Some(ObjectReference::Application(application));
+    for sees_application in [false, true] {
+        let mut grants = vec![
+            (Permission::AddPolicyBinding, None),
+            (Permission::ChangeApplication, on),
+            (Permission::ViewGroup, None),
+            (Permission::ViewUser, Some(ObjectReference::Account(bob))),
+        ];
+        grants.extend(sees_application.then_some((Permission::ViewApplication, on)));
+        let caller = world.caller(&format!("binder-{sees_application}"), &grants).await;
+        let bound = world.change(&caller, move |transaction| {
+            create_binding(
+                transaction,
+                application,
+                BindingSubject::Group(group),
+                BindingChanges::default(),
+            )?;
+            assert!(transaction.lost_access(|_| true).accounts.len() >= 4);
+            let told = losing_access(transaction);
+            // Nothing of it is to stay.
+            Err::<(), _>(ChangeError::Refused(format!("{told:?}")))
+        });
+        let Err(ChangeError::Refused(told)) = bound.await else { panic!("it is refused") };
+        assert_eq!(told.contains("bob"), sees_application, "{told}");
+        assert!(!told.contains("\"x\"") && !told.contains("more: 3"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_rehearsal_tells_and_changes_nothing() {
+    let (world, portal, _) = with_foreign_token().await;
+    let rehearse = async |path: &str, body: Value| {
+        let request = Request::builder().method(Method::POST).uri(path).header("bindery-rehearse", "1");
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        let answer =
+            world.router.clone().oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
+        let status = answer.status();
+        let octets = to_bytes(answer.into_body(), 1024 * 1024).await.unwrap();
+        (status, serde_json::from_slice::<Value>(&octets).unwrap())
+    };
+    let revision = world.registry.snapshot().revision();
+    let path = format!("/rbac/permissions/assigned_by_users/{}/assign/", portal.get());
+    let (status, answer) = rehearse(&path, json!({ "permissions": ["view_event"] })).await;
+    assert_eq!((status, &answer["foreign_credentials"]), (StatusCode::OK, &told()), "{answer}");
+    let (status, answer) = rehearse(&path, json!({ "permissions": ["fly"] })).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    // What cannot be rehearsed is not done instead.
+    let token = json!({ "identifier": "another", "user": portal.get(), "intent": "app_password" });
+    let (status, answer) = rehearse("/core/tokens/", token).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    let snapshot = world.registry.snapshot();
+    assert_eq!(snapshot.revision(), revision);
+    let account = snapshot.accounts().account(portal).unwrap();
+    assert!(Rights::of_account(snapshot.accounts(), account).is_empty());
+}

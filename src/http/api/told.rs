@@ -1,0 +1,113 @@
+//! What whoever changes something is told beside the answer: credentials that others know, accounts that are shut out. The
+//! fields are bindery's own.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::Time;
+use crate::model::ObjectReference;
+use crate::registry::Transaction;
+
+/// Credentials that somebody else has made, of accounts to which a change gives rights that their makers do not hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ForeignCredentials {
+    /// Those that the caller may view, 100 at most.
+    pub credentials: Vec<ForeignCredential>,
+    /// How many more it may view.
+    pub more: usize,
+}
+
+/// A credential that somebody else has made than the account whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ForeignCredential {
+    /// The account's name.
+    pub account: String,
+    /// The identifier of the token; of a password the account's name.
+    pub identifier: String,
+    /// The accounts that made it, as far as the caller may view them.
+    pub made_by: Vec<String>,
+}
+
+/// Active accounts that a change shuts out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LosingAccess {
+    /// Those that the caller may view, 100 at most, the last used first.
+    pub accounts: Vec<LosingAccount>,
+    /// How many more it may view.
+    pub more: usize,
+}
+
+/// An account that an application does not admit any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LosingAccount {
+    /// Its number.
+    pub pk: u32,
+    /// Its name.
+    pub username: String,
+    /// The slug of the application.
+    pub application: String,
+    /// When it last proved who it is; `null`: never, as far as is known.
+    pub last_used: Option<Time>,
+}
+
+/// All that a change tells whoever makes it: the answer to a call that is rehearsed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// `None`: there are none.
+    pub foreign_credentials: Option<ForeignCredentials>,
+    /// `None`: there are none.
+    pub losing_access: Option<LosingAccess>,
+    /// The names of accounts that lose their passwords.
+    pub dropped_passwords: Vec<String>,
+}
+
+impl Told {
+    /// Of what a command has done so far.
+    pub(super) fn of(transaction: &Transaction<'_>) -> Self {
+        Self {
+            foreign_credentials: foreign_credentials(transaction),
+            losing_access: losing_access(transaction),
+            dropped_passwords: transaction.dropped_passwords(),
+        }
+    }
+}
+
+/// What a command has given to accounts of which others hold credentials, as far as the caller may know; `None`: nothing.
+/// What is hidden is not counted either: a count would tell of it.
+pub(super) fn foreign_credentials(transaction: &Transaction<'_>) -> Option<ForeignCredentials> {
+    let found = transaction.foreign_credentials();
+    if found.is_empty() {
+        return None;
+    }
+    let viewer = transaction.viewer();
+    let known = found.into_iter().filter(|credential| credential.objects().all(|on| viewer.names(on)));
+    let mut known = known.map(|credential| {
+        let makers = credential.makers.iter().zip(credential.made_by);
+        let makers = makers.filter(|(number, _)| viewer.names(ObjectReference::Account(**number)));
+        ForeignCredential {
+            account: credential.account,
+            identifier: credential.identifier,
+            made_by: makers.map(|(_, name)| name).collect(),
+        }
+    });
+    let credentials: Vec<ForeignCredential> = known.by_ref().take(TOLD_MAX).collect();
+    let more = known.count();
+    (!credentials.is_empty()).then_some(ForeignCredentials { credentials, more })
+}
+
+/// Whom a command has shut out of applications, as far as the caller may know; `None`: nobody.
+pub(super) fn losing_access(transaction: &Transaction<'_>) -> Option<LosingAccess> {
+    let viewer = transaction.viewer();
+    let lost = transaction.lost_access(|on| viewer.names(on));
+    let accounts = lost.accounts.into_iter().map(|lost| LosingAccount {
+        pk: lost.number.get(),
+        username: lost.account,
+        application: lost.application,
+        last_used: lost.last_used.map(Time),
+    });
+    let accounts: Vec<LosingAccount> = accounts.collect();
+    (!accounts.is_empty()).then_some(LosingAccess { accounts, more: lost.more })
+}
+
+/// So many stand in one answer.
+const TOLD_MAX: usize = 100;
