@@ -145,6 +145,7 @@ pub fn committed(event: &Event) {
 fn document(event: &Event) {
     let changes = (!event.changes.is_empty()).then(|| json(&event.changes));
     let details = (!event.details.is_empty()).then(|| json(&event.details));
+    let user = event.actor.user.as_ref();
     tracing::info!(
         target: DOCUMENT,
         sequence = event.sequence,
@@ -156,6 +157,9 @@ fn document(event: &Event) {
         action = event.action.as_str(),
         account = event.actor.account,
         account_number = event.actor.number.map(AccountNumber::get),
+        system_uid = user.map(|user| user.uid),
+        system_user = user.and_then(|user| user.name.as_deref()),
+        sudo_user = user.and_then(|user| user.sudo_user.as_deref()),
         token = event.actor.token,
         source = event.actor.source.map(tracing::field::display),
         request = event.actor.request.map(tracing::field::display),
@@ -177,6 +181,7 @@ fn summary(event: &Event) {
         count = event.count,
         action = event.action.as_str(),
         account = event.actor.account,
+        user = event.actor.user.as_ref().map(tracing::field::display),
         token = event.actor.token,
         source = event.actor.source.map(tracing::field::display),
         application = event.application,
@@ -216,7 +221,7 @@ pub(super) mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::{Actor, EventDetail, EventDigest, FieldChange, Timestamp};
+    use crate::model::{Actor, EventDetail, EventDigest, FieldChange, SystemUser, Timestamp};
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -286,6 +291,11 @@ pub(super) mod tests {
         }
     }
 
+    fn by_root(event: Event) -> Event {
+        let user = SystemUser { uid: 0, name: Some("root".to_owned()), sudo_user: Some("alice".to_owned()) };
+        Event { actor: Actor { user: Some(user), ..event.actor }, ..event }
+    }
+
     #[test]
     fn people_read_an_event_on_a_line_without_what_it_changed() {
         let told = lines(|| summary(&event()));
@@ -294,11 +304,13 @@ pub(super) mod tests {
         assert!(told.len() == 1 && told[0].contains(said), "{told:?}");
         assert!(told[0].contains(&digest(&event()).to_string()), "{told:?}");
         assert!(!told[0].contains("a@example.com"), "{told:?}");
+        let told = lines(|| summary(&by_root(event())));
+        assert!(told[0].contains("account=\"portal\" user=root (0), by sudo of alice token="), "{told:?}");
     }
 
     #[test]
     fn an_event_is_one_json_document_of_the_log() {
-        let event = event();
+        let event = by_root(event());
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber =
@@ -315,6 +327,8 @@ pub(super) mod tests {
         assert_eq!(line["request"], Uuid::from_u128(9).to_string());
         let changes: serde_json::Value = serde_json::from_str(line["changes"].as_str().unwrap()).unwrap();
         assert_eq!(changes[0]["after"], "a@example.com");
+        assert_eq!((&line["system_uid"], &line["system_user"]), (&0.into(), &"root".into()));
+        assert_eq!(line["sudo_user"], "alice");
         assert!(line.get("application").is_none(), "{line}");
     }
 }

@@ -6,9 +6,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
+use axum::{Extension, Router};
 use http_body_util::BodyExt;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -134,7 +134,8 @@ impl Backend {
 
     /// Works in this process on a directory that is open.
     pub(super) fn own(registry: Arc<Registry>) -> Self {
-        Self::Own { router: http::router(Arc::clone(&registry), None), registry }
+        let router = http::router(Arc::clone(&registry), None).layer(Extension(http::own_user()));
+        Self::Own { router, registry }
     }
 
     /// Works on an empty directory that is forgotten afterwards.
@@ -315,13 +316,15 @@ impl Backend {
 }
 
 fn request_of(method: Method, path: &str, body: Vec<u8>) -> Result<Request<Body>, CallError> {
-    Request::builder()
+    let mut request = Request::builder()
         .method(method)
         .uri(path)
         .header(header::HOST, "bindery")
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(body))
-        .map_err(|error| CallError::Lost(error.to_string()))
+        .header(header::CONTENT_TYPE, "application/json");
+    if let Some(user) = http::sudo_user() {
+        request = request.header(http::SUDO_USER_HEADER, user);
+    }
+    request.body(Body::from(body)).map_err(|error| CallError::Lost(error.to_string()))
 }
 
 /// What an answer says that is no success.

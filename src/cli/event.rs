@@ -122,7 +122,7 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
         .await?;
     output.result(&events, || {
         let rows = events.iter().map(|shown| row(&shown.event)).collect();
-        let header = ["SEQUENCE", "TIME", "ACTION", "COUNT", "ACCOUNT", "TOKEN", "SOURCE", "ABOUT"];
+        let header = ["SEQUENCE", "TIME", "ACTION", "COUNT", "ACCOUNT", "USER", "TOKEN", "SOURCE", "ABOUT"];
         table(&header, rows, Some(Stream::Output))
     })
 }
@@ -134,6 +134,7 @@ fn row(event: &Event) -> Vec<String> {
         event.action.to_string(),
         event.count.to_string(),
         event.actor.account.clone(),
+        event.actor.user.as_ref().map(ToString::to_string).unwrap_or_default(),
         event.actor.token.clone().unwrap_or_default(),
         event.actor.source.map(|source| source.to_string()).unwrap_or_default(),
         about(event),
@@ -164,6 +165,7 @@ fn in_words(shown: &ShownEvent) -> String {
         ("action", Some(event.action.to_string())),
         ("time", Some(times)),
         ("account", Some(actor.account.clone())),
+        ("user", actor.user.as_ref().map(ToString::to_string)),
         ("token", actor.token.clone()),
         ("source", actor.source.map(|source| source.to_string())),
         ("request", actor.request.map(|request| request.to_string())),

@@ -320,7 +320,12 @@ const TABLES: &[(&str, &[Key])] = &[
     (
         "account",
         &[
-            Key("username", "text", "required", "Its name, unique but for case."),
+            Key(
+                "username",
+                "text",
+                "required",
+                "Its name, unique but for case; none begins with `bindery:`.",
+            ),
             Key("type", "`internal`, `external`, `service_account`", "`internal`", "What it is for."),
             Key("name", "text", "`\"\"`", "The full name."),
             Key("email", "text", "`\"\"`", "The mail address."),

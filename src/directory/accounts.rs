@@ -10,6 +10,7 @@ use roaring::RoaringBitmap;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use uuid::Uuid;
 
+use super::account_table::AccountTable;
 use super::entry_id::EntryId;
 use super::hash_index::HashIndex;
 use super::id_set::IdSet;
@@ -24,7 +25,7 @@ use crate::schema::MatchingRule;
 /// Everything about accounts that a bind and a search ask for.
 #[derive(Clone)]
 pub struct Accounts {
-    accounts: Sparse<Arc<AccountState>>,
+    accounts: AccountTable<Arc<AccountState>>,
     accounts_by_name: HashIndex,
     groups: Sparse<Arc<GroupState>>,
     groups_by_name: HashIndex,
@@ -123,7 +124,7 @@ impl Accounts {
     /// Nobody.
     pub(crate) fn new() -> Self {
         Self {
-            accounts: Sparse::new(),
+            accounts: AccountTable::new(),
             accounts_by_name: HashIndex::new(),
             groups: Sparse::new(),
             groups_by_name: HashIndex::new(),
@@ -163,12 +164,12 @@ impl Accounts {
 
     /// All accounts, in the order of their numbers.
     pub fn accounts(&self) -> impl Iterator<Item = &Arc<AccountState>> {
-        self.accounts.iter().map(|(_, account)| account)
+        self.accounts.iter()
     }
 
-    /// How many accounts there are.
+    /// How many accounts there are, those of bindery's own parts not counted.
     pub fn account_count(&self) -> usize {
-        self.accounts.len()
+        self.accounts.numbered()
     }
 
     /// The group with this number.

@@ -20,7 +20,7 @@ impl EntryId {
     }
 
     pub const fn of_account(number: AccountNumber) -> Self {
-        Self(FIRST_NUMBER + number.get())
+        Self(FIRST_NUMBER.saturating_add(number.get()))
     }
 
     pub const fn of_group(number: GroupNumber) -> Self {
@@ -29,6 +29,9 @@ impl EntryId {
 
     /// The virtual primary group of an account.
     pub const fn of_virtual_group(number: AccountNumber) -> Self {
+        if number.get() > NUMBER_MAX {
+            return Self::STANDALONE;
+        }
         Self(FIRST_VIRTUAL + FIRST_NUMBER + number.get())
     }
 
@@ -67,7 +70,7 @@ impl EntryId {
     }
 }
 
-/// The largest number that an account or group may have.
+/// The largest number that an account or group may have; beyond are internal service accounts, which are in no tree.
 pub const NUMBER_MAX: u32 = FIRST_VIRTUAL - FIRST_NUMBER - 1;
 
 /// Below stand the suffix and the containers.
@@ -78,6 +81,7 @@ const FIRST_VIRTUAL: u32 = 1 << 31;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::InternalAccount;
 
     #[test]
     fn ranges_do_not_overlap() {
@@ -87,5 +91,10 @@ mod tests {
         assert_eq!(EntryId::of_virtual_group(last).number(), None);
         assert_eq!(EntryId::of_container(u16::MAX).number(), None);
         assert_eq!(EntryId::of_account(AccountNumber::new(0)).virtual_group_of(), None);
+        for internal in InternalAccount::ALL.map(InternalAccount::number) {
+            let id = EntryId::of_account(internal);
+            assert_eq!((id.number(), id.virtual_group_of()), (None, None));
+            assert_eq!(EntryId::of_virtual_group(internal), EntryId::STANDALONE);
+        }
     }
 }

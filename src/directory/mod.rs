@@ -5,6 +5,7 @@
 //! ready for the tree) → `plan` (which entries to look at) → `evaluate` (whether they match), all
 //! through a `reader`, which knows what may be seen. `sort_keys` and `values_filter` are what controls ask beyond that.
 
+mod account_table;
 mod accounts;
 mod compose;
 mod computed;

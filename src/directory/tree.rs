@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::accounts::name_key;
 use super::compose;
 use super::entry::Entry;
-use super::entry_id::EntryId;
+use super::entry_id::{EntryId, NUMBER_MAX};
 use super::hash_index::{HashIndex, Postings};
 use super::id_set::IdSet;
 use super::snapshot::Snapshot;
@@ -375,6 +375,9 @@ impl Tree {
     }
 
     pub(super) fn put_account(&mut self, account: &Account, schema: &Schema) {
+        if account.number.get() > NUMBER_MAX {
+            return;
+        }
         let is_shown = account.kind != crate::model::AccountKind::InternalServiceAccount;
         let place = self.place_of(account).ok().filter(|_| is_shown);
         let entry = place.and_then(|place| {
@@ -389,6 +392,9 @@ impl Tree {
     }
 
     pub(super) fn delete_account(&mut self, number: AccountNumber, uuid: Uuid, schema: &Schema) {
+        if number.get() > NUMBER_MAX {
+            return;
+        }
         self.put(EntryId::of_account(number), None, uuid, schema);
         let uuid = super::reader::virtual_group_uuid(uuid);
         self.put(EntryId::of_virtual_group(number), None, uuid, schema);

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
+use super::actor;
 use super::error::Problem;
 use super::json::Body;
-use super::{Doer, actor};
+use crate::model::{InternalAccount, SystemUser};
 use crate::registry::{ImportEntry, ImportLayout, ImportOptions, ImportReport, Registry};
 
 /// Some entries of an import: accounts first, then groups, then members.
@@ -21,14 +22,16 @@ pub struct ImportBatch {
 
 pub(super) async fn prepare(
     State(registry): State<Arc<Registry>>,
+    user: Option<Extension<SystemUser>>,
     Body(options): Body<ImportOptions>,
 ) -> Result<Json<ImportLayout>, Problem> {
-    Ok(Json(registry.prepare_import(actor(Doer::Import), options).await?))
+    Ok(Json(registry.prepare_import(actor(InternalAccount::Import, user.as_deref()), options).await?))
 }
 
 pub(super) async fn batch(
     State(registry): State<Arc<Registry>>,
+    user: Option<Extension<SystemUser>>,
     Body(ImportBatch { options, entries }): Body<ImportBatch>,
 ) -> Result<Json<ImportReport>, Problem> {
-    Ok(Json(registry.import(actor(Doer::Import), options, entries).await?))
+    Ok(Json(registry.import(actor(InternalAccount::Import, user.as_deref()), options, entries).await?))
 }

@@ -3,22 +3,67 @@
 use std::io;
 
 use axum::Router;
-use axum::serve::Listener as AxumListener;
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::serve::{IncomingStream, Listener as AxumListener};
 use tokio_util::sync::CancellationToken;
 
+use super::system_user::{name_of, sudo_user_of};
+use crate::model::SystemUser;
 use crate::net::{Listener, PeerAddress, Stream};
 
 /// Serves the commands until the server goes down; a request that is being carried out is answered.
 ///
-/// The user id of the peer, as the kernel tells it, is the credential.
+/// The user id of the peer, as the kernel tells it, is the credential, and stands in the events.
 pub async fn serve_local(listener: Listener, router: Router, shutdown: CancellationToken) {
     let own_uid = rustix::process::geteuid().as_raw();
+    // Nobody else commands: what they are called is looked up once.
+    let names = Names { own: (own_uid, name_of(own_uid)), root: name_of(ROOT_UID) };
+    let router = router.layer(from_fn_with_state(names, say_user));
+    let router = router.into_make_service_with_connect_info::<PeerUser>();
     let served = axum::serve(LocalListener { listener, own_uid }, router)
         .with_graceful_shutdown(shutdown.cancelled_owned());
     // The listener never fails, see below.
     if let Err(error) = served.await {
         tracing::error!(%error, "the local socket is no longer served");
     }
+}
+
+/// The user at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+struct PeerUser(Option<u32>);
+
+impl Connected<IncomingStream<'_, LocalListener>> for PeerUser {
+    fn connect_info(stream: IncomingStream<'_, LocalListener>) -> Self {
+        match stream.remote_addr() {
+            PeerAddress::Unix { uid } => Self(Some(*uid)),
+            PeerAddress::Ip(_) => Self(None),
+        }
+    }
+}
+
+/// What those who may give commands are called.
+#[derive(Clone, Debug)]
+struct Names {
+    own: (u32, Option<String>),
+    root: Option<String>,
+}
+
+/// Says to the handlers who gives the command.
+async fn say_user(
+    State(names): State<Names>,
+    ConnectInfo(PeerUser(uid)): ConnectInfo<PeerUser>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if let Some(uid) = uid {
+        let name = if uid == names.own.0 { names.own.1 } else { names.root };
+        let user = SystemUser { uid, name, sudo_user: sudo_user_of(request.headers()) };
+        request.extensions_mut().insert(user);
+    }
+    next.run(request).await
 }
 
 /// Accepts peers that may give commands, and closes all others.

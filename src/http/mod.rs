@@ -18,6 +18,7 @@ mod metrics;
 mod public;
 mod seed;
 mod status;
+mod system_user;
 
 use std::sync::Arc;
 
@@ -33,11 +34,12 @@ pub use local::serve_local;
 pub use public::{PublicDoor, serve_public};
 pub use seed::{ApplyRequest, PlanRequest};
 pub use status::Status;
+pub use system_user::{SUDO_USER_HEADER, own_user, sudo_user};
 
 use self::api::{Api, Door};
-use crate::model::Actor;
+use crate::model::{Actor, InternalAccount, SystemUser};
 use crate::net::Tls;
-use crate::registry::{self, Registry};
+use crate::registry::Registry;
 
 /// The routes of the commands, on an open directory; `tls`: the certificates of the server whose socket it is.
 pub fn router(registry: Arc<Registry>, tls: Option<Arc<Tls>>) -> Router {
@@ -85,20 +87,8 @@ pub mod path {
 }
 
 /// Who stands in the events of what is done here: everybody who may is the operator.
-#[derive(Clone, Copy, Debug)]
-enum Doer {
-    CommandLine,
-    Config,
-    Import,
-}
-
-fn actor(doer: Doer) -> Actor {
-    let account = match doer {
-        Doer::CommandLine => "command line",
-        Doer::Config => registry::CONFIG,
-        Doer::Import => registry::IMPORT,
-    };
-    Actor::named(account)
+fn actor(internal: InternalAccount, user: Option<&SystemUser>) -> Actor {
+    Actor { user: user.cloned(), ..Actor::internal(internal) }
 }
 
 /// The largest body of a request: a seed with its secrets, or one batch of an import.

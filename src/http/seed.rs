@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
+use super::actor;
 use super::error::Problem;
 use super::json::Body;
-use super::{Doer, actor};
 use crate::config::Seed;
+use crate::model::{InternalAccount, SystemUser};
 use crate::registry::{NewSecret, Registry, SeedOptions, SeedPlan};
 
 /// Asks what applying a seed would do.
@@ -48,9 +49,11 @@ pub(super) async fn plan(
 
 pub(super) async fn apply(
     State(registry): State<Arc<Registry>>,
+    user: Option<Extension<SystemUser>>,
     Body(ApplyRequest { seed, options, secrets }): Body<ApplyRequest>,
 ) -> Result<Json<SeedPlan>, Problem> {
-    let mut plan = registry.apply_seed(actor(Doer::Config), seed, options, secrets).await?;
+    let actor = actor(InternalAccount::Config, user.as_deref());
+    let mut plan = registry.apply_seed(actor, seed, options, secrets).await?;
     // What was changed is changed, whether or not the rest can be looked through.
     plan.warnings = registry.broken_records().await.unwrap_or_default();
     Ok(Json(plan))

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-use super::{AccountNumber, Timestamp};
+use super::{AccountNumber, InternalAccount, Timestamp};
 
 /// Declares the actions with their names, in one table.
 macro_rules! actions {
@@ -79,9 +79,10 @@ impl FromStr for Action {
 /// Who did it, with which credential, from where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// The account's name, or what stands for it (`config`, `command line`, `import`).
+    /// The account's name, or what somebody gave as one.
     pub account: String,
-    /// The account's number; `None`: it is none of the directory's.
+    /// The account's number; `None`: it is none of the directory's. An internal service account is known by it: a name that
+    /// was typed may be anything.
     pub number: Option<AccountNumber>,
     /// The identifier of the token that was used.
     pub token: Option<String>,
@@ -104,8 +105,26 @@ pub struct SystemUser {
     pub sudo_user: Option<String>,
 }
 
+impl fmt::Display for SystemUser {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(formatter, "{name} ({})", self.uid)?,
+            None => write!(formatter, "{}", self.uid)?,
+        }
+        match &self.sudo_user {
+            Some(sudo_user) => write!(formatter, ", by sudo of {sudo_user}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Actor {
-    /// Something of bindery's own, or that stands for its operator: no account of the directory.
+    /// A part of bindery, or what stands for its operator.
+    pub fn internal(account: InternalAccount) -> Self {
+        Self { number: Some(account.number()), ..Self::named(account.username()) }
+    }
+
+    /// Somebody of whom a name is known, and no account of the directory.
     pub fn named(account: &str) -> Self {
         Self {
             account: account.to_owned(),

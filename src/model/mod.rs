@@ -11,6 +11,7 @@ mod custom_attribute;
 mod event;
 mod fingerprint;
 mod group;
+mod internal_account;
 mod number;
 mod origin;
 mod permission;
@@ -29,6 +30,7 @@ pub use custom_attribute::{AttributeSyntax, CustomAttribute};
 pub use event::{Action, Actor, Event, EventDetail, EventDigest, FieldChange, SystemUser, Trail};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use group::{Group, Membership};
+pub use internal_account::InternalAccount;
 pub use number::{
     AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ProviderNumber, RoleNumber, TokenNumber,
 };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::error::ChangeError;
 use crate::access::{Credential, Holder, Invalid, Missing, Rights, decide, missing};
 use crate::directory::Accounts;
-use crate::model::{Actor, MadeBy, ObjectReference, Origin, Permission, Timestamp};
+use crate::model::{Actor, InternalAccount, MadeBy, ObjectReference, Origin, Permission, Timestamp};
 
 /// Who asks for something.
 ///
@@ -278,20 +278,13 @@ impl Asker {
     }
 }
 
-/// Whoever is named so in events is the config.
-pub(crate) const CONFIG: &str = "config";
-/// Whoever is named so in events is an import.
-pub(crate) const IMPORT: &str = "import";
-/// Whoever is named so in events is the server itself.
-pub(crate) const SERVER: &str = "bindery";
-
-/// What somebody is who is no account of the directory.
+/// What somebody is who is no account that has proved itself: known by the number, which nobody else can have.
 pub(super) fn origin_of(actor: &Actor) -> Origin {
-    match actor.account.as_str() {
-        CONFIG => Origin::Config,
-        IMPORT => Origin::Import,
-        SERVER => Origin::Server,
-        _ => Origin::Operator,
+    match actor.number.and_then(InternalAccount::of_number) {
+        Some(InternalAccount::Config) => Origin::Config,
+        Some(InternalAccount::Import) => Origin::Import,
+        Some(InternalAccount::Housekeeping) => Origin::Server,
+        Some(InternalAccount::CommandLine) | None => Origin::Operator,
     }
 }
 

@@ -32,7 +32,6 @@ use tokio_util::sync::CancellationToken;
 pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Verdict};
 pub use authenticate_api::ApiRefusal;
 pub use caller::{Asker, Caller, Lack};
-pub(crate) use caller::{CONFIG, IMPORT};
 pub use commands::{
     Classified, Classifier, DEFAULT_LIFETIME, DiffEntry, ForeignCredential, ImportEntry, ImportLayout,
     ImportOptions, ImportReport, LostAccesses, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError,
@@ -51,7 +50,7 @@ use crate::auth::{
 };
 use crate::config::{Limit, LimitCounts};
 use crate::directory::{Accounts, Snapshot, SnapshotBuilder};
-use crate::model::{Actor, TokenSelector};
+use crate::model::{Actor, InternalAccount, TokenSelector};
 use crate::store::Store;
 use fresh_secrets::FreshSecrets;
 use writer::{Writer, WriterHandle};
@@ -145,8 +144,11 @@ impl Registry {
         let snapshot = builder.finish(meta.revision).map_err(OpenError::Directory)?;
         warn_of_lost_key(&settings.token_keys, snapshot.accounts());
         let published = Arc::new(ArcSwap::from_pointee(snapshot));
-        let writer = Writer::start(store.clone(), published.clone(), meta, settings.rules)
-            .map_err(OpenError::Thread)?;
+        let mut writer = Writer::new(store.clone(), published.clone(), meta, settings.rules);
+        if !commands::internal_accounts::are_kept(published.load().accounts()) {
+            writer.begin_with(nobody().into(), commands::internal_accounts::keep);
+        }
+        let writer = writer.start().map_err(OpenError::Thread)?;
         let registry = Arc::new(Self {
             published,
             store,
@@ -317,7 +319,7 @@ fn warn_of_lost_key(keys: &TokenKeys, accounts: &Accounts) {
     }
 }
 
-/// Who asks without changing anything.
+/// Who acts when nobody asks.
 fn nobody() -> Actor {
-    Actor::named(caller::SERVER)
+    Actor::internal(InternalAccount::Housekeeping)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Registry, nobody};
-use crate::model::{Action, Actor, Event, Key, Origin, Record};
+use crate::model::{Action, Actor, Event, InternalAccount, Key, Origin, Record};
 use crate::registry::caller::origin_of;
 use crate::registry::{ChangeError, Transaction};
 use crate::store::Store;
@@ -66,8 +66,15 @@ fn created(event: &Event) -> Option<(&'static str, u32)> {
 
 fn maker(actor: &Actor) -> Origin {
     match actor.number {
-        Some(number) => Origin::Account(number),
-        None => origin_of(actor),
+        Some(number) if InternalAccount::of_number(number).is_none() => Origin::Account(number),
+        Some(_) => origin_of(actor),
+        // From before these were accounts. Whoever was one had a number, whatever they were called.
+        None => match actor.account.as_str() {
+            "config" => Origin::Config,
+            "import" => Origin::Import,
+            "bindery" => Origin::Server,
+            _ => Origin::Operator,
+        },
     }
 }
 
@@ -180,7 +187,11 @@ mod tests {
         wait(registry.is_seeded()).unwrap();
         registry.close();
         let mut found = Vec::new();
-        store.load(&mut |record| found.extend(origin(&record))).unwrap();
+        store
+            .load(&mut |record| {
+                found.extend(matches!(record, Record::Group(_)).then(|| origin(&record)).flatten())
+            })
+            .unwrap();
         found
     }
 
@@ -189,10 +200,22 @@ mod tests {
         let number = AccountNumber::new(77);
         let holder = Holder { account: number, credential: Credential::Password { generation: 1 } };
         let account = Caller::account(holder, Actor { number: Some(number), ..Actor::named("mallory") });
+        let impostor = Caller::account(holder, Actor { number: Some(number), ..Actor::named("config") });
         let named = |name: &str| Caller::from(Actor::named(name));
-        let makers = vec![account, named("config"), named("import"), named("command line")];
+        let mut makers = vec![account, impostor, named("config"), named("import"), named("command line")];
+        makers.extend(InternalAccount::ALL.map(|internal| Caller::from(Actor::internal(internal))));
         let store = without_origins(makers);
-        let expected = [Origin::Account(number), Origin::Config, Origin::Import, Origin::Operator];
+        let expected = [
+            Origin::Account(number),
+            Origin::Account(number),
+            Origin::Config,
+            Origin::Import,
+            Origin::Operator,
+            Origin::Operator,
+            Origin::Config,
+            Origin::Import,
+            Origin::Server,
+        ];
         assert_eq!(origins(store.clone()), expected);
         // Once.
         let revision = store.meta().revision;

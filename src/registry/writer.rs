@@ -171,15 +171,37 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
-    pub(super) fn start(
+    /// On what was loaded.
+    pub(super) fn new(
         store: Arc<dyn Store>,
         published: Arc<ArcSwap<Snapshot>>,
         loaded: Meta,
         rules: Rules,
-    ) -> std::io::Result<WriterHandle> {
+    ) -> Self {
+        Self { store, published, meta: loaded, rules }
+    }
+
+    /// Carries a change out before there is a thread, and any other change. One that fails is told in the log.
+    pub(super) fn begin_with(
+        &mut self,
+        caller: Caller,
+        command: fn(&mut Transaction<'_>) -> Result<(), ChangeError>,
+    ) {
+        let job: Job = Box::new(move |transaction| {
+            let done = caught(|| command(transaction).and_then(|()| transaction.complete()));
+            let is_kept = done.is_ok();
+            if let Err(error) = done {
+                tracing::warn!(%error, "what the store lacks was not added; it is tried again at the next start");
+            }
+            Outcome { is_kept, tell: Box::new(|_| ()) }
+        });
+        self.carry_out(vec![(caller, job)]);
+    }
+
+    /// Starts the thread.
+    pub(super) fn start(self) -> std::io::Result<WriterHandle> {
         let (jobs, waiting) = channel();
-        let mut writer = Self { store, published, meta: loaded, rules };
+        let mut writer = self;
         let ended = CancellationToken::new();
         let end = ended.clone().drop_guard();
         let thread = Builder::new().name("writer".to_owned()).spawn(move || {

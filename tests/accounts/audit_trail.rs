@@ -49,7 +49,7 @@ fn an_edited_event_is_named() {
     let (place, _) = filled();
     harm(&place.path("data"), |events| {
         let event = events.iter_mut().find(|event| event.object_name == "two").unwrap();
-        assert_eq!(event.actor.account, "command line");
+        assert_eq!(event.actor.account, "bindery:command-line");
         event.actor.account = "somebody else".to_owned();
         Vec::new()
     });
@@ -162,9 +162,10 @@ fn logins_stand_in_the_trail_with_their_counts_and_in_the_log_as_json() {
     let used = &tokens[0]["last_used"];
     assert_eq!(
         (&used["count"], &used["source"], &used["application"]),
-        (&7.into(), &"127.0.0.1".into(), &"ldap".into())
+        (&7.into(), &"127.0.0.1".into(), &serde_json::Value::Null),
+        "no application is behind the provider"
     );
-    assert!(place.run(&["token", "list"]).exits(0).stdout.contains("from 127.0.0.1 for ldap"));
+    assert!(place.run(&["token", "list"]).exits(0).stdout.contains("from 127.0.0.1"));
     place.run(&["event", "show", "100000"]).exits(1).says(&["there is no event 100000"]);
     let words = place.run(&["event", "list", "--since", "1h", "--limit", "3"]).exits(0).stdout;
     assert_eq!(words.lines().count(), 4, "{words}");
@@ -189,4 +190,56 @@ fn logins_stand_in_the_trail_with_their_counts_and_in_the_log_as_json() {
     let logins = place.run(&["event", "list", "--action", "login", "--json"]).exits(0).json();
     assert_eq!(logins.as_array().unwrap().len(), 2, "{logins}");
     place.run(&["event", "verify", "--expect", &noted]).exits(0);
+}
+
+#[test]
+fn an_event_of_a_command_names_what_acted_and_who_gave_it() {
+    let place = Place::new(SEED);
+    let uid = rustix::process::geteuid().as_raw();
+    let newest = |object: &str| {
+        let events = place.run(&["event", "list", "--object", object, "--json"]).exits(0).json();
+        events[0].clone()
+    };
+    let is_by = |event: &serde_json::Value, account: &str, number: u32, sudo_user: Option<&str>| {
+        let actor = &event["actor"];
+        assert_eq!((&actor["account"], &actor["number"]), (&account.into(), &number.into()), "{event}");
+        assert_eq!(actor["user"]["uid"], uid, "{event}");
+        assert_eq!(actor["user"]["sudo_user"].as_str(), sudo_user, "{event}");
+    };
+    let sudo = |arguments: &[&str], sudo_user: &str| {
+        let output = place.command(arguments).env("SUDO_USER", sudo_user).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output
+    };
+    // On the store, and through a server.
+    sudo(&["apply", "--json"], "alice");
+    is_by(&newest("portal"), "bindery:config", 2_147_483_646, Some("alice"));
+    let create = |name: &str| ["account", "create", name, "--json"].map(str::to_owned);
+    let run = |name: &str, sudo_user: &str| {
+        let arguments = create(name);
+        sudo(&arguments.each_ref().map(String::as_str), sudo_user)
+    };
+    run("on-the-store", "bob");
+    is_by(&newest("on-the-store"), "bindery:command-line", 2_147_483_647, Some("bob"));
+    let server = place.serve(&[]);
+    run("by-the-server", "carol");
+    is_by(&newest("by-the-server"), "bindery:command-line", 2_147_483_647, Some("carol"));
+    // What is no name of a user is not told.
+    run("with-nobody", "a b\u{e9}");
+    is_by(&newest("with-nobody"), "bindery:command-line", 2_147_483_647, None);
+    place.command(&["account", "create", "without"]).env_remove("SUDO_USER").output().unwrap();
+    is_by(&newest("without"), "bindery:command-line", 2_147_483_647, None);
+    let ldif =
+        format!("dn: uid=dora,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: dora\ncn: D\nsn: D\n");
+    place.run_with_input(&["import", "-", "--users", "ou=people:uid"], &ldif).exits(0);
+    assert_eq!(newest("dora")["actor"]["number"], 2_147_483_645_u32);
+
+    // People read it too, and so do callers of the API.
+    let sequence = newest("by-the-server")["sequence"].to_string();
+    let shown = place.run(&["event", "show", &sequence]).exits(0).stdout;
+    assert!(shown.contains("account: bindery:command-line") && shown.contains("by sudo of carol"), "{shown}");
+    let listed = place.run(&["event", "list", "--object", "by-the-server"]).exits(0).stdout;
+    assert!(listed.contains("by sudo of carol"), "{listed}");
+    server.stop();
+    place.run(&["event", "verify"]).exits(0);
 }

@@ -195,7 +195,7 @@ fn what_stands_in_the_way_of_an_apply_is_left_out_and_is_1() {
     let more = "\n[[token]]\nidentifier = \"t\"\naccount = \"portal\"\n[[group]]\nname = \"new\"\n";
     place.write("bindery.toml", &format!("{config}{more}"));
     for command in [&["apply", "--dry-run"][..], &["apply"]] {
-        let done = place.run(command).exits(1).says(&["one object was left out"]);
+        let done = place.run(command).exits(1).says(&["the token `t` is left out"]);
         for piece in
             ["x token t (", "a token of `alice`, not of `portal`, made by the operator at ", "+ group new"]
         {

@@ -232,7 +232,68 @@ fn becoming_a_person_is_refused() {
     assert_eq!(doors.kind("portal"), "service_account");
 }
 
-/// bindery makes none today; a store that has one keeps it from everybody.
+/// What bindery keeps for itself is refused to everybody, by every door.
+fn is_kept(doors: &Doors, username: &str, number: u32, wiki_pk: &Value) {
+    let kept = "bindery makes and keeps it";
+    let run = |arguments: &[&str]| doors.place.run_with_input(arguments, "a password\n");
+    for arguments in [
+        &["account", "set", username, "--full-name", "Mine"][..],
+        &["account", "set", username, "--rename", "mine"],
+        &["account", "deactivate", username],
+        &["account", "delete", username, "--yes"],
+        &["token", "create", "mine", "--account", username],
+        &["group", "add", "engineering", username],
+        &["role", "add", "ldap-search", username],
+        &["grant", "add", username, "view_user"],
+    ] {
+        run(arguments).exits(5).says(&[kept]);
+    }
+    run(&["account", "password", username]).exits(5).says(&["its password is unusable"]);
+    let path = format!("/api/v3/core/users/{}/", number);
+    doors.is_refused("PATCH", &path, &json!({ "name": "Mine" }), 403, kept);
+    doors.is_refused("PATCH", &path, &json!({ "type": "internal" }), 403, kept);
+    doors.is_refused("DELETE", &path, &Value::Null, 403, kept);
+    let token = json!({ "identifier": "mine", "user": number, "intent": "app_password" });
+    doors.is_refused("POST", "/api/v3/core/tokens/", &token, 403, kept);
+    doors.config_is_refused("username = \"bob\"", &format!("username = \"{username}\""), kept);
+    doors.config_is_refused(
+        "members = [\"alice\"]\n\n[[account]]",
+        &format!("members = [\"{username}\"]\n\n[[account]]"),
+        username,
+    );
+    let bob = "username = \"bob\"\nname = \"Bob Brown\"\n";
+    let token = format!("{bob}\n[[token]]\nidentifier = \"mine\"\naccount = \"{username}\"\n");
+    doors.config_is_refused(bob, &token, kept);
+    let wiki = format!(
+        "{bob}\n[[application]]\nslug = \"wiki\"\nname = \"Wiki\"\nbindings = [{{ account = \"{username}\" }}]\n"
+    );
+    doors.config_is_refused(bob, &wiki, kept);
+    let body = json!({ "user": number, "target": wiki_pk, "order": 0 });
+    doors.is_refused("POST", "/api/v3/policies/bindings/", &body, 403, kept);
+    let ldif = format!("dn: {}\nobjectClass: inetOrgPerson\ncn: {username}\nsn: Mine\n", dn(username));
+    let report = doors.place.run_with_input(&["import", "-", "--json"], &ldif).exits(0).json();
+    assert!(report["users"] == 0 && report["left_out"].to_string().contains(username), "{report}");
+    assert_eq!(doors.code_of_bind(username, "a password"), 49);
+    for name in [username, &format!("cn={username}")] {
+        let mut ldap = LdapConn::new(&doors.server.url("ldap")).unwrap();
+        assert_eq!(ldap.simple_bind(name, "a password").unwrap().rc, 49);
+    }
+    // It is in no directory, and in no export.
+    let mut ldap = doors.ldap("ldapservice");
+    for filter in
+        [format!("(cn={username})"), format!("(uid={username})"), format!("(|(cn={username}*)(cn=bindery*))")]
+    {
+        let (entries, _) =
+            ldap.search(BASE, Scope::Subtree, &filter, vec!["1.1"]).unwrap().success().unwrap();
+        assert_eq!(entries.len(), 0, "{filter}");
+    }
+    for format in ["json", "ldif"] {
+        let exported = doors.place.run(&["export", "--format", format]).exits(0).stdout;
+        assert!(exported.contains("alice") && !exported.contains(username), "{format}");
+    }
+}
+
+/// One that a store has from elsewhere, and those that bindery makes.
 #[test]
 fn an_internal_service_account_is_made_and_edited_by_nobody() {
     let doors = Doors::start();
@@ -255,38 +316,24 @@ fn an_internal_service_account_is_made_and_edited_by_nobody() {
     place.run(&["token", "revoke", "alice-api"]).exits(0);
     let doors = Doors::over(place, secrets);
 
+    let wiki = json!({ "name": "Notes", "slug": "notes" });
+    let (status, made) = doors.call(&doors.superuser, "POST", "/api/v3/core/applications/", &wiki);
+    assert_eq!(status, 201, "{made}");
+    let wiki: Value = serde_json::from_str(&made).unwrap();
+    let mut internal = vec![("prober", number.get())];
+    internal.extend([
+        ("bindery:command-line", 2_147_483_647),
+        ("bindery:config", 2_147_483_646),
+        ("bindery:import", 2_147_483_645),
+        ("bindery:housekeeping", 2_147_483_644),
+    ]);
+    for (username, number) in &internal {
+        assert_eq!(doors.number(username), number.to_string());
+        is_kept(&doors, username, *number, &wiki["pk"]);
+    }
+
     let kept = "bindery makes and keeps it";
     let run = |arguments: &[&str]| doors.place.run_with_input(arguments, "a password\n");
-    for arguments in [
-        &["account", "set", "prober", "--full-name", "Mine"][..],
-        &["account", "set", "prober", "--rename", "mine"],
-        &["account", "deactivate", "prober"],
-        &["account", "delete", "prober", "--yes"],
-        &["token", "create", "mine", "--account", "prober"],
-        &["group", "add", "engineering", "prober"],
-        &["role", "add", "ldap-search", "prober"],
-        &["grant", "add", "prober", "view_user"],
-    ] {
-        run(arguments).exits(5).says(&[kept]);
-    }
-    run(&["account", "password", "prober"]).exits(5).says(&["its password is unusable"]);
-    let path = format!("/api/v3/core/users/{}/", number.get());
-    doors.is_refused("PATCH", &path, &json!({ "name": "Mine" }), 403, kept);
-    doors.is_refused("PATCH", &path, &json!({ "type": "internal" }), 403, kept);
-    doors.is_refused("DELETE", &path, &Value::Null, 403, kept);
-    let token = json!({ "identifier": "mine", "user": number.get(), "intent": "app_password" });
-    doors.is_refused("POST", "/api/v3/core/tokens/", &token, 403, kept);
-    doors.config_is_refused("username = \"bob\"", "username = \"prober\"", kept);
-    doors.config_is_refused(
-        "members = [\"alice\"]\n\n[[account]]",
-        "members = [\"prober\"]\n\n[[account]]",
-        "prober",
-    );
-    let ldif = format!("dn: {}\nobjectClass: inetOrgPerson\ncn: prober\nsn: Mine\n", dn("prober"));
-    let report = doors.place.run_with_input(&["import", "-", "--json"], &ldif).exits(0).json();
-    assert!(report["users"] == 0 && report["left_out"].to_string().contains("prober"), "{report}");
-    assert_eq!(doors.code_of_bind("prober", "a password"), 49);
-
     // Nobody becomes one, or makes one.
     let alice = format!("/api/v3/core/users/{}/", doors.number("alice"));
     let body = json!({ "type": "internal_service_account" });
@@ -299,9 +346,30 @@ fn an_internal_service_account_is_made_and_edited_by_nobody() {
     let typed = format!("{PORTAL}\n").replace("service_account", "internal_service_account");
     doors.config_is_refused(&format!("{PORTAL}\n"), &typed, "made and kept by bindery");
 
+    // A name that could be taken for one is nobody's, however it is spelt.
+    for name in ["bindery:robot", "BINDERY:Robot", "bindery\u{ff1a}robot"] {
+        let reserved = "begins with `bindery:`";
+        run(&["account", "create", name]).exits(3).says(&[reserved]);
+        run(&["account", "create", name, "--type", "service_account"]).exits(3).says(&[reserved]);
+        run(&["account", "set", "bob", "--rename", name]).exits(3).says(&[reserved]);
+        let body = json!({ "username": name, "name": "Robot" });
+        doors.is_refused("POST", "/api/v3/core/users/", &body, 400, reserved);
+        let body = json!({ "name": name, "create_group": true });
+        doors.is_refused("POST", "/api/v3/core/users/service_account/", &body, 400, reserved);
+        doors.is_refused("PATCH", &alice, &json!({ "username": name }), 400, reserved);
+        doors.config_is_refused("username = \"bob\"", &format!("username = \"{name}\""), reserved);
+        let ldif = format!("dn: uid={name},ou=people,{BASE}\nobjectClass: inetOrgPerson\ncn: R\nsn: R\n");
+        let import = ["import", "-", "--users", "ou=people:uid", "--json"];
+        let report = doors.place.run_with_input(&import, &ldif).exits(0).json();
+        assert!(report["users"] == 0 && report["left_out"].to_string().contains("bindery:"), "{report}");
+    }
+    run(&["account", "create", "bindery-robot"]).exits(0);
+
     // What the config does not name is deleted with --prune; this is not.
     doors.place.run(&["apply", "--prune"]).exits(0);
-    assert_eq!(doors.kind("prober"), "internal_service_account");
+    for (username, _) in &internal {
+        assert_eq!(doors.kind(username), "internal_service_account");
+    }
 }
 
 #[test]

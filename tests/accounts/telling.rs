@@ -95,11 +95,20 @@ fn apply_marks_credentials_of_others_and_needs_to_be_told_to_accept_them() {
     let (doors, _mallory) = with_foreign_token();
     let place = &doors.place;
     place.edit("username = \"portal\"", "username = \"portal\"\nroles = [\"ldap-search\"]");
-    let planned = place.run(&["apply", "--dry-run"]).exits(0);
-    assert!(planned.stdout.contains("! credential portal-backup of account portal"), "{}", planned.stdout);
-    let planned = place.run(&["apply", "--dry-run", "--json"]).exits(0).json();
-    assert_eq!(planned["credentials"][0]["identifier"], "portal-backup");
-    place.run(&["apply"]).exits(5).says(TOLD).says(&["--accept-credentials portal-backup"]);
+    // The account is left out, and all the rest is applied.
+    place.edit("alice@example.com", "alice@example.net");
+    let planned = place.run(&["apply", "--dry-run"]).exits(1);
+    assert!(
+        planned.stdout.contains("x account portal (`portal` would get rights that mallory"),
+        "{}",
+        planned.stdout
+    );
+    let planned = place.run(&["apply", "--dry-run", "--json"]).exits(1).json();
+    let left_out = planned["changes"].as_array().unwrap().iter().find(|change| change["sign"] == "left_out");
+    assert!(left_out.unwrap()["reason"].as_str().unwrap().contains("portal-backup"), "{planned}");
+    place.run(&["apply"]).exits(1).says(&["mallory", "--accept-credentials portal-backup"]);
+    let shown = place.run(&["account", "show", "alice", "--json"]).exits(0).json();
+    assert_eq!(shown["email"], "alice@example.net");
     place.run(&["apply", "--accept-credentials", "portal-backup"]).exits(0);
 }
 

@@ -316,13 +316,15 @@ def users():
 
     people = ["alice", "bob", "erin"]
     machines = sorted(set(everybody) - set(people))
+    parts = [name for name in everybody if name.startswith("bindery:")]
     assert found(search="ERNST") == ["erin"] and found(search="erin@example.com") == ["erin"]
     assert found(username="Erin") == ["erin"] and found(name="Erin Ernst") == ["erin"]
     assert found(email="erin@example.com") == ["erin"] and found(uuid=erin.uuid) == ["erin"]
     assert found(attributes='{"title": "engineer"}') == ["erin"] and found(attributes='{"title": "x"}') == []
     said("attributes", refused(400, core.core_users_list, attributes="title=engineer"))
     assert found(type=[ak.UserTypeEnum.INTERNAL.value]) == people
-    assert found(type=["internal", "service_account"]) == everybody and found(type=["external"]) == []
+    assert found(type=["internal", "service_account"]) == sorted(set(everybody) - set(parts))
+    assert found(type=["internal_service_account"]) == parts and len(parts) == 4 and found(type=["external"]) == []
     assert found(is_superuser=True) == ["admin"] and found(is_superuser=False, search="admin") == []
     assert found(groups_by_name=["engineering"]) == ["alice", "erin"]
     assert found(groups_by_pk=[erin.groups[0]]) == ["alice", "erin"]

@@ -93,6 +93,8 @@ impl Directory {
             "ou=groups:cn",
             "--service-accounts",
             "ou=services:cn",
+            // As it came, with the numbers of groups of the system.
+            "--allow-system-numbers",
             "--json",
         ];
         let report = place.run(&arguments).exits(0).json();

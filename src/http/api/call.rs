@@ -12,8 +12,8 @@ use super::page::PageQuery;
 use super::reading::Reading;
 use super::refusal::Refusal;
 use super::told::Told;
-use crate::http::{Doer, actor};
-use crate::model::{Actor, ObjectReference, Permission};
+use crate::http::actor;
+use crate::model::{Actor, InternalAccount, ObjectReference, Permission, SystemUser};
 use crate::net::Tls;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 
@@ -86,8 +86,8 @@ impl Call {
     }
 
     /// The operator, as whom commands of this machine are carried out.
-    pub(super) fn operator(id: RequestId) -> Caller {
-        Actor { request: Some(id.uuid()), ..actor(Doer::CommandLine) }.into()
+    pub(super) fn operator(id: RequestId, user: Option<&SystemUser>) -> Caller {
+        Actor { request: Some(id.uuid()), ..actor(InternalAccount::CommandLine, user) }.into()
     }
 
     /// A part of the path.

@@ -16,7 +16,7 @@ use super::refusal::Refusal;
 use super::route::NoParameters;
 use super::value::{Empty, Required, RequiredFields, Time};
 use crate::audit::{EventObject, digest};
-use crate::model::{self, AccountNumber, Action, EventDetail, Permission, Timestamp};
+use crate::model::{self, AccountNumber, Action, EventDetail, Permission, SystemUser, Timestamp};
 use crate::registry::{EventQuery as TrailQuery, Registry};
 
 /// One event of the audit trail.
@@ -24,7 +24,8 @@ use crate::registry::{EventQuery as TrailQuery, Registry};
 pub struct Event {
     /// Its UUID.
     pub pk: Uuid,
-    /// Who did it: `pk` (0 for what is no account), `username`, and the `token` that was used.
+    /// Who did it: `pk` (0 for what is no account), `username`, the `token` that was used, and of a command the
+    /// `system_user` of the machine, with `uid`, `name` and, as sudo says, `sudo_user`.
     pub user: Map<String, Value>,
     /// What happened.
     #[schemars(with = "String")]
@@ -304,6 +305,10 @@ fn shown(event: &model::Event) -> Event {
     if let Some(token) = &actor.token {
         user.insert("token".to_owned(), token.clone().into());
     }
+    if let Some(system_user) = &actor.user {
+        let SystemUser { uid, name, sudo_user } = system_user;
+        user.insert("system_user".to_owned(), json!({ "uid": uid, "name": name, "sudo_user": sudo_user }));
+    }
     Event {
         pk: event.uuid,
         user,
@@ -460,13 +465,13 @@ mod tests {
     use crate::audit::append;
     use crate::http::api::Api;
     use crate::http::api::call::{Door, RequestId};
-    use crate::model::{Actor, Change, EventDigest, FieldChange, Record, Trail};
+    use crate::model::{Actor, Change, EventDigest, FieldChange, InternalAccount, Record, Trail};
     use crate::registry::commands::testing::{registry_over, wait};
     use crate::store::{Batch, Counters, MemoryStore, Store};
 
     fn call(registry: &Arc<Registry>, page: PageQuery) -> Call {
         let api = Api::new(Arc::clone(registry), Door::Local);
-        Call::new(&api, Call::operator(RequestId::new()), page, Vec::new())
+        Call::new(&api, Call::operator(RequestId::new(), None), page, Vec::new())
     }
 
     fn event(actor: Actor) -> model::Event {
@@ -510,6 +515,17 @@ mod tests {
     }
 
     #[test]
+    fn a_command_is_told_with_the_user_of_the_system() {
+        let user = SystemUser { uid: 0, name: Some("root".to_owned()), sudo_user: Some("alice".to_owned()) };
+        let actor = Actor { user: Some(user), ..Actor::internal(InternalAccount::CommandLine) };
+        let told = shown(&event(actor)).user;
+        let expected = json!({ "uid": 0, "name": "root", "sudo_user": "alice" });
+        assert_eq!((&told["system_user"], &told["pk"]), (&expected, &2_147_483_647.into()));
+        assert_eq!(told["username"], "bindery:command-line");
+        assert!(!shown(&event(Actor::named("bindery:command-line"))).user.contains_key("system_user"));
+    }
+
+    #[test]
     fn who_looks_again_and_again_writes_nothing() {
         let store = Arc::new(MemoryStore::new());
         let registry = registry_over(store.clone());
@@ -517,7 +533,8 @@ mod tests {
             // A call of the API is a login, here one that fails.
             wait(registry.authenticate_api(b"wrong", None, Timestamp::now())).unwrap_err();
             let page = PageQuery { page: Some(page), page_size: Some(1), ..PageQuery::default() };
-            wait(list(call(&registry, page), EventQuery::default())).unwrap().pagination.count
+            let failed = EventQuery { action: Some("login_failed".to_owned()), ..EventQuery::default() };
+            wait(list(call(&registry, page), failed)).unwrap().pagination.count
         };
         assert_eq!(look(1), 1, "what was before it is seen");
         let revision = store.meta().revision;

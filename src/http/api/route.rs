@@ -361,7 +361,7 @@ async fn receive(
     let source = parts.extensions.get::<RequestSource>().and_then(|source| source.0);
     let id = parts.extensions.get::<RequestId>().copied().unwrap_or_else(RequestId::new);
     let caller = match (api.door, needs) {
-        (Door::Local, _) => Call::operator(id),
+        (Door::Local, _) => Call::operator(id, parts.extensions.get()),
         (Door::Public, Needs::Nothing) => super::authenticate::stranger(source),
         (Door::Public, Needs::Credential | Needs::All(_)) => {
             super::authenticate::authenticate(&api, &parts.headers, source, id).await?

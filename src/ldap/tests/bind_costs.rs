@@ -10,12 +10,13 @@ use crate::model::{HashText, Password};
 
 /// Names of all sorts: a service account, a person with and one without a password, one that is inactive, one
 /// that is bindery's own, unknown ones, no name.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "cn=app,ou=users,dc=example,dc=org",
     "alice",
     "hidden-bob",
     "carol",
     "legacy",
+    "bindery:command-line",
     "prober",
     "nobody",
     "cn=nobody,ou=users,dc=nowhere",

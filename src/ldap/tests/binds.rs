@@ -54,8 +54,11 @@ fn names_that_are_nobody_are_refused_alike() {
         "dc=example,dc=org",
         "cn=app,ou=users,dc=example,dc=org,",
         "=,=",
+        "bindery:command-line",
         "prober",
         "cn=prober,ou=users,dc=example,dc=org",
+        "cn=bindery:config,ou=users,dc=example,dc=org",
+        "bindery:config@example.org",
     ] {
         let reply = Client::new(&world).bind(name, &world.secrets.app);
         texts.push((reply.is(49).result().message.clone(), reply.result().matcheddn.clone()));
@@ -211,6 +214,7 @@ fn sasl_plain_is_a_bind_with_a_name_and_a_secret() {
     }
     for (authorization, name, secret, code) in [
         ("u:nobody", "app", secret, 50),
+        ("", "bindery:config", secret, 49),
         ("u:alice", "app", b"wrong", 49),
         ("", "app", b"wrong", 49),
         ("", "nobody", secret, 49),

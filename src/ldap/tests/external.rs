@@ -109,6 +109,7 @@ fn a_certificate_is_the_account_that_the_config_says() {
         (subject("CN=cloud,O=Example"), "nobody", 49),
         (subject("CN=cloud,O=Example"), "carol", 49),
         (subject("CN=cloud,O=Example"), "prober", 49),
+        (subject("CN=cloud,O=Example"), "bindery:command-line", 49),
         (subject("CN=cloud,O=Example"), APP_DN, 49),
     ] {
         let what = format!("{name:?} {account}");

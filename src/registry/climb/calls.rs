@@ -11,7 +11,7 @@ use crate::config::{ReferenceKind, Seed, SeedGrant, SeedReference};
 use crate::directory::Accounts;
 use crate::model::{
     AccountKind, AccountNumber, Actor, ApplicationNumber, Attribute, BindingSubject, Grant, GroupNumber,
-    Intent, ObjectReference, ProviderNumber, RoleNumber, TokenNumber,
+    Intent, InternalAccount, ObjectReference, ProviderNumber, RoleNumber, TokenNumber,
 };
 use crate::registry::commands::{self, testing};
 use crate::registry::{
@@ -444,8 +444,14 @@ pub(super) async fn apply(
 ) -> Result<Vec<NewSecret>, String> {
     let mut options = SeedOptions::default();
     (options.prune, options.recreate) = (prune, recreate.to_vec());
-    let apply =
-        |secrets| registry.apply_seed(Actor::named("config"), config.clone(), options.clone(), secrets);
+    let apply = |secrets| {
+        registry.apply_seed(
+            Actor::internal(InternalAccount::Config),
+            config.clone(),
+            options.clone(),
+            secrets,
+        )
+    };
     // Mostly no secret is needed, and then there is no need of a plan.
     match apply(Vec::new()).await {
         Err(ChangeError::Conflict) => {
@@ -461,7 +467,7 @@ pub(super) async fn apply(
 impl Who {
     fn caller(&self, accounts: &Accounts) -> Caller {
         match self {
-            Self::Operator => Caller::from(Actor::named("command line")),
+            Self::Operator => Caller::from(Actor::internal(InternalAccount::CommandLine)),
             Self::Account(known, number) => {
                 let username = accounts.account(*number).map_or("", |account| &account.username);
                 let token = match known.proof {

@@ -144,6 +144,10 @@ pub(super) fn write(
         drops_password,
     } = changes;
     let number = account.number;
+    if let Some(before) = before.as_ref().filter(|before| before.kind == AccountKind::InternalServiceAccount)
+    {
+        return Err(validate::internal(&before.username));
+    }
     set(&mut account.username, username);
     if before.as_ref().is_none_or(|before| before.username != account.username) {
         validate::username(&account.username).map_err(|problem| ChangeError::field("username", problem))?;

@@ -5,8 +5,8 @@ use uuid::Uuid;
 use super::account::grant_to_creator;
 use super::{names, set, validate};
 use crate::model::{
-    Application, ApplicationNumber, Binding, BindingMode, Key, ObjectReference, Permission, ProviderNumber,
-    Record,
+    AccountKind, Application, ApplicationNumber, Binding, BindingMode, BindingSubject, Key, ObjectReference,
+    Permission, ProviderNumber, Record,
 };
 use crate::registry::{ChangeError, Lack, Transaction};
 
@@ -132,7 +132,10 @@ pub(super) fn write(
     set(&mut application.publisher, publisher);
     set(&mut application.open_in_new_tab, open_in_new_tab);
     set(&mut application.hide, hide);
-    set(&mut application.bindings, bindings);
+    if let Some(bindings) = bindings {
+        check_bindings(transaction, &application.bindings, &bindings)?;
+        application.bindings = bindings;
+    }
     if before.as_ref() == Some(&application) {
         return Ok(());
     }
@@ -146,6 +149,26 @@ pub(super) fn write(
     }
     application.modified = transaction.now();
     transaction.put(Record::Application(application))
+}
+
+/// Whether those of the bindings that are new may be. What acts by itself never binds, so nothing is said for it.
+fn check_bindings(
+    transaction: &Transaction<'_>,
+    before: &[Binding],
+    after: &[Binding],
+) -> Result<(), ChangeError> {
+    let accounts = transaction.snapshot().accounts();
+    for binding in after {
+        let is_new = || before.iter().all(|other| other.subject != binding.subject);
+        if let BindingSubject::Account(number) = &binding.subject
+            && let Some(account) = accounts.account(*number)
+            && account.kind == AccountKind::InternalServiceAccount
+            && is_new()
+        {
+            return Err(validate::internal_to(&transaction.viewer(), *number, &account.username));
+        }
+    }
+    Ok(())
 }
 
 /// Whether an application may go from its provider to this one. The application decides who may bind to its provider,

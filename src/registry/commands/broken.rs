@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{validate, whole};
 use crate::directory::Snapshot;
-use crate::model::{Grant, Key, Record};
+use crate::model::{AccountKind, Grant, Key, Record};
 use crate::registry::{ChangeError, Registry, Rules, Viewer};
 use crate::store::Store;
 
@@ -26,7 +26,13 @@ fn told(snapshot: &Snapshot, store: &dyn Store, rules: Rules) -> Result<Vec<Stri
     let mut found: Vec<String> = Vec::new();
     let accounts = snapshot.accounts();
     let keys = accounts.groups().map(|group| Key::Group(group.number));
-    let keys = keys.chain(accounts.accounts().map(|account| Key::Account(account.number)));
+    let keys = keys.chain(
+        accounts
+            .accounts()
+            // What bindery keeps for itself has names that nobody else may have.
+            .filter(|account| account.kind != AccountKind::InternalServiceAccount)
+            .map(|account| Key::Account(account.number)),
+    );
     for key in keys {
         if found.len() > TOLD_MAX {
             break;

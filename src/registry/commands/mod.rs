@@ -11,6 +11,7 @@ pub(super) mod foreign;
 mod group;
 mod hashing;
 mod import;
+pub(super) mod internal_accounts;
 pub(super) mod lost;
 mod names;
 mod own_secret;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::{AccountChanges, NewSecret, SeedOptions, SeedPlan, update_account};
 use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenKeys, TokenSecret};
 use crate::config::{Seed, SeedAccount, SeedGroup, SeedProvider, SeedToken};
-use crate::model::{AccountKind, AccountNumber, Actor};
+use crate::model::{AccountKind, AccountNumber, Actor, InternalAccount};
 use crate::registry::{
     Authentication, ChangeError, EventQuery, Registry, RegistrySettings, Transaction, Verdict,
 };
@@ -46,7 +46,7 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 pub(crate) fn actor() -> Actor {
-    Actor::named("config")
+    Actor::internal(InternalAccount::Config)
 }
 
 pub(crate) async fn set_active(

@@ -8,11 +8,11 @@ use crate::config::{Seed, is_slug};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
     EntryId, Evaluator, PlaceError, PreparedFilter, Reader, Snapshot, Tree, Visibility, custom_type,
-    is_computed, plan,
+    is_computed, name_key, plan,
 };
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, Attribute, BindingSubject, Container, CustomAttribute,
-    Grant, Group, LdapProvider, ObjectReference,
+    Grant, Group, InternalAccount, LdapProvider, ObjectReference,
 };
 use crate::registry::{ChangeError, Rules, Transaction, Viewer};
 use crate::schema::{AttributeId, Dn, MatchingRule, Schema};
@@ -33,6 +33,13 @@ pub(super) fn name(kind: &str, name: &str) -> Result<(), String> {
 /// What is wrong with it.
 pub(super) fn username(username: &str) -> Result<(), String> {
     name("account", username)?;
+    if is_reserved(username) {
+        return Err(format!(
+            "the account {username:?} has a name that begins with `{}`, as those of bindery's own parts do; give it \
+             another one",
+            InternalAccount::PREFIX
+        ));
+    }
     if username.chars().count() > USERNAME_CHARACTERS_MAX {
         return Err(format!(
             "the account {username:?} has a name of more than {USERNAME_CHARACTERS_MAX} characters; give it a shorter \
@@ -40,6 +47,11 @@ pub(super) fn username(username: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Whether only an internal service account may have this username.
+pub(super) fn is_reserved(username: &str) -> bool {
+    name_key(username).starts_with(InternalAccount::PREFIX.as_bytes())
 }
 
 /// Whether a person may have this password: product rule 8 keeps passwords and generated secrets apart.

@@ -112,7 +112,7 @@ permissions = [{{ permission = "search_full_directory", on = "provider:ldap" }}]
         let flag = ["--users", "--users", "--users", "--service-accounts", "--groups", "--groups"][number];
         arguments.extend([flag.to_owned(), format!("{container}:{naming}")]);
     }
-    arguments.extend(["--role".to_owned(), "search".to_owned(), "--json".to_owned()]);
+    arguments.extend(["--role", "search", "--allow-system-numbers", "--json"].map(str::to_owned));
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = place.run(&arguments).exits(0);
     let report = done.json();

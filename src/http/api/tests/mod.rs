@@ -27,8 +27,8 @@ use super::reading::Reading;
 use super::{Api, Door, router};
 use crate::access::{Credential, Holder};
 use crate::model::{
-    AccountKind, AccountNumber, Actor, ApplicationNumber, Grant, HashText, ObjectReference, Password,
-    Permission, ProviderNumber, Record,
+    AccountKind, AccountNumber, Actor, ApplicationNumber, Grant, HashText, InternalAccount, ObjectReference,
+    Password, Permission, ProviderNumber, Record,
 };
 use crate::net::Tls;
 use crate::registry::commands::{AccountChanges, create_account};
@@ -178,7 +178,7 @@ impl World {
 
 /// Who may do everything.
 fn operator() -> Caller {
-    Actor::named("command line").into()
+    Actor::internal(InternalAccount::CommandLine).into()
 }
 
 fn number(value: &Value) -> u32 {

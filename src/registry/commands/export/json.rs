@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::Export;
 use crate::directory::{Accounts, GroupState, Snapshot};
 use crate::model::{
-    Account, Application, Attribute, Binding, BindingSubject, Container, Grant, Group, GroupNumber, Key,
-    LdapProvider, ObjectReference, Placement, Record, RoleNumber, Timestamp, Token, Weekday,
+    Account, AccountKind, Application, Attribute, Binding, BindingSubject, Container, Grant, Group,
+    GroupNumber, Key, LdapProvider, ObjectReference, Placement, Record, RoleNumber, Timestamp, Token,
+    Weekday,
 };
 use crate::registry::commands::import::Octets;
 use crate::schema::Schema;
@@ -54,7 +55,9 @@ fn document<S: Serializer>(names: &Names<'_>, serializer: S) -> Result<(), S::Er
     };
     document.serialize_entry("groups", &Each(groups))?;
     let people = || {
-        accounts.accounts().filter_map(|state| match names.record(&Key::Account(state.number)) {
+        // bindery's own parts are made by every bindery itself.
+        let exported = accounts.accounts().filter(|state| state.kind != AccountKind::InternalServiceAccount);
+        exported.filter_map(|state| match names.record(&Key::Account(state.number)) {
             Ok(Some(Record::Account(record))) => Some(Ok(names.account(record, &state.groups))),
             Ok(_) => None,
             Err(error) => Some(Err(error)),
