@@ -42,6 +42,10 @@ pub mod ldap {
         pub use crate::ldap::frame::{Frame, FrameError, announced, next};
     }
 
+    pub mod memory {
+        pub use crate::ldap::memory::ConnectionMemory;
+    }
+
     pub mod message {
         pub use crate::ldap::message::{
             Answer, Authentication, BindRequest, CompareRequest, Control, Controls, DecodeError,

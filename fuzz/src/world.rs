@@ -13,6 +13,7 @@ use bindery::inside::auth::{
 };
 use bindery::inside::config::{Limits, PlainBind};
 use bindery::inside::ldap::client_trust::ClientTrust;
+use bindery::inside::ldap::memory::ConnectionMemory;
 use bindery::inside::ldap::pages::Pages;
 use bindery::inside::ldap::session::SessionSettings;
 use bindery::inside::model::{
@@ -216,6 +217,7 @@ impl World {
             rotation_overlap: Duration::from_secs(OVERLAP_SECONDS.unsigned_abs()),
             client_trust: Arc::new(ClientTrust::new(None, &[])),
             pages: Pages::new(&limits, registry.reached().clone()).expect("random numbers"),
+            memory: ConnectionMemory::new(&limits),
             limits,
         };
         let (made, revision) = (state.clone(), registry.snapshot().revision());

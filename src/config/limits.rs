@@ -129,6 +129,8 @@ limits! {
     containers_max: u32 = 100, 1..=10_000;
     /// Octets of a base DN or of the DN of a container, in its canonical spelling: they end the DN of every entry.
     container_length_max: u32 = 1_024, 64..=16_384;
+    /// Octets that all LDAP connections hold together for requests that are not whole, answers that are not taken and searches that are outstanding; no account and no source holds more than is left for others. A connection's first 16 KiB each way are not counted.
+    connection_memory_max: u64 = 512 * MIB, 16 * MIB..=1024 * GIB;
     /// Octets of answers that one connection holds before it stops working on its requests.
     output_buffer_max: u64 = MIB, 16 * KIB..=GIB;
     /// The same before a successful bind; never more than `output_buffer_max`.
@@ -139,7 +141,7 @@ limits! {
     paging_snapshot_time: Duration = Duration::from_secs(60), SECOND..=HOUR;
     /// How long the cookie of a page is good for.
     paging_cookie_time: Duration = HOUR, SECOND..=DAY;
-    /// Octets of sort keys and orders that all sorted searches hold together; what does not fit is not sorted.
+    /// Octets of sort keys and orders that all sorted searches hold together, of which no account and no source holds more than is left for others; what does not fit is not sorted.
     sort_memory_max: u64 = 256 * MIB, MIB..=64 * GIB;
     /// Octets of a secret in a bind.
     bind_secret_length_max: u32 = 1_024, 64..=65_536;

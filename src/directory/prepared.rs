@@ -116,6 +116,12 @@ impl Span {
 }
 
 impl PreparedFilter {
+    /// Octets that it holds beside itself.
+    pub fn octets(&self) -> usize {
+        let nodes = if self.nodes.spilled() { self.nodes.capacity() * size_of::<Node>() } else { 0 };
+        nodes + self.octets.capacity()
+    }
+
     /// Makes a filter ready. What cannot be evaluated (an unknown attribute or rule, a value of
     /// the wrong syntax) becomes Undefined in its place.
     pub fn new(items: &[FilterItem<'_>], reader: &Reader<'_>) -> Self {

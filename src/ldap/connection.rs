@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client_trust::ClientTrust;
 use super::frame;
+use super::memory::{self, BufferMemory, ConnectionMemory};
 use super::pages::Pages;
 use super::result_code::ResultCode;
 use super::session::{Clock, Next, Session, SessionPeer, SessionSettings};
@@ -64,6 +65,7 @@ impl Door {
             limits: settings.limits.clone(),
             offers_start_tls: tls.is_some(),
             client_trust: Arc::new(ClientTrust::new(authorities, accounts)),
+            memory: ConnectionMemory::new(&settings.limits),
             expiry_warning: settings.expiry_warning,
             rotation_overlap: settings.rotation_overlap,
             pages,
@@ -99,6 +101,7 @@ async fn serve_stream(
     let mut connection = Connection {
         session,
         input: BytesMut::new(),
+        input_memory: door.settings.memory.buffer(memory::holders(None, session_peer)),
         output: Vec::new(),
         permit,
         limits: &door.settings.limits,
@@ -151,6 +154,7 @@ async fn handshake(
 struct Connection<'a> {
     session: Session,
     input: BytesMut,
+    input_memory: BufferMemory,
     output: Vec<u8>,
     permit: Permit,
     limits: &'a Limits,
@@ -196,6 +200,8 @@ impl Connection<'_> {
         if self.session.is_bound() {
             self.permit.authenticated();
         }
+        self.input_memory.rename(self.session.holders());
+        self.session.rename_memory();
     }
 
     /// Waits for the client, as long as a silent or a slow one may take.
@@ -210,24 +216,46 @@ impl Connection<'_> {
             self.release_memory();
         }
         let deadline = tokio::time::Instant::now() + patience;
+        let mut has_lacked_room = false;
         loop {
-            reserve(&mut self.input);
+            let has_room =
+                self.input_memory.hold(octets_to_hold(&self.input, self.session.message_size_max()));
+            if !has_room && !has_lacked_room {
+                has_lacked_room = true;
+                self.session.note(Limit::connection_memory_max);
+            }
+            let read = async {
+                if has_room {
+                    reserve(&mut self.input);
+                    stream.read_buf(&mut self.input).await.map(Some)
+                } else {
+                    // Others give some back; who waits for too long is told.
+                    tokio::time::sleep(ROOM_PERIOD).await;
+                    Ok(None)
+                }
+            };
             let read = tokio::select! {
                 biased;
-                read = tokio::time::timeout_at(deadline, stream.read_buf(&mut self.input)) => read,
+                read = tokio::time::timeout_at(deadline, read) => read,
                 () = self.shutdown.cancelled() => return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await,
             };
             match read {
                 Err(_) => {
-                    self.session.note(limit);
+                    if !has_lacked_room {
+                        self.session.note(limit);
+                    }
                     let (code, sentence) = match is_partial {
+                        _ if has_lacked_room => {
+                            (ResultCode::Busy, "there is no memory for a message of this size now")
+                        }
                         true => (ResultCode::ProtocolError, "a message was not sent to its end in time"),
                         false => (ResultCode::Unavailable, "the connection was idle for too long"),
                     };
                     return self.say_good_bye(stream, code, sentence).await;
                 }
-                Ok(Ok(0)) => return Err(Ended::Closed),
-                Ok(Ok(_)) => {}
+                Ok(Ok(None)) => continue,
+                Ok(Ok(Some(0))) => return Err(Ended::Closed),
+                Ok(Ok(Some(_))) => {}
                 Ok(Err(error)) => return Err(Ended::Io(error)),
             }
             // A message that is not whole yet keeps its deadline, however slowly its octets come.
@@ -245,8 +273,10 @@ impl Connection<'_> {
         &mut self,
         stream: &mut S,
     ) -> Result<(), Ended> {
-        let may_read = may_read(&self.input, self.session.message_size_max());
-        reserve(&mut self.input);
+        let may_read = may_read(&self.input, &mut self.input_memory, self.session.message_size_max());
+        if may_read {
+            reserve(&mut self.input);
+        }
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await,
@@ -267,7 +297,7 @@ impl Connection<'_> {
         let Some(attempt) = self.session.attempt() else { return Ok(()) };
         let outcome = tokio::select! {
             biased;
-            outcome = read_until(&mut attempt.outcome, stream, &mut self.input, size_max) => outcome?,
+            outcome = read_until(&mut attempt.outcome, stream, &mut self.input, &mut self.input_memory, size_max) => outcome?,
             () = self.shutdown.cancelled() => {
                 return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await;
             }
@@ -285,7 +315,7 @@ impl Connection<'_> {
     ) -> Result<(), Ended> {
         let size_max = self.session.message_size_max();
         let Some(change) = self.session.change() else { return Ok(()) };
-        let changed = read_until(change, stream, &mut self.input, size_max).await?;
+        let changed = read_until(change, stream, &mut self.input, &mut self.input_memory, size_max).await?;
         self.session.conclude_change(changed, &mut self.output);
         Ok(())
     }
@@ -301,6 +331,7 @@ impl Connection<'_> {
         }
         written?;
         self.output.clear();
+        self.session.output_taken();
         Ok(())
     }
 
@@ -318,6 +349,8 @@ impl Connection<'_> {
 
     /// An idle connection holds no large buffers. Both are empty when this is called.
     fn release_memory(&mut self) {
+        // Nothing always fits.
+        let _ = self.input_memory.hold(0);
         if self.output.capacity() > KEPT_OCTETS {
             self.output = Vec::new();
         }
@@ -334,12 +367,15 @@ async fn read_until<T, S: AsyncRead + Unpin>(
     awaited: impl Future<Output = T>,
     stream: &mut S,
     input: &mut BytesMut,
+    input_memory: &mut BufferMemory,
     message_size_max: usize,
 ) -> Result<T, Ended> {
     let mut awaited = std::pin::pin!(awaited);
     loop {
-        let may_read = may_read(input, message_size_max);
-        reserve(input);
+        let may_read = may_read(input, input_memory, message_size_max);
+        if may_read {
+            reserve(input);
+        }
         tokio::select! {
             biased;
             outcome = &mut awaited => return Ok(outcome),
@@ -354,10 +390,16 @@ async fn read_until<T, S: AsyncRead + Unpin>(
 
 /// A client that sends faster than it is served is held back by its own unread octets; but the message that comes
 /// next is read to its end, for it may be an abandon, or a small search beside a large one.
-fn may_read(input: &[u8], message_size_max: usize) -> bool {
+fn may_read(input: &[u8], memory: &mut BufferMemory, message_size_max: usize) -> bool {
     let message = frame::announced(input, message_size_max);
     let octets = message.ok().flatten().unwrap_or(0).max(READ_OCTETS);
-    input.len() < octets
+    input.len() < octets && memory.hold(octets_to_hold(input, message_size_max))
+}
+
+/// What the input may hold behind the next read. A message that is announced and not sent takes no room.
+fn octets_to_hold(input: &[u8], message_size_max: usize) -> usize {
+    let announced = frame::announced(input, message_size_max).ok().flatten().unwrap_or(0);
+    (input.len() + READ_OCTETS).min(announced.max(READ_OCTETS)).max(input.len())
 }
 
 /// Makes room for a read: never for more than has been sent, but a read at a time.
@@ -414,7 +456,9 @@ const SHUTTING_DOWN: &str = "the server is shutting down";
 /// One read takes at most so much at a time.
 const READ_OCTETS: usize = 16 * 1024;
 /// A buffer that has grown beyond this is given back when the connection falls silent.
-const KEPT_OCTETS: usize = 64 * 1024;
+const KEPT_OCTETS: usize = memory::FREE_OCTETS;
+/// So often it is looked whether there is room for more of a message.
+const ROOM_PERIOD: Duration = Duration::from_millis(50);
 /// A close is not waited for longer than this.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 

@@ -10,6 +10,7 @@ pub mod connection;
 mod control;
 mod entry_writer;
 pub mod frame;
+pub mod memory;
 pub mod message;
 mod operation;
 pub mod pages;

@@ -6,22 +6,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use subtle::ConstantTimeEq;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 
+use super::memory::{Holder, Holders};
 use crate::config::{Limit, LimitCounts, Limits};
 use crate::directory::{EntryId, Snapshot, Visibility};
 use crate::model::{Revision, Timestamp};
+use crate::net::{Budget, Share};
 
 /// What all connections of the LDAP door share for paged and sorted searches.
 pub struct Pages {
-    /// Authenticates cookies; made anew at each start.
-    key: [u8; 32],
+    /// Seals cookies; its key is made anew at each start.
+    cipher: XChaCha20Poly1305,
+    nonces: Nonces,
     snapshots_max: usize,
     snapshot_time: Duration,
     cookie_time: Duration,
-    sort_memory_max: u64,
-    /// Octets of sort keys and orders that are held now.
-    sort_memory: Arc<AtomicU64>,
+    sort_memory: Arc<Budget<Holder>>,
     kept: Mutex<Kept>,
     reached: Arc<LimitCounts>,
 }
@@ -63,8 +65,13 @@ pub(super) struct Order {
 #[derive(Debug)]
 pub(super) struct SortMemory {
     octets: u64,
-    max: u64,
-    used: Arc<AtomicU64>,
+    share: Share<Holder>,
+}
+
+/// Numbers for one use each that tell nothing of how many there were: the counter is hashed under a key of its own.
+struct Nonces {
+    key: [u8; 32],
+    next: AtomicU64,
 }
 
 #[derive(Default)]
@@ -90,30 +97,34 @@ impl Pages {
     /// # Errors
     /// The operating system's random source does not answer.
     pub fn new(limits: &Limits, reached: Arc<LimitCounts>) -> Result<Arc<Self>, getrandom::Error> {
-        let mut key = [0; 32];
+        let (mut key, mut nonce_key) = ([0; 32], [0; 32]);
         getrandom::fill(&mut key)?;
+        getrandom::fill(&mut nonce_key)?;
         Ok(Arc::new(Self {
-            key,
+            cipher: XChaCha20Poly1305::new(&Key::from(key)),
+            nonces: Nonces { key: nonce_key, next: AtomicU64::new(0) },
             snapshots_max: limits.paging_snapshots as usize,
             snapshot_time: limits.paging_snapshot_time,
             cookie_time: limits.paging_cookie_time,
-            sort_memory_max: limits.sort_memory_max,
-            sort_memory: Arc::default(),
+            sort_memory: Budget::new(limits.sort_memory_max),
             kept: Mutex::default(),
             reached,
         }))
     }
 
-    /// The cookie for the page behind `place`.
+    /// The cookie for the page behind `place`. Whoever holds it reads nothing in it: the revision would count the changes
+    /// that it may not see, the entry those between two of its own. Two for one place are not alike.
     pub(super) fn cookie(&self, place: Place, query: &QueryDigest, now: Timestamp) -> Vec<u8> {
-        let mut cookie = Vec::with_capacity(COOKIE_OCTETS);
-        cookie.push(COOKIE_VERSION);
-        cookie.extend(place.revision.to_be_bytes());
-        cookie.extend(place.last.raw().to_be_bytes());
-        cookie.extend(now.unix_seconds().to_be_bytes());
-        let mac = self.mac(&cookie, query);
-        cookie.extend(mac);
-        cookie
+        let mut contents = [0; CONTENTS_OCTETS];
+        let (revision, rest) = contents.split_at_mut(8);
+        let (last, made) = rest.split_at_mut(4);
+        revision.copy_from_slice(&place.revision.to_be_bytes());
+        last.copy_from_slice(&place.last.raw().to_be_bytes());
+        made.copy_from_slice(&now.unix_seconds().to_be_bytes());
+        let nonce = self.nonces.take();
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), Payload { msg: &contents, aad: query });
+        // Only a message of gigabytes cannot be sealed. A cookie without contents opens as none.
+        [nonce.as_slice(), &sealed.unwrap_or_default()].concat()
     }
 
     /// The place that a cookie stands for.
@@ -126,27 +137,19 @@ impl Pages {
         query: &QueryDigest,
         now: Timestamp,
     ) -> Result<Place, InvalidCookie> {
-        let (contents, mac) = cookie.split_at_checked(COOKIE_OCTETS - MAC_OCTETS).ok_or(InvalidCookie)?;
-        if !bool::from(self.mac(contents, query).ct_eq(mac)) {
-            return Err(InvalidCookie);
-        }
-        let mut rest = contents.get(1..).unwrap_or_default();
-        let mut take = |octets: usize| -> u64 {
-            let (taken, behind) = rest.split_at_checked(octets).unwrap_or((rest, &[]));
-            rest = behind;
-            taken.iter().fold(0, |value, octet| value << 8 | u64::from(*octet))
-        };
-        let (revision, last, made) = (take(8), take(4), take(8));
-        let age = now.unix_seconds().saturating_sub(made.cast_signed());
+        let (nonce, sealed) = cookie.split_first_chunk::<NONCE_OCTETS>().ok_or(InvalidCookie)?;
+        let opened = self.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: query });
+        let contents = opened.map_err(|_| InvalidCookie)?;
+        let (revision, rest) = contents.split_first_chunk().ok_or(InvalidCookie)?;
+        let (last, rest) = rest.split_first_chunk().ok_or(InvalidCookie)?;
+        let made = rest.try_into().map(i64::from_be_bytes).map_err(|_| InvalidCookie)?;
         let age_max = i64::try_from(self.cookie_time.as_secs()).unwrap_or(i64::MAX);
-        if age > age_max {
+        if now.unix_seconds().saturating_sub(made) > age_max {
             self.reached.note(Limit::paging_cookie_time);
-        }
-        if contents.first() != Some(&COOKIE_VERSION) || age > age_max {
             return Err(InvalidCookie);
         }
-        let last = u32::try_from(last).map_err(|_| InvalidCookie)?;
-        Ok(Place { revision, last: EntryId::from_raw(last) })
+        let last = EntryId::from_raw(u32::from_be_bytes(*last));
+        Ok(Place { revision: u64::from_be_bytes(*revision), last })
     }
 
     /// Keeps a revision for the next page.
@@ -181,13 +184,13 @@ impl Pages {
     }
 
     /// No memory for sorting yet, to be grown.
-    pub(super) fn sort_memory(&self) -> SortMemory {
-        SortMemory { octets: 0, max: self.sort_memory_max, used: self.sort_memory.clone() }
+    pub(super) fn sort_memory(&self, holders: Holders) -> SortMemory {
+        SortMemory { octets: 0, share: self.sort_memory.share(holders) }
     }
 
     /// Octets of sort keys and orders that are held now.
     pub fn sort_memory_used(&self) -> u64 {
-        self.sort_memory.load(Ordering::Relaxed)
+        self.sort_memory.used()
     }
 
     /// Revisions that are kept now.
@@ -200,17 +203,18 @@ impl Pages {
         self.kept().forget(now, self.snapshot_time, self.snapshots_max, &self.reached);
     }
 
-    fn mac(&self, contents: &[u8], query: &QueryDigest) -> [u8; MAC_OCTETS] {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(query).update(contents);
-        let mut mac = [0; MAC_OCTETS];
-        hasher.finalize_xof().fill(&mut mac);
-        mac
-    }
-
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // Nothing that holds the lock can leave it half changed.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Nonces {
+    fn take(&self) -> [u8; NONCE_OCTETS] {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut nonce = [0; NONCE_OCTETS];
+        blake3::Hasher::new_keyed(&self.key).update(&number.to_be_bytes()).finalize_xof().fill(&mut nonce);
+        nonce
     }
 }
 
@@ -243,21 +247,16 @@ impl SortMemory {
     /// Takes more; says whether there was as much.
     #[must_use]
     pub(super) fn grow(&mut self, octets: u64) -> bool {
-        let before = self.used.fetch_add(octets, Ordering::Relaxed);
         self.octets += octets;
-        before.saturating_add(octets) <= self.max
+        self.octets <= self.share.octets()
+            || self.share.set(self.octets.next_multiple_of(SORT_MEMORY_STEP))
+            || self.share.set(self.octets)
     }
 
     fn shrink_to(&mut self, octets: u64) {
-        let less = self.octets.saturating_sub(octets);
-        self.used.fetch_sub(less, Ordering::Relaxed);
-        self.octets -= less;
-    }
-}
-
-impl Drop for SortMemory {
-    fn drop(&mut self) {
-        self.shrink_to(0);
+        self.octets = octets.min(self.octets);
+        // Less is always possible.
+        let _ = self.share.set(self.octets);
     }
 }
 
@@ -273,22 +272,24 @@ pub(super) fn view_digest(visibility: &Visibility) -> QueryDigest {
     finish(&hasher)
 }
 
-/// The first half of a hash: enough against accidents, and cookies are authenticated besides.
+/// The first half of a hash: enough against accidents, and cookies are sealed besides.
 pub(super) fn finish(hasher: &blake3::Hasher) -> QueryDigest {
     let mut digest = QueryDigest::default();
     hasher.finalize_xof().fill(&mut digest);
     digest
 }
 
-const COOKIE_VERSION: u8 = 1;
-const MAC_OCTETS: usize = 16;
-/// Version, revision, last entry, time, code.
-const COOKIE_OCTETS: usize = 1 + 8 + 4 + 8 + MAC_OCTETS;
+/// Memory for sorting is taken by steps, so that the lock is taken seldom.
+const SORT_MEMORY_STEP: u64 = 4 * 1024;
+const NONCE_OCTETS: usize = 24;
+/// Revision, last entry, time.
+const CONTENTS_OCTETS: usize = 8 + 4 + 8;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::model::AccountNumber;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
@@ -321,6 +322,27 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_tells_nothing() {
+        let pages = pages(&Limits::default());
+        let query = [3; 16];
+        let cookies: Vec<_> = (0..64)
+            .map(|number| {
+                // A revision and an entry that are not sealed would stand in all of them.
+                let place = Place { revision: 7 + number % 2, last: EntryId::from_raw(1_234_567) };
+                pages.cookie(place, &query, NOW)
+            })
+            .collect();
+        let length = cookies[0].len();
+        for place in 0..length {
+            let mut octets: Vec<u8> = cookies.iter().map(|cookie| cookie[place]).collect();
+            octets.sort_unstable();
+            octets.dedup();
+            assert!(octets.len() > 32, "octet {place} has {} values in 64 cookies", octets.len());
+        }
+        assert!(cookies.iter().all(|cookie| cookie.len() == length));
+    }
+
+    #[test]
     fn few_revisions_are_kept_and_not_for_long() {
         let limits = Limits { paging_snapshots: 2, ..Limits::default() };
         let pages = pages(&limits);
@@ -346,13 +368,17 @@ mod tests {
 
     #[test]
     fn memory_for_sorting_is_bounded_and_given_back() {
-        let limits = Limits { sort_memory_max: 1_000, ..Limits::default() };
+        let limits = Limits { sort_memory_max: 2_000, ..Limits::default() };
         let pages = pages(&limits);
-        let mut one = pages.sort_memory();
-        let mut two = pages.sort_memory();
-        assert!(one.grow(600));
+        let of = |account| pages.sort_memory([Some(Holder::Account(AccountNumber::new(account))), None]);
+        let (mut one, mut two, mut of_the_first) = (of(1), of(2), of(1));
+        assert!(one.grow(900));
         assert!(!two.grow(600));
         drop(two);
+        // Another order of the same account: others would find nothing.
+        assert!(!of_the_first.grow(200));
+        assert!(of(2).grow(500));
+        drop(of_the_first);
         let order = Order::new(vec![1; 10], one);
         assert_eq!(pages.sort_memory_used(), 40);
         let key = OrderKey { revision: 1, query: [0; 16], view: [0; 16] };

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use super::client_trust::{ClientTrust, Shown};
 use super::control::RequestControls;
 use super::frame::{self, Frame, FrameError};
+use super::memory::{self, BufferMemory, ConnectionMemory, Holder, Holders};
 use super::message::{self, Answer, DecodeError, DecodeLimits, Fault, Operation, Request};
 use super::operation::bind::PendingBind;
 use super::operation::password_modify;
 pub use super::operation::password_modify::{Changed, PendingChange};
+use super::operation::refusal::Refusal;
 use super::operation::search::RunningSearch;
 use super::operation::{bind, compare, extended, search, update};
 use super::pages::Pages;
@@ -23,7 +25,7 @@ use crate::auth::HashOutcome;
 use crate::config::{Limit, Limits, PlainBind};
 use crate::directory::{Evaluator, Snapshot};
 use crate::model::Timestamp;
-use crate::net::ClientCertificate;
+use crate::net::{ClientCertificate, Share};
 use crate::registry::{Attempt, Registry};
 
 /// What all sessions of a server have in common.
@@ -42,6 +44,8 @@ pub struct SessionSettings {
     pub rotation_overlap: Duration,
     /// What lasts from one page of a search to the next.
     pub pages: Arc<Pages>,
+    /// What all connections hold for their clients.
+    pub memory: ConnectionMemory,
 }
 
 /// Who is at the other end.
@@ -98,6 +102,7 @@ pub struct Session {
     /// Whether the client was told to go on with a SASL bind.
     pub(super) is_sasl_in_progress: bool,
     pub(super) evaluator: Evaluator,
+    output_memory: BufferMemory,
     decode_limits: DecodeLimits,
     decode_limits_before_bind: DecodeLimits,
     end: Option<Next>,
@@ -135,6 +140,7 @@ impl Session {
             filter_elements_max: elements_before_bind.min(decode_limits.filter_elements_max),
             ..decode_limits
         };
+        let output_memory = settings.memory.buffer(memory::holders(None, peer));
         let evaluator = Evaluator::new(u64::from(limits.filter_work_max));
         Self {
             registry,
@@ -148,6 +154,7 @@ impl Session {
             change: None,
             is_sasl_in_progress: false,
             evaluator,
+            output_memory,
             decode_limits,
             decode_limits_before_bind,
             end: None,
@@ -206,12 +213,13 @@ impl Session {
         }
         self.is_held_back = is_held_back;
         if is_more && self.is_full(output) {
-            self.note_full();
+            self.note_full(output);
         }
     }
 
-    fn note_full(&self) {
+    fn note_full(&self, output: &[u8]) {
         self.note(match self.identity {
+            _ if (output.len() as u64) < self.output_octets_max() => Limit::connection_memory_max,
             Some(_) => Limit::output_buffer_max,
             None => Limit::output_buffer_before_bind_max,
         });
@@ -229,7 +237,7 @@ impl Session {
         let begun = self.evaluator.work();
         for _ in 0..turns {
             if self.is_full(output) {
-                self.note_full();
+                self.note_full(output);
                 break;
             }
             if self.evaluator.work() - begun >= TURN_WORK {
@@ -244,13 +252,47 @@ impl Session {
     }
 
     /// Whether so much waits to be written that no more is done before it has left.
-    pub fn is_full(&self, output: &[u8]) -> bool {
+    pub fn is_full(&mut self, output: &[u8]) -> bool {
+        output.len() as u64 >= self.output_octets_max()
+            // What comes next is as much as a batch may be.
+            || output.len() >= memory::FREE_OCTETS && !self.output_memory.hold(output.len() + memory::FREE_OCTETS)
+    }
+
+    fn output_octets_max(&self) -> u64 {
         let limits = &self.settings.limits;
-        let octets = match self.identity {
+        match self.identity {
             Some(_) => limits.output_buffer_max,
             None => limits.output_buffer_before_bind_max.min(limits.output_buffer_max),
-        };
-        output.len() as u64 >= octets
+        }
+    }
+
+    /// All that was written has left.
+    pub(super) fn output_taken(&mut self) {
+        // Nothing always fits.
+        let _ = self.output_memory.hold(0);
+    }
+
+    /// In whose name memory is held now.
+    pub(super) fn holders(&self) -> Holders {
+        memory::holders(self.identity.as_ref(), self.peer)
+    }
+
+    /// Whoever is bound now holds what was held before.
+    pub(super) fn rename_memory(&mut self) {
+        let holders = self.holders();
+        self.output_memory.rename(holders);
+    }
+
+    /// Memory for a search that goes on; the only one of a connection needs none if it is small.
+    pub(super) fn memory_of(&self, octets: usize) -> Result<Option<Share<Holder>>, Refusal> {
+        if self.searches.is_empty() && octets <= memory::FREE_OCTETS {
+            return Ok(None);
+        }
+        let share = self.settings.memory.operation(self.holders(), octets);
+        share.map(Some).ok_or_else(|| {
+            self.note(Limit::connection_memory_max);
+            Refusal::new(ResultCode::Busy, "there is no memory for so many or so large searches at a time")
+        })
     }
 
     /// What to wait for now.
@@ -340,7 +382,7 @@ impl Session {
 
     /// Whether there is room for the answer of one more request. A full output or too many operations
     /// hold the client back: what it sends stays unread.
-    fn takes_requests(&self, output: &[u8]) -> bool {
+    fn takes_requests(&mut self, output: &[u8]) -> bool {
         self.end.is_none()
             && self.bind.is_none()
             && self.change.is_none()

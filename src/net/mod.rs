@@ -1,5 +1,7 @@
-//! What both doors stand on: listeners, TLS whose certificates can be exchanged, limits on connections and on rates.
+//! What both doors stand on: listeners, TLS whose certificates can be exchanged, limits on connections, on rates
+//! and on memory.
 
+pub mod budget;
 pub mod certificate;
 pub mod client_authorities;
 pub mod client_certificate;
@@ -12,6 +14,7 @@ pub mod tls;
 mod validity;
 pub mod write_deadline;
 
+pub use budget::{Budget, Share};
 pub use certificate::{CertificateError, CertificateOutcome, create_development};
 pub use client_authorities::{AuthoritiesDigest, ClientAuthorities};
 pub use client_certificate::ClientCertificate;

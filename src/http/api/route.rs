@@ -24,7 +24,7 @@ use super::query;
 use super::reading::Reading;
 use super::refusal::Refusal;
 use super::told::Told;
-use super::{Api, PREFIX};
+use super::{Api, PREFIX, no_such_method};
 use crate::model::Permission;
 use crate::registry::Caller;
 
@@ -70,6 +70,8 @@ pub(super) struct Route {
     pub(super) answer: Option<SchemaOf>,
     /// Whether it can be rehearsed: all of its changes are made by [`Call::change`].
     is_told: bool,
+    /// Whether a GET uses something up.
+    is_spent: bool,
     handler: Handler,
 }
 
@@ -153,7 +155,7 @@ where
     }
 }
 
-/// A row that reads and leaves a trace of it.
+/// A row that reads in a way of its own.
 pub(super) fn read<Q, A, F>(path: &'static str, handler: fn(Call, Q) -> F) -> Route
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
@@ -163,7 +165,7 @@ where
     reading_of_its_own(path, false, handler)
 }
 
-/// A row that reads a list, a page at a time, in a way of its own.
+/// The same of a list, a page at a time.
 pub(super) fn read_list<Q, A, F>(path: &'static str, handler: fn(Call, Q) -> F) -> Route
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
@@ -281,6 +283,7 @@ impl Route {
             body: None,
             answer,
             is_told: false,
+            is_spent: false,
             handler,
         }
     }
@@ -293,6 +296,11 @@ impl Route {
     /// It tells whoever changes something of more than that, and can be rehearsed.
     pub(super) fn tells(self) -> Self {
         Self { is_told: true, ..self }
+    }
+
+    /// To read it uses something up. A HEAD, which is safe (RFC 9110, 9.2.1) and gives nothing, is no method of it.
+    pub(super) fn spends(self) -> Self {
+        Self { is_spent: true, ..self }
     }
 
     /// The permissions that the caller needs for it.
@@ -316,37 +324,42 @@ impl Route {
         let is_told = self.is_told;
         // There are methods of HTTP that axum does not route; the table has none of them.
         let filter = MethodFilter::try_from(self.method.clone()).unwrap_or(MethodFilter::GET);
-        on(filter, move |State(api): State<Api>, parameters: RawPathParams, request: Request| {
-            let parameters =
-                parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            let handler = Arc::clone(&handler);
-            async move {
-                let (registry, method) = (Arc::clone(&api.registry), request.method().clone());
-                let incoming = match receive(api, needs, parameters, request).await {
-                    Ok(incoming) => incoming,
-                    Err(refusal) => return refusal.into_response(),
-                };
-                if let Some(told) = incoming.rehearsal.clone() {
-                    let rehearsed =
-                        if is_told { rehearse(handler(incoming), &told).await } else { Err(no_rehearsal()) };
-                    return rehearsed.unwrap_or_else(IntoResponse::into_response);
-                }
-                let asker = incoming.caller.asker().cloned();
-                match handler(incoming).await {
-                    Ok(mut response) if response.status() == StatusCode::OK => {
-                        *response.status_mut() = status;
-                        response
+        let routed =
+            on(filter, move |State(api): State<Api>, parameters: RawPathParams, request: Request| {
+                let parameters =
+                    parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                let handler = Arc::clone(&handler);
+                async move {
+                    let (registry, method) = (Arc::clone(&api.registry), request.method().clone());
+                    let incoming = match receive(api, needs, parameters, request).await {
+                        Ok(incoming) => incoming,
+                        Err(refusal) => return refusal.into_response(),
+                    };
+                    if let Some(told) = incoming.rehearsal.clone() {
+                        let rehearsed = if is_told {
+                            rehearse(handler(incoming), &told).await
+                        } else {
+                            Err(no_rehearsal())
+                        };
+                        return rehearsed.unwrap_or_else(IntoResponse::into_response);
                     }
-                    Ok(response) => response,
-                    Err(refusal) => {
-                        let resource = format!("{PREFIX}{path}");
-                        let asked = denied::Asked { method: &method, resource: &resource, needs };
-                        asked.note(&registry, asker.as_ref(), &refusal);
-                        refusal.into_response()
+                    let asker = incoming.caller.asker().cloned();
+                    match handler(incoming).await {
+                        Ok(mut response) if response.status() == StatusCode::OK => {
+                            *response.status_mut() = status;
+                            response
+                        }
+                        Ok(response) => response,
+                        Err(refusal) => {
+                            let resource = format!("{PREFIX}{path}");
+                            let asked = denied::Asked { method: &method, resource: &resource, needs };
+                            asked.note(&registry, asker.as_ref(), &refusal);
+                            refusal.into_response()
+                        }
                     }
                 }
-            }
-        })
+            });
+        if self.is_spent { routed.head(no_such_method) } else { routed }
     }
 }
 

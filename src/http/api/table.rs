@@ -113,9 +113,10 @@ fn tokens() -> Vec<Route> {
             "Revoke a token, and the secrets that it has replaced: what was bound with them is so no longer, from the \
              next operation on.",
         ),
-        read("/core/tokens/{identifier}/view_key/", token::view_key).needs(&[P::ViewTokenKey]).about(
-            "The secret: once within ten minutes for who made it, always if the token is retrievable.",
-        ),
+        read("/core/tokens/{identifier}/view_key/", token::view_key)
+            .needs(&[P::ViewTokenKey])
+            .spends()
+            .about("The secret: once within ten minutes for who made it, always if the token is retrievable."),
         change(Method::POST, "/core/tokens/{identifier}/set_key/", token::set_key)
             .needs(&[P::SetTokenKey])
             .about("Give a token a secret of one's own; the old one stops working."),

@@ -33,6 +33,10 @@ fn session(world: &World, is_tls: bool) -> Session {
     Session::new(world.registry.clone(), Arc::new(world.settings.clone()), stranger(), is_tls)
 }
 
+fn input_memory(world: &World) -> BufferMemory {
+    world.settings.memory.buffer(memory::holders(None, stranger()))
+}
+
 /// Serves one end of a pipe of `octets`, under TLS; gives the other.
 fn connect(world: &World, octets: usize, shutdown: &CancellationToken) -> (DuplexStream, JoinHandle<Ending>) {
     connect_session(world, session(world, true), octets, shutdown)
@@ -46,10 +50,12 @@ fn connect_session(
 ) -> (DuplexStream, JoinHandle<Ending>) {
     let (client, server) = duplex(octets);
     let (limits, shutdown) = (world.settings.limits.clone(), shutdown.clone());
+    let input_memory = input_memory(world);
     let task = tokio::spawn(async move {
         let mut connection = Connection {
             session,
             input: BytesMut::new(),
+            input_memory,
             output: Vec::new(),
             permit: permit(),
             limits: &limits,
@@ -271,6 +277,7 @@ async fn an_idle_connection_keeps_no_large_buffers() {
     let mut connection = Connection {
         session: session(&world, true),
         input: BytesMut::new(),
+        input_memory: input_memory(&world),
         output: Vec::new(),
         permit: permit(),
         limits: &world.settings.limits,
@@ -372,12 +379,20 @@ async fn a_bind_without_a_hash_gives_its_place_before_bind_back_at_once() {
     for round in 0..2 {
         let permit = limits.admit(&address).unwrap();
         let (mut client, server) = duplex(1 << 16);
+        let input_memory = input_memory(&world);
         let (session, settings) = (session(&world, true), world.settings.limits.clone());
         let task = tokio::spawn(async move {
             let shutdown = CancellationToken::new();
             let (input, output) = (BytesMut::new(), Vec::new());
-            let mut connection =
-                Connection { session, input, output, permit, limits: &settings, shutdown: &shutdown };
+            let mut connection = Connection {
+                session,
+                input,
+                input_memory,
+                output,
+                permit,
+                limits: &settings,
+                shutdown: &shutdown,
+            };
             connection.run(server).await.map(|stream| stream.is_some())
         });
         assert_eq!(limits.counts().before_bind, 1);
@@ -483,4 +498,108 @@ async fn a_real_socket() {
         .collect();
     assert_eq!(codes, [(1, 0), (2, 13)]);
     server.await.unwrap();
+}
+
+/// A world whose connections may hold little together.
+fn with_little_memory(connection_memory_max: u64) -> World {
+    let limits = crate::config::Limits { connection_memory_max, ..Default::default() };
+    World::with(Wishes { people: 2_000, limits, ..Wishes::default() })
+}
+
+async fn bound(world: &World, octets: usize, name: &str, secret: &str) -> (DuplexStream, JoinHandle<Ending>) {
+    let (mut client, task) = connect(world, octets, &CancellationToken::new());
+    client.write_all(&bind(1, name, secret.as_bytes())).await.unwrap();
+    answers(&mut client, 1).await;
+    (client, task)
+}
+
+/// An operation that there is not, of so many octets.
+fn large(octets: usize) -> Vec<u8> {
+    raw(9, &crate::ldap::tests::client::element(0x4a, &vec![b'x'; octets]))
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_are_never_whole_share_what_memory_there_is() {
+    const MAX: u64 = 1 << 20;
+    let world = with_little_memory(MAX);
+    let message = large(300 * 1024);
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        let (mut client, task) = bound(&world, 1 << 20, APP, &world.secrets.app).await;
+        client.write_all(&message[..message.len() - 1]).await.unwrap();
+        silent.push((client, task));
+    }
+    sleep(Duration::from_secs(1)).await;
+    let used = world.settings.memory.used();
+    assert!(used > MAX / 4 && used <= MAX / 2, "one account holds {used}");
+    // Small requests need none of it, and somebody else still has room for a large one.
+    let (mut small, _task) = bound(&world, 1 << 20, APP, &world.secrets.app).await;
+    small.write_all(&who_am_i(2)).await.unwrap();
+    answers(&mut small, 1).await;
+    let (mut other, _task) = bound(&world, 1 << 20, "reader", &world.secrets.reader).await;
+    other.write_all(&large(200 * 1024)).await.unwrap();
+    answers(&mut other, 1).await;
+    // Whoever waits for room waits no longer than a message may take, and is told.
+    let mut codes = std::collections::BTreeMap::new();
+    for (client, task) in &mut silent {
+        let messages = rest(client).await;
+        match messages.last().map(|message| message.op.clone()) {
+            Some(LdapOp::ExtendedResponse(response)) => {
+                *codes.entry(response.res.code as i64).or_insert(0) += 1
+            }
+            other => panic!("no notice: {other:?}"),
+        }
+        assert!(matches!(task.await.unwrap(), Err(Ended::TimedOut(_))));
+    }
+    assert_eq!(codes.keys().copied().collect::<Vec<_>>(), [2, 51], "{codes:?}");
+    assert_eq!(world.settings.memory.used(), 0, "it is given back");
+    assert!(world.registry.reached().count(Limit::connection_memory_max) > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_nobody_takes_share_what_memory_there_is() {
+    const MAX: u64 = 1 << 20;
+    let world = with_little_memory(MAX);
+    let mut deaf = Vec::new();
+    for _ in 0..20 {
+        let (mut client, task) = bound(&world, 4 * 1024, "reader", &world.secrets.reader).await;
+        client.write_all(&dump(2)).await.unwrap();
+        deaf.push((client, task));
+    }
+    sleep(Duration::from_secs(1)).await;
+    let used = world.settings.memory.used();
+    assert!(used > MAX / 4 && used <= MAX / 2, "one account holds {used}");
+    // With less room for its answer a search comes to its end as well.
+    let (mut client, _task) = bound(&world, 4 * 1024, "reader", &world.secrets.reader).await;
+    client.write_all(&dump(2)).await.unwrap();
+    assert_eq!(answers(&mut client, 1).await.len(), 4 + 2_007 + 4 + 2_007 + 1);
+    drop(client);
+    drop(deaf);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.settings.memory.used(), 0, "it is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn searches_that_are_outstanding_share_what_memory_there_is() {
+    const MAX: u64 = 256 << 10;
+    let world = with_little_memory(MAX);
+    let (mut client, _task) = bound(&world, 2 << 20, "reader", &world.secrets.reader).await;
+    // None of them ends soon: no index knows so short a part, and each is compared with everybody.
+    let parts = ["qx", "xq", "zj", "jz", "qz", "zq", "xj", "jx", "qj", "jq"];
+    let asserted: String = parts.iter().cycle().take(300).map(|part| format!("(cn=*{part}*)")).collect();
+    let filter = format!("(|{asserted})");
+    let search =
+        |id| encode(id, LdapOp::SearchRequest(search(BASE, LdapSearchScope::Subtree, &filter, &["*"])));
+    let requests: Vec<u8> = (2..22).flat_map(search).collect();
+    client.write_all(&requests).await.unwrap();
+    let messages = answers(&mut client, 20).await;
+    let codes: Vec<i64> = messages
+        .iter()
+        .filter_map(|message| result_of(&message.op))
+        .map(|result| result.code.clone() as i64)
+        .collect();
+    let busy = codes.iter().filter(|code| **code == 51).count();
+    assert!(busy > 0 && busy < 20, "{codes:?}");
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 20 - busy);
+    assert_eq!(world.settings.memory.used(), 0, "it is given back");
 }

@@ -68,7 +68,7 @@ pub(in crate::ldap) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(code: ResultCode, diagnostic: impl Into<String>) -> Self {
+    pub(in crate::ldap) fn new(code: ResultCode, diagnostic: impl Into<String>) -> Self {
         let controls = ResponseControls::default();
         Self { code, matched_dn: String::new(), diagnostic: diagnostic.into(), controls }
     }

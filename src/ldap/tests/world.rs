@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::auth::{Argon2Parameters, ArgonMemory, HashPoolSettings, ThrottleSettings, TokenSecret, hash_new};
 use crate::config::{Limits, PlainBind};
 use crate::ldap::client_trust::ClientTrust;
+use crate::ldap::memory::ConnectionMemory;
 use crate::ldap::session::{SessionPeer, SessionSettings};
 use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
@@ -131,6 +132,7 @@ impl World {
         };
         let registry = Registry::open(store, settings).unwrap();
         let pages = crate::ldap::pages::Pages::new(&wishes.limits, Arc::clone(registry.reached())).unwrap();
+        let memory = ConnectionMemory::new(&wishes.limits);
         let settings = SessionSettings {
             plain_bind: PlainBind::Never,
             limits: wishes.limits,
@@ -139,6 +141,7 @@ impl World {
             expiry_warning: std::time::Duration::from_secs(86_400),
             rotation_overlap: std::time::Duration::from_secs(3_600),
             pages,
+            memory,
         };
         Self { registry, settings, secrets }
     }

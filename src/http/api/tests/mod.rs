@@ -64,7 +64,15 @@ impl World {
             answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
         let octets = to_bytes(answer.into_body(), 1024 * 1024).await.unwrap();
         let text = String::from_utf8(octets.to_vec()).unwrap();
-        (status, if is_json { serde_json::from_str(&text).unwrap() } else { Value::String(text) })
+        // The answer to a HEAD has none.
+        (
+            status,
+            if is_json && !text.is_empty() {
+                serde_json::from_str(&text).unwrap()
+            } else {
+                Value::String(text)
+            },
+        )
     }
 
     async fn get(&self, path: &str) -> Value {

@@ -37,3 +37,16 @@ async fn the_system_is_told_to_those_who_may_know_it() {
     let viewer = world.caller("viewer", &[(Permission::ViewSystemInfo, None)]).await;
     assert!(server::system(&world.reading(&viewer, &[]), NoParameters {}).is_ok());
 }
+
+#[tokio::test]
+async fn a_head_uses_nothing_up() {
+    let world = World::new();
+    let user = world.post("/core/users/", json!({ "username": "robot", "name": "" })).await["pk"].clone();
+    world.post("/core/tokens/", json!({ "identifier": "of-robot", "intent": "api", "user": user })).await;
+    let path = "/core/tokens/of-robot/view_key/";
+    assert_eq!(world.status(Method::HEAD, path, Value::Null).await, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(world.get(path).await["key"].is_string());
+    // Once: this is what the HEAD would have taken.
+    assert_eq!(world.status(Method::GET, path, Value::Null).await, StatusCode::NOT_FOUND);
+    assert_eq!(world.status(Method::HEAD, "/core/tokens/of-robot/", Value::Null).await, StatusCode::OK);
+}

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 pub(in crate::ldap) use running::RunningSearch;
 use running::{Batch, End, Page, Search, SortAnswer};
-use sorted::{Sorted, View, ViewTarget};
+use sorted::{Part, Sorted, View, ViewTarget};
 
 use super::refusal::{Refusal, Target, assert_on, find, prepare, tree_and_view};
 use crate::access::search_limits;
@@ -83,12 +83,16 @@ pub(in crate::ldap) fn run(
                     search.finish(end, snapshot, context.output, context.clock);
                     search.limits_reached(end).for_each(|limit| session.note(limit));
                 }
-                Batch::More => session.searches.push_back(RunningSearch {
-                    snapshot: snapshot.clone(),
-                    tree: tree.clone(),
-                    visibility,
-                    search,
-                }),
+                Batch::More => match session.memory_of(search.octets() + context.body.len()) {
+                    Ok(memory) => session.searches.push_back(RunningSearch {
+                        snapshot: snapshot.clone(),
+                        tree: tree.clone(),
+                        visibility,
+                        search,
+                        _memory: memory,
+                    }),
+                    Err(refusal) => refuse(&refusal, context),
+                },
             }
         }
     }
@@ -141,15 +145,9 @@ fn begin<'a>(
             let key = OrderKey { revision: snapshot.revision(), query, view: view_digest(&visibility) };
             let pages = session.settings.pages.clone();
             let last = place.filter(|_| view.is_none()).map(|place| place.last);
-            Some(Box::new(Sorted::new(
-                keys,
-                key,
-                pages,
-                last,
-                view,
-                controls.paged.is_some(),
-                context.clock.instant,
-            )))
+            let part = Part { last, view, is_paged: controls.paged.is_some() };
+            let holders = session.holders();
+            Some(Box::new(Sorted::new(keys, key, pages, part, holders, context.clock.instant)))
         }
     };
     let is_critical = controls.sort.as_ref().is_some_and(|sort| sort.criticality);

@@ -10,10 +10,12 @@ use crate::directory::{
 };
 use crate::ldap::control::{self, ViewResult};
 use crate::ldap::entry_writer::{Projection, write_entry};
+use crate::ldap::memory::Holder;
 use crate::ldap::pages::{Pages, Place, QueryDigest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::Clock;
+use crate::net::Share;
 
 /// A search that has more to answer. It holds the snapshot that all of its answer comes from.
 pub(in crate::ldap) struct RunningSearch {
@@ -21,6 +23,7 @@ pub(in crate::ldap) struct RunningSearch {
     pub(super) tree: Arc<Tree>,
     pub(super) visibility: Visibility,
     pub(super) search: Search,
+    pub(super) _memory: Option<Share<Holder>>,
 }
 
 /// What a search needs from one batch to the next.
@@ -171,6 +174,11 @@ enum Found<'a> {
 }
 
 impl Search {
+    /// Octets that it holds while it goes on; what its order takes is counted by itself.
+    pub(super) fn octets(&self) -> usize {
+        size_of::<RunningSearch>() + self.filter.octets()
+    }
+
     /// Looks at the next entries, until the output or the work of one turn is enough.
     pub(super) fn batch(
         &mut self,

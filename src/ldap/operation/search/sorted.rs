@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::directory::{Entry, EntryId, Reader, Snapshot, SortKeys, Visibility};
 use crate::ldap::control::{self, ViewResult};
+use crate::ldap::memory::Holders;
 use crate::ldap::pages::{Order, OrderKey, Pages, Place, SortMemory};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::Clock;
@@ -90,16 +91,24 @@ struct Sending {
     last: EntryId,
 }
 
+/// What of the order is asked for.
+pub(super) struct Part {
+    /// The last entry of the page before.
+    pub(super) last: Option<EntryId>,
+    pub(super) view: Option<View>,
+    pub(super) is_paged: bool,
+}
+
 impl Sorted {
     pub(super) fn new(
         keys: SortKeys,
         key: OrderKey,
         pages: Arc<Pages>,
-        last: Option<EntryId>,
-        view: Option<View>,
-        is_paged: bool,
+        part: Part,
+        holders: Holders,
         now: Instant,
     ) -> Self {
+        let Part { last, view, is_paged } = part;
         let is_shared = is_paged || view.is_some();
         let known = if is_shared { pages.order(&key, now) } else { None };
         let phase = match known {
@@ -111,7 +120,7 @@ impl Sorted {
                 runs: VecDeque::new(),
                 run_start: 0,
                 merge: None,
-                memory: pages.sort_memory(),
+                memory: pages.sort_memory(holders),
             }),
         };
         Self { keys, key, pages, last, view, is_shared, phase }

@@ -1,0 +1,216 @@
+//! Octets of memory that many share, of whom nobody takes so many that nothing is left for the others.
+//!
+//! A holder may have as much as is free: one alone half of all, one of two a third, one of `n` the part `n + 1`. So
+//! there is always something left for the next one, however many came before, and nobody has to be told apart by how
+//! long it has waited (this is how switches share their packet buffers).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The memory that is shared. One lock, taken by who holds more than a small request needs.
+pub struct Budget<H> {
+    /// Octets of all holders.
+    max: u64,
+    state: Mutex<State<H>>,
+}
+
+struct State<H> {
+    used: u64,
+    /// Who holds something, by a keyed hash: strangers choose their addresses.
+    holders: HashMap<H, u64>,
+}
+
+/// What one connection or operation holds of a [`Budget`], in the name of up to two holders, such as an account and where
+/// it comes from; it is given back when dropped.
+pub struct Share<H: Copy + Eq + Hash> {
+    budget: Arc<Budget<H>>,
+    holders: [Option<H>; 2],
+    octets: u64,
+}
+
+impl<H: Copy + Eq + Hash> Budget<H> {
+    /// `max` octets, all of them free.
+    pub fn new(max: u64) -> Arc<Self> {
+        Arc::new(Self { max, state: Mutex::new(State { used: 0, holders: HashMap::new() }) })
+    }
+
+    /// Octets that are held now.
+    pub fn used(&self) -> u64 {
+        self.state().used
+    }
+
+    /// Nothing yet, in the name of these.
+    pub fn share(self: &Arc<Self>, holders: [Option<H>; 2]) -> Share<H> {
+        Share { budget: Arc::clone(self), holders, octets: 0 }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<H>> {
+        // Nothing that holds the lock can leave it half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<H: Copy + Eq + Hash> State<H> {
+    fn held(&self, holder: H) -> u64 {
+        self.holders.get(&holder).copied().unwrap_or_default()
+    }
+
+    fn take(&mut self, holders: [Option<H>; 2], octets: u64) {
+        if octets == 0 {
+            return;
+        }
+        self.used += octets;
+        for holder in holders.into_iter().flatten() {
+            *self.holders.entry(holder).or_default() += octets;
+        }
+    }
+
+    fn give_back(&mut self, holders: [Option<H>; 2], octets: u64) {
+        self.used = self.used.saturating_sub(octets);
+        for holder in holders.into_iter().flatten() {
+            if let Some(held) = self.holders.get_mut(&holder) {
+                *held = held.saturating_sub(octets);
+                if *held == 0 {
+                    self.holders.remove(&holder);
+                }
+            }
+        }
+    }
+}
+
+impl<H: Copy + Eq + Hash> Share<H> {
+    /// Holds so many octets from now on. Less is always possible; says whether there was room for more, and else goes on
+    /// holding what it held.
+    #[must_use]
+    pub fn set(&mut self, octets: u64) -> bool {
+        if octets == self.octets {
+            return true;
+        }
+        let mut state = self.budget.state();
+        match octets.checked_sub(self.octets) {
+            None => state.give_back(self.holders, self.octets - octets),
+            Some(more) => {
+                let free = self.budget.max.saturating_sub(state.used).checked_sub(more);
+                let fits = |free| {
+                    let fits = |holder| state.held(holder).saturating_add(more) <= free;
+                    self.holders.into_iter().flatten().all(fits)
+                };
+                if !free.is_some_and(fits) {
+                    return false;
+                }
+                state.take(self.holders, more);
+            }
+        }
+        drop(state);
+        self.octets = octets;
+        true
+    }
+
+    /// Octets that it holds.
+    pub fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// Goes on in the name of others, with what it holds.
+    pub fn rename(&mut self, holders: [Option<H>; 2]) {
+        if holders == self.holders {
+            return;
+        }
+        if self.octets > 0 {
+            let mut state = self.budget.state();
+            state.give_back(self.holders, self.octets);
+            state.take(holders, self.octets);
+        }
+        self.holders = holders;
+    }
+}
+
+impl<H: Copy + Eq + Hash> Drop for Share<H> {
+    fn drop(&mut self) {
+        if self.octets > 0 {
+            self.budget.state().give_back(self.holders, self.octets);
+        }
+    }
+}
+
+impl<H: Copy + Eq + Hash> fmt::Debug for Budget<H> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Budget").field("max", &self.max).field("used", &self.used()).finish()
+    }
+}
+
+impl<H: Copy + Eq + Hash> fmt::Debug for Share<H> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Share").field(&self.octets).finish()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn nobody_takes_all() {
+        let budget = Budget::new(1_200);
+        let mut shares: Vec<_> = (0..5).map(|holder| budget.share([Some(holder), None])).collect();
+        let mut second_of_the_first = budget.share([Some(0), None]);
+        assert!(shares[0].set(600) && !shares[0].set(601) && !second_of_the_first.set(1));
+        // Whoever comes later finds half of what the others have left.
+        assert!(shares[1].set(300) && !shares[1].set(301));
+        assert!(shares[2].set(150) && !shares[2].set(151));
+        assert!(shares[3].set(75) && shares[4].set(37));
+        assert!(shares[0].set(0) && shares[4].set(300));
+        drop(shares);
+        assert_eq!(budget.used(), 0);
+        assert!(second_of_the_first.set(600));
+    }
+
+    #[test]
+    fn both_names_count() {
+        let budget = Budget::new(1_000);
+        // One account from many addresses, many accounts from one address.
+        let mut one = budget.share([Some("account"), Some("here")]);
+        assert!(one.set(400));
+        assert!(!budget.share([Some("account"), Some("there")]).set(101));
+        assert!(!budget.share([Some("other"), Some("here")]).set(101));
+        assert!(budget.share([Some("other"), Some("there")]).set(300));
+        one.rename([Some("other"), None]);
+        assert!(!budget.share([Some("other"), None]).set(101));
+        assert!(budget.share([Some("account"), Some("here")]).set(300));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_held_is_what_is_counted(
+            steps in prop::collection::vec((0_usize..6, 0_u64..600, 0_u8..4, 0_u8..3), 0..60),
+        ) {
+            let budget = Budget::new(1_000);
+            let mut shares: Vec<_> = (0..6_u8).map(|name| budget.share([Some(name % 3), None])).collect();
+            for (which, octets, name, kind) in steps {
+                match kind {
+                    0 => shares[which].rename([Some(name), Some(name + 10)]),
+                    1 => shares[which] = budget.share([Some(name), None]),
+                    _ => {
+                        let (before, free) = (shares[which].octets(), 1_000 - budget.used());
+                        if !shares[which].set(octets) {
+                            prop_assert!(octets > before);
+                            prop_assert_eq!(shares[which].octets(), before);
+                        } else if octets > before {
+                            prop_assert!(octets - before <= free / 2, "something is left");
+                        }
+                    }
+                }
+                prop_assert_eq!(budget.used(), shares.iter().map(Share::octets).sum::<u64>());
+                prop_assert!(budget.used() <= 1_000);
+            }
+            drop(shares);
+            prop_assert_eq!(budget.used(), 0);
+            prop_assert!(budget.state().holders.is_empty());
+        }
+    }
+}
