@@ -373,6 +373,9 @@ fn check_password_change(
     };
     let on = ObjectReference::Account(number);
     caller.require_on(accounts, Permission::ResetUserPassword, on, &account.username)?;
+    if account.kind == AccountKind::InternalServiceAccount {
+        return Err(validate::internal(&account.username));
+    }
     if !account.kind.is_person() {
         return Err(no_password(&account.username));
     }

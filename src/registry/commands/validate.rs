@@ -115,10 +115,14 @@ pub(super) fn email(email: &str) -> Result<(), String> {
 }
 
 /// Characters that change what is read without being seen: controls, marks of the direction of writing, separators of
-/// lines and paragraphs, and those of no width.
+/// lines and paragraphs, fillers, tags, and those of no width.
 fn is_invisible(part: char) -> bool {
     part.is_control()
         || matches!(part, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
+        || matches!(
+            part,
+            '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 /// What is wrong with the identifier of a token, of which the same holds.
@@ -227,7 +231,10 @@ pub(super) fn refuse_new<T>(
 pub(super) fn kind_change(username: &str, before: AccountKind, after: AccountKind) -> Result<(), String> {
     match (before, after) {
         (before, after) if before == after => Ok(()),
-        (AccountKind::InternalServiceAccount, _) | (_, AccountKind::InternalServiceAccount) => Err(format!(
+        (_, AccountKind::InternalServiceAccount) => Err(format!(
+            "`{username}` cannot become an internal service account: bindery makes and keeps those; leave it what it is"
+        )),
+        (AccountKind::InternalServiceAccount, _) => Err(format!(
             "`{username}` is an internal service account: bindery makes and keeps it; choose another username"
         )),
         (AccountKind::ServiceAccount, _) => Err(format!(

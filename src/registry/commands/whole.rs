@@ -25,11 +25,13 @@ pub(crate) struct Problem {
     pub(crate) between: Option<(ObjectReference, ObjectReference)>,
     /// The object that it is about, where it is about one more than about others.
     pub(crate) on: Option<ObjectReference>,
+    /// The provider in whose directory alone it is so.
+    pub(crate) within: Option<ObjectReference>,
 }
 
 impl Problem {
     fn new(field: &'static str, sentence: String) -> Self {
-        Self { field, sentence, between: None, on: None }
+        Self { field, sentence, between: None, on: None, within: None }
     }
 
     fn between(self, one: ObjectReference, other: ObjectReference) -> Self {
@@ -38,6 +40,10 @@ impl Problem {
 
     fn about(self, on: ObjectReference) -> Self {
         Self { on: Some(on), ..self }
+    }
+
+    fn within(self, tree: &Tree) -> Self {
+        Self { within: Some(ObjectReference::Provider(tree.provider().number)), ..self }
     }
 }
 
@@ -83,6 +89,11 @@ pub(in crate::registry) fn problems<'a>(
     if !caller.is_superuser(after.accounts()) {
         for number in &asked.accounts {
             identities(before, after, *number, caller, &viewer, &mut found);
+        }
+        for on in &asked.objects {
+            if let ObjectReference::Group(number) = on {
+                group_identities(before, after, *number, caller, &viewer, &mut found);
+            }
         }
     }
     found
@@ -301,6 +312,69 @@ fn identities(
     }
 }
 
+/// The same of a group: applications take the members of whatever is found by a name for those who hold a role.
+fn group_identities(
+    before: &Snapshot,
+    after: &Snapshot,
+    number: GroupNumber,
+    caller: &Caller,
+    viewer: &Viewer,
+    problems: &mut Vec<Problem>,
+) {
+    let accounts = after.accounts();
+    let Some(group) = accounts.group(number) else { return };
+    let id = EntryId::of_group(number);
+    let is_named_anew = before.accounts().group(number).is_none_or(|was| was.name != group.name);
+    let (mut groups, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for tree in after.trees() {
+        let was = before.tree(tree.provider().number);
+        let new = |attributes: &[&str]| {
+            let known = was.map(|was| values(before, was, id, attributes)).unwrap_or_default();
+            &values(after, tree, id, attributes) - &known
+        };
+        let text = |value: &[u8]| std::str::from_utf8(value).map(str::to_owned).unwrap_or_default();
+        for value in new(&["cn"]) {
+            groups.extend(accounts.group_named(&text(&value)).map(|other| other.number));
+        }
+        if is_named_anew {
+            let found = holders(after, tree, "cn", group.name.as_bytes());
+            groups.extend(found.into_iter().filter_map(|id| accounts.group_of_entry(id)).map(|it| it.number));
+        }
+        // A group may well have the name of an account; what finds people finds it by these.
+        for value in new(&["uid", "mail", "email"]) {
+            others.extend(accounts.account_named(&text(&value)).map(|other| other.number));
+            let found = ["mail", "userPrincipalName"].map(|name| holders(after, tree, name, &value));
+            let found = found.into_iter().flatten().filter_map(|id| accounts.account_of_entry(id));
+            others.extend(found.map(|other| other.number));
+        }
+    }
+    let groups = groups.into_iter().filter(|other| *other != number);
+    let groups = groups.map(|other| (Permission::ChangeGroup, ObjectReference::Group(other)));
+    let others = others.into_iter().map(|other| (Permission::ChangeUser, ObjectReference::Account(other)));
+    for (permission, on) in groups.chain(others) {
+        if caller.may(accounts, permission, Some(on)) {
+            continue;
+        }
+        let other = match on {
+            ObjectReference::Account(other) => accounts.account(other).map(|other| &*other.username),
+            ObjectReference::Group(other) => accounts.group(other).map(|other| &*other.name),
+            _ => None,
+        };
+        let other = viewer.called(on, other.unwrap_or_default(), "something else");
+        problems.push(
+            Problem::new(
+                "attributes",
+                format!(
+                    "the group `{}` and {other} would be known by the same value, so that clients could take one for the \
+                     other: that needs the permission `{permission}` on it",
+                    group.name
+                ),
+            )
+            .about(ObjectReference::Group(number)),
+        );
+    }
+}
+
 /// What an account is named by: nobody else is to be found by it.
 fn names(snapshot: &Snapshot, tree: &Tree, number: AccountNumber) -> BTreeSet<Vec<u8>> {
     let Some(account) = snapshot.accounts().account(number) else { return BTreeSet::new() };
@@ -308,17 +382,17 @@ fn names(snapshot: &Snapshot, tree: &Tree, number: AccountNumber) -> BTreeSet<Ve
     if !tree.domain().is_empty() {
         names.insert(name_key(&format!("{}@{}", account.username, tree.domain())));
     }
-    names.extend(values(snapshot, tree, number, &["mail"]));
+    names.extend(values(snapshot, tree, EntryId::of_account(number), &["mail"]));
     names
 }
 
 /// What an account can be found by.
 fn claimed(snapshot: &Snapshot, tree: &Tree, number: AccountNumber) -> BTreeSet<Vec<u8>> {
-    values(snapshot, tree, number, &KNOWN_BY)
+    values(snapshot, tree, EntryId::of_account(number), &KNOWN_BY)
 }
 
-fn values(snapshot: &Snapshot, tree: &Tree, number: AccountNumber, attributes: &[&str]) -> BTreeSet<Vec<u8>> {
-    let Some(entry) = tree.entry(EntryId::of_account(number)) else { return BTreeSet::new() };
+fn values(snapshot: &Snapshot, tree: &Tree, id: EntryId, attributes: &[&str]) -> BTreeSet<Vec<u8>> {
+    let Some(entry) = tree.entry(id) else { return BTreeSet::new() };
     let ids = attributes.iter().filter_map(|name| snapshot.schema().find(name));
     ids.flat_map(|id| {
         entry.attributes_of(id).flat_map(|stored| stored.values().map(folded).collect::<Vec<_>>())
@@ -520,7 +594,7 @@ fn uid_numbers(snapshot: &Snapshot, number: AccountNumber, viewer: &Viewer, prob
                                 "another account"
                             )
                         ),
-                    ).between(ObjectReference::Account(account.number), ObjectReference::Account(other.number)));
+                    ).between(ObjectReference::Account(account.number), ObjectReference::Account(other.number)).within(tree));
                 }
             }
         }

@@ -2,7 +2,12 @@
 
 use super::rights::{Fixture, global, text};
 use super::*;
+use crate::config::Seed;
 use crate::directory::Accounts;
+use crate::model::{Attribute, Container};
+use crate::registry::commands::{
+    GroupChanges, ProviderChanges, Sign, create_group, create_provider, testing, update_group,
+};
 
 /// An account that is a superuser through its group, a group that gives a permission, and a role that does.
 async fn rich(fixture: &Fixture) -> (u32, u32) {
@@ -204,4 +209,129 @@ async fn groups_are_not_nested_without_end() {
         parents = json!([answer["pk"]]);
     }
     panic!("300 levels of groups");
+}
+
+/// A provider is a directory of all accounts and groups: whoever may add one could choose containers in which two of them
+/// have one DN, or numbers that others are given.
+#[test]
+fn a_directory_of_a_callers_own_stops_no_apply() {
+    let world = World::new();
+    let mut seed = Seed {
+        providers: vec![testing::provider("ldap", "dc=example,dc=com")],
+        accounts: vec![testing::account("bob", AccountKind::Internal)],
+        ..Seed::default()
+    };
+    testing::apply(&world.registry, &seed).unwrap();
+    let bob = world.registry.snapshot().accounts().account_named("bob").unwrap().number;
+    testing::wait(async {
+        let caller = world.caller("adder", &[(Permission::AddProvider, None)]).await;
+        let container = |naming: &str| {
+            Some(vec![Container { container: "ou=all".to_owned(), naming: naming.to_owned() }])
+        };
+        let given = ProviderChanges {
+            base_dn: Some("dc=one".to_owned()),
+            uid_start_number: Some(60_000 - bob.get()),
+            users: container("cn"),
+            service_accounts: container("cn"),
+            groups: container("cn"),
+            ..ProviderChanges::default()
+        };
+        let made = world.change(&caller, |it| create_provider(it, "one".to_owned(), given)).await;
+        made.unwrap();
+    });
+    let mut carol = testing::account("carol", AccountKind::Internal);
+    carol.attributes = Some([("uidNumber".to_owned(), vec!["60000".to_owned()])].into());
+    seed.accounts.extend([
+        carol,
+        testing::account("twin", AccountKind::Internal),
+        testing::account("dave", AccountKind::Internal),
+    ]);
+    seed.groups.push(testing::group("twin", &[]));
+    let (plan, _) = testing::apply(&world.registry, &seed).unwrap();
+    let left_out: Vec<_> = plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut).collect();
+    assert_eq!(left_out.len(), 2, "{left_out:?}");
+    for entry in left_out {
+        let reason = entry.reason.as_deref().unwrap();
+        assert!(reason.contains("the provider `one` was made by `adder` at "), "{reason}");
+    }
+    let snapshot = world.registry.snapshot();
+    assert!(snapshot.accounts().account_named("carol").is_none());
+    assert!(snapshot.accounts().account_named("dave").is_some());
+    assert!(snapshot.accounts().group_named("twin").is_some());
+}
+
+/// Applications look groups up by `cn`, and people by `uid` and `mail`, whatever kind of entry has it.
+#[tokio::test]
+async fn a_group_is_not_found_by_what_another_is_known_by() {
+    let world = World::new();
+    world.provider("ldap", "dc=example,dc=com").await;
+    world.account("bob").await;
+    let admins = world.post("/core/groups/", json!({ "name": "admins" })).await;
+    let admins =
+        world.registry.snapshot().accounts().group_named(admins["name"].as_str().unwrap()).unwrap().number;
+    let bob = world.registry.snapshot().accounts().account_named("bob").unwrap().number;
+    let on_group = (Permission::ChangeGroup, Some(ObjectReference::Group(admins)));
+    let on_bob = (Permission::ChangeUser, Some(ObjectReference::Account(bob)));
+    let limited = world.caller("limited", &[(Permission::AddGroup, None)]).await;
+    let entitled = world.caller("entitled", &[(Permission::AddGroup, None), on_group, on_bob]).await;
+    let known = [
+        ("cn", "Admins"),
+        ("commonName", "admins"),
+        ("cn;lang-en", "admins"),
+        ("uid", "bob"),
+        ("mail", "bob@example.com"),
+    ];
+    for (count, (attribute, value)) in known.into_iter().enumerate() {
+        let given = || GroupChanges {
+            attributes: Some(vec![Attribute {
+                description: attribute.to_owned(),
+                values: vec![value.as_bytes().to_vec()],
+            }]),
+            ..GroupChanges::default()
+        };
+        let (none, may) = (format!("none-{count}"), format!("may-{count}"));
+        let own = world.change(&limited, |it| create_group(it, none, GroupChanges::default())).await.unwrap();
+        let with = given();
+        assert_field(world.change(&limited, move |it| update_group(it, own, with)).await, "attributes");
+        let (with, name) = (given(), format!("new-{count}"));
+        assert_field(world.change(&limited, |it| create_group(it, name, with)).await, "attributes");
+        let with = given();
+        world.change(&entitled, |it| create_group(it, may, with)).await.unwrap();
+    }
+    // The other way round: a name that another group is found by.
+    let given = GroupChanges {
+        attributes: Some(vec![Attribute { description: "cn".to_owned(), values: vec![b"wheel".to_vec()] }]),
+        ..GroupChanges::default()
+    };
+    world.change(&operator(), |it| create_group(it, "sudo".to_owned(), given)).await.unwrap();
+    let named = |it: &mut Transaction<'_>| create_group(it, "wheel".to_owned(), GroupChanges::default());
+    assert_field(world.change(&limited, named).await, "attributes");
+    world.change(&operator(), named).await.unwrap();
+    // A group of the name of an account is what `create_group` makes.
+    let named = |it: &mut Transaction<'_>| create_group(it, "bob".to_owned(), GroupChanges::default());
+    world.change(&limited, named).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_said_of_an_internal_account_is_true() {
+    let world = World::new();
+    let bob = world.account("bob").await;
+    let path = format!("/core/users/{bob}/");
+    let said = world.call(Method::PATCH, &path, json!({ "type": "internal_service_account" })).await;
+    assert_eq!(said.0, StatusCode::BAD_REQUEST);
+    assert!(said.1.to_string().contains("`bob` cannot become an internal service account"), "{}", said.1);
+    let path = format!("/core/users/{}/set_password/", i32::MAX);
+    let said = world.call(Method::POST, &path, json!({ "password": "long enough" })).await;
+    assert_eq!(said.0, StatusCode::FORBIDDEN);
+    assert!(said.1.to_string().contains("is an internal service account"), "{}", said.1);
+}
+
+#[tokio::test]
+async fn names_differ_by_what_is_seen() {
+    let world = World::new();
+    for name in ["admins\u{3164}", "admins\u{2800}", "admins\u{ffa0}", "\u{e0062}ob"] {
+        let said = world.call(Method::POST, "/core/groups/", json!({ "name": name })).await;
+        assert_eq!(said.0, StatusCode::BAD_REQUEST);
+        assert!(said.1.to_string().contains("nobody sees"), "{}", said.1);
+    }
 }

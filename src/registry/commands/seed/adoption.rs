@@ -8,7 +8,7 @@ use super::{DiffEntry, Sign};
 use crate::access::{Rights, holds};
 use crate::audit::EventObject;
 use crate::config::{ReferenceKind, first_identifier};
-use crate::directory::{AccountState, name_key};
+use crate::directory::{AccountState, PlaceError, Tree, name_key};
 use crate::model::{
     AccountNumber, FieldChange, Grant, Key, ObjectReference, Origin, Permission, Record, RoleNumber,
     Timestamp, Token,
@@ -89,7 +89,12 @@ pub(super) fn obstacle(
     let (kind, name, obstacle) = match described {
         [Some((kind, name)), None] => (kind, name, other),
         [None, Some((kind, name))] => (kind, name, one),
-        [Some(_), Some(_)] | [None, None] => return None,
+        // Both are the seed's: in a directory that is not, neither need give way but for that.
+        [Some((kind, name)), Some(_)] => {
+            let within = problem.within.filter(|within| application.is_callers(*within).unwrap_or(false))?;
+            (kind, name, within)
+        }
+        [None, None] => return None,
     };
     let whose = application.whose_is(obstacle).ok()??;
     Some((kind, name, format!("{}: {whose}", problem.sentence)))
@@ -327,6 +332,31 @@ impl Application<'_, '_> {
         let whose = self.whose(origin(&record), created(&record));
         let EventObject { kind, name, .. } = EventObject::of(&record);
         Ok(Some(format!("the {kind} `{name}` was made by {whose}")))
+    }
+
+    /// Why an object has no place in a directory that a caller of the API has made and the seed does not describe: without
+    /// that one it would be as the seed says.
+    pub(super) fn tree_in_the_way(
+        &self,
+        check: impl Fn(&Tree) -> Result<(), PlaceError>,
+    ) -> Result<Option<String>, ChangeError> {
+        for tree in self.transaction.snapshot().trees() {
+            let on = ObjectReference::Provider(tree.provider().number);
+            if let Err(error) = check(tree)
+                && self.is_callers(on)?
+            {
+                let whose = self.whose_is(on)?.unwrap_or_default();
+                return Ok(Some(format!("it cannot have its entry: {error}: {whose}")));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether an object is one that a caller of the API has made, and that the seed does not describe.
+    fn is_callers(&self, on: ObjectReference) -> Result<bool, ChangeError> {
+        let record = self.transaction.stored(&key_of(on))?;
+        let is_made = record.is_some_and(|record| origin(&record).account().is_some());
+        Ok(is_made && self.described(on).is_none())
     }
 
     /// Whether an object is one that a caller of the API has made or named, and not a superuser: what the config says by its

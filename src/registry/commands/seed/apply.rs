@@ -35,7 +35,7 @@ pub(super) struct Application<'t, 's> {
     pub(super) changed_attributes: BTreeSet<AttributeNumber>,
     skipped: Vec<DiffEntry>,
     /// What cannot be as the seed says, because something that it does not describe stands in the way.
-    obstructed: Vec<(ReferenceKind, String, String)>,
+    pub(super) obstructed: Vec<(ReferenceKind, String, String)>,
 }
 
 /// How the config calls an object.

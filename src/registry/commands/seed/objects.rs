@@ -136,6 +136,11 @@ impl Application<'_, '_> {
             (None, Some(number)) => Group::new(number, name.to_owned(), origin, now),
             (None, None) => return Ok(()),
         };
+        let schema = self.transaction.snapshot().schema();
+        if let Some(reason) = self.tree_in_the_way(|tree| tree.check_group(&group, schema))? {
+            self.obstructed.push((ReferenceKind::Group, name.to_owned(), reason));
+            return Ok(());
+        }
         let changes = changes(&group);
         let done = group::write(self.transaction, before, group, changes);
         self.collect(ReferenceKind::Group, name, done).map(drop)
@@ -190,6 +195,12 @@ impl Application<'_, '_> {
             // A config says what everything is to be: the diff shows what goes.
             drops_password: true,
         };
+        let filled = Account { kind, ..account::filled(account.clone(), &changes) };
+        let schema = self.transaction.snapshot().schema();
+        if let Some(reason) = self.tree_in_the_way(|tree| tree.check_account(&filled, schema))? {
+            self.obstructed.push((kind_of_object, name.to_owned(), reason));
+            return Ok(());
+        }
         let done = account::write(self.transaction, before, account, changes);
         self.collect(kind_of_object, name, done).map(drop)
     }
