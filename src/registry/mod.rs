@@ -9,7 +9,7 @@ mod authenticate;
 mod authenticate_api;
 mod caller;
 #[cfg(test)]
-mod climb;
+pub(crate) mod climb;
 pub mod commands;
 mod error;
 mod fresh_secrets;

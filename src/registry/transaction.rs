@@ -195,7 +195,11 @@ impl<'a> Transaction<'a> {
     /// What the command has made so far that cannot be, of the rules about more than one object.
     pub(super) fn problems(&mut self) -> Vec<whole::Problem> {
         self.asked_at = Some(self.draft.changes.len());
-        whole::problems(&self.start.0, &self.draft.snapshot, self.newest.keys(), &self.caller, self.rules)
+        let Self { draft, caller, .. } = &*self;
+        let (before, after) = (&self.start.0, &draft.snapshot);
+        let mut found = whole::problems(before, after, self.newest.keys(), caller, self.rules);
+        found.extend(whole::identities_unseen(after, &self.journal, caller));
+        found
     }
 
     /// The time of the change.

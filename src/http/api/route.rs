@@ -69,7 +69,7 @@ pub(super) struct Route {
     pub(super) body: Option<SchemaOf>,
     pub(super) answer: Option<SchemaOf>,
     /// Whether it can be rehearsed: all of its changes are made by [`Call::change`].
-    is_told: bool,
+    pub(super) is_told: bool,
     /// Whether a GET uses something up.
     is_spent: bool,
     handler: Handler,

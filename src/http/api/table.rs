@@ -70,7 +70,7 @@ fn groups() -> Vec<Route> {
     let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
         list("/core/groups/", group::list).needs(&[P::ViewGroup]).about("Groups that the caller may view."),
-        create("/core/groups/", group::create).needs(&[P::AddGroup]).about("Make a group."),
+        create("/core/groups/", group::create).tells().needs(&[P::AddGroup]).about("Make a group."),
         get("/core/groups/{group_uuid}/", group::retrieve).needs(&[P::ViewGroup]).about("One group."),
         change(put, "/core/groups/{group_uuid}/", group::update)
             .tells()

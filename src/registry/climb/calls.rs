@@ -1,5 +1,7 @@
 //! Every command that a caller of the API or the operator can reach, by names. What the commands are called stands
 //! here and nowhere else.
+//!
+//! [`ROWS`] says which of them each row of the API is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,15 +9,17 @@ use std::time::Duration;
 use super::oracle::{Known, Proof};
 use crate::access::{Credential, Holder, Identity};
 use crate::auth::TokenSecret;
-use crate::config::{ReferenceKind, Seed, SeedGrant, SeedReference};
+use crate::config::{Expiry, ReferenceKind, Seed, SeedGrant, SeedReference};
 use crate::directory::Accounts;
+use crate::ldif::LdifReader;
 use crate::model::{
-    AccountKind, AccountNumber, Actor, ApplicationNumber, Attribute, BindingSubject, Grant, GroupNumber,
-    Intent, InternalAccount, ObjectReference, ProviderNumber, RoleNumber, TokenNumber,
+    AccountKind, AccountNumber, Actor, ApplicationNumber, Attribute, BindingSubject, Container, Grant,
+    GroupNumber, HashText, Intent, InternalAccount, ObjectReference, ProviderNumber, RoleNumber, TokenNumber,
 };
 use crate::registry::commands::{self, testing};
 use crate::registry::{
-    Caller, ChangeError, NewSecret, NewToken, OwnSecret, Registry, Replaced, SeedOptions, TokenChanges,
+    Caller, ChangeError, Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, NewSecret,
+    NewToken, OwnSecret, Registry, Replaced, SeedOptions, TokenChanges,
 };
 use crate::secret::Secret;
 
@@ -35,6 +39,7 @@ pub(super) enum Call {
     },
     SetPassword {
         account: String,
+        is_hash: bool,
     },
     CreateServiceAccount {
         name: String,
@@ -125,6 +130,7 @@ pub(super) enum Call {
     },
     RevokeToken {
         token: String,
+        keeps_replaced: bool,
     },
     RotateToken {
         token: String,
@@ -141,6 +147,17 @@ pub(super) enum Call {
     OwnSecret {
         is_chosen: bool,
         has_overlap: bool,
+        /// Whether the present secret is sent too.
+        has_old: bool,
+    },
+    /// A file of another directory, of the operator.
+    Import {
+        accounts: Vec<String>,
+        are_services: bool,
+        group: String,
+        members: Vec<String>,
+        /// Of the service accounts.
+        role: Option<String>,
     },
 }
 
@@ -153,6 +170,7 @@ pub(super) enum AccountChange {
     Attribute(String, String),
     Groups(Vec<String>),
     Roles(Vec<String>),
+    DropsPassword,
 }
 
 #[derive(Clone, Debug)]
@@ -178,6 +196,8 @@ pub(super) enum TokenChange {
     Identifier(String),
     Account(String),
     Expiring(bool),
+    /// So many hours from now.
+    Expires(u64),
     Networks(bool),
 }
 
@@ -196,7 +216,12 @@ pub(super) struct Answer {
     pub(super) learned: Vec<Known>,
     /// A token that took another one's place, with all grants on it: the old one, the new one.
     pub(super) successor: Option<(TokenNumber, TokenNumber)>,
+    /// Credentials of others of which whoever made the call was told.
+    pub(super) told: Vec<ForeignTo>,
 }
+
+/// A credential of an account: a token, or its password.
+pub(super) type ForeignTo = (AccountNumber, Option<TokenNumber>);
 
 /// What a call is made with.
 #[derive(Clone)]
@@ -220,7 +245,14 @@ impl Call {
                 | Self::UpdateAccount { .. }
                 | Self::DeleteAccount { .. }
                 | Self::CreateServiceAccount { .. }
+                | Self::Import { .. }
         )
+    }
+
+    /// Whether the operator is told of what comes with it before it is done.
+    fn is_rehearsed(&self) -> bool {
+        let name = self.name();
+        ROWS.iter().any(|row| row.is_told && matches!(row.played, Played::By(call) if call == name))
     }
 
     /// The account that it is to change.
@@ -250,20 +282,26 @@ impl Call {
         match self.clone() {
             Self::CreateAccount { name, kind, changes } => {
                 let changes = names.account_changes(changes)?;
-                change.run(move |t| commands::create_account(t, name, kind, changes).map(drop)).await?;
+                answer.told =
+                    change.run(move |t| commands::create_account(t, name, kind, changes).map(drop)).await?;
             }
             Self::UpdateAccount { account, changes } => {
                 let (number, changes) = (names.account(&account)?, names.account_changes(changes)?);
-                change.run(move |t| commands::update_account(t, number, changes)).await?;
+                answer.told = change.run(move |t| commands::update_account(t, number, changes)).await?;
             }
             Self::DeleteAccount { account } => {
                 let number = names.account(&account)?;
-                change.run(move |t| commands::delete_account(t, number)).await?;
+                answer.told = change.run(move |t| commands::delete_account(t, number)).await?;
             }
-            Self::SetPassword { account } => {
+            Self::SetPassword { account, is_hash } => {
                 let number = names.account(&account)?;
-                let secret = chosen(mark);
-                let password = commands::NewPassword::Secret(secret.clone());
+                let (secret, password) = match is_hash {
+                    true => (
+                        Secret::from("secret".to_owned()),
+                        commands::NewPassword::Hash(HashText::new(SSHA_OF_SECRET.to_owned())),
+                    ),
+                    false => (chosen(mark), commands::NewPassword::Secret(chosen(mark))),
+                };
                 said(registry.set_account_password(caller, number, password).await)?;
                 answer.learned.extend(Known::password(&registry.snapshot(), number, secret));
             }
@@ -279,36 +317,37 @@ impl Call {
             }
             Self::CreateGroup { name, changes } => {
                 let changes = names.group_changes(changes)?;
-                change.run(move |t| commands::create_group(t, name, changes).map(drop)).await?;
+                answer.told = change.run(move |t| commands::create_group(t, name, changes).map(drop)).await?;
             }
             Self::UpdateGroup { group, changes } => {
                 let (number, changes) = (names.group(&group)?, names.group_changes(changes)?);
-                change.run(move |t| commands::update_group(t, number, changes)).await?;
+                answer.told = change.run(move |t| commands::update_group(t, number, changes)).await?;
             }
             Self::DeleteGroup { group } => {
                 let number = names.group(&group)?;
-                change.run(move |t| commands::delete_group(t, number)).await?;
+                answer.told = change.run(move |t| commands::delete_group(t, number)).await?;
             }
             Self::SetMember { group, account, is_member } => {
                 let (group, account) = (names.group(&group)?, names.account(&account)?);
-                change.run(move |t| commands::set_member(t, group, account, is_member)).await?;
+                answer.told = change.run(move |t| commands::set_member(t, group, account, is_member)).await?;
             }
             Self::CreateRole { name } => {
                 let given = commands::RoleChanges::default();
-                change.run(move |t| commands::create_role(t, name, given).map(drop)).await?;
+                answer.told = change.run(move |t| commands::create_role(t, name, given).map(drop)).await?;
             }
             Self::UpdateRole { role, name } => {
                 let number = names.role(&role)?;
                 let changes = commands::RoleChanges { name: Some(name), ..commands::RoleChanges::default() };
-                change.run(move |t| commands::update_role(t, number, changes)).await?;
+                answer.told = change.run(move |t| commands::update_role(t, number, changes)).await?;
             }
             Self::DeleteRole { role } => {
                 let number = names.role(&role)?;
-                change.run(move |t| commands::delete_role(t, number)).await?;
+                answer.told = change.run(move |t| commands::delete_role(t, number)).await?;
             }
             Self::SetRole { role, account, holds } => {
                 let (role, account) = (names.role(&role)?, names.account(&account)?);
-                change.run(move |t| commands::set_role_of_account(t, role, account, holds)).await?;
+                answer.told =
+                    change.run(move |t| commands::set_role_of_account(t, role, account, holds)).await?;
             }
             Self::SetGrants { grantee, grants, granted } => {
                 let grantee = match grantee {
@@ -317,32 +356,34 @@ impl Call {
                     Grantee::Account(name) => commands::Grantee::Account(names.account(&name)?),
                 };
                 let grants = grants.iter().map(|grant| names.grant(grant)).collect::<Result<Vec<_>, _>>()?;
-                change.run(move |t| commands::set_grants(t, grantee, &grants, granted)).await?;
+                answer.told = change.run(move |t| commands::set_grants(t, grantee, &grants, granted)).await?;
             }
             Self::CreateProvider { name, changes } => {
                 let changes = provider_changes(changes);
-                change.run(move |t| commands::create_provider(t, name, changes).map(drop)).await?;
+                answer.told =
+                    change.run(move |t| commands::create_provider(t, name, changes).map(drop)).await?;
             }
             Self::UpdateProvider { provider, changes } => {
                 let (number, changes) = (names.provider(&provider)?, provider_changes(changes));
-                change.run(move |t| commands::update_provider(t, number, changes)).await?;
+                answer.told = change.run(move |t| commands::update_provider(t, number, changes)).await?;
             }
             Self::DeleteProvider { provider } => {
                 let number = names.provider(&provider)?;
-                change.run(move |t| commands::delete_provider(t, number)).await?;
+                answer.told = change.run(move |t| commands::delete_provider(t, number)).await?;
             }
             Self::CreateApplication { slug, provider } => {
                 let changes = names.application_changes(None, provider)?;
-                change.run(move |t| commands::create_application(t, slug, changes).map(drop)).await?;
+                answer.told =
+                    change.run(move |t| commands::create_application(t, slug, changes).map(drop)).await?;
             }
             Self::UpdateApplication { application, slug, provider } => {
                 let number = names.application(&application)?;
                 let changes = names.application_changes(Some(slug), provider)?;
-                change.run(move |t| commands::update_application(t, number, changes)).await?;
+                answer.told = change.run(move |t| commands::update_application(t, number, changes)).await?;
             }
             Self::DeleteApplication { application } => {
                 let number = names.application(&application)?;
-                change.run(move |t| commands::delete_application(t, number)).await?;
+                answer.told = change.run(move |t| commands::delete_application(t, number)).await?;
             }
             Self::CreateBinding { application, subject } => {
                 let target = names.application(&application)?;
@@ -351,7 +392,9 @@ impl Call {
                     Grantee::Group(name) | Grantee::Role(name) => BindingSubject::Group(names.group(&name)?),
                 };
                 let given = commands::BindingChanges::default();
-                change.run(move |t| commands::create_binding(t, target, subject, given).map(drop)).await?;
+                answer.told = change
+                    .run(move |t| commands::create_binding(t, target, subject, given).map(drop))
+                    .await?;
             }
             Self::UpdateBinding { application, place, to, negate } => {
                 let uuid = names.binding(&application, place)?;
@@ -360,11 +403,11 @@ impl Call {
                     negate: Some(negate),
                     ..commands::BindingChanges::default()
                 };
-                change.run(move |t| commands::update_binding(t, uuid, changes)).await?;
+                answer.told = change.run(move |t| commands::update_binding(t, uuid, changes)).await?;
             }
             Self::DeleteBinding { application, place } => {
                 let uuid = names.binding(&application, place)?;
-                change.run(move |t| commands::delete_binding(t, uuid)).await?;
+                answer.told = change.run(move |t| commands::delete_binding(t, uuid)).await?;
             }
             Self::CreateToken { identifier, account, intent, is_retrievable } => {
                 let new = NewToken {
@@ -384,8 +427,9 @@ impl Call {
                 let identifier = names.identifier(&token)?;
                 said(registry.update_token(caller, identifier, token_changes(changes)).await)?;
             }
-            Self::RevokeToken { token } => {
-                said(registry.revoke_token(caller, names.identifier(&token)?, Replaced::End).await)?;
+            Self::RevokeToken { token, keeps_replaced } => {
+                let replaced = if keeps_replaced { Replaced::Keep } else { Replaced::End };
+                said(registry.revoke_token(caller, names.identifier(&token)?, replaced).await)?;
             }
             Self::RotateToken { token, has_overlap } => {
                 let identifier = names.identifier(&token)?;
@@ -409,12 +453,13 @@ impl Call {
                 let secret = said(registry.view_token_key(caller, identifier.clone()).await)?;
                 answer.learn(registry, &identifier, secret);
             }
-            Self::OwnSecret { is_chosen, has_overlap } => {
+            Self::OwnSecret { is_chosen, has_overlap, has_old } => {
                 let Who::Account(known, account) = who else { return Err(SKIPPED.to_owned()) };
                 let provider = snapshot.default_tree().ok_or(SKIPPED)?.provider().number;
                 let holder = Holder { account: *account, credential: known.proof.credential() };
                 let secret = is_chosen.then(|| chosen(mark));
-                let asked = OwnSecret { old: None, new: secret.clone(), overlap: overlap(has_overlap) };
+                let old = has_old.then(|| known.secret.clone());
+                let asked = OwnSecret { old, new: secret.clone(), overlap: overlap(has_overlap) };
                 let identity = Identity { holder, provider };
                 let generated = registry.clone().change_own_secret(identity, None, asked).await;
                 let generated = generated.map_err(|error| error.to_string())?;
@@ -430,20 +475,120 @@ impl Call {
                     }
                 }
             }
+            Self::Import { accounts, are_services, group, members, role } => {
+                let options = ImportOptions { role, ..ImportOptions::default() };
+                let actor = Actor::internal(InternalAccount::Import);
+                let layout = said(registry.prepare_import(actor.clone(), options.clone()).await)?;
+                let text = ldif(&layout, &accounts, are_services, &group, &members);
+                for entries in entries_of(&layout, &text) {
+                    said(registry.import(actor.clone(), options.clone(), entries).await)?;
+                }
+            }
+        }
+        if matches!(who, Who::Operator) && !self.is_rehearsed() {
+            answer.told.clear();
         }
         Ok(answer)
     }
 }
 
-/// Applies a config as the operator does who accepted nothing in particular; gives the secrets that were generated.
-pub(super) async fn apply(
-    registry: &Registry,
-    config: &Seed,
-    recreate: &[String],
-    prune: bool,
-) -> Result<Vec<NewSecret>, String> {
-    let mut options = SeedOptions::default();
-    (options.prune, options.recreate) = (prune, recreate.to_vec());
+/// A file with accounts of these names, and a group with these members.
+fn ldif(
+    layout: &ImportLayout,
+    accounts: &[String],
+    are_services: bool,
+    group: &str,
+    members: &[String],
+) -> String {
+    let base = &layout.base_dn;
+    let containers = if are_services { &layout.service_accounts } else { &layout.users };
+    let Some((people, groups)) = containers.first().zip(layout.groups.first()) else { return String::new() };
+    let dn = |at: &Container, name: &str| format!("{}={name},{},{base}", at.naming, at.container);
+    let mut text = String::new();
+    for name in accounts {
+        let dn = dn(people, name);
+        text +=
+            &format!("dn: {dn}\nobjectClass: inetOrgPerson\nsn: {name}\nuserPassword: imported {name}\n\n");
+    }
+    text += &format!("dn: {}\nobjectClass: groupOfNames\n", dn(groups, group));
+    for member in members {
+        for at in [layout.users.first(), layout.service_accounts.first(), Some(groups)].into_iter().flatten()
+        {
+            text += &format!("member: {}\n", dn(at, member));
+        }
+    }
+    text + "\n"
+}
+
+/// What a client makes of a file: accounts, groups, and who is in them.
+fn entries_of(layout: &ImportLayout, text: &str) -> [Vec<ImportEntry>; 3] {
+    let classifier = Classifier::new(layout);
+    let mut entries = [Vec::new(), Vec::new(), Vec::new()];
+    for record in LdifReader::new(text.as_bytes()).map_while(Result::ok) {
+        match classifier.classify(&record) {
+            Classified::Account(account, _) => entries[0].push(ImportEntry::Account(account)),
+            Classified::Group(group, members, _) => {
+                entries[1].push(ImportEntry::Group(group));
+                entries[2].push(ImportEntry::Members(members));
+            }
+            Classified::Container(_) | Classified::Ignored { .. } => {}
+        }
+    }
+    entries
+}
+
+/// How a config is applied.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Application {
+    /// From now on the config is the one that has grown.
+    pub(super) is_late: bool,
+    pub(super) prune: bool,
+    pub(super) recreate: Vec<String>,
+    pub(super) adopt: Vec<String>,
+    /// Which of the credentials that a plan names are accepted: the bit of its place.
+    pub(super) accept_told: u8,
+    /// Accepted whether or not any plan has named them.
+    pub(super) accept: Vec<String>,
+}
+
+/// What came of applying a config.
+pub(super) struct Applied {
+    pub(super) outcome: Result<(), String>,
+    /// The secrets that were generated.
+    pub(super) secrets: Vec<NewSecret>,
+    /// The credentials of others that were accepted by somebody who was told of them.
+    pub(super) accepted: Vec<ForeignTo>,
+}
+
+impl Applied {
+    /// Of somebody who was told of nothing.
+    pub(super) fn new(outcome: Result<(), String>) -> Self {
+        Self { outcome, secrets: Vec::new(), accepted: Vec::new() }
+    }
+}
+
+/// Applies a config as the operator does: accepts some of what a plan names, and what comes to mind besides.
+pub(super) async fn apply(registry: &Registry, config: &Seed, how: &Application) -> Applied {
+    let mut options = SeedOptions {
+        prune: how.prune,
+        recreate: how.recreate.clone(),
+        adopt: how.adopt.clone(),
+        accept_credentials: how.accept.clone(),
+    };
+    let snapshot = registry.snapshot();
+    let names = Names(snapshot.accounts());
+    let mut applied = Applied::new(Ok(()));
+    applied.accepted.extend(how.accept.iter().filter_map(|name| names.credential(None, name)));
+    if how.accept_told != 0
+        && let Ok(plan) = registry.plan_seed(config.clone(), options.clone()).await
+    {
+        let told = plan.diff.iter().filter_map(|entry| credential_told(entry.reason.as_deref()?));
+        let is_accepted = |(place, _): &(usize, (String, String))| how.accept_told >> (place % 8) & 1 == 1;
+        for (_, (account, identifier)) in told.enumerate().filter(is_accepted) {
+            applied.accepted.extend(names.credential(Some(&account), &identifier));
+            options.accept_credentials.push(identifier);
+        }
+    }
     let apply = |secrets| {
         registry.apply_seed(
             Actor::internal(InternalAccount::Config),
@@ -453,15 +598,24 @@ pub(super) async fn apply(
         )
     };
     // Mostly no secret is needed, and then there is no need of a plan.
-    match apply(Vec::new()).await {
-        Err(ChangeError::Conflict) => {
-            let plan = said(registry.plan_seed(config.clone(), options.clone()).await)?;
-            let secrets = testing::secrets_for(&plan);
-            said(apply(secrets.clone()).await)?;
-            Ok(secrets)
-        }
-        other => said(other).map(|_| Vec::new()),
-    }
+    let outcome = match apply(Vec::new()).await {
+        Err(ChangeError::Conflict) => match registry.plan_seed(config.clone(), options.clone()).await {
+            Ok(plan) => {
+                applied.secrets = testing::secrets_for(&plan);
+                apply(applied.secrets.clone()).await
+            }
+            Err(error) => Err(error),
+        },
+        other => other,
+    };
+    applied.outcome = said(outcome).map(drop);
+    applied
+}
+
+/// The account and the credential that an entry of a plan asks to accept.
+fn credential_told(reason: &str) -> Option<(String, String)> {
+    let (_, identifier) = reason.split_once("--accept-credentials ")?;
+    Some((reason.split('`').nth(1)?.to_owned(), identifier.to_owned()))
 }
 
 impl Who {
@@ -508,11 +662,17 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    async fn run<F>(&self, command: F) -> Result<(), String>
+    /// Gives the credentials of others that get more by it.
+    async fn run<F>(&self, command: F) -> Result<Vec<ForeignTo>, String>
     where
         F: FnOnce(&mut crate::registry::Transaction<'_>) -> Result<(), ChangeError> + Send + 'static,
     {
-        said(self.registry.change(self.caller.clone(), command).await)
+        let told = self.registry.change(self.caller.clone(), |transaction| {
+            command(transaction)?;
+            Ok(transaction.foreign_credentials())
+        });
+        let told = said(told.await)?.into_iter();
+        Ok(told.map(|credential| (credential.number, credential.token)).collect())
     }
 }
 
@@ -527,6 +687,90 @@ fn overlap(has_overlap: bool) -> Duration {
 fn chosen(mark: &str) -> Secret {
     Secret::from(format!("chosen by an attacker, in {mark}, and long enough"))
 }
+
+/// `{SSHA}` of "secret", with the salt "salt".
+const SSHA_OF_SECRET: &str = "{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0";
+
+/// A row of the API that changes something, and what plays it.
+pub(crate) struct Row {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    /// Whether it can be rehearsed, so that the operator is told before.
+    pub(crate) is_told: bool,
+    pub(crate) played: Played,
+}
+
+/// What plays a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Played {
+    /// The call of this name.
+    By(&'static str),
+    /// Nothing: nobody can get more by it, for this reason.
+    CannotMatter(&'static str),
+}
+
+const fn told(method: &'static str, path: &'static str, call: &'static str) -> Row {
+    Row { method, path, is_told: true, played: Played::By(call) }
+}
+
+const fn row(method: &'static str, path: &'static str, call: &'static str) -> Row {
+    Row { method, path, is_told: false, played: Played::By(call) }
+}
+
+/// All rows that change something.
+pub(crate) const ROWS: &[Row] = &[
+    told("POST", "/core/users/", "CreateAccount"),
+    row("POST", "/core/users/service_account/", "CreateServiceAccount"),
+    told("PUT", "/core/users/{id}/", "UpdateAccount"),
+    told("PATCH", "/core/users/{id}/", "UpdateAccount"),
+    row("DELETE", "/core/users/{id}/", "DeleteAccount"),
+    row("POST", "/core/users/{id}/set_password/", "SetPassword"),
+    row("POST", "/core/users/{id}/set_password_hash/", "SetPassword"),
+    told("POST", "/core/groups/", "CreateGroup"),
+    told("PUT", "/core/groups/{group_uuid}/", "UpdateGroup"),
+    told("PATCH", "/core/groups/{group_uuid}/", "UpdateGroup"),
+    row("DELETE", "/core/groups/{group_uuid}/", "DeleteGroup"),
+    told("POST", "/core/groups/{group_uuid}/add_user/", "SetMember"),
+    row("POST", "/core/groups/{group_uuid}/remove_user/", "SetMember"),
+    row("POST", "/core/tokens/", "CreateToken"),
+    row("PUT", "/core/tokens/{identifier}/", "UpdateToken"),
+    row("PATCH", "/core/tokens/{identifier}/", "UpdateToken"),
+    row("DELETE", "/core/tokens/{identifier}/", "RevokeToken"),
+    row("GET", "/core/tokens/{identifier}/view_key/", "ViewTokenKey"),
+    row("POST", "/core/tokens/{identifier}/set_key/", "SetTokenKey"),
+    row("POST", "/core/tokens/{identifier}/rotate/", "RotateToken"),
+    row("POST", "/rbac/roles/", "CreateRole"),
+    row("PUT", "/rbac/roles/{uuid}/", "UpdateRole"),
+    row("PATCH", "/rbac/roles/{uuid}/", "UpdateRole"),
+    row("DELETE", "/rbac/roles/{uuid}/", "DeleteRole"),
+    told("POST", "/rbac/roles/{uuid}/add_user/", "SetRole"),
+    row("POST", "/rbac/roles/{uuid}/remove_user/", "SetRole"),
+    told("POST", "/rbac/permissions/assigned_by_roles/{uuid}/assign/", "SetGrants"),
+    row("PATCH", "/rbac/permissions/assigned_by_roles/{uuid}/unassign/", "SetGrants"),
+    told("POST", "/rbac/permissions/assigned_by_groups/{uuid}/assign/", "SetGrants"),
+    row("PATCH", "/rbac/permissions/assigned_by_groups/{uuid}/unassign/", "SetGrants"),
+    told("POST", "/rbac/permissions/assigned_by_users/{id}/assign/", "SetGrants"),
+    row("PATCH", "/rbac/permissions/assigned_by_users/{id}/unassign/", "SetGrants"),
+    Row {
+        method: "POST",
+        path: "/events/events/",
+        is_told: false,
+        played: Played::CannotMatter("an event gives and takes nothing, and names who has written it"),
+    },
+    told("POST", "/core/applications/", "CreateApplication"),
+    told("PUT", "/core/applications/{slug}/", "UpdateApplication"),
+    told("PATCH", "/core/applications/{slug}/", "UpdateApplication"),
+    row("DELETE", "/core/applications/{slug}/", "DeleteApplication"),
+    told("POST", "/policies/bindings/", "CreateBinding"),
+    told("PUT", "/policies/bindings/{policy_binding_uuid}/", "UpdateBinding"),
+    told("PATCH", "/policies/bindings/{policy_binding_uuid}/", "UpdateBinding"),
+    told("DELETE", "/policies/bindings/{policy_binding_uuid}/", "DeleteBinding"),
+    row("POST", "/providers/ldap/", "CreateProvider"),
+    row("PUT", "/providers/ldap/{id}/", "UpdateProvider"),
+    row("PATCH", "/providers/ldap/{id}/", "UpdateProvider"),
+    row("DELETE", "/providers/ldap/{id}/", "DeleteProvider"),
+    row("DELETE", "/providers/all/{id}/", "DeleteProvider"),
+];
 
 /// A step whose names stand for nothing by now.
 pub(super) const SKIPPED: &str = "(nothing of this name)";
@@ -567,6 +811,15 @@ impl Names<'_> {
         let place: usize = place.parse().map_err(|_| SKIPPED)?;
         let token = account.tokens.get(place).and_then(|number| self.0.token(*number));
         token.map(|token| token.identifier.clone()).ok_or_else(|| SKIPPED.to_owned())
+    }
+
+    /// A credential by what it is accepted by: a token by its identifier, else a password by the account's name.
+    fn credential(&self, of: Option<&str>, name: &str) -> Option<ForeignTo> {
+        let is_meant = |owner: AccountNumber| of.is_none_or(|of| self.account(of) == Ok(owner));
+        match self.0.token_named(name).filter(|token| is_meant(token.account)) {
+            Some(token) => Some((token.account, Some(token.number))),
+            None => self.account(name).ok().filter(|owner| is_meant(*owner)).map(|owner| (owner, None)),
+        }
     }
 
     fn binding(&self, slug: &str, place: usize) -> Result<uuid::Uuid, String> {
@@ -613,6 +866,7 @@ impl Names<'_> {
                 }
                 AccountChange::Groups(names) => given.groups = Some(self.groups(&names)?),
                 AccountChange::Roles(names) => given.roles = Some(self.roles(&names)?),
+                AccountChange::DropsPassword => given.drops_password = true,
             }
         }
         Ok(given)
@@ -670,6 +924,9 @@ fn token_changes(changes: Vec<TokenChange>) -> TokenChanges {
             TokenChange::Identifier(identifier) => given.identifier = Some(identifier),
             TokenChange::Account(account) => given.account = Some(account),
             TokenChange::Expiring(expiring) => given.expiring = Some(expiring),
+            TokenChange::Expires(hours) => {
+                given.expires = Some(Expiry::In(Duration::from_secs(hours * 3_600)));
+            }
             TokenChange::Networks(is_bounded) => {
                 given.networks =
                     Some(if is_bounded { vec!["192.0.2.0/24".parse().unwrap()] } else { Vec::new() });

@@ -2,8 +2,9 @@
 //!
 //! *Nobody ends with more than it was given.* An attacker is somebody who holds secrets. It controls each active account
 //! of which one of its secrets works. What all of those may do must be covered by what was given to it: by the setting
-//! up, by the making of objects (every permission on them), by somebody who held what it gave, or by somebody who was
-//! told that there are credentials of others. What the config gives again when it is applied unchanged is no gift.
+//! up, by the making of objects (every permission on them), or by somebody who held what it gave and was told of each
+//! secret of that account which an attacker knows: in the answer, in an event, or by the plan of a config before it was
+//! accepted. What the config gives again when it is applied unchanged is no gift.
 //!
 //! Beside that, of each call of a caller of the API: what anybody gains by it the caller held (`Gave`), what anybody
 //! loses by it the caller held (`Took`), no provider loses names to another without a right to change it (`Shadowed`),
@@ -12,10 +13,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 
+use super::calls::{Applied, ForeignTo};
 use crate::directory::{Accounts, Snapshot};
 use crate::model::{
     Account, AccountNumber, Grant, GroupNumber, ObjectReference, Permission, ProviderNumber, RoleNumber,
-    TokenNumber,
+    Timestamp, TokenNumber,
 };
 use crate::secret::Secret;
 
@@ -53,6 +55,8 @@ pub(super) struct Fault {
 /// A secret that somebody knows, and what it proves.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
+    /// Whose it was when it was learned.
+    pub(super) account: AccountNumber,
     pub(super) proof: Proof,
     pub(super) secret: Secret,
 }
@@ -68,12 +72,13 @@ pub(super) enum Proof {
 impl Known {
     pub(super) fn token(snapshot: &Snapshot, identifier: &str, secret: Secret) -> Option<Self> {
         let token = snapshot.accounts().token_named(identifier)?;
-        Some(Self { proof: Proof::Token(token.number, token.generation), secret })
+        let proof = Proof::Token(token.number, token.generation);
+        Some(Self { account: token.account, proof, secret })
     }
 
     pub(super) fn password(snapshot: &Snapshot, account: AccountNumber, secret: Secret) -> Option<Self> {
         let generation = snapshot.accounts().account(account)?.password.as_ref()?.generation;
-        Some(Self { proof: Proof::Password(account, generation), secret })
+        Some(Self { account, proof: Proof::Password(account, generation), secret })
     }
 }
 
@@ -115,6 +120,7 @@ pub(super) struct Facts {
     active: BTreeSet<AccountNumber>,
     /// Owner and generation of each token.
     tokens: HashMap<TokenNumber, (AccountNumber, u32)>,
+    expired: HashSet<TokenNumber>,
     passwords: HashMap<AccountNumber, u32>,
     default: Option<ProviderNumber>,
     providers: BTreeMap<ProviderNumber, Domain>,
@@ -128,8 +134,8 @@ pub(super) struct Trusted {
     names: HashMap<AccountNumber, BTreeSet<String>>,
     /// All values of attributes by which somebody is looked up.
     values: HashMap<AccountNumber, BTreeSet<String>>,
-    /// Numbers that were given.
-    numbers: HashMap<AccountNumber, BTreeSet<u32>>,
+    /// Numbers that were given: the attribute, the number.
+    numbers: HashMap<AccountNumber, BTreeSet<(String, u32)>>,
 }
 
 impl Trusted {
@@ -144,7 +150,8 @@ impl Trusted {
             for attribute in &account.attributes {
                 let texts =
                     attribute.values.iter().map(|value| String::from_utf8_lossy(value).to_lowercase());
-                match attribute.description.to_lowercase().as_str() {
+                let description = attribute.description.to_lowercase();
+                match description.as_str() {
                     "mail" | "email" | "userprincipalname" => {
                         let texts: Vec<String> = texts.collect();
                         names.extend(texts.clone());
@@ -152,7 +159,8 @@ impl Trusted {
                     }
                     "uid" | "cn" | "samaccountname" => values.extend(texts),
                     "uidnumber" | "gidnumber" => {
-                        numbers.extend(texts.filter_map(|text| text.parse::<u32>().ok()))
+                        let given = texts.filter_map(|text| text.parse::<u32>().ok());
+                        numbers.extend(given.map(|number| (description.clone(), number)));
                     }
                     _ => {}
                 }
@@ -182,8 +190,8 @@ impl Trusted {
 struct Domain {
     base_dn: String,
     domain: String,
-    /// A DN in each container.
-    entries: Vec<String>,
+    /// A DN in each container, and the suffix, each with the provider that answers for it.
+    entries: Vec<(String, Option<ProviderNumber>)>,
 }
 
 impl Facts {
@@ -213,9 +221,14 @@ impl Facts {
             names.insert(ObjectReference::Application(application.number), application.slug.clone());
         }
         let mut tokens = HashMap::new();
+        let mut expired = HashSet::new();
+        let now = Timestamp::now();
         for token in accounts.tokens() {
             names.insert(ObjectReference::Token(token.number), token.identifier.clone());
             tokens.insert(token.number, (token.account, token.generation));
+            if token.is_expired(now) {
+                expired.insert(token.number);
+            }
         }
         let mut providers = BTreeMap::new();
         let uid_starts = accounts.providers().map(|provider| provider.uid_start_number).collect();
@@ -223,6 +236,10 @@ impl Facts {
             names.insert(ObjectReference::Provider(provider.number), provider.name.clone());
             let containers = provider.users.iter().chain(&provider.service_accounts).chain(&provider.groups);
             let entries = containers.map(|at| format!("cn=probe,{},{}", at.container, provider.base_dn));
+            let entries = entries.chain([provider.base_dn.clone()]).map(|dn| {
+                let answers = snapshot.tree_of(dn.as_bytes()).map(|tree| tree.provider().number);
+                (dn, answers)
+            });
             let domain = match &provider.domain {
                 Some(domain) => domain.to_lowercase(),
                 None => domain_of(&provider.base_dn),
@@ -232,20 +249,25 @@ impl Facts {
         }
         let default = snapshot.default_tree().map(|tree| tree.provider().number);
         let revision = snapshot.revision();
-        Self { revision, rights, names, active, tokens, passwords, default, providers, uid_starts }
+        Self { revision, rights, names, active, tokens, expired, passwords, default, providers, uid_starts }
     }
 
     /// The account that a secret proves, if it works.
     pub(super) fn proved(&self, proof: Proof) -> Option<AccountNumber> {
-        let account = match proof {
+        let is_expired = matches!(proof, Proof::Token(number, _) if self.expired.contains(&number));
+        self.stands_for(proof).filter(|account| !is_expired && self.active.contains(account))
+    }
+
+    /// The account that a secret proves, or would prove if it was not expired and the account active.
+    fn stands_for(&self, proof: Proof) -> Option<AccountNumber> {
+        match proof {
             Proof::Token(number, generation) => {
-                self.tokens.get(&number).filter(|(_, now)| *now == generation).map(|(account, _)| *account)?
+                self.tokens.get(&number).filter(|(_, now)| *now == generation).map(|(account, _)| *account)
             }
             Proof::Password(account, generation) => {
-                self.passwords.get(&account).filter(|now| **now == generation).map(|_| account)?
+                self.passwords.get(&account).filter(|now| **now == generation).map(|_| account)
             }
-        };
-        self.active.contains(&account).then_some(account)
+        }
     }
 
     pub(super) fn name(&self, object: ObjectReference) -> &str {
@@ -317,6 +339,8 @@ fn rights_of(accounts: &Accounts, number: AccountNumber) -> Rights {
 pub(super) struct Principal {
     pub(super) name: String,
     pub(super) known: Vec<Known>,
+    /// The accounts that it was handed secrets of: what these are given it is given, and everybody knows that.
+    own: BTreeSet<AccountNumber>,
     budget: Rights,
     /// What the config gave it on objects, by their names: an object of that name that the operator or the config
     /// makes anew is the same.
@@ -330,8 +354,8 @@ pub(super) enum Actor<'a> {
     Attacker(usize, AccountNumber),
     /// The operator, by a command.
     Operator,
-    /// The operator, who applied a config and accepted nothing; what the attempt said.
-    Config(&'a Result<(), String>),
+    /// The operator, who applied a config, with what came of it; whether anything was taken over by name.
+    Config(&'a Applied, bool),
 }
 
 /// What came of a step besides what the directory shows.
@@ -341,6 +365,8 @@ pub(super) struct Done {
     pub(super) learned: Vec<Known>,
     /// A token that took another one's place: the old one, the new one.
     pub(super) successor: Option<(TokenNumber, TokenNumber)>,
+    /// Credentials of others, of which whoever gave rights to their accounts was told.
+    pub(super) told: Vec<ForeignTo>,
     /// The account that it was to change.
     pub(super) changed: Option<AccountNumber>,
     /// What accounts are known by afterwards, where that may have changed.
@@ -374,7 +400,8 @@ impl Oracle {
             let of_name =
                 |grant: &Grant| grant.on.map(|on| (grant.permission, on.kind(), facts.name(on).to_owned()));
             let named = budget.grants.iter().filter_map(of_name).collect();
-            Principal { name, known, budget, named }
+            let own = known.iter().map(|known| known.account).collect();
+            Principal { name, known, own, budget, named }
         };
         let principals = principals.into_iter().map(principal).collect();
         Self { principals, facts, trusted, named_by_callers: HashSet::new(), is_config_alone }
@@ -392,15 +419,23 @@ impl Oracle {
         self.principals[principal].budget.is_superuser
     }
 
-    /// Whether whoever gave something to accounts of which others hold credentials was told of them.
+    /// Whether whoever gave an account something was told of each secret of it that a principal knows.
     ///
-    /// For now an operator who gives by a command, and a caller who gives what it holds, count as told; a config that is
-    /// applied without accepting anything never does.
-    fn was_told(actor: Actor<'_>) -> bool {
-        match actor {
-            Actor::Operator | Actor::Attacker(..) => true,
-            Actor::Config(_) => false,
-        }
+    /// Everybody knows whose an account is that an attacker was handed; a config gives it more only by what it takes over.
+    fn was_told(&self, actor: Actor<'_>, told: &[ForeignTo], place: usize, account: AccountNumber) -> bool {
+        let Principal { known, own, .. } = &self.principals[place];
+        let told = match actor {
+            Actor::Config(_, is_adopting) if own.contains(&account) => return is_adopting,
+            _ if own.contains(&account) => return true,
+            Actor::Config(applied, _) => &applied.accepted[..],
+            Actor::Attacker(..) | Actor::Operator => told,
+        };
+        let credentials = known.iter().filter(|known| self.facts.stands_for(known.proof) == Some(account));
+        let mut credentials = credentials.map(|known| match known.proof {
+            Proof::Token(number, _) => (account, Some(number)),
+            Proof::Password(..) => (account, None),
+        });
+        credentials.all(|credential| told.contains(&credential))
     }
 
     /// Looks at what a step has made of the directory; the first rule of `rules` that it broke is the answer.
@@ -411,7 +446,7 @@ impl Oracle {
         done: Done,
         rules: &[Rule],
     ) -> Option<Fault> {
-        let Done { learned, successor, changed, trusted } = done;
+        let Done { learned, successor, told, changed, trusted } = done;
         if let Actor::Attacker(principal, _) = actor {
             self.principals[principal].known.extend(learned);
         }
@@ -426,11 +461,11 @@ impl Oracle {
         }
         let (made, held) = self.note_objects(actor, &before, successor);
         let mut faults = Vec::new();
-        faults.extend(self.climbed(actor, &made, &held));
+        faults.extend(self.climbed(actor, &told, &made, &held));
         if let Actor::Attacker(..) = actor {
             faults.extend(self.gave(&before, &held, successor));
             faults.extend(self.took(&before, &held, successor));
-            faults.extend(self.shadowed(&before, &held, snapshot));
+            faults.extend(self.shadowed(&before, &held));
             if let Some(account) = changed.filter(|_| self.facts.revision != before.revision) {
                 faults.extend(Self::changed(&before, &held, account));
             }
@@ -439,7 +474,7 @@ impl Oracle {
             }
         }
         self.trusted = trusted.unwrap_or_else(|| std::mem::take(&mut self.trusted));
-        if let Actor::Config(Err(error)) = actor
+        if let Actor::Config(Applied { outcome: Err(error), .. }, _) = actor
             && self.is_config_alone
         {
             faults
@@ -482,7 +517,7 @@ impl Oracle {
             }
             match actor {
                 Actor::Attacker(..) => self.named_by_callers.insert(*object),
-                Actor::Operator | Actor::Config(_) => self.named_by_callers.remove(object),
+                Actor::Operator | Actor::Config(..) => self.named_by_callers.remove(object),
             };
         }
         let Actor::Attacker(_, caller) = actor else { return (Rights::default(), Rights::default()) };
@@ -491,16 +526,29 @@ impl Oracle {
         (made, held)
     }
 
-    /// Whether anybody has more than it was given. What was given rightly counts as given from now on.
-    fn climbed(&mut self, actor: Actor<'_>, made: &Rights, held: &Rights) -> Option<Fault> {
+    /// Whether anybody has more than it was given. What was given rightly counts as given from now on, also to who can use
+    /// it only later: an account that is not active, a token that is expired.
+    fn climbed(
+        &mut self,
+        actor: Actor<'_>,
+        told: &[ForeignTo],
+        made: &Rights,
+        held: &Rights,
+    ) -> Option<Fault> {
         let mut fault = None;
         for place in 0..self.principals.len() {
             if self.has_everything(place) {
                 continue;
             }
+            let known = &self.principals[place].known;
+            let accounts: BTreeSet<AccountNumber> =
+                known.iter().filter_map(|known| self.facts.stands_for(known.proof)).collect();
             let controlled: BTreeSet<AccountNumber> =
                 self.controlled(place).into_iter().map(|(_, account)| account).collect();
-            for account in controlled {
+            // Of a secret that was made by an account which gets the same nobody need be told.
+            let own = &self.principals[place].own;
+            let (own, others): (Vec<_>, Vec<_>) = accounts.into_iter().partition(|it| own.contains(it));
+            for account in own.into_iter().chain(others.iter().copied()).chain(others.iter().copied()) {
                 let principal = &self.principals[place];
                 let mut excess = self.facts.rights(account).beyond(&principal.budget);
                 let (named, others) =
@@ -514,26 +562,30 @@ impl Oracle {
                 let is_right = excess.is_nothing()
                     || match actor {
                         Actor::Attacker(caller, _) if caller == place => false,
-                        Actor::Attacker(..) => Self::was_told(actor) && excess.beyond(held).is_nothing(),
-                        Actor::Operator | Actor::Config(_) => Self::was_told(actor),
+                        Actor::Attacker(..) if !excess.beyond(held).is_nothing() => false,
+                        _ => self.was_told(actor, told, place, account),
                     };
                 if is_right {
                     let now = self.facts.rights(account);
                     self.principals[place].budget.add(&now);
                     continue;
                 }
-                fault = fault.or_else(|| {
-                    let sentence = format!(
-                        "{} has a working credential of {}, which now holds what it was never given: {}",
-                        self.principals[place].name,
-                        self.facts.account_name(account),
-                        self.facts.in_words(&excess)
-                    );
-                    Some(Fault { rule: Rule::Climbed, sentence })
-                });
+                if !controlled.contains(&account) {
+                    continue;
+                }
+                let sentence = format!(
+                    "{} has a working credential of {}, which now holds what it was never given: {}",
+                    self.principals[place].name,
+                    self.facts.account_name(account),
+                    self.facts.in_words(&excess)
+                );
+                fault = fault.or(Some((place, account, Fault { rule: Rule::Climbed, sentence })));
             }
         }
-        fault
+        let (place, account, fault) = fault?;
+        // What one account was given before another is given to both.
+        let is_still = !self.facts.rights(account).beyond(&self.principals[place].budget).is_nothing();
+        is_still.then_some(fault)
     }
 
     /// Whether it is a right on an object that stands for one which the config gave it by this name.
@@ -597,7 +649,7 @@ impl Oracle {
     }
 
     /// Whether a provider that is still there, and was not changed itself, lost entries, its domain or the bare names.
-    fn shadowed(&self, before: &Facts, held: &Rights, after: &Snapshot) -> Option<Fault> {
+    fn shadowed(&self, before: &Facts, held: &Rights) -> Option<Fault> {
         let may_change = |number| {
             held.cover(Grant {
                 permission: Permission::ChangeProvider,
@@ -608,16 +660,16 @@ impl Oracle {
             return None;
         }
         for (number, was) in &before.providers {
-            if !self.facts.providers.contains_key(number) || may_change(*number) {
+            let Some(is) = self.facts.providers.get(number).filter(|_| !may_change(*number)) else {
                 continue;
-            }
+            };
             let name = before.name(ObjectReference::Provider(*number));
             let fault = |what: String| {
                 Some(Fault { rule: Rule::Shadowed, sentence: format!("the provider {name} lost {what}") })
             };
-            for dn in was.entries.iter().chain([&was.base_dn]) {
-                let now = after.tree_of(dn.as_bytes()).map(|tree| tree.provider().number);
-                if now != Some(*number) {
+            let answers = Some(*number);
+            for (dn, _) in was.entries.iter().filter(|(_, before)| *before == answers) {
+                if !is.entries.iter().any(|(other, now)| other == dn && *now == answers) {
                     return fault(format!("the entry {dn}"));
                 }
             }
@@ -669,16 +721,24 @@ impl Oracle {
         }
         for (account, numbers) in &now.numbers {
             let had = self.trusted.numbers.get(account);
-            for number in numbers.iter().filter(|number| !had.is_some_and(|had| had.contains(number))) {
+            for (attribute, number) in
+                numbers.iter().filter(|number| !had.is_some_and(|had| had.contains(number)))
+            {
                 let name = self.facts.account_name(*account);
                 if *number < POSIX_NUMBER_MIN {
                     return fault(format!("{name} has the number {number}, which is the system's"));
+                }
+                // Accounts share a gidNumber: it is that of a group.
+                if attribute != "uidnumber" {
+                    continue;
                 }
                 let is_derived = |other: &&AccountNumber| {
                     *other != account && before.uid_starts.iter().any(|start| start + other.get() == *number)
                 };
                 let is_given = |other: &&AccountNumber| {
-                    *other != account && now.numbers.get(other).is_some_and(|given| given.contains(number))
+                    let given = now.numbers.get(other);
+                    *other != account
+                        && given.is_some_and(|given| given.contains(&(attribute.clone(), *number)))
                 };
                 let mut others = self.facts.rights.keys();
                 if let Some(other) = others.find(|other| is_derived(other) || is_given(other)) {

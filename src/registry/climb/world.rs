@@ -3,7 +3,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::calls::{AccountChange, Call, Grantee, GroupChange, ProviderChange, TokenChange};
+use super::calls::{AccountChange, Application, Call, Grantee, GroupChange, ProviderChange, TokenChange};
 use super::dice::Dice;
 use crate::config::{
     ReferenceKind, Seed, SeedAccount, SeedApplication, SeedBinding, SeedGrant, SeedGroup, SeedProvider,
@@ -63,7 +63,9 @@ pub(super) enum Step {
     /// The operator does something by a command.
     Operator(Call),
     /// The config is applied: unchanged, but for the one time that it grows.
-    Apply { is_late: bool, recreate: Vec<String>, prune: bool },
+    Apply(Application),
+    /// So many minutes go by; whether the server has seen to its tokens by then.
+    Later { minutes: u64, is_tended: bool },
 }
 
 /// Accounts of the config; the last ones are the attackers'.
@@ -379,12 +381,20 @@ impl Plan {
 
     fn draw_step(&self, dice: &mut Draw) -> Step {
         match dice.below(100) {
-            0..6 => Step::Apply {
+            0..6 => Step::Apply(Application {
                 is_late: self.has_late && dice.chance(40),
-                recreate: if dice.chance(15) { vec![dice.pick(&ACCOUNTS).to_owned()] } else { Vec::new() },
                 prune: dice.chance(3),
+                recreate: if dice.chance(15) { vec![dice.pick(&ACCOUNTS).to_owned()] } else { Vec::new() },
+                adopt: if dice.chance(15) { vec![adopted(dice)] } else { Vec::new() },
+                accept_told: if dice.chance(40) { dice.below(256) as u8 } else { 0 },
+                accept: if dice.chance(10) { vec![accepted(dice)] } else { Vec::new() },
+            }),
+            6 => Step::Later {
+                // An overlap, the life of an automatic rotation, that of a token.
+                minutes: dice.pick(&[40, 40, 40, 1_500, 300_000, 700_000]),
+                is_tended: dice.chance(70),
             },
-            6..15 if self.has_operator => Step::Operator(draw_operators_call(dice)),
+            7..15 if self.has_operator => Step::Operator(draw_operators_call(dice)),
             _ => {
                 let attacker = dice.below(self.attackers.len());
                 Step::Attack {
@@ -395,6 +405,23 @@ impl Plan {
             }
         }
     }
+}
+
+/// An object that callers of the API may have made.
+fn adopted(dice: &mut Draw) -> String {
+    match dice.below(6) {
+        0 => account(dice),
+        1 => group(dice),
+        2 => role_name(dice),
+        3 => provider(dice),
+        4 => application(dice),
+        _ => dice.pick(&LATE_ACCOUNTS).to_owned(),
+    }
+}
+
+/// A credential that an operator may take for harmless.
+fn accepted(dice: &mut Draw) -> String {
+    if dice.chance(50) { account(dice) } else { token(dice).replace('/', "-") }
 }
 
 fn role(name: &str, permissions: Vec<SeedGrant>) -> SeedRole {
@@ -560,7 +587,7 @@ fn kind(dice: &mut Draw) -> AccountKind {
 
 fn account_changes(dice: &mut Draw, is_new: bool) -> Vec<AccountChange> {
     let count = if is_new { dice.below(3) } else { 1 + dice.below(2) };
-    let change = |_| match dice.below(if is_new { 8 } else { 12 }) {
+    let change = |_| match dice.below(if is_new { 8 } else { 13 }) {
         0 | 1 => AccountChange::Groups(list(dice, group, 2)),
         2 | 3 => AccountChange::Roles(list(dice, role_name, 2)),
         4 | 5 => AccountChange::Attribute(
@@ -573,6 +600,7 @@ fn account_changes(dice: &mut Draw, is_new: bool) -> Vec<AccountChange> {
         7 => AccountChange::Active(dice.chance(50)),
         8 | 9 => AccountChange::Username(new_name(dice, &NEW_ACCOUNTS, &LATE_ACCOUNTS, account)),
         10 => AccountChange::Kind(kind(dice)),
+        11 => AccountChange::DropsPassword,
         _ => AccountChange::Active(dice.chance(70)),
     };
     (0..count).map(change).collect()
@@ -610,12 +638,13 @@ fn provider_changes(dice: &mut Draw) -> Vec<ProviderChange> {
 
 fn token_changes(dice: &mut Draw, me: &'static str) -> Vec<TokenChange> {
     let count = 1 + dice.below(2);
-    let change = |_| match dice.below(6) {
+    let change = |_| match dice.below(7) {
         0 | 1 => TokenChange::Identifier(
             new_name(dice, &["t1", "t2", "t3"], &["late-token"], token).replace('/', "-"),
         ),
         2 | 3 => TokenChange::Account(if dice.chance(25) { me.to_owned() } else { account(dice) }),
         4 => TokenChange::Expiring(dice.chance(50)),
+        5 => TokenChange::Expires(dice.pick(&[1, 30, 9_000])),
         _ => TokenChange::Networks(dice.chance(50)),
     };
     (0..count).map(change).collect()
@@ -670,7 +699,9 @@ fn draw_call(dice: &mut Draw, me: &'static str, given: &[Given]) -> Call {
             _ => Call::UpdateAccount { account: at(dice, account), changes: account_changes(dice, false) },
         },
         Permission::DeleteUser => Call::DeleteAccount { account: at(dice, account) },
-        Permission::ResetUserPassword => Call::SetPassword { account: at(dice, account) },
+        Permission::ResetUserPassword => {
+            Call::SetPassword { account: at(dice, account), is_hash: dice.chance(20) }
+        }
         Permission::AddGroup => Call::CreateGroup {
             name: new_name(dice, &["g1", "g2"], &["late-admins", "late-staff"], group),
             changes: group_changes(dice, true, me),
@@ -752,7 +783,9 @@ fn draw_call(dice: &mut Draw, me: &'static str, given: &[Given]) -> Call {
         Permission::ChangeToken => {
             Call::UpdateToken { token: at(dice, token), changes: token_changes(dice, me) }
         }
-        Permission::DeleteToken => Call::RevokeToken { token: at(dice, token) },
+        Permission::DeleteToken => {
+            Call::RevokeToken { token: at(dice, token), keeps_replaced: dice.chance(40) }
+        }
         Permission::SetTokenKey if dice.chance(50) => {
             Call::RotateToken { token: at(dice, token), has_overlap: dice.chance(50) }
         }
@@ -760,7 +793,11 @@ fn draw_call(dice: &mut Draw, me: &'static str, given: &[Given]) -> Call {
         Permission::ViewTokenKey => Call::ViewTokenKey { token: at(dice, token) },
         // Those that open nothing here.
         _ => match dice.below(3) {
-            0 => Call::OwnSecret { is_chosen: dice.chance(50), has_overlap: dice.chance(50) },
+            0 => Call::OwnSecret {
+                is_chosen: dice.chance(50),
+                has_overlap: dice.chance(50),
+                has_old: dice.chance(30),
+            },
             1 => Call::UpdateAccount { account: me.to_owned(), changes: account_changes(dice, false) },
             _ => Call::UpdateToken { token: token(dice), changes: token_changes(dice, me) },
         },
@@ -788,7 +825,7 @@ fn new_name(
 /// What an operator does: mostly to the accounts that are no attacker's, so that attackers stay weak.
 fn draw_operators_call(dice: &mut Draw) -> Call {
     let person = |dice: &mut Draw| dice.pick(&ACCOUNTS[..7]).to_owned();
-    match dice.below(14) {
+    match dice.below(16) {
         0 => Call::SetMember { group: group(dice), account: person(dice), is_member: dice.chance(60) },
         1 => Call::SetRole { role: role_name(dice), account: person(dice), holds: dice.chance(60) },
         2 => Call::SetGrants {
@@ -808,11 +845,22 @@ fn draw_operators_call(dice: &mut Draw) -> Call {
             intent: Intent::AppPassword,
             is_retrievable: dice.chance(50),
         },
-        10 => Call::RevokeToken { token: token(dice) },
-        11 => Call::SetPassword { account: person(dice) },
+        10 => Call::RevokeToken { token: token(dice), keeps_replaced: dice.chance(30) },
+        11 => Call::SetPassword { account: person(dice), is_hash: dice.chance(20) },
         12 => Call::UpdateAccount {
             account: account(dice),
             changes: vec![AccountChange::Active(dice.chance(60))],
+        },
+        13 => Call::UpdateGroup {
+            group: group(dice),
+            changes: vec![GroupChange::Roles(list(dice, role_name, 2))],
+        },
+        14 => Call::Import {
+            accounts: list(dice, account, 2),
+            are_services: dice.chance(50),
+            group: group(dice),
+            members: if dice.chance(80) { list(dice, account, 3) } else { list(dice, group, 3) },
+            role: dice.chance(50).then(|| role_name(dice)),
         },
         _ => Call::UpdateToken { token: token(dice), changes: vec![TokenChange::Account(person(dice))] },
     }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::validate::holders;
 use crate::directory::{EntryId, Snapshot, Tree, name_key};
 use crate::model::{
-    AccountKind, AccountNumber, GroupNumber, Key, LdapProvider, ObjectReference, Permission, Token,
+    Account, AccountKind, AccountNumber, GroupNumber, Key, LdapProvider, ObjectReference, Permission, Record,
+    Token,
 };
 use crate::registry::{Caller, ChangeError, Rules, Viewer};
 use crate::schema::{AttributeId, normalize_dn};
@@ -97,6 +98,39 @@ pub(in crate::registry) fn problems<'a>(
         }
     }
     found
+}
+
+/// What an account is known by stands in the directories alone: without any, it cannot be asked of whom else it is. So
+/// only who may change every account gives it.
+pub(in crate::registry) fn identities_unseen(
+    snapshot: &Snapshot,
+    journal: &[(Option<Record>, Option<Record>)],
+    caller: &Caller,
+) -> Vec<Problem> {
+    if !snapshot.trees().is_empty() || caller.may(snapshot.accounts(), Permission::ChangeUser, None) {
+        return Vec::new();
+    }
+    let known_by = |account: &Account| {
+        let Account { username, name, email, attributes, .. } = account;
+        (username.clone(), name.clone(), email.clone(), attributes.clone())
+    };
+    let given = journal.iter().filter_map(|change| match change {
+        (Some(Record::Account(before)), Some(Record::Account(after))) => {
+            (known_by(before) != known_by(after)).then_some(after)
+        }
+        (None, Some(Record::Account(made))) => Some(made),
+        _ => None,
+    });
+    let problem = |account: &Account| {
+        let sentence = format!(
+            "there is no provider, and without one it cannot be asked whether `{}` is known by what another account is \
+             known by: that needs the permission `{}` on all accounts, or a provider",
+            account.username,
+            Permission::ChangeUser
+        );
+        Problem::new("attributes", sentence).about(ObjectReference::Account(account.number))
+    };
+    given.map(problem).collect()
 }
 
 /// What cannot be of what there is, whatever was before: for who is told, not for who is refused.

@@ -14,6 +14,7 @@ use crate::http::api::route::Needs;
 use crate::http::api::table::routes;
 use crate::http::api::{PREFIX, mount};
 use crate::model::{Action, Event, Intent, TokenNumber};
+use crate::registry::climb::{PlayedBy, ROWS, Row};
 use crate::registry::{EventQuery, NewToken};
 
 /// How a row of the table is called.
@@ -528,6 +529,28 @@ async fn each_row_does_what_its_permissions_say_and_nothing_without_one_of_them(
         let sample = samples.iter().find(is_of_row);
         let sample = sample.unwrap_or_else(|| panic!("{} {} has no sample", route.method, route.path));
         check(sample, route.needs, route.status).await;
+    }
+}
+
+/// Whoever adds a row says how the random game plays it, or why nobody can get more by it.
+#[test]
+fn each_row_that_changes_something_is_played_by_the_random_game() {
+    let is_row = |row: &&Row, route: &crate::http::api::route::Route| {
+        route.method.as_str() == row.method && route.path == row.path
+    };
+    for route in routes() {
+        let row = ROWS.iter().find(|row| is_row(row, &route));
+        let reads = route.method == Method::GET;
+        assert!(reads || row.is_some(), "{} {} has no row in the game", route.method, route.path);
+        if let Some(row) = row {
+            assert_eq!(row.is_told, route.is_told, "{} {}", route.method, route.path);
+        }
+    }
+    for row in ROWS {
+        assert!(routes().iter().any(|route| is_row(&row, route)), "{} {} is no row", row.method, row.path);
+        if let PlayedBy::CannotMatter(reason) = row.played {
+            assert!(!reason.is_empty(), "{} {}", row.method, row.path);
+        }
     }
 }
 

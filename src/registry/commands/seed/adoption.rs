@@ -10,7 +10,7 @@ use crate::audit::EventObject;
 use crate::config::{ReferenceKind, first_identifier};
 use crate::directory::{AccountState, PlaceError, Tree, name_key};
 use crate::model::{
-    AccountNumber, FieldChange, Grant, Key, ObjectReference, Origin, Permission, Record, RoleNumber,
+    Account, AccountNumber, FieldChange, Grant, Key, ObjectReference, Origin, Permission, Record, RoleNumber,
     Timestamp, Token,
 };
 use crate::registry::ChangeError;
@@ -89,10 +89,24 @@ pub(super) fn obstacle(
     let (kind, name, obstacle) = match described {
         [Some((kind, name)), None] => (kind, name, other),
         [None, Some((kind, name))] => (kind, name, one),
-        // Both are the seed's: in a directory that is not, neither need give way but for that.
-        [Some((kind, name)), Some(_)] => {
-            let within = problem.within.filter(|within| application.is_callers(*within).unwrap_or(false))?;
-            (kind, name, within)
+        [Some(first), Some(second)] => {
+            let ((kind, name), (_, obstacle), on) = match [(one, other), (other, one)]
+                .map(|(on, against)| application.says_nothing_of(on, against))
+            {
+                // What the config says of both is a mistake of the config, but in the directory of somebody else.
+                [false, false] => {
+                    let is_callers = |within: &ObjectReference| application.is_callers(*within).unwrap_or(false);
+                    let within = problem.within.filter(is_callers)?;
+                    let whose = application.whose_is(within).ok()??;
+                    return Some((first.0, first.1, format!("{}: {whose}", problem.sentence)));
+                }
+                [true, false] => (second, first, one),
+                [false, true] => (first, second, other),
+                [true, true] if application.was_there(one) => (second, first, one),
+                [true, true] => (first, second, other),
+            };
+            let whose = said_by_nobody(on, &obstacle);
+            return Some((kind, name, format!("{}: {whose}", problem.sentence)));
         }
         [None, None] => return None,
     };
@@ -121,10 +135,17 @@ pub(super) fn obstruction(
         let provider = seed.and_then(|seed| seed.provider.as_deref());
         let provider = provider.and_then(|provider| application.find_provider(provider));
         let other = provider.and_then(|number| application.accounts().application_of(number));
-        let other = other.map(|other| ObjectReference::Application(other.number));
-        return match other.filter(|other| application.described(*other).is_none()) {
-            Some(other) => application.whose_is(other),
-            None => Ok(None),
+        let Some(other) = other.map(|other| ObjectReference::Application(other.number)) else {
+            return Ok(None);
+        };
+        return match application.described(other) {
+            None => application.whose_is(other),
+            Some((_, slug)) => {
+                let mut seeds = application.seed.applications.iter();
+                let said = seeds.find(|seed| seed.slug == slug).and_then(|seed| seed.provider.as_deref());
+                let is_said = said.is_some_and(|said| application.find_provider(said) == provider);
+                Ok((!is_said).then(|| said_by_nobody(other, &slug)))
+            }
         };
     }
     Ok(None)
@@ -304,6 +325,39 @@ impl Application<'_, '_> {
         self.named_in_seed(on).filter(|(kind, name)| !self.is_left_out(*kind, name))
     }
 
+    /// Whether an object of the seed has what it shares with another one though the seed says nothing of it: somebody else
+    /// has set it.
+    fn says_nothing_of(&self, on: ObjectReference, against: ObjectReference) -> bool {
+        let Some((_, name)) = self.named_in_seed(on) else { return false };
+        let snapshot = self.transaction.snapshot();
+        match (on, against) {
+            (ObjectReference::Provider(one), ObjectReference::Provider(other)) => {
+                let trees = snapshot.tree(one).zip(snapshot.tree(other));
+                let seed = self.seed.providers.iter().find(|seed| seed.name == name);
+                let Some(((one, other), seed)) = trees.zip(seed) else { return false };
+                let both_default = one.provider().is_default && other.provider().is_default;
+                let domain = |tree: &crate::directory::Tree| tree.bind_domain().map(str::to_lowercase);
+                let one_domain = domain(one).is_some() && domain(one) == domain(other);
+                both_default && seed.is_default.is_none()
+                    || one_domain && seed.domain.is_none() && one.provider().domain.is_some()
+            }
+            (ObjectReference::Account(number), ObjectReference::Account(_)) => {
+                let is_given = |account: &Account| {
+                    let mut given = account.attributes.iter();
+                    given.any(|attribute| attribute.description.eq_ignore_ascii_case("uidNumber"))
+                };
+                let seed = self.seed.accounts.iter().find(|seed| seed.username == name);
+                let record = self.transaction.account(number).ok().flatten();
+                seed.is_some_and(|seed| seed.attributes.is_none()) && record.is_some_and(|it| is_given(&it))
+            }
+            _ => false,
+        }
+    }
+
+    fn was_there(&self, on: ObjectReference) -> bool {
+        self.before.accounts().has(on)
+    }
+
     fn named_in_seed(&self, on: ObjectReference) -> Option<(ReferenceKind, String)> {
         let (accounts, seed) = (self.accounts(), self.seed);
         match on {
@@ -428,6 +482,14 @@ impl Application<'_, '_> {
         found.extend(application.map(|it| (ReferenceKind::Application, Key::Application(it.number))));
         found
     }
+}
+
+/// Of an object of the seed that has what the seed gives to another one.
+fn said_by_nobody(on: ObjectReference, name: &str) -> String {
+    format!(
+        "the {} `{name}` has it, of which the config says nothing: let it say what that one is to have",
+        on.kind()
+    )
 }
 
 fn may_change_provider(on: Option<ObjectReference>) -> Rights {

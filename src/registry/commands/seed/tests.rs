@@ -9,11 +9,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::auth::TokenSecret;
 use crate::config::{
-    Expiry, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant, SeedLimit, SeedReference,
-    SeedRole, SeedSecret, SeedSubject,
+    Expiry, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant, SeedLimit, SeedProvider,
+    SeedReference, SeedRole, SeedSecret, SeedSubject,
 };
 use crate::model::{AccountKind, AttributeSyntax, Binding, HashText, Permission, TimeWindow, Weekday};
 use crate::registry::commands::testing::*;
+use crate::registry::commands::{
+    ApplicationChanges, ProviderChanges, delete_provider, update_application, update_provider,
+};
 use crate::registry::{NewToken, Replaced, TokenChanges};
 use crate::store::MemoryStore;
 
@@ -1152,4 +1155,90 @@ fn a_plan_says_whom_its_applications_shut_out() {
     assert_eq!(names(&apply(&registry, &seed).unwrap().0), "");
     seed.applications = vec![application(vec![bound(SeedSubject::Account("bob".to_owned()))])];
     assert_eq!(names(&apply(&registry, &seed).unwrap().0), "alice");
+}
+
+/// The names of what is left out, with the reasons.
+fn left_out(plan: &SeedPlan) -> Vec<(&str, &str)> {
+    let left_out = plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut);
+    left_out.map(|entry| (entry.name.as_str(), entry.reason.as_deref().unwrap_or_default())).collect()
+}
+
+/// Somebody has given one object of the config what the config gives to another, and says nothing of for the first.
+#[test]
+fn what_the_config_does_not_say_of_an_object_does_not_stop_the_rest() {
+    let seed = |domain: Option<&str>| Seed {
+        providers: vec![
+            SeedProvider { domain: domain.map(str::to_owned), ..provider("main", "dc=example,dc=org") },
+            SeedProvider { is_default: Some(false), ..provider("other", "dc=other,dc=net") },
+        ],
+        accounts: vec![person("alice")],
+        ..Seed::default()
+    };
+    let registry = registry();
+    apply(&registry, &Seed { accounts: Vec::new(), ..seed(None) }).unwrap();
+    let taken = registry.change(actor(), |transaction| {
+        let accounts = transaction.snapshot().accounts();
+        let number = |name: &str| accounts.provider_named(name).unwrap().number;
+        let (main, other) = (number("main"), number("other"));
+        delete_provider(transaction, other)?;
+        let changes =
+            ProviderChanges { domain: Some(Some("other.net".to_owned())), ..ProviderChanges::default() };
+        update_provider(transaction, main, changes)
+    });
+    wait(taken).unwrap();
+    let (plan, _) = apply(&registry, &seed(None)).unwrap();
+    let [("other", reason)] = left_out(&plan)[..] else { panic!("{:?}", left_out(&plan)) };
+    assert!(reason.contains("the provider `main` has it, of which the config says nothing"), "{reason}");
+    assert!(registry.snapshot().accounts().account_named("alice").is_some(), "the rest is done");
+    let (plan, _) = apply(&registry, &seed(Some("example.org"))).unwrap();
+    assert_eq!(left_out(&plan), []);
+    assert!(registry.snapshot().accounts().provider_named("other").is_some());
+    // What the config says of both is its own mistake, and nothing is done.
+    let sentence = refused(apply(&registry, &seed(Some("other.net"))));
+    assert!(sentence.contains("the same domain other.net"), "{sentence}");
+}
+
+#[test]
+fn a_renamed_default_provider_does_not_stop_the_rest() {
+    let registry = registry();
+    let main = provider("main", "dc=example,dc=org");
+    let late = SeedProvider { is_default: None, ..provider("late", "dc=late,dc=net") };
+    apply(&registry, &Seed { providers: vec![main.clone()], ..Seed::default() }).unwrap();
+    let renamed = registry.change(actor(), |transaction| {
+        let number = transaction.snapshot().accounts().provider_named("main").unwrap().number;
+        let changes = ProviderChanges { name: Some("late".to_owned()), ..ProviderChanges::default() };
+        update_provider(transaction, number, changes)
+    });
+    wait(renamed).unwrap();
+    let seed = Seed { providers: vec![main, late], accounts: vec![person("alice")], ..Seed::default() };
+    let (plan, _) = apply(&registry, &seed).unwrap();
+    let [("main", reason)] = left_out(&plan)[..] else { panic!("{:?}", left_out(&plan)) };
+    assert!(reason.contains("the provider `late` has it"), "{reason}");
+    assert!(registry.snapshot().accounts().account_named("alice").is_some());
+}
+
+#[test]
+fn a_renamed_application_does_not_stop_the_rest() {
+    let registry = registry();
+    let seed = |applications| Seed {
+        providers: vec![provider("main", "dc=example,dc=org")],
+        applications,
+        ..Seed::default()
+    };
+    let wiki = application("wiki", Some("main"));
+    apply(&registry, &seed(vec![wiki.clone()])).unwrap();
+    let renamed = registry.change(actor(), |transaction| {
+        let number = transaction.snapshot().accounts().application_named("wiki").unwrap().number;
+        let changes = ApplicationChanges { slug: Some("late".to_owned()), ..ApplicationChanges::default() };
+        update_application(transaction, number, changes)
+    });
+    wait(renamed).unwrap();
+    let late = SeedApplication { provider: None, ..application("late", None) };
+    let both = Seed { accounts: vec![person("alice")], ..seed(vec![wiki.clone(), late]) };
+    let (plan, _) = apply(&registry, &both).unwrap();
+    let [("wiki", reason)] = left_out(&plan)[..] else { panic!("{:?}", left_out(&plan)) };
+    assert!(reason.contains("the application `late` has it"), "{reason}");
+    assert!(registry.snapshot().accounts().account_named("alice").is_some());
+    let sentence = refused(apply(&registry, &seed(vec![wiki, application("late", Some("main"))])));
+    assert!(sentence.contains("has an application already"), "{sentence}");
 }
