@@ -379,6 +379,8 @@ pub(super) struct Oracle {
     pub(super) trusted: Trusted,
     /// The objects that a caller of the API made, or gave the name that they have.
     named_by_callers: HashSet<ObjectReference>,
+    /// What objects are called, or were called last: what is granted on one that is gone was granted by that name.
+    called: HashMap<ObjectReference, String>,
     /// Whether nobody but callers of the API could have put something in a config's way.
     is_config_alone: bool,
 }
@@ -397,14 +399,17 @@ impl Oracle {
             for account in known.iter().filter_map(|known| facts.proved(known.proof)) {
                 budget.add(&facts.rights(account));
             }
-            let of_name =
-                |grant: &Grant| grant.on.map(|on| (grant.permission, on.kind(), facts.name(on).to_owned()));
-            let named = budget.grants.iter().filter_map(of_name).collect();
             let own = known.iter().map(|known| known.account).collect();
-            Principal { name, known, own, budget, named }
+            Principal { name, known, own, budget, named: HashSet::new() }
         };
         let principals = principals.into_iter().map(principal).collect();
-        Self { principals, facts, trusted, named_by_callers: HashSet::new(), is_config_alone }
+        let (called, named_by_callers) = (facts.names.clone(), HashSet::new());
+        let mut oracle = Self { principals, facts, trusted, named_by_callers, called, is_config_alone };
+        for place in 0..oracle.principals.len() {
+            let budget = oracle.principals[place].budget.clone();
+            oracle.give(place, &budget);
+        }
+        oracle
     }
 
     /// The accounts that a principal controls, each with a secret that works, in the order in which it got them.
@@ -505,6 +510,7 @@ impl Oracle {
         successor: Option<(TokenNumber, TokenNumber)>,
     ) -> (Rights, Rights) {
         let mut made = Rights::default();
+        self.called.extend(self.facts.names.iter().map(|(object, name)| (*object, name.clone())));
         for (object, name) in &self.facts.names {
             let was = before.names.get(object);
             if was == Some(name) || successor.is_some_and(|(_, new)| *object == ObjectReference::Token(new)) {
@@ -567,7 +573,7 @@ impl Oracle {
                     };
                 if is_right {
                     let now = self.facts.rights(account);
-                    self.principals[place].budget.add(&now);
+                    self.give(place, &now);
                     continue;
                 }
                 if !controlled.contains(&account) {
@@ -586,6 +592,17 @@ impl Oracle {
         // What one account was given before another is given to both.
         let is_still = !self.facts.rights(account).beyond(&self.principals[place].budget).is_nothing();
         is_still.then_some(fault)
+    }
+
+    /// Counts rights as given: those on objects that callers have neither made nor named also by name.
+    fn give(&mut self, place: usize, rights: &Rights) {
+        let Self { principals, named_by_callers, called, .. } = self;
+        let grants = rights.grants.iter().filter_map(|grant| Some((grant.permission, grant.on?)));
+        let named = grants.filter(|(_, on)| !named_by_callers.contains(on));
+        let named =
+            named.filter_map(|(permission, on)| Some((permission, on.kind(), called.get(&on)?.clone())));
+        principals[place].named.extend(named);
+        principals[place].budget.add(rights);
     }
 
     /// Whether it is a right on an object that stands for one which the config gave it by this name.

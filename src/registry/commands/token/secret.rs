@@ -10,7 +10,7 @@ use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, write};
 use crate::audit::EventObject;
 use crate::auth::SealError;
 use crate::config::{ROTATION_OVERLAP_MAX, slug_of};
-use crate::model::{Action, Key, Origin, Permission, Record, Timestamp, Token, TokenNumber};
+use crate::model::{Action, Key, Permission, Record, Timestamp, Token, TokenNumber};
 use crate::registry::commands::{DEFAULT_LIFETIME, validate};
 use crate::registry::fresh_secrets::Viewing;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -123,12 +123,11 @@ impl Registry {
                 return Err(ChangeError::Conflict);
             }
             let record = Record::Token(Token::clone(&token));
-            // Who has seen a secret knows it, as who has made it does.
-            if let Some(viewer) = viewer.filter(|viewer| *viewer != token.account) {
-                let made_by = token.made_by.clone().and(Origin::Account(viewer));
-                let known =
-                    Token { made_by: made_by.and_all(&transaction.made_by()), ..Token::clone(&token) };
-                write(transaction, Some(&token), known)?;
+            // Who has seen a secret knows it, as who has made it does; and who knows the one that it was seen with.
+            let viewers = transaction.made_by();
+            if viewers.accounts().any(|by| by != token.account) {
+                let made_by = token.made_by.clone().and_all(&viewers);
+                write(transaction, Some(&token), Token { made_by, ..Token::clone(&token) })?;
             }
             transaction.note(Action::SecretView, EventObject::of(&record))
         })

@@ -515,6 +515,37 @@ fn who_views_a_replaced_secret_is_kept_with_it() {
     assert_eq!(viewed.expose(), made.secret.expose());
 }
 
+/// A token that somebody else has made for an account shows them what the account itself may see.
+#[test]
+fn who_may_know_the_credential_of_a_view_may_know_the_secret() {
+    let registry = registry_where(&["add_token", "change_user", "view_user"]);
+    let kept = NewToken { retrievable: true, ..new("kept", "robot", Intent::Api) };
+    wait(registry.create_token(actor(), kept)).unwrap();
+    let view = Grant {
+        permission: Permission::ViewTokenKey,
+        on: Some(ObjectReference::Token(stored(&registry, "kept").number)),
+    };
+    for holder in ["robot", "helper"] {
+        let granted = registry.change(actor(), move |transaction| {
+            let account = transaction.snapshot().accounts().account_named(holder).unwrap().number;
+            let grantee = crate::registry::commands::Grantee::Account(account);
+            crate::registry::commands::set_grants(transaction, grantee, &[view], true)
+        });
+        wait(granted).unwrap();
+    }
+    let makers = || stored(&registry, "kept").made_by.accounts().collect::<Vec<_>>();
+    wait(registry.view_token_key(caller(&registry, "robot"), "kept".to_owned())).unwrap();
+    assert_eq!(makers(), [], "its own, with a credential of the operator's");
+
+    let helper = caller(&registry, "helper");
+    let made = wait(registry.create_token(helper.clone(), new("of-others", "robot", Intent::Api))).unwrap();
+    let identity = api(&registry, made.secret.expose(), None, Timestamp::now()).unwrap();
+    let robot = Caller::account(identity.holder, Actor::named("robot"));
+    wait(registry.view_token_key(robot, "kept".to_owned())).unwrap();
+    let helper = helper.holder().unwrap().account;
+    assert!(makers().contains(&helper), "{:?}", makers());
+}
+
 #[test]
 fn revoking_behind_a_rotation_ends_what_was_replaced() {
     let registry = registry_where(&[]);
