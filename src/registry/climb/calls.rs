@@ -465,12 +465,13 @@ impl Call {
                 let generated = generated.map_err(|error| error.to_string())?;
                 let secret = generated.or(secret).ok_or("no secret")?;
                 match known.proof {
-                    Proof::Token(number, _) => {
+                    // Whatever it is set with, one that is chosen is the password of a person.
+                    Proof::Token(number, _) if !is_chosen => {
                         let identifier = names.0.token(number).ok_or("no token")?.identifier.clone();
                         answer.learn(registry, &identifier, secret);
                         answer.succeed(registry, number, &identifier);
                     }
-                    Proof::Password(..) => {
+                    Proof::Token(..) | Proof::Password(..) => {
                         answer.learned.extend(Known::password(&registry.snapshot(), *account, secret));
                     }
                 }

@@ -92,6 +92,7 @@ impl Application<'_, '_> {
         present: &[Grant],
     ) -> Result<Vec<Grant>, ChangeError> {
         let mut found: Vec<Grant> = Vec::with_capacity(grants.len());
+        let mut is_whole = true;
         for SeedGrant { permission, on: on_of } in grants {
             let on_of = on_of.as_ref();
             let on = match on_of {
@@ -99,7 +100,10 @@ impl Application<'_, '_> {
                 Some(reference) => match self.object(reference) {
                     Some(object) => Some(object),
                     // A grant on one object must never become one on all.
-                    None => continue,
+                    None => {
+                        is_whole = false;
+                        continue;
+                    }
                 },
             };
             let grant = Grant { permission: *permission, on };
@@ -113,11 +117,17 @@ impl Application<'_, '_> {
                     permission.codename()
                 );
                 self.leave_out(*kind, name, reason);
+                is_whole = false;
                 continue;
             }
             if !found.contains(&grant) {
                 found.push(grant);
             }
+        }
+        // Worth less for a while, it could be taken by who may not have what it gives again when nothing is left out.
+        if !is_whole {
+            let kept: Vec<Grant> = present.iter().copied().filter(|grant| !found.contains(grant)).collect();
+            found.extend(kept);
         }
         Ok(found)
     }

@@ -1203,18 +1203,36 @@ fn a_renamed_default_provider_does_not_stop_the_rest() {
     let registry = registry();
     let main = provider("main", "dc=example,dc=org");
     let late = SeedProvider { is_default: None, ..provider("late", "dc=late,dc=net") };
-    apply(&registry, &Seed { providers: vec![main.clone()], ..Seed::default() }).unwrap();
+    let on_main = SeedReference { kind: ReferenceKind::Provider, name: "main".to_owned() };
+    let search = SeedGrant { permission: Permission::SearchFullDirectory, on: Some(on_main) };
+    let reader = SeedRole {
+        name: "reader".to_owned(),
+        permissions: Some(vec![search]),
+        search_size_max: None,
+        search_time_max: None,
+    };
+    let before = Seed { providers: vec![main.clone()], roles: vec![reader.clone()], ..Seed::default() };
+    apply(&registry, &before).unwrap();
+    let grants = || registry.snapshot().accounts().role_named("reader").unwrap().grants.clone();
+    let given = grants();
+    assert_eq!(given.len(), 1);
     let renamed = registry.change(actor(), |transaction| {
         let number = transaction.snapshot().accounts().provider_named("main").unwrap().number;
         let changes = ProviderChanges { name: Some("late".to_owned()), ..ProviderChanges::default() };
         update_provider(transaction, number, changes)
     });
     wait(renamed).unwrap();
-    let seed = Seed { providers: vec![main, late], accounts: vec![person("alice")], ..Seed::default() };
+    let seed = Seed {
+        providers: vec![main, late],
+        accounts: vec![person("alice")],
+        roles: vec![reader],
+        ..Seed::default()
+    };
     let (plan, _) = apply(&registry, &seed).unwrap();
     let [("main", reason)] = left_out(&plan)[..] else { panic!("{:?}", left_out(&plan)) };
     assert!(reason.contains("the provider `late` has it"), "{reason}");
     assert!(registry.snapshot().accounts().account_named("alice").is_some());
+    assert_eq!(grants(), given, "what is worth nothing for a while could be taken by anybody");
 }
 
 #[test]
