@@ -9,7 +9,7 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, table};
 use crate::audit::{ExpectedEvent, TrailReport};
 use crate::http::{ShowRequest, ShownEvent, VerifyRequest, path};
-use crate::model::{Action, Event, Timestamp};
+use crate::model::{Action, Event, Timestamp, visible};
 use crate::registry::EventQuery;
 
 /// The audit trail: who did what, with which credential, from where, when
@@ -181,12 +181,12 @@ fn in_words(shown: &ShownEvent) -> String {
     for (name, value) in rows.into_iter().chain(details) {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             // Writing to a string cannot fail. Names come from elsewhere and may hold anything.
-            let _ = writeln!(text, "  {name}: {}", value.escape_debug());
+            let _ = writeln!(text, "  {name}: {}", visible(&value));
         }
     }
     for change in &event.changes {
         let side = |value: &Option<String>| match value {
-            Some(value) => format!("\"{}\"", value.escape_debug()),
+            Some(value) => visible(&format!("\"{}\"", value.escape_debug())),
             None => "nothing".to_owned(),
         };
         let _ = writeln!(text, "  {}: {} -> {}", change.field, side(&change.before), side(&change.after));

@@ -16,6 +16,7 @@ use super::failure::{Exit, Failure};
 use super::output::Output;
 use crate::http::{BODY_OCTETS_MAX, ImportBatch, path};
 use crate::ldif::{LdifReader, Record};
+use crate::model::visible;
 use crate::registry::commands::{ImportedGroup, ImportedMembers, MemberName};
 use crate::registry::{Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, ImportReport};
 use crate::store::RECORD_OCTETS_MAX;
@@ -315,7 +316,7 @@ fn in_words(report: &ImportReport) -> String {
         for (reason, left_out) in &report.left_out {
             let _ = writeln!(text, "{:>10}  {reason}", left_out.count);
             for example in &left_out.examples {
-                let _ = writeln!(text, "{:>10}    {}", "", example.escape_debug());
+                let _ = writeln!(text, "{:>10}    {}", "", visible(example));
             }
             if left_out.count > left_out.examples.len() as u64 {
                 let _ = writeln!(text, "{:>10}    …", "");
@@ -323,7 +324,7 @@ fn in_words(report: &ImportReport) -> String {
         }
     }
     if let Some(dn) = &report.committed_up_to {
-        let _ = writeln!(text, "committed up to {}", dn.escape_debug());
+        let _ = writeln!(text, "committed up to {}", visible(dn));
     }
     text
 }

@@ -14,6 +14,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::failure::Failure;
+use crate::model::visible;
 
 /// Where and how a command speaks.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +83,7 @@ impl Output {
 pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>, to: Option<Stream>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
-    table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| printable(cell)).collect::<Vec<_>>()));
+    table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| visible(cell)).collect::<Vec<_>>()));
     if let Some(width) = to.and_then(width) {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
@@ -99,7 +100,7 @@ pub(super) fn fields(lines: &[(String, String)]) -> String {
     let width = shown.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     let lines: Vec<String> = shown
         .into_iter()
-        .map(|(name, value)| format!("{:width$}  {}", printable(name), printable(value)))
+        .map(|(name, value)| format!("{:width$}  {}", visible(name), visible(value)))
         .collect();
     lines.join("\n")
 }
@@ -133,21 +134,6 @@ fn width(stream: Stream) -> Option<u16> {
         Stream::Error => rustix::termios::tcgetwinsize(io::stderr()),
     };
     size.ok().map(|size| size.ws_col).filter(|columns| *columns >= COLUMNS_MIN)
-}
-
-/// Names come from elsewhere: what would move the cursor is shown as an escape.
-pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|character| {
-            let is_harmless = !character.is_control();
-            let shown: Box<dyn Iterator<Item = char>> = if is_harmless {
-                Box::new(std::iter::once(character))
-            } else {
-                Box::new(character.escape_default())
-            };
-            shown
-        })
-        .collect()
 }
 
 fn write_stdout(text: &str) -> Result<(), Failure> {

@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use super::backend::{Backend, CallError};
 use super::failure::{Exit, Failure};
-use super::output::{Output, Stream, has_colours, printable};
+use super::output::{Output, Stream, has_colours};
 use super::secrets::{self, Destination};
 use super::told::{foreign_credential, lost_access, more};
 use crate::config::{Config, Found, Problems};
 use crate::http::{ApplyRequest, PlanRequest, ProblemKind, path};
+use crate::model::visible;
 use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
 
 /// Works out what the config's seed would change; `with_warnings`, and what is stored against a rule.
@@ -58,7 +59,7 @@ pub(super) fn placed(config: &Config, problems: Vec<SeedProblem>) -> (Problems, 
 /// Tells what is stored against a rule: it is served, and somebody should put it right.
 pub(super) fn warn(warnings: &[String], output: Output) {
     for warning in warnings {
-        output.message(&format!("warning: {}", one_line(warning)));
+        output.message(&format!("warning: {}", visible(warning)));
     }
 }
 
@@ -157,7 +158,7 @@ pub(super) fn left_out(plan: &SeedPlan) -> Vec<String> {
     let left_out = plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut);
     let sentence = |entry: &DiffEntry| {
         let reason = entry.reason.as_deref().unwrap_or("something stands in its way");
-        printable(&format!("the {} `{}` is left out: {reason}", entry.kind, entry.name))
+        visible(&format!("the {} `{}` is left out: {reason}", entry.kind, entry.name))
     };
     left_out.map(sentence).collect()
 }
@@ -182,7 +183,7 @@ pub(super) fn diff(plan: &SeedPlan, is_dry_run: bool, styled: bool) -> String {
     }
     // Whoever applies it was told before the commit.
     for line in told(plan).iter().filter(|_| is_dry_run) {
-        let _ = writeln!(text, "! {}", one_line(line));
+        let _ = writeln!(text, "! {}", visible(line));
     }
     let count = |sign: Sign| plan.diff.iter().filter(|entry| entry.sign == sign).count();
     let (created, changed, deleted, skipped) =
@@ -209,22 +210,15 @@ fn draw(text: &mut String, entry: &DiffEntry, styled: bool) {
     };
     let (on, off) = if styled { (format!("\u{1b}[{colour}m"), "\u{1b}[0m") } else { (String::new(), "") };
     let reason = entry.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let _ = writeln!(text, "{on}{sign} {} {}{off}{reason}", entry.kind, one_line(&entry.name));
+    let _ = writeln!(text, "{on}{sign} {} {}{off}{reason}", entry.kind, visible(&entry.name));
     for field in &entry.fields {
-        let value = |value: &Option<String>| value.as_deref().map_or_else(|| "–".to_owned(), one_line);
+        let value = |value: &Option<String>| value.as_deref().map_or_else(|| "–".into(), visible);
         let line = match entry.sign {
             Sign::Created => format!("{}: {}", field.field, value(&field.after)),
             _ => format!("{}: {} → {}", field.field, value(&field.before), value(&field.after)),
         };
         let _ = writeln!(text, "    {line}");
     }
-}
-
-/// Values come from elsewhere: none may break the line or move the cursor.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|character| if character.is_control() { char::REPLACEMENT_CHARACTER } else { character })
-        .collect()
 }
 
 /// How often a plan is made anew because others change the directory at the same time.
@@ -370,7 +364,7 @@ mod tests {
         };
         assert_eq!(
             diff(&plan, true, false),
-            "+ role r\n    name: r\u{fffd}\n~ account a\n    email: x → –\n! token t (it was revoked)\n\
+            "+ role r\n    name: r\\n\n~ account a\n    email: x → –\n! token t (it was revoked)\n\
              would be 1 created, 1 changed, 0 deleted, 1 skipped\n"
         );
     }

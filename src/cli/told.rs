@@ -6,8 +6,9 @@ use serde::Serialize;
 use super::backend::Backend;
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
-use super::output::{Output, printable};
+use super::output::Output;
 use crate::http::api::Told;
+use crate::model::visible;
 
 impl Backend {
     /// Finds out what a change would tell, before it is made: tells it on standard error, and asks where somebody can
@@ -67,7 +68,7 @@ pub(super) fn foreign_credential(
     what_to_do: &str,
 ) -> String {
     let makers = made_by.join(", ");
-    printable(&format!(
+    visible(&format!(
         "credential {identifier} of account {account} was made by {makers}, who does not hold what {account} gets: \
          {what_to_do}"
     ))
@@ -76,7 +77,7 @@ pub(super) fn foreign_credential(
 /// An account that is shut out, in a sentence.
 pub(super) fn lost_access(account: &str, application: &str, last_used: Option<String>) -> String {
     let used = last_used.map_or_else(|| "not used".to_owned(), |time| format!("last used {time}"));
-    printable(&format!("{account} loses access to {application} ({used})"))
+    visible(&format!("{account} loses access to {application} ({used})"))
 }
 
 /// What there is besides.

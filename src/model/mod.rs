@@ -12,6 +12,7 @@ mod event;
 mod fingerprint;
 mod group;
 mod internal_account;
+mod invisible;
 mod number;
 mod origin;
 mod permission;
@@ -31,6 +32,7 @@ pub use event::{Action, Actor, Event, EventDetail, EventDigest, FieldChange, Sys
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use group::{Group, Membership};
 pub use internal_account::InternalAccount;
+pub use invisible::{escape, is_invisible, visible};
 pub use number::{
     AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ProviderNumber, RoleNumber, TokenNumber,
 };

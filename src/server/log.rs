@@ -14,6 +14,7 @@ use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::audit;
 use crate::config::{LogFormat, LogLevel, LogSettings};
+use crate::model::{escape, is_invisible};
 
 /// The log of this process.
 #[derive(Clone)]
@@ -46,7 +47,7 @@ impl Log {
     /// # Errors
     /// [`LogError::Again`]
     pub fn start(settings: LogSettings, queue_max: u32) -> Result<(Self, LogThread), LogError> {
-        let (writer, guard) = queue(io::stderr(), queue_max);
+        let (writer, guard) = queue(Visible { lines: io::stderr(), format: settings.format }, queue_max);
         let (filter, handle) = reload::Layer::new(targets(settings.format, settings.level));
         let lines = fmt::layer().with_writer(writer.clone());
         let lines = match settings.format {
@@ -77,8 +78,38 @@ impl Log {
     }
 }
 
+/// Lines in which nothing from elsewhere turns, hides or breaks what stands beside it. The thread of the log writes them, so
+/// that nobody waits for it.
+struct Visible<W> {
+    lines: W,
+    format: LogFormat,
+}
+
+impl<W: Write> Write for Visible<W> {
+    /// Takes whole lines, as the queue hands them on.
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        // The end of a line and its colours are the log's own: in what is logged they are escaped before.
+        let is_hidden = |character| is_invisible(character) && !matches!(character, '\n' | '\u{1b}');
+        let text = String::from_utf8_lossy(octets);
+        let text = escape(&text, is_hidden, |escaped, character| match self.format {
+            LogFormat::Text => escaped.extend(character.escape_default()),
+            // RFC 8259 section 7; it stands in a string, as all does that is not ASCII.
+            LogFormat::Json => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    escaped.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        });
+        self.lines.write_all(text.as_bytes()).map(|()| octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lines.flush()
+    }
+}
+
 /// A writer that never waits for `lines`.
-fn queue(lines: impl io::Write + Send + 'static, queue_max: u32) -> (NonBlocking, WorkerGuard) {
+fn queue(lines: impl Write + Send + 'static, queue_max: u32) -> (NonBlocking, WorkerGuard) {
     let queue_max = usize::try_from(queue_max).unwrap_or(usize::MAX);
     NonBlockingBuilder::default().buffered_lines_limit(queue_max).lossy(true).thread_name("log").finish(lines)
 }
@@ -132,6 +163,20 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn what_is_logged_turns_nothing_around() {
+        let logged = |format| {
+            let mut lines = Visible { lines: Vec::new(), format };
+            lines.write_all("{\"name\":\"a\u{202e}b\u{2028}\u{e0041}ä\"}\n".as_bytes()).unwrap();
+            String::from_utf8(lines.lines).unwrap()
+        };
+        assert_eq!(logged(LogFormat::Text), "{\"name\":\"a\\u{202e}b\\u{2028}\\u{e0041}ä\"}\n");
+        let json = logged(LogFormat::Json);
+        assert_eq!(json, "{\"name\":\"a\\u202eb\\u2028\\udb40\\udc41ä\"}\n");
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["name"], "a\u{202e}b\u{2028}\u{e0041}ä");
     }
 
     #[test]

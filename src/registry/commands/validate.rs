@@ -12,7 +12,7 @@ use crate::directory::{
 };
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, Attribute, BindingSubject, Container, CustomAttribute,
-    Grant, Group, InternalAccount, LdapProvider, ObjectReference,
+    Grant, Group, InternalAccount, LdapProvider, ObjectReference, is_invisible,
 };
 use crate::registry::{ChangeError, Rules, Transaction, Viewer};
 use crate::schema::{AttributeId, Dn, MatchingRule, Schema};
@@ -112,17 +112,6 @@ pub(super) fn email(email: &str) -> Result<(), String> {
         }
         _ => problem(),
     }
-}
-
-/// Characters that change what is read without being seen: controls, marks of the direction of writing, separators of
-/// lines and paragraphs, fillers, tags, and those of no width.
-fn is_invisible(part: char) -> bool {
-    part.is_control()
-        || matches!(part, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
-        || matches!(
-            part,
-            '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 /// What is wrong with the identifier of a token, of which the same holds.
