@@ -102,7 +102,8 @@ pub(super) fn deliver(
             Ok(Delivered { file: None })
         }
         Destination::File(path) => {
-            write(path, secrets)?;
+            let file = create(path).map_err(|error| not_made(path, &error))?;
+            write(path, file, secrets)?;
             Ok(Delivered { file: Some(path.clone()) })
         }
         Destination::DataDirectory(path) => {
@@ -112,8 +113,9 @@ pub(super) fn deliver(
             {
                 return Err(Failure::failed(format!("cannot make {}: {error}", directory.display())));
             }
-            write(path, secrets)?;
-            Ok(Delivered { file: Some(path.clone()) })
+            let (path, file) = create_free(path).map_err(|error| not_made(path, &error))?;
+            write(&path, file, secrets)?;
+            Ok(Delivered { file: Some(path) })
         }
     }
 }
@@ -173,26 +175,40 @@ fn in_table(secrets: &[NewSecret]) -> String {
     format!("These secrets are shown once. Hand them out now:\n\n{drawn}\n")
 }
 
-/// Writes a file that did not exist, readable by its owner only, and waits for the disk.
-fn write(path: &Path, secrets: &[NewSecret]) -> Result<(), Failure> {
+/// Makes a file that did not exist, readable by its owner only.
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// The same under this name, or the next that nobody has: several commands may begin within one second.
+fn create_free(path: &Path) -> io::Result<(PathBuf, File)> {
+    let numbered = (2_u32..=NAMES_TRIED_MAX).map(|count| path.with_extension(format!("{count}.json")));
+    for path in std::iter::once(path.to_owned()).chain(numbered) {
+        match create(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => return made.map(|file| (path, file)),
+        }
+    }
+    Err(ErrorKind::AlreadyExists.into())
+}
+
+fn not_made(path: &Path, error: &io::Error) -> Failure {
+    Failure::failed(match error.kind() {
+        ErrorKind::AlreadyExists => format!(
+            "the secrets file {} exists already and is never overwritten: move it away, or name another one; nothing \
+             was changed",
+            path.display()
+        ),
+        _ => format!("the secrets file {} cannot be made: {error}; nothing was changed", path.display()),
+    })
+}
+
+/// Writes a file, and waits for the disk.
+fn write(path: &Path, mut file: File, secrets: &[NewSecret]) -> Result<(), Failure> {
     let mut json = Zeroizing::new(
         serde_json::to_vec_pretty(&shown(secrets)).map_err(|error| Failure::failed(error.to_string()))?,
     );
     json.push(b'\n');
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-            Failure::failed(match error.kind() {
-                ErrorKind::AlreadyExists => format!(
-                    "the secrets file {} exists already and is never overwritten: move it away, or name another \
-                     one; nothing was changed",
-                    path.display()
-                ),
-                _ => format!(
-                    "the secrets file {} cannot be made: {error}; nothing was changed",
-                    path.display()
-                ),
-            })
-        })?;
     let written = file.write_all(&json).and_then(|()| file.sync_all()).and_then(|()| sync_directory(path));
     written.map_err(|error| {
         // Half a file of secrets is of no use; that it cannot be removed changes nothing about that.
@@ -211,6 +227,9 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     };
     File::open(directory)?.sync_all()
 }
+
+/// Names of files that are tried within one second.
+const NAMES_TRIED_MAX: u32 = 1_000;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -250,6 +269,27 @@ mod tests {
 
         delivered.take_back(output);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn two_commands_of_one_second_write_two_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data").join("secrets-20261129T061000Z.json");
+        let output = Output::new(false);
+        let (one_secret, other_secret) = (one(), one());
+        let first = deliver(&one_secret, &Destination::DataDirectory(path.clone()), output).unwrap();
+        let second = deliver(&other_secret, &Destination::DataDirectory(path.clone()), output).unwrap();
+        let files = [&first, &second].map(|delivered| delivered.file().unwrap().to_owned());
+        assert_eq!(files, [path.clone(), path.with_extension("2.json")]);
+        for (file, secret) in files.iter().zip([&one_secret, &other_secret]) {
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+            let read: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+            assert_eq!(read[0]["secret"], text_of(&secret[0]));
+        }
+        // Each takes back its own.
+        second.take_back(output);
+        assert!(files[0].exists() && !files[1].exists());
+        first.take_back(output);
     }
 
     #[test]

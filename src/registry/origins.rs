@@ -1,10 +1,12 @@
-//! Whose the objects are that are older than that is kept: looked up in the trail, once.
+//! Whose the objects are that are older than that is kept, looked up in the trail, and which tokens have taken whose place,
+//! told by their names: once.
 
 use std::collections::HashMap;
 
 use super::{Registry, nobody};
-use crate::model::{Action, Actor, Event, InternalAccount, Key, Origin, Record};
+use crate::model::{Action, Actor, Event, InternalAccount, Key, Origin, Record, TokenNumber};
 use crate::registry::caller::origin_of;
+use crate::registry::commands::is_replaced_name;
 use crate::registry::{ChangeError, Transaction};
 use crate::store::Store;
 
@@ -81,6 +83,38 @@ fn maker(actor: &Actor) -> Origin {
 fn keep(transaction: &mut Transaction<'_>, found: Vec<(Key, Origin)>) -> Result<(), ChangeError> {
     for (key, origin) in found {
         transaction.set_origin(&key, origin)?;
+        if let Key::Token(number) = key {
+            link(transaction, number)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says of the token that has taken the place of this one, and of those that it took the place of before, with which one
+/// they began. It is told by their names; where it was renamed since, or two could be it, it is not known any more.
+fn link(transaction: &mut Transaction<'_>, replaced: TokenNumber) -> Result<(), ChangeError> {
+    let accounts = transaction.snapshot().accounts();
+    let Some(replaced) = accounts.token(replaced).filter(|token| token.is_replaced).cloned() else {
+        return Ok(());
+    };
+    let owner = accounts.account(replaced.account).map(|owner| owner.tokens.clone()).unwrap_or_default();
+    let of_owner: Vec<_> = owner
+        .iter()
+        .filter_map(|number| accounts.token(*number))
+        .filter(|token| token.intent == replaced.intent)
+        .collect();
+    let mut followers = of_owner.iter().filter(|token| {
+        !token.is_replaced && token.number > replaced.number && is_replaced_name(&replaced.identifier, token)
+    });
+    let (Some(successor), None) = (followers.next(), followers.next()) else { return Ok(()) };
+    let row = of_owner.iter().filter(|token| {
+        token.is_replaced && token.number < successor.number && is_replaced_name(&token.identifier, successor)
+    });
+    let mut row: Vec<TokenNumber> = row.map(|token| token.number).collect();
+    row.sort_unstable();
+    let Some((first, later)) = row.split_first() else { return Ok(()) };
+    for number in later.iter().copied().chain([successor.number]) {
+        transaction.set_beginning(number, *first)?;
     }
     Ok(())
 }

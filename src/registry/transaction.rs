@@ -21,7 +21,7 @@ use crate::directory::{NUMBER_MAX, RecordSource, Snapshot, unknown_attributes};
 use crate::model::{
     Account, AccountNumber, Action, AttributeNumber, Change, CustomAttribute, Event, EventDetail,
     EventDigest, FieldChange, Group, GroupNumber, Key, MadeBy, Membership, ObjectReference, Origin,
-    Permission, Record, RoleNumber, Timestamp, Tombstone, TombstoneOf, Usage, UsageOf,
+    Permission, Record, RoleNumber, Timestamp, Token, TokenNumber, Tombstone, TombstoneOf, Usage, UsageOf,
 };
 use crate::store::{Counters, Meta, Store, StoreError, measure};
 
@@ -368,6 +368,20 @@ impl<'a> Transaction<'a> {
         match self.record(key)? {
             Some(record) if is_unknown(&record) => self.apply(Change::Put(with_origin(record, origin))),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The same of the first of the tokens that took each other's place up to this one.
+    pub(super) fn set_beginning(
+        &mut self,
+        number: TokenNumber,
+        first: TokenNumber,
+    ) -> Result<(), ChangeError> {
+        match self.record(&Key::Token(number))? {
+            Some(Record::Token(token)) if token.began_as.is_none() => {
+                self.apply(Change::Put(Record::Token(Token { began_as: Some(first), ..token })))
+            }
+            _ => Ok(()),
         }
     }
 

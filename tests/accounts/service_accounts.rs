@@ -107,6 +107,45 @@ pub(super) fn api_token(place: &Place, account: &str) -> String {
 
 const PORTAL: &str = "username = \"portal\"\ntype = \"service_account\"";
 
+/// Whoever revokes a token ends what it has replaced too, unless they say otherwise: by the command and by the API.
+#[test]
+fn revoking_ends_what_was_replaced_unless_it_is_to_be_kept() {
+    let doors = Doors::start();
+    let place = &doors.place;
+    let revoke = |identifier: &str, keeps: bool, by_command: bool| match (by_command, keeps) {
+        (true, false) => {
+            let done = place.run(&["token", "revoke", identifier]).exits(0);
+            assert!(done.stdout.contains("which it had replaced"), "{}", done.stdout);
+        }
+        (true, true) => {
+            let done = place.run(&["token", "revoke", identifier, "--keep-replaced"]).exits(0);
+            assert!(!done.stdout.contains("which it had replaced"), "{}", done.stdout);
+        }
+        (false, keeps) => {
+            let query = if keeps { "?keep_replaced=true" } else { "" };
+            let path = format!("/api/v3/core/tokens/{identifier}/{query}");
+            let (status, said) = doors.call(&doors.superuser, "DELETE", &path, &Value::Null);
+            assert_eq!(status, 204, "{said}");
+        }
+    };
+    for (place_in_list, (keeps, by_command)) in
+        [(false, true), (true, true), (false, false), (true, false)].into_iter().enumerate()
+    {
+        let identifier = format!("cloud-{place_in_list}");
+        let secret = |arguments: &[&str]| -> String {
+            let made = place.run(arguments).exits(0).json();
+            made["secret"].as_str().unwrap().to_owned()
+        };
+        let old = secret(&["token", "create", &identifier, "--account", "portal", "--json"]);
+        let new = secret(&["token", "rotate", &identifier, "--overlap", "1h", "--json"]);
+        let codes = || [&old, &new].map(|secret| doors.code_of_bind("portal", secret));
+        assert_eq!(codes(), [0, 0]);
+        revoke(&identifier, keeps, by_command);
+        let expected = if keeps { [0, 49] } else { [49, 49] };
+        assert_eq!(codes(), expected, "{identifier}");
+    }
+}
+
 #[test]
 fn setting_a_password_is_refused() {
     let doors = Doors::start();

@@ -197,8 +197,9 @@ pub(super) fn write(
         validate::refuse_new(before.as_ref(), &account, |account, problems| {
             validate::account(account, transaction.snapshot(), &viewer, problems);
         })?;
-        validate::system_numbers(
+        validate::posix_numbers(
             transaction,
+            ObjectReference::Account(number),
             &account.attributes,
             before.as_ref().map(|it| &*it.attributes),
         )?;

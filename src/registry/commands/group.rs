@@ -256,7 +256,9 @@ pub(super) fn write(
         validate::refuse_new(before.as_ref(), &group, |group, problems| {
             validate::group(group, transaction.snapshot(), &viewer, problems);
         })?;
-        validate::system_numbers(transaction, &group.attributes, before.as_ref().map(|it| &*it.attributes))?;
+        let on = ObjectReference::Group(number);
+        let known = before.as_ref().map(|before| &*before.attributes);
+        validate::posix_numbers(transaction, on, &group.attributes, known)?;
         transaction.put(Record::Group(group))?;
     }
     match members {

@@ -47,6 +47,7 @@ pub use role::{
     update_role,
 };
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
+pub(in crate::registry) use token::is_replaced_name;
 pub use token::{NewToken, Replaced, TokenCare, TokenCareSettings, TokenChanges, TokenCounts};
 
 use super::ChangeError;

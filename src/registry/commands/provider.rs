@@ -194,12 +194,19 @@ fn check_losses(
     let (was_default, is_default) = (default(earlier), default(now));
     let Some(own) = now.tree(number) else { return Ok(()) };
     let was = earlier.tree(number);
+    // Usernames that are mail addresses of its domain would bind here, not where bare names do.
+    let domain = own.bind_domain().filter(|domain| was.and_then(|was| was.bind_domain()) != Some(*domain));
+    let takes_names = domain.is_some_and(|domain| {
+        let is_of = |(_, of): (&str, &str)| of.eq_ignore_ascii_case(domain);
+        now.accounts().accounts().any(|account| account.username.rsplit_once('@').is_some_and(is_of))
+    });
     for other in now.trees().iter().filter(|tree| tree.provider().number != number) {
         let provider = other.provider();
         let nested =
             |suffix: &[u8]| is_at_or_below(suffix, other.suffix()) || is_at_or_below(other.suffix(), suffix);
         let is_nested = nested(own.suffix()) && was.is_none_or(|was| was.suffix() != own.suffix());
-        let loses_default = was_default == Some(provider.number) && is_default != was_default;
+        let loses_default =
+            was_default == Some(provider.number) && (is_default != was_default || takes_names);
         let has_domain = |snapshot: &Snapshot| {
             let tree = snapshot.tree(provider.number)?;
             tree.bind_domain().map(str::to_lowercase)

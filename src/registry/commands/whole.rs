@@ -28,11 +28,13 @@ pub(crate) struct Problem {
     pub(crate) on: Option<ObjectReference>,
     /// The provider in whose directory alone it is so.
     pub(crate) within: Option<ObjectReference>,
+    /// How far it goes beyond what can be; 0 where there is nothing to count.
+    excess: usize,
 }
 
 impl Problem {
     fn new(field: &'static str, sentence: String) -> Self {
-        Self { field, sentence, between: None, on: None, within: None }
+        Self { field, sentence, between: None, on: None, within: None, excess: 0 }
     }
 
     fn between(self, one: ObjectReference, other: ObjectReference) -> Self {
@@ -45,6 +47,11 @@ impl Problem {
 
     fn within(self, tree: &Tree) -> Self {
         Self { within: Some(ObjectReference::Provider(tree.provider().number)), ..self }
+    }
+
+    /// Whether this is what the other was already, and no worse.
+    fn is_no_worse_than(&self, known: &Self) -> bool {
+        self.excess <= known.excess && *self == Self { excess: self.excess, ..known.clone() }
     }
 }
 
@@ -85,7 +92,7 @@ pub(in crate::registry) fn problems<'a>(
     let mut found = asked.problems(after, &viewer, rules);
     if !found.is_empty() {
         let known = asked.problems(before, &viewer, rules);
-        found.retain(|problem| !known.contains(problem));
+        found.retain(|problem| !known.iter().any(|known| problem.is_no_worse_than(known)));
     }
     if !caller.is_superuser(after.accounts()) {
         for number in &asked.accounts {
@@ -251,15 +258,18 @@ fn nesting(
         return;
     }
     let below = accounts.groups_below(number).into_iter().filter_map(|below| accounts.group(below));
-    if below.map(|below| below.closure.len()).max().unwrap_or(0) > rules.groups_above_max {
-        problems.push(Problem::new(
+    let most = below.map(|below| below.closure.len()).max().unwrap_or(0);
+    let excess = most.saturating_sub(rules.groups_above_max);
+    if excess > 0 {
+        let problem = Problem::new(
             "parents",
             format!(
                 "an account can be in {} groups through nesting of one, and would be in more through `{}`: nest them \
                  less deeply",
                 rules.groups_above_max, group.name
             ),
-        ).about(ObjectReference::Group(number)));
+        );
+        problems.push(Problem { excess, ..problem }.about(ObjectReference::Group(number)));
     }
 }
 

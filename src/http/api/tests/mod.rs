@@ -12,6 +12,7 @@ mod rights;
 mod rules;
 mod server;
 mod told;
+mod ways_up;
 
 use std::sync::Arc;
 

@@ -40,6 +40,18 @@ pub(super) fn not_to_be_given(
     for group in &seed.groups {
         ask(ReferenceKind::Group, &group.name)?;
     }
+    // Who is named as a member need not be described.
+    for (group, member) in
+        seed.groups.iter().flat_map(|group| group.members.iter().flatten().map(move |member| (group, member)))
+    {
+        let before = application.before.accounts();
+        let is_known = before.account_named(member).is_some_and(|account| {
+            before.group_named(&group.name).is_some_and(|group| group.has_member(account.number))
+        });
+        if !is_known {
+            ask(ReferenceKind::Account, member)?;
+        }
+    }
     for account in &seed.accounts {
         ask(ReferenceKind::Account, &account.username)?;
         if account.create_group == Some(true) {
@@ -95,7 +107,8 @@ pub(super) fn obstacle(
             {
                 // What the config says of both is a mistake of the config, but in the directory of somebody else.
                 [false, false] => {
-                    let is_callers = |within: &ObjectReference| application.is_callers(*within).unwrap_or(false);
+                    let is_callers =
+                        |within: &ObjectReference| application.is_callers(*within).unwrap_or(false);
                     let within = problem.within.filter(is_callers)?;
                     let whose = application.whose_is(within).ok()??;
                     return Some((first.0, first.1, format!("{}: {whose}", problem.sentence)));

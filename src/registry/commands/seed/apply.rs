@@ -166,7 +166,8 @@ impl<'t, 's> Application<'t, 's> {
         self.transaction.rewind();
         let mut names = Names { left_out: std::mem::take(&mut self.names.left_out), ..Names::default() };
         for (kind, name, reason) in left_out {
-            names.left_out.insert((kind, name_key(&name)), (name, reason));
+            // What is said first is nearest to the matter: who made it, before who knows its secrets.
+            names.left_out.entry((kind, name_key(&name))).or_insert((name, reason));
         }
         self.names = names;
         self.needed.clear();

@@ -15,7 +15,7 @@ use crate::config::{
 use crate::directory::name_key;
 use crate::model::{
     self, Account, AccountKind, AccountNumber, Attribute, Binding, BindingSubject, Group, GroupNumber,
-    HashText, Password, Role,
+    HashText, ObjectReference, Password, Role,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::account::{self, AccountChanges};
@@ -273,8 +273,9 @@ impl Application<'_, '_> {
                 None => Some(application.provider),
             },
         };
-        let bindings =
-            seed.bindings.as_ref().map(|bindings| self.bindings(bindings, application.bindings.clone()));
+        let bindings = seed.bindings.as_ref();
+        let bindings = bindings.map(|bindings| self.bindings(bindings, application.bindings.clone()));
+        let bindings = bindings.transpose()?;
         let changes = ApplicationChanges {
             slug: None,
             name: seed.name.clone(),
@@ -294,15 +295,55 @@ impl Application<'_, '_> {
 
     /// The bindings of an application. One that was there keeps its uuid: it is known by its subject and whether it is
     /// negated, as its order and whether it is enabled are what an operator changes about it.
-    fn bindings(&mut self, seed: &[SeedBinding], mut present: Vec<Binding>) -> Vec<Binding> {
+    fn bindings(
+        &mut self,
+        seed: &[SeedBinding],
+        mut present: Vec<Binding>,
+    ) -> Result<Vec<Binding>, ChangeError> {
         let mut wanted = Vec::with_capacity(seed.len());
         for SeedBinding { subject, order, negate, enabled } in seed {
-            let (subject, negate) = (self.subject(subject), *negate);
+            let negate = *negate;
+            let subject = match self.subject(subject) {
+                // One that is negated admits nobody of them.
+                found if negate || present.iter().any(|other| other.subject == found) => found,
+                found => self.own_subject(found, subject)?,
+            };
             let same = present.iter().position(|other| other.subject == subject && other.negate == negate);
             let uuid = same.map_or_else(Uuid::new_v4, |same| present.swap_remove(same).uuid);
             wanted.push(Binding { uuid, subject, order: *order, negate, enabled: *enabled });
         }
-        wanted
+        Ok(wanted)
+    }
+
+    /// The subject, but for one that a caller of the API has given a name of the config: it would be admitted as somebody
+    /// else was meant to be, and so it is nobody.
+    fn own_subject(
+        &mut self,
+        found: BindingSubject,
+        seed: &SeedSubject,
+    ) -> Result<BindingSubject, ChangeError> {
+        let (on, nobody) = match &found {
+            BindingSubject::Account(number) => {
+                (ObjectReference::Account(*number), BindingSubject::Account(AccountNumber::new(NOBODY)))
+            }
+            BindingSubject::Group(number) => {
+                (ObjectReference::Group(*number), BindingSubject::Group(GroupNumber::new(NOBODY)))
+            }
+            BindingSubject::Networks(_) | BindingSubject::Window(_) => return Ok(found),
+        };
+        if !self.is_strangers(on)? {
+            return Ok(found);
+        }
+        let (kind, name) = match seed {
+            SeedSubject::Account(name) => (ReferenceKind::Account, name),
+            SeedSubject::Group(name) => (ReferenceKind::Group, name),
+            SeedSubject::Networks(_) | SeedSubject::Window(_) => return Ok(found),
+        };
+        let reason = format!(
+            "no application admits it, as a caller of the API has made it or given it this name; --adopt {name} takes it over"
+        );
+        self.leave_out(kind, name, reason);
+        Ok(nobody)
     }
 
     /// For whom, from where or when a binding passes. An account that was deleted is nobody: without its binding an application

@@ -33,6 +33,7 @@ use rights::{check_superusers, find_token, owner_to_be, require_worth};
 
 pub use care::{TokenCare, TokenCareSettings, TokenCounts};
 pub(super) use given::selector_of;
+pub(in crate::registry) use secret::is_replaced_name;
 pub(super) use secret::{NewUuid, check_present, replace};
 
 /// A token that is to be made.

@@ -252,8 +252,8 @@ fn replaced_name(transaction: &Transaction<'_>, identifier: &str, until: Timesta
     let until = slug_of(&until.to_string());
     let names = (1_u64..).map(|count| {
         let end = match count {
-            1 => format!("-replaced-until-{until}"),
-            count => format!("-replaced-until-{until}-{count}"),
+            1 => format!("{REPLACED}{until}"),
+            count => format!("{REPLACED}{until}-{count}"),
         };
         let kept = validate::IDENTIFIER_OCTETS_MAX.saturating_sub(end.len());
         let begin: String = slug_of(identifier).chars().take(kept).collect();
@@ -263,6 +263,16 @@ fn replaced_name(transaction: &Transaction<'_>, identifier: &str, until: Timesta
     free.next().unwrap_or_else(|| identifier.to_owned())
 }
 
+/// Whether this is the name that a token was given when this one took its place.
+pub(in crate::registry) fn is_replaced_name(name: &str, successor: &Token) -> bool {
+    let Some((begin, _)) = name.rsplit_once(REPLACED) else { return false };
+    let whole = slug_of(&successor.identifier);
+    whole == begin || (name.len() == validate::IDENTIFIER_OCTETS_MAX && whole.starts_with(begin))
+}
+
 fn closed(identifier: &str, error: SealError) -> ChangeError {
     ChangeError::Refused(format!("the secret of the token `{identifier}` cannot be shown: {error}"))
 }
+
+/// What stands in the name of a token that was replaced, between its own and the time until which it works.
+const REPLACED: &str = "-replaced-until-";

@@ -577,6 +577,49 @@ fn revoking_behind_a_rotation_ends_what_was_replaced() {
     assert!(!works(&other.secret));
 }
 
+/// A store of the first version does not say which token has taken whose place, but by their names.
+#[test]
+fn what_was_replaced_in_an_earlier_version_ends_with_what_took_its_place() {
+    let store = Arc::new(MemoryStore::new());
+    let registry = registry_over(store.clone(), settings(), &[]);
+    let make = |name: &str| wait(registry.create_token(actor(), new(name, "robot", Intent::AppPassword)));
+    let rotate = |name: &str| wait(registry.rotate_token(actor(), name.to_owned(), HOUR)).unwrap().secret;
+    let rename = |name: &str, new: &str| {
+        let changes = TokenChanges { identifier: Some(new.to_owned()), ..TokenChanges::default() };
+        wait(registry.update_token(actor(), name.to_owned(), changes)).unwrap();
+    };
+    let first = make("mine").unwrap().secret;
+    let rows = [first, rotate("mine"), rotate("mine")];
+    let long = "x".repeat(255);
+    let long_rows = [make(&long).unwrap().secret, rotate(&long)];
+    // One was renamed, and another has its name: it is not known any more whose place that took.
+    let strange = make("strange").unwrap().secret;
+    rotate("strange");
+    rename("strange", "renamed");
+    let identifiers: Vec<String> =
+        registry.snapshot().accounts().tokens().map(|token| token.identifier.clone()).collect();
+    for identifier in identifiers {
+        change(&registry, &identifier, |token| {
+            (token.origin, token.began_as) = (crate::model::Origin::Unknown, None);
+        });
+    }
+    registry.close();
+
+    let registry = registry_with(store, settings());
+    let works = |secret: &Secret| binds(&registry, "robot", secret.expose());
+    let revoke = |name: &str| wait(registry.revoke_token(actor(), name.to_owned(), Replaced::End)).unwrap();
+    // The writer has it done before any other change; a rotation since goes on with the row.
+    let newest = wait(registry.rotate_token(actor(), "mine".to_owned(), HOUR)).unwrap().secret;
+    assert!(rows.iter().chain([&newest]).all(works));
+    revoke("mine");
+    assert!(!rows.iter().chain([&newest]).any(works));
+    assert!(long_rows.iter().all(works));
+    revoke(&long);
+    assert!(!long_rows.iter().any(works));
+    revoke("renamed");
+    assert!(works(&strange));
+}
+
 /// The names of the tokens that were replaced.
 fn replaced(registry: &Registry) -> Vec<String> {
     let snapshot = registry.snapshot();

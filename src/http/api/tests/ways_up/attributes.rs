@@ -1,0 +1,193 @@
+//! Way 6. Clients look people up by their attributes, and systems take a number for a user: a value by which another is known
+//! is for who may change that other too.
+
+use super::*;
+
+/// `bob`, known by a mail address, and `eve`, whom the caller may change; `staff`, with a given number, and `club`, a group that
+/// the caller may change.
+fn directory() -> Doors {
+    let doors = Doors::new();
+    doors.prepare(&[
+        user("bob"),
+        user("eve"),
+        patch("/core/users/{user:bob}/", json!({ "email": "bob@example.org" })),
+        post("/core/groups/", json!({ "name": "staff", "attributes": { "gidNumber": "71000" } })),
+        group("club"),
+    ]);
+    doors
+}
+
+const EVE: (&str, &str) = ("change_user", "account:eve");
+const BOB: (&str, &str) = ("change_user", "account:bob");
+const MAY: &[&str] = &["add_user", "view_user", "add_token"];
+
+#[test]
+fn who_is_known_by_what_another_is_known_by_is_for_who_may_change_both() {
+    let with =
+        |name: &str, value: &str| patch("/core/users/{user:eve}/", json!({ "attributes": { name: value } }));
+    let new = |body: Value| post("/core/users/", body);
+    let calls = [
+        with("uid", "bob"),
+        with("uid", "BOB"),
+        with("cn", "bob"),
+        with("CN;lang-de", "bob"),
+        with("2.5.4.3", "bob"),
+        with("mail", "bob@example.org"),
+        with("mail", "Bob@Example.org"),
+        with("mail", "bob"),
+        with("uid", "bob@example.org"),
+        patch("/core/users/{user:eve}/", json!({ "email": "BOB@example.org" })),
+        patch("/core/users/{user:eve}/", json!({ "username": "bob@example.org" })),
+        // The userPrincipalName of `bob`, which he binds with.
+        patch("/core/users/{user:eve}/", json!({ "username": "bob@example.com" })),
+        patch("/core/users/{user:eve}/", json!({ "email": "bob@example.com" })),
+        with("uid", "bob@example.com"),
+        put(
+            "/core/users/{user:eve}/",
+            json!({ "username": "eve", "name": "Eve", "attributes": { "uid": ["x", "bob"] } }),
+        ),
+        put("/core/users/{user:eve}/", json!({ "username": "Bob@example.org", "name": "Eve" })),
+        new(json!({ "username": "new", "name": "New", "attributes": { "cn": "bob" } })),
+        new(json!({ "username": "new", "name": "New", "email": "bob@example.org" })),
+        new(json!({ "username": "bob@example.org", "name": "New" })),
+        new(json!({ "username": "bob@example.com", "name": "New" })),
+    ];
+    let lacking = Held::Only(MAY, &[EVE]);
+    let holding = Held::Only(MAY, &[EVE, BOB]);
+    both_ways(&directory, lacking, holding, &calls);
+    let machine = [post("/core/users/service_account/", json!({ "name": "bob@example.com" }))];
+    both_ways(&directory, lacking, holding, &machine);
+}
+
+/// Asked when either of the two is made, renamed or changed.
+#[test]
+fn nobody_is_given_a_name_by_which_somebody_else_is_found() {
+    let found = || {
+        let doors = directory();
+        doors.prepare(&[patch(
+            "/core/users/{user:bob}/",
+            json!({ "attributes": { "uid": "robert", "cn": "bobby" } }),
+        )]);
+        doors
+    };
+    let calls = [
+        user("robert"),
+        user("bobby"),
+        patch("/core/users/{user:eve}/", json!({ "username": "Robert" })),
+        put("/core/users/{user:eve}/", json!({ "username": "bobby", "name": "Eve" })),
+    ];
+    both_ways(&found, Held::Only(MAY, &[EVE]), Held::Only(MAY, &[EVE, BOB]), &calls);
+    // What does not make it worse may be changed, and the operator may all of it.
+    let doors = found();
+    doors.prepare(&[patch("/core/users/{user:eve}/", json!({ "attributes": { "uid": "bob" } }))]);
+    robot_holds(&doors, Held::Only(MAY, &[EVE]));
+    done(&doors, &patch("/core/users/{user:eve}/", json!({ "name": "Eve" })));
+    done(
+        &doors,
+        &patch("/core/users/{user:eve}/", json!({ "attributes": { "uid": "bob", "description": "x" } })),
+    );
+}
+
+/// Low numbers are the system's, 0 is root; whatever an option or an OID calls them.
+#[test]
+fn numbers_of_system_accounts_are_for_superusers() {
+    let of_user = |body: Value| patch("/core/users/{user:eve}/", json!({ "attributes": body }));
+    let of_group = |body: Value| patch("/core/groups/{group:club}/", json!({ "attributes": body }));
+    let calls = [
+        of_user(json!({ "uidNumber": "0" })),
+        of_user(json!({ "UIDNUMBER": "999" })),
+        of_user(json!({ "1.3.6.1.1.1.1.0": "0" })),
+        of_user(json!({ "uidNumber;x-a": "0" })),
+        of_user(json!({ "gidNumber": "0" })),
+        of_group(json!({ "gidNumber": "10" })),
+        of_group(json!({ "gidNumber;x-a": "0" })),
+        put("/core/groups/{group:club}/", json!({ "name": "club", "attributes": { "gidNumber": "0" } })),
+        post("/core/groups/", json!({ "name": "new", "attributes": { "gidNumber": "27" } })),
+        post("/core/users/", json!({ "username": "new", "name": "New", "attributes": { "uidNumber": "0" } })),
+    ];
+    both_ways(&directory, Held::AllBut(&[]), Held::Superuser, &calls);
+    let doors = directory();
+    robot_holds(&doors, Held::AllBut(&[]));
+    done(&doors, &of_user(json!({ "uidNumber": "1000" })));
+    done(&doors, &of_group(json!({ "gidNumber": "1000" })));
+}
+
+/// A system takes whoever has the number of a group for a member of it: it is given by who may change that group.
+#[test]
+fn the_number_of_a_group_is_for_who_may_fill_that_group() {
+    let derived = |doors: &Doors| {
+        let snapshot = doors.operator.registry.snapshot();
+        let tree = snapshot.default_tree().unwrap();
+        let robots = snapshot.accounts().group_named("robots").unwrap().number;
+        let start = tree.provider().gid_start_number;
+        (start + robots.get()).to_string()
+    };
+    let make = || {
+        let doors = directory();
+        doors.prepare(&[group("robots")]);
+        doors
+    };
+    let number: &'static str = derived(&make()).leak();
+    let calls = [
+        patch("/core/groups/{group:club}/", json!({ "attributes": { "gidNumber": "71000" } })),
+        put("/core/groups/{group:club}/", json!({ "name": "club", "attributes": { "gidNumber": "071000" } })),
+        patch("/core/groups/{group:club}/", json!({ "attributes": { "gidNumber": number } })),
+        post("/core/groups/", json!({ "name": "new", "attributes": { "gidNumber": "71000" } })),
+        patch("/core/users/{user:eve}/", json!({ "attributes": { "gidNumber": "71000" } })),
+        patch("/core/users/{user:eve}/", json!({ "attributes": { "gidNumber": number } })),
+        post(
+            "/core/users/",
+            json!({ "username": "new", "name": "New", "attributes": { "gidNumber": "71000" } }),
+        ),
+    ];
+    let may: &[&str] = &["add_user", "view_user", "add_group", "view_group"];
+    let club = ("change_group", "group:club");
+    let (staff, robots) = (("change_group", "group:staff"), ("change_group", "group:robots"));
+    both_ways(&make, Held::Only(may, &[EVE, club]), Held::Only(may, &[EVE, club, staff, robots]), &calls);
+}
+
+/// What is derived, operational or secret is given by nobody, and what nobody has declared by no limited caller.
+#[test]
+fn what_says_who_is_in_which_group_is_given_by_nobody() {
+    let doors = directory();
+    let computed = [
+        "memberOf",
+        "member",
+        "uniqueMember",
+        "memberUid",
+        "entryUUID",
+        "objectClass",
+        "userPassword",
+        "creatorsName",
+        "structuralObjectClass",
+        "sAMAccountName",
+        "userPrincipalName",
+    ];
+    let undeclared = ["ak-superuser", "isMemberOf", "goauthentik.io/ldap/superuser"];
+    for (held, names) in [(Held::Superuser, &computed[..]), (Held::AllBut(&[]), &undeclared[..])] {
+        robot_holds(&doors, held);
+        for name in names {
+            for path in ["/core/users/{user:eve}/", "/core/groups/{group:club}/"] {
+                let value = "cn=staff,ou=groups,dc=example,dc=com";
+                refused(&doors, &patch(path, json!({ "attributes": { *name: value } })));
+            }
+        }
+    }
+}
+
+/// Somebody's key is somebody's way in, so an account that is worth more is not changed at all.
+#[test]
+fn the_keys_of_who_is_worth_more_are_not_changed() {
+    let make = || {
+        let doors = directory();
+        doors.prepare(&[grant("/rbac/permissions/assigned_by_users/{user:bob}/assign/", "view_event")]);
+        doors
+    };
+    let calls = [
+        patch("/core/users/{user:bob}/", json!({ "attributes": { "sshPublicKey": "ssh-ed25519 AAAA" } })),
+        patch("/core/users/{user:bob}/", json!({ "attributes": { "loginShell": "/bin/sh" } })),
+        patch("/core/users/{user:bob}/", json!({ "name": "B" })),
+        put("/core/users/{user:bob}/", json!({ "username": "bob", "name": "B" })),
+    ];
+    both_ways(&make, Held::AllBut(&["view_event"]), Held::AllBut(&[]), &calls);
+}

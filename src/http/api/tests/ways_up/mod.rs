@@ -1,0 +1,186 @@
+//! The ways by which a caller with a few permissions could get more than it was given, one after the other: each is tried
+//! by who lacks the one right that it takes, which is refused and changes nothing, and by who holds it, which is done.
+//!
+//! | way | tried in |
+//! | --- | --- |
+//! | 1 what is taken away is asked for like what is given | `taking_away.rs` |
+//! | 2 a name of the config taken by a stranger | `taken_names.rs` |
+//! | 3 what stands in the config's way | `obstacles.rs` |
+//! | 4 a provider in front of another | `providers.rs` |
+//! | 5 a change of kind | `kinds.rs` |
+//! | 6 attributes that others trust | `attributes.rs` |
+//! | 7 names told | `named.rs` |
+//! | 8 actors imitated | `registry/commands/internal_accounts.rs`, `kinds.rs` |
+//! | 9 refused calls that leave no trace | `denied.rs` |
+//! | 10 certificates of an authority that is gone | `ldap/client_trust.rs`, `tests/protocol` |
+
+mod attributes;
+mod kinds;
+mod obstacles;
+mod providers;
+mod taken_names;
+mod taking_away;
+
+use super::rights::global;
+use super::rules::{Doors, Said};
+use super::*;
+use crate::access::Rights;
+use crate::registry::commands::testing::wait;
+use crate::registry::commands::{SeedOptions, SeedPlan, Sign};
+
+/// What a caller holds.
+#[derive(Clone, Copy, Debug)]
+enum Held<'a> {
+    /// Each permission globally, but for these.
+    AllBut(&'a [&'a str]),
+    /// These globally, and these on what a name stands for.
+    Only(&'a [&'a str], &'a [(&'a str, &'a str)]),
+    /// Everything.
+    Superuser,
+}
+
+/// Makes this what `robot` holds.
+fn robot_holds(doors: &Doors, held: Held<'_>) {
+    let registry = &doors.operator.registry;
+    let snapshot = registry.snapshot();
+    let accounts = snapshot.accounts();
+    let parse = |name: &str| name.parse::<Permission>().unwrap();
+    let grants: Vec<Grant> = match held {
+        Held::AllBut(names) => {
+            let left_out: Vec<Permission> = names.iter().map(|name| parse(name)).collect();
+            Permission::ALL.iter().copied().filter(|it| !left_out.contains(it)).map(global).collect()
+        }
+        Held::Only(names, on_objects) => {
+            let on_objects = on_objects.iter().map(|(name, on)| {
+                let (kind, of) = on.split_once(':').unwrap();
+                let on = match kind {
+                    "account" => ObjectReference::Account(accounts.account_named(of).unwrap().number),
+                    "group" => ObjectReference::Group(accounts.group_named(of).unwrap().number),
+                    "role" => ObjectReference::Role(accounts.role_named(of).unwrap().number),
+                    "token" => ObjectReference::Token(accounts.token_named(of).unwrap().number),
+                    "application" => {
+                        ObjectReference::Application(accounts.application_named(of).unwrap().number)
+                    }
+                    _ => {
+                        let found = accounts.providers().find(|provider| provider.name == of).unwrap();
+                        ObjectReference::Provider(found.number)
+                    }
+                };
+                Grant { permission: parse(name), on: Some(on) }
+            });
+            names.iter().map(|name| global(parse(name))).chain(on_objects).collect()
+        }
+        Held::Superuser => Vec::new(),
+    };
+    let robot = accounts.account_named("robot").unwrap().number;
+    let chiefs = accounts.group_named("chiefs").map(|group| group.number);
+    let is_superuser = matches!(held, Held::Superuser);
+    let done = registry.change(operator(), move |transaction| {
+        let chiefs = match chiefs {
+            Some(chiefs) => chiefs,
+            None => {
+                let given = crate::registry::commands::GroupChanges {
+                    is_superuser: Some(true),
+                    ..crate::registry::commands::GroupChanges::default()
+                };
+                crate::registry::commands::create_group(transaction, "chiefs".to_owned(), given)?
+            }
+        };
+        transaction.set_member(chiefs, robot, is_superuser)?;
+        let mut account = transaction.account(robot)?.unwrap();
+        account.grants = grants;
+        transaction.put(Record::Account(account))
+    });
+    wait(done).unwrap();
+}
+
+/// Calls of which each is refused to whoever lacks something, in a directory that stays as it was, and done for whoever holds
+/// it, in one where nothing has been done before.
+#[track_caller]
+fn both_ways(make: &dyn Fn() -> Doors, lacking: Held<'_>, holding: Held<'_>, calls: &[Said]) {
+    let doors = make();
+    robot_holds(&doors, lacking);
+    for said in calls {
+        refused(&doors, said);
+    }
+    for said in calls {
+        let doors = make();
+        robot_holds(&doors, holding);
+        done(&doors, said);
+    }
+}
+
+/// A call of `robot` that is refused and changes nothing; gives what it is told.
+#[track_caller]
+fn refused(doors: &Doors, said: &Said) -> String {
+    let revision = doors.operator.registry.snapshot().revision();
+    let (status, told) = doors.robot(said);
+    assert!(
+        [StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND].contains(&status),
+        "{said:?} was not refused: {status} {told}"
+    );
+    assert_eq!(doors.operator.registry.snapshot().revision(), revision, "{said:?}: {told}");
+    told
+}
+
+/// A call of `robot` that is done; gives the answer.
+#[track_caller]
+fn done(doors: &Doors, said: &Said) -> String {
+    let (status, told) = doors.robot(said);
+    assert!(status.is_success(), "{said:?} was not done: {status} {told}");
+    told
+}
+
+fn post(path: &'static str, body: Value) -> Said {
+    (Method::POST, path, body)
+}
+
+fn patch(path: &'static str, body: Value) -> Said {
+    (Method::PATCH, path, body)
+}
+
+fn put(path: &'static str, body: Value) -> Said {
+    (Method::PUT, path, body)
+}
+
+fn delete(path: &'static str) -> Said {
+    (Method::DELETE, path, Value::Null)
+}
+
+fn user(name: &str) -> Said {
+    post("/core/users/", json!({ "username": name, "name": "A person", "type": "internal" }))
+}
+
+fn service(name: &str) -> Said {
+    post("/core/users/", json!({ "username": name, "name": "A program", "type": "service_account" }))
+}
+
+fn group(name: &str) -> Said {
+    post("/core/groups/", json!({ "name": name }))
+}
+
+fn role(name: &str) -> Said {
+    post("/rbac/roles/", json!({ "name": name }))
+}
+
+/// Gives a permission to a role, a group or an account.
+fn grant(path: &'static str, permission: &str) -> Said {
+    post(path, json!({ "permissions": [permission] }))
+}
+
+/// What an account may do.
+fn rights_of(doors: &Doors, username: &str) -> Rights {
+    let snapshot = doors.operator.registry.snapshot();
+    let accounts = snapshot.accounts();
+    Rights::of_account(accounts, accounts.account_named(username).unwrap())
+}
+
+fn apply(doors: &Doors, text: &str) -> SeedPlan {
+    doors.config_with(text, &SeedOptions::default()).unwrap()
+}
+
+/// What a plan leaves out, by name, with the reason.
+fn left_out(plan: &SeedPlan) -> Vec<(String, String)> {
+    let entries = plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut);
+    entries.map(|entry| (entry.name.clone(), entry.reason.clone().unwrap_or_default())).collect()
+}

@@ -1,0 +1,122 @@
+//! Way 3. What a caller of the API has put into the config's way leaves that one object out, which is told with who made the
+//! obstacle and when, and all the rest is applied.
+
+use super::*;
+
+/// What `robot` does, what the config says, the kind and name that is left out.
+fn obstacles() -> Vec<(Vec<Said>, &'static str, &'static str)> {
+    let provider = |mut body: Value| {
+        body["authorization_flow"] = json!(uuid::Uuid::nil());
+        body["invalidation_flow"] = json!(uuid::Uuid::nil());
+        post("/providers/ldap/", body)
+    };
+    vec![
+        (
+            vec![post("/core/tokens/", json!({ "identifier": "ci" }))],
+            "[[account]]\nusername = \"builder\"\ntype = \"service_account\"\n\
+             [[token]]\nidentifier = \"ci\"\naccount = \"builder\"\n",
+            "ci",
+        ),
+        (
+            vec![
+                post("/core/tokens/", json!({ "identifier": "old" })),
+                patch("/core/tokens/old/", json!({ "identifier": "ci" })),
+            ],
+            "[[account]]\nusername = \"builder\"\ntype = \"service_account\"\n\
+             [[token]]\nidentifier = \"ci\"\naccount = \"builder\"\n",
+            "ci",
+        ),
+        (
+            vec![provider(json!({ "name": "mine", "base_dn": "dc=second" }))],
+            "[[provider]]\nname = \"second\"\nbase_dn = \"dc=second\"\n",
+            "second",
+        ),
+        (
+            vec![provider(json!({ "name": "mine", "base_dn": "dc=mine", "domain": "second.example" }))],
+            "[[provider]]\nname = \"second\"\nbase_dn = \"dc=second\"\ndomain = \"second.example\"\n",
+            "second",
+        ),
+        (
+            vec![post(
+                "/core/users/",
+                json!({ "username": "mine", "name": "Mine", "attributes": { "uidNumber": "70000" } }),
+            )],
+            "[[account]]\nusername = \"second\"\nattributes = { uidNumber = [\"70000\"] }\n",
+            "second",
+        ),
+        (
+            vec![post(
+                "/core/applications/",
+                json!({ "slug": "mine", "name": "Mine", "provider": "{provider:ldap}" }),
+            )],
+            "[[application]]\nslug = \"second\"\nname = \"Second\"\nprovider = \"ldap\"\n",
+            "second",
+        ),
+    ]
+}
+
+#[test]
+fn what_stands_in_the_way_leaves_one_object_out_and_no_more() {
+    for (calls, text, name) in obstacles() {
+        let text = format!("{text}[[account]]\nusername = \"bystander\"\n[[group]]\nname = \"bystanders\"\n");
+        let doors = Doors::new();
+        robot_holds(&doors, Held::AllBut(&[]));
+        calls.iter().for_each(|said| drop(done(&doors, said)));
+        let told = left_out(&apply(&doors, &text));
+        assert!(told.len() == 1 && told[0].0 == name, "{text}{told:?}");
+        // Who, and when.
+        let reason = &told[0].1;
+        assert!(reason.contains("`robot`") && reason.contains(" at 20"), "{text}{told:?}");
+        let snapshot = doors.operator.registry.snapshot();
+        assert!(snapshot.accounts().account_named("bystander").is_some(), "{text}");
+        assert!(snapshot.accounts().group_named("bystanders").is_some(), "{text}");
+        assert_eq!(left_out(&apply(&doors, &text)), told);
+    }
+}
+
+/// `add_token` alone can take the identifier that the first token of an account has: then it has another, which is told, and
+/// the account is made all the same, over the config as over the API.
+#[test]
+fn the_first_token_of_an_account_gets_a_free_identifier() {
+    let doors = Doors::new();
+    robot_holds(&doors, Held::Only(&["add_token"], &[]));
+    done(&doors, &post("/core/tokens/", json!({ "identifier": "portal-app-password" })));
+    done(&doors, &post("/core/tokens/", json!({ "identifier": "builder-app-password" })));
+    let plan = apply(&doors, "[[account]]\nusername = \"portal\"\ntype = \"service_account\"\n");
+    assert_eq!(left_out(&plan), []);
+    let needed: Vec<_> = plan.needed.iter().map(|needed| needed.identifier.as_str()).collect();
+    assert_eq!(needed, ["portal-app-password-2"]);
+    // It is known by its mark, and pruned and kept with its account by it.
+    let prune = SeedOptions { prune: true, ..SeedOptions::default() };
+    let text = "[[account]]\nusername = \"portal\"\ntype = \"service_account\"\n\
+                [[account]]\nusername = \"robot\"\ntype = \"service_account\"\n";
+    let plan = doors.config_with(text, &prune).unwrap();
+    let is_pruned =
+        |name: &str| plan.diff.iter().any(|entry| entry.name == name && entry.sign == Sign::Deleted);
+    assert!(!is_pruned("portal-app-password-2"), "{:?}", plan.diff);
+
+    let doors = Doors::new();
+    robot_holds(&doors, Held::Only(&["add_token"], &[]));
+    done(&doors, &post("/core/tokens/", json!({ "identifier": "portal-app-password" })));
+    robot_holds(&doors, Held::Only(&["add_token", "add_user"], &[]));
+    let made = done(&doors, &post("/core/users/service_account/", json!({ "name": "portal" })));
+    assert!(made.contains("\"token_identifier\":\"portal-app-password-2\""), "{made}");
+}
+
+/// A renamed account leaves nothing in the way of the next of its name, its first token included.
+#[test]
+fn a_renamed_account_frees_its_name_whole() {
+    let doors = Doors::new();
+    let text = "[[account]]\nusername = \"portal\"\ntype = \"service_account\"\n\
+                permissions = [\"view_event\"]\n";
+    apply(&doors, text);
+    robot_holds(&doors, Held::AllBut(&["view_event"]));
+    refused(&doors, &patch("/core/users/{user:portal}/", json!({ "username": "gate" })));
+    robot_holds(&doors, Held::AllBut(&[]));
+    done(&doors, &patch("/core/users/{user:portal}/", json!({ "username": "gate" })));
+    let plan = apply(&doors, text);
+    assert_eq!(left_out(&plan), []);
+    let needed: Vec<_> = plan.needed.iter().map(|needed| needed.identifier.as_str()).collect();
+    assert_eq!(needed, ["portal-app-password-2"]);
+    assert_eq!(rights_of(&doors, "portal"), rights_of(&doors, "gate"));
+}
