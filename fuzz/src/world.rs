@@ -195,6 +195,8 @@ impl World {
         let throttle = ThrottleSettings {
             failures_per_name_max: 0,
             failures_per_source_max: 0,
+            failures_per_application_max: 0,
+            failures_per_token_max: 0,
             entries_max: 1_024,
             ..ThrottleSettings::default()
         };

@@ -60,6 +60,9 @@ pub enum Invalid {
     /// The token was revoked, or its secret was exchanged.
     #[error("the token was revoked")]
     CredentialGone,
+    /// The account has another password now.
+    #[error("the password was changed")]
+    PasswordChanged,
     /// The token has expired.
     #[error("the token has expired")]
     Expired,
@@ -148,12 +151,13 @@ impl Holder {
                     return Err(Invalid::Network);
                 }
             }
-            Credential::Password { generation } => {
-                let current = account.password.as_ref().map(|password| password.generation);
-                if current != Some(generation) {
-                    return Err(Invalid::CredentialGone);
+            Credential::Password { generation } => match &account.password {
+                None => return Err(Invalid::CredentialGone),
+                Some(password) if password.generation != generation => {
+                    return Err(Invalid::PasswordChanged);
                 }
-            }
+                Some(_) => {}
+            },
             // A connection may outlive the certificate that it began with (RFC 5280 section 4.1.2.5: the last second
             // is included).
             Credential::Certificate { not_after, withdrawn, .. } => {

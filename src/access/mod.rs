@@ -16,7 +16,7 @@ pub use explain::{Bound, Explanation, Found, Question, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
 pub use limits::search_limits;
 pub use rights::{Missing, Rights, decide, holds, missing};
-pub use view::{Denied, view, visibility_of};
+pub use view::{Denied, sees_all, view, visibility_of};
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,14 @@ pub enum Denied {
     OtherProvider,
 }
 
+impl Denied {
+    /// Whether somebody should look at it. Connections of an account whose password was changed do not know of it yet:
+    /// each of them asks for something once.
+    pub const fn is_suspicious(&self) -> bool {
+        !matches!(self, Self::Invalid(Invalid::PasswordChanged))
+    }
+}
+
 /// Decides what `identity` may see of the tree of `provider`.
 pub fn view(
     snapshot: &Snapshot,
@@ -44,13 +52,26 @@ pub fn view(
     Ok(visibility_of(accounts, account, provider))
 }
 
+/// Whether `identity` may see all of the tree of its own provider. For who may not it costs no more than the question
+/// about the permission.
+pub fn sees_all(snapshot: &Snapshot, identity: &Identity, source: Option<IpAddr>, now: Timestamp) -> bool {
+    let accounts = snapshot.accounts();
+    let provider = identity.provider;
+    accounts.account(identity.holder.account).is_some_and(|account| holds_full(accounts, account, provider))
+        && view(snapshot, Some(identity), provider, source, now).is_ok()
+}
+
 /// What an account may see of the tree of a provider that admits it.
 pub fn visibility_of(accounts: &Accounts, account: &AccountState, provider: ProviderNumber) -> Visibility {
-    let on = Some(ObjectReference::Provider(provider));
-    if decide(accounts, account, Permission::SearchFullDirectory, on).is_allowed() {
+    if holds_full(accounts, account, provider) {
         return Visibility::Full;
     }
     let groups = accounts.groups_of(account).into_iter().map(EntryId::of_group);
     let own = [EntryId::of_account(account.number), EntryId::of_virtual_group(account.number)];
     Visibility::Own(OwnEntries::new(groups.chain(own).collect()))
+}
+
+fn holds_full(accounts: &Accounts, account: &AccountState, provider: ProviderNumber) -> bool {
+    let on = Some(ObjectReference::Provider(provider));
+    decide(accounts, account, Permission::SearchFullDirectory, on).is_allowed()
 }

@@ -97,7 +97,7 @@ impl HashMemory {
 }
 
 /// Memory for one hash; it goes back when this is dropped, after a panic too.
-pub(super) struct MemoryLease<'a> {
+pub(crate) struct MemoryLease<'a> {
     lender: &'a HashMemory,
     memory: ArgonMemory,
     octets: u64,

@@ -15,8 +15,10 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::hash_memory::HashMemory;
-use super::hash_queue::HashQueues;
-pub use super::hash_queue::{Priority, QueueLengths};
+#[cfg(test)]
+pub(crate) use super::hash_memory::MemoryLease;
+pub use super::hash_queue::{HashClass, QueueLengths};
+use super::hash_queue::{HashQueues, NoPlace};
 use super::password_hash::{HashBounds, HashParseError, StoredHash};
 use super::schemes::argon::{Argon2Parameters, ArgonMemory, HashError, hash_new};
 use super::source::Source;
@@ -79,36 +81,37 @@ impl HashPool {
 
     /// Queues a verification. It never blocks; dropping the receiver cancels a job that has not begun.
     ///
-    /// The receiver ends without a value when the pool is closed before the job has run.
+    /// The receiver ends without a value when the job will not be run: the pool was closed, or in a full queue the job has
+    /// made way for that of a source which has less there.
     ///
     /// # Errors
     /// The queue, or the share of the source in it, is full: answer `busy` at once. Or the stored hash asks
     /// for more memory than the whole budget, or the pool is closed.
     pub fn verify(&self, job: HashJob) -> Result<oneshot::Receiver<HashOutcome>, Refusal> {
-        if let Candidate::Stored(stored) = &job.candidate
+        if let Candidate::Stored(stored) | Candidate::Withheld(stored) = &job.candidate
             && stored.memory_octets() > self.shared.memory.octets_max()
         {
             return Err(Refusal::AboveMemoryBudget);
         }
         let (answer, outcome) = oneshot::channel();
         let work = Work::Verify { secret: job.secret, candidate: job.candidate, answer };
-        self.push(job.priority, job.source, work)?;
+        self.push(job.class, job.source, work)?;
         Ok(outcome)
     }
 
     /// Queues the hash of a new credential, for a PHC string. One waits with the secrets that have a selector,
-    /// as whoever makes credentials was admitted before; many are [`Priority::Bulk`].
+    /// as whoever makes credentials was admitted before; many are [`HashClass::Bulk`].
     ///
     /// # Errors
     /// As [`HashPool::verify`]; the receiver tells when the hash itself failed.
     pub fn hash(
         &self,
-        priority: Priority,
+        class: HashClass,
         secret: Secret,
         source: Option<IpAddr>,
     ) -> Result<oneshot::Receiver<Result<String, HashError>>, Refusal> {
         let (answer, hash) = oneshot::channel();
-        self.push(priority, source, Work::Hash { secret, answer })?;
+        self.push(class, source, Work::Hash { secret, answer })?;
         Ok(hash)
     }
 
@@ -142,21 +145,31 @@ impl HashPool {
         }
     }
 
-    fn push(&self, priority: Priority, source: Option<IpAddr>, work: Work) -> Result<(), Refusal> {
+    /// Lets nothing be computed until it is dropped: each thread stops at its next job.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> MemoryLease<'_> {
+        self.shared.memory.lease(u64::MAX)
+    }
+
+    fn push(&self, class: HashClass, source: Option<IpAddr>, work: Work) -> Result<(), Refusal> {
         let pushed = {
             let mut state = self.shared.lock();
             if state.is_closed {
                 return Err(Refusal::Closed);
             }
-            let pushed = state.queues.push(priority, Source::from(source), work, Work::is_cancelled);
-            pushed.map_err(|_| state.queues.is_full(priority))
+            state.queues.push(class, Source::from(source), work, Work::is_cancelled)
         };
-        if let Err(is_queue_full) = pushed {
-            Counters::add(&self.shared.counters.refused_busy);
-            if !is_queue_full {
-                Counters::add(&self.shared.counters.refused_share);
+        match pushed {
+            Ok(None) => {}
+            // Dropped, it tells who waits for it that no outcome will come.
+            Ok(Some(_)) => Counters::add(&self.shared.counters.refused_busy),
+            Err(no_place) => {
+                Counters::add(&self.shared.counters.refused_busy);
+                if no_place == NoPlace::ShareFull {
+                    Counters::add(&self.shared.counters.refused_share);
+                }
+                return Err(Refusal::Busy);
             }
-            return Err(Refusal::Busy);
         }
         self.shared.arrived.notify_one();
         Ok(())
@@ -213,7 +226,7 @@ impl Default for HashPoolSettings {
 #[derive(Debug)]
 pub struct HashJob {
     /// Which queue it waits in.
-    pub priority: Priority,
+    pub class: HashClass,
     /// Where the client is; `None` for the local socket.
     pub source: Option<IpAddr>,
     /// What the client sent.
@@ -228,6 +241,8 @@ pub struct HashJob {
 pub enum Candidate {
     /// The hash of a credential.
     Stored(Arc<StoredHash>),
+    /// The hash of a credential that may not be tried now: the same work as for a wrong secret, and it never matches.
+    Withheld(Arc<StoredHash>),
     /// No credential: the dummy with the configured parameters, which never matches.
     Dummy,
 }
@@ -299,7 +314,7 @@ pub struct HashCounts {
     pub created: u64,
     /// Jobs that were given up before they began; they cost nothing.
     pub cancelled: u64,
-    /// Jobs that found no place.
+    /// Jobs that found no place, or had to give it up.
     pub refused_busy: u64,
     /// Those of them whose source had its share, while the queue had places left.
     pub refused_share: u64,
@@ -372,9 +387,13 @@ impl Shared {
     }
 
     fn verify(&self, secret: &Secret, candidate: &Candidate, memory: &mut ArgonMemory) -> HashOutcome {
-        let Candidate::Stored(stored) = candidate else {
-            self.verify_dummy(secret, memory);
-            return HashOutcome { matches: false, rehashed: None };
+        let (stored, is_withheld) = match candidate {
+            Candidate::Stored(stored) => (stored, false),
+            Candidate::Withheld(stored) => (stored, true),
+            Candidate::Dummy => {
+                self.verify_dummy(secret, memory);
+                return HashOutcome { matches: false, rehashed: None };
+            }
         };
         Counters::add(&self.counters.verified);
         if stored.is_argon2id() {
@@ -382,7 +401,7 @@ impl Shared {
         } else {
             self.verify_dummy(secret, memory);
         }
-        let matches = stored.verify(secret.expose(), memory);
+        let matches = stored.verify(secret.expose(), memory) && !is_withheld;
         let rehashed = (matches && stored.needs_rehash(&self.parameters))
             .then(|| self.create(secret, memory))
             .and_then(|created| match created {
@@ -427,7 +446,9 @@ impl Work {
 
     fn memory_octets(&self) -> u64 {
         match self {
-            Self::Verify { candidate: Candidate::Stored(stored), .. } => stored.memory_octets(),
+            Self::Verify { candidate: Candidate::Stored(stored) | Candidate::Withheld(stored), .. } => {
+                stored.memory_octets()
+            }
             Self::Verify { candidate: Candidate::Dummy, .. } | Self::Hash { .. } => 0,
         }
     }

@@ -17,12 +17,12 @@ pub mod token_keys;
 pub mod token_secret;
 
 pub use hash_pool::{
-    Candidate, HashJob, HashOutcome, HashPool, HashPoolError, HashPoolSettings, Priority, Refusal,
+    Candidate, HashClass, HashJob, HashOutcome, HashPool, HashPoolError, HashPoolSettings, Refusal,
 };
 pub use password_hash::{HashBounds, HashParseError, StoredHash};
 pub use proof::{CredentialKey, ProofCache};
 pub use schemes::argon::{Argon2Parameters, ArgonMemory, HashError, hash_new};
 pub use source::Source;
-pub use throttle::{Admission, Subject, Throttle, ThrottleSettings};
+pub use throttle::{Pause, Subject, Throttle, ThrottleSettings, TryingSource};
 pub use token_keys::{SealError, TokenKeyError, TokenKeys};
 pub use token_secret::{SecretShape, TokenSecret};

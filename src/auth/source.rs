@@ -1,6 +1,7 @@
 //! Where a client comes from, as limits count it: one host, one IPv6 network, or the local socket.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What shares one allowance in the hash queues and in the throttle.
 ///
@@ -26,6 +27,39 @@ impl From<Option<IpAddr>> for Source {
         }
     }
 }
+
+impl Source {
+    /// It, and the wider networks that it lies in, with their prefix lengths: whoever has an IPv6 /56 or /48, as
+    /// customers of a provider have, has hundreds of sources.
+    pub fn networks(self) -> impl Iterator<Item = (u8, Self)> {
+        let wider: &[u8] = match self {
+            Self::Ipv6Network(_) => &WIDER_PREFIXES,
+            Self::Local | Self::Ipv4(_) => &[],
+        };
+        let network = move |prefix: &u8| match self {
+            Self::Ipv6Network(bits) => (*prefix, Self::Ipv6Network(bits & (u64::MAX << (64 - prefix)))),
+            other => (*prefix, other),
+        };
+        std::iter::once((HOST_PREFIX, self)).chain(wider.iter().map(network))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => formatter.write_str("this machine"),
+            Self::Ipv4(address) => address.fmt(formatter),
+            Self::Ipv6Network(bits) => {
+                write!(formatter, "{}/{HOST_PREFIX}", Ipv6Addr::from_bits(u128::from(*bits) << 64))
+            }
+        }
+    }
+}
+
+/// What a host of IPv6 has to itself.
+const HOST_PREFIX: u8 = 64;
+/// What customers get; the narrowest first.
+const WIDER_PREFIXES: [u8; 2] = [56, 48];
 
 #[cfg(test)]
 mod tests {
@@ -53,5 +87,18 @@ mod tests {
         assert_eq!(Source::from(None), Source::Local);
         assert_ne!(source("::1"), Source::Local);
         assert_ne!(source("0.0.0.0"), Source::Local);
+    }
+
+    #[test]
+    fn an_ipv6_network_lies_in_wider_ones() {
+        let networks = |text: &str| -> Vec<String> {
+            source(text).networks().map(|(prefix, network)| format!("{prefix} {network}")).collect()
+        };
+        assert_eq!(
+            networks("2001:db8:1:2345:6::1"),
+            ["64 2001:db8:1:2345::/64", "56 2001:db8:1:2300::/64", "48 2001:db8:1::/64"]
+        );
+        assert_eq!(networks("192.0.2.7"), ["64 192.0.2.7"]);
+        assert_eq!(Source::Local.networks().count(), 1);
     }
 }

@@ -1,103 +1,183 @@
-//! How often a secret may be wrong: too many recent failures of one name from one source, or of one source,
-//! and further tries are refused before any hash.
+//! How often a secret may be wrong. It refuses nobody for what others do: what is wrong too often waits longer.
 //!
-//! It is asked only about secrets that would cost a hash without a valid selector: a cached proof or a valid
-//! selector is never refused, so a stranger shuts nobody out. It knows names that do not exist like those
-//! that do: otherwise the refusal would tell which is which.
+//! - **A source** (and the IPv6 networks that it lies in) that tries too much is *paced*: its hashes wait in a class of
+//!   their own. So is the secret of a token that was wrong too often from there. The right secret still succeeds.
+//! - **A name at a source** is *paused* when its secret was wrong too often there: first for a moment, then for twice as
+//!   long with each further failure. What is tried meanwhile is answered as a wrong secret is and not counted, so a
+//!   pause ends by itself; a cached proof or a secret with a selector is never asked about.
 //!
-//! A failure counts when it is known, so a source can have as many tries more as its share of the hash queue.
+//! It knows names that do not exist like those that do: otherwise a pause would tell which is which.
+//!
+//! A source counts a try when it begins, so that many at once are not all within the limit, and takes it back when the
+//! secret was right. A name counts a failure when it is known, so it can be tried as often more as its source has a share
+//! of the hash queue.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hash};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::source::Source;
 
-/// Counts failures, in a table whose size is fixed at the start.
+/// Counts failures, in tables whose size is fixed at the start.
 ///
-/// `now` is in seconds of any clock that does not go back; all calls use the same one.
+/// `now` is the time since any fixed moment, by a clock that does not go back; all calls use the same one.
 pub struct Throttle {
     settings: ThrottleSettings,
     /// Keyed at random: nobody can aim at somebody else's slot.
     hasher: RandomState,
     tables: Mutex<Tables>,
-    refused: AtomicU64,
-    refused_by_source: AtomicU64,
+    paused: AtomicU64,
+    paced_by_source: AtomicU64,
+    paced_by_application: AtomicU64,
+    paced_by_token: AtomicU64,
     displaced: AtomicU64,
 }
 
 impl Throttle {
     /// An empty throttle.
     pub fn new(settings: ThrottleSettings) -> Self {
-        let tables =
-            Tables { names: Table::new(settings.entries_max), sources: Table::new(settings.entries_max) };
+        let entries = settings.entries_max;
         Self {
             settings,
             hasher: RandomState::new(),
-            tables: Mutex::new(tables),
-            refused: AtomicU64::new(0),
-            refused_by_source: AtomicU64::new(0),
+            tables: Mutex::new(Tables {
+                names: Table::new(entries),
+                tokens: Table::new(entries),
+                sources: Table::new(entries),
+            }),
+            paused: AtomicU64::new(0),
+            paced_by_source: AtomicU64::new(0),
+            paced_by_application: AtomicU64::new(0),
+            paced_by_token: AtomicU64::new(0),
             displaced: AtomicU64::new(0),
         }
     }
 
-    /// Whether this source may try a secret for this name now. `source` is `None` for the local socket.
-    pub fn check(&self, subject: Subject<'_>, source: Option<IpAddr>, now: u64) -> Admission {
-        let (name, source) = self.keys(subject, source);
-        let tables = self.lock();
-        let until_of_source = tables.sources.refused_until(source);
-        let until = tables.names.refused_until(name).max(until_of_source);
-        drop(tables);
-        if until <= now {
-            return Admission::Admit;
+    /// Counts a try of a source that will cost a hash, and says whether it is one too many: then the hash is paced.
+    ///
+    /// What an application's address tries counts for itself alone: the networks around it are not its users'.
+    pub fn begin(&self, source: TryingSource, now: Duration) -> bool {
+        let now = millis(now);
+        let (max, paced) = match source.is_application {
+            true => (self.settings.failures_per_application_max, &self.paced_by_application),
+            false => (self.settings.failures_per_source_max, &self.paced_by_source),
+        };
+        if max == 0 {
+            return false;
         }
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        if until_of_source > now {
-            self.refused_by_source.fetch_add(1, Ordering::Relaxed);
+        let mut is_over = false;
+        let mut displaced = 0;
+        {
+            let mut tables = self.lock();
+            for key in self.keys_of_source(source) {
+                let added = tables.sources.add(key, now, self.window());
+                is_over |= added.before >= u64::from(max);
+                displaced += u64::from(added.is_displaced);
+            }
         }
-        Admission::Refuse { retry_after_seconds: until - now }
+        self.displaced.fetch_add(displaced, Ordering::Relaxed);
+        if is_over {
+            paced.fetch_add(1, Ordering::Relaxed);
+        }
+        is_over
     }
 
-    /// Notes that a secret was wrong.
-    pub fn failed(&self, subject: Subject<'_>, source: Option<IpAddr>, now: u64) {
-        let (name, source) = self.keys(subject, source);
+    /// The try was no failure: the secret was right, or found no place to be looked at.
+    pub fn take_back(&self, source: TryingSource, now: Duration) {
+        let now = millis(now);
         let mut tables = self.lock();
-        let displaced = [
-            tables.names.failed(name, self.settings.failures_per_name_max, &self.settings, now),
-            tables.sources.failed(source, self.settings.failures_per_source_max, &self.settings, now),
-        ];
-        drop(tables);
-        let displaced = displaced.iter().filter(|displaced| **displaced).count();
-        self.displaced.fetch_add(displaced as u64, Ordering::Relaxed);
+        for key in self.keys_of_source(source) {
+            tables.sources.take_back(key, now, self.window());
+        }
     }
 
-    /// Notes that a secret was right: the name starts anew from this source. The source itself does not,
-    /// or one account of one's own would buy guesses at all others.
-    pub fn succeeded(&self, subject: Subject<'_>, source: Option<IpAddr>) {
-        let (name, _) = self.keys(subject, source);
-        self.lock().names.forget(name);
+    /// Whether the secret of a token was wrong too often from there: then its hash is paced.
+    pub fn is_token_paced(&self, token: u32, source: Option<IpAddr>, now: Duration) -> bool {
+        let max = u64::from(self.settings.failures_per_token_max);
+        let key = self.key((token, Source::from(source)));
+        let is_over = max > 0 && self.lock().tokens.count(key, millis(now), self.window()) > max;
+        if is_over {
+            self.paced_by_token.fetch_add(1, Ordering::Relaxed);
+        }
+        is_over
     }
 
-    /// How many tries were refused.
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+    /// Notes that a secret with the selector of a token was wrong.
+    pub fn token_failed(&self, token: u32, source: Option<IpAddr>, now: Duration) {
+        if self.settings.failures_per_token_max == 0 {
+            return;
+        }
+        let key = self.key((token, Source::from(source)));
+        let added = self.lock().tokens.add(key, millis(now), self.window());
+        self.displaced.fetch_add(u64::from(added.is_displaced), Ordering::Relaxed);
     }
 
-    /// How many of them because of the source, whatever the name.
-    pub fn refused_by_source(&self) -> u64 {
-        self.refused_by_source.load(Ordering::Relaxed)
+    /// Whether a name is paused at a source; counts the try that asks.
+    pub fn is_paused(&self, subject: Subject<'_>, source: Option<IpAddr>, now: Duration) -> bool {
+        let until = self.lock().names.paused_until(self.key((subject, Source::from(source))));
+        let is_paused = millis(now) < until;
+        if is_paused {
+            self.paused.fetch_add(1, Ordering::Relaxed);
+        }
+        is_paused
     }
 
-    /// How many names and sources were forgotten to make room for others.
-    pub fn displaced(&self) -> u64 {
-        self.displaced.load(Ordering::Relaxed)
-    }
-
-    fn keys(&self, subject: Subject<'_>, source: Option<IpAddr>) -> (u64, u64) {
+    /// Notes that the secret of a name was wrong.
+    pub fn failed(&self, subject: Subject<'_>, source: Option<IpAddr>, now: Duration) {
         let source = Source::from(source);
-        (self.key((subject, source)), self.key(source))
+        let key = self.key((subject, source));
+        let is_displaced = self.lock().names.failed(key, subject, source, &self.settings, millis(now));
+        self.displaced.fetch_add(u64::from(is_displaced), Ordering::Relaxed);
+    }
+
+    /// Notes that the secret of a name was right: it starts anew at this source.
+    pub fn succeeded(&self, subject: Subject<'_>, source: Option<IpAddr>) {
+        let key = self.key((subject, Source::from(source)));
+        self.lock().names.forget(|slot| slot.key == key, Some(key));
+    }
+
+    /// Where an account is paused now.
+    pub fn pauses(&self, account: u32, now: Duration) -> Vec<Pause> {
+        let now = millis(now);
+        let tables = self.lock();
+        let slots = tables.names.slots().filter(|slot| slot.account == Some(account) && now < slot.until);
+        slots
+            .map(|slot| Pause { source: slot.source, left: Duration::from_millis(slot.until - now) })
+            .collect()
+    }
+
+    /// Forgets the failures of an account, wherever they were; says how many pauses that has ended.
+    pub fn unlock(&self, account: u32, now: Duration) -> usize {
+        let now = millis(now);
+        let is_of = |slot: &NameSlot| slot.account == Some(account);
+        let mut tables = self.lock();
+        let ended = tables.names.slots().filter(|slot| is_of(slot) && now < slot.until).count();
+        tables.names.forget(is_of, None);
+        ended
+    }
+
+    /// What was paused and paced since the start.
+    pub fn counts(&self) -> ThrottleCounts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        ThrottleCounts {
+            paused: read(&self.paused),
+            paced_by_source: read(&self.paced_by_source),
+            paced_by_application: read(&self.paced_by_application),
+            paced_by_token: read(&self.paced_by_token),
+            displaced: read(&self.displaced),
+        }
+    }
+
+    fn keys_of_source(&self, source: TryingSource) -> impl Iterator<Item = u64> {
+        let networks = if source.is_application { 1 } else { usize::MAX };
+        Source::from(source.address).networks().take(networks).map(|network| self.key(network))
+    }
+
+    fn window(&self) -> u64 {
+        millis(self.settings.window).max(1)
     }
 
     /// 0 means a free slot; whoever hashes to it shares the key 1, which takes 2⁶⁴ names to happen.
@@ -121,42 +201,68 @@ pub enum Subject<'a> {
     Unknown(&'a [u8]),
 }
 
-/// May it be tried?
+/// Where a try comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// Yes.
-    Admit,
-    /// No, without a hash.
-    Refuse {
-        /// Seconds until the next try is admitted.
-        retry_after_seconds: u64,
-    },
+pub struct TryingSource {
+    /// `None`: the local socket.
+    pub address: Option<IpAddr>,
+    /// Whether an application that binds as people is at home there.
+    pub is_application: bool,
 }
 
-/// What is too often, and for how long.
+/// That an account is paused at a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// Where.
+    pub source: Source,
+    /// How long it will last.
+    pub left: Duration,
+}
+
+/// What a throttle did since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ThrottleCounts {
+    /// Tries of names that were paused.
+    pub paused: u64,
+    /// Tries that were paced for their source.
+    pub paced_by_source: u64,
+    /// Tries that were paced for their source, where an application is at home.
+    pub paced_by_application: u64,
+    /// Tries that were paced for their token.
+    pub paced_by_token: u64,
+    /// Names, tokens and sources that were forgotten to make room for others.
+    pub displaced: u64,
+}
+
+/// What is too often, and for how long. A limit of 0 is off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThrottleSettings {
-    /// Failures of one name from one source within the window; 0 turns this limit off.
+    /// Failures of one name from one source within the window; then it is paused there.
     pub failures_per_name_max: u32,
-    /// Failures of one source within the window, whatever the names; 0 turns this limit off.
+    /// Failures of one source within the window, whatever the names.
     pub failures_per_source_max: u32,
-    /// Failures count together for so long, and the first refusal lasts as long, in seconds. Each further
-    /// one lasts twice as long as the one before.
-    pub window_seconds: u64,
-    /// A refusal does not grow beyond this; after so long without a failure it starts small again. In seconds.
-    pub window_seconds_max: u64,
-    /// Names, and sources, that are remembered: 32 octets for each of both, taken at the start.
+    /// The same of a source where an application is at home that binds as people.
+    pub failures_per_application_max: u32,
+    /// Failures of secrets with the selector of one token from one source within the window.
+    pub failures_per_token_max: u32,
+    /// Failures count together for so long; a pause does not grow beyond it, and after so long without a failure the
+    /// next one is as short as the first.
+    pub window: Duration,
+    /// How long the first pause is. Each further failure makes one that is twice as long.
+    pub pause_min: Duration,
+    /// Names, tokens and sources that are remembered: 104 octets for all three, taken at the start.
     pub entries_max: usize,
 }
 
 impl Default for ThrottleSettings {
-    /// 10 failures of a name, 100 of a source, in a minute, growing to an hour; 16,384 entries, 1 MiB.
     fn default() -> Self {
         Self {
             failures_per_name_max: 10,
             failures_per_source_max: 100,
-            window_seconds: 60,
-            window_seconds_max: 3_600,
+            failures_per_application_max: 1_000,
+            failures_per_token_max: 5,
+            window: Duration::from_secs(300),
+            pause_min: Duration::from_secs(1),
             entries_max: 16_384,
         }
     }
@@ -164,89 +270,222 @@ impl Default for ThrottleSettings {
 
 /// Apart from each other: one source with many made-up names cannot push itself out of memory.
 struct Tables {
-    names: Table,
-    sources: Table,
+    names: Table<NameSlot>,
+    tokens: Table<CountSlot>,
+    sources: Table<CountSlot>,
 }
 
 /// A set-associative table: a key has its place in one set of eight slots, so finding and replacing cost the
 /// same however full it is.
-struct Table {
+struct Table<Slot> {
     sets: Box<[[Slot; WAYS]]>,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Slot {
-    /// 0: free.
-    key: u64,
-    /// When the first of the counted failures was.
-    since: u64,
-    /// Refused before this second.
-    until: u64,
-    failures: u32,
-    /// Refusals so far.
-    refusals: u32,
+/// A slot of a table.
+trait Keyed: Copy + Default {
+    /// 0: nobody's.
+    fn key(&self) -> u64;
+
+    /// What is lost when it is forgotten, the least first; (0, 0): nothing.
+    fn worth(&self) -> (u64, u64);
 }
 
-impl Table {
+/// The failures of a name at a source. Times are in milliseconds.
+#[derive(Clone, Copy)]
+struct NameSlot {
+    key: u64,
+    account: Option<u32>,
+    source: Source,
+    /// When the first of the counted failures was.
+    since: u64,
+    /// Paused before this time.
+    until: u64,
+    failures: u32,
+    /// Pauses so far.
+    pauses: u32,
+}
+
+impl Default for NameSlot {
+    fn default() -> Self {
+        Self { key: 0, account: None, source: Source::Local, since: 0, until: 0, failures: 0, pauses: 0 }
+    }
+}
+
+impl Keyed for NameSlot {
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Paused for the longest time, then with the newest failures.
+    fn worth(&self) -> (u64, u64) {
+        (self.until, self.since)
+    }
+}
+
+/// Failures within a window that goes along with the time: those of the present one, and as much of those before it as
+/// the window still covers, as if they had been spread evenly.
+#[derive(Clone, Copy, Default)]
+struct CountSlot {
+    key: u64,
+    /// When the present window began, in milliseconds.
+    since: u64,
+    count: u32,
+    count_before: u32,
+}
+
+impl Keyed for CountSlot {
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn worth(&self) -> (u64, u64) {
+        match u64::from(self.count) + u64::from(self.count_before) {
+            0 => (0, 0),
+            failures => (failures, self.since),
+        }
+    }
+}
+
+impl CountSlot {
+    /// Moves the window so that `now` lies in it.
+    fn roll(&mut self, now: u64, window: u64) {
+        let passed = now.saturating_sub(self.since);
+        if passed >= window.saturating_mul(2) {
+            (self.count, self.count_before, self.since) = (0, 0, now);
+        } else if passed >= window {
+            (self.count_before, self.count) = (self.count, 0);
+            self.since = self.since.saturating_add(window);
+        }
+    }
+
+    /// How many there were within the window before `now`.
+    fn within(&self, now: u64, window: u64) -> u64 {
+        let covered = window.saturating_sub(now.saturating_sub(self.since));
+        let before = u128::from(self.count_before) * u128::from(covered) / u128::from(window.max(1));
+        u64::from(self.count) + u64::try_from(before).unwrap_or(u64::MAX)
+    }
+}
+
+/// How one more was counted.
+struct Added {
+    /// How many there were before it.
+    before: u64,
+    /// Whether another key was forgotten for it.
+    is_displaced: bool,
+}
+
+impl Table<CountSlot> {
+    fn add(&mut self, key: u64, now: u64, window: u64) -> Added {
+        let Some((slot, is_displaced)) = self.slot(key) else {
+            return Added { before: 0, is_displaced: false };
+        };
+        if slot.key != key {
+            *slot = CountSlot { key, since: now, ..CountSlot::default() };
+        }
+        slot.roll(now, window);
+        let before = slot.within(now, window);
+        slot.count = slot.count.saturating_add(1);
+        Added { before, is_displaced }
+    }
+
+    fn take_back(&mut self, key: u64, now: u64, window: u64) {
+        let Some(slot) = self.find_mut(key) else { return };
+        slot.roll(now, window);
+        // One that began in the window before.
+        let count = if slot.count > 0 { &mut slot.count } else { &mut slot.count_before };
+        *count = count.saturating_sub(1);
+    }
+
+    fn count(&mut self, key: u64, now: u64, window: u64) -> u64 {
+        let Some(slot) = self.find_mut(key) else { return 0 };
+        slot.roll(now, window);
+        slot.within(now, window)
+    }
+}
+
+impl Table<NameSlot> {
+    fn paused_until(&mut self, key: u64) -> u64 {
+        self.find_mut(key).map_or(0, |slot| slot.until)
+    }
+
+    /// Says whether another key was forgotten for it.
+    fn failed(
+        &mut self,
+        key: u64,
+        subject: Subject<'_>,
+        source: Source,
+        settings: &ThrottleSettings,
+        now: u64,
+    ) -> bool {
+        let (failures_max, window) = (settings.failures_per_name_max, millis(settings.window));
+        if failures_max == 0 {
+            return false;
+        }
+        let Some((slot, is_displaced)) = self.slot(key) else { return false };
+        if slot.key != key {
+            let account = match subject {
+                Subject::Account(number) => Some(number),
+                Subject::Unknown(_) => None,
+            };
+            *slot = NameSlot { key, account, source, ..NameSlot::default() };
+        }
+        if now < slot.until {
+            // Begun before the pause: it has been paid for already.
+            return is_displaced;
+        }
+        if slot.pauses > 0 && now.saturating_sub(slot.until) >= window {
+            (slot.pauses, slot.failures) = (0, 0);
+        }
+        if slot.failures == 0 || (slot.pauses == 0 && now.saturating_sub(slot.since) >= window) {
+            (slot.failures, slot.since) = (0, now);
+        }
+        slot.failures = slot.failures.saturating_add(1);
+        if slot.failures >= failures_max {
+            let pause_min = millis(settings.pause_min).max(1);
+            let grown = pause_min.saturating_mul(1_u64.checked_shl(slot.pauses).unwrap_or(u64::MAX));
+            slot.until = now.saturating_add(grown.min(window.max(pause_min)));
+            slot.pauses = slot.pauses.saturating_add(1);
+        }
+        is_displaced
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &NameSlot> {
+        self.sets.iter().flatten()
+    }
+
+    /// Frees the slots that `is_to_go` says of all, or of the set of one key.
+    fn forget(&mut self, is_to_go: impl Fn(&NameSlot) -> bool, of: Option<u64>) {
+        let sets = match of {
+            Some(key) => {
+                let index = self.index(key);
+                self.sets.get_mut(index..=index)
+            }
+            None => Some(&mut *self.sets),
+        };
+        for slot in sets.into_iter().flatten().flatten().filter(|slot| is_to_go(slot)) {
+            *slot = NameSlot::default();
+        }
+    }
+}
+
+impl<Slot: Keyed> Table<Slot> {
     fn new(entries: usize) -> Self {
         let sets = entries.div_ceil(WAYS).clamp(1, SETS_MAX);
         Self { sets: vec![[Slot::default(); WAYS]; sets].into_boxed_slice() }
     }
 
-    fn refused_until(&self, key: u64) -> u64 {
-        let set = self.sets.get(self.index(key)).map_or(&[] as &[Slot], <[Slot; WAYS]>::as_slice);
-        set.iter().find(|slot| slot.key == key).map_or(0, |slot| slot.until)
-    }
-
-    /// Says whether another key was forgotten for it.
-    fn failed(&mut self, key: u64, failures_max: u32, settings: &ThrottleSettings, now: u64) -> bool {
-        if failures_max == 0 {
-            return false;
-        }
-        let Some((slot, is_displaced)) = self.slot(key) else { return false };
-        if now < slot.until {
-            // Begun before the refusal: it has been paid for already.
-            return false;
-        }
-        if now.saturating_sub(slot.since.max(slot.until)) >= settings.window_seconds_max {
-            slot.refusals = 0;
-        }
-        if slot.failures == 0 || now.saturating_sub(slot.since) >= settings.window_seconds {
-            slot.failures = 0;
-            slot.since = now;
-        }
-        slot.failures += 1;
-        if slot.failures >= failures_max {
-            let grown =
-                settings.window_seconds.saturating_mul(1_u64.checked_shl(slot.refusals).unwrap_or(u64::MAX));
-            slot.until =
-                now.saturating_add(grown.min(settings.window_seconds_max.max(settings.window_seconds)));
-            slot.refusals = slot.refusals.saturating_add(1);
-            slot.failures = 0;
-        }
-        is_displaced
-    }
-
-    fn forget(&mut self, key: u64) {
+    fn find_mut(&mut self, key: u64) -> Option<&mut Slot> {
         let index = self.index(key);
-        for slot in self.sets.get_mut(index).into_iter().flatten().filter(|slot| slot.key == key) {
-            *slot = Slot::default();
-        }
+        self.sets.get_mut(index)?.iter_mut().find(|slot| slot.key() == key)
     }
 
-    /// The slot of a key, and whether it was another's: its own, a free one, or that of the key which loses least: refused for the shortest
-    /// time, then with the oldest failures.
+    /// The slot for a key, and whether something is lost when it is taken: its own, a free one, or that of the key which
+    /// loses least.
     fn slot(&mut self, key: u64) -> Option<(&mut Slot, bool)> {
         let index = self.index(key);
-        let slot = self
-            .sets
-            .get_mut(index)?
-            .iter_mut()
-            .min_by_key(|slot| (slot.key != key, slot.key != 0, slot.until, slot.since))?;
-        let is_displaced = slot.key != key && slot.key != 0;
-        if slot.key != key {
-            *slot = Slot { key, ..Slot::default() };
-        }
+        let slot =
+            self.sets.get_mut(index)?.iter_mut().min_by_key(|slot| (slot.key() != key, slot.worth()))?;
+        let is_displaced = slot.key() != key && slot.worth() > (0, 0);
         Some((slot, is_displaced))
     }
 
@@ -256,9 +495,14 @@ impl Table {
     }
 }
 
+/// In 584 million years.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 const WAYS: usize = 8;
 
-/// 2²⁰ sets are 8 million entries in 256 MiB: more is a slip of the pen.
+/// 2²⁰ sets are 8 million entries in 832 MiB: more is a slip of the pen.
 const SETS_MAX: usize = 1 << 20;
 
 #[cfg(test)]
@@ -269,105 +513,220 @@ mod tests {
     const ALICE: Subject<'_> = Subject::Account(1);
     const BOB: Subject<'_> = Subject::Account(2);
 
-    fn throttle() -> Throttle {
-        Throttle::new(ThrottleSettings {
+    fn settings() -> ThrottleSettings {
+        ThrottleSettings {
             failures_per_name_max: 3,
             failures_per_source_max: 10,
-            window_seconds: 60,
-            window_seconds_max: 200,
+            failures_per_application_max: 100,
+            failures_per_token_max: 5,
+            window: at(60),
+            pause_min: at(1),
             entries_max: 64,
-        })
+        }
+    }
+
+    fn throttle() -> Throttle {
+        Throttle::new(settings())
+    }
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
     fn address(text: &str) -> Option<IpAddr> {
         Some(text.parse().unwrap())
     }
 
-    fn fail(throttle: &Throttle, subject: Subject<'_>, source: Option<IpAddr>, times: u32, now: u64) {
+    fn stranger(text: &str) -> TryingSource {
+        TryingSource { address: address(text), is_application: false }
+    }
+
+    fn fail(throttle: &Throttle, subject: Subject<'_>, source: Option<IpAddr>, times: u32, now: Duration) {
         for _ in 0..times {
             throttle.failed(subject, source, now);
         }
     }
 
-    #[test]
-    fn a_name_is_refused_from_its_source_only() {
-        let throttle = throttle();
-        let (here, there) = (address("192.0.2.1"), address("192.0.2.2"));
-        fail(&throttle, ALICE, here, 2, 1_000);
-        assert_eq!(throttle.check(ALICE, here, 1_000), Admission::Admit);
-        fail(&throttle, ALICE, here, 1, 1_010);
-        assert_eq!(throttle.check(ALICE, here, 1_010), Admission::Refuse { retry_after_seconds: 60 });
-        assert_eq!(throttle.check(ALICE, here, 1_069), Admission::Refuse { retry_after_seconds: 1 });
-        assert_eq!(throttle.check(ALICE, here, 1_070), Admission::Admit);
-        assert_eq!(throttle.check(ALICE, there, 1_010), Admission::Admit);
-        assert_eq!(throttle.check(BOB, here, 1_010), Admission::Admit);
-        assert_eq!(throttle.refused(), 2);
+    /// How long a name is paused, in seconds, from a time at which it is.
+    fn pause(throttle: &Throttle, subject: Subject<'_>, source: Option<IpAddr>, now: u64) -> u64 {
+        (0..).find(|passed| !throttle.is_paused(subject, source, at(now + passed))).unwrap()
     }
 
     #[test]
-    fn a_name_that_does_not_exist_is_refused_alike() {
+    fn a_name_is_paused_at_its_source_only() {
+        let throttle = throttle();
+        let (here, there) = (address("192.0.2.1"), address("192.0.2.2"));
+        fail(&throttle, ALICE, here, 2, at(1_000));
+        assert!(!throttle.is_paused(ALICE, here, at(1_000)));
+        fail(&throttle, ALICE, here, 1, at(1_010));
+        assert!(throttle.is_paused(ALICE, here, at(1_010)));
+        assert!(throttle.is_paused(ALICE, here, Duration::from_millis(1_010_999)));
+        assert!(!throttle.is_paused(ALICE, here, at(1_011)));
+        assert!(!throttle.is_paused(ALICE, there, at(1_010)));
+        assert!(!throttle.is_paused(BOB, here, at(1_010)));
+        assert_eq!(throttle.counts(), ThrottleCounts { paused: 2, ..ThrottleCounts::default() });
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_is_paused_alike() {
         let throttle = throttle();
         let nobody = Subject::Unknown(b"nobody");
-        fail(&throttle, nobody, None, 3, 5);
-        assert_eq!(throttle.check(nobody, None, 5), Admission::Refuse { retry_after_seconds: 60 });
-        assert_eq!(throttle.check(Subject::Unknown(b"anybody"), None, 5), Admission::Admit);
-        assert_eq!(throttle.check(ALICE, None, 5), Admission::Admit);
+        let mut now = 5;
+        fail(&throttle, nobody, None, 2, at(now));
+        for seconds in [1, 2, 4] {
+            fail(&throttle, nobody, None, 1, at(now));
+            assert_eq!(pause(&throttle, nobody, None, now), seconds);
+            now += seconds;
+        }
+        assert!(!throttle.is_paused(Subject::Unknown(b"anybody"), None, at(5)));
+        assert!(!throttle.is_paused(ALICE, None, at(5)));
     }
 
     #[test]
     fn failures_far_apart_do_not_add_up() {
         let throttle = throttle();
         for round in 0..10 {
-            fail(&throttle, ALICE, None, 2, round * 60);
+            fail(&throttle, ALICE, None, 2, at(round * 60));
         }
-        assert_eq!(throttle.check(ALICE, None, 540), Admission::Admit);
+        assert!(!throttle.is_paused(ALICE, None, at(540)));
     }
 
     #[test]
-    fn a_refusal_grows_to_its_bound_and_shrinks_after_quiet() {
+    fn a_pause_doubles_with_each_failure_to_its_bound_and_is_short_after_quiet() {
         let throttle = throttle();
         let mut now = 0;
-        for seconds in [60, 120, 200, 200] {
-            fail(&throttle, ALICE, None, 3, now);
-            assert_eq!(throttle.check(ALICE, None, now), Admission::Refuse { retry_after_seconds: seconds });
+        fail(&throttle, ALICE, None, 2, at(now));
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            fail(&throttle, ALICE, None, 1, at(now));
+            assert_eq!(pause(&throttle, ALICE, None, now), seconds);
             now += seconds;
-            assert_eq!(throttle.check(ALICE, None, now), Admission::Admit);
         }
-        now += 200;
-        fail(&throttle, ALICE, None, 3, now);
-        assert_eq!(throttle.check(ALICE, None, now), Admission::Refuse { retry_after_seconds: 60 });
+        // Quiet for less than the window: as before.
+        now += 59;
+        fail(&throttle, ALICE, None, 1, at(now));
+        assert_eq!(pause(&throttle, ALICE, None, now), 60);
+        now += 120;
+        fail(&throttle, ALICE, None, 2, at(now));
+        assert!(!throttle.is_paused(ALICE, None, at(now)));
+        fail(&throttle, ALICE, None, 1, at(now));
+        assert_eq!(pause(&throttle, ALICE, None, now), 1);
     }
 
     #[test]
-    fn failures_during_a_refusal_do_not_prolong_it() {
+    fn failures_during_a_pause_do_not_prolong_it() {
         let throttle = throttle();
-        fail(&throttle, ALICE, None, 3, 100);
-        fail(&throttle, ALICE, None, 3, 130);
-        assert_eq!(throttle.check(ALICE, None, 130), Admission::Refuse { retry_after_seconds: 30 });
+        fail(&throttle, ALICE, None, 4, at(100));
+        assert_eq!(pause(&throttle, ALICE, None, 100), 1);
+        fail(&throttle, ALICE, None, 1, at(101));
+        fail(&throttle, ALICE, None, 9, at(102));
+        assert_eq!(pause(&throttle, ALICE, None, 101), 2);
     }
 
     #[test]
-    fn a_source_is_refused_for_every_name_and_a_success_does_not_help() {
+    fn a_source_is_paced_whatever_the_names_until_its_failures_are_old() {
         let throttle = throttle();
-        let source = address("2001:db8::1");
-        for account in 0..10 {
-            throttle.failed(Subject::Account(account), source, 1);
-            throttle.succeeded(Subject::Account(99), source);
+        let source = stranger("192.0.2.1");
+        for _ in 0..10 {
+            assert!(!throttle.begin(source, at(1)));
         }
-        let refused = Admission::Refuse { retry_after_seconds: 60 };
-        assert_eq!(throttle.check(Subject::Account(500), source, 1), refused);
-        assert_eq!(throttle.check(Subject::Unknown(b"x"), address("2001:db8::2"), 1), refused);
-        assert_eq!(throttle.check(Subject::Account(500), address("2001:db8:0:1::1"), 1), Admission::Admit);
-        assert_eq!(throttle.check(Subject::Account(500), None, 1), Admission::Admit);
+        assert!(throttle.begin(source, at(1)));
+        assert!(!throttle.begin(stranger("192.0.2.2"), at(1)));
+        assert!(!throttle.begin(TryingSource { address: None, is_application: false }, at(1)));
+        // Of the eleven of the first window half count in the middle of the second.
+        assert!(throttle.begin(source, at(62)));
+        assert!(!throttle.begin(source, at(91)));
+        assert!(!throttle.begin(source, at(500)));
+        assert_eq!(throttle.counts(), ThrottleCounts { paced_by_source: 2, ..ThrottleCounts::default() });
+    }
+
+    #[test]
+    fn what_was_right_is_no_failure_of_its_source() {
+        let throttle = throttle();
+        let source = stranger("192.0.2.1");
+        for now in 0..1_000 {
+            assert!(!throttle.begin(source, at(now)));
+            throttle.take_back(source, at(now));
+        }
+        // Many at once count until they are known to be right.
+        assert_eq!((0..20).filter(|_| throttle.begin(source, at(2_000))).count(), 10);
+        for _ in 0..20 {
+            throttle.take_back(source, at(2_059));
+        }
+        assert!(!throttle.begin(source, at(2_060)));
+        throttle.take_back(stranger("192.0.2.9"), at(2_060));
+    }
+
+    #[test]
+    fn an_address_of_an_application_may_fail_more_often() {
+        let throttle = throttle();
+        let source = TryingSource { address: address("2001:db8::1"), is_application: true };
+        assert_eq!((0..120).filter(|_| throttle.begin(source, at(1))).count(), 20);
+        assert_eq!(throttle.counts().paced_by_application, 20);
+        // For itself: who is near it has failed in nothing, but at the same address nobody is a stranger to it.
+        assert!(!throttle.begin(stranger("2001:db8:0:1::1"), at(1)));
+        assert!(throttle.begin(stranger("2001:db8::1"), at(1)));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_a_source_too() {
+        for (wide, near, far) in [
+            ("2001:db8:1:23{:02x}::1", "2001:db8:1:23ff::1", "2001:db8:2::1"),
+            ("2001:db8:1:{:02x}00::1", "2001:db8:1:ff00::1", "2001:db8:2::1"),
+        ] {
+            let throttle = throttle();
+            for subnet in 0..10_u8 {
+                let text = wide.replace("{:02x}", &format!("{subnet:02x}"));
+                assert!(!throttle.begin(stranger(&text), at(1)), "{text}");
+            }
+            assert!(throttle.begin(stranger(near), at(1)), "{near}");
+            assert!(!throttle.begin(stranger(far), at(1)), "{far}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_paced_where_its_secret_was_wrong_too_often() {
+        let throttle = throttle();
+        let (here, there) = (address("192.0.2.1"), address("192.0.2.2"));
+        for _ in 0..6 {
+            assert!(!throttle.is_token_paced(7, here, at(1)));
+            throttle.token_failed(7, here, at(1));
+        }
+        assert!(throttle.is_token_paced(7, here, at(1)));
+        assert!(!throttle.is_token_paced(7, there, at(1)));
+        assert!(!throttle.is_token_paced(8, here, at(1)));
+        assert!(!throttle.is_token_paced(7, here, at(200)));
+        assert_eq!(throttle.counts(), ThrottleCounts { paced_by_token: 1, ..ThrottleCounts::default() });
     }
 
     #[test]
     fn a_success_lets_the_name_start_anew() {
         let throttle = throttle();
-        fail(&throttle, ALICE, None, 2, 1);
+        fail(&throttle, ALICE, None, 2, at(1));
         throttle.succeeded(ALICE, None);
-        fail(&throttle, ALICE, None, 2, 2);
-        assert_eq!(throttle.check(ALICE, None, 2), Admission::Admit);
+        fail(&throttle, ALICE, None, 2, at(2));
+        assert!(!throttle.is_paused(ALICE, None, at(2)));
+    }
+
+    #[test]
+    fn the_pauses_of_an_account_are_told_and_ended() {
+        let throttle = throttle();
+        let (here, there) = (address("192.0.2.1"), address("2001:db8::1"));
+        for source in [here, there] {
+            fail(&throttle, ALICE, source, 3, at(10));
+            fail(&throttle, BOB, source, 3, at(10));
+            fail(&throttle, Subject::Unknown(b"x"), source, 3, at(10));
+        }
+        fail(&throttle, ALICE, there, 1, at(11));
+        let mut pauses = throttle.pauses(1, at(11));
+        pauses.sort_by_key(|pause| pause.left);
+        assert_eq!(pauses, [Pause { source: Source::from(there), left: at(2) }]);
+        assert_eq!(throttle.pauses(1, Duration::from_millis(10_500)).len(), 2);
+        assert_eq!(throttle.unlock(1, at(11)), 1);
+        assert!(throttle.pauses(1, at(11)).is_empty() && !throttle.is_paused(ALICE, there, at(11)));
+        assert_eq!(throttle.pauses(2, Duration::from_millis(10_500)).len(), 2);
+        // It starts anew.
+        fail(&throttle, ALICE, there, 2, at(11));
+        assert!(!throttle.is_paused(ALICE, there, at(11)));
     }
 
     #[test]
@@ -375,43 +734,67 @@ mod tests {
         let throttle = Throttle::new(ThrottleSettings {
             failures_per_name_max: 0,
             failures_per_source_max: 0,
+            failures_per_application_max: 0,
+            failures_per_token_max: 0,
             ..ThrottleSettings::default()
         });
-        fail(&throttle, ALICE, None, 1_000, 1);
-        assert_eq!(throttle.check(ALICE, None, 1), Admission::Admit);
+        fail(&throttle, ALICE, None, 1_000, at(1));
+        for _ in 0..1_000 {
+            throttle.token_failed(7, None, at(1));
+            assert!(!throttle.begin(stranger("192.0.2.1"), at(1)));
+        }
+        assert!(!throttle.is_paused(ALICE, None, at(1)));
+        assert!(!throttle.is_token_paced(7, None, at(1)));
     }
 
     #[test]
-    fn made_up_names_do_not_push_the_source_out() {
+    fn many_sources_do_not_push_one_out_that_fails() {
         let throttle = throttle();
-        for name in 0..10_000_u32 {
-            throttle.failed(Subject::Unknown(&name.to_le_bytes()), address("192.0.2.1"), 1);
+        for _ in 0..10 {
+            throttle.begin(stranger("192.0.2.1"), at(1));
         }
-        assert!(matches!(throttle.check(BOB, address("192.0.2.1"), 1), Admission::Refuse { .. }));
+        for number in 0..10_000_u32 {
+            throttle.begin(
+                TryingSource { address: Some(IpAddr::from(number.to_be_bytes())), is_application: false },
+                at(1),
+            );
+        }
+        assert!(throttle.begin(stranger("192.0.2.1"), at(1)));
+        assert!(throttle.counts().displaced > 9_000);
     }
 
     #[test]
-    fn what_is_refused_outlives_a_flood_of_first_failures() {
+    fn what_is_paused_outlives_a_flood_of_first_failures() {
         let throttle = throttle();
-        fail(&throttle, ALICE, address("192.0.2.1"), 3, 1);
+        fail(&throttle, ALICE, address("192.0.2.1"), 3, at(1));
         for name in 0..10_000_u32 {
-            throttle.failed(Subject::Unknown(&name.to_le_bytes()), address("192.0.2.2"), 1);
+            throttle.failed(Subject::Unknown(&name.to_le_bytes()), address("192.0.2.2"), at(1));
         }
-        assert!(matches!(throttle.check(ALICE, address("192.0.2.1"), 1), Admission::Refuse { .. }));
+        assert!(throttle.is_paused(ALICE, address("192.0.2.1"), at(1)));
     }
 
     #[test]
     fn the_ends_of_the_clock_do_not_panic() {
-        let throttle =
-            Throttle::new(ThrottleSettings { window_seconds: u64::MAX, ..ThrottleSettings::default() });
-        for now in [u64::MAX, 0, u64::MAX] {
-            fail(&throttle, ALICE, None, 200, now);
-            throttle.check(ALICE, None, now);
+        for window in [Duration::MAX, Duration::ZERO] {
+            let throttle =
+                Throttle::new(ThrottleSettings { window, pause_min: window, ..ThrottleSettings::default() });
+            for now in [Duration::MAX, Duration::ZERO, Duration::MAX] {
+                fail(&throttle, ALICE, None, 200, now);
+                throttle.is_paused(ALICE, None, now);
+                for _ in 0..200 {
+                    throttle.begin(stranger("2001:db8::1"), now);
+                    throttle.token_failed(1, None, now);
+                }
+                throttle.is_token_paced(1, None, now);
+                throttle.take_back(stranger("2001:db8::1"), now);
+                throttle.pauses(1, now);
+                throttle.unlock(1, now);
+            }
         }
     }
 
     #[test]
-    fn a_slot_is_as_large_as_documented() {
-        assert_eq!(size_of::<Slot>(), 32);
+    fn slots_are_as_large_as_documented() {
+        assert_eq!(size_of::<NameSlot>() + 2 * size_of::<CountSlot>(), 104);
     }
 }

@@ -116,6 +116,21 @@ impl TokenSecret {
     }
 }
 
+#[cfg(test)]
+impl TokenSecret {
+    /// The text with the same selector, another secret and the checksum that belongs to it: what anybody can make who
+    /// knows the selector.
+    pub fn forged(text: &str) -> String {
+        let (body, _) = text.as_bytes().split_at(text.len() - CHECKSUM_LENGTH);
+        let mut octets = body.to_vec();
+        let last = octets.last_mut().unwrap_or_else(|| unreachable!("a secret is longer"));
+        *last = if *last == b'a' { b'b' } else { b'a' };
+        let checksum = checksum(&octets);
+        octets.extend_from_slice(&checksum);
+        String::from_utf8_lossy(&octets).into_owned()
+    }
+}
+
 /// What a secret that somebody presents looks like. It says nothing about whether it is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretShape {

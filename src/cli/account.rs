@@ -12,7 +12,7 @@ use super::expiry::ExpiryArguments;
 use super::failure::Failure;
 use super::output::{Output, Stream, fields, table};
 use super::password::read_password;
-use crate::http::api::{UsedBy, User, UserServiceAccountResponse};
+use crate::http::api::{AccountPause, AccountUnlocked, UsedBy, User, UserServiceAccountResponse};
 use crate::model::{AccountKind, Intent, Timestamp};
 
 /// Accounts one at a time
@@ -32,6 +32,8 @@ pub(super) enum AccountCommand {
     Activate(NamedAccount),
     /// Forbid an account to bind; its connections lose it at their next operation
     Deactivate(NamedAccount),
+    /// End the pauses of an account that too many wrong passwords have brought about
+    Unlock(NamedAccount),
     /// Delete an account with its tokens
     Delete(DeleteArguments),
 }
@@ -126,6 +128,23 @@ struct Done<'a> {
     done: &'a str,
 }
 
+#[derive(Serialize)]
+struct Unlocked<'a> {
+    account: &'a str,
+    done: &'a str,
+    /// How many pauses were ended.
+    pauses: u32,
+}
+
+/// What `--json` prints of an account.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    user: &'a User,
+    /// Where too many of its passwords were wrong.
+    pauses: &'a [AccountPause],
+}
+
 /// What `--json` prints of a new service account: its first app password, as `token create` prints one.
 #[derive(Serialize)]
 struct Created<'a> {
@@ -146,6 +165,7 @@ pub(super) async fn run(command: AccountCommand, output: Output) -> Result<(), F
         AccountCommand::Password(account) => password(account, output).await,
         AccountCommand::Activate(account) => set_active(account, true, output).await,
         AccountCommand::Deactivate(account) => set_active(account, false, output).await,
+        AccountCommand::Unlock(account) => unlock(account, output).await,
         AccountCommand::Delete(arguments) => delete(arguments, output).await,
     }
 }
@@ -240,9 +260,16 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
 }
 
 async fn show(account: NamedAccount, output: Output) -> Result<(), Failure> {
-    let user =
-        account.directory.with(Absent::Fail, async |backend| backend.user_named(&account.name).await).await?;
-    output.result(&user, || {
+    let (user, pauses): (User, Vec<AccountPause>) = account
+        .directory
+        .with(Absent::Fail, async |backend| {
+            let user = backend.user_named(&account.name).await?;
+            let path = ["core", "users", &user.pk.to_string(), "pauses"];
+            let pauses = backend.read(&path, &[]).await?;
+            Ok((user, pauses))
+        })
+        .await?;
+    output.result(&Shown { user: &user, pauses: &pauses }, || {
         let groups: Vec<&str> = user.groups_obj.iter().flatten().map(|group| group.name.as_str()).collect();
         let roles: Vec<&str> = user.roles_obj.iter().flatten().map(|role| role.name.as_str()).collect();
         let mut lines = vec![
@@ -262,6 +289,12 @@ async fn show(account: NamedAccount, output: Output) -> Result<(), Failure> {
         if let Some(time) = user.last_login {
             lines.push(("last login".to_owned(), time.0.to_string()));
         }
+        lines.extend(pauses.iter().map(|pause| {
+            (
+                "paused".to_owned(),
+                format!("for {} until {}: too many wrong passwords", pause.source, pause.until.0),
+            )
+        }));
         lines.extend(attribute::in_words(&user.attributes));
         fields(&lines)
     })
@@ -324,6 +357,24 @@ async fn set_active(account: NamedAccount, is_active: bool, output: Output) -> R
         })
         .await?;
     tell(&user.username, if is_active { "activated" } else { "deactivated" }, output)
+}
+
+async fn unlock(account: NamedAccount, output: Output) -> Result<(), Failure> {
+    let (username, unlocked): (String, AccountUnlocked) = account
+        .directory
+        .with(Absent::Fail, async |backend| {
+            let user = backend.user_named(&account.name).await?;
+            let path = ["core", "users", &user.pk.to_string(), "unlock"];
+            let unlocked = backend.post(&path, &json!({})).await?;
+            Ok((user.username, unlocked))
+        })
+        .await?;
+    let document = Unlocked { account: &username, done: "unlocked", pauses: unlocked.pauses };
+    output.result(&document, || match unlocked.pauses {
+        0 => format!("unlocked: {username}; it was paused nowhere"),
+        1 => format!("unlocked: {username}; 1 pause was ended"),
+        pauses => format!("unlocked: {username}; {pauses} pauses were ended"),
+    })
 }
 
 async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {

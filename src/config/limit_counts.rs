@@ -45,8 +45,9 @@ impl Limit {
 }
 
 /// Limits that nothing reaches while the server runs, and why.
-pub const UNCOUNTED: [(Limit, &str); 13] = [
+pub const UNCOUNTED: [(Limit, &str); 14] = [
     (Limit::throttle_time, "a span over which others are counted"),
+    (Limit::throttle_pause_min, "how long something else lasts, whose beginnings are counted"),
     (Limit::logins_told_time, "the time between two events"),
     (Limit::argon2_memory_max, IMPORT),
     (Limit::argon2_time_cost_max, IMPORT),

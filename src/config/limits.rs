@@ -147,17 +147,23 @@ limits! {
     bind_secret_length_max: u32 = 1_024, 64..=65_536;
     /// Proofs of verified secrets that are kept in memory, so that they are not hashed again; 0: none.
     verified_secrets_max: u32 = 65_536, 0..=16_777_216;
-    /// Secrets that wait to be hashed, in each of the queues.
+    /// Secrets that wait to be hashed, in each of the four classes; in a full one the last of the source with the most makes room for a source with less.
     hash_queue_max: u32 = 1_024, 1..=1_048_576;
-    /// Secrets from one source address (IPv6: from one /64) that wait to be hashed, in each of the queues.
+    /// Secrets from one source address (IPv6: from one /64, in the slow class from one /48) that wait to be hashed, in each of the four classes.
     hash_queue_by_source_max: u32 = 64, 1..=1_048_576;
-    /// The time over which failed binds are counted.
+    /// The time over which failed binds are counted, and the longest pause of an account.
     throttle_time: Duration = Duration::from_secs(300), SECOND..=DAY;
-    /// Failed binds for one account from one source address (IPv6: from one /64) within `throttle_time`.
+    /// Wrong secrets for one account from one source address (IPv6: from one /64) within `throttle_time`; then it is paused there: its secrets are answered as wrong ones.
     throttle_failures_max: u32 = 10, 1..=1_000_000;
-    /// Failed binds from one source address (IPv6: from one /64) within `throttle_time`.
+    /// How long the first such pause is; each further failure makes one that is twice as long, up to `throttle_time`.
+    throttle_pause_min: Duration = SECOND, SECOND..=DAY;
+    /// Wrong secrets from one source address (IPv6: from one /64, /56 or /48) within `throttle_time`; then its hashes wait in the slow class.
     throttle_failures_by_source_max: u32 = 100, 1..=1_000_000;
-    /// Accounts and source addresses whose failures are counted at a time.
+    /// The same from an address from which an account is bound that holds `search_full_directory` on the provider, as of an application that binds as people.
+    throttle_failures_by_application_max: u32 = 1_000, 1..=1_000_000;
+    /// Wrong secrets with the selector of one token from one source address (IPv6: from one /64) within `throttle_time`; after more than that its hashes wait in the slow class.
+    throttle_failures_by_token_max: u32 = 5, 1..=1_000_000;
+    /// Accounts, tokens and source addresses whose failures are counted at a time, of each so many; as many addresses of applications are known.
     throttle_entries_max: u32 = 65_536, 1_024..=16_777_216;
     /// Logins that the audit trail tells apart by account, credential, source and provider within `logins_told_time`; others are counted together.
     logins_told_max: u32 = 65_536, 1..=1_048_576;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
+use crate::auth::HashClass;
 use crate::registry::Registry;
 
 /// The answer.
@@ -30,9 +31,16 @@ fn text(registry: &Registry) -> String {
     for (name, help, value) in gauges {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
     }
+    let lengths = registry.hash_pool().queue_lengths();
+    let _ = writeln!(text, "# HELP {WAITING} Secrets that wait to be hashed, by class.");
+    let _ = writeln!(text, "# TYPE {WAITING} gauge");
+    for class in HashClass::ALL {
+        let _ = writeln!(text, "{WAITING}{{class=\"{}\"}} {}", class.name(), lengths.of(class));
+    }
     text
 }
 
 const REACHED: &str = "bindery_limit_reached_total";
+const WAITING: &str = "bindery_hashes_waiting";
 const EXPIRING: &str = "bindery_tokens_expiring";
 const EXPIRED: &str = "bindery_tokens_expired";

@@ -26,7 +26,7 @@ use crate::config::{Limit, Limits, PlainBind};
 use crate::directory::{Evaluator, Snapshot};
 use crate::model::Timestamp;
 use crate::net::{ClientCertificate, Share};
-use crate::registry::{Attempt, Registry};
+use crate::registry::{Attempt, BoundApplication, Registry, Trial};
 
 /// What all sessions of a server have in common.
 #[derive(Clone, Debug)]
@@ -93,6 +93,8 @@ pub struct Session {
     pub(super) certificate: Option<Box<Shown>>,
     /// Who is bound. Rights are looked up for every operation, see `access`.
     pub(super) identity: Option<Identity>,
+    /// By which the throttle knows the address, if who is bound sees all.
+    application: Option<BoundApplication>,
     /// Searches with more to answer, in the order of their next turns.
     pub(super) searches: VecDeque<RunningSearch>,
     /// The bind that waits for its hash; nothing is decoded until it has come.
@@ -149,6 +151,7 @@ impl Session {
             is_tls,
             certificate: None,
             identity: None,
+            application: None,
             searches: VecDeque::new(),
             bind: None,
             change: None,
@@ -332,7 +335,7 @@ impl Session {
     pub fn tls_started(&mut self, certificate: Option<ClientCertificate>) {
         self.is_tls = true;
         self.certificate = certificate.map(|certificate| Box::new(Shown::new(certificate)));
-        self.identity = None;
+        self.forget_identity();
         self.end = None;
     }
 
@@ -340,6 +343,19 @@ impl Session {
     /// put them there, so the connection ends without a handshake.
     pub fn is_injected(&self, octets: &[u8]) -> bool {
         self.end == Some(Next::StartTls) && !octets.is_empty()
+    }
+
+    /// Somebody has bound.
+    pub(super) fn bound(&mut self, identity: Identity, clock: Clock) {
+        let trial = Trial { source: self.peer.source, now: clock.now, instant: clock.instant };
+        self.application = self.registry.note_bound(&identity, &self.registry.current(), trial);
+        self.identity = Some(identity);
+    }
+
+    /// Nobody is bound any more.
+    fn forget_identity(&mut self) {
+        self.identity = None;
+        self.application = None;
     }
 
     /// Whether somebody is bound.
@@ -398,7 +414,7 @@ impl Session {
         // Whatever comes of a bind, a malformed one or one with a control that is refused included: until it has
         // succeeded the connection is anonymous (RFC 4511 section 4.2.1, RFC 4513 section 4).
         if frame.operation == BIND_REQUEST {
-            self.identity = None;
+            self.forget_identity();
         }
         if let Some(shown) = &mut self.certificate {
             let trust = &self.settings.client_trust;

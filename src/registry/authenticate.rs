@@ -1,12 +1,12 @@
 //! Who is it? From the name and the secret of a bind to an identity.
 //!
-//! The order is the product's: shape of the secret → canonical account → secret seen before, or a selector
-//! that exists → throttle → hash → token, account and application looked up afresh. How many hashes are computed
-//! depends on the shape of the secret and on whether its selector exists, never on the name.
+//! The order is the product's: shape of the secret → canonical account → secret seen before → throttle, which says how
+//! the hash waits → hash → token, account and application looked up afresh. How many hashes are computed depends on the
+//! shape of the secret and on whether its selector exists, never on the name nor on what was tried before.
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -16,8 +16,8 @@ use super::logins::application_in;
 use crate::access::{Credential, Holder, Identity, Invalid, NotAdmitted, admit};
 use crate::audit::{Failure, FailureKind, LoginKey, LoginProof, ProofNames, login};
 use crate::auth::{
-    Admission, Candidate, CredentialKey, HashJob, HashOutcome, Priority, Refusal, SecretShape, StoredHash,
-    Subject,
+    Candidate, CredentialKey, HashClass, HashJob, HashOutcome, Pause, Refusal, SecretShape, StoredHash,
+    Subject, TryingSource,
 };
 use crate::directory::{AccountState, Accounts, Reader, Snapshot, Tree, Visibility, name_key};
 use crate::model::{
@@ -49,7 +49,10 @@ pub enum Verdict {
 pub enum AuthenticationRefusal {
     /// Wrong secret, unknown or inactive account, expired or revoked token: all the same.
     InvalidCredentials,
-    /// Too many hashes wait, or there were too many failures.
+    /// The same, of a secret that was not looked at: there were too many wrong ones for this name from this source. Told
+    /// is it only to who asks for the password policy, and as of names that nobody has.
+    Paused,
+    /// Too many hashes wait.
     Busy,
     /// The secret is right, but the application does not admit the account.
     NotAdmitted(NotAdmitted),
@@ -61,8 +64,9 @@ pub struct Attempt {
     pub outcome: oneshot::Receiver<HashOutcome>,
     name: Name,
     secret: Secret,
-    source: Option<IpAddr>,
+    trying: TryingSource,
     tried: Tried,
+    is_paused: bool,
 }
 
 /// What the secret is compared with.
@@ -78,9 +82,13 @@ enum Tried {
 
 /// Where an attempt comes from, and when.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Trial {
-    pub(super) source: Option<IpAddr>,
-    pub(super) now: Timestamp,
+pub struct Trial {
+    /// `None`: a Unix socket.
+    pub source: Option<IpAddr>,
+    /// For expiry.
+    pub now: Timestamp,
+    /// For the throttle: the time of day may go back.
+    pub instant: Instant,
 }
 
 /// The name of a bind, looked up.
@@ -116,7 +124,7 @@ impl Registry {
         // No hash is waited for here, so no count is kept of it.
         let snapshot = self.current();
         let accounts = snapshot.accounts();
-        let trial = Trial { source, now };
+        let trial = Trial { source, now, instant };
         // Before the name is looked up: these are never throttled, and must not tell names by their time.
         let selected = match SecretShape::parse(secret) {
             SecretShape::OursBroken => {
@@ -144,38 +152,81 @@ impl Registry {
         {
             return Authentication::Done(self.accept(&name, credential, &snapshot, trial));
         }
-        let priority = match tried {
-            Tried::Selected(..) => Priority::Selector,
-            Tried::Selectorless(..) | Tried::Nothing => Priority::Other,
+        let since = self.since_start(instant);
+        let is_paused = selected.is_none() && self.throttle.is_paused(name.subject(), source, since);
+        let trying = self.trying(name.provider, &snapshot, trial);
+        let class = match selected {
+            // It is not counted, so that the pause ends by itself.
+            _ if is_paused => HashClass::Paced,
+            _ if self.throttle.begin(trying, since) => HashClass::Paced,
+            Some(token) => self.class_of_token(token, Intent::AppPassword, accounts, trial),
+            None => HashClass::Other,
         };
-        if priority == Priority::Other
-            && let Admission::Refuse { .. } =
-                self.throttle.check(name.subject(), source, self.seconds(instant))
-        {
-            self.failed(&name, None, &snapshot, trial, FailureKind::Refused, "too many failures");
-            return Authentication::Done(Verdict::Refused(AuthenticationRefusal::Busy));
-        }
         let secret = Secret::from(secret);
-        let job = HashJob {
-            priority,
-            source,
-            secret: secret.clone(),
-            candidate: self.candidate(stored, &name.shown()),
+        let candidate = match self.candidate(stored, &name.shown()) {
+            Candidate::Stored(stored) if is_paused => Candidate::Withheld(stored),
+            candidate => candidate,
         };
+        let job = HashJob { class, source, secret: secret.clone(), candidate };
+        let attempt = |outcome| Attempt { outcome, name, secret, trying, tried, is_paused };
         match self.hash_pool.verify(job) {
-            Ok(outcome) => {
-                Authentication::Pending(Box::new(Attempt { outcome, name, secret, source, tried }))
-            }
+            Ok(outcome) => Authentication::Pending(Box::new(attempt(outcome))),
             Err(refusal) => {
                 let reason = match refusal {
-                    Refusal::Busy => "too many hashes wait",
+                    Refusal::Busy => NO_PLACE,
                     Refusal::AboveMemoryBudget => "the stored hash needs more memory than the budget",
                     Refusal::Closed => "the server is shutting down",
                 };
-                self.failed(&name, None, &snapshot, trial, FailureKind::Refused, reason);
-                Authentication::Done(Verdict::Refused(AuthenticationRefusal::Busy))
+                let attempt = attempt(oneshot::channel().1);
+                Authentication::Done(self.not_hashed(&attempt, &snapshot, trial, reason))
             }
         }
+    }
+
+    /// Where a try comes from, as the throttle counts it.
+    pub(super) fn trying(
+        &self,
+        provider: Option<ProviderNumber>,
+        snapshot: &Snapshot,
+        trial: Trial,
+    ) -> TryingSource {
+        let is_application = provider.is_some_and(|provider| self.is_application(provider, snapshot, trial));
+        TryingSource { address: trial.source, is_application }
+    }
+
+    /// How a hash waits whose secret has the selector of a token: before others, unless it is known to be in vain or
+    /// likely to be. The name that it is tried for has no part in it.
+    pub(super) fn class_of_token(
+        &self,
+        token: &Token,
+        intent: Intent,
+        accounts: &Accounts,
+        trial: Trial,
+    ) -> HashClass {
+        let holder = Holder { account: token.account, credential: of_token(token).1 };
+        let can_succeed = token.intent == intent && holder.verify(accounts, trial.source, trial.now).is_ok();
+        let since = self.since_start(trial.instant);
+        if can_succeed && !self.throttle.is_token_paced(token.number.get(), trial.source, since) {
+            HashClass::Selector
+        } else {
+            HashClass::Paced
+        }
+    }
+
+    /// Decides an attempt whose secret was not looked at.
+    fn not_hashed(&self, attempt: &Attempt, snapshot: &Snapshot, trial: Trial, reason: &str) -> Verdict {
+        if attempt.is_paused {
+            // It could not have succeeded: that the queue is full is not for its client to know either.
+            return self.paused(&attempt.name, snapshot, trial);
+        }
+        self.throttle.take_back(attempt.trying, self.since_start(trial.instant));
+        self.failed(&attempt.name, None, snapshot, trial, FailureKind::Refused, reason);
+        Verdict::Refused(AuthenticationRefusal::Busy)
+    }
+
+    fn paused(&self, name: &Name, snapshot: &Snapshot, trial: Trial) -> Verdict {
+        self.failed(name, None, snapshot, trial, FailureKind::Refused, PAUSED);
+        Verdict::Refused(AuthenticationRefusal::Paused)
     }
 
     /// Decides who the holder of a client certificate is that TLS has verified: `account`, if there is such an account
@@ -187,9 +238,10 @@ impl Registry {
         certificate: &ClientCertificate,
         source: Option<IpAddr>,
         now: Timestamp,
+        instant: Instant,
     ) -> Verdict {
         let snapshot = self.snapshot();
-        let trial = Trial { source, now };
+        let trial = Trial { source, now, instant };
         let Some(account) = account else {
             let provider = snapshot.default_tree().map(|tree| tree.provider().number);
             let name = Name { provider, account: None, canonical: certificate.holder().into_bytes() };
@@ -209,8 +261,8 @@ impl Registry {
         self.accept(&Name::of_username(account, &snapshot), credential, &snapshot, trial)
     }
 
-    /// Decides an authentication whose hash was computed (`None`: it was not, the pool is closed).
-    /// Token, account and application are looked up afresh.
+    /// Decides an authentication whose hash was computed (`None`: it was not, it has lost its place or the pool is
+    /// closed). Token, account and application are looked up afresh.
     pub fn conclude(
         &self,
         attempt: &Attempt,
@@ -218,40 +270,45 @@ impl Registry {
         now: Timestamp,
         instant: Instant,
     ) -> Verdict {
-        let Some(outcome) = outcome else { return Verdict::Refused(AuthenticationRefusal::Busy) };
-        let Attempt { name, secret, source, tried, .. } = attempt;
+        let Attempt { name, secret, trying, tried, is_paused, .. } = attempt;
+        let source = trying.address;
         let snapshot = self.snapshot();
-        let trial = Trial { source: *source, now };
-        let is_throttled = !matches!(tried, Tried::Selected(..));
+        let trial = Trial { source, now, instant };
+        let Some(outcome) = outcome else { return self.not_hashed(attempt, &snapshot, trial, NO_PLACE) };
+        if *is_paused {
+            return self.paused(name, &snapshot, trial);
+        }
+        let since = self.since_start(instant);
         let (key, credential) = match *tried {
             Tried::Selected(key, credential) | Tried::Selectorless(key, credential) if outcome.matches => {
                 (key, credential)
             }
-            _ => {
-                if is_throttled {
-                    self.throttle.failed(name.subject(), *source, self.seconds(instant));
-                }
-                let token = match *tried {
-                    Tried::Selected(_, Credential::Token { number, .. }) => snapshot.accounts().token(number),
-                    _ => None,
-                };
-                return self.refused(name, token, &snapshot, trial, "the secret is wrong");
+            Tried::Selected(_, Credential::Token { number, .. }) => {
+                self.throttle.token_failed(number.get(), source, since);
+                let token = snapshot.accounts().token(number);
+                return self.refused(name, token, &snapshot, trial, WRONG);
+            }
+            Tried::Selected(..) | Tried::Selectorless(..) | Tried::Nothing => {
+                self.throttle.failed(name.subject(), source, since);
+                return self.refused(name, None, &snapshot, trial, WRONG);
             }
         };
+        self.throttle.take_back(*trying, since);
         self.proofs.remember(key, secret.expose());
         if let Some(hash) = outcome.rehashed {
             self.rehash(credential, attempt.name.account.as_ref().map(|account| account.number), hash);
         }
         let verdict = self.accept(name, credential, &snapshot, trial);
-        if is_throttled && !matches!(verdict, Verdict::Refused(AuthenticationRefusal::InvalidCredentials)) {
-            self.throttle.succeeded(name.subject(), *source);
+        let is_somebody = !matches!(verdict, Verdict::Refused(AuthenticationRefusal::InvalidCredentials));
+        if is_somebody && matches!(tried, Tried::Selectorless(..)) {
+            self.throttle.succeeded(name.subject(), source);
         }
         verdict
     }
 
     /// The secret is right: is it this account's, does the token hold, does the application admit it?
     fn accept(&self, name: &Name, credential: Credential, snapshot: &Snapshot, trial: Trial) -> Verdict {
-        let Trial { source, now } = trial;
+        let Trial { source, now, .. } = trial;
         let accounts = snapshot.accounts();
         let token = match credential {
             Credential::Token { number, .. } => accounts.token(number),
@@ -302,9 +359,14 @@ impl Registry {
         Authentication::Done(self.refused(&name, None, snapshot, trial, reason))
     }
 
-    /// Seconds for the throttle, of a clock that is never set: the time of day may go back.
-    fn seconds(&self, instant: Instant) -> u64 {
-        instant.saturating_duration_since(self.started).as_secs()
+    /// The time of the throttle.
+    pub(super) fn since_start(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.started)
+    }
+
+    /// Where an account is paused now, for too many wrong passwords.
+    pub fn pauses(&self, account: AccountNumber) -> Vec<Pause> {
+        self.throttle.pauses(account.get(), self.since_start(Instant::now()))
     }
 
     fn refused(
@@ -495,6 +557,11 @@ fn selectorless(
 
 /// Keeps the proofs of passwords apart from those of tokens.
 const PASSWORDS: u64 = 1 << 32;
+
+/// Why a secret was not looked at, for the trail.
+const NO_PLACE: &str = "too many hashes wait";
+const PAUSED: &str = "too many wrong secrets: it is paused for this source";
+const WRONG: &str = "the secret is wrong";
 
 /// So much of a name that nobody has stands in the log.
 const SHOWN_CHARACTERS_MAX: usize = 256;

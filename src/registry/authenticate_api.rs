@@ -5,12 +5,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Registry;
 use super::authenticate::{Trial, of_token};
 use crate::access::{Credential, Holder};
 use crate::audit::{Failure, FailureKind};
-use crate::auth::{HashJob, Priority, Refusal, SecretShape};
+use crate::auth::{HashClass, HashJob, Refusal, SecretShape, TryingSource};
 use crate::directory::Accounts;
 use crate::model::{
     CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, Intent, Timestamp, Token, TokenNumber,
@@ -53,8 +54,10 @@ impl Registry {
         source: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<ApiIdentity, ApiRefusal> {
-        let trial = Trial { source, now };
-        let (token, (key, credential)) = {
+        let trial = Trial { source, now, instant: Instant::now() };
+        // There is no provider that somebody could be re-bound in.
+        let trying = TryingSource { address: source, is_application: false };
+        let (token, (key, credential), class) = {
             // Not held while a hash is waited for, so no count is kept of it.
             let snapshot = self.current();
             let accounts = snapshot.accounts();
@@ -64,24 +67,32 @@ impl Registry {
             if self.proofs.check(key, secret) {
                 return self.accept_api(accounts, &token, credential, trial);
             }
-            (token, (key, credential))
+            let class = match self.throttle.begin(trying, self.since_start(trial.instant)) {
+                true => HashClass::Paced,
+                false => self.class_of_token(&token, Intent::Api, accounts, trial),
+            };
+            (token, (key, credential), class)
         };
         let secret = Secret::from(secret);
         let candidate = self.candidate(Some(token.hash.clone()), &token.identifier);
-        let job = HashJob { priority: Priority::Selector, source, secret: secret.clone(), candidate };
-        let outcome = self.hash_pool.verify(job).map_err(|refusal| {
-            let reason = match refusal {
-                Refusal::Busy => "too many hashes wait",
-                Refusal::AboveMemoryBudget => "the stored hash needs more memory than the budget",
-                Refusal::Closed => "the server is shutting down",
-            };
+        let job = HashJob { class, source, secret: secret.clone(), candidate };
+        let outcome = match self.hash_pool.verify(job) {
+            Ok(outcome) => outcome.await.map_err(|_| "too many hashes wait"),
+            Err(Refusal::Busy) => Err("too many hashes wait"),
+            Err(Refusal::AboveMemoryBudget) => Err("the stored hash needs more memory than the budget"),
+            Err(Refusal::Closed) => Err("the server is shutting down"),
+        };
+        let since = self.since_start(Instant::now());
+        let outcome = outcome.map_err(|reason| {
+            self.throttle.take_back(trying, since);
             self.failed_api(Some(&token), trial, FailureKind::Refused, reason);
             ApiRefusal::Busy
         })?;
-        let outcome = outcome.await.map_err(|_| ApiRefusal::Busy)?;
         if !outcome.matches {
+            self.throttle.token_failed(token.number.get(), source, since);
             return Err(self.refused_api(Some(&token), trial, "the secret is wrong"));
         }
+        self.throttle.take_back(trying, since);
         self.proofs.remember(key, secret.expose());
         if let Some(hash) = outcome.rehashed {
             self.rehash(credential, None, hash);

@@ -5,6 +5,7 @@
 //! committed with its events, applied, published, acknowledged, in that order. Authenticating:
 //! [`Registry::authenticate`], see `authenticate.rs`.
 
+mod application_addresses;
 mod authenticate;
 mod authenticate_api;
 mod caller;
@@ -29,14 +30,15 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Verdict};
+pub use application_addresses::BoundApplication;
+pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Trial, Verdict};
 pub use authenticate_api::ApiRefusal;
 pub use caller::{Asker, Caller, Lack};
 pub use commands::{
-    Classified, Classifier, DEFAULT_LIFETIME, DiffEntry, ForeignCredential, ImportEntry, ImportLayout,
-    ImportOptions, ImportReport, LostAccesses, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError,
-    Replaced, SeedOptions, SeedPlan, SeedProblem, Sign, TokenCare, TokenCareSettings, TokenChanges,
-    TokenCounts,
+    Classified, Classifier, DEFAULT_LIFETIME, DiffEntry, Exchanged, ForeignCredential, ImportEntry,
+    ImportLayout, ImportOptions, ImportReport, LostAccesses, NeededSecret, NewSecret, NewToken, OwnSecret,
+    OwnSecretError, Replaced, SeedOptions, SeedPlan, SeedProblem, Sign, TokenCare, TokenCareSettings,
+    TokenChanges, TokenCounts,
 };
 pub use error::{ChangeError, OpenError};
 pub use rules::Rules;
@@ -52,6 +54,7 @@ use crate::config::{Limit, LimitCounts};
 use crate::directory::{Accounts, Snapshot, SnapshotBuilder};
 use crate::model::{Actor, InternalAccount, TokenSelector};
 use crate::store::Store;
+use application_addresses::ApplicationAddresses;
 use fresh_secrets::FreshSecrets;
 use writer::{Writer, WriterHandle};
 
@@ -111,6 +114,7 @@ pub struct Registry {
     pub(crate) hash_pool: HashPool,
     pub(crate) proofs: ProofCache,
     pub(crate) throttle: Throttle,
+    applications: Arc<ApplicationAddresses>,
     pub(crate) bounds: HashBounds,
     reached: Arc<LimitCounts>,
     tally: LoginTally,
@@ -156,6 +160,10 @@ impl Registry {
             hash_pool: HashPool::start(settings.hashing)?,
             proofs: ProofCache::new(settings.verified_secrets_max)?,
             throttle: Throttle::new(settings.throttle),
+            applications: Arc::new(ApplicationAddresses::new(
+                settings.throttle.entries_max,
+                settings.throttle.window,
+            )),
             bounds: settings.bounds,
             reached: Arc::default(),
             tally: LoginTally::new(
@@ -271,15 +279,15 @@ impl Registry {
 
     /// How often each limit that is counted was reached since the start. The rooms below count their own.
     pub fn limits_reached(&self) -> impl Iterator<Item = (Limit, u64)> {
-        let hashes = self.hash_pool.counts();
+        let (hashes, throttled) = (self.hash_pool.counts(), self.throttle.counts());
         let count = move |limit| match limit {
             Limit::hash_queue_max => hashes.refused_busy.saturating_sub(hashes.refused_share),
             Limit::hash_queue_by_source_max => hashes.refused_share,
-            Limit::throttle_failures_max => {
-                self.throttle.refused().saturating_sub(self.throttle.refused_by_source())
-            }
-            Limit::throttle_failures_by_source_max => self.throttle.refused_by_source(),
-            Limit::throttle_entries_max => self.throttle.displaced(),
+            Limit::throttle_failures_max => throttled.paused,
+            Limit::throttle_failures_by_source_max => throttled.paced_by_source,
+            Limit::throttle_failures_by_application_max => throttled.paced_by_application,
+            Limit::throttle_failures_by_token_max => throttled.paced_by_token,
+            Limit::throttle_entries_max => throttled.displaced + self.reached.count(limit),
             Limit::verified_secrets_max => self.proofs.displaced(),
             other => self.reached.count(other),
         };

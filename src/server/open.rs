@@ -80,13 +80,13 @@ fn hash_bounds(limits: &Limits) -> HashBounds {
 }
 
 fn throttle_settings(limits: &Limits) -> ThrottleSettings {
-    let window_seconds = limits.throttle_time.as_secs();
-    let usual = ThrottleSettings::default();
     ThrottleSettings {
         failures_per_name_max: limits.throttle_failures_max,
         failures_per_source_max: limits.throttle_failures_by_source_max,
-        window_seconds,
-        window_seconds_max: usual.window_seconds_max.max(window_seconds),
+        failures_per_application_max: limits.throttle_failures_by_application_max,
+        failures_per_token_max: limits.throttle_failures_by_token_max,
+        window: limits.throttle_time,
+        pause_min: limits.throttle_pause_min,
         entries_max: count(limits.throttle_entries_max),
     }
 }

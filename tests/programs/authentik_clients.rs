@@ -183,8 +183,10 @@ fn rust_crate() {
 }
 
 /// What bindery has beside what authentik's clients call.
-const OWN: [&str; 7] = [
+const OWN: [&str; 9] = [
     "POST /core/tokens/{identifier}/rotate/",
+    "POST /core/users/{id}/unlock/",
+    "GET /core/users/{id}/pauses/",
     "GET /rbac/permissions/assigned_by_groups/",
     "POST /rbac/permissions/assigned_by_groups/{uuid}/assign/",
     "PATCH /rbac/permissions/assigned_by_groups/{uuid}/unassign/",

@@ -1,5 +1,6 @@
-//! Somebody guesses: after some wrong secrets for one account further ones are refused before any hash, the owner is not shut
-//! out, from the same address or another, and what happened is counted where an operator looks.
+//! Somebody guesses: after some wrong secrets for one account further ones are not looked at for a while, which nobody can
+//! tell from a wrong one. The owner of a token, and everybody else behind the same address, is not shut out, and what
+//! happened is told where an operator looks.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -22,6 +23,13 @@ impl Guessed {
         // Alice has a password: a secret without a selector, which alone can be guessed at the price of a hash.
         place.edit("name = \"Alice Adams\"", "name = \"Alice Adams\"\npassword_file = \"alice.password\"");
         place.write("alice.password", PASSWORD);
+        place.edit("username = \"bob\"", "username = \"bob\"\npassword_file = \"bob.password\"");
+        place.write("bob.password", PASSWORD_OF_BOB);
+        // No test is so slow that a pause is over.
+        place.edit(
+            "[server.hashing]",
+            "[server.limits]\nthrottle_pause_min = \"1h\"\nthrottle_time = \"1h\"\n\n[server.hashing]",
+        );
         let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
         let second = if has_ipv6 { "[::1]:0" } else { "127.0.0.1:0" };
         let arguments = ["--ldap", "127.0.0.1:0", "--ldap", second, "--http", "127.0.0.1:0"];
@@ -83,18 +91,17 @@ impl Guessed {
 }
 
 #[test]
-fn guesses_at_a_service_account_are_refused_and_its_owner_is_not() {
+fn guesses_at_a_service_account_are_paused_and_its_owner_is_not() {
     let guessed = Guessed::start();
-    let codes = guessed.guess("ldapservice", 50);
-    assert_eq!(codes, [vec![49; 10], vec![51; 40]].concat(), "busy, after throttle_failures_max of them");
+    assert_eq!(guessed.guess("ldapservice", 50), [49; 50]);
     assert_eq!(guessed.code(0, "ldapservice", &guessed.secret), 0, "from the source of the guesses");
     assert_eq!(guessed.code(1, "ldapservice", &guessed.secret), 0, "from another");
     // The owner's success has not bought the guesser more guesses.
-    assert_eq!(guessed.guess("ldapservice", 1), [51]);
+    assert_eq!(guessed.guess("ldapservice", 1), [49]);
     assert_eq!(guessed.reached("throttle_failures_max"), 41);
     assert_eq!(guessed.reached("throttle_failures_by_source_max"), 0);
     let failures = guessed.failures("ldapservice");
-    let expected = [("the secret is wrong", 10), ("too many failures", 41)];
+    let expected = [("the secret is wrong", 10), (PAUSED, 41)];
     assert_eq!(failures, expected.map(|(reason, count)| (reason.to_owned(), count)));
     let mut log = guessed.place.run(&["event", "list", "--action", "login_failed"]).exits(0).stdout;
     log.retain(|letter| letter != ' ');
@@ -120,31 +127,61 @@ fn made_up_app_passwords_cost_nothing_and_are_counted() {
 #[test]
 fn a_password_that_is_guessed_at_works_from_another_source() {
     let guessed = Guessed::start();
-    assert_eq!(guessed.guess("alice", 12), [vec![49; 10], vec![51; 2]].concat());
+    assert_eq!(guessed.guess("alice", 12), [49; 12]);
     // A password has no selector: from that source it cannot be told from a guess. A bind that the server remembers could.
-    assert_eq!(guessed.code(0, "alice", PASSWORD), 51);
+    assert_eq!(guessed.code(0, "alice", PASSWORD), 49);
+    assert_eq!(guessed.reached("throttle_failures_max"), 3);
     if guessed.has_two_sources() {
         assert_eq!(guessed.code(1, "alice", PASSWORD), 0);
         // It is verified now, and known again without a hash, from everywhere.
         assert_eq!(guessed.code(0, "alice", PASSWORD), 0);
     }
-    // Names that do not exist are refused like those that do.
-    assert_eq!(guessed.guess("nobody", 12), [vec![49; 10], vec![51; 2]].concat());
+    // Names that do not exist are paused like those that do.
+    assert_eq!(guessed.guess("nobody", 12), [49; 12]);
+    assert_eq!(guessed.reached("throttle_failures_max"), 5);
 }
 
 #[test]
-fn a_source_that_guesses_at_many_names_is_refused_for_all_of_them() {
+fn an_operator_sees_a_pause_and_ends_it() {
+    let guessed = Guessed::start();
+    let shown = || guessed.place.run(&["account", "show", "alice", "--json"]).exits(0).json();
+    assert_eq!(shown()["pauses"], serde_json::json!([]));
+    guessed.guess("alice", 12);
+    assert_eq!(guessed.code(0, "alice", PASSWORD), 49);
+    assert_eq!(shown()["pauses"][0]["source"], "127.0.0.1");
+    let words = guessed.place.run(&["account", "show", "alice"]).exits(0).stdout;
+    assert!(words.contains("for 127.0.0.1 until 2"), "{words}");
+    let unlocked = guessed.place.run(&["account", "unlock", "alice"]).exits(0).stdout;
+    assert_eq!(unlocked.trim_end(), "unlocked: alice; 1 pause was ended");
+    assert_eq!(guessed.code(0, "alice", PASSWORD), 0);
+    assert_eq!(shown()["pauses"], serde_json::json!([]));
+    let events = guessed.place.run(&["event", "list", "--action", "model_updated", "--json"]).exits(0).json();
+    assert!(events.to_string().contains("unlocked"), "{events}");
+    guessed.place.run(&["account", "unlock", "nobody"]).exits(1);
+}
+
+#[test]
+fn who_guesses_at_many_names_shuts_nobody_out() {
     let guessed = Guessed::start();
     for number in 0..10 {
         let account = format!("somebody-{number}");
         assert_eq!(guessed.guess(&account, 10), [49; 10], "{account}");
     }
-    assert_eq!(guessed.guess("portal", 3), [51; 3]);
+    assert_eq!(guessed.guess("portal", 3), [49; 3]);
     assert_eq!(guessed.reached("throttle_failures_by_source_max"), 3);
+    // Everybody else behind that address gets in, whatever they have.
+    assert_eq!(guessed.code(0, "alice", PASSWORD), 0);
     for source in [0, 1] {
         assert_eq!(guessed.code(source, "ldapservice", &guessed.secret), 0);
     }
-    assert_eq!(guessed.code(1, "portal", "a guess"), if guessed.has_two_sources() { 49 } else { 51 });
+    assert_eq!(guessed.code(1, "portal", "a guess"), 49);
+    // Where an application is at home that searches for people and binds as them, a login form may be wrong more often.
+    let mut application = connect(guessed.addresses[0]);
+    assert_eq!(bind(&mut application, &name("ldapservice"), &guessed.secret), 0);
+    let paced = guessed.reached("throttle_failures_by_source_max");
+    assert_eq!(guessed.code(0, "bob", PASSWORD_OF_BOB), 0);
+    assert_eq!(guessed.reached("throttle_failures_by_source_max"), paced);
+    assert_eq!(guessed.reached("throttle_failures_by_application_max"), 0);
 }
 
 fn name(account: &str) -> String {
@@ -152,3 +189,5 @@ fn name(account: &str) -> String {
 }
 
 const PASSWORD: &str = "the password of alice";
+const PASSWORD_OF_BOB: &str = "the password of bob";
+const PAUSED: &str = "too many wrong secrets: it is paused for this source";

@@ -117,7 +117,8 @@ fn on_a_full_disk_changes_are_refused_and_searches_go_on() {
 
 /// Sends a bind with a secret that costs a hash.
 fn send_wrong_bind(address: SocketAddr, number: usize) -> TcpStream {
-    let name = format!("cn=portal,ou=users,{BASE}");
+    // Each for another name: one that is guessed at is paused, and then told that its secret is wrong whatever happens.
+    let name = format!("cn=nobody-{number},ou=users,{BASE}");
     let secret = format!("wrong-{number}");
     let element = |tag: u8, contents: &[u8]| {
         let length = u8::try_from(contents.len()).unwrap();

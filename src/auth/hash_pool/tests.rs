@@ -37,9 +37,9 @@ fn stored_new(secret: &[u8], memory_kib: u32) -> Candidate {
     stored(&hash_new(secret, &parameters, &mut ArgonMemory::new()).unwrap())
 }
 
-fn job(priority: Priority, last: u8, secret: &[u8], candidate: Candidate) -> HashJob {
+fn job(class: HashClass, last: u8, secret: &[u8], candidate: Candidate) -> HashJob {
     HashJob {
-        priority,
+        class,
         source: Some(Ipv4Addr::new(192, 0, 2, last).into()),
         secret: Secret::from(secret),
         candidate,
@@ -47,14 +47,14 @@ fn job(priority: Priority, last: u8, secret: &[u8], candidate: Candidate) -> Has
 }
 
 fn verify(pool: &HashPool, secret: &[u8], candidate: Candidate) -> HashOutcome {
-    pool.verify(job(Priority::Other, 1, secret, candidate)).unwrap().blocking_recv().unwrap()
+    pool.verify(job(HashClass::Other, 1, secret, candidate)).unwrap().blocking_recv().unwrap()
 }
 
 /// Takes all memory, so that the pool's thread stops at its next job, and waits until it has taken that job.
-fn stall(pool: &HashPool) -> (super::super::hash_memory::MemoryLease<'_>, oneshot::Receiver<HashOutcome>) {
-    let lease = pool.shared.memory.lease(u64::MAX);
-    let plug = pool.verify(job(Priority::Selector, 250, b"plug", Candidate::Dummy)).unwrap();
-    while pool.queue_lengths().selector > 0 {
+fn stall(pool: &HashPool) -> (MemoryLease<'_>, oneshot::Receiver<HashOutcome>) {
+    let lease = pool.hold();
+    let plug = pool.verify(job(HashClass::Selector, 250, b"plug", Candidate::Dummy)).unwrap();
+    while pool.queue_lengths().of(HashClass::Selector) > 0 {
         thread::yield_now();
     }
     (lease, plug)
@@ -115,7 +115,7 @@ fn new_credentials_are_hashed_with_a_salt_each() {
     let pool = pool();
     let secret = Secret::from(b"secret".as_slice());
     let hash =
-        || pool.hash(Priority::Selector, secret.clone(), None).unwrap().blocking_recv().unwrap().unwrap();
+        || pool.hash(HashClass::Selector, secret.clone(), None).unwrap().blocking_recv().unwrap().unwrap();
     let (one, other) = (hash(), hash());
     assert_ne!(one, other);
     for text in [one, other] {
@@ -128,15 +128,19 @@ fn new_credentials_are_hashed_with_a_salt_each() {
 fn a_full_queue_and_a_full_share_are_busy_at_once() {
     let pool = pool();
     let (lease, _plug) = stall(&pool);
-    let push = |priority, last| pool.verify(job(priority, last, b"x", Candidate::Dummy));
-    let mut waiting = vec![push(Priority::Other, 1).unwrap(), push(Priority::Other, 1).unwrap()];
-    assert_eq!(push(Priority::Other, 1).unwrap_err(), Refusal::Busy, "the share");
-    waiting.push(push(Priority::Other, 2).unwrap());
-    waiting.push(push(Priority::Other, 3).unwrap());
-    assert_eq!(push(Priority::Other, 4).unwrap_err(), Refusal::Busy, "the queue");
-    waiting.push(push(Priority::Selector, 1).unwrap());
-    assert_eq!(pool.queue_lengths(), QueueLengths { selector: 1, other: 4, bulk: 0 });
-    assert_eq!(pool.counts(), HashCounts { refused_busy: 2, refused_share: 1, ..HashCounts::default() });
+    let push = |class, last| pool.verify(job(class, last, b"x", Candidate::Dummy));
+    let mut waiting = vec![push(HashClass::Other, 1).unwrap(), push(HashClass::Other, 1).unwrap()];
+    assert_eq!(push(HashClass::Other, 1).unwrap_err(), Refusal::Busy, "the share");
+    waiting.push(push(HashClass::Other, 2).unwrap());
+    waiting.push(push(HashClass::Other, 3).unwrap());
+    // Who has two gives one up for who has none; when nobody has more than another it is full.
+    let given_up = waiting.remove(1);
+    waiting.push(push(HashClass::Other, 4).unwrap());
+    assert!(given_up.blocking_recv().is_err());
+    assert_eq!(push(HashClass::Other, 5).unwrap_err(), Refusal::Busy, "the queue");
+    waiting.push(push(HashClass::Selector, 1).unwrap());
+    assert_eq!(HashClass::ALL.map(|class| pool.queue_lengths().of(class)), [1, 4, 0, 0]);
+    assert_eq!(pool.counts(), HashCounts { refused_busy: 3, refused_share: 1, ..HashCounts::default() });
     drop(lease);
     for outcome in waiting {
         assert!(!outcome.blocking_recv().unwrap().matches);
@@ -145,12 +149,42 @@ fn a_full_queue_and_a_full_share_are_busy_at_once() {
 }
 
 #[test]
+fn a_secret_that_may_not_be_tried_costs_what_a_wrong_one_does() {
+    let pool = pool();
+    let withheld = |candidate: Candidate| match candidate {
+        Candidate::Stored(stored) => Candidate::Withheld(stored),
+        other => other,
+    };
+    for text in [
+        SSHA,
+        &hash_new(b"correct horse", &Argon2Parameters::new(16, 2, 1).unwrap(), &mut ArgonMemory::new())
+            .unwrap(),
+    ] {
+        let before = pool.counts();
+        assert!(!verify(&pool, b"wrong", stored(text)).matches);
+        let wrong = pool.counts();
+        let outcome = verify(&pool, b"correct horse", withheld(stored(text)));
+        assert_eq!(outcome, HashOutcome { matches: false, rehashed: None });
+        let after = pool.counts();
+        let cost = |from: HashCounts, to: HashCounts| {
+            [
+                to.verified - from.verified,
+                to.dummies - from.dummies,
+                to.argon2id_verified - from.argon2id_verified,
+                to.created - from.created,
+            ]
+        };
+        assert_eq!(cost(before, wrong), cost(wrong, after));
+    }
+}
+
+#[test]
 fn a_dropped_receiver_cancels_what_has_not_begun() {
     let pool = pool();
     let (lease, plug) = stall(&pool);
-    drop(pool.verify(job(Priority::Other, 1, b"x", Candidate::Dummy)).unwrap());
+    drop(pool.verify(job(HashClass::Other, 1, b"x", Candidate::Dummy)).unwrap());
     drop(plug);
-    let last = pool.verify(job(Priority::Other, 1, b"x", Candidate::Dummy)).unwrap();
+    let last = pool.verify(job(HashClass::Other, 1, b"x", Candidate::Dummy)).unwrap();
     drop(lease);
     last.blocking_recv().unwrap();
     assert_eq!(
@@ -172,7 +206,7 @@ fn memory_stays_within_the_budget() {
     let small = stored_new(b"secret", 8);
     let outcomes: Vec<_> = (0..40)
         .map(|number| if number % 3 == 0 { big.clone() } else { small.clone() })
-        .map(|candidate| pool.verify(job(Priority::Other, 1, b"secret", candidate)).unwrap())
+        .map(|candidate| pool.verify(job(HashClass::Other, 1, b"secret", candidate)).unwrap())
         .collect();
     for outcome in outcomes {
         assert!(outcome.blocking_recv().unwrap().matches);
@@ -180,7 +214,7 @@ fn memory_stays_within_the_budget() {
     let peak = pool.memory_octets_peak();
     assert!((60 * 1024..=64 * 1024).contains(&peak), "{peak}");
     assert_eq!(
-        pool.verify(job(Priority::Other, 1, b"password", stored(ARGON2I_OF_PASSWORD))).unwrap_err(),
+        pool.verify(job(HashClass::Other, 1, b"password", stored(ARGON2I_OF_PASSWORD))).unwrap_err(),
         Refusal::AboveMemoryBudget
     );
 }
@@ -189,7 +223,7 @@ fn memory_stays_within_the_budget() {
 fn a_closed_pool_refuses_and_leaves_nobody_waiting() {
     let pool = pool();
     let (lease, plug) = stall(&pool);
-    let waiting = pool.verify(job(Priority::Other, 1, b"x", Candidate::Dummy)).unwrap();
+    let waiting = pool.verify(job(HashClass::Other, 1, b"x", Candidate::Dummy)).unwrap();
     thread::scope(|scope| {
         let closing = scope.spawn(|| pool.close());
         assert!(waiting.blocking_recv().is_err(), "what waited is forgotten");
@@ -197,9 +231,9 @@ fn a_closed_pool_refuses_and_leaves_nobody_waiting() {
         assert!(plug.blocking_recv().is_ok(), "what ran is finished");
         closing.join().unwrap();
     });
-    assert_eq!(pool.verify(job(Priority::Other, 1, b"x", Candidate::Dummy)).unwrap_err(), Refusal::Closed);
+    assert_eq!(pool.verify(job(HashClass::Other, 1, b"x", Candidate::Dummy)).unwrap_err(), Refusal::Closed);
     assert!(matches!(
-        pool.hash(Priority::Selector, Secret::from(b"x".as_slice()), None),
+        pool.hash(HashClass::Selector, Secret::from(b"x".as_slice()), None),
         Err(Refusal::Closed)
     ));
     pool.close();

@@ -74,7 +74,7 @@ pub use role::Role;
 pub use token::{CreatedToken, LastUse, Token, TokenRotateRequest, TokenView};
 pub use told::Told;
 pub use used_by::UsedBy;
-pub use user::{User, UserServiceAccountResponse};
+pub use user::{AccountPause, AccountUnlocked, User, UserServiceAccountResponse};
 
 use self::bounds::Bounds;
 use self::page::PageQuery;

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::call::parameter;
 use super::page::PageQuery;
 use super::refusal::Refusal;
+use crate::auth::Pause;
 use crate::directory::{Accounts, Snapshot};
 use crate::model::{
     Account, AccountNumber, Group, GroupNumber, Key, ObjectReference, Permission, Record, Timestamp, Usage,
@@ -170,6 +171,11 @@ impl Reading {
     /// Whether the caller may know of an object that it names: where not, its call is refused.
     pub(super) fn knows(&self, on: ObjectReference) -> bool {
         self.caller.knows(self.accounts(), on)
+    }
+
+    /// Where the passwords of an account are not looked at for now.
+    pub(super) fn pauses(&self, account: AccountNumber) -> Vec<Pause> {
+        self.registry.pauses(account)
     }
 
     /// Asks for the permission to view an object.

@@ -60,6 +60,12 @@ fn users() -> Vec<Route> {
         change(Method::POST, "/core/users/{id}/set_password_hash/", user::set_password_hash)
             .needs(&[P::ResetUserPassword])
             .about("Set the password of a person by its hash, a PHC string or one of an imported scheme."),
+        get("/core/users/{id}/pauses/", user::pauses)
+            .needs(&[P::ViewUser])
+            .about("Where the passwords of an account are not looked at for now, as too many were wrong; bindery's own."),
+        change(Method::POST, "/core/users/{id}/unlock/", user::unlock)
+            .needs(&[P::ResetUserPassword])
+            .about("End the pauses of an account; bindery's own."),
         get("/core/users/{id}/used_by/", user::used_by)
             .needs(&[P::ViewUser])
             .about("What goes with an account when it is deleted."),

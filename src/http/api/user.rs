@@ -1,5 +1,6 @@
 //! `core/users/`: accounts of all kinds.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -18,6 +19,7 @@ use super::route::{NoContent, NoParameters};
 use super::told::{self, ForeignCredentials};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Required, RequiredFields, Time};
+use crate::auth::Pause;
 use crate::config::Expiry;
 use crate::directory::AccountState;
 use crate::model::{
@@ -78,6 +80,22 @@ pub struct User {
     /// Credentials that others have made, of accounts that get rights by the change; bindery's own. Absent: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign_credentials: Option<ForeignCredentials>,
+}
+
+/// That the passwords of an account are not looked at for now, for clients of one source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountPause {
+    /// An address, the network of an IPv6 host, or this machine.
+    pub source: String,
+    /// When it ends.
+    pub until: Time,
+}
+
+/// What has come of an unlocking.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountUnlocked {
+    /// How many pauses were ended.
+    pub pauses: u32,
 }
 
 /// An account as far as it stands in a group.
@@ -330,6 +348,26 @@ pub(super) async fn set_password_hash(
     let password = NewPassword::Hash(HashText::new(request.password));
     call.registry.set_account_password(call.caller.clone(), number, password).await?;
     Ok(NoContent)
+}
+
+/// Where an account is paused, the one that ends last first.
+pub(super) fn pauses(reading: &Reading, _: NoParameters) -> Result<Vec<AccountPause>, Refusal> {
+    let number = AccountNumber::new(reading.parameter("id")?);
+    reading.require_view(ObjectReference::Account(number))?;
+    let now = Timestamp::now();
+    let mut pauses = reading.pauses(number);
+    pauses.sort_by_key(|pause| (Reverse(pause.left), pause.source));
+    let shown = pauses.into_iter().map(|Pause { source, left }| AccountPause {
+        source: source.to_string(),
+        until: Time(now.after(left)),
+    });
+    Ok(shown.collect())
+}
+
+pub(super) async fn unlock(call: Call, _: NoParameters) -> Result<AccountUnlocked, Refusal> {
+    let number = AccountNumber::new(call.parameter("id")?);
+    let pauses = call.registry.unlock_account(call.caller.clone(), number).await?;
+    Ok(AccountUnlocked { pauses: u32::try_from(pauses).unwrap_or(u32::MAX) })
 }
 
 pub(super) fn me(reading: &Reading, _: NoParameters) -> Result<SessionUser, Refusal> {

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant as TestInstant, sleep};
 
 use super::*;
+use crate::auth::HashClass;
 use crate::ldap::tests::client::{bind, decode, encode, raw, result_of, search};
 use crate::ldap::tests::world::{BASE, Wishes, World, stranger};
 use crate::net::{ConnectionLimitSettings, ConnectionLimits, Listener, PeerAddress};
@@ -458,13 +459,15 @@ async fn a_client_that_goes_away_cancels_its_hash() {
     }
     let (mut second, second_task) = open(&world);
     second.write_all(&bind(1, APP, world.secrets.app.as_bytes())).await.unwrap();
-    while world.registry.hash_pool().queue_lengths().selector == 0 && !second_task.is_finished() {
+    while world.registry.hash_pool().queue_lengths().of(HashClass::Selector) == 0
+        && !second_task.is_finished()
+    {
         tokio::task::yield_now().await;
     }
     drop(second);
     assert!(matches!(second_task.await.unwrap(), Err(Ended::Closed)));
     answers(&mut first, 1).await;
-    while world.registry.hash_pool().queue_lengths().selector > 0 {
+    while world.registry.hash_pool().queue_lengths().of(HashClass::Selector) > 0 {
         tokio::task::yield_now().await;
     }
     world.registry.hash_pool().close();

@@ -18,7 +18,7 @@ use super::result_code::ResultCode;
 use crate::ldap::ber::{BerError, Reader};
 
 pub(super) use paged::{PagedRequest, paged_response};
-pub(super) use password_policy::password_policy_response;
+pub(super) use password_policy::{PasswordPolicy, password_policy_response};
 pub(super) use session_tracking::SessionTracking;
 pub(super) use sort::{SortRequest, sort_response};
 pub(super) use view::{Target, ViewRequest, ViewResult, view_response};

@@ -200,11 +200,14 @@ fn values_to_return_are_simple_assertions() {
 
 #[test]
 fn password_policy_responses_are_these_octets() {
-    assert_eq!(password_policy_response(None).1, b"\x30\x00");
-    assert_eq!(password_policy_response(Some(0)).1, b"\x30\x05\xa0\x03\x80\x01\x00");
-    assert_eq!(password_policy_response(Some(127)).1, b"\x30\x05\xa0\x03\x80\x01\x7f");
-    assert_eq!(password_policy_response(Some(128)).1, b"\x30\x06\xa0\x04\x80\x02\x00\x80");
-    assert_eq!(password_policy_response(Some(86_400)).1, b"\x30\x07\xa0\x05\x80\x03\x01\x51\x80");
+    let expires_soon =
+        |seconds_left| password_policy_response(PasswordPolicy::ExpiresSoon { seconds_left }).1;
+    assert_eq!(password_policy_response(PasswordPolicy::Silent).1, b"\x30\x00");
+    assert_eq!(password_policy_response(PasswordPolicy::AccountLocked).1, b"\x30\x03\x81\x01\x01");
+    assert_eq!(expires_soon(0), b"\x30\x05\xa0\x03\x80\x01\x00");
+    assert_eq!(expires_soon(127), b"\x30\x05\xa0\x03\x80\x01\x7f");
+    assert_eq!(expires_soon(128), b"\x30\x06\xa0\x04\x80\x02\x00\x80");
+    assert_eq!(expires_soon(86_400), b"\x30\x07\xa0\x05\x80\x03\x01\x51\x80");
 }
 
 fn tracking(source: &str, name: &str, format: &str, identifier: &str) -> Vec<u8> {

@@ -4,7 +4,7 @@ use super::sasl::{Plain, account_of, without_prefix};
 use crate::access::{Credential, Identity};
 use crate::auth::HashOutcome;
 use crate::config::{Limit, PlainBind};
-use crate::ldap::control::{RequestControls, password_policy_response};
+use crate::ldap::control::{PasswordPolicy, RequestControls, password_policy_response};
 use crate::ldap::message::{Authentication as Method, BindRequest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
@@ -39,7 +39,12 @@ pub(in crate::ldap) fn run(
     let Context { snapshot, output, message_id, clock, body } = context;
     let tells_expiry = controls.password_policy;
     let mut refuse = |code, sentence: &str| {
-        respond(output, message_id, &Outcome::new(code, sentence), tells_expiry.then_some(None));
+        respond(
+            output,
+            message_id,
+            &Outcome::new(code, sentence),
+            tells_expiry.then_some(PasswordPolicy::Silent),
+        );
     };
     if request.version != 3 {
         return refuse(ResultCode::ProtocolError, "this server speaks LDAP version 3 only");
@@ -49,6 +54,10 @@ pub(in crate::ldap) fn run(
         Method::Simple(secret) => (request.name, secret, ""),
         Method::Sasl { mechanism, credentials } if mechanism.eq_ignore_ascii_case(PLAIN) => {
             match credentials.map(Plain::parse) {
+                // Who would send a secret next must not be told to in clear.
+                None if !may_send_secrets(session) => {
+                    return refuse(ResultCode::ConfidentialityRequired, IN_CLEAR);
+                }
                 // A client that waits for a challenge gets an empty one (RFC 4513 section 5.2.1.2).
                 None => {
                     session.is_sasl_in_progress = true;
@@ -85,10 +94,7 @@ pub(in crate::ldap) fn run(
         (_, false) => {}
     }
     if !may_send_secrets(session) {
-        return refuse(
-            ResultCode::ConfidentialityRequired,
-            "passwords are taken over TLS only: use StartTLS or ldaps",
-        );
+        return refuse(ResultCode::ConfidentialityRequired, IN_CLEAR);
     }
     if secret.len() > session.settings.limits.bind_secret_length_max as usize {
         session.registry.reached().note(Limit::bind_secret_length_max);
@@ -120,12 +126,18 @@ fn external(session: &mut Session, authorization: &[u8], tells_expiry: bool, con
             ),
             Some(_) => Outcome::new(ResultCode::InvalidCredentials, INVALID_CREDENTIALS),
         };
-        return respond(output, message_id, &outcome, tells_expiry.then_some(None));
+        return respond(output, message_id, &outcome, tells_expiry.then_some(PasswordPolicy::Silent));
     };
     let trusted = session.settings.client_trust.present();
     let account = account_of(&shown.certificate, trusted.accounts(), snapshot.schema());
     let source = session.peer.source;
-    let verdict = session.registry.authenticate_certificate(account, &shown.certificate, source, clock.now);
+    let verdict = session.registry.authenticate_certificate(
+        account,
+        &shown.certificate,
+        source,
+        clock.now,
+        clock.instant,
+    );
     drop(trusted);
     let answering = Answering {
         message_id,
@@ -157,7 +169,7 @@ fn answer(
     clock: Clock,
 ) {
     let Answering { message_id, tells_expiry, authorization, .. } = answering;
-    let mut seconds_left = None;
+    let mut policy = PasswordPolicy::Silent;
     let sentence;
     let outcome = match verdict {
         // The secret is right, so it may be told.
@@ -169,25 +181,28 @@ fn answer(
             Outcome::new(ResultCode::InsufficientAccessRights, sentence)
         }
         Verdict::Accepted(identity) => {
-            session.identity = Some(*identity);
-            if *tells_expiry {
-                seconds_left = expires_soon(session, identity, clock);
+            session.bound(*identity, clock);
+            if *tells_expiry && let Some(seconds_left) = expires_soon(session, identity, clock) {
+                policy = PasswordPolicy::ExpiresSoon { seconds_left };
             }
             Outcome::SUCCESS
         }
         Verdict::Refused(AuthenticationRefusal::InvalidCredentials) => {
             Outcome::new(ResultCode::InvalidCredentials, INVALID_CREDENTIALS)
         }
-        Verdict::Refused(AuthenticationRefusal::Busy) => Outcome::new(
-            ResultCode::Busy,
-            "too many passwords are being checked, or too many were wrong; try again later",
-        ),
+        Verdict::Refused(AuthenticationRefusal::Paused) => {
+            policy = PasswordPolicy::AccountLocked;
+            Outcome::new(ResultCode::InvalidCredentials, INVALID_CREDENTIALS)
+        }
+        Verdict::Refused(AuthenticationRefusal::Busy) => {
+            Outcome::new(ResultCode::Busy, "too many passwords are being checked; try again later")
+        }
         Verdict::Refused(AuthenticationRefusal::NotAdmitted(refused)) => {
             sentence = refused.to_string();
             Outcome::new(ResultCode::InsufficientAccessRights, &sentence)
         }
     };
-    respond(output, *message_id, &outcome, tells_expiry.then_some(seconds_left));
+    respond(output, *message_id, &outcome, tells_expiry.then_some(policy));
 }
 
 /// The SASL mechanisms that the root DSE advertises.
@@ -197,12 +212,11 @@ pub(in crate::ldap) fn mechanisms(settings: &SessionSettings) -> Vec<&'static st
     external.into_iter().chain(takes_secrets.then_some(PLAIN)).collect()
 }
 
-/// Answers a bind; `expiry` when the client has asked for the password policy, with the seconds until its secret
-/// expires when that is soon.
-fn respond(output: &mut Vec<u8>, message_id: i32, outcome: &Outcome<'_>, expiry: Option<Option<u32>>) {
+/// Answers a bind; `policy` when the client has asked for the password policy.
+fn respond(output: &mut Vec<u8>, message_id: i32, outcome: &Outcome<'_>, policy: Option<PasswordPolicy>) {
     let mut controls = ResponseControls::default();
-    if let Some(seconds_left) = expiry {
-        controls.push(password_policy_response(seconds_left));
+    if let Some(policy) = policy {
+        controls.push(password_policy_response(policy));
     }
     response::bind_response(output, message_id, outcome, None, &controls.as_controls());
 }
@@ -228,6 +242,7 @@ pub(super) fn may_send_secrets(session: &Session) -> bool {
     session.settings.plain_bind.takes_secrets(session.is_tls, session.peer.is_loopback)
 }
 
+const IN_CLEAR: &str = "passwords are taken over TLS only: use StartTLS or ldaps";
 /// RFC 4422 appendix A, RFC 4513 section 5.2.3.
 const EXTERNAL: &str = "EXTERNAL";
 /// RFC 4616.

@@ -10,14 +10,14 @@ use crate::ldap::message::ExtendedRequest;
 use crate::ldap::response::{self, Outcome};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::{Context, Session};
-use crate::registry::{ChangeError, OwnSecret, OwnSecretError};
+use crate::registry::{ChangeError, Exchanged, OwnSecret, OwnSecretError};
 use crate::secret::Secret;
 
 /// The OID of the operation, RFC 3062 section 2.
 pub(super) const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
 
-/// How a change of a credential ended: with the secret that was generated, if one was.
-pub type Changed = Result<Option<Secret>, OwnSecretError>;
+/// How a change of a credential ended.
+pub type Changed = Result<Exchanged, OwnSecretError>;
 
 /// A change that waits for a hash and for the disk.
 pub struct PendingChange {
@@ -80,7 +80,13 @@ pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Con
 pub(in crate::ldap) fn conclude(session: &mut Session, changed: Changed, output: &mut Vec<u8>) {
     let Some(PendingChange { message_id, .. }) = session.change.take() else { return };
     let (code, sentence) = match changed {
-        Ok(secret) => return answer(output, message_id, &Outcome::SUCCESS, secret.as_ref()),
+        Ok(Exchanged { generated, credential }) => {
+            // Whoever has changed it knows the new one: nothing is decoded meanwhile, so it is who has asked.
+            if let Some(identity) = &mut session.identity {
+                identity.holder.credential = credential;
+            }
+            return answer(output, message_id, &Outcome::SUCCESS, generated.as_ref());
+        }
         Err(error) => (code_of(&error), error.to_string()),
     };
     answer(output, message_id, &Outcome::new(code, &sentence), None);
@@ -129,6 +135,8 @@ impl<'a> Request<'a> {
         let mut reader = Reader::new(value);
         let mut sequence = reader.sequence().ok()?;
         let user = sequence.optional(USER).ok()?.map(std::str::from_utf8).transpose().ok()?;
+        // Clients that have nothing to say there send nothing in it, and mean who is bound.
+        let user = user.filter(|user| !user.is_empty());
         let old = sequence.optional(OLD).ok()?;
         let new = sequence.optional(NEW).ok()?;
         (reader.is_empty() && sequence.is_empty()).then_some(Self { user, old, new })

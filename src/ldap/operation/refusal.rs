@@ -120,7 +120,7 @@ pub(in crate::ldap) fn tree_and_view<'a>(
                 tree = snapshot.tree_with_shorter_suffix(&target.normal, hidden.suffix().len());
             }
             (Err(reason), _) => {
-                if let Some(identity) = identity {
+                if let Some(identity) = identity.filter(|_| reason.is_suspicious()) {
                     session.registry.note_denied(identity, source, &reason.to_string(), context.clock.now);
                 }
                 return Err(denied(&reason));

@@ -2,10 +2,8 @@
 //! whether its selector exists, never on the name.
 
 use super::client::Client;
-use super::world::{
-    ALICE, ALICE_PASSWORD, APP_TOKEN, LEGACY_SECRET, LEGACY_TOKEN, Wishes, World, hash, peer,
-};
-use crate::auth::{Argon2Parameters, ThrottleSettings};
+use super::world::{ALICE, ALICE_PASSWORD, APP_TOKEN, LEGACY_SECRET, LEGACY_TOKEN, Wishes, World, hash};
+use crate::auth::Argon2Parameters;
 use crate::model::{HashText, Password};
 
 /// Names of all sorts: a service account, a person with and one without a password, one that is inactive, one
@@ -178,59 +176,4 @@ fn other_parameters_are_replaced_too() {
     let snapshot = world.registry.snapshot();
     let password = snapshot.accounts().account(ALICE).unwrap().password.clone().unwrap();
     assert!(password.hash.expose().contains("m=8,t=1,p=1"), "{}", password.hash.expose());
-}
-
-#[test]
-fn the_throttle_stops_guesses_without_a_hash_but_never_a_valid_selector() {
-    let throttle = ThrottleSettings {
-        failures_per_name_max: 3,
-        failures_per_source_max: 10,
-        window_seconds: 60,
-        ..ThrottleSettings::default()
-    };
-    let world = World::with(Wishes { throttle: Some(throttle), ..Wishes::default() });
-    // Seen before the failures begin.
-    Client::new(&world).bind("legacy", LEGACY_SECRET).is(0);
-    let at_first = world.hashes();
-    for spelling in ["alice", "ALICE@example.org", "uid=alice,ou=users,dc=example,dc=org"] {
-        Client::new(&world).bind(spelling, "wrong").is(49);
-    }
-    assert_eq!(world.hashes() - at_first, 3);
-    // The fourth is refused without a hash, whatever it is, however the name is spelt.
-    for spelling in ["alice", "cn=alice,ou=users,dc=example,dc=org"] {
-        Client::new(&world).bind(spelling, ALICE_PASSWORD).is(51);
-        Client::new(&world).bind(spelling, "wrong").is(51);
-    }
-    assert_eq!(world.hashes() - at_first, 3);
-    // A mistyped secret of ours costs nothing, so it is no guess.
-    Client::new(&world).bind("alice", &world.secrets.nobody).is(49);
-    // From elsewhere she gets in.
-    Client::from(&world, peer("198.51.100.1"), true).bind("alice", ALICE_PASSWORD).is(0);
-    // A name that nobody has is refused after as many.
-    for _ in 0..3 {
-        Client::new(&world).bind("nobody", "wrong").is(49);
-    }
-    Client::new(&world).bind("NOBODY@example.org", "wrong").is(51);
-    Client::new(&world).bind("uid=nobody,ou=users,dc=example,dc=org", "wrong").is(51);
-    // Until the source itself is refused…
-    for number in 0..4 {
-        Client::new(&world).bind(&format!("somebody-{number}"), "wrong").is(49);
-    }
-    Client::new(&world).bind("root", "wrong").is(51);
-    // …but not with a proof, nor with a selector that exists, for whatever name.
-    Client::new(&world).bind("legacy", LEGACY_SECRET).is(0);
-    Client::new(&world).bind("app", &world.secrets.app).is(0);
-    Client::new(&world).bind("app", &world.secrets.app_expired).is(49);
-    for _ in 0..20 {
-        Client::new(&world).bind("alice", &world.secrets.app_api).is(49);
-    }
-    Client::new(&world).bind("app", &world.secrets.app_brief).is(0);
-    // After a while it is over, and no earlier because the time of day was set. (With a wrong secret: the right
-    // one was seen before, which nothing refuses.)
-    let mut later = Client::new(&world);
-    later.now = super::world::NOW.after(std::time::Duration::from_secs(600));
-    later.bind("alice", "wrong").is(51);
-    later.now = super::world::NOW;
-    later.later = std::time::Duration::from_secs(70);
-    later.bind("alice", "wrong").is(49);
 }

@@ -3,7 +3,7 @@
 use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope, LdapSubstringFilter};
 
 use super::client::{Client, bind, encode, search, with_controls};
-use super::world::{BASE, MAIN, READERS, Wishes, World, full_directory, role};
+use super::world::{BASE, MAIN, READERS, Wishes, World, full_directory, peer, role};
 use crate::auth::ThrottleSettings;
 use crate::config::{Limit, Limits};
 use crate::model::Record;
@@ -315,6 +315,7 @@ fn work_and_failures_that_are_too_many_are_counted() {
     let throttle = ThrottleSettings {
         failures_per_name_max: 1,
         failures_per_source_max: 2,
+        pause_min: std::time::Duration::from_secs(300),
         ..ThrottleSettings::default()
     };
     let limits = Limits { filter_work_max: 1_000, ..Limits::default() };
@@ -324,10 +325,11 @@ fn work_and_failures_that_are_too_many_are_counted() {
         ask(&mut reader, STAFF, many(300)).is(11);
     });
     let wrong = |name: &str, code| {
-        Client::new(&world).bind(name, "wrong").is(code);
+        // Where no application is at home.
+        Client::from(&world, peer("198.51.100.1"), true).bind(name, "wrong").is(code);
     };
     reaches(&world, None, || wrong("alice", 49));
-    reaches(&world, Some(Limit::throttle_failures_max), || wrong("alice", 51));
+    reaches(&world, Some(Limit::throttle_failures_max), || wrong("alice", 49));
     reaches(&world, None, || wrong("root", 49));
-    reaches(&world, Some(Limit::throttle_failures_by_source_max), || wrong("legacy", 51));
+    reaches(&world, Some(Limit::throttle_failures_by_source_max), || wrong("legacy", 49));
 }

@@ -22,3 +22,4 @@ mod paging;
 mod passwords;
 mod searches;
 mod standalone;
+mod throttle;

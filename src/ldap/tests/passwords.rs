@@ -3,10 +3,11 @@
 use ldap3_proto::proto::{LdapExtendedRequest, LdapOp};
 
 use super::client::{Client, Reply, element, encode};
-use super::world::{ALICE_PASSWORD, APP, APP_TOKEN, World};
+use super::world::{ALICE, ALICE_PASSWORD, APP, APP_TOKEN, World};
 use crate::model::Timestamp;
 
 const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
+const ALICE_DN: &str = "cn=alice,ou=users,dc=example,dc=org";
 const APP_DN: &str = "cn=app,ou=users,dc=example,dc=org";
 
 fn value(user: Option<&str>, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec<u8> {
@@ -146,7 +147,7 @@ fn what_an_account_may_not() {
         assert_eq!(world.registry.snapshot().accounts().tokens().count(), tokens(&World::new()));
     }
     // Itself, by every name, with the right old secret.
-    for user in [APP_DN, "dn:CN=app,ou=users,dc=example,dc=org", "u:APP", "app"] {
+    for user in [APP_DN, "dn:CN=app,ou=users,dc=example,dc=org", "u:APP", "app", ""] {
         let world = World::new();
         let secret = world.secrets.app.as_bytes();
         modify(&mut app(&world), Some(value(Some(user), Some(secret), None))).is(0);
@@ -192,13 +193,44 @@ fn people_set_their_passwords() {
         modify(&mut client, Some(value(Some("alice"), Some(ALICE_PASSWORD.as_bytes()), Some(b"a new one"))));
     reply.is(0);
     assert_eq!(generated(&reply), None);
-    // The old one proves nothing any more, here and elsewhere.
+    // The old one proves nothing any more. Who has changed it knows the new one, and goes on.
     assert_eq!(other.who_am_i(), "");
-    assert_eq!(client.who_am_i(), "");
+    assert_eq!(client.who_am_i(), format!("dn:{ALICE_DN}"));
+    client.compare(ALICE_DN, "cn", "alice").is(6);
+    other.compare(ALICE_DN, "cn", "alice").is(50);
+    assert!(suspicious(&world).is_empty(), "a connection that does not know of it yet is no suspicion");
     client.bind("alice", ALICE_PASSWORD).is(49);
     client.bind("alice", "a new one").is(0);
     // Without a new one it is generated.
     let secret = generated(modify(&mut client, None).is(0)).unwrap();
+    assert_eq!(client.who_am_i(), format!("dn:{ALICE_DN}"));
     client.bind("alice", "a new one").is(49);
     client.bind("alice", &secret).is(0);
+    // Whoever else has changed it has thrown it out.
+    world.change_account(ALICE, |account| {
+        if let Some(password) = &mut account.password {
+            password.generation += 1;
+        }
+    });
+    client.compare(ALICE_DN, "cn", "alice").is(50);
+    assert!(suspicious(&world).is_empty());
+    // All else is told.
+    let mut app = app(&world);
+    world.change_account(APP, |account| account.is_active = false);
+    app.compare(APP_DN, "cn", "app").is(50);
+    assert_eq!(suspicious(&world), ["app"]);
+}
+
+/// Whose operations were refused although they had bound.
+fn suspicious(world: &World) -> Vec<String> {
+    super::world::wait(world.registry.flush_logins()).unwrap();
+    let events = world.registry.store().events(0, 1_000).unwrap();
+    let told = events.into_iter().filter(|event| event.action.as_str() == "suspicious_request");
+    told.map(|event| event.actor.account).collect()
+}
+
+/// Sets a password.
+pub(super) fn change(client: &mut Client, old: Option<&[u8]>, new: &[u8]) -> Reply {
+    client.now = Timestamp::now();
+    modify(client, Some(value(None, old, Some(new))))
 }

@@ -126,6 +126,8 @@ impl World {
             throttle: wishes.throttle.unwrap_or(ThrottleSettings {
                 failures_per_name_max: 0,
                 failures_per_source_max: 0,
+                failures_per_application_max: 0,
+                failures_per_token_max: 0,
                 ..ThrottleSettings::default()
             }),
             ..RegistrySettings::default()

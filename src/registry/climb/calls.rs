@@ -41,6 +41,9 @@ pub(super) enum Call {
         account: String,
         is_hash: bool,
     },
+    UnlockAccount {
+        account: String,
+    },
     CreateServiceAccount {
         name: String,
         has_group: bool,
@@ -305,6 +308,10 @@ impl Call {
                 said(registry.set_account_password(caller, number, password).await)?;
                 answer.learned.extend(Known::password(&registry.snapshot(), number, secret));
             }
+            Self::UnlockAccount { account } => {
+                let number = names.account(&account)?;
+                said(registry.unlock_account(caller, number).await)?;
+            }
             Self::CreateServiceAccount { name, has_group } => {
                 let new = commands::NewServiceAccount {
                     username: name,
@@ -462,7 +469,7 @@ impl Call {
                 let asked = OwnSecret { old, new: secret.clone(), overlap: overlap(has_overlap) };
                 let identity = Identity { holder, provider };
                 let generated = registry.clone().change_own_secret(identity, None, asked).await;
-                let generated = generated.map_err(|error| error.to_string())?;
+                let generated = generated.map_err(|error| error.to_string())?.generated;
                 let secret = generated.or(secret).ok_or("no secret")?;
                 match known.proof {
                     // Whatever it is set with, one that is chosen is the password of a person.

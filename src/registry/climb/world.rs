@@ -699,6 +699,9 @@ fn draw_call(dice: &mut Draw, me: &'static str, given: &[Given]) -> Call {
             _ => Call::UpdateAccount { account: at(dice, account), changes: account_changes(dice, false) },
         },
         Permission::DeleteUser => Call::DeleteAccount { account: at(dice, account) },
+        Permission::ResetUserPassword if dice.chance(10) => {
+            Call::UnlockAccount { account: at(dice, account) }
+        }
         Permission::ResetUserPassword => {
             Call::SetPassword { account: at(dice, account), is_hash: dice.chance(20) }
         }

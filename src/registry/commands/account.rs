@@ -1,6 +1,7 @@
 //! Accounts one at a time: made, changed, deleted.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use uuid::Uuid;
 
@@ -9,11 +10,12 @@ use super::role::{check_grants, check_roles, each_once};
 use super::token::{self, CreatedToken, FIRST_GENERATION, NewTokenSecret};
 use super::{names, set, validate};
 use crate::access::Rights;
+use crate::audit::EventObject;
 use crate::auth::StoredHash;
 use crate::config::{Expiry, first_identifier};
 use crate::model::{
-    Account, AccountKind, AccountNumber, Attribute, Grant, GroupNumber, HashText, Intent, ObjectReference,
-    Password, Permission, Record, RoleNumber, TombstoneOf,
+    Account, AccountKind, AccountNumber, Action, Attribute, EventDetail, Grant, GroupNumber, HashText,
+    Intent, ObjectReference, Password, Permission, Record, RoleNumber, TombstoneOf,
 };
 use crate::registry::transaction::name_form;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -318,6 +320,24 @@ pub enum NewPassword {
 }
 
 impl Registry {
+    /// Ends the pauses of an account, for who asks to try again; says how many there were. Whoever may set its password
+    /// may do so.
+    ///
+    /// # Errors
+    /// There is no such account that the caller may view, it is bindery's own,
+    /// [`Permission::ResetUserPassword`] on it is missing, or it has rights that the caller lacks.
+    pub async fn unlock_account(&self, caller: Caller, number: AccountNumber) -> Result<usize, ChangeError> {
+        self.change(caller, move |transaction| {
+            let account = account_for(transaction, number, Permission::ResetUserPassword)?;
+            require_rights_of(transaction, number)?;
+            let object = EventObject::of(&Record::Account(account));
+            let unlocked = EventDetail { name: "change".to_owned(), value: "unlocked".to_owned() };
+            transaction.note_with(Action::ModelUpdated, object, vec![unlocked]).map(drop)
+        })
+        .await?;
+        Ok(self.throttle.unlock(number.get(), self.since_start(Instant::now())))
+    }
+
     /// Sets the password of a person.
     ///
     /// # Errors
@@ -336,7 +356,7 @@ impl Registry {
             NewPassword::Secret(secret) => {
                 validate::password(&secret, self.rules())
                     .map_err(|problem| ChangeError::field("password", format!("the password {problem}")))?;
-                self.hash_secret(secret).await?
+                self.hash_secret(secret, caller.actor().source).await?
             }
             NewPassword::Hash(hash) => {
                 StoredHash::parse(hash.expose(), &self.bounds).map_err(|error| {
@@ -428,7 +448,14 @@ impl Registry {
         // A free one is chosen by the writer: this name stands in messages alone.
         let identifier = first_identifier(&username);
         let NewTokenSecret { secret, selector, hash, sealed } = self
-            .new_token_secret(&identifier, Intent::AppPassword, false, token_uuid, FIRST_GENERATION)
+            .new_token_secret(
+                &identifier,
+                Intent::AppPassword,
+                false,
+                token_uuid,
+                FIRST_GENERATION,
+                caller.actor().source,
+            )
             .await?;
         let creator = caller.holder().map(|holder| holder.account);
         let (made, token_number) = self

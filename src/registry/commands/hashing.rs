@@ -1,23 +1,29 @@
 //! Hashes for commands: computed on the pool, before the writer is asked.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::auth::{Candidate, HashError, HashJob, Priority, Refusal, StoredHash};
+use crate::auth::{Candidate, HashClass, HashError, HashJob, Refusal, StoredHash};
 use crate::model::HashText;
 use crate::registry::{ChangeError, Registry};
 use crate::secret::Secret;
 
 impl Registry {
-    /// Hashes a new credential.
+    /// Hashes a new credential. It waits with the secrets that have a selector: whoever makes one was
+    /// admitted before; `source` is where they are.
     ///
     /// # Errors
     /// The hash failed, the pool stayed full, or the server is going down.
-    pub(super) async fn hash_secret(&self, secret: Secret) -> Result<HashText, ChangeError> {
-        let waiting = self.queue_hash(Priority::Selector, &secret).await?;
+    pub(super) async fn hash_secret(
+        &self,
+        secret: Secret,
+        source: Option<IpAddr>,
+    ) -> Result<HashText, ChangeError> {
+        let waiting = self.queue_hash(HashClass::Selector, &secret, source).await?;
         hashed(waiting).await
     }
 
@@ -34,7 +40,7 @@ impl Registry {
             {
                 hashes.push(hashed(first).await?);
             }
-            waiting.push_back(self.queue_hash(Priority::Bulk, secret).await?);
+            waiting.push_back(self.queue_hash(HashClass::Bulk, secret, None).await?);
         }
         for last in waiting {
             hashes.push(hashed(last).await?);
@@ -57,7 +63,7 @@ impl Registry {
         for _ in 0..ATTEMPTS {
             let job = HashJob {
                 // A config may hold many, and each is compared at every application.
-                priority: Priority::Bulk,
+                class: HashClass::Bulk,
                 source: None,
                 secret: secret.clone(),
                 candidate: candidate.clone(),
@@ -74,9 +80,14 @@ impl Registry {
         Err(ChangeError::Secret(Refusal::Busy.to_string()))
     }
 
-    async fn queue_hash(&self, priority: Priority, secret: &Secret) -> Result<Waiting, ChangeError> {
+    async fn queue_hash(
+        &self,
+        class: HashClass,
+        secret: &Secret,
+        source: Option<IpAddr>,
+    ) -> Result<Waiting, ChangeError> {
         for _ in 0..ATTEMPTS {
-            match self.hash_pool.hash(priority, secret.clone(), None) {
+            match self.hash_pool.hash(class, secret.clone(), source) {
                 Ok(waiting) => return Ok(waiting),
                 Err(Refusal::Closed) => return Err(ChangeError::ShuttingDown),
                 Err(Refusal::Busy | Refusal::AboveMemoryBudget) => tokio::time::sleep(PAUSE).await,

@@ -40,7 +40,7 @@ pub use import::{
     ImportedMembers, MemberName,
 };
 pub use lost::LostAccesses;
-pub use own_secret::{OwnSecret, OwnSecretError};
+pub use own_secret::{Exchanged, OwnSecret, OwnSecretError};
 pub use provider::{ProviderChanges, create_provider, delete_provider, update_provider};
 pub use role::{
     Grantee, RoleChanges, create_role, delete_role, require_grantee, set_grants, set_role_of_account,

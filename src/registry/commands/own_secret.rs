@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,10 +10,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::token::{FIRST_GENERATION, NewUuid, check_present, replace};
 use super::validate;
 use crate::access::{Credential, Identity};
-use crate::auth::CredentialKey;
-use crate::model::{Actor, HashText, Password, Record, Token};
+use crate::auth::{Candidate, CredentialKey, HashClass, HashJob, Subject};
+use crate::model::{Actor, HashText, Password, Record, Timestamp, Token};
 use crate::registry::authenticate::{key_of_password, key_of_token};
-use crate::registry::{Caller, ChangeError, Registry};
+use crate::registry::{Caller, ChangeError, Registry, Trial};
 use crate::secret::Secret;
 
 /// What an account asks for its own credential.
@@ -25,6 +25,15 @@ pub struct OwnSecret {
     pub new: Option<Secret>,
     /// How long a token that is rotated goes on working.
     pub overlap: Duration,
+}
+
+/// A credential was exchanged.
+#[derive(Clone, Debug)]
+pub struct Exchanged {
+    /// The new secret, when it was generated.
+    pub generated: Option<Secret>,
+    /// What proves from now on who has asked: a password in its new generation, or a token that goes on working.
+    pub credential: Credential,
 }
 
 /// Why a credential was not exchanged.
@@ -48,7 +57,7 @@ pub enum OwnSecretError {
 }
 
 impl Registry {
-    /// Exchanges the credential of an identity; gives the new secret when it was generated.
+    /// Exchanges the credential of an identity.
     ///
     /// A token is rotated: its replacement takes its identifier, description, networks and lifetime, and the old one
     /// goes on working for the overlap, under a name that says so (see [`Registry::rotate_token`]). A person's password is
@@ -62,7 +71,7 @@ impl Registry {
         identity: Identity,
         source: Option<IpAddr>,
         asked: OwnSecret,
-    ) -> Result<Option<Secret>, OwnSecretError> {
+    ) -> Result<Exchanged, OwnSecretError> {
         let OwnSecret { old, new, overlap } = asked;
         let snapshot = self.snapshot();
         let account = snapshot
@@ -84,7 +93,7 @@ impl Registry {
         };
         drop(snapshot);
         if let Some(old) = old
-            && !self.is_present_secret(key, &old, &stored).await?
+            && !self.is_present_secret(&identity, key, &old, stored, source).await?
         {
             return Err(OwnSecretError::OldIsWrong);
         }
@@ -97,33 +106,75 @@ impl Registry {
             user: None,
         };
         let caller = Caller::account(identity.holder, actor);
+        let credential = identity.holder.credential;
         match (token, new) {
             (_, Some(_)) if !account.kind.is_person() => Err(OwnSecretError::Constraint(
                 "the secret of a service account is generated: leave the new password out".to_owned(),
             )),
-            (Some(token), None) => self.rotate(caller, &token, overlap).await.map(Some),
+            (Some(token), None) => {
+                let generated = Some(self.rotate(caller, &token, overlap).await?);
+                Ok(Exchanged { generated, credential })
+            }
             (_, Some(new)) => {
                 validate::password(&new, self.rules())
                     .map_err(|problem| OwnSecretError::Constraint(format!("the new password {problem}")))?;
-                self.set_password(caller, identity, new).await?;
-                Ok(None)
+                let credential = self.set_password(caller, identity, new).await?;
+                Ok(Exchanged { generated: None, credential })
             }
             (None, None) => {
                 let new = generate_password()?;
-                self.set_password(caller, identity, new.clone()).await?;
-                Ok(Some(new))
+                let credential = self.set_password(caller, identity, new.clone()).await?;
+                Ok(Exchanged { generated: Some(new), credential })
             }
         }
     }
 
-    /// Whether the secret is the present one: without a hash when it was verified before, as it was at the bind.
+    /// Whether the secret is the present one: without a hash when it was verified before, as it was at the bind. Wrong
+    /// ones are counted as those of binds are: who has come upon a bound connection does not know it.
     async fn is_present_secret(
         &self,
+        identity: &Identity,
         key: CredentialKey,
         secret: &Secret,
-        stored: &HashText,
+        stored: HashText,
+        source: Option<IpAddr>,
     ) -> Result<bool, ChangeError> {
-        Ok(self.proofs.check(key, secret.expose()) || self.is_stored_secret(secret, stored).await?)
+        if self.proofs.check(key, secret.expose()) {
+            return Ok(true);
+        }
+        let trial = Trial { source, now: Timestamp::now(), instant: Instant::now() };
+        let since = self.since_start(trial.instant);
+        let number = identity.holder.account;
+        let subject = Subject::Account(number.get());
+        let is_paused = self.throttle.is_paused(subject, source, since);
+        let trying = self.trying(Some(identity.provider), &self.snapshot(), trial);
+        let is_paced = is_paused || self.throttle.begin(trying, since);
+        let candidate = match self.candidate(Some(stored), &number.to_string()) {
+            Candidate::Stored(stored) if is_paused => Candidate::Withheld(stored),
+            candidate => candidate,
+        };
+        let class = if is_paced { HashClass::Paced } else { HashClass::Other };
+        let outcome =
+            match self.hash_pool.verify(HashJob { class, source, secret: secret.clone(), candidate }) {
+                Ok(outcome) => outcome.await.ok(),
+                Err(_) => None,
+            };
+        match outcome {
+            _ if is_paused => Ok(false),
+            None => {
+                self.throttle.take_back(trying, since);
+                Err(ChangeError::Busy)
+            }
+            Some(outcome) if outcome.matches => {
+                self.throttle.take_back(trying, since);
+                self.throttle.succeeded(subject, source);
+                Ok(true)
+            }
+            Some(_) => {
+                self.throttle.failed(subject, source, self.since_start(Instant::now()));
+                Ok(false)
+            }
+        }
     }
 
     async fn rotate(
@@ -140,6 +191,7 @@ impl Registry {
                 token.is_retrievable(),
                 uuid.0,
                 FIRST_GENERATION,
+                caller.actor().source,
             )
             .await?;
         let (number, generation, secret) = (token.number, token.generation, made.secret.clone());
@@ -153,17 +205,18 @@ impl Registry {
         if done { Ok(secret) } else { Err(OwnSecretError::CredentialGone) }
     }
 
+    /// What proves the identity afterwards.
     async fn set_password(
         &self,
         caller: Caller,
         identity: Identity,
         new: Secret,
-    ) -> Result<(), OwnSecretError> {
-        let hash = self.hash_secret(new).await?;
+    ) -> Result<Credential, OwnSecretError> {
+        let hash = self.hash_secret(new, caller.actor().source).await?;
         let done = self
             .change(caller, move |transaction| {
                 let Some(mut account) = transaction.account(identity.holder.account)? else {
-                    return Ok(false);
+                    return Ok(None);
                 };
                 let generation = account.password.as_ref().map_or(0, |password| password.generation);
                 let holds = match identity.holder.credential {
@@ -174,22 +227,26 @@ impl Registry {
                     Credential::Certificate { .. } => false,
                 };
                 if !holds {
-                    return Ok(false);
+                    return Ok(None);
                 }
+                let generation = generation.saturating_add(1);
                 let changed = transaction.now();
                 account.password = Some(Password {
                     hash,
-                    generation: generation.saturating_add(1),
+                    generation,
                     seeded: None,
                     changed,
                     made_by: transaction.made_by(),
                 });
                 account.modified = changed;
                 transaction.put(Record::Account(account))?;
-                Ok(true)
+                Ok(Some(match identity.holder.credential {
+                    Credential::Password { .. } => Credential::Password { generation },
+                    other => other,
+                }))
             })
             .await?;
-        if done { Ok(()) } else { Err(OwnSecretError::CredentialGone) }
+        done.ok_or(OwnSecretError::CredentialGone)
     }
 }
 

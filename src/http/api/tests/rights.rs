@@ -313,6 +313,8 @@ fn samples() -> Vec<Sample> {
             .body(json!({ "password": "{SSHA}0c0blFTXXNuAMHECS4uxrj3ZieMoWImr" }))
             .also(&["view_user"])
             .on(on_user),
+        get("/core/users/{id}/pauses/", "/core/users/<user>/pauses/").on(on_user),
+        post("/core/users/{id}/unlock/", "/core/users/<user>/unlock/").also(&["view_user"]).on(on_user),
         get("/core/users/{id}/used_by/", "/core/users/<user>/used_by/").on(on_user),
         get("/core/groups/", "/core/groups/?name=target").on(on_group),
         post("/core/groups/", "/core/groups/").body(json!({ "name": "new" })),

@@ -174,7 +174,14 @@ impl Registry {
     async fn rotate_expired(&self, token: Token, now: Timestamp) -> Result<bool, ChangeError> {
         let generation = token.generation.saturating_add(1);
         let NewTokenSecret { selector, hash, sealed, .. } = self
-            .new_token_secret(&token.identifier, token.intent, token.is_retrievable(), token.uuid, generation)
+            .new_token_secret(
+                &token.identifier,
+                token.intent,
+                token.is_retrievable(),
+                token.uuid,
+                generation,
+                None,
+            )
             .await?;
         self.change(nobody(), move |transaction| {
             let accounts = transaction.snapshot().accounts();

@@ -10,6 +10,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -116,8 +117,9 @@ impl Registry {
         // Asked again by the writer; here it saves the hash.
         may_create(&caller, self.snapshot().accounts(), &account)?;
         let uuid = Uuid::new_v4();
-        let NewTokenSecret { secret, selector, hash, sealed } =
-            self.new_token_secret(&identifier, intent, retrievable, uuid, FIRST_GENERATION).await?;
+        let NewTokenSecret { secret, selector, hash, sealed } = self
+            .new_token_secret(&identifier, intent, retrievable, uuid, FIRST_GENERATION, caller.actor().source)
+            .await?;
         let creator = caller.holder().map(|holder| holder.account);
         let (number, created) = self
             .change(caller, move |transaction| {
@@ -190,7 +192,14 @@ impl Registry {
         };
         let generation = token.generation.saturating_add(1);
         let made = self
-            .new_token_secret(identifier, token.intent, token.is_retrievable(), token.uuid, generation)
+            .new_token_secret(
+                identifier,
+                token.intent,
+                token.is_retrievable(),
+                token.uuid,
+                generation,
+                caller.actor().source,
+            )
             .await?;
         Ok(Some(Exchange { seen: (token.number, token.generation), made }))
     }
@@ -231,13 +240,14 @@ impl Registry {
         retrievable: bool,
         uuid: Uuid,
         generation: u32,
+        source: Option<IpAddr>,
     ) -> Result<NewTokenSecret, ChangeError> {
         let secret = TokenSecret::generate(intent).map_err(|error| ChangeError::Secret(error.to_string()))?;
         let selector = TokenSelector::Generated(secret.selector().to_string());
         let secret = secret.into_secret();
         // Sealed before it is hashed: that it cannot be costs nothing.
         let sealed = self.seal(identifier, retrievable, &secret, uuid, generation)?;
-        let hash = self.hash_secret(secret.clone()).await?;
+        let hash = self.hash_secret(secret.clone(), source).await?;
         Ok(NewTokenSecret { secret, selector, hash, sealed })
     }
 

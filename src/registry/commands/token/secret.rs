@@ -39,7 +39,14 @@ impl Registry {
         let old = self.secret_to_exchange(&caller, &identifier)?;
         let new = NewUuid::new();
         let made = self
-            .new_token_secret(&identifier, old.intent, old.is_retrievable(), new.0, FIRST_GENERATION)
+            .new_token_secret(
+                &identifier,
+                old.intent,
+                old.is_retrievable(),
+                new.0,
+                FIRST_GENERATION,
+                caller.actor().source,
+            )
             .await?;
         let secret = made.secret.clone();
         self.change(caller, move |transaction| {
@@ -74,7 +81,7 @@ impl Registry {
         })?;
         let generation = old.generation.saturating_add(1);
         let sealed = self.seal(&identifier, old.is_retrievable(), &secret, old.uuid, generation)?;
-        let hash = self.hash_secret(secret).await?;
+        let hash = self.hash_secret(secret, caller.actor().source).await?;
         self.change(caller, move |transaction| {
             let old = still(transaction, &identifier, (old.number, old.generation))?;
             let found = transaction.snapshot().accounts().token_found_by(&selector);

@@ -1,0 +1,130 @@
+//! Addresses where an application is at home that binds as people: an account is bound from there that sees the whole
+//! directory, as one does that searches for a person and then tries their password. Wrong passwords of many people come
+//! from such an address every day, so the throttle allows it more.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Registry;
+use super::authenticate::Trial;
+use crate::access::{Identity, sees_all};
+use crate::auth::Source;
+use crate::config::Limit;
+use crate::directory::Snapshot;
+use crate::model::ProviderNumber;
+
+/// Who is bound where, of those who saw all when they bound.
+pub(super) struct ApplicationAddresses {
+    addresses: Mutex<HashMap<Address, Vec<Bound>>>,
+    addresses_max: usize,
+    /// So long after its last bind an account counts as bound: a connection that an application uses for both is
+    /// nobody's while a person is tried.
+    kept: Duration,
+}
+
+type Address = (Source, ProviderNumber);
+
+#[derive(Clone, Copy)]
+struct Bound {
+    identity: Identity,
+    source: Option<IpAddr>,
+    /// The connections that are bound so now.
+    connections: u32,
+    /// The last bind, since the start.
+    last: Duration,
+}
+
+/// A connection whose account sees the whole directory; the address is known by it until it is dropped.
+pub struct BoundApplication {
+    addresses: Arc<ApplicationAddresses>,
+    address: Address,
+    identity: Identity,
+}
+
+impl Drop for BoundApplication {
+    fn drop(&mut self) {
+        let mut addresses = self.addresses.lock();
+        let bound = addresses.get_mut(&self.address).into_iter().flatten();
+        if let Some(bound) = bound.into_iter().find(|bound| bound.identity == self.identity) {
+            bound.connections = bound.connections.saturating_sub(1);
+        }
+    }
+}
+
+impl ApplicationAddresses {
+    pub(super) fn new(addresses_max: usize, kept: Duration) -> Self {
+        Self { addresses: Mutex::default(), addresses_max, kept }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Address, Vec<Bound>>> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn holds(&self, bound: &Bound, now: Duration) -> bool {
+        bound.connections > 0 || now.saturating_sub(bound.last) < self.kept
+    }
+
+    /// Says whether there was room for it.
+    fn add(&self, address: Address, identity: Identity, source: Option<IpAddr>, now: Duration) -> bool {
+        let mut addresses = self.lock();
+        if addresses.len() >= self.addresses_max && !addresses.contains_key(&address) {
+            addresses.retain(|_, there| there.iter().any(|bound| self.holds(bound, now)));
+            if addresses.len() >= self.addresses_max {
+                return false;
+            }
+        }
+        let there = addresses.entry(address).or_default();
+        if let Some(bound) = there.iter_mut().find(|bound| bound.identity == identity) {
+            (bound.connections, bound.last, bound.source) =
+                (bound.connections.saturating_add(1), now, source);
+            return true;
+        }
+        if there.len() >= ACCOUNTS_MAX {
+            // One of them is enough to know the address by.
+            there.retain(|bound| self.holds(bound, now));
+        }
+        let has_room = there.len() < ACCOUNTS_MAX;
+        if has_room {
+            there.push(Bound { identity, source, connections: 1, last: now });
+        }
+        has_room
+    }
+
+    fn at(&self, address: &Address, now: Duration) -> Vec<Bound> {
+        let addresses = self.lock();
+        addresses.get(address).into_iter().flatten().filter(|bound| self.holds(bound, now)).copied().collect()
+    }
+}
+
+impl Registry {
+    /// Notes that a connection is bound as `identity`, if that sees the whole directory of its provider.
+    pub fn note_bound(
+        &self,
+        identity: &Identity,
+        snapshot: &Snapshot,
+        trial: Trial,
+    ) -> Option<BoundApplication> {
+        if !sees_all(snapshot, identity, trial.source, trial.now) {
+            return None;
+        }
+        let address = (Source::from(trial.source), identity.provider);
+        if !self.applications.add(address, *identity, trial.source, self.since_start(trial.instant)) {
+            self.reached().note(Limit::throttle_entries_max);
+            return None;
+        }
+        let addresses = Arc::clone(&self.applications);
+        Some(BoundApplication { addresses, address, identity: *identity })
+    }
+
+    /// Whether an application is at home there that binds as people of this provider: rights are asked anew.
+    pub(crate) fn is_application(&self, provider: ProviderNumber, snapshot: &Snapshot, trial: Trial) -> bool {
+        let address = (Source::from(trial.source), provider);
+        let there = self.applications.at(&address, self.since_start(trial.instant));
+        there.iter().any(|bound| sees_all(snapshot, &bound.identity, bound.source, trial.now))
+    }
+}
+
+/// Accounts that an address is known by, for one provider.
+const ACCOUNTS_MAX: usize = 16;
