@@ -56,7 +56,8 @@ pub enum Contents {
 
 impl Client {
     pub fn new(world: &World, is_tls: bool) -> Self {
-        let peer = SessionPeer { source: Some([192, 0, 2, 7].into()), is_loopback: false };
+        let peer =
+            SessionPeer { source: Some([192, 0, 2, 7].into()), is_loopback: false, is_tls_at_proxy: false };
         Self {
             session: Session::new(world.registry.clone(), Arc::clone(&world.settings), peer, is_tls),
             begun: (world.start, Instant::now()),

@@ -1,7 +1,6 @@
 //! `bindery serve`: runs the server, and seeds a store that never was.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -207,10 +206,8 @@ fn address(text: &str) -> Result<ListenAddress, config::BadListenAddress> {
     text.parse()
 }
 
-fn tcp_address(text: &str) -> Result<ListenAddress, String> {
-    text.parse::<SocketAddr>()
-        .map(ListenAddress::Tcp)
-        .map_err(|_| "expected an IP address with a port, such as \"127.0.0.1:3636\"".to_owned())
+fn tcp_address(text: &str) -> Result<ListenAddress, config::BadListenAddress> {
+    ListenAddress::tcp(text)
 }
 
 fn environment(name: &str) -> Option<OsString> {

@@ -59,6 +59,13 @@ const TABLES: &[(&str, &[Key])] = &[
             ),
             Key("https", "list of addresses", "`[]`", "The same over TLS; TCP only."),
             Key(
+                "proxy_networks",
+                "list of networks",
+                "`[]`",
+                "Where proxies are (HAProxy, load balancers) that begin each connection with a PROXY header, version 1 or 2: it is \
+                 required of them and believed, and of nobody else. See below.",
+            ),
+            Key(
                 "plain_bind",
                 "`never`, `loopback`, `always`",
                 "`loopback`",

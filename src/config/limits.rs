@@ -95,6 +95,10 @@ limits! {
     idle_time: Duration = DAY, SECOND..=YEAR;
     /// How long a connection that has not bound may be silent.
     idle_time_before_bind: Duration = Duration::from_secs(120), SECOND..=YEAR;
+    /// How long a proxy's header may take, before anything else on a connection from `proxy_networks`.
+    proxy_header_time: Duration = Duration::from_secs(5), SECOND..=HOUR;
+    /// The longest header of a proxy.
+    proxy_header_size_max: u64 = 4 * KIB, 256..=64 * KIB;
     /// How long a TLS handshake may take.
     handshake_time: Duration = Duration::from_secs(15), SECOND..=HOUR;
     /// How long a message may take from its first octet to its last.
@@ -117,7 +121,7 @@ limits! {
     http_page_size_max: u32 = 1_000, 1..=100_000;
     /// Requests to the API by one token within a minute, as many of them at once; more are answered with 429.
     http_requests_by_token_max: u32 = 6_000, 1..=100_000_000;
-    /// Requests to the API from one source address (IPv6: from one /64) within a minute, as many of them at once; a proxy in front is one source.
+    /// Requests to the API from one source address (IPv6: from one /64) within a minute, as many of them at once; a proxy in front that is not in `proxy_networks` is one source.
     http_requests_by_source_max: u32 = 6_000, 1..=100_000_000;
     /// uidNumbers and gidNumbers below this are those of system accounts: only superusers and the operator give them, and an import leaves them out.
     posix_number_min: u32 = 1_000, 0..=2_000_000_000;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::limits::Limits;
 use crate::model::Fingerprint;
 
@@ -22,6 +24,8 @@ pub struct Settings {
     pub http: Vec<ListenAddress>,
     /// The same over TLS; TCP only.
     pub https: Vec<ListenAddress>,
+    /// Where proxies are whose connections begin with a PROXY header, at the listeners on TCP.
+    pub proxy_networks: Vec<IpNet>,
     /// Where secrets are accepted in clear.
     pub plain_bind: PlainBind,
     /// The certificate; without it there is no LDAPS, no StartTLS and no HTTPS.
@@ -105,6 +109,12 @@ pub enum BadListenAddress {
         "expected an IP address with a port, such as \"127.0.0.1:3389\" or \"[::1]:3389\", or \"unix:\" with a path"
     )]
     Form,
+    /// A name, which may stand for several addresses, or for another one tomorrow.
+    #[error(
+        "a host name is no address to listen on: give the IP address that it stands for, such as \"127.0.0.1:3389\" for \
+         localhost, or \"0.0.0.0:3389\" and \"[::]:3389\" for all of this machine"
+    )]
+    HostName,
     /// The kernel takes no longer path.
     #[error("the path of a Unix socket has at most {UNIX_PATH_LENGTH_MAX} octets")]
     PathTooLong,
@@ -118,9 +128,32 @@ impl FromStr for ListenAddress {
             Some("") => Err(BadListenAddress::Form),
             Some(path) if path.len() > UNIX_PATH_LENGTH_MAX => Err(BadListenAddress::PathTooLong),
             Some(path) => Ok(Self::Unix(PathBuf::from(path))),
-            None => text.parse().map(Self::Tcp).map_err(|_| BadListenAddress::Form),
+            None => Self::tcp(text),
         }
     }
+}
+
+impl ListenAddress {
+    /// Reads an IP address with a port. An IPv4-mapped address is the IPv4 address that it means, as it is of clients.
+    ///
+    /// # Errors
+    /// [`BadListenAddress`]
+    pub fn tcp(text: &str) -> Result<Self, BadListenAddress> {
+        let address: SocketAddr = text.parse().map_err(|_| match is_host_name(text) {
+            true => BadListenAddress::HostName,
+            false => BadListenAddress::Form,
+        })?;
+        Ok(Self::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())))
+    }
+}
+
+/// Whether this is a name with a port: it has a letter, and nothing that no host name has.
+fn is_host_name(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let fits = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_');
+    port.parse::<u16>().is_ok()
+        && host.bytes().all(fits)
+        && host.bytes().any(|octet| octet.is_ascii_alphabetic())
 }
 
 /// Where secrets are accepted in clear, of binds and of calls of the API; elsewhere they are answered with 13 or 403.
@@ -293,7 +326,12 @@ mod tests {
         for text in ["127.0.0.1:3389", "[::1]:0", "unix:/run/bindery/ldapi"] {
             assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
         }
-        for text in ["", "localhost:3389", "127.0.0.1", "3389", "unix:", "::1:3389"] {
+        for text in ["localhost:3389", "ldap.example.com:389", "ip6-loopback:389"] {
+            assert_eq!(text.parse::<ListenAddress>(), Err(BadListenAddress::HostName), "{text}");
+        }
+        let mapped: ListenAddress = "[::ffff:127.0.0.1]:389".parse().unwrap();
+        assert_eq!(mapped.to_string(), "127.0.0.1:389");
+        for text in ["", "localhost", "localhost:ldap", "127.0.0.1", "3389", "unix:", "::1:3389"] {
             assert_eq!(text.parse::<ListenAddress>(), Err(BadListenAddress::Form), "{text}");
         }
         let long = format!("unix:/{}", "x".repeat(UNIX_PATH_LENGTH_MAX));

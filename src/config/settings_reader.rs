@@ -7,6 +7,7 @@ use super::environment::{Lookup, Overrides};
 use super::limits::{GIB, KIB, Limits, MIB, within};
 use super::names;
 use super::reader::TableReader;
+use super::seed_value::network;
 use super::settings::{
     BadListenAddress, ClientAccount, ClientName, EXPIRY_WARNING, HashingSettings, ListenAddress, LogFormat,
     LogLevel, LogSettings, PlainBind, ROTATION_OVERLAP, ROTATION_OVERLAP_MAX, Settings, TlsSettings,
@@ -36,6 +37,7 @@ pub(super) fn read_settings(
     let ldaps = addresses(&mut server, "ldaps", directory, problems);
     let http = addresses(&mut server, "http", directory, problems);
     let https = addresses(&mut server, "https", directory, problems);
+    let proxy_networks = server.list("proxy_networks", problems, network).unwrap_or_default();
     let plain_bind = server.value("plain_bind", problems, value::word(&PLAIN_BIND));
     let token_key_file = server.value("token_key_file", problems, value::filled_text);
     let workers = server.value("workers", problems, threads);
@@ -79,6 +81,7 @@ pub(super) fn read_settings(
         ldaps: values(ldaps),
         http: values(http),
         https: values(https),
+        proxy_networks: proxy_networks.into_iter().map(|network| network.value).collect(),
         plain_bind: plain_bind.unwrap_or_default(),
         tls,
         token_key_file: token_key_file.map(|path| directory.join(path)),

@@ -275,6 +275,10 @@ fn problems_of_the_server_are_told_with_their_place() {
         ),
         (
             "[server]\ndata_dir = \"x\"\nldap = [\"localhost:3389\"]",
+            "3:9: server.ldap: a host name is no address to listen on",
+        ),
+        (
+            "[server]\ndata_dir = \"x\"\nldap = [\"127.0.0.1\"]",
             "3:9: server.ldap: expected an IP address with a port, such as \"127.0.0.1:3389\"",
         ),
         (

@@ -30,8 +30,8 @@ use super::health;
 use super::metrics::metrics;
 use crate::config::{Limit, Limits, PlainBind, Settings};
 use crate::net::{
-    ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME, Listener, Peer, Permit, Stream,
-    Tls, WriteDeadline,
+    ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME, Entrance, HeaderError,
+    Listener, Peer, Permit, Proxies, Stream, Tls, TurnedAway, WriteDeadline,
 };
 use crate::registry::Registry;
 
@@ -40,7 +40,7 @@ pub struct PublicDoor {
     registry: Arc<Registry>,
     tls: Option<Arc<Tls>>,
     router: Router,
-    connections: Arc<ConnectionLimits>,
+    entrance: Entrance,
     plain_bind: PlainBind,
     limits: Limits,
     shutdown: CancellationToken,
@@ -52,6 +52,7 @@ impl PublicDoor {
         registry: Arc<Registry>,
         tls: Option<Arc<Tls>>,
         settings: &Settings,
+        proxies: Proxies,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         let limits = settings.limits.clone();
@@ -68,12 +69,27 @@ impl PublicDoor {
             connections_before_bind_max: limits.http_connections_max,
             connections_before_bind_by_source_max: limits.http_connections_by_source_max,
         });
+        let entrance = Entrance::new(connections, proxies);
         let plain_bind = settings.plain_bind;
-        Arc::new(Self { registry, tls, router, connections, plain_bind, limits, shutdown })
+        Arc::new(Self { registry, tls, router, entrance, plain_bind, limits, shutdown })
     }
 
     fn note(&self, limit: Limit) {
         self.registry.reached().note(limit);
+    }
+
+    fn note_away(&self, away: &TurnedAway) {
+        self.note(match away {
+            TurnedAway::Refused(
+                ConnectionRefused::Connections { .. } | ConnectionRefused::BeforeBind { .. },
+            ) => Limit::http_connections_max,
+            TurnedAway::Refused(
+                ConnectionRefused::BySource { .. } | ConnectionRefused::BeforeBindBySource { .. },
+            ) => Limit::http_connections_by_source_max,
+            TurnedAway::Header(HeaderError::TooLate) => Limit::proxy_header_time,
+            TurnedAway::Header(HeaderError::TooLong { .. }) => Limit::proxy_header_size_max,
+            TurnedAway::Header(_) => return,
+        });
     }
 }
 
@@ -94,21 +110,11 @@ pub async fn serve_public(listener: Listener, door: Arc<PublicDoor>, is_tls: boo
             () = door.shutdown.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        match door.connections.admit(&peer.address) {
+        match door.entrance.admit(&peer) {
             Ok(permit) => {
                 tracker.spawn(serve_connection(Arc::clone(&door), stream, peer, permit, is_tls));
             }
-            Err(refused) => {
-                tracing::debug!(peer = %peer.address, "an HTTP connection was refused");
-                door.note(match refused {
-                    ConnectionRefused::Connections { .. } | ConnectionRefused::BeforeBind { .. } => {
-                        Limit::http_connections_max
-                    }
-                    ConnectionRefused::BySource { .. } | ConnectionRefused::BeforeBindBySource { .. } => {
-                        Limit::http_connections_by_source_max
-                    }
-                });
-            }
+            Err(away) => door.note_away(&away),
         }
     }
     tracker.close();
@@ -124,11 +130,28 @@ struct Origin {
 }
 
 /// Serves one connection until it ends, or its time is over.
-async fn serve_connection(door: Arc<PublicDoor>, stream: Stream, peer: Peer, permit: Permit, is_tls: bool) {
+async fn serve_connection(
+    door: Arc<PublicDoor>,
+    mut stream: Stream,
+    peer: Peer,
+    mut permit: Permit,
+    is_tls: bool,
+) {
+    let met = tokio::select! {
+        biased;
+        met = door.entrance.meet(&mut stream, peer, &mut permit) => met,
+        () = door.shutdown.cancelled() => return,
+    };
+    let peer = match met {
+        Ok(peer) => peer,
+        Err(away) => return door.note_away(&away),
+    };
     let source = RequestSource(peer.address.ip());
     let from = Origin {
         source,
-        takes_secrets: TakesSecrets(door.plain_bind.takes_secrets(is_tls, peer.is_loopback())),
+        takes_secrets: TakesSecrets(
+            door.plain_bind.takes_secrets(is_tls || peer.is_tls_at_proxy(), peer.is_loopback()),
+        ),
         from_here: FromHere(peer.is_loopback()),
     };
     if !is_tls {

@@ -96,7 +96,11 @@ async fn serve_stream(
     permit: Permit,
     is_tls: bool,
 ) -> Result<(), Ended> {
-    let session_peer = SessionPeer { source: peer.address.ip(), is_loopback: peer.is_loopback() };
+    let session_peer = SessionPeer {
+        source: peer.address.ip(),
+        is_loopback: peer.is_loopback(),
+        is_tls_at_proxy: peer.is_tls_at_proxy(),
+    };
     let session = Session::new(door.registry.clone(), door.settings.clone(), session_peer, is_tls);
     let mut connection = Connection {
         session,

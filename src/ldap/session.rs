@@ -55,6 +55,8 @@ pub struct SessionPeer {
     pub source: Option<IpAddr>,
     /// Whether both ends lie on this machine.
     pub is_loopback: bool,
+    /// Whether the client speaks TLS with a proxy that it comes by.
+    pub is_tls_at_proxy: bool,
 }
 
 /// What time it is, handed in so that a test can replay it.

@@ -101,6 +101,15 @@ impl ConnectionLimits {
         Ok(Permit { limits: Arc::clone(self), source, before_bind: true })
     }
 
+    /// The same for one whose source is not known yet: a proxy's, whose header is still to come.
+    ///
+    /// # Errors
+    /// The limit that it would exceed; the refusal is counted.
+    pub fn admit_unknown(self: &Arc<Self>) -> Result<Permit, ConnectionRefused> {
+        self.state().admit(None)?;
+        Ok(Permit { limits: Arc::clone(self), source: None, before_bind: true })
+    }
+
     /// Puts other limits in force. Connections that are open stay open, whatever the limits say.
     pub fn change(&self, settings: ConnectionLimitSettings) {
         self.state().settings = settings;
@@ -134,6 +143,18 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// Counts a connection that was admitted without a source for the one that a proxy has named. One that says that it is
+    /// this machine is a source like others.
+    ///
+    /// # Errors
+    /// The limit by source that it exceeds; the refusal is counted.
+    pub fn came_from(&mut self, address: &PeerAddress) -> Result<(), ConnectionRefused> {
+        let Some(source) = Source::counted(address) else { return Ok(()) };
+        self.limits.state().claim(source, self.before_bind)?;
+        self.source = Some(source);
+        Ok(())
+    }
+
     /// Gives back the share of those who have not authenticated; a second call does nothing.
     ///
     /// It is not taken again when the connection becomes anonymous: who has come this far holds a secret.
@@ -168,23 +189,10 @@ struct OfSource {
 
 impl State {
     fn admit(&mut self, source: Option<Source>) -> Result<(), ConnectionRefused> {
-        let ConnectionLimitSettings {
-            connections_max,
-            connections_by_source_max,
-            connections_before_bind_max,
-            connections_before_bind_by_source_max,
-        } = self.settings;
+        let ConnectionLimitSettings { connections_max, connections_before_bind_max, .. } = self.settings;
         // The source first: the refusals of one greedy client are not those of a full server.
-        let from_source = source.and_then(|source| self.sources.get(&source)).copied().unwrap_or_default();
-        if source.is_some() && from_source.open >= connections_by_source_max {
-            self.counts.refused_by_source += 1;
-            return Err(ConnectionRefused::BySource { limit: connections_by_source_max });
-        }
-        if source.is_some() && from_source.before_bind >= connections_before_bind_by_source_max {
-            self.counts.refused_before_bind_by_source += 1;
-            return Err(ConnectionRefused::BeforeBindBySource {
-                limit: connections_before_bind_by_source_max,
-            });
+        if let Some(source) = source {
+            self.admit_from(source)?;
         }
         if self.counts.open >= connections_max {
             self.counts.refused_connections += 1;
@@ -195,11 +203,40 @@ impl State {
             return Err(ConnectionRefused::BeforeBind { limit: connections_before_bind_max });
         }
         if let Some(source) = source {
-            let one_more = OfSource { open: from_source.open + 1, before_bind: from_source.before_bind + 1 };
-            self.sources.insert(source, one_more);
+            self.count(source, true);
         }
         self.counts.open += 1;
         self.counts.before_bind += 1;
+        Ok(())
+    }
+
+    /// Asks the limits by source.
+    fn admit_from(&mut self, source: Source) -> Result<(), ConnectionRefused> {
+        let from_source = self.sources.get(&source).copied().unwrap_or_default();
+        let limit = self.settings.connections_by_source_max;
+        if from_source.open >= limit {
+            self.counts.refused_by_source += 1;
+            return Err(ConnectionRefused::BySource { limit });
+        }
+        let limit = self.settings.connections_before_bind_by_source_max;
+        if from_source.before_bind >= limit {
+            self.counts.refused_before_bind_by_source += 1;
+            return Err(ConnectionRefused::BeforeBindBySource { limit });
+        }
+        Ok(())
+    }
+
+    /// Counts an open connection for a source.
+    fn count(&mut self, source: Source, before_bind: bool) {
+        let of_source = self.sources.entry(source).or_default();
+        of_source.open += 1;
+        of_source.before_bind += u32::from(before_bind);
+    }
+
+    /// Counts one that is counted in all for its source too.
+    fn claim(&mut self, source: Source, before_bind: bool) -> Result<(), ConnectionRefused> {
+        self.admit_from(source)?;
+        self.count(source, before_bind);
         Ok(())
     }
 
@@ -235,11 +272,12 @@ enum Source {
 impl Source {
     /// `None` for a peer on this machine.
     fn of(address: &PeerAddress) -> Option<Self> {
-        let address = address.ip()?.to_canonical();
-        if address.is_loopback() {
-            return None;
-        }
-        Some(match address {
+        Self::counted(address).filter(|_| !address.ip().is_some_and(|ip| ip.to_canonical().is_loopback()))
+    }
+
+    /// `None` for a Unix socket alone.
+    fn counted(address: &PeerAddress) -> Option<Self> {
+        Some(match address.ip()?.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
             IpAddr::V6(address) => Self::V6Network((u128::from(address) >> 64) as u64),
         })
@@ -325,6 +363,29 @@ mod tests {
         assert_eq!((limits.counts().open, limits.counts().sources), (5, 0));
         drop(permits);
         assert_eq!(limits.counts().open, 0);
+    }
+
+    #[test]
+    fn who_comes_by_a_proxy_counts_for_its_own_source() {
+        let limits = limits(4, 1, 4);
+        let mut first = limits.admit_unknown().unwrap();
+        let mut second = limits.admit_unknown().unwrap();
+        let mut third = limits.admit_unknown().unwrap();
+        assert_eq!((limits.counts().open, limits.counts().before_bind, limits.counts().sources), (3, 3, 0));
+        first.came_from(&from("192.0.2.1")).unwrap();
+        let refused = second.came_from(&from("192.0.2.1")).unwrap_err();
+        assert_eq!(refused, ConnectionRefused::BySource { limit: 1 });
+        drop(second);
+        // A name for this machine is one source too.
+        third.came_from(&from("127.0.0.1")).unwrap();
+        let mut fourth = limits.admit_unknown().unwrap();
+        assert!(fourth.came_from(&from("127.0.0.1")).is_err());
+        first.authenticated();
+        assert_eq!((limits.counts().open, limits.counts().before_bind, limits.counts().sources), (3, 2, 2));
+        let _fifth = limits.admit_unknown().unwrap();
+        assert_eq!(limits.admit_unknown().unwrap_err(), ConnectionRefused::Connections { limit: 4 });
+        drop((first, third, fourth));
+        assert_eq!((limits.counts().open, limits.counts().sources), (1, 0));
     }
 
     #[test]

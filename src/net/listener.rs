@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -17,13 +16,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, UnixStream};
 
 use super::peer::{LocalAddress, Peer, PeerAddress};
+use super::repeated::Repeated;
 
 /// One address that accepts connections. Dropped, it listens no more and removes its socket file.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
     local: LocalAddress,
-    trouble: Mutex<Trouble>,
+    trouble: Repeated,
 }
 
 /// Why an address cannot be listened on.
@@ -115,7 +115,7 @@ impl Listener {
             if concerns_one_connection(&error) {
                 continue;
             }
-            let report = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).note(Instant::now());
+            let report = self.trouble.note(Instant::now());
             if let Some(failures) = report {
                 tracing::warn!(
                     address = %self.local, %error, failures,
@@ -127,7 +127,7 @@ impl Listener {
     }
 
     fn new(socket: Socket, local: LocalAddress) -> Self {
-        Self { socket, local, trouble: Mutex::default() }
+        Self { socket, local, trouble: Repeated::new(TROUBLE_PERIOD) }
     }
 
     async fn accept_once(&self) -> io::Result<(Stream, Peer)> {
@@ -140,12 +140,15 @@ impl Listener {
                     }
                     known => known.clone(),
                 };
-                Ok((Stream::Tcp(stream), Peer { address: PeerAddress::from_socket(address), local }))
+                Ok((
+                    Stream::Tcp(stream),
+                    Peer { address: PeerAddress::from_socket(address), local, proxied: None },
+                ))
             }
             Socket::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
                 let address = PeerAddress::Unix { uid: stream.peer_cred()?.uid() };
-                Ok((Stream::Unix(stream), Peer { address, local: self.local.clone() }))
+                Ok((Stream::Unix(stream), Peer { address, local: self.local.clone(), proxied: None }))
             }
         }
     }
@@ -254,25 +257,6 @@ struct FileIdentity {
 impl FileIdentity {
     fn of(metadata: &fs::Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
-    }
-}
-
-/// When the last failure to accept was logged, and how many there were since.
-#[derive(Debug, Default)]
-struct Trouble {
-    logged: Option<Instant>,
-    failures: u64,
-}
-
-impl Trouble {
-    /// Counts a failure; returns how many to report, at most once in [`TROUBLE_PERIOD`].
-    fn note(&mut self, now: Instant) -> Option<u64> {
-        self.failures += 1;
-        if self.logged.is_some_and(|logged| now.duration_since(logged) < TROUBLE_PERIOD) {
-            return None;
-        }
-        self.logged = Some(now);
-        Some(std::mem::take(&mut self.failures))
     }
 }
 
@@ -500,15 +484,5 @@ mod tests {
         for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::INVAL] {
             assert!(!concerns_one_connection(&errno.into()), "{errno}");
         }
-    }
-
-    #[test]
-    fn trouble_is_logged_once_for_each_period() {
-        let start = Instant::now();
-        let mut trouble = Trouble::default();
-        assert_eq!(trouble.note(start), Some(1));
-        assert_eq!(trouble.note(start + Duration::from_secs(1)), None);
-        assert_eq!(trouble.note(start + Duration::from_secs(9)), None);
-        assert_eq!(trouble.note(start + TROUBLE_PERIOD), Some(3));
     }
 }

@@ -1,14 +1,17 @@
-//! What both doors stand on: listeners, TLS whose certificates can be exchanged, limits on connections, on rates
-//! and on memory.
+//! What both doors stand on: listeners, proxies in front, TLS whose certificates can be exchanged, limits on connections, on
+//! rates and on memory.
 
 pub mod budget;
 pub mod certificate;
 pub mod client_authorities;
 pub mod client_certificate;
+pub mod entrance;
 pub mod limits;
 pub mod listener;
 pub mod peer;
+pub mod proxy;
 pub mod rate;
+mod repeated;
 pub mod server_certificate;
 pub mod tls;
 mod validity;
@@ -18,9 +21,11 @@ pub use budget::{Budget, Share};
 pub use certificate::{CertificateError, CertificateOutcome, create_development};
 pub use client_authorities::{AuthoritiesDigest, ClientAuthorities};
 pub use client_certificate::ClientCertificate;
+pub use entrance::{Entrance, TurnedAway};
 pub use limits::{ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Permit};
 pub use listener::{ListenError, Listener, Stream};
 pub use peer::{LocalAddress, Peer, PeerAddress};
+pub use proxy::{HeaderError, Proxies};
 pub use rate::Rate;
 pub use server_certificate::{KeyKind, ServerCertificate};
 pub use tls::{Tls, TlsError, TlsFiles, TlsWarning};

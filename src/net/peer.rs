@@ -12,13 +12,26 @@ pub struct Peer {
     pub address: PeerAddress,
     /// Our end: for a listener on all addresses, the one that the client asked for.
     pub local: LocalAddress,
+    /// What a proxy in between has said; `None`: there is none.
+    pub proxied: Option<Proxied>,
+}
+
+/// What a proxy says of the client that it stands for, beside the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proxied {
+    /// Whether the client speaks TLS with the proxy.
+    pub is_tls: bool,
 }
 
 impl Peer {
     /// Do both ends lie on this machine, so that nothing sent in clear leaves it?
     ///
-    /// It decides `plain_bind = "loopback"`. A Unix socket lies on this machine by its nature.
+    /// It decides `plain_bind = "loopback"`. A Unix socket lies on this machine by its nature. What came by a proxy never
+    /// does, whatever address the proxy names: how it came to the proxy is not seen here.
     pub fn is_loopback(&self) -> bool {
+        if self.proxied.is_some() {
+            return false;
+        }
         match (&self.address, &self.local) {
             (PeerAddress::Ip(there), LocalAddress::Ip(here)) => {
                 is_loopback(there.ip()) && is_loopback(here.ip())
@@ -28,6 +41,11 @@ impl Peer {
                 false
             }
         }
+    }
+
+    /// Does the client speak TLS with the proxy that it comes by?
+    pub fn is_tls_at_proxy(&self) -> bool {
+        self.proxied.is_some_and(|proxied| proxied.is_tls)
     }
 }
 
@@ -110,6 +128,18 @@ mod tests {
         Peer {
             address: PeerAddress::from_socket(there.parse().unwrap()),
             local: LocalAddress::Ip(here.parse().unwrap()),
+            proxied: None,
+        }
+    }
+
+    #[test]
+    fn what_came_by_a_proxy_is_not_on_this_machine() {
+        for is_tls in [false, true] {
+            let direct = peer("127.0.0.1:1", "127.0.0.1:389");
+            let proxied = Peer { proxied: Some(Proxied { is_tls }), ..direct.clone() };
+            assert!(direct.is_loopback() && !direct.is_tls_at_proxy());
+            assert!(!proxied.is_loopback());
+            assert_eq!(proxied.is_tls_at_proxy(), is_tls);
         }
     }
 
@@ -125,6 +155,7 @@ mod tests {
         let unix = Peer {
             address: PeerAddress::Unix { uid: 1000 },
             local: LocalAddress::Unix(Path::new("/run/ldapi").into()),
+            proxied: None,
         };
         assert!(unix.is_loopback());
     }

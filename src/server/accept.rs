@@ -1,70 +1,61 @@
 //! Accepting LDAP connections: each is counted, handed to the door, or closed.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::Tasks;
 use crate::config::{Limit, LimitCounts};
 use crate::ldap::connection::{self, Door};
-use crate::net::{ConnectionLimits, ConnectionRefused, Listener};
+use crate::net::{ConnectionRefused, Entrance, HeaderError, Listener, TurnedAway};
 
-/// Accepts until the server goes down. What is refused is closed without a word: a client that is one too
-/// many need not be answered, and an answer would cost what the limit is there to save.
+/// Accepts until the server goes down. What is refused is closed without a word.
 pub(super) async fn accept_ldap(
     listener: Listener,
     door: Arc<Door>,
-    limits: Arc<ConnectionLimits>,
+    entrance: Arc<Entrance>,
     reached: Arc<LimitCounts>,
     is_tls: bool,
     tasks: Arc<Tasks>,
 ) {
-    let mut refusals = Refusals::default();
     loop {
-        let (stream, peer) = tokio::select! {
+        let (mut stream, peer) = tokio::select! {
             biased;
             () = tasks.shutdown.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        match limits.admit(&peer.address) {
-            Ok(permit) => {
-                tasks.tracker.spawn(connection::serve(Arc::clone(&door), stream, peer, permit, is_tls));
+        let mut permit = match entrance.admit(&peer) {
+            Ok(permit) => permit,
+            Err(away) => {
+                note(&reached, &away);
+                continue;
             }
-            Err(refused) => {
-                tracing::debug!(peer = %peer.address, %refused, "a connection was refused");
-                reached.note(limit_of(refused));
-                refusals.note(refused);
+        };
+        let (door, entrance) = (Arc::clone(&door), Arc::clone(&entrance));
+        let (reached, shutdown) = (Arc::clone(&reached), tasks.shutdown.clone());
+        tasks.tracker.spawn(async move {
+            let met = tokio::select! {
+                biased;
+                met = entrance.meet(&mut stream, peer, &mut permit) => met,
+                () = shutdown.cancelled() => return,
+            };
+            match met {
+                Ok(peer) => connection::serve(door, stream, peer, permit, is_tls).await,
+                Err(away) => note(&reached, &away),
             }
+        });
+    }
+}
+
+fn note(reached: &LimitCounts, away: &TurnedAway) {
+    let limit = match away {
+        TurnedAway::Refused(ConnectionRefused::Connections { .. }) => Limit::connections_max,
+        TurnedAway::Refused(ConnectionRefused::BySource { .. }) => Limit::connections_by_source_max,
+        TurnedAway::Refused(ConnectionRefused::BeforeBind { .. }) => Limit::connections_before_bind_max,
+        TurnedAway::Refused(ConnectionRefused::BeforeBindBySource { .. }) => {
+            Limit::connections_before_bind_by_source_max
         }
-    }
+        TurnedAway::Header(HeaderError::TooLate) => Limit::proxy_header_time,
+        TurnedAway::Header(HeaderError::TooLong { .. }) => Limit::proxy_header_size_max,
+        TurnedAway::Header(_) => return,
+    };
+    reached.note(limit);
 }
-
-fn limit_of(refused: ConnectionRefused) -> Limit {
-    match refused {
-        ConnectionRefused::Connections { .. } => Limit::connections_max,
-        ConnectionRefused::BySource { .. } => Limit::connections_by_source_max,
-        ConnectionRefused::BeforeBind { .. } => Limit::connections_before_bind_max,
-        ConnectionRefused::BeforeBindBySource { .. } => Limit::connections_before_bind_by_source_max,
-    }
-}
-
-/// Tells the log of refused connections, but not of each.
-#[derive(Default)]
-struct Refusals {
-    told: Option<Instant>,
-    count: u64,
-}
-
-impl Refusals {
-    fn note(&mut self, refused: ConnectionRefused) {
-        self.count += 1;
-        if self.told.is_some_and(|told| told.elapsed() < REFUSALS_PERIOD) {
-            return;
-        }
-        let count = std::mem::take(&mut self.count);
-        self.told = Some(Instant::now());
-        tracing::warn!(count, reason = %refused, "connections were refused since the last such line");
-    }
-}
-
-/// At most one line about refused connections within this.
-const REFUSALS_PERIOD: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::accept::accept_ldap;
 use super::clock::Clock;
-use super::reload::{connection_limits, put_in_force};
+use super::reload::{connection_limits, proxies, put_in_force};
 use super::signals::Asked;
 use super::{Log, SOCKET_NAME, Server, Signals, StartError, Tasks, close};
 use crate::config::{Limit, LimitCounts, ListenAddress, Settings};
@@ -16,7 +16,7 @@ use crate::http;
 use crate::ldap::connection::Door;
 use crate::ldap::pages::Pages;
 use crate::model::Timestamp;
-use crate::net::{ConnectionLimits, DRAIN_TIME, Listener, LocalAddress, Tls};
+use crate::net::{ConnectionLimits, DRAIN_TIME, Entrance, Listener, LocalAddress, Tls};
 use crate::registry::{ChangeError, Registry, TokenCare};
 
 /// A server whose listeners are open.
@@ -109,20 +109,25 @@ impl Listening {
         ));
         tasks.tracker.spawn(watch_log(log.clone(), Arc::clone(registry.reached()), tasks.shutdown.clone()));
         tasks.tracker.spawn(keep_tokens(Arc::clone(&registry), clock, tasks.shutdown.clone()));
+        let entrance = Arc::new(Entrance::new(Arc::clone(&limits), proxies(&settings)));
         for (listener, scheme) in ldap {
             let is_tls = scheme == Scheme::Ldaps;
-            let (door, limits) = (Arc::clone(&door), Arc::clone(&limits));
             tasks.tracker.spawn(accept_ldap(
                 listener,
-                door,
-                limits,
+                Arc::clone(&door),
+                Arc::clone(&entrance),
                 Arc::clone(registry.reached()),
                 is_tls,
                 Arc::clone(&tasks),
             ));
         }
-        let public =
-            http::PublicDoor::new(Arc::clone(&registry), tls.clone(), &settings, tasks.shutdown.clone());
+        let public = http::PublicDoor::new(
+            Arc::clone(&registry),
+            tls.clone(),
+            &settings,
+            proxies(&settings),
+            tasks.shutdown.clone(),
+        );
         for (listener, scheme) in http {
             let is_tls = scheme == Scheme::Https;
             tasks.tracker.spawn(http::serve_public(listener, Arc::clone(&public), is_tls));

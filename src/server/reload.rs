@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Log, certificates};
 use crate::config::{Limits, Settings};
 use crate::ldap::client_trust::ClientTrust;
-use crate::net::{ConnectionLimitSettings, ConnectionLimits, Tls};
+use crate::net::{ConnectionLimitSettings, ConnectionLimits, Proxies, Tls};
 
 /// A part of `[server]` that differs from what the server was started with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub(super) fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
         ("ldaps", old.ldaps != new.ldaps, false),
         ("http", old.http != new.http, false),
         ("https", old.https != new.https, false),
+        ("proxy_networks", old.proxy_networks != new.proxy_networks, false),
         ("plain_bind", old.plain_bind != new.plain_bind, false),
         // Its listeners, and whether StartTLS is offered, were decided at the start.
         ("tls", old.tls != new.tls, old.tls.is_some() && new.tls.is_some()),
@@ -93,6 +94,15 @@ pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimitSettings 
     }
 }
 
+/// Where proxies are, and what their header may cost.
+pub(super) fn proxies(settings: &Settings) -> Proxies {
+    Proxies {
+        networks: settings.proxy_networks.clone(),
+        header_time: settings.limits.proxy_header_time,
+        header_size_max: settings.limits.proxy_header_size_max,
+    }
+}
+
 /// Those limits that a reload puts in force.
 fn take_connection_limits(limits: &mut Limits, from: &Limits) {
     limits.connections_max = from.connections_max;
@@ -113,6 +123,7 @@ mod tests {
             ldaps: Vec::new(),
             http: Vec::new(),
             https: Vec::new(),
+            proxy_networks: Vec::new(),
             plain_bind: PlainBind::Loopback,
             tls: None,
             token_key_file: None,

@@ -17,4 +17,5 @@ mod codec_oracle;
 mod fuzz_corpus;
 mod hostile_clients;
 mod http_door;
+mod proxies;
 mod schema;

@@ -24,6 +24,7 @@ fn settings(limits: Limits) -> Settings {
         ldaps: Vec::new(),
         http: Vec::new(),
         https: Vec::new(),
+        proxy_networks: Vec::new(),
         plain_bind: PlainBind::Loopback,
         tls: None::<TlsSettings>,
         token_key_file: None,
@@ -43,7 +44,12 @@ fn registry() -> Arc<Registry> {
 /// A door with these limits, some routes that behave badly beside those of the API.
 fn door_with(settings: &Settings, tls: Option<Arc<Tls>>) -> Arc<PublicDoor> {
     let registry = registry();
-    let mut door = PublicDoor::new(Arc::clone(&registry), tls, settings, CancellationToken::new());
+    let proxies = Proxies {
+        networks: settings.proxy_networks.clone(),
+        header_time: settings.limits.proxy_header_time,
+        header_size_max: settings.limits.proxy_header_size_max,
+    };
+    let mut door = PublicDoor::new(Arc::clone(&registry), tls, settings, proxies, CancellationToken::new());
     let api = Api::new(registry, api::Door::Public).with_limits(&settings.limits);
     let routes = Router::new()
         .route("/length/", post(length))
@@ -99,8 +105,8 @@ async fn from(door: &Arc<PublicDoor>, client: &str, local: LocalAddress) -> TcpS
         "unix" => PeerAddress::Unix { uid: 1000 },
         address => PeerAddress::from_socket(SocketAddr::new(address.parse::<IpAddr>().unwrap(), 40_000)),
     };
-    let permit = door.connections.admit(&address).unwrap();
-    let peer = Peer { address, local };
+    let peer = Peer { address, local, proxied: None };
+    let permit = door.entrance.admit(&peer).unwrap();
     tokio::spawn(serve_connection(Arc::clone(door), Stream::Tcp(server_end), peer, permit, false));
     client_end
 }
@@ -196,7 +202,7 @@ async fn one_connection_too_many_is_closed_and_counted() {
     assert_eq!(reached(&door, Limit::http_connections_max), 1);
     // Who goes makes room.
     drop(first);
-    while door.connections.counts().open > 1 {
+    while door.entrance.counts().open > 1 {
         sleep(milliseconds(5)).await;
     }
     let mut fourth = TcpStream::connect(address).await.unwrap();
@@ -235,7 +241,7 @@ async fn an_old_connection_answers_and_closes() {
         assert!(is_closed(stream).await);
     }
     assert_eq!(reached(&door, Limit::http_connection_time), 3);
-    while door.connections.counts().open > 0 {
+    while door.entrance.counts().open > 0 {
         sleep(milliseconds(5)).await;
     }
 }
@@ -266,7 +272,7 @@ async fn who_takes_no_answer_is_cut_off() {
     let (door, address) = door(Limits { write_time: milliseconds(100), ..Limits::default() }).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(LARGE).await.unwrap();
-    while reached(&door, Limit::write_time) == 0 || door.connections.counts().open > 0 {
+    while reached(&door, Limit::write_time) == 0 || door.entrance.counts().open > 0 {
         sleep(milliseconds(5)).await;
     }
     assert_eq!(reached(&door, Limit::http_connection_time), 0);
@@ -292,7 +298,7 @@ async fn who_takes_the_last_answer_slowly_is_cut_off() {
     }
     assert!(taken < 64 << 20);
     assert_eq!(reached(&door, Limit::http_connection_time), 1);
-    assert_eq!(door.connections.counts().open, 0);
+    assert_eq!(door.entrance.counts().open, 0);
 }
 
 /// More than fits on the way.

@@ -239,7 +239,8 @@ pub(super) fn names_account(session: &Session, name: &str, account: AccountNumbe
 
 /// Whether secrets may be sent over this connection, in either direction.
 pub(super) fn may_send_secrets(session: &Session) -> bool {
-    session.settings.plain_bind.takes_secrets(session.is_tls, session.peer.is_loopback)
+    let is_tls = session.is_tls || session.peer.is_tls_at_proxy;
+    session.settings.plain_bind.takes_secrets(is_tls, session.peer.is_loopback)
 }
 
 const IN_CLEAR: &str = "passwords are taken over TLS only: use StartTLS or ldaps";

@@ -133,7 +133,7 @@ fn a_token_of_a_network_binds_from_there_only() {
         client.bind(APP_DN, &world.secrets.app_local).is(code);
     }
     // A Unix socket has no address, so a token of a network is not for it.
-    let unix = crate::ldap::session::SessionPeer { source: None, is_loopback: true };
+    let unix = crate::ldap::session::SessionPeer { source: None, is_loopback: true, is_tls_at_proxy: false };
     Client::from(&world, unix, true).bind(APP_DN, &world.secrets.app_local).is(49);
     Client::from(&world, unix, true).bind(APP_DN, &world.secrets.app).is(0);
 }

@@ -207,7 +207,7 @@ pub(in crate::ldap) fn stranger() -> SessionPeer {
 
 pub(in crate::ldap) fn peer(address: &str) -> SessionPeer {
     let source: IpAddr = address.parse().unwrap();
-    SessionPeer { source: Some(source), is_loopback: source.is_loopback() }
+    SessionPeer { source: Some(source), is_loopback: source.is_loopback(), is_tls_at_proxy: false }
 }
 
 /// Waits for a future on this thread.
