@@ -79,8 +79,18 @@ limits! {
     filter_elements_before_bind_max: u32 = 256, 1..=1_000_000;
     /// Elements of a filter, each with the values that it looks at, for one entry; a search that needs more ends with adminLimitExceeded.
     filter_work_max: u32 = 2_000_000, 1_000..=u32::MAX;
+    /// The same before a successful bind; never more than `filter_work_max`.
+    filter_work_before_bind_max: u32 = 8_192, 1_000..=u32::MAX;
     /// Octets of all assertion values of a filter, prepared for comparison; a search that needs more ends with adminLimitExceeded.
     filter_octets_max: u64 = 2 * MIB, KIB..=GIB;
+    /// The same before a successful bind; never more than `filter_octets_max`.
+    filter_octets_before_bind_max: u64 = 4 * KIB, KIB..=GIB;
+    /// Octets of one assertion value, of a filter or a list view; a longer one is not looked at, and matches nothing.
+    assertion_length_max: u64 = 64 * KIB, KIB..=GIB;
+    /// The same before a successful bind; never more than `assertion_length_max`.
+    assertion_length_before_bind_max: u64 = 2 * KIB, KIB..=GIB;
+    /// Octets of the name of a bind in any of its forms, and of the DN that an operation is about; a longer one, and one of more than 256 parts, is not looked at, and nobody's.
+    name_length_max: u32 = 4_096, 256..=65_535;
     /// Controls of one request.
     controls_max: u32 = 16, 1..=256;
     /// Names in the attribute list of one search.

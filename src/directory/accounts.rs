@@ -650,12 +650,17 @@ impl Accounts {
 
 /// The RFC 4518 caseIgnore form of a name: two names are the same when these are.
 pub fn name_key(name: &str) -> Vec<u8> {
+    name_key_within(name, usize::MAX).unwrap_or_default()
+}
+
+/// The same; `None` when it has more octets than that.
+pub fn name_key_within(name: &str, octets_max: usize) -> Option<Vec<u8>> {
     let mut key = Vec::with_capacity(name.len());
-    if MatchingRule::CaseIgnore.normalize(name.as_bytes(), &mut key).is_err() {
+    if MatchingRule::CaseIgnore.normalize_within(name.as_bytes(), octets_max, &mut key).is_err() {
         key.clear();
         key.extend_from_slice(name.as_bytes());
     }
-    key
+    (key.len() <= octets_max).then_some(key)
 }
 
 fn has_limits(role: &Role) -> bool {

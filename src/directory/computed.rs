@@ -172,6 +172,35 @@ fn members(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8
     }
 }
 
+/// Hands the members of a group to `each` that stand at or behind `from`, with the id of each, as the values of a
+/// membership attribute; until it says `false`.
+pub(super) fn members_from(
+    reader: &Reader<'_>,
+    group: &GroupState,
+    attribute: AttributeId,
+    from: u32,
+    each: &mut dyn FnMut(EntryId, &[u8]) -> bool,
+) {
+    let mut show = |id: EntryId| {
+        let Some(entry) = reader.entry(id) else { return true };
+        if attribute != AttributeId::MEMBER_UID {
+            return each(id, entry.dn());
+        }
+        let account = reader.accounts().account_of_entry(id);
+        account.is_none_or(|account| each(id, account.username.as_bytes()))
+    };
+    match reader.visibility() {
+        Visibility::Full => {
+            group.members.range(from).map(EntryId::from_raw).all(show);
+        }
+        Visibility::Own(own) => {
+            let own = own.as_slice();
+            let behind = own.iter().skip(own.partition_point(|id| id.raw() < from));
+            behind.filter(|id| group.members.contains(id.raw())).all(|id| show(*id));
+        }
+    }
+}
+
 /// Hands the direct members of a group that the reader may see to `each`, until it says `false`. Who does not see
 /// everything has its own entries asked whether they are members: to go through all members would cost what the
 /// hidden ones are.

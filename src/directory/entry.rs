@@ -168,12 +168,25 @@ impl<'a> StoredAttribute<'a> {
         let (_, set) = element(sequence);
         Values { rest: element(set).0 }
     }
+
+    /// Those of which `left` octets are left, as [`Values::left`] said.
+    pub fn values_left(&self, left: usize) -> Values<'a> {
+        let Values { rest } = self.values();
+        Values { rest: &rest[rest.len() - left.min(rest.len())..] }
+    }
 }
 
 /// The values of an attribute.
 #[derive(Clone)]
 pub struct Values<'a> {
     rest: &'a [u8],
+}
+
+impl Values<'_> {
+    /// How many octets of values are left.
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
 }
 
 impl<'a> Iterator for Values<'a> {

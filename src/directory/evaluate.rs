@@ -29,6 +29,16 @@ impl Evaluator {
         Self { scratch: Vec::new(), work: 0, work_per_entry_max, is_exhausted: false }
     }
 
+    /// Sets how many elements and values it looks at for one entry.
+    pub fn bound(&mut self, work_per_entry_max: u64) {
+        self.work_per_entry_max = work_per_entry_max;
+    }
+
+    /// How many it looks at for one entry.
+    pub fn work_per_entry_max(&self) -> u64 {
+        self.work_per_entry_max
+    }
+
     /// How many elements of filters and values of entries it has looked at so far. All of them may be seen by the
     /// readers that it worked for.
     pub fn work(&self) -> u64 {
@@ -107,11 +117,18 @@ impl Evaluation<'_> {
             Some(Node::Constant(truth)) => *truth,
             Some(Node::Equality { attribute, rule, form, options }) => {
                 let form = filter.form(*form);
-                self.some_value(*attribute, *options, |value, scratch| rule.matches(value, form, scratch))
+                if options.is_empty()
+                    && let Some(truth) = self.kept(*attribute, *rule, form)
+                {
+                    return truth;
+                }
+                self.some_value(*attribute, *options, rule.cost(), |value, scratch| {
+                    rule.matches(value, form, scratch)
+                })
             }
             Some(Node::Ordering { attribute, rule, form, options, at_least }) => {
                 let form = filter.form(*form);
-                self.some_value(*attribute, *options, |value, scratch| {
+                self.some_value(*attribute, *options, rule.cost(), |value, scratch| {
                     rule.compare(value, form, scratch)
                         .is_some_and(|order| if *at_least { order.is_ge() } else { order.is_le() })
                 })
@@ -123,13 +140,15 @@ impl Evaluation<'_> {
                     Node::Part { kind, form } => Some((*kind, filter.form(*form))),
                     _ => None,
                 });
-                self.some_value(*attribute, *options, |value, scratch| {
+                self.some_value(*attribute, *options, rule.cost(), |value, scratch| {
                     scratch.clear();
                     rule.normalize(value, scratch).is_ok() && has_parts(scratch, parts.clone())
                 })
             }
             Some(Node::Part { .. }) => Truth::Undefined,
-            Some(Node::Present { attribute, options }) => self.some_value(*attribute, *options, |_, _| true),
+            Some(Node::Present { attribute, options }) => {
+                self.some_value(*attribute, *options, 1, |_, _| true)
+            }
             Some(Node::Relation { attribute, target }) => self.relation(*attribute, *target),
             Some(Node::Chain { attribute, target }) => self.chain(*attribute, *target),
             Some(Node::Extensible { attribute, rule, form, dn_attributes, options }) => {
@@ -164,17 +183,25 @@ impl Evaluation<'_> {
         truth
     }
 
-    /// Whether some value of the attribute or of its subtypes passes.
+    /// The same where normal forms of the values are kept.
+    fn kept(&mut self, attribute: AttributeId, rule: MatchingRule, form: &[u8]) -> Option<Truth> {
+        let forms = self.reader.kept_forms(self.entry, attribute, rule)?;
+        let found = forms.iter().take_while(|_| spend(&mut self.allowance, 1)).any(|own| **own == *form);
+        Some(if found { Truth::True } else { Truth::False })
+    }
+
+    /// Whether some value of the attribute or of its subtypes passes; `cost`: of looking at a short one.
     fn some_value(
         &mut self,
         attribute: AttributeId,
         options: Span,
+        cost: u64,
         mut passes: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
     ) -> Truth {
         let reader = self.reader;
         for &id in reader.schema().subtypes(attribute) {
             let found = if options.is_empty() {
-                self.some_of(id, &mut passes)
+                self.some_of(id, cost, &mut passes)
             } else {
                 let wanted = self.filter.form(options);
                 let allowance = &mut self.allowance;
@@ -182,7 +209,7 @@ impl Evaluation<'_> {
                     .attributes_of(id)
                     .filter(|stored| has_options(stored.description(), wanted))
                     .flat_map(|stored| stored.values())
-                    .take_while(|_| spend(allowance))
+                    .take_while(|value| spend(allowance, cost + octets_cost(value)))
                     .any(|value| reader.shows_value(id, value) && passes(value, self.scratch))
             };
             if found {
@@ -196,13 +223,14 @@ impl Evaluation<'_> {
     fn some_of(
         &mut self,
         attribute: AttributeId,
+        cost: u64,
         passes: &mut dyn FnMut(&[u8], &mut Vec<u8>) -> bool,
     ) -> bool {
         let reader = self.reader;
         self.allowance = self.allowance.saturating_sub(reader.cost_of_values(attribute));
         let mut found = false;
         reader.values(self.id, self.entry, attribute, &mut |value| {
-            if !spend(&mut self.allowance) {
+            if !spend(&mut self.allowance, cost + octets_cost(value)) {
                 return false;
             }
             found = passes(value, self.scratch);
@@ -212,7 +240,7 @@ impl Evaluation<'_> {
     }
 
     fn relation(&self, attribute: AttributeId, target: Option<EntryId>) -> Truth {
-        let Some(target) = target else { return Truth::False };
+        let Some(target) = self.seen(target) else { return Truth::False };
         let Some(subject) = self.reader.subject(self.id) else { return Truth::False };
         let shown = self.entry.membership();
         let is_related = match (attribute, subject) {
@@ -227,8 +255,13 @@ impl Evaluation<'_> {
         if is_related { Truth::True } else { Truth::False }
     }
 
+    /// The entry that was found when the filter was prepared, if it may be seen still: a search may lose rights.
+    fn seen(&self, target: Option<EntryId>) -> Option<EntryId> {
+        target.filter(|target| self.reader.visibility().sees(*target))
+    }
+
     fn chain(&self, attribute: AttributeId, target: Option<EntryId>) -> Truth {
-        let Some(target) = target else { return Truth::False };
+        let Some(target) = self.seen(target) else { return Truth::False };
         let Some(subject) = self.reader.subject(self.id) else { return Truth::False };
         let (reader, accounts) = (self.reader, self.reader.accounts());
         let shown = self.entry.membership();
@@ -262,7 +295,12 @@ impl Evaluation<'_> {
         let reader = self.reader;
         let found = match attribute {
             Some(attribute) => {
-                self.some_value(attribute, options, |value, scratch| rule.matches(value, form, scratch))
+                let kept = if options.is_empty() { self.kept(attribute, rule, form) } else { None };
+                kept.unwrap_or_else(|| {
+                    self.some_value(attribute, options, rule.cost(), |value, scratch| {
+                        rule.matches(value, form, scratch)
+                    })
+                })
             }
             None => self.some_attribute(rule, form),
         };
@@ -290,7 +328,12 @@ impl Evaluation<'_> {
             if !rule.applies_to(reader.schema().attribute(id).syntax) {
                 continue;
             }
-            if self.some_of(id, &mut |value, scratch| rule.matches(value, form, scratch)) {
+            match self.kept(id, rule, form) {
+                Some(Truth::True) => return Truth::True,
+                Some(_) => continue,
+                None => {}
+            }
+            if self.some_of(id, rule.cost(), &mut |value, scratch| rule.matches(value, form, scratch)) {
                 return Truth::True;
             }
         }
@@ -298,11 +341,19 @@ impl Evaluation<'_> {
     }
 }
 
-/// Takes one value off the allowance; says whether there was one left.
-fn spend(allowance: &mut u64) -> bool {
-    *allowance = allowance.saturating_sub(1);
+/// Takes the cost of one value off the allowance; says whether there was as much left.
+fn spend(allowance: &mut u64, cost: u64) -> bool {
+    *allowance = allowance.saturating_sub(cost);
     *allowance > 0
 }
+
+/// What the length of a value costs.
+fn octets_cost(value: &[u8]) -> u64 {
+    value.len() as u64 / OCTETS_OF_ONE_WORK
+}
+
+/// So many octets of a value cost as much to look at as a short value.
+const OCTETS_OF_ONE_WORK: u64 = 256;
 
 /// Whether the group's direct members include the target.
 fn holds(subject: &Subject<'_>, target: EntryId) -> bool {

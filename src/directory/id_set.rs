@@ -103,6 +103,17 @@ impl IdSet {
         }
     }
 
+    /// The ids at or behind `from`, ascending.
+    pub(crate) fn range(&self, from: u32) -> Box<dyn Iterator<Item = u32> + '_> {
+        match self {
+            Self::Few(ids) => Box::new(ids.iter().skip(ids.partition_point(|id| *id < from)).copied()),
+            Self::Many(chunks) => {
+                let first = chunks.partition_point(|(key, _)| *key < upper(from));
+                Box::new(chunks[first..].iter().flat_map(move |(_, chunk)| chunk.range(from..)))
+            }
+        }
+    }
+
     /// All ids, ascending.
     pub(crate) fn iter(&self) -> Box<dyn Iterator<Item = u32> + '_> {
         match self {

@@ -32,7 +32,7 @@ mod walk;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use accounts::{AccountState, Accounts, GroupState, name_key};
+pub use accounts::{AccountState, Accounts, GroupState, name_key, name_key_within};
 pub use computed::{OPERATIONAL, SUBSCHEMA_DN, USER, is_computed};
 pub use custom::{custom_type, unknown_attributes, uses_attribute, with_custom};
 pub use entry::Entry;
@@ -40,11 +40,11 @@ pub use entry_id::{EntryId, NUMBER_MAX};
 pub use evaluate::{Evaluator, has_options};
 pub use filter_text::FilterText;
 pub use plan::plan;
-pub use prepared::{PreparedFilter, Truth};
+pub use prepared::{FilterBounds, FilterTooLarge, PreparedFilter, Truth};
 pub use reader::{Reader, Subject};
 pub use snapshot::{RecordSource, Snapshot, SnapshotBuilder};
 pub use sort_keys::{SortFault, SortKey, SortKeys};
-pub use tree::{ContainerEntry, DN_LENGTH_MAX, PlaceError, Tree};
-pub use values_filter::ValuesFilter;
+pub use tree::{ContainerEntry, PlaceError, Tree};
+pub use values_filter::{ValueSelector, ValuesFilter};
 pub use visibility::{OwnEntries, Visibility};
 pub use walk::{Scope, Step, Walk};

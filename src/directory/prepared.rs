@@ -27,8 +27,34 @@ pub enum Truth {
 pub struct PreparedFilter {
     pub(super) nodes: SmallVec<[Node; 6]>,
     octets: Vec<u8>,
+    bounds: FilterBounds,
+    /// What it has cost to make it ready.
+    work: u64,
+    /// Whether a value was too long to be looked at.
+    has_long_value: bool,
     /// The place of the last element that is no part of a substring assertion.
     head: usize,
+}
+
+/// How much of the values of a filter is made ready.
+#[derive(Clone, Copy, Debug)]
+pub struct FilterBounds {
+    /// Octets of all of them, prepared for comparison.
+    pub octets_max: usize,
+    /// Octets of one of them as it was sent.
+    pub value_octets_max: usize,
+}
+
+impl FilterBounds {
+    /// All of it.
+    pub const NONE: Self = Self { octets_max: usize::MAX, value_octets_max: usize::MAX };
+
+    /// Whether an assertion value is short enough to be prepared. Octets need no preparation; a text or a name that is
+    /// longer is Undefined, as preparing it could cost a hundred times what it costs to send.
+    pub(super) fn takes(&self, rule: MatchingRule, value: &[u8]) -> bool {
+        value.len() <= self.value_octets_max
+            || matches!(rule, MatchingRule::OctetString | MatchingRule::OctetStringOrdering)
+    }
 }
 
 /// The assertion values of a filter, prepared for comparison, have more octets than they may.
@@ -125,28 +151,42 @@ impl PreparedFilter {
     /// Makes a filter ready. What cannot be evaluated (an unknown attribute or rule, a value of
     /// the wrong syntax) becomes Undefined in its place.
     pub fn new(items: &[FilterItem<'_>], reader: &Reader<'_>) -> Self {
-        let mut filter = Self { nodes: SmallVec::new(), octets: Vec::new(), head: 0 };
+        let mut filter = Self::empty(FilterBounds::NONE);
         for item in items {
             filter.push(item, reader);
         }
         filter
     }
 
-    /// The same, but stops when the prepared values have more than `octets_max` octets: a code point may become
-    /// eighteen.
+    fn empty(bounds: FilterBounds) -> Self {
+        let (nodes, octets) = (SmallVec::new(), Vec::new());
+        Self { nodes, octets, bounds, work: 0, has_long_value: false, head: 0 }
+    }
+
+    /// What it has cost to make it ready, in the unit in which an evaluator counts.
+    pub fn work(&self) -> u64 {
+        self.work
+    }
+
+    /// Whether a value was longer than it may be, and so Undefined.
+    pub fn has_long_value(&self) -> bool {
+        self.has_long_value
+    }
+
+    /// The same, but stops when the prepared values have more octets than they may: a code point may become eighteen.
     ///
     /// # Errors
     /// [`FilterTooLarge`].
     pub fn bounded(
         items: &[FilterItem<'_>],
         reader: &Reader<'_>,
-        octets_max: usize,
+        bounds: FilterBounds,
     ) -> Result<Self, FilterTooLarge> {
-        let mut filter = Self { nodes: SmallVec::new(), octets: Vec::new(), head: 0 };
+        let mut filter = Self::empty(bounds);
         for item in items {
             filter.push(item, reader);
-            if filter.octets.len() > octets_max {
-                return Err(FilterTooLarge { max: octets_max });
+            if filter.octets.len() > bounds.octets_max {
+                return Err(FilterTooLarge { max: bounds.octets_max });
             }
         }
         Ok(filter)
@@ -240,10 +280,7 @@ impl PreparedFilter {
 
     /// The account of exactly this name, if it may be seen.
     fn member_named(&self, rule: MatchingRule, form: Span, reader: &Reader<'_>) -> Option<EntryId> {
-        let form = self.form(form);
-        let id = reader.find_username(&name_key(std::str::from_utf8(form).ok()?))?;
-        let account = reader.accounts().account_of_entry(id)?;
-        rule.matches(account.username.as_bytes(), form, &mut Vec::new()).then_some(id)
+        member_named(rule, self.form(form), reader)
     }
 
     fn ordering(&mut self, description: &str, value: &[u8], at_least: bool, reader: &Reader<'_>) -> Node {
@@ -273,9 +310,10 @@ impl PreparedFilter {
         let Some(Node::Substrings { rule, .. }) = self.nodes.get(self.head) else { return INERT };
         let rule = *rule;
         let start = self.octets.len();
-        let is_sound =
-            may_be_prepared(rule, value) && rule.normalize_part(kind, value, &mut self.octets).is_ok();
+        let is_sound = self.takes(rule, value)
+            && rule.normalize_part(kind, value, self.octets_left(), &mut self.octets).is_ok();
         if is_sound {
+            self.work += rule.cost_of_preparing(value, self.octets.len() - start);
             return Node::Part { kind, form: self.span(start..self.octets.len()) };
         }
         if let Some(head) = self.nodes.get_mut(self.head) {
@@ -347,12 +385,23 @@ impl PreparedFilter {
     }
 
     fn normalize(&mut self, rule: MatchingRule, value: &[u8]) -> Option<Span> {
-        if !may_be_prepared(rule, value) {
+        if !self.takes(rule, value) {
             return None;
         }
         let start = self.octets.len();
-        rule.normalize(value, &mut self.octets).ok()?;
-        Some(self.span(start..self.octets.len()))
+        let is_sound = rule.normalize_within(value, self.octets_left(), &mut self.octets).is_ok();
+        self.work += rule.cost_of_preparing(value, self.octets.len() - start);
+        (is_sound && self.octets.len() <= self.bounds.octets_max).then(|| self.span(start..self.octets.len()))
+    }
+
+    fn takes(&mut self, rule: MatchingRule, value: &[u8]) -> bool {
+        let takes = self.bounds.takes(rule, value);
+        self.has_long_value |= !takes;
+        takes
+    }
+
+    fn octets_left(&self) -> usize {
+        self.bounds.octets_max.saturating_sub(self.octets.len())
     }
 
     fn span(&self, range: Range<usize>) -> Span {
@@ -388,24 +437,22 @@ impl Iterator for Operands<'_> {
     }
 }
 
+/// The account of exactly this name, if it may be seen.
+pub(super) fn member_named(rule: MatchingRule, form: &[u8], reader: &Reader<'_>) -> Option<EntryId> {
+    let id = reader.find_username(&name_key(std::str::from_utf8(form).ok()?))?;
+    let account = reader.accounts().account_of_entry(id)?;
+    rule.matches(account.username.as_bytes(), form, &mut Vec::new()).then_some(id)
+}
+
 fn is_part(node: &Node) -> bool {
     matches!(node, Node::Part { .. })
 }
 
-/// Whether an assertion value is short enough to be prepared. Octets need no preparation; a text or a name this
-/// long is Undefined, as preparing it could cost a hundred times what it costs to send.
-fn may_be_prepared(rule: MatchingRule, value: &[u8]) -> bool {
-    value.len() <= ASSERTION_OCTETS_MAX
-        || matches!(rule, MatchingRule::OctetString | MatchingRule::OctetStringOrdering)
-}
-
 /// Whether the values of the attribute are the relation of accounts and groups.
-fn is_relation(attribute: AttributeId) -> bool {
+pub(super) fn is_relation(attribute: AttributeId) -> bool {
     matches!(attribute, AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER | AttributeId::MEMBER_OF)
 }
 
-/// Octets of a text or a name in an assertion.
-const ASSERTION_OCTETS_MAX: usize = 64 * 1024;
 const UNDEFINED: Node = Node::Constant(Truth::Undefined);
 /// A part of an assertion that is Undefined.
 const INERT: Node = Node::Part { kind: PartPosition::Any, form: Span::EMPTY };

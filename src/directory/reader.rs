@@ -10,7 +10,7 @@ use super::snapshot::Snapshot;
 use super::tree::{ContainerEntry, Tree};
 use super::visibility::{OwnEntries, OwnNames, Visibility};
 use crate::model::{GroupNumber, Timestamp};
-use crate::schema::{AttributeId, ClassKind, Schema, Syntax, normalize_dn};
+use crate::schema::{AttributeId, ClassKind, MatchingRule, Schema, Syntax, normalize_dn};
 
 /// A snapshot, one of its trees, and what may be seen of it.
 #[derive(Clone, Copy)]
@@ -174,6 +174,35 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// How many members an entry has to show in an attribute, if that is of a group.
+    pub fn members_in(&self, id: EntryId, entry: &Entry, attribute: AttributeId) -> Option<usize> {
+        let shown = entry.membership();
+        let is_shown = match attribute {
+            AttributeId::MEMBER => shown.member,
+            AttributeId::UNIQUE_MEMBER => shown.unique_member,
+            AttributeId::MEMBER_UID => shown.member_uid,
+            _ => false,
+        };
+        match self.subject(id) {
+            Some(Subject::Group(group)) if is_shown => Some(group.members.len()),
+            _ => None,
+        }
+    }
+
+    /// Hands the values of a membership attribute of a group to `each`, from the member `from` on, until it says
+    /// `false`.
+    pub fn members_from(
+        &self,
+        id: EntryId,
+        attribute: AttributeId,
+        from: u32,
+        each: &mut dyn FnMut(EntryId, &[u8]) -> bool,
+    ) {
+        if let Some(Subject::Group(group)) = self.subject(id) {
+            computed::members_from(self, group, attribute, from, each);
+        }
+    }
+
     /// What it costs to enumerate an attribute's values beside the values themselves: memberships of who does not
     /// see everything are found by asking its own entries.
     pub(super) fn cost_of_values(&self, attribute: AttributeId) -> u64 {
@@ -204,6 +233,20 @@ impl<'a> Reader<'a> {
     /// Whether every value of the attribute is shown to this reader without being looked at.
     pub fn shows_all_values(&self, attribute: AttributeId) -> bool {
         matches!(self.visibility, Visibility::Full) || !self.is_name(attribute)
+    }
+
+    /// The normal forms of an attribute's values, where they are kept: of what the subschema publishes.
+    pub(super) fn kept_forms(
+        &self,
+        entry: &Entry,
+        attribute: AttributeId,
+        rule: MatchingRule,
+    ) -> Option<&'a [Box<[u8]>]> {
+        if rule != MatchingRule::ObjectIdentifierFirstComponent {
+            return None;
+        }
+        let subschema = self.snapshot.subschema_of_now();
+        if std::ptr::eq(subschema.entry(), entry) { subschema.forms(attribute, rule) } else { None }
     }
 
     /// How many entries stand directly below.

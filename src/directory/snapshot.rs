@@ -7,7 +7,7 @@ use rpds::RedBlackTreeMapSync;
 use super::accounts::Accounts;
 use super::custom::{custom_type, unknown_attributes, with_custom};
 use super::entry::Entry;
-use super::subschema;
+use super::subschema::Subschema;
 use super::tree::{PlaceError, Tree};
 use crate::model::{
     Account, AttributeNumber, Change, CustomAttribute, Group, Key, LdapProvider, Membership, ProviderNumber,
@@ -28,7 +28,7 @@ pub struct Snapshot {
     trees: Vec<Arc<Tree>>,
     nowhere: Arc<Tree>,
     /// Made when it is first asked for, anew when the schema has changed.
-    subschema: Arc<OnceLock<Entry>>,
+    subschema: Arc<OnceLock<Subschema>>,
 }
 
 /// Where a snapshot gets whole records from when a tree has to be made anew.
@@ -93,7 +93,12 @@ impl Snapshot {
 
     /// The subschema subentry (RFC 4512 section 4.2), readable by anyone.
     pub fn subschema(&self) -> &Entry {
-        self.subschema.get_or_init(|| subschema::entry(&self.schema))
+        self.subschema_of_now().entry()
+    }
+
+    /// The same, with what its values are compared by.
+    pub(super) fn subschema_of_now(&self) -> &Subschema {
+        self.subschema.get_or_init(|| Subschema::new(&self.schema))
     }
 
     pub fn tree(&self, provider: ProviderNumber) -> Option<&Arc<Tree>> {

@@ -2,6 +2,7 @@
 
 use super::entry::Entry;
 use super::entry_id::EntryId;
+use super::prepared::FilterBounds;
 use super::reader::Reader;
 use crate::schema::{AttributeId, MatchingRule, RuleKind, Schema};
 
@@ -129,11 +130,17 @@ impl SortKeys {
     }
 
     /// Where an assertion value stands in the order, as octets that compare with [`SortKeys::append`]'s: behind all
-    /// entries that come before every entry with that value. `None`: it is not of the syntax of the first key.
-    pub fn assertion(&self, value: &[u8]) -> Option<Vec<u8>> {
+    /// entries that come before every entry with that value. `None`: it is not of the syntax of the first key, or too long.
+    pub fn assertion(&self, value: &[u8], bounds: FilterBounds) -> Option<Vec<u8>> {
         let first = self.0.first()?;
+        if value.len() > bounds.value_octets_max {
+            return None;
+        }
         let mut form = Vec::new();
-        first.rule.normalize(value, &mut form).ok()?;
+        first.rule.normalize_within(value, bounds.octets_max, &mut form).ok()?;
+        if form.len() > bounds.octets_max {
+            return None;
+        }
         let mut out = Vec::new();
         first.append_form(Some(&form), &mut out);
         Some(out)

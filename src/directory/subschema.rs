@@ -2,10 +2,45 @@
 
 use super::computed::SUBSCHEMA_DN;
 use super::entry::Entry;
-use crate::schema::{AttributeId, Schema};
+use crate::schema::{AttributeId, MatchingRule, Schema};
+
+/// The entry, and the normal forms of what it publishes: to make them anew for every assertion about them would cost
+/// more than anything else that a stranger may ask.
+#[derive(Debug)]
+pub(super) struct Subschema {
+    entry: Entry,
+    /// In the order of [`PUBLISHED`], by the rule of [`FIRST_COMPONENTS`].
+    forms: Vec<(AttributeId, Vec<Box<[u8]>>)>,
+}
+
+impl Subschema {
+    pub(super) fn new(schema: &Schema) -> Self {
+        let entry = entry(schema);
+        let forms = PUBLISHED.iter().map(|id| {
+            let values = entry.attributes_of(*id).flat_map(|attribute| attribute.values());
+            let forms = values.filter_map(|value| {
+                let mut form = Vec::new();
+                FIRST_COMPONENTS.normalize(value, &mut form).ok().map(|()| form.into_boxed_slice())
+            });
+            (*id, forms.collect())
+        });
+        let forms = forms.collect();
+        Self { entry, forms }
+    }
+
+    pub(super) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The normal forms of an attribute's values by a rule, if they are kept.
+    pub(super) fn forms(&self, attribute: AttributeId, rule: MatchingRule) -> Option<&[Box<[u8]>]> {
+        let (_, forms) = self.forms.iter().find(|(id, _)| *id == attribute)?;
+        (rule == FIRST_COMPONENTS).then_some(forms)
+    }
+}
 
 /// Makes the entry from the one table of the schema.
-pub(super) fn entry(schema: &Schema) -> Entry {
+fn entry(schema: &Schema) -> Entry {
     let text = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<String>>();
     let mut attributes = vec![
         (AttributeId::OBJECT_CLASS, text(&["top", "subentry", "subschema", "extensibleObject"])),
@@ -26,6 +61,9 @@ pub(super) fn entry(schema: &Schema) -> Entry {
         attributes.iter().map(|(id, values)| (*id, &*schema.attribute(*id).name, values.as_slice())),
     )
 }
+
+/// The equality rule of all of them.
+const FIRST_COMPONENTS: MatchingRule = MatchingRule::ObjectIdentifierFirstComponent;
 
 const PUBLISHED: [AttributeId; 5] = [
     AttributeId::LDAP_SYNTAXES,

@@ -1,13 +1,32 @@
 //! Which values of an attribute are returned (RFC 3876): an OR of simple assertions, each asked of one value.
 
+use smallvec::SmallVec;
+
 use super::evaluate::has_options;
 use super::filter::{FilterItem, PartPosition};
+use super::prepared::{FilterBounds, FilterTooLarge, is_relation, member_named};
+use super::reader::Reader;
 use crate::schema::{AttributeId, MatchingRule, RuleKind, Schema};
 
 /// Assertions made ready. What cannot be evaluated is Undefined, and selects nothing.
 #[derive(Clone, Debug, Default)]
 pub struct ValuesFilter {
     assertions: Vec<Assertion>,
+    /// Octets of all that values are compared with.
+    octets: usize,
+    /// What it has cost to make them ready.
+    work: u64,
+}
+
+/// Those of the assertions that are about one attribute, and the values that they are asked about: one is prepared once
+/// by each rule, however many assertions compare it.
+#[derive(Debug)]
+pub struct ValueSelector<'f> {
+    tests: Vec<&'f Test>,
+    /// Normal forms of the present value; `None`: it has none by this rule.
+    forms: SmallVec<[(MatchingRule, Option<(usize, usize)>); 4]>,
+    octets: Vec<u8>,
+    work: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -22,15 +41,34 @@ struct Assertion {
 #[derive(Clone, Debug)]
 enum Test {
     Present,
-    Matches { rule: MatchingRule, form: Vec<u8> },
-    Ordered { rule: MatchingRule, form: Vec<u8>, at_least: bool },
-    Parts { rule: MatchingRule, parts: Vec<(PartPosition, Vec<u8>)> },
+    /// A membership, which names an entry by these octets.
+    Names(Vec<u8>),
+    Matches {
+        rule: MatchingRule,
+        form: Vec<u8>,
+    },
+    Ordered {
+        rule: MatchingRule,
+        form: Vec<u8>,
+        at_least: bool,
+    },
+    Parts {
+        rule: MatchingRule,
+        parts: Vec<(PartPosition, Vec<u8>)>,
+    },
 }
 
 impl ValuesFilter {
     /// Makes assertions ready, one behind the other as in a filter; connectives among them are ignored.
-    pub fn new(items: &[FilterItem<'_>], schema: &Schema) -> Self {
-        let mut assertions = Vec::new();
+    ///
+    /// # Errors
+    /// [`FilterTooLarge`] when the prepared values have more octets than they may.
+    pub fn bounded(
+        items: &[FilterItem<'_>],
+        reader: &Reader<'_>,
+        bounds: FilterBounds,
+    ) -> Result<Self, FilterTooLarge> {
+        let mut filter = Self::default();
         let mut rest = items;
         while let Some((item, behind)) = rest.split_first() {
             rest = behind;
@@ -42,37 +80,63 @@ impl ValuesFilter {
                 }
                 _ => &[],
             };
-            assertions.extend(Assertion::new(item, parts, schema));
+            let assertion = filter.assertion(item, parts, reader, bounds);
+            filter.assertions.extend(assertion);
+            if filter.octets > bounds.octets_max {
+                return Err(FilterTooLarge { max: bounds.octets_max });
+            }
         }
-        Self { assertions }
+        Ok(filter)
     }
 
-    /// Whether a value of an attribute is returned; `description` is the attribute's with its options. `scratch` is
-    /// overwritten.
-    pub fn selects(
-        &self,
-        attribute: AttributeId,
-        description: &[u8],
+    /// What it has cost to make them ready, in the unit in which an evaluator counts.
+    pub fn work(&self) -> u64 {
+        self.work
+    }
+
+    /// How many assertions there are.
+    pub fn len(&self) -> usize {
+        self.assertions.len()
+    }
+
+    /// Those that are about an attribute; `description` is the attribute's with its options.
+    pub fn about(&self, attribute: AttributeId, description: &[u8], schema: &Schema) -> ValueSelector<'_> {
+        let about = self.assertions.iter().filter(|one| one.is_about(attribute, description, schema));
+        let tests = about.map(|assertion| &assertion.test).collect();
+        let work = self.assertions.len() as u64;
+        ValueSelector { tests, forms: SmallVec::new(), octets: Vec::new(), work }
+    }
+
+    fn form(
+        &mut self,
         value: &[u8],
-        schema: &Schema,
-        scratch: &mut Vec<u8>,
-    ) -> bool {
-        self.assertions.iter().any(|assertion| {
-            assertion.is_about(attribute, description, schema) && assertion.test.passes(value, scratch)
-        })
+        rule: MatchingRule,
+        bounds: FilterBounds,
+        normalize: impl FnOnce(usize, &mut Vec<u8>) -> bool,
+    ) -> Option<Vec<u8>> {
+        let left = bounds.octets_max.checked_sub(self.octets)?;
+        let mut form = Vec::new();
+        let is_sound = bounds.takes(rule, value) && normalize(left, &mut form);
+        self.octets += form.len();
+        self.work += rule.cost_of_preparing(value, form.len());
+        (is_sound && form.len() <= left).then_some(form)
     }
-}
 
-impl Assertion {
-    fn new(item: &FilterItem<'_>, parts: &[FilterItem<'_>], schema: &Schema) -> Option<Self> {
+    fn assertion(
+        &mut self,
+        item: &FilterItem<'_>,
+        parts: &[FilterItem<'_>],
+        reader: &Reader<'_>,
+        bounds: FilterBounds,
+    ) -> Option<Assertion> {
+        let schema = reader.schema();
         let about = |description: &str| {
             let (base, options) = description.split_once(';').unwrap_or((description, ""));
             let attribute = schema.find(base)?;
             (!schema.is_secret(attribute)).then(|| (attribute, options.to_owned()))
         };
-        let form = |rule: MatchingRule, value: &[u8]| {
-            let mut form = Vec::new();
-            rule.normalize(value, &mut form).ok().map(|()| form)
+        let mut form = |rule: MatchingRule, value: &[u8]| {
+            self.form(value, rule, bounds, |left, form| rule.normalize_within(value, left, form).is_ok())
         };
         let (attribute, options, test) = match *item {
             FilterItem::Present { attribute } => {
@@ -82,7 +146,8 @@ impl Assertion {
             FilterItem::Equality { attribute, value } | FilterItem::Approximate { attribute, value } => {
                 let (attribute, options) = about(attribute)?;
                 let rule = schema.attribute(attribute).equality?;
-                (Some(attribute), options, Test::Matches { rule, form: form(rule, value)? })
+                let form = form(rule, value)?;
+                (Some(attribute), options, Test::equality(Some(attribute), rule, value, form, reader)?)
             }
             FilterItem::GreaterOrEqual { attribute, value }
             | FilterItem::LessOrEqual { attribute, value } => {
@@ -94,8 +159,8 @@ impl Assertion {
             FilterItem::Substrings { attribute, .. } => {
                 let (attribute, options) = about(attribute)?;
                 let rule = schema.attribute(attribute).substrings_rule()?;
-                let parts = parts.iter().map(|part| prepare_part(rule, part)).collect::<Option<Vec<_>>>()?;
-                (Some(attribute), options, Test::Parts { rule, parts })
+                let parts = parts.iter().map(|part| self.part(rule, part, bounds));
+                (Some(attribute), options, Test::Parts { rule, parts: parts.collect::<Option<Vec<_>>>()? })
             }
             FilterItem::Extensible { rule, attribute, value, .. } => {
                 let described = match attribute {
@@ -115,7 +180,8 @@ impl Assertion {
                 }
                 let (attribute, options) = described
                     .map_or((None, String::new()), |(attribute, options)| (Some(attribute), options));
-                (attribute, options, Test::Matches { rule, form: form(rule, value)? })
+                let form = form(rule, value)?;
+                (attribute, options, Test::equality(attribute, rule, value, form, reader)?)
             }
             FilterItem::And { .. }
             | FilterItem::Or { .. }
@@ -123,9 +189,23 @@ impl Assertion {
             | FilterItem::Part { .. }
             | FilterItem::Unknown => return None,
         };
-        Some(Self { attribute, options, test })
+        Some(Assertion { attribute, options, test })
     }
 
+    fn part(
+        &mut self,
+        rule: MatchingRule,
+        part: &FilterItem<'_>,
+        bounds: FilterBounds,
+    ) -> Option<(PartPosition, Vec<u8>)> {
+        let FilterItem::Part { kind, value } = *part else { return None };
+        let form = self
+            .form(value, rule, bounds, |left, form| rule.normalize_part(kind, value, left, form).is_ok())?;
+        Some((kind, form))
+    }
+}
+
+impl Assertion {
     fn is_about(&self, attribute: AttributeId, description: &[u8], schema: &Schema) -> bool {
         match (self.attribute, &self.test) {
             (Some(own), _) => {
@@ -138,44 +218,99 @@ impl Assertion {
 }
 
 impl Test {
-    fn passes(&self, value: &[u8], scratch: &mut Vec<u8>) -> bool {
-        match self {
-            Self::Present => true,
-            Self::Matches { rule, form } => rule.matches(value, form, scratch),
-            Self::Ordered { rule, form, at_least } => rule
-                .compare(value, form, scratch)
-                .is_some_and(|order| if *at_least { order.is_ge() } else { order.is_le() }),
-            Self::Parts { rule, parts } => {
-                scratch.clear();
-                rule.normalize(value, scratch).is_ok() && have_order(scratch, parts)
+    /// The assertion that a value is this one. Of a membership the entry is found once, as in a filter; `None`: it is
+    /// not there or may not be seen.
+    fn equality(
+        attribute: Option<AttributeId>,
+        rule: MatchingRule,
+        value: &[u8],
+        form: Vec<u8>,
+        reader: &Reader<'_>,
+    ) -> Option<Self> {
+        let own_rule = attribute.and_then(|attribute| reader.schema().attribute(attribute).equality);
+        match attribute {
+            Some(attribute) if is_relation(attribute) => {
+                let entry = reader.entry(reader.find(value)?)?;
+                Some(Self::Names(entry.dn().to_vec()))
             }
+            Some(AttributeId::MEMBER_UID) if own_rule == Some(rule) => {
+                let account = reader.accounts().account_of_entry(member_named(rule, &form, reader)?)?;
+                Some(Self::Names(account.username.as_bytes().to_vec()))
+            }
+            _ => Some(Self::Matches { rule, form }),
         }
     }
 }
 
-fn prepare_part(rule: MatchingRule, part: &FilterItem<'_>) -> Option<(PartPosition, Vec<u8>)> {
-    let FilterItem::Part { kind, value } = *part else { return None };
-    let mut form = Vec::new();
-    rule.normalize_part(kind, value, &mut form).ok()?;
-    Some((kind, form))
-}
+impl ValueSelector<'_> {
+    /// Whether a value of the attribute is returned.
+    pub fn selects(&mut self, value: &[u8]) -> bool {
+        self.forms.clear();
+        self.octets.clear();
+        (0..self.tests.len()).any(|place| self.passes(place, value))
+    }
 
-/// Whether the parts occur in their order, without overlapping.
-fn have_order(form: &[u8], parts: &[(PartPosition, Vec<u8>)]) -> bool {
-    super::evaluate::has_parts(form, parts.iter().map(|(kind, part)| (*kind, part.as_slice())))
+    /// What was done since the last time that this was asked, in the unit in which an evaluator counts.
+    pub fn take_work(&mut self) -> u64 {
+        std::mem::take(&mut self.work)
+    }
+
+    fn passes(&mut self, place: usize, value: &[u8]) -> bool {
+        self.work += 1;
+        let Some(test) = self.tests.get(place).copied() else { return false };
+        match test {
+            Test::Present => true,
+            Test::Names(octets) => value == octets,
+            // These two compare bits, not forms.
+            Test::Matches { rule: rule @ (MatchingRule::BitAnd | MatchingRule::BitOr), form } => {
+                rule.matches(value, form, &mut Vec::new())
+            }
+            Test::Matches { rule, form } => {
+                let own = self.form_of(*rule, value);
+                match rule.kind() {
+                    RuleKind::Ordering => own.is_some_and(|own| *own < **form),
+                    _ => own.is_some_and(|own| *own == **form),
+                }
+            }
+            Test::Ordered { rule, form, at_least } => self
+                .form_of(*rule, value)
+                .is_some_and(|own| if *at_least { *own >= **form } else { *own <= **form }),
+            Test::Parts { rule, parts } => self.form_of(*rule, value).is_some_and(|own| {
+                super::evaluate::has_parts(own, parts.iter().map(|(kind, part)| (*kind, part.as_slice())))
+            }),
+        }
+    }
+
+    /// The normal form of the present value.
+    fn form_of(&mut self, rule: MatchingRule, value: &[u8]) -> Option<&[u8]> {
+        let known = self.forms.iter().find(|(own, _)| *own == rule).map(|(_, place)| *place);
+        let place = known.unwrap_or_else(|| {
+            let start = self.octets.len();
+            let place = rule.normalize(value, &mut self.octets).ok().map(|()| (start, self.octets.len()));
+            self.work += rule.cost_of_preparing(value, self.octets.len() - start);
+            self.forms.push((rule, place));
+            place
+        });
+        let (start, end) = place?;
+        self.octets.get(start..end)
+    }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::directory::{Snapshot, Visibility};
 
     fn selects(items: &[FilterItem<'_>], description: &str, value: &str) -> bool {
-        let schema = Schema::core();
+        let directory = Snapshot::empty();
+        let everything = Visibility::Full;
+        let reader = Reader::new(&directory, directory.nowhere(), &everything);
+        let schema = reader.schema();
         let attribute = schema.find(description.split(';').next().unwrap_or_default());
-        let filter = ValuesFilter::new(items, &schema);
+        let filter = ValuesFilter::bounded(items, &reader, FilterBounds::NONE).unwrap();
         attribute.is_some_and(|attribute| {
-            let scratch = &mut Vec::new();
-            filter.selects(attribute, description.as_bytes(), value.as_bytes(), &schema, scratch)
+            filter.about(attribute, description.as_bytes(), schema).selects(value.as_bytes())
         })
     }
 

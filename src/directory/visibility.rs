@@ -89,6 +89,18 @@ impl OwnNames {
 }
 
 impl Visibility {
+    /// What of this may still be seen by who may now see `newer`: no more than either.
+    pub fn narrowed(&self, newer: &Self) -> Self {
+        match (self, newer) {
+            (_, Self::Full) => self.clone(),
+            (Self::Full, Self::Own(_)) => newer.clone(),
+            (Self::Own(own), Self::Own(now)) => {
+                let both = own.entries.iter().filter(|id| now.entries.binary_search(id).is_ok());
+                Self::Own(OwnEntries::new(both.copied().collect()))
+            }
+        }
+    }
+
     /// Whether the entry may be seen.
     pub fn sees(&self, id: EntryId) -> bool {
         match self {

@@ -110,6 +110,13 @@ impl Walk {
         self.next = id.raw().checked_add(1);
     }
 
+    /// Goes on for a reader who sees less than the one that the way was chosen for.
+    pub fn narrow(&mut self, reader: &Reader<'_>) {
+        if matches!(reader.visibility(), Visibility::Own(_)) && !matches!(self.way, Way::Base) {
+            self.way = Way::Own;
+        }
+    }
+
     /// Begins anew.
     pub fn restart(&mut self) {
         self.next = Some(0);

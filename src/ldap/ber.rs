@@ -339,6 +339,13 @@ impl<'b> Writer<'b> {
         }
     }
 
+    /// Begins an element of which the length is known already: so many octets follow.
+    pub fn header(&mut self, tag: u8, length: u32) {
+        self.octets.push(tag);
+        self.octets.push(LONG_FORM | LENGTH_OCTETS_MAX);
+        self.octets.extend_from_slice(&length.to_be_bytes());
+    }
+
     /// Writes one element whose contents are known, with the shortest length.
     pub fn element(&mut self, tag: u8, contents: &[u8]) {
         self.octets.push(tag);
@@ -395,6 +402,15 @@ impl<'b> Writer<'b> {
             }
         }
     }
+}
+
+/// How many octets an element has that [`Writer::element`] writes, whose tag is one octet.
+pub fn element_octets(contents: usize) -> usize {
+    let digits = match contents {
+        0..=0x7f => 0,
+        _ => (usize::BITS - contents.leading_zeros()).div_ceil(8) as usize,
+    };
+    2 + digits + contents
 }
 
 /// Tag octets of the universal class, and how a tag octet is made.

@@ -18,7 +18,9 @@ use super::result_code::ResultCode;
 use super::session::{Clock, Next, Session, SessionPeer, SessionSettings};
 use crate::config::{Limit, Limits, Settings, TlsSettings};
 use crate::model::Timestamp;
-use crate::net::{AuthoritiesDigest, ClientCertificate, Peer, Permit, Stream, Tls};
+use crate::net::{
+    AuthoritiesDigest, ClientCertificate, Peer, Permit, SourceTurns, Stream, Tls, Turns, WORK_OF_A_HANDSHAKE,
+};
 use crate::registry::Registry;
 
 /// What all connections of the LDAP door have in common.
@@ -26,6 +28,7 @@ pub struct Door {
     registry: Arc<Registry>,
     tls: Option<Arc<Tls>>,
     settings: Arc<SessionSettings>,
+    turns: Turns,
     shutdown: CancellationToken,
 }
 
@@ -70,7 +73,8 @@ impl Door {
             rotation_overlap: settings.rotation_overlap,
             pages,
         };
-        Arc::new(Self { registry, tls, settings: Arc::new(settings), shutdown })
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Arc::new(Self { registry, tls, settings: Arc::new(settings), turns: Turns::new(threads), shutdown })
     }
 
     /// Whose client certificates are believed, which a reload may exchange.
@@ -108,6 +112,7 @@ async fn serve_stream(
         input_memory: door.settings.memory.buffer(memory::holders(None, session_peer)),
         output: Vec::new(),
         permit,
+        turns: door.turns.of(&peer.address),
         limits: &door.settings.limits,
         shutdown: &door.shutdown,
     };
@@ -116,7 +121,8 @@ async fn serve_stream(
         false => connection.run(stream).await?,
     };
     let Some(stream) = stream else { return Ok(()) };
-    let (stream, authorities) = handshake(door, stream).await?;
+    let turns = connection.turns.clone();
+    let (stream, authorities) = handshake(door, stream, &turns).await?;
     let certificate = authorities.and_then(|authorities| client_certificate(&stream, authorities));
     connection.session.tls_started(certificate);
     connection.run(stream).await.map(|_| ())
@@ -139,9 +145,15 @@ fn client_certificate(
 async fn handshake(
     door: &Door,
     stream: Stream,
+    turns: &SourceTurns,
 ) -> Result<(TlsStream<Stream>, Option<AuthoritiesDigest>), Ended> {
     let Some(tls) = &door.tls else { return Err(Ended::Closed) };
     let (acceptor, authorities) = tls.acceptor();
+    // Others of the source, whose handshakes count too, have theirs first; what the client takes its time for is not
+    // waited for here.
+    let now = Instant::now();
+    drop(turns.take(now).await);
+    turns.note(WORK_OF_A_HANDSHAKE, now);
     let accepted = timeout(door.settings.limits.handshake_time, acceptor.accept(stream));
     tokio::select! {
         accepted = accepted => match accepted {
@@ -161,6 +173,7 @@ struct Connection<'a> {
     input_memory: BufferMemory,
     output: Vec<u8>,
     permit: Permit,
+    turns: Arc<SourceTurns>,
     limits: &'a Limits,
     shutdown: &'a CancellationToken,
 }
@@ -170,7 +183,15 @@ impl Connection<'_> {
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, mut stream: S) -> Result<Option<S>, Ended> {
         loop {
             let was_full = self.session.is_full(&self.output);
-            let taken = self.session.receive(&self.input, &mut self.output, clock());
+            let taken = {
+                let clock = clock();
+                let turn = self.turns.take(clock.instant).await;
+                let begun = self.session.work_done();
+                let taken = self.session.receive(&self.input, &mut self.output, clock);
+                self.turns.note(self.session.work_done() - begun, clock.instant);
+                drop(turn);
+                taken
+            };
             self.input.advance(taken);
             self.note_identity();
             self.flush(&mut stream).await?;
@@ -184,7 +205,12 @@ impl Connection<'_> {
                     // Others have their turn first.
                     tokio::task::yield_now().await;
                     self.read_what_is_there(&mut stream).await?;
-                    self.session.work(&mut self.output, clock());
+                    let clock = clock();
+                    let turn = self.turns.take(clock.instant).await;
+                    let begun = self.session.work_done();
+                    self.session.work(&mut self.output, clock);
+                    self.turns.note(self.session.work_done() - begun, clock.instant);
+                    drop(turn);
                 }
                 Next::Hash => self.wait_for_hash(&mut stream).await?,
                 Next::Change => self.wait_for_change(&mut stream).await?,

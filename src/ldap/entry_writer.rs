@@ -1,8 +1,11 @@
-//! An entry as a SearchResultEntry: its wire octets under a header with the message ID.
+//! An entry as a SearchResultEntry: its wire octets under a header with the message ID. One that is large is measured
+//! and then written in pieces, each in a turn: a group of a million members holds nobody up, and takes no more memory
+//! than a piece.
 
-use super::response::EntryResponse;
+use super::ber::{Writer, element_octets, tag};
+use super::response::{EntryResponse, SEARCH_RESULT_ENTRY};
 use super::selection::Selection;
-use crate::directory::{Entry, EntryId, Reader, ValuesFilter};
+use crate::directory::{Entry, EntryId, Evaluator, Reader, ValueSelector, ValuesFilter};
 use crate::schema::AttributeId;
 
 /// What of each entry is sent.
@@ -16,7 +19,22 @@ pub(super) struct Projection {
     pub(super) values: Option<Box<ValuesFilter>>,
 }
 
-/// Appends the entry, as the reader sees it.
+/// Whether an entry is written in pieces.
+pub(super) fn is_large(reader: &Reader<'_>, id: EntryId, entry: &Entry, projection: &Projection) -> bool {
+    if projection.types_only {
+        return false;
+    }
+    let stored = entry.attribute_octets().len();
+    let selected = projection.selection.computed().iter();
+    let members: usize = selected.filter_map(|attribute| reader.members_in(id, entry, *attribute)).sum();
+    match &projection.values {
+        None => stored > LARGE_OCTETS || members > LARGE_MEMBERS,
+        // What the values may be is a guess: two octets are the least that one has.
+        Some(filter) => (stored / 2 + members) * filter.len() > LARGE_WORK,
+    }
+}
+
+/// Appends an entry that is not large, as the reader sees it.
 pub(super) fn write_entry(
     output: &mut Vec<u8>,
     message_id: i32,
@@ -24,6 +42,7 @@ pub(super) fn write_entry(
     id: EntryId,
     entry: &Entry,
     projection: &Projection,
+    evaluator: &mut Evaluator,
 ) {
     let Projection { selection, types_only, values } = projection;
     let mut response = EntryResponse::begin_encoded(output, message_id, entry.dn_element());
@@ -37,7 +56,7 @@ pub(super) fn write_entry(
     {
         response.encoded(entry.attribute_octets());
     } else {
-        write_stored(&mut response, reader, entry, projection);
+        write_stored(&mut response, reader, entry, projection, evaluator);
     }
     if id != EntryId::STANDALONE {
         for &attribute in selection.computed() {
@@ -63,7 +82,10 @@ pub(super) fn write_entry(
                 });
             };
             match values {
-                Some(filter) => write_selected(&mut response, filter, reader, attribute, name, all),
+                Some(filter) => {
+                    let selector = filter.about(attribute, name, reader.schema());
+                    write_selected(&mut response, selector, evaluator, name, all);
+                }
                 None => response.attribute_from(name, all),
             }
         }
@@ -77,6 +99,7 @@ fn write_stored(
     reader: &Reader<'_>,
     entry: &Entry,
     projection: &Projection,
+    evaluator: &mut Evaluator,
 ) {
     let schema = reader.schema();
     for stored in entry.attributes() {
@@ -89,7 +112,8 @@ fn write_stored(
                 response.type_only(stored.description());
             }
         } else if let Some(filter) = &projection.values {
-            write_selected(response, filter, reader, stored.id, stored.description(), |each| {
+            let selector = filter.about(stored.id, stored.description(), schema);
+            write_selected(response, selector, evaluator, stored.description(), |each| {
                 stored.values().filter(shown).for_each(each);
             });
         } else if reader.shows_all_values(stored.id) {
@@ -105,24 +129,410 @@ fn write_stored(
 /// is not sent at all.
 fn write_selected(
     response: &mut EntryResponse<'_>,
-    filter: &ValuesFilter,
-    reader: &Reader<'_>,
-    attribute: AttributeId,
+    mut selector: ValueSelector<'_>,
+    evaluator: &mut Evaluator,
     description: &[u8],
     values: impl FnOnce(&mut dyn FnMut(&[u8])),
 ) {
     let start = response.octets_written();
     let mut has_value = false;
-    let mut scratch = Vec::new();
     response.attribute_of(description, |each| {
         values(&mut |value| {
             has_value = true;
-            if filter.selects(attribute, description, value, reader.schema(), &mut scratch) {
+            if selector.selects(value) {
                 each(value);
             }
         });
     });
+    evaluator.add_work(selector.take_work());
     if !has_value {
         response.take_back(start);
     }
 }
+
+/// An entry on its way into the output, in pieces. All of its length stands before it: so it is measured first, then
+/// written, by the same steps.
+#[derive(Debug)]
+pub(super) struct LargeEntry {
+    pub(super) id: EntryId,
+    parts: Vec<Part>,
+    /// The part that comes next.
+    next: usize,
+    /// Where in that part: what is left of octets, or the next member.
+    place: Option<usize>,
+    phase: Phase,
+    /// What has been looked at to measure it.
+    work: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Measuring,
+    /// Measured; nothing of it is written yet.
+    Measured,
+    Writing,
+}
+
+/// One attribute of it, or octets of several.
+#[derive(Debug)]
+struct Part {
+    what: What,
+    /// Octets of its values.
+    octets: usize,
+    /// Whether it is there at all.
+    is_kept: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// All stored attributes as they stand.
+    AllStored,
+    /// A stored attribute as it stands: its place in the entry.
+    Stored(usize),
+    /// Those of its values that are shown and selected.
+    Values(usize),
+    /// The members of a group.
+    Members(AttributeId),
+    /// An attribute of a few values.
+    Computed(AttributeId),
+}
+
+/// How far a piece has brought an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// There is more of it.
+    More,
+    /// All of it is written.
+    Whole,
+    /// It has more values than may be looked at, or more octets than a message may have. Nothing of it was written.
+    TooMuch,
+}
+
+/// Where pieces go, and how much of them there may be.
+pub(super) struct Room<'a> {
+    pub(super) output: &'a mut Vec<u8>,
+    /// Enough is written when the output has so many octets.
+    pub(super) octets: usize,
+    /// Enough is done when the evaluator has counted so much.
+    pub(super) work: u64,
+    pub(super) message_id: i32,
+}
+
+impl LargeEntry {
+    pub(super) fn new(reader: &Reader<'_>, id: EntryId, entry: &Entry, projection: &Projection) -> Self {
+        let Projection { selection, values, .. } = projection;
+        let part = |what| Part { what, octets: 0, is_kept: false };
+        let is_standalone = id == EntryId::STANDALONE;
+        let schema = reader.schema();
+        let mut parts = Vec::new();
+        if selection.all_user() && values.is_none() && reader.sees_everything() && !is_standalone {
+            parts.push(part(What::AllStored));
+        } else {
+            for (place, stored) in entry.attributes().enumerate() {
+                if selection.selects_description(stored.id, stored.description(), schema) {
+                    let is_whole = values.is_none() && reader.shows_all_values(stored.id);
+                    parts.push(part(if is_whole { What::Stored(place) } else { What::Values(place) }));
+                }
+            }
+        }
+        let computed = selection.computed().iter().filter(|_| !is_standalone);
+        for &attribute in computed.filter(|attribute| !entry.stores_computed(**attribute)) {
+            let is_of_members = reader.members_in(id, entry, attribute).is_some();
+            parts.push(part(match is_of_members {
+                true => What::Members(attribute),
+                false => What::Computed(attribute),
+            }));
+        }
+        Self { id, parts, next: 0, place: None, phase: Phase::Measuring, work: 0 }
+    }
+
+    /// Whether a part of it has left, so that nothing else may before the rest of it.
+    pub(super) fn is_begun(&self) -> bool {
+        self.phase == Phase::Writing
+    }
+
+    /// Measures or writes a piece.
+    pub(super) fn go_on(
+        &mut self,
+        reader: &Reader<'_>,
+        entry: &Entry,
+        projection: &Projection,
+        evaluator: &mut Evaluator,
+        room: &mut Room<'_>,
+    ) -> Piece {
+        while room.output.len() < room.octets && evaluator.work() < room.work {
+            if self.phase == Phase::Measured {
+                if !self.write_header(reader, entry, room) {
+                    return Piece::TooMuch;
+                }
+                self.phase = Phase::Writing;
+            }
+            let is_measuring = self.phase == Phase::Measuring;
+            let Some(part) = self.parts.get_mut(self.next) else {
+                if !is_measuring {
+                    return Piece::Whole;
+                }
+                (self.phase, self.next, self.place) = (Phase::Measured, 0, None);
+                continue;
+            };
+            let begun = evaluator.work();
+            let is_done = if is_measuring {
+                // Without assertions each value is only copied.
+                let work_max = match projection.values {
+                    Some(_) => evaluator.work_per_entry_max(),
+                    None => u64::MAX,
+                };
+                let left = work_max.saturating_sub(self.work).saturating_add(begun);
+                let enough = Enough { octets: usize::MAX, work: room.work.min(left) };
+                let mut count = Count { octets: 0, has_value: false };
+                let values = Values { reader, id: self.id, entry, projection };
+                let is_done = values.go_on(part.what, &mut self.place, evaluator, enough, &mut count);
+                part.octets += count.octets;
+                // One whose values are all left out stays, empty (RFC 3876); without a filter there is none.
+                part.is_kept |= count.has_value && (projection.values.is_some() || part.octets > 0);
+                self.work += evaluator.work() - begun;
+                if self.work >= work_max {
+                    return Piece::TooMuch;
+                }
+                is_done
+            } else if part.is_kept {
+                if self.place.is_none() {
+                    part.write_header(reader, entry, room.output);
+                }
+                let enough = Enough { octets: room.octets, work: room.work };
+                let values = Values { reader, id: self.id, entry, projection };
+                values.go_on(part.what, &mut self.place, evaluator, enough, room.output)
+            } else {
+                true
+            };
+            if is_done {
+                self.next += 1;
+                self.place = None;
+            }
+        }
+        match self.parts.len() <= self.next && self.is_begun() {
+            true => Piece::Whole,
+            false => Piece::More,
+        }
+    }
+
+    /// Writes what stands before the attributes; `false`: no message may be so long.
+    fn write_header(&self, reader: &Reader<'_>, entry: &Entry, room: &mut Room<'_>) -> bool {
+        let kept = self.parts.iter().filter(|part| part.is_kept);
+        let attributes: usize = kept.map(|part| part.octets_in_all(reader, entry)).sum();
+        let operation = entry.dn_element().len() + HEADER_OCTETS + attributes;
+        let mut id = Vec::with_capacity(8);
+        Writer::new(&mut id).integer(i64::from(room.message_id));
+        let message = id.len() + HEADER_OCTETS + operation;
+        let lengths = (u32::try_from(message), u32::try_from(operation), u32::try_from(attributes));
+        let (Ok(message), Ok(operation), Ok(attributes)) = lengths else { return false };
+        let mut writer = Writer::new(room.output);
+        writer.header(tag::SEQUENCE, message);
+        writer.encoded(&id);
+        writer.header(SEARCH_RESULT_ENTRY, operation);
+        writer.encoded(entry.dn_element());
+        writer.header(tag::SEQUENCE, attributes);
+        true
+    }
+}
+
+impl Part {
+    /// The name of the attribute, where it is not among the octets.
+    fn name<'a>(&self, reader: &Reader<'a>, entry: &'a Entry) -> Option<&'a [u8]> {
+        match self.what {
+            What::AllStored | What::Stored(_) => None,
+            What::Values(place) => entry.attributes().nth(place).map(|stored| stored.description()),
+            What::Members(attribute) | What::Computed(attribute) => {
+                Some(reader.schema().attribute(attribute).name.as_bytes())
+            }
+        }
+    }
+
+    fn octets_in_all(&self, reader: &Reader<'_>, entry: &Entry) -> usize {
+        let header =
+            self.name(reader, entry).map_or(0, |name| 2 * HEADER_OCTETS + element_octets(name.len()));
+        header + self.octets
+    }
+
+    fn write_header(&self, reader: &Reader<'_>, entry: &Entry, output: &mut Vec<u8>) {
+        let Some(name) = self.name(reader, entry) else { return };
+        let mut writer = Writer::new(output);
+        // What is longer was refused when all of it was measured.
+        let octets = |octets| u32::try_from(octets).unwrap_or(u32::MAX);
+        writer.header(tag::SEQUENCE, octets(element_octets(name.len()) + HEADER_OCTETS + self.octets));
+        writer.octet_string(name);
+        writer.header(tag::SET, octets(self.octets));
+    }
+}
+
+/// Where values go: into the output, or only their length is taken.
+trait Sink {
+    fn octets(&mut self, octets: &[u8]);
+    fn value(&mut self, value: &[u8]);
+    /// There is a value, which the filter may leave out.
+    fn shown(&mut self) {}
+    fn len(&self) -> usize;
+}
+
+struct Count {
+    octets: usize,
+    has_value: bool,
+}
+
+impl Sink for Count {
+    fn octets(&mut self, octets: &[u8]) {
+        self.octets += octets.len();
+        self.has_value |= !octets.is_empty();
+    }
+
+    fn value(&mut self, value: &[u8]) {
+        self.octets += element_octets(value.len());
+    }
+
+    fn shown(&mut self) {
+        self.has_value = true;
+    }
+
+    fn len(&self) -> usize {
+        0
+    }
+}
+
+impl Sink for Vec<u8> {
+    fn octets(&mut self, octets: &[u8]) {
+        self.extend_from_slice(octets);
+    }
+
+    fn value(&mut self, value: &[u8]) {
+        Writer::new(self).octet_string(value);
+    }
+
+    fn len(&self) -> usize {
+        Vec::len(self)
+    }
+}
+
+/// When a piece is large enough.
+#[derive(Clone, Copy)]
+struct Enough {
+    octets: usize,
+    work: u64,
+}
+
+/// Whose values are gone through.
+struct Values<'a> {
+    reader: &'a Reader<'a>,
+    id: EntryId,
+    entry: &'a Entry,
+    projection: &'a Projection,
+}
+
+impl Values<'_> {
+    /// Goes on with one part from `place`; says whether it is at its end.
+    fn go_on(
+        &self,
+        what: What,
+        place: &mut Option<usize>,
+        evaluator: &mut Evaluator,
+        enough: Enough,
+        sink: &mut impl Sink,
+    ) -> bool {
+        let (entry, schema) = (self.entry, self.reader.schema());
+        match what {
+            What::AllStored => slice(entry.attribute_octets(), place, evaluator, enough, sink),
+            What::Stored(number) => {
+                let octets = entry.attributes().nth(number).map_or(&[][..], |stored| stored.octets);
+                slice(octets, place, evaluator, enough, sink)
+            }
+            What::Values(number) => {
+                let Some(stored) = entry.attributes().nth(number) else { return true };
+                let mut selector = self.selector(stored.id, stored.description());
+                let mut values = stored.values_left(place.unwrap_or(usize::MAX));
+                loop {
+                    *place = Some(values.left());
+                    if sink.len() >= enough.octets || evaluator.work() >= enough.work {
+                        return false;
+                    }
+                    let Some(value) = values.next() else { return true };
+                    evaluator.add_work(1);
+                    if self.reader.shows_value(stored.id, value) {
+                        put(value, selector.as_mut(), evaluator, sink);
+                    }
+                }
+            }
+            What::Members(attribute) => {
+                let mut selector = self.selector(attribute, schema.attribute(attribute).name.as_bytes());
+                let mut is_done = true;
+                // EntryIds are of 32 bits.
+                let from = u32::try_from(place.unwrap_or(0)).unwrap_or(u32::MAX);
+                let mut next = from;
+                self.reader.members_from(self.id, attribute, from, &mut |id, value| {
+                    if sink.len() >= enough.octets || evaluator.work() >= enough.work {
+                        (is_done, next) = (false, id.raw());
+                        return false;
+                    }
+                    evaluator.add_work(1);
+                    put(value, selector.as_mut(), evaluator, sink);
+                    true
+                });
+                *place = Some(next as usize);
+                is_done
+            }
+            What::Computed(attribute) => {
+                let mut selector = self.selector(attribute, schema.attribute(attribute).name.as_bytes());
+                self.reader.values(self.id, entry, attribute, &mut |value| {
+                    evaluator.add_work(1);
+                    put(value, selector.as_mut(), evaluator, sink);
+                    true
+                });
+                true
+            }
+        }
+    }
+
+    fn selector(&self, attribute: AttributeId, description: &[u8]) -> Option<ValueSelector<'_>> {
+        let filter = self.projection.values.as_ref()?;
+        Some(filter.about(attribute, description, self.reader.schema()))
+    }
+}
+
+/// Hands a value on, if it is selected.
+fn put(
+    value: &[u8],
+    selector: Option<&mut ValueSelector<'_>>,
+    evaluator: &mut Evaluator,
+    sink: &mut impl Sink,
+) {
+    sink.shown();
+    let Some(selector) = selector else { return sink.value(value) };
+    if selector.selects(value) {
+        sink.value(value);
+    }
+    evaluator.add_work(selector.take_work());
+}
+
+/// Hands octets on that need no look.
+fn slice(
+    octets: &[u8],
+    place: &mut Option<usize>,
+    evaluator: &mut Evaluator,
+    enough: Enough,
+    sink: &mut impl Sink,
+) -> bool {
+    evaluator.add_work(1);
+    let left = place.unwrap_or(octets.len()).min(octets.len());
+    let rest = octets.get(octets.len() - left..).unwrap_or_default();
+    let (now, later) = rest.split_at(rest.len().min(enough.octets.saturating_sub(sink.len())));
+    sink.octets(now);
+    *place = Some(later.len());
+    later.is_empty()
+}
+
+/// Stored octets of an entry that are written at once.
+const LARGE_OCTETS: usize = 64 * 1024;
+/// Members of an entry that are written at once.
+const LARGE_MEMBERS: usize = 1_024;
+/// Values times assertions that are looked at at once.
+const LARGE_WORK: usize = 4_096;
+/// Tag and length where the length has four octets.
+const HEADER_OCTETS: usize = 6;

@@ -255,7 +255,7 @@ fn write_controls(writer: &mut Writer<'_>, controls: &[Control<'_>]) {
     writer.end(list);
 }
 
-const SEARCH_RESULT_ENTRY: u8 = 0x64;
+pub(super) const SEARCH_RESULT_ENTRY: u8 = 0x64;
 const CONTROLS: u8 = tag::context_constructed(0);
 const SERVER_SASL_CREDENTIALS: u8 = tag::context(7);
 const RESPONSE_NAME: u8 = tag::context(10);

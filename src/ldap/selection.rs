@@ -24,11 +24,13 @@ impl Selection {
     /// Looks the names up. Unknown ones select nothing, `1.1` selects nothing, duplicates count once.
     pub(super) fn new(names: &[&str], schema: &Schema) -> Self {
         let mut selection = Self { all_user: names.is_empty(), ..Self::default() };
-        for name in names {
-            match *name {
+        let mut classes = SmallVec::new();
+        // Some clients send a list as one string; no name has a comma.
+        for name in names.iter().flat_map(|name| name.split(',')) {
+            match name.trim_ascii() {
                 "*" => selection.all_user = true,
                 "+" => selection.all_operational = true,
-                name => selection.add(name, schema),
+                name => selection.add(name, schema, &mut classes),
             }
         }
         selection.named.sort_unstable();
@@ -65,7 +67,8 @@ impl Selection {
         &self.computed
     }
 
-    fn add(&mut self, name: &str, schema: &Schema) {
+    /// `classes` are those whose attributes were added, each of which is once.
+    fn add(&mut self, name: &str, schema: &Schema, classes: &mut SmallVec<[&'static str; 4]>) {
         if let Some(class) = name.strip_prefix('@') {
             match schema.class(class) {
                 // It allows every attribute (RFC 4512 section 4.3).
@@ -73,8 +76,11 @@ impl Selection {
                     self.all_user = true;
                     self.all_operational = true;
                 }
-                Some(class) => self.named.extend(class.attributes()),
-                None => {}
+                Some(class) if !classes.contains(&class.name()) => {
+                    classes.push(class.name());
+                    self.named.extend(class.attributes());
+                }
+                Some(_) | None => {}
             }
             return;
         }
@@ -126,6 +132,21 @@ mod tests {
         let schema = Schema::core();
         assert!(!Selection::new(&["1.1"], &schema).selects(AttributeId::CN, &schema));
         assert!(Selection::new(&["1.1", "cn"], &schema).selects(AttributeId::CN, &schema));
+    }
+
+    #[test]
+    fn a_list_in_one_string_is_a_list() {
+        let schema = Schema::core();
+        let selection = Selection::new(&["uid,cn, SN ,,1.1"], &schema);
+        for (id, is_selected) in [
+            (AttributeId::UID, true),
+            (AttributeId::CN, true),
+            (AttributeId::SN, true),
+            (AttributeId::MAIL, false),
+        ] {
+            assert_eq!(selection.selects(id, &schema), is_selected);
+        }
+        assert!(Selection::new(&["cn,*,+"], &schema).selects(AttributeId::ENTRY_UUID, &schema));
     }
 
     #[test]

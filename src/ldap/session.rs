@@ -23,7 +23,7 @@ use super::result_code::ResultCode;
 use crate::access::Identity;
 use crate::auth::HashOutcome;
 use crate::config::{Limit, Limits, PlainBind};
-use crate::directory::{Evaluator, Snapshot};
+use crate::directory::{Evaluator, FilterBounds, Snapshot};
 use crate::model::Timestamp;
 use crate::net::{ClientCertificate, Share};
 use crate::registry::{Attempt, BoundApplication, Registry, Trial};
@@ -172,11 +172,7 @@ impl Session {
     pub fn receive(&mut self, input: &[u8], output: &mut Vec<u8>, clock: Clock) -> usize {
         let mut taken = 0;
         let begun = self.evaluator.work();
-        let mut requests = 0;
-        while self.takes_requests(output)
-            && self.evaluator.work() - begun + requests * WORK_OF_A_REQUEST < TURN_WORK
-        {
-            requests += 1;
+        while self.takes_requests(output) && self.evaluator.work() - begun < self.turn_work() {
             let rest = input.get(taken..).unwrap_or_default();
             match frame::next(rest, self.message_size_max()) {
                 Ok(None) => break,
@@ -186,6 +182,7 @@ impl Session {
                         break;
                     }
                     taken += frame.octets.len();
+                    self.evaluator.add_work(WORK_OF_A_REQUEST + frame.octets.len() as u64 / 64);
                     // Taken anew for each: a bind is decided by the newest snapshot, and the search behind it
                     // must not be answered from an older one that does not know its token.
                     let snapshot = self.registry.current();
@@ -238,6 +235,10 @@ impl Session {
     /// Gives each search that has more to answer one turn, as long as there is room in `output`. Who had
     /// no turn comes first the next time.
     pub fn work(&mut self, output: &mut Vec<u8>, clock: Clock) {
+        if let Some(shown) = &mut self.certificate {
+            let trust = &self.settings.client_trust;
+            shown.review(self.identity.as_mut(), trust, &self.registry, clock.now);
+        }
         let turns = self.searches.len();
         let begun = self.evaluator.work();
         for _ in 0..turns {
@@ -249,10 +250,86 @@ impl Session {
                 break;
             }
             let Some(mut running) = self.searches.pop_front() else { break };
+            let newest = self.registry.current();
+            let review = running.review(&newest, self.identity.as_ref(), self.peer.source, clock);
+            drop(newest);
+            if let Err(denied) = review {
+                if running.is_within_entry() {
+                    // What is left of it may not be told any more, and nothing else can stand there.
+                    self.searches.clear();
+                    self.end = Some(Next::Close);
+                    break;
+                }
+                running.refuse(&denied, output);
+                continue;
+            }
             match running.turn(&mut self.evaluator, output, clock) {
-                None => self.searches.push_back(running),
+                None => {
+                    let is_within_entry = running.is_within_entry();
+                    self.keep_running(running);
+                    if is_within_entry {
+                        break;
+                    }
+                }
                 Some(end) => running.limits_reached(end).for_each(|limit| self.note(limit)),
             }
+        }
+    }
+
+    /// Keeps a search that has more to answer: its next turn comes behind those of the others, unless part of an entry
+    /// has left, which nothing else may stand in.
+    pub(super) fn keep_running(&mut self, running: RunningSearch) {
+        match running.is_within_entry() {
+            true => self.searches.push_front(running),
+            false => self.searches.push_back(running),
+        }
+    }
+
+    fn is_within_entry(&self) -> bool {
+        self.searches.front().is_some_and(RunningSearch::is_within_entry)
+    }
+
+    /// How much of the values of a filter is made ready.
+    pub(super) fn filter_bounds(&self) -> FilterBounds {
+        let limits = &self.settings.limits;
+        let (octets, value) = match self.identity {
+            Some(_) => (limits.filter_octets_max, limits.assertion_length_max),
+            None => (
+                limits.filter_octets_before_bind_max.min(limits.filter_octets_max),
+                limits.assertion_length_before_bind_max.min(limits.assertion_length_max),
+            ),
+        };
+        let octets_of = |limit| usize::try_from(limit).unwrap_or(usize::MAX);
+        FilterBounds { octets_max: octets_of(octets), value_octets_max: octets_of(value) }
+    }
+
+    /// Notes that an assertion value was longer than it may be.
+    pub(super) fn note_long_value(&self) {
+        self.note(match self.identity {
+            Some(_) => Limit::assertion_length_max,
+            None => Limit::assertion_length_before_bind_max,
+        });
+    }
+
+    /// Notes that a filter would have had to look at too much.
+    pub(super) fn note_filter_work(&self) {
+        self.note(match self.identity {
+            Some(_) => Limit::filter_work_max,
+            None => Limit::filter_work_before_bind_max,
+        });
+    }
+
+    /// What was done for the client so far, in elements of filters and values of entries that were looked at, and what
+    /// costs as much.
+    pub fn work_done(&self) -> u64 {
+        self.evaluator.work()
+    }
+
+    /// What one turn may cost.
+    fn turn_work(&self) -> u64 {
+        match self.identity {
+            Some(_) => TURN_WORK,
+            None => TURN_WORK_BEFORE_BIND,
         }
     }
 
@@ -382,7 +459,10 @@ impl Session {
 
     /// Says good-bye with a Notice of Disconnection.
     pub fn disconnect_with(&mut self, output: &mut Vec<u8>, code: ResultCode, diagnostic: &str) {
-        response::notice_of_disconnection(output, code, diagnostic);
+        // In the middle of an entry nothing else can stand.
+        if !self.is_within_entry() {
+            response::notice_of_disconnection(output, code, diagnostic);
+        }
         self.searches.clear();
         self.bind = None;
         self.change = None;
@@ -405,6 +485,7 @@ impl Session {
             && self.bind.is_none()
             && self.change.is_none()
             && !self.is_full(output)
+            && !self.is_within_entry()
             && (self.searches.len() as u64) < u64::from(self.settings.limits.pending_operations_max)
     }
 
@@ -422,6 +503,13 @@ impl Session {
             let trust = &self.settings.client_trust;
             shown.review(self.identity.as_mut(), trust, &self.registry, context.clock.now);
         }
+        self.evaluator.bound(u64::from(match self.identity {
+            Some(_) => self.settings.limits.filter_work_max,
+            None => {
+                let limits = &self.settings.limits;
+                limits.filter_work_before_bind_max.min(limits.filter_work_max)
+            }
+        }));
         let limits = match self.identity {
             Some(_) => &self.decode_limits,
             None => &self.decode_limits_before_bind,
@@ -501,6 +589,8 @@ impl Session {
 /// What one turn of a connection may cost, in elements of filters and values of entries that are looked at: about
 /// two milliseconds. Then others have their turn.
 const TURN_WORK: u64 = 50_000;
+/// The same before a successful bind: less than half a millisecond.
+const TURN_WORK_BEFORE_BIND: u64 = 5_000;
 /// What a request costs beside that.
 const WORK_OF_A_REQUEST: u64 = 100;
 /// The tag octet of a BindRequest.

@@ -264,14 +264,14 @@ impl State {
 
 /// What counts as one source: an IPv6 client commands a whole network of 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Source {
+pub(super) enum Source {
     V4(Ipv4Addr),
     V6Network(u64),
 }
 
 impl Source {
     /// `None` for a peer on this machine.
-    fn of(address: &PeerAddress) -> Option<Self> {
+    pub(super) fn of(address: &PeerAddress) -> Option<Self> {
         Self::counted(address).filter(|_| !address.ip().is_some_and(|ip| ip.to_canonical().is_loopback()))
     }
 

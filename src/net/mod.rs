@@ -14,6 +14,7 @@ pub mod rate;
 mod repeated;
 pub mod server_certificate;
 pub mod tls;
+pub mod turns;
 mod validity;
 pub mod write_deadline;
 
@@ -29,6 +30,7 @@ pub use proxy::{HeaderError, Proxies};
 pub use rate::Rate;
 pub use server_certificate::{KeyKind, ServerCertificate};
 pub use tls::{Tls, TlsError, TlsFiles, TlsWarning};
+pub use turns::{SourceTurns, Turns, WORK_OF_A_HANDSHAKE};
 pub use write_deadline::WriteDeadline;
 
 /// How long connections may take to end what they are at, when the server goes down.

@@ -19,12 +19,14 @@ use crate::auth::{
     Candidate, CredentialKey, HashClass, HashJob, HashOutcome, Pause, Refusal, SecretShape, StoredHash,
     Subject, TryingSource,
 };
-use crate::directory::{AccountState, Accounts, Reader, Snapshot, Tree, Visibility, name_key};
+use crate::directory::{
+    AccountState, Accounts, Reader, Snapshot, Tree, Visibility, name_key, name_key_within,
+};
 use crate::model::{
     AccountKind, AccountNumber, HashText, Intent, Password, ProviderNumber, Record, Timestamp, Token,
 };
 use crate::net::ClientCertificate;
-use crate::schema::normalize_dn;
+use crate::schema::normalize_dn_within;
 use crate::secret::Secret;
 
 /// What came of a name and a secret so far.
@@ -451,6 +453,10 @@ impl Name {
         if text.contains('=') {
             return Self::of_dn(text, snapshot);
         }
+        // What has no form within bounds is nobody's name; nor has any part of it, that would be looked up then.
+        let Some(whole) = name_key_within(text, NAME_FORM_OCTETS_MAX) else {
+            return Self { provider: None, account: None, canonical: text.as_bytes().to_vec() };
+        };
         let accounts = snapshot.accounts();
         let of_domain = text.rsplit_once('@').and_then(|(username, domain)| {
             let mut trees = snapshot.trees().iter();
@@ -460,7 +466,6 @@ impl Name {
         });
         let tree = of_domain.map(|(tree, _)| tree).or_else(|| snapshot.default_tree());
         // A username may be a mail address: where the whole is somebody's, it is his before all else.
-        let whole = name_key(text);
         let canonical = match of_domain {
             Some((_, username)) if accounts.account_keyed(&whole).is_none() => name_key(username),
             _ => whole,
@@ -486,7 +491,8 @@ impl Name {
 
     fn of_dn(text: &str, snapshot: &Snapshot) -> Self {
         let mut normal = Vec::with_capacity(text.len() + 16);
-        if normalize_dn(text.as_bytes(), snapshot.schema(), &mut normal).is_err() {
+        let read = normalize_dn_within(text.as_bytes(), snapshot.schema(), NAME_FORM_OCTETS_MAX, &mut normal);
+        if read.is_err() || normal.len() > NAME_FORM_OCTETS_MAX {
             return Self { provider: None, account: None, canonical: text.as_bytes().to_vec() };
         }
         let Some(tree) = snapshot.tree_of_normal(&normal) else {
@@ -563,5 +569,8 @@ const NO_PLACE: &str = "too many hashes wait";
 const PAUSED: &str = "too many wrong secrets: it is paused for this source";
 const WRONG: &str = "the secret is wrong";
 
+/// Octets of the form in which names are compared: a code point may become eighteen, and names of accounts and DNs
+/// of entries are far shorter.
+pub const NAME_FORM_OCTETS_MAX: usize = 8 * 1024;
 /// So much of a name that nobody has stands in the log.
 const SHOWN_CHARACTERS_MAX: usize = 256;

@@ -31,7 +31,9 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 pub use application_addresses::BoundApplication;
-pub use authenticate::{Attempt, Authentication, AuthenticationRefusal, Trial, Verdict};
+pub use authenticate::{
+    Attempt, Authentication, AuthenticationRefusal, NAME_FORM_OCTETS_MAX, Trial, Verdict,
+};
 pub use authenticate_api::ApiRefusal;
 pub use caller::{Asker, Caller, Lack};
 pub use commands::{

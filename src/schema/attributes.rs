@@ -386,14 +386,15 @@ attribute_types! {
     MATCHING_RULE_USE, "2.5.21.8", "matchingRuleUse", "RFC 4512", described(Syntax::MatchingRuleUseDescription);
     LDAP_SYNTAXES, "1.3.6.1.4.1.1466.101.120.16", "ldapSyntaxes", "RFC 4512", described(Syntax::LdapSyntaxDescription);
 
-    // RFC 4512 and others: the root DSE
+    // RFC 4512 and others: the root DSE. RFC 4512 gives some no rule, so that a filter about them says nothing; clients
+    // ask all the same, and where a rule is published the answer is exact.
     ALT_SERVER, "1.3.6.1.4.1.1466.101.120.6", "altServer", "RFC 4512", Shape::of(Syntax::Ia5String).of_server();
-    NAMING_CONTEXTS, "1.3.6.1.4.1.1466.101.120.5", "namingContexts", "RFC 4512", Shape::of(Syntax::Dn).of_server();
-    SUPPORTED_CONTROL, "1.3.6.1.4.1.1466.101.120.13", "supportedControl", "RFC 4512", Shape::of(Syntax::Oid).of_server();
-    SUPPORTED_EXTENSION, "1.3.6.1.4.1.1466.101.120.7", "supportedExtension", "RFC 4512", Shape::of(Syntax::Oid).of_server();
+    NAMING_CONTEXTS, "1.3.6.1.4.1.1466.101.120.5", "namingContexts", BINDERY, DN.of_server();
+    SUPPORTED_CONTROL, "1.3.6.1.4.1.1466.101.120.13", "supportedControl", BINDERY, OID.of_server();
+    SUPPORTED_EXTENSION, "1.3.6.1.4.1.1466.101.120.7", "supportedExtension", BINDERY, OID.of_server();
     SUPPORTED_FEATURES, "1.3.6.1.4.1.4203.1.3.5", "supportedFeatures", "RFC 4512", OID.of_server();
-    SUPPORTED_LDAP_VERSION, "1.3.6.1.4.1.1466.101.120.15", "supportedLDAPVersion", "RFC 4512", Shape::of(Syntax::Integer).of_server();
-    SUPPORTED_SASL_MECHANISMS, "1.3.6.1.4.1.1466.101.120.14", "supportedSASLMechanisms", "RFC 4512", Shape::of(Syntax::DirectoryString).of_server();
+    SUPPORTED_LDAP_VERSION, "1.3.6.1.4.1.1466.101.120.15", "supportedLDAPVersion", BINDERY, Shape::of(Syntax::Integer).equal(Integer).of_server();
+    SUPPORTED_SASL_MECHANISMS, "1.3.6.1.4.1.1466.101.120.14", "supportedSASLMechanisms", BINDERY, Shape::of(Syntax::DirectoryString).equal(CaseIgnore).of_server();
     VENDOR_NAME, "1.3.6.1.1.4", "vendorName", "RFC 3045", Shape::of(Syntax::DirectoryString).equal(CaseExactIa5).single().of_server().protected();
     VENDOR_VERSION, "1.3.6.1.1.5", "vendorVersion", "RFC 3045", Shape::of(Syntax::DirectoryString).equal(CaseExactIa5).single().of_server().protected();
     DEFAULT_NAMING_CONTEXT, arc!("1.3"), "defaultNamingContext", BINDERY, DN.single().of_server();

@@ -5,7 +5,7 @@ mod normal;
 
 use std::fmt::{self, Write};
 
-pub use normal::{is_at_or_below, normalize_dn, parent};
+pub use normal::{is_at_or_below, normalize_dn, normalize_dn_within, parent};
 
 use super::syntax;
 

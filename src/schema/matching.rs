@@ -115,6 +115,27 @@ impl MatchingRule {
             .find(|rule| named(rule.name()) || named(rule.oid()) || rule.alias().is_some_and(named))
     }
 
+    /// What it costs to compare one value by it, in the unit in which work is counted (some 50 ns): names and
+    /// identifiers are looked up in the schema, the others are short of a unit.
+    pub const fn cost(self) -> u64 {
+        match self {
+            Self::DistinguishedName | Self::UniqueMember | Self::InChain => 10,
+            Self::ObjectIdentifier | Self::ObjectIdentifierFirstComponent => 8,
+            _ => 1,
+        }
+    }
+
+    /// What it costs to prepare a value or an assertion, of which a normal form of so many octets came.
+    pub fn cost_of_preparing(self, value: &[u8], form: usize) -> u64 {
+        let names = match self.syntax() {
+            Syntax::Dn | Syntax::NameAndOptionalUid => {
+                value.iter().filter(|octet| **octet == b'=').count() as u64
+            }
+            _ => 1,
+        };
+        self.cost() * names + prepare::cost_of_preparing(value, form)
+    }
+
     /// Its name as published.
     pub const fn name(self) -> &'static str {
         self.row().0
@@ -221,8 +242,21 @@ impl MatchingRule {
     /// # Errors
     /// [`InvalidSyntax`] when the octets are not of the rule's syntax: an assertion of them is Undefined.
     pub fn normalize(self, value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
+        self.normalize_within(value, usize::MAX, out)
+    }
+
+    /// The same, but stops soon behind `octets_max` octets: where more than that is appended, it is no normal form.
+    ///
+    /// # Errors
+    /// [`InvalidSyntax`] as [`MatchingRule::normalize`].
+    pub fn normalize_within(
+        self,
+        value: &[u8],
+        octets_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), InvalidSyntax> {
         let start = out.len();
-        let result = self.append_normal_form(value, out);
+        let result = self.append_normal_form(value, octets_max, out);
         if result.is_err() {
             out.truncate(start);
         }
@@ -230,7 +264,8 @@ impl MatchingRule {
     }
 
     /// Appends the normal form of one part of a substring assertion, to be found in the normal form that
-    /// [`MatchingRule::normalize`] gives for a value (spaces: see `prepare.rs`). On an error nothing is appended.
+    /// [`MatchingRule::normalize`] gives for a value (spaces: see `prepare.rs`), stopping as
+    /// [`MatchingRule::normalize_within`] does. On an error nothing is appended.
     ///
     /// # Errors
     /// [`InvalidSyntax`] when the part cannot occur in any value, or values of this rule have no parts.
@@ -238,6 +273,7 @@ impl MatchingRule {
         self,
         position: PartPosition,
         value: &[u8],
+        octets_max: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), InvalidSyntax> {
         let start = out.len();
@@ -248,22 +284,26 @@ impl MatchingRule {
             | Self::CaseIgnoreIa5
             | Self::CaseIgnoreIa5Substrings
             | Self::CaseIgnoreList
-            | Self::CaseIgnoreListSubstrings => prepare::prepare_part(value, Case::Fold, position, out),
+            | Self::CaseIgnoreListSubstrings => {
+                prepare::prepare_part(value, Case::Fold, position, octets_max, out)
+            }
             Self::CaseExact
             | Self::CaseExactSubstrings
             | Self::CaseExactIa5
-            | Self::CaseExactIa5Substrings => prepare::prepare_part(value, Case::Keep, position, out),
+            | Self::CaseExactIa5Substrings => {
+                prepare::prepare_part(value, Case::Keep, position, octets_max, out)
+            }
             Self::NumericString
             | Self::NumericStringSubstrings
             | Self::TelephoneNumber
-            | Self::TelephoneNumberSubstrings => self.append_normal_form(value, out).map(|()| {
+            | Self::TelephoneNumberSubstrings => self.append_normal_form(value, octets_max, out).map(|()| {
                 // Of insignificant characters alone: one space (RFC 4518 sections 2.6.2 and 2.6.3), which is in no
                 // value. An empty part would be in all.
                 if out.len() == start {
                     out.push(b' ');
                 }
             }),
-            Self::OctetString => self.append_normal_form(value, out),
+            Self::OctetString => self.append_normal_form(value, octets_max, out),
             _ => Err(InvalidSyntax),
         };
         if result.is_err() {
@@ -303,7 +343,12 @@ impl MatchingRule {
         Some(scratch.as_slice().cmp(normal_assertion))
     }
 
-    fn append_normal_form(self, value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
+    fn append_normal_form(
+        self,
+        value: &[u8],
+        octets_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), InvalidSyntax> {
         match self {
             // The IA5 rules take all of Unicode: internationalised mail addresses (RFC 6531) and `gecos` hold it, and
             // what an entry holds should be found. RFC 4517 section 4.2.3 would make such an assertion Undefined.
@@ -311,13 +356,13 @@ impl MatchingRule {
             | Self::CaseIgnoreOrdering
             | Self::CaseIgnoreSubstrings
             | Self::CaseIgnoreIa5
-            | Self::CaseIgnoreIa5Substrings => prepare::prepare(value, Case::Fold, out),
+            | Self::CaseIgnoreIa5Substrings => prepare::prepare_within(value, Case::Fold, octets_max, out),
             Self::CaseExact
             | Self::CaseExactOrdering
             | Self::CaseExactSubstrings
             | Self::CaseExactIa5
-            | Self::CaseExactIa5Substrings => prepare::prepare(value, Case::Keep, out),
-            Self::CaseIgnoreList | Self::CaseIgnoreListSubstrings => append_list(value, out),
+            | Self::CaseExactIa5Substrings => prepare::prepare_within(value, Case::Keep, octets_max, out),
+            Self::CaseIgnoreList | Self::CaseIgnoreListSubstrings => append_list(value, octets_max, out),
             Self::NumericString | Self::NumericStringOrdering | Self::NumericStringSubstrings => {
                 prepare::prepare_numeric(value, out)
             }
@@ -338,8 +383,8 @@ impl MatchingRule {
                 out.extend_from_slice(value);
                 Ok(())
             }
-            Self::DistinguishedName | Self::InChain => append_dn(value, out),
-            Self::UniqueMember => append_unique_member(value, out),
+            Self::DistinguishedName | Self::InChain => append_dn(value, octets_max, out),
+            Self::UniqueMember => append_unique_member(value, octets_max, out),
             Self::GeneralizedTime | Self::GeneralizedTimeOrdering => append_time(value, out),
             Self::ObjectIdentifier => append_identifier(value, out),
             Self::ObjectIdentifierFirstComponent => append_identifier(first_component(value), out),
@@ -498,13 +543,15 @@ fn bits_match(rule: MatchingRule, value: &[u8], normal_assertion: &[u8]) -> bool
 
 /// Lines between `$`, in which `\24` is a `$` and `\5C` a `\` (RFC 4517 section 3.3.28). Prepared text holds no
 /// line feed, so one stands between the lines.
-fn append_list(value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
+fn append_list(value: &[u8], octets_max: usize, out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
+    let start = out.len();
     for (number, line) in value.split(|octet| *octet == b'$').enumerate() {
         if number > 0 {
             out.push(b'\n');
         }
+        let Some(left) = octets_max.checked_sub(out.len() - start) else { return Ok(()) };
         if !line.contains(&b'\\') {
-            prepare::prepare(line, Case::Fold, out)?;
+            prepare::prepare_within(line, Case::Fold, left, out)?;
             continue;
         }
         let mut plain = Vec::with_capacity(line.len());
@@ -518,20 +565,20 @@ fn append_list(value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
             plain.push(plain_octet);
             rest = after;
         }
-        prepare::prepare(&plain, Case::Fold, out)?;
+        prepare::prepare_within(&plain, Case::Fold, left, out)?;
     }
     Ok(())
 }
 
 /// Types by name, values by their own rules. A custom type in a name that is a value is compared as text without
 /// regard to case, as one that is not known: a rule stands for itself, without a schema.
-fn append_dn(value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
-    dn::normalize_dn(value, Schema::core_table(), out).map_err(|_| InvalidSyntax)
+fn append_dn(value: &[u8], octets_max: usize, out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
+    dn::normalize_dn_within(value, Schema::core_table(), octets_max, out).map_err(|_| InvalidSyntax)
 }
 
-fn append_unique_member(value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
+fn append_unique_member(value: &[u8], octets_max: usize, out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
     let (name, uid) = syntax::split_optional_uid(value);
-    append_dn(name, out)?;
+    append_dn(name, octets_max, out)?;
     if let Some(uid) = uid {
         // A NUL stands in no normal form of a DN unescaped, so the two cannot run into each other.
         out.push(0);

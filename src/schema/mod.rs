@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 pub use attributes::Usage;
 pub use attributes::{AttributeId, AttributeType};
 pub use classes::{ClassKind, ObjectClass};
-pub use dn::{Dn, DnError, Rdn, TypeAndValue, normalize_dn};
+pub use dn::{Dn, DnError, Rdn, TypeAndValue, normalize_dn, normalize_dn_within};
 pub use matching::{MatchingRule, RuleKind};
 pub use prepare::PartPosition;
 pub use syntax::Syntax;

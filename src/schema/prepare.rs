@@ -9,6 +9,8 @@
 //! Code points that are unassigned in Unicode 3.2 are not prohibited (section 2.4 would): most of them have
 //! been assigned since. The bidirectional check does not exist (section 2.5).
 
+use std::borrow::Cow;
+
 use icu_casemap::{CaseMapper, CaseMapperBorrowed};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -42,7 +44,18 @@ struct Trim {
 
 /// Appends the prepared form of a whole value.
 pub(super) fn prepare(value: &[u8], case: Case, out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
-    prepare_trimmed(value, case, Trim { start: true, end: true }, out)
+    prepare_within(value, case, usize::MAX, out)
+}
+
+/// The same, but stops soon behind `octets_max` octets, as a code point may become eighteen: more than that is appended
+/// then, and it is no prepared form.
+pub(super) fn prepare_within(
+    value: &[u8],
+    case: Case,
+    octets_max: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), InvalidSyntax> {
+    prepare_trimmed(value, case, Trim { start: true, end: true }, octets_max, out)
 }
 
 /// Appends the prepared form of one part of a substring assertion: a space at an end that touches other text
@@ -51,10 +64,20 @@ pub(super) fn prepare_part(
     value: &[u8],
     case: Case,
     position: PartPosition,
+    octets_max: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), InvalidSyntax> {
     let trim = Trim { start: position == PartPosition::Initial, end: position == PartPosition::Final };
-    prepare_trimmed(value, case, trim, out)
+    prepare_trimmed(value, case, trim, octets_max, out)
+}
+
+/// What it costs to prepare a value, in the unit in which work is counted (some 50 ns), where `form` octets came of it:
+/// text that needs the tables costs for every octet about what sixty-four of plain text do.
+pub fn cost_of_preparing(value: &[u8], form: usize) -> u64 {
+    match value.iter().copied().all(is_plain) {
+        true => value.len() as u64 / 64,
+        false => value.len().max(form) as u64,
+    }
 }
 
 /// Whether `value`, prepared, is `prepared`; for ASCII without writing anything.
@@ -131,21 +154,39 @@ pub(super) fn prepare_telephone(value: &[u8], out: &mut Vec<u8>) -> Result<(), I
     Ok(())
 }
 
-fn prepare_trimmed(value: &[u8], case: Case, trim: Trim, out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
+fn prepare_trimmed(
+    value: &[u8],
+    case: Case,
+    trim: Trim,
+    octets_max: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), InvalidSyntax> {
     if value.iter().copied().all(is_plain) {
         collapse_plain(value, case, trim, out);
         return Ok(());
     }
     let text = std::str::from_utf8(value).map_err(|_| InvalidSyntax)?;
     let mapped: String = text.chars().filter_map(map).collect();
-    let prepared = match case {
-        Case::Keep => mapped.nfkc().collect::<String>(),
-        // Table B.2 of RFC 3454 folds what normalisation makes, too: `℡` becomes `tel`.
-        Case::Fold => {
-            let once: String = FOLD.fold_string(&mapped).nfkc().collect();
-            FOLD.fold_string(&once).nfkc().collect()
-        }
+    let mut prepared = String::with_capacity(mapped.len());
+    let folded = match case {
+        Case::Keep => Cow::Borrowed(mapped.as_str()),
+        Case::Fold => FOLD.fold_string(&mapped),
     };
+    for character in folded.nfkc() {
+        if prepared.len() > octets_max {
+            // Whatever is left of it: this is too much.
+            out.resize(out.len().saturating_add(octets_max).saturating_add(1), b' ');
+            return Ok(());
+        }
+        prepared.push(character);
+    }
+    // Table B.2 of RFC 3454 folds what normalisation makes, too: `℡` becomes `tel`.
+    if case == Case::Fold {
+        let again = FOLD.fold_string(&prepared);
+        if *again != *prepared {
+            prepared = again.nfkc().collect();
+        }
+    }
     if prepared.chars().any(is_prohibited) {
         return Err(InvalidSyntax);
     }
@@ -259,7 +300,7 @@ mod tests {
 
     fn part(text: &str, position: PartPosition) -> String {
         let mut out = Vec::new();
-        prepare_part(text.as_bytes(), Case::Fold, position, &mut out).unwrap();
+        prepare_part(text.as_bytes(), Case::Fold, position, usize::MAX, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -296,6 +337,24 @@ mod tests {
             assert_eq!(prepare(text.as_bytes(), Case::Fold, &mut Vec::new()), Err(InvalidSyntax), "{text:?}");
         }
         assert_eq!(prepare(b"a\xFF", Case::Fold, &mut Vec::new()), Err(InvalidSyntax));
+    }
+
+    #[test]
+    fn what_grows_is_not_prepared_beyond_what_it_may_be() {
+        for (text, octets_max, fits) in
+            [("\u{fdfa}", 64, true), ("\u{fdfa}", 32, false), (&*"\u{fdfa}".repeat(20_000), 4_096, false)]
+        {
+            for case in [Case::Fold, Case::Keep] {
+                let mut out = Vec::new();
+                prepare_within(text.as_bytes(), case, octets_max, &mut out).unwrap();
+                assert_eq!(out.len() <= octets_max, fits, "{octets_max}");
+                assert!(out.len() <= octets_max + 64, "it stops: {}", out.len());
+            }
+        }
+        // Also where what was looked at so far collapses to nothing.
+        let mut out = Vec::new();
+        prepare_within(" \u{3000}".repeat(100).as_bytes(), Case::Fold, 64, &mut out).unwrap();
+        assert!(out.len() > 64);
     }
 
     #[test]

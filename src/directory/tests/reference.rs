@@ -462,7 +462,7 @@ impl<'a> Reference<'a> {
         let mut forms = Vec::new();
         for (kind, part) in parts {
             let mut out = Vec::new();
-            if rule.normalize_part(*kind, part, &mut out).is_err() {
+            if rule.normalize_part(*kind, part, usize::MAX, &mut out).is_err() {
                 return Truth::Undefined;
             }
             forms.push((*kind, out));

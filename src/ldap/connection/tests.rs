@@ -19,6 +19,10 @@ const APP: &str = "cn=app,ou=users,dc=example,dc=org";
 /// How a connection over a pipe ended; `Ok(true)`: TLS would begin.
 type Ending = Result<bool, Ended>;
 
+fn turns() -> Arc<SourceTurns> {
+    Turns::new(1).of(&PeerAddress::Unix { uid: 1 })
+}
+
 fn permit() -> Permit {
     let address = PeerAddress::from_socket("192.0.2.7:1".parse().unwrap());
     let settings = ConnectionLimitSettings {
@@ -59,6 +63,7 @@ fn connect_session(
             input_memory,
             output: Vec::new(),
             permit: permit(),
+            turns: turns(),
             limits: &limits,
             shutdown: &shutdown,
         };
@@ -281,6 +286,7 @@ async fn an_idle_connection_keeps_no_large_buffers() {
         input_memory: input_memory(&world),
         output: Vec::new(),
         permit: permit(),
+        turns: turns(),
         limits: &world.settings.limits,
         shutdown: &shutdown,
     };
@@ -391,6 +397,7 @@ async fn a_bind_without_a_hash_gives_its_place_before_bind_back_at_once() {
                 input_memory,
                 output,
                 permit,
+                turns: turns(),
                 limits: &settings,
                 shutdown: &shutdown,
             };
@@ -481,6 +488,7 @@ async fn a_real_socket() {
     let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local().socket().unwrap();
     let door = Arc::new(Door {
+        turns: Turns::new(1),
         registry: world.registry.clone(),
         tls: None,
         settings: Arc::new(world.settings.clone()),

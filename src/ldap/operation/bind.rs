@@ -1,5 +1,6 @@
 //! Bind (RFC 4511 section 4.2, RFC 4513 section 5): simple, SASL PLAIN, and SASL EXTERNAL by a client certificate.
 
+use super::refusal::is_long_name;
 use super::sasl::{Plain, account_of, without_prefix};
 use crate::access::{Credential, Identity};
 use crate::auth::HashOutcome;
@@ -10,7 +11,8 @@ use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::{Clock, Context, Session, SessionSettings};
 use crate::model::AccountNumber;
-use crate::registry::{Attempt, Authentication, AuthenticationRefusal, Verdict};
+use crate::registry::{Attempt, Authentication, AuthenticationRefusal, NAME_FORM_OCTETS_MAX, Verdict};
+use crate::schema::MatchingRule;
 
 /// A bind that waits for its hash.
 pub(in crate::ldap) struct PendingBind {
@@ -96,8 +98,13 @@ pub(in crate::ldap) fn run(
     if !may_send_secrets(session) {
         return refuse(ResultCode::ConfidentialityRequired, IN_CLEAR);
     }
+    // Nothing of what is longer than any that somebody has is looked at.
     if secret.len() > session.settings.limits.bind_secret_length_max as usize {
-        session.registry.reached().note(Limit::bind_secret_length_max);
+        session.note(Limit::bind_secret_length_max);
+        return refuse(ResultCode::InvalidCredentials, INVALID_CREDENTIALS);
+    }
+    if is_long_name(session, name) || is_long_name(session, authorization) {
+        session.note(Limit::name_length_max);
         return refuse(ResultCode::InvalidCredentials, INVALID_CREDENTIALS);
     }
     let answering = Answering {
@@ -106,6 +113,10 @@ pub(in crate::ldap) fn run(
         authorization: authorization.into(),
         tracked: tracing::Span::current(),
     };
+    // What the name costs is work of the connection, and so of its source, whatever comes of it.
+    let form = NAME_FORM_OCTETS_MAX.min(12 * name.len());
+    let work = MatchingRule::DistinguishedName.cost_of_preparing(name.as_bytes(), form);
+    session.evaluator.add_work(work.max(WORK_OF_A_BIND));
     match session.registry.authenticate(name, secret, session.peer.source, clock.now, clock.instant) {
         Authentication::Done(verdict) => answer(session, &verdict, &answering, output, clock),
         Authentication::Pending(attempt) => session.bind = Some(PendingBind { attempt, answering }),
@@ -234,7 +245,7 @@ fn expires_soon(session: &Session, identity: &Identity, clock: Clock) -> Option<
 
 /// Whether a name, a DN or an authzId (RFC 4513 section 5.2.1.8) stands for this account.
 pub(super) fn names_account(session: &Session, name: &str, account: AccountNumber) -> bool {
-    session.registry.account_of_name(without_prefix(name)) == Some(account)
+    !is_long_name(session, name) && session.registry.account_of_name(without_prefix(name)) == Some(account)
 }
 
 /// Whether secrets may be sent over this connection, in either direction.
@@ -244,6 +255,8 @@ pub(super) fn may_send_secrets(session: &Session) -> bool {
 }
 
 const IN_CLEAR: &str = "passwords are taken over TLS only: use StartTLS or ldaps";
+/// What a bind costs at least beside a hash.
+const WORK_OF_A_BIND: u64 = 50;
 /// RFC 4422 appendix A, RFC 4513 section 5.2.3.
 const EXTERNAL: &str = "EXTERNAL";
 /// RFC 4616.

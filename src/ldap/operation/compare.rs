@@ -1,9 +1,8 @@
 //! Compare (RFC 4511 section 4.10).
 
-use super::refusal::{Refusal, Target, assert_on, find, tree_and_view};
-use crate::config::Limit;
+use super::refusal::{Refusal, Target, assert_on, find, prepare, tree_and_view};
 use crate::directory::filter::FilterItem;
-use crate::directory::{Entry, EntryId, PreparedFilter, Reader, Truth, Visibility};
+use crate::directory::{Entry, EntryId, Reader, Truth, Visibility};
 use crate::ldap::control::RequestControls;
 use crate::ldap::message::CompareRequest;
 use crate::ldap::response::{self, Outcome};
@@ -37,7 +36,7 @@ fn compare(
 ) -> Result<ResultCode, Refusal> {
     let snapshot = context.snapshot;
     let everything = Visibility::Full;
-    let target = Target::new(request.entry, snapshot.schema());
+    let target = Target::new(session, request.entry, snapshot.schema());
     if target.is_root() {
         let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
         let entry = root_dse::entry(snapshot, &session.settings);
@@ -67,13 +66,15 @@ fn verdict(
     if let Some(assertion) = &controls.assertion {
         assert_on(session, assertion, reader, id, entry)?;
     }
-    let mut truth = |item| session.evaluator.truth(&PreparedFilter::new(&[item], reader), reader, id, entry);
-    if truth(FilterItem::Present { attribute: request.attribute }) != Truth::True {
+    let present = prepare(session, &[FilterItem::Present { attribute: request.attribute }], reader)?;
+    if session.evaluator.truth(&present, reader, id, entry) != Truth::True {
         return Ok(ResultCode::NoSuchAttribute);
     }
-    let truth = truth(FilterItem::Equality { attribute: request.attribute, value: request.value });
+    let equality = FilterItem::Equality { attribute: request.attribute, value: request.value };
+    let equality = prepare(session, &[equality], reader)?;
+    let truth = session.evaluator.truth(&equality, reader, id, entry);
     if session.evaluator.take_exhausted() {
-        session.note(Limit::filter_work_max);
+        session.note_filter_work();
         return Err(Refusal::new(ResultCode::AdminLimitExceeded, "the attribute has too many values"));
     }
     Ok(match truth {

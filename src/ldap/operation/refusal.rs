@@ -6,12 +6,12 @@ use crate::access::{Denied, Identity, Invalid, view};
 use crate::config::Limit;
 use crate::directory::filter::FilterItem;
 use crate::directory::{
-    DN_LENGTH_MAX, Entry, EntryId, PreparedFilter, Reader, SUBSCHEMA_DN, Snapshot, Tree, Visibility,
+    Entry, EntryId, FilterTooLarge, PreparedFilter, Reader, SUBSCHEMA_DN, Snapshot, Tree, Visibility,
 };
 use crate::ldap::response::{Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::{Clock, Context, Session};
-use crate::schema::{DnError, Schema, normalize_dn};
+use crate::schema::{DnError, MatchingRule, Schema, normalize_dn_within};
 
 /// The DN that an operation is about, and its normal form.
 pub(in crate::ldap) struct Target<'a> {
@@ -26,24 +26,36 @@ enum TargetFault {
     /// It is no DN.
     #[error(transparent)]
     Syntax(DnError),
-    /// No entry has so long a name; to prepare it for comparison could cost a hundred times what it costs to send.
-    #[error("the name has {octets} octets; no entry has a name of more than {DN_LENGTH_MAX}")]
+    /// To prepare it for comparison could cost a hundred times what it costs to send.
+    #[error("the name is too long: it may have {octets_max} octets and {NAME_PARTS_MAX} parts")]
     TooLong {
-        /// How many it has.
-        octets: usize,
+        /// How many it may have.
+        octets_max: usize,
     },
 }
 
 impl<'a> Target<'a> {
     /// Looks at a DN as it was sent.
-    pub(in crate::ldap) fn new(text: &'a str, schema: &Schema) -> Self {
+    pub(in crate::ldap) fn new(session: &mut Session, text: &'a str, schema: &Schema) -> Self {
         let mut normal = Vec::new();
-        let fault = match text.len() {
-            0..=DN_LENGTH_MAX => {
-                normalize_dn(text.as_bytes(), schema, &mut normal).err().map(TargetFault::Syntax)
-            }
-            octets => Some(TargetFault::TooLong { octets }),
+        let octets_max = session.settings.limits.name_length_max as usize;
+        let too_long = TargetFault::TooLong { octets_max };
+        if is_long_name(session, text) {
+            session.note(Limit::name_length_max);
+            return Self { text, normal, fault: Some(too_long) };
+        }
+        let read = normalize_dn_within(text.as_bytes(), schema, octets_max, &mut normal);
+        session
+            .evaluator
+            .add_work(MatchingRule::DistinguishedName.cost_of_preparing(text.as_bytes(), normal.len()));
+        let fault = match read {
+            Err(error) => Some(TargetFault::Syntax(error)),
+            Ok(()) if normal.len() > octets_max => Some(too_long),
+            Ok(()) => None,
         };
+        if fault.is_some() {
+            normal.clear();
+        }
         Self { text, normal, fault }
     }
 
@@ -52,10 +64,17 @@ impl<'a> Target<'a> {
         self.fault.is_none() && self.normal.is_empty()
     }
 
-    /// Whether it is the DN of the subschema subentry, which stands in no tree.
+    /// Whether it is the DN of the subschema subentry, which stands in no tree; a fault leaves no normal form.
     pub(in crate::ldap) fn is_subschema(&self) -> bool {
         self.normal == SUBSCHEMA_DN.as_bytes()
     }
+}
+
+/// Whether a name or a DN has more octets or parts than any that somebody has.
+pub(super) fn is_long_name(session: &Session, name: &str) -> bool {
+    name.len() > session.settings.limits.name_length_max as usize
+        || (name.len() > NAME_PARTS_MAX
+            && memchr::memchr_iter(b'=', name.as_bytes()).count() > NAME_PARTS_MAX)
 }
 
 /// Why an operation is refused: the code, the matched DN and a sentence.
@@ -145,15 +164,30 @@ pub(in crate::ldap) fn holding(session: &Session, snapshot: &Snapshot, clock: Cl
 
 /// Makes a filter ready, if its values are not too many to compare with.
 pub(in crate::ldap) fn prepare(
-    session: &Session,
+    session: &mut Session,
     filter: &[FilterItem<'_>],
     reader: &Reader<'_>,
 ) -> Result<PreparedFilter, Refusal> {
-    let octets_max = usize::try_from(session.settings.limits.filter_octets_max).unwrap_or(usize::MAX);
-    PreparedFilter::bounded(filter, reader, octets_max).map_err(|error| {
-        session.note(Limit::filter_octets_max);
-        Refusal::new(ResultCode::AdminLimitExceeded, error.to_string())
-    })
+    let bounds = session.filter_bounds();
+    let filter = PreparedFilter::bounded(filter, reader, bounds).map_err(|error| {
+        // As much as could be was made ready.
+        session.evaluator.add_work(bounds.octets_max as u64);
+        too_large(session, error)
+    })?;
+    session.evaluator.add_work(filter.work());
+    if filter.has_long_value() {
+        session.note_long_value();
+    }
+    Ok(filter)
+}
+
+/// How an operation ends whose assertion values are too many.
+pub(in crate::ldap) fn too_large(session: &Session, error: FilterTooLarge) -> Refusal {
+    session.note(match session.identity {
+        Some(_) => Limit::filter_octets_max,
+        None => Limit::filter_octets_before_bind_max,
+    });
+    Refusal::new(ResultCode::AdminLimitExceeded, error.to_string())
 }
 
 /// The entry that a DN names for this reader, or noSuchObject with the deepest entry above it that
@@ -178,14 +212,14 @@ pub(in crate::ldap) fn assert_on(
     let filter = prepare(session, assertion, reader)?;
     let is_true = session.evaluator.matches(&filter, reader, id, entry);
     if session.evaluator.take_exhausted() {
-        session.note(Limit::filter_work_max);
+        session.note_filter_work();
         let sentence = "the assertion would have to look at too many values";
         return Err(Refusal::new(ResultCode::AdminLimitExceeded, sentence));
     }
     if is_true { Ok(()) } else { Err(Refusal::assertion_failed()) }
 }
 
-fn denied(reason: &Denied) -> Refusal {
+pub(in crate::ldap) fn denied(reason: &Denied) -> Refusal {
     let diagnostic = match reason {
         Denied::Anonymous => {
             "bind first: anonymous clients read the root DSE and the subschema only".to_owned()
@@ -198,4 +232,6 @@ fn denied(reason: &Denied) -> Refusal {
     Refusal::new(ResultCode::InsufficientAccessRights, diagnostic)
 }
 
+/// Parts of a name: types and values of a DN.
+const NAME_PARTS_MAX: usize = 256;
 const NO_SUCH_SUFFIX: &str = "no directory of this server has that suffix";

@@ -7,6 +7,7 @@ pub(super) mod client;
 pub(super) mod world;
 
 mod access;
+mod attacks;
 mod bind_costs;
 mod bindings;
 mod binds;

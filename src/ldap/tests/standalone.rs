@@ -125,9 +125,31 @@ fn the_root_dse_can_be_compared() {
     let mut client = Client::in_clear(&world);
     client.compare("", "vendorName", "bindery").is(6);
     client.compare("", "vendorName", "other").is(5);
-    // RFC 4512 gives this one no rule to compare by.
-    client.compare("", "supportedLDAPVersion", "3").is(5);
+    // RFC 4512 gives this one no rule to compare by; we do.
+    client.compare("", "supportedLDAPVersion", "3").is(6);
+    client.compare("", "supportedLDAPVersion", "2").is(5);
     client.compare("", "cn", "x").is(16);
+}
+
+#[test]
+fn the_root_dse_is_found_by_what_stands_in_it() {
+    let world = World::new();
+    for (filter, is_found) in [
+        ("(supportedLDAPVersion=3)", true),
+        ("(supportedLDAPVersion=03)", true),
+        ("(supportedLDAPVersion=2)", false),
+        ("(!(supportedLDAPVersion=2))", true),
+        ("(supportedControl=1.2.840.113556.1.4.319)", true),
+        ("(supportedExtension=1.9)", false),
+        ("(supportedSASLMechanisms=plain)", true),
+        ("(namingContexts=DC=example, dc=ORG)", true),
+        ("(defaultNamingContext=dc=example,dc=org)", true),
+        ("(vendorName=bindery)", true),
+    ] {
+        let mut client = Client::in_clear(&world);
+        let reply = client.search(search("", Base, filter, &["1.1"]));
+        assert_eq!(reply.is(0).entries().len(), usize::from(is_found), "{filter}");
+    }
 }
 
 #[test]

@@ -60,13 +60,19 @@ impl Dn {
     /// The form in which two spellings of one name are the same.
     pub fn normal_form(&self, schema: &Schema) -> NormalDn {
         let mut out = Vec::new();
+        self.append_normal_form(schema, usize::MAX, &mut out);
+        NormalDn::from_normal(out)
+    }
+
+    fn append_normal_form(&self, schema: &Schema, octets_max: usize, out: &mut Vec<u8>) {
+        let start = out.len();
         for (place, rdn) in self.rdns().iter().enumerate() {
             if place > 0 {
                 out.push(b',');
             }
-            append_rdn(rdn, schema, &mut out);
+            let Some(left) = octets_max.checked_sub(out.len() - start) else { return };
+            append_rdn(rdn, schema, left, out);
         }
-        NormalDn::from_normal(out)
     }
 }
 
@@ -76,12 +82,25 @@ impl Dn {
 /// # Errors
 /// [`DnError`] when the text is no name.
 pub fn normalize_dn(text: &[u8], schema: &Schema, out: &mut Vec<u8>) -> Result<(), DnError> {
+    normalize_dn_within(text, schema, usize::MAX, out)
+}
+
+/// The same, but stops soon behind `octets_max` octets: where more than that is appended, it is no normal form.
+///
+/// # Errors
+/// [`DnError`] when the text is no name.
+pub fn normalize_dn_within(
+    text: &[u8],
+    schema: &Schema,
+    octets_max: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), DnError> {
     let start = out.len();
     if append_usual(text, schema, out).is_some() {
         return Ok(());
     }
     out.truncate(start);
-    out.extend_from_slice(Dn::parse(text)?.normal_form(schema).as_bytes());
+    Dn::parse(text)?.append_normal_form(schema, octets_max, out);
     Ok(())
 }
 
@@ -151,20 +170,25 @@ fn append_usual(text: &[u8], schema: &Schema, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-fn append_rdn(rdn: &Rdn, schema: &Schema, out: &mut Vec<u8>) {
+fn append_rdn(rdn: &Rdn, schema: &Schema, octets_max: usize, out: &mut Vec<u8>) {
     if let [pair] = rdn.pairs() {
-        append_pair(&pair.attribute, &pair.value, schema, out);
+        append_pair(&pair.attribute, &pair.value, schema, octets_max, out);
         return;
     }
-    let mut pairs: Vec<Vec<u8>> = rdn
-        .pairs()
-        .iter()
-        .map(|pair| {
-            let mut octets = Vec::new();
-            append_pair(&pair.attribute, &pair.value, schema, &mut octets);
-            octets
-        })
-        .collect();
+    let mut left = octets_max;
+    let mut pairs: Vec<Vec<u8>> = Vec::with_capacity(rdn.pairs().len());
+    for pair in rdn.pairs() {
+        let mut octets = Vec::new();
+        append_pair(&pair.attribute, &pair.value, schema, left, &mut octets);
+        let is_too_much = octets.len() > left;
+        left = left.saturating_sub(octets.len());
+        if is_too_much {
+            out.extend_from_slice(&octets);
+            out.resize(out.len() + octets_max, b' ');
+            return;
+        }
+        pairs.push(octets);
+    }
     // An RDN is a set (X.501): neither order nor repetition counts.
     pairs.sort_unstable();
     pairs.dedup();
@@ -176,7 +200,7 @@ fn append_rdn(rdn: &Rdn, schema: &Schema, out: &mut Vec<u8>) {
     }
 }
 
-fn append_pair(attribute: &str, value: &[u8], schema: &Schema, out: &mut Vec<u8>) {
+fn append_pair(attribute: &str, value: &[u8], schema: &Schema, octets_max: usize, out: &mut Vec<u8>) {
     let known = schema.find(attribute).map(|id| schema.attribute(id));
     append_lower_case(known.map_or(attribute, |attribute| &attribute.name), out);
     out.push(b'=');
@@ -184,9 +208,9 @@ fn append_pair(attribute: &str, value: &[u8], schema: &Schema, out: &mut Vec<u8>
     // A value that is itself a name is compared octet by octet: names in names in names would be recursion.
     let is_name = matches!(rule, MatchingRule::DistinguishedName | MatchingRule::UniqueMember);
     let mut normal = Vec::with_capacity(value.len());
-    if is_name || rule.normalize(value, &mut normal).is_err() {
+    if is_name || rule.normalize_within(value, octets_max, &mut normal).is_err() {
         out.extend_from_slice(b"\\!");
-        if MatchingRule::CaseIgnore.normalize(value, &mut normal).is_err() {
+        if MatchingRule::CaseIgnore.normalize_within(value, octets_max, &mut normal).is_err() {
             out.push(b'!');
             normal.extend_from_slice(value);
         }

@@ -198,7 +198,7 @@ fn parts_are_found_in_normal_forms() {
     let found = |rule: MatchingRule, position, value: &str, part: &str| {
         let value = normal(rule, value.as_bytes()).unwrap();
         let mut normal_part = Vec::new();
-        rule.normalize_part(position, part.as_bytes(), &mut normal_part).unwrap();
+        rule.normalize_part(position, part.as_bytes(), usize::MAX, &mut normal_part).unwrap();
         match position {
             Initial => value.starts_with(&normal_part),
             Any => memchr::memmem::find(&value, &normal_part).is_some(),
@@ -219,7 +219,10 @@ fn parts_are_found_in_normal_forms() {
     ] {
         assert_eq!(found(rule, position, value, part), expected, "{rule:?} {value:?} {part:?}");
     }
-    assert_eq!(MatchingRule::Integer.normalize_part(Any, b"1", &mut Vec::new()), Err(InvalidSyntax));
+    assert_eq!(
+        MatchingRule::Integer.normalize_part(Any, b"1", usize::MAX, &mut Vec::new()),
+        Err(InvalidSyntax)
+    );
 }
 
 #[test]
@@ -269,7 +272,7 @@ proptest! {
                         prop_assert_eq!(rule.matches(octets, &form, &mut Vec::new()), is_equality || rule.kind() == RuleKind::Substrings);
                     }
                 }
-                let _ = rule.normalize_part(PartPosition::Any, octets, &mut Vec::new());
+                let _ = rule.normalize_part(PartPosition::Any, octets, usize::MAX, &mut Vec::new());
                 let _ = rule.matches(octets, &value, &mut Vec::new());
             }
         }

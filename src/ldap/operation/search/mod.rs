@@ -10,18 +10,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(in crate::ldap) use running::RunningSearch;
-use running::{Batch, End, Page, Search, SortAnswer};
+use running::{Asked, Batch, End, Page, Search, SortAnswer};
 use sorted::{Part, Sorted, View, ViewTarget};
 
-use super::refusal::{Refusal, Target, assert_on, find, prepare, tree_and_view};
+use super::refusal::{Refusal, Target, assert_on, find, prepare, too_large, tree_and_view};
 use crate::access::search_limits;
-use crate::config::Limit;
 use crate::directory::{
     Entry, EntryId, Reader, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, ValuesFilter, Visibility,
     Walk,
 };
 use crate::ldap::control::{self, PagedRequest, RequestControls, SortRequest, ViewRequest, ViewResult};
-use crate::ldap::entry_writer::{Projection, write_entry};
+use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
 use crate::ldap::message::SearchRequest;
 use crate::ldap::pages::{OrderKey, Place, QueryDigest, finish, view_digest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
@@ -65,7 +64,7 @@ pub(in crate::ldap) fn run(
     controls: &RequestControls<'_>,
     context: Context<'_>,
 ) {
-    let base = Target::new(request.base, context.snapshot.schema());
+    let base = Target::new(session, request.base, context.snapshot.schema());
     if base.is_root() && request.scope == Scope::Base {
         let entry = root_dse::entry(context.snapshot, &session.settings);
         return answer_standalone(session, request, controls, &entry, context);
@@ -84,11 +83,12 @@ pub(in crate::ldap) fn run(
                     search.limits_reached(end).for_each(|limit| session.note(limit));
                 }
                 Batch::More => match session.memory_of(search.octets() + context.body.len()) {
-                    Ok(memory) => session.searches.push_back(RunningSearch {
+                    Ok(memory) => session.keep_running(RunningSearch {
                         snapshot: snapshot.clone(),
                         tree: tree.clone(),
                         visibility,
                         search,
+                        asked: Asked::now(context.snapshot, context.clock),
                         _memory: memory,
                     }),
                     Err(refusal) => refuse(&refusal, context),
@@ -122,7 +122,7 @@ fn begin<'a>(
     }
     let filter = prepare(session, &request.filter, &reader)?;
     let (sort, answer) = sort_keys(controls.sort.as_ref(), snapshot.schema())?;
-    let view = view(controls, sort.as_ref(), answer.as_ref())?;
+    let view = view(session, controls, sort.as_ref(), answer.as_ref())?;
     let mut walk = Walk::new(&reader, &filter, base, request.scope);
     let (server_size, server_time) = allowed(session, context.snapshot);
     let mut limits = limits(session, request, server_size, server_time, context.clock);
@@ -155,7 +155,9 @@ fn begin<'a>(
         message_id: context.message_id,
         filter,
         walk,
-        projection: projection(request, controls, snapshot),
+        projection: projection(session, request, controls, &reader)?,
+        large: None,
+        again: None,
         sent: 0,
         last_sent: EntryId::SUFFIX,
         limits,
@@ -290,6 +292,7 @@ fn sort_keys(
 
 /// The window that is asked for. Without an order there is none.
 fn view(
+    session: &mut Session,
     controls: &RequestControls<'_>,
     sort: Option<&SortKeys>,
     answer: Option<&SortAnswer>,
@@ -308,7 +311,12 @@ fn view(
         }
         control::Target::Offset { offset, content_count } => ViewTarget::Offset { offset, content_count },
         control::Target::AtLeast(value) => {
-            let form = keys.assertion(value);
+            let bounds = session.filter_bounds();
+            if value.len() > bounds.value_octets_max {
+                session.note_long_value();
+            }
+            let form = keys.assertion(value, bounds);
+            session.evaluator.add_work(form.as_ref().map_or(value.len(), Vec::len) as u64);
             let sentence = "the value is not one of the first sort key's attribute";
             ViewTarget::AtLeast(
                 form.ok_or_else(|| {
@@ -337,13 +345,26 @@ fn answer_standalone(
     let snapshot = context.snapshot;
     let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
     let begun = standalone(session, request, controls, &reader, entry);
-    let (is_found, end, answers) = match begun {
+    let projected = projection(session, request, controls, &reader);
+    let ((is_found, end, answers), projection) = match begun.and_then(|begun| Ok((begun, projected?))) {
         Ok(begun) => begun,
         Err(refusal) => return refuse(&refusal, context),
     };
+    let mut end = end;
     if is_found {
-        let projection = projection(request, controls, snapshot);
-        write_entry(context.output, context.message_id, &reader, EntryId::STANDALONE, entry, &projection);
+        let id = EntryId::STANDALONE;
+        let message_id = context.message_id;
+        if !is_large(&reader, id, entry, &projection) {
+            write_entry(context.output, message_id, &reader, id, entry, &projection, &mut session.evaluator);
+        } else {
+            // These are small: what may be too much is what is asked about their values.
+            let mut large = LargeEntry::new(&reader, id, entry, &projection);
+            let mut room = Room { output: context.output, octets: usize::MAX, work: u64::MAX, message_id };
+            if large.go_on(&reader, entry, &projection, &mut session.evaluator, &mut room) == Piece::TooMuch {
+                end = End::FilterWork;
+                session.note_filter_work();
+            }
+        }
     }
     let outcome = Outcome::new(end.code(), end.sentence());
     response::search_result_done(context.output, context.message_id, &outcome, &answers.as_controls());
@@ -380,7 +401,7 @@ fn standalone(
     let is_found = is_in_scope && session.evaluator.matches(&filter, reader, EntryId::STANDALONE, entry);
     let end = if session.evaluator.take_exhausted() { End::FilterWork } else { End::Complete };
     if end == End::FilterWork {
-        session.note(Limit::filter_work_max);
+        session.note_filter_work();
     }
     Ok((is_found, end, answers))
 }
@@ -395,18 +416,30 @@ fn refuse(refusal: &Refusal, context: Context<'_>) {
 }
 
 fn projection(
+    session: &mut Session,
     request: &SearchRequest<'_>,
     controls: &RequestControls<'_>,
-    snapshot: &Snapshot,
-) -> Projection {
+    reader: &Reader<'_>,
+) -> Result<Projection, Refusal> {
+    // A name is looked up, and has subtypes.
+    session.evaluator.add_work(4 * request.attributes.len() as u64);
     // RFC 3876 section 2: where no values are returned anyway, it has no effect.
     let values =
         controls.values.as_ref().filter(|_| !request.types_only && request.attributes[..] != ["1.1"]);
-    Projection {
-        selection: Selection::new(&request.attributes, snapshot.schema()),
+    let values = match values {
+        None => None,
+        Some(items) => {
+            let filter = ValuesFilter::bounded(items, reader, session.filter_bounds())
+                .map_err(|error| too_large(session, error))?;
+            session.evaluator.add_work(filter.work());
+            Some(Box::new(filter))
+        }
+    };
+    Ok(Projection {
+        selection: Selection::new(&request.attributes, reader.schema()),
         types_only: request.types_only,
-        values: values.map(|items| Box::new(ValuesFilter::new(items, snapshot.schema()))),
-    }
+        values,
+    })
 }
 
 /// What the server allows: what the newest directory says of the account's roles, or the server's own limits.

@@ -1,20 +1,23 @@
 //! A search from batch to batch, and its end.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::SearchLimits;
 use super::sorted::{Progress, Sorted};
+use crate::access::{Denied, Identity, view};
 use crate::config::Limit;
 use crate::directory::{
     Entry, EntryId, Evaluator, PreparedFilter, Reader, Snapshot, Step, Tree, Visibility, Walk,
 };
 use crate::ldap::control::{self, ViewResult};
-use crate::ldap::entry_writer::{Projection, write_entry};
+use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
 use crate::ldap::memory::Holder;
 use crate::ldap::pages::{Pages, Place, QueryDigest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::Clock;
+use crate::model::Revision;
 use crate::net::Share;
 
 /// A search that has more to answer. It holds the snapshot that all of its answer comes from.
@@ -24,6 +27,20 @@ pub(in crate::ldap) struct RunningSearch {
     pub(super) visibility: Visibility,
     pub(super) search: Search,
     pub(super) _memory: Option<Share<Holder>>,
+    pub(super) asked: Asked,
+}
+
+/// When it was last asked what may be seen: a right that was taken away since, or a token that has expired, ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    revision: Revision,
+    second: i64,
+}
+
+impl Asked {
+    pub(super) fn now(newest: &Snapshot, clock: Clock) -> Self {
+        Self { revision: newest.revision(), second: clock.now.unix_seconds() }
+    }
 }
 
 /// What a search needs from one batch to the next.
@@ -32,6 +49,10 @@ pub(super) struct Search {
     pub(super) filter: PreparedFilter,
     pub(super) walk: Walk,
     pub(super) projection: Projection,
+    /// The entry that is being written in pieces.
+    pub(super) large: Option<Box<LargeEntry>>,
+    /// An entry that is to be looked at again, as less may be seen than when it was.
+    pub(super) again: Option<EntryId>,
     pub(super) sent: u32,
     pub(super) last_sent: EntryId,
     pub(super) limits: SearchLimits,
@@ -132,6 +153,46 @@ impl RunningSearch {
         self.search.message_id
     }
 
+    /// Whether part of an entry has left, so that nothing else may before the rest of it.
+    pub(in crate::ldap) fn is_within_entry(&self) -> bool {
+        self.search.is_within_entry()
+    }
+
+    /// Asks again what may be seen, if the directory has changed or a second is over since it was asked.
+    ///
+    /// # Errors
+    /// Why nothing may be seen any more.
+    pub(in crate::ldap) fn review(
+        &mut self,
+        newest: &Snapshot,
+        identity: Option<&Identity>,
+        source: Option<IpAddr>,
+        clock: Clock,
+    ) -> Result<(), Denied> {
+        let now = Asked::now(newest, clock);
+        if self.asked == now {
+            return Ok(());
+        }
+        self.asked = now;
+        let provider = self.tree.provider().number;
+        let visibility = self.visibility.narrowed(&view(newest, identity, provider, source, clock.now)?);
+        if visibility != self.visibility {
+            // What of an entry has left was measured with what may not be seen any more.
+            if self.is_within_entry() {
+                return Err(Denied::OtherProvider);
+            }
+            self.visibility = visibility;
+            self.search.narrow(&Reader::new(&self.snapshot, &self.tree, &self.visibility));
+        }
+        Ok(())
+    }
+
+    /// Ends it because nothing may be seen any more.
+    pub(in crate::ldap) fn refuse(self, denied: &Denied, output: &mut Vec<u8>) {
+        let refusal = super::super::refusal::denied(denied);
+        response::search_result_done(output, self.search.message_id, &refusal.outcome(), &[]);
+    }
+
     /// Answers one more batch; says how it ended, if it did.
     pub(in crate::ldap) fn turn(
         &mut self,
@@ -187,11 +248,20 @@ impl Search {
         output: &mut Vec<u8>,
         clock: Clock,
     ) -> Batch {
-        if clock.instant >= self.limits.deadline {
+        if clock.instant >= self.limits.deadline && !self.is_within_entry() {
             return Batch::Done(End::TimeLimit);
         }
         if self.is_empty {
             return Batch::Done(End::Complete);
+        }
+        if let Some(id) = self.again.take()
+            && let Some(entry) = reader.entry(id)
+            && evaluator.matches(&self.filter, reader, id, entry)
+        {
+            self.send(id, entry, reader, output, evaluator);
+        }
+        if let Some(batch) = self.write_on(evaluator, reader, output) {
+            return batch;
         }
         match self.sorted.take() {
             None => self.send_found(evaluator, reader, output),
@@ -268,10 +338,10 @@ impl Search {
                     if let Some(end) = self.is_full() {
                         return Batch::Done(end);
                     }
-                    self.send(id, entry, reader, output);
+                    self.send(id, entry, reader, output, evaluator);
                 }
             }
-            if output.len() >= output_enough || evaluator.work() >= work_enough {
+            if output.len() >= output_enough || evaluator.work() >= work_enough || self.large.is_some() {
                 return Batch::More;
             }
         }
@@ -313,8 +383,8 @@ impl Search {
                 return Batch::Done(end);
             }
             sorted.advance(id);
-            self.send(id, entry, reader, output);
-            if output.len() >= output_enough {
+            self.send(id, entry, reader, output, evaluator);
+            if output.len() >= output_enough || evaluator.work() >= work_enough || self.large.is_some() {
                 return Batch::More;
             }
         }
@@ -365,10 +435,56 @@ impl Search {
         (page.size == self.sent).then_some(End::Page(self.last_sent))
     }
 
-    fn send(&mut self, id: EntryId, entry: &Entry, reader: &Reader<'_>, output: &mut Vec<u8>) {
-        write_entry(output, self.message_id, reader, id, entry, &self.projection);
+    /// Writes an entry, or begins to: one that is large is written in the turns that follow.
+    fn send(
+        &mut self,
+        id: EntryId,
+        entry: &Entry,
+        reader: &Reader<'_>,
+        output: &mut Vec<u8>,
+        evaluator: &mut Evaluator,
+    ) {
+        if is_large(reader, id, entry, &self.projection) {
+            self.large = Some(Box::new(LargeEntry::new(reader, id, entry, &self.projection)));
+        } else {
+            write_entry(output, self.message_id, reader, id, entry, &self.projection, evaluator);
+        }
         self.sent += 1;
         self.last_sent = id;
+    }
+
+    /// Goes on with an entry that is large, if there is one; says how the batch ends with it.
+    fn write_on(
+        &mut self,
+        evaluator: &mut Evaluator,
+        reader: &Reader<'_>,
+        output: &mut Vec<u8>,
+    ) -> Option<Batch> {
+        let mut large = self.large.take()?;
+        let entry = reader.entry(large.id)?;
+        let (octets, work) = (output.len() + BATCH_OCTETS, evaluator.work() + BATCH_WORK);
+        let mut room = Room { output, octets, work, message_id: self.message_id };
+        match large.go_on(reader, entry, &self.projection, evaluator, &mut room) {
+            Piece::Whole => None,
+            Piece::TooMuch => Some(Batch::Done(End::FilterWork)),
+            Piece::More => {
+                self.large = Some(large);
+                Some(Batch::More)
+            }
+        }
+    }
+
+    fn is_within_entry(&self) -> bool {
+        self.large.as_ref().is_some_and(|large| large.is_begun())
+    }
+
+    /// Goes on for a reader who sees less: an entry that was only measured so far is looked at again.
+    fn narrow(&mut self, reader: &Reader<'_>) {
+        self.walk.narrow(reader);
+        if let Some(large) = self.large.take() {
+            self.again = Some(large.id);
+            self.sent = self.sent.saturating_sub(1);
+        }
     }
 }
 

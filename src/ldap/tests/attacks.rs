@@ -1,0 +1,433 @@
+//! What strangers, and accounts without any right, once made the server work on beside all limits. Asserted is the work
+//! that is counted, which `cost` in `schema` ties to what it costs.
+
+use std::time::Duration;
+
+use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope};
+
+use super::client::{Client, element, encode, search, with_controls};
+use super::world::{APP_TOKEN, BASE, MAIN, READERS, STAFF, Wishes, World, full_directory, role};
+use crate::config::{Limit, Limits};
+use crate::directory::filter::FilterItem;
+use crate::directory::{
+    EntryId, Evaluator, FilterBounds, PreparedFilter, Reader, Scope, ValuesFilter, Visibility, Walk,
+};
+use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, write_entry};
+use crate::ldap::selection::Selection;
+use crate::ldap::session::Next;
+use crate::model::{Account, AccountNumber, Key, Membership, Record};
+
+const STAFF_DN: &str = "cn=staff,ou=groups,dc=example,dc=org";
+const MATCHED_VALUES: &str = "1.2.826.0.1.3344810.2.3";
+/// What a turn before a bind may cost and one request more.
+const TURN_BEFORE_BIND: u64 = 5_000 + 10_000;
+
+fn count(world: &World, limit: Limit) -> u64 {
+    world.registry.limits_reached().find(|(own, _)| *own == limit).map_or(0, |(_, count)| count)
+}
+
+/// A world whose staff has so many people more.
+fn crowd(people: u32, limits: Limits) -> World {
+    let world = World::with(Wishes { people, limits, ..Wishes::default() });
+    world.change(move |transaction| {
+        (0..people).try_for_each(|number| {
+            let account = AccountNumber::new(1_000 + number);
+            transaction.put(Record::Membership(Membership { group: STAFF, account }))
+        })
+    });
+    world
+}
+
+#[test]
+fn the_name_of_a_bind_is_read_within_its_length_only() {
+    let world = World::new();
+    let hashes = world.hashes();
+    let mut app = Client::app(&world);
+    let hashes = world.hashes() - hashes;
+    let long = [
+        "x".repeat(5_000),
+        format!("cn={},{BASE}", "\u{fdfa}".repeat(10_000)),
+        "a=b,".repeat(1_000) + BASE,
+        "x".repeat(3_000_000),
+    ];
+    for (place, name) in long.iter().enumerate() {
+        // Before a bind the last is no message at all.
+        if place < 3 && name.len() < 60_000 {
+            let mut stranger = Client::new(&world);
+            let before = stranger.session.work_done();
+            stranger.bind(name, "wrong").is(49);
+            assert!(stranger.session.work_done() - before < 2_000, "{place}");
+        }
+        let before = app.session.work_done();
+        let reached = count(&world, Limit::name_length_max);
+        app.bind(name, "wrong").is(49);
+        assert_eq!(count(&world, Limit::name_length_max), reached + 1, "{place}");
+        assert!(app.session.work_done() - before < 200 + name.len() as u64 / 64, "{place}");
+        app.bind("cn=app,ou=users,dc=example,dc=org", &world.secrets.app).is(0);
+    }
+    assert_eq!(world.hashes(), hashes, "none is hashed for");
+    // What may be so long and grows is read as far as a name may grow, and counted.
+    let mut stranger = Client::new(&world);
+    let before = stranger.session.work_done();
+    stranger.bind(&"\u{fdfa}".repeat(1_300), "wrong").is(49);
+    assert!((8_000..TURN_BEFORE_BIND).contains(&(stranger.session.work_done() - before)));
+    // One who acts for another by a long name is nobody else.
+    let plain = [b"x".repeat(5_000), b"app".to_vec(), world.secrets.app.as_bytes().to_vec()].join(&0);
+    let body = [
+        element(2, &[3]),
+        element(4, b""),
+        element(0xa3, &[element(4, b"PLAIN"), element(4, &plain)].concat()),
+    ];
+    stranger.send(&super::client::raw(9, &element(0x60, &body.concat()))).is(49);
+}
+
+#[test]
+fn names_of_entries_are_read_within_their_length_only() {
+    let world = World::new();
+    let long = ["a=b,".repeat(14_000) + BASE, format!("cn={},{BASE}", "\u{fdfa}".repeat(10_000))];
+    for name in &long {
+        let ask = |client: &mut Client, code| {
+            let before = client.session.work_done();
+            client.search(search(name, LdapSearchScope::Base, "(objectClass=*)", &[])).is(code);
+            client.compare(name, "cn", "x").is(code);
+            assert!(client.session.work_done() - before < 200 + 2_000 + name.len() as u64 / 32);
+        };
+        ask(&mut Client::new(&world), 50);
+        ask(&mut Client::app(&world), 34);
+    }
+    assert_eq!(count(&world, Limit::name_length_max), 8);
+}
+
+#[test]
+fn what_is_asked_before_a_bind_is_counted() {
+    let world = World::new();
+    let mut stranger = Client::new(&world);
+    let mut ask = |base: &str, filter: LdapFilter, code: u8| {
+        let before = stranger.session.work_done();
+        let mut request = search(base, LdapSearchScope::Base, "(objectClass=*)", &["1.1"]);
+        request.filter = filter;
+        stranger.search(request).is(code);
+        let work = stranger.session.work_done() - before;
+        assert!(work < TURN_BEFORE_BIND, "{work}");
+    };
+    let many = |attribute: &str| {
+        LdapFilter::Or(
+            (0..250)
+                .map(|number| LdapFilter::Equality(attribute.to_owned(), format!("1.9.{number}")))
+                .collect(),
+        )
+    };
+    ask("cn=subschema", LdapFilter::Equality("attributeTypes".to_owned(), "CN".to_owned()), 0);
+    ask("cn=subschema", many("attributeTypes"), 11);
+    ask("cn=subschema", many("matchingRules"), 11);
+    ask("", many("supportedControl"), 11);
+    assert_eq!(count(&world, Limit::filter_work_before_bind_max), 3);
+    ask("", LdapFilter::Equality("vendorName".to_owned(), "\u{fdfa}".repeat(600)), 11);
+    assert_eq!(count(&world, Limit::filter_octets_before_bind_max), 1);
+    ask("", LdapFilter::Equality("vendorName".to_owned(), "\u{fdfa}".repeat(10_000)), 0);
+    assert_eq!(count(&world, Limit::assertion_length_before_bind_max), 1);
+}
+
+#[test]
+fn what_is_published_is_found_by_what_is_kept() {
+    let world = World::new();
+    let mut client = Client::new(&world);
+    for (filter, is_found) in [
+        ("(attributeTypes=cn)", true),
+        ("(attributeTypes=2.5.4.3)", true),
+        ("(attributeTypes=COMMONNAME)", true),
+        ("(attributeTypes=nonsense)", false),
+        ("(attributeTypes;x=cn)", false),
+        ("(objectClasses=person)", true),
+        ("(matchingRules=caseIgnoreMatch)", true),
+        ("(:2.5.13.30:=inetOrgPerson)", true),
+        ("(:2.5.13.30:=1.9)", false),
+        ("(attributeTypes:2.5.13.30:=sn)", true),
+    ] {
+        let found = client.search(search("cn=subschema", LdapSearchScope::Base, filter, &["1.1"]));
+        assert_eq!(found.entries().len(), usize::from(is_found), "{filter}");
+    }
+}
+
+#[test]
+fn a_turn_before_a_bind_takes_little() {
+    let world = World::new();
+    let mut stranger = Client::new(&world);
+    let request = |id| {
+        let request = search("", LdapSearchScope::Base, "(objectClass=*)", &["1.1"]);
+        encode(id, LdapOp::SearchRequest(request))
+    };
+    let requests: Vec<u8> = (10..500).flat_map(request).collect();
+    let (mut output, clock) = (Vec::new(), stranger.clock());
+    let before = stranger.session.work_done();
+    let taken = stranger.session.receive(&requests, &mut output, clock);
+    assert!(taken > 0 && taken < requests.len() / 2, "{taken} of {}", requests.len());
+    assert!(stranger.session.work_done() - before < TURN_BEFORE_BIND);
+}
+
+#[test]
+fn the_value_of_a_list_view_is_read_within_its_length_only() {
+    let world = World::new();
+    let mut client = Client::app(&world);
+    let sort = element(0x30, &element(0x30, &element(4, b"cn")));
+    for octets in [70_000, 1_000_000] {
+        let value = element(0x81, "\u{fdfa}".repeat(octets / 3).as_bytes());
+        let view = element(0x30, &[element(2, &[0]), element(2, &[0]), value].concat());
+        let request = search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &["1.1"]);
+        let message = encode(client.id(), LdapOp::SearchRequest(request));
+        let before = client.session.work_done();
+        let controls = [
+            ("1.2.840.113556.1.4.473", true, Some(sort.clone())),
+            ("2.16.840.1.113730.3.4.9", true, Some(view)),
+        ];
+        client.send(&with_controls(&message, &controls)).is(76);
+        let work = client.session.work_done() - before;
+        assert!(work < 200 + octets as u64 * 2, "{work}");
+    }
+    assert_eq!(count(&world, Limit::assertion_length_max), 2);
+}
+
+fn equality(attribute: &str, value: &str) -> Vec<u8> {
+    element(0xa3, &[element(4, attribute.as_bytes()), element(4, value.as_bytes())].concat())
+}
+
+fn ask_values(client: &mut Client, assertions: &[Vec<u8>]) -> Vec<u8> {
+    let request = search(STAFF_DN, LdapSearchScope::Base, "(objectClass=*)", &["member", "memberUid"]);
+    let message = encode(client.id(), LdapOp::SearchRequest(request));
+    with_controls(&message, &[(MATCHED_VALUES, true, Some(element(0x30, &assertions.concat())))])
+}
+
+#[test]
+fn matched_values_are_work() {
+    let world = crowd(3_000, Limits { filter_work_max: 100_000, ..Limits::default() });
+    let mut reader = Client::reader(&world);
+    // Each is found once, not compared as a name.
+    let named = equality("member", "CN=user-7, ou=users,dc=example,dc=org");
+    let before = reader.session.work_done();
+    let message =
+        ask_values(&mut reader, &[named.clone(), equality("member", "cn=nobody,dc=example,dc=org")]);
+    let reply = reader.send(&message);
+    reply.is(0);
+    assert_eq!(reply.values("member"), ["cn=user-7,ou=users,dc=example,dc=org"]);
+    let work = reader.session.work_done() - before;
+    assert!((3_000..30_000).contains(&work), "{work}");
+    // Every value by every assertion.
+    let many: Vec<Vec<u8>> =
+        (0..1_000).map(|number| equality("description", &format!("x{number}"))).collect();
+    let parts = |number: usize| {
+        let part = element(0x30, &element(0x81, format!("none-{number}").as_bytes()));
+        element(0xa4, &[element(4, b"memberUid"), part].concat())
+    };
+    let about: Vec<Vec<u8>> = (0..200).map(parts).collect();
+    let message = ask_values(&mut reader, &about);
+    reader.push(&message);
+    let mut turns = 0;
+    let code = loop {
+        let before = reader.session.work_done();
+        let (messages, _) = reader.step();
+        assert!(reader.session.work_done() - before < 60_000);
+        turns += 1;
+        if let Some(result) = messages.iter().find_map(|message| super::client::result_of(&message.op)) {
+            assert_eq!(messages.len(), 1, "nothing of the entry is sent");
+            break result.code.clone() as i64;
+        }
+    };
+    assert_eq!(code, 11);
+    assert!(turns > 3, "others have their turns: {turns}");
+    assert_eq!(count(&world, Limit::filter_work_max), 1);
+    // Those that are about nothing here cost nothing for each value.
+    let message = ask_values(&mut reader, &[many, vec![named]].concat());
+    reader.send(&message).is(0);
+}
+
+#[test]
+fn an_entry_with_many_members_is_written_in_pieces() {
+    let limits = Limits { output_buffer_max: 16 * 1024, ..Limits::default() };
+    let world = crowd(5_000, limits);
+    let mut reader = Client::reader(&world);
+    let request = search(STAFF_DN, LdapSearchScope::Base, "(objectClass=*)", &[]);
+    reader.push(&encode(70, LdapOp::SearchRequest(request.clone())));
+    let (mut octets, mut peak, mut turns) = (Vec::new(), 0, 0);
+    let clock = reader.clock();
+    let mut output = Vec::new();
+    reader.session.receive(&encode(70, LdapOp::SearchRequest(request)), &mut output, clock);
+    while reader.session.next() == Next::Work {
+        peak = peak.max(output.len());
+        octets.append(&mut output);
+        // Nothing is taken while an entry is half written, and no notice stands in it.
+        if !octets.is_empty() {
+            assert_eq!(reader.session.receive(&encode(71, LdapOp::AbandonRequest(1)), &mut output, clock), 0);
+        }
+        reader.session.work(&mut output, clock);
+        turns += 1;
+    }
+    octets.append(&mut output);
+    assert!(turns > 5 && peak <= (16 + 64 + 1) * 1024, "{turns} turns, {peak} octets");
+    let messages = super::client::decode(&octets);
+    assert_eq!(messages.len(), 2);
+    match &messages[0].op {
+        LdapOp::SearchResultEntry(entry) => {
+            assert_eq!(super::client::values_of(entry, "member").len(), 5_003);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_entry_that_is_only_measured_can_be_abandoned_and_ends_in_time() {
+    let world = crowd(3_000, Limits::default());
+    let mut reader = Client::reader(&world);
+    let parts = |number: usize| {
+        let part = element(0x30, &element(0x81, format!("none-{number}").as_bytes()));
+        element(0xa4, &[element(4, b"memberUid"), part].concat())
+    };
+    let about: Vec<Vec<u8>> = (0..200).map(parts).collect();
+    let begin = |reader: &mut Client| {
+        let message = ask_values(reader, &about);
+        reader.push(&message);
+        reader.step();
+        assert_eq!(reader.step().1, Next::Work);
+    };
+    begin(&mut reader);
+    let abandon = |id| LdapOp::AbandonRequest(id);
+    let id = reader.id() - 1;
+    let message = encode(900, abandon(id));
+    reader.send(&message).is_silence();
+    begin(&mut reader);
+    reader.later = Duration::from_secs(3_601);
+    reader.send(&[]).is(3);
+}
+
+#[test]
+fn pieces_are_the_octets_of_the_whole() {
+    let world = crowd(40, Limits::default());
+    let snapshot = world.registry.snapshot();
+    let tree = snapshot.tree(MAIN).unwrap();
+    let view = crate::access::visibility_of(
+        snapshot.accounts(),
+        snapshot.accounts().account(super::world::APP).unwrap(),
+        MAIN,
+    );
+    let items = [
+        FilterItem::Substrings { attribute: "memberUid", parts: 1 },
+        FilterItem::Part { kind: crate::directory::filter::PartPosition::Any, value: b"r-1" },
+        FilterItem::Equality { attribute: "member", value: b"cn=alice,ou=users,dc=example,dc=org" },
+        FilterItem::Equality { attribute: "objectClass", value: b"posixGroup" },
+    ];
+    let mut compared = 0;
+    for visibility in [Visibility::Full, view] {
+        let reader = Reader::new(&snapshot, tree, &visibility);
+        let filter = ValuesFilter::bounded(&items, &reader, FilterBounds::NONE).unwrap();
+        for names in
+            [&[][..], &["*", "+"], &["member", "cn", "memberOf"], &["1.1"], &["memberUid", "entryUUID"]]
+        {
+            for values in [None, Some(Box::new(filter.clone()))] {
+                let selection = Selection::new(names, reader.schema());
+                let projection = Projection { selection, types_only: false, values };
+                let everything = PreparedFilter::new(&[FilterItem::And { items: 0 }], &reader);
+                let mut walk = Walk::new(&reader, &everything, EntryId::SUFFIX, Scope::Subtree);
+                while let Some(id) = walk.next(&reader) {
+                    let Some(entry) = reader.entry(id) else { continue };
+                    let mut whole = Vec::new();
+                    let mut evaluator = Evaluator::default();
+                    write_entry(&mut whole, 7, &reader, id, entry, &projection, &mut evaluator);
+                    for (octets, work) in [(1, 1), (40, 3), (100_000, 100_000)] {
+                        let mut large = LargeEntry::new(&reader, id, entry, &projection);
+                        let mut written = Vec::new();
+                        loop {
+                            let (octets, work) = (written.len() + octets, evaluator.work() + work);
+                            let mut room = Room { output: &mut written, octets, work, message_id: 7 };
+                            match large.go_on(&reader, entry, &projection, &mut evaluator, &mut room) {
+                                Piece::More => {}
+                                end => break assert_eq!(end, Piece::Whole),
+                            }
+                        }
+                        assert_eq!(written, whole, "{names:?}: {}", String::from_utf8_lossy(entry.dn()));
+                        compared += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(compared > 1_000, "{compared}");
+}
+
+/// A dump of who sees everything, that has begun.
+fn dump(world: &World) -> Client {
+    let mut reader = Client::reader(world);
+    let request = search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &[]);
+    reader.push(&encode(80, LdapOp::SearchRequest(request)));
+    assert!(!reader.step().0.is_empty());
+    assert!(reader.step().1 == Next::Work);
+    reader
+}
+
+#[test]
+fn a_running_search_does_not_outlive_its_right() {
+    let world = World::with(Wishes { people: 5_000, ..Wishes::default() });
+    // A change of something else leaves it alone.
+    let mut reader = dump(&world);
+    world.change_token(APP_TOKEN, |token| token.description = "changed".to_owned());
+    assert!(reader.send(&[]).is(0).entries().len() > 3_000);
+    // The right to see everything: what is left is its own.
+    let mut reader = dump(&world);
+    world.grant_readers(Vec::new());
+    let reply = reader.send(&[]);
+    reply.is(0);
+    assert!(reply.entries().len() < 4, "{:?}", reply.dns());
+    world.change(|transaction| {
+        transaction.put(Record::Role(role(READERS, "readers", vec![full_directory(Some(MAIN))])))
+    });
+    // Who is inactive, and who is gone.
+    let mut reader = dump(&world);
+    world.change_account(super::world::READER, |account| account.is_active = false);
+    let reply = reader.send(&[]);
+    assert!(reply.is(50).entries().is_empty());
+    world.change_account(super::world::READER, |account: &mut Account| account.is_active = true);
+    let mut reader = dump(&world);
+    // Without a change too, from the second that a secret expires.
+    reader.now = super::world::NOW.after(Duration::from_secs(50));
+    assert!(!reader.step().0.is_empty());
+    world.change(|transaction| transaction.delete(Key::Token(crate::model::TokenNumber::new(35))));
+    let reply = reader.send(&[]);
+    assert!(reply.is(50).entries().is_empty());
+}
+
+#[test]
+fn what_was_asked_of_a_hidden_entry_is_forgotten_with_the_right() {
+    let world = crowd(4_000, Limits::default());
+    world.change(|transaction| {
+        let account = super::world::READER;
+        transaction.put(Record::Membership(Membership { group: super::world::HIDDEN, account }))
+    });
+    // It would be found by a membership that it may still see, and by one that it may not.
+    let hidden = format!("(|(memberOf={STAFF_DN})(memberOf=cn=everyone,ou=groups,{BASE}))");
+    let mut reader = Client::reader(&world);
+    let request = search(BASE, LdapSearchScope::Subtree, &hidden, &["memberOf"]);
+    reader.push(&encode(80, LdapOp::SearchRequest(request)));
+    assert!(!reader.step().0.is_empty());
+    world.change(|transaction| {
+        let account = super::world::READER;
+        transaction.put(Record::Membership(Membership { group: STAFF, account }))
+    });
+    world.grant_readers(Vec::new());
+    let reply = reader.send(&[]);
+    assert!(reply.is(0).entries().is_empty(), "{:?}", reply.dns());
+}
+
+#[test]
+fn a_half_written_entry_ends_with_the_connection_when_the_right_is_gone() {
+    let world = crowd(5_000, Limits { output_buffer_max: 16 * 1024, ..Limits::default() });
+    let mut reader = Client::reader(&world);
+    let request = search(STAFF_DN, LdapSearchScope::Base, "(objectClass=*)", &["member"]);
+    let (mut output, clock) = (Vec::new(), reader.clock());
+    reader.session.receive(&encode(70, LdapOp::SearchRequest(request)), &mut output, clock);
+    while output.is_empty() {
+        reader.session.work(&mut output, clock);
+    }
+    world.grant_readers(Vec::new());
+    output.clear();
+    reader.session.work(&mut output, clock);
+    assert!(output.is_empty());
+    assert_eq!(reader.session.next(), Next::Close);
+}

@@ -1,0 +1,151 @@
+//! Turns go by source first, then by connection: a source of which a turn was long has no more turns at a time than
+//! there are network threads, however many connections it has, so that everybody else waits for as many at most.
+//!
+//! A source whose turns are all short is not held up, and asks one number that others may write.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::limits::Source;
+use super::peer::PeerAddress;
+
+/// The sources that have a connection open.
+#[derive(Debug)]
+pub struct Turns {
+    /// Taken when a connection opens.
+    sources: Mutex<HashMap<Source, Weak<SourceTurns>>>,
+    at_a_time: usize,
+    started: Instant,
+}
+
+/// The turns of one source.
+#[derive(Debug)]
+pub struct SourceTurns {
+    permits: Semaphore,
+    started: Instant,
+    /// Until when turns are given one by one, in milliseconds since `started`; 0: never.
+    paced_until: AtomicU64,
+}
+
+impl Turns {
+    /// Sources that were paced have so many turns at a time: as many as there are threads.
+    pub fn new(at_a_time: usize) -> Self {
+        let sources = Mutex::new(HashMap::new());
+        Self { sources, at_a_time: at_a_time.max(1), started: Instant::now() }
+    }
+
+    /// The turns of the source of a connection. Peers on this machine are not one source: each connection is.
+    pub fn of(&self, address: &PeerAddress) -> Arc<SourceTurns> {
+        let fresh = || {
+            Arc::new(SourceTurns {
+                permits: Semaphore::new(self.at_a_time),
+                started: self.started,
+                paced_until: AtomicU64::new(0),
+            })
+        };
+        let Some(source) = Source::of(address) else { return fresh() };
+        // Nothing that holds the lock can leave it half changed.
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turns) = sources.get(&source).and_then(Weak::upgrade) {
+            return turns;
+        }
+        if sources.len() == sources.capacity() {
+            sources.retain(|_, turns| turns.strong_count() > 0);
+        }
+        let turns = fresh();
+        sources.insert(source, Arc::downgrade(&turns));
+        turns
+    }
+}
+
+impl SourceTurns {
+    /// Waits for a turn, which lasts until what is given back is dropped. `None`: nobody has to wait.
+    pub async fn take(&self, now: Instant) -> Option<SemaphorePermit<'_>> {
+        match self.is_paced(now) {
+            // It is never closed.
+            true => self.permits.acquire().await.ok(),
+            false => None,
+        }
+    }
+
+    /// Whether turns are given one by one.
+    pub fn is_paced(&self, now: Instant) -> bool {
+        let until = self.paced_until.load(Ordering::Relaxed);
+        until != 0 && self.millis(now) < until
+    }
+
+    /// Notes what a turn has cost, in the unit in which work is counted.
+    pub fn note(&self, work: u64, now: Instant) {
+        if work >= LONG_TURN {
+            let until = self.millis(now).saturating_add(PACED_TIME.as_millis() as u64);
+            self.paced_until.fetch_max(until, Ordering::Relaxed);
+        }
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A turn is long from here on: some 150 microseconds. A point search costs a few hundred.
+const LONG_TURN: u64 = 3_000;
+/// What a TLS handshake counts for: about a signature.
+pub const WORK_OF_A_HANDSHAKE: u64 = 10_000;
+/// So long a source is paced behind a long turn.
+const PACED_TIME: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn from(address: &str) -> PeerAddress {
+        PeerAddress::Ip(std::net::SocketAddr::new(address.parse().unwrap(), 40_000))
+    }
+
+    fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
+        let mut future = std::pin::pin!(future);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_source_with_long_turns_has_as_many_at_a_time_as_there_are_threads() {
+        let turns = Turns::new(2);
+        let (one, two, other) =
+            (turns.of(&from("192.0.2.1")), turns.of(&from("192.0.2.1")), turns.of(&from("192.0.2.2")));
+        let now = Instant::now();
+        one.note(LONG_TURN - 1, now);
+        assert!(now_or_never(two.take(now)).unwrap().is_none(), "short turns are not counted");
+        one.note(LONG_TURN, now);
+        assert!(two.is_paced(now) && !other.is_paced(now));
+        let first = now_or_never(one.take(now)).unwrap();
+        let _second = now_or_never(two.take(now)).unwrap();
+        assert!(now_or_never(two.take(now)).is_none());
+        assert!(now_or_never(other.take(now)).unwrap().is_none());
+        drop(first);
+        assert!(now_or_never(two.take(now)).is_some());
+        let later = now + PACED_TIME + Duration::from_millis(1);
+        assert!(now_or_never(two.take(later)).unwrap().is_none(), "it is over");
+    }
+
+    #[test]
+    fn peers_on_this_machine_are_not_one_source_and_sources_are_forgotten() {
+        let turns = Turns::new(1);
+        let now = Instant::now();
+        let (one, two) = (turns.of(&from("127.0.0.1")), turns.of(&from("127.0.0.1")));
+        one.note(LONG_TURN, now);
+        assert!(one.is_paced(now) && !two.is_paced(now));
+        for number in 0..1_000 {
+            drop(turns.of(&from(&format!("10.0.{}.{}", number / 250, number % 250))));
+        }
+        assert!(turns.sources.lock().unwrap().len() < 500);
+    }
+}
