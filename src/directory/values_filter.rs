@@ -94,6 +94,11 @@ impl ValuesFilter {
         self.work
     }
 
+    /// How much memory they hold.
+    pub fn octets(&self) -> usize {
+        self.octets + self.assertions.len() * size_of::<Assertion>()
+    }
+
     /// How many assertions there are.
     pub fn len(&self) -> usize {
         self.assertions.len()

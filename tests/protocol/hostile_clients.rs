@@ -280,6 +280,44 @@ fn a_thousand_idle_http_connections_hold_nobody_up() {
     }
 }
 
+/// Each was once worth some fifty milliseconds of a network thread, or a second, beside every limit. That it is not any
+/// more is counted in `ldap::tests::attacks`; here it is answered as it should be, over sockets, beside a search.
+#[test]
+fn what_is_costly_to_prepare_is_refused_unread() {
+    let attacked = Attacked::start("");
+    let grows = "\u{fdfa}".repeat(20_000);
+    let long_dn = "a=b,".repeat(14_000) + BASE;
+    let equality = |attribute: &str, value: &str| {
+        element(0xa3, &[element(4, attribute.as_bytes()), element(4, value.as_bytes())].concat())
+    };
+    let many: Vec<u8> =
+        (0..250).flat_map(|number| equality("attributeTypes", &format!("1.9.{number}"))).collect();
+    let (_, longest) = attacked.beside(|| {
+        let mut strangers: Vec<TcpStream> = (0..20).map(|_| connect(attacked.address())).collect();
+        for _ in 0..5 {
+            for stranger in &mut strangers {
+                assert_eq!(bind(stranger, &grows, "wrong"), 49);
+                assert_eq!(bind(stranger, &long_dn, "wrong"), 49);
+                stranger.write_all(&search(2, &long_dn, 0, &element(0x87, b"cn"))).unwrap();
+                assert_eq!(end_of_search(stranger), (50, 0));
+                stranger.write_all(&search(2, "", 0, &equality("vendorName", &grows))).unwrap();
+                assert_eq!(end_of_search(stranger), (0, 0));
+                stranger.write_all(&search(2, "cn=subschema", 0, &element(0xa1, &many))).unwrap();
+                assert_eq!(end_of_search(stranger), (11, 0));
+            }
+        }
+        // After a bind a message may be large; the name of a bind may not.
+        let mut bound = attacked.bound();
+        assert_eq!(bind(&mut bound, &"\u{fdfa}".repeat(1_000_000), "wrong"), 49);
+    });
+    eprintln!("the longest search beside it took {longest:?}");
+    let status = attacked.place.run(&["status", "--json"]).exits(0).json();
+    let reached = |limit: &str| status["limits_reached"][limit].as_u64().unwrap();
+    assert_eq!(reached("name_length_max"), 301, "{status}");
+    assert_eq!(reached("assertion_length_before_bind_max"), 100, "{status}");
+    assert_eq!(reached("filter_work_before_bind_max"), 100, "{status}");
+}
+
 /// How many files a process of this user may have open.
 fn open_files_max() -> u64 {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap();

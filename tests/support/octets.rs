@@ -37,6 +37,14 @@ pub fn search(id: u8, base: &str, scope: u8, filter: &[u8]) -> Vec<u8> {
     message(id, &element(0x63, &[&head, filter, &element(0x30, &element(4, b"1.1"))].concat()))
 }
 
+/// The same, for all attributes.
+pub fn search_all(id: u8, base: &str, scope: u8, filter: &[u8]) -> Vec<u8> {
+    let head =
+        [element(4, base.as_bytes()), vec![0x0a, 1, scope, 0x0a, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0]].concat();
+    let all = [element(4, b"*"), element(4, b"+")].concat();
+    message(id, &element(0x63, &[&head, filter, &element(0x30, &all)].concat()))
+}
+
 /// How many octets stand behind the first six of a message.
 pub fn length_behind(head: [u8; 6]) -> usize {
     assert_eq!(head[..2], [0x30, 0x84], "responses have lengths of four octets");

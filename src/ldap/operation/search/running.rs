@@ -237,7 +237,8 @@ enum Found<'a> {
 impl Search {
     /// Octets that it holds while it goes on; what its order takes is counted by itself.
     pub(super) fn octets(&self) -> usize {
-        size_of::<RunningSearch>() + self.filter.octets()
+        let values = self.projection.values.as_ref().map_or(0, |values| values.octets());
+        size_of::<RunningSearch>() + self.filter.octets() + values
     }
 
     /// Looks at the next entries, until the output or the work of one turn is enough.
