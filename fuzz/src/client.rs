@@ -28,6 +28,11 @@ pub struct Client {
     pub is_tls: bool,
 }
 
+/// What a turn may cost, and a request that goes to the end of its `filter_work_max` beyond it.
+const TURN_WORK_MAX: u64 = 50_000 + 2 * 2_000_000;
+/// Octets that a turn may write: as many as fit, and a batch.
+const TURN_OCTETS_MAX: usize = 4 * 1024 * 1024;
+
 /// One message of the server, decoded: that it can be is the first thing that must hold.
 #[derive(Debug)]
 pub struct Answer {
@@ -70,6 +75,19 @@ impl Client {
         }
     }
 
+    /// What one turn has done is bounded by what it has counted: octets that were read are work, and neither of it nor
+    /// of octets to be written is more done than a turn may, and one request or one batch of each search beyond.
+    fn counts_work(&self, begun: u64, taken: usize, written: usize) {
+        let work = self.session.work_done() - begun;
+        assert!(taken as u64 / 64 <= work + 1, "{taken} octets were read for a work of {work}");
+        assert!(work <= TURN_WORK_MAX, "a turn did {work}");
+        assert!(
+            self.output.len() - written <= TURN_OCTETS_MAX,
+            "a turn wrote {}",
+            self.output.len() - written
+        );
+    }
+
     pub fn now(&self) -> i64 {
         self.clock().now.unix_seconds()
     }
@@ -88,7 +106,9 @@ impl Client {
             let clock = self.clock();
             // A client that reads: nothing is ever held back for it.
             all.extend(answers(&std::mem::take(&mut self.output)));
+            let (begun, written) = (self.session.work_done(), self.output.len());
             let taken = self.session.receive(&self.input, &mut self.output, clock);
+            self.counts_work(begun, taken, written);
             self.input.drain(..taken);
             turns += 1;
             assert!(turns < 100_000, "the session does not come to an end");
@@ -96,7 +116,11 @@ impl Client {
                 Next::Read if taken > 0 && !self.input.is_empty() => {}
                 Next::Read => break,
                 Next::Work if rests && self.input.is_empty() => break,
-                Next::Work => self.session.work(&mut self.output, clock),
+                Next::Work => {
+                    let (begun, written) = (self.session.work_done(), self.output.len());
+                    self.session.work(&mut self.output, clock);
+                    self.counts_work(begun, 0, written);
+                }
                 Next::Hash => {
                     let attempt = self.session.attempt().expect("an attempt");
                     let outcome = wait(async { (&mut attempt.outcome).await });
