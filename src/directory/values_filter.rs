@@ -24,10 +24,13 @@ pub struct ValuesFilter {
 pub struct ValueSelector<'f> {
     tests: Vec<&'f Test>,
     /// Normal forms of the present value; `None`: it has none by this rule.
-    forms: SmallVec<[(MatchingRule, Option<(usize, usize)>); 4]>,
+    forms: SmallVec<[KnownForm; 4]>,
     octets: Vec<u8>,
     work: u64,
 }
+
+/// The rule, and where the form stands.
+type KnownForm = (MatchingRule, Option<(usize, usize)>);
 
 #[derive(Clone, Debug)]
 struct Assertion {
