@@ -22,12 +22,16 @@ pub(super) struct Selection {
 
 impl Selection {
     /// Looks the names up. Unknown ones select nothing, `1.1` selects nothing, duplicates count once.
-    pub(super) fn new(names: &[&str], schema: &Schema) -> Self {
+    pub(super) fn new<'n>(names: &[&'n str], schema: &Schema) -> Self {
         let mut selection = Self { all_user: names.is_empty(), ..Self::default() };
         let mut classes = SmallVec::new();
-        // Some clients send a list as one string; no name has a comma.
-        for name in names.iter().flat_map(|name| name.split(',')) {
-            match name.trim_ascii() {
+        // Some clients send a list as one string; no name has a comma. A name alone is taken as it is, blanks included.
+        let parts = |text: &&'n str| {
+            let is_list = text.contains(',');
+            text.split(',').map(move |name| if is_list { name.trim_ascii() } else { name })
+        };
+        for name in names.iter().flat_map(parts) {
+            match name {
                 "*" => selection.all_user = true,
                 "+" => selection.all_operational = true,
                 name => selection.add(name, schema, &mut classes),

@@ -734,6 +734,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("DELETE", "/core/users/{id}/", "DeleteAccount"),
     row("POST", "/core/users/{id}/set_password/", "SetPassword"),
     row("POST", "/core/users/{id}/set_password_hash/", "SetPassword"),
+    row("POST", "/core/users/{id}/unlock/", "UnlockAccount"),
     told("POST", "/core/groups/", "CreateGroup"),
     told("PUT", "/core/groups/{group_uuid}/", "UpdateGroup"),
     told("PATCH", "/core/groups/{group_uuid}/", "UpdateGroup"),

@@ -351,7 +351,7 @@ mod tests {
                 assert!(problem.contains("bindery makes and keeps it"), "{problem}");
                 let password = NewPassword::Secret(Secret::from("a password of mine".to_owned()));
                 let set = registry.set_account_password(caller.clone(), internal.number(), password);
-                assert!(refused(wait(set)).contains("its password is unusable"));
+                assert!(refused(wait(set)).contains("bindery makes and keeps it"));
             }
             for name in [internal.username().to_owned(), internal.username().to_uppercase()] {
                 assert!(matches!(verdict(&registry, &name, b"a password of mine"), Verdict::Refused(_)));
