@@ -371,7 +371,6 @@ fn an_internal_service_account_is_made_and_edited_by_nobody() {
         is_kept(&doors, username, *number, &wiki["pk"]);
     }
 
-    let kept = "bindery makes and keeps it";
     let run = |arguments: &[&str]| doors.place.run_with_input(arguments, "a password\n");
     // Nobody becomes one, or makes one.
     let alice = format!("/api/v3/core/users/{}/", doors.number("alice"));

@@ -94,7 +94,7 @@ impl Call {
     ///
     /// # Errors
     /// Nothing can have such a name.
-    pub(super) fn parameter<T: FromStr>(&self, name: &str) -> Result<T, Refusal> {
+    pub(super) fn parameter<T: FromStr + ToString>(&self, name: &str) -> Result<T, Refusal> {
         parameter(&self.parameters, name)
     }
 
@@ -147,9 +147,18 @@ impl Call {
 }
 
 /// A part of a path among all of them.
-pub(super) fn parameter<T: FromStr>(parameters: &[(String, String)], name: &str) -> Result<T, Refusal> {
+pub(super) fn parameter<T: FromStr + ToString>(
+    parameters: &[(String, String)],
+    name: &str,
+) -> Result<T, Refusal> {
     let text = parameters.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
-    text.and_then(|text| text.parse().ok()).ok_or_else(Refusal::not_found)
+    text.and_then(written).ok_or_else(Refusal::not_found)
+}
+
+/// What a number, an UUID or a name stands for, in the one spelling that answers have: rules of a proxy in front and what
+/// is logged by path would otherwise hold for `4` and not for `+4`.
+pub(super) fn written<T: FromStr + ToString>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|parsed: &T| parsed.to_string() == text)
 }
 
 /// The header of a call of the operator that is to change nothing: what it would tell is the answer.

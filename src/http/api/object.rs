@@ -1,5 +1,6 @@
 //! The objects that a permission can be granted on, as the API names them: a model and a `pk`.
 
+use super::call::written;
 use crate::directory::Accounts;
 use crate::model::{AccountNumber, Grant, ObjectReference, Permission, ProviderNumber};
 use crate::registry::{Caller, ChangeError, Lack, Viewer};
@@ -17,8 +18,8 @@ pub(super) fn find(
     pk: &str,
 ) -> Result<ObjectReference, ChangeError> {
     let none = || ChangeError::field("object_pk", format!("there is no {model} with the pk {pk:?}"));
-    let number = || pk.parse::<u32>().map_err(|_| none());
-    let uuid = pk.parse().ok();
+    let number = || written::<u32>(pk).ok_or_else(none);
+    let uuid = written(pk);
     let found = match model {
         "authentik_core.user" => Some(ObjectReference::Account(AccountNumber::new(number()?))),
         "authentik_providers_ldap.ldapprovider" => {

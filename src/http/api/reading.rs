@@ -154,7 +154,7 @@ impl Reading {
     ///
     /// # Errors
     /// Nothing can have such a name.
-    pub(super) fn parameter<T: FromStr>(&self, name: &str) -> Result<T, Refusal> {
+    pub(super) fn parameter<T: FromStr + ToString>(&self, name: &str) -> Result<T, Refusal> {
         parameter(&self.parameters, name)
     }
 

@@ -199,12 +199,8 @@ pub(super) fn write(
         validate::refuse_new(before.as_ref(), &account, |account, problems| {
             validate::account(account, transaction.snapshot(), &viewer, problems);
         })?;
-        validate::posix_numbers(
-            transaction,
-            ObjectReference::Account(number),
-            &account.attributes,
-            before.as_ref().map(|it| &*it.attributes),
-        )?;
+        let known = before.as_ref().map(|before| &*before.attributes);
+        validate::posix_numbers(transaction, &account.attributes, known)?;
         transaction.put(Record::Account(account))?;
     }
     match groups {

@@ -256,9 +256,8 @@ pub(super) fn write(
         validate::refuse_new(before.as_ref(), &group, |group, problems| {
             validate::group(group, transaction.snapshot(), &viewer, problems);
         })?;
-        let on = ObjectReference::Group(number);
         let known = before.as_ref().map(|before| &*before.attributes);
-        validate::posix_numbers(transaction, on, &group.attributes, known)?;
+        validate::posix_numbers(transaction, &group.attributes, known)?;
         transaction.put(Record::Group(group))?;
     }
     match members {

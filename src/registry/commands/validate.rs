@@ -12,9 +12,9 @@ use crate::directory::{
 };
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, Attribute, BindingSubject, Container, CustomAttribute,
-    Grant, Group, InternalAccount, LdapProvider, ObjectReference, Permission, is_invisible,
+    Grant, Group, InternalAccount, LdapProvider, ObjectReference, is_invisible,
 };
-use crate::registry::{ChangeError, Lack, Rules, Transaction, Viewer};
+use crate::registry::{ChangeError, Rules, Transaction, Viewer};
 use crate::schema::{AttributeId, Dn, MatchingRule, Schema};
 use crate::secret::Secret;
 use crate::store::TOMBSTONE_OCTETS_MAX;
@@ -412,13 +412,12 @@ pub(super) fn custom_attribute(
 }
 
 /// Whether a uidNumber or gidNumber that is new is for the caller to give: low ones are those of the system's accounts, 0
-/// of root; that of a group is membership to a system, and for who may change the group. `before`: what there was.
+/// of root. `before`: what there was.
 ///
 /// # Errors
-/// [`ChangeError::Field`], or [`ChangeError::Refused`] because of a group.
+/// [`ChangeError::Field`]
 pub(super) fn posix_numbers(
     transaction: &Transaction<'_>,
-    on: ObjectReference,
     after: &[Attribute],
     before: Option<&[Attribute]>,
 ) -> Result<(), ChangeError> {
@@ -430,7 +429,7 @@ pub(super) fn posix_numbers(
     let low = |attributes: &[Attribute]| low_numbers(attributes, snapshot.schema(), least);
     let known = before.map(low).unwrap_or_default();
     match low(after).into_iter().find(|number| !known.contains(number)) {
-        None => group_numbers(transaction, on, after, before.unwrap_or_default()),
+        None => Ok(()),
         Some((name, number)) => Err(ChangeError::field(
             "attributes",
             format!(
@@ -438,43 +437,6 @@ pub(super) fn posix_numbers(
             ),
         )),
     }
-}
-
-/// Whether the caller may change each other group whose gidNumber is given anew.
-fn group_numbers(
-    transaction: &Transaction<'_>,
-    on: ObjectReference,
-    after: &[Attribute],
-    before: &[Attribute],
-) -> Result<(), ChangeError> {
-    let snapshot = transaction.snapshot();
-    let accounts = snapshot.accounts();
-    let numbers = |attributes: &[Attribute]| -> HashSet<Vec<u8>> {
-        let is_number = |attribute: &&Attribute| {
-            let base = attribute.description.split(';').next().unwrap_or_default();
-            snapshot.schema().find(base) == Some(AttributeId::GID_NUMBER)
-        };
-        attributes.iter().filter(is_number).flat_map(|attribute| attribute.values.iter().cloned()).collect()
-    };
-    let known = numbers(before);
-    for number in numbers(after).difference(&known) {
-        let holders = snapshot.trees().iter().flat_map(|tree| holders(snapshot, tree, "gidNumber", number));
-        for group in holders.filter_map(|holder| accounts.group_of_entry(holder)) {
-            let of = ObjectReference::Group(group.number);
-            if of == on || transaction.caller().may(accounts, Permission::ChangeGroup, Some(of)) {
-                continue;
-            }
-            transaction.caller().lacks(Lack::Permission(Permission::ChangeGroup));
-            return Err(ChangeError::Refused(format!(
-                "{} has the gidNumber {}, so that systems would take this for a member of it: that needs the permission \
-                 `{}` on it; give another number",
-                transaction.viewer().called(of, &group.name, "another group"),
-                String::from_utf8_lossy(number),
-                Permission::ChangeGroup
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// The uidNumbers and gidNumbers among attributes that are below this, or no numbers a system would take as such.

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::validate::holders;
+use crate::access::Rights;
 use crate::directory::{EntryId, Snapshot, Tree, name_key};
 use crate::model::{
     Account, AccountKind, AccountNumber, GroupNumber, Key, LdapProvider, ObjectReference, Permission, Record,
@@ -102,6 +103,7 @@ pub(in crate::registry) fn problems<'a>(
             if let ObjectReference::Group(number) = on {
                 group_identities(before, after, *number, caller, &viewer, &mut found);
             }
+            gid_numbers(before, after, *on, caller, &viewer, &mut found);
         }
     }
     found
@@ -311,7 +313,7 @@ fn identities(
 ) {
     let accounts = after.accounts();
     let Some(account) = accounts.account(number) else { return };
-    let mut told = HashSet::new();
+    let (mut told, mut told_groups) = (HashSet::new(), HashSet::new());
     for tree in after.trees() {
         let was = before.tree(tree.provider().number);
         let new = |values: fn(&Snapshot, &Tree, AccountNumber) -> BTreeSet<Vec<u8>>| {
@@ -320,6 +322,7 @@ fn identities(
             now.difference(&known).cloned().collect::<Vec<_>>()
         };
         let mut others: BTreeSet<EntryId> = BTreeSet::new();
+        let mut groups: BTreeSet<EntryId> = BTreeSet::new();
         let find = |attribute: &str, value: &[u8], others: &mut BTreeSet<EntryId>| {
             others.extend(holders(after, tree, attribute, value));
         };
@@ -329,11 +332,37 @@ fn identities(
             for attribute in ["mail", "userPrincipalName"] {
                 find(attribute, &value, &mut others);
             }
+            for attribute in GROUP_KNOWN_BY {
+                find(attribute, &value, &mut groups);
+            }
         }
         for value in new(names) {
             for attribute in KNOWN_BY {
                 find(attribute, &value, &mut others);
             }
+            for attribute in GROUP_KNOWN_BY {
+                find(attribute, &value, &mut groups);
+            }
+        }
+        // An account may well have the username of a group; a `cn` of another's name is a choice.
+        for value in new(common_names).into_iter().filter(|value| *value != name_key(&account.username)) {
+            find("cn", &value, &mut groups);
+        }
+        for other in groups.into_iter().filter_map(|other| accounts.group_of_entry(other)) {
+            let on = ObjectReference::Group(other.number);
+            if caller.may(accounts, Permission::ChangeGroup, Some(on)) || !told_groups.insert(other.number) {
+                continue;
+            }
+            problems.push(Problem::new(
+                "attributes",
+                format!(
+                    "`{}` and {} would be known by the same value, so that clients could take one for the other: that needs \
+                     the permission `{}` on the group",
+                    account.username,
+                    viewer.called(on, &other.name, "a group"),
+                    Permission::ChangeGroup
+                ),
+            ).about(ObjectReference::Account(number)));
         }
         for other in others.into_iter().filter_map(|other| accounts.account_of_entry(other)) {
             let on = ObjectReference::Account(other.number);
@@ -385,7 +414,7 @@ fn group_identities(
             groups.extend(found.into_iter().filter_map(|id| accounts.group_of_entry(id)).map(|it| it.number));
         }
         // A group may well have the name of an account; what finds people finds it by these.
-        for value in new(&["uid", "mail", "email"]) {
+        for value in new(&GROUP_KNOWN_BY) {
             others.extend(accounts.account_named(&text(&value)).map(|other| other.number));
             let found = ["mail", "userPrincipalName"].map(|name| holders(after, tree, name, &value));
             let found = found.into_iter().flatten().filter_map(|id| accounts.account_of_entry(id));
@@ -419,6 +448,88 @@ fn group_identities(
     }
 }
 
+/// Whether the caller may give an account or a group the gidNumber of another. Hosts go by the number alone: an account
+/// with that of a group is a member of it, a group with that of another is in it, and what belongs to a number that was
+/// derived for one account is open to whoever has it too. One that accounts were given may be shared.
+fn gid_numbers(
+    before: &Snapshot,
+    after: &Snapshot,
+    on: ObjectReference,
+    caller: &Caller,
+    viewer: &Viewer,
+    problems: &mut Vec<Problem>,
+) {
+    let accounts = after.accounts();
+    let (id, name) = match on {
+        ObjectReference::Account(number) => {
+            (EntryId::of_account(number), accounts.account(number).map(|account| &*account.username))
+        }
+        ObjectReference::Group(number) => {
+            (EntryId::of_group(number), accounts.group(number).map(|group| &*group.name))
+        }
+        _ => return,
+    };
+    let Some(name) = name else { return };
+    let is_derived = |tree: &Tree, number: AccountNumber, value: &[u8]| {
+        let derived = u64::from(tree.provider().gid_start_number) + u64::from(number.get());
+        std::str::from_utf8(value).is_ok_and(|value| value.trim().parse() == Ok(derived))
+    };
+    // What is to be held, and on what.
+    let mut needed: Vec<(Permission, ObjectReference)> = Vec::new();
+    for tree in after.trees() {
+        let numbers = |snapshot: &Snapshot, tree: &Tree| values(snapshot, tree, id, &["gidNumber"]);
+        let known = before.tree(tree.provider().number).map(|was| numbers(before, was)).unwrap_or_default();
+        for value in &numbers(after, tree) - &known {
+            for other in holders(after, tree, "gidNumber", &value).into_iter().filter(|other| *other != id) {
+                match (on, accounts.account_of_entry(other), accounts.group_of_entry(other)) {
+                    (ObjectReference::Account(account), _, Some(group)) if !group.has_member(account) => {
+                        needed.push((Permission::AddUserToGroup, ObjectReference::Group(group.number)));
+                    }
+                    (ObjectReference::Group(_), _, Some(group)) => {
+                        needed.push((Permission::ChangeGroup, ObjectReference::Group(group.number)));
+                    }
+                    (ObjectReference::Group(group), Some(account), _) => {
+                        needed.push((Permission::AddUserToGroup, ObjectReference::Group(group)));
+                        needed.push((Permission::ChangeUser, ObjectReference::Account(account.number)));
+                    }
+                    (ObjectReference::Account(_), Some(account), _)
+                        if is_derived(tree, account.number, &value) =>
+                    {
+                        needed.push((Permission::ChangeUser, ObjectReference::Account(account.number)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    let mut told = HashSet::new();
+    for (permission, other) in needed.into_iter().filter(|needed| told.insert(*needed)) {
+        let (called, given) = match other {
+            ObjectReference::Group(group) => {
+                (accounts.group(group).map(|group| &*group.name), Rights::of_group(accounts, group))
+            }
+            ObjectReference::Account(account) => {
+                (accounts.account(account).map(|account| &*account.username), Rights::default())
+            }
+            _ => continue,
+        };
+        if caller.may(accounts, permission, Some(other)) && caller.require_held(accounts, &given).is_ok() {
+            continue;
+        }
+        problems.push(
+            Problem::new(
+                "attributes",
+                format!(
+                    "`{name}` would have a gidNumber that makes hosts take it for a member of a group, or a group for \
+                     another: that needs the permission `{permission}` on {}, and all rights that it gives",
+                    viewer.called(other, called.unwrap_or_default(), "something else")
+                ),
+            )
+            .about(on),
+        );
+    }
+}
+
 /// What an account is named by: nobody else is to be found by it.
 fn names(snapshot: &Snapshot, tree: &Tree, number: AccountNumber) -> BTreeSet<Vec<u8>> {
     let Some(account) = snapshot.accounts().account(number) else { return BTreeSet::new() };
@@ -433,6 +544,10 @@ fn names(snapshot: &Snapshot, tree: &Tree, number: AccountNumber) -> BTreeSet<Ve
 /// What an account can be found by.
 fn claimed(snapshot: &Snapshot, tree: &Tree, number: AccountNumber) -> BTreeSet<Vec<u8>> {
     values(snapshot, tree, EntryId::of_account(number), &KNOWN_BY)
+}
+
+fn common_names(snapshot: &Snapshot, tree: &Tree, number: AccountNumber) -> BTreeSet<Vec<u8>> {
+    values(snapshot, tree, EntryId::of_account(number), &["cn"])
 }
 
 fn values(snapshot: &Snapshot, tree: &Tree, id: EntryId, attributes: &[&str]) -> BTreeSet<Vec<u8>> {
@@ -676,6 +791,9 @@ fn credentials(snapshot: &Snapshot, number: AccountNumber, viewer: &Viewer, prob
 
 /// The attributes that clients look people up by.
 const KNOWN_BY: [&str; 6] = ["uid", "cn", "mail", "email", "sAMAccountName", "userPrincipalName"];
+
+/// Those of them that find people, whatever has them; a group may well have the name of an account.
+const GROUP_KNOWN_BY: [&str; 3] = ["uid", "mail", "email"];
 
 const NO_ENTRIES: &str = "accounts or groups would have no entry of their own in this provider; choose other containers or \
                           start numbers, or ask somebody who may view all accounts and groups";

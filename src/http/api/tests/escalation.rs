@@ -4,9 +4,9 @@ use super::rights::{Fixture, global, text};
 use super::*;
 use crate::config::Seed;
 use crate::directory::Accounts;
-use crate::model::{Attribute, Container};
+use crate::model::{Attribute, AttributeSyntax, Container};
 use crate::registry::commands::{
-    GroupChanges, ProviderChanges, Sign, create_group, create_provider, testing, update_group,
+    GroupChanges, ProviderChanges, Sign, create_group, create_provider, testing, update_account, update_group,
 };
 
 /// An account that is a superuser through its group, a group that gives a permission, and a role that does.
@@ -333,5 +333,167 @@ async fn names_differ_by_what_is_seen() {
         let said = world.call(Method::POST, "/core/groups/", json!({ "name": name })).await;
         assert_eq!(said.0, StatusCode::BAD_REQUEST);
         assert!(said.1.to_string().contains("nobody sees"), "{}", said.1);
+    }
+}
+
+fn free(attribute: &str, value: &str) -> Option<Vec<Attribute>> {
+    let values = vec![value.as_bytes().to_vec()];
+    Some(vec![Attribute { description: attribute.to_owned(), values }])
+}
+
+/// Hosts take an account for a member of the group that has its gidNumber.
+#[tokio::test]
+async fn a_gid_number_is_a_membership() {
+    let world = World::new();
+    world.provider("ldap", "dc=example,dc=com").await;
+    for (name, gid_number) in [("admins", "70000"), ("root", "70001"), ("empty", "70002")] {
+        let given = GroupChanges {
+            attributes: free("gidNumber", gid_number),
+            is_superuser: Some(name == "root"),
+            ..GroupChanges::default()
+        };
+        world.change(&operator(), move |it| create_group(it, name.to_owned(), given)).await.unwrap();
+    }
+    let snapshot = world.registry.snapshot();
+    let group = |name: &str| snapshot.accounts().group_named(name).unwrap().number;
+    let (admins, root, empty) = (group("admins"), group("root"), group("empty"));
+    let adds = [(Permission::AddUser, None), (Permission::AddGroup, None)];
+    let on = |permission, group| (permission, Some(ObjectReference::Group(group)));
+    let limited = world.caller("limited", &adds).await;
+    let joins = [on(Permission::AddUserToGroup, admins), on(Permission::AddUserToGroup, root)];
+    let joins = world.caller("joins", &[&adds[..], &joins].concat()).await;
+    let account = |name: &str, gid_number: &str| {
+        let given = AccountChanges { attributes: free("gidNumber", gid_number), ..AccountChanges::default() };
+        let name = name.to_owned();
+        move |it: &mut Transaction<'_>| create_account(it, name, AccountKind::Internal, given)
+    };
+    assert_field(world.change(&limited, account("one", "70000")).await, "attributes");
+    assert_field(world.change(&limited, account("one", "070000")).await, "attributes");
+    world.change(&joins, account("two", "70000")).await.unwrap();
+    assert_field(world.change(&joins, account("three", "70001")).await, "attributes");
+    // Changed as well as made.
+    let own = world.change(&limited, account("own", "80000")).await.unwrap();
+    let given = || AccountChanges { attributes: free("gidNumber", "70000"), ..AccountChanges::default() };
+    let with = given();
+    assert_field(world.change(&limited, move |it| update_account(it, own, with)).await, "attributes");
+    // A number that no group has may be shared.
+    world.change(&limited, account("shares", "80000")).await.unwrap();
+
+    let group = |name: &str, gid_number: String| {
+        let given = GroupChanges { attributes: free("gidNumber", &gid_number), ..GroupChanges::default() };
+        let name = name.to_owned();
+        move |it: &mut Transaction<'_>| create_group(it, name, given)
+    };
+    // A group that takes what accounts were given, by somebody else.
+    world.change(&operator(), account("held", "81000")).await.unwrap();
+    assert_field(world.change(&limited, group("takes", "81000".to_owned())).await, "attributes");
+    // A group in front of another, and the group of an account alone.
+    assert_field(world.change(&limited, group("twin", "70002".to_owned())).await, "attributes");
+    let changes = world.caller("changes", &[&adds[..], &[on(Permission::ChangeGroup, empty)]].concat()).await;
+    world.change(&changes, group("twin", "70002".to_owned())).await.unwrap();
+    world.change(&operator(), group("other", "70001".to_owned())).await.unwrap();
+}
+
+/// What finds people finds accounts alone, unless whoever may change the group says otherwise.
+#[tokio::test]
+async fn an_account_is_not_found_by_what_a_group_is_known_by() {
+    let world = World::new();
+    world.provider("ldap", "dc=example,dc=com").await;
+    for (name, attribute, value) in [
+        ("admins", "mail", "admins@example.com"),
+        ("third", "mail", "third@example.com"),
+        ("wheel", "uid", "operators"),
+        ("fourth", "uid", "fourth-uid"),
+    ] {
+        let given = GroupChanges { attributes: free(attribute, value), ..GroupChanges::default() };
+        world.change(&operator(), move |it| create_group(it, name.to_owned(), given)).await.unwrap();
+    }
+    let limited = world.caller("limited", &[(Permission::AddUser, None)]).await;
+    let entitled = world
+        .caller(
+            "entitled",
+            &[(Permission::AddUser, None), (Permission::ChangeUser, None), (Permission::ChangeGroup, None)],
+        )
+        .await;
+    let tries = [
+        ("a", AccountChanges { email: Some("Admins@example.com".to_owned()), ..AccountChanges::default() }),
+        ("b", AccountChanges { attributes: free("mail", "third@example.com"), ..AccountChanges::default() }),
+        ("c", AccountChanges { attributes: free("uid", "fourth-uid"), ..AccountChanges::default() }),
+        ("d", AccountChanges { attributes: free("cn", "third"), ..AccountChanges::default() }),
+        ("operators", AccountChanges::default()),
+    ];
+    for (name, given) in tries {
+        let with = given.clone();
+        let made =
+            |it: &mut Transaction<'_>| create_account(it, name.to_owned(), AccountKind::Internal, with);
+        assert_field(world.change(&limited, made).await, "attributes");
+        let made =
+            |it: &mut Transaction<'_>| create_account(it, name.to_owned(), AccountKind::Internal, given);
+        world.change(&entitled, made).await.unwrap();
+    }
+    // The name of a group is free to accounts, as theirs to groups.
+    let made = |it: &mut Transaction<'_>| {
+        create_account(it, "wheel".to_owned(), AccountKind::Internal, AccountChanges::default())
+    };
+    world.change(&limited, made).await.unwrap();
+}
+
+#[test]
+fn a_value_of_a_callers_stops_no_apply() {
+    let world = World::new();
+    let declared = |syntax| crate::config::SeedAttribute {
+        name: "badge".to_owned(),
+        oid: None,
+        syntax: Some(syntax),
+        single_valued: None,
+        description: None,
+    };
+    let mut seed = Seed {
+        providers: vec![testing::provider("ldap", "dc=example,dc=com")],
+        attributes: vec![declared(AttributeSyntax::DirectoryString)],
+        ..Seed::default()
+    };
+    testing::apply(&world.registry, &seed).unwrap();
+    testing::wait(async {
+        let caller = world.caller("adder", &[(Permission::AddUser, None)]).await;
+        let given = AccountChanges { attributes: free("badge", "seven"), ..AccountChanges::default() };
+        let made =
+            |it: &mut Transaction<'_>| create_account(it, "x".to_owned(), AccountKind::Internal, given);
+        world.change(&caller, made).await.unwrap();
+    });
+    seed.attributes = vec![declared(AttributeSyntax::Integer)];
+    seed.accounts = vec![testing::account("bob", AccountKind::Internal)];
+    let (plan, _) = testing::apply(&world.registry, &seed).unwrap();
+    let left_out: Vec<_> = plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut).collect();
+    assert_eq!(left_out.len(), 1, "{left_out:?}");
+    let reason = left_out[0].reason.as_deref().unwrap();
+    assert!(reason.contains("the account `x` was made by `adder` at "), "{reason}");
+    let snapshot = world.registry.snapshot();
+    assert!(snapshot.accounts().account_named("bob").is_some());
+    assert_eq!(snapshot.custom_attribute_named("badge").unwrap().syntax, AttributeSyntax::DirectoryString);
+}
+
+/// What is in a path has one spelling.
+#[tokio::test]
+async fn a_path_is_written_one_way() {
+    let world = World::new();
+    let bob = world.account("bob").await;
+    let group = world.post("/core/groups/", json!({ "name": "devs" })).await;
+    let group = group["pk"].as_str().unwrap();
+    let ldap = world.provider("ldap", "dc=example,dc=com").await;
+    let paths = [
+        ("/core/users/", bob.to_string()),
+        ("/providers/ldap/", ldap.to_string()),
+        ("/core/groups/", group.to_owned()),
+    ];
+    for (path, pk) in paths {
+        assert_eq!(world.call(Method::GET, &format!("{path}{pk}/"), Value::Null).await.0, StatusCode::OK);
+        let others = [format!("+{pk}"), format!("0{pk}"), pk.replace('-', ""), pk.to_uppercase()];
+        for other in others.into_iter().filter(|other| *other != pk) {
+            for method in [Method::GET, Method::PATCH, Method::DELETE] {
+                let said = world.call(method, &format!("{path}{other}/"), json!({})).await;
+                assert_eq!(said.0, StatusCode::NOT_FOUND, "{other}");
+            }
+        }
     }
 }

@@ -394,7 +394,7 @@ impl Application<'_, '_> {
     }
 
     /// Whose an object is that stands in the way, in words.
-    fn whose_is(&self, on: ObjectReference) -> Result<Option<String>, ChangeError> {
+    pub(super) fn whose_is(&self, on: ObjectReference) -> Result<Option<String>, ChangeError> {
         let Some(record) = self.transaction.stored(&key_of(on))? else { return Ok(None) };
         let whose = self.whose(origin(&record), created(&record));
         let EventObject { kind, name, .. } = EventObject::of(&record);
@@ -521,7 +521,7 @@ fn key_of(on: ObjectReference) -> Key {
     }
 }
 
-fn origin(record: &Record) -> Origin {
+pub(super) fn origin(record: &Record) -> Origin {
     crate::registry::origins::origin(record).unwrap_or_default()
 }
 

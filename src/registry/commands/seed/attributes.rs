@@ -1,17 +1,23 @@
 //! What a seed makes of custom attribute types.
 
+use std::collections::BTreeMap;
+
 use super::SeedProblem;
+use super::adoption::origin;
 use super::apply::Application;
 use super::objects::set;
 use crate::config::{ReferenceKind, SeedAttribute};
 use crate::directory::{unknown_attributes, uses_attribute};
-use crate::model::{Attribute, AttributeNumber, CustomAttribute, Key, Placement, Record};
+use crate::model::{Attribute, AttributeNumber, CustomAttribute, Key, ObjectReference, Placement, Record};
 use crate::registry::ChangeError;
 use crate::registry::commands::validate;
 use crate::schema::{AttributeId, Dn, Schema};
 
 impl Application<'_, '_> {
     pub(super) fn custom_attribute(&mut self, seed: &SeedAttribute) -> Result<(), ChangeError> {
+        if self.is_left_out(ReferenceKind::Attribute, &seed.name) {
+            return Ok(());
+        }
         let before = self.transaction.snapshot().custom_attribute_named(&seed.name);
         let before = before.map(|attribute| (**attribute).clone());
         let mut attribute = match &before {
@@ -47,30 +53,49 @@ impl Application<'_, '_> {
         let snapshot = self.transaction.snapshot().clone();
         let schema = snapshot.schema();
         let changed = self.changed_attributes.iter().filter_map(|number| snapshot.custom_attribute(*number));
-        let changed: Vec<AttributeId> =
-            changed.filter_map(|attribute| schema.find(&attribute.name)).collect();
+        let changed: Vec<(AttributeId, &str)> = changed
+            .filter_map(|attribute| Some((schema.find(&attribute.name)?, attribute.name.as_str())))
+            .collect();
         if changed.is_empty() {
             return Ok(());
         }
         let mut found = Vec::new();
+        let mut callers: BTreeMap<&str, (ObjectReference, String)> = BTreeMap::new();
         let mut more = 0_u64;
         self.transaction.objects(&mut |record| {
+            let owner = match &record {
+                Record::Account(account) => Some((
+                    ObjectReference::Account(account.number),
+                    format!("the account `{}`", account.username),
+                    &account.attributes,
+                    &account.placements,
+                )),
+                Record::Group(group) => Some((
+                    ObjectReference::Group(group.number),
+                    format!("the group `{}`", group.name),
+                    &group.attributes,
+                    &group.placements,
+                )),
+                _ => None,
+            };
+            let is_callers = origin(&record).account().is_some();
             let mut problems = Vec::new();
-            match &record {
-                Record::Account(account) => {
-                    let title = format!("the account `{}`", account.username);
-                    check(&title, &account.attributes, &account.placements, &changed, schema, &mut problems);
+            let unknown = unknown_attributes(schema, &record).into_iter().map(|name| {
+                format!("`{name}` names values that are there, so the attribute type must keep that object identifier")
+            });
+            let unknown: Vec<String> = unknown.collect();
+            for (id, name) in &changed {
+                let mut of_type = Vec::new();
+                if let Some((_, title, attributes, placements)) = &owner {
+                    check(title, attributes, placements, *id, schema, &mut of_type);
                 }
-                Record::Group(group) => {
-                    let title = format!("the group `{}`", group.name);
-                    check(&title, &group.attributes, &group.placements, &changed, schema, &mut problems);
+                of_type.extend(unknown.iter().cloned());
+                match (&owner, of_type.first()) {
+                    (Some((on, ..)), Some(first)) if is_callers => {
+                        callers.entry(name).or_insert_with(|| (*on, first.clone()));
+                    }
+                    _ => problems.append(&mut of_type),
                 }
-                _ => {}
-            }
-            for name in unknown_attributes(schema, &record) {
-                problems.push(format!(
-                    "`{name}` names values that are there, so the attribute type must keep that object identifier"
-                ));
             }
             for problem in problems {
                 if found.len() < PROBLEMS_MAX && !found.contains(&problem) {
@@ -80,6 +105,11 @@ impl Application<'_, '_> {
                 }
             }
         })?;
+        // What a caller of the API has made stops nothing but the change of that type.
+        for (name, (on, problem)) in callers {
+            let whose = self.whose_is(on)?.unwrap_or_default();
+            self.obstructed.push((ReferenceKind::Attribute, name.to_owned(), format!("{problem}: {whose}")));
+        }
         if more > 0 {
             found.push(format!("{more} more values stand in the way of the attribute types of the seed"));
         }
@@ -123,11 +153,11 @@ fn check(
     title: &str,
     attributes: &[Attribute],
     placements: &[Placement],
-    changed: &[AttributeId],
+    changed: AttributeId,
     schema: &Schema,
     problems: &mut Vec<String>,
 ) {
-    let is_changed = |name: &str| schema.find(name).filter(|id| changed.contains(id));
+    let is_changed = |name: &str| schema.find(name).filter(|id| *id == changed);
     for Attribute { description, values } in attributes {
         if is_changed(description.split(';').next().unwrap_or_default()).is_some()
             && let Err(problem) = validate::attribute(description, values, schema)

@@ -112,7 +112,8 @@ fn numbers_of_system_accounts_are_for_superusers() {
     done(&doors, &of_group(json!({ "gidNumber": "1000" })));
 }
 
-/// A system takes whoever has the number of a group for a member of it: it is given by who may change that group.
+/// A system takes whoever has the number of a group for a member of it: it is given by who may fill that group, and to
+/// another group by who may change that group.
 #[test]
 fn the_number_of_a_group_is_for_who_may_fill_that_group() {
     let derived = |doors: &Doors| {
@@ -142,8 +143,10 @@ fn the_number_of_a_group_is_for_who_may_fill_that_group() {
     ];
     let may: &[&str] = &["add_user", "view_user", "add_group", "view_group"];
     let club = ("change_group", "group:club");
-    let (staff, robots) = (("change_group", "group:staff"), ("change_group", "group:robots"));
-    both_ways(&make, Held::Only(may, &[EVE, club]), Held::Only(may, &[EVE, club, staff, robots]), &calls);
+    let of = |permission| [(permission, "group:staff"), (permission, "group:robots")];
+    let (changes, fills) = (of("change_group"), of("add_user_to_group"));
+    let held = [&[EVE, club][..], &changes, &fills].concat();
+    both_ways(&make, Held::Only(may, &[EVE, club]), Held::Only(may, held.leak()), &calls);
 }
 
 /// What is derived, operational or secret is given by nobody, and what nobody has declared by no limited caller.
