@@ -1,6 +1,7 @@
 //! From logins that are alike to their events and to the last use of each credential, from time to time.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -185,19 +186,27 @@ impl Registry {
                 return Err(error);
             }
             self.tally.kept(&part);
+            self.flushed_parts.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// Waits, on a thread that may, until no flush is under way; `None`: it takes too long.
+    /// Waits, on a thread that may, until no flush is under way; `None`: one is, and does not get on. On a slow machine
+    /// a flush of many logins takes its time, and what it has not handed over yet would be refused.
     pub(super) fn last_turn_to_flush(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        let deadline = Instant::now() + LAST_FLUSH_TIME;
+        let mut parts = self.flushed_parts.load(Ordering::Relaxed);
+        let mut deadline = Instant::now() + LAST_FLUSH_TIME;
         loop {
-            match self.flushing.try_lock() {
-                Ok(turn) => return Some(turn),
-                Err(_) if Instant::now() < deadline => std::thread::sleep(LAST_FLUSH_PAUSE),
-                Err(_) => return None,
+            if let Ok(turn) = self.flushing.try_lock() {
+                return Some(turn);
             }
+            let now = self.flushed_parts.load(Ordering::Relaxed);
+            if now != parts {
+                (parts, deadline) = (now, Instant::now() + LAST_FLUSH_TIME);
+            } else if Instant::now() >= deadline {
+                return None;
+            }
+            std::thread::sleep(LAST_FLUSH_PAUSE);
         }
     }
 
@@ -361,7 +370,7 @@ const ROWS_TOGETHER_MAX: usize = 8_192;
 /// So often at most a flush is made for readers who may come at any time.
 const FLUSH_PERIOD: Duration = Duration::from_secs(5);
 
-/// How long the end waits for a flush that is under way.
+/// How long the end waits for the next part of a flush that is under way.
 const LAST_FLUSH_TIME: Duration = Duration::from_secs(2);
 
 /// How long it sleeps before it looks again.

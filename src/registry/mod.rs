@@ -24,6 +24,7 @@ mod transaction;
 mod viewer;
 mod writer;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -122,6 +123,8 @@ pub struct Registry {
     tally: LoginTally,
     /// Held by who makes events of the tally.
     flushing: tokio::sync::Mutex<()>,
+    /// Parts of the tally that have been answered, so that the end sees whether a flush gets on.
+    flushed_parts: AtomicU64,
     /// When it was last done for a reader.
     flushed: Mutex<Option<Instant>>,
     /// Turns to walk through the audit trail.
@@ -174,6 +177,7 @@ impl Registry {
                 settings.denials_told_max,
             ),
             flushing: tokio::sync::Mutex::default(),
+            flushed_parts: AtomicU64::default(),
             flushed: Mutex::default(),
             walks: Arc::new(tokio::sync::Semaphore::new(trail::WALKS_MAX)),
             token_keys: settings.token_keys,

@@ -1,6 +1,6 @@
 //! Bind (RFC 4511 section 4.2, RFC 4513 section 5): simple, SASL PLAIN, and SASL EXTERNAL by a client certificate.
 
-use super::refusal::is_long_name;
+use super::refusal::{is_long_name, note_denied};
 use super::sasl::{Plain, account_of, without_prefix};
 use crate::access::{Credential, Identity};
 use crate::auth::HashOutcome;
@@ -188,6 +188,7 @@ fn answer(
             if !authorization.is_empty()
                 && !names_account(session, authorization, identity.holder.account) =>
         {
+            note_denied(session, identity, "it asked to act as somebody else", clock);
             let sentence = "an account may act as itself only: leave the authorization identity out";
             Outcome::new(ResultCode::InsufficientAccessRights, sentence)
         }

@@ -4,12 +4,13 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use super::bind::{may_send_secrets, names_account};
-use super::refusal::holding;
+use super::refusal::{held_or_noted, note_denied};
+use crate::access::Identity;
 use crate::ldap::ber::{Reader, Writer, tag};
 use crate::ldap::message::ExtendedRequest;
 use crate::ldap::response::{self, Outcome};
 use crate::ldap::result_code::ResultCode;
-use crate::ldap::session::{Context, Session};
+use crate::ldap::session::{Clock, Context, Session};
 use crate::registry::{ChangeError, Exchanged, OwnSecret, OwnSecretError};
 use crate::secret::Secret;
 
@@ -23,6 +24,9 @@ pub type Changed = Result<Exchanged, OwnSecretError>;
 pub struct PendingChange {
     future: Pin<Box<dyn Future<Output = Changed> + Send>>,
     message_id: i32,
+    /// Who asked for it, and when.
+    identity: Identity,
+    clock: Clock,
 }
 
 impl Future for PendingChange {
@@ -48,7 +52,7 @@ pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Con
     let Some(asked) = Request::decode(request.value.as_deref()) else {
         return refuse(ResultCode::ProtocolError, "the value of the Password Modify request is malformed");
     };
-    let Some(identity) = holding(session, snapshot, clock) else {
+    let Some(identity) = held_or_noted(session, snapshot, clock) else {
         return refuse(
             ResultCode::InsufficientAccessRights,
             "bind first: an account changes its own password only",
@@ -61,6 +65,7 @@ pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Con
         );
     }
     if asked.user.is_some_and(|user| !names_account(session, user, identity.holder.account)) {
+        note_denied(session, &identity, "it asked for a change of the password of somebody else", clock);
         return refuse(ResultCode::InsufficientAccessRights, "an account changes its own password only");
     }
     let length_max = session.settings.limits.bind_secret_length_max as usize;
@@ -73,12 +78,12 @@ pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Con
         overlap: session.settings.rotation_overlap,
     };
     let future = session.registry.clone().change_own_secret(identity, session.peer.source, asked);
-    session.change = Some(PendingChange { future: Box::pin(future), message_id });
+    session.change = Some(PendingChange { future: Box::pin(future), message_id, identity, clock });
 }
 
 /// Answers the change when it was made, or was not.
 pub(in crate::ldap) fn conclude(session: &mut Session, changed: Changed, output: &mut Vec<u8>) {
-    let Some(PendingChange { message_id, .. }) = session.change.take() else { return };
+    let Some(PendingChange { message_id, identity, clock, .. }) = session.change.take() else { return };
     let (code, sentence) = match changed {
         Ok(Exchanged { generated, credential }) => {
             // Whoever has changed it knows the new one: nothing is decoded meanwhile, so it is who has asked.
@@ -89,6 +94,9 @@ pub(in crate::ldap) fn conclude(session: &mut Session, changed: Changed, output:
         }
         Err(error) => (code_of(&error), error.to_string()),
     };
+    if code == ResultCode::InsufficientAccessRights {
+        note_denied(session, &identity, &sentence, clock);
+    }
     answer(output, message_id, &Outcome::new(code, &sentence), None);
 }
 

@@ -140,7 +140,7 @@ pub(in crate::ldap) fn tree_and_view<'a>(
             }
             (Err(reason), _) => {
                 if let Some(identity) = identity.filter(|_| reason.is_suspicious()) {
-                    session.registry.note_denied(identity, source, &reason.to_string(), context.clock.now);
+                    note_denied(session, identity, &reason.to_string(), context.clock);
                 }
                 return Err(denied(&reason));
             }
@@ -157,9 +157,30 @@ pub(in crate::ldap) fn tree_and_view<'a>(
 
 /// Who has bound, if that still holds: account, credential, and admission to its provider.
 pub(in crate::ldap) fn holding(session: &Session, snapshot: &Snapshot, clock: Clock) -> Option<Identity> {
-    session.identity.filter(|identity| {
-        view(snapshot, Some(identity), identity.provider, session.peer.source, clock.now).is_ok()
-    })
+    held(session, snapshot, clock).ok()
+}
+
+/// The same for an operation that is refused without it: who had bound and lost it leaves a trace.
+pub(super) fn held_or_noted(session: &Session, snapshot: &Snapshot, clock: Clock) -> Option<Identity> {
+    held(session, snapshot, clock)
+        .inspect_err(|reason| {
+            if let Some(identity) = &session.identity {
+                note_denied(session, identity, &reason.to_string(), clock);
+            }
+        })
+        .ok()
+}
+
+fn held(session: &Session, snapshot: &Snapshot, clock: Clock) -> Result<Identity, Denied> {
+    let identity = session.identity.ok_or(Denied::Anonymous)?;
+    view(snapshot, Some(&identity), identity.provider, session.peer.source, clock.now)?;
+    Ok(identity)
+}
+
+/// Counts an operation that was refused to an account for what it may not do. The reason has nothing in it that the
+/// client chose: those that are alike are told together.
+pub(super) fn note_denied(session: &Session, identity: &Identity, reason: &str, clock: Clock) {
+    session.registry.note_denied(identity, session.peer.source, reason, clock.now);
 }
 
 /// Makes a filter ready, if its values are not too many to compare with.

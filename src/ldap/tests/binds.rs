@@ -181,7 +181,7 @@ fn other_versions_and_methods() {
     assert_eq!(world.hashes(), 0);
 }
 
-fn plain(id: i32, credentials: Option<&[u8]>) -> Vec<u8> {
+pub(super) fn plain(id: i32, credentials: Option<&[u8]>) -> Vec<u8> {
     let credentials = credentials.map(|credentials| element(0x04, credentials)).unwrap_or_default();
     let sasl = element(0xa3, &[element(0x04, b"PLAIN"), credentials].concat());
     raw(id, &element(0x60, &[element(0x02, &[3]), element(0x04, b""), sasl].concat()))

@@ -2,9 +2,11 @@
 
 use ldap3_proto::proto::{LdapExtendedRequest, LdapOp};
 
+use super::binds::plain;
 use super::client::{Client, Reply, element, encode};
-use super::world::{ALICE, ALICE_PASSWORD, APP, APP_TOKEN, World};
-use crate::model::Timestamp;
+use super::world::{ALICE, ALICE_PASSWORD, APP, APP_TOKEN, World, wait};
+use crate::model::{Action, Event, Timestamp};
+use crate::registry::EventQuery;
 
 const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
 const ALICE_DN: &str = "cn=alice,ou=users,dc=example,dc=org";
@@ -160,6 +162,50 @@ fn what_an_account_may_not() {
     let mut client = app(&world);
     world.change_account(APP, |account| account.is_active = false);
     modify(&mut client, None).is(50);
+}
+
+/// What is refused for a lack of a right is counted, what is wrong otherwise and what strangers ask is not.
+#[test]
+fn who_asks_for_more_than_it_may_leaves_a_trace() {
+    let world = World::new();
+    let denied = || {
+        let query =
+            EventQuery { actions: vec![Action::SuspiciousRequest], limit: 10, ..EventQuery::default() };
+        let mut events = wait(world.registry.events(query)).unwrap();
+        events.sort_by_key(|event| event.count);
+        let told = |event: &Event| {
+            assert_eq!((event.actor.account.as_str(), event.actor.number), ("app", Some(APP)), "{event:#?}");
+            assert!(event.actor.token.is_some(), "{event:#?}");
+            (event.count, event.details[0].value.clone())
+        };
+        events.iter().map(told).collect::<Vec<_>>()
+    };
+    let mut client = app(&world);
+    modify(&mut client, Some(value(None, None, Some(b"chosen by myself")))).is(19);
+    modify(&mut client, Some(value(None, Some(b"wrong"), None))).is(49);
+    modify(&mut client, Some(b"\x30\x01".to_vec())).is(2);
+    modify(&mut nobody(&world), Some(value(Some("alice"), None, None))).is(50);
+    assert_eq!(denied(), []);
+    // Whoever they are, and whether or not they are there.
+    for user in ["alice", "nobody", "cn=alice,ou=users,dc=example,dc=org"] {
+        modify(&mut client, Some(value(Some(user), None, None))).is(50);
+    }
+    let as_alice = [&b"u:alice\0app\0"[..], world.secrets.app.as_bytes()].concat();
+    let as_app = [&b"u:app\0app\0"[..], world.secrets.app.as_bytes()].concat();
+    for (credentials, code) in [(&as_alice, 50), (&as_app, 0)] {
+        let id = client.id();
+        client.send(&plain(id, Some(credentials))).is(code);
+    }
+    world.change_account(APP, |account| account.is_active = false);
+    for _ in 0..2 {
+        modify(&mut client, None).is(50);
+    }
+    let expected = [
+        (1, "it asked to act as somebody else"),
+        (2, "the account is inactive"),
+        (3, "it asked for a change of the password of somebody else"),
+    ];
+    assert_eq!(denied(), expected.map(|(count, reason)| (count, reason.to_owned())));
 }
 
 fn tokens(world: &World) -> usize {
