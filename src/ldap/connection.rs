@@ -183,15 +183,7 @@ impl Connection<'_> {
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, mut stream: S) -> Result<Option<S>, Ended> {
         loop {
             let was_full = self.session.is_full(&self.output);
-            let taken = {
-                let clock = clock();
-                let turn = self.turns.take(clock.instant).await;
-                let begun = self.session.work_done();
-                let taken = self.session.receive(&self.input, &mut self.output, clock);
-                self.turns.note(self.session.work_done() - begun, clock.instant);
-                drop(turn);
-                taken
-            };
+            let taken = self.turn(Session::receive).await;
             self.input.advance(taken);
             self.note_identity();
             self.flush(&mut stream).await?;
@@ -205,12 +197,7 @@ impl Connection<'_> {
                     // Others have their turn first.
                     tokio::task::yield_now().await;
                     self.read_what_is_there(&mut stream).await?;
-                    let clock = clock();
-                    let turn = self.turns.take(clock.instant).await;
-                    let begun = self.session.work_done();
-                    self.session.work(&mut self.output, clock);
-                    self.turns.note(self.session.work_done() - begun, clock.instant);
-                    drop(turn);
+                    self.turn(|session, _, output, clock| session.work(output, clock)).await;
                 }
                 Next::Hash => self.wait_for_hash(&mut stream).await?,
                 Next::Change => self.wait_for_change(&mut stream).await?,
@@ -225,13 +212,25 @@ impl Connection<'_> {
         }
     }
 
+    /// Works on the session when its source has a turn, and notes what that has cost.
+    async fn turn<T>(&mut self, work: impl FnOnce(&mut Session, &[u8], &mut Vec<u8>, Clock) -> T) -> T {
+        let clock = clock();
+        let turn = self.turns.take(clock.instant).await;
+        let begun = self.session.work_done();
+        let done = work(&mut self.session, &self.input, &mut self.output, clock);
+        self.turns.note(self.session.work_done() - begun, clock.instant);
+        drop(turn);
+        done
+    }
+
     /// Whoever has bound gives the place of those that have not to somebody else.
     fn note_identity(&mut self) {
         if self.session.is_bound() {
             self.permit.authenticated();
         }
-        self.input_memory.rename(self.session.holders());
-        self.session.rename_memory();
+        let holders = self.session.holders();
+        self.input_memory.rename(holders);
+        self.session.rename_memory(holders);
     }
 
     /// Waits for the client, as long as a silent or a slow one may take.
@@ -248,8 +247,9 @@ impl Connection<'_> {
         let deadline = tokio::time::Instant::now() + patience;
         let mut has_lacked_room = false;
         loop {
-            let has_room =
-                self.input_memory.hold(octets_to_hold(&self.input, self.session.message_size_max()));
+            let has_room = self
+                .input_memory
+                .hold(octets_to_hold(&self.input, announced(&self.input, self.session.message_size_max())));
             if !has_room && !has_lacked_room {
                 has_lacked_room = true;
                 self.session.note(Limit::connection_memory_max);
@@ -421,15 +421,18 @@ async fn read_until<T, S: AsyncRead + Unpin>(
 /// A client that sends faster than it is served is held back by its own unread octets; but the message that comes
 /// next is read to its end, for it may be an abandon, or a small search beside a large one.
 fn may_read(input: &[u8], memory: &mut BufferMemory, message_size_max: usize) -> bool {
-    let message = frame::announced(input, message_size_max);
-    let octets = message.ok().flatten().unwrap_or(0).max(READ_OCTETS);
-    input.len() < octets && memory.hold(octets_to_hold(input, message_size_max))
+    let octets = announced(input, message_size_max);
+    input.len() < octets && memory.hold(octets_to_hold(input, octets))
+}
+
+/// Octets of the message that comes next, or of one read where that is more.
+fn announced(input: &[u8], message_size_max: usize) -> usize {
+    frame::announced(input, message_size_max).ok().flatten().unwrap_or(0).max(READ_OCTETS)
 }
 
 /// What the input may hold behind the next read. A message that is announced and not sent takes no room.
-fn octets_to_hold(input: &[u8], message_size_max: usize) -> usize {
-    let announced = frame::announced(input, message_size_max).ok().flatten().unwrap_or(0);
-    (input.len() + READ_OCTETS).min(announced.max(READ_OCTETS)).max(input.len())
+fn octets_to_hold(input: &[u8], announced: usize) -> usize {
+    (input.len() + READ_OCTETS).min(announced).max(input.len())
 }
 
 /// Makes room for a read: never for more than has been sent, but a read at a time.

@@ -360,8 +360,7 @@ impl Session {
     }
 
     /// Whoever is bound now holds what was held before.
-    pub(super) fn rename_memory(&mut self) {
-        let holders = self.holders();
+    pub(super) fn rename_memory(&mut self, holders: Holders) {
         self.output_memory.rename(holders);
     }
 

@@ -174,13 +174,8 @@ impl Registry {
         match self.hash_pool.verify(job) {
             Ok(outcome) => Authentication::Pending(Box::new(attempt(outcome))),
             Err(refusal) => {
-                let reason = match refusal {
-                    Refusal::Busy => NO_PLACE,
-                    Refusal::AboveMemoryBudget => "the stored hash needs more memory than the budget",
-                    Refusal::Closed => "the server is shutting down",
-                };
                 let attempt = attempt(oneshot::channel().1);
-                Authentication::Done(self.not_hashed(&attempt, &snapshot, trial, reason))
+                Authentication::Done(self.not_hashed(&attempt, &snapshot, trial, reason_of(refusal)))
             }
         }
     }
@@ -564,10 +559,19 @@ fn selectorless(
 /// Keeps the proofs of passwords apart from those of tokens.
 const PASSWORDS: u64 = 1 << 32;
 
+/// Why a secret found no place to be looked at, for the trail.
+pub(super) const fn reason_of(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Busy => NO_PLACE,
+        Refusal::AboveMemoryBudget => "the stored hash needs more memory than the budget",
+        Refusal::Closed => "the server is shutting down",
+    }
+}
+
 /// Why a secret was not looked at, for the trail.
-const NO_PLACE: &str = "too many hashes wait";
+pub(super) const NO_PLACE: &str = "too many hashes wait";
 const PAUSED: &str = "too many wrong secrets: it is paused for this source";
-const WRONG: &str = "the secret is wrong";
+pub(super) const WRONG: &str = "the secret is wrong";
 
 /// Octets of the form in which names are compared: a code point may become eighteen, and names of accounts and DNs
 /// of entries are far shorter.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Registry;
-use super::authenticate::{Trial, of_token};
+use super::authenticate::{NO_PLACE, Trial, WRONG, of_token, reason_of};
 use crate::access::{Credential, Holder};
 use crate::audit::{Failure, FailureKind};
-use crate::auth::{HashClass, HashJob, Refusal, SecretShape, TryingSource};
+use crate::auth::{HashClass, HashJob, SecretShape, TryingSource};
 use crate::directory::Accounts;
 use crate::model::{
     CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, Intent, Timestamp, Token, TokenNumber,
@@ -77,10 +77,8 @@ impl Registry {
         let candidate = self.candidate(Some(token.hash.clone()), &token.identifier);
         let job = HashJob { class, source, secret: secret.clone(), candidate };
         let outcome = match self.hash_pool.verify(job) {
-            Ok(outcome) => outcome.await.map_err(|_| "too many hashes wait"),
-            Err(Refusal::Busy) => Err("too many hashes wait"),
-            Err(Refusal::AboveMemoryBudget) => Err("the stored hash needs more memory than the budget"),
-            Err(Refusal::Closed) => Err("the server is shutting down"),
+            Ok(outcome) => outcome.await.map_err(|_| NO_PLACE),
+            Err(refusal) => Err(reason_of(refusal)),
         };
         let since = self.since_start(Instant::now());
         let outcome = outcome.map_err(|reason| {
@@ -90,7 +88,7 @@ impl Registry {
         })?;
         if !outcome.matches {
             self.throttle.token_failed(token.number.get(), source, since);
-            return Err(self.refused_api(Some(&token), trial, "the secret is wrong"));
+            return Err(self.refused_api(Some(&token), trial, WRONG));
         }
         self.throttle.take_back(trying, since);
         self.proofs.remember(key, secret.expose());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::validate::holders;
 use crate::access::Rights;
-use crate::directory::{EntryId, Snapshot, Tree, name_key};
+use crate::directory::{Accounts, EntryId, Snapshot, Tree, name_key};
 use crate::model::{
     Account, AccountKind, AccountNumber, GroupNumber, Key, LdapProvider, ObjectReference, Permission, Record,
     Token,
@@ -428,12 +428,7 @@ fn group_identities(
         if caller.may(accounts, permission, Some(on)) {
             continue;
         }
-        let other = match on {
-            ObjectReference::Account(other) => accounts.account(other).map(|other| &*other.username),
-            ObjectReference::Group(other) => accounts.group(other).map(|other| &*other.name),
-            _ => None,
-        };
-        let other = viewer.called(on, other.unwrap_or_default(), "something else");
+        let other = viewer.called(on, name_of(accounts, on).unwrap_or_default(), "something else");
         problems.push(
             Problem::new(
                 "attributes",
@@ -460,16 +455,12 @@ fn gid_numbers(
     problems: &mut Vec<Problem>,
 ) {
     let accounts = after.accounts();
-    let (id, name) = match on {
-        ObjectReference::Account(number) => {
-            (EntryId::of_account(number), accounts.account(number).map(|account| &*account.username))
-        }
-        ObjectReference::Group(number) => {
-            (EntryId::of_group(number), accounts.group(number).map(|group| &*group.name))
-        }
+    let id = match on {
+        ObjectReference::Account(number) => EntryId::of_account(number),
+        ObjectReference::Group(number) => EntryId::of_group(number),
         _ => return,
     };
-    let Some(name) = name else { return };
+    let Some(name) = name_of(accounts, on) else { return };
     let is_derived = |tree: &Tree, number: AccountNumber, value: &[u8]| {
         let derived = u64::from(tree.provider().gid_start_number) + u64::from(number.get());
         std::str::from_utf8(value).is_ok_and(|value| value.trim().parse() == Ok(derived))
@@ -504,14 +495,9 @@ fn gid_numbers(
     }
     let mut told = HashSet::new();
     for (permission, other) in needed.into_iter().filter(|needed| told.insert(*needed)) {
-        let (called, given) = match other {
-            ObjectReference::Group(group) => {
-                (accounts.group(group).map(|group| &*group.name), Rights::of_group(accounts, group))
-            }
-            ObjectReference::Account(account) => {
-                (accounts.account(account).map(|account| &*account.username), Rights::default())
-            }
-            _ => continue,
+        let given = match other {
+            ObjectReference::Group(group) => Rights::of_group(accounts, group),
+            _ => Rights::default(),
         };
         if caller.may(accounts, permission, Some(other)) && caller.require_held(accounts, &given).is_ok() {
             continue;
@@ -522,11 +508,20 @@ fn gid_numbers(
                 format!(
                     "`{name}` would have a gidNumber that makes hosts take it for a member of a group, or a group for \
                      another: that needs the permission `{permission}` on {}, and all rights that it gives",
-                    viewer.called(other, called.unwrap_or_default(), "something else")
+                    viewer.called(other, name_of(accounts, other).unwrap_or_default(), "something else")
                 ),
             )
             .about(on),
         );
+    }
+}
+
+/// The name of an account or a group.
+fn name_of(accounts: &Accounts, on: ObjectReference) -> Option<&str> {
+    match on {
+        ObjectReference::Account(number) => accounts.account(number).map(|account| &*account.username),
+        ObjectReference::Group(number) => accounts.group(number).map(|group| &*group.name),
+        _ => None,
     }
 }
 

@@ -349,7 +349,7 @@ impl Application<'_, '_> {
                 let seed = self.seed.providers.iter().find(|seed| seed.name == name);
                 let Some(((one, other), seed)) = trees.zip(seed) else { return false };
                 let both_default = one.provider().is_default && other.provider().is_default;
-                let domain = |tree: &crate::directory::Tree| tree.bind_domain().map(str::to_lowercase);
+                let domain = |tree: &Tree| tree.bind_domain().map(str::to_lowercase);
                 let one_domain = domain(one).is_some() && domain(one) == domain(other);
                 both_default && seed.is_default.is_none()
                     || one_domain && seed.domain.is_none() && one.provider().domain.is_some()
