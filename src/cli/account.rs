@@ -12,6 +12,7 @@ use super::expiry::ExpiryArguments;
 use super::failure::Failure;
 use super::output::{Output, Stream, fields, table};
 use super::password::read_password;
+use super::told::tell_shared;
 use crate::http::api::{AccountPause, AccountUnlocked, UsedBy, User, UserServiceAccountResponse};
 use crate::model::{AccountKind, Intent, Timestamp};
 
@@ -187,6 +188,7 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
                 backend.post(&["core", "users"], &body).await
             })
             .await?;
+        tell_shared(user.shared_values.as_ref(), output);
         return output.result(&user, || {
             format!("created {}; `bindery account password {0}` sets its password", user.username)
         });
@@ -204,16 +206,18 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
                 let described: Result<User, Failure> =
                     backend.patch(&["core", "users", &number], &body).await;
                 // The secret is shown whatever becomes of the rest: nobody could ask for it again.
-                if let Err(failure) = described {
-                    output.message(&format!(
+                match described {
+                    Ok(user) => tell_shared(user.shared_values.as_ref(), output),
+                    Err(failure) => output.message(&format!(
                         "the account was made, but not described: {}",
                         failure.messages.join("; ")
-                    ));
+                    )),
                 }
             }
             Ok(created)
         })
         .await?;
+    tell_shared(created.shared_values.as_ref(), output);
     let expires = created.token_expires.map(|time| time.0);
     if !output.is_json() {
         let until = expires.map_or_else(|| "never".to_owned(), |expires| expires.to_string());
@@ -329,6 +333,7 @@ async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
             backend.patch(&path, &body).await
         })
         .await?;
+    tell_shared(user.shared_values.as_ref(), output);
     output.result(&user, || format!("changed {}", user.username))
 }
 

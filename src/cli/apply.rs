@@ -11,7 +11,9 @@ use super::output::{Output, Stream, has_colours};
 use super::secrets::{self, Destination, Shown};
 use super::seeding;
 use crate::config::Config;
-use crate::registry::{DiffEntry, ForeignCredential, LostAccesses, NewSecret, SeedOptions, SeedPlan};
+use crate::registry::{
+    DiffEntry, ForeignCredential, LostAccesses, NewSecret, SeedOptions, SeedPlan, SharedValues,
+};
 
 /// Make the store agree with the config's objects, and show what that changes
 #[derive(Debug, clap::Args)]
@@ -50,6 +52,8 @@ struct Document<'a> {
     credentials: &'a [ForeignCredential],
     /// Accounts that its applications shut out.
     losing_access: &'a LostAccesses,
+    /// Values by which clients could take one object for another.
+    shared_values: &'a SharedValues,
     /// Empty when they were written to a file.
     secrets: Vec<Shown<'a>>,
     /// What is stored against a rule.
@@ -134,6 +138,7 @@ fn show(plan: &SeedPlan, secrets: &[NewSecret], dry_run: bool, output: Output) -
         changes: &plan.diff,
         credentials: &plan.credentials,
         losing_access: &plan.losing_access,
+        shared_values: &plan.shared_values,
         secrets: secrets::shown(secrets),
         warnings: &plan.warnings,
     };

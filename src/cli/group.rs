@@ -11,6 +11,7 @@ use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::grant::{self, GrantArguments, Holder};
 use super::output::{Output, Stream, fields, table};
+use super::told::tell_shared;
 use crate::http::api::Group;
 
 /// Groups, and who is in them
@@ -158,6 +159,7 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
             backend.post(&["core", "groups"], &body).await
         })
         .await?;
+    tell_shared(group.shared_values.as_ref(), output);
     output.result(&group, || format!("created {}", group.name))
 }
 

@@ -311,14 +311,16 @@ fn in_words(report: &ImportReport) -> String {
     for (what, count) in counts {
         let _ = writeln!(text, "{count:>10}  {what}");
     }
-    if !report.left_out.is_empty() {
-        let _ = writeln!(text, "left out");
-        for (reason, left_out) in &report.left_out {
-            let _ = writeln!(text, "{:>10}  {reason}", left_out.count);
-            for example in &left_out.examples {
+    for (title, reasons) in [("left out", &report.left_out), ("imported, but look at it", &report.told)] {
+        if !reasons.is_empty() {
+            let _ = writeln!(text, "{title}");
+        }
+        for (reason, counted) in reasons.iter() {
+            let _ = writeln!(text, "{:>10}  {reason}", counted.count);
+            for example in &counted.examples {
                 let _ = writeln!(text, "{:>10}    {}", "", visible(example));
             }
-            if left_out.count > left_out.examples.len() as u64 {
+            if counted.count > counted.examples.len() as u64 {
                 let _ = writeln!(text, "{:>10}    …", "");
             }
         }

@@ -6,7 +6,7 @@ use super::backend::{Backend, CallError};
 use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, has_colours};
 use super::secrets::{self, Destination};
-use super::told::{foreign_credential, lost_access, more};
+use super::told::{foreign_credential, lost_access, more, shared_value};
 use crate::config::{Config, Found, Problems};
 use crate::http::{ApplyRequest, PlanRequest, ProblemKind, path};
 use crate::model::visible;
@@ -150,7 +150,12 @@ pub(super) fn told(plan: &SeedPlan) -> Vec<String> {
         .accounts
         .iter()
         .map(|it| lost_access(&it.account, &it.application, it.last_used.map(|time| time.to_string())));
-    credentials.chain(lost).chain(more(plan.losing_access.more, "accounts")).collect()
+    let shared = plan.shared_values.values.iter().map(|it| {
+        let between = it.between.each_ref().map(|(on, name)| (on.kind(), name.as_str()));
+        shared_value(between, &it.value)
+    });
+    let lost = lost.chain(more(plan.losing_access.more, "accounts"));
+    credentials.chain(lost).chain(shared).chain(more(plan.shared_values.more, "of the kind")).collect()
 }
 
 /// The objects of the config that a plan leaves out, each in a sentence.
@@ -238,7 +243,7 @@ mod tests {
     use crate::config::ReferenceKind;
     use crate::http::Problem;
     use crate::model::{FieldChange, Intent};
-    use crate::registry::{LostAccesses, NeededSecret, Registry, RegistrySettings};
+    use crate::registry::{LostAccesses, NeededSecret, Registry, RegistrySettings, SharedValues};
     use crate::store::MemoryStore;
 
     /// A server that needs one secret, and whose commit fails as it is told to.
@@ -266,6 +271,7 @@ mod tests {
                 credentials: Vec::new(),
                 warnings: Vec::new(),
                 losing_access: LostAccesses::default(),
+                shared_values: SharedValues::default(),
             };
             let planned = plan.clone();
             let router =
@@ -361,6 +367,7 @@ mod tests {
             credentials: Vec::new(),
             warnings: Vec::new(),
             losing_access: LostAccesses::default(),
+            shared_values: SharedValues::default(),
         };
         assert_eq!(
             diff(&plan, true, false),

@@ -7,7 +7,7 @@ use super::backend::Backend;
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::output::Output;
-use crate::http::api::Told;
+use crate::http::api::{SharedValues, Told};
 use crate::model::visible;
 
 impl Backend {
@@ -57,7 +57,33 @@ pub(super) fn lines(told: &Told) -> Vec<String> {
         }
         lines.extend(more(losing.more, "accounts"));
     }
+    lines.extend(shared_values(told.shared_values.as_ref()));
     lines
+}
+
+/// A sentence for each value by which objects could be taken for each other.
+fn shared_values(shared: Option<&SharedValues>) -> Vec<String> {
+    let Some(shared) = shared else { return Vec::new() };
+    let sentences = shared.values.iter().map(|shared| {
+        let between = shared.between.each_ref().map(|object| (object.kind.as_str(), object.name.as_str()));
+        shared_value(between, &shared.value)
+    });
+    sentences.chain(more(shared.more, "of the kind")).collect()
+}
+
+/// Tells on standard error of values by which objects could be taken for each other.
+pub(super) fn tell_shared(shared: Option<&SharedValues>, output: Output) {
+    for line in shared_values(shared) {
+        output.message(&line);
+    }
+}
+
+/// A value that two objects are known by, in a sentence.
+pub(super) fn shared_value(between: [(&str, &str); 2], value: &str) -> String {
+    let [(kind, name), (other_kind, other)] = between;
+    visible(&format!(
+        "the {kind} {name} and the {other_kind} {other} are both known by `{value}`: clients could take one for the other"
+    ))
 }
 
 /// A credential that somebody else has made, in a sentence that ends with what to do.

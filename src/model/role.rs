@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The one object that a permission is granted on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ObjectReference {
     /// An LDAP provider.
     Provider(ProviderNumber),

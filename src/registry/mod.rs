@@ -40,8 +40,8 @@ pub use caller::{Asker, Caller, Lack};
 pub use commands::{
     Classified, Classifier, DEFAULT_LIFETIME, DiffEntry, Exchanged, ForeignCredential, ImportEntry,
     ImportLayout, ImportOptions, ImportReport, LostAccesses, NeededSecret, NewSecret, NewToken, OwnSecret,
-    OwnSecretError, Replaced, SeedOptions, SeedPlan, SeedProblem, Sign, TokenCare, TokenCareSettings,
-    TokenChanges, TokenCounts,
+    OwnSecretError, Replaced, SeedOptions, SeedPlan, SeedProblem, SharedValue, SharedValues, Sign, TokenCare,
+    TokenCareSettings, TokenChanges, TokenCounts,
 };
 pub use error::{ChangeError, OpenError};
 pub use rules::Rules;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::caller::Caller;
 use super::commands::foreign::{self, ForeignCredential};
+use super::commands::known_by::{self, SharedValues};
 use super::commands::lost::{self, LostAccesses};
 use super::commands::whole;
 use super::error::ChangeError;
@@ -198,7 +199,7 @@ impl<'a> Transaction<'a> {
         let Self { draft, caller, .. } = &*self;
         let (before, after) = (&self.start.0, &draft.snapshot);
         let mut found = whole::problems(before, after, self.newest.keys(), caller, self.rules);
-        found.extend(whole::identities_unseen(after, &self.journal, caller));
+        found.extend(known_by::unseen(after, &self.journal, caller));
         found
     }
 
@@ -661,6 +662,11 @@ impl<'a> Transaction<'a> {
             true => lost::access(&self.start.0, &self.draft.snapshot, names),
             false => LostAccesses::default(),
         }
+    }
+
+    /// What the command makes known by what something else is known by, as far as the objects may be named.
+    pub fn shared_values(&self, names: impl Fn(ObjectReference) -> bool) -> SharedValues {
+        known_by::told(&self.start.0, &self.draft.snapshot, self.newest.keys(), names)
     }
 
     /// The names of accounts that had a password, and have none after the command.

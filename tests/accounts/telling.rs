@@ -113,6 +113,41 @@ fn apply_marks_credentials_of_others_and_needs_to_be_told_to_accept_them() {
 }
 
 #[test]
+fn who_makes_two_known_by_one_value_is_told() {
+    let place = &Doors::start().place;
+    const TOLD: &str = "the account eve and the account alice are both known by `alice@example.com`";
+    place
+        .run(&["account", "create", "eve", "--type", "internal", "--email", "Alice@example.com"])
+        .exits(0)
+        .says(&[TOLD]);
+    let said = place.run(&["account", "set", "eve", "--email", "eve@example.org"]).exits(0).stderr;
+    assert!(!said.contains("known by"), "{said}");
+    place.run(&["account", "set", "eve", "--email", "alice@example.com"]).exits(0).says(&[TOLD]);
+    place
+        .run(&["group", "create", "crew", "--attribute", "mail=alice@example.com"])
+        .exits(0)
+        .says(&["the group crew and"]);
+    place.write(
+        "bindery.toml",
+        &format!(
+            "{}\n[[account]]\nusername = \"frank\"\nemail = \"alice@example.com\"\n",
+            place.read("bindery.toml")
+        ),
+    );
+    let planned = place.run(&["apply", "--dry-run"]).exits(0);
+    assert!(
+        planned.stdout.contains("! the account frank and the account alice are both known by"),
+        "{}",
+        planned.stdout
+    );
+    let planned = place.run(&["apply", "--dry-run", "--json"]).exits(0).json();
+    assert_eq!(planned["shared_values"]["values"].as_array().unwrap().len(), 3, "{planned}");
+    place.run(&["apply"]).exits(0).says(&["the account frank and the account alice"]);
+    let said = place.run(&["apply"]).exits(0).stderr;
+    assert!(!said.contains("known by"), "{said}");
+}
+
+#[test]
 fn what_apply_leaves_out_is_told_and_fails() {
     let (doors, mallory) = with_foreign_token();
     let place = &doors.place;

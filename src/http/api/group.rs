@@ -15,7 +15,7 @@ use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use super::role::{self, Role};
 use super::route::{NoContent, NoParameters};
-use super::told::{self, ForeignCredentials};
+use super::told::{ForeignCredentials, SharedValues, Told};
 use super::used_by::{UsedBy, UsedByAction};
 use super::user::{self, PartialUser};
 use super::value::{Required, RequiredFields};
@@ -58,6 +58,9 @@ pub struct Group {
     /// Credentials that others have made, of accounts that get rights by the change; bindery's own. Absent: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign_credentials: Option<ForeignCredentials>,
+    /// Objects that clients could take for it, or it for them, since the change; bindery's own. Absent: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_values: Option<SharedValues>,
 }
 
 /// A group that another is in, or that is in another.
@@ -231,10 +234,10 @@ pub(super) async fn create(call: Call, request: Required<PatchedGroupRequest>) -
     let made = call.change(move |transaction| {
         let changes = changes(transaction, request, None)?;
         let number = create_group(transaction, name, changes)?;
-        Ok((number, told::foreign_credentials(transaction)))
+        Ok((number, Told::of(transaction)))
     });
-    let (number, foreign_credentials) = made.await?;
-    Ok(Group { foreign_credentials, ..after(call, number).await? })
+    let (number, told) = made.await?;
+    after(call, number, told).await
 }
 
 pub(super) fn retrieve(reading: &Reading, query: ShownQuery) -> Result<Group, Refusal> {
@@ -257,17 +260,20 @@ pub(super) async fn partial_update(call: Call, request: PatchedGroupRequest) -> 
         let before = transaction.snapshot().accounts().group(number).cloned();
         let changes = changes(transaction, request, before.as_deref())?;
         update_group(transaction, number, changes)?;
-        Ok(told::foreign_credentials(transaction))
+        Ok(Told::of(transaction))
     });
-    let foreign_credentials = changed.await?;
-    Ok(Group { foreign_credentials, ..after(call, number).await? })
+    let told = changed.await?;
+    after(call, number, told).await
 }
 
-/// The group as it is after a change: read behind the commit, as it may have many members.
-async fn after(call: Call, number: GroupNumber) -> Result<Group, Refusal> {
+/// The group as it is after a change, with what whoever makes it is told: read behind the commit, as it may have many
+/// members.
+async fn after(call: Call, number: GroupNumber, told: Told) -> Result<Group, Refusal> {
     let reading = call.reading();
     let read = tokio::task::spawn_blocking(move || Ok(shown(&reading, number, ShownQuery::ALL)?));
-    read.await.unwrap_or_else(|_| Err(Refusal::internal()))
+    let group: Group = read.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
+    let Told { foreign_credentials, shared_values, .. } = told;
+    Ok(Group { foreign_credentials, shared_values, ..group })
 }
 
 pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
@@ -371,6 +377,7 @@ fn shown(source: &impl Source, number: GroupNumber, asked: ShownQuery) -> Result
         children: children.iter().map(|group| group.uuid).collect(),
         children_obj: if asked.children() { Some(related(&children)?) } else { None },
         foreign_credentials: None,
+        shared_values: None,
     })
 }
 

@@ -72,7 +72,7 @@ pub use refusal::Refusal;
 pub use role::Role;
 
 pub use token::{CreatedToken, LastUse, Token, TokenRotateRequest, TokenView};
-pub use told::Told;
+pub use told::{SharedValues, Told};
 pub use used_by::UsedBy;
 pub use user::{AccountPause, AccountUnlocked, User, UserServiceAccountResponse};
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::value::Time;
 use crate::model::ObjectReference;
-use crate::registry::Transaction;
+use crate::registry::{self, Transaction};
 
 /// Credentials that somebody else has made, of accounts to which a change gives rights that their makers do not hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +50,33 @@ pub struct LosingAccount {
     pub last_used: Option<Time>,
 }
 
+/// Values by which objects are known that a change gives to others as well.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SharedValues {
+    /// Those that the caller may view, 100 at most.
+    pub values: Vec<SharedValue>,
+    /// How many more it may view.
+    pub more: usize,
+}
+
+/// A value by which clients find two objects, and may take one for the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SharedValue {
+    /// What has got it by the change, and what was found by it before.
+    pub between: [KnownObject; 2],
+    /// In lower case.
+    pub value: String,
+}
+
+/// An account or a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KnownObject {
+    /// `account` or `group`.
+    pub kind: String,
+    /// The username, or the name of the group.
+    pub name: String,
+}
+
 /// All that a change tells whoever makes it: the answer to a call that is rehearsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
@@ -57,6 +84,8 @@ pub struct Told {
     pub foreign_credentials: Option<ForeignCredentials>,
     /// `None`: there are none.
     pub losing_access: Option<LosingAccess>,
+    /// `None`: there are none.
+    pub shared_values: Option<SharedValues>,
     /// The names of accounts that lose their passwords.
     pub dropped_passwords: Vec<String>,
 }
@@ -67,6 +96,7 @@ impl Told {
         Self {
             foreign_credentials: foreign_credentials(transaction),
             losing_access: losing_access(transaction),
+            shared_values: shared_values(transaction),
             dropped_passwords: transaction.dropped_passwords(),
         }
     }
@@ -107,6 +137,25 @@ pub(super) fn losing_access(transaction: &Transaction<'_>) -> Option<LosingAcces
     });
     let accounts: Vec<LosingAccount> = accounts.collect();
     (!accounts.is_empty()).then_some(LosingAccess { accounts, more: lost.more })
+}
+
+/// What a command has made known by what something else is known by, as far as the caller may know; `None`: nothing.
+pub(super) fn shared_values(transaction: &Transaction<'_>) -> Option<SharedValues> {
+    let viewer = transaction.viewer();
+    SharedValues::some(transaction.shared_values(|on| viewer.names(on)))
+}
+
+impl SharedValues {
+    /// As it is answered; `None`: there are none.
+    pub(super) fn some(found: registry::SharedValues) -> Option<Self> {
+        let object = |(on, name): (ObjectReference, String)| KnownObject { kind: on.kind().to_owned(), name };
+        let values = found
+            .values
+            .into_iter()
+            .map(|shared| SharedValue { between: shared.between.map(object), value: shared.value });
+        let values: Vec<SharedValue> = values.collect();
+        (!values.is_empty()).then_some(Self { values, more: found.more })
+    }
 }
 
 /// So many stand in one answer.

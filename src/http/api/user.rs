@@ -16,7 +16,7 @@ use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use super::role::{self, Role};
 use super::route::{NoContent, NoParameters};
-use super::told::{self, ForeignCredentials};
+use super::told::{ForeignCredentials, SharedValues, Told};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Required, RequiredFields, Time};
 use crate::auth::Pause;
@@ -80,6 +80,9 @@ pub struct User {
     /// Credentials that others have made, of accounts that get rights by the change; bindery's own. Absent: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign_credentials: Option<ForeignCredentials>,
+    /// Objects that clients could take for it, or it for them, since the change; bindery's own. Absent: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_values: Option<SharedValues>,
 }
 
 /// That the passwords of an account are not looked at for now, for clients of one source.
@@ -187,6 +190,9 @@ pub struct UserServiceAccountResponse {
     pub token_identifier: String,
     /// When the app password expires; bindery's own.
     pub token_expires: Option<Time>,
+    /// Objects that clients could take for it, or it for them, since the change; bindery's own. Absent: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_values: Option<SharedValues>,
 }
 
 impl fmt::Debug for UserServiceAccountResponse {
@@ -299,6 +305,7 @@ pub(super) async fn create_service_account(
         group_pk: created.group.map(|group| group.to_string()),
         token_identifier: token.identifier,
         token_expires: token.expires.map(Time),
+        shared_values: SharedValues::some(created.shared_values),
     })
 }
 
@@ -435,8 +442,8 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
 
 /// The account after a change, with what whoever makes it is told.
 fn after(transaction: &Transaction<'_>, number: AccountNumber) -> Result<User, ChangeError> {
-    let foreign_credentials = told::foreign_credentials(transaction);
-    Ok(User { foreign_credentials, ..shown(transaction, number)? })
+    let Told { foreign_credentials, shared_values, .. } = Told::of(transaction);
+    Ok(User { foreign_credentials, shared_values, ..shown(transaction, number)? })
 }
 
 /// The account as it is now.
@@ -500,6 +507,7 @@ pub(super) fn user(source: &impl Source, record: &Account, shown: Shown) -> User
         ),
         last_updated: Time(record.modified),
         foreign_credentials: None,
+        shared_values: None,
     }
 }
 
@@ -590,6 +598,7 @@ mod tests {
             group_pk: None,
             token_identifier: "portal-app-password".to_owned(),
             token_expires: None,
+            shared_values: None,
         };
         let shown = format!("{made:?}");
         assert!(shown.contains("portal-app-password") && !shown.contains("a secret"), "{shown}");

@@ -6,6 +6,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::group::GroupChanges;
+use super::known_by::SharedValues;
 use super::role::{check_grants, check_roles, each_once};
 use super::token::{self, CreatedToken, FIRST_GENERATION, NewTokenSecret};
 use super::{names, set, validate};
@@ -424,6 +425,8 @@ pub struct CreatedServiceAccount {
     pub group: Option<Uuid>,
     /// The app password.
     pub token: CreatedToken,
+    /// What it is known by as something else is, as far as its maker may know.
+    pub shared_values: SharedValues,
 }
 
 impl Registry {
@@ -500,7 +503,9 @@ impl Registry {
                     secret,
                     expires,
                 };
-                Ok((CreatedServiceAccount { number, uuid, group, token }, token_number))
+                let viewer = transaction.viewer();
+                let shared_values = transaction.shared_values(|on| viewer.names(on));
+                Ok((CreatedServiceAccount { number, uuid, group, token, shared_values }, token_number))
             })
             .await?;
         self.keep_fresh(token_number, FIRST_GENERATION, creator, made.token.secret.clone());

@@ -12,6 +12,7 @@ mod group;
 mod hashing;
 mod import;
 pub(super) mod internal_accounts;
+pub(super) mod known_by;
 pub(super) mod lost;
 mod names;
 mod own_secret;
@@ -39,6 +40,7 @@ pub use import::{
     Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportedGroup,
     ImportedMembers, MemberName,
 };
+pub use known_by::{SharedValue, SharedValues};
 pub use lost::LostAccesses;
 pub use own_secret::{Exchanged, OwnSecret, OwnSecretError};
 pub use provider::{ProviderChanges, create_provider, delete_provider, update_provider};

@@ -6,12 +6,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::known_by;
 use super::validate::holders;
-use crate::access::Rights;
-use crate::directory::{Accounts, EntryId, Snapshot, Tree, name_key};
+use crate::directory::{EntryId, Snapshot, Tree, name_key};
 use crate::model::{
-    Account, AccountKind, AccountNumber, GroupNumber, Key, LdapProvider, ObjectReference, Permission, Record,
-    Token,
+    AccountKind, AccountNumber, GroupNumber, Key, LdapProvider, ObjectReference, Permission, Token,
 };
 use crate::registry::{Caller, ChangeError, Rules, Viewer};
 use crate::schema::{AttributeId, normalize_dn};
@@ -34,7 +33,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(field: &'static str, sentence: String) -> Self {
+    pub(super) fn new(field: &'static str, sentence: String) -> Self {
         Self { field, sentence, between: None, on: None, within: None, excess: 0 }
     }
 
@@ -42,7 +41,7 @@ impl Problem {
         Self { between: Some((one, other)), ..self }
     }
 
-    fn about(self, on: ObjectReference) -> Self {
+    pub(super) fn about(self, on: ObjectReference) -> Self {
         Self { on: Some(on), ..self }
     }
 
@@ -96,50 +95,11 @@ pub(in crate::registry) fn problems<'a>(
         found.retain(|problem| !known.iter().any(|known| problem.is_no_worse_than(known)));
     }
     if !caller.is_superuser(after.accounts()) {
-        for number in &asked.accounts {
-            identities(before, after, *number, caller, &viewer, &mut found);
-        }
         for on in &asked.objects {
-            if let ObjectReference::Group(number) = on {
-                group_identities(before, after, *number, caller, &viewer, &mut found);
-            }
-            gid_numbers(before, after, *on, caller, &viewer, &mut found);
+            found.extend(known_by::problems(before, after, *on, caller, &viewer));
         }
     }
     found
-}
-
-/// What an account is known by stands in the directories alone: without any, it cannot be asked of whom else it is. So
-/// only who may change every account gives it.
-pub(in crate::registry) fn identities_unseen(
-    snapshot: &Snapshot,
-    journal: &[(Option<Record>, Option<Record>)],
-    caller: &Caller,
-) -> Vec<Problem> {
-    if !snapshot.trees().is_empty() || caller.may(snapshot.accounts(), Permission::ChangeUser, None) {
-        return Vec::new();
-    }
-    let known_by = |account: &Account| {
-        let Account { username, name, email, attributes, .. } = account;
-        (username.clone(), name.clone(), email.clone(), attributes.clone())
-    };
-    let given = journal.iter().filter_map(|change| match change {
-        (Some(Record::Account(before)), Some(Record::Account(after))) => {
-            (known_by(before) != known_by(after)).then_some(after)
-        }
-        (None, Some(Record::Account(made))) => Some(made),
-        _ => None,
-    });
-    let problem = |account: &Account| {
-        let sentence = format!(
-            "there is no provider, and without one it cannot be asked whether `{}` is known by what another account is \
-             known by: that needs the permission `{}` on all accounts, or a provider",
-            account.username,
-            Permission::ChangeUser
-        );
-        Problem::new("attributes", sentence).about(ObjectReference::Account(account.number))
-    };
-    given.map(problem).collect()
 }
 
 /// What cannot be of what there is, whatever was before: for who is told, not for who is refused.
@@ -299,263 +259,6 @@ fn circle(snapshot: &Snapshot, start: GroupNumber) -> Option<Vec<GroupNumber>> {
         }
     }
     None
-}
-
-/// Whether the caller may make one account known by what another is known by. Clients look people up by any of these, and
-/// take who comes first.
-fn identities(
-    before: &Snapshot,
-    after: &Snapshot,
-    number: AccountNumber,
-    caller: &Caller,
-    viewer: &Viewer,
-    problems: &mut Vec<Problem>,
-) {
-    let accounts = after.accounts();
-    let Some(account) = accounts.account(number) else { return };
-    let (mut told, mut told_groups) = (HashSet::new(), HashSet::new());
-    for tree in after.trees() {
-        let was = before.tree(tree.provider().number);
-        let new = |values: fn(&Snapshot, &Tree, AccountNumber) -> BTreeSet<Vec<u8>>| {
-            let known = was.map(|was| values(before, was, number)).unwrap_or_default();
-            let now = values(after, tree, number);
-            now.difference(&known).cloned().collect::<Vec<_>>()
-        };
-        let mut others: BTreeSet<EntryId> = BTreeSet::new();
-        let mut groups: BTreeSet<EntryId> = BTreeSet::new();
-        let find = |attribute: &str, value: &[u8], others: &mut BTreeSet<EntryId>| {
-            others.extend(holders(after, tree, attribute, value));
-        };
-        for value in new(claimed) {
-            let named = std::str::from_utf8(&value).ok().and_then(|name| accounts.account_named(name));
-            others.extend(named.map(|named| EntryId::of_account(named.number)));
-            for attribute in ["mail", "userPrincipalName"] {
-                find(attribute, &value, &mut others);
-            }
-            for attribute in GROUP_KNOWN_BY {
-                find(attribute, &value, &mut groups);
-            }
-        }
-        for value in new(names) {
-            for attribute in KNOWN_BY {
-                find(attribute, &value, &mut others);
-            }
-            for attribute in GROUP_KNOWN_BY {
-                find(attribute, &value, &mut groups);
-            }
-        }
-        // An account may well have the username of a group; a `cn` of another's name is a choice.
-        for value in new(common_names).into_iter().filter(|value| *value != name_key(&account.username)) {
-            find("cn", &value, &mut groups);
-        }
-        for other in groups.into_iter().filter_map(|other| accounts.group_of_entry(other)) {
-            let on = ObjectReference::Group(other.number);
-            if caller.may(accounts, Permission::ChangeGroup, Some(on)) || !told_groups.insert(other.number) {
-                continue;
-            }
-            problems.push(Problem::new(
-                "attributes",
-                format!(
-                    "`{}` and {} would be known by the same value, so that clients could take one for the other: that needs \
-                     the permission `{}` on the group",
-                    account.username,
-                    viewer.called(on, &other.name, "a group"),
-                    Permission::ChangeGroup
-                ),
-            ).about(ObjectReference::Account(number)));
-        }
-        for other in others.into_iter().filter_map(|other| accounts.account_of_entry(other)) {
-            let on = ObjectReference::Account(other.number);
-            if other.number == number || caller.may(accounts, Permission::ChangeUser, Some(on)) {
-                continue;
-            }
-            if told.insert(other.number) {
-                let other = viewer.called(on, &other.username, "another account");
-                problems.push(Problem::new(
-                    "attributes",
-                    format!(
-                        "`{}` and {other} would be known by the same value, so that clients could take one for the other: \
-                         that needs the permission `{}` on both",
-                        account.username,
-                        Permission::ChangeUser
-                    ),
-                ).about(ObjectReference::Account(number)));
-            }
-        }
-    }
-}
-
-/// The same of a group: applications take the members of whatever is found by a name for those who hold a role.
-fn group_identities(
-    before: &Snapshot,
-    after: &Snapshot,
-    number: GroupNumber,
-    caller: &Caller,
-    viewer: &Viewer,
-    problems: &mut Vec<Problem>,
-) {
-    let accounts = after.accounts();
-    let Some(group) = accounts.group(number) else { return };
-    let id = EntryId::of_group(number);
-    let is_named_anew = before.accounts().group(number).is_none_or(|was| was.name != group.name);
-    let (mut groups, mut others) = (BTreeSet::new(), BTreeSet::new());
-    for tree in after.trees() {
-        let was = before.tree(tree.provider().number);
-        let new = |attributes: &[&str]| {
-            let known = was.map(|was| values(before, was, id, attributes)).unwrap_or_default();
-            &values(after, tree, id, attributes) - &known
-        };
-        let text = |value: &[u8]| std::str::from_utf8(value).map(str::to_owned).unwrap_or_default();
-        for value in new(&["cn"]) {
-            groups.extend(accounts.group_named(&text(&value)).map(|other| other.number));
-        }
-        if is_named_anew {
-            let found = holders(after, tree, "cn", group.name.as_bytes());
-            groups.extend(found.into_iter().filter_map(|id| accounts.group_of_entry(id)).map(|it| it.number));
-        }
-        // A group may well have the name of an account; what finds people finds it by these.
-        for value in new(&GROUP_KNOWN_BY) {
-            others.extend(accounts.account_named(&text(&value)).map(|other| other.number));
-            let found = ["mail", "userPrincipalName"].map(|name| holders(after, tree, name, &value));
-            let found = found.into_iter().flatten().filter_map(|id| accounts.account_of_entry(id));
-            others.extend(found.map(|other| other.number));
-        }
-    }
-    let groups = groups.into_iter().filter(|other| *other != number);
-    let groups = groups.map(|other| (Permission::ChangeGroup, ObjectReference::Group(other)));
-    let others = others.into_iter().map(|other| (Permission::ChangeUser, ObjectReference::Account(other)));
-    for (permission, on) in groups.chain(others) {
-        if caller.may(accounts, permission, Some(on)) {
-            continue;
-        }
-        let other = viewer.called(on, name_of(accounts, on).unwrap_or_default(), "something else");
-        problems.push(
-            Problem::new(
-                "attributes",
-                format!(
-                    "the group `{}` and {other} would be known by the same value, so that clients could take one for the \
-                     other: that needs the permission `{permission}` on it",
-                    group.name
-                ),
-            )
-            .about(ObjectReference::Group(number)),
-        );
-    }
-}
-
-/// Whether the caller may give an account or a group the gidNumber of another. Hosts go by the number alone: an account
-/// with that of a group is a member of it, a group with that of another is in it, and what belongs to a number that was
-/// derived for one account is open to whoever has it too. One that accounts were given may be shared.
-fn gid_numbers(
-    before: &Snapshot,
-    after: &Snapshot,
-    on: ObjectReference,
-    caller: &Caller,
-    viewer: &Viewer,
-    problems: &mut Vec<Problem>,
-) {
-    let accounts = after.accounts();
-    let id = match on {
-        ObjectReference::Account(number) => EntryId::of_account(number),
-        ObjectReference::Group(number) => EntryId::of_group(number),
-        _ => return,
-    };
-    let Some(name) = name_of(accounts, on) else { return };
-    let is_derived = |tree: &Tree, number: AccountNumber, value: &[u8]| {
-        let derived = u64::from(tree.provider().gid_start_number) + u64::from(number.get());
-        std::str::from_utf8(value).is_ok_and(|value| value.trim().parse() == Ok(derived))
-    };
-    // What is to be held, and on what.
-    let mut needed: Vec<(Permission, ObjectReference)> = Vec::new();
-    for tree in after.trees() {
-        let numbers = |snapshot: &Snapshot, tree: &Tree| values(snapshot, tree, id, &["gidNumber"]);
-        let known = before.tree(tree.provider().number).map(|was| numbers(before, was)).unwrap_or_default();
-        for value in &numbers(after, tree) - &known {
-            for other in holders(after, tree, "gidNumber", &value).into_iter().filter(|other| *other != id) {
-                match (on, accounts.account_of_entry(other), accounts.group_of_entry(other)) {
-                    (ObjectReference::Account(account), _, Some(group)) if !group.has_member(account) => {
-                        needed.push((Permission::AddUserToGroup, ObjectReference::Group(group.number)));
-                    }
-                    (ObjectReference::Group(_), _, Some(group)) => {
-                        needed.push((Permission::ChangeGroup, ObjectReference::Group(group.number)));
-                    }
-                    (ObjectReference::Group(group), Some(account), _) => {
-                        needed.push((Permission::AddUserToGroup, ObjectReference::Group(group)));
-                        needed.push((Permission::ChangeUser, ObjectReference::Account(account.number)));
-                    }
-                    (ObjectReference::Account(_), Some(account), _)
-                        if is_derived(tree, account.number, &value) =>
-                    {
-                        needed.push((Permission::ChangeUser, ObjectReference::Account(account.number)));
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
-    let mut told = HashSet::new();
-    for (permission, other) in needed.into_iter().filter(|needed| told.insert(*needed)) {
-        let given = match other {
-            ObjectReference::Group(group) => Rights::of_group(accounts, group),
-            _ => Rights::default(),
-        };
-        if caller.may(accounts, permission, Some(other)) && caller.require_held(accounts, &given).is_ok() {
-            continue;
-        }
-        problems.push(
-            Problem::new(
-                "attributes",
-                format!(
-                    "`{name}` would have a gidNumber that makes hosts take it for a member of a group, or a group for \
-                     another: that needs the permission `{permission}` on {}, and all rights that it gives",
-                    viewer.called(other, name_of(accounts, other).unwrap_or_default(), "something else")
-                ),
-            )
-            .about(on),
-        );
-    }
-}
-
-/// The name of an account or a group.
-fn name_of(accounts: &Accounts, on: ObjectReference) -> Option<&str> {
-    match on {
-        ObjectReference::Account(number) => accounts.account(number).map(|account| &*account.username),
-        ObjectReference::Group(number) => accounts.group(number).map(|group| &*group.name),
-        _ => None,
-    }
-}
-
-/// What an account is named by: nobody else is to be found by it.
-fn names(snapshot: &Snapshot, tree: &Tree, number: AccountNumber) -> BTreeSet<Vec<u8>> {
-    let Some(account) = snapshot.accounts().account(number) else { return BTreeSet::new() };
-    let mut names = BTreeSet::from([name_key(&account.username)]);
-    if !tree.domain().is_empty() {
-        names.insert(name_key(&format!("{}@{}", account.username, tree.domain())));
-    }
-    names.extend(values(snapshot, tree, EntryId::of_account(number), &["mail"]));
-    names
-}
-
-/// What an account can be found by.
-fn claimed(snapshot: &Snapshot, tree: &Tree, number: AccountNumber) -> BTreeSet<Vec<u8>> {
-    values(snapshot, tree, EntryId::of_account(number), &KNOWN_BY)
-}
-
-fn common_names(snapshot: &Snapshot, tree: &Tree, number: AccountNumber) -> BTreeSet<Vec<u8>> {
-    values(snapshot, tree, EntryId::of_account(number), &["cn"])
-}
-
-fn values(snapshot: &Snapshot, tree: &Tree, id: EntryId, attributes: &[&str]) -> BTreeSet<Vec<u8>> {
-    let Some(entry) = tree.entry(id) else { return BTreeSet::new() };
-    let ids = attributes.iter().filter_map(|name| snapshot.schema().find(name));
-    ids.flat_map(|id| {
-        entry.attributes_of(id).flat_map(|stored| stored.values().map(folded).collect::<Vec<_>>())
-    })
-    .collect()
-}
-
-fn folded(value: &[u8]) -> Vec<u8> {
-    std::str::from_utf8(value).map_or_else(|_| value.to_vec(), name_key)
 }
 
 /// What only one provider can have: a name, a suffix, a domain, to be the default. `viewer` reads the sentences.
@@ -783,12 +486,6 @@ fn credentials(snapshot: &Snapshot, number: AccountNumber, viewer: &Viewer, prob
         )).about(ObjectReference::Account(number)));
     }
 }
-
-/// The attributes that clients look people up by.
-const KNOWN_BY: [&str; 6] = ["uid", "cn", "mail", "email", "sAMAccountName", "userPrincipalName"];
-
-/// Those of them that find people, whatever has them; a group may well have the name of an account.
-const GROUP_KNOWN_BY: [&str; 3] = ["uid", "mail", "email"];
 
 const NO_ENTRIES: &str = "accounts or groups would have no entry of their own in this provider; choose other containers or \
                           start numbers, or ask somebody who may view all accounts and groups";

@@ -19,7 +19,7 @@ use crate::registry::commands::group::{self, GroupChanges};
 use crate::registry::commands::provider::{self, ProviderChanges};
 use crate::registry::commands::token::{self, NewRecord};
 use crate::registry::commands::{find_provider, validate};
-use crate::registry::{ChangeError, Registry, Transaction};
+use crate::registry::{ChangeError, Registry, SharedValue, SharedValues, Transaction};
 use crate::schema::{AttributeId, Dn, Rdn, normalize_dn};
 use crate::store::{RECORD_OCTETS_MAX, StoreError};
 
@@ -182,6 +182,13 @@ impl<'t, 's> Batch<'t, 's> {
             }
             self.report.committed_up_to = Some(entry.dn().to_owned());
             self.at = Position { entry: self.at.entry + 1, member: 0 };
+        }
+        let SharedValues { values, more } = self.transaction.shared_values(|_| true);
+        if !values.is_empty() {
+            let examples = values.iter().map(|SharedValue { between: [(on, name), (of, other)], value }| {
+                format!("{} {name} and {} {other}: {value}", on.kind(), of.kind())
+            });
+            self.report.tell(SHARED, (values.len() + more) as u64, examples);
         }
         Ok((self.at, self.report))
     }
@@ -749,6 +756,8 @@ fn stop(entry: &ImportEntry, error: &ChangeError) -> ImportStop {
 
 /// What the provider is for, where none is named and none is the default.
 const PURPOSE: &str = "import into";
+/// What is told of two that have a name or a mail address together.
+const SHARED: &str = "known by one value, so that clients could take one for the other";
 /// How what was left out comes in nevertheless.
 const ALLOW: &str = "--allow-system-numbers takes them over";
 /// Changes of one commit, events not counted.

@@ -12,6 +12,7 @@ mod passwords;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -205,16 +206,46 @@ pub struct ImportReport {
     /// Entries and memberships that were there, from an earlier run or as containers.
     pub already_there: u64,
     /// What was left out, by its reason.
-    pub left_out: BTreeMap<String, LeftOut>,
+    pub left_out: Reasons,
+    /// What was taken over and may not be meant, by what is to be known of it.
+    pub told: Reasons,
     /// The DN of the last entry that is committed with all before it.
     pub committed_up_to: Option<String>,
     /// Why it ended before its end; what is counted here is committed all the same.
     pub stopped: Option<ImportStop>,
 }
 
-/// What was left out for one reason.
+/// How often there was a reason to say something, 200 reasons at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
+#[serde(transparent)]
+pub struct Reasons(BTreeMap<String, Counted>);
+
+impl Deref for Reasons {
+    type Target = BTreeMap<String, Counted>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Reasons {
+    fn note(&mut self, mut reason: String, count: u64, examples: impl IntoIterator<Item = String>) {
+        if self.0.len() >= REASONS_MAX && !self.0.contains_key(&reason) {
+            reason = "for other reasons".to_owned();
+        }
+        let sum = self.0.entry(reason).or_default();
+        sum.count += count;
+        for example in examples {
+            if sum.examples.len() < EXAMPLES_MAX && !sum.examples.contains(&example) {
+                sum.examples.push(example);
+            }
+        }
+    }
+}
+
+/// What there was one reason for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
     /// How many times.
     pub count: u64,
     /// The first of them.
@@ -233,15 +264,12 @@ pub struct ImportStop {
 impl ImportReport {
     /// Counts something that was left out.
     pub fn leave_out(&mut self, reason: impl Into<String>, example: &str) {
-        let mut reason = reason.into();
-        if self.left_out.len() >= REASONS_MAX && !self.left_out.contains_key(&reason) {
-            reason = "for other reasons".to_owned();
-        }
-        let left_out = self.left_out.entry(reason).or_default();
-        left_out.count += 1;
-        if left_out.examples.len() < EXAMPLES_MAX && left_out.examples.iter().all(|other| other != example) {
-            left_out.examples.push(example.to_owned());
-        }
+        self.left_out.note(reason.into(), 1, [example.to_owned()]);
+    }
+
+    /// Counts something that was taken over and may not be meant: `count` times, of which these are some.
+    pub fn tell(&mut self, what: &str, count: u64, examples: impl IntoIterator<Item = String>) {
+        self.told.note(what.to_owned(), count, examples);
     }
 
     /// Adds what came of a later call.
@@ -253,14 +281,11 @@ impl ImportReport {
         self.nested_groups += later.nested_groups;
         self.passwords += later.passwords;
         self.already_there += later.already_there;
-        for (mut reason, left_out) in later.left_out {
-            if self.left_out.len() >= REASONS_MAX && !self.left_out.contains_key(&reason) {
-                reason = "for other reasons".to_owned();
-            }
-            let sum = self.left_out.entry(reason).or_default();
-            sum.count += left_out.count;
-            let room = EXAMPLES_MAX.saturating_sub(sum.examples.len());
-            sum.examples.extend(left_out.examples.into_iter().take(room));
+        for (reason, Counted { count, examples }) in later.left_out.0 {
+            self.left_out.note(reason, count, examples);
+        }
+        for (what, Counted { count, examples }) in later.told.0 {
+            self.told.note(what, count, examples);
         }
         if later.committed_up_to.is_some() {
             self.committed_up_to = later.committed_up_to;

@@ -260,6 +260,26 @@ fn entries_keep_their_names_and_what_they_hold() {
 }
 
 #[test]
+fn two_people_with_one_mail_address_are_imported_and_told() {
+    let (registry, _, layout) = prepared();
+    let person = |uid: &str, mail: &str| {
+        format!(
+            "dn: uid={uid},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: {uid}\ncn: {uid}\nsn: {uid}\nmail: {mail}\n\n"
+        )
+    };
+    let ldif = [
+        person("amy", "post@example.org"),
+        person("ben", "POST@example.org"),
+        person("cal", "c@example.org"),
+    ];
+    let report = import(&registry, &layout, &ldif.concat());
+    assert_eq!((report.users, report.left_out.len()), (3, 0), "{report:#?}");
+    let told: Vec<_> = report.told.values().map(|told| (told.count, told.examples.clone())).collect();
+    assert_eq!(told, [(1, vec!["account amy and account ben: post@example.org".to_owned()])]);
+    assert!(import(&registry, &layout, &ldif.concat()).told.is_empty(), "nothing is new");
+}
+
+#[test]
 fn everything_that_is_left_out_is_told() {
     let (registry, _, layout) = prepared();
     let report = import(&registry, &layout, &example());

@@ -510,6 +510,7 @@ impl<'t, 's> Application<'t, 's> {
             credentials,
             warnings: Vec::new(),
             losing_access: lost::access(&self.before, after, |_| true),
+            shared_values: self.transaction.shared_values(|_| true),
         }
     }
 }

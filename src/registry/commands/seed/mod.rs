@@ -20,6 +20,7 @@ mod tokens;
 use serde::{Deserialize, Serialize};
 
 use super::foreign::ForeignCredential;
+use super::known_by::SharedValues;
 use super::lost::LostAccesses;
 use super::secret_text;
 use crate::config::{ReferenceKind, Seed};
@@ -92,6 +93,8 @@ pub struct SeedPlan {
     pub warnings: Vec<String>,
     /// Active accounts that its applications shut out.
     pub losing_access: LostAccesses,
+    /// Values by which clients could take one object for another.
+    pub shared_values: SharedValues,
 }
 
 /// What cannot be of a seed.

@@ -88,6 +88,78 @@ fn nobody_is_given_a_name_by_which_somebody_else_is_found() {
     );
 }
 
+/// Who may is told, of what it may view; what was so before is not told again.
+#[test]
+fn who_may_is_told_of_what_is_known_by_one_value() {
+    let known = |of: &str| json!({ "kind": "account", "name": of });
+    let shared = |between: [Value; 2], value: &str| json!({ "values": [{ "between": between, "value": value }], "more": 0 });
+    let told = |doors: &Doors, said: &Said| {
+        let answer: Value = serde_json::from_str(&done(doors, said)).unwrap();
+        answer.get("shared_values").cloned()
+    };
+    let with_mail = patch("/core/users/{user:eve}/", json!({ "email": "Bob@example.org" }));
+    let with_name = patch("/core/users/{user:eve}/", json!({ "name": "Eve" }));
+    for held in [Held::Superuser, Held::Only(&["change_user", "view_user"], &[])] {
+        let doors = directory();
+        robot_holds(&doors, held);
+        assert_eq!(told(&doors, &with_mail), Some(shared([known("eve"), known("bob")], "bob@example.org")));
+        assert_eq!(told(&doors, &with_name), None, "it was so before");
+        assert_eq!(
+            told(&doors, &patch("/core/users/{user:eve}/", json!({ "email": "eve@example.org" }))),
+            None
+        );
+        let named = patch("/core/users/{user:eve}/", json!({ "username": "BOB@example.com" }));
+        assert_eq!(
+            told(&doors, &named),
+            Some(shared([known("BOB@example.com"), known("bob")], "bob@example.com"))
+        );
+    }
+    // Who may change both without viewing them knows nothing of them.
+    let doors = directory();
+    robot_holds(&doors, Held::Only(&["change_user"], &[("view_user", "account:eve")]));
+    assert_eq!(told(&doors, &with_mail), None);
+    // Groups, what is new, and what comes with a secret.
+    let doors = directory();
+    robot_holds(&doors, Held::Superuser);
+    let like_bob =
+        post("/core/groups/", json!({ "name": "crew", "attributes": { "mail": "bob@example.org" } }));
+    let crew = json!({ "kind": "group", "name": "crew" });
+    assert_eq!(told(&doors, &like_bob), Some(shared([crew.clone(), known("bob")], "bob@example.org")));
+    let new =
+        post("/core/users/", json!({ "username": "new", "name": "New", "attributes": { "cn": "crew" } }));
+    assert_eq!(told(&doors, &new), Some(shared([known("new"), crew], "crew")));
+    let machine = post("/core/users/service_account/", json!({ "name": "bob@example.com" }));
+    assert_eq!(
+        told(&doors, &machine),
+        Some(shared([known("bob@example.com"), known("bob")], "bob@example.com"))
+    );
+}
+
+/// The config is told too, before it is applied and as it is.
+#[test]
+fn a_config_is_told_of_what_is_known_by_one_value() {
+    let doors = directory();
+    let text = r#"
+[[account]]
+username = "carol"
+email = "BOB@example.org"
+
+[[account]]
+username = "dora"
+email = "carol@example.com"
+"#;
+    let told = |plan: &SeedPlan| {
+        let shared = plan.shared_values.values.iter();
+        shared
+            .map(|it| (it.between.each_ref().map(|(_, name)| name.clone()), it.value.clone()))
+            .collect::<Vec<_>>()
+    };
+    let pair = |one: &str, other: &str, value: &str| ([one.to_owned(), other.to_owned()], value.to_owned());
+    let expected = [pair("carol", "bob", "bob@example.org"), pair("carol", "dora", "carol@example.com")];
+    assert_eq!(told(&apply(&doors, text)), expected);
+    assert_eq!(told(&apply(&doors, text)), [], "nothing is new");
+}
+
 /// Low numbers are the system's, 0 is root; whatever an option or an OID calls them.
 #[test]
 fn numbers_of_system_accounts_are_for_superusers() {

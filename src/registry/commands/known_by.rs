@@ -1,0 +1,359 @@
+//! Values by which two accounts, two groups or one of each are known: clients look people up by them and take who comes
+//! first, and hosts go by numbers. Whoever makes such a value has to be allowed to change both, and who may is told.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::validate::holders;
+use super::whole::Problem;
+use crate::access::Rights;
+use crate::directory::{Accounts, EntryId, Snapshot, Tree, name_key};
+use crate::model::{Account, AccountNumber, Key, ObjectReference, Permission, Record};
+use crate::registry::{Caller, Viewer};
+
+/// Two objects that a change makes known by one value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedValue {
+    /// What was changed, and what was led to by the value before; each with its name.
+    pub between: [(ObjectReference, String); 2],
+    /// In lower case.
+    pub value: String,
+}
+
+/// Those of which somebody is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedValues {
+    /// In the order of the objects' numbers, 100 at most.
+    pub values: Vec<SharedValue>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// What the caller may not make known by what something else is known by.
+pub(super) fn problems(
+    before: &Snapshot,
+    after: &Snapshot,
+    on: ObjectReference,
+    caller: &Caller,
+    viewer: &Viewer,
+) -> Vec<Problem> {
+    let accounts = after.accounts();
+    let mut problems = Vec::new();
+    for other in shared(before, after, on).into_keys() {
+        let permission = match other {
+            ObjectReference::Group(_) => Permission::ChangeGroup,
+            _ => Permission::ChangeUser,
+        };
+        let (Some(name), Some(called)) = (name_of(accounts, on), name_of(accounts, other)) else { continue };
+        if caller.may(accounts, permission, Some(other)) {
+            continue;
+        }
+        let called = viewer.called(other, called, "another");
+        let (kind, of) = (on.kind(), other.kind());
+        let sentence = format!(
+            "the {kind} `{name}` and the {of} {called} would be known by the same value, so that clients could take one \
+             for the other: that needs the permission `{permission}` on the latter"
+        );
+        problems.push(Problem::new("attributes", sentence).about(on));
+    }
+    gid_numbers(before, after, on, caller, viewer, &mut problems);
+    problems
+}
+
+/// What a change of these makes known by what something else is known by, as far as the objects may be named.
+pub(in crate::registry) fn told<'a>(
+    before: &Snapshot,
+    after: &Snapshot,
+    changed: impl Iterator<Item = &'a Key>,
+    names: impl Fn(ObjectReference) -> bool,
+) -> SharedValues {
+    let accounts = after.accounts();
+    let mut changed: Vec<ObjectReference> = changed.filter_map(reference_of).collect();
+    changed.sort_unstable_by_key(|on| (on.kind(), on.number()));
+    let mut pairs = HashSet::new();
+    let mut found = SharedValues::default();
+    for on in changed.into_iter().filter(|on| names(*on)) {
+        for (other, value) in shared(before, after, on).into_iter().filter(|(other, _)| names(*other)) {
+            // Two that were changed lead to each other.
+            if pairs.contains(&(other, on)) || !pairs.insert((on, other)) {
+                continue;
+            }
+            let named = |on| (on, name_of(accounts, on).unwrap_or_default().to_owned());
+            match found.values.len() < TOLD_MAX {
+                true => found.values.push(SharedValue {
+                    between: [on, other].map(named),
+                    value: String::from_utf8_lossy(&value).into_owned(),
+                }),
+                false => found.more += 1,
+            }
+        }
+    }
+    found
+}
+
+/// Whom else a value leads to that an account or a group did not have before, by one such value for each. What was shared
+/// before is no matter of this change.
+fn shared(before: &Snapshot, after: &Snapshot, on: ObjectReference) -> BTreeMap<ObjectReference, Vec<u8>> {
+    let questions = match on {
+        ObjectReference::Account(_) => OF_ACCOUNT,
+        ObjectReference::Group(_) => OF_GROUP,
+        _ => &[],
+    };
+    let mut found = BTreeMap::new();
+    for tree in after.trees() {
+        let was = before.tree(tree.provider().number);
+        for question in questions {
+            let known = was.map(|was| (question.values)(before, was, on)).unwrap_or_default();
+            for value in &(question.values)(after, tree, on) - &known {
+                for other in question.led_to(after, tree, &value).into_iter().filter(|other| *other != on) {
+                    found.entry(other).or_insert_with(|| value.clone());
+                }
+            }
+        }
+    }
+    found
+}
+
+/// One way to be taken for another.
+struct Question {
+    /// What of an object clients may look it up by.
+    values: fn(&Snapshot, &Tree, ObjectReference) -> BTreeSet<Vec<u8>>,
+    /// What may be found instead.
+    others: Kind,
+    /// Whether it is by its name.
+    by_name: bool,
+    /// The attributes that it is found by.
+    by: &'static [&'static str],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Account,
+    Group,
+}
+
+impl Question {
+    fn led_to(&self, snapshot: &Snapshot, tree: &Tree, value: &[u8]) -> Vec<ObjectReference> {
+        let accounts = snapshot.accounts();
+        let entries = self.by.iter().flat_map(|attribute| holders(snapshot, tree, attribute, value));
+        let of_account = |id| Some(ObjectReference::Account(accounts.account_of_entry(id)?.number));
+        let of_group = |id| Some(ObjectReference::Group(accounts.group_of_entry(id)?.number));
+        match self.others {
+            Kind::Account => {
+                let named = accounts.account_keyed(value).filter(|_| self.by_name);
+                let named = named.map(|named| ObjectReference::Account(named.number));
+                named.into_iter().chain(entries.filter_map(of_account)).collect()
+            }
+            Kind::Group => {
+                let named = accounts.group_keyed(value).filter(|_| self.by_name);
+                let named = named.map(|named| ObjectReference::Group(named.number));
+                named.into_iter().chain(entries.filter_map(of_group)).collect()
+            }
+        }
+    }
+}
+
+const OF_ACCOUNT: &[Question] = &[
+    // Clients look people up by any of these, and take who comes first.
+    Question { values: found_by, others: Kind::Account, by_name: true, by: &["mail", "userPrincipalName"] },
+    Question { values: found_by, others: Kind::Group, by_name: false, by: &GROUP_KNOWN_BY },
+    Question { values: names, others: Kind::Account, by_name: false, by: &KNOWN_BY },
+    Question { values: names, others: Kind::Group, by_name: false, by: &GROUP_KNOWN_BY },
+    // An account may well have the username of a group; a `cn` of another's name is a choice.
+    Question { values: chosen_common_names, others: Kind::Group, by_name: false, by: &["cn"] },
+];
+
+/// Applications take the members of whatever is found by a name for those who hold a role.
+const OF_GROUP: &[Question] = &[
+    Question { values: common_names, others: Kind::Group, by_name: true, by: &[] },
+    Question { values: name, others: Kind::Group, by_name: false, by: &["cn"] },
+    // A group may well have the name of an account; what finds people finds it by these.
+    Question {
+        values: found_like_people,
+        others: Kind::Account,
+        by_name: true,
+        by: &["mail", "userPrincipalName"],
+    },
+];
+
+/// Whether the caller may give an account or a group the gidNumber of another. Hosts go by the number alone: an account
+/// with that of a group is a member of it, a group with that of another is in it, and what belongs to a number that was
+/// derived for one account is open to whoever has it too. One that accounts were given may be shared.
+fn gid_numbers(
+    before: &Snapshot,
+    after: &Snapshot,
+    on: ObjectReference,
+    caller: &Caller,
+    viewer: &Viewer,
+    problems: &mut Vec<Problem>,
+) {
+    let accounts = after.accounts();
+    let (Some(id), Some(name)) = (entry_of(on), name_of(accounts, on)) else { return };
+    let is_derived = |tree: &Tree, number: AccountNumber, value: &[u8]| {
+        let derived = u64::from(tree.provider().gid_start_number) + u64::from(number.get());
+        std::str::from_utf8(value).is_ok_and(|value| value.trim().parse() == Ok(derived))
+    };
+    // What is to be held, and on what.
+    let mut needed: Vec<(Permission, ObjectReference)> = Vec::new();
+    for tree in after.trees() {
+        let numbers = |snapshot: &Snapshot, tree: &Tree| values(snapshot, tree, on, &["gidNumber"]);
+        let known = before.tree(tree.provider().number).map(|was| numbers(before, was)).unwrap_or_default();
+        for value in &numbers(after, tree) - &known {
+            for other in holders(after, tree, "gidNumber", &value).into_iter().filter(|other| *other != id) {
+                match (on, accounts.account_of_entry(other), accounts.group_of_entry(other)) {
+                    (ObjectReference::Account(account), _, Some(group)) if !group.has_member(account) => {
+                        needed.push((Permission::AddUserToGroup, ObjectReference::Group(group.number)));
+                    }
+                    (ObjectReference::Group(_), _, Some(group)) => {
+                        needed.push((Permission::ChangeGroup, ObjectReference::Group(group.number)));
+                    }
+                    (ObjectReference::Group(group), Some(account), _) => {
+                        needed.push((Permission::AddUserToGroup, ObjectReference::Group(group)));
+                        needed.push((Permission::ChangeUser, ObjectReference::Account(account.number)));
+                    }
+                    (ObjectReference::Account(_), Some(account), _)
+                        if is_derived(tree, account.number, &value) =>
+                    {
+                        needed.push((Permission::ChangeUser, ObjectReference::Account(account.number)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    let mut told = HashSet::new();
+    for (permission, other) in needed.into_iter().filter(|needed| told.insert(*needed)) {
+        let given = match other {
+            ObjectReference::Group(group) => Rights::of_group(accounts, group),
+            _ => Rights::default(),
+        };
+        if caller.may(accounts, permission, Some(other)) && caller.require_held(accounts, &given).is_ok() {
+            continue;
+        }
+        problems.push(
+            Problem::new(
+                "attributes",
+                format!(
+                    "`{name}` would have a gidNumber that makes hosts take it for a member of a group, or a group for \
+                     another: that needs the permission `{permission}` on {}, and all rights that it gives",
+                    viewer.called(other, name_of(accounts, other).unwrap_or_default(), "something else")
+                ),
+            )
+            .about(on),
+        );
+    }
+}
+
+/// What an account is known by stands in the directories alone: without any, it cannot be asked of whom else it is. So
+/// only who may change every account gives it.
+pub(in crate::registry) fn unseen(
+    snapshot: &Snapshot,
+    journal: &[(Option<Record>, Option<Record>)],
+    caller: &Caller,
+) -> Vec<Problem> {
+    if !snapshot.trees().is_empty() || caller.may(snapshot.accounts(), Permission::ChangeUser, None) {
+        return Vec::new();
+    }
+    let known_by = |account: &Account| {
+        let Account { username, name, email, attributes, .. } = account;
+        (username.clone(), name.clone(), email.clone(), attributes.clone())
+    };
+    let given = journal.iter().filter_map(|change| match change {
+        (Some(Record::Account(before)), Some(Record::Account(after))) => {
+            (known_by(before) != known_by(after)).then_some(after)
+        }
+        (None, Some(Record::Account(made))) => Some(made),
+        _ => None,
+    });
+    let problem = |account: &Account| {
+        let sentence = format!(
+            "there is no provider, and without one it cannot be asked whether `{}` is known by what another account is \
+             known by: that needs the permission `{}` on all accounts, or a provider",
+            account.username,
+            Permission::ChangeUser
+        );
+        Problem::new("attributes", sentence).about(ObjectReference::Account(account.number))
+    };
+    given.map(problem).collect()
+}
+
+/// What an account is named by: nobody else is to be found by it.
+fn names(snapshot: &Snapshot, tree: &Tree, on: ObjectReference) -> BTreeSet<Vec<u8>> {
+    let Some(name) = name_of(snapshot.accounts(), on) else { return BTreeSet::new() };
+    let mut names = values(snapshot, tree, on, &["mail"]);
+    names.insert(name_key(name));
+    if !tree.domain().is_empty() {
+        names.insert(name_key(&format!("{name}@{}", tree.domain())));
+    }
+    names
+}
+
+fn name(snapshot: &Snapshot, _: &Tree, on: ObjectReference) -> BTreeSet<Vec<u8>> {
+    name_of(snapshot.accounts(), on).map(name_key).into_iter().collect()
+}
+
+/// What an account can be found by.
+fn found_by(snapshot: &Snapshot, tree: &Tree, on: ObjectReference) -> BTreeSet<Vec<u8>> {
+    values(snapshot, tree, on, &KNOWN_BY)
+}
+
+/// What a group can be found by where people are looked for.
+fn found_like_people(snapshot: &Snapshot, tree: &Tree, on: ObjectReference) -> BTreeSet<Vec<u8>> {
+    values(snapshot, tree, on, &GROUP_KNOWN_BY)
+}
+
+fn common_names(snapshot: &Snapshot, tree: &Tree, on: ObjectReference) -> BTreeSet<Vec<u8>> {
+    values(snapshot, tree, on, &["cn"])
+}
+
+fn chosen_common_names(snapshot: &Snapshot, tree: &Tree, on: ObjectReference) -> BTreeSet<Vec<u8>> {
+    &common_names(snapshot, tree, on) - &name(snapshot, tree, on)
+}
+
+fn values(snapshot: &Snapshot, tree: &Tree, on: ObjectReference, attributes: &[&str]) -> BTreeSet<Vec<u8>> {
+    let Some(entry) = entry_of(on).and_then(|id| tree.entry(id)) else { return BTreeSet::new() };
+    let ids = attributes.iter().filter_map(|name| snapshot.schema().find(name));
+    ids.flat_map(|id| {
+        entry.attributes_of(id).flat_map(|stored| stored.values().map(folded).collect::<Vec<_>>())
+    })
+    .collect()
+}
+
+fn folded(value: &[u8]) -> Vec<u8> {
+    std::str::from_utf8(value).map_or_else(|_| value.to_vec(), name_key)
+}
+
+fn reference_of(key: &Key) -> Option<ObjectReference> {
+    match key {
+        Key::Account(number) => Some(ObjectReference::Account(*number)),
+        Key::Group(number) => Some(ObjectReference::Group(*number)),
+        _ => None,
+    }
+}
+
+fn entry_of(on: ObjectReference) -> Option<EntryId> {
+    match on {
+        ObjectReference::Account(number) => Some(EntryId::of_account(number)),
+        ObjectReference::Group(number) => Some(EntryId::of_group(number)),
+        _ => None,
+    }
+}
+
+/// The name of an account or a group.
+fn name_of(accounts: &Accounts, on: ObjectReference) -> Option<&str> {
+    match on {
+        ObjectReference::Account(number) => accounts.account(number).map(|account| &*account.username),
+        ObjectReference::Group(number) => accounts.group(number).map(|group| &*group.name),
+        _ => None,
+    }
+}
+
+/// The attributes that clients look people up by.
+const KNOWN_BY: [&str; 6] = ["uid", "cn", "mail", "email", "sAMAccountName", "userPrincipalName"];
+
+/// Those of them that find people, whatever has them; a group may well have the name of an account.
+const GROUP_KNOWN_BY: [&str; 3] = ["uid", "mail", "email"];
+
+/// So many are told of at a time.
+const TOLD_MAX: usize = 100;
