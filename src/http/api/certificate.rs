@@ -19,7 +19,7 @@ use crate::model::{ObjectReference, Permission};
 use crate::net::{self, ServerCertificate};
 
 /// The certificate of the server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CertificateKeyPair {
     /// Always the same: it outlives the renewals of the certificate.
     pub pk: Uuid,
@@ -62,7 +62,7 @@ pub enum KeyType {
 }
 
 /// The certificate itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct CertificateData {
     data: String,
 }

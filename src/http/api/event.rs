@@ -118,7 +118,7 @@ pub(super) struct CountQuery {
 }
 
 /// How many events of an action there were within a span.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EventVolume {
     /// What happened.
     #[schemars(with = "String")]
@@ -130,7 +130,7 @@ pub struct EventVolume {
 }
 
 /// How many events an application has.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct EventTopPerUser {
     /// Its `name`, which is its slug.
     pub application: Map<String, Value>,
@@ -141,7 +141,7 @@ pub struct EventTopPerUser {
 }
 
 /// Something that can be chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TypeCreate {
     /// In words.
     pub name: String,

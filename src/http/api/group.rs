@@ -112,7 +112,7 @@ impl RequiredFields for PatchedGroupRequest {
 }
 
 /// An account that joins a group, or leaves it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub(super) struct UserAccountRequest {
     pk: u32,
 }

@@ -19,7 +19,7 @@ use crate::model::{Application, LdapProvider, ObjectReference, Permission};
 use crate::registry::Lack;
 
 /// A directory, as an outpost needs it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LdapOutpostConfig {
     /// The number of the provider.
     pub pk: u32,
@@ -50,7 +50,7 @@ pub struct LdapOutpostConfig {
 }
 
 /// What the caller may do in a directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LdapCheckAccess {
     /// Whether it sees all of it.
     pub has_search_permission: bool,

@@ -98,7 +98,7 @@ pub struct ModelPermission {
 }
 
 /// A role, with what it holds that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RoleAssignedObjectPermission {
     /// The role.
     pub role_pk: String,
@@ -124,7 +124,7 @@ pub struct UserAssignedObjectPermission {
 }
 
 /// A group, with what it holds that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GroupAssignedObjectPermission {
     /// The group.
     pub pk: Uuid,
@@ -137,7 +137,7 @@ pub struct GroupAssignedObjectPermission {
 }
 
 /// Permissions that are granted, or taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PatchedPermissionAssignRequest {
     /// Their names: `label.codename`, or the codename alone.
@@ -157,7 +157,7 @@ impl RequiredFields for PatchedPermissionAssignRequest {
 }
 
 /// A grant that was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PermissionAssignResult {
     /// Its place among its holder's, from 1.
     pub id: String,

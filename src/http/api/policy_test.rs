@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
@@ -14,7 +14,7 @@ use crate::directory::AccountState;
 use crate::model::{Application, Timestamp};
 
 /// Whether somebody is admitted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PolicyTestResult {
     /// Whether it is so.
     pub passing: bool,

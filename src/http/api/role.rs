@@ -45,7 +45,7 @@ impl RequiredFields for PatchedRoleRequest {
 }
 
 /// An account that gets a role, or loses it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub(super) struct UserAccountSerializerForRoleRequest {
     pk: u32,
 }

@@ -12,7 +12,7 @@ use super::value::{Empty, Time};
 use crate::model::{Permission, Timestamp};
 
 /// The version of the server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct Version {
     version_current: String,
     /// bindery asks nobody whether there is a later one: the same.
@@ -36,7 +36,7 @@ pub(super) struct VersionHistoryQuery {
 }
 
 /// What the server runs on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct SystemInfo {
     /// Always empty: the header of a request holds its secret.
     http_headers: BTreeMap<String, String>,
@@ -53,7 +53,7 @@ pub(super) struct SystemInfo {
 }
 
 /// What the server is made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct SystemInfoRuntime {
     /// Always empty.
     python_version: String,
@@ -69,7 +69,7 @@ pub(super) struct SystemInfoRuntime {
 }
 
 /// What anybody may know of the server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub(super) struct Config {
     error_reporting: ErrorReportingConfig,
     /// Always empty.
@@ -81,7 +81,7 @@ pub(super) struct Config {
 }
 
 /// bindery reports nothing to anybody.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub(super) struct ErrorReportingConfig {
     enabled: bool,
     sentry_dsn: String,

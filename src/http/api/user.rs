@@ -157,7 +157,7 @@ impl RequiredFields for PatchedUserRequest {
 }
 
 /// A service account that is to be made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub struct UserServiceAccountRequest {
     /// Its username.
     pub name: String,
@@ -216,7 +216,7 @@ pub(super) struct UserPasswordHashSetRequest {
 }
 
 /// The paths under which authentik files accounts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct UserPath {
     paths: Vec<String>,
 }
@@ -229,7 +229,7 @@ pub(super) struct PathQuery {
 }
 
 /// Who calls.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub(super) struct SessionUser {
     user: UserSelf,
     original: Option<UserSelf>,
@@ -237,7 +237,7 @@ pub(super) struct SessionUser {
 }
 
 /// Somebody, as they see themselves.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub(super) struct UserSelf {
     pk: u32,
     username: String,
@@ -258,7 +258,7 @@ pub(super) struct UserSelf {
 }
 
 /// A group or a role, as its members see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct NamedObject {
     name: String,
     pk: Uuid,

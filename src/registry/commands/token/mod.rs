@@ -38,7 +38,7 @@ pub(in crate::registry) use secret::is_replaced_name;
 pub(super) use secret::{NewUuid, check_present, replace};
 
 /// A token that is to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewToken {
     /// Its name, unique among all tokens.
     pub identifier: String,
@@ -59,7 +59,7 @@ pub struct NewToken {
 }
 
 /// What is to become of a token; what is `None` stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenChanges {
     /// Its name, unique among all tokens.
     pub identifier: Option<String>,
