@@ -125,11 +125,6 @@ impl HashPool {
         self.shared.lock().queues.lengths()
     }
 
-    /// The most memory that was ever set aside for hashes at one time, in octets; never above the budget.
-    pub fn memory_octets_peak(&self) -> u64 {
-        self.shared.memory.octets_peak()
-    }
-
     /// Forgets what waits, lets what runs finish, and ends the threads. Later jobs are refused.
     pub fn close(&self) {
         {
@@ -318,13 +313,6 @@ pub struct HashCounts {
     pub refused_busy: u64,
     /// Those of them whose source had its share, while the queue had places left.
     pub refused_share: u64,
-}
-
-impl HashCounts {
-    /// Everything that was computed.
-    pub const fn computed(&self) -> u64 {
-        self.verified + self.dummies + self.created
-    }
 }
 
 struct Shared {

@@ -45,7 +45,8 @@ macro_rules! limits {
 
         impl Limits {
             /// The table, in the order of the documentation.
-            pub fn table() -> Vec<LimitRow> {
+            #[cfg(test)]
+            pub(super) fn table() -> Vec<LimitRow> {
                 vec![$(LimitRow::new::<$type>(stringify!($name), $default, $range, concat!($($doc),+)),)*]
             }
 
@@ -211,41 +212,6 @@ limits! {
     bcrypt_cost_max: u32 = 14, 4..=31;
 }
 
-/// One limit, in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LimitRow {
-    /// The key in `[server.limits]`.
-    pub name: &'static str,
-    /// `count`, `size` or `duration`.
-    pub form: &'static str,
-    /// The default, as the config writes it.
-    pub default: String,
-    /// The least value.
-    pub minimum: String,
-    /// The greatest value.
-    pub maximum: String,
-    /// What it is for, one sentence.
-    pub sentence: &'static str,
-}
-
-impl LimitRow {
-    fn new<T: Bounded>(
-        name: &'static str,
-        default: T,
-        range: RangeInclusive<T>,
-        sentence: &'static str,
-    ) -> Self {
-        Self {
-            name,
-            form: T::FORM,
-            default: default.show(),
-            minimum: range.start().show(),
-            maximum: range.end().show(),
-            sentence: sentence.trim(),
-        }
-    }
-}
-
 /// A value with a range.
 pub(super) trait Bounded: Copy + PartialOrd {
     /// The word for it in the documentation.
@@ -334,6 +300,43 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// One limit, in words.
+#[cfg(test)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LimitRow {
+    /// The key in `[server.limits]`.
+    pub name: &'static str,
+    /// `count`, `size` or `duration`.
+    pub form: &'static str,
+    /// The default, as the config writes it.
+    pub default: String,
+    /// The least value.
+    pub minimum: String,
+    /// The greatest value.
+    pub maximum: String,
+    /// What it is for, one sentence.
+    pub sentence: &'static str,
+}
+
+#[cfg(test)]
+impl LimitRow {
+    fn new<T: Bounded>(
+        name: &'static str,
+        default: T,
+        range: RangeInclusive<T>,
+        sentence: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            form: T::FORM,
+            default: default.show(),
+            minimum: range.start().show(),
+            maximum: range.end().show(),
+            sentence: sentence.trim(),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -134,42 +134,6 @@ impl Snapshot {
         }
     }
 
-    /// The next snapshot: this one with the changes of one commit. What did not change is shared.
-    ///
-    /// # Errors
-    /// As [`Snapshot::apply_change`].
-    pub fn apply(
-        &self,
-        revision: Revision,
-        changes: &[Change],
-        source: &dyn RecordSource,
-    ) -> Result<Self, String> {
-        let mut next = self.clone();
-        // What entries are made of is there before the entries.
-        let is_of_schema = |change: &&Change| {
-            matches!(
-                change,
-                Change::Put(Record::CustomAttribute(_)) | Change::Delete(Key::CustomAttribute(_))
-            )
-        };
-        for change in changes.iter().filter(is_of_schema) {
-            next.apply_change(change, source)?;
-        }
-        // What names an account or a group may come before it.
-        let mut later = Vec::new();
-        for change in changes.iter().filter(|change| !is_of_schema(change)) {
-            match change {
-                Change::Put(record) if next.is_early(record) => later.push(change),
-                change => next.apply_change(change, source)?,
-            }
-        }
-        for change in later {
-            next.apply_change(change, source)?;
-        }
-        next.revision = revision;
-        Ok(next)
-    }
-
     /// Carries one change out in place; other holders of shared parts do not see it.
     ///
     /// `source` is asked only when a provider is new or its settings changed, or the syntax of an
@@ -203,18 +167,6 @@ impl Snapshot {
     /// Whether no account or group has a uidNumber or gidNumber that would be derived from `number`.
     pub fn is_number_free(&self, number: u32) -> bool {
         self.trees.iter().all(|tree| tree.is_number_free(number))
-    }
-
-    /// Whether the record names an account or a group that is not there yet.
-    fn is_early(&self, record: &Record) -> bool {
-        match record {
-            Record::Membership(membership) => {
-                self.accounts.account(membership.account).is_none()
-                    || self.accounts.group(membership.group).is_none()
-            }
-            Record::Token(token) => self.accounts.account(token.account).is_none(),
-            _ => false,
-        }
     }
 
     fn put(&mut self, record: Record) {

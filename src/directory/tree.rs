@@ -225,6 +225,7 @@ impl Tree {
     }
 
     /// How many entries there are, suffix and containers included.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.containers.len() + self.entries.len() + self.virtual_groups.len()
     }

@@ -34,6 +34,7 @@ impl ConnectionMemory {
     }
 
     /// Octets that are held now.
+    #[cfg(test)]
     pub fn used(&self) -> u64 {
         self.0.used()
     }

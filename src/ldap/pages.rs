@@ -189,6 +189,7 @@ impl Pages {
     }
 
     /// Octets of sort keys and orders that are held now.
+    #[cfg(test)]
     pub fn sort_memory_used(&self) -> u64 {
         self.sort_memory.used()
     }

@@ -142,6 +142,7 @@ impl<R: BufRead> LdifReader<R> {
     }
 
     /// Another limit for one record (octets in memory, with what its values need beside their octets).
+    #[cfg(test)]
     #[must_use]
     pub fn with_record_size_max(mut self, octets: usize) -> Self {
         self.record_size_max = octets;

@@ -280,13 +280,8 @@ pub struct Trail {
 
 impl Trail {
     /// How many events are kept.
-    pub const fn len(&self) -> u64 {
+    pub const fn kept(&self) -> u64 {
         self.next.saturating_sub(self.first)
-    }
-
-    /// Whether none is kept.
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

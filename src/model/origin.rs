@@ -63,11 +63,6 @@ impl MadeBy {
         other.0.iter().fold(self, |made_by, origin| made_by.and(*origin))
     }
 
-    /// All of them; none: it is not known, as the credential is older than this is kept.
-    pub fn origins(&self) -> &[Origin] {
-        &self.0
-    }
-
     /// The accounts among them.
     pub fn accounts(&self) -> impl Iterator<Item = AccountNumber> {
         self.0.iter().filter_map(|origin| origin.account())

@@ -161,19 +161,6 @@ impl Registry {
         .await
     }
 
-    /// Notes something that changes nothing, such as that a secret was shown.
-    ///
-    /// # Errors
-    /// The store does not take it: what is noted must not happen then.
-    pub async fn note_event(
-        &self,
-        actor: Actor,
-        action: Action,
-        object: EventObject,
-    ) -> Result<(), ChangeError> {
-        self.change(actor, move |transaction| transaction.note(action, object)).await
-    }
-
     /// Notes what somebody outside wants to have in the trail. The caller holds [`Permission::AddEvent`].
     ///
     /// # Errors
@@ -240,6 +227,7 @@ impl Registry {
 
 impl EventQuery {
     /// The newest events.
+    #[cfg(test)]
     pub fn newest(limit: usize) -> Self {
         Self { limit, ..Self::default() }
     }

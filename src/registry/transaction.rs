@@ -549,7 +549,7 @@ impl<'a> Transaction<'a> {
         // When the clock was wrong: nobody knows how old it is, but no younger than what came after it.
         let is_of_the_future = |event: &Event| event.time > now;
         // Mostly there is nothing to do.
-        if trail.len() <= events_max
+        if trail.kept() <= events_max
             && !read(1)?.iter().any(|event| is_too_old(event) || is_of_the_future(event))
         {
             return Ok(retired);
@@ -560,7 +560,7 @@ impl<'a> Transaction<'a> {
         let old = known.enumerate().filter(|(_, event)| is_too_old(event)).map(|(place, _)| place + 1);
         let old = old.last().unwrap_or_default();
         for (place, event) in events.into_iter().enumerate() {
-            if trail.len() > events_max {
+            if trail.kept() > events_max {
                 retired.too_many += 1;
             } else if place < old {
                 retired.too_old += 1;

@@ -30,6 +30,7 @@ impl MemoryStore {
     }
 
     /// While `is_full`, every commit is refused with [`StoreError::Full`].
+    #[cfg(test)]
     pub fn set_full(&self, is_full: bool) {
         self.write().is_full = is_full;
     }

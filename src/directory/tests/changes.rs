@@ -8,12 +8,12 @@ use super::fixture::{Tape, World, attribute, group, membership, provider};
 use super::reference::{Reference, own_entries};
 use super::searches::{all_values, random_filter};
 use crate::directory::{
-    EntryId, Evaluator, OwnEntries, PreparedFilter, Reader, Scope, Snapshot, SnapshotBuilder, Visibility,
-    Walk,
+    EntryId, Evaluator, OwnEntries, PreparedFilter, Reader, RecordSource, Scope, Snapshot, SnapshotBuilder,
+    Visibility, Walk,
 };
 use crate::model::{
-    AccountNumber, Change, GroupNumber, HashText, Intent, Key, ProviderNumber, Record, Token, TokenNumber,
-    TokenSelector,
+    AccountNumber, Change, GroupNumber, HashText, Intent, Key, ProviderNumber, Record, Revision, Token,
+    TokenNumber, TokenSelector,
 };
 
 proptest! {
@@ -53,6 +53,56 @@ proptest! {
                 filter.flat(&mut items);
                 prop_assert_eq!(search(&snapshot, provider.number, &items), search(&anew, provider.number, &items));
             }
+        }
+    }
+}
+
+impl Snapshot {
+    /// The next snapshot: this one with the changes of one commit. What did not change is shared.
+    ///
+    /// # Errors
+    /// As [`Snapshot::apply_change`].
+    pub(crate) fn apply(
+        &self,
+        revision: Revision,
+        changes: &[Change],
+        source: &dyn RecordSource,
+    ) -> Result<Self, String> {
+        let mut next = self.clone();
+        // What entries are made of is there before the entries.
+        let is_of_schema = |change: &&Change| {
+            matches!(
+                change,
+                Change::Put(Record::CustomAttribute(_)) | Change::Delete(Key::CustomAttribute(_))
+            )
+        };
+        for change in changes.iter().filter(is_of_schema) {
+            next.apply_change(change, source)?;
+        }
+        // What names an account or a group may come before it.
+        let mut later = Vec::new();
+        for change in changes.iter().filter(|change| !is_of_schema(change)) {
+            match change {
+                Change::Put(record) if next.is_early(record) => later.push(change),
+                change => next.apply_change(change, source)?,
+            }
+        }
+        for change in later {
+            next.apply_change(change, source)?;
+        }
+        next.set_revision(revision);
+        Ok(next)
+    }
+
+    /// Whether the record names an account or a group that is not there yet.
+    fn is_early(&self, record: &Record) -> bool {
+        match record {
+            Record::Membership(membership) => {
+                self.accounts().account(membership.account).is_none()
+                    || self.accounts().group(membership.group).is_none()
+            }
+            Record::Token(token) => self.accounts().account(token.account).is_none(),
+            _ => false,
         }
     }
 }

@@ -207,7 +207,7 @@ fn a_full_disk_leaves_no_gap() {
 fn events_go_from_the_front_when_there_are_too_many() {
     on_both(|store| {
         let registry = filled(store.clone());
-        let length = store.meta().counters.trail.len();
+        let length = store.meta().counters.trail.kept();
         let retired = wait(registry.retire_events(Duration::from_secs(1_000), 5)).unwrap();
         assert_eq!((retired.too_many, retired.too_old, retired.is_more), (length - 5, 0, false));
         assert_eq!(registry.reached().count(Limit::events_max), length - 5);
@@ -227,10 +227,10 @@ fn events_go_from_the_front_when_there_are_too_many() {
 fn events_go_from_the_front_when_their_time_is_over() {
     let store = Arc::new(MemoryStore::new());
     let registry = filled(store.clone());
-    let length = store.meta().counters.trail.len();
+    let length = store.meta().counters.trail.kept();
     let none = wait(registry.retire_events(Duration::from_secs(1_000), 1_000)).unwrap();
     assert_eq!(none, RetiredEvents::default());
-    assert_eq!(store.meta().counters.trail.len(), length);
+    assert_eq!(store.meta().counters.trail.kept(), length);
     std::thread::sleep(Duration::from_millis(1_100));
     let retired = wait(registry.retire_events(Duration::ZERO, 1_000)).unwrap();
     assert_eq!((retired.too_old, retired.too_many), (length, 0));
@@ -533,7 +533,7 @@ fn what_changes_nothing_can_be_noted() {
         key: Some(9),
         uuid: Some(Uuid::from_u128(9)),
     };
-    wait(registry.note_event(actor(), Action::SecretView, object)).unwrap();
+    wait(registry.change(actor(), move |transaction| transaction.note(Action::SecretView, object))).unwrap();
     let of_tokens = EventQuery { object_kind: Some("token".to_owned()), ..EventQuery::newest(10) };
     let events = wait(registry.events(of_tokens)).unwrap();
     assert_eq!(events.len(), 1);
