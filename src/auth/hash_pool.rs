@@ -21,9 +21,9 @@ pub use super::hash_queue::{HashClass, QueueLengths};
 use super::hash_queue::{HashQueues, NoPlace};
 use super::password_hash::{HashBounds, HashParseError, StoredHash};
 use super::schemes::argon::{Argon2Parameters, ArgonMemory, HashError, hash_new};
-use super::source::Source;
 use super::token_secret::{RandomSourceError, TokenSecret};
 use crate::model::Intent;
+use crate::net::Source;
 use crate::secret::Secret;
 
 /// Threads that compute hashes. Dropping it ends them.

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::source::Source;
+use crate::net::Source;
 
 /// The queues, one for each class.
 ///

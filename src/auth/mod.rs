@@ -11,7 +11,6 @@ mod hash_queue;
 pub mod password_hash;
 pub mod proof;
 pub mod schemes;
-pub mod source;
 pub mod throttle;
 pub mod token_keys;
 pub mod token_secret;
@@ -22,7 +21,6 @@ pub use hash_pool::{
 pub use password_hash::{HashBounds, HashParseError, StoredHash};
 pub use proof::{CredentialKey, ProofCache};
 pub use schemes::argon::{Argon2Parameters, ArgonMemory, HashError, hash_new};
-pub use source::Source;
 pub use throttle::{Pause, Subject, Throttle, ThrottleSettings, TryingSource};
 pub use token_keys::{SealError, TokenKeyError, TokenKeys};
 pub use token_secret::{SecretShape, TokenSecret};

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::source::Source;
+use crate::net::Source;
 
 /// Counts failures, in tables whose size is fixed at the start.
 ///

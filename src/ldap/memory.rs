@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use crate::access::Identity;
-use crate::auth::Source;
 use crate::config::Limits;
 use crate::model::AccountNumber;
+use crate::net::Source;
 use crate::net::{Budget, Share};
 
 use super::session::SessionPeer;

@@ -4,12 +4,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
 use super::peer::PeerAddress;
+use super::source::Source;
 
 /// Counts the open connections and says whether one more may open.
 pub struct ConnectionLimits {
@@ -96,7 +96,7 @@ impl ConnectionLimits {
     /// # Errors
     /// The limit that it would exceed; the refusal is counted.
     pub fn admit(self: &Arc<Self>, address: &PeerAddress) -> Result<Permit, ConnectionRefused> {
-        let source = Source::of(address);
+        let source = Source::elsewhere(address);
         self.state().admit(source)?;
         Ok(Permit { limits: Arc::clone(self), source, before_bind: true })
     }
@@ -149,7 +149,8 @@ impl Permit {
     /// # Errors
     /// The limit by source that it exceeds; the refusal is counted.
     pub fn came_from(&mut self, address: &PeerAddress) -> Result<(), ConnectionRefused> {
-        let Some(source) = Source::counted(address) else { return Ok(()) };
+        let Some(ip) = address.ip() else { return Ok(()) };
+        let source = Source::from(Some(ip));
         self.limits.state().claim(source, self.before_bind)?;
         self.source = Some(source);
         Ok(())
@@ -259,28 +260,6 @@ impl State {
                 self.sources.remove(&source);
             }
         }
-    }
-}
-
-/// What counts as one source: an IPv6 client commands a whole network of 64 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Source {
-    V4(Ipv4Addr),
-    V6Network(u64),
-}
-
-impl Source {
-    /// `None` for a peer on this machine.
-    pub(super) fn of(address: &PeerAddress) -> Option<Self> {
-        Self::counted(address).filter(|_| !address.ip().is_some_and(|ip| ip.to_canonical().is_loopback()))
-    }
-
-    /// `None` for a Unix socket alone.
-    fn counted(address: &PeerAddress) -> Option<Self> {
-        Some(match address.ip()?.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => Self::V6Network((u128::from(address) >> 64) as u64),
-        })
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::limits::Source;
 use super::peer::PeerAddress;
+use super::source::Source;
 
 /// The sources that have a connection open.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Turns {
                 paced_until: AtomicU64::new(0),
             })
         };
-        let Some(source) = Source::of(address) else { return fresh() };
+        let Some(source) = Source::elsewhere(address) else { return fresh() };
         // Nothing that holds the lock can leave it half changed.
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turns) = sources.get(&source).and_then(Weak::upgrade) {

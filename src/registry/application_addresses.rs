@@ -10,10 +10,10 @@ use std::time::Duration;
 use super::Registry;
 use super::authenticate::Trial;
 use crate::access::{Identity, sees_all};
-use crate::auth::Source;
 use crate::config::Limit;
 use crate::directory::Snapshot;
 use crate::model::ProviderNumber;
+use crate::net::Source;
 
 /// Who is bound where, of those who saw all when they bound.
 pub(super) struct ApplicationAddresses {

@@ -79,9 +79,9 @@ pub use user::{AccountPause, AccountUnlocked, User, UserServiceAccountResponse};
 use self::bounds::Bounds;
 use self::page::PageQuery;
 use self::route::Needs;
-use crate::auth::Source;
 use crate::config::{Limit, Limits};
 use crate::model;
+use crate::net::Source;
 use crate::net::Tls;
 use crate::registry::Registry;
 

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What shares one allowance in the hash queues and in the throttle.
+use super::peer::PeerAddress;
+
+/// What shares one allowance: of connections and turns, in the hash queues, in the throttle, of calls.
 ///
 /// An IPv6 host has a whole /64 to itself, so its addresses count as one source. An IPv4 address is the
 /// same source whether it came over an IPv4 or a dual-stack (IPv4-mapped) socket.
@@ -29,6 +31,12 @@ impl From<Option<IpAddr>> for Source {
 }
 
 impl Source {
+    /// That of a client elsewhere. `None`: it is on this machine, where a proxy would make one source of all its clients.
+    pub(super) fn elsewhere(address: &PeerAddress) -> Option<Self> {
+        let ip = address.ip().filter(|ip| !ip.to_canonical().is_loopback())?;
+        Some(Self::from(Some(ip)))
+    }
+
     /// It, and the wider networks that it lies in, with their prefix lengths: whoever has an IPv6 /56 or /48, as
     /// customers of a provider have, has hundreds of sources.
     pub fn networks(self) -> impl Iterator<Item = (u8, Self)> {
