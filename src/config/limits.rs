@@ -212,6 +212,45 @@ limits! {
     bcrypt_cost_max: u32 = 14, 4..=31;
 }
 
+/// Declares the limits of a connection that are smaller as long as nobody is bound, each with the one that holds then.
+macro_rules! smaller_before_bind {
+    ($($name:ident: $type:ty = $before:ident;)*) => {
+        /// Those limits as they are for one connection now.
+        #[derive(Clone, Copy, Debug)]
+        pub struct LimitsInForce {
+            $(pub $name: $type,)*
+        }
+
+        impl Limits {
+            /// What holds for who `is_bound`, or for who is not.
+            pub fn in_force(&self, is_bound: bool) -> LimitsInForce {
+                LimitsInForce {
+                    $($name: if is_bound { self.$name } else { self.$before.min(self.$name) },)*
+                }
+            }
+        }
+
+        impl Limit {
+            /// The limit that stands in for it as long as nobody is bound; itself where there is none.
+            pub const fn before_bind(self) -> Self {
+                match self {
+                    $(Self::$name => Self::$before,)*
+                    other => other,
+                }
+            }
+        }
+    };
+}
+
+smaller_before_bind! {
+    message_size_max: u64 = message_size_before_bind_max;
+    filter_elements_max: u32 = filter_elements_before_bind_max;
+    filter_work_max: u32 = filter_work_before_bind_max;
+    filter_octets_max: u64 = filter_octets_before_bind_max;
+    assertion_length_max: u64 = assertion_length_before_bind_max;
+    output_buffer_max: u64 = output_buffer_before_bind_max;
+}
+
 /// A value with a range.
 pub(super) trait Bounded: Copy + PartialOrd {
     /// The word for it in the documentation.

@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 pub use diagnostics::Problems;
 pub use environment::Lookup;
 pub use limit_counts::LimitCounts;
-pub use limits::{Limit, Limits};
+pub use limits::{Limit, Limits, LimitsInForce};
 pub(crate) use names::canonical_dn;
 pub use place::Found;
 #[cfg(test)]

@@ -22,7 +22,7 @@ use super::response::{self, Outcome};
 use super::result_code::ResultCode;
 use crate::access::Identity;
 use crate::auth::HashOutcome;
-use crate::config::{Limit, Limits, PlainBind};
+use crate::config::{Limit, Limits, LimitsInForce, PlainBind};
 use crate::directory::{Evaluator, FilterBounds, Snapshot};
 use crate::model::Timestamp;
 use crate::net::{ClientCertificate, Share};
@@ -107,8 +107,6 @@ pub struct Session {
     pub(super) is_sasl_in_progress: bool,
     pub(super) evaluator: Evaluator,
     output_memory: BufferMemory,
-    decode_limits: DecodeLimits,
-    decode_limits_before_bind: DecodeLimits,
     end: Option<Next>,
     /// Whether the client waits because too many of its operations are outstanding.
     is_held_back: bool,
@@ -132,20 +130,8 @@ impl Session {
         peer: SessionPeer,
         is_tls: bool,
     ) -> Self {
-        let limits = &settings.limits;
-        let decode_limits = DecodeLimits {
-            filter_depth_max: limits.filter_depth_max as usize,
-            filter_elements_max: limits.filter_elements_max as usize,
-            controls_max: limits.controls_max as usize,
-            attributes_max: limits.requested_attributes_max as usize,
-        };
-        let elements_before_bind = limits.filter_elements_before_bind_max as usize;
-        let decode_limits_before_bind = DecodeLimits {
-            filter_elements_max: elements_before_bind.min(decode_limits.filter_elements_max),
-            ..decode_limits
-        };
         let output_memory = settings.memory.buffer(memory::holders(None, peer));
-        let evaluator = Evaluator::new(u64::from(limits.filter_work_max));
+        let evaluator = Evaluator::new(u64::from(settings.limits.filter_work_max));
         Self {
             registry,
             settings,
@@ -160,8 +146,6 @@ impl Session {
             is_sasl_in_progress: false,
             evaluator,
             output_memory,
-            decode_limits,
-            decode_limits_before_bind,
             end: None,
             is_held_back: false,
         }
@@ -192,10 +176,7 @@ impl Session {
                 }
                 Err(error) => {
                     if matches!(error, FrameError::TooLarge { .. }) {
-                        self.note(match self.identity {
-                            Some(_) => Limit::message_size_max,
-                            None => Limit::message_size_before_bind_max,
-                        });
+                        self.note(Limit::message_size_max);
                     }
                     self.disconnect(output, &error.to_string());
                     break;
@@ -220,16 +201,18 @@ impl Session {
     }
 
     fn note_full(&self, output: &[u8]) {
-        self.note(match self.identity {
-            _ if (output.len() as u64) < self.output_octets_max() => Limit::connection_memory_max,
-            Some(_) => Limit::output_buffer_max,
-            None => Limit::output_buffer_before_bind_max,
-        });
+        let is_within = (output.len() as u64) < self.limits().output_buffer_max;
+        self.note(if is_within { Limit::connection_memory_max } else { Limit::output_buffer_max });
     }
 
-    /// Notes that a limit was reached.
+    /// The limits that are smaller as long as nobody is bound, as they are now.
+    fn limits(&self) -> LimitsInForce {
+        self.settings.limits.in_force(self.is_bound())
+    }
+
+    /// Notes that a limit was reached, or the smaller one that stands in for it as long as nobody is bound.
     pub(super) fn note(&self, limit: Limit) {
-        self.registry.reached().note(limit);
+        self.registry.reached().note(if self.is_bound() { limit } else { limit.before_bind() });
     }
 
     /// Gives each search that has more to answer one turn, as long as there is room in `output`. Who had
@@ -291,32 +274,8 @@ impl Session {
 
     /// How much of the values of a filter is made ready.
     pub(super) fn filter_bounds(&self) -> FilterBounds {
-        let limits = &self.settings.limits;
-        let (octets, value) = match self.identity {
-            Some(_) => (limits.filter_octets_max, limits.assertion_length_max),
-            None => (
-                limits.filter_octets_before_bind_max.min(limits.filter_octets_max),
-                limits.assertion_length_before_bind_max.min(limits.assertion_length_max),
-            ),
-        };
-        let octets_of = |limit| usize::try_from(limit).unwrap_or(usize::MAX);
-        FilterBounds { octets_max: octets_of(octets), value_octets_max: octets_of(value) }
-    }
-
-    /// Notes that an assertion value was longer than it may be.
-    pub(super) fn note_long_value(&self) {
-        self.note(match self.identity {
-            Some(_) => Limit::assertion_length_max,
-            None => Limit::assertion_length_before_bind_max,
-        });
-    }
-
-    /// Notes that a filter would have had to look at too much.
-    pub(super) fn note_filter_work(&self) {
-        self.note(match self.identity {
-            Some(_) => Limit::filter_work_max,
-            None => Limit::filter_work_before_bind_max,
-        });
+        let LimitsInForce { filter_octets_max, assertion_length_max, .. } = self.limits();
+        FilterBounds { octets_max: octets(filter_octets_max), value_octets_max: octets(assertion_length_max) }
     }
 
     /// What was done for the client so far, in elements of filters and values of entries that were looked at, and what
@@ -335,17 +294,9 @@ impl Session {
 
     /// Whether so much waits to be written that no more is done before it has left.
     pub fn is_full(&mut self, output: &[u8]) -> bool {
-        output.len() as u64 >= self.output_octets_max()
+        output.len() as u64 >= self.limits().output_buffer_max
             // What comes next is as much as a batch may be.
             || output.len() >= memory::FREE_OCTETS && !self.output_memory.hold(output.len() + memory::FREE_OCTETS)
-    }
-
-    fn output_octets_max(&self) -> u64 {
-        let limits = &self.settings.limits;
-        match self.identity {
-            Some(_) => limits.output_buffer_max,
-            None => limits.output_buffer_before_bind_max.min(limits.output_buffer_max),
-        }
     }
 
     /// All that was written has left.
@@ -448,12 +399,7 @@ impl Session {
 
     /// The largest message that is taken now, in octets.
     pub fn message_size_max(&self) -> usize {
-        let limits = &self.settings.limits;
-        let octets = match self.identity {
-            Some(_) => limits.message_size_max,
-            None => limits.message_size_before_bind_max.min(limits.message_size_max),
-        };
-        usize::try_from(octets).unwrap_or(usize::MAX)
+        octets(self.limits().message_size_max)
     }
 
     /// Says good-bye with a Notice of Disconnection.
@@ -502,18 +448,9 @@ impl Session {
             let trust = &self.settings.client_trust;
             shown.review(self.identity.as_mut(), trust, &self.registry, context.clock.now);
         }
-        self.evaluator.bound(u64::from(match self.identity {
-            Some(_) => self.settings.limits.filter_work_max,
-            None => {
-                let limits = &self.settings.limits;
-                limits.filter_work_before_bind_max.min(limits.filter_work_max)
-            }
-        }));
-        let limits = match self.identity {
-            Some(_) => &self.decode_limits,
-            None => &self.decode_limits_before_bind,
-        };
-        let message = match message::decode(frame, limits) {
+        self.evaluator.bound(u64::from(self.limits().filter_work_max));
+        let limits = self.decode_limits();
+        let message = match message::decode(frame, &limits) {
             Ok(message) => message,
             Err(error) => {
                 if let DecodeError::Refused { fault, .. } = error {
@@ -531,7 +468,7 @@ impl Session {
             }
         };
         let operation = message.request.operation();
-        let controls = match RequestControls::read(operation, &message.controls, limits) {
+        let controls = match RequestControls::read(operation, &message.controls, &limits) {
             Ok(controls) => controls,
             // An unbind is carried out whatever hangs on it; an abandon is not, and cannot say so either (RFC 4511
             // section 4.1.11).
@@ -560,17 +497,25 @@ impl Session {
         }
     }
 
+    fn decode_limits(&self) -> DecodeLimits {
+        let limits = &self.settings.limits;
+        DecodeLimits {
+            filter_depth_max: limits.filter_depth_max as usize,
+            filter_elements_max: self.limits().filter_elements_max as usize,
+            controls_max: limits.controls_max as usize,
+            attributes_max: limits.requested_attributes_max as usize,
+        }
+    }
+
     /// Notes the limit that a request, or the value of one of its controls, exceeds.
     fn note_fault(&self, fault: Fault) {
-        let limit = match (fault, self.identity) {
-            (Fault::FilterTooDeep { .. }, _) => Limit::filter_depth_max,
-            (Fault::FilterTooLong { .. }, Some(_)) => Limit::filter_elements_max,
-            (Fault::FilterTooLong { .. }, None) => Limit::filter_elements_before_bind_max,
-            (Fault::TooManyControls { .. }, _) => Limit::controls_max,
-            (Fault::TooManyAttributes { .. }, _) => Limit::requested_attributes_max,
+        self.note(match fault {
+            Fault::FilterTooDeep { .. } => Limit::filter_depth_max,
+            Fault::FilterTooLong { .. } => Limit::filter_elements_max,
+            Fault::TooManyControls { .. } => Limit::controls_max,
+            Fault::TooManyAttributes { .. } => Limit::requested_attributes_max,
             _ => return,
-        };
-        self.note(limit);
+        });
     }
 
     /// RFC 4511 section 4.11: no answer, neither to this nor to what is abandoned.
@@ -583,6 +528,11 @@ impl Session {
         let place = self.searches.iter().position(|running| running.message_id() == message_id)?;
         self.searches.remove(place)
     }
+}
+
+/// What a limit allows, of which no more than fits into memory can come.
+fn octets(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// What one turn of a connection may cost, in elements of filters and values of entries that are looked at: about

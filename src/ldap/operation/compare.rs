@@ -1,6 +1,7 @@
 //! Compare (RFC 4511 section 4.10).
 
 use super::refusal::{Refusal, Target, assert_on, find, prepare, tree_and_view};
+use crate::config::Limit;
 use crate::directory::filter::FilterItem;
 use crate::directory::{Entry, EntryId, Reader, Truth, Visibility};
 use crate::ldap::control::RequestControls;
@@ -74,7 +75,7 @@ fn verdict(
     let equality = prepare(session, &[equality], reader)?;
     let truth = session.evaluator.truth(&equality, reader, id, entry);
     if session.evaluator.take_exhausted() {
-        session.note_filter_work();
+        session.note(Limit::filter_work_max);
         return Err(Refusal::new(ResultCode::AdminLimitExceeded, "the attribute has too many values"));
     }
     Ok(match truth {

@@ -197,17 +197,14 @@ pub(in crate::ldap) fn prepare(
     })?;
     session.evaluator.add_work(filter.work());
     if filter.has_long_value() {
-        session.note_long_value();
+        session.note(Limit::assertion_length_max);
     }
     Ok(filter)
 }
 
 /// How an operation ends whose assertion values are too many.
 pub(in crate::ldap) fn too_large(session: &Session, error: FilterTooLarge) -> Refusal {
-    session.note(match session.identity {
-        Some(_) => Limit::filter_octets_max,
-        None => Limit::filter_octets_before_bind_max,
-    });
+    session.note(Limit::filter_octets_max);
     Refusal::new(ResultCode::AdminLimitExceeded, error.to_string())
 }
 
@@ -233,7 +230,7 @@ pub(in crate::ldap) fn assert_on(
     let filter = prepare(session, assertion, reader)?;
     let is_true = session.evaluator.matches(&filter, reader, id, entry);
     if session.evaluator.take_exhausted() {
-        session.note_filter_work();
+        session.note(Limit::filter_work_max);
         let sentence = "the assertion would have to look at too many values";
         return Err(Refusal::new(ResultCode::AdminLimitExceeded, sentence));
     }

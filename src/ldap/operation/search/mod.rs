@@ -15,6 +15,7 @@ use sorted::{Part, Sorted, View, ViewTarget};
 
 use super::refusal::{Refusal, Target, assert_on, find, prepare, too_large, tree_and_view};
 use crate::access::search_limits;
+use crate::config::Limit;
 use crate::directory::{
     Entry, EntryId, Reader, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, ValuesFilter, Visibility,
     Walk,
@@ -313,7 +314,7 @@ fn view(
         control::Target::AtLeast(value) => {
             let bounds = session.filter_bounds();
             if value.len() > bounds.value_octets_max {
-                session.note_long_value();
+                session.note(Limit::assertion_length_max);
             }
             let form = keys.assertion(value, bounds);
             session.evaluator.add_work(form.as_ref().map_or(value.len(), Vec::len) as u64);
@@ -362,7 +363,7 @@ fn answer_standalone(
             let mut room = Room { output: context.output, octets: usize::MAX, work: u64::MAX, message_id };
             if large.go_on(&reader, entry, &projection, &mut session.evaluator, &mut room) == Piece::TooMuch {
                 end = End::FilterWork;
-                session.note_filter_work();
+                session.note(Limit::filter_work_max);
             }
         }
     }
@@ -401,7 +402,7 @@ fn standalone(
     let is_found = is_in_scope && session.evaluator.matches(&filter, reader, EntryId::STANDALONE, entry);
     let end = if session.evaluator.take_exhausted() { End::FilterWork } else { End::Complete };
     if end == End::FilterWork {
-        session.note_filter_work();
+        session.note(Limit::filter_work_max);
     }
     Ok((is_found, end, answers))
 }
