@@ -83,7 +83,6 @@ pub struct Bound {
 /// The grant behind a decision, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
-    /// Whether it is granted.
     pub is_granted: bool,
     pub sentence: String,
 }

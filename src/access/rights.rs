@@ -30,7 +30,6 @@ pub enum Reason {
 /// Where a grant stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
-    /// On the account.
     Account,
     /// On a role that the account holds.
     Role(RoleNumber),
@@ -41,7 +40,6 @@ pub enum Via {
 }
 
 impl Decision {
-    /// Whether it is allowed.
     pub fn is_allowed(self) -> bool {
         matches!(self, Self::Allowed(_))
     }

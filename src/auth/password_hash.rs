@@ -105,9 +105,7 @@ pub struct HashBounds {
     pub time_cost_max: u32,
     /// Lanes of argon2.
     pub parallelism_max: u32,
-    /// Rounds of PBKDF2.
     pub pbkdf2_rounds_max: u32,
-    /// Rounds of sha-crypt.
     pub sha_crypt_rounds_max: u32,
     /// Binary logarithm of bcrypt's rounds.
     pub bcrypt_cost_max: u32,

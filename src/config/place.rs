@@ -9,7 +9,6 @@ use super::{Config, SeedAccount};
 /// Where an object stands.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    /// Its name.
     pub(super) name: Position,
     /// The key of its name, with its table.
     pub(super) name_key: String,

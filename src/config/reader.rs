@@ -323,7 +323,6 @@ impl<'t> Item<'t> {
         Position::Text { source: Arc::clone(self.source), span: self.value.span() }
     }
 
-    /// Whether it is a table.
     pub(super) fn is_table(&self) -> bool {
         matches!(self.value.get_ref(), DeValue::Table(_))
     }

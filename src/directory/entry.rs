@@ -127,7 +127,6 @@ impl Entry {
         &self.octets[self.attributes_start()..]
     }
 
-    /// The attributes one by one.
     pub fn attributes(&self) -> impl Iterator<Item = StoredAttribute<'_>> {
         let octets = self.attribute_octets();
         let mut start = 0;

@@ -364,7 +364,6 @@ impl SnapshotBuilder {
         }
     }
 
-    /// The snapshot of that revision.
     pub fn finish(mut self, revision: Revision) -> Result<Snapshot, String> {
         for provider in std::mem::take(&mut self.early_providers) {
             self.add_provider(&provider);

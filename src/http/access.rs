@@ -43,7 +43,6 @@ pub struct ExplainResponse {
     pub source: Option<IpAddr>,
     /// For which time.
     pub at: Timestamp,
-    /// One for each provider.
     pub providers: Vec<Explanation>,
 }
 

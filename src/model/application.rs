@@ -39,7 +39,6 @@ impl fmt::Display for BindingMode {
 /// For whom, from where or when a binding passes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BindingSubject {
-    /// One account.
     Account(AccountNumber),
     /// The members of a group, direct or nested.
     Group(GroupNumber),
@@ -96,7 +95,6 @@ impl Binding {
 /// What an integration is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Application {
-    /// Its number.
     pub number: ApplicationNumber,
     /// Its `pk` in the API.
     pub uuid: Uuid,

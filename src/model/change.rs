@@ -39,17 +39,11 @@ pub struct Tombstone {
 /// What names a record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
-    /// An account.
     Account(AccountNumber),
-    /// A group.
     Group(GroupNumber),
-    /// One account in one group.
     Membership(GroupNumber, AccountNumber),
-    /// A role.
     Role(RoleNumber),
-    /// A token.
     Token(TokenNumber),
-    /// An application.
     Application(ApplicationNumber),
     /// An LDAP provider.
     Provider(ProviderNumber),
@@ -66,19 +60,13 @@ pub enum Key {
 /// One object as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// An account.
     Account(Account),
-    /// A group.
     Group(Group),
     /// One account in one group.
     Membership(Membership),
-    /// A role.
     Role(Role),
-    /// A token.
     Token(Token),
-    /// An application.
     Application(Application),
-    /// An LDAP provider.
     Provider(LdapProvider),
     /// A custom attribute type.
     CustomAttribute(CustomAttribute),

@@ -36,11 +36,9 @@ pub enum AttributeSyntax {
     Dn,
     /// An object identifier, by name or dotted.
     Oid,
-    /// A UUID.
     Uuid,
     /// `'0101'B`.
     BitString,
-    /// Octets.
     OctetString,
     /// A picture; not compared.
     Jpeg,
@@ -106,7 +104,6 @@ impl FromStr for AttributeSyntax {
 /// the entries that hold it nor on when the server was started; it stays when the last of them is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomAttribute {
-    /// Its number.
     pub number: AttributeNumber,
     /// Its name as answers spell it, unique but for case.
     pub name: String,

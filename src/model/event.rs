@@ -170,7 +170,6 @@ impl EventDigest {
         Self(digest)
     }
 
-    /// Its octets.
     pub const fn as_octets(&self) -> &[u8; 32] {
         &self.0
     }
@@ -257,7 +256,6 @@ pub struct Event {
     pub object_name: String,
     /// The number of that object.
     pub object_key: Option<u32>,
-    /// The UUID of that object.
     pub object_uuid: Option<Uuid>,
     /// What became different.
     pub changes: Vec<FieldChange>,

@@ -8,7 +8,6 @@ use super::{AccountNumber, Attribute, Grant, GroupNumber, Origin, Placement, Rol
 /// A group: holds accounts (as [`Membership`] records) and other groups (through their `parents`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
-    /// Its number.
     pub number: GroupNumber,
     /// Its `entryUUID` and its `pk` in the API.
     pub uuid: Uuid,
@@ -64,7 +63,6 @@ impl Group {
 /// One account in one group: a record of its own, so that no record grows with a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Membership {
-    /// The group.
     pub group: GroupNumber,
     /// The account that is in it.
     pub account: AccountNumber,

@@ -40,7 +40,6 @@ impl InternalAccount {
         }
     }
 
-    /// Its full name.
     pub const fn full_name(self) -> &'static str {
         match self {
             Self::CommandLine => "The command line",

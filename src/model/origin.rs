@@ -14,7 +14,6 @@ pub enum Origin {
     Unknown,
     /// The operator, by a command.
     Operator,
-    /// The config.
     Config,
     /// An import of another directory.
     Import,

@@ -16,15 +16,10 @@ use super::{
 pub enum ObjectReference {
     /// An LDAP provider.
     Provider(ProviderNumber),
-    /// An account.
     Account(AccountNumber),
-    /// A group.
     Group(GroupNumber),
-    /// A role.
     Role(RoleNumber),
-    /// A token.
     Token(TokenNumber),
-    /// An application.
     Application(ApplicationNumber),
 }
 
@@ -41,7 +36,6 @@ impl ObjectReference {
         }
     }
 
-    /// Its number.
     pub const fn number(self) -> u32 {
         match self {
             Self::Provider(number) => number.get(),
@@ -95,7 +89,6 @@ impl fmt::Display for Grant {
 /// A named set of permissions, with limits of its own. Accounts hold it directly or through their groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
-    /// Its number.
     pub number: RoleNumber,
     /// Its `pk` in the API.
     pub uuid: Uuid,

@@ -41,7 +41,6 @@ impl TimeZone {
         Self { name, rules }
     }
 
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }

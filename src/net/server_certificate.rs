@@ -31,11 +31,9 @@ pub struct ServerCertificate {
 /// The kinds of keys that TLS signs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
-    /// RSA
     Rsa,
     /// An elliptic curve of NIST.
     Ec,
-    /// Ed25519
     Ed25519,
 }
 

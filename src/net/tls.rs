@@ -55,11 +55,8 @@ pub struct TlsFiles {
 /// What one of the files is for, as messages name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsFile {
-    /// `certificate`
     Certificate,
-    /// `key`
     Key,
-    /// `client_ca`
     ClientCa,
 }
 

@@ -27,7 +27,6 @@ pub struct ApiIdentity {
     pub account: String,
     /// The identifier of the token, for events.
     pub token: String,
-    /// The token.
     pub token_number: TokenNumber,
 }
 

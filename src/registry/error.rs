@@ -52,7 +52,6 @@ pub enum ChangeError {
     NotFound {
         /// What kind of thing.
         kind: &'static str,
-        /// Its name.
         name: String,
     },
     /// The secret of a token cannot be shown any more.
@@ -69,7 +68,6 @@ pub enum ChangeError {
     Exists {
         /// What kind of thing.
         kind: &'static str,
-        /// Its name.
         name: String,
     },
     /// The caller does not hold a permission.

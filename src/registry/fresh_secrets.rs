@@ -17,13 +17,11 @@ pub(super) struct FreshSecrets {
 
 /// One of them.
 pub(super) struct FreshSecret {
-    /// The token.
     pub(super) token: TokenNumber,
     /// Which of its secrets this is.
     pub(super) generation: u32,
     /// Who made it; `None`: the operator.
     pub(super) creator: Option<AccountNumber>,
-    /// The secret.
     pub(super) secret: Secret,
     /// Until when it can be viewed.
     pub(super) deadline: Instant,
@@ -36,7 +34,6 @@ pub(super) struct Viewing<'a> {
 }
 
 impl Viewing<'_> {
-    /// The secret.
     pub(super) fn secret(&self) -> Option<&Secret> {
         self.fresh.as_ref().map(|fresh| &fresh.secret)
     }

@@ -64,7 +64,6 @@ use writer::{Writer, WriterHandle};
 /// What a registry is made with.
 #[derive(Clone, Debug)]
 pub struct RegistrySettings {
-    /// The hash pool.
     pub hashing: HashPoolSettings,
     /// What a stored hash may cost.
     pub bounds: HashBounds,

@@ -110,14 +110,10 @@ pub enum StoreError {
 pub enum Damage {
     /// An item is not what was written.
     #[error("the checksum of {item} is wrong")]
-    Checksum {
-        /// Which item.
-        item: String,
-    },
+    Checksum { item: String },
     /// An item's checksum is right, but nothing can be made of it.
     #[error("{item} cannot be read ({reason})")]
     Unreadable {
-        /// Which item.
         item: String,
         /// Why not.
         reason: String,

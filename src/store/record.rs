@@ -35,12 +35,7 @@ pub(super) enum Fault {
     /// It is damaged.
     Damaged(Damage),
     /// It is whole, but of a later version.
-    TooNew {
-        /// Which item.
-        item: String,
-        /// Its version.
-        version: u8,
-    },
+    TooNew { item: String, version: u8 },
 }
 
 impl Fault {

@@ -136,7 +136,6 @@ pub(super) struct PolicyBindingQuery {
     timeout: Option<u32>,
 }
 
-/// A binding with its application.
 type Bound = (Arc<Application>, Binding);
 
 pub(super) fn list(reading: &Reading, query: PolicyBindingQuery) -> Result<Page<PolicyBinding>, Refusal> {

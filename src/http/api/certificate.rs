@@ -189,5 +189,4 @@ fn shown(certificate: &ServerCertificate) -> CertificateKeyPair {
     }
 }
 
-/// The name of the one certificate.
 pub(super) const NAME: &str = "bindery server certificate";

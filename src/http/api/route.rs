@@ -84,7 +84,6 @@ pub(super) trait Answer: Send + 'static {
     /// Its schema; `None`: there is no body.
     const SCHEMA: Option<SchemaOf>;
 
-    /// The response.
     fn respond(self, status: StatusCode) -> Result<Response, Refusal>;
 }
 

@@ -417,7 +417,6 @@ pub struct NewServiceAccount {
 /// A service account that was made, with its first app password, which is shown once.
 #[derive(Clone, Debug)]
 pub struct CreatedServiceAccount {
-    /// Its number.
     pub number: AccountNumber,
     /// Its `entryUUID`.
     pub uuid: Uuid,

@@ -18,7 +18,6 @@ use crate::registry::{ChangeError, Lack, Transaction, Viewer};
 /// What is said of a group when it is made or changed; what is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupChanges {
-    /// Its name.
     pub name: Option<String>,
     /// Whether its members may do everything.
     pub is_superuser: Option<bool>,

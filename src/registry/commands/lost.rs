@@ -16,7 +16,6 @@ pub struct LostAccess {
     pub application: String,
     /// The account's name.
     pub account: String,
-    /// Its number.
     pub number: AccountNumber,
     /// When it last proved who it is, with whatever; `None`: never, as far as is known.
     pub last_used: Option<Timestamp>,

@@ -14,7 +14,6 @@ use crate::schema::dn::is_at_or_below;
 /// What is said of a provider when it is made or changed; what is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderChanges {
-    /// Its name.
     pub name: Option<String>,
     /// The suffix.
     pub base_dn: Option<String>,

@@ -20,7 +20,6 @@ use crate::registry::{ChangeError, Transaction};
 /// What is said of a role when it is made or changed; what is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoleChanges {
-    /// Its name.
     pub name: Option<String>,
     /// Entries that a search of who holds it may return: `Some(None)` as many as the server says, 0 any number.
     pub search_size_max: Option<Option<u32>>,

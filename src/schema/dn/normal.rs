@@ -32,7 +32,6 @@ impl NormalDn {
         &self.0
     }
 
-    /// Whether it is `suffix` or below it.
     pub fn is_at_or_below(&self, suffix: &Self) -> bool {
         is_at_or_below(&self.0, &suffix.0)
     }

@@ -47,9 +47,7 @@ pub struct ImportOptions {
 /// The provider's tree as a [`Classifier`] needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportLayout {
-    /// The provider.
     pub provider: String,
-    /// Its number.
     pub number: ProviderNumber,
     /// The suffix.
     pub base_dn: String,
@@ -102,7 +100,6 @@ impl ImportEntry {
 pub struct ImportedAccount {
     /// Its DN, as the file writes it.
     pub dn: String,
-    /// Whether it is a service account.
     pub is_service_account: bool,
     /// Its container, as the provider writes it.
     pub container: String,
@@ -139,7 +136,6 @@ pub struct ImportedGroup {
     pub container: String,
     /// Its relative DN.
     pub rdn: String,
-    /// Its name.
     pub name: String,
     /// All other attributes.
     pub attributes: Vec<ImportedAttribute>,
@@ -160,7 +156,6 @@ pub struct ImportedMembers {
     pub group: String,
     /// When the group was last changed there, its members included.
     pub modified: Option<Timestamp>,
-    /// The members.
     pub members: Vec<MemberName>,
 }
 
@@ -179,7 +174,6 @@ pub enum MemberName {
 pub struct ImportedAttribute {
     /// Its description, options included.
     pub description: String,
-    /// Its values.
     pub values: Vec<Octets>,
 }
 

@@ -86,7 +86,6 @@ pub struct CreatedToken {
     pub identifier: String,
     /// What it is for.
     pub intent: Intent,
-    /// Its secret.
     #[serde(with = "secret_text")]
     pub secret: Secret,
     /// When it expires; `None`: never.
@@ -306,7 +305,6 @@ pub(super) struct NewTokenSecret {
     pub(super) secret: Secret,
     /// What it is found by.
     pub(super) selector: TokenSelector,
-    /// Its hash.
     pub(super) hash: HashText,
     /// Itself, encrypted, if it is to be kept.
     pub(super) sealed: Option<SealedSecret>,
