@@ -124,12 +124,6 @@ pub(super) struct DeleteArguments {
 }
 
 #[derive(Serialize)]
-struct Done<'a> {
-    account: &'a str,
-    done: &'a str,
-}
-
-#[derive(Serialize)]
 struct Unlocked<'a> {
     account: &'a str,
     done: &'a str,
@@ -349,7 +343,7 @@ async fn password(account: NamedAccount, output: Output) -> Result<(), Failure> 
             backend.post::<()>(&path, &json!({ "password": text })).await
         })
         .await?;
-    tell(&name, "password set", output)
+    output.done("account", &name, "password set")
 }
 
 async fn set_active(account: NamedAccount, is_active: bool, output: Output) -> Result<(), Failure> {
@@ -361,7 +355,7 @@ async fn set_active(account: NamedAccount, is_active: bool, output: Output) -> R
             backend.patch(&path, &json!({ "is_active": is_active })).await
         })
         .await?;
-    tell(&user.username, if is_active { "activated" } else { "deactivated" }, output)
+    output.done("account", &user.username, if is_active { "activated" } else { "deactivated" })
 }
 
 async fn unlock(account: NamedAccount, output: Output) -> Result<(), Failure> {
@@ -393,7 +387,7 @@ async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failur
             Ok(user.username)
         })
         .await?;
-    tell(&username, "deleted", output)
+    output.done("account", &username, "deleted")
 }
 
 /// Asks before the end of a password, which nothing brings back; where nobody can answer, a flag must say it.
@@ -432,8 +426,4 @@ impl DescribedArguments {
 
 fn kind(text: &str) -> Result<AccountKind, String> {
     text.parse().map_err(|()| "expected service_account, internal or external".to_owned())
-}
-
-fn tell(account: &str, done: &str, output: Output) -> Result<(), Failure> {
-    output.result(&Done { account, done }, || format!("{done}: {account}"))
 }

@@ -152,12 +152,6 @@ pub(super) struct DeleteArguments {
     confirm: ConfirmArguments,
 }
 
-#[derive(Serialize)]
-struct Done<'a> {
-    application: &'a str,
-    done: &'a str,
-}
-
 /// What `--json` shows of an application.
 #[derive(Serialize)]
 struct Shown {
@@ -310,7 +304,7 @@ async fn unbind(arguments: UnbindArguments, output: Output) -> Result<(), Failur
             Ok(application.slug)
         })
         .await?;
-    output.result(&Done { application: &slug, done: "unbound" }, || format!("unbound: {slug}"))
+    output.done("application", &slug, "unbound")
 }
 
 async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
@@ -332,7 +326,7 @@ async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failur
             Ok(application.slug)
         })
         .await?;
-    output.result(&Done { application: &slug, done: "deleted" }, || format!("deleted: {slug}"))
+    output.done("application", &slug, "deleted")
 }
 
 async fn application_named(backend: &mut Backend, slug: &str) -> Result<Application, Failure> {

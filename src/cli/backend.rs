@@ -46,7 +46,6 @@ pub(super) enum Backend {
 /// How a command wants to find the directory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
-    /// `--socket`
     pub(super) socket: Option<&'a Path>,
     /// `[server]`
     pub(super) settings: Option<&'a Settings>,

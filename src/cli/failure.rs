@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use crate::config::Problems;
+pub(super) use crate::http::in_words;
 use crate::http::{Problem, ProblemKind};
 use crate::registry::OpenError;
 use crate::server::StartError;
@@ -23,7 +24,6 @@ pub(super) struct Failure {
 /// The exit codes that scripts rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// It failed.
     Failed,
     /// Wrong usage.
     Usage,
@@ -128,19 +128,4 @@ impl From<StartError> for Failure {
             StartError::Listen(_) | StartError::Random(_) => Self::of(Exit::Failed, &error),
         }
     }
-}
-
-/// An error and its causes in one line.
-pub(super) fn in_words(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let said = source.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = source.source();
-    }
-    text
 }

@@ -105,7 +105,6 @@ pub(super) enum Holder {
     Account(String),
     /// The members of a group.
     Group(String),
-    /// A role.
     Role(String),
 }
 

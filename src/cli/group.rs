@@ -1,8 +1,7 @@
 //! `bindery group`: groups one at a time, and who is in them.
 
 use axum::http::Method;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::arguments::DirectoryArguments;
 use super::attribute::{self, AttributeArguments};
@@ -10,6 +9,7 @@ use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::grant::{self, GrantArguments, Holder};
+use super::member::{self, MemberOf};
 use super::output::{Output, Stream, fields, table};
 use super::told::tell_shared;
 use crate::http::api::Group;
@@ -126,14 +126,6 @@ pub(super) struct DeleteArguments {
     group: NamedGroup,
     #[command(flatten)]
     confirm: ConfirmArguments,
-}
-
-#[derive(Serialize)]
-struct Done<'a> {
-    group: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<&'a str>,
-    done: &'a str,
 }
 
 pub(super) async fn run(command: GroupCommand, output: Output) -> Result<(), Failure> {
@@ -257,24 +249,7 @@ async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
 
 async fn set_member(arguments: MemberArguments, is_member: bool, output: Output) -> Result<(), Failure> {
     let MemberArguments { group, account, confirm, directory } = arguments;
-    let (group, account) = directory
-        .with(Absent::Fail, async |backend| {
-            let (group, user) = (backend.group_named(&group).await?, backend.user_named(&account).await?);
-            let action = if is_member { "add_user" } else { "remove_user" };
-            let path = ["core", "groups", &group.pk.to_string(), action];
-            let body = json!({ "pk": user.pk });
-            if is_member {
-                backend.ask_about(Method::POST, &path, &body, confirm, output).await?;
-            }
-            backend.post::<()>(&path, &body).await?;
-            Ok((group.name, user.username))
-        })
-        .await?;
-    let (done, sentence) = match is_member {
-        true => ("added", format!("{account} is in {group}")),
-        false => ("removed", format!("{account} is not in {group}")),
-    };
-    output.result(&Done { group: &group, account: Some(&account), done }, || sentence)
+    member::set_member(MemberOf::Group(group), &account, is_member, (confirm, directory), output).await
 }
 
 async fn set_grant(arguments: GroupGrantArguments, granted: bool, output: Output) -> Result<(), Failure> {
@@ -293,8 +268,7 @@ async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failur
             Ok(group.name)
         })
         .await?;
-    let done = Done { group: &name, account: None, done: "deleted" };
-    output.result(&done, || format!("deleted: {name}"))
+    output.done("group", &name, "deleted")
 }
 
 impl DescribedArguments {

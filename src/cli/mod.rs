@@ -20,6 +20,7 @@ mod first_steps;
 mod grant;
 mod group;
 mod import;
+mod member;
 mod output;
 mod password;
 mod provider;

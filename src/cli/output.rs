@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use serde_json::json;
 
 use super::failure::Failure;
 use crate::model::visible;
@@ -49,6 +50,14 @@ impl Output {
             .map_err(|error| Failure::failed(format!("the result cannot be written as JSON: {error}")))?;
         json.push('\n');
         write_stdout(&json)
+    }
+
+    /// That something was done to one object: `{"group": "admins", "done": "deleted"}`, or `deleted: admins`.
+    ///
+    /// # Errors
+    /// Standard output takes nothing more.
+    pub(super) fn done(self, kind: &str, name: &str, done: &str) -> Result<(), Failure> {
+        self.result(&json!({ kind: name, "done": done }), || format!("{done}: {name}"))
     }
 
     /// Text on standard output, at once.

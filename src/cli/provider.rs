@@ -1,6 +1,5 @@
 //! `bindery provider`: the LDAP directories that are served.
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::arguments::DirectoryArguments;
@@ -100,12 +99,6 @@ pub(super) struct DeleteArguments {
     provider: NamedProvider,
     #[command(flatten)]
     confirm: ConfirmArguments,
-}
-
-#[derive(Serialize)]
-struct Done<'a> {
-    provider: &'a str,
-    done: &'a str,
 }
 
 pub(super) async fn run(command: ProviderCommand, output: Output) -> Result<(), Failure> {
@@ -215,7 +208,7 @@ async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failur
             Ok(provider.provider.name)
         })
         .await?;
-    output.result(&Done { provider: &name, done: "deleted" }, || format!("deleted: {name}"))
+    output.done("provider", &name, "deleted")
 }
 
 async fn provider_named(backend: &mut Backend, name: &str) -> Result<LdapProvider, Failure> {

@@ -1,6 +1,5 @@
 //! `bindery role`: named sets of permissions, and who holds them.
 
-use axum::http::Method;
 use serde::Serialize;
 use serde_json::json;
 
@@ -9,6 +8,7 @@ use super::backend::Absent;
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::grant::{self, GrantArguments, Held, Holder, held_by_role};
+use super::member::{self, MemberOf};
 use super::output::{Output, Stream, fields, table};
 use crate::http::api::{Role, User};
 
@@ -92,14 +92,6 @@ pub(super) struct DeleteArguments {
     confirm: ConfirmArguments,
 }
 
-#[derive(Serialize)]
-struct Done<'a> {
-    role: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<&'a str>,
-    done: &'a str,
-}
-
 /// What `--json` shows of a role.
 #[derive(Serialize)]
 struct Shown {
@@ -181,24 +173,7 @@ async fn rename(arguments: RenameArguments, output: Output) -> Result<(), Failur
 
 async fn set_holder(arguments: HolderArguments, holds: bool, output: Output) -> Result<(), Failure> {
     let HolderArguments { role, account, confirm, directory } = arguments;
-    let (role, account) = directory
-        .with(Absent::Fail, async |backend| {
-            let (role, user) = (backend.role_named(&role).await?, backend.user_named(&account).await?);
-            let action = if holds { "add_user" } else { "remove_user" };
-            let path = ["rbac", "roles", &role.pk.to_string(), action];
-            let body = json!({ "pk": user.pk });
-            if holds {
-                backend.ask_about(Method::POST, &path, &body, confirm, output).await?;
-            }
-            backend.post::<()>(&path, &body).await?;
-            Ok((role.name, user.username))
-        })
-        .await?;
-    let (done, sentence) = match holds {
-        true => ("added", format!("{account} holds {role}")),
-        false => ("removed", format!("{account} does not hold {role}")),
-    };
-    output.result(&Done { role: &role, account: Some(&account), done }, || sentence)
+    member::set_member(MemberOf::Role(role), &account, holds, (confirm, directory), output).await
 }
 
 async fn set_grant(arguments: RoleGrantArguments, granted: bool, output: Output) -> Result<(), Failure> {
@@ -217,6 +192,5 @@ async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failur
             Ok(role.name)
         })
         .await?;
-    let done = Done { role: &name, account: None, done: "deleted" };
-    output.result(&done, || format!("deleted: {name}"))
+    output.done("role", &name, "deleted")
 }

@@ -156,7 +156,6 @@ pub(super) fn shown(secrets: &[NewSecret]) -> Vec<Shown<'_>> {
         .collect()
 }
 
-/// The text of a secret.
 pub(super) fn text_of(secret: &NewSecret) -> &str {
     // What bindery generates is ASCII.
     std::str::from_utf8(secret.secret.expose()).unwrap_or_default()

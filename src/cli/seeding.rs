@@ -74,7 +74,6 @@ pub(super) fn dangling(config: &Config, plan: &SeedPlan) -> Problems {
 pub(super) struct Applied {
     /// The changes.
     pub(super) plan: SeedPlan,
-    /// The secrets.
     pub(super) secrets: Vec<NewSecret>,
 }
 

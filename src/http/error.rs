@@ -132,7 +132,7 @@ impl From<ChangeError> for Problem {
                 let messages = problems.iter().map(|problem| problem.sentence.clone()).collect();
                 Self { kind, messages, seed: problems }
             }
-            other => Self::one(kind, with_sources(&other)),
+            other => Self::one(kind, in_words(&other)),
         }
     }
 }
@@ -151,16 +151,16 @@ pub(super) async fn no_such_path() -> Problem {
     )
 }
 
-/// An error with what caused it, in one line.
-fn with_sources(error: &dyn Error) -> String {
+/// An error and its causes in one line.
+pub fn in_words(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        let cause_text = cause.to_string();
+        let said = cause.to_string();
         // A transparent error says what its source says.
-        if !text.ends_with(&cause_text) {
+        if !text.ends_with(&said) {
             text.push_str(": ");
-            text.push_str(&cause_text);
+            text.push_str(&said);
         }
         source = cause.source();
     }

@@ -27,7 +27,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 pub use access::{ExplainRequest, ExplainResponse};
-pub use error::{Problem, ProblemKind};
+pub use error::{Problem, ProblemKind, in_words};
 pub use event::{ShowRequest, ShownEvent, VerifyRequest};
 pub use import::ImportBatch;
 pub use local::serve_local;

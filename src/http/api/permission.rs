@@ -275,67 +275,72 @@ pub(super) fn assigned_by_roles(
     reading: &Reading,
     query: AssignedQuery,
 ) -> Result<Page<RoleAssignedObjectPermission>, Refusal> {
-    let accounts = reading.accounts();
-    let asked = Asked::new(reading, &query)?;
-    let found: Vec<Arc<model::Role>> = accounts
-        .roles()
-        .filter(|role| {
-            reading.may_view(ObjectReference::Role(role.number))
-                && asked.is_held(accounts, &role.grants)
-                && reading.page.finds([role.name.as_str()])
-        })
-        .cloned()
-        .collect();
-    reading.page.cut(&found, |role| {
-        let (object_permissions, model_permissions) = asked.of(accounts, &role.grants);
-        let (role_pk, name) = (role.uuid.to_string(), role.name.clone());
-        Ok(RoleAssignedObjectPermission { role_pk, name, object_permissions, model_permissions })
-    })
+    assigned(
+        reading,
+        &query,
+        reading.accounts().roles(),
+        |role| (ObjectReference::Role(role.number), &role.name, &role.grants),
+        |role, object_permissions, model_permissions| {
+            let (role_pk, name) = (role.uuid.to_string(), role.name.clone());
+            RoleAssignedObjectPermission { role_pk, name, object_permissions, model_permissions }
+        },
+    )
 }
 
 pub(super) fn assigned_by_users(
     reading: &Reading,
     query: AssignedQuery,
 ) -> Result<Page<UserAssignedObjectPermission>, Refusal> {
-    let accounts = reading.accounts();
-    let asked = Asked::new(reading, &query)?;
-    let found: Vec<_> = accounts
-        .accounts()
-        .filter(|account| {
-            !account.grants.is_empty()
-                && reading.may_view(ObjectReference::Account(account.number))
-                && asked.is_held(accounts, &account.grants)
-                && reading.page.finds([&*account.username])
-        })
-        .cloned()
-        .collect();
-    reading.page.cut(&found, |account| {
-        let (object_permissions, model_permissions) = asked.of(accounts, &account.grants);
-        let (pk, username) = (account.number.get(), account.username.to_string());
-        Ok(UserAssignedObjectPermission { pk, username, object_permissions, model_permissions })
-    })
+    assigned(
+        reading,
+        &query,
+        reading.accounts().accounts(),
+        |account| (ObjectReference::Account(account.number), &account.username, &account.grants),
+        |account, object_permissions, model_permissions| {
+            let (pk, username) = (account.number.get(), account.username.to_string());
+            UserAssignedObjectPermission { pk, username, object_permissions, model_permissions }
+        },
+    )
 }
 
 pub(super) fn assigned_by_groups(
     reading: &Reading,
     query: AssignedQuery,
 ) -> Result<Page<GroupAssignedObjectPermission>, Refusal> {
+    assigned(
+        reading,
+        &query,
+        reading.accounts().groups(),
+        |group| (ObjectReference::Group(group.number), &group.name, &group.grants),
+        |group, object_permissions, model_permissions| {
+            let (pk, name) = (group.uuid, group.name.to_string());
+            GroupAssignedObjectPermission { pk, name, object_permissions, model_permissions }
+        },
+    )
+}
+
+/// Those of `all` who hold something that is asked for and whom the caller may view, as `row` shows them; `holder` says
+/// which object one is, its name, and what it holds.
+fn assigned<'a, T: 'a, R>(
+    reading: &'a Reading,
+    query: &AssignedQuery,
+    all: impl Iterator<Item = &'a Arc<T>>,
+    holder: impl Fn(&'a T) -> (ObjectReference, &'a str, &'a [Grant]),
+    row: impl Fn(&T, Vec<ObjectPermission>, Vec<ModelPermission>) -> R,
+) -> Result<Page<R>, Refusal> {
     let accounts = reading.accounts();
-    let asked = Asked::new(reading, &query)?;
-    let found: Vec<_> = accounts
-        .groups()
-        .filter(|group| {
-            !group.grants.is_empty()
-                && reading.may_view(ObjectReference::Group(group.number))
-                && asked.is_held(accounts, &group.grants)
-                && reading.page.finds([&*group.name])
+    let asked = Asked::new(reading, query)?;
+    let found: Vec<(&T, &[Grant])> = all
+        .filter_map(|one| {
+            let (object, name, grants) = holder(one);
+            let is_found =
+                asked.is_held(accounts, grants) && reading.may_view(object) && reading.page.finds([name]);
+            is_found.then_some((&**one, grants))
         })
-        .cloned()
         .collect();
-    reading.page.cut(&found, |group| {
-        let (object_permissions, model_permissions) = asked.of(accounts, &group.grants);
-        let (pk, name) = (group.uuid, group.name.to_string());
-        Ok(GroupAssignedObjectPermission { pk, name, object_permissions, model_permissions })
+    reading.page.cut(&found, |(one, grants)| {
+        let (on_objects, globally) = asked.of(accounts, grants);
+        Ok(row(one, on_objects, globally))
     })
 }
 

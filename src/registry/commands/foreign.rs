@@ -11,7 +11,6 @@ use crate::model::{AccountNumber, MadeBy, ObjectReference, TokenNumber};
 pub struct ForeignCredential {
     /// The account's name.
     pub account: String,
-    /// Its number.
     pub number: AccountNumber,
     /// The identifier of the token; of a password the account's name.
     pub identifier: String,
@@ -24,6 +23,16 @@ pub struct ForeignCredential {
 }
 
 impl ForeignCredential {
+    /// Why the rights are not given, and what to do.
+    pub(super) fn sentence(&self) -> String {
+        let Self { account, identifier, .. } = self;
+        format!(
+            "`{account}` would get rights that {} does not hold, who has made its credential `{identifier}`: revoke it, \
+             or say --accept-credentials {identifier}",
+            self.made_by.join(", ")
+        )
+    }
+
     /// Whatever one has to be allowed to view to know of it.
     pub fn objects(&self) -> impl Iterator<Item = ObjectReference> {
         let token = self.token.map(ObjectReference::Token);

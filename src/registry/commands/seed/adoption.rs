@@ -72,14 +72,7 @@ pub(super) fn with_foreign_credentials(
 ) -> Vec<(ReferenceKind, String, String)> {
     let mut found = Vec::new();
     for credential in application.foreign_credentials() {
-        let reason = format!(
-            "`{}` would get rights that {} does not hold, who has made its credential `{}`: revoke it, or say \
-             --accept-credentials {}",
-            credential.account,
-            credential.made_by.join(", "),
-            credential.identifier,
-            credential.identifier
-        );
+        let reason = credential.sentence();
         match application.described(ObjectReference::Account(credential.number)) {
             Some((kind, name)) => found.push((kind, name, reason)),
             None => {

@@ -51,7 +51,6 @@ pub struct SeedOptions {
 pub struct NeededSecret {
     /// The username of its owner.
     pub account: String,
-    /// Its identifier.
     pub identifier: String,
     /// What it is for.
     pub intent: Intent,
@@ -64,7 +63,6 @@ pub struct NeededSecret {
 pub struct NewSecret {
     /// The username of its owner.
     pub account: String,
-    /// Its identifier.
     pub identifier: String,
     /// What it is for.
     pub intent: Intent,
@@ -122,7 +120,6 @@ pub struct DiffEntry {
     pub sign: Sign,
     /// What it is.
     pub kind: ReferenceKind,
-    /// Its name.
     pub name: String,
     /// What becomes different. Secrets do not stand here.
     pub fields: Vec<FieldChange>,
@@ -186,15 +183,7 @@ fn refuse_foreign(credentials: &[ForeignCredential]) -> Result<(), ChangeError> 
     if credentials.is_empty() {
         return Ok(());
     }
-    let sentence = |credential: &ForeignCredential| {
-        format!(
-            "`{}` would get rights that {} does not hold, who has made its credential `{}`: revoke it, or say \
-             --accept-credentials {}",
-            credential.account,
-            credential.made_by.join(", "),
-            credential.identifier,
-            credential.identifier
-        )
-    };
-    Err(ChangeError::Refused(credentials.iter().map(sentence).collect::<Vec<_>>().join("\n")))
+    Err(ChangeError::Refused(
+        credentials.iter().map(ForeignCredential::sentence).collect::<Vec<_>>().join("\n"),
+    ))
 }
