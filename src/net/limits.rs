@@ -3,7 +3,6 @@
 //! One lock, taken when a connection opens, authenticates and closes; no request touches it.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
@@ -12,6 +11,7 @@ use super::peer::PeerAddress;
 use super::source::Source;
 
 /// Counts the open connections and says whether one more may open.
+#[derive(Debug)]
 pub struct ConnectionLimits {
     state: Mutex<State>,
 }
@@ -65,7 +65,8 @@ pub enum ConnectionRefused {
     },
 }
 
-/// What is open now and what has been refused since the start (connections).
+/// What is open now (connections).
+#[cfg(test)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionCounts {
     /// Open in all.
@@ -74,27 +75,19 @@ pub struct ConnectionCounts {
     pub before_bind: u32,
     /// Different sources that have a connection open, without this machine.
     pub sources: usize,
-    /// Refused because of `connections_max`.
-    pub refused_connections: u64,
-    /// Refused because of `connections_by_source_max`.
-    pub refused_by_source: u64,
-    /// Refused because of `connections_before_bind_max`.
-    pub refused_before_bind: u64,
-    /// Refused because of `connections_before_bind_by_source_max`.
-    pub refused_before_bind_by_source: u64,
 }
 
 impl ConnectionLimits {
     /// Nothing is open yet.
     pub fn new(settings: ConnectionLimitSettings) -> Arc<Self> {
-        let state = State { settings, sources: HashMap::new(), counts: ConnectionCounts::default() };
+        let state = State { settings, sources: HashMap::new(), open: 0, before_bind: 0 };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
     /// Admits one connection, which counts as not authenticated until [`Permit::authenticated`].
     ///
     /// # Errors
-    /// The limit that it would exceed; the refusal is counted.
+    /// The limit that it would exceed.
     pub fn admit(self: &Arc<Self>, address: &PeerAddress) -> Result<Permit, ConnectionRefused> {
         let source = Source::elsewhere(address);
         self.state().admit(source)?;
@@ -104,7 +97,7 @@ impl ConnectionLimits {
     /// The same for one whose source is not known yet: a proxy's, whose header is still to come.
     ///
     /// # Errors
-    /// The limit that it would exceed; the refusal is counted.
+    /// The limit that it would exceed.
     pub fn admit_unknown(self: &Arc<Self>) -> Result<Permit, ConnectionRefused> {
         self.state().admit(None)?;
         Ok(Permit { limits: Arc::clone(self), source: None, before_bind: true })
@@ -115,21 +108,15 @@ impl ConnectionLimits {
         self.state().settings = settings;
     }
 
-    /// What is open and what was refused.
+    #[cfg(test)]
     pub fn counts(&self) -> ConnectionCounts {
         let state = self.state();
-        ConnectionCounts { sources: state.sources.len(), ..state.counts }
+        ConnectionCounts { open: state.open, before_bind: state.before_bind, sources: state.sources.len() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing that holds the lock can leave it half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for ConnectionLimits {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("ConnectionLimits").field(&self.counts()).finish()
     }
 }
 
@@ -147,7 +134,7 @@ impl Permit {
     /// this machine is a source like others.
     ///
     /// # Errors
-    /// The limit by source that it exceeds; the refusal is counted.
+    /// The limit by source that it exceeds.
     pub fn came_from(&mut self, address: &PeerAddress) -> Result<(), ConnectionRefused> {
         let Some(ip) = address.ip() else { return Ok(()) };
         let source = Source::from(Some(ip));
@@ -178,7 +165,8 @@ struct State {
     /// Only sources with an open connection, so no larger than `connections_max`. Keyed hash:
     /// the addresses are chosen by strangers.
     sources: HashMap<Source, OfSource>,
-    counts: ConnectionCounts,
+    open: u32,
+    before_bind: u32,
 }
 
 /// What one source has open.
@@ -195,19 +183,17 @@ impl State {
         if let Some(source) = source {
             self.admit_from(source)?;
         }
-        if self.counts.open >= connections_max {
-            self.counts.refused_connections += 1;
+        if self.open >= connections_max {
             return Err(ConnectionRefused::Connections { limit: connections_max });
         }
-        if self.counts.before_bind >= connections_before_bind_max {
-            self.counts.refused_before_bind += 1;
+        if self.before_bind >= connections_before_bind_max {
             return Err(ConnectionRefused::BeforeBind { limit: connections_before_bind_max });
         }
         if let Some(source) = source {
             self.count(source, true);
         }
-        self.counts.open += 1;
-        self.counts.before_bind += 1;
+        self.open += 1;
+        self.before_bind += 1;
         Ok(())
     }
 
@@ -216,12 +202,10 @@ impl State {
         let from_source = self.sources.get(&source).copied().unwrap_or_default();
         let limit = self.settings.connections_by_source_max;
         if from_source.open >= limit {
-            self.counts.refused_by_source += 1;
             return Err(ConnectionRefused::BySource { limit });
         }
         let limit = self.settings.connections_before_bind_by_source_max;
         if from_source.before_bind >= limit {
-            self.counts.refused_before_bind_by_source += 1;
             return Err(ConnectionRefused::BeforeBindBySource { limit });
         }
         Ok(())
@@ -242,14 +226,14 @@ impl State {
     }
 
     fn authenticated(&mut self, source: Option<Source>) {
-        self.counts.before_bind -= 1;
+        self.before_bind -= 1;
         if let Some(of_source) = source.and_then(|source| self.sources.get_mut(&source)) {
             of_source.before_bind -= 1;
         }
     }
 
     fn release(&mut self, source: Option<Source>, before_bind: bool) {
-        self.counts.open -= 1;
+        self.open -= 1;
         if before_bind {
             self.authenticated(source);
         }
@@ -297,7 +281,6 @@ mod tests {
         first.authenticated();
         let _second = limits.admit(&from("192.0.2.1")).unwrap();
         assert!(limits.admit(&from("192.0.2.1")).is_err());
-        assert_eq!(limits.counts().refused_before_bind_by_source, 2);
         assert_eq!((limits.counts().open, limits.counts().before_bind), (3, 2));
     }
 
@@ -311,7 +294,6 @@ mod tests {
         assert!(refused.to_string().contains("connections_max"));
         drop(first);
         let _third = limits.admit(&from("192.0.2.3")).unwrap();
-        assert_eq!(limits.counts().refused_connections, 1);
         assert_eq!(limits.counts().open, 2);
     }
 
@@ -330,7 +312,6 @@ mod tests {
         let _other = limits.admit(&from("192.0.2.2")).unwrap();
         drop(four);
         let _five = limits.admit(&from("192.0.2.1")).unwrap();
-        assert_eq!(limits.counts().refused_by_source, 2);
     }
 
     #[test]
@@ -380,10 +361,7 @@ mod tests {
         drop(first);
         assert_eq!((limits.counts().open, limits.counts().before_bind), (1, 1));
         drop(second);
-        assert_eq!(
-            limits.counts(),
-            ConnectionCounts { refused_before_bind: 1, ..ConnectionCounts::default() }
-        );
+        assert_eq!(limits.counts(), ConnectionCounts::default());
     }
 
     #[test]
