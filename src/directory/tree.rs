@@ -129,25 +129,15 @@ impl Tree {
     /// The tree of a provider, with its containers and nobody in them.
     pub(super) fn new(provider: Arc<LdapProvider>, schema: &Schema) -> Result<Self, PlaceError> {
         let base = parse_dn(&provider.base_dn)?;
-        let mut tree = Self {
-            suffix: normal_form(&provider.base_dn, schema)?.into(),
-            domain: domain(&provider, &base).into(),
-            binds_by_domain: match provider.domain.as_deref() {
-                Some(domain) => !domain.is_empty(),
-                None => domain_of(&base).is_some(),
-            },
-            provider,
-            containers: Arc::new([]),
-            entries: Sparse::new(),
-            virtual_groups: Sparse::new(),
-            children: Vec::new(),
-            by_dn: HashIndex::new(),
-            index: HashIndex::new(),
-            hasher: RandomState::default(),
+        let mut tree = Self::bare(provider.clone());
+        tree.suffix = normal_form(&provider.base_dn, schema)?.into();
+        tree.domain = domain(&provider, &base).into();
+        tree.binds_by_domain = match provider.domain.as_deref() {
+            Some(domain) => !domain.is_empty(),
+            None => domain_of(&base).is_some(),
         };
         let mut containers = Vec::new();
         tree.add_container(&mut containers, "", false, schema)?;
-        let provider = tree.provider.clone();
         for container in provider.users.iter().chain(&provider.service_accounts) {
             tree.add_container(&mut containers, &container.container, true, schema)?;
         }
@@ -184,8 +174,13 @@ impl Tree {
             modified: Timestamp::from_unix_seconds(0),
             origin: Origin::Unknown,
         };
+        Self::bare(Arc::new(provider))
+    }
+
+    /// Without a suffix, without entries.
+    fn bare(provider: Arc<LdapProvider>) -> Self {
         Self {
-            provider: Arc::new(provider),
+            provider,
             suffix: Arc::new([]),
             domain: "".into(),
             binds_by_domain: false,
