@@ -10,7 +10,7 @@ use super::backend::{Absent, Backend};
 use super::confirm::{ConfirmArguments, ask, is_answered};
 use super::expiry::ExpiryArguments;
 use super::failure::Failure;
-use super::output::{Output, Stream, fields, table};
+use super::output::{Output, Stream, fields, table, yes_no};
 use super::password::read_password;
 use super::told::tell_shared;
 use crate::http::api::{AccountPause, AccountUnlocked, UsedBy, User, UserServiceAccountResponse};
@@ -246,7 +246,7 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
             vec![
                 user.username.clone(),
                 user.kind.to_string(),
-                if user.is_active { "yes" } else { "no" }.to_owned(),
+                yes_no(user.is_active),
                 user.name.clone(),
                 user.email.clone(),
                 user.last_login.map_or_else(|| "-".to_owned(), |time| time.0.to_string()),
@@ -277,8 +277,8 @@ async fn show(account: NamedAccount, output: Output) -> Result<(), Failure> {
             ("type".to_owned(), user.kind.to_string()),
             ("name".to_owned(), user.name.clone()),
             ("email".to_owned(), user.email.clone()),
-            ("active".to_owned(), if user.is_active { "yes" } else { "no" }.to_owned()),
-            ("superuser".to_owned(), if user.is_superuser { "yes" } else { "no" }.to_owned()),
+            ("active".to_owned(), yes_no(user.is_active)),
+            ("superuser".to_owned(), yes_no(user.is_superuser)),
             ("groups".to_owned(), groups.join(", ")),
             ("roles".to_owned(), roles.join(", ")),
             ("created".to_owned(), user.date_joined.0.to_string()),

@@ -10,7 +10,7 @@ use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::grant::{self, GrantArguments, Holder};
 use super::member::{self, MemberOf};
-use super::output::{Output, Stream, fields, table};
+use super::output::{Output, Stream, fields, table, yes_no};
 use super::told::tell_shared;
 use crate::http::api::Group;
 
@@ -168,7 +168,7 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
             vec![
                 group.name.clone(),
                 group.users.len().to_string(),
-                if group.is_superuser { "yes" } else { "no" }.to_owned(),
+                yes_no(group.is_superuser),
                 group.roles_obj.iter().map(|role| role.name.as_str()).collect::<Vec<_>>().join(", "),
                 group
                     .parents_obj
@@ -206,7 +206,7 @@ async fn show(named: NamedGroup, output: Output) -> Result<(), Failure> {
             ("name".to_owned(), group.name.clone()),
             ("number".to_owned(), group.num_pk.to_string()),
             ("uuid".to_owned(), group.pk.to_string()),
-            ("superuser".to_owned(), if group.is_superuser { "yes" } else { "no" }.to_owned()),
+            ("superuser".to_owned(), yes_no(group.is_superuser)),
             (
                 "members".to_owned(),
                 names(group.users_obj.iter().flatten().map(|user| user.username.as_str()).collect()),

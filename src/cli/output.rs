@@ -114,6 +114,11 @@ pub(super) fn fields(lines: &[(String, String)]) -> String {
     lines.join("\n")
 }
 
+/// Whether something is so, in a table or a field.
+pub(super) fn yes_no(is_so: bool) -> String {
+    if is_so { "yes" } else { "no" }.to_owned()
+}
+
 /// The two ways out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stream {

@@ -6,7 +6,7 @@ use super::arguments::DirectoryArguments;
 use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
-use super::output::{Output, Stream, fields, table};
+use super::output::{Output, Stream, fields, table, yes_no};
 use crate::http::api::{LdapProvider, ProviderContainer};
 
 /// LDAP providers: the directories that are served
@@ -134,7 +134,7 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
             vec![
                 provider.provider.name.clone(),
                 provider.base_dn.clone(),
-                if provider.default { "yes" } else { "no" }.to_owned(),
+                yes_no(provider.default),
                 provider.provider.assigned_application_slug.clone().unwrap_or_default(),
             ]
         });
@@ -152,12 +152,11 @@ async fn show(named: NamedProvider, output: Output) -> Result<(), Failure> {
             let shown = containers.iter().map(|one| format!("{} by {}", one.container, one.naming));
             shown.collect::<Vec<_>>().join("; ")
         };
-        let yes = |value: bool| if value { "yes" } else { "no" }.to_owned();
         fields(&[
             ("name".to_owned(), provider.provider.name.clone()),
             ("number".to_owned(), provider.provider.pk.to_string()),
             ("base dn".to_owned(), provider.base_dn.clone()),
-            ("default".to_owned(), yes(provider.default)),
+            ("default".to_owned(), yes_no(provider.default)),
             ("domain".to_owned(), provider.domain.clone().unwrap_or_default()),
             (
                 "application".to_owned(),
@@ -168,8 +167,8 @@ async fn show(named: NamedProvider, output: Output) -> Result<(), Failure> {
             ("groups".to_owned(), containers(&provider.groups)),
             ("uid start number".to_owned(), provider.uid_start_number.to_string()),
             ("gid start number".to_owned(), provider.gid_start_number.to_string()),
-            ("virtual groups".to_owned(), yes(provider.virtual_groups)),
-            ("compatibility attributes".to_owned(), yes(provider.compatibility_attributes)),
+            ("virtual groups".to_owned(), yes_no(provider.virtual_groups)),
+            ("compatibility attributes".to_owned(), yes_no(provider.compatibility_attributes)),
         ])
     })
 }

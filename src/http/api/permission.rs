@@ -279,7 +279,7 @@ pub(super) fn assigned_by_roles(
         reading,
         &query,
         reading.accounts().roles(),
-        |role| (ObjectReference::Role(role.number), &role.name, &role.grants),
+        |role| (ObjectReference::Role(role.number), &*role.name, &*role.grants),
         |role, object_permissions, model_permissions| {
             let (role_pk, name) = (role.uuid.to_string(), role.name.clone());
             RoleAssignedObjectPermission { role_pk, name, object_permissions, model_permissions }
@@ -295,7 +295,7 @@ pub(super) fn assigned_by_users(
         reading,
         &query,
         reading.accounts().accounts(),
-        |account| (ObjectReference::Account(account.number), &account.username, &account.grants),
+        |account| (ObjectReference::Account(account.number), &*account.username, &*account.grants),
         |account, object_permissions, model_permissions| {
             let (pk, username) = (account.number.get(), account.username.to_string());
             UserAssignedObjectPermission { pk, username, object_permissions, model_permissions }
@@ -311,7 +311,7 @@ pub(super) fn assigned_by_groups(
         reading,
         &query,
         reading.accounts().groups(),
-        |group| (ObjectReference::Group(group.number), &group.name, &group.grants),
+        |group| (ObjectReference::Group(group.number), &*group.name, &*group.grants),
         |group, object_permissions, model_permissions| {
             let (pk, name) = (group.uuid, group.name.to_string());
             GroupAssignedObjectPermission { pk, name, object_permissions, model_permissions }
