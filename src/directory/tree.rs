@@ -14,7 +14,9 @@ use super::hash_index::{HashIndex, Postings};
 use super::id_set::IdSet;
 use super::snapshot::Snapshot;
 use super::sparse::Sparse;
-use crate::model::{Account, AccountNumber, Container, Group, GroupNumber, LdapProvider, Origin, Timestamp};
+use crate::model::{
+    Account, AccountNumber, Container, Group, GroupNumber, LdapProvider, Origin, ProviderNumber, Timestamp,
+};
 use crate::schema::dn::is_at_or_below;
 use crate::schema::{AttributeId, Dn, MatchingRule, Rdn, Schema, normalize_dn};
 
@@ -156,23 +158,15 @@ impl Tree {
 
     /// A tree without any entry, to look at the root DSE and the subschema from.
     pub(super) fn nowhere() -> Self {
+        let beginning = Timestamp::from_unix_seconds(0);
         let provider = LdapProvider {
-            number: crate::model::ProviderNumber::new(0),
             uuid: Uuid::nil(),
-            name: String::new(),
-            base_dn: String::new(),
-            is_default: false,
-            domain: None,
-            uid_start_number: 0,
-            gid_start_number: 0,
             virtual_groups: false,
             compatibility_attributes: false,
             users: Vec::new(),
             service_accounts: Vec::new(),
             groups: Vec::new(),
-            created: Timestamp::from_unix_seconds(0),
-            modified: Timestamp::from_unix_seconds(0),
-            origin: Origin::Unknown,
+            ..LdapProvider::of_name(ProviderNumber::new(0), String::new(), Origin::Unknown, beginning)
         };
         Self::bare(Arc::new(provider))
     }

@@ -103,3 +103,18 @@ pub struct Role {
     /// Who made it.
     pub origin: Origin,
 }
+
+impl Role {
+    /// One that allows nothing and has no limits of its own.
+    pub fn new(number: RoleNumber, name: String, origin: Origin) -> Self {
+        Self {
+            number,
+            uuid: Uuid::new_v4(),
+            name,
+            grants: Vec::new(),
+            search_size_max: None,
+            search_time_max: None,
+            origin,
+        }
+    }
+}

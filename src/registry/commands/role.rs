@@ -4,8 +4,6 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::account::{AccountChanges, grant_to_creator};
 use super::group::GroupChanges;
 use super::{group, names, set, validate};
@@ -51,15 +49,7 @@ pub fn create_role(
 ) -> Result<RoleNumber, ChangeError> {
     transaction.require(Permission::AddRole)?;
     let number = RoleNumber::new(transaction.next_object()?);
-    let role = Role {
-        number,
-        uuid: Uuid::new_v4(),
-        name,
-        grants: Vec::new(),
-        search_size_max: None,
-        search_time_max: None,
-        origin: transaction.origin(),
-    };
+    let role = Role::new(number, name, transaction.origin());
     write(transaction, None, role, RoleChanges { name: None, ..given })?;
     grant_to_creator(transaction, ObjectReference::Role(number))?;
     Ok(number)

@@ -58,15 +58,7 @@ impl Application<'_, '_> {
         let before = self.accounts().role_named(&seed.name).map(|role| (**role).clone());
         let role = match (&before, self.names.roles.get(&name_key(&seed.name)).copied()) {
             (Some(before), _) => before.clone(),
-            (None, Some(number)) => Role {
-                number,
-                uuid: Uuid::new_v4(),
-                name: seed.name.clone(),
-                grants: Vec::new(),
-                search_size_max: None,
-                search_time_max: None,
-                origin: self.transaction.origin(),
-            },
+            (None, Some(number)) => Role::new(number, seed.name.clone(), self.transaction.origin()),
             (None, None) => return Ok(()),
         };
         let grants = match &seed.permissions {
