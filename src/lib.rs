@@ -34,5 +34,8 @@ mod schema;
 mod secret;
 
 #[cfg(test)]
+#[path = "../tests/support/plain.rs"]
+mod plain;
+#[cfg(test)]
 #[path = "../tests/support/rounds.rs"]
 mod rounds;

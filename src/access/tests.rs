@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use super::rights::{Decision, Reason, Via};
 use super::*;
-use crate::directory::tests::fixture::{World, account, group, provider, role, search_grant};
+use crate::directory::tests::fixture::World;
 use crate::directory::{EntryId, OwnEntries, Snapshot, Visibility};
 use crate::model::{
     AccountNumber, Application, ApplicationNumber, Binding, BindingMode, BindingSubject, Change, Fingerprint,
-    GroupNumber, HashText, Intent, Key, Password, ProviderNumber, Record, RoleNumber, Timestamp, Token,
-    TokenNumber, TokenSelector,
+    GroupNumber, Key, Password, ProviderNumber, Record, RoleNumber, Timestamp, Token, TokenNumber,
 };
+use crate::plain::{self, account, group, provider, role, search_grant};
 
 mod bindings;
 
@@ -42,34 +42,16 @@ fn world() -> World {
         world.groups.insert(number, group);
     }
     world.memberships = [(LOW, ALICE), (OTHER, 11)].into();
-    world.roles.insert(ROLE, role(ROLE, "reader", vec![]));
+    world.roles.insert(ROLE, role(ROLE, "reader"));
     world.tokens.insert(TOKEN, token());
     world
 }
 
 fn token() -> Token {
     Token {
-        number: TokenNumber::new(TOKEN),
-        uuid: uuid::Uuid::from_u128(40),
         identifier: "alice-token".to_owned(),
-        account: AccountNumber::new(ALICE),
-        intent: Intent::AppPassword,
-        selector: TokenSelector::None,
-        sealed: None,
-        hash: HashText::new(String::new()),
         generation: 3,
-        expires: None,
-        description: String::new(),
-        networks: Vec::new(),
-        created: NOW,
-        renewed: NOW,
-        warned: None,
-        is_replaced: false,
-        began_as: None,
-        origin: crate::model::Origin::Unknown,
-        made_by: crate::model::MadeBy::default(),
-        is_first: false,
-        lifetime_said: None,
+        ..plain::token(TOKEN, AccountNumber::new(ALICE))
     }
 }
 
@@ -113,7 +95,7 @@ fn nothing_is_granted_from_the_beginning() {
 }
 
 /// One way to hold the right: what it does to the directory.
-type Way = (&'static str, fn(&mut World, Option<u32>));
+type Way = (&'static str, fn(&mut World, Option<ProviderNumber>));
 
 const WAYS: &[Way] = &[
     ("directly", |world, on| world.accounts.get_mut(&ALICE).unwrap().grants = vec![search_grant(on)]),
@@ -141,7 +123,7 @@ fn every_way_shows_the_directory_that_it_is_for_and_can_be_taken_away() {
         for (on, seen) in [(None, [true, true]), (Some(1), [true, false]), (Some(2), [false, true])] {
             let without = world();
             let mut with = world();
-            give(&mut with, on);
+            give(&mut with, on.map(ProviderNumber::new));
             let mut snapshot = without.snapshot();
             for (provider, seen) in [1, 2].into_iter().zip(seen) {
                 let expected = if seen { Visibility::Full } else { own() };
@@ -231,7 +213,7 @@ fn the_reason_names_where_the_grant_stands() {
         Via::GroupRole(GroupNumber::new(HIGH), RoleNumber::new(ROLE)),
     ]) {
         let mut world = world();
-        give(&mut world, Some(1));
+        give(&mut world, Some(ProviderNumber::new(1)));
         let snapshot = world.snapshot();
         let accounts = snapshot.accounts();
         let alice = accounts.account(AccountNumber::new(ALICE)).unwrap();
@@ -339,13 +321,8 @@ fn a_password_proves_until_it_is_exchanged() {
         view(&world.snapshot(), Some(&by(generation)), ProviderNumber::new(1), None, NOW).is_ok()
     };
     assert!(!check(&world, 0));
-    world.accounts.get_mut(&ALICE).unwrap().password = Some(Password {
-        hash: HashText::new(String::new()),
-        generation: 2,
-        seeded: None,
-        changed: NOW,
-        made_by: crate::model::MadeBy::default(),
-    });
+    let password = Password { generation: 2, ..plain::password("") };
+    world.accounts.get_mut(&ALICE).unwrap().password = Some(password);
     assert!(check(&world, 2));
     assert!(!check(&world, 1));
     assert!(!check(&world, 3));
@@ -371,7 +348,7 @@ fn a_certificate_proves_until_its_last_second_or_until_it_is_withdrawn() {
 fn of_several_roles_the_most_generous_limits_count() {
     let mut world = world();
     let limited = |number: u32, size: Option<u32>, seconds: Option<u64>| {
-        let mut role = role(number, &format!("limited-{number}"), Vec::new());
+        let mut role = role(number, &format!("limited-{number}"));
         role.search_size_max = size;
         role.search_time_max = seconds.map(std::time::Duration::from_secs);
         role
@@ -410,7 +387,7 @@ fn of_several_roles_the_most_generous_limits_count() {
 }
 
 fn binding(subject: BindingSubject, negate: bool, enabled: bool) -> Binding {
-    Binding { uuid: uuid::Uuid::from_u128(1), subject, order: 0, negate, enabled }
+    Binding { negate, enabled, ..plain::binding(subject) }
 }
 
 fn of_account(number: u32) -> BindingSubject {
@@ -422,11 +399,12 @@ fn of_group(number: u32) -> BindingSubject {
 }
 
 fn application(provider: u32, mode: BindingMode, bindings: Vec<Binding>) -> Application {
-    let (number, uuid) =
-        (ApplicationNumber::new(50 + provider), uuid::Uuid::from_u128(u128::from(50 + provider)));
-    let empty =
-        Application::of_slug(number, uuid, format!("app-{provider}"), crate::model::Origin::Unknown, NOW);
-    Application { provider: Some(ProviderNumber::new(provider)), mode, bindings, ..empty }
+    Application {
+        provider: Some(ProviderNumber::new(provider)),
+        mode,
+        bindings,
+        ..plain::application(50 + provider, &format!("app-{provider}"))
+    }
 }
 
 #[test]

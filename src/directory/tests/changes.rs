@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::fixture::{Tape, World, attribute, group, membership, provider};
+use super::fixture::{Tape, World, membership};
 use super::reference::{Reference, own_entries};
 use super::searches::{all_values, random_filter};
 use crate::directory::{
@@ -12,9 +12,9 @@ use crate::directory::{
     Visibility, Walk,
 };
 use crate::model::{
-    AccountNumber, Change, GroupNumber, HashText, Intent, Key, ProviderNumber, Record, Revision, Token,
-    TokenNumber, TokenSelector,
+    AccountNumber, Change, GroupNumber, Key, ProviderNumber, Record, Revision, Token, TokenNumber, TokenSelector,
 };
+use crate::plain::{self, account, attribute, group, provider};
 
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 4_000, ..crate::rounds::cases(40) })]
@@ -262,31 +262,13 @@ fn push_in_any_order(mut changes: Vec<Change>, tape: &mut Tape<'_>, batch: &mut 
 
 fn token(number: u32, account: u32, generation: u32) -> Token {
     Token {
-        number: TokenNumber::new(number),
-        uuid: uuid::Uuid::from_u128(u128::from(number)),
-        identifier: format!("token-{number}"),
-        account: AccountNumber::new(account),
-        intent: Intent::AppPassword,
         selector: match number % 3 {
             0 => TokenSelector::None,
             1 => TokenSelector::Generated(format!("selector-{number}-{generation}")),
             _ => TokenSelector::Chosen(*blake3::hash(format!("{number}-{generation}").as_bytes()).as_bytes()),
         },
-        hash: HashText::new(String::new()),
-        sealed: None,
         generation,
-        expires: None,
-        description: String::new(),
-        networks: Vec::new(),
-        created: super::fixture::TIME,
-        renewed: super::fixture::TIME,
-        warned: None,
-        is_replaced: false,
-        began_as: None,
-        origin: crate::model::Origin::Unknown,
-        made_by: crate::model::MadeBy::default(),
-        is_first: false,
-        lifetime_said: None,
+        ..plain::token(number, AccountNumber::new(account))
     }
 }
 
@@ -296,7 +278,7 @@ fn token(number: u32, account: u32, generation: u32) -> Token {
 fn a_group_that_is_gone_passes_nothing_on() {
     let mut world = World::default();
     world.providers.insert(1, provider(1, "dc=example"));
-    world.accounts.insert(10, super::fixture::account(10, "alice"));
+    world.accounts.insert(10, account(10, "alice"));
     for (number, name, parent) in [(20, "low", Some(21)), (21, "middle", Some(22)), (22, "high", None)] {
         let mut group = group(number, name);
         group.is_superuser = number == 22;
@@ -327,7 +309,7 @@ fn a_membership_may_come_before_those_that_it_names() {
         Change::Put(membership(20, 10)),
         Change::Put(Record::Token(token(500, 10, 0))),
         Change::Put(Record::Group(group(20, "it"))),
-        Change::Put(Record::Account(super::fixture::account(10, "alice"))),
+        Change::Put(Record::Account(account(10, "alice"))),
     ];
     let after = before.apply(2, &changes, &world).unwrap();
     let alice = after.accounts().account(AccountNumber::new(10)).unwrap();
@@ -340,7 +322,7 @@ fn a_membership_may_come_before_those_that_it_names() {
 fn objects_between_providers_are_not_lost_in_silence() {
     let mut builder = SnapshotBuilder::new();
     builder.add(Record::Provider(provider(1, "dc=one")));
-    builder.add(Record::Account(super::fixture::account(10, "alice")));
+    builder.add(Record::Account(account(10, "alice")));
     builder.add(Record::Provider(provider(2, "dc=two")));
     match builder.finish(1) {
         Ok(snapshot) => assert_eq!(snapshot.trees()[0].len(), snapshot.trees()[1].len()),
@@ -353,7 +335,7 @@ fn objects_between_providers_are_not_lost_in_silence() {
 fn a_deleted_account_leaves_no_posting() {
     let mut world = World::default();
     world.providers.insert(1, provider(1, "dc=example"));
-    world.accounts.insert(10, super::fixture::account(10, "alice"));
+    world.accounts.insert(10, account(10, "alice"));
     let snapshot = world.snapshot();
     let uuid = world.accounts[&10].uuid.to_string();
     let after = snapshot.apply(2, &[Change::Delete(Key::Account(AccountNumber::new(10)))], &world).unwrap();
@@ -378,7 +360,7 @@ fn a_deleted_account_leaves_no_posting() {
 fn a_reader_keeps_its_snapshot() {
     let mut world = World::default();
     world.providers.insert(1, provider(1, "dc=example"));
-    world.accounts.insert(10, super::fixture::account(10, "alice"));
+    world.accounts.insert(10, account(10, "alice"));
     world.groups.insert(20, group(20, "it"));
     world.memberships = [(20, 10)].into();
     let snapshot = world.snapshot();
@@ -397,7 +379,7 @@ fn a_reader_keeps_its_snapshot() {
 fn an_attribute_type_is_known_by_its_declaration_alone() {
     let mut world = World::default();
     world.providers.insert(1, provider(1, "dc=example"));
-    let mut alice = super::fixture::account(10, "alice");
+    let mut alice = account(10, "alice");
     alice.attributes = vec![attribute("Clearance;x-old", &["007"])];
     world.accounts.insert(10, alice);
     assert_eq!(world.snapshot().schema().find("clearance"), None, "nobody has declared it");
@@ -427,7 +409,7 @@ fn another_syntax_makes_the_entries_anew() {
     let mut world = World::default();
     world.providers.insert(1, provider(1, "dc=example"));
     world.declare(&["badge", "other"]);
-    let mut alice = super::fixture::account(10, "alice");
+    let mut alice = account(10, "alice");
     alice.attributes = vec![attribute("badge", &["7", "007", "8"])];
     alice.placements = vec![crate::model::Placement {
         provider: ProviderNumber::new(1),

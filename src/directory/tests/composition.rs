@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::fixture::{Tape, World, account, attribute, container, group, normal, provider};
+use super::fixture::{Tape, World, container, normal};
 use crate::directory::{EntryId, Reader, Visibility};
 use crate::model::{AccountKind, AccountNumber, GroupNumber, Placement, ProviderNumber};
+use crate::plain::{account, attribute, group, provider};
 use crate::schema::{AttributeId, MatchingRule, Schema, Usage};
 
 proptest! {
@@ -442,16 +443,16 @@ fn an_attribute_may_have_very_many_values() {
 fn an_entry_is_one_thing_and_has_what_it_must() {
     let mut world = World::default();
     world.providers.insert(1, provider(1, "dc=example"));
-    let mut posix = super::fixture::account(10, "posix");
+    let mut posix = account(10, "posix");
     posix.object_classes = vec!["posixAccount".to_owned(), "shadowAccount".to_owned()];
-    let mut numbered = super::fixture::account(11, "numbered");
+    let mut numbered = account(11, "numbered");
     numbered.attributes = vec![attribute("employeeNumber", &["2"]), attribute("cn;lang-de", &["Nummer"])];
     numbered.placements = vec![crate::model::Placement {
         provider: crate::model::ProviderNumber::new(1),
         container: "ou=users".to_owned(),
         rdn: "employeeNumber=1".to_owned(),
     }];
-    let mut plain = super::fixture::group(20, "plain");
+    let mut plain = group(20, "plain");
     plain.object_classes = vec!["posixGroup".to_owned()];
     world.accounts.insert(10, posix);
     world.accounts.insert(11, numbered);

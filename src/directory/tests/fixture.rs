@@ -5,14 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use uuid::Uuid;
-
 use crate::directory::{RecordSource, Snapshot, SnapshotBuilder, name_key};
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, Attribute, AttributeNumber, Container, CustomAttribute,
-    Grant, Group, GroupNumber, LdapProvider, Membership, ObjectReference, Permission, Placement,
-    ProviderNumber, Record, Role, RoleNumber, Timestamp, Token,
+    Group, GroupNumber, LdapProvider, Membership, Placement, Record, Role, Timestamp, Token,
 };
+use crate::plain::{account, group, provider};
 use crate::schema::{Dn, Rdn, Schema};
 
 /// Numbers to choose by; zeros when it has run out.
@@ -389,103 +387,12 @@ fn random_provider(number: u32, tape: &mut Tape<'_>) -> LdapProvider {
     provider
 }
 
-/// A provider with the usual containers.
-pub(crate) fn provider(number: u32, base_dn: &str) -> LdapProvider {
-    LdapProvider {
-        number: ProviderNumber::new(number),
-        uuid: Uuid::from_u128(0x1000 + u128::from(number)),
-        name: format!("provider-{number}"),
-        base_dn: base_dn.to_owned(),
-        is_default: number == 1,
-        domain: None,
-        uid_start_number: 2000,
-        gid_start_number: 4000,
-        virtual_groups: true,
-        compatibility_attributes: true,
-        users: vec![container("ou=users", "cn")],
-        service_accounts: vec![container("ou=users", "cn")],
-        groups: vec![container("ou=groups", "cn")],
-        created: TIME,
-        modified: TIME,
-        origin: crate::model::Origin::Unknown,
-    }
-}
-
 pub(crate) fn container(relative: &str, naming: &str) -> Container {
     Container { container: relative.to_owned(), naming: naming.to_owned() }
 }
 
-/// An account with nothing but a name.
-pub(crate) fn account(number: u32, username: &str) -> Account {
-    Account {
-        number: AccountNumber::new(number),
-        uuid: Uuid::from_u128(0x1_0000_0000 + u128::from(number)),
-        username: username.to_owned(),
-        kind: AccountKind::ServiceAccount,
-        name: String::new(),
-        email: String::new(),
-        is_active: true,
-        attributes: Vec::new(),
-        object_classes: Vec::new(),
-        password: None,
-        placements: Vec::new(),
-        roles: Vec::new(),
-        grants: Vec::new(),
-        created: TIME,
-        modified: TIME,
-        origin: crate::model::Origin::Unknown,
-    }
-}
-
-/// A group with nothing but a name.
-pub(crate) fn group(number: u32, name: &str) -> Group {
-    Group {
-        number: GroupNumber::new(number),
-        uuid: Uuid::from_u128(0x2_0000_0000 + u128::from(number)),
-        name: name.to_owned(),
-        is_superuser: false,
-        parents: Vec::new(),
-        roles: Vec::new(),
-        grants: Vec::new(),
-        attributes: Vec::new(),
-        object_classes: Vec::new(),
-        placements: Vec::new(),
-        created: TIME,
-        modified: TIME,
-        members_modified: TIME,
-        origin: crate::model::Origin::Unknown,
-    }
-}
-
-pub(crate) fn role(number: u32, name: &str, grants: Vec<Grant>) -> Role {
-    Role {
-        number: RoleNumber::new(number),
-        uuid: Uuid::from_u128(u128::from(number)),
-        name: name.to_owned(),
-        grants,
-        search_size_max: None,
-        search_time_max: None,
-        origin: crate::model::Origin::Unknown,
-    }
-}
-
-/// The right to search the directory of one provider, or of all.
-pub(crate) fn search_grant(provider: Option<u32>) -> Grant {
-    Grant {
-        permission: Permission::SearchFullDirectory,
-        on: provider.map(|number| ObjectReference::Provider(ProviderNumber::new(number))),
-    }
-}
-
 pub(crate) fn membership(group: u32, account: u32) -> Record {
     Record::Membership(Membership { group: GroupNumber::new(group), account: AccountNumber::new(account) })
-}
-
-pub(crate) fn attribute(description: &str, values: &[&str]) -> Attribute {
-    Attribute {
-        description: description.to_owned(),
-        values: values.iter().map(|value| value.as_bytes().to_vec()).collect(),
-    }
 }
 
 pub(crate) fn containers(provider: &LdapProvider) -> impl Iterator<Item = &Container> {
@@ -521,8 +428,6 @@ fn is_single(name: &str) -> bool {
             | "gecos"
     )
 }
-
-pub(crate) const TIME: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 
 pub(crate) const NAMES: &[&str] = &[
     "alice",

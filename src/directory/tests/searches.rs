@@ -2,13 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::fixture::{NAMES, Tape, World, account, attribute, group, normal};
+use super::fixture::{NAMES, Tape, World, normal};
 use super::reference::{Filter, Reference, is_at_or_below, is_child, own_entries};
 use crate::directory::filter::PartPosition;
 use crate::directory::{
     EntryId, Evaluator, OwnEntries, PreparedFilter, Reader, Scope, Snapshot, Tree, Visibility, Walk,
 };
 use crate::model::{AccountKind, GroupNumber, LdapProvider};
+use crate::plain::{account, attribute, group, provider};
 
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 4_000, ..crate::rounds::cases(64) })]
@@ -426,7 +427,7 @@ const RULES: &[&str] = &[
 /// The directory of the tests below: alice in `it`, `it` in `staff`; bob in `staff`.
 fn small() -> World {
     let mut world = World::default();
-    world.providers.insert(1, super::fixture::provider(1, "dc=example,dc=org"));
+    world.providers.insert(1, provider(1, "dc=example,dc=org"));
     for (number, name) in [(10, "alice"), (11, "bob"), (12, "carol")] {
         let mut person = account(number, name);
         person.kind = AccountKind::Internal;
