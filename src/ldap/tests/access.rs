@@ -5,9 +5,10 @@ use ldap3_proto::proto::LdapSearchScope::{Base, OneLevel, Subtree};
 use super::client::{Client, search};
 use super::world::{
     ALICE, ALICE_PASSWORD, APP, APP_TOKEN, BASE, HIDDEN, MAIN, NOW, OTHER, OTHER_BASE, READER, ROOT_PASSWORD,
-    SEEN_BY_APP, STAFF, VAULT, World, full_directory, vault, wait,
+    SEEN_BY_APP, STAFF, VAULT, World, vault, wait,
 };
 use crate::model::{Action, Event, Key, Record};
+use crate::plain::search_grant;
 use crate::registry::EventQuery;
 
 const APP_DN: &str = "cn=app,ou=users,dc=example,dc=org";
@@ -72,17 +73,17 @@ fn grants_act_on_open_connections() {
     assert!(!sees_itself(&mut reader));
     world.grant_readers(Vec::new());
     assert!(sees_itself(&mut reader));
-    world.grant_readers(vec![full_directory(None)]);
+    world.grant_readers(vec![search_grant(None)]);
     assert!(!sees_itself(&mut reader));
-    world.grant_readers(vec![full_directory(Some(OTHER))]);
+    world.grant_readers(vec![search_grant(Some(OTHER))]);
     assert!(sees_itself(&mut reader), "a grant on another provider is none");
-    world.grant_readers(vec![full_directory(Some(MAIN))]);
+    world.grant_readers(vec![search_grant(Some(MAIN))]);
     assert!(!sees_itself(&mut reader));
     world.change_account(READER, |account| account.roles.clear());
     assert!(sees_itself(&mut reader));
 
     assert!(sees_itself(&mut app));
-    world.change_account(APP, |account| account.grants.push(full_directory(Some(MAIN))));
+    world.change_account(APP, |account| account.grants.push(search_grant(Some(MAIN))));
     assert!(!sees_itself(&mut app));
     world.change_account(APP, |account| account.grants.clear());
     assert!(sees_itself(&mut app));
@@ -209,7 +210,7 @@ fn another_provider_exists_only_for_whom_it_admits() {
     // Admitted, it sees there what it may see there: the role is granted on the first provider only.
     world.change(|transaction| transaction.delete(Key::Application(VAULT)));
     assert_eq!(reader.find(OTHER_BASE, "(objectClass=person)"), [format!("cn=reader,ou=users,{OTHER_BASE}")]);
-    world.grant_readers(vec![full_directory(None)]);
+    world.grant_readers(vec![search_grant(None)]);
     assert!(reader.find(OTHER_BASE, "(objectClass=person)").len() > 1);
     // The application of the bind decides first.
     let mut other = Client::new(&world);

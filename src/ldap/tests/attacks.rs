@@ -6,7 +6,7 @@ use std::time::Duration;
 use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope};
 
 use super::client::{Client, element, encode, search, with_controls};
-use super::world::{APP_TOKEN, BASE, MAIN, READERS, STAFF, Wishes, World, full_directory, role};
+use super::world::{APP_TOKEN, BASE, MAIN, STAFF, Wishes, World};
 use crate::config::{Limit, Limits};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
@@ -16,6 +16,7 @@ use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, write_entry
 use crate::ldap::selection::Selection;
 use crate::ldap::session::Next;
 use crate::model::{Account, AccountNumber, Key, Membership, Record};
+use crate::plain::search_grant;
 
 const STAFF_DN: &str = "cn=staff,ou=groups,dc=example,dc=org";
 const MATCHED_VALUES: &str = "1.2.826.0.1.3344810.2.3";
@@ -375,9 +376,7 @@ fn a_running_search_does_not_outlive_its_right() {
     let reply = reader.send(&[]);
     reply.is(0);
     assert!(reply.entries().len() < 4, "{:?}", reply.dns());
-    world.change(|transaction| {
-        transaction.put(Record::Role(role(READERS, "readers", vec![full_directory(Some(MAIN))])))
-    });
+    world.grant_readers(vec![search_grant(Some(MAIN))]);
     // Who is inactive, and who is gone.
     let mut reader = dump(&world);
     world.change_account(super::world::READER, |account| account.is_active = false);

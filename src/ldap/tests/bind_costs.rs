@@ -5,6 +5,7 @@ use super::client::Client;
 use super::world::{ALICE, ALICE_PASSWORD, APP_TOKEN, LEGACY_SECRET, LEGACY_TOKEN, Wishes, World, hash};
 use crate::auth::Argon2Parameters;
 use crate::model::{HashText, Password};
+use crate::plain;
 
 /// Names of all sorts: a service account, a person with and one without a password, one that is inactive, one
 /// that is bindery's own, unknown ones, no name.
@@ -124,13 +125,8 @@ fn a_proof_is_worth_nothing_once_the_credential_changed() {
 
     Client::new(&world).bind("alice", ALICE_PASSWORD).is(0);
     world.change_account(ALICE, |account| {
-        account.password = Some(Password {
-            hash: HashText::new(hash("new", super::world::cheap())),
-            generation: 1,
-            seeded: None,
-            changed: super::world::NOW,
-            made_by: crate::model::MadeBy::default(),
-        });
+        let password = plain::password(&hash("new", super::world::cheap()));
+        account.password = Some(Password { generation: 1, ..password });
     });
     Client::new(&world).bind("alice", ALICE_PASSWORD).is(49);
     Client::new(&world).bind("alice", "new").is(0);

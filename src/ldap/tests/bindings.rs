@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use ldap3_proto::proto::LdapSearchScope::{Base, Subtree};
-use uuid::Uuid;
 
 use super::client::{Client, search};
 use super::paging::page;
-use super::world::{APP, BASE, MAIN, NOW, OTHER_BASE, VAULT, World, binding, peer, vault};
-use crate::model::{
-    Application, ApplicationNumber, BindingMode, BindingSubject, Record, TimeWindow, Timestamp, Weekday,
-};
+use super::world::{APP, BASE, MAIN, NOW, OTHER_BASE, VAULT, World, peer, vault};
+use crate::model::{Application, BindingMode, BindingSubject, Record, TimeWindow, Timestamp, Weekday};
+use crate::plain::{self, binding};
 
 const APP_DN: &str = "cn=app,ou=users,dc=example,dc=org";
 const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
@@ -31,18 +29,11 @@ fn morning() -> BindingSubject {
 
 /// Lets the provider of the bind have an application with these bindings.
 fn bind_main(world: &World, mode: BindingMode, subjects: Vec<BindingSubject>) {
-    let number = ApplicationNumber::new(300);
     let application = Application {
         provider: Some(MAIN),
         mode,
         bindings: subjects.into_iter().map(binding).collect(),
-        ..Application::of_slug(
-            number,
-            Uuid::from_u128(300),
-            "office".to_owned(),
-            crate::model::Origin::Unknown,
-            NOW,
-        )
+        ..plain::application(300, "office")
     };
     world.change(move |transaction| transaction.put(Record::Application(application)));
 }

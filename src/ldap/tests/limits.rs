@@ -3,10 +3,11 @@
 use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope, LdapSubstringFilter};
 
 use super::client::{Client, bind, encode, search, with_controls};
-use super::world::{BASE, MAIN, READERS, Wishes, World, full_directory, peer, role};
+use super::world::{BASE, MAIN, Wishes, World, peer, readers};
 use crate::auth::ThrottleSettings;
 use crate::config::{Limit, Limits};
 use crate::model::Record;
+use crate::plain::search_grant;
 
 const STAFF: &str = "cn=staff,ou=groups,dc=example,dc=org";
 
@@ -139,7 +140,7 @@ fn answers_before_bind_wait_in_a_small_buffer() {
 /// Gives the role of the reader limits of its own.
 fn limit_readers(world: &World, size: Option<u32>, time: Option<std::time::Duration>) {
     world.change(move |transaction| {
-        let mut readers = role(READERS, "readers", vec![full_directory(Some(MAIN))]);
+        let mut readers = readers(vec![search_grant(Some(MAIN))]);
         (readers.search_size_max, readers.search_time_max) = (size, time);
         transaction.put(Record::Role(readers))
     });

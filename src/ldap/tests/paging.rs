@@ -5,9 +5,10 @@ use std::time::Duration;
 use ldap3_proto::proto::{LdapOp, LdapSearchRequest, LdapSearchScope};
 
 use super::client::{Client, Reply, element, encode, search, with_controls};
-use super::world::{ALICE, BASE, MAIN, Wishes, World, full_directory};
+use super::world::{ALICE, BASE, MAIN, Wishes, World};
 use crate::config::Limits;
 use crate::model::{AccountNumber, Timestamp};
+use crate::plain::search_grant;
 
 const PAGED: &str = "1.2.840.113556.1.4.319";
 const PEOPLE: u32 = 250;
@@ -149,7 +150,7 @@ fn the_rights_of_now_decide() {
     second.is(0);
     assert!(second.entries().len() <= 1, "{:?}", second.names_in_order());
     // Given back, the sequence goes on where it was.
-    world.grant_readers(vec![full_directory(Some(MAIN))]);
+    world.grant_readers(vec![search_grant(Some(MAIN))]);
     let third = page(&mut client, &everybody(), 500, &first.page().1);
     assert_eq!(third.entries().len(), PEOPLE as usize + 7 - 20);
 }

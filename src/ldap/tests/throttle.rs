@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::client::{Client, bind, with_controls};
 use super::world::{
-    ALICE, ALICE_PASSWORD, APP, LEGACY_SECRET, MAIN, NOW, ROOT_PASSWORD, Wishes, World, full_directory, peer,
-    stranger, wait,
+    ALICE, ALICE_PASSWORD, APP, LEGACY_SECRET, MAIN, NOW, ROOT_PASSWORD, Wishes, World, peer, stranger, wait,
 };
 use crate::auth::hash_pool::MemoryLease;
 use crate::auth::{HashClass, ThrottleSettings, TokenSecret};
 use crate::config::Limit;
+use crate::plain::search_grant;
 use crate::registry::{ApiRefusal, Attempt, Authentication};
 
 const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
@@ -208,7 +208,7 @@ fn where_an_application_is_at_home_ten_times_as_many_may_be_wrong() {
     // Only as long as it has the right.
     world.grant_readers(Vec::new());
     assert_eq!(class(), HashClass::Paced);
-    world.grant_readers(vec![full_directory(Some(MAIN))]);
+    world.grant_readers(vec![search_grant(Some(MAIN))]);
     assert_eq!(class(), HashClass::Other);
     // An application may use one connection for both: then nobody is bound while the person is tried.
     drop(reader);

@@ -3,19 +3,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use crate::auth::{Argon2Parameters, ArgonMemory, HashPoolSettings, ThrottleSettings, TokenSecret, hash_new};
 use crate::config::{Limits, PlainBind};
 use crate::ldap::client_trust::ClientTrust;
 use crate::ldap::memory::ConnectionMemory;
 use crate::ldap::session::{SessionPeer, SessionSettings};
 use crate::model::{
-    Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
-    BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent, LdapProvider, Membership,
-    ObjectReference, Password, Permission, ProviderNumber, Record, Role, RoleNumber, Timestamp, Token,
-    TokenNumber, TokenSelector, Trail,
+    Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, BindingSubject, Change,
+    Grant, Group, GroupNumber, HashText, Intent, LdapProvider, Membership, ProviderNumber, Record, Role,
+    RoleNumber, Timestamp, Token, TokenNumber, TokenSelector, Trail,
 };
+use crate::plain::{self, attribute, binding, search_grant};
 use crate::registry::{ChangeError, Registry, RegistrySettings, Transaction};
 use crate::store::{Batch, Counters, MemoryStore, Store};
 
@@ -223,16 +221,12 @@ pub(in crate::ldap) fn hash(secret: &str, parameters: Argon2Parameters) -> Strin
     hash_new(secret.as_bytes(), &parameters, &mut ArgonMemory::new()).unwrap()
 }
 
-pub(in crate::ldap) fn full_directory(on: Option<ProviderNumber>) -> Grant {
-    Grant { permission: Permission::SearchFullDirectory, on: on.map(ObjectReference::Provider) }
-}
-
 fn records(alice_hash: Option<String>) -> (Vec<Record>, Secrets) {
     let alice_hash = alice_hash.unwrap_or_else(|| hash(ALICE_PASSWORD, cheap()));
     let mut records = vec![
         provider(MAIN, "main", BASE, None),
         provider(OTHER, "other", OTHER_BASE, Some("corp.example")),
-        Record::Role(readers(vec![full_directory(Some(MAIN))])),
+        Record::Role(readers(vec![search_grant(Some(MAIN))])),
         group(STAFF, "staff", &[EVERYONE], false),
         group(EVERYONE, "everyone", &[], false),
         group(ADMINS, "admins", &[], true),
@@ -256,27 +250,12 @@ fn records(alice_hash: Option<String>) -> (Vec<Record>, Secrets) {
         let secret = TokenSecret::generate(intent).unwrap();
         let text = String::from_utf8(secret.secret().expose().to_vec()).unwrap();
         let mut token = Token {
-            number: TokenNumber::new(number),
-            uuid: Uuid::from_u128(u128::from(number)),
-            identifier: format!("token-{number}"),
-            account,
             intent,
             selector: TokenSelector::Generated(secret.selector().to_string()),
             hash: HashText::new(hash(&text, cheap())),
-            sealed: None,
-            generation: 0,
-            expires: None,
-            description: String::new(),
-            networks: Vec::new(),
             created: NOW,
             renewed: NOW,
-            warned: None,
-            is_replaced: false,
-            began_as: None,
-            origin: crate::model::Origin::Unknown,
-            made_by: crate::model::MadeBy::default(),
-            is_first: false,
-            lifetime_said: None,
+            ..plain::token(number, account)
         };
         edit(&mut token);
         records.push(Record::Token(token));
@@ -307,37 +286,12 @@ pub(in crate::ldap) fn vault(groups: Vec<GroupNumber>) -> Application {
     Application {
         provider: Some(OTHER),
         bindings: bindings.collect(),
-        ..Application::of_slug(
-            VAULT,
-            Uuid::from_u128(3),
-            "vault".to_owned(),
-            crate::model::Origin::Unknown,
-            NOW,
-        )
+        ..plain::application(VAULT.get(), "vault")
     }
 }
 
-/// A binding that takes part.
-pub(in crate::ldap) fn binding(subject: BindingSubject) -> Binding {
-    Binding { uuid: Uuid::from_u128(1), subject, order: 0, negate: false, enabled: true }
-}
-
-fn readers(grants: Vec<Grant>) -> Role {
-    role(READERS, "readers", grants)
-}
-
-/// A role without limits.
-pub(in crate::ldap) fn role(number: RoleNumber, name: &str, grants: Vec<Grant>) -> Role {
-    let uuid = Uuid::from_u128(u128::from(number.get()));
-    Role {
-        number,
-        uuid,
-        name: name.to_owned(),
-        grants,
-        search_size_max: None,
-        search_time_max: None,
-        origin: crate::model::Origin::Unknown,
-    }
+pub(in crate::ldap) fn readers(grants: Vec<Grant>) -> Role {
+    Role { grants, ..plain::role(READERS.get(), "readers") }
 }
 
 pub(in crate::ldap) fn provider(
@@ -346,74 +300,28 @@ pub(in crate::ldap) fn provider(
     base_dn: &str,
     domain: Option<&str>,
 ) -> Record {
-    let container =
-        |container: &str| vec![Container { container: container.to_owned(), naming: "cn".to_owned() }];
     Record::Provider(LdapProvider {
-        number,
-        uuid: Uuid::from_u128(u128::from(number.get())),
         name: name.to_owned(),
-        base_dn: base_dn.to_owned(),
-        is_default: number == MAIN,
         domain: domain.map(str::to_owned),
-        uid_start_number: 2_000,
-        gid_start_number: 4_000,
-        virtual_groups: true,
-        compatibility_attributes: true,
-        users: container("ou=users"),
-        service_accounts: container("ou=users"),
-        groups: container("ou=groups"),
-        created: NOW,
-        modified: NOW,
-        origin: crate::model::Origin::Unknown,
+        ..plain::provider(number.get(), base_dn)
     })
 }
 
 fn group(number: GroupNumber, name: &str, parents: &[GroupNumber], is_superuser: bool) -> Record {
-    Record::Group(Group {
-        number,
-        uuid: Uuid::from_u128(u128::from(number.get())),
-        name: name.to_owned(),
-        is_superuser,
-        parents: parents.to_vec(),
-        roles: Vec::new(),
-        grants: Vec::new(),
-        attributes: Vec::new(),
-        object_classes: Vec::new(),
-        placements: Vec::new(),
-        created: NOW,
-        modified: NOW,
-        members_modified: NOW,
-        origin: crate::model::Origin::Unknown,
-    })
+    let parents = parents.to_vec();
+    Record::Group(Group { parents, is_superuser, ..plain::group(number.get(), name) })
 }
 
 fn account(number: u32, username: &str, kind: AccountKind, hash: Option<String>) -> Record {
-    let attributes = vec![
-        Attribute { description: "employeeNumber".to_owned(), values: vec![b"4711".to_vec()] },
-        Attribute { description: "description;lang-de".to_owned(), values: vec![b"ein Konto".to_vec()] },
-    ];
+    let attributes =
+        vec![attribute("employeeNumber", &["4711"]), attribute("description;lang-de", &["ein Konto"])];
     Record::Account(Account {
-        number: AccountNumber::new(number),
-        uuid: Uuid::from_u128(0xa000 + u128::from(number)),
-        username: username.to_owned(),
         kind,
-        name: String::new(),
         email: format!("{username}@example.org"),
         is_active: number != CAROL.get(),
         attributes: if kind.is_person() { attributes } else { Vec::new() },
-        object_classes: Vec::new(),
-        password: hash.map(|hash| Password {
-            hash: HashText::new(hash),
-            generation: 0,
-            seeded: None,
-            changed: NOW,
-            made_by: crate::model::MadeBy::default(),
-        }),
-        placements: Vec::new(),
+        password: hash.map(|hash| plain::password(&hash)),
         roles: if number == READER.get() { vec![READERS] } else { Vec::new() },
-        grants: Vec::new(),
-        created: NOW,
-        modified: NOW,
-        origin: crate::model::Origin::Unknown,
+        ..plain::account(number, username)
     })
 }
