@@ -61,7 +61,7 @@ pub struct Seed {
 }
 
 /// A custom attribute type.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeedAttribute {
     /// Its name, unique but for case, and not that of a built-in one.
     pub name: String,
@@ -76,7 +76,7 @@ pub struct SeedAttribute {
 }
 
 /// A directory that is served.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeedProvider {
     /// Its name, unique.
     pub name: String,
@@ -103,7 +103,7 @@ pub struct SeedProvider {
 }
 
 /// A named set of permissions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeedRole {
     /// Its name, unique.
     pub name: String,
@@ -173,7 +173,7 @@ pub enum ReferenceKind {
 }
 
 /// A group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeedGroup {
     /// Its name, unique.
     pub name: String,
@@ -192,7 +192,7 @@ pub struct SeedGroup {
 }
 
 /// An account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeedAccount {
     /// Its name, unique.
     pub username: String,
@@ -255,7 +255,7 @@ pub enum SeedSecret {
 }
 
 /// A credential of an account; made once, by its identifier.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeedToken {
     /// Its name, unique among all tokens.
     pub identifier: String,

@@ -574,7 +574,7 @@ async fn https_is_spoken_with_the_same_certificate() {
 #[tokio::test]
 async fn who_may_see_the_server_sees_its_counters_from_elsewhere() {
     use crate::model::{AccountKind, Actor, Grant, Intent, Permission, Record};
-    use crate::registry::NewToken;
+    use crate::registry::commands::testing::new_token;
     use crate::registry::commands::{AccountChanges, create_account};
 
     let always = Settings { plain_bind: PlainBind::Always, ..settings(Limits::default()) };
@@ -588,16 +588,7 @@ async fn who_may_see_the_server_sees_its_counters_from_elsewhere() {
         )
     });
     let watcher = watcher.await.unwrap();
-    let new = NewToken {
-        identifier: "watcher".to_owned(),
-        account: "watcher".to_owned(),
-        intent: Intent::Api,
-        expiring: false,
-        expires: None,
-        description: String::new(),
-        networks: Vec::new(),
-        retrievable: false,
-    };
+    let new = new_token("watcher", "watcher", Intent::Api);
     let made = door.registry.create_token(Actor::named("test"), new).await.unwrap();
     let secret = String::from_utf8(made.secret.expose().to_vec()).unwrap();
     let mut stream = from_elsewhere(&door, "192.0.2.7").await;

@@ -6,8 +6,8 @@ use std::ops::{Deref, DerefMut};
 use super::calls::{AccountChange, Application, Call, Grantee, GroupChange, ProviderChange, TokenChange};
 use super::dice::Dice;
 use crate::config::{
-    ReferenceKind, Seed, SeedAccount, SeedApplication, SeedBinding, SeedGrant, SeedGroup, SeedProvider,
-    SeedReference, SeedRole, SeedSecret, SeedSubject, SeedToken,
+    ReferenceKind, Seed, SeedAccount, SeedApplication, SeedGrant, SeedGroup, SeedProvider, SeedReference,
+    SeedSecret, SeedSubject, SeedToken,
 };
 use crate::model::{AccountKind, Intent, Permission};
 use crate::registry::commands::testing;
@@ -219,9 +219,9 @@ impl Plan {
             on: Some(SeedReference { kind: ReferenceKind::Provider, name: "main".to_owned() }),
         };
         let mut roles = vec![
-            role("admin", global(&others.admin)),
-            role("reader", vec![on_main]),
-            role("helpdesk", global(&[Permission::ResetUserPassword, Permission::ViewUser])),
+            testing::role("admin", global(&others.admin)),
+            testing::role("reader", vec![on_main]),
+            testing::role("helpdesk", global(&[Permission::ResetUserPassword, Permission::ViewUser])),
         ];
         let mut groups = vec![
             SeedGroup { is_superuser: Some(true), ..testing::group("superusers", &["root", "svc-root"]) },
@@ -286,7 +286,7 @@ impl Plan {
                 SeedAccount { permissions: Some(of(Via::Account)), ..testing::account(attacker, kind) };
             if !of(Via::Role).is_empty() {
                 let name = format!("{attacker}-role");
-                roles.push(role(&name, of(Via::Role)));
+                roles.push(testing::role(&name, of(Via::Role)));
                 account.roles = Some(vec![name]);
             }
             if !of(Via::Group).is_empty() {
@@ -304,16 +304,11 @@ impl Plan {
         let mut applications = vec![SeedApplication {
             slug: "wiki".to_owned(),
             provider: Some("main".to_owned()),
-            bindings: Some(vec![SeedBinding {
-                subject: SeedSubject::Group("staff".to_owned()),
-                order: 0,
-                negate: false,
-                enabled: true,
-            }]),
+            bindings: Some(vec![testing::bound(SeedSubject::Group("staff".to_owned()))]),
             ..SeedApplication::default()
         }];
         if is_late {
-            roles.push(role("late-role", global(&others.admin)));
+            roles.push(testing::role("late-role", global(&others.admin)));
             groups.push(SeedGroup {
                 is_superuser: Some(true),
                 ..testing::group("late-admins", &["late-admin"])
@@ -422,15 +417,6 @@ fn adopted(dice: &mut Draw) -> String {
 /// A credential that an operator may take for harmless.
 fn accepted(dice: &mut Draw) -> String {
     if dice.chance(50) { account(dice) } else { token(dice).replace('/', "-") }
-}
-
-fn role(name: &str, permissions: Vec<SeedGrant>) -> SeedRole {
-    SeedRole {
-        name: name.to_owned(),
-        permissions: Some(permissions),
-        search_size_max: None,
-        search_time_max: None,
-    }
 }
 
 /// A few permissions, some of them on one object only. Most attackers see what there is, as whoever may not view a

@@ -97,9 +97,9 @@ const TOLD_MAX: usize = 100;
 mod tests {
     use super::*;
     use crate::model::{
-        Account, AccountKind, AccountNumber, Change, Group, GroupNumber, ObjectReference, Origin, Permission,
-        Role, RoleNumber, Timestamp,
+        Account, AccountKind, AccountNumber, Change, Group, GroupNumber, ObjectReference, Permission, Role,
     };
+    use crate::plain;
     use crate::registry::commands::testing::{actor, registry_over, wait};
     use crate::registry::commands::{AccountChanges, GroupChanges, update_account, update_group};
     use crate::store::{Batch, Counters, MemoryStore};
@@ -113,23 +113,14 @@ mod tests {
     }
 
     fn account(number: u32, username: &str) -> Account {
-        let number = AccountNumber::new(number);
-        Account::new(number, username.to_owned(), AccountKind::Internal, Origin::Operator, Timestamp::now())
+        Account { kind: AccountKind::Internal, ..plain::account(number, username) }
     }
 
     #[test]
     fn grants_on_other_kinds_are_told() {
         let on = Some(ObjectReference::Account(AccountNumber::new(1)));
         let grant = Grant { permission: Permission::SearchFullDirectory, on };
-        let role = Role {
-            number: RoleNumber::new(1),
-            uuid: uuid::Uuid::new_v4(),
-            name: "reader".to_owned(),
-            grants: vec![grant],
-            search_size_max: None,
-            search_time_max: None,
-            origin: Origin::Operator,
-        };
+        let role = Role { grants: vec![grant], ..plain::role(1, "reader") };
         let holder = Account { grants: vec![grant], ..account(1, "holder") };
         let registry = registry_with(vec![Record::Role(role), Record::Account(holder)]);
         let told = wait(registry.broken_records()).unwrap();
@@ -142,9 +133,8 @@ mod tests {
     #[test]
     fn a_circle_is_told_once_and_a_hundred_are_enough() {
         let group = |number: u32, parent: u32| {
-            let name = format!("g{number}");
-            let group = Group::new(GroupNumber::new(number), name, Origin::Operator, Timestamp::now());
-            Record::Group(Group { parents: vec![GroupNumber::new(parent)], ..group })
+            let parents = vec![GroupNumber::new(parent)];
+            Record::Group(Group { parents, ..plain::group(number, &format!("g{number}")) })
         };
         let registry = registry_with(vec![group(1, 2), group(2, 3), group(3, 1), group(4, 1)]);
         let told = wait(registry.broken_records()).unwrap();
@@ -159,7 +149,7 @@ mod tests {
     /// What was so before is not refused again, and nothing else is let through beside it.
     #[test]
     fn what_breaks_a_rule_may_be_changed_in_all_else() {
-        let group = Group::new(GroupNumber::new(2), " team".to_owned(), Origin::Operator, Timestamp::now());
+        let group = plain::group(2, " team");
         let registry = registry_with(vec![Record::Account(account(1, "old ")), Record::Group(group)]);
         let set_account =
             |changes: AccountChanges| {
@@ -173,8 +163,7 @@ mod tests {
                     .change(actor(), |transaction| update_group(transaction, GroupNumber::new(2), changes)),
             )
         };
-        let wrong =
-            vec![crate::model::Attribute { description: "uid;".to_owned(), values: vec![b"x".to_vec()] }];
+        let wrong = vec![plain::attribute("uid;", &["x"])];
         set_account(AccountChanges { name: Some("Old".to_owned()), ..AccountChanges::default() }).unwrap();
         set_group(GroupChanges { is_superuser: Some(true), ..GroupChanges::default() }).unwrap();
         for name in [" old", "old\u{200b}"] {

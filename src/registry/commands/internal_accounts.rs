@@ -82,7 +82,7 @@ mod tests {
 
     use super::*;
     use crate::access::{Credential, Holder};
-    use crate::model::{Action, Actor, BindingSubject, Change, Grant, Intent, Permission, Timestamp};
+    use crate::model::{Action, Actor, BindingSubject, Change, Grant, Intent, Permission};
     use crate::registry::commands::testing::{
         account, actor, apply, refused, registry, registry_over, verdict, wait,
     };
@@ -144,7 +144,6 @@ mod tests {
     #[test]
     fn whoever_has_such_a_name_from_before_gets_another_and_is_told_of() {
         let store = Arc::new(MemoryStore::new());
-        let now = Timestamp::from_unix_seconds(1_000);
         let names = [
             ("bindery:config", "bindery-config-2"),
             ("BINDERY\u{ff1a}Other", "bindery-Other"),
@@ -153,16 +152,10 @@ mod tests {
             ("bindery", "bindery"),
             ("Bindery: Robot", "bindery-Robot"),
         ];
-        let changes = names.iter().zip(1..).map(|((name, _), number)| {
-            let (number, kind) = (AccountNumber::new(number), AccountKind::Internal);
-            Change::Put(Record::Account(Account::new(
-                number,
-                (*name).to_owned(),
-                kind,
-                Origin::Operator,
-                now,
-            )))
-        });
+        let changes = names
+            .iter()
+            .zip(1..)
+            .map(|((name, _), number)| Change::Put(Record::Account(crate::plain::account(number, name))));
         let counters = Counters { next_number: 10, ..Counters::default() };
         store.commit(&Batch { changes: changes.collect(), counters, seeded: true }).unwrap();
         for _ in 0..2 {
@@ -239,13 +232,8 @@ mod tests {
             let admins = commands::create_group(transaction, "admins".to_owned(), changes)?;
             commands::set_member(transaction, admins, root, true)?;
             let mut root = transaction.account(root)?.unwrap();
-            root.password = Some(crate::model::Password {
-                hash: crate::model::HashText::new("$argon2id$".to_owned()),
-                generation: 1,
-                seeded: None,
-                changed: transaction.now(),
-                made_by: transaction.made_by(),
-            });
+            let password = crate::plain::password("$argon2id$");
+            root.password = Some(crate::model::Password { generation: 1, ..password });
             transaction.put(Record::Account(root))
         }));
         made.unwrap();

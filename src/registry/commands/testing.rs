@@ -8,10 +8,12 @@ use std::time::Instant;
 
 use super::{AccountChanges, NewSecret, SeedOptions, SeedPlan, update_account};
 use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenKeys, TokenSecret};
-use crate::config::{Seed, SeedAccount, SeedGroup, SeedProvider, SeedToken};
-use crate::model::{AccountKind, AccountNumber, Actor, InternalAccount};
+use crate::config::{
+    Seed, SeedAccount, SeedBinding, SeedGrant, SeedGroup, SeedProvider, SeedRole, SeedSubject, SeedToken,
+};
+use crate::model::{AccountKind, AccountNumber, Actor, Intent, InternalAccount};
 use crate::registry::{
-    Authentication, ChangeError, EventQuery, Registry, RegistrySettings, Transaction, Verdict,
+    Authentication, ChangeError, EventQuery, NewToken, Registry, RegistrySettings, Transaction, Verdict,
 };
 use crate::store::{MemoryStore, Store};
 
@@ -83,57 +85,43 @@ pub(crate) fn provider(name: &str, base_dn: &str) -> SeedProvider {
         name: name.to_owned(),
         base_dn: base_dn.to_owned(),
         is_default: Some(true),
-        domain: None,
-        uid_start_number: None,
-        gid_start_number: None,
-        virtual_groups: None,
-        compatibility_attributes: None,
-        users: None,
-        service_accounts: None,
-        groups: None,
+        ..SeedProvider::default()
     }
+}
+
+pub(crate) fn role(name: &str, permissions: Vec<SeedGrant>) -> SeedRole {
+    SeedRole { name: name.to_owned(), permissions: Some(permissions), ..SeedRole::default() }
 }
 
 pub(crate) fn account(username: &str, kind: AccountKind) -> SeedAccount {
-    SeedAccount {
-        username: username.to_owned(),
-        kind: Some(kind),
-        name: None,
-        email: None,
-        is_active: None,
-        roles: None,
-        permissions: None,
-        attributes: None,
-        password: None,
-        create_group: None,
-        expiring: None,
-        expires: None,
-    }
+    SeedAccount { username: username.to_owned(), kind: Some(kind), ..SeedAccount::default() }
 }
 
 pub(crate) fn group(name: &str, members: &[&str]) -> SeedGroup {
-    SeedGroup {
-        name: name.to_owned(),
-        members: Some(members.iter().map(ToString::to_string).collect()),
-        parents: None,
-        roles: None,
-        permissions: None,
-        is_superuser: None,
-        attributes: None,
-    }
+    let members = Some(members.iter().map(ToString::to_string).collect());
+    SeedGroup { name: name.to_owned(), members, ..SeedGroup::default() }
 }
 
 pub(crate) fn token(identifier: &str, account: &str) -> SeedToken {
-    SeedToken {
+    SeedToken { identifier: identifier.to_owned(), account: account.to_owned(), ..SeedToken::default() }
+}
+
+/// A binding that takes part.
+pub(crate) fn bound(subject: SeedSubject) -> SeedBinding {
+    SeedBinding { subject, order: 0, negate: false, enabled: true }
+}
+
+/// A token that does not expire.
+pub(crate) fn new_token(identifier: &str, account: &str, intent: Intent) -> NewToken {
+    NewToken {
         identifier: identifier.to_owned(),
         account: account.to_owned(),
-        intent: None,
-        expiring: None,
+        intent,
+        expiring: false,
         expires: None,
-        description: None,
-        networks: None,
-        secret: None,
-        retrievable: None,
+        description: String::new(),
+        networks: Vec::new(),
+        retrievable: false,
     }
 }
 

@@ -245,14 +245,8 @@ fn passwords_and_rotations_have_events_of_their_own() {
     let set = |generation| {
         wait(registry.change(actor(), move |transaction| {
             let mut account = transaction.account(alice)?.unwrap();
-            let hash = crate::model::HashText::new(format!("hash at {generation}"));
-            account.password = Some(crate::model::Password {
-                hash,
-                generation,
-                seeded: None,
-                changed: transaction.now(),
-                made_by: crate::model::MadeBy::default(),
-            });
+            let password = crate::plain::password(&format!("hash at {generation}"));
+            account.password = Some(crate::model::Password { generation, ..password });
             transaction.put(crate::model::Record::Account(account))
         }))
         .unwrap();

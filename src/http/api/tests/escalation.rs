@@ -443,10 +443,8 @@ fn a_value_of_a_callers_stops_no_apply() {
     let world = World::new();
     let declared = |syntax| crate::config::SeedAttribute {
         name: "badge".to_owned(),
-        oid: None,
         syntax: Some(syntax),
-        single_valued: None,
-        description: None,
+        ..Default::default()
     };
     let mut seed = Seed {
         providers: vec![testing::provider("ldap", "dc=example,dc=com")],

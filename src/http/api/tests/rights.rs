@@ -14,8 +14,9 @@ use crate::http::api::route::Needs;
 use crate::http::api::table::routes;
 use crate::http::api::{PREFIX, mount};
 use crate::model::{Action, Event, Intent, TokenNumber};
+use crate::registry::EventQuery;
 use crate::registry::climb::{PlayedBy, ROWS, Row};
-use crate::registry::{EventQuery, NewToken};
+use crate::registry::commands::testing::new_token;
 
 /// How a row of the table is called.
 struct Sample {
@@ -99,16 +100,7 @@ impl Fixture {
         operator.post("/core/tokens/", token).await;
         let event = operator.post("/events/events/", json!({ "action": "custom_", "app": "target" })).await;
         let certificate = operator.get("/crypto/certificatekeypairs/").await["results"][0]["pk"].clone();
-        let new = NewToken {
-            identifier: "robot-api".to_owned(),
-            account: "robot".to_owned(),
-            intent: Intent::Api,
-            expiring: false,
-            expires: None,
-            description: String::new(),
-            networks: Vec::new(),
-            retrievable: false,
-        };
+        let new = new_token("robot-api", "robot", Intent::Api);
         let made = registry.create_token(Actor::named("test"), new).await.unwrap();
         let number = |value: &Value| u32::try_from(value.as_u64().unwrap()).unwrap();
         let robot = AccountNumber::new(number(&robot["pk"]));

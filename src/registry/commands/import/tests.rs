@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::config::{Seed, SeedApplication, SeedAttribute, SeedBinding, SeedRole, SeedSubject};
+use crate::config::{Seed, SeedApplication, SeedAttribute, SeedRole, SeedSubject};
 use crate::directory::{EntryId, Reader, Snapshot, Visibility};
 use crate::ldif::{LdifReader, Record};
 use crate::model::{AccountKind, AttributeSyntax};
@@ -33,12 +33,7 @@ fn options() -> ImportOptions {
 fn prepared() -> (Arc<Registry>, Arc<MemoryStore>, ImportLayout) {
     let store = Arc::new(MemoryStore::new());
     let registry = registry_over(store.clone());
-    let role = SeedRole {
-        name: "reader".to_owned(),
-        permissions: None,
-        search_size_max: None,
-        search_time_max: None,
-    };
+    let role = SeedRole { name: "reader".to_owned(), ..SeedRole::default() };
     let seed = Seed { providers: vec![provider("ldap", BASE)], roles: vec![role], ..Seed::default() };
     apply(&registry, &seed).unwrap();
     let layout = wait(registry.prepare_import(actor(), options())).unwrap();
@@ -505,12 +500,7 @@ fn no_file_puts_anybody_into_a_group_that_gives_rights() {
     let application = SeedApplication {
         slug: "wiki".to_owned(),
         provider: Some("ldap".to_owned()),
-        bindings: Some(vec![SeedBinding {
-            subject: SeedSubject::Group("bound".to_owned()),
-            order: 0,
-            negate: false,
-            enabled: true,
-        }]),
+        bindings: Some(vec![bound(SeedSubject::Group("bound".to_owned()))]),
         ..SeedApplication::default()
     };
     let local = Seed {
@@ -634,10 +624,9 @@ fn values_of_a_declared_attribute_type_are_of_its_syntax() {
     let (registry, _, _) = prepared();
     let declare = |name: &str, syntax| SeedAttribute {
         name: name.to_owned(),
-        oid: None,
         syntax: Some(syntax),
         single_valued: Some(name == "badge"),
-        description: None,
+        ..SeedAttribute::default()
     };
     let attributes =
         vec![declare("badge", AttributeSyntax::Integer), declare("blob", AttributeSyntax::OctetString)];

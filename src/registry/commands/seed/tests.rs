@@ -67,27 +67,15 @@ fn example() -> Seed {
     }]);
     let mut nextcloud = application("nextcloud", Some("ldap"));
     nextcloud.bindings = Some(vec![
-        SeedBinding {
-            subject: SeedSubject::Group("staff".to_owned()),
-            order: 0,
-            negate: false,
-            enabled: true,
-        },
-        SeedBinding {
-            subject: SeedSubject::Account("ldapservice".to_owned()),
-            order: 1,
-            negate: false,
-            enabled: true,
-        },
+        bound(SeedSubject::Group("staff".to_owned())),
+        SeedBinding { order: 1, ..bound(SeedSubject::Account("ldapservice".to_owned())) },
     ]);
     Seed {
         attributes: Vec::new(),
         providers: vec![provider("ldap", "dc=ldap,dc=example,dc=com")],
         roles: vec![SeedRole {
-            name: "ldap-search".to_owned(),
-            permissions: Some(vec![on_provider(Permission::SearchFullDirectory)]),
             search_size_max: Some(SeedLimit::Is(1_000)),
-            search_time_max: None,
+            ..role("ldap-search", vec![on_provider(Permission::SearchFullDirectory)])
         }],
         groups: vec![engineering, group("staff", &[])],
         accounts: vec![alice, person("bob"), searcher],
@@ -289,7 +277,6 @@ fn a_binding_of_a_deleted_account_does_not_open_the_application() {
 fn a_binding_that_stays_keeps_its_uuid() {
     let registry = registry();
     let mut seed = example();
-    let binding = |subject: SeedSubject| SeedBinding { subject, order: 0, negate: false, enabled: true };
     let office = TimeWindow::new(
         [Weekday::Mon],
         "08:00".parse().unwrap(),
@@ -298,8 +285,8 @@ fn a_binding_that_stays_keeps_its_uuid() {
     )
     .unwrap();
     let bindings = seed.applications[0].bindings.as_mut().unwrap();
-    bindings.push(binding(SeedSubject::Networks(vec!["10.0.0.0/8".parse().unwrap()])));
-    bindings.push(binding(SeedSubject::Window(office)));
+    bindings.push(bound(SeedSubject::Networks(vec!["10.0.0.0/8".parse().unwrap()])));
+    bindings.push(bound(SeedSubject::Window(office)));
     // The same twice are two.
     bindings.push(bindings[0].clone());
     apply(&registry, &seed).unwrap();
@@ -762,14 +749,9 @@ fn groups_are_not_in_each_other() {
 fn tokens_are_made_listed_and_revoked() {
     let registry = registry_with_example();
     let new = |identifier: &str, account: &str| NewToken {
-        identifier: identifier.to_owned(),
-        account: account.to_owned(),
-        intent: Intent::AppPassword,
         expiring: true,
         expires: Some(Expiry::In(Duration::from_secs(60))),
-        description: String::new(),
-        networks: Vec::new(),
-        retrievable: false,
+        ..new_token(identifier, account, Intent::AppPassword)
     };
     let made = wait(registry.create_token(actor(), new("extra", "LdapService"))).unwrap();
     assert_eq!(made.account, "ldapservice");
@@ -948,21 +930,16 @@ fn no_token_lives_longer_than_can_be_written() {
     };
     apply(&registry, &seed).unwrap();
     let new = NewToken {
-        identifier: "for-ever".to_owned(),
-        account: "robot".to_owned(),
-        intent: Intent::AppPassword,
         expiring: true,
         expires: Some(Expiry::In(Duration::from_secs(9_000 * 365 * 24 * 60 * 60))),
-        description: String::new(),
-        networks: Vec::new(),
-        retrievable: false,
+        ..new_token("for-ever", "robot", Intent::AppPassword)
     };
     let refusal = refused(wait(registry.create_token(actor(), new)));
     assert!(refusal.contains("100 years"), "{refusal}");
 }
 
 fn attribute(name: &str, syntax: Option<AttributeSyntax>) -> SeedAttribute {
-    SeedAttribute { name: name.to_owned(), oid: None, syntax, single_valued: None, description: None }
+    SeedAttribute { name: name.to_owned(), syntax, ..SeedAttribute::default() }
 }
 
 /// A person with one value of an attribute.
@@ -1124,20 +1101,8 @@ fn a_plan_says_whom_its_applications_shut_out() {
         groups: vec![group("staff", &["alice"])],
         ..Seed::default()
     });
-    let bound = |subject| SeedBinding { subject, order: 0, negate: false, enabled: true };
-    let application = |bindings| SeedApplication {
-        slug: "cloud".to_owned(),
-        name: None,
-        provider: Some("ldap".to_owned()),
-        mode: None,
-        bindings: Some(bindings),
-        group: None,
-        launch_url: None,
-        description: None,
-        publisher: None,
-        open_in_new_tab: None,
-        hide: None,
-    };
+    let application =
+        |bindings| SeedApplication { bindings: Some(bindings), ..application("cloud", Some("ldap")) };
     let names = |plan: &SeedPlan| {
         plan.losing_access.accounts.iter().map(|lost| lost.account.clone()).collect::<Vec<_>>().join(" ")
     };
@@ -1205,12 +1170,7 @@ fn a_renamed_default_provider_does_not_stop_the_rest() {
     let late = SeedProvider { is_default: None, ..provider("late", "dc=late,dc=net") };
     let on_main = SeedReference { kind: ReferenceKind::Provider, name: "main".to_owned() };
     let search = SeedGrant { permission: Permission::SearchFullDirectory, on: Some(on_main) };
-    let reader = SeedRole {
-        name: "reader".to_owned(),
-        permissions: Some(vec![search]),
-        search_size_max: None,
-        search_time_max: None,
-    };
+    let reader = role("reader", vec![search]);
     let before = Seed { providers: vec![main.clone()], roles: vec![reader.clone()], ..Seed::default() };
     apply(&registry, &before).unwrap();
     let grants = || registry.snapshot().accounts().role_named("reader").unwrap().grants.clone();

@@ -11,8 +11,8 @@ use crate::config::{ROTATION_OVERLAP_MAX, Seed, SeedGrant, SeedReference, SeedSe
 use crate::model::{AccountKind, Action, Actor, Event, Grant, ObjectReference};
 use crate::registry::authenticate_api::ApiIdentity;
 use crate::registry::commands::testing::{
-    account, actor, apply, apply_with, binds, group, provider, refused, registry_with, set_active, token,
-    wait,
+    account, actor, apply, apply_with, binds, group, new_token, provider, refused, registry_with, set_active,
+    token, wait,
 };
 use crate::registry::{ApiRefusal, RegistrySettings, SeedOptions};
 use crate::store::{MemoryStore, Store};
@@ -66,16 +66,8 @@ fn seed(permissions: &[&str]) -> Seed {
 }
 
 fn new(identifier: &str, account: &str, intent: Intent) -> NewToken {
-    NewToken {
-        identifier: identifier.to_owned(),
-        account: account.to_owned(),
-        intent,
-        expiring: true,
-        expires: Some(Expiry::In(100 * DAY)),
-        description: String::new(),
-        networks: Vec::new(),
-        retrievable: false,
-    }
+    let expires = Some(Expiry::In(100 * DAY));
+    NewToken { expiring: true, expires, ..new_token(identifier, account, intent) }
 }
 
 fn api(
