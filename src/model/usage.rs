@@ -50,12 +50,11 @@ mod tests {
     #[test]
     fn the_latest_use_counts_whatever_comes_first() {
         let at = |seconds, provider, count| Usage {
-            of: UsageOf::Token(TokenNumber::new(1)),
             time: Timestamp::from_unix_seconds(seconds),
-            source: None,
             provider: Some(ProviderNumber::new(provider)),
             count,
             application: Some(provider.to_string()),
+            ..crate::plain::usage(UsageOf::Token(TokenNumber::new(1)))
         };
         let (early, late) = (at(10, 1, 5), at(20, 2, 7));
         let mut forwards = early.clone();

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::model::{
     Account, AccountKind, AccountNumber, Application, ApplicationNumber, Attribute, Binding, BindingSubject,
     Grant, Group, GroupNumber, HashText, Intent, LdapProvider, MadeBy, ObjectReference, Origin, Password,
-    Permission, ProviderNumber, Role, RoleNumber, Timestamp, Token, TokenNumber, TokenSelector,
+    Permission, ProviderNumber, Role, RoleNumber, Timestamp, Token, TokenNumber, TokenSelector, Usage,
+    UsageOf,
 };
 
 /// When all of them were made.
@@ -100,6 +101,11 @@ pub fn application(number: u32, slug: &str) -> Application {
 /// A binding that takes part.
 pub fn binding(subject: BindingSubject) -> Binding {
     Binding { uuid: uuid(7, 1), subject, order: 0, negate: false, enabled: true }
+}
+
+/// One use, from a Unix socket.
+pub fn usage(of: UsageOf) -> Usage {
+    Usage { of, time: TIME, source: None, provider: None, count: 1, application: None }
 }
 
 /// A UUID that no object of another kind has.

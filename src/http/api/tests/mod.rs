@@ -28,10 +28,11 @@ use super::reading::Reading;
 use super::{Api, Door, router};
 use crate::access::{Credential, Holder};
 use crate::model::{
-    AccountKind, AccountNumber, Actor, ApplicationNumber, Grant, HashText, InternalAccount, ObjectReference,
-    Password, Permission, ProviderNumber, Record,
+    AccountKind, AccountNumber, Actor, ApplicationNumber, Grant, InternalAccount, ObjectReference, Password,
+    Permission, ProviderNumber, Record,
 };
 use crate::net::Tls;
+use crate::plain;
 use crate::registry::commands::{AccountChanges, create_account};
 use crate::registry::{Caller, ChangeError, Registry, RegistrySettings, Transaction};
 use crate::store::MemoryStore;
@@ -135,13 +136,7 @@ impl World {
                     create_account(transaction, name, AccountKind::Internal, AccountChanges::default())?;
                 let mut account = transaction.account(number)?.unwrap();
                 account.grants = grants;
-                account.password = Some(Password {
-                    hash: HashText::new("none".to_owned()),
-                    generation: 1,
-                    seeded: None,
-                    changed: transaction.now(),
-                    made_by: crate::model::MadeBy::default(),
-                });
+                account.password = Some(Password { generation: 1, ..plain::password("none") });
                 transaction.put(Record::Account(account))?;
                 Ok(number)
             })

@@ -8,10 +8,10 @@ use super::rights::{Fixture, global, text};
 use super::*;
 use crate::http::api::table::routes;
 use crate::model::{
-    Account, Application, Attribute, Binding, BindingSubject, Group, GroupNumber, Intent, LdapProvider,
-    MadeBy, Membership, Origin, Role, RoleNumber, Timestamp, Token, TokenNumber, TokenSelector, Usage,
-    UsageOf,
+    Account, Application, Binding, BindingSubject, Group, GroupNumber, LdapProvider, Membership, Role,
+    RoleNumber, Timestamp, Token, TokenNumber, Usage, UsageOf,
 };
+use crate::plain::{self, attribute};
 use crate::registry::Viewer;
 
 /// Each kind has two objects, which are tied to each other and to all of the other kinds: `near`, and `far`.
@@ -149,7 +149,6 @@ fn model(kind: &str) -> &'static str {
 
 /// Makes the objects; gives them back with the UUIDs of the bindings.
 fn tie(transaction: &mut Transaction<'_>, is_rich: bool) -> Result<(Vec<Knot>, Vec<String>), ChangeError> {
-    let now = transaction.now();
     let numbers = [73_100_001_u32, 73_100_002];
     let (accounts, groups) =
         (numbers.map(AccountNumber::new), [73_200_001, 73_200_002].map(GroupNumber::new));
@@ -179,13 +178,9 @@ fn tie(transaction: &mut Transaction<'_>, is_rich: bool) -> Result<(Vec<Knot>, V
     }
     for place in [0, 1] {
         let role = Role {
-            number: roles[place],
             uuid: uuid(ObjectReference::Role(roles[place])),
-            name: name("role", place),
             grants: grants.clone(),
-            search_size_max: None,
-            search_time_max: None,
-            origin: Origin::Operator,
+            ..plain::role(roles[place].get(), &name("role", place))
         };
         transaction.put(Record::Role(role))?;
     }
@@ -197,7 +192,7 @@ fn tie(transaction: &mut Transaction<'_>, is_rich: bool) -> Result<(Vec<Knot>, V
             parents: if place == 0 { vec![groups[1]] } else { Vec::new() },
             roles: roles.to_vec(),
             grants: grants.clone(),
-            ..Group::new(groups[place], name("group", place), Origin::Operator, now)
+            ..plain::group(groups[place].get(), &name("group", place))
         };
         transaction.put(Record::Group(group))?;
     }
@@ -206,16 +201,11 @@ fn tie(transaction: &mut Transaction<'_>, is_rich: bool) -> Result<(Vec<Knot>, V
             uuid: uuid(ObjectReference::Account(accounts[place])),
             name: format!("Zq Full {}", PLACES[place]),
             email: format!("{}@example.com", name("mail", place)),
-            attributes: vec![attribute("uidNumber", &format!("6432{place}"))],
+            attributes: vec![attribute("uidNumber", &[&format!("6432{place}")])],
             roles: roles.to_vec(),
             grants: grants.clone(),
-            ..Account::new(
-                accounts[place],
-                name("account", place),
-                AccountKind::Internal,
-                Origin::Operator,
-                now,
-            )
+            kind: AccountKind::Internal,
+            ..plain::account(accounts[place].get(), &name("account", place))
         };
         transaction.put(Record::Account(account))?;
         for group in groups {
@@ -224,12 +214,12 @@ fn tie(transaction: &mut Transaction<'_>, is_rich: bool) -> Result<(Vec<Knot>, V
     }
     for place in [0, 1] {
         let on = ObjectReference::Provider(providers[place]);
-        let provider =
-            LdapProvider::of_name(providers[place], name("provider", place), Origin::Operator, now);
-        let mut provider = LdapProvider { uuid: uuid(on), ..provider };
-        provider.base_dn = format!("dc={}", name("base", place));
-        provider.domain = Some(format!("{}.example", name("domain", place)));
-        provider.is_default = false;
+        let mut provider = LdapProvider {
+            uuid: uuid(on),
+            name: name("provider", place),
+            domain: Some(format!("{}.example", name("domain", place))),
+            ..plain::provider(providers[place].get(), &format!("dc={}", name("base", place)))
+        };
         // So that an account and a group of one name have one DN.
         provider.groups = provider.users.clone();
         transaction.put(Record::Provider(provider))?;
@@ -240,53 +230,30 @@ fn tie(transaction: &mut Transaction<'_>, is_rich: bool) -> Result<(Vec<Knot>, V
             accounts.map(BindingSubject::Account).into_iter().chain(groups.map(BindingSubject::Group));
         let bound = subjects.map(|subject| {
             let negate = matches!(subject, BindingSubject::Group(_));
-            Binding { uuid: Uuid::new_v4(), subject, order: 0, negate, enabled: true }
+            Binding { uuid: Uuid::new_v4(), negate, ..plain::binding(subject) }
         });
         let on = ObjectReference::Application(applications[place]);
         let application = Application {
+            uuid: uuid(on),
             name: format!("Zq Application {}", PLACES[place]),
             provider: Some(providers[place]),
             bindings: bound.collect(),
             mode: crate::model::BindingMode::All,
-            ..Application::of_slug(
-                applications[place],
-                uuid(on),
-                name("application", place),
-                Origin::Operator,
-                now,
-            )
+            ..plain::application(applications[place].get(), &name("application", place))
         };
         bindings.extend(application.bindings.iter().map(|binding| binding.uuid.to_string()));
         transaction.put(Record::Application(application))?;
         let on = ObjectReference::Token(tokens[place]);
         let token = Token {
-            number: tokens[place],
             uuid: uuid(on),
             identifier: name("token", place),
-            account: accounts[place],
-            intent: Intent::AppPassword,
-            selector: TokenSelector::None,
-            hash: HashText::new("none".to_owned()),
-            sealed: None,
-            generation: 1,
-            expires: None,
-            description: String::new(),
-            networks: Vec::new(),
-            created: now,
-            renewed: now,
-            warned: None,
-            is_replaced: false,
-            began_as: None,
-            origin: Origin::Operator,
-            made_by: MadeBy::default(),
-            is_first: false,
-            lifetime_said: None,
+            ..plain::token(tokens[place].get(), accounts[place])
         };
         transaction.put(Record::Token(token))?;
         let time = Timestamp::now();
-        let (of, provider) = (UsageOf::Token(tokens[place]), Some(providers[1 - place]));
-        let application = Some(name("application", 1 - place));
-        transaction.put(Record::Usage(Usage { of, time, source: None, provider, count: 1, application }))?;
+        let (provider, application) = (Some(providers[1 - place]), Some(name("application", 1 - place)));
+        let of = plain::usage(UsageOf::Token(tokens[place]));
+        transaction.put(Record::Usage(Usage { time, provider, application, ..of }))?;
     }
     let knots = all.iter().enumerate().map(|(index, on)| {
         let (place, uuid) = (index % 2, uuid(*on));
@@ -317,10 +284,6 @@ fn tie(transaction: &mut Transaction<'_>, is_rich: bool) -> Result<(Vec<Knot>, V
         Knot { on: *on, pk, marks }
     });
     Ok((knots.collect(), bindings))
-}
-
-fn attribute(description: &str, value: &str) -> Attribute {
-    Attribute { description: description.to_owned(), values: vec![value.as_bytes().to_vec()] }
 }
 
 /// What somebody may view: a kind of objects as a whole, or one of them.
@@ -684,21 +647,9 @@ async fn one_sees_oneself() {
     let robot = tangle.fixture.robot;
     let tied = tangle.fixture.registry.change(Actor::named("test"), move |transaction| {
         let group = GroupNumber::new(transaction.next_number()?);
-        let now = transaction.now();
-        transaction.put(Record::Group(Group::new(group, "own-group".to_owned(), Origin::Operator, now)))?;
+        transaction.put(Record::Group(plain::group(group.get(), "own-group")))?;
         transaction.put(Record::Membership(Membership { group, account: robot }))?;
-        let role = RoleNumber::new(transaction.next_object()?);
-        let uuid = Uuid::new_v4();
-        let name = "own-role".to_owned();
-        let role = Role {
-            number: role,
-            uuid,
-            name,
-            grants: Vec::new(),
-            search_size_max: None,
-            search_time_max: None,
-            origin: Origin::Operator,
-        };
+        let role = plain::role(transaction.next_object()?, "own-role");
         let mut account = transaction.account(robot)?.unwrap();
         account.roles = vec![role.number];
         transaction.put(Record::Role(role))?;

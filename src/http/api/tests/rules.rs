@@ -11,9 +11,9 @@ use crate::http::api::call::{RequestSource, TakesSecrets};
 use crate::http::api::{PREFIX, mount};
 use crate::ldif::LdifReader;
 use crate::model::{Intent, Timestamp, Usage, UsageOf};
-use crate::registry::commands::testing::{apply_with, wait};
+use crate::registry::commands::testing::{apply_with, new_token, wait};
 use crate::registry::commands::{SeedOptions, SeedPlan};
-use crate::registry::{Classified, Classifier, ImportEntry, ImportOptions, ImportReport, NewToken, Rules};
+use crate::registry::{Classified, Classifier, ImportEntry, ImportOptions, ImportReport, Rules};
 
 /// By which way somebody says something of an object. The command is the local socket's API, called as the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,16 +226,7 @@ impl Doors {
         assert!(doors.config("").is_ok());
         let robot = json!({ "username": "robot", "name": "Robot", "type": "service_account" });
         let robot = wait(doors.operator.post("/core/users/", robot));
-        let new = NewToken {
-            identifier: "robot-api".to_owned(),
-            account: "robot".to_owned(),
-            intent: Intent::Api,
-            expiring: false,
-            expires: None,
-            description: String::new(),
-            networks: Vec::new(),
-            retrievable: false,
-        };
+        let new = new_token("robot-api", "robot", Intent::Api);
         let made = wait(registry.create_token(Actor::named("test"), new)).unwrap();
         doors.secret = String::from_utf8(made.secret.expose().to_vec()).unwrap();
         let robot = AccountNumber::new(number(&robot["pk"]));
@@ -309,14 +300,7 @@ impl Doors {
         let registry = &self.operator.registry;
         let token = registry.snapshot().accounts().token_named(token).unwrap().number;
         let application = application.map(str::to_owned);
-        let usage = Usage {
-            of: UsageOf::Token(token),
-            time: Timestamp::now(),
-            source: None,
-            provider: None,
-            count: 1,
-            application,
-        };
+        let usage = Usage { time: Timestamp::now(), application, ..plain::usage(UsageOf::Token(token)) };
         wait(registry.change(Actor::named("test"), move |transaction| transaction.put(Record::Usage(usage))))
             .unwrap();
     }

@@ -4,8 +4,7 @@ use super::*;
 use crate::access::Rights;
 use crate::http::api::told::{foreign_credentials, losing_access};
 use crate::model::{BindingSubject, Intent, Timestamp, Usage, UsageOf};
-use crate::registry::NewToken;
-use crate::registry::commands::testing::registry;
+use crate::registry::commands::testing::{new_token, registry};
 use crate::registry::commands::{BindingChanges, Grantee, create_binding, set_grants};
 
 /// `portal`, with a token that `mallory` has made.
@@ -21,16 +20,7 @@ async fn with_foreign_token() -> (World, AccountNumber, Caller) {
         (Permission::ViewUser, Some(ObjectReference::Account(portal))),
     ];
     let mallory = world.caller("mallory", &may).await;
-    let new = NewToken {
-        identifier: "portal-backup".to_owned(),
-        account: "portal".to_owned(),
-        intent: Intent::AppPassword,
-        expiring: false,
-        expires: None,
-        description: String::new(),
-        networks: Vec::new(),
-        retrievable: false,
-    };
+    let new = new_token("portal-backup", "portal", Intent::AppPassword);
     world.registry.create_token(mallory.clone(), new).await.unwrap();
     (world, portal, mallory)
 }
@@ -149,14 +139,8 @@ async fn who_binds_an_application_is_told_whom_that_shuts_out() {
     world.post("/core/users/", carol).await;
     world.account("dave").await;
     let dave = world.registry.snapshot().accounts().account_named("dave").unwrap().number;
-    let used = Usage {
-        of: UsageOf::Account(dave),
-        time: Timestamp::now(),
-        source: None,
-        provider: Some(provider),
-        count: 1,
-        application: None,
-    };
+    let used =
+        Usage { time: Timestamp::now(), provider: Some(provider), ..plain::usage(UsageOf::Account(dave)) };
     world.change(&operator(), move |transaction| transaction.put(Record::Usage(used))).await.unwrap();
 
     let networks = json!({ "target": target, "networks": ["10.0.0.0/8"], "order": 0 });
