@@ -376,12 +376,7 @@ mod tests {
 
     fn event(number: u64) -> Event {
         Event {
-            sequence: 0,
-            previous: EventDigest::NONE,
             uuid: Uuid::from_u128(u128::from(number)),
-            time: Timestamp::from_unix_seconds(1_800_000_000),
-            since: None,
-            count: 1,
             action: Action::ModelUpdated,
             actor: Actor {
                 number: Some(AccountNumber::new(7)),
@@ -401,6 +396,7 @@ mod tests {
                 after: Some("b@example.com".to_owned()),
             }],
             details: vec![EventDetail { name: "reason".to_owned(), value: "asked".to_owned() }],
+            ..crate::plain::event()
         }
     }
 

@@ -312,19 +312,16 @@ const VALUE_MAX: usize = 256;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::model::{
-        AccountKind, AccountNumber, ApplicationNumber, BindingSubject, Grant, GroupNumber, ObjectReference,
-        Origin, Permission, TimeOfDay, TimeWindow, TimeZone, Timestamp, Weekday,
+        AccountNumber, BindingSubject, Grant, GroupNumber, ObjectReference, Permission, TimeOfDay,
+        TimeWindow, TimeZone, Weekday,
     };
+    use crate::plain::{self, binding};
 
     #[test]
     fn of_permissions_what_came_and_went_is_told() {
-        let now = Timestamp::from_unix_seconds(0);
-        let before =
-            Account::new(AccountNumber::new(1), "a".to_owned(), AccountKind::Internal, Origin::Unknown, now);
+        let before = plain::account(1, "a");
         let grant = |permission, on| Grant { permission, on };
         let group = Some(ObjectReference::Group(GroupNumber::new(5)));
         let kept = grant(Permission::ViewUser, None);
@@ -343,16 +340,7 @@ mod tests {
 
     #[test]
     fn bindings_are_told_in_words() {
-        let now = Timestamp::from_unix_seconds(0);
-        let before = Application::of_slug(
-            ApplicationNumber::new(1),
-            Uuid::nil(),
-            "vault".to_owned(),
-            Origin::Unknown,
-            now,
-        );
-        let binding =
-            |subject| Binding { uuid: Uuid::nil(), subject, order: 0, negate: false, enabled: true };
+        let before = plain::application(1, "vault");
         let night = TimeWindow::new(
             [Weekday::Fri, Weekday::Sat],
             "22:00".parse().unwrap(),
@@ -373,8 +361,7 @@ mod tests {
             ])),
             binding(BindingSubject::Window(night.unwrap())),
         ];
-        let after =
-            Application { bindings, publisher: "Example".to_owned(), modified: now, ..before.clone() };
+        let after = Application { bindings, publisher: "Example".to_owned(), ..before.clone() };
         let (before, after) = (Record::Application(before), Record::Application(after));
         let (_, changes) = describe(Some(&before), Some(&after)).unwrap();
         let told: Vec<(&str, Option<&str>)> =

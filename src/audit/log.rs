@@ -221,7 +221,7 @@ pub(super) mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::{Actor, EventDetail, EventDigest, FieldChange, SystemUser, Timestamp};
+    use crate::model::{Actor, EventDetail, FieldChange, SystemUser, Timestamp};
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -264,11 +264,8 @@ pub(super) mod tests {
     fn event() -> Event {
         Event {
             sequence: 7,
-            previous: EventDigest::NONE,
             uuid: Uuid::from_u128(7),
             time: Timestamp::from_unix_seconds(1_800_000_000),
-            since: None,
-            count: 1,
             action: Action::ModelUpdated,
             actor: Actor {
                 number: Some(AccountNumber::new(5)),
@@ -277,7 +274,6 @@ pub(super) mod tests {
                 request: Some(Uuid::from_u128(9)),
                 ..Actor::named("portal")
             },
-            application: None,
             object_kind: "account".to_owned(),
             object_name: "alice \"the first\"".to_owned(),
             object_key: Some(8),
@@ -288,6 +284,7 @@ pub(super) mod tests {
                 after: Some("a@example.com".to_owned()),
             }],
             details: vec![EventDetail { name: "reason".to_owned(), value: "asked".to_owned() }],
+            ..crate::plain::event()
         }
     }
 

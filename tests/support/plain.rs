@@ -6,10 +6,10 @@
 use uuid::Uuid;
 
 use super::model::{
-    Account, AccountKind, AccountNumber, Application, ApplicationNumber, Attribute, Binding, BindingSubject,
-    Grant, Group, GroupNumber, HashText, Intent, LdapProvider, MadeBy, ObjectReference, Origin, Password,
-    Permission, ProviderNumber, Role, RoleNumber, Timestamp, Token, TokenNumber, TokenSelector, Usage,
-    UsageOf,
+    Account, AccountKind, AccountNumber, Action, Actor, Application, ApplicationNumber, Attribute, Binding,
+    BindingSubject, Event, EventDigest, Grant, Group, GroupNumber, HashText, Intent, LdapProvider, MadeBy,
+    ObjectReference, Origin, Password, Permission, ProviderNumber, Role, RoleNumber, Timestamp, Token,
+    TokenNumber, TokenSelector, Usage, UsageOf,
 };
 
 /// When all of them were made.
@@ -106,6 +106,27 @@ pub fn binding(subject: BindingSubject) -> Binding {
 /// One use, from a Unix socket.
 pub fn usage(of: UsageOf) -> Usage {
     Usage { of, time: TIME, source: None, provider: None, count: 1, application: None }
+}
+
+/// What somebody did to nothing.
+pub fn event() -> Event {
+    Event {
+        sequence: 0,
+        previous: EventDigest::NONE,
+        uuid: Uuid::new_v4(),
+        time: TIME,
+        since: None,
+        count: 1,
+        action: Action::Custom,
+        actor: Actor::named("somebody"),
+        application: None,
+        object_kind: String::new(),
+        object_name: String::new(),
+        object_key: None,
+        object_uuid: None,
+        changes: Vec::new(),
+        details: Vec::new(),
+    }
 }
 
 /// A UUID that no object of another kind has.

@@ -465,7 +465,7 @@ mod tests {
     use crate::audit::append;
     use crate::http::api::Api;
     use crate::http::api::call::{Door, RequestId};
-    use crate::model::{Actor, Change, EventDigest, FieldChange, InternalAccount, Record, Trail};
+    use crate::model::{Actor, Change, FieldChange, InternalAccount, Record, Trail};
     use crate::registry::commands::testing::{registry_over, wait};
     use crate::store::{Batch, Counters, MemoryStore, Store};
 
@@ -476,9 +476,6 @@ mod tests {
 
     fn event(actor: Actor) -> model::Event {
         model::Event {
-            sequence: 0,
-            previous: EventDigest::NONE,
-            uuid: Uuid::new_v4(),
             time: Timestamp::from_unix_seconds(100),
             since: Some(Timestamp::from_unix_seconds(50)),
             count: 3,
@@ -488,9 +485,8 @@ mod tests {
             object_kind: "provider".to_owned(),
             object_name: "ldap".to_owned(),
             object_key: Some(1),
-            object_uuid: None,
             changes: vec![FieldChange { field: "name".to_owned(), before: None, after: None }],
-            details: Vec::new(),
+            ..crate::plain::event()
         }
     }
 

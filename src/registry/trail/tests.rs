@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::audit::{TrailProblem, append, digest};
 use crate::model::{AccountKind, Change, EventDigest, InternalAccount, Trail};
+use crate::plain::event;
 use crate::registry::commands::testing::{
     account, actor, apply, count_events, provider, registry, registry_over, secrets_for, set_active, wait,
 };
@@ -377,26 +378,6 @@ fn long(minutes: usize) -> (Arc<Registry>, Arc<Counting>) {
     let events = events.collect();
     commit(&*store, events, trail);
     (registry_over(store.clone()), store)
-}
-
-fn event() -> Event {
-    Event {
-        sequence: 0,
-        previous: EventDigest::NONE,
-        uuid: Uuid::new_v4(),
-        time: Timestamp::from_unix_seconds(0),
-        since: None,
-        count: 1,
-        action: Action::Custom,
-        actor: Actor::named("somebody"),
-        application: None,
-        object_kind: String::new(),
-        object_name: String::new(),
-        object_key: None,
-        object_uuid: None,
-        changes: Vec::new(),
-        details: Vec::new(),
-    }
 }
 
 /// A store in memory that counts the pieces of the trail that are read.
