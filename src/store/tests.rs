@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::model::*;
+use crate::plain;
 
 /// The trace of an account that held nothing.
 pub(super) fn tombstone(name: String) -> Tombstone {
@@ -23,26 +24,14 @@ pub(super) fn tombstone(name: String) -> Tombstone {
 
 /// An account with a photo of so many octets.
 pub(super) fn account(number: u32, photo: usize) -> Account {
+    let photo = (0..photo).map(|octet| octet as u8 ^ number as u8).collect();
     Account {
-        number: AccountNumber::new(number),
-        uuid: Uuid::from_u128(u128::from(number)),
-        username: format!("user{number}"),
         kind: AccountKind::Internal,
         name: "Ada Lovelace".to_owned(),
         email: format!("user{number}@example.com"),
-        is_active: true,
-        attributes: vec![Attribute {
-            description: "jpegPhoto".to_owned(),
-            values: vec![(0..photo).map(|octet| octet as u8 ^ number as u8).collect()],
-        }],
-        object_classes: Vec::new(),
-        password: None,
-        placements: Vec::new(),
+        attributes: vec![Attribute { description: "jpegPhoto".to_owned(), values: vec![photo] }],
         roles: vec![RoleNumber::new(1)],
-        grants: Vec::new(),
-        created: Timestamp::from_unix_seconds(1_800_000_000),
-        modified: Timestamp::from_unix_seconds(1_800_000_000),
-        origin: Origin::Unknown,
+        ..plain::account(number, &format!("user{number}"))
     }
 }
 
@@ -50,16 +39,10 @@ pub(super) fn event(sequence: u64) -> Event {
     Event {
         sequence,
         uuid: Uuid::from_u128(u128::from(sequence)),
-        time: Timestamp::from_unix_seconds(1_800_000_000),
         action: Action::ModelCreated,
         actor: Actor { source: Some("192.0.2.7".parse().unwrap()), ..Actor::named("config") },
         previous: EventDigest::new([sequence as u8; 32]),
-        since: None,
-        count: 1,
-        application: None,
         object_key: Some(7),
-        object_uuid: None,
-        details: Vec::new(),
         object_kind: "account".to_owned(),
         object_name: format!("user{sequence}"),
         changes: vec![FieldChange {
@@ -67,6 +50,7 @@ pub(super) fn event(sequence: u64) -> Event {
             before: None,
             after: Some("a@example.com".to_owned()),
         }],
+        ..plain::event()
     }
 }
 

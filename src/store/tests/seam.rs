@@ -76,15 +76,7 @@ fn records_come_in_the_order_of_what_they_refer_to() {
     on_both(|store| {
         let group = GroupNumber::new(1);
         let records = vec![
-            Record::Role(Role {
-                number: RoleNumber::new(9),
-                uuid: Uuid::from_u128(9),
-                name: "readers".to_owned(),
-                grants: Vec::new(),
-                search_size_max: None,
-                search_time_max: None,
-                origin: Origin::Unknown,
-            }),
+            Record::Role(plain::role(9, "readers")),
             Record::Account(account(2, 0)),
             Record::Account(account(300, 9_000)),
             Record::Membership(Membership { group, account: AccountNumber::new(2) }),
@@ -125,14 +117,7 @@ fn events_are_read_in_pieces() {
             assert_eq!(nothing, [0; 0]);
         }
         // What lies before and behind the events is none.
-        let usage = Usage {
-            of: UsageOf::Account(AccountNumber::new(u32::MAX)),
-            time: Timestamp::from_unix_seconds(0),
-            source: None,
-            provider: None,
-            count: 1,
-            application: None,
-        };
+        let usage = plain::usage(UsageOf::Account(AccountNumber::new(u32::MAX)));
         store.commit(&put(vec![Record::Account(account(1, 0)), Record::Usage(usage)])).unwrap();
         assert_eq!((sequences(0, 9).len(), backwards(9, 9).len()), (5, 5));
         assert_eq!(store.events_before(5, 1).unwrap(), store.events(3, 1).unwrap());
