@@ -69,10 +69,10 @@ pub mod ldif {
 
 pub mod model {
     pub use crate::model::{
-        Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
-        BindingSubject, Change, Container, Event, Grant, Group, GroupNumber, HashText, Intent, Key,
-        LdapProvider, MadeBy, Membership, ObjectReference, Origin, Password, Permission, ProviderNumber,
-        Record, Role, RoleNumber, Timestamp, Token, TokenNumber, TokenSelector, Trail,
+        Account, AccountKind, AccountNumber, Action, Actor, Application, ApplicationNumber, Attribute,
+        Binding, BindingSubject, Change, Event, EventDigest, Grant, Group, GroupNumber, HashText, Intent,
+        Key, LdapProvider, MadeBy, Membership, ObjectReference, Origin, Password, Permission, ProviderNumber,
+        Record, Role, RoleNumber, Timestamp, Token, TokenNumber, TokenSelector, Trail, Usage, UsageOf,
     };
 }
 

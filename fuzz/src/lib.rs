@@ -1,6 +1,10 @@
 //! What the fuzz targets share: a small directory, a client of one connection, and how input becomes requests.
 
+use bindery::inside::model;
+
 pub mod client;
 pub mod input;
+#[path = "../../tests/support/plain.rs"]
+pub mod plain;
 pub mod request;
 pub mod world;

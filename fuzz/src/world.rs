@@ -17,14 +17,14 @@ use bindery::inside::ldap::memory::ConnectionMemory;
 use bindery::inside::ldap::pages::Pages;
 use bindery::inside::ldap::session::SessionSettings;
 use bindery::inside::model::{
-    Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, Attribute, Binding,
-    BindingSubject, Change, Container, Grant, Group, GroupNumber, HashText, Intent, LdapProvider, MadeBy,
-    Membership, ObjectReference, Origin, Password, Permission, ProviderNumber, Record, Role, RoleNumber,
-    Timestamp, Token, TokenNumber, TokenSelector, Trail,
+    Account, AccountKind, AccountNumber, Actor, Application, BindingSubject, Change, Group, GroupNumber,
+    HashText, Intent, LdapProvider, Membership, ProviderNumber, Record, Role, RoleNumber, Timestamp, Token,
+    TokenNumber, TokenSelector, Trail,
 };
 use bindery::inside::registry::{ChangeError, Registry, RegistrySettings, Transaction};
 use bindery::inside::store::{Batch, Counters, MemoryStore, Store};
-use uuid::Uuid;
+
+use crate::plain::{self, attribute};
 
 pub const MAIN: ProviderNumber = ProviderNumber::new(1);
 pub const OTHER: ProviderNumber = ProviderNumber::new(2);
@@ -273,17 +273,7 @@ impl World {
     /// Makes a new revision of the directory in which nothing differs that anybody can see.
     pub fn touch(&self) {
         let name = format!("revision-{}", self.registry.snapshot().revision());
-        let (number, uuid) = (RoleNumber::new(42), Uuid::from_u128(42));
-        let grants = Vec::new();
-        let role = Role {
-            number,
-            uuid,
-            name,
-            grants,
-            search_size_max: None,
-            search_time_max: None,
-            origin: Origin::Unknown,
-        };
+        let role = plain::role(42, &name);
         assert!(self.change(move |transaction| transaction.put(Record::Role(role))));
     }
 
@@ -443,154 +433,61 @@ fn hash(secret: &[u8]) -> String {
 
 /// A hash may cost so much: each registry sets it aside.
 const MEMORY_KIB_MAX: u32 = 64;
-/// Of all records: what an answer says of an entry never depends on when the target was started.
-const CREATED: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 
 fn provider(number: ProviderNumber, name: &str, base_dn: &str, domain: Option<&str>) -> Record {
-    let container = |text: &str| vec![Container { container: text.to_owned(), naming: "cn".to_owned() }];
     Record::Provider(LdapProvider {
-        number,
-        uuid: Uuid::from_u128(u128::from(number.get())),
         name: name.to_owned(),
-        base_dn: base_dn.to_owned(),
-        is_default: number == MAIN,
         domain: domain.map(str::to_owned),
-        uid_start_number: 2_000,
-        gid_start_number: 4_000,
-        virtual_groups: true,
-        compatibility_attributes: true,
-        users: container("ou=users"),
-        service_accounts: container("ou=users"),
-        groups: container("ou=groups"),
-        created: CREATED,
-        modified: CREATED,
-        origin: Origin::Unknown,
+        ..plain::provider(number.get(), base_dn)
     })
 }
 
 fn readers(grant: ReadersGrant) -> Record {
-    let full = |on| vec![Grant { permission: Permission::SearchFullDirectory, on }];
     let grants = match grant {
         ReadersGrant::Nothing => Vec::new(),
-        ReadersGrant::OnMain => full(Some(ObjectReference::Provider(MAIN))),
-        ReadersGrant::Everywhere => full(None),
+        ReadersGrant::OnMain => vec![plain::search_grant(Some(MAIN))],
+        ReadersGrant::Everywhere => vec![plain::search_grant(None)],
     };
-    Record::Role(Role {
-        number: READERS,
-        uuid: Uuid::from_u128(40),
-        name: "readers".to_owned(),
-        grants,
-        search_size_max: None,
-        search_time_max: None,
-        origin: Origin::Unknown,
-    })
+    Record::Role(Role { grants, ..plain::role(READERS.get(), "readers") })
 }
 
 /// The application of [`OTHER`].
 fn vault() -> Record {
     Record::Application(Application {
         provider: Some(OTHER),
-        bindings: vec![Binding {
-            uuid: Uuid::from_u128(42),
-            subject: BindingSubject::Group(GroupNumber::new(STAFF)),
-            order: 0,
-            negate: false,
-            enabled: true,
-        }],
-        ..Application::of_slug(
-            ApplicationNumber::new(41),
-            Uuid::from_u128(41),
-            "vault".to_owned(),
-            Origin::Unknown,
-            CREATED,
-        )
+        bindings: vec![plain::binding(BindingSubject::Group(GroupNumber::new(STAFF)))],
+        ..plain::application(41, "vault")
     })
 }
 
 fn group(number: u32, name: &str, parents: &[u32]) -> Record {
-    Record::Group(Group {
-        number: GroupNumber::new(number),
-        uuid: Uuid::from_u128(u128::from(number)),
-        name: name.to_owned(),
-        is_superuser: false,
-        parents: parents.iter().map(|parent| GroupNumber::new(*parent)).collect(),
-        roles: Vec::new(),
-        grants: Vec::new(),
-        attributes: Vec::new(),
-        object_classes: Vec::new(),
-        placements: Vec::new(),
-        created: CREATED,
-        modified: CREATED,
-        members_modified: CREATED,
-        origin: Origin::Unknown,
-    })
+    let parents = parents.iter().map(|parent| GroupNumber::new(*parent)).collect();
+    Record::Group(Group { parents, ..plain::group(number, name) })
 }
 
 fn account(number: u32, name: &str, kind: AccountKind) -> Record {
     // Values that name somebody: only who may see that entry sees the value.
     let names = vec![
-        Attribute {
-            description: "manager".to_owned(),
-            values: vec![format!("cn=z4bob,ou=users,{BASE}").into()],
-        },
-        Attribute {
-            description: "seeAlso".to_owned(),
-            values: vec![format!("cn=y2secret,ou=groups,{BASE}").into()],
-        },
+        attribute("manager", &[&format!("cn=z4bob,ou=users,{BASE}")]),
+        attribute("seeAlso", &[&format!("cn=y2secret,ou=groups,{BASE}")]),
     ];
-    let attributes = vec![
-        Attribute { description: "employeeNumber".to_owned(), values: vec![b"4711".to_vec()] },
-        Attribute { description: "description;lang-de".to_owned(), values: vec![b"ein Konto".to_vec()] },
-    ];
-    let hash = || HashText::new(SECRETS.password_hash.clone());
+    let attributes =
+        vec![attribute("employeeNumber", &["4711"]), attribute("description;lang-de", &["ein Konto"])];
     Record::Account(Account {
-        number: AccountNumber::new(number),
-        uuid: Uuid::from_u128(0xa000 + u128::from(number)),
-        username: name.to_owned(),
         kind,
-        name: String::new(),
         email: format!("{name}@example.org"),
-        is_active: true,
         attributes: if kind.is_person() { [attributes, names].concat() } else { names },
-        object_classes: Vec::new(),
-        password: kind.is_person().then(|| Password {
-            hash: hash(),
-            generation: 0,
-            seeded: None,
-            changed: CREATED,
-            made_by: MadeBy::default(),
-        }),
-        placements: Vec::new(),
+        password: kind.is_person().then(|| plain::password(&SECRETS.password_hash)),
         roles: if number == READER { vec![READERS] } else { Vec::new() },
-        grants: Vec::new(),
-        created: CREATED,
-        modified: CREATED,
-        origin: Origin::Unknown,
+        ..plain::account(number, name)
     })
 }
 
 fn token(number: u32, account: u32, secret: &TokenSecret, hash: &str, expires: Option<Timestamp>) -> Record {
     Record::Token(Token {
-        number: TokenNumber::new(number),
-        uuid: Uuid::from_u128(u128::from(number)),
-        identifier: format!("token-{number}"),
-        account: AccountNumber::new(account),
-        intent: Intent::AppPassword,
         selector: TokenSelector::Generated(secret.selector().to_string()),
         hash: HashText::new(hash.to_owned()),
-        sealed: None,
-        generation: 0,
         expires,
-        description: String::new(),
-        networks: Vec::new(),
-        created: CREATED,
-        renewed: CREATED,
-        warned: None,
-        is_replaced: false,
-        began_as: None,
-        origin: Origin::Unknown,
-        made_by: MadeBy::default(),
-        is_first: false,
-        lifetime_said: None,
+        ..plain::token(number, AccountNumber::new(account))
     })
 }

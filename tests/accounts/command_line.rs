@@ -6,12 +6,10 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use bindery::inside::model::{
-    Account, AccountKind, AccountNumber, Change, Group, GroupNumber, Origin, Record, Timestamp,
-};
+use bindery::inside::model::{Account, AccountKind, Change, Group, GroupNumber, Record};
 use bindery::inside::store::{Batch, SledStore, Store};
 
-use crate::support::{Place, SEED, read_secrets, secret_of};
+use crate::support::{Place, SEED, plain, read_secrets, secret_of};
 use rustix::process::Signal;
 
 fn mode_of(path: &Path) -> u32 {
@@ -153,14 +151,12 @@ fn check_and_apply_warn_of_what_is_stored_against_a_rule() {
     assert_eq!(place.run(&["check", "--json"]).exits(0).json()["warnings"], serde_json::json!([]));
     let store = SledStore::open(&place.path("data")).unwrap();
     let meta = store.load(&mut |_| {}).unwrap();
-    let now = Timestamp::now();
     let group = |number: u32, name: &str, parent: u32| {
-        let group = Group::new(GroupNumber::new(number), name.to_owned(), Origin::Unknown, now);
-        Change::Put(Record::Group(Group { parents: vec![GroupNumber::new(parent)], ..group }))
+        let parents = vec![GroupNumber::new(parent)];
+        Change::Put(Record::Group(Group { parents, ..plain::group(number, name) }))
     };
-    let number = AccountNumber::new(902);
-    let old = Account::new(number, " old ".to_owned(), AccountKind::Internal, Origin::Unknown, now);
-    let old = Account { email: "old at example.com".to_owned(), ..old };
+    let old = plain::account(902, " old ");
+    let old = Account { kind: AccountKind::Internal, email: "old at example.com".to_owned(), ..old };
     let changes = vec![group(900, "left", 901), group(901, "right", 900), Change::Put(Record::Account(old))];
     store.commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded }).unwrap();
     drop(store);

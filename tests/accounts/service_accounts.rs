@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use crate::support::octets::{connect, element, final_code, message, read_message};
-use crate::support::{BASE, Place, SEED, Server, secret_of};
-use bindery::inside::model::{Account, AccountKind, AccountNumber, Change, Record, Timestamp};
+use crate::support::{BASE, Place, SEED, Server, plain, secret_of};
+use bindery::inside::model::{Account, AccountKind, Change, Record};
 use bindery::inside::store::{Batch, SledStore, Store};
 use ldap3::exop::PasswordModify;
 use ldap3::{LdapConn, LdapResult, Scope};
@@ -338,17 +338,10 @@ fn an_internal_service_account_is_made_and_edited_by_nobody() {
     let doors = Doors::start();
     let Doors { place, server, secrets, .. } = doors;
     server.stop();
-    let number = AccountNumber::new(900);
     let store = SledStore::open(&place.path("data")).unwrap();
     let meta = store.load(&mut |_| {}).unwrap();
     let kind = AccountKind::InternalServiceAccount;
-    let prober = Account::new(
-        number,
-        "prober".to_owned(),
-        kind,
-        bindery::inside::model::Origin::Unknown,
-        Timestamp::now(),
-    );
+    let prober = Account { kind, ..plain::account(900, "prober") };
     let changes = vec![Change::Put(Record::Account(prober))];
     store.commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded }).unwrap();
     drop(store);
@@ -359,7 +352,7 @@ fn an_internal_service_account_is_made_and_edited_by_nobody() {
     let (status, made) = doors.call(&doors.superuser, "POST", "/api/v3/core/applications/", &wiki);
     assert_eq!(status, 201, "{made}");
     let wiki: Value = serde_json::from_str(&made).unwrap();
-    let mut internal = vec![("prober", number.get())];
+    let mut internal = vec![("prober", 900)];
     internal.extend([
         ("bindery:command-line", 2_147_483_647),
         ("bindery:config", 2_147_483_646),

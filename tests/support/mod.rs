@@ -18,11 +18,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use bindery::inside::model;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub mod example;
 pub mod octets;
+pub mod plain;
 pub mod rounds;
 
 /// The suffix of the seed and of the example.

@@ -1,7 +1,7 @@
 //! Records with nothing in them but what names them, for the worlds of all tests. A world says what it is about,
 //! `Account { roles, ..plain::account(10, "alice") }`; a field that is new gets its value here alone.
 //!
-//! The library's tests include this file beside their `model`, and so can `fuzz/` and the tests with the real binary.
+//! The library's tests, those with the real binary and `fuzz/` each include this file beside their `model`.
 
 use uuid::Uuid;
 
