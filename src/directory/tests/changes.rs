@@ -12,7 +12,8 @@ use crate::directory::{
     Visibility, Walk,
 };
 use crate::model::{
-    AccountNumber, Change, GroupNumber, Key, ProviderNumber, Record, Revision, Token, TokenNumber, TokenSelector,
+    AccountNumber, Change, GroupNumber, Key, ProviderNumber, Record, Revision, Token, TokenNumber,
+    TokenSelector,
 };
 use crate::plain::{self, account, attribute, group, provider};
 
