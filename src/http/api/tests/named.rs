@@ -367,7 +367,7 @@ fn without_uses(answer: &mut Value) {
 
 /// Requests that run into something that there is: by its name in another spelling, a number, a place that is taken.
 fn provocations(tangle: &Tangle) -> Vec<(Method, String, Value)> {
-    let (post, patch, delete) = (Method::POST, Method::PATCH, Method::DELETE);
+    let (post, put, patch, delete) = (Method::POST, Method::PUT, Method::PATCH, Method::DELETE);
     let mut requests = Vec::new();
     for place in PLACES {
         let upper = |kind: &str| format!("ZQ-{}-{}", kind.to_uppercase(), place.to_uppercase());
@@ -396,7 +396,7 @@ fn provocations(tangle: &Tangle) -> Vec<(Method, String, Value)> {
             ),
             (patch.clone(), user.clone(), json!({ "is_active": false })),
             (post.clone(), format!("{user}set_password/"), json!({ "password": "a good one" })),
-            (delete.clone(), user, Value::Null),
+            (delete.clone(), user.clone(), Value::Null),
             (
                 post.clone(),
                 "/core/users/service_account/".to_owned(),
@@ -406,9 +406,9 @@ fn provocations(tangle: &Tangle) -> Vec<(Method, String, Value)> {
             (post.clone(), "/core/groups/".to_owned(), json!({ "name": upper("account") })),
             (patch.clone(), group.clone(), json!({ "name": upper("account") })),
             (patch.clone(), group.clone(), json!({ "parents": [], "roles": [], "users": [] })),
-            (delete.clone(), group, Value::Null),
+            (delete.clone(), group.clone(), Value::Null),
             (post.clone(), "/rbac/roles/".to_owned(), json!({ "name": upper("role") })),
-            (delete.clone(), role, Value::Null),
+            (delete.clone(), role.clone(), Value::Null),
             (
                 patch.clone(),
                 token.clone(),
@@ -432,7 +432,7 @@ fn provocations(tangle: &Tangle) -> Vec<(Method, String, Value)> {
                 json!({ "name": "x", "slug": "x", "provider": tangle.knot("provider", place).on.number() }),
             ),
             (patch.clone(), application.clone(), json!({ "provider": null })),
-            (patch.clone(), application, json!({ "name": "x" })),
+            (patch.clone(), application.clone(), json!({ "name": "x" })),
             (
                 post.clone(),
                 "/providers/ldap/".to_owned(),
@@ -454,10 +454,63 @@ fn provocations(tangle: &Tangle) -> Vec<(Method, String, Value)> {
                 json!({ "name": "x", "base_dn": "dc=x", "groups": [{ "container": "ou=users" }] }),
             ),
             (patch.clone(), provider.clone(), json!({ "default": true })),
+        ]);
+        // Said of all of it, and with what the other one has.
+        let other = if place == "near" { "far" } else { "near" };
+        let of_other = |kind: &str| tangle.knot(kind, other).pk.clone();
+        let provider_of_other = tangle.knot("provider", other).on.number();
+        requests.extend([
+            (put.clone(), user.clone(), user_of(upper("account"))),
+            (put.clone(), user.clone(), json!({ "username": "y", "name": "y", "groups": [], "roles": [] })),
+            (put.clone(), user.clone(), user_of(format!("zq-account-{other}"))),
+            (
+                put.clone(),
+                group.clone(),
+                json!({ "name": upper("group"), "users": [], "parents": [], "roles": [] }),
+            ),
+            (put.clone(), group.clone(), json!({ "name": format!("zq-group-{other}") })),
+            (put.clone(), role.clone(), json!({ "name": format!("ZQ-role-{other}") })),
+            (put.clone(), token.clone(), json!({ "identifier": format!("zq-token-{other}") })),
+            (put.clone(), token.clone(), json!({ "identifier": "y", "expiring": false, "networks": [] })),
+            (
+                put.clone(),
+                application.clone(),
+                json!({ "name": "y", "slug": of_other("application"), "provider": provider_of_other }),
+            ),
+            (put.clone(), application.clone(), json!({ "name": "y", "slug": "y", "provider": null })),
+            (
+                put.clone(),
+                provider.clone(),
+                json!({ "name": format!("zq-provider-{other}"), "base_dn": format!("dc=zq-base-{other}") }),
+            ),
+            (put.clone(), provider.clone(), json!({ "name": "y", "base_dn": "dc=y", "default": true })),
             (delete.clone(), provider, Value::Null),
         ]);
     }
+    // Granted on what may be hidden, to what may be hidden.
+    for (kind, of) in [("roles", "role"), ("groups", "group"), ("users", "account")] {
+        for (to, on) in [("near", "far"), ("far", "near")] {
+            for (model_of, permission) in [
+                ("account", "view_user"),
+                ("group", "view_group"),
+                ("role", "view_role"),
+                ("token", "view_token"),
+            ] {
+                let on = &tangle.knot(model_of, on).pk;
+                let body = json!({ "permissions": [permission], "model": model(model_of), "object_pk": on });
+                let path = format!("/rbac/permissions/assigned_by_{kind}/{}/", tangle.knot(of, to).pk);
+                requests.push((post.clone(), format!("{path}assign/"), body.clone()));
+                requests.push((patch.clone(), format!("{path}unassign/"), body));
+            }
+        }
+    }
     for binding in &tangle.bindings {
+        let target = &tangle.knot("application", "far").marks[1];
+        let (account, group) = (tangle.knot("account", "far"), tangle.knot("group", "far"));
+        for subject in [("user", json!(account.on.number())), ("group", json!(group.pk))] {
+            let body = json!({ "target": target, "order": 1, subject.0: subject.1 });
+            requests.push((put.clone(), format!("/policies/bindings/{binding}/"), body));
+        }
         requests.push((patch.clone(), format!("/policies/bindings/{binding}/"), json!({ "order": 3 })));
         requests.push((patch.clone(), format!("/policies/bindings/{binding}/"), json!({ "group": null })));
     }

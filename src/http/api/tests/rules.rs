@@ -358,11 +358,11 @@ impl Doors {
     }
 
     /// What `bindery import` does with a file, and its report.
-    fn import(&self, users: &[&str], ldif: &str) -> String {
+    pub(super) fn import(&self, users: &[&str], ldif: &str) -> String {
         let containers = users.iter().map(|container| ((*container).to_owned(), "uid".to_owned()));
         let options = ImportOptions { users: containers.collect(), ..ImportOptions::default() };
         let registry = &self.operator.registry;
-        let actor = || Actor::named("import");
+        let actor = || Actor::internal(InternalAccount::Import);
         let layout = match wait(registry.prepare_import(actor(), options.clone())) {
             Ok(layout) => layout,
             Err(error) => return error.to_string(),
@@ -712,7 +712,7 @@ fn rows() -> Vec<Row> {
     rows
 }
 
-fn imported_group(name: &str, members: &[&str]) -> String {
+pub(super) fn imported_group(name: &str, members: &[&str]) -> String {
     use base64::Engine as _;
     let encoded = |value: &str| base64::engine::general_purpose::STANDARD.encode(value);
     let dn = |name: &str| {
@@ -728,7 +728,7 @@ fn imported_group(name: &str, members: &[&str]) -> String {
     text + "\n"
 }
 
-fn imported_person(name: &str, more: &str) -> String {
+pub(super) fn imported_person(name: &str, more: &str) -> String {
     format!(
         "dn: uid={name},ou=users,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: {name}\ncn: A\nsn: A\n{more}\n"
     )

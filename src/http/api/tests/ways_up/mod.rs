@@ -9,20 +9,22 @@
 //! | 4 a provider in front of another | `providers.rs` |
 //! | 5 a change of kind | `kinds.rs` |
 //! | 6 attributes that others trust | `attributes.rs` |
-//! | 7 names told | `named.rs` |
-//! | 8 actors imitated | `registry/commands/internal_accounts.rs`, `kinds.rs` |
-//! | 9 refused calls that leave no trace | `denied.rs` |
-//! | 10 certificates of an authority that is gone | `ldap/client_trust.rs`, `tests/protocol` |
+//! | 7 names told | `../named.rs`: every row, and changes of each kind; over LDAP `access/tests`, `directory/tests`, `ldap/tests` |
+//! | 8 actors imitated | `actors.rs`, `kinds.rs`, `registry/commands/internal_accounts.rs`; binds in `ldap/tests` |
+//! | 9 refused calls that leave no trace | `traces.rs`, `../denied.rs`, each row in `../rights.rs`; over LDAP `ldap/tests/passwords.rs` |
+//! | 10 certificates of an authority that is gone | `ldap/tests/external.rs`, `net/tls/tests.rs`; with the real binary `tests/programs/openldap_clients.rs` |
 
+mod actors;
 mod attributes;
 mod kinds;
 mod obstacles;
 mod providers;
 mod taken_names;
 mod taking_away;
+mod traces;
 
 use super::rights::global;
-use super::rules::{Doors, Said};
+use super::rules::{Doors, Said, imported_group, imported_person};
 use super::*;
 use crate::access::Rights;
 use crate::registry::commands::testing::wait;

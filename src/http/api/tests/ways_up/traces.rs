@@ -1,0 +1,106 @@
+//! Way 9. Who tries what it may not do leaves a trace: which token, what it called, what it lacks, how often. Who may do it, and
+//! the operator, leave none.
+
+use super::super::rights::told;
+use super::*;
+use crate::model::{Action, Event};
+use crate::registry::EventQuery;
+
+fn traces(doors: &Doors) -> Vec<Event> {
+    let query =
+        EventQuery { actions: vec![Action::SuspiciousRequest], limit: 1_000, ..EventQuery::default() };
+    wait(doors.operator.registry.events(query)).unwrap()
+}
+
+/// Two of each kind, `one` with a right, a token of each account, an application of `one`.
+fn directory() -> Doors {
+    let doors = Doors::new();
+    doors.prepare(&[
+        user("one"),
+        user("two"),
+        group("one"),
+        group("two"),
+        role("one"),
+        post("/core/applications/", json!({ "slug": "one", "name": "One" })),
+        post("/core/tokens/", json!({ "identifier": "one", "user": "{user:one}", "intent": "api" })),
+        grant("/rbac/permissions/assigned_by_users/{user:one}/assign/", "view_event"),
+        grant("/rbac/permissions/assigned_by_groups/{group:one}/assign/", "view_event"),
+        grant("/rbac/permissions/assigned_by_roles/{role:one}/assign/", "view_event"),
+    ]);
+    doors
+}
+
+/// What is called, and which permission is missing.
+fn calls() -> Vec<(Said, &'static str)> {
+    let renamed = json!({ "name": "other" });
+    vec![
+        (patch("/core/users/{user:two}/", json!({ "name": "x" })), "change_user"),
+        (put("/core/users/{user:two}/", json!({ "username": "two", "name": "x" })), "change_user"),
+        (patch("/core/users/{user:two}/", json!({ "username": "other" })), "change_user"),
+        (delete("/core/users/{user:two}/"), "delete_user"),
+        (
+            post("/core/users/{user:two}/set_password/", json!({ "password": "a long enough one" })),
+            "reset_user_password",
+        ),
+        (user("new"), "add_user"),
+        (patch("/core/groups/{group:two}/", renamed.clone()), "change_group"),
+        (put("/core/groups/{group:two}/", renamed.clone()), "change_group"),
+        (delete("/core/groups/{group:two}/"), "delete_group"),
+        (post("/core/groups/{group:two}/add_user/", json!({ "pk": "{user:two}" })), "add_user_to_group"),
+        (patch("/rbac/roles/{role:one}/", renamed.clone()), "change_role"),
+        (put("/rbac/roles/{role:one}/", renamed), "change_role"),
+        (delete("/rbac/roles/{role:one}/"), "delete_role"),
+        (patch("/core/tokens/one/", json!({ "description": "x" })), "change_token"),
+        (put("/core/tokens/one/", json!({ "identifier": "other" })), "change_token"),
+        (delete("/core/tokens/one/"), "delete_token"),
+        (post("/core/tokens/one/rotate/", json!({})), "set_token_key"),
+        (patch("/core/applications/one/", json!({ "name": "x" })), "change_application"),
+        (put("/core/applications/one/", json!({ "slug": "other", "name": "x" })), "change_application"),
+        (delete("/core/applications/one/"), "delete_application"),
+        (patch("/providers/ldap/{provider:ldap}/", json!({ "name": "x" })), "change_ldapprovider"),
+        (
+            put("/providers/ldap/{provider:ldap}/", json!({ "name": "x", "base_dn": "dc=example,dc=com" })),
+            "change_ldapprovider",
+        ),
+        (delete("/providers/ldap/{provider:ldap}/"), "delete_ldapprovider"),
+        // What is given, taken or taken over, and not held.
+        (patch("/core/users/{user:one}/", json!({ "name": "x" })), "view_event"),
+        (patch("/core/users/{user:one}/", json!({ "username": "other" })), "view_event"),
+        (patch("/core/groups/{group:one}/", json!({ "name": "other" })), "view_event"),
+        (put("/rbac/roles/{role:one}/", json!({ "name": "other" })), "view_event"),
+        (post("/core/tokens/one/rotate/", json!({})), "view_event"),
+    ]
+}
+
+#[test]
+fn who_lacks_a_right_leaves_a_trace_and_who_holds_it_leaves_none() {
+    for (said, lacking) in calls() {
+        let doors = directory();
+        robot_holds(&doors, Held::AllBut(&[lacking]));
+        for _ in 0..3 {
+            refused(&doors, &said);
+        }
+        let events = traces(&doors);
+        assert_eq!(events.len(), 1, "{said:?}: {events:#?}");
+        let Event { actor, count, .. } = &events[0];
+        assert_eq!((actor.account.as_str(), *count), ("robot", 3), "{said:?}");
+        assert_eq!(actor.token.as_deref(), Some("robot-api"), "{said:?}");
+        assert_eq!(told(&events[0], "missing"), Some(lacking), "{said:?}");
+        let method = said.0.as_str();
+        assert!(events[0].object_name.starts_with(method), "{said:?}: {}", events[0].object_name);
+
+        let doors = directory();
+        robot_holds(&doors, Held::AllBut(&[]));
+        done(&doors, &said);
+        assert_eq!(traces(&doors), [], "{said:?}");
+        // The operator lacks nothing, and what a config may not say is no trespass either.
+        let doors = directory();
+        doors.prepare(std::slice::from_ref(&said));
+        assert_eq!(traces(&doors), [], "{said:?}");
+    }
+    let doors = directory();
+    assert!(doors.config_with("[[account]]\nusername = \"bindery:x\"\n", &SeedOptions::default()).is_err());
+    doors.import(&["ou=users"], &imported_person("bindery:x", ""));
+    doors.import(&[], &imported_group("one", &["nobody"]));
+    assert_eq!(traces(&doors), []);
+}
