@@ -135,6 +135,10 @@ pub(super) fn obstruction(
         let whose = application.whose(Origin::Account(maker), created(&record));
         return Ok(Some(format!("it was made by {whose}")));
     }
+    // Its values may be of an attribute type as it was to be, which is left out.
+    if let Some(of) = application.left_out_type(kind, name) {
+        return Ok(Some(format!("the attribute type `{of}` is left out")));
+    }
     // Another application has the provider.
     if (kind, field) == (ReferenceKind::Application, Some("provider")) {
         let seed = application.seed.applications.iter().find(|seed| seed.slug == name);
@@ -394,6 +398,28 @@ impl Application<'_, '_> {
         Ok(Some(format!("the {kind} `{name}` was made by {whose}")))
     }
 
+    /// An attribute type that is left out, and that the seed says an account or a group has values of.
+    fn left_out_type(&self, kind: ReferenceKind, name: &str) -> Option<String> {
+        let key = name_key(name);
+        let attributes = match kind {
+            ReferenceKind::Account => {
+                let mut seeds = self.seed.accounts.iter();
+                seeds.find(|seed| name_key(&seed.username) == key).and_then(|seed| seed.attributes.as_ref())
+            }
+            ReferenceKind::Group => {
+                let mut seeds = self.seed.groups.iter();
+                seeds.find(|seed| name_key(&seed.name) == key).and_then(|seed| seed.attributes.as_ref())
+            }
+            _ => None,
+        };
+        let snapshot = self.transaction.snapshot();
+        let mut types = attributes?.keys().filter_map(|description| {
+            let id = snapshot.schema().find(description.split(';').next().unwrap_or_default())?;
+            Some(snapshot.schema().attribute(id).name.to_string())
+        });
+        types.find(|of| self.is_left_out(ReferenceKind::Attribute, of))
+    }
+
     /// Why an object has no place in a directory that a caller of the API has made and the seed does not describe: without
     /// that one it would be as the seed says.
     pub(super) fn tree_in_the_way(
@@ -491,7 +517,7 @@ impl Application<'_, '_> {
 }
 
 /// Of an object of the seed that has what the seed gives to another one.
-fn said_by_nobody(on: ObjectReference, name: &str) -> String {
+pub(super) fn said_by_nobody(on: ObjectReference, name: &str) -> String {
     format!(
         "the {} `{name}` has it, of which the config says nothing: let it say what that one is to have",
         on.kind()

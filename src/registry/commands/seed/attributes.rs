@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::SeedProblem;
-use super::adoption::origin;
+use super::adoption::{origin, said_by_nobody};
 use super::apply::Application;
 use super::objects::set;
 use crate::config::{ReferenceKind, SeedAttribute};
-use crate::directory::{unknown_attributes, uses_attribute};
+use crate::directory::{name_key, unknown_attributes, uses_attribute};
 use crate::model::{Attribute, AttributeNumber, CustomAttribute, Key, ObjectReference, Placement, Record};
 use crate::registry::ChangeError;
 use crate::registry::commands::validate;
@@ -48,66 +48,68 @@ impl Application<'_, '_> {
     }
 
     /// Whether all values are of the types' new declarations: asked when everything of the seed is in place, as the
-    /// seed may bring better values too.
+    /// seed may bring better values too. What it does not say itself stops nothing but the change of that type.
     pub(super) fn check_custom_attributes(&mut self) -> Result<(), ChangeError> {
         let snapshot = self.transaction.snapshot().clone();
-        let schema = snapshot.schema();
-        let changed = self.changed_attributes.iter().filter_map(|number| snapshot.custom_attribute(*number));
-        let changed: Vec<(AttributeId, &str)> = changed
-            .filter_map(|attribute| Some((schema.find(&attribute.name)?, attribute.name.as_str())))
-            .collect();
+        let (schema, earlier) = (snapshot.schema(), self.before.schema());
+        let changed = self.changed_attributes.iter().filter_map(|number| {
+            let (before, after) =
+                (self.before.custom_attribute(*number)?, snapshot.custom_attribute(*number)?);
+            let changed = Changed {
+                before: earlier.find(&before.name)?,
+                after: schema.find(&after.name)?,
+                name: &after.name,
+            };
+            Some(changed)
+        });
+        let changed: Vec<Changed<'_>> = changed.collect();
         if changed.is_empty() {
             return Ok(());
         }
         let mut found = Vec::new();
-        let mut callers: BTreeMap<&str, (ObjectReference, String)> = BTreeMap::new();
+        let mut left_out: BTreeMap<&str, (ObjectReference, Option<String>, String)> = BTreeMap::new();
         let mut more = 0_u64;
         self.transaction.objects(&mut |record| {
-            let owner = match &record {
-                Record::Account(account) => Some((
-                    ObjectReference::Account(account.number),
-                    format!("the account `{}`", account.username),
-                    &account.attributes,
-                    &account.placements,
-                )),
-                Record::Group(group) => Some((
-                    ObjectReference::Group(group.number),
-                    format!("the group `{}`", group.name),
-                    &group.attributes,
-                    &group.placements,
-                )),
-                _ => None,
+            let (on, object, attributes, placements) = match &record {
+                Record::Account(account) => {
+                    let on = ObjectReference::Account(account.number);
+                    (on, &account.username, &account.attributes, &account.placements)
+                }
+                Record::Group(group) => {
+                    (ObjectReference::Group(group.number), &group.name, &group.attributes, &group.placements)
+                }
+                _ => return,
             };
-            let is_callers = origin(&record).account().is_some();
-            let mut problems = Vec::new();
-            let unknown = unknown_attributes(schema, &record).into_iter().map(|name| {
-                format!("`{name}` names values that are there, so the attribute type must keep that object identifier")
-            });
-            let unknown: Vec<String> = unknown.collect();
-            for (id, name) in &changed {
-                let mut of_type = Vec::new();
-                if let Some((_, title, attributes, placements)) = &owner {
-                    check(title, attributes, placements, *id, schema, &mut of_type);
-                }
-                of_type.extend(unknown.iter().cloned());
-                match (&owner, of_type.first()) {
-                    (Some((on, ..)), Some(first)) if is_callers => {
-                        callers.entry(name).or_insert_with(|| (*on, first.clone()));
+            let title = format!("the {} `{object}`", on.kind());
+            let unknown = unknown_attributes(schema, &record);
+            for Changed { before, after, name } in &changed {
+                let mut problems = Vec::new();
+                check(&title, attributes, placements, *after, schema, &mut problems);
+                let of_type = unknown.iter().filter(|unknown| earlier.find(unknown) == Some(*before));
+                problems.extend(of_type.map(|unknown| {
+                    format!(
+                        "`{unknown}` names values that are there, so the attribute type must keep that object identifier"
+                    )
+                }));
+                if self.says_attributes(&record) {
+                    for problem in problems {
+                        if found.len() < PROBLEMS_MAX && !found.contains(&problem) {
+                            found.push(problem);
+                        } else {
+                            more += 1;
+                        }
                     }
-                    _ => problems.append(&mut of_type),
-                }
-            }
-            for problem in problems {
-                if found.len() < PROBLEMS_MAX && !found.contains(&problem) {
-                    found.push(problem);
-                } else {
-                    more += 1;
+                } else if let Some(first) = problems.into_iter().next() {
+                    let own = origin(&record).account().is_none().then(|| object.clone());
+                    left_out.entry(name).or_insert((on, own, first));
                 }
             }
         })?;
-        // What a caller of the API has made stops nothing but the change of that type.
-        for (name, (on, problem)) in callers {
-            let whose = self.whose_is(on)?.unwrap_or_default();
+        for (name, (on, whose, problem)) in left_out {
+            let whose = match whose {
+                Some(object) => said_by_nobody(on, &object),
+                None => self.whose_is(on)?.unwrap_or_default(),
+            };
             self.obstructed.push((ReferenceKind::Attribute, name.to_owned(), format!("{problem}: {whose}")));
         }
         if more > 0 {
@@ -120,6 +122,25 @@ impl Application<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the seed says which attributes an account or a group has.
+    fn says_attributes(&self, record: &Record) -> bool {
+        match record {
+            Record::Account(account) => {
+                let key = name_key(&account.username);
+                let mut seeds = self.seed.accounts.iter();
+                seeds.any(|seed| seed.attributes.is_some() && name_key(&seed.username) == key)
+                    && !self.is_left_out(ReferenceKind::Account, &account.username)
+            }
+            Record::Group(group) => {
+                let key = name_key(&group.name);
+                let mut seeds = self.seed.groups.iter();
+                seeds.any(|seed| seed.attributes.is_some() && name_key(&seed.name) == key)
+                    && !self.is_left_out(ReferenceKind::Group, &group.name)
+            }
+            _ => false,
+        }
     }
 
     /// Deletes custom attribute types that are neither in the seed nor in use by what is left.
@@ -146,6 +167,13 @@ impl Application<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// An attribute type that is declared in another way than it was.
+struct Changed<'a> {
+    before: AttributeId,
+    after: AttributeId,
+    name: &'a str,
 }
 
 /// Whether an object's values of the changed types are of their syntaxes.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::apply::Application;
 use crate::config::{ReferenceKind, SeedGrant, SeedReference};
-use crate::directory::name_key;
+use crate::directory::{Accounts, name_key};
 use crate::model::{
     AccountNumber, ApplicationNumber, Grant, GroupNumber, ObjectReference, ProviderNumber, RoleNumber,
     TokenNumber,
@@ -23,6 +23,13 @@ pub(super) struct Names {
     pub(super) skipped: HashSet<(ReferenceKind, Vec<u8>)>,
     /// What is somebody else's, with its name and why: the same holds for it.
     pub(super) left_out: BTreeMap<(ReferenceKind, Vec<u8>), (String, String)>,
+}
+
+/// What the names of a list stand for.
+pub(super) struct Named<T> {
+    pub(super) items: Vec<T>,
+    /// The first that is not among them, as what it names is skipped or left out.
+    pub(super) missing: Option<String>,
 }
 
 impl Names {
@@ -79,9 +86,39 @@ impl Application<'_, '_> {
         self.resolved(ReferenceKind::Group, name, found)
     }
 
-    /// The roles of these names.
-    pub(super) fn role_numbers(&mut self, names: &[String]) -> Vec<RoleNumber> {
-        names.iter().filter_map(|name| self.role_number(name)).collect()
+    /// The roles of these names; of those that are left out, the ones that are `present`: what is not changed is not taken away
+    /// either.
+    pub(super) fn role_numbers(&mut self, names: &[String], present: &[RoleNumber]) -> Named<RoleNumber> {
+        let stored = |accounts: &Accounts, name: &str| accounts.role_named(name).map(|role| role.number);
+        self.numbers(ReferenceKind::Role, names, present, Self::role_number, stored)
+    }
+
+    /// The same of groups.
+    pub(super) fn group_numbers(&mut self, names: &[String], present: &[GroupNumber]) -> Named<GroupNumber> {
+        let stored = |accounts: &Accounts, name: &str| accounts.group_named(name).map(|group| group.number);
+        self.numbers(ReferenceKind::Group, names, present, Self::group_number, stored)
+    }
+
+    fn numbers<T: PartialEq>(
+        &mut self,
+        kind: ReferenceKind,
+        names: &[String],
+        present: &[T],
+        resolve: fn(&mut Self, &str) -> Option<T>,
+        stored: fn(&Accounts, &str) -> Option<T>,
+    ) -> Named<T> {
+        let mut named = Named { items: Vec::with_capacity(names.len()), missing: None };
+        for name in names {
+            let Some(found) = resolve(self, name) else {
+                if !self.unresolved.contains(&(kind, name.clone())) {
+                    named.missing.get_or_insert_with(|| format!("the {kind} `{name}`"));
+                }
+                named.items.extend(stored(self.accounts(), name).filter(|there| present.contains(there)));
+                continue;
+            };
+            named.items.push(found);
+        }
+        named
     }
 
     /// The permissions of a list; one on something that is skipped is left out, and so is one on something that a caller of
@@ -90,9 +127,9 @@ impl Application<'_, '_> {
         &mut self,
         grants: &[SeedGrant],
         present: &[Grant],
-    ) -> Result<Vec<Grant>, ChangeError> {
+    ) -> Result<Named<Grant>, ChangeError> {
         let mut found: Vec<Grant> = Vec::with_capacity(grants.len());
-        let mut is_whole = true;
+        let mut missing = None;
         for SeedGrant { permission, on: on_of } in grants {
             let on_of = on_of.as_ref();
             let on = match on_of {
@@ -101,7 +138,12 @@ impl Application<'_, '_> {
                     Some(object) => Some(object),
                     // A grant on one object must never become one on all.
                     None => {
-                        is_whole = false;
+                        let SeedReference { kind, name } = reference;
+                        if !self.unresolved.contains(&(*kind, name.clone())) {
+                            missing.get_or_insert_with(|| {
+                                format!("`{}` on the {kind} `{name}`", permission.codename())
+                            });
+                        }
                         continue;
                     }
                 },
@@ -117,7 +159,7 @@ impl Application<'_, '_> {
                     permission.codename()
                 );
                 self.leave_out(*kind, name, reason);
-                is_whole = false;
+                missing.get_or_insert_with(|| format!("`{}` on the {kind} `{name}`", permission.codename()));
                 continue;
             }
             if !found.contains(&grant) {
@@ -125,11 +167,28 @@ impl Application<'_, '_> {
             }
         }
         // Worth less for a while, it could be taken by who may not have what it gives again when nothing is left out.
-        if !is_whole {
+        if missing.is_some() {
             let kept: Vec<Grant> = present.iter().copied().filter(|grant| !found.contains(grant)).collect();
             found.extend(kept);
         }
-        Ok(found)
+        Ok(Named { items: found, missing })
+    }
+
+    /// Leaves out a role or a group that would be made without something that it is to give: worth less for a while, it could be
+    /// taken by who may not have what it gives later. Says whether it did.
+    pub(super) fn is_left_out_without(
+        &mut self,
+        missing: Option<String>,
+        is_new: bool,
+        kind: ReferenceKind,
+        name: &str,
+    ) -> bool {
+        let Some(missing) = missing.filter(|_| is_new) else { return false };
+        let reason = format!(
+            "it would be made without {missing}, and could be taken meanwhile by who may not have that: put that right first"
+        );
+        self.obstructed.push((kind, name.to_owned(), reason));
+        true
     }
 
     fn role_number(&mut self, name: &str) -> Option<RoleNumber> {

@@ -31,6 +31,21 @@ impl Application<'_, '_> {
         if self.is_left_out(ReferenceKind::Provider, &seed.name) {
             return Ok(());
         }
+        let key = name_key(&seed.name);
+        let missing = self.seed.applications.iter().find(|application| {
+            application.provider.as_ref().is_some_and(|provider| name_key(provider) == key)
+                && self.is_left_out(ReferenceKind::Application, &application.slug)
+        });
+        if let Some(application) = missing
+            && self.find_provider(&seed.name).is_none()
+        {
+            let reason = format!(
+                "its application `{}` is left out, and without one it would admit every active account",
+                application.slug
+            );
+            self.obstructed.push((ReferenceKind::Provider, seed.name.clone(), reason));
+            return Ok(());
+        }
         let changes = ProviderChanges {
             name: None,
             base_dn: Some(seed.base_dn.clone()),
@@ -65,11 +80,15 @@ impl Application<'_, '_> {
             Some(permissions) => Some(self.grants(permissions, &role.grants)?),
             None => None,
         };
+        let missing = grants.as_ref().and_then(|grants| grants.missing.clone());
+        if self.is_left_out_without(missing, before.is_none(), ReferenceKind::Role, &seed.name) {
+            return Ok(());
+        }
         let changes = RoleChanges {
             name: None,
             search_size_max: seed.search_size_max.map(|limit| limit.of_role()),
             search_time_max: seed.search_time_max.map(|limit| limit.of_role()),
-            grants: grants.map(|grants| same_or(&role.grants, grants)),
+            grants: grants.map(|grants| same_or(&role.grants, grants.items)),
         };
         let done = role::write(self.transaction, before, role, changes);
         self.collect(ReferenceKind::Role, &seed.name, done).map(drop)
@@ -79,22 +98,30 @@ impl Application<'_, '_> {
         if self.is_left_out(ReferenceKind::Group, &seed.name) {
             return Ok(());
         }
-        let parents = seed.parents.as_ref().map(|parents| {
-            parents.iter().filter_map(|parent| self.group_number(parent)).collect::<Vec<GroupNumber>>()
+        let present = self.accounts().group_named(&seed.name).cloned();
+        let is_new = present.is_none();
+        let (in_groups, held, granted) = present.map_or_else(Default::default, |group| {
+            (group.parents.to_vec(), group.roles.to_vec(), group.grants.to_vec())
         });
-        let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles));
-        let present = self.accounts().group_named(&seed.name).map(|group| group.grants.to_vec());
+        let parents = seed.parents.as_ref().map(|parents| self.group_numbers(parents, &in_groups));
+        let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles, &held));
         let grants = match &seed.permissions {
-            Some(permissions) => Some(self.grants(permissions, &present.unwrap_or_default())?),
+            Some(permissions) => Some(self.grants(permissions, &granted)?),
             None => None,
         };
+        let missing = parents.as_ref().and_then(|parents| parents.missing.clone());
+        let missing = missing.or(roles.as_ref().and_then(|roles| roles.missing.clone()));
+        let missing = missing.or(grants.as_ref().and_then(|grants| grants.missing.clone()));
+        if self.is_left_out_without(missing, is_new, ReferenceKind::Group, &seed.name) {
+            return Ok(());
+        }
         self.put_group(&seed.name, |group| GroupChanges {
             name: None,
             is_superuser: seed.is_superuser,
-            parents: parents.map(|parents| same_or(&group.parents, parents)),
+            parents: parents.map(|parents| same_or(&group.parents, parents.items)),
             members: None,
-            roles: roles.map(|roles| same_or(&group.roles, roles)),
-            grants: grants.map(|grants| same_or(&group.grants, grants)),
+            roles: roles.map(|roles| same_or(&group.roles, roles.items)),
+            grants: grants.map(|grants| same_or(&group.grants, grants.items)),
             attributes: seed
                 .attributes
                 .as_ref()
@@ -158,7 +185,7 @@ impl Application<'_, '_> {
         };
         let known = self.problems.len();
         self.check_keys(seed, before.as_ref().map(|before| before.kind), kind);
-        let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles));
+        let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles, &account.roles));
         let grants = match &seed.permissions {
             Some(permissions) => Some(self.grants(permissions, &account.grants)?),
             None => None,
@@ -181,8 +208,8 @@ impl Application<'_, '_> {
                 .as_ref()
                 .map(|given| same_attributes_or(&account.attributes, attributes(given))),
             groups: None,
-            roles: roles.map(|roles| same_or(&account.roles, roles)),
-            grants: grants.map(|grants| same_or(&account.grants, grants)),
+            roles: roles.map(|roles| same_or(&account.roles, roles.items)),
+            grants: grants.map(|grants| same_or(&account.grants, grants.items)),
             password,
             // A config says what everything is to be: the diff shows what goes.
             drops_password: true,
@@ -295,16 +322,38 @@ impl Application<'_, '_> {
         let mut wanted = Vec::with_capacity(seed.len());
         for SeedBinding { subject, order, negate, enabled } in seed {
             let negate = *negate;
-            let subject = match self.subject(subject) {
-                // One that is negated admits nobody of them.
-                found if negate || present.iter().any(|other| other.subject == found) => found,
-                found => self.own_subject(found, subject)?,
+            // One that is negated admits nobody of them.
+            let is_kept =
+                |found: &BindingSubject| negate || present.iter().any(|other| other.subject == *found);
+            let subject = match self.left_out_subject(subject).filter(is_kept) {
+                Some(left_out) => left_out,
+                None => match self.subject(subject) {
+                    found if is_kept(&found) => found,
+                    found => self.own_subject(found, subject)?,
+                },
             };
             let same = present.iter().position(|other| other.subject == subject && other.negate == negate);
             let uuid = same.map_or_else(Uuid::new_v4, |same| present.swap_remove(same).uuid);
             wanted.push(Binding { uuid, subject, order: *order, negate, enabled: *enabled });
         }
         Ok(wanted)
+    }
+
+    /// The subject of a binding that is there and left out: what is not changed goes on being bound, or shut out.
+    fn left_out_subject(&self, subject: &SeedSubject) -> Option<BindingSubject> {
+        let (kind, name) = match subject {
+            SeedSubject::Account(name) => (ReferenceKind::Account, name),
+            SeedSubject::Group(name) => (ReferenceKind::Group, name),
+            SeedSubject::Networks(_) | SeedSubject::Window(_) => return None,
+        };
+        let accounts = self.accounts();
+        match kind {
+            _ if !self.is_left_out(kind, name) => None,
+            ReferenceKind::Account => {
+                accounts.account_named(name).map(|account| BindingSubject::Account(account.number))
+            }
+            _ => accounts.group_named(name).map(|group| BindingSubject::Group(group.number)),
+        }
     }
 
     /// The subject, but for one that a caller of the API has given a name of the config: it would be admitted as somebody

@@ -1051,7 +1051,14 @@ fn another_syntax_is_refused_while_values_are_not_of_it() {
     apply(&registry, &seed).unwrap();
     let declared =
         Seed { attributes: vec![attribute("badge", Some(AttributeSyntax::Integer))], ..Seed::default() };
-    let refusal = refused(apply(&registry, &declared));
+    // It is left out for what somebody has, and all refused for what the seed itself says.
+    let (plan, _) = apply(&registry, &declared).unwrap();
+    let [("badge", reason)] = left_out(&plan)[..] else { panic!("{:?}", left_out(&plan)) };
+    assert!(reason.contains("the account `alice` has the attribute \"badge\""), "{reason}");
+    let before = registry.snapshot().custom_attribute_named("badge").unwrap().syntax;
+    assert_eq!(before, AttributeSyntax::DirectoryString);
+    let said = Seed { attributes: declared.attributes.clone(), ..seed.clone() };
+    let refusal = refused(apply(&registry, &said));
     assert!(refusal.contains("the account `alice` has the attribute \"badge\""), "{refusal}");
 
     // The seed may bring the better value along.
@@ -1068,8 +1075,11 @@ fn another_syntax_is_refused_while_values_are_not_of_it() {
     apply(&registry, &seed).unwrap();
     let mut single = declared;
     single.attributes[0].single_valued = Some(true);
-    let refusal = refused(apply(&registry, &single));
-    assert!(refusal.contains("one value at most"), "{refusal}");
+    let (plan, _) = apply(&registry, &single).unwrap();
+    let [("badge", reason)] = left_out(&plan)[..] else { panic!("{:?}", left_out(&plan)) };
+    assert!(reason.contains("one value at most"), "{reason}");
+    let said = Seed { attributes: single.attributes.clone(), ..seed.clone() };
+    assert!(refused(apply(&registry, &said)).contains("one value at most"));
     // Where values may stay, so may the declaration.
     single.attributes[0] = attribute("Badge", Some(AttributeSyntax::DirectoryString));
     apply(&registry, &single).unwrap();

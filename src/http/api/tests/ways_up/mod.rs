@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | 1 what is taken away is asked for like what is given | `taking_away.rs` |
 //! | 2 a name of the config taken by a stranger | `taken_names.rs` |
-//! | 3 what stands in the config's way | `obstacles.rs` |
+//! | 3 what stands in the config's way | `obstacles.rs`, `not_whole.rs` |
 //! | 4 a provider in front of another | `providers.rs` |
 //! | 5 a change of kind | `kinds.rs` |
 //! | 6 attributes that others trust | `attributes.rs` |
@@ -17,6 +17,7 @@
 mod actors;
 mod attributes;
 mod kinds;
+mod not_whole;
 mod obstacles;
 mod providers;
 mod taken_names;
