@@ -334,6 +334,7 @@ fn samples() -> Vec<Sample> {
         get("/core/tokens/{identifier}/", "/core/tokens/<token>/").on(on_token),
         put("/core/tokens/{identifier}/", "/core/tokens/<token>/")
             .body(json!({ "identifier": "other" }))
+            .also(&["view_user"])
             .on(on_token),
         patch("/core/tokens/{identifier}/", "/core/tokens/<token>/")
             .body(json!({ "description": "x" }))

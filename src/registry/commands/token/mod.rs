@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::account::grant_to_creator;
-use super::{DEFAULT_LIFETIME, names, secret_text, validate};
+use super::{DEFAULT_LIFETIME, names, secret_text, set, validate};
 use crate::auth::{SealError, TokenSecret};
 use crate::config::{Expiry, LIFETIME_SECONDS_MAX, Limit, first_identifier};
 use crate::directory::{AccountState, Accounts};
@@ -149,8 +149,9 @@ impl Registry {
         Ok(created)
     }
 
-    /// Changes what is not its secret. The caller holds `change_token` on it; to make it worth more (a later expiry, more
-    /// networks) it holds all that the owner holds, and nobody but superusers changes anything of another superuser's.
+    /// Changes what is not its secret. The caller holds `change_token` on it; to rename it, or to make it worth more (a later
+    /// expiry, more networks), it holds all that the owner holds, and nobody but superusers changes anything of another
+    /// superuser's.
     ///
     /// To give it to another account, the caller must besides be able to make a token for that one. The old secret, which
     /// others may know, stops at once: the token has a new one, which nobody knows until it is rotated, set, or viewed if
@@ -485,10 +486,7 @@ fn update(
             token.intent
         )));
     }
-    let renamed = name.filter(|name| *name != token.identifier);
-    if let Some(name) = renamed {
-        token.identifier = name;
-    }
+    set(&mut token.identifier, name);
     if let Some(account) = account {
         let owner = accounts.account_named(&account).map(|owner| owner.number);
         if owner != Some(token.account) {
@@ -521,7 +519,9 @@ fn update(
     }
     token.description = description.unwrap_or(token.description);
     token.networks = networks.unwrap_or(token.networks);
-    if is_later(before.expires, token.expires) || is_wider(&before.networks, &token.networks) {
+    // The config, and whoever revokes a leaked one, go by its name.
+    let is_renamed = before.identifier != token.identifier;
+    if is_renamed || is_later(before.expires, token.expires) || is_wider(&before.networks, &token.networks) {
         require_worth(caller, accounts, &before)?;
     }
     write(transaction, Some(&before), token)

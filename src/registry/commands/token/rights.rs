@@ -5,8 +5,9 @@
 //! - A token for oneself needs `add_token` and nothing else.
 //! - A token for another account needs `change_user` on that account besides; the account must be no superuser and hold
 //!   no permission that the caller lacks, on whatever object and through whatever role or group.
-//! - What makes a token that is there worth more (a later expiry, more networks, another owner) needs, beside
-//!   `change_token`, all that its owner holds; another owner needs `add_token` and ends the old secret besides.
+//! - What makes a token that is there worth more (a later expiry, more networks, another owner), or another name by which it
+//!   is known, needs, beside `change_token`, all that its owner holds; another owner needs `add_token` and ends the old
+//!   secret besides.
 //! - The secret of a token that is there (rotated, set or viewed) needs the permission on that token, and all that its
 //!   owner holds now: a grant on a token outlives the check that it was made with, and the owner may have got more since.
 //!   One's own needs the permission alone; that of a superuser is for superusers and its owner.

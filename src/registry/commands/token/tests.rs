@@ -264,6 +264,7 @@ fn nobody_makes_a_token_worth_more_than_they_are() {
             TokenChanges { account: Some("helper".to_owned()), ..with() },
             TokenChanges { expiring: Some(false), ..with() },
             TokenChanges { expires: Some(Expiry::In(200 * DAY)), ..with() },
+            TokenChanges { identifier: Some("hidden".to_owned()), ..with() },
             TokenChanges { networks: Some(Vec::new()), ..with() },
             TokenChanges { networks: Some(vec!["10.0.0.0/7".parse().unwrap()]), ..with() },
         ]
@@ -279,7 +280,10 @@ fn nobody_makes_a_token_worth_more_than_they_are() {
         let made = NewToken { networks: network().unwrap(), ..new("given", caller, Intent::Api) };
         wait(registry.create_token(actor(), made)).unwrap();
         let done = wait(registry.update_token(self::caller(registry, "helper"), "given".to_owned(), changes));
-        for identifier in ["given", "of-helper"] {
+        let given = ["given", "hidden"]
+            .into_iter()
+            .find(|name| registry.snapshot().accounts().token_named(name).is_some());
+        for identifier in [given.unwrap(), "of-helper"] {
             wait(registry.revoke_token(actor(), identifier.to_owned(), Replaced::End)).unwrap();
         }
         done

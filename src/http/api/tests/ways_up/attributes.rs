@@ -266,3 +266,27 @@ fn the_keys_of_who_is_worth_more_are_not_changed() {
     ];
     both_ways(&make, Held::AllBut(&["view_event"]), Held::AllBut(&[]), &calls);
 }
+
+/// Nor are its tokens renamed: the config, and whoever looks for a leaked one, go by their names.
+#[test]
+fn the_tokens_of_who_is_worth_more_keep_their_names() {
+    let make = || {
+        let doors = directory();
+        doors.prepare(&[
+            grant("/rbac/permissions/assigned_by_users/{user:bob}/assign/", "view_event"),
+            post("/core/tokens/", json!({ "identifier": "of-bob", "user": "{user:bob}", "intent": "api" })),
+        ]);
+        doors
+    };
+    let calls = [
+        patch("/core/tokens/of-bob/", json!({ "identifier": "old" })),
+        put("/core/tokens/of-bob/", json!({ "identifier": "old", "description": "x" })),
+    ];
+    both_ways(&make, Held::AllBut(&["view_event"]), Held::AllBut(&[]), &calls);
+    // What makes it worth less, or nothing of it, is for who may change it at all.
+    for changes in [json!({ "description": "x" }), json!({ "networks": ["10.0.0.0/8"] })] {
+        let doors = make();
+        robot_holds(&doors, Held::AllBut(&["view_event"]));
+        done(&doors, &patch("/core/tokens/of-bob/", changes));
+    }
+}
