@@ -1,4 +1,5 @@
-//! Password Modify (RFC 3062): an account rotates the app password it is bound with; a person may set a password.
+//! Password Modify (RFC 3062): an account rotates the app password it is bound with; a person changes the password they are
+//! bound with.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -104,7 +105,7 @@ fn code_of(error: &OwnSecretError) -> ResultCode {
     match error {
         OwnSecretError::OldIsWrong => ResultCode::InvalidCredentials,
         OwnSecretError::Constraint(_) => ResultCode::ConstraintViolation,
-        OwnSecretError::NoSecret => ResultCode::UnwillingToPerform,
+        OwnSecretError::NoSecret | OwnSecretError::NotByToken => ResultCode::UnwillingToPerform,
         OwnSecretError::CredentialGone => ResultCode::InsufficientAccessRights,
         OwnSecretError::Change(error) => match error {
             ChangeError::Invalid(_) | ChangeError::Seed(_) | ChangeError::Field { .. } => {

@@ -267,6 +267,58 @@ fn people_set_their_passwords() {
     assert_eq!(suspicious(&world), ["app"]);
 }
 
+/// What a token made would outlive it: its end, its networks, and that somebody has revoked it.
+#[test]
+fn no_password_is_set_by_means_of_an_app_password() {
+    let world = World::new();
+    let new = crate::registry::NewToken {
+        identifier: "of-alice".to_owned(),
+        account: "alice".to_owned(),
+        intent: crate::model::Intent::AppPassword,
+        expiring: true,
+        expires: Some(crate::config::Expiry::In(std::time::Duration::from_secs(60))),
+        description: String::new(),
+        networks: Vec::new(),
+        retrievable: false,
+    };
+    let actor = crate::registry::commands::testing::actor();
+    let made = wait(world.registry.create_token(actor.clone(), new)).unwrap();
+    let secret = String::from_utf8(made.secret.expose().to_vec()).unwrap();
+    let password = || {
+        let snapshot = world.registry.snapshot();
+        snapshot.accounts().account_named("alice").unwrap().password.as_ref().unwrap().generation
+    };
+    let (before, mut client) = (password(), nobody(&world));
+    for is_lasting in [false, true] {
+        if is_lasting {
+            let changes = crate::registry::TokenChanges {
+                expiring: Some(false),
+                ..crate::registry::TokenChanges::default()
+            };
+            wait(world.registry.update_token(actor.clone(), "of-alice".to_owned(), changes)).unwrap();
+        }
+        client.bind("alice", &secret).is(0);
+        for old in [None, Some(secret.as_bytes())] {
+            let reply = modify(&mut client, Some(value(None, old, Some(b"a password of mine"))));
+            let text = reply.is(53).result().message.clone();
+            assert!(text.contains("bind with the password"), "{text}");
+        }
+        let wrong = Some(ALICE_PASSWORD.as_bytes());
+        modify(&mut client, Some(value(None, wrong, Some(b"a password of mine")))).is(49);
+        assert_eq!(client.who_am_i(), format!("dn:{ALICE_DN}"));
+    }
+    assert_eq!(password(), before);
+    nobody(&world).bind("alice", "a password of mine").is(49);
+    nobody(&world).bind("alice", ALICE_PASSWORD).is(0);
+    // It is exchanged for one that is worth as much, and the password for a password.
+    let exchanged = generated(modify(&mut client, None).is(0)).unwrap();
+    assert!(exchanged.starts_with("bindery_app_"), "{exchanged}");
+    assert_eq!(password(), before);
+    client.bind("alice", ALICE_PASSWORD).is(0);
+    change(&mut client, None, b"a password of mine").is(0);
+    assert_ne!(password(), before);
+}
+
 /// Whose operations were refused although they had bound.
 fn suspicious(world: &World) -> Vec<String> {
     super::world::wait(world.registry.flush_logins()).unwrap();

@@ -472,13 +472,12 @@ impl Call {
                 let generated = generated.map_err(|error| error.to_string())?.generated;
                 let secret = generated.or(secret).ok_or("no secret")?;
                 match known.proof {
-                    // Whatever it is set with, one that is chosen is the password of a person.
-                    Proof::Token(number, _) if !is_chosen => {
+                    Proof::Token(number, _) => {
                         let identifier = names.0.token(number).ok_or("no token")?.identifier.clone();
                         answer.learn(registry, &identifier, secret);
                         answer.succeed(registry, number, &identifier);
                     }
-                    Proof::Token(..) | Proof::Password(..) => {
+                    Proof::Password(..) => {
                         answer.learned.extend(Known::password(&registry.snapshot(), *account, secret));
                     }
                 }

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::account::{self, AccountChanges};
 use super::token::{FIRST_GENERATION, NewUuid, check_present, replace};
 use super::validate;
 use crate::access::{Credential, Identity};
 use crate::auth::{Candidate, CredentialKey, HashClass, HashJob, Subject};
-use crate::model::{Actor, HashText, Password, Record, Timestamp, Token};
+use crate::model::{Actor, HashText, Password, Timestamp, Token};
 use crate::registry::authenticate::{key_of_password, key_of_token};
 use crate::registry::{Caller, ChangeError, Registry, Trial};
 use crate::secret::Secret;
@@ -48,6 +49,12 @@ pub enum OwnSecretError {
     /// The account is bound with a certificate, which is exchanged by who issued it.
     #[error("you are bound with a certificate: bind with the password or app password that is to be changed")]
     NoSecret,
+    /// The account is bound with a token, which may end before the password would, or work from fewer places.
+    #[error(
+        "you are bound with an app password, by which no password is set: bind with the password that is to be changed, or \
+         leave the new one out to exchange the app password"
+    )]
+    NotByToken,
     /// There is nothing to exchange any more.
     #[error("the credential does not hold any more; bind again")]
     CredentialGone,
@@ -61,7 +68,8 @@ impl Registry {
     ///
     /// A token is rotated: its replacement takes its identifier, description, networks and lifetime, and the old one
     /// goes on working for the overlap, under a name that says so (see [`Registry::rotate_token`]). A person's password is
-    /// replaced at once. What was replaced already is refused before anything is hashed: it is for working on, not for a
+    /// replaced at once, by who is bound with it: set by means of a token it would outlive that, and whoever revokes the token
+    /// would not know of it. What was replaced already is refused before anything is hashed: it is for working on, not for a
     /// new secret, which the first of two instances with the same one has got.
     ///
     /// # Errors
@@ -111,11 +119,12 @@ impl Registry {
             (_, Some(_)) if !account.kind.is_person() => Err(OwnSecretError::Constraint(
                 "the secret of a service account is generated: leave the new password out".to_owned(),
             )),
+            (Some(_), Some(_)) => Err(OwnSecretError::NotByToken),
             (Some(token), None) => {
                 let generated = Some(self.rotate(caller, &token, overlap).await?);
                 Ok(Exchanged { generated, credential })
             }
-            (_, Some(new)) => {
+            (None, Some(new)) => {
                 validate::password(&new, self.rules())
                     .map_err(|problem| OwnSecretError::Constraint(format!("the new password {problem}")))?;
                 let credential = self.set_password(caller, identity, new).await?;
@@ -215,35 +224,25 @@ impl Registry {
         let hash = self.hash_secret(new, caller.actor().source).await?;
         let done = self
             .change(caller, move |transaction| {
-                let Some(mut account) = transaction.account(identity.holder.account)? else {
+                let Some(account) = transaction.account(identity.holder.account)? else {
                     return Ok(None);
                 };
-                let generation = account.password.as_ref().map_or(0, |password| password.generation);
-                let holds = match identity.holder.credential {
-                    Credential::Password { generation: own } => own == generation,
-                    Credential::Token { number, .. } => {
-                        transaction.snapshot().accounts().token(number).is_some()
-                    }
-                    Credential::Certificate { .. } => false,
-                };
-                if !holds {
+                let known = account.password.as_ref().map(|password| password.generation);
+                let Credential::Password { generation } = identity.holder.credential else { return Ok(None) };
+                if known != Some(generation) {
                     return Ok(None);
                 }
                 let generation = generation.saturating_add(1);
-                let changed = transaction.now();
-                account.password = Some(Password {
+                let password = Password {
                     hash,
                     generation,
                     seeded: None,
-                    changed,
+                    changed: transaction.now(),
                     made_by: transaction.made_by(),
-                });
-                account.modified = changed;
-                transaction.put(Record::Account(account))?;
-                Ok(Some(match identity.holder.credential {
-                    Credential::Password { .. } => Credential::Password { generation },
-                    other => other,
-                }))
+                };
+                let changes = AccountChanges { password: Some(password), ..AccountChanges::default() };
+                account::write(transaction, Some(account.clone()), account, changes)?;
+                Ok(Some(Credential::Password { generation }))
             })
             .await?;
         done.ok_or(OwnSecretError::CredentialGone)

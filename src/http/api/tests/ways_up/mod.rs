@@ -3,7 +3,7 @@
 //!
 //! | way | tried in |
 //! | --- | --- |
-//! | 1 what is taken away is asked for like what is given | `taking_away.rs` |
+//! | 1 what is taken away is asked for like what is given | `taking_away.rs`; who made a credential `made_by.rs` |
 //! | 2 a name of the config taken by a stranger | `taken_names.rs` |
 //! | 3 what stands in the config's way | `obstacles.rs`, `not_whole.rs` |
 //! | 4 a provider in front of another | `providers.rs` |
@@ -13,12 +13,16 @@
 //! | 8 actors imitated | `actors.rs`, `kinds.rs`, `registry/commands/internal_accounts.rs`; binds in `ldap/tests` |
 //! | 9 refused calls that leave no trace | `traces.rs`, `../denied.rs`, each row in `../rights.rs`; over LDAP `ldap/tests/passwords.rs` |
 //! | 10 certificates of an authority that is gone | `ldap/tests/external.rs`, `net/tls/tests.rs`; with the real binary `tests/programs/openldap_clients.rs` |
+//!
+//! Two callers at once are tried in `parallel.rs`.
 
 mod actors;
 mod attributes;
 mod kinds;
+mod made_by;
 mod not_whole;
 mod obstacles;
+mod parallel;
 mod providers;
 mod taken_names;
 mod taking_away;

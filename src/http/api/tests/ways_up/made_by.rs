@@ -1,0 +1,65 @@
+//! Way 1, its second half. Who may know a secret is kept with it, however often it is exchanged by means of itself: over LDAP
+//! too, where an account changes its own. Whoever gives the account rights is told.
+
+use super::*;
+use crate::access::Identity;
+use crate::registry::commands::OwnSecret;
+use crate::secret::Secret;
+
+fn of_bob(doors: &Doors) -> (Identity, Vec<String>) {
+    let snapshot = doors.operator.registry.snapshot();
+    let accounts = snapshot.accounts();
+    let bob = accounts.account_named("bob").unwrap();
+    let password = bob.password.as_ref().unwrap();
+    let name = |number: AccountNumber| accounts.account(number).unwrap().username.to_string();
+    let credential = Credential::Password { generation: password.generation };
+    let holder = Holder { account: bob.number, credential };
+    let provider = snapshot.default_tree().unwrap().provider().number;
+    (Identity { holder, provider }, password.made_by.accounts().map(name).collect())
+}
+
+/// `bob` changes his own password, over LDAP.
+fn changes_own(doors: &Doors, new: Option<&str>) -> Secret {
+    let new = new.map(|new| Secret::from(new.to_owned()));
+    let asked = OwnSecret { old: None, new: new.clone(), overlap: std::time::Duration::ZERO };
+    let changed = doors.operator.registry.clone().change_own_secret(of_bob(doors).0, None, asked);
+    let changed = wait(changed).unwrap();
+    changed.generated.or(new).unwrap()
+}
+
+#[test]
+fn a_password_that_somebody_has_set_is_known_to_them_until_somebody_else_sets_one() {
+    let text = "[[account]]\nusername = \"bob\"\npermissions = [\"view_event\"]\n";
+    let set = post("/core/users/{user:bob}/set_password/", json!({ "password": "a long enough one" }));
+    let doors = Doors::new();
+    doors.prepare(&[user("bob")]);
+    robot_holds(&doors, Held::AllBut(&["view_event"]));
+    done(&doors, &set);
+    assert_eq!(of_bob(&doors).1, ["robot"]);
+    for new in [Some("another long one"), None] {
+        let secret = changes_own(&doors, new);
+        assert!(crate::registry::commands::testing::binds(&doors.operator.registry, "bob", secret.expose()));
+        assert_eq!(of_bob(&doors).1, ["bob", "robot"]);
+        let told = left_out(&apply(&doors, text));
+        assert!(told.len() == 1 && told[0].1.contains("--accept-credentials bob"), "{told:?}");
+        assert!(rights_of(&doors, "bob").is_empty());
+    }
+    // Who holds it, and the operator, may know what they give.
+    let accept = SeedOptions { accept_credentials: vec!["bob".to_owned()], ..SeedOptions::default() };
+    let plan = doors.config_with(text, &accept).unwrap();
+    assert_eq!((left_out(&plan), rights_of(&doors, "bob").grants.len()), (Vec::new(), 1));
+    for is_superuser in [false, true] {
+        let doors = Doors::new();
+        doors.prepare(&[user("bob")]);
+        robot_holds(&doors, if is_superuser { Held::Superuser } else { Held::AllBut(&["view_event"]) });
+        done(&doors, &set);
+        changes_own(&doors, None);
+        if !is_superuser {
+            doors.prepare(std::slice::from_ref(&set));
+            assert_eq!(of_bob(&doors).1, Vec::<String>::new());
+            changes_own(&doors, None);
+            assert_eq!(of_bob(&doors).1, ["bob"]);
+        }
+        assert_eq!(left_out(&apply(&doors, text)), []);
+    }
+}
