@@ -16,7 +16,8 @@ pub(super) fn origin(transaction: &Transaction<'_>, before: Option<Origin>) -> O
 /// Takes a name for an object that is made or renamed; its tombstone is lifted.
 ///
 /// The config gives to a name what it says of it, and so may an operator who remembers it. So the name of what the config
-/// had made, or of what held any right, is for superusers to bring back, and for the operator.
+/// had made, or of what held any right, is for superusers to bring back, and for the operator; not for whoever has written a
+/// file that is imported.
 ///
 /// # Errors
 /// [`ChangeError::Refused`]
@@ -24,16 +25,21 @@ pub(super) fn take(transaction: &mut Transaction<'_>, of: TombstoneOf) -> Result
     let accounts = transaction.snapshot().accounts();
     let Some(tombstone) = accounts.tombstone(&of) else { return Ok(()) };
     let is_anybodys = tombstone.origin != Origin::Config && !tombstone.held_rights;
-    if !is_anybodys && !transaction.caller().is_superuser(accounts) {
+    // Who imports a file has not written it.
+    let is_import = transaction.origin() == Origin::Import;
+    if !is_anybodys && (is_import || !transaction.caller().is_superuser(accounts)) {
         let (kind, name) = match &of {
             TombstoneOf::Account(name) => ("an account", name),
             TombstoneOf::Token(name) => ("a token", name),
             TombstoneOf::Group(name) => ("a group", name),
             TombstoneOf::Role(name) => ("a role", name),
         };
+        let what_to_do = match is_import {
+            true => "no import brings it back: `apply --recreate` does, or a command that makes it",
+            false => "only a superuser may give it to another; choose another name, or ask one",
+        };
         return Err(ChangeError::Refused(format!(
-            "`{name}` was the name of {kind} that the config had made, or that held rights, and was deleted: only a \
-             superuser may give it to another; choose another name, or ask one"
+            "`{name}` was the name of {kind} that the config had made, or that held rights, and was deleted: {what_to_do}"
         )));
     }
     transaction.lift_tombstone(of)

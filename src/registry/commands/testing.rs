@@ -11,6 +11,7 @@ use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenKeys, Tok
 use crate::config::{
     Seed, SeedAccount, SeedBinding, SeedGrant, SeedGroup, SeedProvider, SeedRole, SeedSubject, SeedToken,
 };
+use crate::directory::{EntryId, Snapshot, Tree};
 use crate::model::{AccountKind, AccountNumber, Actor, Intent, InternalAccount};
 use crate::registry::{
     Authentication, ChangeError, EventQuery, NewToken, Registry, RegistrySettings, Transaction, Verdict,
@@ -175,6 +176,11 @@ pub(crate) fn refused<T>(result: Result<T, ChangeError>) -> String {
 /// Whether a name and a secret are accepted.
 pub(crate) fn binds(registry: &Registry, name: &str, secret: &[u8]) -> bool {
     matches!(verdict(registry, name, secret), Verdict::Accepted(_))
+}
+
+/// The entries of a tree that have this value.
+pub(crate) fn holders(snapshot: &Snapshot, tree: &Tree, attribute: &str, value: &str) -> Vec<EntryId> {
+    super::validate::holders(snapshot, tree, attribute, value.as_bytes())
 }
 
 /// What becomes of a name and a secret.

@@ -708,7 +708,8 @@ fn rows() -> Vec<Row> {
     let gone = || vec![user("x"), right.clone(), deleted.clone()];
     row(DELETED, Door::Api, Case::Calls(gone(), vec![user("x")]), "only a superuser may give it");
     row(DELETED, Door::Command, Case::Calls(gone(), vec![user("x")]), "\"username\":\"x\"");
-    row(DELETED, Door::Import, Case::Import(gone(), vec![], imported_person("x", "")), "users: 1");
+    let imported = Case::Import(gone(), vec!["ou=users"], imported_person("x", ""));
+    row(DELETED, Door::Import, imported, "users: 0…no import brings it back");
     rows
 }
 

@@ -1,6 +1,6 @@
 //! Puts entries of another directory into the store, batch by batch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use super::{
     ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop, ImportedAccount, ImportedAttribute,
     ImportedGroup, ImportedMembers, MemberName,
 };
-use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree};
+use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree, name_key};
 use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Attribute, BindingSubject, Container, Group, GroupNumber,
     HashText, Intent, LdapProvider, Password, Placement, ProviderNumber, Record, RoleNumber, TokenSelector,
@@ -20,7 +20,7 @@ use crate::registry::commands::provider::{self, ProviderChanges};
 use crate::registry::commands::token::{self, NewRecord};
 use crate::registry::commands::{find_provider, validate};
 use crate::registry::{ChangeError, Registry, SharedValue, SharedValues, Transaction};
-use crate::schema::{AttributeId, Dn, Rdn, normalize_dn};
+use crate::schema::{AttributeId, Dn, Rdn, Schema, normalize_dn};
 use crate::store::{RECORD_OCTETS_MAX, StoreError};
 
 impl Registry {
@@ -107,7 +107,9 @@ impl Registry {
             }
         };
         let ImportOptions { restore, allow_system_numbers, .. } = options;
-        let work = Arc::new(Work { entries, passwords, provider, role, restore, allow_system_numbers });
+        let claims = Claims::of(&snapshot);
+        let work =
+            Arc::new(Work { entries, passwords, provider, role, restore, allow_system_numbers, claims });
         let mut at = Position::default();
         while let Some(entry) = work.entries.get(at.entry) {
             let batch = work.clone();
@@ -137,6 +139,8 @@ struct Work {
     role: Option<RoleNumber>,
     restore: bool,
     allow_system_numbers: bool,
+    /// No import makes a group that gives rights.
+    claims: Claims,
 }
 
 /// How far it has come.
@@ -230,7 +234,9 @@ impl<'t, 's> Batch<'t, 's> {
             return Ok(());
         }
         let mut attributes = attributes(&given.attributes);
-        if !self.without_system_numbers(&tree, &mut attributes, &given.rdn, &given.dn) {
+        if !self.without_system_numbers(&tree, &mut attributes, &given.rdn, &given.dn)
+            || !self.without_claims(false, &mut attributes, &given.rdn, &given.dn)
+        {
             return Ok(());
         }
         let snapshot = self.transaction.snapshot();
@@ -341,6 +347,38 @@ impl<'t, 's> Batch<'t, 's> {
         true
     }
 
+    /// Takes what hosts and applications take for a group that gives rights out of what is given to an entry: its gidNumber
+    /// and, of a group, a `cn` that is its name. Or leaves out one that is named by it: then it says `false`.
+    fn without_claims(
+        &mut self,
+        is_group: bool,
+        attributes: &mut Vec<Attribute>,
+        rdn: &str,
+        dn: &str,
+    ) -> bool {
+        let (claims, schema) = (&self.work.claims, self.transaction.snapshot().schema());
+        let claimed = |attribute: &Attribute| claims.claimed(is_group, attribute, schema);
+        if named_values(rdn).iter().any(|value| claimed(value).is_some()) {
+            self.report.leave_out(
+                "it is named as a group that gives rights here is known, which no import does",
+                dn,
+            );
+            return false;
+        }
+        let mut left_out = Vec::new();
+        attributes.retain(|attribute| match claimed(attribute) {
+            Some(name) => {
+                left_out.push(format!(
+                    "the attribute {name}: a group that gives rights here is known by it, which no import gives to another"
+                ));
+                false
+            }
+            None => true,
+        });
+        left_out.into_iter().for_each(|reason| self.report.leave_out(reason, dn));
+        true
+    }
+
     /// The number of an account. In an export the uidNumber and the gidNumber that were derived from one number are
     /// derived again, so that its virtual group is there too, unless the number may have been used here.
     fn number_of(
@@ -411,7 +449,9 @@ impl<'t, 's> Batch<'t, 's> {
             return Ok(());
         }
         let mut attributes = attributes(&given.attributes);
-        if !self.without_system_numbers(&tree, &mut attributes, &given.rdn, &given.dn) {
+        if !self.without_system_numbers(&tree, &mut attributes, &given.rdn, &given.dn)
+            || !self.without_claims(true, &mut attributes, &given.rdn, &given.dn)
+        {
             return Ok(());
         }
         let snapshot = self.transaction.snapshot();
@@ -460,7 +500,7 @@ impl<'t, 's> Batch<'t, 's> {
         let accounts = snapshot.accounts();
         let state = find_entry(snapshot, &given.group).and_then(|id| accounts.group_of_entry(id));
         let group = state.map(|group| group.number);
-        let gives_rights = state.is_some_and(|group| gives_rights(accounts, group));
+        let gives_rights = state.is_some_and(|group| gives_rights(accounts, &bound(accounts), group));
         // What is read is how the group was at that time. Where it was changed here since, it changes now.
         let is_as_there = state.is_some_and(|group| Some(group.members_modified) == given.modified);
         let Some(group) = group else {
@@ -655,15 +695,74 @@ fn find_entry(snapshot: &Snapshot, dn: &str) -> Option<EntryId> {
     tree.find_normal(&normal, snapshot.schema())
 }
 
+/// What groups that give rights are known by, to hosts and to applications.
+struct Claims {
+    gid_numbers: HashSet<u64>,
+    names: HashSet<Vec<u8>>,
+}
+
+impl Claims {
+    fn of(snapshot: &Snapshot) -> Self {
+        let accounts = snapshot.accounts();
+        let bound = bound(accounts);
+        let mut claims = Self { gid_numbers: HashSet::new(), names: HashSet::new() };
+        let names = snapshot.schema().find("cn");
+        for group in accounts.groups().filter(|group| gives_rights(accounts, &bound, group)) {
+            claims.names.insert(name_key(&group.name));
+            let id = EntryId::of_group(group.number);
+            for entry in snapshot.trees().iter().filter_map(|tree| tree.entry(id)) {
+                let numbers = entry.attributes_of(AttributeId::GID_NUMBER).flat_map(|stored| stored.values());
+                claims.gid_numbers.extend(numbers.filter_map(number));
+                let cn = names.into_iter().flat_map(|id| entry.attributes_of(id));
+                claims.names.extend(cn.flat_map(|stored| stored.values().filter_map(text).map(name_key)));
+            }
+        }
+        claims
+    }
+
+    /// As what an attribute stands for such a group, if it does.
+    fn claimed(&self, is_group: bool, attribute: &Attribute, schema: &Schema) -> Option<&'static str> {
+        let id = schema.find(attribute.description.split(';').next().unwrap_or_default())?;
+        let mut values = attribute.values.iter();
+        if id == AttributeId::GID_NUMBER {
+            let is_claimed =
+                values.any(|value| number(value).is_some_and(|it| self.gid_numbers.contains(&it)));
+            return is_claimed.then_some("gidNumber");
+        }
+        // An account may well have the name of a group.
+        let is_claimed = is_group
+            && schema.find("cn") == Some(id)
+            && values.any(|value| text(value).is_some_and(|it| self.names.contains(&name_key(it))));
+        is_claimed.then_some("cn")
+    }
+}
+
+fn text(value: &[u8]) -> Option<&str> {
+    std::str::from_utf8(value).ok()
+}
+
+fn number(value: &[u8]) -> Option<u64> {
+    text(value)?.trim().parse().ok()
+}
+
+/// The groups that applications are bound to.
+fn bound(accounts: &Accounts) -> HashSet<GroupNumber> {
+    let bindings = accounts.applications().flat_map(|application| &application.bindings);
+    let groups = bindings.filter_map(|binding| match binding.subject {
+        BindingSubject::Group(number) => Some(number),
+        _ => None,
+    });
+    groups.collect()
+}
+
 /// Whether members of the group, or of one above it, may do something for it. Whoever writes the file decides
 /// who is in its groups, and the operator who may do what: no file makes somebody a superuser.
-fn gives_rights(accounts: &Accounts, group: &GroupState) -> bool {
-    let is_bound = |number: GroupNumber| {
-        let mut bindings = accounts.applications().flat_map(|application| &application.bindings);
-        bindings.any(|binding| binding.subject == BindingSubject::Group(number))
-    };
+fn gives_rights(accounts: &Accounts, bound: &HashSet<GroupNumber>, group: &GroupState) -> bool {
     group.closure.iter().filter_map(|number| accounts.group(*number)).any(|above| {
-        above.is_superuser || !above.roles.is_empty() || !above.grants.is_empty() || is_bound(above.number)
+        above.is_superuser
+            || !above.roles.is_empty()
+            || !above.grants.is_empty()
+            || bound.contains(&above.number)
     })
 }
 

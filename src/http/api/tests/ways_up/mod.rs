@@ -14,10 +14,11 @@
 //! | 9 refused calls that leave no trace | `traces.rs`, `../denied.rs`, each row in `../rights.rs`; over LDAP `ldap/tests/passwords.rs` |
 //! | 10 certificates of an authority that is gone | `ldap/tests/external.rs`, `net/tls/tests.rs`; with the real binary `tests/programs/openldap_clients.rs` |
 //!
-//! Two callers at once are tried in `parallel.rs`.
+//! Whoever writes a file that is imported is tried in `files.rs`, and two callers at once in `parallel.rs`.
 
 mod actors;
 mod attributes;
+mod files;
 mod kinds;
 mod made_by;
 mod not_whole;
