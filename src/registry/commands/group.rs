@@ -63,19 +63,22 @@ pub fn create_group(
 /// Changes a group.
 ///
 /// # Errors
-/// There is no such group that the caller may view, it would give or take rights that the caller lacks, it is renamed and
-/// gives such (a config would give them again, to who has its name then), or [`Permission::ChangeGroup`] on it is missing.
+/// There is no such group that the caller may view, it gives, or would give, rights that the caller lacks (a config would give
+/// them again to who has its name, hosts and applications go by what it is known by), or [`Permission::ChangeGroup`] on it is
+/// missing.
 pub fn update_group(
     transaction: &mut Transaction<'_>,
     number: GroupNumber,
     changes: GroupChanges,
 ) -> Result<(), ChangeError> {
     let group = group_for(transaction, number, Permission::ChangeGroup)?;
-    let is_renamed = changes.name.as_ref().is_some_and(|name| *name != group.name);
-    if is_renamed {
-        require_rights_of(transaction, number)?;
+    let given = Rights::of_group(transaction.snapshot().accounts(), number);
+    write(transaction, Some(group.clone()), group.clone(), changes)?;
+    match transaction.group(number)? {
+        // What was said of it was so already, or was said of others: who is in a group is asked for by itself.
+        Some(after) if after == group => Ok(()),
+        _ => transaction.caller().require_held(transaction.snapshot().accounts(), &given),
     }
-    write(transaction, Some(group.clone()), group, changes)
 }
 
 /// Deletes a group with its memberships; its children lose the parent.

@@ -58,18 +58,22 @@ pub fn create_role(
 /// Changes a role.
 ///
 /// # Errors
-/// There is no such role that the caller may view, [`Permission::ChangeRole`] on it is missing, or it is renamed and
-/// allows what the caller may not do: a config would give that to whatever takes its name next.
+/// There is no such role that the caller may view, [`Permission::ChangeRole`] on it is missing, or it allows what the caller
+/// may not do: a config would give that to whatever takes its name next.
 pub fn update_role(
     transaction: &mut Transaction<'_>,
     number: RoleNumber,
     changes: RoleChanges,
 ) -> Result<(), ChangeError> {
     let role = role_for(transaction, number, Permission::ChangeRole)?;
-    if changes.name.as_ref().is_some_and(|name| *name != role.name) {
-        require_rights_of(transaction, number)?;
+    let given = Rights::of_roles(transaction.snapshot().accounts(), &[number]);
+    write(transaction, Some(role.clone()), role.clone(), changes)?;
+    let accounts = transaction.snapshot().accounts();
+    match accounts.role(number) {
+        // What was said of it was so already.
+        Some(after) if **after == role => Ok(()),
+        _ => transaction.caller().require_held(accounts, &given),
     }
-    write(transaction, Some(role.clone()), role, changes)
 }
 
 /// Deletes a role, and takes it from all who hold it.

@@ -338,6 +338,7 @@ fn samples() -> Vec<Sample> {
             .on(on_token),
         patch("/core/tokens/{identifier}/", "/core/tokens/<token>/")
             .body(json!({ "description": "x" }))
+            .also(&["view_user"])
             .on(on_token),
         delete("/core/tokens/{identifier}/", "/core/tokens/<token>/").on(on_token),
         get("/core/tokens/{identifier}/view_key/", "/core/tokens/<token>/view_key/")

@@ -30,7 +30,7 @@ use crate::model::{
 use crate::registry::fresh_secrets::{FreshSecret, VIEW_TIME};
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 use crate::secret::Secret;
-use rights::{check_superusers, find_token, owner_to_be, require_worth};
+use rights::{find_token, owner_to_be, require_worth};
 
 pub use care::{TokenCare, TokenCareSettings, TokenCounts};
 pub(super) use given::selector_of;
@@ -149,9 +149,7 @@ impl Registry {
         Ok(created)
     }
 
-    /// Changes what is not its secret. The caller holds `change_token` on it; to rename it, or to make it worth more (a later
-    /// expiry, more networks), it holds all that the owner holds, and nobody but superusers changes anything of another
-    /// superuser's.
+    /// Changes what is not its secret. The caller holds `change_token` on it, and all that the owner holds, or is the owner.
     ///
     /// To give it to another account, the caller must besides be able to make a token for that one. The old secret, which
     /// others may know, stops at once: the token has a new one, which nobody knows until it is rotated, set, or viewed if
@@ -478,7 +476,7 @@ fn update(
     let accounts = transaction.snapshot().accounts();
     let caller = transaction.caller();
     let before = find_token(caller, accounts, Permission::ChangeToken, identifier)?;
-    check_superusers(caller, accounts, &before)?;
+    require_worth(caller, accounts, &before)?;
     let mut token = Token::clone(&before);
     if intent.is_some_and(|intent| intent != token.intent) {
         return Err(ChangeError::invalid(format!(
@@ -519,11 +517,6 @@ fn update(
     }
     token.description = description.unwrap_or(token.description);
     token.networks = networks.unwrap_or(token.networks);
-    // The config, and whoever revokes a leaked one, go by its name.
-    let is_renamed = before.identifier != token.identifier;
-    if is_renamed || is_later(before.expires, token.expires) || is_wider(&before.networks, &token.networks) {
-        require_worth(caller, accounts, &before)?;
-    }
     write(transaction, Some(&before), token)
 }
 

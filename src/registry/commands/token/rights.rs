@@ -5,9 +5,8 @@
 //! - A token for oneself needs `add_token` and nothing else.
 //! - A token for another account needs `change_user` on that account besides; the account must be no superuser and hold
 //!   no permission that the caller lacks, on whatever object and through whatever role or group.
-//! - What makes a token that is there worth more (a later expiry, more networks, another owner), or another name by which it
-//!   is known, needs, beside `change_token`, all that its owner holds; another owner needs `add_token` and ends the old
-//!   secret besides.
+//! - A change of a token that is there needs, beside `change_token`, all that its owner holds; another owner needs `add_token`
+//!   and ends the old secret besides.
 //! - The secret of a token that is there (rotated, set or viewed) needs the permission on that token, and all that its
 //!   owner holds now: a grant on a token outlives the check that it was made with, and the owner may have got more since.
 //!   One's own needs the permission alone; that of a superuser is for superusers and its owner.
@@ -77,11 +76,7 @@ pub(super) fn find_token(
 ///
 /// # Errors
 /// It is a superuser's, and the caller is another account that is none.
-pub(super) fn check_superusers(
-    caller: &Caller,
-    accounts: &Accounts,
-    token: &Token,
-) -> Result<(), ChangeError> {
+fn check_superusers(caller: &Caller, accounts: &Accounts, token: &Token) -> Result<(), ChangeError> {
     match accounts.account(token.account) {
         Some(owner) if !is_own(caller, owner.number) => check_superuser(caller, accounts, owner),
         _ => Ok(()),

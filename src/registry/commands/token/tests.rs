@@ -298,10 +298,12 @@ fn nobody_makes_a_token_worth_more_than_they_are() {
         assert!(refused(update(&registry, "root", changes)).contains("superuser"));
     }
     for changes in harmless() {
-        update(&registry, "reader", changes).unwrap();
+        assert!(lacks_right(&update(&registry, "reader", changes.clone()), Permission::SearchFullDirectory));
+        update(&registry, "robot", changes.clone()).unwrap();
+        update(&registry, "helper", changes).unwrap();
     }
     let registry = registry_where(&[&may[..], &["search_full_directory"]].concat());
-    for changes in worth() {
+    for changes in worth().into_iter().chain(harmless()) {
         update(&registry, "reader", changes).unwrap();
     }
 }

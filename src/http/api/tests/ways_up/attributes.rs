@@ -267,13 +267,17 @@ fn the_keys_of_who_is_worth_more_are_not_changed() {
     both_ways(&make, Held::AllBut(&["view_event"]), Held::AllBut(&[]), &calls);
 }
 
-/// Nor are its tokens renamed: the config, and whoever looks for a leaked one, go by their names.
+/// Nor are its tokens, by whose names the config and whoever looks for a leaked one go, nor what gives rights.
 #[test]
-fn the_tokens_of_who_is_worth_more_keep_their_names() {
+fn what_is_worth_more_is_changed_as_a_whole_or_not_at_all() {
     let make = || {
         let doors = directory();
         doors.prepare(&[
+            role("reader"),
+            grant("/rbac/permissions/assigned_by_roles/{role:reader}/assign/", "view_event"),
             grant("/rbac/permissions/assigned_by_users/{user:bob}/assign/", "view_event"),
+            patch("/core/groups/{group:staff}/", json!({ "roles": ["{role:reader}"] })),
+            post("/core/groups/", json!({ "name": "below", "parents": ["{group:staff}"] })),
             post("/core/tokens/", json!({ "identifier": "of-bob", "user": "{user:bob}", "intent": "api" })),
         ]);
         doors
@@ -281,12 +285,33 @@ fn the_tokens_of_who_is_worth_more_keep_their_names() {
     let calls = [
         patch("/core/tokens/of-bob/", json!({ "identifier": "old" })),
         put("/core/tokens/of-bob/", json!({ "identifier": "old", "description": "x" })),
+        patch("/core/tokens/of-bob/", json!({ "description": "x" })),
+        patch("/core/tokens/of-bob/", json!({ "networks": ["10.0.0.0/8"] })),
+        patch("/core/tokens/of-bob/", json!({ "expires": "2099-01-01T00:00:00Z" })),
+        patch("/core/groups/{group:staff}/", json!({ "name": "other" })),
+        patch("/core/groups/{group:staff}/", json!({ "attributes": { "gidNumber": "72000" } })),
+        patch("/core/groups/{group:staff}/", json!({ "attributes": { "description": "x" } })),
+        put(
+            "/core/groups/{group:staff}/",
+            json!({ "name": "staff", "attributes": { "cn": ["staff", "x"] } }),
+        ),
+        patch("/core/groups/{group:staff}/", json!({ "parents": ["{group:club}"] })),
+        patch("/core/groups/{group:below}/", json!({ "attributes": { "description": "x" } })),
+        patch("/rbac/roles/{role:reader}/", json!({ "name": "other" })),
+        put("/rbac/roles/{role:reader}/", json!({ "name": "other" })),
     ];
     both_ways(&make, Held::AllBut(&["view_event"]), Held::AllBut(&[]), &calls);
-    // What makes it worth less, or nothing of it, is for who may change it at all.
-    for changes in [json!({ "description": "x" }), json!({ "networks": ["10.0.0.0/8"] })] {
+    // Of a superuser, by superusers.
+    let make = || {
         let doors = make();
-        robot_holds(&doors, Held::AllBut(&["view_event"]));
-        done(&doors, &patch("/core/tokens/of-bob/", changes));
-    }
+        doors.prepare(&[patch(
+            "/core/groups/{group:staff}/",
+            json!({ "is_superuser": true, "users": ["{user:bob}"] }),
+        )]);
+        doors
+    };
+    let (of_roles, of_others): (Vec<Said>, Vec<Said>) =
+        calls.into_iter().partition(|(_, path, _)| path.starts_with("/rbac/"));
+    both_ways(&make, Held::AllBut(&[]), Held::Superuser, &of_others);
+    both_ways(&make, Held::AllBut(&["view_event"]), Held::AllBut(&[]), &of_roles);
 }
