@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use super::entry::{Added, Entry, EntryBuilder, MembershipAttributes};
 use crate::model::{Account, Attribute, Container, Group, LdapProvider, Placement};
-use crate::schema::{AttributeId, ClassKind, Dn, MatchingRule, ObjectClass, Rdn, Schema};
+use crate::schema::{
+    AUTHENTIK_GROUP, AUTHENTIK_USER, AUTHENTIK_VIRTUAL_GROUP, AttributeId, ClassKind, Dn, MatchingRule,
+    ObjectClass, Rdn, Schema,
+};
 
 /// What an entry is made from: where it stands, and its attributes in the order of answers.
 pub(super) struct Composition<'a> {
@@ -84,7 +87,7 @@ pub(super) fn account<'a>(
         [] => PERSON_CLASSES.map(str::to_owned).to_vec(),
         given => given.to_vec(),
     };
-    entry.classes(&classes, "account", provider.compatibility_attributes.then_some("user"));
+    entry.classes(&classes, "account", added_by(provider, &["user", AUTHENTIK_USER]));
     entry.names(&place.rdn);
     let is_posix = has_class(&account.object_classes, "posixAccount");
     entry.free(&account.attributes);
@@ -133,7 +136,7 @@ pub(super) fn group<'a>(
         [] => GROUP_CLASSES.map(str::to_owned).to_vec(),
         given => given.to_vec(),
     };
-    entry.classes(&classes, "groupOfNames", provider.compatibility_attributes.then_some("group"));
+    entry.classes(&classes, "groupOfNames", added_by(provider, &["group", AUTHENTIK_GROUP]));
     entry.names(&place.rdn);
     entry.first(AttributeId::CN, &group.name);
     entry.free(&group.attributes);
@@ -151,8 +154,8 @@ pub(super) fn virtual_group<'a>(
     account: &Account,
 ) -> Composition<'a> {
     let mut entry = Composition::new(schema);
-    let compatibility = provider.compatibility_attributes.then_some("group");
-    entry.classes(&GROUP_CLASSES, "groupOfNames", compatibility);
+    let added = added_by(provider, &["group", AUTHENTIK_GROUP, AUTHENTIK_VIRTUAL_GROUP]);
+    entry.classes(&GROUP_CLASSES, "groupOfNames", added);
     entry.add(AttributeId::CN, &account.username);
     entry.default_number(AttributeId::GID_NUMBER, provider.gid_start_number, account.number.get());
     entry
@@ -175,7 +178,7 @@ pub(super) fn container<'a>(
         Some(AttributeId::C) => &["top", "country"],
         _ => &["top", "applicationProcess", "extensibleObject"],
     };
-    entry.classes(classes, "applicationProcess", None);
+    entry.classes(classes, "applicationProcess", &[]);
     entry.names(rdn);
     if classes.contains(&"organization")
         && !entry.has(AttributeId::O)
@@ -249,7 +252,7 @@ impl<'a> Composition<'a> {
     /// The given classes in their order, then what they are derived from, which is implied (RFC 4512
     /// section 3.3); behind them `structural` where none of them is (posixGroup was structural in RFC 2307 and is
     /// auxiliary here), and what a provider adds.
-    fn classes<S: AsRef<str>>(&mut self, classes: &[S], structural: &str, compatibility: Option<&str>) {
+    fn classes<S: AsRef<str>>(&mut self, classes: &[S], structural: &str, compatibility: &[&str]) {
         self.add_classes(classes);
         self.own_classes = self.values(AttributeId::OBJECT_CLASS).len();
         // A class that is not known may be structural.
@@ -258,9 +261,7 @@ impl<'a> Composition<'a> {
         if self.known_classes().all(is_aside) {
             self.add_classes(&[structural]);
         }
-        if let Some(class) = compatibility {
-            self.add_classes(&[class]);
-        }
+        self.add_classes(compatibility);
     }
 
     fn add_classes<S: AsRef<str>>(&mut self, classes: &[S]) {
@@ -410,6 +411,11 @@ fn normal(rule: MatchingRule, value: &[u8]) -> Vec<u8> {
         form = value.to_vec();
     }
     form
+}
+
+/// The classes that a provider adds for the sake of its compatibility attributes.
+fn added_by<'c>(provider: &LdapProvider, classes: &'c [&'c str]) -> &'c [&'c str] {
+    if provider.compatibility_attributes { classes } else { &[] }
 }
 
 /// Whether these classes, or the usual ones where none are given, hold `class`.

@@ -331,14 +331,6 @@ const CUSTOM_ORIGIN: &str = "user defined";
 const BINDERY: &str = "bindery";
 const ACTIVE_DIRECTORY: &str = "Microsoft Active Directory";
 
-/// An OID under the arc that this project made for itself from a UUID: X.667 gives every UUID the arc
-/// `2.25.<the UUID as an integer>`, which needs no registration. Attribute types stand below `1`.
-macro_rules! arc {
-    ($suffix:literal) => {
-        concat!("2.25.35571760610023963491769869525137176506.", $suffix)
-    };
-}
-
 /// Makes the constants and the table from one list, so that they cannot diverge.
 macro_rules! attribute_types {
     ($($constant:ident, $oid:expr, $name:literal $(/ $alias:literal)*, $origin:expr, $shape:expr;)*) => {

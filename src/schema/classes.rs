@@ -3,7 +3,8 @@
 //! Where a class deviates from its RFC its origin is `bindery`: posixGroup, groupOfUniqueNames, user and group are
 //! auxiliary, because a group entry here is all of them at once and groupOfNames is its structural class; `member`
 //! and `uniqueMember` are not required, because a group may be empty; simpleSecurityObject and nisKeyObject do not
-//! require their secrets, which stand in no entry; `top` allows `memberOf`, a user attribute here.
+//! require their secrets, which stand in no entry; `top` allows `memberOf`, a user attribute here. authentik's classes
+//! have names that RFC 4512 does not allow: clients look for them, and they are published under legal ones.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -29,7 +30,7 @@ pub enum ClassKind {
 pub struct ObjectClass {
     /// Its object identifier, dotted.
     pub oid: &'static str,
-    /// Its names; the first is the spelling in answers.
+    /// Its names; the first is the spelling in answers. Those that are no short names are not published.
     pub names: &'static [&'static str],
     /// The names of the classes it is derived from: one, but for `top`, which has none, and a class that is several
     /// others at once.
@@ -88,6 +89,11 @@ pub(super) fn find(name: &str) -> Option<&'static ObjectClass> {
     });
     classes.get(LowerCase::of(name)?.as_bytes()).copied()
 }
+
+/// What authentik's outpost calls an account, a group and the virtual group of an account.
+pub const AUTHENTIK_USER: &str = "goauthentik.io/ldap/user";
+pub const AUTHENTIK_GROUP: &str = "goauthentik.io/ldap/group";
+pub const AUTHENTIK_VIRTUAL_GROUP: &str = "goauthentik.io/ldap/virtual-group";
 
 const BINDERY: &str = "bindery";
 
@@ -806,6 +812,34 @@ pub(super) static CLASSES: &[ObjectClass] = &[
             A::MEMBER_UID,
             A::AK_SUPERUSER,
         ],
+    ),
+    // authentik's, which its outpost gives to every user, group and virtual group
+    class(
+        arc!("2.1"),
+        &[AUTHENTIK_USER, "goauthentikio-ldap-user"],
+        &["top"],
+        Auxiliary,
+        BINDERY,
+        &[],
+        &[A::AK_ACTIVE, A::AK_SUPERUSER],
+    ),
+    class(
+        arc!("2.2"),
+        &[AUTHENTIK_GROUP, "goauthentikio-ldap-group"],
+        &["top"],
+        Auxiliary,
+        BINDERY,
+        &[],
+        &[A::AK_SUPERUSER],
+    ),
+    class(
+        arc!("2.3"),
+        &[AUTHENTIK_VIRTUAL_GROUP, "goauthentikio-ldap-virtual-group"],
+        &["top"],
+        Auxiliary,
+        BINDERY,
+        &[],
+        &[],
     ),
     // OpenSSH-LPK, with the key optional
     class(

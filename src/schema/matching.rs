@@ -604,13 +604,12 @@ fn append_time(value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
 /// the same: entries may carry classes that only the configuration knows, and `(!(objectClass=computer))` must not
 /// lose every entry.
 fn append_identifier(value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
-    if !syntax::is_oid(value) {
-        return Err(InvalidSyntax);
-    }
     let text = std::str::from_utf8(value).map_err(|_| InvalidSyntax)?;
     let core = Schema::core_table();
     let name = match classes::find(text) {
+        // Some names of authentik's classes are no short names.
         Some(class) => class.name(),
+        None if !syntax::is_oid(value) => return Err(InvalidSyntax),
         None => match core.find(text) {
             Some(id) => core.attribute(id).name.as_ref(),
             // `matchingRules` and `matchingRuleUse` begin with the OID of a rule.

@@ -4,6 +4,15 @@
 //! `matching.rs` makes values comparable (`prepare.rs`: text by RFC 4518, `time.rs`: times), `dn.rs` reads and
 //! writes names, `subschema.rs` publishes all of it (RFC 4512).
 
+/// An OID under the arc that this project made for itself from a UUID: X.667 gives every UUID the arc
+/// `2.25.<the UUID as an integer>`, which needs no registration. Attribute types stand below `1`, object classes
+/// below `2`.
+macro_rules! arc {
+    ($suffix:literal) => {
+        concat!("2.25.35571760610023963491769869525137176506.", $suffix)
+    };
+}
+
 mod attributes;
 mod classes;
 pub mod dn;
@@ -19,7 +28,7 @@ use std::sync::{Arc, OnceLock};
 #[cfg(test)]
 pub use attributes::Usage;
 pub use attributes::{AttributeId, AttributeType};
-pub use classes::{ClassKind, ObjectClass};
+pub use classes::{AUTHENTIK_GROUP, AUTHENTIK_USER, AUTHENTIK_VIRTUAL_GROUP, ClassKind, ObjectClass};
 pub use dn::{Dn, DnError, Rdn, TypeAndValue, normalize_dn, normalize_dn_within};
 pub use matching::{MatchingRule, RuleKind};
 pub use prepare::PartPosition;

@@ -31,7 +31,7 @@ fn attribute_type(schema: &Schema, attribute: &AttributeType) -> String {
     let superior = attribute.superior.map(|id| schema.attribute(id));
     let mut text = format!("( {}", attribute.oid);
     // A custom name with signs that RFC 4512 does not allow in a NAME is told in words.
-    let names: Vec<_> = attribute.names().filter(|name| syntax::is_keystring(name.as_bytes())).collect();
+    let names = legal(attribute.names());
     if names.is_empty() {
         let words = [&*attribute.name, &*attribute.description];
         let words: Vec<&str> = words.into_iter().filter(|words| !words.is_empty()).collect();
@@ -76,7 +76,7 @@ fn attribute_type(schema: &Schema, attribute: &AttributeType) -> String {
 /// Section 4.1.1.
 fn object_class(schema: &Schema, class: &ObjectClass) -> String {
     let mut text = format!("( {}", class.oid);
-    append(&mut text, "NAME", &quoted_list(class.names));
+    append(&mut text, "NAME", &quoted_list(&legal(class.names.iter().copied())));
     match class.superiors {
         [] => {}
         [superior] => append(&mut text, "SUP", superior),
@@ -133,6 +133,11 @@ fn ldap_syntax(syntax: Syntax) -> String {
 fn append(text: &mut String, word: &str, value: &str) {
     // Writing to a String cannot fail.
     let _ = write!(text, " {word} {value}");
+}
+
+/// Those of the names that RFC 4512 allows in a NAME.
+fn legal<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    names.filter(|name| syntax::is_keystring(name.as_bytes())).collect()
 }
 
 /// `qdescrs`: one name, or several in parentheses.

@@ -282,7 +282,7 @@ impl Schema {
         let classes: Vec<&Definition> = entry
             .values("objectClass")
             .map(|class| {
-                let name = std::str::from_utf8(class).unwrap().to_ascii_lowercase();
+                let name = published_name(std::str::from_utf8(class).unwrap()).to_ascii_lowercase();
                 self.classes.get(&name).unwrap_or_else(|| panic!("{dn} is a {name}, which is not published"))
             })
             .collect();
@@ -350,7 +350,7 @@ impl Schema {
             let syntax = self.syntax_of(attribute);
             for value in values {
                 assert!(
-                    is_of_syntax(syntax, value),
+                    is_of_syntax(syntax, value) || is_class_of_authentik(&attribute.oid, value),
                     "{dn}: {} is no value of {description}",
                     value.escape_ascii()
                 );
@@ -381,6 +381,23 @@ impl Schema {
         }
         found
     }
+}
+
+/// The names of authentik's classes, which no schema allows, and those that they are published under. Nothing else is
+/// excepted.
+const OF_AUTHENTIK: [(&str, &str); 3] = [
+    ("goauthentik.io/ldap/user", "goauthentikio-ldap-user"),
+    ("goauthentik.io/ldap/group", "goauthentikio-ldap-group"),
+    ("goauthentik.io/ldap/virtual-group", "goauthentikio-ldap-virtual-group"),
+];
+
+fn published_name(class: &str) -> &str {
+    OF_AUTHENTIK.iter().find(|(own, _)| *own == class).map_or(class, |(_, published)| published)
+}
+
+/// Whether it is the name of a class of authentik's as a value of objectClass.
+fn is_class_of_authentik(oid: &str, value: &[u8]) -> bool {
+    oid == "2.5.4.0" && OF_AUTHENTIK.iter().any(|(own, _)| own.as_bytes() == value)
 }
 
 // ---- the grammar of RFC 4512 section 4.1 ----------------------------------------------------------------

@@ -230,6 +230,31 @@ fn what_clients_ask_for() {
     assert_eq!(count("(|(nonsense=x)(cn=alice))"), 2);
 }
 
+/// What authentik's outpost gives to its entries, and applications that were set up for it look for.
+#[test]
+fn classes_of_authentik() {
+    let world = World::new();
+    let mut client = Client::reader(&world);
+    let mut count = |filter: &str| client.find(BASE, filter).len();
+    for (class, expected) in [
+        ("goauthentik.io/ldap/user", 7),
+        ("goauthentik.io/ldap/group", 11),
+        ("goauthentik.io/ldap/virtual-group", 7),
+    ] {
+        let published = class.replace('.', "").replace('/', "-");
+        for class in [class, &class.to_uppercase(), &published] {
+            assert_eq!(count(&format!("(objectClass={class})")), expected, "{class}");
+            assert_eq!(count(&format!("(!(objectClass={class}))")), 22 - expected, "not {class}");
+        }
+    }
+    assert_eq!(count("(!(objectClass=goauthentik.io/ldap/nothing))"), 0, "no name of a class");
+    let request = search(ALICE_DN, Base, "(objectClass=*)", &["@goauthentik.io/ldap/user"]);
+    assert_eq!(
+        client.search(request).is(0).names(),
+        ["objectClass", "memberOf", "ak-active", "ak-superuser"]
+    );
+}
+
 #[test]
 fn the_same_entry_for_everybody_who_sees_it() {
     let world = World::new();

@@ -223,6 +223,8 @@ fn some_values_as_clients_see_them() {
     let classes = schema.subschema_values(AttributeId::OBJECT_CLASSES);
     let posix_group = "( 1.3.6.1.1.1.2.2 NAME 'posixGroup' SUP top AUXILIARY MUST ( cn $ gidNumber ) MAY ( userPassword $ memberUid $ description ) X-ORIGIN 'bindery' )";
     assert!(classes.iter().any(|value| value == posix_group));
+    let of_authentik = "NAME 'goauthentikio-ldap-virtual-group' SUP top AUXILIARY X-ORIGIN 'bindery' )";
+    assert!(classes.iter().any(|value| value.ends_with(of_authentik)));
     let syntaxes = schema.subschema_values(AttributeId::LDAP_SYNTAXES);
     assert!(
         syntaxes.contains(

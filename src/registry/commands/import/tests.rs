@@ -229,6 +229,7 @@ fn entries_keep_their_names_and_what_they_hold() {
             "inetOrgPerson",
             "posixAccount",
             "user",
+            "goauthentik.io/ldap/user",
             "extensibleObject"
         ],
         "no class that it has allows shoeSize"
@@ -238,7 +239,7 @@ fn entries_keep_their_names_and_what_they_hold() {
     let bob = format!("cn=O\\27Hara\\2c Bob+SN=O'hara,ou=people,{BASE}");
     assert!(find(&bob, "uidNumber").is_empty(), "it is no posixAccount");
     assert_eq!(find(&bob, "entryDN"), [format!("cn=O'Hara\\, Bob+sn=O'Hara,ou=people,{BASE}")]);
-    assert_eq!(find(&bob, "objectClass"), ["person", "uidObject", "top", "user"]);
+    assert_eq!(find(&bob, "objectClass"), ["person", "uidObject", "top", "user", "goauthentik.io/ldap/user"]);
     let builders = format!("cn=builders,ou=teams,{BASE}");
     assert_eq!(find(&builders, "gidNumber"), ["5000"]);
     assert_eq!(find(&builders, "uniqueMember").len(), 2);
@@ -748,11 +749,22 @@ fn an_entry_has_one_structural_class() {
     let a = format!("uid=a,ou=people,{BASE}");
     assert_eq!(
         values(&snapshot, &a, "objectClass"),
-        ["organizationalPerson", "person", "shadowAccount", "top", "user", "extensibleObject"]
+        [
+            "organizationalPerson",
+            "person",
+            "shadowAccount",
+            "top",
+            "user",
+            "goauthentik.io/ldap/user",
+            "extensibleObject"
+        ]
     );
     assert_eq!(values(&snapshot, &a, "host"), ["h"]);
     assert_eq!(values(&snapshot, &a, "structuralObjectClass"), ["organizationalPerson"]);
     let g = format!("cn=g,ou=teams,{BASE}");
-    assert_eq!(values(&snapshot, &g, "objectClass"), ["posixGroup", "top", "groupOfNames", "group"]);
+    assert_eq!(
+        values(&snapshot, &g, "objectClass"),
+        ["posixGroup", "top", "groupOfNames", "group", "goauthentik.io/ldap/group"]
+    );
     assert_eq!(values(&snapshot, &g, "member"), [a]);
 }
