@@ -7,31 +7,37 @@
 use std::io::Write;
 
 use super::accounts::{AccountState, GroupState};
+use super::category::Category;
 use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::reader::{Reader, Subject};
 use super::visibility::Visibility;
-use crate::model::Timestamp;
+use crate::model::{LdapProvider, Timestamp};
 use crate::schema::AttributeId;
 use crate::schema::time::generalized_time;
 
 /// The computed attributes that `*` selects, in the order of answers.
-pub const USER: [AttributeId; 11] = [
-    AttributeId::MEMBER,
-    AttributeId::UNIQUE_MEMBER,
-    AttributeId::MEMBER_UID,
-    AttributeId::MEMBER_OF,
+const USER: [AttributeId; 4] =
+    [AttributeId::MEMBER, AttributeId::UNIQUE_MEMBER, AttributeId::MEMBER_UID, AttributeId::MEMBER_OF];
+
+/// Those that `*` selects besides in a provider with compatibility attributes.
+const COMPATIBILITY: [AttributeId; 12] = [
     AttributeId::NAME,
+    AttributeId::DISTINGUISHED_NAME,
     AttributeId::SAM_ACCOUNT_NAME,
     AttributeId::USER_PRINCIPAL_NAME,
     AttributeId::USER_ACCOUNT_CONTROL,
     AttributeId::OBJECT_GUID,
+    AttributeId::OBJECT_CATEGORY,
+    AttributeId::SAM_ACCOUNT_TYPE,
+    AttributeId::WHEN_CREATED,
+    AttributeId::WHEN_CHANGED,
     AttributeId::AK_ACTIVE,
     AttributeId::AK_SUPERUSER,
 ];
 
 /// The computed attributes that `+` selects, in the order of answers.
-pub const OPERATIONAL: [AttributeId; 10] = [
+const OPERATIONAL: [AttributeId; 10] = [
     AttributeId::STRUCTURAL_OBJECT_CLASS,
     AttributeId::ENTRY_UUID,
     AttributeId::CREATORS_NAME,
@@ -49,7 +55,13 @@ pub const SUBSCHEMA_DN: &str = "cn=subschema";
 
 /// Whether values of this attribute are computed, so that none can be given.
 pub fn is_computed(id: AttributeId) -> bool {
-    USER.contains(&id) || OPERATIONAL.contains(&id)
+    USER.contains(&id) || COMPATIBILITY.contains(&id) || OPERATIONAL.contains(&id)
+}
+
+/// The computed attributes of a provider's entries, in the order of answers.
+pub(super) fn attributes_of(provider: &LdapProvider) -> impl Iterator<Item = AttributeId> + use<> {
+    let compatibility: &[_] = if provider.compatibility_attributes { &COMPATIBILITY } else { &[] };
+    USER.iter().chain(compatibility).chain(&OPERATIONAL).copied()
 }
 
 /// Hands the values of a computed attribute to `each`, until it says `false`.
@@ -89,7 +101,7 @@ pub(super) fn values(
             each(boolean(reader.subordinates(id) > 0));
         }
         AttributeId::NUM_SUBORDINATES => number(reader.subordinates(id) as u64, each),
-        _ if reader.tree().provider().compatibility_attributes => {
+        _ if reader.has_compatibility_attributes() => {
             compatibility(reader, &subject, entry, attribute, each);
         }
         _ => {}
@@ -105,6 +117,14 @@ fn compatibility(
     each: &mut dyn FnMut(&[u8]) -> bool,
 ) {
     match (subject, attribute) {
+        (_, AttributeId::DISTINGUISHED_NAME) => {
+            each(entry.dn());
+        }
+        (_, AttributeId::OBJECT_CATEGORY) => {
+            each(&Category::of(subject, entry).dn(reader.tree().suffix_dn()));
+        }
+        (_, AttributeId::WHEN_CREATED) => time_of_windows(subject.created(), each),
+        (_, AttributeId::WHEN_CHANGED) => time_of_windows(subject.modified(reader.sees_everything()), each),
         (Subject::Container(_), _) => {}
         (_, AttributeId::OBJECT_GUID) => {
             each(&subject.uuid().to_bytes_le());
@@ -112,6 +132,9 @@ fn compatibility(
         (Subject::Account(account), _) => account_compatibility(reader, account, entry, attribute, each),
         (Subject::Group(group), AttributeId::SAM_ACCOUNT_NAME | AttributeId::NAME) => {
             each(group.name.as_bytes());
+        }
+        (Subject::Group(_) | Subject::VirtualGroup(_), AttributeId::SAM_ACCOUNT_TYPE) => {
+            number(GROUP_OBJECT, each);
         }
         (Subject::Group(group), AttributeId::AK_SUPERUSER) => {
             each(boolean(group.is_superuser));
@@ -150,6 +173,7 @@ fn account_compatibility(
         AttributeId::USER_ACCOUNT_CONTROL => {
             number(if account.is_active { NORMAL_ACCOUNT } else { NORMAL_ACCOUNT | ACCOUNT_DISABLED }, each);
         }
+        AttributeId::SAM_ACCOUNT_TYPE => number(USER_OBJECT, each),
         AttributeId::AK_ACTIVE => {
             each(boolean(account.is_active));
         }
@@ -246,6 +270,13 @@ fn time(time: Timestamp, each: &mut dyn FnMut(&[u8]) -> bool) {
     each(&generalized_time(time.unix_seconds()));
 }
 
+/// As Active Directory writes it, with a fraction, which its clients expect.
+fn time_of_windows(time: Timestamp, each: &mut dyn FnMut(&[u8]) -> bool) {
+    let seconds = generalized_time(time.unix_seconds());
+    let [digits @ .., zone] = seconds;
+    each(&[&digits[..], b".0", &[zone]].concat());
+}
+
 fn number(number: u64, each: &mut dyn FnMut(&[u8]) -> bool) {
     let mut digits = [0; 20];
     let mut rest = &mut digits[..];
@@ -262,3 +293,6 @@ fn boolean(value: bool) -> &'static [u8] {
 /// Bits of Active Directory's userAccountControl.
 const NORMAL_ACCOUNT: u64 = 512;
 const ACCOUNT_DISABLED: u64 = 2;
+/// Values of Active Directory's sAMAccountType.
+const USER_OBJECT: u64 = 0x3000_0000;
+const GROUP_OBJECT: u64 = 0x1000_0000;

@@ -1,6 +1,6 @@
 //! Whether an entry matches a filter, as one reader sees it. The plain evaluator: no index.
 
-use super::computed;
+use super::category::Category;
 use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::filter::PartPosition;
@@ -151,6 +151,10 @@ impl Evaluation<'_> {
             }
             Some(Node::Relation { attribute, target }) => self.relation(*attribute, *target),
             Some(Node::Chain { attribute, target }) => self.chain(*attribute, *target),
+            Some(Node::Category(category)) => {
+                let own = self.reader.subject(self.id).map(|subject| Category::of(&subject, self.entry));
+                if own.is_some() && own == *category { Truth::True } else { Truth::False }
+            }
             Some(Node::Extensible { attribute, rule, form, dn_attributes, options }) => {
                 self.extensible(*attribute, *rule, filter.form(*form), *dn_attributes, *options)
             }
@@ -199,7 +203,7 @@ impl Evaluation<'_> {
         mut passes: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
     ) -> Truth {
         let reader = self.reader;
-        for &id in reader.schema().subtypes(attribute) {
+        for &id in reader.subtypes(attribute) {
             let found = if options.is_empty() {
                 self.some_of(id, cost, &mut passes)
             } else {
@@ -312,7 +316,7 @@ impl Evaluation<'_> {
         let in_name = dn.rdns().iter().flat_map(|rdn| rdn.pairs()).any(|ava| {
             let Some(id) = reader.schema().find(&ava.attribute) else { return false };
             let is_meant = match attribute {
-                Some(attribute) => reader.schema().subtypes(attribute).contains(&id),
+                Some(attribute) => reader.subtypes(attribute).contains(&id),
                 None => rule.applies_to(reader.schema().attribute(id).syntax),
             };
             is_meant && rule.matches(&ava.value, form, self.scratch)
@@ -324,7 +328,7 @@ impl Evaluation<'_> {
     fn some_attribute(&mut self, rule: MatchingRule, form: &[u8]) -> Truth {
         let reader = self.reader;
         let stored = self.entry.attributes().map(|stored| stored.id);
-        for id in stored.chain(computed::USER).chain(computed::OPERATIONAL) {
+        for id in stored.chain(reader.computed_attributes()) {
             if !rule.applies_to(reader.schema().attribute(id).syntax) {
                 continue;
             }

@@ -7,6 +7,7 @@
 
 mod account_table;
 mod accounts;
+mod category;
 mod compose;
 mod computed;
 mod custom;
@@ -33,7 +34,7 @@ mod walk;
 pub(crate) mod tests;
 
 pub use accounts::{AccountState, Accounts, GroupState, name_key, name_key_within};
-pub use computed::{OPERATIONAL, SUBSCHEMA_DN, USER, is_computed};
+pub use computed::{SUBSCHEMA_DN, is_computed};
 pub use custom::{custom_type, unknown_attributes, uses_attribute, with_custom};
 pub use entry::Entry;
 pub use entry_id::{EntryId, NUMBER_MAX};

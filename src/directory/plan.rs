@@ -121,7 +121,7 @@ impl Planner<'_> {
             Some(Node::And { items }) => self.all(place + 1, *items),
             Some(Node::Or { items }) => self.any(place + 1, *items),
             // What does not match is nearly everything.
-            Some(Node::Not { .. } | Node::Ordering { .. }) => Candidates::All,
+            Some(Node::Not { .. } | Node::Ordering { .. } | Node::Category(_)) => Candidates::All,
             Some(Node::Equality { attribute, rule, form, .. }) => {
                 self.equality(*attribute, *rule, self.filter.form(*form))
             }
@@ -199,7 +199,9 @@ impl Planner<'_> {
         let tree = self.reader.tree();
         match attribute {
             AttributeId::ENTRY_UUID => return self.posting(tree.with_value(attribute, form)),
-            AttributeId::ENTRY_DN => {
+            AttributeId::ENTRY_DN | AttributeId::DISTINGUISHED_NAME
+                if self.reader.subtypes(attribute).len() == 1 =>
+            {
                 return Candidates::from_ids(tree.find_normal(form, self.reader.schema()).map(EntryId::raw));
             }
             AttributeId::OBJECT_GUID => {
@@ -224,7 +226,7 @@ impl Planner<'_> {
             _ => {}
         }
         let schema = self.reader.schema();
-        let subtypes = schema.subtypes(attribute);
+        let subtypes = self.reader.subtypes(attribute);
         let is_indexed = |id: &AttributeId| {
             let attribute = schema.attribute(*id);
             attribute.indexes.equality
@@ -241,7 +243,7 @@ impl Planner<'_> {
     }
 
     fn presence(&self, attribute: AttributeId) -> Candidates {
-        let subtypes = self.reader.schema().subtypes(attribute);
+        let subtypes = self.reader.subtypes(attribute);
         // All entries have it, or it is computed for each.
         if attribute == AttributeId::OBJECT_CLASS
             || subtypes.iter().any(|id| super::computed::is_computed(*id))
@@ -257,7 +259,7 @@ impl Planner<'_> {
 
     fn substrings(&self, attribute: AttributeId, first: usize, parts: u32) -> Candidates {
         let schema = self.reader.schema();
-        let [only] = schema.subtypes(attribute) else { return Candidates::All };
+        let [only] = self.reader.subtypes(attribute) else { return Candidates::All };
         if !schema.attribute(*only).indexes.substrings {
             return Candidates::All;
         }

@@ -6,10 +6,11 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::accounts::name_key;
+use super::category::Category;
 use super::entry_id::EntryId;
 use super::filter::{FilterItem, PartPosition};
 use super::reader::Reader;
-use crate::schema::{AttributeId, MatchingRule, RuleKind};
+use crate::schema::{AttributeId, MatchingRule, RuleKind, is_keystring};
 
 /// The outcome of a filter (RFC 4511 section 4.5.1.7: three-valued logic).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +118,8 @@ pub(super) enum Node {
         attribute: AttributeId,
         target: Option<EntryId>,
     },
+    /// objectCategory is said by the name of a class: `None`, one that no entry is of.
+    Category(Option<Category>),
     Extensible {
         attribute: Option<AttributeId>,
         rule: MatchingRule,
@@ -237,6 +240,13 @@ impl PreparedFilter {
 
     fn equality(&mut self, description: &str, value: &[u8], reader: &Reader<'_>) -> Node {
         let Some((attribute, options)) = self.attribute(description, reader) else { return UNDEFINED };
+        if attribute == AttributeId::OBJECT_CATEGORY
+            && options.is_empty()
+            && reader.has_compatibility_attributes()
+            && is_keystring(value)
+        {
+            return Node::Category(Category::of_class(value));
+        }
         let attribute_type = reader.schema().attribute(attribute);
         let Some(rule) = attribute_type.equality else { return UNDEFINED };
         if !MatchingRule::is_assertion(attribute_type.syntax, value) {

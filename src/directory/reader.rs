@@ -67,6 +67,25 @@ impl<'a> Reader<'a> {
         self.tree
     }
 
+    /// Whether entries carry the attributes of authentik and of Active Directory.
+    pub(super) fn has_compatibility_attributes(&self) -> bool {
+        self.tree.provider().compatibility_attributes
+    }
+
+    /// The types that a question about one is asked of: itself and what is derived from it. To a client of Active
+    /// Directory distinguishedName is the DN of the entry, not all that RFC 4519 derives from it.
+    pub fn subtypes(&self, attribute: AttributeId) -> &'a [AttributeId] {
+        if attribute == AttributeId::DISTINGUISHED_NAME && self.has_compatibility_attributes() {
+            return &[AttributeId::DISTINGUISHED_NAME];
+        }
+        self.snapshot.schema().subtypes(attribute)
+    }
+
+    /// The computed attributes that entries may have, user attributes first, in the order of answers.
+    pub fn computed_attributes(&self) -> impl Iterator<Item = AttributeId> + use<> {
+        computed::attributes_of(self.tree.provider())
+    }
+
     /// What may be seen.
     pub fn visibility(&self) -> &'a Visibility {
         self.visibility

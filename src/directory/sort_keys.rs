@@ -69,7 +69,7 @@ impl SortKey {
         let mut least: Option<Vec<u8>> = None;
         let mut form = Vec::new();
         let mut values = 0;
-        for &attribute in reader.schema().subtypes(self.attribute) {
+        for &attribute in reader.subtypes(self.attribute) {
             reader.values(id, entry, attribute, &mut |value| {
                 values += 1;
                 form.clear();

@@ -6,7 +6,7 @@ use super::evaluate::has_options;
 use super::filter::{FilterItem, PartPosition};
 use super::prepared::{FilterBounds, FilterTooLarge, is_relation, member_named};
 use super::reader::Reader;
-use crate::schema::{AttributeId, MatchingRule, RuleKind, Schema};
+use crate::schema::{AttributeId, MatchingRule, RuleKind};
 
 /// Assertions made ready. What cannot be evaluated is Undefined, and selects nothing.
 #[derive(Clone, Debug, Default)]
@@ -108,8 +108,13 @@ impl ValuesFilter {
     }
 
     /// Those that are about an attribute; `description` is the attribute's with its options.
-    pub fn about(&self, attribute: AttributeId, description: &[u8], schema: &Schema) -> ValueSelector<'_> {
-        let about = self.assertions.iter().filter(|one| one.is_about(attribute, description, schema));
+    pub fn about(
+        &self,
+        attribute: AttributeId,
+        description: &[u8],
+        reader: &Reader<'_>,
+    ) -> ValueSelector<'_> {
+        let about = self.assertions.iter().filter(|one| one.is_about(attribute, description, reader));
         let tests = about.map(|assertion| &assertion.test).collect();
         let work = self.assertions.len() as u64;
         ValueSelector { tests, forms: SmallVec::new(), octets: Vec::new(), work }
@@ -214,12 +219,14 @@ impl ValuesFilter {
 }
 
 impl Assertion {
-    fn is_about(&self, attribute: AttributeId, description: &[u8], schema: &Schema) -> bool {
+    fn is_about(&self, attribute: AttributeId, description: &[u8], reader: &Reader<'_>) -> bool {
         match (self.attribute, &self.test) {
             (Some(own), _) => {
-                schema.subtypes(own).contains(&attribute) && has_options(description, self.options.as_bytes())
+                reader.subtypes(own).contains(&attribute) && has_options(description, self.options.as_bytes())
             }
-            (None, Test::Matches { rule, .. }) => rule.applies_to(schema.attribute(attribute).syntax),
+            (None, Test::Matches { rule, .. }) => {
+                rule.applies_to(reader.schema().attribute(attribute).syntax)
+            }
             (None, _) => false,
         }
     }
@@ -318,7 +325,7 @@ mod tests {
         let attribute = schema.find(description.split(';').next().unwrap_or_default());
         let filter = ValuesFilter::bounded(items, &reader, FilterBounds::NONE).unwrap();
         attribute.is_some_and(|attribute| {
-            filter.about(attribute, description.as_bytes(), schema).selects(value.as_bytes())
+            filter.about(attribute, description.as_bytes(), &reader).selects(value.as_bytes())
         })
     }
 

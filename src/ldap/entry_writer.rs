@@ -83,7 +83,7 @@ pub(super) fn write_entry(
             };
             match values {
                 Some(filter) => {
-                    let selector = filter.about(attribute, name, reader.schema());
+                    let selector = filter.about(attribute, name, reader);
                     write_selected(&mut response, selector, evaluator, name, all);
                 }
                 None => response.attribute_from(name, all),
@@ -112,7 +112,7 @@ fn write_stored(
                 response.type_only(stored.description());
             }
         } else if let Some(filter) = &projection.values {
-            let selector = filter.about(stored.id, stored.description(), schema);
+            let selector = filter.about(stored.id, stored.description(), reader);
             write_selected(response, selector, evaluator, stored.description(), |each| {
                 stored.values().filter(shown).for_each(each);
             });
@@ -492,7 +492,7 @@ impl Values<'_> {
 
     fn selector(&self, attribute: AttributeId, description: &[u8]) -> Option<ValueSelector<'_>> {
         let filter = self.projection.values.as_ref()?;
-        Some(filter.about(attribute, description, self.reader.schema()))
+        Some(filter.about(attribute, description, self.reader))
     }
 }
 

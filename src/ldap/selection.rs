@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::directory::{OPERATIONAL, USER, has_options};
+use crate::directory::{Reader, has_options};
 use crate::schema::{AttributeId, Schema};
 
 /// The attribute list of a search, looked up.
@@ -22,7 +22,8 @@ pub(super) struct Selection {
 
 impl Selection {
     /// Looks the names up. Unknown ones select nothing, `1.1` selects nothing, duplicates count once.
-    pub(super) fn new<'n>(names: &[&'n str], schema: &Schema) -> Self {
+    pub(super) fn new<'n>(names: &[&'n str], reader: &Reader<'_>) -> Self {
+        let schema = reader.schema();
         let mut selection = Self { all_user: names.is_empty(), ..Self::default() };
         let mut classes = SmallVec::new();
         // Some clients send a list as one string; no name has a comma. A name alone is taken as it is, blanks included.
@@ -34,13 +35,13 @@ impl Selection {
             match name {
                 "*" => selection.all_user = true,
                 "+" => selection.all_operational = true,
-                name => selection.add(name, schema, &mut classes),
+                name => selection.add(name, reader, &mut classes),
             }
         }
         selection.named.sort_unstable();
         selection.named.dedup();
-        let all = USER.iter().chain(&OPERATIONAL).copied();
-        selection.computed = all.filter(|id| selection.selects(*id, schema)).collect();
+        let computed = reader.computed_attributes();
+        selection.computed = computed.filter(|id| selection.selects(*id, schema)).collect();
         selection
     }
 
@@ -72,9 +73,9 @@ impl Selection {
     }
 
     /// `classes` are those whose attributes were added, each of which is once.
-    fn add(&mut self, name: &str, schema: &Schema, classes: &mut SmallVec<[&'static str; 4]>) {
+    fn add(&mut self, name: &str, reader: &Reader<'_>, classes: &mut SmallVec<[&'static str; 4]>) {
         if let Some(class) = name.strip_prefix('@') {
-            match schema.class(class) {
+            match reader.schema().class(class) {
                 // It allows every attribute (RFC 4512 section 4.3).
                 Some(class) if class.name() == "extensibleObject" => {
                     self.all_user = true;
@@ -92,15 +93,15 @@ impl Selection {
             Some((base, options)) => (base, options),
             None => (name, ""),
         };
-        let Some(id) = schema.find(base) else { return };
+        let Some(id) = reader.schema().find(base) else { return };
         // `cn;` is no attribute description: an option has at least one character (RFC 4512 section 2.5.2).
         if name.contains(';') && options.split(';').any(str::is_empty) {
             return;
         }
         if options.is_empty() {
-            self.named.extend_from_slice(schema.subtypes(id));
+            self.named.extend_from_slice(reader.subtypes(id));
         } else {
-            self.with_options.extend(schema.subtypes(id).iter().map(|id| (*id, options.to_owned())));
+            self.with_options.extend(reader.subtypes(id).iter().map(|id| (*id, options.to_owned())));
         }
     }
 }
@@ -108,11 +109,17 @@ impl Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::{Snapshot, Visibility};
+
+    fn select(names: &[&str]) -> Selection {
+        let directory = Snapshot::empty();
+        Selection::new(names, &Reader::new(&directory, directory.nowhere(), &Visibility::Full))
+    }
 
     #[test]
     fn an_empty_list_is_all_user_attributes() {
         let schema = Schema::core();
-        let selection = Selection::new(&[], &schema);
+        let selection = select(&[]);
         assert!(selection.selects(AttributeId::CN, &schema));
         assert!(!selection.selects(AttributeId::ENTRY_UUID, &schema));
     }
@@ -120,13 +127,12 @@ mod tests {
     #[test]
     fn names_are_found_in_any_case_by_oid_and_by_class() {
         let schema = Schema::core();
-        let selection =
-            Selection::new(&["CN", "0.9.2342.19200300.100.1.1", "@posixGroup", "nonsense", "cn"], &schema);
+        let selection = select(&["CN", "0.9.2342.19200300.100.1.1", "@posixGroup", "nonsense", "cn"]);
         assert!(selection.selects(AttributeId::CN, &schema));
         assert!(selection.selects(AttributeId::UID, &schema));
         assert!(selection.selects(AttributeId::MEMBER_UID, &schema));
         assert!(!selection.selects(AttributeId::SN, &schema));
-        let everything = Selection::new(&["@extensibleObject"], &schema);
+        let everything = select(&["@extensibleObject"]);
         assert!(everything.selects(AttributeId::SN, &schema));
         assert!(everything.selects(AttributeId::ENTRY_UUID, &schema));
     }
@@ -134,14 +140,14 @@ mod tests {
     #[test]
     fn no_attributes_may_stand_beside_names() {
         let schema = Schema::core();
-        assert!(!Selection::new(&["1.1"], &schema).selects(AttributeId::CN, &schema));
-        assert!(Selection::new(&["1.1", "cn"], &schema).selects(AttributeId::CN, &schema));
+        assert!(!select(&["1.1"]).selects(AttributeId::CN, &schema));
+        assert!(select(&["1.1", "cn"]).selects(AttributeId::CN, &schema));
     }
 
     #[test]
     fn a_list_in_one_string_is_a_list() {
         let schema = Schema::core();
-        let selection = Selection::new(&["uid,cn, SN ,,1.1"], &schema);
+        let selection = select(&["uid,cn, SN ,,1.1"]);
         for (id, is_selected) in [
             (AttributeId::UID, true),
             (AttributeId::CN, true),
@@ -150,13 +156,13 @@ mod tests {
         ] {
             assert_eq!(selection.selects(id, &schema), is_selected);
         }
-        assert!(Selection::new(&["cn,*,+"], &schema).selects(AttributeId::ENTRY_UUID, &schema));
+        assert!(select(&["cn,*,+"]).selects(AttributeId::ENTRY_UUID, &schema));
     }
 
     #[test]
     fn an_empty_option_makes_an_unknown_name() {
         let schema = Schema::core();
-        let selection = Selection::new(&["cn;", "sn;;lang-de"], &schema);
+        let selection = select(&["cn;", "sn;;lang-de"]);
         assert!(!selection.selects(AttributeId::CN, &schema));
         assert!(!selection.selects_description(AttributeId::SN, b"sn;lang-de", &schema));
     }
@@ -164,20 +170,16 @@ mod tests {
     #[test]
     fn a_supertype_selects_its_subtypes() {
         let schema = Schema::core();
-        assert!(Selection::new(&["name"], &schema).selects(AttributeId::SN, &schema));
+        assert!(select(&["name"]).selects(AttributeId::SN, &schema));
     }
 
     #[test]
     fn options_select_what_has_them() {
         let schema = Schema::core();
-        let selection = Selection::new(&["cn;LANG-de"], &schema);
+        let selection = select(&["cn;LANG-de"]);
         assert!(!selection.selects_description(AttributeId::CN, b"cn", &schema));
         assert!(selection.selects_description(AttributeId::CN, b"cn;lang-de;x", &schema));
         assert!(!selection.selects_description(AttributeId::CN, b"cn;lang-fr", &schema));
-        assert!(Selection::new(&["cn"], &schema).selects_description(
-            AttributeId::CN,
-            b"cn;lang-fr",
-            &schema
-        ));
+        assert!(select(&["cn"]).selects_description(AttributeId::CN, b"cn;lang-fr", &schema));
     }
 }

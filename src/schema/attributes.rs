@@ -548,6 +548,10 @@ attribute_types! {
     USER_PRINCIPAL_NAME, "1.2.840.113556.1.4.656", "userPrincipalName", ACTIVE_DIRECTORY, TEXT.single().indexed();
     USER_ACCOUNT_CONTROL, "1.2.840.113556.1.4.8", "userAccountControl", ACTIVE_DIRECTORY, NUMBER;
     OBJECT_GUID, "1.2.840.113556.1.4.2", "objectGUID", ACTIVE_DIRECTORY, OCTETS.single();
+    OBJECT_CATEGORY, "1.2.840.113556.1.4.782", "objectCategory", ACTIVE_DIRECTORY, DN.single();
+    SAM_ACCOUNT_TYPE, "1.2.840.113556.1.4.302", "sAMAccountType", ACTIVE_DIRECTORY, NUMBER;
+    WHEN_CREATED, "1.2.840.113556.1.2.2", "whenCreated", ACTIVE_DIRECTORY, TIME;
+    WHEN_CHANGED, "1.2.840.113556.1.2.3", "whenChanged", ACTIVE_DIRECTORY, TIME;
 
     // authentik's
     AK_ACTIVE, arc!("1.1"), "ak-active", BINDERY, BOOLEAN;

@@ -3,8 +3,8 @@
 //! Where a class deviates from its RFC its origin is `bindery`: posixGroup, groupOfUniqueNames, user and group are
 //! auxiliary, because a group entry here is all of them at once and groupOfNames is its structural class; `member`
 //! and `uniqueMember` are not required, because a group may be empty; simpleSecurityObject and nisKeyObject do not
-//! require their secrets, which stand in no entry; `top` allows `memberOf`, a user attribute here. authentik's classes
-//! have names that RFC 4512 does not allow: clients look for them, and they are published under legal ones.
+//! require their secrets, which stand in no entry; `top` allows `memberOf`, a user attribute here, and
+//! what every entry of Active Directory has. authentik's classes have names that RFC 4512 does not allow: clients look for them, and they are published under legal ones.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -118,8 +118,8 @@ pub(super) static CLASSES: &[ObjectClass] = &[
         superiors: &[],
         kind: Abstract,
         must: &[A::OBJECT_CLASS],
-        // As in Active Directory: whatever an entry is, it may be in a group.
-        may: &[A::MEMBER_OF],
+        // As in Active Directory: whatever an entry is, it may be in a group, and has these.
+        may: &[A::MEMBER_OF, A::DISTINGUISHED_NAME, A::OBJECT_CATEGORY, A::WHEN_CREATED, A::WHEN_CHANGED],
         origin: BINDERY,
     },
     class("2.5.6.1", &["alias"], &["top"], Structural, "RFC 4512", &[A::ALIASED_OBJECT_NAME], &[]),
@@ -786,6 +786,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
             A::NAME,
             A::UID,
             A::SAM_ACCOUNT_NAME,
+            A::SAM_ACCOUNT_TYPE,
             A::USER_PRINCIPAL_NAME,
             A::USER_ACCOUNT_CONTROL,
             A::OBJECT_GUID,
@@ -806,6 +807,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
             A::NAME,
             A::UID,
             A::SAM_ACCOUNT_NAME,
+            A::SAM_ACCOUNT_TYPE,
             A::OBJECT_GUID,
             A::MEMBER,
             A::MEMBER_OF,

@@ -32,7 +32,7 @@ pub use classes::{AUTHENTIK_GROUP, AUTHENTIK_USER, AUTHENTIK_VIRTUAL_GROUP, Clas
 pub use dn::{Dn, DnError, Rdn, TypeAndValue, normalize_dn, normalize_dn_within};
 pub use matching::{MatchingRule, RuleKind};
 pub use prepare::PartPosition;
-pub use syntax::Syntax;
+pub use syntax::{Syntax, is_keystring};
 
 /// The core table and the custom attribute types of a directory. Immutable; a clone shares all of it.
 #[derive(Clone, Debug)]

@@ -250,7 +250,7 @@ pub(super) fn is_numeric_oid(value: &[u8]) -> bool {
 }
 
 /// A short name: a letter, then letters, digits and hyphens (RFC 4512 section 1.4, `keystring`).
-pub(super) fn is_keystring(value: &[u8]) -> bool {
+pub fn is_keystring(value: &[u8]) -> bool {
     value.first().is_some_and(u8::is_ascii_alphabetic)
         && value.iter().all(|octet| octet.is_ascii_alphanumeric() || *octet == b'-')
 }

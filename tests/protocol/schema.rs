@@ -690,6 +690,8 @@ fn is_of_syntax(oid: &str, value: &[u8]) -> bool {
         Some("22") => printable(text.split('$').next().unwrap()),
         Some("24") => {
             let digits = text.strip_suffix('Z').unwrap_or("");
+            // As Active Directory writes whenCreated and whenChanged.
+            let digits = digits.strip_suffix(".0").unwrap_or(digits);
             digits.len() == 14 && digits.bytes().all(|octet| octet.is_ascii_digit())
         }
         // RFC 6531 has made mail addresses UTF-8; all other IA5 strings of the directory are ASCII.

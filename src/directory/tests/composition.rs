@@ -238,6 +238,11 @@ fn without_compatibility_no_entry_has_those_attributes() {
             AttributeId::USER_PRINCIPAL_NAME,
             AttributeId::USER_ACCOUNT_CONTROL,
             AttributeId::OBJECT_GUID,
+            AttributeId::OBJECT_CATEGORY,
+            AttributeId::SAM_ACCOUNT_TYPE,
+            AttributeId::WHEN_CREATED,
+            AttributeId::WHEN_CHANGED,
+            AttributeId::DISTINGUISHED_NAME,
             AttributeId::AK_ACTIVE,
             AttributeId::AK_SUPERUSER,
         ] {

@@ -288,11 +288,47 @@ impl<'a> Reference<'a> {
         all.push(("subschemaSubentry", vec![b"cn=subschema".to_vec()]));
         all.push(("hasSubordinates", vec![boolean(below > 0)]));
         all.push(("numSubordinates", vec![below.to_string().into_bytes()]));
+        if self.provider.compatibility_attributes {
+            let windows = |time: crate::model::Timestamp| {
+                let time = String::from_utf8(generalized_time(time.unix_seconds()).to_vec()).unwrap();
+                vec![time.replace('Z', ".0Z").into_bytes()]
+            };
+            all.push(("distinguishedName", vec![entry.dn.clone().into_bytes()]));
+            all.push(("objectCategory", vec![self.category(self.category_of(entry))]));
+            all.push(("whenCreated", windows(created)));
+            all.push(("whenChanged", windows(modified)));
+        }
         if self.provider.compatibility_attributes && entry.kind != Kind::Container {
             all.push(("objectGUID", vec![uuid.to_bytes_le().to_vec()]));
+            let kind = if matches!(entry.kind, Kind::Account(_)) { "805306368" } else { "268435456" };
+            all.push(("sAMAccountType", vec![kind.as_bytes().to_vec()]));
             all.extend(self.compatibility(entry));
         }
         all.into_iter().map(|(name, values)| (name.to_owned(), values)).collect()
+    }
+
+    /// What Active Directory's schema would call it.
+    fn category_of(&self, entry: &Entry) -> &'static str {
+        match entry.kind {
+            Kind::Account(_) => "Person",
+            Kind::Group(_) | Kind::Virtual(_) => "Group",
+            Kind::Container if Self::has_class(entry, "organizationalUnit") => "Organizational-Unit",
+            Kind::Container if Self::has_class(entry, "dcObject") || Self::has_class(entry, "domain") => {
+                "Domain-DNS"
+            }
+            Kind::Container => "Container",
+        }
+    }
+
+    fn category(&self, name: &str) -> Vec<u8> {
+        format!("CN={name},CN=Schema,CN=Configuration,{}", self.provider.base_dn).into_bytes()
+    }
+
+    /// The type and what is derived from it, which to clients of Active Directory is nothing.
+    fn subtypes(&self, id: AttributeId) -> &[AttributeId] {
+        let subtypes = self.schema.subtypes(id);
+        let is_own = id == AttributeId::DISTINGUISHED_NAME && self.provider.compatibility_attributes;
+        if is_own { &subtypes[..1] } else { subtypes }
     }
 
     fn compatibility(&self, entry: &Entry) -> Vec<(&'static str, Vec<Vec<u8>>)> {
@@ -424,6 +460,23 @@ impl<'a> Reference<'a> {
             Filter::Unknown => Truth::Undefined,
             Filter::Equality(description, value) | Filter::Approximate(description, value) => {
                 let Some((id, options)) = self.description(description) else { return Truth::Undefined };
+                let is_class = value.first().is_some_and(u8::is_ascii_alphabetic)
+                    && value.iter().all(|octet| octet.is_ascii_alphanumeric() || *octet == b'-');
+                if id == AttributeId::OBJECT_CATEGORY
+                    && options.is_empty()
+                    && self.provider.compatibility_attributes
+                    && is_class
+                {
+                    let name = match String::from_utf8(value.to_ascii_lowercase()).unwrap().as_str() {
+                        "person" | "user" | "organizationalperson" | "inetorgperson" => "Person",
+                        "group" => "Group",
+                        "organizationalunit" => "Organizational-Unit",
+                        "domain" | "dcobject" | "domaindns" => "Domain-DNS",
+                        "container" => "Container",
+                        _ => return Truth::False,
+                    };
+                    return truth(name == self.category_of(entry));
+                }
                 let Some(rule) = self.schema.attribute(id).equality else { return Truth::Undefined };
                 self.some(entry, id, &options, rule, value)
             }
@@ -518,9 +571,7 @@ impl<'a> Reference<'a> {
             for pair in Dn::parse(entry.dn.as_bytes()).unwrap().rdns().iter().flat_map(|rdn| rdn.pairs()) {
                 let Some(id) = self.schema.find(&pair.attribute) else { continue };
                 let is_meant = match &described {
-                    Some((wanted, options)) => {
-                        options.is_empty() && self.schema.subtypes(*wanted).contains(&id)
-                    }
+                    Some((wanted, options)) => options.is_empty() && self.subtypes(*wanted).contains(&id),
                     None => rule.applies_to(self.schema.attribute(id).syntax),
                 };
                 if is_meant && matches(rule, &pair.value, value) {
@@ -600,9 +651,7 @@ impl<'a> Reference<'a> {
         let mut all = Vec::new();
         for (description, values) in &entry.attributes {
             let (own, own_options) = self.description(description).unwrap();
-            if self.schema.subtypes(id).contains(&own)
-                && options.iter().all(|option| own_options.contains(option))
-            {
+            if self.subtypes(id).contains(&own) && options.iter().all(|option| own_options.contains(option)) {
                 all.extend(values.iter().map(Vec::as_slice));
             }
         }

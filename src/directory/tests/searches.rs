@@ -290,8 +290,16 @@ pub(super) fn random_filter(
         0 => (*tape.pick(DESCRIPTIONS)).to_owned(),
         1 => description.to_uppercase(),
         2 => description.split(';').next().unwrap().to_owned(),
-        3 => (*tape.pick(&["name", "distinguishedName", "member", "memberOf", "uniqueMember", "memberUid"]))
-            .to_owned(),
+        3 => (*tape.pick(&[
+            "name",
+            "distinguishedName",
+            "member",
+            "memberOf",
+            "uniqueMember",
+            "memberUid",
+            "objectCategory",
+        ]))
+        .to_owned(),
         4 if tape.one_in(4) => format!("{description};lang-de"),
         _ => description.clone(),
     };
@@ -339,6 +347,10 @@ fn random_assertion(world: &World, description: &str, value: &[u8], tape: &mut T
         && tape.one_in(2)
     {
         return world.random_dn(tape).into_bytes();
+    }
+    if base.eq_ignore_ascii_case("objectCategory") && tape.one_in(2) {
+        let classes = ["person", "USER", "group", "organizationalUnit", "domainDNS", "container", "computer"];
+        return tape.pick(&classes).as_bytes().to_vec();
     }
     match (tape.below(10), std::str::from_utf8(value)) {
         (0, Ok(text)) => text.to_uppercase().into_bytes(),
@@ -388,6 +400,8 @@ const DESCRIPTIONS: &[&str] = &[
     "2.5.4.3",
     "userPassword",
     "sAMAccountName",
+    "sAMAccountType",
+    "whenCreated",
     "userPrincipalName",
     "entryUUID",
     "entryDN",

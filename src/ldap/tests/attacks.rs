@@ -323,7 +323,7 @@ fn pieces_are_the_octets_of_the_whole() {
             [&[][..], &["*", "+"], &["member", "cn", "memberOf"], &["1.1"], &["memberUid", "entryUUID"]]
         {
             for values in [None, Some(Box::new(filter.clone()))] {
-                let selection = Selection::new(names, reader.schema());
+                let selection = Selection::new(names, &reader);
                 let projection = Projection { selection, types_only: false, values };
                 let everything = PreparedFilter::new(&[FilterItem::And { items: 0 }], &reader);
                 let mut walk = Walk::new(&reader, &everything, EntryId::SUFFIX, Scope::Subtree);

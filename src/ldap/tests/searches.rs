@@ -249,10 +249,52 @@ fn classes_of_authentik() {
     }
     assert_eq!(count("(!(objectClass=goauthentik.io/ldap/nothing))"), 0, "no name of a class");
     let request = search(ALICE_DN, Base, "(objectClass=*)", &["@goauthentik.io/ldap/user"]);
-    assert_eq!(
-        client.search(request).is(0).names(),
-        ["objectClass", "memberOf", "ak-active", "ak-superuser"]
+    let reply = client.search(request);
+    let names = reply.is(0).names();
+    assert!(
+        ["objectClass", "ak-active", "ak-superuser"].iter().all(|name| names.contains(name)),
+        "{names:?}"
     );
+    assert!(!names.contains(&"cn"), "{names:?}");
+}
+
+/// What clients that were made for Active Directory ask for.
+#[test]
+fn attributes_of_active_directory() {
+    let world = World::new();
+    let mut client = Client::reader(&world);
+    let mut count = |filter: &str| client.find(BASE, filter).len();
+    assert_eq!(count("(&(objectCategory=person)(objectClass=user)(sAMAccountName=alice))"), 1);
+    for class in ["person", "User", "INETORGPERSON", "organizationalPerson"] {
+        assert_eq!(count(&format!("(objectCategory={class})")), 7, "{class}");
+    }
+    assert_eq!(count("(objectCategory=cn=person,cn=schema, cn=configuration,DC=example,dc=org)"), 7);
+    assert_eq!(count("(objectCategory=group)"), 11);
+    assert_eq!(count("(objectCategory=organizationalUnit)"), 3);
+    assert_eq!(count("(objectCategory=domainDNS)"), 1);
+    assert_eq!(count("(&(cn=alice)(!(objectCategory=computer)))"), 2);
+    assert_eq!(count("(sAMAccountType=805306368)"), 7);
+    assert_eq!(count("(sAMAccountType=268435456)"), 11);
+    assert_eq!(count(&format!("(distinguishedName={ALICE_DN})")), 1, "and none of her groups");
+    assert_eq!(count(&format!("(distinguishedName={})", ALICE_DN.to_uppercase())), 1);
+    assert_eq!(count("(distinguishedName=*)"), 22);
+    assert_eq!(count("(whenChanged>=20200101000000.0Z)"), 22);
+    assert_eq!(count("(whenCreated<=20200101000000.0Z)"), 0);
+    let asked = ["distinguishedName", "objectCategory", "sAMAccountType", "whenCreated", "whenChanged"];
+    let reply = client.search(search(ALICE_DN, Base, "(objectClass=*)", &asked));
+    let times = ["20270115080000.0Z", "20270115080000.0Z"];
+    for (name, expected) in asked.into_iter().zip([
+        ALICE_DN,
+        "CN=Person,CN=Schema,CN=Configuration,dc=example,dc=org",
+        "805306368",
+        times[0],
+        times[1],
+    ]) {
+        assert_eq!(reply.values(name), [expected], "{name}");
+    }
+    let group =
+        client.search(search("cn=staff,ou=groups,dc=example,dc=org", Base, "(objectClass=*)", &asked));
+    assert_eq!(group.is(0).names(), asked, "no member is a distinguishedName");
 }
 
 #[test]

@@ -437,7 +437,7 @@ fn projection(
         }
     };
     Ok(Projection {
-        selection: Selection::new(&request.attributes, reader.schema()),
+        selection: Selection::new(&request.attributes, reader),
         types_only: request.types_only,
         values,
     })

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::Export;
-use crate::directory::{Entry, EntryId, OPERATIONAL, Reader, Subject, USER, Visibility};
+use crate::directory::{Entry, EntryId, Reader, Subject, Visibility};
 use crate::ldif::{LdifWriteError, LdifWriter, RecordWriter};
 use crate::registry::commands::import::{LOCKED_FOR_GOOD, MEMBERS, RESTORED};
 use crate::schema::AttributeId;
@@ -54,18 +54,21 @@ fn attributes<W: Write>(
             record.attribute(&description, value)?;
         }
     }
-    let computed = if all { [&USER[..], &OPERATIONAL[..]] } else { [&MEMBERS[..], &RESTORED[..]] };
-    for attribute in computed.into_iter().flatten() {
-        if !all && MEMBERS.contains(attribute) && !own.show(*attribute, reader, id) {
+    let computed: Vec<AttributeId> = match all {
+        true => reader.computed_attributes().collect(),
+        false => MEMBERS.into_iter().chain(RESTORED).collect(),
+    };
+    for attribute in computed {
+        if !all && MEMBERS.contains(&attribute) && !own.show(attribute, reader, id) {
             continue;
         }
         // One that stands in the RDN is stored.
-        if entry.attributes_of(*attribute).next().is_some() {
+        if entry.attributes_of(attribute).next().is_some() {
             continue;
         }
-        let name = &reader.schema().attribute(*attribute).name;
+        let name = &reader.schema().attribute(attribute).name;
         let mut written = Ok(());
-        reader.values(id, entry, *attribute, &mut |value| {
+        reader.values(id, entry, attribute, &mut |value| {
             written = record.attribute(name, value);
             written.is_ok()
         });
