@@ -239,8 +239,10 @@ const TABLES: &[(&str, &[Key])] = &[
             Key(
                 "virtual_groups",
                 "boolean",
-                "`true`",
-                "Whether an account without a given gidNumber has a primary group of its own in `ou=virtual-groups`.",
+                "`false`",
+                "Whether an account without a given gidNumber has a primary group of its own in `ou=virtual-groups`, as \
+                 hosts want it; clients that look for a name below `base_dn` then find two entries of that `cn`. A provider \
+                 keeps what it has when the key is missing.",
             ),
             Key(
                 "compatibility_attributes",

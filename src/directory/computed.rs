@@ -139,7 +139,8 @@ fn compatibility(
         (Subject::Group(group), AttributeId::AK_SUPERUSER) => {
             each(boolean(group.is_superuser));
         }
-        (Subject::VirtualGroup(account), AttributeId::SAM_ACCOUNT_NAME | AttributeId::NAME) => {
+        // It has no sAMAccountName: that is one object's alone in Active Directory, and here the account's.
+        (Subject::VirtualGroup(account), AttributeId::NAME) => {
             each(account.username.as_bytes());
         }
         _ => {}

@@ -286,13 +286,12 @@ impl Planner<'_> {
         self.intersection(postings)
     }
 
-    /// sAMAccountName is the name of an account, of its virtual group, or of a group.
+    /// sAMAccountName is the name of an account or of a group.
     fn account_name(&self, form: &[u8], ids: &mut SmallVec<[u32; 4]>) {
         let accounts = self.reader.accounts();
         let account = accounts.account_keyed(form).map(|account| account.number);
         let group = accounts.group_keyed(form).map(|group| EntryId::of_group(group.number));
-        let entries = account.map(EntryId::of_account).into_iter();
-        ids.extend(entries.chain(account.map(EntryId::of_virtual_group)).chain(group).map(EntryId::raw));
+        ids.extend(account.map(EntryId::of_account).into_iter().chain(group).map(EntryId::raw));
     }
 
     /// userPrincipalName is the name of an account with the provider's domain.

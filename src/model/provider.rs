@@ -70,7 +70,7 @@ impl LdapProvider {
             domain: None,
             uid_start_number: UID_START_NUMBER,
             gid_start_number: GID_START_NUMBER,
-            virtual_groups: true,
+            virtual_groups: false,
             compatibility_attributes: true,
             users: vec![Container::of_dn("ou=users")],
             service_accounts: vec![Container::of_dn("ou=users")],

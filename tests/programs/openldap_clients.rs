@@ -105,7 +105,6 @@ fn the_searcher_sees_everything_over_start_tls_and_over_ldaps() {
             format!("cn=alice,ou=users,{BASE}"),
             format!("cn=portal,ou=users,{BASE}"),
             format!("cn=engineering,ou=groups,{BASE}"),
-            format!("cn=bob,ou=virtual-groups,{BASE}"),
         ] {
             assert!(dns.contains(&dn.as_str()), "{dn} is not in {dns:?}");
         }
@@ -123,10 +122,8 @@ fn who_holds_no_role_sees_only_itself_and_its_groups() {
         let mut expected = vec![
             BASE.to_owned(),
             format!("cn=portal,ou=users,{BASE}"),
-            format!("cn=portal,ou=virtual-groups,{BASE}"),
             format!("ou=groups,{BASE}"),
             format!("ou=users,{BASE}"),
-            format!("ou=virtual-groups,{BASE}"),
         ];
         // The groups that the example puts it into, if any, name it as their only member.
         let groups = example

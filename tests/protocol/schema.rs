@@ -26,6 +26,7 @@ syntax = "dn"
 name = "main"
 base_dn = "dc=example,dc=com"
 default = true
+virtual_groups = true
 
 [[provider]]
 name = "plain"

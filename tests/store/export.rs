@@ -15,6 +15,7 @@ const PROVIDER: &str = r#"
 name = "main"
 base_dn = "dc=example,dc=com"
 default = true
+virtual_groups = true
 users = [{ container = "ou=users", naming = "cn" }, { container = "ou=people", naming = "uid" }]
 service_accounts = [{ container = "ou=users", naming = "cn" }, { container = "ou=services", naming = "cn" }]
 groups = [{ container = "ou=groups", naming = "cn" }]

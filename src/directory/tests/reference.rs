@@ -371,8 +371,7 @@ impl<'a> Reference<'a> {
                 ]
             }
             Kind::Virtual(number) => {
-                let name = &world.accounts[&number].username;
-                vec![("name", text(name)), ("sAMAccountName", text(name))]
+                vec![("name", text(&world.accounts[&number].username))]
             }
             Kind::Container => Vec::new(),
         }

@@ -269,6 +269,7 @@ fn attributes_of_active_directory() {
         assert_eq!(count(&format!("(objectCategory={class})")), 7, "{class}");
     }
     assert_eq!(count("(objectCategory=cn=person,cn=schema, cn=configuration,DC=example,dc=org)"), 7);
+    assert_eq!(count("(sAMAccountName=alice)"), 1, "her virtual group has her name, but not this one");
     assert_eq!(count("(objectCategory=group)"), 11);
     assert_eq!(count("(objectCategory=organizationalUnit)"), 3);
     assert_eq!(count("(objectCategory=domainDNS)"), 1);

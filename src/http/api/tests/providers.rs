@@ -112,6 +112,7 @@ async fn what_cannot_be_is_told_by_its_field() {
     // authentik's base DN where none is given.
     let bare = world.post("/providers/ldap/", json!({ "name": "bare" })).await;
     assert_eq!(bare["base_dn"], "DC=ldap,DC=goauthentik,DC=io");
+    assert_eq!(bare["virtual_groups"], false, "a name is found once");
 }
 
 #[tokio::test]

@@ -730,6 +730,21 @@ fn a_provider_may_move_but_not_lose_entries() {
     assert!(refused(apply(&registry, &seed)).contains("no container"));
 }
 
+/// Configs that do not say it were written when there were virtual groups: what a store has, it keeps.
+#[test]
+fn a_provider_keeps_its_virtual_groups_when_nothing_is_said_of_them() {
+    let registry = registry_with_example();
+    let has = |registry: &Registry| registry.snapshot().trees()[0].provider().virtual_groups;
+    let mut seed = example();
+    assert!(!has(&registry), "a new provider has none");
+    for given in [Some(true), None, Some(false), None] {
+        seed.providers[0].virtual_groups = given;
+        let before = has(&registry);
+        apply(&registry, &seed).unwrap();
+        assert_eq!(has(&registry), given.unwrap_or(before));
+    }
+}
+
 #[test]
 fn groups_are_not_in_each_other() {
     let registry = registry_with_example();
