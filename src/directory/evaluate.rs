@@ -1,5 +1,8 @@
 //! Whether an entry matches a filter, as one reader sees it. The plain evaluator: no index.
 
+use roaring::RoaringBitmap;
+use smallvec::SmallVec;
+
 use super::category::Category;
 use super::entry::Entry;
 use super::entry_id::EntryId;
@@ -298,6 +301,9 @@ impl Evaluation<'_> {
     ) -> Truth {
         let reader = self.reader;
         let found = match attribute {
+            Some(attribute) if rule == MatchingRule::InChain => {
+                self.leads_to(reader.subtypes(attribute), options, form)
+            }
             Some(attribute) => {
                 let kept = if options.is_empty() { self.kept(attribute, rule, form) } else { None };
                 kept.unwrap_or_else(|| {
@@ -324,12 +330,65 @@ impl Evaluation<'_> {
         if in_name { Truth::True } else { found }
     }
 
+    /// Whether a way of one and more values leads from the entry to the name, each through an entry that may be seen. No
+    /// entry is gone through twice, so that circles end.
+    fn leads_to(&mut self, types: &[AttributeId], options: Span, form: &[u8]) -> Truth {
+        let (reader, rule, wanted) = (self.reader, MatchingRule::InChain, self.filter.form(options));
+        let mut reached = RoaringBitmap::new();
+        let mut open: SmallVec<[(EntryId, &Entry); 4]> = SmallVec::from_slice(&[(self.id, self.entry)]);
+        let mut found = false;
+        while let Some((id, entry)) = open.pop() {
+            let mut look_at = |value: &[u8], allowance: &mut u64, scratch: &mut Vec<u8>| {
+                if !spend(allowance, rule.cost() + octets_cost(value)) {
+                    return false;
+                }
+                scratch.clear();
+                if rule.normalize(value, scratch).is_err() {
+                    return true;
+                }
+                found = scratch == form;
+                if let Some(next) = reader.find_normal(scratch)
+                    && !found
+                    && reached.insert(next.raw())
+                    && let Some(entry) = reader.entry(next)
+                {
+                    open.push((next, entry));
+                }
+                !found
+            };
+            for &attribute in types {
+                let (allowance, scratch) = (&mut self.allowance, &mut *self.scratch);
+                if wanted.is_empty() {
+                    *allowance = allowance.saturating_sub(reader.cost_of_values(attribute));
+                    reader.values(id, entry, attribute, &mut |value| look_at(value, allowance, scratch));
+                } else {
+                    let stored = entry.attributes_of(attribute);
+                    let meant = stored.filter(|stored| has_options(stored.description(), wanted));
+                    let mut shown = meant
+                        .flat_map(|stored| stored.values())
+                        .filter(|value| reader.shows_value(attribute, value));
+                    shown.all(|value| look_at(value, allowance, scratch));
+                }
+            }
+            if found || self.allowance == 0 {
+                break;
+            }
+        }
+        if found { Truth::True } else { Truth::False }
+    }
+
     /// A rule without a type takes all attributes that it applies to.
     fn some_attribute(&mut self, rule: MatchingRule, form: &[u8]) -> Truth {
         let reader = self.reader;
         let stored = self.entry.attributes().map(|stored| stored.id);
         for id in stored.chain(reader.computed_attributes()) {
             if !rule.applies_to(reader.schema().attribute(id).syntax) {
+                continue;
+            }
+            if rule == MatchingRule::InChain {
+                if self.leads_to(&[id], Span::EMPTY, form) == Truth::True {
+                    return Truth::True;
+                }
                 continue;
             }
             match self.kept(id, rule, form) {

@@ -558,8 +558,19 @@ impl<'a> Reference<'a> {
             None => {
                 for (description, values) in &entry.attributes {
                     let Some((id, _)) = self.description(description) else { continue };
-                    if rule.applies_to(self.schema.attribute(id).syntax)
-                        && values.iter().any(|other| matches(rule, other, value))
+                    if !rule.applies_to(self.schema.attribute(id).syntax) {
+                        continue;
+                    }
+                    let leads = || {
+                        self.leads_to(entry, value, |entry| {
+                            let of_type = entry.attributes.iter().filter(|(description, _)| {
+                                self.description(description).is_some_and(|(own, _)| own == id)
+                            });
+                            of_type.flat_map(|(_, values)| values.iter().map(Vec::as_slice)).collect()
+                        })
+                    };
+                    if values.iter().any(|other| matches(rule, other, value))
+                        || rule == MatchingRule::InChain && leads()
                     {
                         found = Truth::True;
                     }
@@ -605,7 +616,35 @@ impl<'a> Reference<'a> {
             let values = self.values(entry, id, options);
             return truth(values.contains(&target.dn.as_bytes()));
         }
+        if rule == MatchingRule::InChain {
+            return truth(self.leads_to(entry, value, |entry| self.values(entry, id, options)));
+        }
         truth(self.values(entry, id, options).iter().any(|other| matches(rule, other, value)))
+    }
+
+    /// Whether the name is among the values of the entry, or of one that is named by its values, and so on.
+    fn leads_to<'b>(
+        &'b self,
+        entry: &'b Entry,
+        target: &[u8],
+        values: impl Fn(&'b Entry) -> Vec<&'b [u8]>,
+    ) -> bool {
+        let name = |value: &[u8]| form(MatchingRule::DistinguishedName, value);
+        let mut reached = vec![entry];
+        let mut place = 0;
+        while let Some(entry) = reached.get(place) {
+            for value in values(entry) {
+                if name(value).is_some() && name(value) == name(target) {
+                    return true;
+                }
+                let next = self.entries.iter().find(|other| Some(&other.normal) == name(value).as_ref());
+                if let Some(next) = next.filter(|next| reached.iter().all(|other| other.id != next.id)) {
+                    reached.push(next);
+                }
+            }
+            place += 1;
+        }
+        false
     }
 
     /// Whether a way of one and more memberships leads to the target.

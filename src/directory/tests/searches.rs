@@ -6,10 +6,11 @@ use super::fixture::{NAMES, Tape, World, normal};
 use super::reference::{Filter, Reference, is_at_or_below, is_child, own_entries};
 use crate::directory::filter::PartPosition;
 use crate::directory::{
-    EntryId, Evaluator, OwnEntries, PreparedFilter, Reader, Scope, Snapshot, Tree, Visibility, Walk,
+    EntryId, Evaluator, OwnEntries, PreparedFilter, Reader, Scope, Snapshot, Tree, Truth, Visibility, Walk,
 };
-use crate::model::{AccountKind, GroupNumber, LdapProvider};
+use crate::model::{AccountKind, Attribute, GroupNumber, LdapProvider};
 use crate::plain::{account, attribute, group, provider};
+use crate::schema::{AttributeId, MatchingRule, RuleKind, Schema, Syntax};
 
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 4_000, ..crate::rounds::cases(64) })]
@@ -328,7 +329,7 @@ pub(super) fn random_filter(
             },
             _ => Filter::Extensible {
                 rule: Some("1.2.840.113556.1.4.1941".to_owned()),
-                attribute: Some((*tape.pick(&["member", "memberOf", "uniqueMember", "MEMBEROF"])).to_owned()),
+                attribute: (*tape.pick(IN_CHAIN)).map(str::to_owned),
                 value: if tape.one_in(2) {
                     world.random_dn(tape).into_bytes()
                 } else {
@@ -339,6 +340,20 @@ pub(super) fn random_filter(
         },
     }
 }
+
+/// The attributes of chains; `None`: any.
+const IN_CHAIN: &[Option<&str>] = &[
+    Some("member"),
+    Some("memberOf"),
+    Some("uniqueMember"),
+    Some("MEMBEROF"),
+    Some("manager"),
+    Some("seeAlso"),
+    Some("owner"),
+    Some("distinguishedName"),
+    Some("seeAlso;lang-de"),
+    None,
+];
 
 fn random_assertion(world: &World, description: &str, value: &[u8], tape: &mut Tape<'_>) -> Vec<u8> {
     let base = description.split(';').next().unwrap_or_default();
@@ -437,6 +452,190 @@ const RULES: &[&str] = &[
     "uniqueMemberMatch",
     "octetStringMatch",
 ];
+
+/// Everything that the subschema says of rules and attributes is so: an entry is found by its own values, by each rule that
+/// is published for their attribute, and where it is not the reference says the same.
+#[test]
+fn every_published_rule_works_on_every_attribute_it_is_published_for() {
+    let world = world_of_everything();
+    let snapshot = world.snapshot();
+    let schema = snapshot.schema();
+    let provider = &world.providers[&1];
+    let tree = snapshot.tree(provider.number).unwrap();
+    let mut asked: Vec<(String, String)> = Vec::new();
+    for published in schema.subschema_values(AttributeId::MATCHING_RULE_USE) {
+        let words: Vec<&str> = published.split(' ').filter(|word| !["(", ")", "$"].contains(word)).collect();
+        let applies = words.iter().position(|word| *word == "APPLIES").unwrap();
+        asked.extend(words[applies + 1..].iter().map(|name| (words[0].to_owned(), (*name).to_owned())));
+    }
+    assert!(asked.len() > 600, "{}", asked.len());
+    let mut tape = Tape::new(&[]);
+    let mut found = 0;
+    for reader in [None, Some(10)] {
+        let visibility = visibility(&world, reader);
+        let look = Reader::new(&snapshot, tree, &visibility);
+        let reference = Reference::new(&world, &snapshot, provider, reader);
+        for (oid, name) in &asked {
+            let rule = MatchingRule::find(oid).unwrap();
+            let id = schema.find(name).unwrap();
+            if schema.is_secret(id) {
+                continue;
+            }
+            let of_type = |entry: &crate::directory::tests::reference::Entry| -> Vec<Vec<u8>> {
+                let own = entry.attributes.iter().filter(|(own, _)| schema.find(own) == Some(id));
+                own.flat_map(|(_, values)| values.clone()).take(3).collect()
+            };
+            let mut values: Vec<Vec<u8>> = reference.entries.iter().flat_map(of_type).collect();
+            values.sort();
+            values.dedup();
+            values.truncate(6);
+            values.push(world.random_value(name, &mut tape));
+            for value in values {
+                let filter = Filter::Extensible {
+                    rule: Some(oid.clone()),
+                    attribute: Some(name.clone()),
+                    value: value.clone(),
+                    dn: false,
+                };
+                same_answers(&look, &reference, &filter, &mut tape);
+                let is_sound = rule.normalize(&value, &mut Vec::new()).is_ok();
+                for entry in &reference.entries {
+                    let says = reference.truth(&filter, entry);
+                    let is_own = of_type(entry).contains(&value) && is_sound;
+                    // Less than itself is nothing, and nought has no bit.
+                    if is_own && rule.kind() == RuleKind::Equality && rule != MatchingRule::BitOr {
+                        assert_eq!(says, Truth::True, "{oid} on {name} of {}", entry.dn);
+                        found += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(found > 1_000, "{found}");
+    for attribute in schema.attributes().filter(|attribute| !attribute.secret) {
+        let name = || attribute.name.to_string();
+        let look = Reader::new(&snapshot, tree, &Visibility::Full);
+        let reference = Reference::new(&world, &snapshot, provider, None);
+        let value = world.random_value(&attribute.name, &mut tape);
+        let part = vec![(PartPosition::Any, value[..value.len().min(2)].to_vec())];
+        for (is_published, filter) in [
+            (attribute.equality.is_some(), Filter::Equality(name(), value.clone())),
+            (attribute.ordering.is_some(), Filter::AtLeast(name(), value.clone())),
+            (attribute.substrings.is_some(), Filter::Substrings(name(), part)),
+        ] {
+            if is_published {
+                same_answers(&look, &reference, &filter, &mut tape);
+            }
+        }
+    }
+}
+
+/// Two people and two groups with a value, or two, of every attribute that can be given, in each other's chains.
+fn world_of_everything() -> World {
+    let mut world = small();
+    let schema = Schema::core();
+    let mut tape = Tape::new(&[3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4, 6]);
+    let dn = |name: &str| match name {
+        "it" | "staff" => format!("cn={name},ou=groups,dc=example,dc=org"),
+        name => format!("cn={name},ou=users,dc=example,dc=org"),
+    };
+    let mut attributes = |next: &str| -> Vec<Attribute> {
+        let given = schema.attributes().filter(|attribute| {
+            !attribute.secret
+                && !attribute.is_operational()
+                && !crate::directory::is_computed(attribute.id)
+                && ![AttributeId::OBJECT_CLASS, AttributeId::GID_NUMBER, AttributeId::UID_NUMBER]
+                    .contains(&attribute.id)
+        });
+        let given = given.map(|attribute| {
+            let samples: &[&[u8]] = match attribute.syntax {
+                Syntax::Dn => &[b"cn=elsewhere,dc=com"],
+                Syntax::Integer => &[b"6", b"-1"],
+                Syntax::Boolean => &[b"TRUE"],
+                Syntax::GeneralizedTime => &[b"20240101000000Z"],
+                Syntax::Oid => &[b"2.5.4.3"],
+                Syntax::BitString => &[b"'0101'B"],
+                Syntax::NumericString => &[b"12 34"],
+                Syntax::TelephoneNumber => &[b"+49 30 1234"],
+                Syntax::CountryString => &[b"DE"],
+                Syntax::PrintableString | Syntax::Ia5String => &[b"A b", b"c"],
+                _ => &[],
+            };
+            let mut values: Vec<Vec<u8>> = samples.iter().map(|value| value.to_vec()).collect();
+            if attribute.syntax == Syntax::Dn {
+                values.push(dn(next).into_bytes());
+            }
+            if values.is_empty() {
+                values.push(world.random_value(&attribute.name, &mut tape));
+            }
+            if attribute.single_valued {
+                values.truncate(1);
+            }
+            Attribute { description: attribute.name.to_string(), values }
+        });
+        given.collect()
+    };
+    let chain: Vec<_> =
+        [("alice", "bob"), ("bob", "carol"), ("carol", "alice"), ("it", "staff"), ("staff", "it")]
+            .map(|(name, next)| (name, attributes(next)))
+            .into();
+    for (name, attributes) in chain {
+        match name {
+            "alice" => world.accounts.get_mut(&10).unwrap().attributes = attributes,
+            "bob" => world.accounts.get_mut(&11).unwrap().attributes = attributes,
+            "carol" => world.accounts.get_mut(&12).unwrap().attributes = attributes,
+            "it" => world.groups.get_mut(&20).unwrap().attributes = attributes,
+            _ => world.groups.get_mut(&21).unwrap().attributes = attributes,
+        }
+    }
+    world
+}
+
+/// Chains of values that are given: the whole of them, circles included, and only through what may be seen.
+#[test]
+fn a_chain_is_followed_to_its_end() {
+    let mut world = small();
+    let dn = |name: &str| format!("cn={name},ou=users,dc=example,dc=org");
+    for attribute_name in ["manager", "secretary", "seeAlso", "owner", "roleOccupant"] {
+        for (number, above) in [(10, "bob"), (11, "carol"), (12, "bob")] {
+            let given = attribute(attribute_name, &[&dn(above).to_uppercase()]);
+            world.accounts.get_mut(&number).unwrap().attributes = vec![given];
+        }
+        let snapshot = world.snapshot();
+        let visibility = Visibility::Full;
+        let look = Reader::new(&snapshot, look_at(&snapshot), &visibility);
+        let chain = |attribute: Option<&str>, target: &str| Filter::Extensible {
+            rule: Some("1.2.840.113556.1.4.1941".to_owned()),
+            attribute: attribute.map(str::to_owned),
+            value: target.as_bytes().to_vec(),
+            dn: false,
+        };
+        let find = |look: &Reader<'_>, filter: &Filter| ids(look, filter, EntryId::SUFFIX, Scope::Subtree);
+        for target in ["bob", "carol"] {
+            assert_eq!(
+                find(&look, &chain(Some(attribute_name), &dn(target))),
+                [10, 11, 12],
+                "{attribute_name}"
+            );
+            // By any attribute groups are found too, which have them as members.
+            assert_eq!(find(&look, &chain(None, &dn(target)))[..3], [10, 11, 12], "{attribute_name}");
+        }
+        assert_eq!(find(&look, &chain(Some(attribute_name), &dn("alice"))), [0; 0], "{attribute_name}");
+        // Who sees itself alone sees no way.
+        let own = Visibility::Own(OwnEntries::new(own_entries(&world, 10)));
+        let own = Reader::new(&snapshot, look_at(&snapshot), &own);
+        assert_eq!(find(&own, &chain(Some(attribute_name), &dn("carol"))), [0; 0], "{attribute_name}");
+        // The whole way is work.
+        let mut items = Vec::new();
+        let filter = chain(Some(attribute_name), &dn("nobody"));
+        filter.flat(&mut items);
+        let prepared = PreparedFilter::new(&items, &look);
+        let alice = EntryId::of_account(crate::model::AccountNumber::new(10));
+        let mut evaluator = Evaluator::new(30);
+        evaluator.matches(&prepared, &look, alice, look.entry(alice).unwrap());
+        assert!(evaluator.take_exhausted(), "{attribute_name}: three names cost more than 30");
+    }
+}
 
 /// The directory of the tests below: alice in `it`, `it` in `staff`; bob in `staff`.
 fn small() -> World {
