@@ -65,6 +65,8 @@ pub struct AttributeType {
     pub name: Cow<'static, str>,
     /// Further names that requests may use.
     pub aliases: &'static [&'static str],
+    /// The name that it was given, where answers spell it otherwise; requests may use both.
+    pub given_name: Option<Box<str>>,
     /// The supertype.
     pub superior: Option<AttributeId>,
     /// The syntax of a value.
@@ -94,7 +96,8 @@ pub struct AttributeType {
 impl AttributeType {
     /// All names: the spelling in answers first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.name.as_ref()).chain(self.aliases.iter().copied())
+        let names = std::iter::once(self.name.as_ref()).chain(self.aliases.iter().copied());
+        names.chain(self.given_name.as_deref())
     }
 
     /// Whether it is answered under `+` and not under `*`.
@@ -137,6 +140,7 @@ impl AttributeType {
             oid: Cow::Borrowed(oid),
             name: Cow::Borrowed(name),
             aliases,
+            given_name: None,
             superior: shape.superior,
             syntax: shape.syntax,
             equality: shape.equality,
@@ -152,12 +156,13 @@ impl AttributeType {
         }
     }
 
-    /// A custom attribute type, with the matching rules that belong to its syntax.
-    pub(super) fn custom(id: AttributeId, oid: String, custom: &CustomType) -> Self {
+    /// A custom attribute type, with the matching rules that belong to its syntax; `name`: as answers spell it.
+    pub(super) fn custom(id: AttributeId, oid: String, name: String, custom: &CustomType) -> Self {
         let shape = Shape::by_syntax(custom.syntax);
         Self {
             oid: Cow::Owned(oid),
-            name: Cow::Owned(custom.name.clone()),
+            given_name: (name != custom.name).then(|| custom.name.clone().into()),
+            name: Cow::Owned(name),
             single_valued: custom.single_valued,
             description: Cow::Owned(custom.description.clone()),
             ..Self::row(id, "", "", &[], CUSTOM_ORIGIN, shape)

@@ -22,6 +22,7 @@ mod subschema;
 mod syntax;
 pub mod time;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -41,7 +42,7 @@ pub struct Schema(Arc<Table>);
 /// A custom attribute type, as it is declared. Its matching rules follow from its syntax.
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub struct CustomType {
-    /// Its name as answers spell it.
+    /// Its name as it is given; answers spell it without the signs that no schema allows.
     pub name: String,
     /// Its object identifier, dotted; `None`: made from the name.
     pub oid: Option<String>,
@@ -132,14 +133,21 @@ impl Schema {
     /// attribute types are there already.
     pub fn with_attribute(&self, custom: &CustomType) -> Result<(Self, AttributeId), SchemaError> {
         if let Some(id) = self.find(&custom.name) {
-            return Ok((self.clone(), id));
+            let known = self.attribute(id);
+            let is_named_so =
+                known.given_name.as_ref().is_none_or(|given| given.eq_ignore_ascii_case(&custom.name));
+            if is_named_so || !known.name.eq_ignore_ascii_case(&custom.name) {
+                return Ok((self.clone(), id));
+            }
+            // A store of an earlier version may hold both names: then each keeps its own.
+            return self.with_own_name(id).with_attribute(custom);
         }
         self.check_name(&custom.name)?;
         let full = || SchemaError::Full { name: custom.name.clone() };
         let id = AttributeId::new(u16::try_from(self.0.attributes.len()).map_err(|_| full())?);
         let oid = self.oid_of(custom, id)?;
         let mut table = Table::clone(&self.0);
-        table.add(AttributeType::custom(id, oid, custom));
+        table.add(AttributeType::custom(id, oid, self.spelled(&custom.name), custom));
         Ok((Self(Arc::new(table)), id))
     }
 
@@ -156,8 +164,28 @@ impl Schema {
         without.check_name(&custom.name)?;
         let oid = without.oid_of(custom, id)?;
         let mut table = Table::clone(&without.0);
-        table.put(AttributeType::custom(id, oid, custom));
+        table.put(AttributeType::custom(id, oid, without.spelled(&custom.name), custom));
         Ok(Self(Arc::new(table)))
+    }
+
+    /// A custom name as answers spell it. authentik's outpost takes the signs out that no schema allows, but for `_`; so it
+    /// is here, unless another type has that name.
+    fn spelled(&self, name: &str) -> String {
+        let spelled = name.replace('/', "-").replace('.', "");
+        let is_other = syntax::is_numeric_oid(name.as_bytes()) || self.find(&spelled).is_some();
+        if is_other { name.to_owned() } else { spelled }
+    }
+
+    /// This schema with a type that answers spell as it was given.
+    fn with_own_name(&self, id: AttributeId) -> Self {
+        let mut table = Table::clone(&self.0);
+        if let Some(attribute) = table.attributes.get_mut(id.index())
+            && let Some(given) = attribute.given_name.take()
+        {
+            table.by_name.remove(attribute.name.to_ascii_lowercase().as_bytes());
+            attribute.name = Cow::Owned(given.into());
+        }
+        Self(Arc::new(table))
     }
 
     /// This schema without a custom attribute type. Its id has no rules from then on and is not given away again,

@@ -146,6 +146,36 @@ fn custom_attributes_are_added_once() {
     );
 }
 
+/// As authentik's outpost spells the attributes of its users.
+#[test]
+fn signs_that_no_schema_allows_are_taken_out_of_names() {
+    let type_of = |schema: &Schema, name: &str| schema.attribute(schema.find(name).unwrap()).name.to_string();
+    let add = |schema: &Schema, name: &str| schema.with_attribute(&CustomType::of_name(name)).unwrap();
+    let (schema, id) = add(&Schema::core(), "goauthentik.io/user/Sources");
+    for name in ["goauthentik.io/user/sources", "GOAUTHENTIKIO-user-sources"] {
+        assert_eq!(
+            (schema.find(name), type_of(&schema, name)),
+            (Some(id), "goauthentikio-user-Sources".into())
+        );
+    }
+    assert!(!schema.subschema_values(AttributeId::ATTRIBUTE_TYPES).iter().any(|value| value.contains('/')));
+    // Where another has that name, whichever came first, each keeps its own.
+    for names in [["a/b.c", "a-bc"], ["a-bc", "a/b.c"]] {
+        let (schema, first) = add(&Schema::core(), names[0]);
+        let (schema, second) = add(&schema, names[1]);
+        assert_ne!(first, second);
+        for (name, id) in names.into_iter().zip([first, second]) {
+            assert_eq!((schema.find(name), type_of(&schema, name)), (Some(id), name.to_owned()));
+            assert_eq!(add(&schema, name).1, id);
+        }
+    }
+    assert_eq!(type_of(&add(&Schema::core(), "c/n").0, "c/n"), "c-n");
+    assert_eq!(type_of(&add(&Schema::core(), "c.n").0, "c.n"), "c.n", "cn is another");
+    assert_eq!(type_of(&add(&Schema::core(), "1.2.3").0, "1.2.3"), "1.2.3");
+    let changed = schema.with_changed(id, &CustomType::of_name("x/y")).unwrap();
+    assert_eq!((changed.find("goauthentikio-user-sources"), type_of(&changed, "x/y")), (None, "x-y".into()));
+}
+
 #[test]
 fn names_that_no_request_can_hold_are_refused() {
     let schema = Schema::core();

@@ -405,7 +405,8 @@ pub(super) fn custom_attribute(
     };
     if without.find(name).is_some() {
         return Err(format!(
-            "the attribute type `{name}` has a name that is the OID of another one; choose another name"
+            "the attribute type `{name}` has a name that stands for another one, as its OID or as answers spell it; choose \
+             another name"
         ));
     }
     without.with_attribute(&custom_type(attribute)).map(drop).map_err(|error| error.to_string())

@@ -236,10 +236,10 @@ fn some_values_as_clients_see_them() {
 
 #[test]
 fn a_custom_name_that_rfc_4512_does_not_allow_is_told_in_words() {
-    let (schema, id) = Schema::core().with_attribute(&CustomType::of_name("settings/locale")).unwrap();
+    let (schema, id) = Schema::core().with_attribute(&CustomType::of_name("settings/locale_1")).unwrap();
     let attributes = published(&schema, AttributeId::ATTRIBUTE_TYPES, ATTRIBUTE_TYPE);
     let custom = attributes.iter().find(|attribute| attribute.oid == schema.attribute(id).oid).unwrap();
-    assert_eq!(custom.get("DESC"), ["settings/locale"]);
+    assert_eq!(custom.get("DESC"), ["settings-locale_1"]);
     assert!(custom.get("NAME").is_empty());
     for value in schema.subschema_values(AttributeId::MATCHING_RULE_USE) {
         parse(&value, MATCHING_RULE_USE);
