@@ -44,6 +44,9 @@ pub(super) struct ImportArguments {
     /// uidNumbers and gidNumbers of system accounts (below posix_number_min, 0 of root among them) are taken over too
     #[arg(long)]
     allow_system_numbers: bool,
+    /// People keep a uidNumber that somebody else has, here or in the file; else it is left out and they get another
+    #[arg(long)]
+    allow_shared_numbers: bool,
     /// The provider that they belong to, if not the default one
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
@@ -60,11 +63,20 @@ pub(super) async fn run(arguments: ImportArguments, output: Output) -> Result<()
         role,
         restore,
         allow_system_numbers,
+        allow_shared_numbers,
         provider,
         directory,
     } = arguments;
-    let options =
-        ImportOptions { provider, users, groups, service_accounts, role, restore, allow_system_numbers };
+    let options = ImportOptions {
+        provider,
+        users,
+        groups,
+        service_accounts,
+        role,
+        restore,
+        allow_system_numbers,
+        allow_shared_numbers,
+    };
     // Before the directory is touched: a file that is not there changes nothing.
     let input = Input::open(file)?;
     let (report, failure) = directory

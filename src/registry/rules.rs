@@ -13,6 +13,8 @@ pub struct Rules {
     pub containers_max: usize,
     /// Octets of a base DN or of the DN of a container.
     pub container_length_max: usize,
+    /// Whether accounts may have the uidNumber of another: an import that was told so.
+    pub shares_uid_numbers: bool,
 }
 
 impl Default for Rules {
@@ -23,6 +25,7 @@ impl Default for Rules {
             groups_above_max: 256,
             containers_max: 100,
             container_length_max: 1_024,
+            shares_uid_numbers: false,
         }
     }
 }

@@ -193,6 +193,11 @@ impl<'a> Transaction<'a> {
         self.announced.contains(&object)
     }
 
+    /// Lets accounts have the uidNumber of another, in this command.
+    pub fn share_uid_numbers(&mut self) {
+        self.rules.shares_uid_numbers = true;
+    }
+
     /// What the command has made so far that cannot be, of the rules about more than one object.
     pub(super) fn problems(&mut self) -> Vec<whole::Problem> {
         self.asked_at = Some(self.draft.changes.len());

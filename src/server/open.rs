@@ -64,6 +64,7 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
             groups_above_max: count(limits.groups_above_max),
             containers_max: count(limits.containers_max),
             container_length_max: count(limits.container_length_max),
+            shares_uid_numbers: false,
         },
     }
 }

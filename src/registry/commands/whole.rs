@@ -182,7 +182,9 @@ impl Asked {
             applications(snapshot, &mut problems);
         }
         for number in &self.accounts {
-            uid_numbers(snapshot, *number, viewer, &mut problems);
+            if !rules.shares_uid_numbers {
+                uid_numbers(snapshot, *number, viewer, &mut problems);
+            }
             credentials(snapshot, *number, viewer, &mut problems);
         }
         for number in &self.nested {

@@ -106,10 +106,8 @@ impl Registry {
                 return Ok(report);
             }
         };
-        let ImportOptions { restore, allow_system_numbers, .. } = options;
         let claims = Claims::of(&snapshot);
-        let work =
-            Arc::new(Work { entries, passwords, provider, role, restore, allow_system_numbers, claims });
+        let work = Arc::new(Work { entries, passwords, provider, role, options, claims });
         let mut at = Position::default();
         while let Some(entry) = work.entries.get(at.entry) {
             let batch = work.clone();
@@ -137,8 +135,7 @@ struct Work {
     passwords: Vec<Option<HashText>>,
     provider: ProviderNumber,
     role: Option<RoleNumber>,
-    restore: bool,
-    allow_system_numbers: bool,
+    options: ImportOptions,
     /// No import makes a group that gives rights.
     claims: Claims,
 }
@@ -169,6 +166,9 @@ impl<'t, 's> Batch<'t, 's> {
 
     fn run(mut self) -> Result<(Position, ImportReport), ChangeError> {
         let work = self.work;
+        if work.options.allow_shared_numbers {
+            self.transaction.share_uid_numbers();
+        }
         while let Some(entry) = work.entries.get(self.at.entry)
             && self.has_room(self.undeclared(entry))
         {
@@ -239,11 +239,10 @@ impl<'t, 's> Batch<'t, 's> {
         {
             return Ok(());
         }
-        let snapshot = self.transaction.snapshot();
-        if is_uid_number_taken(snapshot, &attributes) {
-            self.report.leave_out("its uidNumber belongs to another account", &given.dn);
+        if !self.without_shared_numbers(&mut attributes, &given.rdn, &given.dn) {
             return Ok(());
         }
+        let snapshot = self.transaction.snapshot();
         let containers =
             if given.is_service_account { &tree.provider().service_accounts } else { &tree.provider().users };
         let placements =
@@ -317,8 +316,8 @@ impl<'t, 's> Batch<'t, 's> {
         rdn: &str,
         dn: &str,
     ) -> bool {
-        let is_derived = self.work.restore && derived_number(tree.provider(), attributes).is_some();
-        if self.work.allow_system_numbers || is_derived {
+        let is_derived = self.work.options.restore && derived_number(tree.provider(), attributes).is_some();
+        if self.work.options.allow_system_numbers || is_derived {
             return true;
         }
         let least = self.transaction.rules().posix_number_min;
@@ -379,6 +378,26 @@ impl<'t, 's> Batch<'t, 's> {
         true
     }
 
+    /// Takes a uidNumber that another account has out of what is given to an account, or leaves out one that is named by
+    /// it: then it says `false`.
+    fn without_shared_numbers(&mut self, attributes: &mut Vec<Attribute>, rdn: &str, dn: &str) -> bool {
+        if self.work.options.allow_shared_numbers {
+            return true;
+        }
+        let snapshot = self.transaction.snapshot();
+        if named_values(rdn).iter().any(|value| is_shared_uid_number(snapshot, value)) {
+            let reason = format!("it is named by the uidNumber of another account; {SHARE}");
+            self.report.leave_out(reason, dn);
+            return false;
+        }
+        let count = attributes.len();
+        attributes.retain(|attribute| !is_shared_uid_number(snapshot, attribute));
+        if attributes.len() < count {
+            self.report.leave_out(format!("the attribute uidNumber: another account has it; {SHARE}"), dn);
+        }
+        true
+    }
+
     /// The number of an account. In an export the uidNumber and the gidNumber that were derived from one number are
     /// derived again, so that its virtual group is there too, unless the number may have been used here.
     fn number_of(
@@ -389,7 +408,7 @@ impl<'t, 's> Batch<'t, 's> {
     ) -> Result<u32, ChangeError> {
         let is_posix = given.object_classes.is_empty()
             || given.object_classes.iter().any(|class| class.eq_ignore_ascii_case("posixAccount"));
-        if self.work.restore
+        if self.work.options.restore
             && is_posix
             && let Some(number) = derived_number(tree.provider(), attributes)
             && self.transaction.take_number(number)
@@ -790,14 +809,14 @@ fn placements(
     vec![Placement { provider: tree.provider().number, container, rdn }]
 }
 
-fn is_uid_number_taken(snapshot: &Snapshot, attributes: &[Attribute]) -> bool {
-    let schema = snapshot.schema();
-    let given = attributes
-        .iter()
-        .filter(|attribute| schema.find(&attribute.description) == Some(AttributeId::UID_NUMBER));
-    given.flat_map(|attribute| &attribute.values).any(|value| {
-        snapshot.trees().iter().any(|tree| !validate::holders(snapshot, tree, "uidNumber", value).is_empty())
-    })
+/// Whether an account has the uidNumber that this is.
+fn is_shared_uid_number(snapshot: &Snapshot, attribute: &Attribute) -> bool {
+    let is_held = |value: &Vec<u8>| {
+        let mut trees = snapshot.trees().iter();
+        trees.any(|tree| !validate::holders(snapshot, tree, "uidNumber", value).is_empty())
+    };
+    snapshot.schema().find(&attribute.description) == Some(AttributeId::UID_NUMBER)
+        && attribute.values.iter().any(is_held)
 }
 
 /// What an entry has by its name.
@@ -859,6 +878,7 @@ const PURPOSE: &str = "import into";
 const SHARED: &str = "known by one value, so that clients could take one for the other";
 /// How what was left out comes in nevertheless.
 const ALLOW: &str = "--allow-system-numbers takes them over";
+const SHARE: &str = "--allow-shared-numbers takes it over";
 /// Changes of one commit, events not counted.
 const CHANGES_MAX: usize = 1_000;
 const CHANGES_OF_A_STEP: usize = 4;

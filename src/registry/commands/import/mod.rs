@@ -42,6 +42,8 @@ pub struct ImportOptions {
     pub restore: bool,
     /// Whether uidNumbers and gidNumbers of system accounts are taken over.
     pub allow_system_numbers: bool,
+    /// Whether people keep a uidNumber that somebody else has.
+    pub allow_shared_numbers: bool,
 }
 
 /// The provider's tree as a [`Classifier`] needs it.

@@ -27,6 +27,7 @@ fn options() -> ImportOptions {
         role: Some("reader".to_owned()),
         restore: false,
         allow_system_numbers: false,
+        allow_shared_numbers: false,
     }
 }
 
@@ -335,18 +336,58 @@ fn names_and_numbers_that_are_taken_are_errors_of_their_entries() {
     ]
     .concat();
     let report = import(&registry, &layout, &ldif);
-    assert_eq!(report.users, 1);
+    assert_eq!(report.users, 2, "a number is no reason to leave out a person");
     let told: Vec<&str> = report.left_out.keys().map(String::as_str).collect();
     assert_eq!(
         told,
         [
             "another entry has its DN",
             "its name belongs to another account",
-            "its uidNumber belongs to another account",
             "the attribute entryUUID: another entry has it, a new one is made",
             "the attribute uidNumber: a value is not of its syntax",
+            "the attribute uidNumber: another account has it; --allow-shared-numbers takes it over",
         ]
     );
+}
+
+#[test]
+fn people_share_a_number_only_where_that_is_said() {
+    let person = |rdn: &str, name: &str, number: u32| {
+        format!(
+            "dn: {rdn},ou=people,{BASE}\nobjectClass: inetOrgPerson\nobjectClass: posixAccount\nuid: {name}\ncn: {name}\n\
+             sn: {name}\nuidNumber: {number}\ngidNumber: 5000\nhomeDirectory: /home\n\n"
+        )
+    };
+    let ldif = [
+        person("uid=one", "one", 7001),
+        person("uid=two", "two", 7001),
+        person("uidNumber=7001+uid=three", "three", 7001),
+        person("uid=four", "four", 7004),
+    ]
+    .concat();
+    let numbers = |registry: &Registry| {
+        let snapshot = registry.snapshot();
+        ["uid=one", "uid=two", "uidNumber=7001+uid=three", "uid=four"]
+            .map(|rdn| values(&snapshot, &format!("{rdn},ou=people,{BASE}"), "uidNumber").concat())
+    };
+    let (registry, _, layout) = prepared();
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!((report.users, report.left_out.len(), &report.stopped), (3, 2, &None), "{report:#?}");
+    assert!(report.left_out.keys().all(|reason| reason.contains("--allow-shared-numbers")), "{report:#?}");
+    let [one, two, three, four] = numbers(&registry);
+    assert_eq!((one.as_str(), three.as_str(), four.as_str()), ("7001", "", "7004"));
+    assert!(two != one && two.parse::<u32>().is_ok(), "{two}: one of its own");
+
+    let (registry, _, layout) = prepared();
+    let allowed = ImportOptions { allow_shared_numbers: true, ..options() };
+    let report = import_as(&registry, &layout, &allowed, &ldif);
+    assert!(report.left_out.is_empty() && report.users == 4, "{report:#?}");
+    assert_eq!(numbers(&registry), ["7001", "7001", "7001", "7004"]);
+    // What is so may stay so, and nobody else may make it so.
+    let again = import(&registry, &layout, &ldif);
+    assert_eq!((again.users, again.already_there), (0, 4), "{again:#?}");
+    let five = import(&registry, &layout, &person("uid=five", "five", 7004));
+    assert_eq!((five.users, five.left_out.len()), (1, 1), "{five:#?}");
 }
 
 #[test]
