@@ -76,7 +76,10 @@ pub(super) async fn run(arguments: ExportArguments, output: Output) -> Result<()
 
 /// Where the export goes.
 enum Destination<'a> {
-    Output(Output),
+    Output {
+        output: Output,
+        end: End,
+    },
     /// A file that gets its name when it is complete, so that half of an export is never taken for all of it.
     File {
         file: File,
@@ -84,12 +87,37 @@ enum Destination<'a> {
         partial: PathBuf,
         octets: u64,
         output: Output,
+        end: End,
     },
 }
 
+/// The last octets of an export, where its remarks stand.
+#[derive(Default)]
+struct End(Vec<u8>);
+
+impl End {
+    fn keep(&mut self, octets: &[u8]) {
+        self.0.extend_from_slice(octets);
+        let behind = self.0.len().saturating_sub(END_OCTETS);
+        self.0.drain(..behind);
+    }
+
+    /// The comments at the end of LDIF; there are none in JSON.
+    fn remarks(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.0);
+        let comments = text.lines().rev().map_while(|line| line.strip_prefix("# "));
+        let mut remarks: Vec<String> = comments.map(str::to_owned).collect();
+        remarks.reverse();
+        remarks
+    }
+}
+
+/// There is one remark for each attribute type.
+const END_OCTETS: usize = 16 * 1024;
+
 impl<'a> Destination<'a> {
     fn open(path: Option<&'a Path>, output: Output) -> Result<Self, Failure> {
-        let Some(path) = path else { return Ok(Self::Output(output)) };
+        let Some(path) = path else { return Ok(Self::Output { output, end: End::default() }) };
         let mut partial = path.as_os_str().to_owned();
         partial.push(format!(".{}", std::process::id()));
         let partial = PathBuf::from(partial);
@@ -100,13 +128,17 @@ impl<'a> Destination<'a> {
             .mode(0o600)
             .open(&partial)
             .map_err(|error| unwritable(&partial, &error))?;
-        Ok(Self::File { file, path, partial, octets: 0, output })
+        Ok(Self::File { file, path, partial, octets: 0, output, end: End::default() })
     }
 
     fn write(&mut self, octets: &[u8]) -> Result<(), Failure> {
         match self {
-            Self::Output(output) => output.octets(octets),
-            Self::File { file, partial, octets: count, .. } => {
+            Self::Output { output, end } => {
+                end.keep(octets);
+                output.octets(octets)
+            }
+            Self::File { file, partial, octets: count, end, .. } => {
+                end.keep(octets);
                 *count += octets.len() as u64;
                 file.write_all(octets).map_err(|error| unwritable(partial, &error))
             }
@@ -115,13 +147,18 @@ impl<'a> Destination<'a> {
 
     fn finish(self) -> Result<(), Failure> {
         match self {
-            Self::Output(output) => output.octets(b""),
-            Self::File { file, path, partial, octets, output } => {
+            Self::Output { output, end } => {
+                output.octets(b"")?;
+                end.remarks().iter().for_each(|remark| output.message(remark));
+                Ok(())
+            }
+            Self::File { file, path, partial, octets, output, end } => {
                 let kept = file.sync_all().and_then(|()| std::fs::rename(&partial, path));
                 if let Err(error) = kept {
                     let _ = std::fs::remove_file(&partial);
                     return Err(unwritable(path, &error));
                 }
+                end.remarks().iter().for_each(|remark| output.message(remark));
                 if output.is_json() {
                     return output.result(&Document { output: path, octets }, String::new);
                 }

@@ -57,6 +57,18 @@ impl<W: Write> LdifWriter<W> {
         push_line(&mut self.text, "dn", dn.as_bytes());
     }
 
+    /// Writes comments behind the records, each on a line of its own; before the first record there are none.
+    ///
+    /// # Errors
+    /// What the output says.
+    pub fn comments(&mut self, lines: &[String]) -> io::Result<()> {
+        for (place, line) in lines.iter().enumerate() {
+            let border = if place == 0 { "\n" } else { "" };
+            writeln!(self.output, "{border}# {}", line.replace(['\r', '\n'], " "))?;
+        }
+        Ok(())
+    }
+
     /// Flushes the output and gives it back.
     ///
     /// # Errors

@@ -508,11 +508,12 @@ attribute_types! {
     PHOTO, "0.9.2342.19200300.100.1.7", "photo", "RFC 1274", Shape::of(Syntax::Fax);
     LABELED_URI, "1.3.6.1.4.1.250.1.57", "labeledURI", "RFC 2079", EXACT_TEXT;
 
-    // RFC 2307: accounts and groups
+    // RFC 2307: accounts and groups. Usernames stand in memberUid and homeDirectory, and have any characters here; to RFC
+    // 2307 they are IA5 strings
     UID_NUMBER, "1.3.6.1.1.1.1.0", "uidNumber", "RFC 2307", NUMBER.indexed();
     GID_NUMBER, "1.3.6.1.1.1.1.1", "gidNumber", "RFC 2307", NUMBER.indexed();
     GECOS, "1.3.6.1.1.1.1.2", "gecos", "RFC 2307", IA5.single();
-    HOME_DIRECTORY, "1.3.6.1.1.1.1.3", "homeDirectory", "RFC 2307", PATH;
+    HOME_DIRECTORY, "1.3.6.1.1.1.1.3", "homeDirectory", BINDERY, EXACT_TEXT.single();
     LOGIN_SHELL, "1.3.6.1.1.1.1.4", "loginShell", "RFC 2307", PATH;
     SHADOW_LAST_CHANGE, "1.3.6.1.1.1.1.5", "shadowLastChange", "RFC 2307", NUMBER;
     SHADOW_MIN, "1.3.6.1.1.1.1.6", "shadowMin", "RFC 2307", NUMBER;
@@ -521,7 +522,7 @@ attribute_types! {
     SHADOW_INACTIVE, "1.3.6.1.1.1.1.9", "shadowInactive", "RFC 2307", NUMBER;
     SHADOW_EXPIRE, "1.3.6.1.1.1.1.10", "shadowExpire", "RFC 2307", NUMBER;
     SHADOW_FLAG, "1.3.6.1.1.1.1.11", "shadowFlag", "RFC 2307", NUMBER;
-    MEMBER_UID, "1.3.6.1.1.1.1.12", "memberUid", "RFC 2307", EXACT_IA5;
+    MEMBER_UID, "1.3.6.1.1.1.1.12", "memberUid", BINDERY, EXACT_TEXT.parts(CaseExactSubstrings);
 
     // RFC 2307: networks, hosts, maps
     MEMBER_NIS_NETGROUP, "1.3.6.1.1.1.1.13", "memberNisNetgroup", "RFC 2307", EXACT_IA5;

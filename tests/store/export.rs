@@ -101,7 +101,8 @@ fn export(place: &Place, arguments: &[&str]) -> String {
     let all: Vec<&str> =
         ["export", "--format", "ldif"].into_iter().chain(arguments.iter().copied()).collect();
     let done = place.run(&all).exits(0);
-    assert_eq!(done.stderr, "");
+    let remarks = done.stdout.lines().filter_map(|line| line.strip_prefix("# "));
+    assert_eq!(done.stderr, remarks.map(|remark| format!("{remark}\n")).collect::<String>());
     done.stdout
 }
 
@@ -323,6 +324,44 @@ expiring = false
             assert!(secret.len() > 20 && !text.contains(&secret[..20]), "{secret}");
         }
     }
+}
+
+/// To RFC 2307 a name in memberUid and in homeDirectory is ASCII. Here it is not, and an export says so.
+#[test]
+fn an_export_says_what_another_directory_may_refuse() {
+    let people = r#"
+[[group]]
+name = "staff"
+members = ["zoë", "carol"]
+
+[[account]]
+username = "zoë"
+attributes = { "x_odd" = ["1"], "a/b" = ["2"] }
+
+[[account]]
+username = "carol"
+"#;
+    let place = Place::new(&format!("{PROVIDER}{people}"));
+    place.run(&["apply"]).exits(0);
+    let text = export(&place, &[]);
+    let remarks: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+    let told = |name: &str| remarks.iter().filter(|remark| remark.contains(name)).count();
+    assert_eq!(
+        (remarks.len(), told(" memberUid: "), told(" homeDirectory: "), told(" x_odd: ")),
+        (3, 1, 1, 1),
+        "{remarks:#?}"
+    );
+    assert!(text.contains("\na-b: 2\n"), "{text}");
+    assert_eq!(records(&text).len(), entries(&text).len());
+    let other = Place::new(PROVIDER);
+    other.run(&["apply"]).exits(0);
+    other.write("out.ldif", &text);
+    let report = other.run(&["import", "out.ldif", "--restore", "--json"]).exits(0).json();
+    assert_eq!((&report["users"], &report["stopped"]), (&2.into(), &serde_json::Value::Null), "{report:#}");
+    // All that it tells is ASCII: nothing is to be told.
+    let plain = Place::new(&format!("{PROVIDER}{}", people.replace("zoë", "zoe").replace("x_odd", "x-odd")));
+    plain.run(&["apply"]).exits(0);
+    assert!(!export(&plain, &[]).contains('#'));
 }
 
 #[test]

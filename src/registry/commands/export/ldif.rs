@@ -1,17 +1,19 @@
 //! The entries of one provider as LDIF: what they hold, who is in the groups, and the operational attributes that an
 //! import reads again.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::Export;
 use crate::directory::{Entry, EntryId, Reader, Subject, Visibility};
 use crate::ldif::{LdifWriteError, LdifWriter, RecordWriter};
 use crate::registry::commands::import::{LOCKED_FOR_GOOD, MEMBERS, RESTORED};
-use crate::schema::AttributeId;
+use crate::schema::{AttributeId, Schema, Syntax, is_keystring};
 
 pub(super) fn write(export: &Export, output: impl Write) -> io::Result<()> {
     let snapshot = &*export.snapshot;
     let mut writer = LdifWriter::new(output);
+    let mut refused = Refused::default();
     if let Some(tree) = export.provider.and_then(|number| snapshot.tree(number)) {
         let reader = Reader::new(snapshot, tree, &Visibility::Full);
         for id in tree.ids().filter(|id| export.all || id.virtual_group_of().is_none()) {
@@ -21,10 +23,12 @@ pub(super) fn write(export: &Export, output: impl Write) -> io::Result<()> {
             }
             let dn = String::from_utf8_lossy(entry.dn());
             let mut record = writer.begin(&dn).map_err(io::Error::other)?;
-            attributes(&reader, id, entry, export.all, &mut record).map_err(io::Error::other)?;
+            attributes(&reader, id, entry, export.all, &mut record, &mut refused)
+                .map_err(io::Error::other)?;
             record.end().map_err(io::Error::other)?;
         }
     }
+    writer.comments(&refused.in_words(snapshot.schema()))?;
     writer.finish().map(drop)
 }
 
@@ -35,6 +39,7 @@ fn attributes<W: Write>(
     entry: &Entry,
     all: bool,
     record: &mut RecordWriter<'_, W>,
+    refused: &mut Refused,
 ) -> Result<(), LdifWriteError> {
     let own = OwnClasses::of(entry);
     for stored in entry.attributes() {
@@ -51,6 +56,7 @@ fn attributes<W: Write>(
             }
         }
         for value in stored.values().take(count).skip(first) {
+            refused.look(stored.id, value, reader.schema());
             record.attribute(&description, value)?;
         }
     }
@@ -69,6 +75,7 @@ fn attributes<W: Write>(
         let name = &reader.schema().attribute(attribute).name;
         let mut written = Ok(());
         reader.values(id, entry, attribute, &mut |value| {
+            refused.look(attribute, value, reader.schema());
             written = record.attribute(name, value);
             written.is_ok()
         });
@@ -80,6 +87,36 @@ fn attributes<W: Write>(
         record.attribute(LOCKED, LOCKED_FOR_GOOD)?;
     }
     Ok(())
+}
+
+/// What another directory may refuse of an export: how many values, by attribute.
+#[derive(Default)]
+struct Refused(BTreeMap<AttributeId, u64>);
+
+impl Refused {
+    fn look(&mut self, id: AttributeId, value: &[u8], schema: &Schema) {
+        // To RFC 2307 these two are IA5 strings.
+        let is_ia5 = schema.attribute(id).syntax == Syntax::Ia5String
+            || matches!(id, AttributeId::MEMBER_UID | AttributeId::HOME_DIRECTORY);
+        if is_ia5 && !value.is_ascii() {
+            *self.0.entry(id).or_default() += 1;
+        }
+        if schema.is_custom(id) && !is_keystring(schema.attribute(id).name.as_bytes()) {
+            *self.0.entry(id).or_default() += 1;
+        }
+    }
+
+    fn in_words(&self, schema: &Schema) -> Vec<String> {
+        let of_type = |(id, count): (&AttributeId, &u64)| {
+            let name = &schema.attribute(*id).name;
+            let why = match is_keystring(name.as_bytes()) {
+                true => "characters beyond ASCII, which its definition in RFCs does not allow",
+                false => "a name that RFC 4512 does not allow",
+            };
+            format!("Another directory may refuse {count} values of {name}: {why}.")
+        };
+        self.0.iter().map(of_type).collect()
+    }
 }
 
 /// The classes of an entry without those that were added to its own.
