@@ -113,6 +113,19 @@ fn rows() -> Vec<(&'static str, Applies)> {
                 })
             },
         ),
+        (
+            "the in-chain rule follows every attribute of names, as in Active Directory; slapd has no such rule",
+            |d| is_undefined_there(d, |leaf| leaf.rule == Some("1.2.840.113556.1.4.1941")),
+        ),
+        (
+            "memberUid and homeDirectory are Directory Strings here, of which none is empty; to RFC 2307 they are IA5",
+            |d| {
+                is_leaf(d, Truth::False, Truth::Undefined, |leaf| {
+                    ["homedirectory", "memberuid"].contains(&leaf.base.as_str())
+                        && leaf.values.iter().all(|value| value.is_empty())
+                })
+            },
+        ),
         ("any option is a tag; slapd knows languages", |d| {
             is_undefined_there(d, |leaf| leaf.options.contains(&"x-none"))
         }),
