@@ -114,6 +114,8 @@ limits! {
     handshake_time: Duration = Duration::from_secs(15), SECOND..=HOUR;
     /// How long a message may take from its first octet to its last.
     message_time: Duration = Duration::from_secs(30), SECOND..=HOUR;
+    /// How long a client that has closed its side of a connection is worked for until an answer, and from one answer to the next: it may wait for them, or be gone.
+    half_close_time: Duration = Duration::from_secs(10), SECOND..=HOUR;
     /// How long a client may take no octet of an answer that waits for it.
     write_time: Duration = Duration::from_secs(60), SECOND..=HOUR;
     /// Open connections of all HTTP listeners; one more is closed at once.

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
@@ -31,7 +31,7 @@ use super::metrics::metrics;
 use crate::config::{Limit, Limits, PlainBind, Settings};
 use crate::net::{
     ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME, Entrance, HeaderError,
-    Listener, Peer, Permit, Proxies, Stream, Tls, TurnedAway, WriteDeadline,
+    Listener, Peer, Permit, Proxies, Stream, Tls, TurnedAway, WriteDeadline, linger,
 };
 use crate::registry::Registry;
 
@@ -201,6 +201,8 @@ where
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Who closes its side behind a request may wait for the answer.
+        .half_close(true)
         .header_read_timeout(door.limits.http_header_time)
         .max_header_size(HEADER_OCTETS_MAX)
         .max_buf_size(BUFFER_OCTETS_MAX)
@@ -226,11 +228,11 @@ where
     if ended.is_err_and(|error| error.is_timeout()) {
         door.note(Limit::http_header_time);
     }
-    let stream = connection.into_parts().io.into_inner();
+    let mut stream = connection.into_parts().io.into_inner();
     if stream.is_over() {
         return door.note(Limit::write_time);
     }
-    linger(stream).await;
+    linger(&mut stream, CLOSE_TIME).await;
 }
 
 /// Why a connection is no longer just served.
@@ -256,20 +258,6 @@ async fn patience(door: &PublicDoor, turn: &Turn, answering: &Mutex<()>) {
     sleep(CLOSE_TIME).await;
 }
 
-/// Closes a connection whose client may still be sending. Were it closed with octets unread, the operating system would
-/// reset it, and the client might lose the answer (RFC 9112 section 9.6).
-async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
-    let reading = async {
-        if stream.shutdown().await.is_err() {
-            return;
-        }
-        let mut octets = vec![0; LINGER_OCTETS];
-        while stream.read(&mut octets).await.is_ok_and(|read| read > 0) {}
-    };
-    // A client that does not go within this time is cut off.
-    let _ = timeout(CLOSE_TIME, reading).await;
-}
-
 /// How long a call that is being answered when the server goes down may still take: what is waited for all connections,
 /// less the time to close them.
 const ANSWER_TIME: Duration = DRAIN_TIME.saturating_sub(Duration::from_secs(2));
@@ -279,8 +267,6 @@ const CLOSE_TIME: Duration = Duration::from_secs(1);
 const HEADER_OCTETS_MAX: usize = 32 * 1024;
 /// What is read ahead and held back for one connection at most.
 const BUFFER_OCTETS_MAX: usize = 64 * 1024;
-/// What is read at a time of what nobody looks at.
-const LINGER_OCTETS: usize = 4 * 1024;
 
 #[cfg(test)]
 mod tests;

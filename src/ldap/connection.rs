@@ -4,15 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use self::input::{Input, KEPT_OCTETS};
 use super::client_trust::ClientTrust;
 use super::frame;
-use super::memory::{self, BufferMemory, ConnectionMemory};
+use super::memory::{self, ConnectionMemory};
 use super::pages::Pages;
 use super::result_code::ResultCode;
 use super::session::{Clock, Next, Session, SessionPeer, SessionSettings};
@@ -20,8 +20,11 @@ use crate::config::{Limit, Limits, Settings, TlsSettings};
 use crate::model::Timestamp;
 use crate::net::{
     AuthoritiesDigest, ClientCertificate, Peer, Permit, SourceTurns, Stream, Tls, Turns, WORK_OF_A_HANDSHAKE,
+    linger,
 };
 use crate::registry::Registry;
+
+mod input;
 
 /// What all connections of the LDAP door have in common.
 pub struct Door {
@@ -108,8 +111,7 @@ async fn serve_stream(
     let session = Session::new(door.registry.clone(), door.settings.clone(), session_peer, is_tls);
     let mut connection = Connection {
         session,
-        input: BytesMut::new(),
-        input_memory: door.settings.memory.buffer(memory::holders(None, session_peer)),
+        input: Input::new(door.settings.memory.buffer(memory::holders(None, session_peer))),
         output: Vec::new(),
         permit,
         turns: door.turns.of(&peer.address),
@@ -169,8 +171,7 @@ async fn handshake(
 
 struct Connection<'a> {
     session: Session,
-    input: BytesMut,
-    input_memory: BufferMemory,
+    input: Input,
     output: Vec<u8>,
     permit: Permit,
     turns: Arc<SourceTurns>,
@@ -192,6 +193,11 @@ impl Connection<'_> {
                 Next::Read if (taken > 0 || was_full) && !self.input.is_empty() => {
                     tokio::task::yield_now().await;
                 }
+                // All that was received is answered.
+                Next::Read if self.input.has_ended() => {
+                    self.close(&mut stream).await;
+                    return Err(Ended::Closed);
+                }
                 Next::Read => self.read(&mut stream).await?,
                 Next::Work => {
                     // Others have their turn first.
@@ -201,11 +207,12 @@ impl Connection<'_> {
                 }
                 Next::Hash => self.wait_for_hash(&mut stream).await?,
                 Next::Change => self.wait_for_change(&mut stream).await?,
-                Next::StartTls if self.session.is_injected(&self.input) => return Err(Ended::Injected),
+                Next::StartTls if self.session.is_injected(&self.input.octets) => {
+                    return Err(Ended::Injected);
+                }
                 Next::StartTls => return Ok(Some(stream)),
                 Next::Close => {
-                    // A client that is gone already needs no good-bye.
-                    let _ = timeout(CLOSE_TIME, stream.shutdown()).await;
+                    self.close(&mut stream).await;
                     return Ok(None);
                 }
             }
@@ -217,7 +224,7 @@ impl Connection<'_> {
         let clock = clock();
         let turn = self.turns.take(clock.instant).await;
         let begun = self.session.work_done();
-        let done = work(&mut self.session, &self.input, &mut self.output, clock);
+        let done = work(&mut self.session, &self.input.octets, &mut self.output, clock);
         self.turns.note(self.session.work_done() - begun, clock.instant);
         drop(turn);
         done
@@ -229,7 +236,7 @@ impl Connection<'_> {
             self.permit.authenticated();
         }
         let holders = self.session.holders();
-        self.input_memory.rename(holders);
+        self.input.rename(holders);
         self.session.rename_memory(holders);
     }
 
@@ -247,21 +254,18 @@ impl Connection<'_> {
         let deadline = tokio::time::Instant::now() + patience;
         let mut has_lacked_room = false;
         loop {
-            let has_room = self
-                .input_memory
-                .hold(octets_to_hold(&self.input, announced(&self.input, self.session.message_size_max())));
+            let has_room = self.input.hold(self.session.message_size_max());
             if !has_room && !has_lacked_room {
                 has_lacked_room = true;
                 self.session.note(Limit::connection_memory_max);
             }
             let read = async {
                 if has_room {
-                    reserve(&mut self.input);
-                    stream.read_buf(&mut self.input).await.map(Some)
+                    self.input.read(stream, self.limits.half_close_time).await.map(|()| true)
                 } else {
                     // Others give some back; who waits for too long is told.
                     tokio::time::sleep(ROOM_PERIOD).await;
-                    Ok(None)
+                    Ok(false)
                 }
             };
             let read = tokio::select! {
@@ -283,15 +287,15 @@ impl Connection<'_> {
                     };
                     return self.say_good_bye(stream, code, sentence).await;
                 }
-                Ok(Ok(None)) => continue,
-                Ok(Ok(Some(0))) => return Err(Ended::Closed),
-                Ok(Ok(Some(_))) => {}
+                Ok(Ok(true)) if self.input.has_ended() => return Ok(()),
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => continue,
                 Ok(Err(error)) => return Err(Ended::Io(error)),
             }
             // A message that is not whole yet keeps its deadline, however slowly its octets come.
-            let whole = frame::announced(&self.input, self.session.message_size_max());
+            let whole = frame::announced(&self.input.octets, self.session.message_size_max());
             match whole {
-                Ok(Some(octets)) if octets > self.input.len() && is_partial => {}
+                Ok(Some(octets)) if octets > self.input.octets.len() && is_partial => {}
                 Ok(None) if is_partial => {}
                 _ => return Ok(()),
             }
@@ -303,35 +307,33 @@ impl Connection<'_> {
         &mut self,
         stream: &mut S,
     ) -> Result<(), Ended> {
-        let may_read = may_read(&self.input, &mut self.input_memory, self.session.message_size_max());
-        if may_read {
-            reserve(&mut self.input);
-        }
+        let may_read = self.input.may_read(self.session.message_size_max());
+        let patience_is_over = self.input.patience_is_over();
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await,
-            read = stream.read_buf(&mut self.input), if may_read => match read? {
-                0 => Err(Ended::Closed),
-                _ => Ok(()),
-            },
+            read = self.input.read(stream, self.limits.half_close_time), if may_read => Ok(read?),
+            () = patience_is_over => self.give_up(stream).await,
             () = std::future::ready(()) => Ok(()),
         }
     }
 
-    /// Waits for the hash of a bind, or for the client to go away, which cancels it.
+    /// Waits for the hash of a bind. A client that goes away cancels it, one that has only closed its side does not.
     async fn wait_for_hash<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
     ) -> Result<(), Ended> {
         let size_max = self.session.message_size_max();
         let Some(attempt) = self.session.attempt() else { return Ok(()) };
+        let half_close_time = self.limits.half_close_time;
         let outcome = tokio::select! {
             biased;
-            outcome = read_until(&mut attempt.outcome, stream, &mut self.input, &mut self.input_memory, size_max) => outcome?,
+            outcome = read_until(&mut attempt.outcome, stream, &mut self.input, half_close_time, size_max) => outcome?,
             () = self.shutdown.cancelled() => {
                 return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await;
             }
         };
+        let Some(outcome) = outcome else { return self.give_up(stream).await };
         self.session.conclude(outcome.ok(), &mut self.output, clock());
         self.note_identity();
         Ok(())
@@ -345,7 +347,9 @@ impl Connection<'_> {
     ) -> Result<(), Ended> {
         let size_max = self.session.message_size_max();
         let Some(change) = self.session.change() else { return Ok(()) };
-        let changed = read_until(change, stream, &mut self.input, &mut self.input_memory, size_max).await?;
+        let half_close_time = self.limits.half_close_time;
+        let changed = read_until(change, stream, &mut self.input, half_close_time, size_max).await?;
+        let Some(changed) = changed else { return self.give_up(stream).await };
         self.session.conclude_change(changed, &mut self.output);
         Ok(())
     }
@@ -362,10 +366,27 @@ impl Connection<'_> {
         written?;
         self.output.clear();
         self.session.output_taken();
+        self.input.note_answered();
         Ok(())
     }
 
-    async fn say_good_bye<S: AsyncWrite + Unpin>(
+    /// A client that has closed its side, and may be gone, is worked for no longer.
+    async fn give_up<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Result<(), Ended> {
+        self.session.note(Limit::half_close_time);
+        self.say_good_bye(stream, ResultCode::Unavailable, GIVEN_UP).await
+    }
+
+    /// Ends the connection in order, over TLS with a close_notify.
+    async fn close<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) {
+        if self.input.is_empty() || self.input.has_ended() {
+            // A client that is gone already needs no good-bye.
+            let _ = timeout(CLOSE_TIME, stream.shutdown()).await;
+        } else {
+            linger(stream, CLOSE_TIME).await;
+        }
+    }
+
+    async fn say_good_bye<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
         code: ResultCode,
@@ -373,72 +394,38 @@ impl Connection<'_> {
     ) -> Result<(), Ended> {
         self.session.disconnect_with(&mut self.output, code, sentence);
         self.flush(stream).await?;
-        let _ = timeout(CLOSE_TIME, stream.shutdown()).await;
+        self.close(stream).await;
         Err(Ended::TimedOut(sentence))
     }
 
     /// An idle connection holds no large buffers. Both are empty when this is called.
     fn release_memory(&mut self) {
-        // Nothing always fits.
-        let _ = self.input_memory.hold(0);
+        self.input.release();
         if self.output.capacity() > KEPT_OCTETS {
             self.output = Vec::new();
-        }
-        // Its capacity does not count what was taken from the front; what can be reclaimed does.
-        if self.input.try_reclaim(KEPT_OCTETS + 1) {
-            self.input = BytesMut::new();
         }
     }
 }
 
 /// Waits for something that others do for the client, taking what it sends meanwhile; it fails when the client goes
-/// away.
+/// away. `None`: the client has closed its side and was waited for long enough.
 async fn read_until<T, S: AsyncRead + Unpin>(
     awaited: impl Future<Output = T>,
     stream: &mut S,
-    input: &mut BytesMut,
-    input_memory: &mut BufferMemory,
+    input: &mut Input,
+    half_close_time: Duration,
     message_size_max: usize,
-) -> Result<T, Ended> {
+) -> Result<Option<T>, Ended> {
     let mut awaited = std::pin::pin!(awaited);
     loop {
-        let may_read = may_read(input, input_memory, message_size_max);
-        if may_read {
-            reserve(input);
-        }
+        let may_read = input.may_read(message_size_max);
+        let patience_is_over = input.patience_is_over();
         tokio::select! {
             biased;
-            outcome = &mut awaited => return Ok(outcome),
-            read = stream.read_buf(input), if may_read => {
-                if read? == 0 {
-                    return Err(Ended::Closed);
-                }
-            }
+            outcome = &mut awaited => return Ok(Some(outcome)),
+            read = input.read(stream, half_close_time), if may_read => read?,
+            () = patience_is_over => return Ok(None),
         }
-    }
-}
-
-/// A client that sends faster than it is served is held back by its own unread octets; but the message that comes
-/// next is read to its end, for it may be an abandon, or a small search beside a large one.
-fn may_read(input: &[u8], memory: &mut BufferMemory, message_size_max: usize) -> bool {
-    let octets = announced(input, message_size_max);
-    input.len() < octets && memory.hold(octets_to_hold(input, octets))
-}
-
-/// Octets of the message that comes next, or of one read where that is more.
-fn announced(input: &[u8], message_size_max: usize) -> usize {
-    frame::announced(input, message_size_max).ok().flatten().unwrap_or(0).max(READ_OCTETS)
-}
-
-/// What the input may hold behind the next read. A message that is announced and not sent takes no room.
-fn octets_to_hold(input: &[u8], announced: usize) -> usize {
-    (input.len() + READ_OCTETS).min(announced).max(input.len())
-}
-
-/// Makes room for a read: never for more than has been sent, but a read at a time.
-fn reserve(input: &mut BytesMut) {
-    if input.capacity() - input.len() < READ_OCTETS / 4 {
-        input.reserve(READ_OCTETS);
     }
 }
 
@@ -486,10 +473,7 @@ fn clock() -> Clock {
 
 const TAKES_NO_ANSWERS: &str = "the client takes no answers";
 const SHUTTING_DOWN: &str = "the server is shutting down";
-/// One read takes at most so much at a time.
-const READ_OCTETS: usize = 16 * 1024;
-/// A buffer that has grown beyond this is given back when the connection falls silent.
-const KEPT_OCTETS: usize = memory::FREE_OCTETS;
+const GIVEN_UP: &str = "the client has closed its side and is waited for no longer (half_close_time)";
 /// So often it is looked whether there is room for more of a message.
 const ROOM_PERIOD: Duration = Duration::from_millis(50);
 /// A close is not waited for longer than this.

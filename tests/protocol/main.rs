@@ -14,6 +14,7 @@ mod support;
 
 mod brute_force;
 mod codec_oracle;
+mod endings;
 mod fuzz_corpus;
 mod hostile_clients;
 mod http_door;

@@ -11,6 +11,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::*;
 use crate::config::{LogSettings, TlsSettings};
 use crate::net::{LocalAddress, PeerAddress, TlsFiles, create_development};

@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use ldap3_proto::proto::{LdapExtendedRequest, LdapMsg, LdapOp, LdapSearchScope};
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TestInstant, sleep};
 
+use super::input::READ_OCTETS;
 use super::*;
 use crate::auth::HashClass;
+use crate::ldap::memory::BufferMemory;
 use crate::ldap::tests::client::{bind, decode, encode, raw, result_of, search};
 use crate::ldap::tests::world::{BASE, Wishes, World, stranger};
 use crate::net::{ConnectionLimitSettings, ConnectionLimits, Listener, PeerAddress};
@@ -54,13 +56,21 @@ fn connect_session(
     shutdown: &CancellationToken,
 ) -> (DuplexStream, JoinHandle<Ending>) {
     let (client, server) = duplex(octets);
+    (client, serve_over(world, session, server, shutdown))
+}
+
+fn serve_over(
+    world: &World,
+    session: Session,
+    server: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    shutdown: &CancellationToken,
+) -> JoinHandle<Ending> {
     let (limits, shutdown) = (world.settings.limits.clone(), shutdown.clone());
     let input_memory = input_memory(world);
-    let task = tokio::spawn(async move {
+    tokio::spawn(async move {
         let mut connection = Connection {
             session,
-            input: BytesMut::new(),
-            input_memory,
+            input: Input::new(input_memory),
             output: Vec::new(),
             permit: permit(),
             turns: turns(),
@@ -68,8 +78,7 @@ fn connect_session(
             shutdown: &shutdown,
         };
         connection.run(server).await.map(|stream| stream.is_some())
-    });
-    (client, task)
+    })
 }
 
 fn open(world: &World) -> (DuplexStream, JoinHandle<Ending>) {
@@ -282,8 +291,7 @@ async fn an_idle_connection_keeps_no_large_buffers() {
     let (mut client, server) = duplex(1 << 16);
     let mut connection = Connection {
         session: session(&world, true),
-        input: BytesMut::new(),
-        input_memory: input_memory(&world),
+        input: Input::new(input_memory(&world)),
         output: Vec::new(),
         permit: permit(),
         turns: turns(),
@@ -307,7 +315,7 @@ async fn an_idle_connection_keeps_no_large_buffers() {
     is_notice(&messages, 52);
     assert!(ended.is_err());
     assert!(connection.output.capacity() <= KEPT_OCTETS, "{}", connection.output.capacity());
-    assert!(!connection.input.try_reclaim(KEPT_OCTETS + 1));
+    assert!(!connection.input.octets.try_reclaim(KEPT_OCTETS + 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -390,11 +398,10 @@ async fn a_bind_without_a_hash_gives_its_place_before_bind_back_at_once() {
         let (session, settings) = (session(&world, true), world.settings.limits.clone());
         let task = tokio::spawn(async move {
             let shutdown = CancellationToken::new();
-            let (input, output) = (BytesMut::new(), Vec::new());
+            let output = Vec::new();
             let mut connection = Connection {
                 session,
-                input,
-                input_memory,
+                input: Input::new(input_memory),
                 output,
                 permit,
                 turns: turns(),
@@ -453,26 +460,39 @@ async fn endings() {
     assert!(matches!(task.await.unwrap(), Err(Ended::Closed)));
 }
 
-#[tokio::test]
-async fn a_client_that_goes_away_cancels_its_hash() {
-    // PBKDF2 with so many rounds keeps the one thread of the pool busy for a while.
-    let slow = "{PBKDF2-SHA256}1000000$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned();
-    let world = World::with(Wishes { alice_hash: Some(slow), ..Wishes::default() });
-    let (mut first, _first_task) = open(&world);
+/// A world in which the one thread of the pool is busy for a while, and another hash waits for who is connected here.
+async fn waiting_for_a_hash(client: &mut (impl AsyncWrite + Unpin), world: &World) -> DuplexStream {
+    let (mut first, _first_task) = open(world);
     first.write_all(&bind(1, "alice", b"wrong")).await.unwrap();
     // The queue of those with a selector is served first: the thread must have begun with the other before.
     while world.registry.hash_pool().counts().verified == 0 {
-        sleep(Duration::from_millis(1)).await;
-    }
-    let (mut second, second_task) = open(&world);
-    second.write_all(&bind(1, APP, world.secrets.app.as_bytes())).await.unwrap();
-    while world.registry.hash_pool().queue_lengths().of(HashClass::Selector) == 0
-        && !second_task.is_finished()
-    {
+        std::thread::sleep(Duration::from_millis(1));
         tokio::task::yield_now().await;
     }
+    client.write_all(&bind(1, APP, world.secrets.app.as_bytes())).await.unwrap();
+    while world.registry.hash_pool().queue_lengths().of(HashClass::Selector) == 0 {
+        tokio::task::yield_now().await;
+    }
+    first
+}
+
+fn with_a_slow_hash() -> World {
+    // PBKDF2 with so many rounds keeps the one thread of the pool busy for a while.
+    let slow = "{PBKDF2-SHA256}1000000$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned();
+    World::with(Wishes { alice_hash: Some(slow), ..Wishes::default() })
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_cancels_its_hash() {
+    let world = with_a_slow_hash();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut second = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    let second_task = serve_over(&world, session(&world, true), server, &CancellationToken::new());
+    let mut first = waiting_for_a_hash(&mut second, &world).await;
+    second.set_zero_linger().unwrap();
     drop(second);
-    assert!(matches!(second_task.await.unwrap(), Err(Ended::Closed)));
+    assert!(matches!(second_task.await.unwrap(), Err(Ended::Io(_))));
     answers(&mut first, 1).await;
     while world.registry.hash_pool().queue_lengths().of(HashClass::Selector) > 0 {
         tokio::task::yield_now().await;
@@ -480,6 +500,47 @@ async fn a_client_that_goes_away_cancels_its_hash() {
     world.registry.hash_pool().close();
     let counts = world.registry.hash_pool().counts();
     assert_eq!((counts.argon2id_verified, counts.cancelled), (1, 1), "{counts:?}");
+}
+
+/// Its close looks like that of a client that waits for its answers, until its time is over.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_closes_is_not_worked_for_for_ever() {
+    let world = with_a_slow_hash();
+    let (mut second, second_task) = open(&world);
+    let mut first = waiting_for_a_hash(&mut second, &world).await;
+    let began = TestInstant::now();
+    second.shutdown().await.unwrap();
+    // The clock goes on while the thread is busy.
+    is_notice(&rest(&mut second).await, 52);
+    assert!(began.elapsed() >= world.settings.limits.half_close_time);
+    assert!(matches!(second_task.await.unwrap(), Err(Ended::TimedOut(GIVEN_UP))));
+    assert_eq!(world.registry.reached().count(Limit::half_close_time), 1);
+    answers(&mut first, 1).await;
+    while world.registry.hash_pool().queue_lengths().of(HashClass::Selector) > 0 {
+        tokio::task::yield_now().await;
+    }
+    world.registry.hash_pool().close();
+    assert_eq!(world.registry.hash_pool().counts().cancelled, 1);
+}
+
+#[tokio::test]
+async fn who_has_closed_its_side_is_answered_first() {
+    let world = World::with(Wishes { people: 700, ..Wishes::default() });
+    let (mut client, task) = connect(&world, 1 << 16, &CancellationToken::new());
+    let secret = world.secrets.reader.as_bytes();
+    let requests = [root_dse(1), bind(2, "reader", secret), dump(3), who_am_i(4), root_dse(5)].concat();
+    // The last of them is not whole.
+    client.write_all(&requests[..requests.len() - 1]).await.unwrap();
+    client.shutdown().await.unwrap();
+    let messages = rest(&mut client).await;
+    let finals: Vec<(i32, i64)> = messages
+        .iter()
+        .filter_map(|message| Some((message.msgid, result_of(&message.op)?.code.clone() as i64)))
+        .collect();
+    assert_eq!(finals.len(), 4, "{finals:?}");
+    assert!([1, 2, 3, 4].iter().all(|id| finals.contains(&(*id, 0))), "{finals:?}");
+    assert_eq!(messages.len(), 2 + 1 + (4 + 707 + 4 + 707 + 1) + 1);
+    assert!(matches!(task.await.unwrap(), Err(Ended::Closed)));
 }
 
 #[tokio::test]
