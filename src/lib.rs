@@ -32,6 +32,7 @@ mod store;
 mod model;
 mod schema;
 mod secret;
+mod seldom;
 
 #[cfg(test)]
 #[path = "../tests/support/plain.rs"]

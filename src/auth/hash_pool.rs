@@ -25,6 +25,7 @@ use super::token_secret::{RandomSourceError, TokenSecret};
 use crate::model::Intent;
 use crate::net::Source;
 use crate::secret::Secret;
+use crate::seldom::{self, Seldom};
 
 /// Threads that compute hashes. Dropping it ends them.
 pub struct HashPool {
@@ -342,7 +343,9 @@ impl Shared {
             // A thread that ended would take every later job with it into silence.
             let outcome = catch_unwind(AssertUnwindSafe(|| self.run(work, lease.memory())));
             if outcome.is_err() {
-                tracing::error!("a hash panicked; its secret was refused");
+                if let Some(count) = seldom::note(Seldom::HashPanicked) {
+                    tracing::error!(count, "{}", Seldom::HashPanicked.sentence());
+                }
             }
         }
     }
@@ -396,7 +399,9 @@ impl Shared {
                 Ok(hash) => Some(hash),
                 Err(error) => {
                     // The secret is right all the same; the next success tries again.
-                    tracing::warn!(%error, "a stored hash was not renewed");
+                    if let Some(count) = seldom::note(Seldom::HashStays) {
+                        tracing::warn!(count, %error, "{}", Seldom::HashStays.sentence());
+                    }
                     None
                 }
             });

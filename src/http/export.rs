@@ -16,6 +16,7 @@ use super::error::Problem;
 use super::json::Body;
 use crate::registry::Registry;
 use crate::registry::commands::{Export, ExportOptions};
+use crate::seldom::{self, Seldom};
 
 pub(super) async fn export(
     State(registry): State<Arc<Registry>>,
@@ -36,7 +37,9 @@ fn write(export: &Export, pieces: Sender<Piece>) {
     let last = match written {
         Ok(()) => Piece::End,
         Err(error) => {
-            tracing::warn!(%error, "an export was not made to its end");
+            if let Some(count) = seldom::note(Seldom::ExportEnded) {
+                tracing::warn!(count, %error, "{}", Seldom::ExportEnded.sentence());
+            }
             Piece::Failed(error)
         }
     };

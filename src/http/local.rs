@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::system_user::{name_of, sudo_user_of};
 use crate::model::SystemUser;
 use crate::net::{Listener, PeerAddress, Stream};
+use crate::seldom::{self, Seldom};
 
 /// Serves the commands until the server goes down; a request that is being carried out is answered.
 ///
@@ -81,7 +82,11 @@ impl AxumListener for LocalListener {
             let (stream, peer) = self.listener.accept().await;
             match peer.address {
                 PeerAddress::Unix { uid } if may_command(uid, self.own_uid) => return (stream, peer.address),
-                refused => tracing::warn!(peer = %refused, "another user was refused on the local socket"),
+                refused => {
+                    if let Some(count) = seldom::note(Seldom::LocalUserRefused) {
+                        tracing::warn!(count, peer = %refused, "{}", Seldom::LocalUserRefused.sentence());
+                    }
+                }
             }
         }
     }

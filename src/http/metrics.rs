@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::auth::HashClass;
 use crate::registry::Registry;
+use crate::seldom;
 
 /// The answer.
 pub(super) fn metrics(registry: &Registry) -> Response {
@@ -22,6 +23,14 @@ fn text(registry: &Registry) -> String {
     let _ = writeln!(text, "# TYPE {REACHED} counter");
     for (limit, count) in registry.limits_reached() {
         let _ = writeln!(text, "{REACHED}{{limit=\"{}\"}} {count}", limit.name());
+    }
+    let _ = writeln!(
+        text,
+        "# HELP {SELDOM} How often that came since the start of which the log has one line a minute."
+    );
+    let _ = writeln!(text, "# TYPE {SELDOM} counter");
+    for (kind, count) in seldom::counts() {
+        let _ = writeln!(text, "{SELDOM}{{kind=\"{}\"}} {count}", kind.name());
     }
     let counts = registry.token_counts();
     let gauges = [
@@ -41,6 +50,7 @@ fn text(registry: &Registry) -> String {
 }
 
 const REACHED: &str = "bindery_limit_reached_total";
+const SELDOM: &str = "bindery_seldom_told_total";
 const WAITING: &str = "bindery_hashes_waiting";
 const EXPIRING: &str = "bindery_tokens_expiring";
 const EXPIRED: &str = "bindery_tokens_expired";

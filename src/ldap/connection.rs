@@ -23,6 +23,7 @@ use crate::net::{
     linger,
 };
 use crate::registry::Registry;
+use crate::seldom::{self, Seldom};
 
 mod input;
 
@@ -137,8 +138,10 @@ fn client_certificate(
 ) -> Option<ClientCertificate> {
     let (_, connection) = stream.get_ref();
     let certificate = ClientCertificate::of(connection.peer_certificates()?, authorities);
-    if certificate.is_none() {
-        tracing::warn!("a client certificate that TLS has verified cannot be read, and stands for nobody");
+    if certificate.is_none()
+        && let Some(count) = seldom::note(Seldom::UnreadableClient)
+    {
+        tracing::warn!(count, "{}", Seldom::UnreadableClient.sentence());
     }
     certificate
 }

@@ -1,7 +1,6 @@
 //! How a connection comes in, the same at every door: it is counted, and a proxy's says first whom it stands for.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use thiserror::Error;
 
@@ -9,17 +8,13 @@ use super::limits::{ConnectionLimits, ConnectionRefused, Permit};
 use super::listener::Stream;
 use super::peer::Peer;
 use super::proxy::{HeaderError, Proxies};
-use super::repeated::{Repeated, TOLD_PERIOD};
+use crate::seldom::{self, Seldom};
 
 /// What stands before a door.
 #[derive(Debug)]
 pub struct Entrance {
     limits: Arc<ConnectionLimits>,
     proxies: Proxies,
-    /// Connections that were one too many.
-    refusals: Repeated,
-    /// Headers that are missing or wrong.
-    headers: Repeated,
 }
 
 /// Why a connection does not come in.
@@ -36,8 +31,7 @@ pub enum TurnedAway {
 impl Entrance {
     /// With these limits, and with these proxies in front.
     pub fn new(limits: Arc<ConnectionLimits>, proxies: Proxies) -> Self {
-        let (refusals, headers) = (Repeated::new(TOLD_PERIOD), Repeated::new(TOLD_PERIOD));
-        Self { limits, proxies, refusals, headers }
+        Self { limits, proxies }
     }
 
     /// What is open and what was refused.
@@ -89,16 +83,16 @@ impl Entrance {
             // Whoever looks whether a port is open does nothing else.
             TurnedAway::Header(HeaderError::Closed(_)) => {}
             TurnedAway::Header(error) => {
-                if let Some(count) = self.headers.note(Instant::now()) {
+                if let Some(count) = seldom::note(Seldom::ProxyHeader) {
                     tracing::warn!(
                         count, proxy = %peer.address, listener = %peer.local, reason = %error,
-                        "connections of proxies were ended for their PROXY header since the last such line"
+                        "{}", Seldom::ProxyHeader.sentence()
                     );
                 }
             }
             TurnedAway::Refused(refused) => {
-                if let Some(count) = self.refusals.note(Instant::now()) {
-                    tracing::warn!(count, reason = %refused, "connections were refused since the last such line");
+                if let Some(count) = seldom::note(Seldom::ConnectionRefused) {
+                    tracing::warn!(count, reason = %refused, "{}", Seldom::ConnectionRefused.sentence());
                 }
             }
         }

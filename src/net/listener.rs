@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::sockopt;
@@ -16,14 +16,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, UnixStream};
 
 use super::peer::{LocalAddress, Peer, PeerAddress};
-use super::repeated::Repeated;
+use crate::seldom::{self, Seldom};
 
 /// One address that accepts connections. Dropped, it listens no more and removes its socket file.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
     local: LocalAddress,
-    trouble: Repeated,
 }
 
 /// Why an address cannot be listened on.
@@ -115,19 +114,15 @@ impl Listener {
             if concerns_one_connection(&error) {
                 continue;
             }
-            let report = self.trouble.note(Instant::now());
-            if let Some(failures) = report {
-                tracing::warn!(
-                    address = %self.local, %error, failures,
-                    "connections cannot be accepted for now; they wait in the queue of the operating system"
-                );
+            if let Some(count) = seldom::note(Seldom::NotAccepted) {
+                tracing::warn!(count, address = %self.local, %error, "{}", Seldom::NotAccepted.sentence());
             }
             tokio::time::sleep(ACCEPT_PAUSE).await;
         }
     }
 
     fn new(socket: Socket, local: LocalAddress) -> Self {
-        Self { socket, local, trouble: Repeated::new(TROUBLE_PERIOD) }
+        Self { socket, local }
     }
 
     async fn accept_once(&self) -> io::Result<(Stream, Peer)> {
@@ -353,8 +348,6 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_PROBES: u32 = 4;
 /// The wait after a failure of the whole machine (no descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// One line in the log for all failures of this time.
-const TROUBLE_PERIOD: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -12,7 +12,6 @@ pub mod listener;
 pub mod peer;
 pub mod proxy;
 pub mod rate;
-mod repeated;
 pub mod server_certificate;
 mod source;
 pub mod tls;

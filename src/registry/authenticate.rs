@@ -28,6 +28,7 @@ use crate::model::{
 use crate::net::ClientCertificate;
 use crate::schema::normalize_dn_within;
 use crate::secret::Secret;
+use crate::seldom::{self, Seldom};
 
 /// What came of a name and a secret so far.
 pub enum Authentication {
@@ -408,7 +409,9 @@ impl Registry {
         match StoredHash::parse(stored.expose(), &self.bounds) {
             Ok(stored) => Candidate::Stored(Arc::new(stored)),
             Err(error) => {
-                tracing::error!(account, %error, "the stored hash cannot be verified; set a new secret");
+                if let Some(count) = seldom::note(Seldom::UnusableHash) {
+                    tracing::error!(count, account, %error, "{}", Seldom::UnusableHash.sentence());
+                }
                 Candidate::Dummy
             }
         }

@@ -56,6 +56,7 @@ use crate::auth::{
 use crate::config::{Limit, LimitCounts};
 use crate::directory::{Accounts, Snapshot, SnapshotBuilder};
 use crate::model::{Actor, InternalAccount, TokenSelector};
+use crate::seldom::{self, Seldom};
 use crate::store::Store;
 use application_addresses::ApplicationAddresses;
 use fresh_secrets::FreshSecrets;
@@ -245,7 +246,12 @@ impl Registry {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(writer) = writer.as_ref() {
             writer.leave(actor.into(), move |transaction| {
-                command(transaction).inspect_err(|error| tracing::warn!(%error, "a change was not made"))
+                command(transaction).inspect_err(|error| {
+                    tracing::debug!(%error, "a change was not made");
+                    if let Some(count) = seldom::note(Seldom::ChangeRefused) {
+                        tracing::warn!(count, %error, "{}", Seldom::ChangeRefused.sentence());
+                    }
+                })
             });
         }
     }

@@ -13,6 +13,7 @@ use crate::auth::{TokenKeys, TokenSecret};
 use crate::config::{Seed, SeedAccount, SeedProvider, SeedSecret};
 use crate::model::{AccountKind, Event, Intent, Key, Record, Timestamp};
 use crate::secret::Secret;
+use crate::seldom::{self, Seldom};
 use crate::store::{Batch, MemoryStore, Meta, RECORD_OCTETS_MAX, SledStore, Store, StoreError};
 
 fn seed() -> Seed {
@@ -385,4 +386,29 @@ impl std::io::Write for Log {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// Each is told to who asked for it, and the log has one line a minute.
+#[test]
+fn what_is_refused_again_and_again_is_counted_and_told_seldom() {
+    let count = |kind| seldom::counts().find(|(other, _)| *other == kind).unwrap().1;
+    let store = Arc::new(MemoryStore::new());
+    let registry = registry_over(store.clone());
+    apply(&registry, &seed()).unwrap();
+    let refused = count(Seldom::ChangeRefused);
+    for _ in 0..3 {
+        registry.change_later(actor(), |_| {
+            Err(ChangeError::NotFound { kind: "account", name: "nobody".to_owned() })
+        });
+    }
+    // Behind those.
+    wait(delete_account(&registry, "alice".to_owned())).unwrap();
+    assert!(count(Seldom::ChangeRefused) >= refused + 3);
+    assert!(seldom::note(Seldom::ChangeRefused).is_none(), "it was told of within the last minute");
+    let uncommitted = count(Seldom::NotCommitted);
+    store.set_full(true);
+    for _ in 0..3 {
+        wait(delete_account(&registry, "bob".to_owned())).unwrap_err();
+    }
+    assert!(count(Seldom::NotCommitted) >= uncommitted + 3);
 }

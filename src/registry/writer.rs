@@ -21,6 +21,7 @@ use super::transaction::{COMMAND_OCTETS_MAX, Draft, Transaction};
 use crate::audit;
 use crate::directory::Snapshot;
 use crate::model::{Change, Record, Timestamp};
+use crate::seldom::{self, Seldom};
 use crate::store::{BATCH_OCTETS_MAX, Batch, Meta, Store, StoreError};
 
 /// A command that waits: it runs in a transaction and leaves behind how to tell its caller.
@@ -157,7 +158,9 @@ impl Drop for Waiting {
 fn caught<T>(command: impl FnOnce() -> Result<T, ChangeError>) -> Result<T, ChangeError> {
     catch_unwind(AssertUnwindSafe(command)).unwrap_or_else(|_| {
         // The message of the panic is on standard error.
-        tracing::error!("a command panicked; nothing of it was kept");
+        if let Some(count) = seldom::note(Seldom::CommandPanicked) {
+            tracing::error!(count, "{}", Seldom::CommandPanicked.sentence());
+        }
         Err(ChangeError::Panicked)
     })
 }
@@ -291,7 +294,9 @@ impl Writer {
                 Ok(batch.changes)
             }
             Err(error) => {
-                tracing::error!(%error, "a change was not committed");
+                if let Some(count) = seldom::note(Seldom::NotCommitted) {
+                    tracing::error!(count, %error, "{}", Seldom::NotCommitted.sentence());
+                }
                 Err(Arc::new(error))
             }
         }

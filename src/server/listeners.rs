@@ -18,6 +18,7 @@ use crate::ldap::pages::Pages;
 use crate::model::Timestamp;
 use crate::net::{ConnectionLimits, DRAIN_TIME, Entrance, Listener, LocalAddress, Tls};
 use crate::registry::{ChangeError, Registry, TokenCare};
+use crate::seldom::{self, Seldom};
 
 /// A server whose listeners are open.
 pub struct Listening {
@@ -189,7 +190,9 @@ async fn flush_logins(registry: Arc<Registry>, period: Duration, shutdown: Cance
         let flushed = registry.flush_logins().await;
         has_room = flushed.is_ok();
         if let Err(error) = flushed {
-            tracing::warn!(%error, "logins are counted on until the store takes their events");
+            if let Some(count) = seldom::note(Seldom::LoginsWait) {
+                tracing::warn!(count, %error, "{}", Seldom::LoginsWait.sentence());
+            }
         }
     }
 }
@@ -220,7 +223,9 @@ async fn retire_events(
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "old events stay in the audit trail");
+                    if let Some(count) = seldom::note(Seldom::EventsStay) {
+                        tracing::warn!(count, %error, "{}", Seldom::EventsStay.sentence());
+                    }
                     break;
                 }
             }
@@ -248,7 +253,9 @@ async fn keep_tokens(registry: Arc<Registry>, clock: Arc<Clock>, shutdown: Cance
             // The server goes down.
             Ok(Some(Err(ChangeError::ShuttingDown)) | None) | Err(_) => return,
             Ok(Some(Err(error))) => {
-                tracing::warn!(%error, "expired tokens were not seen to; it is tried again in a minute");
+                if let Some(count) = seldom::note(Seldom::TokensWait) {
+                    tracing::warn!(count, %error, "{}", Seldom::TokensWait.sentence());
+                }
                 TOKENS_PERIOD
             }
         };
@@ -273,7 +280,8 @@ async fn keep_tokens_until(
     }
 }
 
-/// Counts the lines that the log has lost, and says so where there is room again.
+/// Counts the lines that the log has lost, and says so where there is room again; tells what is told seldom and was not
+/// told yet.
 async fn watch_log(log: Log, reached: Arc<LimitCounts>, shutdown: CancellationToken) {
     let mut told = 0;
     loop {
@@ -289,6 +297,9 @@ async fn watch_log(log: Log, reached: Arc<LimitCounts>, shutdown: CancellationTo
                 "lines of the log were lost: it is read too slowly (log_queue_max)"
             );
             told = lost;
+        }
+        for (kind, count) in seldom::due() {
+            tracing::warn!(count, "{}", kind.sentence());
         }
         if is_over {
             return;

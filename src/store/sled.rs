@@ -23,6 +23,7 @@ use super::lock::Lock;
 use super::verify::{Assembler, BackwardAssembler, Verifier};
 use super::{Batch, Meta, Store, record};
 use crate::model::{Event, Key, Record};
+use crate::seldom::{self, Seldom};
 
 /// A store in a directory, held by this process until it is dropped.
 #[derive(Debug)]
@@ -158,7 +159,9 @@ impl SledStore {
         }
         writer.undo = None;
         *engine = Engine::Open(database);
-        tracing::info!(revision = writer.meta.revision, "the store takes changes again");
+        if let Some(count) = seldom::note(Seldom::StoreReopened) {
+            tracing::info!(count, revision = writer.meta.revision, "{}", Seldom::StoreReopened.sentence());
+        }
         Ok(())
     }
 
@@ -176,7 +179,9 @@ impl SledStore {
         writer.undo = Some(undo);
         // So that it can be read at once; if there is too little space even for this, later.
         if let Err(error) = self.reopen(writer) {
-            tracing::warn!(%error, "the store stays closed until there is space on the disk");
+            if let Some(count) = seldom::note(Seldom::StoreClosed) {
+                tracing::warn!(count, %error, "{}", Seldom::StoreClosed.sentence());
+            }
         }
         error
     }

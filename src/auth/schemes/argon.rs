@@ -10,6 +10,7 @@ use thiserror::Error;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::auth::token_secret::RandomSourceError;
+use crate::seldom::{self, Seldom};
 
 /// What a new hash costs. Its values are ones that argon2 accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,7 +223,9 @@ impl ArgonHash {
         match self.compute(secret, memory) {
             Ok(computed) => self.output.as_bytes().ct_eq(&computed).into(),
             Err(error) => {
-                tracing::error!(%error, "a stored hash was not verified");
+                if let Some(count) = seldom::note(Seldom::UnusableHash) {
+                    tracing::error!(count, %error, "{}", Seldom::UnusableHash.sentence());
+                }
                 false
             }
         }

@@ -18,6 +18,7 @@ use super::Api;
 use super::call::{Door, RequestId, RequestSource, TakesSecrets};
 use super::refusal::Refusal;
 use crate::config::Limit;
+use crate::seldom::{self, Seldom};
 
 /// Carries a call out, if it may come in.
 pub(super) async fn guard(
@@ -78,7 +79,9 @@ async fn carry_out(api: &Api, id: RequestId, handling: impl Future<Output = Resp
         },
     };
     handled.unwrap_or_else(|Panicked| {
-        tracing::error!(request = %id, "a handler of the API has panicked, which is an error in bindery");
+        if let Some(count) = seldom::note(Seldom::HandlerPanicked) {
+            tracing::error!(count, request = %id, "{}", Seldom::HandlerPanicked.sentence());
+        }
         Refusal::internal().into_response()
     })
 }

@@ -13,6 +13,7 @@ use crate::config::Limit;
 use crate::directory::Accounts;
 use crate::model::{Action, Intent, Key, Record, Timestamp, Token, TokenNumber};
 use crate::registry::{ChangeError, Registry, Transaction, nobody};
+use crate::seldom::{self, Seldom};
 use crate::store::StoreError;
 
 /// How long is looked ahead and back.
@@ -112,7 +113,9 @@ impl Registry {
                 self.change(nobody(), move |transaction| warn_of(transaction, &warn, settings, now)).await;
             let warned = match warned {
                 Err(error) if is_about_one(&error) => {
-                    tracing::error!(%error, "it is not in the audit trail which tokens expire soon");
+                    if let Some(count) = seldom::note(Seldom::WarningsUntold) {
+                        tracing::error!(count, %error, "{}", Seldom::WarningsUntold.sentence());
+                    }
                     Vec::new()
                 }
                 warned => warned?,
@@ -129,7 +132,9 @@ impl Registry {
             match self.rotate_expired(token, now).await {
                 Ok(is_rotated) => care.rotated += usize::from(is_rotated),
                 Err(error) if is_about_one(&error) => {
-                    tracing::error!(token = identifier, %error, "an expired API token was not rotated");
+                    if let Some(count) = seldom::note(Seldom::TokenStays) {
+                        tracing::error!(count, token = identifier, %error, "{}", Seldom::TokenStays.sentence());
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -152,7 +157,9 @@ impl Registry {
             match self.remove_expired(vec![number], now).await {
                 Ok(count) => removed += count,
                 Err(error) if is_about_one(&error) => {
-                    tracing::error!(token = %number, %error, "an expired token was not deleted: revoke it");
+                    if let Some(count) = seldom::note(Seldom::TokenStays) {
+                        tracing::error!(count, token = %number, %error, "{}", Seldom::TokenStays.sentence());
+                    }
                 }
                 Err(error) => return Err(error),
             }
