@@ -44,6 +44,24 @@ kinds! {
     /// No descriptors, no memory.
     NotAccepted, "not_accepted":
         "connections cannot be accepted for now; they wait in the queue of the operating system";
+    /// TLS on a port in clear.
+    TlsInClear, "tls_in_clear":
+        "clients speak TLS on a port in clear: they are to use StartTLS, or a port of `ldaps` or `https`";
+    /// LDAP or HTTP in clear on a port with TLS.
+    ClearOnTls, "clear_on_tls": "clients speak in clear on a port with TLS: they are to use ldaps:// or https://";
+    /// HTTP on a port of LDAP.
+    HttpOnLdap, "http_on_ldap": "clients speak HTTP on a port of LDAP: they are to use a port of `http` or `https`";
+    /// LDAP on a port of HTTP.
+    LdapOnHttp, "ldap_on_http": "clients speak LDAP on a port of HTTP: they are to use a port of `ldap` or `ldaps`";
+    /// From somebody who is no proxy.
+    StrayProxyHeader, "stray_proxy_header":
+        "connections begin with a PROXY header and do not come from `proxy_networks`: name the proxy there";
+    /// `client_ca` does not vouch for it.
+    UntrustedClient, "untrusted_client_certificate":
+        "clients were refused whose certificate `client_ca` does not vouch for";
+    /// The client does not know who has issued ours.
+    UntrustedServer, "untrusted_server_certificate":
+        "clients do not trust the server's certificate: give them the authority that has issued it";
     /// TLS has verified it, and it cannot be read.
     UnreadableClient, "unreadable_client_certificate":
         "client certificates that TLS has verified cannot be read, and stand for nobody";

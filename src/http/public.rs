@@ -29,9 +29,10 @@ use super::api::{self, Api, FromHere, RequestSource, TakesSecrets};
 use super::health;
 use super::metrics::metrics;
 use crate::config::{Limit, Limits, PlainBind, Settings};
+use crate::net::mistaken::{self, Spoken, TELLING_OCTETS};
 use crate::net::{
     ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME, Entrance, HeaderError,
-    Listener, Peer, Permit, Proxies, Stream, Tls, TurnedAway, WriteDeadline, linger,
+    Listener, Peer, Permit, Proxies, Stream, Tls, TurnedAway, Watched, WriteDeadline, linger,
 };
 use crate::registry::Registry;
 
@@ -155,15 +156,23 @@ async fn serve_connection(
         from_here: FromHere(peer.is_loopback()),
     };
     if !is_tls {
-        speak(&door, stream, from).await;
+        speak(&door, stream, &peer, from).await;
     } else if let Some(stream) = handshake(&door, stream, &peer).await {
-        speak(&door, stream, from).await;
+        speak(&door, stream, &peer, from).await;
     }
     drop(permit);
 }
 
-async fn handshake(door: &PublicDoor, stream: Stream, peer: &Peer) -> Option<TlsStream<Stream>> {
-    let accepting = door.tls.as_ref()?.http_acceptor().accept(stream);
+async fn handshake(door: &PublicDoor, mut stream: Stream, peer: &Peer) -> Option<TlsStream<Stream>> {
+    let acceptor = door.tls.as_ref()?.http_acceptor();
+    let mut first = [0; TELLING_OCTETS];
+    let accepting = async {
+        let seen = stream.peek(&mut first).await?;
+        let accepted = acceptor.accept(stream).await;
+        accepted.inspect_err(|error| {
+            mistaken::tell_handshake(peer, first.get(..seen).unwrap_or_default(), error);
+        })
+    };
     tokio::select! {
         accepted = timeout(door.limits.handshake_time, accepting) => match accepted {
             Ok(Ok(stream)) => Some(stream),
@@ -181,10 +190,11 @@ async fn handshake(door: &PublicDoor, stream: Stream, peer: &Peer) -> Option<Tls
 }
 
 /// Speaks HTTP/1.1 over a stream.
-async fn speak<S>(door: &PublicDoor, stream: S, from: Origin)
+async fn speak<S>(door: &PublicDoor, stream: S, peer: &Peer, from: Origin)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let stream = WriteDeadline::new(Watched::new(stream), door.limits.write_time);
     let router = door.router.clone();
     let answering = Arc::new(Mutex::new(()));
     let turns = Arc::clone(&answering);
@@ -206,7 +216,7 @@ where
         .header_read_timeout(door.limits.http_header_time)
         .max_header_size(HEADER_OCTETS_MAX)
         .max_buf_size(BUFFER_OCTETS_MAX)
-        .serve_connection(TokioIo::new(WriteDeadline::new(stream, door.limits.write_time)), service);
+        .serve_connection(TokioIo::new(stream), service);
     // It is closed below, so that what it has answered last reaches a client that still sends.
     let mut turn = tokio::select! {
         ended = poll_fn(|context| connection.poll_without_shutdown(context)) => Turn::Ended(ended),
@@ -225,10 +235,14 @@ where
         };
     }
     let Turn::Ended(ended) = turn else { return };
-    if ended.is_err_and(|error| error.is_timeout()) {
-        door.note(Limit::http_header_time);
-    }
     let mut stream = connection.into_parts().io.into_inner();
+    match ended {
+        Err(error) if error.is_timeout() => door.note(Limit::http_header_time),
+        Err(error) if error.is_parse() => {
+            mistaken::tell_spoken(peer, stream.inner().first(), Spoken::Http);
+        }
+        _ => {}
+    }
     if stream.is_over() {
         return door.note(Limit::write_time);
     }

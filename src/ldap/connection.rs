@@ -18,6 +18,7 @@ use super::result_code::ResultCode;
 use super::session::{Clock, Next, Session, SessionPeer, SessionSettings};
 use crate::config::{Limit, Limits, Settings, TlsSettings};
 use crate::model::Timestamp;
+use crate::net::mistaken::{self, Spoken, TELLING_OCTETS};
 use crate::net::{
     AuthoritiesDigest, ClientCertificate, Peer, Permit, SourceTurns, Stream, Tls, Turns, WORK_OF_A_HANDSHAKE,
     linger,
@@ -118,6 +119,8 @@ async fn serve_stream(
         turns: door.turns.of(&peer.address),
         limits: &door.settings.limits,
         shutdown: &door.shutdown,
+        peer,
+        is_begun: false,
     };
     let stream = match is_tls {
         true => Some(stream),
@@ -125,9 +128,10 @@ async fn serve_stream(
     };
     let Some(stream) = stream else { return Ok(()) };
     let turns = connection.turns.clone();
-    let (stream, authorities) = handshake(door, stream, &turns).await?;
+    let (stream, authorities) = handshake(door, stream, peer, &turns).await?;
     let certificate = authorities.and_then(|authorities| client_certificate(&stream, authorities));
     connection.session.tls_started(certificate);
+    connection.is_begun = false;
     connection.run(stream).await.map(|_| ())
 }
 
@@ -149,7 +153,8 @@ fn client_certificate(
 /// The stream, and by which authorities a client certificate was verified, if one was asked for.
 async fn handshake(
     door: &Door,
-    stream: Stream,
+    mut stream: Stream,
+    peer: &Peer,
     turns: &SourceTurns,
 ) -> Result<(TlsStream<Stream>, Option<AuthoritiesDigest>), Ended> {
     let Some(tls) = &door.tls else { return Err(Ended::Closed) };
@@ -159,7 +164,15 @@ async fn handshake(
     let now = Instant::now();
     drop(turns.take(now).await);
     turns.note(WORK_OF_A_HANDSHAKE, now);
-    let accepted = timeout(door.settings.limits.handshake_time, acceptor.accept(stream));
+    let mut first = [0; TELLING_OCTETS];
+    let accepting = async {
+        let seen = stream.peek(&mut first).await?;
+        let accepted = acceptor.accept(stream).await;
+        accepted.inspect_err(|error| {
+            mistaken::tell_handshake(peer, first.get(..seen).unwrap_or_default(), error);
+        })
+    };
+    let accepted = timeout(door.settings.limits.handshake_time, accepting);
     tokio::select! {
         accepted = accepted => match accepted {
             Ok(accepted) => Ok((accepted.map_err(Ended::Handshake)?, authorities)),
@@ -180,6 +193,9 @@ struct Connection<'a> {
     turns: Arc<SourceTurns>,
     limits: &'a Limits,
     shutdown: &'a CancellationToken,
+    peer: &'a Peer,
+    /// Whether a message was taken, so that it is LDAP that is spoken.
+    is_begun: bool,
 }
 
 impl Connection<'_> {
@@ -189,6 +205,7 @@ impl Connection<'_> {
             let was_full = self.session.is_full(&self.output);
             let taken = self.turn(Session::receive).await;
             self.input.advance(taken);
+            self.is_begun |= taken > 0;
             self.note_identity();
             self.flush(&mut stream).await?;
             match self.session.next() {
@@ -215,6 +232,9 @@ impl Connection<'_> {
                 }
                 Next::StartTls => return Ok(Some(stream)),
                 Next::Close => {
+                    if !self.is_begun {
+                        mistaken::tell_spoken(self.peer, &self.input.octets, Spoken::Ldap);
+                    }
                     self.close(&mut stream).await;
                     return Ok(None);
                 }

@@ -173,6 +173,20 @@ impl ListenError {
     }
 }
 
+impl Stream {
+    /// The first octets that the other end has sent, which stay unread; waits until there are some. A Unix socket tells
+    /// nothing.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub async fn peek(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.peek(octets).await,
+            Self::Unix(_) => Ok(0),
+        }
+    }
+}
+
 /// An accepted connection in clear.
 #[derive(Debug)]
 pub enum Stream {

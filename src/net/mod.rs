@@ -9,6 +9,7 @@ pub mod entrance;
 pub mod limits;
 pub mod linger;
 pub mod listener;
+pub mod mistaken;
 pub mod peer;
 pub mod proxy;
 pub mod rate;
@@ -17,6 +18,7 @@ mod source;
 pub mod tls;
 pub mod turns;
 mod validity;
+mod watched;
 pub mod write_deadline;
 
 pub use budget::{Budget, Share};
@@ -34,6 +36,7 @@ pub use server_certificate::{KeyKind, ServerCertificate};
 pub use source::Source;
 pub use tls::{Tls, TlsError, TlsFiles, TlsWarning};
 pub use turns::{SourceTurns, Turns, WORK_OF_A_HANDSHAKE};
+pub use watched::Watched;
 pub use write_deadline::WriteDeadline;
 
 /// How long connections may take to end what they are at, when the server goes down.

@@ -24,6 +24,11 @@ impl<S> WriteDeadline<S> {
         Self { stream, time, waiting: None, is_over: false }
     }
 
+    /// The stream itself.
+    pub fn inner(&self) -> &S {
+        &self.stream
+    }
+
     /// Whether the peer took too long: nothing more is written then.
     pub fn is_over(&self) -> bool {
         self.is_over

@@ -18,5 +18,6 @@ mod endings;
 mod fuzz_corpus;
 mod hostile_clients;
 mod http_door;
+mod mistaken;
 mod proxies;
 mod schema;

@@ -14,7 +14,7 @@ use crate::auth::HashClass;
 use crate::ldap::memory::BufferMemory;
 use crate::ldap::tests::client::{bind, decode, encode, raw, result_of, search};
 use crate::ldap::tests::world::{BASE, Wishes, World, stranger};
-use crate::net::{ConnectionLimitSettings, ConnectionLimits, Listener, PeerAddress};
+use crate::net::{ConnectionLimitSettings, ConnectionLimits, Listener, LocalAddress, PeerAddress};
 
 const APP: &str = "cn=app,ou=users,dc=example,dc=org";
 
@@ -23,6 +23,11 @@ type Ending = Result<bool, Ended>;
 
 fn turns() -> Arc<SourceTurns> {
     Turns::new(1).of(&PeerAddress::Unix { uid: 1 })
+}
+
+fn peer() -> Peer {
+    let address = PeerAddress::from_socket("192.0.2.7:1".parse().unwrap());
+    Peer { address, local: LocalAddress::Ip("192.0.2.1:389".parse().unwrap()), proxied: None }
 }
 
 fn permit() -> Permit {
@@ -76,6 +81,8 @@ fn serve_over(
             turns: turns(),
             limits: &limits,
             shutdown: &shutdown,
+            peer: &peer(),
+            is_begun: false,
         };
         connection.run(server).await.map(|stream| stream.is_some())
     })
@@ -297,6 +304,8 @@ async fn an_idle_connection_keeps_no_large_buffers() {
         turns: turns(),
         limits: &world.settings.limits,
         shutdown: &shutdown,
+        peer: &peer(),
+        is_begun: false,
     };
     let talk = async {
         client.write_all(&bind(1, "reader", world.secrets.reader.as_bytes())).await.unwrap();
@@ -407,6 +416,8 @@ async fn a_bind_without_a_hash_gives_its_place_before_bind_back_at_once() {
                 turns: turns(),
                 limits: &settings,
                 shutdown: &shutdown,
+                peer: &peer(),
+                is_begun: false,
             };
             connection.run(server).await.map(|stream| stream.is_some())
         });
