@@ -62,14 +62,16 @@ limits! {
     message_size_max: u64 = 4 * MIB, KIB..=GIB;
     /// The largest message before a successful bind; never more than `message_size_max`.
     message_size_before_bind_max: u64 = 64 * KIB, KIB..=GIB;
-    /// Open connections.
+    /// Open connections. One more takes the place of a silent one: of the account with the most, or of who has not bound where there are more of those.
     connections_max: u32 = 16_384, 1..=1_000_000;
     /// Open connections from one source address (IPv6: from one /64).
     connections_by_source_max: u32 = 10_000, 1..=1_000_000;
-    /// Open connections that have not bound.
+    /// Open connections that have not bound. One more takes the place of the one that was silent for the longest, of the source, or IPv6 /56 or /48, with the most.
     connections_before_bind_max: u32 = 5_000, 1..=1_000_000;
-    /// Open connections from one source address (IPv6: from one /64) that have not bound.
+    /// Open connections from one source address (IPv6: from one /64) that have not bound; one more takes the place of the source's own that was silent for the longest.
     connections_before_bind_by_source_max: u32 = 1_000, 1..=1_000_000;
+    /// Places for LDAP connections from this machine, beside `connections_max` and `connections_before_bind_max`.
+    connections_reserved: u32 = 64, 0..=65_536;
     /// Operations that one connection may have outstanding; more are left unread.
     pending_operations_max: u32 = 256, 1..=65_536;
     /// How deep a filter may be nested.
@@ -118,10 +120,12 @@ limits! {
     half_close_time: Duration = Duration::from_secs(10), SECOND..=HOUR;
     /// How long a client may take no octet of an answer that waits for it.
     write_time: Duration = Duration::from_secs(60), SECOND..=HOUR;
-    /// Open connections of all HTTP listeners; one more is closed at once.
+    /// Open connections of all HTTP listeners; one more takes the place of a silent one, of the source, or IPv6 /56 or /48, with the most.
     http_connections_max: u32 = 256, 1..=65_536;
     /// Open HTTP connections from one source address (IPv6: from one /64); clients on this machine are not counted.
     http_connections_by_source_max: u32 = 32, 1..=65_536;
+    /// Places for HTTP connections from this machine, beside `http_connections_max`, and from elsewhere to ask for `/-/health/` alone.
+    http_connections_reserved: u32 = 16, 0..=65_536;
     /// How long an HTTP client may take for the header of a request, silence before it included.
     http_header_time: Duration = Duration::from_secs(10), SECOND..=HOUR;
     /// After this time an HTTP connection is closed behind the answer to its present request, which is waited for no longer than `http_request_time` and `write_time`.

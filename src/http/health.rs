@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::{CONNECTION, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::task::spawn_blocking;
@@ -61,6 +62,14 @@ impl Health {
             *last = Some(Instant::now());
         }
     }
+}
+
+/// For whoever asks something else over a place that is set aside for health.
+pub(super) fn no_place() -> Response {
+    let mut response = not_ready("there are too many connections (http_connections_max): ask again");
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 fn not_ready(reason: &'static str) -> Response {

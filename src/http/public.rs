@@ -3,21 +3,24 @@
 //!
 //! Who asks may be a stranger, so connections are counted, and each has its deadlines.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
@@ -31,8 +34,9 @@ use super::metrics::metrics;
 use crate::config::{Limit, Limits, PlainBind, Settings};
 use crate::net::mistaken::{self, Spoken, TELLING_OCTETS};
 use crate::net::{
-    ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME, Entrance, HeaderError,
-    Listener, Peer, Permit, Proxies, Stream, Tls, TurnedAway, Watched, WriteDeadline, linger,
+    Answering, ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME, Entrance,
+    HeaderError, Listener, Peer, Permit, Presence, Proxies, Requests, Stream, Tls, TurnedAway, Watched,
+    WriteDeadline, linger,
 };
 use crate::registry::Registry;
 
@@ -69,6 +73,8 @@ impl PublicDoor {
             connections_by_source_max: limits.http_connections_by_source_max,
             connections_before_bind_max: limits.http_connections_max,
             connections_before_bind_by_source_max: limits.http_connections_by_source_max,
+            connections_reserved: limits.http_connections_reserved,
+            is_reserve_open: true,
         });
         let entrance = Entrance::new(connections, proxies);
         let plain_bind = settings.plain_bind;
@@ -81,16 +87,49 @@ impl PublicDoor {
 
     fn note_away(&self, away: &TurnedAway) {
         self.note(match away {
-            TurnedAway::Refused(
-                ConnectionRefused::Connections { .. } | ConnectionRefused::BeforeBind { .. },
-            ) => Limit::http_connections_max,
-            TurnedAway::Refused(
-                ConnectionRefused::BySource { .. } | ConnectionRefused::BeforeBindBySource { .. },
-            ) => Limit::http_connections_by_source_max,
+            TurnedAway::Refused(refused) => limit_of(refused),
             TurnedAway::Header(HeaderError::TooLate) => Limit::proxy_header_time,
             TurnedAway::Header(HeaderError::TooLong { .. }) => Limit::proxy_header_size_max,
             TurnedAway::Header(_) => return,
         });
+    }
+}
+
+/// The limit by which a connection is refused, or makes room for others.
+fn limit_of(refused: &ConnectionRefused) -> Limit {
+    match refused {
+        ConnectionRefused::Connections { .. } | ConnectionRefused::BeforeBind { .. } => {
+            Limit::http_connections_max
+        }
+        ConnectionRefused::BySource { .. } | ConnectionRefused::BeforeBindBySource { .. } => {
+            Limit::http_connections_by_source_max
+        }
+    }
+}
+
+/// The body of an answer, which is being given until this was sent.
+struct Answered {
+    body: Body,
+    _answering: Answering,
+}
+
+impl HttpBody for Answered {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -128,6 +167,8 @@ struct Origin {
     source: RequestSource,
     takes_secrets: TakesSecrets,
     from_here: FromHere,
+    /// Whether it has a place that is set aside for asking whether the server is well.
+    is_for_health: bool,
 }
 
 /// Serves one connection until it ends, or its time is over.
@@ -138,6 +179,9 @@ async fn serve_connection(
     mut permit: Permit,
     is_tls: bool,
 ) {
+    if permit.is_reserved() {
+        door.note(Limit::http_connections_reserved);
+    }
     let met = tokio::select! {
         biased;
         met = door.entrance.meet(&mut stream, peer, &mut permit) => met,
@@ -154,20 +198,29 @@ async fn serve_connection(
             door.plain_bind.takes_secrets(is_tls || peer.is_tls_at_proxy(), peer.is_loopback()),
         ),
         from_here: FromHere(peer.is_loopback()),
+        is_for_health: permit.is_for_few_words(),
     };
+    let presence = permit.presence();
     if !is_tls {
-        speak(&door, stream, &peer, from).await;
-    } else if let Some(stream) = handshake(&door, stream, &peer).await {
-        speak(&door, stream, &peer, from).await;
+        speak(&door, stream, &peer, from, presence).await;
+    } else if let Some(stream) = handshake(&door, stream, &peer, presence).await {
+        speak(&door, stream, &peer, from, presence).await;
     }
     drop(permit);
 }
 
-async fn handshake(door: &PublicDoor, mut stream: Stream, peer: &Peer) -> Option<TlsStream<Stream>> {
+async fn handshake(
+    door: &PublicDoor,
+    mut stream: Stream,
+    peer: &Peer,
+    presence: &Presence,
+) -> Option<TlsStream<Stream>> {
     let acceptor = door.tls.as_ref()?.http_acceptor();
     let mut first = [0; TELLING_OCTETS];
+    presence.is_silent();
     let accepting = async {
         let seen = stream.peek(&mut first).await?;
+        presence.owes_the_rest();
         let accepted = acceptor.accept(stream).await;
         accepted.inspect_err(|error| {
             mistaken::tell_handshake(peer, first.get(..seen).unwrap_or_default(), error);
@@ -185,28 +238,38 @@ async fn handshake(door: &PublicDoor, mut stream: Stream, peer: &Peer) -> Option
                 None
             }
         },
+        limit = presence.asked_to_leave() => {
+            door.note(limit_of(&limit));
+            None
+        }
         () = door.shutdown.cancelled() => None,
     }
 }
 
 /// Speaks HTTP/1.1 over a stream.
-async fn speak<S>(door: &PublicDoor, stream: S, peer: &Peer, from: Origin)
+async fn speak<S>(door: &PublicDoor, stream: S, peer: &Peer, from: Origin, presence: &Arc<Presence>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = WriteDeadline::new(Watched::new(stream), door.limits.write_time);
+    let requests = Requests::new(Arc::clone(presence));
+    let stream = WriteDeadline::new(Watched::new(stream, Arc::clone(&requests)), door.limits.write_time);
     let router = door.router.clone();
     let answering = Arc::new(Mutex::new(()));
-    let turns = Arc::clone(&answering);
+    let (turns, asked) = (Arc::clone(&answering), Arc::clone(&requests));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(from.source);
         request.extensions_mut().insert(from.takes_secrets);
         request.extensions_mut().insert(from.from_here);
         let (router, turns) = (router.clone(), Arc::clone(&turns));
+        let answering = asked.begin();
         Box::pin(async move {
             // One after the other, as HTTP/1.1 has it.
             let _turn = turns.lock().await;
-            router.oneshot(request).await
+            if from.is_for_health && !request.uri().path().starts_with(HEALTH) {
+                return Ok::<_, Infallible>(health::no_place());
+            }
+            let answer = router.oneshot(request).await?;
+            Ok(answer.map(|body| Body::new(Answered { body, _answering: answering })))
         })
     });
     let mut connection = http1::Builder::new()
@@ -220,9 +283,20 @@ where
     // It is closed below, so that what it has answered last reaches a client that still sends.
     let mut turn = tokio::select! {
         ended = poll_fn(|context| connection.poll_without_shutdown(context)) => Turn::Ended(ended),
+        limit = presence.asked_to_leave() => Turn::MadeRoom(limit),
         () = sleep(door.limits.http_connection_time) => Turn::Old,
         () = door.shutdown.cancelled() => Turn::GoingDown,
     };
+    if let Turn::MadeRoom(limit) = turn {
+        door.note(limit_of(&limit));
+        // What was asked at the last moment is answered.
+        if !requests.is_answering() {
+            // Its descriptor is waited for.
+            let mut stream = connection.into_parts().io.into_inner();
+            let _ = timeout(CLOSE_TIME, stream.shutdown()).await;
+            return;
+        }
+    }
     if !matches!(turn, Turn::Ended(_)) {
         if matches!(turn, Turn::Old) {
             door.note(Limit::http_connection_time);
@@ -253,6 +327,8 @@ where
 enum Turn {
     /// It has ended.
     Ended(hyper::Result<()>),
+    /// There were too many, and it was silent.
+    MadeRoom(ConnectionRefused),
     /// It has lasted long enough.
     Old,
     /// The server goes down.
@@ -262,7 +338,7 @@ enum Turn {
 /// How long the answer to the present request is waited for: when the server goes down, until there is one, and as long
 /// again as a connection may take to be closed. Whoever has asked for nothing is closed at once.
 async fn patience(door: &PublicDoor, turn: &Turn, answering: &Mutex<()>) {
-    if matches!(turn, Turn::Old) {
+    if !matches!(turn, Turn::GoingDown) {
         tokio::select! {
             () = sleep(door.limits.http_request_time + door.limits.write_time) => return,
             () = door.shutdown.cancelled() => {}
@@ -275,6 +351,8 @@ async fn patience(door: &PublicDoor, turn: &Turn, answering: &Mutex<()>) {
 /// How long a call that is being answered when the server goes down may still take: what is waited for all connections,
 /// less the time to close them.
 const ANSWER_TIME: Duration = DRAIN_TIME.saturating_sub(Duration::from_secs(2));
+/// The paths that tell whether the server is well.
+const HEALTH: &str = "/-/health/";
 /// What a connection may still take when it is closed, or when the server goes down.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 /// The largest header of a request, its first line included.

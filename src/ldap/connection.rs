@@ -20,8 +20,8 @@ use crate::config::{Limit, Limits, Settings, TlsSettings};
 use crate::model::Timestamp;
 use crate::net::mistaken::{self, Spoken, TELLING_OCTETS};
 use crate::net::{
-    AuthoritiesDigest, ClientCertificate, Peer, Permit, SourceTurns, Stream, Tls, Turns, WORK_OF_A_HANDSHAKE,
-    linger,
+    AuthoritiesDigest, ClientCertificate, ConnectionRefused, Peer, Permit, Presence, SourceTurns, Stream,
+    Tls, Turns, WORK_OF_A_HANDSHAKE, linger,
 };
 use crate::registry::Registry;
 use crate::seldom::{self, Seldom};
@@ -52,6 +52,9 @@ enum Ended {
     /// Octets in clear stood behind a StartTLS request.
     #[error("octets in clear behind a StartTLS request")]
     Injected,
+    /// There were too many.
+    #[error("it made room for others: {0}")]
+    MadeRoom(ConnectionRefused),
     /// The socket failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -85,6 +88,16 @@ impl Door {
     /// Whose client certificates are believed, which a reload may exchange.
     pub fn client_trust(&self) -> &ClientTrust {
         &self.settings.client_trust
+    }
+}
+
+/// The limit by which a connection is refused, or makes room for others.
+pub fn limit_of(refused: ConnectionRefused) -> Limit {
+    match refused {
+        ConnectionRefused::Connections { .. } => Limit::connections_max,
+        ConnectionRefused::BySource { .. } => Limit::connections_by_source_max,
+        ConnectionRefused::BeforeBind { .. } => Limit::connections_before_bind_max,
+        ConnectionRefused::BeforeBindBySource { .. } => Limit::connections_before_bind_by_source_max,
     }
 }
 
@@ -128,7 +141,8 @@ async fn serve_stream(
     };
     let Some(stream) = stream else { return Ok(()) };
     let turns = connection.turns.clone();
-    let (stream, authorities) = handshake(door, stream, peer, &turns).await?;
+    let shaken = handshake(door, stream, peer, &turns, connection.permit.presence()).await;
+    let (stream, authorities) = shaken?;
     let certificate = authorities.and_then(|authorities| client_certificate(&stream, authorities));
     connection.session.tls_started(certificate);
     connection.is_begun = false;
@@ -156,6 +170,7 @@ async fn handshake(
     mut stream: Stream,
     peer: &Peer,
     turns: &SourceTurns,
+    presence: &Presence,
 ) -> Result<(TlsStream<Stream>, Option<AuthoritiesDigest>), Ended> {
     let Some(tls) = &door.tls else { return Err(Ended::Closed) };
     let (acceptor, authorities) = tls.acceptor();
@@ -165,8 +180,10 @@ async fn handshake(
     drop(turns.take(now).await);
     turns.note(WORK_OF_A_HANDSHAKE, now);
     let mut first = [0; TELLING_OCTETS];
+    presence.is_silent();
     let accepting = async {
         let seen = stream.peek(&mut first).await?;
+        presence.owes_the_rest();
         let accepted = acceptor.accept(stream).await;
         accepted.inspect_err(|error| {
             mistaken::tell_handshake(peer, first.get(..seen).unwrap_or_default(), error);
@@ -174,13 +191,17 @@ async fn handshake(
     };
     let accepted = timeout(door.settings.limits.handshake_time, accepting);
     tokio::select! {
-        accepted = accepted => match accepted {
+        accepted = accepted => match accepted.inspect(|_| presence.is_served()) {
             Ok(accepted) => Ok((accepted.map_err(Ended::Handshake)?, authorities)),
             Err(_) => {
                 door.registry.reached().note(Limit::handshake_time);
                 Err(Ended::TimedOut("the TLS handshake"))
             }
         },
+        limit = presence.asked_to_leave() => {
+            door.registry.reached().note(limit_of(limit));
+            Err(Ended::MadeRoom(limit))
+        }
         () = door.shutdown.cancelled() => Err(Ended::TimedOut(SHUTTING_DOWN)),
     }
 }
@@ -253,10 +274,10 @@ impl Connection<'_> {
         done
     }
 
-    /// Whoever has bound gives the place of those that have not to somebody else.
+    /// Whoever has bound gives the place of those that have not to somebody else, and has one of its account's.
     fn note_identity(&mut self) {
-        if self.session.is_bound() {
-            self.permit.authenticated();
+        if let Some(account) = self.session.account() {
+            self.permit.bound_as(account);
         }
         let holders = self.session.holders();
         self.input.rename(holders);
@@ -271,8 +292,12 @@ impl Connection<'_> {
             (false, true) => (self.limits.idle_time, Limit::idle_time),
             (false, false) => (self.limits.idle_time_before_bind, Limit::idle_time_before_bind),
         };
-        if !is_partial {
+        let presence = Arc::clone(self.permit.presence());
+        if is_partial {
+            presence.owes_the_rest();
+        } else {
             self.release_memory();
+            presence.is_silent();
         }
         let deadline = tokio::time::Instant::now() + patience;
         let mut has_lacked_room = false;
@@ -294,6 +319,7 @@ impl Connection<'_> {
             let read = tokio::select! {
                 biased;
                 read = tokio::time::timeout_at(deadline, read) => read,
+                limit = presence.asked_to_leave() => return self.make_room(stream, limit).await,
                 () = self.shutdown.cancelled() => return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await,
             };
             match read {
@@ -310,7 +336,7 @@ impl Connection<'_> {
                     };
                     return self.say_good_bye(stream, code, sentence).await;
                 }
-                Ok(Ok(true)) if self.input.has_ended() => return Ok(()),
+                Ok(Ok(true)) if self.input.has_ended() => break,
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => continue,
                 Ok(Err(error)) => return Err(Ended::Io(error)),
@@ -320,9 +346,11 @@ impl Connection<'_> {
             match whole {
                 Ok(Some(octets)) if octets > self.input.octets.len() && is_partial => {}
                 Ok(None) if is_partial => {}
-                _ => return Ok(()),
+                _ => break,
             }
         }
+        presence.is_served();
+        Ok(())
     }
 
     /// Takes what the client has sent while a search goes on, without waiting for it.
@@ -382,7 +410,21 @@ impl Connection<'_> {
         if self.output.is_empty() {
             return Ok(());
         }
-        let written = write_out(self.limits, self.shutdown, stream, &self.output).await;
+        let presence = self.permit.presence();
+        let is_stranger = !self.session.is_bound();
+        if is_stranger {
+            // One that takes no answers keeps nobody out.
+            presence.owes_the_rest();
+        }
+        let written = tokio::select! {
+            biased;
+            written = write_out(self.limits, self.shutdown, stream, &self.output) => written,
+            limit = presence.asked_to_leave(), if is_stranger => {
+                self.session.note(limit_of(limit));
+                Err(Ended::MadeRoom(limit))
+            }
+        };
+        presence.is_served();
         if let Err(Ended::TimedOut(TAKES_NO_ANSWERS)) = &written {
             self.session.note(Limit::write_time);
         }
@@ -397,6 +439,23 @@ impl Connection<'_> {
     async fn give_up<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Result<(), Ended> {
         self.session.note(Limit::half_close_time);
         self.say_good_bye(stream, ResultCode::Unavailable, GIVEN_UP).await
+    }
+
+    /// Leaves its place to somebody else.
+    async fn make_room<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        limit: ConnectionRefused,
+    ) -> Result<(), Ended> {
+        self.session.note(limit_of(limit));
+        self.session.disconnect_with(&mut self.output, ResultCode::Unavailable, MADE_ROOM);
+        // Its descriptor is waited for.
+        let _ = timeout(CLOSE_TIME, async {
+            write_out(self.limits, self.shutdown, stream, &self.output).await?;
+            Ok::<_, Ended>(stream.shutdown().await?)
+        })
+        .await;
+        Err(Ended::MadeRoom(limit))
     }
 
     /// Ends the connection in order, over TLS with a close_notify.
@@ -496,6 +555,7 @@ fn clock() -> Clock {
 
 const TAKES_NO_ANSWERS: &str = "the client takes no answers";
 const SHUTTING_DOWN: &str = "the server is shutting down";
+const MADE_ROOM: &str = "there are too many connections, and this one was silent for the longest";
 const GIVEN_UP: &str = "the client has closed its side and is waited for no longer (half_close_time)";
 /// So often it is looked whether there is room for more of a message.
 const ROOM_PERIOD: Duration = Duration::from_millis(50);

@@ -24,7 +24,7 @@ use crate::access::Identity;
 use crate::auth::HashOutcome;
 use crate::config::{Limit, Limits, LimitsInForce, PlainBind};
 use crate::directory::{Evaluator, FilterBounds, Snapshot};
-use crate::model::Timestamp;
+use crate::model::{AccountNumber, Timestamp};
 use crate::net::{ClientCertificate, Share};
 use crate::registry::{Attempt, BoundApplication, Registry, Trial};
 
@@ -385,6 +385,11 @@ impl Session {
     fn forget_identity(&mut self) {
         self.identity = None;
         self.application = None;
+    }
+
+    /// The account that is bound.
+    pub fn account(&self) -> Option<AccountNumber> {
+        self.identity.as_ref().map(|identity| identity.holder.account)
     }
 
     /// Whether somebody is bound.

@@ -1,18 +1,24 @@
-//! How many connections there may be: in all, from one source, and before they have authenticated.
+//! How many connections there may be: in all, from one source, and before they have authenticated; and who makes room
+//! when there are more.
 //!
-//! One lock, taken when a connection opens, authenticates and closes; no request touches it.
+//! One lock, taken when a connection opens, authenticates and closes; no other request touches it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
+use tokio::time::Instant;
 
 use super::peer::PeerAddress;
+use super::places::{Holder, Place, Places};
+use super::presence::{Presence, micros};
 use super::source::Source;
+use crate::model::AccountNumber;
 
 /// Counts the open connections and says whether one more may open.
 #[derive(Debug)]
 pub struct ConnectionLimits {
+    started: Instant,
     state: Mutex<State>,
 }
 
@@ -31,6 +37,10 @@ pub struct ConnectionLimitSettings {
     /// Those of them that may come from one IPv4 address or one IPv6 network of 64 bits (connections), so that no
     /// stranger alone shuts all others out.
     pub connections_before_bind_by_source_max: u32,
+    /// Places beside those (connections), for peers on this machine.
+    pub connections_reserved: u32,
+    /// Whether others may have such a place too where nobody makes room, for what is asked in few words.
+    pub is_reserve_open: bool,
 }
 
 /// Which limit a connection would have exceeded.
@@ -73,6 +83,12 @@ pub struct ConnectionCounts {
     pub open: u32,
     /// Open and not authenticated yet.
     pub before_bind: u32,
+    /// Open, and with a client that is silent.
+    pub silent: usize,
+    /// Open still, though their place is somebody else's.
+    pub leaving: u32,
+    /// Asked to make room for others since the start.
+    pub made_room: u64,
     /// Different sources that have a connection open, without this machine.
     pub sources: usize,
 }
@@ -80,18 +96,25 @@ pub struct ConnectionCounts {
 impl ConnectionLimits {
     /// Nothing is open yet.
     pub fn new(settings: ConnectionLimitSettings) -> Arc<Self> {
-        let state = State { settings, sources: HashMap::new(), open: 0, before_bind: 0 };
-        Arc::new(Self { state: Mutex::new(state) })
+        let state = State {
+            settings,
+            places: Places::default(),
+            sources: HashMap::new(),
+            counts: ConnectionCounts::default(),
+        };
+        Arc::new(Self { started: Instant::now(), state: Mutex::new(state) })
     }
 
-    /// Admits one connection, which counts as not authenticated until [`Permit::authenticated`].
+    /// Admits one connection, which counts as not authenticated until [`Permit::bound_as`]. Where there are too many, one
+    /// that is silent makes room if it can be had.
     ///
     /// # Errors
     /// The limit that it would exceed.
     pub fn admit(self: &Arc<Self>, address: &PeerAddress) -> Result<Permit, ConnectionRefused> {
-        let source = Source::elsewhere(address);
-        self.state().admit(source)?;
-        Ok(Permit { limits: Arc::clone(self), source, before_bind: true })
+        match Source::elsewhere(address) {
+            Some(source) => self.admit_holder(Holder::Source(source)),
+            None => self.admit_holder(Holder::Here),
+        }
     }
 
     /// The same for one whose source is not known yet: a proxy's, whose header is still to come.
@@ -99,8 +122,13 @@ impl ConnectionLimits {
     /// # Errors
     /// The limit that it would exceed.
     pub fn admit_unknown(self: &Arc<Self>) -> Result<Permit, ConnectionRefused> {
-        self.state().admit(None)?;
-        Ok(Permit { limits: Arc::clone(self), source: None, before_bind: true })
+        self.admit_holder(Holder::Unknown)
+    }
+
+    fn admit_holder(self: &Arc<Self>, holder: Holder) -> Result<Permit, ConnectionRefused> {
+        let presence = Arc::new(Presence::new(self.started));
+        let (number, is_reserved) = self.state().admit(holder, &presence, micros(self.started))?;
+        Ok(Permit { limits: Arc::clone(self), number, presence, holder, is_reserved })
     }
 
     /// Puts other limits in force. Connections that are open stay open, whatever the limits say.
@@ -111,7 +139,7 @@ impl ConnectionLimits {
     #[cfg(test)]
     pub fn counts(&self) -> ConnectionCounts {
         let state = self.state();
-        ConnectionCounts { open: state.open, before_bind: state.before_bind, sources: state.sources.len() }
+        ConnectionCounts { sources: state.sources.len(), silent: state.places.silent(), ..state.counts }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -125,8 +153,10 @@ impl ConnectionLimits {
 #[must_use = "the connection stops counting when its permit is dropped"]
 pub struct Permit {
     limits: Arc<ConnectionLimits>,
-    source: Option<Source>,
-    before_bind: bool,
+    number: u64,
+    presence: Arc<Presence>,
+    holder: Holder,
+    is_reserved: bool,
 }
 
 impl Permit {
@@ -138,30 +168,48 @@ impl Permit {
     pub fn came_from(&mut self, address: &PeerAddress) -> Result<(), ConnectionRefused> {
         let Some(ip) = address.ip() else { return Ok(()) };
         let source = Source::from(Some(ip));
-        self.limits.state().claim(source, self.before_bind)?;
-        self.source = Some(source);
+        self.limits.state().claim(self.number, source, micros(self.limits.started))?;
+        self.holder = Holder::Source(source);
         Ok(())
     }
 
-    /// Gives back the share of those who have not authenticated; a second call does nothing.
+    /// Gives back the share of those who have not authenticated, and counts it for an account from now on.
     ///
     /// It is not taken again when the connection becomes anonymous: who has come this far holds a secret.
-    pub fn authenticated(&mut self) {
-        if std::mem::take(&mut self.before_bind) {
-            self.limits.state().authenticated(self.source);
+    pub fn bound_as(&mut self, account: AccountNumber) {
+        let holder = Holder::Account(account);
+        if self.holder != holder {
+            let before = std::mem::replace(&mut self.holder, holder);
+            self.limits.state().bound(self.number, before, holder);
         }
+    }
+
+    /// What the connection says about its client, and is told about making room.
+    pub fn presence(&self) -> &Arc<Presence> {
+        &self.presence
+    }
+
+    /// Whether it has one of the places that are set aside.
+    pub fn is_reserved(&self) -> bool {
+        self.is_reserved
+    }
+
+    /// Whether it has such a place though it does not come from this machine.
+    pub fn is_for_few_words(&self) -> bool {
+        self.is_reserved && self.holder != Holder::Here
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.limits.state().release(self.source, self.before_bind);
+        self.limits.state().release(self.number);
     }
 }
 
 #[derive(Debug)]
 struct State {
     settings: ConnectionLimitSettings,
+    places: Places,
     /// Only sources with an open connection, so no larger than `connections_max`. Keyed hash:
     /// the addresses are chosen by strangers.
     sources: HashMap<Source, OfSource>,
@@ -177,38 +225,112 @@ struct OfSource {
 }
 
 impl State {
-    fn admit(&mut self, source: Option<Source>) -> Result<(), ConnectionRefused> {
+    /// The number of a place, and whether it is one that is set aside.
+    fn admit(
+        &mut self,
+        holder: Holder,
+        presence: &Arc<Presence>,
+        now: u64,
+    ) -> Result<(u64, bool), ConnectionRefused> {
         let ConnectionLimitSettings { connections_max, connections_before_bind_max, .. } = self.settings;
+        let source = holder.source();
         // The source first: the refusals of one greedy client are not those of a full server.
         if let Some(source) = source {
-            self.admit_from(source)?;
+            self.admit_from(source, now)?;
         }
-        if self.open >= connections_max {
-            return Err(ConnectionRefused::Connections { limit: connections_max });
+        let set_aside = self.settings.connections_reserved;
+        let own = if holder == Holder::Here { set_aside } else { 0 };
+        let full = ConnectionRefused::Connections { limit: connections_max };
+        let before_bind = ConnectionRefused::BeforeBind { limit: connections_before_bind_max };
+        let mut refused = None;
+        if self.counts.before_bind >= connections_before_bind_max.saturating_add(own)
+            && !self.make_room_before_bind(holder, before_bind, now)
+        {
+            refused = Some(before_bind);
         }
-        if self.before_bind >= connections_before_bind_max {
-            return Err(ConnectionRefused::BeforeBind { limit: connections_before_bind_max });
+        if refused.is_none()
+            && self.counts.open >= connections_max.saturating_add(own)
+            && !self.make_room(holder, full, now)
+        {
+            refused = Some(full);
+        }
+        let is_reserved =
+            self.counts.open >= connections_max || self.counts.before_bind >= connections_before_bind_max;
+        if let Some(refused) = refused {
+            let is_room = self.counts.open < connections_max.saturating_add(set_aside);
+            if own > 0 || !self.settings.is_reserve_open || !is_room {
+                return Err(refused);
+            }
         }
         if let Some(source) = source {
             self.count(source, true);
         }
-        self.open += 1;
-        self.before_bind += 1;
-        Ok(())
+        self.counts.open += 1;
+        self.counts.before_bind += 1;
+        Ok((self.places.take(holder, source, Arc::clone(presence), now), is_reserved))
     }
 
     /// Asks the limits by source.
-    fn admit_from(&mut self, source: Source) -> Result<(), ConnectionRefused> {
-        let from_source = self.sources.get(&source).copied().unwrap_or_default();
+    fn admit_from(&mut self, source: Source, now: u64) -> Result<(), ConnectionRefused> {
         let limit = self.settings.connections_by_source_max;
-        if from_source.open >= limit {
-            return Err(ConnectionRefused::BySource { limit });
+        let refused = ConnectionRefused::BySource { limit };
+        if self.of(source).open >= limit && !self.make_room_of(source, refused, now) {
+            return Err(refused);
         }
         let limit = self.settings.connections_before_bind_by_source_max;
-        if from_source.before_bind >= limit {
-            return Err(ConnectionRefused::BeforeBindBySource { limit });
+        let refused = ConnectionRefused::BeforeBindBySource { limit };
+        if self.of(source).before_bind >= limit && !self.make_room_of(source, refused, now) {
+            return Err(refused);
         }
         Ok(())
+    }
+
+    fn of(&self, source: Source) -> OfSource {
+        self.sources.get(&source).copied().unwrap_or_default()
+    }
+
+    /// Of a source that has not bound.
+    fn make_room_of(&mut self, source: Source, limit: ConnectionRefused, now: u64) -> bool {
+        let found = self.places.longest_silent(Holder::Source(source), now);
+        self.ask_to_leave(found, limit)
+    }
+
+    /// Of whoever has the most and has not bound.
+    fn make_room_before_bind(&mut self, newcomer: Holder, limit: ConnectionRefused, now: u64) -> bool {
+        let silent = self.places.longest_silent_of_sources(now);
+        let found = silent.or_else(|| self.places.longest_unfinished_of_sources(newcomer));
+        self.ask_to_leave(found, limit)
+    }
+
+    /// Of the account with the most, unless more than that have not bound.
+    fn make_room(&mut self, newcomer: Holder, limit: ConnectionRefused, now: u64) -> bool {
+        let first = self.places.first_account().filter(|(_, count)| *count > self.counts.before_bind);
+        let silent = first.and_then(|(account, _)| self.places.longest_silent(account, now));
+        if self.ask_to_leave(silent, limit) || self.make_room_before_bind(newcomer, limit, now) {
+            return true;
+        }
+        let silent = self.places.first_account().and_then(|(account, count)| {
+            let has_more = count > self.share();
+            has_more.then(|| self.places.longest_silent(account, now))?
+        });
+        self.ask_to_leave(silent, limit)
+    }
+
+    /// What an account may have when there is no more, in places.
+    fn share(&self) -> u32 {
+        // Those who have not bound are one of those who share.
+        let holders = self.places.account_count().saturating_add(1);
+        self.settings.connections_max / holders
+    }
+
+    /// Its place is free from now on, though its descriptor is not until it has gone: not too many go at a time.
+    fn ask_to_leave(&mut self, number: Option<u64>, limit: ConnectionRefused) -> bool {
+        let Some(number) = number.filter(|_| self.counts.leaving < LEAVING_MAX) else { return false };
+        let Some(presence) = self.give_back(number) else { return false };
+        presence.ask_to_leave(limit);
+        self.counts.leaving += 1;
+        self.counts.made_room += 1;
+        true
     }
 
     /// Counts an open connection for a source.
@@ -219,33 +341,55 @@ impl State {
     }
 
     /// Counts one that is counted in all for its source too.
-    fn claim(&mut self, source: Source, before_bind: bool) -> Result<(), ConnectionRefused> {
-        self.admit_from(source)?;
-        self.count(source, before_bind);
+    fn claim(&mut self, number: u64, source: Source, now: u64) -> Result<(), ConnectionRefused> {
+        self.admit_from(source, now)?;
+        self.count(source, true);
+        self.places.claim(number, source);
         Ok(())
     }
 
-    fn authenticated(&mut self, source: Option<Source>) {
-        self.before_bind -= 1;
+    fn bound(&mut self, number: u64, before: Holder, holder: Holder) {
+        let Some(source) = self.places.hand_over(number, holder) else { return };
+        if !matches!(before, Holder::Account(_)) {
+            self.bound_from(source);
+        }
+    }
+
+    /// One less has not bound.
+    fn bound_from(&mut self, source: Option<Source>) {
+        self.counts.before_bind -= 1;
         if let Some(of_source) = source.and_then(|source| self.sources.get_mut(&source)) {
             of_source.before_bind -= 1;
         }
     }
 
-    fn release(&mut self, source: Option<Source>, before_bind: bool) {
-        self.open -= 1;
-        if before_bind {
-            self.authenticated(source);
+    fn release(&mut self, number: u64) {
+        if self.give_back(number).is_none() {
+            // Somebody else has its place already.
+            self.counts.leaving -= 1;
         }
-        let Some(source) = source else { return };
-        if let Some(of_source) = self.sources.get_mut(&source) {
+    }
+
+    fn give_back(&mut self, number: u64) -> Option<Arc<Presence>> {
+        let Place { holder, source, presence, .. } = self.places.give_back(number)?;
+        self.counts.open -= 1;
+        if !matches!(holder, Holder::Account(_)) {
+            self.bound_from(source);
+        }
+        if let Some(source) = source
+            && let Some(of_source) = self.sources.get_mut(&source)
+        {
             of_source.open -= 1;
             if of_source.open == 0 {
                 self.sources.remove(&source);
             }
         }
+        Some(presence)
     }
 }
+
+/// So many connections may be on their way out to make room: each keeps its descriptor until it has gone.
+pub const LEAVING_MAX: u32 = 64;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -256,12 +400,18 @@ mod tests {
         PeerAddress::Ip(std::net::SocketAddr::new(address.parse().unwrap(), 40_000))
     }
 
+    fn account(number: u32) -> AccountNumber {
+        AccountNumber::new(number)
+    }
+
     fn limits(all: u32, by_source: u32, before_bind: u32) -> Arc<ConnectionLimits> {
         ConnectionLimits::new(ConnectionLimitSettings {
             connections_max: all,
             connections_by_source_max: by_source,
             connections_before_bind_max: before_bind,
             connections_before_bind_by_source_max: before_bind,
+            connections_reserved: 0,
+            is_reserve_open: false,
         })
     }
 
@@ -272,13 +422,15 @@ mod tests {
             connections_by_source_max: 10,
             connections_before_bind_max: 10,
             connections_before_bind_by_source_max: 1,
+            connections_reserved: 0,
+            is_reserve_open: false,
         });
         let mut first = limits.admit(&from("192.0.2.1")).unwrap();
         let refused = limits.admit(&from("192.0.2.1")).unwrap_err();
         assert_eq!(refused, ConnectionRefused::BeforeBindBySource { limit: 1 });
         assert!(refused.to_string().contains("connections_before_bind_by_source_max"));
         let _other = limits.admit(&from("192.0.2.2")).unwrap();
-        first.authenticated();
+        first.bound_as(account(1));
         let _second = limits.admit(&from("192.0.2.1")).unwrap();
         assert!(limits.admit(&from("192.0.2.1")).is_err());
         assert_eq!((limits.counts().open, limits.counts().before_bind), (3, 2));
@@ -340,7 +492,7 @@ mod tests {
         third.came_from(&from("127.0.0.1")).unwrap();
         let mut fourth = limits.admit_unknown().unwrap();
         assert!(fourth.came_from(&from("127.0.0.1")).is_err());
-        first.authenticated();
+        first.bound_as(account(1));
         assert_eq!((limits.counts().open, limits.counts().before_bind, limits.counts().sources), (3, 2, 2));
         let _fifth = limits.admit_unknown().unwrap();
         assert_eq!(limits.admit_unknown().unwrap_err(), ConnectionRefused::Connections { limit: 4 });
@@ -354,8 +506,8 @@ mod tests {
         let mut first = limits.admit(&from("192.0.2.1")).unwrap();
         let refused = limits.admit(&from("192.0.2.2")).unwrap_err();
         assert_eq!(refused, ConnectionRefused::BeforeBind { limit: 1 });
-        first.authenticated();
-        first.authenticated();
+        first.bound_as(account(1));
+        first.bound_as(account(1));
         let second = limits.admit(&from("192.0.2.2")).unwrap();
         assert_eq!((limits.counts().open, limits.counts().before_bind), (2, 1));
         drop(first);
@@ -374,6 +526,8 @@ mod tests {
             connections_by_source_max: 2,
             connections_before_bind_max: 2,
             connections_before_bind_by_source_max: 2,
+            connections_reserved: 0,
+            is_reserve_open: false,
         };
         limits.change(settings);
         assert_eq!(limits.counts().open, 2);
@@ -394,12 +548,233 @@ mod tests {
                     for round in 0..500_u32 {
                         let mut permit = limits.admit(&from(&format!("192.0.2.{thread}"))).unwrap();
                         if round % 2 == 0 {
-                            permit.authenticated();
+                            permit.bound_as(account(1));
                         }
                     }
                 });
             }
         });
         assert_eq!(limits.counts(), ConnectionCounts::default());
+    }
+
+    fn settings(all: u32, before_bind: u32, before_bind_by_source: u32) -> ConnectionLimitSettings {
+        ConnectionLimitSettings {
+            connections_max: all,
+            connections_by_source_max: all,
+            connections_before_bind_max: before_bind,
+            connections_before_bind_by_source_max: before_bind_by_source,
+            connections_reserved: 0,
+            is_reserve_open: false,
+        }
+    }
+
+    /// A connection whose client is silent from now on; the clock goes on behind it.
+    async fn silent(limits: &Arc<ConnectionLimits>, address: &str) -> Permit {
+        let permit = limits.admit(&from(address)).unwrap();
+        permit.presence().is_silent();
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        permit
+    }
+
+    /// The limit by which it was asked to make room.
+    fn asked(permit: &Permit) -> Option<ConnectionRefused> {
+        let mut asked = std::pin::pin!(permit.presence().asked_to_leave());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match asked.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(limit) => Some(limit),
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    /// Which of them were asked.
+    fn all_asked(permits: &[Permit]) -> Vec<usize> {
+        permits
+            .iter()
+            .enumerate()
+            .filter(|(_, permit)| asked(permit).is_some())
+            .map(|(place, _)| place)
+            .collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_silent_of_a_source_makes_room_for_its_own() {
+        let limits = ConnectionLimits::new(settings(10, 10, 3));
+        let mut permits = Vec::new();
+        for _ in 0..3 {
+            permits.push(silent(&limits, "192.0.2.1").await);
+        }
+        let _other = silent(&limits, "192.0.2.2").await;
+        // The first says something, so that the second is silent for the longest.
+        permits[0].presence().is_served();
+        permits[0].presence().is_silent();
+        permits.push(silent(&limits, "192.0.2.1").await);
+        assert_eq!(all_asked(&permits), [1]);
+        assert_eq!(asked(&permits[1]), Some(ConnectionRefused::BeforeBindBySource { limit: 3 }));
+        // Its place is the newcomer's already, and is not given back twice.
+        assert_eq!((limits.counts().open, limits.counts().leaving, limits.counts().made_room), (4, 1, 1));
+        drop(permits.remove(1));
+        assert_eq!((limits.counts().open, limits.counts().leaving), (4, 0));
+        permits.push(silent(&limits, "192.0.2.1").await);
+        assert_eq!(all_asked(&permits), [1], "the third, by now");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_outstanding_or_half_sent_is_not_silent() {
+        let limits = ConnectionLimits::new(settings(10, 2, 2));
+        let served = limits.admit(&from("192.0.2.1")).unwrap();
+        let half = limits.admit(&from("192.0.2.2")).unwrap();
+        half.presence().owes_the_rest();
+        assert_eq!(limits.admit(&from("192.0.2.3")).unwrap_err(), ConnectionRefused::BeforeBind { limit: 2 });
+        half.presence().is_silent();
+        let _third = limits.admit(&from("192.0.2.3")).unwrap();
+        assert!(asked(&half).is_some() && asked(&served).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_messages_of_a_few_sources_keep_nobody_out() {
+        let limits = ConnectionLimits::new(settings(100, 20, 10));
+        let mut permits = Vec::new();
+        for number in 0..20 {
+            permits.push(silent(&limits, &format!("192.0.2.{}", number % 2)).await);
+            permits[number].presence().owes_the_rest();
+        }
+        let newcomer = silent(&limits, "198.51.100.1").await;
+        assert_eq!(all_asked(&permits).len(), 1);
+        // Nobody takes from who has as much.
+        let limits = ConnectionLimits::new(settings(100, 2, 10));
+        let one = limits.admit(&from("192.0.2.1")).unwrap();
+        let two = limits.admit(&from("192.0.2.2")).unwrap();
+        one.presence().owes_the_rest();
+        two.presence().owes_the_rest();
+        assert!(limits.admit(&from("192.0.2.3")).is_err());
+        drop(newcomer);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn five_sources_with_silent_connections_keep_nobody_out() {
+        let limits = ConnectionLimits::new(settings(1_000, 500, 100));
+        let mut strangers = Vec::new();
+        for number in 0..500 {
+            strangers.push(silent(&limits, &format!("192.0.2.{}", number % 5)).await);
+        }
+        // However long a victim was silent, it has less than they have.
+        let mut victims = Vec::new();
+        for number in 0..40 {
+            victims.push(silent(&limits, &format!("198.51.100.{number}")).await);
+        }
+        assert!(all_asked(&victims).is_empty());
+        assert_eq!(all_asked(&strangers).len(), 40);
+        assert_eq!(limits.counts().before_bind, 500);
+        // While they come again and again.
+        for number in 0..20 {
+            strangers.push(silent(&limits, &format!("192.0.2.{}", number % 5)).await);
+        }
+        assert!(all_asked(&victims).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_network_of_many_sources_has_not_more_than_others() {
+        let limits = ConnectionLimits::new(settings(1_000, 200, 100));
+        let mut strangers = Vec::new();
+        for number in 0..199 {
+            // All of one /48, each of another /56.
+            strangers.push(silent(&limits, &format!("2001:db8:1:{number:x}00::1")).await);
+        }
+        // Two of a source: more than each of the strangers' has.
+        let mut victims = Vec::new();
+        for number in 0..20 {
+            victims.push(silent(&limits, &format!("198.51.100.{}", number / 2)).await);
+        }
+        assert!(all_asked(&victims).is_empty());
+        assert_eq!(all_asked(&strangers).len(), 19);
+        // One address with a hundred goes before a campus with as many.
+        let limits = ConnectionLimits::new(settings(1_000, 200, 100));
+        let (mut campus, mut greedy) = (Vec::new(), Vec::new());
+        for number in 0..100 {
+            campus.push(silent(&limits, &format!("2001:db8:2:{number:x}::1")).await);
+            greedy.push(silent(&limits, "192.0.2.1").await);
+        }
+        let _newcomer = silent(&limits, "198.51.100.1").await;
+        assert_eq!((all_asked(&campus).len(), all_asked(&greedy).len()), (0, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_account_with_the_most_makes_room_when_all_places_are_taken() {
+        let limits = ConnectionLimits::new(settings(10, 4, 4));
+        let mut permits = Vec::new();
+        for number in 0..9 {
+            let mut permit = silent(&limits, "192.0.2.1").await;
+            permit.bound_as(account(if number < 6 { 1 } else { 2 }));
+            permits.push(permit);
+        }
+        let stranger = silent(&limits, "192.0.2.9").await;
+        let _newcomer = silent(&limits, "192.0.2.2").await;
+        assert_eq!(all_asked(&permits), [0], "of the first account, which has six");
+        assert_eq!(asked(&permits[0]), Some(ConnectionRefused::Connections { limit: 10 }));
+        assert!(asked(&stranger).is_none());
+        // One that is at something keeps its place.
+        permits[1].presence().is_served();
+        let _newcomer = silent(&limits, "192.0.2.3").await;
+        assert_eq!(all_asked(&permits), [0, 2]);
+        assert_eq!((limits.counts().open, limits.counts().before_bind), (10, 3));
+        // Who has a secret keeps more than strangers have: of four accounts with one each nobody makes room for them.
+        let limits = ConnectionLimits::new(settings(6, 6, 6));
+        let mut bound = Vec::new();
+        for number in 0..3 {
+            let mut permit = silent(&limits, "192.0.2.1").await;
+            permit.bound_as(account(number));
+            bound.push(permit);
+        }
+        let mut strangers = Vec::new();
+        for number in 0..20 {
+            strangers.push(silent(&limits, &format!("198.51.100.{number}")).await);
+        }
+        assert!(all_asked(&bound).is_empty());
+        assert_eq!(all_asked(&strangers).len(), 17);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn some_places_are_for_this_machine() {
+        let limits =
+            ConnectionLimits::new(ConnectionLimitSettings { connections_reserved: 2, ..settings(3, 3, 3) });
+        let elsewhere: Vec<Permit> = (0..3).map(|_| limits.admit(&from("192.0.2.1")).unwrap()).collect();
+        assert!(limits.admit(&from("192.0.2.2")).is_err());
+        let here = limits.admit(&from("127.0.0.1")).unwrap();
+        assert!(here.is_reserved() && !here.is_for_few_words());
+        let _socket = limits.admit(&PeerAddress::Unix { uid: 1 }).unwrap();
+        assert!(limits.admit(&from("127.0.0.1")).is_err());
+        assert!(limits.admit_unknown().is_err(), "a proxy's client is elsewhere");
+        drop(elsewhere);
+        assert!(!limits.admit(&from("127.0.0.1")).unwrap().is_reserved());
+        // Where others may ask a few words.
+        let limits = ConnectionLimits::new(ConnectionLimitSettings {
+            connections_reserved: 1,
+            is_reserve_open: true,
+            ..settings(1, 1, 1)
+        });
+        let _first = limits.admit(&from("192.0.2.1")).unwrap();
+        let second = limits.admit(&from("192.0.2.2")).unwrap();
+        assert!(second.is_for_few_words());
+        assert!(limits.admit(&from("192.0.2.3")).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn not_too_many_go_at_a_time() {
+        let limits = ConnectionLimits::new(settings(100, 100, 100));
+        let mut permits = Vec::new();
+        for _ in 0..100 {
+            permits.push(silent(&limits, "192.0.2.1").await);
+        }
+        for _ in 0..LEAVING_MAX {
+            permits.push(silent(&limits, "192.0.2.2").await);
+        }
+        assert!(limits.admit(&from("192.0.2.3")).is_err());
+        drop(permits.remove(0));
+        let _newcomer = limits.admit(&from("192.0.2.3")).unwrap();
+        assert_eq!((limits.counts().open, limits.counts().leaving), (100, LEAVING_MAX));
+        drop(permits);
+        assert_eq!((limits.counts().open, limits.counts().leaving), (1, 0));
+        let state = limits.state();
+        assert!(state.places.is_consistent(1), "{state:?}");
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Tasks;
 use crate::config::{Limit, LimitCounts};
-use crate::ldap::connection::{self, Door};
-use crate::net::{ConnectionRefused, Entrance, HeaderError, Listener, TurnedAway};
+use crate::ldap::connection::{self, Door, limit_of};
+use crate::net::{Entrance, HeaderError, Listener, TurnedAway};
 
 /// Accepts until the server goes down. What is refused is closed without a word.
 pub(super) async fn accept_ldap(
@@ -29,6 +29,9 @@ pub(super) async fn accept_ldap(
                 continue;
             }
         };
+        if permit.is_reserved() {
+            reached.note(Limit::connections_reserved);
+        }
         let (door, entrance) = (Arc::clone(&door), Arc::clone(&entrance));
         let (reached, shutdown) = (Arc::clone(&reached), tasks.shutdown.clone());
         tasks.tracker.spawn(async move {
@@ -47,12 +50,7 @@ pub(super) async fn accept_ldap(
 
 fn note(reached: &LimitCounts, away: &TurnedAway) {
     let limit = match away {
-        TurnedAway::Refused(ConnectionRefused::Connections { .. }) => Limit::connections_max,
-        TurnedAway::Refused(ConnectionRefused::BySource { .. }) => Limit::connections_by_source_max,
-        TurnedAway::Refused(ConnectionRefused::BeforeBind { .. }) => Limit::connections_before_bind_max,
-        TurnedAway::Refused(ConnectionRefused::BeforeBindBySource { .. }) => {
-            Limit::connections_before_bind_by_source_max
-        }
+        TurnedAway::Refused(refused) => limit_of(*refused),
         TurnedAway::Header(HeaderError::TooLate) => Limit::proxy_header_time,
         TurnedAway::Header(HeaderError::TooLong { .. }) => Limit::proxy_header_size_max,
         TurnedAway::Header(_) => return,

@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::accept::accept_ldap;
 use super::clock::Clock;
+use super::process::fit_to_open_files;
 use super::reload::{connection_limits, proxies, put_in_force};
 use super::signals::Asked;
 use super::{Log, SOCKET_NAME, Server, Signals, StartError, Tasks, close};
@@ -151,7 +152,8 @@ impl Listening {
             }
             tracing::info!("the config and the certificates are read again");
             match read() {
-                Ok(new) => {
+                Ok(mut new) => {
+                    fit_to_open_files(&mut new);
                     let trust = door.client_trust();
                     current = put_in_force(&current, &new, &log, tls.as_ref(), trust, &limits);
                 }

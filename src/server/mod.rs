@@ -25,9 +25,10 @@ pub use certificates::{TlsStartError, check_certificates};
 pub use listeners::Listening;
 pub use log::Log;
 pub use open::{check_token_key, open_forgotten, open_registry};
-pub use process::{default_workers, raise_open_files};
+pub use process::default_workers;
 pub use signals::Signals;
 
+use self::process::{fit_to_open_files, raise_open_files};
 use crate::config::{ListenerError, Settings};
 use crate::net::{ListenError, Tls};
 use crate::registry::{OpenError, Registry};
@@ -46,11 +47,10 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError`]; nothing was changed but that development certificates may have been made.
-    pub fn open(settings: Settings, log: Log) -> Result<Self, StartError> {
+    pub fn open(mut settings: Settings, log: Log) -> Result<Self, StartError> {
         settings.check_listeners()?;
-        let is_http = !settings.http.is_empty() || !settings.https.is_empty();
-        let http_connections = if is_http { settings.limits.http_connections_max } else { 0 };
-        raise_open_files(settings.limits.connections_max.saturating_add(http_connections));
+        raise_open_files();
+        fit_to_open_files(&mut settings);
         let tls = certificates::load(settings.tls.as_ref())?.map(Arc::new);
         let registry = open_registry(&settings)?;
         let accounts = registry.snapshot().accounts().account_count();

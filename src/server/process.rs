@@ -4,28 +4,62 @@ use std::thread::available_parallelism;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the limit of open files to what the system allows, and warns when that is too little for
-/// `connections_max` connections of all doors.
-pub fn raise_open_files(connections_max: u32) {
+use crate::config::{Limits, Settings};
+use crate::net::LEAVING_MAX;
+
+/// Raises the limit of open files to what the system allows.
+pub fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
-        // It is what it is; the warning below still applies.
+        // It is what it is; who asks for places gets as many as there are.
     } else if let Err(error) =
         setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
     {
         tracing::warn!(%error, "the limit of open files cannot be raised");
     }
-    let needed = u64::from(connections_max) + FILES_BESIDE_CONNECTIONS;
-    if let Some(allowed) = getrlimit(Resource::Nofile).current
-        && allowed < needed
-    {
-        tracing::warn!(
-            allowed,
-            needed,
-            "fewer files may be open than server.limits.connections_max needs: raise the limit of the service \
-             (LimitNOFILE of systemd, `ulimit -n`), or lower connections_max"
-        );
+}
+
+/// Lowers the limits on connections to what the files allow that may be open, and warns then: with connections that have
+/// no descriptor nobody is served, and with none left the local socket, the store and the log have none either.
+pub fn fit_to_open_files(settings: &mut Settings) {
+    let Some(allowed) = getrlimit(Resource::Nofile).current else { return };
+    let is_http = !settings.http.is_empty() || !settings.https.is_empty();
+    let limits = &mut settings.limits;
+    let Some(needed) = fit(limits, is_http, allowed) else { return };
+    tracing::warn!(
+        allowed,
+        needed,
+        connections_max = limits.connections_max,
+        connections_before_bind_max = limits.connections_before_bind_max,
+        http_connections_max = is_http.then_some(limits.http_connections_max),
+        "fewer files may be open than the limits on connections need, which are lower therefore: raise the limit of the \
+         service (LimitNOFILE of systemd, `ulimit -n`)"
+    );
+}
+
+/// How many files would be needed, if fewer are allowed.
+fn fit(limits: &mut Limits, is_http: bool, allowed: u64) -> Option<u64> {
+    let (ldap, http) = (u64::from(limits.connections_max), u64::from(limits.http_connections_max));
+    let http = if is_http { http } else { 0 };
+    let http_reserved = if is_http { limits.http_connections_reserved } else { 0 };
+    let reserved = u64::from(limits.connections_reserved) + u64::from(http_reserved);
+    let beside = FILES_BESIDE_CONNECTIONS + 2 * u64::from(LEAVING_MAX) + reserved;
+    let needed = ldap + http + beside;
+    if needed <= allowed {
+        return None;
     }
+    let free = allowed.saturating_sub(beside);
+    let for_http = http.min((free / 8).max(free * http / (ldap + http)));
+    let for_ldap = free.saturating_sub(for_http).clamp(1, ldap);
+    let count = |places: u64| u32::try_from(places.max(1)).unwrap_or(u32::MAX);
+    // As many as before of those that are there cannot be had without a secret.
+    let before_bind = u64::from(limits.connections_before_bind_max) * for_ldap / ldap;
+    limits.connections_before_bind_max = count(before_bind);
+    limits.connections_max = count(for_ldap);
+    if is_http {
+        limits.http_connections_max = count(for_http);
+    }
+    Some(needed)
 }
 
 /// Network threads when `[server] workers` says nothing: one core is left to the hash pool and the writer,
@@ -34,5 +68,39 @@ pub fn default_workers() -> usize {
     available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-/// The store, the log, the listeners, the runtime's own.
-const FILES_BESIDE_CONNECTIONS: u64 = 64;
+/// The store, the log, the listeners, the runtime's own, and the local socket.
+const FILES_BESIDE_CONNECTIONS: u64 = 96;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_on_connections_follow_the_files_that_may_be_open() {
+        let stated = Limits::default();
+        for is_http in [false, true] {
+            for allowed in [0, 100, 512, 1_024, 4_096, 16_384, 17_000, 524_288] {
+                let mut limits = stated.clone();
+                let needed = fit(&mut limits, is_http, allowed);
+                let http = u64::from(if is_http { limits.http_connections_max } else { 0 });
+                let reserved = u64::from(limits.connections_reserved)
+                    + u64::from(if is_http { limits.http_connections_reserved } else { 0 });
+                let used = u64::from(limits.connections_max) + http + reserved;
+                match needed {
+                    None => assert_eq!(limits, stated, "{allowed}"),
+                    Some(needed) => {
+                        assert!(needed > allowed && limits.connections_max < stated.connections_max);
+                        // Somebody is always let in.
+                        assert!(limits.connections_max >= 1 && limits.connections_before_bind_max >= 1);
+                        assert!(limits.connections_before_bind_max <= limits.connections_max);
+                        assert!(allowed < 400 || used + 200 <= allowed, "{allowed}: {used}");
+                    }
+                }
+            }
+        }
+        let mut limits = stated;
+        fit(&mut limits, true, 1_024);
+        assert_eq!((limits.connections_max, limits.http_connections_max), (630, 90));
+        assert_eq!(limits.connections_before_bind_max, 192);
+    }
+}

@@ -91,6 +91,8 @@ pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimitSettings 
         connections_by_source_max: limits.connections_by_source_max,
         connections_before_bind_max: limits.connections_before_bind_max,
         connections_before_bind_by_source_max: limits.connections_before_bind_by_source_max,
+        connections_reserved: limits.connections_reserved,
+        is_reserve_open: false,
     }
 }
 
@@ -109,6 +111,7 @@ fn take_connection_limits(limits: &mut Limits, from: &Limits) {
     limits.connections_by_source_max = from.connections_by_source_max;
     limits.connections_before_bind_max = from.connections_before_bind_max;
     limits.connections_before_bind_by_source_max = from.connections_before_bind_by_source_max;
+    limits.connections_reserved = from.connections_reserved;
 }
 
 #[cfg(test)]

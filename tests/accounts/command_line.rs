@@ -10,6 +10,7 @@ use bindery::inside::model::{Account, AccountKind, Change, Group, GroupNumber, R
 use bindery::inside::store::{Batch, SledStore, Store};
 
 use crate::support::{Place, SEED, plain, read_secrets, secret_of};
+use crate::support::octets::{element, final_code, read_message, search};
 use rustix::process::Signal;
 
 fn mode_of(path: &Path) -> u32 {
@@ -648,9 +649,14 @@ fn open_connections_end_when_the_server_goes_down() {
 #[test]
 fn connections_above_the_limit_are_closed() {
     let place = Place::new(SEED);
-    place.edit("[server.hashing]", "[server.limits]\nconnections_max = 1\n\n[server.hashing]");
+    let limits = "[server.limits]\nconnections_max = 1\nconnections_reserved = 0\n\n[server.hashing]";
+    place.edit("[server.hashing]", limits);
     let server = place.serve(&[]);
-    let first = TcpStream::connect(server.address("ldap")).unwrap();
+    let mut first = TcpStream::connect(server.address("ldap")).unwrap();
+    // Half a message behind a whole one that is answered: who is silent would make room.
+    let request = search(1, "", 0, &element(0x87, b"objectClass"));
+    first.write_all(&[&request[..], &request[..9]].concat()).unwrap();
+    while final_code(&read_message(&mut first).unwrap()).1 != 0x65 {}
     let mut second = TcpStream::connect(server.address("ldap")).unwrap();
     // Closed before anything was read: an end or a reset, as the system likes.
     assert_eq!(second.read(&mut [0; 1]).unwrap_or(0), 0);

@@ -19,5 +19,6 @@ mod fuzz_corpus;
 mod hostile_clients;
 mod http_door;
 mod mistaken;
+mod places;
 mod proxies;
 mod schema;

@@ -194,11 +194,19 @@ fn milliseconds(count: u64) -> Duration {
 
 #[tokio::test]
 async fn one_connection_too_many_is_closed_and_counted() {
-    let (door, address) = door(Limits { http_connections_max: 2, ..Limits::default() }).await;
+    let limits = Limits { http_connections_max: 2, http_connections_reserved: 0, ..Limits::default() };
+    let (door, address) = door(limits).await;
     let mut first = TcpStream::connect(address).await.unwrap();
     let mut second = TcpStream::connect(address).await.unwrap();
     assert_eq!(get_path(&mut first, "/-/health/live/").await.status, 204);
     assert_eq!(get_path(&mut second, "/-/health/ready/").await.status, 204);
+    // Who is in the middle of a request keeps its place.
+    for stream in [&mut first, &mut second] {
+        stream.write_all(b"GET ").await.unwrap();
+    }
+    while door.entrance.counts().silent > 0 {
+        sleep(milliseconds(5)).await;
+    }
     let mut third = TcpStream::connect(address).await.unwrap();
     assert!(is_closed(&mut third).await);
     assert_eq!(reached(&door, Limit::http_connections_max), 1);
@@ -209,6 +217,45 @@ async fn one_connection_too_many_is_closed_and_counted() {
     }
     let mut fourth = TcpStream::connect(address).await.unwrap();
     assert!(get_path(&mut fourth, "/metrics").await.body.contains("bindery_limit_reached_total{limit=\""));
+}
+
+#[tokio::test]
+async fn a_silent_client_makes_room_for_another() {
+    let limits = Limits { http_connections_max: 2, http_connections_reserved: 0, ..Limits::default() };
+    let (door, address) = door(limits).await;
+    let mut streams = Vec::new();
+    for _ in 0..10 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        assert_eq!(get_path(&mut stream, "/-/health/live/").await.status, 204);
+        streams.push(stream);
+        while door.entrance.counts().silent < streams.len().min(2) {
+            sleep(milliseconds(1)).await;
+        }
+    }
+    for stream in &mut streams[..8] {
+        assert!(is_closed(stream).await);
+    }
+    assert_eq!(get_path(&mut streams[9], "/-/health/live/").await.status, 204);
+    assert_eq!(reached(&door, Limit::http_connections_max), 8);
+}
+
+#[tokio::test]
+async fn some_places_are_for_who_asks_for_health() {
+    let limits = Limits { http_connections_max: 1, http_connections_reserved: 2, ..Limits::default() };
+    let (door, _) = door(limits).await;
+    let mut first = from_elsewhere(&door, "192.0.2.1").await;
+    first.write_all(b"GET ").await.unwrap();
+    sleep(milliseconds(1)).await;
+    while door.entrance.counts().silent > 0 {
+        sleep(milliseconds(1)).await;
+    }
+    let mut second = from_elsewhere(&door, "192.0.2.2").await;
+    assert_eq!(get_path(&mut second, "/-/health/ready/").await.status, 204);
+    let mut third = from_elsewhere(&door, "192.0.2.3").await;
+    let refused = get_path(&mut third, "/api/v3/schema/").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert!(is_closed(&mut third).await);
+    assert_eq!(reached(&door, Limit::http_connections_reserved), 2);
 }
 
 #[tokio::test]

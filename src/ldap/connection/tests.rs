@@ -37,6 +37,8 @@ fn permit() -> Permit {
         connections_by_source_max: 8,
         connections_before_bind_max: 8,
         connections_before_bind_by_source_max: 8,
+        connections_reserved: 0,
+        is_reserve_open: false,
     };
     ConnectionLimits::new(settings).admit(&address).unwrap()
 }
@@ -398,6 +400,8 @@ async fn a_bind_without_a_hash_gives_its_place_before_bind_back_at_once() {
         connections_by_source_max: 8,
         connections_before_bind_max: 8,
         connections_before_bind_by_source_max: 8,
+        connections_reserved: 0,
+        is_reserve_open: false,
     });
     let address = PeerAddress::from_socket("192.0.2.7:1".parse().unwrap());
     for round in 0..2 {
@@ -428,6 +432,51 @@ async fn a_bind_without_a_hash_gives_its_place_before_bind_back_at_once() {
         drop(client);
         assert!(task.await.unwrap().is_err());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_client_makes_room_and_one_with_half_a_message_does_not() {
+    let world = World::new();
+    let limits = ConnectionLimits::new(ConnectionLimitSettings {
+        connections_max: 8,
+        connections_by_source_max: 8,
+        connections_before_bind_max: 1,
+        connections_before_bind_by_source_max: 8,
+        connections_reserved: 0,
+        is_reserve_open: false,
+    });
+    let admit = |address: &str| limits.admit(&PeerAddress::from_socket(address.parse().unwrap()));
+    let shutdown = CancellationToken::new();
+    let (server, mut client) = duplex(1 << 16);
+    let (settings, input_memory, session) =
+        (world.settings.limits.clone(), input_memory(&world), session(&world, true));
+    let mut connection = Connection {
+        session,
+        input: Input::new(input_memory),
+        output: Vec::new(),
+        permit: admit("192.0.2.7:1").unwrap(),
+        turns: turns(),
+        limits: &settings,
+        shutdown: &shutdown,
+        peer: &peer(),
+        is_begun: false,
+    };
+    let talk = async {
+        let request = root_dse(1);
+        client.write_all(&request[..10]).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert!(admit("192.0.2.8:1").is_err());
+        client.write_all(&request[10..]).await.unwrap();
+        answers(&mut client, 1).await;
+        sleep(Duration::from_secs(1)).await;
+        let _newcomer = admit("192.0.2.8:1").unwrap();
+        is_notice(&rest(&mut client).await, 52);
+    };
+    let (ended, ()) = tokio::join!(connection.run(server), talk);
+    assert!(matches!(ended, Err(Ended::MadeRoom(ConnectionRefused::BeforeBind { limit: 1 }))));
+    drop(connection);
+    assert_eq!(limits.counts().leaving, 0);
+    assert_eq!(world.registry.reached().count(Limit::connections_before_bind_max), 1);
 }
 
 #[tokio::test(start_paused = true)]
