@@ -76,7 +76,6 @@ pub enum ConnectionRefused {
 }
 
 /// What is open now (connections).
-#[cfg(test)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionCounts {
     /// Open in all.
