@@ -342,10 +342,10 @@ impl Shared {
             }
             // A thread that ended would take every later job with it into silence.
             let outcome = catch_unwind(AssertUnwindSafe(|| self.run(work, lease.memory())));
-            if outcome.is_err() {
-                if let Some(count) = seldom::note(Seldom::HashPanicked) {
-                    tracing::error!(count, "{}", Seldom::HashPanicked.sentence());
-                }
+            if outcome.is_err()
+                && let Some(count) = seldom::note(Seldom::HashPanicked)
+            {
+                tracing::error!(count, "{}", Seldom::HashPanicked.sentence());
             }
         }
     }

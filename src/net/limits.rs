@@ -212,8 +212,7 @@ struct State {
     /// Only sources with an open connection, so no larger than `connections_max`. Keyed hash:
     /// the addresses are chosen by strangers.
     sources: HashMap<Source, OfSource>,
-    open: u32,
-    before_bind: u32,
+    counts: ConnectionCounts,
 }
 
 /// What one source has open.

@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::source::Source;
 use super::presence::{Presence, Waiting};
+use super::source::Source;
 use crate::model::AccountNumber;
 
 /// Who holds places, and what holders are together.
@@ -113,6 +113,7 @@ impl Places {
     }
 
     /// Places whose clients are silent.
+    #[cfg(test)]
     pub(super) fn silent(&self) -> usize {
         let is_silent = |place: &&Place| matches!(place.presence.waiting(), Some(Waiting::Request { .. }));
         self.places.values().filter(is_silent).count()

@@ -72,7 +72,7 @@ impl Presence {
         let state = self.state.load(Ordering::Relaxed);
         match state {
             SERVED => None,
-            _ if state % 2 == 0 => Some(Waiting::Request { since: state / 2 }),
+            _ if state.is_multiple_of(2) => Some(Waiting::Request { since: state / 2 }),
             _ => Some(Waiting::Rest { since: state / 2 }),
         }
     }

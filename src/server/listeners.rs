@@ -191,10 +191,10 @@ async fn flush_logins(registry: Arc<Registry>, period: Duration, shutdown: Cance
         }
         let flushed = registry.flush_logins().await;
         has_room = flushed.is_ok();
-        if let Err(error) = flushed {
-            if let Some(count) = seldom::note(Seldom::LoginsWait) {
-                tracing::warn!(count, %error, "{}", Seldom::LoginsWait.sentence());
-            }
+        if let Err(error) = flushed
+            && let Some(count) = seldom::note(Seldom::LoginsWait)
+        {
+            tracing::warn!(count, %error, "{}", Seldom::LoginsWait.sentence());
         }
     }
 }

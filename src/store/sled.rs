@@ -178,10 +178,10 @@ impl SledStore {
         drop(engine);
         writer.undo = Some(undo);
         // So that it can be read at once; if there is too little space even for this, later.
-        if let Err(error) = self.reopen(writer) {
-            if let Some(count) = seldom::note(Seldom::StoreClosed) {
-                tracing::warn!(count, %error, "{}", Seldom::StoreClosed.sentence());
-            }
+        if let Err(error) = self.reopen(writer)
+            && let Some(count) = seldom::note(Seldom::StoreClosed)
+        {
+            tracing::warn!(count, %error, "{}", Seldom::StoreClosed.sentence());
         }
         error
     }

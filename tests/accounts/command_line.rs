@@ -9,8 +9,8 @@ use std::path::Path;
 use bindery::inside::model::{Account, AccountKind, Change, Group, GroupNumber, Record};
 use bindery::inside::store::{Batch, SledStore, Store};
 
-use crate::support::{Place, SEED, plain, read_secrets, secret_of};
 use crate::support::octets::{element, final_code, read_message, search};
+use crate::support::{Place, SEED, plain, read_secrets, secret_of};
 use rustix::process::Signal;
 
 fn mode_of(path: &Path) -> u32 {
