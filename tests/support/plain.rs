@@ -15,13 +15,14 @@ use super::model::{
 /// When all of them were made.
 pub const TIME: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 
-/// A directory below this suffix, with the usual containers; the first one is the default.
+/// A directory below this suffix, with the usual containers and virtual groups; the first one is the default.
 pub fn provider(number: u32, base_dn: &str) -> LdapProvider {
     let name = format!("provider-{number}");
     LdapProvider {
         uuid: uuid(1, number),
         base_dn: base_dn.to_owned(),
         is_default: number == 1,
+        virtual_groups: true,
         ..LdapProvider::of_name(ProviderNumber::new(number), name, Origin::Unknown, TIME)
     }
 }
