@@ -194,6 +194,9 @@ fn sssd_knows_accounts_nested_groups_and_passwords() {
 /// Runs the script of an application, where mounts are its own; what it said, and none where that is not to be had.
 fn in_a_namespace(application: &str) -> Option<String> {
     let example = Example::start("never");
+    // Hosts want a primary group for each account.
+    example.place.edit("virtual_groups = false", "virtual_groups = true");
+    example.place.run(&["apply"]).exits(0);
     let unpacked = tools().join("applications").join(application);
     assert!(unpacked.is_dir(), "no {}: `bash tests/run --all` puts it there", unpacked.display());
     let place = TempDir::new().unwrap();

@@ -249,7 +249,11 @@ fn same(one: &Entries, other: &Entries) {
         let values = |entry: &Entry| {
             let mut entry = entry.clone();
             if is_container {
-                entry.retain(|attribute, _| !attribute.ends_with("timestamp") && attribute != "entryuuid");
+                let is_of_its_own = |attribute: &str| {
+                    attribute.ends_with("timestamp")
+                        || ["entryuuid", "whencreated", "whenchanged"].contains(&attribute)
+                };
+                entry.retain(|attribute, _| !is_of_its_own(attribute));
             }
             entry
         };
@@ -336,13 +340,13 @@ members = ["zoë", "carol"]
 
 [[account]]
 username = "zoë"
-attributes = { "x_odd" = ["1"], "a/b" = ["2"] }
 
 [[account]]
 username = "carol"
 "#;
     let place = Place::new(&format!("{PROVIDER}{people}"));
     place.run(&["apply"]).exits(0);
+    place.run(&["account", "set", "zoë", "--attribute", "x_odd=1", "--attribute", "a/b=2"]).exits(0);
     let text = export(&place, &[]);
     let remarks: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
     let told = |name: &str| remarks.iter().filter(|remark| remark.contains(name)).count();
@@ -359,7 +363,7 @@ username = "carol"
     let report = other.run(&["import", "out.ldif", "--restore", "--json"]).exits(0).json();
     assert_eq!((&report["users"], &report["stopped"]), (&2.into(), &serde_json::Value::Null), "{report:#}");
     // All that it tells is ASCII: nothing is to be told.
-    let plain = Place::new(&format!("{PROVIDER}{}", people.replace("zoë", "zoe").replace("x_odd", "x-odd")));
+    let plain = Place::new(&format!("{PROVIDER}{}", people.replace("zoë", "zoe")));
     plain.run(&["apply"]).exits(0);
     assert!(!export(&plain, &[]).contains('#'));
 }
