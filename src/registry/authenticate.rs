@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::Registry;
-use super::error::ChangeError;
 use super::logins::application_in;
+use super::{Registry, commands};
 use crate::access::{Credential, Holder, Identity, Invalid, NotAdmitted, admit};
 use crate::audit::{Failure, FailureKind, LoginKey, LoginProof, ProofNames, login};
 use crate::auth::{
@@ -23,7 +22,7 @@ use crate::directory::{
     AccountState, Accounts, Reader, Snapshot, Tree, Visibility, name_key, name_key_within,
 };
 use crate::model::{
-    AccountKind, AccountNumber, HashText, Intent, Password, ProviderNumber, Record, Timestamp, Token,
+    AccountKind, AccountNumber, HashText, Intent, Password, ProviderNumber, Timestamp, Token,
 };
 use crate::net::ClientCertificate;
 use crate::schema::normalize_dn_within;
@@ -421,26 +420,16 @@ impl Registry {
     /// The secret stays the same, and so does its generation.
     pub(super) fn rehash(&self, credential: Credential, account: Option<AccountNumber>, hash: String) {
         self.change_later(super::nobody(), move |transaction| {
+            let hash = HashText::new(hash);
             match (credential, account) {
                 (Credential::Token { number, generation }, _) => {
-                    let token = transaction.snapshot().accounts().token(number).cloned();
-                    if let Some(token) = token.filter(|token| token.generation == generation) {
-                        transaction
-                            .put(Record::Token(Token { hash: HashText::new(hash), ..(*token).clone() }))?;
-                    }
+                    commands::rehash_token(transaction, number, generation, hash)
                 }
                 (Credential::Password { generation }, Some(account)) => {
-                    if let Some(mut account) = transaction.account(account)?
-                        && let Some(password) = &mut account.password
-                        && password.generation == generation
-                    {
-                        password.hash = HashText::new(hash);
-                        transaction.put(Record::Account(account))?;
-                    }
+                    commands::rehash_password(transaction, account, generation, hash)
                 }
-                (Credential::Password { .. }, None) | (Credential::Certificate { .. }, _) => {}
+                (Credential::Password { .. }, None) | (Credential::Certificate { .. }, _) => Ok(()),
             }
-            Ok::<(), ChangeError>(())
         });
     }
 }

@@ -16,13 +16,12 @@ use super::origins::{is_unknown, with_origin};
 use super::rules::Rules;
 use super::trail::RetiredEvents;
 use super::viewer::Viewer;
-use crate::access::Rights;
 use crate::audit::{self, EventObject};
 use crate::directory::{NUMBER_MAX, RecordSource, Snapshot, unknown_attributes};
 use crate::model::{
     Account, AccountNumber, Action, AttributeNumber, Change, CustomAttribute, Event, EventDetail,
     EventDigest, FieldChange, Group, GroupNumber, Key, MadeBy, Membership, ObjectReference, Origin,
-    Permission, Record, RoleNumber, Timestamp, Token, TokenNumber, Tombstone, TombstoneOf, Usage, UsageOf,
+    Permission, Record, Timestamp, Token, TokenNumber, Tombstone, TombstoneOf, Usage, UsageOf,
 };
 use crate::store::{Counters, Meta, Store, StoreError, measure};
 
@@ -354,6 +353,9 @@ impl<'a> Transaction<'a> {
             return self.apply(Change::Delete(key));
         }
         let Some(before) = self.record(&key)? else { return Ok(()) };
+        if let Key::Group(number) = &key {
+            self.memberships.remove(number);
+        }
         self.note_parents(Some(&before), None);
         self.write_journal(key.clone(), Some(&before), None);
         let event = self.event_of(Some(&before), None);
@@ -409,85 +411,6 @@ impl<'a> Transaction<'a> {
     /// brings back what was so at that time.
     pub fn keep_time_of_members(&mut self, group: GroupNumber) {
         self.timeless.insert(group);
-    }
-
-    /// Deletes an account with its tokens and memberships, and leaves tombstones.
-    pub fn delete_account(&mut self, number: AccountNumber) -> Result<(), ChangeError> {
-        let Some(state) = self.snapshot().accounts().account(number).cloned() else { return Ok(()) };
-        let origin = self.account(number)?.map(|account| account.origin).unwrap_or_default();
-        let held_rights = !Rights::of_account(self.snapshot().accounts(), &state).is_empty();
-        for token in &state.tokens {
-            self.delete_token(*token)?;
-        }
-        for group in &state.groups {
-            self.delete(Key::Membership(*group, number))?;
-        }
-        self.delete(Key::Account(number))?;
-        let of = TombstoneOf::Account(name_form(&state.username));
-        self.put_tombstone(Tombstone { of, origin, held_rights })
-    }
-
-    /// Deletes a group with its memberships; its children lose the parent.
-    pub fn delete_group(&mut self, number: GroupNumber) -> Result<(), ChangeError> {
-        let Some(state) = self.snapshot().accounts().group(number).cloned() else { return Ok(()) };
-        for member in state.members() {
-            let Some(member) = member.number() else { continue };
-            if self.snapshot().accounts().account(AccountNumber::new(member)).is_some() {
-                self.delete(Key::Membership(number, AccountNumber::new(member)))?;
-            } else if let Some(mut child) = self.group(GroupNumber::new(member))? {
-                child.parents.retain(|parent| *parent != number);
-                child.modified = self.now;
-                self.put(Record::Group(child))?;
-            }
-        }
-        let origin = self.group(number)?.map(|group| group.origin).unwrap_or_default();
-        let held_rights = !Rights::of_group(self.snapshot().accounts(), number).is_empty();
-        self.memberships.remove(&number);
-        self.delete(Key::Group(number))?;
-        let of = TombstoneOf::Group(name_form(&state.name));
-        self.put_tombstone_of_config(Tombstone { of, origin, held_rights })
-    }
-
-    /// Deletes a role: whoever holds it loses it.
-    pub fn delete_role(&mut self, number: RoleNumber) -> Result<(), ChangeError> {
-        let accounts = self.snapshot().accounts();
-        let Some(role) = accounts.role(number).cloned() else { return Ok(()) };
-        let holders = accounts.accounts().filter(|account| account.roles.contains(&number));
-        let holders: Vec<AccountNumber> = holders.map(|account| account.number).collect();
-        let groups = accounts.groups().filter(|group| group.roles.contains(&number));
-        let groups: Vec<GroupNumber> = groups.map(|group| group.number).collect();
-        for holder in holders {
-            if let Some(mut account) = self.account(holder)? {
-                account.roles.retain(|role| *role != number);
-                account.modified = self.now;
-                self.put(Record::Account(account))?;
-            }
-        }
-        for group in groups {
-            if let Some(mut group) = self.group(group)? {
-                group.roles.retain(|role| *role != number);
-                group.modified = self.now;
-                self.put(Record::Group(group))?;
-            }
-        }
-        self.delete(Key::Role(number))?;
-        let of = TombstoneOf::Role(name_form(&role.name));
-        self.put_tombstone_of_config(Tombstone {
-            of,
-            origin: role.origin,
-            held_rights: !role.grants.is_empty(),
-        })
-    }
-
-    /// Deletes a token and leaves a tombstone.
-    pub fn delete_token(&mut self, number: crate::model::TokenNumber) -> Result<(), ChangeError> {
-        let accounts = self.snapshot().accounts();
-        let Some(token) = accounts.token(number).cloned() else { return Ok(()) };
-        let owner = accounts.account(token.account);
-        let held_rights = owner.is_some_and(|owner| !Rights::of_account(accounts, owner).is_empty());
-        self.delete(Key::Token(number))?;
-        let of = TombstoneOf::Token(token.identifier.clone());
-        self.put_tombstone(Tombstone { of, origin: token.origin, held_rights })
     }
 
     /// Puts or takes an account into or out of a group; says whether that changed anything.
@@ -609,6 +532,11 @@ impl<'a> Transaction<'a> {
             None => usage,
         };
         self.apply(Change::Put(Record::Usage(usage)))
+    }
+
+    /// Notes that something of this name was deleted.
+    pub(super) fn put_tombstone(&mut self, tombstone: Tombstone) -> Result<(), ChangeError> {
+        self.apply(Change::Put(Record::Tombstone(tombstone)))
     }
 
     /// Forgets that something of this name was deleted.
@@ -741,18 +669,6 @@ impl<'a> Transaction<'a> {
         // Numbers that were given away are not given away again: nobody else has seen them.
         self.draft.counters = counters;
         self.draft.seeded = seeded;
-    }
-
-    /// Of a group or a role, which leaves one only where the config would bring it back.
-    fn put_tombstone_of_config(&mut self, tombstone: Tombstone) -> Result<(), ChangeError> {
-        match tombstone.origin {
-            Origin::Config => self.put_tombstone(tombstone),
-            _ => Ok(()),
-        }
-    }
-
-    fn put_tombstone(&mut self, tombstone: Tombstone) -> Result<(), ChangeError> {
-        self.apply(Change::Put(Record::Tombstone(tombstone)))
     }
 
     fn record(&self, key: &Key) -> Result<Option<Record>, ChangeError> {

@@ -16,7 +16,7 @@ use crate::auth::StoredHash;
 use crate::config::{Expiry, first_identifier};
 use crate::model::{
     Account, AccountKind, AccountNumber, Action, Attribute, EventDetail, Grant, GroupNumber, HashText,
-    Intent, ObjectReference, Password, Permission, Record, RoleNumber, TombstoneOf,
+    Intent, Key, ObjectReference, Password, Permission, Record, RoleNumber, Tombstone, TombstoneOf,
 };
 use crate::registry::transaction::name_form;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -196,17 +196,74 @@ pub(super) fn write(
         if before.is_some() {
             account.modified = transaction.now();
         }
-        let viewer = transaction.viewer();
-        validate::refuse_new(before.as_ref(), &account, |account, problems| {
-            validate::account(account, transaction.snapshot(), &viewer, problems);
-        })?;
-        let known = before.as_ref().map(|before| &*before.attributes);
-        validate::posix_numbers(transaction, &account.attributes, known)?;
-        transaction.put(Record::Account(account))?;
+        put(transaction, before.as_ref(), account)?;
     }
     match groups {
         None => Ok(()),
         Some(groups) => set_groups(transaction, number, &groups),
+    }
+}
+
+/// Puts an account in the place of `before`. What each of its records keeps is asked here, and nothing about rights: for
+/// [`write`], and for what follows from something else that was asked for.
+///
+/// # Errors
+/// What cannot be and was not so before.
+pub(super) fn put(
+    transaction: &mut Transaction<'_>,
+    before: Option<&Account>,
+    account: Account,
+) -> Result<(), ChangeError> {
+    let viewer = transaction.viewer();
+    validate::refuse_new(before, &account, |account, problems| {
+        validate::account(account, transaction.snapshot(), &viewer, problems);
+    })?;
+    validate::posix_numbers(transaction, &account.attributes, before.map(|before| &*before.attributes))?;
+    transaction.put(Record::Account(account))
+}
+
+/// The password that takes the place of an account's present one; `seeded`: by what the config knows it again.
+pub(super) fn next_password(
+    transaction: &Transaction<'_>,
+    account: &Account,
+    hash: HashText,
+    seeded: Option<[u8; 32]>,
+) -> Password {
+    let generation = account.password.as_ref().map_or(0, |password| password.generation).saturating_add(1);
+    Password { hash, generation, seeded, changed: transaction.now(), made_by: transaction.made_by() }
+}
+
+/// Puts another hash of the same password in the place of one.
+pub(in crate::registry) fn rehash(
+    transaction: &mut Transaction<'_>,
+    number: AccountNumber,
+    generation: u32,
+    hash: HashText,
+) -> Result<(), ChangeError> {
+    let Some(before) = transaction.account(number)? else { return Ok(()) };
+    let mut account = before.clone();
+    match &mut account.password {
+        Some(password) if password.generation == generation => password.hash = hash,
+        _ => return Ok(()),
+    }
+    put(transaction, Some(&before), account)
+}
+
+impl Transaction<'_> {
+    /// Deletes an account with its tokens and memberships, and leaves tombstones.
+    pub fn delete_account(&mut self, number: AccountNumber) -> Result<(), ChangeError> {
+        let Some(state) = self.snapshot().accounts().account(number).cloned() else { return Ok(()) };
+        let origin = self.account(number)?.map(|account| account.origin).unwrap_or_default();
+        let held_rights = !Rights::of_account(self.snapshot().accounts(), &state).is_empty();
+        for token in &state.tokens {
+            self.delete_token(*token)?;
+        }
+        for group in &state.groups {
+            self.delete(Key::Membership(*group, number))?;
+        }
+        self.delete(Key::Account(number))?;
+        let of = TombstoneOf::Account(name_form(&state.username));
+        self.put_tombstone(Tombstone { of, origin, held_rights })
     }
 }
 
@@ -285,7 +342,8 @@ pub(super) fn grant_to_creator(
     on: ObjectReference,
 ) -> Result<(), ChangeError> {
     let Some(holder) = transaction.caller().holder() else { return Ok(()) };
-    let Some(mut creator) = transaction.account(holder.account)? else { return Ok(()) };
+    let Some(before) = transaction.account(holder.account)? else { return Ok(()) };
+    let mut creator = before.clone();
     let accounts = transaction.snapshot().accounts();
     // What was granted on objects that are gone is of no use: without this an automation's list would grow for ever.
     creator.grants.retain(|grant| grant.on.is_none_or(|on| accounts.has(on)));
@@ -304,7 +362,7 @@ pub(super) fn grant_to_creator(
         )));
     }
     creator.grants.extend(missing);
-    transaction.put(Record::Account(creator))
+    put(transaction, Some(&before), creator)
 }
 
 /// What a person's password becomes.
@@ -365,14 +423,7 @@ impl Registry {
         self.change(caller, move |transaction| {
             check_password_change(transaction.caller(), transaction.snapshot(), number)?;
             let Some(account) = transaction.account(number)? else { return Ok(()) };
-            let generation = account.password.as_ref().map_or(0, |password| password.generation);
-            let password = Password {
-                hash,
-                generation: generation.saturating_add(1),
-                seeded: None,
-                changed: transaction.now(),
-                made_by: transaction.made_by(),
-            };
+            let password = next_password(transaction, &account, hash, None);
             let changes = AccountChanges { password: Some(password), ..AccountChanges::default() };
             write(transaction, Some(account.clone()), account, changes)
         })

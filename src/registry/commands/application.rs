@@ -136,10 +136,6 @@ pub(super) fn write(
         check_bindings(transaction, &application.bindings, &bindings)?;
         application.bindings = bindings;
     }
-    if before.as_ref() == Some(&application) {
-        return Ok(());
-    }
-    validate::application(&application)?;
     if before.as_ref().is_none_or(|before| before.slug != application.slug) {
         let named = transaction.snapshot().accounts().application_named(&application.slug);
         if named.is_some_and(|other| other.number != application.number) {
@@ -147,8 +143,23 @@ pub(super) fn write(
         }
         application.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
-    application.modified = transaction.now();
-    transaction.put(Record::Application(application))
+    put(transaction, before.as_ref(), application)
+}
+
+/// Puts an application in the place of `before`. What each of its records keeps is asked here, and nothing about rights.
+///
+/// # Errors
+/// What cannot be.
+pub(super) fn put(
+    transaction: &mut Transaction<'_>,
+    before: Option<&Application>,
+    application: Application,
+) -> Result<(), ChangeError> {
+    if before == Some(&application) {
+        return Ok(());
+    }
+    validate::application(&application)?;
+    transaction.put(Record::Application(Application { modified: transaction.now(), ..application }))
 }
 
 /// Whether those of the bindings that are new may be. What acts by itself never binds, so nothing is said for it.

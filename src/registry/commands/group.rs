@@ -9,8 +9,8 @@ use super::{names, set, validate};
 use crate::access::Rights;
 use crate::directory::GroupState;
 use crate::model::{
-    AccountKind, AccountNumber, Application, Attribute, BindingSubject, Grant, Group, GroupNumber,
-    ObjectReference, Permission, Record, RoleNumber, TombstoneOf,
+    AccountKind, AccountNumber, Application, Attribute, BindingSubject, Grant, Group, GroupNumber, Key,
+    ObjectReference, Origin, Permission, Record, RoleNumber, Tombstone, TombstoneOf,
 };
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Lack, Transaction, Viewer};
@@ -254,17 +254,55 @@ pub(super) fn write(
         if before.as_ref().is_some_and(is_changed) {
             group.modified = transaction.now();
         }
-        let viewer = transaction.viewer();
-        validate::refuse_new(before.as_ref(), &group, |group, problems| {
-            validate::group(group, transaction.snapshot(), &viewer, problems);
-        })?;
-        let known = before.as_ref().map(|before| &*before.attributes);
-        validate::posix_numbers(transaction, &group.attributes, known)?;
-        transaction.put(Record::Group(group))?;
+        put(transaction, before.as_ref(), group)?;
     }
     match members {
         None => Ok(()),
         Some(members) => set_members(transaction, number, &members),
+    }
+}
+
+/// Puts a group in the place of `before`. What each of its records keeps is asked here, and nothing about rights: for
+/// [`write`], and for what follows from something else that was asked for.
+///
+/// # Errors
+/// What cannot be and was not so before.
+pub(super) fn put(
+    transaction: &mut Transaction<'_>,
+    before: Option<&Group>,
+    group: Group,
+) -> Result<(), ChangeError> {
+    let viewer = transaction.viewer();
+    validate::refuse_new(before, &group, |group, problems| {
+        validate::group(group, transaction.snapshot(), &viewer, problems);
+    })?;
+    validate::posix_numbers(transaction, &group.attributes, before.map(|before| &*before.attributes))?;
+    transaction.put(Record::Group(group))
+}
+
+impl Transaction<'_> {
+    /// Deletes a group with its memberships; its children lose the parent. Of one that the config would bring back a
+    /// tombstone stays.
+    pub fn delete_group(&mut self, number: GroupNumber) -> Result<(), ChangeError> {
+        let Some(state) = self.snapshot().accounts().group(number).cloned() else { return Ok(()) };
+        for member in state.members() {
+            let Some(member) = member.number() else { continue };
+            if self.snapshot().accounts().account(AccountNumber::new(member)).is_some() {
+                self.delete(Key::Membership(number, AccountNumber::new(member)))?;
+            } else if let Some(before) = self.group(GroupNumber::new(member))? {
+                let mut child = Group { modified: self.now(), ..before.clone() };
+                child.parents.retain(|parent| *parent != number);
+                put(self, Some(&before), child)?;
+            }
+        }
+        let origin = self.group(number)?.map(|group| group.origin).unwrap_or_default();
+        let held_rights = !Rights::of_group(self.snapshot().accounts(), number).is_empty();
+        self.delete(Key::Group(number))?;
+        let of = TombstoneOf::Group(name_form(&state.name));
+        match origin {
+            Origin::Config => self.put_tombstone(Tombstone { of, origin, held_rights }),
+            _ => Ok(()),
+        }
     }
 }
 

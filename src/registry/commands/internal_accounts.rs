@@ -1,6 +1,6 @@
 //! Makes the accounts of bindery's own parts where they are missing, and frees their names.
 
-use super::validate;
+use super::{account, validate};
 use crate::directory::Accounts;
 use crate::model::{Account, AccountKind, AccountNumber, InternalAccount, Origin, Record, TombstoneOf};
 use crate::registry::transaction::name_form;
@@ -22,17 +22,16 @@ pub(in crate::registry) fn keep(transaction: &mut Transaction<'_>) -> Result<(),
         .map(|account| account.number)
         .collect();
     for number in bearers {
-        let Some(mut account) = transaction.account(number)? else { continue };
-        let before = std::mem::take(&mut account.username);
-        account.username = free_name(transaction, &account, &before);
-        account.modified = transaction.now();
+        let Some(before) = transaction.account(number)? else { continue };
+        let (username, modified) = (free_name(transaction, &before), transaction.now());
+        let account = Account { username, modified, ..before.clone() };
         tracing::warn!(
-            account = before,
+            account = before.username,
             renamed = account.username,
             "an account had a name that only bindery's own parts have now, and was renamed: whoever binds as it or names it \
              needs the new name"
         );
-        transaction.put(Record::Account(account))?;
+        account::put(transaction, Some(&before), account)?;
     }
     let now = transaction.now();
     for internal in InternalAccount::ALL {
@@ -51,7 +50,8 @@ pub(in crate::registry) fn keep(transaction: &mut Transaction<'_>) -> Result<(),
 }
 
 /// A name for an account that cannot keep its own: like it, and nobody's yet in any provider.
-fn free_name(transaction: &Transaction<'_>, account: &Account, before: &str) -> String {
+fn free_name(transaction: &Transaction<'_>, account: &Account) -> String {
+    let before = &account.username;
     let ends = before.char_indices().map(|(at, character)| at + character.len_utf8());
     let reserved = ends.filter_map(|end| before.split_at_checked(end));
     let rest = reserved.into_iter().find(|(beginning, _)| validate::is_reserved(beginning));

@@ -26,6 +26,7 @@ pub(super) mod whole;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(in crate::registry) use account::rehash as rehash_password;
 pub use account::{
     AccountChanges, NewPassword, NewServiceAccount, create_account, delete_account, update_account,
 };
@@ -49,8 +50,8 @@ pub use role::{
     update_role,
 };
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
-pub(in crate::registry) use token::is_replaced_name;
 pub use token::{NewToken, Replaced, TokenCare, TokenCareSettings, TokenChanges, TokenCounts};
+pub(in crate::registry) use token::{is_replaced_name, rehash as rehash_token};
 
 use super::ChangeError;
 use crate::directory::Snapshot;

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::account::{self, AccountChanges};
+use super::account::{self, AccountChanges, next_password};
 use super::token::{FIRST_GENERATION, NewUuid, check_present, replace};
 use super::validate;
 use crate::access::{Credential, Identity};
 use crate::auth::{Candidate, CredentialKey, HashClass, HashJob, Subject};
-use crate::model::{Actor, HashText, Password, Timestamp, Token};
+use crate::model::{Actor, HashText, Timestamp, Token};
 use crate::registry::authenticate::{key_of_password, key_of_token};
 use crate::registry::{Caller, ChangeError, Registry, Trial};
 use crate::secret::Secret;
@@ -232,14 +232,8 @@ impl Registry {
                 if known != Some(generation) {
                     return Ok(None);
                 }
-                let generation = generation.saturating_add(1);
-                let password = Password {
-                    hash,
-                    generation,
-                    seeded: None,
-                    changed: transaction.now(),
-                    made_by: transaction.made_by(),
-                };
+                let password = next_password(transaction, &account, hash, None);
+                let generation = password.generation;
                 let changes = AccountChanges { password: Some(password), ..AccountChanges::default() };
                 account::write(transaction, Some(account.clone()), account, changes)?;
                 Ok(Some(Credential::Password { generation }))

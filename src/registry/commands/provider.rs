@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use super::account::grant_to_creator;
-use super::{names, set, validate};
+use super::{application, names, set, validate};
 use crate::config::canonical_dn;
 use crate::directory::{Snapshot, name_key};
-use crate::model::{Container, Key, LdapProvider, ObjectReference, Permission, ProviderNumber, Record};
+use crate::model::{
+    Application, Container, Key, LdapProvider, ObjectReference, Permission, ProviderNumber, Record,
+};
 use crate::registry::{ChangeError, Rules, Transaction};
 use crate::schema::dn::is_at_or_below;
 
@@ -77,13 +79,18 @@ pub fn update_provider(
 /// There is no such provider that the caller may view, or [`Permission::DeleteProvider`] on it is missing.
 pub fn delete_provider(transaction: &mut Transaction<'_>, number: ProviderNumber) -> Result<(), ChangeError> {
     provider_for(transaction, number, Permission::DeleteProvider)?;
-    if let Some(application) = transaction.snapshot().accounts().application_of(number) {
-        let mut application = (**application).clone();
-        application.provider = None;
-        application.modified = transaction.now();
-        transaction.put(Record::Application(application))?;
+    transaction.delete_provider(number)
+}
+
+impl Transaction<'_> {
+    /// Deletes a provider; its application stays without one.
+    pub(super) fn delete_provider(&mut self, number: ProviderNumber) -> Result<(), ChangeError> {
+        if let Some(application) = self.snapshot().accounts().application_of(number).cloned() {
+            let without = Application { provider: None, ..Application::clone(&application) };
+            application::put(self, Some(&application), without)?;
+        }
+        self.delete(Key::Provider(number))
     }
-    transaction.delete(Key::Provider(number))
 }
 
 fn provider_for(

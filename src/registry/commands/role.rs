@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::account::{AccountChanges, grant_to_creator};
 use super::group::GroupChanges;
-use super::{group, names, set, validate};
+use super::{account, group, names, set, validate};
 use crate::access::Rights;
 use crate::model::{
-    AccountKind, AccountNumber, Grant, GroupNumber, ObjectReference, Permission, Record, Role, RoleNumber,
-    TombstoneOf,
+    Account, AccountKind, AccountNumber, Grant, Group, GroupNumber, Key, ObjectReference, Origin, Permission,
+    Record, Role, RoleNumber, Tombstone, TombstoneOf,
 };
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Transaction};
@@ -110,7 +110,7 @@ pub fn set_role_of_account(
         roles.retain(|other| *other != role);
     }
     let changes = AccountChanges { roles: Some(roles), ..AccountChanges::default() };
-    super::account::write(transaction, Some(account.clone()), account, changes)
+    account::write(transaction, Some(account.clone()), account, changes)
 }
 
 /// Grants permissions to a role, a group or an account, or takes them; what is so already is no error.
@@ -146,7 +146,7 @@ pub fn set_grants(
                 account.ok_or_else(|| ChangeError::NotFound { kind: "account", name: number.to_string() })?;
             let grants = Some(with_grants(&account.grants, grants, granted));
             let changes = AccountChanges { grants, ..AccountChanges::default() };
-            super::account::write(transaction, Some(account.clone()), account, changes)
+            account::write(transaction, Some(account.clone()), account, changes)
         }
     }
 }
@@ -267,10 +267,7 @@ fn role_for(
     Ok((**role).clone())
 }
 
-fn grantee_account(
-    transaction: &Transaction<'_>,
-    number: AccountNumber,
-) -> Result<crate::model::Account, ChangeError> {
+fn grantee_account(transaction: &Transaction<'_>, number: AccountNumber) -> Result<Account, ChangeError> {
     super::group::check_account(transaction, number, "pk", true)?;
     let account = transaction.account(number)?;
     account.ok_or_else(|| ChangeError::NotFound { kind: "account", name: number.to_string() })
@@ -305,4 +302,54 @@ pub(super) fn write(
         role.grants = grants;
     }
     transaction.put(Record::Role(role))
+}
+
+impl Transaction<'_> {
+    /// Deletes a role: whoever holds it loses it. Of one that the config would bring back a tombstone stays.
+    pub fn delete_role(&mut self, number: RoleNumber) -> Result<(), ChangeError> {
+        let Some(role) = self.snapshot().accounts().role(number).cloned() else { return Ok(()) };
+        change_held(self, |roles, _| roles.retain(|role| *role != number))?;
+        self.delete(Key::Role(number))?;
+        let of = TombstoneOf::Role(name_form(&role.name));
+        let (origin, held_rights) = (role.origin, !role.grants.is_empty());
+        match origin {
+            Origin::Config => self.put_tombstone(Tombstone { of, origin, held_rights }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Changes the roles and permissions that roles, groups and accounts hold, where they follow from something else: nothing
+/// is asked about rights. It looks at all of them, as there is no index of what is held.
+pub(super) fn change_held(
+    transaction: &mut Transaction<'_>,
+    change: impl Fn(&mut Vec<RoleNumber>, &mut Vec<Grant>),
+) -> Result<(), ChangeError> {
+    let changed = |roles: &[RoleNumber], grants: &[Grant]| {
+        let mut held = (roles.to_vec(), grants.to_vec());
+        change(&mut held.0, &mut held.1);
+        ((&*held.0, &*held.1) != (roles, grants)).then_some(held)
+    };
+    let (snapshot, modified) = (transaction.snapshot().clone(), transaction.now());
+    let accounts = snapshot.accounts();
+    for role in accounts.roles() {
+        if let Some((_, grants)) = changed(&[], &role.grants) {
+            transaction.put(Record::Role(Role { grants, ..Role::clone(role) }))?;
+        }
+    }
+    for group in accounts.groups() {
+        if let Some((roles, grants)) = changed(&group.roles, &group.grants)
+            && let Some(before) = transaction.group(group.number)?
+        {
+            group::put(transaction, Some(&before), Group { roles, grants, modified, ..before.clone() })?;
+        }
+    }
+    for account in accounts.accounts() {
+        if let Some((roles, grants)) = changed(&account.roles, &account.grants)
+            && let Some(before) = transaction.account(account.number)?
+        {
+            account::put(transaction, Some(&before), Account { roles, grants, modified, ..before.clone() })?;
+        }
+    }
+    Ok(())
 }

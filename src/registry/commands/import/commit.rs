@@ -12,7 +12,7 @@ use super::{
 use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree, name_key};
 use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Attribute, BindingSubject, Container, Group, GroupNumber,
-    HashText, Intent, LdapProvider, Password, Placement, ProviderNumber, Record, RoleNumber, TokenSelector,
+    HashText, Intent, LdapProvider, Placement, ProviderNumber, Record, RoleNumber, TokenSelector,
 };
 use crate::registry::commands::account::{self, AccountChanges};
 use crate::registry::commands::group::{self, GroupChanges};
@@ -260,13 +260,7 @@ impl<'t, 's> Batch<'t, 's> {
             modified: given.modified.unwrap_or(created),
             ..Account::new(AccountNumber::new(number), given.username.clone(), kind, origin, now)
         };
-        let password = password.map(|hash| Password {
-            hash,
-            generation: 1,
-            seeded: None,
-            changed: now,
-            made_by: self.transaction.made_by(),
-        });
+        let password = password.map(|hash| account::next_password(self.transaction, &account, hash, None));
         let changes = AccountChanges {
             name: Some(given.name.clone()),
             email: Some(given.email.clone()),

@@ -14,8 +14,8 @@ use crate::model::{
     Timestamp, Token,
 };
 use crate::registry::ChangeError;
-use crate::registry::commands::token;
 use crate::registry::commands::whole::Problem;
+use crate::registry::commands::{account, token};
 
 /// The objects of the seed that are not to be given what it says, with the reason.
 pub(super) fn not_to_be_given(
@@ -251,12 +251,14 @@ impl Application<'_, '_> {
         for token in ended {
             self.transaction.delete_token(token.number)?;
         }
-        if is_password_ended && let Some(mut record) = self.transaction.account(number)? {
-            record.password = None;
-            record.modified = self.transaction.now();
-            self.transaction.put(Record::Account(record))?;
+        match self.transaction.account(number)?.filter(|_| is_password_ended) {
+            None => Ok(()),
+            Some(before) => {
+                let modified = self.transaction.now();
+                let ended = Account { password: None, modified, ..before.clone() };
+                account::put(self.transaction, Some(&before), ended)
+            }
         }
-        Ok(())
     }
 
     /// Why an object of the seed is not given what the seed says; `None`: it is.

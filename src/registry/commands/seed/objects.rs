@@ -480,9 +480,7 @@ impl Application<'_, '_> {
         };
         Ok(hash.map(|hash| {
             let seeded = matches!(password, SeedSecret::Hash(_)).then(|| digest(&hash));
-            let generation = generation.map_or(1, |last| last + 1);
-            let (changed, made_by) = (self.transaction.now(), self.transaction.made_by());
-            Password { hash, generation, seeded, changed, made_by }
+            account::next_password(self.transaction, account, hash, seeded)
         }))
     }
 

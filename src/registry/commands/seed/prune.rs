@@ -5,10 +5,9 @@ use std::collections::HashSet;
 use super::apply::Application;
 use crate::config::Seed;
 use crate::directory::name_key;
-use crate::model::{
-    AccountKind, AccountNumber, Grant, GroupNumber, Key, ObjectReference, Record, RoleNumber,
-};
+use crate::model::{AccountKind, AccountNumber, Key, ObjectReference};
 use crate::registry::ChangeError;
+use crate::registry::commands::role::change_held;
 
 /// The names of a seed, in the forms in which they are compared.
 struct Kept {
@@ -64,7 +63,7 @@ impl Application<'_, '_> {
         for application in accounts.applications() {
             if !kept.applications.contains(&application.slug) {
                 gone.insert(ObjectReference::Application(application.number));
-                self.delete(Record::Application((**application).clone()))?;
+                self.transaction.delete(Key::Application(application.number))?;
             }
         }
         for token in accounts.tokens() {
@@ -73,88 +72,40 @@ impl Application<'_, '_> {
             let is_doomed = dead.contains(&token.account) || !is_kept;
             if is_doomed && !is_internal(token.account) {
                 gone.insert(ObjectReference::Token(token.number));
-                self.delete(Record::Token((**token).clone()))?;
+                self.transaction.delete_token(token.number)?;
             }
         }
         for number in doomed {
-            if let Some(account) = self.transaction.account(number)? {
-                gone.insert(ObjectReference::Account(number));
-                self.delete(Record::Account(account))?;
-            }
+            gone.insert(ObjectReference::Account(number));
+            self.transaction.delete_account(number)?;
         }
         for group in accounts.groups() {
-            if !kept.groups.contains(&name_key(&group.name))
-                && let Some(group) = self.transaction.group(group.number)?
-            {
+            if !kept.groups.contains(&name_key(&group.name)) {
                 gone.insert(ObjectReference::Group(group.number));
-                self.delete(Record::Group(group))?;
+                self.transaction.delete_group(group.number)?;
             }
         }
         for role in accounts.roles() {
             if !kept.roles.contains(&name_key(&role.name)) {
                 gone.insert(ObjectReference::Role(role.number));
-                self.delete(Record::Role((**role).clone()))?;
+                self.transaction.delete_role(role.number)?;
             }
         }
         for provider in accounts.providers() {
             if !kept.providers.contains(&name_key(&provider.name)) {
                 gone.insert(ObjectReference::Provider(provider.number));
-                self.delete(Record::Provider((**provider).clone()))?;
+                self.transaction.delete_provider(provider.number)?;
             }
         }
         if gone.is_empty() { Ok(()) } else { self.forget(&gone) }
     }
 
-    fn delete(&mut self, record: Record) -> Result<(), ChangeError> {
-        match record.key() {
-            Key::Account(number) => self.transaction.delete_account(number),
-            Key::Group(number) => self.transaction.delete_group(number),
-            Key::Token(number) => self.transaction.delete_token(number),
-            Key::Role(number) => self.transaction.delete_role(number),
-            key => self.transaction.delete(key),
-        }
-    }
-
     /// Takes roles that are gone, and grants on what is gone, from those that have them. Bindings stay:
     /// without them an application could stand open to all.
     fn forget(&mut self, gone: &HashSet<ObjectReference>) -> Result<(), ChangeError> {
-        let is_gone = |grant: &Grant| grant.on.is_some_and(|on| gone.contains(&on));
-        let is_role_gone = |role: &RoleNumber| gone.contains(&ObjectReference::Role(*role));
-        let now = self.transaction.now();
-        let snapshot = self.transaction.snapshot().clone();
-        for role in snapshot.accounts().roles().filter(|role| role.grants.iter().any(is_gone)) {
-            let mut after = (**role).clone();
-            after.grants.retain(|grant| !is_gone(grant));
-            self.transaction.put(Record::Role(after))?;
-        }
-        let groups: Vec<GroupNumber> = snapshot
-            .accounts()
-            .groups()
-            .filter(|group| group.grants.iter().any(is_gone) || group.roles.iter().any(is_role_gone))
-            .map(|group| group.number)
-            .collect();
-        for number in groups {
-            let Some(before) = self.transaction.group(number)? else { continue };
-            let mut after = before;
-            after.grants.retain(|grant| !is_gone(grant));
-            after.roles.retain(|role| !is_role_gone(role));
-            after.modified = now;
-            self.transaction.put(Record::Group(after))?;
-        }
-        let holders: Vec<AccountNumber> = snapshot
-            .accounts()
-            .accounts()
-            .filter(|account| account.grants.iter().any(is_gone) || account.roles.iter().any(is_role_gone))
-            .map(|account| account.number)
-            .collect();
-        for number in holders {
-            let Some(before) = self.transaction.account(number)? else { continue };
-            let mut after = before;
-            after.grants.retain(|grant| !is_gone(grant));
-            after.roles.retain(|role| !is_role_gone(role));
-            after.modified = now;
-            self.transaction.put(Record::Account(after))?;
-        }
-        Ok(())
+        change_held(self.transaction, |roles, grants| {
+            roles.retain(|role| !gone.contains(&ObjectReference::Role(*role)));
+            grants.retain(|grant| grant.on.is_none_or(|on| !gone.contains(&on)));
+        })
     }
 }

@@ -330,9 +330,9 @@ fn warn_of(
         let owner = accounts.account(token.account);
         let account = owner.map_or_else(|| token.account.to_string(), |owner| owner.username.to_string());
         let identifier = token.identifier.clone();
-        let noted = Record::Token(Token { warned: Some(expires), ..Token::clone(&token) });
-        let object = EventObject::of(&noted);
-        transaction.put(noted)?;
+        let noted = Token { warned: Some(expires), ..Token::clone(&token) };
+        let object = EventObject::of(&Record::Token(noted.clone()));
+        super::write(transaction, Some(&token), noted)?;
         transaction.note(Action::ConfigurationWarning, object)?;
         warned.push(Warned { identifier, account, expires });
     }

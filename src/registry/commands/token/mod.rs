@@ -20,12 +20,13 @@ use uuid::Uuid;
 
 use super::account::grant_to_creator;
 use super::{DEFAULT_LIFETIME, names, secret_text, set, validate};
+use crate::access::Rights;
 use crate::auth::{SealError, TokenSecret};
 use crate::config::{Expiry, LIFETIME_SECONDS_MAX, Limit, first_identifier};
 use crate::directory::{AccountState, Accounts};
 use crate::model::{
     AccountKind, AccountNumber, HashText, Intent, Key, ObjectReference, Permission, Record, SealedSecret,
-    Timestamp, Token, TokenNumber, TokenSelector, TombstoneOf,
+    Timestamp, Token, TokenNumber, TokenSelector, Tombstone, TombstoneOf,
 };
 use crate::registry::fresh_secrets::{FreshSecret, VIEW_TIME};
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -426,6 +427,34 @@ pub(super) fn write(
     transaction.put(Record::Token(token))
 }
 
+impl Transaction<'_> {
+    /// Deletes a token and leaves a tombstone.
+    pub fn delete_token(&mut self, number: TokenNumber) -> Result<(), ChangeError> {
+        let accounts = self.snapshot().accounts();
+        let Some(token) = accounts.token(number).cloned() else { return Ok(()) };
+        let owner = accounts.account(token.account);
+        let held_rights = owner.is_some_and(|owner| !Rights::of_account(accounts, owner).is_empty());
+        self.delete(Key::Token(number))?;
+        let of = TombstoneOf::Token(token.identifier.clone());
+        self.put_tombstone(Tombstone { of, origin: token.origin, held_rights })
+    }
+}
+
+/// Puts another hash of the same secret in the place of one.
+pub(in crate::registry) fn rehash(
+    transaction: &mut Transaction<'_>,
+    number: TokenNumber,
+    generation: u32,
+    hash: HashText,
+) -> Result<(), ChangeError> {
+    match transaction.snapshot().accounts().token(number).cloned() {
+        Some(token) if token.generation == generation => {
+            write(transaction, Some(&token), Token { hash, ..Token::clone(&token) })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The identifier of the first app password of a new account: the usual one, or the next that nobody has and that is not the
 /// name of something deleted.
 pub(super) fn free_first_identifier(transaction: &Transaction<'_>, username: &str) -> String {
@@ -522,9 +551,10 @@ fn update(
 
 /// Refuses to make more of a token that was replaced: it ends by itself, and under a name that is no seed's.
 fn check_replaced(before: &Token, after: &Token) -> Result<(), ChangeError> {
-    // Who has learnt its secret is no change of it.
-    let Token { description, expires, renewed, made_by, .. } = after.clone();
-    let is_otherwise_same = *after == Token { description, expires, renewed, made_by, ..before.clone() };
+    // Who has learnt its secret is no change of it, nor is another hash of the same one.
+    let Token { description, expires, renewed, made_by, hash, .. } = after.clone();
+    let is_otherwise_same =
+        *after == Token { description, expires, renewed, made_by, hash, ..before.clone() };
     if before.is_replaced && (!is_otherwise_same || is_later(before.expires, after.expires)) {
         return Err(ChangeError::Refused(format!(
             "another token has taken the place of `{}`, which ends by itself: only its description can be changed, and \

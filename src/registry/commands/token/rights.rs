@@ -16,9 +16,8 @@ use std::sync::Arc;
 
 use crate::access::Rights;
 use crate::directory::{AccountState, Accounts};
-use crate::model::{
-    AccountKind, AccountNumber, Grant, GroupNumber, ObjectReference, Permission, Record, Token, TokenNumber,
-};
+use crate::model::{AccountKind, AccountNumber, Grant, ObjectReference, Permission, Token, TokenNumber};
+use crate::registry::commands::role::change_held;
 use crate::registry::commands::validate;
 use crate::registry::{Caller, ChangeError, Lack, Transaction, Viewer};
 
@@ -129,65 +128,24 @@ fn check_superuser(caller: &Caller, accounts: &Accounts, owner: &AccountState) -
     Ok(())
 }
 
-/// Whoever may do something to a token may do it to the one that takes its place. Looks at every account,
-/// as there is no index of grants: rotation is rare.
+/// Whoever may do something to a token may do it to the one that takes its place.
 pub(super) fn inherit_grants(
     transaction: &mut Transaction<'_>,
     old: TokenNumber,
     new: TokenNumber,
 ) -> Result<(), ChangeError> {
-    let inherited = |grants: &[Grant]| -> Vec<Grant> {
-        let on = Some(ObjectReference::Token(old));
-        let of_old = grants.iter().filter(|grant| grant.on == on);
-        of_old.map(|grant| Grant { on: Some(ObjectReference::Token(new)), ..*grant }).collect()
-    };
     let snapshot = transaction.snapshot().clone();
-    let accounts = snapshot.accounts();
-    for role in accounts.roles() {
-        let more = inherited(&role.grants);
+    let is_gone = |grant: &Grant| match grant.on {
+        Some(ObjectReference::Token(number)) => snapshot.accounts().token(number).is_none(),
+        _ => false,
+    };
+    change_held(transaction, |_, grants| {
+        let of_old = grants.iter().filter(|grant| grant.on == Some(ObjectReference::Token(old)));
+        let of_new = of_old.map(|grant| Grant { on: Some(ObjectReference::Token(new)), ..*grant });
+        let more: Vec<Grant> = of_new.collect();
         if !more.is_empty() {
-            let mut role = (**role).clone();
-            add(&mut role.grants, &more, accounts);
-            transaction.put(Record::Role(role))?;
+            grants.retain(|grant| !is_gone(grant) && !more.contains(grant));
+            grants.extend(more);
         }
-    }
-    let groups: Vec<(GroupNumber, Vec<Grant>)> =
-        accounts.groups().map(|group| (group.number, inherited(&group.grants))).collect();
-    for (number, more) in groups.into_iter().filter(|(_, more)| !more.is_empty()) {
-        if let Some(mut group) = transaction.group(number)? {
-            add(&mut group.grants, &more, accounts);
-            group.modified = transaction.now();
-            transaction.put(Record::Group(group))?;
-        }
-    }
-    for account in accounts.accounts() {
-        let more = inherited(&account.grants);
-        if !more.is_empty() {
-            add_to_account(transaction, account.number, &more)?;
-        }
-    }
-    Ok(())
-}
-
-fn add_to_account(
-    transaction: &mut Transaction<'_>,
-    number: AccountNumber,
-    more: &[Grant],
-) -> Result<(), ChangeError> {
-    let Some(mut account) = transaction.account(number)? else { return Ok(()) };
-    add(&mut account.grants, more, transaction.snapshot().accounts());
-    account.modified = transaction.now();
-    transaction.put(Record::Account(account))
-}
-
-fn add(grants: &mut Vec<Grant>, more: &[Grant], accounts: &Accounts) {
-    grants.retain(|grant| match grant.on {
-        Some(ObjectReference::Token(number)) => accounts.token(number).is_some(),
-        _ => true,
-    });
-    for grant in more {
-        if !grants.contains(grant) {
-            grants.push(*grant);
-        }
-    }
+    })
 }
