@@ -1,7 +1,6 @@
 //! `--expires` and `--no-expiry`: when a token expires that is made.
 
-use crate::config::{Expiry, LIFETIME_SECONDS_MAX};
-use crate::model::Timestamp;
+use crate::model::{Expiry, LIFETIME_SECONDS_MAX, Timestamp};
 use crate::registry::DEFAULT_LIFETIME;
 
 /// Of commands that make a token.

@@ -11,9 +11,8 @@ use super::backend::{Absent, Backend};
 use super::expiry::{ExpiryArguments, expiry};
 use super::failure::Failure;
 use super::output::{Output, Stream, table};
-use crate::config::Expiry;
 use crate::http::api::{self, LastUse, Token, TokenRotateRequest, TokenView};
-use crate::model::{Intent, Timestamp};
+use crate::model::{Expiry, Intent, Timestamp};
 
 /// The credentials of accounts
 #[derive(Debug, clap::Subcommand)]

@@ -35,14 +35,11 @@ pub use diagnostics::Problems;
 pub use environment::Lookup;
 pub use limit_counts::LimitCounts;
 pub use limits::{Limit, Limits, LimitsInForce};
-pub(crate) use names::canonical_dn;
+pub(crate) use names::{canonical_dn, check_name};
 pub use place::Found;
-#[cfg(test)]
-pub use seed::SeedLimit;
 pub use seed::{
-    BadReference, Expiry, LIFETIME_SECONDS_MAX, ReferenceKind, Seed, SeedAccount, SeedApplication,
-    SeedAttribute, SeedBinding, SeedGrant, SeedGroup, SeedProvider, SeedReference, SeedRole, SeedSecret,
-    SeedSubject, SeedToken, first_identifier, is_slug, slug_of,
+    BadReference, ReferenceKind, Seed, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant,
+    SeedGroup, SeedProvider, SeedReference, SeedRole, SeedSecret, SeedSubject, SeedToken,
 };
 pub use seed_reader::LocatedReference;
 pub use settings::{
@@ -51,7 +48,7 @@ pub use settings::{
 };
 pub use source::Located;
 
-use crate::model::AccountKind;
+use crate::model::{AccountKind, first_identifier};
 use file::ConfigFile;
 use place::Place;
 use reader::TableReader;
@@ -99,7 +96,7 @@ fn read(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Result<Co
     let settings = settings_reader::read_settings(&mut root, &main.directory, environment, &mut problems);
     let length_max = usize::try_from(settings.limits.bind_secret_length_max).unwrap_or(usize::MAX);
     let sources = SecretSources { environment, length_max, is_read: reads_secrets };
-    let mut reader = SeedReader::new(sources, &settings.limits);
+    let mut reader = SeedReader::new(sources);
     reader.read(&mut root, &main, &mut problems);
     root.finish(&mut problems);
 
@@ -178,7 +175,7 @@ impl Config {
                     names::name_form(ReferenceKind::Group, &account.username),
                 ));
             }
-            if account.kind == Some(AccountKind::ServiceAccount) {
+            if account.said.kind == Some(AccountKind::ServiceAccount) {
                 made.insert((ReferenceKind::Token, first_identifier(&account.username)));
             }
         }

@@ -1,6 +1,7 @@
 //! Names and DNs as far as a config file is checked: what is the same name, what can be a DN.
 
 use super::seed::ReferenceKind;
+use crate::model::{NAME_OCTETS_MAX, is_invisible};
 use crate::schema::{Dn, MatchingRule, Schema, normalize_dn};
 
 /// What two names have in common when they name the same object. Names of accounts, groups, roles,
@@ -15,17 +16,31 @@ pub(super) fn name_form(kind: ReferenceKind, name: &str) -> String {
     }
 }
 
-/// Whether `name` can be compared with others.
+/// Whether an object may have this name.
 ///
 /// # Errors
-/// It has no RFC 4518 form.
-pub(super) fn check_comparable(name: &str) -> Result<(), String> {
-    let found = MatchingRule::CaseIgnore.normalize(name.as_bytes(), &mut Vec::with_capacity(name.len()));
-    found.map_err(|_| {
+/// What is wrong with it.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    let mut form = Vec::with_capacity(name.len());
+    let is_comparable = MatchingRule::CaseIgnore.normalize(name.as_bytes(), &mut form).is_ok();
+    let problem = if name.trim().is_empty() {
+        "expected a name, found an empty name"
+    } else if name.len() > NAME_OCTETS_MAX {
+        return Err(format!("expected a name of no more than {NAME_OCTETS_MAX} octets"));
+    } else if name.chars().any(is_invisible) {
+        "expected a name without control characters, or marks that nobody sees"
+    } else if name.trim() != name {
+        "expected a name without blanks at its ends"
+    } else if !is_comparable {
+        // Without a form two spellings of it would be two names, and no filter would find either.
         "expected a name without characters that cannot be compared (of private use, unassigned, or the \
          replacement character)"
-            .to_owned()
-    })
+    } else if form.is_empty() {
+        "expected a name, found an empty name"
+    } else {
+        return Ok(());
+    };
+    Err(problem.to_owned())
 }
 
 /// The RFC 4518 caseIgnore form of a name.

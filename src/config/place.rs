@@ -2,9 +2,10 @@
 
 use super::diagnostics::{Problem, Problems};
 use super::names;
-use super::seed::{ReferenceKind, first_identifier};
+use super::seed::ReferenceKind;
 use super::source::Position;
 use super::{Config, SeedAccount};
+use crate::model::first_identifier;
 
 /// Where an object stands.
 #[derive(Clone, Debug)]

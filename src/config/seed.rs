@@ -3,43 +3,17 @@
 //! It is sent as JSON over the local socket when a server runs. A key that is `Some` is authoritative (a
 //! list is set, not added to); one that is `None` is left alone.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AccountKind, AttributeSyntax, BindingMode, Container, HashText, Intent, Permission, TimeWindow, Timestamp,
+    AccountChanges, ApplicationChanges, AttributeSyntax, Expiry, GroupChanges, HashText, Permission,
+    ProviderChanges, RoleChanges, TimeWindow, TokenChanges,
 };
 use crate::secret::Secret;
-
-/// The identifier of a service account's first app password. Whatever of the username cannot stand there becomes a `-`,
-/// and a piece of its hash tells it from others that become the same.
-pub fn first_identifier(username: &str) -> String {
-    if is_slug(username) {
-        return format!("{username}-app-password");
-    }
-    let hash = blake3::hash(username.as_bytes()).to_hex();
-    format!("{}-{}-app-password", slug_of(username), &hash[..8])
-}
-
-/// Whether a name is what authentik's clients take for the identifier of a token or the slug of an application: they
-/// refuse a whole list in which one is anything else.
-pub fn is_slug(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(is_of_slug)
-}
-
-/// The name with `-` for whatever cannot stand in a slug.
-pub fn slug_of(name: &str) -> String {
-    name.chars().map(|part| if is_of_slug(part) { part } else { '-' }).collect()
-}
-
-fn is_of_slug(part: char) -> bool {
-    part.is_ascii_alphanumeric() || matches!(part, '-' | '_')
-}
 
 /// All objects of a config and its included files, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,26 +54,8 @@ pub struct SeedAttribute {
 pub struct SeedProvider {
     /// Its name, unique.
     pub name: String,
-    /// The suffix.
-    pub base_dn: String,
-    /// Whether bare names bind here; at most one provider has this.
-    pub is_default: Option<bool>,
-    /// The domain of `user@domain` names that bind here; empty: none. A new provider has that of its base DN.
-    pub domain: Option<String>,
-    /// uidNumber of an account = this + its number.
-    pub uid_start_number: Option<u32>,
-    /// gidNumber of a group = this + its number.
-    pub gid_start_number: Option<u32>,
-    /// Whether accounts without a given gidNumber get a primary group of their own.
-    pub virtual_groups: Option<bool>,
-    /// Whether entries carry the authentik- and AD-shaped attributes and classes.
-    pub compatibility_attributes: Option<bool>,
-    /// Where people stand; never empty, the first is where new ones appear.
-    pub users: Option<Vec<Container>>,
-    /// Where service accounts stand; never empty.
-    pub service_accounts: Option<Vec<Container>>,
-    /// Where groups stand; never empty.
-    pub groups: Option<Vec<Container>>,
+    /// Everything else; a base DN is always said.
+    pub said: ProviderChanges,
 }
 
 /// A named set of permissions.
@@ -109,29 +65,8 @@ pub struct SeedRole {
     pub name: String,
     /// What it allows.
     pub permissions: Option<Vec<SeedGrant>>,
-    /// Entries that a search may return; 0: no limit.
-    pub search_size_max: Option<SeedLimit<u32>>,
-    /// How long a search may take.
-    pub search_time_max: Option<SeedLimit<Duration>>,
-}
-
-/// A limit that a role may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SeedLimit<T> {
-    /// The server's; the role has none.
-    Default,
-    /// This one.
-    Is(T),
-}
-
-impl<T: Copy> SeedLimit<T> {
-    /// What a role holds.
-    pub fn of_role(self) -> Option<T> {
-        match self {
-            Self::Default => None,
-            Self::Is(limit) => Some(limit),
-        }
-    }
+    /// Everything else.
+    pub said: RoleChanges,
 }
 
 /// A permission, globally or on one object.
@@ -185,10 +120,8 @@ pub struct SeedGroup {
     pub roles: Option<Vec<String>>,
     /// Permissions of its members.
     pub permissions: Option<Vec<SeedGrant>>,
-    /// Whether its members may do everything.
-    pub is_superuser: Option<bool>,
-    /// Free attributes; each has at least one value.
-    pub attributes: Option<BTreeMap<String, Vec<String>>>,
+    /// Everything else.
+    pub said: GroupChanges,
 }
 
 /// An account.
@@ -196,21 +129,10 @@ pub struct SeedGroup {
 pub struct SeedAccount {
     /// Its name, unique.
     pub username: String,
-    /// What it is for; never [`AccountKind::InternalServiceAccount`]. `None` on an account that is new:
-    /// [`AccountKind::Internal`].
-    pub kind: Option<AccountKind>,
-    /// The full name.
-    pub name: Option<String>,
-    /// The mail address.
-    pub email: Option<String>,
-    /// Whether it may bind and call the API.
-    pub is_active: Option<bool>,
     /// Roles that it holds directly.
     pub roles: Option<Vec<String>>,
     /// Permissions granted to it directly.
     pub permissions: Option<Vec<SeedGrant>>,
-    /// Free attributes; each has at least one value.
-    pub attributes: Option<BTreeMap<String, Vec<String>>>,
     /// The password, of a person.
     pub password: Option<SeedSecret>,
     /// A service account: whether a group of the same name is made for it, with the account in it.
@@ -219,29 +141,10 @@ pub struct SeedAccount {
     pub expiring: Option<bool>,
     /// A service account: when its first app password expires.
     pub expires: Option<Expiry>,
-}
-
-/// When a token expires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Expiry {
-    /// So long after it is made; at least a second.
-    In(Duration),
-    /// At this time.
-    At(Timestamp),
-}
-
-/// A token lives at most so long; one that shall live longer does not expire.
-pub const LIFETIME_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
-
-impl Expiry {
-    /// The time, for a token that is made at `now`.
-    pub fn time(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::In(duration) => now.after(duration),
-            Self::At(time) => time,
-        }
-    }
+    /// Everything else. Of an account that is new, and of which no kind is said, it is [`AccountKind::Internal`].
+    ///
+    /// [`AccountKind::Internal`]: crate::model::AccountKind::Internal
+    pub said: AccountChanges,
 }
 
 /// A secret of the operator's own.
@@ -261,20 +164,12 @@ pub struct SeedToken {
     pub identifier: String,
     /// The username of its owner.
     pub account: String,
-    /// What it is for; `None`: [`Intent::AppPassword`].
-    pub intent: Option<Intent>,
-    /// Whether it expires; `None`: yes.
-    pub expiring: Option<bool>,
-    /// When it expires.
-    pub expires: Option<Expiry>,
-    /// What it is used for.
-    pub description: Option<String>,
-    /// Where it may be used from; empty: anywhere.
-    pub networks: Option<Vec<IpNet>>,
     /// The secret; `None`: generated.
     pub secret: Option<SeedSecret>,
     /// Whether the secret is kept, encrypted, for whoever holds `view_token_key` on it; `None`: no.
     pub retrievable: Option<bool>,
+    /// Everything else. Where nothing is said it is an app password, and expires.
+    pub said: TokenChanges,
 }
 
 /// What an integration is for.
@@ -282,26 +177,12 @@ pub struct SeedToken {
 pub struct SeedApplication {
     /// Its name in addresses, unique.
     pub slug: String,
-    /// Its name for people.
-    pub name: Option<String>,
     /// The directory that it uses.
     pub provider: Option<String>,
-    /// How the bindings are put together.
-    pub mode: Option<BindingMode>,
     /// Who may use it, from where and when; empty: every active account.
     pub bindings: Option<Vec<SeedBinding>>,
-    /// The heading that it stands under.
-    pub group: Option<String>,
-    /// Where it is.
-    pub launch_url: Option<String>,
-    /// What it is.
-    pub description: Option<String>,
-    /// Who makes it.
-    pub publisher: Option<String>,
-    /// Whether a browser opens it in a tab of its own.
-    pub open_in_new_tab: Option<bool>,
-    /// Whether lists of applications leave it out.
-    pub hide: Option<bool>,
+    /// Everything else.
+    pub said: ApplicationChanges,
 }
 
 /// One rule of an application.

@@ -1,17 +1,17 @@
 //! Reads the seed out of the main file and the included ones.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use super::diagnostics::{Problem, Problems};
 use super::file::ConfigFile;
-use super::limits::{self, Bounded, Limits, SEARCH_SIZE_RANGE, SEARCH_TIME_RANGE};
+use super::limits::{self, Bounded, SEARCH_SIZE_RANGE, SEARCH_TIME_RANGE};
 use super::names;
 use super::place::Place;
 use super::reader::{Item, TableReader};
 use super::seed::{
-    Expiry, ReferenceKind, Seed, SeedAccount, SeedApplication, SeedAttribute, SeedGrant, SeedGroup,
-    SeedLimit, SeedProvider, SeedRole, SeedSecret, SeedToken,
+    ReferenceKind, Seed, SeedAccount, SeedApplication, SeedAttribute, SeedGrant, SeedGroup, SeedProvider,
+    SeedRole, SeedSecret, SeedToken,
 };
 use super::seed_secret::{PASSWORD, SECRET, SecretSources};
 use super::seed_value::{
@@ -20,7 +20,10 @@ use super::seed_value::{
 };
 use super::source::{Located, Position};
 use super::value::{self, Raw};
-use crate::model::{AccountKind, CHOSEN_SECRET_LENGTH_MIN, Container, Intent};
+use crate::model::{
+    AccountChanges, ApplicationChanges, Attribute, Container, Expiry, GroupChanges, Intent, ProviderChanges,
+    RoleChanges, TokenChanges,
+};
 
 /// A name in the seed that stands for an object described elsewhere.
 #[derive(Clone, Debug)]
@@ -44,7 +47,6 @@ pub(super) struct SeedReader<'e> {
     /// Every name that stands for another object.
     pub(super) references: Vec<LocatedReference>,
     secrets: SecretSources<'e>,
-    limits: &'e Limits,
     /// What may be there once only: each with its first position.
     claims: HashMap<(Claim, String), Position>,
 }
@@ -68,13 +70,12 @@ enum Claim {
 
 impl<'e> SeedReader<'e> {
     /// Nothing is read yet.
-    pub(super) fn new(secrets: SecretSources<'e>, limits: &'e Limits) -> Self {
+    pub(super) fn new(secrets: SecretSources<'e>) -> Self {
         Self {
             seed: Seed::default(),
             places: HashMap::new(),
             references: Vec::new(),
             secrets,
-            limits,
             claims: HashMap::new(),
         }
     }
@@ -123,19 +124,23 @@ impl<'e> SeedReader<'e> {
 
     fn provider(&mut self, mut table: TableReader<'_>, problems: &mut Problems) {
         let name = self.named(&mut table, "name", ReferenceKind::Provider, problems);
-        let limits = self.limits;
-        let base_dn = table.required("base_dn", problems, |raw| bounded(dn(raw)?, limits));
+        let base_dn = table.required("base_dn", problems, dn);
         let is_default = table.located("default", problems, value::boolean);
         let domain = table.located("domain", problems, domain);
-        let uid_start_number = table.value("uid_start_number", problems, value::integer);
-        let gid_start_number = table.value("gid_start_number", problems, value::integer);
-        let virtual_groups = table.value("virtual_groups", problems, value::boolean);
-        let compatibility_attributes = table.value("compatibility_attributes", problems, value::boolean);
         let suffix = base_dn.as_ref().map(|located| names::dn_form(&located.value));
-        let users = containers(&mut table, "users", suffix.as_deref(), limits, problems);
-        let service_accounts =
-            containers(&mut table, "service_accounts", suffix.as_deref(), limits, problems);
-        let groups = containers(&mut table, "groups", suffix.as_deref(), limits, problems);
+        let said = ProviderChanges {
+            name: None,
+            base_dn: base_dn.as_ref().map(|located| located.value.clone()),
+            is_default: is_default.as_ref().map(|located| located.value),
+            domain: domain.as_ref().map(|located| Some(located.value.clone())),
+            uid_start_number: table.value("uid_start_number", problems, value::integer),
+            gid_start_number: table.value("gid_start_number", problems, value::integer),
+            virtual_groups: table.value("virtual_groups", problems, value::boolean),
+            compatibility_attributes: table.value("compatibility_attributes", problems, value::boolean),
+            users: containers(&mut table, "users", suffix.as_deref(), problems),
+            service_accounts: containers(&mut table, "service_accounts", suffix.as_deref(), problems),
+            groups: containers(&mut table, "groups", suffix.as_deref(), problems),
+        };
 
         if let Some(base_dn) = &base_dn {
             let (form, key) = (names::dn_form(&base_dn.value), table.key_path("base_dn"));
@@ -153,32 +158,25 @@ impl<'e> SeedReader<'e> {
             self.claim(Claim::Default, String::new(), &is_default.position, key, message, problems);
         }
         table.finish(problems);
-        let (Some(name), Some(base_dn)) = (name, base_dn) else { return };
-        self.seed.providers.push(SeedProvider {
-            name,
-            base_dn: base_dn.value,
-            is_default: is_default.map(|located| located.value),
-            domain: domain.map(|located| located.value),
-            uid_start_number,
-            gid_start_number,
-            virtual_groups,
-            compatibility_attributes,
-            users,
-            service_accounts,
-            groups,
-        });
+        if let (Some(name), Some(_)) = (name, base_dn) {
+            self.seed.providers.push(SeedProvider { name, said });
+        }
     }
 
     fn role(&mut self, mut table: TableReader<'_>, problems: &mut Problems) {
         let name = self.named(&mut table, "name", ReferenceKind::Role, problems);
         let permissions = self.grants(&mut table, problems);
-        let search_size_max =
-            table.value("search_size_max", problems, |raw| role_limit(raw, &SEARCH_SIZE_RANGE));
-        let search_time_max =
-            table.value("search_time_max", problems, |raw| role_limit(raw, &SEARCH_TIME_RANGE));
+        let said = RoleChanges {
+            name: None,
+            search_size_max: table
+                .value("search_size_max", problems, |raw| role_limit(raw, &SEARCH_SIZE_RANGE)),
+            search_time_max: table
+                .value("search_time_max", problems, |raw| role_limit(raw, &SEARCH_TIME_RANGE)),
+            grants: None,
+        };
         table.finish(problems);
         if let Some(name) = name {
-            self.seed.roles.push(SeedRole { name, permissions, search_size_max, search_time_max });
+            self.seed.roles.push(SeedRole { name, permissions, said });
         }
     }
 
@@ -188,48 +186,33 @@ impl<'e> SeedReader<'e> {
         let parents = self.references(&mut table, "parents", ReferenceKind::Group, problems);
         let roles = self.references(&mut table, "roles", ReferenceKind::Role, problems);
         let permissions = self.grants(&mut table, problems);
-        let is_superuser = table.value("is_superuser", problems, value::boolean);
-        let attributes = attributes(&mut table, problems);
+        let said = GroupChanges {
+            is_superuser: table.value("is_superuser", problems, value::boolean),
+            attributes: attributes(&mut table, problems),
+            ..GroupChanges::default()
+        };
         table.finish(problems);
-        let Some(name) = name else { return };
-        self.seed.groups.push(SeedGroup {
-            name,
-            members,
-            parents,
-            roles,
-            permissions,
-            is_superuser,
-            attributes,
-        });
+        if let Some(name) = name {
+            self.seed.groups.push(SeedGroup { name, members, parents, roles, permissions, said });
+        }
     }
 
     fn account(&mut self, mut table: TableReader<'_>, file: &ConfigFile, problems: &mut Problems) {
         let username = self.named(&mut table, "username", ReferenceKind::Account, problems);
-        let kind = table.value("type", problems, account_kind);
-        let name = table.value("name", problems, value::text);
-        let email = table.value("email", problems, email);
-        let is_active = table.value("is_active", problems, value::boolean);
+        let mut said = AccountChanges {
+            kind: table.value("type", problems, account_kind),
+            name: table.value("name", problems, value::text),
+            email: table.value("email", problems, email),
+            is_active: table.value("is_active", problems, value::boolean),
+            ..AccountChanges::default()
+        };
         let roles = self.references(&mut table, "roles", ReferenceKind::Role, problems);
         let permissions = self.grants(&mut table, problems);
-        let attributes = attributes(&mut table, problems);
+        said.attributes = attributes(&mut table, problems);
         let password = self.secrets.read(&mut table, &PASSWORD, file, problems);
         let create_group = table.value("create_group", problems, value::boolean);
         let (expiring, expires) = expiry_keys(&mut table, problems);
 
-        if kind == Some(AccountKind::ServiceAccount)
-            && let Some(password) = &password
-        {
-            let message = "a service account has no password, it authenticates with tokens: \
-                           give it a [[token]] with `secret_file`, `secret_env` or `secret_hash`";
-            problems.report(&password.position, &table.key_path("password"), message);
-        }
-        if kind.is_some_and(AccountKind::is_person) {
-            for key in ["create_group", "expiring", "expires"] {
-                if let Some(position) = table.key_position(key) {
-                    problems.report(&position, &table.key_path(key), "this is for service accounts");
-                }
-            }
-        }
         if let (Some(username), Some(password)) = (&username, &password)
             && matches!(password.value, SeedSecret::Hash(_))
         {
@@ -238,19 +221,16 @@ impl<'e> SeedReader<'e> {
         }
         table.finish(problems);
         let Some(username) = username else { return };
+        let password = password.map(|located| located.value);
         self.seed.accounts.push(SeedAccount {
             username,
-            kind,
-            name,
-            email,
-            is_active,
             roles,
             permissions,
-            attributes,
-            password: password.map(|located| located.value),
+            password,
             create_group,
             expiring,
             expires,
+            said,
         });
     }
 
@@ -262,66 +242,37 @@ impl<'e> SeedReader<'e> {
         let description = table.value("description", problems, value::text);
         let networks = table.list("networks", problems, network).map(values);
         let secret = self.secrets.read(&mut table, &SECRET, file, problems);
-
-        let retrievable = table.located("retrievable", problems, value::boolean);
-        if let (Some(Located { value: SeedSecret::Hash(_), .. }), Some(Located { value: true, position })) =
-            (&secret, &retrievable)
+        let retrievable = table.value("retrievable", problems, value::boolean);
+        if let (Some(Located { value: SeedSecret::Hash(_), position }), Some(account)) = (&secret, &account)
+            && intent != Some(Intent::Api)
         {
-            let message = "of a secret_hash there is no secret that could be kept";
-            problems.report(position, &table.key_path("retrievable"), message);
-        }
-        match (&secret, intent) {
-            (Some(Located { value: SeedSecret::Hash(_), position }), Some(Intent::Api)) => {
-                let message = "an API token is found by its secret, so it needs the secret itself: \
-                               use `secret_file` or `secret_env`";
-                problems.report(position, &table.key_path(SECRET.hash), message);
-            }
-            (Some(Located { value: SeedSecret::Given(secret), position }), Some(Intent::Api))
-                if secret.expose().len() < CHOSEN_SECRET_LENGTH_MIN =>
-            {
-                let message = format!(
-                    "the secret of an API token must be one that bindery generated, or have at least \
-                     {CHOSEN_SECRET_LENGTH_MIN} characters; leave it out to have one generated"
-                );
-                problems.report(position, &table.key_path("secret"), message);
-            }
-            (Some(Located { value: SeedSecret::Hash(_), position }), _) => {
-                if let Some(account) = &account {
-                    let key = table.key_path(SECRET.hash);
-                    self.claim_selector_less(&account.value, position, key, problems);
-                }
-            }
-            _ => {}
+            self.claim_selector_less(&account.value, position, table.key_path(SECRET.hash), problems);
         }
         if let Some(account) = &account {
             self.refer(ReferenceKind::Account, account, table.key_path("account"));
         }
         table.finish(problems);
         let (Some(identifier), Some(account)) = (identifier, account) else { return };
-        self.seed.tokens.push(SeedToken {
-            identifier,
-            account: account.value,
-            intent,
-            expiring,
-            expires,
-            description,
-            networks,
-            secret: secret.map(|located| located.value),
-            retrievable: retrievable.map(|located| located.value),
-        });
+        let (account, secret) = (account.value, secret.map(|located| located.value));
+        let said =
+            TokenChanges { intent, expiring, expires, description, networks, ..TokenChanges::default() };
+        self.seed.tokens.push(SeedToken { identifier, account, secret, retrievable, said });
     }
 
     fn application(&mut self, mut table: TableReader<'_>, problems: &mut Problems) {
         let slug = self.named(&mut table, "slug", ReferenceKind::Application, problems);
-        let name = table.value("name", problems, value::name);
         let provider = table.located("provider", problems, value::name);
-        let mode = table.value("mode", problems, value::word(&MODE));
-        let group = table.value("group", problems, value::text);
-        let launch_url = table.value("launch_url", problems, value::text);
-        let description = table.value("description", problems, value::text);
-        let publisher = table.value("publisher", problems, value::text);
-        let open_in_new_tab = table.value("open_in_new_tab", problems, value::boolean);
-        let hide = table.value("hide", problems, value::boolean);
+        let said = ApplicationChanges {
+            name: table.value("name", problems, value::name),
+            mode: table.value("mode", problems, value::word(&MODE)),
+            group: table.value("group", problems, value::text),
+            launch_url: table.value("launch_url", problems, value::text),
+            description: table.value("description", problems, value::text),
+            publisher: table.value("publisher", problems, value::text),
+            open_in_new_tab: table.value("open_in_new_tab", problems, value::boolean),
+            hide: table.value("hide", problems, value::boolean),
+            ..ApplicationChanges::default()
+        };
         let items = table.items("bindings", problems);
         let bindings = items.map(|items| {
             items.iter().filter_map(|item| self.binding(item.table(problems)?, problems)).collect()
@@ -337,19 +288,7 @@ impl<'e> SeedReader<'e> {
         table.finish(problems);
         let Some(slug) = slug else { return };
         let provider = provider.map(|located| located.value);
-        self.seed.applications.push(SeedApplication {
-            slug,
-            name,
-            provider,
-            mode,
-            bindings,
-            group,
-            launch_url,
-            description,
-            publisher,
-            open_in_new_tab,
-            hide,
-        });
+        self.seed.applications.push(SeedApplication { slug, provider, bindings, said });
     }
 
     /// Reads the name of an object; another one with the same name is reported.
@@ -366,10 +305,6 @@ impl<'e> SeedReader<'e> {
             _ => value::name,
         };
         let name = table.required(key, problems, parse)?;
-        if let Err(message) = names::check_comparable(&name.value) {
-            problems.report(&name.position, &table.key_path(key), message);
-            return None;
-        }
         let form = names::name_form(kind, &name.value);
         if let Some(first) = self.places.get(&(kind, form.clone())) {
             let message = format!("there are two objects of this name: {kind} {:?}", name.value);
@@ -480,21 +415,12 @@ impl<'e> SeedReader<'e> {
 }
 
 /// A limit of a role: a value, or the word that takes the role's own away.
-fn role_limit<T: Bounded>(raw: Raw<'_>, range: &RangeInclusive<T>) -> Result<SeedLimit<T>, String> {
+fn role_limit<T: Bounded>(raw: Raw<'_>, range: &RangeInclusive<T>) -> Result<Option<T>, String> {
     match value::text(raw).as_deref() {
-        Ok("default") => Ok(SeedLimit::Default),
+        Ok("default") => Ok(None),
         _ => limits::in_range(raw, range)
-            .map(SeedLimit::Is)
+            .map(Some)
             .map_err(|message| format!("{message}; or \"default\" for the server's")),
-    }
-}
-
-/// A DN that ends those of entries.
-fn bounded(dn: String, limits: &Limits) -> Result<String, String> {
-    let length_max = limits.container_length_max;
-    match u32::try_from(dn.len()).is_ok_and(|length| length <= length_max) {
-        true => Ok(dn),
-        false => Err(format!("expected a DN of at most {length_max} octets")),
     }
 }
 
@@ -503,25 +429,17 @@ fn containers(
     table: &mut TableReader<'_>,
     key: &'static str,
     suffix: Option<&str>,
-    limits: &Limits,
     problems: &mut Problems,
 ) -> Option<Vec<Container>> {
     let items = table.items(key, problems)?;
-    let count_max = limits.containers_max;
-    let wrong = match u32::try_from(items.len()) {
-        Ok(0) => Some("expected at least one container".to_owned()),
-        Ok(count) if count <= count_max => None,
-        _ => Some(format!("expected at most {count_max} containers")),
-    };
-    if let Some(message) = wrong {
-        let position = table.said_at(key);
-        problems.report(&position, &table.key_path(key), message);
+    if items.is_empty() {
+        problems.report(&table.said_at(key), &table.key_path(key), "expected at least one container");
     }
     let mut seen: HashMap<String, Position> = HashMap::new();
     let mut containers = Vec::new();
     for item in items {
         let Some(mut table) = item.table(problems) else { continue };
-        let container = table.required("container", problems, |raw| bounded(container(raw, suffix)?, limits));
+        let container = table.required("container", problems, |raw| container(raw, suffix));
         let naming = table.required("naming", problems, attribute_type);
         if let Some(container) = &container
             && let Some(first) = seen.insert(names::dn_form(&container.value), container.position.clone())
@@ -541,10 +459,10 @@ fn containers(
 }
 
 /// Reads free attributes.
-fn attributes(table: &mut TableReader<'_>, problems: &mut Problems) -> Option<BTreeMap<String, Vec<String>>> {
+fn attributes(table: &mut TableReader<'_>, problems: &mut Problems) -> Option<Vec<Attribute>> {
     let table = table.table("attributes", problems)?;
     let mut seen: HashMap<String, Position> = HashMap::new();
-    let mut attributes = BTreeMap::new();
+    let mut attributes = Vec::new();
     for (description, item) in table.free_entries() {
         if let Err(message) = check_description(&description.value) {
             problems.hide(item.position());
@@ -563,9 +481,11 @@ fn attributes(table: &mut TableReader<'_>, problems: &mut Problems) -> Option<BT
             problems.report(&item.position(), &item.path, "expected a list of at least one string");
             continue;
         };
-        let texts = items.iter().filter_map(|item| item.read(problems, value::filled_text)).collect();
-        attributes.insert(description.value, values(texts));
+        let texts = items.iter().filter_map(|item| item.read(problems, value::filled_text));
+        let values = texts.map(|located| located.value.into_bytes()).collect();
+        attributes.push(Attribute { description: description.value, values });
     }
+    attributes.sort_by(|one, other| one.description.cmp(&other.description));
     Some(attributes)
 }
 

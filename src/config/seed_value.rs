@@ -4,11 +4,12 @@ use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::names;
-use super::seed::{BadReference, Expiry, LIFETIME_SECONDS_MAX, SeedReference, is_slug};
+use super::seed::{BadReference, SeedReference};
 use super::value::{self, Raw};
 use crate::model::{
-    AccountKind, AttributeSyntax, BadTimeOfDay, BindingMode, Intent, Permission, TimeOfDay, TimeZone,
-    Timestamp, UnknownTimeZone, Weekday,
+    AccountKind, AttributeSyntax, BadTimeOfDay, BindingMode, Expiry, Intent, LIFETIME_SECONDS_MAX,
+    Permission, TimeOfDay, TimeZone, Timestamp, UnknownTimeZone, Weekday, is_domain, is_mail_address,
+    is_slug,
 };
 use crate::schema::{CustomType, Schema, SchemaError};
 
@@ -84,21 +85,19 @@ pub(super) fn syntax(raw: Raw<'_>) -> Result<AttributeSyntax, String> {
 /// A domain of `user@domain` names; empty for none.
 pub(super) fn domain(raw: Raw<'_>) -> Result<String, String> {
     let text = value::text(raw)?;
-    if text.contains(['@', ' ']) || text.chars().any(char::is_control) {
-        return Err(format!("expected a domain such as \"example.com\", found {text:?}"));
+    if is_domain(&text) {
+        Ok(text)
+    } else {
+        Err(format!("expected a domain such as \"example.com\", found {text:?}"))
     }
-    Ok(text)
 }
 
 /// A mail address; empty for none.
 pub(super) fn email(raw: Raw<'_>) -> Result<String, String> {
     let text = value::text(raw)?;
-    let is_address =
-        text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-    if text.is_empty() || is_address && !text.chars().any(|part| part.is_control() || part.is_whitespace()) {
-        Ok(text)
-    } else {
-        Err(format!("expected a mail address, found {text:?}"))
+    match text.is_empty() || is_mail_address(&text) {
+        true => Ok(text),
+        false => Err(format!("expected a mail address, found {text:?}")),
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use toml::de::DeValue;
 
+use super::names;
+
 /// A value before it is understood.
 #[derive(Clone, Copy)]
 pub(super) enum Raw<'v> {
@@ -56,22 +58,10 @@ pub(super) fn filled_text(raw: Raw<'_>) -> Result<String, String> {
     }
 }
 
-/// The name of an object: not empty, not long, nothing in it that a person cannot see.
+/// The name of an object.
 pub(super) fn name(raw: Raw<'_>) -> Result<String, String> {
-    let name = filled_text(raw)?;
-    if name.len() > NAME_LENGTH_MAX {
-        return Err(format!("expected a name of at most {NAME_LENGTH_MAX} octets"));
-    }
-    if name.chars().any(char::is_control) {
-        return Err("expected a name without control characters".to_owned());
-    }
-    if name.trim().is_empty() {
-        return Err("expected a name that is not empty".to_owned());
-    }
-    if name.trim() != name {
-        return Err("expected a name without blanks at its ends".to_owned());
-    }
-    Ok(name)
+    let name = text(raw)?;
+    names::check_name(&name).map(|()| name)
 }
 
 /// `true` or `false`.
@@ -176,9 +166,6 @@ fn distance(left: &str, right: &str) -> usize {
     }
     row.last().copied().unwrap_or(0)
 }
-
-/// Names go into DNs, events and tables; more would be a mistake.
-const NAME_LENGTH_MAX: usize = 256;
 
 const DURATION_UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
 

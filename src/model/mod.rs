@@ -2,17 +2,19 @@
 //! up in the system's database when it is read.
 //!
 //! These are also the records that the store keeps: their serde form, written by bincode, is the
-//! format on disk. A change to a field is a change of the format (`store/record.rs`).
+//! format on disk; what is said of them (`description.rs`) is not kept. A change to a field is a change of the format (`store/record.rs`).
 
 mod account;
 mod application;
 mod change;
 mod custom_attribute;
+mod description;
 mod event;
 mod fingerprint;
 mod group;
 mod internal_account;
 mod invisible;
+mod name;
 mod number;
 mod origin;
 mod permission;
@@ -28,11 +30,15 @@ pub use account::{Account, AccountKind, Attribute, Password, Placement};
 pub use application::{Application, Binding, BindingMode, BindingSubject};
 pub use change::{Change, Key, Record, Revision, Tombstone, TombstoneOf};
 pub use custom_attribute::{AttributeSyntax, CustomAttribute};
+pub use description::{
+    AccountChanges, ApplicationChanges, GroupChanges, ProviderChanges, RoleChanges, TokenChanges,
+};
 pub use event::{Action, Actor, Event, EventDetail, EventDigest, FieldChange, SystemUser, Trail};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use group::{Group, Membership};
 pub use internal_account::InternalAccount;
 pub use invisible::{escape, is_invisible, visible};
+pub use name::{NAME_OCTETS_MAX, first_identifier, is_domain, is_mail_address, is_slug, slug_of};
 pub use number::{
     AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ProviderNumber, RoleNumber, TokenNumber,
 };
@@ -44,7 +50,7 @@ pub use time::Timestamp;
 pub use time_window::{BadTimeOfDay, BadTimeWindow, TimeOfDay, TimeWindow, Weekday};
 pub use time_zone::{TimeZone, UnknownTimeZone};
 pub use token::{
-    CHOSEN_PASSWORD_LENGTH_MIN, CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, HashText, Intent,
-    SealedSecret, Token, TokenSelector,
+    CHOSEN_PASSWORD_LENGTH_MIN, CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, Expiry, HashText, Intent,
+    LIFETIME_SECONDS_MAX, SealedSecret, Token, TokenSelector,
 };
 pub use usage::{Usage, UsageOf};

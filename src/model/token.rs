@@ -211,3 +211,26 @@ impl Token {
         self.selector == TokenSelector::None && self.intent == Intent::AppPassword
     }
 }
+
+/// When a token expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expiry {
+    /// So long after it is made; at least a second.
+    In(Duration),
+    /// At this time.
+    At(Timestamp),
+}
+
+/// A token lives at most so long; one that shall live longer does not expire.
+pub const LIFETIME_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
+
+impl Expiry {
+    /// The time, for a token that is made at `now`.
+    pub fn time(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::In(duration) => now.after(duration),
+            Self::At(time) => time,
+        }
+    }
+}

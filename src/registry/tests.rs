@@ -277,8 +277,8 @@ fn a_domain_leads_to_the_provider_that_has_it() {
     let registry = lenient();
     let mut one = provider("one", "dc=example,dc=com");
     let mut two = provider("two", "o=two");
-    two.domain = Some("Example.com".to_owned());
-    two.is_default = Some(false);
+    two.said.domain = Some(Some("Example.com".to_owned()));
+    two.said.is_default = Some(false);
     let accounts = vec![person("carol"), person("dora@example.com"), person("eve@elsewhere.org")];
     let seed = |one: &SeedProvider, two: &SeedProvider| Seed {
         providers: vec![one.clone(), two.clone()],
@@ -289,7 +289,7 @@ fn a_domain_leads_to_the_provider_that_has_it() {
     let refusal = refused(apply(&registry, &seed(&one, &two)));
     assert!(refusal.contains("`one` and `two` have the same domain"), "{refusal}");
 
-    one.domain = Some(String::new());
+    one.said.domain = Some(Some(String::new()));
     apply(&registry, &seed(&one, &two)).unwrap();
     let bound_to = |name: &str, secret: &str| match verdict(&registry, name, secret.as_bytes()) {
         Verdict::Accepted(identity) => {
@@ -306,14 +306,14 @@ fn a_domain_leads_to_the_provider_that_has_it() {
     assert_eq!(bound_to("carol@elsewhere.org", "carol"), None);
 
     // None has it any more, though a base DN would give one.
-    two.domain = Some(String::new());
+    two.said.domain = Some(Some(String::new()));
     let plan = apply(&registry, &seed(&one, &two)).unwrap().0;
     assert_eq!(plan.diff[0].fields[0].after.as_deref(), Some("none"));
     assert_eq!(bound_to("carol@example.com", "carol"), None);
     assert_eq!(bound_to("carol", "carol").as_deref(), Some("one"));
 
     // Of several, a bare name needs one that is marked.
-    one.is_default = Some(false);
+    one.said.is_default = Some(false);
     apply(&registry, &seed(&one, &two)).unwrap();
     assert_eq!(bound_to("carol", "carol"), None);
     assert_eq!(bound_to("cn=carol,ou=users,o=two", "carol").as_deref(), Some("two"));
@@ -323,7 +323,7 @@ fn a_domain_leads_to_the_provider_that_has_it() {
 fn an_only_provider_takes_bare_names_and_the_domain_of_its_base_dn() {
     let registry = lenient();
     let mut only = provider("only", "dc=example,dc=com");
-    only.is_default = None;
+    only.said.is_default = None;
     let seed = Seed { providers: vec![only], accounts: vec![person("carol")], ..Seed::default() };
     apply(&registry, &seed).unwrap();
     assert!(binds(&registry, "carol", b"carol"));
@@ -336,7 +336,7 @@ fn an_only_provider_takes_bare_names_and_the_domain_of_its_base_dn() {
 fn no_domain_is_not_a_domain() {
     let registry = lenient();
     let mut other = provider("other", "o=other");
-    other.is_default = None;
+    other.said.is_default = None;
     let seed = Seed {
         providers: vec![provider("one", "o=one"), other],
         accounts: vec![person("carol")],
@@ -411,4 +411,43 @@ fn what_is_refused_again_and_again_is_counted_and_told_seldom() {
         wait(delete_account(&registry, "bob".to_owned())).unwrap_err();
     }
     assert!(count(Seldom::NotCommitted) >= uncommitted + 3);
+}
+
+/// The product of a file and of all below it, each with its name.
+fn product(path: &std::path::Path, found: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        match name.as_str() {
+            "climb" | "tests" | "tests.rs" | "testing.rs" => {}
+            _ if path.is_dir() => product(&path, found),
+            _ => {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let product = text.split("mod tests {").next().unwrap().to_owned();
+                found.push((path.to_str().unwrap().to_owned(), product));
+            }
+        }
+    }
+}
+
+/// A rule that is added where the records of a kind are put holds for all of them.
+#[test]
+fn records_are_put_by_the_writer_of_their_kind_alone() {
+    let mut found = Vec::new();
+    product(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    for (kind, writers) in [
+        ("Account", &["commands/account.rs", "commands/internal_accounts.rs"][..]),
+        ("Group", &["commands/group.rs"]),
+        ("Role", &["commands/role.rs"]),
+        ("Token", &["commands/token/mod.rs"]),
+        ("Application", &["commands/application.rs"]),
+        ("Provider", &["commands/provider.rs"]),
+    ] {
+        let puts = format!(".put(Record::{kind}(");
+        let putting: Vec<&str> =
+            found.iter().filter(|(_, text)| text.contains(&puts)).map(|(name, _)| name.as_str()).collect();
+        assert!(!putting.is_empty(), "{kind}");
+        let is_writer = |name: &&str| writers.iter().any(|writer| name.ends_with(writer));
+        assert!(putting.iter().all(is_writer), "{kind}: {putting:?}");
+    }
 }

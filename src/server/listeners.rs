@@ -399,7 +399,7 @@ mod tests {
             tokens: (0..20).map(|number| testing::token(&format!("api-{number}"), "robot")).collect(),
             ..Seed::default()
         };
-        seed.tokens.iter_mut().for_each(|token| token.intent = Some(Intent::Api));
+        seed.tokens.iter_mut().for_each(|token| token.said.intent = Some(Intent::Api));
         testing::apply(&registry, &seed).unwrap();
         let late = Timestamp::now().after(Duration::from_secs(1_000 * 24 * 60 * 60));
         let shutdown = CancellationToken::new();

@@ -18,9 +18,8 @@ use super::route::{NoContent, NoParameters};
 use super::used_by::UsedBy;
 use super::user::{self, User};
 use super::value::{Required, RequiredFields, Time};
-use crate::config::Expiry;
 use crate::directory::name_key;
-use crate::model::{self, AccountNumber, Intent, ObjectReference, Permission, Usage, UsageOf};
+use crate::model::{self, AccountNumber, Expiry, Intent, ObjectReference, Permission, Usage, UsageOf};
 use crate::registry::{ChangeError, NewToken, Registry, Replaced, TokenChanges};
 use crate::secret::Secret;
 

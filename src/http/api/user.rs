@@ -20,11 +20,10 @@ use super::told::{ForeignCredentials, SharedValues, Told};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Required, RequiredFields, Time};
 use crate::auth::Pause;
-use crate::config::Expiry;
 use crate::directory::AccountState;
 use crate::model::{
-    Account, AccountKind, AccountNumber, BindingSubject, HashText, ObjectReference, Origin, Permission,
-    Timestamp,
+    Account, AccountKind, AccountNumber, BindingSubject, Expiry, HashText, ObjectReference, Origin,
+    Permission, Timestamp,
 };
 use crate::registry::commands::{
     AccountChanges, NewPassword, NewServiceAccount, create_account, delete_account, update_account,

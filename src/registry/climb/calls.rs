@@ -9,12 +9,13 @@ use std::time::Duration;
 use super::oracle::{Known, Proof};
 use crate::access::{Credential, Holder, Identity};
 use crate::auth::TokenSecret;
-use crate::config::{Expiry, ReferenceKind, Seed, SeedGrant, SeedReference};
+use crate::config::{ReferenceKind, Seed, SeedGrant, SeedReference};
 use crate::directory::Accounts;
 use crate::ldif::LdifReader;
 use crate::model::{
-    AccountKind, AccountNumber, Actor, ApplicationNumber, Attribute, BindingSubject, Container, Grant,
-    GroupNumber, HashText, Intent, InternalAccount, ObjectReference, ProviderNumber, RoleNumber, TokenNumber,
+    AccountKind, AccountNumber, Actor, ApplicationNumber, Attribute, BindingSubject, Container, Expiry,
+    Grant, GroupNumber, HashText, Intent, InternalAccount, ObjectReference, ProviderNumber, RoleNumber,
+    TokenNumber,
 };
 use crate::registry::commands::{self, testing};
 use crate::registry::{

@@ -9,7 +9,7 @@ use crate::config::{
     ReferenceKind, Seed, SeedAccount, SeedApplication, SeedGrant, SeedGroup, SeedProvider, SeedReference,
     SeedSecret, SeedSubject, SeedToken,
 };
-use crate::model::{AccountKind, Intent, Permission};
+use crate::model::{AccountChanges, AccountKind, Intent, Permission};
 use crate::registry::commands::testing;
 use crate::secret::Secret;
 
@@ -202,11 +202,8 @@ impl Plan {
     pub(super) fn config(&self, is_late: bool) -> Seed {
         let others = &self.others;
         let mut providers = vec![
-            SeedProvider {
-                is_default: if others.is_only_provider { None } else { Some(true) },
-                ..testing::provider("main", "dc=example,dc=org")
-            },
-            SeedProvider { is_default: Some(false), ..testing::provider("other", "dc=other,dc=net") },
+            provider_of("main", "dc=example,dc=org", if others.is_only_provider { None } else { Some(true) }),
+            provider_of("other", "dc=other,dc=net", Some(false)),
         ];
         if others.is_only_provider {
             providers.truncate(1);
@@ -224,7 +221,7 @@ impl Plan {
             testing::role("helpdesk", global(&[Permission::ResetUserPassword, Permission::ViewUser])),
         ];
         let mut groups = vec![
-            SeedGroup { is_superuser: Some(true), ..testing::group("superusers", &["root", "svc-root"]) },
+            superusers("superusers", &["root", "svc-root"]),
             SeedGroup {
                 roles: Some(vec!["admin".to_owned()]),
                 parents: Some(if others.is_admins_super {
@@ -247,7 +244,11 @@ impl Plan {
         let mut accounts = vec![
             SeedAccount {
                 password: Some(SeedSecret::Given(Secret::from("the password of root".to_owned()))),
-                email: Some("root@example.org".to_owned()),
+                said: AccountChanges {
+                    kind: Some(AccountKind::Internal),
+                    email: Some("root@example.org".to_owned()),
+                    ..AccountChanges::default()
+                },
                 ..testing::account("root", AccountKind::Internal)
             },
             testing::account("svc-root", AccountKind::ServiceAccount),
@@ -257,8 +258,12 @@ impl Plan {
             ),
             with_roles(&["helpdesk"], testing::account("helen", AccountKind::External)),
             SeedAccount {
-                email: Some("alice@example.org".to_owned()),
-                is_active: Some(true),
+                said: AccountChanges {
+                    kind: Some(AccountKind::Internal),
+                    email: Some("alice@example.org".to_owned()),
+                    is_active: Some(true),
+                    ..AccountChanges::default()
+                },
                 ..testing::account("alice", AccountKind::Internal)
             },
             testing::account("bob", AccountKind::External),
@@ -268,12 +273,8 @@ impl Plan {
             },
         ];
         let mut tokens = vec![
-            SeedToken { intent: Some(Intent::Api), ..testing::token("root-api", "root") },
-            SeedToken {
-                intent: Some(Intent::Api),
-                retrievable: Some(true),
-                ..testing::token("backup-api", "backup")
-            },
+            api_token("root-api", "root"),
+            SeedToken { retrievable: Some(true), ..api_token("backup-api", "backup") },
             testing::token("alice-app", "alice"),
         ];
         for &attacker in &self.attackers {
@@ -296,10 +297,7 @@ impl Plan {
                 });
             }
             accounts.push(account);
-            tokens.push(SeedToken {
-                intent: Some(Intent::Api),
-                ..testing::token(&format!("{attacker}-api"), attacker)
-            });
+            tokens.push(api_token(&format!("{attacker}-api"), attacker));
         }
         let mut applications = vec![SeedApplication {
             slug: "wiki".to_owned(),
@@ -309,21 +307,15 @@ impl Plan {
         }];
         if is_late {
             roles.push(testing::role("late-role", global(&others.admin)));
-            groups.push(SeedGroup {
-                is_superuser: Some(true),
-                ..testing::group("late-admins", &["late-admin"])
-            });
+            groups.push(superusers("late-admins", &["late-admin"]));
             groups.push(SeedGroup {
                 roles: Some(vec!["late-role".to_owned()]),
                 ..testing::group("late-staff", &[])
             });
             accounts.push(testing::account("late-admin", AccountKind::ServiceAccount));
             accounts.push(with_roles(&["late-role"], testing::account("late-person", AccountKind::Internal)));
-            tokens.push(SeedToken { intent: Some(Intent::Api), ..testing::token("late-token", "backup") });
-            providers.push(SeedProvider {
-                is_default: None,
-                ..testing::provider("late-provider", "dc=late,dc=net")
-            });
+            tokens.push(api_token("late-token", "backup"));
+            providers.push(provider_of("late-provider", "dc=late,dc=net", None));
             applications.push(SeedApplication { slug: "late-app".to_owned(), ..SeedApplication::default() });
         }
         Seed { providers, roles, groups, accounts, tokens, applications, ..Seed::default() }
@@ -417,6 +409,24 @@ fn adopted(dice: &mut Draw) -> String {
 /// A credential that an operator may take for harmless.
 fn accepted(dice: &mut Draw) -> String {
     if dice.chance(50) { account(dice) } else { token(dice).replace('/', "-") }
+}
+
+fn provider_of(name: &str, base_dn: &str, is_default: Option<bool>) -> SeedProvider {
+    let mut provider = testing::provider(name, base_dn);
+    provider.said.is_default = is_default;
+    provider
+}
+
+fn superusers(name: &str, members: &[&str]) -> SeedGroup {
+    let mut group = testing::group(name, members);
+    group.said.is_superuser = Some(true);
+    group
+}
+
+fn api_token(identifier: &str, account: &str) -> SeedToken {
+    let mut token = testing::token(identifier, account);
+    token.said.intent = Some(Intent::Api);
+    token
 }
 
 /// A few permissions, some of them on one object only. Most attackers see what there is, as whoever may not view a

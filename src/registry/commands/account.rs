@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use super::group::GroupChanges;
 use super::known_by::SharedValues;
 use super::role::{check_grants, check_roles, each_once};
 use super::token::{self, CreatedToken, FIRST_GENERATION, NewTokenSecret};
@@ -13,41 +12,14 @@ use super::{names, set, validate};
 use crate::access::Rights;
 use crate::audit::EventObject;
 use crate::auth::StoredHash;
-use crate::config::{Expiry, first_identifier};
 use crate::model::{
-    Account, AccountKind, AccountNumber, Action, Attribute, EventDetail, Grant, GroupNumber, HashText,
-    Intent, Key, ObjectReference, Password, Permission, Record, RoleNumber, Tombstone, TombstoneOf,
+    Account, AccountChanges, AccountKind, AccountNumber, Action, EventDetail, Expiry, GroupChanges,
+    GroupNumber, HashText, Intent, Key, ObjectReference, Password, Permission, Record, Tombstone,
+    TombstoneOf, first_identifier,
 };
 use crate::registry::transaction::name_form;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 use crate::secret::Secret;
-
-/// What is said of an account when it is made or changed; what is `None` is left as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AccountChanges {
-    /// Its name.
-    pub username: Option<String>,
-    /// What it is for.
-    pub kind: Option<AccountKind>,
-    /// The full name.
-    pub name: Option<String>,
-    /// The mail address; empty: none.
-    pub email: Option<String>,
-    /// Whether it may bind and call the API.
-    pub is_active: Option<bool>,
-    /// All its free attributes.
-    pub attributes: Option<Vec<Attribute>>,
-    /// All groups that it is in directly.
-    pub groups: Option<Vec<GroupNumber>>,
-    /// All roles that it holds directly.
-    pub roles: Option<Vec<RoleNumber>>,
-    /// All permissions granted to it directly.
-    pub grants: Option<Vec<Grant>>,
-    /// The password of a person.
-    pub password: Option<Password>,
-    /// Whether it may lose the password that it has, as it becomes a service account.
-    pub drops_password: bool,
-}
 
 /// Makes an account.
 ///

@@ -5,37 +5,10 @@ use uuid::Uuid;
 use super::account::grant_to_creator;
 use super::{names, set, validate};
 use crate::model::{
-    AccountKind, Application, ApplicationNumber, Binding, BindingMode, BindingSubject, Key, ObjectReference,
-    Permission, ProviderNumber, Record,
+    AccountKind, Application, ApplicationChanges, ApplicationNumber, Binding, BindingSubject, Key,
+    ObjectReference, Permission, ProviderNumber, Record,
 };
 use crate::registry::{ChangeError, Lack, Transaction};
-
-/// What is said of an application when it is made or changed; what is `None` is left as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ApplicationChanges {
-    /// Its name in addresses.
-    pub slug: Option<String>,
-    /// Its name for people.
-    pub name: Option<String>,
-    /// The directory that it uses; `Some(None)`: none.
-    pub provider: Option<Option<ProviderNumber>>,
-    /// How its bindings are put together.
-    pub mode: Option<BindingMode>,
-    /// The heading that it stands under.
-    pub group: Option<String>,
-    /// Where it is, for a browser; empty: nowhere.
-    pub launch_url: Option<String>,
-    /// What it is.
-    pub description: Option<String>,
-    /// Who makes it.
-    pub publisher: Option<String>,
-    /// Whether a browser opens it in a tab of its own.
-    pub open_in_new_tab: Option<bool>,
-    /// Whether lists of applications leave it out.
-    pub hide: Option<bool>,
-    /// All its bindings. Over the API they are changed one by one, see `binding.rs`.
-    pub bindings: Option<Vec<Binding>>,
-}
 
 /// Makes an application that nobody is bound to yet.
 ///

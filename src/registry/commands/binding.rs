@@ -5,10 +5,11 @@
 
 use uuid::Uuid;
 
-use super::application::ApplicationChanges;
 use super::set;
 use crate::directory::Accounts;
-use crate::model::{Application, ApplicationNumber, Binding, BindingSubject, ObjectReference, Permission};
+use crate::model::{
+    Application, ApplicationChanges, ApplicationNumber, Binding, BindingSubject, ObjectReference, Permission,
+};
 use crate::registry::{Caller, ChangeError, Lack, Transaction};
 
 /// What is said of a binding when it is made or changed; what is `None` is left as it is.

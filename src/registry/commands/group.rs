@@ -9,29 +9,11 @@ use super::{names, set, validate};
 use crate::access::Rights;
 use crate::directory::GroupState;
 use crate::model::{
-    AccountKind, AccountNumber, Application, Attribute, BindingSubject, Grant, Group, GroupNumber, Key,
-    ObjectReference, Origin, Permission, Record, RoleNumber, Tombstone, TombstoneOf,
+    AccountKind, AccountNumber, Application, BindingSubject, Group, GroupChanges, GroupNumber, Key,
+    ObjectReference, Origin, Permission, Record, Tombstone, TombstoneOf,
 };
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Lack, Transaction, Viewer};
-
-/// What is said of a group when it is made or changed; what is `None` is left as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GroupChanges {
-    pub name: Option<String>,
-    /// Whether its members may do everything.
-    pub is_superuser: Option<bool>,
-    /// All groups that it is in directly.
-    pub parents: Option<Vec<GroupNumber>>,
-    /// All accounts that are directly in it.
-    pub members: Option<Vec<AccountNumber>>,
-    /// All roles of its members.
-    pub roles: Option<Vec<RoleNumber>>,
-    /// All permissions of its members.
-    pub grants: Option<Vec<Grant>>,
-    /// All its free attributes.
-    pub attributes: Option<Vec<Attribute>>,
-}
 
 /// Makes a group.
 ///

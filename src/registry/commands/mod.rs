@@ -26,17 +26,18 @@ pub(super) mod whole;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(in crate::registry) use account::rehash as rehash_password;
-pub use account::{
-    AccountChanges, NewPassword, NewServiceAccount, create_account, delete_account, update_account,
+pub use crate::model::{
+    AccountChanges, ApplicationChanges, GroupChanges, ProviderChanges, RoleChanges, TokenChanges,
 };
-pub use application::{ApplicationChanges, create_application, delete_application, update_application};
+pub(in crate::registry) use account::rehash as rehash_password;
+pub use account::{NewPassword, NewServiceAccount, create_account, delete_account, update_account};
+pub use application::{create_application, delete_application, update_application};
 pub use binding::{
     BindingChanges, create_binding, delete_binding, may_view_bindings, no_target, update_binding,
 };
 pub use export::{Export, ExportFormat, ExportOptions};
 pub use foreign::ForeignCredential;
-pub use group::{GroupChanges, create_group, delete_group, set_member, update_group};
+pub use group::{create_group, delete_group, set_member, update_group};
 pub use import::{
     Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportedGroup,
     ImportedMembers, MemberName,
@@ -44,13 +45,12 @@ pub use import::{
 pub use known_by::{SharedValue, SharedValues};
 pub use lost::LostAccesses;
 pub use own_secret::{Exchanged, OwnSecret, OwnSecretError};
-pub use provider::{ProviderChanges, create_provider, delete_provider, update_provider};
+pub use provider::{create_provider, delete_provider, update_provider};
 pub use role::{
-    Grantee, RoleChanges, create_role, delete_role, require_grantee, set_grants, set_role_of_account,
-    update_role,
+    Grantee, create_role, delete_role, require_grantee, set_grants, set_role_of_account, update_role,
 };
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
-pub use token::{NewToken, Replaced, TokenCare, TokenCareSettings, TokenChanges, TokenCounts};
+pub use token::{NewToken, Replaced, TokenCare, TokenCareSettings, TokenCounts};
 pub(in crate::registry) use token::{is_replaced_name, rehash as rehash_token};
 
 use super::ChangeError;

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::account::{self, AccountChanges, next_password};
+use super::account::{self, next_password};
 use super::token::{FIRST_GENERATION, NewUuid, check_present, replace};
 use super::validate;
 use crate::access::{Credential, Identity};
 use crate::auth::{Candidate, CredentialKey, HashClass, HashJob, Subject};
-use crate::model::{Actor, HashText, Timestamp, Token};
+use crate::model::{AccountChanges, Actor, HashText, Timestamp, Token};
 use crate::registry::authenticate::{key_of_password, key_of_token};
 use crate::registry::{Caller, ChangeError, Registry, Trial};
 use crate::secret::Secret;

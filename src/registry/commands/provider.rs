@@ -8,36 +8,11 @@ use super::{application, names, set, validate};
 use crate::config::canonical_dn;
 use crate::directory::{Snapshot, name_key};
 use crate::model::{
-    Application, Container, Key, LdapProvider, ObjectReference, Permission, ProviderNumber, Record,
+    Application, Container, Key, LdapProvider, ObjectReference, Permission, ProviderChanges, ProviderNumber,
+    Record, is_domain,
 };
 use crate::registry::{ChangeError, Rules, Transaction};
 use crate::schema::dn::is_at_or_below;
-
-/// What is said of a provider when it is made or changed; what is `None` is left as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProviderChanges {
-    pub name: Option<String>,
-    /// The suffix.
-    pub base_dn: Option<String>,
-    /// Whether bare names bind here.
-    pub is_default: Option<bool>,
-    /// The domain of `user@domain` names that bind here: `Some(None)` that of the base DN, empty for none.
-    pub domain: Option<Option<String>>,
-    /// uidNumber of an account = this + its number.
-    pub uid_start_number: Option<u32>,
-    /// gidNumber of a group = this + its number.
-    pub gid_start_number: Option<u32>,
-    /// Whether accounts without a given gidNumber get a primary group of their own.
-    pub virtual_groups: Option<bool>,
-    /// Whether entries carry the authentik- and AD-shaped attributes and classes.
-    pub compatibility_attributes: Option<bool>,
-    /// Where people stand.
-    pub users: Option<Vec<Container>>,
-    /// Where service accounts stand.
-    pub service_accounts: Option<Vec<Container>>,
-    /// Where groups stand.
-    pub groups: Option<Vec<Container>>,
-}
 
 /// Makes a provider: one more tree of all accounts and groups.
 ///
@@ -314,9 +289,7 @@ fn set_containers(
 }
 
 fn check_domain(domain: Option<&str>) -> Result<(), ChangeError> {
-    let Some(domain) = domain else { return Ok(()) };
-    let is_strange = |part: char| part == '@' || part.is_whitespace() || part.is_control();
-    match domain.len() > DOMAIN_OCTETS_MAX || domain.contains(is_strange) {
+    match domain.is_some_and(|domain| !is_domain(domain)) {
         true => Err(ChangeError::field(
             "domain",
             "expected a domain such as \"example.com\", or an empty one for none",
@@ -324,6 +297,3 @@ fn check_domain(domain: Option<&str>) -> Result<(), ChangeError> {
         false => Ok(()),
     }
 }
-
-/// The longest name of the DNS.
-const DOMAIN_OCTETS_MAX: usize = 253;

@@ -2,30 +2,16 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
-use std::time::Duration;
 
-use super::account::{AccountChanges, grant_to_creator};
-use super::group::GroupChanges;
+use super::account::grant_to_creator;
 use super::{account, group, names, set, validate};
 use crate::access::Rights;
 use crate::model::{
-    Account, AccountKind, AccountNumber, Grant, Group, GroupNumber, Key, ObjectReference, Origin, Permission,
-    Record, Role, RoleNumber, Tombstone, TombstoneOf,
+    Account, AccountChanges, AccountKind, AccountNumber, Grant, Group, GroupChanges, GroupNumber, Key,
+    ObjectReference, Origin, Permission, Record, Role, RoleChanges, RoleNumber, Tombstone, TombstoneOf,
 };
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Transaction};
-
-/// What is said of a role when it is made or changed; what is `None` is left as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RoleChanges {
-    pub name: Option<String>,
-    /// Entries that a search of who holds it may return: `Some(None)` as many as the server says, 0 any number.
-    pub search_size_max: Option<Option<u32>>,
-    /// How long such a search may take: `Some(None)` as long as the server says.
-    pub search_time_max: Option<Option<Duration>>,
-    /// All that it allows.
-    pub grants: Option<Vec<Grant>>,
-}
 
 /// Who holds permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{AccountChanges, NewSecret, SeedOptions, SeedPlan, update_account};
+use super::{AccountChanges, NewSecret, ProviderChanges, SeedOptions, SeedPlan, update_account};
 use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenKeys, TokenSecret};
 use crate::config::{
     Seed, SeedAccount, SeedBinding, SeedGrant, SeedGroup, SeedProvider, SeedRole, SeedSubject, SeedToken,
@@ -82,11 +82,10 @@ pub(crate) async fn delete_account(registry: &Registry, username: String) -> Res
 }
 
 pub(crate) fn provider(name: &str, base_dn: &str) -> SeedProvider {
+    let (base_dn, is_default) = (Some(base_dn.to_owned()), Some(true));
     SeedProvider {
         name: name.to_owned(),
-        base_dn: base_dn.to_owned(),
-        is_default: Some(true),
-        ..SeedProvider::default()
+        said: ProviderChanges { base_dn, is_default, ..ProviderChanges::default() },
     }
 }
 
@@ -95,7 +94,8 @@ pub(crate) fn role(name: &str, permissions: Vec<SeedGrant>) -> SeedRole {
 }
 
 pub(crate) fn account(username: &str, kind: AccountKind) -> SeedAccount {
-    SeedAccount { username: username.to_owned(), kind: Some(kind), ..SeedAccount::default() }
+    let said = AccountChanges { kind: Some(kind), ..AccountChanges::default() };
+    SeedAccount { username: username.to_owned(), said, ..SeedAccount::default() }
 }
 
 pub(crate) fn group(name: &str, members: &[&str]) -> SeedGroup {

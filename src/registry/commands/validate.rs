@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use crate::auth::SecretShape;
-use crate::config::{Seed, is_slug};
+use crate::config::{self, Seed};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
     EntryId, Evaluator, PlaceError, PreparedFilter, Reader, Snapshot, Tree, Visibility, custom_type,
@@ -12,10 +12,10 @@ use crate::directory::{
 };
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, Attribute, BindingSubject, Container, CustomAttribute,
-    Grant, Group, InternalAccount, LdapProvider, ObjectReference, is_invisible,
+    Grant, Group, InternalAccount, LdapProvider, NAME_OCTETS_MAX, ObjectReference, is_mail_address, is_slug,
 };
 use crate::registry::{ChangeError, Rules, Transaction, Viewer};
-use crate::schema::{AttributeId, Dn, MatchingRule, Schema};
+use crate::schema::{AttributeId, Dn, Schema};
 use crate::secret::Secret;
 use crate::store::TOMBSTONE_OCTETS_MAX;
 
@@ -85,32 +85,14 @@ pub(super) fn characters(secret: &Secret) -> usize {
     std::str::from_utf8(octets).map_or(octets.len(), |text| text.chars().count())
 }
 
-/// What is wrong with a mail address; none is right. What can be delivered to nobody knows: it has two sides of an `@`,
-/// and nothing that would end it where it is written (RFC 5322 section 3.4.1, without quoted parts and comments).
+/// What is wrong with a mail address; none is right.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(super) fn email(email: &str) -> Result<(), String> {
-    let problem = || Err(format!("{email:?} is no mail address: write it such as alice@example.com"));
-    if email.is_empty() {
-        return Ok(());
-    }
-    let is_strange = |part: char| {
-        part.is_whitespace()
-            || is_invisible(part)
-            || matches!(part, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '\\')
-    };
-    match email.rsplit_once('@') {
-        Some((local, domain))
-            if !local.is_empty()
-                && !domain.is_empty()
-                && !local.contains('@')
-                && email.len() <= EMAIL_OCTETS_MAX
-                && !email.contains(is_strange) =>
-        {
-            Ok(())
-        }
-        _ => problem(),
+    match email.is_empty() || is_mail_address(email) {
+        true => Ok(()),
+        false => Err(format!("{email:?} is no mail address: write it such as alice@example.com")),
     }
 }
 
@@ -138,40 +120,15 @@ pub(super) fn identifier(identifier: &str) -> Result<(), String> {
 /// # Errors
 /// What is wrong with it, to be put behind whatever it is the name of.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
-    let mut form = Vec::with_capacity(name.len());
-    if name.trim().is_empty() {
-        return Err("has an empty name; give it one".to_owned());
-    }
-    if name.len() > NAME_OCTETS_MAX {
-        return Err(format!("has a name of more than {NAME_OCTETS_MAX} octets; give it a shorter one"));
-    }
-    if name.chars().any(is_invisible) {
-        return Err(
-            "has a name with control characters, or marks that nobody sees; give it one without".to_owned()
-        );
-    }
-    if name.trim() != name {
-        return Err("has a name with blanks at its ends; give it one without".to_owned());
-    }
-    // Without a form two spellings of it would be two names, and no filter would find either.
-    if MatchingRule::CaseIgnore.normalize(name.as_bytes(), &mut form).is_err() {
-        return Err(
-            "has a name with characters that cannot be compared (of private use, unassigned, or the \
-                    replacement character); give it one without"
-                .to_owned(),
-        );
-    }
-    if form.is_empty() {
-        return Err("has an empty name; give it one".to_owned());
-    }
+    config::check_name(name).map_err(|problem| format!("cannot have this name: {problem}"))?;
     // The form is what a tombstone keeps of it.
-    if form.len() > TOMBSTONE_OCTETS_MAX {
-        return Err(format!(
+    match name_key(name).len() > TOMBSTONE_OCTETS_MAX {
+        true => Err(format!(
             "has a name of more than {TOMBSTONE_OCTETS_MAX} octets in the form in which names are compared; give \
              it a shorter one"
-        ));
+        )),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// The same of an account that the request does not name.
@@ -556,7 +513,7 @@ pub(super) fn application(application: &Application) -> Result<(), FieldProblem>
         return problem("slug", &text);
     }
     // It stands in addresses, and authentik's clients take no other.
-    if !slug.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_')) {
+    if !is_slug(slug) {
         return problem(
             "slug",
             "has a slug of other characters than ASCII letters, digits, - and _; give it another",
@@ -629,15 +586,13 @@ fn is_web_address(text: &str) -> bool {
 
 /// The numbers whose derived uidNumber or gidNumber a seed gives away by hand.
 pub(super) fn numbers_taken(snapshot: &Snapshot, seed: &Seed) -> HashSet<u32> {
-    let attributes = seed.accounts.iter().filter_map(|account| account.attributes.as_ref());
-    let attributes = attributes.chain(seed.groups.iter().filter_map(|group| group.attributes.as_ref()));
-    let given: Vec<u32> = attributes
-        .flatten()
-        .filter(|(description, _)| {
-            description.eq_ignore_ascii_case("uidNumber") || description.eq_ignore_ascii_case("gidNumber")
-        })
-        .flat_map(|(_, values)| values.iter().filter_map(|value| value.parse().ok()))
-        .collect();
+    let said = seed.accounts.iter().map(|account| &account.said.attributes);
+    let said = said.chain(seed.groups.iter().map(|group| &group.said.attributes)).flatten().flatten();
+    let numbers = said.filter(|Attribute { description, .. }| {
+        description.eq_ignore_ascii_case("uidNumber") || description.eq_ignore_ascii_case("gidNumber")
+    });
+    let values = numbers.flat_map(|attribute| &attribute.values);
+    let given: Vec<u32> = values.filter_map(|value| std::str::from_utf8(value).ok()?.parse().ok()).collect();
     let starts = snapshot.trees().iter().flat_map(|tree| {
         let provider = tree.provider();
         [provider.uid_start_number, provider.gid_start_number]
@@ -687,10 +642,6 @@ fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
 pub(super) const ATTRIBUTES_MAX: usize = 1_000;
 /// Object classes of one object, as a file gives them: each is asked for each attribute.
 pub(super) const CLASSES_MAX: usize = 100;
-/// Octets of a name: it goes into DNs, events and tables.
-const NAME_OCTETS_MAX: usize = 256;
-/// RFC 5321 section 4.5.3.1.
-const EMAIL_OCTETS_MAX: usize = 254;
 /// Octets of a text that describes an object, or of a URL.
 const TEXT_OCTETS_MAX: usize = 4_096;
 /// Bindings of one application: each is asked at each operation.

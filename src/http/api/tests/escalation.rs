@@ -240,7 +240,7 @@ fn a_directory_of_a_callers_own_stops_no_apply() {
         made.unwrap();
     });
     let mut carol = testing::account("carol", AccountKind::Internal);
-    carol.attributes = Some([("uidNumber".to_owned(), vec!["60000".to_owned()])].into());
+    carol.said.attributes = free("uidNumber", "60000");
     seed.accounts.extend([
         carol,
         testing::account("twin", AccountKind::Internal),

@@ -11,14 +11,12 @@ use super::{
 };
 use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree, name_key};
 use crate::model::{
-    Account, AccountKind, AccountNumber, Actor, Attribute, BindingSubject, Container, Group, GroupNumber,
-    HashText, Intent, LdapProvider, Placement, ProviderNumber, Record, RoleNumber, TokenSelector,
+    Account, AccountChanges, AccountKind, AccountNumber, Actor, Attribute, BindingSubject, Container, Group,
+    GroupChanges, GroupNumber, HashText, Intent, LdapProvider, Placement, ProviderChanges, ProviderNumber,
+    Record, RoleNumber, TokenSelector,
 };
-use crate::registry::commands::account::{self, AccountChanges};
-use crate::registry::commands::group::{self, GroupChanges};
-use crate::registry::commands::provider::{self, ProviderChanges};
 use crate::registry::commands::token::{self, NewRecord};
-use crate::registry::commands::{find_provider, validate};
+use crate::registry::commands::{account, find_provider, group, provider, validate};
 use crate::registry::{ChangeError, Registry, SharedValue, SharedValues, Transaction};
 use crate::schema::{AttributeId, Dn, Rdn, Schema, normalize_dn};
 use crate::store::{RECORD_OCTETS_MAX, StoreError};

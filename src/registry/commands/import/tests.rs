@@ -535,7 +535,7 @@ fn a_member_that_was_left_out_is_nobody_else() {
 fn no_file_puts_anybody_into_a_group_that_gives_rights() {
     let (registry, _, layout) = prepared();
     let mut admins = group("admins", &["root"]);
-    admins.is_superuser = Some(true);
+    admins.said.is_superuser = Some(true);
     let mut below = group("below", &[]);
     below.parents = Some(vec!["admins".to_owned()]);
     let mut readers = group("readers", &[]);
@@ -608,7 +608,7 @@ fn times_come_from_the_file() {
 fn names_that_the_classes_do_not_allow_are_kept() {
     let (registry, _, layout) = prepared();
     let mut plain = provider("ldap", BASE);
-    plain.compatibility_attributes = Some(false);
+    plain.said.compatibility_attributes = Some(false);
     apply(&registry, &Seed { providers: vec![plain], ..Seed::default() }).unwrap();
     let ldif = format!(
         "dn: cn=ann,ou=people,{BASE}\nobjectClass: person\nobjectClass: extensibleObject\nuid: ann\ncn: ann\nsn: A\n\n\

@@ -7,11 +7,11 @@ use super::apply::Application;
 use super::{DiffEntry, Sign};
 use crate::access::{Rights, holds};
 use crate::audit::EventObject;
-use crate::config::{ReferenceKind, first_identifier};
+use crate::config::ReferenceKind;
 use crate::directory::{AccountState, PlaceError, Tree, name_key};
 use crate::model::{
     Account, AccountNumber, FieldChange, Grant, Key, ObjectReference, Origin, Permission, Record, RoleNumber,
-    Timestamp, Token,
+    Timestamp, Token, first_identifier,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::whole::Problem;
@@ -350,8 +350,8 @@ impl Application<'_, '_> {
                 let both_default = one.provider().is_default && other.provider().is_default;
                 let domain = |tree: &Tree| tree.bind_domain().map(str::to_lowercase);
                 let one_domain = domain(one).is_some() && domain(one) == domain(other);
-                both_default && seed.is_default.is_none()
-                    || one_domain && seed.domain.is_none() && one.provider().domain.is_some()
+                both_default && seed.said.is_default.is_none()
+                    || one_domain && seed.said.domain.is_none() && one.provider().domain.is_some()
             }
             (ObjectReference::Account(number), ObjectReference::Account(_)) => {
                 let is_given = |account: &Account| {
@@ -360,7 +360,8 @@ impl Application<'_, '_> {
                 };
                 let seed = self.seed.accounts.iter().find(|seed| seed.username == name);
                 let record = self.transaction.account(number).ok().flatten();
-                seed.is_some_and(|seed| seed.attributes.is_none()) && record.is_some_and(|it| is_given(&it))
+                seed.is_some_and(|seed| seed.said.attributes.is_none())
+                    && record.is_some_and(|it| is_given(&it))
             }
             _ => false,
         }

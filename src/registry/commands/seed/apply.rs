@@ -8,11 +8,11 @@ use super::diff::{self, Lookup};
 use super::names::Names;
 use super::secrets::Prepared;
 use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
-use crate::config::{ReferenceKind, Seed, SeedAccount, first_identifier};
+use crate::config::{ReferenceKind, Seed, SeedAccount};
 use crate::directory::{Accounts, Snapshot, name_key};
 use crate::model::{
     AccountKind, AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ObjectReference, Record,
-    RoleNumber, TokenNumber, TombstoneOf,
+    RoleNumber, TokenNumber, TombstoneOf, first_identifier,
 };
 use crate::registry::commands::foreign::{self, ForeignCredential};
 use crate::registry::commands::{lost, validate};
@@ -272,7 +272,7 @@ impl<'t, 's> Application<'t, 's> {
     /// The kind that an account of the seed has at the end.
     pub(super) fn kind_of(&self, account: &SeedAccount) -> AccountKind {
         let stored = self.before.accounts().account_named(&account.username).map(|account| account.kind);
-        account.kind.or(stored).unwrap_or(AccountKind::Internal)
+        account.said.kind.or(stored).unwrap_or(AccountKind::Internal)
     }
 
     /// Whether an account of the seed is made now, not found.
@@ -421,8 +421,8 @@ impl<'t, 's> Application<'t, 's> {
             .filter(|(identifier, ..)| seed.tokens.iter().all(|token| token.identifier != *identifier))
             .collect();
         let seeded = seed.tokens.iter().map(|token| {
-            let is_over = token.expiring != Some(false)
-                && token.expires.is_some_and(|expires| expires.time(now) <= now);
+            let is_over = token.said.expiring != Some(false)
+                && token.said.expires.is_some_and(|expires| expires.time(now) <= now);
             (token.identifier.clone(), token.account.as_str(), is_over)
         });
         let seeded: Vec<_> = seeded.map(|token| (token, true)).collect();

@@ -14,17 +14,13 @@ use crate::config::{
 };
 use crate::directory::name_key;
 use crate::model::{
-    self, Account, AccountKind, AccountNumber, Attribute, Binding, BindingSubject, Group, GroupNumber,
-    HashText, ObjectReference, Password, Role,
+    self, Account, AccountChanges, AccountKind, AccountNumber, ApplicationChanges, Attribute, Binding,
+    BindingSubject, Group, GroupChanges, GroupNumber, HashText, ObjectReference, Password, Role, RoleChanges,
 };
 use crate::registry::ChangeError;
-use crate::registry::commands::account::{self, AccountChanges};
-use crate::registry::commands::application::{self, ApplicationChanges};
-use crate::registry::commands::group::{self, GroupChanges};
-use crate::registry::commands::provider::{ProviderChanges, create_provider, update_provider};
-use crate::registry::commands::role::{self, RoleChanges};
+use crate::registry::commands::provider::{create_provider, update_provider};
 pub(super) use crate::registry::commands::set;
-use crate::registry::commands::validate;
+use crate::registry::commands::{account, application, group, role, validate};
 
 impl Application<'_, '_> {
     pub(super) fn provider(&mut self, seed: &SeedProvider) -> Result<(), ChangeError> {
@@ -46,22 +42,9 @@ impl Application<'_, '_> {
             self.obstructed.push((ReferenceKind::Provider, seed.name.clone(), reason));
             return Ok(());
         }
-        let changes = ProviderChanges {
-            name: None,
-            base_dn: Some(seed.base_dn.clone()),
-            is_default: seed.is_default,
-            domain: seed.domain.clone().map(Some),
-            uid_start_number: seed.uid_start_number,
-            gid_start_number: seed.gid_start_number,
-            virtual_groups: seed.virtual_groups,
-            compatibility_attributes: seed.compatibility_attributes,
-            users: seed.users.clone(),
-            service_accounts: seed.service_accounts.clone(),
-            groups: seed.groups.clone(),
-        };
         let done = match self.find_provider(&seed.name) {
-            Some(number) => update_provider(self.transaction, number, changes),
-            None => create_provider(self.transaction, seed.name.clone(), changes).map(drop),
+            Some(number) => update_provider(self.transaction, number, seed.said.clone()),
+            None => create_provider(self.transaction, seed.name.clone(), seed.said.clone()).map(drop),
         };
         self.collect(ReferenceKind::Provider, &seed.name, done).map(drop)
     }
@@ -85,10 +68,8 @@ impl Application<'_, '_> {
             return Ok(());
         }
         let changes = RoleChanges {
-            name: None,
-            search_size_max: seed.search_size_max.map(|limit| limit.of_role()),
-            search_time_max: seed.search_time_max.map(|limit| limit.of_role()),
             grants: grants.map(|grants| same_or(&role.grants, grants.items)),
+            ..seed.said.clone()
         };
         let done = role::write(self.transaction, before, role, changes);
         self.collect(ReferenceKind::Role, &seed.name, done).map(drop)
@@ -116,16 +97,11 @@ impl Application<'_, '_> {
             return Ok(());
         }
         self.put_group(&seed.name, |group| GroupChanges {
-            name: None,
-            is_superuser: seed.is_superuser,
             parents: parents.map(|parents| same_or(&group.parents, parents.items)),
-            members: None,
             roles: roles.map(|roles| same_or(&group.roles, roles.items)),
             grants: grants.map(|grants| same_or(&group.grants, grants.items)),
-            attributes: seed
-                .attributes
-                .as_ref()
-                .map(|given| same_attributes_or(&group.attributes, attributes(given))),
+            attributes: same_attributes_or(&group.attributes, &seed.said.attributes),
+            ..seed.said.clone()
         })
     }
 
@@ -198,21 +174,14 @@ impl Application<'_, '_> {
             return Ok(());
         }
         let changes = AccountChanges {
-            username: None,
             kind: Some(kind),
-            name: seed.name.clone(),
-            email: seed.email.clone(),
-            is_active: seed.is_active,
-            attributes: seed
-                .attributes
-                .as_ref()
-                .map(|given| same_attributes_or(&account.attributes, attributes(given))),
-            groups: None,
+            attributes: same_attributes_or(&account.attributes, &seed.said.attributes),
             roles: roles.map(|roles| same_or(&account.roles, roles.items)),
             grants: grants.map(|grants| same_or(&account.grants, grants.items)),
             password,
             // A config says what everything is to be: the diff shows what goes.
             drops_password: true,
+            ..seed.said.clone()
         };
         let filled = Account { kind, ..account::filled(account.clone(), &changes) };
         let schema = self.transaction.snapshot().schema();
@@ -295,19 +264,7 @@ impl Application<'_, '_> {
         let bindings = seed.bindings.as_ref();
         let bindings = bindings.map(|bindings| self.bindings(bindings, application.bindings.clone()));
         let bindings = bindings.transpose()?;
-        let changes = ApplicationChanges {
-            slug: None,
-            name: seed.name.clone(),
-            provider,
-            mode: seed.mode,
-            group: seed.group.clone(),
-            launch_url: seed.launch_url.clone(),
-            description: seed.description.clone(),
-            publisher: seed.publisher.clone(),
-            open_in_new_tab: seed.open_in_new_tab,
-            hide: seed.hide,
-            bindings,
-        };
+        let changes = ApplicationChanges { provider, bindings, ..seed.said.clone() };
         let done = application::write(self.transaction, before, application, changes);
         self.collect(ReferenceKind::Application, &seed.slug, done).map(drop)
     }
@@ -425,26 +382,26 @@ impl Application<'_, '_> {
             self.problem(ReferenceKind::Account, username, Some("type"), error.to_string());
             return;
         }
-        let (field, problem) = match kind {
-            AccountKind::ServiceAccount if seed.password.is_some() => (
-                "password",
-                format!(
-                    "the service account `{username}` cannot have a password, it authenticates with tokens; give it a \
-                     [[token]] instead"
-                ),
-            ),
-            kind if kind.is_person()
-                && (seed.create_group == Some(true) || seed.expiring.is_some() || seed.expires.is_some()) =>
-            {
-                (
-                    "type",
-                    format!(
-                        "the account `{username}` is a person, and create_group, expiring and expires are for service \
-                         accounts; take them out"
-                    ),
-                )
-            }
-            _ => return,
+        let (field, problem) = if kind.is_person() {
+            let of_services = [
+                ("create_group", seed.create_group == Some(true)),
+                ("expiring", seed.expiring.is_some()),
+                ("expires", seed.expires.is_some()),
+            ];
+            let Some((field, _)) = of_services.into_iter().find(|(_, is_said)| *is_said) else { return };
+            let problem = format!(
+                "the account `{username}` is a person, and create_group, expiring and expires are for service \
+                 accounts; take them out"
+            );
+            (field, problem)
+        } else if seed.password.is_some() {
+            let problem = format!(
+                "the service account `{username}` cannot have a password, it authenticates with tokens; give it a \
+                 [[token]] instead"
+            );
+            ("password", problem)
+        } else {
+            return;
         };
         self.problem(ReferenceKind::Account, username, Some(field), problem);
     }
@@ -517,27 +474,16 @@ pub(super) fn same_or<T: Clone + PartialEq>(present: &[T], wanted: Vec<T>) -> Ve
     if is_same { present.to_vec() } else { wanted }
 }
 
-fn attributes(given: &BTreeMap<String, Vec<String>>) -> Vec<Attribute> {
-    let octets = |values: &[String]| values.iter().map(|value| value.clone().into_bytes()).collect();
-    let attribute = |(description, values): (&String, &Vec<String>)| Attribute {
-        description: description.clone(),
-        values: octets(values),
-    };
-    given.iter().map(attribute).collect()
-}
-
-/// The wanted attributes; the present ones when they are the same, in whatever order and case.
-fn same_attributes_or(present: &[Attribute], wanted: Vec<Attribute>) -> Vec<Attribute> {
+/// The attributes that are said; the present ones when they are the same, in whatever order and case.
+fn same_attributes_or(present: &[Attribute], said: &Option<Vec<Attribute>>) -> Option<Vec<Attribute>> {
     let sorted = |attributes: &[Attribute]| -> BTreeMap<String, Vec<Vec<u8>>> {
         let pair =
             |attribute: &Attribute| (attribute.description.to_ascii_lowercase(), attribute.values.clone());
         attributes.iter().map(pair).collect()
     };
-    if present.len() == wanted.len() && sorted(present) == sorted(&wanted) {
-        present.to_vec()
-    } else {
-        wanted
-    }
+    let said = said.as_ref()?;
+    let is_same = present.len() == said.len() && sorted(present) == sorted(said);
+    Some(if is_same { present.to_vec() } else { said.clone() })
 }
 
 /// What a seeded hash is known by, once another has taken its place.

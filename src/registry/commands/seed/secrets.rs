@@ -228,7 +228,7 @@ pub(super) fn selector_of_token(
     token: &SeedToken,
     secret: &Secret,
 ) -> Result<TokenSelector, String> {
-    selector_of(keys, token.intent.unwrap_or(Intent::AppPassword), secret)
+    selector_of(keys, token.said.intent.unwrap_or(Intent::AppPassword), secret)
         .map_err(|problem| format!("the secret of the token `{}` {problem}", token.identifier))
 }
 

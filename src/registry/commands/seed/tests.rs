@@ -1,6 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +8,15 @@ use proptest::prelude::*;
 use super::*;
 use crate::auth::TokenSecret;
 use crate::config::{
-    Expiry, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant, SeedLimit, SeedProvider,
-    SeedReference, SeedRole, SeedSecret, SeedSubject,
+    SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant, SeedProvider, SeedReference,
+    SeedRole, SeedSecret, SeedSubject,
 };
-use crate::model::{AccountKind, AttributeSyntax, Binding, HashText, Permission, TimeWindow, Weekday};
+use crate::model::{
+    AccountKind, Attribute, AttributeSyntax, Binding, Expiry, HashText, Permission, TimeWindow, Weekday,
+};
 use crate::registry::commands::testing::*;
 use crate::registry::commands::{
-    ApplicationChanges, ProviderChanges, delete_provider, update_application, update_provider,
+    ApplicationChanges, ProviderChanges, RoleChanges, delete_provider, update_application, update_provider,
 };
 use crate::registry::{NewToken, Replaced, TokenChanges};
 use crate::store::MemoryStore;
@@ -32,8 +33,18 @@ fn secret(text: &str) -> Option<SeedSecret> {
     Some(SeedSecret::Given(Secret::from(text.to_owned())))
 }
 
-fn attributes(pairs: &[(&str, &str)]) -> Option<BTreeMap<String, Vec<String>>> {
-    Some(pairs.iter().map(|(name, value)| (name.to_string(), vec![value.to_string()])).collect())
+fn attributes(pairs: &[(&str, &str)]) -> Option<Vec<Attribute>> {
+    let attribute = |(name, value): &(&str, &str)| Attribute {
+        description: name.to_string(),
+        values: vec![value.as_bytes().to_vec()],
+    };
+    Some(pairs.iter().map(attribute).collect())
+}
+
+fn not_default(name: &str, base_dn: &str, is_default: Option<bool>) -> SeedProvider {
+    let mut provider = provider(name, base_dn);
+    provider.said.is_default = is_default;
+    provider
 }
 
 fn on_provider(permission: Permission) -> SeedGrant {
@@ -52,10 +63,10 @@ fn application(slug: &str, provider: Option<&str>) -> SeedApplication {
 /// A little of everything, each naming the others.
 fn example() -> Seed {
     let mut alice = person("alice");
-    alice.name = Some("Alice Adams".to_owned());
-    alice.email = Some("alice@example.com".to_owned());
+    alice.said.name = Some("Alice Adams".to_owned());
+    alice.said.email = Some("alice@example.com".to_owned());
     alice.password = secret("correct horse");
-    alice.attributes = attributes(&[("uidNumber", "7007"), ("telephoneNumber", "+1 555 0100")]);
+    alice.said.attributes = attributes(&[("uidNumber", "7007"), ("telephoneNumber", "+1 555 0100")]);
     let mut searcher = service("ldapservice");
     searcher.roles = Some(vec!["ldap-search".to_owned()]);
     searcher.create_group = Some(true);
@@ -74,7 +85,7 @@ fn example() -> Seed {
         attributes: Vec::new(),
         providers: vec![provider("ldap", "dc=ldap,dc=example,dc=com")],
         roles: vec![SeedRole {
-            search_size_max: Some(SeedLimit::Is(1_000)),
+            said: RoleChanges { search_size_max: Some(Some(1_000)), ..RoleChanges::default() },
             ..role("ldap-search", vec![on_provider(Permission::SearchFullDirectory)])
         }],
         groups: vec![engineering, group("staff", &[])],
@@ -160,8 +171,8 @@ fn present_keys_are_set_and_absent_ones_left_alone() {
     let mut seed = Seed { accounts: vec![person("alice")], ..Seed::default() };
     assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
 
-    seed.accounts[0].email = Some("a@example.com".to_owned());
-    seed.accounts[0].attributes = attributes(&[("uidNumber", "7008")]);
+    seed.accounts[0].said.email = Some("a@example.com".to_owned());
+    seed.accounts[0].said.attributes = attributes(&[("uidNumber", "7008")]);
     seed.groups = vec![group("engineering", &["alice"])];
     let (plan, _) = apply(&registry, &seed).unwrap();
     let fields: Vec<(&str, &str, Option<&str>, Option<&str>)> = plan
@@ -337,7 +348,7 @@ fn a_binding_that_stays_keeps_its_uuid() {
 fn an_application_is_described_and_dated() {
     let registry = registry();
     let mut seed = example();
-    let described = &mut seed.applications[0];
+    let described = &mut seed.applications[0].said;
     described.group = Some("Office".to_owned());
     described.launch_url = Some("https://cloud.example.com/".to_owned());
     described.description = Some("Files".to_owned());
@@ -360,8 +371,11 @@ fn an_application_is_described_and_dated() {
     assert!(first.created.unix_seconds() > 0);
     // What is absent is left alone, what is empty is emptied.
     seed.applications[0] = SeedApplication {
-        description: Some(String::new()),
-        hide: Some(false),
+        said: ApplicationChanges {
+            description: Some(String::new()),
+            hide: Some(false),
+            ..ApplicationChanges::default()
+        },
         ..application("nextcloud", None)
     };
     let (plan, _) = apply(&registry, &seed).unwrap();
@@ -393,7 +407,7 @@ fn a_password_says_when_it_was_set() {
 fn a_relative_expiry_is_not_moved_and_an_absolute_one_is() {
     let registry = registry();
     let mut seed = example();
-    seed.tokens[0].expires = Some(Expiry::In(Duration::from_secs(86_400)));
+    seed.tokens[0].said.expires = Some(Expiry::In(Duration::from_secs(86_400)));
     apply(&registry, &seed).unwrap();
     let expires = |registry: &Registry| {
         registry.snapshot().accounts().token_named("ldapservice-grafana").unwrap().expires
@@ -408,16 +422,16 @@ fn a_relative_expiry_is_not_moved_and_an_absolute_one_is() {
     assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
     assert_eq!(expires(&registry), meanwhile);
     // Another duration counts from when the token was made.
-    seed.tokens[0].expires = Some(Expiry::In(Duration::from_secs(2 * 86_400)));
+    seed.tokens[0].said.expires = Some(Expiry::In(Duration::from_secs(2 * 86_400)));
     assert!(!apply(&registry, &seed).unwrap().0.diff.is_empty());
     assert_eq!(expires(&registry), Some(first.after(Duration::from_secs(86_400))));
     assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
     let time = Timestamp::from_unix_seconds(4_000_000_000);
-    seed.tokens[0].expires = Some(Expiry::At(time));
+    seed.tokens[0].said.expires = Some(Expiry::At(time));
     apply(&registry, &seed).unwrap();
     assert_eq!(expires(&registry), Some(time));
-    seed.tokens[0].expires = None;
-    seed.tokens[0].expiring = Some(false);
+    seed.tokens[0].said.expires = None;
+    seed.tokens[0].said.expiring = Some(false);
     apply(&registry, &seed).unwrap();
     assert_eq!(expires(&registry), None);
 }
@@ -525,7 +539,7 @@ fn seeded_secrets_are_stored_by_their_shape() {
 fn api_tokens_have_generated_secrets() {
     let registry = registry();
     let mut seed = example();
-    seed.tokens[0].intent = Some(Intent::Api);
+    seed.tokens[0].said.intent = Some(Intent::Api);
     let with = |given: Option<SeedSecret>| {
         let mut seed = seed.clone();
         seed.tokens[0].secret = given;
@@ -538,7 +552,7 @@ fn api_tokens_have_generated_secrets() {
     let (_, secrets) = apply(&registry, &seed).unwrap();
     assert!(secrets[0].secret.expose().starts_with(b"bindery_api_"));
     assert!(!binds(&registry, "ldapservice", secrets[0].secret.expose()));
-    seed.tokens[0].intent = Some(Intent::AppPassword);
+    seed.tokens[0].said.intent = Some(Intent::AppPassword);
     assert!(refused(apply(&registry, &seed)).contains("cannot be changed"));
 }
 
@@ -583,22 +597,22 @@ fn kinds_are_not_converted_where_that_is_forbidden() {
     };
     assert!(
         with(&|seed| {
-            seed.accounts[2].kind = Some(AccountKind::Internal);
+            seed.accounts[2].said.kind = Some(AccountKind::Internal);
             seed.accounts[2].create_group = None;
         })
         .contains("cannot become a person")
     );
     assert!(
-        with(&|seed| seed.accounts[1].kind = Some(AccountKind::InternalServiceAccount))
+        with(&|seed| seed.accounts[1].said.kind = Some(AccountKind::InternalServiceAccount))
             .contains("internal service account")
     );
     assert!(with(&|seed| seed.accounts[2].password = secret("x")).contains("authenticates with tokens"));
     assert!(with(&|seed| seed.accounts[0].create_group = Some(true)).contains("is a person"));
     let mut seed = example();
-    seed.accounts[0].kind = Some(AccountKind::External);
+    seed.accounts[0].said.kind = Some(AccountKind::External);
     apply(&registry, &seed).unwrap();
     // A person may become a service account: its password is gone then.
-    seed.accounts[0].kind = Some(AccountKind::ServiceAccount);
+    seed.accounts[0].said.kind = Some(AccountKind::ServiceAccount);
     seed.accounts[0].password = None;
     apply(&registry, &seed).unwrap();
     assert!(!binds(&registry, "alice", b"correct horse"));
@@ -613,7 +627,7 @@ fn names_and_numbers_are_unique() {
         refused(apply(&registry, &seed))
     };
     assert!(
-        with(&|seed| seed.accounts[1].attributes = attributes(&[("uidNumber", "7007")]))
+        with(&|seed| seed.accounts[1].said.attributes = attributes(&[("uidNumber", "7007")]))
             .contains("`alice` has it")
     );
     // alice is number 4 or so; whatever it is, what it derives may not be given to another.
@@ -622,22 +636,22 @@ fn names_and_numbers_are_unique() {
     };
     let taken = derived(&registry, "ldapservice").to_string();
     assert!(
-        with(&|seed| seed.accounts[1].attributes = attributes(&[("uidNumber", &taken)]))
+        with(&|seed| seed.accounts[1].said.attributes = attributes(&[("uidNumber", &taken)]))
             .contains("`ldapservice` has it")
     );
     // A shared gidNumber is allowed, and two may exchange their uidNumbers.
     let mut seed = example();
-    seed.accounts[0].attributes = attributes(&[("uidNumber", "7007"), ("gidNumber", "100")]);
-    seed.accounts[1].attributes = attributes(&[("uidNumber", "7008"), ("gidNumber", "100")]);
+    seed.accounts[0].said.attributes = attributes(&[("uidNumber", "7007"), ("gidNumber", "100")]);
+    seed.accounts[1].said.attributes = attributes(&[("uidNumber", "7008"), ("gidNumber", "100")]);
     apply(&registry, &seed).unwrap();
-    seed.accounts[0].attributes = attributes(&[("uidNumber", "7008")]);
-    seed.accounts[1].attributes = attributes(&[("uidNumber", "7007")]);
+    seed.accounts[0].said.attributes = attributes(&[("uidNumber", "7008")]);
+    seed.accounts[1].said.attributes = attributes(&[("uidNumber", "7007")]);
     apply(&registry, &seed).unwrap();
 
     assert!(
         with(&|seed| {
             let mut other = provider("other", "DC=ldap, dc=example,dc=com");
-            other.is_default = None;
+            other.said.is_default = None;
             seed.providers.push(other);
         })
         .contains("same base DN")
@@ -648,7 +662,7 @@ fn names_and_numbers_are_unique() {
             .contains("has an application already")
     );
     let both = with(&|seed| {
-        seed.accounts[1].attributes = attributes(&[("uidNumber", "7007")]);
+        seed.accounts[1].said.attributes = attributes(&[("uidNumber", "7007")]);
         seed.applications.push(application("other", Some("ldap")));
     });
     assert_eq!(both.lines().count(), 2, "{both}");
@@ -661,7 +675,7 @@ fn given_numbers_are_not_derived_for_others() {
     let registry = registry();
     let mut seed = example();
     // The first number would derive these.
-    seed.accounts[0].attributes = attributes(&[("uidNumber", "2001"), ("gidNumber", "4002")]);
+    seed.accounts[0].said.attributes = attributes(&[("uidNumber", "2001"), ("gidNumber", "4002")]);
     apply(&registry, &seed).unwrap();
     let numbers: Vec<u32> =
         registry.snapshot().accounts().accounts().map(|account| account.number.get()).collect();
@@ -682,16 +696,16 @@ fn attributes_are_what_the_schema_allows() {
         ("displayName", "Alice", "made from its name"),
     ] {
         let mut seed = example();
-        seed.accounts[0].attributes = attributes(&[(name, value)]);
+        seed.accounts[0].said.attributes = attributes(&[(name, value)]);
         let refusal = refused(apply(&registry, &seed));
         assert!(refusal.contains(sentence), "{name}: {refusal}");
     }
     let mut seed = example();
-    let two = vec!["de".to_owned(), "en".to_owned()];
-    seed.accounts[0].attributes = Some([("preferredLanguage".to_owned(), two.clone())].into());
+    let of_two =
+        |name: &str| Attribute { description: name.to_owned(), values: vec![b"de".to_vec(), b"en".to_vec()] };
+    seed.accounts[0].said.attributes = Some(vec![of_two("preferredLanguage")]);
     assert!(refused(apply(&registry, &seed)).contains("one value at most"));
-    seed.accounts[0].attributes =
-        Some([("cn;lang-de".to_owned(), two.clone()), ("shoeSize".to_owned(), two)].into());
+    seed.accounts[0].said.attributes = Some(vec![of_two("cn;lang-de"), of_two("shoeSize")]);
     apply(&registry, &seed).unwrap();
 }
 
@@ -716,17 +730,17 @@ fn what_does_not_exist_is_unresolved_in_the_plan_and_refused_when_applied() {
 fn a_provider_may_move_but_not_lose_entries() {
     let registry = registry_with_example();
     let mut seed = example();
-    seed.providers[0].base_dn = "dc=example,dc=org".to_owned();
-    seed.providers[0].users =
+    seed.providers[0].said.base_dn = Some("dc=example,dc=org".to_owned());
+    seed.providers[0].said.users =
         Some(vec![crate::model::Container { container: "ou=people".to_owned(), naming: "uid".to_owned() }]);
     apply(&registry, &seed).unwrap();
     assert!(binds(&registry, "uid=alice,ou=people,dc=example,dc=org", b"correct horse"));
-    seed.providers[0].groups = seed.providers[0].users.clone();
+    seed.providers[0].said.groups = seed.providers[0].said.users.clone();
     // A group and a service account of one name in one container.
-    seed.providers[0].service_accounts = seed.providers[0].users.clone();
+    seed.providers[0].said.service_accounts = seed.providers[0].said.users.clone();
     let refusal = refused(apply(&registry, &seed));
     assert!(refusal.contains("would have two entries"), "{refusal}");
-    seed.providers[0].groups = Some(Vec::new());
+    seed.providers[0].said.groups = Some(Vec::new());
     assert!(refused(apply(&registry, &seed)).contains("no container"));
 }
 
@@ -809,6 +823,60 @@ fn a_full_disk_changes_nothing() {
     assert!(wait(again.plan_seed(example(), SeedOptions::default())).unwrap().is_empty());
 }
 
+/// What a config says that cannot be is refused by whoever writes the object, and told where it stands.
+#[test]
+fn what_cannot_be_is_told_at_its_line_and_key() {
+    let registry = registry();
+    let container = |number| format!("{{ container = \"ou={number}\", naming = \"cn\" }}, ");
+    let containers: String = (0..101).map(container).collect();
+    let token = "[[account]]\nusername = \"b\"\n[[token]]\nidentifier = \"a\"\naccount = \"b\"\n";
+    let provider = "[[provider]]\nname = \"a\"\nbase_dn = \"dc=a\"\n";
+    let cases = [
+        (
+            "[[account]]\nusername = \"a\"\ntype = \"service_account\"\npassword_hash = \"$6$a$b\""
+                .to_owned(),
+            "6:1: account.password_hash: the service account `a` cannot have a password",
+        ),
+        (
+            "[[account]]\nusername = \"a\"\ntype = \"internal\"\nexpires = \"1d\"".to_owned(),
+            "6:1: account.expires: the account `a` is a person",
+        ),
+        (
+            format!("{token}intent = \"api\"\nsecret_hash = \"$argon2id$a$b\""),
+            "9:1: token.secret_hash: the API token `a` is found by its secret",
+        ),
+        (
+            format!("{token}intent = \"api\"\nsecret_env = \"SHORT\""),
+            "9:1: token.secret_env: the secret of the token `a` is too short for an API token",
+        ),
+        (
+            format!("{token}secret_hash = \"$argon2id$a$b\"\nretrievable = true"),
+            "9:1: token.retrievable: the token `a` cannot be retrievable",
+        ),
+        (
+            format!("[[provider]]\nname = \"a\"\nbase_dn = \"dc={}\"", "x".repeat(1_024)),
+            "5:1: provider.base_dn: expected a DN of at most 1024 octets",
+        ),
+        (format!("{provider}users = [{containers}]"), "6:1: provider.users: expected at most 100 containers"),
+    ];
+    for (text, expected) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bindery.toml");
+        std::fs::write(&path, format!("[server]\ndata_dir = \"data\"\n{text}")).unwrap();
+        let environment = |name: &str| (name == "SHORT").then(|| "short".into());
+        let config = crate::config::load(&path, &environment).unwrap();
+        let refused = wait(registry.plan_seed(config.seed.clone(), SeedOptions::default()));
+        let Err(ChangeError::Seed(problems)) = refused else { panic!("{text}: {refused:?}") };
+        let found =
+            |SeedProblem { object, field, sentence }| crate::config::Found { object, field, sentence };
+        let (problems, sentences) = config.placed(problems.into_iter().map(found));
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let expected = format!("{}:{expected}", path.display());
+        assert!(matches!(told.as_slice(), [one] if one.starts_with(&expected)), "{text}\n{told:#?}");
+        assert_eq!(sentences, [""; 0]);
+    }
+}
+
 fn seeds() -> impl Strategy<Value = Seed> {
     let name = || prop::sample::select(vec!["a", "b", "c", "d"]).prop_map(str::to_owned);
     let names = || prop::collection::btree_set(name(), 0..3).prop_map(|names| names.into_iter().collect());
@@ -821,8 +889,8 @@ fn seeds() -> impl Strategy<Value = Seed> {
     )
         .prop_map(|(username, is_person, name, is_active, create_group)| {
             let mut account = if is_person { person(&username) } else { service(&username) };
-            account.name = name;
-            account.is_active = is_active;
+            account.said.name = name;
+            account.said.is_active = is_active;
             account.create_group = (!is_person).then_some(create_group);
             account
         });
@@ -831,7 +899,7 @@ fn seeds() -> impl Strategy<Value = Seed> {
             let mut group = group(&name, &[]);
             group.members = members;
             group.parents = parents;
-            group.is_superuser = Some(is_superuser);
+            group.said.is_superuser = Some(is_superuser);
             group
         },
     );
@@ -913,7 +981,7 @@ fn a_token_that_did_not_expire_is_given_an_end() {
     ] {
         let registry = registry();
         let mut endless = token("robot-token", "robot");
-        endless.expiring = Some(false);
+        endless.said.expiring = Some(false);
         let mut seed = Seed {
             providers: vec![provider("ldap", "dc=example,dc=com")],
             accounts: vec![service("robot")],
@@ -924,10 +992,10 @@ fn a_token_that_did_not_expire_is_given_an_end() {
         let find = || registry.snapshot().accounts().token_named("robot-token").cloned().unwrap();
         assert_eq!(find().expires, None);
 
-        seed.tokens[0].expiring = None;
+        seed.tokens[0].said.expiring = None;
         assert!(apply(&registry, &seed).unwrap().0.is_empty(), "nothing was said of its end");
-        seed.tokens[0].expiring = Some(true);
-        seed.tokens[0].expires = expires;
+        seed.tokens[0].said.expiring = Some(true);
+        seed.tokens[0].said.expires = expires;
         let (plan, _) = apply(&registry, &seed).unwrap();
         assert_eq!(plan.diff[0].fields[0].field, "expires");
         assert_eq!(find().expires, Some(find().created.after(lifetime)));
@@ -960,7 +1028,7 @@ fn attribute(name: &str, syntax: Option<AttributeSyntax>) -> SeedAttribute {
 /// A person with one value of an attribute.
 fn holder(name: &str, value: &str) -> SeedAccount {
     let mut alice = person("alice");
-    alice.attributes = attributes(&[(name, value)]);
+    alice.said.attributes = attributes(&[(name, value)]);
     alice
 }
 
@@ -1085,8 +1153,8 @@ fn another_syntax_is_refused_while_values_are_not_of_it() {
     let badge = snapshot.schema().find("badge").unwrap();
     assert_eq!(snapshot.schema().attribute(badge).equality, Some(crate::schema::MatchingRule::Integer));
 
-    seed.accounts[0].attributes =
-        Some([("badge".to_owned(), vec!["1".to_owned(), "2".to_owned()])].into_iter().collect());
+    seed.accounts[0].said.attributes =
+        Some(vec![Attribute { description: "badge".to_owned(), values: vec![b"1".to_vec(), b"2".to_vec()] }]);
     apply(&registry, &seed).unwrap();
     let mut single = declared;
     single.attributes[0].single_valued = Some(true);
@@ -1156,13 +1224,14 @@ fn left_out(plan: &SeedPlan) -> Vec<(&str, &str)> {
 /// Somebody has given one object of the config what the config gives to another, and says nothing of for the first.
 #[test]
 fn what_the_config_does_not_say_of_an_object_does_not_stop_the_rest() {
-    let seed = |domain: Option<&str>| Seed {
-        providers: vec![
-            SeedProvider { domain: domain.map(str::to_owned), ..provider("main", "dc=example,dc=org") },
-            SeedProvider { is_default: Some(false), ..provider("other", "dc=other,dc=net") },
-        ],
-        accounts: vec![person("alice")],
-        ..Seed::default()
+    let seed = |domain: Option<&str>| {
+        let mut main = provider("main", "dc=example,dc=org");
+        main.said.domain = domain.map(|domain| Some(domain.to_owned()));
+        Seed {
+            providers: vec![main, not_default("other", "dc=other,dc=net", Some(false))],
+            accounts: vec![person("alice")],
+            ..Seed::default()
+        }
     };
     let registry = registry();
     apply(&registry, &Seed { accounts: Vec::new(), ..seed(None) }).unwrap();
@@ -1192,7 +1261,7 @@ fn what_the_config_does_not_say_of_an_object_does_not_stop_the_rest() {
 fn a_renamed_default_provider_does_not_stop_the_rest() {
     let registry = registry();
     let main = provider("main", "dc=example,dc=org");
-    let late = SeedProvider { is_default: None, ..provider("late", "dc=late,dc=net") };
+    let late = not_default("late", "dc=late,dc=net", None);
     let on_main = SeedReference { kind: ReferenceKind::Provider, name: "main".to_owned() };
     let search = SeedGrant { permission: Permission::SearchFullDirectory, on: Some(on_main) };
     let reader = role("reader", vec![search]);

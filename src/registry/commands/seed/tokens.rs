@@ -9,8 +9,10 @@ use super::apply::Application;
 use super::objects::{same_or, set};
 use super::secrets::{PreparedToken, selector_of_token};
 use crate::auth::SealError;
-use crate::config::{Expiry, ReferenceKind, SeedSecret, SeedToken, first_identifier};
-use crate::model::{AccountKind, Intent, Timestamp, Token, TokenSelector};
+use crate::config::{ReferenceKind, SeedSecret, SeedToken};
+use crate::model::{
+    AccountKind, Expiry, Intent, Timestamp, Token, TokenChanges, TokenSelector, first_identifier,
+};
 use crate::registry::ChangeError;
 use crate::registry::commands::DEFAULT_LIFETIME;
 use crate::registry::commands::token::{self, FIRST_GENERATION, NewRecord, not_kept};
@@ -41,17 +43,16 @@ impl Application<'_, '_> {
             if seed.tokens.iter().any(|token| token.identifier == name) {
                 continue;
             }
-            let token = SeedToken {
-                identifier: token::free_first_identifier(self.transaction, &account.username),
-                account: account.username.clone(),
+            let said = TokenChanges {
                 intent: Some(Intent::AppPassword),
                 expiring: account.expiring,
                 expires: account.expires,
                 description: Some("the first app password".to_owned()),
-                networks: None,
-                secret: None,
-                retrievable: None,
+                ..TokenChanges::default()
             };
+            let identifier = token::free_first_identifier(self.transaction, &account.username);
+            let token =
+                SeedToken { identifier, account: account.username.clone(), said, ..SeedToken::default() };
             self.make_token(&token, &name, true)?;
         }
         Ok(())
@@ -60,7 +61,7 @@ impl Application<'_, '_> {
     /// What may still be said of a token that is there: all but its secret, owner and intent.
     fn change_token(&mut self, seed: &SeedToken, stored: Token) -> Result<(), ChangeError> {
         let identifier = &seed.identifier;
-        if seed.intent.is_some_and(|intent| intent != stored.intent) {
+        if seed.said.intent.is_some_and(|intent| intent != stored.intent) {
             let sentence = format!(
                 "the token `{identifier}` has the intent {}, which cannot be changed; choose another identifier",
                 stored.intent
@@ -70,8 +71,8 @@ impl Application<'_, '_> {
         }
         let mut token = stored.clone();
         self.change_expiry(seed, &mut token);
-        set(&mut token.description, seed.description.clone());
-        if let Some(networks) = &seed.networks {
+        set(&mut token.description, seed.said.description.clone());
+        if let Some(networks) = &seed.said.networks {
             token.networks = same_or(&token.networks, networks.clone());
         }
         match seed.retrievable {
@@ -98,11 +99,11 @@ impl Application<'_, '_> {
     /// token meanwhile; another one counts from when the token was made or rotated.
     fn change_expiry(&mut self, seed: &SeedToken, token: &mut Token) {
         let now = self.transaction.now();
-        if seed.expiring == Some(false) {
+        if seed.said.expiring == Some(false) {
             (token.expires, token.lifetime_said) = (None, None);
             return;
         }
-        match seed.expires {
+        match seed.said.expires {
             Some(Expiry::At(time)) => {
                 token.lifetime_said = None;
                 if token.expires != Some(time) && !is_renewed_since(token, time) {
@@ -128,7 +129,7 @@ impl Application<'_, '_> {
                     (token.expires, token.renewed) = (Some(time), begin);
                 }
             }
-            None if seed.expiring == Some(true) && token.expires.is_none() => {
+            None if seed.said.expiring == Some(true) && token.expires.is_none() => {
                 (token.expires, token.renewed) = (Some(token.created.after(DEFAULT_LIFETIME)), token.created);
             }
             None => {}
@@ -148,9 +149,10 @@ impl Application<'_, '_> {
         let Some(owner) = self.accounts().account(owner).cloned() else { return Ok(()) };
         let identifier = &seed.identifier;
         let now = self.transaction.now();
-        let intent = seed.intent.unwrap_or(Intent::AppPassword);
-        let expires = (seed.expiring != Some(false))
-            .then(|| seed.expires.map_or_else(|| now.after(DEFAULT_LIFETIME), |expires| expires.time(now)));
+        let intent = seed.said.intent.unwrap_or(Intent::AppPassword);
+        let expires = (seed.said.expiring != Some(false)).then(|| {
+            seed.said.expires.map_or_else(|| now.after(DEFAULT_LIFETIME), |expires| expires.time(now))
+        });
         if seed.retrievable == Some(true) && !self.prepared.keys().can_seal() {
             let sentence = not_kept(identifier, SealError::NoKey).to_string();
             self.problem(ReferenceKind::Token, identifier, Some("retrievable"), sentence);
@@ -169,7 +171,7 @@ impl Application<'_, '_> {
             self.problem(ReferenceKind::Token, identifier, Some("key"), sentence);
             return Ok(());
         }
-        let lifetime_said = match (seed.expiring, seed.expires) {
+        let lifetime_said = match (seed.said.expiring, seed.said.expires) {
             (Some(false), _) | (_, Some(Expiry::At(_)) | None) => None,
             (_, Some(Expiry::In(lifetime))) => Some(lifetime),
         };
@@ -182,8 +184,8 @@ impl Application<'_, '_> {
             hash,
             sealed,
             expires,
-            description: seed.description.clone().unwrap_or_default(),
-            networks: seed.networks.clone().unwrap_or_default(),
+            description: seed.said.description.clone().unwrap_or_default(),
+            networks: seed.said.networks.clone().unwrap_or_default(),
             is_first,
             lifetime_said,
         };
@@ -209,17 +211,17 @@ impl Application<'_, '_> {
                 self.problem(ReferenceKind::Token, identifier, Some("key"), sentence);
                 Ok(None)
             }
+            Some(SeedSecret::Hash(_)) if seed.retrievable == Some(true) => {
+                let sentence = format!(
+                    "the token `{identifier}` cannot be retrievable, as of a secret_hash there is no secret to \
+                     keep; give it a secret_file, or leave both out"
+                );
+                self.problem(ReferenceKind::Token, identifier, Some("retrievable"), sentence);
+                Ok(None)
+            }
             Some(SeedSecret::Hash(hash)) => {
                 let what = format!("the secret_hash of the token `{identifier}`");
                 let hash = self.bounded(ReferenceKind::Token, identifier, &what, hash);
-                if seed.retrievable == Some(true) {
-                    let sentence = format!(
-                        "the token `{identifier}` cannot be retrievable, as of a secret_hash there is no secret to \
-                         keep; give it a secret_file, or leave both out"
-                    );
-                    self.problem(ReferenceKind::Token, identifier, Some("retrievable"), sentence);
-                    return Ok(None);
-                }
                 let (uuid, selector) = (Uuid::new_v4(), TokenSelector::None);
                 Ok(hash.map(|hash| PreparedToken { uuid, selector, hash, sealed: None, expires }))
             }

@@ -22,11 +22,12 @@ use super::account::grant_to_creator;
 use super::{DEFAULT_LIFETIME, names, secret_text, set, validate};
 use crate::access::Rights;
 use crate::auth::{SealError, TokenSecret};
-use crate::config::{Expiry, LIFETIME_SECONDS_MAX, Limit, first_identifier};
+use crate::config::Limit;
 use crate::directory::{AccountState, Accounts};
 use crate::model::{
-    AccountKind, AccountNumber, HashText, Intent, Key, ObjectReference, Permission, Record, SealedSecret,
-    Timestamp, Token, TokenNumber, TokenSelector, Tombstone, TombstoneOf,
+    AccountKind, AccountNumber, Expiry, HashText, Intent, Key, LIFETIME_SECONDS_MAX, ObjectReference,
+    Permission, Record, SealedSecret, Timestamp, Token, TokenChanges, TokenNumber, TokenSelector, Tombstone,
+    TombstoneOf, first_identifier,
 };
 use crate::registry::fresh_secrets::{FreshSecret, VIEW_TIME};
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -57,25 +58,6 @@ pub struct NewToken {
     pub networks: Vec<IpNet>,
     /// Whether its secret is kept, encrypted, for whoever holds `view_token_key` on it.
     pub retrievable: bool,
-}
-
-/// What is to become of a token; what is `None` stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TokenChanges {
-    /// Its name, unique among all tokens.
-    pub identifier: Option<String>,
-    /// The username of its owner: who may make a token for an account may give it one.
-    pub account: Option<String>,
-    /// What it is for; it cannot become another.
-    pub intent: Option<Intent>,
-    /// Whether it expires. Of one that did not so far, and for which no time is given, after [`DEFAULT_LIFETIME`].
-    pub expiring: Option<bool>,
-    /// When it expires; a duration counts from now.
-    pub expires: Option<Expiry>,
-    /// What it is used for.
-    pub description: Option<String>,
-    /// Where it may be used from; empty: anywhere.
-    pub networks: Option<Vec<IpNet>>,
 }
 
 /// A token that was made, with its secret, which is shown once.

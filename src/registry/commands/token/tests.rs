@@ -56,7 +56,7 @@ fn seed(permissions: &[&str]) -> Seed {
     accounts[0].permissions = Some(permissions.iter().map(grant).collect());
     accounts[2].permissions = Some(vec![grant(&"search_full_directory on provider:ldap")]);
     let mut admins = group("admins", &["root"]);
-    admins.is_superuser = Some(true);
+    admins.said.is_superuser = Some(true);
     Seed {
         providers: vec![provider("ldap", "dc=example,dc=com")],
         groups: vec![admins],
@@ -1010,9 +1010,9 @@ fn a_seed_makes_retrievable_tokens_and_chosen_secrets() {
     let registry = registry_where(&[]);
     let mut seed = seed(&[]);
     seed.tokens = vec![token("kept", "robot"), token("chosen", "robot")];
-    seed.tokens[0].intent = Some(Intent::Api);
+    seed.tokens[0].said.intent = Some(Intent::Api);
     seed.tokens[0].retrievable = Some(true);
-    seed.tokens[1].intent = Some(Intent::Api);
+    seed.tokens[1].said.intent = Some(Intent::Api);
     seed.tokens[1].secret = Some(SeedSecret::Given(Secret::from(CHOSEN.to_owned())));
     let (_, secrets) = apply(&registry, &seed).unwrap();
     assert_eq!(wait(registry.view_token_key(actor(), "kept".to_owned())).unwrap(), secrets[0].secret);
@@ -1044,7 +1044,7 @@ fn a_time_of_a_seed_that_has_passed_is_answered_with_one_rotation() {
     let registry = registry_where(&[]);
     let mut seed = seed(&[]);
     seed.tokens = vec![token("api", "robot")];
-    seed.tokens[0].intent = Some(Intent::Api);
+    seed.tokens[0].said.intent = Some(Intent::Api);
     apply(&registry, &seed).unwrap();
     change(&registry, "api", |token| {
         token.created = Timestamp::from_unix_seconds(0);
@@ -1052,11 +1052,11 @@ fn a_time_of_a_seed_that_has_passed_is_answered_with_one_rotation() {
     });
     // Another time to expire begins another lifetime.
     let now = Timestamp::now();
-    seed.tokens[0].expires = Some(Expiry::At(now.after(DAY)));
+    seed.tokens[0].said.expires = Some(Expiry::At(now.after(DAY)));
     apply(&registry, &seed).unwrap();
     assert!(stored(&registry, "api").lifetime().unwrap() <= DAY);
     // One that has passed ends the secret, once.
-    seed.tokens[0].expires = Some(Expiry::At(Timestamp::from_unix_seconds(1)));
+    seed.tokens[0].said.expires = Some(Expiry::At(Timestamp::from_unix_seconds(1)));
     apply(&registry, &seed).unwrap();
     assert!(stored(&registry, "api").is_expired(now));
     for rotated in [1, 0, 0] {
@@ -1071,10 +1071,10 @@ fn a_relative_time_of_a_seed_counts_from_the_creation() {
     let registry = registry_where(&[]);
     let mut seed = seed(&[]);
     seed.tokens = vec![token("app", "robot")];
-    seed.tokens[0].expiring = Some(false);
+    seed.tokens[0].said.expiring = Some(false);
     apply(&registry, &seed).unwrap();
     change(&registry, "app", |token| token.renewed = Timestamp::from_unix_seconds(0));
-    (seed.tokens[0].expiring, seed.tokens[0].expires) = (None, Some(Expiry::In(DAY)));
+    (seed.tokens[0].said.expiring, seed.tokens[0].said.expires) = (None, Some(Expiry::In(DAY)));
     apply(&registry, &seed).unwrap();
     assert_eq!(stored(&registry, "app").lifetime(), Some(DAY));
 }
