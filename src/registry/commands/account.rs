@@ -14,8 +14,8 @@ use crate::audit::EventObject;
 use crate::auth::StoredHash;
 use crate::model::{
     Account, AccountChanges, AccountKind, AccountNumber, Action, EventDetail, Expiry, GroupChanges,
-    GroupNumber, HashText, Intent, Key, ObjectReference, Password, Permission, Record, Tombstone,
-    TombstoneOf, first_identifier,
+    GroupNumber, HashText, Intent, Key, ObjectReference, Password, Permission, Record, Token, TokenNumber,
+    Tombstone, TombstoneOf, first_identifier,
 };
 use crate::registry::transaction::name_form;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -499,21 +499,11 @@ impl Registry {
                 };
                 let identifier = token::free_first_identifier(transaction, &username);
                 let expires = token::expiry(&identifier, expiring, expires, transaction.now())?;
-                let token = token::NewRecord {
-                    uuid: token_uuid,
-                    identifier: identifier.clone(),
-                    account: number,
-                    intent: Intent::AppPassword,
-                    selector,
-                    hash,
-                    sealed,
-                    expires,
-                    description: String::new(),
-                    networks: Vec::new(),
-                    is_first: true,
-                    lifetime_said: None,
-                };
-                let token_number = token::put_new(transaction, token)?;
+                let token_number = TokenNumber::new(transaction.next_object()?);
+                let made =
+                    token::made_now(transaction, token_number, identifier.clone(), number, (selector, hash));
+                let token = Token { uuid: token_uuid, sealed, expires, is_first: true, ..made };
+                token::put_new(transaction, token)?;
                 let uuid = match transaction.snapshot().accounts().account(number) {
                     Some(account) => account.uuid,
                     None => return Err(ChangeError::Conflict),

@@ -12,11 +12,10 @@ use super::{
 use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree, name_key};
 use crate::model::{
     Account, AccountChanges, AccountKind, AccountNumber, Actor, Attribute, BindingSubject, Container, Group,
-    GroupChanges, GroupNumber, HashText, Intent, LdapProvider, Placement, ProviderChanges, ProviderNumber,
-    Record, RoleNumber, TokenSelector,
+    GroupChanges, GroupNumber, HashText, LdapProvider, Placement, ProviderChanges, ProviderNumber, Record,
+    RoleNumber, Token, TokenNumber, TokenSelector,
 };
-use crate::registry::commands::token::{self, NewRecord};
-use crate::registry::commands::{account, find_provider, group, provider, validate};
+use crate::registry::commands::{account, find_provider, group, provider, token, validate};
 use crate::registry::{ChangeError, Registry, SharedValue, SharedValues, Transaction};
 use crate::schema::{AttributeId, Dn, Rdn, Schema, normalize_dn};
 use crate::store::{RECORD_OCTETS_MAX, StoreError};
@@ -425,20 +424,10 @@ impl<'t, 's> Batch<'t, 's> {
             self.report.leave_out("a password: another account has a token of the identifier for it", dn);
             return Ok(());
         }
-        let token = NewRecord {
-            uuid: Uuid::new_v4(),
-            identifier,
-            account,
-            intent: Intent::AppPassword,
-            selector: TokenSelector::None,
-            hash,
-            sealed: None,
-            expires: None,
-            description: "imported".to_owned(),
-            networks: Vec::new(),
-            is_first: false,
-            lifetime_said: None,
-        };
+        let number = TokenNumber::new(self.transaction.next_object()?);
+        let made =
+            token::made_now(self.transaction, number, identifier, account, (TokenSelector::None, hash));
+        let token = Token { description: "imported".to_owned(), ..made };
         if let Err(error) = token::put_new(self.transaction, token) {
             self.report.leave_out(format!("a password: {}", reason(error)?), dn);
             return Ok(());

@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::DEFAULT_LIFETIME;
-use crate::registry::commands::token::{self, FIRST_GENERATION, NewRecord, not_kept};
+use crate::registry::commands::token::{self, FIRST_GENERATION, not_kept};
 
 impl Application<'_, '_> {
     /// The tokens of the seed, and the first app passwords of new service accounts.
@@ -175,21 +175,19 @@ impl Application<'_, '_> {
             (Some(false), _) | (_, Some(Expiry::At(_)) | None) => None,
             (_, Some(Expiry::In(lifetime))) => Some(lifetime),
         };
-        let new = NewRecord {
+        let said = seed.said.clone();
+        let token = Token {
             uuid,
-            identifier: identifier.clone(),
-            account: owner.number,
             intent,
-            selector,
-            hash,
             sealed,
             expires,
-            description: seed.said.description.clone().unwrap_or_default(),
-            networks: seed.said.networks.clone().unwrap_or_default(),
+            description: said.description.unwrap_or_default(),
+            networks: said.networks.unwrap_or_default(),
             is_first,
             lifetime_said,
+            ..token::made_now(self.transaction, number, identifier.clone(), owner.number, (selector, hash))
         };
-        let done = token::put_numbered(self.transaction, number, new);
+        let done = token::write(self.transaction, None, token);
         self.collect(ReferenceKind::Token, identifier, done).map(drop)
     }
 

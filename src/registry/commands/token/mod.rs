@@ -12,7 +12,7 @@ mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -109,21 +109,10 @@ impl Registry {
                 let accounts = transaction.snapshot().accounts();
                 let owner = may_create(transaction.caller(), accounts, &account)?;
                 let expires = expiry(&identifier, expiring, expires, now)?;
-                let new = NewRecord {
-                    uuid,
-                    identifier: identifier.clone(),
-                    account: owner.number,
-                    intent,
-                    selector,
-                    hash,
-                    sealed,
-                    expires,
-                    description,
-                    networks,
-                    is_first: false,
-                    lifetime_said: None,
-                };
-                let number = put_new(transaction, new)?;
+                let number = TokenNumber::new(transaction.next_object()?);
+                let made = made_now(transaction, number, identifier.clone(), owner.number, (selector, hash));
+                let token = Token { uuid, intent, sealed, expires, description, networks, ..made };
+                put_new(transaction, token)?;
                 let account = owner.username.to_string();
                 Ok((number, CreatedToken { account, identifier, intent, secret, expires }))
             })
@@ -298,66 +287,29 @@ struct Exchange {
     made: NewTokenSecret,
 }
 
-/// What the record of a new token is made of.
-pub(super) struct NewRecord {
-    pub(super) uuid: Uuid,
-    pub(super) identifier: String,
-    pub(super) account: AccountNumber,
-    pub(super) intent: Intent,
-    pub(super) selector: TokenSelector,
-    pub(super) hash: HashText,
-    pub(super) sealed: Option<SealedSecret>,
-    pub(super) expires: Option<Timestamp>,
-    pub(super) description: String,
-    pub(super) networks: Vec<IpNet>,
-    /// Whether it is made along with its account.
-    pub(super) is_first: bool,
-    /// How long the config says that it lives.
-    pub(super) lifetime_said: Option<Duration>,
-}
-
-/// Puts a new token, and grants whoever makes it every permission on it.
-pub(super) fn put_new(transaction: &mut Transaction<'_>, new: NewRecord) -> Result<TokenNumber, ChangeError> {
-    let number = TokenNumber::new(transaction.next_object()?);
-    put_numbered(transaction, number, new)?;
-    grant_to_creator(transaction, ObjectReference::Token(number))?;
-    Ok(number)
-}
-
-/// The same under a number that it was given before.
-pub(super) fn put_numbered(
-    transaction: &mut Transaction<'_>,
+/// A token that is made now under this number, of which nothing is said but whose it is and what is kept of its secret: an
+/// app password that does not expire.
+pub(super) fn made_now(
+    transaction: &Transaction<'_>,
     number: TokenNumber,
-    new: NewRecord,
-) -> Result<(), ChangeError> {
-    let NewRecord {
-        uuid,
-        identifier,
-        account,
-        intent,
-        selector,
-        hash,
-        sealed,
-        expires,
-        description,
-        networks,
-        is_first,
-        lifetime_said,
-    } = new;
+    identifier: String,
+    account: AccountNumber,
+    (selector, hash): (TokenSelector, HashText),
+) -> Token {
     let now = transaction.now();
-    let token = Token {
+    Token {
         number,
-        uuid,
+        uuid: Uuid::new_v4(),
         identifier,
         account,
-        intent,
+        intent: Intent::AppPassword,
         selector,
         hash,
-        sealed,
+        sealed: None,
         generation: FIRST_GENERATION,
-        expires,
-        description,
-        networks,
+        expires: None,
+        description: String::new(),
+        networks: Vec::new(),
         created: now,
         renewed: now,
         warned: None,
@@ -365,10 +317,16 @@ pub(super) fn put_numbered(
         began_as: None,
         origin: transaction.origin(),
         made_by: transaction.made_by(),
-        is_first,
-        lifetime_said,
-    };
-    write(transaction, None, token)
+        is_first: false,
+        lifetime_said: None,
+    }
+}
+
+/// Puts a new token, and grants whoever makes it every permission on it.
+pub(super) fn put_new(transaction: &mut Transaction<'_>, token: Token) -> Result<(), ChangeError> {
+    let on = ObjectReference::Token(token.number);
+    write(transaction, None, token)?;
+    grant_to_creator(transaction, on)
 }
 
 /// The one writer of tokens: puts `token` in the place of `before`. Whether the caller may do that to it is asked before,
