@@ -35,7 +35,7 @@ pub use diagnostics::Problems;
 pub use environment::Lookup;
 pub use limit_counts::LimitCounts;
 pub use limits::{Limit, Limits, LimitsInForce};
-pub(crate) use names::{canonical_dn, check_name};
+pub(crate) use names::{BadName, canonical_dn, check_name};
 pub use place::Found;
 pub use seed::{
     BadReference, ReferenceKind, Seed, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant,

@@ -16,31 +16,45 @@ pub(super) fn name_form(kind: ReferenceKind, name: &str) -> String {
     }
 }
 
+/// What is wrong with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadName {
+    /// There is nothing in it that is compared.
+    #[error("expected a name that is not empty")]
+    Empty,
+    /// It has more octets than [`NAME_OCTETS_MAX`].
+    #[error("expected a name of at most {} octets", NAME_OCTETS_MAX)]
+    Long,
+    /// It has something that no name may have.
+    #[error("expected a name without {0}")]
+    With(&'static str),
+}
+
 /// Whether an object may have this name.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn check_name(name: &str) -> Result<(), String> {
+pub(crate) fn check_name(name: &str) -> Result<(), BadName> {
     let mut form = Vec::with_capacity(name.len());
     let is_comparable = MatchingRule::CaseIgnore.normalize(name.as_bytes(), &mut form).is_ok();
-    let problem = if name.trim().is_empty() {
-        "expected a name, found an empty name"
+    if name.trim().is_empty() {
+        Err(BadName::Empty)
     } else if name.len() > NAME_OCTETS_MAX {
-        return Err(format!("expected a name of no more than {NAME_OCTETS_MAX} octets"));
+        Err(BadName::Long)
     } else if name.chars().any(is_invisible) {
-        "expected a name without control characters, or marks that nobody sees"
+        Err(BadName::With("control characters, or marks that nobody sees"))
     } else if name.trim() != name {
-        "expected a name without blanks at its ends"
+        Err(BadName::With("blanks at its ends"))
     } else if !is_comparable {
         // Without a form two spellings of it would be two names, and no filter would find either.
-        "expected a name without characters that cannot be compared (of private use, unassigned, or the \
-         replacement character)"
+        Err(BadName::With(
+            "characters that cannot be compared (of private use, unassigned, or the replacement character)",
+        ))
     } else if form.is_empty() {
-        "expected a name, found an empty name"
+        Err(BadName::Empty)
     } else {
-        return Ok(());
-    };
-    Err(problem.to_owned())
+        Ok(())
+    }
 }
 
 /// The RFC 4518 caseIgnore form of a name.

@@ -15,8 +15,8 @@ use super::seed::{
 };
 use super::seed_secret::{PASSWORD, SECRET, SecretSources};
 use super::seed_value::{
-    INTENT, MODE, account_kind, attribute_type, container, custom_attribute, custom_oid, dn, domain, email,
-    expiry, network, permission, reference, slug, syntax,
+    INTENT, MODE, account_kind, attribute_type, container, custom_attribute, custom_oid, dn, domain, expiry,
+    network, permission, reference, slug, syntax,
 };
 use super::source::{Located, Position};
 use super::value::{self, Raw};
@@ -202,7 +202,7 @@ impl<'e> SeedReader<'e> {
         let mut said = AccountChanges {
             kind: table.value("type", problems, account_kind),
             name: table.value("name", problems, value::text),
-            email: table.value("email", problems, email),
+            email: table.value("email", problems, value::text),
             is_active: table.value("is_active", problems, value::boolean),
             ..AccountChanges::default()
         };

@@ -8,8 +8,7 @@ use super::seed::{BadReference, SeedReference};
 use super::value::{self, Raw};
 use crate::model::{
     AccountKind, AttributeSyntax, BadTimeOfDay, BindingMode, Expiry, Intent, LIFETIME_SECONDS_MAX,
-    Permission, TimeOfDay, TimeZone, Timestamp, UnknownTimeZone, Weekday, is_domain, is_mail_address,
-    is_slug,
+    Permission, TimeOfDay, TimeZone, Timestamp, UnknownTimeZone, Weekday, is_domain, is_slug,
 };
 use crate::schema::{CustomType, Schema, SchemaError};
 
@@ -89,15 +88,6 @@ pub(super) fn domain(raw: Raw<'_>) -> Result<String, String> {
         Ok(text)
     } else {
         Err(format!("expected a domain such as \"example.com\", found {text:?}"))
-    }
-}
-
-/// A mail address; empty for none.
-pub(super) fn email(raw: Raw<'_>) -> Result<String, String> {
-    let text = value::text(raw)?;
-    match text.is_empty() || is_mail_address(&text) {
-        true => Ok(text),
-        false => Err(format!("expected a mail address, found {text:?}")),
     }
 }
 

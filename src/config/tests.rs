@@ -383,10 +383,6 @@ fn problems_of_the_seed_are_told_with_their_place() {
             "5:1: account.emali: there is no such key here; did you mean `email`?",
         ),
         (
-            "[[account]]\nusername = \"a\"\nemail = \"x\"",
-            "5:9: account.email: expected a mail address, found \"x\"",
-        ),
-        (
             "[[account]]\nusername = \"a\"\ntype = \"robot\"",
             "5:8: account.type: expected one of \"internal\", \"external\", \"service_account\", found \"robot\"",
         ),

@@ -61,7 +61,7 @@ pub(super) fn filled_text(raw: Raw<'_>) -> Result<String, String> {
 /// The name of an object.
 pub(super) fn name(raw: Raw<'_>) -> Result<String, String> {
     let name = text(raw)?;
-    names::check_name(&name).map(|()| name)
+    names::check_name(&name).map(|()| name).map_err(|problem| problem.to_string())
 }
 
 /// `true` or `false`.

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use crate::auth::SecretShape;
-use crate::config::{self, Seed};
+use crate::config::{self, BadName, Seed};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
     EntryId, Evaluator, PlaceError, PreparedFilter, Reader, Snapshot, Tree, Visibility, custom_type,
@@ -120,7 +120,11 @@ pub(super) fn identifier(identifier: &str) -> Result<(), String> {
 /// # Errors
 /// What is wrong with it, to be put behind whatever it is the name of.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
-    config::check_name(name).map_err(|problem| format!("cannot have this name: {problem}"))?;
+    config::check_name(name).map_err(|problem| match problem {
+        BadName::Empty => "has an empty name; give it one".to_owned(),
+        BadName::Long => format!("has a name of more than {NAME_OCTETS_MAX} octets; give it a shorter one"),
+        BadName::With(what) => format!("has a name with {what}; give it one without"),
+    })?;
     // The form is what a tombstone keeps of it.
     match name_key(name).len() > TOMBSTONE_OCTETS_MAX {
         true => Err(format!(

@@ -412,7 +412,6 @@ fn a_relative_expiry_is_not_moved_and_an_absolute_one_is() {
     let expires = |registry: &Registry| {
         registry.snapshot().accounts().token_named("ldapservice-grafana").unwrap().expires
     };
-    let first = expires(&registry).unwrap();
     assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
     // What somebody else has said of it meanwhile stays.
     let changes =
@@ -424,7 +423,8 @@ fn a_relative_expiry_is_not_moved_and_an_absolute_one_is() {
     // Another duration counts from when the token was made.
     seed.tokens[0].said.expires = Some(Expiry::In(Duration::from_secs(2 * 86_400)));
     assert!(!apply(&registry, &seed).unwrap().0.diff.is_empty());
-    assert_eq!(expires(&registry), Some(first.after(Duration::from_secs(86_400))));
+    let made = registry.snapshot().accounts().token_named("ldapservice-grafana").unwrap().created;
+    assert_eq!(expires(&registry), Some(made.after(Duration::from_secs(2 * 86_400))));
     assert!(apply(&registry, &seed).unwrap().0.diff.is_empty());
     let time = Timestamp::from_unix_seconds(4_000_000_000);
     seed.tokens[0].said.expires = Some(Expiry::At(time));
@@ -840,6 +840,10 @@ fn what_cannot_be_is_told_at_its_line_and_key() {
         (
             "[[account]]\nusername = \"a\"\ntype = \"internal\"\nexpires = \"1d\"".to_owned(),
             "6:1: account.expires: the account `a` is a person",
+        ),
+        (
+            "[[account]]\nusername = \"a\"\nemail = \"x\"".to_owned(),
+            "5:1: account.email: \"x\" is no mail address",
         ),
         (
             format!("{token}intent = \"api\"\nsecret_hash = \"$argon2id$a$b\""),
