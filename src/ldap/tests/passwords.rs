@@ -276,7 +276,7 @@ fn no_password_is_set_by_means_of_an_app_password() {
         account: "alice".to_owned(),
         intent: crate::model::Intent::AppPassword,
         expiring: true,
-        expires: Some(crate::config::Expiry::In(std::time::Duration::from_secs(60))),
+        expires: Some(crate::model::Expiry::In(std::time::Duration::from_secs(60))),
         description: String::new(),
         networks: Vec::new(),
         retrievable: false,

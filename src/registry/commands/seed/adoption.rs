@@ -10,8 +10,8 @@ use crate::audit::EventObject;
 use crate::config::ReferenceKind;
 use crate::directory::{AccountState, PlaceError, Tree, name_key};
 use crate::model::{
-    Account, AccountNumber, FieldChange, Grant, Key, ObjectReference, Origin, Permission, Record, RoleNumber,
-    Timestamp, Token, first_identifier,
+    Account, AccountNumber, Attribute, FieldChange, Grant, Key, ObjectReference, Origin, Permission, Record,
+    RoleNumber, Timestamp, Token, first_identifier,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::whole::Problem;
@@ -407,16 +407,18 @@ impl Application<'_, '_> {
         let attributes = match kind {
             ReferenceKind::Account => {
                 let mut seeds = self.seed.accounts.iter();
-                seeds.find(|seed| name_key(&seed.username) == key).and_then(|seed| seed.attributes.as_ref())
+                seeds
+                    .find(|seed| name_key(&seed.username) == key)
+                    .and_then(|seed| seed.said.attributes.as_ref())
             }
             ReferenceKind::Group => {
                 let mut seeds = self.seed.groups.iter();
-                seeds.find(|seed| name_key(&seed.name) == key).and_then(|seed| seed.attributes.as_ref())
+                seeds.find(|seed| name_key(&seed.name) == key).and_then(|seed| seed.said.attributes.as_ref())
             }
             _ => None,
         };
         let snapshot = self.transaction.snapshot();
-        let mut types = attributes?.keys().filter_map(|description| {
+        let mut types = attributes?.iter().filter_map(|Attribute { description, .. }| {
             let id = snapshot.schema().find(description.split(';').next().unwrap_or_default())?;
             Some(snapshot.schema().attribute(id).name.to_string())
         });

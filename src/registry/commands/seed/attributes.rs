@@ -130,13 +130,13 @@ impl Application<'_, '_> {
             Record::Account(account) => {
                 let key = name_key(&account.username);
                 let mut seeds = self.seed.accounts.iter();
-                seeds.any(|seed| seed.attributes.is_some() && name_key(&seed.username) == key)
+                seeds.any(|seed| seed.said.attributes.is_some() && name_key(&seed.username) == key)
                     && !self.is_left_out(ReferenceKind::Account, &account.username)
             }
             Record::Group(group) => {
                 let key = name_key(&group.name);
                 let mut seeds = self.seed.groups.iter();
-                seeds.any(|seed| seed.attributes.is_some() && name_key(&seed.name) == key)
+                seeds.any(|seed| seed.said.attributes.is_some() && name_key(&seed.name) == key)
                     && !self.is_left_out(ReferenceKind::Group, &group.name)
             }
             _ => false,

@@ -752,7 +752,7 @@ fn a_provider_keeps_its_virtual_groups_when_nothing_is_said_of_them() {
     let mut seed = example();
     assert!(!has(&registry), "a new provider has none");
     for given in [Some(true), None, Some(false), None] {
-        seed.providers[0].virtual_groups = given;
+        seed.providers[0].said.virtual_groups = given;
         let before = has(&registry);
         apply(&registry, &seed).unwrap();
         assert_eq!(has(&registry), given.unwrap_or(before));
