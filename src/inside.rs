@@ -72,7 +72,8 @@ pub mod model {
         Account, AccountKind, AccountNumber, Action, Actor, Application, ApplicationNumber, Attribute,
         Binding, BindingSubject, Change, Event, EventDigest, Grant, Group, GroupNumber, HashText, Intent,
         Key, LdapProvider, MadeBy, Membership, ObjectReference, Origin, Password, Permission, ProviderNumber,
-        Record, Role, RoleNumber, Timestamp, Token, TokenNumber, TokenSelector, Trail, Usage, UsageOf,
+        Record, Role, RoleNumber, Timestamp, Token, TokenNumber, TokenSelector, Trail, TrailState, Trails,
+        Usage, UsageOf,
     };
 }
 

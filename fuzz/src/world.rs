@@ -19,7 +19,7 @@ use bindery::inside::ldap::session::SessionSettings;
 use bindery::inside::model::{
     Account, AccountKind, AccountNumber, Actor, Application, BindingSubject, Change, Group, GroupNumber,
     HashText, Intent, LdapProvider, Membership, ProviderNumber, Record, Role, RoleNumber, Timestamp, Token,
-    TokenNumber, TokenSelector, Trail,
+    TokenNumber, TokenSelector,
 };
 use bindery::inside::registry::{ChangeError, Registry, RegistrySettings, Transaction};
 use bindery::inside::store::{Batch, Counters, MemoryStore, Store};
@@ -180,7 +180,7 @@ impl World {
             records.push(token(*number, *account, secret, hash, expires));
         }
         let store = Arc::new(MemoryStore::new());
-        let counters = Counters { next_number: 10_000, next_object: 100, trail: Trail::default() };
+        let counters = Counters { next_number: 10_000, next_object: 100, ..Counters::default() };
         let changes = records.iter().cloned().map(Change::Put).collect();
         store.commit(&Batch { changes, counters, seeded: true }).expect("a commit");
         let hashing = HashPoolSettings {

@@ -1,7 +1,7 @@
-//! The chain of events: the digest of each covers the digest of the one before it.
+//! The chains of events: the digest of each covers the digest of the one before it.
 //!
-//! Whoever removes, edits, doubles or moves an event must write all later ones anew, and the state of the trail as
-//! well; then the digest of any of them, as it stands in a log elsewhere, tells.
+//! Whoever removes, edits, doubles or moves an event must write all later ones of its trail anew, and the state of the
+//! trail as well; then the digest of any of them, as it stands in a log elsewhere, tells.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -10,12 +10,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Event, EventDigest, SystemUser, Trail};
+use crate::model::{Event, EventDigest, EventPlace, SystemUser, Trail, TrailState};
 
 /// The digest of an event: BLAKE3 over all that it says and the digest of the one before it. Each part has its length
 /// before it, so that nothing can move from one field into another.
 pub fn digest(event: &Event) -> EventDigest {
     let Event {
+        trail,
         sequence,
         previous,
         uuid,
@@ -33,7 +34,8 @@ pub fn digest(event: &Event) -> EventDigest {
         details,
     } = event;
     let mut parts = Parts(blake3::Hasher::new());
-    parts.octets(DOMAIN);
+    // What came before there were four has the digest that it had, and no event fits into another trail.
+    parts.octets(domain(*trail));
     parts.number(*sequence);
     parts.octets(previous.as_octets());
     parts.octets(uuid.as_bytes());
@@ -72,34 +74,36 @@ pub fn digest(event: &Event) -> EventDigest {
     EventDigest::new(*parts.0.finalize().as_bytes())
 }
 
-/// Gives an event its place at the end of the trail, and the trail its new end.
-pub fn append(trail: &mut Trail, event: &mut Event) {
-    event.sequence = trail.next;
-    event.previous = trail.head;
-    trail.next = trail.next.saturating_add(1);
-    trail.head = digest(event);
+/// Gives an event its place at the end of its trail, and the trail its new end.
+pub fn append(state: &mut TrailState, event: &mut Event) {
+    event.sequence = state.next;
+    event.previous = state.head;
+    state.next = state.next.saturating_add(1);
+    state.head = digest(event);
 }
 
 /// An event that an operator has noted earlier, from the log or from a verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectedEvent {
-    /// Its place in the trail.
-    pub sequence: u64,
+    pub place: EventPlace,
     pub digest: EventDigest,
 }
 
 /// A text that names no event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected SEQUENCE:DIGEST, the number of an event and the 64 hexadecimal digits of its digest")]
+#[error(
+    "expected TRAIL:SEQUENCE:DIGEST, or SEQUENCE:DIGEST of the trail of changes: the number of an event and the 64 \
+     hexadecimal digits of its digest"
+)]
 pub struct NoExpectedEvent;
 
 impl FromStr for ExpectedEvent {
     type Err = NoExpectedEvent;
 
     fn from_str(text: &str) -> Result<Self, NoExpectedEvent> {
-        let (sequence, digest) = text.split_once(':').ok_or(NoExpectedEvent)?;
-        let sequence = sequence.parse().map_err(|_| NoExpectedEvent)?;
-        Ok(Self { sequence, digest: digest.parse().map_err(|_| NoExpectedEvent)? })
+        let (place, digest) = text.rsplit_once(':').ok_or(NoExpectedEvent)?;
+        let place = place.parse().map_err(|_| NoExpectedEvent)?;
+        Ok(Self { place, digest: digest.parse().map_err(|_| NoExpectedEvent)? })
     }
 }
 
@@ -171,9 +175,25 @@ impl fmt::Display for TrailProblem {
     }
 }
 
-/// What came of a verification.
+/// What came of the verification of all trails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditReport {
+    /// Of each trail.
+    pub trails: Vec<TrailReport>,
+}
+
+impl AuditReport {
+    /// Whether everything is as it was written.
+    pub fn is_whole(&self) -> bool {
+        self.trails.iter().all(TrailReport::is_whole)
+    }
+}
+
+/// What came of the verification of one trail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrailReport {
+    /// Which.
+    pub trail: Trail,
     /// How many events were read.
     pub verified: u64,
     /// The first event that is kept.
@@ -197,8 +217,10 @@ impl TrailReport {
 
 /// Verifies events that are handed to it in their order, and goes on after each problem.
 pub struct TrailVerifier {
-    trail: Trail,
-    expected: Option<ExpectedEvent>,
+    /// As it was at the beginning.
+    state: TrailState,
+    /// Those of this trail that have not been met.
+    expected: Vec<ExpectedEvent>,
     /// The digest of the event that was seen last, with its sequence; at first of the one before the first kept.
     last: (u64, EventDigest),
     /// What the event behind `last` says of it was wrong already: one harm is told once.
@@ -207,20 +229,22 @@ pub struct TrailVerifier {
 }
 
 impl TrailVerifier {
-    /// For a trail of this state.
-    pub fn new(trail: Trail, expected: Option<ExpectedEvent>) -> Self {
-        let last = (trail.first.saturating_sub(1), trail.before);
+    /// For a trail of this state, and what was noted of this one and of others.
+    pub fn new(trail: Trail, state: TrailState, expected: &[ExpectedEvent]) -> Self {
+        let expected = expected.iter().filter(|expected| expected.place.trail == trail).copied().collect();
+        let last = (state.first.saturating_sub(1), state.before);
         let report = TrailReport {
+            trail,
             verified: 0,
-            first: trail.first,
-            last: trail.next.saturating_sub(1),
-            head: trail.head,
+            first: state.first,
+            last: state.next.saturating_sub(1),
+            head: state.head,
             problems: Vec::new(),
             problem_count: 0,
         };
         let mut recent = Recent::default();
         recent.add(last.0, last.1);
-        let mut verifier = Self { trail, expected, last, recent, report };
+        let mut verifier = Self { state, expected, last, recent, report };
         // The event before the first one is known by its digest alone.
         verifier.compare_expected(last.0, last.1);
         verifier
@@ -232,23 +256,23 @@ impl TrailVerifier {
     }
 
     /// Events were removed from the front in the meantime, as their time was over: what is to come begins later.
-    pub fn advance(&mut self, trail: &Trail) {
-        if trail.first > self.next() {
-            self.last = (trail.first.saturating_sub(1), trail.before);
+    pub fn advance(&mut self, state: &TrailState) {
+        if state.first > self.next() {
+            self.last = (state.first.saturating_sub(1), state.before);
             self.recent.add(self.last.0, self.last.1);
             self.compare_expected(self.last.0, self.last.1);
         }
-        if trail.first > self.report.first {
-            self.report.first = trail.first;
+        if state.first > self.report.first {
+            self.report.first = state.first;
         }
     }
 
     /// Takes the next event; one behind the last that was there at the beginning is of no concern.
     pub fn push(&mut self, event: &Event) {
-        if event.sequence >= self.trail.next {
+        if event.sequence >= self.state.next {
             return;
         }
-        if event.sequence < self.trail.first {
+        if event.sequence < self.state.first {
             self.problem(TrailProblem::Added { sequence: event.sequence });
             return;
         }
@@ -280,23 +304,23 @@ impl TrailVerifier {
 
     /// Says that there are no more events.
     pub fn finish(mut self) -> TrailReport {
-        if self.next() < self.trail.next {
-            self.problem(TrailProblem::Removed { first: self.next(), last: self.trail.next - 1 });
-        } else if self.next() == self.trail.next && self.last.1 != self.trail.head {
+        if self.next() < self.state.next {
+            self.problem(TrailProblem::Removed { first: self.next(), last: self.state.next - 1 });
+        } else if self.next() == self.state.next && self.last.1 != self.state.head {
             // Further on stands who went on with a trail all of whose events are gone by now.
             self.problem(TrailProblem::Edited { sequence: self.last.0 });
         }
-        if let Some(ExpectedEvent { sequence, digest }) = self.expected.take() {
+        for ExpectedEvent { place, digest } in std::mem::take(&mut self.expected) {
+            let sequence = place.sequence;
             self.problem(TrailProblem::Rewritten { sequence, expected: digest, found: None });
         }
         self.report
     }
 
     fn compare_expected(&mut self, sequence: u64, found: EventDigest) {
-        if let Some(expected) = self.expected.take_if(|expected| expected.sequence == sequence)
-            && expected.digest != found
-        {
-            let expected = expected.digest;
+        let met: Vec<_> =
+            self.expected.extract_if(.., |expected| expected.place.sequence == sequence).collect();
+        for ExpectedEvent { digest: expected, .. } in met.into_iter().filter(|met| met.digest != found) {
             self.problem(TrailProblem::Rewritten { sequence, expected, found: Some(found) });
         }
     }
@@ -360,7 +384,15 @@ impl Parts {
 }
 
 /// What the digest is for, and the version of the encoding.
-const DOMAIN: &[u8] = b"bindery event 1";
+const fn domain(trail: Trail) -> &'static [u8] {
+    match trail {
+        Trail::Changes => b"bindery event 1",
+        Trail::Logins => b"bindery event 1 of logins",
+        Trail::Failures => b"bindery event 1 of failures",
+        Trail::Custom => b"bindery event 1 of callers",
+    }
+}
+
 /// So many problems are told one by one; the others are only counted.
 const PROBLEMS_MAX: usize = 100;
 /// An event that was moved by more than this is told as an edit.
@@ -400,15 +432,15 @@ mod tests {
         }
     }
 
-    fn chain(count: u64) -> (Trail, Vec<Event>) {
-        let mut trail = Trail::default();
+    fn chain(count: u64) -> (TrailState, Vec<Event>) {
+        let mut state = TrailState::default();
         let mut events: Vec<Event> = (1..=count).map(event).collect();
-        events.iter_mut().for_each(|event| append(&mut trail, event));
-        (trail, events)
+        events.iter_mut().for_each(|event| append(&mut state, event));
+        (state, events)
     }
 
-    fn verify(trail: Trail, events: &[Event]) -> TrailReport {
-        let mut verifier = TrailVerifier::new(trail, None);
+    fn verify(state: TrailState, events: &[Event]) -> TrailReport {
+        let mut verifier = TrailVerifier::new(Trail::Changes, state, &[]);
         events.iter().for_each(|event| verifier.push(event));
         verifier.finish()
     }
@@ -428,7 +460,8 @@ mod tests {
     #[test]
     fn every_edit_is_noticed() {
         type Edit = fn(&mut Event);
-        let edits: [Edit; 21] = [
+        let edits: [Edit; 22] = [
+            |event| event.trail = Trail::Logins,
             |event| event.uuid = Uuid::from_u128(99),
             |event| event.time = Timestamp::from_unix_seconds(1),
             |event| event.since = Some(event.time),
@@ -474,9 +507,16 @@ mod tests {
 
     #[test]
     fn an_event_is_noted_by_its_number_and_digest() {
-        let noted = ExpectedEvent { sequence: 12, digest: EventDigest::new([0xab; 32]) };
-        assert_eq!(format!("12:{}", noted.digest).parse(), Ok(noted));
-        for wrong in ["", "12", "12:", ":ab", "12:ab", "x:abab", &format!("-1:{}", noted.digest)] {
+        let digest = EventDigest::new([0xab; 32]);
+        let noted = |trail: Trail| ExpectedEvent { place: trail.at(12), digest };
+        assert_eq!(format!("12:{digest}").parse(), Ok(noted(Trail::Changes)));
+        for trail in Trail::ALL {
+            assert_eq!(format!("{trail}:12:{digest}").parse(), Ok(noted(trail)));
+        }
+        let wrong =
+            ["", "12", "12:", ":ab", "12:ab", "x:abab", "logins:12", "logins:12:ab"].map(str::to_owned);
+        let more = [format!("-1:{digest}"), format!("logs:12:{digest}"), format!("logins:{digest}")];
+        for wrong in wrong.iter().chain(&more) {
             assert_eq!(wrong.parse::<ExpectedEvent>(), Err(NoExpectedEvent), "{wrong}");
         }
     }
@@ -539,14 +579,14 @@ mod tests {
     #[test]
     fn a_chain_that_was_written_anew_is_told_by_a_digest_from_elsewhere() {
         let (trail, events) = chain(10);
-        let noted = ExpectedEvent { sequence: 5, digest: digest(&events[4]) };
-        let with = |trail: Trail, events: &[Event], expected| {
-            let mut verifier = TrailVerifier::new(trail, Some(expected));
+        let noted = ExpectedEvent { place: Trail::Changes.at(5), digest: digest(&events[4]) };
+        let with = |state: TrailState, events: &[Event], expected| {
+            let mut verifier = TrailVerifier::new(Trail::Changes, state, &[expected]);
             events.iter().for_each(|event| verifier.push(event));
             verifier.finish().problems
         };
         assert_eq!(with(trail, &events, noted), []);
-        let mut other = Trail::default();
+        let mut other = TrailState::default();
         let mut anew: Vec<Event> = events.clone();
         anew[2].count = 9;
         anew.iter_mut().for_each(|event| append(&mut other, event));
@@ -554,11 +594,14 @@ mod tests {
         let found = Some(digest(&anew[4]));
         let problem = TrailProblem::Rewritten { sequence: 5, expected: noted.digest, found };
         assert_eq!(with(other, &anew, noted), [problem]);
-        let later = ExpectedEvent { sequence: 11, ..noted };
+        // What was noted of another trail says nothing of this one.
+        let elsewhere = ExpectedEvent { place: Trail::Logins.at(5), ..noted };
+        assert_eq!(with(other, &anew, elsewhere), []);
+        let later = ExpectedEvent { place: Trail::Changes.at(11), ..noted };
         let problem = TrailProblem::Rewritten { sequence: 11, expected: noted.digest, found: None };
         assert_eq!(with(trail, &events, later), [problem]);
         // The last one that was removed as its time was over is still known.
-        let kept = Trail { first: 6, before: noted.digest, ..trail };
+        let kept = TrailState { first: 6, before: noted.digest, ..trail };
         assert_eq!(with(kept, &events[5..], noted), []);
     }
 
@@ -569,7 +612,7 @@ mod tests {
         let at = |first: u64, next: u64| {
             let digest_of =
                 |sequence: u64| events.iter().find(|event| event.sequence == sequence).map(digest);
-            Trail {
+            TrailState {
                 first,
                 before: digest_of(first - 1).unwrap_or_default(),
                 next,
@@ -580,7 +623,7 @@ mod tests {
         for read in 0..=10 {
             for first in 1..=21 {
                 // Begun when there were ten events; `read` of them were seen before the rest was shortened.
-                let mut verifier = TrailVerifier::new(at(1, 11), None);
+                let mut verifier = TrailVerifier::new(Trail::Changes, at(1, 11), &[]);
                 events.iter().take(read).for_each(|event| verifier.push(event));
                 verifier.advance(&at(first, 21));
                 events.iter().filter(|event| event.sequence >= first).for_each(|event| verifier.push(event));

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::chain::digest;
-use crate::model::{AccountNumber, Action, Event, Fingerprint, Trail};
+use crate::model::{AccountNumber, Action, Event, Fingerprint, Trail, TrailState};
 
 /// What an account has proved itself with, for the log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -148,6 +148,7 @@ fn document(event: &Event) {
     let user = event.actor.user.as_ref();
     tracing::info!(
         target: DOCUMENT,
+        trail = event.trail.as_str(),
         sequence = event.sequence,
         digest = %digest(event),
         event = %event.uuid,
@@ -186,14 +187,16 @@ fn summary(event: &Event) {
         source = event.actor.source.map(tracing::field::display),
         application = event.application,
         object,
+        trail = event.trail.as_str(),
         sequence = event.sequence,
         digest = %digest(event),
     );
 }
 
-/// Writes where the trail ends after a commit with so many events.
-pub fn trail_ends(trail: &Trail, events: u64) {
-    tracing::info!(target: "audit", events, next = trail.next, head = %trail.head, "the audit trail goes on");
+/// Writes where a trail ends after a commit with so many of its events.
+pub fn trail_ends(trail: Trail, state: &TrailState, events: u64) {
+    let TrailState { next, head, .. } = state;
+    tracing::info!(target: "audit", trail = trail.as_str(), events, next, %head, "the audit trail goes on");
 }
 
 fn some(text: &str) -> Option<&str> {
@@ -255,14 +258,15 @@ pub(super) mod tests {
 
     #[test]
     fn the_log_says_where_the_trail_ends() {
-        let trail = Trail { next: 9, ..Trail::default() };
-        let told = lines(|| trail_ends(&trail, 3));
-        let end = format!("events=3 next=9 head={}", trail.head);
+        let state = TrailState { next: 9, ..TrailState::default() };
+        let told = lines(|| trail_ends(Trail::Logins, &state, 3));
+        let end = format!("trail=\"logins\" events=3 next=9 head={}", state.head);
         assert!(told.len() == 1 && told[0].contains(&end), "{told:?}");
     }
 
     fn event() -> Event {
         Event {
+            trail: Trail::Changes,
             sequence: 7,
             uuid: Uuid::from_u128(7),
             time: Timestamp::from_unix_seconds(1_800_000_000),
@@ -297,7 +301,7 @@ pub(super) mod tests {
     fn people_read_an_event_on_a_line_without_what_it_changed() {
         let told = lines(|| summary(&event()));
         let said = "count=1 action=\"model_updated\" account=\"portal\" token=\"portal-api\" source=192.0.2.7 \
-                    object=\"account alice \\\"the first\\\"\" sequence=7 digest=";
+                    object=\"account alice \\\"the first\\\"\" trail=\"changes\" sequence=7 digest=";
         assert!(told.len() == 1 && told[0].contains(said), "{told:?}");
         assert!(told[0].contains(&digest(&event()).to_string()), "{told:?}");
         assert!(!told[0].contains("a@example.com"), "{told:?}");
@@ -315,7 +319,7 @@ pub(super) mod tests {
         tracing::subscriber::with_default(subscriber, || document(&event));
         let line: serde_json::Value = serde_json::from_str(&lines.text()).unwrap();
         assert_eq!((&line["target"], &line["level"]), (&DOCUMENT.into(), &"INFO".into()));
-        assert_eq!(line["sequence"], 7);
+        assert_eq!((&line["trail"], &line["sequence"]), (&"changes".into(), &7.into()));
         assert_eq!(line["digest"], digest(&event).to_string());
         assert_eq!(line["action"], "model_updated");
         assert_eq!((&line["account"], &line["token"]), (&"portal".into(), &"portal-api".into()));

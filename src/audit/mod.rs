@@ -12,7 +12,7 @@ mod tally;
 
 #[cfg(test)]
 pub use chain::TrailProblem;
-pub use chain::{ExpectedEvent, TrailReport, TrailVerifier, append, digest};
+pub use chain::{AuditReport, ExpectedEvent, TrailReport, TrailVerifier, append, digest};
 pub(crate) use describe::is_told;
 pub use describe::{EventObject, describe, describe_secret};
 #[cfg(test)]

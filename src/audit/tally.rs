@@ -3,6 +3,7 @@
 //! A login costs a client next to nothing, so one line of the trail for each would let anybody fill a disk. The memory
 //! of the tally is bounded, its counts leave nothing out: what finds no row of its own is counted with others.
 
+use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher as _;
@@ -344,6 +345,9 @@ impl LoginTally {
             }
         }
         taken.usages().into_values().for_each(|usage| merge(&mut in_flight, usage));
+        // Parts are taken from the end: as it happened, as far as an aggregate can be in order at all.
+        taken.logins.sort_unstable_by_key(|(_, row)| Reverse(row.span.last));
+        taken.failures.sort_unstable_by_key(|row| Reverse(row.span.last));
         taken
     }
 

@@ -7,9 +7,9 @@ use super::arguments::DirectoryArguments;
 use super::backend::Absent;
 use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, table};
-use crate::audit::{ExpectedEvent, TrailReport};
+use crate::audit::{AuditReport, ExpectedEvent, TrailReport};
 use crate::http::{ShowRequest, ShownEvent, VerifyRequest, path};
-use crate::model::{Action, Event, Timestamp, visible};
+use crate::model::{Action, Event, EventPlace, Timestamp, Trail, visible};
 use crate::registry::EventQuery;
 
 /// The audit trail: who did what, with which credential, from where, when
@@ -28,6 +28,9 @@ pub(super) struct ListArguments {
     /// So many at most
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
+    /// Only this trail: changes, logins, failures or custom; several are allowed
+    #[arg(long, value_name = "TRAIL")]
+    trail: Vec<Trail>,
     /// Only this action, such as login_failed; several are allowed
     #[arg(long, value_name = "ACTION")]
     action: Vec<Action>,
@@ -49,9 +52,9 @@ pub(super) struct ListArguments {
     /// Only until then: a time, or how long ago ("2h")
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
-    /// Only events with a sequence below this: the next page
-    #[arg(long, value_name = "SEQUENCE")]
-    before: Option<u64>,
+    /// Only what happened before this event, such as logins:7: the next page
+    #[arg(long, value_name = "EVENT")]
+    before: Option<EventPlace>,
     /// Only events in which this text stands
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
@@ -64,18 +67,19 @@ pub(super) struct ListArguments {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArguments {
-    /// Its place in the trail
-    sequence: u64,
+    /// Its place, such as logins:7; a number alone is one in the trail of changes
+    #[arg(value_name = "EVENT")]
+    place: EventPlace,
     #[command(flatten)]
     directory: DirectoryArguments,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArguments {
-    /// An event as it was noted earlier, from the log or from a verification: tells as well whether the whole trail was
-    /// written anew
-    #[arg(long, value_name = "SEQUENCE:DIGEST")]
-    expect: Option<ExpectedEvent>,
+    /// An event as it was noted earlier, from the log or from a verification: tells as well whether its whole trail was
+    /// written anew; without TRAIL it is one of the trail of changes; several are allowed
+    #[arg(long, value_name = "TRAIL:SEQUENCE:DIGEST")]
+    expect: Vec<ExpectedEvent>,
     #[command(flatten)]
     directory: DirectoryArguments,
 }
@@ -91,6 +95,7 @@ pub(super) async fn run(command: EventCommand, output: Output) -> Result<(), Fai
 async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let ListArguments {
         limit,
+        trail,
         action,
         account,
         token,
@@ -104,6 +109,7 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
         directory,
     } = arguments;
     let query = EventQuery {
+        trails: trail,
         before,
         actions: action,
         account,
@@ -122,14 +128,14 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
         .await?;
     output.result(&events, || {
         let rows = events.iter().map(|shown| row(&shown.event)).collect();
-        let header = ["SEQUENCE", "TIME", "ACTION", "COUNT", "ACCOUNT", "USER", "TOKEN", "SOURCE", "ABOUT"];
+        let header = ["EVENT", "TIME", "ACTION", "COUNT", "ACCOUNT", "USER", "TOKEN", "SOURCE", "ABOUT"];
         table(&header, rows, Some(Stream::Output))
     })
 }
 
 fn row(event: &Event) -> Vec<String> {
     vec![
-        event.sequence.to_string(),
+        event.place().to_string(),
         event.time.to_string(),
         event.action.to_string(),
         event.count.to_string(),
@@ -146,7 +152,7 @@ fn about(event: &Event) -> String {
 }
 
 async fn show(arguments: ShowArguments, output: Output) -> Result<(), Failure> {
-    let request = ShowRequest { sequence: arguments.sequence };
+    let request = ShowRequest { place: arguments.place };
     let shown: ShownEvent = arguments
         .directory
         .with(Absent::Fail, async |backend| Ok(backend.call(path::EVENT_SHOW, &request).await?))
@@ -176,7 +182,7 @@ fn in_words(shown: &ShownEvent) -> String {
         ("digest", Some(digest.to_string())),
         ("previous", Some(event.previous.to_string())),
     ];
-    let mut text = format!("event {}\n", event.sequence);
+    let mut text = format!("event {}\n", event.place());
     let details = event.details.iter().map(|detail| (detail.name.as_str(), Some(detail.value.clone())));
     for (name, value) in rows.into_iter().chain(details) {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -196,7 +202,7 @@ fn in_words(shown: &ShownEvent) -> String {
 
 async fn verify(arguments: VerifyArguments, output: Output) -> Result<(), Failure> {
     let request = VerifyRequest { expected: arguments.expect };
-    let report: TrailReport = arguments
+    let report: AuditReport = arguments
         .directory
         .with(Absent::Fail, async |backend| Ok(backend.call(path::EVENT_VERIFY, &request).await?))
         .await?;
@@ -208,26 +214,38 @@ async fn verify(arguments: VerifyArguments, output: Output) -> Result<(), Failur
         "the audit trail is not as bindery wrote it: compare with the log, and with a backup of the data directory"
             .to_owned(),
     ];
-    messages.extend(report.problems.iter().map(ToString::to_string));
-    let untold = report.problem_count.saturating_sub(report.problems.len() as u64);
-    if untold > 0 {
-        messages.push(format!("{untold} more problems are not told one by one"));
+    for TrailReport { trail, problems, problem_count, .. } in &report.trails {
+        messages.extend(problems.iter().map(|problem| format!("{trail}: {problem}")));
+        let untold = problem_count.saturating_sub(problems.len() as u64);
+        if untold > 0 {
+            messages.push(format!("{trail}: {untold} more problems are not told one by one"));
+        }
     }
     Err(Failure { exit: Exit::Failed, messages, is_drawn: false })
 }
 
-fn summary(report: &TrailReport) -> String {
-    let TrailReport { verified, first, last, head, .. } = report;
+fn summary(report: &AuditReport) -> String {
+    let mut lines: Vec<String> = report.trails.iter().map(summary_of).collect();
+    if report.is_whole() {
+        lines.push("note the ends of the trails elsewhere, for --expect:".to_owned());
+        let ends = report
+            .trails
+            .iter()
+            .map(|TrailReport { trail, last, head, .. }| format!("{trail}:{last}:{head}"));
+        lines.extend(ends);
+    }
+    lines.join("\n")
+}
+
+fn summary_of(report: &TrailReport) -> String {
+    let TrailReport { trail, verified, first, last, .. } = report;
     if !report.is_whole() {
-        return format!("{verified} events read, {} problems", report.problem_count);
+        format!("{trail}: {verified} events read, {} problems", report.problem_count)
+    } else if last < first {
+        format!("{trail}: no events are kept")
+    } else {
+        format!("{trail}: {verified} events, {first} to {last}, are as they were written")
     }
-    if last < first {
-        return format!("no events are kept\nthe end of the trail: {last}:{head}");
-    }
-    format!(
-        "{verified} events, {first} to {last}, are as they were written\n\
-         note the end of the trail elsewhere, for --expect: {last}:{head}"
-    )
 }
 
 /// A time, or how long ago.

@@ -196,7 +196,7 @@ limits! {
     logins_told_time: Duration = Duration::from_secs(60), SECOND..=DAY;
     /// How long events of the audit trail are kept.
     event_retention: Duration = YEAR, SECOND..=CENTURY;
-    /// Events that the audit trail keeps; when there are more, the oldest are removed.
+    /// Events that the four trails of the audit trail keep together; when there are more, the oldest of the longest are removed, so that each has a quarter to itself.
     events_max: u32 = 1_000_000, 1..=u32::MAX;
     /// Secrets of new tokens that are kept in memory for ten minutes, for whoever made one to view it once; the oldest makes room.
     fresh_secrets_max: u32 = 1_024, 0..=65_536;

@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Problem, ProblemKind};
 use super::json::Body;
-use crate::audit::{ExpectedEvent, TrailReport, digest};
-use crate::model::{Event, EventDigest};
+use crate::audit::{AuditReport, ExpectedEvent, digest};
+use crate::model::{Event, EventDigest, EventPlace};
 use crate::registry::{EventQuery, Registry};
 
-/// Verifies the whole trail.
+/// Verifies all trails.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyRequest {
-    /// An event as it was noted earlier.
-    pub expected: Option<ExpectedEvent>,
+    /// Events as they were noted earlier.
+    pub expected: Vec<ExpectedEvent>,
 }
 
 /// Shows one event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShowRequest {
-    pub sequence: u64,
+    pub place: EventPlace,
 }
 
 /// An event with its own digest, which stands in the next one.
@@ -43,7 +43,7 @@ impl From<Event> for ShownEvent {
 pub(super) async fn verify(
     State(registry): State<Arc<Registry>>,
     Body(request): Body<VerifyRequest>,
-) -> Result<Json<TrailReport>, Problem> {
+) -> Result<Json<AuditReport>, Problem> {
     Ok(Json(registry.verify_events(request.expected).await?))
 }
 
@@ -59,13 +59,13 @@ pub(super) async fn show(
     State(registry): State<Arc<Registry>>,
     Body(request): Body<ShowRequest>,
 ) -> Result<Json<ShownEvent>, Problem> {
-    match registry.event(request.sequence).await? {
+    match registry.event(request.place).await? {
         Some(event) => Ok(Json(event.into())),
         None => Err(Problem::one(
             ProblemKind::NotFound,
             format!(
                 "there is no event {}: it is still to come, or was removed when its time was over",
-                request.sequence
+                request.place
             ),
         )),
     }

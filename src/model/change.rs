@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Account, AccountNumber, Application, ApplicationNumber, AttributeNumber, CustomAttribute, Event, Group,
-    GroupNumber, LdapProvider, Membership, Origin, ProviderNumber, Role, RoleNumber, Token, TokenNumber,
-    Usage, UsageOf,
+    Account, AccountNumber, Application, ApplicationNumber, AttributeNumber, CustomAttribute, Event,
+    EventPlace, Group, GroupNumber, LdapProvider, Membership, Origin, ProviderNumber, Role, RoleNumber,
+    Token, TokenNumber, Usage, UsageOf,
 };
 
 /// The number of a commit; increases by one. 0: nothing was ever committed.
@@ -54,7 +54,7 @@ pub enum Key {
     /// The last use of a credential.
     Usage(UsageOf),
     /// A line of the audit trail.
-    Event(u64),
+    Event(EventPlace),
 }
 
 /// One object as it is kept.
@@ -92,7 +92,7 @@ impl Record {
             Self::CustomAttribute(attribute) => Key::CustomAttribute(attribute.number),
             Self::Tombstone(tombstone) => Key::Tombstone(tombstone.of.clone()),
             Self::Usage(usage) => Key::Usage(usage.of),
-            Self::Event(event) => Key::Event(event.sequence),
+            Self::Event(event) => Key::Event(event.place()),
         }
     }
 }

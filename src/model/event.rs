@@ -1,5 +1,6 @@
-//! Events: one line each of the audit trail, and what is known of the trail as a whole.
+//! Events: one line each of the audit trail, the four trails that it is made of, and what is known of each as a whole.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -73,6 +74,108 @@ impl FromStr for Action {
 
     fn from_str(text: &str) -> Result<Self, UnknownAction> {
         Self::ALL.iter().copied().find(|action| action.as_str() == text).ok_or(UnknownAction)
+    }
+}
+
+/// One of the chains that the audit trail is made of. Each has its own sequence and room of its own, so that what
+/// strangers or callers can write as often as they like pushes nothing out that was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trail {
+    /// What became different, what was warned of, and all that happened before there was more than one trail.
+    Changes,
+    /// Who proved who they are, and who was shown a secret.
+    Logins,
+    /// Who failed to, and what was refused to who had.
+    Failures,
+    /// What callers of the API noted.
+    Custom,
+}
+
+impl Trail {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Changes, Self::Logins, Self::Failures, Self::Custom];
+
+    /// The trail of what a change or a call tells. What was counted before it was told has its own.
+    pub const fn of(action: Action) -> Self {
+        match action {
+            Action::Login | Action::SecretView => Self::Logins,
+            Action::LoginFailed => Self::Failures,
+            Action::Custom => Self::Custom,
+            Action::SecretRotate
+            | Action::PasswordSet
+            | Action::ModelCreated
+            | Action::ModelUpdated
+            | Action::ModelDeleted
+            | Action::SuspiciousRequest
+            | Action::ConfigurationWarning => Self::Changes,
+        }
+    }
+
+    /// The name in commands, in the log and in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Changes => "changes",
+            Self::Logins => "logins",
+            Self::Failures => "failures",
+            Self::Custom => "custom",
+        }
+    }
+
+    /// The place of the event with this sequence.
+    pub const fn at(self, sequence: u64) -> EventPlace {
+        EventPlace { trail: self, sequence }
+    }
+}
+
+/// A text that names no trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a trail: changes, logins, failures or custom")]
+pub struct UnknownTrail;
+
+impl fmt::Display for Trail {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Trail {
+    type Err = UnknownTrail;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTrail> {
+        Self::ALL.into_iter().find(|trail| trail.as_str() == text).ok_or(UnknownTrail)
+    }
+}
+
+/// Where an event stands: written `logins:7`, or `7` in the trail of changes, as when there was no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EventPlace {
+    /// In which trail.
+    pub trail: Trail,
+    /// As which of that trail; the first is 1.
+    pub sequence: u64,
+}
+
+/// A text that says no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected TRAIL:SEQUENCE, such as logins:7, or the number of an event in the trail of changes")]
+pub struct NoEventPlace;
+
+impl fmt::Display for EventPlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.trail, self.sequence)
+    }
+}
+
+impl FromStr for EventPlace {
+    type Err = NoEventPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoEventPlace> {
+        let (trail, sequence) = match text.split_once(':') {
+            Some((trail, sequence)) => (trail.parse().map_err(|_| NoEventPlace)?, sequence),
+            None => (Trail::Changes, text),
+        };
+        Ok(trail.at(sequence.parse().map_err(|_| NoEventPlace)?))
     }
 }
 
@@ -232,7 +335,9 @@ impl<'de> Deserialize<'de> for EventDigest {
 /// One line of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Its place in the trail; increases by one.
+    /// The trail that it stands in.
+    pub trail: Trail,
+    /// Its place in that trail; increases by one.
     pub sequence: u64,
     /// The digest of the event before it, so that a gap or an edit shows.
     pub previous: EventDigest,
@@ -263,9 +368,16 @@ pub struct Event {
     pub details: Vec<EventDetail>,
 }
 
-/// The state of the trail: what its two ends must be.
+impl Event {
+    /// Where it stands.
+    pub const fn place(&self) -> EventPlace {
+        self.trail.at(self.sequence)
+    }
+}
+
+/// The state of a trail: what its two ends must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trail {
+pub struct TrailState {
     /// The sequence of the first event that is kept; those before it were removed when their time was over.
     pub first: u64,
     /// The digest of the event before that one.
@@ -276,17 +388,64 @@ pub struct Trail {
     pub head: EventDigest,
 }
 
-impl Trail {
+impl TrailState {
     /// How many events are kept.
     pub const fn kept(&self) -> u64 {
         self.next.saturating_sub(self.first)
     }
 }
 
-impl Default for Trail {
+impl Default for TrailState {
     /// Counting begins at 1, so that 0 can stand for "before the first".
     fn default() -> Self {
         Self { first: 1, before: EventDigest::NONE, next: 1, head: EventDigest::NONE }
+    }
+}
+
+/// The states of all trails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trails {
+    pub changes: TrailState,
+    pub logins: TrailState,
+    pub failures: TrailState,
+    pub custom: TrailState,
+}
+
+impl Trails {
+    /// The state of one.
+    pub const fn of(&self, trail: Trail) -> TrailState {
+        match trail {
+            Trail::Changes => self.changes,
+            Trail::Logins => self.logins,
+            Trail::Failures => self.failures,
+            Trail::Custom => self.custom,
+        }
+    }
+
+    /// The same, to be changed.
+    pub const fn of_mut(&mut self, trail: Trail) -> &mut TrailState {
+        match trail {
+            Trail::Changes => &mut self.changes,
+            Trail::Logins => &mut self.logins,
+            Trail::Failures => &mut self.failures,
+            Trail::Custom => &mut self.custom,
+        }
+    }
+
+    /// How many of its oldest events each trail gives away so that all together keep `events_max`; no more than
+    /// `count_max` in all. The longest gives first. So each has a quarter of them to itself, which no other can take,
+    /// and what one leaves of its quarter the others use.
+    pub fn surplus(&self, events_max: u64, count_max: u64) -> BTreeMap<Trail, u64> {
+        let mut kept = Trail::ALL.map(|trail| (self.of(trail).kept(), trail));
+        let all = kept.iter().fold(0_u64, |all, (length, _)| all.saturating_add(*length));
+        let mut surplus = BTreeMap::new();
+        for _ in 0..all.saturating_sub(events_max).min(count_max) {
+            if let Some((length, trail)) = kept.iter_mut().max() {
+                *length = length.saturating_sub(1);
+                *surplus.entry(*trail).or_default() += 1;
+            }
+        }
+        surplus
     }
 }
 
@@ -302,6 +461,54 @@ mod tests {
             assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
         }
         assert_eq!("authorization_denied".parse::<Action>(), Err(UnknownAction));
+    }
+
+    #[test]
+    fn events_are_found_by_their_places() {
+        for trail in Trail::ALL {
+            assert_eq!(trail.to_string().parse(), Ok(trail));
+            assert_eq!(serde_json::to_value(trail).unwrap(), trail.as_str());
+            assert_eq!(trail.at(7).to_string().parse(), Ok(trail.at(7)));
+        }
+        assert_eq!("7".parse(), Ok(Trail::Changes.at(7)));
+        assert_eq!("Logins".parse::<Trail>(), Err(UnknownTrail));
+        for wrong in ["", ":7", "logins", "logins:", "logins:-7", "logins:7:7", "logs:7"] {
+            assert_eq!(wrong.parse::<EventPlace>(), Err(NoEventPlace), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_longest_trail_gives_first_and_a_quarter_is_never_taken() {
+        let trails = |lengths: [u64; 4]| {
+            let mut trails = Trails::default();
+            for (trail, length) in Trail::ALL.into_iter().zip(lengths) {
+                *trails.of_mut(trail) = TrailState { next: length + 1, ..TrailState::default() };
+            }
+            trails
+        };
+        let surplus = |lengths, events_max, count_max| {
+            let given = trails(lengths).surplus(events_max, count_max);
+            Trail::ALL.map(|trail| given.get(&trail).copied().unwrap_or_default())
+        };
+        assert_eq!(surplus([20, 30, 40, 10], 100, 1_000), [0; 4]);
+        // What others leave of theirs is used.
+        assert_eq!(surplus([0, 0, 120, 10], 100, 1_000), [0, 0, 30, 0]);
+        assert_eq!(surplus([25, 25, 1_000, 25], 100, 2_000), [0, 0, 975, 0]);
+        assert_eq!(surplus([90, 20, 1_000, 5], 100, 2_000), [52, 0, 963, 0]);
+        assert_eq!(surplus([90, 20, 1_000, 5], 100, 10), [0, 0, 10, 0]);
+        for events_max in 0..50 {
+            for lengths in [[100, 100, 100, 100], [3, 500, 13, 1], [0, 0, 0, 60]] {
+                let given = surplus(lengths, events_max, 10_000);
+                let kept: Vec<u64> =
+                    lengths.iter().zip(given).map(|(length, given)| length - given).collect();
+                assert_eq!(kept.iter().sum::<u64>(), events_max.min(lengths.iter().sum()));
+                let share = events_max / 4;
+                assert!(
+                    kept.iter().zip(lengths).all(|(kept, length)| *kept >= length.min(share)),
+                    "{kept:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -33,7 +33,10 @@ pub use custom_attribute::{AttributeSyntax, CustomAttribute};
 pub use description::{
     AccountChanges, ApplicationChanges, GroupChanges, ProviderChanges, RoleChanges, TokenChanges,
 };
-pub use event::{Action, Actor, Event, EventDetail, EventDigest, FieldChange, SystemUser, Trail};
+pub use event::{
+    Action, Actor, Event, EventDetail, EventDigest, EventPlace, FieldChange, SystemUser, Trail, TrailState,
+    Trails,
+};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use group::{Group, Membership};
 pub use internal_account::InternalAccount;

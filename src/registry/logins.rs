@@ -16,7 +16,7 @@ use crate::config::Limit;
 use crate::directory::{Accounts, Snapshot};
 use crate::model::{
     AccountNumber, Action, Actor, Event, EventDetail, EventDigest, ProviderNumber, Timestamp, TokenNumber,
-    Usage, UsageOf,
+    Trail, Usage, UsageOf,
 };
 
 impl Registry {
@@ -243,8 +243,9 @@ impl Registry {
 fn commit_logins(transaction: &mut Transaction<'_>, tallied: &Tallied) -> Result<(), ChangeError> {
     let mut events: Vec<Event> = tallied.logins.iter().map(|(key, row)| login_event(key, row)).collect();
     events.extend(tallied.failures.iter().map(failure_event));
-    events.extend(tallied.other_logins.map(|span| others_event(Action::Login, span)));
-    events.extend(tallied.other_failures.iter().map(|(action, span)| others_event(*action, *span)));
+    events.extend(tallied.other_logins.map(|span| others_event(Trail::Logins, Action::Login, span)));
+    let other_failures = tallied.other_failures.iter();
+    events.extend(other_failures.map(|(action, span)| others_event(Trail::Failures, *action, *span)));
     // As it happened, as far as an aggregate can be in order at all.
     events.sort_by_key(|event| event.time);
     for event in events {
@@ -281,7 +282,7 @@ fn login_event(key: &LoginKey, row: &LoginRow) -> Event {
         object_name,
         object_key: key.provider.map(ProviderNumber::get),
         details,
-        ..aggregate(Action::Login, actor, *span)
+        ..aggregate(Trail::Logins, Action::Login, actor, *span)
     }
 }
 
@@ -303,19 +304,20 @@ fn failure_event(row: &FailureRow) -> Event {
         object_kind: object_kind.to_owned(),
         object_name,
         details,
-        ..aggregate(kind.action(), actor, *span)
+        ..aggregate(Trail::Failures, kind.action(), actor, *span)
     }
 }
 
 /// What was too much to be told apart.
-fn others_event(action: Action, span: Span) -> Event {
+fn others_event(trail: Trail, action: Action, span: Span) -> Event {
     let reason = "more than can be told apart: different accounts and sources are counted together";
     let actor = Actor::named("others");
-    Event { details: vec![detail("reason", reason)], ..aggregate(action, actor, span) }
+    Event { details: vec![detail("reason", reason)], ..aggregate(trail, action, actor, span) }
 }
 
-fn aggregate(action: Action, actor: Actor, span: Span) -> Event {
+fn aggregate(trail: Trail, action: Action, actor: Actor, span: Span) -> Event {
     Event {
+        trail,
         // It gets its place when it is told.
         sequence: 0,
         previous: EventDigest::NONE,

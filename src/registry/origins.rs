@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::{Registry, nobody};
-use crate::model::{Action, Actor, Event, InternalAccount, Key, Origin, Record, TokenNumber};
+use crate::model::{Action, Actor, Event, InternalAccount, Key, Origin, Record, TokenNumber, Trail};
 use crate::registry::caller::origin_of;
 use crate::registry::commands::is_replaced_name;
 use crate::registry::{ChangeError, Transaction};
@@ -47,7 +47,7 @@ fn creations(store: &dyn Store) -> Result<HashMap<(&'static str, u32), Origin>, 
     let mut made = HashMap::new();
     let mut after = 0;
     loop {
-        let events = store.events(after, EVENTS_TOGETHER)?;
+        let events = store.events(Trail::Changes, after, EVENTS_TOGETHER)?;
         let Some(last) = events.last() else { return Ok(made) };
         after = last.sequence;
         for event in &events {
@@ -261,9 +261,10 @@ mod tests {
     fn what_the_trail_does_not_tell_is_the_operators() {
         let store = without_origins(vec![Caller::from(Actor::named("config"))]);
         let mut meta = store.meta();
-        meta.counters.trail.first = meta.counters.trail.next;
-        let gone =
-            (1..meta.counters.trail.next).map(|sequence| crate::model::Change::Delete(Key::Event(sequence)));
+        let changes = &mut meta.counters.trails.changes;
+        changes.first = changes.next;
+        let gone = (1..changes.next)
+            .map(|sequence| crate::model::Change::Delete(Key::Event(Trail::Changes.at(sequence))));
         store.commit(&Batch { changes: gone.collect(), counters: meta.counters, seeded: false }).unwrap();
         assert_eq!(origins(store), [Origin::Operator]);
     }

@@ -11,7 +11,7 @@ use super::commands::testing::{
 use super::{ChangeError, Registry, RegistrySettings, Rules, SeedOptions, Transaction, Verdict};
 use crate::auth::{TokenKeys, TokenSecret};
 use crate::config::{Seed, SeedAccount, SeedProvider, SeedSecret};
-use crate::model::{AccountKind, Event, Intent, Key, Record, Timestamp};
+use crate::model::{AccountKind, Event, Intent, Key, Record, Timestamp, Trail};
 use crate::secret::Secret;
 use crate::seldom::{self, Seldom};
 use crate::store::{Batch, MemoryStore, Meta, RECORD_OCTETS_MAX, SledStore, Store, StoreError};
@@ -92,12 +92,12 @@ impl Store for FaultyStore {
         self.records.meta()
     }
 
-    fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        self.records.events_before(before, limit)
+    fn events_before(&self, trail: Trail, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.records.events_before(trail, before, limit)
     }
 
-    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        self.records.events(after, limit)
+    fn events(&self, trail: Trail, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.records.events(trail, after, limit)
     }
 
     fn resume(&self) -> Result<(), StoreError> {
@@ -213,7 +213,7 @@ fn the_event_of_a_membership_names_an_account_that_is_gone() {
     let registry = registry();
     apply(&registry, &seed_with_groups()).unwrap();
     wait(delete_account(&registry, "alice".to_owned())).unwrap();
-    let events = registry.store().events(0, usize::MAX).unwrap();
+    let events = registry.store().events(Trail::Changes, 0, usize::MAX).unwrap();
     let last = events.iter().rev().find(|event| event.object_name == "staff").unwrap();
     assert_eq!(last.changes[0].before.as_deref(), Some("alice"));
 }

@@ -1,8 +1,10 @@
-//! The audit trail as a whole: read, verified, and shortened when its time is over.
+//! The audit trail as a whole: its four trails read side by side, verified, and shortened when their time is over.
 //!
-//! A walk through it may take long and be asked for by anybody who may read events. So few walk at a time, the others
+//! A walk through them may take long and be asked for by anybody who may read events. So few walk at a time, the others
 //! wait their turn, and a walk ends soon after whoever asked for it has gone away.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +14,23 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Caller, ChangeError, Registry};
-use crate::audit::{EventObject, ExpectedEvent, TrailReport, TrailVerifier};
+use crate::audit::{AuditReport, EventObject, ExpectedEvent, TrailReport, TrailVerifier};
 use crate::config::Limit;
-use crate::model::{Action, Actor, Event, EventDetail, Key, Permission, Record, Timestamp};
+use crate::model::{
+    Action, Actor, Event, EventDetail, EventPlace, Key, Permission, Record, Timestamp, Trail,
+};
 use crate::store::{Store, StoreError};
 
 /// Which events are asked for. What is not said restricts nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventQuery {
-    /// Only those with a sequence above this.
-    pub after: Option<u64>,
-    /// Only those with a sequence below this.
-    pub before: Option<u64>,
+    /// Only those of these trails; empty: of all.
+    pub trails: Vec<Trail>,
+    /// Only those that happened after this one, and those that stand behind it in its trail.
+    pub after: Option<EventPlace>,
+    /// Only those that happened before this one, and those that stand before it in its trail.
+    pub before: Option<EventPlace>,
     /// Only these actions; empty: all.
     pub actions: Vec<Action>,
     /// Only what this account did, by its name in any case.
@@ -55,7 +61,7 @@ pub struct EventQuery {
     pub limit: usize,
 }
 
-/// What was removed from the front of the trail.
+/// What was removed from the fronts of the trails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetiredEvents {
     /// Events whose time was over.
@@ -74,17 +80,25 @@ impl RetiredEvents {
 }
 
 impl Registry {
-    /// Walks the whole trail and says whether anything was edited, removed, moved or added. `expected`, noted from the
-    /// log or from an earlier report, tells as well whether everything was written anew.
+    /// Walks all trails and says whether anything was edited, removed, moved or added. `expected`, noted from the log or
+    /// from an earlier report, tells as well whether everything was written anew.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn verify_events(&self, expected: Option<ExpectedEvent>) -> Result<TrailReport, ChangeError> {
+    pub async fn verify_events(
+        &self,
+        expected: impl IntoIterator<Item = ExpectedEvent>,
+    ) -> Result<AuditReport, ChangeError> {
+        let expected: Vec<ExpectedEvent> = expected.into_iter().collect();
         // Only the operator asks for it, so it waits for no turn.
-        self.read_store(move |store, left| verify(store, expected, left)).await
+        self.read_store(move |store, left| {
+            let trails = Trail::ALL.into_iter().map(|trail| verify(store, trail, &expected, left));
+            Ok(AuditReport { trails: trails.collect::<Result<_, _>>()? })
+        })
+        .await
     }
 
-    /// The events that a query asks for, those of the last logins included.
+    /// The events that a query asks for, in the order in which they happened, those of the last logins included.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -129,13 +143,13 @@ impl Registry {
         .await
     }
 
-    /// The event with this sequence.
+    /// The event in this place.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn event(&self, sequence: u64) -> Result<Option<Event>, ChangeError> {
+    pub async fn event(&self, place: EventPlace) -> Result<Option<Event>, ChangeError> {
         self.read_store(move |store, _| {
-            Ok(match store.get(&Key::Event(sequence))? {
+            Ok(match store.get(&Key::Event(place))? {
                 Some(Record::Event(event)) => Some(event),
                 _ => None,
             })
@@ -178,8 +192,8 @@ impl Registry {
         .await
     }
 
-    /// Removes the oldest events, those older than `retention` and those that are more than `events_max`, as many as
-    /// fit into one change.
+    /// Removes the oldest events of each trail, those older than `retention` and those that are more than `events_max`, as
+    /// many as fit into one change.
     ///
     /// # Errors
     /// The store cannot be read, or does not take the change.
@@ -234,8 +248,7 @@ impl EventQuery {
 
     fn asks_for(&self, event: &Event, text: Option<&str>) -> bool {
         let is = |asked: &Option<String>, value: &str| asked.as_deref().is_none_or(|asked| asked == value);
-        self.after.is_none_or(|after| event.sequence > after)
-            && self.before.is_none_or(|before| event.sequence < before)
+        (self.trails.is_empty() || self.trails.contains(&event.trail))
             && (self.actions.is_empty() || self.actions.contains(&event.action))
             && self.account.as_ref().is_none_or(|name| same_name(name, &event.actor.account))
             && is(&self.token, event.actor.token.as_deref().unwrap_or_default())
@@ -275,7 +288,8 @@ fn stands_in(text: &str, event: &Event) -> bool {
         || event.details.iter().any(|detail| has(&detail.name) || has(&detail.value))
 }
 
-/// Hands all events that are asked for to `take`, until it says that it has enough, or nobody waits for it any more.
+/// Hands all events that are asked for to `take`, in the order in which they happened, until it says that it has enough,
+/// or nobody waits for it any more. Those of one trail keep the order in which they stand there.
 fn scan(
     store: &dyn Store,
     query: &EventQuery,
@@ -283,61 +297,147 @@ fn scan(
     take: &mut dyn FnMut(Event) -> bool,
 ) -> Result<(), StoreError> {
     let text = query.text.as_deref().map(str::to_lowercase);
-    let mut after = query.after.unwrap_or(0);
-    let mut before = query.before.unwrap_or(u64::MAX);
-    loop {
-        let piece = if query.oldest_first {
-            store.events(after, EVENTS_READ_TOGETHER)?
-        } else {
-            store.events_before(before, EVENTS_READ_TOGETHER)?
-        };
-        let Some(last) = piece.last().map(|event| event.sequence) else { return Ok(()) };
-        if left.is_cancelled() {
-            return Ok(());
+    let mut walk = Walk::new(store, query);
+    while let Some(event) = walk.next(left)? {
+        if query.asks_for(&event, text.as_deref()) && !take(event) {
+            break;
         }
-        (after, before) = (last, last);
-        let is_before = |since: Timestamp| piece.iter().all(|event| event.time.after(LATE_MAX) < since);
-        let is_too_old = !query.oldest_first && query.since.is_some_and(is_before);
-        for event in piece {
-            if query.asks_for(&event, text.as_deref()) && !take(event) {
-                return Ok(());
+    }
+    Ok(())
+}
+
+/// A walk through several trails at the same time.
+struct Walk<'a> {
+    store: &'a dyn Store,
+    cursors: Vec<Cursor>,
+    /// The newest come first.
+    is_back: bool,
+    /// Who walks back to a time need not go further than this.
+    since: Option<Timestamp>,
+    /// Nothing is wanted before this one was passed.
+    begin: Option<EventPlace>,
+    /// Nothing is wanted from this one on.
+    end: Option<EventPlace>,
+}
+
+/// Where a walk is in one trail.
+struct Cursor {
+    trail: Trail,
+    /// The event that was read last, or what stands for the one before the first.
+    last: u64,
+    /// What was read and not yet walked over, the next one at the end.
+    piece: Vec<Event>,
+    /// There is nothing more to read.
+    is_over: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(store: &'a dyn Store, query: &EventQuery) -> Self {
+        let is_back = !query.oldest_first;
+        let (begin, end) = if is_back { (query.before, query.after) } else { (query.after, query.before) };
+        let mut trails: BTreeSet<Trail> = query.trails.iter().copied().collect();
+        if trails.is_empty() {
+            trails.extend(Trail::ALL);
+        }
+        // Where it begins and ends is seen in their own trails.
+        trails.extend(begin.iter().chain(&end).map(|place| place.trail));
+        let last = if is_back { u64::MAX } else { 0 };
+        let cursor = |trail| Cursor { trail, last, piece: Vec::new(), is_over: false };
+        let cursors = trails.into_iter().map(cursor).collect();
+        Self { store, cursors, is_back, since: query.since.filter(|_| is_back), begin, end }
+    }
+
+    /// The next event; `None`: there is none, or nobody waits for it any more.
+    fn next(&mut self, left: &CancellationToken) -> Result<Option<Event>, StoreError> {
+        loop {
+            for cursor in &mut self.cursors {
+                if cursor.piece.is_empty() && !cursor.is_over {
+                    if left.is_cancelled() {
+                        return Ok(None);
+                    }
+                    cursor.read(self.store, self.is_back, self.since)?;
+                }
+            }
+            if self.end.is_some_and(|end| self.has_come_to(end)) {
+                return Ok(None);
+            }
+            let is_wanted = self.begin.is_none_or(|begin| self.has_passed(begin));
+            let heads = self.cursors.iter_mut().filter(|cursor| !cursor.piece.is_empty());
+            // Of the same second, changes are the last.
+            let at = |cursor: &Cursor| (cursor.piece.last().map(|event| event.time), Reverse(cursor.trail));
+            let next = if self.is_back {
+                heads.max_by_key(|cursor| at(cursor))
+            } else {
+                heads.min_by_key(|cursor| at(cursor))
+            };
+            let Some(event) = next.and_then(|cursor| cursor.piece.pop()) else { return Ok(None) };
+            if is_wanted {
+                return Ok(Some(event));
             }
         }
-        let is_beyond = if query.oldest_first {
-            query.before.is_some_and(|end| after.saturating_add(1) >= end)
+    }
+
+    /// Whether the next event of its trail is this one or one behind it. Where there is none any more, it was passed on the
+    /// way back, and is still to be written on the way forth.
+    fn has_come_to(&self, place: EventPlace) -> bool {
+        self.next_of(place.trail).map_or(self.is_back, |next| {
+            if self.is_back { next <= place.sequence } else { next >= place.sequence }
+        })
+    }
+
+    /// Whether the next event of its trail is one behind this one; also when there is none any more.
+    fn has_passed(&self, place: EventPlace) -> bool {
+        self.next_of(place.trail)
+            .is_none_or(|next| if self.is_back { next < place.sequence } else { next > place.sequence })
+    }
+
+    fn next_of(&self, trail: Trail) -> Option<u64> {
+        let cursor = self.cursors.iter().find(|cursor| cursor.trail == trail)?;
+        cursor.piece.last().map(|event| event.sequence)
+    }
+}
+
+impl Cursor {
+    fn read(&mut self, store: &dyn Store, is_back: bool, since: Option<Timestamp>) -> Result<(), StoreError> {
+        self.piece = if is_back {
+            store.events_before(self.trail, self.last, EVENTS_READ_TOGETHER)?
         } else {
-            query.after.is_some_and(|end| before <= end.saturating_add(1))
+            store.events(self.trail, self.last, EVENTS_READ_TOGETHER)?
         };
-        if is_beyond || is_too_old {
-            return Ok(());
-        }
+        let is_before = |since: Timestamp| self.piece.iter().all(|event| event.time.after(LATE_MAX) < since);
+        self.is_over = self.piece.len() < EVENTS_READ_TOGETHER || since.is_some_and(is_before);
+        self.last = self.piece.last().map_or(self.last, |event| event.sequence);
+        self.piece.reverse();
+        Ok(())
     }
 }
 
 fn verify(
     store: &dyn Store,
-    expected: Option<ExpectedEvent>,
+    trail: Trail,
+    expected: &[ExpectedEvent],
     left: &CancellationToken,
 ) -> Result<TrailReport, StoreError> {
-    let trail = store.meta().counters.trail;
-    let mut verifier = TrailVerifier::new(trail, expected);
+    let state = || store.meta().counters.trails.of(trail);
+    let begun = state();
+    let mut verifier = TrailVerifier::new(trail, begun, expected);
     let mut after: u64 = 0;
-    while after.saturating_add(1) < trail.next && !left.is_cancelled() {
-        let piece = store.events(after, EVENTS_READ_TOGETHER)?;
+    while after.saturating_add(1) < begun.next && !left.is_cancelled() {
+        let piece = store.events(trail, after, EVENTS_READ_TOGETHER)?;
         let Some(last) = piece.last().map(|event| event.sequence) else { break };
         for event in &piece {
             if event.sequence > verifier.next() {
                 // Perhaps the time of those before it was over while this was read.
-                verifier.advance(&store.meta().counters.trail);
+                verifier.advance(&state());
             }
             verifier.push(event);
         }
         after = last;
     }
-    verifier.advance(&store.meta().counters.trail);
+    verifier.advance(&state());
     // Read before the end is asked for: what was committed in between is no stranger.
-    let newest = store.events_before(u64::MAX, 1)?;
-    let next = store.meta().counters.trail.next;
+    let newest = store.events_before(trail, u64::MAX, 1)?;
+    let next = state().next;
     newest
         .iter()
         .filter(|event| event.sequence >= next)
@@ -345,7 +445,7 @@ fn verify(
     Ok(verifier.finish())
 }
 
-/// Events that are in memory at a time.
+/// Events of one trail that are in memory at a time.
 const EVENTS_READ_TOGETHER: usize = 512;
 
 /// So much later than it happened something may stand in the trail: logins are counted for a while, and on while the

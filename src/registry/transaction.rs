@@ -21,7 +21,7 @@ use crate::directory::{NUMBER_MAX, RecordSource, Snapshot, unknown_attributes};
 use crate::model::{
     Account, AccountNumber, Action, AttributeNumber, Change, CustomAttribute, Event, EventDetail,
     EventDigest, FieldChange, Group, GroupNumber, Key, MadeBy, Membership, ObjectReference, Origin,
-    Permission, Record, Timestamp, Token, TokenNumber, Tombstone, TombstoneOf, Usage, UsageOf,
+    Permission, Record, Timestamp, Token, TokenNumber, Tombstone, TombstoneOf, Trail, Usage, UsageOf,
 };
 use crate::store::{Counters, Meta, Store, StoreError, measure};
 
@@ -461,56 +461,85 @@ impl<'a> Transaction<'a> {
         self.tell(Some(event))
     }
 
-    /// Removes events from the front of the trail that are older than `retention` or more than `events_max`, as many
-    /// as fit into one change, and holds the first that is kept to what was before it.
+    /// Removes events from the fronts of the trails that are older than `retention` or, of all together, more than
+    /// `events_max`, as many as fit into one change, and holds the first of each that is kept to what was before it.
     pub(super) fn retire_events(
         &mut self,
         retention: Duration,
         events_max: u64,
     ) -> Result<RetiredEvents, ChangeError> {
-        let mut trail = self.draft.counters.trail;
+        let mut surplus = self.draft.counters.trails.surplus(events_max, EVENTS_RETIRED_TOGETHER);
         let mut retired = RetiredEvents::default();
-        let (after, now) = (trail.first.saturating_sub(1), self.now);
-        let read =
-            |limit| self.store.events(after, limit).map_err(|error| ChangeError::Store(Arc::new(error)));
+        for trail in Trail::ALL {
+            let too_many = surplus.remove(&trail).unwrap_or_default();
+            // What is too much in those to come goes first.
+            let reserved: u64 = surplus.values().sum();
+            let at_most = EVENTS_RETIRED_TOGETHER.saturating_sub(retired.count()).saturating_sub(reserved);
+            self.retire_front(trail, retention, too_many, at_most, &mut retired)?;
+        }
+        retired.is_more = retired.count() >= EVENTS_RETIRED_TOGETHER;
+        Ok(retired)
+    }
+
+    /// The same of one trail, of which so many are too many; no more than `at_most`.
+    fn retire_front(
+        &mut self,
+        trail: Trail,
+        retention: Duration,
+        too_many: u64,
+        at_most: u64,
+        retired: &mut RetiredEvents,
+    ) -> Result<(), ChangeError> {
+        let mut state = self.draft.counters.trails.of(trail);
+        let (after, now) = (state.first.saturating_sub(1), self.now);
+        let read = |limit| {
+            let events = self.store.events(trail, after, limit);
+            events.map_err(|error| ChangeError::Store(Arc::new(error)))
+        };
         let is_too_old = |event: &Event| event.time.after(retention) < now;
         // When the clock was wrong: nobody knows how old it is, but no younger than what came after it.
         let is_of_the_future = |event: &Event| event.time > now;
         // Mostly there is nothing to do.
-        if trail.kept() <= events_max
-            && !read(1)?.iter().any(|event| is_too_old(event) || is_of_the_future(event))
+        if state.kept() == 0
+            || too_many == 0 && !read(1)?.iter().any(|event| is_too_old(event) || is_of_the_future(event))
         {
-            return Ok(retired);
+            return Ok(());
         }
-        let events = read(EVENTS_RETIRED_TOGETHER)?;
-        let read = events.len();
+        let events = read(usize::try_from(at_most).unwrap_or(usize::MAX))?;
         let known = events.iter().take_while(|event| is_too_old(event) || is_of_the_future(event));
         let old = known.enumerate().filter(|(_, event)| is_too_old(event)).map(|(place, _)| place + 1);
         let old = old.last().unwrap_or_default();
+        let keep = state.kept().saturating_sub(too_many);
+        let mut custom_octets = self.draft.counters.custom_octets;
         for (place, event) in events.into_iter().enumerate() {
-            if trail.kept() > events_max {
+            if state.kept() > keep {
                 retired.too_many += 1;
             } else if place < old {
                 retired.too_old += 1;
             } else {
                 break;
             }
-            if event.sequence > trail.first {
-                let (first, last) = (trail.first, event.sequence - 1);
+            if event.sequence > state.first {
+                let (first, last) = (state.first, event.sequence - 1);
                 tracing::error!(
+                    trail = trail.as_str(),
                     first,
                     last,
                     "events are missing from the audit trail: `bindery event verify`"
                 );
             }
-            trail.first = event.sequence.saturating_add(1);
-            trail.before = audit::digest(&event);
-            self.draft.changes.push(Change::Delete(Key::Event(event.sequence)));
+            state.first = event.sequence.saturating_add(1);
+            state.before = audit::digest(&event);
+            self.draft.changes.push(Change::Delete(Key::Event(event.place())));
+            if trail == Trail::Custom {
+                custom_octets = custom_octets.saturating_sub(measured(&Record::Event(event))? as u64);
+            }
         }
-        self.draft.counters.trail = trail;
-        let count = retired.count();
-        retired.is_more = count > 0 && usize::try_from(count).is_ok_and(|count| count == read);
-        Ok(retired)
+        // An event of an earlier version may have been counted otherwise.
+        self.draft.counters.custom_octets =
+            if trail == Trail::Custom && state.kept() == 0 { 0 } else { custom_octets };
+        *self.draft.counters.trails.of_mut(trail) = state;
+        Ok(())
     }
 
     /// Adds uses of a credential to what is known of its last one; a credential that is gone has none.
@@ -781,6 +810,7 @@ impl<'a> Transaction<'a> {
 
     fn event(&self, action: Action, object: EventObject, changes: Vec<FieldChange>) -> Event {
         Event {
+            trail: Trail::of(action),
             // It gets its place when it is told.
             sequence: 0,
             previous: EventDigest::NONE,
@@ -803,11 +833,18 @@ impl<'a> Transaction<'a> {
     fn tell(&mut self, event: Option<Event>) -> Result<(), ChangeError> {
         let Some(mut event) = event else { return Ok(()) };
         // The counters go back with a command that fails, and the chain with them.
-        let mut trail = self.draft.counters.trail;
-        audit::append(&mut trail, &mut event);
+        let trail = event.trail;
+        let mut state = self.draft.counters.trails.of(trail);
+        audit::append(&mut state, &mut event);
         let change = Change::Put(Record::Event(event));
+        let before = self.octets;
         self.count(&change)?;
-        self.draft.counters.trail = trail;
+        if trail == Trail::Custom {
+            let octets = self.octets.saturating_sub(before) as u64;
+            let counters = &mut self.draft.counters;
+            counters.custom_octets = counters.custom_octets.saturating_add(octets);
+        }
+        *self.draft.counters.trails.of_mut(trail) = state;
         self.draft.changes.push(change);
         Ok(())
     }
@@ -859,4 +896,4 @@ pub(super) const COMMAND_OCTETS_MAX: usize = 192 * 1024 * 1024;
 /// More names than these are only counted in an event.
 const NAMES_MAX: usize = 100;
 /// The writer is not held up for longer than these take.
-const EVENTS_RETIRED_TOGETHER: usize = 1_000;
+const EVENTS_RETIRED_TOGETHER: u64 = 1_000;

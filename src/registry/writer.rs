@@ -4,6 +4,7 @@
 //! behind. All that succeeded are committed as one batch with one sync, then published, then
 //! acknowledged.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +21,7 @@ use super::rules::Rules;
 use super::transaction::{COMMAND_OCTETS_MAX, Draft, Transaction};
 use crate::audit;
 use crate::directory::Snapshot;
-use crate::model::{Change, Record, Timestamp};
+use crate::model::{Change, Record, Timestamp, Trail};
 use crate::seldom::{self, Seldom};
 use crate::store::{BATCH_OCTETS_MAX, Batch, Meta, Store, StoreError};
 
@@ -267,18 +268,18 @@ impl Writer {
         }
     }
 
-    /// Writes the events of a commit to the log, and where the trail ends: a line may be lost in a burst, and the next
+    /// Writes the events of a commit to the log, and where their trails end: a line may be lost in a burst, and the next
     /// end tells what there was all the same.
     fn write_to_log(&self, changes: &[Change]) {
-        let mut events = 0;
+        let mut events: BTreeMap<Trail, u64> = BTreeMap::new();
         for change in changes {
             if let Change::Put(Record::Event(event)) = change {
                 audit::committed(event);
-                events += 1;
+                *events.entry(event.trail).or_default() += 1;
             }
         }
-        if events > 0 {
-            audit::trail_ends(&self.meta.counters.trail, events);
+        for (trail, events) in events {
+            audit::trail_ends(trail, &self.meta.counters.trails.of(trail), events);
         }
     }
 

@@ -1,14 +1,13 @@
 //! A store in memory: the same octets, the same limits, nothing on disk. For tests and simulations.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::error::StoreError;
 use super::verify::{Assembler, BackwardAssembler, Verifier};
 use super::{Batch, Meta, Store, commit, record};
-use crate::model::{Event, Key, Record};
+use crate::model::{Event, Key, Record, Trail};
 
 /// Records in memory. Encodes and decodes them as the one on disk does, so that its limits hold.
 #[derive(Debug, Default)]
@@ -95,12 +94,12 @@ impl Store for MemoryStore {
         self.read().meta
     }
 
-    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        let Some(first) = record::first_event_key_above(after) else { return Ok(Vec::new()) };
+    fn events(&self, trail: Trail, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let Some((first, end)) = record::event_keys_above(trail, after) else { return Ok(Vec::new()) };
         let state = self.read();
         let mut assembler = Assembler::default();
         let mut events = Vec::new();
-        for (key, value) in state.items.range((Bound::Included(first), Bound::Unbounded)) {
+        for (key, value) in state.items.range(first..end) {
             if events.len() >= limit {
                 break;
             }
@@ -112,8 +111,8 @@ impl Store for MemoryStore {
         Ok(events)
     }
 
-    fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        let (first, end) = record::event_keys_below(before);
+    fn events_before(&self, trail: Trail, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let (first, end) = record::event_keys_below(trail, before);
         let state = self.read();
         let mut assembler = BackwardAssembler::default();
         let mut events = Vec::new();

@@ -19,7 +19,7 @@ mod verify;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Change, Event, Key, Record, Revision, Trail};
+use crate::model::{Change, Event, Key, Record, Revision, Trail, Trails};
 
 pub use commit::BATCH_OCTETS_MAX;
 pub use error::StoreError;
@@ -60,17 +60,17 @@ pub trait Store: Send + Sync {
     /// What the store says about itself, as of the last commit.
     fn meta(&self) -> Meta;
 
-    /// At most `limit` events with a sequence above `after`, in their order.
+    /// At most `limit` events of a trail with a sequence above `after`, in their order.
     ///
     /// # Errors
     /// [`StoreError::Damaged`], or a failure to read.
-    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
+    fn events(&self, trail: Trail, after: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
 
-    /// At most `limit` events with a sequence below `before`, the newest first.
+    /// At most `limit` events of a trail with a sequence below `before`, the newest first.
     ///
     /// # Errors
     /// [`StoreError::Damaged`], or a failure to read.
-    fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
+    fn events_before(&self, trail: Trail, before: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
 
     /// Goes on after a full disk had closed the store, if there is space by now; costs next to nothing
     /// otherwise. Whoever changes something calls it before reading what the change rests on.
@@ -91,14 +91,16 @@ pub struct Counters {
     pub next_number: u32,
     /// Of roles, tokens, applications, providers and custom attribute types.
     pub next_object: u32,
-    /// Of events, with what the chain of events rests on.
-    pub trail: Trail,
+    /// Of events in each trail, with what its chain rests on.
+    pub trails: Trails,
+    /// Octets that the trail of custom events takes in the store.
+    pub custom_octets: u64,
 }
 
 impl Default for Counters {
     /// Counting begins at 1, so that 0 can stand for "before the first".
     fn default() -> Self {
-        Self { next_number: 1, next_object: 1, trail: Trail::default() }
+        Self { next_number: 1, next_object: 1, trails: Trails::default(), custom_octets: 0 }
     }
 }
 

@@ -12,6 +12,7 @@
 //! The checksum covers version, key and content: an item that stands under another key is noticed.
 
 mod v1;
+mod v2;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::enc::write::SizeWriter;
@@ -22,8 +23,8 @@ use serde::de::DeserializeOwned;
 use super::Meta;
 use super::error::{Damage, StoreError};
 use crate::model::{
-    AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, Key, ProviderNumber, Record, RoleNumber,
-    TokenNumber, TombstoneOf, UsageOf,
+    AccountNumber, ApplicationNumber, AttributeNumber, EventPlace, GroupNumber, Key, ProviderNumber, Record,
+    RoleNumber, TokenNumber, TombstoneOf, Trail, UsageOf,
 };
 
 /// One stored item: its key and its value.
@@ -108,12 +109,26 @@ pub(super) fn name_of(key: &Key) -> Vec<u8> {
             name.extend_from_slice(&[USAGE, USAGE_ACCOUNT]);
             name.extend_from_slice(&number.get().to_be_bytes());
         }
-        Key::Event(sequence) => {
-            name.push(EVENT);
+        Key::Event(EventPlace { trail, sequence }) => {
+            name.push(event_kind(*trail));
             name.extend_from_slice(&sequence.to_be_bytes());
         }
     }
     name
+}
+
+/// The kind of the events of a trail.
+const fn event_kind(trail: Trail) -> u8 {
+    match trail {
+        Trail::Changes => EVENT,
+        Trail::Logins => LOGIN,
+        Trail::Failures => FAILURE,
+        Trail::Custom => CUSTOM_EVENT,
+    }
+}
+
+fn trail_of(kind: u8) -> Option<Trail> {
+    Trail::ALL.into_iter().find(|trail| event_kind(*trail) == kind)
 }
 
 /// The record that a name stands for; `None`: it is none of ours.
@@ -154,8 +169,7 @@ pub(super) fn key_of(name: &[u8]) -> Option<Key> {
                 _ => None,
             }
         }
-        EVENT => Some(Key::Event(u64::from_be_bytes(rest.try_into().ok()?))),
-        _ => None,
+        kind => Some(Key::Event(trail_of(kind)?.at(u64::from_be_bytes(rest.try_into().ok()?)))),
     }
 }
 
@@ -172,14 +186,16 @@ pub(super) fn meta_key() -> Vec<u8> {
     item_key(&[META], 0)
 }
 
-/// The keys of all items of events above `after`: from this one on.
-pub(super) fn first_event_key_above(after: u64) -> Option<Vec<u8>> {
-    after.checked_add(1).map(|sequence| item_key(&name_of(&Key::Event(sequence)), 0))
+/// The keys of all items of events of a trail above `after`: from the first of these up to, and without, the second.
+pub(super) fn event_keys_above(trail: Trail, after: u64) -> Option<(Vec<u8>, Vec<u8>)> {
+    let first =
+        after.checked_add(1).map(|sequence| item_key(&name_of(&Key::Event(trail.at(sequence))), 0))?;
+    Some((first, vec![event_kind(trail) + 1]))
 }
 
-/// The keys of all items of events below `before`: from the first of these up to, and without, the second.
-pub(super) fn event_keys_below(before: u64) -> (Vec<u8>, Vec<u8>) {
-    (item_key(&name_of(&Key::Event(0)), 0), item_key(&name_of(&Key::Event(before)), 0))
+/// The keys of all items of events of a trail below `before`: from the first of these up to, and without, the second.
+pub(super) fn event_keys_below(trail: Trail, before: u64) -> (Vec<u8>, Vec<u8>) {
+    (item_key(&name_of(&Key::Event(trail.at(0))), 0), item_key(&name_of(&Key::Event(trail.at(before))), 0))
 }
 
 /// Whether the item is the one that describes the store.
@@ -255,6 +271,7 @@ pub(super) fn decode(name: &[u8], version: u8, octets: &[u8]) -> Result<Record, 
         (Some(&TOMBSTONE), 1) => Record::Tombstone(unbincoded::<v1::Tombstone>(name, octets)?.into()),
         (Some(&USAGE), 1) => Record::Usage(unbincoded::<v1::Usage>(name, octets)?.into()),
         (Some(&EVENT), 1) => Record::Event(unbincoded::<v1::Event>(name, octets)?.into()),
+        (Some(&EVENT), 2) => Record::Event(unbincoded::<v2::Event>(name, octets)?.into()),
         (Some(&PROVIDER), _) => Record::Provider(unbincoded(name, octets)?),
         (Some(&ROLE), _) => Record::Role(unbincoded(name, octets)?),
         (Some(&GROUP), _) => Record::Group(unbincoded(name, octets)?),
@@ -263,7 +280,7 @@ pub(super) fn decode(name: &[u8], version: u8, octets: &[u8]) -> Result<Record, 
         (Some(&APPLICATION), _) => Record::Application(unbincoded(name, octets)?),
         (Some(&TOMBSTONE), _) => Record::Tombstone(unbincoded(name, octets)?),
         (Some(&USAGE), _) => Record::Usage(unbincoded(name, octets)?),
-        (Some(&EVENT), _) => Record::Event(unbincoded(name, octets)?),
+        (Some(&(EVENT | LOGIN | FAILURE | CUSTOM_EVENT)), _) => Record::Event(unbincoded(name, octets)?),
         _ => return Err(unreadable(name, "there is no such kind of record")),
     };
     if key_of(name) == Some(record.key()) {
@@ -287,7 +304,10 @@ pub(super) fn decode_meta(value: &[u8]) -> Result<Meta, Fault> {
     let key = meta_key();
     let item = verify(&key, value)?;
     let (_, piece) = item.head()?;
-    unbincoded(item.name, piece)
+    match item.version {
+        1 | 2 => Ok(unbincoded::<v2::Meta>(item.name, piece)?.into()),
+        _ => unbincoded(item.name, piece),
+    }
 }
 
 /// Checks version and checksum of an item.
@@ -336,7 +356,7 @@ pub(super) fn title(name: &[u8]) -> String {
         Some(Key::Tombstone(TombstoneOf::Role(text))) => format!("the trace of the deleted role {text:?}"),
         Some(Key::Usage(UsageOf::Token(number))) => format!("the last use of token {number}"),
         Some(Key::Usage(UsageOf::Account(number))) => format!("the last login of account {number}"),
-        Some(Key::Event(sequence)) => format!("event {sequence}"),
+        Some(Key::Event(place)) => format!("event {place}"),
         None => "an item of an unknown kind".to_owned(),
     }
 }
@@ -471,7 +491,7 @@ pub const RECORD_OCTETS_MAX: usize = 16 * 1024 * 1024;
 pub const TOMBSTONE_OCTETS_MAX: usize = 960;
 
 /// The version in front of every item. It changes when any record's serde form changes.
-pub(super) const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 3;
 
 const BINCODE: Configuration<LittleEndian, Varint, Limit<DECODED_OCTETS_MAX>> =
     bincode::config::standard().with_limit::<DECODED_OCTETS_MAX>();
@@ -501,7 +521,11 @@ const TOKEN: u8 = 0x60;
 const APPLICATION: u8 = 0x70;
 const TOMBSTONE: u8 = 0x80;
 const USAGE: u8 = 0x88;
+/// In the trail of changes; before version 3 all events.
 const EVENT: u8 = 0x90;
+const LOGIN: u8 = 0x91;
+const FAILURE: u8 = 0x92;
+const CUSTOM_EVENT: u8 = 0x93;
 
 const TOMBSTONE_ACCOUNT: u8 = 0;
 const TOMBSTONE_TOKEN: u8 = 1;

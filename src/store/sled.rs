@@ -22,7 +22,7 @@ use super::error::{Damage, StoreError};
 use super::lock::Lock;
 use super::verify::{Assembler, BackwardAssembler, Verifier};
 use super::{Batch, Meta, Store, record};
-use crate::model::{Event, Key, Record};
+use crate::model::{Event, Key, Record, Trail};
 use crate::seldom::{self, Seldom};
 
 /// A store in a directory, held by this process until it is dropped.
@@ -305,8 +305,8 @@ impl Store for SledStore {
         self.writer().meta
     }
 
-    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        let Some(first) = record::first_event_key_above(after) else { return Ok(Vec::new()) };
+    fn events(&self, trail: Trail, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let Some((first, end)) = record::event_keys_above(trail, after) else { return Ok(Vec::new()) };
         let mut events = Vec::new();
         if limit == 0 {
             return Ok(events);
@@ -314,7 +314,7 @@ impl Store for SledStore {
         let mut assembler = Assembler::default();
         let _writer = self.writer();
         self.with_database(|database| {
-            database.scan(&first, |key, value| {
+            database.scan_to(&first, &end, |key, value| {
                 let record = record::verify(key, value).and_then(|item| assembler.push(&item));
                 if let Some(Record::Event(event)) = record.map_err(|fault| fault.at(&self.directory))? {
                     events.push(event);
@@ -325,8 +325,8 @@ impl Store for SledStore {
         Ok(events)
     }
 
-    fn events_before(&self, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        let (first, end) = record::event_keys_below(before);
+    fn events_before(&self, trail: Trail, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let (first, end) = record::event_keys_below(trail, before);
         let mut events = Vec::new();
         if limit == 0 {
             return Ok(events);
@@ -396,7 +396,7 @@ fn acknowledge(directory: &Path, said: Said, meta: &Meta) -> Result<Acknowledged
 
 fn verify(directory: &Path, database: &Database, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
     let mut verifier = Verifier::default();
-    database.scan(&[], |key, value| {
+    database.scan(|key, value| {
         match verifier.push(key, value).map_err(|fault| fault.at(directory))? {
             None | Some(Record::Event(_)) => {}
             Some(record) => visit(record),

@@ -37,6 +37,7 @@ pub(super) fn account(number: u32, photo: usize) -> Account {
 
 pub(super) fn event(sequence: u64) -> Event {
     Event {
+        trail: Trail::Changes,
         sequence,
         uuid: Uuid::from_u128(u128::from(sequence)),
         action: Action::ModelCreated,
@@ -72,14 +73,18 @@ pub(super) fn batch(revision: u64) -> Batch {
         changes.push(Change::Put(Record::Tombstone(tombstone(format!("user{gone}")))));
     }
     if let Some(old) = revision.checked_sub(EVENTS_KEPT) {
-        changes.push(Change::Delete(Key::Event(old)));
+        changes.push(Change::Delete(Key::Event(Trail::Changes.at(old))));
     }
     Batch {
         changes,
         counters: Counters {
             next_number: 41,
             next_object: 1,
-            trail: Trail { next: revision + 1, ..Trail::default() },
+            trails: Trails {
+                changes: TrailState { next: revision + 1, ..TrailState::default() },
+                ..Trails::default()
+            },
+            custom_octets: 0,
         },
         seeded: true,
     }
@@ -135,7 +140,7 @@ impl Content {
         let meta = store.load(&mut |record| {
             records.insert(format!("{:?}", record.key()), record);
         })?;
-        let events = store.events(0, usize::MAX)?;
+        let events = store.events(Trail::Changes, 0, usize::MAX)?;
         Ok(Self { meta: (meta.revision, meta.records, meta.counters, meta.seeded), records, events })
     }
 }

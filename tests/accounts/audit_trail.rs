@@ -3,24 +3,24 @@
 use std::path::Path;
 
 use crate::support::{BASE, Place, SEED};
-use bindery::inside::model::{Change, Event, Key, Record};
+use bindery::inside::model::{Change, Event, Key, Record, Trail, TrailState, Trails};
 use bindery::inside::store::{Batch, SledStore, Store};
 use ldap3::LdapConn;
 
-/// Changes the events of a stopped store as somebody could who has the code and the disk: every checksum is right.
-fn harm(data: &Path, harm: impl FnOnce(&mut Vec<Event>) -> Vec<u64>) {
+/// Changes the events of a trail of a stopped store as somebody could who has the code and the disk: every checksum is right.
+fn harm(data: &Path, trail: Trail, harm: impl FnOnce(&mut Vec<Event>) -> Vec<u64>) {
     let store = SledStore::open(data).unwrap();
     let meta = store.load(&mut |_| {}).unwrap();
-    let before = store.events(0, usize::MAX).unwrap();
+    let before = store.events(trail, 0, usize::MAX).unwrap();
     let mut after = before.clone();
-    let mut changes: Vec<Change> =
-        harm(&mut after).into_iter().map(|sequence| Change::Delete(Key::Event(sequence))).collect();
+    let gone = harm(&mut after).into_iter().map(|sequence| Change::Delete(Key::Event(trail.at(sequence))));
+    let mut changes: Vec<Change> = gone.collect();
     let edited = after.into_iter().filter(|event| !before.contains(event));
     changes.extend(edited.map(|event| Change::Put(Record::Event(event))));
     store.commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded }).unwrap();
 }
 
-/// A place whose trail has some events, and that trail's end.
+/// A place whose trail of changes has some events, and that trail's end.
 fn filled() -> (Place, String) {
     let place = Place::new(SEED);
     place.run(&["apply", "--json"]).exits(0);
@@ -28,8 +28,9 @@ fn filled() -> (Place, String) {
         place.run(&["token", "create", identifier, "--account", "portal", "--json"]).exits(0);
     }
     let report = place.run(&["event", "verify", "--json"]).exits(0).json();
-    assert_eq!(report["problem_count"], 0);
-    let end = format!("{}:{}", report["last"], report["head"].as_str().unwrap());
+    let changes = &report["trails"][0];
+    assert_eq!((&changes["trail"], &changes["problem_count"]), (&"changes".into(), &0.into()));
+    let end = format!("{}:{}", changes["last"], changes["head"].as_str().unwrap());
     (place, end)
 }
 
@@ -37,17 +38,24 @@ fn filled() -> (Place, String) {
 fn an_untouched_trail_is_verified_with_and_without_a_server() {
     let (place, end) = filled();
     place.run(&["event", "verify", "--expect", &end]).exits(0);
+    let changes = format!("changes:{end}");
+    place.run(&["event", "verify", "--expect", &changes, "--expect", &end]).exits(0);
+    let elsewhere = format!("logins:{end}");
+    place
+        .run(&["event", "verify", "--expect", &end, "--expect", &elsewhere])
+        .exits(1)
+        .says(&["logins: event"]);
     let server = place.serve(&[]);
     let done = place.run(&["event", "verify", "--expect", &end]).exits(0);
     assert!(done.stdout.contains("are as they were written"), "{}", done.stdout);
-    place.run(&["event", "verify", "--expect", "7"]).exits(2).says(&["SEQUENCE:DIGEST"]);
+    place.run(&["event", "verify", "--expect", "7"]).exits(2).says(&["TRAIL:SEQUENCE:DIGEST"]);
     server.stop();
 }
 
 #[test]
 fn an_edited_event_is_named() {
     let (place, _) = filled();
-    harm(&place.path("data"), |events| {
+    harm(&place.path("data"), Trail::Changes, |events| {
         let event = events.iter_mut().find(|event| event.object_name == "two").unwrap();
         assert_eq!(event.actor.account, "bindery:command-line");
         event.actor.account = "somebody else".to_owned();
@@ -61,21 +69,49 @@ fn an_edited_event_is_named() {
     server.stop();
 }
 
+/// In every trail, and each is named with it.
+#[test]
+fn what_was_done_to_logins_and_failures_is_named() {
+    let place = Place::new(SEED);
+    let (server, secrets) = place.serve_first();
+    let secret = secrets[0]["secret"].as_str().unwrap();
+    let dn = format!("cn={},ou=users,{BASE}", secrets[0]["account"].as_str().unwrap());
+    let mut connection = LdapConn::new(&server.url("ldap")).unwrap();
+    for (secret, rc) in [(secret, 0), ("wrong", 49)] {
+        assert_eq!(connection.simple_bind(&dn, secret).unwrap().rc, rc);
+    }
+    connection.unbind().unwrap();
+    server.stop();
+    let report = place.run(&["event", "verify", "--json"]).exits(0).json();
+    for (number, trail) in [(1, Trail::Logins), (2, Trail::Failures)] {
+        let said = &report["trails"][number];
+        assert_eq!((&said["trail"], &said["verified"]), (&trail.as_str().into(), &1.into()), "{report}");
+        harm(&place.path("data"), trail, |events| {
+            events[0].count += 1;
+            Vec::new()
+        });
+    }
+    place
+        .run(&["event", "verify"])
+        .exits(1)
+        .says(&["logins: event 1 was edited", "failures: event 1 was edited"]);
+}
+
 #[test]
 fn removed_events_are_named() {
     let (place, _) = filled();
-    harm(&place.path("data"), |_| vec![2, 3]);
+    harm(&place.path("data"), Trail::Changes, |_| vec![2, 3]);
     let done = place.run(&["event", "verify", "--json"]).exits(1).says(&["events 2 to 3 were removed"]);
-    assert_eq!(done.json()["problems"][0]["problem"], "removed");
+    assert_eq!(done.json()["trails"][0]["problems"][0]["problem"], "removed");
     let (place, _) = filled();
-    harm(&place.path("data"), |events| vec![events.len() as u64]);
+    harm(&place.path("data"), Trail::Changes, |events| vec![events.len() as u64]);
     place.run(&["event", "verify"]).exits(1).says(&["was removed"]);
 }
 
 #[test]
 fn swapped_events_are_named() {
     let (place, _) = filled();
-    harm(&place.path("data"), |events| {
+    harm(&place.path("data"), Trail::Changes, |events| {
         events.swap(1, 2);
         (events[1].sequence, events[2].sequence) = (2, 3);
         Vec::new()
@@ -91,12 +127,13 @@ fn a_trail_that_was_written_anew_is_told_by_its_old_end() {
     let (place, end) = filled();
     let store = SledStore::open(&place.path("data")).unwrap();
     let meta = store.load(&mut |_| {}).unwrap();
-    let mut events = store.events(0, usize::MAX).unwrap();
+    let mut events = store.events(Trail::Changes, 0, usize::MAX).unwrap();
     events[1].object_name = "somebody else".to_owned();
-    let mut trail = bindery::inside::model::Trail::default();
-    events.iter_mut().for_each(|event| bindery::inside::audit::append(&mut trail, event));
+    let mut state = TrailState::default();
+    events.iter_mut().for_each(|event| bindery::inside::audit::append(&mut state, event));
+    let trails = Trails { changes: state, ..meta.counters.trails };
     let changes = events.into_iter().map(|event| Change::Put(Record::Event(event))).collect();
-    let counters = bindery::inside::store::Counters { trail, ..meta.counters };
+    let counters = bindery::inside::store::Counters { trails, ..meta.counters };
     store.commit(&Batch { changes, counters, seeded: meta.seeded }).unwrap();
     drop(store);
     place.run(&["event", "verify"]).exits(0);
@@ -155,7 +192,10 @@ fn logins_stand_in_the_trail_with_their_counts_and_in_the_log_as_json() {
         .exits(0)
         .json();
     assert_eq!(failed[0]["count"], 3, "{failed}");
-    let sequence = login["sequence"].to_string();
+    let place_of =
+        |event: &serde_json::Value| format!("{}:{}", event["trail"].as_str().unwrap(), event["sequence"]);
+    let sequence = place_of(login);
+    assert_eq!((sequence.as_str(), place_of(&failed[0]).as_str()), ("logins:1", "failures:1"));
     let shown = place.run(&["event", "show", &sequence]).exits(0).stdout;
     assert!(shown.contains("7 times from") && shown.contains("method: token"), "{shown}");
     let tokens = place.run(&["token", "list", "--account", "portal", "--json"]).exits(0).json();
@@ -166,17 +206,29 @@ fn logins_stand_in_the_trail_with_their_counts_and_in_the_log_as_json() {
         "no application is behind the provider"
     );
     assert!(place.run(&["token", "list"]).exits(0).stdout.contains("from 127.0.0.1"));
-    place.run(&["event", "show", "100000"]).exits(1).says(&["there is no event 100000"]);
+    place.run(&["event", "show", "100000"]).exits(1).says(&["there is no event changes:100000"]);
+    place.run(&["event", "show", "log:1"]).exits(2).says(&["TRAIL:SEQUENCE"]);
     let words = place.run(&["event", "list", "--since", "1h", "--limit", "3"]).exits(0).stdout;
     assert_eq!(words.lines().count(), 4, "{words}");
     place.run(&["event", "list", "--action", "logins"]).exits(2).says(&["login_failed"]);
+    let all = place.run(&["event", "list", "--json"]).exits(0).json();
+    let times: Vec<&str> =
+        all.as_array().unwrap().iter().map(|event| event["time"].as_str().unwrap()).collect();
+    assert!(times.is_sorted_by(|one, other| one >= other), "{all}");
+    let trails = ["event", "list", "--trail", "logins", "--trail", "failures", "--json"];
+    let trails = place.run(&trails).exits(0).json();
+    assert_eq!(trails.as_array().unwrap().iter().map(place_of).collect::<Vec<_>>().len(), 2, "{trails}");
+    let last = place_of(&all.as_array().unwrap()[0]);
+    let next = place.run(&["event", "list", "--before", &last, "--limit", "1", "--json"]).exits(0).json();
+    assert_eq!(next[0], all[1]);
+    place.run(&["event", "list", "--trail", "login"]).exits(2).says(&["failures"]);
     // What is noted from the log holds the trail to it.
     server.await_log("\"action\":\"login\"");
     let line = server
         .log()
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .find(|line| line["sequence"] == login["sequence"])
+        .find(|line| line["trail"] == "logins" && line["sequence"] == login["sequence"])
         .unwrap();
     assert_eq!((&line["target"], &line["count"]), (&"audit::document".into(), &7.into()));
     assert_eq!(line["digest"], login["digest"]);
@@ -235,6 +287,7 @@ fn an_event_of_a_command_names_what_acted_and_who_gave_it() {
     assert_eq!(newest("dora")["actor"]["number"], 2_147_483_645_u32);
 
     // People read it too, and so do callers of the API.
+    // A number alone is one in the trail of changes.
     let sequence = newest("by-the-server")["sequence"].to_string();
     let shown = place.run(&["event", "show", &sequence]).exits(0).stdout;
     assert!(shown.contains("account: bindery:command-line") && shown.contains("by sudo of carol"), "{shown}");

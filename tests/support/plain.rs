@@ -9,7 +9,7 @@ use super::model::{
     Account, AccountKind, AccountNumber, Action, Actor, Application, ApplicationNumber, Attribute, Binding,
     BindingSubject, Event, EventDigest, Grant, Group, GroupNumber, HashText, Intent, LdapProvider, MadeBy,
     ObjectReference, Origin, Password, Permission, ProviderNumber, Role, RoleNumber, Timestamp, Token,
-    TokenNumber, TokenSelector, Usage, UsageOf,
+    TokenNumber, TokenSelector, Trail, Usage, UsageOf,
 };
 
 /// When all of them were made.
@@ -112,6 +112,7 @@ pub fn usage(of: UsageOf) -> Usage {
 /// What somebody did to nothing.
 pub fn event() -> Event {
     Event {
+        trail: Trail::Changes,
         sequence: 0,
         previous: EventDigest::NONE,
         uuid: Uuid::new_v4(),

@@ -358,6 +358,7 @@ fn context(event: &model::Event) -> Map<String, Value> {
     if let Some(request) = event.actor.request {
         context.insert("request_id".to_owned(), request.to_string().into());
     }
+    context.insert("trail".to_owned(), event.trail.as_str().into());
     context.insert("sequence".to_owned(), event.sequence.into());
     context.insert("digest".to_owned(), digest(event).to_string().into());
     context
@@ -445,8 +446,17 @@ fn kind_of(model: &str) -> &str {
 }
 
 /// What [`context`] says of an event: nobody else may, or the trail would seem to say it.
-const RESERVED_NAMES: [&str; 8] =
-    ["authorized_application", "count", "diff", "digest", "model", "request_id", "sequence", "since"];
+const RESERVED_NAMES: [&str; 9] = [
+    "authorized_application",
+    "count",
+    "diff",
+    "digest",
+    "model",
+    "request_id",
+    "sequence",
+    "since",
+    "trail",
+];
 /// What somebody may put into one event.
 const CONTEXT_OCTETS_MAX: usize = 16 * 1024;
 const VOLUME_DAYS: u32 = 7;
@@ -465,7 +475,7 @@ mod tests {
     use crate::audit::append;
     use crate::http::api::Api;
     use crate::http::api::call::{Door, RequestId};
-    use crate::model::{Actor, Change, FieldChange, InternalAccount, Record, Trail};
+    use crate::model::{Actor, Change, FieldChange, InternalAccount, Record, Trail, TrailState, Trails};
     use crate::registry::commands::testing::{registry_over, wait};
     use crate::store::{Batch, Counters, MemoryStore, Store};
 
@@ -476,6 +486,7 @@ mod tests {
 
     fn event(actor: Actor) -> model::Event {
         model::Event {
+            trail: Trail::Logins,
             time: Timestamp::from_unix_seconds(100),
             since: Some(Timestamp::from_unix_seconds(50)),
             count: 3,
@@ -548,7 +559,7 @@ mod tests {
     #[test]
     fn made_up_names_are_no_users_of_an_application() {
         let store = Arc::new(MemoryStore::new());
-        let mut trail = Trail::default();
+        let mut logins = TrailState::default();
         let known =
             [5, 6, 5].map(|number| Actor { number: Some(AccountNumber::new(number)), ..Actor::named("x") });
         let strangers = (0..100).map(|number| Actor::named(&format!("stranger-{number}")));
@@ -557,11 +568,12 @@ mod tests {
             .chain(strangers)
             .map(|actor| {
                 let mut event = event(actor);
-                append(&mut trail, &mut event);
+                append(&mut logins, &mut event);
                 Change::Put(Record::Event(event))
             })
             .collect();
-        let counters = Counters { trail, ..store.meta().counters };
+        let counters = store.meta().counters;
+        let counters = Counters { trails: Trails { logins, ..counters.trails }, ..counters };
         store.commit(&Batch { changes, counters, seeded: false }).unwrap();
         let registry = registry_over(store);
         let top = wait(top_per_user(call(&registry, PageQuery::default()), CountQuery::default())).unwrap();

@@ -5,7 +5,7 @@ use ldap3_proto::proto::{LdapExtendedRequest, LdapOp};
 use super::binds::plain;
 use super::client::{Client, Reply, element, encode};
 use super::world::{ALICE, ALICE_PASSWORD, APP, APP_TOKEN, World, wait};
-use crate::model::{Action, Event, Timestamp};
+use crate::model::{Action, Event, Timestamp, Trail};
 use crate::registry::EventQuery;
 
 const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
@@ -119,7 +119,7 @@ fn a_token_keeps_its_lifetime_when_it_is_rotated() {
     assert!((1_600..1_660).contains(&left(replacement.expires)));
     // The overlap of an hour does not lengthen the old one's life.
     assert_eq!(left(snapshot.accounts().token(APP_TOKEN).unwrap().expires), 600);
-    let events = world.registry.store().events(1, 100).unwrap();
+    let events = world.registry.store().events(Trail::Changes, 1, 100).unwrap();
     assert!(
         events.iter().any(|event| event.action.as_str() == "secret_rotate" && event.actor.account == "app")
     );
@@ -322,7 +322,7 @@ fn no_password_is_set_by_means_of_an_app_password() {
 /// Whose operations were refused although they had bound.
 fn suspicious(world: &World) -> Vec<String> {
     super::world::wait(world.registry.flush_logins()).unwrap();
-    let events = world.registry.store().events(0, 1_000).unwrap();
+    let events = world.registry.store().events(Trail::Failures, 0, 1_000).unwrap();
     let told = events.into_iter().filter(|event| event.action.as_str() == "suspicious_request");
     told.map(|event| event.actor.account).collect()
 }

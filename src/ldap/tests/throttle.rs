@@ -351,7 +351,7 @@ fn a_pause_doubles_and_is_told_and_ended() {
     assert_eq!(wait(world.registry.unlock_account(operator.into(), ALICE)).unwrap(), 2);
     guesser.bind("alice", ALICE_PASSWORD).is(0);
     // It is told whoever did it, in the trail.
-    let events = world.registry.store().events(0, 100).unwrap();
+    let events = world.registry.store().events(crate::model::Trail::Changes, 0, 100).unwrap();
     let told = events.iter().filter(|event| event.details.iter().any(|detail| detail.value == "unlocked"));
     assert_eq!(told.map(|event| event.object_name.as_str()).collect::<Vec<_>>(), ["alice"]);
 }

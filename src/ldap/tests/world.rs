@@ -11,7 +11,7 @@ use crate::ldap::session::{SessionPeer, SessionSettings};
 use crate::model::{
     Account, AccountKind, AccountNumber, Actor, Application, ApplicationNumber, BindingSubject, Change,
     Grant, Group, GroupNumber, HashText, Intent, LdapProvider, Membership, ProviderNumber, Record, Role,
-    RoleNumber, Timestamp, Token, TokenNumber, TokenSelector, Trail,
+    RoleNumber, Timestamp, Token, TokenNumber, TokenSelector,
 };
 use crate::plain::{self, attribute, binding, search_grant};
 use crate::registry::{ChangeError, Registry, RegistrySettings, Transaction};
@@ -110,7 +110,7 @@ impl World {
             records.push(account(1_000 + number, &format!("user-{number}"), AccountKind::Internal, None));
         }
         let changes = records.into_iter().map(Change::Put).collect();
-        let counters = Counters { next_number: 100_000, next_object: 100, trail: Trail::default() };
+        let counters = Counters { next_number: 100_000, next_object: 100, ..Counters::default() };
         store.commit(&Batch { changes, counters, seeded: true }).unwrap();
         let hashing = HashPoolSettings {
             threads: std::num::NonZeroUsize::new(1),

@@ -146,7 +146,7 @@ fn a_flush_that_is_under_way_is_finished_before_the_directory_is_closed() {
     }
     registry.close();
     flush.join().unwrap().unwrap();
-    let told = store.events(0, usize::MAX).unwrap();
+    let told = store.events(Trail::Logins, 0, usize::MAX).unwrap();
     let logins = told.iter().filter(|event| event.action == Action::Login).map(|event| event.count);
     assert_eq!(logins.sum::<u64>(), u64::from(count));
 }

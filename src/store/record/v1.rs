@@ -422,6 +422,7 @@ impl From<Event> for model::Event {
             details,
         } = v1;
         Self {
+            trail: model::Trail::Changes,
             sequence,
             previous,
             uuid,

@@ -91,19 +91,31 @@ impl Database {
         Ok(self.ask(|database| database.first())?.is_none())
     }
 
-    /// Shows all items from the key `from` on, in their order, until `visit` breaks.
+    /// Shows all items in their order, until `visit` breaks.
     ///
     /// # Errors
     /// One cannot be read, or what `visit` says.
     pub(super) fn scan(
         &self,
-        from: &[u8],
         visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        self.show(self.ask(|database| Ok(database.range(from..)))?, visit)
+        self.show(self.ask(|database| Ok(database.iter()))?, visit)
     }
 
-    /// Shows all items from the key `from` up to, and without, the key `end`, the last one first, until `visit` breaks.
+    /// Shows all items from the key `from` up to, and without, the key `end`, in their order, until `visit` breaks.
+    ///
+    /// # Errors
+    /// One cannot be read, or what `visit` says.
+    pub(super) fn scan_to(
+        &self,
+        from: &[u8],
+        end: &[u8],
+        visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.show(self.ask(|database| Ok(database.range(from..end)))?, visit)
+    }
+
+    /// The same, the last one first.
     ///
     /// # Errors
     /// One cannot be read, or what `visit` says.

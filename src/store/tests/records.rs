@@ -264,11 +264,11 @@ fn events() -> impl Strategy<Value = Record> {
     let detail = (text(), text()).prop_map(|(name, value)| EventDetail { name, value });
     let object = (text(), text(), number(), option::of(uuid()));
     let when = (timestamp(), option::of(timestamp()), any::<u64>());
-    let chain = (any::<u64>(), any::<[u8; 32]>(), uuid());
+    let chain = (0..Trail::ALL.len(), any::<u64>(), any::<[u8; 32]>(), uuid());
     let what = (0..Action::ALL.len(), actor, option::of(text()));
     (chain, when, what, object, vec(change, 0..4), vec(detail, 0..3)).prop_map(
         |(
-            (sequence, previous, uuid),
+            (trail, sequence, previous, uuid),
             (time, since, count),
             (action, actor, application),
             object,
@@ -277,6 +277,7 @@ fn events() -> impl Strategy<Value = Record> {
         )| {
             let (object_kind, object_name, object_key, object_uuid) = object;
             Record::Event(Event {
+                trail: Trail::ALL[trail],
                 sequence,
                 previous: EventDigest::new(previous),
                 uuid,

@@ -51,7 +51,7 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
     samples
 }
 
-/// The samples of version 2, with what they stand for.
+/// The samples of version 2, with what they stand for now.
 fn version_2() -> Vec<(&'static str, &'static str, Record)> {
     macro_rules! sample {
         ($name:literal) => {
@@ -83,6 +83,56 @@ fn version_2() -> Vec<(&'static str, &'static str, Record)> {
         (name, sample, record)
     };
     samples.into_iter().zip(records).map(pair).collect()
+}
+
+/// The samples of version 3, with what they stand for.
+fn version_3() -> Vec<(&'static str, &'static str, Record)> {
+    macro_rules! sample {
+        ($name:literal) => {
+            ($name, include_str!(concat!("../samples/v3/", $name, ".hex")))
+        };
+    }
+    let samples = [
+        sample!("custom-attribute"),
+        sample!("account"),
+        sample!("account-large"),
+        sample!("group"),
+        sample!("membership"),
+        sample!("role"),
+        sample!("token"),
+        sample!("application"),
+        sample!("provider"),
+        sample!("tombstone-account"),
+        sample!("tombstone-token"),
+        sample!("tombstone-group"),
+        sample!("tombstone-role"),
+        sample!("usage-token"),
+        sample!("usage-account"),
+        sample!("event"),
+        sample!("event-login"),
+        sample!("event-failure"),
+        sample!("event-custom"),
+    ];
+    let records = records_of_version_3();
+    assert_eq!(samples.len(), records.len());
+    let pair = |((name, sample), (other, record)): ((&'static str, _), (&'static str, _))| {
+        assert_eq!(name, other);
+        (name, sample, record)
+    };
+    samples.into_iter().zip(records).map(pair).collect()
+}
+
+/// The same as version 2, and events of more than one trail.
+fn records_of_version_3() -> Vec<(&'static str, Record)> {
+    let mut records = records_of_version_2();
+    let Some((_, Record::Event(event))) = records.last().cloned() else { panic!("the last is an event") };
+    let of = |trail, action| Record::Event(Event { trail, action, ..event.clone() });
+    records.extend([
+        ("event-login", of(Trail::Logins, Action::Login)),
+        ("event-failure", of(Trail::Failures, Action::LoginFailed)),
+        ("event-custom", of(Trail::Custom, Action::Custom)),
+    ]);
+    records
 }
 
 fn records_of_version_2() -> Vec<(&'static str, Record)> {
@@ -277,6 +327,7 @@ fn records() -> Vec<(&'static str, Record)> {
         origin: Origin::Unknown,
     };
     let event = Event {
+        trail: Trail::Changes,
         sequence: 1_000_000,
         uuid: Uuid::from_u128(0x1000),
         time,
@@ -394,8 +445,9 @@ fn records() -> Vec<(&'static str, Record)> {
     ]
 }
 
-fn sample_meta() -> Meta {
-    let trail = Trail {
+/// What version 1 and version 2 wrote of a store with one trail.
+fn meta_of_one_trail() -> Meta {
+    let changes = TrailState {
         first: 60_000,
         before: EventDigest::new([0x11; 32]),
         next: 70_000,
@@ -405,9 +457,31 @@ fn sample_meta() -> Meta {
         revision: 77,
         records: 1_000_000,
         sum: 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef,
-        counters: Counters { next_number: 300, next_object: 20, trail },
+        counters: Counters {
+            next_number: 300,
+            next_object: 20,
+            trails: Trails { changes, ..Trails::default() },
+            custom_octets: 0,
+        },
         seeded: true,
     }
+}
+
+fn sample_meta() -> Meta {
+    let meta = meta_of_one_trail();
+    let state = |first, octet| TrailState {
+        first,
+        before: EventDigest::new([octet; 32]),
+        next: first + 1_000,
+        head: EventDigest::new([octet + 1; 32]),
+    };
+    let trails = Trails {
+        logins: state(300, 0x33),
+        failures: state(70_000, 0x44),
+        custom: state(5_000_000_000, 0x55),
+        ..meta.counters.trails
+    };
+    Meta { counters: Counters { trails, custom_octets: 400_000, ..meta.counters }, ..meta }
 }
 
 fn to_hex(octets: &[u8]) -> String {
@@ -449,13 +523,20 @@ fn read(samples: Vec<(&str, &str, Record)>) {
 fn samples_of_version_1_are_read() {
     read(version_1());
     let items = from_lines(include_str!("../samples/v1/meta.hex"));
-    assert_eq!(record::decode_meta(&items[0].1).unwrap(), sample_meta());
+    assert_eq!(record::decode_meta(&items[0].1).unwrap(), meta_of_one_trail());
 }
 
 #[test]
 fn samples_of_version_2_are_read() {
     read(version_2());
     let items = from_lines(include_str!("../samples/v2/meta.hex"));
+    assert_eq!(record::decode_meta(&items[0].1).unwrap(), meta_of_one_trail());
+}
+
+#[test]
+fn samples_of_version_3_are_read() {
+    read(version_3());
+    let items = from_lines(include_str!("../samples/v3/meta.hex"));
     assert_eq!(record::decode_meta(&items[0].1).unwrap(), sample_meta());
 }
 
@@ -463,22 +544,54 @@ fn samples_of_version_2_are_read() {
 #[test]
 #[ignore = "changes the samples"]
 fn write_samples() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/samples/v2");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/samples/v3");
     let meta = to_lines(&[record::encode_meta(&sample_meta()).unwrap()]);
-    for (name, record) in records_of_version_2() {
+    for (name, record) in records_of_version_3() {
         let text = to_lines(&record::encode(&record).unwrap());
         std::fs::write(directory.join(name).with_extension("hex"), text).unwrap();
     }
     std::fs::write(directory.join("meta.hex"), meta).unwrap();
 }
 
-/// While version 2 is the newest, what is written is the sample to the octet.
+/// While version 3 is the newest, what is written is the sample to the octet.
 #[test]
-fn samples_of_version_2_are_what_is_written() {
-    assert_eq!(record::VERSION, 2, "add the samples of the new version, and keep reading the old ones");
-    for (name, sample, record) in version_2() {
+fn samples_of_version_3_are_what_is_written() {
+    assert_eq!(record::VERSION, 3, "add the samples of the new version, and keep reading the old ones");
+    for (name, sample, record) in version_3() {
         assert_eq!(to_lines(&record::encode(&record).unwrap()), sample, "{name}");
     }
     let meta = to_lines(&[record::encode_meta(&sample_meta()).unwrap()]);
-    assert_eq!(meta, include_str!("../samples/v2/meta.hex"));
+    assert_eq!(meta, include_str!("../samples/v3/meta.hex"));
+}
+
+/// Makes of a store that holds events of the trail of changes alone what version 2 would have written.
+pub(super) fn as_version_2(directory: &Path) {
+    let database = ::sled::open(directory).unwrap();
+    let mut sum: u128 = 0;
+    let items: Vec<Item> = database
+        .iter()
+        .map(|item| item.map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap())
+        .collect();
+    let (meta, events): (Vec<Item>, Vec<Item>) =
+        items.into_iter().partition(|(key, _)| *key == record::meta_key());
+    for (key, mut value) in events {
+        // Version, checksum, number of parts; then the trail, which was not there.
+        value[0] = 2;
+        assert_eq!(value.remove(19), 0, "the trail of changes");
+        record::seal_again(&key, &mut value);
+        sum = sum.wrapping_add(record::verify(&key, &value).unwrap().checksum);
+        database.insert(key, value).unwrap();
+    }
+    let [(key, mut value)] = <[Item; 1]>::try_from(meta).unwrap();
+    let meta = Meta { sum, ..record::decode_meta(&value).unwrap() };
+    value = record::encode_meta(&meta).unwrap().1;
+    // What follows the trail of changes is that of three which are empty, the octets of one of them, and whether it is
+    // seeded.
+    let empty = [&[1][..], &[0; 32], &[1], &[0; 32]].concat();
+    let end = value.len() - 1;
+    let begin = end - 1 - 3 * empty.len();
+    assert_eq!(value.drain(begin..end).collect::<Vec<u8>>(), [empty.repeat(3), vec![0]].concat());
+    value[0] = 2;
+    record::seal_again(&key, &mut value);
+    database.insert(key, value).unwrap();
 }

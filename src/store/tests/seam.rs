@@ -23,7 +23,10 @@ fn a_fresh_store_is_at_revision_0() {
         assert_eq!(store.load(&mut |_| panic!("there is nothing")).unwrap(), Meta::default());
         assert_eq!(store.meta(), Meta::default());
         assert_eq!(store.get(&Key::Account(AccountNumber::new(1))).unwrap(), None);
-        assert_eq!(store.events(0, 10).unwrap(), []);
+        for trail in Trail::ALL {
+            assert_eq!(store.events(trail, 0, 10).unwrap(), []);
+            assert_eq!(store.events_before(trail, u64::MAX, 10).unwrap(), []);
+        }
     });
 }
 
@@ -99,7 +102,12 @@ fn events_are_read_in_pieces() {
         store.commit(&put((1..=3).map(|sequence| Record::Event(event(sequence))).collect())).unwrap();
         store.commit(&put(vec![Record::Event(large), Record::Event(event(5))])).unwrap();
         let sequences = |after, limit| {
-            store.events(after, limit).unwrap().iter().map(|event| event.sequence).collect::<Vec<_>>()
+            store
+                .events(Trail::Changes, after, limit)
+                .unwrap()
+                .iter()
+                .map(|event| event.sequence)
+                .collect::<Vec<_>>()
         };
         assert_eq!(sequences(0, 10), [1, 2, 3, 4, 5]);
         assert_eq!(sequences(0, 2), [1, 2]);
@@ -108,7 +116,8 @@ fn events_are_read_in_pieces() {
         assert_eq!(sequences(u64::MAX, 10), [0; 0]);
         assert_eq!(sequences(0, 0), [0; 0]);
         let backwards = |before, limit| {
-            store.events_before(before, limit).unwrap().iter().map(|event| event.sequence).collect::<Vec<_>>()
+            let events = store.events_before(Trail::Changes, before, limit).unwrap();
+            events.iter().map(|event| event.sequence).collect::<Vec<_>>()
         };
         assert_eq!(backwards(u64::MAX, 10), [5, 4, 3, 2, 1]);
         assert_eq!(backwards(5, 2), [4, 3]);
@@ -120,8 +129,72 @@ fn events_are_read_in_pieces() {
         let usage = plain::usage(UsageOf::Account(AccountNumber::new(u32::MAX)));
         store.commit(&put(vec![Record::Account(account(1, 0)), Record::Usage(usage)])).unwrap();
         assert_eq!((sequences(0, 9).len(), backwards(9, 9).len()), (5, 5));
-        assert_eq!(store.events_before(5, 1).unwrap(), store.events(3, 1).unwrap());
+        let (back, forth) = (store.events_before(Trail::Changes, 5, 1), store.events(Trail::Changes, 3, 1));
+        assert_eq!(back.unwrap(), forth.unwrap());
     });
+}
+
+#[test]
+fn each_trail_is_read_for_itself() {
+    on_both(|store| {
+        // Large ones, of several items, at the ends.
+        let of = |trail, sequence| {
+            let mut event = Event { trail, ..event(sequence) };
+            event.changes[0].after = Some("x".repeat(14_000));
+            Record::Event(event)
+        };
+        let records =
+            Trail::ALL.into_iter().flat_map(|trail| (1..=3).map(move |sequence| of(trail, sequence)));
+        store.commit(&put(records.collect())).unwrap();
+        for trail in Trail::ALL {
+            let all = store.events(trail, 0, usize::MAX).unwrap();
+            let places: Vec<EventPlace> = all.iter().map(Event::place).collect();
+            assert_eq!(places, [1, 2, 3].map(|sequence| trail.at(sequence)));
+            let mut back = store.events_before(trail, u64::MAX, usize::MAX).unwrap();
+            back.reverse();
+            assert_eq!(back, all);
+            assert_eq!(store.events(trail, 3, 1).unwrap(), []);
+            assert_eq!(store.events_before(trail, 1, 1).unwrap(), []);
+            let second = Key::Event(trail.at(2));
+            assert_eq!(store.get(&second).unwrap().map(|record| record.key()), Some(second));
+        }
+        store.load(&mut |record| panic!("{record:?}")).unwrap();
+    });
+}
+
+/// The one trail of a version before is the trail of changes, and goes on as it was.
+#[test]
+fn a_store_with_one_trail_is_opened_and_has_four() {
+    let mut events: Vec<Event> = (1..=9).map(event).collect();
+    let mut changes = TrailState::default();
+    events.iter_mut().for_each(|event| crate::audit::append(&mut changes, event));
+    let trails = Trails { changes, ..Trails::default() };
+    let counters = Counters { next_number: 7, next_object: 8, trails, custom_octets: 0 };
+    let directory = tempfile::tempdir().unwrap();
+    let put = events.iter().cloned().map(|event| Change::Put(Record::Event(event)));
+    open(directory.path())
+        .unwrap()
+        .commit(&Batch { changes: put.collect(), counters, seeded: true })
+        .unwrap();
+    super::samples::as_version_2(&directory.path().join("store"));
+
+    let store = open(directory.path()).unwrap();
+    let meta = store.load(&mut |_| {}).unwrap();
+    assert_eq!((meta.revision, meta.counters), (1, counters));
+    assert_eq!(store.events(Trail::Changes, 0, 100).unwrap(), events);
+    assert_eq!(store.events(Trail::Logins, 0, 100).unwrap(), []);
+    let mut login = Event { trail: Trail::Logins, ..event(1) };
+    let mut logins = TrailState::default();
+    crate::audit::append(&mut logins, &mut login);
+    let counters = Counters { trails: Trails { logins, ..trails }, ..counters };
+    let changes =
+        vec![Change::Put(Record::Event(login.clone())), Change::Delete(Key::Event(Trail::Changes.at(1)))];
+    let written = store.commit(&Batch { changes, counters, seeded: true }).unwrap();
+    drop(store);
+    let store = open(directory.path()).unwrap();
+    assert_eq!(store.load(&mut |_| {}).unwrap(), written);
+    assert_eq!(store.events(Trail::Changes, 0, 100).unwrap(), events[1..]);
+    assert_eq!(store.events(Trail::Logins, 0, 100).unwrap(), [login]);
 }
 
 #[test]
@@ -329,6 +402,6 @@ fn a_newer_store_is_told_apart() {
     database.insert(key, value).unwrap();
     drop(database);
     let error = open(directory.path()).unwrap_err();
-    assert!(matches!(error, StoreError::TooNew { version: 3, known: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::TooNew { version: 4, known: 3, .. }), "{error}");
     assert!(error.is_unusable());
 }

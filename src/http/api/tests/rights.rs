@@ -2,7 +2,8 @@
 //! the row says it needs, and by accounts that lack one thing of it. A row without a sample here fails the test, and so
 //! does one whose refusals leave no trace.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::HashSet;
 
 use axum::Extension;
 use uuid::Uuid;
@@ -41,8 +42,8 @@ pub(super) struct Fixture {
     pub(super) robot: AccountNumber,
     pub(super) secret: String,
     objects: Vec<(&'static str, String)>,
-    /// The newest refusal that was looked at.
-    seen: Cell<u64>,
+    /// The refusals that were looked at.
+    seen: RefCell<HashSet<Uuid>>,
 }
 
 impl Fixture {
@@ -126,7 +127,7 @@ impl Fixture {
             router: public,
             registry,
             robot,
-            seen: Cell::new(0),
+            seen: RefCell::default(),
         }
     }
 
@@ -180,9 +181,7 @@ impl Fixture {
         let query =
             EventQuery { actions: vec![Action::SuspiciousRequest], limit: 1_000, ..EventQuery::default() };
         let mut events = self.registry.events(query).await.unwrap();
-        let seen = self.seen.get();
-        self.seen.set(events.first().map_or(seen, |event| event.sequence));
-        events.retain(|event| event.sequence > seen);
+        events.retain(|event| self.seen.borrow_mut().insert(event.uuid));
         events
     }
 

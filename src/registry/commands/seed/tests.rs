@@ -12,7 +12,7 @@ use crate::config::{
     SeedRole, SeedSecret, SeedSubject,
 };
 use crate::model::{
-    AccountKind, Attribute, AttributeSyntax, Binding, Expiry, HashText, Permission, TimeWindow, Weekday,
+    AccountKind, Attribute, AttributeSyntax, Binding, Expiry, HashText, Permission, TimeWindow, Trail, Weekday,
 };
 use crate::registry::commands::testing::*;
 use crate::registry::commands::{
@@ -1079,7 +1079,7 @@ fn attribute_types_are_declared_and_their_values_checked() {
                   X-ORIGIN 'user defined' )";
     assert!(published.iter().any(|value| value == wanted), "{:?}", snapshot.schema().attribute(id));
 
-    let events = registry.store().events(0, 100).unwrap();
+    let events = registry.store().events(Trail::Changes, 0, 100).unwrap();
     let event = events.iter().find(|event| event.object_kind == "attribute").unwrap();
     assert_eq!(
         (event.object_name.as_str(), event.actor.account.as_str()),

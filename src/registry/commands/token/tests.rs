@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::auth::TokenKeys;
 use crate::config::{ROTATION_OVERLAP_MAX, Seed, SeedGrant, SeedReference, SeedSecret};
-use crate::model::{AccountKind, Action, Actor, Event, Grant, ObjectReference};
+use crate::model::{AccountKind, Action, Actor, Event, Grant, ObjectReference, Trail};
 use crate::registry::authenticate_api::ApiIdentity;
 use crate::registry::commands::testing::{
     account, actor, apply, apply_with, binds, group, new_token, provider, refused, registry_with, set_active,
@@ -106,7 +106,7 @@ fn grants_on(registry: &Registry, account: &str, token: TokenNumber) -> Vec<Perm
 /// How many events of this action are about the token.
 fn events(registry: &Registry, action: Action, name: &str) -> usize {
     let is_it = |event: &&Event| event.action == action && event.object_name == name;
-    registry.store().events(0, 10_000).unwrap().iter().filter(is_it).count()
+    registry.store().events(Trail::of(action), 0, 10_000).unwrap().iter().filter(is_it).count()
 }
 
 fn change(registry: &Registry, identifier: &str, edit: impl FnOnce(&mut Token) + Send + 'static) {
