@@ -20,4 +20,6 @@ pub(crate) use log::tests::lines as log_lines;
 pub use log::{
     DOCUMENT, DeniedCall, Failure, FailureKind, ProofNames, SUMMARY, committed, login, trail_ends,
 };
-pub use tally::{FailureRow, LoginKey, LoginNames, LoginProof, LoginRow, LoginTally, Span, Tallied};
+pub use tally::{
+    FailureRow, LoginKey, LoginNames, LoginProof, LoginRow, LoginTally, Span, Tallied, TallyBounds, Told,
+};

@@ -1,7 +1,9 @@
 //! Logins that are waiting to become events: those that are alike are counted together.
 //!
 //! A login costs a client next to nothing, so one line of the trail for each would let anybody fill a disk. The memory
-//! of the tally is bounded, its counts leave nothing out: what finds no row of its own is counted with others.
+//! of the tally is bounded, its counts leave nothing out: what finds no row of its own is counted with others. Failures of
+//! one source are counted together before they take the rows of others, and before they are written: what stands in a
+//! chain cannot be folded any more.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
@@ -17,6 +19,7 @@ use super::log::{DeniedCall, Failure, FailureKind, failure};
 use crate::model::{
     AccountNumber, Action, Fingerprint, ProviderNumber, Timestamp, TokenNumber, Usage, UsageOf,
 };
+use crate::net::Source;
 
 /// What happened since it was taken last. Cheap to add to from many threads.
 pub struct LoginTally {
@@ -27,6 +30,8 @@ pub struct LoginTally {
     failures: Room,
     /// Refusals of who had proved themselves: strangers, who may fail as they like, take no room from them.
     denials: Room,
+    /// Failures of one source that are told apart, and as many refusals.
+    failures_by_source_max: usize,
     shards: Box<[Mutex<Shard>]>,
     /// Keyed at random: nobody can choose names that share a row.
     failure_hasher: std::hash::RandomState,
@@ -54,7 +59,33 @@ struct Shard {
     other_usages: HashMap<UsageOf, Usage>,
     other_logins: Option<Span>,
     failures: HashMap<u64, FailureRow>,
+    /// How many of these rows each source has, and each network around sources, by what they tell of.
+    rows_of_source: HashMap<(Action, u8, Source), usize>,
     other_failures: BTreeMap<Action, Span>,
+}
+
+/// What there is room for.
+#[derive(Clone, Copy, Debug)]
+pub struct TallyBounds {
+    /// Successes that are told apart.
+    pub logins_max: usize,
+    /// Failures that are told apart.
+    pub failures_max: usize,
+    /// Refusals of who had proved themselves that are told apart.
+    pub denials_max: usize,
+    /// Failures of one source that are told apart, and as many refusals; of a network around sources four times as many.
+    pub failures_by_source_max: usize,
+}
+
+/// How a failure was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// With those that differ in nothing but their time.
+    Apart,
+    /// With others of its source.
+    WithItsSource,
+    /// With others from anywhere.
+    WithOthers,
 }
 
 /// Successes that are counted together.
@@ -168,6 +199,8 @@ pub struct FailureRow {
     pub reason: String,
     /// The call of the API that was refused.
     pub call: Option<DeniedCall<String>>,
+    /// Failures that differ, of one source or of a network around several: its prefix length.
+    pub network: Option<u8>,
 }
 
 /// What was taken out of a tally, to become events.
@@ -240,9 +273,11 @@ impl Tallied {
 
 impl LoginTally {
     /// Nobody has tried yet.
-    pub fn new(logins_max: usize, failures_max: usize, denials_max: usize) -> Self {
+    pub fn new(bounds: TallyBounds) -> Self {
+        let TallyBounds { logins_max, failures_max, denials_max, failures_by_source_max } = bounds;
         Self {
             logins_max,
+            failures_by_source_max,
             login_rows: AtomicUsize::new(0),
             failures: Room::new(failures_max, "login_failures_told_max"),
             denials: Room::new(denials_max, "denials_told_max"),
@@ -259,33 +294,32 @@ impl LoginTally {
         self.add_login(key, Span::once(now), names)
     }
 
-    /// Notes a failure: tells the log, if it is the first of its kind, or counts it. Says whether it could be told
-    /// apart from others.
-    pub fn failed(&self, failed: Failure<'_>, now: Timestamp) -> bool {
-        let key = self.failure_hasher.hash_one(failed);
-        let mut shard = self.shard(key);
-        if let Some(row) = shard.failures.get_mut(&key) {
-            row.span.add(Span::once(now));
-            return true;
+    /// Notes a failure: tells the log, if it is the first of its kind, or counts it.
+    pub fn failed(&self, failed: Failure<'_>, now: Timestamp) -> Told {
+        let span = Span::once(now);
+        let Counted { told, is_first } = self.add_failure(failed, None, span);
+        if !is_first {
+            return told;
         }
         let room = self.room(failed.kind);
-        if room.take() {
-            shard.failures.insert(key, FailureRow::new(failed, now));
-            drop(shard);
-            failure(failed);
-            return true;
-        }
-        let is_first = add_span(&mut shard.other_failures, failed.kind.action(), Span::once(now));
-        drop(shard);
-        if is_first {
-            tracing::warn!(
+        match told {
+            Told::Apart => failure(failed),
+            Told::WithItsSource => tracing::warn!(
+                target: "audit",
+                action = failed.kind.action().as_str(),
+                source = %Source::from(failed.source),
+                told_apart = self.failures_by_source_max,
+                limit = "failures_told_by_source_max",
+                "more failed logins or refusals of one source than can be told apart: others are counted together"
+            ),
+            Told::WithOthers => tracing::warn!(
                 target: "audit",
                 told_apart = room.rows_max,
                 limit = room.limit,
                 "more failed logins or refusals than can be told apart: others are counted together"
-            );
+            ),
         }
-        false
+        told
     }
 
     /// Comes when rows are about to run out: what is there should become events now.
@@ -327,8 +361,15 @@ impl LoginTally {
         let mut in_flight = self.in_flight();
         for shard in &self.shards {
             let mut shard = lock(shard);
-            let Shard { logins, rows_of: _, other_usages, other_logins, failures, other_failures } =
-                std::mem::take(&mut *shard);
+            let Shard {
+                logins,
+                rows_of: _,
+                other_usages,
+                other_logins,
+                failures,
+                rows_of_source: _,
+                other_failures,
+            } = std::mem::take(&mut *shard);
             self.login_rows.fetch_sub(logins.len(), Ordering::Relaxed);
             for row in failures.values() {
                 self.room(row.kind).rows.fetch_sub(1, Ordering::Relaxed);
@@ -372,17 +413,7 @@ impl LoginTally {
             add_optional(&mut self.shard(0).other_logins, span);
         }
         for row in failures {
-            let key = self.failure_hasher.hash_one(row.failure());
-            let mut shard = self.shard(key);
-            match shard.failures.entry(key) {
-                Entry::Occupied(mut there) => there.get_mut().span.add(row.span),
-                Entry::Vacant(place) if self.room(row.kind).take() => {
-                    place.insert(row);
-                }
-                Entry::Vacant(_) => {
-                    add_span(&mut shard.other_failures, row.kind.action(), row.span);
-                }
-            }
+            self.add_failure(row.failure(), row.network, row.span);
         }
         for (action, span) in other_failures {
             add_span(&mut self.shard(0).other_failures, action, span);
@@ -408,6 +439,48 @@ impl LoginTally {
         merge(&mut shard.other_usages, key.usage(span, &names()));
         add_optional(&mut shard.other_logins, span);
         false
+    }
+
+    /// Counts a failure, or so many that were counted before; with a `network` it stands for several of that.
+    fn add_failure(&self, failed: Failure<'_>, network: Option<u8>, span: Span) -> Counted {
+        let source = Source::from(failed.source);
+        let action = failed.kind.action();
+        // All of a source and of the networks around it are in one shard.
+        let mut shard = self.shard(self.failure_hasher.hash_one(source.networks().next_back()));
+        let key = |failed: &Failure<'_>, network: Option<u8>| self.failure_hasher.hash_one((failed, network));
+        let told = |network: Option<u8>| if network.is_some() { Told::WithItsSource } else { Told::Apart };
+        if let Some(row) = shard.failures.get_mut(&key(&failed, network)) {
+            row.span.add(span);
+            return Counted { told: told(network), is_first: false };
+        }
+        let (failed, network) = match network {
+            Some(_) => (failed, network),
+            // The widest first: one whose sources are all full would have a row for each of them.
+            None => match source
+                .networks()
+                .rev()
+                .find(|of| shard.is_full(action, *of, self.failures_by_source_max))
+            {
+                Some((prefix, around)) => (of_others(failed, around), Some(prefix)),
+                None => (failed, None),
+            },
+        };
+        let key = key(&failed, network);
+        if let Some(row) = shard.failures.get_mut(&key) {
+            row.span.add(span);
+            return Counted { told: told(network), is_first: false };
+        }
+        if self.room(failed.kind).take() {
+            if network.is_none() {
+                for (prefix, around) in source.networks() {
+                    *shard.rows_of_source.entry((action, prefix, around)).or_default() += 1;
+                }
+            }
+            shard.failures.insert(key, FailureRow::new(failed, network, span));
+            return Counted { told: told(network), is_first: true };
+        }
+        let is_first = add_span(&mut shard.other_failures, action, span);
+        Counted { told: Told::WithOthers, is_first }
     }
 
     fn room(&self, kind: FailureKind) -> &Room {
@@ -439,11 +512,44 @@ impl Room {
     }
 }
 
+/// What became of a failure, and whether it is the first that did.
+struct Counted {
+    told: Told,
+    is_first: bool,
+}
+
+impl Shard {
+    /// Whether a source or a network has as many rows as it may.
+    fn is_full(&self, action: Action, (prefix, of): (u8, Source), by_source_max: usize) -> bool {
+        let rows = self.rows_of_source.get(&(action, prefix, of)).copied().unwrap_or_default();
+        let is_source = prefix == Source::PREFIX;
+        rows >= if is_source { by_source_max } else { by_source_max.saturating_mul(NETWORK_SHARES) }
+    }
+}
+
+/// What several failures of a source have in common. Of who had proved themselves it is known who did.
+fn of_others(failed: Failure<'_>, around: Source) -> Failure<'_> {
+    let of_source = Failure {
+        provider: "",
+        application: None,
+        source: around.address(),
+        reason: OTHERS_OF_SOURCE,
+        call: None,
+        ..failed
+    };
+    match failed.kind {
+        FailureKind::Denied => of_source,
+        FailureKind::Failed | FailureKind::NotAdmitted | FailureKind::Refused => {
+            Failure { account: "others", number: None, token: None, kind: FailureKind::Failed, ..of_source }
+        }
+    }
+}
+
 impl FailureRow {
-    fn new(failed: Failure<'_>, now: Timestamp) -> Self {
+    fn new(failed: Failure<'_>, network: Option<u8>, span: Span) -> Self {
         let Failure { account, number, token, provider, application, source, kind, reason, call } = failed;
         Self {
-            span: Span::once(now),
+            span,
             account: account.to_owned(),
             number,
             token: token.map(str::to_owned),
@@ -453,6 +559,7 @@ impl FailureRow {
             kind,
             reason: reason.to_owned(),
             call: call.map(|call| call.to_owned()),
+            network,
         }
     }
 
@@ -524,11 +631,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Threads that note something at the same time should seldom meet.
 const SHARDS: usize = 64;
 
+/// A network around sources has so many times the rows of one of them.
+const NETWORK_SHARES: usize = 4;
+
+const OTHERS_OF_SOURCE: &str =
+    "more of this source than can be told apart: different ones are counted together";
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::super::log::tests::lines;
     use super::*;
+
+    fn tally(logins_max: usize, failures_max: usize, denials_max: usize) -> LoginTally {
+        LoginTally::new(TallyBounds { logins_max, failures_max, denials_max, failures_by_source_max: 1_000 })
+    }
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_seconds(seconds)
@@ -572,7 +689,7 @@ mod tests {
 
     #[test]
     fn successes_that_are_alike_are_one_row() {
-        let tally = LoginTally::new(10, 10, 10);
+        let tally = tally(10, 10, 10);
         for second in 0..1_000 {
             let asked = std::cell::Cell::new(false);
             let is_apart = tally.succeeded(key(1, 1), at(second), || {
@@ -599,7 +716,7 @@ mod tests {
 
     #[test]
     fn successes_without_a_row_are_counted_and_their_last_use_is_kept() {
-        let tally = LoginTally::new(4, 10, 10);
+        let tally = tally(4, 10, 10);
         for token in 0..100 {
             assert_eq!(tally.succeeded(key(token, 1), at(i64::from(token)), names), token < 4);
             tally.succeeded(key(token, 1), at(i64::from(token) + 7), names);
@@ -617,7 +734,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_tally_that_is_nearly_full_says_so() {
-        let tally = LoginTally::new(8, 10, 10);
+        let tally = tally(8, 10, 10);
         for token in 0..5 {
             tally.succeeded(key(token, 1), at(0), names);
         }
@@ -629,7 +746,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_kept_is_counted_again() {
-        let tally = LoginTally::new(4, 4, 4);
+        let tally = tally(4, 4, 4);
         for number in 0..10_u8 {
             tally.succeeded(key(u32::from(number), 1), at(10), names);
             tally.failed(failed("alice", number, "wrong"), at(10));
@@ -651,7 +768,7 @@ mod tests {
 
     #[test]
     fn a_use_is_in_one_place_at_each_time() {
-        let tally = LoginTally::new(4, 4, 4);
+        let tally = tally(4, 4, 4);
         let count = || tally.usage(UsageOf::Token(TokenNumber::new(1))).map(|usage| usage.count);
         for last in 0..10 {
             tally.succeeded(key(1, last), at(i64::from(last)), names);
@@ -676,7 +793,7 @@ mod tests {
 
     #[test]
     fn uses_are_found_while_others_take_and_put_back() {
-        let tally = LoginTally::new(8, 8, 8);
+        let tally = tally(8, 8, 8);
         for token in 0..8 {
             tally.succeeded(key(token, 1), at(1), names);
         }
@@ -699,7 +816,7 @@ mod tests {
 
     #[test]
     fn a_change_takes_a_part_of_it() {
-        let tally = LoginTally::new(10, 10, 10);
+        let tally = tally(10, 10, 10);
         for number in 0..10_u8 {
             tally.succeeded(key(u32::from(number), 1), at(10), names);
             tally.failed(failed("alice", number, "wrong"), at(10));
@@ -713,10 +830,10 @@ mod tests {
 
     #[test]
     fn the_first_failure_of_each_kind_is_told_and_all_are_counted() {
-        let tally = LoginTally::new(10, 10, 10);
+        let tally = tally(10, 10, 10);
         let told = lines(|| {
             for _ in 0..1_000 {
-                assert!(tally.failed(failed("alice", 1, "wrong"), at(1)));
+                assert_eq!(tally.failed(failed("alice", 1, "wrong"), at(1)), Told::Apart);
             }
             tally.failed(failed("alice", 2, "wrong"), at(1));
             tally.failed(failed("bob", 1, "wrong"), at(1));
@@ -733,16 +850,19 @@ mod tests {
         let taken = tally.take();
         assert_eq!((taken.failures.len(), taken.count()), (6, 1_005));
         // Then all begins anew.
-        assert_eq!(lines(|| assert!(tally.failed(failed("alice", 1, "wrong"), at(1)))).len(), 1);
+        assert_eq!(
+            lines(|| assert_eq!(tally.failed(failed("alice", 1, "wrong"), at(1)), Told::Apart)).len(),
+            1
+        );
     }
 
     #[test]
     fn names_that_are_made_up_take_no_more_room_and_are_counted() {
-        let tally = LoginTally::new(10, 10, 10);
+        let tally = tally(10, 10, 10);
         let told = lines(|| {
             for number in 0..1_000 {
-                let is_apart = tally.failed(failed(&format!("name-{number}"), 1, "wrong"), at(1));
-                assert_eq!(is_apart, number < 10);
+                let told = tally.failed(failed(&format!("name-{number}"), 1, "wrong"), at(1));
+                assert_eq!(told, if number < 10 { Told::Apart } else { Told::WithOthers });
             }
         });
         assert!(told[10].contains("login_failures_told_max"), "{}", told[10]);
@@ -754,13 +874,13 @@ mod tests {
 
     #[test]
     fn refused_calls_are_told_apart_by_what_was_asked_and_missing() {
-        let tally = LoginTally::new(10, 10, 10);
+        let tally = tally(10, 10, 10);
         let told = lines(|| {
             for _ in 0..100 {
                 for (resource, missing) in
                     [("/a/{id}/", "view_user"), ("/b/", "view_user"), ("/b/", "add_user")]
                 {
-                    assert!(tally.failed(denied(resource, missing), at(1)));
+                    assert_eq!(tally.failed(denied(resource, missing), at(1)), Told::Apart);
                 }
             }
         });
@@ -780,14 +900,14 @@ mod tests {
 
     #[test]
     fn strangers_take_no_room_from_refusals_nor_the_other_way_round() {
-        let tally = LoginTally::new(10, 10, 4);
+        let tally = tally(10, 10, 4);
         for number in 0..1_000 {
             tally.failed(failed(&format!("name-{number}"), 1, "wrong"), at(1));
         }
         let told = lines(|| {
             for number in 0..100 {
-                let is_apart = tally.failed(denied(&format!("/{number}/"), "view_user"), at(1));
-                assert_eq!(is_apart, number < 4);
+                let told = tally.failed(denied(&format!("/{number}/"), "view_user"), at(1));
+                assert_eq!(told, if number < 4 { Told::Apart } else { Told::WithOthers });
             }
         });
         assert!(told[4].contains("denials_told_max"), "{}", told[4]);
@@ -797,8 +917,89 @@ mod tests {
         // What could not be kept takes the room that it had, and frees it again.
         tally.put_back(taken);
         assert_eq!(tally.count(), 1_100);
-        assert!(!tally.failed(denied("/new/", "view_user"), at(1)));
+        assert_eq!(tally.failed(denied("/new/", "view_user"), at(1)), Told::WithOthers);
         assert_eq!(tally.take().count(), 1_101);
-        assert!(tally.failed(denied("/new/", "view_user"), at(1)));
+        assert_eq!(tally.failed(denied("/new/", "view_user"), at(1)), Told::Apart);
+    }
+
+    /// A tally that tells three failures of a source apart.
+    fn narrow() -> LoginTally {
+        let failures_by_source_max = 3;
+        LoginTally::new(TallyBounds {
+            logins_max: 9,
+            failures_max: 99,
+            denials_max: 99,
+            failures_by_source_max,
+        })
+    }
+
+    #[test]
+    fn many_failures_of_one_source_are_one_row_and_take_none_from_others() {
+        let tally = narrow();
+        let fail = |name: &str, last| tally.failed(failed(name, last, "wrong"), at(1));
+        let told = lines(|| {
+            for number in 0..1_000 {
+                let told = fail(&format!("name-{number}"), 1);
+                assert_eq!(told, if number < 3 { Told::Apart } else { Told::WithItsSource });
+            }
+        });
+        assert_eq!(told.len(), 4, "{told:#?}");
+        assert!(
+            told[3].contains("failures_told_by_source_max") && told[3].contains("192.0.2.1"),
+            "{}",
+            told[3]
+        );
+        // What was told apart is, and others are.
+        assert_eq!((fail("name-1", 1), fail("alice", 2)), (Told::Apart, Told::Apart));
+        // Who had proved themselves are counted for themselves, and it is known who they are.
+        for number in 0..10 {
+            let told = tally.failed(denied(&format!("/{number}/"), "view_user"), at(1));
+            assert_eq!(told, if number < 3 { Told::Apart } else { Told::WithItsSource });
+        }
+        let check = |taken: &Tallied| {
+            assert_eq!((taken.failures.len(), taken.count()), (3 + 1 + 1 + 3 + 1, 1_012));
+            let mut others: Vec<&FailureRow> =
+                taken.failures.iter().filter(|row| row.network.is_some()).collect();
+            others.sort_by_key(|row| row.span.count);
+            let told: Vec<_> =
+                others.iter().map(|row| (row.account.as_str(), row.source, row.span.count)).collect();
+            let source = Some(IpAddr::from([192, 0, 2, 1]));
+            assert_eq!(told, [("robot", source, 7), ("others", source, 997)]);
+        };
+        let taken = tally.take();
+        check(&taken);
+        // What could not be kept is the same again, and the source still is full.
+        tally.put_back(taken);
+        let taken = tally.take();
+        check(&taken);
+        tally.put_back(taken);
+        assert_eq!(fail("another", 1), Told::WithItsSource);
+        assert_eq!(tally.take().count(), 1_013);
+        // And then there is room again.
+        assert_eq!(fail("another", 1), Told::Apart);
+    }
+
+    #[test]
+    fn who_has_many_networks_of_ipv6_has_few_rows() {
+        let tally = narrow();
+        let fail = |name: &str, source: String| {
+            let source = Some(source.parse().unwrap());
+            tally.failed(Failure { source, ..failed(name, 1, "wrong") }, at(1))
+        };
+        // Each of a /48 uses up what it has, from another address each time.
+        for network in 0..1_000 {
+            for host in 0..10 {
+                fail(&format!("{network}-{host}"), format!("2001:db8:1:{network:x}::{host}"));
+            }
+        }
+        assert_eq!(fail("alice", "2001:db8:2::1".to_owned()), Told::Apart);
+        let taken = tally.take();
+        assert_eq!(taken.count(), 10_001);
+        let others: Vec<_> =
+            taken.failures.iter().filter_map(|row| Some((row.network?, row.source?))).collect();
+        // Twelve rows of four /64, what these had more, the rest of the /48; and alice.
+        assert_eq!(taken.failures.len(), 12 + others.len() + 1);
+        assert!(others.len() <= 6, "{others:?}");
+        assert!(others.contains(&(48, "2001:db8:1::".parse().unwrap())), "{others:?}");
     }
 }

@@ -192,12 +192,20 @@ limits! {
     login_failures_told_max: u32 = 1_024, 1..=1_048_576;
     /// Refused calls of the API, and refused operations of connections that had bound, that the audit trail tells apart by account, token, source and what was asked and missing within `logins_told_time`; others are counted together.
     denials_told_max: u32 = 1_024, 1..=1_048_576;
+    /// Failed logins of one source address (IPv6: of one /64; four times as many of one /56 or /48) that the audit trail tells apart within `logins_told_time`, and as many refusals; others of that source are counted together.
+    failures_told_by_source_max: u32 = 32, 1..=1_048_576;
     /// Logins that are alike are counted together for this time and become one event of the audit trail; the first failed one of its kind is logged at once.
     logins_told_time: Duration = Duration::from_secs(60), SECOND..=DAY;
     /// How long events of the audit trail are kept.
     event_retention: Duration = YEAR, SECOND..=CENTURY;
     /// Events that the four trails of the audit trail keep together; when there are more, the oldest of the longest are removed, so that each has a quarter to itself.
     events_max: u32 = 1_000_000, 1..=u32::MAX;
+    /// Custom events that one account adds to the audit trail within a minute, as many of them at once; more are answered with 429.
+    custom_events_by_account_max: u32 = 60, 1..=1_000_000;
+    /// Octets of what one custom event says; a larger one is refused.
+    custom_event_size_max: u64 = 16 * KIB, 256..=MIB;
+    /// Octets of the custom events that the audit trail keeps; when there are more, the oldest of them are removed.
+    custom_events_size_max: u64 = 256 * MIB, MIB..=64 * GIB;
     /// Secrets of new tokens that are kept in memory for ten minutes, for whoever made one to view it once; the oldest makes room.
     fresh_secrets_max: u32 = 1_024, 0..=65_536;
     /// How long an app password stays on record after it has expired; then it is deleted, and leaves a tombstone. 0s: for ever.

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::peer::PeerAddress;
 
-/// What shares one allowance: of connections and turns, in the hash queues, in the throttle, of calls.
+/// What shares one allowance: of connections and turns, in the hash queues, in the throttle, of calls, in
+/// the trail of failures.
 ///
 /// An IPv6 host has a whole /64 to itself, so its addresses count as one source. An IPv4 address is the
 /// same source whether it came over an IPv4 or a dual-stack (IPv4-mapped) socket.
@@ -31,6 +32,9 @@ impl From<Option<IpAddr>> for Source {
 }
 
 impl Source {
+    /// The prefix length of a source itself, as of IPv6.
+    pub const PREFIX: u8 = HOST_PREFIX;
+
     /// That of a client elsewhere. `None`: it is on this machine, where a proxy would make one source of all its clients.
     pub(super) fn elsewhere(address: &PeerAddress) -> Option<Self> {
         let ip = address.ip().filter(|ip| !ip.to_canonical().is_loopback())?;
@@ -39,7 +43,7 @@ impl Source {
 
     /// It, and the wider networks that it lies in, with their prefix lengths: whoever has an IPv6 /56 or /48, as
     /// customers of a provider have, has hundreds of sources.
-    pub fn networks(self) -> impl Iterator<Item = (u8, Self)> {
+    pub fn networks(self) -> impl DoubleEndedIterator<Item = (u8, Self)> {
         let wider: &[u8] = match self {
             Self::Ipv6Network(_) => &WIDER_PREFIXES,
             Self::Local | Self::Ipv4(_) => &[],
@@ -49,6 +53,17 @@ impl Source {
             other => (*prefix, other),
         };
         std::iter::once((HOST_PREFIX, self)).chain(wider.iter().map(network))
+    }
+}
+
+impl Source {
+    /// Its address, or the first one of the network.
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Local => None,
+            Self::Ipv4(address) => Some(address.into()),
+            Self::Ipv6Network(bits) => Some(Ipv6Addr::from_bits(u128::from(bits) << 64).into()),
+        }
     }
 }
 
@@ -107,6 +122,11 @@ mod tests {
             ["64 2001:db8:1:2345::/64", "56 2001:db8:1:2300::/64", "48 2001:db8:1::/64"]
         );
         assert_eq!(networks("192.0.2.7"), ["64 192.0.2.7"]);
+        assert_eq!(source("2001:db8:1:2345:6::1").address(), "2001:db8:1:2345::".parse().ok());
+        assert_eq!(
+            (source("192.0.2.7").address(), Source::Local.address()),
+            ("192.0.2.7".parse().ok(), None)
+        );
         assert_eq!(Source::Local.networks().count(), 1);
     }
 }

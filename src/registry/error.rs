@@ -1,5 +1,7 @@
 //! What can go wrong when the directory is opened or changed.
 
+use std::time::Duration;
+
 use super::commands::SeedProblem;
 use crate::access::Invalid;
 use crate::auth::token_secret::RandomSourceError;
@@ -85,6 +87,14 @@ pub enum ChangeError {
     /// Too many changes wait.
     #[error("too many changes wait for their turn; try again later")]
     Busy,
+    /// The caller has added as many events as it may for now.
+    #[error("this account has added {limit} events to the audit trail within a minute; try again later")]
+    TooManyEvents {
+        /// How many it may add within a minute.
+        limit: u32,
+        /// When it may add one again.
+        wait: Duration,
+    },
     /// The directory has changed since the caller looked.
     #[error("the directory was changed at the same time; try again")]
     Conflict,

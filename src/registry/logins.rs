@@ -11,6 +11,7 @@ use super::{Asker, ChangeError, Registry, Transaction};
 use crate::access::{Credential, Holder, Identity};
 use crate::audit::{
     DeniedCall, Failure, FailureKind, FailureRow, LoginKey, LoginNames, LoginProof, LoginRow, Span, Tallied,
+    Told,
 };
 use crate::config::Limit;
 use crate::directory::{Accounts, Snapshot};
@@ -139,8 +140,10 @@ impl Registry {
             }
             FailureKind::Denied => Limit::denials_told_max,
         };
-        if !self.tally.failed(failure, now) {
-            self.reached().note(limit);
+        match self.tally.failed(failure, now) {
+            Told::Apart => {}
+            Told::WithItsSource => self.reached().note(Limit::failures_told_by_source_max),
+            Told::WithOthers => self.reached().note(limit),
         }
     }
 
@@ -287,9 +290,24 @@ fn login_event(key: &LoginKey, row: &LoginRow) -> Event {
 }
 
 fn failure_event(row: &FailureRow) -> Event {
-    let FailureRow { span, account, number, token, provider, application, source, kind, reason, call } = row;
+    let FailureRow {
+        span,
+        account,
+        number,
+        token,
+        provider,
+        application,
+        source,
+        kind,
+        reason,
+        call,
+        network,
+    } = row;
     let actor = Actor { number: *number, token: token.clone(), source: *source, ..Actor::named(account) };
     let mut details = vec![detail("reason", reason)];
+    if let (Some(prefix), Some(IpAddr::V6(address))) = (network, source) {
+        details.push(detail("network", format_args!("{address}/{prefix}")));
+    }
     let (object_kind, object_name) = match call {
         Some(DeniedCall { method, resource, missing }) => {
             details.extend([detail("method", method), detail("resource", resource)]);

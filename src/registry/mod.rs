@@ -45,17 +45,18 @@ pub use commands::{
 };
 pub use error::{ChangeError, OpenError};
 pub use rules::Rules;
-pub use trail::EventQuery;
+pub use trail::{CustomEventBounds, EventQuery};
 pub use transaction::Transaction;
 pub use viewer::Viewer;
 
-use crate::audit::LoginTally;
+use crate::audit::{LoginTally, TallyBounds};
 use crate::auth::{
     HashBounds, HashPool, HashPoolSettings, ProofCache, Throttle, ThrottleSettings, TokenKeys,
 };
 use crate::config::{Limit, LimitCounts};
 use crate::directory::{Accounts, Snapshot, SnapshotBuilder};
 use crate::model::{Actor, InternalAccount, TokenSelector};
+use crate::net::Rate;
 use crate::seldom::{self, Seldom};
 use crate::store::Store;
 use application_addresses::ApplicationAddresses;
@@ -78,6 +79,10 @@ pub struct RegistrySettings {
     pub login_failures_told_max: usize,
     /// How many refusals of who had proved themselves are told apart between two such calls.
     pub denials_told_max: usize,
+    /// How many of either of one source are.
+    pub failures_told_by_source_max: usize,
+    /// What callers may add to the audit trail.
+    pub custom_events: CustomEventBounds,
     /// How long a replaced token goes on working when nothing else is said.
     pub rotation_overlap: Duration,
     /// What [`Registry::keep_tokens`] does.
@@ -100,6 +105,8 @@ impl Default for RegistrySettings {
             logins_told_max: 65_536,
             login_failures_told_max: 1_024,
             denials_told_max: 1_024,
+            failures_told_by_source_max: 32,
+            custom_events: CustomEventBounds::default(),
             rotation_overlap: Duration::ZERO,
             token_care: TokenCareSettings::default(),
             fresh_secrets_max: 1_024,
@@ -127,6 +134,9 @@ pub struct Registry {
     flushed_parts: AtomicU64,
     /// When it was last done for a reader.
     flushed: Mutex<Option<Instant>>,
+    custom_events: CustomEventBounds,
+    /// How often an account may add one.
+    custom_rate: Arc<Rate>,
     /// Turns to walk through the audit trail.
     walks: Arc<tokio::sync::Semaphore>,
     pub(crate) token_keys: TokenKeys,
@@ -171,14 +181,17 @@ impl Registry {
             )),
             bounds: settings.bounds,
             reached: Arc::default(),
-            tally: LoginTally::new(
-                settings.logins_told_max,
-                settings.login_failures_told_max,
-                settings.denials_told_max,
-            ),
+            tally: LoginTally::new(TallyBounds {
+                logins_max: settings.logins_told_max,
+                failures_max: settings.login_failures_told_max,
+                denials_max: settings.denials_told_max,
+                failures_by_source_max: settings.failures_told_by_source_max,
+            }),
             flushing: tokio::sync::Mutex::default(),
             flushed_parts: AtomicU64::default(),
             flushed: Mutex::default(),
+            custom_events: settings.custom_events,
+            custom_rate: Arc::new(Rate::per_minute(settings.custom_events.by_account_max)),
             walks: Arc::new(tokio::sync::Semaphore::new(trail::WALKS_MAX)),
             token_keys: settings.token_keys,
             fresh_secrets: FreshSecrets::new(settings.fresh_secrets_max),

@@ -61,6 +61,23 @@ pub struct EventQuery {
     pub limit: usize,
 }
 
+/// What callers may add to the audit trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CustomEventBounds {
+    /// Events of one account within a minute.
+    pub by_account_max: u32,
+    /// Octets of what one of them says.
+    pub size_max: u64,
+    /// Octets of all that are kept.
+    pub kept_size_max: u64,
+}
+
+impl Default for CustomEventBounds {
+    fn default() -> Self {
+        Self { by_account_max: 60, size_max: 16 * 1024, kept_size_max: 256 * 1024 * 1024 }
+    }
+}
+
 /// What was removed from the fronts of the trails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetiredEvents {
@@ -68,6 +85,8 @@ pub struct RetiredEvents {
     pub too_old: u64,
     /// Events that were too many.
     pub too_many: u64,
+    /// Custom events that were too large together.
+    pub too_large: u64,
     /// Whether there may be more to remove.
     pub is_more: bool,
 }
@@ -75,7 +94,7 @@ pub struct RetiredEvents {
 impl RetiredEvents {
     /// How many there were.
     pub fn count(&self) -> u64 {
-        self.too_old.saturating_add(self.too_many)
+        self.too_old.saturating_add(self.too_many).saturating_add(self.too_large)
     }
 }
 
@@ -178,22 +197,40 @@ impl Registry {
     /// Notes what somebody outside wants to have in the trail. The caller holds [`Permission::AddEvent`].
     ///
     /// # Errors
-    /// The caller may not, or the store does not take it.
+    /// The caller may not, or not so often; it is too large, or the store does not take it.
     pub async fn add_event(
         &self,
         caller: impl Into<Caller>,
         object: EventObject,
         details: Vec<EventDetail>,
     ) -> Result<Event, ChangeError> {
-        self.change(caller, move |transaction| {
+        let CustomEventBounds { by_account_max, size_max, .. } = self.custom_events;
+        let said = details.iter().map(|detail| detail.name.len().saturating_add(detail.value.len()));
+        let octets = said.fold(object.name.len(), usize::saturating_add);
+        if octets as u64 > size_max {
+            self.reached().note(Limit::custom_event_size_max);
+            let sentence = format!("an event says {octets} octets, of at most {size_max}");
+            return Err(ChangeError::field("context", sentence));
+        }
+        let rate = Arc::clone(&self.custom_rate);
+        let added = self.change(caller, move |transaction| {
             transaction.require(Permission::AddEvent)?;
+            // The operator is no account.
+            if let Some(account) = transaction.caller().holder().map(|holder| holder.account) {
+                let admitted = rate.admit(&account.get());
+                admitted.map_err(|wait| ChangeError::TooManyEvents { limit: by_account_max, wait })?;
+            }
             transaction.note_with(Action::Custom, object, details)
+        });
+        added.await.inspect_err(|error| {
+            if matches!(error, ChangeError::TooManyEvents { .. }) {
+                self.reached().note(Limit::custom_events_by_account_max);
+            }
         })
-        .await
     }
 
-    /// Removes the oldest events of each trail, those older than `retention` and those that are more than `events_max`, as
-    /// many as fit into one change.
+    /// Removes the oldest events of each trail, those older than `retention`, those that are more than `events_max`, and of
+    /// custom events those that are too large together, as many as fit into one change.
     ///
     /// # Errors
     /// The store cannot be read, or does not take the change.
@@ -202,11 +239,15 @@ impl Registry {
         retention: Duration,
         events_max: u64,
     ) -> Result<RetiredEvents, ChangeError> {
+        let custom_octets_max = self.custom_events.kept_size_max;
         let retired = self
-            .change(super::nobody(), move |transaction| transaction.retire_events(retention, events_max))
+            .change(super::nobody(), move |transaction| {
+                transaction.retire_events(retention, events_max, custom_octets_max)
+            })
             .await?;
         self.reached().add(Limit::event_retention, retired.too_old);
         self.reached().add(Limit::events_max, retired.too_many);
+        self.reached().add(Limit::custom_events_size_max, retired.too_large);
         Ok(retired)
     }
 

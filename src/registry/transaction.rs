@@ -462,11 +462,13 @@ impl<'a> Transaction<'a> {
     }
 
     /// Removes events from the fronts of the trails that are older than `retention` or, of all together, more than
-    /// `events_max`, as many as fit into one change, and holds the first of each that is kept to what was before it.
+    /// `events_max`, and custom events that have more octets together than `custom_octets_max`, as many as fit into one
+    /// change, and holds the first of each that is kept to what was before it.
     pub(super) fn retire_events(
         &mut self,
         retention: Duration,
         events_max: u64,
+        custom_octets_max: u64,
     ) -> Result<RetiredEvents, ChangeError> {
         let mut surplus = self.draft.counters.trails.surplus(events_max, EVENTS_RETIRED_TOGETHER);
         let mut retired = RetiredEvents::default();
@@ -475,18 +477,19 @@ impl<'a> Transaction<'a> {
             // What is too much in those to come goes first.
             let reserved: u64 = surplus.values().sum();
             let at_most = EVENTS_RETIRED_TOGETHER.saturating_sub(retired.count()).saturating_sub(reserved);
-            self.retire_front(trail, retention, too_many, at_most, &mut retired)?;
+            let octets_max = if trail == Trail::Custom { custom_octets_max } else { u64::MAX };
+            self.retire_front(trail, retention, (too_many, octets_max), at_most, &mut retired)?;
         }
         retired.is_more = retired.count() >= EVENTS_RETIRED_TOGETHER;
         Ok(retired)
     }
 
-    /// The same of one trail, of which so many are too many; no more than `at_most`.
+    /// The same of one trail, of which so many are too many and so many octets are kept; no more than `at_most`.
     fn retire_front(
         &mut self,
         trail: Trail,
         retention: Duration,
-        too_many: u64,
+        (too_many, octets_max): (u64, u64),
         at_most: u64,
         retired: &mut RetiredEvents,
     ) -> Result<(), ChangeError> {
@@ -500,8 +503,11 @@ impl<'a> Transaction<'a> {
         // When the clock was wrong: nobody knows how old it is, but no younger than what came after it.
         let is_of_the_future = |event: &Event| event.time > now;
         // Mostly there is nothing to do.
+        let mut kept_octets = if trail == Trail::Custom { self.draft.counters.custom_octets } else { 0 };
         if state.kept() == 0
-            || too_many == 0 && !read(1)?.iter().any(|event| is_too_old(event) || is_of_the_future(event))
+            || too_many == 0
+                && kept_octets <= octets_max
+                && !read(1)?.iter().any(|event| is_too_old(event) || is_of_the_future(event))
         {
             return Ok(());
         }
@@ -510,12 +516,13 @@ impl<'a> Transaction<'a> {
         let old = known.enumerate().filter(|(_, event)| is_too_old(event)).map(|(place, _)| place + 1);
         let old = old.last().unwrap_or_default();
         let keep = state.kept().saturating_sub(too_many);
-        let mut custom_octets = self.draft.counters.custom_octets;
         for (place, event) in events.into_iter().enumerate() {
             if state.kept() > keep {
                 retired.too_many += 1;
             } else if place < old {
                 retired.too_old += 1;
+            } else if kept_octets > octets_max {
+                retired.too_large += 1;
             } else {
                 break;
             }
@@ -532,12 +539,13 @@ impl<'a> Transaction<'a> {
             state.before = audit::digest(&event);
             self.draft.changes.push(Change::Delete(Key::Event(event.place())));
             if trail == Trail::Custom {
-                custom_octets = custom_octets.saturating_sub(measured(&Record::Event(event))? as u64);
+                kept_octets = kept_octets.saturating_sub(measured(&Record::Event(event))? as u64);
             }
         }
-        // An event of an earlier version may have been counted otherwise.
-        self.draft.counters.custom_octets =
-            if trail == Trail::Custom && state.kept() == 0 { 0 } else { custom_octets };
+        if trail == Trail::Custom {
+            // Events of an earlier version may have been counted otherwise.
+            self.draft.counters.custom_octets = if state.kept() == 0 { 0 } else { kept_octets };
+        }
         *self.draft.counters.trails.of_mut(trail) = state;
         Ok(())
     }

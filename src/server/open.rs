@@ -7,7 +7,7 @@ use crate::auth::{
     Argon2Parameters, HashBounds, HashPoolSettings, ThrottleSettings, TokenKeyError, TokenKeys,
 };
 use crate::config::{HashingSettings, Limits, Settings};
-use crate::registry::{OpenError, Registry, RegistrySettings, Rules, TokenCareSettings};
+use crate::registry::{CustomEventBounds, OpenError, Registry, RegistrySettings, Rules, TokenCareSettings};
 use crate::store::{MemoryStore, SledStore};
 
 /// Opens the store in the data directory and loads the directory from it.
@@ -51,6 +51,12 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
         logins_told_max: count(limits.logins_told_max),
         login_failures_told_max: count(limits.login_failures_told_max),
         denials_told_max: count(limits.denials_told_max),
+        failures_told_by_source_max: count(limits.failures_told_by_source_max),
+        custom_events: CustomEventBounds {
+            by_account_max: limits.custom_events_by_account_max,
+            size_max: limits.custom_event_size_max,
+            kept_size_max: limits.custom_events_size_max,
+        },
         rotation_overlap: settings.rotation_overlap,
         token_care: TokenCareSettings {
             expiry_warning: settings.expiry_warning,

@@ -201,10 +201,6 @@ pub(super) async fn create(call: Call, request: Required<PatchedEventRequest>) -
     }
     let app = app.unwrap_or_default();
     let context = context.unwrap_or_default();
-    let octets = app.len() + serde_json::to_string(&context).map_or(0, |text| text.len());
-    if octets > CONTEXT_OCTETS_MAX {
-        return Err(Refusal::field("context", format!("at most {CONTEXT_OCTETS_MAX} octets, as JSON")));
-    }
     let text = |value: Value| match value {
         Value::String(text) => text,
         other => other.to_string(),
@@ -457,8 +453,6 @@ const RESERVED_NAMES: [&str; 9] = [
     "since",
     "trail",
 ];
-/// What somebody may put into one event.
-const CONTEXT_OCTETS_MAX: usize = 16 * 1024;
 const VOLUME_DAYS: u32 = 7;
 const VOLUME_DAYS_MAX: u32 = 366;
 /// So many days are told by the hour.

@@ -180,6 +180,7 @@ impl From<ChangeError> for Refusal {
             ChangeError::NotKept { .. } => return Self::not_found_because(error.to_string()),
             ChangeError::Exists { kind, .. } => return Self::taken(kind, &error),
             ChangeError::Busy => return Self::too_many_requests(Duration::from_secs(1)),
+            ChangeError::TooManyEvents { wait, .. } => return Self::too_many_requests(wait),
             ChangeError::Invalid(_)
             | ChangeError::Seed(_)
             | ChangeError::Refused(_)

@@ -118,7 +118,10 @@ fn code_of(error: &OwnSecretError) -> ResultCode {
             ChangeError::NotAuthenticated(_) | ChangeError::Forbidden { .. } => {
                 ResultCode::InsufficientAccessRights
             }
-            ChangeError::Busy | ChangeError::Conflict | ChangeError::Secret(_) => ResultCode::Busy,
+            ChangeError::Busy
+            | ChangeError::TooManyEvents { .. }
+            | ChangeError::Conflict
+            | ChangeError::Secret(_) => ResultCode::Busy,
             ChangeError::Store(_) | ChangeError::ShuttingDown => ResultCode::Unavailable,
             ChangeError::Panicked | ChangeError::WriterStopped => ResultCode::Other,
         },

@@ -11,7 +11,7 @@ use crate::plain::event;
 use crate::registry::commands::testing::{
     account, actor, apply, count_events, provider, registry, registry_over, secrets_for, set_active, wait,
 };
-use crate::registry::{SeedOptions, Transaction};
+use crate::registry::{RegistrySettings, SeedOptions, Transaction};
 use crate::store::{Batch, MemoryStore, SledStore};
 
 fn seed() -> crate::config::Seed {
@@ -655,4 +655,70 @@ fn neither_strangers_nor_callers_push_a_change_out() {
     }
     assert_eq!(changes(), before);
     assert!(wait(registry.verify_events(None)).unwrap().is_whole());
+}
+
+/// A source that tries many names leaves few events, which say how often it did.
+#[test]
+fn many_failures_of_one_source_are_few_events() {
+    let registry = registry();
+    for number in 0..1_000 {
+        let name = format!("name-{number}");
+        let source = if number % 2 == 0 { "192.0.2.7" } else { "2001:db8::7" };
+        let failure = crate::audit::Failure {
+            account: &name,
+            number: None,
+            token: None,
+            provider: "ldap",
+            application: None,
+            source: Some(source.parse().unwrap()),
+            kind: crate::audit::FailureKind::Failed,
+            reason: "wrong",
+            call: None,
+        };
+        registry.note_failure(failure, Timestamp::now());
+    }
+    let failures = EventQuery { trails: vec![Trail::Failures], ..EventQuery::newest(1_000) };
+    let failures = wait(registry.events(failures)).unwrap();
+    assert_eq!(failures.len(), 2 * (32 + 1));
+    assert_eq!(failures.iter().map(|event| event.count).sum::<u64>(), 1_000);
+    assert_eq!(registry.reached().count(Limit::failures_told_by_source_max), 1_000 - 64);
+    let others: Vec<&Event> = failures.iter().filter(|event| event.actor.account == "others").collect();
+    assert_eq!((others.len(), others.iter().map(|event| event.count).sum::<u64>()), (2, 1_000 - 64));
+    let network = |event: &&&Event| event.details.iter().any(|detail| detail.value == "2001:db8::/64");
+    assert_eq!(others.iter().filter(network).count(), 1);
+    assert!(others.iter().any(|event| event.actor.source == "192.0.2.7".parse().ok()));
+}
+
+/// As much as callers note, there is an end to what is kept of it, and the other trails lose nothing.
+#[test]
+fn custom_events_take_no_more_room_than_is_theirs() {
+    on_both(|store| {
+        let custom_events =
+            CustomEventBounds { size_max: 20_000, kept_size_max: 100_000, ..Default::default() };
+        let settings = RegistrySettings { custom_events, ..Default::default() };
+        let registry = Registry::open(store.clone(), settings).unwrap();
+        let add = |octets: usize| {
+            let object = EventObject { name: "x".repeat(octets), ..EventObject::default() };
+            wait(registry.add_event(actor(), object, Vec::new())).map(|event| event.place())
+        };
+        assert!(matches!(add(20_001), Err(ChangeError::Field { field: "context", .. })));
+        assert_eq!(registry.reached().count(Limit::custom_event_size_max), 1);
+        let retire = || wait(registry.retire_events(Duration::from_secs(1_000), 1_000)).unwrap();
+        for sequence in 1..=30 {
+            assert_eq!(add(9_000).unwrap(), Trail::Custom.at(sequence));
+        }
+        let counted = store.meta().counters.custom_octets;
+        assert!((270_000..290_000).contains(&counted), "{counted}");
+        let retired = retire();
+        assert_eq!((retired.too_large, retired.count()), (20, 20));
+        assert_eq!(registry.reached().count(Limit::custom_events_size_max), 20);
+        assert!((90_000..=100_000).contains(&store.meta().counters.custom_octets));
+        let report = wait(registry.verify_events(None)).unwrap();
+        assert!(report.is_whole(), "{report:?}");
+        assert_eq!([0, 3].map(|trail| report.trails[trail].verified), [BEGINNING as u64, 10]);
+        assert_eq!(retire(), RetiredEvents::default());
+        // What went for another reason is not counted any more either.
+        wait(registry.retire_events(Duration::from_secs(1_000), 0)).unwrap();
+        assert_eq!(store.meta().counters.custom_octets, 0);
+    });
 }

@@ -168,7 +168,8 @@ async fn the_operator_is_never_refused_so() {
 
 #[tokio::test]
 async fn more_than_can_be_told_apart_are_counted_together() {
-    let fixture = Fixture::with_denials(3).await;
+    let settings = RegistrySettings { denials_told_max: 3, ..RegistrySettings::default() };
+    let fixture = Fixture::with(settings).await;
     let paths =
         ["/core/users/1/", "/core/groups/x/", "/core/tokens/x/", "/rbac/roles/x/", "/providers/ldap/1/"];
     for _ in 0..4 {

@@ -4,6 +4,7 @@
 mod applications;
 mod bindings;
 mod certificates;
+mod custom_events;
 mod denied;
 mod escalation;
 mod named;

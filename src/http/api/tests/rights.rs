@@ -48,13 +48,12 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) async fn new() -> Self {
-        Self::with_denials(1_024).await
+        Self::with(RegistrySettings::default()).await
     }
 
-    /// With so many refusals told apart.
-    pub(super) async fn with_denials(denials_told_max: usize) -> Self {
+    /// With these bounds of the audit trail.
+    pub(super) async fn with(settings: RegistrySettings) -> Self {
         let settings = RegistrySettings {
-            denials_told_max,
             hashing: HashPoolSettings {
                 threads: std::num::NonZeroUsize::new(1),
                 niceness: 0,
@@ -64,7 +63,7 @@ impl Fixture {
             },
             verified_secrets_max: 64,
             token_keys: TokenKeys::of(1, Some(2)),
-            ..RegistrySettings::default()
+            ..settings
         };
         let registry = Registry::open(Arc::new(MemoryStore::new()), settings).unwrap();
         let (_directory, tls) = super::certificates::development();
