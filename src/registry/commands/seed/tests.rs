@@ -12,7 +12,8 @@ use crate::config::{
     SeedRole, SeedSecret, SeedSubject,
 };
 use crate::model::{
-    AccountKind, Attribute, AttributeSyntax, Binding, Expiry, HashText, Permission, TimeWindow, Trail, Weekday,
+    AccountKind, Attribute, AttributeSyntax, Binding, Expiry, HashText, Permission, TimeWindow, Trail,
+    Weekday,
 };
 use crate::registry::commands::testing::*;
 use crate::registry::commands::{
