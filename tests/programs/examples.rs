@@ -98,7 +98,7 @@ fn an_account_that_calls_the_api() {
         assert!(line.ends_with("} 403") || line.ends_with("} 404"), "{line}");
         assert!(line.contains("\"detail\":\""), "{line}");
     }
-    let shown = section("shown nothing:", "SEQUENCE");
+    let shown = section("shown nothing:", "EVENT");
     assert!(
         shown.len() == 1 && shown[0].ends_with("} 200") && shown[0].contains("\"results\":[]"),
         "{shown:?}"
