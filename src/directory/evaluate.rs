@@ -339,7 +339,8 @@ impl Evaluation<'_> {
         let mut found = false;
         while let Some((id, entry)) = open.pop() {
             let mut look_at = |value: &[u8], allowance: &mut u64, scratch: &mut Vec<u8>| {
-                if !spend(allowance, rule.cost() + octets_cost(value)) {
+                // What one type leads to is not taken back by the values of the next.
+                if found || !spend(allowance, rule.cost() + octets_cost(value)) {
                     return false;
                 }
                 scratch.clear();

@@ -637,6 +637,31 @@ fn a_chain_is_followed_to_its_end() {
     }
 }
 
+/// Asked by the type above them, each of several types leads on.
+#[test]
+fn a_chain_goes_through_every_subtype() {
+    let dn = |name: &str| format!("cn={name},ou=users,dc=example,dc=org");
+    for (owner, see_also) in [("bob", "carol"), ("carol", "bob")] {
+        let mut world = small();
+        // Where it is not the entry's own name.
+        world.providers.get_mut(&1).unwrap().compatibility_attributes = false;
+        world.accounts.get_mut(&10).unwrap().attributes =
+            vec![attribute("owner", &[&dn(owner)]), attribute("seeAlso", &[&dn(see_also)])];
+        let snapshot = world.snapshot();
+        let look = Reader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
+        for target in [owner, see_also] {
+            let filter = Filter::Extensible {
+                rule: Some("1.2.840.113556.1.4.1941".to_owned()),
+                attribute: Some("distinguishedName".to_owned()),
+                value: dn(target).into_bytes(),
+                dn: false,
+            };
+            let found = ids(&look, &filter, EntryId::SUFFIX, Scope::Subtree);
+            assert!(found.contains(&10), "{target} where {owner} owns: {found:?}");
+        }
+    }
+}
+
 /// The directory of the tests below: alice in `it`, `it` in `staff`; bob in `staff`.
 fn small() -> World {
     let mut world = World::default();
