@@ -32,7 +32,8 @@ use super::api::{self, Api, FromHere, RequestSource, TakesSecrets};
 use super::health;
 use super::metrics::metrics;
 use crate::config::{Limit, Limits, PlainBind, Settings};
-use crate::net::mistaken::{self, Spoken, TELLING_OCTETS};
+use crate::net::handshake;
+use crate::net::mistaken::{self, Spoken};
 use crate::net::{
     Answering, ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME, Entrance,
     HeaderError, Listener, Peer, Permit, Presence, Proxies, Requests, Stream, Tls, TurnedAway, Watched,
@@ -211,21 +212,12 @@ async fn serve_connection(
 
 async fn handshake(
     door: &PublicDoor,
-    mut stream: Stream,
+    stream: Stream,
     peer: &Peer,
     presence: &Presence,
 ) -> Option<TlsStream<Stream>> {
     let acceptor = door.tls.as_ref()?.http_acceptor();
-    let mut first = [0; TELLING_OCTETS];
-    presence.is_silent();
-    let accepting = async {
-        let seen = stream.peek(&mut first).await?;
-        presence.owes_the_rest();
-        let accepted = acceptor.accept(stream).await;
-        accepted.inspect_err(|error| {
-            mistaken::tell_handshake(peer, first.get(..seen).unwrap_or_default(), error);
-        })
-    };
+    let accepting = handshake::accept(acceptor, stream, peer, presence);
     tokio::select! {
         accepted = timeout(door.limits.handshake_time, accepting) => match accepted {
             Ok(Ok(stream)) => Some(stream),

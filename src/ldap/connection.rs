@@ -18,7 +18,8 @@ use super::result_code::ResultCode;
 use super::session::{Clock, Next, Session, SessionPeer, SessionSettings};
 use crate::config::{Limit, Limits, Settings, TlsSettings};
 use crate::model::Timestamp;
-use crate::net::mistaken::{self, Spoken, TELLING_OCTETS};
+use crate::net::handshake;
+use crate::net::mistaken::{self, Spoken};
 use crate::net::{
     AuthoritiesDigest, ClientCertificate, ConnectionRefused, Peer, Permit, Presence, SourceTurns, Stream,
     Tls, Turns, WORK_OF_A_HANDSHAKE, linger,
@@ -167,7 +168,7 @@ fn client_certificate(
 /// The stream, and by which authorities a client certificate was verified, if one was asked for.
 async fn handshake(
     door: &Door,
-    mut stream: Stream,
+    stream: Stream,
     peer: &Peer,
     turns: &SourceTurns,
     presence: &Presence,
@@ -179,16 +180,7 @@ async fn handshake(
     let now = Instant::now();
     drop(turns.take(now).await);
     turns.note(WORK_OF_A_HANDSHAKE, now);
-    let mut first = [0; TELLING_OCTETS];
-    presence.is_silent();
-    let accepting = async {
-        let seen = stream.peek(&mut first).await?;
-        presence.owes_the_rest();
-        let accepted = acceptor.accept(stream).await;
-        accepted.inspect_err(|error| {
-            mistaken::tell_handshake(peer, first.get(..seen).unwrap_or_default(), error);
-        })
-    };
+    let accepting = handshake::accept(acceptor, stream, peer, presence);
     let accepted = timeout(door.settings.limits.handshake_time, accepting);
     tokio::select! {
         accepted = accepted => match accepted.inspect(|_| presence.is_served()) {

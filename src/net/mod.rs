@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod client_authorities;
 pub mod client_certificate;
 pub mod entrance;
+pub mod handshake;
 pub mod limits;
 pub mod linger;
 pub mod listener;
