@@ -318,23 +318,9 @@ impl<'t, 's> Batch<'t, 's> {
                 .first()
                 .map(|(name, _)| *name)
         };
-        if named_values(rdn).iter().any(|value| low(value).is_some()) {
-            let reason = format!("it is named by a number of a system account, below {least}; {ALLOW}");
-            self.report.leave_out(reason, dn);
-            return false;
-        }
-        let mut left_out = Vec::new();
-        attributes.retain(|attribute| match low(attribute) {
-            Some(name) => {
-                left_out.push(format!(
-                    "the attribute {name}: numbers below {least} are those of system accounts; {ALLOW}"
-                ));
-                false
-            }
-            None => true,
-        });
-        left_out.into_iter().for_each(|reason| self.report.leave_out(reason, dn));
-        true
+        let named = format!("it is named by a number of a system account, below {least}; {ALLOW}");
+        let given = format!("numbers below {least} are those of system accounts; {ALLOW}");
+        without(&mut self.report, attributes, rdn, dn, low, [&named, &given])
     }
 
     /// Takes what hosts and applications take for a group that gives rights out of what is given to an entry: its gidNumber
@@ -348,25 +334,9 @@ impl<'t, 's> Batch<'t, 's> {
     ) -> bool {
         let (claims, schema) = (&self.work.claims, self.transaction.snapshot().schema());
         let claimed = |attribute: &Attribute| claims.claimed(is_group, attribute, schema);
-        if named_values(rdn).iter().any(|value| claimed(value).is_some()) {
-            self.report.leave_out(
-                "it is named as a group that gives rights here is known, which no import does",
-                dn,
-            );
-            return false;
-        }
-        let mut left_out = Vec::new();
-        attributes.retain(|attribute| match claimed(attribute) {
-            Some(name) => {
-                left_out.push(format!(
-                    "the attribute {name}: a group that gives rights here is known by it, which no import gives to another"
-                ));
-                false
-            }
-            None => true,
-        });
-        left_out.into_iter().for_each(|reason| self.report.leave_out(reason, dn));
-        true
+        let named = "it is named as a group that gives rights here is known, which no import does";
+        let given = "a group that gives rights here is known by it, which no import gives to another";
+        without(&mut self.report, attributes, rdn, dn, claimed, [named, given])
     }
 
     /// Takes a uidNumber that another account has out of what is given to an account, or leaves out one that is named by
@@ -661,6 +631,30 @@ impl<'t, 's> Batch<'t, 's> {
         self.report.leave_out("the attribute entryUUID: another entry has it, a new one is made", dn);
         Uuid::new_v4()
     }
+}
+
+/// Takes out of what is given to an entry what it is not to have, by the names that `barred` gives it; or says `false` of an
+/// entry that is named by it, which is left out. Both are told, with the first and the second of the reasons.
+fn without(
+    report: &mut ImportReport,
+    attributes: &mut Vec<Attribute>,
+    rdn: &str,
+    dn: &str,
+    barred: impl Fn(&Attribute) -> Option<&'static str>,
+    [named, given]: [&str; 2],
+) -> bool {
+    if named_values(rdn).iter().any(|value| barred(value).is_some()) {
+        report.leave_out(named, dn);
+        return false;
+    }
+    attributes.retain(|attribute| match barred(attribute) {
+        Some(name) => {
+            report.leave_out(format!("the attribute {name}: {given}"), dn);
+            false
+        }
+        None => true,
+    });
+    true
 }
 
 /// The number that both the uidNumber and the gidNumber would be derived from.
