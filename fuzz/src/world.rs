@@ -182,7 +182,7 @@ impl World {
         let store = Arc::new(MemoryStore::new());
         let counters = Counters { next_number: 10_000, next_object: 100, ..Counters::default() };
         let changes = records.iter().cloned().map(Change::Put).collect();
-        store.commit(&Batch { changes, counters, seeded: true }).expect("a commit");
+        store.commit(&Batch { changes, counters, seeded: true, ..Batch::default() }).expect("a commit");
         let hashing = HashPoolSettings {
             threads: NonZeroUsize::new(1),
             parameters: cheap(),

@@ -6,12 +6,14 @@
 
 mod account;
 mod application;
+mod belief;
 mod change;
 mod custom_attribute;
 mod description;
 mod event;
 mod fingerprint;
 mod group;
+mod incarnation;
 mod internal_account;
 mod invisible;
 mod name;
@@ -28,6 +30,7 @@ mod usage;
 
 pub use account::{Account, AccountKind, Attribute, Password, Placement};
 pub use application::{Application, Binding, BindingMode, BindingSubject};
+pub use belief::{Belief, Doubt};
 pub use change::{Change, Key, Record, Revision, Tombstone, TombstoneOf};
 pub use custom_attribute::{AttributeSyntax, CustomAttribute};
 pub use description::{
@@ -39,6 +42,7 @@ pub use event::{
 };
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use group::{Group, Membership};
+pub use incarnation::Incarnation;
 pub use internal_account::InternalAccount;
 pub use invisible::{escape, is_invisible, visible};
 pub use name::{NAME_OCTETS_MAX, first_identifier, is_domain, is_mail_address, is_slug, slug_of};

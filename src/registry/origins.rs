@@ -265,7 +265,14 @@ mod tests {
         changes.first = changes.next;
         let gone = (1..changes.next)
             .map(|sequence| crate::model::Change::Delete(Key::Event(Trail::Changes.at(sequence))));
-        store.commit(&Batch { changes: gone.collect(), counters: meta.counters, seeded: false }).unwrap();
+        store
+            .commit(&Batch {
+                changes: gone.collect(),
+                counters: meta.counters,
+                seeded: false,
+                ..Batch::default()
+            })
+            .unwrap();
         assert_eq!(origins(store), [Origin::Operator]);
     }
 }

@@ -286,7 +286,7 @@ impl Writer {
     /// Commits and publishes the draft, and gives the changes; nothing is published that is not on disk.
     fn commit(&mut self, draft: Draft) -> Result<Vec<Change>, Arc<StoreError>> {
         let Some((changes, counters, seeded, mut snapshot)) = draft.finish() else { return Ok(Vec::new()) };
-        let batch = Batch { changes, counters, seeded };
+        let batch = Batch { changes, counters, seeded, belief: None };
         match self.store.commit(&batch) {
             Ok(meta) => {
                 self.meta = meta;

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::error::StoreError;
 use super::record::{self, Item};
 use super::{Batch, Meta};
-use crate::model::Change;
+use crate::model::{Change, Incarnation};
 
 /// New values of items by their keys; `None`: the item is gone.
 pub(super) type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -60,6 +60,9 @@ pub(super) fn prepare(
     meta.revision = meta.revision.saturating_add(1);
     meta.counters = batch.counters;
     meta.seeded = batch.seeded;
+    meta.belief = batch.belief.or(meta.belief);
+    // Where there are no random octets, the next batch tries again.
+    meta.incarnation = meta.incarnation.or_else(|| Incarnation::random().ok());
     let (key, value) = record::encode_meta(&meta)?;
     undo.insert(key.clone(), read(&key)?);
     writes.insert(key, Some(value));

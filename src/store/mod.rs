@@ -19,7 +19,7 @@ mod verify;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Change, Event, Key, Record, Revision, Trail, Trails};
+use crate::model::{Belief, Change, Event, Incarnation, Key, Record, Revision, Trail, Trails};
 
 pub use commit::BATCH_OCTETS_MAX;
 pub use error::StoreError;
@@ -117,6 +117,10 @@ pub struct Meta {
     pub counters: Counters,
     /// Whether a seed was ever applied.
     pub seeded: bool,
+    /// What was last believed of the clock; `None` while nobody has said.
+    pub belief: Option<Belief>,
+    /// Which life of the store this is: made with the first batch that finds none. `None` before that.
+    pub incarnation: Option<Incarnation>,
 }
 
 /// Changes that happen together, with their events among them.
@@ -128,4 +132,6 @@ pub struct Batch {
     pub counters: Counters,
     /// Whether a seed was ever applied, after them.
     pub seeded: bool,
+    /// What is believed of the clock by now; `None`: what was believed before stays.
+    pub belief: Option<Belief>,
 }

@@ -13,6 +13,7 @@
 
 mod v1;
 mod v2;
+mod v3;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::enc::write::SizeWriter;
@@ -306,6 +307,7 @@ pub(super) fn decode_meta(value: &[u8]) -> Result<Meta, Fault> {
     let (_, piece) = item.head()?;
     match item.version {
         1 | 2 => Ok(unbincoded::<v2::Meta>(item.name, piece)?.into()),
+        3 => Ok(unbincoded::<v3::Meta>(item.name, piece)?.into()),
         _ => unbincoded(item.name, piece),
     }
 }
@@ -491,7 +493,7 @@ pub const RECORD_OCTETS_MAX: usize = 16 * 1024 * 1024;
 pub const TOMBSTONE_OCTETS_MAX: usize = 960;
 
 /// The version in front of every item. It changes when any record's serde form changes.
-pub(super) const VERSION: u8 = 3;
+pub(super) const VERSION: u8 = 4;
 
 const BINCODE: Configuration<LittleEndian, Varint, Limit<DECODED_OCTETS_MAX>> =
     bincode::config::standard().with_limit::<DECODED_OCTETS_MAX>();

@@ -87,6 +87,7 @@ pub(super) fn batch(revision: u64) -> Batch {
             custom_octets: 0,
         },
         seeded: true,
+        ..Batch::default()
     }
 }
 

@@ -17,7 +17,9 @@ fn harm(data: &Path, trail: Trail, harm: impl FnOnce(&mut Vec<Event>) -> Vec<u64
     let mut changes: Vec<Change> = gone.collect();
     let edited = after.into_iter().filter(|event| !before.contains(event));
     changes.extend(edited.map(|event| Change::Put(Record::Event(event))));
-    store.commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded }).unwrap();
+    store
+        .commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded, ..Batch::default() })
+        .unwrap();
 }
 
 /// A place whose trail of changes has some events, and that trail's end.
@@ -134,7 +136,7 @@ fn a_trail_that_was_written_anew_is_told_by_its_old_end() {
     let trails = Trails { changes: state, ..meta.counters.trails };
     let changes = events.into_iter().map(|event| Change::Put(Record::Event(event))).collect();
     let counters = bindery::inside::store::Counters { trails, ..meta.counters };
-    store.commit(&Batch { changes, counters, seeded: meta.seeded }).unwrap();
+    store.commit(&Batch { changes, counters, seeded: meta.seeded, ..Batch::default() }).unwrap();
     drop(store);
     place.run(&["event", "verify"]).exits(0);
     place.run(&["event", "verify", "--expect", &end]).exits(1).says(&["and not", "as expected"]);

@@ -159,7 +159,9 @@ fn check_and_apply_warn_of_what_is_stored_against_a_rule() {
     let old = plain::account(902, " old ");
     let old = Account { kind: AccountKind::Internal, email: "old at example.com".to_owned(), ..old };
     let changes = vec![group(900, "left", 901), group(901, "right", 900), Change::Put(Record::Account(old))];
-    store.commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded }).unwrap();
+    store
+        .commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded, ..Batch::default() })
+        .unwrap();
     drop(store);
 
     let told = [

@@ -343,7 +343,9 @@ fn an_internal_service_account_is_made_and_edited_by_nobody() {
     let kind = AccountKind::InternalServiceAccount;
     let prober = Account { kind, ..plain::account(900, "prober") };
     let changes = vec![Change::Put(Record::Account(prober))];
-    store.commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded }).unwrap();
+    store
+        .commit(&Batch { changes, counters: meta.counters, seeded: meta.seeded, ..Batch::default() })
+        .unwrap();
     drop(store);
     place.run(&["token", "revoke", "alice-api"]).exits(0);
     let doors = Doors::over(place, secrets);

@@ -568,7 +568,7 @@ mod tests {
             .collect();
         let counters = store.meta().counters;
         let counters = Counters { trails: Trails { logins, ..counters.trails }, ..counters };
-        store.commit(&Batch { changes, counters, seeded: false }).unwrap();
+        store.commit(&Batch { changes, counters, seeded: false, ..Batch::default() }).unwrap();
         let registry = registry_over(store);
         let top = wait(top_per_user(call(&registry, PageQuery::default()), CountQuery::default())).unwrap();
         assert_eq!((top.len(), top[0].counted_events, top[0].unique_users), (1, 309, 2));

@@ -111,7 +111,7 @@ impl World {
         }
         let changes = records.into_iter().map(Change::Put).collect();
         let counters = Counters { next_number: 100_000, next_object: 100, ..Counters::default() };
-        store.commit(&Batch { changes, counters, seeded: true }).unwrap();
+        store.commit(&Batch { changes, counters, seeded: true, ..Batch::default() }).unwrap();
         let hashing = HashPoolSettings {
             threads: std::num::NonZeroUsize::new(1),
             niceness: 0,

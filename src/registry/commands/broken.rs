@@ -108,7 +108,7 @@ mod tests {
         let store = Arc::new(MemoryStore::new());
         let changes = records.into_iter().map(Change::Put).collect();
         let counters = Counters { next_number: 1_000, next_object: 1_000, ..Counters::default() };
-        store.commit(&Batch { changes, counters, seeded: true }).unwrap();
+        store.commit(&Batch { changes, counters, seeded: true, ..Batch::default() }).unwrap();
         registry_over(store)
     }
 

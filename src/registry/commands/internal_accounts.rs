@@ -157,7 +157,9 @@ mod tests {
             .zip(1..)
             .map(|((name, _), number)| Change::Put(Record::Account(crate::plain::account(number, name))));
         let counters = Counters { next_number: 10, ..Counters::default() };
-        store.commit(&Batch { changes: changes.collect(), counters, seeded: true }).unwrap();
+        store
+            .commit(&Batch { changes: changes.collect(), counters, seeded: true, ..Batch::default() })
+            .unwrap();
         for _ in 0..2 {
             let registry = registry_over(store.clone());
             let snapshot = registry.snapshot();

@@ -48,7 +48,7 @@ fn commit(store: &dyn Store, put: Vec<Change>, changes: TrailState) {
     let meta = store.meta();
     let trails = crate::model::Trails { changes, ..meta.counters.trails };
     let counters = crate::store::Counters { trails, ..meta.counters };
-    store.commit(&Batch { changes: put, counters, seeded: meta.seeded }).unwrap();
+    store.commit(&Batch { changes: put, counters, seeded: meta.seeded, ..Batch::default() }).unwrap();
 }
 
 /// What there is to say of the trail of changes; the others are as they were written.
@@ -407,7 +407,7 @@ fn trails_are_listed_side_by_side_in_the_order_of_time() {
             }
         }
         let counters = crate::store::Counters { trails, ..meta.counters };
-        store.commit(&Batch { changes: put, counters, seeded: meta.seeded }).unwrap();
+        store.commit(&Batch { changes: put, counters, seeded: meta.seeded, ..Batch::default() }).unwrap();
 
         let ask = |query: EventQuery| {
             let events = wait(registry.events(query)).unwrap();

@@ -50,8 +50,37 @@ fn both_stores_agree_on_the_sum() {
     let directory = tempfile::tempdir().unwrap();
     let disk = open(directory.path()).unwrap();
     for revision in 1..=60 {
-        assert_eq!(memory.commit(&batch(revision)).unwrap(), disk.commit(&batch(revision)).unwrap());
+        let [memory, disk] =
+            [memory.commit(&batch(revision)).unwrap(), disk.commit(&batch(revision)).unwrap()];
+        assert_eq!(Meta { incarnation: disk.incarnation, ..memory }, disk);
     }
+}
+
+#[test]
+fn a_store_has_one_incarnation_from_its_first_commit_on() {
+    on_both(|store| {
+        let first = store.commit(&batch(1)).unwrap().incarnation;
+        assert!(first.is_some());
+        assert_eq!(store.commit(&batch(2)).unwrap().incarnation, first);
+        assert_eq!(store.load(&mut |_| {}).unwrap().incarnation, first);
+    });
+    let [one, other] = [MemoryStore::new(), MemoryStore::new()].map(|store| store.commit(&batch(1)).unwrap());
+    assert_ne!(one.incarnation, other.incarnation);
+}
+
+#[test]
+fn what_is_believed_of_the_clock_stays_until_another_batch_says_so() {
+    on_both(|store| {
+        let belief = Belief {
+            time: Timestamp::from_unix_seconds(1_795_000_000),
+            doubt: Some(Doubt { clock: Timestamp::from_unix_seconds(1_895_000_000), lasted: 60 }),
+        };
+        assert_eq!(store.commit(&batch(1)).unwrap().belief, None);
+        let said = Batch { belief: Some(belief), ..batch(2) };
+        assert_eq!(store.commit(&said).unwrap().belief, Some(belief));
+        assert_eq!(store.commit(&batch(3)).unwrap().belief, Some(belief));
+        assert_eq!(store.load(&mut |_| {}).unwrap().belief, Some(belief));
+    });
 }
 
 #[test]
@@ -174,7 +203,7 @@ fn a_store_with_one_trail_is_opened_and_has_four() {
     let put = events.iter().cloned().map(|event| Change::Put(Record::Event(event)));
     open(directory.path())
         .unwrap()
-        .commit(&Batch { changes: put.collect(), counters, seeded: true })
+        .commit(&Batch { changes: put.collect(), counters, seeded: true, ..Batch::default() })
         .unwrap();
     super::samples::as_version_2(&directory.path().join("store"));
 
@@ -189,7 +218,7 @@ fn a_store_with_one_trail_is_opened_and_has_four() {
     let counters = Counters { trails: Trails { logins, ..trails }, ..counters };
     let changes =
         vec![Change::Put(Record::Event(login.clone())), Change::Delete(Key::Event(Trail::Changes.at(1)))];
-    let written = store.commit(&Batch { changes, counters, seeded: true }).unwrap();
+    let written = store.commit(&Batch { changes, counters, seeded: true, ..Batch::default() }).unwrap();
     drop(store);
     let store = open(directory.path()).unwrap();
     assert_eq!(store.load(&mut |_| {}).unwrap(), written);
@@ -402,6 +431,6 @@ fn a_newer_store_is_told_apart() {
     database.insert(key, value).unwrap();
     drop(database);
     let error = open(directory.path()).unwrap_err();
-    assert!(matches!(error, StoreError::TooNew { version: 4, known: 3, .. }), "{error}");
+    assert!(matches!(error, StoreError::TooNew { version: 5, known: 4, .. }), "{error}");
     assert!(error.is_unusable());
 }

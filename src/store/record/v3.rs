@@ -1,0 +1,33 @@
+//! The description of the store as version 3 wrote it; all else is as in version 4. Nothing here is ever changed.
+
+use serde::Deserialize;
+
+use crate::model::{Revision, Trails};
+use crate::store;
+
+#[derive(Deserialize)]
+pub(super) struct Meta {
+    revision: Revision,
+    records: u64,
+    sum: u128,
+    counters: Counters,
+    seeded: bool,
+}
+
+#[derive(Deserialize)]
+struct Counters {
+    next_number: u32,
+    next_object: u32,
+    trails: Trails,
+    custom_octets: u64,
+}
+
+impl From<Meta> for store::Meta {
+    /// Nothing was known of the clock, and no store had a name of its own.
+    fn from(v3: Meta) -> Self {
+        let Meta { revision, records, sum, counters, seeded } = v3;
+        let Counters { next_number, next_object, trails, custom_octets } = counters;
+        let counters = store::Counters { next_number, next_object, trails, custom_octets };
+        Self { revision, records, sum, counters, seeded, belief: None, incarnation: None }
+    }
+}
