@@ -86,5 +86,5 @@ pub mod schema {
 }
 
 pub mod store {
-    pub use crate::store::{Batch, Counters, MemoryStore, SledStore, Store};
+    pub use crate::store::{Batch, Counters, DiskStore, MemoryStore, Store};
 }

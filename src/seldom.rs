@@ -77,6 +77,8 @@ kinds! {
     StoreReopened, "store_reopened": "the store takes changes again";
     /// It was closed by a full disk.
     StoreClosed, "store_closed": "the store stays closed until there is space on the disk";
+    /// The journal grows on.
+    CheckpointFailed, "checkpoint_failed": "no checkpoint of the journal could be made";
     /// Their events were not committed.
     LoginsWait, "logins_wait": "logins are counted on until the store takes their events";
     /// They were not removed.

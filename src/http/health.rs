@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
     use crate::registry::RegistrySettings;
-    use crate::store::{MemoryStore, SledStore, Store};
+    use crate::store::{DiskStore, MemoryStore, Store};
 
     fn over(store: Arc<dyn Store>) -> (Arc<Registry>, Router, CancellationToken) {
         let registry = Registry::open(store, RegistrySettings::default()).unwrap();
@@ -129,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_was_closed_by_a_full_disk_goes_on_by_being_asked() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Arc::new(SledStore::open(directory.path()).unwrap());
+        let store = Arc::new(DiskStore::open(directory.path()).unwrap());
         let (registry, router, _) = over(store.clone());
         assert!(is_ready(&router).await);
         store.close_as_full();

@@ -14,7 +14,7 @@ use crate::config::{Seed, SeedAccount, SeedProvider, SeedSecret};
 use crate::model::{AccountKind, Event, Intent, Key, Record, Timestamp, Trail};
 use crate::secret::Secret;
 use crate::seldom::{self, Seldom};
-use crate::store::{Batch, MemoryStore, Meta, RECORD_OCTETS_MAX, SledStore, Store, StoreError};
+use crate::store::{Batch, DiskStore, MemoryStore, Meta, RECORD_OCTETS_MAX, Store, StoreError};
 
 fn seed() -> Seed {
     Seed {
@@ -27,7 +27,7 @@ fn seed() -> Seed {
 #[test]
 fn changes_go_on_once_a_full_disk_has_space_again() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Arc::new(SledStore::open(directory.path()).unwrap());
+    let store = Arc::new(DiskStore::open(directory.path()).unwrap());
     let registry = registry_over(store.clone());
     apply(&registry, &seed()).unwrap();
     store.close_as_full();

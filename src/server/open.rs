@@ -8,7 +8,7 @@ use crate::auth::{
 };
 use crate::config::{HashingSettings, Limits, Settings};
 use crate::registry::{CustomEventBounds, OpenError, Registry, RegistrySettings, Rules, TokenCareSettings};
-use crate::store::{MemoryStore, SledStore};
+use crate::store::{DiskStore, MemoryStore};
 
 /// Opens the store in the data directory and loads the directory from it.
 ///
@@ -16,7 +16,7 @@ use crate::store::{MemoryStore, SledStore};
 /// [`OpenError`]: the store is held, damaged or too new, or threads cannot be started.
 pub fn open_registry(settings: &Settings) -> Result<Arc<Registry>, OpenError> {
     // The store first: it makes the data directory, and sees to it that no other process makes keys there.
-    let store = SledStore::open(&settings.data_dir)?;
+    let store = DiskStore::open(&settings.data_dir)?;
     let token_keys = TokenKeys::open(&settings.data_dir, settings.token_key_file.as_deref())?;
     Registry::open(Arc::new(store), RegistrySettings { token_keys, ..registry_settings(settings) })
 }

@@ -1,18 +1,16 @@
-//! The small file beside the database that holds the last acknowledged revision.
+//! The small file that held the last acknowledged revision before there was a journal. It is read at the first start of a
+//! store that has one, so that a lost end is noticed then too, and removed.
 //!
-//! The database recovers from a lost tail by forgetting it; this file remembers that there was one.
-//! Two slots are written in turn, so that a torn write leaves the revision before:
+//! Two slots were written in turn, so that a torn write left the revision before:
 //!
 //! ```text
 //! slot    at 0 and at 4096: magic (8) | revision (8, little-endian) | checksum of both (16)
 //! ```
 //!
-//! An operator who has nothing to restore may write the word `accept` into the file instead: then
-//! the next start takes the store's own revision for the acknowledged one.
+//! The word `accept` in it stands for whatever revision the database is at.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::{Damage, StoreError};
@@ -29,16 +27,12 @@ pub(super) enum Said {
     Accept,
 }
 
-/// The open file.
+/// The file.
 #[derive(Debug)]
-pub(super) struct Acknowledged {
-    path: PathBuf,
-    file: File,
-}
+pub(super) struct Acknowledged;
 
 impl Acknowledged {
-    /// Where the file is in a data directory.
-    pub(super) fn path_in(directory: &Path) -> PathBuf {
+    fn path_in(directory: &Path) -> PathBuf {
         directory.join(FILE_NAME)
     }
 
@@ -68,57 +62,18 @@ impl Acknowledged {
         })
     }
 
-    /// Makes the file anew with both slots at `revision`, durably, and opens it.
+    /// Removes the file: the journal tells the same.
     ///
     /// # Errors
-    /// It cannot be written.
-    pub(super) fn create(directory: &Path, revision: Revision) -> Result<Self, StoreError> {
+    /// It cannot be removed.
+    pub(super) fn remove(directory: &Path) -> Result<(), StoreError> {
         let path = Self::path_in(directory);
-        let failed = |error| StoreError::from_io(&path, "write", error);
-        let new = path.with_extension("new");
-        let mut octets = vec![0; FILE_OCTETS];
-        for chunk in octets.chunks_mut(SLOT_DISTANCE) {
-            for (octet, of_slot) in chunk.iter_mut().zip(slot(revision)) {
-                *octet = of_slot;
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::from_io(&path, "remove", error))
             }
+            _ => Ok(()),
         }
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)
-            .map_err(failed)?;
-        file.write_all_at(&octets, 0).and_then(|()| file.sync_all()).map_err(failed)?;
-        std::fs::rename(&new, &path).map_err(failed)?;
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
-        Self::open(directory)
-    }
-
-    /// Opens the file for writing.
-    ///
-    /// # Errors
-    /// It cannot be opened.
-    pub(super) fn open(directory: &Path) -> Result<Self, StoreError> {
-        let path = Self::path_in(directory);
-        let file = OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .map_err(|error| StoreError::from_io(&path, "open", error))?;
-        Ok(Self { path, file })
-    }
-
-    /// Remembers `revision`; it is on disk when this returns.
-    ///
-    /// # Errors
-    /// It cannot be written (never said to be a full disk: the file has its size already); what it
-    /// says then is this revision or the one before.
-    pub(super) fn write(&self, revision: Revision) -> Result<(), StoreError> {
-        let offset = (revision % SLOTS) * SLOT_DISTANCE as u64;
-        self.file
-            .write_all_at(&slot(revision), offset)
-            .and_then(|()| self.file.sync_data())
-            .map_err(|source| StoreError::Io { path: self.path.clone(), doing: "write", source })
     }
 }
 
@@ -147,28 +102,45 @@ const SLOTS: u64 = 2;
 const SLOT_DISTANCE: usize = 4096;
 const FILE_OCTETS: usize = SLOT_DISTANCE * SLOTS as usize;
 
+/// Writes the file as it was written.
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+pub(super) fn write(directory: &Path, revisions: [Revision; 2]) {
+    let mut octets = Vec::new();
+    for revision in revisions {
+        octets.extend(slot(revision));
+        octets.resize(octets.len().next_multiple_of(SLOT_DISTANCE), 0);
+    }
+    std::fs::write(Acknowledged::path_in(directory), octets).unwrap();
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
     #[test]
-    fn remembers_the_newest() {
+    fn says_the_newest() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Acknowledged::read(directory.path()).unwrap(), Said::Nothing);
-        let file = Acknowledged::create(directory.path(), 0).unwrap();
-        for revision in 1..=5 {
-            file.write(revision).unwrap();
-            assert_eq!(Acknowledged::read(directory.path()).unwrap(), Said::Revision(revision));
+        for revisions in [[8, 7], [6, 7], [0, 0]] {
+            write(directory.path(), revisions);
+            let newest = revisions[0].max(revisions[1]);
+            assert_eq!(Acknowledged::read(directory.path()).unwrap(), Said::Revision(newest));
         }
+        Acknowledged::remove(directory.path()).unwrap();
+        assert_eq!(Acknowledged::read(directory.path()).unwrap(), Said::Nothing);
+        Acknowledged::remove(directory.path()).unwrap();
     }
 
     #[test]
     fn a_torn_slot_leaves_the_one_before() {
         let directory = tempfile::tempdir().unwrap();
-        let file = Acknowledged::create(directory.path(), 7).unwrap();
-        file.write(8).unwrap();
-        file.file.write_all_at(&[0; 12], 4).unwrap();
+        write(directory.path(), [8, 7]);
+        let path = Acknowledged::path_in(directory.path());
+        let mut octets = std::fs::read(&path).unwrap();
+        octets.splice(4..16, [0; 12]);
+        std::fs::write(path, octets).unwrap();
         assert_eq!(Acknowledged::read(directory.path()).unwrap(), Said::Revision(7));
     }
 

@@ -18,8 +18,6 @@ pub(super) struct Prepared {
     pub(super) meta: Meta,
     /// All items that it writes, the description among them.
     pub(super) writes: Writes,
-    /// The same items as they were before it.
-    pub(super) undo: Writes,
 }
 
 /// Works out what `batch` does to a store that is described by `meta`; `read` finds an item in it.
@@ -34,7 +32,6 @@ pub(super) fn prepare(
 ) -> Result<Prepared, StoreError> {
     let mut meta = *meta;
     let mut writes = Writes::new();
-    let mut undo = Writes::new();
 
     for (name, items) in last_changes(batch)? {
         for (key, value) in stored_items(path, &name, &mut read)? {
@@ -43,8 +40,7 @@ pub(super) fn prepare(
             if key == record::item_key(&name, 0) {
                 meta.records = meta.records.saturating_sub(1);
             }
-            writes.insert(key.clone(), None);
-            undo.insert(key, Some(value));
+            writes.insert(key, None);
         }
         if !items.is_empty() {
             meta.records = meta.records.saturating_add(1);
@@ -52,7 +48,6 @@ pub(super) fn prepare(
         for (key, value) in items {
             let checksum = record::verify(&key, &value).map_err(|fault| fault.at(path))?.checksum;
             meta.sum = meta.sum.wrapping_add(checksum);
-            undo.entry(key.clone()).or_insert(None);
             writes.insert(key, Some(value));
         }
     }
@@ -64,9 +59,8 @@ pub(super) fn prepare(
     // Where there are no random octets, the next batch tries again.
     meta.incarnation = meta.incarnation.or_else(|| Incarnation::random().ok());
     let (key, value) = record::encode_meta(&meta)?;
-    undo.insert(key.clone(), read(&key)?);
     writes.insert(key, Some(value));
-    Ok(Prepared { meta, writes, undo })
+    Ok(Prepared { meta, writes })
 }
 
 /// How many octets a set of writes holds.

@@ -138,11 +138,27 @@ pub enum Damage {
     /// There are records, but not the one that describes them.
     #[error("the record of its revision is missing")]
     MetaMissing,
-    /// The file that holds the last acknowledged revision is not there.
-    #[error("the file {} with the last acknowledged revision is missing, so nobody can tell whether all changes are there", path.display())]
-    AcknowledgedMissing {
-        /// The file.
+    /// A file of the store is not there.
+    #[error("the file {} is missing", path.display())]
+    FileMissing {
+        /// Which.
         path: PathBuf,
+    },
+    /// A file of the store is not what was written.
+    #[error("the file {} cannot be used ({reason})", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// Neither the journal nor the database is whole.
+    #[error("neither of its two copies is whole: {journal}; and in the database {database}")]
+    Both {
+        /// What is wrong with the journal.
+        journal: Box<Damage>,
+        /// What is wrong with the database.
+        database: String,
     },
     /// The file that holds the last acknowledged revision cannot be understood.
     #[error("the file {} with the last acknowledged revision is corrupt", path.display())]

@@ -1,18 +1,22 @@
 //! Durable records behind a small seam: load everything at a revision, commit a batch atomically.
 //!
 //! A record is one object of `model/`. A batch of changes becomes durable as a whole or not at all,
-//! and each batch increases the revision by one. [`SledStore`] keeps the records on disk,
+//! and each batch increases the revision by one. [`DiskStore`] keeps the records on disk,
 //! [`MemoryStore`] keeps the same octets in memory for tests and simulations.
 //! `docs/reliability.md` says what a crash, a full disk and a damaged file do.
 
 mod acknowledged;
+mod archive;
+mod aside;
 mod catch;
 mod commit;
+mod disk;
 mod error;
+mod journal;
+mod ledger;
 mod lock;
 mod memory;
 mod record;
-mod sled;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -22,10 +26,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Belief, Change, Event, Incarnation, Key, Record, Revision, Trail, Trails};
 
 pub use commit::BATCH_OCTETS_MAX;
+pub use disk::DiskStore;
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use record::{RECORD_OCTETS_MAX, TOMBSTONE_OCTETS_MAX, measure};
-pub use sled::SledStore;
 
 /// Where records are kept. Every method may block on the disk: not for the network threads.
 ///

@@ -9,7 +9,7 @@ mod samples;
 mod seam;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
@@ -146,10 +146,38 @@ impl Content {
     }
 }
 
-/// A small cache, so that pages are read from the file.
-pub(super) fn open(directory: &Path) -> Result<SledStore, StoreError> {
-    let settings = sled::Settings { cache_octets: 1024 * 1024, ..sled::Settings::default() };
-    SledStore::open_with(directory, settings)
+/// A small cache, so that pages are read from the file, and a checkpoint now and then.
+pub(super) fn open(directory: &Path) -> Result<DiskStore, StoreError> {
+    let settings = disk::Settings {
+        cache_octets: 1024 * 1024,
+        journal_octets_min: 256 * 1024,
+        ..disk::Settings::default()
+    };
+    DiskStore::open_with(directory, settings)
+}
+
+/// Makes of a store at `revision` what it was before there was a journal.
+pub(super) fn as_before_the_journal(directory: &Path, revision: Revision) {
+    std::fs::remove_dir_all(ledger::path_in(directory)).unwrap();
+    acknowledged::write(directory, [revision, revision.saturating_sub(1)]);
+}
+
+/// All files of a data directory with their content, but for the lock.
+pub(super) fn files_of(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(path) = left.pop() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else if path.file_name().unwrap() != "lock" {
+                let content = std::fs::read(&path).unwrap();
+                files.insert(path.strip_prefix(directory).unwrap().to_owned(), content);
+            }
+        }
+    }
+    files
 }
 
 /// Copies a data directory.

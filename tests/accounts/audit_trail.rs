@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::support::{BASE, Place, SEED};
 use bindery::inside::model::{Change, Event, Key, Record, Trail, TrailState, Trails};
-use bindery::inside::store::{Batch, SledStore, Store};
+use bindery::inside::store::{Batch, DiskStore, Store};
 use ldap3::LdapConn;
 
 /// Changes the events of a trail of a stopped store as somebody could who has the code and the disk: every checksum is right.
 fn harm(data: &Path, trail: Trail, harm: impl FnOnce(&mut Vec<Event>) -> Vec<u64>) {
-    let store = SledStore::open(data).unwrap();
+    let store = DiskStore::open(data).unwrap();
     let meta = store.load(&mut |_| {}).unwrap();
     let before = store.events(trail, 0, usize::MAX).unwrap();
     let mut after = before.clone();
@@ -127,7 +127,7 @@ fn swapped_events_are_named() {
 #[test]
 fn a_trail_that_was_written_anew_is_told_by_its_old_end() {
     let (place, end) = filled();
-    let store = SledStore::open(&place.path("data")).unwrap();
+    let store = DiskStore::open(&place.path("data")).unwrap();
     let meta = store.load(&mut |_| {}).unwrap();
     let mut events = store.events(Trail::Changes, 0, usize::MAX).unwrap();
     events[1].object_name = "somebody else".to_owned();

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use bindery::inside::model::{Account, AccountKind, Change, Group, GroupNumber, Record};
-use bindery::inside::store::{Batch, SledStore, Store};
+use bindery::inside::store::{Batch, DiskStore, Store};
 
 use crate::support::octets::{element, final_code, read_message, search};
 use crate::support::{Place, SEED, plain, read_secrets, secret_of};
@@ -150,7 +150,7 @@ fn check_and_apply_warn_of_what_is_stored_against_a_rule() {
     let place = Place::new(SEED);
     place.run(&["apply"]).exits(0);
     assert_eq!(place.run(&["check", "--json"]).exits(0).json()["warnings"], serde_json::json!([]));
-    let store = SledStore::open(&place.path("data")).unwrap();
+    let store = DiskStore::open(&place.path("data")).unwrap();
     let meta = store.load(&mut |_| {}).unwrap();
     let group = |number: u32, name: &str, parent: u32| {
         let parents = vec![GroupNumber::new(parent)];
@@ -235,7 +235,7 @@ fn a_seeded_store_is_served_whatever_has_become_of_the_seed() {
     let unseeded = place.path("unseeded").display().to_string();
     place.run(&["serve", "--data-dir", &unseeded]).exits(3).says(&["role.nam", "token.secret_file"]);
     assert!(!place.path("unseeded").exists(), "a refused start makes nothing");
-    drop(SledStore::open(&place.path("unseeded")).unwrap());
+    drop(DiskStore::open(&place.path("unseeded")).unwrap());
     place.run(&["serve", "--data-dir", &unseeded]).exits(3).says(&["role.nam", "token.secret_file"]);
 }
 

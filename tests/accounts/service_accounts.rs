@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use crate::support::octets::{connect, element, final_code, message, read_message};
 use crate::support::{BASE, Place, SEED, Server, plain, secret_of};
 use bindery::inside::model::{Account, AccountKind, Change, Record};
-use bindery::inside::store::{Batch, SledStore, Store};
+use bindery::inside::store::{Batch, DiskStore, Store};
 use ldap3::exop::PasswordModify;
 use ldap3::{LdapConn, LdapResult, Scope};
 use serde_json::{Value, json};
@@ -338,7 +338,7 @@ fn an_internal_service_account_is_made_and_edited_by_nobody() {
     let doors = Doors::start();
     let Doors { place, server, secrets, .. } = doors;
     server.stop();
-    let store = SledStore::open(&place.path("data")).unwrap();
+    let store = DiskStore::open(&place.path("data")).unwrap();
     let meta = store.load(&mut |_| {}).unwrap();
     let kind = AccountKind::InternalServiceAccount;
     let prober = Account { kind, ..plain::account(900, "prober") };

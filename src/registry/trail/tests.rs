@@ -12,7 +12,7 @@ use crate::registry::commands::testing::{
     account, actor, apply, count_events, provider, registry, registry_over, secrets_for, set_active, wait,
 };
 use crate::registry::{RegistrySettings, SeedOptions, Transaction};
-use crate::store::{Batch, MemoryStore, SledStore};
+use crate::store::{Batch, DiskStore, MemoryStore};
 
 fn seed() -> crate::config::Seed {
     crate::config::Seed {
@@ -41,7 +41,7 @@ fn filled(store: Arc<dyn Store>) -> Arc<Registry> {
 fn on_both(test: impl Fn(Arc<dyn Store>)) {
     test(Arc::new(MemoryStore::new()));
     let directory = tempfile::tempdir().unwrap();
-    test(Arc::new(SledStore::open(directory.path()).unwrap()));
+    test(Arc::new(DiskStore::open(directory.path()).unwrap()));
 }
 
 fn commit(store: &dyn Store, put: Vec<Change>, changes: TrailState) {

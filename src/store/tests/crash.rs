@@ -76,3 +76,50 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
     }
     assert!(acknowledged > rounds);
 }
+
+/// Not a test by itself: the child process of the one below, which starts again and again until it is killed.
+#[test]
+fn starting_child() {
+    let Some(directory) = std::env::var_os(STARTING) else { return };
+    loop {
+        let store = open(Path::new(&directory)).unwrap();
+        let revision = store.load(&mut |_| {}).unwrap().revision;
+        store.commit(&batch(revision + 1)).unwrap();
+        writeln!(std::io::stderr(), "acknowledged {}", revision + 1).unwrap();
+    }
+}
+
+#[test]
+fn a_killed_start_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut acknowledged = 0;
+    for round in 0..u64::from(crate::rounds::rounds(4)) {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::tests::crash::starting_child"])
+            .env(STARTING, directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut seen = 0;
+        while let Some(line) = lines.next() {
+            let Some(number) = line.unwrap().strip_prefix("acknowledged ").map(str::parse) else { continue };
+            acknowledged = number.unwrap();
+            seen += 1;
+            if seen == 2 {
+                // Somewhere in the next starts.
+                std::thread::sleep(Duration::from_millis(round * 17 % 61));
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        let content = Content::of(&open(directory.path()).unwrap()).unwrap();
+        let revision = content.meta.0;
+        assert!(revision == acknowledged || revision == acknowledged + 1, "{revision} {acknowledged}");
+        assert_eq!(content, Content::after(revision), "round {round}");
+        acknowledged = revision;
+    }
+}
+
+const STARTING: &str = "BINDERY_TEST_STARTING_DIRECTORY";

@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::store::acknowledged::Acknowledged;
 use crate::store::error::Damage;
+use crate::store::ledger::Ledger;
 
 /// Runs a test on a store in memory and on one on disk.
 fn on_both(test: impl Fn(&dyn Store)) {
@@ -206,6 +206,7 @@ fn a_store_with_one_trail_is_opened_and_has_four() {
         .commit(&Batch { changes: put.collect(), counters, seeded: true, ..Batch::default() })
         .unwrap();
     super::samples::as_version_2(&directory.path().join("store"));
+    super::as_before_the_journal(directory.path(), 1);
 
     let store = open(directory.path()).unwrap();
     let meta = store.load(&mut |_| {}).unwrap();
@@ -325,54 +326,132 @@ fn prepared(revision: u64) -> tempfile::TempDir {
     directory
 }
 
+/// A store that was written before there was a journal.
+#[test]
+fn a_store_without_a_journal_gets_one() {
+    let directory = prepared(12);
+    super::as_before_the_journal(directory.path(), 12);
+    for _ in 0..2 {
+        assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(12));
+        assert!(!directory.path().join("acknowledged").exists());
+    }
+
+    // As after a crash between two syncs.
+    let directory = prepared(12);
+    super::as_before_the_journal(directory.path(), 11);
+    assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(12));
+}
+
 #[test]
 fn a_store_behind_the_acknowledged_revision_is_refused() {
     let directory = prepared(12);
-    Acknowledged::open(directory.path()).unwrap().write(13).unwrap();
+    super::as_before_the_journal(directory.path(), 13);
+    let before = super::files_of(directory.path());
     let error = open(directory.path()).unwrap_err();
     assert!(matches!(error, StoreError::Behind { store: 12, acknowledged: 13, .. }), "{error}");
     assert!(error.is_unusable());
+    assert_eq!(super::files_of(directory.path()), before);
 
-    std::fs::write(Acknowledged::path_in(directory.path()), "accept\n").unwrap();
+    std::fs::write(directory.path().join("acknowledged"), "accept\n").unwrap();
     for _ in 0..2 {
         assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(12));
     }
 }
 
-/// As after a crash between the two syncs.
+/// As after a crash between the journal and the database.
 #[test]
-fn a_store_ahead_of_the_acknowledged_revision_is_taken() {
+fn a_database_behind_the_journal_is_brought_forward() {
     let directory = prepared(12);
-    Acknowledged::create(directory.path(), 11).unwrap();
+    let kept = tempfile::tempdir().unwrap();
+    copy(&directory.path().join("store"), kept.path());
     let store = open(directory.path()).unwrap();
-    assert_eq!(Content::of(&store).unwrap(), Content::after(12));
+    for revision in 13..=40 {
+        store.commit(&batch(revision)).unwrap();
+    }
     drop(store);
-    // It was shown to clients: from now on it counts as acknowledged.
-    assert_eq!(Acknowledged::read(directory.path()).unwrap(), crate::store::acknowledged::Said::Revision(12));
+    std::fs::remove_dir_all(directory.path().join("store")).unwrap();
+    copy(kept.path(), &directory.path().join("store"));
+    assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(40));
 }
 
 #[test]
-fn a_file_that_is_gone_is_noticed() {
-    let directory = prepared(12);
-    std::fs::remove_file(Acknowledged::path_in(directory.path())).unwrap();
-    let error = open(directory.path()).unwrap_err();
-    assert!(
-        matches!(error, StoreError::Damaged { damage: Damage::AcknowledgedMissing { .. }, .. }),
-        "{error}"
-    );
+fn checkpoints_hold_what_the_journal_held() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    for revision in 1..=120 {
+        store.commit(&batch(revision)).unwrap();
+        if revision % 30 == 0 {
+            store.wait_for_checkpoint();
+        }
+    }
+    let checkpoint = Ledger::read(directory.path()).unwrap().checkpoint_revision();
+    assert!(checkpoint > 20, "{checkpoint}");
+    assert!(journal::files_in(&ledger::path_in(directory.path())).unwrap().len() < 3);
+    let mut archive = Vec::new();
+    assert_eq!(store.write_archive(&mut archive, None).unwrap(), store.meta());
+    drop(store);
+    assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(120));
+    std::fs::remove_dir_all(directory.path().join("store")).unwrap();
+    assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(120));
 
+    let mut records = BTreeMap::new();
+    let summary = archive::ArchiveReader::new(&*archive)
+        .unwrap()
+        .verify(&mut |record| {
+            records.insert(format!("{:?}", record.key()), record);
+        })
+        .unwrap();
+    assert_eq!((summary.head.meta.revision, summary.keys.is_none()), (120, true));
+    records.retain(|_, record| !matches!(record, Record::Event(_)));
+    assert_eq!(records, Content::after(120).records);
+}
+
+#[test]
+fn a_file_that_is_gone_is_no_loss_alone() {
     let directory = prepared(12);
     std::fs::remove_file(directory.path().join("store").join("db")).unwrap();
-    let error = open(directory.path()).unwrap_err();
-    assert!(error.is_unusable(), "{error}");
+    assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(12));
 
-    let directory = prepared(12);
-    std::fs::remove_dir_all(directory.path().join("store")).unwrap();
-    let error = open(directory.path()).unwrap_err();
-    assert!(matches!(error, StoreError::Behind { store: 0, acknowledged: 12, .. }), "{error}");
+    for gone in ["checkpoint", "batches.00000000000000000001"] {
+        let directory = prepared(12);
+        std::fs::remove_file(directory.path().join("journal").join(gone)).unwrap();
+        assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(12), "{gone}");
+        // What cannot be used is kept.
+        assert_eq!(std::fs::read_dir(directory.path().join("set-aside")).unwrap().count(), 1);
+    }
 }
 
-/// What the checksums and the revision notice when the database itself does not.
+#[test]
+fn a_store_without_both_copies_or_without_any_witness_is_refused() {
+    let both = |harm: &dyn Fn(&Path)| {
+        let directory = prepared(12);
+        harm(directory.path());
+        let before = super::files_of(directory.path());
+        let error = open(directory.path()).unwrap_err();
+        assert!(error.is_unusable(), "{error}");
+        assert_eq!(super::files_of(directory.path()), before, "{error}");
+    };
+    both(&|directory| std::fs::remove_dir_all(directory.join("journal")).unwrap());
+    both(&|directory| {
+        std::fs::write(directory.join("journal").join("checkpoint"), "nonsense").unwrap();
+        std::fs::remove_dir_all(directory.join("store")).unwrap();
+    });
+    both(&|directory| {
+        std::fs::write(directory.join("journal").join("checkpoint"), "nonsense").unwrap();
+        std::fs::write(directory.join("store").join("db"), vec![7; 600_000]).unwrap();
+    });
+}
+
+#[test]
+fn a_database_of_another_store_is_put_aside() {
+    let (one, other) = (prepared(12), prepared(20));
+    std::fs::remove_dir_all(one.path().join("store")).unwrap();
+    copy(&other.path().join("store"), &one.path().join("store"));
+    assert_eq!(Content::of(&open(one.path()).unwrap()).unwrap(), Content::after(12));
+    assert_eq!(std::fs::read_dir(one.path().join("set-aside")).unwrap().count(), 1);
+}
+
+/// What the checksums and the revision notice when the database itself does not; alone, it is no loss.
 #[test]
 fn a_wrong_record_in_a_sound_database_is_noticed() {
     let damage = |harm: &dyn Fn(&::sled::Db)| {
@@ -380,8 +459,12 @@ fn a_wrong_record_in_a_sound_database_is_noticed() {
         let database = ::sled::open(directory.path().join("store")).unwrap();
         harm(&database);
         drop(database);
+        let copied = tempfile::tempdir().unwrap();
+        copy(directory.path(), copied.path());
+        assert_eq!(Content::of(&open(copied.path()).unwrap()).unwrap(), Content::after(12));
+        super::as_before_the_journal(directory.path(), 12);
         match open(directory.path()).and_then(|store| Content::of(&store)) {
-            Err(StoreError::Damaged { damage, .. }) => damage,
+            Err(StoreError::Damaged { damage: Damage::Both { database, .. }, .. }) => database,
             other => panic!("{other:?}"),
         }
     };
@@ -397,13 +480,16 @@ fn a_wrong_record_in_a_sound_database_is_noticed() {
         .unwrap();
 
     let lost = damage(&|database| assert!(database.remove(membership(account)).unwrap().is_some()));
-    assert_eq!(lost, Damage::Count { found: 37, expected: 38 });
+    assert_eq!(lost, Damage::Count { found: 37, expected: 38 }.to_string());
 
     let moved = damage(&|database| {
         let value = database.remove(membership(account)).unwrap().unwrap();
         database.insert(membership(99), value).unwrap();
     });
-    assert_eq!(moved, Damage::Checksum { item: "the membership of account 99 in group 1".to_owned() });
+    assert_eq!(
+        moved,
+        Damage::Checksum { item: "the membership of account 99 in group 1".to_owned() }.to_string()
+    );
 
     let old = damage(&|database| {
         let number = AccountNumber::new(account);
@@ -412,12 +498,12 @@ fn a_wrong_record_in_a_sound_database_is_noticed() {
             .remove(0);
         assert!(database.insert(key, value).unwrap().is_some());
     });
-    assert_eq!(old, Damage::Sum);
+    assert_eq!(old, Damage::Sum.to_string());
 
     let without_meta = damage(&|database| {
         database.remove(crate::store::record::meta_key()).unwrap();
     });
-    assert_eq!(without_meta, Damage::MetaMissing);
+    assert_eq!(without_meta, Damage::MetaMissing.to_string());
 }
 
 #[test]
@@ -428,9 +514,18 @@ fn a_newer_store_is_told_apart() {
     let mut value = database.get(&key).unwrap().unwrap().to_vec();
     value[0] = crate::store::record::VERSION + 1;
     crate::store::record::seal_again(&key, &mut value);
-    database.insert(key, value).unwrap();
+    database.insert(&*key, &*value).unwrap();
     drop(database);
     let error = open(directory.path()).unwrap_err();
     assert!(matches!(error, StoreError::TooNew { version: 5, known: 4, .. }), "{error}");
     assert!(error.is_unusable());
+
+    let directory = prepared(3);
+    let newest = Ledger::read(directory.path()).unwrap();
+    let mut journal = journal::Journal::go_on(newest.newest().unwrap()).unwrap();
+    journal.append(4, &std::iter::once((key, Some(value))).collect()).unwrap();
+    let before = super::files_of(directory.path());
+    let error = open(directory.path()).unwrap_err();
+    assert!(matches!(error, StoreError::TooNew { version: 5, known: 4, .. }), "{error}");
+    assert_eq!(super::files_of(directory.path()), before);
 }

@@ -1,6 +1,7 @@
-//! The database below [`super::SledStore`]: sled with its errors and panics made into ours, and with
+//! The database below [`super::DiskStore`]: sled with its errors and panics made into ours, and with
 //! the syncs that it leaves out. Nothing else in bindery knows sled.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::ops::ControlFlow;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::store::aside;
 use crate::store::catch::catch;
 use crate::store::commit::Writes;
 use crate::store::error::{Damage, StoreError};
@@ -32,13 +34,12 @@ impl Database {
         directory.join(DATABASE_DIRECTORY)
     }
 
-    /// Opens the database in this data directory, or makes an empty one.
+    /// Opens the database at `path` for the store in the data directory `directory`, or makes an empty one.
     ///
     /// # Errors
     /// sled cannot make sense of the files, or the system refuses something.
-    pub(super) fn open(directory: &Path, cache_octets: u64) -> Result<Self, StoreError> {
-        let path = Self::path_in(directory);
-        make_directory(&path)?;
+    pub(super) fn open(directory: &Path, path: &Path, cache_octets: u64) -> Result<Self, StoreError> {
+        make_directory(path)?;
         // sled makes its files readable for everybody; the ones that exist it leaves as they are,
         // and an empty configuration counts as none.
         for name in [DATABASE_FILE, CONFIGURATION_FILE] {
@@ -46,7 +47,7 @@ impl Database {
         }
 
         let config =
-            || ::sled::Config::new().path(&path).cache_capacity(cache_octets).flush_every_ms(None).open();
+            || ::sled::Config::new().path(path).cache_capacity(cache_octets).flush_every_ms(None).open();
         let mut opened = catch(config);
         // Our own lock says that nobody else has it open: what holds sled's lock is an I/O thread
         // of this process that still ends its work for a store that was just closed.
@@ -59,13 +60,13 @@ impl Database {
         }
         let database = settle(directory, opened)?;
 
-        let failed = |error| StoreError::from_io(&path, "open the database in", error);
+        let failed = |error| StoreError::from_io(path, "open the database in", error);
         let file = File::open(path.join(DATABASE_FILE)).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
-        close_to_others(&path).map_err(failed)?;
+        close_to_others(path).map_err(failed)?;
         file.sync_all().map_err(failed)?;
-        sync_directory(&path)?;
-        sync_directory(directory)?;
+        sync_directory(path)?;
+        path.parent().map_or(Ok(()), sync_directory)?;
         Ok(Self {
             directory: directory.to_owned(),
             database: Some(database),
@@ -159,7 +160,7 @@ impl Database {
     /// Writes all items or, after a crash, none; hands them to the system.
     ///
     /// # Errors
-    /// What is in memory and on disk is not known then: see [`super::SledStore`].
+    /// What is in memory and on disk is not known then: see [`super::DiskStore`].
     pub(super) fn write(&self, writes: &Writes) -> Result<(), StoreError> {
         let mut batch = ::sled::Batch::default();
         for (key, value) in writes {
@@ -224,7 +225,7 @@ impl Drop for Database {
 }
 
 /// Makes a directory for our eyes only, with those above it.
-pub(super) fn make_directory(path: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn make_directory(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -234,6 +235,81 @@ pub(super) fn make_directory(path: &Path) -> Result<(), StoreError> {
         .create(path)
         .map_err(|error| StoreError::from_io(path, "create the directory", error))?;
     path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Puts aside what keeps sled from opening files that are whole: what is not sled's, and snapshots that it had not finished
+/// or that are damaged. A whole one stays: what it tells, the log may not tell any more.
+///
+/// # Errors
+/// Something cannot be read or moved.
+pub(super) fn tidy(directory: &Path, path: &Path) -> Result<(), StoreError> {
+    for stray in strays(path)? {
+        let aside = aside::put(directory, &stray)?.unwrap_or_default();
+        tracing::warn!(file = %stray.display(), set_aside = %aside.display(), "a file that the database cannot use was put aside");
+    }
+    Ok(())
+}
+
+/// The same in a copy: what cannot be used goes.
+///
+/// # Errors
+/// Something cannot be read or removed.
+pub(super) fn tidy_copy(path: &Path) -> Result<(), StoreError> {
+    for stray in strays(path)? {
+        fs::remove_file(&stray).map_err(|error| StoreError::from_io(&stray, "remove", error))?;
+    }
+    Ok(())
+}
+
+/// How many octets sled may write by opening the database, besides what a commit writes: a new snapshot.
+pub(super) fn octets_to_open(path: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(path) else { return 0 };
+    let snapshots = entries.flatten().filter(|entry| is_snapshot(&entry.file_name()));
+    snapshots.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).max().unwrap_or(0)
+}
+
+/// Whether this is the name of one of sled's files.
+pub(super) fn is_of_database(name: &OsStr) -> bool {
+    name == DATABASE_FILE || name == CONFIGURATION_FILE || is_snapshot(name)
+}
+
+fn is_snapshot(name: &OsStr) -> bool {
+    name.to_str().and_then(|name| name.strip_prefix(SNAPSHOT_PREFIX)).is_some_and(|digits| {
+        digits.len() == SNAPSHOT_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    })
+}
+
+fn strays(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut strays = Vec::new();
+    if !path.exists() {
+        return Ok(strays);
+    }
+    let failed = |error| StoreError::from_io(path, "list", error);
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let kind = entry.file_type().map_err(failed)?;
+        let stays = if kind.is_dir() {
+            name == BLOBS_DIRECTORY
+        } else if is_snapshot(&name) {
+            is_whole_snapshot(&entry.path())?
+        } else {
+            kind.is_file() && is_of_database(&name)
+        };
+        if !stays {
+            strays.push(entry.path());
+        }
+    }
+    Ok(strays)
+}
+
+/// Whether a snapshot has the checksum that sled asks for. Its content is followed by 8 octets of length and the CRC-32 of
+/// the content, little-endian.
+fn is_whole_snapshot(path: &Path) -> Result<bool, StoreError> {
+    let octets = fs::read(path).map_err(|error| StoreError::from_io(path, "read", error))?;
+    let Some((octets, checksum)) = octets.split_last_chunk::<4>() else { return Ok(false) };
+    let Some((content, _)) = octets.split_last_chunk::<8>() else { return Ok(false) };
+    Ok(!content.is_empty() && crc32fast::hash(content) == u32::from_le_bytes(*checksum))
 }
 
 fn make_file(path: &Path) -> Result<(), StoreError> {
@@ -247,7 +323,8 @@ fn make_file(path: &Path) -> Result<(), StoreError> {
         .map_err(|error| StoreError::from_io(path, "open", error))
 }
 
-fn sync_directory(path: &Path) -> Result<(), StoreError> {
+/// Makes durable which files a directory has.
+pub(in crate::store) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     // The parent of a relative path of one component is the empty path.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     File::open(path)
@@ -305,6 +382,9 @@ const DATABASE_DIRECTORY: &str = "store";
 /// The one file that holds sled's data.
 const DATABASE_FILE: &str = "db";
 const CONFIGURATION_FILE: &str = "conf";
+const BLOBS_DIRECTORY: &str = "blobs";
+const SNAPSHOT_PREFIX: &str = "snap.";
+const SNAPSHOT_DIGITS: usize = 16;
 const SCAN_ITEMS: usize = 512;
 const LOCK_ATTEMPTS: usize = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);

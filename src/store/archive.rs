@@ -1,0 +1,480 @@
+//! A file that holds all items of a store at one revision: what a checkpoint and a backup are.
+//!
+//! It is written and read from its beginning to its end, without sled, in blocks that each have a checksum:
+//!
+//! ```text
+//! file     block of kind H | blocks of kind I | perhaps one block of kind K | block of kind E
+//! block    "bndr" | kind (1) | number of the block, from 0 (8) | octets of content (4) | checksum (16) | content
+//! H        format (2) | incarnation of the store it was made from (16) | made at, Unix seconds (8)
+//!          | octets (4) and value of the item that describes the store
+//! I        items, in the order of their keys: octets of key (2) | octets of value (4) | key | value
+//! K        the content of the file `token.key`
+//! E        items (8) | octets of all their keys and values (8) | BLAKE3 over the checksums of the blocks before (32)
+//! ```
+//!
+//! Numbers are little-endian. A block's checksum is the first 16 octets of BLAKE3 over everything in the block but the
+//! checksum itself, so that no block can stand in another's place; the last block tells that nothing is missing. Keys and
+//! values are those of [`super::record`], each with the checksum that it has in the database.
+
+use std::io::{self, Read, Write};
+
+use super::Meta;
+use super::error::Damage;
+use super::record::{self, Fault};
+use super::verify::Verifier;
+use crate::model::{Incarnation, Record, Timestamp};
+use crate::secret::Secret;
+
+/// Why an archive cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// It does not begin as one.
+    #[error("it is no backup of bindery")]
+    Foreign,
+    /// A later version of bindery made it.
+    #[error("a newer version of bindery made it (format {format}, this one knows up to {known})", known = FORMAT)]
+    TooNew {
+        /// Its format.
+        format: u16,
+    },
+    /// It ends before its last block.
+    #[error("it ends too early: it has {octets} octets, and its end is missing")]
+    Cut {
+        /// How long it is.
+        octets: u64,
+    },
+    /// A block is not what was written.
+    #[error("it is damaged at octet {at}")]
+    Damaged {
+        /// Where the block begins.
+        at: u64,
+    },
+    /// All blocks are whole, and yet they are not what they should hold together.
+    #[error("its content is wrong: {0}")]
+    Content(#[from] Damage),
+    /// An item was written by a later version.
+    #[error("a newer version of bindery made it ({item} has format {version})")]
+    ItemTooNew {
+        /// Which.
+        item: String,
+        /// Its format.
+        version: u8,
+    },
+    /// It cannot be read, or what is made of it cannot be written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<Fault> for ArchiveError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Damaged(damage) => Self::Content(damage),
+            Fault::TooNew { item, version } => Self::ItemTooNew { item, version },
+        }
+    }
+}
+
+/// What an archive says of itself in its first block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The store at that moment.
+    pub meta: Meta,
+    /// When it was made.
+    pub made: Timestamp,
+}
+
+/// What an archive was found to hold.
+#[derive(Debug)]
+pub struct Summary {
+    /// What it says of itself.
+    pub head: Head,
+    /// How many items.
+    pub items: u64,
+    /// The octets of all keys and values.
+    pub octets: u64,
+    /// The keys of tokens, where it holds them.
+    pub keys: Option<Secret>,
+}
+
+/// Writes an archive.
+pub(super) struct ArchiveWriter<W: Write> {
+    out: W,
+    block: Vec<u8>,
+    blocks: u64,
+    items: u64,
+    octets: u64,
+    whole: blake3::Hasher,
+}
+
+impl<W: Write> ArchiveWriter<W> {
+    /// Begins an archive of a store that `meta` describes.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn new(out: W, meta: &Meta, made: Timestamp) -> io::Result<Self> {
+        let mut writer = Self {
+            out,
+            block: Vec::with_capacity(BLOCK_OCTETS + BLOCK_OCTETS / 4),
+            blocks: 0,
+            items: 0,
+            octets: 0,
+            whole: blake3::Hasher::new(),
+        };
+        let (_, description) = record::encode_meta(meta).map_err(io::Error::other)?;
+        let mut head = Vec::new();
+        head.extend_from_slice(&FORMAT.to_le_bytes());
+        head.extend_from_slice(&octets_of(meta.incarnation));
+        head.extend_from_slice(&made.unix_seconds().to_le_bytes());
+        head.extend_from_slice(&length_of(&description)?.to_le_bytes());
+        head.extend_from_slice(&description);
+        writer.write_block(HEAD, &head)?;
+        Ok(writer)
+    }
+
+    /// Takes the next item, in the order of keys.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn item(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        self.items += 1;
+        self.octets += (key.len() + value.len()) as u64;
+        push_item(&mut self.block, key, Some(value))?;
+        if self.block.len() >= BLOCK_OCTETS { self.flush() } else { Ok(()) }
+    }
+
+    /// Puts the keys of tokens behind the items, and ends the archive; answers with what it was written to.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn finish(mut self, keys: Option<&Secret>) -> io::Result<W> {
+        self.flush()?;
+        if let Some(keys) = keys {
+            self.write_block(KEYS, keys.expose())?;
+        }
+        let mut end = Vec::with_capacity(END_OCTETS);
+        end.extend_from_slice(&self.items.to_le_bytes());
+        end.extend_from_slice(&self.octets.to_le_bytes());
+        end.extend_from_slice(self.whole.finalize().as_bytes());
+        self.write_block(END, &end)?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let mut block = std::mem::take(&mut self.block);
+        self.write_block(ITEMS, &block)?;
+        block.clear();
+        self.block = block;
+        Ok(())
+    }
+
+    fn write_block(&mut self, kind: u8, content: &[u8]) -> io::Result<()> {
+        let mut head = [0; BLOCK_HEAD_OCTETS];
+        let mut rest = &mut head[..];
+        rest.write_all(MAGIC)?;
+        rest.write_all(&[kind])?;
+        rest.write_all(&self.blocks.to_le_bytes())?;
+        rest.write_all(&length_of(content)?.to_le_bytes())?;
+        let checksum = block_checksum(kind, self.blocks, content);
+        rest.write_all(&checksum)?;
+        self.whole.update(&checksum);
+        self.blocks += 1;
+        self.out.write_all(&head)?;
+        self.out.write_all(content)
+    }
+}
+
+/// Reads an archive, block by block.
+pub(super) struct ArchiveReader<R: Read> {
+    input: R,
+    head: Head,
+    at: u64,
+    blocks: u64,
+    items: u64,
+    octets: u64,
+    whole: blake3::Hasher,
+    block: Vec<u8>,
+}
+
+impl<R: Read> ArchiveReader<R> {
+    /// Reads the first block.
+    ///
+    /// # Errors
+    /// It is none, or the first block is damaged.
+    pub(super) fn new(input: R) -> Result<Self, ArchiveError> {
+        let mut reader = Self {
+            input,
+            head: Head { meta: Meta::default(), made: Timestamp::from_unix_seconds(0) },
+            at: 0,
+            blocks: 0,
+            items: 0,
+            octets: 0,
+            whole: blake3::Hasher::new(),
+            block: Vec::new(),
+        };
+        let kind = match reader.next_block() {
+            Err(ArchiveError::Damaged { at: 0 }) if reader.block.is_empty() => {
+                return Err(ArchiveError::Foreign);
+            }
+            block => block?,
+        };
+        if kind != HEAD {
+            return Err(ArchiveError::Damaged { at: 0 });
+        }
+        reader.head = read_head(&reader.block)?;
+        Ok(reader)
+    }
+
+    /// What the first block says.
+    pub(super) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Shows all items, and checks every block to the last.
+    ///
+    /// # Errors
+    /// The archive is not whole, or what `visit` says.
+    pub(super) fn read<E: From<ArchiveError>>(
+        mut self,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<Summary, E> {
+        let mut keys = None;
+        loop {
+            let at = self.at;
+            let before = *self.whole.finalize().as_bytes();
+            let damaged = || E::from(ArchiveError::Damaged { at });
+            match self.next_block()? {
+                ITEMS if keys.is_none() => {
+                    let mut rest = &*self.block;
+                    while !rest.is_empty() {
+                        let (key, value) = take_item(&mut rest).ok_or_else(damaged)?;
+                        let value = value.ok_or_else(damaged)?;
+                        self.items += 1;
+                        self.octets += (key.len() + value.len()) as u64;
+                        visit(key, value)?;
+                    }
+                }
+                KEYS if keys.is_none() => keys = Some(Secret::new(std::mem::take(&mut self.block))),
+                END => {
+                    let mut end = Vec::with_capacity(END_OCTETS);
+                    end.extend_from_slice(&self.items.to_le_bytes());
+                    end.extend_from_slice(&self.octets.to_le_bytes());
+                    end.extend_from_slice(&before);
+                    if end != self.block || self.input.read(&mut [0]).map_err(ArchiveError::from)? != 0 {
+                        return Err(damaged());
+                    }
+                    let (items, octets) = (self.items, self.octets);
+                    return Ok(Summary { head: self.head, items, octets, keys });
+                }
+                _ => return Err(damaged()),
+            }
+        }
+    }
+
+    /// Shows the records of all items, checked as those of a store are at its start.
+    ///
+    /// # Errors
+    /// The archive is not whole, or an item is wrong, missing, or of another revision.
+    pub(super) fn verify(self, visit: &mut dyn FnMut(Record)) -> Result<Summary, ArchiveError> {
+        let mut verifier = Verifier::default();
+        let meta = self.head.meta;
+        let summary = self.read(|key, value| -> Result<(), ArchiveError> {
+            if let Some(record) = verifier.push(key, value)? {
+                visit(record);
+            }
+            Ok(())
+        })?;
+        if verifier.finish()? == meta { Ok(summary) } else { Err(ArchiveError::Content(Damage::Sum)) }
+    }
+
+    /// Reads the next block into `self.block`; answers with its kind.
+    fn next_block(&mut self) -> Result<u8, ArchiveError> {
+        let at = self.at;
+        let mut head = [0; BLOCK_HEAD_OCTETS];
+        self.block.clear();
+        self.fill(&mut head)?;
+        let (kind, number, length, checksum) = read_block_head(&head).ok_or(ArchiveError::Damaged { at })?;
+        if number != self.blocks {
+            return Err(ArchiveError::Damaged { at });
+        }
+        let taken = self.input.by_ref().take(length.into()).read_to_end(&mut self.block)?;
+        self.at += taken as u64;
+        if taken as u64 != u64::from(length) {
+            return Err(ArchiveError::Cut { octets: self.at });
+        }
+        if block_checksum(kind, number, &self.block) != checksum {
+            return Err(ArchiveError::Damaged { at });
+        }
+        self.whole.update(&checksum);
+        self.blocks += 1;
+        Ok(kind)
+    }
+
+    fn fill(&mut self, octets: &mut [u8]) -> Result<(), ArchiveError> {
+        let mut rest = octets;
+        while !rest.is_empty() {
+            match self.input.read(rest) {
+                Ok(0) => return Err(ArchiveError::Cut { octets: self.at }),
+                Ok(taken) => {
+                    self.at += taken as u64;
+                    rest = rest.get_mut(taken..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shows every item that stands in a whole block of a damaged archive; answers with what its first block says, if that is
+/// whole, and the number of octets that were passed over.
+pub(super) fn salvage(octets: &[u8], mut visit: impl FnMut(&[u8], &[u8])) -> (Option<Head>, u64) {
+    let mut head = None;
+    let mut lost = 0;
+    let mut rest = octets;
+    while !rest.is_empty() {
+        match whole_block(rest) {
+            Some((kind, content, behind)) => {
+                let mut content = content;
+                match kind {
+                    HEAD => head = read_head(content).ok(),
+                    ITEMS => {
+                        while let Some((key, Some(value))) = take_item(&mut content) {
+                            visit(key, value);
+                        }
+                    }
+                    _ => {}
+                }
+                rest = behind;
+            }
+            None => {
+                let next = memchr::memmem::find(rest.get(1..).unwrap_or_default(), MAGIC);
+                let skipped = next.map_or(rest.len(), |next| next + 1);
+                lost += skipped as u64;
+                rest = rest.get(skipped..).unwrap_or_default();
+            }
+        }
+    }
+    (head, lost)
+}
+
+/// The block at the beginning of `octets`, if it is whole: its kind, its content, and what stands behind it.
+fn whole_block(octets: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (head, rest) = octets.split_first_chunk::<BLOCK_HEAD_OCTETS>()?;
+    let (kind, number, length, checksum) = read_block_head(head)?;
+    let (content, behind) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    (block_checksum(kind, number, content) == checksum).then_some((kind, content, behind))
+}
+
+fn read_block_head(head: &[u8; BLOCK_HEAD_OCTETS]) -> Option<(u8, u64, u32, [u8; CHECKSUM_OCTETS])> {
+    let mut rest = head.strip_prefix(MAGIC)?;
+    let [kind] = take(&mut rest)?;
+    let number = u64::from_le_bytes(take(&mut rest)?);
+    let length = u32::from_le_bytes(take(&mut rest)?);
+    Some((kind, number, length, take(&mut rest)?))
+}
+
+fn read_head(content: &[u8]) -> Result<Head, ArchiveError> {
+    let damaged = ArchiveError::Damaged { at: 0 };
+    let mut rest = content;
+    let Some(format) = take(&mut rest).map(u16::from_le_bytes) else { return Err(damaged) };
+    if format > FORMAT {
+        return Err(ArchiveError::TooNew { format });
+    }
+    let parts = (|| {
+        let _incarnation: [u8; 16] = take(&mut rest)?;
+        let made = i64::from_le_bytes(take(&mut rest)?);
+        let length = u32::from_le_bytes(take(&mut rest)?);
+        let description = rest.get(..usize::try_from(length).ok()?)?;
+        Some((made, description))
+    })();
+    let (made, description) = parts.ok_or(damaged)?;
+    Ok(Head { meta: record::decode_meta(description)?, made: Timestamp::from_unix_seconds(made) })
+}
+
+/// Puts an item, or that there is none of this key, behind others.
+///
+/// # Errors
+/// It is longer than any item can be.
+pub(super) fn push_item(octets: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) -> io::Result<()> {
+    let key_length =
+        u16::try_from(key.len()).map_err(|_| io::Error::other("the key of an item is too long"))?;
+    let value_length = match value {
+        Some(value) => length_of(value)?,
+        None => GONE,
+    };
+    octets.extend_from_slice(&key_length.to_le_bytes());
+    octets.extend_from_slice(&value_length.to_le_bytes());
+    octets.extend_from_slice(key);
+    octets.extend_from_slice(value.unwrap_or_default());
+    Ok(())
+}
+
+/// Takes an item off the front; its value is `None` where it says that there is no item of this key.
+pub(super) fn take_item<'a>(octets: &mut &'a [u8]) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    let key_length = usize::from(u16::from_le_bytes(take(octets)?));
+    let value_length = u32::from_le_bytes(take(octets)?);
+    let (key, rest) = octets.split_at_checked(key_length)?;
+    if value_length == GONE {
+        *octets = rest;
+        return Some((key, None));
+    }
+    let (value, rest) = rest.split_at_checked(usize::try_from(value_length).ok()?)?;
+    *octets = rest;
+    Some((key, Some(value)))
+}
+
+/// Takes so many octets off the front.
+pub(super) fn take<const N: usize>(octets: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = octets.split_first_chunk::<N>()?;
+    *octets = rest;
+    Some(*taken)
+}
+
+/// The incarnation of a store in a file of its own: zeros where it has none yet.
+pub(super) fn octets_of(incarnation: Option<Incarnation>) -> [u8; 16] {
+    incarnation.map_or([0; 16], |incarnation| *incarnation.as_octets())
+}
+
+/// The same, read.
+pub(super) fn incarnation_of(octets: [u8; 16]) -> Option<Incarnation> {
+    (octets != [0; 16]).then(|| Incarnation::new(octets))
+}
+
+fn block_checksum(kind: u8, number: u64, content: &[u8]) -> [u8; CHECKSUM_OCTETS] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(MAGIC);
+    hasher.update(&[kind]);
+    hasher.update(&number.to_le_bytes());
+    hasher.update(&(content.len() as u64).to_le_bytes());
+    hasher.update(content);
+    let mut checksum = [0; CHECKSUM_OCTETS];
+    hasher.finalize_xof().fill(&mut checksum);
+    checksum
+}
+
+fn length_of(octets: &[u8]) -> io::Result<u32> {
+    match u32::try_from(octets.len()) {
+        Ok(length) if length < GONE => Ok(length),
+        _ => Err(io::Error::other("a piece of the store is too long")),
+    }
+}
+
+/// The newest format, and the only one so far.
+const FORMAT: u16 = 1;
+const MAGIC: &[u8; 4] = b"bndr";
+const HEAD: u8 = b'H';
+const ITEMS: u8 = b'I';
+const KEYS: u8 = b'K';
+const END: u8 = b'E';
+pub(super) const CHECKSUM_OCTETS: usize = 16;
+const BLOCK_HEAD_OCTETS: usize = MAGIC.len() + 1 + 8 + 4 + CHECKSUM_OCTETS;
+const END_OCTETS: usize = 8 + 8 + blake3::OUT_LEN;
+/// A block is closed when it has so many octets.
+const BLOCK_OCTETS: usize = 256 * 1024;
+/// In the place of the length of a value: there is no item of this key.
+const GONE: u32 = u32::MAX;

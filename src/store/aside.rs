@@ -1,0 +1,33 @@
+//! What a start cannot use is put aside, never deleted: `set-aside/` in the data directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+use crate::model::Timestamp;
+
+/// Moves a file or directory out of the way, if it is there; answers with where it is now.
+///
+/// # Errors
+/// It cannot be moved.
+pub(super) fn put(directory: &Path, path: &Path) -> Result<Option<PathBuf>, StoreError> {
+    if fs::symlink_metadata(path).is_err() {
+        return Ok(None);
+    }
+    let aside = directory.join(DIRECTORY);
+    super::disk::make_directory(&aside)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let now = Timestamp::now().unix_seconds();
+    let mut place = aside.join(format!("{name}.{now}"));
+    let mut number = 1;
+    while fs::symlink_metadata(&place).is_ok() {
+        number += 1;
+        place = aside.join(format!("{name}.{now}.{number}"));
+    }
+    fs::rename(path, &place).map_err(|error| StoreError::from_io(path, "put aside", error))?;
+    super::disk::sync_directory(&aside)?;
+    path.parent().map_or(Ok(()), super::disk::sync_directory)?;
+    Ok(Some(place))
+}
+
+const DIRECTORY: &str = "set-aside";

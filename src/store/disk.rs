@@ -1,0 +1,698 @@
+//! The store on disk, in two copies: the ledger, which is read at start and from which the other one can be made, and the
+//! database (sled), in which single records and events are found.
+//!
+//! A commit appends its batch to the journal and syncs it, then writes it to the database and syncs that, and only then
+//! answers. What a failure means:
+//!
+//! - *No space for the journal*: nothing happened.
+//! - *No space for the database*: the batch is in the journal, so it is committed. The database is closed; when there is
+//!   space, it is opened again and gets from the journal what it lacks. Until then nothing can be read from it or written.
+//! - *Anything else* leaves open what is on disk: the store stops until the process is restarted,
+//!   because a disk that failed to sync once reports success the next time without having written.
+
+mod database;
+mod opening;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
+};
+use std::thread::JoinHandle;
+
+use self::database::Database;
+pub(super) use self::database::{make_directory, sync_directory};
+use self::opening::Begun;
+use super::commit::{self, Prepared};
+use super::error::{Damage, StoreError};
+use super::journal::Journal;
+use super::ledger::{self, Files, Ledger, Trouble};
+use super::lock::Lock;
+use super::verify::{Assembler, BackwardAssembler, Verifier};
+use super::{Batch, Meta, Store, record};
+use crate::model::{Event, Key, Record, Revision, Trail};
+use crate::seldom::{self, Seldom};
+
+/// A store in a directory, held by this process until it is dropped.
+#[derive(Debug)]
+pub struct DiskStore {
+    shared: Arc<Shared>,
+    /// Brings the database to where the ledger is.
+    opening: Option<JoinHandle<()>>,
+    // Last, so that it is freed after the database is closed.
+    _lock: Lock,
+}
+
+/// What the threads of a store share.
+#[derive(Debug)]
+struct Shared {
+    directory: PathBuf,
+    settings: Settings,
+    engine: RwLock<Engine>,
+    /// Whether the database is where the ledger is, or never will be; with who waits for that.
+    opened: (Mutex<bool>, Condvar),
+    writer: Mutex<Writer>,
+    /// What the start has read, until it was loaded.
+    start: Mutex<Option<Arc<Ledger>>>,
+    checkpointing: Mutex<Option<JoinHandle<()>>>,
+    /// Whether threads are to end.
+    ending: AtomicBool,
+}
+
+/// What is adjusted in tests only.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    /// What the database may keep of its pages in memory.
+    pub(super) cache_octets: u64,
+    /// What stays free on the disk: a commit that would use it is refused.
+    pub(super) reserve_octets: u64,
+    /// How many octets one octet of a batch may take on the disk.
+    pub(super) write_amplification: u64,
+    /// A journal that is smaller becomes no checkpoint.
+    pub(super) journal_octets_min: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            cache_octets: CACHE_OCTETS,
+            reserve_octets: RESERVE_OCTETS,
+            write_amplification: WRITE_AMPLIFICATION,
+            journal_octets_min: JOURNAL_OCTETS_MIN,
+        }
+    }
+}
+
+/// The state of the database.
+#[derive(Debug)]
+enum Engine {
+    /// In use.
+    Open(Database),
+    /// Closed since the disk was full; the next change tries again, see [`Store::resume`].
+    Closed,
+    /// A failure left open what is on disk.
+    Stopped {
+        /// Which one.
+        reason: String,
+    },
+}
+
+/// What belongs to the one that commits. Whoever reads more than one item holds it too, so that no commit comes between
+/// the parts of a record.
+#[derive(Debug)]
+struct Writer {
+    /// As of the last acknowledged commit.
+    meta: Meta,
+    journal: Journal,
+    /// Files of batches before that one, and the octets in them.
+    before: Vec<(PathBuf, u64)>,
+    checkpoint_octets: u64,
+    /// A checkpoint is made when the journal is longer than this.
+    journal_octets_max: u64,
+}
+
+impl DiskStore {
+    /// Opens the store in the data directory `directory`, or makes an empty one there: the ledger in `journal/`, the
+    /// database in `store/`, and the file `lock`.
+    ///
+    /// Call [`Store::load`] next: opening alone compares revisions and checks the ledger, not the records. The database is
+    /// verified meanwhile; what needs it waits.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`], [`StoreError::TooNew`], [`StoreError::Damaged`], [`StoreError::Behind`],
+    /// [`StoreError::Full`] or [`StoreError::Io`].
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        Self::open_with(directory, Settings::default())
+    }
+
+    /// The same with other bounds.
+    pub(super) fn open_with(directory: &Path, settings: Settings) -> Result<Self, StoreError> {
+        make_directory(directory)?;
+        let lock = Lock::take(directory)?;
+        let mut ledger = opening::ledger(directory, &settings)?;
+        let begun = match opening::begin(directory, &settings, &ledger) {
+            Ok(begun) => Some(begun),
+            // What is read at start and served is in the ledger.
+            Err(error) if error.is_full() => {
+                tracing::warn!(%error, "the database stays closed; until there is space, changes are refused");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        if matches!(begun, Some(Begun::Ahead(_))) {
+            ledger = opening::ledger(directory, &settings)?;
+        }
+        let newest = ledger.newest().ok_or_else(|| missing_batches(directory))?;
+        let journal = Journal::go_on(newest)?;
+        let before = ledger.files().filter(|(path, _)| *path != journal.path());
+        let before = before.map(|(path, octets)| (path.to_owned(), octets)).collect();
+        let mut writer = Writer {
+            meta: *ledger.meta(),
+            journal,
+            before,
+            checkpoint_octets: ledger.checkpoint_octets(),
+            journal_octets_max: 0,
+        };
+        writer.journal_octets_max = writer.journal_bound(&settings);
+        let ledger = Arc::new(ledger);
+        let is_opened = begun.is_none();
+        let shared = Arc::new(Shared {
+            directory: directory.to_owned(),
+            settings,
+            engine: RwLock::new(Engine::Closed),
+            opened: (Mutex::new(is_opened), Condvar::new()),
+            writer: Mutex::new(writer),
+            start: Mutex::new(Some(ledger.clone())),
+            checkpointing: Mutex::default(),
+            ending: AtomicBool::default(),
+        });
+        let opening = begun.and_then(|begun| start_opening(&shared, ledger, begun));
+        Ok(Self { shared, opening, _lock: lock })
+    }
+
+    /// Writes all items, as of one revision, as an archive; commits go on meanwhile. Answers with the revision.
+    ///
+    /// # Errors
+    /// The items cannot be read, or the archive not be written.
+    pub fn write_archive(
+        &self,
+        out: &mut dyn std::io::Write,
+        keys: Option<&crate::secret::Secret>,
+    ) -> Result<Meta, StoreError> {
+        let ledger = self.shared.ledger()?;
+        ledger.write_archive(out, keys)?;
+        Ok(*ledger.meta())
+    }
+
+    /// Closes the database as a disk does that becomes full in the middle of a commit.
+    #[cfg(test)]
+    pub(crate) fn close_as_full(&self) {
+        self.shared.wait_until_opened();
+        *self.shared.engine_mut() = Engine::Closed;
+    }
+
+    /// Waits for a checkpoint that is being made.
+    #[cfg(test)]
+    pub(super) fn wait_for_checkpoint(&self) {
+        self.shared.join_checkpoint();
+    }
+}
+
+impl Drop for DiskStore {
+    fn drop(&mut self) {
+        self.shared.ending.store(true, Ordering::Relaxed);
+        if let Some(opening) = self.opening.take() {
+            let _ = opening.join();
+        }
+        self.shared.join_checkpoint();
+    }
+}
+
+/// Brings the database to where the ledger is on a thread of its own, or here where there can be none.
+fn start_opening(shared: &Arc<Shared>, ledger: Arc<Ledger>, begun: Begun) -> Option<JoinHandle<()>> {
+    let work = Arc::new(Mutex::new(Some((ledger, begun))));
+    let finish = |shared: &Shared, work: &Mutex<Option<(Arc<Ledger>, Begun)>>| {
+        let taken = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((ledger, begun)) = taken {
+            shared.finish_opening(&ledger, begun);
+        }
+    };
+    let (for_thread, work_of_thread) = (shared.clone(), work.clone());
+    let spawned = std::thread::Builder::new()
+        .name("store-opening".to_owned())
+        .spawn(move || finish(&for_thread, &work_of_thread));
+    match spawned {
+        Ok(thread) => Some(thread),
+        Err(_) => {
+            finish(shared, &work);
+            None
+        }
+    }
+}
+
+impl Writer {
+    /// How long the journal may become before a checkpoint is made.
+    fn journal_bound(&self, settings: &Settings) -> u64 {
+        (self.checkpoint_octets / 4)
+            .clamp(settings.journal_octets_min, JOURNAL_OCTETS_MAX.max(settings.journal_octets_min))
+    }
+
+    fn journal_octets(&self) -> u64 {
+        self.before.iter().map(|(_, octets)| octets).sum::<u64>().saturating_add(self.journal.length())
+    }
+}
+
+impl Shared {
+    fn finish_opening(&self, ledger: &Ledger, begun: Begun) {
+        let finished = opening::finish(&self.directory, &self.settings, ledger, begun);
+        let engine = match finished {
+            Ok(database) => Engine::Open(database),
+            Err(error) if error.is_full() => {
+                tracing::warn!(%error, "the database stays closed; until there is space, changes are refused");
+                Engine::Closed
+            }
+            Err(error) => {
+                let reason = reason_of(&error);
+                tracing::error!(reason, "the database cannot be used; the store takes no changes");
+                Engine::Stopped { reason }
+            }
+        };
+        *self.engine_mut() = engine;
+        *self.opened.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.opened.1.notify_all();
+    }
+
+    fn is_opened(&self) -> bool {
+        *self.opened.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_until_opened(&self) {
+        let mut opened = self.opened.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*opened {
+            opened = self.opened.1.wait(opened).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The ledger as of the last acknowledged commit.
+    fn ledger(&self) -> Result<Ledger, StoreError> {
+        let (files, revision) = {
+            let writer = self.writer();
+            (Files::open(&self.directory)?, writer.meta.revision)
+        };
+        self.read(files, revision)
+    }
+
+    /// Files of the ledger, up to this revision.
+    fn read(&self, files: Files, revision: Revision) -> Result<Ledger, StoreError> {
+        match Ledger::of(files) {
+            Ok(ledger) if ledger.meta().revision == revision => Ok(ledger),
+            Ok(ledger) if ledger.meta().revision > revision => ledger.up_to(revision),
+            Ok(ledger) => Err(StoreError::Behind {
+                path: self.directory.clone(),
+                store: ledger.meta().revision,
+                acknowledged: revision,
+            }),
+            Err(Trouble::Other(error)) => Err(error),
+            Err(Trouble::Damaged { damage, .. }) => {
+                Err(StoreError::Damaged { path: self.directory.clone(), damage })
+            }
+            Err(Trouble::Absent) => Err(missing_batches(&self.directory)),
+        }
+    }
+
+    /// The database, if it can be used; held for reading, so that nobody closes it.
+    fn with_database<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.wait_until_opened();
+        match &*self.engine() {
+            Engine::Open(database) => work(database),
+            Engine::Closed => Err(self.full()),
+            Engine::Stopped { reason } => Err(self.stopped(reason.clone())),
+        }
+    }
+
+    /// Opens the database again, if a full disk had closed it.
+    fn reopen(&self, writer: &Writer) -> Result<(), StoreError> {
+        self.wait_until_opened();
+        // Nearly always it is open, and to see that nobody who reads has to be waited for.
+        if matches!(*self.engine(), Engine::Open(_)) {
+            return Ok(());
+        }
+        let mut engine = self.engine_mut();
+        match &*engine {
+            Engine::Open(_) => return Ok(()),
+            Engine::Stopped { reason } => return Err(self.stopped(reason.clone())),
+            Engine::Closed => {}
+        }
+        // Rare, and a database that was closed by an error is not to be trusted unread.
+        let ledger = self.read(Files::open(&self.directory)?, writer.meta.revision)?;
+        let opened = opening::begin(&self.directory, &self.settings, &ledger)
+            .and_then(|begun| opening::finish(&self.directory, &self.settings, &ledger, begun));
+        match opened {
+            Ok(database) => *engine = Engine::Open(database),
+            Err(error) if error.is_full() => return Err(error),
+            Err(error) => return Err(self.stop(&mut engine, None, &error)),
+        }
+        if let Some(count) = seldom::note(Seldom::StoreReopened) {
+            tracing::info!(count, revision = writer.meta.revision, "{}", Seldom::StoreReopened.sentence());
+        }
+        Ok(())
+    }
+
+    /// Puts the database into a defined state after a failed write of a batch that is in the journal.
+    fn fail(&self, error: &StoreError) {
+        let mut engine = self.engine_mut();
+        let Engine::Open(database) = std::mem::replace(&mut *engine, Engine::Closed) else { return };
+        if !error.is_full() {
+            self.stop(&mut engine, Some(database), error);
+        } else if let Some(count) = seldom::note(Seldom::StoreClosed) {
+            tracing::warn!(count, %error, "{}", Seldom::StoreClosed.sentence());
+        }
+    }
+
+    fn stop(&self, engine: &mut Engine, database: Option<Database>, error: &StoreError) -> StoreError {
+        if let Some(database) = database {
+            database.abandon();
+        }
+        let reason = reason_of(error);
+        tracing::error!(reason, "the store takes no more changes");
+        *engine = Engine::Stopped { reason: reason.clone() };
+        self.stopped(reason)
+    }
+
+    /// Appends a batch to the journal, and brings it to the database.
+    fn write(&self, writer: &mut Writer, prepared: &Prepared) -> Result<(), StoreError> {
+        if let Err(error) = writer.journal.append(prepared.meta.revision, &prepared.writes) {
+            if error.is_full() {
+                return Err(error);
+            }
+            let mut engine = self.engine_mut();
+            let database = match std::mem::replace(&mut *engine, Engine::Closed) {
+                Engine::Open(database) => Some(database),
+                _ => None,
+            };
+            return Err(self.stop(&mut engine, database, &error));
+        }
+        // From here on it is committed, whatever becomes of the database.
+        let written = self.with_database(|database| {
+            database.write(&prepared.writes)?;
+            database.sync()
+        });
+        if let Err(error) = written {
+            self.fail(&error);
+        }
+        Ok(())
+    }
+
+    /// Begins to make a checkpoint, if the journal has become long.
+    fn make_checkpoint_in_time(self: &Arc<Self>, writer: &mut Writer) {
+        if writer.journal_octets() <= writer.journal_octets_max {
+            return;
+        }
+        let mut checkpointing = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
+        if checkpointing.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return;
+        }
+        // Where it does not succeed, it is tried again when there is as much once more.
+        writer.journal_octets_max =
+            writer.journal_octets().saturating_add(writer.journal_bound(&self.settings));
+        if let Err(error) = self.begin_checkpoint(writer, &mut checkpointing)
+            && let Some(count) = seldom::note(Seldom::CheckpointFailed)
+        {
+            tracing::warn!(count, %error, "{}", Seldom::CheckpointFailed.sentence());
+        }
+    }
+
+    fn begin_checkpoint(
+        self: &Arc<Self>,
+        writer: &mut Writer,
+        checkpointing: &mut Option<JoinHandle<()>>,
+    ) -> Result<(), StoreError> {
+        let octets = writer.checkpoint_octets.saturating_add(writer.journal_octets());
+        check_space(&self.directory, &self.settings, octets)?;
+        let next = writer.meta.revision.saturating_add(1);
+        let path = ledger::path_in(&self.directory);
+        if writer.journal.first() != next {
+            let journal = Journal::create(&path, writer.meta.incarnation, next)?;
+            let old = std::mem::replace(&mut writer.journal, journal);
+            writer.before.push((old.path().to_owned(), old.length()));
+        }
+        let revision = writer.meta.revision;
+        let files = Files::open(&self.directory)?;
+        let shared = self.clone();
+        let thread = std::thread::Builder::new().name("store-checkpoint".to_owned()).spawn(move || {
+            if let Err(error) = shared.checkpoint(files, revision)
+                && let Some(count) = seldom::note(Seldom::CheckpointFailed)
+            {
+                tracing::warn!(count, %error, "{}", Seldom::CheckpointFailed.sentence());
+            }
+        });
+        *checkpointing =
+            Some(thread.map_err(|error| StoreError::from_io(&path, "start a thread for", error))?);
+        Ok(())
+    }
+
+    /// Makes a checkpoint as of `revision`, and takes away the batches before it.
+    fn checkpoint(&self, files: Files, revision: Revision) -> Result<(), StoreError> {
+        let ledger = self.read(files, revision)?;
+        let octets = ledger.make_checkpoint(&self.ending)?;
+        let mut writer = self.writer();
+        let before = std::mem::take(&mut writer.before);
+        writer.checkpoint_octets = octets;
+        writer.journal_octets_max = writer.journal_bound(&self.settings);
+        let before: Vec<PathBuf> = before.into_iter().map(|(path, _)| path).collect();
+        tracing::debug!(revision, octets, "a checkpoint of the journal was made");
+        ledger::remove(&before)
+    }
+
+    fn join_checkpoint(&self) {
+        let thread = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+
+    fn full(&self) -> StoreError {
+        StoreError::Full { path: self.directory.clone(), free: None, needed: None }
+    }
+
+    fn stopped(&self, reason: String) -> StoreError {
+        StoreError::Stopped { path: self.directory.clone(), reason }
+    }
+
+    fn engine(&self) -> RwLockReadGuard<'_, Engine> {
+        self.engine.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn engine_mut(&self) -> RwLockWriteGuard<'_, Engine> {
+        self.engine.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for DiskStore {
+    fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
+        let start = self.shared.start.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match start.filter(|ledger| *ledger.meta() == self.shared.writer().meta) {
+            Some(ledger) => ledger.load(visit),
+            None => self.shared.ledger()?.load(visit),
+        }
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        let name = record::name_of(key);
+        let _writer = self.shared.writer();
+        self.shared.with_database(|database| {
+            let mut assembler = Assembler::default();
+            for part in 0..=u16::MAX {
+                let key = record::item_key(&name, part);
+                let Some(value) = database.get(&key)? else { break };
+                let record = record::verify(&key, &value).and_then(|item| assembler.push(&item));
+                if let Some(record) = record.map_err(|fault| fault.at(&self.shared.directory))? {
+                    return Ok(Some(record));
+                }
+            }
+            assembler.finish().map_err(|fault| fault.at(&self.shared.directory))?;
+            Ok(None)
+        })
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<Meta, StoreError> {
+        let shared = &self.shared;
+        let mut writer = shared.writer();
+        check_space(&shared.directory, &shared.settings, 0)?;
+        shared.reopen(&writer)?;
+        let prepared = shared.with_database(|database| {
+            commit::prepare(&shared.directory, batch, &writer.meta, |key| database.get(key))
+        })?;
+        let octets = commit::octets_of(&prepared.writes) as u64;
+        let octets = octets.saturating_mul(shared.settings.write_amplification);
+        check_space(&shared.directory, &shared.settings, octets)?;
+        shared.write(&mut writer, &prepared)?;
+        writer.meta = prepared.meta;
+        shared.make_checkpoint_in_time(&mut writer);
+        Ok(prepared.meta)
+    }
+
+    fn meta(&self) -> Meta {
+        self.shared.writer().meta
+    }
+
+    fn events(&self, trail: Trail, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let Some((first, end)) = record::event_keys_above(trail, after) else { return Ok(Vec::new()) };
+        let mut events = Vec::new();
+        if limit == 0 {
+            return Ok(events);
+        }
+        let mut assembler = Assembler::default();
+        let _writer = self.shared.writer();
+        self.shared.with_database(|database| {
+            database.scan_to(&first, &end, |key, value| {
+                let record = record::verify(key, value).and_then(|item| assembler.push(&item));
+                if let Some(Record::Event(event)) =
+                    record.map_err(|fault| fault.at(&self.shared.directory))?
+                {
+                    events.push(event);
+                }
+                Ok(if events.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+            })
+        })?;
+        Ok(events)
+    }
+
+    fn events_before(&self, trail: Trail, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let (first, end) = record::event_keys_below(trail, before);
+        let mut events = Vec::new();
+        if limit == 0 {
+            return Ok(events);
+        }
+        let mut assembler = BackwardAssembler::default();
+        let _writer = self.shared.writer();
+        self.shared.with_database(|database| {
+            database.scan_back(&first, &end, |key, value| {
+                let record = assembler.push(key, value).map_err(|fault| fault.at(&self.shared.directory))?;
+                if let Some(Record::Event(event)) = record {
+                    events.push(event);
+                }
+                Ok(if events.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+            })
+        })?;
+        Ok(events)
+    }
+
+    fn resume(&self) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        if !shared.is_opened() || !matches!(*shared.engine(), Engine::Closed) {
+            return Ok(());
+        }
+        let writer = shared.writer();
+        check_space(&shared.directory, &shared.settings, 0)?;
+        shared.reopen(&writer)
+    }
+
+    fn is_writable(&self) -> bool {
+        let is_open = match self.shared.engine.try_read() {
+            Ok(engine) => matches!(*engine, Engine::Open(_)),
+            Err(TryLockError::Poisoned(engine)) => matches!(**engine.get_ref(), Engine::Open(_)),
+            // Whoever holds it for writing is closing the database, or opening it again.
+            Err(TryLockError::WouldBlock) => false,
+        };
+        is_open && check_space(&self.shared.directory, &self.shared.settings, 0).is_ok()
+    }
+}
+
+/// Refuses what would leave too little space on the disk, before anything is touched.
+fn check_space(directory: &Path, settings: &Settings, octets: u64) -> Result<(), StoreError> {
+    let room = rustix::fs::statvfs(directory)
+        .map_err(|error| StoreError::from_io(directory, "ask for the free space of", error.into()))?;
+    // A file system without a size says so with zeros.
+    if room.f_blocks == 0 {
+        return Ok(());
+    }
+    let free = room.f_bavail.saturating_mul(room.f_frsize);
+    let needed = octets.saturating_add(settings.reserve_octets);
+    if free < needed {
+        let path = directory.to_owned();
+        return Err(StoreError::Full { path, free: Some(free), needed: Some(needed) });
+    }
+    Ok(())
+}
+
+fn missing_batches(directory: &Path) -> StoreError {
+    StoreError::Damaged {
+        path: directory.to_owned(),
+        damage: Damage::FileMissing { path: ledger::path_in(directory) },
+    }
+}
+
+fn reason_of(error: &StoreError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// What the database says about itself; a store without records is at revision 0.
+fn read_meta(directory: &Path, database: &Database) -> Result<Meta, StoreError> {
+    match database.get(&record::meta_key())? {
+        Some(value) => record::decode_meta(&value).map_err(|fault| fault.at(directory)),
+        None if database.is_empty()? => Ok(Meta::default()),
+        None => Err(StoreError::Damaged { path: directory.to_owned(), damage: Damage::MetaMissing }),
+    }
+}
+
+/// Checks every item of the database; answers with what it says about itself.
+fn verify(directory: &Path, database: &Database) -> Result<Meta, StoreError> {
+    let mut verifier = Verifier::default();
+    database.scan(|key, value| {
+        verifier.push(key, value).map_err(|fault| fault.at(directory))?;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    verifier.finish().map_err(|fault| fault.at(directory))
+}
+
+/// sled's own bound is 1 GiB; what is served is in memory once already, and a commit reads few pages.
+const CACHE_OCTETS: u64 = 32 * 1024 * 1024;
+/// Room for the pages that a small commit writes anew, and for opening the store once more.
+const RESERVE_OCTETS: u64 = 8 * 1024 * 1024;
+/// While the journal is shorter, a checkpoint is not worth the while.
+const JOURNAL_OCTETS_MIN: u64 = 16 * 1024 * 1024;
+/// The batches since the checkpoint are in memory while a store is opened.
+const JOURNAL_OCTETS_MAX: u64 = 128 * 1024 * 1024;
+/// The log holds whole pages besides the items: what was seen is below 3.
+const WRITE_AMPLIFICATION: u64 = 4;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::tests::{Content, batch, copy};
+
+    /// A device that refuses every write stands for the file of the journal.
+    #[test]
+    fn a_failed_write_of_unknown_effect_stops_the_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(directory.path()).unwrap();
+        store.commit(&batch(1)).unwrap();
+        store.shared.writer().journal.refuse_writes();
+
+        for _ in 0..2 {
+            let error = store.commit(&batch(2)).unwrap_err();
+            assert!(matches!(error, StoreError::Stopped { .. }), "{error}");
+            assert!(!error.is_unusable() && !error.is_full(), "{error}");
+        }
+        assert!(!store.is_writable());
+        assert!(store.events(Trail::Changes, 0, 1).is_err());
+
+        // After a restart it is one or the other, and whole.
+        let copied = tempfile::tempdir().unwrap();
+        copy(directory.path(), copied.path());
+        let content = Content::of(&DiskStore::open(copied.path()).unwrap()).unwrap();
+        assert!(content == Content::after(1) || content == Content::after(2));
+    }
+
+    #[test]
+    fn a_commit_waits_for_nobody_who_reads() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(DiskStore::open(directory.path()).unwrap());
+        let (done, committed) = channel();
+        store.shared.wait_until_opened();
+        let reading = store.shared.engine();
+        let writing = Arc::clone(&store);
+        let thread = std::thread::spawn(move || done.send(writing.commit(&Batch::default()).map(drop)));
+        let answer = committed.recv_timeout(Duration::from_secs(10));
+        drop(reading);
+        thread.join().unwrap().ok();
+        answer.unwrap().unwrap();
+    }
+}

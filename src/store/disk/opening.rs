@@ -1,0 +1,351 @@
+//! How a start comes to the two copies of a store that agree: the ledger first, which is only read; then the database, which
+//! sled changes by opening it.
+//!
+//! Whatever sled's opening does to its files, the ledger is whole then, and the database can be made anew. Only when the
+//! ledger is not whole the database has to tell what there was: then a copy of it is opened, so that a start that is
+//! refused has changed nothing.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::database::{self, Database};
+use super::{Settings, check_space, verify};
+use crate::model::Revision;
+use crate::store::acknowledged::{Acknowledged, Said};
+use crate::store::commit::Writes;
+use crate::store::error::{Damage, StoreError};
+use crate::store::journal::End;
+use crate::store::ledger::{self, Ledger, Trouble};
+use crate::store::{Meta, aside};
+
+/// The ledger of a store, made where there is none, and repaired from the database where it is damaged.
+///
+/// # Errors
+/// Neither copy is whole, or the system refuses something.
+pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, StoreError> {
+    Ledger::finish_creating(directory)?;
+    let has_database = Database::path_in(directory).exists();
+    match Ledger::read(directory) {
+        Ok(ledger) => return Ok(ledger),
+        Err(Trouble::Other(error)) => return Err(error),
+        // A start that was killed when it had begun to make a store.
+        Err(Trouble::Damaged { at_least: 0, .. }) if !has_database => {
+            Ledger::create(directory, &Meta::default(), |_| Ok(()))?;
+        }
+        Err(Trouble::Damaged { damage, at_least }) => {
+            from_database(directory, settings, damage, at_least, Witness::Journal)?;
+        }
+        Err(Trouble::Absent) => {
+            let missing = Damage::FileMissing { path: ledger::path_in(directory) };
+            match Acknowledged::read(directory)? {
+                Said::Nothing | Said::Revision(0) if !has_database => {
+                    Ledger::create(directory, &Meta::default(), |_| Ok(()))?;
+                }
+                Said::Nothing => {
+                    return Err(StoreError::Damaged { path: directory.to_owned(), damage: missing });
+                }
+                Said::Revision(at_least) => {
+                    from_database(directory, settings, missing, at_least, Witness::Acknowledged)?;
+                }
+                Said::Accept => from_database(directory, settings, missing, 0, Witness::Acknowledged)?,
+            }
+            Acknowledged::remove(directory)?;
+        }
+    }
+    Ledger::read(directory).map_err(|trouble| match trouble {
+        Trouble::Other(error) => error,
+        Trouble::Damaged { damage, .. } => StoreError::Damaged { path: directory.to_owned(), damage },
+        Trouble::Absent => StoreError::Damaged {
+            path: directory.to_owned(),
+            damage: Damage::FileMissing { path: ledger::path_in(directory) },
+        },
+    })
+}
+
+/// Who tells how far the database has to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Witness {
+    /// What is left of a ledger. A database at revision 0 beside it has lost everything.
+    Journal,
+    /// The file that there was before there were ledgers.
+    Acknowledged,
+}
+
+/// Makes the ledger anew of the items of the database, of which a copy is opened.
+fn from_database(
+    directory: &Path,
+    settings: &Settings,
+    damage: Damage,
+    at_least: Revision,
+    witness: Witness,
+) -> Result<(), StoreError> {
+    let path = Database::path_in(directory);
+    if !path.exists() {
+        return Err(StoreError::Damaged { path: directory.to_owned(), damage });
+    }
+    let copy = Copy::of(directory, &path)?;
+    let database = Database::open(directory, &copy.path, settings.cache_octets);
+    let database = database.and_then(|database| verify(directory, &database).map(|meta| (database, meta)));
+    let (database, meta) = match database {
+        Ok(found) => found,
+        Err(error @ (StoreError::Damaged { .. } | StoreError::Behind { .. })) => {
+            let journal = Box::new(damage);
+            let damage = Damage::Both { journal, database: said(&error) };
+            return Err(StoreError::Damaged { path: directory.to_owned(), damage });
+        }
+        Err(error) => return Err(error),
+    };
+    if meta.revision < at_least || (meta.revision == 0 && witness == Witness::Journal) {
+        let path = directory.to_owned();
+        return Err(StoreError::Behind { path, store: meta.revision, acknowledged: at_least });
+    }
+    let revision = meta.revision;
+    let aside = fill(directory, &meta, &database)?;
+    match aside {
+        Some(aside) => tracing::warn!(
+            revision, %damage, set_aside = %aside.display(),
+            "the journal was made anew of the database, which is whole"
+        ),
+        None => tracing::info!(revision, "the journal was made of the database"),
+    }
+    Ok(())
+}
+
+/// Makes a ledger of all items of a database that was found whole.
+fn fill(directory: &Path, meta: &Meta, database: &Database) -> Result<Option<PathBuf>, StoreError> {
+    Ledger::create(directory, meta, |put| {
+        database.scan(|key, value| {
+            put(key, value).map_err(|error| {
+                StoreError::from_io(&ledger::path_in(directory), "write a checkpoint in", error)
+            })?;
+            Ok(ControlFlow::Continue(()))
+        })
+    })
+}
+
+/// What a start found of the database beside a ledger.
+#[derive(Debug)]
+pub(super) enum Begun {
+    /// It is open and not ahead of the ledger.
+    Open(Database),
+    /// It cannot be used, and is to be made of the ledger.
+    Unusable {
+        /// Why not.
+        reason: String,
+    },
+    /// It is ahead of the ledger, and whole: the ledger was made anew.
+    Ahead(Database),
+}
+
+/// Opens the database, and sees whether it knows of more than the ledger does.
+///
+/// # Errors
+/// The disk is full, the end of the ledger is lost, or the system refuses something.
+pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> Result<Begun, StoreError> {
+    let path = Database::path_in(directory);
+    check_space(directory, settings, database::octets_to_open(&path))?;
+    database::tidy(directory, &path)?;
+    let opened = Database::open(directory, &path, settings.cache_octets)
+        .and_then(|database| Ok((super::read_meta(directory, &database)?, database)));
+    let (meta, database) = match opened {
+        Ok(opened) => opened,
+        Err(error @ StoreError::Damaged { .. }) => return unusable(directory, ledger, said(&error)),
+        Err(error) => return Err(error),
+    };
+    let foreign = meta.incarnation.zip(ledger.meta().incarnation).is_some_and(|(one, other)| one != other);
+    if foreign {
+        return unusable(directory, ledger, "it belongs to another store".to_owned());
+    }
+    if meta.revision <= ledger.meta().revision {
+        return Ok(Begun::Open(database));
+    }
+    // The journal is written before the database: its end is lost. The database may be whole.
+    let acknowledged = meta.revision;
+    match verify(directory, &database) {
+        Ok(meta) if meta.revision == acknowledged => {
+            let aside = fill(directory, &meta, &database)?.unwrap_or_default();
+            tracing::warn!(
+                revision = acknowledged, of_journal = ledger.meta().revision, set_aside = %aside.display(),
+                "the end of the journal was lost; it was made anew of the database, which is whole"
+            );
+            Ok(Begun::Ahead(database))
+        }
+        Ok(_) | Err(StoreError::Damaged { .. }) => Err(StoreError::Behind {
+            path: directory.to_owned(),
+            store: ledger.meta().revision,
+            acknowledged,
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+fn unusable(directory: &Path, ledger: &Ledger, reason: String) -> Result<Begun, StoreError> {
+    match ledger.newest() {
+        // A torn end is nothing to worry about where the database says that no batch stood there.
+        Some(newest) if newest.end != End::Clean => {
+            let path = newest.path.clone();
+            let journal =
+                Box::new(Damage::File { path, reason: format!("it is damaged at octet {}", newest.length) });
+            Err(StoreError::Damaged {
+                path: directory.to_owned(),
+                damage: Damage::Both { journal, database: reason },
+            })
+        }
+        _ => Ok(Begun::Unusable { reason }),
+    }
+}
+
+/// Brings the database to the last batch of the ledger and verifies it; makes it anew where that is not enough.
+///
+/// # Errors
+/// The disk is full, or the system refuses something.
+pub(super) fn finish(
+    directory: &Path,
+    settings: &Settings,
+    ledger: &Ledger,
+    begun: Begun,
+) -> Result<Database, StoreError> {
+    let reason = match begun {
+        Begun::Ahead(database) => return Ok(database),
+        Begun::Unusable { reason } => reason,
+        Begun::Open(database) => match catch_up(directory, ledger, &database) {
+            Ok(()) => return Ok(database),
+            Err(error @ StoreError::Damaged { .. }) => said(&error),
+            Err(error) => return Err(error),
+        },
+    };
+    make_anew(directory, settings, ledger, &reason)
+}
+
+fn catch_up(directory: &Path, ledger: &Ledger, database: &Database) -> Result<(), StoreError> {
+    let meta = super::read_meta(directory, database)?;
+    if meta.revision < ledger.meta().revision {
+        let missing = ledger.since(meta.revision).ok_or_else(|| StoreError::Behind {
+            path: directory.to_owned(),
+            store: meta.revision,
+            acknowledged: ledger.meta().revision,
+        });
+        match missing {
+            Ok(missing) => database.write(&missing).and_then(|()| database.sync())?,
+            // Older than the checkpoint: for its owner that is the same as damaged.
+            Err(error) => {
+                let damage = Damage::Database { reason: said(&error) };
+                return Err(StoreError::Damaged { path: directory.to_owned(), damage });
+            }
+        }
+    }
+    if verify(directory, database)? == *ledger.meta() {
+        return Ok(());
+    }
+    Err(StoreError::Damaged { path: directory.to_owned(), damage: Damage::Sum })
+}
+
+/// Makes the database of the items of the ledger, beside the one that there is, which is put aside.
+fn make_anew(
+    directory: &Path,
+    settings: &Settings,
+    ledger: &Ledger,
+    reason: &str,
+) -> Result<Database, StoreError> {
+    let (path, new) = (Database::path_in(directory), directory.join(NEW));
+    check_space(directory, settings, ledger.checkpoint_octets().saturating_mul(DATABASE_OCTETS_FOR_ONE))?;
+    remove(&new)?;
+    let made = write_database(directory, settings, ledger, &new);
+    if let Err(error) = made {
+        let _ = remove(&new);
+        return Err(error);
+    }
+    let aside = aside::put(directory, &path)?;
+    fs::rename(&new, &path).map_err(|error| StoreError::from_io(&path, "make", error))?;
+    database::sync_directory(directory)?;
+    let revision = ledger.meta().revision;
+    match aside {
+        Some(aside) => tracing::warn!(
+            revision, reason, set_aside = %aside.display(),
+            "the database was made anew of the journal, which is whole"
+        ),
+        None => tracing::info!(revision, "the database was made of the journal"),
+    }
+    Database::open(directory, &path, settings.cache_octets)
+}
+
+/// Writes all items of the ledger into a database at `path`, and verifies and closes it.
+pub(super) fn write_database(
+    directory: &Path,
+    settings: &Settings,
+    ledger: &Ledger,
+    path: &Path,
+) -> Result<(), StoreError> {
+    let database = Database::open(directory, path, settings.cache_octets)?;
+    let mut writes = Writes::new();
+    let mut octets = 0;
+    ledger.items(|key, value| {
+        octets += key.len() + value.len();
+        writes.insert(key.to_vec(), Some(value.to_vec()));
+        if octets >= WRITTEN_TOGETHER_OCTETS {
+            octets = 0;
+            return database.write(&std::mem::take(&mut writes));
+        }
+        Ok(())
+    })?;
+    database.write(&writes)?;
+    database.sync()?;
+    if verify(directory, &database)? == *ledger.meta() {
+        return Ok(());
+    }
+    Err(StoreError::Damaged { path: directory.to_owned(), damage: Damage::Sum })
+}
+
+/// A copy of the database's files, gone at the end.
+struct Copy {
+    path: PathBuf,
+}
+
+impl Copy {
+    fn of(directory: &Path, database: &Path) -> Result<Self, StoreError> {
+        let copy = Self { path: directory.join(COPY) };
+        remove(&copy.path)?;
+        database::make_directory(&copy.path)?;
+        let failed = |error| StoreError::from_io(database, "copy", error);
+        for entry in fs::read_dir(database).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().map_err(failed)?.is_file() && database::is_of_database(&entry.file_name()) {
+                fs::copy(entry.path(), copy.path.join(entry.file_name())).map_err(failed)?;
+            }
+        }
+        database::tidy_copy(&copy.path)?;
+        Ok(copy)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = remove(&self.path);
+    }
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    if path.exists() {
+        fs::remove_dir_all(path).map_err(|error| StoreError::from_io(path, "remove", error))?;
+    }
+    Ok(())
+}
+
+/// An error as a part of another one's sentence: what is damaged, without what to do.
+fn said(error: &StoreError) -> String {
+    match error {
+        StoreError::Damaged { damage, .. } => damage.to_string(),
+        StoreError::Behind { store, acknowledged, .. } => {
+            format!("it is at revision {store} instead of {acknowledged}")
+        }
+        error => error.to_string(),
+    }
+}
+
+const NEW: &str = "store.new";
+const COPY: &str = "store.copy";
+/// Items are handed to the database in batches of about so many octets.
+const WRITTEN_TOGETHER_OCTETS: usize = 1024 * 1024;
+/// A database takes several times what its items do.
+const DATABASE_OCTETS_FOR_ONE: u64 = 4;

@@ -1,0 +1,535 @@
+//! The batches that were committed since the last checkpoint, appended to files and synced: a batch is acknowledged when
+//! it stands here, and what the database has lost is taken from here.
+//!
+//! ```text
+//! file     "BNDRJRN" | format (1) | incarnation (16, zeros where there is none yet) | revision of the first entry (8) | checksum (16) | entries | zeros
+//! entry    octets of content (4) | revision (8) | checksum (16) | content
+//! content  items: octets of key (2) | octets of value (4), all ones where the item is gone | key | value
+//! ```
+//!
+//! Numbers are little-endian. The checksum of a file's beginning covers what stands before it; that of an entry covers the
+//! incarnation, the revision and the content. Revisions follow on each other without a gap, over all files. A file grows
+//! ahead of what is written, so zeros stand behind the last entry; anything else there is an entry that a crash has torn,
+//! or damage: which of the two, the database knows, because it is written and synced before a batch is acknowledged, too.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FallocateFlags;
+
+use super::archive::{CHECKSUM_OCTETS, incarnation_of, octets_of, push_item, take, take_item};
+use super::commit::Writes;
+use super::error::StoreError;
+use crate::model::{Incarnation, Revision};
+
+/// The file that new entries go to.
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    incarnation: Option<Incarnation>,
+    /// The revision of its first entry.
+    first: Revision,
+    /// Where the next entry goes.
+    length: u64,
+    /// How far the file is ours on the disk.
+    allocated: u64,
+    /// Octets of the next entry; kept for its memory.
+    entry: Vec<u8>,
+}
+
+impl fmt::Debug for Journal {
+    /// Without the entry whose memory it keeps.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, file: _, incarnation, first, length, allocated, entry: _ } = self;
+        let mut shown = formatter.debug_struct("Journal");
+        shown.field("path", path).field("incarnation", incarnation).field("first", first);
+        shown.field("length", length).field("allocated", allocated).finish()
+    }
+}
+
+impl Journal {
+    /// Makes a file whose first entry will be of the revision `first`, in the place of one that says the same.
+    ///
+    /// # Errors
+    /// It cannot be made durable.
+    pub(super) fn create(
+        directory: &Path,
+        incarnation: Option<Incarnation>,
+        first: Revision,
+    ) -> Result<Self, StoreError> {
+        let path = directory.join(format!("{FILE_PREFIX}{first:020}"));
+        let failed = |error| StoreError::from_io(&path, "write", error);
+        let new = directory.join(NEW_NAME);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)
+            .map_err(failed)?;
+        let head = head(incarnation, first);
+        file.write_all_at(&head, 0).and_then(|()| file.sync_all()).map_err(failed)?;
+        fs::rename(&new, &path).map_err(failed)?;
+        super::disk::sync_directory(directory)?;
+        let length = head.len() as u64;
+        Ok(Self { path, file, incarnation, first, length, allocated: length, entry: Vec::new() })
+    }
+
+    /// Goes on behind the last whole entry of a file that was read.
+    ///
+    /// # Errors
+    /// It cannot be opened for writing.
+    pub(super) fn go_on(segment: &Segment) -> Result<Self, StoreError> {
+        let path = segment.path.clone();
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(|error| StoreError::from_io(&path, "open", error))?;
+        if segment.end != End::Clean {
+            file.set_len(segment.length as u64)
+                .and_then(|()| file.sync_all())
+                .map_err(|error| StoreError::from_io(&path, "cut the torn end of", error))?;
+        }
+        Ok(Self {
+            path,
+            file,
+            incarnation: segment.incarnation,
+            first: segment.first,
+            length: segment.length as u64,
+            // What stands behind the last entry is of no use to rely on.
+            allocated: segment.length as u64,
+            entry: Vec::new(),
+        })
+    }
+
+    /// Where the file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many octets of it are written.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The revision of its first entry.
+    pub(super) fn first(&self) -> Revision {
+        self.first
+    }
+
+    /// Appends the batch that leads to `revision`; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// With [`StoreError::Full`] nothing of it is there. Anything else leaves open whether it is.
+    pub(super) fn append(&mut self, revision: Revision, writes: &Writes) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_io(&self.path, "write", error);
+        let mut entry = std::mem::take(&mut self.entry);
+        entry.clear();
+        entry.resize(ENTRY_HEAD_OCTETS, 0);
+        for (key, value) in writes {
+            push_item(&mut entry, key, value.as_deref()).map_err(failed)?;
+        }
+        let Some((head, content)) = entry.split_first_chunk_mut::<ENTRY_HEAD_OCTETS>() else { return Ok(()) };
+        let length = u32::try_from(content.len()).map_err(|error| failed(io::Error::other(error)))?;
+        head.copy_from_slice(&entry_head(self.incarnation, revision, length, content));
+
+        let end = self.length.saturating_add(entry.len() as u64);
+        self.allocate(end)?;
+        if let Err(error) = self.file.write_all_at(&entry, self.length) {
+            let error = StoreError::from_io(&self.path, "write", error);
+            // A file system that takes back what it had promised: as if nothing had been tried, where that can be said.
+            return match self.file.set_len(self.length).and_then(|()| self.file.sync_all()) {
+                Ok(()) if error.is_full() => {
+                    self.allocated = self.length;
+                    Err(error)
+                }
+                _ => Err(self.unknown(io::Error::other(error.to_string()))),
+            };
+        }
+        self.file.sync_data().map_err(|error| self.unknown(error))?;
+        self.length = end;
+        if entry.capacity() <= ENTRY_KEPT_OCTETS {
+            self.entry = entry;
+        }
+        Ok(())
+    }
+
+    /// Lets every write fail from now on, as a broken disk does.
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used)]
+    pub(super) fn refuse_writes(&mut self) {
+        self.file = OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
+    }
+
+    /// Takes space on the disk up to `end`, ahead of what is written.
+    fn allocate(&mut self, end: u64) -> Result<(), StoreError> {
+        if end <= self.allocated {
+            return Ok(());
+        }
+        let wanted = end.div_ceil(STEP_OCTETS).saturating_mul(STEP_OCTETS);
+        let flags = FallocateFlags::empty();
+        match rustix::fs::fallocate(&self.file, flags, self.allocated, wanted - self.allocated) {
+            Ok(()) => self.allocated = wanted,
+            // Not every file system can: then the write itself says whether there is space.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
+            Err(error) => return Err(StoreError::from_io(&self.path, "take space for", error.into())),
+        }
+        Ok(())
+    }
+
+    /// A failure of which nobody knows what it left; not a full disk, whatever the reason.
+    fn unknown(&self, source: io::Error) -> StoreError {
+        StoreError::Io { path: self.path.clone(), doing: "write and sync", source }
+    }
+}
+
+/// A file as it was read.
+pub(super) struct Segment {
+    pub(super) path: PathBuf,
+    pub(super) incarnation: Option<Incarnation>,
+    /// The revision of its first entry, whether there is one or not.
+    pub(super) first: Revision,
+    octets: Vec<u8>,
+    entries: Vec<Entry>,
+    /// Behind the last whole entry.
+    pub(super) length: usize,
+    /// What stands there.
+    pub(super) end: End,
+}
+
+impl fmt::Debug for Segment {
+    /// Without what it holds: there are hashes and sealed secrets in it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, incarnation, first, octets: _, entries: _, length, end } = self;
+        let mut shown = formatter.debug_struct("Segment");
+        shown.field("path", path).field("incarnation", incarnation).field("first", first);
+        shown.field("last", &self.last()).field("length", length).field("end", end).finish()
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    revision: Revision,
+    content: std::ops::Range<usize>,
+}
+
+/// What stands behind the last whole entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing, or zeros.
+    Clean,
+    /// Something: an entry that was never acknowledged, or one that was damaged.
+    Torn,
+    /// Something with a whole entry behind it: damage.
+    Damaged,
+}
+
+impl Segment {
+    /// Reads a file; `None`: its beginning is damaged. Beside it the highest revision that stands anywhere in the file, behind
+    /// damage too.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn read(path: &Path, file: &File) -> Result<(Option<Self>, Revision), StoreError> {
+        let failed = |error| StoreError::from_io(path, "read", error);
+        let mut octets = Vec::new();
+        let mut input = file;
+        input.seek(SeekFrom::Start(0)).map_err(failed)?;
+        input.read_to_end(&mut octets).map_err(failed)?;
+        let segment = Self::of(path, &octets);
+        let last = match &segment {
+            Some(segment) if segment.end != End::Damaged => segment.last(),
+            _ => {
+                let mut last = 0;
+                salvage(&octets, |revision, _, _| last = last.max(revision));
+                last
+            }
+        };
+        Ok((segment.map(|segment| Self { octets, ..segment }), last))
+    }
+
+    /// What stands in these octets, without them.
+    fn of(path: &Path, octets: &[u8]) -> Option<Self> {
+        let (incarnation, first) = read_head(octets)?;
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut length = HEAD_OCTETS;
+        let mut revision = first;
+        while let Some(content) = whole_entry(octets, length, incarnation, revision) {
+            length = content.end;
+            entries.push(Entry { revision, content });
+            revision = revision.saturating_add(1);
+        }
+        let behind = octets.get(length..).unwrap_or_default();
+        let end = if behind.iter().all(|octet| *octet == 0) {
+            End::Clean
+        } else if has_entry(behind, incarnation, revision) {
+            End::Damaged
+        } else {
+            End::Torn
+        };
+        Some(Self { path: path.to_owned(), incarnation, first, octets: Vec::new(), entries, length, end })
+    }
+
+    /// The revision that it leads to.
+    pub(super) fn last(&self) -> Revision {
+        self.entries.last().map_or(self.first.saturating_sub(1), |entry| entry.revision)
+    }
+
+    /// The items that each batch has changed, in the order of the revisions.
+    pub(super) fn batches(&self) -> impl Iterator<Item = (Revision, Items<'_>)> {
+        self.entries.iter().map(|entry| {
+            let content = self.octets.get(entry.content.clone()).unwrap_or_default();
+            (entry.revision, Items(content))
+        })
+    }
+}
+
+/// The items of one entry: a key, and the value or that the item is gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Items<'a>(&'a [u8]);
+
+impl<'a> Iterator for Items<'a> {
+    type Item = (&'a [u8], Option<&'a [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        take_item(&mut self.0)
+    }
+}
+
+/// The files in a directory, the oldest first.
+///
+/// # Errors
+/// It cannot be listed.
+pub(super) fn files_in(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let failed = |error| StoreError::from_io(directory, "list", error);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().to_str().and_then(first_in_name).is_some() {
+            files.push(entry.path());
+        }
+    }
+    // The numbers have one length, so the names are in the order of the revisions.
+    files.sort();
+    Ok(files)
+}
+
+/// Shows all items of all whole entries of a damaged file with their revisions, wherever they stand.
+pub(super) fn salvage(octets: &[u8], mut visit: impl FnMut(Revision, &[u8], Option<&[u8]>)) {
+    // Where the beginning is damaged, what stands in it as the incarnation may be right all the same.
+    let named =
+        octets.get(MAGIC.len()..).and_then(|rest| rest.first_chunk().copied()).and_then(incarnation_of);
+    let incarnations = [read_head(octets).map_or(named, |(incarnation, _)| incarnation), None];
+    let mut at = HEAD_OCTETS;
+    while at < octets.len() {
+        // A length of zero begins no entry: most of a file may be zeros.
+        let found = incarnations.into_iter().find_map(|incarnation| any_entry(octets, at, incarnation));
+        let Some((revision, content)) = found else {
+            at += 1;
+            continue;
+        };
+        for (key, value) in Items(octets.get(content.clone()).unwrap_or_default()) {
+            visit(revision, key, value);
+        }
+        at = content.end;
+    }
+}
+
+fn first_in_name(name: &str) -> Option<Revision> {
+    let digits = name.strip_prefix(FILE_PREFIX)?;
+    if digits.len() == REVISION_DIGITS { digits.parse().ok() } else { None }
+}
+
+fn head(incarnation: Option<Incarnation>, first: Revision) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(HEAD_OCTETS);
+    octets.extend_from_slice(MAGIC);
+    octets.extend_from_slice(&octets_of(incarnation));
+    octets.extend_from_slice(&first.to_le_bytes());
+    let checksum = blake3::hash(&octets);
+    octets.extend(checksum.as_bytes().iter().take(CHECKSUM_OCTETS));
+    octets
+}
+
+fn read_head(octets: &[u8]) -> Option<(Option<Incarnation>, Revision)> {
+    let mut rest = octets.strip_prefix(MAGIC)?;
+    let incarnation = incarnation_of(take(&mut rest)?);
+    let first = Revision::from_le_bytes(take(&mut rest)?);
+    octets.starts_with(&head(incarnation, first)).then_some((incarnation, first))
+}
+
+fn entry_head(
+    incarnation: Option<Incarnation>,
+    revision: Revision,
+    length: u32,
+    content: &[u8],
+) -> [u8; ENTRY_HEAD_OCTETS] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&octets_of(incarnation));
+    hasher.update(&revision.to_le_bytes());
+    hasher.update(content);
+    let mut head = [0; ENTRY_HEAD_OCTETS];
+    let [l0, l1, l2, l3, rest @ ..] = &mut head;
+    [*l0, *l1, *l2, *l3] = length.to_le_bytes();
+    if let Some((number, checksum)) = rest.split_first_chunk_mut::<8>() {
+        *number = revision.to_le_bytes();
+        hasher.finalize_xof().fill(checksum);
+    }
+    head
+}
+
+/// Where the content of the entry is that begins at `at`, if it is whole and of this revision.
+fn whole_entry(
+    octets: &[u8],
+    at: usize,
+    incarnation: Option<Incarnation>,
+    revision: Revision,
+) -> Option<std::ops::Range<usize>> {
+    any_entry(octets, at, incarnation).filter(|found| found.0 == revision).map(|found| found.1)
+}
+
+/// The same of any revision.
+fn any_entry(
+    octets: &[u8],
+    at: usize,
+    incarnation: Option<Incarnation>,
+) -> Option<(Revision, std::ops::Range<usize>)> {
+    let head: &[u8; ENTRY_HEAD_OCTETS] = octets.get(at..)?.first_chunk()?;
+    let mut rest = &head[..];
+    let length = u32::from_le_bytes(take(&mut rest)?);
+    let revision = Revision::from_le_bytes(take(&mut rest)?);
+    if length == 0 {
+        return None;
+    }
+    let begin = at + ENTRY_HEAD_OCTETS;
+    let range = begin..begin.checked_add(usize::try_from(length).ok()?)?;
+    let content = octets.get(range.clone())?;
+    (*head == entry_head(incarnation, revision, length, content)).then_some((revision, range))
+}
+
+/// Whether a whole entry of a revision above `revision` stands somewhere in `octets`.
+fn has_entry(octets: &[u8], incarnation: Option<Incarnation>, revision: Revision) -> bool {
+    // An entry begins with its length and revision: to hash what stands at each octet would take as long as an attacker
+    // of the file likes.
+    (1..octets.len()).any(|at| {
+        let Some((_, rest)) = octets.get(at..).and_then(|rest| rest.split_first_chunk::<4>()) else {
+            return false;
+        };
+        let near = rest.first_chunk().is_some_and(|number| {
+            let number = Revision::from_le_bytes(*number);
+            number > revision && number - revision <= NEAR_REVISIONS
+        });
+        near && any_entry(octets, at, incarnation).is_some()
+    })
+}
+
+const MAGIC: &[u8; 8] = b"BNDRJRN\x01";
+const FILE_PREFIX: &str = "batches.";
+const REVISION_DIGITS: usize = 20;
+const NEW_NAME: &str = "batches.new";
+const HEAD_OCTETS: usize = MAGIC.len() + 16 + 8 + CHECKSUM_OCTETS;
+const ENTRY_HEAD_OCTETS: usize = 4 + 8 + CHECKSUM_OCTETS;
+/// A file grows by so much, so that few commits change its length.
+const STEP_OCTETS: u64 = 256 * 1024;
+/// More memory than this is not kept for the next entry.
+const ENTRY_KEPT_OCTETS: usize = 1024 * 1024;
+/// Behind a damaged entry others of so many revisions are looked for.
+const NEAR_REVISIONS: u64 = 1 << 20;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    fn writes(revision: Revision) -> Writes {
+        let mut writes = Writes::new();
+        writes.insert(vec![1, revision as u8], Some(vec![7; 100]));
+        writes.insert(vec![2, revision as u8], None);
+        writes
+    }
+
+    fn journal() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(directory.path(), Some(Incarnation::new([3; 16])), 5).unwrap();
+        for revision in 5..=8 {
+            journal.append(revision, &writes(revision)).unwrap();
+        }
+        let path = journal.path().to_owned();
+        (directory, path)
+    }
+
+    fn read(path: &Path) -> Option<Segment> {
+        Segment::read(path, &File::open(path).unwrap()).unwrap().0
+    }
+
+    fn of(octets: &[u8]) -> Option<Segment> {
+        Segment::of(Path::new("batches"), octets)
+    }
+
+    #[test]
+    fn what_is_appended_is_read() {
+        let (_directory, path) = journal();
+        let segment = read(&path).unwrap();
+        assert_eq!((segment.first, segment.last(), segment.end), (5, 8, End::Clean));
+        for (revision, items) in segment.batches() {
+            let found: Writes = items.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect();
+            assert_eq!(found, writes(revision));
+        }
+        let mut journal = Journal::go_on(&segment).unwrap();
+        journal.append(9, &writes(9)).unwrap();
+        assert_eq!(read(&path).unwrap().last(), 9);
+    }
+
+    #[test]
+    fn every_cut_ends_at_an_entry_before_it() {
+        let (_directory, path) = journal();
+        let octets = std::fs::read(&path).unwrap();
+        let whole = read(&path).unwrap();
+        for cut in 0..=whole.length {
+            match of(&octets[..cut]) {
+                None => assert!(cut < HEAD_OCTETS),
+                Some(segment) => {
+                    assert!(segment.length <= cut);
+                    assert_eq!(segment.end == End::Clean, segment.length == cut, "{cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_is_told_from_a_torn_end() {
+        let (_directory, path) = journal();
+        let octets = std::fs::read(&path).unwrap();
+        let whole = read(&path).unwrap();
+        let last = whole.entries[3].content.start - ENTRY_HEAD_OCTETS;
+        for at in 0..whole.length {
+            let mut flipped = octets.clone();
+            flipped[at] ^= 0x10;
+            match of(&flipped) {
+                None => assert!(at < HEAD_OCTETS),
+                Some(segment) => {
+                    let expected = if at < last { End::Damaged } else { End::Torn };
+                    assert_eq!(segment.end, expected, "{at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_a_damaged_entry_is_salvaged() {
+        let (_directory, path) = journal();
+        let mut octets = std::fs::read(&path).unwrap();
+        octets[HEAD_OCTETS + ENTRY_HEAD_OCTETS] ^= 1;
+        let mut found = Vec::new();
+        salvage(&octets, |revision, _, _| found.push(revision));
+        found.dedup();
+        assert_eq!(found, [6, 7, 8]);
+    }
+}

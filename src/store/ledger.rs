@@ -1,0 +1,509 @@
+//! The second copy of a store, beside the database and without it: a checkpoint, which is an archive of all items at one
+//! revision, and the journal of every batch since. It is read at start and by who only reads, backups are made of it, and
+//! the database is made anew from it.
+//!
+//! ```text
+//! journal/checkpoint                      all items as of revision R
+//! journal/batches.00000000000000000012    the batches from revision 12 on; the newest such file is written to
+//! ```
+//!
+//! A checkpoint is made of the one before and the batches since, when those have become large; only when it is on disk
+//! and was read back, the files go whose batches it holds.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Meta;
+use super::archive::{ArchiveError, ArchiveReader, ArchiveWriter, Head};
+use super::commit::Writes;
+use super::error::{Damage, StoreError};
+use super::journal::{self, End, Journal, Segment};
+use super::record::{self, Fault};
+use super::verify::Verifier;
+use crate::model::{Record, Revision, Timestamp};
+use crate::secret::Secret;
+
+/// What is in the files of a ledger, as of one revision: they are held open, so it can be read while others write on and
+/// take files away.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// The data directory, for errors.
+    directory: PathBuf,
+    checkpoint: File,
+    head: Head,
+    /// The files of batches, the oldest first. None are without one.
+    segments: Vec<Segment>,
+    /// As of the last batch.
+    meta: Meta,
+}
+
+/// The files of a ledger, open.
+#[derive(Debug)]
+pub(super) struct Files {
+    directory: PathBuf,
+    checkpoint: Option<File>,
+    segments: Vec<(PathBuf, File)>,
+}
+
+impl Files {
+    /// Opens what there is in a data directory.
+    ///
+    /// # Errors
+    /// One cannot be opened.
+    pub(super) fn open(directory: &Path) -> Result<Self, StoreError> {
+        let path = path_in(directory);
+        let opened = |path: &Path| match File::open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::from_io(path, "open", error)),
+        };
+        let mut segments = Vec::new();
+        for file in if path.is_dir() { journal::files_in(&path)? } else { Vec::new() } {
+            if let Some(opened) = opened(&file)? {
+                segments.push((file, opened));
+            }
+        }
+        Ok(Self { directory: directory.to_owned(), checkpoint: opened(&path.join(CHECKPOINT))?, segments })
+    }
+}
+
+/// Reads a file from its beginning, whoever else reads it.
+struct FileReader<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Read for FileReader<'_> {
+    fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+        let taken = self.file.read_at(octets, self.at)?;
+        self.at += taken as u64;
+        Ok(taken)
+    }
+}
+
+/// Why the ledger is not what it should be.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// There is none, and no trace of one.
+    Absent,
+    /// It is damaged; the revision is what could still be read of how far it went.
+    Damaged {
+        /// What was noticed.
+        damage: Damage,
+        /// At least this revision was committed.
+        at_least: Revision,
+    },
+    /// It cannot be used for another reason.
+    Other(StoreError),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl Ledger {
+    /// Reads the ledger in a data directory, and checks all of it but what the items say.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub(super) fn read(directory: &Path) -> Result<Self, Trouble> {
+        Self::of(Files::open(directory)?)
+    }
+
+    /// The same of files that were opened at a moment when nobody took any away.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub(super) fn of(files: Files) -> Result<Self, Trouble> {
+        let Files { directory, checkpoint, segments: files } = files;
+        let path = path_in(&directory);
+        let mut segments = Vec::new();
+        let mut unreadable = None;
+        let mut last = 0;
+        for (file, opened) in &files {
+            let (segment, seen) = Segment::read(file, opened)?;
+            last = last.max(seen);
+            match segment {
+                Some(segment) => segments.push(segment),
+                None => unreadable = Some(file.clone()),
+            }
+        }
+        let Some(checkpoint) = checkpoint else {
+            if files.is_empty() {
+                return Err(Trouble::Absent);
+            }
+            let damage = Damage::FileMissing { path: path.join(CHECKPOINT) };
+            return Err(Trouble::Damaged { damage, at_least: last });
+        };
+        let damaged = |damage| Trouble::Damaged { damage, at_least: last };
+        let head = match check_archive(&checkpoint) {
+            Ok(head) => head,
+            Err(ArchiveError::Io(error)) => {
+                return Err(StoreError::from_io(&path.join(CHECKPOINT), "read", error).into());
+            }
+            Err(error) => {
+                return Err(damaged(Damage::File { path: path.join(CHECKPOINT), reason: error.to_string() }));
+            }
+        };
+        let at_least = last.max(head.meta.revision);
+        let damaged = |damage| Trouble::Damaged { damage, at_least };
+        if let Some(file) = unreadable {
+            return Err(damaged(Damage::File { path: file, reason: BEGINNING.to_owned() }));
+        }
+        let Some(newest) = segments.last() else {
+            return Err(damaged(Damage::FileMissing { path: path.join("batches.*") }));
+        };
+        let newest = newest.path.clone();
+        let mut meta = head.meta;
+        let mut next = meta.revision.saturating_add(1);
+        let mut kept = Vec::new();
+        for segment in segments {
+            let is_last = segment.path == newest;
+            // One whose batches the checkpoint holds, which was to be taken away.
+            if segment.last() < next && !is_last {
+                continue;
+            }
+            let reason = if segment.first > next {
+                Some("batches before it are missing".to_owned())
+            } else if segment.end == End::Damaged || (segment.end == End::Torn && !is_last) {
+                Some(format!("it is damaged at octet {}", segment.length))
+            } else if is_foreign(segment.incarnation, meta.incarnation) {
+                Some("it belongs to another store".to_owned())
+            } else {
+                None
+            };
+            if let Some(reason) = reason {
+                return Err(damaged(Damage::File { path: segment.path, reason }));
+            }
+            let first = next;
+            let mut wrong = None;
+            for (revision, items) in segment.batches().filter(|(revision, _)| *revision >= first) {
+                let described = items.into_iter().find(|(key, _)| *key == record::meta_key());
+                match described.and_then(|(_, value)| value).map(record::decode_meta) {
+                    Some(Ok(described)) if described.revision == revision => meta = described,
+                    Some(Err(fault @ Fault::TooNew { .. })) => return Err(fault.at(&directory).into()),
+                    _ => wrong = wrong.or(Some(revision)),
+                }
+                next = revision.saturating_add(1);
+            }
+            if let Some(revision) = wrong {
+                let reason = format!("its batch {revision} does not describe the store");
+                return Err(damaged(Damage::File { path: segment.path, reason }));
+            }
+            kept.push(segment);
+        }
+        Ok(Self { directory, checkpoint, head, segments: kept, meta })
+    }
+
+    /// Makes a ledger in the place of the one that there may be, which is put to `aside`: empty, or with a checkpoint of the
+    /// items that `fill` hands over.
+    ///
+    /// # Errors
+    /// It cannot be made durable, or what `fill` says.
+    pub(super) fn create(
+        directory: &Path,
+        meta: &Meta,
+        fill: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError>,
+    ) -> Result<Option<PathBuf>, StoreError> {
+        let (new, path) = (directory.join(DIRECTORY_NEW), path_in(directory));
+        if new.exists() {
+            fs::remove_dir_all(&new).map_err(|error| StoreError::from_io(&new, "remove", error))?;
+        }
+        super::disk::make_directory(&new)?;
+        // The batches first: with its checkpoint it is whole.
+        Journal::create(&new, meta.incarnation, meta.revision.saturating_add(1))?;
+        write_checkpoint(&new, meta, fill)?;
+        let aside = super::aside::put(directory, &path)?;
+        Self::finish_creating(directory)?;
+        Ok(aside)
+    }
+
+    /// Puts a ledger into its place that was made as a whole when the process ended.
+    ///
+    /// # Errors
+    /// It cannot be moved.
+    pub(super) fn finish_creating(directory: &Path) -> Result<(), StoreError> {
+        let (new, path) = (directory.join(DIRECTORY_NEW), path_in(directory));
+        if path.exists() || !new.join(CHECKPOINT).exists() {
+            return Ok(());
+        }
+        fs::rename(&new, &path).map_err(|error| StoreError::from_io(&path, "make", error))?;
+        super::disk::sync_directory(directory)
+    }
+
+    /// The store as of the last batch.
+    pub(super) fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// The revision of the checkpoint.
+    pub(super) fn checkpoint_revision(&self) -> Revision {
+        self.head.meta.revision
+    }
+
+    /// How long the checkpoint is.
+    pub(super) fn checkpoint_octets(&self) -> u64 {
+        self.checkpoint.metadata().map_or(0, |metadata| metadata.len())
+    }
+
+    /// The file that is written to.
+    pub(super) fn newest(&self) -> Option<&Segment> {
+        self.segments.last()
+    }
+
+    /// The files of batches.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&Path, u64)> {
+        self.segments.iter().map(|segment| (&*segment.path, segment.length as u64))
+    }
+
+    /// Forgets the batches above `revision`.
+    ///
+    /// # Errors
+    /// None of the batches up to it describes the store.
+    pub(super) fn up_to(mut self, revision: Revision) -> Result<Self, StoreError> {
+        self.meta = self.head.meta;
+        for segment in &self.segments {
+            for (_, items) in segment.batches().filter(|(number, _)| *number <= revision) {
+                for (key, value) in items {
+                    if let (true, Some(value)) = (key == record::meta_key(), value) {
+                        self.meta = record::decode_meta(value).map_err(|fault| fault.at(&self.directory))?;
+                    }
+                }
+            }
+        }
+        self.segments.retain(|segment| segment.first <= revision);
+        Ok(self)
+    }
+
+    /// What was written after `revision`: the newest value of each item. `None`: the ledger does not reach so far back.
+    pub(super) fn since(&self, revision: Revision) -> Option<Writes> {
+        if revision < self.checkpoint_revision() {
+            return None;
+        }
+        let mut writes = Writes::new();
+        for (_, items) in self.batches().filter(|(number, _)| *number > revision) {
+            for (key, value) in items {
+                writes.insert(key.to_vec(), value.map(<[u8]>::to_vec));
+            }
+        }
+        Some(writes)
+    }
+
+    /// Shows all items in the order of their keys, as of the last batch.
+    ///
+    /// # Errors
+    /// The checkpoint cannot be read any more, or what `visit` says.
+    pub(super) fn items(
+        &self,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut changed: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
+        for (_, items) in self.batches() {
+            changed.extend(items);
+        }
+        let mut changed = changed.into_iter().peekable();
+        let reader = self.reader().map_err(|error| self.unreadable(&error))?;
+        reader
+            .read::<Interrupted>(|key, value| {
+                while let Some((new, value)) = changed.next_if(|(new, _)| *new < key) {
+                    if let Some(value) = value {
+                        visit(new, value)?;
+                    }
+                }
+                match changed.next_if(|(new, _)| *new == key) {
+                    Some((_, None)) => {}
+                    Some((_, Some(value))) => visit(key, value)?,
+                    None => visit(key, value)?,
+                }
+                Ok(())
+            })
+            .map_err(|interrupted| match interrupted {
+                Interrupted::Visit(error) => error,
+                Interrupted::Archive(error) => self.unreadable(&error),
+            })?;
+        for (new, value) in changed {
+            if let Some(value) = value {
+                visit(new, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows all records, and checks that none is missing, damaged, or of another revision.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::TooNew`], or it cannot be read.
+    pub(super) fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
+        let mut verifier = Verifier::default();
+        self.items(|key, value| {
+            match verifier.push(key, value).map_err(|fault| fault.at(&self.directory))? {
+                None | Some(Record::Event(_)) => {}
+                Some(record) => visit(record),
+            }
+            Ok(())
+        })?;
+        let meta = verifier.finish().map_err(|fault| fault.at(&self.directory))?;
+        if meta == self.meta {
+            return Ok(meta);
+        }
+        Err(StoreError::Damaged { path: self.directory.clone(), damage: Damage::Sum })
+    }
+
+    /// Writes all items as an archive.
+    ///
+    /// # Errors
+    /// The items cannot be read, or the archive not be written.
+    pub(super) fn write_archive(&self, out: impl Write, keys: Option<&Secret>) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_io(&self.directory, "write a copy of the store in", error);
+        let mut writer = ArchiveWriter::new(out, &self.meta, Timestamp::now()).map_err(failed)?;
+        self.items(|key, value| writer.item(key, value).map_err(failed))?;
+        writer.finish(keys).map(drop).map_err(failed)
+    }
+
+    /// Makes this the new checkpoint of its directory: written, synced and read back, and then put in the place of the old
+    /// one. Answers with its octets; gives up when `ending` becomes true.
+    ///
+    /// # Errors
+    /// It cannot be; the old one stays.
+    pub(super) fn make_checkpoint(&self, ending: &AtomicBool) -> Result<u64, StoreError> {
+        write_checkpoint(&path_in(&self.directory), &self.meta, |put| {
+            self.items(|key, value| {
+                if ending.load(Ordering::Relaxed) {
+                    return Err(StoreError::from_io(
+                        &self.directory,
+                        "end the checkpoint in",
+                        io::ErrorKind::Interrupted.into(),
+                    ));
+                }
+                put(key, value).map_err(|error| {
+                    StoreError::from_io(&path_in(&self.directory), "write a checkpoint in", error)
+                })
+            })
+        })
+    }
+
+    fn batches(&self) -> impl Iterator<Item = (Revision, journal::Items<'_>)> {
+        let (first, last) = (self.checkpoint_revision(), self.meta.revision);
+        let batches = self.segments.iter().flat_map(Segment::batches);
+        batches.filter(move |(revision, _)| *revision > first && *revision <= last)
+    }
+
+    fn reader(&self) -> Result<ArchiveReader<impl Read>, ArchiveError> {
+        ArchiveReader::new(BufReader::with_capacity(
+            READ_OCTETS,
+            FileReader { file: &self.checkpoint, at: 0 },
+        ))
+    }
+
+    fn unreadable(&self, error: &ArchiveError) -> StoreError {
+        StoreError::Damaged {
+            path: self.directory.clone(),
+            damage: Damage::File {
+                path: path_in(&self.directory).join(CHECKPOINT),
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+/// Why reading an archive ended.
+enum Interrupted {
+    Visit(StoreError),
+    Archive(ArchiveError),
+}
+
+impl From<StoreError> for Interrupted {
+    fn from(error: StoreError) -> Self {
+        Self::Visit(error)
+    }
+}
+
+impl From<ArchiveError> for Interrupted {
+    fn from(error: ArchiveError) -> Self {
+        Self::Archive(error)
+    }
+}
+
+/// Where the ledger is in a data directory.
+pub(super) fn path_in(directory: &Path) -> PathBuf {
+    directory.join(DIRECTORY)
+}
+
+/// Takes away the files whose batches the checkpoint holds.
+///
+/// # Errors
+/// One cannot be removed; it is passed over by who reads.
+pub(super) fn remove(files: &[PathBuf]) -> Result<(), StoreError> {
+    for file in files {
+        fs::remove_file(file).map_err(|error| StoreError::from_io(file, "remove", error))?;
+    }
+    Ok(())
+}
+
+fn is_foreign(one: Option<crate::model::Incarnation>, other: Option<crate::model::Incarnation>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
+}
+
+/// Reads a checkpoint to its end; answers with what it says of itself.
+fn check_archive(file: &File) -> Result<Head, ArchiveError> {
+    let file = FileReader { file, at: 0 };
+    let reader = ArchiveReader::new(BufReader::with_capacity(READ_OCTETS, file))?;
+    let summary = reader.read::<ArchiveError>(|_, _| Ok(()))?;
+    Ok(summary.head)
+}
+
+fn write_checkpoint(
+    path: &Path,
+    meta: &Meta,
+    fill: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError>,
+) -> Result<u64, StoreError> {
+    let new = path.join(CHECKPOINT_NEW);
+    let failed = |error| StoreError::from_io(&new, "write", error);
+    let written = (|| {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)
+            .map_err(failed)?;
+        let out = BufWriter::with_capacity(READ_OCTETS, file);
+        let mut writer = ArchiveWriter::new(out, meta, Timestamp::now()).map_err(failed)?;
+        fill(&mut |key, value| writer.item(key, value))?;
+        let out = writer.finish(None).map_err(failed)?;
+        let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
+        file.sync_all().map_err(failed)?;
+        let input = BufReader::with_capacity(READ_OCTETS, FileReader { file: &file, at: 0 });
+        let reader = ArchiveReader::new(input);
+        match reader.and_then(|reader| reader.verify(&mut |_| {})) {
+            Ok(_) => {}
+            Err(ArchiveError::Io(error)) => return Err(failed(error)),
+            Err(error) => {
+                let damage = Damage::File { path: new.clone(), reason: error.to_string() };
+                return Err(StoreError::Damaged { path: path.to_owned(), damage });
+            }
+        }
+        let checkpoint = path.join(CHECKPOINT);
+        fs::rename(&new, &checkpoint).map_err(|error| StoreError::from_io(&checkpoint, "write", error))?;
+        super::disk::sync_directory(path)?;
+        file.metadata().map(|metadata| metadata.len()).map_err(failed)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    written
+}
+
+const DIRECTORY: &str = "journal";
+const DIRECTORY_NEW: &str = "journal.new";
+const CHECKPOINT: &str = "checkpoint";
+const CHECKPOINT_NEW: &str = "checkpoint.new";
+const BEGINNING: &str = "its beginning is damaged";
+const READ_OCTETS: usize = 256 * 1024;
