@@ -367,7 +367,7 @@ impl Shared {
     fn write(&self, writer: &mut Writer, prepared: &Prepared) -> Result<(), StoreError> {
         if let Err(error) = writer.journal.append(prepared.meta.revision, &prepared.writes) {
             if error.is_full() {
-                return Err(error);
+                return Err(self.full());
             }
             let mut engine = self.engine_mut();
             let database = match std::mem::replace(&mut *engine, Engine::Closed) {

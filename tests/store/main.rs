@@ -14,4 +14,5 @@ mod support;
 
 mod durability;
 mod export;
+mod faults;
 mod pressure;
