@@ -17,8 +17,8 @@ use super::id_set::IdSet;
 use super::sparse::Sparse;
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, ApplicationNumber, Grant, Group, GroupNumber,
-    LdapProvider, ObjectReference, Password, ProviderNumber, Role, RoleNumber, Timestamp, Token, TokenNumber,
-    TokenSelector, Tombstone, TombstoneOf, Usage, UsageOf,
+    LdapProvider, Membership, ObjectReference, Password, ProviderNumber, Record, Role, RoleNumber, Timestamp,
+    Token, TokenNumber, TokenSelector, Tombstone, TombstoneOf, Usage, UsageOf,
 };
 use crate::schema::MatchingRule;
 
@@ -103,7 +103,49 @@ pub struct GroupState {
     pub members_modified: Timestamp,
 }
 
+impl AccountState {
+    /// As it is in its record: in no group, without tokens.
+    fn of(account: &Account) -> Self {
+        Self {
+            number: account.number,
+            uuid: account.uuid,
+            username: account.username.as_str().into(),
+            kind: account.kind,
+            is_active: account.is_active,
+            password: account.password.clone().map(Box::new),
+            tokens: Box::default(),
+            groups: Box::default(),
+            roles: account.roles.as_slice().into(),
+            grants: account.grants.as_slice().into(),
+            created: account.created,
+            modified: account.modified,
+        }
+    }
+}
+
 impl GroupState {
+    /// As it is in its record: nobody is in it, and nothing above it is known.
+    fn of(group: &Group) -> Self {
+        let mut parents = group.parents.clone();
+        parents.sort_unstable();
+        parents.dedup();
+        Self {
+            number: group.number,
+            uuid: group.uuid,
+            name: group.name.as_str().into(),
+            is_superuser: group.is_superuser,
+            parents: parents.into(),
+            closure: [group.number].into(),
+            members: Arc::new(IdSet::new()),
+            children: Box::default(),
+            roles: group.roles.as_slice().into(),
+            grants: group.grants.as_slice().into(),
+            created: group.created,
+            modified: group.modified,
+            members_modified: group.members_modified,
+        }
+    }
+
     /// How many accounts and groups are directly in it.
     pub fn member_count(&self) -> usize {
         self.members.len()
@@ -117,6 +159,42 @@ impl GroupState {
     /// Whether the account is directly in it.
     pub fn has_member(&self, account: AccountNumber) -> bool {
         self.members.contains(EntryId::of_account(account).raw())
+    }
+}
+
+/// Accounts and groups that are made at once, before it is known what joins them.
+pub(super) struct AccountTables {
+    accounts: AccountTable<Arc<AccountState>>,
+    groups: Sparse<Arc<GroupState>>,
+    /// Of accounts, of groups.
+    pub(super) by_name: [HashIndex; 2],
+}
+
+/// What an account or group is beside its entries.
+pub(super) enum ObjectState {
+    Account(Arc<AccountState>),
+    Group(Arc<GroupState>),
+}
+
+impl ObjectState {
+    pub(super) fn number(&self) -> u32 {
+        match self {
+            Self::Account(account) => account.number.get(),
+            Self::Group(group) => group.number.get(),
+        }
+    }
+}
+
+impl AccountTables {
+    pub(super) fn new() -> Self {
+        Self { accounts: AccountTable::new(), groups: Sparse::new(), by_name: Default::default() }
+    }
+
+    pub(super) fn insert(&mut self, state: ObjectState) {
+        match state {
+            ObjectState::Account(account) => self.accounts.insert(account.number.get(), account),
+            ObjectState::Group(group) => drop(self.groups.insert(group.number.get(), group)),
+        }
     }
 }
 
@@ -396,21 +474,7 @@ impl Accounts {
             Some(before) => (before.tokens.clone(), before.groups.clone()),
             None => Default::default(),
         };
-        let state = AccountState {
-            number: account.number,
-            uuid: account.uuid,
-            username: account.username.as_str().into(),
-            kind: account.kind,
-            is_active: account.is_active,
-            password: account.password.clone().map(Box::new),
-            tokens,
-            groups,
-            roles: account.roles.as_slice().into(),
-            grants: account.grants.as_slice().into(),
-            created: account.created,
-            modified: account.modified,
-        };
-        self.accounts.insert(number, Arc::new(state));
+        self.accounts.insert(number, Arc::new(AccountState { tokens, groups, ..AccountState::of(account) }));
     }
 
     pub(super) fn delete_account(&mut self, number: AccountNumber) {
@@ -427,25 +491,14 @@ impl Accounts {
             self.groups_by_name.remove(self.hasher.hash_one(name_key(&before.name).as_slice()), number);
         }
         self.groups_by_name.insert(self.hasher.hash_one(name_key(&group.name).as_slice()), number);
-        let mut parents = group.parents.clone();
-        parents.sort_unstable();
-        parents.dedup();
         let old_parents = before.as_ref().map(|before| before.parents.clone()).unwrap_or_default();
-        let state = GroupState {
-            number: group.number,
-            uuid: group.uuid,
-            name: group.name.as_str().into(),
-            is_superuser: group.is_superuser,
-            parents: parents.as_slice().into(),
-            closure: before.as_ref().map_or_else(|| [group.number].into(), |before| before.closure.clone()),
-            members: before.as_ref().map_or_else(|| Arc::new(IdSet::new()), |before| before.members.clone()),
-            children: before.as_ref().map(|before| before.children.clone()).unwrap_or_default(),
-            roles: group.roles.as_slice().into(),
-            grants: group.grants.as_slice().into(),
-            created: group.created,
-            modified: group.modified,
-            members_modified: group.members_modified,
-        };
+        let mut state = GroupState::of(group);
+        if let Some(before) = before {
+            state.closure = before.closure.clone();
+            state.members = before.members.clone();
+            state.children = before.children.clone();
+        }
+        let parents = state.parents.clone();
         self.groups.insert(number, Arc::new(state));
         self.adopt_waiting_children(group.number);
         if *old_parents != *parents {
@@ -503,20 +556,30 @@ impl Accounts {
 
     pub(super) fn put_token(&mut self, token: Token) {
         self.delete_token(token.number);
-        let token = Arc::new(token);
-        self.tokens_by_identifier.insert_mut(token.identifier.clone(), token.clone());
-        match &token.selector {
-            TokenSelector::None => {}
-            TokenSelector::Generated(selector) => {
-                self.tokens_by_selector.insert_mut(selector.clone(), token.clone());
+        self.put_tokens(vec![token]);
+    }
+
+    /// Puts tokens that are not there yet.
+    pub(super) fn put_tokens(&mut self, tokens: Vec<Token>) {
+        let mut of_accounts: Vec<(AccountNumber, TokenNumber)> =
+            tokens.iter().map(|token| (token.account, token.number)).collect();
+        for token in tokens.into_iter().map(Arc::new) {
+            self.tokens_by_identifier.insert_mut(token.identifier.clone(), token.clone());
+            match &token.selector {
+                TokenSelector::None => {}
+                TokenSelector::Generated(selector) => {
+                    self.tokens_by_selector.insert_mut(selector.clone(), token.clone());
+                }
+                TokenSelector::Chosen(digest) => self.tokens_by_digest.insert_mut(*digest, token.clone()),
             }
-            TokenSelector::Chosen(digest) => self.tokens_by_digest.insert_mut(*digest, token.clone()),
+            self.tokens_by_number.insert_mut(token.number, token);
         }
-        self.tokens_by_number.insert_mut(token.number, token.clone());
-        if let Some(state) = self.accounts.get_mut(token.account.get()) {
-            let mut tokens = state.tokens.to_vec();
-            tokens.push(token.number);
-            Arc::make_mut(state).tokens = tokens.into();
+        of_accounts.sort_by_key(|(account, _)| *account);
+        for same_account in of_accounts.chunk_by(|(account, _), (next, _)| account == next) {
+            let Some(state) = self.accounts.get_mut(same_account[0].0.get()) else { continue };
+            let tokens = state.tokens.iter().copied().chain(same_account.iter().map(|(_, token)| *token));
+            let tokens = tokens.collect();
+            Arc::make_mut(state).tokens = tokens;
         }
     }
 
@@ -571,9 +634,60 @@ impl Accounts {
         self.usages.remove_mut(&of);
     }
 
-    pub(super) fn shrink(&mut self) {
-        self.accounts_by_name.shrink();
-        self.groups_by_name.shrink();
+    /// What an account or group is beside its entries, with the hash that its name is found by.
+    pub(super) fn state_of(&self, record: &Record) -> Option<(ObjectState, u64)> {
+        let (state, name) = match record {
+            Record::Account(account) => {
+                (ObjectState::Account(Arc::new(AccountState::of(account))), &account.username)
+            }
+            Record::Group(group) => (ObjectState::Group(Arc::new(GroupState::of(group))), &group.name),
+            _ => return None,
+        };
+        Some((state, self.hasher.hash_one(name_key(name).as_slice())))
+    }
+
+    /// Takes all accounts and groups at once, where there are none yet, and joins them.
+    pub(super) fn take(&mut self, tables: AccountTables, mut memberships: Vec<Membership>) {
+        self.accounts = tables.accounts;
+        self.groups = tables.groups;
+        [self.accounts_by_name, self.groups_by_name] = tables.by_name;
+
+        let mut children: Vec<(GroupNumber, GroupNumber)> = self
+            .groups()
+            .flat_map(|group| group.parents.iter().map(|parent| (*parent, group.number)))
+            .collect();
+        children.sort_unstable();
+        for same_parent in children.chunk_by(|(parent, _), (next, _)| parent == next) {
+            let parent = same_parent[0].0;
+            let children: Box<[GroupNumber]> = same_parent.iter().map(|(_, child)| *child).collect();
+            match self.groups.get_mut(parent.get()) {
+                Some(state) => Arc::make_mut(state).children = children,
+                None => self.waiting.insert_mut(parent, children.into()),
+            }
+        }
+
+        memberships.sort_unstable_by_key(|membership| (membership.account, membership.group));
+        memberships.dedup();
+        for same_account in memberships.chunk_by(|one, next| one.account == next.account) {
+            if let Some(state) = self.accounts.get_mut(same_account[0].account.get()) {
+                Arc::make_mut(state).groups =
+                    same_account.iter().map(|membership| membership.group).collect();
+            }
+        }
+        memberships.sort_unstable_by_key(|membership| (membership.group, membership.account));
+        let numbers: Vec<GroupNumber> = self.groups().map(|group| group.number).collect();
+        for &number in &numbers {
+            let Some(state) = self.groups.get_mut(number.get()) else { continue };
+            let first = memberships.partition_point(|membership| membership.group < number);
+            let end = memberships.partition_point(|membership| membership.group <= number);
+            let accounts = memberships.get(first..end).unwrap_or_default().iter();
+            let accounts = accounts.map(|membership| EntryId::of_account(membership.account));
+            let groups = state.children.iter().copied().map(EntryId::of_group);
+            let mut members: IdSet = accounts.chain(groups).map(EntryId::raw).collect();
+            members.shrink();
+            Arc::make_mut(state).members = Arc::new(members);
+        }
+        self.renew_closures(&numbers);
     }
 
     /// A child may have been read before its parent: the parent, made now, lists it.

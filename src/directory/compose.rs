@@ -1,7 +1,9 @@
 //! From an object to its entry: which attributes and classes it has in one provider's tree.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::entry::{Added, Entry, EntryBuilder, MembershipAttributes};
@@ -14,7 +16,9 @@ use crate::schema::{
 /// What an entry is made from: where it stands, and its attributes in the order of answers.
 pub(super) struct Composition<'a> {
     schema: &'a Schema,
-    attributes: Vec<Composed>,
+    attributes: Vec<Composed<'a>>,
+    /// The classes, in the order of their values, and `None` for one that the schema does not have.
+    classes: SmallVec<[Option<&'static ObjectClass>; 12]>,
     /// How many of the classes are the object's own, with what they are derived from.
     own_classes: usize,
     /// Whether `uid` and `cn` are there for a class that is not the object's own.
@@ -23,11 +27,11 @@ pub(super) struct Composition<'a> {
 }
 
 /// An attribute while its values come together.
-struct Composed {
+struct Composed<'a> {
     id: AttributeId,
     /// The type's name with the options.
-    description: String,
-    values: Vec<Vec<u8>>,
+    description: Cow<'a, str>,
+    values: Vec<Cow<'a, [u8]>>,
     /// The normal forms of the values, once there are many.
     forms: HashSet<Vec<u8>>,
 }
@@ -79,15 +83,15 @@ pub(super) fn has_derived_gid_number(account: &Account, schema: &Schema) -> bool
 pub(super) fn account<'a>(
     schema: &'a Schema,
     provider: &LdapProvider,
-    account: &Account,
-    place: &Place,
+    account: &'a Account,
+    place: &'a Place,
 ) -> Composition<'a> {
     let mut entry = Composition::new(schema);
-    let classes = match account.object_classes.as_slice() {
-        [] => PERSON_CLASSES.map(str::to_owned).to_vec(),
-        given => given.to_vec(),
-    };
-    entry.classes(&classes, "account", added_by(provider, &["user", AUTHENTIK_USER]));
+    let added = added_by(provider, &["user", AUTHENTIK_USER]);
+    match account.object_classes.as_slice() {
+        [] => entry.classes(&PERSON_CLASSES, &"account", added),
+        given => entry.classes(given, &"account", added),
+    }
     entry.names(&place.rdn);
     let is_posix = has_class(&account.object_classes, "posixAccount");
     entry.free(&account.attributes);
@@ -117,7 +121,7 @@ pub(super) fn account<'a>(
         entry.default_number(AttributeId::UID_NUMBER, provider.uid_start_number, account.number.get());
         entry.default_number(AttributeId::GID_NUMBER, provider.gid_start_number, account.number.get());
         if !entry.has(AttributeId::HOME_DIRECTORY) {
-            entry.add(AttributeId::HOME_DIRECTORY, &format!("/home/{}", account.username));
+            entry.add(AttributeId::HOME_DIRECTORY, format!("/home/{}", account.username));
         }
     }
     entry.open();
@@ -128,19 +132,25 @@ pub(super) fn account<'a>(
 pub(super) fn group<'a>(
     schema: &'a Schema,
     provider: &LdapProvider,
-    group: &Group,
-    place: &Place,
+    group: &'a Group,
+    place: &'a Place,
 ) -> Composition<'a> {
     let mut entry = Composition::new(schema);
-    let classes = match group.object_classes.as_slice() {
-        [] => GROUP_CLASSES.map(str::to_owned).to_vec(),
-        given => given.to_vec(),
+    let added = added_by(provider, &["group", AUTHENTIK_GROUP]);
+    let is_posix = match group.object_classes.as_slice() {
+        [] => {
+            entry.classes(&GROUP_CLASSES, &"groupOfNames", added);
+            true
+        }
+        given => {
+            entry.classes(given, &"groupOfNames", added);
+            has_class(given, "posixGroup")
+        }
     };
-    entry.classes(&classes, "groupOfNames", added_by(provider, &["group", AUTHENTIK_GROUP]));
     entry.names(&place.rdn);
     entry.first(AttributeId::CN, &group.name);
     entry.free(&group.attributes);
-    if has_class(&classes, "posixGroup") {
+    if is_posix {
         entry.default_number(AttributeId::GID_NUMBER, provider.gid_start_number, group.number.get());
     }
     entry.open();
@@ -151,11 +161,11 @@ pub(super) fn group<'a>(
 pub(super) fn virtual_group<'a>(
     schema: &'a Schema,
     provider: &LdapProvider,
-    account: &Account,
+    account: &'a Account,
 ) -> Composition<'a> {
     let mut entry = Composition::new(schema);
     let added = added_by(provider, &["group", AUTHENTIK_GROUP, AUTHENTIK_VIRTUAL_GROUP]);
-    entry.classes(&GROUP_CLASSES, "groupOfNames", added);
+    entry.classes(&GROUP_CLASSES, &"groupOfNames", added);
     entry.add(AttributeId::CN, &account.username);
     entry.default_number(AttributeId::GID_NUMBER, provider.gid_start_number, account.number.get());
     entry
@@ -164,12 +174,12 @@ pub(super) fn virtual_group<'a>(
 /// The attributes of the suffix or a container, by the type of its RDN.
 pub(super) fn container<'a>(
     schema: &'a Schema,
-    rdn: &[(String, Vec<u8>)],
+    rdn: &'a [(String, Vec<u8>)],
     is_suffix: bool,
 ) -> Composition<'a> {
     let mut entry = Composition::new(schema);
     let first = rdn.first().and_then(|(attribute, _)| schema.find(attribute));
-    let classes: &[&str] = match first {
+    let classes: &'static [&'static str] = match first {
         Some(AttributeId::DC) if is_suffix => &["top", "dcObject", "organization"],
         Some(AttributeId::DC) => &["top", "domain"],
         Some(AttributeId::O) => &["top", "organization"],
@@ -178,19 +188,19 @@ pub(super) fn container<'a>(
         Some(AttributeId::C) => &["top", "country"],
         _ => &["top", "applicationProcess", "extensibleObject"],
     };
-    entry.classes(classes, "applicationProcess", &[]);
+    entry.classes(classes, &"applicationProcess", &[]);
     entry.names(rdn);
     if classes.contains(&"organization")
         && !entry.has(AttributeId::O)
         && let Some((_, value)) = rdn.first()
     {
-        entry.add(AttributeId::O, &String::from_utf8_lossy(value));
+        entry.add(AttributeId::O, String::from_utf8_lossy(value));
     }
     if classes.contains(&"applicationProcess")
         && !entry.has(AttributeId::CN)
         && let Some((_, value)) = rdn.first()
     {
-        entry.add(AttributeId::CN, &String::from_utf8_lossy(value));
+        entry.add(AttributeId::CN, String::from_utf8_lossy(value));
     }
     entry.open();
     entry
@@ -211,12 +221,19 @@ pub(super) fn container_uuid(provider: &LdapProvider, relative: &str) -> Uuid {
 
 impl<'a> Composition<'a> {
     fn new(schema: &'a Schema) -> Self {
-        Self { schema, attributes: Vec::new(), own_classes: 0, added_uid: false, added_cn: false }
+        Self {
+            schema,
+            attributes: Vec::with_capacity(16),
+            classes: SmallVec::new(),
+            own_classes: 0,
+            added_uid: false,
+            added_cn: false,
+        }
     }
 
     /// The finished entry below `parent`.
-    pub(super) fn build(self, dn: String, parent: u32) -> Entry {
-        let mut builder = EntryBuilder::new(dn.into_bytes(), parent);
+    pub(super) fn build(self, dn: &str, parent: u32) -> Entry {
+        let mut builder = EntryBuilder::new(dn.as_bytes(), parent);
         let classes = self.values(AttributeId::OBJECT_CLASS);
         let is = |class: &str| classes.iter().any(|value| value.eq_ignore_ascii_case(class.as_bytes()));
         builder.membership(MembershipAttributes {
@@ -232,7 +249,7 @@ impl<'a> Composition<'a> {
         builder.build()
     }
 
-    fn values(&self, id: AttributeId) -> &[Vec<u8>] {
+    fn values(&self, id: AttributeId) -> &[Cow<'a, [u8]>] {
         self.attributes.iter().find(|other| other.id == id).map_or(&[], |found| &found.values)
     }
 
@@ -244,78 +261,98 @@ impl<'a> Composition<'a> {
     /// Whether it has this value, by the rule of the attribute, without options.
     fn holds(&self, id: AttributeId, value: &str) -> bool {
         let rule = self.schema.attribute(id).equality.unwrap_or(MatchingRule::OctetString);
-        let form = normal(rule, value.as_bytes());
-        let plain = self.attributes.iter().filter(|other| other.id == id && !other.description.contains(';'));
-        plain.flat_map(|found| &found.values).any(|other| normal(rule, other) == form)
+        let plain = || {
+            let plain =
+                self.attributes.iter().filter(|other| other.id == id && !other.description.contains(';'));
+            plain.flat_map(|found| &found.values)
+        };
+        plain().any(|other| **other == *value.as_bytes()) || {
+            let form = normal(rule, value.as_bytes());
+            plain().any(|other| normal(rule, other) == form)
+        }
     }
 
     /// The given classes in their order, then what they are derived from, which is implied (RFC 4512
     /// section 3.3); behind them `structural` where none of them is (posixGroup was structural in RFC 2307 and is
     /// auxiliary here), and what a provider adds.
-    fn classes<S: AsRef<str>>(&mut self, classes: &[S], structural: &str, compatibility: &[&str]) {
+    fn classes<S: AsRef<str>>(
+        &mut self,
+        classes: &'a [S],
+        structural: &'static &'static str,
+        compatibility: &'static [&'static str],
+    ) {
         self.add_classes(classes);
-        self.own_classes = self.values(AttributeId::OBJECT_CLASS).len();
+        self.own_classes = self.classes.len();
         // A class that is not known may be structural.
         let is_aside =
-            |class: Option<&ObjectClass>| class.is_some_and(|class| class.kind != ClassKind::Structural);
-        if self.known_classes().all(is_aside) {
-            self.add_classes(&[structural]);
+            |class: &Option<&ObjectClass>| class.is_some_and(|class| class.kind != ClassKind::Structural);
+        if self.classes.iter().all(is_aside) {
+            self.add_classes(std::slice::from_ref(structural));
         }
         self.add_classes(compatibility);
     }
 
-    fn add_classes<S: AsRef<str>>(&mut self, classes: &[S]) {
+    fn add_classes<S: AsRef<str>>(&mut self, classes: &'a [S]) {
+        let first = self.classes.len();
         for class in classes {
             self.add(AttributeId::OBJECT_CLASS, class.as_ref());
         }
-        for class in classes.iter().map(AsRef::as_ref) {
-            for above in self.schema.class(class).into_iter().flat_map(|class| class.superclasses()) {
-                self.add(AttributeId::OBJECT_CLASS, above.name());
+        self.add_superclasses(first);
+    }
+
+    /// Adds what the classes from this place on are derived from.
+    fn add_superclasses(&mut self, first: usize) {
+        for place in first..self.classes.len() {
+            let Some(class) = self.classes.get(place).copied().flatten() else { continue };
+            for above in class.superclasses() {
+                self.add_known_class(above, above.name().as_bytes().into());
             }
+        }
+    }
+
+    /// Adds a class unless it is there by any of its names.
+    fn add_known_class(&mut self, class: &'static ObjectClass, name: Cow<'a, [u8]>) {
+        if self.classes.iter().flatten().any(|other| std::ptr::eq(*other, class)) {
+            return;
+        }
+        let place = self.place(AttributeId::OBJECT_CLASS, self.name(AttributeId::OBJECT_CLASS));
+        if let Some(attribute) = self.attributes.get_mut(place) {
+            attribute.values.push(name);
+            self.classes.push(Some(class));
         }
     }
 
     /// Whether a class that is known requires or allows the attribute.
     fn allows(&self, id: AttributeId) -> bool {
-        self.known_classes()
-            .any(|class| class.is_some_and(|class| class.attributes().any(|other| other == id)))
+        self.classes.iter().flatten().any(|class| class.allows(id))
     }
 
     /// Whether one of the object's own classes requires or allows the attribute.
     fn allows_itself(&self, id: AttributeId) -> bool {
-        self.known_classes()
-            .take(self.own_classes)
-            .any(|class| class.is_some_and(|class| class.attributes().any(|other| other == id)))
+        self.classes.iter().take(self.own_classes).flatten().any(|class| class.allows(id))
     }
 
     /// An entry with attributes that its classes do not allow (free ones may be any) says so by
     /// being an extensibleObject (RFC 4512 section 4.3); a class that is not known may allow them.
     fn open(&mut self) {
-        let is_known = self.known_classes().all(|class| class.is_some());
+        let is_known = self.classes.iter().all(Option::is_some);
         let is_foreign = |id: AttributeId| !self.schema.attribute(id).is_operational() && !self.allows(id);
         if is_known && self.attributes.iter().any(|attribute| is_foreign(attribute.id)) {
             self.add(AttributeId::OBJECT_CLASS, "extensibleObject");
         }
     }
 
-    /// The classes, and `None` for one that the schema does not have.
-    fn known_classes(&self) -> impl Iterator<Item = Option<&'static ObjectClass>> {
-        let names = self.values(AttributeId::OBJECT_CLASS).iter();
-        names.map(|name| self.schema.class(std::str::from_utf8(name).ok()?))
-    }
-
     /// The values of the RDN are values of the entry.
-    fn names(&mut self, rdn: &[(String, Vec<u8>)]) {
+    fn names(&mut self, rdn: &'a [(String, Vec<u8>)]) {
         for (attribute, value) in rdn {
             if let Some(id) = self.schema.find(attribute).filter(|id| !self.schema.is_secret(*id)) {
-                let description = self.schema.attribute(id).name.to_string();
-                let place = self.place(id, description);
-                self.push(place, value.clone(), false);
+                let place = self.place(id, self.name(id));
+                self.push(place, value.into(), false);
             }
         }
     }
 
-    fn free(&mut self, attributes: &[Attribute]) {
+    fn free(&mut self, attributes: &'a [Attribute]) {
         for attribute in attributes {
             let (base, options) = match attribute.description.split_once(';') {
                 Some((base, options)) => (base, Some(options)),
@@ -326,34 +363,40 @@ impl<'a> Composition<'a> {
             if super::computed::is_computed(id) || attribute_type.secret || attribute_type.is_operational() {
                 continue;
             }
-            let name = &self.schema.attribute(id).name;
-            let description = options.map_or_else(|| name.to_string(), |options| format!("{name};{options}"));
+            let description = match options {
+                None => self.name(id),
+                Some(options) => format!("{};{options}", self.name(id)).into(),
+            };
             let place = self.place(id, description);
             for value in &attribute.values {
-                self.push(place, value.clone(), false);
+                self.push(place, value.into(), false);
             }
         }
     }
 
-    fn add(&mut self, id: AttributeId, value: &str) {
-        let place = self.place(id, self.schema.attribute(id).name.to_string());
-        self.push(place, value.as_bytes().to_vec(), false);
+    fn name(&self, id: AttributeId) -> Cow<'a, str> {
+        Cow::Borrowed(&self.schema.attribute(id).name)
+    }
+
+    fn add(&mut self, id: AttributeId, value: impl Into<Cow<'a, str>>) {
+        let place = self.place(id, self.name(id));
+        self.push(place, octets(value.into()), false);
     }
 
     /// Adds a value in front of those that are there.
-    fn first(&mut self, id: AttributeId, value: &str) {
-        let place = self.place(id, self.schema.attribute(id).name.to_string());
-        self.push(place, value.as_bytes().to_vec(), true);
+    fn first(&mut self, id: AttributeId, value: impl Into<Cow<'a, str>>) {
+        let place = self.place(id, self.name(id));
+        self.push(place, octets(value.into()), true);
     }
 
     fn default_number(&mut self, id: AttributeId, start: u32, number: u32) {
         if !self.has(id) {
-            self.add(id, &(u64::from(start) + u64::from(number)).to_string());
+            self.add(id, (u64::from(start) + u64::from(number)).to_string());
         }
     }
 
     /// Where an attribute stands; a new one comes behind all others.
-    fn place(&mut self, id: AttributeId, description: String) -> usize {
+    fn place(&mut self, id: AttributeId, description: Cow<'a, str>) -> usize {
         let found =
             self.attributes.iter().position(|other| other.id == id && other.description == description);
         found.unwrap_or_else(|| {
@@ -363,33 +406,52 @@ impl<'a> Composition<'a> {
     }
 
     /// Adds a value to the attribute at `place` unless one that matches it is there, or the one that there may be.
-    fn push(&mut self, place: usize, value: Vec<u8>, in_front: bool) {
+    fn push(&mut self, place: usize, value: Cow<'a, [u8]>, in_front: bool) {
         let Some(attribute) = self.attributes.get_mut(place) else { return };
         let attribute_type = self.schema.attribute(attribute.id);
         // The RDN has said which value it is, where there is but one.
         if attribute_type.single_valued && !attribute.values.is_empty() {
             return;
         }
-        attribute.push(attribute_type.equality.unwrap_or(MatchingRule::OctetString), value, in_front);
+        let rule = attribute_type.equality.unwrap_or(MatchingRule::OctetString);
+        if attribute.id != AttributeId::OBJECT_CLASS || attribute.description.contains(';') {
+            return attribute.push(rule, value, in_front);
+        }
+        match std::str::from_utf8(&value).ok().and_then(|name| self.schema.class(name)) {
+            Some(class) => self.add_known_class(class, value),
+            None => {
+                let count = attribute.values.len();
+                attribute.push(rule, value, in_front);
+                if attribute.values.len() > count {
+                    self.classes.push(None);
+                }
+            }
+        }
     }
 }
 
-impl Composed {
-    fn push(&mut self, rule: MatchingRule, value: Vec<u8>, in_front: bool) {
-        let form = normal(rule, &value);
+impl<'a> Composed<'a> {
+    fn push(&mut self, rule: MatchingRule, value: Cow<'a, [u8]>, in_front: bool) {
+        if self.values.is_empty() {
+            return self.values.push(value);
+        }
         // Lists of mail addresses have ten thousands: comparing each with each would take seconds.
         if self.values.len() >= VALUES_COMPARED_MAX {
             if self.forms.is_empty() {
                 self.forms = self.values.iter().map(|value| normal(rule, value)).collect();
             }
-            if self.forms.insert(form.clone()) {
+            if self.forms.insert(normal(rule, &value)) {
                 return self.insert(value, in_front);
             }
             if !in_front {
                 return;
             }
         }
-        let present = self.values.iter().position(|other| normal(rule, other) == form);
+        // No two of those that are there match: one that is spelled the same is the one that matches.
+        let present = self.values.iter().position(|other| *other == value).or_else(|| {
+            let form = normal(rule, &value);
+            self.values.iter().position(|other| normal(rule, other) == form)
+        });
         match (present, in_front) {
             (Some(place), true) => self.values[..=place].rotate_right(1),
             (Some(_), false) => {}
@@ -397,8 +459,15 @@ impl Composed {
         }
     }
 
-    fn insert(&mut self, value: Vec<u8>, in_front: bool) {
+    fn insert(&mut self, value: Cow<'a, [u8]>, in_front: bool) {
         self.values.insert(if in_front { 0 } else { self.values.len() }, value);
+    }
+}
+
+fn octets(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
     }
 }
 
@@ -414,7 +483,7 @@ fn normal(rule: MatchingRule, value: &[u8]) -> Vec<u8> {
 }
 
 /// The classes that a provider adds for the sake of its compatibility attributes.
-fn added_by<'c>(provider: &LdapProvider, classes: &'c [&'c str]) -> &'c [&'c str] {
+fn added_by(provider: &LdapProvider, classes: &'static [&'static str]) -> &'static [&'static str] {
     if provider.compatibility_attributes { classes } else { &[] }
 }
 

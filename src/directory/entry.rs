@@ -83,7 +83,7 @@ impl Entry {
         dn: &str,
         attributes: impl IntoIterator<Item = (AttributeId, &'v str, &'v [V])>,
     ) -> Self {
-        let mut builder = EntryBuilder::new(dn.as_bytes().to_vec(), 0);
+        let mut builder = EntryBuilder::new(dn.as_bytes(), 0);
         for (id, description, values) in attributes {
             builder.attribute(id, description, values);
         }
@@ -202,8 +202,8 @@ impl<'a> Iterator for Values<'a> {
 }
 
 /// Puts an entry together.
-pub(super) struct EntryBuilder {
-    dn: Vec<u8>,
+pub(super) struct EntryBuilder<'a> {
+    dn: &'a [u8],
     parent: u32,
     membership: MembershipAttributes,
     stores_computed: bool,
@@ -212,17 +212,17 @@ pub(super) struct EntryBuilder {
     octets: Vec<u8>,
 }
 
-impl EntryBuilder {
+impl<'a> EntryBuilder<'a> {
     /// Begins an entry with this DN (at most 65,535 octets) below that parent.
-    pub(super) fn new(dn: Vec<u8>, parent: u32) -> Self {
+    pub(super) fn new(dn: &'a [u8], parent: u32) -> Self {
         Self {
             dn,
             parent,
             membership: MembershipAttributes::default(),
             stores_computed: false,
             added: Added::default(),
-            table: Vec::new(),
-            octets: Vec::new(),
+            table: Vec::with_capacity(32 * ROW),
+            octets: Vec::with_capacity(1024),
         }
     }
 
@@ -340,7 +340,7 @@ mod tests {
                 0..6,
             )
         ) {
-            let mut builder = EntryBuilder::new(dn.clone(), 3);
+            let mut builder = EntryBuilder::new(&dn, 3);
             for (id, description, values) in &attributes {
                 builder.attribute(AttributeId::new(*id), description, values);
             }
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn any_number_of_attributes_fits() {
-        let mut builder = EntryBuilder::new(b"dc=a".to_vec(), 0);
+        let mut builder = EntryBuilder::new(b"dc=a", 0);
         let count = 70_000;
         for number in 0..count {
             builder.attribute(AttributeId::new(1), &format!("description;x-{number}"), &[b"v"]);
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn an_attribute_without_values_is_not_there() {
-        let mut builder = EntryBuilder::new(b"dc=a".to_vec(), 0);
+        let mut builder = EntryBuilder::new(b"dc=a", 0);
         builder.attribute(AttributeId::new(1), "cn", &[] as &[&[u8]]);
         let entry = builder.build();
         assert_eq!(entry.attributes().count(), 0);

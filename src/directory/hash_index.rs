@@ -4,7 +4,7 @@
 //! verifies what was found against the entry. So a key that one entry has costs eight octets.
 //! A leaf holds some hundred keys; a change copies one leaf and the branches above it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::id_set::IdSet;
 
@@ -40,6 +40,114 @@ impl<'a> Postings<'a> {
     }
 }
 
+/// That an entry has a key; they are ordered as they stand in an index.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Posting(u128);
+
+impl Posting {
+    /// Entry `id` has the key with this hash.
+    pub(crate) fn new(hash: u64, id: u32) -> Self {
+        Self(u128::from(path_of(hash)) << u32::BITS | u128::from(id))
+    }
+
+    fn path(self) -> u64 {
+        (self.0 >> u32::BITS) as u64
+    }
+
+    fn tag(self) -> u32 {
+        (self.path() >> (u32::BITS - FIXED_DEPTH * BITS)) as u32
+    }
+
+    fn id(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// An index while several threads fill it, each one part at a time.
+pub(crate) struct IndexParts(Vec<Mutex<Arc<Node>>>);
+
+impl IndexParts {
+    /// How many parts there are.
+    pub(crate) const COUNT: usize = WIDTH;
+
+    /// Begins with what is in an index.
+    pub(crate) fn of(index: &HashIndex) -> Self {
+        let children = match &*index.root {
+            Node::Branch(children) => children.to_vec(),
+            // The first levels are branches, always.
+            Node::Leaf(_) => Vec::new(),
+        };
+        Self(children.into_iter().map(Mutex::new).collect())
+    }
+
+    /// Puts all postings in, and empties the list; begins with the part `first`.
+    pub(crate) fn add(&self, postings: &mut Vec<Posting>, first: usize) {
+        postings.sort_unstable();
+        postings.dedup();
+        let part_of = |posting: &Posting| child(posting.path());
+        let count = self.0.len();
+        for (place, part) in self.0.iter().enumerate().cycle().skip(first).take(count) {
+            let begin = postings.partition_point(|posting| part_of(posting) < place);
+            let end = postings.partition_point(|posting| part_of(posting) <= place);
+            if let Some(postings) = postings.get(begin..end).filter(|postings| !postings.is_empty()) {
+                add_sorted(&mut lock(part), postings, 1);
+            }
+        }
+        postings.clear();
+    }
+
+    /// Gives back memory that growing left over in one part.
+    pub(crate) fn shrink(&self, part: usize) {
+        if let Some(part) = self.0.get(part) {
+            shrink(Arc::make_mut(&mut lock(part)));
+        }
+    }
+
+    /// The whole index.
+    pub(crate) fn join(self) -> HashIndex {
+        let mut parts =
+            self.0.into_iter().map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let empty = || Arc::new(Node::Leaf(Leaf::default()));
+        HashIndex {
+            root: Arc::new(Node::Branch(std::array::from_fn(|_| parts.next().unwrap_or_else(empty)))),
+        }
+    }
+}
+
+impl Default for IndexParts {
+    fn default() -> Self {
+        Self::of(&HashIndex::new())
+    }
+}
+
+fn lock(part: &Mutex<Arc<Node>>) -> MutexGuard<'_, Arc<Node>> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Puts sorted postings, no two of them the same, below a node that stands so deep.
+fn add_sorted(node: &mut Arc<Node>, postings: &[Posting], depth: u32) {
+    let node = Arc::make_mut(node);
+    if let Node::Leaf(leaf) = node
+        && depth < DEPTH_MAX
+        && leaf.len_with(postings) > LEAF_MAX
+    {
+        *node = leaf.split(depth);
+    }
+    match node {
+        Node::Branch(children) => {
+            let place = |posting: &Posting| child(posting.path() << (BITS * depth));
+            for same_child in postings.chunk_by(|a, b| place(a) == place(b)) {
+                add_sorted(&mut children[place(&same_child[0])], same_child, depth + 1);
+            }
+        }
+        Node::Leaf(leaf) => {
+            for same_key in postings.chunk_by(|a, b| a.tag() == b.tag()) {
+                leaf.insert_all(same_key);
+            }
+        }
+    }
+}
+
 #[derive(Clone)]
 enum Node {
     Branch([Arc<Node>; WIDTH]),
@@ -52,6 +160,12 @@ struct Leaf {
     one: Vec<(u32, u32)>,
     /// Keys of several entries, sorted by tag.
     many: Vec<(u32, Arc<IdSet>)>,
+}
+
+impl Default for HashIndex {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl HashIndex {
@@ -129,11 +243,6 @@ impl HashIndex {
             }
         }
     }
-
-    /// Gives back memory that growing left over.
-    pub(crate) fn shrink(&mut self) {
-        shrink(Arc::make_mut(&mut self.root));
-    }
 }
 
 impl Leaf {
@@ -165,6 +274,31 @@ impl Leaf {
             }
             Err(at) => self.one.insert(at, (tag, id)),
         }
+    }
+
+    /// Inserts sorted postings of one key, no two of them the same.
+    fn insert_all(&mut self, postings: &[Posting]) {
+        if let [only] = postings {
+            return self.insert(only.tag(), only.id());
+        }
+        let tag = postings[0].tag();
+        let at = self.many.binary_search_by_key(&tag, |(key, _)| *key).unwrap_or_else(|at| {
+            let before = self.one.binary_search_by_key(&tag, |(key, _)| *key).ok();
+            let before = before.map(|at| self.one.remove(at).1);
+            self.many.insert(at, (tag, Arc::new(before.into_iter().collect())));
+            at
+        });
+        Arc::make_mut(&mut self.many[at].1).insert_all(postings.iter().map(|posting| posting.id()));
+    }
+
+    /// How many keys it would hold with those of sorted postings.
+    fn len_with(&self, postings: &[Posting]) -> usize {
+        // Mostly there is no need to look.
+        if self.len() + postings.len() <= LEAF_MAX {
+            return self.len() + postings.len();
+        }
+        let is_new = |same_key: &&[Posting]| matches!(self.get(same_key[0].tag()), Postings::None);
+        self.len() + postings.chunk_by(|a, b| a.tag() == b.tag()).filter(is_new).count()
     }
 
     fn remove(&mut self, tag: u32, id: u32) {
@@ -280,12 +414,46 @@ mod tests {
                     kept = Some((index.clone(), model.clone()));
                 }
             }
-            index.shrink();
+            let parts = IndexParts::of(&index);
+            (0..IndexParts::COUNT).for_each(|part| parts.shrink(part));
+            let index = parts.join();
             for (index, model) in kept.into_iter().chain([(index, model)]) {
                 for key in 0..3_000 {
                     let expected: Vec<u32> = model.get(&key).into_iter().flatten().copied().collect();
                     prop_assert_eq!(ids(index.get(spread(key))), expected);
                 }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(crate::rounds::cases(64))]
+        /// Whatever is put in at once is what is put in one by one, in whatever pieces and beside what is there.
+        #[test]
+        fn what_is_added_sorted_is_what_is_added_one_by_one(
+            before in proptest::collection::vec((0u64..3_000, 0u32..200_000), 0..500),
+            pieces in proptest::collection::vec(
+                (0usize..WIDTH, proptest::collection::vec((0u64..3_000, 0u32..200_000), 0..2_000)),
+                0..6,
+            ),
+            popular in proptest::collection::vec(0u32..200_000, 0..300),
+        ) {
+            let mut index = HashIndex::new();
+            before.iter().for_each(|(key, id)| index.insert(spread(*key), *id));
+            let parts = IndexParts::of(&index);
+            let mut one_by_one = index.clone();
+            for (first, piece) in &pieces {
+                let all = || piece.iter().copied().chain(popular.iter().map(|id| (7, *id)));
+                all().for_each(|(key, id)| one_by_one.insert(spread(key), id));
+                parts.add(&mut all().map(|(key, id)| Posting::new(spread(key), id)).collect(), *first);
+            }
+            (0..IndexParts::COUNT).for_each(|part| parts.shrink(part));
+            let together = parts.join();
+            for key in 0..3_000 {
+                prop_assert_eq!(ids(together.get(spread(key))), ids(one_by_one.get(spread(key))));
+                let of_before = before.iter().filter(|(other, _)| *other == key).map(|(_, id)| *id);
+                let of_before: BTreeSet<u32> = of_before.collect();
+                prop_assert_eq!(ids(index.get(spread(key))), of_before.into_iter().collect::<Vec<_>>());
             }
         }
     }
@@ -298,6 +466,10 @@ mod tests {
         }
         assert_eq!(ids(index.get(7)).len(), 1_000);
         assert!(ids(index.get(8)).is_empty());
+        // More of them than a leaf holds, below each other to the last bit.
+        let parts = IndexParts::default();
+        parts.add(&mut (0..1_000).map(|id| Posting::new(7 | u64::from(id) << 32, id)).collect(), 3);
+        assert_eq!(ids(parts.join().get(7)).len(), 1_000);
     }
 
     fn spread(key: u64) -> u64 {

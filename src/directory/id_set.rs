@@ -67,6 +67,21 @@ impl IdSet {
         }
     }
 
+    /// Puts ascending ids in.
+    pub(crate) fn insert_all(&mut self, ids: impl Iterator<Item = u32>) {
+        let mut ids = ids.peekable();
+        while let Some(id) = ids.next() {
+            self.insert(id);
+            // Those of the same chunk in one go.
+            if let Self::Many(chunks) = self
+                && let Ok(at) = chunks.binary_search_by_key(&upper(id), |(key, _)| *key)
+            {
+                let chunk = Arc::make_mut(&mut chunks[at].1);
+                chunk.extend(std::iter::from_fn(|| ids.next_if(|next| upper(*next) == upper(id))));
+            }
+        }
+    }
+
     /// Takes `id` out; says whether it was there.
     pub(crate) fn remove(&mut self, id: u32) -> bool {
         match self {
@@ -217,6 +232,11 @@ mod tests {
             let mut small = set.clone();
             small.shrink();
             prop_assert_eq!(small.iter().collect::<IdSet>().len(), set.len());
+            let mut joined = set.clone();
+            joined.insert_all(other_model.iter().copied());
+            let all = model.union(&other_model).copied().collect::<Vec<_>>();
+            prop_assert_eq!(joined.iter().collect::<Vec<_>>(), all);
+            prop_assert_eq!(set.len(), model.len());
         }
     }
 

@@ -1,12 +1,13 @@
 //! What is in memory: the immutable [`Snapshot`] of one revision, made for reading.
 //!
 //! `snapshot` holds `accounts` (everything about accounts, once) and one `tree` for each provider
-//! (entries as wire octets, indexes). A search goes `filter` (as it arrived) → `prepared` (made
+//! (entries as wire octets, indexes); `bulk` makes the first one from all records at once. A search goes `filter` (as it arrived) → `prepared` (made
 //! ready for the tree) → `plan` (which entries to look at) → `evaluate` (whether they match), all
 //! through a `reader`, which knows what may be seen. `sort_keys` and `values_filter` are what controls ask beyond that.
 
 mod account_table;
 mod accounts;
+mod bulk;
 mod category;
 mod compose;
 mod computed;

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use rpds::RedBlackTreeMapSync;
 
 use super::accounts::Accounts;
+use super::bulk::{Bulk, Means};
 use super::custom::{custom_type, unknown_attributes, with_custom};
 use super::entry::Entry;
 use super::subschema::Subschema;
@@ -291,29 +292,44 @@ impl Snapshot {
     /// Puts all accounts and groups, as they are in `source` and still here, into the trees of these providers.
     fn fill(&mut self, providers: &[ProviderNumber], source: &dyn RecordSource) -> Result<(), String> {
         let Self { schema, accounts, trees, .. } = self;
-        let is_empty = |tree: &&mut Arc<Tree>| providers.contains(&tree.provider().number);
-        let mut trees: Vec<&mut Tree> = trees.iter_mut().filter(is_empty).map(Arc::make_mut).collect();
-        source.objects(&mut |record| match record {
-            Record::Account(account) if accounts.account(account.number).is_some() => {
-                trees.iter_mut().for_each(|tree| tree.put_account(&account, schema));
+        let is_empty = |tree: &&Arc<Tree>| providers.contains(&tree.provider().number);
+        let empty = trees.iter().filter(is_empty).map(|tree| Tree::clone(tree)).collect();
+        let mut bulk = Bulk::new(None, empty, Means::alone());
+        source.objects(&mut |record| {
+            let is_here = match &record {
+                Record::Account(account) => accounts.account(account.number).is_some(),
+                Record::Group(group) => accounts.group(group.number).is_some(),
+                _ => false,
+            };
+            if is_here {
+                bulk.add(record, schema);
             }
-            Record::Group(group) if accounts.group(group.number).is_some() => {
-                trees.iter_mut().for_each(|tree| tree.put_group(&group, schema));
-            }
-            _ => {}
         })?;
-        trees.into_iter().for_each(Tree::shrink);
+        self.take_trees(bulk.finish(&self.schema)?.trees);
         Ok(())
+    }
+
+    /// Takes trees in place of those of the same providers.
+    fn take_trees(&mut self, made: Vec<Tree>) {
+        for made in made {
+            let number = made.provider().number;
+            if let Some(tree) = self.trees.iter_mut().find(|tree| tree.provider().number == number) {
+                *tree = Arc::new(made);
+            }
+        }
     }
 }
 
 /// Makes the first snapshot from the records of a store, in whatever order they come.
 pub struct SnapshotBuilder {
     snapshot: Snapshot,
+    /// From the first account or group behind the providers on.
+    bulk: Option<Bulk>,
+    means: Means,
     /// What names others waits until all of them are there.
     memberships: Vec<Membership>,
     tokens: Vec<Token>,
-    /// Accounts and groups that came before the providers, or before an attribute type that they use.
+    /// Accounts and groups that came before the providers.
     early: Vec<Record>,
     /// Providers that came before an attribute type that their names use.
     early_providers: Vec<LdapProvider>,
@@ -327,10 +343,16 @@ impl Default for SnapshotBuilder {
 }
 
 impl SnapshotBuilder {
-    /// Nothing was read yet.
+    /// Nothing was read yet. Many records are given to threads on all cores.
     pub fn new() -> Self {
+        Self::with_means(Means::all())
+    }
+
+    pub(super) fn with_means(means: Means) -> Self {
         Self {
             snapshot: Snapshot::empty(),
+            bulk: None,
+            means,
             memberships: Vec::new(),
             tokens: Vec::new(),
             early: Vec::new(),
@@ -339,9 +361,9 @@ impl SnapshotBuilder {
         }
     }
 
-    /// Takes the next record. Custom attribute types, then providers should come first, as they do from a
-    /// store: what comes before one that it needs is kept aside. An account or group between two providers is
-    /// an error of [`SnapshotBuilder::finish`], as the second tree would lack it.
+    /// Takes the next record; of each account and group there is one. Custom attribute types, then providers should
+    /// come first, as they do from a store: what comes before one that it needs is kept aside. An account or group
+    /// between two providers is an error of [`SnapshotBuilder::finish`], as the second tree would lack it.
     pub fn add(&mut self, record: Record) {
         match record {
             Record::Provider(provider) => {
@@ -352,12 +374,10 @@ impl SnapshotBuilder {
                     self.early_providers.push(provider);
                 }
             }
-            Record::Account(_) | Record::Group(_)
-                if self.snapshot.trees.is_empty()
-                    || !unknown_attributes(&self.snapshot.schema, &record).is_empty() =>
-            {
+            Record::Account(_) | Record::Group(_) if self.snapshot.trees.is_empty() => {
                 self.early.push(record);
             }
+            Record::Account(_) | Record::Group(_) => self.add_object(record),
             Record::Membership(membership) => self.memberships.push(membership),
             Record::Token(token) => self.tokens.push(token),
             record => self.snapshot.put(record),
@@ -371,21 +391,31 @@ impl SnapshotBuilder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        self.early.into_iter().for_each(|record| self.snapshot.put(record));
-        for membership in self.memberships {
-            self.snapshot.accounts.put_membership(membership.group, membership.account);
+        for record in std::mem::take(&mut self.early) {
+            self.add_object(record);
         }
-        self.tokens.into_iter().for_each(|token| self.snapshot.accounts.put_token(token));
-        self.snapshot.revision = revision;
-        self.snapshot.accounts.shrink();
-        for tree in &mut self.snapshot.trees {
-            Arc::make_mut(tree).shrink();
+        let mut snapshot = self.snapshot;
+        if let Some(bulk) = self.bulk {
+            let made = bulk.finish(&snapshot.schema)?;
+            snapshot.accounts.take(made.accounts, self.memberships);
+            snapshot.take_trees(made.trees);
         }
-        Ok(self.snapshot)
+        snapshot.accounts.put_tokens(self.tokens);
+        snapshot.revision = revision;
+        Ok(snapshot)
+    }
+
+    fn add_object(&mut self, record: Record) {
+        let Self { snapshot, means, .. } = self;
+        let bulk = self.bulk.get_or_insert_with(|| {
+            let trees = snapshot.trees.iter().map(|tree| Tree::clone(tree)).collect();
+            Bulk::new(Some(&snapshot.accounts), trees, *means)
+        });
+        bulk.add(record, &snapshot.schema);
     }
 
     fn add_provider(&mut self, provider: &LdapProvider) {
-        if self.snapshot.accounts.account_count() + self.snapshot.accounts.group_count() > 0 {
+        if self.bulk.is_some() {
             self.error.get_or_insert(format!(
                 "the provider `{}` was read behind accounts that belong into its tree; read all providers first",
                 provider.name

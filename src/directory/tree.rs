@@ -15,7 +15,8 @@ use super::id_set::IdSet;
 use super::snapshot::Snapshot;
 use super::sparse::Sparse;
 use crate::model::{
-    Account, AccountNumber, Container, Group, GroupNumber, LdapProvider, Origin, ProviderNumber, Timestamp,
+    Account, AccountKind, AccountNumber, Container, Group, GroupNumber, LdapProvider, Origin, ProviderNumber,
+    Record, Timestamp,
 };
 use crate::schema::dn::is_at_or_below;
 use crate::schema::{AttributeId, Dn, MatchingRule, Rdn, Schema, normalize_dn};
@@ -32,6 +33,8 @@ pub struct Tree {
     binds_by_domain: bool,
     /// The suffix first.
     containers: Arc<[ContainerEntry]>,
+    /// Those that the provider names, as it spells them: where nearly all entries stand.
+    usual_containers: Arc<[(Box<str>, EntryId)]>,
     /// Entries of accounts and groups, by number.
     entries: Sparse<Arc<Entry>>,
     /// Virtual groups, by the account's number.
@@ -153,6 +156,10 @@ impl Tree {
             }
         }
         tree.containers = containers.into();
+        let named = provider.users.iter().chain(&provider.service_accounts).chain(&provider.groups);
+        let named = named.map(|container| &*container.container).chain([VIRTUAL_GROUPS]);
+        let usual = named.filter_map(|name| Some((name.into(), tree.container_named(name, schema)?)));
+        tree.usual_containers = usual.collect();
         Ok(tree)
     }
 
@@ -179,6 +186,7 @@ impl Tree {
             domain: "".into(),
             binds_by_domain: false,
             containers: Arc::new([]),
+            usual_containers: Arc::new([]),
             entries: Sparse::new(),
             virtual_groups: Sparse::new(),
             children: Vec::new(),
@@ -368,14 +376,7 @@ impl Tree {
         if account.number.get() > NUMBER_MAX {
             return;
         }
-        let is_shown = account.kind != crate::model::AccountKind::InternalServiceAccount;
-        let place = self.place_of(account).ok().filter(|_| is_shown);
-        let entry = place.and_then(|place| {
-            let parent = self.container_named(&place.container, schema)?;
-            let composition = compose::account(schema, &self.provider, account, &place);
-            Some(composition.build(place.dn, parent.raw()))
-        });
-        let virtual_group = entry.is_some().then(|| self.virtual_group(account, schema)).flatten();
+        let (entry, virtual_group) = self.account_entries(account, schema);
         self.put(EntryId::of_account(account.number), entry, account.uuid, schema);
         let uuid = super::reader::virtual_group_uuid(account.uuid);
         self.put(EntryId::of_virtual_group(account.number), virtual_group, uuid, schema);
@@ -391,12 +392,7 @@ impl Tree {
     }
 
     pub(super) fn put_group(&mut self, group: &Group, schema: &Schema) {
-        let place = compose::place(&self.provider, &group.placements, &self.provider.groups, &group.name);
-        let entry = place.ok().and_then(|place| {
-            let parent = self.container_named(&place.container, schema)?;
-            let composition = compose::group(schema, &self.provider, group, &place);
-            Some(composition.build(place.dn, parent.raw()))
-        });
+        let entry = self.group_entry(group, schema);
         self.put(EntryId::of_group(group.number), entry, group.uuid, schema);
     }
 
@@ -404,10 +400,70 @@ impl Tree {
         self.put(EntryId::of_group(number), None, uuid, schema);
     }
 
-    pub(super) fn shrink(&mut self) {
-        self.by_dn.shrink();
-        self.index.shrink();
-        self.children.iter_mut().for_each(|children| Arc::make_mut(children).shrink());
+    /// Hands the entries of an account or group to `each`, with their `entryUUID`s, without putting them in.
+    pub(super) fn compose(
+        &self,
+        record: &Record,
+        schema: &Schema,
+        each: &mut dyn FnMut(EntryId, Entry, Uuid),
+    ) {
+        match record {
+            Record::Account(account) if account.number.get() <= NUMBER_MAX => {
+                let (entry, virtual_group) = self.account_entries(account, schema);
+                if let Some(entry) = entry {
+                    each(EntryId::of_account(account.number), entry, account.uuid);
+                }
+                if let Some(entry) = virtual_group {
+                    let uuid = super::reader::virtual_group_uuid(account.uuid);
+                    each(EntryId::of_virtual_group(account.number), entry, uuid);
+                }
+            }
+            Record::Group(group) => {
+                if let Some(entry) = self.group_entry(group, schema) {
+                    each(EntryId::of_group(group.number), entry, group.uuid);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Its indexes: of DNs, of all else.
+    pub(super) fn indexes(&self) -> [&HashIndex; 2] {
+        [&self.by_dn, &self.index]
+    }
+
+    /// Takes all entries at once into a tree that has none yet, with indexes that hold what was in its own too.
+    pub(super) fn take_entries(
+        &mut self,
+        entries: Sparse<Arc<Entry>>,
+        virtual_groups: Sparse<Arc<Entry>>,
+        by_dn: HashIndex,
+        index: HashIndex,
+    ) {
+        let mut below: Vec<Vec<u32>> =
+            self.children.iter().map(|children| children.iter().collect()).collect();
+        let numbered =
+            entries.iter().map(|(number, entry)| (EntryId::of_account(AccountNumber::new(number)), entry));
+        let virtual_ones = virtual_groups
+            .iter()
+            .map(|(number, entry)| (EntryId::of_virtual_group(AccountNumber::new(number)), entry));
+        for (id, entry) in numbered.chain(virtual_ones) {
+            if let Some(below) = below.get_mut(entry.parent() as usize) {
+                below.push(id.raw());
+            }
+        }
+        self.children = below
+            .into_iter()
+            .map(|ids| {
+                let mut children: IdSet = ids.into_iter().collect();
+                children.shrink();
+                Arc::new(children)
+            })
+            .collect();
+        self.entries = entries;
+        self.virtual_groups = virtual_groups;
+        self.by_dn = by_dn;
+        self.index = index;
     }
 
     fn check(
@@ -441,6 +497,28 @@ impl Tree {
         compose::place(&self.provider, &account.placements, self.containers_of(account), &account.username)
     }
 
+    /// An account's entry and its virtual group.
+    fn account_entries(&self, account: &Account, schema: &Schema) -> (Option<Entry>, Option<Entry>) {
+        if account.kind == AccountKind::InternalServiceAccount {
+            return (None, None);
+        }
+        let entry = self.place_of(account).ok().and_then(|place| {
+            let parent = self.container_named(&place.container, schema)?;
+            let composition = compose::account(schema, &self.provider, account, &place);
+            Some(composition.build(&place.dn, parent.raw()))
+        });
+        let virtual_group = entry.is_some().then(|| self.virtual_group(account, schema)).flatten();
+        (entry, virtual_group)
+    }
+
+    fn group_entry(&self, group: &Group, schema: &Schema) -> Option<Entry> {
+        let containers = &self.provider.groups;
+        let place = compose::place(&self.provider, &group.placements, containers, &group.name).ok()?;
+        let parent = self.container_named(&place.container, schema)?;
+        let composition = compose::group(schema, &self.provider, group, &place);
+        Some(composition.build(&place.dn, parent.raw()))
+    }
+
     fn virtual_group_dn(&self, account: &Account) -> String {
         let rdn = Rdn::new("cn", account.username.as_str());
         format!("{rdn},{VIRTUAL_GROUPS},{}", self.provider.base_dn)
@@ -456,7 +534,7 @@ impl Tree {
         }
         let parent = self.container_named(VIRTUAL_GROUPS, schema)?;
         let dn = self.virtual_group_dn(account);
-        Some(compose::virtual_group(schema, &self.provider, account).build(dn, parent.raw()))
+        Some(compose::virtual_group(schema, &self.provider, account).build(&dn, parent.raw()))
     }
 
     /// Exchanges an entry, or takes it out, with the keys that lead to it.
@@ -478,7 +556,7 @@ impl Tree {
                     self.index.remove(key, id.raw());
                 }
             }
-            self.by_dn.remove(self.hash(&dn_form(before, schema)), id.raw());
+            self.by_dn.remove(self.dn_hash(before, schema), id.raw());
             if let Some(children) = self.children.get_mut(before.parent() as usize) {
                 Arc::make_mut(children).remove(id.raw());
             }
@@ -490,12 +568,12 @@ impl Tree {
                     None => self.index.add(key, id.raw()),
                 }
             }
-            self.by_dn.insert(self.hash(&dn_form(entry, schema)), id.raw());
+            self.by_dn.insert(self.dn_hash(entry, schema), id.raw());
             if let Some(children) = self.children.get_mut(entry.parent() as usize) {
                 Arc::make_mut(children).insert(id.raw());
             }
         }
-        let by_uuid = self.key(KeyKind::Equality, AttributeId::ENTRY_UUID, uuid.as_bytes());
+        let by_uuid = self.uuid_key(uuid);
         match (&entry, &before) {
             (Some(_), _) => self.index.insert(by_uuid, id.raw()),
             (None, Some(_)) => self.index.remove(by_uuid, id.raw()),
@@ -505,37 +583,54 @@ impl Tree {
 
     /// All keys of an entry, sorted.
     fn keys(&self, entry: &Entry, schema: &Schema) -> Vec<u64> {
-        let mut keys = Vec::with_capacity(64);
-        let mut form = Vec::new();
-        for stored in entry.attributes() {
-            let attribute = schema.attribute(stored.id);
-            keys.push(self.key(KeyKind::Presence, stored.id, b""));
-            for value in stored.values() {
-                if let Some(rule) = attribute.equality
-                    && attribute.indexes.equality
-                {
-                    form.clear();
-                    if rule.normalize(value, &mut form).is_ok() {
-                        keys.push(self.key(KeyKind::Equality, stored.id, &form));
-                    }
-                }
-                if let Some(rule) = attribute.substrings_rule()
-                    && attribute.indexes.substrings
-                {
-                    form.clear();
-                    form.push(TRIGRAM_BEGIN);
-                    if rule.normalize(value, &mut form).is_ok() {
-                        form.push(TRIGRAM_END);
-                        keys.extend(
-                            form.windows(3).map(|three| self.key(KeyKind::Trigram, stored.id, three)),
-                        );
-                    }
-                }
-            }
-        }
+        let mut keys = Vec::with_capacity(128);
+        self.each_key(entry, schema, &mut |key| keys.push(key));
         keys.sort_unstable();
         keys.dedup();
         keys
+    }
+
+    /// Hands the keys of an entry's attributes to `each`; one may come twice.
+    pub(super) fn each_key(&self, entry: &Entry, schema: &Schema, each: &mut dyn FnMut(u64)) {
+        let mut form = Vec::with_capacity(128);
+        for stored in entry.attributes() {
+            let attribute = schema.attribute(stored.id);
+            each(self.key(KeyKind::Presence, stored.id, b""));
+            let equality = attribute.equality.filter(|_| attribute.indexes.equality);
+            let substrings = attribute.substrings_rule().filter(|_| attribute.indexes.substrings);
+            // Rules of one family have one normal form.
+            let is_one_form =
+                substrings.is_some() && equality.and_then(MatchingRule::substrings_of) == substrings;
+            for value in stored.values() {
+                form.clear();
+                form.push(TRIGRAM_BEGIN);
+                let is_normal = equality.is_some_and(|rule| rule.normalize(value, &mut form).is_ok());
+                if is_normal {
+                    each(self.key(KeyKind::Equality, stored.id, &form[1..]));
+                }
+                let Some(rule) = substrings else { continue };
+                let is_normal = if is_one_form {
+                    is_normal
+                } else {
+                    form.truncate(1);
+                    rule.normalize(value, &mut form).is_ok()
+                };
+                if is_normal {
+                    form.push(TRIGRAM_END);
+                    form.windows(3).for_each(|three| each(self.key(KeyKind::Trigram, stored.id, three)));
+                }
+            }
+        }
+    }
+
+    /// The key of an `entryUUID`.
+    pub(super) fn uuid_key(&self, uuid: Uuid) -> u64 {
+        self.key(KeyKind::Equality, AttributeId::ENTRY_UUID, uuid.as_bytes())
+    }
+
+    /// By what the index of DNs finds an entry.
+    pub(super) fn dn_hash(&self, entry: &Entry, schema: &Schema) -> u64 {
+        self.hash(&dn_form(entry, schema))
     }
 
     fn key(&self, kind: KeyKind, attribute: AttributeId, octets: &[u8]) -> u64 {
@@ -584,11 +679,11 @@ impl Tree {
             .unwrap_or_default();
         let id = EntryId::of_container(containers.len() as u16);
         let uuid = compose::container_uuid(&self.provider, relative);
-        let entry = compose::container(schema, &rdn, relative.is_empty()).build(dn, parent);
+        let entry = compose::container(schema, &rdn, relative.is_empty()).build(&dn, parent);
         for key in self.keys(&entry, schema) {
             self.index.insert(key, id.raw());
         }
-        self.index.insert(self.key(KeyKind::Equality, AttributeId::ENTRY_UUID, uuid.as_bytes()), id.raw());
+        self.index.insert(self.uuid_key(uuid), id.raw());
         self.by_dn.insert(self.hash(&normal), id.raw());
         self.children.push(Arc::new(IdSet::new()));
         if let Some(children) = self.children.get_mut(parent as usize) {
@@ -607,6 +702,9 @@ impl Tree {
     }
 
     fn container_named(&self, relative: &str, schema: &Schema) -> Option<EntryId> {
+        if let Some((_, id)) = self.usual_containers.iter().find(|(name, _)| **name == *relative) {
+            return Some(*id);
+        }
         let dn = if relative.is_empty() {
             self.provider.base_dn.clone()
         } else {

@@ -9,8 +9,6 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use smallvec::SmallVec;
-
 use super::LowerCase;
 use super::attributes::{AttributeId, AttributeId as A};
 use ClassKind::{Abstract, Auxiliary, Structural};
@@ -43,6 +41,17 @@ pub struct ObjectClass {
     pub may: &'static [AttributeId],
     /// Where the definition comes from (X-ORIGIN).
     pub origin: &'static str,
+    /// What follows from the classes it is derived from.
+    lineage: OnceLock<Lineage>,
+}
+
+/// What follows from the classes that a class is derived from; every entry that is made asks for it.
+#[derive(Debug)]
+struct Lineage {
+    /// The class itself, then those above it.
+    classes: Box<[&'static ObjectClass]>,
+    /// What all of them require or allow, sorted.
+    attributes: Box<[AttributeId]>,
 }
 
 impl ObjectClass {
@@ -53,24 +62,37 @@ impl ObjectClass {
 
     /// The class itself, then what it is derived from, up to `top`.
     pub fn superclasses(&'static self) -> impl Iterator<Item = &'static ObjectClass> {
-        let mut found: SmallVec<[&'static ObjectClass; 8]> = SmallVec::new();
-        found.push(self);
-        let mut next = 0;
-        while let Some(class) = found.get(next).copied() {
-            for above in class.superiors.iter().filter_map(|name| find(name)) {
-                if found.iter().all(|other| !std::ptr::eq(*other, above)) {
-                    found.push(above);
-                }
-            }
-            next += 1;
-        }
-        found.into_iter()
+        self.lineage().classes.iter().copied()
     }
 
-    /// All attributes that it and its superclasses require or allow, as `@class` selects (RFC 4529). Some may come
-    /// twice.
+    /// All attributes that it and its superclasses require or allow, as `@class` selects (RFC 4529).
     pub fn attributes(&'static self) -> impl Iterator<Item = AttributeId> {
-        self.superclasses().flat_map(|class| class.must.iter().chain(class.may).copied())
+        self.lineage().attributes.iter().copied()
+    }
+
+    /// Whether the attribute is one of them.
+    pub fn allows(&'static self, attribute: AttributeId) -> bool {
+        self.lineage().attributes.binary_search(&attribute).is_ok()
+    }
+
+    fn lineage(&'static self) -> &'static Lineage {
+        self.lineage.get_or_init(|| {
+            let mut classes = vec![self];
+            let mut next = 0;
+            while let Some(class) = classes.get(next).copied() {
+                for above in class.superiors.iter().filter_map(|name| find(name)) {
+                    if classes.iter().all(|other| !std::ptr::eq(*other, above)) {
+                        classes.push(above);
+                    }
+                }
+                next += 1;
+            }
+            let own = |class: &&'static ObjectClass| class.must.iter().chain(class.may).copied();
+            let mut attributes: Vec<AttributeId> = classes.iter().flat_map(own).collect();
+            attributes.sort_unstable();
+            attributes.dedup();
+            Lineage { classes: classes.into(), attributes: attributes.into() }
+        })
     }
 }
 
@@ -80,7 +102,7 @@ pub(super) fn find(name: &str) -> Option<&'static ObjectClass> {
         OnceLock::new();
     let classes = BY_NAME.get_or_init(|| {
         let mut classes = HashMap::default();
-        for class in CLASSES {
+        for class in &CLASSES {
             for key in class.names.iter().chain([&class.oid]) {
                 classes.insert(key.to_ascii_lowercase().into_bytes().into_boxed_slice(), class);
             }
@@ -106,11 +128,11 @@ const fn class(
     must: &'static [AttributeId],
     may: &'static [AttributeId],
 ) -> ObjectClass {
-    ObjectClass { oid, names, superiors, kind, must, may, origin }
+    ObjectClass { oid, names, superiors, kind, must, may, origin, lineage: OnceLock::new() }
 }
 
 /// The classes, each after the class it is derived from.
-pub(super) static CLASSES: &[ObjectClass] = &[
+pub(super) static CLASSES: [ObjectClass; 66] = [
     // RFC 4512
     ObjectClass {
         oid: "2.5.6.0",
@@ -121,6 +143,7 @@ pub(super) static CLASSES: &[ObjectClass] = &[
         // As in Active Directory: whatever an entry is, it may be in a group, and has these.
         may: &[A::MEMBER_OF, A::DISTINGUISHED_NAME, A::OBJECT_CATEGORY, A::WHEN_CREATED, A::WHEN_CHANGED],
         origin: BINDERY,
+        lineage: OnceLock::new(),
     },
     class("2.5.6.1", &["alias"], &["top"], Structural, "RFC 4512", &[A::ALIASED_OBJECT_NAME], &[]),
     class("1.3.6.1.4.1.1466.101.120.111", &["extensibleObject"], &["top"], Auxiliary, "RFC 4512", &[], &[]),
@@ -889,7 +912,7 @@ mod tests {
     #[test]
     fn names_and_oids_are_unique_and_found() {
         let mut seen = HashSet::new();
-        for class in CLASSES {
+        for class in &CLASSES {
             for key in class.names.iter().chain([&class.oid]) {
                 assert!(seen.insert(key.to_ascii_lowercase()), "{key} is there twice");
                 assert_eq!(find(&key.to_ascii_uppercase()).unwrap().oid, class.oid);
@@ -912,7 +935,7 @@ mod tests {
 
     #[test]
     fn no_attribute_is_required_and_allowed_or_named_twice() {
-        for class in CLASSES {
+        for class in &CLASSES {
             let own: Vec<_> = class.must.iter().chain(class.may).collect();
             let unique: HashSet<_> = own.iter().collect();
             assert_eq!(own.len(), unique.len(), "{}", class.name());
@@ -950,7 +973,7 @@ mod tests {
     #[test]
     fn no_class_requires_a_secret() {
         let schema = crate::schema::Schema::core();
-        for class in CLASSES {
+        for class in &CLASSES {
             assert!(class.must.iter().all(|id| !schema.is_secret(*id)), "{}", class.name());
         }
     }

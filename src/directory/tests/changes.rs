@@ -42,6 +42,12 @@ proptest! {
         }
         let anew = world.snapshot_from(&mut tape);
         prop_assert_eq!(describe(&snapshot), describe(&anew));
+        let records = world.records(&mut tape).into_iter().map(Change::Put);
+        let (first, objects): (Vec<Change>, Vec<Change>) =
+            records.partition(|change| matches!(change, Change::Put(Record::Provider(_) | Record::CustomAttribute(_))));
+        let one_by_one = Snapshot::empty().apply(1, &first, &World::default()).unwrap();
+        let one_by_one = one_by_one.apply(1, &objects, &world).unwrap();
+        prop_assert_eq!(describe(&one_by_one), describe(&anew));
         for (before, old) in &kept {
             prop_assert_eq!(before, &describe(old));
         }
@@ -52,7 +58,9 @@ proptest! {
                 let filter = random_filter(&world, &pool, &mut tape, 2);
                 let mut items = Vec::new();
                 filter.flat(&mut items);
-                prop_assert_eq!(search(&snapshot, provider.number, &items), search(&anew, provider.number, &items));
+                let found = search(&anew, provider.number, &items);
+                prop_assert_eq!(&search(&snapshot, provider.number, &items), &found);
+                prop_assert_eq!(&search(&one_by_one, provider.number, &items), &found);
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::directory::bulk::Means;
 use crate::directory::{RecordSource, Snapshot, SnapshotBuilder, name_key};
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, Attribute, AttributeNumber, Container, CustomAttribute,
@@ -306,9 +307,11 @@ impl World {
         self.snapshot_from(&mut Tape::new(&[]))
     }
 
-    /// A snapshot built at once from the records in some order.
+    /// A snapshot built at once from the records in some order, by some threads and in small pieces.
     pub(crate) fn snapshot_from(&self, tape: &mut Tape<'_>) -> Snapshot {
-        let mut builder = SnapshotBuilder::new();
+        let means =
+            Means { threads: tape.below(3), batch_max: 1 + tape.below(3), postings_max: 1 + tape.below(200) };
+        let mut builder = SnapshotBuilder::with_means(means);
         for record in self.records(tape) {
             builder.add(record);
         }

@@ -1,0 +1,315 @@
+//! Many accounts and groups at once, on all cores: what a start does with the records of a store.
+//!
+//! Whichever thread is free takes the next batch of records and makes states and entries of it. What leads to them is
+//! gathered first and put into the indexes sorted, a million postings at a time: one by one, each would cost a walk
+//! through memory that no cache holds.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::accounts::{AccountTables, Accounts};
+use super::custom::unknown_attributes;
+use super::entry::Entry;
+use super::entry_id::EntryId;
+use super::hash_index::{IndexParts, Posting};
+use super::sparse::Sparse;
+use super::tree::Tree;
+use crate::model::Record;
+use crate::schema::Schema;
+
+/// Takes accounts and groups; has them in tables and trees at the end.
+pub(super) struct Bulk {
+    means: Means,
+    batch: Vec<Record>,
+    crew: Crew,
+    /// What is done by the caller's thread.
+    own: Worker,
+}
+
+/// What may be used for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Means {
+    /// Threads beside the caller's; with none, or when none can be made, the caller does it all.
+    pub(super) threads: usize,
+    /// Records that a thread takes at a time.
+    pub(super) batch_max: usize,
+    /// Postings that all threads together gather before they are put into the indexes.
+    pub(super) postings_max: usize,
+}
+
+/// What was made.
+pub(super) struct Made {
+    pub(super) accounts: AccountTables,
+    pub(super) trees: Vec<Tree>,
+}
+
+/// The threads.
+enum Crew {
+    /// None is there yet: few records are not worth one.
+    Waiting,
+    Working {
+        queue: SyncSender<Batch>,
+        threads: Vec<JoinHandle<()>>,
+    },
+    /// There is none, and none will be.
+    Nobody,
+}
+
+/// Records with the schema that was known when they came.
+struct Batch {
+    schema: Schema,
+    records: Vec<Record>,
+}
+
+/// What all threads put their work into.
+struct Shared {
+    /// Hashes names; `None`: only trees are made.
+    accounts: Option<Accounts>,
+    /// With the containers alone; what is made for them is beside.
+    trees: Vec<Tree>,
+    /// Of the names of accounts, of groups, then two for each tree: of DNs, of all else.
+    indexes: Vec<IndexParts>,
+    objects: Mutex<Objects>,
+    /// What uses an attribute type that has not been declared yet.
+    early: Mutex<Vec<Record>>,
+}
+
+struct Objects {
+    accounts: AccountTables,
+    /// For each tree: entries of accounts and groups, virtual groups.
+    entries: Vec<(Sparse<Arc<Entry>>, Sparse<Arc<Entry>>)>,
+}
+
+/// One thread's work.
+struct Worker {
+    shared: Arc<Shared>,
+    /// For each index, what is not in it yet.
+    postings: Vec<Vec<Posting>>,
+    postings_max: usize,
+    /// The part of an index that it begins with, so that two rarely want the same.
+    first_part: usize,
+}
+
+impl Means {
+    /// All cores.
+    pub(super) fn all() -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Self { threads: cores.min(THREADS_MAX), ..Self::alone() }
+    }
+
+    /// The caller's thread: others are being served beside.
+    pub(super) fn alone() -> Self {
+        Self { threads: 0, batch_max: BATCH_MAX, postings_max: POSTINGS_MAX }
+    }
+}
+
+impl Bulk {
+    /// Makes entries for these trees, in which nobody is yet, and, with `accounts`, which are empty, the states too.
+    pub(super) fn new(accounts: Option<&Accounts>, trees: Vec<Tree>, means: Means) -> Self {
+        let mut indexes = vec![IndexParts::default(), IndexParts::default()];
+        for tree in &trees {
+            indexes.extend(tree.indexes().map(IndexParts::of));
+        }
+        let objects = Objects {
+            accounts: AccountTables::new(),
+            entries: trees.iter().map(|_| (Sparse::new(), Sparse::new())).collect(),
+        };
+        let shared = Arc::new(Shared {
+            accounts: accounts.cloned(),
+            trees,
+            indexes,
+            objects: Mutex::new(objects),
+            early: Mutex::default(),
+        });
+        let crew = if means.threads == 0 { Crew::Nobody } else { Crew::Waiting };
+        Self { means, batch: Vec::new(), crew, own: Worker::new(shared, means.postings_max, 0) }
+    }
+
+    /// Takes the next account or group, each once.
+    pub(super) fn add(&mut self, record: Record, schema: &Schema) {
+        self.batch.push(record);
+        if self.batch.len() < self.means.batch_max {
+            return;
+        }
+        let records = std::mem::replace(&mut self.batch, Vec::with_capacity(self.means.batch_max));
+        let mut batch = Batch { schema: schema.clone(), records };
+        if matches!(self.crew, Crew::Waiting) {
+            self.crew = self.muster();
+        }
+        if let Crew::Working { queue, .. } = &self.crew {
+            match queue.send(batch) {
+                Ok(()) => return,
+                // All of them have ended, which the end will tell.
+                Err(unsent) => batch = unsent.0,
+            }
+        }
+        self.own.take(&batch);
+    }
+
+    /// Everything that was made. What uses an attribute type that is not in `schema` lacks that attribute.
+    ///
+    /// # Errors
+    /// A thread did not do its part.
+    pub(super) fn finish(mut self, schema: &Schema) -> Result<Made, String> {
+        self.own.take(&Batch { schema: schema.clone(), records: std::mem::take(&mut self.batch) });
+        if let Crew::Working { queue, threads } = std::mem::replace(&mut self.crew, Crew::Nobody) {
+            drop(queue);
+            // All are waited for, so that nobody else holds what they have made.
+            let ended: Vec<_> = threads.into_iter().map(JoinHandle::join).collect();
+            if ended.iter().any(Result::is_err) {
+                return Err("a thread that made entries of them has panicked".to_owned());
+            }
+        }
+        let early = std::mem::take(&mut *lock(&self.own.shared.early));
+        early.iter().for_each(|record| self.own.make(record, schema));
+        self.own.put();
+        let Worker { shared, .. } = self.own;
+        shared.shrink(self.means.threads);
+        let shared = Arc::into_inner(shared).ok_or("a thread still makes entries of them")?;
+        Ok(shared.join())
+    }
+
+    /// Starts as many threads as there may be, or as can be.
+    fn muster(&self) -> Crew {
+        let (queue, batches) = sync_channel(self.means.threads * QUEUE_BATCHES);
+        let batches = Arc::new(Mutex::new(batches));
+        let mut threads = Vec::new();
+        for number in 0..self.means.threads {
+            let share = self.means.postings_max / self.means.threads;
+            let first_part = number * IndexParts::COUNT / self.means.threads;
+            let worker = Worker::new(self.own.shared.clone(), share, first_part);
+            let batches = batches.clone();
+            match thread::Builder::new().name("load".to_owned()).spawn(move || worker.run(&batches)) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    tracing::warn!(%error, threads = threads.len(), "the directory is loaded by fewer threads");
+                    break;
+                }
+            }
+        }
+        if threads.is_empty() { Crew::Nobody } else { Crew::Working { queue, threads } }
+    }
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>, postings_max: usize, first_part: usize) -> Self {
+        let postings = shared.indexes.iter().map(|_| Vec::new()).collect();
+        Self { shared, postings, postings_max, first_part }
+    }
+
+    /// Takes batches until there are no more.
+    fn run(mut self, batches: &Mutex<Receiver<Batch>>) {
+        loop {
+            let next = lock(batches).recv();
+            let Ok(batch) = next else { break };
+            self.take(&batch);
+        }
+        self.put();
+    }
+
+    fn take(&mut self, batch: &Batch) {
+        for record in &batch.records {
+            if unknown_attributes(&batch.schema, record).is_empty() {
+                self.make(record, &batch.schema);
+            } else {
+                lock(&self.shared.early).push(record.clone());
+            }
+        }
+        if self.postings.iter().map(Vec::len).sum::<usize>() >= self.postings_max {
+            self.put();
+        }
+    }
+
+    fn make(&mut self, record: &Record, schema: &Schema) {
+        let Self { shared, postings, .. } = self;
+        let [accounts_by_name, groups_by_name, of_trees @ ..] = &mut postings[..] else { return };
+        let mut made: Vec<(usize, EntryId, Arc<Entry>)> = Vec::with_capacity(2 * shared.trees.len());
+        for (place, (tree, of_tree)) in shared.trees.iter().zip(of_trees.chunks_exact_mut(2)).enumerate() {
+            let [by_dn, index] = of_tree else { continue };
+            tree.compose(record, schema, &mut |id, entry, uuid| {
+                by_dn.push(Posting::new(tree.dn_hash(&entry, schema), id.raw()));
+                tree.each_key(&entry, schema, &mut |key| index.push(Posting::new(key, id.raw())));
+                index.push(Posting::new(tree.uuid_key(uuid), id.raw()));
+                made.push((place, id, Arc::new(entry)));
+            });
+        }
+        let state = shared.accounts.as_ref().and_then(|accounts| accounts.state_of(record));
+        let by_name = if matches!(record, Record::Group(_)) { groups_by_name } else { accounts_by_name };
+        if let Some((state, hash)) = &state {
+            by_name.push(Posting::new(*hash, state.number()));
+        }
+        let mut objects = lock(&shared.objects);
+        if let Some((state, _)) = state {
+            objects.accounts.insert(state);
+        }
+        for (place, id, entry) in made {
+            let Some((entries, virtual_groups)) = objects.entries.get_mut(place) else { continue };
+            match (id.number(), id.virtual_group_of()) {
+                (Some(number), _) => entries.insert(number, entry),
+                (None, Some(account)) => virtual_groups.insert(account.get(), entry),
+                (None, None) => None,
+            };
+        }
+    }
+
+    /// Puts what was gathered into the indexes.
+    fn put(&mut self) {
+        for (index, postings) in self.shared.indexes.iter().zip(&mut self.postings) {
+            index.add(postings, self.first_part);
+        }
+    }
+}
+
+impl Shared {
+    /// Gives back memory that growing left over, with `threads` beside this one.
+    fn shrink(&self, threads: usize) {
+        let parts = self.indexes.len() * IndexParts::COUNT;
+        let next = AtomicUsize::new(0);
+        let work = || {
+            loop {
+                let part = next.fetch_add(1, Ordering::Relaxed);
+                if part >= parts {
+                    break;
+                }
+                if let Some(index) = self.indexes.get(part / IndexParts::COUNT) {
+                    index.shrink(part % IndexParts::COUNT);
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                // What cannot be started is done by this one.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+    }
+
+    fn join(self) -> Made {
+        let Objects { mut accounts, entries } =
+            self.objects.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut indexes = self.indexes.into_iter().map(IndexParts::join);
+        let mut next = || indexes.next().unwrap_or_default();
+        accounts.by_name = [next(), next()];
+        let mut trees = self.trees;
+        for (tree, (entries, virtual_groups)) in trees.iter_mut().zip(entries) {
+            tree.take_entries(entries, virtual_groups, next(), next());
+        }
+        Made { accounts, trees }
+    }
+}
+
+/// Whoever panicked has told, and what it leaves behind is thrown away.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// More than these the reader of a store does not keep busy.
+const THREADS_MAX: usize = 16;
+const BATCH_MAX: usize = 256;
+/// Batches that wait, for each thread.
+const QUEUE_BATCHES: usize = 8;
+/// Of 16 octets each.
+const POSTINGS_MAX: usize = 1 << 21;
