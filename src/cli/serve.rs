@@ -73,8 +73,8 @@ async fn serve(
     log: Log,
     output: Output,
 ) -> Result<(), Failure> {
-    let signals = Signals::receive().map_err(|error| Failure::of(Exit::Failed, &error))?;
-    let server = Server::open(settings, log.clone())?;
+    let mut signals = Signals::receive().map_err(|error| Failure::of(Exit::Failed, &error))?;
+    let Some(server) = Server::open(settings, log.clone(), &mut signals).await? else { return Ok(()) };
     let secrets = match arguments.seed(&server, config, output).await {
         Ok(secrets) => secrets,
         Err(failure) => {

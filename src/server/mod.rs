@@ -2,7 +2,8 @@
 //!
 //! The order is log → certificates → store → directory ([`Server::open`]) → seed, by the caller, if there
 //! never was one → listeners ([`Server::listen`]) → serving until a signal ([`Listening::run`]). It is taken
-//! down in reverse: listeners, connections, directory, store.
+//! down in reverse: listeners, connections, directory, store. A signal to go down before the directory is loaded ends
+//! the process without more ado: nothing was promised to anybody, and a store is made to lose nothing by it.
 
 mod accept;
 mod certificates;
@@ -17,7 +18,9 @@ mod signals;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,11 +46,39 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads the certificates, then opens the store and loads the directory. May wait for the disk.
+    /// Reads the certificates, then opens the store and loads the directory. `None`: the process was asked to go down
+    /// meanwhile. Then what was begun goes on until the process ends, on a thread that nobody waits for.
     ///
     /// # Errors
     /// [`StartError`]; nothing was changed but that development certificates may have been made.
-    pub fn open(mut settings: Settings, log: Log) -> Result<Self, StartError> {
+    pub async fn open(
+        settings: Settings,
+        log: Log,
+        signals: &mut Signals,
+    ) -> Result<Option<Self>, StartError> {
+        let (done, opened) = oneshot::channel();
+        let thread = thread::Builder::new()
+            .name("start".to_owned())
+            // Nobody waits any more: the process ends.
+            .spawn(move || drop(done.send(Self::open_waiting(settings, log))))
+            .map_err(OpenError::Thread)?;
+        let opened = tokio::select! {
+            opened = opened => opened,
+            () = signals.stop() => {
+                tracing::info!("going down before the directory was loaded");
+                return Ok(None);
+            }
+        };
+        match (opened, thread.join()) {
+            (_, Err(panic)) => std::panic::resume_unwind(panic),
+            (Ok(opened), Ok(())) => opened.map(Some),
+            // It answers, or panics.
+            (Err(_), Ok(())) => Ok(None),
+        }
+    }
+
+    /// The same on a thread that may wait for the disk.
+    fn open_waiting(mut settings: Settings, log: Log) -> Result<Self, StartError> {
         settings.check_listeners()?;
         raise_open_files();
         fit_to_open_files(&mut settings);

@@ -41,8 +41,11 @@ impl Signals {
         }
     }
 
-    /// Waits for another signal to go down.
+    /// Waits for a signal to go down. What else is asked for is left to [`Signals::next`].
     pub async fn stop(&mut self) {
-        while self.next().await != Asked::Stop {}
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

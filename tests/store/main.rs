@@ -1,4 +1,4 @@
-//! What lasts: through kills, full disks and many clients at once, and out into a file and back.
+//! What lasts: through starts that are cut short, kills, full disks and many clients at once, and out into a file and back.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,3 +16,4 @@ mod durability;
 mod export;
 mod faults;
 mod pressure;
+mod starts;

@@ -1,0 +1,58 @@
+//! A start that is cut short, or gets less than it asks for.
+
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::Signal;
+
+use crate::support::{Place, SEED, send};
+
+/// The key of sealed secrets is a pipe here: the start has opened the store and waits, for as long as the test likes.
+#[test]
+fn a_signal_ends_a_start_at_once_and_leaves_the_store_as_it_was() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let place = Place::new(SEED);
+        let (server, _) = place.serve_first();
+        server.stop();
+        let before = place.run(&["export", "--format", "json"]).exits(0).stdout;
+        let config = place.read("bindery.toml");
+        place.write(
+            "bindery.toml",
+            &config.replacen("[server]\n", "[server]\ntoken_key_file = \"pipe\"\n", 1),
+        );
+        let mode = Mode::RUSR | Mode::WUSR;
+        mknodat(CWD, place.path("pipe"), FileType::Fifo, mode, 0).unwrap();
+
+        let mut starting = serve(&place);
+        // Opened once the start reads it.
+        let pipe = std::fs::OpenOptions::new().write(true).open(place.path("pipe")).unwrap();
+        send(starting.id(), signal);
+        assert_eq!(ended(&mut starting).code(), Some(0), "{signal:?}");
+        drop(pipe);
+
+        place.write("bindery.toml", &config);
+        assert_eq!(place.run(&["export", "--format", "json"]).exits(0).stdout, before);
+        place.serve(&[]).stop();
+    }
+}
+
+fn serve(place: &Place) -> Child {
+    let mut command = place.command(&["serve"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
+}
+
+/// Its exit status, which must come though the start still waits.
+fn ended(starting: &mut Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = starting.try_wait().unwrap() {
+            return status;
+        }
+        if start.elapsed() > Duration::from_secs(60) {
+            starting.kill().unwrap();
+            panic!("the signal has not ended the start");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
