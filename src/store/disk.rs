@@ -245,13 +245,14 @@ impl Writer {
 
 impl Shared {
     fn finish_opening(&self, ledger: &Ledger, begun: Begun) {
-        let finished = opening::finish(&self.directory, &self.settings, ledger, begun);
+        let finished = opening::finish(&self.directory, &self.settings, ledger, begun, &self.ending);
         let engine = match finished {
             Ok(database) => Engine::Open(database),
             Err(error) if error.is_full() => {
                 tracing::warn!(%error, "the database stays closed; until there is space, changes are refused");
                 Engine::Closed
             }
+            Err(_) if self.ending.load(Ordering::Relaxed) => Engine::Closed,
             Err(error) => {
                 let reason = reason_of(&error);
                 tracing::error!(reason, "the database cannot be used; the store takes no changes");
@@ -330,7 +331,7 @@ impl Shared {
         // Rare, and a database that was closed by an error is not to be trusted unread.
         let ledger = self.read(Files::open(&self.directory)?, writer.meta.revision)?;
         let opened = opening::begin(&self.directory, &self.settings, &ledger)
-            .and_then(|begun| opening::finish(&self.directory, &self.settings, &ledger, begun));
+            .and_then(|begun| opening::finish(&self.directory, &self.settings, &ledger, begun, &self.ending));
         match opened {
             Ok(database) => *engine = Engine::Open(database),
             Err(error) if error.is_full() => return Err(error),
@@ -627,10 +628,20 @@ fn read_meta(directory: &Path, database: &Database) -> Result<Meta, StoreError> 
     }
 }
 
+/// Gives up what takes long when the store is to be closed.
+pub(super) fn check_ending(directory: &Path, ending: &AtomicBool) -> Result<(), StoreError> {
+    if ending.load(Ordering::Relaxed) {
+        let source = std::io::ErrorKind::Interrupted.into();
+        return Err(StoreError::Io { path: directory.to_owned(), doing: "go on with", source });
+    }
+    Ok(())
+}
+
 /// Checks every item of the database; answers with what it says about itself.
-fn verify(directory: &Path, database: &Database) -> Result<Meta, StoreError> {
+fn verify(directory: &Path, database: &Database, ending: &AtomicBool) -> Result<Meta, StoreError> {
     let mut verifier = Verifier::default();
     database.scan(|key, value| {
+        check_ending(directory, ending)?;
         verifier.push(key, value).map_err(|fault| fault.at(directory))?;
         Ok(ControlFlow::Continue(()))
     })?;

@@ -15,7 +15,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use super::Meta;
 use super::archive::{ArchiveError, ArchiveReader, ArchiveWriter, Head};
@@ -374,13 +374,7 @@ impl Ledger {
     pub(super) fn make_checkpoint(&self, ending: &AtomicBool) -> Result<u64, StoreError> {
         write_checkpoint(&path_in(&self.directory), &self.meta, |put| {
             self.items(|key, value| {
-                if ending.load(Ordering::Relaxed) {
-                    return Err(StoreError::from_io(
-                        &self.directory,
-                        "end the checkpoint in",
-                        io::ErrorKind::Interrupted.into(),
-                    ));
-                }
+                super::disk::check_ending(&self.directory, ending)?;
                 put(key, value).map_err(|error| {
                     StoreError::from_io(&path_in(&self.directory), "write a checkpoint in", error)
                 })

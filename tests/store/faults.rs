@@ -71,7 +71,8 @@ fn a_server_starts_on_a_full_disk() {
         let create = ["token", "create", &name, "--account", "portal", "--no-expiry"];
         place.run(&create).exits(1).says(&["is full"]);
         if round % 2 == 0 {
-            server.signal(Signal::KILL);
+            // Killed, and waited for.
+            drop(server);
         } else {
             server.stop();
         }

@@ -8,9 +8,10 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use super::database::{self, Database};
-use super::{Settings, check_space, verify};
+use super::{Settings, check_ending, check_space, verify};
 use crate::model::Revision;
 use crate::store::acknowledged::{Acknowledged, Said};
 use crate::store::commit::Writes;
@@ -86,7 +87,9 @@ fn from_database(
     }
     let copy = Copy::of(directory, &path)?;
     let database = Database::open(directory, &copy.path, settings.cache_octets);
-    let database = database.and_then(|database| verify(directory, &database).map(|meta| (database, meta)));
+    let database = database.and_then(|database| {
+        verify(directory, &database, &AtomicBool::new(false)).map(|meta| (database, meta))
+    });
     let (database, meta) = match database {
         Ok(found) => found,
         Err(error @ (StoreError::Damaged { .. } | StoreError::Behind { .. })) => {
@@ -162,7 +165,7 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
     }
     // The journal is written before the database: its end is lost. The database may be whole.
     let acknowledged = meta.revision;
-    match verify(directory, &database) {
+    match verify(directory, &database, &AtomicBool::new(false)) {
         Ok(meta) if meta.revision == acknowledged => {
             let aside = fill(directory, &meta, &database)?.unwrap_or_default();
             tracing::warn!(
@@ -196,7 +199,8 @@ fn unusable(directory: &Path, ledger: &Ledger, reason: String) -> Result<Begun, 
     }
 }
 
-/// Brings the database to the last batch of the ledger and verifies it; makes it anew where that is not enough.
+/// Brings the database to the last batch of the ledger and verifies it; makes it anew where that is not enough. Gives up
+/// when `ending` becomes true.
 ///
 /// # Errors
 /// The disk is full, or the system refuses something.
@@ -205,20 +209,26 @@ pub(super) fn finish(
     settings: &Settings,
     ledger: &Ledger,
     begun: Begun,
+    ending: &AtomicBool,
 ) -> Result<Database, StoreError> {
     let reason = match begun {
         Begun::Ahead(database) => return Ok(database),
         Begun::Unusable { reason } => reason,
-        Begun::Open(database) => match catch_up(directory, ledger, &database) {
+        Begun::Open(database) => match catch_up(directory, ledger, &database, ending) {
             Ok(()) => return Ok(database),
             Err(error @ StoreError::Damaged { .. }) => said(&error),
             Err(error) => return Err(error),
         },
     };
-    make_anew(directory, settings, ledger, &reason)
+    make_anew(directory, settings, ledger, &reason, ending)
 }
 
-fn catch_up(directory: &Path, ledger: &Ledger, database: &Database) -> Result<(), StoreError> {
+fn catch_up(
+    directory: &Path,
+    ledger: &Ledger,
+    database: &Database,
+    ending: &AtomicBool,
+) -> Result<(), StoreError> {
     let meta = super::read_meta(directory, database)?;
     if meta.revision < ledger.meta().revision {
         let missing = ledger.since(meta.revision).ok_or_else(|| StoreError::Behind {
@@ -235,7 +245,7 @@ fn catch_up(directory: &Path, ledger: &Ledger, database: &Database) -> Result<()
             }
         }
     }
-    if verify(directory, database)? == *ledger.meta() {
+    if verify(directory, database, ending)? == *ledger.meta() {
         return Ok(());
     }
     Err(StoreError::Damaged { path: directory.to_owned(), damage: Damage::Sum })
@@ -247,11 +257,12 @@ fn make_anew(
     settings: &Settings,
     ledger: &Ledger,
     reason: &str,
+    ending: &AtomicBool,
 ) -> Result<Database, StoreError> {
     let (path, new) = (Database::path_in(directory), directory.join(NEW));
     check_space(directory, settings, ledger.checkpoint_octets().saturating_mul(DATABASE_OCTETS_FOR_ONE))?;
     remove(&new)?;
-    let made = write_database(directory, settings, ledger, &new);
+    let made = write_database(directory, settings, ledger, &new, ending);
     if let Err(error) = made {
         let _ = remove(&new);
         return Err(error);
@@ -276,11 +287,13 @@ pub(super) fn write_database(
     settings: &Settings,
     ledger: &Ledger,
     path: &Path,
+    ending: &AtomicBool,
 ) -> Result<(), StoreError> {
     let database = Database::open(directory, path, settings.cache_octets)?;
     let mut writes = Writes::new();
     let mut octets = 0;
     ledger.items(|key, value| {
+        check_ending(directory, ending)?;
         octets += key.len() + value.len();
         writes.insert(key.to_vec(), Some(value.to_vec()));
         if octets >= WRITTEN_TOGETHER_OCTETS {
@@ -291,7 +304,7 @@ pub(super) fn write_database(
     })?;
     database.write(&writes)?;
     database.sync()?;
-    if verify(directory, &database)? == *ledger.meta() {
+    if verify(directory, &database, ending)? == *ledger.meta() {
         return Ok(());
     }
     Err(StoreError::Damaged { path: directory.to_owned(), damage: Damage::Sum })
