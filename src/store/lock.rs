@@ -13,7 +13,14 @@ use super::error::StoreError;
 /// Holds the store in a directory until it is dropped. The system frees it when the process ends.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing alone would leave it to a child process that was forked meanwhile, until that executes something.
+    fn drop(&mut self) {
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Lock {
@@ -40,7 +47,7 @@ impl Lock {
         }
         // Only the name of the holder in a message depends on it: a full disk is no reason to stop.
         let _ = note_holder(&mut file);
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
