@@ -15,6 +15,10 @@ pub mod auth {
     };
 }
 
+pub mod clock {
+    pub use crate::clock::system_time;
+}
+
 pub mod config {
     pub use crate::config::{Limits, PlainBind};
 }

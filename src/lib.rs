@@ -28,7 +28,8 @@ mod directory;
 mod ldif;
 mod net;
 mod store;
-// 0: what exists
+// 0: what exists, what time it is
+mod clock;
 mod model;
 mod schema;
 mod secret;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bindery::inside::auth::{
     Argon2Parameters, ArgonMemory, HashBounds, HashPoolSettings, ThrottleSettings, TokenSecret, hash_new,
 };
+use bindery::inside::clock::system_time;
 use bindery::inside::config::{Limits, PlainBind};
 use bindery::inside::ldap::client_trust::ClientTrust;
 use bindery::inside::ldap::memory::ConnectionMemory;
@@ -147,7 +148,7 @@ impl World {
     }
 
     fn without(absent: &[u32]) -> Self {
-        let start = Timestamp::now();
+        let start = system_time();
         let is_there = |account: &u32| !absent.contains(account);
         let mut state = State {
             active: ACCOUNTS.iter().map(|row| (row.0, true)).filter(|row| is_there(&row.0)).collect(),

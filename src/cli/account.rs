@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::output::{Output, Stream, fields, table, yes_no};
 use super::password::read_password;
 use super::told::tell_shared;
+use crate::clock::system_time;
 use crate::http::api::{AccountPause, AccountUnlocked, UsedBy, User, UserServiceAccountResponse};
 use crate::model::{AccountKind, Intent, Timestamp};
 
@@ -187,7 +188,7 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
             format!("created {}; `bindery account password {0}` sets its password", user.username)
         });
     }
-    let (expiring, expires) = expiry.resolve(Timestamp::now());
+    let (expiring, expires) = expiry.resolve(system_time());
     let request =
         json!({ "name": name, "create_group": create_group, "expiring": expiring, "expires": expires });
     let created = directory

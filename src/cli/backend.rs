@@ -18,6 +18,7 @@ use tokio::net::UnixStream;
 use tower::ServiceExt;
 
 use super::failure::{Exit, Failure, in_words};
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::http::api::REHEARSE;
 use crate::http::{self, Problem, ProblemKind};
@@ -121,7 +122,7 @@ impl Backend {
                 settings.data_dir.display()
             )));
         }
-        match open_registry(settings) {
+        match open_registry(settings, Arc::new(Clock::of_system())) {
             Ok(registry) => Ok(Self::own(registry)),
             Err(crate::registry::OpenError::Store(error @ StoreError::Held { .. })) => Err(Failure::new(
                 Exit::Store,

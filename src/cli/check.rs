@@ -59,7 +59,15 @@ async fn check(config: &Config, findings: &mut Findings) -> Result<(), Failure> 
         findings.add_sentence("server", error.to_string());
     }
     match check_certificates(config.settings.tls.as_ref()) {
-        Ok(warnings) => findings.warnings.extend(warnings.iter().map(ToString::to_string)),
+        Ok(warnings) => {
+            for warning in warnings {
+                if warning.is_of_time() {
+                    findings.add_sentence("server.tls", warning.to_string());
+                } else {
+                    findings.warnings.push(warning.to_string());
+                }
+            }
+        }
         Err(error) => findings.add_sentence("server.tls", in_words(&error)),
     }
     if let Err(error) = check_token_key(&config.settings) {

@@ -8,6 +8,7 @@ use super::backend::Absent;
 use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, table};
 use crate::audit::{AuditReport, ExpectedEvent, TrailReport};
+use crate::clock::system_time;
 use crate::http::{ShowRequest, ShownEvent, VerifyRequest, path};
 use crate::model::{Action, Event, EventPlace, Timestamp, Trail, visible};
 use crate::registry::EventQuery;
@@ -251,7 +252,7 @@ fn summary_of(report: &TrailReport) -> String {
 /// A time, or how long ago.
 fn time(text: &str) -> Result<Timestamp, String> {
     if let Ok(ago) = humantime::parse_duration(text) {
-        return Ok(earlier(Timestamp::now(), ago));
+        return Ok(earlier(system_time(), ago));
     }
     text.parse().map_err(|_| {
         "expected a time such as \"2027-11-18T10:00:00Z\", or how long ago, such as \"2h\"".to_owned()
@@ -269,7 +270,7 @@ mod tests {
 
     #[test]
     fn times_are_times_or_durations() {
-        let now = Timestamp::now().unix_seconds();
+        let now = system_time().unix_seconds();
         let ago = time("2h").map(Timestamp::unix_seconds);
         assert!(ago.is_ok_and(|ago| (now - 7_205..=now - 7_195).contains(&ago)));
         assert_eq!(time("1970-01-01T00:01:00Z"), Ok(Timestamp::from_unix_seconds(60)));

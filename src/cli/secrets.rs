@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use super::output::{Output, Stream, is_terminal, table};
 use crate::auth::TokenSecret;
+use crate::clock::system_time;
 use crate::model::{Intent, Timestamp};
 use crate::registry::{NeededSecret, NewSecret};
 
@@ -36,7 +37,7 @@ impl Destination {
             None if is_terminal(Stream::Error) => Self::Terminal,
             None => {
                 // Colons are of no use in a name; the rest is RFC 3339.
-                let time = Timestamp::now().to_string().replace([':', '-'], "");
+                let time = system_time().to_string().replace([':', '-'], "");
                 Self::DataDirectory(data_dir.join(format!("secrets-{time}.json")))
             }
         }

@@ -40,6 +40,10 @@ pub(super) struct ServeArguments {
     /// Write the secrets of a first start to this new file, instead of showing them
     #[arg(long, value_name = "FILE")]
     secrets_file: Option<PathBuf>,
+    /// The clock is right, however far from what it said before: delete and rotate what has expired by it. To be given
+    /// once, not for ever
+    #[arg(long)]
+    trust_clock: bool,
 }
 
 pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Failure> {
@@ -74,7 +78,9 @@ async fn serve(
     output: Output,
 ) -> Result<(), Failure> {
     let mut signals = Signals::receive().map_err(|error| Failure::of(Exit::Failed, &error))?;
-    let Some(server) = Server::open(settings, log.clone(), &mut signals).await? else { return Ok(()) };
+    let Some(server) = Server::open(settings, log.clone(), arguments.trust_clock, &mut signals).await? else {
+        return Ok(());
+    };
     let secrets = match arguments.seed(&server, config, output).await {
         Ok(secrets) => secrets,
         Err(failure) => {

@@ -4,6 +4,7 @@ use super::arguments::DirectoryArguments;
 use super::backend::Absent;
 use super::failure::Failure;
 use super::output::Output;
+use crate::clock::Standing;
 use crate::http::{Status, path};
 
 /// Say which server runs, what it serves, and which limits were reached
@@ -29,14 +30,23 @@ pub(super) async fn run(arguments: StatusArguments, output: Output) -> Result<()
         };
         let seeded = if status.is_seeded { "" } else { ", never seeded" };
         format!(
-            "{server}\nrevision {}{seeded}: {} accounts, {} groups\n{}{}",
+            "{server}\nrevision {}{seeded}: {} accounts, {} groups\n{}{}{}",
             status.revision,
             status.accounts,
             status.groups,
             status.base_dns.join("\n"),
-            limits_in_words(&status)
+            limits_in_words(&status),
+            clock_in_words(&status)
         )
     })
+}
+
+/// That the clock is not believed.
+fn clock_in_words(status: &Status) -> String {
+    match status.clock.standing {
+        Standing::Believed => String::new(),
+        Standing::Ahead | Standing::Behind => format!("\n{}", status.clock),
+    }
 }
 
 /// The limits that were reached at all.

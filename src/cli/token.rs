@@ -11,6 +11,7 @@ use super::backend::{Absent, Backend};
 use super::expiry::{ExpiryArguments, expiry};
 use super::failure::Failure;
 use super::output::{Output, Stream, table};
+use crate::clock::system_time;
 use crate::http::api::{self, LastUse, Token, TokenRotateRequest, TokenView};
 use crate::model::{Expiry, Intent, Timestamp};
 
@@ -140,7 +141,7 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
         retrievable,
         directory,
     } = arguments;
-    let (expiring, expires) = expiry.resolve(Timestamp::now());
+    let (expiring, expires) = expiry.resolve(system_time());
     let created: api::CreatedToken = directory
         .with(Absent::Fail, async |backend| {
             let owner = backend.user_named(&account).await?;
@@ -207,7 +208,7 @@ async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
     }
     if let Some(expires) = expires {
         body.insert("expiring".to_owned(), true.into());
-        body.insert("expires".to_owned(), json!(expires.time(Timestamp::now())));
+        body.insert("expires".to_owned(), json!(expires.time(system_time())));
     }
     if any_network || !networks.is_empty() {
         body.insert("networks".to_owned(), json!(networks));
@@ -280,7 +281,7 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
             backend.read_all(&["core", "tokens"], &query).await
         })
         .await?;
-    let now = Timestamp::now();
+    let now = system_time();
     let listed: Vec<Listed<'_>> = tokens
         .iter()
         .map(|token| Listed {

@@ -208,7 +208,7 @@ limits! {
     custom_events_size_max: u64 = 256 * MIB, MIB..=64 * GIB;
     /// Secrets of new tokens that are kept in memory for ten minutes, for whoever made one to view it once; the oldest makes room.
     fresh_secrets_max: u32 = 1_024, 0..=65_536;
-    /// How long an app password stays on record after it has expired; then it is deleted, and leaves a tombstone. 0s: for ever.
+    /// How long an app password, or an API token that is not retrievable, stays on record after it has expired; then it is deleted, and leaves a tombstone. 0s: for ever.
     expired_tokens_kept: Duration = Duration::from_secs(30 * 24 * 60 * 60), Duration::ZERO..=Duration::from_secs(3_650 * 24 * 60 * 60);
     /// Lines of the log that wait to be written; when whoever reads the log is slower than that, lines are lost and counted.
     log_queue_max: u32 = 16_384, 64..=1_048_576;

@@ -68,7 +68,7 @@ pub(super) async fn explain(
         (None, None) => accounts.providers().map(|provider| provider.number).collect(),
     };
     let ExplainRequest { entry, source, .. } = &request;
-    let at = request.at.unwrap_or_else(Timestamp::now);
+    let at = request.at.unwrap_or_else(|| registry.now());
     let filter = request.filter.as_deref().map(FilterText::parse).transpose();
     let filter = filter.map_err(|error| {
         let filter = request.filter.as_deref().unwrap_or_default();

@@ -12,6 +12,7 @@ use axum::routing::get;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Standing;
 use crate::registry::Registry;
 
 /// What the answers are made from.
@@ -43,7 +44,7 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
     // To ask a file system for its free space may take long when it is a broken one.
     let is_writable = spawn_blocking(move || asked.registry.store().is_writable()).await;
     if is_writable.unwrap_or(false) {
-        return StatusCode::NO_CONTENT.into_response();
+        return with_clock(&health.registry);
     }
     // The answer does not wait for it: the whole store is read again.
     drop(spawn_blocking(move || health.resume()));
@@ -61,6 +62,16 @@ impl Health {
             }
             *last = Some(Instant::now());
         }
+    }
+}
+
+/// Whoever is ready is so with any clock: it may be right after a weekend off, or after a backup was restored. What is wrong
+/// with it is only said.
+fn with_clock(registry: &Registry) -> Response {
+    let report = registry.clock().report();
+    match report.standing {
+        Standing::Believed => StatusCode::NO_CONTENT.into_response(),
+        Standing::Ahead | Standing::Behind => (StatusCode::OK, format!("{report}\n")).into_response(),
     }
 }
 
@@ -87,6 +98,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::model::Timestamp;
     use crate::registry::RegistrySettings;
     use crate::store::{DiskStore, MemoryStore, Store};
 
@@ -124,6 +136,24 @@ mod tests {
         assert!(is_ready(&router).await);
         shutdown.cancel();
         assert!(!is_ready(&router).await);
+    }
+
+    #[tokio::test]
+    async fn who_doubts_its_clock_is_ready_and_says_so() {
+        let early = Timestamp::from_unix_seconds(1_800_000_000);
+        let said = Arc::new(Mutex::new((early, Duration::ZERO)));
+        let clock = Arc::new(crate::clock::Clock::of_test(Arc::clone(&said)));
+        let settings = RegistrySettings { clock, ..RegistrySettings::default() };
+        let registry = Registry::open(Arc::new(MemoryStore::new()), settings).unwrap();
+        let router = router(registry, CancellationToken::new());
+        assert!(is_ready(&router).await);
+        *said.lock().unwrap() = (early.after(Duration::from_secs(400 * 24 * 60 * 60)), Duration::ZERO);
+        let request = Request::builder().uri("/-/health/ready/").body(Body::empty()).unwrap();
+        let answer = router.oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let body = axum::body::to_bytes(answer.into_body(), 4_096).await.unwrap();
+        let text = String::from_utf8_lossy(&body);
+        assert!(text.contains("2027-01-15") && text.contains("--trust-clock"), "{text}");
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use crate::auth::HashClass;
+use crate::clock::Standing;
 use crate::registry::Registry;
 use crate::seldom;
 
@@ -40,6 +41,15 @@ fn text(registry: &Registry) -> String {
     for (name, help, value) in gauges {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
     }
+    let clock = registry.clock().report();
+    let _ = writeln!(
+        text,
+        "# HELP {CLOCK_BELIEVED} Whether the clock is believed: otherwise nothing is deleted because its time is over."
+    );
+    let _ = writeln!(text, "# TYPE {CLOCK_BELIEVED} gauge");
+    let _ = writeln!(text, "{CLOCK_BELIEVED} {}", u8::from(clock.standing == Standing::Believed));
+    let _ = writeln!(text, "# HELP {CLOCK_AHEAD} By how much the clock is ahead of what it should say.");
+    let _ = writeln!(text, "# TYPE {CLOCK_AHEAD} gauge\n{CLOCK_AHEAD} {}", clock.difference());
     let lengths = registry.hash_pool().queue_lengths();
     let _ = writeln!(text, "# HELP {WAITING} Secrets that wait to be hashed, by class.");
     let _ = writeln!(text, "# TYPE {WAITING} gauge");
@@ -51,6 +61,8 @@ fn text(registry: &Registry) -> String {
 
 const REACHED: &str = "bindery_limit_reached_total";
 const SELDOM: &str = "bindery_seldom_told_total";
+const CLOCK_BELIEVED: &str = "bindery_clock_believed";
+const CLOCK_AHEAD: &str = "bindery_clock_ahead_seconds";
 const WAITING: &str = "bindery_hashes_waiting";
 const EXPIRING: &str = "bindery_tokens_expiring";
 const EXPIRED: &str = "bindery_tokens_expired";

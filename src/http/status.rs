@@ -8,6 +8,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
+use crate::clock::ClockReport;
 use crate::registry::Registry;
 
 /// What a server says about itself.
@@ -16,6 +17,10 @@ pub struct Status {
     pub version: String,
     /// Its process id.
     pub process: u32,
+    /// How the clock stands to what is believed of it.
+    pub clock: ClockReport,
+    /// Which life of the store it is; `None` before its first change.
+    pub incarnation: Option<String>,
     /// The revision of the directory.
     pub revision: u64,
     /// Whether a seed was ever applied.
@@ -36,6 +41,8 @@ pub(super) async fn status(State(registry): State<Arc<Registry>>) -> Result<Json
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         process: std::process::id(),
+        clock: registry.clock().report(),
+        incarnation: registry.store().meta().incarnation.map(|incarnation| incarnation.to_string()),
         revision: snapshot.revision(),
         is_seeded,
         accounts: accounts.account_count(),

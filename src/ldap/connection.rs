@@ -17,7 +17,6 @@ use super::pages::Pages;
 use super::result_code::ResultCode;
 use super::session::{Clock, Next, Session, SessionPeer, SessionSettings};
 use crate::config::{Limit, Limits, Settings, TlsSettings};
-use crate::model::Timestamp;
 use crate::net::handshake;
 use crate::net::mistaken::{self, Spoken};
 use crate::net::{
@@ -131,6 +130,7 @@ async fn serve_stream(
         output: Vec::new(),
         permit,
         turns: door.turns.of(&peer.address),
+        registry: &door.registry,
         limits: &door.settings.limits,
         shutdown: &door.shutdown,
         peer,
@@ -204,6 +204,7 @@ struct Connection<'a> {
     output: Vec<u8>,
     permit: Permit,
     turns: Arc<SourceTurns>,
+    registry: &'a Registry,
     limits: &'a Limits,
     shutdown: &'a CancellationToken,
     peer: &'a Peer,
@@ -255,9 +256,13 @@ impl Connection<'_> {
         }
     }
 
+    fn clock(&self) -> Clock {
+        Clock { now: self.registry.now(), instant: Instant::now() }
+    }
+
     /// Works on the session when its source has a turn, and notes what that has cost.
     async fn turn<T>(&mut self, work: impl FnOnce(&mut Session, &[u8], &mut Vec<u8>, Clock) -> T) -> T {
-        let clock = clock();
+        let clock = self.clock();
         let turn = self.turns.take(clock.instant).await;
         let begun = self.session.work_done();
         let done = work(&mut self.session, &self.input.octets, &mut self.output, clock);
@@ -377,7 +382,8 @@ impl Connection<'_> {
             }
         };
         let Some(outcome) = outcome else { return self.give_up(stream).await };
-        self.session.conclude(outcome.ok(), &mut self.output, clock());
+        let clock = self.clock();
+        self.session.conclude(outcome.ok(), &mut self.output, clock);
         self.note_identity();
         Ok(())
     }
@@ -539,10 +545,6 @@ async fn in_time<T>(
         },
         () = going_down => Err(Ended::TimedOut(SHUTTING_DOWN)),
     }
-}
-
-fn clock() -> Clock {
-    Clock { now: Timestamp::now(), instant: Instant::now() }
 }
 
 const TAKES_NO_ANSWERS: &str = "the client takes no answers";

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -21,12 +21,10 @@ impl Timestamp {
         self.0
     }
 
-    /// This moment, by the system's clock.
+    /// This moment, for tests. All else asks the clock of its store, which knows whether the system's is right.
+    #[cfg(test)]
     pub fn now() -> Self {
-        match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => Self(i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
-            Err(before) => Self(-i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX)),
-        }
+        crate::clock::system_time()
     }
 
     /// Later by `duration`, at most the end of time.

@@ -33,6 +33,15 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Takes over what is known of uses that this does not count yet. One that was noted as of a time that is still to come
+    /// at `now`, by a clock that was wrong, is no later than one that was not.
+    pub fn add_at(&mut self, other: &Self, now: Timestamp) {
+        if self.time > now && other.time <= now {
+            self.time = other.time;
+        }
+        self.add(other);
+    }
+
     /// Takes over what is known of uses that this does not count yet.
     pub fn add(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
@@ -63,5 +72,11 @@ mod tests {
         backwards.add(&early);
         assert_eq!(forwards, backwards);
         assert_eq!(forwards, at(20, 2, 12));
+        // A clock was wrong, and is right again.
+        let (mut future, now) = (at(900, 1, 5), at(20, 2, 7));
+        future.add_at(&now, now.time);
+        assert_eq!(future, at(20, 2, 12));
+        future.add_at(&at(10, 1, 1), now.time);
+        assert_eq!(future, at(20, 2, 13));
     }
 }

@@ -7,7 +7,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -15,6 +15,8 @@ use rcgen::{
 };
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::clock::system_time;
 
 /// Where the development certificates are, and whether this call made them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +149,8 @@ struct Generated {
 impl Generated {
     fn new() -> Result<Self, rcgen::Error> {
         // Clocks of containers and virtual machines differ a little.
-        let start = SystemTime::now() - CLOCK_DIFFERENCE;
+        let now = u64::try_from(system_time().unix_seconds()).unwrap_or(0);
+        let start = UNIX_EPOCH + Duration::from_secs(now).saturating_sub(CLOCK_DIFFERENCE);
 
         let authority_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut authority = CertificateParams::new(Vec::new())?;

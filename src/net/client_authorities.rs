@@ -1,6 +1,6 @@
 //! The authorities of `client_ca`: whose client certificates are believed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +11,17 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use sha2::{Digest, Sha256};
 
-use super::tls::{TlsError, TlsFile};
+use super::tls::{TlsError, TlsFile, TlsWarning};
+use super::validity::Validity;
 use crate::model::Timestamp;
 
 /// What client certificates are verified by, in a handshake and when a reload has exchanged the authorities.
 #[derive(Clone, Debug)]
 pub struct ClientAuthorities {
     digest: AuthoritiesDigest,
+    /// Their file.
+    path: PathBuf,
+    validities: Vec<Validity>,
     pub(super) verifier: Arc<dyn ClientCertVerifier>,
 }
 
@@ -47,12 +51,23 @@ impl ClientAuthorities {
             .allow_unauthenticated()
             .build()
             .map_err(|source| TlsError::BadClientCa { path: path.to_path_buf(), source })?;
-        Ok(Self { digest: AuthoritiesDigest::of(authorities), verifier })
+        Ok(Self {
+            digest: AuthoritiesDigest::of(authorities),
+            path: path.to_path_buf(),
+            validities: authorities.iter().filter_map(|authority| Validity::of(authority)).collect(),
+            verifier,
+        })
     }
 
     /// Which they are.
     pub fn digest(&self) -> AuthoritiesDigest {
         self.digest
+    }
+
+    /// That none of them is valid at `now`.
+    pub(super) fn problem(&self, now: jiff::Timestamp) -> Option<TlsWarning> {
+        let Validity { not_before, not_after } = Validity::none_holds(&self.validities, now)?;
+        Some(TlsWarning::ClientCaNotValid { path: self.path.clone(), not_before, not_after })
     }
 
     /// Verifies a chain as a client has sent it, the leaf first, as a handshake at `now` would. It costs the signatures

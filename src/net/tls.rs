@@ -22,12 +22,14 @@ use zeroize::Zeroizing;
 use super::client_authorities::{AuthoritiesDigest, ClientAuthorities};
 use super::server_certificate::ServerCertificate;
 use super::validity::Validity;
+use crate::clock::Clock;
 
 /// The server's side of TLS 1.2 and 1.3, without early data (it could be replayed). One certificate for both doors; LDAP
 /// asks for client certificates and knows no ALPN, HTTP is the other way round.
 #[derive(Debug)]
 pub struct Tls {
     provider: Arc<CryptoProvider>,
+    clock: Arc<Clock>,
     served: Arc<Served>,
     accepting: ArcSwap<Accepting>,
     /// Never exchanged: nothing of it comes from the files.
@@ -176,6 +178,9 @@ pub enum TlsError {
         /// What is wrong with it.
         source: rustls::server::VerifierBuilderError,
     },
+    /// Clients would refuse it, and take the one that is in force.
+    #[error("{0}; what is in force is valid, and stays")]
+    NotValidNow(TlsWarning),
     /// rustls itself refused: no random numbers, for example.
     #[error("TLS could not be set up")]
     Setup(#[source] rustls::Error),
@@ -200,6 +205,34 @@ pub enum TlsWarning {
         /// Its first moment.
         not_before: Timestamp,
     },
+    /// Clients refuse the certificate of whoever has issued the server's.
+    #[error(
+        "the server certificate {} stands in its file with an issuer that is valid from {not_before} to {not_after} only: \
+         clients will refuse it",
+        path.display()
+    )]
+    IssuerNotValid {
+        /// The file.
+        path: PathBuf,
+        /// The first moment of the issuer that is valid for longest.
+        not_before: Timestamp,
+        /// Its last.
+        not_after: Timestamp,
+    },
+    /// No certificate of a client should be taken any more, or not yet.
+    #[error(
+        "the client CA {} holds no certificate that is valid now: the one that is valid for longest is from {not_before} to \
+         {not_after}",
+        path.display()
+    )]
+    ClientCaNotValid {
+        /// The file.
+        path: PathBuf,
+        /// Its first moment.
+        not_before: Timestamp,
+        /// Its last.
+        not_after: Timestamp,
+    },
     /// The file of the private key has permissions for all.
     #[error("the private key {} can be read by every user of this machine: chmod o-rwx it", path.display())]
     KeyOpenToAll {
@@ -208,34 +241,50 @@ pub enum TlsWarning {
     },
 }
 
+impl TlsWarning {
+    /// Whether it tells of a certificate that is not valid now.
+    pub fn is_of_time(&self) -> bool {
+        !matches!(self, Self::KeyOpenToAll { .. })
+    }
+}
+
 impl Tls {
-    /// Loads the files.
+    /// Loads the files; `clock` says whether certificates of clients are valid. Files with a certificate of ours that is not
+    /// are taken: see [`Tls::warnings`].
     ///
     /// # Errors
     /// [`TlsError`], naming the file.
-    pub fn load(files: &TlsFiles) -> Result<Self, TlsError> {
+    pub fn load(files: &TlsFiles, clock: &Arc<Clock>) -> Result<Self, TlsError> {
         let provider = Arc::new(default_provider());
         let served = Arc::new(Served { current: ArcSwap::from_pointee(Identity::load(files, &provider)?) });
         let authorities = load_client_authorities(files, &provider)?;
-        let accepting = ArcSwap::from_pointee(Accepting::new(&provider, &served, authorities)?);
-        let accepting_http = http_config(&provider, &served)?;
-        Ok(Self { provider, served, accepting, accepting_http })
+        let accepting = ArcSwap::from_pointee(Accepting::new(&provider, clock, &served, authorities)?);
+        let accepting_http = http_config(&provider, clock, &served)?;
+        Ok(Self { provider, clock: Arc::clone(clock), served, accepting, accepting_http })
     }
 
     /// Reads the files again, which may be others than before, and changes nothing.
     ///
     /// # Errors
-    /// [`TlsError`], naming the file.
-    pub fn read_again(&self, files: &TlsFiles) -> Result<TlsExchange, TlsError> {
+    /// [`TlsError`], naming the file; [`TlsError::NotValidNow`] too, where the one in force is valid.
+    pub fn read_again(&self, files: &TlsFiles, now: Timestamp) -> Result<TlsExchange, TlsError> {
         let identity = Identity::load(files, &self.provider)?;
+        if let (Some(problem), None) = (identity.problem(now), self.served.current.load().problem(now)) {
+            return Err(TlsError::NotValidNow(problem));
+        }
         let authorities = load_client_authorities(files, &self.provider)?;
         let present = self.accepting.load_full();
+        if let (Some(new), Some(old)) = (&authorities, &present.authorities)
+            && let (Some(problem), None) = (new.problem(now), old.problem(now))
+        {
+            return Err(TlsError::NotValidNow(problem));
+        }
         let digest =
             |authorities: &Option<Arc<ClientAuthorities>>| authorities.as_ref().map(|of| of.digest());
         let accepting = if digest(&present.authorities) == digest(&authorities) {
             present
         } else {
-            Arc::new(Accepting::new(&self.provider, &self.served, authorities)?)
+            Arc::new(Accepting::new(&self.provider, &self.clock, &self.served, authorities)?)
         };
         Ok(TlsExchange { identity, accepting })
     }
@@ -282,15 +331,8 @@ impl Tls {
     /// What deserves a line in the log at the time `now`, after [`Tls::load`] or [`Tls::put_in_force`].
     pub fn warnings(&self, now: Timestamp) -> Vec<TlsWarning> {
         let identity = self.served.current.load();
-        let Validity { not_before, not_after } = identity.validity;
-        let path = || identity.files.certificate.clone();
-        let mut warnings = Vec::new();
-        if now > not_after {
-            warnings.push(TlsWarning::Expired { path: path(), not_after });
-        }
-        if now < not_before {
-            warnings.push(TlsWarning::NotYetValid { path: path(), not_before });
-        }
+        let mut warnings: Vec<TlsWarning> = identity.problem(now).into_iter().collect();
+        warnings.extend(self.client_authorities().and_then(|authorities| authorities.problem(now)));
         if identity.key_mode & 0o007 != 0 {
             warnings.push(TlsWarning::KeyOpenToAll { path: identity.files.key.clone() });
         }
@@ -316,10 +358,11 @@ struct Accepting {
 impl Accepting {
     fn new(
         provider: &Arc<CryptoProvider>,
+        clock: &Arc<Clock>,
         served: &Arc<Served>,
         authorities: Option<Arc<ClientAuthorities>>,
     ) -> Result<Self, TlsError> {
-        let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+        let builder = ServerConfig::builder_with_details(Arc::clone(provider), Arc::<Clock>::clone(clock))
             .with_protocol_versions(ALL_VERSIONS)
             .map_err(TlsError::Setup)?;
         let builder = match &authorities {
@@ -352,6 +395,8 @@ struct Identity {
     files: TlsFiles,
     certified_key: Arc<CertifiedKey>,
     validity: Validity,
+    /// Those of its file that may have issued it: clients need one that is valid.
+    issuers: Vec<Validity>,
     /// The permissions of the key's file.
     key_mode: u32,
 }
@@ -364,6 +409,7 @@ impl Identity {
             let source = rustls::CertificateError::BadEncoding.into();
             TlsError::BadCertificate { file: TlsFile::Certificate, path: certificate.clone(), source }
         })?;
+        let issuers = Validity::of_issuers(&chain);
         let (private_key, key_mode) = load_key(key)?;
         let certified_key =
             CertifiedKey::from_der(chain, private_key, provider).map_err(|error| match error {
@@ -375,12 +421,31 @@ impl Identity {
                 }
                 source => TlsError::BadKey { path: key.clone(), source },
             })?;
-        Ok(Self { files: files.clone(), certified_key: Arc::new(certified_key), validity, key_mode })
+        Ok(Self { files: files.clone(), certified_key: Arc::new(certified_key), validity, issuers, key_mode })
+    }
+
+    /// Why clients refuse the certificate at `now`, as far as its time is concerned. What stands in the file above its issuer
+    /// they may have from elsewhere.
+    fn problem(&self, now: Timestamp) -> Option<TlsWarning> {
+        let path = self.files.certificate.clone();
+        let Validity { not_before, not_after } = self.validity;
+        if now > not_after {
+            return Some(TlsWarning::Expired { path, not_after });
+        }
+        if now < not_before {
+            return Some(TlsWarning::NotYetValid { path, not_before });
+        }
+        let last = Validity::none_holds(&self.issuers, now)?;
+        Some(TlsWarning::IssuerNotValid { path, not_before: last.not_before, not_after: last.not_after })
     }
 }
 
-fn http_config(provider: &Arc<CryptoProvider>, served: &Arc<Served>) -> Result<Arc<ServerConfig>, TlsError> {
-    let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+fn http_config(
+    provider: &Arc<CryptoProvider>,
+    clock: &Arc<Clock>,
+    served: &Arc<Served>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let builder = ServerConfig::builder_with_details(Arc::clone(provider), Arc::<Clock>::clone(clock))
         .with_protocol_versions(ALL_VERSIONS)
         .map_err(TlsError::Setup)?;
     let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::<Served>::clone(served));

@@ -2,6 +2,7 @@
 //! its key.
 
 use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// The two ends of a certificate's validity, both included.
@@ -20,6 +21,25 @@ impl Validity {
             not_before: timestamp(validity.not_before.timestamp())?,
             not_after: timestamp(validity.not_after.timestamp())?,
         })
+    }
+}
+
+impl Validity {
+    /// Of those certificates of a chain, the leaf first, that may have issued the leaf by their names.
+    pub(crate) fn of_issuers(chain: &[CertificateDer<'_>]) -> Vec<Self> {
+        let Some((leaf, others)) = chain.split_first() else { return Vec::new() };
+        let Ok((_, leaf)) = X509Certificate::from_der(leaf) else { return Vec::new() };
+        let has_issued = |other: &&CertificateDer<'_>| {
+            X509Certificate::from_der(other)
+                .is_ok_and(|(_, other)| other.subject().as_raw() == leaf.issuer().as_raw())
+        };
+        others.iter().filter(has_issued).filter_map(|other| Self::of(other)).collect()
+    }
+
+    /// The one that holds for longest, if there are some and none holds at `now`.
+    pub(crate) fn none_holds(all: &[Self], now: Timestamp) -> Option<Self> {
+        let holds = |validity: &Self| (validity.not_before..=validity.not_after).contains(&now);
+        all.iter().copied().filter(|_| !all.iter().any(holds)).max_by_key(|validity| validity.not_after)
     }
 }
 

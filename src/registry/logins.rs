@@ -166,7 +166,7 @@ impl Registry {
         match (accounts.usage(of), waiting) {
             (Some(stored), Some(waiting)) => {
                 let mut usage = Usage::clone(stored);
-                usage.add(&waiting);
+                usage.add_at(&waiting, self.now());
                 Some(usage)
             }
             (Some(stored), None) => Some(Usage::clone(stored)),

@@ -53,9 +53,10 @@ use crate::audit::{LoginTally, TallyBounds};
 use crate::auth::{
     HashBounds, HashPool, HashPoolSettings, ProofCache, Throttle, ThrottleSettings, TokenKeys,
 };
+use crate::clock::Clock;
 use crate::config::{Limit, LimitCounts};
 use crate::directory::{Accounts, Snapshot, SnapshotBuilder};
-use crate::model::{Actor, InternalAccount, TokenSelector};
+use crate::model::{Actor, InternalAccount, Timestamp, TokenSelector, Trail};
 use crate::net::Rate;
 use crate::seldom::{self, Seldom};
 use crate::store::Store;
@@ -93,6 +94,8 @@ pub struct RegistrySettings {
     pub token_keys: TokenKeys,
     /// What objects are held to.
     pub rules: Rules,
+    /// What time it is.
+    pub clock: Arc<Clock>,
 }
 
 impl Default for RegistrySettings {
@@ -112,6 +115,7 @@ impl Default for RegistrySettings {
             fresh_secrets_max: 1_024,
             token_keys: TokenKeys::default(),
             rules: Rules::default(),
+            clock: Arc::new(Clock::of_system()),
         }
     }
 }
@@ -145,6 +149,7 @@ pub struct Registry {
     token_counts: TokenCounts,
     rotation_overlap: Duration,
     rules: Rules,
+    clock: Arc<Clock>,
     started: Instant,
 }
 
@@ -160,10 +165,14 @@ impl Registry {
             without_origin.extend(origins::is_unknown(&record).then(|| record.key()));
             builder.add(record)
         })?;
+        let clock = settings.clock;
+        // Looked up once: the first change keeps what is believed.
+        let newest = if meta.belief.is_none() { newest_event(&*store)? } else { None };
+        clock.recall(meta.belief, newest);
         let snapshot = builder.finish(meta.revision).map_err(OpenError::Directory)?;
         warn_of_lost_key(&settings.token_keys, snapshot.accounts());
         let published = Arc::new(ArcSwap::from_pointee(snapshot));
-        let mut writer = Writer::new(store.clone(), published.clone(), meta, settings.rules);
+        let mut writer = Writer::new(store.clone(), published.clone(), meta, settings.rules, clock.clone());
         if !commands::internal_accounts::are_kept(published.load().accounts()) {
             writer.begin_with(nobody().into(), commands::internal_accounts::keep);
         }
@@ -199,10 +208,34 @@ impl Registry {
             token_counts: TokenCounts::default(),
             rotation_overlap: settings.rotation_overlap,
             rules: settings.rules,
+            clock,
             started: Instant::now(),
         });
         registry.look_up_origins(without_origin);
         Ok(registry)
+    }
+
+    /// What time it is, for expiry and all else.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What says so, and whether time may delete something.
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.clock
+    }
+
+    /// Has the store keep what is believed of the clock: a server to which nothing happens must know at its next start how
+    /// late it had become.
+    ///
+    /// # Errors
+    /// The store takes nothing.
+    pub async fn keep_clock(&self) -> Result<(), ChangeError> {
+        self.change(nobody(), |transaction| {
+            transaction.keep_clock();
+            Ok(())
+        })
+        .await
     }
 
     /// The newest directory. Whoever holds it goes on reading the same revision.
@@ -349,6 +382,16 @@ fn warn_of_lost_key(keys: &TokenKeys, accounts: &Accounts) {
              back and restart, or set their secrets anew"
         );
     }
+}
+
+/// When the newest event happened that the store holds.
+fn newest_event(store: &dyn Store) -> Result<Option<Timestamp>, OpenError> {
+    let mut newest = None;
+    for trail in Trail::ALL {
+        let last = store.events_before(trail, u64::MAX, 1)?;
+        newest = newest.max(last.first().map(|event| event.time));
+    }
+    Ok(newest)
 }
 
 /// Who acts when nobody asks.

@@ -17,6 +17,7 @@ use super::rules::Rules;
 use super::trail::RetiredEvents;
 use super::viewer::Viewer;
 use crate::audit::{self, EventObject};
+use crate::clock::{Look, TrustedTime};
 use crate::directory::{NUMBER_MAX, RecordSource, Snapshot, unknown_attributes};
 use crate::model::{
     Account, AccountNumber, Action, AttributeNumber, Change, CustomAttribute, Event, EventDetail,
@@ -32,6 +33,8 @@ pub(super) struct Draft {
     counters: Counters,
     seeded: bool,
     before: Meta,
+    /// Whether what is believed of the clock is to be kept, whatever else is.
+    keeps_clock: bool,
     /// Where the newest change of a key stands.
     newest: HashMap<Key, usize>,
     /// About what the store writes for it.
@@ -46,6 +49,7 @@ impl Draft {
             counters: meta.counters,
             seeded: meta.seeded,
             before: meta,
+            keeps_clock: false,
             newest: HashMap::new(),
             octets: 0,
         }
@@ -53,7 +57,7 @@ impl Draft {
 
     /// Whether nothing is to be committed.
     pub(super) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.seeded == self.before.seeded
+        self.changes.is_empty() && self.seeded == self.before.seeded && !self.keeps_clock
     }
 
     /// About how many octets the store writes for it.
@@ -77,6 +81,9 @@ pub struct Transaction<'a> {
     store: &'a dyn Store,
     caller: Caller,
     now: Timestamp,
+    /// The same, if something may be deleted because its time is over.
+    trusted: Option<TrustedTime>,
+    earliest: Timestamp,
     /// To go back to when the command fails.
     start: (Snapshot, usize, Counters, bool),
     /// How many changes it has made, events not counted.
@@ -108,14 +115,16 @@ impl<'a> Transaction<'a> {
         store: &'a dyn Store,
         caller: Caller,
         rules: Rules,
-        now: Timestamp,
+        look: Look,
     ) -> Self {
         let start = (draft.snapshot.clone(), draft.changes.len(), draft.counters, draft.seeded);
         Self {
             draft,
             store,
             caller,
-            now,
+            now: look.now,
+            trusted: look.trusted,
+            earliest: look.earliest,
             start,
             newest: HashMap::new(),
             memberships: BTreeMap::new(),
@@ -210,6 +219,21 @@ impl<'a> Transaction<'a> {
     /// The time of the change.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// The same, if something may be deleted now because its time is over.
+    pub(super) fn trusted(&self) -> Option<TrustedTime> {
+        self.trusted
+    }
+
+    /// It is no earlier than this, however far ahead the clock may be.
+    pub(super) fn earliest(&self) -> Timestamp {
+        self.earliest
+    }
+
+    /// Has what is believed of the clock kept by now, though nothing else is changed.
+    pub(super) fn keep_clock(&mut self) {
+        self.draft.keeps_clock = true;
     }
 
     /// Whether a seed was ever applied.
@@ -461,7 +485,7 @@ impl<'a> Transaction<'a> {
         self.tell(Some(event))
     }
 
-    /// Removes events from the fronts of the trails that are older than `retention` or, of all together, more than
+    /// Removes events from the fronts of the trails that are older than `retention`, if the clock is believed, or, of all together, more than
     /// `events_max`, and custom events that have more octets together than `custom_octets_max`, as many as fit into one
     /// change, and holds the first of each that is kept to what was before it.
     pub(super) fn retire_events(
@@ -494,12 +518,13 @@ impl<'a> Transaction<'a> {
         retired: &mut RetiredEvents,
     ) -> Result<(), ChangeError> {
         let mut state = self.draft.counters.trails.of(trail);
-        let (after, now) = (state.first.saturating_sub(1), self.now);
+        let after = state.first.saturating_sub(1);
         let read = |limit| {
             let events = self.store.events(trail, after, limit);
             events.map_err(|error| ChangeError::Store(Arc::new(error)))
         };
-        let is_too_old = |event: &Event| event.time.after(retention) < now;
+        let (now, trusted) = (self.now, self.trusted.map(TrustedTime::get));
+        let is_too_old = |event: &Event| trusted.is_some_and(|trusted| event.time.after(retention) < trusted);
         // When the clock was wrong: nobody knows how old it is, but no younger than what came after it.
         let is_of_the_future = |event: &Event| event.time > now;
         // Mostly there is nothing to do.
@@ -563,7 +588,7 @@ impl<'a> Transaction<'a> {
         let usage = match accounts.usage(usage.of) {
             Some(known) => {
                 let mut known = Usage::clone(known);
-                known.add(&usage);
+                known.add_at(&usage, self.now);
                 known
             }
             None => usage,

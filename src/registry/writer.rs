@@ -20,8 +20,9 @@ use super::error::ChangeError;
 use super::rules::Rules;
 use super::transaction::{COMMAND_OCTETS_MAX, Draft, Transaction};
 use crate::audit;
+use crate::clock::Clock;
 use crate::directory::Snapshot;
-use crate::model::{Change, Record, Timestamp, Trail};
+use crate::model::{Change, Record, Trail};
 use crate::seldom::{self, Seldom};
 use crate::store::{BATCH_OCTETS_MAX, Batch, Meta, Store, StoreError};
 
@@ -172,6 +173,7 @@ pub(super) struct Writer {
     published: Arc<ArcSwap<Snapshot>>,
     meta: Meta,
     rules: Rules,
+    clock: Arc<Clock>,
 }
 
 impl Writer {
@@ -181,8 +183,9 @@ impl Writer {
         published: Arc<ArcSwap<Snapshot>>,
         loaded: Meta,
         rules: Rules,
+        clock: Arc<Clock>,
     ) -> Self {
-        Self { store, published, meta: loaded, rules }
+        Self { store, published, meta: loaded, rules, clock }
     }
 
     /// Carries a change out before there is a thread, and any other change. One that fails is told in the log.
@@ -239,7 +242,7 @@ impl Writer {
             for (caller, job) in group.by_ref() {
                 let rests_on_others = !draft.is_empty();
                 let mut transaction =
-                    Transaction::begin(&mut draft, &*self.store, caller, self.rules, Timestamp::now());
+                    Transaction::begin(&mut draft, &*self.store, caller, self.rules, self.clock.look());
                 let Outcome { is_kept, tell } = job(&mut transaction);
                 if is_kept {
                     transaction.keep();
@@ -286,7 +289,7 @@ impl Writer {
     /// Commits and publishes the draft, and gives the changes; nothing is published that is not on disk.
     fn commit(&mut self, draft: Draft) -> Result<Vec<Change>, Arc<StoreError>> {
         let Some((changes, counters, seeded, mut snapshot)) = draft.finish() else { return Ok(Vec::new()) };
-        let batch = Batch { changes, counters, seeded, belief: None };
+        let batch = Batch { changes, counters, seeded, belief: Some(self.clock.look().belief) };
         match self.store.commit(&batch) {
             Ok(meta) => {
                 self.meta = meta;

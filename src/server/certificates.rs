@@ -1,5 +1,8 @@
 //! `[server.tls]` to certificates in use; development certificates are made when they are absent.
 
+use std::sync::Arc;
+
+use crate::clock::{Clock, system_time};
 use crate::config::TlsSettings;
 use crate::ldap::client_trust::ClientTrust;
 use crate::model::Timestamp;
@@ -18,8 +21,8 @@ pub enum TlsStartError {
     Development(#[from] CertificateError),
 }
 
-/// Loads what `[server.tls]` names, and says in the log what an operator should know about it.
-pub(super) fn load(settings: Option<&TlsSettings>) -> Result<Option<Tls>, TlsStartError> {
+/// Loads what `[server.tls]` names. Call [`tell`] when it is known what time it is.
+pub(super) fn load(settings: Option<&TlsSettings>, clock: &Arc<Clock>) -> Result<Option<Tls>, TlsStartError> {
     let Some(settings) = settings else { return Ok(None) };
     if let TlsSettings::Development { directory } = settings {
         let made = create_development(directory)?;
@@ -27,20 +30,33 @@ pub(super) fn load(settings: Option<&TlsSettings>) -> Result<Option<Tls>, TlsSta
             tracing::info!(directory = %directory.display(), "development certificates were made");
         }
     }
-    let tls = Tls::load(&tls_files(settings))?;
-    for warning in warnings(&tls) {
-        tracing::warn!("{warning}");
+    Ok(Some(Tls::load(&tls_files(settings), clock)?))
+}
+
+/// Says in the log what an operator should know about the files. A certificate that is not valid is no reason not to start: a
+/// server that comes up can be asked what is wrong, serves who does not look at it, and all who speak in clear on the machine.
+pub(super) fn tell(tls: &Tls, now: Timestamp) {
+    for warning in warnings(tls, now) {
+        if warning.is_of_time() {
+            tracing::error!("{warning}");
+        } else {
+            tracing::warn!("{warning}");
+        }
     }
-    Ok(Some(tls))
 }
 
 /// Puts what `[server.tls]` names now in force: certificates, and whom client certificates stand for. The session learns
 /// of new authorities before a handshake does, so that nobody is measured by the old ones who has come in by the new.
 ///
 /// # Errors
-/// What is wrong with the files; then all stays as it was.
-pub(super) fn exchange(settings: &TlsSettings, tls: &Tls, trust: &ClientTrust) -> Result<(), TlsError> {
-    let read = tls.read_again(&tls_files(settings))?;
+/// What is wrong with the files, or that a certificate is not valid at `now` and the one in force is; then all stays as it was.
+pub(super) fn exchange(
+    settings: &TlsSettings,
+    tls: &Tls,
+    trust: &ClientTrust,
+    now: Timestamp,
+) -> Result<(), TlsError> {
+    let read = tls.read_again(&tls_files(settings), moment(now))?;
     if trust.exchange(read.client_authorities(), settings.client_accounts()) {
         tracing::info!(
             "client certificates are looked at anew, on open connections before their next operation"
@@ -49,9 +65,7 @@ pub(super) fn exchange(settings: &TlsSettings, tls: &Tls, trust: &ClientTrust) -
     tls.put_in_force(read);
     let not_after = tls.not_after();
     tracing::info!(%not_after, "the certificates were read again, for connections from now on");
-    for warning in warnings(tls) {
-        tracing::warn!("{warning}");
-    }
+    tell(tls, now);
     Ok(())
 }
 
@@ -72,7 +86,8 @@ pub fn check_certificates(settings: Option<&TlsSettings>) -> Result<Vec<TlsWarni
             create_development(directory)?;
         }
     }
-    Ok(warnings(&Tls::load(&files)?))
+    let clock = Arc::new(Clock::of_system());
+    Ok(warnings(&Tls::load(&files, &clock)?, system_time()))
 }
 
 /// The files that `[server.tls]` means.
@@ -89,9 +104,13 @@ pub fn tls_files(settings: &TlsSettings) -> TlsFiles {
     }
 }
 
-fn warnings(tls: &Tls) -> Vec<TlsWarning> {
-    match jiff::Timestamp::from_second(Timestamp::now().unix_seconds()) {
-        Ok(now) => tls.warnings(now),
-        Err(_) => Vec::new(),
-    }
+fn warnings(tls: &Tls, now: Timestamp) -> Vec<TlsWarning> {
+    tls.warnings(moment(now))
+}
+
+/// The same moment, or the first or last that there is.
+fn moment(time: Timestamp) -> jiff::Timestamp {
+    let (first, last) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
+    let seconds = time.unix_seconds().clamp(first.as_second(), last.as_second());
+    jiff::Timestamp::from_second(seconds).unwrap_or(last)
 }

@@ -1,22 +1,21 @@
 //! The open listeners, and the time in which the server serves.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::accept::accept_ldap;
-use super::clock::Clock;
 use super::process::fit_to_open_files;
 use super::reload::{connection_limits, proxies, put_in_force};
 use super::signals::Asked;
 use super::{Log, SOCKET_NAME, Server, Signals, StartError, Tasks, close};
+use crate::clock::TrustedTime;
 use crate::config::{Limit, LimitCounts, ListenAddress, Settings};
 use crate::http;
 use crate::ldap::connection::Door;
 use crate::ldap::pages::Pages;
-use crate::model::Timestamp;
 use crate::net::{ConnectionLimits, DRAIN_TIME, Entrance, Listener, LocalAddress, Tls};
 use crate::registry::{ChangeError, Registry, TokenCare};
 use crate::seldom::{self, Seldom};
@@ -102,15 +101,10 @@ impl Listening {
         let told_time = settings.limits.logins_told_time;
         tasks.tracker.spawn(flush_logins(Arc::clone(&registry), told_time, tasks.shutdown.clone()));
         let kept = (settings.limits.event_retention, settings.limits.events_max);
-        let clock = Arc::new(Clock::new(Timestamp::now(), Instant::now()));
-        tasks.tracker.spawn(retire_events(
-            Arc::clone(&registry),
-            kept,
-            Arc::clone(&clock),
-            tasks.shutdown.clone(),
-        ));
+        tasks.tracker.spawn(watch_clock(Arc::clone(&registry), tasks.shutdown.clone()));
+        tasks.tracker.spawn(retire_events(Arc::clone(&registry), kept, tasks.shutdown.clone()));
         tasks.tracker.spawn(watch_log(log.clone(), Arc::clone(registry.reached()), tasks.shutdown.clone()));
-        tasks.tracker.spawn(keep_tokens(Arc::clone(&registry), clock, tasks.shutdown.clone()));
+        tasks.tracker.spawn(keep_tokens(Arc::clone(&registry), tasks.shutdown.clone()));
         let entrance = Arc::new(Entrance::new(Arc::clone(&limits), proxies(&settings)));
         for (listener, scheme) in ldap {
             let is_tls = scheme == Scheme::Ldaps;
@@ -155,7 +149,8 @@ impl Listening {
                 Ok(mut new) => {
                     fit_to_open_files(&mut new);
                     let trust = door.client_trust();
-                    current = put_in_force(&current, &new, &log, tls.as_ref(), trust, &limits);
+                    current =
+                        put_in_force(&current, &new, &log, tls.as_ref(), trust, &limits, registry.now());
                 }
                 Err(problems) => tracing::error!("the config stays as it was:\n{problems}"),
             }
@@ -199,21 +194,33 @@ async fn flush_logins(registry: Arc<Registry>, period: Duration, shutdown: Cance
     }
 }
 
+/// Looks at the clock each second, so that a jump is noticed, and has the store keep what is believed of it now and then.
+async fn watch_clock(registry: Arc<Registry>, shutdown: CancellationToken) {
+    let mut looks: u64 = 0;
+    loop {
+        registry.clock().look();
+        // The operator's word is kept at once; otherwise a store that was just opened knows enough.
+        if looks == 0 && registry.clock().is_vouched_for() || looks >= CLOCK_KEPT_EVERY {
+            looks = 0;
+            if let Err(error) = registry.keep_clock().await {
+                tracing::debug!(%error, "what is believed of the clock is not kept");
+            }
+        }
+        looks += 1;
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(CLOCK_PERIOD) => {}
+        }
+    }
+}
+
 /// Removes the oldest events from time to time, a few at a time: changes of others go in between.
-async fn retire_events(
-    registry: Arc<Registry>,
-    kept: (Duration, u32),
-    clock: Arc<Clock>,
-    shutdown: CancellationToken,
-) {
+async fn retire_events(registry: Arc<Registry>, kept: (Duration, u32), shutdown: CancellationToken) {
     let (retention, events_max) = kept;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(RETIRE_PERIOD) => {}
-        }
-        if clock.now().is_none() {
-            continue;
         }
         let mut count = 0;
         loop {
@@ -240,11 +247,11 @@ async fn retire_events(
 
 /// Does what is due for tokens, at once and then from time to time. The whole of it is on a thread that may be busy:
 /// it looks at every token.
-async fn keep_tokens(registry: Arc<Registry>, clock: Arc<Clock>, shutdown: CancellationToken) {
+async fn keep_tokens(registry: Arc<Registry>, shutdown: CancellationToken) {
     let runtime = tokio::runtime::Handle::current();
     loop {
         let (registry, handle) = (Arc::clone(&registry), runtime.clone());
-        let (now, going_down) = (clock.now(), shutdown.clone());
+        let (now, going_down) = (registry.clock().look().trusted, shutdown.clone());
         let run = tokio::task::spawn_blocking(move || match now {
             Some(now) => handle.block_on(keep_tokens_until(&registry, now, &going_down)),
             None => Some(Ok(TokenCare::default())),
@@ -272,7 +279,7 @@ async fn keep_tokens(registry: Arc<Registry>, clock: Arc<Clock>, shutdown: Cance
 /// the writer has been handed it still does.
 async fn keep_tokens_until(
     registry: &Registry,
-    now: Timestamp,
+    now: TrustedTime,
     shutdown: &CancellationToken,
 ) -> Option<Result<TokenCare, ChangeError>> {
     tokio::select! {
@@ -365,6 +372,12 @@ fn escaped(path: std::path::Display<'_>) -> String {
 /// How often what is kept for pages is looked through.
 const SWEEP_PERIOD: Duration = Duration::from_secs(10);
 
+/// How often the clock is looked at.
+const CLOCK_PERIOD: Duration = Duration::from_secs(1);
+
+/// After so many looks what is believed is written to the store, an hour: far less than the day that a clock may be ahead.
+const CLOCK_KEPT_EVERY: u64 = 60 * 60;
+
 /// How often it is looked which tokens have expired or will.
 const TOKENS_PERIOD: Duration = Duration::from_secs(60);
 
@@ -388,7 +401,7 @@ const ANYBODY: u32 = 0o666;
 mod tests {
     use super::*;
     use crate::config::Seed;
-    use crate::model::{AccountKind, Intent};
+    use crate::model::{AccountKind, Intent, Timestamp};
     use crate::registry::commands::testing;
 
     #[test]
@@ -399,9 +412,12 @@ mod tests {
             tokens: (0..20).map(|number| testing::token(&format!("api-{number}"), "robot")).collect(),
             ..Seed::default()
         };
-        seed.tokens.iter_mut().for_each(|token| token.said.intent = Some(Intent::Api));
+        seed.tokens.iter_mut().for_each(|token| {
+            token.said.intent = Some(Intent::Api);
+            token.retrievable = Some(true);
+        });
         testing::apply(&registry, &seed).unwrap();
-        let late = Timestamp::now().after(Duration::from_secs(1_000 * 24 * 60 * 60));
+        let late = TrustedTime::from(Timestamp::now().after(Duration::from_secs(1_000 * 24 * 60 * 60)));
         let shutdown = CancellationToken::new();
         let generations =
             || -> u32 { registry.snapshot().accounts().tokens().map(|token| token.generation).sum() };

@@ -7,7 +7,6 @@
 
 mod accept;
 mod certificates;
-mod clock;
 mod listeners;
 mod log;
 mod open;
@@ -32,6 +31,7 @@ pub use process::default_workers;
 pub use signals::Signals;
 
 use self::process::{fit_to_open_files, raise_open_files};
+use crate::clock::Clock;
 use crate::config::{ListenerError, Settings};
 use crate::net::{ListenError, Tls};
 use crate::registry::{OpenError, Registry};
@@ -46,21 +46,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads the certificates, then opens the store and loads the directory. `None`: the process was asked to go down
-    /// meanwhile. Then what was begun goes on until the process ends, on a thread that nobody waits for.
+    /// Reads the certificates, then opens the store and loads the directory. `is_clock_trusted`: the operator vouches for the
+    /// clock. `None`: the process was asked to go down meanwhile. Then what was begun goes on until the process ends, on a thread that nobody waits for.
     ///
     /// # Errors
     /// [`StartError`]; nothing was changed but that development certificates may have been made.
     pub async fn open(
         settings: Settings,
         log: Log,
+        is_clock_trusted: bool,
         signals: &mut Signals,
     ) -> Result<Option<Self>, StartError> {
         let (done, opened) = oneshot::channel();
         let thread = thread::Builder::new()
             .name("start".to_owned())
             // Nobody waits any more: the process ends.
-            .spawn(move || drop(done.send(Self::open_waiting(settings, log))))
+            .spawn(move || drop(done.send(Self::open_waiting(settings, log, is_clock_trusted))))
             .map_err(OpenError::Thread)?;
         let opened = tokio::select! {
             opened = opened => opened,
@@ -78,12 +79,19 @@ impl Server {
     }
 
     /// The same on a thread that may wait for the disk.
-    fn open_waiting(mut settings: Settings, log: Log) -> Result<Self, StartError> {
+    fn open_waiting(mut settings: Settings, log: Log, is_clock_trusted: bool) -> Result<Self, StartError> {
         settings.check_listeners()?;
         raise_open_files();
         fit_to_open_files(&mut settings);
-        let tls = certificates::load(settings.tls.as_ref())?.map(Arc::new);
-        let registry = open_registry(&settings)?;
+        let clock = Arc::new(Clock::of_system());
+        if is_clock_trusted {
+            clock.vouch();
+        }
+        let tls = certificates::load(settings.tls.as_ref(), &clock)?.map(Arc::new);
+        let registry = open_registry(&settings, clock)?;
+        if let Some(tls) = &tls {
+            certificates::tell(tls, registry.now());
+        }
         let accounts = registry.snapshot().accounts().account_count();
         tracing::info!(data_dir = %settings.data_dir.display(), accounts, "the directory is loaded");
         warn_of_open_directory(&settings.data_dir);

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use crate::auth::{
     Argon2Parameters, HashBounds, HashPoolSettings, ThrottleSettings, TokenKeyError, TokenKeys,
 };
+use crate::clock::Clock;
 use crate::config::{HashingSettings, Limits, Settings};
 use crate::registry::{CustomEventBounds, OpenError, Registry, RegistrySettings, Rules, TokenCareSettings};
 use crate::store::{DiskStore, MemoryStore};
 
-/// Opens the store in the data directory and loads the directory from it.
+/// Opens the store in the data directory and loads the directory from it; what the store has kept of the clock, `clock` is held against.
 ///
 /// # Errors
 /// [`OpenError`]: the store is held, damaged or too new, or threads cannot be started.
-pub fn open_registry(settings: &Settings) -> Result<Arc<Registry>, OpenError> {
+pub fn open_registry(settings: &Settings, clock: Arc<Clock>) -> Result<Arc<Registry>, OpenError> {
     // The store first: it makes the data directory, and sees to it that no other process makes keys there.
     let store = DiskStore::open(&settings.data_dir)?;
     let token_keys = TokenKeys::open(&settings.data_dir, settings.token_key_file.as_deref())?;
-    Registry::open(Arc::new(store), RegistrySettings { token_keys, ..registry_settings(settings) })
+    Registry::open(Arc::new(store), RegistrySettings { token_keys, clock, ..registry_settings(settings) })
 }
 
 /// An empty directory in memory, which is forgotten afterwards.
@@ -64,6 +65,7 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
         },
         fresh_secrets_max: count(limits.fresh_secrets_max),
         token_keys: TokenKeys::default(),
+        clock: Arc::new(Clock::of_system()),
         rules: Rules {
             posix_number_min: limits.posix_number_min,
             password_length_min: count(limits.password_length_min),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Log, certificates};
 use crate::config::{Limits, Settings};
 use crate::ldap::client_trust::ClientTrust;
+use crate::model::Timestamp;
 use crate::net::{ConnectionLimitSettings, ConnectionLimits, Proxies, Tls};
 
 /// A part of `[server]` that differs from what the server was started with.
@@ -55,6 +56,7 @@ pub(super) fn put_in_force(
     tls: Option<&Arc<Tls>>,
     trust: &ClientTrust,
     limits: &ConnectionLimits,
+    now: Timestamp,
 ) -> Settings {
     let mut current = old.clone();
     if let Err(error) = log.set_level(new.log.level) {
@@ -66,7 +68,7 @@ pub(super) fn put_in_force(
     take_connection_limits(&mut current.limits, &new.limits);
     // Without TLS in the new config the certificates of the old one go on until the restart, and are exchanged as before.
     if let (Some(tls), Some(named)) = (tls, new.tls.as_ref().or(old.tls.as_ref())) {
-        match certificates::exchange(named, tls, trust) {
+        match certificates::exchange(named, tls, trust, now) {
             Ok(()) => current.tls = Some(named.clone()),
             Err(error) => {
                 let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();

@@ -14,6 +14,7 @@ mod support;
 
 mod account_commands;
 mod audit_trail;
+mod clocks;
 mod command_line;
 mod open_connections;
 mod revocation;

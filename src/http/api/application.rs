@@ -20,7 +20,6 @@ use super::value::{Empty, Required, RequiredFields, given};
 use crate::directory::{AccountState, Accounts};
 use crate::model::{
     self, AccountNumber, ApplicationNumber, BindingMode, ObjectReference, Permission, ProviderNumber,
-    Timestamp,
 };
 use crate::registry::commands::{
     ApplicationChanges, create_application, delete_application, may_view_bindings, update_application,
@@ -140,7 +139,7 @@ pub(super) struct CheckAccessQuery {
 pub(super) fn list(reading: &Reading, query: ApplicationQuery) -> Result<Page<Application>, Refusal> {
     let accounts = reading.accounts();
     let admitted = query.for_user.map(|number| account_of(reading, number)).transpose()?;
-    let now = Timestamp::now();
+    let now = reading.registry.now();
     let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
     let mut found: Vec<Arc<model::Application>> = accounts
         .applications()

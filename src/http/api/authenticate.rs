@@ -9,7 +9,7 @@ use axum::http::header::AUTHORIZATION;
 use super::Api;
 use super::call::RequestId;
 use super::refusal::Refusal;
-use crate::model::{Actor, Timestamp};
+use crate::model::Actor;
 use crate::registry::{ApiRefusal, Caller};
 
 /// Somebody of whom nothing is asked.
@@ -28,7 +28,7 @@ pub(super) async fn authenticate(
     id: RequestId,
 ) -> Result<Caller, Refusal> {
     let secret = bearer(headers)?;
-    let now = Timestamp::now();
+    let now = api.registry.now();
     let identity = api.registry.authenticate_api(secret, source, now).await;
     match identity {
         Ok(identity) => {

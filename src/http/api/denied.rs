@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode};
 use super::refusal::Refusal;
 use super::route::Needs;
 use crate::audit::DeniedCall;
-use crate::model::{Permission, Timestamp};
+use crate::model::Permission;
 use crate::registry::{Asker, Lack, Registry};
 
 /// What was asked for.
@@ -43,7 +43,7 @@ impl Asked<'_> {
             None if refusal.status() == StatusCode::UNAUTHORIZED => refusal.sentence().to_owned(),
             None => AGAINST_THE_RULES.to_owned(),
         };
-        registry.note_denied_call(asker, call, &reason, Timestamp::now());
+        registry.note_denied_call(asker, call, &reason, registry.now());
     }
 
     /// What the caller needed to learn whether there is what it named. Of what is hidden and of what is not there the

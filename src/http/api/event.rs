@@ -235,7 +235,7 @@ pub(super) async fn volume(call: Call, query: CountQuery) -> Result<Vec<EventVol
     let Some(mut trail) = query.filters().trail()? else { return Ok(Vec::new()) };
     let seconds = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
     let back = i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX);
-    trail.since = Some(Timestamp::from_unix_seconds(Timestamp::now().unix_seconds().saturating_sub(back)));
+    trail.since = Some(Timestamp::from_unix_seconds(call.registry.now().unix_seconds().saturating_sub(back)));
     trail.text = search.filter(|search| !search.is_empty());
     call.registry.flush_logins_sometimes().await;
     let counted = call.registry.fold_events(trail, BTreeMap::new(), move |counts, event| {
@@ -288,7 +288,7 @@ pub(super) async fn top_per_user(call: Call, query: CountQuery) -> Result<Vec<Ev
 fn require(call: &Call) -> Result<(), Refusal> {
     let registry: &Registry = &call.registry;
     let snapshot = registry.snapshot();
-    call.caller.verify(snapshot.accounts(), Timestamp::now())?;
+    call.caller.verify(snapshot.accounts(), registry.now())?;
     Ok(call.caller.require(snapshot.accounts(), Permission::ViewEvent)?)
 }
 

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::value::Empty;
 use crate::access::{admit_to, admit_to_before};
 use crate::directory::AccountState;
-use crate::model::{Application, Timestamp};
+use crate::model::Application;
 
 /// Whether somebody is admitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -34,7 +34,7 @@ pub(super) fn test(
     if !account.is_active {
         return PolicyTestResult::refused("the account is inactive");
     }
-    let (accounts, now) = (reading.accounts(), Timestamp::now());
+    let (accounts, now) = (reading.accounts(), reading.registry.now());
     // Of itself an account learns what the directory tells it too.
     let is_own = reading.caller.holder().is_some_and(|holder| holder.account == account.number);
     let admitted = match is_own {

@@ -147,7 +147,7 @@ impl Reading {
     /// # Errors
     /// It is not.
     pub(super) fn verify(&self) -> Result<(), Refusal> {
-        Ok(self.caller.verify(self.accounts(), Timestamp::now())?)
+        Ok(self.caller.verify(self.accounts(), self.registry.now())?)
     }
 
     /// A part of the path.

@@ -9,7 +9,7 @@ use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use super::route::NoParameters;
 use super::value::{Empty, Time};
-use crate::model::{Permission, Timestamp};
+use crate::model::Permission;
 
 /// The version of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -124,7 +124,7 @@ pub(super) fn system(reading: &Reading, _: NoParameters) -> Result<SystemInfo, R
             authentik_version: VERSION.to_owned(),
         },
         brand: "bindery".to_owned(),
-        server_time: Time(Timestamp::now()),
+        server_time: Time(reading.registry.now()),
         embedded_outpost_disabled: true,
         embedded_outpost_host: String::new(),
         base_url: String::new(),

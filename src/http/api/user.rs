@@ -360,7 +360,7 @@ pub(super) async fn set_password_hash(
 pub(super) fn pauses(reading: &Reading, _: NoParameters) -> Result<Vec<AccountPause>, Refusal> {
     let number = AccountNumber::new(reading.parameter("id")?);
     reading.require_view(ObjectReference::Account(number))?;
-    let now = Timestamp::now();
+    let now = reading.registry.now();
     let mut pauses = reading.pauses(number);
     pauses.sort_by_key(|pause| (Reverse(pause.left), pause.source));
     let shown = pauses.into_iter().map(|Pause { source, left }| AccountPause {

@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::clock::Clock;
 use crate::config::{LogSettings, TlsSettings};
 use crate::net::{LocalAddress, PeerAddress, TlsFiles, create_development};
 use crate::registry::RegistrySettings;
@@ -584,7 +585,7 @@ async fn https_is_spoken_with_the_same_certificate() {
     // Whoever wants client certificates for LDAP does not want them here.
     let client_ca = Some(made.authority.clone());
     let files = TlsFiles { certificate: made.certificate, key: made.key, client_ca };
-    let tls = Arc::new(Tls::load(&files).unwrap());
+    let tls = Arc::new(Tls::load(&files, &Arc::new(Clock::of_system())).unwrap());
     let limits = Limits { handshake_time: milliseconds(200), ..Limits::default() };
     let never = Settings { plain_bind: PlainBind::Never, ..settings(limits) };
     let door = door_with(&never, Some(tls));

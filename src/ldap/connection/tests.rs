@@ -72,6 +72,7 @@ fn serve_over(
     server: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     shutdown: &CancellationToken,
 ) -> JoinHandle<Ending> {
+    let registry = Arc::clone(&world.registry);
     let (limits, shutdown) = (world.settings.limits.clone(), shutdown.clone());
     let input_memory = input_memory(world);
     tokio::spawn(async move {
@@ -81,6 +82,7 @@ fn serve_over(
             output: Vec::new(),
             permit: permit(),
             turns: turns(),
+            registry: &registry,
             limits: &limits,
             shutdown: &shutdown,
             peer: &peer(),
@@ -304,6 +306,7 @@ async fn an_idle_connection_keeps_no_large_buffers() {
         output: Vec::new(),
         permit: permit(),
         turns: turns(),
+        registry: &world.registry,
         limits: &world.settings.limits,
         shutdown: &shutdown,
         peer: &peer(),
@@ -408,6 +411,7 @@ async fn a_bind_without_a_hash_gives_its_place_before_bind_back_at_once() {
         let permit = limits.admit(&address).unwrap();
         let (mut client, server) = duplex(1 << 16);
         let input_memory = input_memory(&world);
+        let registry = Arc::clone(&world.registry);
         let (session, settings) = (session(&world, true), world.settings.limits.clone());
         let task = tokio::spawn(async move {
             let shutdown = CancellationToken::new();
@@ -418,6 +422,7 @@ async fn a_bind_without_a_hash_gives_its_place_before_bind_back_at_once() {
                 output,
                 permit,
                 turns: turns(),
+                registry: &registry,
                 limits: &settings,
                 shutdown: &shutdown,
                 peer: &peer(),
@@ -456,6 +461,7 @@ async fn a_silent_client_makes_room_and_one_with_half_a_message_does_not() {
         output: Vec::new(),
         permit: admit("192.0.2.7:1").unwrap(),
         turns: turns(),
+        registry: &world.registry,
         limits: &settings,
         shutdown: &shutdown,
         peer: &peer(),

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Mutex;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +18,7 @@ use tokio_rustls::client::TlsStream as ClientStream;
 use tokio_rustls::server::TlsStream as ServerStream;
 
 use super::*;
+use crate::clock::Clock;
 use crate::net::certificate::create_development;
 
 fn development() -> (TempDir, TlsFiles) {
@@ -26,7 +28,7 @@ fn development() -> (TempDir, TlsFiles) {
 }
 
 fn reload(tls: &Tls, files: &TlsFiles) -> Result<(), TlsError> {
-    tls.put_in_force(tls.read_again(files)?);
+    tls.put_in_force(tls.read_again(files, jiff::Timestamp::now())?);
     Ok(())
 }
 
@@ -82,7 +84,7 @@ fn server_certificate(client: &ClientStream<DuplexStream>) -> Vec<u8> {
 #[tokio::test]
 async fn a_client_that_trusts_the_authority_is_served_under_all_names() {
     let (directory, files) = development();
-    let tls = Tls::load(&files).unwrap();
+    let tls = Tls::load(&files, &Arc::new(Clock::of_system())).unwrap();
     for versions in [&[&rustls::version::TLS12], &[&rustls::version::TLS13]] {
         let client = client_of_versions(&directory.path().join("ca.pem"), versions);
         for name in ["localhost", "127.0.0.1", "::1"] {
@@ -98,7 +100,7 @@ async fn a_client_that_trusts_the_authority_is_served_under_all_names() {
 #[tokio::test]
 async fn sessions_resume_in_both_versions_and_across_a_reload() {
     let (directory, files) = development();
-    let tls = Tls::load(&files).unwrap();
+    let tls = Tls::load(&files, &Arc::new(Clock::of_system())).unwrap();
     for versions in [&[&rustls::version::TLS12], &[&rustls::version::TLS13]] {
         let client = client_of_versions(&directory.path().join("ca.pem"), versions);
         let (here, there) = handshake(&tls, &client, "localhost").await;
@@ -114,7 +116,7 @@ async fn sessions_resume_in_both_versions_and_across_a_reload() {
 #[tokio::test]
 async fn a_reload_serves_the_new_certificate_while_an_old_connection_goes_on() {
     let (directory, files) = development();
-    let tls = Tls::load(&files).unwrap();
+    let tls = Tls::load(&files, &Arc::new(Clock::of_system())).unwrap();
     let first_client = client(&directory.path().join("ca.pem"));
     let (here, there) = handshake(&tls, &first_client, "localhost").await;
     let (mut here, mut there) = (here.unwrap(), there.unwrap());
@@ -164,7 +166,7 @@ async fn client_certificates_are_optional_verified_and_follow_a_reload() {
     let identity = client_identity(directory.path(), "clients.pem");
     let stranger = client_identity(directory.path(), "strangers.pem");
     files.client_ca = Some(directory.path().join("clients.pem"));
-    let tls = Tls::load(&files).unwrap();
+    let tls = Tls::load(&files, &Arc::new(Clock::of_system())).unwrap();
     let authority = directory.path().join("ca.pem");
 
     let (_, there) = handshake(&tls, &client(&authority), "localhost").await;
@@ -190,7 +192,7 @@ async fn a_resumed_session_still_knows_the_client_certificate() {
     let (directory, mut files) = development();
     let identity = client_identity(directory.path(), "clients.pem");
     files.client_ca = Some(directory.path().join("clients.pem"));
-    let tls = Tls::load(&files).unwrap();
+    let tls = Tls::load(&files, &Arc::new(Clock::of_system())).unwrap();
     let authorities = tls.client_authorities().unwrap().digest();
     let client = client_with(&directory.path().join("ca.pem"), &identity);
     for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
@@ -294,7 +296,7 @@ fn a_chain_is_verified_again_by_other_authorities() {
 const VERIFICATIONS: u32 = 100;
 
 fn error_of(files: &TlsFiles) -> TlsError {
-    Tls::load(files).unwrap_err()
+    Tls::load(files, &Arc::new(Clock::of_system())).unwrap_err()
 }
 
 #[test]
@@ -365,7 +367,7 @@ fn keys_of_three_forms_are_read() {
 #[test]
 fn an_expired_certificate_and_an_open_key_are_warnings() {
     let (_directory, files) = development();
-    let tls = Tls::load(&files).unwrap();
+    let tls = Tls::load(&files, &Arc::new(Clock::of_system())).unwrap();
     let now = Timestamp::now();
     assert_eq!(tls.warnings(now), []);
     let years = |count: i64| jiff::SignedDuration::from_hours(24 * 365 * count);
@@ -376,4 +378,111 @@ fn an_expired_certificate_and_an_open_key_are_warnings() {
     fs::set_permissions(&files.key, fs::Permissions::from_mode(0o644)).unwrap();
     reload(&tls, &files).unwrap();
     assert_eq!(tls.warnings(now), [TlsWarning::KeyOpenToAll { path: files.key }]);
+}
+
+/// A certificate with its key, and behind it in the file that of its issuer; each is valid in these years.
+fn issued(directory: &Path, name: &str, leaf: (i32, i32), issuer: (i32, i32)) -> TlsFiles {
+    let params = |(first, last): (i32, i32), name: &str| {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(first, 1, 1);
+        params.not_after = rcgen::date_time_ymd(last, 12, 31);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params
+    };
+    let mut authority = params(issuer, "an intermediate CA");
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().unwrap();
+    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+    let key = KeyPair::generate().unwrap();
+    let certificate =
+        params(leaf, "localhost").signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
+    let path = |end: &str| directory.join(format!("{name}.{end}"));
+    fs::write(path("pem"), certificate.pem() + &authority_pem).unwrap();
+    fs::write(path("ca.pem"), authority_pem).unwrap();
+    fs::write(path("key"), key.serialize_pem()).unwrap();
+    fs::set_permissions(path("key"), fs::Permissions::from_mode(0o600)).unwrap();
+    TlsFiles { certificate: path("pem"), key: path("key"), client_ca: None }
+}
+
+#[test]
+fn a_reload_puts_nothing_that_is_not_valid_in_the_place_of_what_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = |name: &str, leaf, issuer| issued(directory.path(), name, leaf, issuer);
+    let now: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+    let valid = files("valid", (2025, 2027), (2025, 2030));
+    let expired = files("expired", (2024, 2025), (2025, 2030));
+    let early = files("early", (2028, 2029), (2025, 2030));
+    let of_expired = files("of-expired", (2025, 2027), (2020, 2025));
+    let tls = Tls::load(&valid, &Arc::new(Clock::of_system())).unwrap();
+    assert_eq!(tls.warnings(now), []);
+    for (files, sentence) in [
+        (&expired, "expired at 2025-12-31"),
+        (&early, "is not valid before 2028-01-01"),
+        (&of_expired, "issuer that is valid from 2020-01-01T00:00:00Z to 2025-12-31"),
+    ] {
+        let refused = tls.read_again(files, now).unwrap_err();
+        assert!(matches!(refused, TlsError::NotValidNow(_)), "{refused}");
+        let text = refused.to_string();
+        assert!(text.contains(sentence) && text.contains("stays"), "{text}");
+        // At the start it is taken, and told.
+        let begun = Tls::load(files, &Arc::new(Clock::of_system())).unwrap();
+        let told = begun.warnings(now);
+        assert!(
+            told.len() == 1 && told[0].is_of_time() && told[0].to_string().contains(sentence),
+            "{told:?}"
+        );
+        // In the place of one that is no better it may come, and a valid one may always.
+        begun.read_again(&expired, now).unwrap();
+        begun.put_in_force(begun.read_again(&valid, now).unwrap());
+        assert_eq!(begun.warnings(now), []);
+    }
+    tls.read_again(&valid, now).unwrap();
+    // When its time has come.
+    tls.read_again(&early, "2028-06-01T00:00:00Z".parse().unwrap()).unwrap();
+    // What stands above the issuer, or has nothing to do with it, clients may have from elsewhere.
+    let other = fs::read(directory.path().join("expired.pem")).unwrap();
+    fs::write(&valid.certificate, [fs::read(&valid.certificate).unwrap(), other].concat()).unwrap();
+    tls.read_again(&valid, now).unwrap();
+
+    // The same of who vouches for clients: one that is valid is enough.
+    let ca = |name: &str| fs::read(directory.path().join(format!("{name}.ca.pem"))).unwrap();
+    let with = |name: &str, content: Vec<u8>| {
+        let path = directory.path().join(name);
+        fs::write(&path, content).unwrap();
+        TlsFiles { client_ca: Some(path), ..valid.clone() }
+    };
+    let (good, bad) = (with("good", ca("valid")), with("bad", ca("of-expired")));
+    tls.read_again(&bad, now).unwrap();
+    tls.put_in_force(tls.read_again(&good, now).unwrap());
+    let text = tls.read_again(&bad, now).unwrap_err().to_string();
+    assert!(text.contains("the client CA ") && text.contains("to 2025-12-31"), "{text}");
+    tls.read_again(&with("both", [ca("of-expired"), ca("valid")].concat()), now).unwrap();
+}
+
+/// Who has a certificate that has expired is let in by no clock that was set back.
+#[tokio::test]
+async fn clients_are_looked_at_by_the_clock_of_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = issued(directory.path(), "server", (2020, 2040), (2020, 2040));
+    let client = issued(directory.path(), "client", (2020, 2025), (2020, 2040));
+    let roots = roots(&directory.path().join("server.ca.pem"));
+    let files = TlsFiles { client_ca: Some(directory.path().join("client.ca.pem")), ..server };
+    let at = |text: &str| text.parse::<crate::model::Timestamp>().unwrap();
+    for (said, is_let_in) in [("2024-06-01T00:00:00Z", true), ("2026-06-01T00:00:00Z", false)] {
+        let clock = Arc::new(Mutex::new((at(said), std::time::Duration::ZERO)));
+        let believing = Arc::new(Clock::of_test(Arc::clone(&clock)));
+        believing.recall(Some(crate::model::Belief::of(at(said))), None);
+        // It is set back now, to when the certificate was valid.
+        *clock.lock().unwrap() = (at("2022-06-01T00:00:00Z"), std::time::Duration::ZERO);
+        let tls = Tls::load(&files, &believing).unwrap();
+        let chain = CertificateDer::pem_file_iter(&client.certificate).unwrap().map(Result::unwrap);
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(ALL_VERSIONS)
+            .unwrap()
+            .with_root_certificates(roots.clone())
+            .with_client_auth_cert(chain.collect(), PrivateKeyDer::from_pem_file(&client.key).unwrap())
+            .unwrap();
+        let (_, server) = handshake(&tls, &Arc::new(config), "localhost").await;
+        assert_eq!(server.is_ok(), is_let_in, "{said}: {:?}", server.err());
+    }
 }

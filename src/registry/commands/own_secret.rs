@@ -12,7 +12,7 @@ use super::token::{FIRST_GENERATION, NewUuid, check_present, replace};
 use super::validate;
 use crate::access::{Credential, Identity};
 use crate::auth::{Candidate, CredentialKey, HashClass, HashJob, Subject};
-use crate::model::{AccountChanges, Actor, HashText, Timestamp, Token};
+use crate::model::{AccountChanges, Actor, HashText, Token};
 use crate::registry::authenticate::{key_of_password, key_of_token};
 use crate::registry::{Caller, ChangeError, Registry, Trial};
 use crate::secret::Secret;
@@ -151,7 +151,7 @@ impl Registry {
         if self.proofs.check(key, secret.expose()) {
             return Ok(true);
         }
-        let trial = Trial { source, now: Timestamp::now(), instant: Instant::now() };
+        let trial = Trial { source, now: self.now(), instant: Instant::now() };
         let since = self.since_start(trial.instant);
         let number = identity.holder.account;
         let subject = Subject::Account(number.get());

@@ -273,6 +273,46 @@ fn an_event_of_the_future_does_not_keep_what_is_behind_it() {
     assert!(wait(registry.verify_events(None)).unwrap().is_whole());
 }
 
+/// While the clock is years ahead nothing is over; what is too much goes all the same. When it is right again, all is there.
+#[test]
+fn a_clock_that_is_ahead_retires_nothing() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let store = Arc::new(MemoryStore::new());
+    filled(store.clone()).close();
+    let length = store.meta().counters.trails.changes.kept();
+    let open = |time| {
+        let said = Arc::new(std::sync::Mutex::new((time, Duration::ZERO)));
+        let clock = Arc::new(crate::clock::Clock::of_test(Arc::clone(&said)));
+        let settings = RegistrySettings { clock, ..RegistrySettings::default() };
+        (Registry::open(store.clone(), settings).unwrap(), said)
+    };
+    let believed = store.meta().belief.unwrap().time;
+    let ahead = believed.after(3_650 * day);
+    let (registry, said) = open(ahead);
+    let retire = |registry: &Registry, max| wait(registry.retire_events(100 * day, max)).unwrap();
+    assert_eq!(retire(&registry, 1_000), RetiredEvents::default());
+    wait(set_active(&registry, "bob".to_owned(), false)).unwrap();
+    assert_eq!(store.meta().belief.unwrap().time, believed, "what is written meanwhile does not move it");
+    assert_eq!(
+        (retire(&registry, length).too_many, retire(&registry, length)),
+        (1, RetiredEvents::default())
+    );
+    registry.close();
+    let (right, _) = open(believed.after(day / 2));
+    assert_eq!(retire(&right, 1_000), RetiredEvents::default());
+    assert_eq!(store.meta().counters.trails.changes.kept(), length);
+    right.close();
+    // A day later it is believed.
+    *said.lock().unwrap() = (ahead, Duration::ZERO);
+    let (registry, said) = open(ahead);
+    assert_eq!(retire(&registry, 1_000), RetiredEvents::default());
+    *said.lock().unwrap() = (ahead.after(day), day);
+    assert_eq!(retire(&registry, 1_000).too_old, length - 1, "all but what was written when it was ahead");
+    assert!(wait(registry.verify_events(None)).unwrap().is_whole());
+    registry.close();
+    assert!(store.meta().belief.unwrap().time >= ahead);
+}
+
 #[test]
 fn many_events_go_in_several_changes() {
     let store = Arc::new(MemoryStore::new());

@@ -4,6 +4,7 @@ use super::super::certificate::{self, CertificateQuery};
 use super::super::fixed::CERTIFICATE;
 use super::super::route::NoParameters;
 use super::*;
+use crate::clock::Clock;
 use crate::net::{TlsFiles, create_development};
 
 /// A development certificate, and the directory that it is in.
@@ -11,7 +12,7 @@ pub(super) fn development() -> (tempfile::TempDir, Arc<Tls>) {
     let directory = tempfile::tempdir().unwrap();
     let made = create_development(directory.path()).unwrap();
     let files = TlsFiles { certificate: made.certificate, key: made.key, client_ca: None };
-    (directory, Arc::new(Tls::load(&files).unwrap()))
+    (directory, Arc::new(Tls::load(&files, &Arc::new(Clock::of_system())).unwrap()))
 }
 
 /// A server with a development certificate.

@@ -1,5 +1,5 @@
-//! What is done to tokens as time goes by: expired API tokens are rotated, what has long expired is deleted, and the
-//! operator is warned of what will expire.
+//! What is done to tokens as time goes by: expired API tokens that are retrievable are rotated, what has long expired is
+//! deleted, and the operator is warned of what will expire.
 //!
 //! Nothing here decides whether a token works: an expired one is refused from its second on, whether or not this ran.
 
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::NewTokenSecret;
 use super::secret::next_expiry;
 use crate::audit::EventObject;
+use crate::clock::TrustedTime;
 use crate::config::Limit;
 use crate::directory::Accounts;
 use crate::model::{Action, Intent, Key, Record, Timestamp, Token, TokenNumber};
@@ -21,7 +22,7 @@ use crate::store::StoreError;
 pub struct TokenCareSettings {
     /// The operator is warned of tokens that expire within this.
     pub expiry_warning: Duration,
-    /// An expired app password is deleted after this; zero: never.
+    /// What has expired and is not rotated is deleted after this; zero: never.
     pub expired_tokens_kept: Duration,
 }
 
@@ -79,14 +80,15 @@ struct Due {
 }
 
 impl Registry {
-    /// Does what is due for tokens at `now`, at most [`RUN_MAX`] of each; the rest is for the next run. Looks at every
+    /// Does what is due for tokens at `now`, which only a clock gives that is believed, at most [`RUN_MAX`] of each; the rest is for the next run. Looks at every
     /// token: call it where a thread may be busy for a while.
     ///
     /// A token that cannot be deleted or exchanged is named in the log, and the others are seen to.
     ///
     /// # Errors
     /// The store takes nothing, or a secret cannot be made; what was done before stays done.
-    pub async fn keep_tokens(&self, now: Timestamp) -> Result<TokenCare, ChangeError> {
+    pub async fn keep_tokens(&self, now: impl Into<TrustedTime>) -> Result<TokenCare, ChangeError> {
+        let now = now.into().get();
         self.fresh_secrets.sweep(Instant::now());
         let settings = self.token_care;
         let due = due(self.snapshot().accounts(), settings, self.token_keys.can_seal(), now);
@@ -195,13 +197,15 @@ impl Registry {
             if accounts.token(token.number).is_none_or(|present| **present != token) {
                 return Ok(false);
             }
+            // There was a key when it was looked what is due.
+            if sealed.is_none() {
+                return Ok(false);
+            }
             if accounts.token_found_by(&selector).is_some() {
                 return Err(ChangeError::Conflict);
             }
             let mut expires = next_expiry(&token, now);
-            // A secret that nobody can learn need not be exchanged again soon, and none each minute.
-            let lifetime_min = if sealed.is_none() { UNSEEN_LIFETIME_MIN } else { ROTATED_LIFETIME_MIN };
-            expires = expires.map(|expires| expires.max(now.after(lifetime_min)));
+            expires = expires.map(|expires| expires.max(now.after(ROTATED_LIFETIME_MIN)));
             let rotated = Token {
                 selector,
                 hash,
@@ -236,8 +240,8 @@ fn is_over(token: &Token, settings: TokenCareSettings, now: Timestamp) -> bool {
     match token.intent {
         _ if token.is_replaced => true,
         // Its record stays: it is rotated instead.
-        Intent::Api => false,
-        Intent::AppPassword => !kept.is_zero() && expires.after(kept) <= now,
+        Intent::Api if token.is_retrievable() => false,
+        Intent::Api | Intent::AppPassword => !kept.is_zero() && expires.after(kept) <= now,
     }
 }
 
@@ -246,6 +250,7 @@ fn is_expiring(token: &Token, settings: TokenCareSettings, now: Timestamp) -> bo
     let is_near = token.expires.is_some_and(|expires| expires <= now.after(settings.expiry_warning));
     // What is rotated by itself more often than the operator would look is nothing to be warned of.
     let is_routine = token.intent == Intent::Api
+        && token.is_retrievable()
         && token.lifetime().is_some_and(|lifetime| lifetime < settings.expiry_warning);
     // One that was replaced is meant to expire.
     is_near && !is_routine && !token.is_expired(now) && !token.is_replaced
@@ -256,13 +261,13 @@ fn due(accounts: &Accounts, settings: TokenCareSettings, can_seal: bool, now: Ti
     for token in accounts.tokens() {
         if is_over(token, settings, now) {
             push(&mut due.remove, token.number, &mut due.is_more);
-        } else if token.is_expired(now) && token.intent == Intent::Api {
-            if token.is_retrievable() && !can_seal {
-                due.unsealable += 1;
-            } else {
+        } else if token.is_expired(now) && token.intent == Intent::Api && token.is_retrievable() {
+            // One that is not retrievable is not rotated: nobody could learn its secret.
+            if can_seal {
                 push(&mut due.rotate, Token::clone(token), &mut due.is_more);
                 continue;
             }
+            due.unsealable += 1;
         } else if is_expiring(token, settings, now) {
             due.expiring += 1;
             if token.warned != token.expires {
@@ -345,6 +350,3 @@ const RUN_MAX: usize = 250;
 /// A new secret for an expired API token lives so long at least, however short the life of the old one was: each costs a
 /// hash and an event.
 const ROTATED_LIFETIME_MIN: Duration = Duration::from_secs(60 * 60);
-
-/// A secret that is thrown away is exchanged once within this at most.
-const UNSEEN_LIFETIME_MIN: Duration = Duration::from_secs(24 * 60 * 60);

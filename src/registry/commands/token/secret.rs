@@ -228,11 +228,15 @@ pub(in crate::registry::commands) fn replace(
         ..old.clone()
     };
     // The name is free before the replacement takes it.
-    if overlap.is_zero() || old.is_expired(now) {
+    // By a clock that is not believed nothing is over.
+    let is_over = transaction.trusted().is_some_and(|trusted| old.is_expired(trusted.get()));
+    if overlap.is_zero() || is_over {
         // No seed knows it by a name of its own, so it needs no tombstone.
         transaction.delete(Key::Token(old.number))?;
     } else {
-        let until = now.after(overlap);
+        // One that has expired by a clock that is not believed works again when that is right, and no longer than it was meant to.
+        let from = if old.is_expired(now) { transaction.earliest() } else { now };
+        let until = from.after(overlap);
         let identifier = replaced_name(transaction, &old.identifier, until);
         let expires = Some(old.expires.map_or(until, |expires| expires.min(until)));
         let replaced = Token { identifier, expires, is_replaced: true, is_first: false, ..old.clone() };

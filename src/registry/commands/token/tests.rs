@@ -653,7 +653,8 @@ fn a_token_that_cannot_be_deleted_does_not_keep_others() {
     for identifier in ["first", "stuck", "next"] {
         wait(registry.create_token(actor(), new(identifier, "robot", Intent::AppPassword))).unwrap();
     }
-    wait(registry.create_token(actor(), new("api", "robot", Intent::Api))).unwrap();
+    let api = NewToken { retrievable: true, ..new("api", "robot", Intent::Api) };
+    wait(registry.create_token(actor(), api)).unwrap();
     // A name that is longer than any command gives, and than a tombstone can be.
     change(&registry, "stuck", |token| token.identifier = "x".repeat(2_000));
     let late = Timestamp::now().after(200 * DAY);
@@ -857,7 +858,7 @@ fn a_view_that_is_cut_off_uses_nothing_up() {
 }
 
 #[test]
-fn an_expired_api_token_gets_a_new_secret() {
+fn an_expired_api_token_gets_a_new_secret_if_somebody_can_learn_it() {
     let registry = registry_where(&[]);
     let create = |identifier: &str, intent, retrievable| {
         let new =
@@ -869,20 +870,51 @@ fn an_expired_api_token_gets_a_new_secret() {
     create("app", Intent::AppPassword, false);
     let now = Timestamp::now().after(HOUR + Duration::from_secs(5));
     let care = wait(registry.keep_tokens(now)).unwrap();
-    assert_eq!((care.rotated, care.removed), (2, 0));
-    for (identifier, secret, lifetime) in [("kept", &kept, HOUR), ("unseen", &unseen, DAY)] {
-        assert!(!calls(&registry, secret.expose()));
+    assert_eq!((care.rotated, care.removed), (1, 0));
+    for (identifier, secret, generation) in [("kept", &kept, 2), ("unseen", &unseen, 1)] {
+        assert!(api(&registry, secret.expose(), None, now).is_err());
         let token = stored(&registry, identifier);
-        assert_eq!((token.generation, token.lifetime()), (2, Some(lifetime)));
-        assert_eq!(events(&registry, Action::SecretRotate, identifier), 1);
+        assert_eq!((token.generation, token.lifetime()), (generation, Some(HOUR)));
+        assert_eq!(events(&registry, Action::SecretRotate, identifier), generation as usize - 1);
     }
+    assert!(!calls(&registry, kept.expose()));
     let new = wait(registry.view_token_key(actor(), "kept".to_owned())).unwrap();
     assert_ne!(new, kept);
     assert!(calls(&registry, new.expose()));
+    // Whoever made it may see it once more.
+    assert_eq!(wait(registry.view_token_key(actor(), "unseen".to_owned())).unwrap(), unseen);
     assert!(is_missing(&wait(registry.view_token_key(actor(), "unseen".to_owned()))));
-    assert_eq!(registry.token_counts().expired(), 1, "the app password");
+    assert_eq!(registry.token_counts().expired(), 2, "the app password, and what is not retrievable");
     assert_eq!(wait(registry.keep_tokens(now)).unwrap().rotated, 0);
     assert_eq!(wait(registry.keep_tokens(now.after(HOUR))).unwrap().rotated, 1);
+    // By hand it is, at any time until it goes.
+    wait(registry.rotate_token(actor(), "unseen".to_owned(), HOUR)).unwrap();
+    create("unseen-too", Intent::Api, false);
+    let over = now.after(30 * DAY);
+    wait(registry.keep_tokens(over)).unwrap();
+    let is_there = |identifier| registry.snapshot().accounts().token_named(identifier).is_some();
+    assert!(is_there("kept") && !is_there("unseen-too"));
+    assert!(registry.snapshot().accounts().has_tombstone(&TombstoneOf::Token("unseen-too".to_owned())));
+}
+
+/// By a clock that is ahead the old one has expired: it is not deleted for that, and when the clock is right again it works as
+/// long as it was given.
+#[test]
+fn a_rotation_by_a_clock_that_is_ahead_keeps_its_overlap() {
+    let store = Arc::new(MemoryStore::new());
+    let registry = registry_over(store.clone(), settings(), &[]);
+    wait(registry.create_token(actor(), new("app", "robot", Intent::AppPassword))).unwrap();
+    registry.close();
+    let believed = store.meta().belief.unwrap().time;
+    let said = Arc::new(std::sync::Mutex::new((believed.after(400 * DAY), Duration::ZERO)));
+    let clock = Arc::new(crate::clock::Clock::of_test(said));
+    let registry = registry_with(store, RegistrySettings { clock, ..settings() });
+    assert_eq!(registry.now(), believed.after(400 * DAY));
+    wait(registry.rotate_token(actor(), "app".to_owned(), HOUR)).unwrap();
+    let snapshot = registry.snapshot();
+    let replaced: Vec<_> = snapshot.accounts().tokens().filter(|token| token.is_replaced).collect();
+    let [replaced] = replaced.as_slice() else { panic!("{replaced:?}") };
+    assert_eq!(replaced.expires, Some(believed.after(HOUR)));
 }
 
 #[test]
@@ -904,10 +936,12 @@ fn a_short_life_is_neither_warned_of_nor_renewed_each_minute() {
     assert_eq!(rotated, 1);
     assert_eq!(events(&registry, Action::ConfigurationWarning, "kept"), 0);
     assert_eq!(wait(registry.keep_tokens(now.after(short))).unwrap().rotated, 1, "after an hour");
-    // An app password is not rotated by itself: of it the operator is warned.
-    let app = NewToken { expires: Some(Expiry::In(short)), ..new("app", "robot", Intent::AppPassword) };
-    wait(registry.create_token(actor(), app)).unwrap();
-    assert_eq!(wait(registry.keep_tokens(Timestamp::now())).unwrap().warned, 1);
+    // What is not rotated by itself the operator is warned of.
+    for (identifier, intent) in [("app", Intent::AppPassword), ("unseen", Intent::Api)] {
+        let new = NewToken { expires: Some(Expiry::In(short)), ..new(identifier, "robot", intent) };
+        wait(registry.create_token(actor(), new)).unwrap();
+    }
+    assert_eq!(wait(registry.keep_tokens(Timestamp::now())).unwrap().warned, 2);
 }
 
 #[test]
@@ -1045,6 +1079,7 @@ fn a_time_of_a_seed_that_has_passed_is_answered_with_one_rotation() {
     let mut seed = seed(&[]);
     seed.tokens = vec![token("api", "robot")];
     seed.tokens[0].said.intent = Some(Intent::Api);
+    seed.tokens[0].retrievable = Some(true);
     apply(&registry, &seed).unwrap();
     change(&registry, "api", |token| {
         token.created = Timestamp::from_unix_seconds(0);
