@@ -13,7 +13,7 @@ use super::accounts::{AccountTables, Accounts};
 use super::custom::unknown_attributes;
 use super::entry::Entry;
 use super::entry_id::EntryId;
-use super::hash_index::{IndexParts, Posting};
+use super::hash_index::{Gathered, IndexParts};
 use super::sparse::Sparse;
 use super::tree::Tree;
 use crate::model::Record;
@@ -86,8 +86,10 @@ struct Objects {
 struct Worker {
     shared: Arc<Shared>,
     /// For each index, what is not in it yet.
-    postings: Vec<Vec<Posting>>,
+    gathered: Vec<Gathered>,
     postings_max: usize,
+    /// The attributes of the last object, all of which are declared: most objects have the same.
+    declared: Vec<String>,
     /// The part of an index that it begins with, so that two rarely want the same.
     first_part: usize,
 }
@@ -195,8 +197,8 @@ impl Bulk {
 
 impl Worker {
     fn new(shared: Arc<Shared>, postings_max: usize, first_part: usize) -> Self {
-        let postings = shared.indexes.iter().map(|_| Vec::new()).collect();
-        Self { shared, postings, postings_max, first_part }
+        let gathered = shared.indexes.iter().map(|_| Gathered::default()).collect();
+        Self { shared, gathered, postings_max, declared: Vec::new(), first_part }
     }
 
     /// Takes batches until there are no more.
@@ -211,34 +213,53 @@ impl Worker {
 
     fn take(&mut self, batch: &Batch) {
         for record in &batch.records {
-            if unknown_attributes(&batch.schema, record).is_empty() {
+            if self.is_declared(record, &batch.schema) {
                 self.make(record, &batch.schema);
             } else {
                 lock(&self.shared.early).push(record.clone());
             }
         }
-        if self.postings.iter().map(Vec::len).sum::<usize>() >= self.postings_max {
-            self.put();
+    }
+
+    /// Whether all attribute types that the object uses are there; those that are do not go.
+    fn is_declared(&mut self, record: &Record, schema: &Schema) -> bool {
+        let (attributes, placements) = match record {
+            Record::Account(account) => (&account.attributes, &account.placements),
+            Record::Group(group) => (&group.attributes, &group.placements),
+            _ => return true,
+        };
+        let names = || attributes.iter().map(|attribute| &attribute.description);
+        if placements.is_empty() && names().eq(&self.declared) {
+            return true;
         }
+        let is_declared = unknown_attributes(schema, record).is_empty();
+        if is_declared {
+            self.declared = names().cloned().collect();
+        }
+        is_declared
     }
 
     fn make(&mut self, record: &Record, schema: &Schema) {
-        let Self { shared, postings, .. } = self;
-        let [accounts_by_name, groups_by_name, of_trees @ ..] = &mut postings[..] else { return };
+        let count: usize = self.gathered.iter().map(Gathered::len).sum();
+        if count >= self.postings_max || self.gathered.iter().any(Gathered::is_full) {
+            self.put();
+        }
+        let Self { shared, gathered, .. } = self;
+        let [accounts_by_name, groups_by_name, of_trees @ ..] = &mut gathered[..] else { return };
         let mut made: Vec<(usize, EntryId, Arc<Entry>)> = Vec::with_capacity(2 * shared.trees.len());
         for (place, (tree, of_tree)) in shared.trees.iter().zip(of_trees.chunks_exact_mut(2)).enumerate() {
             let [by_dn, index] = of_tree else { continue };
             tree.compose(record, schema, &mut |id, entry, uuid| {
-                by_dn.push(Posting::new(tree.dn_hash(&entry, schema), id.raw()));
-                tree.each_key(&entry, schema, &mut |key| index.push(Posting::new(key, id.raw())));
-                index.push(Posting::new(tree.uuid_key(uuid), id.raw()));
+                by_dn.add(tree.dn_hash(&entry, schema), id.raw());
+                tree.each_key(&entry, schema, &mut |key| index.add(key, id.raw()));
+                index.add(tree.uuid_key(uuid), id.raw());
                 made.push((place, id, Arc::new(entry)));
             });
         }
         let state = shared.accounts.as_ref().and_then(|accounts| accounts.state_of(record));
         let by_name = if matches!(record, Record::Group(_)) { groups_by_name } else { accounts_by_name };
         if let Some((state, hash)) = &state {
-            by_name.push(Posting::new(*hash, state.number()));
+            by_name.add(*hash, state.number());
         }
         let mut objects = lock(&shared.objects);
         if let Some((state, _)) = state {
@@ -256,8 +277,8 @@ impl Worker {
 
     /// Puts what was gathered into the indexes.
     fn put(&mut self) {
-        for (index, postings) in self.shared.indexes.iter().zip(&mut self.postings) {
-            index.add(postings, self.first_part);
+        for (index, gathered) in self.shared.indexes.iter().zip(&mut self.gathered) {
+            index.add(gathered, self.first_part);
         }
     }
 }
@@ -308,8 +329,9 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// More than these the reader of a store does not keep busy.
 const THREADS_MAX: usize = 16;
-const BATCH_MAX: usize = 256;
+/// Few enough that they are in a cache still when a thread takes them.
+const BATCH_MAX: usize = 64;
 /// Batches that wait, for each thread.
-const QUEUE_BATCHES: usize = 8;
-/// Of 16 octets each.
-const POSTINGS_MAX: usize = 1 << 21;
+const QUEUE_BATCHES: usize = 4;
+/// Of 8 octets each.
+const POSTINGS_MAX: usize = 1 << 22;
