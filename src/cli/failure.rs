@@ -113,9 +113,10 @@ impl From<OpenError> for Failure {
             OpenError::Store(error) => error.into(),
             OpenError::Directory(_) => Self::of(Exit::Store, &error),
             OpenError::TokenKeys(_) => Self::of(Exit::Wrong, &error),
-            OpenError::HashPool(_) | OpenError::RandomSource(_) | OpenError::Thread(_) => {
-                Self::of(Exit::Failed, &error)
-            }
+            OpenError::HashPool(_)
+            | OpenError::RandomSource(_)
+            | OpenError::Thread(_)
+            | OpenError::Threads { .. } => Self::of(Exit::Failed, &error),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::secrets::Destination;
 use super::seeding;
 use crate::config::{self, Config, ListenAddress, Settings};
 use crate::registry::{NewSecret, SeedOptions};
-use crate::server::{Log, Server, Signals, default_workers};
+use crate::server::{Log, Server, Signals, check_threads, default_workers};
 
 /// Run the server
 #[derive(Debug, clap::Args)]
@@ -53,11 +53,13 @@ pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Fail
         ));
     }
     let (settings, config) = arguments.read()?;
+    let workers = settings.workers.map_or_else(default_workers, |workers| workers as usize);
+    // The log's, and the one that starts the server.
+    check_threads(workers + 2)?;
     let Settings { log, limits, .. } = &settings;
     // To be dropped last: until then what is logged is written.
     let (log, _log_thread) =
         Log::start(*log, limits.log_queue_max).map_err(|error| Failure::of(Exit::Failed, &error))?;
-    let workers = settings.workers.map_or_else(default_workers, |workers| workers as usize);
     let runtime = Builder::new_multi_thread()
         .worker_threads(workers)
         .thread_name("network")

@@ -30,6 +30,16 @@ pub enum OpenError {
     /// The system gives no thread.
     #[error("the writer's thread did not start")]
     Thread(#[source] std::io::Error),
+    /// The system gives fewer threads than are needed.
+    #[error(
+        "the system does not give the {needed} threads that are needed now: raise the limit of the service (TasksMax= and \
+         LimitNPROC= of systemd, the limit on processes of a container, `ulimit -u`)"
+    )]
+    Threads {
+        /// How many more are needed.
+        needed: usize,
+        source: std::io::Error,
+    },
 }
 
 /// Why a change was not made. Nothing of it happened.

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::process::check_threads;
 use crate::auth::{
     Argon2Parameters, HashBounds, HashPoolSettings, ThrottleSettings, TokenKeyError, TokenKeys,
 };
@@ -16,11 +17,20 @@ use crate::store::{DiskStore, MemoryStore};
 /// # Errors
 /// [`OpenError`]: the store is held, damaged or too new, or threads cannot be started.
 pub fn open_registry(settings: &Settings, clock: Arc<Clock>) -> Result<Arc<Registry>, OpenError> {
+    let hashing = settings
+        .hashing
+        .threads
+        .map_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get), count);
+    check_threads(STORE_THREADS + WRITER_THREADS + hashing)?;
     // The store first: it makes the data directory, and sees to it that no other process makes keys there.
     let store = DiskStore::open(&settings.data_dir)?;
     let token_keys = TokenKeys::open(&settings.data_dir, settings.token_key_file.as_deref())?;
     Registry::open(Arc::new(store), RegistrySettings { token_keys, clock, ..registry_settings(settings) })
 }
+
+/// What sled begins with.
+const STORE_THREADS: usize = 7;
+const WRITER_THREADS: usize = 1;
 
 /// An empty directory in memory, which is forgotten afterwards.
 ///

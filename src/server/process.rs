@@ -1,11 +1,13 @@
 //! What the process asks of the operating system: open files, threads.
 
-use std::thread::available_parallelism;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, available_parallelism};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Limits, Settings};
 use crate::net::LEAVING_MAX;
+use crate::registry::OpenError;
 
 /// Raises the limit of open files to what the system allows.
 pub fn raise_open_files() {
@@ -62,6 +64,25 @@ fn fit(limits: &mut Limits, is_http: bool, allowed: u64) -> Option<u64> {
     Some(needed)
 }
 
+/// Whether so many threads more can be made: whoever makes them below waits for ever for one that was refused (sled does),
+/// or panics (tokio), and a start that fails half-way has changed something already.
+///
+/// # Errors
+/// [`OpenError::Threads`].
+pub fn check_threads(needed: usize) -> Result<(), OpenError> {
+    let gate = Mutex::new(());
+    thread::scope(|scope| {
+        // All are there at once; they end when it is let go.
+        let _closed = gate.lock();
+        for _ in 0..needed {
+            let waiting = || drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
+            let made = thread::Builder::new().spawn_scoped(scope, waiting);
+            made.map_err(|source| OpenError::Threads { needed, source })?;
+        }
+        Ok(())
+    })
+}
+
 /// Network threads when `[server] workers` says nothing: one core is left to the hash pool and the writer,
 /// which beside full network threads would wait for a turn.
 pub fn default_workers() -> usize {
@@ -72,8 +93,15 @@ pub fn default_workers() -> usize {
 const FILES_BESIDE_CONNECTIONS: u64 = 96;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_that_can_be_made_are_let_go_again() {
+        check_threads(4).unwrap();
+        check_threads(0).unwrap();
+    }
 
     #[test]
     fn the_limits_on_connections_follow_the_files_that_may_be_open() {

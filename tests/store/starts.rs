@@ -1,6 +1,6 @@
 //! A start that is cut short, or gets less than it asks for.
 
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -35,6 +35,23 @@ fn a_signal_ends_a_start_at_once_and_leaves_the_store_as_it_was() {
         assert_eq!(place.run(&["export", "--format", "json"]).exits(0).stdout, before);
         place.serve(&[]).stop();
     }
+}
+
+/// The limit on processes counts threads; it does not bind root.
+#[test]
+fn a_start_that_is_given_no_threads_says_so() {
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let place = Place::new(SEED);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -u 1; exec \"$0\" serve", env!("CARGO_BIN_EXE_bindery")]);
+    command.env("BINDERY_CONFIG", place.path("bindery.toml")).current_dir(place.path("."));
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("threads") && told.contains("LimitNPROC="), "{told}");
+    assert!(!place.path("data/store").exists(), "nothing was made");
 }
 
 fn serve(place: &Place) -> Child {
