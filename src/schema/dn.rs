@@ -190,7 +190,9 @@ fn write_value(value: &[u8], formatter: &mut fmt::Formatter<'_>) -> fmt::Result 
             place += character.len_utf8();
             let is_last = place == value.len();
             match character {
-                '"' | '+' | ',' | ';' | '<' | '>' | '\\' => write!(formatter, "\\{character}")?,
+                '"' | '+' | ',' | ';' | '<' | '>' => write!(formatter, "\\{character}")?,
+                // In hexadecimal, as OpenLDAP has it: FreeRADIUS makes one backslash of two.
+                '\\' => formatter.write_str("\\5C")?,
                 ' ' if is_first || is_last => formatter.write_str("\\ ")?,
                 '#' if is_first => formatter.write_str("\\#")?,
                 '\0'..='\u{1F}' | '\u{7F}' => write!(formatter, "\\{:02X}", u32::from(character))?,

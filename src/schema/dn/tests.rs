@@ -156,7 +156,9 @@ fn names_are_spelled_canonically() {
         (r"cn=\C3\BC\FF", r"cn=ü\FF"),
         ("ou=a+cn=b;dc=c", "ou=a+cn=b,dc=c"),
         ("cn=", "cn="),
-        (r#"cn=\"\<\>\;\+\\"#, r#"cn=\"\<\>\;\+\\"#),
+        (r#"cn=\"\<\>\;\+"#, r#"cn=\"\<\>\;\+"#),
+        (r"cn=a\\", r"cn=a\5C"),
+        (r"cn=a\5c", r"cn=a\5C"),
     ] {
         assert_eq!(dn(text).to_string(), spelled);
     }
