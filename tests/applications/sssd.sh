@@ -24,6 +24,7 @@ services = nss, pam
 domains = bindery
 user = root
 [domain/bindery]
+debug_level = 9
 id_provider = ldap
 auth_provider = ldap
 access_provider = permit
@@ -36,6 +37,8 @@ ldap_tls_cacert = $CA_FILE
 ldap_tls_reqcert = demand
 cache_credentials = false
 enumerate = false
+# A name may have a backslash and an @ in it.
+re_expression = (?P<name>.+)
 CONF
 chmod 600 sssd.conf
 
@@ -80,4 +83,39 @@ authenticate() {
 authenticate alice "$PERSON_PASSWORD"
 ! authenticate alice wrong || { echo "a wrong password was accepted" >&2; exit 1; }
 ! authenticate carol x || { echo "an account without a password was let in" >&2; exit 1; }
+authenticate "$ODD_NAME" "$ODD_PASSWORD"
+! authenticate "$ODD_NAME" wrong || { echo "a wrong password was accepted" >&2; exit 1; }
+for name in '*' 'a*' 'alice)(uid=*'; do
+	! authenticate "$name" "$PERSON_PASSWORD" || { echo "somebody was let in as $name" >&2; exit 1; }
+done
 echo "authenticated"
+
+# Somebody mistypes more often than the server lets an account be tried: it pauses the account, and SSSD must not take
+# that for a server that is down. It would be offline for minutes, and nobody could log in.
+for _ in $(seq 14); do
+	! authenticate bob wrong || { echo "a wrong password was accepted" >&2; exit 1; }
+done
+authenticate alice "$PERSON_PASSWORD"
+echo "not known before: $(getent passwd frank | cut -d: -f1)"
+# The pause ends by itself.
+for _ in $(seq 100); do
+	if authenticate bob "$OTHER_PASSWORD"; then
+		echo "after the pause: bob"
+		break
+	fi
+	sleep 0.2
+done
+
+was_offline() { grep -q 'Going offline' sssd.log; }
+echo "went offline: $(was_offline && echo yes || echo no)"
+
+"$BINDERY" account deactivate alice
+! authenticate alice "$PERSON_PASSWORD" || { echo "who was deactivated was let in" >&2; exit 1; }
+"$BINDERY" account activate alice
+authenticate alice "$PERSON_PASSWORD"
+# Without the account that it searches with, it is offline: nobody is found whom it does not know yet, and whom it knows
+# is not taken for deleted.
+"$BINDERY" account deactivate ldapservice
+! getent passwd grace || { echo "somebody was found by who was deactivated" >&2; exit 1; }
+echo "known still: $(getent passwd alice | cut -d: -f1)"
+echo "offline without its account: $(was_offline && echo yes || echo no)"

@@ -144,7 +144,9 @@ fn apache_asks_for_passwords_and_groups() {
         server.goes_on();
         TcpStream::connect(address).is_ok()
     });
-    let page = |page: &str, credentials: Option<(&str, &str)>| status_of(address, page, credentials);
+    let page = |page: &str, credentials: Option<(&str, &str)>| {
+        status_of(address, page, "Authorization", credentials)
+    };
     assert_eq!(page("/engineering", None), 401);
     for (user, password) in [("alice", ALICE), ("bob", BOB)] {
         for (path, status) in [("/engineering", 200), ("/staff", 200), ("/support", 401), ("/anybody", 200)] {
@@ -189,6 +191,12 @@ fn sssd_knows_accounts_nested_groups_and_passwords() {
         assert!(groups.split(' ').any(|other| other == group), "{group} is not among {groups}");
     }
     assert!(text.contains("authenticated"), "{text}");
+    // More wrong passwords than an account may be tried with are no server that is down.
+    assert_eq!(line_of(&text, "not known before"), "frank");
+    assert_eq!(line_of(&text, "after the pause"), "bob");
+    assert_eq!(line_of(&text, "known still"), "alice");
+    assert_eq!(line_of(&text, "went offline"), "no", "{text}");
+    assert_eq!(line_of(&text, "offline without its account"), "yes", "{text}");
 }
 
 /// Runs the script of an application, where mounts are its own; what it said, and none where that is not to be had.
@@ -197,6 +205,7 @@ fn in_a_namespace(application: &str) -> Option<String> {
     // Hosts want a primary group for each account.
     example.place.edit("virtual_groups = false", "virtual_groups = true");
     example.place.run(&["apply"]).exits(0);
+    example.add_zoe();
     let unpacked = tools().join("applications").join(application);
     assert!(unpacked.is_dir(), "no {}: `bash tests/run --all` puts it there", unpacked.display());
     let place = TempDir::new().unwrap();
@@ -284,14 +293,14 @@ fn postfix_looks_up_addresses_and_expands_groups() {
 }
 
 /// A directory that an application runs in, as a user without rights where the test is root.
-struct Home {
+pub(super) struct Home {
     directory: TempDir,
     user: Option<String>,
 }
 
 impl Home {
     /// With the authority of the server's certificate in it.
-    fn of(user: &str, example: &Example) -> Self {
+    pub fn of(user: &str, example: &Example) -> Self {
         let directory = TempDir::new().unwrap();
         fs::copy(example.authority(), directory.path().join("ca.pem")).unwrap();
         let user = (is_root() && !user.is_empty()).then(|| user.to_owned());
@@ -300,21 +309,21 @@ impl Home {
         home
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
         self.hand_over();
     }
 
-    fn log(&self, name: &str) -> fs::File {
+    pub fn log(&self, name: &str) -> fs::File {
         fs::File::create(self.path(name)).unwrap()
     }
 
     /// A program, as the user.
-    fn command(&self, program: &Path) -> Command {
+    pub fn command(&self, program: &Path) -> Command {
         let mut command;
         match &self.user {
             // setpriv becomes the program: the process id is the program's.
@@ -342,18 +351,18 @@ impl Home {
 }
 
 /// A server of another maker. Ended by its process id when dropped; its log is shown when the test has failed.
-struct Running {
+pub(super) struct Running {
     child: Child,
     signal: Signal,
     log: PathBuf,
 }
 
 impl Running {
-    fn new(child: Child, signal: Signal, log: PathBuf) -> Self {
+    pub fn new(child: Child, signal: Signal, log: PathBuf) -> Self {
         Self { child, signal, log }
     }
 
-    fn goes_on(&mut self) {
+    pub fn goes_on(&mut self) {
         let ended = self.child.try_wait().unwrap();
         assert!(ended.is_none(), "it has ended: {ended:?}");
     }
@@ -385,15 +394,20 @@ fn postgresql() -> PathBuf {
     newest.expect("no PostgreSQL: `bash tests/run --all` installs it").join("bin")
 }
 
-/// The status of a page.
-fn status_of(address: SocketAddr, path: &str, credentials: Option<(&str, &str)>) -> u16 {
+/// The status of a page, asked for with a name and a password in that header.
+pub(super) fn status_of(
+    address: SocketAddr,
+    path: &str,
+    header: &str,
+    credentials: Option<(&str, &str)>,
+) -> u16 {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let header = credentials.map_or_else(String::new, |(user, password)| {
+    let line = credentials.map_or_else(String::new, |(user, password)| {
         let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-        format!("Authorization: Basic {encoded}\r\n")
+        format!("{header}: Basic {encoded}\r\n")
     });
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n{header}\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n{line}\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -403,7 +417,7 @@ fn status_of(address: SocketAddr, path: &str, credentials: Option<(&str, &str)>)
         .unwrap_or_else(|| panic!("no status: {answer:?}"))
 }
 
-fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < Duration::from_secs(60), "{what} does not come up");
@@ -411,10 +425,10 @@ fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

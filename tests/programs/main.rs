@@ -18,4 +18,5 @@ mod authentik_clients;
 mod clients;
 mod differential;
 mod examples;
+mod gateways;
 mod openldap_clients;

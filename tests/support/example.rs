@@ -10,6 +10,9 @@ use super::{BASE, Place, Server, secret_of};
 pub const ALICE: &str = "Alice's pass: 100% $ure; \"yes\" \\o/ #ü";
 /// The password of bob, plain.
 pub const BOB: &str = "bob-has-a-password";
+/// The username of one more person, with what means something in filters, in DNs and to shells, and her password.
+pub const ZOE: &str = "Zoë *(d\\";
+pub const ZOE_PASSWORD: &str = "a password of Zoë";
 
 /// The example's directory, served on ports that are free.
 pub struct Example {
@@ -55,6 +58,24 @@ threads = 1
         Self { ldapservice: secret("ldapservice"), portal: secret("portal"), place, server }
     }
 
+    /// Makes [`ZOE`], in engineering as alice and bob are.
+    pub fn add_zoe(&self) {
+        let create = [
+            "account",
+            "create",
+            ZOE,
+            "--type",
+            "internal",
+            "--full-name",
+            "Zoë Z",
+            "--email",
+            "zoe@example.com",
+        ];
+        self.place.run(&create).exits(0);
+        self.place.run_with_input(&["account", "password", ZOE], ZOE_PASSWORD).exits(0);
+        self.place.run(&["group", "add", "engineering", ZOE]).exits(0);
+    }
+
     /// The DN of an account.
     pub fn dn(account: &str) -> String {
         format!("cn={account},ou=users,{BASE}")
@@ -76,8 +97,13 @@ threads = 1
             .env("SEARCHER_SECRET", &self.ldapservice)
             .env("PERSON", Self::dn("alice"))
             .env("PERSON_PASSWORD", ALICE)
+            .env("OTHER_PASSWORD", BOB)
+            .env("ODD_NAME", ZOE)
+            .env("ODD_PASSWORD", ZOE_PASSWORD)
             .env("MACHINE", Self::dn("portal"))
             .env("MACHINE_SECRET", &self.portal)
+            .env("BINDERY", env!("CARGO_BIN_EXE_bindery"))
+            .env("BINDERY_CONFIG", self.place.config())
             // Nothing of the machine's own configuration.
             .env("LDAPNOINIT", "1")
             .env("HOME", self.place.path("."));
