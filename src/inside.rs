@@ -81,6 +81,12 @@ pub mod model {
     };
 }
 
+pub mod net {
+    pub mod proxy {
+        pub use crate::net::proxy::{HeaderError, Said, header_length, said};
+    }
+}
+
 pub mod registry {
     pub use crate::registry::{ChangeError, Registry, RegistrySettings, Transaction};
 }

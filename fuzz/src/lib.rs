@@ -6,5 +6,7 @@ pub mod client;
 pub mod input;
 #[path = "../../tests/support/plain.rs"]
 pub mod plain;
+#[path = "../../tests/support/proxy_headers.rs"]
+pub mod proxy_headers;
 pub mod request;
 pub mod world;

@@ -138,6 +138,13 @@ pub fn said(header: &[u8]) -> Result<Said, HeaderError> {
         Some(ProxiedAddress { protocol: Protocol::Stream, source, .. }) => Some(*source),
         Some(_) => return Err(HeaderError::Malformed),
     };
+    // Nor does it mind a sign or zeros before a port, which section 2.1 forbids.
+    if is_text && let Some(ProxiedAddress { source, destination, .. }) = parsed.proxied_address() {
+        let ports = format!(" {} {}\r\n", source.port(), destination.port());
+        if !header.ends_with(ports.as_bytes()) {
+            return Err(HeaderError::Malformed);
+        }
+    }
     // One that is broken says nothing; then what stands before it does not either.
     if parsed.tlvs().any(|field| field.is_err()) {
         return Err(HeaderError::Malformed);

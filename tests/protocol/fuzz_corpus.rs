@@ -9,6 +9,8 @@ use bindery::inside::ldap::message::{self, Answer, DecodeLimits, decode_filter};
 use bindery::inside::ldif::LdifReader;
 use bindery::inside::schema::{Dn, Schema, normalize_dn};
 
+use crate::support::proxy_headers;
+
 /// Gives each file of a corpus to `check`.
 fn replay(target: &str, check: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
@@ -104,5 +106,13 @@ fn records_read_back_as_they_were_written() {
                 Err(_) => {}
             }
         }
+    });
+}
+
+#[test]
+fn headers_of_proxies_are_read_by_their_specification() {
+    replay("proxy", |octets| {
+        let [size, octets @ ..] = octets else { return };
+        proxy_headers::check(octets, proxy_headers::length_max(*size));
     });
 }

@@ -25,6 +25,7 @@ use tempfile::TempDir;
 pub mod example;
 pub mod octets;
 pub mod plain;
+pub mod proxy_headers;
 pub mod rounds;
 
 /// The suffix of the seed and of the example.

@@ -52,7 +52,7 @@ pub fn length_behind(head: [u8; 6]) -> usize {
 }
 
 /// One whole message; `None`: the connection was closed.
-pub fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
+pub fn read_message(stream: &mut impl Read) -> Option<Vec<u8>> {
     let mut head = [0; 6];
     stream.read_exact(&mut head).ok()?;
     let mut octets = head.to_vec();
@@ -69,7 +69,7 @@ pub fn final_code(octets: &[u8]) -> (u8, u8, u8) {
 }
 
 /// The result code of a bind.
-pub fn bind(stream: &mut TcpStream, name: &str, secret: &str) -> u8 {
+pub fn bind(stream: &mut (impl Read + Write), name: &str, secret: &str) -> u8 {
     stream.write_all(&simple_bind(1, name, secret)).unwrap();
     let (id, tag, code) = final_code(&read_message(stream).expect("an answer"));
     assert_eq!((id, tag), (1, 0x61));

@@ -95,6 +95,8 @@ fn what_is_no_header_is_told_from_a_wrong_one() {
         &b"PROXY TCP4 192.0.2.7 192.0.2.1 1 389\n"[..],
         b"PROXY TCP4 192.0.2.7 192.0.2.1 1\r\n",
         b"PROXY TCP4 192.0.2.7 192.0.2.1 1 65536\r\n",
+        b"PROXY TCP4 192.0.2.7 192.0.2.1 +1 389\r\n",
+        b"PROXY TCP4 192.0.2.7 192.0.2.1 1 0389\r\n",
         b"PROXY TCP4 2001:db8::7 2001:db8::1 1 389\r\n",
         b"PROXY TCP6 192.0.2.7 192.0.2.1 1 389\r\n",
         b"PROXY UDP4 192.0.2.7 192.0.2.1 1 389\r\n",
