@@ -3,8 +3,15 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tokio::net::TcpSocket;
 
 use crate::support::octets::{bind, connect, final_code, read_message, search, simple_bind};
 use crate::support::{BASE, Place, SEED, Server, secret_of};
@@ -17,7 +24,10 @@ fn start(networks: &str) -> (Place, Server, String) {
 [server]
 data_dir = "data"
 ldap = ["127.0.0.1:0"]
+ldaps = ["127.0.0.1:0"]
 http = ["127.0.0.1:0"]
+https = ["127.0.0.1:0"]
+tls = {{ development = "certs" }}
 proxy_networks = [{networks}]
 log = {{ level = "debug" }}
 
@@ -28,6 +38,8 @@ threads = 1
 
 [server.limits]
 proxy_header_time = "1s"
+throttle_failures_max = {THROTTLE_FAILURES_MAX}
+throttle_pause_min = "5m"
 "#
     );
     place.write("bindery.toml", &format!("{server}\n{SEED}"));
@@ -35,6 +47,10 @@ proxy_header_time = "1s"
     let secret = secret_of(&secrets, "ldapservice-app-password");
     (place, server, secret)
 }
+
+const THROTTLE_FAILURES_MAX: usize = 3;
+const PERSON: &str = "cn=alice,ou=users,dc=ldap,dc=example,dc=com";
+const PASSWORD: &str = "a long way to Tipperary";
 
 fn name() -> String {
     format!("cn=ldapservice,ou=users,{BASE}")
@@ -134,44 +150,173 @@ impl Drop for Running {
     }
 }
 
-#[test]
-fn haproxy_in_front() {
-    let (place, server, secret) = start("\"127.0.0.0/8\"");
-    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    for version in ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl"] {
-        let (front, log) = (free(), place.path(&format!("{version}.log")));
-        place.write(
-            "haproxy.cfg",
-            &format!(
-                "defaults\n mode tcp\n timeout connect 10s\n timeout client 60s\n timeout server 60s\n\
-                 listen ldap\n bind 127.0.0.1:{front}\n option ldap-check\n \
-                 server bindery {} {version} check inter 100ms\n",
-                server.address("ldap")
+/// Debian's HAProxy before one listener.
+struct HaProxy {
+    port: u16,
+    log: PathBuf,
+    _running: Running,
+}
+
+impl HaProxy {
+    /// `ends` is what its own listener is given beside the address, `way` how it speaks with the server.
+    fn start(place: &Place, name: &str, ends: &str, address: SocketAddr, way: &str) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (config, log) = (place.path(&format!("{name}.cfg")), place.path(&format!("{name}.log")));
+        fs::write(
+            &config,
+            format!(
+                "global\n tune.ssl.default-dh-param 2048\n\
+                 defaults\n mode tcp\n timeout connect 10s\n timeout client 60s\n timeout server 60s\n\
+                 listen front\n bind 127.0.0.1:{port} {ends}\n server bindery {address} {way}\n"
             ),
-        );
+        )
+        .unwrap();
         let child = Command::new("/usr/sbin/haproxy")
-            .args(["-db", "-f", place.path("haproxy.cfg").to_str().unwrap()])
+            .args(["-db", "-f", config.to_str().unwrap()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(&log).unwrap())
             .spawn()
             .unwrap_or_else(|error| panic!("haproxy: {error}; `bash tests/run` installs it"));
-        let _running = Running(child);
+        let haproxy = Self { port, log, _running: Running(child) };
         let start = Instant::now();
-        let mut stream = loop {
-            match TcpStream::connect(("127.0.0.1", front)) {
-                Ok(stream) => break stream,
-                Err(_) => assert!(start.elapsed() < Duration::from_secs(60), "HAProxy does not listen"),
-            }
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(start.elapsed() < Duration::from_secs(60), "HAProxy does not listen: {}", haproxy.told());
             std::thread::sleep(Duration::from_millis(20));
-        };
+        }
+        haproxy
+    }
+
+    /// A connection from an address of this machine.
+    fn connect_from(&self, source: [u8; 4]) -> TcpStream {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let stream = runtime.block_on(async {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::from((source, 0))).unwrap();
+            socket.connect(SocketAddr::from(([127, 0, 0, 1], self.port))).await.unwrap()
+        });
+        let stream = stream.into_std().unwrap();
+        stream.set_nonblocking(false).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    }
+
+    fn connect(&self) -> TcpStream {
+        self.connect_from([127, 0, 0, 1])
+    }
+
+    fn told(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+/// TLS with whoever holds the development certificate.
+fn tls(stream: TcpStream, place: &Place) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(place.path("certs/ca.pem")).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream)
+}
+
+fn api_token(place: &Place) -> String {
+    let arguments = ["token", "create", "portal-api", "--account", "portal", "--intent", "api", "--json"];
+    place.run(&arguments).exits(0).json()["secret"].as_str().unwrap().to_owned()
+}
+
+/// The status of a call with a token.
+fn status(mut stream: impl Read + Write, token: &str) -> String {
+    let call = format!(
+        "GET /api/v3/core/users/me/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    stream.write_all(call.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    // HAProxy may end a connection without a close_notify.
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn haproxy_in_front() {
+    let (place, server, secret) = start("\"127.0.0.0/8\"");
+    for version in ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl"] {
+        let checked = format!("{version} check inter 100ms");
+        let haproxy =
+            HaProxy::start(&place, version, "\n option ldap-check", server.address("ldap"), &checked);
         // It came in clear, though from this machine.
-        assert_eq!(bind(&mut stream, &name(), &secret), 13, "{version}");
+        assert_eq!(bind(&mut haproxy.connect(), &name(), &secret), 13, "{version}");
         // Several checks: none takes the server down.
         std::thread::sleep(Duration::from_millis(500));
-        let told = fs::read_to_string(&log).unwrap();
-        assert!(!told.contains("DOWN"), "{version}: {told}");
+        assert!(!haproxy.told().contains("DOWN"), "{version}: {}", haproxy.told());
     }
     assert!(!server.log().contains("connections of proxies were ended"), "{}", server.log());
+}
+
+#[test]
+fn haproxy_that_lets_tls_through() {
+    let (place, server, secret) = start("\"127.0.0.0/8\"");
+    let token = api_token(&place);
+    for version in ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl"] {
+        // The header stands before the handshake, and says nothing of TLS: there is TLS all the same.
+        let name_of = |door| format!("{door}-{version}");
+        let ldaps = HaProxy::start(&place, &name_of("ldaps"), "", server.address("ldaps"), version);
+        let mut client = tls(ldaps.connect_from([127, 0, 0, 2]), &place);
+        assert_eq!(bind(&mut client, &name(), "wrong"), 49, "{version}");
+        server.await_log("127.0.0.2");
+        assert_eq!(bind(&mut client, &name(), &secret), 0, "{version}");
+        let https = HaProxy::start(&place, &name_of("https"), "", server.address("https"), version);
+        assert_eq!(status(tls(https.connect(), &place), &token), "HTTP/1.1 200 OK", "{version}");
+    }
+    assert!(!server.log().contains("connections of proxies were ended"), "{}", server.log());
+}
+
+#[test]
+fn haproxy_that_ends_tls() {
+    let (place, server, secret) = start("\"127.0.0.0/8\"");
+    let token = api_token(&place);
+    let both = [place.read("certs/server.pem"), place.read("certs/server.key")].concat();
+    place.write("both.pem", &both);
+    let ends = format!("ssl crt {}", place.path("both.pem").display());
+    // Only version 2 with PP2_TYPE_SSL tells of TLS; what is not told of counts as clear.
+    for (version, code, answer) in [
+        ("send-proxy", 13, "HTTP/1.1 403 Forbidden"),
+        ("send-proxy-v2", 13, "HTTP/1.1 403 Forbidden"),
+        ("send-proxy-v2-ssl", 0, "HTTP/1.1 200 OK"),
+        ("send-proxy-v2-ssl-cn", 0, "HTTP/1.1 200 OK"),
+    ] {
+        let name_of = |door| format!("{door}-{version}");
+        let ldap = HaProxy::start(&place, &name_of("ldap"), &ends, server.address("ldap"), version);
+        assert_eq!(bind(&mut tls(ldap.connect(), &place), &name(), &secret), code, "{version}");
+        let http = HaProxy::start(&place, &name_of("http"), &ends, server.address("http"), version);
+        assert_eq!(status(tls(http.connect(), &place), &token), answer, "{version}");
+    }
+    // It tells of who comes in clear as well.
+    let clear = HaProxy::start(&place, "clear", "", server.address("http"), "send-proxy-v2-ssl");
+    assert_eq!(status(clear.connect(), &token), "HTTP/1.1 403 Forbidden");
+    assert!(!server.log().contains("connections of proxies were ended"), "{}", server.log());
+}
+
+#[test]
+fn behind_haproxy_everybody_is_throttled_alone() {
+    let (place, server, secret) = start("\"127.0.0.0/8\"");
+    let haproxy = HaProxy::start(&place, "throttled", "", server.address("ldaps"), "send-proxy-v2");
+    place.run_with_input(&["account", "password", "alice"], &format!("{PASSWORD}\n")).exits(0);
+    let bind_from =
+        |source, name: &str, secret: &str| bind(&mut tls(haproxy.connect_from(source), &place), name, secret);
+    for _ in 0..THROTTLE_FAILURES_MAX {
+        assert_eq!(bind_from([127, 0, 0, 2], PERSON, "wrong"), 49);
+    }
+    // The account is paused at this source, also for who knows its secret, and at no other.
+    assert_eq!(bind_from([127, 0, 0, 2], PERSON, PASSWORD), 49);
+    assert_eq!(bind_from([127, 0, 0, 3], PERSON, PASSWORD), 0);
+    // One with a selector is taken as long as it is right.
+    assert_eq!(bind_from([127, 0, 0, 2], &name(), &secret), 0);
 }
