@@ -1,12 +1,11 @@
 //! Whether an entry matches a filter, as one reader sees it. The plain evaluator: no index.
 
-use roaring::RoaringBitmap;
-use smallvec::SmallVec;
-
 use super::category::Category;
+use super::chain::{Chain, ChainWalk};
 use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::filter::PartPosition;
+use super::long_look::LongLook;
 use super::prepared::{Node, PreparedFilter, Span, Truth};
 use super::reader::{Reader, Subject};
 use crate::schema::{AttributeId, Dn, MatchingRule};
@@ -77,89 +76,128 @@ impl Evaluator {
         id: EntryId,
         entry: &Entry,
     ) -> Truth {
-        let allowance = self.work_per_entry_max;
+        let truth = self.truth_within(self.work_per_entry_max, filter, reader, id, entry);
+        self.is_exhausted |= truth.is_none();
+        truth.unwrap_or(Truth::Undefined)
+    }
+
+    /// Whether the entry matches, where there is no rest; `None`: that is more than can be looked at without one.
+    pub fn matches_at_once(
+        &mut self,
+        filter: &PreparedFilter,
+        reader: &Reader<'_>,
+        id: EntryId,
+        entry: &Entry,
+    ) -> Option<bool> {
+        let allowance = self.work_per_entry_max.min(WORK_AT_ONCE);
+        self.truth_within(allowance, filter, reader, id, entry).map(|truth| truth == Truth::True)
+    }
+
+    /// What the filter says of the entry, of which no more than [`WORK_AT_ONCE`] elements and values are looked at before
+    /// a rest; `begun` is how far it has come before the last one.
+    pub fn look(
+        &mut self,
+        filter: &PreparedFilter,
+        reader: &Reader<'_>,
+        id: EntryId,
+        entry: &Entry,
+        begun: Option<Box<LongLook>>,
+    ) -> Looked {
+        let Some(mut long) = begun else {
+            let allowance = self.work_per_entry_max.min(WORK_AT_ONCE);
+            return match self.truth_within(allowance, filter, reader, id, entry) {
+                Some(truth) => Looked::Truth(truth),
+                None if allowance == self.work_per_entry_max => Looked::TooMuch,
+                // Seldom; then it is done once more, in pieces.
+                None => Looked::More(Box::default()),
+            };
+        };
+        let allowance = WORK_AT_ONCE;
+        let mut evaluation = Evaluation { filter, reader, id, entry, scratch: &mut self.scratch, allowance };
+        let truth = long.go_on(&mut evaluation);
+        let work = allowance - evaluation.allowance;
+        self.work += work;
+        long.work += work;
+        match truth {
+            _ if long.work >= self.work_per_entry_max => Looked::TooMuch,
+            Some(truth) => Looked::Truth(truth),
+            None => Looked::More(long),
+        }
+    }
+
+    /// `None`: the allowance was used up.
+    fn truth_within(
+        &mut self,
+        allowance: u64,
+        filter: &PreparedFilter,
+        reader: &Reader<'_>,
+        id: EntryId,
+        entry: &Entry,
+    ) -> Option<Truth> {
         let mut evaluation = Evaluation { filter, reader, id, entry, scratch: &mut self.scratch, allowance };
         let truth = evaluation.node(0);
         let left = evaluation.allowance;
         self.work += allowance - left;
-        if left == 0 {
-            self.is_exhausted = true;
-            return Truth::Undefined;
-        }
-        truth
+        (left > 0).then_some(truth)
     }
 }
 
-struct Evaluation<'a> {
-    filter: &'a PreparedFilter,
-    reader: &'a Reader<'a>,
-    id: EntryId,
-    entry: &'a Entry,
-    scratch: &'a mut Vec<u8>,
+/// So many elements of a filter and values of an entry are looked at without a rest: about a millisecond.
+pub const WORK_AT_ONCE: u64 = 20_000;
+
+/// What a look at an entry came to.
+pub enum Looked {
+    /// What the filter says of it.
+    Truth(Truth),
+    /// There is more to look at, after a rest.
+    More(Box<LongLook>),
+    /// It needs more work than one entry may.
+    TooMuch,
+}
+
+pub(super) struct Evaluation<'a> {
+    pub(super) filter: &'a PreparedFilter,
+    pub(super) reader: &'a Reader<'a>,
+    pub(super) id: EntryId,
+    pub(super) entry: &'a Entry,
+    pub(super) scratch: &'a mut Vec<u8>,
     /// How much may still be looked at; at 0 nothing is, and what comes out means nothing.
-    allowance: u64,
+    pub(super) allowance: u64,
 }
 
 impl Evaluation<'_> {
     /// The depth of the recursion is that of the filter, which the decoder bounds.
-    fn node(&mut self, place: usize) -> Truth {
+    pub(super) fn node(&mut self, place: usize) -> Truth {
         let filter = self.filter;
         self.allowance = self.allowance.saturating_sub(1);
         if self.allowance == 0 {
             return Truth::Undefined;
         }
         match filter.nodes.get(place) {
-            None => Truth::Undefined,
+            None | Some(Node::Part { .. }) => Truth::Undefined,
             Some(Node::And { items }) => self.all(place + 1, *items),
             Some(Node::Or { items }) => self.any(place + 1, *items),
-            Some(Node::Not { .. }) => match self.node(place + 1) {
-                Truth::True => Truth::False,
-                Truth::False => Truth::True,
-                Truth::Undefined => Truth::Undefined,
-            },
+            Some(Node::Not { .. }) => self.node(place + 1).inverted(),
             Some(Node::Constant(truth)) => *truth,
             Some(Node::Equality { attribute, rule, form, options }) => {
-                let form = filter.form(*form);
-                if options.is_empty()
-                    && let Some(truth) = self.kept(*attribute, *rule, form)
-                {
-                    return truth;
-                }
-                self.some_value(*attribute, *options, rule.cost(), |value, scratch| {
-                    rule.matches(value, form, scratch)
-                })
+                let kept =
+                    if options.is_empty() { self.kept(*attribute, *rule, filter.form(*form)) } else { None };
+                kept.unwrap_or_else(|| self.some_value(*attribute, *options, rule.cost(), place))
             }
-            Some(Node::Ordering { attribute, rule, form, options, at_least }) => {
-                let form = filter.form(*form);
-                self.some_value(*attribute, *options, rule.cost(), |value, scratch| {
-                    rule.compare(value, form, scratch)
-                        .is_some_and(|order| if *at_least { order.is_ge() } else { order.is_le() })
-                })
-            }
-            Some(Node::Substrings { attribute, rule, parts, options }) => {
-                let parts = filter.nodes.get(place + 1..place + 1 + *parts as usize).unwrap_or_default();
-                // Only parts stand there.
-                let parts = parts.iter().filter_map(|node| match node {
-                    Node::Part { kind, form } => Some((*kind, filter.form(*form))),
-                    _ => None,
-                });
-                self.some_value(*attribute, *options, rule.cost(), |value, scratch| {
-                    scratch.clear();
-                    rule.normalize(value, scratch).is_ok() && has_parts(scratch, parts.clone())
-                })
-            }
-            Some(Node::Part { .. }) => Truth::Undefined,
-            Some(Node::Present { attribute, options }) => {
-                self.some_value(*attribute, *options, 1, |_, _| true)
-            }
+            Some(
+                Node::Ordering { attribute, rule, options, .. }
+                | Node::Substrings { attribute, rule, options, .. },
+            ) => self.some_value(*attribute, *options, rule.cost(), place),
+            Some(Node::Present { attribute, options }) => self.some_value(*attribute, *options, 1, place),
             Some(Node::Relation { attribute, target }) => self.relation(*attribute, *target),
             Some(Node::Chain { attribute, target }) => self.chain(*attribute, *target),
             Some(Node::Category(category)) => {
                 let own = self.reader.subject(self.id).map(|subject| Category::of(&subject, self.entry));
                 if own.is_some() && own == *category { Truth::True } else { Truth::False }
             }
-            Some(Node::Extensible { attribute, rule, form, dn_attributes, options }) => {
-                self.extensible(*attribute, *rule, filter.form(*form), *dn_attributes, *options)
+            Some(Node::Extensible { attribute, rule, form, options, .. }) => {
+                let found = self.extensible(*attribute, *rule, filter.form(*form), *options, place);
+                if found == Truth::True || self.is_in_name(place) { Truth::True } else { Truth::False }
             }
         }
     }
@@ -198,26 +236,20 @@ impl Evaluation<'_> {
     }
 
     /// Whether some value of the attribute or of its subtypes passes; `cost`: of looking at a short one.
-    fn some_value(
-        &mut self,
-        attribute: AttributeId,
-        options: Span,
-        cost: u64,
-        mut passes: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
-    ) -> Truth {
-        let reader = self.reader;
+    fn some_value(&mut self, attribute: AttributeId, options: Span, cost: u64, place: usize) -> Truth {
+        let (reader, filter) = (self.reader, self.filter);
         for &id in reader.subtypes(attribute) {
             let found = if options.is_empty() {
-                self.some_of(id, cost, &mut passes)
+                self.some_of(id, cost, place)
             } else {
-                let wanted = self.filter.form(options);
+                let wanted = filter.form(options);
                 let allowance = &mut self.allowance;
                 self.entry
                     .attributes_of(id)
                     .filter(|stored| has_options(stored.description(), wanted))
                     .flat_map(|stored| stored.values())
-                    .take_while(|value| spend(allowance, cost + octets_cost(value)))
-                    .any(|value| reader.shows_value(id, value) && passes(value, self.scratch))
+                    .take_while(|value| spend_on(allowance, cost, value))
+                    .any(|value| reader.shows_value(id, value) && passes(filter, place, value, self.scratch))
             };
             if found {
                 return Truth::True;
@@ -227,20 +259,15 @@ impl Evaluation<'_> {
     }
 
     /// Whether some value of exactly this attribute passes.
-    fn some_of(
-        &mut self,
-        attribute: AttributeId,
-        cost: u64,
-        passes: &mut dyn FnMut(&[u8], &mut Vec<u8>) -> bool,
-    ) -> bool {
-        let reader = self.reader;
+    fn some_of(&mut self, attribute: AttributeId, cost: u64, place: usize) -> bool {
+        let (reader, filter) = (self.reader, self.filter);
         self.allowance = self.allowance.saturating_sub(reader.cost_of_values(attribute));
         let mut found = false;
         reader.values(self.id, self.entry, attribute, &mut |value| {
-            if !spend(&mut self.allowance, cost + octets_cost(value)) {
+            if !spend_on(&mut self.allowance, cost, value) {
                 return false;
             }
-            found = passes(value, self.scratch);
+            found = passes(filter, place, value, self.scratch);
             !found
         });
         found
@@ -267,21 +294,24 @@ impl Evaluation<'_> {
         target.filter(|target| self.reader.visibility().sees(*target))
     }
 
-    fn chain(&self, attribute: AttributeId, target: Option<EntryId>) -> Truth {
+    fn chain(&mut self, attribute: AttributeId, target: Option<EntryId>) -> Truth {
         let Some(target) = self.seen(target) else { return Truth::False };
         let Some(subject) = self.reader.subject(self.id) else { return Truth::False };
         let (reader, accounts) = (self.reader, self.reader.accounts());
         let shown = self.entry.membership();
+        // Whoever may see an account or a group may see what it is a member of.
+        let allowance = &mut self.allowance;
+        let mut lead_to = |subject: &Subject<'_>, group| {
+            let direct = subject.direct_groups();
+            spend(allowance, direct.len() as u64) && accounts.lead_to(direct, group)
+        };
         let is_related = match (attribute, subject) {
-            (AttributeId::MEMBER_OF, subject) => accounts
-                .group_of_entry(target)
-                .is_some_and(|group| accounts.lead_to(subject.direct_groups(), group.number)),
+            (AttributeId::MEMBER_OF, subject) => {
+                accounts.group_of_entry(target).is_some_and(|group| lead_to(&subject, group.number))
+            }
             (attribute, Subject::Group(group)) => {
                 let shows = if attribute == AttributeId::MEMBER { shown.member } else { shown.unique_member };
-                shows
-                    && reader
-                        .subject(target)
-                        .is_some_and(|member| accounts.lead_to(member.direct_groups(), group.number))
+                shows && reader.subject(target).is_some_and(|member| lead_to(&member, group.number))
             }
             (_, Subject::VirtualGroup(account)) => {
                 shown.member && EntryId::of_account(account.number) == target
@@ -296,90 +326,53 @@ impl Evaluation<'_> {
         attribute: Option<AttributeId>,
         rule: MatchingRule,
         form: &[u8],
-        dn_attributes: bool,
         options: Span,
+        place: usize,
     ) -> Truth {
-        let reader = self.reader;
-        let found = match attribute {
+        match attribute {
             Some(attribute) if rule == MatchingRule::InChain => {
-                self.leads_to(reader.subtypes(attribute), options, form)
+                self.leads_to(self.reader.subtypes(attribute), options, form)
             }
             Some(attribute) => {
                 let kept = if options.is_empty() { self.kept(attribute, rule, form) } else { None };
-                kept.unwrap_or_else(|| {
-                    self.some_value(attribute, options, rule.cost(), |value, scratch| {
-                        rule.matches(value, form, scratch)
-                    })
-                })
+                kept.unwrap_or_else(|| self.some_value(attribute, options, rule.cost(), place))
             }
-            None => self.some_attribute(rule, form),
-        };
-        // What stands in a DN has no options.
-        if found == Truth::True || !dn_attributes || !options.is_empty() {
-            return found;
+            None => self.some_attribute(rule, form, place),
         }
-        let Ok(dn) = Dn::parse(self.entry.dn()) else { return found };
-        let in_name = dn.rdns().iter().flat_map(|rdn| rdn.pairs()).any(|ava| {
-            let Some(id) = reader.schema().find(&ava.attribute) else { return false };
-            let is_meant = match attribute {
-                Some(attribute) => reader.subtypes(attribute).contains(&id),
-                None => rule.applies_to(reader.schema().attribute(id).syntax),
-            };
-            is_meant && rule.matches(&ava.value, form, self.scratch)
-        });
-        if in_name { Truth::True } else { found }
     }
 
-    /// Whether a way of one and more values leads from the entry to the name, each through an entry that may be seen. No
-    /// entry is gone through twice, so that circles end.
+    /// Whether an extensible element that asks about the DN too finds there what it is about. What stands in a DN has no
+    /// options.
+    pub(super) fn is_in_name(&mut self, place: usize) -> bool {
+        let (filter, reader) = (self.filter, self.reader);
+        let Some(Node::Extensible { attribute, rule, form, dn_attributes: true, options }) =
+            filter.nodes.get(place)
+        else {
+            return false;
+        };
+        let Ok(dn) = Dn::parse(self.entry.dn()) else { return false };
+        options.is_empty()
+            && dn.rdns().iter().flat_map(|rdn| rdn.pairs()).any(|ava| {
+                let Some(id) = reader.schema().find(&ava.attribute) else { return false };
+                let is_meant = match attribute {
+                    Some(attribute) => reader.subtypes(*attribute).contains(&id),
+                    None => rule.applies_to(reader.schema().attribute(id).syntax),
+                };
+                is_meant && rule.matches(&ava.value, filter.form(*form), self.scratch)
+            })
+    }
+
+    /// Whether a way of one and more values leads from the entry to the name.
     fn leads_to(&mut self, types: &[AttributeId], options: Span, form: &[u8]) -> Truth {
-        let (reader, rule, wanted) = (self.reader, MatchingRule::InChain, self.filter.form(options));
-        let mut reached = RoaringBitmap::new();
-        let mut open: SmallVec<[(EntryId, &Entry); 4]> = SmallVec::from_slice(&[(self.id, self.entry)]);
-        let mut found = false;
-        while let Some((id, entry)) = open.pop() {
-            let mut look_at = |value: &[u8], allowance: &mut u64, scratch: &mut Vec<u8>| {
-                // What one type leads to is not taken back by the values of the next.
-                if found || !spend(allowance, rule.cost() + octets_cost(value)) {
-                    return false;
-                }
-                scratch.clear();
-                if rule.normalize(value, scratch).is_err() {
-                    return true;
-                }
-                found = scratch == form;
-                if let Some(next) = reader.find_normal(scratch)
-                    && !found
-                    && reached.insert(next.raw())
-                    && let Some(entry) = reader.entry(next)
-                {
-                    open.push((next, entry));
-                }
-                !found
-            };
-            for &attribute in types {
-                let (allowance, scratch) = (&mut self.allowance, &mut *self.scratch);
-                if wanted.is_empty() {
-                    *allowance = allowance.saturating_sub(reader.cost_of_values(attribute));
-                    reader.values(id, entry, attribute, &mut |value| look_at(value, allowance, scratch));
-                } else {
-                    let stored = entry.attributes_of(attribute);
-                    let meant = stored.filter(|stored| has_options(stored.description(), wanted));
-                    let mut shown = meant
-                        .flat_map(|stored| stored.values())
-                        .filter(|value| reader.shows_value(attribute, value));
-                    shown.all(|value| look_at(value, allowance, scratch));
-                }
-            }
-            if found || self.allowance == 0 {
-                break;
-            }
-        }
+        let chain = Chain { types, options: self.filter.form(options), form };
+        let own = (self.id, self.entry);
+        let found =
+            ChainWalk::new(self.id).go_on(&chain, self.reader, own, &mut self.allowance, self.scratch);
         if found { Truth::True } else { Truth::False }
     }
 
     /// A rule without a type takes all attributes that it applies to.
-    fn some_attribute(&mut self, rule: MatchingRule, form: &[u8]) -> Truth {
+    fn some_attribute(&mut self, rule: MatchingRule, form: &[u8], place: usize) -> Truth {
         let reader = self.reader;
         let stored = self.entry.attributes().map(|stored| stored.id);
         for id in stored.chain(reader.computed_attributes()) {
@@ -397,7 +390,7 @@ impl Evaluation<'_> {
                 Some(_) => continue,
                 None => {}
             }
-            if self.some_of(id, rule.cost(), &mut |value, scratch| rule.matches(value, form, scratch)) {
+            if self.some_of(id, rule.cost(), place) {
                 return Truth::True;
             }
         }
@@ -405,10 +398,33 @@ impl Evaluation<'_> {
     }
 }
 
+/// Whether a value passes an element that is asked of values.
+pub(super) fn passes(filter: &PreparedFilter, place: usize, value: &[u8], scratch: &mut Vec<u8>) -> bool {
+    match filter.nodes.get(place) {
+        Some(Node::Equality { rule, form, .. } | Node::Extensible { rule, form, .. }) => {
+            rule.matches(value, filter.form(*form), scratch)
+        }
+        Some(Node::Ordering { rule, form, at_least, .. }) => rule
+            .compare(value, filter.form(*form), scratch)
+            .is_some_and(|order| if *at_least { order.is_ge() } else { order.is_le() }),
+        Some(Node::Substrings { rule, .. }) => {
+            scratch.clear();
+            rule.normalize(value, scratch).is_ok() && has_parts(scratch, filter.parts(place))
+        }
+        Some(Node::Present { .. }) => true,
+        _ => false,
+    }
+}
+
 /// Takes the cost of one value off the allowance; says whether there was as much left.
 fn spend(allowance: &mut u64, cost: u64) -> bool {
     *allowance = allowance.saturating_sub(cost);
     *allowance > 0
+}
+
+/// The same of a value that costs so much when it is short.
+pub(super) fn spend_on(allowance: &mut u64, cost: u64, value: &[u8]) -> bool {
+    spend(allowance, cost + octets_cost(value))
 }
 
 /// What the length of a value costs.

@@ -23,6 +23,17 @@ pub enum Truth {
     Undefined,
 }
 
+impl Truth {
+    /// What NOT makes of it.
+    pub(super) fn inverted(self) -> Self {
+        match self {
+            Self::True => Self::False,
+            Self::False => Self::True,
+            Self::Undefined => Self::Undefined,
+        }
+    }
+}
+
 /// A filter made ready for one tree and one reader.
 #[derive(Clone, Debug)]
 pub struct PreparedFilter {
@@ -211,7 +222,29 @@ impl PreparedFilter {
     /// The operands of a connective: for each the range of its nodes. `first` is the node behind
     /// the connective.
     pub(super) fn operands(&self, first: usize, items: u32) -> Operands<'_> {
-        Operands { nodes: &self.nodes, next: first, end: first + items as usize }
+        Operands { filter: self, next: first, end: first + items as usize }
+    }
+
+    /// The parts of a substring assertion.
+    pub(super) fn parts(&self, place: usize) -> impl Iterator<Item = (PartPosition, &[u8])> + Clone {
+        self.nodes[place + 1..].iter().map_while(|node| match node {
+            Node::Part { kind, form } => Some((*kind, self.form(*form))),
+            _ => None,
+        })
+    }
+
+    /// The place behind an element and all that belongs to it.
+    pub(super) fn behind(&self, place: usize) -> usize {
+        let below = match self.nodes.get(place) {
+            Some(Node::And { items } | Node::Or { items } | Node::Not { items }) => *items as usize,
+            Some(Node::Substrings { parts, .. }) => *parts as usize,
+            // The parts of an assertion that is Undefined.
+            Some(Node::Constant(_)) => {
+                self.nodes[place + 1..].iter().take_while(|node| is_part(node)).count()
+            }
+            _ => 0,
+        };
+        place + 1 + below
     }
 
     fn node(&mut self, item: &FilterItem<'_>, reader: &Reader<'_>) -> Node {
@@ -422,7 +455,7 @@ impl PreparedFilter {
 
 /// The operands of a connective, one after the other: each is the place of its first node.
 pub(super) struct Operands<'a> {
-    nodes: &'a [Node],
+    filter: &'a PreparedFilter,
     next: usize,
     end: usize,
 }
@@ -431,18 +464,11 @@ impl Iterator for Operands<'_> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        if self.next >= self.end {
+        let place = self.next;
+        if place >= self.end || place >= self.filter.nodes.len() {
             return None;
         }
-        let place = self.next;
-        let below = match self.nodes.get(place)? {
-            Node::And { items } | Node::Or { items } | Node::Not { items } => *items as usize,
-            Node::Substrings { parts, .. } => *parts as usize,
-            // The parts of an assertion that is Undefined.
-            Node::Constant(_) => self.nodes[place + 1..].iter().take_while(|node| is_part(node)).count(),
-            _ => 0,
-        };
-        self.next = place + 1 + below;
+        self.next = self.filter.behind(place);
         Some(place)
     }
 }

@@ -1,64 +1,53 @@
-//! Which values of an attribute are returned (RFC 3876): an OR of simple assertions, each asked of one value.
+//! Which values of an attribute are returned (RFC 3876): an OR of simple assertions, each asked of one value. They are
+//! made ready as elements of a filter are, and a value is selected when an entry with no other would match.
+
+use std::borrow::Cow;
+use std::slice;
 
 use smallvec::SmallVec;
 
-use super::evaluate::has_options;
-use super::filter::{FilterItem, PartPosition};
-use super::prepared::{FilterBounds, FilterTooLarge, is_relation, member_named};
+use super::chain::{Chain, ChainWalk};
+use super::entry_id::EntryId;
+use super::evaluate::{WORK_AT_ONCE, has_options, has_parts};
+use super::filter::FilterItem;
+use super::prepared::{FilterBounds, FilterTooLarge, Node, PreparedFilter, Span};
 use super::reader::Reader;
 use crate::schema::{AttributeId, MatchingRule, RuleKind};
 
 /// Assertions made ready. What cannot be evaluated is Undefined, and selects nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ValuesFilter {
-    assertions: Vec<Assertion>,
-    /// Octets of all that values are compared with.
-    octets: usize,
-    /// What it has cost to make them ready.
-    work: u64,
+    filter: PreparedFilter,
+    /// The places of the assertions in it.
+    assertions: Vec<usize>,
 }
 
 /// Those of the assertions that are about one attribute, and the values that they are asked about: one is prepared once
 /// by each rule, however many assertions compare it.
-#[derive(Debug)]
 pub struct ValueSelector<'f> {
-    tests: Vec<&'f Test>,
+    filter: &'f PreparedFilter,
+    reader: Reader<'f>,
+    attribute: AttributeId,
+    tests: Vec<Test<'f>>,
     /// Normal forms of the present value; `None`: it has none by this rule.
     forms: SmallVec<[KnownForm; 4]>,
     octets: Vec<u8>,
+    scratch: Vec<u8>,
     work: u64,
+    is_exhausted: bool,
 }
 
 /// The rule, and where the form stands.
 type KnownForm = (MatchingRule, Option<(usize, usize)>);
 
-#[derive(Clone, Debug)]
-struct Assertion {
-    /// `None`: every attribute that the rule applies to.
-    attribute: Option<AttributeId>,
-    /// Options that the description must have, `a;b`.
-    options: String,
-    test: Test,
-}
-
-#[derive(Clone, Debug)]
-enum Test {
+enum Test<'f> {
     Present,
-    /// A membership, which names an entry by these octets.
-    Names(Vec<u8>),
-    Matches {
-        rule: MatchingRule,
-        form: Vec<u8>,
-    },
-    Ordered {
-        rule: MatchingRule,
-        form: Vec<u8>,
-        at_least: bool,
-    },
-    Parts {
-        rule: MatchingRule,
-        parts: Vec<(PartPosition, Vec<u8>)>,
-    },
+    /// A value that is computed, by its octets: what a membership names, a category.
+    Is(Cow<'f, [u8]>),
+    /// A membership that any number of memberships lead to, or from.
+    Related(EntryId),
+    /// The element at this place.
+    Element(usize),
 }
 
 impl ValuesFilter {
@@ -71,35 +60,33 @@ impl ValuesFilter {
         reader: &Reader<'_>,
         bounds: FilterBounds,
     ) -> Result<Self, FilterTooLarge> {
-        let mut filter = Self::default();
-        let mut rest = items;
-        while let Some((item, behind)) = rest.split_first() {
-            rest = behind;
-            let parts = match item {
-                FilterItem::Substrings { parts, .. } => {
-                    let (parts, behind) = rest.split_at_checked(*parts as usize).unwrap_or((rest, &[]));
-                    rest = behind;
-                    parts
-                }
-                _ => &[],
-            };
-            let assertion = filter.assertion(item, parts, reader, bounds);
-            filter.assertions.extend(assertion);
-            if filter.octets > bounds.octets_max {
-                return Err(FilterTooLarge { max: bounds.octets_max });
-            }
-        }
-        Ok(filter)
+        let filter = PreparedFilter::bounded(items, reader, bounds)?;
+        let is_assertion = |node: &Node| {
+            !matches!(
+                node,
+                Node::And { .. }
+                    | Node::Or { .. }
+                    | Node::Not { .. }
+                    | Node::Constant(_)
+                    | Node::Part { .. }
+                    | Node::Relation { target: None, .. }
+                    | Node::Chain { target: None, .. }
+                    | Node::Category(None)
+            )
+        };
+        let nodes = filter.nodes.iter().enumerate();
+        let assertions = nodes.filter(|(_, node)| is_assertion(node)).map(|(place, _)| place).collect();
+        Ok(Self { filter, assertions })
     }
 
     /// What it has cost to make them ready, in the unit in which an evaluator counts.
     pub fn work(&self) -> u64 {
-        self.work
+        self.filter.work()
     }
 
     /// How much memory they hold.
     pub fn octets(&self) -> usize {
-        self.octets + self.assertions.len() * size_of::<Assertion>()
+        self.filter.octets() + size_of_val(self.assertions.as_slice())
     }
 
     /// How many assertions there are.
@@ -107,152 +94,65 @@ impl ValuesFilter {
         self.assertions.len()
     }
 
+    /// Whether one of them is about a way of values, which may be long for a single one.
+    pub fn follows_values(&self) -> bool {
+        let nodes = self.assertions.iter().filter_map(|place| self.filter.nodes.get(*place));
+        nodes.into_iter().any(|node| {
+            matches!(node, Node::Chain { .. } | Node::Extensible { rule: MatchingRule::InChain, .. })
+        })
+    }
+
     /// Those that are about an attribute; `description` is the attribute's with its options.
-    pub fn about(
-        &self,
+    pub fn about<'f>(
+        &'f self,
         attribute: AttributeId,
         description: &[u8],
-        reader: &Reader<'_>,
-    ) -> ValueSelector<'_> {
-        let about = self.assertions.iter().filter(|one| one.is_about(attribute, description, reader));
-        let tests = about.map(|assertion| &assertion.test).collect();
-        let work = self.assertions.len() as u64;
-        ValueSelector { tests, forms: SmallVec::new(), octets: Vec::new(), work }
-    }
-
-    fn form(
-        &mut self,
-        value: &[u8],
-        rule: MatchingRule,
-        bounds: FilterBounds,
-        normalize: impl FnOnce(usize, &mut Vec<u8>) -> bool,
-    ) -> Option<Vec<u8>> {
-        let left = bounds.octets_max.checked_sub(self.octets)?;
-        let mut form = Vec::new();
-        let is_sound = bounds.takes(rule, value) && normalize(left, &mut form);
-        self.octets += form.len();
-        self.work += rule.cost_of_preparing(value, form.len());
-        (is_sound && form.len() <= left).then_some(form)
-    }
-
-    fn assertion(
-        &mut self,
-        item: &FilterItem<'_>,
-        parts: &[FilterItem<'_>],
-        reader: &Reader<'_>,
-        bounds: FilterBounds,
-    ) -> Option<Assertion> {
-        let schema = reader.schema();
-        let about = |description: &str| {
-            let (base, options) = description.split_once(';').unwrap_or((description, ""));
-            let attribute = schema.find(base)?;
-            (!schema.is_secret(attribute)).then(|| (attribute, options.to_owned()))
+        reader: &Reader<'f>,
+    ) -> ValueSelector<'f> {
+        let is_about = |own: AttributeId, options: Span| {
+            reader.subtypes(own).contains(&attribute) && has_options(description, self.filter.form(options))
         };
-        let mut form = |rule: MatchingRule, value: &[u8]| {
-            self.form(value, rule, bounds, |left, form| rule.normalize_within(value, left, form).is_ok())
+        let test = |place: usize| match *self.filter.nodes.get(place)? {
+            Node::Present { attribute: own, options } => is_about(own, options).then_some(Test::Present),
+            Node::Relation { attribute: own, target } if own == attribute => {
+                let target = target?;
+                let entry = reader.entry(target)?;
+                Some(Test::Is(Cow::Borrowed(match own {
+                    AttributeId::MEMBER_UID => {
+                        reader.accounts().account_of_entry(target)?.username.as_bytes()
+                    }
+                    _ => entry.dn(),
+                })))
+            }
+            Node::Chain { attribute: own, target } if own == attribute => {
+                let target = target.filter(|target| reader.entry(*target).is_some())?;
+                Some(Test::Related(target))
+            }
+            Node::Category(category) if attribute == AttributeId::OBJECT_CATEGORY => {
+                Some(Test::Is(Cow::Owned(category?.dn(reader.tree().suffix_dn()))))
+            }
+            Node::Equality { attribute: own, options, .. }
+            | Node::Ordering { attribute: own, options, .. }
+            | Node::Substrings { attribute: own, options, .. }
+            | Node::Extensible { attribute: Some(own), options, .. } => {
+                is_about(own, options).then_some(Test::Element(place))
+            }
+            Node::Extensible { attribute: None, rule, .. } => {
+                let applies = rule.applies_to(reader.schema().attribute(attribute).syntax);
+                applies.then_some(Test::Element(place))
+            }
+            _ => None,
         };
-        let (attribute, options, test) = match *item {
-            FilterItem::Present { attribute } => {
-                let (attribute, options) = about(attribute)?;
-                (Some(attribute), options, Test::Present)
-            }
-            FilterItem::Equality { attribute, value } | FilterItem::Approximate { attribute, value } => {
-                let (attribute, options) = about(attribute)?;
-                let rule = schema.attribute(attribute).equality?;
-                let form = form(rule, value)?;
-                (Some(attribute), options, Test::equality(Some(attribute), rule, value, form, reader)?)
-            }
-            FilterItem::GreaterOrEqual { attribute, value }
-            | FilterItem::LessOrEqual { attribute, value } => {
-                let (attribute, options) = about(attribute)?;
-                let rule = schema.attribute(attribute).ordering_rule()?;
-                let at_least = matches!(item, FilterItem::GreaterOrEqual { .. });
-                (Some(attribute), options, Test::Ordered { rule, form: form(rule, value)?, at_least })
-            }
-            FilterItem::Substrings { attribute, .. } => {
-                let (attribute, options) = about(attribute)?;
-                let rule = schema.attribute(attribute).substrings_rule()?;
-                let parts = parts.iter().map(|part| self.part(rule, part, bounds));
-                (Some(attribute), options, Test::Parts { rule, parts: parts.collect::<Option<Vec<_>>>()? })
-            }
-            FilterItem::Extensible { rule, attribute, value, .. } => {
-                let described = match attribute {
-                    Some(attribute) => Some(about(attribute)?),
-                    None => None,
-                };
-                let rule = match (rule, &described) {
-                    (Some(name), _) => MatchingRule::find(name)?,
-                    (None, Some((attribute, _))) => schema.attribute(*attribute).equality?,
-                    (None, None) => return None,
-                };
-                let fits = described
-                    .as_ref()
-                    .is_none_or(|(attribute, _)| rule.applies_to(schema.attribute(*attribute).syntax));
-                if rule.kind() == RuleKind::Substrings || !fits {
-                    return None;
-                }
-                let (attribute, options) = described
-                    .map_or((None, String::new()), |(attribute, options)| (Some(attribute), options));
-                let form = form(rule, value)?;
-                (attribute, options, Test::equality(attribute, rule, value, form, reader)?)
-            }
-            FilterItem::And { .. }
-            | FilterItem::Or { .. }
-            | FilterItem::Not { .. }
-            | FilterItem::Part { .. }
-            | FilterItem::Unknown => return None,
-        };
-        Some(Assertion { attribute, options, test })
-    }
-
-    fn part(
-        &mut self,
-        rule: MatchingRule,
-        part: &FilterItem<'_>,
-        bounds: FilterBounds,
-    ) -> Option<(PartPosition, Vec<u8>)> {
-        let FilterItem::Part { kind, value } = *part else { return None };
-        let form = self
-            .form(value, rule, bounds, |left, form| rule.normalize_part(kind, value, left, form).is_ok())?;
-        Some((kind, form))
-    }
-}
-
-impl Assertion {
-    fn is_about(&self, attribute: AttributeId, description: &[u8], reader: &Reader<'_>) -> bool {
-        match (self.attribute, &self.test) {
-            (Some(own), _) => {
-                reader.subtypes(own).contains(&attribute) && has_options(description, self.options.as_bytes())
-            }
-            (None, Test::Matches { rule, .. }) => {
-                rule.applies_to(reader.schema().attribute(attribute).syntax)
-            }
-            (None, _) => false,
-        }
-    }
-}
-
-impl Test {
-    /// The assertion that a value is this one. Of a membership the entry is found once, as in a filter; `None`: it is
-    /// not there or may not be seen.
-    fn equality(
-        attribute: Option<AttributeId>,
-        rule: MatchingRule,
-        value: &[u8],
-        form: Vec<u8>,
-        reader: &Reader<'_>,
-    ) -> Option<Self> {
-        let own_rule = attribute.and_then(|attribute| reader.schema().attribute(attribute).equality);
-        match attribute {
-            Some(attribute) if is_relation(attribute) => {
-                let entry = reader.entry(reader.find(value)?)?;
-                Some(Self::Names(entry.dn().to_vec()))
-            }
-            Some(AttributeId::MEMBER_UID) if own_rule == Some(rule) => {
-                let account = reader.accounts().account_of_entry(member_named(rule, &form, reader)?)?;
-                Some(Self::Names(account.username.as_bytes().to_vec()))
-            }
-            _ => Some(Self::Matches { rule, form }),
+        ValueSelector {
+            filter: &self.filter,
+            reader: *reader,
+            attribute,
+            tests: self.assertions.iter().filter_map(|place| test(*place)).collect(),
+            forms: SmallVec::new(),
+            octets: Vec::new(),
+            scratch: Vec::new(),
+            work: self.assertions.len() as u64,
+            is_exhausted: false,
         }
     }
 }
@@ -270,30 +170,92 @@ impl ValueSelector<'_> {
         std::mem::take(&mut self.work)
     }
 
+    /// Whether a way from one value was too long to be gone to its end: then it is not known whether that is selected.
+    pub fn is_exhausted(&self) -> bool {
+        self.is_exhausted
+    }
+
     fn passes(&mut self, place: usize, value: &[u8]) -> bool {
         self.work += 1;
-        let Some(test) = self.tests.get(place).copied() else { return false };
-        match test {
-            Test::Present => true,
-            Test::Names(octets) => value == octets,
+        match self.tests.get(place) {
+            None => false,
+            Some(Test::Present) => true,
+            Some(Test::Is(octets)) => value == &**octets,
+            Some(Test::Related(target)) => self.is_related(*target, value),
+            Some(Test::Element(place)) => self.passes_element(*place, value),
+        }
+    }
+
+    fn passes_element(&mut self, place: usize, value: &[u8]) -> bool {
+        let filter = self.filter;
+        match filter.nodes.get(place) {
             // These two compare bits, not forms.
-            Test::Matches { rule: rule @ (MatchingRule::BitAnd | MatchingRule::BitOr), form } => {
-                rule.matches(value, form, &mut Vec::new())
+            Some(Node::Extensible {
+                rule: rule @ (MatchingRule::BitAnd | MatchingRule::BitOr),
+                form,
+                ..
+            }) => rule.matches(value, filter.form(*form), &mut self.scratch),
+            Some(Node::Extensible { attribute, rule: MatchingRule::InChain, form, options, .. }) => {
+                self.leads_to(*attribute, *options, filter.form(*form), value)
             }
-            Test::Matches { rule, form } => {
-                let own = self.form_of(*rule, value);
+            Some(Node::Equality { rule, form, .. } | Node::Extensible { rule, form, .. }) => {
+                let (form, own) = (filter.form(*form), self.form_of(*rule, value));
                 match rule.kind() {
-                    RuleKind::Ordering => own.is_some_and(|own| *own < **form),
-                    _ => own.is_some_and(|own| *own == **form),
+                    RuleKind::Ordering => own.is_some_and(|own| *own < *form),
+                    _ => own.is_some_and(|own| *own == *form),
                 }
             }
-            Test::Ordered { rule, form, at_least } => self
-                .form_of(*rule, value)
-                .is_some_and(|own| if *at_least { *own >= **form } else { *own <= **form }),
-            Test::Parts { rule, parts } => self.form_of(*rule, value).is_some_and(|own| {
-                super::evaluate::has_parts(own, parts.iter().map(|(kind, part)| (*kind, part.as_slice())))
-            }),
+            Some(Node::Ordering { rule, form, at_least, .. }) => {
+                let (form, own) = (filter.form(*form), self.form_of(*rule, value));
+                own.is_some_and(|own| if *at_least { *own >= *form } else { *own <= *form })
+            }
+            Some(Node::Substrings { rule, .. }) => {
+                self.form_of(*rule, value).is_some_and(|own| has_parts(own, filter.parts(place)))
+            }
+            _ => false,
         }
+    }
+
+    /// Whether the entry that a membership names is the other one, or memberships lead from the group to the other, or
+    /// from the other member to this one.
+    fn is_related(&mut self, target: EntryId, value: &[u8]) -> bool {
+        let reader = self.reader;
+        let Some(form) = self.form_of(MatchingRule::InChain, value) else { return false };
+        let Some(own) = reader.find_normal(form) else { return false };
+        if own == target {
+            return true;
+        }
+        let accounts = reader.accounts();
+        let Some(group) = accounts.group_of_entry(own) else { return false };
+        if self.attribute == AttributeId::MEMBER_OF {
+            let target = accounts.group_of_entry(target);
+            return target.is_some_and(|target| accounts.lead_to(&[group.number], target.number));
+        }
+        let Some(member) = reader.subject(target) else { return false };
+        self.work += member.direct_groups().len() as u64;
+        accounts.lead_to(member.direct_groups(), group.number)
+    }
+
+    /// Whether a value is the name, or a way of values leads from what it names to that.
+    fn leads_to(&mut self, described: Option<AttributeId>, options: Span, form: &[u8], value: &[u8]) -> bool {
+        let reader = self.reader;
+        let Some(own) = self.form_of(MatchingRule::InChain, value) else { return false };
+        if *own == *form {
+            return true;
+        }
+        let Some(next) = reader.find_normal(own) else { return false };
+        let Some(entry) = reader.entry(next) else { return false };
+        let types = match &described {
+            Some(described) => reader.subtypes(*described),
+            None => slice::from_ref(&self.attribute),
+        };
+        let chain = Chain { types, options: self.filter.form(options), form };
+        let mut allowance = WORK_AT_ONCE;
+        let mut walk = ChainWalk::new(next);
+        let found = walk.go_on(&chain, &reader, (next, entry), &mut allowance, &mut self.scratch);
+        self.work += WORK_AT_ONCE - allowance;
+        self.is_exhausted |= !found && !walk.is_done();
+        found
     }
 
     /// The normal form of the present value.
@@ -315,6 +277,7 @@ impl ValueSelector<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::directory::filter::PartPosition;
     use crate::directory::{Snapshot, Visibility};
 
     fn selects(items: &[FilterItem<'_>], description: &str, value: &str) -> bool {

@@ -30,7 +30,7 @@ pub(super) fn is_large(reader: &Reader<'_>, id: EntryId, entry: &Entry, projecti
     match &projection.values {
         None => stored > LARGE_OCTETS || members > LARGE_MEMBERS,
         // What the values may be is a guess: two octets are the least that one has.
-        Some(filter) => (stored / 2 + members) * filter.len() > LARGE_WORK,
+        Some(filter) => filter.follows_values() || (stored / 2 + members) * filter.len() > LARGE_WORK,
     }
 }
 
@@ -284,14 +284,14 @@ impl LargeEntry {
                 };
                 let left = work_max.saturating_sub(self.work).saturating_add(begun);
                 let enough = Enough { octets: usize::MAX, work: room.work.min(left) };
-                let mut count = Count { octets: 0, has_value: false };
+                let mut count = Count { octets: 0, has_value: false, is_exhausted: false };
                 let values = Values { reader, id: self.id, entry, projection };
                 let is_done = values.go_on(part.what, &mut self.place, evaluator, enough, &mut count);
                 part.octets += count.octets;
                 // One whose values are all left out stays, empty (RFC 3876); without a filter there is none.
                 part.is_kept |= count.has_value && (projection.values.is_some() || part.octets > 0);
                 self.work += evaluator.work() - begun;
-                if self.work >= work_max {
+                if self.work >= work_max || count.is_exhausted {
                     return Piece::TooMuch;
                 }
                 is_done
@@ -371,12 +371,15 @@ trait Sink {
     fn value(&mut self, value: &[u8]);
     /// There is a value, which the filter may leave out.
     fn shown(&mut self) {}
+    /// It is not known whether the filter selects a value.
+    fn exhausted(&mut self) {}
     fn len(&self) -> usize;
 }
 
 struct Count {
     octets: usize,
     has_value: bool,
+    is_exhausted: bool,
 }
 
 impl Sink for Count {
@@ -391,6 +394,10 @@ impl Sink for Count {
 
     fn shown(&mut self) {
         self.has_value = true;
+    }
+
+    fn exhausted(&mut self) {
+        self.is_exhausted = true;
     }
 
     fn len(&self) -> usize {
@@ -507,6 +514,9 @@ fn put(
     let Some(selector) = selector else { return sink.value(value) };
     if selector.selects(value) {
         sink.value(value);
+    }
+    if selector.is_exhausted() {
+        sink.exhausted();
     }
     evaluator.add_work(selector.take_work());
 }

@@ -492,6 +492,34 @@ impl<'a> Reference<'a> {
         }
     }
 
+    /// The same of an entry that has this value alone; `None`: what is asked is not asked of values, but of memberships
+    /// or of what the entry is.
+    pub(super) fn truth_of_value(
+        &self,
+        filter: &Filter,
+        entry: &Entry,
+        description: &str,
+        value: &[u8],
+    ) -> Option<Truth> {
+        let asked = match filter {
+            Filter::Equality(asked, _) | Filter::Approximate(asked, _) => Some(asked),
+            Filter::Extensible { attribute, .. } => attribute.as_ref(),
+            _ => None,
+        };
+        let asked = asked.and_then(|asked| self.description(asked)).map(|(id, _)| id);
+        let is_in_chain = matches!(filter, Filter::Extensible { rule: Some(rule), .. }
+            if MatchingRule::find(rule) == Some(MatchingRule::InChain));
+        let is_membership = [AttributeId::MEMBER, AttributeId::UNIQUE_MEMBER, AttributeId::MEMBER_OF]
+            .iter()
+            .any(|membership| asked == Some(*membership));
+        if asked == Some(AttributeId::OBJECT_CATEGORY) || is_in_chain && is_membership {
+            return None;
+        }
+        let attributes = vec![(description.to_owned(), vec![value.to_vec()])];
+        let (dn, normal) = (entry.dn.clone(), entry.normal.clone());
+        Some(self.truth(filter, &Entry { id: entry.id, dn, normal, kind: entry.kind, attributes }))
+    }
+
     fn order(&self, entry: &Entry, description: &str, value: &[u8], at_least: bool) -> Truth {
         let Some((id, options)) = self.description(description) else { return Truth::Undefined };
         let Some(rule) = self.schema.attribute(id).ordering_rule() else { return Truth::Undefined };

@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::fixture::{NAMES, Tape, World, normal};
 use super::reference::{Filter, Reference, is_at_or_below, is_child, own_entries};
-use crate::directory::filter::PartPosition;
+use crate::directory::filter::{FilterItem, PartPosition};
 use crate::directory::{
-    EntryId, Evaluator, OwnEntries, PreparedFilter, Reader, Scope, Snapshot, Tree, Truth, Visibility, Walk,
+    EntryId, Evaluator, FilterBounds, OwnEntries, PreparedFilter, Reader, Scope, Snapshot, Tree, Truth,
+    ValuesFilter, Visibility, Walk,
 };
 use crate::model::{AccountKind, Attribute, GroupNumber, LdapProvider};
 use crate::plain::{account, attribute, group, provider};
@@ -162,6 +163,15 @@ fn same_answers(look: &Reader<'_>, reference: &Reference<'_>, filter: &Filter, t
             "{filter:?} of {}",
             entry.dn
         );
+        // It may rest wherever it wants.
+        let piece = 1 + tape.below(40) as u64;
+        assert_eq!(
+            crate::directory::LongLook::whole(piece, &prepared, look, entry.id, stored),
+            reference.truth(filter, entry),
+            "{filter:?} of {} in pieces of {piece}",
+            entry.dn
+        );
+        same_selection(look, reference, filter, entry);
     }
     let base = tape.pick(&reference.entries);
     for scope in SCOPES {
@@ -192,6 +202,46 @@ fn same_answers(look: &Reader<'_>, reference: &Reference<'_>, filter: &Filter, t
             assert_eq!(rest.collect::<Vec<_>>(), expected[1..]);
         }
     }
+}
+
+/// A filter that is one assertion selects those values for which alone an entry would match.
+fn same_selection(
+    look: &Reader<'_>,
+    reference: &Reference<'_>,
+    filter: &Filter,
+    entry: &super::reference::Entry,
+) {
+    let asks_values = match filter {
+        Filter::And(_) | Filter::Or(_) | Filter::Not(_) | Filter::Unknown => false,
+        Filter::Extensible { dn, .. } => !dn,
+        _ => true,
+    };
+    if !asks_values {
+        return;
+    }
+    let mut items = Vec::new();
+    filter.flat(&mut items);
+    let values_filter = ValuesFilter::bounded(&items, look, FilterBounds::NONE).unwrap();
+    let mut selects_any = false;
+    for (description, values) in &entry.attributes {
+        let attribute = look.schema().find(description.split(';').next().unwrap()).unwrap();
+        let mut selector = values_filter.about(attribute, description.as_bytes(), look);
+        for value in values {
+            let is_selected = selector.selects(value);
+            assert!(!selector.is_exhausted());
+            selects_any |= is_selected;
+            if let Some(truth) = reference.truth_of_value(filter, entry, description, value) {
+                assert_eq!(
+                    is_selected,
+                    truth == Truth::True,
+                    "{filter:?} of {description}: {} of {}",
+                    value.escape_ascii(),
+                    entry.dn
+                );
+            }
+        }
+    }
+    assert_eq!(selects_any, reference.truth(filter, entry) == Truth::True, "{filter:?} of {}", entry.dn);
 }
 
 fn matched<'a>(reference: &'a Reference<'_>, provider: &LdapProvider, dn: &str) -> &'a [u8] {
@@ -635,6 +685,56 @@ fn a_chain_is_followed_to_its_end() {
         evaluator.matches(&prepared, &look, alice, look.entry(alice).unwrap());
         assert!(evaluator.take_exhausted(), "{attribute_name}: three names cost more than 30");
     }
+}
+
+/// Of a person with several, the values are selected from which a way leads on.
+#[test]
+fn a_chain_selects_the_values_that_it_goes_through() {
+    let dn = |name: &str| format!("cn={name},ou=users,dc=example,dc=org");
+    let group = |name: &str| format!("cn={name},ou=groups,dc=example,dc=org");
+    let mut world = small();
+    let given = vec![attribute("seeAlso", &[&dn("bob"), &dn("alice"), &dn("nobody"), &dn("carol")])];
+    world.accounts.get_mut(&10).unwrap().attributes = given;
+    world.accounts.get_mut(&11).unwrap().attributes = vec![attribute("seeAlso", &[&dn("carol")])];
+    let snapshot = world.snapshot();
+    let look = Reader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
+    let selected = |id: EntryId, attribute: &str, rule: Option<&str>, value: &str| {
+        let filter = Filter::Extensible {
+            rule: rule.map(str::to_owned),
+            attribute: Some(attribute.to_owned()),
+            value: value.as_bytes().to_vec(),
+            dn: false,
+        };
+        let mut items = Vec::new();
+        match rule {
+            Some(_) => filter.flat(&mut items),
+            None => items.push(FilterItem::Equality { attribute, value: value.as_bytes() }),
+        }
+        let values_filter = ValuesFilter::bounded(&items, &look, FilterBounds::NONE).unwrap();
+        let known = look.schema().find(attribute).unwrap();
+        let mut selector = values_filter.about(known, attribute.as_bytes(), &look);
+        let mut selected = Vec::new();
+        look.values(id, look.entry(id).unwrap(), known, &mut |value| {
+            if selector.selects(value) {
+                selected.push(String::from_utf8(value.to_vec()).unwrap());
+            }
+            true
+        });
+        selected.sort();
+        selected
+    };
+    let chain = Some("1.2.840.113556.1.4.1941");
+    let alice = look.find(dn("alice").as_bytes()).unwrap();
+    // Alice herself leads there through her own values.
+    let expected = [dn("alice"), dn("bob"), dn("carol")];
+    assert_eq!(selected(alice, "seeAlso", chain, &dn("carol")), expected);
+    assert_eq!(selected(alice, "seeAlso", chain, &dn("nobody")), [dn("alice"), dn("nobody")]);
+    assert_eq!(selected(alice, "memberOf", chain, &group("staff")), [group("it")]);
+    let staff = look.find(group("staff").as_bytes()).unwrap();
+    assert_eq!(selected(staff, "member", chain, &dn("alice")), [group("it")]);
+    assert_eq!(selected(staff, "member", chain, &dn("bob")), [dn("bob")]);
+    assert_eq!(selected(alice, "objectCategory", None, "person").len(), 1);
+    assert_eq!(selected(alice, "objectCategory", None, "group"), [""; 0]);
 }
 
 /// Asked by the type above them, each of several types leads on.

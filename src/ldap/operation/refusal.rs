@@ -228,13 +228,15 @@ pub(in crate::ldap) fn assert_on(
     entry: &Entry,
 ) -> Result<(), Refusal> {
     let filter = prepare(session, assertion, reader)?;
-    let is_true = session.evaluator.matches(&filter, reader, id, entry);
-    if session.evaluator.take_exhausted() {
-        session.note(Limit::filter_work_max);
-        let sentence = "the assertion would have to look at too many values";
-        return Err(Refusal::new(ResultCode::AdminLimitExceeded, sentence));
+    match session.evaluator.matches_at_once(&filter, reader, id, entry) {
+        Some(true) => Ok(()),
+        Some(false) => Err(Refusal::assertion_failed()),
+        None => {
+            session.note(Limit::filter_work_max);
+            let sentence = "the assertion would have to look at too many values";
+            Err(Refusal::new(ResultCode::AdminLimitExceeded, sentence))
+        }
     }
-    if is_true { Ok(()) } else { Err(Refusal::assertion_failed()) }
 }
 
 pub(in crate::ldap) fn denied(reason: &Denied) -> Refusal {

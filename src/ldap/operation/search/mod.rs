@@ -18,7 +18,7 @@ use crate::access::search_limits;
 use crate::config::Limit;
 use crate::directory::{
     Entry, EntryId, Reader, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, ValuesFilter, Visibility,
-    Walk,
+    WORK_AT_ONCE, Walk,
 };
 use crate::ldap::control::{self, PagedRequest, RequestControls, SortRequest, ViewRequest, ViewResult};
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
@@ -158,6 +158,7 @@ fn begin<'a>(
         walk,
         projection: projection(session, request, controls, &reader)?,
         large: None,
+        looking: None,
         again: None,
         sent: 0,
         last_sent: EntryId::SUFFIX,
@@ -361,7 +362,12 @@ fn answer_standalone(
             // These are small: what may be too much is what is asked about their values.
             let mut large = LargeEntry::new(&reader, id, entry, &projection);
             let mut room = Room { output: context.output, octets: usize::MAX, work: u64::MAX, message_id };
-            if large.go_on(&reader, entry, &projection, &mut session.evaluator, &mut room) == Piece::TooMuch {
+            let evaluator = &mut session.evaluator;
+            let work_max = evaluator.work_per_entry_max();
+            evaluator.bound(work_max.min(WORK_AT_ONCE));
+            let piece = large.go_on(&reader, entry, &projection, evaluator, &mut room);
+            evaluator.bound(work_max);
+            if piece == Piece::TooMuch {
                 end = End::FilterWork;
                 session.note(Limit::filter_work_max);
             }
@@ -399,12 +405,14 @@ fn standalone(
     let is_in_scope = matches!(request.scope, Scope::Base | Scope::Subtree)
         && !is_estimate(controls)
         && controls.subentries.is_none_or(|only| only == is_subentry);
-    let is_found = is_in_scope && session.evaluator.matches(&filter, reader, EntryId::STANDALONE, entry);
-    let end = if session.evaluator.take_exhausted() { End::FilterWork } else { End::Complete };
-    if end == End::FilterWork {
+    if !is_in_scope {
+        return Ok((false, End::Complete, answers));
+    }
+    let matches = session.evaluator.matches_at_once(&filter, reader, EntryId::STANDALONE, entry);
+    if matches.is_none() {
         session.note(Limit::filter_work_max);
     }
-    Ok((is_found, end, answers))
+    Ok((matches == Some(true), if matches.is_some() { End::Complete } else { End::FilterWork }, answers))
 }
 
 fn refuse(refusal: &Refusal, context: Context<'_>) {

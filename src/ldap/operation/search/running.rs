@@ -8,7 +8,8 @@ use super::sorted::{Progress, Sorted};
 use crate::access::{Denied, Identity, view};
 use crate::config::Limit;
 use crate::directory::{
-    Entry, EntryId, Evaluator, PreparedFilter, Reader, Snapshot, Step, Tree, Visibility, Walk,
+    Entry, EntryId, Evaluator, LongLook, Looked, PreparedFilter, Reader, Snapshot, Step, Tree, Truth,
+    Visibility, WORK_AT_ONCE, Walk,
 };
 use crate::ldap::control::{self, ViewResult};
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
@@ -51,6 +52,8 @@ pub(super) struct Search {
     pub(super) projection: Projection,
     /// The entry that is being written in pieces.
     pub(super) large: Option<Box<LargeEntry>>,
+    /// The entry that is being looked at in pieces, and how far that has come.
+    pub(super) looking: Option<(EntryId, Box<LongLook>)>,
     /// An entry that is to be looked at again, as less may be seen than when it was.
     pub(super) again: Option<EntryId>,
     pub(super) sent: u32,
@@ -255,11 +258,16 @@ impl Search {
         if self.is_empty {
             return Batch::Done(End::Complete);
         }
-        if let Some(id) = self.again.take()
-            && let Some(entry) = reader.entry(id)
-            && evaluator.matches(&self.filter, reader, id, entry)
-        {
-            self.send(id, entry, reader, output, evaluator);
+        if let Some(id) = self.again.take() {
+            match self.look(evaluator, reader, id) {
+                Found::Nothing => {}
+                Found::Entry(id, entry) => self.send(id, entry, reader, output, evaluator),
+                Found::Rest => {
+                    self.again = Some(id);
+                    return Batch::More;
+                }
+                Found::End(end) => return Batch::Done(end),
+            }
         }
         if let Some(batch) = self.write_on(evaluator, reader, output) {
             return batch;
@@ -328,7 +336,7 @@ impl Search {
     /// Sends entries as they are found.
     fn send_found(&mut self, evaluator: &mut Evaluator, reader: &Reader<'_>, output: &mut Vec<u8>) -> Batch {
         let output_enough = output.len() + BATCH_OCTETS;
-        let work_enough = evaluator.work() + BATCH_WORK;
+        let work_enough = evaluator.work() + WORK_AT_ONCE;
         let mut allowance = BATCH_ENTRIES;
         loop {
             match self.next(evaluator, reader, &mut allowance) {
@@ -358,7 +366,7 @@ impl Search {
         clock: Clock,
     ) -> Batch {
         let output_enough = output.len() + BATCH_OCTETS;
-        let work_enough = evaluator.work() + BATCH_WORK;
+        let work_enough = evaluator.work() + WORK_AT_ONCE;
         let mut allowance = BATCH_ENTRIES;
         while sorted.is_collecting() {
             match self.next(evaluator, reader, &mut allowance) {
@@ -407,6 +415,10 @@ impl Search {
     }
 
     fn next<'a>(&mut self, evaluator: &mut Evaluator, reader: &Reader<'a>, allowance: &mut u32) -> Found<'a> {
+        // One that is begun is gone on with.
+        if let Some((id, _)) = self.looking {
+            return self.look(evaluator, reader, id);
+        }
         let id = match self.walk.next_within(reader, allowance) {
             Step::Entry(id) => id,
             Step::Paused => return Found::Rest,
@@ -417,13 +429,21 @@ impl Search {
         {
             return Found::End(End::LookThrough);
         }
+        self.look(evaluator, reader, id)
+    }
+
+    /// Looks whether an entry matches, for as long as one turn lasts.
+    fn look<'a>(&mut self, evaluator: &mut Evaluator, reader: &Reader<'a>, id: EntryId) -> Found<'a> {
+        let begun = self.looking.take().map(|(_, begun)| begun);
         let Some(entry) = reader.entry(id) else { return Found::Nothing };
-        if evaluator.matches(&self.filter, reader, id, entry) {
-            Found::Entry(id, entry)
-        } else if evaluator.take_exhausted() {
-            Found::End(End::FilterWork)
-        } else {
-            Found::Nothing
+        match evaluator.look(&self.filter, reader, id, entry, begun) {
+            Looked::Truth(Truth::True) => Found::Entry(id, entry),
+            Looked::Truth(_) => Found::Nothing,
+            Looked::More(begun) => {
+                self.looking = Some((id, begun));
+                Found::Rest
+            }
+            Looked::TooMuch => Found::End(End::FilterWork),
         }
     }
 
@@ -463,7 +483,7 @@ impl Search {
     ) -> Option<Batch> {
         let mut large = self.large.take()?;
         let entry = reader.entry(large.id)?;
-        let (octets, work) = (output.len() + BATCH_OCTETS, evaluator.work() + BATCH_WORK);
+        let (octets, work) = (output.len() + BATCH_OCTETS, evaluator.work() + WORK_AT_ONCE);
         let mut room = Room { output, octets, work, message_id: self.message_id };
         match large.go_on(reader, entry, &self.projection, evaluator, &mut room) {
             Piece::Whole => None,
@@ -482,6 +502,10 @@ impl Search {
     /// Goes on for a reader who sees less: an entry that was only measured so far is looked at again.
     fn narrow(&mut self, reader: &Reader<'_>) {
         self.walk.narrow(reader);
+        // What was found so far may be what is hidden now.
+        if let Some((_, begun)) = &mut self.looking {
+            *begun = Box::default();
+        }
         if let Some(large) = self.large.take() {
             self.again = Some(large.id);
             self.sent = self.sent.saturating_sub(1);
@@ -493,5 +517,3 @@ impl Search {
 const BATCH_OCTETS: usize = 64 * 1024;
 /// So many entries are looked at in one turn: some hundred microseconds.
 const BATCH_ENTRIES: u32 = 512;
-/// So many elements of the filter and values of entries are looked at in one turn: about a millisecond.
-const BATCH_WORK: u64 = 20_000;

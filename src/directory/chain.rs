@@ -1,0 +1,90 @@
+//! Active Directory's in-chain rule over values that name entries: whether a way of one and more of them leads to a name.
+
+use roaring::RoaringBitmap;
+use smallvec::SmallVec;
+
+use super::entry::Entry;
+use super::entry_id::EntryId;
+use super::evaluate::spend_on;
+use super::reader::Reader;
+use super::value_cursor::ValueCursor;
+use crate::schema::{AttributeId, MatchingRule};
+
+/// What leads on, and to what.
+pub(super) struct Chain<'f> {
+    pub(super) types: &'f [AttributeId],
+    /// Options that the description of a value must have.
+    pub(super) options: &'f [u8],
+    /// The name in normal form.
+    pub(super) form: &'f [u8],
+}
+
+/// A way, as far as it was gone. No entry is gone through twice, so that circles end.
+#[derive(Clone, Debug)]
+pub(super) struct ChainWalk {
+    reached: RoaringBitmap,
+    /// The entry whose values are looked at, and how far.
+    at: Option<EntryId>,
+    cursor: ValueCursor,
+    /// What comes behind it.
+    open: SmallVec<[EntryId; 4]>,
+}
+
+impl ChainWalk {
+    /// From the values of an entry on.
+    pub(super) fn new(from: EntryId) -> Self {
+        let (reached, open) = (RoaringBitmap::new(), SmallVec::new());
+        Self { reached, at: Some(from), cursor: ValueCursor::default(), open }
+    }
+
+    /// Goes on until the name is found, each step through an entry that may be seen, or the allowance is used up; one
+    /// value is looked at in any case. `start` is the entry that it begins with, which may stand in no tree.
+    pub(super) fn go_on(
+        &mut self,
+        chain: &Chain<'_>,
+        reader: &Reader<'_>,
+        start: (EntryId, &Entry),
+        allowance: &mut u64,
+        scratch: &mut Vec<u8>,
+    ) -> bool {
+        let rule = MatchingRule::InChain;
+        while let Some(id) = self.at {
+            let entry = if id == start.0 { Some(start.1) } else { reader.entry(id) };
+            let costs = chain.types.iter().map(|attribute| reader.cost_of_values(*attribute));
+            *allowance = allowance.saturating_sub(costs.sum());
+            let mut found = false;
+            let mut look_at = |value: &[u8]| {
+                scratch.clear();
+                if rule.normalize(value, scratch).is_ok() {
+                    found = *scratch == chain.form;
+                    if let Some(next) = reader.find_normal(scratch)
+                        && !found
+                        && self.reached.insert(next.raw())
+                    {
+                        self.open.push(next);
+                    }
+                }
+                spend_on(allowance, rule.cost(), value) && !found
+            };
+            let is_done = entry.is_none_or(|entry| {
+                self.cursor.go_on(reader, (id, entry), chain.types, chain.options, &mut look_at)
+            });
+            if found {
+                return true;
+            }
+            if is_done {
+                self.at = self.open.pop();
+                self.cursor = ValueCursor::default();
+            }
+            if *allowance == 0 {
+                break;
+            }
+        }
+        false
+    }
+
+    /// Whether all of it was gone.
+    pub(super) fn is_done(&self) -> bool {
+        self.at.is_none()
+    }
+}

@@ -1,0 +1,105 @@
+//! Going through values of an entry with rests: where somebody has stopped, in plain numbers.
+
+use super::entry::Entry;
+use super::entry_id::EntryId;
+use super::evaluate::has_options;
+use super::reader::{Reader, Subject};
+use crate::schema::AttributeId;
+
+/// The place behind the last value that was handed on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ValueCursor {
+    /// Which of the types.
+    kind: usize,
+    /// Which stored attribute of that type: options make several of one.
+    stored: usize,
+    /// What is left of its values in octets; of what is computed, where the next value is looked for.
+    place: Option<usize>,
+}
+
+impl ValueCursor {
+    /// Hands the values of these types that may be seen to `each`, until it says `false`; `options`: those that a
+    /// description must have. Says whether that were all.
+    pub(super) fn go_on(
+        &mut self,
+        reader: &Reader<'_>,
+        (id, entry): (EntryId, &Entry),
+        types: &[AttributeId],
+        options: &[u8],
+        each: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> bool {
+        while let Some(attribute) = types.get(self.kind) {
+            if !self.go_on_with(reader, (id, entry), *attribute, options, each) {
+                return false;
+            }
+            *self = Self { kind: self.kind + 1, ..Self::default() };
+        }
+        true
+    }
+
+    fn go_on_with(
+        &mut self,
+        reader: &Reader<'_>,
+        (id, entry): (EntryId, &Entry),
+        attribute: AttributeId,
+        options: &[u8],
+        each: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> bool {
+        let mut is_stored = false;
+        for (number, stored) in entry.attributes_of(attribute).enumerate() {
+            is_stored = true;
+            if number < self.stored || !has_options(stored.description(), options) {
+                continue;
+            }
+            let left = self.place.take().filter(|_| number == self.stored);
+            let mut values = stored.values_left(left.unwrap_or(usize::MAX));
+            while let Some(value) = values.next() {
+                if reader.shows_value(attribute, value) && !each(value) {
+                    (self.stored, self.place) = (number, Some(values.left()));
+                    return false;
+                }
+            }
+        }
+        // Nothing that is computed has an option.
+        is_stored || !options.is_empty() || self.go_on_computed(reader, (id, entry), attribute, each)
+    }
+
+    fn go_on_computed(
+        &mut self,
+        reader: &Reader<'_>,
+        (id, entry): (EntryId, &Entry),
+        attribute: AttributeId,
+        each: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> bool {
+        let from = self.place.unwrap_or(0);
+        let mut stopped = None;
+        if reader.members_in(id, entry, attribute).is_some() {
+            // EntryIds are of 32 bits.
+            let from = u32::try_from(from).unwrap_or(u32::MAX);
+            reader.members_from(id, attribute, from, &mut |member, value| {
+                let goes_on = each(value);
+                stopped = (!goes_on).then(|| member.raw() as usize + 1);
+                goes_on
+            });
+        } else if attribute == AttributeId::MEMBER_OF {
+            let groups = reader.subject(id).as_ref().map_or(&[][..], Subject::direct_groups);
+            for (place, group) in groups.iter().enumerate().skip(from) {
+                if let Some(group) = reader.entry(EntryId::of_group(*group))
+                    && !each(group.dn())
+                {
+                    stopped = Some(place + 1);
+                    break;
+                }
+            }
+        } else if from == 0 {
+            // One value.
+            reader.values(id, entry, attribute, &mut |value| {
+                let goes_on = each(value);
+                stopped = (!goes_on).then_some(1);
+                goes_on
+            });
+        }
+        self.place = stopped;
+        stopped.is_none()
+    }
+}
