@@ -79,6 +79,13 @@ fn rows() -> Vec<(&'static str, Applies)> {
                     && search.attributes.iter().any(|asked| asked.starts_with('@')))
         }),
         (
+            "attributes asked for as one string with commas are taken apart; slapd knows no type of that name",
+            |d| {
+                matches!(d, Difference::Attribute { search, slapd: None, .. }
+                if search.attributes.iter().any(|asked| asked.contains(',')))
+            },
+        ),
+        (
             "`>=` and `<=` work on attributes whose definition names no ORDERING rule: clients ask and sort so",
             |d| {
                 is_undefined_there(d, |leaf| {

@@ -480,6 +480,15 @@ pub fn written() -> Vec<Search> {
             });
         }
     }
+    // Some clients write all that they ask for as one.
+    searches.push(Search {
+        base: SUFFIX.into(),
+        scope: 2,
+        size_limit: 0,
+        types_only: false,
+        filter: present("objectClass"),
+        attributes: vec!["uid,cn, sn".into()],
+    });
     searches
 }
 
