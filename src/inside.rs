@@ -93,6 +93,10 @@ pub mod registry {
 
 pub mod schema {
     pub use crate::schema::{Dn, Schema, normalize_dn};
+
+    pub mod steps {
+        pub use crate::schema::steps::taken;
+    }
 }
 
 pub mod store {

@@ -7,6 +7,7 @@ use bindery::inside::ldap::ber::Reader;
 use bindery::inside::ldap::frame;
 use bindery::inside::ldap::session::{Clock, Next, Session, SessionPeer};
 use bindery::inside::model::Timestamp;
+use bindery::inside::schema::steps;
 
 use crate::world::{World, wait};
 
@@ -28,8 +29,14 @@ pub struct Client {
     pub is_tls: bool,
 }
 
-/// What a turn may cost, and a request that goes to the end of its `filter_work_max` beyond it.
-const TURN_WORK_MAX: u64 = 50_000 + 2 * 2_000_000;
+/// What a turn may cost, and beyond it one request, or one batch of each search with the look at one entry.
+const TURN_WORK_MAX: u64 = 50_000 + 2 * 50_000;
+/// What a unit of work may really be: a value is taken out of an entry, compared, and prepared for that.
+const STEPS_OF_WORK: u64 = 4;
+/// Requests are read and answers are put together value by value.
+const OCTETS_OF_A_STEP: u64 = 4;
+/// What each request and each search of a turn needs, whatever it asks for.
+const STEPS_OF_A_TURN: u64 = 1_000;
 /// Octets that a turn may write: as many as fit, and a batch.
 const TURN_OCTETS_MAX: usize = 4 * 1024 * 1024;
 
@@ -77,8 +84,14 @@ impl Client {
 
     /// What one turn has done is bounded by what it has counted: octets that were read are work, and neither of it nor
     /// of octets to be written is more done than a turn may, and one request or one batch of each search beyond.
-    fn counts_work(&self, begun: u64, taken: usize, written: usize) {
+    fn counts_work(&self, (begun, steps): (u64, u64), taken: usize, written: usize) {
         let work = self.session.work_done() - begun;
+        let steps = steps::taken() - steps;
+        let octets = (taken + self.output.len() - written) as u64;
+        assert!(
+            steps <= STEPS_OF_WORK * work + octets / OCTETS_OF_A_STEP + STEPS_OF_A_TURN,
+            "{steps} steps were taken for a work of {work}, with {octets} octets in and out"
+        );
         assert!(taken as u64 / 64 <= work + 1, "{taken} octets were read for a work of {work}");
         assert!(work <= TURN_WORK_MAX, "a turn did {work}");
         assert!(
@@ -106,7 +119,7 @@ impl Client {
             let clock = self.clock();
             // A client that reads: nothing is ever held back for it.
             all.extend(answers(&std::mem::take(&mut self.output)));
-            let (begun, written) = (self.session.work_done(), self.output.len());
+            let (begun, written) = ((self.session.work_done(), steps::taken()), self.output.len());
             let taken = self.session.receive(&self.input, &mut self.output, clock);
             self.counts_work(begun, taken, written);
             self.input.drain(..taken);
@@ -117,7 +130,7 @@ impl Client {
                 Next::Read => break,
                 Next::Work if rests && self.input.is_empty() => break,
                 Next::Work => {
-                    let (begun, written) = (self.session.work_done(), self.output.len());
+                    let (begun, written) = ((self.session.work_done(), steps::taken()), self.output.len());
                     self.session.work(&mut self.output, clock);
                     self.counts_work(begun, 0, written);
                 }

@@ -20,7 +20,7 @@ use crate::model::{
     LdapProvider, Membership, ObjectReference, Password, ProviderNumber, Record, Role, RoleNumber, Timestamp,
     Token, TokenNumber, TokenSelector, Tombstone, TombstoneOf, Usage, UsageOf,
 };
-use crate::schema::MatchingRule;
+use crate::schema::{MatchingRule, steps};
 
 /// Everything about accounts that a bind and a search ask for.
 #[derive(Clone)]
@@ -271,6 +271,7 @@ impl Accounts {
 
     /// Whether who stands directly in these groups is in another, directly or nested.
     pub fn lead_to(&self, direct: &[GroupNumber], group: GroupNumber) -> bool {
+        steps::note(direct.len() as u64);
         direct
             .iter()
             .filter_map(|number| self.group(*number))

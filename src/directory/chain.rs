@@ -53,7 +53,8 @@ impl ChainWalk {
             let costs = chain.types.iter().map(|attribute| reader.cost_of_values(*attribute));
             *allowance = allowance.saturating_sub(costs.sum());
             let mut found = false;
-            let mut look_at = |value: &[u8]| {
+            let mut look_at = |value: Option<&[u8]>| {
+                let Some(value) = value else { return spend_on(allowance, rule.cost(), b"") };
                 scratch.clear();
                 if rule.normalize(value, scratch).is_ok() {
                     found = *scratch == chain.form;

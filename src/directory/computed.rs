@@ -13,8 +13,8 @@ use super::entry_id::EntryId;
 use super::reader::{Reader, Subject};
 use super::visibility::Visibility;
 use crate::model::{LdapProvider, Timestamp};
-use crate::schema::AttributeId;
 use crate::schema::time::generalized_time;
+use crate::schema::{AttributeId, steps};
 
 /// The computed attributes that `*` selects, in the order of answers.
 const USER: [AttributeId; 4] =
@@ -64,20 +64,19 @@ pub(super) fn attributes_of(provider: &LdapProvider) -> impl Iterator<Item = Att
     USER.iter().chain(compatibility).chain(&OPERATIONAL).copied()
 }
 
-/// Hands the values of a computed attribute to `each`, until it says `false`.
+/// Hands the values of a computed attribute of what the entry stands for to `each`, until it says `false`.
 pub(super) fn values(
     reader: &Reader<'_>,
-    id: EntryId,
+    (id, subject): (EntryId, &Subject<'_>),
     entry: &Entry,
     attribute: AttributeId,
     each: &mut dyn FnMut(&[u8]) -> bool,
 ) {
-    let Some(subject) = reader.subject(id) else { return };
     match attribute {
-        AttributeId::MEMBER if entry.membership().member => members(reader, &subject, each),
-        AttributeId::UNIQUE_MEMBER if entry.membership().unique_member => members(reader, &subject, each),
-        AttributeId::MEMBER_UID if entry.membership().member_uid => member_names(reader, &subject, each),
-        AttributeId::MEMBER_OF => groups(reader, &subject, each),
+        AttributeId::MEMBER if entry.membership().member => members(reader, subject, each),
+        AttributeId::UNIQUE_MEMBER if entry.membership().unique_member => members(reader, subject, each),
+        AttributeId::MEMBER_UID if entry.membership().member_uid => member_names(reader, subject, each),
+        AttributeId::MEMBER_OF => groups(reader, subject, each),
         AttributeId::STRUCTURAL_OBJECT_CLASS => {
             if let Some(class) = reader.structural_class(entry) {
                 each(class.as_bytes());
@@ -102,7 +101,7 @@ pub(super) fn values(
         }
         AttributeId::NUM_SUBORDINATES => number(reader.subordinates(id) as u64, each),
         _ if reader.has_compatibility_attributes() => {
-            compatibility(reader, &subject, entry, attribute, each);
+            compatibility(reader, subject, entry, attribute, each);
         }
         _ => {}
     }
@@ -207,6 +206,7 @@ pub(super) fn members_from(
     each: &mut dyn FnMut(EntryId, &[u8]) -> bool,
 ) {
     let mut show = |id: EntryId| {
+        steps::note(1);
         let Some(entry) = reader.entry(id) else { return true };
         if attribute != AttributeId::MEMBER_UID {
             return each(id, entry.dn());
@@ -230,7 +230,10 @@ pub(super) fn members_from(
 /// everything has its own entries asked whether they are members: to go through all members would cost what the
 /// hidden ones are.
 fn seen_members(reader: &Reader<'_>, group: &GroupState, mut each: impl FnMut(EntryId, &Entry) -> bool) {
-    let mut show = |id: EntryId| reader.entry(id).is_none_or(|entry| each(id, entry));
+    let mut show = |id: EntryId| {
+        steps::note(1);
+        reader.entry(id).is_none_or(|entry| each(id, entry))
+    };
     match reader.visibility() {
         Visibility::Full => {
             group.members().all(show);
@@ -259,6 +262,7 @@ fn member_names(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut
 
 fn groups(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
     for number in subject.direct_groups() {
+        steps::note(1);
         if let Some(group) = reader.entry(EntryId::of_group(*number))
             && !each(group.dn())
         {

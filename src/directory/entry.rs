@@ -6,7 +6,7 @@
 //! from the account (memberOf, entryUUID, …) is not here, see `computed`.
 
 use super::computed::is_computed;
-use crate::schema::AttributeId;
+use crate::schema::{AttributeId, steps};
 
 /// An entry of one provider's tree.
 #[derive(Debug)]
@@ -195,6 +195,7 @@ impl<'a> Iterator for Values<'a> {
         if self.rest.is_empty() {
             return None;
         }
+        steps::note(1);
         let (value, rest) = element(self.rest);
         self.rest = rest;
         Some(value)

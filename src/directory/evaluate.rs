@@ -8,7 +8,7 @@ use super::filter::PartPosition;
 use super::long_look::LongLook;
 use super::prepared::{Node, PreparedFilter, Span, Truth};
 use super::reader::{Reader, Subject};
-use crate::schema::{AttributeId, Dn, MatchingRule};
+use crate::schema::{AttributeId, Dn, MatchingRule, steps};
 
 /// Evaluates filters; keeps a buffer between entries, and counts what it looks at.
 pub struct Evaluator {
@@ -169,6 +169,7 @@ impl Evaluation<'_> {
     /// The depth of the recursion is that of the filter, which the decoder bounds.
     pub(super) fn node(&mut self, place: usize) -> Truth {
         let filter = self.filter;
+        steps::note(1);
         self.allowance = self.allowance.saturating_sub(1);
         if self.allowance == 0 {
             return Truth::Undefined;
@@ -239,7 +240,9 @@ impl Evaluation<'_> {
     fn some_value(&mut self, attribute: AttributeId, options: Span, cost: u64, place: usize) -> Truth {
         let (reader, filter) = (self.reader, self.filter);
         for &id in reader.subtypes(attribute) {
-            let found = if options.is_empty() {
+            // A value that may not be seen is looked at as well.
+            let is_computed = || self.entry.attributes_of(id).next().is_none();
+            let found = if options.is_empty() && (reader.shows_all_values(id) || is_computed()) {
                 self.some_of(id, cost, place)
             } else {
                 let wanted = filter.form(options);

@@ -168,8 +168,8 @@ impl Leaf {
         *allowance = allowance.saturating_sub(costs.sum());
         let (filter, mut found) = (evaluation.filter, false);
         let is_done = self.cursor.go_on(reader, own, types, options, &mut |value| {
-            found = passes(filter, place, value, scratch);
-            spend_on(allowance, rule.cost(), value) && !found
+            found = value.is_some_and(|value| passes(filter, place, value, scratch));
+            spend_on(allowance, rule.cost(), value.unwrap_or_default()) && !found
         });
         (found || is_done).then_some(found)
     }

@@ -188,9 +188,24 @@ impl<'a> Reader<'a> {
             }
         }
         // An RDN may be made of a computed attribute (`sAMAccountName`): then its value is the one.
-        if !is_stored && computed::is_computed(attribute) {
-            computed::values(self, id, entry, attribute, each);
+        if !is_stored
+            && computed::is_computed(attribute)
+            && let Some(subject) = self.subject(id)
+        {
+            computed::values(self, (id, &subject), entry, attribute, each);
         }
+    }
+
+    /// The same of a computed attribute that the entry does not store, for who asks for several: `subject` is what it
+    /// stands for.
+    pub fn computed_values(
+        &self,
+        (id, subject): (EntryId, &Subject<'_>),
+        entry: &Entry,
+        attribute: AttributeId,
+        each: &mut dyn FnMut(&[u8]) -> bool,
+    ) {
+        computed::values(self, (id, subject), entry, attribute, each);
     }
 
     /// How many members an entry has to show in an attribute, if that is of a group.
@@ -202,8 +217,12 @@ impl<'a> Reader<'a> {
             AttributeId::MEMBER_UID => shown.member_uid,
             _ => false,
         };
+        // Most entries show none, and are asked for each attribute.
+        if !is_shown {
+            return None;
+        }
         match self.subject(id) {
-            Some(Subject::Group(group)) if is_shown => Some(group.members.len()),
+            Some(Subject::Group(group)) => Some(group.members.len()),
             _ => None,
         }
     }

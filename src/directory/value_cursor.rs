@@ -18,15 +18,15 @@ pub(super) struct ValueCursor {
 }
 
 impl ValueCursor {
-    /// Hands the values of these types that may be seen to `each`, until it says `false`; `options`: those that a
-    /// description must have. Says whether that were all.
+    /// Hands the values of these types to `each`, `None` for one that may not be seen, until it says `false`; `options`:
+    /// those that a description must have. Says whether that were all.
     pub(super) fn go_on(
         &mut self,
         reader: &Reader<'_>,
         (id, entry): (EntryId, &Entry),
         types: &[AttributeId],
         options: &[u8],
-        each: &mut dyn FnMut(&[u8]) -> bool,
+        each: &mut dyn FnMut(Option<&[u8]>) -> bool,
     ) -> bool {
         while let Some(attribute) = types.get(self.kind) {
             if !self.go_on_with(reader, (id, entry), *attribute, options, each) {
@@ -43,7 +43,7 @@ impl ValueCursor {
         (id, entry): (EntryId, &Entry),
         attribute: AttributeId,
         options: &[u8],
-        each: &mut dyn FnMut(&[u8]) -> bool,
+        each: &mut dyn FnMut(Option<&[u8]>) -> bool,
     ) -> bool {
         let mut is_stored = false;
         for (number, stored) in entry.attributes_of(attribute).enumerate() {
@@ -54,7 +54,7 @@ impl ValueCursor {
             let left = self.place.take().filter(|_| number == self.stored);
             let mut values = stored.values_left(left.unwrap_or(usize::MAX));
             while let Some(value) = values.next() {
-                if reader.shows_value(attribute, value) && !each(value) {
+                if !each(reader.shows_value(attribute, value).then_some(value)) {
                     (self.stored, self.place) = (number, Some(values.left()));
                     return false;
                 }
@@ -69,7 +69,7 @@ impl ValueCursor {
         reader: &Reader<'_>,
         (id, entry): (EntryId, &Entry),
         attribute: AttributeId,
-        each: &mut dyn FnMut(&[u8]) -> bool,
+        each: &mut dyn FnMut(Option<&[u8]>) -> bool,
     ) -> bool {
         let from = self.place.unwrap_or(0);
         let mut stopped = None;
@@ -77,7 +77,7 @@ impl ValueCursor {
             // EntryIds are of 32 bits.
             let from = u32::try_from(from).unwrap_or(u32::MAX);
             reader.members_from(id, attribute, from, &mut |member, value| {
-                let goes_on = each(value);
+                let goes_on = each(Some(value));
                 stopped = (!goes_on).then(|| member.raw() as usize + 1);
                 goes_on
             });
@@ -85,7 +85,7 @@ impl ValueCursor {
             let groups = reader.subject(id).as_ref().map_or(&[][..], Subject::direct_groups);
             for (place, group) in groups.iter().enumerate().skip(from) {
                 if let Some(group) = reader.entry(EntryId::of_group(*group))
-                    && !each(group.dn())
+                    && !each(Some(group.dn()))
                 {
                     stopped = Some(place + 1);
                     break;
@@ -94,7 +94,7 @@ impl ValueCursor {
         } else if from == 0 {
             // One value.
             reader.values(id, entry, attribute, &mut |value| {
-                let goes_on = each(value);
+                let goes_on = each(Some(value));
                 stopped = (!goes_on).then_some(1);
                 goes_on
             });

@@ -96,8 +96,8 @@ impl ValuesFilter {
 
     /// Whether one of them is about a way of values, which may be long for a single one.
     pub fn follows_values(&self) -> bool {
-        let nodes = self.assertions.iter().filter_map(|place| self.filter.nodes.get(*place));
-        nodes.into_iter().any(|node| {
+        let mut nodes = self.assertions.iter().filter_map(|place| self.filter.nodes.get(*place));
+        nodes.any(|node| {
             matches!(node, Node::Chain { .. } | Node::Extensible { rule: MatchingRule::InChain, .. })
         })
     }

@@ -58,7 +58,9 @@ pub(super) fn write_entry(
     } else {
         write_stored(&mut response, reader, entry, projection, evaluator);
     }
-    if id != EntryId::STANDALONE {
+    if id != EntryId::STANDALONE
+        && let Some(subject) = reader.subject(id)
+    {
         for &attribute in selection.computed() {
             if entry.stores_computed(attribute) {
                 continue;
@@ -66,7 +68,7 @@ pub(super) fn write_entry(
             let name = reader.schema().attribute(attribute).name.as_bytes();
             if *types_only {
                 let mut has_value = false;
-                reader.values(id, entry, attribute, &mut |_| {
+                reader.computed_values((id, &subject), entry, attribute, &mut |_| {
                     has_value = true;
                     false
                 });
@@ -76,7 +78,7 @@ pub(super) fn write_entry(
                 continue;
             }
             let all = |each: &mut dyn FnMut(&[u8])| {
-                reader.values(id, entry, attribute, &mut |value| {
+                reader.computed_values((id, &subject), entry, attribute, &mut |value| {
                     each(value);
                     true
                 });

@@ -256,6 +256,7 @@ impl MatchingRule {
         out: &mut Vec<u8>,
     ) -> Result<(), InvalidSyntax> {
         let start = out.len();
+        note_comparison(value);
         let result = self.append_normal_form(value, octets_max, out);
         if result.is_err() {
             out.truncate(start);
@@ -277,6 +278,7 @@ impl MatchingRule {
         out: &mut Vec<u8>,
     ) -> Result<(), InvalidSyntax> {
         let start = out.len();
+        note_comparison(value);
         let result = match self {
             // A part of a list cannot span lines, whose border no part contains.
             Self::CaseIgnore
@@ -318,6 +320,7 @@ impl MatchingRule {
     /// match asks of it (RFC 4517 section 4.2.20, for one). Octets that are not of the syntax match nothing.
     /// `scratch` is overwritten; text in ASCII is compared without it.
     pub fn matches(self, value: &[u8], normal_assertion: &[u8], scratch: &mut Vec<u8>) -> bool {
+        note_comparison(value);
         match self {
             Self::CaseIgnore | Self::CaseIgnoreIa5 => {
                 prepare::matches(value, Case::Fold, normal_assertion, scratch)
@@ -628,6 +631,11 @@ fn first_component(value: &[u8]) -> &[u8] {
     let rest = rest.trim_ascii_start();
     let end = rest.iter().position(|octet| matches!(octet, b' ' | b')')).unwrap_or(rest.len());
     rest.get(..end).unwrap_or(rest)
+}
+
+/// One step, and one for each so many octets.
+fn note_comparison(value: &[u8]) {
+    super::steps::note(1 + value.len() as u64 / 256);
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod classes;
 pub mod dn;
 mod matching;
 mod prepare;
+pub mod steps;
 mod subschema;
 mod syntax;
 pub mod time;

@@ -509,9 +509,8 @@ impl<'a> Reference<'a> {
         let asked = asked.and_then(|asked| self.description(asked)).map(|(id, _)| id);
         let is_in_chain = matches!(filter, Filter::Extensible { rule: Some(rule), .. }
             if MatchingRule::find(rule) == Some(MatchingRule::InChain));
-        let is_membership = [AttributeId::MEMBER, AttributeId::UNIQUE_MEMBER, AttributeId::MEMBER_OF]
-            .iter()
-            .any(|membership| asked == Some(*membership));
+        let memberships = [AttributeId::MEMBER, AttributeId::UNIQUE_MEMBER, AttributeId::MEMBER_OF];
+        let is_membership = asked.is_some_and(|asked| memberships.contains(&asked));
         if asked == Some(AttributeId::OBJECT_CATEGORY) || is_in_chain && is_membership {
             return None;
         }

@@ -430,3 +430,94 @@ fn a_half_written_entry_ends_with_the_connection_when_the_right_is_gone() {
     assert!(output.is_empty());
     assert_eq!(reader.session.next(), Next::Close);
 }
+
+/// An OR of so many assertions that no value passes, about names that are no index's.
+fn many_parts(count: usize) -> String {
+    let parts: Vec<String> = (0..count).map(|number| format!("(memberUid=*none-{number}*)")).collect();
+    format!("(|{})", parts.concat())
+}
+
+fn ask_staff(filter: &str) -> LdapOp {
+    LdapOp::SearchRequest(search(STAFF_DN, LdapSearchScope::Base, filter, &["cn"]))
+}
+
+/// The code with which the one search of a client ends, and its turns; none of them does more than two pieces.
+fn turns(client: &mut Client) -> (i64, usize) {
+    let mut turns = 0;
+    loop {
+        let before = client.session.work_done();
+        let (messages, _) = client.step();
+        let work = client.session.work_done() - before;
+        assert!(work < 45_000, "a turn did {work}");
+        turns += 1;
+        if let Some(result) = messages.iter().find_map(|message| super::client::result_of(&message.op)) {
+            return (result.code.clone() as i64, turns);
+        }
+    }
+}
+
+#[test]
+fn one_entry_with_many_values_is_looked_at_in_turns() {
+    let world = crowd(3_000, Limits::default());
+    let mut reader = Client::reader(&world);
+    let message = encode(reader.id(), ask_staff(&many_parts(100)));
+    reader.push(&message);
+    let (code, taken) = turns(&mut reader);
+    assert!(code == 0 && taken > 10, "300,000 values are compared in {taken} turns: {code}");
+    // It ends when it is at the end of what it may.
+    let message = encode(reader.id(), ask_staff(&many_parts(1_000)));
+    reader.push(&message);
+    let (code, taken) = turns(&mut reader);
+    assert!(code == 11 && taken > 90, "{taken} turns: {code}");
+    assert_eq!(count(&world, Limit::filter_work_max), 1);
+    // It can be abandoned, and has its time.
+    let begin = |reader: &mut Client| {
+        let message = encode(reader.id(), ask_staff(&many_parts(100)));
+        reader.push(&message);
+        reader.step();
+        assert_eq!(reader.step().1, Next::Work);
+    };
+    begin(&mut reader);
+    let message = encode(900, LdapOp::AbandonRequest(reader.id() - 1));
+    reader.send(&message).is_silence();
+    begin(&mut reader);
+    reader.later = Duration::from_secs(3_601);
+    reader.send(&[]).is(3);
+    reader.later = Duration::ZERO;
+    // What was found before a right was lost is nothing behind that.
+    begin(&mut reader);
+    world.grant_readers(Vec::new());
+    let (code, taken) = turns(&mut reader);
+    assert!(code == 0 && taken < 3, "the entry is not there any more: {code} in {taken} turns");
+}
+
+#[test]
+fn where_there_are_no_turns_little_is_looked_at() {
+    let world = crowd(3_000, Limits::default());
+    let mut reader = Client::reader(&world);
+    let parts = (0..100).map(|number: u8| {
+        let part = element(0x30, &element(0x81, format!("none-{number}").as_bytes()));
+        element(0xa4, &[element(4, b"memberUid"), part].concat())
+    });
+    let assertion = element(0xa1, &parts.collect::<Vec<_>>().concat());
+    let mut request = search(STAFF_DN, LdapSearchScope::Base, "(objectClass=*)", &["cn"]);
+    let message = with_controls(
+        &encode(reader.id(), LdapOp::SearchRequest(request.clone())),
+        &[("1.3.6.1.1.12", true, Some(assertion))],
+    );
+    let before = reader.session.work_done();
+    reader.send(&message).is(11);
+    assert!(reader.session.work_done() - before < 25_000);
+    // The subschema has some hundred values, each of some hundred octets.
+    request = search("cn=subschema", LdapSearchScope::Base, "(objectClass=*)", &["cn"]);
+    request.filter = LdapFilter::Or(
+        (0..2_000)
+            .map(|number| LdapFilter::Equality("attributeTypes".to_owned(), format!("1.2.3.{number}")))
+            .collect(),
+    );
+    let message = encode(reader.id(), LdapOp::SearchRequest(request));
+    let before = reader.session.work_done();
+    reader.send(&message).is(11);
+    assert!(reader.session.work_done() - before < 60_000);
+    assert_eq!(count(&world, Limit::filter_work_max), 2);
+}

@@ -16,6 +16,7 @@ use tokio_util::codec::{Decoder, Encoder};
 use super::world::{NOW, World, stranger, wait};
 use crate::ldap::session::{Clock, Next, Session, SessionPeer};
 use crate::model::Timestamp;
+use crate::schema::steps;
 
 /// One connection.
 pub(in crate::ldap) struct Client {
@@ -150,6 +151,19 @@ impl Client {
 
     /// One round of a connection: take what was sent, write, then do what the session waits for.
     pub(in crate::ldap) fn step(&mut self) -> (Vec<LdapMsg>, Next) {
+        let (work, steps) = (self.session.work_done(), steps::taken());
+        let (taken, written) = (self.input.len(), self.output.len());
+        let next = self.step_on();
+        let (work, steps) = (self.session.work_done() - work, steps::taken() - steps);
+        let octets = (taken + self.output.len().saturating_sub(written)) as u64;
+        assert!(
+            steps <= STEPS_OF_WORK * work + octets / OCTETS_OF_A_STEP + STEPS_OF_A_TURN,
+            "{steps} steps were taken for a work of {work}, with {octets} octets in and out"
+        );
+        (self.take_output(), next)
+    }
+
+    fn step_on(&mut self) -> Next {
         let clock = self.clock();
         loop {
             let taken = self.session.receive(&self.input, &mut self.output, clock);
@@ -172,7 +186,7 @@ impl Client {
             }
             Next::Read | Next::Close | Next::StartTls => {}
         }
-        (self.take_output(), next)
+        next
     }
 
     /// What was sent and not taken.
@@ -517,6 +531,12 @@ pub(in crate::ldap) fn show(message: &LdapMsg) -> String {
 }
 
 /// So much of a request stands in a transcript.
+/// What a unit of work may really be: a value is taken out of an entry, compared, and prepared for that.
+const STEPS_OF_WORK: u64 = 4;
+/// Requests are read and answers are put together value by value.
+const OCTETS_OF_A_STEP: u64 = 4;
+/// What each request and each search of a turn needs, whatever it asks for.
+const STEPS_OF_A_TURN: u64 = 1_000;
 const SHOWN_CHARACTERS_MAX: usize = 2_000;
 
 fn show_octets(octets: &[u8]) -> String {
