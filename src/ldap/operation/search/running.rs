@@ -504,7 +504,7 @@ impl Search {
         self.walk.narrow(reader);
         // What was found so far may be what is hidden now.
         if let Some((_, begun)) = &mut self.looking {
-            *begun = Box::default();
+            **begun = LongLook::default();
         }
         if let Some(large) = self.large.take() {
             self.again = Some(large.id);
