@@ -18,6 +18,8 @@ mod logins;
 mod origins;
 mod rules;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 mod trail;
 mod transaction;
