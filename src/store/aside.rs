@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use crate::model::Timestamp;
 
 /// Moves a file or directory out of the way, if it is there; answers with where it is now.
 ///
@@ -17,7 +16,7 @@ pub(super) fn put(directory: &Path, path: &Path) -> Result<Option<PathBuf>, Stor
     let aside = directory.join(DIRECTORY);
     super::disk::make_directory(&aside)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let now = Timestamp::now().unix_seconds();
+    let now = crate::clock::system_time().unix_seconds();
     let mut place = aside.join(format!("{name}.{now}"));
     let mut number = 1;
     while fs::symlink_metadata(&place).is_ok() {

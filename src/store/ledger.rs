@@ -24,7 +24,7 @@ use super::error::{Damage, StoreError};
 use super::journal::{self, End, Journal, Segment};
 use super::record::{self, Fault};
 use super::verify::Verifier;
-use crate::model::{Record, Revision, Timestamp};
+use crate::model::{Record, Revision};
 use crate::secret::Secret;
 
 /// What is in the files of a ledger, as of one revision: they are held open, so it can be read while others write on and
@@ -361,7 +361,7 @@ impl Ledger {
     /// The items cannot be read, or the archive not be written.
     pub(super) fn write_archive(&self, out: impl Write, keys: Option<&Secret>) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_io(&self.directory, "write a copy of the store in", error);
-        let mut writer = ArchiveWriter::new(out, &self.meta, Timestamp::now()).map_err(failed)?;
+        let mut writer = ArchiveWriter::new(out, &self.meta, crate::clock::system_time()).map_err(failed)?;
         self.items(|key, value| writer.item(key, value).map_err(failed))?;
         writer.finish(keys).map(drop).map_err(failed)
     }
@@ -469,7 +469,7 @@ fn write_checkpoint(
             .open(&new)
             .map_err(failed)?;
         let out = BufWriter::with_capacity(READ_OCTETS, file);
-        let mut writer = ArchiveWriter::new(out, meta, Timestamp::now()).map_err(failed)?;
+        let mut writer = ArchiveWriter::new(out, meta, crate::clock::system_time()).map_err(failed)?;
         fill(&mut |key, value| writer.item(key, value))?;
         let out = writer.finish(None).map_err(failed)?;
         let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
