@@ -89,7 +89,7 @@ impl Evaluator {
         id: EntryId,
         entry: &Entry,
     ) -> Option<bool> {
-        let allowance = self.work_per_entry_max.min(WORK_AT_ONCE);
+        let allowance = self.work_per_entry_max.min(WORK_WITHOUT_REST);
         self.truth_within(allowance, filter, reader, id, entry).map(|truth| truth == Truth::True)
     }
 
@@ -142,8 +142,10 @@ impl Evaluator {
     }
 }
 
-/// So many elements of a filter and values of an entry are looked at without a rest: about a millisecond.
-pub const WORK_AT_ONCE: u64 = 20_000;
+/// So many elements of a filter and values of an entry are looked at in one turn: some hundred microseconds.
+pub const WORK_AT_ONCE: u64 = 5_000;
+/// So many are where there is no other turn, and no more: about a millisecond.
+pub const WORK_WITHOUT_REST: u64 = 20_000;
 
 /// What a look at an entry came to.
 pub enum Looked {

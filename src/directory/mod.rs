@@ -42,7 +42,7 @@ pub use computed::{SUBSCHEMA_DN, is_computed};
 pub use custom::{custom_type, unknown_attributes, uses_attribute, with_custom};
 pub use entry::Entry;
 pub use entry_id::{EntryId, NUMBER_MAX};
-pub use evaluate::{Evaluator, Looked, WORK_AT_ONCE, has_options};
+pub use evaluate::{Evaluator, Looked, WORK_AT_ONCE, WORK_WITHOUT_REST, has_options};
 pub use filter_text::FilterText;
 pub use long_look::LongLook;
 pub use plan::plan;

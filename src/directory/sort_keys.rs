@@ -64,25 +64,27 @@ impl SortKey {
     }
 
     /// Appends what the entry has for this key: the least of its values, or, without one, more than any value (RFC
-    /// 2891 section 2.2). Says how many values there were.
+    /// 2891 section 2.2). Says what that was in work.
     fn append(&self, reader: &Reader<'_>, id: EntryId, entry: &Entry, out: &mut Vec<u8>) -> u64 {
         let mut least: Option<Vec<u8>> = None;
         let mut form = Vec::new();
-        let mut values = 0;
+        let mut work = 0;
         for &attribute in reader.subtypes(self.attribute) {
             reader.values(id, entry, attribute, &mut |value| {
-                values += 1;
                 form.clear();
-                if self.rule.normalize(value, &mut form).is_ok()
-                    && least.as_ref().is_none_or(|least| form < *least)
-                {
-                    least = Some(form.clone());
+                let is_valid = self.rule.normalize(value, &mut form).is_ok();
+                work += 1 + self.rule.cost_of_preparing(value, form.len());
+                match &mut least {
+                    _ if !is_valid => {}
+                    None => least = Some(std::mem::take(&mut form)),
+                    Some(least) if form < *least => std::mem::swap(least, &mut form),
+                    Some(_) => {}
                 }
                 true
             });
         }
         self.append_form(least.as_deref(), out);
-        values
+        work
     }
 
     /// Octets that compare as the forms do, whatever stands behind them.
@@ -91,9 +93,9 @@ impl SortKey {
         match form {
             Some(form) => {
                 out.push(HAS_VALUE);
-                for octet in form {
-                    out.push(*octet);
-                    if *octet == 0 {
+                for piece in form.split_inclusive(|octet| *octet == 0) {
+                    out.extend_from_slice(piece);
+                    if piece.ends_with(&[0]) {
                         out.push(0xff);
                     }
                 }
@@ -124,7 +126,7 @@ impl SortKeys {
     }
 
     /// Appends octets that compare among entries as the order says; entries with the same octets are ordered by id.
-    /// Says how many values it has looked at.
+    /// Says what that was in work.
     pub fn append(&self, reader: &Reader<'_>, id: EntryId, entry: &Entry, out: &mut Vec<u8>) -> u64 {
         self.0.iter().map(|key| key.append(reader, id, entry, out)).sum()
     }

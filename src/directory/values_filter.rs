@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::chain::{Chain, ChainWalk};
 use super::entry_id::EntryId;
-use super::evaluate::{WORK_AT_ONCE, has_options, has_parts};
+use super::evaluate::{WORK_WITHOUT_REST, has_options, has_parts};
 use super::filter::FilterItem;
 use super::prepared::{FilterBounds, FilterTooLarge, Node, PreparedFilter, Span};
 use super::reader::Reader;
@@ -250,10 +250,10 @@ impl ValueSelector<'_> {
             None => slice::from_ref(&self.attribute),
         };
         let chain = Chain { types, options: self.filter.form(options), form };
-        let mut allowance = WORK_AT_ONCE;
+        let mut allowance = WORK_WITHOUT_REST;
         let mut walk = ChainWalk::new(next);
         let found = walk.go_on(&chain, &reader, (next, entry), &mut allowance, &mut self.scratch);
-        self.work += WORK_AT_ONCE - allowance;
+        self.work += WORK_WITHOUT_REST - allowance;
         self.is_exhausted |= !found && !walk.is_done();
         found
     }

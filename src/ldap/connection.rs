@@ -81,7 +81,7 @@ impl Door {
             rotation_overlap: settings.rotation_overlap,
             pages,
         };
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = tokio::runtime::Handle::current().metrics().num_workers();
         Arc::new(Self { registry, tls, settings: Arc::new(settings), turns: Turns::new(threads), shutdown })
     }
 

@@ -540,9 +540,9 @@ fn octets(limit: u64) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-/// What one turn of a connection may cost, in elements of filters and values of entries that are looked at: about
-/// two milliseconds. Then others have their turn.
-const TURN_WORK: u64 = 50_000;
+/// What one turn of a connection may cost, in elements of filters and values of entries that are looked at: less than
+/// half a millisecond. Then others have their turn.
+const TURN_WORK: u64 = 10_000;
 /// The same before a successful bind: less than half a millisecond.
 const TURN_WORK_BEFORE_BIND: u64 = 5_000;
 /// What a request costs beside that.

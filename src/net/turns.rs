@@ -1,5 +1,7 @@
 //! Turns go by source first, then by connection: a source of which a turn was long has no more turns at a time than
 //! there are network threads, however many connections it has, so that everybody else waits for as many at most.
+//! Behind one that could not be cut short, such as the decoding of a large filter, it rests for as long as that took: then
+//! half of the time nobody has to wait for it at all.
 //!
 //! A source whose turns are all short is not held up, and asks one number that others may write.
 
@@ -29,6 +31,8 @@ pub struct SourceTurns {
     started: Instant,
     /// Until when turns are given one by one, in milliseconds since `started`; 0: never.
     paced_until: AtomicU64,
+    /// Until when none is given, in microseconds since `started`.
+    rests_until: AtomicU64,
 }
 
 impl Turns {
@@ -45,6 +49,7 @@ impl Turns {
                 permits: Semaphore::new(self.at_a_time),
                 started: self.started,
                 paced_until: AtomicU64::new(0),
+                rests_until: AtomicU64::new(0),
             })
         };
         let Some(source) = Source::elsewhere(address) else { return fresh() };
@@ -65,11 +70,22 @@ impl Turns {
 impl SourceTurns {
     /// Waits for a turn, which lasts until what is given back is dropped. `None`: nobody has to wait.
     pub async fn take(&self, now: Instant) -> Option<SemaphorePermit<'_>> {
-        match self.is_paced(now) {
-            // It is never closed.
-            true => self.permits.acquire().await.ok(),
-            false => None,
+        if !self.is_paced(now) {
+            return None;
         }
+        // It is never closed.
+        let permit = self.permits.acquire().await.ok();
+        let rest = self.rest(Instant::now());
+        if !rest.is_zero() {
+            tokio::time::sleep(rest).await;
+        }
+        permit
+    }
+
+    /// How long no turn is given from now on.
+    fn rest(&self, now: Instant) -> Duration {
+        let until = Duration::from_micros(self.rests_until.load(Ordering::Relaxed));
+        until.saturating_sub(now.saturating_duration_since(self.started))
     }
 
     /// Whether turns are given one by one.
@@ -78,11 +94,21 @@ impl SourceTurns {
         until != 0 && self.millis(now) < until
     }
 
-    /// Notes what a turn has cost, in the unit in which work is counted.
-    pub fn note(&self, work: u64, now: Instant) {
+    /// Notes what a turn that began then has cost, in the unit in which work is counted.
+    pub fn note(&self, work: u64, begun: Instant) {
         if work >= LONG_TURN {
-            let until = self.millis(now).saturating_add(PACED_TIME.as_millis() as u64);
+            let until = self.millis(begun).saturating_add(PACED_TIME.as_millis() as u64);
             self.paced_until.fetch_max(until, Ordering::Relaxed);
+            self.rest_behind(begun, Instant::now());
+        }
+    }
+
+    fn rest_behind(&self, begun: Instant, ended: Instant) {
+        let taken = ended.saturating_duration_since(begun);
+        if taken > TURN_TIME {
+            let rests_until = ended.saturating_duration_since(self.started) + taken.min(REST_MAX);
+            let rests_until = u64::try_from(rests_until.as_micros()).unwrap_or(u64::MAX);
+            self.rests_until.fetch_max(rests_until, Ordering::Relaxed);
         }
     }
 
@@ -95,6 +121,10 @@ impl SourceTurns {
 const LONG_TURN: u64 = 3_000;
 /// What a TLS handshake counts for: about a signature.
 pub const WORK_OF_A_HANDSHAKE: u64 = 10_000;
+/// What is counted is cut into turns that are over by then.
+const TURN_TIME: Duration = Duration::from_millis(1);
+/// No rest is longer: a turn may have taken so long because the machine did something else.
+const REST_MAX: Duration = Duration::from_millis(20);
 /// So long a source is paced behind a long turn.
 const PACED_TIME: Duration = Duration::from_secs(1);
 
@@ -134,6 +164,22 @@ mod tests {
         assert!(now_or_never(two.take(now)).is_some());
         let later = now + PACED_TIME + Duration::from_millis(1);
         assert!(now_or_never(two.take(later)).unwrap().is_none(), "it is over");
+    }
+
+    #[test]
+    fn a_source_rests_for_as_long_as_a_turn_took_that_was_not_cut_short() {
+        let turns = Turns::new(1);
+        let (one, other) = (turns.of(&from("192.0.2.1")), turns.of(&from("192.0.2.2")));
+        let begun = Instant::now();
+        let after = |millis| begun + Duration::from_millis(millis);
+        one.rest_behind(begun, after(1));
+        assert!(one.rest(after(1)).is_zero());
+        one.rest_behind(begun, after(7));
+        assert_eq!(one.rest(after(7)).as_micros().div_ceil(1_000), 7);
+        assert_eq!(one.rest(after(10)).as_micros().div_ceil(1_000), 4);
+        assert!(one.rest(after(14)).is_zero() && other.rest(after(7)).is_zero());
+        one.rest_behind(begun, after(1_000));
+        assert_eq!(one.rest(after(1_000)).as_micros().div_ceil(1_000), 20);
     }
 
     #[test]

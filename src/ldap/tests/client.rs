@@ -26,6 +26,8 @@ pub(in crate::ldap) struct Client {
     started: Instant,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// What has come of a message that is not whole yet.
+    received: Vec<u8>,
     /// Of the answers since the last request.
     controls: Vec<(String, Vec<u8>)>,
     /// The most octets of answers that ever waited to be written.
@@ -61,6 +63,7 @@ impl Client {
             started: Instant::now(),
             input: Vec::new(),
             output: Vec::new(),
+            received: Vec::new(),
             controls: Vec::new(),
             output_peak: 0,
             transcript: String::new(),
@@ -139,6 +142,7 @@ impl Client {
                 Next::Work | Next::Hash | Next::Change => {}
             }
         }
+        assert!(self.received.is_empty(), "octets are left behind the answers");
         Reply { messages, controls: std::mem::take(&mut self.controls), transcript: self.transcript.clone() }
     }
 
@@ -205,9 +209,18 @@ impl Client {
 
     fn take_output(&mut self) -> Vec<LdapMsg> {
         self.output_peak = self.output_peak.max(self.output.len());
-        let output = std::mem::take(&mut self.output);
-        self.controls.extend(controls_of(&output));
-        let messages = decode(&output);
+        self.received.append(&mut self.output);
+        let mut whole = 0;
+        while let Some(frame) =
+            crate::ldap::frame::next(&self.received[whole..], usize::MAX).expect("answers in frames")
+        {
+            whole += frame.octets.len();
+        }
+        // The rest of a large entry comes with later turns.
+        let rest = self.received.split_off(whole);
+        let answers = std::mem::replace(&mut self.received, rest);
+        self.controls.extend(controls_of(&answers));
+        let messages = decode(&answers);
         for message in &messages {
             let _ = writeln!(self.transcript, "< {}", show(message));
         }

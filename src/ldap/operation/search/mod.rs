@@ -18,7 +18,7 @@ use crate::access::search_limits;
 use crate::config::Limit;
 use crate::directory::{
     Entry, EntryId, Reader, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, ValuesFilter, Visibility,
-    WORK_AT_ONCE, Walk,
+    WORK_WITHOUT_REST, Walk,
 };
 use crate::ldap::control::{self, PagedRequest, RequestControls, SortRequest, ViewRequest, ViewResult};
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
@@ -364,7 +364,7 @@ fn answer_standalone(
             let mut room = Room { output: context.output, octets: usize::MAX, work: u64::MAX, message_id };
             let evaluator = &mut session.evaluator;
             let work_max = evaluator.work_per_entry_max();
-            evaluator.bound(work_max.min(WORK_AT_ONCE));
+            evaluator.bound(work_max.min(WORK_WITHOUT_REST));
             let piece = large.go_on(&reader, entry, &projection, evaluator, &mut room);
             evaluator.bound(work_max);
             if piece == Piece::TooMuch {

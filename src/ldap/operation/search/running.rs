@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::SearchLimits;
-use super::sorted::{Progress, Sorted};
+use super::sorted::{Progress, Sorted, WORK_OF_A_MERGE};
 use crate::access::{Denied, Identity, view};
 use crate::config::Limit;
 use crate::directory::{
@@ -372,7 +372,7 @@ impl Search {
             match self.next(evaluator, reader, &mut allowance) {
                 Found::Nothing => {}
                 Found::Rest => return Batch::More,
-                Found::End(End::Complete) => sorted.all_collected(),
+                Found::End(End::Complete) => evaluator.add_work(sorted.all_collected()),
                 Found::End(end) => return Batch::Done(end),
                 Found::Entry(id, entry) => match sorted.collect(reader, id, entry) {
                     Some(work) => evaluator.add_work(work),
@@ -380,11 +380,12 @@ impl Search {
                 },
             }
             if evaluator.work() >= work_enough {
-                sorted.end_run();
+                evaluator.add_work(sorted.end_run());
                 return Batch::More;
             }
         }
         if let Progress::More = sorted.merge(reader, clock) {
+            evaluator.add_work(WORK_OF_A_MERGE);
             return Batch::More;
         }
         while let Some((id, entry)) = sorted.peek(reader) {

@@ -151,37 +151,39 @@ impl Sorted {
         }
     }
 
-    /// Takes an entry; says how many values it has looked at, or that there is no memory for it.
+    /// Takes an entry; says what that was in work, or that there is no memory for it.
     pub(super) fn collect(&mut self, reader: &Reader<'_>, id: EntryId, entry: &Entry) -> Option<u64> {
         let Phase::Collecting(collected) = &mut self.phase else { return Some(0) };
         let start = collected.octets.len();
-        let values = self.keys.append(reader, id, entry, &mut collected.octets);
+        let mut work = self.keys.append(reader, id, entry, &mut collected.octets);
         let key_end = collected.octets.len();
         if !collected.memory.grow((key_end - start + OCTETS_OF_AN_ITEM) as u64) {
             return None;
         }
         collected.items.push(Item { id: id.raw(), key_end });
         if collected.items.len() - collected.run_start >= RUN_ITEMS {
-            collected.end_run();
+            work += collected.end_run();
         }
-        Some(values)
+        Some(work)
     }
 
-    /// Sorts what was collected since the last time.
-    pub(super) fn end_run(&mut self) {
-        if let Phase::Collecting(collected) = &mut self.phase {
-            collected.end_run();
+    /// Sorts what was collected since the last time; says what that was in work.
+    pub(super) fn end_run(&mut self) -> u64 {
+        match &mut self.phase {
+            Phase::Collecting(collected) => collected.end_run(),
+            _ => 0,
         }
     }
 
-    /// Nothing more comes.
-    pub(super) fn all_collected(&mut self) {
-        self.end_run();
+    /// Nothing more comes; says what it was in work to sort the last of it.
+    pub(super) fn all_collected(&mut self) -> u64 {
+        let work = self.end_run();
         let phase = std::mem::replace(&mut self.phase, Phase::GivenUp);
         self.phase = match phase {
             Phase::Collecting(collected) => Phase::Merging(collected),
             other => other,
         };
+        work
     }
 
     /// Merges runs for a while; when one is left, finds where to begin.
@@ -255,16 +257,18 @@ impl Collected {
         (key, item.map_or(0, |item| item.id))
     }
 
-    fn end_run(&mut self) {
+    fn end_run(&mut self) -> u64 {
         let end = self.items.len();
-        if self.run_start == end {
-            return;
+        let count = (end - self.run_start) as u64;
+        if count == 0 {
+            return 0;
         }
         // Memory for sorting is bounded far below so many items.
         let mut run: Vec<u32> = (self.run_start as u32..end as u32).collect();
         run.sort_unstable_by(|left, right| self.key(*left).cmp(&self.key(*right)));
         self.runs.push_back(run);
         self.run_start = end;
+        count * u64::from(count.ilog2())
     }
 
     /// Takes the two runs that are the oldest, hence among the shortest, until one is left.
@@ -397,7 +401,9 @@ fn append_key(keys: &SortKeys, reader: &Reader<'_>, id: EntryId, out: &mut Vec<u
 const UNPLACED: usize = usize::MAX;
 /// Entries that are sorted at once.
 const RUN_ITEMS: usize = 1_024;
-/// Entries that are merged in one turn: about a millisecond.
-const MERGED_ITEMS: u32 = 8_192;
+/// Entries that are merged in one turn: some hundred microseconds.
+const MERGED_ITEMS: u32 = 2_048;
+/// What that is in work.
+pub(super) const WORK_OF_A_MERGE: u64 = 2 * MERGED_ITEMS as u64;
 /// Octets of an item beside its key, its places in two runs included.
 const OCTETS_OF_AN_ITEM: usize = size_of::<Item>() + 2 * size_of::<u32>();
