@@ -15,7 +15,7 @@ use super::secrets::Destination;
 use super::seeding;
 use crate::config::{self, Config, ListenAddress, Settings};
 use crate::registry::{NewSecret, SeedOptions};
-use crate::server::{Log, Server, Signals, check_threads, default_workers};
+use crate::server::{Log, Server, Signals, check_threads, default_workers, take_memory_from_one_arena};
 
 /// Run the server
 #[derive(Debug, clap::Args)]
@@ -53,6 +53,7 @@ pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Fail
         ));
     }
     let (settings, config) = arguments.read()?;
+    let arenas = take_memory_from_one_arena();
     let workers = settings.workers.map_or_else(default_workers, |workers| workers as usize);
     // The log's, and the one that starts the server.
     check_threads(workers + 2)?;
@@ -60,6 +61,9 @@ pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Fail
     // To be dropped last: until then what is logged is written.
     let (log, _log_thread) =
         Log::start(*log, limits.log_queue_max).map_err(|error| Failure::of(Exit::Failed, &error))?;
+    if let Err(error) = arenas {
+        tracing::warn!(%error, "memory may not go back after a load: start the server with MALLOC_ARENA_MAX=1");
+    }
     let runtime = Builder::new_multi_thread()
         .worker_threads(workers)
         .thread_name("network")

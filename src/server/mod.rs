@@ -27,7 +27,7 @@ pub use certificates::{TlsStartError, check_certificates};
 pub use listeners::Listening;
 pub use log::Log;
 pub use open::{check_token_key, open_forgotten, open_registry};
-pub use process::{check_threads, default_workers};
+pub use process::{check_threads, default_workers, take_memory_from_one_arena};
 pub use signals::Signals;
 
 use self::process::{fit_to_open_files, raise_open_files};

@@ -1,5 +1,6 @@
-//! What the process asks of the operating system: open files, threads.
+//! What the process asks of the operating system: open files, threads, memory that goes back.
 
+use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, available_parallelism};
 
@@ -8,6 +9,26 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::config::{Limits, Settings};
 use crate::net::LEAVING_MAX;
 use crate::registry::OpenError;
+
+/// Has glibc's allocator take all memory from one arena: of the others, which it makes for threads, it gives nothing back
+/// (docs/decisions.md). It is told by a variable that it reads before anything else of the process, so the program begins
+/// once more, as the same process and with the same arguments; this returns when there is no need to, or when that fails.
+///
+/// # Errors
+/// The program cannot be begun once more.
+pub fn take_memory_from_one_arena() -> io::Result<()> {
+    #[cfg(target_env = "gnu")]
+    if std::env::var_os(ARENAS).is_none() {
+        use std::os::unix::process::CommandExt;
+        let mut arguments = std::env::args_os();
+        let mut program = std::process::Command::new(std::env::current_exe()?);
+        if let Some(name) = arguments.next() {
+            program.arg0(name);
+        }
+        return Err(program.args(arguments).env(ARENAS, "1").exec());
+    }
+    Ok(())
+}
 
 /// Raises the limit of open files to what the system allows.
 pub fn raise_open_files() {
@@ -88,6 +109,10 @@ pub fn check_threads(needed: usize) -> Result<(), OpenError> {
 pub fn default_workers() -> usize {
     available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
+
+/// How many arenas glibc's allocator has at most; whoever sets it means it.
+#[cfg(target_env = "gnu")]
+const ARENAS: &str = "MALLOC_ARENA_MAX";
 
 /// The store, the log, the listeners, the runtime's own, and the local socket.
 const FILES_BESIDE_CONNECTIONS: u64 = 96;
