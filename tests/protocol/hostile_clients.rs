@@ -5,8 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::octets::{bind, connect, element, final_code, message, read_message, search};
-use crate::support::{BASE, Place, SEED, SERVER, Server, secret_of};
+use crate::support::octets::{
+    bind, connect, element, end_of_search, equality, final_code, message, read_message, search, search_all,
+    simple_bind, sort_control, view_control, with_controls,
+};
+use crate::support::{BASE, Place, SEED, SERVER, Server, forged, secret_of};
 use ldap3::{LdapConn, Scope};
 
 const NAME: &str = "cn=ldapservice,ou=users,dc=ldap,dc=example,dc=com";
@@ -34,6 +37,8 @@ struct Attacked {
     place: Place,
     server: Server,
     secret: String,
+    /// Of the account `portal`, which sees itself alone.
+    rightless: String,
 }
 
 impl Attacked {
@@ -46,7 +51,8 @@ impl Attacked {
         place.write("bindery.toml", &format!("{server}\n[server.limits]\n{limits}\n{SEED}"));
         let (server, secrets) = place.serve_first();
         let secret = secret_of(&secrets, "ldapservice-app-password");
-        Self { place, server, secret }
+        let rightless = secret_of(&secrets, "portal-app-password");
+        Self { place, server, secret, rightless }
     }
 
     fn address(&self) -> SocketAddr {
@@ -58,6 +64,12 @@ impl Attacked {
         let mut stream = connect(self.address());
         assert_eq!(bind(&mut stream, NAME, &self.secret), 0);
         stream
+    }
+
+    /// How often a limit was reached.
+    fn reached(&self, limit: &str) -> u64 {
+        let status = self.place.run(&["status", "--json"]).exits(0).json();
+        status["limits_reached"][limit].as_u64().unwrap()
     }
 
     /// Does something while somebody else searches; gives the longest wait of a search.
@@ -93,18 +105,6 @@ struct Acting<'a>(&'a AtomicBool);
 impl Drop for Acting<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// The code of a search's end, and how many entries came before it.
-fn end_of_search(stream: &mut TcpStream) -> (u8, usize) {
-    let mut entries = 0;
-    loop {
-        match final_code(&read_message(stream).expect("an answer")) {
-            (_, 0x64, _) => entries += 1,
-            (_, 0x65, code) => return (code, entries),
-            other => panic!("{other:?}"),
-        }
     }
 }
 
@@ -287,9 +287,6 @@ fn what_is_costly_to_prepare_is_refused_unread() {
     let attacked = Attacked::start("");
     let grows = "\u{fdfa}".repeat(20_000);
     let long_dn = "a=b,".repeat(14_000) + BASE;
-    let equality = |attribute: &str, value: &str| {
-        element(0xa3, &[element(4, attribute.as_bytes()), element(4, value.as_bytes())].concat())
-    };
     let many: Vec<u8> =
         (0..250).flat_map(|number| equality("attributeTypes", &format!("1.9.{number}"))).collect();
     let (_, longest) = attacked.beside(|| {
@@ -306,16 +303,147 @@ fn what_is_costly_to_prepare_is_refused_unread() {
                 assert_eq!(end_of_search(stranger), (11, 0));
             }
         }
-        // After a bind a message may be large; the name of a bind may not.
+        // After a bind a message may be large; the name of a bind may not, nor the value of a list view.
         let mut bound = attacked.bound();
+        let view = [sort_control(&["cn"]), view_control(grows.repeat(16).as_bytes())];
+        bound.write_all(&with_controls(&search(2, BASE, 2, &element(0x87, b"cn")), &view)).unwrap();
+        assert_eq!(end_of_search(&mut bound), (76, 0));
         assert_eq!(bind(&mut bound, &"\u{fdfa}".repeat(1_000_000), "wrong"), 49);
     });
     eprintln!("the longest search beside it took {longest:?}");
-    let status = attacked.place.run(&["status", "--json"]).exits(0).json();
-    let reached = |limit: &str| status["limits_reached"][limit].as_u64().unwrap();
-    assert_eq!(reached("name_length_max"), 301, "{status}");
-    assert_eq!(reached("assertion_length_before_bind_max"), 100, "{status}");
-    assert_eq!(reached("filter_work_before_bind_max"), 100, "{status}");
+    assert_eq!(attacked.reached("name_length_max"), 301);
+    assert_eq!(attacked.reached("assertion_length_before_bind_max"), 100);
+    assert_eq!(attacked.reached("assertion_length_max"), 1);
+    assert_eq!(attacked.reached("filter_work_before_bind_max"), 100);
+}
+
+/// Each value by each assertion is work, which is bounded for one entry.
+#[test]
+fn matched_values_are_bounded_by_their_work() {
+    let attacked = Attacked::start("filter_work_max = 1000");
+    let about: Vec<u8> = (0..1_200).flat_map(|number| equality("cn", &format!("none {number}"))).collect();
+    let control = ("1.2.826.0.1.3344810.2.3", element(0x30, &about));
+    let request = with_controls(&search_all(2, BASE, 2, &equality("uid", "alice")), &[control]);
+    attacked.beside(|| {
+        let mut stream = attacked.bound();
+        for _ in 0..20 {
+            stream.write_all(&request).unwrap();
+            assert_eq!(end_of_search(&mut stream), (11, 0));
+        }
+    });
+    assert_eq!(attacked.reached("filter_work_max"), 20);
+}
+
+/// A selector is no secret: whoever knows one has secrets hashed, but in a class of their own after a few.
+#[test]
+fn forged_secrets_of_a_known_selector_are_paced() {
+    let attacked = Attacked::start("");
+    attacked.beside(|| {
+        let mut forger = connect(attacked.address());
+        for number in 0..20 {
+            assert_eq!(bind(&mut forger, NAME, &forged(&attacked.secret, number)), 49, "{number}");
+        }
+    });
+    assert_eq!(attacked.reached("throttle_failures_by_token_max"), 14);
+    drop(attacked.bound());
+}
+
+/// What a connection holds for searches that are outstanding is counted, whatever the account may see.
+#[test]
+fn many_large_filters_at_a_time_are_bounded_in_memory() {
+    let attacked = Attacked::start("connection_memory_max = \"16 MiB\"");
+    let terms: Vec<u8> =
+        (0..10_000).flat_map(|number| equality("description", &format!("{number:030}"))).collect();
+    let request = search(2, BASE, 2, &element(0xa1, &terms));
+    let codes = attacked.beside(|| {
+        let mut stream = connect(attacked.address());
+        assert_eq!(bind(&mut stream, &NAME.replace("ldapservice", "portal"), &attacked.rightless), 0);
+        let mut writer = stream.try_clone().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || (0..256).for_each(|_| writer.write_all(&request).unwrap()));
+            (0..256).map(|_| end_of_search(&mut stream).0).collect::<Vec<u8>>()
+        })
+    });
+    let busy = codes.0.iter().filter(|code| **code == 51).count();
+    assert!(codes.0.iter().all(|code| [0, 51].contains(code)), "{codes:?}");
+    assert_eq!(attacked.reached("connection_memory_max"), busy as u64);
+}
+
+/// Messages that do not come to their end share one budget, and others have what they need.
+#[test]
+fn unfinished_messages_are_bounded_in_memory() {
+    let attacked = Attacked::start("connection_memory_max = \"16 MiB\"\nmessage_time = \"2s\"");
+    let mut message = simple_bind(1, &"x".repeat(4 * 1024 * 1024 - 64), "");
+    message.pop();
+    attacked.beside(|| {
+        let mut held: Vec<TcpStream> = (0..20).map(|_| attacked.bound()).collect();
+        for stream in &mut held {
+            stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+            // There is no room for most of them.
+            let _ = stream.write_all(&message);
+        }
+        drop(attacked.bound());
+        for mut stream in held {
+            let mut rest = Vec::new();
+            // It is told, or, as not all was read that it has sent, reset.
+            let _ = stream.read_to_end(&mut rest);
+        }
+    });
+    assert!((12..=20).contains(&attacked.reached("connection_memory_max")));
+}
+
+/// Who asks for more than it reads is not worked for until it reads.
+#[test]
+fn what_is_not_read_is_not_made() {
+    let attacked = Attacked::start("output_buffer_max = \"16 KiB\"");
+    let mut stream = attacked.bound();
+    let request = search_all(2, BASE, 2, &element(0x87, b"objectClass"));
+    let count = 2_000;
+    let mut writer = stream.try_clone().unwrap();
+    attacked.beside(|| {
+        std::thread::scope(|scope| {
+            scope.spawn(move || (0..count).for_each(|_| writer.write_all(&request).unwrap()));
+            let begun = Instant::now();
+            while attacked.reached("output_buffer_max") == 0 {
+                assert!(begun.elapsed() < Duration::from_secs(60));
+            }
+            for _ in 0..count {
+                let (code, entries) = end_of_search(&mut stream);
+                assert!(code == 0 && entries > 5, "{code}, {entries} entries");
+            }
+        });
+    });
+}
+
+/// Connections that do not read what is sorted for them leave others their share.
+#[test]
+fn sorts_that_are_not_read_leave_room_for_others() {
+    let attacked = Attacked::start("sort_memory_max = \"1 MiB\"");
+    let mut ldif = String::new();
+    for number in 0..1_500 {
+        ldif += &format!(
+            "dn: cn=p{number},ou=users,{BASE}\nobjectClass: inetOrgPerson\ncn: p{number}\nuid: p{number}\n\
+             sn: {}{number}\n\n",
+            "of a long name ".repeat(10)
+        );
+    }
+    attacked.place.write("people.ldif", &ldif);
+    attacked.place.run(&["import", attacked.place.path("people.ldif").to_str().unwrap()]).exits(0);
+    let sorted = |filter: &[u8]| with_controls(&search_all(2, BASE, 2, filter), &[sort_control(&["sn"])]);
+    let everybody = element(0x87, b"sn");
+    let mut held: Vec<TcpStream> = (0..10).map(|_| attacked.bound()).collect();
+    for stream in &mut held {
+        stream.write_all(&sorted(&everybody).repeat(20)).unwrap();
+    }
+    let begun = Instant::now();
+    while attacked.reached("sort_memory_max") == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+    // Of another account.
+    let mut other = connect(attacked.address());
+    assert_eq!(bind(&mut other, &NAME.replace("ldapservice", "portal"), &attacked.rightless), 0);
+    other.write_all(&sorted(&element(0x87, b"objectClass"))).unwrap();
+    assert_eq!(end_of_search(&mut other).0, 0);
 }
 
 /// How many files a process of this user may have open.

@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attack;
 mod brute_force;
 mod codec_oracle;
 mod endings;

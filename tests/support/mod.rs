@@ -10,6 +10,7 @@
     reason = "each test binary uses its part of it, and a test may panic and print"
 )]
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,18 @@ pub mod rounds;
 
 /// The suffix of the seed and of the example.
 pub const BASE: &str = "dc=ldap,dc=example,dc=com";
+
+/// What is tested: the binary that cargo has built for the tests, or another one, such as a released one.
+fn binary() -> OsString {
+    std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_bindery").into())
+}
+
+/// Whether it is another one.
+pub fn binary_is_given() -> bool {
+    std::env::var_os(BINARY).is_some()
+}
+
+const BINARY: &str = "BINDERY_TEST_BINARY";
 
 /// A directory of one test, with a config in it. Removed when dropped.
 pub struct Place {
@@ -108,13 +121,10 @@ impl Place {
 
     fn command_after(&self, first: &str, arguments: &[&str]) -> Command {
         let mut command = match first {
-            "" => Command::new(env!("CARGO_BIN_EXE_bindery")),
+            "" => Command::new(binary()),
             first => {
                 let mut shell = Command::new("sh");
-                shell
-                    .arg("-c")
-                    .arg(format!("{first}; exec \"$0\" \"$@\""))
-                    .arg(env!("CARGO_BIN_EXE_bindery"));
+                shell.arg("-c").arg(format!("{first}; exec \"$0\" \"$@\"")).arg(binary());
                 shell
             }
         };
@@ -358,6 +368,22 @@ pub fn secret_of(list: &serde_json::Value, identifier: &str) -> String {
     let found = list.as_array().unwrap().iter().find(|secret| secret["identifier"] == identifier);
     let found = found.unwrap_or_else(|| panic!("no {identifier} in the list of secrets"));
     found["secret"].as_str().unwrap().to_owned()
+}
+
+/// A secret with the selector of another, the `number`th, and the checksum that belongs to it: what
+/// anybody can make who knows the selector.
+pub fn forged(secret: &str, number: u64) -> String {
+    let (known, _) = secret.split_at(secret.len() - 6 - 28);
+    let mut forged = format!("{known}{number:028}");
+    let hash = blake3::hash(forged.as_bytes());
+    let mut rest = u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap());
+    let mut digits = [0; 6];
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(rest % 62) as usize];
+        rest /= 62;
+    }
+    forged.push_str(std::str::from_utf8(&digits).unwrap());
+    forged
 }
 
 /// Reads a secrets file.

@@ -45,6 +45,34 @@ pub fn search_all(id: u8, base: &str, scope: u8, filter: &[u8]) -> Vec<u8> {
     message(id, &element(0x63, &[&head, filter, &element(0x30, &all)].concat()))
 }
 
+/// An equality assertion.
+pub fn equality(attribute: &str, value: &str) -> Vec<u8> {
+    element(0xa3, &[element(4, attribute.as_bytes()), element(4, value.as_bytes())].concat())
+}
+
+/// A message with critical controls, each an OID and a value.
+pub fn with_controls(message: &[u8], controls: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let controls: Vec<u8> = controls
+        .iter()
+        .flat_map(|(oid, value)| {
+            element(0x30, &[element(4, oid.as_bytes()), vec![1, 1, 0xff], element(4, value)].concat())
+        })
+        .collect();
+    element(0x30, &[&message[6..], &element(0xa0, &controls)].concat())
+}
+
+/// An order by these attributes.
+pub fn sort_control(attributes: &[&str]) -> (&'static str, Vec<u8>) {
+    let keys: Vec<u8> =
+        attributes.iter().flat_map(|name| element(0x30, &element(4, name.as_bytes()))).collect();
+    ("1.2.840.113556.1.4.473", element(0x30, &keys))
+}
+
+/// A list view of the first entry that is not less than this.
+pub fn view_control(value: &[u8]) -> (&'static str, Vec<u8>) {
+    ("2.16.840.1.113730.3.4.9", element(0x30, &[vec![2, 1, 0, 2, 1, 0], element(0x81, value)].concat()))
+}
+
 /// How many octets stand behind the first six of a message.
 pub fn length_behind(head: [u8; 6]) -> usize {
     assert_eq!(head[..2], [0x30, 0x84], "responses have lengths of four octets");
@@ -66,6 +94,18 @@ pub fn final_code(octets: &[u8]) -> (u8, u8, u8) {
     assert_eq!(octets[6..8], [2, 1]);
     let operation = &octets[9..];
     (octets[8], operation[0], operation[8])
+}
+
+/// The code of a search's end, and how many entries came before it.
+pub fn end_of_search(stream: &mut TcpStream) -> (u8, usize) {
+    let mut entries = 0;
+    loop {
+        match final_code(&read_message(stream).expect("an answer")) {
+            (_, 0x64, _) => entries += 1,
+            (_, 0x65, code) => return (code, entries),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// The result code of a bind.
