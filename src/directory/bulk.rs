@@ -13,7 +13,7 @@ use super::accounts::{AccountTables, Accounts};
 use super::custom::unknown_attributes;
 use super::entry::Entry;
 use super::entry_id::EntryId;
-use super::hash_index::{Gathered, IndexParts};
+use super::hash_index::{IndexParts, Posting};
 use super::sparse::Sparse;
 use super::tree::Tree;
 use crate::model::Record;
@@ -78,18 +78,24 @@ struct Shared {
 
 struct Objects {
     accounts: AccountTables,
-    /// For each tree: entries of accounts and groups, virtual groups.
-    entries: Vec<(Sparse<Arc<Entry>>, Sparse<Arc<Entry>>)>,
+    /// For each tree.
+    entries: Vec<Entries>,
+}
+
+/// The entries of one tree, by number.
+struct Entries {
+    /// Of accounts and groups.
+    numbered: Sparse<Arc<Entry>>,
+    /// By the account's number.
+    virtual_groups: Sparse<Arc<Entry>>,
 }
 
 /// One thread's work.
 struct Worker {
     shared: Arc<Shared>,
     /// For each index, what is not in it yet.
-    gathered: Vec<Gathered>,
+    postings: Vec<Vec<Posting>>,
     postings_max: usize,
-    /// The attributes of the last object, all of which are declared: most objects have the same.
-    declared: Vec<String>,
     /// The part of an index that it begins with, so that two rarely want the same.
     first_part: usize,
 }
@@ -116,7 +122,10 @@ impl Bulk {
         }
         let objects = Objects {
             accounts: AccountTables::new(),
-            entries: trees.iter().map(|_| (Sparse::new(), Sparse::new())).collect(),
+            entries: trees
+                .iter()
+                .map(|_| Entries { numbered: Sparse::new(), virtual_groups: Sparse::new() })
+                .collect(),
         };
         let shared = Arc::new(Shared {
             accounts: accounts.cloned(),
@@ -197,8 +206,8 @@ impl Bulk {
 
 impl Worker {
     fn new(shared: Arc<Shared>, postings_max: usize, first_part: usize) -> Self {
-        let gathered = shared.indexes.iter().map(|_| Gathered::default()).collect();
-        Self { shared, gathered, postings_max, declared: Vec::new(), first_part }
+        let postings = shared.indexes.iter().map(|_| Vec::new()).collect();
+        Self { shared, postings, postings_max, first_part }
     }
 
     /// Takes batches until there are no more.
@@ -213,63 +222,44 @@ impl Worker {
 
     fn take(&mut self, batch: &Batch) {
         for record in &batch.records {
-            if self.is_declared(record, &batch.schema) {
+            if unknown_attributes(&batch.schema, record).is_empty() {
                 self.make(record, &batch.schema);
             } else {
                 lock(&self.shared.early).push(record.clone());
             }
         }
-    }
-
-    /// Whether all attribute types that the object uses are there; those that are do not go.
-    fn is_declared(&mut self, record: &Record, schema: &Schema) -> bool {
-        let (attributes, placements) = match record {
-            Record::Account(account) => (&account.attributes, &account.placements),
-            Record::Group(group) => (&group.attributes, &group.placements),
-            _ => return true,
-        };
-        let names = || attributes.iter().map(|attribute| &attribute.description);
-        if placements.is_empty() && names().eq(&self.declared) {
-            return true;
+        if self.postings.iter().map(Vec::len).sum::<usize>() >= self.postings_max {
+            self.put();
         }
-        let is_declared = unknown_attributes(schema, record).is_empty();
-        if is_declared {
-            self.declared = names().cloned().collect();
-        }
-        is_declared
     }
 
     fn make(&mut self, record: &Record, schema: &Schema) {
-        let count: usize = self.gathered.iter().map(Gathered::len).sum();
-        if count >= self.postings_max || self.gathered.iter().any(Gathered::is_full) {
-            self.put();
-        }
-        let Self { shared, gathered, .. } = self;
-        let [accounts_by_name, groups_by_name, of_trees @ ..] = &mut gathered[..] else { return };
+        let Self { shared, postings, .. } = self;
+        let [accounts_by_name, groups_by_name, of_trees @ ..] = &mut postings[..] else { return };
         let mut made: Vec<(usize, EntryId, Arc<Entry>)> = Vec::with_capacity(2 * shared.trees.len());
         for (place, (tree, of_tree)) in shared.trees.iter().zip(of_trees.chunks_exact_mut(2)).enumerate() {
             let [by_dn, index] = of_tree else { continue };
             tree.compose(record, schema, &mut |id, entry, uuid| {
-                by_dn.add(tree.dn_hash(&entry, schema), id.raw());
-                tree.each_key(&entry, schema, &mut |key| index.add(key, id.raw()));
-                index.add(tree.uuid_key(uuid), id.raw());
+                by_dn.push(Posting::new(tree.dn_hash(&entry, schema), id.raw()));
+                tree.each_key(&entry, schema, &mut |key| index.push(Posting::new(key, id.raw())));
+                index.push(Posting::new(tree.uuid_key(uuid), id.raw()));
                 made.push((place, id, Arc::new(entry)));
             });
         }
         let state = shared.accounts.as_ref().and_then(|accounts| accounts.state_of(record));
         let by_name = if matches!(record, Record::Group(_)) { groups_by_name } else { accounts_by_name };
         if let Some((state, hash)) = &state {
-            by_name.add(*hash, state.number());
+            by_name.push(Posting::new(*hash, state.number()));
         }
         let mut objects = lock(&shared.objects);
         if let Some((state, _)) = state {
             objects.accounts.insert(state);
         }
         for (place, id, entry) in made {
-            let Some((entries, virtual_groups)) = objects.entries.get_mut(place) else { continue };
+            let Some(entries) = objects.entries.get_mut(place) else { continue };
             match (id.number(), id.virtual_group_of()) {
-                (Some(number), _) => entries.insert(number, entry),
-                (None, Some(account)) => virtual_groups.insert(account.get(), entry),
+                (Some(number), _) => entries.numbered.insert(number, entry),
+                (None, Some(account)) => entries.virtual_groups.insert(account.get(), entry),
                 (None, None) => None,
             };
         }
@@ -277,8 +267,8 @@ impl Worker {
 
     /// Puts what was gathered into the indexes.
     fn put(&mut self) {
-        for (index, gathered) in self.shared.indexes.iter().zip(&mut self.gathered) {
-            index.add(gathered, self.first_part);
+        for (index, postings) in self.shared.indexes.iter().zip(&mut self.postings) {
+            index.add(postings, self.first_part);
         }
     }
 }
@@ -315,8 +305,8 @@ impl Shared {
         let mut next = || indexes.next().unwrap_or_default();
         accounts.by_name = [next(), next()];
         let mut trees = self.trees;
-        for (tree, (entries, virtual_groups)) in trees.iter_mut().zip(entries) {
-            tree.take_entries(entries, virtual_groups, next(), next());
+        for (tree, Entries { numbered, virtual_groups }) in trees.iter_mut().zip(entries) {
+            tree.take_entries(numbered, virtual_groups, next(), next());
         }
         Made { accounts, trees }
     }
@@ -329,9 +319,8 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// More than these the reader of a store does not keep busy.
 const THREADS_MAX: usize = 16;
-/// Few enough that they are in a cache still when a thread takes them.
-const BATCH_MAX: usize = 64;
+const BATCH_MAX: usize = 256;
 /// Batches that wait, for each thread.
-const QUEUE_BATCHES: usize = 4;
-/// Of 8 octets each.
-const POSTINGS_MAX: usize = 1 << 22;
+const QUEUE_BATCHES: usize = 8;
+/// Of 16 octets each.
+const POSTINGS_MAX: usize = 1 << 21;

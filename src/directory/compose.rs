@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use super::custom::without_options;
 use super::entry::{Added, Entry, EntryBuilder, MembershipAttributes};
 use crate::model::{Account, Attribute, Container, Group, LdapProvider, Placement};
 use crate::schema::{
@@ -32,7 +31,7 @@ struct Composed<'a> {
     id: AttributeId,
     /// The type's name with the options.
     description: Cow<'a, str>,
-    values: SmallVec<[Cow<'a, [u8]>; 1]>,
+    values: Vec<Cow<'a, [u8]>>,
     /// The normal forms of the values, once there are many.
     forms: HashSet<Vec<u8>>,
 }
@@ -355,15 +354,18 @@ impl<'a> Composition<'a> {
 
     fn free(&mut self, attributes: &'a [Attribute]) {
         for attribute in attributes {
-            let (base, options) = without_options(&attribute.description);
+            let (base, options) = match attribute.description.split_once(';') {
+                Some((base, options)) => (base, Some(options)),
+                None => (attribute.description.as_str(), None),
+            };
             let Some(id) = self.schema.find(base) else { continue };
             let attribute_type = self.schema.attribute(id);
             if super::computed::is_computed(id) || attribute_type.secret || attribute_type.is_operational() {
                 continue;
             }
             let description = match options {
-                "" => self.name(id),
-                options => format!("{}{options}", self.name(id)).into(),
+                None => self.name(id),
+                Some(options) => format!("{};{options}", self.name(id)).into(),
             };
             let place = self.place(id, description);
             for value in &attribute.values {
@@ -398,12 +400,7 @@ impl<'a> Composition<'a> {
         let found =
             self.attributes.iter().position(|other| other.id == id && other.description == description);
         found.unwrap_or_else(|| {
-            self.attributes.push(Composed {
-                id,
-                description,
-                values: SmallVec::new(),
-                forms: HashSet::new(),
-            });
+            self.attributes.push(Composed { id, description, values: Vec::new(), forms: HashSet::new() });
             self.attributes.len() - 1
         })
     }

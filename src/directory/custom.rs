@@ -61,14 +61,9 @@ fn each_attribute(record: &Record, look: &mut dyn FnMut(&str)) {
         _ => return,
     };
     for attribute in attributes {
-        look(without_options(&attribute.description).0);
+        look(attribute.description.split(';').next().unwrap_or_default());
     }
     placements.iter().for_each(|placement| each_in_dn(&placement.rdn, look));
-}
-
-/// An attribute description as its type and its options, which begin with a `;` if there are any.
-pub(super) fn without_options(description: &str) -> (&str, &str) {
-    description.split_at(memchr::memchr(b';', description.as_bytes()).unwrap_or(description.len()))
 }
 
 fn each_in_dn(dn: &str, look: &mut dyn FnMut(&str)) {

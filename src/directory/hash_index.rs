@@ -40,50 +40,26 @@ impl<'a> Postings<'a> {
     }
 }
 
-/// Keys of entries that wait to be put into an index at once.
-#[derive(Default)]
-pub(crate) struct Gathered {
-    postings: Vec<Posting>,
-    /// The entries, by their places here: a posting that holds a place, and not an id, is sorted twice as fast.
-    ids: Vec<u32>,
-}
-
-/// The place of a key in an index, down to the tag, then that of an entry among those that are gathered.
+/// That an entry has a key; they are ordered as they stand in an index.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Posting(u64);
-
-impl Gathered {
-    /// How many entries it takes.
-    const ENTRIES_MAX: usize = 1 << PLACE_BITS;
-
-    /// Notes that entry `id` has the key with this hash.
-    pub(crate) fn add(&mut self, hash: u64, id: u32) {
-        if self.ids.last() != Some(&id) {
-            self.ids.push(id);
-        }
-        let place = self.ids.len() - 1;
-        debug_assert!(place < Self::ENTRIES_MAX);
-        self.postings.push(Posting(path_of(hash) | place as u64));
-    }
-
-    /// How many keys were gathered.
-    pub(crate) fn len(&self) -> usize {
-        self.postings.len()
-    }
-
-    /// Whether there is no room for more than some hundred entries.
-    pub(crate) fn is_full(&self) -> bool {
-        self.ids.len() + 256 >= Self::ENTRIES_MAX
-    }
-}
+pub(crate) struct Posting(u128);
 
 impl Posting {
-    fn tag(self) -> u32 {
-        (self.0 >> PLACE_BITS) as u32
+    /// Entry `id` has the key with this hash.
+    pub(crate) fn new(hash: u64, id: u32) -> Self {
+        Self(u128::from(path_of(hash)) << u32::BITS | u128::from(id))
     }
 
-    fn id(self, ids: &[u32]) -> u32 {
-        ids[self.0 as usize % Gathered::ENTRIES_MAX]
+    fn path(self) -> u64 {
+        (self.0 >> u32::BITS) as u64
+    }
+
+    fn tag(self) -> u32 {
+        (self.path() >> (u32::BITS - FIXED_DEPTH * BITS)) as u32
+    }
+
+    fn id(self) -> u32 {
+        self.0 as u32
     }
 }
 
@@ -104,22 +80,20 @@ impl IndexParts {
         Self(children.into_iter().map(Mutex::new).collect())
     }
 
-    /// Puts in what was gathered, of which nothing is left then; begins with the part `first`.
-    pub(crate) fn add(&self, gathered: &mut Gathered, first: usize) {
-        let Gathered { postings, ids } = gathered;
+    /// Puts all postings in, and empties the list; begins with the part `first`.
+    pub(crate) fn add(&self, postings: &mut Vec<Posting>, first: usize) {
         postings.sort_unstable();
         postings.dedup();
-        let part_of = |posting: &Posting| child(posting.0);
+        let part_of = |posting: &Posting| child(posting.path());
         let count = self.0.len();
         for (place, part) in self.0.iter().enumerate().cycle().skip(first).take(count) {
             let begin = postings.partition_point(|posting| part_of(posting) < place);
             let end = postings.partition_point(|posting| part_of(posting) <= place);
             if let Some(postings) = postings.get(begin..end).filter(|postings| !postings.is_empty()) {
-                add_sorted(&mut lock(part), postings, ids, 1);
+                add_sorted(&mut lock(part), postings, 1);
             }
         }
         postings.clear();
-        ids.clear();
     }
 
     /// Gives back memory that growing left over in one part.
@@ -151,7 +125,7 @@ fn lock(part: &Mutex<Arc<Node>>) -> MutexGuard<'_, Arc<Node>> {
 }
 
 /// Puts sorted postings, no two of them the same, below a node that stands so deep.
-fn add_sorted(node: &mut Arc<Node>, postings: &[Posting], ids: &[u32], depth: u32) {
+fn add_sorted(node: &mut Arc<Node>, postings: &[Posting], depth: u32) {
     let node = Arc::make_mut(node);
     if let Node::Leaf(leaf) = node
         && depth < DEPTH_MAX
@@ -161,14 +135,14 @@ fn add_sorted(node: &mut Arc<Node>, postings: &[Posting], ids: &[u32], depth: u3
     }
     match node {
         Node::Branch(children) => {
-            let place = |posting: &Posting| child(posting.0 << (BITS * depth));
+            let place = |posting: &Posting| child(posting.path() << (BITS * depth));
             for same_child in postings.chunk_by(|a, b| place(a) == place(b)) {
-                add_sorted(&mut children[place(&same_child[0])], same_child, ids, depth + 1);
+                add_sorted(&mut children[place(&same_child[0])], same_child, depth + 1);
             }
         }
         Node::Leaf(leaf) => {
             for same_key in postings.chunk_by(|a, b| a.tag() == b.tag()) {
-                leaf.insert_all(same_key, ids);
+                leaf.insert_all(same_key);
             }
         }
     }
@@ -302,27 +276,19 @@ impl Leaf {
         }
     }
 
-    /// Inserts sorted postings of one key.
-    fn insert_all(&mut self, postings: &[Posting], ids: &[u32]) {
-        let tag = postings[0].tag();
-        let found = self.many.binary_search_by_key(&tag, |(key, _)| *key);
-        if found.is_err() && postings.len() == 1 {
-            return self.insert(tag, postings[0].id(ids));
+    /// Inserts sorted postings of one key, no two of them the same.
+    fn insert_all(&mut self, postings: &[Posting]) {
+        if let [only] = postings {
+            return self.insert(only.tag(), only.id());
         }
-        let at = found.unwrap_or_else(|at| {
+        let tag = postings[0].tag();
+        let at = self.many.binary_search_by_key(&tag, |(key, _)| *key).unwrap_or_else(|at| {
             let before = self.one.binary_search_by_key(&tag, |(key, _)| *key).ok();
             let before = before.map(|at| self.one.remove(at).1);
             self.many.insert(at, (tag, Arc::new(before.into_iter().collect())));
             at
         });
-        let set = Arc::make_mut(&mut self.many[at].1);
-        set.insert_all(postings.iter().map(|posting| posting.id(ids)));
-        // One entry that was gathered twice, with others between.
-        if let (1, Some(only)) = (set.len(), set.next(0)) {
-            self.many.remove(at);
-            let place = self.one.partition_point(|(key, _)| *key < tag);
-            self.one.insert(place, (tag, only));
-        }
+        Arc::make_mut(&mut self.many[at].1).insert_all(postings.iter().map(|posting| posting.id()));
     }
 
     /// How many keys it would hold with those of sorted postings.
@@ -393,8 +359,6 @@ const WIDTH: usize = 1 << BITS;
 /// below by the bits of the tag, its lower half: a leaf need not keep more than the tags to be split.
 const FIXED_DEPTH: u32 = 3;
 const DEPTH_MAX: u32 = FIXED_DEPTH + u32::BITS / BITS;
-/// What a path leaves free.
-const PLACE_BITS: u32 = u64::BITS - u32::BITS - FIXED_DEPTH * BITS;
 /// How many keys a leaf holds before it is split.
 const LEAF_MAX: usize = 192;
 
@@ -481,7 +445,7 @@ mod tests {
             for (first, piece) in &pieces {
                 let all = || piece.iter().copied().chain(popular.iter().map(|id| (7, *id)));
                 all().for_each(|(key, id)| one_by_one.insert(spread(key), id));
-                parts.add(&mut gathered(all().map(|(key, id)| (spread(key), id))), *first);
+                parts.add(&mut all().map(|(key, id)| Posting::new(spread(key), id)).collect(), *first);
             }
             (0..IndexParts::COUNT).for_each(|part| parts.shrink(part));
             let together = parts.join();
@@ -504,14 +468,8 @@ mod tests {
         assert!(ids(index.get(8)).is_empty());
         // More of them than a leaf holds, below each other to the last bit.
         let parts = IndexParts::default();
-        parts.add(&mut gathered((0..1_000).map(|id| (7 | u64::from(id) << 32, id))), 3);
+        parts.add(&mut (0..1_000).map(|id| Posting::new(7 | u64::from(id) << 32, id)).collect(), 3);
         assert_eq!(ids(parts.join().get(7)).len(), 1_000);
-    }
-
-    fn gathered(keys: impl Iterator<Item = (u64, u32)>) -> Gathered {
-        let mut gathered = Gathered::default();
-        keys.for_each(|(hash, id)| gathered.add(hash, id));
-        gathered
     }
 
     fn spread(key: u64) -> u64 {

@@ -28,10 +28,6 @@ pub fn open_registry(settings: &Settings, clock: Arc<Clock>) -> Result<Arc<Regis
     Registry::open(Arc::new(store), RegistrySettings { token_keys, clock, ..registry_settings(settings) })
 }
 
-/// What sled begins with.
-const STORE_THREADS: usize = 7;
-const WRITER_THREADS: usize = 1;
-
 /// An empty directory in memory, which is forgotten afterwards.
 ///
 /// # Errors
@@ -132,3 +128,7 @@ fn kib(octets: u64) -> u32 {
 fn count(value: u32) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
+
+/// What sled begins with.
+const STORE_THREADS: usize = 7;
+const WRITER_THREADS: usize = 1;

@@ -1,12 +1,13 @@
 //! A start that is cut short, or gets less than it asks for.
 
+use std::io::Write;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, prlimit};
 
-use crate::support::{Place, SEED, send};
+use crate::support::{Place, SEED, pid, send};
 
 /// The key of sealed secrets is a pipe here: the start has opened the store and waits, for as long as the test likes.
 #[test]
@@ -45,9 +46,14 @@ fn a_start_that_is_given_no_threads_says_so() {
     }
     let place = Place::new(SEED);
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -u 1; exec \"$0\" serve", env!("CARGO_BIN_EXE_bindery")]);
+    command.args(["-c", "read line; exec \"$0\" serve", env!("CARGO_BIN_EXE_bindery")]);
     command.env("BINDERY_CONFIG", place.path("bindery.toml")).current_dir(place.path("."));
-    let output = command.output().unwrap();
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut starting = command.spawn().unwrap();
+    let limit = Rlimit { current: Some(1), maximum: Some(1) };
+    prlimit(Some(pid(starting.id())), Resource::Nproc, limit).unwrap();
+    starting.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let output = starting.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("threads") && told.contains("LimitNPROC="), "{told}");
