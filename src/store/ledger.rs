@@ -145,7 +145,7 @@ impl Ledger {
         let head = match check_archive(&checkpoint) {
             Ok(head) => head,
             Err(ArchiveError::Io(error)) => {
-                return Err(StoreError::from_io(&path.join(CHECKPOINT), "read", error).into());
+                return Err(StoreError::from_io(path.join(CHECKPOINT), "read", error).into());
             }
             Err(error) => {
                 return Err(damaged(Damage::File { path: path.join(CHECKPOINT), reason: error.to_string() }));
@@ -376,7 +376,7 @@ impl Ledger {
             self.items(|key, value| {
                 super::disk::check_ending(&self.directory, ending)?;
                 put(key, value).map_err(|error| {
-                    StoreError::from_io(&path_in(&self.directory), "write a checkpoint in", error)
+                    StoreError::from_io(path_in(&self.directory), "write a checkpoint in", error)
                 })
             })
         })

@@ -120,7 +120,7 @@ fn fill(directory: &Path, meta: &Meta, database: &Database) -> Result<Option<Pat
     Ledger::create(directory, meta, |put| {
         database.scan(|key, value| {
             put(key, value).map_err(|error| {
-                StoreError::from_io(&ledger::path_in(directory), "write a checkpoint in", error)
+                StoreError::from_io(ledger::path_in(directory), "write a checkpoint in", error)
             })?;
             Ok(ControlFlow::Continue(()))
         })

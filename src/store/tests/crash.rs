@@ -101,9 +101,9 @@ fn a_killed_start_loses_nothing() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut seen = 0;
-        while let Some(line) = lines.next() {
+        for line in lines {
             let Some(number) = line.unwrap().strip_prefix("acknowledged ").map(str::parse) else { continue };
             acknowledged = number.unwrap();
             seen += 1;
