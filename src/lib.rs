@@ -34,6 +34,7 @@ mod model;
 mod schema;
 mod secret;
 mod seldom;
+mod users;
 
 #[cfg(test)]
 #[path = "../tests/support/plain.rs"]

@@ -27,35 +27,70 @@ use zeroize::Zeroizing;
 use super::token_secret::RandomSourceError;
 use crate::model::SealedSecret;
 use crate::secret::Secret;
+use crate::store::put_aside;
 
 /// The keys, as far as they are there. They do not print, and are wiped when dropped.
 #[derive(Clone, Default)]
 pub struct TokenKeys {
     finding: Option<Key>,
     sealing: Option<Key>,
-    is_new: bool,
+    /// By what the finding key is known again.
+    mark: Option<u64>,
+    /// The data directory whose finding key this is, or is to be; `None`: it is of none, or none is made there.
+    data_dir: Option<PathBuf>,
 }
 
 type Key = Zeroizing<[u8; KEY_OCTETS]>;
 
 impl TokenKeys {
-    /// Reads the sealing key, if a file of it is named, and the finding key of a data directory, which is made when there
-    /// is none. One that cannot be made is done without, and the log says so: a full disk must not keep a server from
-    /// starting.
+    /// Reads the sealing key, if a file of it is named, and the finding key of a data directory, which may be missing: see
+    /// [`TokenKeys::make`].
     ///
     /// # Errors
     /// A file cannot be used as it is.
     pub fn open(data_dir: &Path, sealing: Option<&Path>) -> Result<Self, TokenKeyError> {
         let sealing = sealing.map(|path| read_sealing(path, data_dir)).transpose()?;
-        let path = data_dir.join(FINDING_KEY_NAME);
-        let (finding, is_new) = match read_key(&path) {
-            Ok(key) => (Some(derive(FINDING, &key)), false),
-            Err(TokenKeyError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                (make_key(&path).map(|key| derive(FINDING, &key)), true)
+        let data_dir = Some(data_dir.to_owned());
+        let keys = Self { finding: None, sealing, mark: None, data_dir };
+        match keys.path().map(|path| read_key(&path)) {
+            Some(Ok(key)) => Ok(keys.found_by(&key)),
+            Some(Err(TokenKeyError::Unreadable { source, .. }))
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(keys)
             }
-            Err(error) => return Err(error),
-        };
-        Ok(Self { finding, sealing, is_new })
+            Some(Err(error)) => Err(error),
+            None => Ok(keys),
+        }
+    }
+
+    /// Makes a new finding key in the data directory, and puts the one that is there aside.
+    ///
+    /// # Errors
+    /// There is no random key, or the file cannot be made.
+    pub fn make(&mut self) -> io::Result<()> {
+        let (Some(path), Some(data_dir)) = (self.path(), &self.data_dir) else { return Ok(()) };
+        put_aside(data_dir, &path).map_err(io::Error::other)?;
+        let key = random_key().map_err(io::Error::other)?;
+        place(&path, &key)?;
+        *self = std::mem::take(self).found_by(&key);
+        Ok(())
+    }
+
+    fn found_by(self, key: &Key) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = blake3::derive_key(MARK, key.as_slice());
+        let mark = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        Self { finding: Some(derive(FINDING, key)), mark: Some(mark), ..self }
+    }
+
+    /// By what the finding key is known again; it tells nothing about the key. `None`: there is no key.
+    pub fn mark(&self) -> Option<u64> {
+        self.mark
+    }
+
+    /// Where the finding key is in the data directory; `None`: it is of no data directory.
+    pub fn path(&self) -> Option<PathBuf> {
+        self.data_dir.as_ref().map(|directory| directory.join(FINDING_KEY_NAME))
     }
 
     /// A finding key that ends with the process, and the sealing key if a file of it is named: for a directory that is
@@ -65,19 +100,24 @@ impl TokenKeys {
     /// There is no random key, or the file cannot be used as it is.
     pub fn forgotten(data_dir: &Path, sealing: Option<&Path>) -> Result<Self, TokenKeyError> {
         let sealing = sealing.map(|path| read_sealing(path, data_dir)).transpose()?;
-        Ok(Self { finding: Some(random_key()?), sealing, is_new: false })
+        Ok(Self { finding: Some(random_key()?), sealing, ..Self::default() })
+    }
+
+    /// The keys as far as they are there and can be read; nothing is made, and what is lacking is done without.
+    pub fn as_they_are(data_dir: &Path, sealing: Option<&Path>) -> Self {
+        let sealing = sealing.and_then(|path| read_sealing(path, data_dir).ok());
+        let keys = Self { sealing, ..Self::default() };
+        match read_key(&data_dir.join(FINDING_KEY_NAME)) {
+            Ok(key) => keys.found_by(&key),
+            Err(_) => keys,
+        }
     }
 
     /// Keys made of these octets, for tests.
     #[cfg(test)]
     pub(crate) fn of(finding: u8, sealing: Option<u8>) -> Self {
         let key = |octet| Zeroizing::new([octet; KEY_OCTETS]);
-        Self { finding: Some(key(finding)), sealing: sealing.map(key), is_new: false }
-    }
-
-    /// Whether the finding key was made just now: secrets that were chosen before are not found by it.
-    pub fn is_new(&self) -> bool {
-        self.is_new
+        Self { finding: Some(key(finding)), sealing: sealing.map(key), ..Self::default() }
     }
 
     /// Whether secrets can be sealed.
@@ -273,19 +313,6 @@ fn hexadecimal(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(octets)
 }
 
-/// Makes the file of a finding key; `None`: it cannot be made, and the log says why.
-fn make_key(path: &Path) -> Option<Key> {
-    let made = random_key().map_err(io::Error::other).and_then(|key| place(path, &key).map(|()| key));
-    made.inspect_err(|error| {
-        tracing::warn!(
-            path = %path.display(), %error,
-            "the key by which chosen secrets of API tokens are found cannot be made: until a restart makes it, none \
-             can be set"
-        );
-    })
-    .ok()
-}
-
 /// Puts the key where it belongs, whole or not at all.
 fn place(path: &Path, key: &Key) -> io::Result<()> {
     let draft = path.with_extension("key.draft");
@@ -305,6 +332,7 @@ fn place(path: &Path, key: &Key) -> io::Result<()> {
 pub const FINDING_KEY_NAME: &str = "token.key";
 
 const FINDING: &str = "bindery 2026-11 finding key of chosen secrets";
+const MARK: &str = "bindery 2026-11 mark of the finding key";
 const SEALING: &str = "bindery 2026-11 sealing key of retrievable tokens";
 
 const KEY_OCTETS: usize = 32;
@@ -367,22 +395,33 @@ mod tests {
     #[test]
     fn the_finding_key_is_made_once_for_its_user_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let made = TokenKeys::open(directory.path(), None).unwrap();
-        assert!(made.is_new());
+        let mut made = TokenKeys::open(directory.path(), None).unwrap();
+        assert_eq!((made.mark(), made.digest(b"secret")), (None, None));
         let path = directory.path().join(FINDING_KEY_NAME);
+        assert_eq!(made.path().as_ref(), Some(&path));
+        made.make().unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let read = TokenKeys::open(directory.path(), None).unwrap();
-        assert!(!read.is_new());
         assert_eq!(read.digest(b"secret"), made.digest(b"secret"));
+        assert!(read.mark().is_some() && read.mark() == made.mark());
+        let only_read = TokenKeys::as_they_are(directory.path(), None);
+        assert_eq!((only_read.mark(), only_read.path()), (read.mark(), None));
         assert_ne!(
             read.digest(b"secret"),
             TokenKeys::forgotten(directory.path(), None).unwrap().digest(b"secret")
         );
+        // Another one is known by its mark, and the one before is put aside.
+        let before = fs::read(&path).unwrap();
+        made.make().unwrap();
+        assert_ne!(made.mark(), read.mark());
+        let aside = fs::read_dir(directory.path().join("set-aside")).unwrap().next().unwrap().unwrap();
+        assert_eq!(fs::read(aside.path()).unwrap(), before);
         // One that was damaged is never replaced in silence.
         write(&path, b"short", 0o600);
         assert!(matches!(TokenKeys::open(directory.path(), None), Err(TokenKeyError::NoKey { .. })));
         // Where none can be made the rest goes on.
-        let without = TokenKeys::open(&directory.path().join("absent"), None).unwrap();
+        let mut without = TokenKeys::open(&directory.path().join("absent"), None).unwrap();
+        assert!(without.make().is_err());
         assert_eq!(without.digest(b"secret"), None);
     }
 

@@ -3,8 +3,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::arguments::DirectoryArguments;
-use super::backend::Absent;
+use super::arguments::ReadingArguments;
 use super::failure::Failure;
 use super::output::Output;
 use crate::access::{Bound, Explanation, Found};
@@ -38,16 +37,15 @@ pub(super) struct ExplainArguments {
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 pub(super) async fn run(command: AccessCommand, output: Output) -> Result<(), Failure> {
     let AccessCommand::Explain(arguments) = command;
     let ExplainArguments { account, entry, filter, provider, source, at, directory } = arguments;
     let request = ExplainRequest { account, provider, entry, filter, source, at };
-    let response: ExplainResponse = directory
-        .with(Absent::Fail, async |backend| Ok(backend.call(path::ACCESS_EXPLAIN, &request).await?))
-        .await?;
+    let response: ExplainResponse =
+        directory.with(async |backend| Ok(backend.call(path::ACCESS_EXPLAIN, &request).await?)).await?;
     output.result(&response, || {
         let mut text = asked_for(&response, at.is_some());
         for explanation in &response.providers {

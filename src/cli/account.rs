@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::arguments::DirectoryArguments;
+use super::arguments::{DirectoryArguments, ReadingArguments};
 use super::attribute::{self, AttributeArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::{ConfirmArguments, ask, is_answered};
@@ -25,7 +25,7 @@ pub(super) enum AccountCommand {
     /// List accounts
     List(ListArguments),
     /// Show an account with its groups, roles and attributes
-    Show(NamedAccount),
+    Show(ShowArguments),
     /// Change an account
     Set(Box<SetArguments>),
     /// Set the password of a person; it is read from the terminal, or from standard input
@@ -86,7 +86,7 @@ pub(super) struct ListArguments {
     #[arg(long)]
     inactive: bool,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -114,6 +114,14 @@ pub(super) struct NamedAccount {
     name: String,
     #[command(flatten)]
     directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArguments {
+    /// The account
+    name: String,
+    #[command(flatten)]
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -239,9 +247,8 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     query.extend(search.as_deref().map(|search| ("search", search)));
     query.extend(group.as_deref().map(|group| ("groups_by_name", group)));
     query.extend(inactive.then_some(("is_active", "false")));
-    let users: Vec<User> = directory
-        .with(Absent::Fail, async |backend| backend.read_all(&["core", "users"], &query).await)
-        .await?;
+    let users: Vec<User> =
+        directory.with(async |backend| backend.read_all(&["core", "users"], &query).await).await?;
     output.result(&users, || {
         let rows = users.iter().map(|user| {
             vec![
@@ -258,10 +265,10 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn show(account: NamedAccount, output: Output) -> Result<(), Failure> {
+async fn show(account: ShowArguments, output: Output) -> Result<(), Failure> {
     let (user, pauses): (User, Vec<AccountPause>) = account
         .directory
-        .with(Absent::Fail, async |backend| {
+        .with(async |backend| {
             let user = backend.user_named(&account.name).await?;
             let path = ["core", "users", &user.pk.to_string(), "pauses"];
             let pauses = backend.read(&path, &[]).await?;

@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::arguments::DirectoryArguments;
+use super::arguments::{DirectoryArguments, ReadingArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
@@ -20,7 +20,7 @@ pub(super) enum ApplicationCommand {
     /// List applications
     List(ListArguments),
     /// Show an application with its bindings
-    Show(NamedApplication),
+    Show(ShowArguments),
     /// Change an application
     Set(Box<SetArguments>),
     /// Bind an application to a group, an account, networks or times of the week
@@ -64,7 +64,7 @@ struct DescribedArguments {
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArguments {
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -73,6 +73,14 @@ pub(super) struct NamedApplication {
     slug: String,
     #[command(flatten)]
     directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArguments {
+    /// The application, by its slug
+    slug: String,
+    #[command(flatten)]
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -188,9 +196,7 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
 async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let applications: Vec<Application> = arguments
         .directory
-        .with(Absent::Fail, async |backend| {
-            backend.read_all(&["core", "applications"], &[("ordering", "slug")]).await
-        })
+        .with(async |backend| backend.read_all(&["core", "applications"], &[("ordering", "slug")]).await)
         .await?;
     output.result(&applications, || {
         let rows = applications.iter().map(|application| {
@@ -205,10 +211,10 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn show(named: NamedApplication, output: Output) -> Result<(), Failure> {
+async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
     let shown = named
         .directory
-        .with(Absent::Fail, async |backend| {
+        .with(async |backend| {
             let application = application_named(backend, &named.slug).await?;
             let target = application.pbm_uuid.to_string();
             let query = [("target", target.as_str()), ("ordering", "order")];

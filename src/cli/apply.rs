@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::arguments::ConfigArguments;
-use super::backend::{Absent, Backend, Wanted};
+use super::arguments::{ConfigArguments, OpeningArguments};
+use super::backend::{Absent, Backend, Purpose, Wanted};
 use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, has_colours};
 use super::secrets::{self, Destination, Shown};
@@ -41,6 +41,8 @@ pub(super) struct ApplyArguments {
     /// Write generated secrets to this new file, instead of showing them
     #[arg(long, value_name = "FILE")]
     secrets_file: Option<PathBuf>,
+    #[command(flatten)]
+    opening: OpeningArguments,
 }
 
 /// What `--json` prints.
@@ -63,7 +65,12 @@ struct Document<'a> {
 pub(super) async fn run(arguments: ApplyArguments, output: Output) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     let absent = if arguments.dry_run { Absent::Pretend } else { Absent::Make };
-    let wanted = Wanted { socket: arguments.socket.as_deref(), settings: Some(&config.settings), absent };
+    let purpose = match arguments.dry_run {
+        true => Purpose::Read,
+        false => Purpose::Change(arguments.opening.opening()),
+    };
+    let socket = arguments.socket.as_deref();
+    let wanted = Wanted { socket, settings: Some(&config.settings), absent, purpose };
     let mut backend = Backend::find(wanted).await?;
     let options = SeedOptions {
         prune: arguments.prune,

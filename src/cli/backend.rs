@@ -18,13 +18,14 @@ use tokio::net::UnixStream;
 use tower::ServiceExt;
 
 use super::failure::{Exit, Failure, in_words};
+use super::output::Output;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::http::api::REHEARSE;
 use crate::http::{self, Problem, ProblemKind};
-use crate::registry::Registry;
-use crate::server::{SOCKET_NAME, open_forgotten, open_registry};
-use crate::store::StoreError;
+use crate::registry::{OpenError, Registry};
+use crate::server::{Opening, Patience, SOCKET_NAME, open_forgotten, open_reading, open_registry};
+use crate::store::{StoreError, has_store, holder};
 
 /// The way to the directory.
 pub(super) enum Backend {
@@ -37,6 +38,8 @@ pub(super) enum Backend {
     },
     /// In this process.
     Own {
+        /// What the directory was read from, for messages.
+        source: String,
         /// The routes.
         router: Router,
         /// What they work on.
@@ -52,6 +55,16 @@ pub(super) struct Wanted<'a> {
     pub(super) settings: Option<&'a Settings>,
     /// What to do when there is neither a server nor a store.
     pub(super) absent: Absent,
+    pub(super) purpose: Purpose,
+}
+
+/// What a command does with the directory.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// It may change something, and opens the store like this.
+    Change(Opening),
+    /// It changes nothing, and writes nothing anywhere.
+    Read,
 }
 
 /// What to do when there is neither a server nor a store.
@@ -104,38 +117,84 @@ impl Backend {
                 "which directory? give --config FILE or --socket PATH, or set BINDERY_CONFIG or BINDERY_SOCKET",
             ));
         };
-        if let Some(backend) = Self::connect(&socket).await? {
-            return Ok(backend);
-        }
-        let Some(settings) = wanted.settings else {
-            return Err(Failure::failed(format!(
-                "no server answers on {}: start it, or give --config FILE to work on its store",
-                socket.display()
-            )));
-        };
-        if wanted.absent != Absent::Make && !has_store(settings) {
-            if wanted.absent == Absent::Pretend {
-                return Self::pretend(settings);
+        let mut patience = None;
+        loop {
+            if let Some(backend) = Self::connect(&socket).await? {
+                return Ok(backend);
             }
-            return Err(Failure::failed(format!(
-                "there is no store in {}: start the server or run `bindery apply` first",
-                settings.data_dir.display()
-            )));
+            let Some(settings) = wanted.settings else {
+                return Err(Failure::failed(format!(
+                    "no server answers on {}: start it, or give --config FILE to work on its store",
+                    socket.display()
+                )));
+            };
+            if !has_store(&settings.data_dir) {
+                match wanted.absent {
+                    Absent::Make => {}
+                    Absent::Pretend => return Self::pretend(settings),
+                    Absent::Fail => {
+                        return Err(Failure::failed(format!(
+                            "there is no store in {}: start the server or run `bindery apply` first",
+                            settings.data_dir.display()
+                        )));
+                    }
+                }
+            }
+            let error = match wanted.purpose {
+                Purpose::Change(opening) => match Self::open(settings, opening) {
+                    Err(OpenError::Store(error @ StoreError::Held { .. })) => error,
+                    opened => return Ok(opened?),
+                },
+                Purpose::Read => match holder(&settings.data_dir)? {
+                    None => return Self::reading(settings),
+                    Some(error) => error,
+                },
+            };
+            let patience = patience.get_or_insert_with(|| Patience::new(settings));
+            if patience.lasts(&error, tell) {
+                tokio::time::sleep(Patience::PAUSE).await;
+                continue;
+            }
+            let silent = format!("{}; nobody answers on its socket {}", in_words(&error), socket.display());
+            if matches!(wanted.purpose, Purpose::Change(_)) {
+                return Err(Failure::new(Exit::Store, silent));
+            }
+            tell(&format!("{silent}: this is what is in the store"));
+            return Self::reading(settings);
         }
-        match open_registry(settings, Arc::new(Clock::of_system())) {
-            Ok(registry) => Ok(Self::own(registry)),
-            Err(crate::registry::OpenError::Store(error @ StoreError::Held { .. })) => Err(Failure::new(
-                Exit::Store,
-                format!("{}; nobody answers on its socket {}", in_words(&error), socket.display()),
-            )),
-            Err(error) => Err(error.into()),
+    }
+
+    /// Works in this process on the store.
+    fn open(settings: &Settings, opening: Opening) -> Result<Self, OpenError> {
+        open_registry(settings, Arc::new(Clock::of_system()), opening).map(Self::own)
+    }
+
+    /// Reads the store in this process.
+    fn reading(settings: &Settings) -> Result<Self, Failure> {
+        match open_reading(settings, None)? {
+            Some(registry) => Ok(Self::own(registry)),
+            None => Ok(Self::open(settings, Opening::default())?),
         }
+    }
+
+    /// Reads a backup in this process.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub(super) fn of_backup(settings: &Settings, backup: &Path) -> Result<Self, Failure> {
+        let registry = open_reading(settings, Some(backup))?;
+        let registry = registry.ok_or_else(|| Failure::failed("the backup holds no store"))?;
+        Ok(Self::of(registry, format!("the backup {}", backup.display())))
     }
 
     /// Works in this process on a directory that is open.
     pub(super) fn own(registry: Arc<Registry>) -> Self {
+        Self::of(registry, "the store".to_owned())
+    }
+
+    fn of(registry: Arc<Registry>, source: String) -> Self {
         let router = http::router(Arc::clone(&registry), None).layer(Extension(http::own_user()));
-        Self::Own { router, registry }
+        Self::Own { source, router, registry }
     }
 
     /// Works on an empty directory that is forgotten afterwards.
@@ -177,9 +236,12 @@ impl Backend {
         Ok(Some(Self::Server { socket: socket.to_owned(), sender }))
     }
 
-    /// Whether a server carries the commands out.
-    pub(super) fn is_server(&self) -> bool {
-        matches!(self, Self::Server { .. })
+    /// What carries the commands out, if it is no server.
+    pub(super) fn source(&self) -> Option<&str> {
+        match self {
+            Self::Server { .. } => None,
+            Self::Own { source, .. } => Some(source),
+        }
     }
 
     /// Sends a request with a body, and reads the answer.
@@ -343,9 +405,9 @@ fn lost_to(socket: &Path, error: &dyn std::error::Error) -> CallError {
     ))
 }
 
-/// Whether there is a store in the data directory.
-pub(super) fn has_store(settings: &Settings) -> bool {
-    settings.data_dir.join("store").exists()
+/// Says something on standard error, whatever the command says of its own.
+fn tell(sentence: &str) {
+    Output::new(false).message(sentence);
 }
 
 /// More than any list of a directory of a million accounts.

@@ -1,9 +1,11 @@
 //! `bindery check`: reads everything, starts nothing.
 
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 
 use super::arguments::ConfigArguments;
-use super::backend::{Absent, Backend, CallError, Wanted};
+use super::backend::{Absent, Backend, CallError, Purpose, Wanted};
 use super::failure::{Exit, Failure, in_words};
 use super::output::{Output, Stream, has_colours};
 use super::seeding::{dangling, placed, warn};
@@ -17,6 +19,9 @@ use crate::server::{check_certificates, check_token_key};
 pub(super) struct CheckArguments {
     #[command(flatten)]
     config: ConfigArguments,
+    /// Look names up in this backup, in place of the server or the store
+    #[arg(long, value_name = "FILE")]
+    backup: Option<PathBuf>,
 }
 
 /// What `--json` prints.
@@ -48,13 +53,13 @@ struct Findings {
 pub(super) async fn run(arguments: CheckArguments, output: Output) -> Result<(), Failure> {
     let mut findings = Findings::default();
     match config::load(&arguments.config.config, &|name| std::env::var_os(name)) {
-        Ok(config) => check(&config, &mut findings).await?,
+        Ok(config) => check(&config, arguments.backup.as_deref(), &mut findings).await?,
         Err(problems) => findings.add_problems(&problems),
     }
     findings.tell(output)
 }
 
-async fn check(config: &Config, findings: &mut Findings) -> Result<(), Failure> {
+async fn check(config: &Config, backup: Option<&Path>, findings: &mut Findings) -> Result<(), Failure> {
     if let Err(error) = config.settings.check_listeners() {
         findings.add_sentence("server", error.to_string());
     }
@@ -75,7 +80,10 @@ async fn check(config: &Config, findings: &mut Findings) -> Result<(), Failure> 
         findings.add_sentence("server.token_key_file", in_words(&error));
         return Ok(());
     }
-    let mut backend = directory(config, findings).await?;
+    let mut backend = match backup {
+        Some(backup) => Backend::of_backup(&config.settings, backup)?,
+        None => directory(config, findings).await?,
+    };
     let request =
         PlanRequest { seed: config.seed.clone(), options: SeedOptions::default(), with_warnings: true };
     let planned = backend.call::<_, SeedPlan>(path::SEED_PLAN, &request).await;
@@ -107,7 +115,12 @@ async fn check(config: &Config, findings: &mut Findings) -> Result<(), Failure> 
 
 /// The directory that names are looked up in: that of the server or the store, else an empty one.
 async fn directory(config: &Config, findings: &mut Findings) -> Result<Backend, Failure> {
-    let wanted = Wanted { socket: None, settings: Some(&config.settings), absent: Absent::Pretend };
+    let wanted = Wanted {
+        socket: None,
+        settings: Some(&config.settings),
+        absent: Absent::Pretend,
+        purpose: Purpose::Read,
+    };
     match Backend::find(wanted).await {
         Ok(backend) => Ok(backend),
         Err(failure) => {

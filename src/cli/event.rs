@@ -3,8 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::arguments::DirectoryArguments;
-use super::backend::Absent;
+use super::arguments::ReadingArguments;
 use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, table};
 use crate::audit::{AuditReport, ExpectedEvent, TrailReport};
@@ -63,7 +62,7 @@ pub(super) struct ListArguments {
     #[arg(long)]
     oldest_first: bool,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -72,7 +71,7 @@ pub(super) struct ShowArguments {
     #[arg(value_name = "EVENT")]
     place: EventPlace,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -82,7 +81,7 @@ pub(super) struct VerifyArguments {
     #[arg(long, value_name = "TRAIL:SEQUENCE:DIGEST")]
     expect: Vec<ExpectedEvent>,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 pub(super) async fn run(command: EventCommand, output: Output) -> Result<(), Failure> {
@@ -124,9 +123,8 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
         limit,
         ..EventQuery::default()
     };
-    let events: Vec<ShownEvent> = directory
-        .with(Absent::Fail, async |backend| Ok(backend.call(path::EVENT_LIST, &query).await?))
-        .await?;
+    let events: Vec<ShownEvent> =
+        directory.with(async |backend| Ok(backend.call(path::EVENT_LIST, &query).await?)).await?;
     output.result(&events, || {
         let rows = events.iter().map(|shown| row(&shown.event)).collect();
         let header = ["EVENT", "TIME", "ACTION", "COUNT", "ACCOUNT", "USER", "TOKEN", "SOURCE", "ABOUT"];
@@ -154,10 +152,8 @@ fn about(event: &Event) -> String {
 
 async fn show(arguments: ShowArguments, output: Output) -> Result<(), Failure> {
     let request = ShowRequest { place: arguments.place };
-    let shown: ShownEvent = arguments
-        .directory
-        .with(Absent::Fail, async |backend| Ok(backend.call(path::EVENT_SHOW, &request).await?))
-        .await?;
+    let shown: ShownEvent =
+        arguments.directory.with(async |backend| Ok(backend.call(path::EVENT_SHOW, &request).await?)).await?;
     output.result(&shown, || in_words(&shown))
 }
 
@@ -205,7 +201,7 @@ async fn verify(arguments: VerifyArguments, output: Output) -> Result<(), Failur
     let request = VerifyRequest { expected: arguments.expect };
     let report: AuditReport = arguments
         .directory
-        .with(Absent::Fail, async |backend| Ok(backend.call(path::EVENT_VERIFY, &request).await?))
+        .with(async |backend| Ok(backend.call(path::EVENT_VERIFY, &request).await?))
         .await?;
     output.result(&report, || summary(&report))?;
     if report.is_whole() {

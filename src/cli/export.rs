@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::arguments::DirectoryArguments;
-use super::backend::Absent;
+use super::arguments::ReadingArguments;
 use super::failure::Failure;
 use super::output::Output;
 use crate::http::path;
@@ -30,7 +29,7 @@ pub(super) struct ExportArguments {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -61,7 +60,7 @@ pub(super) async fn run(arguments: ExportArguments, output: Output) -> Result<()
     let options = ExportOptions { format, provider, all };
     let mut destination = Destination::open(file.as_deref(), output)?;
     let written = directory
-        .with(Absent::Fail, async |backend| {
+        .with(async |backend| {
             backend.download(path::EXPORT, &options, |octets| destination.write(octets)).await
         })
         .await;

@@ -103,7 +103,12 @@ impl From<Problem> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::of(if error.is_unusable() { Exit::Store } else { Exit::Failed }, &error)
+        let exit = match error {
+            StoreError::Foreign { .. } => Exit::Refused,
+            _ if error.is_unusable() => Exit::Store,
+            _ => Exit::Failed,
+        };
+        Self::of(exit, &error)
     }
 }
 
@@ -111,9 +116,11 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Store(error) => error.into(),
-            OpenError::Directory(_) => Self::of(Exit::Store, &error),
+            OpenError::Directory(_) | OpenError::TokenKeyGone { .. } => Self::of(Exit::Store, &error),
             OpenError::TokenKeys(_) => Self::of(Exit::Wrong, &error),
-            OpenError::HashPool(_)
+            OpenError::TokenKeyNotMade { .. }
+            | OpenError::TokensStay
+            | OpenError::HashPool(_)
             | OpenError::RandomSource(_)
             | OpenError::Thread(_)
             | OpenError::Threads { .. } => Self::of(Exit::Failed, &error),

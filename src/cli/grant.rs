@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::arguments::DirectoryArguments;
+use super::arguments::{DirectoryArguments, ReadingArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
@@ -57,7 +57,7 @@ pub(super) struct ListArguments {
     #[arg(long, conflicts_with = "account")]
     all: bool,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 /// A permission that is held.
@@ -193,7 +193,7 @@ pub(super) async fn set(
 async fn list_all(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let permissions: Vec<Permission> = arguments
         .directory
-        .with(Absent::Fail, async |backend| backend.read_all(&["rbac", "permissions"], &[]).await)
+        .with(async |backend| backend.read_all(&["rbac", "permissions"], &[]).await)
         .await?;
     output.result(&permissions, || {
         let rows = permissions.iter().map(|permission| {
@@ -207,7 +207,7 @@ async fn list_all(arguments: ListArguments, output: Output) -> Result<(), Failur
 async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let ListArguments { account, directory, .. } = arguments;
     let found = directory
-        .with(Absent::Fail, async |backend| {
+        .with(async |backend| {
             let account = match &account {
                 Some(account) => Some(backend.user_named(account).await?.username),
                 None => None,

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Map, Value};
 
-use super::arguments::DirectoryArguments;
+use super::arguments::{DirectoryArguments, ReadingArguments};
 use super::attribute::{self, AttributeArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
@@ -22,7 +22,7 @@ pub(super) enum GroupCommand {
     /// List groups
     List(ListArguments),
     /// Show a group with its members, roles and attributes
-    Show(NamedGroup),
+    Show(ShowArguments),
     /// Change a group
     Set(Box<SetArguments>),
     /// Put an account into a group
@@ -72,7 +72,7 @@ pub(super) struct ListArguments {
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,6 +96,14 @@ pub(super) struct NamedGroup {
     name: String,
     #[command(flatten)]
     directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArguments {
+    /// The group
+    name: String,
+    #[command(flatten)]
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -160,9 +168,8 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let mut query = vec![("ordering", "name"), ("include_users", "false"), ("include_parents", "true")];
     query.extend(search.as_deref().map(|search| ("search", search)));
     query.extend(account.as_deref().map(|account| ("members_by_username", account)));
-    let groups: Vec<Group> = directory
-        .with(Absent::Fail, async |backend| backend.read_all(&["core", "groups"], &query).await)
-        .await?;
+    let groups: Vec<Group> =
+        directory.with(async |backend| backend.read_all(&["core", "groups"], &query).await).await?;
     output.result(&groups, || {
         let rows = groups.iter().map(|group| {
             vec![
@@ -184,7 +191,7 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn show(named: NamedGroup, output: Output) -> Result<(), Failure> {
+async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
     let query = [
         ("name", named.name.as_str()),
         ("include_parents", "true"),
@@ -193,9 +200,7 @@ async fn show(named: NamedGroup, output: Output) -> Result<(), Failure> {
     ];
     let group: Group = named
         .directory
-        .with(Absent::Fail, async |backend| {
-            backend.one(&["core", "groups"], &query, "group", &named.name).await
-        })
+        .with(async |backend| backend.one(&["core", "groups"], &query, "group", &named.name).await)
         .await?;
     output.result(&group, || {
         let names = |names: Vec<&str>| names.join(", ");

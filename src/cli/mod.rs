@@ -10,6 +10,7 @@ mod attribute;
 mod backend;
 mod certificate;
 mod check;
+mod compact;
 mod completions;
 mod confirm;
 mod event;
@@ -74,6 +75,7 @@ enum Command {
     #[command(subcommand)]
     Token(token::TokenCommand),
     Status(status::StatusArguments),
+    Compact(compact::CompactArguments),
     Certificate(certificate::CertificateArguments),
     #[command(subcommand)]
     Access(access::AccessCommand),
@@ -111,6 +113,7 @@ fn carry_out(command: Command, output: Output) -> Result<(), Failure> {
         Command::Provider(command) => block_on(provider::run(command, output)),
         Command::Token(command) => block_on(token::run(command, output)),
         Command::Status(arguments) => block_on(status::run(arguments, output)),
+        Command::Compact(arguments) => block_on(compact::run(arguments, output)),
         Command::Certificate(arguments) => certificate::run(&arguments, output),
         Command::Access(command) => block_on(access::run(command, output)),
         Command::Completions(arguments) => completions::completions(&arguments, output),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::arguments::DirectoryArguments;
+use super::arguments::{DirectoryArguments, ReadingArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
@@ -17,7 +17,7 @@ pub(super) enum ProviderCommand {
     /// List providers
     List(ListArguments),
     /// Show a provider with its containers
-    Show(NamedProvider),
+    Show(ShowArguments),
     /// Change a provider
     Set(Box<SetArguments>),
     /// Delete a provider; its application stays without one
@@ -66,7 +66,7 @@ struct DescribedArguments {
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArguments {
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +75,14 @@ pub(super) struct NamedProvider {
     name: String,
     #[command(flatten)]
     directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArguments {
+    /// The provider
+    name: String,
+    #[command(flatten)]
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -125,9 +133,7 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
 async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let providers: Vec<LdapProvider> = arguments
         .directory
-        .with(Absent::Fail, async |backend| {
-            backend.read_all(&["providers", "ldap"], &[("ordering", "name")]).await
-        })
+        .with(async |backend| backend.read_all(&["providers", "ldap"], &[("ordering", "name")]).await)
         .await?;
     output.result(&providers, || {
         let rows = providers.iter().map(|provider| {
@@ -142,11 +148,8 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn show(named: NamedProvider, output: Output) -> Result<(), Failure> {
-    let provider = named
-        .directory
-        .with(Absent::Fail, async |backend| provider_named(backend, &named.name).await)
-        .await?;
+async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
+    let provider = named.directory.with(async |backend| provider_named(backend, &named.name).await).await?;
     output.result(&provider, || {
         let containers = |containers: &[ProviderContainer]| {
             let shown = containers.iter().map(|one| format!("{} by {}", one.container, one.naming));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::arguments::DirectoryArguments;
+use super::arguments::{DirectoryArguments, ReadingArguments};
 use super::backend::Absent;
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
@@ -20,7 +20,7 @@ pub(super) enum RoleCommand {
     /// List roles
     List(ListArguments),
     /// Show a role with what it allows, and who holds it directly
-    Show(NamedRole),
+    Show(ShowArguments),
     /// Give a role another name
     Rename(RenameArguments),
     /// Give an account a role
@@ -41,7 +41,7 @@ pub(super) struct ListArguments {
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,6 +50,14 @@ pub(super) struct NamedRole {
     name: String,
     #[command(flatten)]
     directory: DirectoryArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArguments {
+    /// The role
+    name: String,
+    #[command(flatten)]
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -126,20 +134,18 @@ async fn create(role: NamedRole, output: Output) -> Result<(), Failure> {
 async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let mut query = vec![("ordering", "name")];
     query.extend(arguments.search.as_deref().map(|search| ("search", search)));
-    let roles: Vec<Role> = arguments
-        .directory
-        .with(Absent::Fail, async |backend| backend.read_all(&["rbac", "roles"], &query).await)
-        .await?;
+    let roles: Vec<Role> =
+        arguments.directory.with(async |backend| backend.read_all(&["rbac", "roles"], &query).await).await?;
     output.result(&roles, || {
         let rows = roles.iter().map(|role| vec![role.name.clone(), role.pk.to_string()]).collect();
         table(&["NAME", "UUID"], rows, Some(Stream::Output))
     })
 }
 
-async fn show(named: NamedRole, output: Output) -> Result<(), Failure> {
+async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
     let shown = named
         .directory
-        .with(Absent::Fail, async |backend| {
+        .with(async |backend| {
             let role = backend.role_named(&named.name).await?;
             let pk = role.pk.to_string();
             let permissions = held_by_role(backend, &pk).await?;

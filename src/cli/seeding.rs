@@ -287,7 +287,11 @@ mod tests {
             let settings = RegistrySettings { verified_secrets_max: 1, ..RegistrySettings::default() };
             let registry = Registry::open(Arc::new(MemoryStore::default()), settings).unwrap();
             let directory = TempDir::new().unwrap();
-            Self { directory, backend: Backend::Own { router, registry }, commits }
+            Self {
+                directory,
+                backend: Backend::Own { source: "the store".to_owned(), router, registry },
+                commits,
+            }
         }
 
         async fn apply(&mut self) -> Result<Applied, Failure> {

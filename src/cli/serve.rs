@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
-use super::arguments::ConfigArguments;
-use super::backend::{Backend, has_store};
+use super::arguments::{ConfigArguments, OpeningArguments};
+use super::backend::Backend;
 use super::failure::{Exit, Failure};
 use super::first_steps;
 use super::output::Output;
@@ -15,7 +15,10 @@ use super::secrets::Destination;
 use super::seeding;
 use crate::config::{self, Config, ListenAddress, Settings};
 use crate::registry::{NewSecret, SeedOptions};
-use crate::server::{Log, Server, Signals, check_threads, default_workers, take_memory_from_one_arena};
+use crate::server::{
+    Log, Opening, Server, Signals, check_threads, default_workers, take_memory_from_one_arena,
+};
+use crate::store::has_store;
 
 /// Run the server
 #[derive(Debug, clap::Args)]
@@ -44,6 +47,8 @@ pub(super) struct ServeArguments {
     /// once, not for ever
     #[arg(long)]
     trust_clock: bool,
+    #[command(flatten)]
+    opening: OpeningArguments,
 }
 
 pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Failure> {
@@ -84,7 +89,8 @@ async fn serve(
     output: Output,
 ) -> Result<(), Failure> {
     let mut signals = Signals::receive().map_err(|error| Failure::of(Exit::Failed, &error))?;
-    let Some(server) = Server::open(settings, log.clone(), arguments.trust_clock, &mut signals).await? else {
+    let opening = Opening { trusts_clock: arguments.trust_clock, ..arguments.opening.opening() };
+    let Some(server) = Server::open(settings, opening, log.clone(), &mut signals).await? else {
         return Ok(());
     };
     let secrets = match arguments.seed(&server, config, output).await {
@@ -123,7 +129,7 @@ impl ServeArguments {
     fn read(&self) -> Result<(Settings, Option<Config>), Failure> {
         if let Ok(mut settings) = config::load_settings(&self.config.config, &environment) {
             self.override_settings(&mut settings);
-            if has_store(&settings) {
+            if has_store(&settings.data_dir) {
                 return Ok((settings, None));
             }
         }

@@ -1,7 +1,6 @@
 //! `bindery status`: which server runs, and what it serves.
 
-use super::arguments::DirectoryArguments;
-use super::backend::Absent;
+use super::arguments::ReadingArguments;
 use super::failure::Failure;
 use super::output::Output;
 use crate::clock::Standing;
@@ -11,26 +10,26 @@ use crate::http::{Status, path};
 #[derive(Debug, clap::Args)]
 pub(super) struct StatusArguments {
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 pub(super) async fn run(arguments: StatusArguments, output: Output) -> Result<(), Failure> {
-    let (status, is_server) = arguments
+    let (status, source) = arguments
         .directory
-        .with(Absent::Fail, async |backend| {
+        .with(async |backend| {
             let status: Status = backend.ask(path::STATUS).await?;
-            Ok((status, backend.is_server()))
+            Ok((status, backend.source().map(str::to_owned)))
         })
         .await?;
     output.result(&status, || {
-        let server = if is_server {
-            format!("running: bindery {}, process {}", status.version, status.process)
-        } else {
-            "not running; this is the store".to_owned()
+        let server = match &source {
+            None => format!("running: bindery {}, process {}", status.version, status.process),
+            Some(source) => format!("not running; this is {source}"),
         };
+        let hindrance = status.hindrance.iter().map(|sentence| format!("{sentence}\n")).collect::<String>();
         let seeded = if status.is_seeded { "" } else { ", never seeded" };
         format!(
-            "{server}\nrevision {}{seeded}: {} accounts, {} groups\n{}{}{}",
+            "{server}\n{hindrance}revision {}{seeded}: {} accounts, {} groups\n{}{}{}",
             status.revision,
             status.accounts,
             status.groups,

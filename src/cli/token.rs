@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::{Map, json};
 
-use super::arguments::DirectoryArguments;
+use super::arguments::{DirectoryArguments, ReadingArguments};
 use super::backend::{Absent, Backend};
 use super::expiry::{ExpiryArguments, expiry};
 use super::failure::Failure;
@@ -105,7 +105,7 @@ pub(super) struct ListArguments {
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: ReadingArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -271,7 +271,7 @@ struct Listed<'a> {
 async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     let ListArguments { account, directory } = arguments;
     let tokens: Vec<Token> = directory
-        .with(Absent::Fail, async |backend| {
+        .with(async |backend| {
             let mut query = vec![("ordering", "identifier")];
             let owner = match &account {
                 Some(account) => Some(backend.user_named(account).await?.username),

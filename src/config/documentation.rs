@@ -94,6 +94,14 @@ const TABLES: &[(&str, &[Key])] = &[
                 "How long a rotated app password goes on working when nothing else is said; at most `90d`.",
             ),
             Key(
+                "on_store_failure",
+                "`exit`, `serve`",
+                "`exit`",
+                "What the server does when a write to the store failed in a way that leaves open what is on disk: go down with exit \
+                 code 1, so that whoever supervises it starts it again, or answer what was acknowledged, and refuse every change, \
+                 until somebody restarts it. See [reliability.md](reliability.md).",
+            ),
+            Key(
                 "tls",
                 "table",
                 "-",

@@ -45,10 +45,11 @@ impl Limit {
 }
 
 /// Limits that nothing reaches while the server runs, and why.
-pub const UNCOUNTED: [(Limit, &str); 14] = [
+pub const UNCOUNTED: [(Limit, &str); 15] = [
     (Limit::throttle_time, "a span over which others are counted"),
     (Limit::throttle_pause_min, "how long something else lasts, whose beginnings are counted"),
     (Limit::logins_told_time, "the time between two events"),
+    (Limit::store_wait_time, "what reaches it ends, and says so, before it has counters"),
     (Limit::argon2_memory_max, IMPORT),
     (Limit::argon2_time_cost_max, IMPORT),
     (Limit::argon2_parallelism_max, IMPORT),

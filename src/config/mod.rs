@@ -44,7 +44,7 @@ pub use seed::{
 pub use seed_reader::LocatedReference;
 pub use settings::{
     BadListenAddress, ClientAccount, ClientName, HashingSettings, ListenAddress, ListenerError, LogFormat,
-    LogLevel, LogSettings, PlainBind, ROTATION_OVERLAP_MAX, Settings, TlsSettings,
+    LogLevel, LogSettings, OnStoreFailure, PlainBind, ROTATION_OVERLAP_MAX, Settings, TlsSettings,
 };
 pub use source::Located;
 

@@ -38,6 +38,8 @@ pub struct Settings {
     pub expiry_warning: Duration,
     /// How long a replaced app password goes on working when nothing else is said.
     pub rotation_overlap: Duration,
+    /// What the server does when its store has stopped.
+    pub on_store_failure: OnStoreFailure,
     pub log: LogSettings,
     /// What a new secret is hashed with.
     pub hashing: HashingSettings,
@@ -45,6 +47,28 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The defaults, of which none is about a place: for who reads a backup where there is no config.
+    pub fn without_file() -> Self {
+        Self {
+            data_dir: PathBuf::new(),
+            ldap: Vec::new(),
+            ldaps: Vec::new(),
+            http: Vec::new(),
+            https: Vec::new(),
+            proxy_networks: Vec::new(),
+            plain_bind: PlainBind::default(),
+            tls: None,
+            workers: None,
+            token_key_file: None,
+            expiry_warning: EXPIRY_WARNING,
+            rotation_overlap: ROTATION_OVERLAP,
+            on_store_failure: OnStoreFailure::default(),
+            log: LogSettings::default(),
+            hashing: HashingSettings::default(),
+            limits: Limits::default(),
+        }
+    }
+
     /// Whether the listeners can be opened: asked by the server once flags have changed them.
     ///
     /// # Errors
@@ -245,6 +269,16 @@ pub enum LogFormat {
     Text,
     /// One JSON object for each line.
     Json,
+}
+
+/// What the server does when a failed write has left open what is on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnStoreFailure {
+    /// It goes down with exit code 1: who answers and cannot revoke is worse than none, and a restart may mend it.
+    #[default]
+    Exit,
+    /// It answers what was acknowledged, and refuses changes, until somebody restarts it.
+    Serve,
 }
 
 /// The least important lines that are logged.

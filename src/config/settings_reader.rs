@@ -10,8 +10,8 @@ use super::reader::TableReader;
 use super::seed_value::network;
 use super::settings::{
     BadListenAddress, ClientAccount, ClientName, EXPIRY_WARNING, HashingSettings, ListenAddress, LogFormat,
-    LogLevel, LogSettings, PlainBind, ROTATION_OVERLAP, ROTATION_OVERLAP_MAX, Settings, TlsSettings,
-    UNIX_PATH_LENGTH_MAX,
+    LogLevel, LogSettings, OnStoreFailure, PlainBind, ROTATION_OVERLAP, ROTATION_OVERLAP_MAX, Settings,
+    TlsSettings, UNIX_PATH_LENGTH_MAX,
 };
 use super::source::{Located, Position};
 use super::value::{self, Raw};
@@ -45,6 +45,8 @@ pub(super) fn read_settings(
         within(&mut server, "expiry_warning", EXPIRY_WARNING, EXPIRY_WARNING_RANGE, problems);
     let rotation_overlap =
         within(&mut server, "rotation_overlap", ROTATION_OVERLAP, ROTATION_OVERLAP_RANGE, problems);
+
+    let on_store_failure = server.value("on_store_failure", problems, value::word(&ON_STORE_FAILURE));
 
     let before_tls = problems.len();
     let tls = server.table("tls", problems).and_then(|table| read_tls(table, directory, problems));
@@ -88,6 +90,7 @@ pub(super) fn read_settings(
         workers,
         expiry_warning,
         rotation_overlap,
+        on_store_failure: on_store_failure.unwrap_or_default(),
         log,
         hashing: hashing.unwrap_or_default(),
         limits,
@@ -313,6 +316,8 @@ const EXPIRY_WARNING_RANGE: std::ops::RangeInclusive<std::time::Duration> =
 const ROTATION_OVERLAP_RANGE: std::ops::RangeInclusive<std::time::Duration> =
     std::time::Duration::ZERO..=ROTATION_OVERLAP_MAX;
 
+const ON_STORE_FAILURE: [(&str, OnStoreFailure); 2] =
+    [("exit", OnStoreFailure::Exit), ("serve", OnStoreFailure::Serve)];
 const PLAIN_BIND: [(&str, PlainBind); 3] =
     [("never", PlainBind::Never), ("loopback", PlainBind::Loopback), ("always", PlainBind::Always)];
 

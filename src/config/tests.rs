@@ -99,6 +99,7 @@ fn every_key_is_read() {
             token_key_file = "keys/tokens"
             expiry_warning = "7d"
             rotation_overlap = "1h"
+            on_store_failure = "serve"
             tls = { certificate = "a.pem", key = "/b.key", client_ca = "c.pem", client_accounts = [{ subject = "CN=Cloud, O=Example", account = "cloud" }, { dns = "Mail.example.com", account = "mail" }] }
             log = { format = "json", level = "debug" }
             hashing = { memory = "64 KiB", time_cost = 1, parallelism = 2, threads = 3, memory_budget = "64 MiB" }
@@ -174,6 +175,7 @@ fn every_key_is_read() {
     assert_eq!(settings.workers, Some(4));
     assert_eq!(settings.token_key_file, Some(files.path("keys/tokens")));
     assert_eq!(settings.rotation_overlap, Duration::from_secs(3_600));
+    assert_eq!(settings.on_store_failure, OnStoreFailure::Serve);
     assert_eq!(
         settings.tls,
         Some(TlsSettings::Files {

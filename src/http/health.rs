@@ -42,13 +42,14 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
     }
     let asked = Arc::clone(&health);
     // To ask a file system for its free space may take long when it is a broken one.
-    let is_writable = spawn_blocking(move || asked.registry.store().is_writable()).await;
-    if is_writable.unwrap_or(false) {
-        return with_clock(&health.registry);
-    }
+    let hindrance = spawn_blocking(move || asked.registry.store().hindrance()).await;
+    let Ok(hindrance) = hindrance else {
+        return not_ready("whether the store takes changes cannot be asked");
+    };
+    let Some(hindrance) = hindrance else { return with_clock(&health.registry) };
     // The answer does not wait for it: the whole store is read again.
     drop(spawn_blocking(move || health.resume()));
-    not_ready("the store takes no changes: the disk is full, or the log says what else; reading goes on")
+    not_ready(hindrance)
 }
 
 impl Health {
@@ -83,7 +84,7 @@ pub(super) fn no_place() -> Response {
     response
 }
 
-fn not_ready(reason: &'static str) -> Response {
+fn not_ready(reason: impl std::fmt::Display) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response()
 }
 

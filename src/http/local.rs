@@ -10,10 +10,11 @@ use axum::response::Response;
 use axum::serve::{IncomingStream, Listener as AxumListener};
 use tokio_util::sync::CancellationToken;
 
-use super::system_user::{name_of, sudo_user_of};
+use super::system_user::sudo_user_of;
 use crate::model::SystemUser;
 use crate::net::{Listener, PeerAddress, Stream};
 use crate::seldom::{self, Seldom};
+use crate::users::name_of;
 
 /// Serves the commands until the server goes down; a request that is being carried out is answered.
 ///

@@ -35,6 +35,11 @@ fn text(registry: &Registry) -> String {
     }
     let counts = registry.token_counts();
     let gauges = [
+        (
+            STORE,
+            "Octets of the files of the store: its database and its journal.",
+            registry.store().sizes().total(),
+        ),
         (EXPIRING, "Tokens that expire within expiry_warning of [server].", counts.expiring()),
         (EXPIRED, "Tokens that have expired and are still on record.", counts.expired()),
     ];
@@ -64,5 +69,6 @@ const SELDOM: &str = "bindery_seldom_told_total";
 const CLOCK_BELIEVED: &str = "bindery_clock_believed";
 const CLOCK_AHEAD: &str = "bindery_clock_ahead_seconds";
 const WAITING: &str = "bindery_hashes_waiting";
+const STORE: &str = "bindery_store_octets";
 const EXPIRING: &str = "bindery_tokens_expiring";
 const EXPIRED: &str = "bindery_tokens_expired";

@@ -6,6 +6,7 @@
 
 mod access;
 pub mod api;
+mod compact;
 
 mod error;
 mod event;
@@ -27,6 +28,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 pub use access::{ExplainRequest, ExplainResponse};
+pub use compact::Compacted;
 pub use error::{Problem, ProblemKind, in_words};
 pub use event::{ShowRequest, ShownEvent, VerifyRequest};
 pub use import::ImportBatch;
@@ -55,6 +57,7 @@ pub fn router(registry: Arc<Registry>, tls: Option<Arc<Tls>>) -> Router {
         .route(path::EVENT_LIST, post(event::list))
         .route(path::EVENT_SHOW, post(event::show))
         .route(path::EVENT_VERIFY, post(event::verify))
+        .route(path::COMPACT, post(compact::compact))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_path)
         .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
@@ -84,6 +87,8 @@ pub mod path {
     pub const EVENT_SHOW: &str = "/local/event/show";
     /// [`VerifyRequest`](super::VerifyRequest) → [`TrailReport`](crate::audit::TrailReport)
     pub const EVENT_VERIFY: &str = "/local/event/verify";
+    /// `null` → [`Compacted`](super::Compacted)
+    pub const COMPACT: &str = "/local/compact";
 }
 
 /// Who stands in the events of what is done here: everybody who may is the operator.

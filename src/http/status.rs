@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Problem;
 use crate::clock::ClockReport;
 use crate::registry::Registry;
+use crate::store::Hindrance;
 
 /// What a server says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,10 +33,16 @@ pub struct Status {
     pub base_dns: Vec<String>,
     /// How often each limit was reached since the start, by its name; those that cannot be are not there.
     pub limits_reached: BTreeMap<String, u64>,
+    /// Why no change is taken now, in a sentence.
+    #[serde(default)]
+    pub hindrance: Option<String>,
 }
 
 pub(super) async fn status(State(registry): State<Arc<Registry>>) -> Result<Json<Status>, Problem> {
     let is_seeded = registry.is_seeded().await?;
+    let asked = Arc::clone(&registry);
+    // To ask a file system for its free space may take long when it is a broken one.
+    let hindrance = tokio::task::spawn_blocking(move || asked.store().hindrance()).await.ok().flatten();
     let snapshot = registry.snapshot();
     let accounts = snapshot.accounts();
     Ok(Json(Status {
@@ -52,5 +59,9 @@ pub(super) async fn status(State(registry): State<Arc<Registry>>) -> Result<Json
             .limits_reached()
             .map(|(limit, count)| (limit.name().to_owned(), count))
             .collect(),
+        // Who only reads knows that.
+        hindrance: hindrance
+            .filter(|hindrance| *hindrance != Hindrance::OnlyRead)
+            .map(|hindrance| hindrance.to_string()),
     }))
 }

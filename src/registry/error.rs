@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::commands::SeedProblem;
+use super::token_key::named;
 use crate::access::Invalid;
 use crate::auth::token_secret::RandomSourceError;
 use crate::auth::{HashPoolError, TokenKeyError};
@@ -21,6 +22,35 @@ pub enum OpenError {
     /// The keys of tokens cannot be used.
     #[error(transparent)]
     TokenKeys(#[from] TokenKeyError),
+    /// The key is gone that tokens with chosen secrets are found by.
+    #[error(
+        "the token key {} is {}, and without the right one these API tokens, whose secrets were chosen, are nobody's: {}; put \
+         the file back from a backup, or give --new-token-key once: then a new key is made, and exactly these tokens end",
+        path.display(),
+        if *is_other { "not the one that the store was used with" } else { "missing" },
+        named(tokens.iter().map(String::as_str))
+    )]
+    TokenKeyGone {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Whether it is there, but another one.
+        is_other: bool,
+        /// The tokens that need it, by their identifiers.
+        tokens: Vec<String>,
+    },
+    /// A new one cannot be made.
+    #[error("the token key {} cannot be made", path.display())]
+    TokenKeyNotMade {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The tokens that needed it do not end.
+    #[error(
+        "the API tokens that needed the lost token key could not be ended; try again with --new-token-key"
+    )]
+    TokensStay,
     /// The hash pool did not start.
     #[error(transparent)]
     HashPool(#[from] HashPoolError),

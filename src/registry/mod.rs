@@ -21,6 +21,7 @@ mod rules;
 mod simulation;
 #[cfg(test)]
 mod tests;
+mod token_key;
 mod trail;
 mod transaction;
 mod viewer;
@@ -57,8 +58,8 @@ use crate::auth::{
 };
 use crate::clock::Clock;
 use crate::config::{Limit, LimitCounts};
-use crate::directory::{Accounts, Snapshot, SnapshotBuilder};
-use crate::model::{Actor, InternalAccount, Timestamp, TokenSelector, Trail};
+use crate::directory::{Snapshot, SnapshotBuilder};
+use crate::model::{Actor, InternalAccount, Timestamp, Trail};
 use crate::net::Rate;
 use crate::seldom::{self, Seldom};
 use crate::store::Store;
@@ -94,6 +95,8 @@ pub struct RegistrySettings {
     pub fresh_secrets_max: usize,
     /// What chosen secrets are found by, and kept secrets encrypted with.
     pub token_keys: TokenKeys,
+    /// Whether the tokens end whose key is lost, and a new one is made.
+    pub makes_new_token_key: bool,
     /// What objects are held to.
     pub rules: Rules,
     /// What time it is.
@@ -116,6 +119,7 @@ impl Default for RegistrySettings {
             token_care: TokenCareSettings::default(),
             fresh_secrets_max: 1_024,
             token_keys: TokenKeys::default(),
+            makes_new_token_key: false,
             rules: Rules::default(),
             clock: Arc::new(Clock::of_system()),
         }
@@ -172,11 +176,22 @@ impl Registry {
         let newest = if meta.belief.is_none() { newest_event(&*store)? } else { None };
         clock.recall(meta.belief, newest);
         let snapshot = builder.finish(meta.revision).map_err(OpenError::Directory)?;
-        warn_of_lost_key(&settings.token_keys, snapshot.accounts());
+        let mut token_keys = settings.token_keys;
+        let ending =
+            token_key::settle(&mut token_keys, &meta, snapshot.accounts(), settings.makes_new_token_key)?;
+        let has_ending = !ending.is_empty();
         let published = Arc::new(ArcSwap::from_pointee(snapshot));
         let mut writer = Writer::new(store.clone(), published.clone(), meta, settings.rules, clock.clone());
         if !commands::internal_accounts::are_kept(published.load().accounts()) {
             writer.begin_with(nobody().into(), commands::internal_accounts::keep);
+        }
+        let ends = move |transaction: &mut Transaction<'_>| token_key::end(transaction, &ending);
+        if has_ending && !writer.begin_with(nobody().into(), ends) {
+            return Err(OpenError::TokensStay);
+        }
+        // What is of no data directory is not known again.
+        if let Some(mark) = token_keys.path().and_then(|_| token_keys.mark()) {
+            writer.note_token_key(mark);
         }
         let writer = writer.start().map_err(OpenError::Thread)?;
         let registry = Arc::new(Self {
@@ -204,7 +219,7 @@ impl Registry {
             custom_events: settings.custom_events,
             custom_rate: Arc::new(Rate::per_minute(settings.custom_events.by_account_max)),
             walks: Arc::new(tokio::sync::Semaphore::new(trail::WALKS_MAX)),
-            token_keys: settings.token_keys,
+            token_keys,
             fresh_secrets: FreshSecrets::new(settings.fresh_secrets_max),
             token_care: settings.token_care,
             token_counts: TokenCounts::default(),
@@ -371,18 +386,6 @@ impl Registry {
             }
         }
         self.hash_pool.close();
-    }
-}
-
-/// Chosen secrets that were stored under a finding key that is gone are right and yet not found.
-fn warn_of_lost_key(keys: &TokenKeys, accounts: &Accounts) {
-    let chosen = accounts.tokens().filter(|token| matches!(token.selector, TokenSelector::Chosen(_))).count();
-    if chosen > 0 && (keys.is_new() || keys.digest(b"").is_none()) {
-        tracing::error!(
-            tokens = chosen,
-            "API tokens with chosen secrets are not found any more, as `token.key` of the data directory is gone: put it \
-             back and restart, or set their secrets anew"
-        );
     }
 }
 

@@ -14,7 +14,7 @@ use crate::config::{Seed, SeedAccount, SeedProvider, SeedSecret};
 use crate::model::{AccountKind, Event, Intent, Key, Record, Timestamp, Trail};
 use crate::secret::Secret;
 use crate::seldom::{self, Seldom};
-use crate::store::{Batch, DiskStore, MemoryStore, Meta, RECORD_OCTETS_MAX, Store, StoreError};
+use crate::store::{Batch, DiskStore, Hindrance, MemoryStore, Meta, RECORD_OCTETS_MAX, Store, StoreError};
 
 fn seed() -> Seed {
     Seed {
@@ -104,8 +104,8 @@ impl Store for FaultyStore {
         self.records.resume()
     }
 
-    fn is_writable(&self) -> bool {
-        self.records.is_writable()
+    fn hindrance(&self) -> Option<Hindrance> {
+        self.records.hindrance()
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
@@ -188,21 +188,45 @@ impl Writer {
         Self { store, published, meta: loaded, rules, clock }
     }
 
-    /// Carries a change out before there is a thread, and any other change. One that fails is told in the log.
+    /// Carries a change out before there is a thread, and any other change; says whether it is committed. One that fails is
+    /// told in the log.
     pub(super) fn begin_with(
         &mut self,
         caller: Caller,
-        command: fn(&mut Transaction<'_>) -> Result<(), ChangeError>,
-    ) {
+        command: impl FnOnce(&mut Transaction<'_>) -> Result<(), ChangeError> + Send + 'static,
+    ) -> bool {
+        let is_committed = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&is_committed);
         let job: Job = Box::new(move |transaction| {
             let done = caught(|| command(transaction).and_then(|()| transaction.complete()));
             let is_kept = done.is_ok();
             if let Err(error) = done {
                 tracing::warn!(%error, "what the store lacks was not added; it is tried again at the next start");
             }
-            Outcome { is_kept, tell: Box::new(|_| ()) }
+            let tell: Tell = Box::new(move |done| told.store(is_kept && done.is_ok(), Ordering::Relaxed));
+            Outcome { is_kept, tell }
         });
         self.carry_out(vec![(caller, job)]);
+        is_committed.load(Ordering::Relaxed)
+    }
+
+    /// Notes in the store by which key the chosen secrets of tokens are found, before there is a thread. Where that does not
+    /// succeed the next start tries again.
+    pub(super) fn note_token_key(&mut self, mark: u64) {
+        let Meta { counters, seeded, token_key, .. } = self.meta;
+        if token_key == Some(mark) {
+            return;
+        }
+        let batch = Batch { counters, seeded, token_key: Some(mark), ..Batch::default() };
+        match self.store.commit(&batch) {
+            Ok(meta) => {
+                self.meta = meta;
+                let mut snapshot = Snapshot::clone(&self.published.load());
+                snapshot.set_revision(meta.revision);
+                self.published.store(Arc::new(snapshot));
+            }
+            Err(error) => tracing::debug!(%error, "the mark of the token key was not noted"),
+        }
     }
 
     /// Starts the thread.
@@ -289,7 +313,8 @@ impl Writer {
     /// Commits and publishes the draft, and gives the changes; nothing is published that is not on disk.
     fn commit(&mut self, draft: Draft) -> Result<Vec<Change>, Arc<StoreError>> {
         let Some((changes, counters, seeded, mut snapshot)) = draft.finish() else { return Ok(Vec::new()) };
-        let batch = Batch { changes, counters, seeded, belief: Some(self.clock.look().belief) };
+        let batch =
+            Batch { changes, counters, seeded, belief: Some(self.clock.look().belief), ..Batch::default() };
         match self.store.commit(&batch) {
             Ok(meta) => {
                 self.meta = meta;

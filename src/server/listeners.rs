@@ -12,13 +12,14 @@ use super::reload::{connection_limits, proxies, put_in_force};
 use super::signals::Asked;
 use super::{Log, SOCKET_NAME, Server, Signals, StartError, Tasks, close};
 use crate::clock::TrustedTime;
-use crate::config::{Limit, LimitCounts, ListenAddress, Settings};
+use crate::config::{Limit, LimitCounts, ListenAddress, OnStoreFailure, Settings};
 use crate::http;
 use crate::ldap::connection::Door;
 use crate::ldap::pages::Pages;
 use crate::net::{ConnectionLimits, DRAIN_TIME, Entrance, Listener, LocalAddress, Tls};
 use crate::registry::{ChangeError, Registry, TokenCare};
 use crate::seldom::{self, Seldom};
+use crate::store::Hindrance;
 
 /// A server whose listeners are open.
 pub struct Listening {
@@ -86,12 +87,12 @@ impl Listening {
     /// reads the config again, with the flags that override it; what is wrong with it goes to the log.
     ///
     /// # Errors
-    /// [`WriterStopped`]: it went down by itself.
+    /// [`WentDown`]: it went down by itself.
     pub async fn run(
         self,
         mut signals: Signals,
         read: impl Fn() -> Result<Settings, String>,
-    ) -> Result<(), WriterStopped> {
+    ) -> Result<(), WentDown> {
         let Self { settings, log, tls, registry, ldap, http, local, pages } = self;
         let tasks = Arc::new(Tasks { shutdown: CancellationToken::new(), tracker: TaskTracker::new() });
         let limits = ConnectionLimits::new(connection_limits(&settings));
@@ -136,10 +137,25 @@ impl Listening {
 
         let mut current = settings;
         let writer_ended = registry.writer_ended().unwrap_or_default();
+        let mut store_stopped = Box::pin(store_stopped(Arc::clone(&registry)));
+        let mut stopped = None;
         let ended = loop {
+            if let Some(reason) = &stopped
+                && current.on_store_failure == OnStoreFailure::Exit
+            {
+                break Err(WentDown::Store(String::clone(reason)));
+            }
             let asked = tokio::select! {
                 asked = signals.next() => asked,
-                () = writer_ended.cancelled() => break Err(WriterStopped),
+                () = writer_ended.cancelled() => break Err(WentDown::Writer),
+                reason = &mut store_stopped, if stopped.is_none() => {
+                    tracing::error!(
+                        reason,
+                        "a write to the store failed: no change is taken until a restart (on_store_failure)"
+                    );
+                    stopped = Some(reason);
+                    continue;
+                }
             };
             if asked == Asked::Stop {
                 break Ok(());
@@ -319,10 +335,31 @@ async fn watch_log(log: Log, reached: Arc<LimitCounts>, shutdown: CancellationTo
 /// Why a server went down without being asked: it could answer, but not revoke a token any more. Whoever
 /// started it starts it again.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the writer has stopped by an error in bindery: start the server again, and please report it with its log"
-)]
-pub struct WriterStopped;
+pub enum WentDown {
+    /// By an error in bindery.
+    #[error(
+        "the writer has stopped by an error in bindery: start the server again, and please report it with its log"
+    )]
+    Writer,
+    /// As `on_store_failure` says.
+    #[error(
+        "a write to the store failed ({0}), and until a restart nothing can be changed: check the disk, then start the server \
+         again; with on_store_failure = \"serve\" it would have gone on to answer"
+    )]
+    Store(String),
+}
+
+/// Waits until the store has stopped; answers with the reason.
+async fn store_stopped(registry: Arc<Registry>) -> String {
+    loop {
+        tokio::time::sleep(STORE_PERIOD).await;
+        let asked = Arc::clone(&registry);
+        let hindrance = tokio::task::spawn_blocking(move || asked.store().hindrance()).await;
+        if let Ok(Some(Hindrance::Stopped { reason })) = hindrance {
+            return reason;
+        }
+    }
+}
 
 /// Stops the listeners and waits for the connections, but not for ever.
 async fn go_down(tasks: &Tasks, signals: &mut Signals) {
@@ -386,6 +423,9 @@ const TOKENS_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often old events are looked for.
 const RETIRE_PERIOD: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether the store has stopped.
+const STORE_PERIOD: Duration = Duration::from_secs(1);
 
 /// How often the log is asked what it has lost.
 const LOG_PERIOD: Duration = Duration::from_secs(1);

@@ -26,7 +26,8 @@ use tokio_util::task::TaskTracker;
 pub use certificates::{TlsStartError, check_certificates};
 pub use listeners::Listening;
 pub use log::Log;
-pub use open::{check_token_key, open_forgotten, open_registry};
+use open::open_in_turn;
+pub use open::{Opening, Patience, check_token_key, open_forgotten, open_reading, open_registry};
 pub use process::{check_threads, default_workers, take_memory_from_one_arena};
 pub use signals::Signals;
 
@@ -35,7 +36,7 @@ use crate::clock::Clock;
 use crate::config::{ListenerError, Settings};
 use crate::net::{ListenError, Tls};
 use crate::registry::{OpenError, Registry};
-use crate::store::StoreError;
+use crate::store::{StoreError, check_owner};
 
 /// A server with everything open but its listeners.
 pub struct Server {
@@ -53,15 +54,15 @@ impl Server {
     /// [`StartError`]; nothing was changed but that development certificates may have been made.
     pub async fn open(
         settings: Settings,
+        opening: Opening,
         log: Log,
-        is_clock_trusted: bool,
         signals: &mut Signals,
     ) -> Result<Option<Self>, StartError> {
         let (done, opened) = oneshot::channel();
         let thread = thread::Builder::new()
             .name("start".to_owned())
             // Nobody waits any more: the process ends.
-            .spawn(move || drop(done.send(Self::open_waiting(settings, log, is_clock_trusted))))
+            .spawn(move || drop(done.send(Self::open_waiting(settings, opening, log))))
             .map_err(OpenError::Thread)?;
         let opened = tokio::select! {
             opened = opened => opened,
@@ -79,16 +80,18 @@ impl Server {
     }
 
     /// The same on a thread that may wait for the disk.
-    fn open_waiting(mut settings: Settings, log: Log, is_clock_trusted: bool) -> Result<Self, StartError> {
+    fn open_waiting(mut settings: Settings, opening: Opening, log: Log) -> Result<Self, StartError> {
         settings.check_listeners()?;
+        // Before anything is made, certificates too.
+        check_owner(&settings.data_dir)?;
         raise_open_files();
         fit_to_open_files(&mut settings);
         let clock = Arc::new(Clock::of_system());
-        if is_clock_trusted {
+        if opening.trusts_clock {
             clock.vouch();
         }
         let tls = certificates::load(settings.tls.as_ref(), &clock)?.map(Arc::new);
-        let registry = open_registry(&settings, clock)?;
+        let registry = open_in_turn(&settings, &clock, opening)?;
         if let Some(tls) = &tls {
             certificates::tell(tls, registry.now());
         }

@@ -1,7 +1,9 @@
 //! From `[server]` to an open directory: the one place where settings become those of the rooms below.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::process::check_threads;
 use crate::auth::{
@@ -10,13 +12,50 @@ use crate::auth::{
 use crate::clock::Clock;
 use crate::config::{HashingSettings, Limits, Settings};
 use crate::registry::{CustomEventBounds, OpenError, Registry, RegistrySettings, Rules, TokenCareSettings};
-use crate::store::{DiskStore, MemoryStore};
+use crate::store::{DiskStore, MemoryStore, StoreError, read_backup, read_directory};
 
-/// Opens the store in the data directory and loads the directory from it; what the store has kept of the clock, `clock` is held against.
+/// What is said of one opening of a store.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opening {
+    /// The operator vouches for the clock.
+    pub trusts_clock: bool,
+    /// Where the token key is lost or another one, the tokens end that need it, and a new one is made.
+    pub makes_new_token_key: bool,
+}
+
+/// Opens the store in the data directory and loads the directory from it; waits for a process that holds the store, but not
+/// for long.
 ///
 /// # Errors
 /// [`OpenError`]: the store is held, damaged or too new, or threads cannot be started.
-pub fn open_registry(settings: &Settings, clock: Arc<Clock>) -> Result<Arc<Registry>, OpenError> {
+pub fn open_in_turn(
+    settings: &Settings,
+    clock: &Arc<Clock>,
+    opening: Opening,
+) -> Result<Arc<Registry>, OpenError> {
+    let mut patience = Patience::new(settings);
+    loop {
+        match open_registry(settings, clock.clone(), opening) {
+            Err(OpenError::Store(error))
+                if patience.lasts(&error, |sentence| tracing::warn!("{sentence}")) =>
+            {
+                std::thread::sleep(Patience::PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Opens the store in the data directory and loads the directory from it. `clock` is held against what the store has kept of
+/// it.
+///
+/// # Errors
+/// [`OpenError`]: the store is held, damaged or too new, or threads cannot be started.
+pub fn open_registry(
+    settings: &Settings,
+    clock: Arc<Clock>,
+    opening: Opening,
+) -> Result<Arc<Registry>, OpenError> {
     let hashing = settings
         .hashing
         .threads
@@ -25,7 +64,57 @@ pub fn open_registry(settings: &Settings, clock: Arc<Clock>) -> Result<Arc<Regis
     // The store first: it makes the data directory, and sees to it that no other process makes keys there.
     let store = DiskStore::open(&settings.data_dir)?;
     let token_keys = TokenKeys::open(&settings.data_dir, settings.token_key_file.as_deref())?;
-    Registry::open(Arc::new(store), RegistrySettings { token_keys, clock, ..registry_settings(settings) })
+    let makes_new_token_key = opening.makes_new_token_key;
+    let settings = RegistrySettings { token_keys, makes_new_token_key, clock, ..registry_settings(settings) };
+    Registry::open(Arc::new(store), settings)
+}
+
+/// Loads the directory from what is in the data directory or in `backup`, and changes nothing. `None`: the store there has to
+/// be opened in earnest once, as one that an earlier version made.
+///
+/// # Errors
+/// [`OpenError`]: it is damaged or too new, or threads cannot be started.
+pub fn open_reading(settings: &Settings, backup: Option<&Path>) -> Result<Option<Arc<Registry>>, OpenError> {
+    let store = match backup {
+        Some(backup) => Some(read_backup(backup)?),
+        None => read_directory(&settings.data_dir)?,
+    };
+    let Some(store) = store else { return Ok(None) };
+    let token_keys = TokenKeys::as_they_are(&settings.data_dir, settings.token_key_file.as_deref());
+    let settings = RegistrySettings { token_keys, ..registry_settings(settings) };
+    Registry::open(Arc::new(store), settings).map(Some)
+}
+
+/// How long somebody waits for another process that holds the store.
+#[derive(Debug)]
+pub struct Patience {
+    end: Instant,
+    is_told: bool,
+}
+
+impl Patience {
+    /// From now on, for `store_wait_time`.
+    pub fn new(settings: &Settings) -> Self {
+        let now = Instant::now();
+        Self { end: now.checked_add(settings.limits.store_wait_time).unwrap_or(now), is_told: false }
+    }
+
+    /// Whether to try again after [`Patience::PAUSE`], as another process holds the store. The first time `tell` is told
+    /// which.
+    pub fn lasts(&mut self, error: &StoreError, tell: impl FnOnce(&str)) -> bool {
+        let StoreError::Held { path, pid } = error else { return false };
+        if *pid == Some(std::process::id()) || Instant::now() >= self.end {
+            return false;
+        }
+        if !std::mem::replace(&mut self.is_told, true) {
+            let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+            tell(&format!("waiting for {who}, which holds the store in {}", path.display()));
+        }
+        true
+    }
+
+    /// Between two tries.
+    pub const PAUSE: Duration = Duration::from_millis(50);
 }
 
 /// An empty directory in memory, which is forgotten afterwards.
@@ -72,6 +161,7 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
         fresh_secrets_max: count(limits.fresh_secrets_max),
         token_keys: TokenKeys::default(),
         clock: Arc::new(Clock::of_system()),
+        makes_new_token_key: false,
         rules: Rules {
             posix_number_min: limits.posix_number_min,
             password_length_min: count(limits.password_length_min),

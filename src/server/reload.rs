@@ -36,6 +36,7 @@ pub(super) fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
         ("workers", old.workers != new.workers, false),
         ("expiry_warning", old.expiry_warning != new.expiry_warning, false),
         ("rotation_overlap", old.rotation_overlap != new.rotation_overlap, false),
+        ("on_store_failure", old.on_store_failure != new.on_store_failure, true),
         ("log.level", old.log.level != new.log.level, true),
         ("log.format", old.log.format != new.log.format, false),
         ("hashing", old.hashing != new.hashing, false),
@@ -64,6 +65,7 @@ pub(super) fn put_in_force(
     } else {
         current.log.level = new.log.level;
     }
+    current.on_store_failure = new.on_store_failure;
     limits.change(connection_limits(new));
     take_connection_limits(&mut current.limits, &new.limits);
     // Without TLS in the new config the certificates of the old one go on until the restart, and are exchanged as before.
@@ -135,6 +137,7 @@ mod tests {
             workers: None,
             expiry_warning: std::time::Duration::ZERO,
             rotation_overlap: std::time::Duration::ZERO,
+            on_store_failure: Default::default(),
             log: LogSettings::default(),
             hashing: Default::default(),
             limits: Limits::default(),

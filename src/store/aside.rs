@@ -9,7 +9,7 @@ use super::error::StoreError;
 ///
 /// # Errors
 /// It cannot be moved.
-pub(super) fn put(directory: &Path, path: &Path) -> Result<Option<PathBuf>, StoreError> {
+pub fn put(directory: &Path, path: &Path) -> Result<Option<PathBuf>, StoreError> {
     if fs::symlink_metadata(path).is_err() {
         return Ok(None);
     }

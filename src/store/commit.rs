@@ -56,6 +56,7 @@ pub(super) fn prepare(
     meta.counters = batch.counters;
     meta.seeded = batch.seeded;
     meta.belief = batch.belief.or(meta.belief);
+    meta.token_key = batch.token_key.or(meta.token_key);
     // Where there are no random octets, the next batch tries again.
     meta.incarnation = meta.incarnation.or_else(|| Incarnation::random().ok());
     let (key, value) = record::encode_meta(&meta)?;

@@ -30,7 +30,7 @@ use super::journal::Journal;
 use super::ledger::{self, Files, Ledger, Trouble};
 use super::lock::Lock;
 use super::verify::{Assembler, BackwardAssembler, Verifier};
-use super::{Batch, Meta, Store, record};
+use super::{Batch, Hindrance, MemoryStore, Meta, Sizes, Store, reading, record};
 use crate::model::{Event, Key, Record, Revision, Trail};
 use crate::seldom::{self, Seldom};
 
@@ -55,7 +55,11 @@ struct Shared {
     writer: Mutex<Writer>,
     /// What the start has read, until it was loaded.
     start: Mutex<Option<Arc<Ledger>>>,
+    /// What the ledger holds, once somebody has read from a store that stopped.
+    copy: Mutex<Option<Arc<MemoryStore>>>,
     checkpointing: Mutex<Option<JoinHandle<()>>>,
+    /// One at a time makes the database anew.
+    compacting: Mutex<()>,
     /// Whether threads are to end.
     ending: AtomicBool,
 }
@@ -71,6 +75,8 @@ pub(super) struct Settings {
     pub(super) write_amplification: u64,
     /// A journal that is smaller becomes no checkpoint.
     pub(super) journal_octets_min: u64,
+    /// A database that is smaller is not made anew by a start.
+    pub(super) compacted_octets_min: u64,
 }
 
 impl Default for Settings {
@@ -80,6 +86,7 @@ impl Default for Settings {
             reserve_octets: RESERVE_OCTETS,
             write_amplification: WRITE_AMPLIFICATION,
             journal_octets_min: JOURNAL_OCTETS_MIN,
+            compacted_octets_min: COMPACTED_OCTETS_MIN,
         }
     }
 }
@@ -96,6 +103,16 @@ enum Engine {
         /// Which one.
         reason: String,
     },
+}
+
+impl Engine {
+    fn hindrance(&self) -> Option<Hindrance> {
+        match self {
+            Self::Open(_) => None,
+            Self::Closed => Some(Hindrance::Full),
+            Self::Stopped { reason } => Some(Hindrance::Stopped { reason: reason.clone() }),
+        }
+    }
 }
 
 /// What belongs to the one that commits. Whoever reads more than one item holds it too, so that no commit comes between
@@ -164,7 +181,9 @@ impl DiskStore {
             opened: (Mutex::new(is_opened), Condvar::new()),
             writer: Mutex::new(writer),
             start: Mutex::new(Some(ledger.clone())),
+            copy: Mutex::default(),
             checkpointing: Mutex::default(),
+            compacting: Mutex::default(),
             ending: AtomicBool::default(),
         });
         let opening = begun.and_then(|begun| start_opening(&shared, ledger, begun));
@@ -190,6 +209,14 @@ impl DiskStore {
     pub(crate) fn close_as_full(&self) {
         self.shared.wait_until_opened();
         *self.shared.engine_mut() = Engine::Closed;
+    }
+
+    /// Waits until the thread has ended that opens the database.
+    #[cfg(test)]
+    pub(super) fn wait_for_opening(&self) {
+        while self.opening.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            std::thread::yield_now();
+        }
     }
 
     /// Waits for a checkpoint that is being made.
@@ -259,9 +286,67 @@ impl Shared {
                 Engine::Stopped { reason }
             }
         };
+        let is_open = matches!(engine, Engine::Open(_));
         *self.engine_mut() = engine;
         *self.opened.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.opened.1.notify_all();
+        if is_open {
+            self.compact_in_time();
+        }
+    }
+
+    /// Makes a database anew that has grown beyond a multiple of what it holds.
+    fn compact_in_time(&self) {
+        let before = self.sizes();
+        let bound = before.journal.saturating_mul(COMPACTED_AT).max(self.settings.compacted_octets_min);
+        if before.database <= bound {
+            return;
+        }
+        match self.compact() {
+            Ok(after) => tracing::info!(
+                before = before.database,
+                after = after.database,
+                "the database had grown by what is gone, and was made anew"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, octets = before.database, "the database stays as large as it is")
+            }
+        }
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            database: octets_in(&database_in(&self.directory)),
+            journal: octets_in(&ledger::path_in(&self.directory)),
+        }
+    }
+
+    fn compact(&self) -> Result<Sizes, StoreError> {
+        self.wait_until_opened();
+        let _turn = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Most of it while changes go on.
+        let new = opening::write_beside(&self.directory, &self.settings, &self.ledger()?, &self.ending)?;
+        let writer = self.writer();
+        self.reopen(&writer)?;
+        let ledger = self.read(Files::open(&self.directory)?, writer.meta.revision)?;
+        opening::write_rest(&self.directory, &self.settings, &ledger, &new, &self.ending)?;
+        let mut engine = self.engine_mut();
+        match std::mem::replace(&mut *engine, Engine::Closed) {
+            Engine::Open(database) => drop(database),
+            other => {
+                *engine = other;
+                return Err(self.full());
+            }
+        }
+        let exchanged = opening::exchange(&self.directory, &new);
+        // One of the two is there, and each is whole.
+        match Database::open(&self.directory, &database_in(&self.directory), self.settings.cache_octets) {
+            Ok(database) => *engine = Engine::Open(database),
+            Err(error) if error.is_full() => return Err(error),
+            Err(error) => return Err(self.stop(&mut engine, None, &error)),
+        }
+        exchanged?;
+        Ok(self.sizes())
     }
 
     fn is_opened(&self) -> bool {
@@ -313,6 +398,19 @@ impl Shared {
             Engine::Closed => Err(self.full()),
             Engine::Stopped { reason } => Err(self.stopped(reason.clone())),
         }
+    }
+
+    /// What the ledger holds, where the store has stopped and the database cannot be asked any more.
+    fn stopped_copy(&self) -> Result<Option<Arc<MemoryStore>>, StoreError> {
+        self.wait_until_opened();
+        if !matches!(*self.engine(), Engine::Stopped { .. }) {
+            return Ok(None);
+        }
+        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        if copy.is_none() {
+            *copy = Some(Arc::new(reading::read_ledger(&self.ledger()?, &self.directory)?));
+        }
+        Ok(copy.clone())
     }
 
     /// Opens the database again, if a full disk had closed it.
@@ -487,6 +585,9 @@ impl Store for DiskStore {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        if let Some(copy) = self.shared.stopped_copy()? {
+            return copy.get(key);
+        }
         let name = record::name_of(key);
         let _writer = self.shared.writer();
         self.shared.with_database(|database| {
@@ -526,6 +627,9 @@ impl Store for DiskStore {
     }
 
     fn events(&self, trail: Trail, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        if let Some(copy) = self.shared.stopped_copy()? {
+            return copy.events(trail, after, limit);
+        }
         let Some((first, end)) = record::event_keys_above(trail, after) else { return Ok(Vec::new()) };
         let mut events = Vec::new();
         if limit == 0 {
@@ -548,6 +652,9 @@ impl Store for DiskStore {
     }
 
     fn events_before(&self, trail: Trail, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        if let Some(copy) = self.shared.stopped_copy()? {
+            return copy.events_before(trail, before, limit);
+        }
         let (first, end) = record::event_keys_below(trail, before);
         let mut events = Vec::new();
         if limit == 0 {
@@ -577,15 +684,32 @@ impl Store for DiskStore {
         shared.reopen(&writer)
     }
 
-    fn is_writable(&self) -> bool {
-        let is_open = match self.shared.engine.try_read() {
-            Ok(engine) => matches!(*engine, Engine::Open(_)),
-            Err(TryLockError::Poisoned(engine)) => matches!(**engine.get_ref(), Engine::Open(_)),
-            // Whoever holds it for writing is closing the database, or opening it again.
-            Err(TryLockError::WouldBlock) => false,
-        };
-        is_open && check_space(&self.shared.directory, &self.shared.settings, 0).is_ok()
+    fn compact(&self) -> Result<Sizes, StoreError> {
+        self.shared.compact()
     }
+
+    fn sizes(&self) -> Sizes {
+        self.shared.sizes()
+    }
+
+    fn hindrance(&self) -> Option<Hindrance> {
+        let found = match self.shared.engine.try_read() {
+            Ok(engine) => engine.hindrance(),
+            Err(TryLockError::Poisoned(engine)) => engine.get_ref().hindrance(),
+            // Whoever holds it for writing is closing the database, or opening it again.
+            Err(TryLockError::WouldBlock) => Some(Hindrance::Full),
+        };
+        if found == Some(Hindrance::Full) && !self.shared.is_opened() {
+            return Some(Hindrance::Opening);
+        }
+        let has_space = || check_space(&self.shared.directory, &self.shared.settings, 0).is_ok();
+        found.or_else(|| (!has_space()).then_some(Hindrance::Full))
+    }
+}
+
+/// Where the database is in a data directory.
+pub(super) fn database_in(directory: &Path) -> PathBuf {
+    Database::path_in(directory)
 }
 
 /// Refuses what would leave too little space on the disk, before anything is touched.
@@ -603,6 +727,17 @@ fn check_space(directory: &Path, settings: &Settings, octets: u64) -> Result<(),
         return Err(StoreError::Full { path, free: Some(free), needed: Some(needed) });
     }
     Ok(())
+}
+
+/// The octets of all files in a directory that has no other directories of ours.
+fn octets_in(directory: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(|found| found.is_file())
+        .map(|found| found.len())
+        .sum()
 }
 
 fn missing_batches(directory: &Path) -> StoreError {
@@ -654,6 +789,10 @@ const CACHE_OCTETS: u64 = 32 * 1024 * 1024;
 const RESERVE_OCTETS: u64 = 8 * 1024 * 1024;
 /// While the journal is shorter, a checkpoint is not worth the while.
 const JOURNAL_OCTETS_MIN: u64 = 16 * 1024 * 1024;
+/// A start makes a database anew that is so many times as large as the journal, which holds little that is gone.
+const COMPACTED_AT: u64 = 8;
+/// A smaller one is left as it is.
+const COMPACTED_OCTETS_MIN: u64 = 64 * 1024 * 1024;
 /// The batches since the checkpoint are in memory while a store is opened.
 const JOURNAL_OCTETS_MAX: u64 = 128 * 1024 * 1024;
 /// The log holds whole pages besides the items: what was seen is below 3.
@@ -667,7 +806,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::tests::{Content, batch, copy};
+    use crate::store::tests::{Content, batch, copy, event};
 
     /// A device that refuses every write stands for the file of the journal.
     #[test]
@@ -682,8 +821,11 @@ mod tests {
             assert!(matches!(error, StoreError::Stopped { .. }), "{error}");
             assert!(!error.is_unusable() && !error.is_full(), "{error}");
         }
-        assert!(!store.is_writable());
-        assert!(store.events(Trail::Changes, 0, 1).is_err());
+        assert!(matches!(store.hindrance(), Some(Hindrance::Stopped { .. })));
+        // What was acknowledged is read on, from the journal.
+        assert_eq!(store.events(Trail::Changes, 0, 9).unwrap(), [event(1)]);
+        assert_eq!(store.events_before(Trail::Changes, 9, 9).unwrap(), [event(1)]);
+        assert!(store.get(&Key::Event(Trail::Changes.at(1))).unwrap().is_some());
 
         // After a restart it is one or the other, and whole.
         let copied = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::model::Revision;
+use crate::users;
 
 /// Why a store cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,37 @@ pub enum StoreError {
         path: PathBuf,
         /// The process that holds it, if it can be known.
         pid: Option<u32>,
+    },
+    /// It belongs to another user, who could not read what this one would write.
+    #[error(
+        "the store in {} belongs to {}, and files that {} makes there would keep its owner from it: run this as its owner \
+         (`sudo -u {} bindery …`)",
+        path.display(),
+        users::shown(*owner),
+        users::shown(*user),
+        users::typed(*owner)
+    )]
+    Foreign {
+        /// The data directory.
+        path: PathBuf,
+        /// The user whose it is.
+        owner: u32,
+        /// The user of this process.
+        user: u32,
+    },
+    /// It was opened to be read only.
+    #[error("{} is only read: nothing of it is changed", path.display())]
+    OnlyRead {
+        /// The data directory, or the backup.
+        path: PathBuf,
+    },
+    /// A backup that is none, or is not whole.
+    #[error("the backup {} cannot be used: {reason}", path.display())]
+    Backup {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
     },
     /// A newer version of bindery wrote it.
     #[error(
@@ -39,6 +71,18 @@ pub enum StoreError {
     /// Something is corrupt or missing.
     #[error("the store in {} is damaged: {damage}; restore the whole data directory from a backup", path.display())]
     Damaged {
+        /// The data directory.
+        path: PathBuf,
+        /// What was noticed.
+        damage: Damage,
+    },
+    /// The journal is corrupt or missing, and nothing else was looked at.
+    #[error(
+        "the journal of the store in {} is damaged: {damage}; what only reads does not look at the database: start the server, \
+         which makes the journal anew of it if that one is whole",
+        path.display()
+    )]
+    JournalDamaged {
         /// The data directory.
         path: PathBuf,
         /// What was noticed.
@@ -179,8 +223,18 @@ impl StoreError {
     /// (exit code 4). Anything else is a failure of one command (exit code 1).
     pub fn is_unusable(&self) -> bool {
         match self {
-            Self::Held { .. } | Self::TooNew { .. } | Self::Damaged { .. } | Self::Behind { .. } => true,
-            Self::Full { .. } | Self::TooLarge { .. } | Self::Io { .. } | Self::Stopped { .. } => false,
+            Self::Held { .. }
+            | Self::TooNew { .. }
+            | Self::Damaged { .. }
+            | Self::JournalDamaged { .. }
+            | Self::Behind { .. }
+            | Self::Backup { .. } => true,
+            Self::Foreign { .. }
+            | Self::OnlyRead { .. }
+            | Self::Full { .. }
+            | Self::TooLarge { .. }
+            | Self::Io { .. }
+            | Self::Stopped { .. } => false,
         }
     }
 

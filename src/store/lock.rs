@@ -2,13 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::error::StoreError;
+use super::ledger;
 
 /// Holds the store in a directory until it is dropped. The system frees it when the process ends.
 #[derive(Debug)]
@@ -27,8 +28,9 @@ impl Lock {
     /// Takes the lock of the store in `directory`, without waiting.
     ///
     /// # Errors
-    /// [`StoreError::Held`], or the file cannot be made.
+    /// [`StoreError::Held`], [`StoreError::Foreign`], or the file cannot be made.
     pub(super) fn take(directory: &Path) -> Result<Self, StoreError> {
+        check_owner(directory)?;
         let path = directory.join(FILE_NAME);
         let mut file = OpenOptions::new()
             .read(true)
@@ -49,6 +51,42 @@ impl Lock {
         let _ = note_holder(&mut file);
         Ok(Self { file })
     }
+
+    /// Who holds it, as [`StoreError::Held`]. Nothing is made or written.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn holder(directory: &Path) -> Result<Option<StoreError>, StoreError> {
+        let path = directory.join(FILE_NAME);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::from_io(&path, "open the lock file", error)),
+        };
+        // It is let go at once: whoever wants to work on the store tries more than once.
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(None),
+            Err(Errno::WOULDBLOCK) => {
+                Ok(Some(StoreError::Held { path: directory.to_owned(), pid: holder(&mut file) }))
+            }
+            Err(error) => Err(StoreError::from_io(&path, "look at the lock", error.into())),
+        }
+    }
+}
+
+/// Refuses to work on what belongs to another user. Root can, and would leave files behind that the owner cannot read.
+///
+/// # Errors
+/// [`StoreError::Foreign`]
+pub fn check_owner(directory: &Path) -> Result<(), StoreError> {
+    let user = rustix::process::geteuid().as_raw();
+    // Whoever made the store in a directory goes on with it, whosever the directory is.
+    let places = [ledger::path_in(directory), super::disk::database_in(directory), directory.to_owned()];
+    let Some(found) = places.iter().find_map(|path| path.metadata().ok()) else { return Ok(()) };
+    if found.uid() == user {
+        return Ok(());
+    }
+    Err(StoreError::Foreign { path: directory.to_owned(), owner: found.uid(), user })
 }
 
 fn note_holder(file: &mut File) -> std::io::Result<()> {

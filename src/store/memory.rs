@@ -1,17 +1,20 @@
-//! A store in memory: the same octets, the same limits, nothing on disk. For tests and simulations.
+//! A store in memory: the same octets, the same limits, nothing on disk. For tests and simulations, and for who reads a store
+//! without working on it: what was read takes no changes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::error::StoreError;
+use super::error::{Damage, StoreError};
 use super::verify::{Assembler, BackwardAssembler, Verifier};
-use super::{Batch, Meta, Store, commit, record};
+use super::{Batch, Hindrance, Meta, Store, commit, record};
 use crate::model::{Event, Key, Record, Trail};
 
 /// Records in memory. Encodes and decodes them as the one on disk does, so that its limits hold.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
+    /// What the items were read from, once for all.
+    read_from: Option<PathBuf>,
     state: RwLock<State>,
 }
 
@@ -28,10 +31,20 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// What was read from a data directory or a backup; every commit is refused.
+    pub(super) fn reading(path: PathBuf, items: BTreeMap<Vec<u8>, Vec<u8>>, meta: Meta) -> Self {
+        Self { read_from: Some(path), state: RwLock::new(State { items, meta, is_full: false }) }
+    }
+
     /// While `is_full`, every commit is refused with [`StoreError::Full`].
     #[cfg(test)]
     pub fn set_full(&self, is_full: bool) {
         self.write().is_full = is_full;
+    }
+
+    /// What errors call it.
+    fn path(&self) -> &Path {
+        self.read_from.as_deref().unwrap_or(Path::new("memory"))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -48,12 +61,16 @@ impl Store for MemoryStore {
         let state = self.read();
         let mut verifier = Verifier::default();
         for (key, value) in &state.items {
-            match verifier.push(key, value).map_err(|fault| fault.at(path()))? {
+            match verifier.push(key, value).map_err(|fault| fault.at(self.path()))? {
                 None | Some(Record::Event(_)) => {}
                 Some(record) => visit(record),
             }
         }
-        verifier.finish().map_err(|fault| fault.at(path()))
+        let meta = verifier.finish().map_err(|fault| fault.at(self.path()))?;
+        if meta == state.meta {
+            return Ok(meta);
+        }
+        Err(StoreError::Damaged { path: self.path().to_owned(), damage: Damage::Sum })
     }
 
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
@@ -62,24 +79,28 @@ impl Store for MemoryStore {
         let mut assembler = Assembler::default();
         for (key, value) in state.items.range(record::item_key(&name, 0)..=record::item_key(&name, u16::MAX))
         {
-            let item = record::verify(key, value).map_err(|fault| fault.at(path()))?;
+            let item = record::verify(key, value).map_err(|fault| fault.at(self.path()))?;
             if item.name == name {
-                let record = assembler.push(&item).map_err(|fault| fault.at(path()))?;
+                let record = assembler.push(&item).map_err(|fault| fault.at(self.path()))?;
                 if record.is_some() {
                     return Ok(record);
                 }
             }
         }
-        assembler.finish().map_err(|fault| fault.at(path()))?;
+        assembler.finish().map_err(|fault| fault.at(self.path()))?;
         Ok(None)
     }
 
     fn commit(&self, batch: &Batch) -> Result<Meta, StoreError> {
+        if let Some(path) = &self.read_from {
+            return Err(StoreError::OnlyRead { path: path.clone() });
+        }
         let mut state = self.write();
         if state.is_full {
-            return Err(StoreError::Full { path: path().to_owned(), free: None, needed: None });
+            return Err(StoreError::Full { path: self.path().to_owned(), free: None, needed: None });
         }
-        let prepared = commit::prepare(path(), batch, &state.meta, |key| Ok(state.items.get(key).cloned()))?;
+        let prepared =
+            commit::prepare(self.path(), batch, &state.meta, |key| Ok(state.items.get(key).cloned()))?;
         for (key, value) in prepared.writes {
             match value {
                 Some(value) => state.items.insert(key, value),
@@ -103,8 +124,10 @@ impl Store for MemoryStore {
             if events.len() >= limit {
                 break;
             }
-            let item = record::verify(key, value).map_err(|fault| fault.at(path()))?;
-            if let Some(Record::Event(event)) = assembler.push(&item).map_err(|fault| fault.at(path()))? {
+            let item = record::verify(key, value).map_err(|fault| fault.at(self.path()))?;
+            if let Some(Record::Event(event)) =
+                assembler.push(&item).map_err(|fault| fault.at(self.path()))?
+            {
                 events.push(event);
             }
         }
@@ -121,7 +144,7 @@ impl Store for MemoryStore {
                 break;
             }
             if let Some(Record::Event(event)) =
-                assembler.push(key, value).map_err(|fault| fault.at(path()))?
+                assembler.push(key, value).map_err(|fault| fault.at(self.path()))?
             {
                 events.push(event);
             }
@@ -133,12 +156,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn is_writable(&self) -> bool {
-        !self.read().is_full
+    fn hindrance(&self) -> Option<Hindrance> {
+        if self.read_from.is_some() {
+            return Some(Hindrance::OnlyRead);
+        }
+        self.read().is_full.then_some(Hindrance::Full)
     }
-}
-
-/// What errors call it.
-fn path() -> &'static Path {
-    Path::new("memory")
 }

@@ -16,6 +16,7 @@ mod journal;
 mod ledger;
 mod lock;
 mod memory;
+mod reading;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -25,10 +26,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Belief, Change, Event, Incarnation, Key, Record, Revision, Trail, Trails};
 
+pub use aside::put as put_aside;
 pub use commit::BATCH_OCTETS_MAX;
 pub use disk::DiskStore;
 pub use error::StoreError;
+pub use lock::check_owner;
 pub use memory::MemoryStore;
+pub use reading::{has_store, holder, read_backup, read_directory};
 pub use record::{RECORD_OCTETS_MAX, TOMBSTONE_OCTETS_MAX, measure};
 
 /// Where records are kept. Every method may block on the disk: not for the network threads.
@@ -83,9 +87,69 @@ pub trait Store: Send + Sync {
     /// The store stays closed: there still is no space, or it cannot be used for another reason.
     fn resume(&self) -> Result<(), StoreError>;
 
-    /// Whether a small change would be taken now, as far as that is known without trying. It asks the file system for its
-    /// free space, and waits for nobody who holds the store.
-    fn is_writable(&self) -> bool;
+    /// Writes anew what has grown by what is gone; changes wait for the end of it, and nobody else does. There may be nothing
+    /// to do.
+    ///
+    /// # Errors
+    /// There is no space for the new one beside the old one, or it cannot be written: the old one stays.
+    fn compact(&self) -> Result<Sizes, StoreError> {
+        Ok(self.sizes())
+    }
+
+    /// How much the store takes on the disk.
+    fn sizes(&self) -> Sizes {
+        Sizes::default()
+    }
+
+    /// Why no change would be taken now, as far as that is known without trying. It asks the file system for its free
+    /// space, and waits for nobody who holds the store.
+    fn hindrance(&self) -> Option<Hindrance>;
+
+    /// Whether a small change would be taken now.
+    fn is_writable(&self) -> bool {
+        self.hindrance().is_none()
+    }
+}
+
+/// Octets of the files of a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes {
+    /// Of the database.
+    pub database: u64,
+    /// Of the journal, its checkpoint included.
+    pub journal: u64,
+}
+
+impl Sizes {
+    /// All of them.
+    pub fn total(self) -> u64 {
+        self.database.saturating_add(self.journal)
+    }
+}
+
+/// Why a store takes no changes. What it says is for whoever watches the server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Hindrance {
+    /// Its two copies are still being compared.
+    #[error(
+        "the store was opened and is being checked: until that is done it takes no changes; reading goes on"
+    )]
+    Opening,
+    /// There is no space.
+    #[error("the store takes no changes: the disk is full; reading goes on")]
+    Full,
+    /// A failure left open what is on disk.
+    #[error(
+        "the store takes no changes until the server is restarted, because a write failed ({reason}): check the disk; \
+         reading goes on"
+    )]
+    Stopped {
+        /// What failed.
+        reason: String,
+    },
+    /// It was opened to be read only.
+    #[error("the store is only read")]
+    OnlyRead,
 }
 
 /// The next numbers to be given away; none is ever used again.
@@ -125,6 +189,8 @@ pub struct Meta {
     pub belief: Option<Belief>,
     /// Which life of the store this is: made with the first batch that finds none. `None` before that.
     pub incarnation: Option<Incarnation>,
+    /// By what the key is known again that chosen secrets of tokens are found by; `None` while there was none.
+    pub token_key: Option<u64>,
 }
 
 /// Changes that happen together, with their events among them.
@@ -138,4 +204,6 @@ pub struct Batch {
     pub seeded: bool,
     /// What is believed of the clock by now; `None`: what was believed before stays.
     pub belief: Option<Belief>,
+    /// The mark of the key that chosen secrets of tokens are found by; `None`: that of before stays.
+    pub token_key: Option<u64>,
 }

@@ -796,10 +796,14 @@ fn commands_go_through_the_running_server() {
 #[test]
 fn a_store_that_is_held_is_4() {
     let place = Place::new(SEED);
+    place.edit("[server.hashing]", "[server.limits]\nstore_wait_time = \"0s\"\n\n[server.hashing]");
     let server = place.serve(&[]);
     place.run(&["serve"]).exits(4).says(&["is held by process", &server.process().to_string()]);
     std::fs::remove_file(place.path("data/bindery.sock")).unwrap();
-    place.run(&["token", "list"]).exits(4).says(&["is held by", "nobody answers on its socket"]);
+    let change = ["account", "deactivate", "alice"];
+    place.run(&change).exits(4).says(&["is held by", "nobody answers on its socket"]);
+    // Who only reads does without the server.
+    place.run(&["token", "list"]).exits(0).says(&["is held by", "nobody answers on its socket"]);
     place.run(&["apply"]).exits(4).says(&["is held by"]);
     assert_eq!(server.stop().0.code(), Some(0));
 }
@@ -808,8 +812,11 @@ fn a_store_that_is_held_is_4() {
 fn a_damaged_store_is_4() {
     let place = Place::new(SEED);
     place.run(&["apply", "--json"]).exits(0);
-    std::fs::write(place.path("data/acknowledged"), "x").unwrap();
+    for name in ["journal/checkpoint", "store/db"] {
+        std::fs::write(place.path("data").join(name), "x").unwrap();
+    }
     place.run(&["token", "list"]).exits(4).says(&["damaged"]);
+    std::fs::remove_dir_all(place.path("data/journal")).unwrap();
     place.run(&["serve"]).exits(4).says(&["damaged"]);
 }
 

@@ -111,6 +111,7 @@ fn whichever_file_is_harmed_nothing_is_lost() {
                 2 => file.write_all_at(&[0; 4_096], at).unwrap(),
                 _ => std::fs::remove_file(&path).unwrap(),
             }
+            place.serve(&[]).stop();
             let listed = place.run(&["--json", "token", "list"]).exits(0).json();
             assert_eq!(listed, expected, "harm {harm} at {at} of {}", name.display());
             put_back(&place.path("data"), &whole);

@@ -12,8 +12,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beside;
 mod durability;
 mod export;
 mod faults;
 mod pressure;
 mod starts;
+mod stopped;

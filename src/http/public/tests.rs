@@ -34,6 +34,7 @@ fn settings(limits: Limits) -> Settings {
         workers: None,
         expiry_warning: Duration::ZERO,
         rotation_overlap: Duration::ZERO,
+        on_store_failure: Default::default(),
         log: LogSettings::default(),
         hashing: Default::default(),
         limits,

@@ -12,7 +12,7 @@ use crate::registry::commands::testing::{
     account, actor, apply, count_events, provider, registry, registry_over, secrets_for, set_active, wait,
 };
 use crate::registry::{RegistrySettings, SeedOptions, Transaction};
-use crate::store::{Batch, DiskStore, MemoryStore};
+use crate::store::{Batch, DiskStore, Hindrance, MemoryStore};
 
 fn seed() -> crate::config::Seed {
     crate::config::Seed {
@@ -562,8 +562,8 @@ impl Store for Counting {
         self.records.resume()
     }
 
-    fn is_writable(&self) -> bool {
-        self.records.is_writable()
+    fn hindrance(&self) -> Option<Hindrance> {
+        self.records.hindrance()
     }
 }
 

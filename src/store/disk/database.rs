@@ -268,6 +268,23 @@ pub(super) fn octets_to_open(path: &Path) -> u64 {
     snapshots.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).max().unwrap_or(0)
 }
 
+/// Waits until the threads of a database that was closed have let go of its files.
+///
+/// # Errors
+/// They do not.
+pub(super) fn wait_until_closed(path: &Path) -> Result<(), StoreError> {
+    let failed = |error| StoreError::from_io(path, "wait for the end of the database in", error);
+    let file = File::open(path.join(DATABASE_FILE)).map_err(failed)?;
+    for _ in 0..LOCK_ATTEMPTS {
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_PAUSE),
+            Err(error) => return Err(failed(error.into())),
+        }
+    }
+    Err(failed(io::ErrorKind::TimedOut.into()))
+}
+
 /// Whether this is the name of one of sled's files.
 pub(super) fn is_of_database(name: &OsStr) -> bool {
     name == DATABASE_FILE || name == CONFIGURATION_FILE || is_snapshot(name)

@@ -149,6 +149,8 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
     let path = Database::path_in(directory);
     check_space(directory, settings, database::octets_to_open(&path))?;
     database::tidy(directory, &path)?;
+    // What was not finished when it was to take the place of this one.
+    remove(&directory.join(NEW))?;
     let opened = Database::open(directory, &path, settings.cache_octets)
         .and_then(|database| Ok((super::read_meta(directory, &database)?, database)));
     let (meta, database) = match opened {
@@ -308,6 +310,72 @@ pub(super) fn write_database(
         return Ok(());
     }
     Err(StoreError::Damaged { path: directory.to_owned(), damage: Damage::Sum })
+}
+
+/// Makes a database of the ledger beside the one that is in use; answers with where it is.
+///
+/// # Errors
+/// There is no space, or it cannot be written.
+pub(super) fn write_beside(
+    directory: &Path,
+    settings: &Settings,
+    ledger: &Ledger,
+    ending: &AtomicBool,
+) -> Result<PathBuf, StoreError> {
+    let new = directory.join(NEW);
+    check_space(directory, settings, ledger.checkpoint_octets().saturating_mul(DATABASE_OCTETS_FOR_ONE))?;
+    remove(&new)?;
+    if let Err(error) = write_database(directory, settings, ledger, &new, ending) {
+        let _ = remove(&new);
+        return Err(error);
+    }
+    Ok(new)
+}
+
+/// Brings a database that was written beside to the end of the ledger.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn write_rest(
+    directory: &Path,
+    settings: &Settings,
+    ledger: &Ledger,
+    path: &Path,
+    ending: &AtomicBool,
+) -> Result<(), StoreError> {
+    let database = Database::open(directory, path, settings.cache_octets)?;
+    let revision = super::read_meta(directory, &database)?.revision;
+    match ledger.since(revision) {
+        Some(missing) if missing.is_empty() => Ok(()),
+        Some(missing) => database.write(&missing).and_then(|()| database.sync()),
+        // A checkpoint was made meanwhile, which holds what is missing among all the rest.
+        None => {
+            drop(database);
+            write_beside(directory, settings, ledger, ending).map(drop)
+        }
+    }
+}
+
+/// Puts a database that was written beside in the place of the one that was in use, and takes that away. In each moment one
+/// of them stands there.
+///
+/// # Errors
+/// It cannot be moved.
+pub(super) fn exchange(directory: &Path, new: &Path) -> Result<(), StoreError> {
+    let path = Database::path_in(directory);
+    // sled knows its files by their names: what it still writes of one must not come to the other.
+    database::wait_until_closed(&path)?;
+    database::wait_until_closed(new)?;
+    rustix::fs::renameat_with(
+        rustix::fs::CWD,
+        new,
+        rustix::fs::CWD,
+        &path,
+        rustix::fs::RenameFlags::EXCHANGE,
+    )
+    .map_err(|error| StoreError::from_io(&path, "exchange", error.into()))?;
+    database::sync_directory(directory)?;
+    remove(new)
 }
 
 /// A copy of the database's files, gone at the end.

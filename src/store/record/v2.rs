@@ -101,6 +101,6 @@ impl From<Meta> for store::Meta {
         let Counters { next_number, next_object, trail: Trail { first, before, next, head } } = counters;
         let trails = Trails { changes: TrailState { first, before, next, head }, ..Trails::default() };
         let counters = store::Counters { next_number, next_object, trails, custom_octets: 0 };
-        Self { revision, records, sum, counters, seeded, belief: None, incarnation: None }
+        Self { revision, records, sum, counters, seeded, belief: None, incarnation: None, token_key: None }
     }
 }

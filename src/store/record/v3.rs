@@ -28,6 +28,6 @@ impl From<Meta> for store::Meta {
         let Meta { revision, records, sum, counters, seeded } = v3;
         let Counters { next_number, next_object, trails, custom_octets } = counters;
         let counters = store::Counters { next_number, next_object, trails, custom_octets };
-        Self { revision, records, sum, counters, seeded, belief: None, incarnation: None }
+        Self { revision, records, sum, counters, seeded, belief: None, incarnation: None, token_key: None }
     }
 }

@@ -503,6 +503,7 @@ fn meta_of_one_trail() -> Meta {
         seeded: true,
         belief: None,
         incarnation: None,
+        token_key: None,
     }
 }
 
@@ -530,10 +531,11 @@ fn sample_metas() -> [(&'static str, &'static str, Meta); 2] {
     let meta = Meta {
         belief: Some(Belief::of(time)),
         incarnation: Some(Incarnation::new([0x66; 16])),
+        token_key: Some(0x7777_6666_5555_4444),
         ..meta_without_belief()
     };
     let doubt = Doubt { clock: Timestamp::from_unix_seconds(2_110_000_000), lasted: 43_200 };
-    let doubting = Meta { belief: Some(Belief { time, doubt: Some(doubt) }), ..meta };
+    let doubting = Meta { belief: Some(Belief { time, doubt: Some(doubt) }), token_key: None, ..meta };
     [
         ("meta", include_str!("../samples/v4/meta.hex"), meta),
         ("meta-doubting", include_str!("../samples/v4/meta-doubting.hex"), doubting),
@@ -651,12 +653,18 @@ pub(super) fn as_version_2(directory: &Path) {
         database.insert(key, value).unwrap();
     }
     let [(key, mut value)] = <[Item; 1]>::try_from(meta).unwrap();
-    let meta = Meta { sum, belief: None, incarnation: None, ..record::decode_meta(&value).unwrap() };
+    let meta = Meta {
+        sum,
+        belief: None,
+        incarnation: None,
+        token_key: None,
+        ..record::decode_meta(&value).unwrap()
+    };
     value = record::encode_meta(&meta).unwrap().1;
     // What follows the trail of changes is that of three which are empty, the octets of one of them, whether it is
-    // seeded, and that neither of the clock nor of its incarnation is anything known.
+    // seeded, and that neither of the clock nor of its incarnation nor of a key is anything known.
     let empty = [&[1][..], &[0; 32], &[1], &[0; 32]].concat();
-    value.truncate(value.len() - 2);
+    value.truncate(value.len() - 3);
     let end = value.len() - 1;
     let begin = end - 1 - 3 * empty.len();
     assert_eq!(value.drain(begin..end).collect::<Vec<u8>>(), [empty.repeat(3), vec![0]].concat());

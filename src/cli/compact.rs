@@ -1,0 +1,31 @@
+//! `bindery compact`: the database is made anew, without what is gone.
+
+use super::arguments::DirectoryArguments;
+use super::backend::Absent;
+use super::failure::Failure;
+use super::output::Output;
+use crate::http::{Compacted, path};
+
+/// Make the store's database anew, without what is gone; beside a running server, which goes on meanwhile
+#[derive(Debug, clap::Args)]
+pub(super) struct CompactArguments {
+    #[command(flatten)]
+    directory: DirectoryArguments,
+}
+
+pub(super) async fn run(arguments: CompactArguments, output: Output) -> Result<(), Failure> {
+    let compacted: Compacted = arguments
+        .directory
+        .with(Absent::Fail, async |backend| Ok(backend.call(path::COMPACT, &()).await?))
+        .await?;
+    output.result(&compacted, || {
+        let Compacted { before, after } = compacted;
+        format!(
+            "the store takes {} octets ({} before): {} of the database, {} of the journal",
+            after.total(),
+            before.total(),
+            after.database,
+            after.journal
+        )
+    })
+}
