@@ -101,6 +101,12 @@ kinds! {
     HandlerPanicked, "handler_panicked": "handlers of the API have panicked, which is an error in bindery";
     /// The client has gone, or the store cannot be read.
     ExportEnded, "export_ended": "exports were not made to their end";
+    /// The client has gone, or the store cannot be read.
+    BackupEnded, "backup_ended": "backups were not given to their end";
+    /// The disk is full, or the directory cannot be written.
+    BackupFailed, "backup_failed": "backups that were due were not made; it is tried again";
+    /// None could be made for a long time.
+    BackupOld, "backup_old": "the newest backup is old";
 }
 
 /// The rule by which lines become seldom.

@@ -113,6 +113,38 @@ impl TokenKeys {
         }
     }
 
+    /// The content of the file of the finding key, for a backup that holds it; `None`: there is none.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no key.
+    pub fn own_file(&self) -> Result<Option<Secret>, TokenKeyError> {
+        self.data_dir.as_deref().map_or(Ok(None), Self::finding_file)
+    }
+
+    /// Another content for such a file.
+    ///
+    /// # Errors
+    /// There are no random octets.
+    pub fn new_file() -> Result<Secret, RandomSourceError> {
+        random_key().map(|key| Secret::from(key.as_slice()))
+    }
+
+    /// The same of a data directory; `None`: there is no such file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no key.
+    pub fn finding_file(data_dir: &Path) -> Result<Option<Secret>, TokenKeyError> {
+        let path = data_dir.join(FINDING_KEY_NAME);
+        match read_key_octets(&path) {
+            Ok(octets) if is_finding_file(&octets) => Ok(Some(octets)),
+            Ok(_) => Err(TokenKeyError::NoKey { path }),
+            Err(TokenKeyError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Keys made of these octets, for tests.
     #[cfg(test)]
     pub(crate) fn of(finding: u8, sealing: Option<u8>) -> Self {
@@ -269,15 +301,24 @@ fn read_sealing(path: &Path, data_dir: &Path) -> Result<Key, TokenKeyError> {
     Ok(derive(SEALING, &key))
 }
 
+/// Whether these octets can be the content of the file of a finding key.
+pub fn is_finding_file(octets: &Secret) -> bool {
+    parse_key(octets.expose()).is_some()
+}
+
 fn read_key(path: &Path) -> Result<Key, TokenKeyError> {
+    parse_key(read_key_octets(path)?.expose()).ok_or_else(|| TokenKeyError::NoKey { path: path.to_owned() })
+}
+
+fn read_key_octets(path: &Path) -> Result<Secret, TokenKeyError> {
     let unreadable = |source| TokenKeyError::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.permissions().mode() & 0o007 != 0 {
         return Err(TokenKeyError::Open { path: path.to_owned() });
     }
-    let mut octets = Zeroizing::new(Vec::with_capacity(KEY_FILE_OCTETS_MAX));
+    let mut octets = Vec::with_capacity(KEY_FILE_OCTETS_MAX);
     file.take(KEY_FILE_OCTETS_MAX as u64).read_to_end(&mut octets).map_err(unreadable)?;
-    parse_key(&octets).ok_or_else(|| TokenKeyError::NoKey { path: path.to_owned() })
+    Ok(Secret::new(octets))
 }
 
 /// Thirty-two octets, as they are, in hexadecimal, or in base64 of either alphabet.

@@ -119,7 +119,7 @@ impl ReadingArguments {
 }
 
 /// Reads `[server]` alone, with what variables override.
-fn load_settings(path: &Path) -> Result<Settings, Failure> {
+pub(super) fn load_settings(path: &Path) -> Result<Settings, Failure> {
     config::load_settings(path, &|name| std::env::var_os(name)).map_err(|problems| failure_of(&problems))
 }
 

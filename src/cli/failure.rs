@@ -8,7 +8,7 @@ pub(super) use crate::http::in_words;
 use crate::http::{Problem, ProblemKind};
 use crate::registry::OpenError;
 use crate::server::StartError;
-use crate::store::StoreError;
+use crate::store::{BackupError, StoreError};
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
@@ -109,6 +109,12 @@ impl From<StoreError> for Failure {
             _ => Exit::Failed,
         };
         Self::of(exit, &error)
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        Self::of(if error.is_unusable() { Exit::Store } else { Exit::Failed }, &error)
     }
 }
 

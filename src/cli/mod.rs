@@ -8,6 +8,7 @@ mod apply;
 mod arguments;
 mod attribute;
 mod backend;
+mod backup;
 mod certificate;
 mod check;
 mod compact;
@@ -25,7 +26,9 @@ mod member;
 mod output;
 mod password;
 mod provider;
+mod restore;
 mod role;
+mod salvage;
 mod secrets;
 mod seeding;
 mod serve;
@@ -60,6 +63,9 @@ enum Command {
     Apply(apply::ApplyArguments),
     Import(Box<import::ImportArguments>),
     Export(export::ExportArguments),
+    Backup(backup::BackupArguments),
+    Restore(restore::RestoreArguments),
+    Salvage(salvage::SalvageArguments),
     #[command(subcommand)]
     Account(account::AccountCommand),
     #[command(subcommand)]
@@ -104,6 +110,9 @@ fn carry_out(command: Command, output: Output) -> Result<(), Failure> {
         Command::Check(arguments) => block_on(check::run(arguments, output)),
         Command::Import(arguments) => block_on(import::run(*arguments, output)),
         Command::Export(arguments) => block_on(export::run(arguments, output)),
+        Command::Backup(arguments) => block_on(backup::run(arguments, output)),
+        Command::Restore(arguments) => block_on(restore::run(arguments, output)),
+        Command::Salvage(arguments) => block_on(salvage::run(arguments, output)),
         Command::Apply(arguments) => block_on(apply::run(arguments, output)),
         Command::Account(command) => block_on(account::run(command, output)),
         Command::Group(command) => block_on(group::run(command, output)),

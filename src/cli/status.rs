@@ -4,7 +4,7 @@ use super::arguments::ReadingArguments;
 use super::failure::Failure;
 use super::output::Output;
 use crate::clock::Standing;
-use crate::http::{Status, path};
+use crate::http::{BackupStatus, Status, path};
 
 /// Say which server runs, what it serves, and which limits were reached
 #[derive(Debug, clap::Args)]
@@ -29,11 +29,12 @@ pub(super) async fn run(arguments: StatusArguments, output: Output) -> Result<()
         let hindrance = status.hindrance.iter().map(|sentence| format!("{sentence}\n")).collect::<String>();
         let seeded = if status.is_seeded { "" } else { ", never seeded" };
         format!(
-            "{server}\n{hindrance}revision {}{seeded}: {} accounts, {} groups\n{}{}{}",
+            "{server}\n{hindrance}revision {}{seeded}: {} accounts, {} groups\n{}{}{}{}",
             status.revision,
             status.accounts,
             status.groups,
             status.base_dns.join("\n"),
+            status.backup.as_ref().map(backup_in_words).unwrap_or_default(),
             limits_in_words(&status),
             clock_in_words(&status)
         )
@@ -46,6 +47,17 @@ fn clock_in_words(status: &Status) -> String {
         Standing::Believed => String::new(),
         Standing::Ahead | Standing::Behind => format!("\n{}", status.clock),
     }
+}
+
+/// The newest backup, and why there is no newer one.
+fn backup_in_words(backup: &BackupStatus) -> String {
+    let newest = match &backup.newest {
+        Some(made) => format!("{made}, {} octets", backup.octets),
+        None => "none yet".to_owned(),
+    };
+    let old = if backup.is_old { "; it is old" } else { "" };
+    let failure = backup.failure.as_ref().map(|reason| format!("; the next could not be made: {reason}"));
+    format!("\nnewest backup: {newest}{old}{}", failure.unwrap_or_default())
 }
 
 /// The limits that were reached at all.

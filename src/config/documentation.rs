@@ -110,6 +110,7 @@ const TABLES: &[(&str, &[Key])] = &[
             Key("log", "table", "-", "The log, below."),
             Key("limits", "table", "-", "The limits, below."),
             Key("hashing", "table", "-", "What new secrets are hashed with, below."),
+            Key("backup", "table", "-", "The backups that the server makes by itself, below."),
         ],
     ),
     (
@@ -201,6 +202,37 @@ const TABLES: &[(&str, &[Key])] = &[
                 "size",
                 "`256 MiB`",
                 "Memory that all hashes at work may take together, at least `limits.argon2_memory_max`.",
+            ),
+        ],
+    ),
+    (
+        "server.backup",
+        &[
+            Key(
+                "directory",
+                "path",
+                "`backups` in `data_dir`",
+                "Where they are, readable by the server's user only. Another disk survives more.",
+            ),
+            Key(
+                "every",
+                "duration or `never`",
+                "`1d`",
+                "How old the newest becomes before another is made, `1s` to `365d`; none is made of a store that has not changed \
+                 since.",
+            ),
+            Key(
+                "keep",
+                "count",
+                "`7`",
+                "How many are kept, 1 to 10000: the oldest goes when the new one was verified. None is made that would leave less \
+                 than twice its size free.",
+            ),
+            Key(
+                "with_keys",
+                "boolean",
+                "`false`",
+                "Whether `token.key` is in them, as with `bindery backup --with-keys`.",
             ),
         ],
     ),
@@ -593,6 +625,7 @@ fn the_page_has_the_keys_that_the_reader_knows() {
         tls = { zzzzzzzz = 1, client_accounts = [{ zzzzzzzz = 1 }] }
         log = { zzzzzzzz = 1 }
         hashing = { zzzzzzzz = 1 }
+        backup = { zzzzzzzz = 1 }
         limits = { zzzzzzzz = 1 }
         [[attribute]]
         zzzzzzzz = 1

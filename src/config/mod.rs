@@ -43,8 +43,9 @@ pub use seed::{
 };
 pub use seed_reader::LocatedReference;
 pub use settings::{
-    BadListenAddress, ClientAccount, ClientName, HashingSettings, ListenAddress, ListenerError, LogFormat,
-    LogLevel, LogSettings, OnStoreFailure, PlainBind, ROTATION_OVERLAP_MAX, Settings, TlsSettings,
+    BackupSettings, BadListenAddress, ClientAccount, ClientName, HashingSettings, ListenAddress,
+    ListenerError, LogFormat, LogLevel, LogSettings, OnStoreFailure, PlainBind, ROTATION_OVERLAP_MAX,
+    Settings, TlsSettings,
 };
 pub use source::Located;
 

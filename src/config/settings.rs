@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// What a new secret is hashed with.
     pub hashing: HashingSettings,
+    /// What the server does by itself so that there is a backup.
+    pub backup: BackupSettings,
     pub limits: Limits,
 }
 
@@ -65,6 +67,7 @@ impl Settings {
             on_store_failure: OnStoreFailure::default(),
             log: LogSettings::default(),
             hashing: HashingSettings::default(),
+            backup: BackupSettings::of_data_dir(Path::new("")),
             limits: Limits::default(),
         }
     }
@@ -325,8 +328,39 @@ impl Default for HashingSettings {
     }
 }
 
+/// `[server.backup]`: backups that the server makes by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupSettings {
+    /// Where they are.
+    pub directory: PathBuf,
+    /// How old the newest becomes before another is made; `None`: none is made.
+    pub every: Option<Duration>,
+    /// How many are kept.
+    pub keep: u32,
+    /// Whether the key that chosen secrets are found by is in them.
+    pub with_keys: bool,
+}
+
+impl BackupSettings {
+    /// One a day beside the data, for a week.
+    pub fn of_data_dir(data_dir: &Path) -> Self {
+        Self {
+            directory: data_dir.join("backups"),
+            every: Some(BACKUP_EVERY),
+            keep: BACKUPS_KEPT,
+            with_keys: false,
+        }
+    }
+}
+
 /// `sun_path` of Linux without its final zero.
 pub(super) const UNIX_PATH_LENGTH_MAX: usize = 107;
+
+/// Default of `backup.every`.
+const BACKUP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Default of `backup.keep`.
+const BACKUPS_KEPT: u32 = 7;
 
 /// Default of `expiry_warning`.
 pub(super) const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);

@@ -1,17 +1,18 @@
 //! Reads `[server]` and its tables, and checks what their keys have to do with each other.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::diagnostics::{Problem, Problems};
 use super::environment::{Lookup, Overrides};
-use super::limits::{GIB, KIB, Limits, MIB, within};
+use super::limits::{GIB, KIB, Limits, MIB, in_range, within};
 use super::names;
 use super::reader::TableReader;
 use super::seed_value::network;
 use super::settings::{
-    BadListenAddress, ClientAccount, ClientName, EXPIRY_WARNING, HashingSettings, ListenAddress, LogFormat,
-    LogLevel, LogSettings, OnStoreFailure, PlainBind, ROTATION_OVERLAP, ROTATION_OVERLAP_MAX, Settings,
-    TlsSettings, UNIX_PATH_LENGTH_MAX,
+    BackupSettings, BadListenAddress, ClientAccount, ClientName, EXPIRY_WARNING, HashingSettings,
+    ListenAddress, LogFormat, LogLevel, LogSettings, OnStoreFailure, PlainBind, ROTATION_OVERLAP,
+    ROTATION_OVERLAP_MAX, Settings, TlsSettings, UNIX_PATH_LENGTH_MAX,
 };
 use super::source::{Located, Position};
 use super::value::{self, Raw};
@@ -55,6 +56,12 @@ pub(super) fn read_settings(
     let limits = server.table("limits", problems).map(|table| read_limits(table, problems));
     let limits = limits.unwrap_or_default();
     let hashing = server.table("hashing", problems).map(|table| read_hashing(table, &limits, problems));
+    let data_dir = data_dir.map(|located| directory.join(located.value)).unwrap_or_default();
+    let backup = BackupSettings::of_data_dir(&data_dir);
+    let backup = match server.table("backup", problems) {
+        Some(table) => read_backup(table, directory, backup, problems),
+        None => backup,
+    };
     server.finish(problems);
 
     for (key, name, in_clear, list) in
@@ -78,7 +85,7 @@ pub(super) fn read_settings(
     let values =
         |located: Vec<Located<ListenAddress>>| located.into_iter().map(|address| address.value).collect();
     Settings {
-        data_dir: data_dir.map(|located| directory.join(located.value)).unwrap_or_default(),
+        data_dir,
         ldap: values(ldap),
         ldaps: values(ldaps),
         http: values(http),
@@ -93,6 +100,7 @@ pub(super) fn read_settings(
         on_store_failure: on_store_failure.unwrap_or_default(),
         log,
         hashing: hashing.unwrap_or_default(),
+        backup,
         limits,
     }
 }
@@ -248,6 +256,32 @@ fn read_log(mut table: TableReader<'_>, problems: &mut Problems) -> LogSettings 
     log
 }
 
+fn read_backup(
+    mut table: TableReader<'_>,
+    directory: &Path,
+    default: BackupSettings,
+    problems: &mut Problems,
+) -> BackupSettings {
+    let backup = BackupSettings {
+        directory: table
+            .value("directory", problems, value::filled_text)
+            .map_or(default.directory, |path| directory.join(path)),
+        every: table.value("every", problems, backup_period).unwrap_or(default.every),
+        keep: within(&mut table, "keep", default.keep, 1..=10_000, problems),
+        with_keys: table.value("with_keys", problems, value::boolean).unwrap_or(default.with_keys),
+    };
+    table.finish(problems);
+    backup
+}
+
+/// How often; never.
+fn backup_period(raw: Raw<'_>) -> Result<Option<Duration>, String> {
+    if value::word(&[("never", ())])(raw).is_ok() {
+        return Ok(None);
+    }
+    in_range(raw, &BACKUP_EVERY_RANGE).map(Some).map_err(|message| format!("{message}, or \"never\""))
+}
+
 fn read_limits(mut table: TableReader<'_>, problems: &mut Problems) -> Limits {
     let mut limits = Limits::read(&mut table, problems);
     table.finish(problems);
@@ -309,6 +343,9 @@ const DEVELOPMENT_ALONE: &str =
     "`development` stands alone: it is instead of `certificate`, `key`, `client_ca` and `client_accounts`";
 
 const THREADS_MAX: u32 = 1_024;
+
+const BACKUP_EVERY_RANGE: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(365 * 24 * 60 * 60);
 
 const EXPIRY_WARNING_RANGE: std::ops::RangeInclusive<std::time::Duration> =
     std::time::Duration::ZERO..=std::time::Duration::from_secs(365 * 24 * 60 * 60);

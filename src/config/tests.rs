@@ -257,10 +257,24 @@ fn the_defaults_are_within_their_ranges() {
         .collect();
     let written = good(&format!(
         "[server]\ndata_dir = \"data\"\nhashing = {{ memory = \"19 MiB\", memory_budget = \"256 MiB\" }}\n\
-         expiry_warning = \"14d\"\nrotation_overlap = \"1d\"\n[server.limits]\n{}",
+         expiry_warning = \"14d\"\nrotation_overlap = \"1d\"\n[server.backup]\nevery = \"1d\"\nkeep = 7\nwith_keys = false\n[server.limits]\n{}",
         rows.concat()
     ));
-    assert_eq!(written.settings, Settings { data_dir: written.settings.data_dir.clone(), ..config.settings });
+    let Settings { data_dir, backup, .. } = written.settings.clone();
+    assert_eq!(config.settings.backup.directory, config.settings.data_dir.join("backups"));
+    let backup = BackupSettings { directory: backup.directory, ..config.settings.backup };
+    assert_eq!(written.settings, Settings { data_dir, backup, ..config.settings });
+}
+
+#[test]
+fn backups_can_be_turned_off_and_be_elsewhere() {
+    let config = good(
+        "[server]\ndata_dir = \"data\"\n[server.backup]\ndirectory = \"/srv/backups\"\nevery = \"never\"\nkeep = 30\n\
+         with_keys = true\n",
+    );
+    let expected =
+        BackupSettings { directory: "/srv/backups".into(), every: None, keep: 30, with_keys: true };
+    assert_eq!(config.settings.backup, expected);
 }
 
 #[test]
@@ -271,6 +285,14 @@ fn problems_of_the_server_are_told_with_their_place() {
         ("[server]\ndata_dir = 5", "2:12: server.data_dir: expected a string, found an integer"),
         ("[server]\ndata_dir = \"\"", "2:12: server.data_dir: expected a string that is not empty"),
         ("server = 5", "1:10: server: expected a table, found an integer"),
+        (
+            "[server]\ndata_dir = \"x\"\n[server.backup]\nevery = \"0s\"",
+            "4:9: server.backup.every: expected a duration from 1s to 365d, found 0s, or \"never\"",
+        ),
+        (
+            "[server]\ndata_dir = \"x\"\n[server.backup]\nkeep = 0",
+            "4:8: server.backup.keep: expected a count from 1 to 10000, found 0",
+        ),
         (
             "[server]\ndata_dir = \"x\"\nldap = \"127.0.0.1:3389\"",
             "3:8: server.ldap: expected a list, found a string",

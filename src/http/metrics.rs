@@ -55,6 +55,25 @@ fn text(registry: &Registry) -> String {
     let _ = writeln!(text, "{CLOCK_BELIEVED} {}", u8::from(clock.standing == Standing::Believed));
     let _ = writeln!(text, "# HELP {CLOCK_AHEAD} By how much the clock is ahead of what it should say.");
     let _ = writeln!(text, "# TYPE {CLOCK_AHEAD} gauge\n{CLOCK_AHEAD} {}", clock.difference());
+    let backups = registry.backups().now();
+    if backups.every.is_some() {
+        let failures = backups.failures;
+        let _ = writeln!(
+            text,
+            "# HELP {BACKUP_FAILURES} How often a backup that was due could not be made since the start."
+        );
+        let _ = writeln!(text, "# TYPE {BACKUP_FAILURES} counter\n{BACKUP_FAILURES} {failures}");
+    }
+    if let Some(newest) = backups.newest {
+        let age = registry.now().unix_seconds().saturating_sub(newest.made.unix_seconds());
+        let _ = writeln!(
+            text,
+            "# HELP {BACKUP_AGE} Seconds since the newest of the server's own backups was made."
+        );
+        let _ = writeln!(text, "# TYPE {BACKUP_AGE} gauge\n{BACKUP_AGE} {age}");
+        let _ = writeln!(text, "# HELP {BACKUP_OCTETS} Its size.");
+        let _ = writeln!(text, "# TYPE {BACKUP_OCTETS} gauge\n{BACKUP_OCTETS} {}", newest.octets);
+    }
     let lengths = registry.hash_pool().queue_lengths();
     let _ = writeln!(text, "# HELP {WAITING} Secrets that wait to be hashed, by class.");
     let _ = writeln!(text, "# TYPE {WAITING} gauge");
@@ -68,6 +87,9 @@ const REACHED: &str = "bindery_limit_reached_total";
 const SELDOM: &str = "bindery_seldom_told_total";
 const CLOCK_BELIEVED: &str = "bindery_clock_believed";
 const CLOCK_AHEAD: &str = "bindery_clock_ahead_seconds";
+const BACKUP_AGE: &str = "bindery_backup_age_seconds";
+const BACKUP_OCTETS: &str = "bindery_backup_octets";
+const BACKUP_FAILURES: &str = "bindery_backup_failures_total";
 const WAITING: &str = "bindery_hashes_waiting";
 const STORE: &str = "bindery_store_octets";
 const EXPIRING: &str = "bindery_tokens_expiring";

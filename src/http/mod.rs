@@ -8,6 +8,7 @@ mod access;
 pub mod api;
 mod compact;
 
+mod backup;
 mod error;
 mod event;
 mod export;
@@ -16,6 +17,7 @@ mod import;
 mod json;
 mod local;
 mod metrics;
+mod pieces;
 mod public;
 mod seed;
 mod status;
@@ -28,6 +30,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 pub use access::{ExplainRequest, ExplainResponse};
+pub use backup::BackupRequest;
 pub use compact::Compacted;
 pub use error::{Problem, ProblemKind, in_words};
 pub use event::{ShowRequest, ShownEvent, VerifyRequest};
@@ -35,7 +38,7 @@ pub use import::ImportBatch;
 pub use local::serve_local;
 pub use public::{PublicDoor, serve_public};
 pub use seed::{ApplyRequest, PlanRequest};
-pub use status::Status;
+pub use status::{BackupStatus, Status};
 pub use system_user::{SUDO_USER_HEADER, own_user, sudo_user};
 
 use self::api::{Api, Door};
@@ -53,6 +56,7 @@ pub fn router(registry: Arc<Registry>, tls: Option<Arc<Tls>>) -> Router {
         .route(path::IMPORT_PREPARE, post(import::prepare))
         .route(path::IMPORT_BATCH, post(import::batch))
         .route(path::EXPORT, post(export::export))
+        .route(path::BACKUP, post(backup::backup))
         .route(path::ACCESS_EXPLAIN, post(access::explain))
         .route(path::EVENT_LIST, post(event::list))
         .route(path::EVENT_SHOW, post(event::show))
@@ -79,6 +83,8 @@ pub mod path {
     pub const IMPORT_BATCH: &str = "/local/import/batch";
     /// [`ExportOptions`](crate::registry::commands::ExportOptions) → octets
     pub const EXPORT: &str = "/local/export";
+    /// [`BackupRequest`](super::BackupRequest) → octets of an archive
+    pub const BACKUP: &str = "/local/backup";
     /// [`ExplainRequest`](super::ExplainRequest) → [`ExplainResponse`](super::ExplainResponse)
     pub const ACCESS_EXPLAIN: &str = "/local/access/explain";
     /// [`EventQuery`](crate::registry::EventQuery) → [`ShownEvent`](super::ShownEvent)s

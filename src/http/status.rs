@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use crate::clock::ClockReport;
-use crate::registry::Registry;
+use crate::model::Timestamp;
+use crate::registry::{BackupState, Registry};
 use crate::store::Hindrance;
 
 /// What a server says about itself.
@@ -36,6 +37,36 @@ pub struct Status {
     /// Why no change is taken now, in a sentence.
     #[serde(default)]
     pub hindrance: Option<String>,
+    /// The backups that the server makes by itself; `None`: it makes none.
+    #[serde(default)]
+    pub backup: Option<BackupStatus>,
+}
+
+/// How the server's own backups are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupStatus {
+    /// When the newest was made.
+    pub newest: Option<Timestamp>,
+    pub octets: u64,
+    /// Whether it is older than twice the time after which the next was due, and something has changed since.
+    pub is_old: bool,
+    /// How often none could be made, since the start.
+    pub failures: u64,
+    /// Why not, the last time; `None`: the last one was made.
+    pub failure: Option<String>,
+}
+
+impl BackupStatus {
+    fn of(state: BackupState, revision: u64, now: Timestamp) -> Option<Self> {
+        state.every?;
+        Some(Self {
+            newest: state.newest.map(|newest| newest.made),
+            octets: state.newest.map_or(0, |newest| newest.octets),
+            is_old: state.is_old(revision, now),
+            failures: state.failures,
+            failure: state.failure,
+        })
+    }
 }
 
 pub(super) async fn status(State(registry): State<Arc<Registry>>) -> Result<Json<Status>, Problem> {
@@ -55,6 +86,7 @@ pub(super) async fn status(State(registry): State<Arc<Registry>>) -> Result<Json
         accounts: accounts.account_count(),
         groups: accounts.group_count(),
         base_dns: accounts.providers().map(|provider| provider.base_dn.clone()).collect(),
+        backup: BackupStatus::of(registry.backups().now(), snapshot.revision(), registry.now()),
         limits_reached: registry
             .limits_reached()
             .map(|(limit, count)| (limit.name().to_owned(), count))

@@ -8,6 +8,7 @@
 mod application_addresses;
 mod authenticate;
 mod authenticate_api;
+mod backups;
 mod caller;
 #[cfg(test)]
 pub(crate) mod climb;
@@ -39,6 +40,7 @@ pub use authenticate::{
     Attempt, Authentication, AuthenticationRefusal, NAME_FORM_OCTETS_MAX, Trial, Verdict,
 };
 pub use authenticate_api::ApiRefusal;
+pub use backups::{BackupState, Backups, NewestBackup};
 pub use caller::{Asker, Caller, Lack};
 pub use commands::{
     Classified, Classifier, DEFAULT_LIFETIME, DiffEntry, Exchanged, ForeignCredential, ImportEntry,
@@ -61,6 +63,7 @@ use crate::config::{Limit, LimitCounts};
 use crate::directory::{Snapshot, SnapshotBuilder};
 use crate::model::{Actor, InternalAccount, Timestamp, Trail};
 use crate::net::Rate;
+use crate::secret::Secret;
 use crate::seldom::{self, Seldom};
 use crate::store::Store;
 use application_addresses::ApplicationAddresses;
@@ -156,6 +159,7 @@ pub struct Registry {
     rotation_overlap: Duration,
     rules: Rules,
     clock: Arc<Clock>,
+    backups: Backups,
     started: Instant,
 }
 
@@ -226,6 +230,7 @@ impl Registry {
             rotation_overlap: settings.rotation_overlap,
             rules: settings.rules,
             clock,
+            backups: Backups::default(),
             started: Instant::now(),
         });
         registry.look_up_origins(without_origin);
@@ -324,6 +329,23 @@ impl Registry {
     pub fn writer_ended(&self) -> Option<CancellationToken> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         writer.as_ref().map(WriterHandle::ended)
+    }
+
+    /// The content of the file of the key that chosen secrets are found by, for a backup.
+    ///
+    /// # Errors
+    /// In words: there is none, or it cannot be read.
+    pub fn finding_key_file(&self) -> Result<Secret, String> {
+        match self.token_keys.own_file() {
+            Ok(Some(key)) => Ok(key),
+            Ok(None) => Err("there is no `token.key` in the data directory".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// What is known of the backups that are made without being asked for.
+    pub fn backups(&self) -> &Backups {
+        &self.backups
     }
 
     /// The store, for threads that may wait for a disk.

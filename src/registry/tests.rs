@@ -100,6 +100,14 @@ impl Store for FaultyStore {
         self.records.events(trail, after, limit)
     }
 
+    fn write_archive(
+        &self,
+        out: &mut dyn std::io::Write,
+        keys: Option<&crate::secret::Secret>,
+    ) -> Result<Meta, StoreError> {
+        self.records.write_archive(out, keys)
+    }
+
     fn resume(&self) -> Result<(), StoreError> {
         self.records.resume()
     }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::accept::accept_ldap;
+use super::backups::make_backups;
 use super::process::fit_to_open_files;
 use super::reload::{connection_limits, proxies, put_in_force};
 use super::signals::Asked;
@@ -106,6 +107,8 @@ impl Listening {
         tasks.tracker.spawn(retire_events(Arc::clone(&registry), kept, tasks.shutdown.clone()));
         tasks.tracker.spawn(watch_log(log.clone(), Arc::clone(registry.reached()), tasks.shutdown.clone()));
         tasks.tracker.spawn(keep_tokens(Arc::clone(&registry), tasks.shutdown.clone()));
+        let backup = settings.backup.clone();
+        tasks.tracker.spawn(make_backups(Arc::clone(&registry), backup, tasks.shutdown.clone()));
         let entrance = Arc::new(Entrance::new(Arc::clone(&limits), proxies(&settings)));
         for (listener, scheme) in ldap {
             let is_tls = scheme == Scheme::Ldaps;

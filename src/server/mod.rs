@@ -6,6 +6,7 @@
 //! the process without more ado: nothing was promised to anybody, and a store is made to lose nothing by it.
 
 mod accept;
+mod backups;
 mod certificates;
 mod listeners;
 mod log;

@@ -40,6 +40,7 @@ pub(super) fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
         ("log.level", old.log.level != new.log.level, true),
         ("log.format", old.log.format != new.log.format, false),
         ("hashing", old.hashing != new.hashing, false),
+        ("backup", old.backup != new.backup, false),
         ("limits.connections_*", limits_at_once(old) != limits_at_once(new), true),
         ("limits", old.limits != limits_else, false),
     ];
@@ -121,7 +122,7 @@ fn take_connection_limits(limits: &mut Limits, from: &Limits) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LogLevel, LogSettings, PlainBind, TlsSettings};
+    use crate::config::{BackupSettings, LogLevel, LogSettings, PlainBind, TlsSettings};
 
     fn settings() -> Settings {
         Settings {
@@ -140,6 +141,7 @@ mod tests {
             on_store_failure: Default::default(),
             log: LogSettings::default(),
             hashing: Default::default(),
+            backup: BackupSettings::of_data_dir("data".as_ref()),
             limits: Limits::default(),
         }
     }

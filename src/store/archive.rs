@@ -88,10 +88,6 @@ pub struct Head {
 pub struct Summary {
     /// What it says of itself.
     pub head: Head,
-    /// How many items.
-    pub items: u64,
-    /// The octets of all keys and values.
-    pub octets: u64,
     /// The keys of tokens, where it holds them.
     pub keys: Option<Secret>,
 }
@@ -266,8 +262,7 @@ impl<R: Read> ArchiveReader<R> {
                     if end != self.block || self.input.read(&mut [0]).map_err(ArchiveError::from)? != 0 {
                         return Err(damaged());
                     }
-                    let (items, octets) = (self.items, self.octets);
-                    return Ok(Summary { head: self.head, items, octets, keys });
+                    return Ok(Summary { head: self.head, keys });
                 }
                 _ => return Err(damaged()),
             }

@@ -13,9 +13,20 @@ pub fn put(directory: &Path, path: &Path) -> Result<Option<PathBuf>, StoreError>
     if fs::symlink_metadata(path).is_err() {
         return Ok(None);
     }
+    let place = place_for(directory, &path.file_name().unwrap_or_default().to_string_lossy())?;
+    fs::rename(path, &place).map_err(|error| StoreError::from_io(path, "put aside", error))?;
+    place.parent().map_or(Ok(()), super::disk::sync_directory)?;
+    path.parent().map_or(Ok(()), super::disk::sync_directory)?;
+    Ok(Some(place))
+}
+
+/// A place of this name where nothing is, in a directory that is made.
+///
+/// # Errors
+/// The directory cannot be made.
+pub(super) fn place_for(directory: &Path, name: &str) -> Result<PathBuf, StoreError> {
     let aside = directory.join(DIRECTORY);
     super::disk::make_directory(&aside)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let now = crate::clock::system_time().unix_seconds();
     let mut place = aside.join(format!("{name}.{now}"));
     let mut number = 1;
@@ -23,10 +34,7 @@ pub fn put(directory: &Path, path: &Path) -> Result<Option<PathBuf>, StoreError>
         number += 1;
         place = aside.join(format!("{name}.{now}.{number}"));
     }
-    fs::rename(path, &place).map_err(|error| StoreError::from_io(path, "put aside", error))?;
-    super::disk::sync_directory(&aside)?;
-    path.parent().map_or(Ok(()), super::disk::sync_directory)?;
-    Ok(Some(place))
+    Ok(place)
 }
 
 const DIRECTORY: &str = "set-aside";

@@ -13,6 +13,7 @@
 mod database;
 mod opening;
 
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,7 @@ use std::thread::JoinHandle;
 use self::database::Database;
 pub(super) use self::database::{make_directory, sync_directory};
 use self::opening::Begun;
+pub(super) use self::opening::salvage;
 use super::commit::{self, Prepared};
 use super::error::{Damage, StoreError};
 use super::journal::Journal;
@@ -32,6 +34,7 @@ use super::lock::Lock;
 use super::verify::{Assembler, BackwardAssembler, Verifier};
 use super::{Batch, Hindrance, MemoryStore, Meta, Sizes, Store, reading, record};
 use crate::model::{Event, Key, Record, Revision, Trail};
+use crate::secret::Secret;
 use crate::seldom::{self, Seldom};
 
 /// A store in a directory, held by this process until it is dropped.
@@ -188,20 +191,6 @@ impl DiskStore {
         });
         let opening = begun.and_then(|begun| start_opening(&shared, ledger, begun));
         Ok(Self { shared, opening, _lock: lock })
-    }
-
-    /// Writes all items, as of one revision, as an archive; commits go on meanwhile. Answers with the revision.
-    ///
-    /// # Errors
-    /// The items cannot be read, or the archive not be written.
-    pub fn write_archive(
-        &self,
-        out: &mut dyn std::io::Write,
-        keys: Option<&crate::secret::Secret>,
-    ) -> Result<Meta, StoreError> {
-        let ledger = self.shared.ledger()?;
-        ledger.write_archive(out, keys)?;
-        Ok(*ledger.meta())
     }
 
     /// Closes the database as a disk does that becomes full in the middle of a commit.
@@ -672,6 +661,12 @@ impl Store for DiskStore {
             })
         })?;
         Ok(events)
+    }
+
+    fn write_archive(&self, out: &mut dyn Write, keys: Option<&Secret>) -> Result<Meta, StoreError> {
+        let ledger = self.shared.ledger()?;
+        ledger.write_archive(out, keys)?;
+        Ok(*ledger.meta())
     }
 
     fn resume(&self) -> Result<(), StoreError> {

@@ -211,17 +211,29 @@ impl Ledger {
         meta: &Meta,
         fill: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError>,
     ) -> Result<Option<PathBuf>, StoreError> {
-        let (new, path) = (directory.join(DIRECTORY_NEW), path_in(directory));
+        Self::draft(directory, meta, fill)?;
+        let aside = super::aside::put(directory, &path_in(directory))?;
+        Self::finish_creating(directory)?;
+        Ok(aside)
+    }
+
+    /// Makes a ledger that [`Ledger::finish_creating`] puts into its place once there is none.
+    ///
+    /// # Errors
+    /// It cannot be made durable, or what `fill` says.
+    pub(super) fn draft(
+        directory: &Path,
+        meta: &Meta,
+        fill: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let new = directory.join(DIRECTORY_NEW);
         if new.exists() {
             fs::remove_dir_all(&new).map_err(|error| StoreError::from_io(&new, "remove", error))?;
         }
         super::disk::make_directory(&new)?;
         // The batches first: with its checkpoint it is whole.
         Journal::create(&new, meta.incarnation, meta.revision.saturating_add(1))?;
-        write_checkpoint(&new, meta, fill)?;
-        let aside = super::aside::put(directory, &path)?;
-        Self::finish_creating(directory)?;
-        Ok(aside)
+        write_checkpoint(&new, meta, fill).map(drop)
     }
 
     /// Puts a ledger into its place that was made as a whole when the process ended.
@@ -497,7 +509,7 @@ fn write_checkpoint(
 
 const DIRECTORY: &str = "journal";
 const DIRECTORY_NEW: &str = "journal.new";
-const CHECKPOINT: &str = "checkpoint";
+pub(super) const CHECKPOINT: &str = "checkpoint";
 const CHECKPOINT_NEW: &str = "checkpoint.new";
 const BEGINNING: &str = "its beginning is damaged";
 const READ_OCTETS: usize = 256 * 1024;

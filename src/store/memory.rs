@@ -2,13 +2,16 @@
 //! without working on it: what was read takes no changes.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::archive::ArchiveWriter;
 use super::error::{Damage, StoreError};
 use super::verify::{Assembler, BackwardAssembler, Verifier};
 use super::{Batch, Hindrance, Meta, Store, commit, record};
 use crate::model::{Event, Key, Record, Trail};
+use crate::secret::Secret;
 
 /// Records in memory. Encodes and decodes them as the one on disk does, so that its limits hold.
 #[derive(Debug, Default)]
@@ -150,6 +153,17 @@ impl Store for MemoryStore {
             }
         }
         Ok(events)
+    }
+
+    fn write_archive(&self, out: &mut dyn Write, keys: Option<&Secret>) -> Result<Meta, StoreError> {
+        let failed = |error| StoreError::from_io(self.path(), "write a copy of the store in", error);
+        let state = self.read();
+        let mut writer = ArchiveWriter::new(out, &state.meta, crate::clock::system_time()).map_err(failed)?;
+        for (key, value) in &state.items {
+            writer.item(key, value).map_err(failed)?;
+        }
+        writer.finish(keys).map_err(failed)?;
+        Ok(state.meta)
     }
 
     fn resume(&self) -> Result<(), StoreError> {

@@ -8,8 +8,10 @@
 mod acknowledged;
 mod archive;
 mod aside;
+mod backup;
 mod catch;
 mod commit;
+mod contents;
 mod disk;
 mod error;
 mod journal;
@@ -18,22 +20,31 @@ mod lock;
 mod memory;
 mod reading;
 mod record;
+mod restore;
+mod salvage;
 #[cfg(test)]
 mod tests;
 mod verify;
 
+use std::io::Write;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Belief, Change, Event, Incarnation, Key, Record, Revision, Trail, Trails};
+use crate::secret::Secret;
 
 pub use aside::put as put_aside;
+pub use backup::{BackupError, BackupFile, Examined, examine, read_head, verify};
 pub use commit::BATCH_OCTETS_MAX;
+pub use contents::{Contents, ValidAgain};
 pub use disk::DiskStore;
 pub use error::StoreError;
 pub use lock::check_owner;
 pub use memory::MemoryStore;
-pub use reading::{has_store, holder, read_backup, read_directory};
+pub use reading::{holder, read_backup, read_directory};
 pub use record::{RECORD_OCTETS_MAX, TOMBSTONE_OCTETS_MAX, measure};
+pub use restore::{Existing, Restoration, has_store};
+pub use salvage::{Missing, SalvageRules, Salvaged, salvage};
 
 /// Where records are kept. Every method may block on the disk: not for the network threads.
 ///
@@ -79,6 +90,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Damaged`], or a failure to read.
     fn events_before(&self, trail: Trail, before: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
+
+    /// Writes all items, as of one revision, as an archive, with the content of the file of keys if it is given; commits go
+    /// on meanwhile. Answers with the description of the store that it holds.
+    ///
+    /// # Errors
+    /// The items cannot be read, or the archive not be written.
+    fn write_archive(&self, out: &mut dyn Write, keys: Option<&Secret>) -> Result<Meta, StoreError>;
 
     /// Goes on after a full disk had closed the store, if there is space by now; costs next to nothing
     /// otherwise. Whoever changes something calls it before reading what the change rests on.

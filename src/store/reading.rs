@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::archive::{ArchiveError, ArchiveReader};
 use super::error::StoreError;
-use super::ledger::{self, Files, Ledger, Trouble};
+use super::ledger::{Files, Ledger, Trouble};
 use super::lock::Lock;
 use super::{MemoryStore, Meta};
 
@@ -20,11 +20,6 @@ use super::{MemoryStore, Meta};
 /// It cannot be known.
 pub fn holder(directory: &Path) -> Result<Option<StoreError>, StoreError> {
     Lock::holder(directory)
-}
-
-/// Whether there is a store in a data directory.
-pub fn has_store(directory: &Path) -> bool {
-    [ledger::path_in(directory), super::disk::database_in(directory)].iter().any(|path| path.exists())
 }
 
 /// The store in a data directory, as of its last commit. `None`: it has no ledger, which only a start can make.

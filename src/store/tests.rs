@@ -1,6 +1,7 @@
 //! Tests of the seam, for both stores, and what the others share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod backups;
 mod compact;
 mod crash;
 mod damage;

@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backup;
 mod beside;
 mod durability;
 mod export;

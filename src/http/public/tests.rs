@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::clock::Clock;
-use crate::config::{LogSettings, TlsSettings};
+use crate::config::{BackupSettings, LogSettings, TlsSettings};
 use crate::net::{LocalAddress, PeerAddress, TlsFiles, create_development};
 use crate::registry::RegistrySettings;
 use crate::store::MemoryStore;
@@ -37,6 +37,7 @@ fn settings(limits: Limits) -> Settings {
         on_store_failure: Default::default(),
         log: LogSettings::default(),
         hashing: Default::default(),
+        backup: BackupSettings::of_data_dir("data".as_ref()),
         limits,
     }
 }

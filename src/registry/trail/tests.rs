@@ -558,6 +558,14 @@ impl Store for Counting {
         self.records.events_before(trail, before, limit)
     }
 
+    fn write_archive(
+        &self,
+        out: &mut dyn std::io::Write,
+        keys: Option<&crate::secret::Secret>,
+    ) -> Result<crate::store::Meta, StoreError> {
+        self.records.write_archive(out, keys)
+    }
+
     fn resume(&self) -> Result<(), StoreError> {
         self.records.resume()
     }

@@ -261,6 +261,22 @@ pub(super) fn tidy_copy(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Takes the snapshots of a copy away.
+///
+/// # Errors
+/// One cannot be removed.
+pub(super) fn remove_snapshots(path: &Path) -> Result<(), StoreError> {
+    let failed = |error| StoreError::from_io(path, "list", error);
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if is_snapshot(&entry.file_name()) {
+            fs::remove_file(entry.path())
+                .map_err(|error| StoreError::from_io(entry.path(), "remove", error))?;
+        }
+    }
+    Ok(())
+}
+
 /// How many octets sled may write by opening the database, besides what a commit writes: a new snapshot.
 pub(super) fn octets_to_open(path: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(path) else { return 0 };

@@ -1,0 +1,249 @@
+//! `bindery restore`: a data directory gets the store of a backup.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::arguments::load_settings;
+use super::backend::Backend;
+use super::failure::{Exit, Failure, in_words};
+use super::output::Output;
+use crate::auth::{FINDING_KEY_NAME, TokenKeys, is_finding_file};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::model::{Timestamp, visible};
+use crate::secret::Secret;
+use crate::server::{Opening, open_registry};
+use crate::store::{Contents, Examined, Existing, Restoration, ValidAgain, examine};
+
+/// Make the store of a backup in a data directory that has none
+#[derive(Debug, clap::Args)]
+pub(super) struct RestoreArguments {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The config file, whose data directory is meant
+    #[arg(long, value_name = "FILE", env = "BINDERY_CONFIG")]
+    config: PathBuf,
+    /// The data directory, instead of the config's
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Set aside the store that is there; without it, only say what differs
+    #[arg(long)]
+    replace: bool,
+    /// Make another `token.key`, and revoke the API tokens whose chosen secrets are not found with it
+    #[arg(long)]
+    new_token_key: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    data_dir: &'a Path,
+    made: Timestamp,
+    revision: u64,
+    incarnation: Option<String>,
+    set_aside: Option<PathBuf>,
+    valid_again: Option<Names<'a>>,
+    ended_tokens: Vec<&'a str>,
+}
+
+/// By name, what was not valid in the store that was there.
+#[derive(Serialize)]
+struct Names<'a> {
+    revoked_tokens: &'a [String],
+    replaced_secrets: &'a [String],
+    accounts: &'a [String],
+    passwords: &'a [String],
+}
+
+pub(super) async fn run(arguments: RestoreArguments, output: Output) -> Result<(), Failure> {
+    let RestoreArguments { file, config, data_dir, replace, new_token_key } = arguments;
+    let mut settings = load_settings(&config)?;
+    settings.data_dir = data_dir.unwrap_or(settings.data_dir);
+    let examined = examine(&file)?;
+    let restoration = Restoration::begin(&settings.data_dir)?;
+
+    let existing = restoration.existing();
+    let again = match &existing {
+        Existing::Readable(later) => Some(examined.contents.valid_again(later)),
+        Existing::Nothing | Existing::Unreadable(_) => None,
+    };
+    tell_differences(&existing, &examined, again.as_ref(), output);
+    if !replace && !matches!(existing, Existing::Nothing) {
+        return Err(Failure::failed(format!(
+            "there is a store in {}, and nothing was done: give --replace to set it aside and put the backup in its \
+             place, or another directory by --data-dir",
+            settings.data_dir.display()
+        )));
+    }
+    let key = key_of(&examined, &settings, new_token_key, &file)?;
+
+    let ended: Vec<&str> =
+        if new_token_key { examined.contents.chosen_tokens().collect() } else { Vec::new() };
+    let (meta, set_aside) = restoration.restore(&file, FINDING_KEY_NAME, key.as_ref())?;
+    if !ended.is_empty() {
+        end_tokens(&settings, &ended).await.map_err(|mut failure| {
+            failure.messages.push(format!(
+                "the store was restored, but these API tokens were not revoked; no secret leads to them any more: {}",
+                list(&ended)
+            ));
+            failure
+        })?;
+    }
+    let document = Document {
+        data_dir: &settings.data_dir,
+        made: examined.made,
+        revision: meta.revision,
+        incarnation: meta.incarnation.map(|incarnation| incarnation.to_string()),
+        set_aside: set_aside.clone(),
+        valid_again: again.as_ref().map(Names::of),
+        ended_tokens: ended.clone(),
+    };
+    output.result(&document, || {
+        let mut text = format!(
+            "{} has the store of {} at revision {}",
+            settings.data_dir.display(),
+            examined.made,
+            meta.revision
+        );
+        if let Some(aside) = &set_aside {
+            text.push_str(&format!("\nwhat was there is in {}", aside.display()));
+        }
+        if !ended.is_empty() {
+            text.push_str(&format!("\nAPI tokens that were revoked: {}", list(&ended)));
+        }
+        text
+    })
+}
+
+impl<'a> Names<'a> {
+    fn of(again: &'a ValidAgain) -> Self {
+        let ValidAgain { revoked_tokens, replaced_secrets, accounts, passwords } = again;
+        Self { revoked_tokens, replaced_secrets, accounts, passwords }
+    }
+}
+
+/// The content that the file of the key gets; `None`: it stays as it is.
+fn key_of(
+    examined: &Examined,
+    settings: &Settings,
+    new_token_key: bool,
+    file: &Path,
+) -> Result<Option<Secret>, Failure> {
+    if new_token_key {
+        return TokenKeys::new_file().map(Some).map_err(|error| Failure::of(Exit::Failed, &error));
+    }
+    if let Some(key) = &examined.keys {
+        return match is_finding_file(key) {
+            true => Ok(Some(key.clone())),
+            false => Err(Failure::new(
+                Exit::Store,
+                format!("what {} has as `token.key` is no key", file.display()),
+            )),
+        };
+    }
+    let own =
+        TokenKeys::finding_file(&settings.data_dir).map_err(|error| Failure::of(Exit::Wrong, &error))?;
+    let needed: Vec<&str> = examined.contents.chosen_tokens().collect();
+    if own.is_some() || needed.is_empty() {
+        return Ok(None);
+    }
+    Err(Failure::new(
+        Exit::Wrong,
+        format!(
+            "the backup was made without `token.key`, and there is none in {}: put the one of that time there, or give \
+             --new-token-key, which revokes the API tokens whose secrets were chosen: {}",
+            settings.data_dir.display(),
+            list(&needed)
+        ),
+    ))
+}
+
+/// Revokes tokens in the store that was just made, as the operator.
+async fn end_tokens(settings: &Settings, identifiers: &[&str]) -> Result<(), Failure> {
+    let opening = Opening { makes_new_token_key: true, ..Opening::default() };
+    let registry = open_registry(settings, Arc::new(Clock::of_system()), opening)?;
+    // A store that knows its key by a mark has ended them.
+    let snapshot = registry.snapshot();
+    let left = identifiers.iter().filter(|identifier| snapshot.accounts().token_named(identifier).is_some());
+    let left: Vec<&str> = left.copied().collect();
+    let mut backend = Backend::own(registry);
+    let mut ended = Ok(());
+    for identifier in left {
+        ended = backend.delete(&["core", "tokens", identifier]).await;
+        if ended.is_err() {
+            break;
+        }
+    }
+    backend.close().await;
+    ended
+}
+
+/// Says what the store that is there has, and what becomes valid again.
+fn tell_differences(existing: &Existing, examined: &Examined, again: Option<&ValidAgain>, output: Output) {
+    match existing {
+        Existing::Nothing => output.message(&format!(
+            "what was revoked, deactivated or deleted after {} is valid again: tokens, accounts, memberships, rights",
+            examined.made
+        )),
+        Existing::Unreadable(error) => output.message(&format!(
+            "the store that is there cannot be compared: {}. What was revoked, deactivated or deleted after {} is valid \
+             again",
+            in_words(error),
+            examined.made
+        )),
+        Existing::Readable(later) => tell_counts(later, examined, output),
+    }
+    let Some(again) = again else { return };
+    let lines = [
+        ("tokens that the store there does not have are valid again", &again.revoked_tokens),
+        ("tokens have an earlier secret again", &again.replaced_secrets),
+        ("accounts that are not active there may bind again", &again.accounts),
+        ("people have another password than there", &again.passwords),
+    ];
+    for (sentence, names) in lines {
+        if !names.is_empty() {
+            output.message(&format!("{sentence}: {}", list(names)));
+        }
+    }
+    if again.is_empty() {
+        output.message("no token, account or password is valid again that is not valid there");
+    }
+}
+
+fn tell_counts(later: &Contents, examined: &Examined, output: Output) {
+    let earlier = &examined.contents;
+    let when = |contents: &Contents| {
+        contents.newest.map(|time| format!(", its newest event is of {time}")).unwrap_or_default()
+    };
+    let of_one = match (earlier.meta.incarnation, later.meta.incarnation) {
+        (Some(one), Some(other)) if one != other => " and of another life of a store",
+        _ => "",
+    };
+    output.message(&format!(
+        "the store there is at revision {}{}; the backup is at revision {}{}{of_one}",
+        later.meta.revision,
+        when(later),
+        earlier.meta.revision,
+        when(earlier)
+    ));
+    for ((kind, there), (_, here)) in later.counts().zip(earlier.counts()) {
+        if there != here {
+            output.message(&format!("{kind}: {there} there, {here} in the backup"));
+        }
+    }
+}
+
+/// Names in one line, the first of very many.
+fn list(names: &[impl AsRef<str>]) -> String {
+    let mut shown: Vec<String> =
+        names.iter().take(NAMES_SHOWN_MAX).map(|name| visible(name.as_ref())).collect();
+    if names.len() > NAMES_SHOWN_MAX {
+        shown.push(format!("and {} more (--json lists all)", names.len() - NAMES_SHOWN_MAX));
+    }
+    shown.join(", ")
+}
+
+const NAMES_SHOWN_MAX: usize = 1_000;

@@ -1,0 +1,292 @@
+//! Backups, stores made of them, and what comes out of damaged ones.
+
+use std::io::Write;
+
+use super::*;
+use crate::model::EventDigest;
+use crate::store::backup::{BackupError, BackupFile, Examined, examine};
+use crate::store::restore::{Existing, Restoration, has_store};
+use crate::store::salvage::{SalvageRules, Salvaged};
+use crate::store::{ledger, salvage::salvage};
+
+/// The sample batches without what they leave behind: nothing refers to what is not there.
+fn sound(revision: u64) -> Batch {
+    let mut batch = batch(revision);
+    batch.changes.retain(|change| !matches!(change, Change::Put(Record::Membership(_))));
+    for change in &mut batch.changes {
+        if let Change::Put(Record::Account(account)) = change {
+            account.roles.clear();
+        }
+    }
+    batch
+}
+
+fn filled(directory: &Path, revision: u64) {
+    let store = open(directory).unwrap();
+    for next in 1..=revision {
+        store.commit(&sound(next)).unwrap();
+        store.wait_for_checkpoint();
+    }
+}
+
+fn back_up(store: &dyn Store, path: &Path) -> Examined {
+    let mut file = BackupFile::create(path, false).unwrap();
+    store.write_archive(&mut file, Some(&Secret::from("the key".to_owned()))).unwrap();
+    file.finish(examine).unwrap()
+}
+
+fn restore(backup: &Path, directory: &Path) -> Result<(Meta, Option<PathBuf>), BackupError> {
+    let key = Secret::from("another key".to_owned());
+    Restoration::begin(directory)?.restore(backup, "token.key", Some(&key))
+}
+
+fn rescue(directory: &Path, output: &Path) -> Result<Salvaged, BackupError> {
+    let rules =
+        SalvageRules { digest: &|event| EventDigest::new([event.sequence as u8; 32]), misfit: &|_, _| None };
+    let mut file = BackupFile::create(output, true)?;
+    let salvaged = salvage(directory, output.parent().unwrap(), &rules, &mut file)?;
+    file.finish(crate::store::backup::verify)?;
+    Ok(salvaged)
+}
+
+/// What a backup gives a store that is made of it, but for its numbers.
+fn content_of(backup: &Path) -> Content {
+    let directory = tempfile::tempdir().unwrap();
+    let (meta, _) = restore(backup, directory.path()).unwrap();
+    let store = open(directory.path()).unwrap();
+    assert_eq!(store.meta(), meta);
+    Content::of(&store).unwrap()
+}
+
+#[test]
+fn a_backup_holds_one_revision_whatever_is_committed_meanwhile() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(&place.path().join("data")).unwrap();
+    for next in 1..=30 {
+        store.commit(&sound(next)).unwrap();
+    }
+    /// Commits while it is written to.
+    struct Meanwhile<'a>(BackupFile, &'a DiskStore, u64);
+    impl Write for Meanwhile<'_> {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            self.2 += 1;
+            self.1.commit(&sound(self.2)).unwrap();
+            self.0.write(octets)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            self.0.flush()
+        }
+    }
+    let backup = place.path().join("one.backup");
+    let mut file = Meanwhile(BackupFile::create(&backup, false).unwrap(), &store, 30);
+    let meta = store.write_archive(&mut file, None).unwrap();
+    assert!(file.2 > 31);
+    let examined = file.0.finish(examine).unwrap();
+    assert_eq!((meta.revision, examined.contents.meta), (30, meta));
+    assert!(examined.keys.is_none());
+    let content = content_of(&backup);
+    assert!(content == Content::after_batches(30, sound));
+}
+
+#[test]
+fn a_store_of_a_backup_is_another_life_and_the_one_before_is_set_aside() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, backup) = (place.path().join("data"), place.path().join("one.backup"));
+    filled(&data, 20);
+    let before = back_up(&open(&data).unwrap(), &backup);
+    let again = BackupFile::create(&backup, false).unwrap_err();
+    assert!(matches!(again, BackupError::Exists { .. }));
+    std::fs::write(data.join("token.key"), "the key").unwrap();
+    let store = open(&data).unwrap();
+    let held = Restoration::begin(&data).unwrap_err();
+    assert!(matches!(held, StoreError::Held { .. }));
+    store.commit(&sound(21)).unwrap();
+    drop(store);
+    match Restoration::begin(&data).unwrap().existing() {
+        Existing::Readable(contents) => assert_eq!(contents.meta.revision, 21),
+        other => panic!("{other:?}"),
+    }
+
+    let (meta, aside) = restore(&backup, &data).unwrap();
+    assert_ne!(meta.incarnation, before.contents.meta.incarnation);
+    assert_eq!(Meta { incarnation: before.contents.meta.incarnation, ..meta }, before.contents.meta);
+    let store = open(&data).unwrap();
+    assert!(Content::of(&store).unwrap() == Content::after_batches(20, sound));
+    store.commit(&sound(21)).unwrap();
+    drop(store);
+    assert_eq!(std::fs::read(data.join("token.key")).unwrap(), b"another key");
+    let aside = aside.unwrap();
+    assert_eq!(std::fs::read(aside.join("token.key")).unwrap(), b"the key");
+    let store = open(&aside).unwrap();
+    assert!(Content::of(&store).unwrap() == Content::after_batches(21, sound));
+}
+
+/// Killed at any point of its work, a restore leaves the store before or the new one.
+#[test]
+fn a_restore_that_is_killed_leaves_one_of_the_two() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, backup) = (place.path().join("data"), place.path().join("one.backup"));
+    filled(&data, 5);
+    back_up(&open(&data).unwrap(), &backup);
+    let store = open(&data).unwrap();
+    store.commit(&sound(6)).unwrap();
+    drop(store);
+    let restored = place.path().join("restored");
+    restore(&backup, &restored).unwrap();
+    for moved in 0..=2 {
+        let killed = place.path().join(format!("killed-{moved}"));
+        copy(&data, &killed);
+        copy(&restored.join("journal"), &killed.join("journal.new"));
+        for part in ["journal", "store"].into_iter().take(moved) {
+            std::fs::remove_dir_all(killed.join(part)).unwrap();
+        }
+        let expected = if moved == 0 { 6 } else { 5 };
+        for _ in 0..2 {
+            let store = open(&killed).unwrap();
+            assert!(Content::of(&store).unwrap() == Content::after_batches(expected, sound), "{moved}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_whole_backup_becomes_no_store() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, backup) = (place.path().join("data"), place.path().join("one.backup"));
+    filled(&data, 12);
+    back_up(&open(&data).unwrap(), &backup);
+    let whole = std::fs::read(&backup).unwrap();
+    let target = place.path().join("target");
+    for round in 0..u64::from(crate::rounds::rounds(20)) {
+        let at = (round * 7_919 % whole.len() as u64) as usize;
+        let mut octets = whole.clone();
+        if round % 2 == 0 {
+            octets[at] ^= 1 << (round % 8);
+        } else {
+            octets.truncate(at);
+        }
+        std::fs::write(&backup, octets).unwrap();
+        let error = examine(&backup).unwrap_err();
+        assert!(error.is_unusable(), "{at}: {error}");
+        assert!(restore(&backup, &target).unwrap_err().is_unusable());
+        assert!(!has_store(&target), "{at}");
+    }
+}
+
+#[test]
+fn all_of_a_store_comes_out_of_each_of_its_copies() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, output) = (place.path().join("data"), place.path().join("left.backup"));
+    filled(&data, 60);
+    let expected = Content::after_batches(60, sound);
+    for gone in ["nothing", "store", "journal", "journal/checkpoint"] {
+        let copied = place.path().join("copied");
+        copy(&data, &copied);
+        let path = copied.join(gone);
+        let _ = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
+        let files = files_of(&copied);
+        let salvaged = rescue(&copied, &output).unwrap();
+        assert!(files_of(&copied) == files, "without {gone}: the files are as they were");
+        let content = content_of(&output);
+        assert!(content.records == expected.records, "without {gone}: {salvaged:#?}");
+        assert!(content.events == expected.events, "without {gone}");
+        assert!(salvaged.missing.is_empty() && salvaged.left_out.is_empty(), "without {gone}: {salvaged:?}");
+        std::fs::remove_dir_all(copied).unwrap();
+    }
+}
+
+/// Whatever is harmed, what comes out was once in the store, and makes a store.
+#[test]
+fn what_comes_out_of_damaged_files_was_in_them() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, output) = (place.path().join("data"), place.path().join("left.backup"));
+    filled(&data, 60);
+    let mut history = std::collections::BTreeSet::new();
+    for batch in (1..=60).map(sound) {
+        for change in batch.changes {
+            if let Change::Put(record) = change {
+                history.insert(format!("{record:?}"));
+            }
+        }
+    }
+    let files: Vec<PathBuf> = files_of(&data).into_keys().collect();
+    let mut kept = Vec::new();
+    for round in 0..u64::from(crate::rounds::rounds(12)) {
+        let copied = place.path().join("copied");
+        copy(&data, &copied);
+        // A flip in each of the three, a hole in one of them.
+        for (number, file) in files.iter().enumerate() {
+            let path = copied.join(file);
+            let mut octets = std::fs::read(&path).unwrap();
+            if octets.is_empty() {
+                continue;
+            }
+            let written = octets.iter().rposition(|octet| *octet != 0).unwrap_or_default() + 1;
+            let at = ((round + 1) * 104_729 * (number as u64 + 3) % written as u64) as usize;
+            octets[at] ^= 0xff;
+            if round % files.len() as u64 == number as u64 {
+                let end = (at + 4_096).min(octets.len());
+                octets[at..end].fill(0);
+            }
+            std::fs::write(path, octets).unwrap();
+        }
+        match rescue(&copied, &output) {
+            Ok(salvaged) => {
+                let content = content_of(&output);
+                let records = content.records.into_values();
+                for record in records.chain(content.events.into_iter().map(Record::Event)) {
+                    assert!(history.contains(&format!("{record:?}")), "round {round}: {record:?}");
+                }
+                kept.push(salvaged.records);
+            }
+            Err(error) => assert!(error.is_unusable(), "round {round}: {error}"),
+        }
+        std::fs::remove_dir_all(copied).unwrap();
+    }
+    let all = Content::after_batches(60, sound).meta.1;
+    assert!(kept.iter().any(|records| *records >= all * 3 / 4), "{kept:?} of {all}");
+}
+
+/// What refers to something that is not there gives nobody new what was another's.
+#[test]
+fn what_belongs_to_what_is_missing_is_left_out() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, output) = (place.path().join("data"), place.path().join("left.backup"));
+    let store = open(&data).unwrap();
+    // Memberships in group 1, which there is none of, of accounts that hold role 1, which there is none of.
+    store.commit(&batch(1)).unwrap();
+    let token = plain::token(900, AccountNumber::new(700));
+    let counters = store.meta().counters;
+    let changes = vec![Change::Put(Record::Token(token))];
+    store.commit(&Batch { changes, counters, ..batch(2) }).unwrap();
+    drop(store);
+    let salvaged = rescue(&data, &output).unwrap();
+    let missing: Vec<_> = salvaged.missing.iter().map(|missing| (missing.kind, missing.number)).collect();
+    assert!(missing.contains(&("group", 1)) && missing.contains(&("role", 1)), "{missing:?}");
+    assert!(missing.contains(&("account", 700)), "{missing:?}");
+    assert!(salvaged.left_out.iter().any(|title| title.contains("token-900")), "{salvaged:?}");
+    assert!(salvaged.changed.iter().any(|title| title.starts_with("account")), "{salvaged:?}");
+    let content = content_of(&output);
+    for record in content.records.values() {
+        assert!(!matches!(record, Record::Membership(_) | Record::Token(_)));
+        if let Record::Account(account) = record {
+            assert!(account.roles.is_empty());
+        }
+    }
+    let (_, _, counters, _) = content.meta;
+    assert!(counters.next_number > 1_000 && counters.next_object > 1_000, "{counters:?}");
+}
+
+#[test]
+fn nothing_comes_out_of_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    filled(&data, 3);
+    for file in files_of(&data).into_keys() {
+        std::fs::write(data.join(file), "").unwrap();
+    }
+    let error = rescue(&data, &place.path().join("left.backup")).unwrap_err();
+    assert!(error.is_unusable(), "{error}");
+    assert!(error.to_string().contains("nothing that is whole was found"), "{error}");
+    assert!(!place.path().join("left.backup").exists());
+    assert!(ledger::path_in(&data).exists());
+}
