@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,7 +19,8 @@ use crate::auth::TokenKeys;
 use crate::clock::Clock;
 use crate::config::Seed;
 use crate::model::{AccountKind, Event, Expiry, Intent, Key, Record, Timestamp, Trail};
-use crate::store::{Batch, MemoryStore, Meta, Store, StoreError};
+use crate::secret::Secret;
+use crate::store::{Batch, Hindrance, MemoryStore, Meta, Store, StoreError};
 
 /// A number after the other, the same for the same beginning.
 struct Numbers(u64);
@@ -121,8 +123,13 @@ impl Store for FailingStore {
         self.check()
     }
 
-    fn is_writable(&self) -> bool {
-        !self.is_stopped.load(Ordering::Relaxed)
+    fn write_archive(&self, out: &mut dyn Write, keys: Option<&Secret>) -> Result<Meta, StoreError> {
+        self.records.write_archive(out, keys)
+    }
+
+    fn hindrance(&self) -> Option<Hindrance> {
+        let is_stopped = self.is_stopped.load(Ordering::Relaxed);
+        is_stopped.then(|| Hindrance::Stopped { reason: "a write failed".to_owned() })
     }
 }
 

@@ -93,7 +93,7 @@ mod tests {
     use crate::model::Trail;
     use crate::store::disk::Settings;
     use crate::store::tests::{Content, batch, files_of};
-    use crate::store::{DiskStore, Store};
+    use crate::store::{DiskStore, Store, has_store};
 
     #[test]
     fn a_store_is_read_without_a_trace() {
