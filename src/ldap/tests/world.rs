@@ -131,6 +131,8 @@ impl World {
             ..RegistrySettings::default()
         };
         let registry = Registry::open(store, settings).unwrap();
+        // What a start does by itself is done: the writer takes one thing after the other.
+        wait(registry.is_seeded()).unwrap();
         let pages = crate::ldap::pages::Pages::new(&wishes.limits, Arc::clone(registry.reached())).unwrap();
         let memory = ConnectionMemory::new(&wishes.limits);
         let settings = SessionSettings {
