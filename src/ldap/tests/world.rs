@@ -131,8 +131,9 @@ impl World {
             ..RegistrySettings::default()
         };
         let registry = Registry::open(store, settings).unwrap();
-        // What a start does by itself is done: the writer takes one thing after the other.
-        wait(registry.is_seeded()).unwrap();
+        // What a start does by itself is done: the writer takes one thing after the other. On a thread of its own, as tests
+        // that have a runtime make worlds too.
+        std::thread::scope(|scope| scope.spawn(|| wait(registry.is_seeded())).join()).unwrap().unwrap();
         let pages = crate::ldap::pages::Pages::new(&wishes.limits, Arc::clone(registry.reached())).unwrap();
         let memory = ConnectionMemory::new(&wishes.limits);
         let settings = SessionSettings {
