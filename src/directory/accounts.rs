@@ -444,6 +444,11 @@ impl Accounts {
         self.tombstones.contains_key(of)
     }
 
+    /// What is known of each thing that was deleted.
+    pub fn tombstones(&self) -> impl Iterator<Item = &Arc<Tombstone>> {
+        self.tombstones.values()
+    }
+
     /// What is known of something of this name that was deleted.
     pub fn tombstone(&self, of: &TombstoneOf) -> Option<&Arc<Tombstone>> {
         self.tombstones.get(of)

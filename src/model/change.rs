@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Account, AccountNumber, Application, ApplicationNumber, AttributeNumber, CustomAttribute, Event,
     EventPlace, Group, GroupNumber, LdapProvider, Membership, Origin, ProviderNumber, Role, RoleNumber,
-    Token, TokenNumber, Usage, UsageOf,
+    Timestamp, Token, TokenNumber, Usage, UsageOf,
 };
 
 /// The number of a commit; increases by one. 0: nothing was ever committed.
@@ -34,6 +34,8 @@ pub struct Tombstone {
     pub origin: Origin,
     /// Whether it held, or gave, any right.
     pub held_rights: bool,
+    /// When it was deleted; `None`: before that was kept.
+    pub made: Option<Timestamp>,
 }
 
 /// What names a record.

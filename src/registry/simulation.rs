@@ -430,6 +430,7 @@ fn open(store: Arc<FailingStore>, said: &Arc<Mutex<(Timestamp, Duration)>>) -> A
         token_care: TokenCareSettings {
             expiry_warning: Duration::from_secs(14 * 24 * 3_600),
             expired_tokens_kept: Duration::from_secs(30 * 24 * 3_600),
+            tombstones_kept: Duration::from_secs(365 * 24 * 3_600),
         },
         clock: Arc::new(Clock::of_test(said.clone())),
         ..RegistrySettings::default()

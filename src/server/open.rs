@@ -157,6 +157,7 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
         token_care: TokenCareSettings {
             expiry_warning: settings.expiry_warning,
             expired_tokens_kept: limits.expired_tokens_kept,
+            tombstones_kept: limits.token_tombstones_kept,
         },
         fresh_secrets_max: count(limits.fresh_secrets_max),
         token_keys: TokenKeys::default(),

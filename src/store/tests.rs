@@ -21,7 +21,7 @@ use crate::plain;
 
 /// The trace of an account that held nothing.
 pub(super) fn tombstone(name: String) -> Tombstone {
-    Tombstone { of: TombstoneOf::Account(name), origin: Origin::Operator, held_rights: false }
+    Tombstone { of: TombstoneOf::Account(name), origin: Origin::Operator, held_rights: false, made: None }
 }
 
 /// An account with a photo of so many octets.

@@ -235,7 +235,7 @@ impl Transaction<'_> {
         }
         self.delete(Key::Account(number))?;
         let of = TombstoneOf::Account(name_form(&state.username));
-        self.put_tombstone(Tombstone { of, origin, held_rights })
+        self.put_tombstone(Tombstone { of, origin, held_rights, made: Some(self.now()) })
     }
 }
 

@@ -282,7 +282,9 @@ impl Transaction<'_> {
         self.delete(Key::Group(number))?;
         let of = TombstoneOf::Group(name_form(&state.name));
         match origin {
-            Origin::Config => self.put_tombstone(Tombstone { of, origin, held_rights }),
+            Origin::Config => {
+                self.put_tombstone(Tombstone { of, origin, held_rights, made: Some(self.now()) })
+            }
             _ => Ok(()),
         }
     }

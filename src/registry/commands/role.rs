@@ -297,9 +297,9 @@ impl Transaction<'_> {
         change_held(self, |roles, _| roles.retain(|role| *role != number))?;
         self.delete(Key::Role(number))?;
         let of = TombstoneOf::Role(name_form(&role.name));
-        let (origin, held_rights) = (role.origin, !role.grants.is_empty());
+        let (origin, held_rights, made) = (role.origin, !role.grants.is_empty(), Some(self.now()));
         match origin {
-            Origin::Config => self.put_tombstone(Tombstone { of, origin, held_rights }),
+            Origin::Config => self.put_tombstone(Tombstone { of, origin, held_rights, made }),
             _ => Ok(()),
         }
     }

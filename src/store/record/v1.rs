@@ -391,7 +391,7 @@ impl From<Tombstone> for model::Tombstone {
             Tombstone::Account(name) => TombstoneOf::Account(name),
             Tombstone::Token(identifier) => TombstoneOf::Token(identifier),
         };
-        Self { of, origin: Origin::Unknown, held_rights: true }
+        Self { of, origin: Origin::Unknown, held_rights: true, made: None }
     }
 }
 

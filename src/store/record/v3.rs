@@ -1,9 +1,18 @@
-//! The description of the store as version 3 wrote it; all else is as in version 4. Nothing here is ever changed.
+//! What is known of something deleted, and the description of the store, as version 3 wrote them; all else is as in version
+//! 4. Nothing here is ever changed.
 
 use serde::Deserialize;
 
-use crate::model::{Revision, Trails};
+use crate::model::{self, Origin, Revision, TombstoneOf, Trails};
 use crate::store;
+
+/// As version 2 wrote it too.
+#[derive(Deserialize)]
+pub(super) struct Tombstone {
+    of: TombstoneOf,
+    origin: Origin,
+    held_rights: bool,
+}
 
 #[derive(Deserialize)]
 pub(super) struct Meta {
@@ -20,6 +29,13 @@ struct Counters {
     next_object: u32,
     trails: Trails,
     custom_octets: u64,
+}
+
+impl From<Tombstone> for model::Tombstone {
+    fn from(v3: Tombstone) -> Self {
+        let Tombstone { of, origin, held_rights } = v3;
+        Self { of, origin, held_rights, made: None }
+    }
 }
 
 impl From<Meta> for store::Meta {

@@ -323,8 +323,10 @@ fn tombstones() -> impl Strategy<Value = Record> {
         2 => TombstoneOf::Group(name),
         _ => TombstoneOf::Role(name),
     });
-    (of, origins(), any::<bool>())
-        .prop_map(|(of, origin, held_rights)| Record::Tombstone(Tombstone { of, origin, held_rights }))
+    let made = proptest::option::of(timestamp());
+    (of, origins(), any::<bool>(), made).prop_map(|(of, origin, held_rights, made)| {
+        Record::Tombstone(Tombstone { of, origin, held_rights, made })
+    })
 }
 
 fn origins() -> impl Strategy<Value = Origin> {
@@ -476,7 +478,7 @@ proptest! {
 }
 
 fn tombstone(of: TombstoneOf) -> Tombstone {
-    Tombstone { of, origin: Origin::Config, held_rights: true }
+    Tombstone { of, origin: Origin::Config, held_rights: true, made: None }
 }
 
 #[test]

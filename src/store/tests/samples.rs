@@ -15,7 +15,8 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
         };
     }
     let unknown = |record| signed(record, Origin::Unknown, &MadeBy::default(), false);
-    let tombstone = |of| Record::Tombstone(Tombstone { of, origin: Origin::Unknown, held_rights: true });
+    let tombstone =
+        |of| Record::Tombstone(Tombstone { of, origin: Origin::Unknown, held_rights: true, made: None });
     let mut samples: Vec<_> = vec![
         ("custom-attribute", sample!("custom-attribute")),
         ("account", sample!("account")),
@@ -122,7 +123,7 @@ fn version_3() -> Vec<(&'static str, &'static str, Record)> {
     samples.into_iter().zip(records).map(pair).collect()
 }
 
-/// The samples of version 4, with what they stand for: of records the same as those of version 3.
+/// The samples of version 4, with what they stand for.
 fn version_4() -> Vec<(&'static str, &'static str, Record)> {
     macro_rules! sample {
         ($name:literal) => {
@@ -150,13 +151,26 @@ fn version_4() -> Vec<(&'static str, &'static str, Record)> {
         sample!("event-failure"),
         sample!("event-custom"),
     ];
-    let records = records_of_version_3();
+    let records = records_of_version_4();
     assert_eq!(samples.len(), records.len());
     let pair = |((name, sample), (other, record)): ((&'static str, _), (&'static str, _))| {
         assert_eq!(name, other);
         (name, sample, record)
     };
     samples.into_iter().zip(records).map(pair).collect()
+}
+
+/// The same as version 3, and when things were deleted.
+fn records_of_version_4() -> Vec<(&'static str, Record)> {
+    let made = Some(Timestamp::from_unix_seconds(1_795_000_000));
+    let mut records = records_of_version_3();
+    for (name, record) in &mut records {
+        if let Record::Tombstone(tombstone) = record {
+            // One that was written anew and is older than version 4.
+            tombstone.made = made.filter(|_| *name != "tombstone-role");
+        }
+    }
+    records
 }
 
 /// The same as version 2, and events of more than one trail.
@@ -430,6 +444,7 @@ fn records() -> Vec<(&'static str, Record)> {
                 of: TombstoneOf::Account("ada".to_owned()),
                 origin: Origin::Config,
                 held_rights: true,
+                made: None,
             }),
         ),
         (
@@ -438,6 +453,7 @@ fn records() -> Vec<(&'static str, Record)> {
                 of: TombstoneOf::Token("nextcloud-ldap".to_owned()),
                 origin: Origin::Operator,
                 held_rights: false,
+                made: None,
             }),
         ),
         (
@@ -446,6 +462,7 @@ fn records() -> Vec<(&'static str, Record)> {
                 of: TombstoneOf::Group("admins".to_owned()),
                 origin: Origin::Config,
                 held_rights: true,
+                made: None,
             }),
         ),
         (
@@ -454,6 +471,7 @@ fn records() -> Vec<(&'static str, Record)> {
                 of: TombstoneOf::Role("readers".to_owned()),
                 origin: Origin::Config,
                 held_rights: false,
+                made: None,
             }),
         ),
         (
@@ -614,7 +632,7 @@ fn write_samples() {
     let write = |name: &str, items: &[Item]| {
         std::fs::write(directory.join(name).with_extension("hex"), to_lines(items)).unwrap();
     };
-    for (name, record) in records_of_version_3() {
+    for (name, record) in records_of_version_4() {
         write(name, &record::encode(&record).unwrap());
     }
     for (name, _, meta) in sample_metas() {
@@ -636,18 +654,45 @@ fn samples_of_version_4_are_what_is_written() {
 
 /// Makes of a store that holds events of the trail of changes alone what version 2 would have written.
 pub(super) fn as_version_2(directory: &Path) {
+    let event = |value: &mut Vec<u8>| {
+        // Version, checksum, number of parts; then the trail, which was not there.
+        assert_eq!(value.remove(19), 0, "the trail of changes");
+    };
+    let meta = |value: &mut Vec<u8>| {
+        // What follows the trail of changes is that of three which are empty, the octets of one of them, and whether it is
+        // seeded.
+        let empty = [&[1][..], &[0; 32], &[1], &[0; 32]].concat();
+        let end = value.len() - 1;
+        let begin = end - 1 - 3 * empty.len();
+        assert_eq!(value.drain(begin..end).collect::<Vec<u8>>(), [empty.repeat(3), vec![0]].concat());
+    };
+    as_version(directory, 2, event, meta);
+}
+
+/// Makes of a store that holds tombstones alone what version 3 would have written.
+pub(super) fn as_version_3(directory: &Path) {
+    let tombstone = |value: &mut Vec<u8>| assert_eq!(value.pop(), Some(0), "when it was made");
+    as_version(directory, 3, tombstone, |_| {});
+}
+
+/// Makes of a store what a version would have written that knew neither of the clock nor of an incarnation nor of a key.
+fn as_version(
+    directory: &Path,
+    version: u8,
+    record_before: impl Fn(&mut Vec<u8>),
+    meta_before: impl Fn(&mut Vec<u8>),
+) {
     let database = ::sled::open(directory).unwrap();
     let mut sum: u128 = 0;
     let items: Vec<Item> = database
         .iter()
         .map(|item| item.map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap())
         .collect();
-    let (meta, events): (Vec<Item>, Vec<Item>) =
+    let (meta, records): (Vec<Item>, Vec<Item>) =
         items.into_iter().partition(|(key, _)| *key == record::meta_key());
-    for (key, mut value) in events {
-        // Version, checksum, number of parts; then the trail, which was not there.
-        value[0] = 2;
-        assert_eq!(value.remove(19), 0, "the trail of changes");
+    for (key, mut value) in records {
+        value[0] = version;
+        record_before(&mut value);
         record::seal_again(&key, &mut value);
         sum = sum.wrapping_add(record::verify(&key, &value).unwrap().checksum);
         database.insert(key, value).unwrap();
@@ -661,14 +706,10 @@ pub(super) fn as_version_2(directory: &Path) {
         ..record::decode_meta(&value).unwrap()
     };
     value = record::encode_meta(&meta).unwrap().1;
-    // What follows the trail of changes is that of three which are empty, the octets of one of them, whether it is
-    // seeded, and that neither of the clock nor of its incarnation nor of a key is anything known.
-    let empty = [&[1][..], &[0; 32], &[1], &[0; 32]].concat();
+    // That nothing is known of these three.
     value.truncate(value.len() - 3);
-    let end = value.len() - 1;
-    let begin = end - 1 - 3 * empty.len();
-    assert_eq!(value.drain(begin..end).collect::<Vec<u8>>(), [empty.repeat(3), vec![0]].concat());
-    value[0] = 2;
+    meta_before(&mut value);
+    value[0] = version;
     record::seal_again(&key, &mut value);
     database.insert(key, value).unwrap();
 }

@@ -228,6 +228,32 @@ fn a_store_with_one_trail_is_opened_and_has_four() {
 }
 
 #[test]
+fn a_store_of_version_3_is_read_and_written_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let gone: Vec<Record> =
+        ["ada", "bob"].map(|name| Record::Tombstone(super::tombstone(name.to_owned()))).into_iter().collect();
+    let changes = gone.iter().cloned().map(Change::Put).collect();
+    open(directory.path()).unwrap().commit(&Batch { changes, ..Batch::default() }).unwrap();
+    super::samples::as_version_3(&directory.path().join("store"));
+    super::as_before_the_journal(directory.path(), 1);
+
+    let store = open(directory.path()).unwrap();
+    let read = |store: &dyn Store| {
+        let mut records = Vec::new();
+        let meta = store.load(&mut |record| records.push(record)).unwrap();
+        (meta, records)
+    };
+    assert_eq!(read(&store).1, gone, "nobody knows when they were made");
+    let made = Some(Timestamp::from_unix_seconds(1_795_000_000));
+    let Record::Tombstone(bob) = &gone[1] else { panic!("{gone:?}") };
+    let bob = Record::Tombstone(Tombstone { made, ..bob.clone() });
+    let changes = vec![Change::Put(bob.clone())];
+    let written = store.commit(&Batch { changes, ..Batch::default() }).unwrap();
+    drop(store);
+    assert_eq!(read(&open(directory.path()).unwrap()), (written, vec![gone[0].clone(), bob]));
+}
+
+#[test]
 fn a_record_that_is_too_large_changes_nothing() {
     on_both(|store| {
         store.commit(&batch(1)).unwrap();

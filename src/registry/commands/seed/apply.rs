@@ -11,8 +11,8 @@ use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
 use crate::config::{ReferenceKind, Seed, SeedAccount};
 use crate::directory::{Accounts, Snapshot, name_key};
 use crate::model::{
-    AccountKind, AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ObjectReference, Record,
-    RoleNumber, TokenNumber, TombstoneOf, first_identifier,
+    AccountKind, AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ObjectReference, Origin,
+    Record, RoleNumber, TokenNumber, Tombstone, TombstoneOf, first_identifier,
 };
 use crate::registry::commands::foreign::{self, ForeignCredential};
 use crate::registry::commands::{lost, validate};
@@ -321,6 +321,17 @@ impl<'t, 's> Application<'t, 's> {
         Ok(())
     }
 
+    /// The tombstone of something that the config describes is the config's, whoever had made it: the config would bring it
+    /// back, perhaps with the secret that was revoked, so it is not forgotten.
+    fn keep_tombstone(&mut self, of: &TombstoneOf) -> Result<(), ChangeError> {
+        let Some(tombstone) = self.accounts().tombstone(of) else { return Ok(()) };
+        if tombstone.origin == Origin::Config {
+            return Ok(());
+        }
+        let tombstone = Tombstone { origin: Origin::Config, ..Tombstone::clone(tombstone) };
+        self.transaction.put_tombstone(tombstone)
+    }
+
     /// Gives every new object its number, so that objects can name each other in any order.
     fn number_objects(&mut self) -> Result<(), ChangeError> {
         let seed = self.seed;
@@ -434,6 +445,9 @@ impl<'t, 's> Application<'t, 's> {
                 continue;
             }
             let of = TombstoneOf::Token(identifier.clone());
+            if is_listed {
+                self.keep_tombstone(&of)?;
+            }
             if self.is_left_out(ReferenceKind::Account, account) {
                 let reason = format!("its account `{account}` was deleted, or is left out");
                 self.skip(ReferenceKind::Token, &identifier, reason);

@@ -1,5 +1,5 @@
 //! What is done to tokens as time goes by: expired API tokens that are retrievable are rotated, what has long expired is
-//! deleted, and the operator is warned of what will expire.
+//! deleted and at last forgotten, and the operator is warned of what will expire.
 //!
 //! Nothing here decides whether a token works: an expired one is refused from its second on, whether or not this ran.
 
@@ -12,7 +12,9 @@ use crate::audit::EventObject;
 use crate::clock::TrustedTime;
 use crate::config::Limit;
 use crate::directory::Accounts;
-use crate::model::{Action, Intent, Key, Record, Timestamp, Token, TokenNumber};
+use crate::model::{
+    Action, Intent, Key, Origin, Record, Timestamp, Token, TokenNumber, Tombstone, TombstoneOf,
+};
 use crate::registry::{ChangeError, Registry, Transaction, nobody};
 use crate::seldom::{self, Seldom};
 use crate::store::StoreError;
@@ -24,11 +26,17 @@ pub struct TokenCareSettings {
     pub expiry_warning: Duration,
     /// What has expired and is not rotated is deleted after this; zero: never.
     pub expired_tokens_kept: Duration,
+    /// The tombstone of a token that the config had not made is deleted after this; zero: never.
+    pub tombstones_kept: Duration,
 }
 
 impl Default for TokenCareSettings {
     fn default() -> Self {
-        Self { expiry_warning: Duration::ZERO, expired_tokens_kept: Duration::ZERO }
+        Self {
+            expiry_warning: Duration::ZERO,
+            expired_tokens_kept: Duration::ZERO,
+            tombstones_kept: Duration::ZERO,
+        }
     }
 }
 
@@ -41,6 +49,8 @@ pub struct TokenCare {
     pub removed: usize,
     /// Tokens of which the operator was warned.
     pub warned: usize,
+    /// Tombstones that were deleted.
+    pub forgotten: usize,
     /// Whether there is more to do than one run does.
     pub is_more: bool,
 }
@@ -72,6 +82,7 @@ struct Due {
     rotate: Vec<Token>,
     remove: Vec<TokenNumber>,
     warn: Vec<TokenNumber>,
+    forget: Vec<TombstoneOf>,
     is_more: bool,
     /// Retrievable API tokens that have expired, while there is no key to keep a new secret with.
     unsealable: u64,
@@ -80,8 +91,8 @@ struct Due {
 }
 
 impl Registry {
-    /// Does what is due for tokens at `now`, which only a clock gives that is believed, at most [`RUN_MAX`] of each; the rest is for the next run. Looks at every
-    /// token: call it where a thread may be busy for a while.
+    /// Does what is due for tokens at `now`, which only a clock gives that is believed, at most
+    /// [`RUN_MAX`] of each, and [`FORGOTTEN_MAX`] tombstones; the rest is for the next run. Looks at every token and tombstone: call it where a thread may be busy for a while.
     ///
     /// A token that cannot be deleted or exchanged is named in the log, and the others are seen to.
     ///
@@ -102,7 +113,7 @@ impl Registry {
                  `token_key_file` in [server], or rotate them"
             );
         }
-        let Due { rotate, remove, warn, is_more, .. } = due;
+        let Due { rotate, remove, warn, forget, is_more, .. } = due;
         let mut care = TokenCare { is_more, ..TokenCare::default() };
         if !remove.is_empty() {
             care.removed = self.remove_each_expired(remove, now).await?;
@@ -127,6 +138,13 @@ impl Registry {
                 tracing::warn!(token = identifier, account, %expires, "a token expires soon: rotate it");
             }
             care.warned = warned.len();
+        }
+        if !forget.is_empty() {
+            care.forgotten = self
+                .change(nobody(), move |transaction| forget_each(transaction, forget, settings, now))
+                .await?;
+            self.reached()
+                .add(Limit::token_tombstones_kept, u64::try_from(care.forgotten).unwrap_or(u64::MAX));
         }
         // Last, as a full hash pool ends the run.
         for token in rotate {
@@ -245,6 +263,16 @@ fn is_over(token: &Token, settings: TokenCareSettings, now: Timestamp) -> bool {
     }
 }
 
+/// Whether a tombstone is deleted at `now`: those of the config's are asked for at each `apply`, those of other objects guard
+/// what is said of their names. How old one of an earlier version is nobody knows.
+fn is_forgotten(tombstone: &Tombstone, settings: TokenCareSettings, now: Timestamp) -> bool {
+    let kept = settings.tombstones_kept;
+    matches!(tombstone.of, TombstoneOf::Token(_))
+        && tombstone.origin != Origin::Config
+        && !kept.is_zero()
+        && tombstone.made.is_some_and(|made| made.after(kept) <= now)
+}
+
 /// Whether the operator has to be warned of a token at `now`, or was.
 fn is_expiring(token: &Token, settings: TokenCareSettings, now: Timestamp) -> bool {
     let is_near = token.expires.is_some_and(|expires| expires <= now.after(settings.expiry_warning));
@@ -260,27 +288,30 @@ fn due(accounts: &Accounts, settings: TokenCareSettings, can_seal: bool, now: Ti
     let mut due = Due::default();
     for token in accounts.tokens() {
         if is_over(token, settings, now) {
-            push(&mut due.remove, token.number, &mut due.is_more);
+            push(&mut due.remove, token.number, RUN_MAX, &mut due.is_more);
         } else if token.is_expired(now) && token.intent == Intent::Api && token.is_retrievable() {
             // One that is not retrievable is not rotated: nobody could learn its secret.
             if can_seal {
-                push(&mut due.rotate, Token::clone(token), &mut due.is_more);
+                push(&mut due.rotate, Token::clone(token), RUN_MAX, &mut due.is_more);
                 continue;
             }
             due.unsealable += 1;
         } else if is_expiring(token, settings, now) {
             due.expiring += 1;
             if token.warned != token.expires {
-                push(&mut due.warn, token.number, &mut due.is_more);
+                push(&mut due.warn, token.number, RUN_MAX, &mut due.is_more);
             }
         }
         due.expired += u64::from(token.is_expired(now));
     }
+    for tombstone in accounts.tombstones().filter(|tombstone| is_forgotten(tombstone, settings, now)) {
+        push(&mut due.forget, tombstone.of.clone(), FORGOTTEN_MAX, &mut due.is_more);
+    }
     due
 }
 
-fn push<T>(list: &mut Vec<T>, item: T, is_more: &mut bool) {
-    if list.len() < RUN_MAX {
+fn push<T>(list: &mut Vec<T>, item: T, at_most: usize, is_more: &mut bool) {
+    if list.len() < at_most {
         list.push(item);
     } else {
         *is_more = true;
@@ -308,6 +339,25 @@ fn remove_expired(
         removed += 1;
     }
     Ok(removed)
+}
+
+/// Deletes the tombstones that are still over.
+fn forget_each(
+    transaction: &mut Transaction<'_>,
+    tombstones: Vec<TombstoneOf>,
+    settings: TokenCareSettings,
+    now: Timestamp,
+) -> Result<usize, ChangeError> {
+    let mut forgotten = 0;
+    for of in tombstones {
+        // Its name may have been taken and be free again since.
+        let tombstone = transaction.snapshot().accounts().tombstone(&of);
+        if tombstone.is_some_and(|tombstone| is_forgotten(tombstone, settings, now)) {
+            transaction.lift_tombstone(of)?;
+            forgotten += 1;
+        }
+    }
+    Ok(forgotten)
 }
 
 /// A token of which the operator is warned.
@@ -346,6 +396,9 @@ fn warn_of(
 
 /// Of each kind one run does so many at most: a hash takes some hundredths of a second, and others wait for the writer.
 const RUN_MAX: usize = 250;
+
+/// So many tombstones go in one change at most: it is one batch of the store, which others wait for.
+const FORGOTTEN_MAX: usize = 1_000;
 
 /// A new secret for an expired API token lives so long at least, however short the life of the old one was: each costs a
 /// hash and an event.

@@ -376,7 +376,8 @@ impl Transaction<'_> {
         let held_rights = owner.is_some_and(|owner| !Rights::of_account(accounts, owner).is_empty());
         self.delete(Key::Token(number))?;
         let of = TombstoneOf::Token(token.identifier.clone());
-        self.put_tombstone(Tombstone { of, origin: token.origin, held_rights })
+        let made = Some(self.now());
+        self.put_tombstone(Tombstone { of, origin: token.origin, held_rights, made })
     }
 }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::*;
 use crate::auth::TokenKeys;
 use crate::config::{ROTATION_OVERLAP_MAX, Seed, SeedGrant, SeedReference, SeedSecret};
-use crate::model::{AccountKind, Action, Actor, Event, Grant, ObjectReference, Trail};
+use crate::model::{
+    AccountKind, Action, Actor, Event, Grant, InternalAccount, ObjectReference, Origin, Tombstone, Trail,
+};
 use crate::registry::authenticate_api::ApiIdentity;
 use crate::registry::commands::testing::{
     account, actor, apply, apply_with, binds, group, new_token, provider, refused, registry_with, set_active,
@@ -29,7 +31,11 @@ fn registry_where(permissions: &[&str]) -> Arc<Registry> {
 fn settings() -> RegistrySettings {
     RegistrySettings {
         token_keys: TokenKeys::of(1, Some(2)),
-        token_care: TokenCareSettings { expiry_warning: 14 * DAY, expired_tokens_kept: 30 * DAY },
+        token_care: TokenCareSettings {
+            expiry_warning: 14 * DAY,
+            expired_tokens_kept: 30 * DAY,
+            tombstones_kept: 365 * DAY,
+        },
         ..RegistrySettings::default()
     }
 }
@@ -988,6 +994,136 @@ fn what_has_long_expired_is_deleted_and_a_seed_does_not_bring_it_back() {
     let registry = registry_over(Arc::new(MemoryStore::new()), for_ever, &[]);
     wait(registry.keep_tokens(expired.after(10_000 * DAY))).unwrap();
     assert!(registry.snapshot().accounts().token_named("robot-app-password").is_some());
+}
+
+fn is_known_as_deleted(registry: &Registry, of: &TombstoneOf) -> bool {
+    registry.snapshot().accounts().has_tombstone(of)
+}
+
+/// A token that the operator made and revoked.
+fn gone(registry: &Registry, identifier: &str) -> TombstoneOf {
+    let operator = || Actor::internal(InternalAccount::CommandLine);
+    wait(registry.create_token(operator(), new(identifier, "robot", Intent::AppPassword))).unwrap();
+    wait(registry.revoke_token(operator(), identifier.to_owned(), Replaced::End)).unwrap();
+    TombstoneOf::Token(identifier.to_owned())
+}
+
+#[test]
+fn the_tombstone_of_a_token_goes_after_its_age_and_no_other_does() {
+    let registry = registry_where(&[]);
+    let early = Timestamp::now();
+    let gone = gone(&registry, "gone");
+    let late = Timestamp::now();
+    wait(registry.revoke_token(actor(), "robot-app-password".to_owned(), Replaced::End)).unwrap();
+    let kept = wait(registry.change(actor(), |transaction| {
+        let mut kept = vec![TombstoneOf::Token("robot-app-password".to_owned())];
+        let made = Some(transaction.now());
+        for (of, origin, made) in [
+            (TombstoneOf::Token("of version 3".to_owned()), Origin::Operator, None),
+            (TombstoneOf::Token("of the config".to_owned()), Origin::Config, made),
+            (TombstoneOf::Account("ada".to_owned()), Origin::Operator, made),
+            (TombstoneOf::Group("ada".to_owned()), Origin::Operator, made),
+            (TombstoneOf::Role("ada".to_owned()), Origin::Operator, made),
+        ] {
+            kept.push(of.clone());
+            transaction.put_tombstone(Tombstone { of, origin, held_rights: false, made })?;
+        }
+        Ok(kept)
+    }))
+    .unwrap();
+    let before = early.after(365 * DAY - Duration::from_secs(1));
+    assert_eq!(wait(registry.keep_tokens(before)).unwrap().forgotten, 0);
+    assert!(is_known_as_deleted(&registry, &gone));
+    let numbers = || -> Vec<TokenNumber> {
+        registry.snapshot().accounts().tokens().map(|token| token.number).collect()
+    };
+    let tokens = numbers();
+    let after = late.after(365 * DAY);
+    assert_eq!(wait(registry.keep_tokens(after)).unwrap().forgotten, 1);
+    assert!(!is_known_as_deleted(&registry, &gone));
+    assert_eq!(numbers(), tokens, "no token went with it");
+    assert_eq!(registry.reached().count(Limit::token_tombstones_kept), 1);
+    assert_eq!(wait(registry.keep_tokens(after.after(10_000 * DAY))).unwrap().forgotten, 0);
+    for of in &kept {
+        assert!(is_known_as_deleted(&registry, of), "{of:?}");
+    }
+
+    let for_ever = RegistrySettings {
+        token_care: TokenCareSettings { tombstones_kept: Duration::ZERO, ..settings().token_care },
+        ..settings()
+    };
+    let registry = registry_over(Arc::new(MemoryStore::new()), for_ever, &[]);
+    let gone = self::gone(&registry, "gone");
+    wait(registry.keep_tokens(late.after(10_000 * DAY))).unwrap();
+    assert!(is_known_as_deleted(&registry, &gone));
+}
+
+#[test]
+fn what_the_config_describes_is_not_forgotten_whoever_had_made_it() {
+    let registry = registry_where(&[]);
+    let gone = gone(&registry, "gone");
+    let described = Seed { tokens: vec![token("gone", "robot")], ..seed(&[]) };
+    apply(&registry, &described).unwrap();
+    assert_eq!(wait(registry.keep_tokens(Timestamp::now().after(400 * DAY))).unwrap().forgotten, 0);
+    assert!(is_known_as_deleted(&registry, &gone));
+    let revision = registry.snapshot().revision();
+    apply(&registry, &described).unwrap();
+    assert!(registry.snapshot().accounts().token_named("gone").is_none());
+    assert_eq!(registry.snapshot().revision(), revision, "it is the config's already");
+}
+
+#[test]
+fn many_tombstones_go_in_several_changes() {
+    let registry = registry_where(&[]);
+    wait(registry.change(actor(), |transaction| {
+        let made = Some(transaction.now());
+        (0..2_500).try_for_each(|number| {
+            let of = TombstoneOf::Token(format!("gone-{number}"));
+            transaction.put_tombstone(Tombstone { of, origin: Origin::Operator, held_rights: true, made })
+        })
+    }))
+    .unwrap();
+    let late = Timestamp::now().after(366 * DAY);
+    let mut runs = Vec::new();
+    loop {
+        let revision = registry.snapshot().revision();
+        let care = wait(registry.keep_tokens(late)).unwrap();
+        runs.push(care.forgotten);
+        assert!(care.forgotten == 0 || registry.snapshot().revision() > revision);
+        if !care.is_more {
+            break;
+        }
+    }
+    assert_eq!(runs, [1_000, 1_000, 500]);
+    assert_eq!(registry.snapshot().accounts().tombstones().count(), 0);
+}
+
+/// As a server does: without a time that is believed nothing is looked for.
+#[test]
+fn no_tombstone_goes_by_a_clock_that_is_not_believed() {
+    let store = Arc::new(MemoryStore::new());
+    let registry = registry_over(store.clone(), settings(), &[]);
+    let gone = gone(&registry, "gone");
+    registry.close();
+    let believed = store.meta().belief.unwrap().time;
+    let said = Arc::new(std::sync::Mutex::new((believed.after(400 * DAY), Duration::ZERO)));
+    let clock = Arc::new(crate::clock::Clock::of_test(Arc::clone(&said)));
+    let registry = registry_with(store, RegistrySettings { clock, ..settings() });
+    let look_and_keep = || {
+        let trusted = registry.clock().look().trusted;
+        trusted.map(|now| wait(registry.keep_tokens(now)).unwrap().forgotten)
+    };
+    assert_eq!(look_and_keep(), None);
+    assert!(is_known_as_deleted(&registry, &gone));
+    // One that is deleted now is deleted by that clock, and stays a year after it is right.
+    let late = self::gone(&registry, "late");
+    *said.lock().unwrap() = (believed.after(366 * DAY), DAY);
+    assert_eq!(look_and_keep(), None);
+    *said.lock().unwrap() = (believed.after(402 * DAY), 2 * DAY);
+    assert_eq!(look_and_keep(), None, "it has jumped again");
+    *said.lock().unwrap() = (believed.after(403 * DAY), 3 * DAY);
+    assert_eq!(look_and_keep(), Some(1), "it has lasted a day");
+    assert!(!is_known_as_deleted(&registry, &gone) && is_known_as_deleted(&registry, &late));
 }
 
 #[test]
