@@ -15,9 +15,7 @@ use super::secrets::Destination;
 use super::seeding;
 use crate::config::{self, Config, ListenAddress, Settings};
 use crate::registry::{NewSecret, SeedOptions};
-use crate::server::{
-    Log, Opening, Server, Signals, check_threads, default_workers, take_memory_from_one_arena,
-};
+use crate::server::{Log, Opening, Server, Signals, check_threads, default_workers, have_memory_go_back};
 use crate::store::has_store;
 
 /// Run the server
@@ -58,7 +56,7 @@ pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Fail
         ));
     }
     let (settings, config) = arguments.read()?;
-    let arenas = take_memory_from_one_arena();
+    let allocator = have_memory_go_back();
     let workers = settings.workers.map_or_else(default_workers, |workers| workers as usize);
     // The log's, and the one that starts the server.
     check_threads(workers + 2)?;
@@ -66,8 +64,8 @@ pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Fail
     // To be dropped last: until then what is logged is written.
     let (log, _log_thread) =
         Log::start(*log, limits.log_queue_max).map_err(|error| Failure::of(Exit::Failed, &error))?;
-    if let Err(error) = arenas {
-        tracing::warn!(%error, "memory may not go back after a load: start the server with MALLOC_ARENA_MAX=1");
+    if let Err(error) = allocator {
+        tracing::warn!(%error, "memory may not go back after a load: start the server with MALLOC_ARENA_MAX=2 and MALLOC_MMAP_THRESHOLD_=131072");
     }
     let runtime = Builder::new_multi_thread()
         .worker_threads(workers)

@@ -29,7 +29,7 @@ pub use listeners::Listening;
 pub use log::Log;
 use open::open_in_turn;
 pub use open::{Opening, Patience, check_token_key, open_forgotten, open_reading, open_registry};
-pub use process::{check_threads, default_workers, take_memory_from_one_arena};
+pub use process::{check_threads, default_workers, have_memory_go_back};
 pub use signals::Signals;
 
 use self::process::{fit_to_open_files, raise_open_files};

@@ -10,22 +10,27 @@ use crate::config::{Limits, Settings};
 use crate::net::LEAVING_MAX;
 use crate::registry::OpenError;
 
-/// Has glibc's allocator take all memory from one arena: of the others, which it makes for threads, it gives nothing back
-/// (docs/decisions.md). It is told by a variable that it reads before anything else of the process, so the program begins
-/// once more, as the same process and with the same arguments; this returns when there is no need to, or when that fails.
+/// Has glibc's allocator give memory back after a load (docs/decisions.md). It is told by variables that it reads before anything
+/// else of the process, so the program begins once more, as the same process and with the same arguments; this returns when
+/// there is no need to, or when that fails.
 ///
 /// # Errors
 /// The program cannot be begun once more.
-pub fn take_memory_from_one_arena() -> io::Result<()> {
+pub fn have_memory_go_back() -> io::Result<()> {
     #[cfg(target_env = "gnu")]
-    if std::env::var_os(ARENAS).is_none() {
+    if ALLOCATOR.iter().any(|(name, _)| std::env::var_os(name).is_none()) {
         use std::os::unix::process::CommandExt;
         let mut arguments = std::env::args_os();
         let mut program = std::process::Command::new(std::env::current_exe()?);
         if let Some(name) = arguments.next() {
             program.arg0(name);
         }
-        return Err(program.args(arguments).env(ARENAS, "1").exec());
+        for (name, value) in ALLOCATOR {
+            if std::env::var_os(name).is_none() {
+                program.env(name, value);
+            }
+        }
+        return Err(program.args(arguments).exec());
     }
     Ok(())
 }
@@ -110,9 +115,10 @@ pub fn default_workers() -> usize {
     available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-/// How many arenas glibc's allocator has at most; whoever sets it means it.
+/// How many arenas glibc's allocator has at most, and from how many octets on a piece of memory is one of the system's for
+/// itself, for ever: otherwise the first large piece that is freed raises that. Whoever sets them means it.
 #[cfg(target_env = "gnu")]
-const ARENAS: &str = "MALLOC_ARENA_MAX";
+const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "131072")];
 
 /// The store, the log, the listeners, the runtime's own, and the local socket.
 const FILES_BESIDE_CONNECTIONS: u64 = 96;

@@ -53,8 +53,8 @@ struct Shared {
     directory: PathBuf,
     settings: Settings,
     engine: RwLock<Engine>,
-    /// Whether the database is where the ledger is, or never will be; with who waits for that.
-    opened: (Mutex<bool>, Condvar),
+    /// How far the database is; with who waits for that.
+    opened: (Mutex<Opened>, Condvar),
     writer: Mutex<Writer>,
     /// What the start has read, until it was loaded.
     start: Mutex<Option<Arc<Ledger>>>,
@@ -65,6 +65,17 @@ struct Shared {
     compacting: Mutex<()>,
     /// Whether threads are to end.
     ending: AtomicBool,
+}
+
+/// How far the database of a store is that was just opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opened {
+    /// It has time until the directory is loaded, which takes all processors.
+    NotYet,
+    /// It is needed.
+    Wanted,
+    /// It is where the ledger is, or never will be.
+    Done,
 }
 
 /// What is adjusted in tests only.
@@ -176,12 +187,12 @@ impl DiskStore {
         };
         writer.journal_octets_max = writer.journal_bound(&settings);
         let ledger = Arc::new(ledger);
-        let is_opened = begun.is_none();
+        let opened = if begun.is_none() { Opened::Done } else { Opened::NotYet };
         let shared = Arc::new(Shared {
             directory: directory.to_owned(),
             settings,
             engine: RwLock::new(Engine::Closed),
-            opened: (Mutex::new(is_opened), Condvar::new()),
+            opened: (Mutex::new(opened), Condvar::new()),
             writer: Mutex::new(writer),
             start: Mutex::new(Some(ledger.clone())),
             copy: Mutex::default(),
@@ -203,6 +214,7 @@ impl DiskStore {
     /// Waits until the thread has ended that opens the database.
     #[cfg(test)]
     pub(super) fn wait_for_opening(&self) {
+        self.shared.want_opened();
         while self.opening.as_ref().is_some_and(|thread| !thread.is_finished()) {
             std::thread::yield_now();
         }
@@ -218,6 +230,7 @@ impl DiskStore {
 impl Drop for DiskStore {
     fn drop(&mut self) {
         self.shared.ending.store(true, Ordering::Relaxed);
+        self.shared.want_opened();
         if let Some(opening) = self.opening.take() {
             let _ = opening.join();
         }
@@ -235,9 +248,10 @@ fn start_opening(shared: &Arc<Shared>, ledger: Arc<Ledger>, begun: Begun) -> Opt
         }
     };
     let (for_thread, work_of_thread) = (shared.clone(), work.clone());
-    let spawned = std::thread::Builder::new()
-        .name("store-opening".to_owned())
-        .spawn(move || finish(&for_thread, &work_of_thread));
+    let spawned = std::thread::Builder::new().name("store-opening".to_owned()).spawn(move || {
+        for_thread.wait_until_wanted();
+        finish(&for_thread, &work_of_thread);
+    });
     match spawned {
         Ok(thread) => Some(thread),
         Err(_) => {
@@ -277,7 +291,7 @@ impl Shared {
         };
         let is_open = matches!(engine, Engine::Open(_));
         *self.engine_mut() = engine;
-        *self.opened.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.opened() = Opened::Done;
         self.opened.1.notify_all();
         if is_open {
             self.compact_in_time();
@@ -339,12 +353,33 @@ impl Shared {
     }
 
     fn is_opened(&self) -> bool {
-        *self.opened.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.opened() == Opened::Done
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Opened> {
+        self.opened.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the thread begin that brings the database to where the ledger is.
+    fn want_opened(&self) {
+        let mut opened = self.opened();
+        if *opened == Opened::NotYet {
+            *opened = Opened::Wanted;
+            self.opened.1.notify_all();
+        }
+    }
+
+    fn wait_until_wanted(&self) {
+        let mut opened = self.opened();
+        while *opened == Opened::NotYet {
+            opened = self.opened.1.wait(opened).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     fn wait_until_opened(&self) {
-        let mut opened = self.opened.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*opened {
+        self.want_opened();
+        let mut opened = self.opened();
+        while *opened != Opened::Done {
             opened = self.opened.1.wait(opened).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -567,10 +602,12 @@ impl Shared {
 impl Store for DiskStore {
     fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
         let start = self.shared.start.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match start.filter(|ledger| *ledger.meta() == self.shared.writer().meta) {
+        let loaded = match start.filter(|ledger| *ledger.meta() == self.shared.writer().meta) {
             Some(ledger) => ledger.load(visit),
             None => self.shared.ledger()?.load(visit),
-        }
+        };
+        self.shared.want_opened();
+        loaded
     }
 
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
