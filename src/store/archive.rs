@@ -16,7 +16,7 @@
 //! checksum itself, so that no block can stand in another's place; the last block tells that nothing is missing. Keys and
 //! values are those of [`super::record`], each with the checksum that it has in the database.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 
 use super::Meta;
 use super::error::Damage;
@@ -185,7 +185,7 @@ impl<W: Write> ArchiveWriter<W> {
 
 /// Reads an archive, block by block.
 pub(super) struct ArchiveReader<R: Read> {
-    input: R,
+    input: BufReader<R>,
     head: Head,
     at: u64,
     blocks: u64,
@@ -202,7 +202,7 @@ impl<R: Read> ArchiveReader<R> {
     /// It is none, or the first block is damaged.
     pub(super) fn new(input: R) -> Result<Self, ArchiveError> {
         let mut reader = Self {
-            input,
+            input: BufReader::with_capacity(READ_OCTETS, input),
             head: Head { meta: Meta::default(), made: Timestamp::from_unix_seconds(0) },
             at: 0,
             blocks: 0,
@@ -469,6 +469,8 @@ const END: u8 = b'E';
 pub(super) const CHECKSUM_OCTETS: usize = 16;
 const BLOCK_HEAD_OCTETS: usize = MAGIC.len() + 1 + 8 + 4 + CHECKSUM_OCTETS;
 const END_OCTETS: usize = 8 + 8 + blake3::OUT_LEN;
+/// Octets that are asked of what is read at a time, and given to what is written.
+pub(super) const READ_OCTETS: usize = 256 * 1024;
 /// A block is closed when it has so many octets.
 const BLOCK_OCTETS: usize = 256 * 1024;
 /// In the place of the length of a value: there is no item of this key.

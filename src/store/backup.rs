@@ -1,14 +1,14 @@
 //! Backups: archives in files that an operator keeps. One has its name only when it is on disk and was read back.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::archive::{ArchiveError, ArchiveReader, Head};
+use super::archive::{ArchiveError, ArchiveReader, Head, READ_OCTETS};
 use super::contents::Contents;
 use super::error::StoreError;
 use crate::model::Timestamp;
@@ -90,8 +90,7 @@ pub struct Examined {
 pub fn examine(path: &Path) -> Result<Examined, BackupError> {
     let file = File::open(path).map_err(BackupError::of_io(path, "open"))?;
     let octets = file.metadata().map_err(BackupError::of_io(path, "read"))?.len();
-    examine_stream(BufReader::with_capacity(READ_OCTETS, file), octets)
-        .map_err(|fault| BackupError::of_archive(path, fault))
+    examine_stream(file, octets).map_err(|fault| BackupError::of_archive(path, fault))
 }
 
 fn examine_stream(input: impl Read, octets: u64) -> Result<Examined, ArchiveError> {
@@ -107,7 +106,7 @@ fn examine_stream(input: impl Read, octets: u64) -> Result<Examined, ArchiveErro
 /// [`BackupError::Unusable`], or it cannot be read.
 pub fn verify(path: &Path) -> Result<Head, BackupError> {
     let file = File::open(path).map_err(BackupError::of_io(path, "open"))?;
-    let reader = ArchiveReader::new(BufReader::with_capacity(READ_OCTETS, file));
+    let reader = ArchiveReader::new(file);
     let verified = reader.and_then(|reader| reader.verify(&mut |_| {}));
     verified.map(|summary| summary.head).map_err(|fault| BackupError::of_archive(path, fault))
 }
@@ -118,7 +117,7 @@ pub fn verify(path: &Path) -> Result<Head, BackupError> {
 /// [`BackupError::Unusable`], or it cannot be read.
 pub fn read_head(path: &Path) -> Result<Head, BackupError> {
     let file = File::open(path).map_err(BackupError::of_io(path, "open"))?;
-    let reader = ArchiveReader::new(BufReader::new(file));
+    let reader = ArchiveReader::new(file);
     reader.map(|reader| *reader.head()).map_err(|fault| BackupError::of_archive(path, fault))
 }
 
@@ -230,6 +229,5 @@ impl Drop for BackupFile {
     }
 }
 
-const READ_OCTETS: usize = 256 * 1024;
 /// What a file is called that is not finished.
 pub(super) const PARTIAL_END: &str = ".partial";

@@ -53,6 +53,8 @@ struct Shared {
     directory: PathBuf,
     settings: Settings,
     engine: RwLock<Engine>,
+    /// What the thread that opens the database begins with.
+    begun: Mutex<Option<(Arc<Ledger>, Begun)>>,
     /// How far the database is; with who waits for that.
     opened: (Mutex<Opened>, Condvar),
     writer: Mutex<Writer>,
@@ -174,7 +176,7 @@ impl DiskStore {
         if matches!(begun, Some(Begun::Ahead(_))) {
             ledger = opening::ledger(directory, &settings)?;
         }
-        let newest = ledger.newest().ok_or_else(|| missing_batches(directory))?;
+        let newest = ledger.newest().ok_or_else(|| Trouble::Absent.at(directory))?;
         let journal = Journal::go_on(newest)?;
         let before = ledger.files().filter(|(path, _)| *path != journal.path());
         let before = before.map(|(path, octets)| (path.to_owned(), octets)).collect();
@@ -194,13 +196,14 @@ impl DiskStore {
             engine: RwLock::new(Engine::Closed),
             opened: (Mutex::new(opened), Condvar::new()),
             writer: Mutex::new(writer),
-            start: Mutex::new(Some(ledger.clone())),
+            begun: Mutex::new(begun.map(|begun| (ledger.clone(), begun))),
+            start: Mutex::new(Some(ledger)),
             copy: Mutex::default(),
             checkpointing: Mutex::default(),
             compacting: Mutex::default(),
             ending: AtomicBool::default(),
         });
-        let opening = begun.and_then(|begun| start_opening(&shared, ledger, begun));
+        let opening = if opened == Opened::Done { None } else { start_opening(&shared) };
         Ok(Self { shared, opening, _lock: lock })
     }
 
@@ -239,26 +242,16 @@ impl Drop for DiskStore {
 }
 
 /// Brings the database to where the ledger is on a thread of its own, or here where there can be none.
-fn start_opening(shared: &Arc<Shared>, ledger: Arc<Ledger>, begun: Begun) -> Option<JoinHandle<()>> {
-    let work = Arc::new(Mutex::new(Some((ledger, begun))));
-    let finish = |shared: &Shared, work: &Mutex<Option<(Arc<Ledger>, Begun)>>| {
-        let taken = work.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((ledger, begun)) = taken {
-            shared.finish_opening(&ledger, begun);
-        }
-    };
-    let (for_thread, work_of_thread) = (shared.clone(), work.clone());
+fn start_opening(shared: &Arc<Shared>) -> Option<JoinHandle<()>> {
+    let for_thread = shared.clone();
     let spawned = std::thread::Builder::new().name("store-opening".to_owned()).spawn(move || {
         for_thread.wait_until_wanted();
-        finish(&for_thread, &work_of_thread);
+        for_thread.finish_opening();
     });
-    match spawned {
-        Ok(thread) => Some(thread),
-        Err(_) => {
-            finish(shared, &work);
-            None
-        }
+    if spawned.is_err() {
+        shared.finish_opening();
     }
+    spawned.ok()
 }
 
 impl Writer {
@@ -274,8 +267,11 @@ impl Writer {
 }
 
 impl Shared {
-    fn finish_opening(&self, ledger: &Ledger, begun: Begun) {
-        let finished = opening::finish(&self.directory, &self.settings, ledger, begun, &self.ending);
+    fn finish_opening(&self) {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((ledger, begun)) = begun else { return };
+        let finished = opening::finish(&self.directory, &self.settings, &ledger, begun, &self.ending);
+        drop(ledger);
         let engine = match finished {
             Ok(database) => Engine::Open(database),
             Err(error) if error.is_full() => {
@@ -403,11 +399,7 @@ impl Shared {
                 store: ledger.meta().revision,
                 acknowledged: revision,
             }),
-            Err(Trouble::Other(error)) => Err(error),
-            Err(Trouble::Damaged { damage, .. }) => {
-                Err(StoreError::Damaged { path: self.directory.clone(), damage })
-            }
-            Err(Trouble::Absent) => Err(missing_batches(&self.directory)),
+            Err(trouble) => Err(trouble.at(&self.directory)),
         }
     }
 
@@ -770,13 +762,6 @@ fn octets_in(directory: &Path) -> u64 {
         .filter(|found| found.is_file())
         .map(|found| found.len())
         .sum()
-}
-
-fn missing_batches(directory: &Path) -> StoreError {
-    StoreError::Damaged {
-        path: directory.to_owned(),
-        damage: Damage::FileMissing { path: ledger::path_in(directory) },
-    }
 }
 
 fn reason_of(error: &StoreError) -> String {

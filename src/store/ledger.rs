@@ -12,19 +12,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::Meta;
-use super::archive::{ArchiveError, ArchiveReader, ArchiveWriter, Head};
+use super::archive::{ArchiveError, ArchiveReader, ArchiveWriter, Head, READ_OCTETS};
 use super::commit::Writes;
 use super::error::{Damage, StoreError};
 use super::journal::{self, End, Journal, Segment};
 use super::record::{self, Fault};
 use super::verify::Verifier;
-use crate::model::{Record, Revision};
+use crate::model::{Incarnation, Record, Revision};
 use crate::secret::Secret;
 
 /// What is in the files of a ledger, as of one revision: they are held open, so it can be read while others write on and
@@ -99,6 +99,20 @@ pub(super) enum Trouble {
     },
     /// It cannot be used for another reason.
     Other(StoreError),
+}
+
+impl Trouble {
+    /// The same as an error of the store in `directory`.
+    pub(super) fn at(self, directory: &Path) -> StoreError {
+        match self {
+            Self::Other(error) => error,
+            Self::Damaged { damage, .. } => StoreError::Damaged { path: directory.to_owned(), damage },
+            Self::Absent => StoreError::Damaged {
+                path: directory.to_owned(),
+                damage: Damage::FileMissing { path: path_in(directory) },
+            },
+        }
+    }
 }
 
 impl From<StoreError> for Trouble {
@@ -401,10 +415,7 @@ impl Ledger {
     }
 
     fn reader(&self) -> Result<ArchiveReader<impl Read>, ArchiveError> {
-        ArchiveReader::new(BufReader::with_capacity(
-            READ_OCTETS,
-            FileReader { file: &self.checkpoint, at: 0 },
-        ))
+        ArchiveReader::new(FileReader { file: &self.checkpoint, at: 0 })
     }
 
     fn unreadable(&self, error: &ArchiveError) -> StoreError {
@@ -452,14 +463,15 @@ pub(super) fn remove(files: &[PathBuf]) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn is_foreign(one: Option<crate::model::Incarnation>, other: Option<crate::model::Incarnation>) -> bool {
+/// Whether both say who they are, and are not of one life of a store.
+pub(super) fn is_foreign(one: Option<Incarnation>, other: Option<Incarnation>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
 /// Reads a checkpoint to its end; answers with what it says of itself.
 fn check_archive(file: &File) -> Result<Head, ArchiveError> {
     let file = FileReader { file, at: 0 };
-    let reader = ArchiveReader::new(BufReader::with_capacity(READ_OCTETS, file))?;
+    let reader = ArchiveReader::new(file)?;
     let summary = reader.read::<ArchiveError>(|_, _| Ok(()))?;
     Ok(summary.head)
 }
@@ -486,8 +498,7 @@ fn write_checkpoint(
         let out = writer.finish(None).map_err(failed)?;
         let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
         file.sync_all().map_err(failed)?;
-        let input = BufReader::with_capacity(READ_OCTETS, FileReader { file: &file, at: 0 });
-        let reader = ArchiveReader::new(input);
+        let reader = ArchiveReader::new(FileReader { file: &file, at: 0 });
         match reader.and_then(|reader| reader.verify(&mut |_| {})) {
             Ok(_) => {}
             Err(ArchiveError::Io(error)) => return Err(failed(error)),
@@ -512,4 +523,3 @@ const DIRECTORY_NEW: &str = "journal.new";
 pub(super) const CHECKPOINT: &str = "checkpoint";
 const CHECKPOINT_NEW: &str = "checkpoint.new";
 const BEGINNING: &str = "its beginning is damaged";
-const READ_OCTETS: usize = 256 * 1024;

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 use std::time::Duration;
 
@@ -67,7 +66,7 @@ pub fn read_backup(path: &Path) -> Result<MemoryStore, StoreError> {
         error => StoreError::Backup { path: path.to_owned(), reason: error.to_string() },
     };
     let file = File::open(path).map_err(|error| StoreError::from_io(path, "open", error))?;
-    let reader = ArchiveReader::new(BufReader::with_capacity(READ_OCTETS, file)).map_err(failed)?;
+    let reader = ArchiveReader::new(file).map_err(failed)?;
     let meta: Meta = reader.head().meta;
     let mut items = BTreeMap::new();
     reader
@@ -82,7 +81,6 @@ pub fn read_backup(path: &Path) -> Result<MemoryStore, StoreError> {
 /// Files that are found wrong are opened so often.
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
-const READ_OCTETS: usize = 256 * 1024;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

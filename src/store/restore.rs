@@ -1,7 +1,7 @@
 //! A store made of a backup, under a new incarnation: whoever has noted something of the one before notices.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::backup::BackupError;
 use super::contents::Contents;
 use super::disk::{make_directory, sync_directory};
 use super::error::{Damage, StoreError};
-use super::ledger::{Ledger, Trouble};
+use super::ledger::Ledger;
 use super::lock::Lock;
 use super::verify::Verifier;
 use super::{Meta, aside, record};
@@ -63,12 +63,7 @@ impl Restoration {
     }
 
     fn read_existing(&self) -> Result<Contents, StoreError> {
-        let damaged = |damage| StoreError::Damaged { path: self.directory.clone(), damage };
-        let ledger = Ledger::read(&self.directory).map_err(|trouble| match trouble {
-            Trouble::Other(error) => error,
-            Trouble::Damaged { damage, .. } => damaged(damage),
-            Trouble::Absent => damaged(Damage::FileMissing { path: self.directory.join("journal") }),
-        })?;
+        let ledger = Ledger::read(&self.directory).map_err(|trouble| trouble.at(&self.directory))?;
         let mut contents = Contents::default();
         let mut verifier = Verifier::default();
         ledger.items(|key, value| {
@@ -125,7 +120,7 @@ impl Restoration {
     fn draft(&self, backup: &Path) -> Result<Meta, BackupError> {
         let unusable = |fault| BackupError::of_archive(backup, fault);
         let file = File::open(backup).map_err(|error| unusable(error.into()))?;
-        let reader = ArchiveReader::new(BufReader::with_capacity(READ_OCTETS, file)).map_err(unusable)?;
+        let reader = ArchiveReader::new(file).map_err(unusable)?;
         let mut meta = reader.head().meta;
         let described = if meta == Meta::default() {
             None
@@ -180,4 +175,3 @@ impl Restoration {
 /// of the draft, whatever the others are.
 const PARTS: [&str; 3] = ["journal", "store", "acknowledged"];
 const REPLACED: &str = "replaced";
-const READ_OCTETS: usize = 256 * 1024;

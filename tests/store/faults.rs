@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use ldap3::{LdapConn, Scope};
 use rustix::process::Signal;
 
+use crate::small_disk::SmallDisk;
 use crate::support::rounds::rounds;
 use crate::support::{BASE, Place, SEED, secret_of, send};
 
@@ -167,26 +168,4 @@ fn disk_fill(disk: &Path, leave: u64) {
     let room = rustix::fs::statvfs(disk).unwrap();
     let octets = (room.f_bavail * room.f_frsize).saturating_sub(leave);
     std::fs::write(disk.join("ballast"), vec![1; usize::try_from(octets).unwrap()]).unwrap();
-}
-
-/// A file system in memory that is soon full; unmounted when dropped.
-struct SmallDisk {
-    path: PathBuf,
-}
-
-impl SmallDisk {
-    /// `None`: not allowed here.
-    fn mount(path: &Path) -> Option<Self> {
-        std::fs::create_dir_all(path).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=48m", "bindery-test"]).arg(path);
-        mount.output().ok()?.status.success().then(|| Self { path: path.to_owned() })
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: a server may still hold files when a test has failed.
-        let _ = Command::new("umount").arg("-l").arg(&self.path).status();
-    }
 }

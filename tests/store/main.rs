@@ -18,5 +18,6 @@ mod durability;
 mod export;
 mod faults;
 mod pressure;
+mod small_disk;
 mod starts;
 mod stopped;

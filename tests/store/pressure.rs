@@ -2,11 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::small_disk::SmallDisk;
 use crate::support::{BASE, Place, SEED, Server, secret_of, send};
 use ldap3::{LdapConn, Scope};
 use rustix::process::Signal;
@@ -95,7 +95,7 @@ fn on_a_full_disk_changes_are_refused_and_searches_go_on() {
         |identifier: &str| place.run(&["token", "create", identifier, "--account", "portal", "--json"]);
     create("before").exits(0);
 
-    let ballast = mount.path.join("ballast");
+    let ballast = mount.path().join("ballast");
     fill(&ballast);
     create("while-full").exits(1).says(&["full"]);
     finds_alice(&mut ldap);
@@ -154,30 +154,6 @@ fn memory_kib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     peak.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-/// A file system in memory that is soon full; unmounted when dropped.
-struct SmallDisk {
-    path: PathBuf,
-}
-
-impl SmallDisk {
-    fn mount(path: &Path) -> Option<Self> {
-        std::fs::create_dir_all(path).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=48m", "bindery-test"])
-            .arg(path)
-            .output()
-            .ok()?;
-        mounted.status.success().then(|| Self { path: path.to_owned() })
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: the server may still hold files when a test has failed.
-        let _ = Command::new("umount").arg("-l").arg(&self.path).status();
-    }
 }
 
 fn fill(path: &Path) {

@@ -54,14 +54,7 @@ pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, St
             Acknowledged::remove(directory)?;
         }
     }
-    Ledger::read(directory).map_err(|trouble| match trouble {
-        Trouble::Other(error) => error,
-        Trouble::Damaged { damage, .. } => StoreError::Damaged { path: directory.to_owned(), damage },
-        Trouble::Absent => StoreError::Damaged {
-            path: directory.to_owned(),
-            damage: Damage::FileMissing { path: ledger::path_in(directory) },
-        },
-    })
+    Ledger::read(directory).map_err(|trouble| trouble.at(directory))
 }
 
 /// Who tells how far the database has to go.
@@ -158,8 +151,7 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
         Err(error @ StoreError::Damaged { .. }) => return unusable(directory, ledger, said(&error)),
         Err(error) => return Err(error),
     };
-    let foreign = meta.incarnation.zip(ledger.meta().incarnation).is_some_and(|(one, other)| one != other);
-    if foreign {
+    if ledger::is_foreign(meta.incarnation, ledger.meta().incarnation) {
         return unusable(directory, ledger, "it belongs to another store".to_owned());
     }
     if meta.revision <= ledger.meta().revision {
@@ -233,19 +225,12 @@ fn catch_up(
 ) -> Result<(), StoreError> {
     let meta = super::read_meta(directory, database)?;
     if meta.revision < ledger.meta().revision {
-        let missing = ledger.since(meta.revision).ok_or_else(|| StoreError::Behind {
-            path: directory.to_owned(),
-            store: meta.revision,
-            acknowledged: ledger.meta().revision,
-        });
-        match missing {
-            Ok(missing) => database.write(&missing).and_then(|()| database.sync())?,
-            // Older than the checkpoint: for its owner that is the same as damaged.
-            Err(error) => {
-                let damage = Damage::Database { reason: said(&error) };
-                return Err(StoreError::Damaged { path: directory.to_owned(), damage });
-            }
-        }
+        // Older than the checkpoint: for its owner that is the same as damaged.
+        let missing = ledger.since(meta.revision).ok_or_else(|| {
+            let reason = behind(meta.revision, ledger.meta().revision);
+            StoreError::Damaged { path: directory.to_owned(), damage: Damage::Database { reason } }
+        })?;
+        database.write(&missing).and_then(|()| database.sync())?;
     }
     if verify(directory, database, ending)? == *ledger.meta() {
         return Ok(());
@@ -261,14 +246,8 @@ fn make_anew(
     reason: &str,
     ending: &AtomicBool,
 ) -> Result<Database, StoreError> {
-    let (path, new) = (Database::path_in(directory), directory.join(NEW));
-    check_space(directory, settings, ledger.checkpoint_octets().saturating_mul(DATABASE_OCTETS_FOR_ONE))?;
-    remove(&new)?;
-    let made = write_database(directory, settings, ledger, &new, ending);
-    if let Err(error) = made {
-        let _ = remove(&new);
-        return Err(error);
-    }
+    let path = Database::path_in(directory);
+    let new = write_beside(directory, settings, ledger, ending)?;
     let aside = aside::put(directory, &path)?;
     fs::rename(&new, &path).map_err(|error| StoreError::from_io(&path, "make", error))?;
     database::sync_directory(directory)?;
@@ -284,7 +263,7 @@ fn make_anew(
 }
 
 /// Writes all items of the ledger into a database at `path`, and verifies and closes it.
-pub(super) fn write_database(
+fn write_database(
     directory: &Path,
     settings: &Settings,
     ledger: &Ledger,
@@ -458,11 +437,13 @@ fn remove(path: &Path) -> Result<(), StoreError> {
 fn said(error: &StoreError) -> String {
     match error {
         StoreError::Damaged { damage, .. } => damage.to_string(),
-        StoreError::Behind { store, acknowledged, .. } => {
-            format!("it is at revision {store} instead of {acknowledged}")
-        }
+        StoreError::Behind { store, acknowledged, .. } => behind(*store, *acknowledged),
         error => error.to_string(),
     }
+}
+
+fn behind(is: Revision, should_be: Revision) -> String {
+    format!("it is at revision {is} instead of {should_be}")
 }
 
 const NEW: &str = "store.new";

@@ -1,0 +1,34 @@
+//! A file system of a few MiB.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A file system in memory that is soon full; unmounted when dropped.
+pub(crate) struct SmallDisk {
+    path: PathBuf,
+}
+
+impl SmallDisk {
+    /// `None`: not allowed here.
+    pub(crate) fn mount(path: &Path) -> Option<Self> {
+        std::fs::create_dir_all(path).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=48m", "bindery-test"])
+            .arg(path)
+            .output()
+            .ok()?;
+        mounted.status.success().then(|| Self { path: path.to_owned() })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the server may still hold files when a test has failed.
+        let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+    }
+}
