@@ -150,7 +150,7 @@ impl DiskStore {
     /// database in `store/`, and the file `lock`.
     ///
     /// Call [`Store::load`] next: opening alone compares revisions and checks the ledger, not the records. The database is
-    /// verified meanwhile; what needs it waits.
+    /// verified when that is done; what needs it waits.
     ///
     /// # Errors
     /// [`StoreError::Held`], [`StoreError::TooNew`], [`StoreError::Damaged`], [`StoreError::Behind`],
