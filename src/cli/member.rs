@@ -25,8 +25,8 @@ pub(super) async fn set_member(
     output: Output,
 ) -> Result<(), Failure> {
     let (kind, yes, no) = match &of {
-        MemberOf::Group(_) => ("group", "is in", "is not in"),
-        MemberOf::Role(_) => ("role", "holds", "does not hold"),
+        MemberOf::Group(_) => ("group", "is in", "is no longer in"),
+        MemberOf::Role(_) => ("role", "holds", "no longer holds"),
     };
     let (name, account) = directory
         .with(Absent::Fail, async |backend| {

@@ -142,7 +142,8 @@ async fn serve_stream(
     };
     let Some(stream) = stream else { return Ok(()) };
     let turns = connection.turns.clone();
-    let shaken = handshake(door, stream, peer, &turns, connection.permit.presence()).await;
+    // Both are large, and thousands of connections without TLS need no room for them.
+    let shaken = Box::pin(handshake(door, stream, peer, &turns, connection.permit.presence())).await;
     let (stream, authorities) = shaken?;
     let certificate = authorities.and_then(|authorities| client_certificate(&stream, authorities));
     connection.session.tls_started(certificate);
@@ -172,7 +173,7 @@ async fn handshake(
     peer: &Peer,
     turns: &SourceTurns,
     presence: &Presence,
-) -> Result<(TlsStream<Stream>, Option<AuthoritiesDigest>), Ended> {
+) -> Result<(Box<TlsStream<Stream>>, Option<AuthoritiesDigest>), Ended> {
     let Some(tls) = &door.tls else { return Err(Ended::Closed) };
     let (acceptor, authorities) = tls.acceptor();
     // Others of the source, whose handshakes count too, have theirs first; what the client takes its time for is not
@@ -184,7 +185,7 @@ async fn handshake(
     let accepted = timeout(door.settings.limits.handshake_time, accepting);
     tokio::select! {
         accepted = accepted => match accepted.inspect(|_| presence.is_served()) {
-            Ok(accepted) => Ok((accepted.map_err(Ended::Handshake)?, authorities)),
+            Ok(accepted) => Ok((Box::new(accepted.map_err(Ended::Handshake)?), authorities)),
             Err(_) => {
                 door.registry.reached().note(Limit::handshake_time);
                 Err(Ended::TimedOut("the TLS handshake"))

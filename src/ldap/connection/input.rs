@@ -14,6 +14,8 @@ use crate::ldap::memory::{self, BufferMemory, Holders};
 pub(super) struct Input {
     pub(super) octets: BytesMut,
     memory: BufferMemory,
+    /// How much the next read takes.
+    read_octets: usize,
     end: Option<End>,
 }
 
@@ -28,7 +30,7 @@ struct End {
 impl Input {
     /// Nothing yet.
     pub(super) fn new(memory: BufferMemory) -> Self {
-        Self { octets: BytesMut::new(), memory, end: None }
+        Self { octets: BytesMut::new(), memory, read_octets: FIRST_READ_OCTETS, end: None }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -74,12 +76,15 @@ impl Input {
         stream: &mut S,
         half_close_time: Duration,
     ) -> io::Result<()> {
-        // Never for more than has been sent, but a read at a time.
-        if self.octets.capacity() - self.octets.len() < READ_OCTETS / 4 {
-            self.octets.reserve(READ_OCTETS);
+        // Never for more than has been sent, but a read at a time; thousands that are silent hold next to nothing.
+        if self.octets.capacity() - self.octets.len() < self.read_octets / 4 {
+            self.octets.reserve(self.read_octets);
         }
         if stream.read_buf(&mut self.octets).await? == 0 {
             self.end = Some(End { patience: half_close_time, deadline: Instant::now() + half_close_time });
+        }
+        if self.octets.len() == self.octets.capacity() {
+            self.read_octets = (self.read_octets * 4).min(READ_OCTETS);
         }
         Ok(())
     }
@@ -120,6 +125,8 @@ impl Input {
     }
 }
 
+/// What a connection begins with: requests are smaller. One that fills it has a larger buffer for the next read.
+const FIRST_READ_OCTETS: usize = 512;
 /// One read takes at most so much at a time.
 pub(super) const READ_OCTETS: usize = 16 * 1024;
 /// A buffer that has grown beyond this is given back when the connection falls silent.

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long each of the victim's operations took.
 #[derive(Clone, Default)]
@@ -78,18 +78,19 @@ impl fmt::Display for Row {
             [self.memory.start, self.memory.peak, self.memory.after].map(|kib| kib / 1024);
         write!(
             formatter,
-            "| {} | {} | {} | {} | {for_one} | {start} · {peak} · {after} |",
+            "| {} | {} | {} | {} | {for_one} | {start} · {peak} · {after} ({} s) |",
             self.attack,
             self.rate,
             compared(&self.without.searches, &self.with.searches),
             compared(&self.without.beside, &self.with.beside),
+            self.memory.waited.as_secs(),
         )
     }
 }
 
 /// All rows, as Markdown.
 pub fn table(rows: &[Row]) -> String {
-    let head = "| attack | messages/s | victim's search: median / p99 ms | its bind, newcomer or sort | ms of a network thread for a message | RSS MiB: start · peak · after |\n| --- | --- | --- | --- | --- | --- |\n";
+    let head = "| attack | messages/s | victim's search: median / p99 ms | its bind, newcomer or sort | ms of a network thread for a message | RSS MiB: start · peak · after (seconds) |\n| --- | --- | --- | --- | --- | --- |\n";
     rows.iter().fold(head.to_owned(), |table, row| table + &format!("{row}\n"))
 }
 
@@ -120,11 +121,19 @@ fn resident(process: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Resident memory over a time, in KiB.
+/// Resident memory over a time, in KiB, and how long it took to come back.
 pub struct Memories {
     start: u64,
     peak: u64,
     after: u64,
+    waited: Duration,
+}
+
+impl Memories {
+    /// Whether it came back to within a fifth of what it was at the start.
+    pub fn is_back(&self) -> bool {
+        self.after <= self.start + self.start / 5
+    }
 }
 
 /// Looks at the memory of a process until it is told to end.
@@ -152,12 +161,24 @@ impl Memory {
         Self { process, start, peak, is_over, thread }
     }
 
-    /// Looks for the last time so long after the attack.
-    pub fn end(self, after: Duration) -> Memories {
-        std::thread::sleep(after);
-        let after = resident(self.process);
+    /// Looks each second whether it came back, and for so long after the attack at most.
+    pub fn end(self, at_most: Duration) -> Memories {
+        let ended = Instant::now();
+        let seen = |after| Memories {
+            start: self.start,
+            peak: self.peak.load(Ordering::Relaxed),
+            after,
+            waited: ended.elapsed(),
+        };
+        let memories = loop {
+            let memories = seen(resident(self.process));
+            if memories.is_back() || ended.elapsed() >= at_most {
+                break memories;
+            }
+            std::thread::sleep(Duration::from_secs(1).min(at_most));
+        };
         self.is_over.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
-        Memories { start: self.start, peak: self.peak.load(Ordering::Relaxed), after }
+        memories
     }
 }
