@@ -197,8 +197,10 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
         });
     }
     let (expiring, expires) = expiry.resolve(system_time());
-    let request =
-        json!({ "name": name, "create_group": create_group, "expiring": expiring, "expires": expires });
+    let mut request = json!({ "name": name, "create_group": create_group, "expiring": expiring });
+    if let (Some(expires), Some(request)) = (expires, request.as_object_mut()) {
+        request.insert("expires".to_owned(), json!(expires));
+    }
     let created = directory
         .with(Absent::Fail, async |backend| {
             let created: UserServiceAccountResponse =

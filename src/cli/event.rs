@@ -9,7 +9,7 @@ use super::output::{Output, Stream, table};
 use crate::audit::{AuditReport, ExpectedEvent, TrailReport};
 use crate::clock::system_time;
 use crate::http::{ShowRequest, ShownEvent, VerifyRequest, path};
-use crate::model::{Action, Event, EventPlace, Timestamp, Trail, visible};
+use crate::model::{Action, DateMeans, Event, EventPlace, Timestamp, Trail, visible};
 use crate::registry::EventQuery;
 
 /// The audit trail: who did what, with which credential, from where, when
@@ -46,11 +46,11 @@ pub(super) struct ListArguments {
     /// Only what is about the object of this name
     #[arg(long, value_name = "NAME")]
     object: Option<String>,
-    /// Only since then: a time, or how long ago ("2h")
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// Only since then: a time, the beginning of a date, or how long ago ("2h")
+    #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Timestamp>,
-    /// Only until then: a time, or how long ago ("2h")
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// Only until then: a time, the end of a date, or how long ago ("2h")
+    #[arg(long, value_name = "TIME", value_parser = until)]
     until: Option<Timestamp>,
     /// Only what happened before this event, such as logins:7: the next page
     #[arg(long, value_name = "EVENT")]
@@ -245,14 +245,21 @@ fn summary_of(report: &TrailReport) -> String {
     }
 }
 
+fn since(text: &str) -> Result<Timestamp, String> {
+    time(text, DateMeans::Begin)
+}
+
+fn until(text: &str) -> Result<Timestamp, String> {
+    time(text, DateMeans::End)
+}
+
 /// A time, or how long ago.
-fn time(text: &str) -> Result<Timestamp, String> {
+fn time(text: &str, date_means: DateMeans) -> Result<Timestamp, String> {
     if let Ok(ago) = humantime::parse_duration(text) {
         return Ok(earlier(system_time(), ago));
     }
-    text.parse().map_err(|_| {
-        "expected a time such as \"2027-11-18T10:00:00Z\", or how long ago, such as \"2h\"".to_owned()
-    })
+    let read = Timestamp::read(text, date_means);
+    read.map_err(|error| format!("{error}, or how long ago, such as \"2h\""))
 }
 
 fn earlier(time: Timestamp, by: Duration) -> Timestamp {
@@ -267,10 +274,13 @@ mod tests {
     #[test]
     fn times_are_times_or_durations() {
         let now = system_time().unix_seconds();
-        let ago = time("2h").map(Timestamp::unix_seconds);
+        let ago = since("2h").map(Timestamp::unix_seconds);
         assert!(ago.is_ok_and(|ago| (now - 7_205..=now - 7_195).contains(&ago)));
-        assert_eq!(time("1970-01-01T00:01:00Z"), Ok(Timestamp::from_unix_seconds(60)));
-        assert!(time("yesterday").is_err());
+        assert_eq!(since("1970-01-01T00:01:00Z"), Ok(Timestamp::from_unix_seconds(60)));
+        let day =
+            |read: fn(&str) -> Result<Timestamp, String>| read("1970-01-02").map(Timestamp::unix_seconds);
+        assert_eq!((day(since), day(until)), (Ok(86_400), Ok(2 * 86_400 - 1)));
+        assert!(since("yesterday").is_err());
         let end = Duration::from_secs(u64::MAX);
         assert_eq!(earlier(Timestamp::from_unix_seconds(-9), end).unix_seconds(), i64::MIN);
     }

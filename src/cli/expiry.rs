@@ -1,12 +1,12 @@
 //! `--expires` and `--no-expiry`: when a token expires that is made.
 
-use crate::model::{Expiry, LIFETIME_SECONDS_MAX, Timestamp};
+use crate::model::{BadExpiry, Expiry, Timestamp};
 use crate::registry::DEFAULT_LIFETIME;
 
 /// Of commands that make a token.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct ExpiryArguments {
-    /// When it expires: "90d", or an RFC 3339 time; 360d when neither this nor --no-expiry is given
+    /// When it expires: "90d", a time, or a date, with whose end it does; 360d when neither this nor --no-expiry is given
     #[arg(long, value_name = "WHEN", value_parser = expiry, conflicts_with = "no_expiry")]
     expires: Option<Expiry>,
     /// It does not expire
@@ -32,14 +32,10 @@ impl ExpiryArguments {
 
 /// The form of the config: a duration in words, or a time.
 pub(super) fn expiry(text: &str) -> Result<Expiry, String> {
-    if let Ok(duration) = humantime::parse_duration(text) {
-        return match duration.as_secs() {
-            0 => Err("expected at least a second".to_owned()),
-            1..=LIFETIME_SECONDS_MAX => Ok(Expiry::In(duration)),
-            _ => Err("expected at most 100 years; for a token that does not expire, --no-expiry".to_owned()),
-        };
-    }
-    text.parse().map(Expiry::At).map_err(|_| {
-        "expected a duration such as \"90d\", or a time such as \"2027-11-18T10:00:00Z\"".to_owned()
+    text.parse().map_err(|error| match error {
+        BadExpiry::Form => error.to_string(),
+        BadExpiry::AtOnce | BadExpiry::TooLong => {
+            format!("{error}; for a token that does not expire, --no-expiry")
+        }
     })
 }

@@ -64,7 +64,7 @@ pub(super) struct SetArguments {
     /// What it is used for
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// When it expires: "90d" from now, or an RFC 3339 time
+    /// When it expires: "90d" from now, a time, or a date, with whose end it does
     #[arg(long, value_name = "WHEN", value_parser = expiry, conflicts_with = "no_expiry")]
     expires: Option<Expiry>,
     /// It does not expire

@@ -7,8 +7,8 @@ use super::names;
 use super::seed::{BadReference, SeedReference};
 use super::value::{self, Raw};
 use crate::model::{
-    AccountKind, AttributeSyntax, BadTimeOfDay, BindingMode, Expiry, Intent, LIFETIME_SECONDS_MAX,
-    Permission, TimeOfDay, TimeZone, Timestamp, UnknownTimeZone, Weekday, is_domain, is_slug,
+    AccountKind, AttributeSyntax, BadExpiry, BadTimeOfDay, BindingMode, Expiry, Intent, Permission,
+    TimeOfDay, TimeZone, UnknownTimeZone, Weekday, is_domain, is_slug,
 };
 use crate::schema::{CustomType, Schema, SchemaError};
 
@@ -160,26 +160,18 @@ pub(super) fn timezone(raw: Raw<'_>) -> Result<TimeZone, String> {
 
 /// How long after it is made, or when, something expires.
 pub(super) fn expiry(raw: Raw<'_>) -> Result<Expiry, String> {
-    const EXPECTED: &str = "a duration such as \"90d\" or a time such as \"2027-11-18T10:00:00Z\"";
     let text = match raw {
         Raw::Toml(DeValue::Datetime(time)) => time.to_string(),
         Raw::Toml(DeValue::String(text)) => text.to_string(),
         Raw::Variable(text) => text.to_owned(),
-        Raw::Toml(_) => return Err(format!("expected {EXPECTED}, found {}", raw.form())),
+        Raw::Toml(_) => return Err(format!("{}, found {}", BadExpiry::Form, raw.form())),
     };
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(Expiry::At(time));
-    }
-    let duration =
-        humantime::parse_duration(&text).map_err(|_| format!("expected {EXPECTED}, found {text:?}"))?;
-    match duration.as_secs() {
-        0 => {
-            Err("what expires at once is of no use; for what does not expire, write expiring = false"
-                .to_owned())
+    text.parse().map_err(|error| match error {
+        BadExpiry::Form => format!("{error}, found {text:?}"),
+        BadExpiry::AtOnce | BadExpiry::TooLong => {
+            format!("{error}; for what does not expire, write expiring = false")
         }
-        1..=LIFETIME_SECONDS_MAX => Ok(Expiry::In(duration)),
-        _ => Err("expected at most 100 years; for what does not expire, write expiring = false".to_owned()),
-    }
+    })
 }
 
 /// The container that every provider has beside its own.

@@ -53,11 +53,11 @@ pub use origin::{MadeBy, Origin};
 pub use permission::{Permission, UnknownPermission};
 pub use provider::{Container, LdapProvider};
 pub use role::{Grant, ObjectReference, Role};
-pub use time::Timestamp;
+pub use time::{DateMeans, TIME_WORDS, Timestamp};
 pub use time_window::{BadTimeOfDay, BadTimeWindow, TimeOfDay, TimeWindow, Weekday};
 pub use time_zone::{TimeZone, UnknownTimeZone};
 pub use token::{
-    CHOSEN_PASSWORD_LENGTH_MIN, CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, Expiry, HashText, Intent,
-    LIFETIME_SECONDS_MAX, SealedSecret, Token, TokenSelector,
+    BadExpiry, CHOSEN_PASSWORD_LENGTH_MIN, CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, Expiry,
+    HashText, Intent, LIFETIME_SECONDS_MAX, SealedSecret, Token, TokenSelector,
 };
 pub use usage::{Usage, UsageOf};

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AccountNumber, MadeBy, Origin, Timestamp, TokenNumber};
+use super::{AccountNumber, DateMeans, MadeBy, Origin, TIME_WORDS, Timestamp, TokenNumber};
 
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -224,6 +224,37 @@ pub enum Expiry {
 
 /// A token lives at most so long; one that shall live longer does not expire.
 pub const LIFETIME_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
+
+/// A text does not say when something expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadExpiry {
+    /// It is no duration and no time.
+    #[error("expected a duration such as \"90d\", or {}", TIME_WORDS)]
+    Form,
+    /// After less than a second.
+    #[error("what expires at once is of no use")]
+    AtOnce,
+    /// After more than a life of a token.
+    #[error("expected at most 100 years")]
+    TooLong,
+}
+
+impl FromStr for Expiry {
+    type Err = BadExpiry;
+
+    /// Reads a duration in words, or a time; of a date, its end.
+    fn from_str(text: &str) -> Result<Self, BadExpiry> {
+        if let Ok(time) = Timestamp::read(text, DateMeans::End) {
+            return Ok(Self::At(time));
+        }
+        let duration = humantime::parse_duration(text).map_err(|_| BadExpiry::Form)?;
+        match duration.as_secs() {
+            0 => Err(BadExpiry::AtOnce),
+            1..=LIFETIME_SECONDS_MAX => Ok(Self::In(duration)),
+            _ => Err(BadExpiry::TooLong),
+        }
+    }
+}
 
 impl Expiry {
     /// The time, for a token that is made at `now`.

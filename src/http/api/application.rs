@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use super::refusal::Refusal;
 use super::route::{NoContent, NoParameters};
 use super::told::{self, LosingAccess};
 use super::used_by::{UsedBy, UsedByAction};
-use super::value::{Empty, Required, RequiredFields, given};
+use super::value::{Empty, Required, RequiredFields, given, one_of, or_null};
 use crate::directory::{AccountState, Accounts};
 use crate::model::{
     self, AccountNumber, ApplicationNumber, BindingMode, ObjectReference, Permission, ProviderNumber,
@@ -62,7 +62,7 @@ pub struct Application {
     /// Who makes it.
     pub meta_publisher: String,
     /// How its bindings are put together.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "modes")]
     pub policy_engine_mode: BindingMode,
     /// The heading that it stands under.
     pub group: String,
@@ -80,6 +80,7 @@ pub(super) struct PatchedApplicationRequest {
     name: Option<String>,
     slug: Option<String>,
     #[serde(deserialize_with = "given")]
+    #[schemars(transform = or_null)]
     provider: Option<Option<u32>>,
     /// Accepted when it is empty.
     backchannel_providers: Option<Vec<u32>>,
@@ -89,7 +90,7 @@ pub(super) struct PatchedApplicationRequest {
     meta_icon: Option<String>,
     meta_description: Option<String>,
     meta_publisher: Option<String>,
-    #[schemars(with = "Option<String>")]
+    #[schemars(schema_with = "modes")]
     policy_engine_mode: Option<BindingMode>,
     group: Option<String>,
     meta_hide: Option<bool>,
@@ -97,14 +98,6 @@ pub(super) struct PatchedApplicationRequest {
 
 impl RequiredFields for PatchedApplicationRequest {
     const REQUIRED: &'static [&'static str] = &["name", "slug"];
-
-    fn missing(&self) -> Option<&'static str> {
-        match (&self.name, &self.slug) {
-            (None, _) => Some("name"),
-            (_, None) => Some("slug"),
-            _ => None,
-        }
-    }
 }
 
 /// Which applications are asked for.
@@ -323,6 +316,11 @@ fn shown(source: &impl Source, application: &model::Application) -> Application 
 /// The provider of an application, if the caller may view that.
 fn viewed_provider(source: &impl Source, application: &model::Application) -> Option<ProviderNumber> {
     application.provider.filter(|number| source.names(ObjectReference::Provider(*number)))
+}
+
+/// How bindings are put together, as it is named.
+fn modes(_: &mut SchemaGenerator) -> Schema {
+    one_of(&[BindingMode::Any, BindingMode::All].map(BindingMode::as_str))
 }
 
 /// What a search looks through.

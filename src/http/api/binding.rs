@@ -21,7 +21,7 @@ use super::route::{NoContent, NoParameters};
 use super::told::{self, LosingAccess};
 use super::used_by::UsedBy;
 use super::user::{self, PartialUser};
-use super::value::{Empty, Required, RequiredFields, Time, given};
+use super::value::{Empty, Required, RequiredFields, Time, given, or_null};
 use crate::model::{
     AccountNumber, Application, BadTimeOfDay, BadTimeWindow, Binding, BindingSubject, ObjectReference,
     TimeOfDay, TimeWindow, TimeZone, UnknownTimeZone, Weekday,
@@ -84,10 +84,13 @@ pub struct PolicyBinding {
 #[serde(default)]
 pub(super) struct PatchedPolicyBindingRequest {
     /// Accepted when it is `null`.
+    #[schemars(transform = or_null)]
     policy: Option<Uuid>,
     #[serde(deserialize_with = "given")]
+    #[schemars(transform = or_null)]
     group: Option<Option<Uuid>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(transform = or_null)]
     user: Option<Option<u32>>,
     target: Option<Uuid>,
     negate: Option<bool>,
@@ -98,27 +101,24 @@ pub(super) struct PatchedPolicyBindingRequest {
     /// Accepted when it is false.
     failure_result: Option<bool>,
     #[serde(deserialize_with = "given")]
+    #[schemars(transform = or_null)]
     networks: Option<Option<Vec<String>>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(transform = or_null)]
     days: Option<Option<Vec<String>>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(transform = or_null)]
     from: Option<Option<String>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(transform = or_null)]
     to: Option<Option<String>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(transform = or_null)]
     timezone: Option<Option<String>>,
 }
 
 impl RequiredFields for PatchedPolicyBindingRequest {
     const REQUIRED: &'static [&'static str] = &["target", "order"];
-
-    fn missing(&self) -> Option<&'static str> {
-        match (&self.target, &self.order) {
-            (None, _) => Some("target"),
-            (_, None) => Some("order"),
-            _ => None,
-        }
-    }
 }
 
 /// Which bindings are asked for.

@@ -25,7 +25,7 @@ impl Asked<'_> {
         let Some(asker) = asker else { return };
         let answer = asker.answer();
         let lack = match (refusal.status(), answer) {
-            (StatusCode::FORBIDDEN, answer) => answer.and_then(Result::err),
+            (StatusCode::FORBIDDEN, answer) if refusal.is_trespass() => answer.and_then(Result::err),
             // Since it came in: before, it is a failed login.
             (StatusCode::UNAUTHORIZED, _) => None,
             // What is wrong with the request is that it names something that the caller may not know.

@@ -10,11 +10,11 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::call::Call;
-use super::page::{Page, PageQuery};
+use super::page::Page;
 use super::reading::Reading;
 use super::refusal::Refusal;
 use super::route::NoParameters;
-use super::value::{Empty, Required, RequiredFields, Time};
+use super::value::{Empty, Required, RequiredFields, Time, or_null};
 use crate::audit::{EventObject, digest};
 use crate::model::{self, AccountNumber, Action, EventDetail, Permission, SystemUser, Timestamp};
 use crate::registry::{EventQuery as TrailQuery, Registry};
@@ -57,6 +57,7 @@ pub(super) struct PatchedEventRequest {
     /// Accepted and not kept: the caller and its address are.
     user: Option<Map<String, Value>>,
     /// Accepted and not kept.
+    #[schemars(transform = or_null)]
     client_ip: Option<String>,
     /// Accepted and not kept: all events are kept for the same time.
     expires: Option<Time>,
@@ -66,14 +67,6 @@ pub(super) struct PatchedEventRequest {
 
 impl RequiredFields for PatchedEventRequest {
     const REQUIRED: &'static [&'static str] = &["action", "app"];
-
-    fn missing(&self) -> Option<&'static str> {
-        match (&self.action, &self.app) {
-            (None, _) => Some("action"),
-            (_, None) => Some("app"),
-            _ => None,
-        }
-    }
 }
 
 /// Which events are asked for.
@@ -158,15 +151,8 @@ pub(super) async fn list(call: Call, query: EventQuery) -> Result<Page<Event>, R
     let Some(mut trail) = query.trail()? else {
         return call.page.cut(&[] as &[model::Event], |_| Err(Refusal::internal()));
     };
-    let PageQuery { ordering, search, .. } = &call.page;
-    trail.text = search.clone().filter(|search| !search.is_empty());
-    trail.oldest_first = match ordering.as_deref() {
-        None | Some("" | "-created") => false,
-        Some("created") => true,
-        Some(other) => {
-            return Err(Refusal::field("ordering", format!("the list cannot be ordered by {other:?}")));
-        }
-    };
+    trail.text = call.page.search.clone().filter(|search| !search.is_empty());
+    trail.oldest_first = call.page.ordering_keys().next() == Some(("created", false));
     let page = call.page.clone();
     let (first, size) = page.span();
     // Later pages go on from the first: what came in between would shift them.
@@ -469,6 +455,7 @@ mod tests {
     use crate::audit::append;
     use crate::http::api::Api;
     use crate::http::api::call::{Door, RequestId};
+    use crate::http::api::page::PageQuery;
     use crate::model::{Actor, Change, FieldChange, InternalAccount, Record, Trail, TrailState, Trails};
     use crate::registry::commands::testing::{registry_over, wait};
     use crate::store::{Batch, Counters, MemoryStore, Store};

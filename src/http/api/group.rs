@@ -105,10 +105,6 @@ pub(super) struct PatchedGroupRequest {
 
 impl RequiredFields for PatchedGroupRequest {
     const REQUIRED: &'static [&'static str] = &["name"];
-
-    fn missing(&self) -> Option<&'static str> {
-        self.name.is_none().then_some("name")
-    }
 }
 
 /// An account that joins a group, or leaves it.

@@ -18,7 +18,7 @@ use super::provider::{self, Provider, has_application, viewed};
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use super::route::NoParameters;
-use super::value::{Required, RequiredFields, given};
+use super::value::{Required, RequiredFields, given, or_null};
 use crate::directory::name_key;
 use crate::model::{self, Container, ObjectReference, ProviderNumber};
 use crate::registry::ChangeError;
@@ -90,6 +90,7 @@ pub enum AccessMode {
 pub(super) struct PatchedLDAPProviderRequest {
     name: Option<String>,
     /// Accepted and not kept.
+    #[schemars(transform = or_null)]
     authentication_flow: Option<Uuid>,
     /// Accepted and not kept; authentik requires it, bindery does not.
     authorization_flow: Option<Uuid>,
@@ -97,6 +98,7 @@ pub(super) struct PatchedLDAPProviderRequest {
     invalidation_flow: Option<Uuid>,
     property_mappings: Option<Vec<Uuid>>,
     base_dn: Option<String>,
+    #[schemars(transform = or_null)]
     certificate: Option<Uuid>,
     tls_server_name: Option<String>,
     uid_start_number: Option<i64>,
@@ -108,6 +110,7 @@ pub(super) struct PatchedLDAPProviderRequest {
     mfa_support: Option<bool>,
     default: Option<bool>,
     #[serde(deserialize_with = "given")]
+    #[schemars(transform = or_null)]
     domain: Option<Option<String>>,
     virtual_groups: Option<bool>,
     compatibility_attributes: Option<bool>,
@@ -118,10 +121,6 @@ pub(super) struct PatchedLDAPProviderRequest {
 
 impl RequiredFields for PatchedLDAPProviderRequest {
     const REQUIRED: &'static [&'static str] = &["name"];
-
-    fn missing(&self) -> Option<&'static str> {
-        self.name.is_none().then_some("name")
-    }
 }
 
 /// Which providers are asked for.

@@ -8,17 +8,18 @@ mod authenticate;
 mod bounds;
 mod call;
 mod denied;
+mod fields;
 mod fixed;
 mod guard;
 mod openapi;
 mod page;
-mod query;
 mod reading;
 mod refusal;
 mod route;
 mod table;
 mod told;
 mod value;
+mod with_slash;
 
 mod application;
 mod binding;
@@ -44,6 +45,7 @@ mod user_list;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -199,7 +201,12 @@ fn router(api: Api) -> Router {
     for route in &routes {
         router = router.route(route.path, route.service());
     }
-    guarded(router.route("/schema/", get(move || openapi::answer(document))), api)
+    router = router.route(SCHEMA, get(move || openapi::answer(document)));
+    let paths: BTreeSet<&'static str> = routes.iter().map(|route| route.path).chain([SCHEMA]).collect();
+    for path in paths {
+        router = router.route(path.trim_end_matches('/'), with_slash::of(path));
+    }
+    guarded(router, api)
 }
 
 /// Puts around routes what stands around every call.
@@ -223,3 +230,5 @@ async fn no_such_method(method: Method) -> Refusal {
 /// Where authentik's API stands.
 pub const PREFIX: &str = "/api/v3";
 const ROOT: &str = "/api/v3/";
+/// Below it, the OpenAPI document.
+const SCHEMA: &str = "/schema/";

@@ -9,6 +9,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::PREFIX;
+use super::fields::{ORDERING, as_request};
 use super::page::PageQuery;
 use super::route::{Needs, Route};
 
@@ -31,7 +32,13 @@ pub(super) fn document(routes: &[Route]) -> Value {
             item.insert(route.method.as_str().to_ascii_lowercase(), operation);
         }
     }
+    let bodies: Vec<Value> = routes.iter().filter_map(|route| body(route, &mut generator)).collect();
     let mut schemas = generator.take_definitions(true);
+    for body in bodies {
+        if let Some(schema) = referred(&body).and_then(|name| schemas.get_mut(name)) {
+            as_request(schema);
+        }
+    }
     schemas.insert("GenericError".to_owned(), generic_error());
     schemas.insert("ValidationError".to_owned(), validation_error());
     json!({
@@ -58,17 +65,25 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         .map(|name| json!({ "in": "path", "name": name, "required": true, "schema": { "type": "string" } }))
         .collect();
     if let Some(query) = route.query {
-        parameters.extend(query_parameters(&query(generator).to_value(), generator));
+        parameters.extend(query_parameters(query(generator).to_value(), generator));
     }
     if route.is_list {
         let page = PageQuery::json_schema(generator).to_value();
-        parameters.extend(query_parameters(&page, generator));
+        let page = query_parameters(page, generator).into_iter();
+        parameters.extend(page.filter(|parameter| parameter["name"] != ORDERING));
+    }
+    if !route.orderings.is_empty() {
+        parameters.push(ordering(route.orderings));
     }
     operation.insert("parameters".to_owned(), parameters.into());
-    if let Some(body) = route.body {
-        let schema = body(generator).to_value();
+    if let Some(schema) = body(route, generator) {
         let body = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
         operation.insert("requestBody".to_owned(), body);
+    }
+    let passed_over: Vec<&str> = route.passed_over().collect();
+    if !passed_over.is_empty() {
+        // Of who sends back an object as it was read.
+        operation.insert("x-passed-over".to_owned(), passed_over.into());
     }
     operation.insert("responses".to_owned(), responses(route, generator));
     let (security, permissions): (Value, Vec<String>) = match route.needs {
@@ -113,20 +128,42 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     Value::Object(responses)
 }
 
+fn body(route: &Route, generator: &mut SchemaGenerator) -> Option<Value> {
+    route.body.map(|body| body(generator).to_value())
+}
+
+/// The name of the schema that another refers to.
+fn referred(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.rsplit('/').next()
+}
+
 /// The properties of a struct of parameters, one parameter each.
-fn query_parameters(schema: &Value, generator: &SchemaGenerator) -> Vec<Value> {
-    let referred =
-        schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.rsplit('/').next());
-    let schema = match referred.and_then(|name| generator.definitions().get(name)) {
-        Some(definition) => definition,
-        None => schema,
-    };
+fn query_parameters(schema: Value, generator: &SchemaGenerator) -> Vec<Value> {
+    let definition = referred(&schema).and_then(|name| generator.definitions().get(name)).cloned();
+    let mut schema = definition.unwrap_or(schema);
+    as_request(&mut schema);
+    let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Vec::new() };
-    let mut parameters = Vec::with_capacity(properties.len());
-    for (name, schema) in properties {
-        parameters.push(json!({ "in": "query", "name": name, "required": false, "schema": schema }));
-    }
-    parameters
+    let parameter = |(name, schema): (&String, &Value)| {
+        let is_required = required.iter().any(|required| required == name);
+        json!({ "in": "query", "name": name, "required": is_required, "schema": schema })
+    };
+    properties.iter().map(parameter).collect()
+}
+
+/// The parameter by which a list is ordered.
+fn ordering(names: &[&str]) -> Value {
+    let key = format!("-?({})", names.join("|"));
+    json!({
+        "in": "query",
+        "name": ORDERING,
+        "required": false,
+        "description": format!(
+            "What the list is ordered by, the first first, out of {}; a `-` in front turns one round.",
+            names.join(", ")
+        ),
+        "schema": { "type": "string", "pattern": format!("^{key}(,{key})*$") },
+    })
 }
 
 /// `GET /core/users/{id}/` is `core_users_id_get`.

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::fields::{ORDERING, ordering_keys};
 use super::refusal::Refusal;
 use super::value::Empty;
 
@@ -47,7 +48,7 @@ pub(super) struct PageQuery {
     /// Items on a page.
     #[serde(default)]
     pub(super) page_size: Option<usize>,
-    /// The field that the list is ordered by; a `-` in front turns it round.
+    /// The fields that the list is ordered by, the first first; a `-` in front turns one round.
     #[serde(default)]
     pub(super) ordering: Option<String>,
     /// Text that stands in one of the fields that are searched, whatever its case.
@@ -109,32 +110,36 @@ impl PageQuery {
         })
     }
 
-    /// Puts a list in the order that is asked for: `by` compares two items by a field, and knows it.
+    /// Puts a list in the order that is asked for: `by` compares two items by a field, and knows those that the row of the
+    /// list names.
     ///
     /// # Errors
-    /// The list cannot be ordered by that field.
+    /// It does not.
     pub(super) fn order<T>(
         &self,
         items: &mut [T],
         by: impl Fn(&str, &T, &T) -> Option<Ordering>,
     ) -> Result<(), Refusal> {
-        let Some(ordering) = self.ordering.as_deref().filter(|ordering| !ordering.is_empty()) else {
-            return Ok(());
-        };
-        let (field, is_reversed) = match ordering.strip_prefix('-') {
-            Some(field) => (field, true),
-            None => (ordering, false),
-        };
         if let Some(first) = items.first()
-            && by(field, first, first).is_none()
+            && self.ordering_keys().any(|(field, _)| by(field, first, first).is_none())
         {
-            return Err(Refusal::field("ordering", format!("the list cannot be ordered by {field:?}")));
+            return Err(Refusal::field(ORDERING, "the list has no such order"));
         }
+        let keys: Vec<(&str, bool)> = self.ordering_keys().collect();
         items.sort_by(|one, other| {
-            let order = by(field, one, other).unwrap_or(Ordering::Equal);
-            if is_reversed { order.reverse() } else { order }
+            let by_key = |(field, is_reversed): &(&str, bool)| {
+                let order = by(field, one, other).unwrap_or(Ordering::Equal);
+                if *is_reversed { order.reverse() } else { order }
+            };
+            keys.iter().map(by_key).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
         });
         Ok(())
+    }
+
+    /// The fields that the list is ordered by, and whether each is turned round.
+    pub(super) fn ordering_keys(&self) -> impl Iterator<Item = (&str, bool)> {
+        let ordering = self.ordering.as_deref().filter(|ordering| !ordering.is_empty());
+        ordering.into_iter().flat_map(ordering_keys)
     }
 
     /// Whether the text that is searched for stands in one of these.

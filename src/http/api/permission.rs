@@ -16,7 +16,7 @@ use super::role;
 use super::route::{NoContent, NoParameters};
 use super::told::{self, ForeignCredentials};
 use super::value::{Required, RequiredFields};
-use crate::directory::Accounts;
+use crate::directory::{Accounts, name_key};
 use crate::model::{self, AccountNumber, Grant, ObjectReference};
 use crate::registry::commands::{Grantee, require_grantee, set_grants};
 use crate::registry::{ChangeError, Transaction, Viewer};
@@ -150,10 +150,6 @@ pub struct PatchedPermissionAssignRequest {
 
 impl RequiredFields for PatchedPermissionAssignRequest {
     const REQUIRED: &'static [&'static str] = &["permissions"];
-
-    fn missing(&self) -> Option<&'static str> {
-        self.permissions.is_none().then_some("permissions")
-    }
 }
 
 /// A grant that was made.
@@ -330,7 +326,7 @@ fn assigned<'a, T: 'a, R>(
 ) -> Result<Page<R>, Refusal> {
     let accounts = reading.accounts();
     let asked = Asked::new(reading, query)?;
-    let found: Vec<(&T, &[Grant])> = all
+    let mut found: Vec<(&T, &[Grant])> = all
         .filter_map(|one| {
             let (object, name, grants) = holder(one);
             let is_found =
@@ -338,6 +334,10 @@ fn assigned<'a, T: 'a, R>(
             is_found.then_some((&**one, grants))
         })
         .collect();
+    reading.page.order(&mut found, |field, (one, _), (other, _)| match field {
+        "name" | "username" => Some(name_key(holder(one).1).cmp(&name_key(holder(other).1))),
+        _ => None,
+    })?;
     reading.page.cut(&found, |(one, grants)| {
         let (on_objects, globally) = asked.of(accounts, grants);
         Ok(row(one, on_objects, globally))

@@ -40,7 +40,8 @@ impl Refusal {
         Self::fields(BTreeMap::from([(name.into(), vec![message.into()])]))
     }
 
-    fn fields(fields: BTreeMap<String, Vec<String>>) -> Self {
+    /// Fields of the request are wrong.
+    pub(super) fn fields(fields: BTreeMap<String, Vec<String>>) -> Self {
         let about = About::Fields(fields);
         Self { status: StatusCode::BAD_REQUEST, code: "invalid", about, retry_after: None }
     }
@@ -159,6 +160,11 @@ impl Refusal {
         }
     }
 
+    /// Whether it is for what the caller may not do, and not for what nobody can.
+    pub(super) fn is_trespass(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN && self.code != NOT_KEPT
+    }
+
     /// Whether it leaves open whether what is named does not exist or may not be known.
     pub(super) fn is_not_there(&self) -> bool {
         self.about == About::NotThere
@@ -177,7 +183,10 @@ impl From<ChangeError> for Refusal {
             ChangeError::NotAuthenticated(invalid) => return Self::not_authenticated(&invalid.to_string()),
             // Never the name: the caller may not know what it has found by a number.
             ChangeError::NotFound { .. } => return Self::not_found(),
-            ChangeError::NotKept { .. } => return Self::not_found_because(error.to_string()),
+            // It is there, and not found would make infrastructure tools forget it.
+            ChangeError::NotKept { .. } => {
+                return Self::detail(StatusCode::FORBIDDEN, NOT_KEPT, error.to_string());
+            }
             ChangeError::Exists { kind, .. } => return Self::taken(kind, &error),
             ChangeError::Busy => return Self::too_many_requests(Duration::from_secs(1)),
             ChangeError::TooManyEvents { wait, .. } => return Self::too_many_requests(wait),
@@ -239,3 +248,6 @@ fn is_sign_in(path: &str) -> bool {
 fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
+
+/// That a secret cannot be shown, whatever is granted.
+const NOT_KEPT: &str = "not_kept";

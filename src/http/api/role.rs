@@ -38,10 +38,6 @@ pub(super) struct PatchedRoleRequest {
 
 impl RequiredFields for PatchedRoleRequest {
     const REQUIRED: &'static [&'static str] = &["name"];
-
-    fn missing(&self) -> Option<&'static str> {
-        self.name.is_none().then_some("name")
-    }
 }
 
 /// An account that gets a role, or loses it.

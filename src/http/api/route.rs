@@ -20,7 +20,8 @@ use tokio::task::spawn_blocking;
 use super::bounds::read_body;
 use super::call::{Call, Door, REHEARSE, RequestId, RequestSource};
 use super::denied;
-use super::query;
+use super::fields::Fields;
+use super::page::PageQuery;
 use super::reading::Reading;
 use super::refusal::Refusal;
 use super::told::Told;
@@ -46,13 +47,28 @@ struct Incoming {
     parameters: Vec<(String, String)>,
     query: String,
     body: Bytes,
+    /// What its query and its body may say.
+    says: Arc<Says>,
     /// To be filled instead of a change.
     rehearsal: Option<Arc<Mutex<Told>>>,
+}
+
+impl Incoming {
+    fn query<Q: DeserializeOwned>(&self) -> Result<(Q, PageQuery), Refusal> {
+        self.says.query.read_query(&self.query)
+    }
 }
 
 type Handled = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
 type Handler = Arc<dyn Fn(Incoming) -> Handled + Send + Sync>;
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a request may say.
+#[derive(Clone, Debug)]
+struct Says {
+    query: Fields,
+    body: Fields,
+}
 
 /// One row of the table.
 pub(super) struct Route {
@@ -72,6 +88,9 @@ pub(super) struct Route {
     pub(super) is_told: bool,
     /// Whether a GET uses something up.
     is_spent: bool,
+    /// The fields that its list can be ordered by.
+    pub(super) orderings: &'static [&'static str],
+    says: Says,
     handler: Handler,
 }
 
@@ -133,8 +152,8 @@ where
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
-            let Incoming { api, caller, parameters, query, .. } = incoming;
-            let (filters, page) = query::read::<Q>(&query, is_list)?;
+            let (filters, page) = incoming.query::<Q>()?;
+            let Incoming { api, caller, parameters, .. } = incoming;
             let turn = api.turn_to_read().await?;
             let reading = Call::new(&api, caller, page, parameters).reading();
             reading.verify()?;
@@ -148,9 +167,8 @@ where
         })
     };
     Route {
-        query: Some(|generator| generator.subschema_for::<Q>()),
         is_list,
-        ..Route::new(Method::GET, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out))
+        ..Route::new(Method::GET, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out)).asks::<Q>(is_list)
     }
 }
 
@@ -182,15 +200,14 @@ where
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
-            let Incoming { api, caller, parameters, query, .. } = incoming;
-            let (filters, page) = query::read::<Q>(&query, is_list)?;
+            let (filters, page) = incoming.query::<Q>()?;
+            let Incoming { api, caller, parameters, .. } = incoming;
             handler(Call::new(&api, caller, page, parameters), filters).await?.respond(StatusCode::OK)
         })
     };
     Route {
-        query: Some(|generator| generator.subschema_for::<Q>()),
         is_list,
-        ..Route::new(Method::GET, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out))
+        ..Route::new(Method::GET, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out)).asks::<Q>(is_list)
     }
 }
 
@@ -203,17 +220,16 @@ where
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
-            let Incoming { api, caller, parameters, query, body, rehearsal } = incoming;
-            let (NoParameters {}, page) = query::read(&query, false)?;
-            let body = parse_body::<B>(&body)?;
+            let (NoParameters {}, page) = incoming.query()?;
+            let body: B = incoming.says.body.read(&incoming.body)?;
+            let Incoming { api, caller, parameters, rehearsal, .. } = incoming;
             let call = Call::new(&api, caller, page, parameters).rehearsed(rehearsal);
             handler(call, body).await?.respond(StatusCode::OK)
         })
     };
-    Route {
-        body: Some(|generator| generator.subschema_for::<B>()),
-        ..Route::new(method, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out))
-    }
+    let route = Route::new(method, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out));
+    let says = Says { body: Fields::of_body::<B>(), ..route.says };
+    Route { body: Some(|generator| generator.subschema_for::<B>()), says, ..route }
 }
 
 /// A row that makes something.
@@ -234,15 +250,12 @@ where
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
-            let Incoming { api, caller, parameters, query, .. } = incoming;
-            let (how, page) = query::read::<Q>(&query, false)?;
+            let (how, page) = incoming.query::<Q>()?;
+            let Incoming { api, caller, parameters, .. } = incoming;
             handler(Call::new(&api, caller, page, parameters), how).await?.respond(StatusCode::NO_CONTENT)
         })
     };
-    Route {
-        query: Some(|generator| generator.subschema_for::<Q>()),
-        ..Route::new(Method::DELETE, path, StatusCode::NO_CONTENT, None, Arc::new(carry_out))
-    }
+    Route::new(Method::DELETE, path, StatusCode::NO_CONTENT, None, Arc::new(carry_out)).asks::<Q>(false)
 }
 
 /// A row that deletes something.
@@ -252,8 +265,8 @@ where
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
-            let Incoming { api, caller, parameters, query, rehearsal, .. } = incoming;
-            let (NoParameters {}, page) = query::read(&query, false)?;
+            let (NoParameters {}, page) = incoming.query()?;
+            let Incoming { api, caller, parameters, rehearsal, .. } = incoming;
             let call = Call::new(&api, caller, page, parameters).rehearsed(rehearsal);
             handler(call).await?.respond(StatusCode::NO_CONTENT)
         })
@@ -283,8 +296,32 @@ impl Route {
             answer,
             is_told: false,
             is_spent: false,
+            orderings: &[],
+            says: Says { query: Fields::default(), body: Fields::default() },
             handler,
         }
+    }
+
+    fn asks<Q: JsonSchema>(self, is_list: bool) -> Self {
+        let says = Says { query: Fields::of_query::<Q>(is_list), ..self.says };
+        Self { query: Some(|generator| generator.subschema_for::<Q>()), says, ..self }
+    }
+
+    /// The fields that its list can be ordered by.
+    pub(super) fn ordered_by(self, names: &'static [&'static str]) -> Self {
+        let says = Says { query: self.says.query.ordered_by(names), ..self.says };
+        Self { orderings: names, says, ..self }
+    }
+
+    /// It takes an object as it was read: what only the server writes of it is passed over.
+    pub(super) fn takes_back<A: JsonSchema>(self) -> Self {
+        let says = Says { body: self.says.body.passing_over::<A>(), ..self.says };
+        Self { says, ..self }
+    }
+
+    /// What is passed over in its body.
+    pub(super) fn passed_over(&self) -> impl Iterator<Item = &str> {
+        self.says.body.passed_over()
     }
 
     /// What it does, in a sentence.
@@ -320,17 +357,23 @@ impl Route {
     /// As the router takes it.
     pub(super) fn service(&self) -> MethodRouter<Api> {
         let (handler, path, needs, status) = (Arc::clone(&self.handler), self.path, self.needs, self.status);
-        let is_told = self.is_told;
+        let (is_told, has_body, says) = (self.is_told, self.body.is_some(), Arc::new(self.says.clone()));
         // There are methods of HTTP that axum does not route; the table has none of them.
         let filter = MethodFilter::try_from(self.method.clone()).unwrap_or(MethodFilter::GET);
         let routed =
             on(filter, move |State(api): State<Api>, parameters: RawPathParams, request: Request| {
                 let parameters =
                     parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-                let handler = Arc::clone(&handler);
+                let (handler, says) = (Arc::clone(&handler), Arc::clone(&says));
                 async move {
                     let (registry, method) = (Arc::clone(&api.registry), request.method().clone());
-                    let incoming = match receive(api, needs, parameters, request).await {
+                    let received = receive(api, needs, parameters, says, request).await;
+                    // Whatever stands in the body of a call that takes none is not done.
+                    let received = received.and_then(|incoming| match has_body {
+                        true => Ok(incoming),
+                        false => incoming.says.body.read(&incoming.body).map(|NoParameters {}| incoming),
+                    });
+                    let incoming = match received {
                         Ok(incoming) => incoming,
                         Err(refusal) => return refusal.into_response(),
                     };
@@ -367,6 +410,7 @@ async fn receive(
     api: Api,
     needs: Needs,
     parameters: Vec<(String, String)>,
+    says: Arc<Says>,
     request: Request,
 ) -> Result<Incoming, Refusal> {
     let (parts, body) = request.into_parts();
@@ -383,7 +427,7 @@ async fn receive(
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let is_rehearsed = api.door == Door::Local && parts.headers.contains_key(REHEARSE);
     let rehearsal = is_rehearsed.then(Arc::default);
-    Ok(Incoming { api, caller, parameters, query, body, rehearsal })
+    Ok(Incoming { api, caller, parameters, query, body, says, rehearsal })
 }
 
 /// What a call would tell.
@@ -395,36 +439,6 @@ async fn rehearse(handled: Handled, told: &Mutex<Told>) -> Result<Response, Refu
 
 fn no_rehearsal() -> Refusal {
     Refusal::invalid("this call cannot be rehearsed")
-}
-
-/// The body of a request. Where it is wrong is said, never what stands there: it may be a secret.
-fn parse_body<B: DeserializeOwned>(body: &[u8]) -> Result<B, Refusal> {
-    let body = if body.is_empty() { b"{}".as_slice() } else { body };
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        let message = error.inner().to_string();
-        let field = |name: &str| match path.as_str() {
-            "." | "?" => name.to_owned(),
-            path => path.trim_start_matches('.').to_owned(),
-        };
-        if let Some(missing) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
-        {
-            return Refusal::field(missing, "This field is required.");
-        }
-        if !error.inner().is_data() {
-            return Refusal::invalid("the body is no JSON");
-        }
-        // What is expected comes from the type of the field.
-        let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
-        let expected = expected.map(|text| text.split(" at line ").next().unwrap_or(text));
-        match expected {
-            Some(expected) => {
-                Refusal::field(field("non_field_errors"), format!("Not a valid value: expected {expected}."))
-            }
-            None => Refusal::field(field("non_field_errors"), "Not a valid value."),
-        }
-    })
 }
 
 /// Of a call that has none.

@@ -32,6 +32,7 @@ fn users() -> Vec<Route> {
     let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
         list("/core/users/", user_list::list)
+            .ordered_by(&["pk", "id", "username", "name", "email", "is_active", "type", "date_joined", "last_updated", "last_login", "uuid"])
             .needs(&[P::ViewUser])
             .about("Accounts that the caller may view."),
         create("/core/users/", user::create).tells().needs(&[P::AddUser]).about("Make an account."),
@@ -45,10 +46,12 @@ fn users() -> Vec<Route> {
         get("/core/users/{id}/", user::retrieve).needs(&[P::ViewUser]).about("One account."),
         change(put, "/core/users/{id}/", user::update)
             .tells()
+            .takes_back::<user::User>()
             .needs(&[P::ChangeUser])
             .about("Change an account."),
         change(patch, "/core/users/{id}/", user::partial_update)
             .tells()
+            .takes_back::<user::User>()
             .needs(&[P::ChangeUser])
             .about("Change what is named of an account."),
         delete("/core/users/{id}/", user::destroy)
@@ -75,15 +78,20 @@ fn users() -> Vec<Route> {
 fn groups() -> Vec<Route> {
     let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
-        list("/core/groups/", group::list).needs(&[P::ViewGroup]).about("Groups that the caller may view."),
+        list("/core/groups/", group::list)
+            .ordered_by(&["pk", "group_uuid", "num_pk", "name", "is_superuser"])
+            .needs(&[P::ViewGroup])
+            .about("Groups that the caller may view."),
         create("/core/groups/", group::create).tells().needs(&[P::AddGroup]).about("Make a group."),
         get("/core/groups/{group_uuid}/", group::retrieve).needs(&[P::ViewGroup]).about("One group."),
         change(put, "/core/groups/{group_uuid}/", group::update)
             .tells()
+            .takes_back::<group::Group>()
             .needs(&[P::ChangeGroup])
             .about("Change a group."),
         change(patch, "/core/groups/{group_uuid}/", group::partial_update)
             .tells()
+            .takes_back::<group::Group>()
             .needs(&[P::ChangeGroup])
             .about("Change what is named of a group."),
         delete("/core/groups/{group_uuid}/", group::destroy)
@@ -104,15 +112,18 @@ fn groups() -> Vec<Route> {
 
 fn tokens() -> Vec<Route> {
     vec![
-        list("/core/tokens/", token::list).needs(&[P::ViewToken]).about("Tokens that the caller may view."),
+        list("/core/tokens/", token::list).ordered_by(&["identifier", "intent", "user", "user__username", "description", "expires", "created"])
+            .needs(&[P::ViewToken]).about("Tokens that the caller may view."),
         create("/core/tokens/", token::create).needs(&[P::AddToken]).about(
             "Make a token, for the caller or for an account that has no right which the caller lacks.",
         ),
         get("/core/tokens/{identifier}/", token::retrieve).needs(&[P::ViewToken]).about("One token."),
         change(Method::PUT, "/core/tokens/{identifier}/", token::update)
+            .takes_back::<token::Token>()
             .needs(&[P::ChangeToken])
             .about("Change a token; its intent and its secret stay."),
         change(Method::PATCH, "/core/tokens/{identifier}/", token::partial_update)
+            .takes_back::<token::Token>()
             .needs(&[P::ChangeToken])
             .about("Change what is named of a token."),
         delete_with("/core/tokens/{identifier}/", token::destroy).needs(&[P::DeleteToken]).about(
@@ -138,13 +149,20 @@ fn tokens() -> Vec<Route> {
 fn rbac() -> Vec<Route> {
     let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
-        list("/rbac/roles/", role::list).needs(&[P::ViewRole]).about("Roles that the caller may view."),
+        list("/rbac/roles/", role::list)
+            .ordered_by(&["pk", "uuid", "name"])
+            .needs(&[P::ViewRole])
+            .about("Roles that the caller may view."),
         create("/rbac/roles/", role::create)
             .needs(&[P::AddRole])
             .about("Make a role that allows nothing yet."),
         get("/rbac/roles/{uuid}/", role::retrieve).needs(&[P::ViewRole]).about("One role."),
-        change(put, "/rbac/roles/{uuid}/", role::update).needs(&[P::ChangeRole]).about("Rename a role."),
+        change(put, "/rbac/roles/{uuid}/", role::update)
+            .takes_back::<role::Role>()
+            .needs(&[P::ChangeRole])
+            .about("Rename a role."),
         change(patch, "/rbac/roles/{uuid}/", role::partial_update)
+            .takes_back::<role::Role>()
             .needs(&[P::ChangeRole])
             .about("Change what is named of a role."),
         delete("/rbac/roles/{uuid}/", role::destroy)
@@ -160,12 +178,17 @@ fn rbac() -> Vec<Route> {
         get("/rbac/roles/{uuid}/used_by/", role::used_by)
             .needs(&[P::ViewRole])
             .about("Who loses a role when it is deleted."),
-        list("/rbac/permissions/", permission::list).needs_credential().about("All that can be allowed."),
+        list("/rbac/permissions/", permission::list)
+            .ordered_by(&["id", "codename", "name"])
+            .needs_credential()
+            .about("All that can be allowed."),
         get("/rbac/permissions/{id}/", permission::retrieve).needs_credential().about("One permission."),
         list("/rbac/permissions/roles/", permission::of_role)
+            .ordered_by(&["id", "codename", "object_pk"])
             .needs(&[P::ViewRole])
             .about("What a role holds on objects."),
         list("/rbac/permissions/assigned_by_roles/", permission::assigned_by_roles)
+            .ordered_by(&["name"])
             .needs(&[P::ViewRole])
             .about("The roles that hold something on a model or an object."),
         change(
@@ -184,6 +207,7 @@ fn rbac() -> Vec<Route> {
         .needs(&[P::UnassignRolePermissions])
         .about("Take permissions from a role."),
         list("/rbac/permissions/assigned_by_groups/", permission::assigned_by_groups)
+            .ordered_by(&["name"])
             .needs(&[P::ViewGroup])
             .about("The groups that hold something on a model or an object."),
         change(
@@ -202,6 +226,7 @@ fn rbac() -> Vec<Route> {
         .needs(&[P::ChangeGroup, P::UnassignRolePermissions])
         .about("Take permissions from a group."),
         list("/rbac/permissions/assigned_by_users/", permission::assigned_by_users)
+            .ordered_by(&["username"])
             .needs(&[P::ViewUser])
             .about("The accounts that hold something on a model or an object directly."),
         change(Method::POST, "/rbac/permissions/assigned_by_users/{id}/assign/", permission::assign_to_user)
@@ -221,6 +246,7 @@ fn rbac() -> Vec<Route> {
 fn events() -> Vec<Route> {
     vec![
         read_list("/events/events/", event::list)
+            .ordered_by(&["created"])
             .needs(&[P::ViewEvent])
             .about("The audit trail, the newest first."),
         create("/events/events/", event::create)
@@ -243,6 +269,7 @@ fn applications() -> Vec<Route> {
     let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
         list("/core/applications/", application::list)
+            .ordered_by(&["pk", "pbm_uuid", "name", "slug", "group", "meta_publisher", "provider"])
             .needs(&[P::ViewApplication])
             .about("Applications that the caller may view."),
         create("/core/applications/", application::create)
@@ -254,10 +281,12 @@ fn applications() -> Vec<Route> {
             .about("One application."),
         change(put, "/core/applications/{slug}/", application::update)
             .tells()
+            .takes_back::<application::Application>()
             .needs(&[P::ChangeApplication])
             .about("Change an application."),
         change(patch, "/core/applications/{slug}/", application::partial_update)
             .tells()
+            .takes_back::<application::Application>()
             .needs(&[P::ChangeApplication])
             .about("Change what is named of an application."),
         delete("/core/applications/{slug}/", application::destroy)
@@ -276,6 +305,7 @@ fn bindings() -> Vec<Route> {
     let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
         list("/policies/bindings/", binding::list)
+            .ordered_by(&["pk", "policy_binding_uuid", "order", "enabled", "negate", "target"])
             .needs(&[P::ViewPolicyBinding])
             .about("All bindings; without the permission those of applications that the caller may view."),
         create("/policies/bindings/", binding::create)
@@ -287,10 +317,12 @@ fn bindings() -> Vec<Route> {
             .about("One binding."),
         change(put, "/policies/bindings/{policy_binding_uuid}/", binding::update)
             .tells()
+            .takes_back::<binding::PolicyBinding>()
             .needs(&[P::ChangePolicyBinding, P::ChangeApplication])
             .about("Change a binding."),
         change(patch, "/policies/bindings/{policy_binding_uuid}/", binding::partial_update)
             .tells()
+            .takes_back::<binding::PolicyBinding>()
             .needs(&[P::ChangePolicyBinding, P::ChangeApplication])
             .about("Change what is named of a binding."),
         delete("/policies/bindings/{policy_binding_uuid}/", binding::destroy)
@@ -307,6 +339,7 @@ fn providers() -> Vec<Route> {
     let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
         list("/providers/all/", provider::list)
+            .ordered_by(&["pk", "id", "name"])
             .needs(&[P::ViewProvider])
             .about("Providers that the caller may view."),
         get("/providers/all/types/", provider::types)
@@ -320,6 +353,7 @@ fn providers() -> Vec<Route> {
             .needs(&[P::ViewProvider])
             .about("What loses a provider when it is deleted."),
         list("/providers/ldap/", ldap_provider::list)
+            .ordered_by(&["pk", "id", "name", "base_dn"])
             .needs(&[P::ViewProvider])
             .about("LDAP providers that the caller may view."),
         create("/providers/ldap/", ldap_provider::create)
@@ -329,9 +363,11 @@ fn providers() -> Vec<Route> {
             .needs(&[P::ViewProvider])
             .about("One LDAP provider."),
         change(put, "/providers/ldap/{id}/", ldap_provider::update)
+            .takes_back::<ldap_provider::LdapProvider>()
             .needs(&[P::ChangeProvider])
             .about("Change an LDAP provider."),
         change(patch, "/providers/ldap/{id}/", ldap_provider::partial_update)
+            .takes_back::<ldap_provider::LdapProvider>()
             .needs(&[P::ChangeProvider])
             .about("Change what is named of an LDAP provider."),
         delete("/providers/ldap/{id}/", provider::destroy)
@@ -341,6 +377,7 @@ fn providers() -> Vec<Route> {
             .needs(&[P::ViewProvider])
             .about("What loses an LDAP provider when it is deleted."),
         list("/outposts/ldap/", outpost::list)
+            .ordered_by(&["pk", "id", "name"])
             .needs(&[P::ViewProvider, P::ViewApplication])
             .about("Providers with an application, as an LDAP outpost of authentik reads them."),
         get("/outposts/ldap/{id}/check_access/", outpost::check_access)
@@ -352,6 +389,7 @@ fn providers() -> Vec<Route> {
 fn certificates() -> Vec<Route> {
     vec![
         list("/crypto/certificatekeypairs/", certificate::list)
+            .ordered_by(&["pk", "name", "managed", "cert_expiry", "cert_subject"])
             .needs(&[P::ViewCertificate])
             .about("The certificate of the server."),
         get("/crypto/certificatekeypairs/{kp_uuid}/", certificate::retrieve)

@@ -17,7 +17,7 @@ use super::refusal::Refusal;
 use super::route::{NoContent, NoParameters};
 use super::used_by::UsedBy;
 use super::user::{self, User};
-use super::value::{Required, RequiredFields, Time};
+use super::value::{EndTime, Required, RequiredFields, Time, networks, or_null};
 use crate::directory::name_key;
 use crate::model::{self, AccountNumber, Expiry, Intent, ObjectReference, Permission, Usage, UsageOf};
 use crate::registry::{ChangeError, NewToken, Registry, Replaced, TokenChanges};
@@ -94,6 +94,7 @@ impl fmt::Debug for CreatedToken {
 #[serde(default)]
 pub(super) struct PatchedTokenRequest {
     /// Accepted as `null`: bindery manages no tokens of its own.
+    #[schemars(transform = or_null)]
     managed: Option<String>,
     identifier: Option<String>,
     /// `app_password` or `api`.
@@ -101,10 +102,11 @@ pub(super) struct PatchedTokenRequest {
     /// Its owner; who makes it, if nothing is said.
     user: Option<u32>,
     description: Option<String>,
-    expires: Option<Time>,
+    #[schemars(transform = or_null)]
+    expires: Option<EndTime>,
     expiring: Option<bool>,
     /// Where it may be used from; bindery's own.
-    #[schemars(with = "Option<Vec<String>>")]
+    #[schemars(schema_with = "networks")]
     networks: Option<Vec<IpNet>>,
     /// Whether its secret is kept, encrypted; bindery's own, and only when it is made.
     retrievable: Option<bool>,
@@ -112,10 +114,6 @@ pub(super) struct PatchedTokenRequest {
 
 impl RequiredFields for PatchedTokenRequest {
     const REQUIRED: &'static [&'static str] = &["identifier"];
-
-    fn missing(&self) -> Option<&'static str> {
-        self.identifier.is_none().then_some("identifier")
-    }
 }
 
 /// A secret.
@@ -136,6 +134,7 @@ pub(super) struct TokenSetKeyRequest {
 #[serde(default)]
 pub struct TokenRotateRequest {
     /// Seconds that the old secret goes on working; what the server says when nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub overlap: Option<u64>,
 }
 
@@ -145,7 +144,7 @@ pub struct TokenRotateRequest {
 #[allow(non_snake_case, reason = "the names are those of authentik's parameters")]
 pub(super) struct TokenQuery {
     description: Option<String>,
-    expires: Option<Time>,
+    expires: Option<EndTime>,
     expiring: Option<bool>,
     identifier: Option<String>,
     intent: Option<String>,

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use super::role::{self, Role};
 use super::route::{NoContent, NoParameters};
 use super::told::{ForeignCredentials, SharedValues, Told};
 use super::used_by::{UsedBy, UsedByAction};
-use super::value::{Required, RequiredFields, Time};
+use super::value::{EndTime, Required, RequiredFields, Time, one_of, or_null};
 use crate::auth::Pause;
 use crate::directory::AccountState;
 use crate::model::{
@@ -68,7 +68,7 @@ pub struct User {
     pub path: String,
     /// What it is for.
     #[serde(rename = "type")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "kinds")]
     pub kind: AccountKind,
     /// The `entryUUID`.
     pub uuid: Uuid,
@@ -129,6 +129,7 @@ pub(super) struct PatchedUserRequest {
     name: Option<String>,
     is_active: Option<bool>,
     /// Accepted and not kept: bindery knows it itself.
+    #[schemars(transform = or_null)]
     last_login: Option<Time>,
     groups: Option<Vec<Uuid>>,
     roles: Option<Vec<Uuid>>,
@@ -137,7 +138,7 @@ pub(super) struct PatchedUserRequest {
     /// Accepted where it says what bindery would answer; bindery has no paths.
     path: Option<String>,
     #[serde(rename = "type")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(schema_with = "kinds")]
     kind: Option<AccountKind>,
     /// Whether a person may lose its password, as it becomes a service account; bindery's own.
     drops_password: Option<bool>,
@@ -145,14 +146,6 @@ pub(super) struct PatchedUserRequest {
 
 impl RequiredFields for PatchedUserRequest {
     const REQUIRED: &'static [&'static str] = &["username", "name"];
-
-    fn missing(&self) -> Option<&'static str> {
-        match (&self.username, &self.name) {
-            (None, _) => Some("username"),
-            (_, None) => Some("name"),
-            _ => None,
-        }
-    }
 }
 
 /// A service account that is to be made.
@@ -168,7 +161,7 @@ pub struct UserServiceAccountRequest {
     pub expiring: bool,
     /// When; 360 days from now when nothing is said.
     #[serde(default)]
-    pub expires: Option<Time>,
+    pub expires: Option<EndTime>,
 }
 
 /// A service account that was made, with the secret of its app password. Does not print that.
@@ -251,7 +244,7 @@ pub(super) struct UserSelf {
     uid: String,
     settings: BTreeMap<String, Value>,
     #[serde(rename = "type")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "kinds")]
     kind: AccountKind,
     system_permissions: Vec<String>,
 }
@@ -530,6 +523,11 @@ pub(super) fn partial(
 
 pub(super) fn last_login(source: &impl Source, number: AccountNumber) -> Option<Time> {
     source.last_login(number).map(Time)
+}
+
+/// The kinds of accounts, as they are named.
+pub(super) fn kinds(_: &mut SchemaGenerator) -> Schema {
+    one_of(&AccountKind::ALL.map(AccountKind::as_str))
 }
 
 /// Where authentik files accounts of a kind.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use super::attributes;
 use super::page::Page;
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
-use super::user::{Shown, User, last_login, path_of, user};
+use super::user::{Shown, User, kinds, last_login, path_of, user};
 use super::value::Time;
 use crate::directory::{AccountState, Accounts, GroupState, name_key};
 use crate::model::{self, Account, AccountKind, GroupNumber, ObjectReference, RoleNumber, Timestamp};
@@ -47,7 +47,7 @@ pub(super) struct UserQuery {
     roles_by_name: Vec<String>,
     roles_by_pk: Vec<Uuid>,
     #[serde(rename = "type")]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(schema_with = "list_of_kinds")]
     kind: Vec<AccountKind>,
     username: Option<String>,
     uuid: Option<Uuid>,
@@ -57,10 +57,9 @@ pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, Re
     let filter = Filter::new(query, reading)?;
     let accounts = reading.accounts();
     let mut found: Vec<Found> = Vec::new();
-    let ordering = reading.page.ordering.as_deref().map(|field| field.trim_start_matches('-'));
-    let is_by_login = ordering == Some("last_login");
-    let needs_record =
-        filter.needs_record() || reading.page.is_searched() || matches!(ordering, Some("name" | "email"));
+    let is_by = |name: &str| reading.page.ordering_keys().any(|(key, _)| key == name);
+    let is_by_login = is_by("last_login");
+    let needs_record = filter.needs_record() || reading.page.is_searched() || is_by("name") || is_by("email");
     for state in accounts.accounts() {
         let is_shown = reading.may_view(ObjectReference::Account(state.number));
         if !is_shown || !filter.passes(accounts, state, reading) {
@@ -87,6 +86,10 @@ pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, Re
         let record = record.ok_or_else(Refusal::not_found)?;
         Ok(user(reading, &record, shown))
     })
+}
+
+fn list_of_kinds(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": kinds(generator) })
 }
 
 /// An account that passes the filters.

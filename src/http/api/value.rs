@@ -5,12 +5,24 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::model::Timestamp;
+use super::fields::{NETWORK_FORMAT, OR_NULL};
+use crate::model::{DateMeans, Timestamp};
 
-/// A point in time, RFC 3339.
+/// A point in time. A date is read as its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Time(pub Timestamp);
+
+/// A point in time at which something ends. A date is read as its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndTime(pub Timestamp);
+
+impl<'de> Deserialize<'de> for EndTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Timestamp::read(&text, DateMeans::End).map(Self).map_err(serde::de::Error::custom)
+    }
+}
 
 impl JsonSchema for Time {
     fn schema_name() -> Cow<'static, str> {
@@ -26,6 +38,36 @@ impl JsonSchema for Time {
     }
 }
 
+impl JsonSchema for EndTime {
+    fn schema_name() -> Cow<'static, str> {
+        "EndTime".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Time::json_schema(generator)
+    }
+}
+
+/// A text that is one of a few words.
+pub(super) fn one_of(words: &[&str]) -> Schema {
+    json_schema!({ "type": "string", "enum": words })
+}
+
+/// A list of networks.
+pub(super) fn networks(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "type": "string", "format": NETWORK_FORMAT } })
+}
+
+/// Says in the schema of a request's field that `null` means something there, or is what authentik's clients send for
+/// nothing; elsewhere it is refused.
+pub(super) fn or_null(schema: &mut Schema) {
+    schema.insert(OR_NULL.to_owned(), true.into());
+}
+
 /// Reads a field that may be `null`, so that `Some(None)` tells it from one that is absent. It needs
 /// `#[serde(default)]` beside it.
 pub(super) fn given<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
@@ -36,27 +78,16 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
-/// A request of which some fields must be there, where all may be absent in a change.
-#[derive(Clone, Debug, PartialEq)]
+/// A request of which some fields must be there, where all may be absent in a change. That they are is asked where it is
+/// read.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
 pub(super) struct Required<T>(pub(super) T);
 
 /// What must be there when an object is made or changed as a whole.
 pub(super) trait RequiredFields {
     /// The names of the fields.
     const REQUIRED: &'static [&'static str];
-
-    /// The first of them that is absent.
-    fn missing(&self) -> Option<&'static str>;
-}
-
-impl<'de, T: Deserialize<'de> + RequiredFields> Deserialize<'de> for Required<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = T::deserialize(deserializer)?;
-        match value.missing() {
-            None => Ok(Self(value)),
-            Some(name) => Err(serde::de::Error::missing_field(name)),
-        }
-    }
 }
 
 impl<T: JsonSchema + RequiredFields> JsonSchema for Required<T> {
