@@ -23,3 +23,4 @@ mod mistaken;
 mod places;
 mod proxies;
 mod schema;
+mod walked_api;
