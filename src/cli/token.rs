@@ -384,6 +384,9 @@ mod tests {
     fn expiry_is_a_duration_or_a_time() {
         assert_eq!(expiry("90d"), Ok(Expiry::In(Duration::from_secs(90 * 24 * 60 * 60))));
         assert!(matches!(expiry("2027-11-18T10:00:00Z"), Ok(Expiry::At(_))));
+        // All of that day.
+        assert_eq!(expiry("2027-11-18"), expiry("2027-11-18T23:59:59Z"));
+        assert!(expiry("2027-11-18T10:00:00+25:00").is_err());
         assert!(expiry("0s").is_err());
         assert!(expiry("9000y").is_err());
         assert!(expiry("tomorrow").is_err());

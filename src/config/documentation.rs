@@ -423,7 +423,7 @@ const TABLES: &[(&str, &[Key])] = &[
                 "expires",
                 "duration or time",
                 "`360d`",
-                "When: a duration counts from when it is made or rotated.",
+                "When: a duration counts from when it is made or rotated; a date is its end.",
             ),
             Key("description", "text", "`\"\"`", "What it is used for."),
             Key(

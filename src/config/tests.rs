@@ -436,7 +436,7 @@ fn problems_of_the_seed_are_told_with_their_place() {
             "5:11: account.expires: expected a duration such as",
         ),
         (
-            "[[account]]\nusername = \"a\"\nexpires = 2027-01-01",
+            "[[account]]\nusername = \"a\"\nexpires = 10:00:00",
             "5:11: account.expires: expected a duration such as",
         ),
         (

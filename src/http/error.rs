@@ -106,9 +106,10 @@ impl Problem {
 impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         let kind = match &error {
-            ChangeError::Invalid(_) | ChangeError::Seed(_) | ChangeError::Field { .. } => {
-                ProblemKind::Invalid
-            }
+            ChangeError::Invalid(_)
+            | ChangeError::Seed(_)
+            | ChangeError::Field { .. }
+            | ChangeError::Fields(_) => ProblemKind::Invalid,
             ChangeError::NotFound { .. } | ChangeError::NotKept { .. } => ProblemKind::NotFound,
             ChangeError::Exists { .. } => ProblemKind::Exists,
             ChangeError::Refused(_) | ChangeError::Forbidden { .. } | ChangeError::NotAuthenticated(_) => {

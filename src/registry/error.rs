@@ -89,6 +89,9 @@ pub enum ChangeError {
         /// What is wrong with it.
         message: String,
     },
+    /// Several fields of what is asked for cannot be: the name of each in the API, and what is wrong with it.
+    #[error("{}", .0.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("\n"))]
+    Fields(Vec<(&'static str, String)>),
     /// Something of this name does not exist.
     #[error("there is no {kind} `{name}`")]
     NotFound {

@@ -1,5 +1,6 @@
 //! What a command works on: the directory as it will be, and the changes that lead there.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +89,8 @@ pub struct Transaction<'a> {
     start: (Snapshot, usize, Counters, bool),
     /// How many changes it has made, events not counted.
     changes: usize,
+    /// Fields that cannot be, to be told together; `None`: the first ends the command.
+    wrong_fields: Option<RefCell<Vec<(&'static str, String)>>>,
     /// Where the newest change of a key stands, of this command.
     newest: HashMap<Key, usize>,
     /// Membership changes by group, with the account's name: `true` joined, `false` left.
@@ -137,6 +140,48 @@ impl<'a> Transaction<'a> {
             timeless: BTreeSet::new(),
             octets: 0,
             changes: 0,
+            wrong_fields: None,
+        }
+    }
+
+    /// Carries a command out that goes on behind a field that cannot be ([`Transaction::noting`]), so that all are told. It
+    /// puts nothing any more behind one.
+    ///
+    /// # Errors
+    /// What the command says. That something is not there, or that a right is missing, comes before wrong fields.
+    pub fn telling_all_fields<T>(
+        &mut self,
+        command: impl FnOnce(&mut Self) -> Result<T, ChangeError>,
+    ) -> Result<T, ChangeError> {
+        self.wrong_fields = Some(RefCell::default());
+        let result = command(self);
+        let mut wrong = self.wrong_fields.take().map(RefCell::into_inner).unwrap_or_default();
+        if wrong.is_empty() {
+            return result;
+        }
+        match result {
+            // What cannot be as a whole may be so for want of these.
+            Ok(_) | Err(ChangeError::Fields(_) | ChangeError::Invalid(_)) => {}
+            Err(ChangeError::Field { field, message }) => wrong.push((field, message)),
+            Err(error) => return Err(error),
+        }
+        Err(match <[_; 1]>::try_from(wrong) {
+            Ok([(field, message)]) => ChangeError::Field { field, message },
+            Err(wrong) => ChangeError::Fields(wrong),
+        })
+    }
+
+    /// What came of looking at a field; `None`: it cannot be, which is told at the end with all that cannot be.
+    ///
+    /// # Errors
+    /// It cannot be, and nobody collects that.
+    pub fn noting<T>(&self, result: Result<T, ChangeError>) -> Result<Option<T>, ChangeError> {
+        match (result, &self.wrong_fields) {
+            (Err(ChangeError::Field { field, message }), Some(wrong)) => {
+                wrong.borrow_mut().push((field, message));
+                Ok(None)
+            }
+            (result, _) => result.map(Some),
         }
     }
 
@@ -332,6 +377,10 @@ impl<'a> Transaction<'a> {
     /// Puts a record in place of the one with the same key, with its event. Attribute types that nobody has
     /// declared, and that it is the first to use, are put before it.
     pub fn put(&mut self, record: Record) -> Result<(), ChangeError> {
+        if self.wrong_fields.as_ref().is_some_and(|wrong| !wrong.borrow().is_empty()) {
+            // They are told by who collects them.
+            return Err(ChangeError::Fields(Vec::new()));
+        }
         for name in unknown_attributes(self.snapshot().schema(), &record) {
             // The table of types is public, never shrinks by itself, and has an end.
             if !self.caller.is_superuser(self.snapshot().accounts()) {

@@ -401,6 +401,7 @@ impl Walk {
             if !required.is_empty() {
                 self.names(&operation, "{}", &required);
             }
+            self.walk_what_is_read_back(&operation, fields);
             self.walk_fields(&operation, fields, &required);
             self.walk_times(&operation, fields, &required);
             self.walk_what_is_passed_over(&operation, &required);
@@ -474,6 +475,18 @@ impl Walk {
                     .all(|name| said[name][0].as_str().is_some_and(|said| said.contains(TIME_WORDS)));
             if answer.named() != expected || !says_what_is_wanted {
                 self.say("a time", operation, &body, &answer);
+            }
+        }
+    }
+
+    /// What a change answers with `null` it takes as `null`.
+    fn walk_what_is_read_back(&mut self, operation: &Operation, fields: &Map<String, Value>) {
+        let answer = operation.value.pointer("/responses/200/content/application~1json/schema");
+        let (Some(answer), "PUT" | "PATCH") = (answer, operation.method.as_str()) else { return };
+        let answer = self.resolved(answer);
+        for (name, schema) in fields {
+            if self.kind(&answer["properties"][name]).1 && !self.kind(schema).1 {
+                self.wrong.push(format!("{operation}: {name} is answered with null, and not taken so"));
             }
         }
     }

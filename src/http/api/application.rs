@@ -334,20 +334,19 @@ fn changes(
     transaction: &Transaction<'_>,
     request: PatchedApplicationRequest,
 ) -> Result<ApplicationChanges, ChangeError> {
+    let wrong = |field, message: String| transaction.noting(Err::<(), _>(ChangeError::field(field, message)));
     if request.meta_icon.is_some_and(|icon| !icon.is_empty()) {
-        return Err(ChangeError::field("meta_icon", "bindery shows no pictures: leave it empty"));
+        wrong("meta_icon", "bindery shows no pictures: leave it empty".to_owned())?;
     }
     if request.backchannel_providers.is_some_and(|providers| !providers.is_empty()) {
-        return Err(ChangeError::field(
-            "backchannel_providers",
-            "an application of bindery has one provider at most: leave it empty, and name that one as `provider`",
-        ));
+        let message = "an application of bindery has one provider at most: leave it empty, and name that one as `provider`";
+        wrong("backchannel_providers", message.to_owned())?;
     }
     let provider = request.provider.map(|provider| provider.map(ProviderNumber::new));
     if let Some(Some(number)) = provider
         && !knows_provider(transaction, number)
     {
-        return Err(ChangeError::field("provider", format!("there is no provider {number}")));
+        wrong("provider", format!("there is no provider {number}"))?;
     }
     Ok(ApplicationChanges {
         slug: request.slug,

@@ -341,31 +341,33 @@ fn changes(
     request: PatchedPolicyBindingRequest,
     before: Option<&Bound>,
 ) -> Result<BindingChanges, ChangeError> {
+    let wrong = |field, message: String| source.noting(Err::<(), _>(ChangeError::field(field, message)));
     if request.policy.is_some() {
-        return Err(ChangeError::field(
+        wrong(
             "policy",
-            "bindery has no policies of this kind: bind a group, a user, `networks`, or a time by `days`, `from` and `to`",
-        ));
+            "bindery has no policies of this kind: bind a group, a user, `networks`, or a time by `days`, `from` and `to`"
+                .to_owned(),
+        )?;
     }
     if request.timeout.is_some_and(|timeout| timeout != TIMEOUT_SECONDS) {
-        return Err(ChangeError::field(
-            "timeout",
-            format!("nothing in a binding of bindery can take long: leave it out, or say {TIMEOUT_SECONDS}"),
-        ));
+        let message = "nothing in a binding of bindery can take long: leave it out, or say";
+        wrong("timeout", format!("{message} {TIMEOUT_SECONDS}"))?;
     }
     if request.failure_result == Some(true) {
-        return Err(ChangeError::field(
-            "failure_result",
-            "nothing in a binding of bindery can fail: leave it out, or say false",
-        ));
+        let message = "nothing in a binding of bindery can fail: leave it out, or say false";
+        wrong("failure_result", message.to_owned())?;
     }
     let target = match (request.target, before) {
         // As it was read.
         (Some(uuid), Some((application, _))) if uuid == target(source, application) => None,
-        (Some(uuid), _) => Some(by_uuid(source.accounts(), uuid).ok_or_else(no_target)?.number),
+        (Some(uuid), _) => {
+            let target = by_uuid(source.accounts(), uuid).ok_or_else(no_target);
+            source.noting(target.map(|application| application.number))?
+        }
         (None, _) => None,
     };
-    let subject = subject(source, &request, before.map(|(_, binding)| &binding.subject))?;
+    let subject = subject(source, &request, before.map(|(_, binding)| &binding.subject));
+    let subject = source.noting(subject)?.flatten();
     let PatchedPolicyBindingRequest { negate, enabled, order, .. } = request;
     Ok(BindingChanges { target, subject, order, negate, enabled })
 }

@@ -128,6 +128,7 @@ impl Call {
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
     {
+        let command = |transaction: &mut Transaction<'_>| transaction.telling_all_fields(command);
         let Some(told) = self.rehearsal.clone() else {
             return Ok(self.registry.change(self.caller.clone(), command).await?);
         };

@@ -478,14 +478,18 @@ fn changes(
     before: Option<&GroupState>,
 ) -> Result<GroupChanges, ChangeError> {
     let (parents, roles) = before.map(|before| (&*before.parents, &*before.roles)).unwrap_or_default();
+    let parents = request.parents.map(|given| numbers(source, "parents", &given, parents)).transpose();
+    let members = request.users.map(|given| account_numbers(source, given, before)).transpose();
+    let roles = request.roles.map(|given| role::numbers(source, &given, roles)).transpose();
+    let attributes = request.attributes.map(attributes::read).transpose();
     Ok(GroupChanges {
         name: request.name,
         is_superuser: request.is_superuser,
-        parents: request.parents.map(|given| numbers(source, "parents", &given, parents)).transpose()?,
-        members: request.users.map(|given| account_numbers(source, given, before)).transpose()?,
-        roles: request.roles.map(|given| role::numbers(source, &given, roles)).transpose()?,
+        parents: source.noting(parents)?.flatten(),
+        members: source.noting(members)?.flatten(),
+        roles: source.noting(roles)?.flatten(),
         grants: None,
-        attributes: request.attributes.map(attributes::read).transpose()?,
+        attributes: source.noting(attributes)?.flatten(),
     })
 }
 

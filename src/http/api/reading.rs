@@ -53,6 +53,14 @@ pub(super) trait Source {
         self.snapshot().accounts()
     }
 
+    /// What came of looking at a field of a request, see [`Transaction::noting`].
+    ///
+    /// # Errors
+    /// It cannot be.
+    fn noting<T>(&self, result: Result<T, ChangeError>) -> Result<Option<T>, ChangeError> {
+        result.map(Some)
+    }
+
     /// Whether an object may be named that stands beside the one that is shown.
     fn names(&self, on: ObjectReference) -> bool {
         self.viewer().names(on)
@@ -78,6 +86,10 @@ impl Source for Transaction<'_> {
 
     fn group(&self, number: GroupNumber) -> Result<Option<Group>, ChangeError> {
         Transaction::group(self, number)
+    }
+
+    fn noting<T>(&self, result: Result<T, ChangeError>) -> Result<Option<T>, ChangeError> {
+        Transaction::noting(self, result)
     }
 }
 

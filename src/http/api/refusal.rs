@@ -175,6 +175,13 @@ impl From<ChangeError> for Refusal {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::Field { field, message } => return Self::field(field, message),
+            ChangeError::Fields(wrong) => {
+                let mut fields = BTreeMap::<String, Vec<String>>::new();
+                for (field, message) in wrong {
+                    fields.entry(field.to_owned()).or_default().push(message);
+                }
+                return Self::fields(fields);
+            }
             ChangeError::Forbidden { permission } => {
                 let detail =
                     format!("You do not have permission to perform this action: `{permission}` is missing.");

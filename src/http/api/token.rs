@@ -99,7 +99,8 @@ pub(super) struct PatchedTokenRequest {
     identifier: Option<String>,
     /// `app_password` or `api`.
     intent: Option<String>,
-    /// Its owner; who makes it, if nothing is said.
+    /// Its owner; who makes it, if nothing is said. `null`, as one is shown that the caller may not view: nothing.
+    #[schemars(transform = or_null)]
     user: Option<u32>,
     description: Option<String>,
     #[schemars(transform = or_null)]

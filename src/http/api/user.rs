@@ -560,15 +560,17 @@ fn changes(
     before: Option<&AccountState>,
 ) -> Result<AccountChanges, ChangeError> {
     let (groups, roles) = before.map(|before| (&*before.groups, &*before.roles)).unwrap_or_default();
-    let groups = request.groups.map(|given| group::numbers(source, "groups", &given, groups)).transpose()?;
-    let roles = request.roles.map(|given| role::numbers(source, &given, roles)).transpose()?;
+    let groups = request.groups.map(|given| group::numbers(source, "groups", &given, groups)).transpose();
+    let roles = request.roles.map(|given| role::numbers(source, &given, roles)).transpose();
+    let (groups, roles) = (source.noting(groups)?.flatten(), source.noting(roles)?.flatten());
+    let attributes = source.noting(request.attributes.map(attributes::read).transpose())?.flatten();
     Ok(AccountChanges {
         username: request.username,
         kind: request.kind,
         name: request.name,
         email: request.email,
         is_active: request.is_active,
-        attributes: request.attributes.map(attributes::read).transpose()?,
+        attributes,
         groups,
         roles,
         grants: None,

@@ -108,9 +108,10 @@ fn code_of(error: &OwnSecretError) -> ResultCode {
         OwnSecretError::NoSecret | OwnSecretError::NotByToken => ResultCode::UnwillingToPerform,
         OwnSecretError::CredentialGone => ResultCode::InsufficientAccessRights,
         OwnSecretError::Change(error) => match error {
-            ChangeError::Invalid(_) | ChangeError::Seed(_) | ChangeError::Field { .. } => {
-                ResultCode::ConstraintViolation
-            }
+            ChangeError::Invalid(_)
+            | ChangeError::Seed(_)
+            | ChangeError::Field { .. }
+            | ChangeError::Fields(_) => ResultCode::ConstraintViolation,
             ChangeError::NotFound { .. }
             | ChangeError::NotKept { .. }
             | ChangeError::Exists { .. }

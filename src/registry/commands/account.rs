@@ -125,7 +125,8 @@ pub(super) fn write(
     }
     set(&mut account.username, username);
     if before.as_ref().is_none_or(|before| before.username != account.username) {
-        validate::username(&account.username).map_err(|problem| ChangeError::field("username", problem))?;
+        let named = validate::username(&account.username);
+        transaction.noting(named.map_err(|problem| ChangeError::field("username", problem)))?;
         let named = transaction.snapshot().accounts().account_named(&account.username);
         if named.is_some_and(|other| other.number != number) {
             return Err(ChangeError::Exists { kind: "account", name: account.username });
@@ -138,12 +139,13 @@ pub(super) fn write(
         // What it is for decides what the config can make of it, as its name does.
         account.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
-    check_kind(before.as_ref(), &account, drops_password)?;
+    transaction.noting(check_kind(before.as_ref(), &account, drops_password))?;
     if !account.kind.is_person() {
         account.password = None;
     }
     if let Some(email) = email.filter(|email| *email != account.email) {
-        validate::email(&email).map_err(|problem| ChangeError::field("email", problem))?;
+        transaction
+            .noting(validate::email(&email).map_err(|problem| ChangeError::field("email", problem)))?;
         account.email = email;
     }
     set(&mut account.name, name);

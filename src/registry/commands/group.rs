@@ -203,7 +203,8 @@ pub(super) fn write(
     let number = group.number;
     set(&mut group.name, name);
     if before.as_ref().is_none_or(|before| before.name != group.name) {
-        validate::name("group", &group.name).map_err(|problem| ChangeError::field("name", problem))?;
+        let named = validate::name("group", &group.name);
+        transaction.noting(named.map_err(|problem| ChangeError::field("name", problem)))?;
         let named = transaction.snapshot().accounts().group_named(&group.name);
         if named.is_some_and(|other| other.number != number) {
             return Err(ChangeError::Exists { kind: "group", name: group.name });

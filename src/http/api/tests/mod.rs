@@ -9,6 +9,7 @@ mod denied;
 mod escalation;
 mod named;
 mod providers;
+mod requests;
 mod rights;
 mod rules;
 mod server;

@@ -47,6 +47,8 @@ async fn a_head_uses_nothing_up() {
     assert_eq!(world.status(Method::HEAD, path, Value::Null).await, StatusCode::METHOD_NOT_ALLOWED);
     assert!(world.get(path).await["key"].is_string());
     // Once: this is what the HEAD would have taken.
-    assert_eq!(world.status(Method::GET, path, Value::Null).await, StatusCode::NOT_FOUND);
+    let (status, answer) = world.call(Method::GET, path, Value::Null).await;
+    assert_eq!((status, &answer["code"]), (StatusCode::FORBIDDEN, &json!("not_kept")), "{answer}");
+    assert!(answer["detail"].as_str().unwrap().contains("is not kept"), "{answer}");
     assert_eq!(world.status(Method::HEAD, "/core/tokens/of-robot/", Value::Null).await, StatusCode::OK);
 }

@@ -818,6 +818,7 @@ fn reason(error: ChangeError) -> Result<String, ChangeError> {
     match error {
         ChangeError::Invalid(_)
         | ChangeError::Field { .. }
+        | ChangeError::Fields(_)
         | ChangeError::Refused(_)
         | ChangeError::Exists { .. } => Ok(error.to_string()),
         error => Err(error),

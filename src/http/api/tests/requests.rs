@@ -1,0 +1,119 @@
+//! What a request may say: all that is wrong is told at once, and what was read is taken back.
+
+use super::*;
+use crate::http::api::mount;
+
+#[tokio::test]
+async fn all_that_is_wrong_is_told_at_once() {
+    let world = World::new();
+    world.account("taken").await;
+    let none = "00000000-0000-4000-8000-000000000001";
+    let user = json!({ "username": "", "name": "x", "email": "nobody", "groups": [none], "roles": [none],
+        "attributes": { "mobile": { "no": "value" } }, "type": "internal_service_account" });
+    let all = ["attributes", "email", "groups", "roles", "type", "username"];
+    assert_eq!(world.refused(Method::POST, "/core/users/", user).await, all);
+    let group = json!({ "name": "", "parents": [none], "roles": [none], "users": [4_000_000] });
+    let all = ["name", "parents", "roles", "users"];
+    assert_eq!(world.refused(Method::POST, "/core/groups/", group).await, all);
+    let binding = json!({ "target": none, "order": 0, "timeout": 31, "failure_result": true, "group": none });
+    let all = ["failure_result", "group", "target", "timeout"];
+    assert_eq!(world.refused(Method::POST, "/policies/bindings/", binding).await, all);
+    // Nothing was made, and what is right is told nothing of.
+    assert_eq!(world.get("/core/users/").await["pagination"]["count"], 5);
+    let answer =
+        world.call(Method::POST, "/core/users/", json!({ "username": "new", "name": "", "email": "x" }));
+    let (_, answer) = answer.await;
+    assert_eq!(answer.as_object().unwrap().keys().collect::<Vec<_>>(), ["code", "email"]);
+}
+
+#[tokio::test]
+async fn what_was_read_is_taken_back() {
+    let world = World::new();
+    let provider = world.provider("ldap", "dc=example,dc=com").await;
+    world.application("portal", Some(provider)).await;
+    let user = world.account("alice").await;
+    let group = world.post("/core/groups/", json!({ "name": "staff", "users": [user.get()] })).await;
+    world.post("/rbac/roles/", json!({ "name": "reader" })).await;
+    world.post("/core/tokens/", json!({ "identifier": "of-alice", "user": user.get() })).await;
+    let target = world.get("/core/applications/portal/").await["pk"].clone();
+    world.post("/policies/bindings/", json!({ "target": target, "order": 1, "group": group["pk"] })).await;
+    for list in [
+        "/core/users/?username=alice",
+        "/core/groups/",
+        "/core/tokens/",
+        "/rbac/roles/",
+        "/core/applications/",
+        "/policies/bindings/",
+        "/providers/ldap/",
+    ] {
+        let read = world.get(list).await["results"][0].clone();
+        let path = list.split('?').next().unwrap();
+        let key = if path.contains("tokens") {
+            &read["identifier"]
+        } else if path.contains("applications") {
+            &read["slug"]
+        } else {
+            &read["pk"]
+        };
+        let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+        let path = format!("{path}{key}/");
+        for method in [Method::PUT, Method::PATCH] {
+            let (status, answer) = world.call(method.clone(), &path, read.clone()).await;
+            assert_eq!(status, StatusCode::OK, "{method} {path} {read}: {answer}");
+        }
+        // Whoever makes something would not get it.
+        let only_read = world.refused(Method::POST, path.trim_end_matches(&format!("{key}/")), read).await;
+        assert!(only_read.contains(&"pk".to_owned()), "{path}: {only_read:?}");
+    }
+    // A secret that is chosen is none that is passed over.
+    let chosen = json!({ "identifier": "other", "user": user.get(), "key": "chosen" });
+    assert_eq!(world.refused(Method::POST, "/core/tokens/", chosen).await, ["key"]);
+    assert_eq!(
+        world.refused(Method::PATCH, "/core/tokens/of-alice/", json!({ "key": "chosen" })).await,
+        ["key"]
+    );
+}
+
+#[tokio::test]
+async fn lists_are_ordered_by_several_fields() {
+    let world = World::new();
+    for (name, kind) in [("b", "internal"), ("a", "external"), ("c", "external")] {
+        world.post("/core/users/", json!({ "username": name, "name": name, "type": kind })).await;
+    }
+    let ordered = async |ordering: &str| {
+        let path = format!("/core/users/?type=internal&type=external&ordering={ordering}");
+        world.listed(&path, "username").await
+    };
+    assert_eq!(ordered("type,-username").await, ["c", "a", "b"]);
+    assert_eq!(ordered("-type,%20username").await, ["b", "a", "c"]);
+    assert_eq!(ordered("").await.len(), 3);
+    let (_, answer) = world.call(Method::GET, "/core/users/?ordering=type,shoes", Value::Null).await;
+    assert!(answer["ordering"][0].as_str().unwrap().contains("date_joined"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_path_without_its_last_slash_is_sent_on_to_the_row() {
+    let world = World::new();
+    let router = mount(Router::new(), world.api.clone());
+    for (path, expected) in [
+        ("/api/v3/core/users", Some("/api/v3/core/users/")),
+        ("/api/v3/core/users?page=2&search=%2F%2Fx", Some("/api/v3/core/users/?page=2&search=%2F%2Fx")),
+        (
+            "/api/v3/core/tokens/a%2Fb%0d%0aX:y/view_key",
+            Some("/api/v3/core/tokens/a%2Fb%0D%0AX%3Ay/view_key/"),
+        ),
+        ("/api/v3/core/applications/%2F%2Felsewhere", Some("/api/v3/core/applications/%2F%2Felsewhere/")),
+        ("/api/v3/schema", Some("/api/v3/schema/")),
+        ("//elsewhere.example/core/users", None),
+        ("/api/v3//elsewhere.example", None),
+        ("/api/v3/core/tokens//elsewhere.example", None),
+        ("/api/v3/core/nothing", None),
+    ] {
+        let request = Request::builder().method(Method::PATCH).uri(path).body(Body::empty()).unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        let location = answer.headers().get(header::LOCATION).map(|location| location.to_str().unwrap());
+        assert_eq!(location, expected, "{path}");
+        let status = if expected.is_some() { StatusCode::PERMANENT_REDIRECT } else { StatusCode::NOT_FOUND };
+        assert_eq!(answer.status(), status, "{path}");
+    }
+}
