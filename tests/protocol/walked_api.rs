@@ -116,6 +116,7 @@ threads = 1
 [server.limits]
 http_requests_by_token_max = 100000000
 http_requests_by_source_max = 100000000
+http_connection_time = "1h"
 "#;
 
 /// What is a time, and what is none: in bodies and in queries alike.
@@ -637,10 +638,11 @@ impl Walk {
             if whole.len() < 3 && !operation.path.contains("/crypto/") {
                 self.wrong.push(format!("{operation}: a list of {} shows nothing of its order", whole.len()));
             }
+            let size = (whole.len() / 3).max(1).to_string();
             for name in &names {
                 let back = format!("-{name}");
                 let ordered = |walk: &mut Self, ordering: &str| {
-                    walk.pages(&operation, &[asked.as_slice(), &[("ordering", ordering)]].concat(), "2")
+                    walk.pages(&operation, &[asked.as_slice(), &[("ordering", ordering)]].concat(), &size)
                 };
                 let (forth, back) = (ordered(self, name), ordered(self, &back));
                 let values =
@@ -655,13 +657,14 @@ impl Walk {
                     let pages = format!("{:?}\n    {:?}\n    {:?}", keys(&forth), keys(&back), keys(&whole));
                     self.wrong.push(format!("{operation} by {name}: not each is there once\n    {pages}"));
                 }
-                if values(&forth) != reversed {
+                // Who walks is seen meanwhile.
+                if *name != "last_login" && values(&forth) != reversed {
                     let both = format!("{:?}\n    {reversed:?}", values(&forth));
                     self.wrong.push(format!("{operation} by {name}: not the same turned round\n    {both}"));
                 }
             }
             let both = format!("{},-{}", names[names.len() - 1], names[0]);
-            self.pages(&operation, &[asked.as_slice(), &[("ordering", both.as_str())]].concat(), "2");
+            self.pages(&operation, &[asked.as_slice(), &[("ordering", both.as_str())]].concat(), &size);
         }
         assert!(lists >= 16, "{lists} lists");
     }

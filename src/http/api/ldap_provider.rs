@@ -101,7 +101,9 @@ pub(super) struct PatchedLDAPProviderRequest {
     #[schemars(transform = or_null)]
     certificate: Option<Uuid>,
     tls_server_name: Option<String>,
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     uid_start_number: Option<i64>,
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     gid_start_number: Option<i64>,
     /// Accepted and not kept.
     search_mode: Option<AccessMode>,

@@ -1,5 +1,6 @@
 //! The OpenAPI document, made from the table and the types of its handlers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -32,10 +33,14 @@ pub(super) fn document(routes: &[Route]) -> Value {
             item.insert(route.method.as_str().to_ascii_lowercase(), operation);
         }
     }
-    let bodies: Vec<Value> = routes.iter().filter_map(|route| body(route, &mut generator)).collect();
+    // Several operations may take the same.
+    let bodies: BTreeSet<String> = routes
+        .iter()
+        .filter_map(|route| referred(&body(route, &mut generator)?).map(str::to_owned))
+        .collect();
     let mut schemas = generator.take_definitions(true);
-    for body in bodies {
-        if let Some(schema) = referred(&body).and_then(|name| schemas.get_mut(name)) {
+    for name in bodies {
+        if let Some(schema) = schemas.get_mut(&name) {
             as_request(schema);
         }
     }

@@ -28,9 +28,9 @@ pub struct Provider {
     /// bindery has no flows: always the same.
     pub authentication_flow: Option<Uuid>,
     /// The same.
-    pub authorization_flow: Option<Uuid>,
+    pub authorization_flow: Uuid,
     /// The same.
-    pub invalidation_flow: Option<Uuid>,
+    pub invalidation_flow: Uuid,
     /// Always empty.
     pub property_mappings: Vec<Uuid>,
     /// How authentik's console edits it.
@@ -117,8 +117,8 @@ pub(super) fn shown(source: &impl Source, provider: &model::LdapProvider) -> Pro
         pk: provider.number.get(),
         name: provider.name.clone(),
         authentication_flow: Some(FLOW),
-        authorization_flow: Some(FLOW),
-        invalidation_flow: Some(FLOW),
+        authorization_flow: FLOW,
+        invalidation_flow: FLOW,
         property_mappings: Vec::new(),
         component: COMPONENT.to_owned(),
         assigned_application_slug: application.map(|application| application.slug.clone()),
