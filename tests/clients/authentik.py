@@ -180,10 +180,10 @@ def tokens():
     # The secret: once for who made it, for nobody else.
     forbidden("authentik_core.view_token_key", auditor.core.core_tokens_view_key_retrieve, "made-second")
     refused(404, stranger.core.core_tokens_view_key_retrieve, "made-second")
-    said("is not kept", refused(404, admin.core.core_tokens_view_key_retrieve, "made-second"))
+    said("is not kept", refused(403, admin.core.core_tokens_view_key_retrieve, "made-second"))
     secret = core.core_tokens_view_key_retrieve("made-second").key
     assert may_bind("made", secret), "the viewed secret opens LDAP"
-    said("is not kept", refused(404, core.core_tokens_view_key_retrieve, "made-second"))
+    said("is not kept", refused(403, core.core_tokens_view_key_retrieve, "made-second"))
     refused(404, core.core_tokens_view_key_retrieve, "no-such-token")
 
     # Lists: pages, order, search, filters.
