@@ -91,7 +91,7 @@ async fn tokens(owner: i32, clerk: &Configuration, auditor: &Configuration, stra
     refused(403, core_tokens_view_key_retrieve(auditor, "story-0").await);
     refused(404, core_tokens_view_key_retrieve(stranger, "story-0").await);
     assert!(!core_tokens_view_key_retrieve(clerk, "story-0").await.unwrap().key.is_empty());
-    refused(404, core_tokens_view_key_retrieve(clerk, "story-0").await);
+    refused(403, core_tokens_view_key_retrieve(clerk, "story-0").await);
     refused(403, core_tokens_destroy(auditor, "story-0").await);
     core_tokens_destroy(clerk, "story-0").await.unwrap();
     refused(404, core_tokens_retrieve(clerk, "story-0").await);
