@@ -148,7 +148,7 @@ impl<'a> Transaction<'a> {
     /// puts nothing any more behind one.
     ///
     /// # Errors
-    /// What the command says. That something is not there, or that a right is missing, comes before wrong fields.
+    /// What the command says, of wrong fields all.
     pub fn telling_all_fields<T>(
         &mut self,
         command: impl FnOnce(&mut Self) -> Result<T, ChangeError>,
@@ -160,9 +160,17 @@ impl<'a> Transaction<'a> {
             return result;
         }
         match result {
-            // What cannot be as a whole may be so for want of these.
-            Ok(_) | Err(ChangeError::Fields(_) | ChangeError::Invalid(_)) => {}
             Err(ChangeError::Field { field, message }) => wrong.push((field, message)),
+            // What came behind them may be so for want of them, and was not told when the first of them ended it.
+            Ok(_)
+            | Err(
+                ChangeError::Fields(_)
+                | ChangeError::Invalid(_)
+                | ChangeError::NotFound { .. }
+                | ChangeError::Exists { .. }
+                | ChangeError::Forbidden { .. }
+                | ChangeError::Refused(_),
+            ) => {}
             Err(error) => return Err(error),
         }
         Err(match <[_; 1]>::try_from(wrong) {
