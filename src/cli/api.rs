@@ -150,9 +150,13 @@ impl Backend {
         kind: &str,
         name: &str,
     ) -> Result<A, Failure> {
+        let none = || Failure::failed(format!("there is no {kind} `{name}`"));
+        // A filter that is empty finds everything.
+        if name.is_empty() {
+            return Err(none());
+        }
         let page: Page<A> = self.read(path, query).await?;
-        let found = page.results.into_iter().next();
-        found.ok_or_else(|| Failure::failed(format!("there is no {kind} `{name}`")))
+        page.results.into_iter().next().ok_or_else(none)
     }
 
     /// Finds out what a change would tell. Nothing is changed.
@@ -196,6 +200,8 @@ impl Backend {
         let path: String = path.iter().map(|part| format!("{}/", escaped(part))).collect();
         let body = serde_json::to_vec(body)
             .map_err(|error| Failure::failed(format!("the request cannot be written as JSON: {error}")))?;
+        // A call that says nothing has no body.
+        let body = if body == b"null" { Vec::new() } else { body };
         let path = format!("{PREFIX}/{path}{query}");
         let (status, octets) = self.exchange_api(method, &path, body, is_rehearsal).await?;
         if !status.is_success() {

@@ -145,10 +145,10 @@ impl Fields {
                 );
                 continue;
             };
-            if text.is_empty() {
-                continue;
-            }
             match form {
+                // Of a list of names, the empty one is none that anything has.
+                form if text.is_empty()
+                    && !matches!(form, Form::List(item) if matches!(**item, Form::Text)) => {}
                 Form::List(item) => {
                     let list = object.entry(name).or_insert_with(|| Value::Array(Vec::new()));
                     if let Some(list) = list.as_array_mut() {
