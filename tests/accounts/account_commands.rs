@@ -78,6 +78,11 @@ fn story(place: &Place) {
     let list = place.run(&["group", "list", "--account", "bob"]).exits(0).stdout;
     assert!(list.contains("ops") && !list.contains("cloud"), "{list}");
     place.run(&["group", "remove", "ops", "bob"]).exits(0);
+    // An empty variable of a script names nobody.
+    for nobody in [&["account", "delete", "", "--yes"][..], &["account", "show", ""]] {
+        place.run(nobody).exits(1).says(&["there is no account ``"]);
+    }
+    place.run(&["group", "show", ""]).exits(1).says(&["there is no group ``"]);
     place.run(&["group", "add", "ops", "nobody"]).exits(1).says(&["there is no account `nobody`"]);
 
     place.run(&["role", "create", "search"]).exits(0);
