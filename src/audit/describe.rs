@@ -1,13 +1,12 @@
 //! From a change of a record to its event: what became different, without secrets.
 
 use std::collections::BTreeSet;
-use std::fmt::{Debug, Display};
 
 use uuid::Uuid;
 
 use crate::model::{
-    Account, Action, Application, Attribute, Binding, CustomAttribute, FieldChange, Group, Key, LdapProvider,
-    Record, Role, Token, TombstoneOf, UsageOf,
+    Account, Action, Container, Field, FieldChange, FieldValue, Grant, Key, Record, TombstoneOf, UsageOf,
+    fields,
 };
 
 /// The object that an event is about.
@@ -52,22 +51,21 @@ pub fn describe(before: Option<&Record>, after: Option<&Record>) -> Option<(Acti
     };
     let old = before.map(fields).unwrap_or_default();
     let new = after.map(fields).unwrap_or_default();
-    let names = new.iter().chain(&old).map(|(name, _)| *name);
+    let gone = old.iter().filter(|_| new.is_empty());
     let mut changes: Vec<FieldChange> = Vec::new();
-    for name in names {
-        let value = |fields: &[(&str, String)]| {
-            fields
-                .iter()
-                .find(|(other, value)| *other == name && !value.is_empty())
-                .map(|(_, value)| value.clone())
+    for field in new.iter().chain(gone) {
+        let value = |fields: &[Field<'_>]| {
+            let found = fields.iter().find(|other| other.name == field.name)?;
+            Some(in_words(found.value.clone())).filter(|text| !text.is_empty())
         };
-        let (before, after) = match SETS.contains(&name) {
+        let is_set = matches!(field.value, FieldValue::Objects(_) | FieldValue::Grants(_));
+        let (before, after) = match is_set {
             true => difference(value(&old), value(&new)),
             false => (value(&old), value(&new)),
         };
-        if before != after && !changes.iter().any(|change| change.field == name) {
+        if before != after {
             changes.push(FieldChange {
-                field: name.to_owned(),
+                field: field.name.to_owned(),
                 before: before.map(shortened),
                 after: after.map(shortened),
             });
@@ -79,7 +77,8 @@ pub fn describe(before: Option<&Record>, after: Option<&Record>) -> Option<(Acti
     Some((action, changes))
 }
 
-/// Of two lists what stands in one of them alone: a list may be long, and little of it changes at a time.
+/// Of two lists whose order says nothing what stands in one of them alone: a list may be long, and little of it changes at a
+/// time.
 fn difference(before: Option<String>, after: Option<String>) -> (Option<String>, Option<String>) {
     let items = |text: &Option<String>| -> BTreeSet<String> {
         text.iter().flat_map(|text| text.split(SEPARATOR)).map(str::to_owned).collect()
@@ -141,144 +140,50 @@ pub(crate) fn is_told(key: &Key) -> bool {
     !matches!(key, Key::Event(_) | Key::Tombstone(_) | Key::Usage(_))
 }
 
-fn fields(record: &Record) -> Vec<(&'static str, String)> {
-    match record {
-        Record::Account(account) => account_fields(account),
-        Record::Group(group) => group_fields(group),
-        Record::Role(role) => role_fields(role),
-        Record::Token(token) => token_fields(token),
-        Record::Application(application) => application_fields(application),
-        Record::Provider(provider) => provider_fields(provider),
-        Record::CustomAttribute(attribute) => custom_attribute_fields(attribute),
-        Record::Membership(_) | Record::Tombstone(_) | Record::Usage(_) | Record::Event(_) => Vec::new(),
+/// A field in words, with numbers where other objects are: their names change, and what was said of them does not.
+fn in_words(value: FieldValue<'_>) -> String {
+    match value {
+        FieldValue::Name(text) | FieldValue::Text(text) => text.to_owned(),
+        FieldValue::OwnText(text) => own_text(text).to_owned(),
+        FieldValue::Flag(flag) => flag.to_string(),
+        FieldValue::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
+        FieldValue::Duration(time) => {
+            time.map(|time| humantime::format_duration(time).to_string()).unwrap_or_default()
+        }
+        FieldValue::End(time) => time.map(|time| time.to_string()).unwrap_or_default(),
+        FieldValue::Object(object) => object.map(|object| object.number().to_string()).unwrap_or_default(),
+        FieldValue::Objects(objects) => list(&objects, |object| object.number().to_string()),
+        FieldValue::Grants(grants) => list(grants, Grant::to_string),
+        FieldValue::Attributes(attributes) => list(attributes, |attribute| {
+            let values: Vec<_> = attribute.values.iter().map(|value| short(value)).collect();
+            format!("{}={}", attribute.description, values.join("|"))
+        }),
+        FieldValue::Networks(networks) => list(networks, ToString::to_string),
+        FieldValue::Containers(containers) => list(containers, Container::to_string),
+        FieldValue::Bindings(bindings) => list(bindings, |binding| {
+            binding.in_words(|number| number.to_string(), |number| number.to_string())
+        }),
+        FieldValue::Placements(placements) => list(placements, |placement| {
+            format!("{} in {} of provider {}", placement.rdn, placement.container, placement.provider)
+        }),
+        FieldValue::Password(password) => {
+            password.map(|password| format!("set, number {}", password.generation)).unwrap_or_default()
+        }
+        FieldValue::Generation(generation) => format!("number {generation}"),
     }
 }
 
-fn account_fields(account: &Account) -> Vec<(&'static str, String)> {
-    vec![
-        ("username", account.username.clone()),
-        ("type", account.kind.to_string()),
-        ("name", account.name.clone()),
-        ("email", account.email.clone()),
-        ("is_active", account.is_active.to_string()),
-        ("attributes", attributes(&account.attributes)),
-        (
-            "password",
-            account
-                .password
-                .as_ref()
-                .map(|password| format!("set, number {}", password.generation))
-                .unwrap_or_default(),
-        ),
-        ("roles", each(&account.roles)),
-        ("permissions", each(&account.grants)),
-        ("placements", list(&account.placements)),
-    ]
+/// A text that may be none, where nothing is said of it too.
+pub fn own_text(text: Option<&str>) -> &str {
+    match text {
+        None => "",
+        Some("") => "none",
+        Some(text) => text,
+    }
 }
 
-fn group_fields(group: &Group) -> Vec<(&'static str, String)> {
-    vec![
-        ("name", group.name.clone()),
-        ("is_superuser", group.is_superuser.to_string()),
-        ("parents", each(&group.parents)),
-        ("roles", each(&group.roles)),
-        ("permissions", each(&group.grants)),
-        ("attributes", attributes(&group.attributes)),
-        ("placements", list(&group.placements)),
-    ]
-}
-
-fn role_fields(role: &Role) -> Vec<(&'static str, String)> {
-    let size = role.search_size_max.map(|size| size.to_string());
-    let time = role.search_time_max.map(|time| humantime::format_duration(time).to_string());
-    vec![
-        ("name", role.name.clone()),
-        ("permissions", each(&role.grants)),
-        ("search_size_max", size.unwrap_or_default()),
-        ("search_time_max", time.unwrap_or_default()),
-    ]
-}
-
-fn token_fields(token: &Token) -> Vec<(&'static str, String)> {
-    vec![
-        ("identifier", token.identifier.clone()),
-        ("account", token.account.to_string()),
-        ("intent", token.intent.to_string()),
-        ("secret", format!("number {}", token.generation)),
-        ("retrievable", token.is_retrievable().to_string()),
-        ("expires", token.expires.map(|expires| expires.to_string()).unwrap_or_default()),
-        ("description", token.description.clone()),
-        ("networks", token.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
-    ]
-}
-
-fn application_fields(application: &Application) -> Vec<(&'static str, String)> {
-    vec![
-        ("slug", application.slug.clone()),
-        ("name", application.name.clone()),
-        ("provider", application.provider.map(|provider| provider.to_string()).unwrap_or_default()),
-        ("mode", application.mode.to_string()),
-        ("bindings", bindings(&application.bindings)),
-        ("group", application.group.clone()),
-        ("launch_url", application.launch_url.clone()),
-        ("description", application.description.clone()),
-        ("publisher", application.publisher.clone()),
-        ("open_in_new_tab", application.open_in_new_tab.to_string()),
-        ("hide", application.hide.to_string()),
-    ]
-}
-
-fn provider_fields(provider: &LdapProvider) -> Vec<(&'static str, String)> {
-    vec![
-        ("name", provider.name.clone()),
-        ("base_dn", provider.base_dn.clone()),
-        ("default", provider.is_default.to_string()),
-        ("domain", provider.domain_in_words().to_owned()),
-        ("uid_start_number", provider.uid_start_number.to_string()),
-        ("gid_start_number", provider.gid_start_number.to_string()),
-        ("virtual_groups", provider.virtual_groups.to_string()),
-        ("compatibility_attributes", provider.compatibility_attributes.to_string()),
-        ("users", list(&provider.users)),
-        ("service_accounts", list(&provider.service_accounts)),
-        ("groups", list(&provider.groups)),
-    ]
-}
-
-fn custom_attribute_fields(attribute: &CustomAttribute) -> Vec<(&'static str, String)> {
-    vec![
-        ("name", attribute.name.clone()),
-        ("oid", attribute.oid.clone().unwrap_or_default()),
-        ("syntax", attribute.syntax.to_string()),
-        ("single_valued", attribute.single_valued.to_string()),
-        ("description", attribute.description.clone()),
-    ]
-}
-
-/// Things that can be told one by one.
-fn each<T: Display>(items: &[T]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(SEPARATOR)
-}
-
-fn list<T: Debug>(items: &[T]) -> String {
-    items.iter().map(|item| format!("{item:?}")).collect::<Vec<_>>().join(", ")
-}
-
-fn bindings(bindings: &[Binding]) -> String {
-    let told = bindings
-        .iter()
-        .map(|binding| binding.in_words(|number| number.to_string(), |number| number.to_string()));
-    told.collect::<Vec<_>>().join(", ")
-}
-
-fn attributes(attributes: &[Attribute]) -> String {
-    attributes
-        .iter()
-        .map(|attribute| {
-            let values: Vec<_> = attribute.values.iter().map(|value| short(value)).collect();
-            format!("{}={}", attribute.description, values.join("|"))
-        })
-        .collect::<Vec<_>>()
-        .join(", ")
+fn list<T>(items: &[T], in_words: impl FnMut(&T) -> String) -> String {
+    items.iter().map(in_words).collect::<Vec<_>>().join(SEPARATOR)
 }
 
 /// A value as text; a photo does not belong into the trail.
@@ -301,8 +206,6 @@ fn shortened(mut text: String) -> String {
     text
 }
 
-/// Fields whose order says nothing, and of which an event tells what came and went.
-const SETS: [&str; 3] = ["parents", "roles", "permissions"];
 const SEPARATOR: &str = ", ";
 /// What an event tells of a field, in octets.
 const FIELD_OCTETS_MAX: usize = 16 * 1024;
@@ -314,8 +217,8 @@ const VALUE_MAX: usize = 256;
 mod tests {
     use super::*;
     use crate::model::{
-        AccountNumber, BindingSubject, Grant, GroupNumber, ObjectReference, Permission, TimeOfDay,
-        TimeWindow, TimeZone, Weekday,
+        AccountNumber, Application, ApplicationText, Binding, BindingSubject, GroupNumber, ObjectReference,
+        Permission, TimeOfDay, TimeWindow, TimeZone, Weekday,
     };
     use crate::plain::{self, binding};
 
@@ -361,7 +264,8 @@ mod tests {
             ])),
             binding(BindingSubject::Window(night.unwrap())),
         ];
-        let after = Application { bindings, publisher: "Example".to_owned(), ..before.clone() };
+        let texts = [(ApplicationText::Publisher, "Example")].into_iter().collect();
+        let after = Application { bindings, texts, ..before.clone() };
         let (before, after) = (Record::Application(before), Record::Application(after));
         let (_, changes) = describe(Some(&before), Some(&after)).unwrap();
         let told: Vec<(&str, Option<&str>)> =

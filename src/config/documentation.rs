@@ -8,10 +8,11 @@ use std::path::Path;
 
 use super::{Limits, load};
 use crate::directory::with_custom;
-use crate::model::{AttributeNumber, AttributeSyntax, CustomAttribute, Permission};
+use crate::model::{ApplicationText, AttributeNumber, AttributeSyntax, CustomAttribute, Permission};
 use crate::schema::Schema;
 
 /// A key of the config, in words. A default of `-` means that there is none.
+#[derive(Clone, Copy)]
 struct Key(&'static str, &'static str, &'static str, &'static str);
 
 /// All keys but the limits, by table: key, form, default, what it is for.
@@ -478,15 +479,6 @@ const TABLES: &[(&str, &[Key])] = &[
                 "`[]`",
                 "Who may use it, from where and when; empty: every active account.",
             ),
-            Key(
-                "group",
-                "text",
-                "`\"\"`",
-                "The heading that it stands under in a list of applications. This and the following describe it to people and decide nothing.",
-            ),
-            Key("launch_url", "text", "`\"\"`", "Where it is, for a browser."),
-            Key("description", "text", "`\"\"`", "What it is."),
-            Key("publisher", "text", "`\"\"`", "Who makes it."),
             Key("open_in_new_tab", "boolean", "`false`", "Whether a browser opens it in a tab of its own."),
             Key("hide", "boolean", "`false`", "Whether lists of applications leave it out."),
         ],
@@ -528,16 +520,30 @@ const TABLES: &[(&str, &[Key])] = &[
     ),
 ];
 
+/// The tables with the texts of an application, which describe themselves.
+fn tables() -> impl Iterator<Item = (&'static str, Vec<Key>)> {
+    let texts = ApplicationText::ALL.map(ApplicationText::row);
+    TABLES.iter().map(move |(table, keys)| {
+        let mut keys = keys.to_vec();
+        if *table == "application" {
+            let place = keys.iter().position(|key| key.0 == "open_in_new_tab").unwrap();
+            let texts = texts.iter().map(|row| Key(row.key, "text", "`\"\"`", row.sentence));
+            keys.splice(place..place, texts);
+        }
+        (*table, keys)
+    })
+}
+
 /// The generated blocks of docs/config.md by name.
 fn blocks() -> BTreeMap<String, String> {
     let mut blocks = BTreeMap::new();
-    for (table, keys) in TABLES {
+    for (table, keys) in tables() {
         let mut block = String::from("| key | form | default | |\n| --- | --- | --- | --- |\n");
-        for Key(key, form, default, sentence) in *keys {
-            let default = if *default == "-" { "" } else { default };
+        for Key(key, form, default, sentence) in keys {
+            let default = if default == "-" { "" } else { default };
             writeln!(block, "| `{key}` | {form} | {default} | {sentence} |").unwrap();
         }
-        blocks.insert((*table).to_owned(), block);
+        blocks.insert(table.to_owned(), block);
     }
     let mut limits =
         String::from("| key | form | default | from | to | |\n| --- | --- | --- | --- | --- | --- |\n");
@@ -661,10 +667,10 @@ fn the_page_has_the_keys_that_the_reader_knows() {
     let mut limits: Vec<&str> = Limits::table().iter().map(|row| row.name).collect();
     limits.sort_unstable();
     assert_eq!(known.remove("server.limits"), Some(limits));
-    for (table, keys) in TABLES {
+    for (table, keys) in tables() {
         let mut keys: Vec<&str> = keys.iter().map(|key| key.0).collect();
         keys.sort_unstable();
-        assert_eq!(known.remove(*table), Some(keys), "{table}");
+        assert_eq!(known.remove(table), Some(keys), "{table}");
     }
     assert!(known.is_empty(), "{known:?}");
 }

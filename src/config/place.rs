@@ -5,7 +5,7 @@ use super::names;
 use super::seed::ReferenceKind;
 use super::source::Position;
 use super::{Config, SeedAccount};
-use crate::model::first_identifier;
+use crate::model::{ApplicationText, first_identifier};
 
 /// Where an object stands.
 #[derive(Clone, Debug)]
@@ -81,8 +81,10 @@ impl Config {
 impl Place {
     /// The key that sets a field of the API, if the object has it.
     fn key_of(&self, kind: ReferenceKind, field: &str) -> Option<(&str, &Position)> {
-        let same = keys_of(kind, field);
-        std::iter::once(field).chain(same.iter().copied()).find_map(|key| self.key(key))
+        let same = keys_of(kind, field).iter().copied();
+        let texts = ApplicationText::ALL.map(ApplicationText::row).into_iter();
+        let texts = texts.filter(|row| kind == ReferenceKind::Application && row.api == field);
+        std::iter::once(field).chain(same).chain(texts.map(|row| row.key)).find_map(|key| self.key(key))
     }
 
     fn key(&self, wanted: &str) -> Option<(&str, &Position)> {
@@ -102,9 +104,6 @@ fn keys_of(kind: ReferenceKind, field: &str) -> &'static [&'static str] {
         (_, "object_pk") => &["permissions"],
         (_, "role") => &["roles"],
         (ReferenceKind::Application, "target" | "user" | "group" | "networks" | "order") => &["bindings"],
-        (ReferenceKind::Application, "meta_launch_url") => &["launch_url"],
-        (ReferenceKind::Application, "meta_description") => &["description"],
-        (ReferenceKind::Application, "meta_publisher") => &["publisher"],
         (ReferenceKind::Application, "policy_engine_mode") => &["mode"],
         (ReferenceKind::Provider, "is_default") => &["default"],
         _ => &[],

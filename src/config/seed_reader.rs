@@ -21,8 +21,8 @@ use super::seed_value::{
 use super::source::{Located, Position};
 use super::value::{self, Raw};
 use crate::model::{
-    AccountChanges, ApplicationChanges, Attribute, Container, Expiry, GroupChanges, Intent, ProviderChanges,
-    RoleChanges, TokenChanges,
+    AccountChanges, ApplicationChanges, ApplicationText, Attribute, Container, Expiry, GroupChanges, Intent,
+    ProviderChanges, RoleChanges, TokenChanges,
 };
 
 /// A name in the seed that stands for an object described elsewhere.
@@ -265,10 +265,10 @@ impl<'e> SeedReader<'e> {
         let said = ApplicationChanges {
             name: table.value("name", problems, value::name),
             mode: table.value("mode", problems, value::word(&MODE)),
-            group: table.value("group", problems, value::text),
-            launch_url: table.value("launch_url", problems, value::text),
-            description: table.value("description", problems, value::text),
-            publisher: table.value("publisher", problems, value::text),
+            texts: ApplicationText::ALL
+                .into_iter()
+                .filter_map(|text| Some((text, table.value(text.row().key, problems, value::text)?)))
+                .collect(),
             open_in_new_tab: table.value("open_in_new_tab", problems, value::boolean),
             hide: table.value("hide", problems, value::boolean),
             ..ApplicationChanges::default()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
-use crate::model::{AccountKind, BindingMode, Expiry, Intent, Permission};
+use crate::model::{AccountKind, ApplicationText, BindingMode, Expiry, Intent, Permission};
 
 /// Files in a directory of their own, `bindery.toml` among them.
 struct Files(tempfile::TempDir);
@@ -232,10 +232,14 @@ fn every_key_is_read() {
         windows.collect::<Vec<_>>(),
         ["Mon, Sun 22:00-06:00 Europe/Berlin", "Mon-Sun 08:00-24:00 UTC", "Sat 00:00-24:00 UTC"]
     );
-    assert_eq!(application.said.group.as_deref(), Some("Office"));
-    assert_eq!(application.said.launch_url.as_deref(), Some("https://cloud.example.com/"));
-    assert_eq!(application.said.description.as_deref(), Some("Files"));
-    assert_eq!(application.said.publisher.as_deref(), Some(""), "present and empty");
+    let texts = [
+        (ApplicationText::Group, "Office"),
+        (ApplicationText::LaunchUrl, "https://cloud.example.com/"),
+        (ApplicationText::Description, "Files"),
+        (ApplicationText::Publisher, ""),
+    ];
+    let texts = texts.map(|(text, value)| (text, value.to_owned()));
+    assert_eq!(application.said.texts, texts, "one is present and empty");
     assert_eq!((application.said.open_in_new_tab, application.said.hide), (Some(true), None));
 
     let dangling = config.dangling(|_, _| false);

@@ -439,6 +439,22 @@ impl Accounts {
         }
     }
 
+    /// What an object is called in the config.
+    pub fn name(&self, object: ObjectReference) -> Option<String> {
+        match object {
+            ObjectReference::Provider(number) => self.provider(number).map(|provider| provider.name.clone()),
+            ObjectReference::Account(number) => {
+                self.account(number).map(|account| account.username.to_string())
+            }
+            ObjectReference::Group(number) => self.group(number).map(|group| group.name.to_string()),
+            ObjectReference::Role(number) => self.role(number).map(|role| role.name.clone()),
+            ObjectReference::Token(number) => self.token(number).map(|token| token.identifier.clone()),
+            ObjectReference::Application(number) => {
+                self.application(number).map(|application| application.slug.clone())
+            }
+        }
+    }
+
     /// Whether something of this name was deleted.
     pub fn has_tombstone(&self, of: &TombstoneOf) -> bool {
         self.tombstones.contains_key(of)

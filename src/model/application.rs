@@ -6,7 +6,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AccountNumber, ApplicationNumber, GroupNumber, Origin, ProviderNumber, TimeWindow, Timestamp};
+use super::{
+    AccountNumber, ApplicationNumber, ApplicationTexts, GroupNumber, Origin, ProviderNumber, TimeWindow,
+    Timestamp,
+};
 
 /// How the bindings of an application are put together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,15 +111,8 @@ pub struct Application {
     pub mode: BindingMode,
     /// Who may use it, from where and when; none: every active account.
     pub bindings: Vec<Binding>,
-    /// The heading that it stands under in a list of applications. This and the fields below describe it to people;
-    /// they decide nothing.
-    pub group: String,
-    /// Where it is, for a browser.
-    pub launch_url: String,
-    /// What it is.
-    pub description: String,
-    /// Who makes it.
-    pub publisher: String,
+    /// What describes it to people. This and the two fields below decide nothing.
+    pub texts: ApplicationTexts,
     /// Whether a browser opens it in a tab of its own.
     pub open_in_new_tab: bool,
     /// Whether lists of applications leave it out.
@@ -146,10 +142,7 @@ impl Application {
             provider: None,
             mode: BindingMode::default(),
             bindings: Vec::new(),
-            group: String::new(),
-            launch_url: String::new(),
-            description: String::new(),
-            publisher: String::new(),
+            texts: ApplicationTexts::default(),
             open_in_new_tab: false,
             hide: false,
             created: now,

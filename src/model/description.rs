@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    AccountKind, AccountNumber, Attribute, Binding, BindingMode, Container, Expiry, Grant, GroupNumber,
-    Intent, Password, ProviderNumber, RoleNumber,
+    AccountKind, AccountNumber, ApplicationText, Attribute, Binding, BindingMode, Container, Expiry, Grant,
+    GroupNumber, Intent, Password, ProviderNumber, RoleNumber,
 };
 
 /// What is said of a provider when it is made or changed; what is `None` is left as it is.
@@ -131,14 +131,8 @@ pub struct ApplicationChanges {
     pub provider: Option<Option<ProviderNumber>>,
     /// How its bindings are put together.
     pub mode: Option<BindingMode>,
-    /// The heading that it stands under.
-    pub group: Option<String>,
-    /// Where it is, for a browser; empty: nowhere.
-    pub launch_url: Option<String>,
-    /// What it is.
-    pub description: Option<String>,
-    /// Who makes it.
-    pub publisher: Option<String>,
+    /// Those of its texts that are said.
+    pub texts: Vec<(ApplicationText, String)>,
     /// Whether a browser opens it in a tab of its own.
     pub open_in_new_tab: Option<bool>,
     /// Whether lists of applications leave it out.

@@ -6,11 +6,13 @@
 
 mod account;
 mod application;
+mod application_text;
 mod belief;
 mod change;
 mod custom_attribute;
 mod description;
 mod event;
+mod field;
 mod fingerprint;
 mod group;
 mod incarnation;
@@ -30,6 +32,7 @@ mod usage;
 
 pub use account::{Account, AccountKind, Attribute, Password, Placement};
 pub use application::{Application, Binding, BindingMode, BindingSubject};
+pub use application_text::{ApplicationText, ApplicationTextRow, ApplicationTexts};
 pub use belief::{Belief, Doubt};
 pub use change::{Change, Key, Record, Revision, Tombstone, TombstoneOf};
 pub use custom_attribute::{AttributeSyntax, CustomAttribute};
@@ -40,6 +43,7 @@ pub use event::{
     Action, Actor, Event, EventDetail, EventDigest, EventPlace, FieldChange, SystemUser, Trail, TrailState,
     Trails,
 };
+pub use field::{Field, FieldValue, fields};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use group::{Group, Membership};
 pub use incarnation::Incarnation;

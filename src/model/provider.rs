@@ -1,5 +1,7 @@
 //! LDAP providers: the directories that are served.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -58,6 +60,13 @@ impl Container {
     }
 }
 
+impl fmt::Display for Container {
+    /// `ou=users by cn`
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} by {}", self.container, self.naming)
+    }
+}
+
 impl LdapProvider {
     /// A directory of which nothing is said but its name: it has no base DN yet.
     pub fn of_name(number: ProviderNumber, name: String, origin: Origin, now: Timestamp) -> Self {
@@ -78,15 +87,6 @@ impl LdapProvider {
             created: now,
             modified: now,
             origin,
-        }
-    }
-
-    /// The domain as it was given: empty where it is that of the base DN.
-    pub fn domain_in_words(&self) -> &str {
-        match self.domain.as_deref() {
-            None => "",
-            Some("") => "none",
-            Some(domain) => domain,
         }
     }
 }

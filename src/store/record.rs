@@ -14,6 +14,7 @@
 mod v1;
 mod v2;
 mod v3;
+mod v4;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::enc::write::SizeWriter;
@@ -269,6 +270,9 @@ pub(super) fn decode(name: &[u8], version: u8, octets: &[u8]) -> Result<Record, 
         (Some(&ACCOUNT), 1) => Record::Account(unbincoded::<v1::Account>(name, octets)?.into()),
         (Some(&TOKEN), 1) => Record::Token(unbincoded::<v1::Token>(name, octets)?.into()),
         (Some(&APPLICATION), 1) => Record::Application(unbincoded::<v1::Application>(name, octets)?.into()),
+        (Some(&APPLICATION), 2..=4) => {
+            Record::Application(unbincoded::<v4::Application>(name, octets)?.into())
+        }
         (Some(&TOMBSTONE), 1) => Record::Tombstone(unbincoded::<v1::Tombstone>(name, octets)?.into()),
         (Some(&TOMBSTONE), 2 | 3) => Record::Tombstone(unbincoded::<v3::Tombstone>(name, octets)?.into()),
         (Some(&USAGE), 1) => Record::Usage(unbincoded::<v1::Usage>(name, octets)?.into()),
@@ -494,7 +498,7 @@ pub const RECORD_OCTETS_MAX: usize = 16 * 1024 * 1024;
 pub const TOMBSTONE_OCTETS_MAX: usize = 960;
 
 /// The version in front of every item. It changes when any record's serde form changes.
-pub(super) const VERSION: u8 = 4;
+pub(super) const VERSION: u8 = 5;
 
 const BINCODE: Configuration<LittleEndian, Varint, Limit<DECODED_OCTETS_MAX>> =
     bincode::config::standard().with_limit::<DECODED_OCTETS_MAX>();

@@ -1,5 +1,6 @@
 //! `core/applications/`: what integrations are for, and who may use them. Their bindings are in `binding.rs`.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,7 +20,8 @@ use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Empty, Required, RequiredFields, given, one_of, or_null};
 use crate::directory::{AccountState, Accounts};
 use crate::model::{
-    self, AccountNumber, ApplicationNumber, BindingMode, ObjectReference, Permission, ProviderNumber,
+    self, AccountNumber, ApplicationNumber, ApplicationText, BindingMode, ObjectReference, Permission,
+    ProviderNumber,
 };
 use crate::registry::commands::{
     ApplicationChanges, create_application, delete_application, may_view_bindings, update_application,
@@ -138,13 +140,14 @@ pub(super) fn list(reading: &Reading, query: ApplicationQuery) -> Result<Page<Ap
         .applications()
         .filter(|application| {
             reading.may_view(ObjectReference::Application(application.number))
-                && is(&query.group, &application.group)
-                && is(&query.meta_description, &application.description)
-                && is(&query.meta_launch_url, &application.launch_url)
-                && is(&query.meta_publisher, &application.publisher)
+                && is(&query.group, application.texts.get(ApplicationText::Group))
+                && is(&query.meta_description, application.texts.get(ApplicationText::Description))
+                && is(&query.meta_launch_url, application.texts.get(ApplicationText::LaunchUrl))
+                && is(&query.meta_publisher, application.texts.get(ApplicationText::Publisher))
                 && is(&query.name, &application.name)
                 && is(&query.slug, &application.slug)
-                && (query.only_with_launch_url != Some(true) || !application.launch_url.is_empty())
+                && (query.only_with_launch_url != Some(true)
+                    || !application.texts.get(ApplicationText::LaunchUrl).is_empty())
                 && reading.page.finds(texts(application))
                 && admitted.as_ref().is_none_or(|account| {
                     account.is_active
@@ -156,8 +159,8 @@ pub(super) fn list(reading: &Reading, query: ApplicationQuery) -> Result<Page<Ap
     reading.page.order(&mut found, |field, one, other| match field {
         "name" => Some(one.name.to_lowercase().cmp(&other.name.to_lowercase())),
         "slug" => Some(one.slug.cmp(&other.slug)),
-        "group" => Some(one.group.to_lowercase().cmp(&other.group.to_lowercase())),
-        "meta_publisher" => Some(one.publisher.to_lowercase().cmp(&other.publisher.to_lowercase())),
+        "group" => Some(by_text(ApplicationText::Group, one, other)),
+        "meta_publisher" => Some(by_text(ApplicationText::Publisher, one, other)),
         "pk" | "pbm_uuid" => Some(one.uuid.cmp(&other.uuid)),
         "provider" => Some(viewed_provider(reading, one).cmp(&viewed_provider(reading, other))),
         _ => None,
@@ -288,7 +291,8 @@ fn after(transaction: &Transaction<'_>, number: ApplicationNumber) -> Result<App
 fn shown(source: &impl Source, application: &model::Application) -> Application {
     let provider = viewed_provider(source, application);
     let provider = provider.and_then(|number| source.accounts().provider(number));
-    let launch_url = &application.launch_url;
+    let text = |text| application.texts.get(text).to_owned();
+    let launch_url = text(ApplicationText::LaunchUrl);
     Application {
         pk: application.uuid,
         pbm_uuid: application.uuid,
@@ -300,14 +304,14 @@ fn shown(source: &impl Source, application: &model::Application) -> Application 
         backchannel_providers_obj: Vec::new(),
         launch_url: (!launch_url.is_empty()).then(|| launch_url.clone()),
         open_in_new_tab: application.open_in_new_tab,
-        meta_launch_url: launch_url.clone(),
+        meta_launch_url: launch_url,
         meta_icon: String::new(),
         meta_icon_url: None,
         meta_icon_themed_urls: None,
-        meta_description: application.description.clone(),
-        meta_publisher: application.publisher.clone(),
+        meta_description: text(ApplicationText::Description),
+        meta_publisher: text(ApplicationText::Publisher),
         policy_engine_mode: application.mode,
-        group: application.group.clone(),
+        group: text(ApplicationText::Group),
         meta_hide: application.hide,
         losing_access: None,
     }
@@ -324,9 +328,13 @@ fn modes(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// What a search looks through.
-fn texts(application: &model::Application) -> [&str; 6] {
-    let model::Application { name, slug, group, launch_url, description, publisher, .. } = application;
-    [name, slug, group, launch_url, description, publisher]
+fn texts(application: &model::Application) -> impl Iterator<Item = &str> {
+    let texts = application.texts.iter().map(|(_, value)| value);
+    [application.name.as_str(), &application.slug].into_iter().chain(texts)
+}
+
+fn by_text(text: ApplicationText, one: &model::Application, other: &model::Application) -> Ordering {
+    one.texts.get(text).to_lowercase().cmp(&other.texts.get(text).to_lowercase())
 }
 
 /// What a request says, once it is known that it asks for nothing that bindery does not have.
@@ -348,15 +356,18 @@ fn changes(
     {
         wrong("provider", format!("there is no provider {number}"))?;
     }
+    let texts = [
+        (ApplicationText::Group, request.group),
+        (ApplicationText::LaunchUrl, request.meta_launch_url),
+        (ApplicationText::Description, request.meta_description),
+        (ApplicationText::Publisher, request.meta_publisher),
+    ];
     Ok(ApplicationChanges {
         slug: request.slug,
         name: request.name,
         provider,
         mode: request.policy_engine_mode,
-        group: request.group,
-        launch_url: request.meta_launch_url,
-        description: request.meta_description,
-        publisher: request.meta_publisher,
+        texts: texts.into_iter().filter_map(|(text, said)| Some((text, said?))).collect(),
         open_in_new_tab: request.open_in_new_tab,
         hide: request.meta_hide,
         bindings: None,

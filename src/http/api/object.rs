@@ -81,22 +81,6 @@ pub(super) fn pk(accounts: &Accounts, object: ObjectReference) -> String {
     }
 }
 
-/// The name of an object, for people.
-pub(super) fn name(accounts: &Accounts, object: ObjectReference) -> Option<String> {
-    match object {
-        ObjectReference::Provider(number) => accounts.provider(number).map(|provider| provider.name.clone()),
-        ObjectReference::Account(number) => {
-            accounts.account(number).map(|account| account.username.to_string())
-        }
-        ObjectReference::Group(number) => accounts.group(number).map(|group| group.name.to_string()),
-        ObjectReference::Role(number) => accounts.role(number).map(|role| role.name.clone()),
-        ObjectReference::Token(number) => accounts.token(number).map(|token| token.identifier.clone()),
-        ObjectReference::Application(number) => {
-            accounts.application(number).map(|application| application.slug.clone())
-        }
-    }
-}
-
 /// The grants that a request names.
 ///
 /// # Errors

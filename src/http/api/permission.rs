@@ -251,7 +251,7 @@ pub(super) fn of_role(
             name,
             app_label_verbose,
             model_verbose,
-            object_description: object::name(accounts, *on),
+            object_description: accounts.name(*on),
         })
     })
 }
@@ -508,7 +508,7 @@ impl Asked {
                         app_label,
                         object_pk: object::pk(accounts, on),
                         name,
-                        object_description: object::name(accounts, on),
+                        object_description: accounts.name(on),
                     });
                 }
                 None => globally.push(ModelPermission { id, codename, model, app_label, name }),

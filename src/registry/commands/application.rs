@@ -79,19 +79,7 @@ pub(super) fn write(
     mut application: Application,
     changes: ApplicationChanges,
 ) -> Result<(), ChangeError> {
-    let ApplicationChanges {
-        slug,
-        name,
-        provider,
-        mode,
-        group,
-        launch_url,
-        description,
-        publisher,
-        open_in_new_tab,
-        hide,
-        bindings,
-    } = changes;
+    let ApplicationChanges { slug, name, provider, mode, texts, open_in_new_tab, hide, bindings } = changes;
     if let Some(provider) = provider {
         check_provider(transaction, &application, provider)?;
         application.provider = provider;
@@ -99,10 +87,9 @@ pub(super) fn write(
     set(&mut application.slug, slug);
     set(&mut application.name, name);
     set(&mut application.mode, mode);
-    set(&mut application.group, group);
-    set(&mut application.launch_url, launch_url);
-    set(&mut application.description, description);
-    set(&mut application.publisher, publisher);
+    for (text, value) in texts {
+        application.texts.set(text, value);
+    }
     set(&mut application.open_in_new_tab, open_in_new_tab);
     set(&mut application.hide, hide);
     if let Some(bindings) = bindings {

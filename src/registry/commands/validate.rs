@@ -11,8 +11,9 @@ use crate::directory::{
     is_computed, name_key, plan,
 };
 use crate::model::{
-    Account, AccountKind, AccountNumber, Application, Attribute, BindingSubject, Container, CustomAttribute,
-    Grant, Group, InternalAccount, LdapProvider, NAME_OCTETS_MAX, ObjectReference, is_mail_address, is_slug,
+    Account, AccountKind, AccountNumber, Application, ApplicationTextRow, Attribute, BindingSubject,
+    Container, CustomAttribute, Grant, Group, InternalAccount, LdapProvider, NAME_OCTETS_MAX,
+    ObjectReference, is_mail_address, is_slug,
 };
 use crate::registry::{ChangeError, Rules, Transaction, Viewer};
 use crate::schema::{AttributeId, Dn, Schema};
@@ -510,7 +511,7 @@ impl From<FieldProblem> for ChangeError {
 /// # Errors
 /// The first thing that is wrong.
 pub(super) fn application(application: &Application) -> Result<(), FieldProblem> {
-    let Application { slug, name, bindings, group, launch_url, description, publisher, .. } = application;
+    let Application { slug, name, bindings, texts, .. } = application;
     let problem =
         |field, text: &str| Err(FieldProblem { field, sentence: format!("the application {slug:?} {text}") });
     if let Err(text) = check_name(slug) {
@@ -526,25 +527,20 @@ pub(super) fn application(application: &Application) -> Result<(), FieldProblem>
     if let Err(text) = check_name(name) {
         return problem("name", &text);
     }
-    let texts = [
-        ("group", "a group", group, NAME_OCTETS_MAX),
-        ("meta_publisher", "a publisher", publisher, NAME_OCTETS_MAX),
-        ("meta_description", "a description", description, TEXT_OCTETS_MAX),
-        ("meta_launch_url", "a launch URL", launch_url, TEXT_OCTETS_MAX),
-    ];
-    for (field, what, text, octets_max) in texts {
-        if text.len() > octets_max {
+    for (text, value) in texts.iter() {
+        let ApplicationTextRow { api, what, octets_max, .. } = text.row();
+        if value.len() > octets_max {
             return problem(
-                field,
+                api,
                 &format!("has {what} of more than {octets_max} octets; give it a shorter one"),
             );
         }
-    }
-    if !launch_url.is_empty() && !is_web_address(launch_url) {
-        return problem(
-            "meta_launch_url",
-            "has a launch URL that is none of the web; write it such as https://wiki.example.com",
-        );
+        if text.row().is_web_address && !value.is_empty() && !is_web_address(value) {
+            return problem(
+                api,
+                &format!("has {what} that is none of the web; write it such as https://wiki.example.com"),
+            );
+        }
     }
     let networks = bindings.iter().filter_map(|binding| match &binding.subject {
         BindingSubject::Networks(networks) => Some(networks.len()),
@@ -646,8 +642,6 @@ fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
 pub(super) const ATTRIBUTES_MAX: usize = 1_000;
 /// Object classes of one object, as a file gives them: each is asked for each attribute.
 pub(super) const CLASSES_MAX: usize = 100;
-/// Octets of a text that describes an object, or of a URL.
-const TEXT_OCTETS_MAX: usize = 4_096;
 /// Bindings of one application: each is asked at each operation.
 const BINDINGS_MAX: usize = 1_000;
 /// Networks of one binding: each is asked at each operation.

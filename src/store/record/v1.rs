@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::v4;
 use crate::model::{
     self, AccountKind, AccountNumber, Action, ApplicationNumber, Attribute, Binding, BindingMode, Container,
     EventDetail, EventDigest, FieldChange, Grant, GroupNumber, HashText, Intent, MadeBy, Origin, Placement,
@@ -331,10 +332,7 @@ impl From<Application> for model::Application {
             provider,
             mode,
             bindings,
-            group,
-            launch_url,
-            description,
-            publisher,
+            texts: v4::application_texts([group, launch_url, description, publisher]),
             open_in_new_tab,
             hide,
             created,

@@ -181,21 +181,20 @@ fn bindings() -> impl Strategy<Value = Binding> {
 fn applications() -> impl Strategy<Value = Record> {
     let who = (any::<u32>(), uuid(), text(), text(), option::of(any::<u32>()));
     let what = (any::<bool>(), vec(bindings(), 0..4), any::<bool>(), any::<bool>());
-    let described = (text(), text(), text(), text(), timestamp(), timestamp());
+    let texts = vec((0..ApplicationText::ALL.len(), text()), 0..4);
+    let described = (texts, timestamp(), timestamp());
     (who, what, described).prop_map(|(who, what, described)| {
         let (number, uuid, slug, name, provider) = who;
         let (is_all, bindings, open_in_new_tab, hide) = what;
-        let (group, launch_url, description, publisher, created, modified) = described;
+        let (texts, created, modified) = described;
+        let texts = texts.into_iter().map(|(text, value)| (ApplicationText::ALL[text], value)).collect();
         Record::Application(Application {
             uuid,
             name,
             provider: provider.map(ProviderNumber::new),
             mode: if is_all { BindingMode::All } else { BindingMode::Any },
             bindings,
-            group,
-            launch_url,
-            description,
-            publisher,
+            texts,
             open_in_new_tab,
             hide,
             created,

@@ -160,6 +160,48 @@ fn version_4() -> Vec<(&'static str, &'static str, Record)> {
     samples.into_iter().zip(records).map(pair).collect()
 }
 
+/// The samples of version 5, with what they stand for.
+fn version_5() -> Vec<(&'static str, &'static str, Record)> {
+    macro_rules! sample {
+        ($name:literal) => {
+            ($name, include_str!(concat!("../samples/v5/", $name, ".hex")))
+        };
+    }
+    let samples = [
+        sample!("custom-attribute"),
+        sample!("account"),
+        sample!("account-large"),
+        sample!("group"),
+        sample!("membership"),
+        sample!("role"),
+        sample!("token"),
+        sample!("application"),
+        sample!("provider"),
+        sample!("tombstone-account"),
+        sample!("tombstone-token"),
+        sample!("tombstone-group"),
+        sample!("tombstone-role"),
+        sample!("usage-token"),
+        sample!("usage-account"),
+        sample!("event"),
+        sample!("event-login"),
+        sample!("event-failure"),
+        sample!("event-custom"),
+    ];
+    let records = records_of_version_5();
+    assert_eq!(samples.len(), records.len());
+    let pair = |((name, sample), (other, record)): ((&'static str, _), (&'static str, _))| {
+        assert_eq!(name, other);
+        (name, sample, record)
+    };
+    samples.into_iter().zip(records).map(pair).collect()
+}
+
+/// What version 4 wrote.
+fn records_of_version_5() -> Vec<(&'static str, Record)> {
+    records_of_version_4()
+}
+
 /// The same as version 3, and when things were deleted.
 fn records_of_version_4() -> Vec<(&'static str, Record)> {
     let made = Some(Timestamp::from_unix_seconds(1_795_000_000));
@@ -345,10 +387,14 @@ fn records() -> Vec<(&'static str, Record)> {
             binding(3, BindingSubject::Networks(vec!["192.0.2.0/24".parse().unwrap()])),
             binding(4, BindingSubject::Window(office)),
         ],
-        group: "Office".to_owned(),
-        launch_url: "https://cloud.example.com/".to_owned(),
-        description: "Files and calendars".to_owned(),
-        publisher: "Example".to_owned(),
+        texts: [
+            (ApplicationText::Group, "Office"),
+            (ApplicationText::LaunchUrl, "https://cloud.example.com/"),
+            (ApplicationText::Description, "Files and calendars"),
+            (ApplicationText::Publisher, "Example"),
+        ]
+        .into_iter()
+        .collect(),
         open_in_new_tab: true,
         hide: false,
         created: time,
@@ -555,8 +601,8 @@ fn sample_metas() -> [(&'static str, &'static str, Meta); 2] {
     let doubt = Doubt { clock: Timestamp::from_unix_seconds(2_110_000_000), lasted: 43_200 };
     let doubting = Meta { belief: Some(Belief { time, doubt: Some(doubt) }), token_key: None, ..meta };
     [
-        ("meta", include_str!("../samples/v4/meta.hex"), meta),
-        ("meta-doubting", include_str!("../samples/v4/meta-doubting.hex"), doubting),
+        ("meta", include_str!("../samples/v5/meta.hex"), meta),
+        ("meta-doubting", include_str!("../samples/v5/meta-doubting.hex"), doubting),
     ]
 }
 
@@ -619,6 +665,15 @@ fn samples_of_version_3_are_read() {
 #[test]
 fn samples_of_version_4_are_read() {
     read(version_4());
+    let samples = [include_str!("../samples/v4/meta.hex"), include_str!("../samples/v4/meta-doubting.hex")];
+    for ((name, _, meta), sample) in sample_metas().into_iter().zip(samples) {
+        assert_eq!(record::decode_meta(&from_lines(sample)[0].1).unwrap(), meta, "{name}");
+    }
+}
+
+#[test]
+fn samples_of_version_5_are_read() {
+    read(version_5());
     for (name, sample, meta) in sample_metas() {
         assert_eq!(record::decode_meta(&from_lines(sample)[0].1).unwrap(), meta, "{name}");
     }
@@ -628,11 +683,11 @@ fn samples_of_version_4_are_read() {
 #[test]
 #[ignore = "changes the samples"]
 fn write_samples() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/samples/v4");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/samples/v5");
     let write = |name: &str, items: &[Item]| {
         std::fs::write(directory.join(name).with_extension("hex"), to_lines(items)).unwrap();
     };
-    for (name, record) in records_of_version_4() {
+    for (name, record) in records_of_version_5() {
         write(name, &record::encode(&record).unwrap());
     }
     for (name, _, meta) in sample_metas() {
@@ -640,11 +695,11 @@ fn write_samples() {
     }
 }
 
-/// While version 4 is the newest, what is written is the sample to the octet.
+/// While version 5 is the newest, what is written is the sample to the octet.
 #[test]
-fn samples_of_version_4_are_what_is_written() {
-    assert_eq!(record::VERSION, 4, "add the samples of the new version, and keep reading the old ones");
-    for (name, sample, record) in version_4() {
+fn samples_of_version_5_are_what_is_written() {
+    assert_eq!(record::VERSION, 5, "add the samples of the new version, and keep reading the old ones");
+    for (name, sample, record) in version_5() {
         assert_eq!(to_lines(&record::encode(&record).unwrap()), sample, "{name}");
     }
     for (name, sample, meta) in sample_metas() {

@@ -40,20 +40,15 @@ pub(super) struct Application<'t, 's> {
 
 /// How the config calls an object.
 fn name_of(accounts: &Accounts, on: ObjectReference) -> Option<(ReferenceKind, String)> {
-    Some(match on {
-        ObjectReference::Account(number) => {
-            (ReferenceKind::Account, accounts.account(number)?.username.to_string())
-        }
-        ObjectReference::Group(number) => (ReferenceKind::Group, accounts.group(number)?.name.to_string()),
-        ObjectReference::Role(number) => (ReferenceKind::Role, accounts.role(number)?.name.clone()),
-        ObjectReference::Token(number) => (ReferenceKind::Token, accounts.token(number)?.identifier.clone()),
-        ObjectReference::Provider(number) => {
-            (ReferenceKind::Provider, accounts.provider(number)?.name.clone())
-        }
-        ObjectReference::Application(number) => {
-            (ReferenceKind::Application, accounts.application(number)?.slug.clone())
-        }
-    })
+    let kind = match on {
+        ObjectReference::Account(_) => ReferenceKind::Account,
+        ObjectReference::Group(_) => ReferenceKind::Group,
+        ObjectReference::Role(_) => ReferenceKind::Role,
+        ObjectReference::Token(_) => ReferenceKind::Token,
+        ObjectReference::Provider(_) => ReferenceKind::Provider,
+        ObjectReference::Application(_) => ReferenceKind::Application,
+    };
+    Some((kind, accounts.name(on)?))
 }
 
 impl<'t, 's> Application<'t, 's> {
@@ -509,7 +504,8 @@ impl<'t, 's> Application<'t, 's> {
         }
         let is_there = |group: &GroupNumber| after.accounts().group(*group).is_some();
         for (group, changes) in memberships.into_iter().filter(|(group, _)| is_there(group)) {
-            let mut entry = diff::unchanged(ReferenceKind::Group, &lookup.group(group));
+            let mut entry =
+                diff::unchanged(ReferenceKind::Group, &lookup.name(ObjectReference::Group(group)));
             entry.fields.push(diff::members(&changes));
             diff.push(entry);
         }

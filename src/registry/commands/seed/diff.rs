@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{DiffEntry, Sign};
+use crate::audit::own_text;
 use crate::config::ReferenceKind;
 use crate::directory::{Accounts, Snapshot};
 use crate::model::{
-    Account, AccountNumber, Application, Attribute, Binding, Container, CustomAttribute, FieldChange, Grant,
-    Group, GroupNumber, LdapProvider, ObjectReference, Record, Role, RoleNumber, Token,
+    Binding, CustomAttribute, Field, FieldChange, FieldValue, Grant, ObjectReference, Record, fields,
 };
 
 /// Where names are looked up: what is gone stands in the directory before.
@@ -25,8 +25,8 @@ pub(super) fn entry(
     lookup: &Lookup<'_>,
 ) -> Option<DiffEntry> {
     let (kind, name) = title(after.or(before)?)?;
-    let old = before.map(|record| fields(record, lookup)).unwrap_or_default();
-    let new = after.map(|record| fields(record, lookup)).unwrap_or_default();
+    let old = before.map(|record| told(record, lookup)).unwrap_or_default();
+    let new = after.map(|record| told(record, lookup)).unwrap_or_default();
     let sign = match (before, after) {
         (None, _) => Sign::Created,
         (Some(_), Some(_)) => Sign::Changed,
@@ -98,56 +98,24 @@ pub(super) fn rank(kind: ReferenceKind) -> usize {
 }
 
 impl Lookup<'_> {
-    /// The name of a group.
-    pub(super) fn group(&self, number: GroupNumber) -> String {
-        let group = self.after.group(number).or_else(|| self.before.group(number));
-        group.map_or_else(|| GONE.to_owned(), |group| group.name.to_string())
-    }
-
-    fn account(&self, number: AccountNumber) -> String {
-        let account = self.after.account(number).or_else(|| self.before.account(number));
-        account.map_or_else(|| GONE.to_owned(), |account| account.username.to_string())
-    }
-
-    fn role(&self, number: RoleNumber) -> String {
-        let role = self.after.role(number).or_else(|| self.before.role(number));
-        role.map_or_else(|| GONE.to_owned(), |role| role.name.clone())
-    }
-
-    fn object(&self, object: ObjectReference) -> String {
-        let (kind, name) = match object {
-            ObjectReference::Provider(number) => {
-                let provider = self.after.provider(number).or_else(|| self.before.provider(number));
-                (ReferenceKind::Provider, provider.map(|provider| provider.name.clone()))
-            }
-            ObjectReference::Account(number) => (ReferenceKind::Account, Some(self.account(number))),
-            ObjectReference::Group(number) => (ReferenceKind::Group, Some(self.group(number))),
-            ObjectReference::Role(number) => (ReferenceKind::Role, Some(self.role(number))),
-            ObjectReference::Token(number) => {
-                let token = self.after.token(number).or_else(|| self.before.token(number));
-                (ReferenceKind::Token, token.map(|token| token.identifier.clone()))
-            }
-            ObjectReference::Application(number) => {
-                let found = self.after.application(number).or_else(|| self.before.application(number));
-                (ReferenceKind::Application, found.map(|application| application.slug.clone()))
-            }
-        };
-        format!("{kind}:{}", name.unwrap_or_else(|| GONE.to_owned()))
+    /// What an object is called.
+    pub(super) fn name(&self, object: ObjectReference) -> String {
+        let name = self.after.name(object).or_else(|| self.before.name(object));
+        name.unwrap_or_else(|| GONE.to_owned())
     }
 
     fn grants(&self, grants: &[Grant]) -> String {
         list(grants, |grant| match grant.on {
             None => grant.permission.codename().to_owned(),
-            Some(on) => format!("{} on {}", grant.permission.codename(), self.object(on)),
+            Some(on) => format!("{} on {}:{}", grant.permission.codename(), on.kind(), self.name(on)),
         })
     }
 
-    fn roles(&self, roles: &[RoleNumber]) -> String {
-        list(roles, |role| self.role(*role))
-    }
-
     fn binding(&self, binding: &Binding) -> String {
-        binding.in_words(|number| self.account(number), |number| self.group(number))
+        binding.in_words(
+            |number| self.name(ObjectReference::Account(number)),
+            |number| self.name(ObjectReference::Group(number)),
+        )
     }
 }
 
@@ -164,118 +132,42 @@ fn title(record: &Record) -> Option<(ReferenceKind, String)> {
     }
 }
 
-fn fields(record: &Record, lookup: &Lookup<'_>) -> Fields {
-    match record {
-        Record::Provider(provider) => provider_fields(provider),
-        Record::CustomAttribute(attribute) => custom_attribute_fields(attribute),
-        Record::Role(role) => role_fields(role, lookup),
-        Record::Group(group) => group_fields(group, lookup),
-        Record::Account(account) => account_fields(account, lookup),
-        Record::Token(token) => token_fields(token, lookup),
-        Record::Application(application) => application_fields(application, lookup),
-        Record::Membership(_) | Record::Tombstone(_) | Record::Usage(_) | Record::Event(_) => Vec::new(),
+/// The fields of an object in words, each attribute for itself.
+fn told(record: &Record, lookup: &Lookup<'_>) -> Fields {
+    let mut told = Vec::new();
+    for Field { name, value } in fields(record) {
+        let text = match value {
+            // What a config cannot say of an object, or says with its name.
+            FieldValue::Name(_) | FieldValue::Placements(_) | FieldValue::Generation(_) => continue,
+            FieldValue::Attributes(attributes) => {
+                told.extend(attributes.iter().map(|attribute| {
+                    let values = list(&attribute.values, |value| match std::str::from_utf8(value) {
+                        Ok(text) if text.len() <= VALUE_MAX => text.to_owned(),
+                        _ => format!("({} octets)", value.len()),
+                    });
+                    (format!("{name}.{}", attribute.description), values)
+                }));
+                continue;
+            }
+            FieldValue::Text(text) => text.to_owned(),
+            FieldValue::OwnText(text) => own_text(text).to_owned(),
+            FieldValue::Flag(flag) => flag.to_string(),
+            FieldValue::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
+            FieldValue::Duration(time) => {
+                time.map(|time| humantime::format_duration(time).to_string()).unwrap_or_default()
+            }
+            FieldValue::End(time) => time.map_or_else(|| "never".to_owned(), |time| time.to_string()),
+            FieldValue::Object(object) => object.map(|object| lookup.name(object)).unwrap_or_default(),
+            FieldValue::Objects(objects) => list(&objects, |object| lookup.name(*object)),
+            FieldValue::Grants(grants) => lookup.grants(grants),
+            FieldValue::Networks(networks) => list(networks, ToString::to_string),
+            FieldValue::Containers(containers) => list(containers, ToString::to_string),
+            FieldValue::Bindings(bindings) => list(bindings, |binding| lookup.binding(binding)),
+            FieldValue::Password(password) => password.map(|_| "set".to_owned()).unwrap_or_default(),
+        };
+        told.push((name.to_owned(), text));
     }
-}
-
-fn custom_attribute_fields(attribute: &CustomAttribute) -> Fields {
-    vec![
-        // Only its case can change.
-        field("name", attribute.name.clone()),
-        field("oid", attribute.oid.clone().unwrap_or_default()),
-        field("syntax", attribute.syntax.to_string()),
-        field("single_valued", attribute.single_valued.to_string()),
-        field("description", attribute.description.clone()),
-    ]
-}
-
-fn provider_fields(provider: &LdapProvider) -> Fields {
-    let containers = |containers: &[Container]| {
-        list(containers, |container| format!("{} by {}", container.container, container.naming))
-    };
-    vec![
-        field("base_dn", provider.base_dn.clone()),
-        field("default", provider.is_default.to_string()),
-        field("domain", provider.domain_in_words().to_owned()),
-        field("uid_start_number", provider.uid_start_number.to_string()),
-        field("gid_start_number", provider.gid_start_number.to_string()),
-        field("virtual_groups", provider.virtual_groups.to_string()),
-        field("compatibility_attributes", provider.compatibility_attributes.to_string()),
-        field("users", containers(&provider.users)),
-        field("service_accounts", containers(&provider.service_accounts)),
-        field("groups", containers(&provider.groups)),
-    ]
-}
-
-fn role_fields(role: &Role, lookup: &Lookup<'_>) -> Fields {
-    let size = role.search_size_max.map(|size| size.to_string());
-    let time = role.search_time_max.map(|time| humantime::format_duration(time).to_string());
-    vec![
-        field("permissions", lookup.grants(&role.grants)),
-        field("search_size_max", size.unwrap_or_default()),
-        field("search_time_max", time.unwrap_or_default()),
-    ]
-}
-
-fn group_fields(group: &Group, lookup: &Lookup<'_>) -> Fields {
-    let mut fields = vec![
-        field("parents", list(&group.parents, |parent| lookup.group(*parent))),
-        field("roles", lookup.roles(&group.roles)),
-        field("permissions", lookup.grants(&group.grants)),
-        field("is_superuser", group.is_superuser.to_string()),
-    ];
-    fields.extend(attribute_fields(&group.attributes));
-    fields
-}
-
-fn account_fields(account: &Account, lookup: &Lookup<'_>) -> Fields {
-    let mut fields = vec![
-        field("type", account.kind.to_string()),
-        field("name", account.name.clone()),
-        field("email", account.email.clone()),
-        field("is_active", account.is_active.to_string()),
-        field("password", if account.password.is_some() { "set".to_owned() } else { String::new() }),
-        field("roles", lookup.roles(&account.roles)),
-        field("permissions", lookup.grants(&account.grants)),
-    ];
-    fields.extend(attribute_fields(&account.attributes));
-    fields
-}
-
-fn token_fields(token: &Token, lookup: &Lookup<'_>) -> Fields {
-    vec![
-        field("account", lookup.account(token.account)),
-        field("intent", token.intent.to_string()),
-        field("expires", token.expires.map_or_else(|| "never".to_owned(), |expires| expires.to_string())),
-        field("description", token.description.clone()),
-        field("networks", list(&token.networks, ToString::to_string)),
-        field("retrievable", token.is_retrievable().to_string()),
-    ]
-}
-
-fn application_fields(application: &Application, lookup: &Lookup<'_>) -> Fields {
-    let provider = application.provider.map(|number| lookup.object(ObjectReference::Provider(number)));
-    vec![
-        field("name", application.name.clone()),
-        field("provider", provider.unwrap_or_default()),
-        field("mode", application.mode.to_string()),
-        field("bindings", list(&application.bindings, |binding| lookup.binding(binding))),
-        field("group", application.group.clone()),
-        field("launch_url", application.launch_url.clone()),
-        field("description", application.description.clone()),
-        field("publisher", application.publisher.clone()),
-        field("open_in_new_tab", application.open_in_new_tab.to_string()),
-        field("hide", application.hide.to_string()),
-    ]
-}
-
-fn attribute_fields(attributes: &[Attribute]) -> impl Iterator<Item = (String, String)> + '_ {
-    attributes.iter().map(|attribute| {
-        let values = list(&attribute.values, |value| match std::str::from_utf8(value) {
-            Ok(text) if text.len() <= VALUE_MAX => text.to_owned(),
-            _ => format!("({} octets)", value.len()),
-        });
-        field(&format!("attributes.{}", attribute.description), values)
-    })
+    told
 }
 
 fn compare(old: &Fields, new: &Fields) -> Vec<FieldChange> {
@@ -293,10 +185,6 @@ fn compare(old: &Fields, new: &Fields) -> Vec<FieldChange> {
         }
     }
     changes
-}
-
-fn field(name: &str, value: String) -> (String, String) {
-    (name.to_owned(), value)
 }
 
 fn change(name: &str, before: Option<&str>, after: Option<&str>) -> FieldChange {

@@ -12,8 +12,8 @@ use crate::config::{
     SeedRole, SeedSecret, SeedSubject,
 };
 use crate::model::{
-    AccountKind, Attribute, AttributeSyntax, Binding, Expiry, HashText, Permission, TimeWindow, Trail,
-    Weekday,
+    AccountKind, ApplicationText, Attribute, AttributeSyntax, Binding, Expiry, HashText, Permission,
+    TimeWindow, Trail, Weekday,
 };
 use crate::registry::commands::testing::*;
 use crate::registry::commands::{
@@ -350,10 +350,14 @@ fn an_application_is_described_and_dated() {
     let registry = registry();
     let mut seed = example();
     let described = &mut seed.applications[0].said;
-    described.group = Some("Office".to_owned());
-    described.launch_url = Some("https://cloud.example.com/".to_owned());
-    described.description = Some("Files".to_owned());
-    described.publisher = Some("Nextcloud".to_owned());
+    let said = |text: ApplicationText, value: &str| (text, value.to_owned());
+    let description = ApplicationText::Description;
+    described.texts = vec![
+        said(ApplicationText::Group, "Office"),
+        said(ApplicationText::LaunchUrl, "https://cloud.example.com/"),
+        said(description, "Files"),
+        said(ApplicationText::Publisher, "Nextcloud"),
+    ];
     described.open_in_new_tab = Some(true);
     described.hide = Some(true);
     apply(&registry, &seed).unwrap();
@@ -362,10 +366,9 @@ fn an_application_is_described_and_dated() {
         crate::model::Application::clone(snapshot.accounts().application_named("nextcloud").unwrap())
     };
     let first = stored();
-    assert_eq!((first.group.as_str(), first.description.as_str()), ("Office", "Files"));
     assert_eq!(
-        (first.launch_url.as_str(), first.publisher.as_str()),
-        ("https://cloud.example.com/", "Nextcloud")
+        first.texts.iter().map(|(_, value)| value).collect::<Vec<_>>(),
+        ["Office", "https://cloud.example.com/", "Files", "Nextcloud"]
     );
     assert!(first.open_in_new_tab && first.hide);
     assert_eq!(first.created, first.modified);
@@ -373,7 +376,7 @@ fn an_application_is_described_and_dated() {
     // What is absent is left alone, what is empty is emptied.
     seed.applications[0] = SeedApplication {
         said: ApplicationChanges {
-            description: Some(String::new()),
+            texts: vec![said(description, "")],
             hide: Some(false),
             ..ApplicationChanges::default()
         },
@@ -383,8 +386,8 @@ fn an_application_is_described_and_dated() {
     let fields: Vec<&str> = plan.diff[0].fields.iter().map(|field| field.field.as_str()).collect();
     assert_eq!(fields, ["description", "hide"]);
     let second = stored();
-    assert_eq!((second.description.as_str(), second.hide), ("", false));
-    assert_eq!((second.group.as_str(), second.created), ("Office", first.created));
+    assert_eq!((second.texts.get(description), second.hide), ("", false));
+    assert_eq!((second.texts.get(ApplicationText::Group), second.created), ("Office", first.created));
 }
 
 #[test]
