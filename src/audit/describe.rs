@@ -147,6 +147,7 @@ fn in_words(value: FieldValue<'_>) -> String {
         FieldValue::OwnText(text) => own_text(text).to_owned(),
         FieldValue::Flag(flag) => flag.to_string(),
         FieldValue::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
+        FieldValue::Uuid(uuid) => uuid.map(|uuid| uuid.to_string()).unwrap_or_default(),
         FieldValue::Duration(time) => {
             time.map(|time| humantime::format_duration(time).to_string()).unwrap_or_default()
         }

@@ -140,6 +140,7 @@ impl<'e> SeedReader<'e> {
             users: containers(&mut table, "users", suffix.as_deref(), problems),
             service_accounts: containers(&mut table, "service_accounts", suffix.as_deref(), problems),
             groups: containers(&mut table, "groups", suffix.as_deref(), problems),
+            ..ProviderChanges::default()
         };
 
         if let Some(base_dn) = &base_dn {

@@ -69,6 +69,27 @@ pub struct Attribute {
     pub values: Vec<Vec<u8>>,
 }
 
+/// How a free attribute stands in JSON, where that is no list of texts; so it is read back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttributeForm {
+    /// The attribute description as it was given.
+    pub description: String,
+    /// Whether its one value stands without a list.
+    pub is_one: bool,
+    /// What its values are; none: texts.
+    pub kinds: Vec<ValueKind>,
+}
+
+/// What a value of a free attribute is in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ValueKind {
+    Text,
+    Number,
+    Truth,
+    /// Octets, be they text or not.
+    Base64,
+}
+
 /// Where an object stands in one provider's tree, when it is not the usual place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
@@ -115,6 +136,10 @@ pub struct Account {
     pub is_active: bool,
     /// Free attributes, each description once.
     pub attributes: Vec<Attribute>,
+    /// How some of them were given.
+    pub attribute_forms: Vec<AttributeForm>,
+    /// Where authentik's clients file it, as it was given; empty: where those of its kind are.
+    pub path: String,
     /// The objectClass values it was imported with; empty for the usual ones.
     pub object_classes: Vec<String>,
     /// The password, of a person.
@@ -151,6 +176,8 @@ impl Account {
             email: String::new(),
             is_active: true,
             attributes: Vec::new(),
+            attribute_forms: Vec::new(),
+            path: String::new(),
             object_classes: Vec::new(),
             password: None,
             placements: Vec::new(),

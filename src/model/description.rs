@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    AccountKind, AccountNumber, ApplicationText, Attribute, Binding, BindingMode, Container, Expiry, Grant,
-    GroupNumber, Intent, Password, ProviderNumber, RoleNumber,
+    AccountKind, AccountNumber, ApplicationText, AsGivenChanges, Attribute, AttributeForm, Binding,
+    BindingMode, Container, Expiry, Grant, GroupNumber, Intent, Password, ProviderNumber, RoleNumber,
 };
 
 /// What is said of a provider when it is made or changed; what is `None` is left as it is.
@@ -37,6 +37,8 @@ pub struct ProviderChanges {
     pub service_accounts: Option<Vec<Container>>,
     /// Where groups stand.
     pub groups: Option<Vec<Container>>,
+    /// What is kept to be read back.
+    pub as_given: AsGivenChanges,
 }
 
 /// What is said of a role when it is made or changed; what is `None` is left as it is.
@@ -71,6 +73,8 @@ pub struct GroupChanges {
     pub grants: Option<Vec<Grant>>,
     /// All its free attributes.
     pub attributes: Option<Vec<Attribute>>,
+    /// How those are given.
+    pub attribute_forms: Vec<AttributeForm>,
 }
 
 /// What is said of an account when it is made or changed; what is `None` is left as it is.
@@ -88,6 +92,8 @@ pub struct AccountChanges {
     pub is_active: Option<bool>,
     /// All its free attributes.
     pub attributes: Option<Vec<Attribute>>,
+    /// How those are given.
+    pub attribute_forms: Vec<AttributeForm>,
     /// All groups that it is in directly.
     pub groups: Option<Vec<GroupNumber>>,
     /// All roles that it holds directly.
@@ -96,6 +102,8 @@ pub struct AccountChanges {
     pub grants: Option<Vec<Grant>>,
     /// The password of a person.
     pub password: Option<Password>,
+    /// Where authentik's clients file it.
+    pub path: Option<String>,
     /// Whether it may lose the password that it has, as it becomes a service account.
     pub drops_password: bool,
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
+use uuid::Uuid;
 
 use super::{
     Account, Application, ApplicationText, Attribute, Binding, Container, CustomAttribute, Grant, Group,
@@ -29,6 +30,8 @@ pub enum FieldValue<'a> {
     Flag(bool),
     /// `None`: none.
     Number(Option<u32>),
+    /// `None`: none.
+    Uuid(Option<Uuid>),
     /// `None`: as long as the server says.
     Duration(Option<Duration>),
     /// When it ends; `None`: never.
@@ -72,6 +75,7 @@ fn account_fields(account: &Account) -> Vec<Field<'_>> {
         field("name", FieldValue::Text(&account.name)),
         field("email", FieldValue::Text(&account.email)),
         field("is_active", FieldValue::Flag(account.is_active)),
+        field("path", FieldValue::Text(&account.path)),
         field("attributes", FieldValue::Attributes(&account.attributes)),
         field("password", FieldValue::Password(account.password.as_ref())),
         field("roles", objects(&account.roles, ObjectReference::Role)),
@@ -131,6 +135,7 @@ fn application_fields(application: &Application) -> Vec<Field<'_>> {
 }
 
 fn provider_fields(provider: &LdapProvider) -> Vec<Field<'_>> {
+    let as_given = &provider.as_given;
     vec![
         field("name", FieldValue::Name(&provider.name)),
         field("base_dn", FieldValue::Text(&provider.base_dn)),
@@ -143,6 +148,12 @@ fn provider_fields(provider: &LdapProvider) -> Vec<Field<'_>> {
         field("users", FieldValue::Containers(&provider.users)),
         field("service_accounts", FieldValue::Containers(&provider.service_accounts)),
         field("groups", FieldValue::Containers(&provider.groups)),
+        field("authentication_flow", FieldValue::Uuid(as_given.authentication_flow)),
+        field("authorization_flow", FieldValue::Uuid(Some(as_given.authorization_flow))),
+        field("invalidation_flow", FieldValue::Uuid(Some(as_given.invalidation_flow))),
+        field("search_mode", FieldValue::Text(as_given.search_mode.as_str())),
+        field("bind_mode", FieldValue::Text(as_given.bind_mode.as_str())),
+        field("mfa_support", FieldValue::Flag(as_given.mfa_support)),
     ]
 }
 

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AccountNumber, Attribute, Grant, GroupNumber, Origin, Placement, RoleNumber, Timestamp};
+use super::{
+    AccountNumber, Attribute, AttributeForm, Grant, GroupNumber, Origin, Placement, RoleNumber, Timestamp,
+};
 
 /// A group: holds accounts (as [`Membership`] records) and other groups (through their `parents`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub struct Group {
     pub grants: Vec<Grant>,
     /// Free attributes, each description once.
     pub attributes: Vec<Attribute>,
+    /// How some of them were given.
+    pub attribute_forms: Vec<AttributeForm>,
     /// The objectClass values it was imported with; empty for the usual ones.
     pub object_classes: Vec<String>,
     /// Its places that are not the usual ones, at most one for each provider.
@@ -50,6 +54,7 @@ impl Group {
             roles: Vec::new(),
             grants: Vec::new(),
             attributes: Vec::new(),
+            attribute_forms: Vec::new(),
             object_classes: Vec::new(),
             placements: Vec::new(),
             created: now,

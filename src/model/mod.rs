@@ -30,7 +30,7 @@ mod time_zone;
 mod token;
 mod usage;
 
-pub use account::{Account, AccountKind, Attribute, Password, Placement};
+pub use account::{Account, AccountKind, Attribute, AttributeForm, Password, Placement, ValueKind};
 pub use application::{Application, Binding, BindingMode, BindingSubject};
 pub use application_text::{ApplicationText, ApplicationTextRow, ApplicationTexts};
 pub use belief::{Belief, Doubt};
@@ -55,7 +55,7 @@ pub use number::{
 };
 pub use origin::{MadeBy, Origin};
 pub use permission::{Permission, UnknownPermission};
-pub use provider::{Container, LdapProvider};
+pub use provider::{AccessMode, AsGiven, AsGivenChanges, Container, LdapProvider};
 pub use role::{Grant, ObjectReference, Role};
 pub use time::{DateMeans, TIME_WORDS, Timestamp};
 pub use time_window::{BadTimeOfDay, BadTimeWindow, TimeOfDay, TimeWindow, Weekday};

@@ -16,6 +16,73 @@ pub struct Container {
     pub naming: String,
 }
 
+/// How an outpost of authentik gets at its data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessMode {
+    /// It asks each time.
+    Direct,
+    /// It keeps them.
+    #[default]
+    Cached,
+}
+
+impl AccessMode {
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Cached => "cached",
+        }
+    }
+}
+
+/// What authentik's clients say of a provider and nothing here goes by: kept, so that they read what they have said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AsGiven {
+    /// The base DN where it is written otherwise than it is kept; empty where it is not.
+    pub base_dn: String,
+    /// bindery has no flows.
+    pub authentication_flow: Option<Uuid>,
+    pub authorization_flow: Uuid,
+    pub invalidation_flow: Uuid,
+    /// Whether the certificate of the server is said to be that of the provider; it is, as there is one for all.
+    pub names_certificate: bool,
+    /// bindery is as fast as `cached`, and as fresh as `direct`.
+    pub search_mode: AccessMode,
+    pub bind_mode: AccessMode,
+    /// bindery looks for no codes behind passwords.
+    pub mfa_support: bool,
+}
+
+/// What is said of that; what is `None` is left as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AsGivenChanges {
+    /// `Some(Uuid::nil())`: none.
+    pub authentication_flow: Option<Uuid>,
+    pub authorization_flow: Option<Uuid>,
+    pub invalidation_flow: Option<Uuid>,
+    pub names_certificate: Option<bool>,
+    pub search_mode: Option<AccessMode>,
+    pub bind_mode: Option<AccessMode>,
+    pub mfa_support: Option<bool>,
+}
+
+impl Default for AsGiven {
+    fn default() -> Self {
+        Self {
+            base_dn: String::new(),
+            authentication_flow: Some(FLOW),
+            authorization_flow: FLOW,
+            invalidation_flow: FLOW,
+            names_certificate: true,
+            search_mode: AccessMode::default(),
+            bind_mode: AccessMode::default(),
+            mfa_support: false,
+        }
+    }
+}
+
 /// One directory that is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LdapProvider {
@@ -45,6 +112,8 @@ pub struct LdapProvider {
     pub service_accounts: Vec<Container>,
     /// Where groups stand.
     pub groups: Vec<Container>,
+    /// What is kept to be read back.
+    pub as_given: AsGiven,
     /// When it was made.
     pub created: Timestamp,
     /// When it was last changed.
@@ -84,6 +153,7 @@ impl LdapProvider {
             users: vec![Container::of_dn("ou=users")],
             service_accounts: vec![Container::of_dn("ou=users")],
             groups: vec![Container::of_dn("ou=groups")],
+            as_given: AsGiven::default(),
             created: now,
             modified: now,
             origin,
@@ -91,6 +161,8 @@ impl LdapProvider {
     }
 }
 
+/// Every flow of which nothing was said. It never changes, so that what a client keeps of it stays true.
+const FLOW: Uuid = Uuid::from_u128(0x6269_6e64_6572_4900_8000_0000_0000_0001);
 /// As in authentik.
 const UID_START_NUMBER: u32 = 2_000;
 /// As in authentik.

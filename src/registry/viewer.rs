@@ -73,21 +73,24 @@ impl Viewer {
         if self.names(on) { format!("`{name}`") } else { otherwise.to_owned() }
     }
 
-    /// What a list becomes that the caller has read and gives back: what it was not shown stays, as does the order of
-    /// what was there.
+    /// What a list becomes that the caller has read and gives back: in the order in which it is given, and what it was not
+    /// shown stays where it was.
     pub fn kept<T: Copy + Ord>(
         &self,
         present: impl IntoIterator<Item = T>,
         given: Vec<T>,
         reference: fn(T) -> ObjectReference,
     ) -> Vec<T> {
-        let wanted: BTreeSet<T> = given.iter().copied().collect();
-        let mut list: Vec<T> = present
-            .into_iter()
-            .filter(|item| wanted.contains(item) || !self.names(reference(*item)))
-            .collect();
-        let mut seen: BTreeSet<T> = list.iter().copied().collect();
-        list.extend(given.into_iter().filter(|item| seen.insert(*item)));
+        let mut seen = BTreeSet::new();
+        let mut given = given.into_iter().filter(|item| seen.insert(*item));
+        let mut list = Vec::new();
+        for item in present {
+            match self.names(reference(item)) {
+                true => list.extend(given.next()),
+                false => list.push(item),
+            }
+        }
+        list.extend(given);
         list
     }
 }
@@ -105,8 +108,10 @@ mod tests {
         fn group_of(number: u32) -> ObjectReference {
             ObjectReference::Group(GroupNumber::new(number))
         }
-        assert_eq!(kept(&[1, 2]), [4, 2, 1, 3], "as it was read");
+        assert_eq!(kept(&[2, 1]), [4, 2, 1, 3], "as it was read");
+        assert_eq!(kept(&[1, 2]), [4, 1, 2, 3]);
         assert_eq!(kept(&[]), [4, 3]);
-        assert_eq!(kept(&[5, 1, 5]), [4, 1, 3, 5]);
+        assert_eq!(kept(&[5, 1, 5]), [4, 5, 1, 3]);
+        assert_eq!(kept(&[1, 2, 5]), [4, 1, 2, 3, 5]);
     }
 }

@@ -270,6 +270,9 @@ pub(super) fn decode(name: &[u8], version: u8, octets: &[u8]) -> Result<Record, 
         (Some(&ACCOUNT), 1) => Record::Account(unbincoded::<v1::Account>(name, octets)?.into()),
         (Some(&TOKEN), 1) => Record::Token(unbincoded::<v1::Token>(name, octets)?.into()),
         (Some(&APPLICATION), 1) => Record::Application(unbincoded::<v1::Application>(name, octets)?.into()),
+        (Some(&PROVIDER), 2..=4) => Record::Provider(unbincoded::<v4::LdapProvider>(name, octets)?.into()),
+        (Some(&GROUP), 2..=4) => Record::Group(unbincoded::<v4::Group>(name, octets)?.into()),
+        (Some(&ACCOUNT), 2..=4) => Record::Account(unbincoded::<v4::Account>(name, octets)?.into()),
         (Some(&APPLICATION), 2..=4) => {
             Record::Application(unbincoded::<v4::Application>(name, octets)?.into())
         }

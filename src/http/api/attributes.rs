@@ -1,42 +1,52 @@
 //! Free attributes as JSON: `{"telephoneNumber": ["+1 555 0100"], "uidNumber": "7007"}`.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
-use crate::model::Attribute;
+use crate::model::{Attribute, AttributeForm, ValueKind};
 use crate::registry::ChangeError;
 
-/// What a request says of attributes. One value may stand without a list, numbers and truths as LDAP writes them.
+/// What a request says of attributes, and how: one value may stand without a list, numbers and truths are kept as LDAP
+/// writes them.
 ///
 /// # Errors
-/// A value is none that an entry can hold.
-pub(super) fn read(given: Map<String, Value>) -> Result<Vec<Attribute>, ChangeError> {
-    let mut attributes = Vec::with_capacity(given.len());
+/// A value is none that an entry can hold, or there is none.
+pub(super) fn read(given: Map<String, Value>) -> Result<(Vec<Attribute>, Vec<AttributeForm>), ChangeError> {
+    let (mut attributes, mut forms) = (Vec::with_capacity(given.len()), Vec::new());
     for (description, value) in given {
-        let values = match value {
-            Value::Null => continue,
-            Value::Array(values) => values,
-            value => vec![value],
+        let (values, is_one) = match value {
+            Value::Array(values) => (values, false),
+            value => (vec![value], true),
         };
-        let values: Result<Vec<Vec<u8>>, ChangeError> =
+        let read: Result<Vec<(Vec<u8>, ValueKind)>, ChangeError> =
             values.into_iter().map(|value| octets(&description, value)).collect();
-        let values = values?;
-        if !values.is_empty() {
-            attributes.push(Attribute { description, values });
+        let (values, mut kinds): (Vec<Vec<u8>>, Vec<ValueKind>) = read?.into_iter().unzip();
+        if values.is_empty() {
+            return Err(unfit(&description));
         }
+        if kinds.iter().all(|kind| *kind == ValueKind::Text) {
+            kinds.clear();
+        }
+        if is_one || !kinds.is_empty() {
+            forms.push(AttributeForm { description: description.clone(), is_one, kinds });
+        }
+        attributes.push(Attribute { description, values });
     }
-    Ok(attributes)
+    Ok((attributes, forms))
 }
 
-fn octets(description: &str, value: Value) -> Result<Vec<u8>, ChangeError> {
+fn octets(description: &str, value: Value) -> Result<(Vec<u8>, ValueKind), ChangeError> {
     match value {
-        Value::String(text) => Ok(text.into_bytes()),
-        Value::Number(number) => Ok(number.to_string().into_bytes()),
-        Value::Bool(true) => Ok(b"TRUE".to_vec()),
-        Value::Bool(false) => Ok(b"FALSE".to_vec()),
+        Value::String(text) => Ok((text.into_bytes(), ValueKind::Text)),
+        Value::Number(number) => Ok((number.to_string().into_bytes(), ValueKind::Number)),
+        Value::Bool(true) => Ok((TRUE.to_vec(), ValueKind::Truth)),
+        Value::Bool(false) => Ok((FALSE.to_vec(), ValueKind::Truth)),
         Value::Object(object) => match object.get("base64").and_then(Value::as_str) {
-            Some(text) if object.len() == 1 => decode(text).ok_or_else(|| {
-                ChangeError::field("attributes", format!("a value of {description:?} is no base64"))
-            }),
+            Some(text) if object.len() == 1 => {
+                let octets = decode(text).ok_or_else(|| {
+                    ChangeError::field("attributes", format!("a value of {description:?} is no base64"))
+                })?;
+                Ok((octets, ValueKind::Base64))
+            }
             _ => Err(unfit(description)),
         },
         Value::Null | Value::Array(_) => Err(unfit(description)),
@@ -47,24 +57,47 @@ fn unfit(description: &str) -> ChangeError {
     ChangeError::field(
         "attributes",
         format!(
-            "the attribute {description:?} has values that no entry can hold: give text, a number, a truth, or \
-             {{\"base64\": \"…\"}}, or a list of those"
+            "the attribute {description:?} has values that no entry can hold, or none: give text, a number, a truth, or \
+             {{\"base64\": \"…\"}}, or a list of those; leave out what has no value"
         ),
     )
 }
 
-/// Attributes in an answer: each a list. A value that is no text stands as `{"base64": "…"}`.
-pub(super) fn write(attributes: &[Attribute]) -> Map<String, Value> {
-    let value = |octets: &Vec<u8>| match std::str::from_utf8(octets) {
-        Ok(text) => Value::String(text.to_owned()),
-        Err(_) => Value::Object(Map::from_iter([("base64".to_owned(), Value::String(encode(octets)))])),
+/// Attributes in an answer: in the form in which they were given, else each a list. A value that is no text stands as
+/// `{"base64": "…"}`.
+pub(super) fn write(attributes: &[Attribute], forms: &[AttributeForm]) -> Map<String, Value> {
+    let shown = attributes.iter().map(|Attribute { description, values }| {
+        let form = forms.iter().find(|form| form.description == *description);
+        let kind = |index| form.and_then(|form| form.kinds.get(index)).copied();
+        let mut shown: Vec<Value> = values
+            .iter()
+            .enumerate()
+            .map(|(index, octets)| value(octets, kind(index).unwrap_or(ValueKind::Text)))
+            .collect();
+        let shown = match (form, shown.len()) {
+            (Some(AttributeForm { is_one: true, .. }), 1) => shown.remove(0),
+            _ => Value::Array(shown),
+        };
+        (description.clone(), shown)
+    });
+    shown.collect()
+}
+
+/// A value that has become another since it was given stands as what it is.
+fn value(octets: &[u8], kind: ValueKind) -> Value {
+    let text = std::str::from_utf8(octets).ok();
+    let known = match kind {
+        ValueKind::Text | ValueKind::Base64 => None,
+        ValueKind::Number => text.and_then(|text| text.parse::<Number>().ok()).map(Value::Number),
+        ValueKind::Truth if octets == TRUE => Some(Value::Bool(true)),
+        ValueKind::Truth if octets == FALSE => Some(Value::Bool(false)),
+        ValueKind::Truth => None,
     };
-    attributes
-        .iter()
-        .map(|attribute| {
-            (attribute.description.clone(), Value::Array(attribute.values.iter().map(value).collect()))
-        })
-        .collect()
+    match (known, text) {
+        (Some(known), _) => known,
+        (None, Some(text)) if kind != ValueKind::Base64 => Value::String(text.to_owned()),
+        _ => Value::Object(Map::from_iter([("base64".to_owned(), Value::String(encode(octets)))])),
+    }
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
@@ -83,7 +116,7 @@ fn encode(octets: &[u8]) -> String {
 /// The filter is no JSON object.
 pub(super) fn hold(attributes: &[Attribute], filter: &Map<String, Value>) -> Result<bool, ChangeError> {
     for (description, wanted) in filter {
-        let wanted = read(Map::from_iter([(description.clone(), wanted.clone())]))?;
+        let (wanted, _) = read(Map::from_iter([(description.clone(), wanted.clone())]))?;
         let found =
             attributes.iter().find(|attribute| attribute.description.eq_ignore_ascii_case(description));
         let is_held = wanted
@@ -95,4 +128,49 @@ pub(super) fn hold(attributes: &[Attribute], filter: &Map<String, Value>) -> Res
         }
     }
     Ok(true)
+}
+
+const TRUE: &[u8] = b"TRUE";
+const FALSE: &[u8] = b"FALSE";
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn given(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_accepted_is_what_is_read_back() {
+        for value in [
+            json!({ "a": "one" }),
+            json!({ "a": ["one"] }),
+            json!({ "a": ["one", "two"], "b": 7007, "c": true, "d": false, "e": -1.5 }),
+            json!({ "a": ["1", 2, true, { "base64": "AP8=" }, { "base64": "dGV4dA==" }] }),
+            json!({ "a": { "base64": "AP8=" }, "b": "TRUE", "c": "12" }),
+        ] {
+            let (attributes, forms) = read(given(value.clone())).unwrap();
+            assert_eq!(Value::Object(write(&attributes, &forms)), value);
+        }
+        for value in
+            [json!({ "a": null }), json!({ "a": [] }), json!({ "a": [null] }), json!({ "a": { "b": 1 } })]
+        {
+            assert!(read(given(value)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_form_that_fits_no_more_is_none() {
+        let (_, forms) = read(given(json!({ "a": 5, "b": true }))).unwrap();
+        let other = [("a", vec!["x", "y"]), ("b", vec!["maybe"])].map(|(description, values)| Attribute {
+            description: description.to_owned(),
+            values: values.into_iter().map(|value| value.as_bytes().to_vec()).collect(),
+        });
+        assert_eq!(Value::Object(write(&other, &forms)), json!({ "a": ["x", "y"], "b": "maybe" }));
+        assert_eq!(Value::Object(write(&other, &[])), json!({ "a": ["x", "y"], "b": ["maybe"] }));
+    }
 }

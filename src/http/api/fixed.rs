@@ -3,8 +3,6 @@
 
 use uuid::Uuid;
 
-/// Every flow.
-pub(super) const FLOW: Uuid = Uuid::from_u128(0x6269_6e64_6572_4900_8000_0000_0000_0001);
 /// The name of every flow in addresses.
 pub(super) const FLOW_SLUG: &str = "bindery";
 /// The certificate of the server, whichever is in force: it is renewed, and what refers to it goes on doing so.

@@ -366,7 +366,7 @@ fn shown(source: &impl Source, number: GroupNumber, asked: ShownQuery) -> Result
         parents_obj: if asked.parents() { Some(related(&parents)?) } else { None },
         users: members.iter().map(|member| member.get()).collect(),
         users_obj,
-        attributes: attributes::write(&record.attributes),
+        attributes: attributes::write(&record.attributes, &record.attribute_forms),
         roles: roles.iter().map(|role| role.uuid).collect(),
         roles_obj: roles.iter().map(|role| role::shown(role)).collect(),
         inherited_roles_obj: asked.inherited_roles().then(|| inherited_roles(source, state)),
@@ -403,7 +403,9 @@ fn related(source: &impl Source, state: &GroupState) -> Result<RelatedGroup, Cha
         pk: state.uuid,
         name: state.name.to_string(),
         is_superuser: state.is_superuser,
-        attributes: record.map(|record| attributes::write(&record.attributes)).unwrap_or_default(),
+        attributes: record
+            .map(|record| attributes::write(&record.attributes, &record.attribute_forms))
+            .unwrap_or_default(),
         group_uuid: state.uuid,
     })
 }
@@ -439,11 +441,11 @@ pub(super) fn numbers(
         .filter(|group| wanted.contains(&group.uuid) && viewer.names(ObjectReference::Group(group.number)))
         .map(|group| (group.uuid, group.number))
         .collect();
-    let number = |uuid: Uuid| {
-        let group = found.get(&uuid).copied();
+    let number = |uuid: &Uuid| {
+        let group = found.get(uuid).copied();
         group.ok_or_else(|| ChangeError::field(field, format!("there is no group {uuid}")))
     };
-    let given = wanted.into_iter().map(number).collect::<Result<_, _>>()?;
+    let given = uuids.iter().map(number).collect::<Result<_, _>>()?;
     Ok(viewer.kept(present.iter().copied(), given, ObjectReference::Group))
 }
 
@@ -482,6 +484,8 @@ fn changes(
     let members = request.users.map(|given| account_numbers(source, given, before)).transpose();
     let roles = request.roles.map(|given| role::numbers(source, &given, roles)).transpose();
     let attributes = request.attributes.map(attributes::read).transpose();
+    let (attributes, attribute_forms) = source.noting(attributes)?.flatten().unzip();
+    let attribute_forms = attribute_forms.unwrap_or_default();
     Ok(GroupChanges {
         name: request.name,
         is_superuser: request.is_superuser,
@@ -489,7 +493,8 @@ fn changes(
         members: source.noting(members)?.flatten(),
         roles: source.noting(roles)?.flatten(),
         grants: None,
-        attributes: source.noting(attributes)?.flatten(),
+        attributes,
+        attribute_forms,
     })
 }
 

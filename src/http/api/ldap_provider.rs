@@ -1,13 +1,13 @@
 //! `providers/ldap/`: the directories that are served.
 //!
 //! Beside authentik's fields stand bindery's own, readable and writable: `default`, `domain`, `virtual_groups`,
-//! `compatibility_attributes`, and the containers. What authentik keeps and bindery does not have is accepted where it
-//! means nothing (flows, access modes) and refused where somebody would rely on it (`mfa_support`, `tls_server_name`,
-//! `property_mappings`).
+//! `compatibility_attributes`, and the containers; a request that says nothing of those leaves them alone. What authentik
+//! keeps and bindery does not go by is kept to be read back (flows, access modes, `mfa_support`), and refused where somebody
+//! would rely on it (`tls_server_name`, `property_mappings`).
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -18,9 +18,9 @@ use super::provider::{self, Provider, has_application, viewed};
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use super::route::NoParameters;
-use super::value::{Required, RequiredFields, given, or_null};
+use super::value::{Required, RequiredFields, given, one_of, or_null};
 use crate::directory::name_key;
-use crate::model::{self, Container, ObjectReference, ProviderNumber};
+use crate::model::{self, AccessMode, AsGivenChanges, Container, ObjectReference, ProviderNumber};
 use crate::registry::ChangeError;
 use crate::registry::commands::{ProviderChanges, create_provider, update_provider};
 
@@ -32,7 +32,7 @@ pub struct LdapProvider {
     pub provider: Provider,
     /// The suffix.
     pub base_dn: String,
-    /// The certificate of the server, which all providers share; `null`: it has none.
+    /// The certificate of the server, which all providers share; `null`: it has none, or `null` was said.
     pub certificate: Option<Uuid>,
     /// Always empty: there is one certificate.
     pub tls_server_name: String,
@@ -42,11 +42,13 @@ pub struct LdapProvider {
     pub gid_start_number: u32,
     /// Always empty: bindery serves its directories itself.
     pub outpost_set: Vec<String>,
-    /// Always `cached`: bindery is as fast as that, and as fresh as `direct`.
+    /// As it was given, `direct` or `cached`: bindery is as fast as the one, and as fresh as the other.
+    #[schemars(schema_with = "access_modes")]
     pub search_mode: AccessMode,
     /// The same.
+    #[schemars(schema_with = "access_modes")]
     pub bind_mode: AccessMode,
-    /// Always false.
+    /// As it was given: bindery looks for no codes behind passwords.
     pub mfa_support: bool,
     /// Whether bare names bind here.
     pub default: bool,
@@ -74,41 +76,37 @@ pub struct ProviderContainer {
     pub naming: String,
 }
 
-/// How an outpost of authentik gets at its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AccessMode {
-    /// It asks each time.
-    Direct,
-    /// It keeps them.
-    Cached,
-}
-
 /// What is said of a provider that is made or changed; what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct PatchedLDAPProviderRequest {
     name: Option<String>,
-    /// Accepted and not kept.
+    /// Kept to be read back.
+    #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    authentication_flow: Option<Uuid>,
-    /// Accepted and not kept; authentik requires it, bindery does not.
+    authentication_flow: Option<Option<Uuid>>,
+    /// Kept to be read back; authentik requires it, bindery does not.
     authorization_flow: Option<Uuid>,
-    /// Accepted and not kept; authentik requires it, bindery does not.
+    /// Kept to be read back; authentik requires it, bindery does not.
     invalidation_flow: Option<Uuid>,
     property_mappings: Option<Vec<Uuid>>,
     base_dn: Option<String>,
+    /// That of the server, or `null`, which is kept to be read back.
+    #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    certificate: Option<Uuid>,
+    certificate: Option<Option<Uuid>>,
     tls_server_name: Option<String>,
     #[schemars(range(min = 0, max = 2_147_483_647))]
     uid_start_number: Option<i64>,
     #[schemars(range(min = 0, max = 2_147_483_647))]
     gid_start_number: Option<i64>,
-    /// Accepted and not kept.
+    /// Kept to be read back.
+    #[schemars(schema_with = "access_modes")]
     search_mode: Option<AccessMode>,
-    /// Accepted and not kept.
+    /// Kept to be read back.
+    #[schemars(schema_with = "access_modes")]
     bind_mode: Option<AccessMode>,
+    /// Kept to be read back: bindery looks for no codes behind passwords.
     mfa_support: Option<bool>,
     default: Option<bool>,
     #[serde(deserialize_with = "given")]
@@ -151,9 +149,7 @@ pub(super) fn list(reading: &Reading, query: LDAPProviderQuery) -> Result<Page<L
     };
     let is_number = |wanted: Option<i64>, value: u32| wanted.is_none_or(|wanted| wanted == i64::from(value));
     let is_of_server = is_same(&query.authorization_flow__slug__iexact, Some(FLOW_SLUG))
-        && is_same(&query.tls_server_name__iexact, Some(""))
-        && is_same(&query.certificate__name__iexact, name)
-        && query.certificate__kp_uuid__iexact.is_none_or(|wanted| certificate == Some(wanted));
+        && is_same(&query.tls_server_name__iexact, Some(""));
     let mut found: Vec<Arc<model::LdapProvider>> = reading
         .accounts()
         .providers()
@@ -161,8 +157,16 @@ pub(super) fn list(reading: &Reading, query: LDAPProviderQuery) -> Result<Page<L
             is_of_server
                 && reading.may_view(ObjectReference::Provider(provider.number))
                 && has_application(reading, provider, query.application__isnull)
+                && is_same(
+                    &query.certificate__name__iexact,
+                    name.filter(|_| provider.as_given.names_certificate),
+                )
+                && query
+                    .certificate__kp_uuid__iexact
+                    .is_none_or(|wanted| certificate_named(provider, certificate) == Some(wanted))
                 && is_same(&query.name__iexact, Some(&provider.name))
-                && is_same(&query.base_dn__iexact, Some(&provider.base_dn))
+                && (is_same(&query.base_dn__iexact, Some(&provider.base_dn))
+                    || is_same(&query.base_dn__iexact, Some(base_dn(provider))))
                 && is_number(query.uid_start_number__iexact, provider.uid_start_number)
                 && is_number(query.gid_start_number__iexact, provider.gid_start_number)
                 && reading.page.finds([provider.name.as_str(), &provider.base_dn])
@@ -230,15 +234,15 @@ fn shown(source: &impl Source, provider: &model::LdapProvider, certificate: Opti
     };
     LdapProvider {
         provider: provider::shown(source, provider),
-        base_dn: provider.base_dn.clone(),
-        certificate,
+        base_dn: base_dn(provider).to_owned(),
+        certificate: certificate_named(provider, certificate),
         tls_server_name: String::new(),
         uid_start_number: provider.uid_start_number,
         gid_start_number: provider.gid_start_number,
         outpost_set: Vec::new(),
-        search_mode: AccessMode::Cached,
-        bind_mode: AccessMode::Cached,
-        mfa_support: false,
+        search_mode: provider.as_given.search_mode,
+        bind_mode: provider.as_given.bind_mode,
+        mfa_support: provider.as_given.mfa_support,
         default: provider.is_default,
         domain: provider.domain.clone(),
         virtual_groups: provider.virtual_groups,
@@ -265,12 +269,6 @@ fn changes(
     request: PatchedLDAPProviderRequest,
     certificate: Option<Uuid>,
 ) -> Result<ProviderChanges, ChangeError> {
-    if request.mfa_support == Some(true) {
-        return Err(ChangeError::field(
-            "mfa_support",
-            "bindery has no second factor, and a code behind a password would make it a wrong one: say false",
-        ));
-    }
     if request.tls_server_name.is_some_and(|name| !name.is_empty()) {
         return Err(ChangeError::field(
             "tls_server_name",
@@ -283,7 +281,7 @@ fn changes(
             "bindery has no property mappings: leave them out",
         ));
     }
-    if request.certificate.is_some() && request.certificate != certificate {
+    if request.certificate.flatten().is_some_and(|named| certificate != Some(named)) {
         return Err(ChangeError::field(
             "certificate",
             "there is no such certificate: the server has the one of [server.tls] for all its providers, so leave it \
@@ -306,6 +304,15 @@ fn changes(
         users: request.users.map(containers),
         service_accounts: request.service_accounts.map(containers),
         groups: request.groups.map(containers),
+        as_given: AsGivenChanges {
+            authentication_flow: request.authentication_flow.map(Option::unwrap_or_default),
+            authorization_flow: request.authorization_flow,
+            invalidation_flow: request.invalidation_flow,
+            names_certificate: request.certificate.map(|named| named.is_some()),
+            search_mode: request.search_mode,
+            bind_mode: request.bind_mode,
+            mfa_support: request.mfa_support,
+        },
     })
 }
 
@@ -316,6 +323,22 @@ fn start_number(field: &'static str, given: Option<i64>) -> Result<Option<u32>, 
         Ok(number) if number <= START_NUMBER_MAX => Ok(Some(number)),
         _ => Err(ChangeError::field(field, format!("expected a number from 0 to {START_NUMBER_MAX}"))),
     }
+}
+
+/// How an outpost of authentik gets at its data, as it is named.
+pub(super) fn access_modes(_: &mut SchemaGenerator) -> Schema {
+    one_of(&[AccessMode::Direct, AccessMode::Cached].map(AccessMode::as_str))
+}
+
+/// The base DN as it was written.
+pub(super) fn base_dn(provider: &model::LdapProvider) -> &str {
+    let given = &provider.as_given.base_dn;
+    if given.is_empty() { &provider.base_dn } else { given }
+}
+
+/// The certificate that a provider is said to have, where the server has one.
+pub(super) fn certificate_named(provider: &model::LdapProvider, certificate: Option<Uuid>) -> Option<Uuid> {
+    certificate.filter(|_| provider.as_given.names_certificate)
 }
 
 /// The certificate that all providers have, where there is one.

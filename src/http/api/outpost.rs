@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::fixed::FLOW_SLUG;
-use super::ldap_provider::{AccessMode, certificate_of};
+use super::ldap_provider::{access_modes, base_dn, certificate_named, certificate_of};
 use super::page::Page;
 use super::policy_test::{PolicyTestResult, account_of_caller, test};
 use super::provider::{viewed, viewed_application};
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use crate::directory::name_key;
-use crate::model::{Application, LdapProvider, ObjectReference, Permission};
+use crate::model::{AccessMode, Application, LdapProvider, ObjectReference, Permission};
 use crate::registry::Lack;
 
 /// A directory, as an outpost needs it.
@@ -41,11 +41,13 @@ pub struct LdapOutpostConfig {
     pub uid_start_number: u32,
     /// gidNumber of a group = this + its number.
     pub gid_start_number: u32,
-    /// Always `cached`.
+    /// As it was given.
+    #[schemars(schema_with = "access_modes")]
     pub search_mode: AccessMode,
-    /// Always `cached`.
+    /// As it was given.
+    #[schemars(schema_with = "access_modes")]
     pub bind_mode: AccessMode,
-    /// Always false.
+    /// As it was given: bindery looks for no codes behind passwords.
     pub mfa_support: bool,
 }
 
@@ -95,17 +97,17 @@ pub(super) fn list(reading: &Reading, query: OutpostQuery) -> Result<Page<LdapOu
         Ok(LdapOutpostConfig {
             pk: provider.number.get(),
             name: provider.name.clone(),
-            base_dn: provider.base_dn.clone(),
+            base_dn: base_dn(provider).to_owned(),
             bind_flow_slug: FLOW_SLUG.to_owned(),
             unbind_flow_slug: Some(FLOW_SLUG.to_owned()),
             application_slug: application.slug.clone(),
-            certificate,
+            certificate: certificate_named(provider, certificate),
             tls_server_name: String::new(),
             uid_start_number: provider.uid_start_number,
             gid_start_number: provider.gid_start_number,
-            search_mode: AccessMode::Cached,
-            bind_mode: AccessMode::Cached,
-            mfa_support: false,
+            search_mode: provider.as_given.search_mode,
+            bind_mode: provider.as_given.bind_mode,
+            mfa_support: provider.as_given.mfa_support,
         })
     })
 }

@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::event::TypeCreate;
-use super::fixed::FLOW;
 use super::page::Page;
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
@@ -25,7 +24,7 @@ pub struct Provider {
     pub pk: u32,
     /// Its name.
     pub name: String,
-    /// bindery has no flows: always the same.
+    /// As it was given: bindery has no flows. Where none was, always the same.
     pub authentication_flow: Option<Uuid>,
     /// The same.
     pub authorization_flow: Uuid,
@@ -116,9 +115,9 @@ pub(super) fn shown(source: &impl Source, provider: &model::LdapProvider) -> Pro
     Provider {
         pk: provider.number.get(),
         name: provider.name.clone(),
-        authentication_flow: Some(FLOW),
-        authorization_flow: FLOW,
-        invalidation_flow: FLOW,
+        authentication_flow: provider.as_given.authentication_flow,
+        authorization_flow: provider.as_given.authorization_flow,
+        invalidation_flow: provider.as_given.invalidation_flow,
         property_mappings: Vec::new(),
         component: COMPONENT.to_owned(),
         assigned_application_slug: application.map(|application| application.slug.clone()),

@@ -224,11 +224,11 @@ pub(super) fn numbers(
         .filter(|role| wanted.contains(&role.uuid) && viewer.names(ObjectReference::Role(role.number)))
         .map(|role| (role.uuid, role.number))
         .collect();
-    let number = |uuid: Uuid| {
-        let role = found.get(&uuid).copied();
+    let number = |uuid: &Uuid| {
+        let role = found.get(uuid).copied();
         role.ok_or_else(|| ChangeError::field("roles", format!("there is no role {uuid}")))
     };
-    let given = wanted.into_iter().map(number).collect::<Result<_, _>>()?;
+    let given = uuids.iter().map(number).collect::<Result<_, _>>()?;
     Ok(viewer.kept(present.iter().copied(), given, ObjectReference::Role))
 }
 

@@ -1,7 +1,7 @@
 //! `core/users/`: accounts of all kinds.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -135,8 +135,10 @@ pub(super) struct PatchedUserRequest {
     roles: Option<Vec<Uuid>>,
     email: Option<String>,
     attributes: Option<Map<String, Value>>,
-    /// Accepted where it says what bindery would answer; bindery has no paths.
+    /// Kept to be read back and to be listed by; bindery has no paths of its own.
     path: Option<String>,
+    /// Refused where it is not so already: groups make superusers.
+    is_superuser: Option<bool>,
     #[serde(rename = "type")]
     #[schemars(schema_with = "kinds")]
     kind: Option<AccountKind>,
@@ -269,7 +271,6 @@ pub(super) async fn create(call: Call, request: Required<PatchedUserRequest>) ->
     let username = request.username.take().unwrap_or_default();
     call.require(Permission::AddUser)?;
     call.change(move |transaction| {
-        request.check_path(kind)?;
         let changes = changes(transaction, request, None)?;
         let number = create_account(transaction, username, kind, changes)?;
         after(transaction, number)
@@ -316,9 +317,6 @@ pub(super) async fn partial_update(call: Call, request: PatchedUserRequest) -> R
     call.require_on(Permission::ChangeUser, ObjectReference::Account(number))?;
     call.change(move |transaction| {
         let before = transaction.snapshot().accounts().account(number).cloned();
-        if let Some(kind) = request.kind.or(before.as_ref().map(|account| account.kind)) {
-            request.check_path(kind)?;
-        }
         let changes = changes(transaction, request, before.as_deref())?;
         update_account(transaction, number, changes)?;
         after(transaction, number)
@@ -401,12 +399,21 @@ pub(super) fn me(reading: &Reading, _: NoParameters) -> Result<SessionUser, Refu
     Ok(SessionUser { users: vec![user.clone()], user, original: None })
 }
 
-pub(super) fn paths(_: &Reading, query: PathQuery) -> Result<UserPath, Refusal> {
+/// Those of every kind of account, and those of the accounts that the caller may view.
+pub(super) fn paths(reading: &Reading, query: PathQuery) -> Result<UserPath, Refusal> {
+    let mut paths: BTreeSet<String> =
+        AccountKind::ALL.into_iter().map(|kind| usual_path(kind).to_owned()).collect();
+    for account in reading.accounts().accounts() {
+        if reading.may_view(ObjectReference::Account(account.number))
+            && let Some(record) = reading.account(account.number)?
+            && !record.path.is_empty()
+        {
+            paths.insert(record.path);
+        }
+    }
     let search = query.search.unwrap_or_default();
-    let paths = AccountKind::ALL.into_iter().map(path_of).filter(|path| path.contains(&search));
-    let mut paths: Vec<String> = paths.map(str::to_owned).collect();
-    paths.dedup();
-    Ok(UserPath { paths })
+    paths.retain(|path| path.contains(&search));
+    Ok(UserPath { paths: paths.into_iter().collect() })
 }
 
 pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
@@ -489,9 +496,9 @@ pub(super) fn user(source: &impl Source, record: &Account, shown: Shown) -> User
         roles_obj: shown.roles.then(|| roles.iter().map(|role| role::shown(role)).collect()),
         email: record.email.clone(),
         avatar: String::new(),
-        attributes: attributes::write(&record.attributes),
+        attributes: attributes::write(&record.attributes, &record.attribute_forms),
         uid: record.uuid.simple().to_string(),
-        path: path_of(record.kind).to_owned(),
+        path: path_of(record).to_owned(),
         kind: record.kind,
         uuid: record.uuid,
         password_change_date: Time(
@@ -512,7 +519,7 @@ pub(super) fn partial(
     Ok(Some(PartialUser {
         pk: record.number.get(),
         last_login: last_login(source, number),
-        attributes: attributes::write(&record.attributes),
+        attributes: attributes::write(&record.attributes, &record.attribute_forms),
         uid: record.uuid.simple().to_string(),
         username: record.username,
         name: record.name,
@@ -530,26 +537,16 @@ pub(super) fn kinds(_: &mut SchemaGenerator) -> Schema {
     one_of(&AccountKind::ALL.map(AccountKind::as_str))
 }
 
-/// Where authentik files accounts of a kind.
-pub(super) fn path_of(kind: AccountKind) -> &'static str {
+/// Where authentik's clients file an account: where they have said, else where those of its kind are.
+pub(super) fn path_of(account: &Account) -> &str {
+    if account.path.is_empty() { usual_path(account.kind) } else { &account.path }
+}
+
+fn usual_path(kind: AccountKind) -> &'static str {
     match kind {
         AccountKind::Internal | AccountKind::External => "users",
         AccountKind::ServiceAccount => "goauthentik.io/service-accounts",
         AccountKind::InternalServiceAccount => "goauthentik.io/outposts",
-    }
-}
-
-impl PatchedUserRequest {
-    fn check_path(&self, kind: AccountKind) -> Result<(), ChangeError> {
-        // What authentik's clients send when nothing is chosen is taken for everybody.
-        let is_known = |path: &str| path == path_of(kind) || path == "users";
-        match &self.path {
-            Some(path) if !is_known(path) => Err(ChangeError::field(
-                "path",
-                format!("bindery has no paths: leave it out, or say {:?}", path_of(kind)),
-            )),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -559,11 +556,20 @@ fn changes(
     request: PatchedUserRequest,
     before: Option<&AccountState>,
 ) -> Result<AccountChanges, ChangeError> {
+    let is_so = before.map(|before| source.accounts().is_superuser(before));
+    if request.is_superuser.is_some() && request.is_superuser != is_so {
+        return Err(ChangeError::field(
+            "is_superuser",
+            "an account is a superuser by its groups: put it into one with `is_superuser`",
+        ));
+    }
     let (groups, roles) = before.map(|before| (&*before.groups, &*before.roles)).unwrap_or_default();
     let groups = request.groups.map(|given| group::numbers(source, "groups", &given, groups)).transpose();
     let roles = request.roles.map(|given| role::numbers(source, &given, roles)).transpose();
     let (groups, roles) = (source.noting(groups)?.flatten(), source.noting(roles)?.flatten());
     let attributes = source.noting(request.attributes.map(attributes::read).transpose())?.flatten();
+    let (attributes, attribute_forms) = attributes.unzip();
+    let attribute_forms = attribute_forms.unwrap_or_default();
     Ok(AccountChanges {
         username: request.username,
         kind: request.kind,
@@ -571,10 +577,12 @@ fn changes(
         email: request.email,
         is_active: request.is_active,
         attributes,
+        attribute_forms,
         groups,
         roles,
         grants: None,
         password: None,
+        path: request.path,
         drops_password: request.drops_password == Some(true),
     })
 }

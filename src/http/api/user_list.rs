@@ -171,7 +171,8 @@ impl Filter {
     }
 
     fn needs_record(&self) -> bool {
-        self.attributes.is_some() || self.query.email.is_some() || self.query.name.is_some()
+        let UserQuery { email, name, path, path_startswith, .. } = &self.query;
+        self.attributes.is_some() || [email, name, path, path_startswith].iter().any(|said| said.is_some())
     }
 
     fn passes_record(&self, record: &Account) -> Result<bool, ChangeError> {
@@ -182,14 +183,18 @@ impl Filter {
             Some(wanted) => attributes::hold(&record.attributes, wanted)?,
             None => true,
         };
-        Ok(holds && is_same(&self.query.email, &record.email) && is_same(&self.query.name, &record.name))
+        let (query, path) = (&self.query, path_of(record));
+        Ok(holds
+            && is_same(&query.email, &record.email)
+            && is_same(&query.name, &record.name)
+            && query.path.as_deref().is_none_or(|wanted| wanted == path)
+            && query.path_startswith.as_deref().is_none_or(|wanted| path.starts_with(wanted)))
     }
 
     fn passes(&self, accounts: &Accounts, state: &AccountState, source: &impl Source) -> bool {
         let query = &self.query;
         let in_group = |group: &GroupNumber| state.groups.contains(group);
         let has_role = |role: &RoleNumber| state.roles.contains(role);
-        let path = path_of(state.kind);
         let at = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| time.0 == value);
         let after = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| value > time.0);
         let before = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| value < time.0);
@@ -201,8 +206,6 @@ impl Filter {
             && query.is_superuser.is_none_or(|wanted| wanted == accounts.is_superuser(state))
             && query.username.as_deref().is_none_or(|wanted| name_key(wanted) == name_key(&state.username))
             && query.uuid.is_none_or(|wanted| wanted == state.uuid)
-            && query.path.as_deref().is_none_or(|wanted| wanted == path)
-            && query.path_startswith.as_deref().is_none_or(|wanted| path.starts_with(wanted))
             && self.groups_by_name.as_ref().is_none_or(|groups| groups.iter().any(in_group))
             && self.groups_by_pk.as_ref().is_none_or(|groups| groups.iter().any(in_group))
             && self.roles_by_name.as_ref().is_none_or(|roles| roles.iter().any(has_role))

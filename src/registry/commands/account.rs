@@ -112,10 +112,12 @@ pub(super) fn write(
         email,
         is_active,
         attributes,
+        attribute_forms,
         groups,
         roles,
         grants,
         password,
+        path,
         drops_password,
     } = changes;
     let number = account.number;
@@ -150,7 +152,14 @@ pub(super) fn write(
     }
     set(&mut account.name, name);
     set(&mut account.is_active, is_active);
-    set(&mut account.attributes, attributes);
+    if let Some(attributes) = attributes {
+        account.attributes = attributes;
+        account.attribute_forms = attribute_forms;
+    }
+    if let Some(path) = path.filter(|path| *path != account.path) {
+        validate::path(&path).map_err(|problem| ChangeError::field("path", problem))?;
+        account.path = path;
+    }
     if let Some(roles) = roles.map(each_once) {
         check_roles(transaction, &account.roles, &roles)?;
         account.roles = roles;

@@ -199,7 +199,8 @@ pub(super) fn write(
     mut group: Group,
     changes: GroupChanges,
 ) -> Result<(), ChangeError> {
-    let GroupChanges { name, is_superuser, parents, members, roles, grants, attributes } = changes;
+    let GroupChanges { name, is_superuser, parents, members, roles, grants, attributes, attribute_forms } =
+        changes;
     let number = group.number;
     set(&mut group.name, name);
     if before.as_ref().is_none_or(|before| before.name != group.name) {
@@ -229,7 +230,10 @@ pub(super) fn write(
         check_grants(transaction, &group.grants, &grants)?;
         group.grants = grants;
     }
-    set(&mut group.attributes, attributes);
+    if let Some(attributes) = attributes {
+        group.attributes = attributes;
+        group.attribute_forms = attribute_forms;
+    }
     if before.as_ref() != Some(&group) {
         // Who is in a group is said of that group, and what an import says of the time holds for what it makes.
         let is_changed =

@@ -8,8 +8,8 @@ use super::{application, names, set, validate};
 use crate::config::canonical_dn;
 use crate::directory::{Snapshot, name_key};
 use crate::model::{
-    Application, Container, Key, LdapProvider, ObjectReference, Permission, ProviderChanges, ProviderNumber,
-    Record, is_domain,
+    Application, AsGiven, AsGivenChanges, Container, Key, LdapProvider, ObjectReference, Permission,
+    ProviderChanges, ProviderNumber, Record, is_domain,
 };
 use crate::registry::{ChangeError, Rules, Transaction};
 use crate::schema::dn::is_at_or_below;
@@ -103,13 +103,15 @@ pub(super) fn write(
         users,
         service_accounts,
         groups,
+        as_given,
     } = changes;
     let rules = transaction.rules();
     set(&mut provider.name, name);
-    if let Some(base_dn) =
-        base_dn.filter(|base_dn| before.as_ref().is_none_or(|before| before.base_dn != *base_dn))
-    {
-        provider.base_dn = canonical(rules, "base_dn", &base_dn)?;
+    if let Some(base_dn) = base_dn {
+        if before.as_ref().is_none_or(|before| before.base_dn != base_dn) {
+            provider.base_dn = canonical(rules, "base_dn", &base_dn)?;
+        }
+        provider.as_given.base_dn = if base_dn == provider.base_dn { String::new() } else { base_dn };
     }
     set(&mut provider.is_default, is_default);
     if let Some(domain) = domain {
@@ -123,6 +125,7 @@ pub(super) fn write(
     set_containers(rules, "users", &mut provider.users, users)?;
     set_containers(rules, "service_accounts", &mut provider.service_accounts, service_accounts)?;
     set_containers(rules, "groups", &mut provider.groups, groups)?;
+    set_as_given(&mut provider.as_given, as_given);
     if before.as_ref() == Some(&provider) {
         return Ok(());
     }
@@ -286,6 +289,28 @@ fn set_containers(
     let given = given.into_iter().map(canonical).collect::<Result<_, ChangeError>>()?;
     *present = given;
     Ok(())
+}
+
+fn set_as_given(present: &mut AsGiven, changes: AsGivenChanges) {
+    let AsGivenChanges {
+        authentication_flow,
+        authorization_flow,
+        invalidation_flow,
+        names_certificate,
+        search_mode,
+        bind_mode,
+        mfa_support,
+    } = changes;
+    set(
+        &mut present.authentication_flow,
+        authentication_flow.map(|flow| Some(flow).filter(|flow| !flow.is_nil())),
+    );
+    set(&mut present.authorization_flow, authorization_flow);
+    set(&mut present.invalidation_flow, invalidation_flow);
+    set(&mut present.names_certificate, names_certificate);
+    set(&mut present.search_mode, search_mode);
+    set(&mut present.bind_mode, bind_mode);
+    set(&mut present.mfa_support, mfa_support);
 }
 
 fn check_domain(domain: Option<&str>) -> Result<(), ChangeError> {

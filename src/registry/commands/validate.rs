@@ -97,6 +97,23 @@ pub(super) fn email(email: &str) -> Result<(), String> {
     }
 }
 
+/// What is wrong with where an account is to be filed: names between slashes.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn path(path: &str) -> Result<(), String> {
+    let problem = match config::check_name(path) {
+        Ok(()) if path.split('/').any(str::is_empty) => {
+            "an empty name before, between or behind its slashes".to_owned()
+        }
+        Ok(()) => return Ok(()),
+        Err(BadName::Empty) => "nothing in it".to_owned(),
+        Err(BadName::Long) => format!("more than {NAME_OCTETS_MAX} octets"),
+        Err(BadName::With(what)) => what.to_string(),
+    };
+    Err(format!("{path:?} has {problem}: write it such as users/berlin"))
+}
+
 /// What is wrong with the identifier of a token, of which the same holds.
 ///
 /// # Errors

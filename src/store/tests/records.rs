@@ -34,6 +34,34 @@ fn attributes() -> impl Strategy<Value = Vec<Attribute>> {
     vec(attribute, 0..4)
 }
 
+fn attribute_forms() -> impl Strategy<Value = Vec<AttributeForm>> {
+    let kinds = [ValueKind::Text, ValueKind::Number, ValueKind::Truth, ValueKind::Base64];
+    let form = (text(), any::<bool>(), vec((0..4_usize).prop_map(move |kind| kinds[kind]), 0..4))
+        .prop_map(|(description, is_one, kinds)| AttributeForm { description, is_one, kinds });
+    vec(form, 0..3)
+}
+
+fn as_given() -> impl Strategy<Value = AsGiven> {
+    let modes = [AccessMode::Direct, AccessMode::Cached];
+    let mode = move || any::<bool>().prop_map(move |is_cached| modes[usize::from(is_cached)]);
+    let flows = (option::of(uuid()), uuid(), uuid());
+    (text(), flows, any::<bool>(), mode(), mode(), any::<bool>()).prop_map(
+        |(base_dn, flows, names_certificate, search_mode, bind_mode, mfa_support)| {
+            let (authentication_flow, authorization_flow, invalidation_flow) = flows;
+            AsGiven {
+                base_dn,
+                authentication_flow,
+                authorization_flow,
+                invalidation_flow,
+                names_certificate,
+                search_mode,
+                bind_mode,
+                mfa_support,
+            }
+        },
+    )
+}
+
 fn placements() -> impl Strategy<Value = Vec<Placement>> {
     let placement = (any::<u32>(), text(), text()).prop_map(|(provider, container, rdn)| Placement {
         provider: ProviderNumber::new(provider),
@@ -73,7 +101,9 @@ fn accounts() -> impl Strategy<Value = Record> {
     });
     let who = (any::<u32>(), uuid(), text(), 0..4_usize, text(), text(), any::<bool>());
     let what = (attributes(), vec(text(), 0..3), option::of(password), placements(), roles(), grants());
-    (who, what, timestamp(), timestamp()).prop_map(|(who, what, created, modified)| {
+    let kept = (attribute_forms(), text());
+    (who, what, kept, timestamp(), timestamp()).prop_map(|(who, what, kept, created, modified)| {
+        let (attribute_forms, path) = kept;
         let (number, uuid, username, kind, name, email, is_active) = who;
         let (attributes, object_classes, password, placements, roles, grants) = what;
         Record::Account(Account {
@@ -83,6 +113,8 @@ fn accounts() -> impl Strategy<Value = Record> {
             email,
             is_active,
             attributes,
+            attribute_forms,
+            path,
             object_classes,
             password,
             placements,
@@ -97,11 +129,13 @@ fn accounts() -> impl Strategy<Value = Record> {
 
 fn groups() -> impl Strategy<Value = Record> {
     let who = (any::<u32>(), uuid(), text(), any::<bool>(), vec(any::<u32>(), 0..4), roles(), grants());
-    let what = (attributes(), vec(text(), 0..3), placements(), timestamp(), timestamp());
+    let attributes = (attributes(), attribute_forms());
+    let what = (attributes, vec(text(), 0..3), placements(), timestamp(), timestamp());
     (who, what).prop_map(|(who, what)| {
         let (number, uuid, name, is_superuser, parents, roles, grants) = who;
-        let (attributes, object_classes, placements, created, modified) = what;
+        let ((attributes, attribute_forms), object_classes, placements, created, modified) = what;
         Record::Group(Group {
+            attribute_forms,
             uuid,
             is_superuser,
             parents: parents.into_iter().map(GroupNumber::new).collect(),
@@ -209,8 +243,9 @@ fn providers() -> impl Strategy<Value = Record> {
         || vec((text(), text()).prop_map(|(container, naming)| Container { container, naming }), 0..3);
     let who = (any::<u32>(), uuid(), text(), text(), any::<bool>(), option::of(text()));
     let what = (any::<u32>(), any::<u32>(), any::<bool>(), any::<bool>());
+    let what = (what, as_given());
     (who, what, containers(), containers(), containers(), timestamp(), timestamp()).prop_map(
-        |(who, what, users, service_accounts, groups, created, modified)| {
+        |(who, (what, as_given), users, service_accounts, groups, created, modified)| {
             let (number, uuid, name, base_dn, is_default, domain) = who;
             let (uid_start_number, gid_start_number, virtual_groups, compatibility_attributes) = what;
             Record::Provider(LdapProvider {
@@ -225,6 +260,7 @@ fn providers() -> impl Strategy<Value = Record> {
                 users,
                 service_accounts,
                 groups,
+                as_given,
                 created,
                 modified,
                 ..plain::provider(number, &base_dn)

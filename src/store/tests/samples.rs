@@ -197,9 +197,43 @@ fn version_5() -> Vec<(&'static str, &'static str, Record)> {
     samples.into_iter().zip(records).map(pair).collect()
 }
 
-/// What version 4 wrote.
+/// The same as version 4, and what is kept to be read back.
 fn records_of_version_5() -> Vec<(&'static str, Record)> {
-    records_of_version_4()
+    let form = |description: &str, is_one, kinds: &[ValueKind]| AttributeForm {
+        description: description.to_owned(),
+        is_one,
+        kinds: kinds.to_vec(),
+    };
+    let mut records = records_of_version_4();
+    for (name, record) in &mut records {
+        match record {
+            Record::Account(account) if *name == "account" => {
+                account.path = "users/london".to_owned();
+                account.attribute_forms =
+                    vec![form("cn;lang-de", false, &[ValueKind::Text, ValueKind::Base64])];
+            }
+            Record::Group(group) => {
+                group.attribute_forms = vec![
+                    form("mail", true, &[]),
+                    form("gone", false, &[ValueKind::Number, ValueKind::Truth]),
+                ];
+            }
+            Record::Provider(provider) => {
+                provider.as_given = AsGiven {
+                    base_dn: "dc=example, dc=com".to_owned(),
+                    authentication_flow: None,
+                    authorization_flow: Uuid::from_u128(0x3000),
+                    invalidation_flow: Uuid::from_u128(0x3001),
+                    names_certificate: false,
+                    search_mode: AccessMode::Direct,
+                    bind_mode: AccessMode::Cached,
+                    mfa_support: true,
+                };
+            }
+            _ => {}
+        }
+    }
+    records
 }
 
 /// The same as version 3, and when things were deleted.
@@ -293,6 +327,8 @@ fn records() -> Vec<(&'static str, Record)> {
             description: "cn;lang-de".to_owned(),
             values: vec![b"Ada".to_vec(), vec![0, 255]],
         }],
+        attribute_forms: Vec::new(),
+        path: String::new(),
         object_classes: vec!["inetOrgPerson".to_owned()],
         password: Some(Password {
             hash: HashText::new("{SSHA}AAAA".to_owned()),
@@ -325,6 +361,7 @@ fn records() -> Vec<(&'static str, Record)> {
             description: "mail".to_owned(),
             values: vec![b"a@example.com".to_vec()],
         }],
+        attribute_forms: Vec::new(),
         object_classes: vec!["posixGroup".to_owned()],
         placements,
         created: time,
@@ -419,6 +456,7 @@ fn records() -> Vec<(&'static str, Record)> {
         users: vec![container("ou=users", "cn")],
         service_accounts: vec![container("ou=services", "cn")],
         groups: vec![container("ou=groups", "cn")],
+        as_given: AsGiven::default(),
         created: time,
         modified: time,
         origin: Origin::Unknown,

@@ -14,6 +14,7 @@ mod rights;
 mod rules;
 mod server;
 mod told;
+mod users;
 mod ways_up;
 
 use std::sync::Arc;

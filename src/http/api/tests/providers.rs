@@ -1,10 +1,10 @@
 //! `providers/ldap/`, `providers/all/` and `outposts/ldap/`
 
-use super::super::fixed::FLOW;
 use super::super::ldap_provider::{self, LDAPProviderQuery};
 use super::super::outpost::{self, CheckAccessQuery, OutpostQuery};
 use super::super::refusal::Refusal;
 use super::*;
+use crate::model::AsGiven;
 use crate::registry::commands::{ProviderChanges, create_provider, delete_provider, update_provider};
 
 fn base(base_dn: &str) -> ProviderChanges {
@@ -21,19 +21,23 @@ async fn a_provider_is_made_changed_and_deleted() {
             json!({
                 "name": "ldap", "authorization_flow": flow, "invalidation_flow": flow, "property_mappings": [],
                 "base_dn": "DC=example, DC=com", "certificate": null, "tls_server_name": "",
-                "uid_start_number": 5000, "gid_start_number": 6000, "search_mode": "direct", "bind_mode": "direct",
-                "mfa_support": false, "default": true, "domain": "", "virtual_groups": false,
+                "uid_start_number": 5000, "gid_start_number": 6000, "search_mode": "direct", "bind_mode": "cached",
+                "mfa_support": true, "default": true, "domain": "", "virtual_groups": false,
                 "compatibility_attributes": false, "users": [{ "container": "ou=people", "naming": "uid" }],
                 "service_accounts": [{ "container": "ou=robots" }], "groups": [{ "container": "ou=teams" }],
             }),
         )
         .await;
     let path = format!("/providers/ldap/{}/", made["pk"]);
-    assert_eq!(made["base_dn"], "DC=example,DC=com");
-    assert_eq!(made["authorization_flow"], FLOW.to_string());
-    assert_eq!(made["invalidation_flow"], FLOW.to_string());
-    assert_eq!((&made["search_mode"], &made["bind_mode"]), (&json!("cached"), &json!("cached")));
-    assert_eq!((&made["certificate"], &made["mfa_support"]), (&Value::Null, &json!(false)));
+    assert_eq!(made["base_dn"], "DC=example, DC=com");
+    assert_eq!((&made["authorization_flow"], &made["invalidation_flow"]), (&json!(flow), &json!(flow)));
+    assert_eq!(
+        made["authentication_flow"],
+        json!(AsGiven::default().authentication_flow),
+        "nothing was said"
+    );
+    assert_eq!((&made["search_mode"], &made["bind_mode"]), (&json!("direct"), &json!("cached")));
+    assert_eq!((&made["certificate"], &made["mfa_support"]), (&Value::Null, &json!(true)));
     assert_eq!((&made["default"], &made["domain"]), (&json!(true), &json!("")));
     assert_eq!(made["users"], json!([{ "container": "ou=people", "naming": "uid" }]));
     assert_eq!(made["service_accounts"], json!([{ "container": "ou=robots", "naming": "cn" }]));
@@ -48,7 +52,19 @@ async fn a_provider_is_made_changed_and_deleted() {
     // The tree is served.
     let snapshot = world.registry.snapshot();
     assert_eq!(snapshot.trees().len(), 1);
+    assert_eq!(snapshot.default_tree().map(|tree| &*tree.provider().base_dn), Some("DC=example,DC=com"));
     assert_eq!(snapshot.default_tree().map(|tree| tree.provider().uid_start_number), Some(7000));
+
+    // What is kept to be read back changes by itself, and is taken away by `null` where that is a value.
+    let other = json!({ "authentication_flow": null, "bind_mode": "direct", "base_dn": "DC=example,DC=com" });
+    let changed = world.patch(&path, other).await;
+    assert_eq!((&changed["authentication_flow"], &changed["bind_mode"]), (&Value::Null, &json!("direct")));
+    assert_eq!(
+        (&changed["search_mode"], &changed["base_dn"]),
+        (&json!("direct"), &json!("DC=example,DC=com"))
+    );
+    assert_eq!(changed["mfa_support"], true);
+    assert_eq!(world.listed("/providers/ldap/?base_dn__iexact=dc=example,dc=com", "name").await, ["ldap"]);
 
     // Its application stays without it.
     let number = ProviderNumber::new(number(&made["pk"]));
@@ -78,7 +94,6 @@ async fn what_cannot_be_is_told_by_its_field() {
         ("gid_start_number", json!(1_u64 << 31)),
         ("tls_server_name", json!("ldap.example.com")),
         ("certificate", json!("11111111-2222-4333-8444-555555555555")),
-        ("mfa_support", json!(true)),
         ("property_mappings", json!(["11111111-2222-4333-8444-555555555555"])),
         ("search_mode", json!("fast")),
         ("domain", json!("a@b")),

@@ -184,6 +184,7 @@ impl<'a> Names<'a> {
             FieldValue::OwnText(text) => text.into(),
             FieldValue::Flag(flag) => flag.into(),
             FieldValue::Number(number) => number.into(),
+            FieldValue::Uuid(uuid) => json!(uuid),
             FieldValue::Duration(time) => {
                 time.map(|time| humantime::format_duration(time).to_string()).into()
             }

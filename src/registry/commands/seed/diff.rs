@@ -153,6 +153,7 @@ fn told(record: &Record, lookup: &Lookup<'_>) -> Fields {
             FieldValue::OwnText(text) => own_text(text).to_owned(),
             FieldValue::Flag(flag) => flag.to_string(),
             FieldValue::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
+            FieldValue::Uuid(uuid) => uuid.map(|uuid| uuid.to_string()).unwrap_or_default(),
             FieldValue::Duration(time) => {
                 time.map(|time| humantime::format_duration(time).to_string()).unwrap_or_default()
             }
