@@ -13,6 +13,7 @@ pub enum ApplicationText {
     LaunchUrl,
     Description,
     Publisher,
+    Icon,
 }
 
 /// What is to be known of such a text.
@@ -33,7 +34,7 @@ pub struct ApplicationTextRow {
 
 impl ApplicationText {
     /// All of them, in the order of the records.
-    pub const ALL: [Self; 4] = [Self::Group, Self::LaunchUrl, Self::Description, Self::Publisher];
+    pub const ALL: [Self; 5] = [Self::Group, Self::LaunchUrl, Self::Description, Self::Publisher, Self::Icon];
 
     pub const fn row(self) -> ApplicationTextRow {
         match self {
@@ -69,6 +70,14 @@ impl ApplicationText {
                 octets_max: NAME_OCTETS_MAX,
                 is_web_address: false,
                 sentence: "Who makes it.",
+            },
+            Self::Icon => ApplicationTextRow {
+                key: "icon",
+                api: "meta_icon",
+                what: "an icon",
+                octets_max: TEXT_OCTETS_MAX,
+                is_web_address: false,
+                sentence: "Where its picture is, for what lists applications; bindery shows none.",
             },
         }
     }

@@ -53,7 +53,7 @@ pub struct Application {
     pub open_in_new_tab: bool,
     /// Where it is, as it was given; empty: nowhere.
     pub meta_launch_url: String,
-    /// Always empty: bindery shows no pictures.
+    /// Where its picture is, as it was given: bindery shows none.
     pub meta_icon: String,
     /// Always `null`.
     pub meta_icon_url: Option<String>,
@@ -88,7 +88,6 @@ pub(super) struct PatchedApplicationRequest {
     backchannel_providers: Option<Vec<u32>>,
     open_in_new_tab: Option<bool>,
     meta_launch_url: Option<String>,
-    /// Accepted when it is empty.
     meta_icon: Option<String>,
     meta_description: Option<String>,
     meta_publisher: Option<String>,
@@ -305,7 +304,7 @@ fn shown(source: &impl Source, application: &model::Application) -> Application 
         launch_url: (!launch_url.is_empty()).then(|| launch_url.clone()),
         open_in_new_tab: application.open_in_new_tab,
         meta_launch_url: launch_url,
-        meta_icon: String::new(),
+        meta_icon: text(ApplicationText::Icon),
         meta_icon_url: None,
         meta_icon_themed_urls: None,
         meta_description: text(ApplicationText::Description),
@@ -343,9 +342,6 @@ fn changes(
     request: PatchedApplicationRequest,
 ) -> Result<ApplicationChanges, ChangeError> {
     let wrong = |field, message: String| transaction.noting(Err::<(), _>(ChangeError::field(field, message)));
-    if request.meta_icon.is_some_and(|icon| !icon.is_empty()) {
-        wrong("meta_icon", "bindery shows no pictures: leave it empty".to_owned())?;
-    }
     if request.backchannel_providers.is_some_and(|providers| !providers.is_empty()) {
         let message = "an application of bindery has one provider at most: leave it empty, and name that one as `provider`";
         wrong("backchannel_providers", message.to_owned())?;
@@ -361,6 +357,7 @@ fn changes(
         (ApplicationText::LaunchUrl, request.meta_launch_url),
         (ApplicationText::Description, request.meta_description),
         (ApplicationText::Publisher, request.meta_publisher),
+        (ApplicationText::Icon, request.meta_icon),
     ];
     Ok(ApplicationChanges {
         slug: request.slug,

@@ -20,7 +20,7 @@ async fn an_application_is_made_changed_and_deleted() {
             "/core/applications/",
             json!({
                 "name": "Vault", "slug": "vault", "provider": provider.get(), "backchannel_providers": [],
-                "open_in_new_tab": true, "meta_launch_url": "https://vault.example.com/?a=b", "meta_icon": "",
+                "open_in_new_tab": true, "meta_launch_url": "https://vault.example.com/?a=b", "meta_icon": "vault.svg",
                 "meta_description": "Secrets", "meta_publisher": "Example", "policy_engine_mode": "all",
                 "group": "Tools", "meta_hide": true,
             }),
@@ -29,7 +29,7 @@ async fn an_application_is_made_changed_and_deleted() {
     assert_eq!(made["pk"], made["pbm_uuid"]);
     assert_eq!(made["provider_obj"]["assigned_application_slug"], "vault");
     assert_eq!(made["launch_url"], "https://vault.example.com/?a=b");
-    assert_eq!(made["policy_engine_mode"], "all");
+    assert_eq!((&made["policy_engine_mode"], &made["meta_icon"]), (&json!("all"), &json!("vault.svg")));
     assert_eq!(world.get("/core/applications/vault/").await, made);
     assert_eq!(world.get(&format!("/providers/ldap/{provider}/used_by/")).await[0]["action"], "set_null");
 
@@ -66,7 +66,7 @@ async fn what_cannot_be_is_told_by_its_field() {
         ("provider", json!(4_711)),
         ("provider", json!(provider.get())),
         ("backchannel_providers", json!([1])),
-        ("meta_icon", json!("icon.png")),
+        ("meta_icon", json!("x".repeat(4_097))),
         ("meta_launch_url", json!("javascript:alert(1)")),
         ("meta_launch_url", json!("https://")),
         ("meta_launch_url", json!("https://a b")),
