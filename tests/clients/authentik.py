@@ -4,6 +4,8 @@ What a token with the permission may do is done, and what one without it may not
 says. `clerk` makes service accounts, `auditor` looks, `stranger` has no permission, `admin` is a superuser.
 """
 
+import base64
+import hashlib
 import json
 import os
 import ssl
@@ -23,12 +25,27 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 NOBODY = 4_000_000
 
 
+class Client(ak.ApiClient):
+    """The client as it is; it notes which of its operations have succeeded."""
+
+    done = set()
+
+    def param_serialize(self, method, resource_path, *arguments, **parameters):
+        self.operation = f"{method} {resource_path}"
+        return super().param_serialize(method, resource_path, *arguments, **parameters)
+
+    def response_deserialize(self, *arguments, **parameters):
+        answer = super().response_deserialize(*arguments, **parameters)
+        self.done.add(self.operation)
+        return answer
+
+
 class Caller:
     """The parts of the API, called with one token."""
 
     def __init__(self, token, url=os.environ["HTTPS_URL"]):
         configuration = ak.Configuration(host=url + "/api/v3", access_token=token, ssl_ca_cert=CA)
-        client = ak.ApiClient(configuration)
+        client = Client(configuration)
         self.core = ak.CoreApi(client)
         self.rbac = ak.RbacApi(client)
         self.events = ak.EventsApi(client)
@@ -381,6 +398,10 @@ def users():
     )
     set_hash = auditor.core.core_users_set_password_hash_create
     forbidden("authentik_core.reset_user_password", set_hash, bob.pk, hash_of_it)
+    moved, salt = "the password of another directory", b"salt"
+    digest = base64.b64encode(hashlib.sha1(moved.encode() + salt).digest() + salt).decode()
+    core.core_users_set_password_hash_create(erin.pk, ak.UserPasswordHashSetRequest(password="{SSHA}" + digest))
+    assert may_bind("erin", moved) and not may_bind("erin", password.password)
     broken = ak.UserPasswordHashSetRequest(password="no hash at all")
     said("password", refused(400, core.core_users_set_password_hash_create, bob.pk, broken))
 
@@ -671,6 +692,13 @@ def providers():
     is_page(stranger.providers.providers_ldap_list(), 0, 1, 1, 0, 0)
     refused(404, stranger.providers.providers_ldap_retrieve, made.pk)
     refused(404, api.providers_ldap_retrieve, NOBODY)
+    assert api.providers_all_used_by_list(made.pk) == []
+    short = ak.LDAPProviderRequest(
+        name="short", authorization_flow=flow, invalidation_flow=flow, base_dn="dc=short,dc=example"
+    )
+    short = api.providers_ldap_create(short).pk
+    api.providers_all_destroy(short)
+    refused(404, api.providers_all_retrieve, short)
 
     patch = ak.PatchedLDAPProviderRequest(name="third")
     assert api.providers_ldap_partial_update(made.pk, patch).name == "third"
@@ -737,6 +765,9 @@ def applications():
     patch = ak.PatchedPolicyBindingRequest(enabled=False)
     assert policies.policies_bindings_partial_update(other.pk, patch).enabled is False
     assert not check("wiki", for_user=bob).passing
+    whole = ak.PolicyBindingRequest(user=other.user, target=wiki.pbm_uuid, order=3, enabled=False)
+    assert policies.policies_bindings_update(other.pk, whole).order == 3
+    assert policies.policies_bindings_used_by_list(other.pk) == []
     auditors = auditor.policies
     forbidden("authentik_policies.change_policybinding", auditors.policies_bindings_partial_update, bound.pk, patch)
     forbidden("authentik_policies.delete_policybinding", auditors.policies_bindings_destroy, bound.pk)
@@ -771,12 +802,14 @@ def certificates_and_the_server():
     data = crypto.crypto_certificatekeypairs_view_certificate_retrieve(pair.pk).data
     assert data.startswith("-----BEGIN CERTIFICATE-----"), data
     refused(403, crypto.crypto_certificatekeypairs_view_private_key_retrieve, pair.pk)
+    assert all(used.model_name == "ldapprovider" for used in crypto.crypto_certificatekeypairs_used_by_list(pair.pk))
     is_page(stranger.crypto.crypto_certificatekeypairs_list(), 0, 1, 1, 0, 0)
     refused(404, stranger.crypto.crypto_certificatekeypairs_retrieve, pair.pk)
     refused(404, crypto.crypto_certificatekeypairs_retrieve, uuid4())
 
     assert clerk.admin.admin_version_retrieve().version_current
     assert admin.admin.admin_system_retrieve().runtime
+    assert isinstance(admin.admin.admin_version_history_list(), list)
     forbidden("authentik_rbac.view_system_info", clerk.admin.admin_system_retrieve)
     assert Caller(None).root.root_config_retrieve().error_reporting is not None
     ok("certificates and the server")
@@ -805,3 +838,5 @@ for step in (
     what_is_not_there,
 ):
     step()
+for operation in sorted(Client.done):
+    print("done:", operation)

@@ -84,14 +84,14 @@ intent = "api"
 "#;
 
 /// A server with its callers.
-struct Served {
+pub struct Served {
     place: Place,
     server: Server,
     secrets: Value,
 }
 
 impl Served {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let place = Place::new("");
         let server = r#"
 [server]
@@ -110,6 +110,25 @@ threads = 1
         place.write("bindery.toml", &format!("{server}\n{SEED}\n{CALLERS}"));
         let (server, secrets) = place.serve_first();
         Self { place, server, secrets }
+    }
+
+    /// One call of the API with a token: the status and the body of its answer.
+    pub fn call(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let secret = secret_of(&self.secrets, token);
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let head = format!(
+            "{method} /api/v3{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {secret}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(self.server.address("http")).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let body = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_str(body) };
+        (status.unwrap_or_else(|| panic!("{head}")), body.unwrap_or_else(|error| panic!("{error}: {answer}")))
     }
 
     /// Runs a client to its end, with what it needs to know as variables.
@@ -172,6 +191,30 @@ fn python_package() {
             "what is not there",
         ],
     );
+    has_done_all(&out);
+}
+
+/// A client has succeeded in every operation that it has of what bindery serves.
+#[track_caller]
+fn has_done_all(out: &str) {
+    let done: BTreeSet<&str> = out.lines().filter_map(|line| line.strip_prefix("done: ")).collect();
+    let known: BTreeSet<String> = published_calls().map(|(operation, ..)| operation).collect();
+    let known: BTreeSet<&str> = known.iter().map(String::as_str).filter(|call| *call != REFUSED).collect();
+    assert_eq!(known.difference(&done).collect::<Vec<_>>(), [] as [&&str; 0], "not tried");
+    assert_eq!(done.difference(&known).collect::<Vec<_>>(), [] as [&&str; 0], "not listed");
+}
+
+/// A key leaves no server.
+const REFUSED: &str = "GET /crypto/certificatekeypairs/{kp_uuid}/view_private_key/";
+
+/// The operations of authentik's clients: method and path, the status of a success, the parameters of the query.
+fn published_calls() -> impl Iterator<Item = (String, &'static str, Vec<&'static str>)> {
+    let lines = include_str!("../data/authentik_calls.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [method, path, status, query @ ..] = words.as_slice() else { panic!("{line:?}") };
+        (format!("{method} {path}"), *status, query.to_vec())
+    })
 }
 
 #[test]
@@ -179,7 +222,8 @@ fn python_package() {
 fn rust_crate() {
     let served = Served::start();
     let out = served.run(&tools().join("debug/authentik-story"), &[]);
-    says(&out, &["credentials", "service account", "tokens", "groups", "grants", "events"]);
+    says(&out, &["credentials", "service account", "tokens", "groups", "grants", "events", "all operations"]);
+    has_done_all(&out);
 }
 
 /// What bindery has beside what authentik's clients call.
@@ -203,18 +247,14 @@ fn the_document_has_every_call_of_the_clients() {
         let path = path.strip_prefix("/api/v3").unwrap();
         calls.insert(format!("{} {path}", method.to_uppercase()), operation);
     }
-    let lines = include_str!("../data/authentik_calls.txt").lines().filter(|line| !line.starts_with('#'));
-    for line in lines {
-        let words: Vec<&str> = line.split(' ').collect();
-        let [method, path, status, query @ ..] = words.as_slice() else { panic!("{line:?}") };
-        let call = format!("{method} {path}");
+    for (call, status, query) in published_calls() {
         let operation = calls.remove(&call).unwrap_or_else(|| panic!("there is no {call}"));
         let responses = operation["responses"].as_object().unwrap();
         let successes: Vec<&String> = responses.keys().filter(|status| status.starts_with('2')).collect();
-        assert_eq!(successes, [*status], "{call}");
+        assert_eq!(successes, [status], "{call}");
         let known = parameters(operation, "query");
         for name in query {
-            assert!(known.contains(name), "{call} has no parameter {name}, only {known:?}");
+            assert!(known.contains(&name), "{call} has no parameter {name}, only {known:?}");
         }
     }
     let own: Vec<&str> = calls.keys().map(String::as_str).collect();

@@ -138,6 +138,57 @@ fn an_account_that_calls_the_api() {
     assert!(text.contains("api PATCH /api/v3/core/groups/{group_uuid}/"), "{text}");
 }
 
+/// The commands of the pages, as an operator types them, in their order: each block runs, or the line above it says why not.
+#[test]
+fn the_commands_of_the_pages_do_what_they_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md")];
+    pages.extend(std::fs::read_dir(root.join("docs")).unwrap().map(|page| page.unwrap().path()));
+    pages.sort_unstable();
+    let mut ran = 0;
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+        // Its commands stop servers and take stores apart: see tests/store/backup.rs.
+        if page.ends_with("reliability.md") {
+            continue;
+        }
+        let text = std::fs::read_to_string(page).unwrap();
+        let parts: Vec<&str> = text.split("```sh\n").collect();
+        let blocks = parts.windows(2).filter_map(|pair| {
+            let before = pair[0].trim_end().lines().next_back().unwrap_or_default();
+            (!before.starts_with("<!-- not run: ")).then(|| pair[1].split("```").next().unwrap())
+        });
+        let blocks: Vec<&str> = blocks.collect();
+        if blocks.is_empty() {
+            continue;
+        }
+        let place = Place::new("");
+        place.write("bindery.toml", &include_str!("../../examples/bindery.toml").replace("\"../", "\""));
+        let server =
+            place.serve(&["--ldap", "127.0.0.1:0", "--ldaps", "127.0.0.1:0", "--https", "127.0.0.1:0"]);
+        for block in blocks {
+            let block = block.replace("https://localhost:3443", &server.url("https"));
+            let output = Command::new("bash")
+                .args(["-euo", "pipefail", "-c", &block])
+                .current_dir(place.path("."))
+                .env("PATH", with_bindery())
+                .env("BINDERY_CONFIG", place.config())
+                .env("NO_COLOR", "1")
+                .env_remove("BINDERY_SOCKET")
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}\n{block}\n{}", page.display(), said(&output));
+            ran += 1;
+        }
+    }
+    assert!(ran >= 7, "{ran} blocks");
+}
+
+/// Where `bindery` is found before anything else.
+fn with_bindery() -> String {
+    let directory = Path::new(env!("CARGO_BIN_EXE_bindery")).parent().unwrap();
+    format!("{}:{}", directory.display(), std::env::var("PATH").unwrap())
+}
+
 /// Whoever follows the first lines of a script finds the server where the script looks for it.
 #[test]
 fn the_scripts_look_where_the_config_listens() {

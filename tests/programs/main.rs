@@ -20,3 +20,4 @@ mod differential;
 mod examples;
 mod gateways;
 mod openldap_clients;
+mod terraform;

@@ -1,6 +1,8 @@
 //! authentik-client, the published crate for authentik's API, unmodified: the shorter story of what a service account
 //! is made with, may do, and is refused. It ends with a panic where an answer is not the one that is due.
 
+mod whole;
+
 use std::env;
 use std::fmt::Debug;
 
@@ -29,6 +31,8 @@ fn main() {
         rbac_roles_destroy(&admin, &role).await.unwrap();
         core_users_destroy(&admin, made).await.unwrap();
         refused(404, core_users_retrieve(&admin, made).await);
+        whole::whole(&admin).await;
+        ok("all operations");
     });
 }
 
