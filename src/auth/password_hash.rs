@@ -1,12 +1,12 @@
-//! What is kept of a secret: a PHC string of our own, or a hash in the scheme of another server that an
-//! import brought along. The text is kept as it came; this parses it within bounds and verifies secrets.
+//! What is kept of a secret: a PHC string of our own, or a hash in the scheme of another server that was
+//! brought along. The text is kept as it came; this parses it within bounds and verifies secrets.
 
 use std::fmt;
 
 use thiserror::Error;
 
 use super::schemes::argon::{Argon2Parameters, ArgonHash, ArgonMemory};
-use super::schemes::crypt::CryptHash;
+use super::schemes::crypt::{BcryptInput, CryptHash};
 use super::schemes::digest::{DigestHash, Function};
 use super::schemes::pbkdf2::Pbkdf2Hash;
 
@@ -19,6 +19,7 @@ use super::schemes::pbkdf2::Pbkdf2Hash;
 /// | `{CRYPT}$2a$…`, `$2b$`, `$2y$` | bcrypt |
 /// | `{SSHA}`, `{SSHA256}`, `{SSHA512}`, `{SHA}`, `{SHA256}`, `{SHA512}` | one digest, salted or not |
 /// | `{PBKDF2}`, `{PBKDF2-SHA1}`, `{PBKDF2-SHA256}`, `{PBKDF2-SHA512}` | PBKDF2 as OpenLDAP's pw-pbkdf2 writes it |
+/// | `pbkdf2_sha256$…`, `pbkdf2_sha1$…`, `argon2$argon2id$…`, `bcrypt_sha256$$2b$…`, `bcrypt$$2b$…` | as Django, and so authentik, writes them |
 ///
 /// Names in braces are read in any case.
 #[derive(Clone)]
@@ -112,14 +113,15 @@ pub struct HashBounds {
 }
 
 impl Default for HashBounds {
-    /// What the usual tools write by default passes (argon2-cffi's 100 MiB, passlib's 656,000 rounds of
-    /// sha-crypt); each bound is about a second of one core.
+    /// What the usual tools write by default passes (100 MiB and 8 lanes of Django's argon2, 1,000,000 rounds of
+    /// Django 5.2's PBKDF2 and 1,200,000 of 6.0's, passlib's 656,000 rounds of sha-crypt); each bound is about a
+    /// second of one core.
     fn default() -> Self {
         Self {
             memory_kib_max: 131_072,
             time_cost_max: 10,
             parallelism_max: 16,
-            pbkdf2_rounds_max: 1_000_000,
+            pbkdf2_rounds_max: 2_000_000,
             sha_crypt_rounds_max: 1_000_000,
             bcrypt_cost_max: 14,
         }
@@ -129,17 +131,17 @@ impl Default for HashBounds {
 /// Why a text is no hash that bindery keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HashParseError {
-    /// It begins neither with `{SCHEME}` nor with `$argon2`.
+    /// It begins neither with `$argon2`, nor with `{SCHEME}`, nor with a name of Django's.
     #[error(
-        "this is not a password hash: a hash begins with $argon2id$, $argon2i$, $argon2d$ \
-         or a scheme in braces such as {{SSHA}}"
+        "this is not a password hash: a hash begins with $argon2id$, $argon2i$, $argon2d$, \
+         a scheme in braces such as {{SSHA}}, or a name of Django's such as pbkdf2_sha256$"
     )]
     NoScheme,
     /// It has a scheme, but none that bindery verifies.
-    #[error("the scheme {}is not supported; use one of {SUPPORTED}", in_braces(*scheme))]
+    #[error("the scheme {}is not supported; use one of {SUPPORTED}", shown(*scheme))]
     UnknownScheme {
-        /// The name between the braces, where it is one that other servers write. Anything else may be a piece
-        /// of a password in clear, and is not shown.
+        /// The name between the braces, or Django's with its `$`, where it is one that other servers write.
+        /// Anything else may be a piece of a password in clear, and is not shown.
         scheme: Option<&'static str>,
     },
     /// It has a scheme, and what follows is not of its form.
@@ -151,12 +153,13 @@ pub enum HashParseError {
     },
     /// Verifying it would cost more than is allowed.
     #[error(
-        "the hash asks for {quantity} = {found}, above {bound} = {maximum}; raise that bound or set a new password"
+        "the hash asks for {quantity} = {found}, above {bound} = {maximum} of server.limits; raise that limit or set a \
+         new password"
     )]
     AboveBound {
         /// What the hash asks for.
         quantity: &'static str,
-        /// The name of the bound in [`HashBounds`].
+        /// The limit of the config that [`HashBounds`] holds.
         bound: &'static str,
         /// What it asks for.
         found: u32,
@@ -184,11 +187,9 @@ impl Scheme {
         if text.starts_with("$argon2") {
             return Self::parse_argon("argon2", text);
         }
-        let (name, rest) = text
-            .strip_prefix('{')
-            .and_then(|text| text.split_once('}'))
-            .filter(|(name, _)| is_scheme_name(name))
-            .ok_or(HashParseError::NoScheme)?;
+        let Some(text) = text.strip_prefix('{') else { return Self::parse_django(text) };
+        let (name, rest) =
+            text.split_once('}').filter(|(name, _)| is_scheme_name(name)).ok_or(HashParseError::NoScheme)?;
         match name.to_ascii_uppercase().as_str() {
             "ARGON2" => Self::parse_argon("{ARGON2}", rest),
             "CRYPT" => CryptHash::parse(rest).map(Self::Crypt).ok_or(HashParseError::Malformed {
@@ -208,6 +209,38 @@ impl Scheme {
                 let known = FOREIGN_SCHEMES.iter().find(|known| **known == other);
                 Err(HashParseError::UnknownScheme { scheme: known.copied() })
             }
+        }
+    }
+
+    /// `name$…`, as the hashers of Django write it. A name that none of them has makes it no hash at all.
+    fn parse_django(text: &str) -> Result<Self, HashParseError> {
+        let (name, rest) = text.split_once('$').ok_or(HashParseError::NoScheme)?;
+        let pbkdf2 = |scheme, function| {
+            Pbkdf2Hash::parse_django(function, rest).map(Self::Pbkdf2).ok_or(HashParseError::Malformed {
+                scheme,
+                expected: "<rounds>$<salt>$<key> behind its name",
+            })
+        };
+        let bcrypt = |scheme, input| {
+            CryptHash::parse_bcrypt(rest, input).map(Self::Crypt).ok_or(HashParseError::Malformed {
+                scheme,
+                expected: "$2b$<cost>$<salt and digest> behind its name",
+            })
+        };
+        match name {
+            "pbkdf2_sha256" => pbkdf2("pbkdf2_sha256$", Function::Sha256),
+            "pbkdf2_sha1" => pbkdf2("pbkdf2_sha1$", Function::Sha1),
+            "argon2" => Self::parse_argon("argon2$", text.get(name.len()..).unwrap_or_default()),
+            "bcrypt_sha256" => bcrypt("bcrypt_sha256$", BcryptInput::HexOfSha256),
+            "bcrypt" => bcrypt("bcrypt$", BcryptInput::Secret),
+            // A password in clear may begin with such a word; what has two signs more is the work of a hasher.
+            other if rest.contains('$') => DJANGO_UNSUPPORTED
+                .iter()
+                .find(|known| known.strip_suffix('$') == Some(other))
+                .map_or(Err(HashParseError::NoScheme), |known| {
+                    Err(HashParseError::UnknownScheme { scheme: Some(known) })
+                }),
+            _ => Err(HashParseError::NoScheme),
         }
     }
 
@@ -244,9 +277,9 @@ impl Scheme {
         match self {
             Self::Argon(hash) => {
                 let parameters = hash.parameters();
-                within("m", parameters.memory_kib(), "memory_kib_max", bounds.memory_kib_max)?;
-                within("t", parameters.time_cost(), "time_cost_max", bounds.time_cost_max)?;
-                within("p", parameters.parallelism(), "parallelism_max", bounds.parallelism_max)
+                within("m (KiB)", parameters.memory_kib(), "argon2_memory_max", bounds.memory_kib_max)?;
+                within("t", parameters.time_cost(), "argon2_time_cost_max", bounds.time_cost_max)?;
+                within("p", parameters.parallelism(), "argon2_parallelism_max", bounds.parallelism_max)
             }
             Self::Crypt(CryptHash::ShaCrypt { rounds, .. }) => {
                 within("rounds", *rounds, "sha_crypt_rounds_max", bounds.sha_crypt_rounds_max)
@@ -275,8 +308,12 @@ fn within(
     }
 }
 
-fn in_braces(scheme: Option<&str>) -> String {
-    scheme.map_or_else(|| "in its braces ".to_owned(), |scheme| format!("{{{scheme}}} "))
+fn shown(scheme: Option<&str>) -> String {
+    match scheme {
+        None => "in its braces ".to_owned(),
+        Some(scheme) if scheme.ends_with('$') => format!("{scheme} "),
+        Some(scheme) => format!("{{{scheme}}} "),
+    }
 }
 
 /// Whether it has the form of a scheme's name.
@@ -286,7 +323,8 @@ fn is_scheme_name(name: &str) -> bool {
 }
 
 const SUPPORTED: &str = "{ARGON2}, {CRYPT} with $5$, $6$, $2a$, $2b$ or $2y$, {SSHA}, {SSHA256}, {SSHA512}, \
-                         {SHA}, {SHA256}, {SHA512}, {PBKDF2}, {PBKDF2-SHA1}, {PBKDF2-SHA256}, {PBKDF2-SHA512}";
+                         {SHA}, {SHA256}, {SHA512}, {PBKDF2}, {PBKDF2-SHA1}, {PBKDF2-SHA256}, {PBKDF2-SHA512}, \
+                         or Django's pbkdf2_sha256$, pbkdf2_sha1$, argon2$, bcrypt_sha256$, bcrypt$";
 
 /// Schemes of other servers that are not verified here, in upper case.
 const FOREIGN_SCHEMES: [&str; 20] = [
@@ -311,6 +349,11 @@ const FOREIGN_SCHEMES: [&str; 20] = [
     "TOTP",
     "UNIX",
 ];
+
+/// Hashers that Django has or had, and that are not verified here: scrypt, whose memory no pool counts, and what is
+/// broken.
+const DJANGO_UNSUPPORTED: [&str; 6] =
+    ["scrypt$", "sha1$", "md5$", "crypt$", "unsalted_sha1$", "unsalted_md5$"];
 
 /// Characters of a hash: the longest scheme writes about 200.
 const TEXT_LENGTH_MAX: usize = 512;

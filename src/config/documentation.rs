@@ -395,7 +395,8 @@ const TABLES: &[(&str, &[Key])] = &[
                 "password_hash",
                 "text",
                 "-",
-                "People: a PHC string, or an imported scheme such as `{SSHA}…`.",
+                "People: a PHC string, an imported scheme such as `{SSHA}…`, or a hash of Django's (`pbkdf2_sha256$…`, `pbkdf2_sha1$…`, \
+                 `argon2$…`, `bcrypt_sha256$…`, `bcrypt$…`).",
             ),
             Key(
                 "create_group",

@@ -216,14 +216,14 @@ limits! {
     store_wait_time: Duration = Duration::from_secs(15), Duration::ZERO..=HOUR;
     /// Lines of the log that wait to be written; when whoever reads the log is slower than that, lines are lost and counted.
     log_queue_max: u32 = 16_384, 64..=1_048_576;
-    /// Memory that an argon2 hash from elsewhere may ask for.
-    argon2_memory_max: u64 = 64 * MIB, 8 * KIB..=4 * GIB;
+    /// Memory that an argon2 hash from elsewhere may ask for. Django, and so authentik, asks for 100 MiB by default.
+    argon2_memory_max: u64 = 128 * MIB, 8 * KIB..=4 * GIB;
     /// Passes that an argon2 hash from elsewhere may ask for.
     argon2_time_cost_max: u32 = 8, 1..=64;
     /// Lanes that an argon2 hash from elsewhere may ask for.
     argon2_parallelism_max: u32 = 8, 1..=64;
-    /// Rounds that an imported PBKDF2 hash may ask for.
-    pbkdf2_rounds_max: u32 = 1_000_000, 1..=100_000_000;
+    /// Rounds that an imported PBKDF2 hash may ask for. Django, and so authentik, asks for 1,000,000 by default (5.2), or 1,200,000 (6.0).
+    pbkdf2_rounds_max: u32 = 2_000_000, 1..=100_000_000;
     /// Rounds that an imported SHA-crypt hash may ask for.
     sha_crypt_rounds_max: u32 = 1_000_000, 1_000..=100_000_000;
     /// Cost (the logarithm of the rounds) that an imported bcrypt hash may ask for.

@@ -163,11 +163,20 @@ fn hash(text: &str, takes_schemes: bool) -> Result<HashText, String> {
                     .bytes()
                     .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.'))
         });
+    let is_django = text.split_once('$').is_some_and(|(hasher, rest)| {
+        !hasher.is_empty()
+            && rest.contains('$')
+            && hasher
+                .bytes()
+                .all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'_')
+    });
     let is_printable = text.bytes().all(|octet| octet.is_ascii_graphic());
-    match (is_printable && (is_phc || is_scheme && takes_schemes), takes_schemes) {
+    match (is_printable && (is_phc || (is_scheme || is_django) && takes_schemes), takes_schemes) {
         (true, _) => Ok(HashText::new(text.to_owned())),
         (false, true) => {
-            Err("expected a PHC string, \"$argon2id$…\", or an imported scheme, \"{SSHA}…\"".to_owned())
+            Err("expected a PHC string, \"$argon2id$…\", an imported scheme, \"{SSHA}…\", or a hash of Django's, \
+                 \"pbkdf2_sha256$…\""
+                .to_owned())
         }
         (false, false) => Err("expected a PHC string, \"$argon2id$…\"".to_owned()),
     }
@@ -184,12 +193,20 @@ mod tests {
 
     #[test]
     fn hashes_have_a_form() {
-        for text in ["$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", "$6$salt$hash", "{SSHA}aGFzaA=="] {
+        for text in [
+            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
+            "$6$salt$hash",
+            "{SSHA}aGFzaA==",
+            "pbkdf2_sha256$1000$salt$aGFzaA==",
+            "bcrypt_sha256$$2b$12$hash",
+        ] {
             assert!(hash(text, true).is_ok(), "{text}");
         }
-        for text in ["", "hunter2", "$", "$x", "{SSHA}", "{}x", "{a b}x", "$a$b c"] {
+        for text in ["", "hunter2", "$", "$x", "{SSHA}", "{}x", "{a b}x", "$a$b c", "hunter$2", "Hunter$2$3"]
+        {
             assert!(hash(text, true).is_err(), "{text}");
         }
         assert!(hash("{SSHA}aGFzaA==", false).is_err());
+        assert!(hash("pbkdf2_sha256$1000$salt$aGFzaA==", false).is_err());
     }
 }

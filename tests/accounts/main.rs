@@ -17,6 +17,7 @@ mod audit_trail;
 mod clocks;
 mod command_line;
 mod open_connections;
+mod passwords_of_django;
 mod revocation;
 mod rotation;
 mod service_accounts;

@@ -62,6 +62,10 @@ impl Doors {
         (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
     }
 
+    pub(super) fn call_as_superuser(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
+        self.call(&self.superuser, method, path, body)
+    }
+
     /// A call of the superuser that is refused, with a reason in which this stands.
     #[track_caller]
     fn is_refused(&self, method: &str, path: &str, body: &Value, status: u16, reason: &str) {
@@ -85,7 +89,7 @@ impl Doors {
         ldap
     }
 
-    fn code_of_bind(&self, account: &str, secret: &str) -> u32 {
+    pub(super) fn code_of_bind(&self, account: &str, secret: &str) -> u32 {
         LdapConn::new(&self.server.url("ldap")).unwrap().simple_bind(&dn(account), secret).unwrap().rc
     }
 

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::auth::schemes::argon::hash_new;
@@ -27,6 +28,36 @@ const IMPORTED: [&str; 18] = [
     "{PBKDF2-SHA512}1000$c2FsdHNhbHQ$.sUSD8jw4f8ns7m9b7kj8PeJLe8lJXO8Am09BLgO79kST9D/Ija5aKINGF5Xg7hkKXw1.fNhBzzJP3eIXcWXww",
     // With the padding and the `+` of other writers.
     "{PBKDF2-SHA1}1000$c2FsdHNhbHQ=$wQoBU7GXMNo2CJC+raijrf6key4=",
+];
+
+/// What Django 5.2 makes of `SECRET`, with few rounds:
+///
+/// ```python
+/// # pip install "django==5.2.*" argon2-cffi bcrypt
+/// from django.conf import settings; settings.configure()
+/// from django.contrib.auth import hashers as h
+/// salt, secret = "YZwBkZtc9FXTmAbmUTbAgP", "correct horse"
+/// print(h.PBKDF2PasswordHasher().encode(secret, salt, 1000))
+/// print(h.PBKDF2SHA1PasswordHasher().encode(secret, salt, 1000))
+/// a = h.Argon2PasswordHasher(); a.memory_cost = 64; print(a.encode(secret, salt))
+/// b = h.BCryptSHA256PasswordHasher(); b.rounds = 4; print(b.encode(secret, b.salt()))
+/// b = h.BCryptPasswordHasher(); b.rounds = 4; print(b.encode(secret, b.salt()))
+/// ```
+const DJANGO: [&str; 5] = [
+    "pbkdf2_sha256$1000$YZwBkZtc9FXTmAbmUTbAgP$fbelRmKRZ9XlPezJPCvdy9uwENxrewlRs1zkI3VolRg=",
+    "pbkdf2_sha1$1000$YZwBkZtc9FXTmAbmUTbAgP$AhheK1uEWWwxQHcEjFLOmDI/58E=",
+    "argon2$argon2id$v=19$m=64,t=2,p=8$WVp3QmtadGM5RlhUbUFibVVUYkFnUA$fLBrjjCqxIJ/gdvr4XyS7TkfjGAvN5RDkXeJRWGa4gM",
+    "bcrypt_sha256$$2b$04$K6G8DvCq.T58PF5MtuLUZuj3d3N080hMYBnFkSVJSan2uHYBt.Qg2",
+    "bcrypt$$2b$04$AtY.G9CeeuFR8v8Ibx/fhe8BRE.LiEwcBrpe3eKDNDIYRDX1Ble3u",
+];
+
+/// The same with Django's own costs: `print(h.make_password(secret, hasher=name))` for each of the five.
+const DJANGO_DEFAULTS: [&str; 5] = [
+    "pbkdf2_sha256$1000000$W1jTXPLHEzL0ZkWDpCXyul$Gb6FXV6NkD3LlPB7Sco0dA5owtxBm0l/Sbdwc75Lvhk=",
+    "pbkdf2_sha1$1000000$unXRvq4H3mYCzSYdzMhEav$FwtfFsyOSJ16imCisYaEfM+gUJQ=",
+    "argon2$argon2id$v=19$m=102400,t=2,p=8$M1gzUG5JMm5taWY0RnNzWkdRVkJsTQ$iywpPcRIw/HRrxxRDZi1Gn7jFVS35CjzwdB7iDKSPts",
+    "bcrypt_sha256$$2b$12$5EWXOTVJwtG8nPmhn2sIkOzKehRpcVUI2p1ociWwIHEBihYhWfNb.",
+    "bcrypt$$2b$12$TPB4rr2xO8YGZyXjTQlVB.ERRYZg5UhuHznCyF/MyzBrvMq9hOLrm",
 ];
 
 /// Of the tests of the reference implementation, for "password".
@@ -62,6 +93,43 @@ fn imported_hashes_of_other_implementations_verify() {
         assert!(hash.needs_rehash(&tiny()) && !hash.is_argon2id(), "{text}");
         assert_eq!(hash.memory_octets(), 0);
     }
+}
+
+#[test]
+fn hashes_of_django_verify() {
+    for text in DJANGO {
+        for wrong in [b"".as_slice(), b"correct horsf", b"correct horse ", b"correct horse\0"] {
+            assert!(!verify(text, wrong), "{text} {wrong:?}");
+        }
+        assert!(verify(text, SECRET), "{text}");
+        assert_eq!(parse(text).is_argon2id(), text.starts_with("argon2$"), "{text}");
+        assert!(parse(text).needs_rehash(&tiny()), "{text}");
+        let octets = if text.starts_with("argon2$") { 64 * 1024 } else { 0 };
+        assert_eq!(parse(text).memory_octets(), octets, "{text}");
+        // Django's names have one case.
+        assert_eq!(error_of(&text.to_ascii_uppercase()), HashParseError::NoScheme, "{text}");
+    }
+}
+
+#[test]
+fn what_django_makes_by_default_is_within_the_bounds() {
+    for text in DJANGO_DEFAULTS {
+        parse(text);
+    }
+    let memory = parse(DJANGO_DEFAULTS[2]).memory_octets();
+    assert_eq!(memory, 100 * 1024 * 1024, "the pool counts it");
+}
+
+/// bcrypt reads 72 octets; Django's `bcrypt_sha256` is there so that all count.
+#[test]
+fn all_of_a_long_secret_counts_where_django_hashes_it_before() {
+    let hash = |secret: &[u8]| {
+        let hex: String = Sha256::digest(secret).iter().map(|octet| format!("{octet:02x}")).collect();
+        format!("bcrypt_sha256${}", bcrypt::hash_with_salt(hex.as_bytes(), 4, [7; 16]).unwrap())
+    };
+    let (long, other) = ([&[b'x'; 100][..], b"a"].concat(), [&[b'x'; 100][..], b"b"].concat());
+    assert!(verify(&hash(&long), &long));
+    assert!(!verify(&hash(&long), &other));
 }
 
 #[test]
@@ -156,14 +224,21 @@ fn what_costs_too_much_names_the_bound() {
         format!("$argon2id$v=19${parameters}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
     };
     for (text, quantity, bound, found, maximum) in [
-        (ARGON2ID.to_owned(), "m", "memory_kib_max", 65_536, 65_535),
-        (argon("m=4294967295,t=1,p=1"), "m", "memory_kib_max", u32::MAX, 65_535),
-        (argon("m=64,t=4,p=1"), "t", "time_cost_max", 4, 3),
-        (argon("m=64,t=1,p=3"), "p", "parallelism_max", 3, 2),
+        (ARGON2ID.to_owned(), "m (KiB)", "argon2_memory_max", 65_536, 65_535),
+        (argon("m=4294967295,t=1,p=1"), "m (KiB)", "argon2_memory_max", u32::MAX, 65_535),
+        (argon("m=64,t=4,p=1"), "t", "argon2_time_cost_max", 4, 3),
+        (argon("m=64,t=1,p=3"), "p", "argon2_parallelism_max", 3, 2),
         (IMPORTED[0].to_owned(), "rounds", "sha_crypt_rounds_max", 1_000, 999),
         (IMPORTED[1].to_owned(), "rounds", "sha_crypt_rounds_max", 5_000, 999),
         (IMPORTED[4].to_owned(), "cost", "bcrypt_cost_max", 4, 3),
         (IMPORTED[15].to_owned(), "rounds", "pbkdf2_rounds_max", 1_000, 999),
+        (DJANGO[0].to_owned(), "rounds", "pbkdf2_rounds_max", 1_000, 999),
+        (DJANGO[1].to_owned(), "rounds", "pbkdf2_rounds_max", 1_000, 999),
+        (DJANGO[0].replace("$1000$", "$4294967295$"), "rounds", "pbkdf2_rounds_max", u32::MAX, 999),
+        (DJANGO[2].to_owned(), "p", "argon2_parallelism_max", 8, 2),
+        (DJANGO[2].replace("m=64", "m=4294967295"), "m (KiB)", "argon2_memory_max", u32::MAX, 65_535),
+        (DJANGO[3].to_owned(), "cost", "bcrypt_cost_max", 4, 3),
+        (DJANGO[4].replace("$04$", "$31$"), "cost", "bcrypt_cost_max", 31, 3),
     ] {
         let expected = HashParseError::AboveBound { quantity, bound, found, maximum };
         assert_eq!(StoredHash::parse(&text, &bounds).expect_err(&text), expected, "{text}");
@@ -183,6 +258,12 @@ fn what_is_no_hash_says_so_and_shows_nothing() {
     let error = error_of("{Hunter2}x");
     assert!(!error.to_string().contains("Hunter2"), "it may be a password in clear: {error}");
     assert!(!error_of("{SMD5}hunter2").to_string().contains("hunter2"));
+    for text in ["hunter$2", "hunter$2$3", "md5$hunter2", "pbkdf2_sha512$1$2$3", "$pbkdf2_sha256$1$2$3"] {
+        assert_eq!(error_of(text), HashParseError::NoScheme, "it may be a password in clear: {text}");
+    }
+    let scrypt = "scrypt$16384$gtPYF2ni3lnhK6V97GZIN2$8$5$CtHrzHIleKdfDxtNTowMmUU/3kJVagzrWIyqc0tTmbn0B4ZtzlEsxxT5KF8Oth43ESfmQxVun3CZ1d1tn8OmHQ==";
+    assert_eq!(error_of(scrypt), HashParseError::UnknownScheme { scheme: Some("scrypt$") });
+    assert!(error_of(scrypt).to_string().starts_with("the scheme scrypt$ is not supported; use one of"));
     assert_eq!(error_of(&"x".repeat(513)), HashParseError::TooLong { found: 513 });
 }
 
@@ -231,6 +312,27 @@ fn damaged_hashes_are_malformed() {
         "{PBKDF2}1000$$wQoBU7GXMNo2CJC.raijrf6key4".to_owned(),
         "{PBKDF2}1000$c2FsdHNhbHQ$".to_owned(),
         "{PBKDF2-SHA256}1000$c2FsdHNhbHQ$wQoBU7GXMNo2CJC.raijrf6key4".to_owned(),
+        "pbkdf2_sha256$".to_owned(),
+        "pbkdf2_sha256$1000$salt".to_owned(),
+        DJANGO[0].replace("$1000$", "$0$"),
+        DJANGO[0].replace("$1000$", "$+1000$"),
+        DJANGO[0].replace("$1000$", "$99999999999999999999$"),
+        DJANGO[0].replace("YZwBkZtc9FXTmAbmUTbAgP", ""),
+        DJANGO[0].replace("sha256", "sha1"),
+        DJANGO[1].replace("sha1", "sha256"),
+        DJANGO[0][..70].to_owned(),
+        format!("{}$", DJANGO[0]),
+        "argon2$".to_owned(),
+        "argon2$$argon2id$v=19$m=64,t=2,p=8$WVp3QmtadGM$fLBrjjCqxIJ".to_owned(),
+        DJANGO[2].replace("m=64", "m=63"),
+        DJANGO[2].replace("m=64", "m=99999999999"),
+        "bcrypt_sha256$".to_owned(),
+        DJANGO[3].replace("$$", "$"),
+        DJANGO[3].replace("$04$", "$03$"),
+        DJANGO[3].replace("$04$", "$99$"),
+        DJANGO[3].replace("$2b$", "$6$"),
+        DJANGO[4].replace("$2b$", "$2x$"),
+        "bcrypt$$6$saltsalt$".to_owned(),
     ];
     for text in damaged {
         assert!(matches!(error_of(&text), HashParseError::Malformed { .. }), "{text}");
@@ -251,7 +353,7 @@ fn crypt_takes_no_secret_that_crypt_could_not_have_taken() {
 
 #[test]
 fn a_hash_does_not_print() {
-    for text in IMPORTED.into_iter().chain([ARGON2I, ARGON2ID]) {
+    for text in IMPORTED.into_iter().chain(DJANGO).chain([ARGON2I, ARGON2ID]) {
         let hash = parse(text);
         let shown = format!("{hash:?}");
         assert!(shown.contains(hash.scheme_name()) && !shown.contains('$') && shown.len() < 60, "{shown}");
@@ -280,6 +382,7 @@ proptest! {
         scheme in prop::sample::select(vec![
             "$argon2id$", "$argon2i$v=19$m=8,t=1,p=1$", "{ARGON2}$argon2d$", "{CRYPT}$5$", "{CRYPT}$6$rounds=1000$",
             "{CRYPT}$2b$04$", "{CRYPT}$", "{SHA}", "{SSHA}", "{SSHA256}", "{SSHA512}", "{PBKDF2}", "{PBKDF2-SHA512}1$",
+            "pbkdf2_sha256$", "pbkdf2_sha1$1$", "argon2$argon2id$v=19$m=8,t=1,p=1$", "argon2$", "bcrypt_sha256$$2b$04$", "bcrypt$",
         ]),
         rest in "[$=,./+0-9a-zA-Z]{0,110}",
     ) {
@@ -294,13 +397,14 @@ proptest! {
 
     #[test]
     fn damage_in_one_place_neither_panics_nor_verifies_another_secret(
-        which in 0..IMPORTED.len(), place in 0..200_usize, octet in 0x20..0x7f_u8,
+        which in 0..IMPORTED.len() + DJANGO.len(), place in 0..200_usize, octet in 0x20..0x7f_u8,
     ) {
-        let mut text = IMPORTED[which].as_bytes().to_vec();
+        let mut text = IMPORTED.into_iter().chain(DJANGO).nth(which).unwrap().as_bytes().to_vec();
         let place = place % text.len();
         text[place] = octet;
         let bounds = HashBounds {
-            pbkdf2_rounds_max: 10_000, sha_crypt_rounds_max: 10_000, bcrypt_cost_max: 5, ..HashBounds::default()
+            memory_kib_max: 128, pbkdf2_rounds_max: 10_000, sha_crypt_rounds_max: 10_000, bcrypt_cost_max: 5,
+            ..HashBounds::default()
         };
         if let Ok(hash) = StoredHash::parse(std::str::from_utf8(&text).unwrap(), &bounds) {
             prop_assert!(!hash.verify(b"another", &mut ArgonMemory::new()));

@@ -1,4 +1,5 @@
-//! What stands after `{CRYPT}`: sha-crypt (`$5$`, `$6$`) and bcrypt (`$2a$`, `$2b$`, `$2y$`).
+//! What stands after `{CRYPT}`: sha-crypt (`$5$`, `$6$`) and bcrypt (`$2a$`, `$2b$`, `$2y$`); bcrypt stands after
+//! two names of Django's, too.
 //!
 //! DES, MD5-crypt and `$2x$` (the sign-extension bug of an old bcrypt) are not verified: they are broken.
 
@@ -6,6 +7,8 @@ use std::str::FromStr as _;
 
 use bcrypt::HashParts;
 use sha_crypt::{PasswordVerifier as _, ShaCrypt};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 /// A hash that crypt(3) would verify.
 #[derive(Clone)]
@@ -23,7 +26,16 @@ pub(in crate::auth) enum CryptHash {
         text: Box<str>,
         /// The binary logarithm of the rounds.
         cost: u32,
+        input: BcryptInput,
     },
+}
+
+/// What bcrypt was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::auth) enum BcryptInput {
+    Secret,
+    /// Django's `bcrypt_sha256`: lower-case hexadecimal digits, so that more than 72 octets of a secret count.
+    HexOfSha256,
 }
 
 impl CryptHash {
@@ -36,7 +48,7 @@ impl CryptHash {
         match fields.next()? {
             "5" => Self::parse_sha_crypt(text, fields, 43),
             "6" => Self::parse_sha_crypt(text, fields, 86),
-            "2a" | "2b" | "2y" => Self::parse_bcrypt(text),
+            "2a" | "2b" | "2y" => Self::parse_bcrypt(text, BcryptInput::Secret),
             _ => None,
         }
     }
@@ -54,7 +66,12 @@ impl CryptHash {
         let is_c_string = !secret.contains(&0);
         let matches = match self {
             Self::ShaCrypt { text, .. } => ShaCrypt::default().verify_password(secret, &**text).is_ok(),
-            Self::Bcrypt { text, .. } => bcrypt::verify(secret, text).unwrap_or(false),
+            Self::Bcrypt { text, input: BcryptInput::Secret, .. } => {
+                bcrypt::verify(secret, text).unwrap_or(false)
+            }
+            Self::Bcrypt { text, input: BcryptInput::HexOfSha256, .. } => {
+                bcrypt::verify(&*hex_of_sha256(secret), text).unwrap_or(false)
+            }
         };
         matches && is_c_string
     }
@@ -80,12 +97,23 @@ impl CryptHash {
         is_well_formed.then(|| Self::ShaCrypt { text: text.into(), rounds })
     }
 
-    fn parse_bcrypt(text: &str) -> Option<Self> {
+    /// Reads `$2…$`; `None` if it is not of that form.
+    pub(in crate::auth) fn parse_bcrypt(text: &str, input: BcryptInput) -> Option<Self> {
+        if !["$2a$", "$2b$", "$2y$"].iter().any(|version| text.starts_with(version)) {
+            return None;
+        }
         // The crate checks the form; only the cost, where it would take "+4", is read here.
         HashParts::from_str(text).ok()?;
         let cost = super::decimal(text.get(4..6)?)?;
-        (BCRYPT_COST_MIN..=BCRYPT_COST_MAX).contains(&cost).then(|| Self::Bcrypt { text: text.into(), cost })
+        let is_cost = (BCRYPT_COST_MIN..=BCRYPT_COST_MAX).contains(&cost);
+        is_cost.then(|| Self::Bcrypt { text: text.into(), cost, input })
     }
+}
+
+fn hex_of_sha256(secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    let digest = Zeroizing::new(<[u8; 32]>::from(Sha256::digest(secret)));
+    let digits = digest.iter().flat_map(|octet| [octet >> 4, octet & 0xf]);
+    Zeroizing::new(digits.map(|digit| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }).collect())
 }
 
 /// The alphabet of crypt(3): `./0-9A-Za-z`.

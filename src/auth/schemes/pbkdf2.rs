@@ -1,5 +1,6 @@
 //! `{PBKDF2-SHA256}` and its brothers as OpenLDAP's contributed pw-pbkdf2 writes them:
 //! `rounds$salt$key`, salt and key in adapted base64, the key as long as the hash function's output.
+//! Django's `pbkdf2_sha256$` and `pbkdf2_sha1$` have the same fields, but the salt is text that is used as it stands.
 
 use pbkdf2::pbkdf2_hmac;
 use sha1::Sha1;
@@ -7,8 +8,8 @@ use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::decode_adapted_base64;
 use super::digest::Function;
+use super::{decode_adapted_base64, decode_base64};
 
 /// A key derived from the secret.
 #[derive(Clone)]
@@ -22,14 +23,20 @@ pub(in crate::auth) struct Pbkdf2Hash {
 impl Pbkdf2Hash {
     /// Reads what stands after the scheme; `None` if it is not of that form.
     pub(in crate::auth) fn parse(function: Function, text: &str) -> Option<Self> {
-        let mut fields = text.split('$');
-        let rounds = super::decimal(fields.next()?)?;
-        let salt = decode_adapted_base64(fields.next()?)?;
-        let key = decode_adapted_base64(fields.next()?)?;
-        if fields.next().is_some() || rounds == 0 || salt.is_empty() || key.len() != function.length() {
-            return None;
-        }
-        Some(Self { function, rounds, salt: salt.into(), key: key.into() })
+        let [rounds, salt, key] = fields(text)?;
+        Self::new(function, rounds, decode_adapted_base64(salt)?, decode_adapted_base64(key)?)
+    }
+
+    /// Reads what stands after `pbkdf2_sha256$`; `None` if it is not of that form.
+    pub(in crate::auth) fn parse_django(function: Function, text: &str) -> Option<Self> {
+        let [rounds, salt, key] = fields(text)?;
+        Self::new(function, rounds, salt.as_bytes().to_vec(), decode_base64(key)?)
+    }
+
+    fn new(function: Function, rounds: &str, salt: Vec<u8>, key: Vec<u8>) -> Option<Self> {
+        let rounds = super::decimal(rounds)?;
+        let is_well_formed = rounds > 0 && !salt.is_empty() && key.len() == function.length();
+        is_well_formed.then(|| Self { function, rounds, salt: salt.into(), key: key.into() })
     }
 
     /// How often the hash function is applied.
@@ -49,4 +56,11 @@ impl Pbkdf2Hash {
         let is_padded = secret.last() == Some(&0);
         bool::from(self.key.ct_eq(&computed)) && !is_padded
     }
+}
+
+/// Exactly three fields.
+fn fields(text: &str) -> Option<[&str; 3]> {
+    let mut fields = text.split('$');
+    let three = [fields.next()?, fields.next()?, fields.next()?];
+    fields.next().is_none().then_some(three)
 }

@@ -404,7 +404,7 @@ fn passwords_are_kept_within_bounds() {
     assert_eq!(report.passwords, 1);
     assert!(binds(&registry, "carol", b"secret"));
     assert_eq!(report.left_out.len(), 4, "{:#?}", report.left_out);
-    assert!(report.left_out.keys().any(|reason| reason.contains("memory_kib_max")));
+    assert!(report.left_out.keys().any(|reason| reason.contains("argon2_memory_max")));
 }
 
 #[test]

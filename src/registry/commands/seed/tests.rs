@@ -530,7 +530,7 @@ fn seeded_secrets_are_stored_by_their_shape() {
     );
     let costly =
         "$argon2id$v=19$m=65536,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
-    assert!(second(Some(SeedSecret::Hash(HashText::new(costly.to_owned())))).contains("memory_kib_max"));
+    assert!(second(Some(SeedSecret::Hash(HashText::new(costly.to_owned())))).contains("argon2_memory_max"));
     let password = |text: &str| {
         let given = secret(text);
         refusal(&move |seed: &mut Seed| seed.accounts[0].password = given.clone())
