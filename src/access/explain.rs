@@ -217,6 +217,8 @@ fn granted(accounts: &Accounts, account: &AccountState, provider: &str, decision
         Decision::Allowed(Reason::Superuser(group)) => {
             format!("the group `{}` makes its members superusers", group_name(accounts, group))
         }
+        // Nobody owns a provider.
+        Decision::Allowed(Reason::Own) => format!("`{}` holds `{permission}` as its owner", account.username),
         Decision::Allowed(Reason::Grant { is_global, via }) => {
             let reach =
                 if is_global { "globally".to_owned() } else { format!("on the provider `{provider}`") };

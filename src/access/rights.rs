@@ -19,6 +19,8 @@ pub enum Decision {
 pub enum Reason {
     /// A group that makes its members superusers.
     Superuser(GroupNumber),
+    /// It is the account's own: everybody views the tokens that are theirs.
+    Own,
     Grant {
         /// Whether it is for all objects, not for the one.
         is_global: bool,
@@ -158,6 +160,11 @@ pub fn decide(
         let role = accounts.role(number)?;
         granted(&role.grants, via)
     };
+    if let (Permission::ViewToken, Some(ObjectReference::Token(token))) = (permission, on)
+        && accounts.token(token).is_some_and(|token| token.account == account.number)
+    {
+        return Decision::Allowed(Reason::Own);
+    }
     if let Some(decision) = granted(&account.grants, Via::Account) {
         return decision;
     }

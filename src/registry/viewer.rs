@@ -32,6 +32,7 @@ impl Viewer {
         let Some(account) = accounts.account(holder.account).filter(|account| account.is_active) else {
             return viewer;
         };
+        viewer.objects.extend(account.tokens.iter().copied().map(ObjectReference::Token));
         for grant in Rights::of_account(accounts, account).grants {
             match grant.on {
                 None => drop(viewer.kinds.insert(grant.permission)),

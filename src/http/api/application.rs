@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::call::Call;
@@ -17,6 +18,7 @@ use super::refusal::Refusal;
 use super::route::{NoContent, NoParameters};
 use super::told::{self, LosingAccess};
 use super::used_by::{UsedBy, UsedByAction};
+use super::user::{self, Shown};
 use super::value::{Empty, Required, RequiredFields, given, one_of, or_null};
 use crate::directory::{AccountState, Accounts};
 use crate::model::{
@@ -47,7 +49,8 @@ pub struct Application {
     pub backchannel_providers: Vec<u32>,
     /// Always empty.
     pub backchannel_providers_obj: Vec<Provider>,
-    /// Where it is, for a browser; `null`: nowhere.
+    /// Where it is, for the browser of who asks: what it is called by stands in the place of `%(username)s` and its like.
+    /// `null`: nowhere.
     pub launch_url: Option<String>,
     /// Whether a browser opens it in a tab of its own.
     pub open_in_new_tab: bool,
@@ -301,7 +304,7 @@ fn shown(source: &impl Source, application: &model::Application) -> Application 
         provider_obj: provider.map(|provider| provider::shown(source, provider)),
         backchannel_providers: Vec::new(),
         backchannel_providers_obj: Vec::new(),
-        launch_url: (!launch_url.is_empty()).then(|| launch_url.clone()),
+        launch_url: (!launch_url.is_empty()).then(|| launch_url_for_caller(source, launch_url)),
         open_in_new_tab: application.open_in_new_tab,
         meta_launch_url: launch_url,
         meta_icon: text(ApplicationText::Icon),
@@ -313,6 +316,49 @@ fn shown(source: &impl Source, application: &model::Application) -> Application 
         group: text(ApplicationText::Group),
         meta_hide: application.hide,
         losing_access: None,
+    }
+}
+
+/// The address with `%(username)s` and the other scalar fields of the caller's account filled in, as Python's `%` does it.
+/// As in authentik it stays as it is where it has another `%` in it, or a field that there is not.
+fn launch_url_for_caller(source: &impl Source, launch_url: &str) -> String {
+    let formatted = || {
+        let holder = source.caller().holder().filter(|_| launch_url.contains('%'))?;
+        let record = source.account(holder.account).ok()??;
+        let account = user::user(source, &record, Shown { groups: false, roles: false });
+        formatted(launch_url, &serde_json::to_value(account).ok()?)
+    };
+    formatted().unwrap_or_else(|| launch_url.to_owned())
+}
+
+fn formatted(launch_url: &str, account: &Value) -> Option<String> {
+    let mut pieces = launch_url.split('%');
+    let mut url = pieces.next()?.to_owned();
+    while let Some(piece) = pieces.next() {
+        if piece.is_empty() {
+            url.push('%');
+            url.push_str(pieces.next()?);
+            continue;
+        }
+        let (field, rest) = piece.strip_prefix('(')?.split_once(")s")?;
+        match account.get(field)? {
+            Value::String(text) => text.bytes().for_each(|octet| push_encoded(&mut url, octet)),
+            Value::Number(number) => url.push_str(&number.to_string()),
+            Value::Bool(truth) => url.push_str(if *truth { "True" } else { "False" }),
+            Value::Null => url.push_str("None"),
+            Value::Array(_) | Value::Object(_) => return None,
+        }
+        url.push_str(rest);
+    }
+    Some(url)
+}
+
+/// A name has no say in what else the address is: RFC 3986, section 2.3, and the `@` of mail addresses.
+fn push_encoded(url: &mut String, octet: u8) {
+    match octet {
+        b'-' | b'.' | b'_' | b'~' | b'@' => url.push(char::from(octet)),
+        _ if octet.is_ascii_alphanumeric() => url.push(char::from(octet)),
+        _ => url.push_str(&format!("%{octet:02X}")),
     }
 }
 
@@ -376,4 +422,44 @@ fn knows_provider(transaction: &Transaction<'_>, number: ProviderNumber) -> bool
     let on = ObjectReference::Provider(number);
     let accounts = transaction.snapshot().accounts();
     transaction.names(on) || transaction.caller().may(accounts, Permission::ChangeProvider, Some(on))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_address_is_filled_in_as_authentik_does_it() {
+        let account = json!({
+            "username": "alice", "name": "Alice & Bob/?#", "email": "alice@example.com", "pk": 4, "is_active": true,
+            "last_login": null, "attributes": {}, "groups": [],
+        });
+        let filled = |url: &str| formatted(url, &account);
+        for (url, expected) in [
+            ("https://%(username)s.example.com/%(username)s", "https://alice.example.com/alice"),
+            ("https://x/%(pk)s?mail=%(email)s", "https://x/4?mail=alice@example.com"),
+            ("https://x/%(name)s", "https://x/Alice%20%26%20Bob%2F%3F%23"),
+            ("https://x/100%%/%(is_active)s/%(last_login)s", "https://x/100%/True/None"),
+            ("https://x/%%(username)s", "https://x/%(username)s"),
+        ] {
+            assert_eq!(filled(url).as_deref(), Some(expected), "{url}");
+        }
+        for url in [
+            "https://x/%20y",
+            "https://x/%(password)s",
+            "https://x/%(username)d",
+            "https://x/%(groups)s",
+            "%",
+            "%(",
+        ] {
+            assert_eq!(filled(url), None, "{url}");
+        }
+        // A name never writes a field of its own.
+        assert_eq!(
+            formatted("%(username)s", &json!({ "username": "%(email)s" })).as_deref(),
+            Some("%25%28email%29s")
+        );
+    }
 }

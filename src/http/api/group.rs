@@ -323,6 +323,7 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
     let applications = applications.map(|application| {
         let action = UsedByAction::LeftDangling;
         UsedBy::new(("authentik_core", "application"), application.uuid, &application.name, action)
+            .preventing()
     });
     Ok(members.chain(children).chain(applications).collect())
 }

@@ -147,6 +147,15 @@ impl Refusal {
         Self::detail(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     }
 
+    /// The same, where the request calls a field by another name.
+    pub(super) fn naming(self, field: &str, other: &str) -> Self {
+        let About::Fields(mut fields) = self.about else { return self };
+        if let Some(messages) = fields.remove(field) {
+            fields.entry(other.to_owned()).or_default().extend(messages);
+        }
+        Self { about: About::Fields(fields), ..self }
+    }
+
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
@@ -174,6 +183,8 @@ impl Refusal {
 impl From<ChangeError> for Refusal {
     fn from(error: ChangeError) -> Self {
         match error {
+            // The account of `add_user/` and its like stands in the body as if it stood in the path: so authentik answers.
+            ChangeError::Field { field: "pk", message } => return Self::not_found_because(message),
             ChangeError::Field { field, message } => return Self::field(field, message),
             ChangeError::Fields(wrong) => {
                 let mut fields = BTreeMap::<String, Vec<String>>::new();

@@ -15,7 +15,7 @@ use super::page::Page;
 use super::reading::{Reading, Source};
 use super::refusal::Refusal;
 use super::route::{NoContent, NoParameters};
-use super::used_by::UsedBy;
+use super::used_by::{UsedBy, UsedByAction};
 use super::user::{self, User};
 use super::value::{EndTime, Required, RequiredFields, Time, networks, or_null};
 use crate::directory::name_key;
@@ -238,10 +238,7 @@ pub(super) async fn create(
 }
 
 pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Token, Refusal> {
-    let identifier: String = reading.parameter("identifier")?;
-    let token = reading.accounts().token_named(&identifier).ok_or_else(Refusal::not_found)?;
-    reading.require_view(ObjectReference::Token(token.number))?;
-    Ok(shown(reading, token)?)
+    Ok(shown(reading, viewed(reading)?)?)
 }
 
 pub(super) async fn update(call: Call, request: Required<PatchedTokenRequest>) -> Result<Token, Refusal> {
@@ -308,8 +305,26 @@ pub(super) async fn rotate(call: Call, request: TokenRotateRequest) -> Result<Cr
     Ok(CreatedToken { token, key })
 }
 
-pub(super) fn used_by(reading: &Reading, query: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
-    retrieve(reading, query).map(|_| Vec::new())
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+    let token = viewed(reading)?;
+    let accounts = reading.accounts();
+    let others = accounts.account(token.account).map(|owner| owner.tokens.iter()).into_iter().flatten();
+    // What it has replaced and works on ends with it.
+    let replaced = others
+        .filter_map(|number| accounts.token(*number))
+        .filter(|other| token.replaces(other) && reading.may_view(ObjectReference::Token(other.number)));
+    let model = ("authentik_core", "token");
+    Ok(replaced
+        .map(|other| UsedBy::new(model, &other.identifier, &other.identifier, UsedByAction::Cascade))
+        .collect())
+}
+
+/// The token in the path, which the caller may view.
+fn viewed(reading: &Reading) -> Result<&Arc<model::Token>, Refusal> {
+    let identifier: String = reading.parameter("identifier")?;
+    let token = reading.accounts().token_named(&identifier).ok_or_else(Refusal::not_found)?;
+    reading.require_view(ObjectReference::Token(token.number))?;
+    Ok(token)
 }
 
 /// The token as it is after a change; it may be read by who has changed it.

@@ -16,6 +16,9 @@ pub struct UsedBy {
     pub name: String,
     /// What becomes of it.
     pub action: UsedByAction,
+    /// Whether the object is not deleted while it is there; bindery's own. Absent: it is no obstacle.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prevents_deletion: bool,
 }
 
 /// What becomes of the user of an object that is deleted.
@@ -46,6 +49,12 @@ impl UsedBy {
             pk: pk.to_string(),
             name: name.to_string(),
             action,
+            prevents_deletion: false,
         }
+    }
+
+    /// The same, of what a deletion is refused for. The enum of authentik's clients has no word for it.
+    pub(super) fn preventing(self) -> Self {
+        Self { prevents_deletion: true, ..self }
     }
 }

@@ -288,7 +288,8 @@ pub(super) async fn create_service_account(
         expiring: request.expiring,
         expires: request.expires.map(|time| Expiry::At(time.0)),
     };
-    let created = call.registry.create_service_account(call.caller.clone(), new).await?;
+    let created = call.registry.create_service_account(call.caller.clone(), new).await;
+    let created = created.map_err(|error| Refusal::from(error).naming("username", "name"))?;
     let token = created.token;
     Ok(UserServiceAccountResponse {
         username: token.account,

@@ -2,6 +2,7 @@
 //! them as an account calls them.
 
 mod applications;
+mod authentik;
 mod bindings;
 mod certificates;
 mod custom_events;

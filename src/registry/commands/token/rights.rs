@@ -10,11 +10,13 @@
 //! - The secret of a token that is there (rotated, set or viewed) needs the permission on that token, and all that its
 //!   owner holds now: a grant on a token outlives the check that it was made with, and the owner may have got more since.
 //!   One's own needs the permission alone; that of a superuser is for superusers and its owner.
+//! - The token that the caller has come with it may rotate without a permission, as over LDAP: what comes of it is worth
+//!   what that was.
 //! - A superuser, and the operator, may do all of it.
 
 use std::sync::Arc;
 
-use crate::access::Rights;
+use crate::access::{Credential, Rights};
 use crate::directory::{AccountState, Accounts};
 use crate::model::{AccountKind, AccountNumber, Grant, ObjectReference, Permission, Token, TokenNumber};
 use crate::registry::commands::role::change_held;
@@ -109,6 +111,37 @@ pub(super) fn find_secret_of(
     let token = find_token(caller, accounts, permission, identifier)?;
     require_worth(caller, accounts, &token)?;
     Ok(token)
+}
+
+/// The token that the caller may put another in the place of.
+///
+/// # Errors
+/// It is not the one that the caller has come with, and as [`find_secret_of`].
+pub(super) fn find_to_rotate(
+    caller: &Caller,
+    accounts: &Accounts,
+    identifier: &str,
+) -> Result<Arc<Token>, ChangeError> {
+    let credential = caller.holder().map(|holder| holder.credential);
+    let is_credential = |token: &&Arc<Token>| {
+        credential == Some(Credential::Token { number: token.number, generation: token.generation })
+    };
+    match accounts.token_named(identifier).filter(is_credential) {
+        Some(token) => Ok(Arc::clone(token)),
+        None => find_secret_of(caller, accounts, Permission::SetTokenKey, identifier),
+    }
+}
+
+/// The token that the caller may give a secret of its own.
+///
+/// # Errors
+/// As [`find_secret_of`].
+pub(super) fn find_to_set(
+    caller: &Caller,
+    accounts: &Accounts,
+    identifier: &str,
+) -> Result<Arc<Token>, ChangeError> {
+    find_secret_of(caller, accounts, Permission::SetTokenKey, identifier)
 }
 
 /// Whether the account is the caller itself.

@@ -1,15 +1,17 @@
 //! The secret of a token that is there: rotated, set, viewed.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 use super::given::selector_of;
-use super::rights::{find_secret_of, inherit_grants};
+use super::rights::{find_secret_of, find_to_rotate, find_to_set, inherit_grants};
 use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, write};
 use crate::audit::EventObject;
 use crate::auth::SealError;
 use crate::config::ROTATION_OVERLAP_MAX;
+use crate::directory::Accounts;
 use crate::model::{Action, Key, Permission, Record, Timestamp, Token, TokenNumber, slug_of};
 use crate::registry::commands::{DEFAULT_LIFETIME, validate};
 use crate::registry::fresh_secrets::Viewing;
@@ -19,7 +21,8 @@ use crate::secret::Secret;
 impl Registry {
     /// Puts a replacement with a generated secret in the place of a token: it takes its identifier, description,
     /// networks and lifetime, and the grants on it. The old one goes on working for the overlap, under a name that says
-    /// so, and is deleted then; without an overlap at once. The caller holds `set_token_key` on it.
+    /// so, and is deleted then; without an overlap at once. The caller holds `set_token_key` on it,
+    /// or has come with it.
     ///
     /// # Errors
     /// There is no such token, it was replaced already, the overlap is too long, or the caller may not.
@@ -36,7 +39,7 @@ impl Registry {
                 humantime::format_duration(ROTATION_OVERLAP_MAX)
             )));
         }
-        let old = self.secret_to_exchange(&caller, &identifier)?;
+        let old = self.secret_to_exchange(&caller, &identifier, find_to_rotate)?;
         let new = NewUuid::new();
         let made = self
             .new_token_secret(
@@ -50,7 +53,7 @@ impl Registry {
             .await?;
         let secret = made.secret.clone();
         self.change(caller, move |transaction| {
-            let old = still(transaction, &identifier, (old.number, old.generation))?;
+            let old = still(transaction, &identifier, (old.number, old.generation), find_to_rotate)?;
             let token = replace(transaction, &old, overlap, new, made)?;
             let owner = transaction.snapshot().accounts().account(token.account);
             let account = owner.map_or_else(|| token.account.to_string(), |owner| owner.username.to_string());
@@ -75,7 +78,7 @@ impl Registry {
         secret: Secret,
     ) -> Result<(), ChangeError> {
         let caller = caller.into();
-        let old = self.secret_to_exchange(&caller, &identifier)?;
+        let old = self.secret_to_exchange(&caller, &identifier, find_to_set)?;
         let selector = selector_of(&self.token_keys, old.intent, &secret).map_err(|problem| {
             ChangeError::invalid(format!("the new secret of the token `{identifier}` {problem}"))
         })?;
@@ -83,7 +86,7 @@ impl Registry {
         let sealed = self.seal(&identifier, old.is_retrievable(), &secret, old.uuid, generation)?;
         let hash = self.hash_secret(secret, caller.actor().source).await?;
         self.change(caller, move |transaction| {
-            let old = still(transaction, &identifier, (old.number, old.generation))?;
+            let old = still(transaction, &identifier, (old.number, old.generation), find_to_set)?;
             let found = transaction.snapshot().accounts().token_found_by(&selector);
             if found.is_some_and(|found| found.number != old.number) {
                 return Err(ChangeError::invalid(format!(
@@ -146,22 +149,31 @@ impl Registry {
     }
 
     /// The token whose secret the caller may exchange; asked again by the writer, here it saves the hash.
-    fn secret_to_exchange(&self, caller: &Caller, identifier: &str) -> Result<Token, ChangeError> {
+    fn secret_to_exchange(
+        &self,
+        caller: &Caller,
+        identifier: &str,
+        find: Find,
+    ) -> Result<Token, ChangeError> {
         let snapshot = self.snapshot();
-        let token = find_secret_of(caller, snapshot.accounts(), Permission::SetTokenKey, identifier)?;
+        let token = find(caller, snapshot.accounts(), identifier)?;
         check_present(&token)?;
         Ok(Token::clone(&token))
     }
 }
+
+/// Whose secret the caller may exchange.
+type Find = fn(&Caller, &Accounts, &str) -> Result<Arc<Token>, ChangeError>;
 
 /// The token of this name, if the caller may still exchange its secret, and if it is the one that was seen before.
 fn still(
     transaction: &Transaction<'_>,
     identifier: &str,
     seen: (TokenNumber, u32),
+    find: Find,
 ) -> Result<Token, ChangeError> {
     let accounts = transaction.snapshot().accounts();
-    let token = find_secret_of(transaction.caller(), accounts, Permission::SetTokenKey, identifier)?;
+    let token = find(transaction.caller(), accounts, identifier)?;
     check_present(&token)?;
     match (token.number, token.generation) == seen {
         true => Ok(Token::clone(&token)),

@@ -1,0 +1,337 @@
+//! What authentik's own tests ask of its API, restated where bindery once answered otherwise.
+
+use uuid::Uuid;
+
+use super::rights::{Fixture, global, text};
+use super::*;
+use crate::model::Intent;
+use crate::registry::commands::testing::new_token;
+
+#[tokio::test]
+async fn a_service_account_is_refused_by_the_field_that_was_sent() {
+    let world = World::new();
+    let taken = json!({ "name": "portal", "create_group": true });
+    let (status, made) = world.call(Method::POST, "/core/users/service_account/", taken.clone()).await;
+    assert_eq!((status, &made["username"]), (StatusCode::OK, &json!("portal")));
+    for body in
+        [taken, json!({ "name": "PORTAL" }), json!({ "name": "" }), json!({ "name": "a\u{0}b" }), json!({})]
+    {
+        assert_eq!(world.refused(Method::POST, "/core/users/service_account/", body).await, ["name"]);
+    }
+}
+
+#[tokio::test]
+async fn who_joins_or_leaves_and_is_nobody_is_not_found() {
+    let fixture = Fixture::new().await;
+    let may = [
+        "add_user_to_group",
+        "remove_user_from_group",
+        "change_role",
+        "view_user",
+        "view_group",
+        "view_role",
+    ];
+    fixture.grant(may.map(|name| global(name.parse().unwrap())).to_vec()).await;
+    for path in ["/core/groups/<group>/", "/rbac/roles/<role>/"] {
+        for call in ["add_user", "remove_user"] {
+            let path = format!("{path}{call}/");
+            let (status, answer) = fixture.send(Method::POST, &path, json!({ "pk": 4_711 })).await;
+            assert_eq!(
+                (status, &answer["detail"]),
+                (StatusCode::NOT_FOUND, &json!("there is no account 4711")),
+                "{path}"
+            );
+            let (status, answer) = fixture.send(Method::POST, &path, json!({})).await;
+            assert_eq!(
+                (status, &answer["pk"][0]),
+                (StatusCode::BAD_REQUEST, &json!("This field is required.")),
+                "{path}"
+            );
+        }
+    }
+}
+
+/// Each field of a body that names an object: one that the caller may not view is answered as one that there is not, with
+/// 400 on the field, whatever else the caller may do.
+#[tokio::test]
+async fn what_may_not_be_viewed_is_not_there_in_any_body() {
+    let fixture = Fixture::new().await;
+    let hidden = fixture.registry.change(Actor::named("test"), |transaction| {
+        let number = create_account(
+            transaction,
+            "hidden".to_owned(),
+            AccountKind::Internal,
+            AccountChanges::default(),
+        )?;
+        let group =
+            crate::registry::commands::create_group(transaction, "hidden".to_owned(), Default::default())?;
+        let role =
+            crate::registry::commands::create_role(transaction, "hidden".to_owned(), Default::default())?;
+        let application = crate::registry::commands::create_application(
+            transaction,
+            "hidden".to_owned(),
+            Default::default(),
+        )?;
+        Ok((number, group, role, application))
+    });
+    let (account, group, role, application) = hidden.await.unwrap();
+    fixture
+        .registry
+        .create_token(Actor::named("test"), new_token("hidden", "hidden", Intent::Api))
+        .await
+        .unwrap();
+    let snapshot = fixture.registry.snapshot();
+    let accounts = snapshot.accounts();
+    let pks = [
+        ("user", json!(account.get()), json!(4_711), Permission::ViewUser),
+        (
+            "group",
+            json!(accounts.group(group).unwrap().uuid),
+            json!(Uuid::from_u128(4_711)),
+            Permission::ViewGroup,
+        ),
+        (
+            "role",
+            json!(accounts.role(role).unwrap().uuid),
+            json!(Uuid::from_u128(4_711)),
+            Permission::ViewRole,
+        ),
+        (
+            "application",
+            json!(accounts.application(application).unwrap().uuid),
+            json!(Uuid::from_u128(4_711)),
+            Permission::ViewApplication,
+        ),
+        (
+            "token",
+            json!(accounts.token_named("hidden").unwrap().uuid),
+            json!(Uuid::from_u128(4_711)),
+            Permission::ViewToken,
+        ),
+        ("ldapprovider", json!(fixture_provider(&fixture)), json!(4_711), Permission::ViewProvider),
+    ];
+    let assign = |kind: &str| {
+        let label = if kind == "role" {
+            "rbac"
+        } else if kind == "ldapprovider" {
+            "providers_ldap"
+        } else {
+            "core"
+        };
+        let body = json!({ "permissions": [format!("view_{kind}")], "model": format!("authentik_{label}.{kind}"), "object_pk": "PK" });
+        ["assign", "unassign"].into_iter().flat_map(move |verb| {
+            let body = body.clone();
+            ["roles/<role>", "groups/<group>", "users/<user>"].map(|who| {
+                let method = if verb == "assign" { Method::POST } else { Method::PATCH };
+                (method, format!("/rbac/permissions/assigned_by_{who}/{verb}/"), "object_pk", body.clone())
+            })
+        })
+    };
+    let both = |post: &str, patch: &str, field: &'static str, required: Value, pk: Value| {
+        let mut body = required;
+        body[field] = pk.clone();
+        [
+            (Method::POST, post.to_owned(), field, body),
+            (Method::PATCH, patch.to_owned(), field, json!({ field: pk })),
+        ]
+    };
+    let user = json!({ "username": "new", "name": "new" });
+    let (new, order) = (json!({ "name": "new" }), json!({ "target": "<application_pk>", "order": 0 }));
+    let mut bodies = Vec::new();
+    for (field, kind) in [("groups", "group"), ("roles", "role")] {
+        bodies.extend(
+            both("/core/users/", "/core/users/<user>/", field, user.clone(), json!(["PK"]))
+                .map(|row| (kind, row)),
+        );
+    }
+    for (field, kind) in [("users", "user"), ("parents", "group"), ("roles", "role")] {
+        bodies.extend(
+            both("/core/groups/", "/core/groups/<spare>/", field, new.clone(), json!(["PK"]))
+                .map(|row| (kind, row)),
+        );
+    }
+    let token = json!({ "identifier": "new" });
+    bodies.extend(
+        both("/core/tokens/", "/core/tokens/<token>/", "user", token, json!("PK")).map(|row| ("user", row)),
+    );
+    for (field, kind) in [("target", "application"), ("group", "group"), ("user", "user")] {
+        let mut order = order.clone();
+        if field == "target" {
+            order["networks"] = json!(["192.0.2.0/24"]);
+        }
+        let rows = both("/policies/bindings/", "/policies/bindings/<binding>/", field, order, json!("PK"));
+        bodies.extend(rows.map(|row| (kind, row)));
+    }
+    let application = json!({ "name": "new", "slug": "new" });
+    let rows = both(
+        "/core/applications/",
+        "/core/applications/<application>/",
+        "provider",
+        application,
+        json!("PK"),
+    );
+    bodies.extend(rows.map(|row| ("ldapprovider", row)));
+    for (kind, ..) in &pks {
+        bodies.extend(assign(kind).map(|row| (*kind, row)));
+    }
+    let mut asked = 0;
+    for (kind, (method, path, field, body)) in bodies {
+        let (_, hidden, absent, view) = pks.iter().find(|(other, ..)| *other == kind).unwrap();
+        // All but the right to view objects of this kind, and what includes it: who may change the provider or the
+        // application that is tied or bound may name it.
+        let may = Permission::ALL.iter().copied().filter(|permission| {
+            permission != view
+                && !(field == "provider" && *permission == Permission::ChangeProvider)
+                && !(field == "target" && *permission == Permission::ChangeApplication)
+        });
+        let on_target = (field == "target").then(|| on_target(&fixture));
+        fixture.grant(may.map(global).chain(on_target.into_iter().flatten()).collect()).await;
+        let mut told = Vec::new();
+        for pk in [hidden, absent] {
+            let filled = match pk.as_str() {
+                Some(uuid) => body.to_string().replace("PK", uuid),
+                None if field == "object_pk" => body.to_string().replace("PK", &pk.to_string()),
+                None => body.to_string().replace("\"PK\"", &pk.to_string()),
+            };
+            let (status, answer) =
+                fixture.send(method.clone(), &path, serde_json::from_str(&filled).unwrap()).await;
+            let named = answer.to_string().replace(&text(pk), "PK");
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{method} {path} {filled}: {answer}");
+            assert!(answer[field][0].is_string(), "{method} {path} {filled}: {answer}");
+            told.push(named);
+        }
+        assert_eq!(told[0], told[1], "{method} {path} {body}");
+        asked += 1;
+    }
+    assert_eq!(asked, 4 + 6 + 2 + 6 + 2 + 36);
+}
+
+/// The provider that is there already, which nobody sees without a permission.
+fn fixture_provider(fixture: &Fixture) -> u32 {
+    fixture.registry.snapshot().accounts().providers().next().unwrap().number.get()
+}
+
+/// What it takes to change the application that is bound already.
+fn on_target(fixture: &Fixture) -> [Grant; 1] {
+    let snapshot = fixture.registry.snapshot();
+    let application = snapshot.accounts().application_named("target").unwrap();
+    [Grant {
+        permission: Permission::ChangeApplication,
+        on: Some(ObjectReference::Application(application.number)),
+    }]
+}
+
+#[tokio::test]
+async fn used_by_says_what_a_deletion_does() {
+    let world = World::new();
+    let group = world.post("/core/groups/", json!({ "name": "staff" })).await;
+    let user = world.post("/core/users/", json!({ "username": "alice", "name": "Alice" })).await;
+    let application = world.post("/core/applications/", json!({ "name": "Wiki", "slug": "wiki" })).await;
+    for subject in [json!({ "group": group["pk"] }), json!({ "user": user["pk"] })] {
+        let mut binding = subject;
+        binding["target"] = application["pk"].clone();
+        binding["order"] = json!(0);
+        world.post("/policies/bindings/", binding).await;
+    }
+    // A group that decides who may use an application stays; an account that a binding names may go.
+    let path = format!("/core/groups/{}/", text(&group["pk"]));
+    let used = world.get(&format!("{path}used_by/")).await;
+    assert_eq!((&used[0]["name"], &used[0]["prevents_deletion"]), (&json!("Wiki"), &json!(true)));
+    let (status, refused) = world.call(Method::DELETE, &path, Value::Null).await;
+    assert!(text(&refused["detail"]).contains("`wiki`: delete the binding first"), "{status} {refused}");
+    let path = format!("/core/users/{}/", text(&user["pk"]));
+    let used = world.get(&format!("{path}used_by/")).await;
+    assert_eq!((&used[0]["name"], &used[0]["action"]), (&json!("Wiki"), &json!("left_dangling")));
+    assert!(used[0].get("prevents_deletion").is_none(), "{used}");
+    world.delete(&path).await;
+
+    // A token takes with it what it has replaced.
+    world.post("/core/users/", json!({ "username": "bob", "name": "Bob" })).await;
+    let mut new = json!({ "identifier": "bob-app", "intent": "app_password" });
+    new["user"] = world.get("/core/users/?username=bob").await["results"][0]["pk"].clone();
+    world.post("/core/tokens/", new).await;
+    let path = "/core/tokens/bob-app/";
+    assert_eq!(world.get(&format!("{path}used_by/")).await, json!([]));
+    let (status, _) = world.call(Method::POST, &format!("{path}rotate/"), json!({ "overlap": 3600 })).await;
+    assert_eq!(status, StatusCode::OK);
+    let used = world.get(&format!("{path}used_by/")).await;
+    let replaced = text(&used[0]["name"]);
+    assert!(replaced.starts_with("bob-app-replaced-until-") && used[0]["action"] == "cascade", "{used}");
+    world.delete(path).await;
+    let gone = world.status(Method::GET, &format!("/core/tokens/{replaced}/"), Value::Null).await;
+    assert_eq!(gone, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_address_has_the_name_of_who_asks_in_it() {
+    let fixture = Fixture::new().await;
+    let may = [Permission::ViewApplication, Permission::AddApplication];
+    fixture.grant(may.map(global).to_vec()).await;
+    let given = "https://%(username)s.example.com/%(username)s?kind=%(type)s";
+    let new = json!({ "name": "Wiki", "slug": "wiki", "meta_launch_url": given });
+    let filled = json!("https://robot.example.com/robot?kind=service_account");
+    let (_, made) = fixture.send(Method::POST, "/core/applications/", new).await;
+    let (_, read) = fixture.send(Method::GET, "/core/applications/wiki/", Value::Null).await;
+    let (_, listed) = fixture.send(Method::GET, "/core/applications/?slug=wiki", Value::Null).await;
+    for shown in [&made, &read, &listed["results"][0]] {
+        assert_eq!((&shown["launch_url"], &shown["meta_launch_url"]), (&filled, &json!(given)));
+    }
+    // The operator is no account.
+    let world = World::new();
+    let made = json!({ "name": "Wiki", "slug": "wiki", "meta_launch_url": given });
+    assert_eq!(world.post("/core/applications/", made).await["launch_url"], given);
+}
+
+#[tokio::test]
+async fn an_account_sees_its_own_tokens_and_exchanges_the_one_it_has_come_with() {
+    let mut fixture = Fixture::new().await;
+    let registry = Arc::clone(&fixture.registry);
+    registry
+        .create_token(Actor::named("test"), new_token("robot-app", "robot", Intent::AppPassword))
+        .await
+        .unwrap();
+    fixture.grant(Vec::new()).await;
+    let identifiers = |list: &Value| -> Vec<String> {
+        list["results"].as_array().unwrap().iter().map(|token| text(&token["identifier"])).collect()
+    };
+    let (status, list) = fixture.send(Method::GET, "/core/tokens/?ordering=identifier", Value::Null).await;
+    assert_eq!(
+        (status, identifiers(&list)),
+        (StatusCode::OK, vec!["robot-api".to_owned(), "robot-app".to_owned()])
+    );
+    for (path, expected) in [
+        ("/core/tokens/robot-app/", StatusCode::OK),
+        ("/core/tokens/robot-app/used_by/", StatusCode::OK),
+        ("/core/tokens/target/", StatusCode::NOT_FOUND),
+        // A look is no secret.
+        ("/core/tokens/robot-app/view_key/", StatusCode::FORBIDDEN),
+    ] {
+        let (status, answer) = fixture.send(Method::GET, path, Value::Null).await;
+        assert_eq!(status, expected, "{path}: {answer}");
+    }
+    for (method, path, body, missing) in [
+        (Method::PATCH, "/core/tokens/robot-app/", json!({ "description": "mine" }), "change_token"),
+        (Method::DELETE, "/core/tokens/robot-app/", Value::Null, "delete_token"),
+        (Method::POST, "/core/tokens/robot-app/set_key/", json!({ "key": "x".repeat(40) }), "set_token_key"),
+        (Method::POST, "/core/tokens/robot-api/set_key/", json!({ "key": "x".repeat(40) }), "set_token_key"),
+        // It may end later, or work from more places, than the one that it has come with.
+        (Method::POST, "/core/tokens/robot-app/rotate/", json!({}), "set_token_key"),
+    ] {
+        let (status, answer) = fixture.send(method.clone(), path, body).await;
+        let why = text(&answer["detail"]);
+        assert!(status == StatusCode::FORBIDDEN && why.contains(missing), "{method} {path}: {answer}");
+    }
+    let (status, rotated) =
+        fixture.send(Method::POST, "/core/tokens/robot-api/rotate/", json!({ "overlap": 0 })).await;
+    assert_eq!((status, &rotated["identifier"]), (StatusCode::OK, &json!("robot-api")), "{rotated}");
+    // The old one is gone, the new one is the same to the caller.
+    let (status, _) = fixture.send(Method::GET, "/core/users/me/", Value::Null).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    fixture.secret = text(&rotated["key"]);
+    let (status, list) = fixture.send(Method::GET, "/core/tokens/", Value::Null).await;
+    assert_eq!((status, identifiers(&list).len()), (StatusCode::OK, 2));
+    // With the permission another of its own, too, without a look at tokens.
+    fixture.grant(vec![global(Permission::SetTokenKey)]).await;
+    let (status, answer) = fixture.send(Method::POST, "/core/tokens/robot-app/rotate/", json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+}
