@@ -35,6 +35,8 @@ pub struct EventQuery {
     pub actions: Vec<Action>,
     /// Only what this account did, by its name in any case.
     pub account: Option<String>,
+    /// Only what this account did, or what was done to it.
+    pub concerning: Option<String>,
     /// Only what was done with this token.
     pub token: Option<String>,
     /// Only what is about objects of this kind.
@@ -292,6 +294,10 @@ impl EventQuery {
         (self.trails.is_empty() || self.trails.contains(&event.trail))
             && (self.actions.is_empty() || self.actions.contains(&event.action))
             && self.account.as_ref().is_none_or(|name| same_name(name, &event.actor.account))
+            && self.concerning.as_ref().is_none_or(|name| {
+                same_name(name, &event.actor.account)
+                    || event.object_kind == "account" && same_name(name, &event.object_name)
+            })
             && is(&self.token, event.actor.token.as_deref().unwrap_or_default())
             && is(&self.object_kind, &event.object_kind)
             && self.object_name.as_ref().is_none_or(|name| same_name(name, &event.object_name))

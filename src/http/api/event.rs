@@ -10,14 +10,14 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::call::Call;
-use super::page::Page;
-use super::reading::Reading;
+use super::page::{Page, PageQuery};
+use super::reading::{Reading, Source as _};
 use super::refusal::Refusal;
 use super::route::NoParameters;
 use super::value::{Empty, Required, RequiredFields, Time, or_null};
 use crate::audit::{EventObject, digest};
 use crate::model::{self, AccountNumber, Action, EventDetail, Permission, SystemUser, Timestamp};
-use crate::registry::{EventQuery as TrailQuery, Registry};
+use crate::registry::{ChangeError, EventQuery as TrailQuery, Registry};
 
 /// One event of the audit trail.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -84,6 +84,7 @@ pub(super) struct EventQuery {
     context_model_app: Option<String>,
     context_model_name: Option<String>,
     context_model_pk: Option<String>,
+    /// What this account did, and what was done to it.
     username: Option<String>,
 }
 
@@ -110,6 +111,37 @@ pub(super) struct CountQuery {
     username: Option<String>,
 }
 
+/// The same, counted in several spans.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct StatsQuery {
+    /// How far back each number goes: `hours=24`, `weeks=1;days=2`.
+    count_steps: Vec<String>,
+    action: Option<String>,
+    actions: Vec<String>,
+    brand_name: Option<String>,
+    client_ip: Option<String>,
+    context_authorized_app: Option<String>,
+    context_device: Option<String>,
+    context_model_app: Option<String>,
+    context_model_name: Option<String>,
+    context_model_pk: Option<String>,
+    /// Accepted: there is nothing to order.
+    ordering: Option<String>,
+    search: Option<String>,
+    username: Option<String>,
+}
+
+/// How many events there were in several spans up to now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EventStats {
+    /// Of how many accounts, as far back as the trail goes.
+    pub unique_users: usize,
+    /// How many within each span, by what was asked without its signs: `hours24`. Each login of those that stand in one
+    /// event counts.
+    pub count_step: BTreeMap<String, u64>,
+}
+
 /// How many events of an action there were within a span.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EventVolume {
@@ -122,7 +154,7 @@ pub struct EventVolume {
     pub count: u64,
 }
 
-/// How many events an application has.
+/// How many events an application has: what is about it, and what was done through it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct EventTopPerUser {
     /// Its `name`, which is its slug.
@@ -167,14 +199,14 @@ pub(super) async fn list(call: Call, query: EventQuery) -> Result<Page<Event>, R
         *count += 1;
     });
     let (found, count) = walked.await?;
-    page.envelope(count, found.iter().map(shown).collect())
+    page.envelope(count, shown(call, found).await?)
 }
 
 pub(super) async fn retrieve(call: Call, _: NoParameters) -> Result<Event, Refusal> {
     require(&call)?;
     let uuid = call.parameter("event_uuid")?;
-    let found = call.registry.event_by_uuid(uuid).await?;
-    found.as_ref().map(shown).ok_or_else(Refusal::not_found)
+    let found = call.registry.event_by_uuid(uuid).await?.ok_or_else(Refusal::not_found)?;
+    one(call, found).await
 }
 
 pub(super) async fn create(call: Call, request: Required<PatchedEventRequest>) -> Result<Event, Refusal> {
@@ -200,7 +232,7 @@ pub(super) async fn create(call: Call, request: Required<PatchedEventRequest>) -
     let details = context.into_iter().map(|(name, value)| EventDetail { name, value: text(value) });
     let object = EventObject { kind: "custom".to_owned(), name: app, key: None, uuid: None };
     let event = call.registry.add_event(call.caller.clone(), object, details.collect()).await?;
-    Ok(shown(&event))
+    one(call, event).await
 }
 
 pub(super) fn actions(_: &Reading, _: NoParameters) -> Result<Vec<TypeCreate>, Refusal> {
@@ -239,17 +271,81 @@ pub(super) async fn volume(call: Call, query: CountQuery) -> Result<Vec<EventVol
         .collect())
 }
 
+pub(super) async fn stats(call: Call, query: StatsQuery) -> Result<EventStats, Refusal> {
+    require(&call)?;
+    if query.count_steps.is_empty() {
+        return Err(Refusal::field("count_steps", "This field is required."));
+    }
+    if query.count_steps.len() > COUNT_STEPS_MAX {
+        return Err(Refusal::field("count_steps", format!("there are more than {COUNT_STEPS_MAX}")));
+    }
+    let now = call.registry.now();
+    let mut steps: Vec<(String, Timestamp)> = Vec::with_capacity(query.count_steps.len());
+    for step in &query.count_steps {
+        let span = span(step).ok_or_else(|| {
+            Refusal::field(
+                "count_steps",
+                format!("{step:?} is no span of time such as hours=24 or weeks=1;days=2"),
+            )
+        })?;
+        let since = Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub(span));
+        steps.push((step.chars().filter(char::is_ascii_alphanumeric).collect(), since));
+    }
+    let search = query.search.clone();
+    let mut stats =
+        EventStats { unique_users: 0, count_step: steps.iter().map(|(name, _)| (name.clone(), 0)).collect() };
+    let Some(mut trail) = query.filters().trail()? else { return Ok(stats) };
+    trail.text = search.filter(|search| !search.is_empty());
+    call.registry.flush_logins_sometimes().await;
+    let begin = (vec![0_u64; steps.len()], BTreeSet::<AccountNumber>::new());
+    let spans: Vec<Timestamp> = steps.iter().map(|(_, since)| *since).collect();
+    let counted = call.registry.fold_events(trail, begin, move |(counts, accounts), event| {
+        accounts.extend(event.actor.number);
+        for (count, since) in counts.iter_mut().zip(&spans) {
+            *count += if event.time >= *since { event.count } else { 0 };
+        }
+    });
+    let (counts, accounts) = counted.await?;
+    stats.unique_users = accounts.len();
+    stats.count_step.extend(steps.into_iter().map(|(name, _)| name).zip(counts));
+    Ok(stats)
+}
+
+/// The seconds of `weeks=1;days=2`, as authentik writes spans.
+fn span(text: &str) -> Option<i64> {
+    let mut seconds = 0_i64;
+    for part in text.split([';', ',']) {
+        let (unit, number) = part.trim().split_once('=')?;
+        let unit = match unit {
+            "seconds" => 1,
+            "minutes" => 60,
+            "hours" => 60 * 60,
+            "days" => 24 * 60 * 60,
+            "weeks" => 7 * 24 * 60 * 60,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(i64::from(number.parse::<u32>().ok()?).checked_mul(unit)?)?;
+    }
+    Some(seconds)
+}
+
 pub(super) async fn top_per_user(call: Call, query: CountQuery) -> Result<Vec<EventTopPerUser>, Refusal> {
     require(&call)?;
     let top = query.top_n.unwrap_or(TOP).min(TOP_MAX);
     let search = query.search.clone();
-    let Some(mut trail) = query.filters().trail()? else { return Ok(Vec::new()) };
+    let mut filters = query.filters();
+    // What authentik calls so is a login here that has an application.
+    let is_login = |action: &str| action == AUTHORIZE_APPLICATION;
+    let logins = filters.action.iter_mut().chain(&mut filters.actions).filter(|action| is_login(action));
+    logins.for_each(|action| *action = Action::Login.as_str().to_owned());
+    let Some(mut trail) = filters.trail()? else { return Ok(Vec::new()) };
     trail.text = search.filter(|search| !search.is_empty());
     // By number: names that strangers have made up are of no account, and could be without number themselves.
     type Counts = BTreeMap<String, (u64, BTreeSet<AccountNumber>)>;
     call.registry.flush_logins_sometimes().await;
     let counted = call.registry.fold_events(trail, Counts::new(), |counts, event| {
-        if let Some(application) = event.application {
+        let about = (event.object_kind == "application").then_some(event.object_name);
+        if let Some(application) = event.application.or(about) {
             let (count, accounts) = counts.entry(application).or_default();
             *count += event.count;
             accounts.extend(event.actor.number);
@@ -278,12 +374,32 @@ fn require(call: &Call) -> Result<(), Refusal> {
     Ok(call.caller.require(snapshot.accounts(), Permission::ViewEvent)?)
 }
 
-fn shown(event: &model::Event) -> Event {
+/// Events as they are answered. The mail addresses in them are those of now, from the disk.
+async fn shown(call: Call, events: Vec<model::Event>) -> Result<Vec<Event>, Refusal> {
+    let reading = call.reading();
+    let shown = tokio::task::spawn_blocking(move || {
+        let email = |number| -> Result<String, ChangeError> {
+            Ok(reading.account(number)?.map(|account| account.email).unwrap_or_default())
+        };
+        let with_email = |event: &model::Event| {
+            let email = event.actor.number.map(email).transpose()?;
+            Ok::<_, ChangeError>(told(event, email.unwrap_or_default()))
+        };
+        events.iter().map(with_email).collect::<Result<_, _>>()
+    });
+    Ok(shown.await.map_err(|_| Refusal::internal())??)
+}
+
+async fn one(call: Call, event: model::Event) -> Result<Event, Refusal> {
+    shown(call, vec![event]).await?.pop().ok_or_else(Refusal::internal)
+}
+
+fn told(event: &model::Event, email: String) -> Event {
     let actor = &event.actor;
     let mut user = Map::new();
     user.insert("pk".to_owned(), actor.number.map_or(0, |number| number.get()).into());
     user.insert("username".to_owned(), actor.account.clone().into());
-    user.insert("email".to_owned(), "".into());
+    user.insert("email".to_owned(), email.into());
     if let Some(token) = &actor.token {
         user.insert("token".to_owned(), token.clone().into());
     }
@@ -357,6 +473,23 @@ fn model_of(kind: &str) -> (&'static str, &str) {
     }
 }
 
+impl StatsQuery {
+    fn filters(self) -> EventQuery {
+        EventQuery {
+            action: self.action,
+            actions: self.actions,
+            brand_name: self.brand_name,
+            client_ip: self.client_ip,
+            context_authorized_app: self.context_authorized_app,
+            context_device: self.context_device,
+            context_model_app: self.context_model_app,
+            context_model_name: self.context_model_name,
+            context_model_pk: self.context_model_pk,
+            username: self.username,
+        }
+    }
+}
+
 impl CountQuery {
     fn filters(self) -> EventQuery {
         EventQuery {
@@ -407,7 +540,7 @@ impl EventQuery {
         }
         Ok(Some(TrailQuery {
             actions,
-            account: given(self.username),
+            concerning: given(self.username),
             object_kind: kind,
             object_key,
             object_uuid,
@@ -445,6 +578,8 @@ const VOLUME_DAYS_MAX: u32 = 366;
 const HOURLY_DAYS_MAX: u32 = 3;
 const TOP: usize = 15;
 const TOP_MAX: usize = 100;
+const COUNT_STEPS_MAX: usize = 16;
+const AUTHORIZE_APPLICATION: &str = "authorize_application";
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -506,11 +641,30 @@ mod tests {
     fn a_command_is_told_with_the_user_of_the_system() {
         let user = SystemUser { uid: 0, name: Some("root".to_owned()), sudo_user: Some("alice".to_owned()) };
         let actor = Actor { user: Some(user), ..Actor::internal(InternalAccount::CommandLine) };
-        let told = shown(&event(actor)).user;
+        let told = |actor: Actor| super::told(&event(actor), String::new()).user;
+        let told_user = told(actor);
         let expected = json!({ "uid": 0, "name": "root", "sudo_user": "alice" });
-        assert_eq!((&told["system_user"], &told["pk"]), (&expected, &2_147_483_647.into()));
-        assert_eq!(told["username"], "bindery:command-line");
-        assert!(!shown(&event(Actor::named("bindery:command-line"))).user.contains_key("system_user"));
+        assert_eq!((&told_user["system_user"], &told_user["pk"]), (&expected, &2_147_483_647.into()));
+        assert_eq!(told_user["username"], "bindery:command-line");
+        assert!(!told(Actor::named("bindery:command-line")).contains_key("system_user"));
+    }
+
+    #[test]
+    fn spans_are_read_as_authentik_writes_them() {
+        for (text, seconds) in [
+            ("hours=24", Some(86_400)),
+            ("days=7", Some(604_800)),
+            ("weeks=3;days=2;hours=3,seconds=2", Some(1_998_002)),
+            ("24d", None),
+            ("", None),
+            ("days", None),
+            ("days=-1", None),
+            ("days=1;", None),
+            ("years=1", None),
+            ("days=99999999999", None),
+        ] {
+            assert_eq!(span(text), seconds, "{text}");
+        }
     }
 
     #[test]

@@ -261,6 +261,9 @@ fn events() -> Vec<Route> {
         read("/events/events/top_per_user/", event::top_per_user)
             .needs(&[P::ViewEvent])
             .about("The applications with the most events, and how many accounts they were of."),
+        read("/events/events/stats/", event::stats)
+            .needs(&[P::ViewEvent])
+            .about("How many events there were in each of several spans, and of how many accounts."),
         read("/events/events/{event_uuid}/", event::retrieve).needs(&[P::ViewEvent]).about("One event."),
     ]
 }

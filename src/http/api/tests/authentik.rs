@@ -335,3 +335,69 @@ async fn an_account_sees_its_own_tokens_and_exchanges_the_one_it_has_come_with()
     let (status, answer) = fixture.send(Method::POST, "/core/tokens/robot-app/rotate/", json!({})).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
 }
+
+#[tokio::test]
+async fn events_are_counted_and_found_by_what_was_done_to_an_account() {
+    let world = World::new();
+    let alice = json!({ "username": "alice", "name": "Alice", "email": "alice@example.com" });
+    let alice = world.post("/core/users/", alice).await;
+    world.post("/core/users/", json!({ "username": "bob", "name": "Bob" })).await;
+    world.post("/core/groups/", json!({ "name": "alice" })).await;
+    let path = format!("/core/users/{}/", text(&alice["pk"]));
+    for is_active in [false, true] {
+        world.patch(&path, json!({ "is_active": is_active })).await;
+        let found = world.get("/events/events/?username=Alice&action=model_updated").await;
+        assert_eq!(found["results"][0]["context"]["model"]["pk"], alice["pk"], "{found}");
+        // What is called so and is no account is another thing.
+        let found = world.listed("/events/events/?username=alice&action=model_created", "context").await;
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+    let stats = world
+        .get("/events/events/stats/?count_steps=hours=24&count_steps=days=7&count_steps=weeks=1;days=2")
+        .await;
+    let all = stats["count_step"]["hours24"].as_u64().unwrap();
+    assert!(all >= 5 && stats["unique_users"].as_u64() >= Some(1), "{stats}");
+    assert_eq!(stats["count_step"], json!({ "hours24": all, "days7": all, "weeks1days2": all }));
+    let of_alice =
+        world.get("/events/events/stats/?count_steps=days=7&username=alice&action=model_updated").await;
+    assert_eq!(of_alice["count_step"], json!({ "days7": 2 }));
+    let none = world.get("/events/events/stats/?count_steps=days=7&brand_name=x").await;
+    assert_eq!(none, json!({ "unique_users": 0, "count_step": { "days7": 0 } }));
+    for query in ["?count_steps=24d", "?count_steps=hours=24&count_steps=", ""] {
+        let path = format!("/events/events/stats/{query}");
+        let (status, answer) = world.call(Method::GET, &path, Value::Null).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {answer}");
+    }
+    // By any action: what was done to an application counts for it.
+    world.post("/core/applications/", json!({ "name": "Wiki", "slug": "wiki" })).await;
+    world.patch("/core/applications/wiki/", json!({ "name": "The wiki" })).await;
+    for (query, expected) in [
+        ("", json!([{ "application": { "name": "wiki" }, "counted_events": 2, "unique_users": 1 }])),
+        (
+            "?action=model_created",
+            json!([{ "application": { "name": "wiki" }, "counted_events": 1, "unique_users": 1 }]),
+        ),
+        ("?action=authorize_application", json!([])),
+    ] {
+        assert_eq!(world.get(&format!("/events/events/top_per_user/{query}")).await, expected, "{query}");
+    }
+    // Who did it is told with the address of now.
+    let caller = world.caller("carol", &[(Permission::ChangeUser, None), (Permission::ViewUser, None)]).await;
+    let number = AccountNumber::new(u32::try_from(alice["pk"].as_u64().unwrap()).unwrap());
+    world
+        .change(&caller, move |transaction| {
+            let named = AccountChanges { name: Some("Alice A.".to_owned()), ..AccountChanges::default() };
+            crate::registry::commands::update_account(transaction, number, named)
+        })
+        .await
+        .unwrap();
+    let carol = world.get("/core/users/?username=carol").await["results"][0]["pk"].clone();
+    world.patch(&format!("/core/users/{}/", text(&carol)), json!({ "email": "carol@example.com" })).await;
+    let found = world.get("/events/events/?username=carol&action=model_updated").await;
+    let mut done =
+        found["results"].as_array().unwrap().iter().filter(|event| event["user"]["username"] == "carol");
+    let event = done.next().unwrap();
+    assert_eq!((&event["user"]["email"], done.next()), (&json!("carol@example.com"), None), "{found}");
+    let one = world.get(&format!("/events/events/{}/", text(&event["pk"]))).await;
+    assert_eq!(one["user"]["email"], "carol@example.com");
+}

@@ -433,6 +433,7 @@ fn samples() -> Vec<Sample> {
         get("/events/events/actions/", "/events/events/actions/"),
         get("/events/events/volume/", "/events/events/volume/"),
         get("/events/events/top_per_user/", "/events/events/top_per_user/"),
+        get("/events/events/stats/", "/events/events/stats/?count_steps=hours=24"),
         get("/events/events/{event_uuid}/", "/events/events/<event>/"),
         get("/core/applications/", "/core/applications/?slug=target").on(on_application),
         post("/core/applications/", "/core/applications/").body(json!({ "name": "New", "slug": "new" })),
