@@ -141,20 +141,23 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
         retrievable,
         directory,
     } = arguments;
-    let (expiring, expires) = expiry.resolve(system_time());
     let created: api::CreatedToken = directory
         .with(Absent::Fail, async |backend| {
             let owner = backend.user_named(&account).await?;
-            let body = json!({
+            let mut body = json!({
                 "identifier": identifier,
                 "user": owner.pk,
                 "intent": intent,
-                "expiring": expiring,
-                "expires": expires,
                 "description": description,
                 "networks": networks,
                 "retrievable": retrievable,
             });
+            // What is not said is for the account to say.
+            if expiry.is_given() {
+                let (expiring, expires) = expiry.resolve(system_time());
+                body["expiring"] = expiring.into();
+                body["expires"] = json!(expires);
+            }
             backend.post(&["core", "tokens"], &body).await
         })
         .await?;

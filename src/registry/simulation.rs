@@ -323,7 +323,7 @@ impl World {
         let identifier = format!("token-{}", self.issued.len());
         let expires = life.map(|life| Expiry::In(Duration::from_secs(life)));
         let new = super::NewToken {
-            expiring: life.is_some(),
+            expiring: Some(life.is_some()),
             expires,
             ..new_token(&identifier, "robot", Intent::AppPassword)
         };

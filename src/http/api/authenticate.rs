@@ -94,7 +94,7 @@ mod tests {
             identifier: "portal-api".to_owned(),
             account: "portal".to_owned(),
             intent: Intent::Api,
-            expiring: false,
+            expiring: Some(false),
             expires: None,
             description: String::new(),
             networks: Vec::new(),

@@ -225,7 +225,7 @@ pub(super) async fn create(
         identifier: request.identifier.unwrap_or_default(),
         account,
         intent,
-        expiring: request.expiring.unwrap_or(true),
+        expiring: request.expiring,
         expires: request.expires.map(|time| Expiry::At(time.0)),
         description: request.description.unwrap_or_default(),
         networks: request.networks.unwrap_or_default(),

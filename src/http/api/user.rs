@@ -379,7 +379,8 @@ pub(super) fn me(reading: &Reading, _: NoParameters) -> Result<SessionUser, Refu
     let groups = accounts.groups_of(state).into_iter().filter_map(|group| accounts.group(group));
     let roles = record.roles.iter().filter(|role| reading.may_view(ObjectReference::Role(**role)));
     let roles = roles.filter_map(|role| accounts.role(*role));
-    let system = [Permission::ViewSystemInfo, Permission::ViewSystemSettings];
+    let system =
+        [Permission::AccessAdminInterface, Permission::ViewSystemInfo, Permission::ViewSystemSettings];
     let system_permissions = system.into_iter().filter(|permission| reading.may(*permission, None));
     let user = UserSelf {
         pk: record.number.get(),

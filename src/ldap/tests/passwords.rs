@@ -275,7 +275,7 @@ fn no_password_is_set_by_means_of_an_app_password() {
         identifier: "of-alice".to_owned(),
         account: "alice".to_owned(),
         intent: crate::model::Intent::AppPassword,
-        expiring: true,
+        expiring: Some(true),
         expires: Some(crate::model::Expiry::In(std::time::Duration::from_secs(60))),
         description: String::new(),
         networks: Vec::new(),

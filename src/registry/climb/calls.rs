@@ -422,7 +422,7 @@ impl Call {
                     identifier,
                     account,
                     intent,
-                    expiring: true,
+                    expiring: Some(true),
                     expires: None,
                     description: String::new(),
                     networks: Vec::new(),

@@ -214,8 +214,17 @@ pub(super) fn write(
         group.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
     if let Some(is_superuser) = is_superuser.filter(|is_superuser| *is_superuser != group.is_superuser) {
-        let all = Rights { is_superuser: true, grants: Vec::new() };
-        transaction.caller().require_held(transaction.snapshot().accounts(), &all)?;
+        let (accounts, caller) = (transaction.snapshot().accounts(), transaction.caller());
+        // authentik's permission for it is asked for besides: alone it opens nothing.
+        let permission = match is_superuser {
+            true => Permission::EnableGroupSuperuser,
+            false => Permission::DisableGroupSuperuser,
+        };
+        if !caller.may(accounts, permission, before.as_ref().map(|_| ObjectReference::Group(number))) {
+            caller.lacks(Lack::Permission(permission));
+            return Err(ChangeError::Forbidden { permission });
+        }
+        caller.require_held(accounts, &Rights { is_superuser: true, grants: Vec::new() })?;
         group.is_superuser = is_superuser;
     }
     if let Some(parents) = parents.map(each_once) {

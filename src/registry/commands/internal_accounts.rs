@@ -331,7 +331,7 @@ mod tests {
                     identifier: "mine".to_owned(),
                     account: internal.username().to_owned(),
                     intent: Intent::Api,
-                    expiring: false,
+                    expiring: Some(false),
                     expires: None,
                     description: String::new(),
                     networks: Vec::new(),

@@ -118,7 +118,7 @@ pub(crate) fn new_token(identifier: &str, account: &str, intent: Intent) -> NewT
         identifier: identifier.to_owned(),
         account: account.to_owned(),
         intent,
-        expiring: false,
+        expiring: Some(false),
         expires: None,
         description: String::new(),
         networks: Vec::new(),

@@ -401,3 +401,103 @@ async fn events_are_counted_and_found_by_what_was_done_to_an_account() {
     let one = world.get(&format!("/events/events/{}/", text(&event["pk"]))).await;
     assert_eq!(one["user"]["email"], "carol@example.com");
 }
+
+#[tokio::test]
+async fn what_scripts_grant_of_authentik_opens_nothing_alone() {
+    let fixture = Fixture::new().await;
+    let group = "/core/groups/<spare>/";
+    let change = |is_superuser: bool| json!({ "name": "spare", "is_superuser": is_superuser });
+    let may = |more: &[Permission]| -> Vec<Grant> {
+        let all = [Permission::AddGroup, Permission::ChangeGroup, Permission::ViewGroup];
+        all.into_iter().chain(more.iter().copied()).map(global).collect()
+    };
+    let new = json!({ "name": "new", "is_superuser": true });
+    for (more, why) in [
+        (&[][..], "authentik_core.enable_group_superuser` is missing"),
+        (&[Permission::DisableGroupSuperuser], "authentik_core.enable_group_superuser` is missing"),
+        (&[Permission::EnableGroupSuperuser], "about the rights of a superuser, and you are none"),
+        (
+            &[Permission::EnableGroupSuperuser, Permission::DisableGroupSuperuser],
+            "about the rights of a superuser",
+        ),
+    ] {
+        fixture.grant(may(more)).await;
+        for (method, path, body) in [
+            (Method::PATCH, group, change(true)),
+            (Method::PUT, group, change(true)),
+            (Method::POST, "/core/groups/", new.clone()),
+        ] {
+            let (status, answer) = fixture.send(method.clone(), path, body).await;
+            assert!(
+                status == StatusCode::FORBIDDEN && text(&answer["detail"]).contains(why),
+                "{method} {path}: {answer}"
+            );
+        }
+        // What is so already is no change.
+        let (status, answer) = fixture.send(Method::PATCH, group, change(false)).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+    // A superuser holds both.
+    let robot = fixture.robot;
+    let made = fixture.registry.change(Actor::named("test"), move |transaction| {
+        let changes =
+            crate::registry::commands::GroupChanges { is_superuser: Some(true), ..Default::default() };
+        let group = crate::registry::commands::create_group(transaction, "admins".to_owned(), changes)?;
+        crate::registry::commands::set_member(transaction, group, robot, true)
+    });
+    made.await.unwrap();
+    for is_superuser in [true, false] {
+        let (status, answer) = fixture.send(Method::PATCH, group, change(is_superuser)).await;
+        assert_eq!((status, &answer["is_superuser"]), (StatusCode::OK, &json!(is_superuser)), "{answer}");
+    }
+
+    // The console's permission is shown to whoever holds it, and opens no row.
+    let fixture = Fixture::new().await;
+    fixture.grant(vec![global(Permission::AccessAdminInterface)]).await;
+    let (_, me) = fixture.send(Method::GET, "/core/users/me/", Value::Null).await;
+    assert_eq!(me["user"]["system_permissions"], json!(["access_admin_interface"]));
+    for path in [
+        "/admin/system/",
+        "/events/events/",
+        "/core/users/<user>/",
+        "/crypto/certificatekeypairs/<certificate>/",
+    ] {
+        let (status, answer) = fixture.send(Method::GET, path, Value::Null).await;
+        assert!(matches!(status.as_u16(), 403 | 404), "{path}: {answer}");
+    }
+    for permission in ["access_admin_interface", "enable_group_superuser", "disable_group_superuser"] {
+        let (status, answer) = fixture
+            .send(Method::GET, &format!("/rbac/permissions/?codename={permission}"), Value::Null)
+            .await;
+        assert_eq!((status, &answer["pagination"]["count"]), (StatusCode::OK, &json!(1)), "{permission}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_says_whether_its_new_tokens_expire() {
+    let world = World::new();
+    for (username, said, expires) in [
+        ("silent", json!({}), true),
+        ("no", json!({ "goauthentik.io/user/token-expires": false }), false),
+        ("yes", json!({ "goauthentik.io/user/token-expires": true }), true),
+    ] {
+        let new = json!({ "username": username, "name": username, "attributes": said });
+        let pk = world.post("/core/users/", new).await["pk"].clone();
+        let token = |suffix: &str| json!({ "identifier": format!("{username}-{suffix}"), "user": pk, "intent": "app_password" });
+        let made = world.post("/core/tokens/", token("default")).await;
+        assert_eq!(
+            (&made["expiring"], made["expires"].is_string()),
+            (&json!(expires), expires),
+            "{username}"
+        );
+        // What is said counts.
+        for expiring in [true, false] {
+            let mut body = token(if expiring { "expiring" } else { "staying" });
+            body["expiring"] = json!(expiring);
+            assert_eq!(world.post("/core/tokens/", body).await["expiring"], json!(expiring), "{username}");
+        }
+        let mut body = token("dated");
+        body["expires"] = json!("2099-01-01T00:00:00Z");
+        assert_eq!(world.post("/core/tokens/", body).await["expires"], "2099-01-01T00:00:00Z", "{username}");
+    }
+}

@@ -102,7 +102,8 @@ async fn what_is_wrong_otherwise_is_no_trespass() {
 async fn rights_that_are_not_held_are_named() {
     let fixture = Fixture::new().await;
     let may = ["view_user", "change_user", "view_role", "change_role", "view_group", "change_group"];
-    fixture.grant(grants(&[&may[..], &["assign_role_permissions", "add_token"]].concat())).await;
+    let more = ["assign_role_permissions", "add_token", "enable_group_superuser"];
+    fixture.grant(grants(&[&may[..], &more[..]].concat())).await;
     let give = json!({ "permissions": ["delete_user"] });
     let path = "/rbac/permissions/assigned_by_roles/<role>/assign/";
     let (status, body) = fixture.send(Method::POST, path, give).await;

@@ -782,7 +782,7 @@ fn groups_are_not_in_each_other() {
 fn tokens_are_made_listed_and_revoked() {
     let registry = registry_with_example();
     let new = |identifier: &str, account: &str| NewToken {
-        expiring: true,
+        expiring: Some(true),
         expires: Some(Expiry::In(Duration::from_secs(60))),
         ..new_token(identifier, account, Intent::AppPassword)
     };
@@ -1021,7 +1021,7 @@ fn no_token_lives_longer_than_can_be_written() {
     };
     apply(&registry, &seed).unwrap();
     let new = NewToken {
-        expiring: true,
+        expiring: Some(true),
         expires: Some(Expiry::In(Duration::from_secs(9_000 * 365 * 24 * 60 * 60))),
         ..new_token("for-ever", "robot", Intent::AppPassword)
     };

@@ -48,8 +48,8 @@ pub struct NewToken {
     pub account: String,
     /// What it is for.
     pub intent: Intent,
-    /// Whether it expires.
-    pub expiring: bool,
+    /// Whether it expires; `None`: if a time is given, or as the account's attribute `goauthentik.io/user/token-expires` has it.
+    pub expiring: Option<bool>,
     /// When it expires; `None`: after [`DEFAULT_LIFETIME`].
     pub expires: Option<Expiry>,
     /// What it is used for, in the operator's words.
@@ -108,6 +108,10 @@ impl Registry {
                 let now = transaction.now();
                 let accounts = transaction.snapshot().accounts();
                 let owner = may_create(transaction.caller(), accounts, &account)?;
+                let expiring = match expiring {
+                    Some(expiring) => expiring,
+                    None => expires.is_some() || expires_by_default(transaction, owner.number)?,
+                };
                 let expires = expiry(&identifier, expiring, expires, now)?;
                 let number = TokenNumber::new(transaction.next_object()?);
                 let made = made_now(transaction, number, identifier.clone(), owner.number, (selector, hash));
@@ -411,6 +415,15 @@ pub(super) fn free_first_identifier(transaction: &Transaction<'_>, username: &st
     free.next().unwrap_or_else(|| usual.clone())
 }
 
+/// Whether new tokens of an account expire where nothing is said of it: unless the account says otherwise.
+fn expires_by_default(transaction: &Transaction<'_>, owner: AccountNumber) -> Result<bool, ChangeError> {
+    let Some(account) = transaction.account(owner)? else { return Ok(true) };
+    let said =
+        account.attributes.iter().find(|attribute| attribute.description.eq_ignore_ascii_case(TOKEN_EXPIRES));
+    let is_false = |value: &Vec<u8>| value.eq_ignore_ascii_case(b"false");
+    Ok(!said.is_some_and(|attribute| attribute.values.iter().any(is_false)))
+}
+
 /// When a token expires that is made now.
 pub(super) fn expiry(
     identifier: &str,
@@ -548,6 +561,9 @@ fn check_future(identifier: &str, expires: Option<Timestamp>, now: Timestamp) ->
     }
     Ok(())
 }
+
+/// authentik's attribute of an account: whether its new tokens expire where nothing is said of it.
+const TOKEN_EXPIRES: &str = "goauthentik.io/user/token-expires";
 
 /// The number of a token's first secret.
 pub(super) const FIRST_GENERATION: u32 = 1;

@@ -73,7 +73,7 @@ fn seed(permissions: &[&str]) -> Seed {
 
 fn new(identifier: &str, account: &str, intent: Intent) -> NewToken {
     let expires = Some(Expiry::In(100 * DAY));
-    NewToken { expiring: true, expires, ..new_token(identifier, account, intent) }
+    NewToken { expiring: Some(true), expires, ..new_token(identifier, account, intent) }
 }
 
 fn api(

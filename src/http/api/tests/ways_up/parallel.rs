@@ -44,7 +44,7 @@ fn token_of(account: &str, identifier: &str) -> NewToken {
         identifier: identifier.to_owned(),
         account: account.to_owned(),
         intent: crate::model::Intent::AppPassword,
-        expiring: false,
+        expiring: Some(false),
         expires: None,
         description: String::new(),
         networks: Vec::new(),
