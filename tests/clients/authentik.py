@@ -174,7 +174,7 @@ def service_accounts():
     assert token.user_obj.username == odd.name, token
 
     create = clerk.core.core_users_service_account_create
-    said("username", refused(400, create, request))
+    said("name", refused(400, create, request))
     past = ak.UserServiceAccountRequest(name="made-too-late", expires=LONG_AGO)
     said("expires", refused(400, create, past))
     for caller in (auditor, stranger):
@@ -226,7 +226,9 @@ def tokens():
     assert names(admin.core.core_tokens_list(intent="api", search="auditor"), "identifier") == ["auditor-api"]
     assert admin.core.core_tokens_list(intent=ak.IntentEnum.RECOVERY).pagination.count == 0
     # Whoever may view none of them sees that there are none.
-    is_page(stranger.core.core_tokens_list(), 0, 1, 1, 0, 0)
+    owners = {token.user_obj.username for token in stranger.core.core_tokens_list().results}
+    assert owners == {"stranger"}, owners
+    assert stranger.core.core_tokens_retrieve("stranger-api").intent == ak.IntentEnum.API
     assert auditor.core.core_tokens_list().pagination.count > core.core_tokens_list().pagination.count
 
     # Changes.
@@ -462,7 +464,8 @@ def groups():
     forbidden("authentik_core.remove_user_from_group", remove, below.pk, member)
     refused(404, stranger.core.core_groups_add_user_create, above.pk, member)
     refused(404, stranger.core.core_groups_remove_user_create, below.pk, member)
-    said("pk", refused(400, core.core_groups_add_user_create, above.pk, ak.UserAccountRequest(pk=NOBODY)))
+    refused(404, core.core_groups_add_user_create, above.pk, ak.UserAccountRequest(pk=NOBODY))
+    refused(404, core.core_groups_remove_user_create, above.pk, ak.UserAccountRequest(pk=NOBODY))
     core.core_groups_remove_user_create(below.pk, member)
     assert core.core_groups_retrieve(below.pk).users == []
 
@@ -659,11 +662,15 @@ def events():
     volume = trail.events_events_volume_list(action="custom_", history_days=2)
     assert sum(span.count for span in volume) == 1, volume
     assert isinstance(trail.events_events_top_per_user_list(top_n=3), list)
+    stats = trail.events_events_stats_retrieve(count_steps=["hours=24", "days=7"], action="custom_")
+    assert (stats.unique_users, stats.count_step) == (1, {"hours24": 1, "days7": 1}), stats
+    said("count_steps", refused(400, trail.events_events_stats_retrieve, count_steps=["24d"]))
     for caller in (clerk, stranger):
         forbidden("authentik_events.view_event", caller.events.events_events_list)
         forbidden("authentik_events.view_event", caller.events.events_events_retrieve, noted.pk)
         forbidden("authentik_events.view_event", caller.events.events_events_volume_list)
         forbidden("authentik_events.view_event", caller.events.events_events_top_per_user_list)
+        forbidden("authentik_events.view_event", caller.events.events_events_stats_retrieve, ["days=7"])
     ok("events")
 
 

@@ -304,7 +304,7 @@ fn shown(source: &impl Source, application: &model::Application) -> Application 
         provider_obj: provider.map(|provider| provider::shown(source, provider)),
         backchannel_providers: Vec::new(),
         backchannel_providers_obj: Vec::new(),
-        launch_url: (!launch_url.is_empty()).then(|| launch_url_for_caller(source, launch_url)),
+        launch_url: (!launch_url.is_empty()).then(|| launch_url_for_caller(source, &launch_url)),
         open_in_new_tab: application.open_in_new_tab,
         meta_launch_url: launch_url,
         meta_icon: text(ApplicationText::Icon),

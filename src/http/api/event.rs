@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::call::Call;
-use super::page::{Page, PageQuery};
+use super::page::Page;
 use super::reading::{Reading, Source as _};
 use super::refusal::Refusal;
 use super::route::NoParameters;

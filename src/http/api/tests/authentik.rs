@@ -363,7 +363,7 @@ async fn events_are_counted_and_found_by_what_was_done_to_an_account() {
     assert_eq!(of_alice["count_step"], json!({ "days7": 2 }));
     let none = world.get("/events/events/stats/?count_steps=days=7&brand_name=x").await;
     assert_eq!(none, json!({ "unique_users": 0, "count_step": { "days7": 0 } }));
-    for query in ["?count_steps=24d", "?count_steps=hours=24&count_steps=", ""] {
+    for query in ["?count_steps=24d", "?count_steps=hours=24&count_steps=x", ""] {
         let path = format!("/events/events/stats/{query}");
         let (status, answer) = world.call(Method::GET, &path, Value::Null).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {answer}");
