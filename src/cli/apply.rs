@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::arguments::{ConfigArguments, OpeningArguments};
 use super::backend::{Absent, Backend, Purpose, Wanted};
+use super::check::{self, Place};
 use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, has_colours};
 use super::secrets::{self, Destination, Shown};
@@ -63,7 +64,7 @@ struct Document<'a> {
 }
 
 pub(super) async fn run(arguments: ApplyArguments, output: Output) -> Result<(), Failure> {
-    let config = arguments.config.load()?;
+    let config = check::load(&arguments.config, Place::OfConfig).await?;
     let absent = if arguments.dry_run { Absent::Pretend } else { Absent::Make };
     let purpose = match arguments.dry_run {
         true => Purpose::Read,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::backend::{Absent, Backend, Purpose, Wanted};
 use super::failure::Failure;
 use super::output::{Stream, has_colours};
-use crate::config::{self, Config, Problems, Settings};
+use crate::config::{self, Settings};
 use crate::server::Opening;
 
 /// Of commands that need the config.
@@ -14,13 +14,6 @@ pub(super) struct ConfigArguments {
     /// The config file
     #[arg(long, value_name = "FILE", env = "BINDERY_CONFIG")]
     pub(super) config: PathBuf,
-}
-
-impl ConfigArguments {
-    /// Reads the config file, with what variables override.
-    pub(super) fn load(&self) -> Result<Config, Failure> {
-        config::load(&self.config, &|name| std::env::var_os(name)).map_err(|problems| failure_of(&problems))
-    }
 }
 
 /// Of commands that open a store to work on it.
@@ -120,9 +113,6 @@ impl ReadingArguments {
 
 /// Reads `[server]` alone, with what variables override.
 pub(super) fn load_settings(path: &Path) -> Result<Settings, Failure> {
-    config::load_settings(path, &|name| std::env::var_os(name)).map_err(|problems| failure_of(&problems))
-}
-
-fn failure_of(problems: &Problems) -> Failure {
-    Failure::of_config(problems, has_colours(Stream::Error))
+    config::load_settings(path, &|name| std::env::var_os(name))
+        .map_err(|problems| Failure::of_config(&problems, has_colours(Stream::Error)))
 }

@@ -1,17 +1,17 @@
 //! `bindery check`: reads everything, starts nothing.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::arguments::ConfigArguments;
-use super::backend::{Absent, Backend, CallError, Purpose, Wanted};
+use super::backend::{Absent, Backend, Purpose, Wanted};
 use super::failure::{Exit, Failure, in_words};
-use super::output::{Output, Stream, has_colours};
-use super::seeding::{dangling, placed, warn};
-use crate::config::{self, Config, Problems};
-use crate::http::{PlanRequest, path};
-use crate::registry::{SeedOptions, SeedPlan};
+use super::output::Output;
+use super::seeding::{self, Wrong, warn};
+use crate::config::{self, Config, Problems, Reading};
+use crate::registry::SeedOptions;
 use crate::server::{check_certificates, check_token_key};
 
 /// Read the config and everything that it names, and say all that is wrong
@@ -28,13 +28,13 @@ pub(super) struct CheckArguments {
 #[derive(Serialize)]
 struct Document {
     ok: bool,
-    problems: Vec<Found>,
+    problems: Vec<Told>,
     warnings: Vec<String>,
 }
 
 /// One problem.
 #[derive(Serialize)]
-struct Found {
+struct Told {
     file: Option<String>,
     line: Option<usize>,
     column: Option<usize>,
@@ -42,72 +42,111 @@ struct Found {
     message: String,
 }
 
-/// All that was found, drawn and as data.
+/// All that was found.
 #[derive(Default)]
 struct Findings {
-    drawn: Vec<String>,
-    problems: Vec<Found>,
+    problems: Problems,
+    /// What is wrong and stands nowhere.
+    sentences: Vec<String>,
     warnings: Vec<String>,
 }
 
 pub(super) async fn run(arguments: CheckArguments, output: Output) -> Result<(), Failure> {
-    let mut findings = Findings::default();
-    match config::load(&arguments.config.config, &|name| std::env::var_os(name)) {
-        Ok(config) => check(&config, arguments.backup.as_deref(), &mut findings).await?,
-        Err(problems) => findings.add_problems(&problems),
-    }
-    findings.tell(output)
+    let reading = config::read(&arguments.config.config, &environment);
+    let place = arguments.backup.as_deref().map_or(Place::OfConfig, Place::Backup);
+    findings(reading, place).await?.tell(output)
 }
 
-async fn check(config: &Config, backup: Option<&Path>, findings: &mut Findings) -> Result<(), Failure> {
-    if let Err(error) = config.settings.check_listeners() {
-        findings.add_sentence("server", error.to_string());
+/// Reads the config for who is to do what it says.
+///
+/// # Errors
+/// All that is wrong with it, as `check` tells it, where its form is wrong.
+pub(super) async fn load(arguments: &ConfigArguments, place: Place<'_>) -> Result<Config, Failure> {
+    match config::read(&arguments.config, &environment) {
+        Reading { config: Some(config), problems } if problems.is_empty() => Ok(config),
+        reading => Err(findings(reading, place).await?.into()),
     }
-    match check_certificates(config.settings.tls.as_ref()) {
+}
+
+/// Where it is asked whether what is not in the config is there.
+pub(super) enum Place<'a> {
+    /// At the server or the store of the config; with neither, nowhere.
+    OfConfig,
+    /// In a backup.
+    Backup(&'a Path),
+    /// In a directory that is open.
+    Open(&'a mut Backend),
+}
+
+/// All that is wrong with a config, in its form, its names, and what the directory says to it.
+async fn findings(reading: Reading, place: Place<'_>) -> Result<Findings, Failure> {
+    let Reading { config, problems } = reading;
+    let is_form_right = problems.is_empty();
+    let mut findings = Findings { problems, ..Findings::default() };
+    let Some(config) = config else { return Ok(findings) };
+    check_server(&config, is_form_right, &mut findings);
+    if let Err(error) = check_token_key(&config.settings) {
+        // No directory can be opened without it, so nothing of the seed can be asked.
+        let problem = config.wrong("server.token_key_file", in_words(&error), &environment);
+        findings.problems.insert(problem);
+        return Ok(findings);
+    }
+    let mut found = match place {
+        Place::Open(backend) => {
+            check_objects(&config, backend, is_form_right, &mut findings).await?;
+            return Ok(findings);
+        }
+        Place::Backup(backup) => Backend::of_backup(&config.settings, backup)?,
+        Place::OfConfig => directory(&config, &mut findings).await?,
+    };
+    let checked = check_objects(&config, &mut found, is_form_right, &mut findings).await;
+    found.close().await;
+    checked.map(|()| findings)
+}
+
+fn check_server(config: &Config, is_form_right: bool, findings: &mut Findings) {
+    let mut wrong =
+        |key: &str, message: String| findings.problems.insert(config.wrong(key, message, &environment));
+    let settings = &config.settings;
+    if is_form_right && let Err(error) = settings.check_listeners() {
+        wrong("server", error.to_string());
+    }
+    match check_certificates(settings.tls.as_ref()) {
         Ok(warnings) => {
             for warning in warnings {
                 if warning.is_of_time() {
-                    findings.add_sentence("server.tls", warning.to_string());
+                    wrong("server.tls", warning.to_string());
                 } else {
                     findings.warnings.push(warning.to_string());
                 }
             }
         }
-        Err(error) => findings.add_sentence("server.tls", in_words(&error)),
+        Err(error) => wrong(error.key(), in_words(&error)),
     }
-    if let Err(error) = check_token_key(&config.settings) {
-        // No directory can be opened without it, so nothing of the seed can be asked.
-        findings.add_sentence("server.token_key_file", in_words(&error));
-        return Ok(());
-    }
-    let mut backend = match backup {
-        Some(backup) => Backend::of_backup(&config.settings, backup)?,
-        None => directory(config, findings).await?,
-    };
-    let request =
-        PlanRequest { seed: config.seed.clone(), options: SeedOptions::default(), with_warnings: true };
-    let planned = backend.call::<_, SeedPlan>(path::SEED_PLAN, &request).await;
-    backend.close().await;
-    match planned {
-        Ok(plan) => {
-            findings.add_problems(&dangling(config, &plan));
-            findings.warnings.extend(plan.warnings);
-        }
-        Err(CallError::Problem(problem)) if !problem.seed.is_empty() => {
-            let (problems, sentences) = placed(config, problem.seed);
-            findings.add_problems(&problems);
-            for sentence in sentences {
-                findings.add_sentence("", sentence);
-            }
+}
+
+/// What the directory says to the objects; a config whose form is wrong is asked for what else is wrong only.
+async fn check_objects(
+    config: &Config,
+    backend: &mut Backend,
+    is_form_right: bool,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let asked = seeding::ask(backend, config, &SeedOptions::default(), is_form_right).await;
+    match asked {
+        Ok(Ok(plan)) if is_form_right => findings.warnings.extend(plan.warnings),
+        Ok(Ok(_)) => {}
+        Ok(Err(Wrong { problems, sentences })) => {
+            findings.problems.append(problems);
+            findings.sentences.extend(sentences);
         }
         Err(error) => {
             let failure = Failure::from(error);
             if failure.exit != Exit::Wrong {
                 return Err(failure);
             }
-            for message in failure.messages {
-                findings.add_sentence("", format!("{}: {message}", config.path.display()));
-            }
+            let path = config.path.display();
+            findings.sentences.extend(failure.messages.iter().map(|message| format!("{path}: {message}")));
         }
     }
     Ok(())
@@ -115,6 +154,10 @@ async fn check(config: &Config, backup: Option<&Path>, findings: &mut Findings) 
 
 /// The directory that names are looked up in: that of the server or the store, else an empty one.
 async fn directory(config: &Config, findings: &mut Findings) -> Result<Backend, Failure> {
+    // Which is wrong, and reported.
+    if config.settings.data_dir.as_os_str().is_empty() {
+        return Backend::pretend(&config.settings);
+    }
     let wanted = Wanted {
         socket: None,
         settings: Some(&config.settings),
@@ -134,40 +177,53 @@ async fn directory(config: &Config, findings: &mut Findings) -> Result<Backend, 
 }
 
 impl Findings {
-    fn add_problems(&mut self, problems: &Problems) {
-        if problems.is_empty() {
-            return;
+    fn tell(self, output: Output) -> Result<(), Failure> {
+        if !output.is_json() {
+            warn(&self.warnings, output);
         }
-        self.drawn.push(problems.render(has_colours(Stream::Error)));
-        self.problems.extend(problems.iter().map(|problem| Found {
+        let is_right = self.count() == 0;
+        if is_right || output.is_json() {
+            output.result(&self.document(is_right), || "the config is right".to_owned())?;
+        }
+        if is_right { Ok(()) } else { Err(self.into()) }
+    }
+
+    fn count(&self) -> usize {
+        self.problems.len() + self.sentences.len()
+    }
+
+    fn document(&self, is_right: bool) -> Document {
+        let located = self.problems.iter().map(|problem| Told {
             file: problem.position.file().map(|path| path.display().to_string()),
             line: problem.position.line(),
             column: problem.position.column(),
             key: Some(problem.key.clone()).filter(|key| !key.is_empty()),
             message: problem.message.clone(),
-        }));
+        });
+        let sentence = |message: &String| Told {
+            file: None,
+            line: None,
+            column: None,
+            key: None,
+            message: message.clone(),
+        };
+        let problems = located.chain(self.sentences.iter().map(sentence)).collect();
+        Document { ok: is_right, problems, warnings: self.warnings.clone() }
     }
+}
 
-    fn add_sentence(&mut self, key: &str, message: String) {
-        let label = if key.is_empty() { String::new() } else { format!("{key}: ") };
-        self.drawn.push(format!("error: {label}{message}"));
-        let key = Some(key.to_owned()).filter(|key| !key.is_empty());
-        self.problems.push(Found { file: None, line: None, column: None, key, message });
+impl From<Findings> for Failure {
+    fn from(findings: Findings) -> Self {
+        let count = findings.count();
+        let Findings { problems, sentences, .. } = findings;
+        let mut failure = Self::from(Wrong { problems, sentences });
+        if count > 1 {
+            failure.messages.push(format!("\n{count} problems"));
+        }
+        failure
     }
+}
 
-    fn tell(self, output: Output) -> Result<(), Failure> {
-        let Self { drawn, problems, warnings } = self;
-        if !output.is_json() {
-            warn(&warnings, output);
-        }
-        let is_right = problems.is_empty();
-        let document = Document { ok: is_right, problems, warnings };
-        if is_right || output.is_json() {
-            output.result(&document, || "the config is right".to_owned())?;
-        }
-        if is_right {
-            return Ok(());
-        }
-        Err(Failure { exit: Exit::Wrong, messages: vec![drawn.join("\n\n")], is_drawn: true })
-    }
+fn environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }

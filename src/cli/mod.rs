@@ -132,7 +132,7 @@ fn carry_out(command: Command, output: Output) -> Result<(), Failure> {
 }
 
 /// Carries out a command that waits for a server or a store; one thread is enough for it.
-fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,5 +1,6 @@
 //! Making a store agree with a config: plan, generate secrets, deliver them, apply. For `apply` and `serve`.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use super::backend::{Backend, CallError};
@@ -7,53 +8,88 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, has_colours};
 use super::secrets::{self, Destination};
 use super::told::{foreign_credential, lost_access, more, shared_value};
-use crate::config::{Config, Found, Problems};
+use crate::config::{Config, Found, Problems, ReferenceKind};
 use crate::http::{ApplyRequest, PlanRequest, ProblemKind, path};
 use crate::model::visible;
 use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
 
+/// What is wrong with the config's objects: where it stands, and in sentences what stands nowhere.
+pub(super) struct Wrong {
+    pub(super) problems: Problems,
+    pub(super) sentences: Vec<String>,
+}
+
 /// Works out what the config's seed would change; `with_warnings`, and what is stored against a rule.
 ///
 /// # Errors
-/// Names that do not exist, drawn where they stand, or what the directory says cannot be.
+/// All that cannot be, drawn where it stands.
 pub(super) async fn plan(
     backend: &mut Backend,
     config: &Config,
     options: &SeedOptions,
     with_warnings: bool,
 ) -> Result<SeedPlan, Failure> {
+    ask(backend, config, options, with_warnings).await?.map_err(Failure::from)
+}
+
+/// The same, with what is wrong as it is.
+///
+/// # Errors
+/// Nobody can say.
+pub(super) async fn ask(
+    backend: &mut Backend,
+    config: &Config,
+    options: &SeedOptions,
+    with_warnings: bool,
+) -> Result<Result<SeedPlan, Wrong>, CallError> {
     let request = PlanRequest { seed: config.seed.clone(), options: options.clone(), with_warnings };
-    let called = backend.call(path::SEED_PLAN, &request).await;
-    let plan: SeedPlan = called.map_err(|error| refused(config, error))?;
-    let problems = dangling(config, &plan);
-    if !problems.is_empty() {
-        return Err(Failure::of_config(&problems, has_colours(Stream::Error)));
+    let planned = backend.call::<_, SeedPlan>(path::SEED_PLAN, &request).await;
+    let problems = dangling(backend, config).await?;
+    match planned {
+        Ok(plan) if problems.is_empty() => Ok(Ok(plan)),
+        Ok(_) => Ok(Err(Wrong { problems, sentences: Vec::new() })),
+        Err(CallError::Problem(problem)) if !problem.seed.is_empty() => {
+            let mut wrong = placed(config, problem.seed);
+            wrong.problems.append(problems);
+            Ok(Err(wrong))
+        }
+        Err(error) => Err(error),
     }
-    Ok(plan)
+}
+
+/// The names of the config that stand for nothing, neither in it nor in the store.
+async fn dangling(backend: &mut Backend, config: &Config) -> Result<Problems, CallError> {
+    let undescribed = config.undescribed();
+    if undescribed.is_empty() {
+        return Ok(Problems::default());
+    }
+    let absent: HashSet<(ReferenceKind, String)> = backend.call(path::SEED_NAMES, &undescribed).await?;
+    Ok(config.dangling(|kind, name| !absent.contains(&(kind, name.to_owned()))))
 }
 
 /// Why the seed cannot be, drawn where it stands.
 fn refused(config: &Config, error: CallError) -> Failure {
     match error {
-        CallError::Problem(problem) if !problem.seed.is_empty() => {
-            let styled = has_colours(Stream::Error);
-            let (problems, sentences) = placed(config, problem.seed);
-            let drawn = (!problems.is_empty()).then(|| problems.render(styled));
-            let sentences = sentences.into_iter().map(|sentence| format!("error: {sentence}"));
-            let messages: Vec<String> = drawn.into_iter().chain(sentences).collect();
-            Failure { messages: vec![messages.join("\n\n")], ..Failure::of_config(&problems, styled) }
-        }
+        CallError::Problem(problem) if !problem.seed.is_empty() => placed(config, problem.seed).into(),
         error => error.into(),
     }
 }
 
-/// What cannot be of a seed: where it stands, and in sentences what stands nowhere.
-pub(super) fn placed(config: &Config, problems: Vec<SeedProblem>) -> (Problems, Vec<String>) {
-    config.placed(problems.into_iter().map(|SeedProblem { object, field, sentence }| Found {
-        object,
-        field,
-        sentence,
-    }))
+fn placed(config: &Config, problems: Vec<SeedProblem>) -> Wrong {
+    let found =
+        problems.into_iter().map(|SeedProblem { object, field, sentence }| Found { object, field, sentence });
+    let (problems, sentences) = config.placed(found);
+    Wrong { problems, sentences }
+}
+
+impl From<Wrong> for Failure {
+    fn from(Wrong { problems, sentences }: Wrong) -> Self {
+        let styled = has_colours(Stream::Error);
+        let drawn = (!problems.is_empty()).then(|| problems.render(styled));
+        let sentences = sentences.into_iter().map(|sentence| format!("error: {sentence}"));
+        let messages: Vec<String> = drawn.into_iter().chain(sentences).collect();
+        Self { exit: Exit::Wrong, messages: vec![messages.join("\n\n")], is_drawn: true }
+    }
 }
 
 /// Tells what is stored against a rule: it is served, and somebody should put it right.
@@ -61,13 +97,6 @@ pub(super) fn warn(warnings: &[String], output: Output) {
     for warning in warnings {
         output.message(&format!("warning: {}", visible(warning)));
     }
-}
-
-/// The names of the config that stand for nothing, neither in it nor in the store.
-pub(super) fn dangling(config: &Config, plan: &SeedPlan) -> Problems {
-    config.dangling(|kind, name| {
-        !plan.unresolved.iter().any(|(other, unresolved)| *other == kind && unresolved == name)
-    })
 }
 
 /// What was changed, and the secrets that were generated for it.
@@ -239,7 +268,6 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::config::ReferenceKind;
     use crate::http::Problem;
     use crate::model::{FieldChange, Intent};
     use crate::registry::{LostAccesses, NeededSecret, Registry, RegistrySettings, SharedValues};

@@ -8,6 +8,8 @@ use tokio::runtime::Builder;
 
 use super::arguments::{ConfigArguments, OpeningArguments};
 use super::backend::Backend;
+use super::block_on;
+use super::check::{self, Place};
 use super::failure::{Exit, Failure};
 use super::first_steps;
 use super::output::Output;
@@ -98,6 +100,9 @@ async fn serve(
             return Err(failure);
         }
     };
+    if let Some(warning) = server.registry().without_provider() {
+        tracing::warn!("{warning}");
+    }
     let listening = server.listen().await?;
     let addresses = listening.addresses();
     if let Some(text) = secrets.and_then(|secrets| first_steps::text(&secrets, &listening)) {
@@ -131,7 +136,7 @@ impl ServeArguments {
                 return Ok((settings, None));
             }
         }
-        let config = self.config.load()?;
+        let config = block_on(check::load(&self.config, Place::OfConfig))?;
         let mut settings = config.settings.clone();
         self.override_settings(&mut settings);
         Ok((settings, Some(config)))
@@ -154,13 +159,13 @@ impl ServeArguments {
             self.warn_of_seed();
             return Ok(None);
         }
+        let mut backend = Backend::own(server.registry().clone());
         let config = match config {
             Some(config) => config,
-            None => self.config.load()?,
+            None => check::load(&self.config, Place::Open(&mut backend)).await?,
         };
         let destination =
             Destination::choose(self.secrets_file.as_deref(), output, &server.settings().data_dir);
-        let mut backend = Backend::own(server.registry().clone());
         let options = SeedOptions::default();
         let applied =
             seeding::apply(&mut backend, &config, &options, &destination, output, |_, _| Ok(())).await?;

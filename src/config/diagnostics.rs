@@ -43,8 +43,9 @@ impl Problem {
         Self { kind: ProblemKind::Missing, ..Self::new(position, key, message) }
     }
 
-    pub(super) fn syntax(position: Position, message: String) -> Self {
-        Self { kind: ProblemKind::Syntax, ..Self::new(position, "", message) }
+    /// Something that cannot be read, and the octets of which nobody knows what they are to say.
+    pub(super) fn syntax(position: Position, lost: Range<usize>, message: String) -> Self {
+        Self { kind: ProblemKind::Syntax { lost }, ..Self::new(position, "", message) }
     }
 
     fn title(&self) -> String {
@@ -67,9 +68,9 @@ impl fmt::Display for Problem {
 }
 
 /// How a problem came to be, to leave out those that only follow from another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum ProblemKind {
-    Syntax,
+    Syntax { lost: Range<usize> },
     Wrong,
     Missing,
 }
@@ -85,6 +86,17 @@ impl Problems {
     /// Adds one.
     pub fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
+    }
+
+    /// Adds several.
+    pub(super) fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
+        self.problems.extend(problems);
+    }
+
+    /// Whether there is something that could not be read at all.
+    pub(super) fn has_lost(&self) -> bool {
+        let is_lost = |problem: &Problem| matches!(problem.kind, ProblemKind::Syntax { .. });
+        self.problems.iter().any(is_lost)
     }
 
     /// Whether nothing is wrong.
@@ -120,24 +132,44 @@ impl Problems {
         self.hidden.push(position);
     }
 
-    /// Sorts by position, and drops what may only follow from a syntax error: keys that seem to be missing,
-    /// and whatever else stands in the same line.
+    /// Adds one among those that are there.
+    pub fn insert(&mut self, problem: Problem) {
+        self.push(problem);
+        self.settle();
+    }
+
+    /// Adds all of another.
+    pub fn append(&mut self, other: Self) {
+        self.problems.extend(other.problems);
+        self.hidden.extend(other.hidden);
+        self.settle();
+    }
+
+    /// Sorts by position, and drops what may only follow from a syntax error: keys that seem to be missing where something
+    /// was lost, and whatever else stands in the same line.
     pub(super) fn settle(&mut self) {
         self.problems.sort_by_key(|problem| problem.position.reading_order());
-        let broken: Vec<(usize, Option<usize>)> = self
+        let broken: Vec<(usize, Option<usize>, Range<usize>)> = self
             .problems
             .iter()
-            .filter(|problem| problem.kind == ProblemKind::Syntax)
-            .map(|problem| (problem.position.reading_order().0, problem.position.line()))
+            .filter_map(|problem| match &problem.kind {
+                ProblemKind::Syntax { lost } => {
+                    Some((problem.position.reading_order().0, problem.position.line(), lost.clone()))
+                }
+                ProblemKind::Wrong | ProblemKind::Missing => None,
+            })
             .collect();
         if broken.is_empty() {
             return;
         }
-        self.problems.retain(|problem| match problem.kind {
-            ProblemKind::Syntax => true,
-            ProblemKind::Missing => false,
-            ProblemKind::Wrong => {
-                !broken.contains(&(problem.position.reading_order().0, problem.position.line()))
+        self.problems.retain(|problem| {
+            let (file, at) = problem.position.reading_order();
+            let mut broken = broken.iter().filter(|(broken, ..)| *broken == file);
+            match problem.kind {
+                ProblemKind::Syntax { .. } => true,
+                // The table that is not there may be what was lost.
+                ProblemKind::Missing => broken.all(|(.., lost)| at != 0 && !lost.contains(&at)),
+                ProblemKind::Wrong => broken.all(|(_, line, _)| *line != problem.position.line()),
             }
         });
     }

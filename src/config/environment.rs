@@ -15,6 +15,11 @@ pub(super) struct Overrides<'e> {
     prefix: String,
 }
 
+/// The variable that overrides a key of `[server]`, which is named with its tables.
+pub(super) fn variable_of(key: &str) -> String {
+    format!("BINDERY_{}", key.replace('.', "_").to_ascii_uppercase())
+}
+
 /// What a variable says about a key.
 pub(super) struct Override {
     /// The name of the variable.

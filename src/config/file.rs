@@ -11,6 +11,7 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::diagnostics::{Problem, Problems};
+use super::mended;
 use super::reader::TableReader;
 use super::source::{Located, Position, Source};
 use super::value;
@@ -27,7 +28,7 @@ pub(super) struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads the file that stands at `order` among all; `named_at` is where it was asked for.
+    /// Reads the file and reports what of it is no TOML. It stands at `order` among all; `named_at` is where it was asked for.
     pub(super) fn read(
         path: &Path,
         order: usize,
@@ -35,12 +36,22 @@ impl ConfigFile {
         problems: &mut Problems,
     ) -> Option<Self> {
         match open(path) {
-            Ok((text, is_private)) => Some(Self {
-                source: Source::new(path, &text, order),
-                directory: path.parent().unwrap_or(Path::new("")).to_owned(),
-                is_private,
-                text,
-            }),
+            Ok((text, is_private)) => {
+                let source = Source::new(path, &text, order);
+                let text = match mended::mend(&text) {
+                    Some(mended) => {
+                        problems.extend(mended.mistakes.into_iter().map(|mistake| {
+                            let position = Position::Text { source: Arc::clone(&source), span: mistake.span };
+                            let message = format!("this is not TOML: {}", mistake.message);
+                            Problem::syntax(position, mistake.table, message)
+                        }));
+                        Zeroizing::new(mended.text)
+                    }
+                    None => text,
+                };
+                let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+                Some(Self { source, directory, is_private, text })
+            }
             Err(error) => {
                 let position = named_at.cloned().unwrap_or_else(|| Position::File(path.to_owned()));
                 let message = format!("the config file {} cannot be read: {error}", path.display());
@@ -50,26 +61,20 @@ impl ConfigFile {
         }
     }
 
-    /// Parses it as far as that goes, and reports its syntax errors.
-    pub(super) fn parse(&self, problems: &mut Problems) -> DeTable<'_> {
-        let (table, errors) = DeTable::parse_recoverable(&self.text);
-        for error in errors {
-            let position = Position::Text {
-                source: Arc::clone(&self.source),
-                span: error.span().unwrap_or(self.text.len()..self.text.len()),
-            };
-            problems.push(Problem::syntax(position, format!("this is not TOML: {}", error.message())));
-        }
-        table.into_inner()
+    /// Parses what of it is TOML.
+    pub(super) fn parse(&self) -> DeTable<'_> {
+        DeTable::parse_recoverable(&self.text).0.into_inner()
     }
 }
 
-/// Reads `include` of the main file: the files that it names, in their order, each with where it is named.
+/// Reads `include` of the main file: the files that it names, in their order, each with where it is named; and whether these
+/// are all that are meant.
 pub(super) fn included(
     root: &mut TableReader<'_>,
     main: &ConfigFile,
     problems: &mut Problems,
-) -> Vec<Located<PathBuf>> {
+) -> (Vec<Located<PathBuf>>, bool) {
+    let before = problems.len();
     let patterns = root.list("include", problems, value::filled_text).unwrap_or_default();
     let mut seen: HashSet<PathBuf> = main.source.path().canonicalize().into_iter().collect();
     let mut files = Vec::new();
@@ -90,7 +95,7 @@ pub(super) fn included(
             }
         }
     }
-    files
+    (files, problems.len() == before)
 }
 
 /// The files that a path with at most one `*` in its last part names, by name; hidden ones only when the

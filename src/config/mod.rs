@@ -8,6 +8,7 @@ mod environment;
 mod file;
 mod limit_counts;
 mod limits;
+mod mended;
 mod names;
 mod place;
 mod reader;
@@ -28,7 +29,7 @@ mod documentation;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 pub use diagnostics::Problems;
@@ -51,12 +52,12 @@ pub use source::Located;
 
 use crate::model::{AccountKind, first_identifier};
 use file::ConfigFile;
-use place::Place;
+use place::{Object, Place, Spans};
 use reader::TableReader;
 use seed_reader::SeedReader;
 use seed_secret::SecretSources;
 
-/// A config without problems.
+/// A config: one without problems, or what could be read of one.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The main file, as it was named.
@@ -67,16 +68,36 @@ pub struct Config {
     pub seed: Seed,
     /// Every name in the seed that stands for another object.
     pub references: Vec<LocatedReference>,
-    places: HashMap<(ReferenceKind, String), Place>,
+    places: HashMap<Object, Place>,
+    /// Objects whose names cannot be, and that others may name all the same.
+    misnamed: HashSet<Object>,
+    /// The kinds of objects of which some could not be read, so that nobody knows what there is.
+    lost: Vec<ReferenceKind>,
+    server: Spans,
+}
+
+/// A config that was read as far as that goes.
+pub struct Reading {
+    /// What could be read; `None` where a file is missing or no TOML, so that nobody knows what there is.
+    pub config: Option<Config>,
+    /// All that is wrong with its form.
+    pub problems: Problems,
 }
 
 /// Reads the config file at `path`, the files that it includes and the secrets that they name.
 /// `environment` looks variables up: [`std::env::var_os`] in all but tests.
 ///
 /// # Errors
-/// All that is wrong.
+/// All that is wrong with their form.
+#[cfg(test)]
 pub fn load(path: &Path, environment: &Lookup<'_>) -> Result<Config, Problems> {
-    read(path, environment, true)
+    let Reading { config, problems } = read(path, environment);
+    config.filter(|_| problems.is_empty()).ok_or(problems)
+}
+
+/// Reads the same, and says what could be read beside what is wrong.
+pub fn read(path: &Path, environment: &Lookup<'_>) -> Reading {
+    read_all(path, environment, true)
 }
 
 /// Reads the same but for the secrets: nothing that they are read from is looked at. For a server whose store was seeded,
@@ -85,15 +106,19 @@ pub fn load(path: &Path, environment: &Lookup<'_>) -> Result<Config, Problems> {
 /// # Errors
 /// All that is wrong.
 pub fn check_without_secrets(path: &Path, environment: &Lookup<'_>) -> Result<(), Problems> {
-    read(path, environment, false).map(drop)
+    let Reading { problems, .. } = read_all(path, environment, false);
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-fn read(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Result<Config, Problems> {
+fn read_all(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Reading {
     let mut problems = Problems::default();
-    let Some(main) = ConfigFile::read(path, 0, None, &mut problems) else { return Err(problems) };
-    let table = main.parse(&mut problems);
+    let Some(main) = ConfigFile::read(path, 0, None, &mut problems) else {
+        return Reading { config: None, problems };
+    };
+    let table = main.parse();
     let mut root = TableReader::root(&main.source, &table);
-    let included = file::included(&mut root, &main, &mut problems);
+    let (included, mut is_whole) = file::included(&mut root, &main, &mut problems);
+    let server = root.spans();
     let settings = settings_reader::read_settings(&mut root, &main.directory, environment, &mut problems);
     let length_max = usize::try_from(settings.limits.bind_secret_length_max).unwrap_or(usize::MAX);
     let sources = SecretSources { environment, length_max, is_read: reads_secrets };
@@ -102,8 +127,11 @@ fn read(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Result<Co
     root.finish(&mut problems);
 
     for (order, Located { value: path, position }) in included.into_iter().enumerate() {
-        let Some(file) = ConfigFile::read(&path, order + 1, Some(&position), &mut problems) else { continue };
-        let table = file.parse(&mut problems);
+        let Some(file) = ConfigFile::read(&path, order + 1, Some(&position), &mut problems) else {
+            is_whole = false;
+            continue;
+        };
+        let table = file.parse();
         let mut root = TableReader::root(&file.source, &table);
         root.refuse(
             "server",
@@ -115,12 +143,12 @@ fn read(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Result<Co
         root.finish(&mut problems);
     }
 
-    if !problems.is_empty() {
-        problems.settle();
-        return Err(problems);
-    }
-    let SeedReader { seed, places, references, .. } = reader;
-    Ok(Config { path: path.to_owned(), settings, seed, references, places })
+    is_whole &= !problems.has_lost();
+    problems.settle();
+    let SeedReader { seed, places, misnamed, lost, references, .. } = reader;
+    let path = path.to_owned();
+    let config = Config { path, settings, seed, references, places, misnamed, lost, server };
+    Reading { config: is_whole.then_some(config), problems }
 }
 
 /// Reads `[server]` alone: for commands that only need to find the directory, and for a reload. The seed, its
@@ -131,7 +159,7 @@ fn read(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Result<Co
 pub fn load_settings(path: &Path, environment: &Lookup<'_>) -> Result<Settings, Problems> {
     let mut problems = Problems::default();
     let Some(main) = ConfigFile::read(path, 0, None, &mut problems) else { return Err(problems) };
-    let table = main.parse(&mut problems);
+    let table = main.parse();
     let mut root = TableReader::root(&main.source, &table);
     let settings = settings_reader::read_settings(&mut root, &main.directory, environment, &mut problems);
     if problems.is_empty() {
@@ -145,11 +173,9 @@ impl Config {
     /// The references to objects that are neither in the seed nor, as `exists_elsewhere` tells, in the
     /// store.
     pub fn dangling(&self, exists_elsewhere: impl Fn(ReferenceKind, &str) -> bool) -> Problems {
-        let made = self.made_along();
         let mut problems = Problems::default();
-        for LocatedReference { kind, name, key, position } in &self.references {
-            let object = (*kind, names::name_form(*kind, name));
-            if self.places.contains_key(&object) || made.contains(&object) || exists_elsewhere(*kind, name) {
+        for LocatedReference { kind, name, key, position, .. } in self.not_described() {
+            if exists_elsewhere(*kind, name) {
                 continue;
             }
             let known = self.places.keys().filter(|(other, _)| other == kind).map(|(_, name)| name.as_str());
@@ -163,6 +189,24 @@ impl Config {
         }
         problems.settle();
         problems
+    }
+
+    /// The names in the seed that stand for objects which it does not describe.
+    pub fn undescribed(&self) -> BTreeSet<(ReferenceKind, String)> {
+        let reference = |reference: &LocatedReference| (reference.kind, reference.name.clone());
+        self.not_described().into_iter().map(reference).collect()
+    }
+
+    fn not_described(&self) -> Vec<&LocatedReference> {
+        let made = self.made_along();
+        let is_described = |reference: &&LocatedReference| {
+            let object = (reference.kind, names::name_form(reference.kind, &reference.name));
+            self.places.contains_key(&object)
+                || self.misnamed.contains(&object)
+                || self.lost.contains(&reference.kind)
+                || made.contains(&object)
+        };
+        self.references.iter().filter(|reference| !is_described(reference)).collect()
     }
 
     /// What the seed makes without a table of its own: the group of `create_group` and the first app

@@ -1,11 +1,17 @@
 //! Where the objects of a seed stand: for what only the store knows of them.
 
+use std::collections::HashSet;
+
 use super::diagnostics::{Problem, Problems};
+use super::environment::{Lookup, variable_of};
 use super::names;
 use super::seed::ReferenceKind;
 use super::source::Position;
 use super::{Config, SeedAccount};
 use crate::model::{ApplicationText, first_identifier};
+
+/// An object of the config, by the form of its name.
+pub(super) type Object = (ReferenceKind, String);
 
 /// Where an object stands.
 #[derive(Clone, Debug)]
@@ -16,7 +22,26 @@ pub(super) struct Place {
     /// Its table, with a dot behind it.
     pub(super) table: String,
     /// All its keys.
-    pub(super) keys: Vec<(Box<str>, Position)>,
+    pub(super) keys: Spans,
+    /// Whether something of it could not be read, so that what else is wrong with it may only follow from that.
+    pub(super) is_flawed: bool,
+}
+
+/// Where the keys of a table stand, those of the tables in it too, in dots. All that is known of places is this: a key that
+/// is read has one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spans(pub(super) Vec<(Box<str>, Position)>);
+
+impl Spans {
+    /// A key, or the nearest table that it would stand in.
+    pub(super) fn nearest(&self, path: &str) -> Option<(&str, &Position)> {
+        let outer = path.rsplit_once('.').map(|(outer, _)| outer);
+        self.find(path).or_else(|| self.nearest(outer?))
+    }
+
+    fn find(&self, wanted: &str) -> Option<(&str, &Position)> {
+        self.0.iter().find(|(key, _)| **key == *wanted).map(|(key, position)| (&**key, position))
+    }
 }
 
 /// What is wrong with a seed, as whoever has the store finds it.
@@ -31,10 +56,15 @@ pub struct Found {
 
 impl Config {
     /// What is wrong, each where it stands: at the key that sets the field, else at the name of the object. What the config
-    /// makes without a table of its own stands where it is asked for. What has no place comes second, in sentences.
+    /// makes without a table of its own stands where it is asked for. What has no place comes second, in sentences. What
+    /// may only follow from something that could not be read is left out.
     pub fn placed(&self, found: impl IntoIterator<Item = Found>) -> (Problems, Vec<String>) {
         let (mut problems, mut sentences) = (Problems::default(), Vec::new());
+        let doubtful = self.doubtful();
         for Found { object, field, sentence } in found {
+            if object.as_ref().is_some_and(|(kind, name)| doubtful.contains(&self.described(*kind, name))) {
+                continue;
+            }
             let place = object.and_then(|(kind, name)| self.place(kind, &name, field.as_deref()));
             match place {
                 Some((key, position)) => problems.push(Problem::new(position.clone(), key, sentence)),
@@ -45,6 +75,40 @@ impl Config {
         (problems, sentences)
     }
 
+    /// The objects of which not all could be read, and those that name one of these.
+    fn doubtful(&self) -> HashSet<Object> {
+        let is_flawed = |object: &Object| self.places.get(object).is_some_and(|place| place.is_flawed);
+        let flawed = self.places.keys().filter(|object| is_flawed(object)).cloned();
+        let named = self.references.iter().filter(|reference| {
+            let object = (reference.kind, names::name_form(reference.kind, &reference.name));
+            is_flawed(&object) || self.misnamed.contains(&object)
+        });
+        flawed.chain(named.filter_map(|reference| reference.owner.clone())).collect()
+    }
+
+    /// The object whose table describes this one.
+    fn described(&self, kind: ReferenceKind, name: &str) -> Object {
+        let object = (kind, names::name_form(kind, name));
+        match self.made_by(kind, name) {
+            Some((account, _)) if !self.places.contains_key(&object) => {
+                (ReferenceKind::Account, names::name_form(ReferenceKind::Account, &account.username))
+            }
+            _ => object,
+        }
+    }
+
+    /// What is wrong with a key of `[server]`, such as `server.tls.key`, where that has its value from, else at the table that
+    /// it would stand in.
+    pub fn wrong(&self, key: &str, message: impl Into<String>, environment: &Lookup<'_>) -> Problem {
+        let variable = variable_of(key);
+        let position = match self.server.nearest(key) {
+            _ if environment(&variable).is_some() => Position::Variable(variable),
+            Some((_, position)) => position.clone(),
+            None => Position::File(self.path.clone()),
+        };
+        Problem::new(position, key, message)
+    }
+
     /// The key to blame for an object, or for a field of it, and where that stands.
     fn place(&self, kind: ReferenceKind, name: &str, field: Option<&str>) -> Option<(String, &Position)> {
         let of_form = |kind, name: &str| self.places.get(&(kind, names::name_form(kind, name)));
@@ -53,7 +117,7 @@ impl Config {
             None => {
                 let (account, key) = self.made_by(kind, name)?;
                 let place = of_form(ReferenceKind::Account, &account.username)?;
-                (place, place.key(key))
+                (place, place.keys.nearest(key))
             }
         };
         Some(match key {
@@ -84,11 +148,9 @@ impl Place {
         let same = keys_of(kind, field).iter().copied();
         let texts = ApplicationText::ALL.map(ApplicationText::row).into_iter();
         let texts = texts.filter(|row| kind == ReferenceKind::Application && row.api == field);
-        std::iter::once(field).chain(same).chain(texts.map(|row| row.key)).find_map(|key| self.key(key))
-    }
-
-    fn key(&self, wanted: &str) -> Option<(&str, &Position)> {
-        self.keys.iter().find(|(key, _)| **key == *wanted).map(|(key, position)| (&**key, position))
+        let keys = std::iter::once(field).chain(same).chain(texts.map(|row| row.key));
+        let mut keys = keys;
+        keys.find_map(|key| self.keys.nearest(key))
     }
 }
 

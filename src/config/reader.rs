@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostics::{Problem, Problems};
 use super::environment::Overrides;
+use super::place::Spans;
 use super::source::{Located, Position, Source};
 use super::value::{self, Raw};
 
@@ -58,10 +59,38 @@ impl<'t> TableReader<'t> {
         self.entry(key).map(|(key, _)| self.place(key.span()))
     }
 
-    /// Every key of it, with where it stands.
-    pub(super) fn key_positions(&self) -> Vec<(Box<str>, Position)> {
+    /// Where each key of it stands, and each key of the tables in it, in dots: `tls.key`.
+    pub(super) fn spans(&self) -> Spans {
+        let mut spans = Vec::new();
+        if let Some(entries) = self.entries {
+            self.note_spans("", entries, &mut spans);
+        }
+        Spans(spans)
+    }
+
+    fn note_spans(&self, before: &str, entries: &DeTable<'t>, spans: &mut Vec<(Box<str>, Position)>) {
+        for (key, value) in entries {
+            let path = format!("{before}{}", key.get_ref());
+            if let DeValue::Table(inner) = value.get_ref() {
+                self.note_spans(&format!("{path}."), inner, spans);
+            }
+            spans.push((path.into(), self.place(key.span())));
+        }
+    }
+
+    /// The text of a key, whatever it is good for.
+    pub(super) fn said(&self, key: &str) -> Option<&'t str> {
+        self.entry(key).and_then(|(_, value)| value.get_ref().as_str())
+    }
+
+    /// The keys that hold tables and that nobody asked for.
+    pub(super) fn unknown_tables(&self) -> impl Iterator<Item = &'t str> {
         let entries = self.entries.into_iter().flatten();
-        entries.map(|(key, _)| (key.get_ref().as_ref().into(), self.place(key.span()))).collect()
+        let unknown = entries.filter(|(key, _)| !self.known.contains(&key.get_ref().as_ref()));
+        unknown.filter_map(|(key, value)| match value.get_ref() {
+            DeValue::Array(_) | DeValue::Table(_) => Some(key.get_ref().as_ref()),
+            _ => None,
+        })
     }
 
     /// Where a key has its value from: a variable, the file, or, as a default, the table.
@@ -228,10 +257,10 @@ impl<'t> TableReader<'t> {
         if let Some((_, value)) = self.entry(key)
             && matches!(value.get_ref(), DeValue::Table(_))
         {
-            self.known.push(key);
             let message = format!("there may be several: write [[{key}]]");
             problems.report(&self.place(value.span()), &self.key_path(key), message);
-            return Vec::new();
+            // What is wrong inside of it is told all the same, and it has its name.
+            return self.table(key, problems).into_iter().collect();
         }
         let items = self.items(key, problems).unwrap_or_default();
         items.iter().filter_map(|item| item.table(problems)).collect()

@@ -213,6 +213,17 @@ pub enum SeedSubject {
 }
 
 impl ReferenceKind {
+    /// All of them, in the order in which they are read.
+    pub(super) const ALL: [ReferenceKind; 7] = [
+        Self::Attribute,
+        Self::Provider,
+        Self::Role,
+        Self::Group,
+        Self::Account,
+        Self::Token,
+        Self::Application,
+    ];
+
     /// The kinds that a permission can be granted on.
     pub const GRANTABLE: [ReferenceKind; 6] =
         [Self::Provider, Self::Account, Self::Group, Self::Role, Self::Token, Self::Application];

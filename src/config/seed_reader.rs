@@ -1,13 +1,13 @@
 //! Reads the seed out of the main file and the included ones.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use super::diagnostics::{Problem, Problems};
 use super::file::ConfigFile;
 use super::limits::{self, Bounded, SEARCH_SIZE_RANGE, SEARCH_TIME_RANGE};
 use super::names;
-use super::place::Place;
+use super::place::{Object, Place};
 use super::reader::{Item, TableReader};
 use super::seed::{
     ReferenceKind, Seed, SeedAccount, SeedApplication, SeedAttribute, SeedGrant, SeedGroup, SeedProvider,
@@ -36,6 +36,8 @@ pub struct LocatedReference {
     pub key: String,
     /// Where.
     pub position: Position,
+    /// The object that names it, if that has a name itself.
+    pub(super) owner: Option<Object>,
 }
 
 /// The seed as far as it is read.
@@ -43,10 +45,16 @@ pub(super) struct SeedReader<'e> {
     /// The objects, in the order of the files.
     pub(super) seed: Seed,
     /// Where each object stands.
-    pub(super) places: HashMap<(ReferenceKind, String), Place>,
+    pub(super) places: HashMap<Object, Place>,
+    /// The objects whose names cannot be: others may name them all the same.
+    pub(super) misnamed: HashSet<Object>,
+    /// The kinds of objects that stand, or may stand, in tables of a wrong name.
+    pub(super) lost: Vec<ReferenceKind>,
     /// Every name that stands for another object.
     pub(super) references: Vec<LocatedReference>,
     secrets: SecretSources<'e>,
+    /// The object that is being read.
+    current: Option<Object>,
     /// What may be there once only: each with its first position.
     claims: HashMap<(Claim, String), Position>,
 }
@@ -74,35 +82,56 @@ impl<'e> SeedReader<'e> {
         Self {
             seed: Seed::default(),
             places: HashMap::new(),
+            misnamed: HashSet::new(),
+            lost: Vec::new(),
             references: Vec::new(),
             secrets,
+            current: None,
             claims: HashMap::new(),
         }
     }
 
     /// Reads all objects of a file.
     pub(super) fn read(&mut self, root: &mut TableReader<'_>, file: &ConfigFile, problems: &mut Problems) {
-        for table in root.tables("attribute", problems) {
-            self.attribute(table, problems);
+        self.objects(ReferenceKind::Attribute, root, problems, Self::attribute);
+        self.objects(ReferenceKind::Provider, root, problems, Self::provider);
+        self.objects(ReferenceKind::Role, root, problems, Self::role);
+        self.objects(ReferenceKind::Group, root, problems, Self::group);
+        self.objects(ReferenceKind::Account, root, problems, |reader, table, problems| {
+            reader.account(table, file, problems);
+        });
+        self.objects(ReferenceKind::Token, root, problems, |reader, table, problems| {
+            reader.token(table, file, problems);
+        });
+        self.objects(ReferenceKind::Application, root, problems, Self::application);
+        for unknown in root.unknown_tables() {
+            match value::nearest(unknown, ReferenceKind::ALL.iter().map(|kind| kind.as_str())) {
+                Some(meant) => {
+                    self.lost.extend(ReferenceKind::ALL.iter().filter(|kind| kind.as_str() == meant))
+                }
+                None => self.lost.extend(ReferenceKind::ALL),
+            }
         }
-        for table in root.tables("provider", problems) {
-            self.provider(table, problems);
+    }
+
+    /// Reads the objects of one kind.
+    fn objects(
+        &mut self,
+        kind: ReferenceKind,
+        root: &mut TableReader<'_>,
+        problems: &mut Problems,
+        read: impl Fn(&mut Self, TableReader<'_>, &mut Problems),
+    ) {
+        for table in root.tables(kind.as_str(), problems) {
+            let before = problems.len();
+            self.current = None;
+            read(self, table, problems);
+            let place = self.current.as_ref().and_then(|object| self.places.get_mut(object));
+            if let Some(place) = place.filter(|_| problems.len() > before) {
+                place.is_flawed = true;
+            }
         }
-        for table in root.tables("role", problems) {
-            self.role(table, problems);
-        }
-        for table in root.tables("group", problems) {
-            self.group(table, problems);
-        }
-        for table in root.tables("account", problems) {
-            self.account(table, file, problems);
-        }
-        for table in root.tables("token", problems) {
-            self.token(table, file, problems);
-        }
-        for table in root.tables("application", problems) {
-            self.application(table, problems);
-        }
+        self.current = None;
     }
 
     fn attribute(&mut self, mut table: TableReader<'_>, problems: &mut Problems) {
@@ -305,9 +334,13 @@ impl<'e> SeedReader<'e> {
             ReferenceKind::Attribute => custom_attribute,
             _ => value::name,
         };
-        let name = table.required(key, problems, parse)?;
-        let form = names::name_form(kind, &name.value);
-        if let Some(first) = self.places.get(&(kind, form.clone())) {
+        let Some(name) = table.required(key, problems, parse) else {
+            self.misnamed.extend(table.said(key).map(|said| (kind, names::name_form(kind, said))));
+            return None;
+        };
+        let object = (kind, names::name_form(kind, &name.value));
+        self.current = Some(object.clone());
+        if let Some(first) = self.places.get(&object) {
             let message = format!("there are two objects of this name: {kind} {:?}", name.value);
             problems.push(
                 Problem::new(name.position, table.key_path(key), message)
@@ -319,9 +352,10 @@ impl<'e> SeedReader<'e> {
             name: name.position,
             name_key: table.key_path(key),
             table: table.key_path(""),
-            keys: table.key_positions(),
+            keys: table.spans(),
+            is_flawed: false,
         };
-        self.places.insert((kind, form), place);
+        self.places.insert(object, place);
         Some(name.value)
     }
 
@@ -379,7 +413,8 @@ impl<'e> SeedReader<'e> {
     /// Notes a name that stands for an object described elsewhere.
     pub(super) fn refer(&mut self, kind: ReferenceKind, name: &Located<String>, key: String) {
         let (name, position) = (name.value.clone(), name.position.clone());
-        self.references.push(LocatedReference { kind, name, key, position });
+        let owner = self.current.clone();
+        self.references.push(LocatedReference { kind, name, key, position, owner });
     }
 
     /// An account has one credential that is found by the account alone.

@@ -51,6 +51,7 @@ pub fn router(registry: Arc<Registry>, tls: Option<Arc<Tls>>) -> Router {
     let api = Api::new(Arc::clone(&registry), Door::Local).with_tls(tls);
     let commands = Router::new()
         .route(path::STATUS, get(status::status))
+        .route(path::SEED_NAMES, post(seed::names))
         .route(path::SEED_PLAN, post(seed::plan))
         .route(path::SEED_APPLY, post(seed::apply))
         .route(path::IMPORT_PREPARE, post(import::prepare))
@@ -73,6 +74,8 @@ pub fn router(registry: Arc<Registry>, tls: Option<Arc<Tls>>) -> Router {
 pub mod path {
     /// [`Status`](super::Status)
     pub const STATUS: &str = "/local/status";
+    /// Kinds and names → those of them that are not there
+    pub const SEED_NAMES: &str = "/local/seed/names";
     /// [`PlanRequest`](super::PlanRequest) → [`SeedPlan`](crate::registry::SeedPlan)
     pub const SEED_PLAN: &str = "/local/seed/plan";
     /// [`ApplyRequest`](super::ApplyRequest) → [`SeedPlan`](crate::registry::SeedPlan)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::actor;
 use super::error::Problem;
 use super::json::Body;
-use crate::config::Seed;
+use crate::config::{ReferenceKind, Seed};
 use crate::model::{InternalAccount, SystemUser};
 use crate::registry::{NewSecret, Registry, SeedOptions, SeedPlan};
 
@@ -36,13 +36,21 @@ pub struct ApplyRequest {
     pub secrets: Vec<NewSecret>,
 }
 
+/// Those of the names that nothing has.
+pub(super) async fn names(
+    State(registry): State<Arc<Registry>>,
+    Body(names): Body<Vec<(ReferenceKind, String)>>,
+) -> Json<Vec<(ReferenceKind, String)>> {
+    Json(registry.absent_names(names))
+}
+
 pub(super) async fn plan(
     State(registry): State<Arc<Registry>>,
     Body(PlanRequest { seed, options, with_warnings }): Body<PlanRequest>,
 ) -> Result<Json<SeedPlan>, Problem> {
     let mut plan = registry.plan_seed(seed, options).await?;
     if with_warnings {
-        plan.warnings = registry.broken_records().await?;
+        plan.warnings.extend(registry.broken_records().await?);
     }
     Ok(Json(plan))
 }
@@ -55,6 +63,6 @@ pub(super) async fn apply(
     let actor = actor(InternalAccount::Config, user.as_deref());
     let mut plan = registry.apply_seed(actor, seed, options, secrets).await?;
     // What was changed is changed, whether or not the rest can be looked through.
-    plan.warnings = registry.broken_records().await.unwrap_or_default();
+    plan.warnings.extend(registry.broken_records().await.unwrap_or_default());
     Ok(Json(plan))
 }

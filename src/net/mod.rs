@@ -38,7 +38,7 @@ pub use proxy::{HeaderError, Proxies};
 pub use rate::Rate;
 pub use server_certificate::{KeyKind, ServerCertificate};
 pub use source::Source;
-pub use tls::{Tls, TlsError, TlsFiles, TlsWarning};
+pub use tls::{Tls, TlsError, TlsFile, TlsFiles, TlsWarning};
 pub use turns::{SourceTurns, Turns, WORK_OF_A_HANDSHAKE};
 pub use watched::{Answering, Requests, Watched};
 pub use write_deadline::WriteDeadline;

@@ -186,6 +186,26 @@ pub enum TlsError {
     Setup(#[source] rustls::Error),
 }
 
+impl TlsError {
+    /// The file that it is about.
+    pub fn file(&self) -> Option<TlsFile> {
+        match self {
+            Self::Missing { file, .. }
+            | Self::Unreadable { file, .. }
+            | Self::TooLarge { file, .. }
+            | Self::NotPem { file, .. }
+            | Self::NoCertificate { file, .. }
+            | Self::BadCertificate { file, .. } => Some(*file),
+            Self::NoKey { .. }
+            | Self::EncryptedKey { .. }
+            | Self::BadKey { .. }
+            | Self::KeyMismatch { .. } => Some(TlsFile::Key),
+            Self::BadClientCa { .. } => Some(TlsFile::ClientCa),
+            Self::NotValidNow(_) | Self::Setup(_) => None,
+        }
+    }
+}
+
 /// What an operator should know although TLS works, or will work one day.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TlsWarning {

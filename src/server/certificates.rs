@@ -7,7 +7,7 @@ use crate::config::TlsSettings;
 use crate::ldap::client_trust::ClientTrust;
 use crate::model::Timestamp;
 use crate::net::{
-    CertificateError, CertificateOutcome, Tls, TlsError, TlsFiles, TlsWarning, create_development,
+    CertificateError, CertificateOutcome, Tls, TlsError, TlsFile, TlsFiles, TlsWarning, create_development,
 };
 
 /// Why there is no TLS although the config wants it.
@@ -19,6 +19,21 @@ pub enum TlsStartError {
     /// No development certificates could be made.
     #[error(transparent)]
     Development(#[from] CertificateError),
+}
+
+impl TlsStartError {
+    /// The key of the config that it is about.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Development(_) => "server.tls.development",
+            Self::Files(error) => match error.file() {
+                Some(TlsFile::Certificate) => "server.tls.certificate",
+                Some(TlsFile::Key) => "server.tls.key",
+                Some(TlsFile::ClientCa) => "server.tls.client_ca",
+                None => "server.tls",
+            },
+        }
+    }
 }
 
 /// Loads what `[server.tls]` names. Call [`tell`] when it is known what time it is.

@@ -16,6 +16,7 @@ mod account_commands;
 mod audit_trail;
 mod clocks;
 mod command_line;
+mod mistakes;
 mod open_connections;
 mod passwords_of_django;
 mod revocation;

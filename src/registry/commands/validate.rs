@@ -285,23 +285,34 @@ pub(super) fn group(group: &Group, snapshot: &Snapshot, viewer: &Viewer, problem
 
 /// Whether free attributes may be given, and whether their values are of their syntaxes.
 fn attributes(title: &str, attributes: &[Attribute], schema: &Schema, problems: &mut Vec<String>) {
+    problems.extend(attribute_problems(title, attributes, schema).into_iter().map(|(_, problem)| problem));
+}
+
+/// What is wrong with free attributes, each with the description of the one that it is about, if it is about one.
+pub(super) fn attribute_problems<'a>(
+    title: &str,
+    attributes: &'a [Attribute],
+    schema: &Schema,
+) -> Vec<(Option<&'a str>, String)> {
     if attributes.len() > ATTRIBUTES_MAX {
-        problems.push(format!(
+        let problem = format!(
             "{title} has {} attributes, counting those with different options; give it {ATTRIBUTES_MAX} at most",
             attributes.len()
-        ));
-        return;
+        );
+        return vec![(None, problem)];
     }
+    let mut problems = Vec::new();
     let mut seen = HashSet::new();
     for Attribute { description, values } in attributes {
-        if let Err(problem) = attribute(description, values, schema) {
-            problems.push(format!("{title} cannot have the attribute {description:?}: {problem}"));
+        let mut problem = |sentence| problems.push((Some(description.as_str()), sentence));
+        if let Err(why) = attribute(description, values, schema) {
+            problem(format!("{title} cannot have the attribute {description:?}: {why}"));
         }
         if !seen.insert(canonical_description(description, schema)) {
-            problems
-                .push(format!("{title} has the attribute {description:?} twice; put its values together"));
+            problem(format!("{title} has the attribute {description:?} twice; put its values together"));
         }
     }
+    problems
 }
 
 /// Whether a free attribute may be given, and whether its values are of its syntax.

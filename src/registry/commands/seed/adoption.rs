@@ -205,11 +205,8 @@ impl Application<'_, '_> {
                 })
                 .collect::<Result<_, _>>()?;
             if found.is_empty() && self.named(name).is_empty() {
-                self.problems.push(super::SeedProblem {
-                    object: None,
-                    field: None,
-                    sentence: format!("there is nothing named `{name}` to adopt; check the name"),
-                });
+                let sentence = format!("there is nothing named `{name}` to adopt; check the name");
+                self.problems.push(super::SeedProblem::about(None, None, sentence));
             }
             for (kind, key, _, maker) in found {
                 let before = format!("made by {}", self.whose(Origin::Account(maker), None));

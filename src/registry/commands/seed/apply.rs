@@ -51,6 +51,14 @@ fn name_of(accounts: &Accounts, on: ObjectReference) -> Option<(ReferenceKind, S
     Some((kind, accounts.name(on)?))
 }
 
+/// What whoever has no provider is told.
+pub(super) fn without_provider(accounts: &Accounts) -> Option<&'static str> {
+    accounts.providers().next().is_none().then_some(
+        "there is no provider, so there is no directory to serve: describe one in the config, as [[provider]] with `name` \
+         and `base_dn`",
+    )
+}
+
 impl<'t, 's> Application<'t, 's> {
     /// Nothing is done yet.
     pub(super) fn new(
@@ -102,14 +110,9 @@ impl<'t, 's> Application<'t, 's> {
             self.begin_anew(left_out);
         }
         self.problems.extend(problems.into_iter().map(|problem| {
-            SeedProblem {
-                object: problem
-                    .on
-                    .or(problem.between.map(|(_, other)| other))
-                    .and_then(|on| name_of(self.transaction.snapshot().accounts(), on)),
-                field: Some(problem.field.to_owned()),
-                sentence: problem.sentence,
-            }
+            let on = problem.on.or(problem.between.map(|(_, other)| other));
+            let object = on.and_then(|on| name_of(self.transaction.snapshot().accounts(), on));
+            SeedProblem::about(object, Some(problem.field), problem.sentence)
         }));
         if !self.problems.is_empty() {
             return Err(ChangeError::Seed(self.problems));
@@ -231,28 +234,45 @@ impl<'t, 's> Application<'t, 's> {
             }
             None => {
                 for sentence in sentences {
-                    self.problem(kind, name, field, sentence);
+                    let attribute = self.attribute_of(kind, name, &sentence);
+                    self.problem(kind, name, attribute.as_deref().or(field), sentence);
                 }
             }
         }
         Ok(None)
     }
 
+    /// The attribute of the seed that a sentence about an object is about, as a field of the object.
+    fn attribute_of(&self, kind: ReferenceKind, name: &str, sentence: &str) -> Option<String> {
+        let key = name_key(name);
+        let Seed { accounts, groups, .. } = self.seed;
+        let said = match kind {
+            ReferenceKind::Account => {
+                let account = accounts.iter().find(|account| name_key(&account.username) == key)?;
+                account.said.attributes.as_ref()?
+            }
+            ReferenceKind::Group => {
+                groups.iter().find(|group| name_key(&group.name) == key)?.said.attributes.as_ref()?
+            }
+            _ => return None,
+        };
+        let schema = self.transaction.snapshot().schema();
+        let problems = validate::attribute_problems(&format!("the {kind} `{name}`"), said, schema);
+        let (description, _) = problems.into_iter().find(|(_, problem)| problem == sentence)?;
+        Some(match description {
+            Some(description) => format!("attributes.{description}"),
+            None => "attributes".to_owned(),
+        })
+    }
+
     /// Notes what cannot be about an object.
-    pub(super) fn problem(
-        &mut self,
-        kind: ReferenceKind,
-        name: &str,
-        field: Option<&'static str>,
-        sentence: String,
-    ) {
+    pub(super) fn problem(&mut self, kind: ReferenceKind, name: &str, field: Option<&str>, sentence: String) {
         // A sentence that says only what is wrong with a field does not say of what.
         let sentence = match sentence.contains(name) {
             true => sentence,
             false => format!("the {kind} `{name}`: {sentence}"),
         };
-        let problem =
-            SeedProblem { object: Some((kind, name.to_owned())), field: field.map(str::to_owned), sentence };
+        let problem = SeedProblem::about(Some((kind, name.to_owned())), field, sentence);
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
@@ -300,14 +320,10 @@ impl<'t, 's> Application<'t, 's> {
                 || self.accounts().role_named(name).is_some()
                 || self.accounts().token_named(name).is_some();
             if !is_known {
-                self.problems.push(SeedProblem {
-                    object: None,
-                    field: None,
-                    sentence: format!(
-                        "no account, token, group or role `{name}` was deleted, so there is nothing to recreate; check the \
-                         name"
-                    ),
-                });
+                let sentence = format!(
+                    "no account, token, group or role `{name}` was deleted, so there is nothing to recreate; check the name"
+                );
+                self.problems.push(SeedProblem::about(None, None, sentence));
             }
             for tombstone in lifted {
                 self.transaction.lift_tombstone(tombstone)?;
@@ -518,7 +534,7 @@ impl<'t, 's> Application<'t, 's> {
             needed: self.needed,
             unresolved: self.unresolved.into_iter().collect(),
             credentials,
-            warnings: Vec::new(),
+            warnings: without_provider(after.accounts()).map(str::to_owned).into_iter().collect(),
             losing_access: lost::access(&self.before, after, |_| true),
             shared_values: self.transaction.shared_values(|_| true),
         }

@@ -66,7 +66,7 @@ impl Application<'_, '_> {
         if changed.is_empty() {
             return Ok(());
         }
-        let mut found = Vec::new();
+        let mut found: Vec<SeedProblem> = Vec::new();
         let mut left_out: BTreeMap<&str, (ObjectReference, Option<String>, String)> = BTreeMap::new();
         let mut more = 0_u64;
         self.transaction.objects(&mut |record| {
@@ -92,7 +92,14 @@ impl Application<'_, '_> {
                     )
                 }));
                 if self.says_attributes(&record) {
+                    let kind = match on {
+                        ObjectReference::Group(_) => ReferenceKind::Group,
+                        _ => ReferenceKind::Account,
+                    };
+                    let described = (kind, object.clone());
                     for problem in problems {
+                        let problem =
+                            SeedProblem::about(Some(described.clone()), Some("attributes"), problem);
                         if found.len() < PROBLEMS_MAX && !found.contains(&problem) {
                             found.push(problem);
                         } else {
@@ -113,10 +120,10 @@ impl Application<'_, '_> {
             self.obstructed.push((ReferenceKind::Attribute, name.to_owned(), format!("{problem}: {whose}")));
         }
         if more > 0 {
-            found.push(format!("{more} more values stand in the way of the attribute types of the seed"));
+            let sentence = format!("{more} more values stand in the way of the attribute types of the seed");
+            found.push(SeedProblem::about(None, None, sentence));
         }
-        for sentence in found {
-            let problem = SeedProblem { object: None, field: None, sentence };
+        for problem in found {
             if !self.problems.contains(&problem) {
                 self.problems.push(problem);
             }

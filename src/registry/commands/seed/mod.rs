@@ -106,6 +106,17 @@ pub struct SeedProblem {
     pub sentence: String,
 }
 
+impl SeedProblem {
+    /// What is wrong with an object, or with a field of it.
+    pub(super) fn about(
+        object: Option<(ReferenceKind, String)>,
+        field: Option<&str>,
+        sentence: impl Into<String>,
+    ) -> Self {
+        Self { object, field: field.map(str::to_owned), sentence: sentence.into() }
+    }
+}
+
 impl SeedPlan {
     /// Whether the store agrees with the seed already.
     pub fn is_empty(&self) -> bool {
@@ -144,6 +155,18 @@ pub enum Sign {
 }
 
 impl Registry {
+    /// Those of these names that nothing has which is in the store.
+    pub fn absent_names(&self, mut names: Vec<(ReferenceKind, String)>) -> Vec<(ReferenceKind, String)> {
+        let snapshot = self.snapshot();
+        names.retain(|(kind, name)| !names::is_there(snapshot.accounts(), *kind, name));
+        names
+    }
+
+    /// That there is no directory to serve, in words.
+    pub fn without_provider(&self) -> Option<&'static str> {
+        apply::without_provider(self.snapshot().accounts())
+    }
+
     /// Works out what applying a seed would do. Nothing is changed.
     ///
     /// # Errors

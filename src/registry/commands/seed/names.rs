@@ -247,6 +247,20 @@ impl Application<'_, '_> {
     }
 }
 
+/// Whether there is something of this name.
+pub(super) fn is_there(accounts: &Accounts, kind: ReferenceKind, name: &str) -> bool {
+    let key = name_key(name);
+    match kind {
+        ReferenceKind::Provider => accounts.providers().any(|provider| name_key(&provider.name) == key),
+        ReferenceKind::Account => accounts.account_keyed(&key).is_some(),
+        ReferenceKind::Group => accounts.group_keyed(&key).is_some(),
+        ReferenceKind::Role => accounts.role_named(name).is_some(),
+        ReferenceKind::Token => accounts.token_named(name).is_some(),
+        ReferenceKind::Application => accounts.application_named(name).is_some(),
+        ReferenceKind::Attribute => false,
+    }
+}
+
 /// Says no to a seed that names what does not exist.
 pub(super) fn refuse_unresolved(unresolved: &[(ReferenceKind, String)]) -> Result<(), ChangeError> {
     if unresolved.is_empty() {

@@ -850,6 +850,11 @@ fn what_cannot_be_is_told_at_its_line_and_key() {
             "5:1: account.email: \"x\" is no mail address",
         ),
         (
+            "[[account]]\nusername = \"a\"\n[account.attributes]\nl = [\"x\"]\nuidNumber = [\"x\"]"
+                .to_owned(),
+            "7:1: account.attributes.uidNumber: the account `a` cannot have the attribute",
+        ),
+        (
             format!("{token}intent = \"api\"\nsecret_hash = \"$argon2id$a$b\""),
             "9:1: token.secret_hash: the API token `a` is found by its secret",
         ),

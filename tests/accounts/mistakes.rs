@@ -1,0 +1,232 @@
+//! Configs with mistakes, as somebody who writes one makes them: all of them are told, each once and where it stands.
+
+use crate::support::{Done, Place, SEED};
+
+/// Thirty mistakes, of form, of names and of references, and three that only the directory knows. The line of each ends
+/// with its mark; each is of an object of its own, or of a key that nothing else hangs on.
+const MISTAKES: &str = r#"
+[[attribute]]
+name = "uid" # wrong
+[[attribute]]
+name = "shoeSize"
+syntax = "number" # wrong
+
+[[provider]]
+name = "ldap"
+base_dn = "dc=ldap,dc=example,dc=com"
+users = [{ container = "ou=users", naming = "cn" }]
+service_accounts = [{ container = "ou=users", naming = "cn" }]
+groups = [{ container = "ou=groups", naming = "cn" }]
+[[provider]]
+name = "other"
+base_dn = "dc=other,,dc=com" # wrong
+
+[[role]]
+name = "reader"
+permissions = ["view_usr"] # wrong
+[[role]]
+name = "Reader" # wrong
+[[role]]
+permissions = [{ permission = "view_group", on = "group:stuff" }] # wrong
+name = "grouper"
+[[role]]
+name = "writer"
+permissions = [{ permission = "change_user", on = "alice" }] # wrong
+
+[[group]]
+name = "staff"
+members = ["alice", "bbo"] # wrong
+[[group]]
+name = "twice"
+members = [
+  "alice",
+  "alice", # wrong
+]
+[[group]]
+name = " padded" # wrong
+[[group]]
+name = "nested"
+parents = [
+  "padded",
+  "everybody", # wrong
+]
+roles = ["raeder"] # wrong
+[[group]]
+name = "numbers"
+is_superuser = 1 # wrong
+attributes = { description = [] } # wrong
+
+[[account]]
+username = "alice"
+type = "intern" # wrong
+emial = "alice@example.com" # wrong
+[[account]]
+username = "bob"
+password_file = "not-there" # wrong
+roles = [
+  "reader",
+  "king", # wrong
+]
+[[account]] # wrong
+name = "Nobody"
+[[account]]
+username = "ALICE" # wrong
+[[account]]
+username = "carol"
+attributes = { uidNumber = ["seven"] } # wrong
+[[account]]
+username = "dave"
+email = "dave@example@com" # wrong
+[[account]]
+username = "erin"
+permissions = [{ permission = "view_user", on = "account:crol" }] # wrong
+[[account]]
+username = "portal"
+type = "service_account"
+expires = "soon" # wrong
+[[account]]
+username = "robot"
+type = "service_account"
+password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA" # wrong
+
+[[token]]
+identifier = "t one" # wrong
+account = "bob"
+[[token]]
+identifier = "t-two"
+account = "portla" # wrong
+[[token]]
+identifier = "t-three"
+account = "bob"
+networks = ["10.0.0.1/8"] # wrong
+[[token]]
+identifier = "t-four"
+account = "bob"
+expiring = false
+expires = "90d" # wrong
+
+[[application]]
+slug = "wiki"
+provider = "ldpa" # wrong
+[[application]]
+slug = "chat"
+mode = "some" # wrong
+bindings = [
+  { group = "staff" },
+  { group = "staf" }, # wrong
+]
+"#;
+
+fn lines_told(done: &Done) -> Vec<u64> {
+    let document = done.json();
+    let problems = document["problems"].as_array().unwrap();
+    for problem in problems {
+        assert!(problem["file"].as_str().unwrap().ends_with("bindery.toml"), "{problem}");
+        assert!(!problem["key"].as_str().unwrap().is_empty(), "{problem}");
+    }
+    problems.iter().map(|problem| problem["line"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn thirty_mistakes_are_thirty_problems_with_their_lines() {
+    let place = Place::new(MISTAKES);
+    let text = place.read("bindery.toml");
+    let wrong = |(at, line): (usize, &str)| line.ends_with("# wrong").then_some(at as u64 + 1);
+    let expected: Vec<u64> = text.lines().enumerate().filter_map(wrong).collect();
+    assert!(expected.len() >= 30, "{}", expected.len());
+    let told = place.run(&["check", "--json"]).exits(3);
+    assert_eq!(lines_told(&told), expected, "{}", told.stdout);
+    // The same is said to whoever applies it, and nothing is made of the rest.
+    let count = format!("{} problems", expected.len());
+    let [check, apply, serve] = ["check", "apply", "serve"].map(|command| {
+        let done = place.run(&[command]).exits(3).says(&[&count]);
+        assert_eq!(done.stdout, "");
+        done.stderr
+    });
+    assert_eq!((&check, &check), (&apply, &serve));
+    assert!(!place.path("data").exists());
+}
+
+#[test]
+fn one_missing_bracket_is_one_problem() {
+    for (old, new, begins) in [
+        (
+            "users = [{ container = \"ou=users\", naming = \"cn\" }]",
+            "users = [{ container = \"ou=users\", naming = \"cn\" }",
+            "",
+        ),
+        ("members = [\"alice\"]", "members = [\"alice\"", "members"),
+        ("[[account]]\nusername = \"alice\"", "[[account]\nusername = \"alice\"", "[[account]\n"),
+        ("name = \"Alice Adams\"", "name = \"Alice Adams", "name = \"Alice"),
+        ("roles = [\"ldap-search\"]", "roles = [\"ldap-search", "roles"),
+    ] {
+        let place = Place::new(SEED);
+        let text = place.read("bindery.toml");
+        place.write("bindery.toml", &text.replacen(old, new, 1));
+        let done = place.run(&["check", "--json"]).exits(3);
+        let problems = done.json()["problems"].clone();
+        assert_eq!(problems.as_array().unwrap().len(), 1, "{new}: {problems:#}");
+        assert!(problems[0]["message"].as_str().unwrap().starts_with("this is not TOML"), "{problems:#}");
+        let line = text.lines().position(|line| !begins.is_empty() && line.starts_with(begins.trim_end()));
+        if let Some(line) = line {
+            let told = problems[0]["line"].as_u64().unwrap();
+            assert!((line as u64 + 1..=line as u64 + 2).contains(&told), "{new}: {told}, {line}");
+        }
+    }
+    // What is wrong elsewhere is told beside it.
+    let place = Place::new(SEED);
+    place.edit("members = [\"alice\"]", "members = [\"alice\"");
+    place.edit("name = \"Bob Brown\"", "nmae = \"Bob Brown\"");
+    let done = place.run(&["check"]).exits(3).says(&["this is not TOML", "account.nmae", "2 problems"]);
+    assert_eq!(done.stderr.matches("error: ").count(), 2, "{}", done.stderr);
+}
+
+#[test]
+fn what_is_no_toml_is_said_once() {
+    let place = Place::new(SEED);
+    for text in [
+        "server:\n  data_dir: data\n  ldap:\n    - 127.0.0.1:3389\nprovider:\n  - name: ldap\n",
+        "{ \"server\": { \"data_dir\": \"data\" } }\n",
+        "[server]\ndata_dir = data\n[provider]\nname = ldap\nbase_dn = dc=x\n",
+        "\u{0}\u{1}\u{2}",
+    ] {
+        place.write("bindery.toml", text);
+        for command in ["check", "apply", "serve"] {
+            let done = place.run(&[command]).exits(3).says(&["bindery.toml", "this is not TOML"]);
+            assert_eq!(done.stderr.matches("error: ").count(), 1, "{}", done.stderr);
+        }
+    }
+    std::fs::write(place.config(), b"\xff\xfe[\x00").unwrap();
+    let done = place.run(&["check"]).exits(3).says(&["bindery.toml", "UTF-8"]);
+    assert_eq!(done.stderr.matches("error: ").count(), 1, "{}", done.stderr);
+}
+
+#[test]
+fn a_config_without_a_provider_is_told() {
+    let place = Place::new("[[account]]\nusername = \"alice\"\n");
+    place.run(&["check"]).exits(0).says(&["there is no provider", "[[provider]]"]);
+    place.run(&["apply"]).exits(0).says(&["there is no provider"]);
+    let server = place.serve(&[]);
+    server.await_log("there is no provider");
+    server.stop();
+    let place = Place::new(SEED);
+    assert_eq!(place.run(&["check"]).exits(0).stderr, "");
+}
+
+/// What is wrong with `[server]` and its files stands at its key too, or names the variable that says it.
+#[test]
+fn problems_of_files_have_lines() {
+    let place = Place::new(SEED);
+    place.edit(
+        "[server.hashing]",
+        "[server.tls]\ncertificate = \"no.pem\"\nkey = \"no.key\"\n\n[server.hashing]",
+    );
+    let text = place.read("bindery.toml");
+    let line = 1 + text.lines().position(|line| line.starts_with("certificate")).unwrap() as u64;
+    let done = place.run(&["check", "--json"]).exits(3);
+    assert_eq!(lines_told(&done), [line]);
+    let mut command = place.command(&["check"]);
+    let output = command.env("BINDERY_SERVER_TLS_CERTIFICATE", "other.pem").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("BINDERY_SERVER_TLS_CERTIFICATE") && told.contains("other.pem"), "{told}");
+}
