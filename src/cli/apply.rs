@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::arguments::{ConfigArguments, OpeningArguments};
+use super::arguments::{ConfigArguments, OpeningArguments, unknown_variables, variable};
 use super::backend::{Absent, Backend, Purpose, Wanted};
 use super::check::{self, Place};
 use super::failure::{Exit, Failure};
@@ -21,8 +21,8 @@ use crate::registry::{
 pub(super) struct ApplyArguments {
     #[command(flatten)]
     config: ConfigArguments,
-    /// The local socket of a server that runs, if not the one in the config's data_dir
-    #[arg(long, value_name = "PATH", env = "BINDERY_SOCKET")]
+    /// The local socket of a server that runs, if not the one in the config's data_dir [env: BINDERY_SOCKET]
+    #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Show what would change, and change nothing
     #[arg(long)]
@@ -70,9 +70,13 @@ pub(super) async fn run(arguments: ApplyArguments, output: Output) -> Result<(),
         true => Purpose::Read,
         false => Purpose::Change(arguments.opening.opening()),
     };
-    let socket = arguments.socket.as_deref();
-    let wanted = Wanted { socket, settings: Some(&config.settings), absent, purpose };
-    let mut backend = Backend::find(wanted).await?;
+    seeding::warn(&unknown_variables(), output);
+    let socket = variable("BINDERY_SOCKET");
+    let wanted = Wanted { socket: socket.as_deref(), settings: Some(&config.settings), absent, purpose };
+    let mut backend = match &arguments.socket {
+        Some(socket) => Backend::at(socket).await?,
+        None => Backend::find(wanted).await?,
+    };
     let options = SeedOptions {
         prune: arguments.prune,
         recreate: arguments.recreate,

@@ -39,14 +39,15 @@ pub(super) struct DirectoryArguments {
     opening: OpeningArguments,
 }
 
-/// Where the directory is.
+/// Where the directory is. Without either, the variables say it: what is said in the command goes before these, and is an
+/// error where it is not there.
 #[derive(Clone, Debug, clap::Args)]
 struct PlaceArguments {
-    /// The config file, whose server or store is meant
-    #[arg(long, value_name = "FILE", env = "BINDERY_CONFIG")]
+    /// The config file, whose server or store is meant [env: BINDERY_CONFIG]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The local socket of a server that runs
-    #[arg(long, value_name = "PATH", env = "BINDERY_SOCKET")]
+    /// The local socket of a server that runs [env: BINDERY_SOCKET]
+    #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
 }
 
@@ -66,20 +67,41 @@ impl DirectoryArguments {
 
 impl PlaceArguments {
     async fn find(&self, absent: Absent, purpose: Purpose) -> Result<Backend, Failure> {
+        if let Some(socket) = &self.socket {
+            return Backend::at(socket).await;
+        }
+        let socket = match self.config {
+            Some(_) => None,
+            None => variable("BINDERY_SOCKET"),
+        };
         // With a server that answers the config has nothing to add, and need not be right.
-        if let Some(socket) = &self.socket
+        if let Some(socket) = &socket
             && let Some(backend) = Backend::connect(socket).await?
         {
             return Ok(backend);
         }
         let settings = self.settings()?;
-        let socket = self.socket.as_deref();
-        Backend::find(Wanted { socket, settings: settings.as_ref(), absent, purpose }).await
+        // Nobody answers there: without a config that is all to be said.
+        let socket = socket.filter(|_| settings.is_none());
+        Backend::find(Wanted { socket: socket.as_deref(), settings: settings.as_ref(), absent, purpose })
+            .await
     }
 
     fn settings(&self) -> Result<Option<Settings>, Failure> {
-        self.config.as_deref().map(load_settings).transpose()
+        let config = self.config.clone().or_else(|| variable("BINDERY_CONFIG"));
+        config.as_deref().map(load_settings).transpose()
     }
+}
+
+/// A path that a variable names.
+pub(super) fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// What looks as if it overrode the config and does not, in sentences.
+pub(super) fn unknown_variables() -> Vec<String> {
+    let names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    config::unknown_variables(names.iter().map(String::as_str))
 }
 
 /// Of commands that only read the directory: they write nothing anywhere.

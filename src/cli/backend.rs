@@ -122,12 +122,7 @@ impl Backend {
             if let Some(backend) = Self::connect(&socket).await? {
                 return Ok(backend);
             }
-            let Some(settings) = wanted.settings else {
-                return Err(Failure::failed(format!(
-                    "no server answers on {}: start it, or give --config FILE to work on its store",
-                    socket.display()
-                )));
-            };
+            let Some(settings) = wanted.settings else { return Err(nobody(&socket)) };
             if !has_store(&settings.data_dir) {
                 match wanted.absent {
                     Absent::Make => {}
@@ -203,6 +198,14 @@ impl Backend {
     /// It cannot be made.
     pub(super) fn pretend(settings: &Settings) -> Result<Self, Failure> {
         Ok(Self::own(open_forgotten(settings)?))
+    }
+
+    /// The server that answers on a socket which the command names.
+    ///
+    /// # Errors
+    /// Nobody does, this user may not connect, or it is no server.
+    pub(super) async fn at(socket: &Path) -> Result<Self, Failure> {
+        Self::connect(socket).await?.ok_or_else(|| nobody(socket))
     }
 
     /// The server that answers on a socket; `None` when nobody does.
@@ -375,6 +378,13 @@ impl Backend {
             let _ = tokio::task::spawn_blocking(move || registry.close()).await;
         }
     }
+}
+
+fn nobody(socket: &Path) -> Failure {
+    Failure::failed(format!(
+        "no server answers on {}: start it, or give --config FILE, without --socket, to work on its store",
+        socket.display()
+    ))
 }
 
 fn request_of(method: Method, path: &str, body: Vec<u8>) -> Result<Request<Body>, CallError> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::arguments::ConfigArguments;
+use super::arguments::{ConfigArguments, unknown_variables};
 use super::backend::{Absent, Backend, Purpose, Wanted};
 use super::failure::{Exit, Failure, in_words};
 use super::output::Output;
@@ -82,7 +82,7 @@ pub(super) enum Place<'a> {
 async fn findings(reading: Reading, place: Place<'_>) -> Result<Findings, Failure> {
     let Reading { config, problems } = reading;
     let is_form_right = problems.is_empty();
-    let mut findings = Findings { problems, ..Findings::default() };
+    let mut findings = Findings { problems, warnings: unknown_variables(), ..Findings::default() };
     let Some(config) = config else { return Ok(findings) };
     check_server(&config, is_form_right, &mut findings);
     if let Err(error) = check_token_key(&config.settings) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
-use super::arguments::{ConfigArguments, OpeningArguments};
+use super::arguments::{ConfigArguments, OpeningArguments, unknown_variables};
 use super::backend::Backend;
 use super::block_on;
 use super::check::{self, Place};
@@ -66,6 +66,9 @@ pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Fail
     // To be dropped last: until then what is logged is written.
     let (log, _log_thread) =
         Log::start(*log, limits.log_queue_max).map_err(|error| Failure::of(Exit::Failed, &error))?;
+    for warning in unknown_variables() {
+        tracing::warn!("{warning}");
+    }
     if let Err(error) = allocator {
         tracing::warn!(%error, "memory may not go back after a load: start the server with MALLOC_ARENA_MAX=2 and MALLOC_MMAP_THRESHOLD_=131072");
     }

@@ -29,8 +29,11 @@ mod documentation;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
 
 pub use diagnostics::Problems;
 pub use environment::Lookup;
@@ -49,6 +52,7 @@ pub use settings::{
     Settings, TlsSettings,
 };
 pub use source::Located;
+use source::Source;
 
 use crate::model::{AccountKind, first_identifier};
 use file::ConfigFile;
@@ -167,6 +171,21 @@ pub fn load_settings(path: &Path, environment: &Lookup<'_>) -> Result<Settings, 
     }
     problems.settle();
     Err(problems)
+}
+
+/// The variables among these that look as if they overrode something and do not, each in a sentence.
+pub fn unknown_variables<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let known = RefCell::new(Vec::new());
+    let note = |name: &str| {
+        known.borrow_mut().push(name.to_owned());
+        None
+    };
+    // What reads the keys says which there are.
+    let source = Source::new(Path::new(""), "", 0);
+    let nothing = DeTable::new();
+    let mut root = TableReader::root(&source, &nothing);
+    settings_reader::read_settings(&mut root, Path::new(""), &note, &mut Problems::default());
+    environment::strangers(names, &known.into_inner())
 }
 
 impl Config {

@@ -230,3 +230,42 @@ fn problems_of_files_have_lines() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("BINDERY_SERVER_TLS_CERTIFICATE") && told.contains("other.pem"), "{told}");
 }
+
+#[test]
+fn variables_that_override_nothing_are_told() {
+    let place = Place::new(SEED);
+    let told = |name: &str| {
+        let output = place.command(&["check"]).env(name, "x").output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let strange = told("BINDERY_SERVER_LDAPP");
+    assert!(
+        strange.contains("BINDERY_SERVER_LDAPP") && strange.contains("BINDERY_SERVER_LDAP?"),
+        "{strange}"
+    );
+    assert_eq!(told("BINDERY_SERVER_SERVICE_PORT_LDAP"), "");
+    assert_eq!(told("BINDERY_SERVER_PORT_389_TCP_ADDR"), "");
+}
+
+/// What a command names goes before what variables name, and is not made up for by them.
+#[test]
+fn a_place_that_is_named_and_is_not_there_is_an_error() {
+    let place = Place::new(SEED);
+    let server = place.serve(&[]);
+    place.run(&["account", "list"]).exits(0);
+    place.run(&["account", "list", "--socket", "none.sock"]).exits(1).says(&["none.sock"]);
+    place.run(&["apply", "--socket", "none.sock"]).exits(1).says(&["none.sock"]);
+    place.run(&["account", "list", "--config", "none.toml"]).exits(3).says(&["none.toml"]);
+    let socket = place.path("data/bindery.sock");
+    let output = place
+        .command(&["account", "list", "--config", "none.toml"])
+        .env("BINDERY_SOCKET", &socket)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    // What the variables name may still make up for each other.
+    let output = place.command(&["account", "list"]).env("BINDERY_SOCKET", "none.sock").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    server.stop();
+}
