@@ -137,7 +137,9 @@ impl From<OpenError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Listeners(_) | StartError::Tls(_) => Self::of(Exit::Wrong, &error),
+            StartError::Listeners(_) | StartError::Tls(_) | StartError::LocalSocket(_) => {
+                Self::of(Exit::Wrong, &error)
+            }
             StartError::Open(error) => error.into(),
             StartError::Listen(_) | StartError::Random(_) => Self::of(Exit::Failed, &error),
         }

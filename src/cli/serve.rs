@@ -93,10 +93,10 @@ async fn serve(
 ) -> Result<(), Failure> {
     let mut signals = Signals::receive().map_err(|error| Failure::of(Exit::Failed, &error))?;
     let opening = Opening { trusts_clock: arguments.trust_clock, ..arguments.opening.opening() };
-    let Some(server) = Server::open(settings, opening, log.clone(), &mut signals).await? else {
+    let Some(mut server) = Server::open(settings, opening, log.clone(), &mut signals).await? else {
         return Ok(());
     };
-    let secrets = match arguments.seed(&server, config, output).await {
+    let secrets = match arguments.seed(&mut server, config, output).await {
         Ok(secrets) => secrets,
         Err(failure) => {
             server.close().await;
@@ -149,7 +149,7 @@ impl ServeArguments {
     /// terminal, if any.
     async fn seed(
         &self,
-        server: &Server,
+        server: &mut Server,
         config: Option<Config>,
         output: Output,
     ) -> Result<Option<Shown>, Failure> {
@@ -167,6 +167,8 @@ impl ServeArguments {
             Some(config) => config,
             None => check::load(&self.config, Place::Open(&mut backend)).await?,
         };
+        // Who cannot be reached hands out no secrets.
+        server.bind().await?;
         let destination =
             Destination::choose(self.secrets_file.as_deref(), output, &server.settings().data_dir);
         let options = SeedOptions::default();

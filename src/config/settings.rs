@@ -153,14 +153,24 @@ impl FromStr for ListenAddress {
     fn from_str(text: &str) -> Result<Self, BadListenAddress> {
         match text.strip_prefix("unix:") {
             Some("") => Err(BadListenAddress::Form),
-            Some(path) if path.len() > UNIX_PATH_LENGTH_MAX => Err(BadListenAddress::PathTooLong),
-            Some(path) => Ok(Self::Unix(PathBuf::from(path))),
+            Some(path) => Self::unix(PathBuf::from(path)),
             None => Self::tcp(text),
         }
     }
 }
 
 impl ListenAddress {
+    /// A Unix socket.
+    ///
+    /// # Errors
+    /// [`BadListenAddress::PathTooLong`]
+    pub fn unix(path: PathBuf) -> Result<Self, BadListenAddress> {
+        match path.as_os_str().len() {
+            0..=UNIX_PATH_LENGTH_MAX => Ok(Self::Unix(path)),
+            _ => Err(BadListenAddress::PathTooLong),
+        }
+    }
+
     /// Reads an IP address with a port. An IPv4-mapped address is the IPv4 address that it means, as it is of clients.
     ///
     /// # Errors
@@ -354,7 +364,7 @@ impl BackupSettings {
 }
 
 /// `sun_path` of Linux without its final zero.
-pub(super) const UNIX_PATH_LENGTH_MAX: usize = 107;
+const UNIX_PATH_LENGTH_MAX: usize = 107;
 
 /// Default of `backup.every`.
 const BACKUP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -12,7 +12,7 @@ use super::seed_value::network;
 use super::settings::{
     BackupSettings, BadListenAddress, ClientAccount, ClientName, EXPIRY_WARNING, HashingSettings,
     ListenAddress, LogFormat, LogLevel, LogSettings, OnStoreFailure, PlainBind, ROTATION_OVERLAP,
-    ROTATION_OVERLAP_MAX, Settings, TlsSettings, UNIX_PATH_LENGTH_MAX,
+    ROTATION_OVERLAP_MAX, Settings, TlsSettings,
 };
 use super::source::{Located, Position};
 use super::value::{self, Raw};
@@ -115,11 +115,7 @@ fn addresses(
     let read = |raw: Raw<'_>| -> Result<ListenAddress, String> {
         let address = value::text(raw)?.parse().map_err(|error: BadListenAddress| error.to_string())?;
         let ListenAddress::Unix(path) = address else { return Ok(address) };
-        let path = directory.join(path);
-        if path.as_os_str().len() > UNIX_PATH_LENGTH_MAX {
-            return Err(BadListenAddress::PathTooLong.to_string());
-        }
-        Ok(ListenAddress::Unix(path))
+        ListenAddress::unix(directory.join(path)).map_err(|error| error.to_string())
     };
     server.list(key, problems, read).unwrap_or_default()
 }

@@ -43,13 +43,21 @@ enum Scheme {
     Https,
 }
 
-impl Listening {
-    pub(super) async fn open(server: Server) -> Result<Self, StartError> {
-        let Server { settings, log, tls, registry } = server;
-        let pages =
-            Pages::new(&settings.limits, Arc::clone(registry.reached())).map_err(StartError::Random)?;
-        // The local socket first: it tells a second server of this store apart before any port does.
-        let local = Listener::bind_unix(&settings.data_dir.join(SOCKET_NAME), OWNER_ONLY).await?;
+/// The addresses of the config, held.
+pub(super) struct Bound {
+    ldap: Vec<(Listener, Scheme)>,
+    http: Vec<(Listener, Scheme)>,
+}
+
+impl Bound {
+    /// Those that are held, or else opens them.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`]
+    pub(super) async fn of(settings: &Settings, held: Option<Self>) -> Result<Self, StartError> {
+        if let Some(held) = held {
+            return Ok(held);
+        }
         let mut ldap = Vec::new();
         for address in &settings.ldap {
             ldap.push((bind(address).await?, Scheme::Ldap));
@@ -64,6 +72,28 @@ impl Listening {
         for address in &settings.https {
             http.push((bind(address).await?, Scheme::Https));
         }
+        Ok(Self { ldap, http })
+    }
+}
+
+/// The local socket that is held, or else opens it.
+///
+/// # Errors
+/// [`StartError::Listen`]
+pub(super) async fn local(settings: &Settings, held: Option<Listener>) -> Result<Listener, StartError> {
+    match held {
+        Some(held) => Ok(held),
+        None => Ok(Listener::bind_unix(&settings.data_dir.join(SOCKET_NAME), OWNER_ONLY).await?),
+    }
+}
+
+impl Listening {
+    pub(super) async fn open(server: Server) -> Result<Self, StartError> {
+        let Server { settings, log, tls, registry, bound, local: held } = server;
+        let local = local(&settings, held).await?;
+        let Bound { ldap, http } = Bound::of(&settings, bound).await?;
+        let pages =
+            Pages::new(&settings.limits, Arc::clone(registry.reached())).map_err(StartError::Random)?;
         Ok(Self { settings, log, tls, registry, ldap, http, local, pages })
     }
 

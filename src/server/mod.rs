@@ -1,8 +1,8 @@
 //! The life of the process: start order, listeners, signals, reload, shutdown.
 //!
-//! The order is log → certificates → store → directory ([`Server::open`]) → seed, by the caller, if there
-//! never was one → listeners ([`Server::listen`]) → serving until a signal ([`Listening::run`]). It is taken
-//! down in reverse: listeners, connections, directory, store. A signal to go down before the directory is loaded ends
+//! The order is log → certificates → store → directory ([`Server::open`]) → listeners ([`Server::bind`]) → seed, by the
+//! caller, if there never was one → serving until a signal ([`Listening::run`]). Where there is no store yet the addresses
+//! come before all else, so that a start that cannot be leaves none. It is taken down in reverse: listeners, connections, directory, store. A signal to go down before the directory is loaded ends
 //! the process without more ado: nothing was promised to anybody, and a store is made to lose nothing by it.
 
 mod accept;
@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 pub use certificates::{TlsStartError, check_certificates};
 pub use listeners::Listening;
+use listeners::{Bound, local};
 pub use log::Log;
 use open::open_in_turn;
 pub use open::{Opening, Patience, check_token_key, open_forgotten, open_reading, open_registry};
@@ -34,10 +35,10 @@ pub use signals::Signals;
 
 use self::process::{fit_to_open_files, raise_open_files};
 use crate::clock::Clock;
-use crate::config::{ListenerError, Settings};
-use crate::net::{ListenError, Tls};
+use crate::config::{BadListenAddress, ListenAddress, ListenerError, Settings};
+use crate::net::{ListenError, Listener, Tls};
 use crate::registry::{OpenError, Registry};
-use crate::store::{StoreError, check_owner};
+use crate::store::{StoreError, check_owner, has_store};
 
 /// A server with everything open but its listeners.
 pub struct Server {
@@ -45,6 +46,8 @@ pub struct Server {
     log: Log,
     tls: Option<Arc<Tls>>,
     registry: Arc<Registry>,
+    bound: Option<Bound>,
+    local: Option<Listener>,
 }
 
 impl Server {
@@ -59,11 +62,20 @@ impl Server {
         log: Log,
         signals: &mut Signals,
     ) -> Result<Option<Self>, StartError> {
+        settings.check_listeners()?;
+        // Before anything is made, certificates too.
+        check_owner(&settings.data_dir)?;
+        ListenAddress::unix(settings.data_dir.join(SOCKET_NAME)).map_err(StartError::LocalSocket)?;
+        // One that is there may be held by a server that goes down, on the same addresses.
+        let bound = match has_store(&settings.data_dir) {
+            true => None,
+            false => Some(Bound::of(&settings, None).await?),
+        };
         let (done, opened) = oneshot::channel();
         let thread = thread::Builder::new()
             .name("start".to_owned())
             // Nobody waits any more: the process ends.
-            .spawn(move || drop(done.send(Self::open_waiting(settings, opening, log))))
+            .spawn(move || drop(done.send(Self::open_waiting(settings, opening, log, bound))))
             .map_err(OpenError::Thread)?;
         let opened = tokio::select! {
             opened = opened => opened,
@@ -81,10 +93,12 @@ impl Server {
     }
 
     /// The same on a thread that may wait for the disk.
-    fn open_waiting(mut settings: Settings, opening: Opening, log: Log) -> Result<Self, StartError> {
-        settings.check_listeners()?;
-        // Before anything is made, certificates too.
-        check_owner(&settings.data_dir)?;
+    fn open_waiting(
+        mut settings: Settings,
+        opening: Opening,
+        log: Log,
+        bound: Option<Bound>,
+    ) -> Result<Self, StartError> {
         raise_open_files();
         fit_to_open_files(&mut settings);
         let clock = Arc::new(Clock::of_system());
@@ -99,7 +113,7 @@ impl Server {
         let accounts = registry.snapshot().accounts().account_count();
         tracing::info!(data_dir = %settings.data_dir.display(), accounts, "the directory is loaded");
         warn_of_open_directory(&settings.data_dir);
-        Ok(Self { settings, log, tls, registry })
+        Ok(Self { settings, log, tls, registry, bound, local: None })
     }
 
     /// `[server]`, with what overrides it.
@@ -112,7 +126,18 @@ impl Server {
         &self.registry
     }
 
-    /// Opens all listeners. Clients that connect from now on are answered once [`Listening::run`] is called.
+    /// Opens all listeners, if they are not. Clients that connect from now on are answered once [`Listening::run`] is called.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`]
+    pub async fn bind(&mut self) -> Result<(), StartError> {
+        // The local socket first: it tells a second server of this store apart before any port does.
+        self.local = Some(local(&self.settings, self.local.take()).await?);
+        self.bound = Some(Bound::of(&self.settings, self.bound.take()).await?);
+        Ok(())
+    }
+
+    /// The server with its listeners, which are opened if they are not.
     ///
     /// # Errors
     /// [`StartError::Listen`]; the directory is closed then.
@@ -171,6 +196,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Nor can the local socket, whatever is done.
+    #[error("the local socket {SOCKET_NAME} cannot be in the data directory, give it a shorter name: {0}")]
+    LocalSocket(BadListenAddress),
     /// There are no random numbers for the keys of cookies.
     #[error("the operating system gives no random numbers: {0}")]
     Random(getrandom::Error),

@@ -269,3 +269,33 @@ fn a_place_that_is_named_and_is_not_there_is_an_error() {
     assert_eq!(output.status.code(), Some(0));
     server.stop();
 }
+
+/// Whoever cannot be reached hands out no secrets, and leaves no store.
+#[test]
+fn a_first_start_that_cannot_be_leaves_nothing() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let place = Place::new(SEED);
+    let nothing_is_left = |done: Done| {
+        assert!(!done.stderr.contains("bnd") && done.stdout.is_empty(), "{}", done.stderr);
+        assert!(!place.path("data").exists(), "{}", done.stderr);
+        assert!(!place.path("secrets.json").exists());
+    };
+    for flag in ["--ldap", "--http"] {
+        let arguments = ["serve", flag, &address, "--secrets-file", "secrets.json"];
+        nothing_is_left(place.run(&arguments).exits(1).says(&["is in use"]));
+    }
+    let long = format!("data-{}", "x".repeat(120));
+    let done = place.run(&["serve", "--data-dir", &long, "--secrets-file", "secrets.json"]).exits(3);
+    nothing_is_left(done.says(&["shorter name"]));
+    assert!(!place.path(&long).exists());
+    place.edit(
+        "[server.hashing]",
+        "[server.tls]\ncertificate = \"no.pem\"\nkey = \"no.key\"\n\n[server.hashing]",
+    );
+    nothing_is_left(place.run(&["serve", "--secrets-file", "secrets.json"]).exits(3).says(&["no.pem"]));
+    place.edit("[server.tls]\ncertificate = \"no.pem\"\nkey = \"no.key\"\n", "");
+    let server = place.serve(&["--secrets-file", "secrets.json"]);
+    server.stop();
+    assert!(place.path("secrets.json").exists());
+}
