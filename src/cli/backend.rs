@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
 use axum::{Extension, Router};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -271,6 +272,19 @@ impl Backend {
         self.exchange(Method::GET, path, Vec::new()).await
     }
 
+    /// Sends what comes in pieces, and reads the answer.
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub(super) async fn upload<B, A>(&mut self, path: &str, body: B) -> Result<A, CallError>
+    where
+        B: hyper::body::Body<Data = Bytes, Error = std::io::Error> + Send + 'static,
+        A: DeserializeOwned,
+    {
+        let request = request_of(Method::POST, path, Vec::new())?.map(|_| Body::new(body));
+        self.answer(request).await
+    }
+
     /// Sends a request whose answer comes in pieces, and hands each to `take`.
     ///
     /// # Errors
@@ -311,7 +325,11 @@ impl Backend {
         path: &str,
         body: Vec<u8>,
     ) -> Result<A, CallError> {
-        let response = self.send(request_of(method, path, body)?).await?;
+        self.answer(request_of(method, path, body)?).await
+    }
+
+    async fn answer<A: DeserializeOwned>(&mut self, request: Request<Body>) -> Result<A, CallError> {
+        let response = self.send(request).await?;
         let status = response.status();
         let octets = axum::body::to_bytes(response.into_body(), ANSWER_OCTETS_MAX)
             .await

@@ -1,25 +1,24 @@
-//! `bindery import`: people and groups of another directory, from an LDIF file.
-//!
-//! The file is read once. Accounts go out as they come; groups wait until all accounts are there, and
-//! members until all groups are, because they name entries that may come later in the file.
+//! `bindery import`: people and groups of another directory, from an LDIF file, which is sent to whoever has the directory.
 
 use std::fmt::Write;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal};
-use std::path::PathBuf;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
+use hyper::body::Frame;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::DirectoryArguments;
-use super::backend::{Absent, Backend};
+use super::backend::{Absent, CallError};
 use super::failure::{Exit, Failure};
 use super::output::Output;
-use crate::http::{BODY_OCTETS_MAX, ImportBatch, path};
-use crate::ldif::{LdifReader, Record};
+use crate::http::path;
 use crate::model::visible;
-use crate::registry::commands::{ImportedGroup, ImportedMembers, MemberName};
-use crate::registry::{Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, ImportReport};
-use crate::store::RECORD_OCTETS_MAX;
+use crate::registry::{ImportOptions, ImportReport};
 
 /// Take people and groups over from another directory
 #[derive(Debug, clap::Args)]
@@ -78,19 +77,17 @@ pub(super) async fn run(arguments: ImportArguments, output: Output) -> Result<()
         allow_shared_numbers,
     };
     // Before the directory is touched: a file that is not there changes nothing.
-    let input = Input::open(file)?;
-    let (report, failure) = directory
+    let input = Input::open(&file, &options)?;
+    let report = directory
         .with(Absent::Fail, async |backend| {
-            let layout: ImportLayout = backend.call(path::IMPORT_PREPARE, &options).await?;
-            let mut import = Import::new(backend, options, &layout);
-            let failure = import.run(input).await.err();
-            Ok((import.report, failure))
+            let progress = input.progress.clone();
+            let report: Result<ImportReport, CallError> = backend.upload(path::IMPORT, input).await;
+            progress.finish_and_clear();
+            Ok(report?)
         })
-        .await?;
+        .await
+        .map_err(|failure| of_file(&file, failure))?;
     output.result(&report, || in_words(&report))?;
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
     match &report.stopped {
         None => Ok(()),
         Some(stop) => Err(Failure::failed(format!(
@@ -100,195 +97,79 @@ pub(super) async fn run(arguments: ImportArguments, output: Output) -> Result<()
     }
 }
 
-/// The file, with the bar that shows how far it is read.
+/// What is wrong with the file is told with its name.
+fn of_file(file: &Path, mut failure: Failure) -> Failure {
+    if failure.exit == Exit::Wrong
+        && !failure.is_drawn
+        && let Some(first) = failure.messages.first_mut()
+    {
+        *first = format!("{}: {first}", file.display());
+    }
+    failure
+}
+
+/// The body of the request: the options, then the file, with the bar that shows how far it is sent.
 struct Input {
-    path: PathBuf,
-    reader: Box<dyn BufRead>,
+    first: Option<Bytes>,
+    reader: Box<dyn Read + Send>,
+    buffer: BytesMut,
     progress: ProgressBar,
 }
 
 impl Input {
-    fn open(path: PathBuf) -> Result<Self, Failure> {
+    fn open(path: &Path, options: &ImportOptions) -> Result<Self, Failure> {
+        let mut first = serde_json::to_vec(options)
+            .map_err(|error| Failure::failed(format!("the request cannot be written as JSON: {error}")))?;
+        first.push(b'\n');
+        let (first, buffer) = (Some(Bytes::from(first)), BytesMut::new());
         if path.as_os_str() == "-" {
-            return Ok(Self { path, reader: Box::new(BufReader::new(io::stdin())), progress: bar(None) });
+            return Ok(Self { first, reader: Box::new(io::stdin()), buffer, progress: bar(None) });
         }
         let unreadable = |error: io::Error| {
             Failure::new(Exit::Wrong, format!("{} cannot be read: {error}", path.display()))
         };
-        let file = File::open(&path).map_err(unreadable)?;
+        let file = File::open(path).map_err(unreadable)?;
         let found = file.metadata().map_err(unreadable)?;
         if found.is_dir() {
             return Err(unreadable(io::ErrorKind::IsADirectory.into()));
         }
         let octets = found.is_file().then_some(found.len());
-        Ok(Self {
-            path,
-            reader: Box::new(BufReader::with_capacity(READ_OCTETS, file)),
-            progress: bar(octets),
-        })
+        Ok(Self { first, reader: Box::new(file), buffer, progress: bar(octets) })
+    }
+
+    /// The next piece; none: all of it is sent, and the server works.
+    fn piece(&mut self) -> io::Result<Option<Bytes>> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        self.buffer.resize(READ_OCTETS, 0);
+        let read = loop {
+            match self.reader.read(&mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        self.progress.inc(read as u64);
+        if read == 0 {
+            self.progress.set_message("importing");
+            self.progress.enable_steady_tick(TICK);
+            return Ok(None);
+        }
+        Ok(Some(self.buffer.split_to(read).freeze()))
     }
 }
 
-/// The import while it goes on.
-struct Import<'a> {
-    backend: &'a mut Backend,
-    options: ImportOptions,
-    classifier: Classifier,
-    report: ImportReport,
-    /// What goes out with the next request, and about how large it is.
-    batch: Vec<ImportEntry>,
-    batch_octets: usize,
-    groups: Vec<ImportedGroup>,
-    members: Vec<ImportedMembers>,
-}
+impl hyper::body::Body for Input {
+    type Data = Bytes;
+    type Error = io::Error;
 
-impl<'a> Import<'a> {
-    fn new(backend: &'a mut Backend, options: ImportOptions, layout: &ImportLayout) -> Self {
-        Self {
-            backend,
-            options,
-            classifier: Classifier::new(layout),
-            report: ImportReport::default(),
-            batch: Vec::new(),
-            batch_octets: 0,
-            groups: Vec::new(),
-            members: Vec::new(),
-        }
+    /// Waits for the file: this process has nothing else to do.
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Ready(self.piece().map(|piece| piece.map(Frame::data)).transpose())
     }
-
-    async fn run(&mut self, input: Input) -> Result<(), Failure> {
-        let Input { path, reader, progress } = input;
-        let mut records = LdifReader::new(reader);
-        while let Some(read) = records.next() {
-            progress.set_position(records.octets_read());
-            match read {
-                Ok(record) => self.take(&record).await?,
-                Err(error) if error.is_fatal() => {
-                    progress.finish_and_clear();
-                    let message = format!(
-                        "{} cannot be read further: {error}; what the report counts is committed, and a second \
-                         run goes on from there",
-                        path.display()
-                    );
-                    return Err(Failure::new(Exit::Wrong, message));
-                }
-                Err(error) => {
-                    let place = match &error.dn {
-                        Some(dn) => format!("line {} ({dn})", error.line),
-                        None => format!("line {}", error.line),
-                    };
-                    self.report.leave_out(error.problem.to_string(), &place);
-                }
-            }
-            if self.report.stopped.is_some() {
-                progress.finish_and_clear();
-                return Ok(());
-            }
-        }
-        progress.set_message("groups");
-        self.send().await?;
-        for group in std::mem::take(&mut self.groups) {
-            let octets = size_of_group(&group);
-            self.push(ImportEntry::Group(Box::new(group)), octets).await?;
-        }
-        self.send().await?;
-        progress.set_message("members");
-        for members in std::mem::take(&mut self.members) {
-            self.push_members(members).await?;
-        }
-        self.send().await?;
-        progress.finish_and_clear();
-        Ok(())
-    }
-
-    async fn take(&mut self, record: &Record) -> Result<(), Failure> {
-        match self.classifier.classify(record) {
-            Classified::Account(account, left_out) => {
-                self.note(&record.dn, left_out);
-                let octets = record.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
-                self.push(ImportEntry::Account(account), octets).await?;
-            }
-            Classified::Group(group, members, left_out) => {
-                self.note(&record.dn, left_out);
-                self.groups.push(*group);
-                self.members.push(members);
-            }
-            Classified::Container(left_out) => {
-                self.note(&record.dn, left_out);
-                self.report.already_there += 1;
-            }
-            Classified::Ignored { reason } => self.report.leave_out(reason, &record.dn),
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, dn: &str, left_out: Vec<String>) {
-        for reason in left_out {
-            self.report.leave_out(reason, dn);
-        }
-    }
-
-    /// A group with a million members is more than one request takes.
-    async fn push_members(&mut self, members: ImportedMembers) -> Result<(), Failure> {
-        let ImportedMembers { group, modified, mut members } = members;
-        while !members.is_empty() {
-            let mut octets = 0;
-            let fitting = members.iter().take(MEMBERS_MAX).take_while(|member| {
-                octets += size_of_member(member);
-                octets <= BATCH_OCTETS
-            });
-            let rest = members.split_off(fitting.count().max(1));
-            let octets = members.iter().map(size_of_member).sum();
-            let part = ImportedMembers { group: group.clone(), modified, members };
-            self.push(ImportEntry::Members(part), octets).await?;
-            members = rest;
-        }
-        Ok(())
-    }
-
-    async fn push(&mut self, entry: ImportEntry, octets: usize) -> Result<(), Failure> {
-        if octets > BATCH_OCTETS && !fits_a_request(&entry, octets) {
-            self.report.leave_out("it is larger than an entry can be", entry.dn());
-            return Ok(());
-        }
-        if self.batch.len() >= ENTRIES_MAX || self.batch_octets.saturating_add(octets) > BATCH_OCTETS {
-            self.send().await?;
-        }
-        if self.report.stopped.is_none() {
-            self.batch.push(entry);
-            self.batch_octets += octets;
-        }
-        Ok(())
-    }
-
-    async fn send(&mut self) -> Result<(), Failure> {
-        let entries = std::mem::take(&mut self.batch);
-        self.batch_octets = 0;
-        if entries.is_empty() || self.report.stopped.is_some() {
-            return Ok(());
-        }
-        let request = ImportBatch { options: self.options.clone(), entries };
-        let report: ImportReport = self.backend.call(path::IMPORT_BATCH, &request).await?;
-        self.report.add(report);
-        Ok(())
-    }
-}
-
-/// Whether an entry that goes alone can go at all: JSON takes up to six octets for one.
-fn fits_a_request(entry: &ImportEntry, octets: usize) -> bool {
-    octets <= RECORD_OCTETS_MAX
-        && serde_json::to_vec(entry).is_ok_and(|json| json.len() <= BODY_OCTETS_MAX - BATCH_OCTETS)
-}
-
-/// With what JSON puts around a short name.
-fn size_of_member(member: &MemberName) -> usize {
-    let (MemberName::Dn(name) | MemberName::Username(name)) = member;
-    name.len() + 32
-}
-
-fn size_of_group(group: &ImportedGroup) -> usize {
-    let values = group.attributes.iter().flat_map(|attribute| &attribute.values);
-    values.map(|value| value.0.len()).sum()
 }
 
 /// A bar on a terminal, and nothing elsewhere.
@@ -298,13 +179,13 @@ fn bar(octets: Option<u64>) -> ProgressBar {
     let (bar, template) = match octets {
         Some(octets) => (
             ProgressBar::with_draw_target(Some(octets), target),
-            "{msg:8} {wide_bar} {bytes}/{total_bytes} {eta}",
+            "{msg:9} {wide_bar} {bytes}/{total_bytes} {eta}",
         ),
-        None => (ProgressBar::with_draw_target(None, target), "{msg:8} {spinner} {bytes}"),
+        None => (ProgressBar::with_draw_target(None, target), "{msg:9} {spinner} {bytes}"),
     };
     // A template that indicatif does not take would only look different.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.with_style(style).with_message("accounts")
+    bar.with_style(style).with_message("sending")
 }
 
 fn in_words(report: &ImportReport) -> String {
@@ -337,6 +218,15 @@ fn in_words(report: &ImportReport) -> String {
             }
         }
     }
+    if !report.config.is_empty() {
+        let _ = writeln!(
+            text,
+            "for the provider's table in the config, so that the next `bindery apply` keeps the containers"
+        );
+        for line in &report.config {
+            let _ = writeln!(text, "{line}");
+        }
+    }
     if let Some(dn) = &report.committed_up_to {
         let _ = writeln!(text, "committed up to {}", visible(dn));
     }
@@ -353,15 +243,10 @@ fn container(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Entries of one request: as many as one commit takes.
-const ENTRIES_MAX: usize = 1_000;
-/// Octets of the values in one request, before JSON and base64 make them larger; an entry that is larger goes
-/// alone.
-const BATCH_OCTETS: usize = 8 * 1024 * 1024;
-/// Members in one piece of a group.
-const MEMBERS_MAX: usize = 10_000;
 /// What is read from the file at a time.
 const READ_OCTETS: usize = 256 * 1024;
+/// How often it shows that the server works.
+const TICK: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

@@ -214,6 +214,8 @@ limits! {
     token_tombstones_kept: Duration = YEAR, Duration::ZERO..=Duration::from_secs(3_650 * 24 * 60 * 60);
     /// How long a command, or a server that starts, waits for another process that holds the store. Who only reads then reads what is there; everybody else ends with exit code 4.
     store_wait_time: Duration = Duration::from_secs(15), Duration::ZERO..=HOUR;
+    /// The largest file of an import: it is kept in the data directory while it is imported.
+    import_size_max: u64 = 4 * GIB, KIB..=1024 * GIB;
     /// Lines of the log that wait to be written; when whoever reads the log is slower than that, lines are lost and counted.
     log_queue_max: u32 = 16_384, 64..=1_048_576;
     /// Memory that an argon2 hash from elsewhere may ask for. Django, and so authentik, asks for 100 MiB by default.

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::serve::{IncomingStream, Listener as AxumListener};
+use axum::{Extension, Router};
 use tokio_util::sync::CancellationToken;
 
 use super::system_user::sudo_user_of;
@@ -23,7 +23,8 @@ pub async fn serve_local(listener: Listener, router: Router, shutdown: Cancellat
     let own_uid = rustix::process::geteuid().as_raw();
     // Nobody else commands: what they are called is looked up once.
     let names = Names { own: (own_uid, name_of(own_uid)), root: name_of(ROOT_UID) };
-    let router = router.layer(from_fn_with_state(names, say_user));
+    // What takes long is not waited for when the server goes down.
+    let router = router.layer(from_fn_with_state(names, say_user)).layer(Extension(shutdown.clone()));
     let router = router.into_make_service_with_connect_info::<PeerUser>();
     let served = axum::serve(LocalListener { listener, own_uid }, router)
         .with_graceful_shutdown(shutdown.cancelled_owned());

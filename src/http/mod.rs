@@ -34,7 +34,6 @@ pub use backup::BackupRequest;
 pub use compact::Compacted;
 pub use error::{Problem, ProblemKind, in_words};
 pub use event::{ShowRequest, ShownEvent, VerifyRequest};
-pub use import::ImportBatch;
 pub use local::serve_local;
 pub use public::{PublicDoor, serve_public};
 pub use seed::{ApplyRequest, PlanRequest};
@@ -54,8 +53,7 @@ pub fn router(registry: Arc<Registry>, tls: Option<Arc<Tls>>) -> Router {
         .route(path::SEED_NAMES, post(seed::names))
         .route(path::SEED_PLAN, post(seed::plan))
         .route(path::SEED_APPLY, post(seed::apply))
-        .route(path::IMPORT_PREPARE, post(import::prepare))
-        .route(path::IMPORT_BATCH, post(import::batch))
+        .route(path::IMPORT, post(import::import))
         .route(path::EXPORT, post(export::export))
         .route(path::BACKUP, post(backup::backup))
         .route(path::ACCESS_EXPLAIN, post(access::explain))
@@ -80,10 +78,8 @@ pub mod path {
     pub const SEED_PLAN: &str = "/local/seed/plan";
     /// [`ApplyRequest`](super::ApplyRequest) → [`SeedPlan`](crate::registry::SeedPlan)
     pub const SEED_APPLY: &str = "/local/seed/apply";
-    /// [`ImportOptions`](crate::registry::ImportOptions) → [`ImportLayout`](crate::registry::ImportLayout)
-    pub const IMPORT_PREPARE: &str = "/local/import/prepare";
-    /// [`ImportBatch`](super::ImportBatch) → [`ImportReport`](crate::registry::ImportReport)
-    pub const IMPORT_BATCH: &str = "/local/import/batch";
+    /// A line of [`ImportOptions`](crate::registry::ImportOptions), and LDIF → [`ImportReport`](crate::registry::ImportReport)
+    pub const IMPORT: &str = "/local/import";
     /// [`ExportOptions`](crate::registry::commands::ExportOptions) → octets
     pub const EXPORT: &str = "/local/export";
     /// [`BackupRequest`](super::BackupRequest) → octets of an archive
@@ -105,5 +101,5 @@ fn actor(internal: InternalAccount, user: Option<&SystemUser>) -> Actor {
     Actor { user: user.cloned(), ..Actor::internal(internal) }
 }
 
-/// The largest body of a request: a seed with its secrets, or one batch of an import.
+/// The largest body of a request that is not read piece by piece: a seed with its secrets.
 pub const BODY_OCTETS_MAX: usize = 64 * 1024 * 1024;

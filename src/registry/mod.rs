@@ -42,11 +42,13 @@ pub use authenticate::{
 pub use authenticate_api::ApiRefusal;
 pub use backups::{BackupState, Backups, NewestBackup};
 pub use caller::{Asker, Caller, Lack};
+#[cfg(test)]
+pub use commands::{Classified, Classifier, ImportEntry, ImportLayout};
 pub use commands::{
-    Classified, Classifier, DEFAULT_LIFETIME, DiffEntry, Exchanged, ForeignCredential, ImportEntry,
-    ImportLayout, ImportOptions, ImportReport, LostAccesses, NeededSecret, NewSecret, NewToken, OwnSecret,
-    OwnSecretError, Replaced, SeedOptions, SeedPlan, SeedProblem, SharedValue, SharedValues, Sign, TokenCare,
-    TokenCareSettings, TokenChanges, TokenCounts,
+    DEFAULT_LIFETIME, DiffEntry, Exchanged, ForeignCredential, ImportOptions, ImportReport, LostAccesses,
+    NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, Replaced, SeedOptions, SeedPlan,
+    SeedProblem, SharedValue, SharedValues, Sign, Spool, SpoolError, Spools, TokenCare, TokenCareSettings,
+    TokenChanges, TokenCounts, remove_spools,
 };
 pub use error::{ChangeError, OpenError};
 pub use rules::Rules;
@@ -102,6 +104,8 @@ pub struct RegistrySettings {
     pub makes_new_token_key: bool,
     /// What objects are held to.
     pub rules: Rules,
+    /// Where the file of an import is kept.
+    pub spools: Spools,
     /// What time it is.
     pub clock: Arc<Clock>,
 }
@@ -124,6 +128,7 @@ impl Default for RegistrySettings {
             token_keys: TokenKeys::default(),
             makes_new_token_key: false,
             rules: Rules::default(),
+            spools: Spools::default(),
             clock: Arc::new(Clock::of_system()),
         }
     }
@@ -158,6 +163,7 @@ pub struct Registry {
     token_counts: TokenCounts,
     rotation_overlap: Duration,
     rules: Rules,
+    spools: Spools,
     clock: Arc<Clock>,
     backups: Backups,
     started: Instant,
@@ -229,6 +235,7 @@ impl Registry {
             token_counts: TokenCounts::default(),
             rotation_overlap: settings.rotation_overlap,
             rules: settings.rules,
+            spools: settings.spools,
             clock,
             backups: Backups::default(),
             started: Instant::now(),

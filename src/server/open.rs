@@ -11,7 +11,9 @@ use crate::auth::{
 };
 use crate::clock::Clock;
 use crate::config::{HashingSettings, Limits, Settings};
-use crate::registry::{CustomEventBounds, OpenError, Registry, RegistrySettings, Rules, TokenCareSettings};
+use crate::registry::{
+    CustomEventBounds, OpenError, Registry, RegistrySettings, Rules, Spools, TokenCareSettings, remove_spools,
+};
 use crate::store::{DiskStore, MemoryStore, StoreError, read_backup, read_directory};
 
 /// What is said of one opening of a store.
@@ -63,6 +65,7 @@ pub fn open_registry(
     check_threads(STORE_THREADS + WRITER_THREADS + hashing)?;
     // The store first: it makes the data directory, and sees to it that no other process makes keys there.
     let store = DiskStore::open(&settings.data_dir)?;
+    remove_spools(&settings.data_dir);
     let token_keys = TokenKeys::open(&settings.data_dir, settings.token_key_file.as_deref())?;
     let makes_new_token_key = opening.makes_new_token_key;
     let settings = RegistrySettings { token_keys, makes_new_token_key, clock, ..registry_settings(settings) };
@@ -163,6 +166,7 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
         token_keys: TokenKeys::default(),
         clock: Arc::new(Clock::of_system()),
         makes_new_token_key: false,
+        spools: Spools { directory: Some(settings.data_dir.clone()), size_max: limits.import_size_max },
         rules: Rules {
             posix_number_min: limits.posix_number_min,
             password_length_min: count(limits.password_length_min),

@@ -574,7 +574,7 @@ fn an_import_leaves_out_what_is_too_large_and_goes_on() {
         )
     };
     let options: String = (0..70_000).map(|number| format!("description;x-{number}: v\n")).collect();
-    // Of the value itself, of its record, of the request: a control character takes six octets of JSON.
+    // Of its attributes, of its record; a value that is large and fits is taken.
     let ldif = [
         person("first", ""),
         person("options", &options),
@@ -584,13 +584,119 @@ fn an_import_leaves_out_what_is_too_large_and_goes_on() {
     ];
     place.write("large.ldif", &ldif.concat());
     let report = place.run(&["import", "large.ldif", "--json"]).exits(0).json();
-    assert_eq!(report["users"], 2, "{report:#}");
+    assert_eq!(report["users"], 3, "{report:#}");
     assert_eq!(report["stopped"], serde_json::Value::Null);
     let left_out: u64 =
         report["left_out"].as_object().unwrap().values().filter_map(|reason| reason["count"].as_u64()).sum();
-    assert_eq!(left_out, 3, "{report:#}");
+    assert_eq!(left_out, 2, "{report:#}");
     place.run(&["account", "deactivate", "bob"]).exits(0);
     server.stop();
+}
+
+/// What is no LDIF, or fits no container, is known before the first change.
+#[test]
+fn an_import_of_something_else_changes_nothing() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    let revision = || place.run(&["status", "--json"]).exits(0).json()["revision"].clone();
+    let person = "objectClass: inetOrgPerson\ncn: x\nsn: x\n";
+    let files = [
+        ("no.ldif", "this is\nsomething else\n".to_owned(), "this is no LDIF"),
+        ("empty.ldif", String::new(), "holds no entry"),
+        (
+            "version.ldif",
+            format!("dn: cn=x,ou=users,dc=ldap,dc=example,dc=com\n{person}\nversion: 2\n"),
+            "version 1",
+        ),
+        (
+            "far.ldif",
+            format!("dn: uid=x,ou=people,dc=elsewhere\n{person}"),
+            "fits a container of the provider `ldap`",
+        ),
+        (
+            "beside.ldif",
+            format!("dn: uid=x,ou=staff,dc=ldap,dc=example,dc=com\n{person}"),
+            "--users, --groups",
+        ),
+    ];
+    for through_a_server in [false, true] {
+        let server = through_a_server.then(|| place.serve(&[]));
+        let before = revision();
+        for (name, text, told) in &files {
+            place.write(name, text);
+            let done = place.run(&["import", name, "--users", "ou=people:uid"]).exits(3);
+            let done = done.says(&[name, told]);
+            assert_eq!(done.stdout, "");
+        }
+        assert_eq!(revision(), before);
+        drop(server);
+    }
+    assert!(!place.run(&["export", "--format", "ldif"]).exits(0).stdout.contains("ou=people"));
+}
+
+#[test]
+fn an_import_has_a_largest_file() {
+    let place = Place::new(SEED);
+    place.edit("[server.hashing]", "[server.limits]\nimport_size_max = \"2 KiB\"\n\n[server.hashing]");
+    let server = place.serve(&["--http", "127.0.0.1:0"]);
+    let more = "x".repeat(5 << 20);
+    let ldif = format!("{LDIF}\n# {more}\n");
+    let limit = || {
+        let status = place.run(&["status", "--json"]).exits(0).json();
+        status["limits_reached"]["import_size_max"].as_u64().unwrap()
+    };
+    place.write("large.ldif", &ldif);
+    let done = place.run(&["import", "large.ldif", "--users", "ou=people:uid"]);
+    done.exits(3).says(&["large.ldif", "server.limits.import_size_max"]);
+    assert_eq!(limit(), 1);
+    place.run_with_input(&["import", "-", "--users", "ou=people:uid"], LDIF).exits(0);
+    assert_eq!(limit(), 1);
+    server.stop();
+}
+
+/// The second entry of a name says what of it was lost, and nobody is counted twice, by whatever names a group has them.
+#[test]
+fn an_import_counts_nothing_twice() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    let base = "dc=ldap,dc=example,dc=com";
+    let ldif = format!(
+        "dn: ou=people,{base}\nobjectClass: organizationalUnit\nou: people\n\n\
+         dn: uid=zoe,ou=people,{base}\nobjectClass: inetOrgPerson\nuid: zoe\ncn: Zoe\nsn: Z\nuserPassword: secret-one\n\n\
+         dn: UID=Zoe, OU=people,{base}\nobjectClass: inetOrgPerson\nuid: zoe\ncn: Zoe\nsn: Other\nmail: zoe@example.com\n\
+         userPassword: secret-two\n\n\
+         dn: cn=crew,ou=groups,{base}\nobjectClass: groupOfNames\ncn: crew\nmember: uid=zoe,ou=people,{base}\n\
+         uniqueMember: uid=ZOE,ou=people,{base}\nmemberUid: zoe\nmember: uid=gone,ou=people,{base}\n\n\
+         dn: cn=crew,ou=groups,{base}\nobjectClass: groupOfNames\ncn: crew\nmember: cn=alice,ou=users,{base}\n"
+    );
+    let arguments = ["import", "-", "--users", "ou=people:uid", "--json"];
+    let report = place.run_with_input(&arguments, &ldif).exits(0).json();
+    let counts = ["users", "groups", "memberships", "already_there"].map(|key| report[key].as_u64().unwrap());
+    assert_eq!(counts, [1, 1, 1, 1], "{report:#}");
+    let left_out = report["left_out"].to_string();
+    for told in
+        ["a second entry of one DN", "sn: Other", "mail: zoe@example.com", "member: cn=alice", "(line 12)"]
+    {
+        assert!(left_out.contains(told), "{told}: {report:#}");
+    }
+    assert!(!left_out.contains("secret-two") && !left_out.contains("cn: Zoe"), "{report:#}");
+    let gone = report["left_out"]["a membership: its member does not exist here"]["count"].as_u64();
+    assert_eq!(gone, Some(1), "{report:#}");
+    // What the provider has now, for the config: with it, applying changes nothing.
+    let line = "users = [{ container = \"ou=users\", naming = \"cn\" }, { container = \"ou=people\", naming = \"uid\" }]";
+    assert_eq!(report["config"], serde_json::json!([line]));
+    let again = place.run_with_input(&["import", "-"], &ldif).exits(0);
+    assert!(!again.stdout.contains("users = ["), "{}", again.stdout);
+    place.edit(
+        "users = [{ container = \"ou=users\", naming = \"cn\" }]\nservice",
+        &format!("{line}\nservice"),
+    );
+    assert!(place.run(&["apply"]).exits(0).stdout.contains("nothing to change"));
+    assert!(
+        !std::fs::read_dir(place.path("data"))
+            .unwrap()
+            .any(|entry| { entry.unwrap().file_name().to_string_lossy().starts_with("import-") })
+    );
 }
 
 #[test]

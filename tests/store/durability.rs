@@ -74,15 +74,22 @@ fn changes_go_on_once_a_full_disk_has_space_again() {
     // In blocks of 512 octets; the signal that comes with the limit must not kill the server.
     let server = place.serve_after("trap '' XFSZ; ulimit -S -f 3000", &[]);
     let photo = "A".repeat(40_000);
-    let people: String = (0..80)
-        .map(|number| {
+    let people = |numbers: std::ops::Range<u32>| -> String {
+        let person = |number| {
             format!(
                 "dn: cn=user{number},ou=users,dc=ldap,dc=example,dc=com\nobjectClass: inetOrgPerson\n\
                  cn: user{number}\nsn: x\ndescription: {photo}\n\n"
             )
-        })
-        .collect();
-    place.write("people.ldif", &people);
+        };
+        numbers.map(person).collect()
+    };
+    // What there is no space for while it is read is refused before anything is changed.
+    place.write("all.ldif", &people(0..80));
+    place.run(&["import", "all.ldif"]).exits(1).says(&["cannot be kept", "nothing was changed"]);
+    place.write("some.ldif", &people(0..34));
+    let report = place.run(&["import", "some.ldif", "--json"]).exits(0).json();
+    assert_eq!(report["users"], 34, "{report:#}");
+    place.write("people.ldif", &people(34..54));
     place.run(&["import", "people.ldif"]).exits(1).says(&["is full"]);
     server.await_log("changes were not committed");
     // What is small enough still has space.

@@ -38,10 +38,9 @@ pub use binding::{
 pub use export::{Export, ExportFormat, ExportOptions};
 pub use foreign::ForeignCredential;
 pub use group::{create_group, delete_group, set_member, update_group};
-pub use import::{
-    Classified, Classifier, ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportedGroup,
-    ImportedMembers, MemberName,
-};
+#[cfg(test)]
+pub use import::{Classified, Classifier, ImportEntry, ImportLayout};
+pub use import::{ImportOptions, ImportReport, Spool, SpoolError, Spools, remove_spools};
 pub use known_by::{SharedValue, SharedValues};
 pub use lost::LostAccesses;
 pub use own_secret::{Exchanged, OwnSecret, OwnSecretError};

@@ -70,6 +70,32 @@ impl Classifier {
         Self { suffix: normal_form(&layout.base_dn, &schema), containers, schema, restore: layout.restore }
     }
 
+    /// The normal form of a name, if it is one.
+    pub(super) fn normal_name(&self, dn: &str) -> Option<Vec<u8>> {
+        normal_form(dn, &self.schema)
+    }
+
+    /// Whether a record can be a group at all, by its classes.
+    pub(super) fn may_be_group(record: &ldif::Record) -> bool {
+        let is_group =
+            |class: &[u8]| GROUP_CLASSES.iter().any(|it| class.eq_ignore_ascii_case(it.as_bytes()));
+        record.values("objectClass").any(is_group)
+    }
+
+    /// A value as a report tells it; a secret is not told.
+    pub(super) fn told(&self, description: &str, value: &[u8]) -> String {
+        let base = description.split(';').next().unwrap_or_default();
+        let is_secret = FOREIGN_SECRETS.contains(&base.to_ascii_lowercase().as_str())
+            || self.schema.find(base).is_some_and(|id| self.schema.attribute(id).secret);
+        if is_secret {
+            return format!("{description} (a secret)");
+        }
+        let text = String::from_utf8_lossy(value);
+        let shown: String = text.chars().take(TOLD_CHARACTERS_MAX).collect();
+        let rest = if shown.len() < text.len() { "…" } else { "" };
+        format!("{description}: {shown}{rest}")
+    }
+
     /// Says what a record is, by its place and its classes.
     pub fn classify(&self, record: &ldif::Record) -> Classified {
         classify(record, self)
@@ -590,6 +616,9 @@ fn normal_form(dn: &str, schema: &Schema) -> Option<Vec<u8>> {
 fn text(octets: impl AsRef<[u8]>) -> Option<String> {
     std::str::from_utf8(octets.as_ref()).ok().filter(|text| !text.is_empty()).map(str::to_owned)
 }
+
+/// So much of a value is told.
+const TOLD_CHARACTERS_MAX: usize = 100;
 
 const GROUP_CLASSES: [&str; 5] =
     ["groupOfNames", "groupOfUniqueNames", "groupOfMembers", "posixGroup", "group"];

@@ -30,54 +30,18 @@ impl Registry {
         actor: Actor,
         options: ImportOptions,
     ) -> Result<ImportLayout, ChangeError> {
-        self.change(actor, move |transaction| {
-            let before = find_provider(transaction.snapshot(), options.provider.as_deref(), PURPOSE)?;
-            find_role(transaction.snapshot(), options.role.as_deref())?;
-            let schema = transaction.snapshot().schema().clone();
-            let before = (*before).clone();
-            let mut after = before.clone();
-            let normal = |container: &str| {
-                let mut form = Vec::new();
-                normalize_dn(container.as_bytes(), &schema, &mut form).ok().map(|()| form)
-            };
-            let lists = [
-                (&mut after.users, &options.users),
-                (&mut after.service_accounts, &options.service_accounts),
-                (&mut after.groups, &options.groups),
-            ];
-            for (present, more) in lists {
-                for (container, naming) in more {
-                    let form = normal(container);
-                    if form.is_none() || present.iter().all(|other| normal(&other.container) != form) {
-                        present.push(Container { container: container.clone(), naming: naming.clone() });
-                    }
-                }
-            }
-            let changes = ProviderChanges {
-                users: Some(after.users.clone()),
-                service_accounts: Some(after.service_accounts.clone()),
-                groups: Some(after.groups.clone()),
-                ..ProviderChanges::default()
-            };
-            provider::update_provider(transaction, before.number, changes)?;
-            let after = transaction.snapshot().accounts().provider(before.number).cloned();
-            let after = after.map_or(before, |after| (*after).clone());
-            let LdapProvider { name, number, base_dn, users, service_accounts, groups, .. } = after;
-            let attributes = transaction.snapshot().custom_attributes();
-            let attributes = attributes.map(|attribute| (**attribute).clone()).collect();
-            let restore = options.restore;
-            Ok(ImportLayout {
-                provider: name,
-                number,
-                base_dn,
-                users,
-                service_accounts,
-                groups,
-                attributes,
-                restore,
-            })
-        })
-        .await
+        self.change(actor, move |transaction| Ok(prepare(transaction, &options)?.0)).await
+    }
+
+    /// The same, with nothing added in the end; and what would be, as lines of a config.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) async fn rehearse_import(
+        &self,
+        options: ImportOptions,
+    ) -> Result<(ImportLayout, Vec<String>), ChangeError> {
+        self.rehearse(move |transaction| prepare(transaction, &options)).await
     }
 
     /// Puts entries into the store, at most 1,000 changes with each commit, and says what came of them. What
@@ -123,6 +87,79 @@ impl Registry {
         }
         Ok(report)
     }
+}
+
+/// Adds the containers to the provider, and says how its tree looks, and what was added, as lines of a config.
+fn prepare(
+    transaction: &mut Transaction<'_>,
+    options: &ImportOptions,
+) -> Result<(ImportLayout, Vec<String>), ChangeError> {
+    let before = find_provider(transaction.snapshot(), options.provider.as_deref(), PURPOSE)?;
+    find_role(transaction.snapshot(), options.role.as_deref())?;
+    let schema = transaction.snapshot().schema().clone();
+    let before = (*before).clone();
+    let mut after = before.clone();
+    let normal = |container: &str| {
+        let mut form = Vec::new();
+        normalize_dn(container.as_bytes(), &schema, &mut form).ok().map(|()| form)
+    };
+    let lists = [
+        (&mut after.users, &options.users),
+        (&mut after.service_accounts, &options.service_accounts),
+        (&mut after.groups, &options.groups),
+    ];
+    for (present, more) in lists {
+        for (container, naming) in more {
+            let form = normal(container);
+            if form.is_none() || present.iter().all(|other| normal(&other.container) != form) {
+                present.push(Container { container: container.clone(), naming: naming.clone() });
+            }
+        }
+    }
+    let changes = ProviderChanges {
+        users: Some(after.users.clone()),
+        service_accounts: Some(after.service_accounts.clone()),
+        groups: Some(after.groups.clone()),
+        ..ProviderChanges::default()
+    };
+    provider::update_provider(transaction, before.number, changes)?;
+    let after = transaction.snapshot().accounts().provider(before.number).cloned();
+    let after = after.map_or_else(|| before.clone(), |after| (*after).clone());
+    let config = in_config(&before, &after);
+    let LdapProvider { name, number, base_dn, users, service_accounts, groups, .. } = after;
+    let attributes = transaction.snapshot().custom_attributes();
+    let attributes = attributes.map(|attribute| (**attribute).clone()).collect();
+    let restore = options.restore;
+    let layout = ImportLayout {
+        provider: name,
+        number,
+        base_dn,
+        users,
+        service_accounts,
+        groups,
+        attributes,
+        restore,
+    };
+    Ok((layout, config))
+}
+
+/// The lists of containers that are others now, as a config writes them.
+fn in_config(before: &LdapProvider, after: &LdapProvider) -> Vec<String> {
+    let lists = [
+        ("users", &before.users, &after.users),
+        ("service_accounts", &before.service_accounts, &after.service_accounts),
+        ("groups", &before.groups, &after.groups),
+    ];
+    // A string of JSON is one of TOML too.
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let written = |containers: &[Container]| {
+        let one = |it: &Container| {
+            format!("{{ container = {}, naming = {} }}", quoted(&it.container), quoted(&it.naming))
+        };
+        containers.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let changed = lists.into_iter().filter(|(_, before, after)| before != after);
+    changed.map(|(key, _, after)| format!("{key} = [{}]", written(after))).collect()
 }
 
 /// A whole call of `import`.
@@ -681,7 +718,7 @@ fn find_role(snapshot: &Snapshot, name: Option<&str>) -> Result<Option<RoleNumbe
 }
 
 /// The entry with this DN in whatever tree.
-fn find_entry(snapshot: &Snapshot, dn: &str) -> Option<EntryId> {
+pub(super) fn find_entry(snapshot: &Snapshot, dn: &str) -> Option<EntryId> {
     let mut normal = Vec::with_capacity(dn.len() + 16);
     normalize_dn(dn.as_bytes(), snapshot.schema(), &mut normal).ok()?;
     let tree = snapshot.tree_of_normal(&normal)?;

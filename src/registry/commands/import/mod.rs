@@ -1,13 +1,15 @@
 //! Import from another directory: entries of an LDIF file become accounts and groups that keep their DNs.
 //!
-//! The client reads the file and asks a [`Classifier`] about each record; it sends the accounts first, then the
-//! groups, then their members, as these name entries that may come later in the file. `commit.rs` puts what
-//! arrives into the store, at most 1,000 changes at a time. What is left out is told with its reason, never
+//! The file is kept in the data directory (`spool.rs`) and read there (`file.rs`), to its end before anything is changed. A
+//! [`Classifier`] says what each record is: accounts come first, then groups, then their members. `commit.rs` puts them into
+//! the store, at most 1,000 changes at a time. What is left out is told with its reason, never
 //! silently.
 
 mod classify;
 mod commit;
+mod file;
 mod passwords;
+mod spool;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 pub use classify::{Classified, Classifier};
+pub use spool::{Spool, SpoolError, Spools, remove_spools};
 
 use crate::directory::with_custom;
 use crate::model::{Container, CustomAttribute, ProviderNumber, Timestamp};
@@ -47,7 +50,7 @@ pub struct ImportOptions {
 }
 
 /// The provider's tree as a [`Classifier`] needs it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportLayout {
     pub provider: String,
     pub number: ProviderNumber,
@@ -74,9 +77,8 @@ impl ImportLayout {
     }
 }
 
-/// One piece of an import.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// One piece of an import: accounts first, then groups, then members.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportEntry {
     /// A person or a service account.
     Account(Box<ImportedAccount>),
@@ -98,7 +100,7 @@ impl ImportEntry {
 }
 
 /// A person or a service account of another directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedAccount {
     /// Its DN, as the file writes it.
     pub dn: String,
@@ -130,7 +132,7 @@ pub struct ImportedAccount {
 }
 
 /// A group of another directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedGroup {
     /// Its DN, as the file writes it.
     pub dn: String,
@@ -152,7 +154,7 @@ pub struct ImportedGroup {
 }
 
 /// Who is in a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedMembers {
     /// The DN of the group, as the file writes it.
     pub group: String,
@@ -162,8 +164,7 @@ pub struct ImportedMembers {
 }
 
 /// How a group names a member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberName {
     /// `member`, `uniqueMember`: an account or a group.
     Dn(String),
@@ -172,7 +173,7 @@ pub enum MemberName {
 }
 
 /// A free attribute with its values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedAttribute {
     /// Its description, options included.
     pub description: String,
@@ -207,6 +208,9 @@ pub struct ImportReport {
     pub told: Reasons,
     /// The DN of the last entry that is committed with all before it.
     pub committed_up_to: Option<String>,
+    /// The containers that were added to the provider, as lines for its table in the config: without them, the next `apply`
+    /// takes these away again.
+    pub config: Vec<String>,
     /// Why it ended before its end; what is counted here is committed all the same.
     pub stopped: Option<ImportStop>,
 }
@@ -286,6 +290,7 @@ impl ImportReport {
         if later.committed_up_to.is_some() {
             self.committed_up_to = later.committed_up_to;
         }
+        self.config.extend(later.config);
         if later.stopped.is_some() {
             self.stopped = later.stopped;
         }

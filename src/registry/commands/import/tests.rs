@@ -79,8 +79,6 @@ fn import_as(
         left_out.into_iter().for_each(|reason| report.leave_out(reason, &record.dn));
     }
     for entries in [accounts, groups, memberships] {
-        let travelled = serde_json::to_string(&entries).unwrap();
-        let entries = serde_json::from_str(&travelled).unwrap();
         report.add(wait(registry.import(actor(), options.clone(), entries)).unwrap());
         if report.stopped.is_some() {
             break;
