@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::output::Output;
 use crate::http::{Compacted, path};
 
-/// Make the store's database anew, without what is gone; beside a running server, which goes on meanwhile
+/// Make the store's database anew, without what is gone, if that saves something; beside a running server, which goes on meanwhile
 #[derive(Debug, clap::Args)]
 pub(super) struct CompactArguments {
     #[command(flatten)]
@@ -20,6 +20,12 @@ pub(super) async fn run(arguments: CompactArguments, output: Output) -> Result<(
         .await?;
     output.result(&compacted, || {
         let Compacted { before, after } = compacted;
+        if after.database >= before.database {
+            return format!(
+                "there is nothing to save: the database takes {} octets, the journal {}",
+                after.database, after.journal
+            );
+        }
         format!(
             "the store takes {} octets ({} before): {} of the database, {} of the journal",
             after.total(),

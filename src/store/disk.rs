@@ -11,6 +11,7 @@
 //!   because a disk that failed to sync once reports success the next time without having written.
 
 mod database;
+mod growth;
 mod opening;
 
 use std::io::Write;
@@ -25,7 +26,7 @@ use std::thread::JoinHandle;
 use self::database::Database;
 pub(super) use self::database::{make_directory, sync_directory};
 use self::opening::Begun;
-pub(super) use self::opening::salvage;
+pub(super) use self::opening::{OLD as DATABASE_OLD, salvage};
 use super::commit::{self, Prepared};
 use super::error::{Damage, StoreError};
 use super::journal::Journal;
@@ -93,6 +94,10 @@ pub(super) struct Settings {
     pub(super) journal_octets_min: u64,
     /// A database that is smaller is not made anew by a start.
     pub(super) compacted_octets_min: u64,
+    /// A database that was made anew and saves less is not put into the place of the old one; `None`: it always is.
+    pub(super) compaction_gain_octets_min: Option<u64>,
+    /// Whether the file system can exchange two names, if it can.
+    pub(super) exchanges_names: bool,
 }
 
 impl Default for Settings {
@@ -103,6 +108,8 @@ impl Default for Settings {
             write_amplification: WRITE_AMPLIFICATION,
             journal_octets_min: JOURNAL_OCTETS_MIN,
             compacted_octets_min: COMPACTED_OCTETS_MIN,
+            compaction_gain_octets_min: Some(COMPACTION_GAIN_OCTETS_MIN),
+            exchanges_names: true,
         }
     }
 }
@@ -254,18 +261,6 @@ fn start_opening(shared: &Arc<Shared>) -> Option<JoinHandle<()>> {
     spawned.ok()
 }
 
-impl Writer {
-    /// How long the journal may become before a checkpoint is made.
-    fn journal_bound(&self, settings: &Settings) -> u64 {
-        (self.checkpoint_octets / 4)
-            .clamp(settings.journal_octets_min, JOURNAL_OCTETS_MAX.max(settings.journal_octets_min))
-    }
-
-    fn journal_octets(&self) -> u64 {
-        self.before.iter().map(|(_, octets)| octets).sum::<u64>().saturating_add(self.journal.length())
-    }
-}
-
 impl Shared {
     fn finish_opening(&self) {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -294,58 +289,11 @@ impl Shared {
         }
     }
 
-    /// Makes a database anew that has grown beyond a multiple of what it holds.
-    fn compact_in_time(&self) {
-        let before = self.sizes();
-        let bound = before.journal.saturating_mul(COMPACTED_AT).max(self.settings.compacted_octets_min);
-        if before.database <= bound {
-            return;
-        }
-        match self.compact() {
-            Ok(after) => tracing::info!(
-                before = before.database,
-                after = after.database,
-                "the database had grown by what is gone, and was made anew"
-            ),
-            Err(error) => {
-                tracing::warn!(%error, octets = before.database, "the database stays as large as it is")
-            }
-        }
-    }
-
     fn sizes(&self) -> Sizes {
         Sizes {
             database: octets_in(&database_in(&self.directory)),
             journal: octets_in(&ledger::path_in(&self.directory)),
         }
-    }
-
-    fn compact(&self) -> Result<Sizes, StoreError> {
-        self.wait_until_opened();
-        let _turn = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
-        // Most of it while changes go on.
-        let new = opening::write_beside(&self.directory, &self.settings, &self.ledger()?, &self.ending)?;
-        let writer = self.writer();
-        self.reopen(&writer)?;
-        let ledger = self.read(Files::open(&self.directory)?, writer.meta.revision)?;
-        opening::write_rest(&self.directory, &self.settings, &ledger, &new, &self.ending)?;
-        let mut engine = self.engine_mut();
-        match std::mem::replace(&mut *engine, Engine::Closed) {
-            Engine::Open(database) => drop(database),
-            other => {
-                *engine = other;
-                return Err(self.full());
-            }
-        }
-        let exchanged = opening::exchange(&self.directory, &new);
-        // One of the two is there, and each is whole.
-        match Database::open(&self.directory, &database_in(&self.directory), self.settings.cache_octets) {
-            Ok(database) => *engine = Engine::Open(database),
-            Err(error) if error.is_full() => return Err(error),
-            Err(error) => return Err(self.stop(&mut engine, None, &error)),
-        }
-        exchanged?;
-        Ok(self.sizes())
     }
 
     fn is_opened(&self) -> bool {
@@ -500,74 +448,6 @@ impl Shared {
             self.fail(&error);
         }
         Ok(())
-    }
-
-    /// Begins to make a checkpoint, if the journal has become long.
-    fn make_checkpoint_in_time(self: &Arc<Self>, writer: &mut Writer) {
-        if writer.journal_octets() <= writer.journal_octets_max {
-            return;
-        }
-        let mut checkpointing = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
-        if checkpointing.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            return;
-        }
-        // Where it does not succeed, it is tried again when there is as much once more.
-        writer.journal_octets_max =
-            writer.journal_octets().saturating_add(writer.journal_bound(&self.settings));
-        if let Err(error) = self.begin_checkpoint(writer, &mut checkpointing)
-            && let Some(count) = seldom::note(Seldom::CheckpointFailed)
-        {
-            tracing::warn!(count, %error, "{}", Seldom::CheckpointFailed.sentence());
-        }
-    }
-
-    fn begin_checkpoint(
-        self: &Arc<Self>,
-        writer: &mut Writer,
-        checkpointing: &mut Option<JoinHandle<()>>,
-    ) -> Result<(), StoreError> {
-        let octets = writer.checkpoint_octets.saturating_add(writer.journal_octets());
-        check_space(&self.directory, &self.settings, octets)?;
-        let next = writer.meta.revision.saturating_add(1);
-        let path = ledger::path_in(&self.directory);
-        if writer.journal.first() != next {
-            let journal = Journal::create(&path, writer.meta.incarnation, next)?;
-            let old = std::mem::replace(&mut writer.journal, journal);
-            writer.before.push((old.path().to_owned(), old.length()));
-        }
-        let revision = writer.meta.revision;
-        let files = Files::open(&self.directory)?;
-        let shared = self.clone();
-        let thread = std::thread::Builder::new().name("store-checkpoint".to_owned()).spawn(move || {
-            if let Err(error) = shared.checkpoint(files, revision)
-                && let Some(count) = seldom::note(Seldom::CheckpointFailed)
-            {
-                tracing::warn!(count, %error, "{}", Seldom::CheckpointFailed.sentence());
-            }
-        });
-        *checkpointing =
-            Some(thread.map_err(|error| StoreError::from_io(&path, "start a thread for", error))?);
-        Ok(())
-    }
-
-    /// Makes a checkpoint as of `revision`, and takes away the batches before it.
-    fn checkpoint(&self, files: Files, revision: Revision) -> Result<(), StoreError> {
-        let ledger = self.read(files, revision)?;
-        let octets = ledger.make_checkpoint(&self.ending)?;
-        let mut writer = self.writer();
-        let before = std::mem::take(&mut writer.before);
-        writer.checkpoint_octets = octets;
-        writer.journal_octets_max = writer.journal_bound(&self.settings);
-        let before: Vec<PathBuf> = before.into_iter().map(|(path, _)| path).collect();
-        tracing::debug!(revision, octets, "a checkpoint of the journal was made");
-        ledger::remove(&before)
-    }
-
-    fn join_checkpoint(&self) {
-        let thread = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
     }
 
     fn full(&self) -> StoreError {
@@ -806,12 +686,10 @@ const CACHE_OCTETS: u64 = 32 * 1024 * 1024;
 const RESERVE_OCTETS: u64 = 8 * 1024 * 1024;
 /// While the journal is shorter, a checkpoint is not worth the while.
 const JOURNAL_OCTETS_MIN: u64 = 16 * 1024 * 1024;
-/// A start makes a database anew that is so many times as large as the journal, which holds little that is gone.
-const COMPACTED_AT: u64 = 8;
-/// A smaller one is left as it is.
+/// A start leaves a smaller database as it is.
 const COMPACTED_OCTETS_MIN: u64 = 64 * 1024 * 1024;
-/// The batches since the checkpoint are in memory while a store is opened.
-const JOURNAL_OCTETS_MAX: u64 = 128 * 1024 * 1024;
+/// What a database takes more or less by how it was written and opened: two segments of sled's log.
+const COMPACTION_GAIN_OCTETS_MIN: u64 = 1024 * 1024;
 /// The log holds whole pages besides the items: what was seen is below 3.
 const WRITE_AMPLIFICATION: u64 = 4;
 

@@ -105,8 +105,8 @@ pub trait Store: Send + Sync {
     /// The store stays closed: there still is no space, or it cannot be used for another reason.
     fn resume(&self) -> Result<(), StoreError>;
 
-    /// Writes anew what has grown by what is gone; changes wait for the end of it, and nobody else does. There may be nothing
-    /// to do.
+    /// Writes anew what has grown by what is gone; changes wait for the end of it, and nobody else does. Where nothing is
+    /// saved by it, everything stays as it was.
     ///
     /// # Errors
     /// There is no space for the new one beside the old one, or it cannot be written: the old one stays.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::archive::{ArchiveError, ArchiveReader};
 use super::backup::BackupError;
 use super::contents::Contents;
-use super::disk::{make_directory, sync_directory};
+use super::disk::{DATABASE_OLD, make_directory, sync_directory};
 use super::error::{Damage, StoreError};
 use super::ledger::Ledger;
 use super::lock::Lock;
@@ -173,5 +173,5 @@ impl Restoration {
 
 /// What a store is made of in a data directory, in the order in which it is set aside: without the first a start makes it
 /// of the draft, whatever the others are.
-const PARTS: [&str; 3] = ["journal", "store", "acknowledged"];
+const PARTS: [&str; 4] = ["journal", "store", DATABASE_OLD, "acknowledged"];
 const REPLACED: &str = "replaced";

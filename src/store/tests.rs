@@ -153,6 +153,7 @@ pub(super) fn open(directory: &Path) -> Result<DiskStore, StoreError> {
     let settings = disk::Settings {
         cache_octets: 1024 * 1024,
         journal_octets_min: 256 * 1024,
+        compaction_gain_octets_min: None,
         ..disk::Settings::default()
     };
     DiskStore::open_with(directory, settings)

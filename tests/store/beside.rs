@@ -202,11 +202,13 @@ fn a_store_is_compacted_beside_its_server_and_alone() {
         place.run(&["token", "revoke", &name]).exits(0);
     }
     let compacted = place.run(&["compact", "--json"]).exits(0).json();
-    assert!(compacted["after"]["database"].as_u64().unwrap() > 0, "{compacted}");
+    // Of a store as small as this one there is nothing to save.
+    let takes = |when: &str| compacted[when]["database"].as_u64().unwrap();
+    assert!(takes("after") > 0 && takes("after") <= takes("before"), "{compacted}");
     place.run(&["token", "create", "after", "--account", "portal"]).exits(0);
     place.run(&["event", "verify"]).exits(0);
     assert_eq!(server.stop().0.code(), Some(0));
-    place.run(&["compact"]).exits(0);
+    assert!(place.run(&["compact"]).exits(0).stdout.contains("there is nothing to save"));
     place.run(&["event", "verify"]).exits(0);
     let server = place.serve(&[]);
     let listed = place.run(&["token", "list", "--json"]).exits(0).json();

@@ -10,6 +10,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use rustix::io::Errno;
+
 use super::database::{self, Database};
 use super::{Settings, check_ending, check_space, verify};
 use crate::model::Revision;
@@ -26,6 +28,7 @@ use crate::store::{Meta, aside};
 /// Neither copy is whole, or the system refuses something.
 pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, StoreError> {
     Ledger::finish_creating(directory)?;
+    finish_exchanging(directory)?;
     let has_database = Database::path_in(directory).exists();
     match Ledger::read(directory) {
         Ok(ledger) => return Ok(ledger),
@@ -336,24 +339,60 @@ pub(super) fn write_rest(
 }
 
 /// Puts a database that was written beside in the place of the one that was in use, and takes that away. In each moment one
-/// of them stands there.
+/// of them stands there, or, where the file system cannot exchange names, the old one under another name, which a start
+/// knows.
 ///
 /// # Errors
 /// It cannot be moved.
-pub(super) fn exchange(directory: &Path, new: &Path) -> Result<(), StoreError> {
+pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Path) -> Result<(), StoreError> {
     let path = Database::path_in(directory);
+    let failed = |error: std::io::Error| StoreError::from_io(&path, "exchange", error);
     // sled knows its files by their names: what it still writes of one must not come to the other.
     database::wait_until_closed(&path)?;
     database::wait_until_closed(new)?;
-    rustix::fs::renameat_with(
-        rustix::fs::CWD,
-        new,
-        rustix::fs::CWD,
-        &path,
-        rustix::fs::RenameFlags::EXCHANGE,
-    )
-    .map_err(|error| StoreError::from_io(&path, "exchange", error.into()))?;
-    database::sync_directory(directory)?;
+    let exchanged = if settings.exchanges_names {
+        let (here, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+        rustix::fs::renameat_with(here, new, here, &path, flags)
+    } else {
+        Err(Errno::INVAL)
+    };
+    match exchanged {
+        Ok(()) => {
+            database::sync_directory(directory)?;
+            remove(new)
+        }
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            let old = directory.join(OLD);
+            remove(&old)?;
+            fs::rename(&path, &old).map_err(failed)?;
+            if let Err(error) = fs::rename(new, &path) {
+                fs::rename(&old, &path).map_err(failed)?;
+                return Err(failed(error));
+            }
+            database::sync_directory(directory)?;
+            remove(&old)
+        }
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// What is left of an exchange by two names: the old database comes back where no other took its place, and goes where one
+/// did.
+fn finish_exchanging(directory: &Path) -> Result<(), StoreError> {
+    let (path, old) = (Database::path_in(directory), directory.join(OLD));
+    if path.exists() || !old.exists() {
+        return remove(&old);
+    }
+    fs::rename(&old, &path).map_err(|error| StoreError::from_io(&path, "put back", error))?;
+    database::sync_directory(directory)
+}
+
+/// Takes away a database that was written beside and is not wanted.
+///
+/// # Errors
+/// It cannot be removed.
+pub(super) fn give_up(new: &Path) -> Result<(), StoreError> {
+    database::wait_until_closed(new)?;
     remove(new)
 }
 
@@ -367,10 +406,11 @@ pub(in crate::store) fn salvage(
     scratch: &Path,
     visit: &mut dyn FnMut(&[u8], &[u8]),
 ) -> Result<Option<String>, StoreError> {
-    let path = Database::path_in(directory);
-    if !path.exists() {
+    // A compaction that was killed may have left it under its other name.
+    let paths = [Database::path_in(directory), directory.join(OLD)];
+    let Some(path) = paths.into_iter().find(|path| path.exists()) else {
         return Ok(Some("there is none".to_owned()));
-    }
+    };
     let cache_octets = Settings::default().cache_octets;
     let copy = Copy::of(scratch, &path)?;
     let opened = match Database::open(scratch, &copy.path, cache_octets) {
@@ -447,8 +487,13 @@ fn behind(is: Revision, should_be: Revision) -> String {
 }
 
 const NEW: &str = "store.new";
+/// What stood in the place of a new database until it came there by two renames.
+pub(in crate::store) const OLD: &str = "store.old";
 const COPY: &str = "store.copy";
-/// Items are handed to the database in batches of about so many octets.
-const WRITTEN_TOGETHER_OCTETS: usize = 1024 * 1024;
+/// Items are handed to the database in batches of about so many octets. sled writes the items of a batch in no order, and can
+/// use again what pages have left behind only when a batch has ended: with 1 MiB a database took 2.5 to 3 times what its
+/// items do, with this 1.8 times, of 100,000 accounts as of the traces of 50,000 tokens; in order and one by one, 2.1 to 4
+/// times.
+const WRITTEN_TOGETHER_OCTETS: usize = 64 * 1024;
 /// A database takes several times what its items do.
 const DATABASE_OCTETS_FOR_ONE: u64 = 4;

@@ -69,18 +69,58 @@ fn a_start_compacts_what_has_grown_and_no_more() {
     assert_eq!(store.load(&mut |_| ()).unwrap(), store.meta());
 }
 
-/// As if the process had ended before the new one took the place of the old one.
+/// As if the process had ended at any moment of the exchange, in one step or in two.
 #[test]
 fn what_is_left_of_a_compaction_is_taken_away() {
+    for names in [&["store", "store.new"][..], &["store.old", "store.new"], &["store.old", "store"]] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path()).unwrap();
+        store.commit(&batch(1)).unwrap();
+        drop(store);
+        let made = tempfile::tempdir().unwrap();
+        std::fs::rename(directory.path().join("store"), made.path().join("store")).unwrap();
+        for name in names {
+            copy(&made.path().join("store"), &directory.path().join(name));
+        }
+        let store = open(directory.path()).unwrap();
+        assert_eq!(Content::of(&store).unwrap(), Content::after(1));
+        drop(store);
+        for name in ["store.new", "store.old", "set-aside"] {
+            assert!(!directory.path().join(name).exists(), "{name} of {names:?}");
+        }
+    }
+}
+
+#[test]
+fn a_compaction_that_saves_nothing_leaves_everything_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).unwrap();
+    let store = DiskStore::open(directory.path()).unwrap();
     store.commit(&batch(1)).unwrap();
     drop(store);
-    copy(&directory.path().join("store"), &directory.path().join("store.new"));
-    let store = open(directory.path()).unwrap();
-    assert_eq!(Content::of(&store).unwrap(), Content::after(1));
+    let store = DiskStore::open(directory.path()).unwrap();
+    store.wait_for_opening();
+    let before = files_of(directory.path());
+    let takes = store.sizes();
+    assert_eq!(store.compact().unwrap(), takes);
+    assert!(files_of(directory.path()) == before);
+    store.commit(&batch(2)).unwrap();
+}
+
+/// On a file system that cannot exchange two names.
+#[test]
+fn a_compaction_by_two_renames_keeps_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings =
+        Settings { exchanges_names: false, compaction_gain_octets_min: None, ..Settings::default() };
+    let store = DiskStore::open_with(directory.path(), settings).unwrap();
+    for revision in 1..=3 {
+        store.commit(&batch(revision)).unwrap();
+        store.compact().unwrap();
+        assert!(store.get(&Key::Event(Trail::Changes.at(revision))).unwrap().is_some());
+    }
     drop(store);
-    assert!(!directory.path().join("store.new").exists());
+    assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(3));
+    assert!(!directory.path().join("store.old").exists());
 }
 
 /// `BINDERY_TEST_ROUNDS=50000` makes as many.

@@ -122,4 +122,67 @@ fn a_killed_start_loses_nothing() {
     }
 }
 
+/// Not a test by itself: the child process of the one below, which compacts while it commits until it is killed.
+#[test]
+fn compacting_child() {
+    let Some(directory) = std::env::var_os(COMPACTING) else { return };
+    let settings = disk::Settings {
+        exchanges_names: std::env::var_os(WITHOUT_EXCHANGE).is_none(),
+        compaction_gain_octets_min: None,
+        journal_octets_min: 64 * 1024,
+        ..disk::Settings::default()
+    };
+    let store = DiskStore::open_with(Path::new(&directory), settings).unwrap();
+    let mut revision = store.load(&mut |_| {}).unwrap().revision;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            loop {
+                store.compact().unwrap();
+            }
+        });
+        loop {
+            revision += 1;
+            store.commit(&batch(revision)).unwrap();
+            writeln!(std::io::stderr(), "acknowledged {revision}").unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_killed_compaction_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut acknowledged = 0;
+    let mut seen = 0;
+    for round in 0..u64::from(crate::rounds::rounds(6)) {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "store::tests::crash::compacting_child"]).env(COMPACTING, directory.path());
+        if round % 2 == 1 {
+            child.env(WITHOUT_EXCHANGE, "1");
+        }
+        let mut child = child.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut left = 2;
+        for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+            let Some(number) = line.unwrap().strip_prefix("acknowledged ").map(str::parse) else { continue };
+            acknowledged = number.unwrap();
+            left -= 1;
+            if left == 0 {
+                // Somewhere in the next compactions.
+                std::thread::sleep(Duration::from_millis(round * 17 % 101));
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        seen +=
+            usize::from(["store.new", "store.old"].iter().any(|name| directory.path().join(name).exists()));
+        let content = Content::of(&open(directory.path()).unwrap()).unwrap();
+        let revision = content.meta.0;
+        assert!(revision == acknowledged || revision == acknowledged + 1, "{revision} {acknowledged}");
+        assert!(content == Content::after(revision), "round {round}");
+        acknowledged = revision;
+    }
+    assert!(seen > 0);
+}
+
+const COMPACTING: &str = "BINDERY_TEST_COMPACTING_DIRECTORY";
+const WITHOUT_EXCHANGE: &str = "BINDERY_TEST_WITHOUT_EXCHANGE";
 const STARTING: &str = "BINDERY_TEST_STARTING_DIRECTORY";

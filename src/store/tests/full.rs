@@ -85,6 +85,7 @@ fn a_disk_that_fills_in_the_middle_of_a_commit_tears_nothing() {
         write_amplification: 0,
         journal_octets_min: 256 * 1024,
         compacted_octets_min: u64::MAX,
+        ..disk::Settings::default()
     };
     let mut store = DiskStore::open_with(&disk.data(), settings).unwrap();
     let mut revision = 0;
