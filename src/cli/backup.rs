@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::output::{Output, Stream, fields, is_terminal};
 use crate::http::{BackupRequest, path};
 use crate::model::Timestamp;
-use crate::store::{BackupFile, Examined, examine};
+use crate::store::{BackupFile, Verified, verify};
 
 /// Write everything in the store into a file, from which `bindery restore` makes a store
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ enum BackupCommand {
 pub(super) async fn run(arguments: BackupArguments, output: Output) -> Result<(), Failure> {
     let BackupArguments { command, file, with_keys, force, directory } = arguments;
     let file = match (command, file) {
-        (Some(BackupCommand::Verify { file }), _) => return tell(&file, &examine(&file)?, output),
+        (Some(BackupCommand::Verify { file }), _) => return tell(&file, &verify(&file)?, output),
         (None, Some(file)) => file,
         (None, None) => return Err(Failure::usage("name the file that the backup is to be written to")),
     };
@@ -76,7 +76,7 @@ pub(super) async fn run(arguments: BackupArguments, output: Output) -> Result<()
             backend.download(path::BACKUP, &request, write).await
         })
         .await?;
-    tell(&file, &written.finish(examine)?, output)
+    tell(&file, &written.finish(verify)?, output)
 }
 
 /// What `--json` prints of a backup.
@@ -92,9 +92,9 @@ struct Document<'a> {
     counts: BTreeMap<&'static str, u64>,
 }
 
-fn tell(file: &Path, examined: &Examined, output: Output) -> Result<(), Failure> {
-    let Examined { made, contents, octets, keys } = examined;
-    let meta = &contents.meta;
+fn tell(file: &Path, verified: &Verified, output: Output) -> Result<(), Failure> {
+    let Verified { made, counts, octets, has_keys } = verified;
+    let meta = &counts.meta;
     let incarnation = meta.incarnation.map(|incarnation| incarnation.to_string());
     let document = Document {
         file,
@@ -102,9 +102,9 @@ fn tell(file: &Path, examined: &Examined, output: Output) -> Result<(), Failure>
         made: *made,
         incarnation: incarnation.clone(),
         revision: meta.revision,
-        newest_event: contents.newest,
-        has_keys: keys.is_some(),
-        counts: contents.counts().collect(),
+        newest_event: counts.newest,
+        has_keys: *has_keys,
+        counts: counts.by_kind().collect(),
     };
     output.result(&document, || {
         let mut lines = vec![
@@ -112,10 +112,10 @@ fn tell(file: &Path, examined: &Examined, output: Output) -> Result<(), Failure>
             ("made".to_owned(), made.to_string()),
             ("store".to_owned(), incarnation.unwrap_or_default()),
             ("revision".to_owned(), meta.revision.to_string()),
-            ("newest event".to_owned(), contents.newest.map(|time| time.to_string()).unwrap_or_default()),
+            ("newest event".to_owned(), counts.newest.map(|time| time.to_string()).unwrap_or_default()),
         ];
-        lines.extend(contents.counts().map(|(kind, count)| (kind.to_owned(), count.to_string())));
-        let keys = if keys.is_some() { "is in it" } else { "is not in it" };
+        lines.extend(counts.by_kind().map(|(kind, count)| (kind.to_owned(), count.to_string())));
+        let keys = if *has_keys { "is in it" } else { "is not in it" };
         lines.push(("token.key".to_owned(), keys.to_owned()));
         fields(&lines)
     })

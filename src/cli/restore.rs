@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::model::{Timestamp, visible};
 use crate::secret::Secret;
 use crate::server::{Opening, open_registry};
-use crate::store::{Contents, Examined, Existing, Restoration, ValidAgain, examine};
+use crate::store::{Contents, Counts, Examined, Existing, Restoration, ValidAgain, examine};
 
 /// Make the store of a backup in a data directory that has none
 #[derive(Debug, clap::Args)]
@@ -214,9 +214,9 @@ fn tell_differences(existing: &Existing, examined: &Examined, again: Option<&Val
 }
 
 fn tell_counts(later: &Contents, examined: &Examined, output: Output) {
-    let earlier = &examined.contents;
-    let when = |contents: &Contents| {
-        contents.newest.map(|time| format!(", its newest event is of {time}")).unwrap_or_default()
+    let (earlier, later) = (examined.contents.counts, later.counts);
+    let when = |counts: Counts| {
+        counts.newest.map(|time| format!(", its newest event is of {time}")).unwrap_or_default()
     };
     let of_one = match (earlier.meta.incarnation, later.meta.incarnation) {
         (Some(one), Some(other)) if one != other => " and of another life of a store",
@@ -229,7 +229,7 @@ fn tell_counts(later: &Contents, examined: &Examined, output: Output) {
         earlier.meta.revision,
         when(earlier)
     ));
-    for ((kind, there), (_, here)) in later.counts().zip(earlier.counts()) {
+    for ((kind, there), (_, here)) in later.by_kind().zip(earlier.by_kind()) {
         if there != here {
             output.message(&format!("{kind}: {there} there, {here} in the backup"));
         }

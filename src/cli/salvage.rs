@@ -11,7 +11,7 @@ use super::output::Output;
 use crate::audit;
 use crate::directory::SnapshotBuilder;
 use crate::model::{CustomAttribute, LdapProvider, Record, visible};
-use crate::store::{BackupFile, Missing, SalvageRules, Salvaged, examine, has_store, salvage};
+use crate::store::{BackupFile, Missing, SalvageRules, Salvaged, has_store, salvage, verify};
 
 /// Write what is sound in the files of a damaged store as a backup, and say what is missing
 #[derive(Debug, clap::Args)]
@@ -66,13 +66,13 @@ pub(super) async fn run(arguments: SalvageArguments, output: Output) -> Result<(
     let scratch = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let rules = SalvageRules { digest: &audit::digest, misfit: &misfit };
     let salvaged = salvage(&data_dir, scratch, &rules, &mut written)?;
-    let examined = written.finish(examine)?;
+    let verified = written.finish(verify)?;
     let document = Document {
         output: &file,
         revision: salvaged.revision,
         records: salvaged.records,
         records_expected: salvaged.records_expected,
-        counts: examined.contents.counts().collect(),
+        counts: verified.counts.by_kind().collect(),
         sources: &salvaged.sources,
         missing: salvaged.missing.iter().map(MissingObject::of).collect(),
         events_missing: salvaged

@@ -100,11 +100,11 @@ fn make_due(
     written.map_err(|error| in_words(&error))?;
     let octets = file.written;
     file.ask().map_err(|error| error.to_string())?;
-    let head = file.file.finish(verify).map_err(|error| in_words(&error))?;
-    let meta = head.meta;
+    let verified = file.file.finish(verify).map_err(|error| in_words(&error))?;
+    let meta = verified.counts.meta;
     tracing::info!(file = %path.display(), revision = meta.revision, octets, "a backup was made and verified");
     let (revision, incarnation) = (meta.revision, meta.incarnation);
-    registry.backups().made(NewestBackup { made: head.made, octets, revision, incarnation });
+    registry.backups().made(NewestBackup { made: verified.made, octets, revision, incarnation });
     let others = files.iter().filter(|file| **file != path);
     let surplus = (files.len() + 1).saturating_sub(usize::try_from(settings.keep).unwrap_or(usize::MAX));
     for file in others.take(surplus) {

@@ -1,17 +1,17 @@
 //! Backups: archives in files that an operator keeps. One has its name only when it is on disk and was read back.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::archive::{ArchiveError, ArchiveReader, Head, READ_OCTETS};
-use super::contents::Contents;
+use super::archive::{ArchiveError, ArchiveReader, Head, READ_OCTETS, Summary};
+use super::contents::{Contents, Counts};
 use super::error::StoreError;
-use crate::model::Timestamp;
+use crate::model::{Record, Timestamp};
 use crate::secret::Secret;
 
 /// Why there is no backup, or it cannot be used.
@@ -77,10 +77,21 @@ pub struct Examined {
     pub made: Timestamp,
     /// What is in it.
     pub contents: Contents,
-    /// How long the file is.
-    pub octets: u64,
     /// The content of the file with the key of chosen secrets, where it is in it.
     pub keys: Option<Secret>,
+}
+
+/// The same without what would have to be held in memory.
+#[derive(Debug)]
+pub struct Verified {
+    /// When it was made.
+    pub made: Timestamp,
+    /// How many there are of what.
+    pub counts: Counts,
+    /// How long the file is.
+    pub octets: u64,
+    /// Whether the file with the key of chosen secrets is in it.
+    pub has_keys: bool,
 }
 
 /// Reads a backup to its end, and checks all of it.
@@ -88,27 +99,32 @@ pub struct Examined {
 /// # Errors
 /// [`BackupError::Unusable`], or it cannot be read.
 pub fn examine(path: &Path) -> Result<Examined, BackupError> {
-    let file = File::open(path).map_err(BackupError::of_io(path, "open"))?;
-    let octets = file.metadata().map_err(BackupError::of_io(path, "read"))?.len();
-    examine_stream(file, octets).map_err(|fault| BackupError::of_archive(path, fault))
-}
-
-fn examine_stream(input: impl Read, octets: u64) -> Result<Examined, ArchiveError> {
     let mut contents = Contents::default();
-    let summary = ArchiveReader::new(input)?.verify(&mut |record| contents.take(record))?;
-    contents.meta = summary.head.meta;
-    Ok(Examined { made: summary.head.made, contents, octets, keys: summary.keys })
+    let (summary, _) = read(path, &mut |record| contents.take(record))?;
+    contents.counts.meta = summary.head.meta;
+    Ok(Examined { made: summary.head.made, contents, keys: summary.keys })
 }
 
-/// Reads a backup to its end and checks all of it, without keeping any of it: as a server does, whose memory is not for that.
+/// Reads a backup to its end and checks all of it, without keeping any of it: however large it is, it takes as much memory.
 ///
 /// # Errors
 /// [`BackupError::Unusable`], or it cannot be read.
-pub fn verify(path: &Path) -> Result<Head, BackupError> {
+pub fn verify(path: &Path) -> Result<Verified, BackupError> {
+    let mut counts = Counts::default();
+    let (summary, octets) = read(path, &mut |record| {
+        counts.take(&record);
+    })?;
+    counts.meta = summary.head.meta;
+    Ok(Verified { made: summary.head.made, counts, octets, has_keys: summary.keys.is_some() })
+}
+
+/// Hands over all records of a backup, and answers with its length too.
+fn read(path: &Path, visit: &mut dyn FnMut(Record)) -> Result<(Summary, u64), BackupError> {
     let file = File::open(path).map_err(BackupError::of_io(path, "open"))?;
+    let octets = file.metadata().map_err(BackupError::of_io(path, "read"))?.len();
     let reader = ArchiveReader::new(file);
-    let verified = reader.and_then(|reader| reader.verify(&mut |_| {}));
-    verified.map(|summary| summary.head).map_err(|fault| BackupError::of_archive(path, fault))
+    let summary = reader.and_then(|reader| reader.verify(visit));
+    summary.map(|summary| (summary, octets)).map_err(|fault| BackupError::of_archive(path, fault))
 }
 
 /// Reads no more of a backup than what its beginning says: when it was made, and of which revision of which life of a store.

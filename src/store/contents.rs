@@ -7,14 +7,43 @@ use crate::model::{
     AccountNumber, InternalAccount, Password, Record, Timestamp, Token, TokenNumber, TokenSelector,
 };
 
-/// How many there are of each kind, and the names by which an operator knows credentials.
-#[derive(Clone, Debug, Default)]
-pub struct Contents {
+/// How many there are of each kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
     /// What it says of itself.
     pub meta: Meta,
     /// When the newest event happened.
     pub newest: Option<Timestamp>,
-    counts: [u64; KINDS.len()],
+    by_kind: [u64; KINDS.len()],
+}
+
+impl Counts {
+    /// Takes the next record; whether it is one that an operator knows of.
+    pub(super) fn take(&mut self, record: &Record) -> bool {
+        if let Record::Account(account) = record
+            && InternalAccount::of_number(account.number).is_some()
+        {
+            return false;
+        }
+        if let Some(count) = self.by_kind.get_mut(place_of(record)) {
+            *count += 1;
+        }
+        if let Record::Event(event) = record {
+            self.newest = self.newest.max(Some(event.time));
+        }
+        true
+    }
+
+    /// How many there are of each kind, by the name of the kind; those of which there are none too.
+    pub fn by_kind(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        KINDS.into_iter().zip(self.by_kind)
+    }
+}
+
+/// How many there are of each kind, and the names by which an operator knows credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    pub counts: Counts,
     accounts: BTreeMap<AccountNumber, Holder>,
     tokens: BTreeMap<TokenNumber, Token>,
 }
@@ -49,13 +78,8 @@ impl ValidAgain {
 impl Contents {
     /// Takes the next record, whatever their order.
     pub(super) fn take(&mut self, record: Record) {
-        if let Record::Account(account) = &record
-            && InternalAccount::of_number(account.number).is_some()
-        {
+        if !self.counts.take(&record) {
             return;
-        }
-        if let Some(count) = self.counts.get_mut(place_of(&record)) {
-            *count += 1;
         }
         match record {
             Record::Account(account) => {
@@ -67,14 +91,8 @@ impl Contents {
                 self.accounts.insert(account.number, holder);
             }
             Record::Token(token) => drop(self.tokens.insert(token.number, token)),
-            Record::Event(event) => self.newest = self.newest.max(Some(event.time)),
             _ => {}
         }
-    }
-
-    /// How many there are of each kind, by the name of the kind; those of which there are none too.
-    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        KINDS.into_iter().zip(self.counts)
     }
 
     /// API tokens whose secret somebody chose: none is found without the key that it was stored under.
@@ -185,6 +203,6 @@ mod tests {
         assert_eq!(again.accounts, ["deactivated", "deleted"]);
         assert!(again.passwords.is_empty());
         assert!(earlier.valid_again(&earlier.clone()).is_empty());
-        assert_eq!(earlier.counts().find(|(kind, _)| *kind == "accounts"), Some(("accounts", 4)));
+        assert_eq!(earlier.counts.by_kind().find(|(kind, _)| *kind == "accounts"), Some(("accounts", 4)));
     }
 }

@@ -34,9 +34,9 @@ use crate::model::{Belief, Change, Event, Incarnation, Key, Record, Revision, Tr
 use crate::secret::Secret;
 
 pub use aside::put as put_aside;
-pub use backup::{BackupError, BackupFile, Examined, examine, read_head, verify};
+pub use backup::{BackupError, BackupFile, Examined, Verified, examine, read_head, verify};
 pub use commit::BATCH_OCTETS_MAX;
-pub use contents::{Contents, ValidAgain};
+pub use contents::{Contents, Counts, ValidAgain};
 pub use disk::DiskStore;
 pub use error::StoreError;
 pub use lock::check_owner;

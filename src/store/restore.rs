@@ -71,7 +71,7 @@ impl Restoration {
             record.into_iter().for_each(|record| contents.take(record));
             Ok(())
         })?;
-        contents.meta = verifier.finish().map_err(|fault| fault.at(&self.directory))?;
+        contents.counts.meta = verifier.finish().map_err(|fault| fault.at(&self.directory))?;
         Ok(contents)
     }
 

@@ -82,7 +82,7 @@ fn a_backup_holds_one_revision_whatever_is_committed_meanwhile() {
     let meta = store.write_archive(&mut file, None).unwrap();
     assert!(file.2 > 31);
     let examined = file.0.finish(examine).unwrap();
-    assert_eq!((meta.revision, examined.contents.meta), (30, meta));
+    assert_eq!((meta.revision, examined.contents.counts.meta), (30, meta));
     assert!(examined.keys.is_none());
     let content = content_of(&backup);
     assert!(content == Content::after_batches(30, sound));
@@ -103,13 +103,16 @@ fn a_store_of_a_backup_is_another_life_and_the_one_before_is_set_aside() {
     store.commit(&sound(21)).unwrap();
     drop(store);
     match Restoration::begin(&data).unwrap().existing() {
-        Existing::Readable(contents) => assert_eq!(contents.meta.revision, 21),
+        Existing::Readable(contents) => assert_eq!(contents.counts.meta.revision, 21),
         other => panic!("{other:?}"),
     }
 
     let (meta, aside) = restore(&backup, &data).unwrap();
-    assert_ne!(meta.incarnation, before.contents.meta.incarnation);
-    assert_eq!(Meta { incarnation: before.contents.meta.incarnation, ..meta }, before.contents.meta);
+    assert_ne!(meta.incarnation, before.contents.counts.meta.incarnation);
+    assert_eq!(
+        Meta { incarnation: before.contents.counts.meta.incarnation, ..meta },
+        before.contents.counts.meta
+    );
     let store = open(&data).unwrap();
     assert!(Content::of(&store).unwrap() == Content::after_batches(20, sound));
     store.commit(&sound(21)).unwrap();
@@ -165,8 +168,9 @@ fn a_file_that_is_no_whole_backup_becomes_no_store() {
             octets.truncate(at);
         }
         std::fs::write(&backup, octets).unwrap();
-        let error = examine(&backup).unwrap_err();
-        assert!(error.is_unusable(), "{at}: {error}");
+        for error in [examine(&backup).unwrap_err(), verify(&backup).unwrap_err()] {
+            assert!(error.is_unusable(), "{at}: {error}");
+        }
         assert!(restore(&backup, &target).unwrap_err().is_unusable());
         assert!(!has_store(&target), "{at}");
     }
