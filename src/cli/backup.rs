@@ -50,8 +50,13 @@ pub(super) async fn run(arguments: BackupArguments, output: Output) -> Result<()
         (None, Some(file)) => file,
         (None, None) => return Err(Failure::usage("name the file that the backup is to be written to")),
     };
-    let request = BackupRequest { with_keys };
-    if file == Path::new("-") {
+    let is_streamed = file == Path::new("-");
+    let to = match std::path::absolute(&file) {
+        Ok(path) if !is_streamed => path.display().to_string(),
+        _ => "standard output".to_owned(),
+    };
+    let request = BackupRequest { to, with_keys };
+    if is_streamed {
         if output.is_json() {
             return Err(Failure::usage("a backup is no JSON document: name a file in place of `-`"));
         }

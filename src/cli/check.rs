@@ -10,8 +10,10 @@ use super::backend::{Absent, Backend, Purpose, Wanted};
 use super::failure::{Exit, Failure, in_words};
 use super::output::Output;
 use super::seeding::{self, Wrong, warn};
-use crate::config::{self, Config, Problems, Reading};
-use crate::registry::SeedOptions;
+use crate::auth::{FINDING_KEY_NAME, TokenKeys};
+use crate::config::{self, Config, Problems, Reading, Settings};
+use crate::http::path;
+use crate::registry::{OpenError, SeedOptions, TokenKeyState};
 use crate::server::{check_certificates, check_token_key};
 
 /// Read the config and everything that it names, and say all that is wrong
@@ -49,6 +51,8 @@ struct Findings {
     /// What is wrong and stands nowhere.
     sentences: Vec<String>,
     warnings: Vec<String>,
+    /// One problem is not of the config: the data directory is such that a start is refused.
+    is_refused: bool,
 }
 
 pub(super) async fn run(arguments: CheckArguments, output: Output) -> Result<(), Failure> {
@@ -91,15 +95,18 @@ async fn findings(reading: Reading, place: Place<'_>) -> Result<Findings, Failur
         findings.problems.insert(problem);
         return Ok(findings);
     }
-    let mut found = match place {
+    let (mut found, has_own_key) = match place {
         Place::Open(backend) => {
             check_objects(&config, backend, is_form_right, &mut findings).await?;
             return Ok(findings);
         }
-        Place::Backup(backup) => Backend::of_backup(&config.settings, backup)?,
-        Place::OfConfig => directory(&config, &mut findings).await?,
+        Place::Backup(backup) => (Backend::of_backup(&config.settings, backup)?, false),
+        Place::OfConfig => (directory(&config, &mut findings).await?, true),
     };
-    let checked = check_objects(&config, &mut found, is_form_right, &mut findings).await;
+    let mut checked = check_objects(&config, &mut found, is_form_right, &mut findings).await;
+    if checked.is_ok() && has_own_key {
+        checked = check_own_key(&config.settings, &mut found, &mut findings).await;
+    }
     found.close().await;
     checked.map(|()| findings)
 }
@@ -148,6 +155,28 @@ async fn check_objects(
             let path = config.path.display();
             findings.sentences.extend(failure.messages.iter().map(|message| format!("{path}: {message}")));
         }
+    }
+    Ok(())
+}
+
+/// The key that bindery makes: without the right one a start is refused.
+async fn check_own_key(
+    settings: &Settings,
+    backend: &mut Backend,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let mark = match TokenKeys::open(&settings.data_dir, None) {
+        Ok(keys) => keys.mark(),
+        Err(error) => {
+            findings.sentences.push(in_words(&error));
+            return Ok(());
+        }
+    };
+    let TokenKeyState { is_other, tokens } = backend.call(path::TOKEN_KEY, &mark).await?;
+    if !tokens.is_empty() {
+        let path = settings.data_dir.join(FINDING_KEY_NAME);
+        findings.sentences.push(OpenError::TokenKeyGone { path, is_other, tokens }.to_string());
+        findings.is_refused = true;
     }
     Ok(())
 }
@@ -215,8 +244,12 @@ impl Findings {
 impl From<Findings> for Failure {
     fn from(findings: Findings) -> Self {
         let count = findings.count();
-        let Findings { problems, sentences, .. } = findings;
+        let Findings { problems, sentences, is_refused, .. } = findings;
         let mut failure = Self::from(Wrong { problems, sentences });
+        // What is wrong with the config comes first.
+        if is_refused && count == 1 {
+            failure.exit = Exit::Store;
+        }
         if count > 1 {
             failure.messages.push(format!("\n{count} problems"));
         }

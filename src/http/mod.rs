@@ -22,6 +22,7 @@ mod public;
 mod seed;
 mod status;
 mod system_user;
+mod token_key;
 
 use std::sync::Arc;
 
@@ -61,6 +62,7 @@ pub fn router(registry: Arc<Registry>, tls: Option<Arc<Tls>>) -> Router {
         .route(path::EVENT_SHOW, post(event::show))
         .route(path::EVENT_VERIFY, post(event::verify))
         .route(path::COMPACT, post(compact::compact))
+        .route(path::TOKEN_KEY, post(token_key::token_key))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_path)
         .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
@@ -94,6 +96,8 @@ pub mod path {
     pub const EVENT_VERIFY: &str = "/local/event/verify";
     /// `null` → [`Compacted`](super::Compacted)
     pub const COMPACT: &str = "/local/compact";
+    /// The mark of a key, or `null` → [`TokenKeyState`](crate::registry::TokenKeyState)
+    pub const TOKEN_KEY: &str = "/local/token-key";
 }
 
 /// Who stands in the events of what is done here: everybody who may is the operator.

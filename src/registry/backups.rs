@@ -1,9 +1,12 @@
-//! What is known of the backups that the server makes by itself, for who asks how it is.
+//! What is known of the backups that the server makes by itself, for who asks how it is; and the events of those that somebody
+//! else takes away.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::model::{Incarnation, Revision, Timestamp};
+use super::{ChangeError, Registry};
+use crate::audit::EventObject;
+use crate::model::{Action, Actor, EventDetail, Incarnation, Revision, Timestamp};
 
 /// The backups of a store, as of the last look at them.
 #[derive(Debug, Default)]
@@ -31,6 +34,21 @@ pub struct NewestBackup {
     /// What it was made of.
     pub revision: Revision,
     pub incarnation: Option<Incarnation>,
+}
+
+impl Registry {
+    /// Has the audit trail tell that somebody gets everything that is in the store, and where it goes as far as they say.
+    ///
+    /// # Errors
+    /// The store takes no changes.
+    pub async fn note_backup(&self, actor: Actor, to: String, with_keys: bool) -> Result<(), ChangeError> {
+        let object = EventObject { kind: "backup".to_owned(), name: to, ..EventObject::default() };
+        let detail = EventDetail { name: "with_keys".to_owned(), value: with_keys.to_string() };
+        self.change(actor, move |transaction| {
+            transaction.note_with(Action::SecretView, object, vec![detail]).map(drop)
+        })
+        .await
+    }
 }
 
 impl Backups {

@@ -52,6 +52,7 @@ pub use commands::{
 };
 pub use error::{ChangeError, OpenError};
 pub use rules::Rules;
+pub use token_key::TokenKeyState;
 pub use trail::{CustomEventBounds, EventQuery};
 pub use transaction::Transaction;
 pub use viewer::Viewer;

@@ -3,7 +3,9 @@
 //! The store knows the key by a mark. Where it is lost or another one, the tokens that need it work for nobody, though their
 //! secrets are right: that is for the operator to decide, before anybody is refused.
 
-use super::{ChangeError, OpenError, Transaction};
+use serde::{Deserialize, Serialize};
+
+use super::{ChangeError, OpenError, Registry, Transaction};
 use crate::auth::TokenKeys;
 use crate::directory::Accounts;
 use crate::model::{TokenNumber, TokenSelector};
@@ -22,16 +24,7 @@ pub(super) fn settle(
 ) -> Result<Vec<TokenNumber>, OpenError> {
     // Who only reads, or forgets everything, finds nobody by it.
     let Some(path) = keys.path() else { return Ok(Vec::new()) };
-    let is_other = keys.mark().zip(meta.token_key).is_some_and(|(key, store)| key != store);
-    if keys.mark().is_some() && !is_other {
-        return Ok(Vec::new());
-    }
-    let mut needing: Vec<(&str, TokenNumber)> = accounts
-        .tokens()
-        .filter(|token| matches!(token.selector, TokenSelector::Chosen(_)))
-        .map(|token| (&*token.identifier, token.number))
-        .collect();
-    needing.sort_unstable();
+    let Some((is_other, needing)) = lacking(keys.mark(), meta, accounts) else { return Ok(Vec::new()) };
     if needing.is_empty() {
         if is_other {
             tracing::warn!(
@@ -62,6 +55,49 @@ pub(super) fn settle(
     let tokens = named(needing.iter().map(|(identifier, _)| *identifier));
     tracing::warn!(path = %path.display(), tokens, "a new token key was made, and the tokens end that needed the old one");
     Ok(needing.into_iter().map(|(_, number)| number).collect())
+}
+
+/// Whether the key with this mark is another one than that of the store, with the tokens that need that; `None`: it is the
+/// right one.
+fn lacking<'a>(
+    mark: Option<u64>,
+    meta: &Meta,
+    accounts: &'a Accounts,
+) -> Option<(bool, Vec<(&'a str, TokenNumber)>)> {
+    let is_other = mark.zip(meta.token_key).is_some_and(|(key, store)| key != store);
+    if mark.is_some() && !is_other {
+        return None;
+    }
+    let mut needing: Vec<(&str, TokenNumber)> = accounts
+        .tokens()
+        .filter(|token| matches!(token.selector, TokenSelector::Chosen(_)))
+        .map(|token| (&*token.identifier, token.number))
+        .collect();
+    needing.sort_unstable();
+    Some((is_other, needing))
+}
+
+/// What a start would say of the key in the data directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenKeyState {
+    /// Whether it is another one than that of the store.
+    pub is_other: bool,
+    /// The tokens that lack the right one, by their identifiers; none where nothing is wrong.
+    pub tokens: Vec<String>,
+}
+
+impl Registry {
+    /// The same of a key with this mark; `None`: there is none.
+    pub fn token_key_state(&self, mark: Option<u64>) -> TokenKeyState {
+        let snapshot = self.snapshot();
+        match lacking(mark, &self.store().meta(), snapshot.accounts()) {
+            Some((is_other, needing)) => {
+                let tokens = needing.into_iter().map(|(identifier, _)| identifier.to_owned()).collect();
+                TokenKeyState { is_other, tokens }
+            }
+            None => TokenKeyState::default(),
+        }
+    }
 }
 
 /// Ends tokens that nobody can be found by any more.

@@ -85,6 +85,14 @@ fn a_backup_is_made_of_a_store_without_a_server_and_to_standard_output() {
     place.run(&["backup", "alone.backup"]).exits(0);
     let alone = place.run(&["backup", "verify", "alone.backup", "--json"]).exits(0).json();
     let beside = place.run(&["backup", "verify", "beside.backup", "--json"]).exits(0).json();
+    let named = place.path("alone.backup").canonicalize().unwrap();
+    for to in ["standard output", named.to_str().unwrap()] {
+        let kept = ["event", "list", "--kind", "backup", "--object", to, "--json"];
+        let events = place.run(&kept).exits(0).json();
+        assert_eq!(events.as_array().unwrap().len(), 1, "{to}: {events:#}");
+        assert_eq!(events[0]["action"], "secret_view");
+        assert!(events[0].to_string().contains("with_keys"), "{events:#}");
+    }
     assert_eq!(alone["counts"]["tokens"], beside["counts"]["tokens"]);
     assert_eq!(alone["incarnation"], beside["incarnation"]);
     assert!(alone["revision"].as_u64() >= beside["revision"].as_u64());

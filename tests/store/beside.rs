@@ -146,6 +146,22 @@ fn who_wants_a_store_waits_for_its_holder() {
 }
 
 #[test]
+fn a_signal_ends_the_wait_for_a_holder() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    let held = Held::new(&place);
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+        let mut serving = Waiting::start(&place, &["serve"]);
+        assert!(serving.first_line().contains("waiting for process"));
+        crate::support::send(serving.child.id(), signal);
+        let (code, said) = serving.end();
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("going down before the directory was loaded"), "{said}");
+    }
+    drop(held);
+}
+
+#[test]
 fn the_wait_for_a_holder_has_an_end() {
     let place = Place::new(SEED);
     place.edit("[server.hashing]", "[server.limits]\nstore_wait_time = \"0s\"\n\n[server.hashing]");

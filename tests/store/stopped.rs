@@ -123,11 +123,12 @@ fn a_server_whose_store_stopped_stays_where_it_is_told_to() {
 const CHOSEN: &str = "\n[[token]]\nidentifier = \"chosen\"\naccount = \"portal\"\nintent = \"api\"\n\
                       secret_env = \"CHOSEN\"\nexpiring = false\n";
 
+const OWN_SECRET: &str = "a-secret-of-ones-own-that-is-long-enough-for-an-api-token";
+
 /// A store with a token that needs the key, and one that does not.
 fn with_chosen() -> Place {
     let place = Place::new(&format!("{SEED}{CHOSEN}"));
-    let secret = "a-secret-of-ones-own-that-is-long-enough-for-an-api-token";
-    let applied = place.command(&["apply", "--json"]).env("CHOSEN", secret).output().unwrap();
+    let applied = place.command(&["apply", "--json"]).env("CHOSEN", OWN_SECRET).output().unwrap();
     assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
     place.run(&["token", "create", "other", "--account", "portal"]).exits(0);
     place
@@ -141,6 +142,13 @@ fn a_lost_token_key_ends_exactly_what_needs_it_and_only_when_told_to() {
     let refused = |what: &str| {
         for command in [&["serve"][..], &["account", "deactivate", "bob"]] {
             place.run(command).exits(4).says(&["token.key", what, "chosen", "--new-token-key"]);
+        }
+        // With the environment that the config names there is nothing else to tell.
+        let checked = place.command(&["check"]).env("CHOSEN", OWN_SECRET).output().unwrap();
+        let told = String::from_utf8_lossy(&checked.stderr);
+        assert_eq!(checked.status.code(), Some(4), "{told}");
+        for piece in ["token.key", what, ": chosen;", "--new-token-key"] {
+            assert!(told.contains(piece), "{piece:?} is not in {told}");
         }
         // Who only reads does not need it, and nothing was changed.
         assert!(has(&place, "chosen") && has(&place, "other"));
@@ -162,6 +170,12 @@ fn a_lost_token_key_ends_exactly_what_needs_it_and_only_when_told_to() {
     let server = place.serve(&["--new-token-key"]);
     assert!(!has(&place, "chosen") && has(&place, "other"));
     server.await_log("chosen");
+    let lost = with_chosen();
+    let running = lost.serve(&[]);
+    std::fs::remove_file(lost.path("data/token.key")).unwrap();
+    let checked = lost.command(&["check"]).env("CHOSEN", OWN_SECRET).output().unwrap();
+    assert_eq!(checked.status.code(), Some(4), "a server that runs would be refused the next time");
+    drop(running);
     let events = place.run(&[
         "event",
         "list",
