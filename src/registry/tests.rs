@@ -11,10 +11,10 @@ use super::commands::testing::{
 use super::{ChangeError, Registry, RegistrySettings, Rules, SeedOptions, Transaction, Verdict};
 use crate::auth::{TokenKeys, TokenSecret};
 use crate::config::{Seed, SeedAccount, SeedProvider, SeedSecret};
-use crate::model::{AccountKind, Event, Intent, Key, Record, Timestamp, Trail};
+use crate::model::{AccountKind, Intent, Record, Timestamp, Trail};
 use crate::secret::Secret;
 use crate::seldom::{self, Seldom};
-use crate::store::{Batch, DiskStore, Hindrance, MemoryStore, Meta, RECORD_OCTETS_MAX, Store, StoreError};
+use crate::store::{Call, DiskStore, Fate, FaultyStore, MemoryStore, RECORD_OCTETS_MAX, StoreError};
 
 fn seed() -> Seed {
     Seed {
@@ -61,70 +61,27 @@ fn a_command_that_panics_fails_alone() {
     assert!(!snapshot.accounts().account_named("bob").unwrap().is_active);
 }
 
-/// A store in memory that fails when told to.
-#[derive(Default)]
-struct FaultyStore {
-    records: MemoryStore,
-    /// A commit panics.
-    panics: AtomicBool,
-    /// No record can be read.
-    is_unreadable: AtomicBool,
-}
-
-impl Store for FaultyStore {
-    fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
-        self.records.load(visit)
-    }
-
-    fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        if self.is_unreadable.load(Ordering::Relaxed) {
-            return Err(StoreError::Full { path: "memory".into(), free: None, needed: None });
-        }
-        self.records.get(key)
-    }
-
-    fn commit(&self, batch: &Batch) -> Result<Meta, StoreError> {
-        assert!(!self.panics.load(Ordering::Relaxed), "an error in the store");
-        self.records.commit(batch)
-    }
-
-    fn meta(&self) -> Meta {
-        self.records.meta()
-    }
-
-    fn events_before(&self, trail: Trail, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        self.records.events_before(trail, before, limit)
-    }
-
-    fn events(&self, trail: Trail, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        self.records.events(trail, after, limit)
-    }
-
-    fn write_archive(
-        &self,
-        out: &mut dyn std::io::Write,
-        keys: Option<&crate::secret::Secret>,
-    ) -> Result<Meta, StoreError> {
-        self.records.write_archive(out, keys)
-    }
-
-    fn resume(&self) -> Result<(), StoreError> {
-        self.records.resume()
-    }
-
-    fn hindrance(&self) -> Option<Hindrance> {
-        self.records.hindrance()
-    }
+/// A store in memory whose calls of this kind meet with `fate` while the flag is set.
+fn faulty(
+    kind: Call,
+    fate: impl Fn() -> Fate + Send + Sync + 'static,
+) -> (Arc<FaultyStore>, Arc<AtomicBool>) {
+    let flag = Arc::new(AtomicBool::new(false));
+    let is_set = Arc::clone(&flag);
+    let store = FaultyStore::over(Arc::new(MemoryStore::new()), move |call| {
+        if call == kind && is_set.load(Ordering::Relaxed) { fate() } else { Fate::CarriedOut }
+    });
+    (Arc::new(store), flag)
 }
 
 #[test]
 fn the_end_of_the_writer_is_noticed_and_called_by_its_name() {
-    let store = Arc::new(FaultyStore::default());
-    let registry = registry_over(store.clone());
+    let (store, panics) = faulty(Call::Commit, || panic!("an error in the store"));
+    let registry = registry_over(store);
     apply(&registry, &seed()).unwrap();
     let ended = registry.writer_ended().unwrap();
     assert!(!ended.is_cancelled());
-    store.panics.store(true, Ordering::Relaxed);
+    panics.store(true, Ordering::Relaxed);
     for _ in 0..2 {
         let answer = wait(set_active(&registry, "bob".to_owned(), false));
         assert!(matches!(answer, Err(ChangeError::WriterStopped)), "{answer:?}");
@@ -200,8 +157,9 @@ fn seed_with_groups() -> Seed {
 
 #[test]
 fn no_membership_is_committed_without_its_event() {
-    let store = Arc::new(FaultyStore::default());
-    let registry = registry_over(store.clone());
+    let full = || Fate::Fails(StoreError::Full { path: "memory".into(), free: None, needed: None });
+    let (store, is_unreadable) = faulty(Call::Get, full);
+    let registry = registry_over(store);
     apply(&registry, &seed_with_groups()).unwrap();
     let join = |transaction: &mut Transaction<'_>| {
         let accounts = transaction.snapshot().accounts();
@@ -209,10 +167,10 @@ fn no_membership_is_committed_without_its_event() {
         let staff = accounts.group_named("staff").unwrap().number;
         transaction.set_member(staff, bob, true)
     };
-    store.is_unreadable.store(true, Ordering::Relaxed);
+    is_unreadable.store(true, Ordering::Relaxed);
     assert!(matches!(wait(registry.change(actor(), join)), Err(ChangeError::Store(_))));
     assert_eq!(registry.snapshot().accounts().group_named("staff").unwrap().members().count(), 2);
-    store.is_unreadable.store(false, Ordering::Relaxed);
+    is_unreadable.store(false, Ordering::Relaxed);
     assert!(wait(registry.change(actor(), join)).unwrap());
 }
 

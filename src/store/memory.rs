@@ -21,7 +21,7 @@ pub struct MemoryStore {
     state: RwLock<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     items: BTreeMap<Vec<u8>, Vec<u8>>,
     meta: Meta,
@@ -37,6 +37,12 @@ impl MemoryStore {
     /// What was read from a data directory or a backup; every commit is refused.
     pub(super) fn reading(path: PathBuf, items: BTreeMap<Vec<u8>, Vec<u8>>, meta: Meta) -> Self {
         Self { read_from: Some(path), state: RwLock::new(State { items, meta, is_full: false }) }
+    }
+
+    /// Another one with what is in this one now.
+    #[cfg(test)]
+    pub fn copy(&self) -> Self {
+        Self { read_from: self.read_from.clone(), state: RwLock::new(self.read().clone()) }
     }
 
     /// While `is_full`, every commit is refused with [`StoreError::Full`].

@@ -14,6 +14,8 @@ mod commit;
 mod contents;
 mod disk;
 mod error;
+#[cfg(test)]
+mod faulty;
 mod journal;
 mod ledger;
 mod lock;
@@ -39,6 +41,8 @@ pub use commit::BATCH_OCTETS_MAX;
 pub use contents::{Contents, Counts, ValidAgain};
 pub use disk::DiskStore;
 pub use error::StoreError;
+#[cfg(test)]
+pub(crate) use faulty::{Call, Fate, FaultyStore};
 pub use lock::check_owner;
 pub use memory::MemoryStore;
 pub use reading::{holder, read_backup, read_directory};
