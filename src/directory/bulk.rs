@@ -13,7 +13,7 @@ use super::accounts::{AccountTables, Accounts};
 use super::custom::unknown_attributes;
 use super::entry::Entry;
 use super::entry_id::EntryId;
-use super::hash_index::{IndexParts, Posting};
+use super::hash_index::{Gathered, IndexParts, Posting};
 use super::sparse::Sparse;
 use super::tree::Tree;
 use crate::model::Record;
@@ -94,7 +94,7 @@ struct Entries {
 struct Worker {
     shared: Arc<Shared>,
     /// For each index, what is not in it yet.
-    postings: Vec<Vec<Posting>>,
+    postings: Vec<Gathered>,
     postings_max: usize,
     /// The part of an index that it begins with, so that two rarely want the same.
     first_part: usize,
@@ -206,7 +206,7 @@ impl Bulk {
 
 impl Worker {
     fn new(shared: Arc<Shared>, postings_max: usize, first_part: usize) -> Self {
-        let postings = shared.indexes.iter().map(|_| Vec::new()).collect();
+        let postings = shared.indexes.iter().map(|_| Gathered::new()).collect();
         Self { shared, postings, postings_max, first_part }
     }
 
@@ -228,7 +228,7 @@ impl Worker {
                 lock(&self.shared.early).push(record.clone());
             }
         }
-        if self.postings.iter().map(Vec::len).sum::<usize>() >= self.postings_max {
+        if self.postings.iter().map(Gathered::len).sum::<usize>() >= self.postings_max {
             self.put();
         }
     }

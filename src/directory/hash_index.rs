@@ -63,6 +63,28 @@ impl Posting {
     }
 }
 
+/// Postings that are gathered before they are put into an index, dealt out by the upper bits of their paths: each heap is
+/// sorted by itself, in memory that a cache holds.
+pub(crate) struct Gathered {
+    heaps: Vec<Vec<Posting>>,
+    len: usize,
+}
+
+impl Gathered {
+    pub(crate) fn new() -> Self {
+        Self { heaps: vec![Vec::new(); HEAPS], len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn push(&mut self, posting: Posting) {
+        self.heaps[(posting.path() >> (u64::BITS - HEAPS.ilog2())) as usize].push(posting);
+        self.len += 1;
+    }
+}
+
 /// An index while several threads fill it, each one part at a time.
 pub(crate) struct IndexParts(Vec<Mutex<Arc<Node>>>);
 
@@ -80,20 +102,24 @@ impl IndexParts {
         Self(children.into_iter().map(Mutex::new).collect())
     }
 
-    /// Puts all postings in, and empties the list; begins with the part `first`.
-    pub(crate) fn add(&self, postings: &mut Vec<Posting>, first: usize) {
-        postings.sort_unstable();
-        postings.dedup();
-        let part_of = |posting: &Posting| child(posting.path());
-        let count = self.0.len();
-        for (place, part) in self.0.iter().enumerate().cycle().skip(first).take(count) {
-            let begin = postings.partition_point(|posting| part_of(posting) < place);
-            let end = postings.partition_point(|posting| part_of(posting) <= place);
-            if let Some(postings) = postings.get(begin..end).filter(|postings| !postings.is_empty()) {
-                add_sorted(&mut lock(part), postings, 1);
+    /// Puts all postings in, and leaves none; begins with the part `first`.
+    pub(crate) fn add(&self, gathered: &mut Gathered, first: usize) {
+        let parts = self.0.iter().zip(gathered.heaps.chunks_mut(HEAPS / Self::COUNT));
+        let mut parts: Vec<_> = parts.collect();
+        let count = parts.len();
+        parts.rotate_left(first % count.max(1));
+        for (part, heaps) in parts {
+            for heap in heaps.iter_mut() {
+                heap.sort_unstable();
+                heap.dedup();
+            }
+            let mut part = lock(part);
+            for heap in heaps.iter_mut().filter(|heap| !heap.is_empty()) {
+                add_sorted(&mut part, heap, 1);
+                heap.clear();
             }
         }
-        postings.clear();
+        gathered.len = 0;
     }
 
     /// Gives back memory that growing left over in one part.
@@ -359,6 +385,8 @@ const WIDTH: usize = 1 << BITS;
 /// below by the bits of the tag, its lower half: a leaf need not keep more than the tags to be split.
 const FIXED_DEPTH: u32 = 3;
 const DEPTH_MAX: u32 = FIXED_DEPTH + u32::BITS / BITS;
+/// Of postings that are gathered: some thousands each, when there are a million.
+const HEAPS: usize = 1 << (2 * BITS);
 /// How many keys a leaf holds before it is split.
 const LEAF_MAX: usize = 192;
 
@@ -445,7 +473,7 @@ mod tests {
             for (first, piece) in &pieces {
                 let all = || piece.iter().copied().chain(popular.iter().map(|id| (7, *id)));
                 all().for_each(|(key, id)| one_by_one.insert(spread(key), id));
-                parts.add(&mut all().map(|(key, id)| Posting::new(spread(key), id)).collect(), *first);
+                parts.add(&mut gathered(all().map(|(key, id)| (spread(key), id))), *first);
             }
             (0..IndexParts::COUNT).for_each(|part| parts.shrink(part));
             let together = parts.join();
@@ -468,8 +496,14 @@ mod tests {
         assert!(ids(index.get(8)).is_empty());
         // More of them than a leaf holds, below each other to the last bit.
         let parts = IndexParts::default();
-        parts.add(&mut (0..1_000).map(|id| Posting::new(7 | u64::from(id) << 32, id)).collect(), 3);
+        parts.add(&mut gathered((0..1_000).map(|id| (7 | u64::from(id) << 32, id))), 3);
         assert_eq!(ids(parts.join().get(7)).len(), 1_000);
+    }
+
+    fn gathered(postings: impl Iterator<Item = (u64, u32)>) -> Gathered {
+        let mut gathered = Gathered::new();
+        postings.for_each(|(hash, id)| gathered.push(Posting::new(hash, id)));
+        gathered
     }
 
     fn spread(key: u64) -> u64 {

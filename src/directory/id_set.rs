@@ -70,6 +70,7 @@ impl IdSet {
     /// Puts ascending ids in.
     pub(crate) fn insert_all(&mut self, ids: impl Iterator<Item = u32>) {
         let mut ids = ids.peekable();
+        let mut same_chunk = Vec::new();
         while let Some(id) = ids.next() {
             self.insert(id);
             // Those of the same chunk in one go.
@@ -77,7 +78,14 @@ impl IdSet {
                 && let Ok(at) = chunks.binary_search_by_key(&upper(id), |(key, _)| *key)
             {
                 let chunk = Arc::make_mut(&mut chunks[at].1);
-                chunk.extend(std::iter::from_fn(|| ids.next_if(|next| upper(*next) == upper(id))));
+                same_chunk.extend(std::iter::from_fn(|| ids.next_if(|next| upper(*next) == upper(id))));
+                let joined = (same_chunk.len() >= JOINED_MIN)
+                    .then(|| RoaringBitmap::from_sorted_iter(same_chunk.iter().copied()));
+                match joined {
+                    Some(Ok(others)) => *chunk |= others,
+                    _ => chunk.extend(&same_chunk),
+                }
+                same_chunk.clear();
             }
         }
     }
@@ -195,6 +203,9 @@ impl FromIterator<u32> for IdSet {
 
 /// Up to here a sorted list is smaller and faster than a bitmap.
 const FEW_MAX: usize = 64;
+
+/// So many ids are put into a bitmap of their own first: one by one, each would be looked for in the one that is there.
+const JOINED_MIN: usize = 32;
 
 fn upper(id: u32) -> u16 {
     (id >> 16) as u16
