@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AccountNumber, Grant, HashText, MadeBy, Origin, ProviderNumber, RoleNumber, Timestamp};
+use super::{AccountNumber, Grant, HashText, MadeBy, Origin, ProviderNumber, RoleNumber, Timestamp, pieces};
 
 /// What an account is for; authentik's user types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,8 +64,10 @@ impl FromStr for AccountKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribute {
     /// The attribute description as it was given.
+    #[serde(deserialize_with = "pieces::text")]
     pub description: String,
     /// The values in their order; never empty.
+    #[serde(with = "pieces::values")]
     pub values: Vec<Vec<u8>>,
 }
 
@@ -96,8 +98,10 @@ pub struct Placement {
     /// The provider whose tree this is about.
     pub provider: ProviderNumber,
     /// The container, relative to the base DN, as the provider writes it.
+    #[serde(deserialize_with = "pieces::text")]
     pub container: String,
     /// The relative DN as written, such as `uid=alice` or `cn=Alice+sn=Adams`.
+    #[serde(deserialize_with = "pieces::text")]
     pub rdn: String,
 }
 
@@ -125,12 +129,15 @@ pub struct Account {
     /// Its `entryUUID`.
     pub uuid: Uuid,
     /// Its name, unique by RFC 4518 caseIgnore form.
+    #[serde(deserialize_with = "pieces::text")]
     pub username: String,
     /// What it is for.
     pub kind: AccountKind,
     /// The full name.
+    #[serde(deserialize_with = "pieces::text")]
     pub name: String,
     /// The mail address; empty when there is none.
+    #[serde(deserialize_with = "pieces::text")]
     pub email: String,
     /// Whether it may bind and call the API.
     pub is_active: bool,

@@ -22,6 +22,7 @@ mod name;
 mod number;
 mod origin;
 mod permission;
+mod pieces;
 mod provider;
 mod role;
 mod time;
