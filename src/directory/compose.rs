@@ -1,12 +1,12 @@
 //! From an object to its entry: which attributes and classes it has in one provider's tree.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use super::entry::{Added, Entry, EntryBuilder, MembershipAttributes};
+use super::entry::{Added, Entry, EntryBuilder, MembershipAttributes, attribute_length};
 use crate::model::{Account, Attribute, Container, Group, LdapProvider, Placement};
 use crate::schema::{
     AUTHENTIK_GROUP, AUTHENTIK_USER, AUTHENTIK_VIRTUAL_GROUP, AttributeId, ClassKind, Dn, MatchingRule,
@@ -16,7 +16,7 @@ use crate::schema::{
 /// What an entry is made from: where it stands, and its attributes in the order of answers.
 pub(super) struct Composition<'a> {
     schema: &'a Schema,
-    attributes: Vec<Composed<'a>>,
+    attributes: SmallVec<[Composed<'a>; 24]>,
     /// The classes, in the order of their values, and `None` for one that the schema does not have.
     classes: SmallVec<[Option<&'static ObjectClass>; 12]>,
     /// How many of the classes are the object's own, with what they are derived from.
@@ -31,9 +31,9 @@ struct Composed<'a> {
     id: AttributeId,
     /// The type's name with the options.
     description: Cow<'a, str>,
-    values: Vec<Cow<'a, [u8]>>,
+    values: SmallVec<[Cow<'a, [u8]>; 1]>,
     /// The normal forms of the values, once there are many.
-    forms: HashSet<Vec<u8>>,
+    forms: BTreeSet<Vec<u8>>,
 }
 
 /// The place of an entry.
@@ -62,7 +62,7 @@ pub(super) fn place(
             (first.container.clone(), Rdn::new(first.naming.as_str(), name).to_string())
         }
     };
-    let dn = format!("{rdn},{container},{}", provider.base_dn);
+    let dn = [&*rdn, &container, &provider.base_dn].join(",");
     let parsed = Dn::parse(rdn.as_bytes());
     let Some([only]) = parsed.as_ref().ok().map(Dn::rdns) else { return Err(rdn) };
     let rdn = only.pairs().iter().map(|ava| (ava.attribute.clone(), ava.value.clone())).collect();
@@ -223,7 +223,7 @@ impl<'a> Composition<'a> {
     fn new(schema: &'a Schema) -> Self {
         Self {
             schema,
-            attributes: Vec::with_capacity(16),
+            attributes: SmallVec::new(),
             classes: SmallVec::new(),
             own_classes: 0,
             added_uid: false,
@@ -233,7 +233,9 @@ impl<'a> Composition<'a> {
 
     /// The finished entry below `parent`.
     pub(super) fn build(self, dn: &str, parent: u32) -> Entry {
-        let mut builder = EntryBuilder::new(dn.as_bytes(), parent);
+        let length = |attribute: &Composed<'_>| attribute_length(&attribute.description, &attribute.values);
+        let octets = self.attributes.iter().map(length).sum();
+        let mut builder = EntryBuilder::with_room(dn.as_bytes(), parent, self.attributes.len(), octets);
         let classes = self.values(AttributeId::OBJECT_CLASS);
         let is = |class: &str| classes.iter().any(|value| value.eq_ignore_ascii_case(class.as_bytes()));
         builder.membership(MembershipAttributes {
@@ -400,7 +402,16 @@ impl<'a> Composition<'a> {
         let found =
             self.attributes.iter().position(|other| other.id == id && other.description == description);
         found.unwrap_or_else(|| {
-            self.attributes.push(Composed { id, description, values: Vec::new(), forms: HashSet::new() });
+            self.attributes.push(Composed {
+                id,
+                description,
+                values: if id == AttributeId::OBJECT_CLASS {
+                    SmallVec::with_capacity(12)
+                } else {
+                    SmallVec::new()
+                },
+                forms: BTreeSet::new(),
+            });
             self.attributes.len() - 1
         })
     }

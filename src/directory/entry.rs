@@ -209,21 +209,35 @@ pub(super) struct EntryBuilder<'a> {
     membership: MembershipAttributes,
     stores_computed: bool,
     added: Added,
-    table: Vec<u8>,
+    /// Rows of the table that there is room for.
+    rows: usize,
+    attributes: usize,
+    /// The entry's own octets, as they come to stand.
     octets: Vec<u8>,
 }
 
 impl<'a> EntryBuilder<'a> {
     /// Begins an entry with this DN (at most 65,535 octets) below that parent.
     pub(super) fn new(dn: &'a [u8], parent: u32) -> Self {
+        Self::with_room(dn, parent, 32, 1024)
+    }
+
+    /// The same, with room for so many attributes of so many octets; where these are right, memory is taken once.
+    pub(super) fn with_room(dn: &'a [u8], parent: u32, attributes: usize, octets: usize) -> Self {
+        let dn = &dn[..dn.len().min(usize::from(u16::MAX))];
+        let table = attributes * ROW;
+        let mut entry = Vec::with_capacity(table + element_length(dn.len()) + octets);
+        entry.resize(table, 0);
+        push_element(&mut entry, OCTET_STRING, dn);
         Self {
             dn,
             parent,
             membership: MembershipAttributes::default(),
             stores_computed: false,
             added: Added::default(),
-            table: Vec::with_capacity(32 * ROW),
-            octets: Vec::with_capacity(1024),
+            rows: attributes,
+            attributes: 0,
+            octets: entry,
         }
     }
 
@@ -242,8 +256,7 @@ impl<'a> EntryBuilder<'a> {
         if values.is_empty() {
             return;
         }
-        let values_length: usize = values.iter().map(|value| element_length(value.as_ref().len())).sum();
-        let sequence_length = element_length(description.len()) + element_length(values_length);
+        let (values_length, sequence_length) = attribute_lengths(description, values);
         push_header(&mut self.octets, SEQUENCE, sequence_length);
         push_element(&mut self.octets, OCTET_STRING, description.as_bytes());
         push_header(&mut self.octets, SET, values_length);
@@ -251,29 +264,45 @@ impl<'a> EntryBuilder<'a> {
             push_element(&mut self.octets, OCTET_STRING, value.as_ref());
         }
         self.stores_computed |= is_computed(id);
-        self.table.extend_from_slice(&id.get().to_le_bytes());
-        self.table.extend_from_slice(&u32::try_from(self.octets.len()).unwrap_or(u32::MAX).to_le_bytes());
+        if self.attributes == self.rows {
+            let more = self.rows.max(1);
+            let table = self.rows * ROW;
+            self.octets.splice(table..table, std::iter::repeat_n(0, more * ROW));
+            self.rows += more;
+        }
+        let end = self.octets.len() - self.rows * ROW - element_length(self.dn.len());
+        let row = self.attributes * ROW;
+        self.octets[row..row + 2].copy_from_slice(&id.get().to_le_bytes());
+        self.octets[row + 2..row + ROW]
+            .copy_from_slice(&u32::try_from(end).unwrap_or(u32::MAX).to_le_bytes());
+        self.attributes += 1;
     }
 
     /// The entry, in one allocation.
-    pub(super) fn build(self) -> Entry {
-        let dn_length = u16::try_from(self.dn.len()).unwrap_or(u16::MAX);
-        let dn = &self.dn[..usize::from(dn_length)];
-        let mut octets = Vec::with_capacity(self.table.len() + element_length(dn.len()) + self.octets.len());
-        octets.extend_from_slice(&self.table);
-        push_element(&mut octets, OCTET_STRING, dn);
-        octets.extend_from_slice(&self.octets);
+    pub(super) fn build(mut self) -> Entry {
+        self.octets.drain(self.attributes * ROW..self.rows * ROW);
         Entry {
-            octets: octets.into_boxed_slice(),
+            octets: self.octets.into_boxed_slice(),
             parent: self.parent,
             // A row stands for octets of a record, of which there are far fewer than 2³².
-            attributes: u32::try_from(self.table.len() / ROW).unwrap_or(u32::MAX),
-            dn_length,
+            attributes: u32::try_from(self.attributes).unwrap_or(u32::MAX),
+            dn_length: u16::try_from(self.dn.len()).unwrap_or(u16::MAX),
             membership: self.membership,
             stores_computed: self.stores_computed,
             added: self.added,
         }
     }
+}
+
+/// How many octets an attribute takes in an entry.
+pub(super) fn attribute_length<V: AsRef<[u8]>>(description: &str, values: &[V]) -> usize {
+    if values.is_empty() { 0 } else { element_length(attribute_lengths(description, values).1) }
+}
+
+/// The contents of the set of its values, and of the whole.
+fn attribute_lengths<V: AsRef<[u8]>>(description: &str, values: &[V]) -> (usize, usize) {
+    let values = values.iter().map(|value| element_length(value.as_ref().len())).sum();
+    (values, element_length(description.len()) + element_length(values))
 }
 
 /// Octets of a row of the table: type (2), end (4).
