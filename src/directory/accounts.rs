@@ -688,28 +688,38 @@ impl Accounts {
             }
         }
 
-        memberships.sort_unstable_by_key(|membership| (membership.account, membership.group));
+        // From a store they come sorted, some runs of them.
+        memberships.sort_by_key(|membership| pair(membership.group.get(), membership.account.get()));
         memberships.dedup();
+        let mut rest = &*memberships;
+        let numbers: Vec<GroupNumber> = self.groups().map(|group| group.number).collect();
+        for &number in &numbers {
+            let Some(state) = self.groups.get_mut(number.get()) else { continue };
+            let before = rest.iter().take_while(|membership| membership.group < number).count();
+            let joined = rest.iter().skip(before).take_while(|membership| membership.group == number).count();
+            let (joined, behind) = rest.split_at(before).1.split_at(joined);
+            rest = behind;
+            if joined.is_empty() && state.children.is_empty() {
+                continue;
+            }
+            let accounts = joined.iter().map(|membership| EntryId::of_account(membership.account));
+            let groups = state.children.iter().copied().map(EntryId::of_group);
+            let mut members: IdSet = accounts.chain(groups).map(EntryId::raw).collect();
+            members.shrink();
+            Arc::make_mut(state).members = Arc::new(members);
+        }
+        memberships.sort_unstable_by_key(|membership| pair(membership.account.get(), membership.group.get()));
         for same_account in memberships.chunk_by(|one, next| one.account == next.account) {
             if let Some(state) = self.accounts.get_mut(same_account[0].account.get()) {
                 Arc::make_mut(state).groups =
                     same_account.iter().map(|membership| membership.group).collect();
             }
         }
-        memberships.sort_unstable_by_key(|membership| (membership.group, membership.account));
-        let numbers: Vec<GroupNumber> = self.groups().map(|group| group.number).collect();
-        for &number in &numbers {
-            let Some(state) = self.groups.get_mut(number.get()) else { continue };
-            let first = memberships.partition_point(|membership| membership.group < number);
-            let end = memberships.partition_point(|membership| membership.group <= number);
-            let accounts = memberships.get(first..end).unwrap_or_default().iter();
-            let accounts = accounts.map(|membership| EntryId::of_account(membership.account));
-            let groups = state.children.iter().copied().map(EntryId::of_group);
-            let mut members: IdSet = accounts.chain(groups).map(EntryId::raw).collect();
-            members.shrink();
-            Arc::make_mut(state).members = Arc::new(members);
-        }
-        self.renew_closures(&numbers);
+        // Where nothing is above them they are made as they should be.
+        let has_parents =
+            |number: &GroupNumber| self.group(*number).is_some_and(|group| !group.parents.is_empty());
+        let below: Vec<GroupNumber> = numbers.into_iter().filter(has_parents).collect();
+        self.renew_closures(&below);
     }
 
     /// A child may have been read before its parent: the parent, made now, lists it.
@@ -782,6 +792,11 @@ impl Accounts {
             }
         }
     }
+}
+
+/// Two numbers as one, ordered by the first, then by the second.
+fn pair(first: u32, second: u32) -> u64 {
+    u64::from(first) << u32::BITS | u64::from(second)
 }
 
 /// The RFC 4518 caseIgnore form of a name: two names are the same when these are.
