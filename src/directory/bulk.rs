@@ -1,7 +1,7 @@
 //! Many accounts and groups at once, on all cores: what a start does with the records of a store.
 //!
-//! Whichever thread is free takes the next batch of records and makes states and entries of it. What leads to them is
-//! gathered first and put into the indexes sorted, a million postings at a time: one by one, each would cost a walk
+//! Whichever thread is free takes the next batch of records, reads them where that was not done, and makes states and entries
+//! of them. What leads to them is gathered first and put into the indexes sorted, a million postings at a time: one by one, each would cost a walk
 //! through memory that no cache holds.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,13 +16,19 @@ use super::entry_id::EntryId;
 use super::hash_index::{Gathered, IndexParts, Posting};
 use super::sparse::Sparse;
 use super::tree::Tree;
-use crate::model::Record;
+use crate::model::{Membership, Record};
 use crate::schema::Schema;
 
-/// Takes accounts and groups; has them in tables and trees at the end.
+/// Records that are read by whoever takes them, on whichever thread: handed one by one to what it is called with. There are
+/// no custom attribute types and no providers among them, and each attribute type that they use was declared before.
+pub type Unread = Box<dyn FnOnce(&mut dyn FnMut(Record)) + Send>;
+
+/// Takes records; has accounts and groups in tables and trees at the end.
 pub(super) struct Bulk {
     means: Means,
     batch: Vec<Record>,
+    /// What waits until it is clear that there is much more.
+    unread: Vec<Unread>,
     crew: Crew,
     /// What is done by the caller's thread.
     own: Worker,
@@ -35,14 +41,23 @@ pub(super) struct Means {
     pub(super) threads: usize,
     /// Records that a thread takes at a time.
     pub(super) batch_max: usize,
-    /// Postings that all threads together gather before they are put into the indexes.
-    pub(super) postings_max: usize,
+    /// Postings that all threads together gather at least before they are put into the indexes.
+    pub(super) postings_min: usize,
 }
 
 /// What was made.
 pub(super) struct Made {
     pub(super) accounts: AccountTables,
     pub(super) trees: Vec<Tree>,
+    /// Of what was unread, that which is neither account nor group.
+    pub(super) others: Others,
+}
+
+/// What is put in only when all accounts and groups are there.
+#[derive(Default)]
+pub(super) struct Others {
+    pub(super) memberships: Vec<Membership>,
+    pub(super) records: Vec<Record>,
 }
 
 /// The threads.
@@ -60,7 +75,12 @@ enum Crew {
 /// Records with the schema that was known when they came.
 struct Batch {
     schema: Schema,
-    records: Vec<Record>,
+    records: Records,
+}
+
+enum Records {
+    Read(Vec<Record>),
+    Unread(Unread),
 }
 
 /// What all threads put their work into.
@@ -74,6 +94,7 @@ struct Shared {
     objects: Mutex<Objects>,
     /// What uses an attribute type that has not been declared yet.
     early: Mutex<Vec<Record>>,
+    others: Mutex<Others>,
 }
 
 struct Objects {
@@ -95,9 +116,12 @@ struct Worker {
     shared: Arc<Shared>,
     /// For each index, what is not in it yet.
     postings: Vec<Gathered>,
-    postings_max: usize,
+    postings_min: usize,
+    /// How many it has put into the indexes.
+    postings_put: usize,
     /// The part of an index that it begins with, so that two rarely want the same.
     first_part: usize,
+    others: Others,
 }
 
 impl Means {
@@ -109,7 +133,7 @@ impl Means {
 
     /// The caller's thread: others are being served beside.
     pub(super) fn alone() -> Self {
-        Self { threads: 0, batch_max: BATCH_MAX, postings_max: POSTINGS_MAX }
+        Self { threads: 0, batch_max: BATCH_MAX, postings_min: POSTINGS_MIN }
     }
 }
 
@@ -133,18 +157,33 @@ impl Bulk {
             indexes,
             objects: Mutex::new(objects),
             early: Mutex::default(),
+            others: Mutex::default(),
         });
         let crew = if means.threads == 0 { Crew::Nobody } else { Crew::Waiting };
-        Self { means, batch: Vec::new(), crew, own: Worker::new(shared, means.postings_max, 0) }
+        let own = Worker::new(shared, means.postings_min, 0);
+        Self { means, batch: Vec::new(), unread: Vec::new(), crew, own }
     }
 
     /// Takes the next account or group, each once.
     pub(super) fn add(&mut self, record: Record, schema: &Schema) {
         self.batch.push(record);
-        if self.batch.len() < self.means.batch_max {
-            return;
+        if self.batch.len() >= self.means.batch_max {
+            let records = std::mem::replace(&mut self.batch, Vec::with_capacity(self.means.batch_max));
+            self.hand_over(Records::Read(records), schema);
         }
-        let records = std::mem::replace(&mut self.batch, Vec::with_capacity(self.means.batch_max));
+    }
+
+    /// Takes the next records that are to be read.
+    pub(super) fn add_unread(&mut self, unread: Unread, schema: &Schema) {
+        self.unread.push(unread);
+        if self.unread.len() > UNREAD_MAX || !matches!(self.crew, Crew::Waiting) {
+            for unread in std::mem::take(&mut self.unread) {
+                self.hand_over(Records::Unread(unread), schema);
+            }
+        }
+    }
+
+    fn hand_over(&mut self, records: Records, schema: &Schema) {
         let mut batch = Batch { schema: schema.clone(), records };
         if matches!(self.crew, Crew::Waiting) {
             self.crew = self.muster();
@@ -156,7 +195,7 @@ impl Bulk {
                 Err(unsent) => batch = unsent.0,
             }
         }
-        self.own.take(&batch);
+        self.own.take(batch);
     }
 
     /// Everything that was made. What uses an attribute type that is not in `schema` lacks that attribute.
@@ -164,7 +203,10 @@ impl Bulk {
     /// # Errors
     /// A thread did not do its part.
     pub(super) fn finish(mut self, schema: &Schema) -> Result<Made, String> {
-        self.own.take(&Batch { schema: schema.clone(), records: std::mem::take(&mut self.batch) });
+        let unread = std::mem::take(&mut self.unread).into_iter().map(Records::Unread);
+        for records in unread.chain([Records::Read(std::mem::take(&mut self.batch))]) {
+            self.own.take(Batch { schema: schema.clone(), records });
+        }
         if let Crew::Working { queue, threads } = std::mem::replace(&mut self.crew, Crew::Nobody) {
             drop(queue);
             // All are waited for, so that nobody else holds what they have made.
@@ -175,7 +217,7 @@ impl Bulk {
         }
         let early = std::mem::take(&mut *lock(&self.own.shared.early));
         early.iter().for_each(|record| self.own.make(record, schema));
-        self.own.put();
+        self.own.end();
         let Worker { shared, .. } = self.own;
         shared.shrink(self.means.threads);
         let shared = Arc::into_inner(shared).ok_or("a thread still makes entries of them")?;
@@ -188,7 +230,7 @@ impl Bulk {
         let batches = Arc::new(Mutex::new(batches));
         let mut threads = Vec::new();
         for number in 0..self.means.threads {
-            let share = self.means.postings_max / self.means.threads;
+            let share = self.means.postings_min / self.means.threads;
             let first_part = number * IndexParts::COUNT / self.means.threads;
             let worker = Worker::new(self.own.shared.clone(), share, first_part);
             let batches = batches.clone();
@@ -205,9 +247,9 @@ impl Bulk {
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, postings_max: usize, first_part: usize) -> Self {
+    fn new(shared: Arc<Shared>, postings_min: usize, first_part: usize) -> Self {
         let postings = shared.indexes.iter().map(|_| Gathered::new()).collect();
-        Self { shared, postings, postings_max, first_part }
+        Self { shared, postings, postings_min, postings_put: 0, first_part, others: Others::default() }
     }
 
     /// Takes batches until there are no more.
@@ -215,20 +257,30 @@ impl Worker {
         loop {
             let next = lock(batches).recv();
             let Ok(batch) = next else { break };
-            self.take(&batch);
+            self.take(batch);
         }
-        self.put();
+        self.end();
     }
 
-    fn take(&mut self, batch: &Batch) {
-        for record in &batch.records {
-            if unknown_attributes(&batch.schema, record).is_empty() {
-                self.make(record, &batch.schema);
-            } else {
-                lock(&self.shared.early).push(record.clone());
+    fn take(&mut self, Batch { schema, records }: Batch) {
+        match records {
+            Records::Read(records) => {
+                for record in records {
+                    if unknown_attributes(&schema, &record).is_empty() {
+                        self.make(&record, &schema);
+                    } else {
+                        lock(&self.shared.early).push(record);
+                    }
+                }
             }
+            Records::Unread(unread) => unread(&mut |record| match record {
+                Record::Account(_) | Record::Group(_) => self.make(&record, &schema),
+                Record::Membership(membership) => self.others.memberships.push(membership),
+                record => self.others.records.push(record),
+            }),
         }
-        if self.postings.iter().map(Gathered::len).sum::<usize>() >= self.postings_max {
+        // The more there is, the more is put in at once: each time is a walk through all of it.
+        if self.gathered() >= self.postings_min.max(self.postings_put / POSTINGS_SHARE) {
             self.put();
         }
     }
@@ -265,8 +317,21 @@ impl Worker {
         }
     }
 
+    /// Hands over what it has when there is no more.
+    fn end(&mut self) {
+        self.put();
+        let Others { memberships, records } = &mut *lock(&self.shared.others);
+        memberships.append(&mut self.others.memberships);
+        records.append(&mut self.others.records);
+    }
+
+    fn gathered(&self) -> usize {
+        self.postings.iter().map(Gathered::len).sum()
+    }
+
     /// Puts what was gathered into the indexes.
     fn put(&mut self) {
+        self.postings_put += self.gathered();
         for (index, postings) in self.shared.indexes.iter().zip(&mut self.postings) {
             index.add(postings, self.first_part);
         }
@@ -308,7 +373,8 @@ impl Shared {
         for (tree, Entries { numbered, virtual_groups }) in trees.iter_mut().zip(entries) {
             tree.take_entries(numbered, virtual_groups, next(), next());
         }
-        Made { accounts, trees }
+        let others = self.others.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Made { accounts, trees, others }
     }
 }
 
@@ -320,7 +386,11 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 /// More than these the reader of a store does not keep busy.
 const THREADS_MAX: usize = 16;
 const BATCH_MAX: usize = 256;
+/// Fewer unread batches are not worth a thread.
+const UNREAD_MAX: usize = 4;
 /// Batches that wait, for each thread.
 const QUEUE_BATCHES: usize = 8;
 /// Of 16 octets each.
-const POSTINGS_MAX: usize = 1 << 21;
+const POSTINGS_MIN: usize = 1 << 21;
+/// What is gathered may become such a part of what is in the indexes.
+const POSTINGS_SHARE: usize = 16;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use rpds::RedBlackTreeMapSync;
 
 use super::accounts::Accounts;
-use super::bulk::{Bulk, Means};
+use super::bulk::{Bulk, Means, Unread};
 use super::custom::{custom_type, unknown_attributes, with_custom};
 use super::entry::Entry;
 use super::subschema::Subschema;
@@ -384,6 +384,15 @@ impl SnapshotBuilder {
         }
     }
 
+    /// Takes records that are read on other threads, once custom attribute types and providers were added.
+    pub fn add_unread(&mut self, unread: Unread) {
+        if self.snapshot.trees.is_empty() {
+            return unread(&mut |record| self.add(record));
+        }
+        let (bulk, schema) = self.bulk();
+        bulk.add_unread(unread, schema);
+    }
+
     pub fn finish(mut self, revision: Revision) -> Result<Snapshot, String> {
         for provider in std::mem::take(&mut self.early_providers) {
             self.add_provider(&provider);
@@ -394,24 +403,32 @@ impl SnapshotBuilder {
         for record in std::mem::take(&mut self.early) {
             self.add_object(record);
         }
-        let mut snapshot = self.snapshot;
-        if let Some(bulk) = self.bulk {
-            let made = bulk.finish(&snapshot.schema)?;
-            snapshot.accounts.take(made.accounts, self.memberships);
-            snapshot.take_trees(made.trees);
+        if let Some(bulk) = self.bulk.take() {
+            let made = bulk.finish(&self.snapshot.schema)?;
+            self.memberships.extend(made.others.memberships);
+            self.snapshot.accounts.take(made.accounts, self.memberships);
+            self.memberships = Vec::new();
+            self.snapshot.take_trees(made.trees);
+            made.others.records.into_iter().for_each(|record| self.add(record));
         }
+        let mut snapshot = self.snapshot;
         snapshot.accounts.put_tokens(self.tokens);
         snapshot.revision = revision;
         Ok(snapshot)
     }
 
     fn add_object(&mut self, record: Record) {
+        let (bulk, schema) = self.bulk();
+        bulk.add(record, schema);
+    }
+
+    fn bulk(&mut self) -> (&mut Bulk, &Schema) {
         let Self { snapshot, means, .. } = self;
         let bulk = self.bulk.get_or_insert_with(|| {
             let trees = snapshot.trees.iter().map(|tree| Tree::clone(tree)).collect();
             Bulk::new(Some(&snapshot.accounts), trees, *means)
         });
-        bulk.add(record, &snapshot.schema);
+        (bulk, &snapshot.schema)
     }
 
     fn add_provider(&mut self, provider: &LdapProvider) {

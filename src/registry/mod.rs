@@ -64,7 +64,7 @@ use crate::auth::{
 use crate::clock::Clock;
 use crate::config::{Limit, LimitCounts};
 use crate::directory::{Snapshot, SnapshotBuilder};
-use crate::model::{Actor, InternalAccount, Timestamp, Trail};
+use crate::model::{Actor, InternalAccount, Key, Record, Timestamp, Trail};
 use crate::net::Rate;
 use crate::secret::Secret;
 use crate::seldom::{self, Seldom};
@@ -177,16 +177,31 @@ impl Registry {
     /// What the store says, records of which no directory can be made, or a pool that did not start.
     pub fn open(store: Arc<dyn Store>, settings: RegistrySettings) -> Result<Arc<Self>, OpenError> {
         let mut builder = SnapshotBuilder::new();
-        let mut without_origin = Vec::new();
-        let meta = store.load(&mut |record| {
-            without_origin.extend(origins::is_unknown(&record).then(|| record.key()));
-            builder.add(record)
+        let without_origin: Arc<Mutex<Vec<Key>>> = Arc::default();
+        let loaded = store.load_stored(&mut |stored| {
+            let without_origin = without_origin.clone();
+            let is_first = stored.is_first();
+            let read = move |each: &mut dyn FnMut(Record)| {
+                stored.read(&mut |record| {
+                    if origins::is_unknown(&record) {
+                        without_origin.lock().unwrap_or_else(PoisonError::into_inner).push(record.key());
+                    }
+                    each(record);
+                });
+            };
+            if is_first {
+                read(&mut |record| builder.add(record))
+            } else {
+                builder.add_unread(Box::new(read))
+            }
         })?;
+        let snapshot = builder.finish(loaded.meta().revision);
+        let meta = loaded.finish()?;
+        let snapshot = snapshot.map_err(OpenError::Directory)?;
         let clock = settings.clock;
         // Looked up once: the first change keeps what is believed.
         let newest = if meta.belief.is_none() { newest_event(&*store)? } else { None };
         clock.recall(meta.belief, newest);
-        let snapshot = builder.finish(meta.revision).map_err(OpenError::Directory)?;
         let mut token_keys = settings.token_keys;
         let ending =
             token_key::settle(&mut token_keys, &meta, snapshot.accounts(), settings.makes_new_token_key)?;
@@ -241,6 +256,9 @@ impl Registry {
             backups: Backups::default(),
             started: Instant::now(),
         });
+        let mut without_origin =
+            std::mem::take(&mut *without_origin.lock().unwrap_or_else(PoisonError::into_inner));
+        without_origin.sort_unstable();
         registry.look_up_origins(without_origin);
         Ok(registry)
     }

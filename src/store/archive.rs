@@ -16,7 +16,12 @@
 //! checksum itself, so that no block can stand in another's place; the last block tells that nothing is missing. Keys and
 //! values are those of [`super::record`], each with the checksum that it has in the database.
 
+use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use super::Meta;
 use super::error::Damage;
@@ -147,10 +152,7 @@ impl<W: Write> ArchiveWriter<W> {
         if let Some(keys) = keys {
             self.write_block(KEYS, keys.expose())?;
         }
-        let mut end = Vec::with_capacity(END_OCTETS);
-        end.extend_from_slice(&self.items.to_le_bytes());
-        end.extend_from_slice(&self.octets.to_le_bytes());
-        end.extend_from_slice(self.whole.finalize().as_bytes());
+        let end = end_of(self.items, self.octets, &self.whole);
         self.write_block(END, &end)?;
         self.out.flush()?;
         Ok(self.out)
@@ -240,7 +242,7 @@ impl<R: Read> ArchiveReader<R> {
         let mut keys = None;
         loop {
             let at = self.at;
-            let before = *self.whole.finalize().as_bytes();
+            let before = self.whole.clone();
             let damaged = || E::from(ArchiveError::Damaged { at });
             match self.next_block()? {
                 ITEMS if keys.is_none() => {
@@ -255,10 +257,7 @@ impl<R: Read> ArchiveReader<R> {
                 }
                 KEYS if keys.is_none() => keys = Some(Secret::new(std::mem::take(&mut self.block))),
                 END => {
-                    let mut end = Vec::with_capacity(END_OCTETS);
-                    end.extend_from_slice(&self.items.to_le_bytes());
-                    end.extend_from_slice(&self.octets.to_le_bytes());
-                    end.extend_from_slice(&before);
+                    let end = end_of(self.items, self.octets, &before);
                     if end != self.block || self.input.read(&mut [0]).map_err(ArchiveError::from)? != 0 {
                         return Err(damaged());
                     }
@@ -323,6 +322,149 @@ impl<R: Read> ArchiveReader<R> {
         }
         Ok(())
     }
+}
+
+/// Checks every block of an archive in a file, on all processors; answers with what the first one says.
+///
+/// # Errors
+/// The archive is not whole.
+pub(super) fn check(file: &File) -> Result<Head, ArchiveError> {
+    let blocks = find_blocks(file)?;
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new((Counted::default(), None));
+    let work = || {
+        let mut counted = Counted::default();
+        let mut content = Vec::new();
+        let mut fault = None;
+        while fault.is_none() {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(block) = blocks.get(place) else { break };
+            let checked = block.read(file, place as u64, &mut content);
+            fault = checked.and_then(|()| counted.count(block, &content)).err().map(|fault| (place, fault));
+        }
+        let (all, first) = &mut *found.lock().unwrap_or_else(PoisonError::into_inner);
+        all.items += counted.items;
+        all.octets += counted.octets;
+        if let Some((place, _)) = &fault
+            && first.as_ref().is_none_or(|(other, _)| other > place)
+        {
+            *first = fault;
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads.min(THREADS_MAX).min(blocks.len() / BLOCKS_A_THREAD);
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            // What cannot be started is done by this one.
+            let _ = thread::Builder::new().name("check".to_owned()).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    let (counted, fault) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, fault)) = fault {
+        return Err(fault);
+    }
+    let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
+        return Err(ArchiveError::Damaged { at: 0 });
+    };
+    let mut whole = blake3::Hasher::new();
+    for block in blocks.iter().take(blocks.len() - 1) {
+        whole.update(&block.checksum);
+    }
+    let mut content = Vec::new();
+    last.read(file, blocks.len() as u64 - 1, &mut content)?;
+    if content != end_of(counted.items, counted.octets, &whole) {
+        return Err(ArchiveError::Damaged { at: last.at });
+    }
+    first.read(file, 0, &mut content)?;
+    read_head(&content)
+}
+
+/// Where a block is in a file.
+struct Block {
+    at: u64,
+    kind: u8,
+    length: u32,
+    checksum: [u8; CHECKSUM_OCTETS],
+}
+
+impl Block {
+    /// Reads its content, and compares the checksum.
+    fn read(&self, file: &File, number: u64, content: &mut Vec<u8>) -> Result<(), ArchiveError> {
+        content.resize(self.length as usize, 0);
+        file.read_exact_at(content, self.at + BLOCK_HEAD_OCTETS as u64)?;
+        if block_checksum(self.kind, number, content) == self.checksum {
+            Ok(())
+        } else {
+            Err(ArchiveError::Damaged { at: self.at })
+        }
+    }
+}
+
+/// All blocks of a file, from its heads alone: they stand one behind the other as they should.
+fn find_blocks(file: &File) -> Result<Vec<Block>, ArchiveError> {
+    let octets = file.metadata()?.len();
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut at = 0;
+    loop {
+        let content = at + BLOCK_HEAD_OCTETS as u64;
+        if content > octets {
+            return Err(ArchiveError::Cut { octets });
+        }
+        let mut head = [0; BLOCK_HEAD_OCTETS];
+        file.read_exact_at(&mut head, at)?;
+        let Some((kind, number, length, checksum)) = read_block_head(&head) else {
+            return Err(if at == 0 { ArchiveError::Foreign } else { ArchiveError::Damaged { at } });
+        };
+        let end = content + u64::from(length);
+        if end > octets {
+            return Err(ArchiveError::Cut { octets });
+        }
+        let is_in_order = match (kind, blocks.last().map(|before| before.kind)) {
+            (HEAD, before) => before.is_none(),
+            (ITEMS | KEYS, before) => matches!(before, Some(HEAD | ITEMS)),
+            (END, before) => before.is_some() && end == octets,
+            _ => false,
+        };
+        if number != blocks.len() as u64 || !is_in_order {
+            return Err(ArchiveError::Damaged { at });
+        }
+        blocks.push(Block { at, kind, length, checksum });
+        if kind == END {
+            return Ok(blocks);
+        }
+        at = end;
+    }
+}
+
+/// How much the blocks of items hold.
+#[derive(Default)]
+struct Counted {
+    items: u64,
+    octets: u64,
+}
+
+impl Counted {
+    fn count(&mut self, block: &Block, content: &[u8]) -> Result<(), ArchiveError> {
+        let mut rest = if block.kind == ITEMS { content } else { &[] };
+        while !rest.is_empty() {
+            let Some((key, Some(value))) = take_item(&mut rest) else {
+                return Err(ArchiveError::Damaged { at: block.at });
+            };
+            self.items += 1;
+            self.octets += (key.len() + value.len()) as u64;
+        }
+        Ok(())
+    }
+}
+
+/// The content of the last block.
+fn end_of(items: u64, octets: u64, whole: &blake3::Hasher) -> Vec<u8> {
+    let mut end = Vec::with_capacity(END_OCTETS);
+    end.extend_from_slice(&items.to_le_bytes());
+    end.extend_from_slice(&octets.to_le_bytes());
+    end.extend_from_slice(whole.finalize().as_bytes());
+    end
 }
 
 /// Shows every item that stands in a whole block of a damaged archive; answers with what its first block says, if that is
@@ -473,5 +615,9 @@ const END_OCTETS: usize = 8 + 8 + blake3::OUT_LEN;
 pub(super) const READ_OCTETS: usize = 256 * 1024;
 /// A block is closed when it has so many octets.
 const BLOCK_OCTETS: usize = 256 * 1024;
+/// More than these wait for the disk.
+const THREADS_MAX: usize = 16;
+/// Fewer are not worth a thread to check them.
+const BLOCKS_A_THREAD: usize = 8;
 /// In the place of the length of a value: there is no item of this key.
 const GONE: u32 = u32::MAX;

@@ -32,6 +32,7 @@ use super::error::{Damage, StoreError};
 use super::journal::Journal;
 use super::ledger::{self, Files, Ledger, Trouble};
 use super::lock::Lock;
+use super::stored::{Stored, Unverified};
 use super::verify::{Assembler, BackwardAssembler, Verifier};
 use super::{Batch, Hindrance, MemoryStore, Meta, Sizes, Store, reading, record};
 use crate::model::{Event, Key, Record, Revision, Trail};
@@ -472,11 +473,11 @@ impl Shared {
 }
 
 impl Store for DiskStore {
-    fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
+    fn load_stored(&self, visit: &mut dyn FnMut(Stored)) -> Result<Unverified, StoreError> {
         let start = self.shared.start.lock().unwrap_or_else(PoisonError::into_inner).take();
         let loaded = match start.filter(|ledger| *ledger.meta() == self.shared.writer().meta) {
-            Some(ledger) => ledger.load(visit),
-            None => self.shared.ledger()?.load(visit),
+            Some(ledger) => ledger.load_stored(visit),
+            None => self.shared.ledger()?.load_stored(visit),
         };
         self.shared.want_opened();
         loaded

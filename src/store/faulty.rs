@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::{Batch, Hindrance, Meta, Store, StoreError};
+use super::{Batch, Hindrance, Meta, Store, StoreError, Stored, Unverified};
 use crate::model::{Event, Key, Record, Trail};
 use crate::secret::Secret;
 
@@ -53,8 +53,8 @@ impl FaultyStore {
 }
 
 impl Store for FaultyStore {
-    fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
-        self.records.load(visit)
+    fn load_stored(&self, visit: &mut dyn FnMut(Stored)) -> Result<Unverified, StoreError> {
+        self.records.load_stored(visit)
     }
 
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {

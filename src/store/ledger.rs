@@ -18,13 +18,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::Meta;
-use super::archive::{ArchiveError, ArchiveReader, ArchiveWriter, Head, READ_OCTETS};
+use super::archive::{self, ArchiveError, ArchiveReader, ArchiveWriter, Head, READ_OCTETS};
 use super::commit::Writes;
 use super::error::{Damage, StoreError};
 use super::journal::{self, End, Journal, Segment};
 use super::record::{self, Fault};
-use super::verify::Verifier;
-use crate::model::{Incarnation, Record, Revision};
+use super::stored::{Cutter, Stored, Unverified};
+use crate::model::{Incarnation, Revision};
 use crate::secret::Secret;
 
 /// What is in the files of a ledger, as of one revision: they are held open, so it can be read while others write on and
@@ -156,7 +156,7 @@ impl Ledger {
             return Err(Trouble::Damaged { damage, at_least: last });
         };
         let damaged = |damage| Trouble::Damaged { damage, at_least: last };
-        let head = match check_archive(&checkpoint) {
+        let head = match archive::check(&checkpoint) {
             Ok(head) => head,
             Err(ArchiveError::Io(error)) => {
                 return Err(StoreError::from_io(path.join(CHECKPOINT), "read", error).into());
@@ -361,24 +361,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// Shows all records, and checks that none is missing, damaged, or of another revision.
+    /// Hands over all records.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`], [`StoreError::TooNew`], or it cannot be read.
-    pub(super) fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
-        let mut verifier = Verifier::default();
-        self.items(|key, value| {
-            match verifier.push(key, value).map_err(|fault| fault.at(&self.directory))? {
-                None | Some(Record::Event(_)) => {}
-                Some(record) => visit(record),
-            }
-            Ok(())
-        })?;
-        let meta = verifier.finish().map_err(|fault| fault.at(&self.directory))?;
-        if meta == self.meta {
-            return Ok(meta);
-        }
-        Err(StoreError::Damaged { path: self.directory.clone(), damage: Damage::Sum })
+    /// It cannot be read.
+    pub(super) fn load_stored(&self, visit: &mut dyn FnMut(Stored)) -> Result<Unverified, StoreError> {
+        let mut cutter = Cutter::new(&self.directory, &self.meta, visit);
+        self.items(|key, value| cutter.item(key, value))?;
+        Ok(cutter.finish())
     }
 
     /// Writes all items as an archive.
@@ -466,14 +456,6 @@ pub(super) fn remove(files: &[PathBuf]) -> Result<(), StoreError> {
 /// Whether both say who they are, and are not of one life of a store.
 pub(super) fn is_foreign(one: Option<Incarnation>, other: Option<Incarnation>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one != other)
-}
-
-/// Reads a checkpoint to its end; answers with what it says of itself.
-fn check_archive(file: &File) -> Result<Head, ArchiveError> {
-    let file = FileReader { file, at: 0 };
-    let reader = ArchiveReader::new(file)?;
-    let summary = reader.read::<ArchiveError>(|_, _| Ok(()))?;
-    Ok(summary.head)
 }
 
 fn write_checkpoint(

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::archive::ArchiveWriter;
-use super::error::{Damage, StoreError};
-use super::verify::{Assembler, BackwardAssembler, Verifier};
+use super::error::StoreError;
+use super::stored::{Cutter, Stored, Unverified};
+use super::verify::{Assembler, BackwardAssembler};
 use super::{Batch, Hindrance, Meta, Store, commit, record};
 use crate::model::{Event, Key, Record, Trail};
 use crate::secret::Secret;
@@ -66,20 +67,13 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
+    fn load_stored(&self, visit: &mut dyn FnMut(Stored)) -> Result<Unverified, StoreError> {
         let state = self.read();
-        let mut verifier = Verifier::default();
+        let mut cutter = Cutter::new(self.path(), &state.meta, visit);
         for (key, value) in &state.items {
-            match verifier.push(key, value).map_err(|fault| fault.at(self.path()))? {
-                None | Some(Record::Event(_)) => {}
-                Some(record) => visit(record),
-            }
+            cutter.item(key, value)?;
         }
-        let meta = verifier.finish().map_err(|fault| fault.at(self.path()))?;
-        if meta == state.meta {
-            return Ok(meta);
-        }
-        Err(StoreError::Damaged { path: self.path().to_owned(), damage: Damage::Sum })
+        Ok(cutter.finish())
     }
 
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {

@@ -24,6 +24,7 @@ mod reading;
 mod record;
 mod restore;
 mod salvage;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -49,6 +50,7 @@ pub use reading::{holder, read_backup, read_directory};
 pub use record::{RECORD_OCTETS_MAX, TOMBSTONE_OCTETS_MAX, measure};
 pub use restore::{Existing, Restoration, has_store};
 pub use salvage::{Missing, SalvageRules, Salvaged, salvage};
+pub use stored::{Stored, Unverified};
 
 /// Where records are kept. Every method may block on the disk: not for the network threads.
 ///
@@ -63,7 +65,18 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Damaged`], [`StoreError::TooNew`], or a failure to read.
-    fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError>;
+    fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
+        self.load_stored(&mut |stored| stored.read(visit))?.finish()
+    }
+
+    /// Reads everything, and hands it over in the same order as it is stored, so that several threads can check and decode it.
+    ///
+    /// Only [`Unverified::finish`], when all of it was read, tells whether anything is missing or damaged: before that
+    /// the records are worth nothing. `visit` must not call the store.
+    ///
+    /// # Errors
+    /// A failure to read.
+    fn load_stored(&self, visit: &mut dyn FnMut(Stored)) -> Result<Unverified, StoreError>;
 
     /// The record of this name, as of the last commit.
     ///

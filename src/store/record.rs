@@ -205,6 +205,21 @@ pub(super) fn is_meta(name: &[u8]) -> bool {
     name == [META]
 }
 
+/// Whether the record is an event.
+pub(super) fn is_event(name: &[u8]) -> bool {
+    name.first().is_some_and(|kind| trail_of(*kind).is_some())
+}
+
+/// Whether the item is the first one of its record.
+pub(super) fn begins_record(key: &[u8]) -> bool {
+    key.ends_with(&0u16.to_be_bytes())
+}
+
+/// Whether the item belongs to a record that is read before all others, because they name it.
+pub(super) fn is_first(key: &[u8]) -> bool {
+    key.first().is_some_and(|kind| *kind < GROUP)
+}
+
 /// The items of a record, part 0 first.
 ///
 /// # Errors

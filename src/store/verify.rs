@@ -1,5 +1,7 @@
 //! Reading items back into records, and checking that all of them are there.
 
+use std::borrow::Cow;
+
 use super::Meta;
 use super::error::Damage;
 use super::record::{self, Fault, Item};
@@ -28,13 +30,22 @@ impl Assembler {
     /// # Errors
     /// What is wrong with the item, or that one before it is missing.
     pub(super) fn push(&mut self, item: &record::Verified<'_>) -> Result<Option<Record>, Fault> {
+        self.put_together(item)?.map(|whole| whole.decode()).transpose()
+    }
+
+    /// The same without a look at what the record says.
+    fn put_together<'a>(&mut self, item: &record::Verified<'a>) -> Result<Option<Whole<'a>>, Fault> {
         let Some(open) = &mut self.open else {
             if item.part != 0 {
                 return Err(record::part_missing(item.name));
             }
             let (parts, piece) = item.head()?;
             if parts == 1 {
-                return record::decode(item.name, item.version, piece).map(Some);
+                return Ok(Some(Whole {
+                    name: item.name,
+                    version: item.version,
+                    octets: Cow::Borrowed(piece),
+                }));
             }
             self.open = Some(Open {
                 name: item.name.to_vec(),
@@ -53,9 +64,9 @@ impl Assembler {
         if open.next < open.parts {
             return Ok(None);
         }
-        let record = record::decode(&open.name, open.version, &open.octets)?;
+        let octets = std::mem::take(&mut open.octets);
         self.open = None;
-        Ok(Some(record))
+        Ok(Some(Whole { name: item.name, version: item.version, octets: Cow::Owned(octets) }))
     }
 
     /// Says that there are no more items.
@@ -67,6 +78,29 @@ impl Assembler {
             None => Ok(()),
             Some(open) => Err(record::part_missing(&open.name)),
         }
+    }
+}
+
+/// A record of which all parts are there.
+#[derive(Debug)]
+pub(super) struct Whole<'a> {
+    name: &'a [u8],
+    version: u8,
+    octets: Cow<'a, [u8]>,
+}
+
+impl Whole<'_> {
+    /// Whether it is an event.
+    pub(super) fn is_event(&self) -> bool {
+        record::is_event(self.name)
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn decode(&self) -> Result<Record, Fault> {
+        record::decode(self.name, self.version, &self.octets)
     }
 }
 
@@ -113,6 +147,14 @@ impl Verifier {
     /// # Errors
     /// What is wrong with it.
     pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<Option<Record>, Fault> {
+        self.check(key, value)?.map(|whole| whole.decode()).transpose()
+    }
+
+    /// The same without a look at what the record says.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn check<'a>(&mut self, key: &'a [u8], value: &'a [u8]) -> Result<Option<Whole<'a>>, Fault> {
         let item = record::verify(key, value)?;
         if record::is_meta(item.name) {
             self.meta = Some(record::decode_meta(value)?);
@@ -122,7 +164,19 @@ impl Verifier {
         if item.part == 0 {
             self.records += 1;
         }
-        self.assembler.push(&item)
+        self.assembler.put_together(&item)
+    }
+
+    /// Takes what another has checked: some records, of which this one has checked none.
+    ///
+    /// # Errors
+    /// The last of them lacks a part.
+    pub(super) fn join(&mut self, other: Self) -> Result<(), Fault> {
+        other.assembler.finish()?;
+        self.meta = self.meta.or(other.meta);
+        self.records += other.records;
+        self.sum = self.sum.wrapping_add(other.sum);
+        Ok(())
     }
 
     /// Says that there are no more items; answers with the description of the store.

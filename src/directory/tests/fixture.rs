@@ -310,10 +310,21 @@ impl World {
     /// A snapshot built at once from the records in some order, by some threads and in small pieces.
     pub(crate) fn snapshot_from(&self, tape: &mut Tape<'_>) -> Snapshot {
         let means =
-            Means { threads: tape.below(3), batch_max: 1 + tape.below(3), postings_max: 1 + tape.below(200) };
+            Means { threads: tape.below(3), batch_max: 1 + tape.below(3), postings_min: 1 + tape.below(200) };
         let mut builder = SnapshotBuilder::with_means(means);
-        for record in self.records(tape) {
-            builder.add(record);
+        let mut records = self.records(tape);
+        if tape.one_in(2) {
+            // As they come from a store.
+            let is_other =
+                |record: &Record| !matches!(record, Record::CustomAttribute(_) | Record::Provider(_));
+            records.sort_by_key(|record| (is_other(record), matches!(record, Record::Provider(_))));
+            let others = records.split_off(records.partition_point(|record| !is_other(record)));
+            records.into_iter().for_each(|record| builder.add(record));
+            for some in others.chunks(1 + tape.below(9)).map(<[Record]>::to_vec) {
+                builder.add_unread(Box::new(|each| some.into_iter().for_each(each)));
+            }
+        } else {
+            records.into_iter().for_each(|record| builder.add(record));
         }
         builder.finish(1).unwrap()
     }

@@ -1,6 +1,6 @@
 //! What both stores promise, and what the one on disk does with its files.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 
 use super::*;
 use crate::store::error::Damage;
@@ -560,4 +560,72 @@ fn a_newer_store_is_told_apart() {
         matches!(error, StoreError::TooNew { version, known: of, .. } if (version, of) == (known + 1, known));
     assert!(is_told, "{error}");
     assert_eq!(super::files_of(directory.path()), before);
+}
+
+/// Whoever reads the pieces, in whatever order: all of them are needed, and what is wrong with one is told.
+#[test]
+fn what_was_not_read_is_not_taken_for_whole() {
+    on_both(|store| {
+        for revision in 1..=30 {
+            store.commit(&batch(revision)).unwrap();
+        }
+        store
+            .commit(&put((1_000..1_009).map(|number| Record::Account(account(number, 40_000))).collect()))
+            .unwrap();
+        let stored = || {
+            let mut pieces = Vec::new();
+            let loaded = store.load_stored(&mut |stored| pieces.push(stored)).unwrap();
+            (pieces, loaded)
+        };
+        let (pieces, loaded) = stored();
+        assert!(pieces.len() > 2, "{}", pieces.len());
+        let first = pieces.iter().map(Stored::is_first).collect::<Vec<_>>();
+        assert!(first.is_sorted_by(|one, next| one >= next) && first[0], "{first:?}");
+        let read = std::sync::Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for stored in pieces.into_iter().rev() {
+                let read = &read;
+                scope.spawn(move || stored.read(&mut |record| read.lock().unwrap().push(record.key())));
+            }
+        });
+        let mut read = read.into_inner().unwrap();
+        read.sort_unstable();
+        let mut expected = Vec::new();
+        assert_eq!(loaded.finish().unwrap(), store.load(&mut |record| expected.push(record.key())).unwrap());
+        expected.sort_unstable();
+        assert_eq!(read, expected);
+        for unread in 0..stored().0.len() {
+            let (mut pieces, loaded) = stored();
+            pieces.remove(unread);
+            pieces.into_iter().for_each(|stored| stored.read(&mut |_| {}));
+            assert!(matches!(loaded.finish(), Err(StoreError::Io { .. })), "{unread}");
+        }
+    });
+}
+
+/// However an archive is damaged, it is refused by who reads it from its beginning to its end and by who checks its blocks.
+#[test]
+fn blocks_of_an_archive_are_checked_as_they_are_read() {
+    let store = MemoryStore::new();
+    store.commit(&put((1..90).map(|number| Record::Account(account(number, 40_000))).collect())).unwrap();
+    let mut whole = Vec::new();
+    store.write_archive(&mut whole, None).unwrap();
+    let file = tempfile::tempfile().unwrap();
+    let revision = |octets: &[u8]| {
+        file.set_len(0).unwrap();
+        file.write_all_at(octets, 0).unwrap();
+        let checked = archive::check(&file).map(|head| head.meta.revision).ok();
+        let reader = archive::ArchiveReader::new(octets);
+        let read = reader.and_then(|reader| reader.read::<archive::ArchiveError>(|_, _| Ok(())));
+        assert_eq!(checked, read.map(|summary| summary.head.meta.revision).ok());
+        checked
+    };
+    assert_eq!(revision(&whole), Some(1));
+    assert_eq!(revision(&[&*whole, b"x"].concat()), None);
+    for at in (0..whole.len()).step_by(whole.len() / 40).chain(whole.len() - 40..whole.len()) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x10;
+        assert_eq!(revision(&flipped), None, "{at}");
+        assert_eq!(revision(&whole[..at]), None, "{at}");
+    }
 }
