@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::backend::{Backend, CallError};
 use super::failure::{Exit, Failure};
 use crate::config::{ReferenceKind, SeedReference};
-use crate::http::api::{Group, PREFIX, Page, Role, Told, User};
+use crate::http::api::{Group, NOT_KEPT, PREFIX, Page, Role, Told, User};
 use crate::http::{Problem, ProblemKind};
 
 impl Backend {
@@ -230,6 +230,8 @@ fn refused(status: StatusCode, octets: &[u8]) -> Failure {
         let kind = serde_json::from_value::<ProblemKind>(code.clone());
         return match kind {
             Ok(kind) => Problem::one(kind, detail).into(),
+            // No right would show it.
+            Err(_) if code == NOT_KEPT => Failure::failed(detail),
             Err(_) if matches!(status, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) => {
                 Failure::new(Exit::Refused, detail)
             }

@@ -70,7 +70,7 @@ pub use page::Page;
 pub use permission::{
     ExtraRoleObjectPermission, ModelPermission, ObjectPermission, Permission, UserAssignedObjectPermission,
 };
-pub use refusal::Refusal;
+pub use refusal::{NOT_KEPT, Refusal};
 pub use role::Role;
 
 pub use token::{CreatedToken, LastUse, Token, TokenRotateRequest, TokenView};

@@ -268,4 +268,4 @@ fn whole_seconds(time: Duration) -> u64 {
 }
 
 /// That a secret cannot be shown, whatever is granted.
-const NOT_KEPT: &str = "not_kept";
+pub const NOT_KEPT: &str = "not_kept";
