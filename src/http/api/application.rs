@@ -320,7 +320,8 @@ fn shown(source: &impl Source, application: &model::Application) -> Application 
 }
 
 /// The address with `%(username)s` and the other scalar fields of the caller's account filled in, as Python's `%` does it.
-/// As in authentik it stays as it is where it has another `%` in it, or a field that there is not.
+/// As in authentik it stays as it is where it has another `%` in it, or a field that there is not; and where it would be longer
+/// than any browser takes: a name may be long, and stand in it often.
 fn launch_url_for_caller(source: &impl Source, launch_url: &str) -> String {
     let formatted = || {
         let holder = source.caller().holder().filter(|_| launch_url.contains('%'))?;
@@ -342,6 +343,7 @@ fn formatted(launch_url: &str, account: &Value) -> Option<String> {
         }
         let (field, rest) = piece.strip_prefix('(')?.split_once(")s")?;
         match account.get(field)? {
+            Value::String(text) if text.len() > LAUNCH_URL_OCTETS_MAX => return None,
             Value::String(text) => text.bytes().for_each(|octet| push_encoded(&mut url, octet)),
             Value::Number(number) => url.push_str(&number.to_string()),
             Value::Bool(truth) => url.push_str(if *truth { "True" } else { "False" }),
@@ -349,9 +351,15 @@ fn formatted(launch_url: &str, account: &Value) -> Option<String> {
             Value::Array(_) | Value::Object(_) => return None,
         }
         url.push_str(rest);
+        if url.len() > LAUNCH_URL_OCTETS_MAX {
+            return None;
+        }
     }
     Some(url)
 }
+
+/// An address that is filled in is no longer than this.
+const LAUNCH_URL_OCTETS_MAX: usize = 8 * 1024;
 
 /// A name has no say in what else the address is: RFC 3986, section 2.3, and the `@` of mail addresses.
 fn push_encoded(url: &mut String, octet: u8) {

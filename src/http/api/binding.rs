@@ -24,7 +24,7 @@ use super::user::{self, PartialUser};
 use super::value::{Empty, Required, RequiredFields, Time, given, or_null};
 use crate::model::{
     AccountNumber, Application, BadTimeOfDay, BadTimeWindow, Binding, BindingSubject, ObjectReference,
-    TimeOfDay, TimeWindow, TimeZone, UnknownTimeZone, Weekday,
+    Permission, TimeOfDay, TimeWindow, TimeZone, UnknownTimeZone, Weekday,
 };
 use crate::registry::commands::{
     BindingChanges, create_binding, delete_binding, may_view_bindings, no_target, update_binding,
@@ -176,6 +176,7 @@ pub(super) async fn create(
     request: Required<PatchedPolicyBindingRequest>,
 ) -> Result<PolicyBinding, Refusal> {
     call.change(move |transaction| {
+        transaction.require(Permission::AddPolicyBinding)?;
         let changes = changes(transaction, request.0, None)?;
         let (Some(target), Some(subject)) = (changes.target, changes.subject.clone()) else {
             return Err(no_subject());
@@ -361,8 +362,11 @@ fn changes(
         // As it was read.
         (Some(uuid), Some((application, _))) if uuid == target(source, application) => None,
         (Some(uuid), _) => {
-            let target = by_uuid(source.accounts(), uuid).ok_or_else(no_target);
-            source.noting(target.map(|application| application.number))?
+            // One that the caller may not know of is none, whatever else is wrong.
+            let target = by_uuid(source.accounts(), uuid)
+                .map(|application| application.number)
+                .filter(|number| source.names(ObjectReference::Application(*number)));
+            source.noting(target.ok_or_else(no_target))?
         }
         (None, _) => None,
     };

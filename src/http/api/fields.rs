@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use ipnet::IpNet;
 use schemars::generate::SchemaSettings;
@@ -118,7 +118,7 @@ impl Fields {
     /// All that is wrong.
     pub(super) fn read<B: DeserializeOwned>(&self, body: &[u8]) -> Result<B, Refusal> {
         let (mut object, mut problems) = if body.is_empty() { Default::default() } else { object_of(body)? };
-        self.check(&object, "", &mut |field, message| note(&mut problems, field, message));
+        let _ = self.check(&object, "", &mut |field, message| note(&mut problems, field, message));
         if !problems.is_empty() {
             return Err(Refusal::fields(problems));
         }
@@ -138,11 +138,10 @@ impl Fields {
         let (mut object, mut problems) = (Map::new(), Problems::new());
         for (name, text) in pairs {
             let Some(Field { form, .. }) = self.fields.get(&name) else {
-                note(
-                    &mut problems,
-                    &name,
-                    format!("There is no such parameter; there are: {}", self.names()),
-                );
+                let message = format!("There is no such parameter; there are: {}", self.names());
+                if note(&mut problems, &name, message).is_break() {
+                    break;
+                }
                 continue;
             };
             match form {
@@ -157,13 +156,15 @@ impl Fields {
                 }
                 form => {
                     let value = form.written(text);
-                    if object.insert(name.clone(), value).is_some() {
-                        note(&mut problems, &name, TWICE.to_owned());
+                    if object.insert(name.clone(), value).is_some()
+                        && note(&mut problems, &name, TWICE.to_owned()).is_break()
+                    {
+                        break;
                     }
                 }
             }
         }
-        self.check(&object, "", &mut |field, message| note(&mut problems, field, message));
+        let _ = self.check(&object, "", &mut |field, message| note(&mut problems, field, message));
         if !problems.is_empty() {
             return Err(Refusal::fields(problems));
         }
@@ -177,7 +178,12 @@ impl Fields {
     }
 
     /// Says what is wrong with an object that stands at a place of a field; empty: it is the whole.
-    fn check(&self, object: &Map<String, Value>, place: &str, say: &mut dyn FnMut(&str, String)) {
+    fn check(
+        &self,
+        object: &Map<String, Value>,
+        place: &str,
+        say: &mut dyn FnMut(&str, String) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         let place_of = |name: &str| if place.is_empty() { String::new() } else { format!("{place}.{name}") };
         for (name, value) in object {
             match self.fields.get(name) {
@@ -187,21 +193,22 @@ impl Fields {
                         "" => "There is no such field".to_owned(),
                         place => format!("There is no `{place}.{name}`"),
                     };
-                    say(name, format!("{what}; there are: {}", self.names()));
+                    say(name, format!("{what}; there are: {}", self.names()))?;
                 }
                 Some(field) if value.is_null() => {
                     if !field.takes_null {
-                        say(name, format!("{} may not be null.", subject(&place_of(name))));
+                        say(name, format!("{} may not be null.", subject(&place_of(name))))?;
                     }
                 }
-                Some(field) => field.form.check(value, &place_of(name), &mut |message| say(name, message)),
+                Some(field) => field.form.check(value, &place_of(name), &mut |message| say(name, message))?,
             }
         }
         for (name, field) in self.fields.iter().filter(|(name, _)| !object.contains_key(*name)) {
             if field.is_required {
-                say(name, format!("{} is required.", subject(&place_of(name))));
+                say(name, format!("{} is required.", subject(&place_of(name))))?;
             }
         }
+        ControlFlow::Continue(())
     }
 }
 
@@ -260,7 +267,12 @@ impl Form {
     }
 
     /// Says where a value is not what is expected.
-    fn check(&self, value: &Value, place: &str, say: &mut dyn FnMut(String)) {
+    fn check(
+        &self,
+        value: &Value,
+        place: &str,
+        say: &mut dyn FnMut(String) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         let is_so = match (self, value) {
             (Self::Any, _) | (Self::Text, Value::String(_)) | (Self::Truth, Value::Bool(_)) => true,
             (Self::Whole(range), Value::Number(number)) => {
@@ -274,12 +286,12 @@ impl Form {
             (Self::Map, Value::Object(_)) => true,
             (Self::List(item), Value::Array(values)) => {
                 for (index, value) in values.iter().enumerate() {
-                    item.check(value, &format!("{place}[{index}]"), say);
+                    item.check(value, &format!("{place}[{index}]"), say)?;
                 }
                 true
             }
             (Self::Object(fields), Value::Object(object)) => {
-                fields.check(object, place, &mut |_, message| say(message));
+                fields.check(object, place, &mut |_, message| say(message))?;
                 true
             }
             (Self::Ordering(names), Value::String(text)) => {
@@ -289,8 +301,9 @@ impl Form {
         };
         if !is_so {
             let at = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
-            say(format!("Not a valid value{at}: expected {self}."));
+            say(format!("Not a valid value{at}: expected {self}."))?;
         }
+        ControlFlow::Continue(())
     }
 }
 
@@ -422,10 +435,10 @@ impl<'de> Visitor<'de> for Whole<'_> {
             let twice = RefCell::default();
             let value = entries.next_value_seed(Part { twice: &twice })?;
             for key in twice.into_inner() {
-                note(self.problems, &name, format!("`{key}` stands twice in it."));
+                let _ = note(self.problems, &name, format!("`{key}` stands twice in it."));
             }
             if object.insert(name.clone(), value).is_some() {
-                note(self.problems, &name, TWICE.to_owned());
+                let _ = note(self.problems, &name, TWICE.to_owned());
             }
         }
         Ok(object)
@@ -493,16 +506,30 @@ impl<'de> Visitor<'de> for Part<'_> {
         let mut object = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(self)?;
-            if object.insert(name.clone(), value).is_some() {
-                self.twice.borrow_mut().push(name);
+            let mut twice = self.twice.borrow_mut();
+            if object.insert(name.clone(), value).is_some() && twice.len() < PROBLEMS_TOLD_MAX {
+                twice.push(name);
             }
         }
         Ok(Value::Object(object))
     }
 }
 
-fn note(problems: &mut Problems, field: &str, message: String) {
+/// Tells something that is wrong, unless so much is told already that nothing more is looked for: an answer is no larger
+/// than what was asked.
+fn note(problems: &mut Problems, field: &str, message: String) -> ControlFlow<()> {
+    // So many keys at most, so this is soon counted.
+    let told: usize = problems.values().map(Vec::len).sum();
+    if told > PROBLEMS_TOLD_MAX {
+        return ControlFlow::Break(());
+    }
+    if told == PROBLEMS_TOLD_MAX {
+        let more = "There is more that is wrong, which is not told.".to_owned();
+        problems.entry(WHOLE.to_owned()).or_default().push(more);
+        return ControlFlow::Break(());
+    }
     problems.entry(field.to_owned()).or_default().push(message);
+    ControlFlow::Continue(())
 }
 
 /// What a sentence is about: a field as such, or what stands at a place in it.
@@ -555,6 +582,10 @@ fn range(schema: &Value, format: &str) -> RangeInclusive<i128> {
     bound("minimum").unwrap_or(*of_format.start())..=bound("maximum").unwrap_or(*of_format.end())
 }
 
+/// So much that is wrong is told in one answer.
+const PROBLEMS_TOLD_MAX: usize = 50;
+/// Where what is about no field in particular is told.
+const WHOLE: &str = "non_field_errors";
 /// Marks a field of a request in which `null` says something.
 pub(super) const OR_NULL: &str = "x-or-null";
 /// The format of a text that is a network.

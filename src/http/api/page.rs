@@ -120,12 +120,18 @@ impl PageQuery {
         items: &mut [T],
         by: impl Fn(&str, &T, &T) -> Option<Ordering>,
     ) -> Result<(), Refusal> {
+        let mut keys: Vec<(&str, bool)> = Vec::new();
+        for (field, is_reversed) in self.ordering_keys() {
+            // What is equal by a field is so a second time.
+            if keys.iter().all(|(known, _)| *known != field) {
+                keys.push((field, is_reversed));
+            }
+        }
         if let Some(first) = items.first()
-            && self.ordering_keys().any(|(field, _)| by(field, first, first).is_none())
+            && keys.iter().any(|(field, _)| by(field, first, first).is_none())
         {
             return Err(Refusal::field(ORDERING, "the list has no such order"));
         }
-        let keys: Vec<(&str, bool)> = self.ordering_keys().collect();
         items.sort_by(|one, other| {
             let by_key = |(field, is_reversed): &(&str, bool)| {
                 let order = by(field, one, other).unwrap_or(Ordering::Equal);

@@ -371,6 +371,10 @@ impl Route {
                     // Whatever stands in the body of a call that takes none is not done.
                     let received = received.and_then(|incoming| match has_body {
                         true => Ok(incoming),
+                        // A large one is not even looked at.
+                        false if incoming.body.len() > NO_BODY_OCTETS_MAX => {
+                            Err(Refusal::invalid("this call takes no body"))
+                        }
                         false => incoming.says.body.read(&incoming.body).map(|NoParameters {}| incoming),
                     });
                     let incoming = match received {
@@ -444,3 +448,6 @@ fn no_rehearsal() -> Refusal {
 /// Of a call that has none.
 #[derive(Clone, Copy, Debug, serde::Deserialize, JsonSchema)]
 pub(super) struct NoParameters {}
+
+/// What a call that takes no body is read for: an empty object, or fields that it has not.
+const NO_BODY_OCTETS_MAX: usize = 1024;

@@ -560,10 +560,8 @@ fn changes(
 ) -> Result<AccountChanges, ChangeError> {
     let is_so = before.map(|before| source.accounts().is_superuser(before));
     if request.is_superuser.is_some() && request.is_superuser != is_so {
-        return Err(ChangeError::field(
-            "is_superuser",
-            "an account is a superuser by its groups: put it into one with `is_superuser`",
-        ));
+        let message = "an account is a superuser by its groups: put it into one with `is_superuser`";
+        source.noting(Err::<(), _>(ChangeError::field("is_superuser", message)))?;
     }
     let (groups, roles) = before.map(|before| (&*before.groups, &*before.roles)).unwrap_or_default();
     let groups = request.groups.map(|given| group::numbers(source, "groups", &given, groups)).transpose();

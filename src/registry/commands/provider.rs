@@ -111,7 +111,10 @@ pub(super) fn write(
         if before.as_ref().is_none_or(|before| before.base_dn != base_dn) {
             provider.base_dn = canonical(rules, "base_dn", &base_dn)?;
         }
-        provider.as_given.base_dn = if base_dn == provider.base_dn { String::new() } else { base_dn };
+        // Blanks beside its parts are kept, as long as they are no more than it.
+        let is_short = base_dn.len() <= 2 * provider.base_dn.len();
+        provider.as_given.base_dn =
+            if base_dn == provider.base_dn || !is_short { String::new() } else { base_dn };
     }
     set(&mut provider.is_default, is_default);
     if let Some(domain) = domain {

@@ -276,6 +276,18 @@ async fn an_address_has_the_name_of_who_asks_in_it() {
     for shown in [&made, &read, &listed["results"][0]] {
         assert_eq!((&shown["launch_url"], &shown["meta_launch_url"]), (&filled, &json!(given)));
     }
+    // Filled in it is no longer than a browser takes.
+    fixture
+        .grant([may.as_slice(), &[Permission::ChangeUser]].concat().into_iter().map(global).collect())
+        .await;
+    let me = fixture.send(Method::GET, "/core/users/me/", Value::Null).await.1["user"]["pk"].clone();
+    let long = json!({ "name": "ä%".repeat(2_000) });
+    let (status, answer) = fixture.send(Method::PATCH, &format!("/core/users/{me}/"), long).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let given_often = format!("https://example.com/{}", "%(name)s".repeat(500));
+    let new = json!({ "name": "Long", "slug": "long", "meta_launch_url": given_often });
+    let (_, made) = fixture.send(Method::POST, "/core/applications/", new).await;
+    assert_eq!(made["launch_url"], json!(given_often));
     // The operator is no account.
     let world = World::new();
     let made = json!({ "name": "Wiki", "slug": "wiki", "meta_launch_url": given });
@@ -330,6 +342,15 @@ async fn an_account_sees_its_own_tokens_and_exchanges_the_one_it_has_come_with()
     fixture.secret = text(&rotated["key"]);
     let (status, list) = fixture.send(Method::GET, "/core/tokens/", Value::Null).await;
     assert_eq!((status, identifiers(&list).len()), (StatusCode::OK, 2));
+    // The old one works no longer beside it than the config says, whatever is asked for.
+    let ninety_days = json!({ "overlap": 90 * 86_400 });
+    let (status, rotated) = fixture.send(Method::POST, "/core/tokens/robot-api/rotate/", ninety_days).await;
+    assert_eq!(status, StatusCode::OK, "{rotated}");
+    fixture.secret = text(&rotated["key"]);
+    let latest = registry.now().after(registry.rotation_overlap());
+    let snapshot = registry.snapshot();
+    let mut replaced = snapshot.accounts().tokens().filter(|token| token.is_replaced);
+    assert!(replaced.all(|token| token.expires.unwrap() <= latest));
     // With the permission another of its own, too, without a look at tokens.
     fixture.grant(vec![global(Permission::SetTokenKey)]).await;
     let (status, answer) = fixture.send(Method::POST, "/core/tokens/robot-app/rotate/", json!({})).await;

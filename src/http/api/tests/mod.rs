@@ -61,9 +61,15 @@ impl World {
 
     /// The status and the body of an answer to the operator.
     async fn call(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.call_with(method, path, body).await
+    }
+
+    /// The same with whatever stands in the body.
+    async fn call_with(&self, method: Method, path: &str, body: String) -> (StatusCode, Value) {
         let request =
             Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
-        let request = request.body(Body::from(if body.is_null() { String::new() } else { body.to_string() }));
+        let request = request.body(Body::from(body));
         let answer = self.router.clone().oneshot(request.unwrap()).await.unwrap();
         let status = answer.status();
         let is_json =

@@ -117,3 +117,42 @@ async fn a_path_without_its_last_slash_is_sent_on_to_the_row() {
         assert_eq!(answer.status(), status, "{path}");
     }
 }
+
+/// Whoever sends much that is wrong gets no answer that is larger, and nothing is looked for without an end.
+#[tokio::test]
+async fn what_is_wrong_is_told_to_a_bound() {
+    let world = World::new();
+    let unknown: serde_json::Map<String, Value> =
+        (0..20_000).map(|number| (format!("k{number}"), json!(0))).collect();
+    let unknown_text = Value::Object(unknown.clone()).to_string();
+    let twice = format!("{{{}}}", vec![r#""name":1"#; 20_000].join(","));
+    let networks = json!({ "identifier": "x", "networks": vec![1; 100_000] });
+    for (path, body) in [
+        ("/core/users/", unknown_text.clone()),
+        ("/core/users/", twice),
+        ("/core/tokens/", networks.to_string()),
+        ("/core/tokens/", json!({ "identifier": "x", "networks": [unknown] }).to_string()),
+    ] {
+        let (status, answer) = world.call_with(Method::POST, path, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+        let told: usize =
+            answer.as_object().unwrap().values().filter_map(Value::as_array).map(Vec::len).sum();
+        assert!((1..=51).contains(&told), "{path}: {told}");
+    }
+    // Whoever is nobody has less said to it still.
+    let (status, answer) = world.call_with(Method::GET, "/root/config/", unknown_text).await;
+    assert_eq!((status, answer.to_string().len() < 200), (StatusCode::BAD_REQUEST, true), "{answer}");
+    // What a list is ordered by twice it is ordered by once.
+    let ordering = "username,".repeat(500) + "-username,pk";
+    for name in ["b", "a"] {
+        world.account(name).await;
+    }
+    let list = world.get(&format!("/core/users/?ordering={ordering}&type=service_account")).await;
+    let names: Vec<&Value> =
+        list["results"].as_array().unwrap().iter().map(|account| &account["username"]).collect();
+    assert!(names.is_sorted_by_key(|name| name.to_string()), "{names:?}");
+    let query: String = (0..500).map(|number| format!("q{number}=1&")).collect();
+    let (status, answer) = world.call(Method::GET, &format!("/core/users/?{query}"), Value::Null).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(answer.as_object().unwrap().len() <= 52, "{answer}");
+}

@@ -12,7 +12,9 @@ use crate::audit::EventObject;
 use crate::auth::SealError;
 use crate::config::ROTATION_OVERLAP_MAX;
 use crate::directory::Accounts;
-use crate::model::{Action, Key, Permission, Record, Timestamp, Token, TokenNumber, slug_of};
+use crate::model::{
+    Action, Key, ObjectReference, Permission, Record, Timestamp, Token, TokenNumber, slug_of,
+};
 use crate::registry::commands::{DEFAULT_LIFETIME, validate};
 use crate::registry::fresh_secrets::Viewing;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -52,8 +54,16 @@ impl Registry {
             )
             .await?;
         let secret = made.secret.clone();
+        let as_itself = caller.holder().map(|_| self.rotation_overlap());
         self.change(caller, move |transaction| {
             let old = still(transaction, &identifier, (old.number, old.generation), find_to_rotate)?;
+            let overlap = as_itself.map_or(overlap, |overlap_max| {
+                // How long two secrets work is for who may set them: a stolen one is not to outlive its rotation for long.
+                let accounts = transaction.snapshot().accounts();
+                let on = Some(ObjectReference::Token(old.number));
+                let may_set = transaction.caller().may(accounts, Permission::SetTokenKey, on);
+                if may_set { overlap } else { overlap.min(overlap_max) }
+            });
             let token = replace(transaction, &old, overlap, new, made)?;
             let owner = transaction.snapshot().accounts().account(token.account);
             let account = owner.map_or_else(|| token.account.to_string(), |owner| owner.username.to_string());
@@ -219,6 +229,7 @@ pub(in crate::registry::commands) fn replace(
 ) -> Result<Token, ChangeError> {
     check_present(old)?;
     let now = transaction.now();
+    check_replaced(transaction, old)?;
     let NewTokenSecret { selector, hash, sealed, .. } = made;
     if transaction.snapshot().accounts().token_found_by(&selector).is_some() {
         return Err(ChangeError::Conflict);
@@ -268,6 +279,25 @@ pub(super) fn next_expiry(token: &Token, now: Timestamp) -> Option<Timestamp> {
     Some(now.after(if lifetime.is_zero() { DEFAULT_LIFETIME } else { lifetime }))
 }
 
+/// Whether one more secret of a token may go on working beside the newest.
+fn check_replaced(transaction: &Transaction<'_>, token: &Token) -> Result<(), ChangeError> {
+    let accounts = transaction.snapshot().accounts();
+    let began_as = token.began_as.unwrap_or(token.number);
+    let of_owner = accounts.account(token.account).map(|owner| owner.tokens.iter()).into_iter().flatten();
+    let replaced = of_owner.filter_map(|number| accounts.token(*number)).filter(|other| {
+        other.is_replaced
+            && other.number != token.number
+            && other.began_as.unwrap_or(other.number) == began_as
+    });
+    if replaced.count() < REPLACED_MAX {
+        return Ok(());
+    }
+    Err(ChangeError::Refused(format!(
+        "{REPLACED_MAX} secrets that `{}` has replaced still work: revoke some, or rotate with a shorter overlap",
+        token.identifier
+    )))
+}
+
 /// A free name for a token that was replaced and works until then. It is no longer than a name may be: the end of a long
 /// identifier makes room.
 fn replaced_name(transaction: &Transaction<'_>, identifier: &str, until: Timestamp) -> String {
@@ -297,5 +327,7 @@ fn closed(identifier: &str, error: SealError) -> ChangeError {
     ChangeError::Refused(format!("the secret of the token `{identifier}` cannot be shown: {error}"))
 }
 
+/// So many secrets that a token has replaced may still work: a day of rotations, and a season of daily ones.
+const REPLACED_MAX: usize = 100;
 /// What stands in the name of a token that was replaced, between its own and the time until which it works.
 const REPLACED: &str = "-replaced-until-";
