@@ -19,7 +19,7 @@ use super::{Record, is_description};
 /// and a record may have no attributes. A leading byte order mark is skipped.
 ///
 /// After an error the next call goes on behind the next blank line, unless
-/// [`LdifError::is_fatal`].
+/// [`LdifError::is_fatal`]. So between two calls [`LdifReader::octets_read`] is where a record ends.
 #[derive(Debug)]
 pub struct LdifReader<R> {
     input: R,
@@ -30,6 +30,8 @@ pub struct LdifReader<R> {
     lines_read: u64,
     octets_read: u64,
     progress: Progress,
+    /// What went wrong behind a record with an error, for the next call.
+    failed: Option<LdifError>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +40,6 @@ enum Progress {
     Start,
     /// What follows is a record, or blank lines.
     BetweenRecords,
-    /// What follows is the rest of a record with an error.
-    InBadRecord,
     /// Nothing follows.
     End,
 }
@@ -138,6 +138,7 @@ impl<R: BufRead> LdifReader<R> {
             lines_read: 0,
             octets_read: 0,
             progress: Progress::Start,
+            failed: None,
         }
     }
 
@@ -158,11 +159,8 @@ impl<R: BufRead> LdifReader<R> {
     fn read_record(&mut self) -> Result<Option<Record>, LdifError> {
         if self.progress == Progress::Start {
             self.skip_byte_order_mark()?;
+            self.progress = Progress::BetweenRecords;
         }
-        if self.progress == Progress::InBadRecord {
-            while let Line::Text { .. } = self.read_line(0)? {}
-        }
-        self.progress = Progress::BetweenRecords;
 
         let Some(line) = self.find_record()? else { return Ok(None) };
         let error = |problem| LdifError { line, dn: None, problem };
@@ -177,6 +175,12 @@ impl<R: BufRead> LdifReader<R> {
             Ok(()) => Ok(Some(record)),
             Err(error) => Err(LdifError { dn: Some(record.dn), ..error }),
         }
+    }
+
+    /// Reads what is left of a record with an error.
+    fn skip_record(&mut self) -> Result<(), LdifError> {
+        while let Line::Text { .. } = self.read_line(0)? {}
+        Ok(())
     }
 
     /// Finds the first line of the next record and leaves it in `self.line`; tells its number.
@@ -331,14 +335,20 @@ impl<R: BufRead> Iterator for LdifReader<R> {
         if self.progress == Progress::End {
             return None;
         }
-        match self.read_record() {
+        match self.failed.take().map_or_else(|| self.read_record(), Err) {
             Ok(Some(record)) => Some(Ok(record)),
             Ok(None) => {
                 self.progress = Progress::End;
                 None
             }
             Err(error) => {
-                self.progress = if error.is_fatal() { Progress::End } else { Progress::InBadRecord };
+                if error.is_fatal() {
+                    self.progress = Progress::End;
+                } else {
+                    // Not by the next call: whoever reads on from here with another reader would take it for records.
+                    self.progress = Progress::BetweenRecords;
+                    self.failed = self.skip_record().err();
+                }
                 Some(Err(error))
             }
         }

@@ -235,14 +235,16 @@ fn files_that_were_put_together_are_read() {
     assert_eq!(read(format!("{one}\n{one}")).iter().filter(|result| result.is_ok()).count(), 2);
 }
 
+struct Failing;
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("the disk is gone"))
+    }
+}
+
 #[test]
 fn a_failing_input_ends_the_iteration_with_an_error() {
-    struct Failing;
-    impl Read for Failing {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::Error::other("the disk is gone"))
-        }
-    }
     let text = b"dn: cn=a\ncn: a\n\ndn: cn=b\ncn: b\n";
     let found: Vec<_> = LdifReader::new(BufReader::new(text.chain(Failing))).collect();
     // The second record is not complete: its blank line is missing and so is the end.
@@ -251,6 +253,24 @@ fn a_failing_input_ends_the_iteration_with_an_error() {
     assert!(error.is_fatal());
     assert_eq!(error.dn.as_deref(), Some("cn=b"));
     assert_eq!(std::error::Error::source(error).unwrap().to_string(), "the disk is gone");
+}
+
+#[test]
+fn between_two_calls_another_reader_may_go_on() {
+    let text = b"dn: cn=a\nbad\ndn: cn=b\nversion: 3\n\nnothing\nversion: 3\n\ndn: cn=z\ncn: z\n";
+    let mut reader = LdifReader::new(text.as_slice());
+    for _ in 0..2 {
+        assert!(!reader.next().unwrap().unwrap_err().is_fatal());
+        let rest = &text[usize::try_from(reader.octets_read()).unwrap()..];
+        assert!(read(rest).iter().any(|result| is_record_of(result, "cn=z")));
+        assert!(!read(rest).iter().any(|result| is_record_of(result, "cn=b")));
+    }
+    assert!(is_record_of(&reader.next().unwrap(), "cn=z"));
+    // An input that fails behind what is wrong is told too.
+    let mut reader = LdifReader::new(BufReader::new(b"dn: cn=a\nbad\ncn: a\n".chain(Failing)));
+    assert!(!reader.next().unwrap().unwrap_err().is_fatal());
+    assert!(reader.next().unwrap().unwrap_err().is_fatal());
+    assert!(reader.next().is_none());
 }
 
 #[test]

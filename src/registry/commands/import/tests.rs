@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 use crate::config::{Seed, SeedApplication, SeedAttribute, SeedRole, SeedSubject};
 use crate::directory::{EntryId, Reader, Snapshot, Visibility};
@@ -188,6 +190,39 @@ objectClass: inetOrgPerson
 uid: far
 "
     )
+}
+
+/// What the server does with a file.
+fn import_file(ldif: &str) -> (Arc<Registry>, ImportReport) {
+    let (registry, _, _) = prepared();
+    let directory = tempfile::tempdir().unwrap();
+    let mut spool = Spool::make(directory.path(), u64::MAX).unwrap();
+    spool.write(ldif.as_bytes()).unwrap();
+    let report = wait(registry.import_file(actor(), options(), spool, &CancellationToken::new())).unwrap();
+    (registry, report)
+}
+
+/// What stands behind a mistake belongs to the record with the mistake, whenever the file is read.
+#[test]
+fn the_rest_of_a_bad_record_is_no_record() {
+    let crew = format!("dn: cn=crew,ou=teams,{BASE}\nobjectClass: groupOfNames\ncn: crew\n\n");
+    let evil = format!("dn: cn=evil,ou=teams,{BASE}\nobjectClass: groupOfNames\ncn: evil\n");
+    let person =
+        format!("dn: uid=zoe,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: zoe\ncn: Zoe\nsn: Z\n\n");
+    for rest in ["sn: x\n", &evil, "version: 3\n"] {
+        let bad = format!("dn: uid=bad,ou=people,{BASE}\nobjectClass: inetOrgPerson\nbadline\n{rest}\n");
+        let (registry, report) = import_file(&format!("{bad}{crew}{bad}{person}{crew}"));
+        assert_eq!(
+            (report.users, report.groups, report.stopped.is_none()),
+            (1, 1, true),
+            "{rest}: {report:?}"
+        );
+        let snapshot = registry.snapshot();
+        let tree = snapshot.default_tree().unwrap();
+        let reader = Reader::new(&snapshot, tree, &Visibility::Full);
+        let is_there = |name: &str| reader.find(format!("cn={name},ou=teams,{BASE}").as_bytes()).is_some();
+        assert_eq!((is_there("crew"), is_there("evil")), (true, false), "{rest}");
+    }
 }
 
 #[test]
