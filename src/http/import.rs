@@ -2,6 +2,7 @@
 //! the file.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -9,13 +10,14 @@ use axum::{Extension, Json};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::sync::mpsc::{Receiver, channel};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::actor;
 use super::error::{Problem, ProblemKind, in_words};
 use crate::config::Limit;
 use crate::model::{InternalAccount, SystemUser};
-use crate::registry::{ImportOptions, ImportReport, Registry, Spool, SpoolError};
+use crate::registry::{ChangeError, ImportOptions, ImportReport, Registry, Spool, SpoolError};
 
 pub(super) async fn import(
     State(registry): State<Arc<Registry>>,
@@ -23,21 +25,32 @@ pub(super) async fn import(
     going_down: Option<Extension<CancellationToken>>,
     body: Body,
 ) -> Result<Json<ImportReport>, Problem> {
-    let (options, spool) = receive(&registry, body).await?;
-    let actor = actor(InternalAccount::Import, user.as_deref());
     let going_down = going_down.map(|Extension(token)| token).unwrap_or_default();
+    let (options, spool) = receive(&registry, body, &going_down).await?;
+    let actor = actor(InternalAccount::Import, user.as_deref());
     Ok(Json(registry.import_file(actor, options, spool, &going_down).await?))
 }
 
-/// Keeps the file. What comes behind a mistake is taken and thrown away: who still sends does not listen.
-async fn receive(registry: &Registry, mut body: Body) -> Result<(ImportOptions, Spool), Problem> {
+/// Keeps the file. What comes behind a mistake is taken and thrown away for a while: who still sends does not listen.
+async fn receive(
+    registry: &Registry,
+    mut body: Body,
+    going_down: &CancellationToken,
+) -> Result<(ImportOptions, Spool), Problem> {
     let spool = registry.spool().map_err(|error| refused(registry, &error))?;
     let (pieces, receiver) = channel(PIECES_WAITING_MAX);
     // It waits for the disk: no work for the threads of the network.
     let kept = tokio::task::spawn_blocking(move || keep(spool, receiver));
     let mut line = Vec::new();
     let mut has_options = false;
-    while let Some(frame) = body.frame().await {
+    loop {
+        let frame = tokio::select! {
+            frame = body.frame() => frame,
+            // It was given up, or the thread has panicked, which is told below.
+            () = pieces.closed() => break,
+            () = going_down.cancelled() => return Err(ChangeError::ShuttingDown.into()),
+        };
+        let Some(frame) = frame else { break };
         let broken_off = |_| Problem::one(ProblemKind::BadRequest, "the file did not come to its end");
         let Ok(mut octets) = frame.map_err(broken_off)?.into_data() else { continue };
         if !has_options {
@@ -48,14 +61,24 @@ async fn receive(registry: &Registry, mut body: Body) -> Result<(ImportOptions, 
             }
             has_options = end.is_some();
         }
-        // Nobody is left who takes it when the thread has panicked, which is told below.
         if !octets.is_empty() && pieces.send(octets).await.is_err() {
             break;
         }
     }
     drop(pieces);
     let kept = kept.await.map_err(|_| Problem::one(ProblemKind::Panicked, "the file was not kept"))?;
-    let spool = kept.map_err(|error| refused(registry, &error))?;
+    let spool = match kept {
+        Ok(spool) => spool,
+        Err(error) => {
+            let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+            tokio::select! {
+                // Where there is no end to it, the answer comes all the same.
+                _ = timeout(REST_TIME_MAX, rest) => {}
+                () = going_down.cancelled() => {}
+            }
+            return Err(refused(registry, &error));
+        }
+    };
     let options = serde_json::from_slice(&line).map_err(|_| {
         let message =
             "the server does not understand the request: server and command are of different versions";
@@ -64,14 +87,12 @@ async fn receive(registry: &Registry, mut body: Body) -> Result<(ImportOptions, 
     Ok((options, spool))
 }
 
+/// Writes what comes; at the first mistake the file is given up, and its space on the disk with it.
 fn keep(mut spool: Spool, mut pieces: Receiver<Bytes>) -> Result<Spool, SpoolError> {
-    let mut failed = None;
     while let Some(octets) = pieces.blocking_recv() {
-        if failed.is_none() {
-            failed = spool.write(&octets).err();
-        }
+        spool.write(&octets)?;
     }
-    failed.map_or(Ok(spool), Err)
+    Ok(spool)
 }
 
 fn refused(registry: &Registry, error: &SpoolError) -> Problem {
@@ -80,12 +101,14 @@ fn refused(registry: &Registry, error: &SpoolError) -> Problem {
             registry.reached().note(Limit::import_size_max);
             ProblemKind::Invalid
         }
-        SpoolError::Disk(_) => ProblemKind::Store,
+        SpoolError::Disk(_) | SpoolError::Full(_) => ProblemKind::Store,
     };
     Problem::one(kind, format!("{}; nothing was changed", in_words(error)))
 }
 
 /// Pieces that wait for the disk; then nothing more is taken from the connection.
 const PIECES_WAITING_MAX: usize = 4;
+/// For how long that is taken which comes behind a mistake.
+const REST_TIME_MAX: Duration = Duration::from_secs(5);
 /// What a line of options is at most.
 const OPTIONS_OCTETS_MAX: usize = 1024 * 1024;

@@ -619,6 +619,19 @@ pub(super) fn database_in(directory: &Path) -> PathBuf {
 
 /// Refuses what would leave too little space on the disk, before anything is touched.
 fn check_space(directory: &Path, settings: &Settings, octets: u64) -> Result<(), StoreError> {
+    check_free(directory, octets.saturating_add(settings.reserve_octets))
+}
+
+/// Refuses what is of no store and would leave too little space for one: twice what a commit leaves, so that changes go on
+/// when this is full.
+///
+/// # Errors
+/// [`StoreError::Full`], or the free space is not known.
+pub fn check_reserve(directory: &Path) -> Result<(), StoreError> {
+    check_free(directory, RESERVE_OCTETS.saturating_mul(2))
+}
+
+fn check_free(directory: &Path, needed: u64) -> Result<(), StoreError> {
     let room = rustix::fs::statvfs(directory)
         .map_err(|error| StoreError::from_io(directory, "ask for the free space of", error.into()))?;
     // A file system without a size says so with zeros.
@@ -626,7 +639,6 @@ fn check_space(directory: &Path, settings: &Settings, octets: u64) -> Result<(),
         return Ok(());
     }
     let free = room.f_bavail.saturating_mul(room.f_frsize);
-    let needed = octets.saturating_add(settings.reserve_octets);
     if free < needed {
         let path = directory.to_owned();
         return Err(StoreError::Full { path, free: Some(free), needed: Some(needed) });

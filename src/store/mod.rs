@@ -40,7 +40,7 @@ pub use aside::put as put_aside;
 pub use backup::{BackupError, BackupFile, Examined, Verified, examine, read_head, verify};
 pub use commit::BATCH_OCTETS_MAX;
 pub use contents::{Contents, Counts, ValidAgain};
-pub use disk::DiskStore;
+pub use disk::{DiskStore, check_reserve};
 pub use error::StoreError;
 #[cfg(test)]
 pub(crate) use faulty::{Call, Fate, FaultyStore};

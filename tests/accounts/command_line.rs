@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use bindery::inside::model::{Account, AccountKind, Change, Group, GroupNumber, Record};
 use bindery::inside::store::{Batch, DiskStore, Store};
@@ -652,6 +653,50 @@ fn an_import_has_a_largest_file() {
     place.run_with_input(&["import", "-", "--users", "ou=people:uid"], LDIF).exits(0);
     assert_eq!(limit(), 1);
     server.stop();
+}
+
+/// Opens a connection to the local socket and sends the beginning of an import that never comes to its end.
+fn begin_import(place: &Place) -> UnixStream {
+    let mut stream = UnixStream::connect(place.path("data/bindery.sock")).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let octets = 1_u64 << 40;
+    let begin = format!("POST /local/import HTTP/1.1\r\nHost: x\r\nContent-Length: {octets}\r\n\r\n{{}}\n");
+    stream.write_all(begin.as_bytes()).unwrap();
+    stream
+}
+
+/// What comes, until the end of the connection, however it ends.
+fn rest_of(mut stream: UnixStream) -> String {
+    let (mut rest, mut piece) = (Vec::new(), [0; 1024]);
+    while let Ok(count @ 1..) = stream.read(&mut piece) {
+        rest.extend_from_slice(&piece[..count]);
+    }
+    String::from_utf8(rest).unwrap()
+}
+
+#[test]
+fn an_import_without_an_end_is_answered() {
+    let place = Place::new(SEED);
+    place.edit("[server.hashing]", "[server.limits]\nimport_size_max = \"1 MiB\"\n\n[server.hashing]");
+    let server = place.serve(&[]);
+    let stream = begin_import(&place);
+    let mut sender = stream.try_clone().unwrap();
+    let sending = std::thread::spawn(move || while sender.write_all(&[b'x'; 1 << 16]).is_ok() {});
+    let answer = rest_of(stream);
+    assert!(answer.starts_with("HTTP/1.1 422") && answer.contains("import_size_max"), "{answer}");
+    sending.join().unwrap();
+    // Nor does one that says nothing more keep the server from going down.
+    let stream = begin_import(&place);
+    let stalled = begin_import(&place);
+    (&stalled).write_all(&[b'x'; 1 << 16]).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let asked = Instant::now();
+    assert_eq!(server.stop().0.code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    for stream in [stream, stalled] {
+        let answer = rest_of(stream);
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("shutting_down"), "{answer}");
+    }
 }
 
 /// The second entry of a name says what of it was lost, and nobody is counted twice, by whatever names a group has them.

@@ -76,6 +76,19 @@ fn a_change_is_refused_before_the_disk_is_full() {
     assert_eq!(Content::of(&store).unwrap(), Content::after(21));
 }
 
+/// What takes space beside a store ends before the store has to.
+#[test]
+fn what_is_no_store_leaves_it_its_reserve() {
+    let Some(disk) = SmallDisk::mount(32) else { return };
+    let store = DiskStore::open(&disk.data()).unwrap();
+    // Once it is opened to its end.
+    store.commit(&batch(1)).unwrap();
+    check_reserve(&disk.data()).unwrap();
+    disk.fill(12 * 1024 * 1024);
+    assert!(check_reserve(&disk.data()).unwrap_err().is_full());
+    assert!(store.is_writable());
+}
+
 #[test]
 fn a_disk_that_fills_in_the_middle_of_a_commit_tears_nothing() {
     let Some(disk) = SmallDisk::mount(24) else { return };

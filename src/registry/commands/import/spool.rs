@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use crate::registry::Registry;
+use crate::store::{StoreError, check_reserve};
 
 /// Where such files are kept, and how large they may be.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +35,11 @@ impl Registry {
 /// The file. Its name is taken away as soon as it is open, so that nothing is left of it however the process ends.
 pub struct Spool {
     file: File,
+    directory: PathBuf,
     octets: u64,
     octets_max: u64,
+    /// At how many octets it is asked next whether the disk takes more.
+    asked_at: u64,
 }
 
 /// Why something was not kept.
@@ -50,6 +54,9 @@ pub enum SpoolError {
     /// The data directory does not take it.
     #[error("the file cannot be kept in the data directory while it is imported")]
     Disk(#[from] io::Error),
+    /// It would take space that the store needs.
+    #[error("the disk is too full for the file")]
+    Full(#[from] StoreError),
 }
 
 impl Spool {
@@ -61,7 +68,7 @@ impl Spool {
         let path = directory.join(format!("{PREFIX}{}", Uuid::new_v4()));
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         remove_file(&path)?;
-        Ok(Self { file, octets: 0, octets_max })
+        Ok(Self { file, directory: directory.to_owned(), octets: 0, octets_max, asked_at: 0 })
     }
 
     /// Adds something to it.
@@ -69,9 +76,14 @@ impl Spool {
     /// # Errors
     /// [`SpoolError`]
     pub fn write(&mut self, octets: &[u8]) -> Result<(), SpoolError> {
-        self.octets = self.octets.saturating_add(octets.len() as u64);
+        let before = self.octets;
+        self.octets = before.saturating_add(octets.len() as u64);
         if self.octets > self.octets_max {
             return Err(SpoolError::TooLarge { octets_max: self.octets_max });
+        }
+        if before >= self.asked_at {
+            self.asked_at = self.octets.saturating_add(ASK_OCTETS);
+            check_reserve(&self.directory)?;
         }
         Ok(self.file.write_all(octets)?)
     }
@@ -103,6 +115,8 @@ fn is_of_spool(rest: &str) -> bool {
 
 const PREFIX: &str = "import-";
 const READ_OCTETS: usize = 256 * 1024;
+/// After how many octets it is asked again whether the disk takes more.
+const ASK_OCTETS: u64 = 1024 * 1024;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
