@@ -95,16 +95,16 @@ async fn findings(reading: Reading, place: Place<'_>) -> Result<Findings, Failur
         findings.problems.insert(problem);
         return Ok(findings);
     }
-    let (mut found, has_own_key) = match place {
+    let (mut found, is_of_config) = match place {
         Place::Open(backend) => {
             check_objects(&config, backend, is_form_right, &mut findings).await?;
             return Ok(findings);
         }
         Place::Backup(backup) => (Backend::of_backup(&config.settings, backup)?, false),
-        Place::OfConfig => (directory(&config, &mut findings).await?, true),
+        Place::OfConfig => directory(&config, &mut findings).await?,
     };
     let mut checked = check_objects(&config, &mut found, is_form_right, &mut findings).await;
-    if checked.is_ok() && has_own_key {
+    if checked.is_ok() && is_of_config {
         checked = check_own_key(&config.settings, &mut found, &mut findings).await;
     }
     found.close().await;
@@ -181,11 +181,11 @@ async fn check_own_key(
     Ok(())
 }
 
-/// The directory that names are looked up in: that of the server or the store, else an empty one.
-async fn directory(config: &Config, findings: &mut Findings) -> Result<Backend, Failure> {
+/// The directory that names are looked up in, and whether it is that of the server or the store: else it is an empty one.
+async fn directory(config: &Config, findings: &mut Findings) -> Result<(Backend, bool), Failure> {
     // Which is wrong, and reported.
     if config.settings.data_dir.as_os_str().is_empty() {
-        return Backend::pretend(&config.settings);
+        return Ok((Backend::pretend(&config.settings)?, false));
     }
     let wanted = Wanted {
         socket: None,
@@ -194,13 +194,14 @@ async fn directory(config: &Config, findings: &mut Findings) -> Result<Backend, 
         purpose: Purpose::Read,
     };
     match Backend::find(wanted).await {
-        Ok(backend) => Ok(backend),
+        Ok(backend) => Ok((backend, true)),
         Err(failure) => {
             findings.warnings.push(format!(
                 "names are looked up in the config alone, because the store cannot be read: {}",
                 failure.messages.join("; ")
             ));
-            Backend::pretend(&config.settings)
+            // Who may not read the store may not read the key beside it either: that is no mistake of the config.
+            Ok((Backend::pretend(&config.settings)?, false))
         }
     }
 }

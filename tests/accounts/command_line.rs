@@ -967,6 +967,10 @@ fn a_damaged_store_is_4() {
         std::fs::write(place.path("data").join(name), "x").unwrap();
     }
     place.run(&["token", "list"]).exits(4).says(&["damaged"]);
+    // Nor is the key beside it of interest to who only asks about the config.
+    std::fs::write(place.path("data/token.key"), "x").unwrap();
+    let done = place.run(&["check"]).exits(0).says(&["the store cannot be read"]);
+    assert!(!done.stderr.contains("token.key"), "{}", done.stderr);
     std::fs::remove_dir_all(place.path("data/journal")).unwrap();
     place.run(&["serve"]).exits(4).says(&["damaged"]);
 }
