@@ -709,7 +709,7 @@ fn an_import_counts_nothing_twice() {
         "dn: ou=people,{base}\nobjectClass: organizationalUnit\nou: people\n\n\
          dn: uid=zoe,ou=people,{base}\nobjectClass: inetOrgPerson\nuid: zoe\ncn: Zoe\nsn: Z\nuserPassword: secret-one\n\n\
          dn: UID=Zoe, OU=people,{base}\nobjectClass: inetOrgPerson\nuid: zoe\ncn: Zoe\nsn: Other\nmail: zoe@example.com\n\
-         userPassword: secret-two\n\n\
+         userPassword: secret-two\nms-Mcs-AdmPwd: secret-two\nx-vault: secret-two\n\n\
          dn: cn=crew,ou=groups,{base}\nobjectClass: groupOfNames\ncn: crew\nmember: uid=zoe,ou=people,{base}\n\
          uniqueMember: uid=ZOE,ou=people,{base}\nmemberUid: zoe\nmember: uid=gone,ou=people,{base}\n\n\
          dn: cn=crew,ou=groups,{base}\nobjectClass: groupOfNames\ncn: crew\nmember: cn=alice,ou=users,{base}\n"
@@ -719,9 +719,15 @@ fn an_import_counts_nothing_twice() {
     let counts = ["users", "groups", "memberships", "already_there"].map(|key| report[key].as_u64().unwrap());
     assert_eq!(counts, [1, 1, 1, 1], "{report:#}");
     let left_out = report["left_out"].to_string();
-    for told in
-        ["a second entry of one DN", "sn: Other", "mail: zoe@example.com", "member: cn=alice", "(line 12)"]
-    {
+    for told in [
+        "a second entry of one DN",
+        "ms-Mcs-AdmPwd (a secret)",
+        "x-vault (a value of it)",
+        "sn: Other",
+        "mail: zoe@example.com",
+        "member: cn=alice",
+        "(line 12)",
+    ] {
         assert!(left_out.contains(told), "{told}: {report:#}");
     }
     assert!(!left_out.contains("secret-two") && !left_out.contains("cn: Zoe"), "{report:#}");

@@ -82,13 +82,17 @@ impl Classifier {
         record.values("objectClass").any(is_group)
     }
 
-    /// A value as a report tells it; a secret is not told.
+    /// A value as a report tells it; a secret is not told, nor what may be one, as the schema does not know it.
     pub(super) fn told(&self, description: &str, value: &[u8]) -> String {
         let base = description.split(';').next().unwrap_or_default();
+        let known = self.schema.find(base);
         let is_secret = FOREIGN_SECRETS.contains(&base.to_ascii_lowercase().as_str())
-            || self.schema.find(base).is_some_and(|id| self.schema.attribute(id).secret);
+            || known.is_some_and(|id| self.schema.attribute(id).secret);
         if is_secret {
             return format!("{description} (a secret)");
+        }
+        if known.is_none() {
+            return format!("{description} (a value of it)");
         }
         let text = String::from_utf8_lossy(value);
         let shown: String = text.chars().take(TOLD_CHARACTERS_MAX).collect();
@@ -507,7 +511,8 @@ impl<'a> Reading<'a> {
         let schema = self.schema;
         if id.is_none() {
             let base = description.split(';').next().unwrap_or_default().to_ascii_lowercase();
-            if FOREIGN_SECRETS.contains(&base.as_str()) {
+            // One that the schema knows is kept as any other, with options too.
+            if schema.find(&base).is_none() && FOREIGN_SECRETS.contains(&base.as_str()) {
                 return Err("no entry holds secrets".to_owned());
             }
             if FOREIGN_OPERATIONAL.contains(&base.as_str()) {
@@ -632,8 +637,8 @@ const USUAL_GROUP: [&str; 4] = ["top", "groupOfNames", "groupOfUniqueNames", "po
 
 /// The bit ACCOUNTDISABLE of Active Directory's userAccountControl.
 const ACCOUNT_DISABLED: i64 = 2;
-/// Secrets of other directories that the schema does not know, in lower case.
-const FOREIGN_SECRETS: [&str; 10] = [
+/// Secrets of other directories, in lower case: they are never told, and not kept where the schema does not know them.
+const FOREIGN_SECRETS: [&str; 16] = [
     "pwdhistory",
     "passwordhistory",
     "krbprincipalkey",
@@ -644,6 +649,12 @@ const FOREIGN_SECRETS: [&str; 10] = [
     "supplementalcredentials",
     "dbcspwd",
     "ntpwdhistory",
+    "ms-mcs-admpwd",
+    "mslaps-password",
+    "mslaps-encryptedpassword",
+    "olcrootpw",
+    "userpkcs12",
+    "sshprivatekey",
 ];
 
 /// Operational attributes of other directories that the schema does not know, in lower case.
