@@ -101,6 +101,10 @@ impl Server {
     ) -> Result<Self, StartError> {
         raise_open_files();
         fit_to_open_files(&mut settings);
+        if !has_store(&settings.data_dir) {
+            // Before anything is made, certificates too. On this thread, as the file may be a pipe.
+            check_token_key(&settings).map_err(OpenError::TokenKeys)?;
+        }
         let clock = Arc::new(Clock::of_system());
         if opening.trusts_clock {
             clock.vouch();

@@ -14,7 +14,7 @@ use crate::config::{HashingSettings, Limits, Settings};
 use crate::registry::{
     CustomEventBounds, OpenError, Registry, RegistrySettings, Rules, Spools, TokenCareSettings, remove_spools,
 };
-use crate::store::{DiskStore, MemoryStore, StoreError, read_backup, read_directory};
+use crate::store::{DiskStore, MemoryStore, StoreError, has_store, read_backup, read_directory};
 
 /// What is said of one opening of a store.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +63,10 @@ pub fn open_registry(
         .threads
         .map_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get), count);
     check_threads(STORE_THREADS + WRITER_THREADS + hashing)?;
+    if !has_store(&settings.data_dir) {
+        // No store is made that cannot be opened.
+        check_token_key(settings)?;
+    }
     // The store first: it makes the data directory, and sees to it that no other process makes keys there.
     let store = DiskStore::open(&settings.data_dir)?;
     remove_spools(&settings.data_dir);

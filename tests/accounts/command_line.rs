@@ -475,6 +475,12 @@ fn a_retrievable_secret_is_shown_again_with_its_key_alone() {
     assert_ne!(with_key, config);
     place.write("bindery.toml", &with_key);
     place.run(&["check"]).exits(3).says(&["server.token_key_file", "tokens.key", "cannot be read"]);
+    let first = Place::new(SEED);
+    first.write("bindery.toml", &with_key);
+    for command in ["serve", "apply"] {
+        first.run(&[command]).exits(3).says(&["tokens.key"]);
+        assert!(!first.path("data").exists(), "{command}");
+    }
     place.run(&create).exits(3).says(&["tokens.key"]);
     let key = |digit: &str| {
         let path = place.path("tokens.key");
