@@ -1,4 +1,4 @@
-//! What is wrong with a config: every problem with its position, drawn with the line it is about.
+//! What is wrong with a config: every problem with its position, drawn with the line it is about, if that can be read.
 
 use std::fmt;
 use std::ops::Range;
@@ -114,7 +114,7 @@ impl Problems {
         self.problems.iter()
     }
 
-    /// Draws all of them, each with its line; `styled` with colours, for a terminal.
+    /// Draws all of them, each with its line unless that is no TOML; `styled` with colours, for a terminal.
     pub fn render(&self, styled: bool) -> String {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
         let drawn: Vec<String> = self.problems.iter().map(|problem| self.draw(problem, &renderer)).collect();
@@ -176,7 +176,14 @@ impl Problems {
 
     fn draw(&self, problem: &Problem, renderer: &Renderer) -> String {
         let mut group = Group::with_title(Level::ERROR.primary_title(problem.title()));
+        let is_syntax = matches!(problem.kind, ProblemKind::Syntax { .. });
         group = match &problem.position {
+            // Without its line: what cannot be read may be a secret wherever it stands.
+            Position::Text { source, .. } if is_syntax => {
+                let origin = Origin::path(source.path().display().to_string());
+                let (line, column) = (problem.position.line(), problem.position.column());
+                group.element(origin.line(line.unwrap_or(1)).char_column(column.unwrap_or(1)))
+            }
             Position::Text { .. } => {
                 self.with_picture(group, &problem.position, AnnotationKind::Primary, None)
             }

@@ -137,7 +137,7 @@ pub(super) fn blot(text: &mut String, range: Range<usize>) {
 }
 
 /// Blots out the values of all keys that are named like a secret. It looks at the text and not at the
-/// parsed table, because a file with a syntax error is shown too.
+/// parsed table, because of a file with a syntax error the lines that can be read are shown.
 fn blot_secrets(text: &str) -> String {
     let mut shown = text.to_owned();
     let mut from = 0;

@@ -737,6 +737,29 @@ fn problems_are_drawn_with_their_line_but_without_secrets() {
 }
 
 #[test]
+fn a_line_that_is_no_toml_is_not_drawn() {
+    for broken in [
+        "secret: \"hunter2-hunter2\"",
+        "secret \"hunter2-hunter2\"",
+        "secret =\n\"hunter2-hunter2\"",
+        "secret = [\n\"hunter2-hunter2\"",
+        "secret = \"a\"hunter2-hunter2\"",
+        "secrt = \"hunter2-hunter2",
+    ] {
+        let text =
+            format!("[server]\ndata_dir = \"x\"\n[[account]]\nusername = \"a\"\n{broken}\nname = \"b\"\n");
+        let problems = Files::new(&[("bindery.toml", &text)]).load().unwrap_err();
+        for drawn in [problems.to_string(), problems.render(true), format!("{problems:?}")] {
+            assert!(!drawn.contains("hunter2"), "{broken}: {drawn}");
+        }
+        let drawn = problems.to_string();
+        let place = ["bindery.toml:5:", "bindery.toml:6:", "bindery.toml:7:"];
+        assert!(place.iter().any(|place| drawn.contains(place)), "{broken}: {drawn}");
+        assert!(drawn.contains("this is not TOML") && problems.len() == 1, "{broken}: {drawn}");
+    }
+}
+
+#[test]
 fn variables_override_the_server() {
     let files = Files::new(&[(
         "bindery.toml",
