@@ -76,13 +76,12 @@ fn errors(text: &str) -> Vec<(String, Range<usize>)> {
 /// comments are left out.
 fn tables(text: &str) -> Vec<Range<usize>> {
     let mut starts = vec![0];
-    let (mut offset, mut is_in_string) = (0, false);
+    let (mut offset, mut string) = (0, None);
     for line in text.split_inclusive('\n') {
-        if !is_in_string && is_header(line) {
+        if string.is_none() && is_header(line) {
             starts.push(offset);
         }
-        let quotes = line.matches("\"\"\"").count() + line.matches("'''").count();
-        is_in_string ^= quotes % 2 == 1;
+        string = string_behind(line, string);
         offset += line.len();
     }
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
@@ -94,15 +93,47 @@ fn tables(text: &str) -> Vec<Range<usize>> {
     tables.filter(says_something).collect()
 }
 
+/// The quotes of the string that goes on behind a line, given those of the string that it begins in; none: no string does.
+/// One of single lines ends with its line, and quotes in a comment are none.
+fn string_behind(line: &str, mut quotes: Option<&'static str>) -> Option<&'static str> {
+    let mut rest = line;
+    loop {
+        if let Some(open) = quotes {
+            match behind_string(rest, open) {
+                Some(behind) => rest = behind,
+                None => return quotes.filter(|quotes| quotes.len() > 1),
+            }
+        }
+        rest = rest.get(rest.find(['"', '\'', '#'])?..)?;
+        quotes = QUOTES.into_iter().find(|quotes| rest.starts_with(quotes));
+        rest = rest.strip_prefix(quotes?)?;
+    }
+}
+
+/// What stands behind the quotes that end a string.
+fn behind_string<'t>(text: &'t str, quotes: &str) -> Option<&'t str> {
+    let mut rest = text;
+    loop {
+        if let Some(behind) = rest.strip_prefix(quotes) {
+            return Some(behind);
+        }
+        let mut characters = rest.chars();
+        if characters.next()? == '\\' && quotes.starts_with('"') {
+            characters.next();
+        }
+        rest = characters.as_str();
+    }
+}
+
 /// Whether a line is the header of a table. One that lacks a bracket is one too; a list that goes on in a line of its own is
 /// none, as that ends with a comma or holds a quote.
 fn is_header(line: &str) -> bool {
     let line = line.split('#').next().unwrap_or("").trim_end();
     line.starts_with('[')
         && !line.ends_with(',')
-        && line
-            .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'[' | b']' | b'.' | b'_' | b'-'))
+        && line.bytes().all(|octet| {
+            octet.is_ascii_alphanumeric() || matches!(octet, b'[' | b']' | b'.' | b'_' | b'-' | b' ' | b'\t')
+        })
 }
 
 /// The lines around an error at `at` without which a table is right; all behind it, where there are none.
@@ -153,6 +184,8 @@ fn blank(text: &mut String, range: Range<usize>) {
 
 /// How far before the place where it is noticed a mistake is looked for, in lines.
 const LINES_BEFORE_MAX: usize = 32;
+/// What strings begin and end with; of what begins alike, the longer first.
+const QUOTES: [&str; 4] = ["\"\"\"", "'''", "\"", "'"];
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -176,6 +209,14 @@ mod tests {
             ("[a]\nx = { q = 1\ny = 2\n[b]\nz = 3\n", 1, "[a]|y = 2|[b]|z = 3"),
             ("[a]\nx = \"1\ny = 2\n[b]\nz = 3\n", 1, "[a]|y = 2|[b]|z = 3"),
             ("[a]\nx = y\n[[b]\nz = 3\n[c]\n", 2, "[a]|[c]"),
+            ("[a]\nx = [1 # \"\"\"\ny = 2 # it's\n[b]\nz = 3\n", 1, "[a]|y = 2 # it's|[b]|z = 3"),
+            (
+                "[a]\nx = \"#\" # '''\ny = \"\"\"\n# \\\"\"\"\n[c]\n\"\"\"\nz = y\n",
+                1,
+                "[a]|x = \"#\" # '''|y = \"\"\"|# \\\"\"\"|[c]|\"\"\"",
+            ),
+            ("[a]\nx = [1\n[[ b ]]\nz = 3\n", 1, "[a]|[[ b ]]|z = 3"),
+            ("[a]\nx = 1\n[ [b] ]\ny = 2\n[c]\nz = 3\n", 1, "[a]|x = 1|[c]|z = 3"),
             ("[a]\nx = 1\nx = 2\n[b]\nz = 3\n", 1, "[a]|x = 1|[b]|z = 3"),
             ("[a]\nx = 1\n[b]\n[a]\nx = 2\n", 1, "[a]|x = 1|[b]|[a]|x = 2"),
         ] {
