@@ -23,18 +23,24 @@ pub(super) async fn import(
     State(registry): State<Arc<Registry>>,
     user: Option<Extension<SystemUser>>,
     going_down: Option<Extension<CancellationToken>>,
-    body: Body,
+    mut body: Body,
 ) -> Result<Json<ImportReport>, Problem> {
+    let is_served = going_down.is_some();
     let going_down = going_down.map(|Extension(token)| token).unwrap_or_default();
-    let (options, spool) = receive(&registry, body, &going_down).await?;
+    let received = receive(&registry, &mut body, &going_down).await;
+    // A command that does this itself has nobody to listen to.
+    if received.is_err() && is_served {
+        tokio::spawn(take_rest(body, going_down.clone()));
+    }
+    let (options, spool) = received?;
     let actor = actor(InternalAccount::Import, user.as_deref());
     Ok(Json(registry.import_file(actor, options, spool, &going_down).await?))
 }
 
-/// Keeps the file. What comes behind a mistake is taken and thrown away for a while: who still sends does not listen.
+/// Keeps the file.
 async fn receive(
     registry: &Registry,
-    mut body: Body,
+    body: &mut Body,
     going_down: &CancellationToken,
 ) -> Result<(ImportOptions, Spool), Problem> {
     let spool = registry.spool().map_err(|error| refused(registry, &error))?;
@@ -67,24 +73,24 @@ async fn receive(
     }
     drop(pieces);
     let kept = kept.await.map_err(|_| Problem::one(ProblemKind::Panicked, "the file was not kept"))?;
-    let spool = match kept {
-        Ok(spool) => spool,
-        Err(error) => {
-            let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-            tokio::select! {
-                // Where there is no end to it, the answer comes all the same.
-                _ = timeout(REST_TIME_MAX, rest) => {}
-                () = going_down.cancelled() => {}
-            }
-            return Err(refused(registry, &error));
-        }
-    };
+    let spool = kept.map_err(|error| refused(registry, &error))?;
     let options = serde_json::from_slice(&line).map_err(|_| {
         let message =
             "the server does not understand the request: server and command are of different versions";
         Problem::one(ProblemKind::BadRequest, message)
     })?;
     Ok((options, spool))
+}
+
+/// Takes what comes behind a mistake and throws it away, for a while: who still sends may not listen yet, and would find the
+/// connection broken in place of the answer.
+async fn take_rest(mut body: Body, going_down: CancellationToken) {
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    tokio::select! {
+        // There may be no end to it.
+        _ = timeout(REST_TIME_MAX, rest) => {}
+        () = going_down.cancelled() => {}
+    }
 }
 
 /// Writes what comes; at the first mistake the file is given up, and its space on the disk with it.

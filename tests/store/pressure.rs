@@ -115,6 +115,21 @@ fn on_a_full_disk_changes_are_refused_and_searches_go_on() {
     );
 }
 
+/// The file of an import takes nothing of what the store needs.
+#[test]
+fn an_import_that_fills_the_disk_ends_before_the_store_has_to() {
+    let place = Place::new(SEED);
+    let Some(_mount) = SmallDisk::mount(&place.path("data")) else {
+        eprintln!("skipped: this user cannot mount a small file system, so the disk cannot be filled");
+        return;
+    };
+    let (server, _) = place.serve_first();
+    let comment = format!("# {}\n", "x".repeat(1 << 20)).repeat(64);
+    place.run_with_input(&["import", "-"], &comment).exits(1).says(&["too full", "nothing was changed"]);
+    place.run(&["account", "deactivate", "bob"]).exits(0);
+    server.stop();
+}
+
 /// Sends a bind with a secret that costs a hash.
 fn send_wrong_bind(address: SocketAddr, number: usize) -> TcpStream {
     // Each for another name: one that is guessed at is paused, and then told that its secret is wrong whatever happens.
