@@ -52,7 +52,7 @@ async fn service_account(clerk: &Configuration, stranger: &Configuration) -> i32
     let made = core_users_service_account_create(clerk, request.clone()).await.unwrap();
     assert!(!made.token.is_empty());
     let body = refused(400, core_users_service_account_create(clerk, request).await);
-    assert!(body["username"][0].is_string(), "{body}");
+    assert!(body["name"][0].is_string(), "{body}");
     let user = core_users_retrieve(clerk, made.user_pk).await.unwrap();
     assert_eq!((user.username.as_str(), user.r#type), ("made-in-rust", Some(UserTypeEnum::ServiceAccount)));
     refused(404, core_users_retrieve(stranger, made.user_pk).await);

@@ -218,7 +218,7 @@ async fn tokens(admin: &Configuration, user: i32) {
     done!("GET /core/tokens/{identifier}/", core_tokens_retrieve(admin, name));
     done!("GET /core/tokens/{identifier}/used_by/", core_tokens_used_by_list(admin, name));
     done!("GET /core/tokens/{identifier}/view_key/", core_tokens_view_key_retrieve(admin, name));
-    let key = TokenSetKeyRequest::new("a secret of Rust, which somebody has chosen".to_owned());
+    let key = TokenSetKeyRequest::new("a-secret-of-Rust,which-somebody-has-chosen".to_owned());
     done!("POST /core/tokens/{identifier}/set_key/", core_tokens_set_key_create(admin, name, key));
     let listed = done!(
         "GET /core/tokens/",
@@ -249,6 +249,13 @@ async fn events(admin: &Configuration) {
         "GET /events/events/volume/",
         events_events_volume_list(
             admin, None, None, None, None, None, None, None, None, None, None, None, None, None
+        )
+    );
+    let spans = vec!["hours=24".to_owned(), "days=7".to_owned()];
+    done!(
+        "GET /events/events/stats/",
+        events_events_stats_retrieve(
+            admin, spans, None, None, None, None, None, None, None, None, None, None, None, None
         )
     );
 }
