@@ -92,15 +92,8 @@ pub(super) struct EventQuery {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct CountQuery {
-    action: Option<String>,
-    actions: Vec<String>,
-    brand_name: Option<String>,
-    client_ip: Option<String>,
-    context_authorized_app: Option<String>,
-    context_device: Option<String>,
-    context_model_app: Option<String>,
-    context_model_name: Option<String>,
-    context_model_pk: Option<String>,
+    #[serde(flatten)]
+    which: EventQuery,
     /// Days that are looked at; 7 when nothing is said.
     history_days: Option<u32>,
     /// Accepted: the order is always the same.
@@ -108,7 +101,6 @@ pub(super) struct CountQuery {
     search: Option<String>,
     /// Applications that are shown; 15 when nothing is said.
     top_n: Option<usize>,
-    username: Option<String>,
 }
 
 /// The same, counted in several spans.
@@ -117,19 +109,11 @@ pub(super) struct CountQuery {
 pub(super) struct StatsQuery {
     /// How far back each number goes: `hours=24`, `weeks=1;days=2`.
     count_steps: Vec<String>,
-    action: Option<String>,
-    actions: Vec<String>,
-    brand_name: Option<String>,
-    client_ip: Option<String>,
-    context_authorized_app: Option<String>,
-    context_device: Option<String>,
-    context_model_app: Option<String>,
-    context_model_name: Option<String>,
-    context_model_pk: Option<String>,
+    #[serde(flatten)]
+    which: EventQuery,
     /// Accepted: there is nothing to order.
     ordering: Option<String>,
     search: Option<String>,
-    username: Option<String>,
 }
 
 /// How many events there were in several spans up to now.
@@ -249,8 +233,8 @@ pub(super) async fn volume(call: Call, query: CountQuery) -> Result<Vec<EventVol
     require(&call)?;
     let days = query.history_days.unwrap_or(VOLUME_DAYS).clamp(1, VOLUME_DAYS_MAX);
     let span: i64 = if days <= HOURLY_DAYS_MAX { 60 * 60 } else { 24 * 60 * 60 };
-    let search = query.search.clone();
-    let Some(mut trail) = query.filters().trail()? else { return Ok(Vec::new()) };
+    let search = query.search;
+    let Some(mut trail) = query.which.trail()? else { return Ok(Vec::new()) };
     let seconds = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
     let back = i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX);
     trail.since = Some(Timestamp::from_unix_seconds(call.registry.now().unix_seconds().saturating_sub(back)));
@@ -291,10 +275,10 @@ pub(super) async fn stats(call: Call, query: StatsQuery) -> Result<EventStats, R
         let since = Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub(span));
         steps.push((step.chars().filter(char::is_ascii_alphanumeric).collect(), since));
     }
-    let search = query.search.clone();
+    let search = query.search;
     let mut stats =
         EventStats { unique_users: 0, count_step: steps.iter().map(|(name, _)| (name.clone(), 0)).collect() };
-    let Some(mut trail) = query.filters().trail()? else { return Ok(stats) };
+    let Some(mut trail) = query.which.trail()? else { return Ok(stats) };
     trail.text = search.filter(|search| !search.is_empty());
     call.registry.flush_logins_sometimes().await;
     let begin = (vec![0_u64; steps.len()], BTreeSet::<AccountNumber>::new());
@@ -332,8 +316,8 @@ fn span(text: &str) -> Option<i64> {
 pub(super) async fn top_per_user(call: Call, query: CountQuery) -> Result<Vec<EventTopPerUser>, Refusal> {
     require(&call)?;
     let top = query.top_n.unwrap_or(TOP).min(TOP_MAX);
-    let search = query.search.clone();
-    let mut filters = query.filters();
+    let search = query.search;
+    let mut filters = query.which;
     // What authentik calls so is a login here that has an application.
     let is_login = |action: &str| action == AUTHORIZE_APPLICATION;
     let logins = filters.action.iter_mut().chain(&mut filters.actions).filter(|action| is_login(action));
@@ -470,40 +454,6 @@ fn model_of(kind: &str) -> (&'static str, &str) {
         "provider" => ("authentik_providers_ldap", "ldapprovider"),
         "group" | "token" | "application" => ("authentik_core", kind),
         other => ("bindery", other),
-    }
-}
-
-impl StatsQuery {
-    fn filters(self) -> EventQuery {
-        EventQuery {
-            action: self.action,
-            actions: self.actions,
-            brand_name: self.brand_name,
-            client_ip: self.client_ip,
-            context_authorized_app: self.context_authorized_app,
-            context_device: self.context_device,
-            context_model_app: self.context_model_app,
-            context_model_name: self.context_model_name,
-            context_model_pk: self.context_model_pk,
-            username: self.username,
-        }
-    }
-}
-
-impl CountQuery {
-    fn filters(self) -> EventQuery {
-        EventQuery {
-            action: self.action,
-            actions: self.actions,
-            brand_name: self.brand_name,
-            client_ip: self.client_ip,
-            context_authorized_app: self.context_authorized_app,
-            context_device: self.context_device,
-            context_model_app: self.context_model_app,
-            context_model_name: self.context_model_name,
-            context_model_pk: self.context_model_pk,
-            username: self.username,
-        }
     }
 }
 

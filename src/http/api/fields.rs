@@ -16,7 +16,7 @@ use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
 use super::page::PageQuery;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, WHOLE};
 use crate::model::{DateMeans, TIME_WORDS, Timestamp};
 
 /// The fields of a body, or the parameters of a query.
@@ -405,7 +405,7 @@ fn from_object<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, Ref
     serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| {
         // The schema knows what is expected, and has been asked: this says no more than where.
         let field = error.path().iter().next().map(ToString::to_string).filter(|field| field != "?");
-        Refusal::field(field.unwrap_or_else(|| "non_field_errors".to_owned()), "Not a valid value.")
+        Refusal::field(field.unwrap_or_else(|| WHOLE.to_owned()), "Not a valid value.")
     })
 }
 
@@ -584,8 +584,6 @@ fn range(schema: &Value, format: &str) -> RangeInclusive<i128> {
 
 /// So much that is wrong is told in one answer.
 const PROBLEMS_TOLD_MAX: usize = 50;
-/// Where what is about no field in particular is told.
-const WHOLE: &str = "non_field_errors";
 /// Marks a field of a request in which `null` says something.
 pub(super) const OR_NULL: &str = "x-or-null";
 /// The format of a text that is a network.

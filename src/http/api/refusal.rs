@@ -59,7 +59,7 @@ impl Refusal {
 
     /// The request is wrong as a whole.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
-        Self::field("non_field_errors", message)
+        Self::field(WHOLE, message)
     }
 
     /// What is named does not exist, or may not be known by the caller.
@@ -220,7 +220,7 @@ impl From<ChangeError> for Refusal {
         }
         let Problem { kind, messages, .. } = Problem::from(error);
         if kind == ProblemKind::Invalid {
-            return Self::fields(BTreeMap::from([("non_field_errors".to_owned(), messages)]));
+            return Self::fields(BTreeMap::from([(WHOLE.to_owned(), messages)]));
         }
         Self::detail(kind.status(), kind.as_str(), messages.join("\n"))
     }
@@ -267,5 +267,7 @@ fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
+/// The field of what is wrong with a request as a whole.
+pub(super) const WHOLE: &str = "non_field_errors";
 /// That a secret cannot be shown, whatever is granted.
 pub const NOT_KEPT: &str = "not_kept";

@@ -52,149 +52,60 @@ fn version_1() -> Vec<(&'static str, &'static str, Record)> {
     samples
 }
 
+/// The samples of a version from 2 on with the records that they stand for, which come in the same order; what versions from
+/// 3 on have besides comes last.
+macro_rules! samples {
+    ($version:literal, $records:expr $(, $more:literal)*) => {{
+        samples!(@each $version, $records,
+            "custom-attribute",
+            "account",
+            "account-large",
+            "group",
+            "membership",
+            "role",
+            "token",
+            "application",
+            "provider",
+            "tombstone-account",
+            "tombstone-token",
+            "tombstone-group",
+            "tombstone-role",
+            "usage-token",
+            "usage-account",
+            "event"
+            $(, $more)*)
+    }};
+    (@each $version:literal, $records:expr, $($name:literal),*) => {{
+        let samples =
+            [$(($name, include_str!(concat!("../samples/", $version, "/", $name, ".hex")))),*];
+        let records = $records;
+        assert_eq!(samples.len(), records.len());
+        let pair = |((name, sample), (other, record)): ((&'static str, _), (&'static str, _))| {
+            assert_eq!(name, other);
+            (name, sample, record)
+        };
+        samples.into_iter().zip(records).map(pair).collect()
+    }};
+}
+
 /// The samples of version 2, with what they stand for now.
 fn version_2() -> Vec<(&'static str, &'static str, Record)> {
-    macro_rules! sample {
-        ($name:literal) => {
-            ($name, include_str!(concat!("../samples/v2/", $name, ".hex")))
-        };
-    }
-    let samples = [
-        sample!("custom-attribute"),
-        sample!("account"),
-        sample!("account-large"),
-        sample!("group"),
-        sample!("membership"),
-        sample!("role"),
-        sample!("token"),
-        sample!("application"),
-        sample!("provider"),
-        sample!("tombstone-account"),
-        sample!("tombstone-token"),
-        sample!("tombstone-group"),
-        sample!("tombstone-role"),
-        sample!("usage-token"),
-        sample!("usage-account"),
-        sample!("event"),
-    ];
-    let records = records_of_version_2();
-    assert_eq!(samples.len(), records.len());
-    let pair = |((name, sample), (other, record)): ((&'static str, _), (&'static str, _))| {
-        assert_eq!(name, other);
-        (name, sample, record)
-    };
-    samples.into_iter().zip(records).map(pair).collect()
+    samples!("v2", records_of_version_2())
 }
 
 /// The samples of version 3, with what they stand for.
 fn version_3() -> Vec<(&'static str, &'static str, Record)> {
-    macro_rules! sample {
-        ($name:literal) => {
-            ($name, include_str!(concat!("../samples/v3/", $name, ".hex")))
-        };
-    }
-    let samples = [
-        sample!("custom-attribute"),
-        sample!("account"),
-        sample!("account-large"),
-        sample!("group"),
-        sample!("membership"),
-        sample!("role"),
-        sample!("token"),
-        sample!("application"),
-        sample!("provider"),
-        sample!("tombstone-account"),
-        sample!("tombstone-token"),
-        sample!("tombstone-group"),
-        sample!("tombstone-role"),
-        sample!("usage-token"),
-        sample!("usage-account"),
-        sample!("event"),
-        sample!("event-login"),
-        sample!("event-failure"),
-        sample!("event-custom"),
-    ];
-    let records = records_of_version_3();
-    assert_eq!(samples.len(), records.len());
-    let pair = |((name, sample), (other, record)): ((&'static str, _), (&'static str, _))| {
-        assert_eq!(name, other);
-        (name, sample, record)
-    };
-    samples.into_iter().zip(records).map(pair).collect()
+    samples!("v3", records_of_version_3(), "event-login", "event-failure", "event-custom")
 }
 
 /// The samples of version 4, with what they stand for.
 fn version_4() -> Vec<(&'static str, &'static str, Record)> {
-    macro_rules! sample {
-        ($name:literal) => {
-            ($name, include_str!(concat!("../samples/v4/", $name, ".hex")))
-        };
-    }
-    let samples = [
-        sample!("custom-attribute"),
-        sample!("account"),
-        sample!("account-large"),
-        sample!("group"),
-        sample!("membership"),
-        sample!("role"),
-        sample!("token"),
-        sample!("application"),
-        sample!("provider"),
-        sample!("tombstone-account"),
-        sample!("tombstone-token"),
-        sample!("tombstone-group"),
-        sample!("tombstone-role"),
-        sample!("usage-token"),
-        sample!("usage-account"),
-        sample!("event"),
-        sample!("event-login"),
-        sample!("event-failure"),
-        sample!("event-custom"),
-    ];
-    let records = records_of_version_4();
-    assert_eq!(samples.len(), records.len());
-    let pair = |((name, sample), (other, record)): ((&'static str, _), (&'static str, _))| {
-        assert_eq!(name, other);
-        (name, sample, record)
-    };
-    samples.into_iter().zip(records).map(pair).collect()
+    samples!("v4", records_of_version_4(), "event-login", "event-failure", "event-custom")
 }
 
 /// The samples of version 5, with what they stand for.
 fn version_5() -> Vec<(&'static str, &'static str, Record)> {
-    macro_rules! sample {
-        ($name:literal) => {
-            ($name, include_str!(concat!("../samples/v5/", $name, ".hex")))
-        };
-    }
-    let samples = [
-        sample!("custom-attribute"),
-        sample!("account"),
-        sample!("account-large"),
-        sample!("group"),
-        sample!("membership"),
-        sample!("role"),
-        sample!("token"),
-        sample!("application"),
-        sample!("provider"),
-        sample!("tombstone-account"),
-        sample!("tombstone-token"),
-        sample!("tombstone-group"),
-        sample!("tombstone-role"),
-        sample!("usage-token"),
-        sample!("usage-account"),
-        sample!("event"),
-        sample!("event-login"),
-        sample!("event-failure"),
-        sample!("event-custom"),
-    ];
-    let records = records_of_version_5();
-    assert_eq!(samples.len(), records.len());
-    let pair = |((name, sample), (other, record)): ((&'static str, _), (&'static str, _))| {
-        assert_eq!(name, other);
-        (name, sample, record)
-    };
-    samples.into_iter().zip(records).map(pair).collect()
+    samples!("v5", records_of_version_5(), "event-login", "event-failure", "event-custom")
 }
 
 /// The same as version 4, and what is kept to be read back.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::given::selector_of;
 use super::rights::{find_secret_of, find_to_rotate, find_to_set, inherit_grants};
-use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, write};
+use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, replaced_by, write};
 use crate::audit::EventObject;
 use crate::auth::SealError;
 use crate::config::ROTATION_OVERLAP_MAX;
@@ -281,15 +281,7 @@ pub(super) fn next_expiry(token: &Token, now: Timestamp) -> Option<Timestamp> {
 
 /// Whether one more secret of a token may go on working beside the newest.
 fn check_replaced(transaction: &Transaction<'_>, token: &Token) -> Result<(), ChangeError> {
-    let accounts = transaction.snapshot().accounts();
-    let began_as = token.began_as.unwrap_or(token.number);
-    let of_owner = accounts.account(token.account).map(|owner| owner.tokens.iter()).into_iter().flatten();
-    let replaced = of_owner.filter_map(|number| accounts.token(*number)).filter(|other| {
-        other.is_replaced
-            && other.number != token.number
-            && other.began_as.unwrap_or(other.number) == began_as
-    });
-    if replaced.count() < REPLACED_MAX {
+    if replaced_by(transaction.snapshot().accounts(), token).len() < REPLACED_MAX {
         return Ok(());
     }
     Err(ChangeError::Refused(format!(
