@@ -130,10 +130,10 @@ impl Registry {
         // Before the name is looked up: these are never throttled, and must not tell names by their time.
         let selected = match SecretShape::parse(secret) {
             SecretShape::OursBroken => {
-                return self.refuse(name, &snapshot, trial, "the secret is mistyped or made up");
+                return self.note_unknown_secret(name, &snapshot, trial, "the secret is mistyped or made up");
             }
             SecretShape::Ours { selector, .. } => match accounts.token_selected(selector.as_str()) {
-                None => return self.refuse(name, &snapshot, trial, "there is no such token"),
+                None => return self.note_unknown_secret(name, &snapshot, trial, "there is no such token"),
                 Some(token) => Some(token),
             },
             SecretShape::Other => None,
@@ -175,7 +175,7 @@ impl Registry {
             Ok(outcome) => Authentication::Pending(Box::new(attempt(outcome))),
             Err(refusal) => {
                 let attempt = attempt(oneshot::channel().1);
-                Authentication::Done(self.not_hashed(&attempt, &snapshot, trial, reason_of(refusal)))
+                Authentication::Done(self.note_not_hashed(&attempt, &snapshot, trial, reason_of(refusal)))
             }
         }
     }
@@ -210,19 +210,20 @@ impl Registry {
         }
     }
 
-    /// Decides an attempt whose secret was not looked at.
-    fn not_hashed(&self, attempt: &Attempt, snapshot: &Snapshot, trial: Trial, reason: &str) -> Verdict {
+    /// Notes an attempt whose secret was not looked at, and decides it.
+    fn note_not_hashed(&self, attempt: &Attempt, snapshot: &Snapshot, trial: Trial, reason: &str) -> Verdict {
         if attempt.is_paused {
             // It could not have succeeded: that the queue is full is not for its client to know either.
-            return self.paused(&attempt.name, snapshot, trial);
+            return self.note_paused(&attempt.name, snapshot, trial);
         }
         self.throttle.take_back(attempt.trying, self.since_start(trial.instant));
-        self.failed(&attempt.name, None, snapshot, trial, FailureKind::Refused, reason);
+        self.note_failed_login(&attempt.name, None, snapshot, trial, FailureKind::Refused, reason);
         Verdict::Refused(AuthenticationRefusal::Busy)
     }
 
-    fn paused(&self, name: &Name, snapshot: &Snapshot, trial: Trial) -> Verdict {
-        self.failed(name, None, snapshot, trial, FailureKind::Refused, PAUSED);
+    /// Notes a login that is paused for its source, right or wrong, and gives what it is answered with.
+    fn note_paused(&self, name: &Name, snapshot: &Snapshot, trial: Trial) -> Verdict {
+        self.note_failed_login(name, None, snapshot, trial, FailureKind::Refused, PAUSED);
         Verdict::Refused(AuthenticationRefusal::Paused)
     }
 
@@ -242,7 +243,7 @@ impl Registry {
         let Some(account) = account else {
             let provider = snapshot.default_tree().map(|tree| tree.provider().number);
             let name = Name { provider, account: None, canonical: certificate.holder().into_bytes() };
-            return self.refused(
+            return self.note_invalid_credentials(
                 &name,
                 None,
                 &snapshot,
@@ -271,9 +272,9 @@ impl Registry {
         let source = trying.address;
         let snapshot = self.snapshot();
         let trial = Trial { source, now, instant };
-        let Some(outcome) = outcome else { return self.not_hashed(attempt, &snapshot, trial, NO_PLACE) };
+        let Some(outcome) = outcome else { return self.note_not_hashed(attempt, &snapshot, trial, NO_PLACE) };
         if *is_paused {
-            return self.paused(name, &snapshot, trial);
+            return self.note_paused(name, &snapshot, trial);
         }
         let since = self.since_start(instant);
         let (key, credential) = match *tried {
@@ -283,11 +284,11 @@ impl Registry {
             Tried::Selected(_, Credential::Token { number, .. }) => {
                 self.throttle.token_failed(number.get(), source, since);
                 let token = snapshot.accounts().token(number);
-                return self.refused(name, token, &snapshot, trial, WRONG);
+                return self.note_invalid_credentials(name, token, &snapshot, trial, WRONG);
             }
             Tried::Selected(..) | Tried::Selectorless(..) | Tried::Nothing => {
                 self.throttle.failed(name.subject(), source, since);
-                return self.refused(name, None, &snapshot, trial, WRONG);
+                return self.note_invalid_credentials(name, None, &snapshot, trial, WRONG);
             }
         };
         self.throttle.take_back(*trying, since);
@@ -312,16 +313,22 @@ impl Registry {
             Credential::Password { .. } | Credential::Certificate { .. } => None,
         };
         if token.is_some_and(|token| token.intent != Intent::AppPassword) {
-            return self.refused(name, token, snapshot, trial, "the token is not an app password");
+            return self.note_invalid_credentials(
+                name,
+                token,
+                snapshot,
+                trial,
+                "the token is not an app password",
+            );
         }
         let (Some(account), Some(provider)) = (&name.account, name.provider) else {
-            return self.refused(name, token, snapshot, trial, "there is no such account");
+            return self.note_invalid_credentials(name, token, snapshot, trial, "there is no such account");
         };
         let identity = Identity { holder: Holder { account: account.number, credential }, provider };
         let current = match identity.verify(accounts, source, now) {
             Ok(current) => current,
             Err(Invalid::CredentialGone) => {
-                return self.refused(
+                return self.note_invalid_credentials(
                     name,
                     token,
                     snapshot,
@@ -329,11 +336,13 @@ impl Registry {
                     "the secret belongs to another account, or was revoked",
                 );
             }
-            Err(reason) => return self.refused(name, token, snapshot, trial, &reason.to_string()),
+            Err(reason) => {
+                return self.note_invalid_credentials(name, token, snapshot, trial, &reason.to_string());
+            }
         };
         if let Err(refused) = admit(accounts, current, provider, trial.source, now) {
             let reason = "the application does not admit the account";
-            self.failed(name, token, snapshot, trial, FailureKind::NotAdmitted, reason);
+            self.note_failed_login(name, token, snapshot, trial, FailureKind::NotAdmitted, reason);
             return Verdict::Refused(AuthenticationRefusal::NotAdmitted(refused));
         }
         let token = token.map(|token| token.identifier.as_str());
@@ -350,10 +359,16 @@ impl Registry {
         Verdict::Accepted(identity)
     }
 
-    /// Refuses a name that was not looked up.
-    fn refuse(&self, name: &str, snapshot: &Snapshot, trial: Trial, reason: &str) -> Authentication {
+    /// Notes a secret that no token has, whatever the name: that was not looked up.
+    fn note_unknown_secret(
+        &self,
+        name: &str,
+        snapshot: &Snapshot,
+        trial: Trial,
+        reason: &str,
+    ) -> Authentication {
         let name = Name { provider: None, account: None, canonical: name.as_bytes().to_vec() };
-        Authentication::Done(self.refused(&name, None, snapshot, trial, reason))
+        Authentication::Done(self.note_invalid_credentials(&name, None, snapshot, trial, reason))
     }
 
     /// The time of the throttle.
@@ -366,7 +381,8 @@ impl Registry {
         self.throttle.pauses(account.get(), self.since_start(Instant::now()))
     }
 
-    fn refused(
+    /// Notes a login with a wrong secret, or of who may not log in, and gives what all of these are answered with.
+    fn note_invalid_credentials(
         &self,
         name: &Name,
         token: Option<&Arc<Token>>,
@@ -374,12 +390,12 @@ impl Registry {
         trial: Trial,
         reason: &str,
     ) -> Verdict {
-        self.failed(name, token, snapshot, trial, FailureKind::Failed, reason);
+        self.note_failed_login(name, token, snapshot, trial, FailureKind::Failed, reason);
         Verdict::Refused(AuthenticationRefusal::InvalidCredentials)
     }
 
     /// Tells the log of a failure, or counts it.
-    fn failed(
+    fn note_failed_login(
         &self,
         name: &Name,
         token: Option<&Arc<Token>>,

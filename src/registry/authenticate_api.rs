@@ -60,8 +60,9 @@ impl Registry {
             // Not held while a hash is waited for, so no count is kept of it.
             let snapshot = self.current();
             let accounts = snapshot.accounts();
-            let token =
-                self.api_token(accounts, secret).map_err(|reason| self.refused_api(None, trial, reason))?;
+            let token = self
+                .api_token(accounts, secret)
+                .map_err(|reason| self.note_invalid_api_token(None, trial, reason))?;
             let (key, credential) = of_token(&token);
             if self.proofs.check(key, secret) {
                 return self.accept_api(accounts, &token, credential, trial);
@@ -82,12 +83,12 @@ impl Registry {
         let since = self.since_start(Instant::now());
         let outcome = outcome.map_err(|reason| {
             self.throttle.take_back(trying, since);
-            self.failed_api(Some(&token), trial, FailureKind::Refused, reason);
+            self.note_failed_api_login(Some(&token), trial, FailureKind::Refused, reason);
             ApiRefusal::Busy
         })?;
         if !outcome.matches {
             self.throttle.token_failed(token.number.get(), source, since);
-            return Err(self.refused_api(Some(&token), trial, WRONG));
+            return Err(self.note_invalid_api_token(Some(&token), trial, WRONG));
         }
         self.throttle.take_back(trying, since);
         self.proofs.remember(key, secret.expose());
@@ -127,7 +128,7 @@ impl Registry {
         trial: Trial,
     ) -> Result<ApiIdentity, ApiRefusal> {
         if token.intent != Intent::Api {
-            return Err(self.refused_api(Some(token), trial, "the token is not an API token"));
+            return Err(self.note_invalid_api_token(Some(token), trial, "the token is not an API token"));
         }
         // As it is now: it may have been given to another account meanwhile, or another name.
         let present = accounts.token(token.number).map_or(token, |present| present);
@@ -139,17 +140,18 @@ impl Registry {
                 token: present.identifier.clone(),
                 token_number: present.number,
             }),
-            Err(invalid) => Err(self.refused_api(Some(present), trial, &invalid.to_string())),
+            Err(invalid) => Err(self.note_invalid_api_token(Some(present), trial, &invalid.to_string())),
         }
     }
 
-    fn refused_api(&self, token: Option<&Token>, trial: Trial, reason: &str) -> ApiRefusal {
-        self.failed_api(token, trial, FailureKind::Failed, reason);
+    /// Notes a call with a token that is not valid, and gives what all of these are answered with.
+    fn note_invalid_api_token(&self, token: Option<&Token>, trial: Trial, reason: &str) -> ApiRefusal {
+        self.note_failed_api_login(token, trial, FailureKind::Failed, reason);
         ApiRefusal::Invalid
     }
 
     /// Counts a failure. There is no provider; where no token was found, no account either.
-    fn failed_api(&self, token: Option<&Token>, trial: Trial, kind: FailureKind, reason: &str) {
+    fn note_failed_api_login(&self, token: Option<&Token>, trial: Trial, kind: FailureKind, reason: &str) {
         let snapshot = self.snapshot();
         let account = token.and_then(|token| snapshot.accounts().account(token.account));
         let failure = Failure {
