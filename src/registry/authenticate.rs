@@ -142,7 +142,7 @@ impl Registry {
         let (tried, stored) = match selected {
             Some(token) => {
                 let (key, credential) = of_token(token);
-                (Tried::Selected(key, credential), Some(token.hash.clone()))
+                (Tried::Selected(key, credential), Some(&token.hash))
             }
             None => match selectorless(accounts, name.account.as_deref()) {
                 None => (Tried::Nothing, None),
@@ -419,7 +419,7 @@ impl Registry {
     }
 
     /// What a secret is compared with; `account`: whose it is, for the log.
-    pub(super) fn candidate(&self, stored: Option<HashText>, account: &str) -> Candidate {
+    pub(super) fn candidate(&self, stored: Option<&HashText>, account: &str) -> Candidate {
         let Some(stored) = stored else { return Candidate::Dummy };
         match StoredHash::parse(stored.expose(), &self.bounds) {
             Ok(stored) => Candidate::Stored(Arc::new(stored)),
@@ -549,19 +549,19 @@ pub(super) fn key_of_password(account: AccountNumber, password: &Password) -> Cr
 }
 
 /// The one credential of an active account that a secret without a selector is compared with.
-fn selectorless(
-    accounts: &Accounts,
-    account: Option<&AccountState>,
-) -> Option<(CredentialKey, Credential, HashText)> {
+fn selectorless<'a>(
+    accounts: &'a Accounts,
+    account: Option<&'a AccountState>,
+) -> Option<(CredentialKey, Credential, &'a HashText)> {
     let account = account.filter(|account| account.is_active)?;
     if let Some(password) = &account.password {
         let key = key_of_password(account.number, password);
-        return Some((key, Credential::Password { generation: password.generation }, password.hash.clone()));
+        return Some((key, Credential::Password { generation: password.generation }, &password.hash));
     }
     let tokens = account.tokens.iter().filter_map(|number| accounts.token(*number));
     let token = tokens.into_iter().find(|token| token.is_selectorless())?;
     let (key, credential) = of_token(token);
-    Some((key, credential, token.hash.clone()))
+    Some((key, credential, &token.hash))
 }
 
 /// Keeps the proofs of passwords apart from those of tokens.

@@ -74,7 +74,7 @@ impl Registry {
             (token, (key, credential), class)
         };
         let secret = Secret::from(secret);
-        let candidate = self.candidate(Some(token.hash.clone()), &token.identifier);
+        let candidate = self.candidate(Some(&token.hash), &token.identifier);
         let job = HashJob { class, source, secret: secret.clone(), candidate };
         let outcome = match self.hash_pool.verify(job) {
             Ok(outcome) => outcome.await.map_err(|_| NO_PLACE),

@@ -87,17 +87,21 @@ impl Registry {
             .account(identity.holder.account)
             .cloned()
             .ok_or(OwnSecretError::CredentialGone)?;
-        let (key, stored, token) = match identity.holder.credential {
+        let token = match identity.holder.credential {
             Credential::Token { number, .. } => {
                 let token = snapshot.accounts().token(number).ok_or(OwnSecretError::CredentialGone)?;
                 check_present(token)?;
-                (key_of_token(token), token.hash.clone(), Some(token.clone()))
+                Some(token.clone())
             }
-            Credential::Password { .. } => {
-                let password = account.password.as_ref().ok_or(OwnSecretError::CredentialGone)?;
-                (key_of_password(account.number, password), password.hash.clone(), None)
-            }
+            Credential::Password { .. } => None,
             Credential::Certificate { .. } => return Err(OwnSecretError::NoSecret),
+        };
+        let (key, stored) = match &token {
+            Some(token) => (key_of_token(token), &token.hash),
+            None => {
+                let password = account.password.as_ref().ok_or(OwnSecretError::CredentialGone)?;
+                (key_of_password(account.number, password), &password.hash)
+            }
         };
         drop(snapshot);
         if let Some(old) = old
@@ -145,7 +149,7 @@ impl Registry {
         identity: &Identity,
         key: CredentialKey,
         secret: &Secret,
-        stored: HashText,
+        stored: &HashText,
         source: Option<IpAddr>,
     ) -> Result<bool, ChangeError> {
         if self.proofs.check(key, secret.expose()) {
