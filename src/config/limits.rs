@@ -47,7 +47,7 @@ macro_rules! limits {
             /// The table, in the order of the documentation.
             #[cfg(test)]
             pub(super) fn table() -> Vec<LimitRow> {
-                vec![$(LimitRow::new::<$type>(stringify!($name), $default, $range, concat!($($doc),+)),)*]
+                vec![$(LimitRow::new::<$type>(Limit::$name, $default, $range, concat!($($doc),+)),)*]
             }
 
             pub(super) fn read(table: &mut TableReader<'_>, problems: &mut Problems) -> Self {
@@ -60,7 +60,7 @@ macro_rules! limits {
 limits! {
     /// The largest message of a bound connection.
     message_size_max: u64 = 4 * MIB, KIB..=GIB;
-    /// The largest message before a successful bind; never more than `message_size_max`.
+    /// The largest message before a successful bind.
     message_size_before_bind_max: u64 = 64 * KIB, KIB..=GIB;
     /// Open connections. One more takes the place of a silent one: of the account with the most, or of who has not bound where there are more of those.
     connections_max: u32 = 16_384, 1..=1_000_000;
@@ -78,19 +78,19 @@ limits! {
     filter_depth_max: u32 = 100, 1..=1_000;
     /// Elements of a filter: every AND, OR, NOT, assertion and substring.
     filter_elements_max: u32 = 16_384, 1..=1_000_000;
-    /// The same before a successful bind; never more than `filter_elements_max`.
+    /// The same before a successful bind.
     filter_elements_before_bind_max: u32 = 256, 1..=1_000_000;
     /// Elements of a filter, each with the values that it looks at, for one entry; a search that needs more ends with adminLimitExceeded.
     filter_work_max: u32 = 2_000_000, 1_000..=u32::MAX;
-    /// The same before a successful bind; never more than `filter_work_max`.
+    /// The same before a successful bind.
     filter_work_before_bind_max: u32 = 8_192, 1_000..=u32::MAX;
     /// Octets of all assertion values of a filter, prepared for comparison; a search that needs more ends with adminLimitExceeded.
     filter_octets_max: u64 = 2 * MIB, KIB..=GIB;
-    /// The same before a successful bind; never more than `filter_octets_max`.
+    /// The same before a successful bind.
     filter_octets_before_bind_max: u64 = 4 * KIB, KIB..=GIB;
     /// Octets of one assertion value, of a filter or a list view; a longer one is not looked at, and matches nothing.
     assertion_length_max: u64 = 64 * KIB, KIB..=GIB;
-    /// The same before a successful bind; never more than `assertion_length_max`.
+    /// The same before a successful bind.
     assertion_length_before_bind_max: u64 = 2 * KIB, KIB..=GIB;
     /// Octets of the name of a bind in any of its forms, and of the DN that an operation is about; a longer one, and one of more than 256 parts, is not looked at, and nobody's.
     name_length_max: u32 = 4_096, 256..=65_535;
@@ -154,7 +154,7 @@ limits! {
     connection_memory_max: u64 = 512 * MIB, 16 * MIB..=1024 * GIB;
     /// Octets of answers that one connection holds before it stops working on its requests.
     output_buffer_max: u64 = MIB, 16 * KIB..=GIB;
-    /// The same before a successful bind; never more than `output_buffer_max`.
+    /// The same before a successful bind.
     output_buffer_before_bind_max: u64 = 64 * KIB, 16 * KIB..=GIB;
     /// Revisions that are kept for the next page of a paged search or the next part of a list view; the next page of an unsorted search whose revision is gone is read from the newest.
     paging_snapshots: u32 = 16, 0..=1_024;
@@ -232,7 +232,8 @@ limits! {
     bcrypt_cost_max: u32 = 14, 4..=31;
 }
 
-/// Declares the limits of a connection that are smaller as long as nobody is bound, each with the one that holds then.
+/// Declares the limits of a connection that are smaller as long as nobody is bound, each with the one that holds then. That
+/// one is never more than the other, which is said here alone: who lowers the one lowers both.
 macro_rules! smaller_before_bind {
     ($($name:ident: $type:ty = $before:ident;)*) => {
         /// Those limits as they are for one connection now.
@@ -256,6 +257,15 @@ macro_rules! smaller_before_bind {
                 match self {
                     $(Self::$name => Self::$before,)*
                     other => other,
+                }
+            }
+
+            /// The limit that it is held to.
+            #[cfg(test)]
+            const fn held_to(self) -> Option<Self> {
+                match self {
+                    $(Self::$before => Some(Self::$name),)*
+                    _ => None,
                 }
             }
         }
@@ -375,24 +385,25 @@ pub(super) struct LimitRow {
     /// The greatest value.
     pub maximum: String,
     /// What it is for, one sentence.
-    pub sentence: &'static str,
+    pub sentence: String,
 }
 
 #[cfg(test)]
 impl LimitRow {
-    fn new<T: Bounded>(
-        name: &'static str,
-        default: T,
-        range: RangeInclusive<T>,
-        sentence: &'static str,
-    ) -> Self {
+    fn new<T: Bounded>(limit: Limit, default: T, range: RangeInclusive<T>, sentence: &'static str) -> Self {
+        let sentence = match limit.held_to() {
+            None => sentence.trim().to_owned(),
+            Some(other) => {
+                format!("{}; never more than `{}`.", sentence.trim().trim_end_matches('.'), other.name())
+            }
+        };
         Self {
-            name,
+            name: limit.name(),
             form: T::FORM,
             default: default.show(),
             minimum: range.start().show(),
             maximum: range.end().show(),
-            sentence: sentence.trim(),
+            sentence,
         }
     }
 }

@@ -279,10 +279,8 @@ fn backup_period(raw: Raw<'_>) -> Result<Option<Duration>, String> {
 }
 
 fn read_limits(mut table: TableReader<'_>, problems: &mut Problems) -> Limits {
-    let mut limits = Limits::read(&mut table, problems);
+    let limits = Limits::read(&mut table, problems);
     table.finish(problems);
-    // Who lowers the one lowers the other.
-    limits.message_size_before_bind_max = limits.message_size_before_bind_max.min(limits.message_size_max);
     limits
 }
 

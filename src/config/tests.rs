@@ -197,7 +197,7 @@ fn every_key_is_read() {
     assert_eq!(settings.log, LogSettings { format: LogFormat::Json, level: LogLevel::Debug });
     assert_eq!(settings.hashing.memory, 64 * 1024);
     assert_eq!(settings.limits.filter_depth_max, 7);
-    assert_eq!(settings.limits.message_size_before_bind_max, 32 * 1024, "never more than after it");
+    assert_eq!(settings.limits.in_force(false).message_size_max, 32 * 1024, "never more than after it");
     assert_eq!(settings.limits.controls_max, Limits::default().controls_max);
 
     let seed = &config.seed;
