@@ -350,6 +350,7 @@ impl rustls::time_provider::TimeProvider for Clock {
 }
 
 /// So far from what it should say a clock may be: a machine may have slept, or have been switched off over night.
+/// No limit of the config: where trust in a clock ends is a judgement about machines, not about load.
 const DIFFERENCE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A clock that has been ahead for so long is believed: the operator was told, and the machine may have been off for days.

@@ -40,7 +40,9 @@ pub(crate) fn is_user_name(name: &str) -> bool {
 }
 
 const USERS: &str = "/etc/passwd";
+/// No limit of the config: a file of the system, which no client writes.
 const USERS_OCTETS_MAX: u64 = 4 * 1024 * 1024;
+/// No limit of the config: the system allows no longer name (`LOGIN_NAME_MAX`).
 pub(crate) const NAME_OCTETS_MAX: usize = 256;
 
 #[cfg(test)]

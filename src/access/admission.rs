@@ -172,4 +172,5 @@ impl fmt::Display for Listed<'_> {
 }
 
 /// So many reasons stand in one message.
+/// No limit of the config: it is about the words of an answer.
 const REASONS_MAX: usize = 8;

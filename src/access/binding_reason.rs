@@ -102,4 +102,5 @@ fn listed(networks: &[IpNet]) -> String {
 }
 
 /// So many networks stand in one sentence.
+/// No limit of the config: it is about the words of an answer.
 const NETWORKS_MAX: usize = 8;

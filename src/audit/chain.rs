@@ -394,8 +394,10 @@ const fn domain(trail: Trail) -> &'static [u8] {
 }
 
 /// So many problems are told one by one; the others are only counted.
+/// No limit of the config: all are counted, and nobody reads more.
 const PROBLEMS_MAX: usize = 100;
 /// An event that was moved by more than this is told as an edit.
+/// No limit of the config: it is about the words of a report.
 const RECENT_MAX: usize = 4_096;
 
 #[cfg(test)]

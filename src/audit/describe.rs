@@ -209,8 +209,10 @@ fn shortened(mut text: String) -> String {
 
 const SEPARATOR: &str = ", ";
 /// What an event tells of a field, in octets.
+/// No limit of the config: a part of the stored event.
 const FIELD_OCTETS_MAX: usize = 16 * 1024;
 /// Longer values are only counted.
+/// No limit of the config: a part of the stored event.
 const VALUE_MAX: usize = 256;
 
 #[cfg(test)]

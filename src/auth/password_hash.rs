@@ -356,9 +356,11 @@ const DJANGO_UNSUPPORTED: [&str; 6] =
     ["scrypt$", "sha1$", "md5$", "crypt$", "unsalted_sha1$", "unsalted_md5$"];
 
 /// Characters of a hash: the longest scheme writes about 200.
+/// No limit of the config: the schemes give it.
 const TEXT_LENGTH_MAX: usize = 512;
 
 /// Characters of a scheme's name.
+/// No limit of the config: the schemes give it.
 const SCHEME_LENGTH_MAX: usize = 20;
 
 #[cfg(test)]

@@ -156,6 +156,7 @@ const WORDS: usize = 3;
 const WAYS: usize = 8;
 
 /// 2²⁴ sets are 134 million proofs in 3 GiB: more is a slip of the pen.
+/// No limit of the config: the upper end of `verified_secrets_max`.
 const SETS_MAX: usize = 1 << 24;
 
 /// 2⁶⁴ divided by the golden ratio (Fibonacci hashing).

@@ -503,6 +503,7 @@ fn millis(time: Duration) -> u64 {
 const WAYS: usize = 8;
 
 /// 2²⁰ sets are 8 million entries in 832 MiB: more is a slip of the pen.
+/// No limit of the config: the upper end of `throttle_entries_max`.
 const SETS_MAX: usize = 1 << 20;
 
 #[cfg(test)]

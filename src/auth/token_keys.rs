@@ -380,6 +380,7 @@ const KEY_OCTETS: usize = 32;
 const NONCE_OCTETS: usize = 24;
 
 /// A longer file is something else.
+/// No limit of the config: the form of the file gives it.
 const KEY_FILE_OCTETS_MAX: usize = 256;
 
 const ANY_PADDING: GeneralPurposeConfig =

@@ -439,4 +439,5 @@ fn tell(sentence: &str) {
 }
 
 /// More than any list of a directory of a million accounts.
+/// No limit of the config: in the memory of the operator's own command.
 const ANSWER_OCTETS_MAX: usize = 1024 * 1024 * 1024;

@@ -246,4 +246,5 @@ fn list(names: &[impl AsRef<str>]) -> String {
     shown.join(", ")
 }
 
+/// No limit of the config: all are counted, and nobody reads more.
 const NAMES_SHOWN_MAX: usize = 1_000;

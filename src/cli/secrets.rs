@@ -229,6 +229,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 }
 
 /// Names of files that are tried within one second.
+/// No limit of the config: nobody has so many files of one second.
 const NAMES_TRIED_MAX: u32 = 1_000;
 
 #[cfg(test)]

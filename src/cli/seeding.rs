@@ -255,6 +255,7 @@ fn draw(text: &mut String, entry: &DiffEntry, styled: bool) {
 }
 
 /// How often a plan is made anew because others change the directory at the same time.
+/// No limit of the config: the operator's own command ends, and says so.
 const ATTEMPTS_MAX: u32 = 5;
 
 #[cfg(test)]

@@ -241,6 +241,7 @@ fn environment(name: &str) -> Option<OsString> {
 }
 
 /// Problems of the seed that the log is told one by one.
+/// No limit of the config: all are counted, and `check` tells them all.
 const PROBLEMS_TOLD_MAX: usize = 20;
 
 /// What the runtime may still take when all is closed.

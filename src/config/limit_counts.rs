@@ -101,6 +101,46 @@ mod tests {
         }
     }
 
+    /// A bound that is no limit says beside it why not; whoever writes the next one chooses.
+    #[test]
+    fn every_bound_is_a_limit_or_says_why_not() {
+        let mut code = String::new();
+        collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut code);
+        let mut documentation = String::new();
+        let mut bounds = 0;
+        for line in code.lines().map(str::trim_start) {
+            if let Some(words) = line.strip_prefix("///") {
+                documentation.push_str(words);
+            } else if let Some(name) = bound_of(line) {
+                bounds += 1;
+                let reason = documentation.split(NO_LIMIT).nth(1).unwrap_or_default();
+                let is_told = reason.split_whitespace().count() >= 3 && reason.ends_with('.');
+                assert!(is_told, "{name}: a limit of the config, or `{NO_LIMIT}` and the reason");
+                documentation.clear();
+            } else if !line.starts_with("#[") {
+                documentation.clear();
+            }
+        }
+        assert!(bounds > 50, "{bounds}");
+        for bound in
+            ["const A_MAX: u32 = 1;", "pub const A_MAX: u32 = 1;", "pub(super) const A_B_MAX: u8 = 1;"]
+        {
+            assert!(bound_of(bound).is_some(), "{bound}");
+        }
+        assert_eq!(bound_of("const A_MAXIMAL: u32 = 1;"), None);
+    }
+
+    /// How a bound begins to say why the config does not have it.
+    const NO_LIMIT: &str = "No limit of the config: ";
+
+    /// The name of the bound that a line of code declares.
+    fn bound_of(line: &str) -> Option<&str> {
+        let (before, rest) = line.split_once("const ")?;
+        let is_item = before.is_empty() || before.starts_with("pub");
+        let (name, _) = rest.split_once(':')?;
+        (is_item && name.ends_with("_MAX")).then_some(name)
+    }
+
     fn stands_in(code: &str, limit: Limit) -> bool {
         let name = format!("Limit::{}", limit.name());
         let is_whole = |place: usize| {

@@ -72,6 +72,8 @@ limits! {
     connections_before_bind_by_source_max: u32 = 1_000, 1..=1_000_000;
     /// Places for LDAP connections from this machine, beside `connections_max` and `connections_before_bind_max`.
     connections_reserved: u32 = 64, 0..=65_536;
+    /// Connections that are on their way out to make room, of LDAP and of HTTP so many each: they keep their file until they have gone. As long as there are so many, one more that would need room is refused.
+    connections_leaving_max: u32 = 64, 1..=65_536;
     /// Operations that one connection may have outstanding; more are left unread.
     pending_operations_max: u32 = 256, 1..=65_536;
     /// How deep a filter may be nested.
@@ -140,6 +142,10 @@ limits! {
     http_requests_by_token_max: u32 = 6_000, 1..=100_000_000;
     /// Requests to the API from one source address (IPv6: from one /64) within a minute, as many of them at once; a proxy in front that is not in `proxy_networks` is one source.
     http_requests_by_source_max: u32 = 6_000, 1..=100_000_000;
+    /// Calls of the API that read at a time on threads that may wait for the disk; more wait for their turn.
+    http_readings_max: u32 = 4, 1..=1_024;
+    /// Changes by callers of the API that wait for the one writer; more are answered with 429.
+    commands_waiting_max: u32 = 4_096, 1..=1_048_576;
     /// uidNumbers and gidNumbers below this are those of system accounts: only superusers and the operator give them, and an import leaves them out.
     posix_number_min: u32 = 1_000, 0..=2_000_000_000;
     /// Characters of a person's password, at least.
@@ -200,6 +206,8 @@ limits! {
     event_retention: Duration = YEAR, SECOND..=CENTURY;
     /// Events that the four trails of the audit trail keep together; when there are more, the oldest of the longest are removed, so that each has a quarter to itself.
     events_max: u32 = 1_000_000, 1..=u32::MAX;
+    /// Walks through the audit trail at a time, each of which keeps changes waiting while it reads a piece; more wait for their turn.
+    trail_walks_max: u32 = 2, 1..=1_024;
     /// Custom events that one account adds to the audit trail within a minute, as many of them at once; more are answered with 429.
     custom_events_by_account_max: u32 = 60, 1..=1_000_000;
     /// Octets of what one custom event says; a larger one is refused.

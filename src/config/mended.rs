@@ -183,6 +183,7 @@ fn blank(text: &mut String, range: Range<usize>) {
 }
 
 /// How far before the place where it is noticed a mistake is looked for, in lines.
+/// No limit of the config: it is about the words of a report.
 const LINES_BEFORE_MAX: usize = 32;
 /// What strings begin and end with; of what begins alike, the longer first.
 const QUOTES: [&str; 4] = ["\"\"\"", "'''", "\"", "'"];

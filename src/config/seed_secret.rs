@@ -185,6 +185,7 @@ fn hash(text: &str, takes_schemes: bool) -> Result<HashText, String> {
 /// U+FEFF, as some editors put it before all that they save.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// A file of secrets that is longer is something else.
+/// No limit of the config: the operator's own file, refused with a sentence.
 const SECRET_FILE_LENGTH_MAX: u64 = 128 * 1024;
 
 #[cfg(test)]

@@ -364,6 +364,7 @@ impl BackupSettings {
 }
 
 /// `sun_path` of Linux without its final zero.
+/// No limit of the config: the system gives it.
 const UNIX_PATH_LENGTH_MAX: usize = 107;
 
 /// Default of `backup.every`.
@@ -376,6 +377,7 @@ const BACKUPS_KEPT: u32 = 7;
 pub(super) const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// No replaced token works on for longer.
+/// No limit of the config: the upper end of `rotation_overlap`.
 pub const ROTATION_OVERLAP_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Default of `rotation_overlap`.

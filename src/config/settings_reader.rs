@@ -336,6 +336,7 @@ fn threads(raw: Raw<'_>) -> Result<u32, String> {
 const DEVELOPMENT_ALONE: &str =
     "`development` stands alone: it is instead of `certificate`, `key`, `client_ca` and `client_accounts`";
 
+/// No limit of the config: the upper end of `threads` and `workers`.
 const THREADS_MAX: u32 = 1_024;
 
 const BACKUP_EVERY_RANGE: std::ops::RangeInclusive<Duration> =

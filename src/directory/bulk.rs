@@ -384,9 +384,12 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// More than these the reader of a store does not keep busy.
+/// No limit of the config: more threads would gain nothing.
 const THREADS_MAX: usize = 16;
+/// No limit of the config: the rest follows in the next batch.
 const BATCH_MAX: usize = 256;
 /// Fewer unread batches are not worth a thread.
+/// No limit of the config: the reader of the store waits, and nobody is refused by it.
 const UNREAD_MAX: usize = 4;
 /// Batches that wait, for each thread.
 const QUEUE_BATCHES: usize = 8;

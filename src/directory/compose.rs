@@ -483,6 +483,7 @@ fn octets(text: Cow<'_, str>) -> Cow<'_, [u8]> {
 }
 
 /// So many values are compared one by one, which takes no memory.
+/// No limit of the config: beyond it is another way to the same outcome.
 const VALUES_COMPARED_MAX: usize = 16;
 
 fn normal(rule: MatchingRule, value: &[u8]) -> Vec<u8> {

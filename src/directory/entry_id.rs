@@ -71,6 +71,7 @@ impl EntryId {
 }
 
 /// The largest number that an account or group may have; beyond are internal service accounts, which are in no tree.
+/// No limit of the config: the bits of a number give it.
 pub const NUMBER_MAX: u32 = FIRST_VIRTUAL - FIRST_NUMBER - 1;
 
 /// Below stand the suffix and the containers.

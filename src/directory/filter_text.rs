@@ -262,6 +262,7 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
 }
 
 /// As deep as the server lets clients nest, by default.
+/// No limit of the config: the default of `filter_depth_max`, for the operator's own filters.
 const DEPTH_MAX: usize = 100;
 
 #[cfg(test)]

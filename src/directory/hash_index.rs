@@ -384,10 +384,12 @@ const WIDTH: usize = 1 << BITS;
 /// Levels that are there from the beginning; they are chosen by the upper bits of the hash, all
 /// below by the bits of the tag, its lower half: a leaf need not keep more than the tags to be split.
 const FIXED_DEPTH: u32 = 3;
+/// No limit of the config: the bits of a hash give it.
 const DEPTH_MAX: u32 = FIXED_DEPTH + u32::BITS / BITS;
 /// Of postings that are gathered: some thousands each, when there are a million.
 const HEAPS: usize = 1 << (2 * BITS);
 /// How many keys a leaf holds before it is split.
+/// No limit of the config: a shape of the index, where no key is refused.
 const LEAF_MAX: usize = 192;
 
 /// The bits that lead to a leaf, first ones on top: those of the fixed levels, then the tag.

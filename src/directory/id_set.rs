@@ -202,6 +202,7 @@ impl FromIterator<u32> for IdSet {
 }
 
 /// Up to here a sorted list is smaller and faster than a bitmap.
+/// No limit of the config: beyond it is another form of the same set.
 const FEW_MAX: usize = 64;
 
 /// So many ids are put into a bitmap of their own first: one by one, each would be looked for in the one that is there.

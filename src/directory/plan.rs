@@ -411,6 +411,7 @@ fn bitmap_of(ids: &IdSet) -> RoaringBitmap {
 
 /// When so many ids were put together, the rest of the filter is not planned for: whoever asks for so much is
 /// answered entry by entry, in turns with others. Some ten milliseconds.
+/// No limit of the config: beyond it is another way to the same answer; `look_through_max` is the limit.
 const WORK_MAX: u64 = 20_000_000;
 /// With so few candidates it is cheaper to look at them than to ask another index.
 const FEW: usize = 16;

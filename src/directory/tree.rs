@@ -777,4 +777,5 @@ pub(super) const TRIGRAM_BEGIN: u8 = 0x01;
 pub(super) const TRIGRAM_END: u8 = 0x02;
 const NO_PARENT: u32 = u32::MAX;
 /// Octets of a DN, as an entry can hold them.
+/// No limit of the config: the form of an entry gives it; `container_length_max` and `name_length_max` stay below.
 pub const DN_LENGTH_MAX: usize = u16::MAX as usize;

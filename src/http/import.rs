@@ -113,8 +113,11 @@ fn refused(registry: &Registry, error: &SpoolError) -> Problem {
 }
 
 /// Pieces that wait for the disk; then nothing more is taken from the connection.
+/// No limit of the config: who sends waits, and nobody else.
 const PIECES_WAITING_MAX: usize = 4;
 /// For how long that is taken which comes behind a mistake.
+/// No limit of the config: a refusal is on its way already, to the operator alone.
 const REST_TIME_MAX: Duration = Duration::from_secs(5);
 /// What a line of options is at most.
+/// No limit of the config: the form of the operator's own call gives it.
 const OPTIONS_OCTETS_MAX: usize = 1024 * 1024;

@@ -106,4 +106,5 @@ fn actor(internal: InternalAccount, user: Option<&SystemUser>) -> Actor {
 }
 
 /// The largest body of a request that is not read piece by piece: a seed with its secrets.
+/// No limit of the config: of the operator alone, and the upper end of `http_body_size_max`.
 pub const BODY_OCTETS_MAX: usize = 64 * 1024 * 1024;

@@ -94,6 +94,7 @@ impl hyper::body::Body for Pieces {
 
 const PIECE_OCTETS: usize = 64 * 1024;
 /// Pieces that wait for the connection; then the writer waits.
+/// No limit of the config: who writes waits, and nobody else.
 const PIECES_WAITING_MAX: usize = 4;
 
 #[cfg(test)]

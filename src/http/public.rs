@@ -75,6 +75,7 @@ impl PublicDoor {
             connections_before_bind_max: limits.http_connections_max,
             connections_before_bind_by_source_max: limits.http_connections_by_source_max,
             connections_reserved: limits.http_connections_reserved,
+            connections_leaving_max: limits.connections_leaving_max,
             is_reserve_open: true,
         });
         let entrance = Entrance::new(connections, proxies);
@@ -105,6 +106,7 @@ fn limit_of(refused: &ConnectionRefused) -> Limit {
         ConnectionRefused::BySource { .. } | ConnectionRefused::BeforeBindBySource { .. } => {
             Limit::http_connections_by_source_max
         }
+        ConnectionRefused::Leaving { .. } => Limit::connections_leaving_max,
     }
 }
 
@@ -151,7 +153,7 @@ pub async fn serve_public(listener: Listener, door: Arc<PublicDoor>, is_tls: boo
             () = door.shutdown.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        match door.entrance.admit(&peer) {
+        match door.entrance.admit(&peer).await {
             Ok(permit) => {
                 tracker.spawn(serve_connection(Arc::clone(&door), stream, peer, permit, is_tls));
             }
@@ -348,8 +350,10 @@ const HEALTH: &str = "/-/health/";
 /// What a connection may still take when it is closed, or when the server goes down.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 /// The largest header of a request, its first line included.
+/// No limit of the config: no client has a larger one, and `http_connections_max` bounds how often.
 const HEADER_OCTETS_MAX: usize = 32 * 1024;
 /// What is read ahead and held back for one connection at most.
+/// No limit of the config: `http_connections_max` bounds how often.
 const BUFFER_OCTETS_MAX: usize = 64 * 1024;
 
 #[cfg(test)]

@@ -443,8 +443,11 @@ pub mod tag {
 }
 
 const LONG_FORM: u8 = 0x80;
+/// No limit of the config: lengths of messages have 32 bits at most (RFC 4511 section 4.1.1, `maxInt`).
 const LENGTH_OCTETS_MAX: u8 = 4;
+/// No limit of the config: the encoding gives it.
 const TAG_OCTETS_MAX: usize = 5;
+/// No limit of the config: the encoding gives it.
 const INTEGER_OCTETS_MAX: usize = 8;
 
 #[cfg(test)]

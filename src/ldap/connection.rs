@@ -98,6 +98,7 @@ pub fn limit_of(refused: ConnectionRefused) -> Limit {
         ConnectionRefused::BySource { .. } => Limit::connections_by_source_max,
         ConnectionRefused::BeforeBind { .. } => Limit::connections_before_bind_max,
         ConnectionRefused::BeforeBindBySource { .. } => Limit::connections_before_bind_by_source_max,
+        ConnectionRefused::Leaving { .. } => Limit::connections_leaving_max,
     }
 }
 

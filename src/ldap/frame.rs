@@ -160,6 +160,7 @@ fn read_message_id(reader: &mut Reader<'_>) -> Result<i32, FrameError> {
 
 const CONTROLS: u8 = tag::context_constructed(0);
 const CONTROLS_PRIMITIVE: u8 = tag::context(0);
+/// No limit of the config: RFC 4511 section 4.1.1.1 gives it.
 const MESSAGE_ID_OCTETS_MAX: usize = 4;
 
 #[cfg(test)]

@@ -412,6 +412,7 @@ fn trim_spaces_end(mut octets: &[u8]) -> &[u8] {
 }
 
 /// The most that one record may take in memory (octets): a group with a million members fits.
+/// No limit of the config: of the operator's own import alone.
 pub const RECORD_SIZE_MAX: usize = 256 * 1024 * 1024;
 /// What a value takes in memory beside its octets: a file of empty values must not fill it.
 const VALUE_OVERHEAD: usize = size_of::<(String, Vec<u8>)>() + 2 * 16;

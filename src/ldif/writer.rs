@@ -167,8 +167,10 @@ fn is_plain(value: &[u8]) -> bool {
 }
 
 /// The longest line (octets, RFC 2849 note 10 of the formal syntax).
+/// No limit of the config: the RFC gives it.
 const LINE_LENGTH_MAX: usize = 76;
 /// A record that is written value by value goes out in pieces of about this size.
+/// No limit of the config: the rest follows in the next piece.
 const TEXT_OCTETS_MAX: usize = 64 * 1024;
 const VERSION: &[u8] = b"version: 1\n";
 /// What looks like an attribute but is not one.

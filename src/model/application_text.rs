@@ -125,6 +125,7 @@ impl<T: Into<String>> FromIterator<(ApplicationText, T)> for ApplicationTexts {
 }
 
 /// Octets of a text that describes an object, or of a URL.
+/// No limit of the config: a rule about what one object may hold, far above what any does.
 const TEXT_OCTETS_MAX: usize = 4_096;
 
 #[cfg(test)]

@@ -50,8 +50,11 @@ pub fn is_domain(text: &str) -> bool {
 }
 
 /// Octets of a name: it goes into DNs, events and tables.
+/// No limit of the config: a rule about what one object may hold, far above what any does.
 pub const NAME_OCTETS_MAX: usize = 256;
 /// RFC 5321 section 4.5.3.1.
+/// No limit of the config: the RFC gives it.
 const MAIL_ADDRESS_OCTETS_MAX: usize = 254;
 /// The longest name of the DNS.
+/// No limit of the config: RFC 1035 section 2.3.4 gives it.
 const DOMAIN_OCTETS_MAX: usize = 253;

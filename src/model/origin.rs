@@ -70,4 +70,5 @@ impl MadeBy {
 
 /// Makers of one credential that are kept. Each needs a credential made by the one before, so a chain that is longer is
 /// no accident; the first of it are kept, as they are who would gain.
+/// No limit of the config: a part of the stored record.
 const MAKERS_MAX: usize = 64;

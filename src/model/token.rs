@@ -130,6 +130,7 @@ pub const CHOSEN_SECRET_LENGTH_MIN: usize = 32;
 /// The same for an app password, whose failures are counted by the account that it is tried for.
 pub const CHOSEN_PASSWORD_LENGTH_MIN: usize = 16;
 /// And at most.
+/// No limit of the config: a rule about what one object may hold, far above what any does.
 pub const CHOSEN_SECRET_LENGTH_MAX: usize = 1_024;
 
 /// A credential of an account.
@@ -223,6 +224,7 @@ pub enum Expiry {
 }
 
 /// A token lives at most so long; one that shall live longer does not expire.
+/// No limit of the config: a time that the calendar of the store can hold.
 pub const LIFETIME_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
 
 /// A text does not say when something expires.

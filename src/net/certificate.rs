@@ -250,6 +250,7 @@ const HOSTNAME_FILE: &str = "/proc/sys/kernel/hostname";
 /// Where the canonical names of this machine usually stand.
 const HOSTS_FILE: &str = "/etc/hosts";
 /// The longest name of the DNS (octets, RFC 1035 section 2.3.4).
+/// No limit of the config: the RFC gives it.
 const HOST_NAME_LENGTH_MAX: usize = 253;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

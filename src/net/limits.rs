@@ -39,6 +39,8 @@ pub struct ConnectionLimitSettings {
     pub connections_before_bind_by_source_max: u32,
     /// Places beside those (connections), for peers on this machine.
     pub connections_reserved: u32,
+    /// Connections that may be on their way out to make room (connections): each keeps its descriptor until it has gone.
+    pub connections_leaving_max: u32,
     /// Whether others may have such a place too where nobody makes room, for what is asked in few words.
     pub is_reserve_open: bool,
 }
@@ -73,6 +75,12 @@ pub enum ConnectionRefused {
         /// The limit (connections).
         limit: u32,
     },
+    /// `connections_leaving_max`
+    #[error("there are {limit} connections on their way out to make room (connections_leaving_max)")]
+    Leaving {
+        /// The limit (connections).
+        limit: u32,
+    },
 }
 
 /// What is open now (connections).
@@ -100,6 +108,7 @@ impl ConnectionLimits {
             places: Places::default(),
             sources: HashMap::new(),
             counts: ConnectionCounts::default(),
+            lacks_exit: false,
         };
         Arc::new(Self { started: Instant::now(), state: Mutex::new(state) })
     }
@@ -213,6 +222,8 @@ struct State {
     /// the addresses are chosen by strangers.
     sources: HashMap<Source, OfSource>,
     counts: ConnectionCounts,
+    /// Whether somebody would have made room, had not too many been on their way out.
+    lacks_exit: bool,
 }
 
 /// What one source has open.
@@ -225,6 +236,25 @@ struct OfSource {
 impl State {
     /// The number of a place, and whether it is one that is set aside.
     fn admit(
+        &mut self,
+        holder: Holder,
+        presence: &Arc<Presence>,
+        now: u64,
+    ) -> Result<(u64, bool), ConnectionRefused> {
+        self.lacks_exit = false;
+        self.find_place(holder, presence, now).map_err(|refused| self.said_exactly(refused))
+    }
+
+    /// The limit that keeps somebody out: that on those who leave, where one would have.
+    fn said_exactly(&self, refused: ConnectionRefused) -> ConnectionRefused {
+        if self.lacks_exit {
+            ConnectionRefused::Leaving { limit: self.settings.connections_leaving_max }
+        } else {
+            refused
+        }
+    }
+
+    fn find_place(
         &mut self,
         holder: Holder,
         presence: &Arc<Presence>,
@@ -323,7 +353,11 @@ impl State {
 
     /// Its place is free from now on, though its descriptor is not until it has gone: not too many go at a time.
     fn ask_to_leave(&mut self, number: Option<u64>, limit: ConnectionRefused) -> bool {
-        let Some(number) = number.filter(|_| self.counts.leaving < LEAVING_MAX) else { return false };
+        let Some(number) = number else { return false };
+        if self.counts.leaving >= self.settings.connections_leaving_max {
+            self.lacks_exit = true;
+            return false;
+        }
         let Some(presence) = self.give_back(number) else { return false };
         presence.ask_to_leave(limit);
         self.counts.leaving += 1;
@@ -340,7 +374,8 @@ impl State {
 
     /// Counts one that is counted in all for its source too.
     fn claim(&mut self, number: u64, source: Source, now: u64) -> Result<(), ConnectionRefused> {
-        self.admit_from(source, now)?;
+        self.lacks_exit = false;
+        self.admit_from(source, now).map_err(|refused| self.said_exactly(refused))?;
         self.count(source, true);
         self.places.claim(number, source);
         Ok(())
@@ -386,9 +421,6 @@ impl State {
     }
 }
 
-/// So many connections may be on their way out to make room: each keeps its descriptor until it has gone.
-pub const LEAVING_MAX: u32 = 64;
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
@@ -409,6 +441,7 @@ mod tests {
             connections_before_bind_max: before_bind,
             connections_before_bind_by_source_max: before_bind,
             connections_reserved: 0,
+            connections_leaving_max: 64,
             is_reserve_open: false,
         })
     }
@@ -421,6 +454,7 @@ mod tests {
             connections_before_bind_max: 10,
             connections_before_bind_by_source_max: 1,
             connections_reserved: 0,
+            connections_leaving_max: 64,
             is_reserve_open: false,
         });
         let mut first = limits.admit(&from("192.0.2.1")).unwrap();
@@ -525,6 +559,7 @@ mod tests {
             connections_before_bind_max: 2,
             connections_before_bind_by_source_max: 2,
             connections_reserved: 0,
+            connections_leaving_max: 64,
             is_reserve_open: false,
         };
         limits.change(settings);
@@ -562,6 +597,7 @@ mod tests {
             connections_before_bind_max: before_bind,
             connections_before_bind_by_source_max: before_bind_by_source,
             connections_reserved: 0,
+            connections_leaving_max: 64,
             is_reserve_open: false,
         }
     }
@@ -763,13 +799,15 @@ mod tests {
         for _ in 0..100 {
             permits.push(silent(&limits, "192.0.2.1").await);
         }
-        for _ in 0..LEAVING_MAX {
+        for _ in 0..64 {
             permits.push(silent(&limits, "192.0.2.2").await);
         }
-        assert!(limits.admit(&from("192.0.2.3")).is_err());
+        let refused = limits.admit(&from("192.0.2.3")).unwrap_err();
+        assert_eq!(refused, ConnectionRefused::Leaving { limit: 64 });
+        assert!(refused.to_string().contains("connections_leaving_max"));
         drop(permits.remove(0));
         let _newcomer = limits.admit(&from("192.0.2.3")).unwrap();
-        assert_eq!((limits.counts().open, limits.counts().leaving), (100, LEAVING_MAX));
+        assert_eq!((limits.counts().open, limits.counts().leaving), (100, 64));
         drop(permits);
         assert_eq!((limits.counts().open, limits.counts().leaving), (1, 0));
         let state = limits.state();

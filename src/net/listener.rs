@@ -352,6 +352,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 const BACKLOG: u32 = 4_096;
 /// Octets that the kernel holds for a client that does not take them. Its send buffer grows to megabytes, and it
 /// tells of progress only when a third of that is free: a client that reads slowly, but reads, would look dead.
+/// No limit of the config: the kernel holds it, and `connections_max` bounds how often.
 const UNSENT_OCTETS_MAX: u32 = 512 * 1024;
 /// How long a connection is silent before it is probed: below the five minutes after which the
 /// strictest firewalls forget a connection.

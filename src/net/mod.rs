@@ -29,7 +29,7 @@ pub use certificate::{CertificateError, CertificateOutcome, create_development};
 pub use client_authorities::{AuthoritiesDigest, ClientAuthorities};
 pub use client_certificate::ClientCertificate;
 pub use entrance::{Entrance, TurnedAway};
-pub use limits::{ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, LEAVING_MAX, Permit};
+pub use limits::{ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, Permit};
 pub use linger::linger;
 pub use listener::{ListenError, Listener, Stream};
 pub use peer::{LocalAddress, Peer, PeerAddress};

@@ -271,6 +271,7 @@ fn lines(holder: Holder) -> [Option<(Holder, [Option<Holder>; 2])>; 3] {
 }
 
 /// So many places are looked at for one that is silent: those that are not come last the next time.
+/// No limit of the config: it bounds the work under a lock, and nobody is refused by it: the next one looks on.
 const LOOKED_AT_MAX: usize = 128;
 /// So many sources and networks of each size are asked for a place.
 const HOLDERS_TRIED: usize = 4;

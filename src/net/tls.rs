@@ -533,10 +533,12 @@ fn read(file: TlsFile, path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), TlsErro
 }
 
 /// The largest file of certificates that is read (octets): a few hundred authorities.
+/// No limit of the config: the operator's own file, refused with a sentence.
 const FILE_SIZE_MAX: u64 = 1024 * 1024;
 /// RFC 7301 section 6.
 const ALPN_HTTP: &[u8] = b"http/1.1";
 /// Sessions of TLS 1.2 that are kept for clients without tickets (sessions).
+/// No limit of the config: a cache, whose oldest makes room: who is in it no more shakes hands in full.
 const SESSIONS_MAX: usize = 1_024;
 
 #[cfg(test)]

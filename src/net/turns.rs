@@ -124,6 +124,7 @@ pub const WORK_OF_A_HANDSHAKE: u64 = 10_000;
 /// What is counted is cut into turns that are over by then.
 const TURN_TIME: Duration = Duration::from_millis(1);
 /// No rest is longer: a turn may have taken so long because the machine did something else.
+/// No limit of the config: it is there to be short for who rests, however large the machine.
 const REST_MAX: Duration = Duration::from_millis(20);
 /// So long a source is paced behind a long turn.
 const PACED_TIME: Duration = Duration::from_secs(1);

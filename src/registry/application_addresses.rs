@@ -127,4 +127,6 @@ impl Registry {
 }
 
 /// Accounts that an address is known by, for one provider.
+/// No limit of the config: an address of more accounts is known all the same; `throttle_entries_max` bounds the
+/// addresses.
 const ACCOUNTS_MAX: usize = 16;

@@ -583,6 +583,8 @@ pub(super) const WRONG: &str = "the secret is wrong";
 
 /// Octets of the form in which names are compared: a code point may become eighteen, and names of accounts and DNs
 /// of entries are far shorter.
+/// No limit of the config: it follows from `name_length_max` for all names that somebody has.
 pub const NAME_FORM_OCTETS_MAX: usize = 8 * 1024;
 /// So much of a name that nobody has stands in the log.
+/// No limit of the config: it is about the words of the log.
 const SHOWN_CHARACTERS_MAX: usize = 256;

@@ -385,6 +385,7 @@ pub(super) fn application_in(snapshot: &Snapshot, provider: Option<ProviderNumbe
 }
 
 /// Rows of each kind that become events in one change.
+/// No limit of the config: the rest follows in the next change; `logins_told_max` bounds them all.
 const ROWS_TOGETHER_MAX: usize = 8_192;
 
 /// So often at most a flush is made for readers who may come at any time.

@@ -99,6 +99,10 @@ pub struct RegistrySettings {
     pub token_care: TokenCareSettings,
     /// How many new secrets can be viewed at a time.
     pub fresh_secrets_max: usize,
+    /// How many commands of callers of the API may wait for the writer.
+    pub commands_waiting_max: usize,
+    /// How many walks through the trail there are at a time.
+    pub trail_walks_max: usize,
     /// What chosen secrets are found by, and kept secrets encrypted with.
     pub token_keys: TokenKeys,
     /// Whether the tokens end whose key is lost, and a new one is made.
@@ -126,6 +130,8 @@ impl Default for RegistrySettings {
             rotation_overlap: Duration::ZERO,
             token_care: TokenCareSettings::default(),
             fresh_secrets_max: 1_024,
+            commands_waiting_max: 4_096,
+            trail_walks_max: 2,
             token_keys: TokenKeys::default(),
             makes_new_token_key: false,
             rules: Rules::default(),
@@ -219,7 +225,9 @@ impl Registry {
         if let Some(mark) = token_keys.path().and_then(|_| token_keys.mark()) {
             writer.note_token_key(mark);
         }
-        let writer = writer.start().map_err(OpenError::Thread)?;
+        let reached = Arc::default();
+        let writer =
+            writer.start(settings.commands_waiting_max, Arc::clone(&reached)).map_err(OpenError::Thread)?;
         let registry = Arc::new(Self {
             published,
             store,
@@ -232,7 +240,7 @@ impl Registry {
                 settings.throttle.window,
             )),
             bounds: settings.bounds,
-            reached: Arc::default(),
+            reached,
             tally: LoginTally::new(TallyBounds {
                 logins_max: settings.logins_told_max,
                 failures_max: settings.login_failures_told_max,
@@ -244,7 +252,7 @@ impl Registry {
             flushed: Mutex::default(),
             custom_events: settings.custom_events,
             custom_rate: Arc::new(Rate::per_minute(settings.custom_events.by_account_max)),
-            walks: Arc::new(tokio::sync::Semaphore::new(trail::WALKS_MAX)),
+            walks: Arc::new(tokio::sync::Semaphore::new(settings.trail_walks_max)),
             token_keys,
             fresh_secrets: FreshSecrets::new(settings.fresh_secrets_max),
             token_care: settings.token_care,

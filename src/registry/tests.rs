@@ -8,9 +8,10 @@ use super::commands::testing::{
     account, actor, apply, apply_with, binds, delete_account, group, provider, refused, registry,
     registry_over, registry_with, set_active, verdict, wait,
 };
-use super::{ChangeError, Registry, RegistrySettings, Rules, SeedOptions, Transaction, Verdict};
+use super::{Caller, ChangeError, Registry, RegistrySettings, Rules, SeedOptions, Transaction, Verdict};
+use crate::access::{Credential, Holder};
 use crate::auth::{TokenKeys, TokenSecret};
-use crate::config::{Seed, SeedAccount, SeedProvider, SeedSecret};
+use crate::config::{Limit, Seed, SeedAccount, SeedProvider, SeedSecret};
 use crate::model::{AccountKind, Intent, Record, Timestamp, Trail};
 use crate::secret::Secret;
 use crate::seldom::{self, Seldom};
@@ -98,6 +99,41 @@ async fn hold(registry: &Registry, waiting: std::sync::mpsc::Receiver<()>) {
     });
     // Where it is of the same group, it fails with them.
     let _ = held.await;
+}
+
+#[test]
+fn callers_are_told_when_too_many_changes_wait() {
+    let settings = RegistrySettings { commands_waiting_max: 1, ..RegistrySettings::default() };
+    let registry = registry_with(Arc::new(MemoryStore::new()), settings);
+    apply(&registry, &seed()).unwrap();
+    let account = registry.snapshot().accounts().account_named("alice").unwrap().number;
+    let of_api =
+        || Caller::account(Holder { account, credential: Credential::Password { generation: 1 } }, actor());
+    let (begins, begun) = std::sync::mpsc::channel();
+    let (release, waiting) = std::sync::mpsc::channel::<()>();
+    let nothing = |_: &mut Transaction<'_>| Ok(());
+    let (held, first, second, ours, _) = wait(async {
+        tokio::join!(
+            registry.change(actor(), move |_| {
+                begins.send(()).unwrap();
+                waiting.recv().unwrap();
+                Ok(())
+            }),
+            async {
+                begun.recv().unwrap();
+                registry.change(of_api(), nothing).await
+            },
+            registry.change(of_api(), nothing),
+            // The operator's own wait beside them.
+            registry.change(actor(), nothing),
+            async move { release.send(()).unwrap() },
+        )
+    });
+    held.unwrap();
+    assert!(!matches!(first, Err(ChangeError::Busy)), "{first:?}");
+    assert!(matches!(second, Err(ChangeError::Busy)), "{second:?}");
+    ours.unwrap();
+    assert_eq!(registry.reached().count(Limit::commands_waiting_max), 1);
 }
 
 fn set_name(

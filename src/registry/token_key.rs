@@ -115,4 +115,5 @@ pub(super) fn named<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String
     told.join(", ")
 }
 
+/// No limit of the config: all are counted, and nobody reads more.
 const NAMES_TOLD_MAX: usize = 1_000;

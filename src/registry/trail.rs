@@ -259,7 +259,14 @@ impl Registry {
         T: Send + 'static,
         F: FnOnce(&dyn Store, &CancellationToken) -> Result<T, StoreError> + Send + 'static,
     {
-        let turn = Arc::clone(&self.walks).acquire_owned().await.map_err(|_| ChangeError::ShuttingDown)?;
+        let turn = Arc::clone(&self.walks).try_acquire_owned();
+        let turn = match turn {
+            Ok(turn) => turn,
+            Err(_) => {
+                self.reached().note(Limit::trail_walks_max);
+                Arc::clone(&self.walks).acquire_owned().await.map_err(|_| ChangeError::ShuttingDown)?
+            }
+        };
         self.read_store(move |store, left| {
             // It holds its turn until the thread is free, not only as long as somebody waits for it.
             let _turn = turn;
@@ -497,10 +504,8 @@ const EVENTS_READ_TOGETHER: usize = 512;
 
 /// So much later than it happened something may stand in the trail: logins are counted for a while, and on while the
 /// disk is full. A walk back to a time ends when a whole piece is earlier than that by more than this.
+/// No limit of the config: it bounds no work, but tells where a walk may end.
 const LATE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Walks through the trail at a time: each keeps changes waiting while a piece is read.
-pub(super) const WALKS_MAX: usize = 2;
 
 #[cfg(test)]
 mod tests;

@@ -982,8 +982,10 @@ impl RecordSource for Overlay<'_> {
 }
 
 /// What the store writes for one command at most; an import stays far below.
+/// No limit of the config: it follows from what the store takes.
 pub(super) const COMMAND_OCTETS_MAX: usize = 192 * 1024 * 1024;
 /// More names than these are only counted in an event.
+/// No limit of the config: a part of the stored event.
 const NAMES_MAX: usize = 100;
 /// The writer is not held up for longer than these take.
 const EVENTS_RETIRED_TOGETHER: u64 = 1_000;

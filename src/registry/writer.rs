@@ -21,6 +21,7 @@ use super::rules::Rules;
 use super::transaction::{COMMAND_OCTETS_MAX, Draft, Transaction};
 use crate::audit;
 use crate::clock::Clock;
+use crate::config::{Limit, LimitCounts};
 use crate::directory::Snapshot;
 use crate::model::{Change, Record, Trail};
 use crate::seldom::{self, Seldom};
@@ -44,6 +45,9 @@ pub(super) struct WriterHandle {
     jobs: Sender<(Caller, Job)>,
     /// How many commands wait.
     waiting: Arc<AtomicUsize>,
+    /// How many of callers of the API may.
+    waiting_max: usize,
+    reached: Arc<LimitCounts>,
     thread: JoinHandle<()>,
     ended: CancellationToken,
 }
@@ -99,7 +103,8 @@ impl WriterHandle {
         let is_ours = matches!(purpose, Purpose::Unawaited) || caller.holder().is_none();
         let waiting = Waiting(Arc::clone(&self.waiting));
         // What is bindery's own and the operator's has room beyond what callers of the API may take.
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= COMMANDS_WAITING_MAX && !is_ours {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.waiting_max && !is_ours {
+            self.reached.note(Limit::commands_waiting_max);
             let _ = answer.send(Err(ChangeError::Busy));
             return receiver;
         }
@@ -229,8 +234,12 @@ impl Writer {
         }
     }
 
-    /// Starts the thread.
-    pub(super) fn start(self) -> std::io::Result<WriterHandle> {
+    /// Starts the thread, for which so many commands of callers of the API may wait.
+    pub(super) fn start(
+        self,
+        waiting_max: usize,
+        reached: Arc<LimitCounts>,
+    ) -> std::io::Result<WriterHandle> {
         let (jobs, waiting) = channel();
         let mut writer = self;
         let ended = CancellationToken::new();
@@ -243,7 +252,7 @@ impl Writer {
                 tracing::error!("the writer has stopped: no change can be made until a restart");
             }
         })?;
-        Ok(WriterHandle { jobs, waiting: Arc::default(), thread, ended })
+        Ok(WriterHandle { jobs, waiting: Arc::default(), waiting_max, reached, thread, ended })
     }
 
     fn run(&mut self, waiting: &Receiver<(Caller, Job)>) {
@@ -332,10 +341,10 @@ impl Writer {
     }
 }
 
-/// So many commands of callers of the API wait at most; more are refused at once.
-const COMMANDS_WAITING_MAX: usize = 4_096;
 /// So many commands are committed together at most, so that the first does not wait for all.
+/// No limit of the config: it divides what `commands_waiting_max` bounds.
 const GROUP_MAX: usize = 256;
 /// A group that has come to this is committed before the next command. With the largest command there can
 /// be it is still a batch that the store takes: no command fails because of those that waited with it.
+/// No limit of the config: it follows from what the store takes.
 const GROUP_OCTETS_MAX: usize = BATCH_OCTETS_MAX - COMMAND_OCTETS_MAX;

@@ -22,7 +22,7 @@ pub(super) async fn accept_ldap(
             () = tasks.shutdown.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let mut permit = match entrance.admit(&peer) {
+        let mut permit = match entrance.admit(&peer).await {
             Ok(permit) => permit,
             Err(away) => {
                 note(&reached, &away);

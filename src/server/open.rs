@@ -167,6 +167,8 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
             tombstones_kept: limits.token_tombstones_kept,
         },
         fresh_secrets_max: count(limits.fresh_secrets_max),
+        commands_waiting_max: count(limits.commands_waiting_max),
+        trail_walks_max: count(limits.trail_walks_max),
         token_keys: TokenKeys::default(),
         clock: Arc::new(Clock::of_system()),
         makes_new_token_key: false,

@@ -7,7 +7,6 @@ use std::thread::{self, available_parallelism};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Limits, Settings};
-use crate::net::LEAVING_MAX;
 use crate::registry::OpenError;
 
 /// Has glibc's allocator give memory back after a load (docs/decisions.md). It is told by variables that it reads before anything
@@ -71,7 +70,7 @@ fn fit(limits: &mut Limits, is_http: bool, allowed: u64) -> Option<u64> {
     let http = if is_http { http } else { 0 };
     let http_reserved = if is_http { limits.http_connections_reserved } else { 0 };
     let reserved = u64::from(limits.connections_reserved) + u64::from(http_reserved);
-    let beside = FILES_BESIDE_CONNECTIONS + 2 * u64::from(LEAVING_MAX) + reserved;
+    let beside = FILES_BESIDE_CONNECTIONS + 2 * u64::from(limits.connections_leaving_max) + reserved;
     let needed = ldap + http + beside;
     if needed <= allowed {
         return None;

@@ -97,6 +97,7 @@ pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimitSettings 
         connections_before_bind_max: limits.connections_before_bind_max,
         connections_before_bind_by_source_max: limits.connections_before_bind_by_source_max,
         connections_reserved: limits.connections_reserved,
+        connections_leaving_max: limits.connections_leaving_max,
         is_reserve_open: false,
     }
 }
@@ -117,6 +118,7 @@ fn take_connection_limits(limits: &mut Limits, from: &Limits) {
     limits.connections_before_bind_max = from.connections_before_bind_max;
     limits.connections_before_bind_by_source_max = from.connections_before_bind_by_source_max;
     limits.connections_reserved = from.connections_reserved;
+    limits.connections_leaving_max = from.connections_leaving_max;
 }
 
 #[cfg(test)]

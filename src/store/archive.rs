@@ -616,6 +616,7 @@ pub(super) const READ_OCTETS: usize = 256 * 1024;
 /// A block is closed when it has so many octets.
 const BLOCK_OCTETS: usize = 256 * 1024;
 /// More than these wait for the disk.
+/// No limit of the config: more threads would gain nothing.
 const THREADS_MAX: usize = 16;
 /// Fewer are not worth a thread to check them.
 const BLOCKS_A_THREAD: usize = 8;

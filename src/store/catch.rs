@@ -64,6 +64,7 @@ thread_local! {
 }
 
 const DATABASE_THREADS: &str = "sled-io-";
+/// No limit of the config: it is about the words of the log.
 const MESSAGE_CHARACTERS_MAX: usize = 300;
 
 #[cfg(test)]

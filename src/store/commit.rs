@@ -115,4 +115,5 @@ fn stored_items(
 }
 
 /// One batch is held in memory several times over and written as one piece of the log.
+/// No limit of the config: every part of the store rests on it.
 pub const BATCH_OCTETS_MAX: usize = 256 * 1024 * 1024;

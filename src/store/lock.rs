@@ -102,4 +102,5 @@ fn holder(file: &mut File) -> Option<u32> {
 }
 
 const FILE_NAME: &str = "lock";
+/// No limit of the config: the form of the file gives it.
 const PID_OCTETS_MAX: u64 = 32;

@@ -509,10 +509,13 @@ fn checksum_of(version: u8, key: &[u8], content: &[u8]) -> [u8; CHECKSUM_OCTETS]
 /// No stored item, key and value together, is larger than this. The database writes a page above
 /// 128 KiB into a file of its own that it does not sync, and a page holds up to 20 items (it splits
 /// above 16, and merges one of fewer than 4 with its neighbour): 20 of these are 120 KiB.
+/// No limit of the config: the format of the store gives it.
 pub const ITEM_OCTETS_MAX: usize = 6 * 1024;
 /// No record is larger than this, in bincode; an account with a photo stays far below.
+/// No limit of the config: a part of the format of the store and of backups.
 pub const RECORD_OCTETS_MAX: usize = 16 * 1024 * 1024;
 /// The name in a tombstone is part of a key and not split, so it is bounded by itself.
+/// No limit of the config: the format of the store gives it.
 pub const TOMBSTONE_OCTETS_MAX: usize = 960;
 
 /// The version in front of every item. It changes when any record's serde form changes.
@@ -521,6 +524,7 @@ pub(super) const VERSION: u8 = 5;
 const BINCODE: Configuration<LittleEndian, Varint, Limit<DECODED_OCTETS_MAX>> =
     bincode::config::standard().with_limit::<DECODED_OCTETS_MAX>();
 /// bincode counts 8 octets for a length that takes one.
+/// No limit of the config: it follows from the format of the store.
 const DECODED_OCTETS_MAX: usize = 8 * RECORD_OCTETS_MAX;
 
 const PIECE_OCTETS: usize = 5 * 1024;
@@ -529,6 +533,7 @@ const HEADER_OCTETS: usize = 1 + CHECKSUM_OCTETS;
 const PARTS_OCTETS: usize = 2;
 const PART_OCTETS: usize = 2;
 const NAME_CAPACITY: usize = 16;
+/// No limit of the config: it follows from the format of the store.
 const KEY_OCTETS_MAX: usize = 2 + TOMBSTONE_OCTETS_MAX + PART_OCTETS;
 
 const _: () = assert!(KEY_OCTETS_MAX + HEADER_OCTETS + PARTS_OCTETS + PIECE_OCTETS <= ITEM_OCTETS_MAX);

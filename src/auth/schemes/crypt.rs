@@ -122,15 +122,19 @@ fn is_crypt_character(octet: u8) -> bool {
 }
 
 /// Octets of a secret, as libxcrypt has it (`CRYPT_MAX_PASSPHRASE_SIZE`).
+/// No limit of the config: crypt(3) gives it.
 const SECRET_LENGTH_MAX: usize = 512;
 
 /// Characters of a sha-crypt salt; crypt(3) cuts a longer one, so none is ever stored.
+/// No limit of the config: crypt(3) gives it.
 const SALT_LENGTH_MAX: usize = 16;
 
 /// Rounds of a sha-crypt hash that states none.
 const ROUNDS_IMPLIED: u32 = 5_000;
 const ROUNDS_MIN: u32 = 1_000;
+/// No limit of the config: crypt(3) gives it; `sha_crypt_rounds_max` is the limit.
 const ROUNDS_MAX: u32 = 999_999_999;
 
 const BCRYPT_COST_MIN: u32 = 4;
+/// No limit of the config: the scheme gives it; `bcrypt_cost_max` is the limit.
 const BCRYPT_COST_MAX: u32 = 31;

@@ -359,6 +359,7 @@ fn formatted(launch_url: &str, account: &Value) -> Option<String> {
 }
 
 /// An address that is filled in is no longer than this.
+/// No limit of the config: web servers take no longer one.
 const LAUNCH_URL_OCTETS_MAX: usize = 8 * 1024;
 
 /// A name has no say in what else the address is: RFC 3986, section 2.3, and the `@` of mail addresses.

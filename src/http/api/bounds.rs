@@ -31,7 +31,7 @@ pub(super) struct Bounds {
 impl Bounds {
     pub(super) fn new(limits: &Limits, door: Door) -> Self {
         let page_size_max = limits.http_page_size_max as usize;
-        let readings = Arc::new(Semaphore::new(READINGS_MAX));
+        let readings = Arc::new(Semaphore::new(limits.http_readings_max as usize));
         match door {
             Door::Local => Self {
                 body_octets_max: BODY_OCTETS_MAX,
@@ -86,6 +86,3 @@ fn is_json(headers: &HeaderMap) -> bool {
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
     media_type.eq_ignore_ascii_case("application/json")
 }
-
-/// Calls that read at a time: more would take the threads that others need, and none of them would be done sooner.
-pub(super) const READINGS_MAX: usize = 4;

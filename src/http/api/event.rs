@@ -523,11 +523,15 @@ const RESERVED_NAMES: [&str; 9] = [
     "trail",
 ];
 const VOLUME_DAYS: u32 = 7;
+/// No limit of the config: the form of the answer.
 const VOLUME_DAYS_MAX: u32 = 366;
 /// So many days are told by the hour.
+/// No limit of the config: the form of the answer.
 const HOURLY_DAYS_MAX: u32 = 3;
 const TOP: usize = 15;
+/// No limit of the config: the form of the answer.
 const TOP_MAX: usize = 100;
+/// No limit of the config: the form of the answer.
 const COUNT_STEPS_MAX: usize = 16;
 const AUTHORIZE_APPLICATION: &str = "authorize_application";
 

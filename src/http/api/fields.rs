@@ -583,6 +583,7 @@ fn range(schema: &Value, format: &str) -> RangeInclusive<i128> {
 }
 
 /// So much that is wrong is told in one answer.
+/// No limit of the config: all that is wrong is counted, and nobody reads more.
 const PROBLEMS_TOLD_MAX: usize = 50;
 /// Marks a field of a request in which `null` says something.
 pub(super) const OR_NULL: &str = "x-or-null";

@@ -500,6 +500,8 @@ fn changes(
 }
 
 /// Members that are shown whole with a group; `users` has them all.
+/// No limit of the config: nothing is out of reach: `users` has them all.
 const USERS_SHOWN_MAX: usize = 1_000;
 /// The same for a whole page of a list.
+/// No limit of the config: nothing is out of reach: `users` has them all.
 const PAGE_USERS_SHOWN_MAX: usize = 20_000;

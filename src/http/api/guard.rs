@@ -121,4 +121,5 @@ fn uri_octets(uri: &axum::http::Uri) -> usize {
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest path with its query.
+/// No limit of the config: `HEADER_OCTETS_MAX` bounds it too, and the sentence is clearer.
 const URI_OCTETS_MAX: usize = 16 * 1024;

@@ -353,4 +353,5 @@ fn common_name() -> String {
 /// Where authentik puts a directory of which nothing is said.
 const BASE_DN: &str = "DC=ldap,DC=goauthentik,DC=io";
 /// The largest number of authentik's database.
+/// No limit of the config: authentik's API gives it.
 const START_NUMBER_MAX: u32 = i32::MAX.unsigned_abs();

@@ -145,11 +145,16 @@ impl Api {
         self.admitted(rate.admit(&key), Limit::http_requests_by_token_max)
     }
 
-    /// Waits for a turn to read on a thread that may wait for the disk.
+    /// Waits for a turn to read on a thread that may wait for the disk: more at a time would take the threads that others need,
+    /// and none of them would be done sooner.
     ///
     /// # Errors
     /// The server goes down.
     async fn turn_to_read(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        if let Ok(turn) = Arc::clone(&self.bounds.readings).try_acquire_owned() {
+            return Ok(turn);
+        }
+        self.registry.reached().note(Limit::http_readings_max);
         Arc::clone(&self.bounds.readings).acquire_owned().await.map_err(|_| Refusal::internal())
     }
 

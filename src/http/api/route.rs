@@ -450,4 +450,5 @@ fn no_rehearsal() -> Refusal {
 pub(super) struct NoParameters {}
 
 /// What a call that takes no body is read for: an empty object, or fields that it has not.
+/// No limit of the config: there is nothing to say in more.
 const NO_BODY_OCTETS_MAX: usize = 1024;

@@ -159,4 +159,5 @@ impl SharedValues {
 }
 
 /// So many stand in one answer.
+/// No limit of the config: all are counted, and nobody reads more.
 const TOLD_MAX: usize = 100;

@@ -111,7 +111,7 @@ async fn from(door: &Arc<PublicDoor>, client: &str, local: LocalAddress) -> TcpS
         address => PeerAddress::from_socket(SocketAddr::new(address.parse::<IpAddr>().unwrap(), 40_000)),
     };
     let peer = Peer { address, local, proxied: None };
-    let permit = door.entrance.admit(&peer).unwrap();
+    let permit = door.entrance.admit(&peer).await.unwrap();
     tokio::spawn(serve_connection(Arc::clone(door), Stream::Tcp(server_end), peer, permit, false));
     client_end
 }

@@ -38,6 +38,7 @@ fn permit() -> Permit {
         connections_before_bind_max: 8,
         connections_before_bind_by_source_max: 8,
         connections_reserved: 0,
+        connections_leaving_max: 64,
         is_reserve_open: false,
     };
     ConnectionLimits::new(settings).admit(&address).unwrap()
@@ -404,6 +405,7 @@ async fn a_bind_without_a_hash_gives_its_place_before_bind_back_at_once() {
         connections_before_bind_max: 8,
         connections_before_bind_by_source_max: 8,
         connections_reserved: 0,
+        connections_leaving_max: 64,
         is_reserve_open: false,
     });
     let address = PeerAddress::from_socket("192.0.2.7:1".parse().unwrap());
@@ -448,6 +450,7 @@ async fn a_silent_client_makes_room_and_one_with_half_a_message_does_not() {
         connections_before_bind_max: 1,
         connections_before_bind_by_source_max: 8,
         connections_reserved: 0,
+        connections_leaving_max: 64,
         is_reserve_open: false,
     });
     let admit = |address: &str| limits.admit(&PeerAddress::from_socket(address.parse().unwrap()));

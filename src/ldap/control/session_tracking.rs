@@ -40,4 +40,5 @@ impl<'a> SessionTracking<'a> {
 }
 
 /// Octets of each of its texts; the draft gives 128 for the address and 1,024 for the others.
+/// No limit of the config: the draft gives it.
 const TEXT_OCTETS_MAX: usize = 1_024;

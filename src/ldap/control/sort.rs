@@ -71,4 +71,5 @@ const ORDERING_RULE: u8 = tag::context(0);
 const REVERSE_ORDER: u8 = tag::context(1);
 const ATTRIBUTE_TYPE: u8 = tag::context(0);
 /// Keys of one order. More than this nobody means: RFC 2891 section 2 lets a server restrict them.
+/// No limit of the config: the RFC gives the right to it.
 const KEYS_MAX: usize = 16;

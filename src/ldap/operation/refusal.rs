@@ -253,5 +253,6 @@ pub(in crate::ldap) fn denied(reason: &Denied) -> Refusal {
 }
 
 /// Parts of a name: types and values of a DN.
+/// No limit of the config: it goes with `name_length_max`, by whose name it is counted.
 const NAME_PARTS_MAX: usize = 256;
 const NO_SUCH_SUFFIX: &str = "no directory of this server has that suffix";

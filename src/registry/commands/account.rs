@@ -537,4 +537,5 @@ impl Registry {
 }
 
 /// Permissions that an account holds directly: each object that it makes adds some.
+/// No limit of the config: a rule about what one object may hold, far above what any does.
 const CREATOR_GRANTS_MAX: usize = 10_000;

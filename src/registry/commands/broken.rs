@@ -90,6 +90,7 @@ fn grants(title: &str, grants: &[Grant], found: &mut Vec<String>) {
 }
 
 /// Sentences that are told: enough to see what kind of thing is wrong.
+/// No limit of the config: all are counted, and nobody reads more.
 const TOLD_MAX: usize = 100;
 
 #[cfg(test)]

@@ -356,4 +356,5 @@ const KNOWN_BY: [&str; 6] = ["uid", "cn", "mail", "email", "sAMAccountName", "us
 const GROUP_KNOWN_BY: [&str; 3] = ["uid", "mail", "email"];
 
 /// So many are told of at a time.
+/// No limit of the config: all are counted, and nobody reads more.
 const TOLD_MAX: usize = 100;

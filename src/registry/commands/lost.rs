@@ -100,4 +100,5 @@ fn last_used(accounts: &Accounts, account: &AccountState) -> Option<Timestamp> {
 }
 
 /// So many are told of at a time.
+/// No limit of the config: all are counted, and nobody reads more.
 const TOLD_MAX: usize = 100;

@@ -667,12 +667,18 @@ fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
 
 /// Attributes of one object, counting each set of options: no class has a tenth of them, and options are
 /// without number.
+/// No limit of the config: a rule about what one object may hold, far above what any does.
 pub(super) const ATTRIBUTES_MAX: usize = 1_000;
 /// Object classes of one object, as a file gives them: each is asked for each attribute.
+/// No limit of the config: a rule about what one object may hold, far above what any does.
 pub(super) const CLASSES_MAX: usize = 100;
 /// Bindings of one application: each is asked at each operation.
+/// No limit of the config: a rule about what one object may hold, far above what any does.
 const BINDINGS_MAX: usize = 1_000;
 /// Networks of one binding: each is asked at each operation.
+/// No limit of the config: a rule about what one object may hold, far above what any does.
 const NETWORKS_MAX: usize = 1_000;
+/// No limit of the config: authentik's API gives it.
 const USERNAME_CHARACTERS_MAX: usize = 150;
+/// No limit of the config: authentik's API gives it.
 pub(super) const IDENTIFIER_OCTETS_MAX: usize = 255;

@@ -151,4 +151,5 @@ impl Shared {
 /// A start makes a database anew that is so many times as large as the journal, which holds little that is gone.
 const COMPACTED_AT: u64 = 8;
 /// The batches since the checkpoint are in memory while a store is opened.
+/// No limit of the config: a checkpoint follows, and nobody is refused by it.
 const JOURNAL_OCTETS_MAX: u64 = 128 * 1024 * 1024;

@@ -1,6 +1,7 @@
 //! What a request may say: all that is wrong is told at once, and what was read is taken back.
 
 use super::*;
+use crate::config::{Limit, Limits};
 use crate::http::api::mount;
 
 #[tokio::test]
@@ -155,4 +156,20 @@ async fn what_is_wrong_is_told_to_a_bound() {
     let (status, answer) = world.call(Method::GET, &format!("/core/users/?{query}"), Value::Null).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(answer.as_object().unwrap().len() <= 52, "{answer}");
+}
+
+#[tokio::test]
+async fn few_read_at_a_time() {
+    let world = World::new();
+    let limits = Limits { http_readings_max: 2, ..Limits::default() };
+    let api = Api::new(Arc::clone(&world.registry), Door::Public).with_limits(&limits);
+    let waited = || world.registry.reached().count(Limit::http_readings_max);
+    let first = api.turn_to_read().await.unwrap();
+    let _second = api.turn_to_read().await.unwrap();
+    assert_eq!(waited(), 0);
+    let (third, ()) = tokio::join!(api.turn_to_read(), async {
+        assert_eq!(waited(), 1);
+        drop(first);
+    });
+    third.unwrap();
 }

@@ -623,6 +623,7 @@ fn text(octets: impl AsRef<[u8]>) -> Option<String> {
 }
 
 /// So much of a value is told.
+/// No limit of the config: it is about the words of a report.
 const TOLD_CHARACTERS_MAX: usize = 100;
 
 const GROUP_CLASSES: [&str; 5] =

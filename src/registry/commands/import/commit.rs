@@ -893,7 +893,9 @@ const SHARED: &str = "known by one value, so that clients could take one for the
 const ALLOW: &str = "--allow-system-numbers takes them over";
 const SHARE: &str = "--allow-shared-numbers takes it over";
 /// Changes of one commit, events not counted.
+/// No limit of the config: the rest follows in the next commit.
 const CHANGES_MAX: usize = 1_000;
 const CHANGES_OF_A_STEP: usize = 4;
 /// After so many octets a commit is full.
+/// No limit of the config: the rest follows in the next commit.
 const OCTETS_MAX: usize = 32 * 1024 * 1024;

@@ -390,9 +390,11 @@ const AGAIN: &str = "a second entry of one DN: the first one counts, and these v
 const AGAIN_THE_SAME: &str = "a second entry of one DN, which says nothing that the first one does not say";
 
 /// Entries of one call.
+/// No limit of the config: the rest follows in the next call.
 const ENTRIES_MAX: usize = 1_000;
 /// Octets of the values of one call, but for the last entry of it.
 const BATCH_OCTETS: usize = 8 * 1024 * 1024;
 /// Members in one piece of a group, and about how large one is.
+/// No limit of the config: the rest follows in the next piece.
 const MEMBERS_MAX: usize = 10_000;
 const MEMBER_OCTETS: usize = 128;

@@ -330,8 +330,10 @@ enum Written {
 }
 
 /// So many reasons are told apart.
+/// No limit of the config: all are counted, and nobody reads more.
 const REASONS_MAX: usize = 200;
 /// So many examples are told for each reason.
+/// No limit of the config: all are counted, and nobody reads more.
 const EXAMPLES_MAX: usize = 10;
 
 /// What says who is in a group: computed from the relation, and what a group is about.

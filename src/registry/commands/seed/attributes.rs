@@ -213,4 +213,5 @@ fn check(
 }
 
 /// So many values that stand in the way are told; more are counted.
+/// No limit of the config: all are counted, and nobody reads more.
 const PROBLEMS_MAX: usize = 20;

@@ -200,6 +200,8 @@ fn list<T>(items: &[T], show: impl FnMut(&T) -> String) -> String {
 /// The name of something that is not there any more.
 const GONE: &str = "(deleted)";
 /// More names than these are only counted.
+/// No limit of the config: all are counted, and nobody reads more.
 const NAMES_MAX: usize = 100;
 /// Longer values are only counted.
+/// No limit of the config: it is about the words of a plan.
 const VALUE_MAX: usize = 256;

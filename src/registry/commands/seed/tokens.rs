@@ -268,4 +268,5 @@ fn as_told(told: Option<Timestamp>, computed: Option<Timestamp>) -> Option<Optio
 }
 
 /// A plan that is older than this is worked out anew.
+/// No limit of the config: it is worked out anew, and nobody is refused by it.
 const PLAN_AGE_MAX: Duration = Duration::from_secs(60 * 60);

@@ -395,9 +395,11 @@ fn warn_of(
 }
 
 /// Of each kind one run does so many at most: a hash takes some hundredths of a second, and others wait for the writer.
+/// No limit of the config: the rest follows in the next run.
 const RUN_MAX: usize = 250;
 
 /// So many tombstones go in one change at most: it is one batch of the store, which others wait for.
+/// No limit of the config: the rest follows in the next run.
 const FORGOTTEN_MAX: usize = 1_000;
 
 /// A new secret for an expired API token lives so long at least, however short the life of the old one was: each costs a

@@ -320,6 +320,7 @@ fn closed(identifier: &str, error: SealError) -> ChangeError {
 }
 
 /// So many secrets that a token has replaced may still work: a day of rotations, and a season of daily ones.
+/// No limit of the config: a rule about what one object may hold, far above what any does.
 const REPLACED_MAX: usize = 100;
 /// What stands in the name of a token that was replaced, between its own and the time until which it works.
 const REPLACED: &str = "-replaced-until-";
