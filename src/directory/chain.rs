@@ -3,9 +3,9 @@
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
+use super::cost::spend_on;
 use super::entry::Entry;
 use super::entry_id::EntryId;
-use super::evaluate::spend_on;
 use super::reader::Reader;
 use super::value_cursor::ValueCursor;
 use crate::schema::{AttributeId, MatchingRule};

@@ -362,7 +362,7 @@ impl<'a> Composition<'a> {
             };
             let Some(id) = self.schema.find(base) else { continue };
             let attribute_type = self.schema.attribute(id);
-            if super::computed::is_computed(id) || attribute_type.secret || attribute_type.is_operational() {
+            if id.is_computed() || attribute_type.secret || attribute_type.is_operational() {
                 continue;
             }
             let description = match options {

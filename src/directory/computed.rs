@@ -1,4 +1,5 @@
-//! Attributes that are computed when they are asked for, from the account, the group or the tree.
+//! Values of an entry for a reader: those that it stores, and those that are computed when they are asked for, from the
+//! account, the group or the tree.
 //!
 //! Every value that names another entry comes from here or through [`Reader::shows_value`], so the
 //! one rule of visibility (a value that names an entry which the reader may not see is not there)
@@ -11,61 +12,69 @@ use super::category::Category;
 use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::reader::{Reader, Subject};
+use super::subschema::SUBSCHEMA_DN;
 use super::visibility::Visibility;
-use crate::model::{LdapProvider, Timestamp};
+use crate::model::Timestamp;
 use crate::schema::time::generalized_time;
 use crate::schema::{AttributeId, steps};
 
-/// The computed attributes that `*` selects, in the order of answers.
-const USER: [AttributeId; 4] =
-    [AttributeId::MEMBER, AttributeId::UNIQUE_MEMBER, AttributeId::MEMBER_UID, AttributeId::MEMBER_OF];
+impl Reader<'_> {
+    /// Hands the values of exactly this attribute type to `each`, stored or computed, until it
+    /// says `false`. Secrets have no values.
+    pub fn values(
+        &self,
+        id: EntryId,
+        entry: &Entry,
+        attribute: AttributeId,
+        each: &mut dyn FnMut(&[u8]) -> bool,
+    ) {
+        let mut is_stored = false;
+        for stored in entry.attributes_of(attribute) {
+            is_stored = true;
+            for value in stored.values() {
+                if self.shows_value(attribute, value) && !each(value) {
+                    return;
+                }
+            }
+        }
+        // An RDN may be made of a computed attribute (`sAMAccountName`): then its value is the one.
+        if !is_stored
+            && attribute.is_computed()
+            && let Some(subject) = self.subject(id)
+        {
+            computed(self, (id, &subject), entry, attribute, each);
+        }
+    }
 
-/// Those that `*` selects besides in a provider with compatibility attributes.
-const COMPATIBILITY: [AttributeId; 12] = [
-    AttributeId::NAME,
-    AttributeId::DISTINGUISHED_NAME,
-    AttributeId::SAM_ACCOUNT_NAME,
-    AttributeId::USER_PRINCIPAL_NAME,
-    AttributeId::USER_ACCOUNT_CONTROL,
-    AttributeId::OBJECT_GUID,
-    AttributeId::OBJECT_CATEGORY,
-    AttributeId::SAM_ACCOUNT_TYPE,
-    AttributeId::WHEN_CREATED,
-    AttributeId::WHEN_CHANGED,
-    AttributeId::AK_ACTIVE,
-    AttributeId::AK_SUPERUSER,
-];
+    /// The same of a computed attribute that the entry does not store, for who asks for several: `subject` is what it
+    /// stands for.
+    pub fn computed_values(
+        &self,
+        (id, subject): (EntryId, &Subject<'_>),
+        entry: &Entry,
+        attribute: AttributeId,
+        each: &mut dyn FnMut(&[u8]) -> bool,
+    ) {
+        computed(self, (id, subject), entry, attribute, each);
+    }
 
-/// The computed attributes that `+` selects, in the order of answers.
-const OPERATIONAL: [AttributeId; 10] = [
-    AttributeId::STRUCTURAL_OBJECT_CLASS,
-    AttributeId::ENTRY_UUID,
-    AttributeId::CREATORS_NAME,
-    AttributeId::CREATE_TIMESTAMP,
-    AttributeId::MODIFIERS_NAME,
-    AttributeId::MODIFY_TIMESTAMP,
-    AttributeId::ENTRY_DN,
-    AttributeId::SUBSCHEMA_SUBENTRY,
-    AttributeId::HAS_SUBORDINATES,
-    AttributeId::NUM_SUBORDINATES,
-];
-
-/// The DN of the subschema subentry.
-pub const SUBSCHEMA_DN: &str = "cn=subschema";
-
-/// Whether values of this attribute are computed, so that none can be given.
-pub fn is_computed(id: AttributeId) -> bool {
-    USER.contains(&id) || COMPATIBILITY.contains(&id) || OPERATIONAL.contains(&id)
-}
-
-/// The computed attributes of a provider's entries, in the order of answers.
-pub(super) fn attributes_of(provider: &LdapProvider) -> impl Iterator<Item = AttributeId> + use<> {
-    let compatibility: &[_] = if provider.compatibility_attributes { &COMPATIBILITY } else { &[] };
-    USER.iter().chain(compatibility).chain(&OPERATIONAL).copied()
+    /// Hands the values of a membership attribute of a group to `each`, from the member `from` on, until it says
+    /// `false`.
+    pub fn members_from(
+        &self,
+        id: EntryId,
+        attribute: AttributeId,
+        from: u32,
+        each: &mut dyn FnMut(EntryId, &[u8]) -> bool,
+    ) {
+        if let Some(Subject::Group(group)) = self.subject(id) {
+            members_from(self, group, attribute, from, each);
+        }
+    }
 }
 
 /// Hands the values of a computed attribute of what the entry stands for to `each`, until it says `false`.
-pub(super) fn values(
+fn computed(
     reader: &Reader<'_>,
     (id, subject): (EntryId, &Subject<'_>),
     entry: &Entry,
@@ -198,7 +207,7 @@ fn members(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8
 
 /// Hands the members of a group to `each` that stand at or behind `from`, with the id of each, as the values of a
 /// membership attribute; until it says `false`.
-pub(super) fn members_from(
+fn members_from(
     reader: &Reader<'_>,
     group: &GroupState,
     attribute: AttributeId,

@@ -5,7 +5,6 @@
 //! answer with all attributes is one copy; one with some is a copy for each. What can be computed
 //! from the account (memberOf, entryUUID, …) is not here, see `computed`.
 
-use super::computed::is_computed;
 use crate::schema::{AttributeId, steps};
 
 /// An entry of one provider's tree.
@@ -263,7 +262,7 @@ impl<'a> EntryBuilder<'a> {
         for value in values {
             push_element(&mut self.octets, OCTET_STRING, value.as_ref());
         }
-        self.stores_computed |= is_computed(id);
+        self.stores_computed |= id.is_computed();
         if self.attributes == self.rows {
             let more = self.rows.max(1);
             let table = self.rows * ROW;
@@ -351,6 +350,13 @@ fn length_octets(length: usize) -> usize {
 
 fn element_length(contents: usize) -> usize {
     1 + length_octets(contents) + contents
+}
+
+/// Whether an attribute description has all of these options (`a;b`), in any order and case.
+pub fn has_options(description: &[u8], wanted: &[u8]) -> bool {
+    wanted.split(|octet| *octet == b';').filter(|option| !option.is_empty()).all(|option| {
+        description.split(|octet| *octet == b';').skip(1).any(|own| own.eq_ignore_ascii_case(option))
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! The number of an entry in its tree.
+//! The number of an entry in its tree, and the UUID of one that stands for nothing that is stored.
+
+use uuid::Uuid;
 
 use crate::model::{AccountNumber, GroupNumber};
 
@@ -78,6 +80,14 @@ pub const NUMBER_MAX: u32 = FIRST_VIRTUAL - FIRST_NUMBER - 1;
 const FIRST_NUMBER: u32 = 1 << 16;
 /// From here on stand virtual groups.
 const FIRST_VIRTUAL: u32 = 1 << 31;
+
+/// The `entryUUID` of an account's virtual group, derived from the account's.
+pub(super) fn virtual_group_uuid(account: Uuid) -> Uuid {
+    let mut octets = [0; 16];
+    let mut hasher = blake3::Hasher::new_derive_key("bindery virtual group entryUUID");
+    hasher.update(account.as_bytes()).finalize_xof().fill(&mut octets);
+    uuid::Builder::from_custom_bytes(octets).into_uuid()
+}
 
 #[cfg(test)]
 mod tests {

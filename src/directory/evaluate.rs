@@ -1,162 +1,16 @@
-//! Whether an entry matches a filter, as one reader sees it. The plain evaluator: no index.
+//! Whether one entry matches a filter, as one reader sees it. The plain evaluator: no index.
 
 use super::category::Category;
 use super::chain::{Chain, ChainWalk};
-use super::entry::Entry;
+use super::cost::{spend, spend_on};
+use super::entry::{Entry, has_options};
 use super::entry_id::EntryId;
 use super::filter::PartPosition;
-use super::long_look::LongLook;
 use super::prepared::{Node, PreparedFilter, Span, Truth};
 use super::reader::{Reader, Subject};
 use crate::schema::{AttributeId, Dn, MatchingRule, steps};
 
-/// Evaluates filters; keeps a buffer between entries, and counts what it looks at.
-pub struct Evaluator {
-    scratch: Vec<u8>,
-    work: u64,
-    work_per_entry_max: u64,
-    is_exhausted: bool,
-}
-
-impl Default for Evaluator {
-    /// One that looks at any number of values.
-    fn default() -> Self {
-        Self::new(u64::MAX)
-    }
-}
-
-impl Evaluator {
-    /// One that looks at no more than so many elements and values for one entry.
-    pub fn new(work_per_entry_max: u64) -> Self {
-        Self { scratch: Vec::new(), work: 0, work_per_entry_max, is_exhausted: false }
-    }
-
-    /// Sets how many elements and values it looks at for one entry.
-    pub fn bound(&mut self, work_per_entry_max: u64) {
-        self.work_per_entry_max = work_per_entry_max;
-    }
-
-    /// How many it looks at for one entry.
-    pub fn work_per_entry_max(&self) -> u64 {
-        self.work_per_entry_max
-    }
-
-    /// How many elements of filters and values of entries it has looked at so far. All of them may be seen by the
-    /// readers that it worked for.
-    pub fn work(&self) -> u64 {
-        self.work
-    }
-
-    /// Counts work that was done for a reader beside the evaluation of a filter.
-    pub fn add_work(&mut self, work: u64) {
-        self.work += work;
-    }
-
-    /// Whether an entry needed more work than it may: what was said of it is nothing. Asking forgets it.
-    pub fn take_exhausted(&mut self) -> bool {
-        std::mem::take(&mut self.is_exhausted)
-    }
-
-    /// Whether the entry matches.
-    pub fn matches(
-        &mut self,
-        filter: &PreparedFilter,
-        reader: &Reader<'_>,
-        id: EntryId,
-        entry: &Entry,
-    ) -> bool {
-        self.truth(filter, reader, id, entry) == Truth::True
-    }
-
-    /// What the filter says of the entry. An empty filter says nothing.
-    pub fn truth(
-        &mut self,
-        filter: &PreparedFilter,
-        reader: &Reader<'_>,
-        id: EntryId,
-        entry: &Entry,
-    ) -> Truth {
-        let truth = self.truth_within(self.work_per_entry_max, filter, reader, id, entry);
-        self.is_exhausted |= truth.is_none();
-        truth.unwrap_or(Truth::Undefined)
-    }
-
-    /// Whether the entry matches, where there is no rest; `None`: that is more than can be looked at without one.
-    pub fn matches_at_once(
-        &mut self,
-        filter: &PreparedFilter,
-        reader: &Reader<'_>,
-        id: EntryId,
-        entry: &Entry,
-    ) -> Option<bool> {
-        let allowance = self.work_per_entry_max.min(WORK_WITHOUT_REST);
-        self.truth_within(allowance, filter, reader, id, entry).map(|truth| truth == Truth::True)
-    }
-
-    /// What the filter says of the entry, of which no more than [`WORK_AT_ONCE`] elements and values are looked at before
-    /// a rest; `begun` is how far it has come before the last one.
-    pub fn look(
-        &mut self,
-        filter: &PreparedFilter,
-        reader: &Reader<'_>,
-        id: EntryId,
-        entry: &Entry,
-        begun: Option<Box<LongLook>>,
-    ) -> Looked {
-        let Some(mut long) = begun else {
-            let allowance = self.work_per_entry_max.min(WORK_AT_ONCE);
-            return match self.truth_within(allowance, filter, reader, id, entry) {
-                Some(truth) => Looked::Truth(truth),
-                None if allowance == self.work_per_entry_max => Looked::TooMuch,
-                // Seldom; then it is done once more, in pieces.
-                None => Looked::More(Box::default()),
-            };
-        };
-        let allowance = WORK_AT_ONCE;
-        let mut evaluation = Evaluation { filter, reader, id, entry, scratch: &mut self.scratch, allowance };
-        let truth = long.go_on(&mut evaluation);
-        let work = allowance - evaluation.allowance;
-        self.work += work;
-        long.work += work;
-        match truth {
-            _ if long.work >= self.work_per_entry_max => Looked::TooMuch,
-            Some(truth) => Looked::Truth(truth),
-            None => Looked::More(long),
-        }
-    }
-
-    /// `None`: the allowance was used up.
-    fn truth_within(
-        &mut self,
-        allowance: u64,
-        filter: &PreparedFilter,
-        reader: &Reader<'_>,
-        id: EntryId,
-        entry: &Entry,
-    ) -> Option<Truth> {
-        let mut evaluation = Evaluation { filter, reader, id, entry, scratch: &mut self.scratch, allowance };
-        let truth = evaluation.node(0);
-        let left = evaluation.allowance;
-        self.work += allowance - left;
-        (left > 0).then_some(truth)
-    }
-}
-
-/// So many elements of a filter and values of an entry are looked at in one turn: some hundred microseconds.
-pub const WORK_AT_ONCE: u64 = 5_000;
-/// So many are where there is no other turn, and no more: about a millisecond.
-pub const WORK_WITHOUT_REST: u64 = 20_000;
-
-/// What a look at an entry came to.
-pub enum Looked {
-    /// What the filter says of it.
-    Truth(Truth),
-    /// There is more to look at, after a rest.
-    More(Box<LongLook>),
-    /// It needs more work than one entry may.
-    TooMuch,
-}
-
+/// A filter and an entry, and what looking at it may still cost.
 pub(super) struct Evaluation<'a> {
     pub(super) filter: &'a PreparedFilter,
     pub(super) reader: &'a Reader<'a>,
@@ -421,25 +275,6 @@ pub(super) fn passes(filter: &PreparedFilter, place: usize, value: &[u8], scratc
     }
 }
 
-/// Takes the cost of one value off the allowance; says whether there was as much left.
-fn spend(allowance: &mut u64, cost: u64) -> bool {
-    *allowance = allowance.saturating_sub(cost);
-    *allowance > 0
-}
-
-/// The same of a value that costs so much when it is short.
-pub(super) fn spend_on(allowance: &mut u64, cost: u64, value: &[u8]) -> bool {
-    spend(allowance, cost + octets_cost(value))
-}
-
-/// What the length of a value costs.
-fn octets_cost(value: &[u8]) -> u64 {
-    value.len() as u64 / OCTETS_OF_ONE_WORK
-}
-
-/// So many octets of a value cost as much to look at as a short value.
-const OCTETS_OF_ONE_WORK: u64 = 256;
-
 /// Whether the group's direct members include the target.
 fn holds(subject: &Subject<'_>, target: EntryId) -> bool {
     match subject {
@@ -469,11 +304,4 @@ pub(super) fn has_parts<'p>(form: &[u8], parts: impl Iterator<Item = (PartPositi
         }
     }
     true
-}
-
-/// Whether an attribute description has all of these options (`a;b`), in any order and case.
-pub fn has_options(description: &[u8], wanted: &[u8]) -> bool {
-    wanted.split(|octet| *octet == b';').filter(|option| !option.is_empty()).all(|option| {
-        description.split(|octet| *octet == b';').skip(1).any(|own| own.eq_ignore_ascii_case(option))
-    })
 }

@@ -3,7 +3,8 @@
 use smallvec::SmallVec;
 
 use super::chain::{Chain, ChainWalk};
-use super::evaluate::{Evaluation, passes, spend_on};
+use super::cost::spend_on;
+use super::evaluate::{Evaluation, passes};
 use super::prepared::{Node, Span, Truth};
 use super::value_cursor::ValueCursor;
 use crate::schema::{AttributeId, MatchingRule};

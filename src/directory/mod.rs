@@ -2,7 +2,7 @@
 //!
 //! `snapshot` holds `accounts` (everything about accounts, once) and one `tree` for each provider
 //! (entries as wire octets, indexes); `bulk` makes the first one from all records at once. A search goes `filter` (as it arrived) → `prepared` (made
-//! ready for the tree) → `plan` (which entries to look at) → `evaluate` (whether they match), all
+//! ready for the tree) → `plan` (which entries to look at) → `evaluator` (whether they match), all
 //! through a `reader`, which knows what may be seen. `sort_keys` and `values_filter` are what controls ask beyond that.
 
 mod account_table;
@@ -12,10 +12,12 @@ mod category;
 mod chain;
 mod compose;
 mod computed;
+mod cost;
 mod custom;
 mod entry;
 mod entry_id;
 mod evaluate;
+mod evaluator;
 pub mod filter;
 mod filter_text;
 mod hash_index;
@@ -38,11 +40,10 @@ mod walk;
 pub(crate) mod tests;
 
 pub use accounts::{AccountState, Accounts, GroupState, name_key, name_key_within};
-pub use computed::{SUBSCHEMA_DN, is_computed};
 pub use custom::{custom_type, unknown_attributes, uses_attribute, with_custom};
-pub use entry::Entry;
+pub use entry::{Entry, has_options};
 pub use entry_id::{EntryId, NUMBER_MAX};
-pub use evaluate::{Evaluator, Looked, WORK_AT_ONCE, WORK_WITHOUT_REST, has_options};
+pub use evaluator::{Evaluator, Looked, WORK_AT_ONCE, WORK_WITHOUT_REST};
 pub use filter_text::FilterText;
 pub use long_look::LongLook;
 pub use plan::plan;
@@ -50,6 +51,7 @@ pub use prepared::{FilterBounds, FilterTooLarge, PreparedFilter, Truth};
 pub use reader::{Reader, Subject};
 pub use snapshot::{RecordSource, Snapshot, SnapshotBuilder};
 pub use sort_keys::{SortFault, SortKey, SortKeys};
+pub use subschema::SUBSCHEMA_DN;
 pub use tree::{ContainerEntry, PlaceError, Tree};
 pub use values_filter::{ValueSelector, ValuesFilter};
 pub use visibility::{OwnEntries, Visibility};

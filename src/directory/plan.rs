@@ -229,9 +229,7 @@ impl Planner<'_> {
         let subtypes = self.reader.subtypes(attribute);
         let is_indexed = |id: &AttributeId| {
             let attribute = schema.attribute(*id);
-            attribute.indexes.equality
-                && attribute.equality == Some(rule)
-                && !super::computed::is_computed(*id)
+            attribute.indexes.equality && attribute.equality == Some(rule) && !id.is_computed()
         };
         if !subtypes.iter().all(is_indexed) {
             return Candidates::All;
@@ -245,9 +243,7 @@ impl Planner<'_> {
     fn presence(&self, attribute: AttributeId) -> Candidates {
         let subtypes = self.reader.subtypes(attribute);
         // All entries have it, or it is computed for each.
-        if attribute == AttributeId::OBJECT_CLASS
-            || subtypes.iter().any(|id| super::computed::is_computed(*id))
-        {
+        if attribute == AttributeId::OBJECT_CLASS || subtypes.iter().any(|id| id.is_computed()) {
             return Candidates::All;
         }
         let tree = self.reader.tree();

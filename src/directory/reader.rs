@@ -3,14 +3,15 @@
 use uuid::Uuid;
 
 use super::accounts::{AccountState, Accounts, GroupState};
-use super::computed;
 use super::entry::Entry;
-use super::entry_id::EntryId;
+use super::entry_id::{EntryId, virtual_group_uuid};
 use super::snapshot::Snapshot;
 use super::tree::{ContainerEntry, Tree};
 use super::visibility::{OwnEntries, OwnNames, Visibility};
 use crate::model::{GroupNumber, Timestamp};
-use crate::schema::{AttributeId, ClassKind, MatchingRule, Schema, Syntax, normalize_dn};
+use crate::schema::{
+    AttributeId, ClassKind, MatchingRule, Schema, Syntax, computed_attributes, normalize_dn,
+};
 
 /// A snapshot, one of its trees, and what may be seen of it.
 #[derive(Clone, Copy)]
@@ -83,7 +84,7 @@ impl<'a> Reader<'a> {
 
     /// The computed attributes that entries may have, user attributes first, in the order of answers.
     pub fn computed_attributes(&self) -> impl Iterator<Item = AttributeId> + use<> {
-        computed::attributes_of(self.tree.provider())
+        computed_attributes(self.has_compatibility_attributes())
     }
 
     /// What may be seen.
@@ -112,7 +113,7 @@ impl<'a> Reader<'a> {
 
     /// The same for a DN whose normal form is known.
     pub fn find_target(&self, dn: &[u8], normal: &[u8]) -> Option<EntryId> {
-        self.find_normal(normal).or_else(|| self.find_username(&self.tree.username_in(dn, self.snapshot)?))
+        self.find_normal(normal).or_else(|| self.find_username(&self.tree.username_in(dn, self.schema())?))
     }
 
     /// The entry whose DN has this normal form, if there is one and it may be seen.
@@ -169,45 +170,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Hands the values of exactly this attribute type to `each`, stored or computed, until it
-    /// says `false`. Secrets have no values.
-    pub fn values(
-        &self,
-        id: EntryId,
-        entry: &Entry,
-        attribute: AttributeId,
-        each: &mut dyn FnMut(&[u8]) -> bool,
-    ) {
-        let mut is_stored = false;
-        for stored in entry.attributes_of(attribute) {
-            is_stored = true;
-            for value in stored.values() {
-                if self.shows_value(attribute, value) && !each(value) {
-                    return;
-                }
-            }
-        }
-        // An RDN may be made of a computed attribute (`sAMAccountName`): then its value is the one.
-        if !is_stored
-            && computed::is_computed(attribute)
-            && let Some(subject) = self.subject(id)
-        {
-            computed::values(self, (id, &subject), entry, attribute, each);
-        }
-    }
-
-    /// The same of a computed attribute that the entry does not store, for who asks for several: `subject` is what it
-    /// stands for.
-    pub fn computed_values(
-        &self,
-        (id, subject): (EntryId, &Subject<'_>),
-        entry: &Entry,
-        attribute: AttributeId,
-        each: &mut dyn FnMut(&[u8]) -> bool,
-    ) {
-        computed::values(self, (id, subject), entry, attribute, each);
-    }
-
     /// How many members an entry has to show in an attribute, if that is of a group.
     pub fn members_in(&self, id: EntryId, entry: &Entry, attribute: AttributeId) -> Option<usize> {
         let shown = entry.membership();
@@ -224,20 +186,6 @@ impl<'a> Reader<'a> {
         match self.subject(id) {
             Some(Subject::Group(group)) => Some(group.members.len()),
             _ => None,
-        }
-    }
-
-    /// Hands the values of a membership attribute of a group to `each`, from the member `from` on, until it says
-    /// `false`.
-    pub fn members_from(
-        &self,
-        id: EntryId,
-        attribute: AttributeId,
-        from: u32,
-        each: &mut dyn FnMut(EntryId, &[u8]) -> bool,
-    ) {
-        if let Some(Subject::Group(group)) = self.subject(id) {
-            computed::members_from(self, group, attribute, from, each);
         }
     }
 
@@ -350,12 +298,4 @@ impl Subject<'_> {
             Self::Group(group) => group.modified,
         }
     }
-}
-
-/// The `entryUUID` of an account's virtual group, derived from the account's.
-pub(super) fn virtual_group_uuid(account: Uuid) -> Uuid {
-    let mut octets = [0; 16];
-    let mut hasher = blake3::Hasher::new_derive_key("bindery virtual group entryUUID");
-    hasher.update(account.as_bytes()).finalize_xof().fill(&mut octets);
-    uuid::Builder::from_custom_bytes(octets).into_uuid()
 }

@@ -1,8 +1,10 @@
 //! The subschema subentry (RFC 4512 section 4.2), as an entry that stands in no tree.
 
-use super::computed::SUBSCHEMA_DN;
 use super::entry::Entry;
 use crate::schema::{AttributeId, MatchingRule, Schema};
+
+/// The DN of the subschema subentry.
+pub const SUBSCHEMA_DN: &str = "cn=subschema";
 
 /// The entry, and the normal forms of what it publishes: to make them anew for every assertion about them would cost
 /// more than anything else that a stranger may ask.

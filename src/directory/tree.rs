@@ -9,10 +9,9 @@ use uuid::Uuid;
 use super::accounts::name_key;
 use super::compose;
 use super::entry::Entry;
-use super::entry_id::{EntryId, NUMBER_MAX};
+use super::entry_id::{EntryId, NUMBER_MAX, virtual_group_uuid};
 use super::hash_index::{HashIndex, Postings};
 use super::id_set::IdSet;
-use super::snapshot::Snapshot;
 use super::sparse::Sparse;
 use crate::model::{
     Account, AccountKind, AccountNumber, Container, Group, GroupNumber, LdapProvider, Origin, ProviderNumber,
@@ -378,7 +377,7 @@ impl Tree {
         }
         let (entry, virtual_group) = self.account_entries(account, schema);
         self.put(EntryId::of_account(account.number), entry, account.uuid, schema);
-        let uuid = super::reader::virtual_group_uuid(account.uuid);
+        let uuid = virtual_group_uuid(account.uuid);
         self.put(EntryId::of_virtual_group(account.number), virtual_group, uuid, schema);
     }
 
@@ -387,7 +386,7 @@ impl Tree {
             return;
         }
         self.put(EntryId::of_account(number), None, uuid, schema);
-        let uuid = super::reader::virtual_group_uuid(uuid);
+        let uuid = virtual_group_uuid(uuid);
         self.put(EntryId::of_virtual_group(number), None, uuid, schema);
     }
 
@@ -414,7 +413,7 @@ impl Tree {
                     each(EntryId::of_account(account.number), entry, account.uuid);
                 }
                 if let Some(entry) = virtual_group {
-                    let uuid = super::reader::virtual_group_uuid(account.uuid);
+                    let uuid = virtual_group_uuid(account.uuid);
                     each(EntryId::of_virtual_group(account.number), entry, uuid);
                 }
             }
@@ -715,8 +714,7 @@ impl Tree {
 
     /// The form of the username that a DN in a container of accounts stands for, whether or not there
     /// is such an account.
-    pub fn username_in(&self, dn: &[u8], snapshot: &Snapshot) -> Option<Vec<u8>> {
-        let schema = snapshot.schema();
+    pub fn username_in(&self, dn: &[u8], schema: &Schema) -> Option<Vec<u8>> {
         let dn = Dn::parse(dn).ok()?;
         let [pair] = dn.rdns().first()?.pairs() else { return None };
         let attribute = schema.find(&pair.attribute)?;

@@ -1,8 +1,7 @@
 //! Going through values of an entry with rests: where somebody has stopped, in plain numbers.
 
-use super::entry::Entry;
+use super::entry::{Entry, has_options};
 use super::entry_id::EntryId;
-use super::evaluate::has_options;
 use super::reader::{Reader, Subject};
 use crate::schema::AttributeId;
 

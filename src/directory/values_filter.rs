@@ -7,8 +7,10 @@ use std::slice;
 use smallvec::SmallVec;
 
 use super::chain::{Chain, ChainWalk};
+use super::entry::has_options;
 use super::entry_id::EntryId;
-use super::evaluate::{WORK_WITHOUT_REST, has_options, has_parts};
+use super::evaluate::has_parts;
+use super::evaluator::WORK_WITHOUT_REST;
 use super::filter::FilterItem;
 use super::prepared::{FilterBounds, FilterTooLarge, Node, PreparedFilter, Span};
 use super::reader::Reader;

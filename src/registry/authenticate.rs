@@ -506,7 +506,7 @@ impl Name {
         let account = id.and_then(|id| snapshot.accounts().account_of_entry(id)).cloned();
         let canonical = match &account {
             Some(account) => name_key(&account.username),
-            None => tree.username_in(text.as_bytes(), snapshot).unwrap_or(normal),
+            None => tree.username_in(text.as_bytes(), snapshot.schema()).unwrap_or(normal),
         };
         Self { provider: Some(tree.provider().number), account, canonical }
     }

@@ -32,6 +32,65 @@ impl AttributeId {
     pub const fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// Whether values of this attribute are computed, so that none can be given.
+    pub fn is_computed(self) -> bool {
+        // A custom attribute never is.
+        COMPUTED.get(self.index()).is_some_and(|is_computed| *is_computed)
+    }
+}
+
+/// The computed attributes of entries in the order of answers: what `*` selects, in the order of the table, then what `+`
+/// does.
+pub fn computed_attributes(for_compatibility: bool) -> impl Iterator<Item = AttributeId> + use<> {
+    let compatibility: &[_] = if for_compatibility { &COMPATIBILITY } else { &[] };
+    USER.iter().chain(compatibility).chain(&OPERATIONAL).copied()
+}
+
+const USER: [AttributeId; count(Computed::Everywhere, Usage::User)] =
+    computed(Computed::Everywhere, Usage::User);
+const COMPATIBILITY: [AttributeId; count(Computed::ForCompatibility, Usage::User)] =
+    computed(Computed::ForCompatibility, Usage::User);
+const OPERATIONAL: [AttributeId; count(Computed::Everywhere, Usage::DirectoryOperation)] =
+    computed(Computed::Everywhere, Usage::DirectoryOperation);
+
+/// Of each row whether it is computed: asked for each attribute of each entry, and so without the rows, which are large.
+static COMPUTED: [bool; CORE.len()] = {
+    let (mut found, mut row) = ([false; CORE.len()], 0);
+    while row < CORE.len() {
+        found[row] = CORE[row].computed.is_some();
+        row += 1;
+    }
+    found
+};
+
+/// The rows of one kind.
+const fn computed<const ROWS: usize>(computed: Computed, usage: Usage) -> [AttributeId; ROWS] {
+    let mut found = [AttributeId(0); ROWS];
+    let (mut place, mut row) = (0, 0);
+    while row < CORE.len() {
+        if is_row_of(&CORE[row], computed, usage) {
+            found[place] = CORE[row].id;
+            place += 1;
+        }
+        row += 1;
+    }
+    found
+}
+
+/// How many there are.
+const fn count(computed: Computed, usage: Usage) -> usize {
+    let (mut rows, mut row) = (0, 0);
+    while row < CORE.len() {
+        rows += is_row_of(&CORE[row], computed, usage) as usize;
+        row += 1;
+    }
+    rows
+}
+
+const fn is_row_of(row: &AttributeType, computed: Computed, usage: Usage) -> bool {
+    let Some(own) = row.computed else { return false };
+    own as u8 == computed as u8 && row.usage as u8 == usage as u8
 }
 
 /// Who an attribute is for (RFC 4512 section 2.5). Distributed operation is not used here.
@@ -43,6 +102,15 @@ pub enum Usage {
     DirectoryOperation,
     /// About this server (the root DSE): answered under `+` or by name.
     DsaOperation,
+}
+
+/// In which entries an attribute is computed from the account, the group or the tree.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum Computed {
+    /// In those of every provider.
+    Everywhere,
+    /// In those of a provider with the attributes of authentik and of Active Directory.
+    ForCompatibility,
 }
 
 /// Which indexes the directory keeps for an attribute.
@@ -87,6 +155,8 @@ pub struct AttributeType {
     pub indexes: Indexes,
     /// Whether values are secrets, which stand in no entry and in no answer.
     pub secret: bool,
+    /// In which entries values are computed when they are asked for, so that none can be given; `None`: in none.
+    pub computed: Option<Computed>,
     /// Where the definition comes from (X-ORIGIN); `bindery` marks one that deviates from its RFC.
     pub origin: &'static str,
     /// What it is for, in words (DESC); empty for those that an RFC describes.
@@ -151,6 +221,7 @@ impl AttributeType {
             no_user_modification: shape.no_user_modification,
             indexes: shape.indexes,
             secret: shape.secret,
+            computed: shape.computed,
             origin,
             description: Cow::Borrowed(""),
         }
@@ -187,6 +258,7 @@ struct Shape {
     no_user_modification: bool,
     indexes: Indexes,
     secret: bool,
+    computed: Option<Computed>,
 }
 
 impl Shape {
@@ -202,6 +274,7 @@ impl Shape {
             no_user_modification: false,
             indexes: Indexes { equality: false, substrings: false },
             secret: false,
+            computed: None,
         }
     }
 
@@ -297,6 +370,16 @@ impl Shape {
         self.secret = true;
         self
     }
+
+    const fn computed(mut self) -> Self {
+        self.computed = Some(Computed::Everywhere);
+        self
+    }
+
+    const fn computed_for_compatibility(mut self) -> Self {
+        self.computed = Some(Computed::ForCompatibility);
+        self
+    }
 }
 
 const TEXT: Shape = Shape::of(Syntax::DirectoryString).equal(CaseIgnore).parts(CaseIgnoreSubstrings);
@@ -358,20 +441,20 @@ macro_rules! attribute_types {
 }
 
 attribute_types! {
-    // RFC 4512: every entry, and what the server keeps for it
+    // RFC 4512 and others: every entry, and what the server keeps for it
     OBJECT_CLASS, "2.5.4.0", "objectClass", "RFC 4512", OID.indexed();
     ALIASED_OBJECT_NAME, "2.5.4.1", "aliasedObjectName" / "aliasedEntryName", "RFC 4512", DN.single();
-    CREATE_TIMESTAMP, "2.5.18.1", "createTimestamp", "RFC 4512", TIME.kept();
-    MODIFY_TIMESTAMP, "2.5.18.2", "modifyTimestamp", "RFC 4512", TIME.kept();
-    CREATORS_NAME, "2.5.18.3", "creatorsName", "RFC 4512", DN.single().kept();
-    MODIFIERS_NAME, "2.5.18.4", "modifiersName", "RFC 4512", DN.single().kept();
-    STRUCTURAL_OBJECT_CLASS, "2.5.21.9", "structuralObjectClass", "RFC 4512", OID.single().kept();
+    STRUCTURAL_OBJECT_CLASS, "2.5.21.9", "structuralObjectClass", "RFC 4512", OID.single().kept().computed();
+    ENTRY_UUID, "1.3.6.1.1.16.4", "entryUUID", "RFC 4530", Shape::of(Syntax::Uuid).equal(Uuid).ordered(UuidOrdering).single().kept().computed().indexed();
+    CREATORS_NAME, "2.5.18.3", "creatorsName", "RFC 4512", DN.single().kept().computed();
+    CREATE_TIMESTAMP, "2.5.18.1", "createTimestamp", "RFC 4512", TIME.kept().computed();
+    MODIFIERS_NAME, "2.5.18.4", "modifiersName", "RFC 4512", DN.single().kept().computed();
+    MODIFY_TIMESTAMP, "2.5.18.2", "modifyTimestamp", "RFC 4512", TIME.kept().computed();
+    ENTRY_DN, "1.3.6.1.1.20", "entryDN", "RFC 5020", DN.single().kept().computed();
+    SUBSCHEMA_SUBENTRY, "2.5.18.10", "subschemaSubentry", "RFC 4512", DN.single().kept().computed();
+    HAS_SUBORDINATES, "2.5.18.9", "hasSubordinates", "X.501", BOOLEAN.kept().computed();
+    NUM_SUBORDINATES, "1.3.1.1.4.1.453.16.2.103", "numSubordinates", "draft-ietf-boreham-numsubordinates", NUMBER.ordered(IntegerOrdering).kept().computed();
     GOVERNING_STRUCTURE_RULE, "2.5.21.10", "governingStructureRule", "RFC 4512", NUMBER.kept();
-    SUBSCHEMA_SUBENTRY, "2.5.18.10", "subschemaSubentry", "RFC 4512", DN.single().kept();
-    HAS_SUBORDINATES, "2.5.18.9", "hasSubordinates", "X.501", BOOLEAN.kept();
-    NUM_SUBORDINATES, "1.3.1.1.4.1.453.16.2.103", "numSubordinates", "draft-ietf-boreham-numsubordinates", NUMBER.ordered(IntegerOrdering).kept();
-    ENTRY_DN, "1.3.6.1.1.20", "entryDN", "RFC 5020", DN.single().kept();
-    ENTRY_UUID, "1.3.6.1.1.16.4", "entryUUID", "RFC 4530", Shape::of(Syntax::Uuid).equal(Uuid).ordered(UuidOrdering).single().kept().indexed();
 
     // RFC 4512: the subschema
     DIT_STRUCTURE_RULES, "2.5.21.1", "dITStructureRules", "RFC 4512", numbered(Syntax::DitStructureRuleDescription);
@@ -401,8 +484,8 @@ attribute_types! {
     SUBTREE_SPECIFICATION, "2.5.18.6", "subtreeSpecification", "RFC 3672", Shape::of(Syntax::SubtreeSpecification).single().operational();
 
     // RFC 4519
-    NAME, "2.5.4.41", "name", "RFC 4519", TEXT;
-    DISTINGUISHED_NAME, "2.5.4.49", "distinguishedName", "RFC 4519", DN;
+    NAME, "2.5.4.41", "name", "RFC 4519", TEXT.computed_for_compatibility();
+    DISTINGUISHED_NAME, "2.5.4.49", "distinguishedName", "RFC 4519", DN.computed_for_compatibility();
     CN, "2.5.4.3", "cn" / "commonName", "RFC 4519", NAME_TEXT.indexed_by_parts();
     SN, "2.5.4.4", "sn" / "surname", "RFC 4519", NAME_TEXT.indexed_by_parts();
     SERIAL_NUMBER, "2.5.4.5", "serialNumber", "RFC 4519", PRINTABLE;
@@ -429,7 +512,7 @@ attribute_types! {
     REGISTERED_ADDRESS, "2.5.4.26", "registeredAddress", "RFC 4519", ADDRESS.under(AttributeId::POSTAL_ADDRESS);
     DESTINATION_INDICATOR, "2.5.4.27", "destinationIndicator", "RFC 4519", PRINTABLE;
     PREFERRED_DELIVERY_METHOD, "2.5.4.28", "preferredDeliveryMethod", "RFC 4519", Shape::of(Syntax::DeliveryMethod).single();
-    MEMBER, "2.5.4.31", "member", "RFC 4519", ROLE;
+    MEMBER, "2.5.4.31", "member", "RFC 4519", ROLE.computed();
     OWNER, "2.5.4.32", "owner", "RFC 4519", ROLE;
     ROLE_OCCUPANT, "2.5.4.33", "roleOccupant", "RFC 4519", ROLE;
     SEE_ALSO, "2.5.4.34", "seeAlso", "RFC 4519", ROLE;
@@ -440,7 +523,7 @@ attribute_types! {
     X500_UNIQUE_IDENTIFIER, "2.5.4.45", "x500UniqueIdentifier", "RFC 4519", Shape::of(Syntax::BitString).equal(BitString);
     DN_QUALIFIER, "2.5.4.46", "dnQualifier", "RFC 4519", PRINTABLE.ordered(CaseIgnoreOrdering);
     ENHANCED_SEARCH_GUIDE, "2.5.4.47", "enhancedSearchGuide", "RFC 4519", Shape::of(Syntax::EnhancedGuide);
-    UNIQUE_MEMBER, "2.5.4.50", "uniqueMember", "RFC 4519", Shape::of(Syntax::NameAndOptionalUid).equal(UniqueMember);
+    UNIQUE_MEMBER, "2.5.4.50", "uniqueMember", "RFC 4519", Shape::of(Syntax::NameAndOptionalUid).equal(UniqueMember).computed();
     HOUSE_IDENTIFIER, "2.5.4.51", "houseIdentifier", "RFC 4519", TEXT;
     UID, "0.9.2342.19200300.100.1.1", "uid" / "userid", "RFC 4519", TEXT.indexed_by_parts();
     DC, "0.9.2342.19200300.100.1.25", "dc" / "domainComponent", "RFC 4519", IA5.single();
@@ -522,7 +605,7 @@ attribute_types! {
     SHADOW_INACTIVE, "1.3.6.1.1.1.1.9", "shadowInactive", "RFC 2307", NUMBER;
     SHADOW_EXPIRE, "1.3.6.1.1.1.1.10", "shadowExpire", "RFC 2307", NUMBER;
     SHADOW_FLAG, "1.3.6.1.1.1.1.11", "shadowFlag", "RFC 2307", NUMBER;
-    MEMBER_UID, "1.3.6.1.1.1.1.12", "memberUid", BINDERY, EXACT_TEXT.parts(CaseExactSubstrings);
+    MEMBER_UID, "1.3.6.1.1.1.1.12", "memberUid", BINDERY, EXACT_TEXT.parts(CaseExactSubstrings).computed();
 
     // RFC 2307: networks, hosts, maps
     MEMBER_NIS_NETGROUP, "1.3.6.1.1.1.1.13", "memberNisNetgroup", "RFC 2307", EXACT_IA5;
@@ -549,19 +632,19 @@ attribute_types! {
     AUTOMOUNT_INFORMATION, "1.3.6.1.1.1.1.33", "automountInformation", "draft-howard-rfc2307bis", EXACT_TEXT.single();
 
     // Active Directory, for clients made for it. memberOf is a user attribute here: clients expect it under `*`
-    MEMBER_OF, "1.2.840.113556.1.2.102", "memberOf", BINDERY, DN;
-    SAM_ACCOUNT_NAME, "1.2.840.113556.1.4.221", "sAMAccountName", ACTIVE_DIRECTORY, TEXT.single().indexed();
-    USER_PRINCIPAL_NAME, "1.2.840.113556.1.4.656", "userPrincipalName", ACTIVE_DIRECTORY, TEXT.single().indexed();
-    USER_ACCOUNT_CONTROL, "1.2.840.113556.1.4.8", "userAccountControl", ACTIVE_DIRECTORY, NUMBER;
-    OBJECT_GUID, "1.2.840.113556.1.4.2", "objectGUID", ACTIVE_DIRECTORY, OCTETS.single();
-    OBJECT_CATEGORY, "1.2.840.113556.1.4.782", "objectCategory", ACTIVE_DIRECTORY, DN.single();
-    SAM_ACCOUNT_TYPE, "1.2.840.113556.1.4.302", "sAMAccountType", ACTIVE_DIRECTORY, NUMBER;
-    WHEN_CREATED, "1.2.840.113556.1.2.2", "whenCreated", ACTIVE_DIRECTORY, TIME;
-    WHEN_CHANGED, "1.2.840.113556.1.2.3", "whenChanged", ACTIVE_DIRECTORY, TIME;
+    MEMBER_OF, "1.2.840.113556.1.2.102", "memberOf", BINDERY, DN.computed();
+    SAM_ACCOUNT_NAME, "1.2.840.113556.1.4.221", "sAMAccountName", ACTIVE_DIRECTORY, TEXT.single().indexed().computed_for_compatibility();
+    USER_PRINCIPAL_NAME, "1.2.840.113556.1.4.656", "userPrincipalName", ACTIVE_DIRECTORY, TEXT.single().indexed().computed_for_compatibility();
+    USER_ACCOUNT_CONTROL, "1.2.840.113556.1.4.8", "userAccountControl", ACTIVE_DIRECTORY, NUMBER.computed_for_compatibility();
+    OBJECT_GUID, "1.2.840.113556.1.4.2", "objectGUID", ACTIVE_DIRECTORY, OCTETS.single().computed_for_compatibility();
+    OBJECT_CATEGORY, "1.2.840.113556.1.4.782", "objectCategory", ACTIVE_DIRECTORY, DN.single().computed_for_compatibility();
+    SAM_ACCOUNT_TYPE, "1.2.840.113556.1.4.302", "sAMAccountType", ACTIVE_DIRECTORY, NUMBER.computed_for_compatibility();
+    WHEN_CREATED, "1.2.840.113556.1.2.2", "whenCreated", ACTIVE_DIRECTORY, TIME.computed_for_compatibility();
+    WHEN_CHANGED, "1.2.840.113556.1.2.3", "whenChanged", ACTIVE_DIRECTORY, TIME.computed_for_compatibility();
 
     // authentik's
-    AK_ACTIVE, arc!("1.1"), "ak-active", BINDERY, BOOLEAN;
-    AK_SUPERUSER, arc!("1.2"), "ak-superuser", BINDERY, BOOLEAN;
+    AK_ACTIVE, arc!("1.1"), "ak-active", BINDERY, BOOLEAN.computed_for_compatibility();
+    AK_SUPERUSER, arc!("1.2"), "ak-superuser", BINDERY, BOOLEAN.computed_for_compatibility();
 
     // OpenSSH-LPK
     SSH_PUBLIC_KEY, "1.3.6.1.4.1.24552.500.1.1.1.13", "sshPublicKey", "OpenSSH-LPK", OCTETS;

@@ -593,7 +593,7 @@ fn world_of_everything() -> World {
         let given = schema.attributes().filter(|attribute| {
             !attribute.secret
                 && !attribute.is_operational()
-                && !crate::directory::is_computed(attribute.id)
+                && !attribute.id.is_computed()
                 && ![AttributeId::OBJECT_CLASS, AttributeId::GID_NUMBER, AttributeId::UID_NUMBER]
                     .contains(&attribute.id)
         });

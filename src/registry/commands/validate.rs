@@ -8,7 +8,7 @@ use crate::config::{self, BadName, Seed};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
     EntryId, Evaluator, PlaceError, PreparedFilter, Reader, Snapshot, Tree, Visibility, custom_type,
-    is_computed, name_key, plan,
+    name_key, plan,
 };
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, ApplicationTextRow, Attribute, BindingSubject,
@@ -360,7 +360,7 @@ pub(super) fn attribute_type(description: &str, schema: &Schema) -> Result<Optio
     if known.secret {
         return Err("no entry holds secrets; use the keys for passwords and tokens".to_owned());
     }
-    if is_computed(id) {
+    if id.is_computed() {
         return Err("it is derived, not given".to_owned());
     }
     if known.is_operational() || known.no_user_modification {

@@ -9,7 +9,6 @@ use super::{
     ImportLayout, ImportedAccount, ImportedAttribute, ImportedGroup, ImportedMembers, LOCKED_FOR_GOOD,
     MEMBERS, MemberName, Octets, RESTORED,
 };
-use crate::directory::is_computed;
 use crate::ldif;
 use crate::model::{Container, Timestamp};
 use crate::registry::commands::validate;
@@ -534,7 +533,7 @@ impl<'a> Reading<'a> {
         if schema.attribute(id).secret {
             return Err("no entry holds secrets".to_owned());
         }
-        if is_computed(id) || schema.attribute(id).is_operational() {
+        if id.is_computed() || schema.attribute(id).is_operational() {
             return Err("it is derived, not read".to_owned());
         }
         validate::attribute_type(description, schema)?;
