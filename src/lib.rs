@@ -37,6 +37,8 @@ mod seldom;
 mod users;
 
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 #[path = "../tests/support/plain.rs"]
 mod plain;
 #[cfg(test)]

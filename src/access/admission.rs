@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::binding::passes;
 use super::binding_reason::{Audience, reason};
 use crate::directory::{AccountState, Accounts};
 use crate::model::{
@@ -88,37 +89,6 @@ pub(super) fn is_admitted(
     accounts
         .application_of(provider)
         .is_none_or(|application| !refuses(accounts, account, application, source, now))
-}
-
-/// Whether a binding passes. Where the rules of a time zone are missing it does not, negated or not.
-pub(super) fn passes(
-    accounts: &Accounts,
-    account: &AccountState,
-    binding: &Binding,
-    source: Option<IpAddr>,
-    now: Timestamp,
-) -> bool {
-    holds(accounts, account, &binding.subject, source, now).is_some_and(|holds| holds != binding.negate)
-}
-
-/// Whether what a binding asks for is so; `None`: nobody can tell here.
-pub(super) fn holds(
-    accounts: &Accounts,
-    account: &AccountState,
-    subject: &BindingSubject,
-    source: Option<IpAddr>,
-    now: Timestamp,
-) -> Option<bool> {
-    Some(match subject {
-        BindingSubject::Account(number) => account.number == *number,
-        // Who was in a group that is gone nobody knows: it must not let anybody in, negated either.
-        BindingSubject::Group(number) if accounts.group(*number).is_none() => return None,
-        BindingSubject::Group(number) => accounts.lead_to(&account.groups, *number),
-        BindingSubject::Networks(networks) => source
-            .is_some_and(|source| networks.iter().any(|network| network.contains(&source.to_canonical()))),
-        BindingSubject::Window(window) if !window.timezone().is_known() => return None,
-        BindingSubject::Window(window) => window.is_open(now),
-    })
 }
 
 fn refuses(

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::admission::holds;
+use super::binding::holds;
 use crate::directory::{AccountState, Accounts};
 use crate::model::{Binding, BindingSubject, ObjectReference, TimeWindow, Timestamp};
 

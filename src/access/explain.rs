@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::admission::{admit, passes};
+use super::admission::admit;
+use super::binding::passes;
 use super::binding_reason::{Audience, reason};
 use super::limits::{SearchLimits, search_limits};
 use super::rights::{Decision, Reason, Via, decide};

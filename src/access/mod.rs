@@ -4,6 +4,7 @@
 //! operation, so that granting and taking away act on open connections at once.
 
 mod admission;
+mod binding;
 mod binding_reason;
 mod explain;
 mod identity;

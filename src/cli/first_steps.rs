@@ -1,12 +1,19 @@
 //! After a first start: commands that work when they are pasted.
 
 use super::secrets::text_of;
-use super::serve::Shown;
 use crate::access::decide;
 use crate::config::TlsSettings;
 use crate::model::{Intent, ObjectReference, Permission};
 use crate::registry::NewSecret;
 use crate::server::Listening;
+
+/// The secrets of a first start.
+pub(super) struct Shown {
+    /// All of them.
+    pub(super) secrets: Vec<NewSecret>,
+    /// Whether they stand on the terminal already, so that one more line there gives nothing away.
+    pub(super) on_terminal: bool,
+}
 
 /// How to search with one of the secrets, over StartTLS and over LDAPS; `None` when none of them may.
 pub(super) fn text(shown: &Shown, listening: &Listening) -> Option<String> {

@@ -11,12 +11,12 @@ use super::backend::Backend;
 use super::block_on;
 use super::check::{self, Place};
 use super::failure::{Exit, Failure};
-use super::first_steps;
+use super::first_steps::{self, Shown};
 use super::output::Output;
 use super::secrets::Destination;
 use super::seeding;
 use crate::config::{self, Config, ListenAddress, Settings};
-use crate::registry::{NewSecret, SeedOptions};
+use crate::registry::SeedOptions;
 use crate::server::{Log, Opening, Server, Signals, check_threads, default_workers, have_memory_go_back};
 use crate::store::has_store;
 
@@ -119,14 +119,6 @@ async fn serve(
     tracing::info!(listeners = addresses.join(" "), "ready");
     let ended = listening.run(signals, || arguments.read_again()).await;
     ended.map_err(|error| Failure::of(Exit::Failed, &error))
-}
-
-/// The secrets of a first start.
-pub(super) struct Shown {
-    /// All of them.
-    pub(super) secrets: Vec<NewSecret>,
-    /// Whether they stand on the terminal already, so that one more line there gives nothing away.
-    pub(super) on_terminal: bool,
 }
 
 impl ServeArguments {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::limits::{ConnectionLimits, ConnectionRefused, Permit};
+use super::limits::{ConnectionLimits, Permit};
 use super::listener::Stream;
 use super::peer::Peer;
 use super::proxy::{HeaderError, Proxies};
+use super::refused::ConnectionRefused;
 use crate::seldom::{self, Seldom};
 
 /// What stands before a door.

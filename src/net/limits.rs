@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use thiserror::Error;
 use tokio::time::Instant;
 
 use super::peer::PeerAddress;
 use super::places::{Holder, Place, Places};
 use super::presence::{Presence, micros};
+use super::refused::ConnectionRefused;
 use super::source::Source;
 use crate::model::AccountNumber;
 
@@ -43,44 +43,6 @@ pub struct ConnectionLimitSettings {
     pub connections_leaving_max: u32,
     /// Whether others may have such a place too where nobody makes room, for what is asked in few words.
     pub is_reserve_open: bool,
-}
-
-/// Which limit a connection would have exceeded.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum ConnectionRefused {
-    /// `connections_max`
-    #[error("there are {limit} open connections (connections_max)")]
-    Connections {
-        /// The limit (connections).
-        limit: u32,
-    },
-    /// `connections_by_source_max`
-    #[error("there are {limit} open connections from this source (connections_by_source_max)")]
-    BySource {
-        /// The limit (connections).
-        limit: u32,
-    },
-    /// `connections_before_bind_max`
-    #[error("there are {limit} open connections that have not authenticated (connections_before_bind_max)")]
-    BeforeBind {
-        /// The limit (connections).
-        limit: u32,
-    },
-    /// `connections_before_bind_by_source_max`
-    #[error(
-        "there are {limit} open connections from this source that have not authenticated \
-         (connections_before_bind_by_source_max)"
-    )]
-    BeforeBindBySource {
-        /// The limit (connections).
-        limit: u32,
-    },
-    /// `connections_leaving_max`
-    #[error("there are {limit} connections on their way out to make room (connections_leaving_max)")]
-    Leaving {
-        /// The limit (connections).
-        limit: u32,
-    },
 }
 
 /// What is open now (connections).

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::limits::ConnectionRefused;
+use super::refused::ConnectionRefused;
 use crate::seldom::{self, Seldom};
 
 /// What a connection is waiting for, written by it and read by who looks for room. No lock is taken.

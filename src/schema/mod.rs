@@ -27,9 +27,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-pub use attributes::{AttributeId, AttributeType, computed_attributes};
 #[cfg(test)]
 pub use attributes::Usage;
+pub use attributes::{AttributeId, AttributeType, computed_attributes};
 pub use classes::{AUTHENTIK_GROUP, AUTHENTIK_USER, AUTHENTIK_VIRTUAL_GROUP, ClassKind, ObjectClass};
 pub use dn::{Dn, DnError, Rdn, TypeAndValue, normalize_dn, normalize_dn_within};
 pub use matching::{MatchingRule, RuleKind};

@@ -354,7 +354,7 @@ fn a_deleted_account_leaves_no_posting() {
     assert_eq!(search(&after, ProviderNumber::new(1), &filter), (Vec::new(), 0));
     let mut given = world.accounts[&10].clone();
     given.attributes = vec![attribute("gidNumber", &["7"])];
-    let virtual_uuid = crate::directory::reader::virtual_group_uuid(given.uuid).to_string();
+    let virtual_uuid = crate::directory::entry_id::virtual_group_uuid(given.uuid).to_string();
     let after = snapshot.apply(2, &[Change::Put(Record::Account(given))], &world).unwrap();
     let filter = [crate::directory::filter::FilterItem::Equality {
         attribute: "entryUUID",

@@ -273,7 +273,7 @@ impl<'a> Reference<'a> {
             }
             Kind::Virtual(number) => {
                 let account = &self.world.accounts[&number];
-                let uuid = crate::directory::reader::virtual_group_uuid(account.uuid);
+                let uuid = crate::directory::entry_id::virtual_group_uuid(account.uuid);
                 (uuid, account.created, account.modified)
             }
         };

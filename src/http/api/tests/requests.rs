@@ -171,5 +171,5 @@ async fn few_read_at_a_time() {
         assert_eq!(waited(), 1);
         drop(first);
     });
-    third.unwrap();
+    drop(third.unwrap());
 }
