@@ -1,8 +1,8 @@
 //! The meeting place: the one way to read and to change.
 //!
 //! Reading: [`Registry::snapshot`], an immutable directory at one revision. Changing:
-//! [`Registry::change`], carried out by one writer thread: validated against the newest snapshot,
-//! committed with its events, applied, published, acknowledged, in that order. Authenticating:
+//! [`Registry::change`], carried out by one writer thread: validated against a draft of the next snapshot and
+//! applied to it, committed with its events, published, acknowledged, in that order. Authenticating:
 //! [`Registry::authenticate`], see `authenticate.rs`.
 
 mod application_addresses;
