@@ -1,6 +1,6 @@
 //! Bind (RFC 4511 section 4.2, RFC 4513 section 5): simple, SASL PLAIN, and SASL EXTERNAL by a client certificate.
 
-use super::refusal::{is_long_name, note_denied};
+use super::gate::{is_long_name, note_denied};
 use super::sasl::{Plain, account_of, without_prefix};
 use crate::access::{Credential, Identity};
 use crate::auth::HashOutcome;

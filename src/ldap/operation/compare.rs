@@ -1,6 +1,6 @@
 //! Compare (RFC 4511 section 4.10).
 
-use super::refusal::{Refusal, Target, assert_on, find, prepare, tree_and_view};
+use super::gate::{Refusal, Target, assert_on, find, prepare, tree_and_view};
 use crate::config::Limit;
 use crate::directory::filter::FilterItem;
 use crate::directory::{Entry, EntryId, Reader, Truth, Visibility};

@@ -1,7 +1,7 @@
 //! Extended operations (RFC 4511 section 4.12): StartTLS, Who am I?, Cancel, and the way to Password Modify.
 
+use super::gate::holding;
 use super::password_modify::{self, PASSWORD_MODIFY};
-use super::refusal::holding;
 use crate::directory::EntryId;
 use crate::ldap::ber::Reader;
 use crate::ldap::message::ExtendedRequest;

@@ -3,8 +3,8 @@
 pub(super) mod bind;
 pub(super) mod compare;
 pub(super) mod extended;
+pub(super) mod gate;
 pub(super) mod password_modify;
-pub(super) mod refusal;
 mod sasl;
 pub(super) mod search;
 pub(super) mod update;

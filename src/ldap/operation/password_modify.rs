@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use super::bind::{may_send_secrets, names_account};
-use super::refusal::{held_or_noted, note_denied};
+use super::gate::{held_or_noted, note_denied};
 use crate::access::Identity;
 use crate::ldap::ber::{Reader, Writer, tag};
 use crate::ldap::message::ExtendedRequest;

@@ -13,7 +13,7 @@ pub(in crate::ldap) use running::RunningSearch;
 use running::{Asked, Batch, End, Page, Search, SortAnswer};
 use sorted::{Part, Sorted, View, ViewTarget};
 
-use super::refusal::{Refusal, Target, assert_on, find, prepare, too_large, tree_and_view};
+use super::gate::{Refusal, Target, assert_on, find, prepare, too_large, tree_and_view};
 use crate::access::search_limits;
 use crate::config::Limit;
 use crate::directory::{

@@ -192,7 +192,7 @@ impl RunningSearch {
 
     /// Ends it because nothing may be seen any more.
     pub(in crate::ldap) fn refuse(self, denied: &Denied, output: &mut Vec<u8>) {
-        let refusal = super::super::refusal::denied(denied);
+        let refusal = super::super::gate::denied(denied);
         response::search_result_done(output, self.search.message_id, &refusal.outcome(), &[]);
     }
 

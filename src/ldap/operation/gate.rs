@@ -1,4 +1,6 @@
-//! How an operation ends that may see nothing, or does not find its base.
+//! The gate of an operation, where each search and compare begins: who asks and whether that still holds, which tree the DN
+//! stands in and what may be seen of it, the entry that it names, the filter made ready; and how an operation ends that does
+//! not come through.
 
 use std::sync::Arc;
 
