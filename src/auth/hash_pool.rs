@@ -88,11 +88,11 @@ impl HashPool {
     /// # Errors
     /// The queue, or the share of the source in it, is full: answer `busy` at once. Or the stored hash asks
     /// for more memory than the whole budget, or the pool is closed.
-    pub fn verify(&self, job: HashJob) -> Result<oneshot::Receiver<HashOutcome>, Refusal> {
+    pub fn verify(&self, job: HashJob) -> Result<oneshot::Receiver<HashOutcome>, HashRefusal> {
         if let Candidate::Stored(stored) | Candidate::Withheld(stored) = &job.candidate
             && stored.memory_octets() > self.shared.memory.octets_max()
         {
-            return Err(Refusal::AboveMemoryBudget);
+            return Err(HashRefusal::AboveMemoryBudget);
         }
         let (answer, outcome) = oneshot::channel();
         let work = Work::Verify { secret: job.secret, candidate: job.candidate, answer };
@@ -110,7 +110,7 @@ impl HashPool {
         class: HashClass,
         secret: Secret,
         source: Option<IpAddr>,
-    ) -> Result<oneshot::Receiver<Result<String, HashError>>, Refusal> {
+    ) -> Result<oneshot::Receiver<Result<String, HashError>>, HashRefusal> {
         let (answer, hash) = oneshot::channel();
         self.push(class, source, Work::Hash { secret, answer })?;
         Ok(hash)
@@ -147,11 +147,11 @@ impl HashPool {
         self.shared.memory.lease(u64::MAX)
     }
 
-    fn push(&self, class: HashClass, source: Option<IpAddr>, work: Work) -> Result<(), Refusal> {
+    fn push(&self, class: HashClass, source: Option<IpAddr>, work: Work) -> Result<(), HashRefusal> {
         let pushed = {
             let mut state = self.shared.lock();
             if state.is_closed {
-                return Err(Refusal::Closed);
+                return Err(HashRefusal::Closed);
             }
             state.queues.push(class, Source::from(source), work, Work::is_cancelled)
         };
@@ -164,7 +164,7 @@ impl HashPool {
                 if no_place == NoPlace::ShareFull {
                     Counters::add(&self.shared.counters.refused_share);
                 }
-                return Err(Refusal::Busy);
+                return Err(HashRefusal::Busy);
             }
         }
         self.shared.arrived.notify_one();
@@ -255,7 +255,7 @@ pub struct HashOutcome {
 
 /// Why a job was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Refusal {
+pub enum HashRefusal {
     /// The queue, or the share of the source, is full.
     #[error("too many hashes are waiting; try again later")]
     Busy,

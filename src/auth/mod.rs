@@ -16,7 +16,7 @@ pub mod token_keys;
 pub mod token_secret;
 
 pub use hash_pool::{
-    Candidate, HashClass, HashJob, HashOutcome, HashPool, HashPoolError, HashPoolSettings, Refusal,
+    Candidate, HashClass, HashJob, HashOutcome, HashPool, HashPoolError, HashPoolSettings, HashRefusal,
 };
 pub use password_hash::{HashBounds, HashParseError, StoredHash};
 pub use proof::{CredentialKey, ProofCache};

@@ -12,7 +12,7 @@ use super::frame::{self, Frame, FrameError};
 use super::memory::{self, BufferMemory, ConnectionMemory, Holder, Holders};
 use super::message::{self, Answer, DecodeError, DecodeLimits, Fault, Operation, Request};
 use super::operation::bind::PendingBind;
-use super::operation::gate::Refusal;
+use super::operation::gate::OperationRefusal;
 use super::operation::password_modify;
 pub use super::operation::password_modify::{Changed, PendingChange};
 use super::operation::search::RunningSearch;
@@ -316,14 +316,17 @@ impl Session {
     }
 
     /// Memory for a search that goes on; the only one of a connection needs none if it is small.
-    pub(super) fn memory_of(&self, octets: usize) -> Result<Option<Share<Holder>>, Refusal> {
+    pub(super) fn memory_of(&self, octets: usize) -> Result<Option<Share<Holder>>, OperationRefusal> {
         if self.searches.is_empty() && octets <= memory::FREE_OCTETS {
             return Ok(None);
         }
         let share = self.settings.memory.operation(self.holders(), octets);
         share.map(Some).ok_or_else(|| {
             self.note(Limit::connection_memory_max);
-            Refusal::new(ResultCode::Busy, "there is no memory for so many or so large searches at a time")
+            OperationRefusal::new(
+                ResultCode::Busy,
+                "there is no memory for so many or so large searches at a time",
+            )
         })
     }
 

@@ -15,7 +15,7 @@ use super::{Registry, commands};
 use crate::access::{Credential, Holder, Identity, Invalid, NotAdmitted, admit};
 use crate::audit::{Failure, FailureKind, LoginKey, LoginProof, ProofNames, login};
 use crate::auth::{
-    Candidate, CredentialKey, HashClass, HashJob, HashOutcome, Pause, Refusal, SecretShape, StoredHash,
+    Candidate, CredentialKey, HashClass, HashJob, HashOutcome, HashRefusal, Pause, SecretShape, StoredHash,
     Subject, TryingSource,
 };
 use crate::directory::{
@@ -568,11 +568,11 @@ fn selectorless<'a>(
 const PASSWORDS: u64 = 1 << 32;
 
 /// Why a secret found no place to be looked at, for the trail.
-pub(super) const fn reason_of(refusal: Refusal) -> &'static str {
+pub(super) const fn reason_of(refusal: HashRefusal) -> &'static str {
     match refusal {
-        Refusal::Busy => NO_PLACE,
-        Refusal::AboveMemoryBudget => "the stored hash needs more memory than the budget",
-        Refusal::Closed => "the server is shutting down",
+        HashRefusal::Busy => NO_PLACE,
+        HashRefusal::AboveMemoryBudget => "the stored hash needs more memory than the budget",
+        HashRefusal::Closed => "the server is shutting down",
     }
 }
 

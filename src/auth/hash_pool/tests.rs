@@ -129,14 +129,14 @@ fn a_full_queue_and_a_full_share_are_busy_at_once() {
     let (lease, _plug) = stall(&pool);
     let push = |class, last| pool.verify(job(class, last, b"x", Candidate::Dummy));
     let mut waiting = vec![push(HashClass::Other, 1).unwrap(), push(HashClass::Other, 1).unwrap()];
-    assert_eq!(push(HashClass::Other, 1).unwrap_err(), Refusal::Busy, "the share");
+    assert_eq!(push(HashClass::Other, 1).unwrap_err(), HashRefusal::Busy, "the share");
     waiting.push(push(HashClass::Other, 2).unwrap());
     waiting.push(push(HashClass::Other, 3).unwrap());
     // Who has two gives one up for who has none; when nobody has more than another it is full.
     let given_up = waiting.remove(1);
     waiting.push(push(HashClass::Other, 4).unwrap());
     assert!(given_up.blocking_recv().is_err());
-    assert_eq!(push(HashClass::Other, 5).unwrap_err(), Refusal::Busy, "the queue");
+    assert_eq!(push(HashClass::Other, 5).unwrap_err(), HashRefusal::Busy, "the queue");
     waiting.push(push(HashClass::Selector, 1).unwrap());
     assert_eq!(HashClass::ALL.map(|class| pool.queue_lengths().of(class)), [1, 4, 0, 0]);
     assert_eq!(pool.counts(), HashCounts { refused_busy: 3, refused_share: 1, ..HashCounts::default() });
@@ -214,7 +214,7 @@ fn memory_stays_within_the_budget() {
     assert!((60 * 1024..=64 * 1024).contains(&peak), "{peak}");
     assert_eq!(
         pool.verify(job(HashClass::Other, 1, b"password", stored(ARGON2I_OF_PASSWORD))).unwrap_err(),
-        Refusal::AboveMemoryBudget
+        HashRefusal::AboveMemoryBudget
     );
 }
 
@@ -230,10 +230,13 @@ fn a_closed_pool_refuses_and_leaves_nobody_waiting() {
         assert!(plug.blocking_recv().is_ok(), "what ran is finished");
         closing.join().unwrap();
     });
-    assert_eq!(pool.verify(job(HashClass::Other, 1, b"x", Candidate::Dummy)).unwrap_err(), Refusal::Closed);
+    assert_eq!(
+        pool.verify(job(HashClass::Other, 1, b"x", Candidate::Dummy)).unwrap_err(),
+        HashRefusal::Closed
+    );
     assert!(matches!(
         pool.hash(HashClass::Selector, Secret::from(b"x".as_slice()), None),
-        Err(Refusal::Closed)
+        Err(HashRefusal::Closed)
     ));
     pool.close();
 }

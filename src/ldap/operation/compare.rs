@@ -1,6 +1,6 @@
 //! Compare (RFC 4511 section 4.10).
 
-use super::gate::{Refusal, Target, assert_on, find, prepare, tree_and_view};
+use super::gate::{OperationRefusal, Target, assert_on, find, prepare, tree_and_view};
 use crate::config::Limit;
 use crate::directory::filter::FilterItem;
 use crate::directory::{Entry, EntryId, Reader, Truth, Visibility};
@@ -34,7 +34,7 @@ fn compare(
     request: &CompareRequest<'_>,
     controls: &RequestControls<'_>,
     context: &Context<'_>,
-) -> Result<ResultCode, Refusal> {
+) -> Result<ResultCode, OperationRefusal> {
     let snapshot = context.snapshot;
     let everything = Visibility::Full;
     let target = Target::new(session, request.entry, snapshot.schema());
@@ -63,7 +63,7 @@ fn verdict(
     reader: &Reader<'_>,
     id: EntryId,
     entry: &Entry,
-) -> Result<ResultCode, Refusal> {
+) -> Result<ResultCode, OperationRefusal> {
     if let Some(assertion) = &controls.assertion {
         assert_on(session, assertion, reader, id, entry)?;
     }
@@ -76,7 +76,10 @@ fn verdict(
     let truth = session.evaluator.truth(&equality, reader, id, entry);
     if session.evaluator.take_exhausted() {
         session.note(Limit::filter_work_max);
-        return Err(Refusal::new(ResultCode::AdminLimitExceeded, "the attribute has too many values"));
+        return Err(OperationRefusal::new(
+            ResultCode::AdminLimitExceeded,
+            "the attribute has too many values",
+        ));
     }
     Ok(match truth {
         Truth::True => ResultCode::CompareTrue,

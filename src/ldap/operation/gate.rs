@@ -80,7 +80,7 @@ pub(super) fn is_long_name(session: &Session, name: &str) -> bool {
 }
 
 /// Why an operation is refused: the code, the matched DN and a sentence.
-pub(in crate::ldap) struct Refusal {
+pub(in crate::ldap) struct OperationRefusal {
     pub(in crate::ldap) code: ResultCode,
     pub(in crate::ldap) matched_dn: String,
     pub(in crate::ldap) diagnostic: String,
@@ -88,7 +88,7 @@ pub(in crate::ldap) struct Refusal {
     pub(in crate::ldap) controls: ResponseControls,
 }
 
-impl Refusal {
+impl OperationRefusal {
     pub(in crate::ldap) fn new(code: ResultCode, diagnostic: impl Into<String>) -> Self {
         let controls = ResponseControls::default();
         Self { code, matched_dn: String::new(), diagnostic: diagnostic.into(), controls }
@@ -121,7 +121,7 @@ pub(in crate::ldap) fn tree_and_view<'a>(
     session: &Session,
     target: &Target<'_>,
     context: &Context<'a>,
-) -> Result<(&'a Arc<Tree>, Visibility), Refusal> {
+) -> Result<(&'a Arc<Tree>, Visibility), OperationRefusal> {
     let snapshot = context.snapshot;
     let (identity, source) = (session.identity.as_ref(), session.peer.source);
     let mut tree = match target.fault {
@@ -149,11 +149,11 @@ pub(in crate::ldap) fn tree_and_view<'a>(
         }
     };
     if let Some(fault) = &target.fault {
-        return Err(Refusal::new(ResultCode::InvalidDnSyntax, fault.to_string()));
+        return Err(OperationRefusal::new(ResultCode::InvalidDnSyntax, fault.to_string()));
     }
     match tree {
         Some(tree) => Ok((tree, visibility)),
-        None => Err(Refusal::new(ResultCode::NoSuchObject, NO_SUCH_SUFFIX)),
+        None => Err(OperationRefusal::new(ResultCode::NoSuchObject, NO_SUCH_SUFFIX)),
     }
 }
 
@@ -190,7 +190,7 @@ pub(in crate::ldap) fn prepare(
     session: &mut Session,
     filter: &[FilterItem<'_>],
     reader: &Reader<'_>,
-) -> Result<PreparedFilter, Refusal> {
+) -> Result<PreparedFilter, OperationRefusal> {
     let bounds = session.filter_bounds();
     let filter = PreparedFilter::bounded(filter, reader, bounds).map_err(|error| {
         // As much as could be was made ready.
@@ -205,15 +205,15 @@ pub(in crate::ldap) fn prepare(
 }
 
 /// How an operation ends whose assertion values are too many.
-pub(in crate::ldap) fn too_large(session: &Session, error: FilterTooLarge) -> Refusal {
+pub(in crate::ldap) fn too_large(session: &Session, error: FilterTooLarge) -> OperationRefusal {
     session.note(Limit::filter_octets_max);
-    Refusal::new(ResultCode::AdminLimitExceeded, error.to_string())
+    OperationRefusal::new(ResultCode::AdminLimitExceeded, error.to_string())
 }
 
 /// The entry that a DN names for this reader, or noSuchObject with the deepest entry above it that
 /// may be seen.
-pub(in crate::ldap) fn find(reader: &Reader<'_>, target: &Target<'_>) -> Result<EntryId, Refusal> {
-    reader.find_target(target.text.as_bytes(), &target.normal).ok_or_else(|| Refusal {
+pub(in crate::ldap) fn find(reader: &Reader<'_>, target: &Target<'_>) -> Result<EntryId, OperationRefusal> {
+    reader.find_target(target.text.as_bytes(), &target.normal).ok_or_else(|| OperationRefusal {
         code: ResultCode::NoSuchObject,
         matched_dn: String::from_utf8_lossy(reader.matched_dn(&target.normal)).into_owned(),
         diagnostic: String::new(),
@@ -228,20 +228,20 @@ pub(in crate::ldap) fn assert_on(
     reader: &Reader<'_>,
     id: EntryId,
     entry: &Entry,
-) -> Result<(), Refusal> {
+) -> Result<(), OperationRefusal> {
     let filter = prepare(session, assertion, reader)?;
     match session.evaluator.matches_at_once(&filter, reader, id, entry) {
         Some(true) => Ok(()),
-        Some(false) => Err(Refusal::assertion_failed()),
+        Some(false) => Err(OperationRefusal::assertion_failed()),
         None => {
             session.note(Limit::filter_work_max);
             let sentence = "the assertion would have to look at too many values";
-            Err(Refusal::new(ResultCode::AdminLimitExceeded, sentence))
+            Err(OperationRefusal::new(ResultCode::AdminLimitExceeded, sentence))
         }
     }
 }
 
-pub(in crate::ldap) fn denied(reason: &Denied) -> Refusal {
+pub(in crate::ldap) fn denied(reason: &Denied) -> OperationRefusal {
     let diagnostic = match reason {
         Denied::Anonymous => {
             "bind first: anonymous clients read the root DSE and the subschema only".to_owned()
@@ -249,9 +249,9 @@ pub(in crate::ldap) fn denied(reason: &Denied) -> Refusal {
         Denied::Invalid(invalid @ (Invalid::AccountGone | Invalid::AccountInactive)) => invalid.to_string(),
         Denied::Invalid(invalid) => format!("{invalid}; bind again"),
         Denied::NotAdmitted(refused) => refused.to_string(),
-        Denied::OtherProvider => return Refusal::new(ResultCode::NoSuchObject, NO_SUCH_SUFFIX),
+        Denied::OtherProvider => return OperationRefusal::new(ResultCode::NoSuchObject, NO_SUCH_SUFFIX),
     };
-    Refusal::new(ResultCode::InsufficientAccessRights, diagnostic)
+    OperationRefusal::new(ResultCode::InsufficientAccessRights, diagnostic)
 }
 
 /// Parts of a name: types and values of a DN.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::auth::{Candidate, HashClass, HashError, HashJob, Refusal, StoredHash};
+use crate::auth::{Candidate, HashClass, HashError, HashJob, HashRefusal, StoredHash};
 use crate::model::HashText;
 use crate::registry::{ChangeError, Registry};
 use crate::secret::Secret;
@@ -72,12 +72,12 @@ impl Registry {
                 Ok(outcome) => {
                     return Ok(outcome.await.map_err(|_| ChangeError::ShuttingDown)?.matches);
                 }
-                Err(Refusal::Busy) => tokio::time::sleep(PAUSE).await,
-                Err(Refusal::AboveMemoryBudget) => return Ok(false),
-                Err(Refusal::Closed) => return Err(ChangeError::ShuttingDown),
+                Err(HashRefusal::Busy) => tokio::time::sleep(PAUSE).await,
+                Err(HashRefusal::AboveMemoryBudget) => return Ok(false),
+                Err(HashRefusal::Closed) => return Err(ChangeError::ShuttingDown),
             }
         }
-        Err(ChangeError::Secret(Refusal::Busy.to_string()))
+        Err(ChangeError::Secret(HashRefusal::Busy.to_string()))
     }
 
     async fn queue_hash(
@@ -89,11 +89,11 @@ impl Registry {
         for _ in 0..ATTEMPTS {
             match self.hash_pool.hash(class, secret.clone(), source) {
                 Ok(waiting) => return Ok(waiting),
-                Err(Refusal::Closed) => return Err(ChangeError::ShuttingDown),
-                Err(Refusal::Busy | Refusal::AboveMemoryBudget) => tokio::time::sleep(PAUSE).await,
+                Err(HashRefusal::Closed) => return Err(ChangeError::ShuttingDown),
+                Err(HashRefusal::Busy | HashRefusal::AboveMemoryBudget) => tokio::time::sleep(PAUSE).await,
             }
         }
-        Err(ChangeError::Secret(Refusal::Busy.to_string()))
+        Err(ChangeError::Secret(HashRefusal::Busy.to_string()))
     }
 }
 

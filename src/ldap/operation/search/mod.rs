@@ -13,7 +13,7 @@ pub(in crate::ldap) use running::RunningSearch;
 use running::{Asked, Batch, End, Page, Search, SortAnswer};
 use sorted::{Part, Sorted, View, ViewTarget};
 
-use super::gate::{Refusal, Target, assert_on, find, prepare, too_large, tree_and_view};
+use super::gate::{OperationRefusal, Target, assert_on, find, prepare, too_large, tree_and_view};
 use crate::access::search_limits;
 use crate::config::Limit;
 use crate::directory::{
@@ -105,7 +105,7 @@ fn begin<'a>(
     controls: &RequestControls<'_>,
     base: &Target<'_>,
     context: &Context<'a>,
-) -> Result<Begun<'a>, Refusal> {
+) -> Result<Begun<'a>, OperationRefusal> {
     let (newest, visibility) = tree_and_view(session, base, context)?;
     let query = query_digest(session, controls, context);
     let place = place(session, controls, &query, context)?;
@@ -210,18 +210,18 @@ fn place(
     controls: &RequestControls<'_>,
     query: &QueryDigest,
     context: &Context<'_>,
-) -> Result<Option<Place>, Refusal> {
+) -> Result<Option<Place>, OperationRefusal> {
     let pages = &session.settings.pages;
     if let (Some(_), Some(_)) = (&controls.paged, &controls.view) {
         let sentence = "paged results and a list view cannot be asked for together";
-        return Err(Refusal::new(ResultCode::UnwillingToPerform, sentence));
+        return Err(OperationRefusal::new(ResultCode::UnwillingToPerform, sentence));
     }
     if let Some(PagedRequest { cookie, .. }) = controls.paged
         && !cookie.is_empty()
     {
         let place = pages.place(cookie, query, context.clock.now);
         return place.map(Some).map_err(|error| {
-            let refusal = Refusal::new(ResultCode::UnwillingToPerform, error.to_string());
+            let refusal = OperationRefusal::new(ResultCode::UnwillingToPerform, error.to_string());
             refusal.with_controls([control::paged_response(0, b"")])
         });
     }
@@ -244,7 +244,7 @@ fn revision(
     provider: ProviderNumber,
     controls: &RequestControls<'_>,
     context: &Context<'_>,
-) -> Result<Option<Kept>, Refusal> {
+) -> Result<Option<Kept>, OperationRefusal> {
     if place.revision == context.snapshot.revision() {
         return Ok(None);
     }
@@ -258,7 +258,7 @@ fn revision(
         "the directory has changed, and the state that was sorted is not kept any more; begin anew";
     match (&controls.view, &controls.sort) {
         (Some(_), _) => Err(view_error(ViewResult::Code(ResultCode::UnwillingToPerform), GONE)),
-        (None, Some(_)) => Err(Refusal::new(ResultCode::UnwillingToPerform, GONE)
+        (None, Some(_)) => Err(OperationRefusal::new(ResultCode::UnwillingToPerform, GONE)
             .with_controls([control::paged_response(0, b"")])),
         (None, None) => Ok(None),
     }
@@ -268,7 +268,7 @@ fn revision(
 fn sort_keys(
     request: Option<&SortRequest<'_>>,
     schema: &Schema,
-) -> Result<(Option<SortKeys>, Option<SortAnswer>), Refusal> {
+) -> Result<(Option<SortKeys>, Option<SortAnswer>), OperationRefusal> {
     let Some(request) = request else { return Ok((None, None)) };
     let keys = request.keys.iter().enumerate().map(|(place, key)| {
         SortKey::new(key.attribute, key.rule, key.reverse, schema).map_err(|fault| (place, fault))
@@ -286,7 +286,7 @@ fn sort_keys(
     let answer = SortAnswer { code, attribute };
     if request.criticality {
         let sentence = format!("the results cannot be sorted: {fault}");
-        return Err(Refusal::new(ResultCode::UnavailableCriticalExtension, sentence)
+        return Err(OperationRefusal::new(ResultCode::UnavailableCriticalExtension, sentence)
             .with_controls([answer.control()]));
     }
     Ok((None, Some(answer)))
@@ -298,7 +298,7 @@ fn view(
     controls: &RequestControls<'_>,
     sort: Option<&SortKeys>,
     answer: Option<&SortAnswer>,
-) -> Result<Option<View>, Refusal> {
+) -> Result<Option<View>, OperationRefusal> {
     let Some(request) = controls.view else { return Ok(None) };
     let Some(keys) = sort else {
         return Err(match answer {
@@ -330,8 +330,8 @@ fn view(
     Ok(Some(View { before: request.before, after: request.after, target }))
 }
 
-fn view_error(result: ViewResult, sentence: &str) -> Refusal {
-    Refusal::new(ResultCode::VirtualListViewError, sentence)
+fn view_error(result: ViewResult, sentence: &str) -> OperationRefusal {
+    OperationRefusal::new(ResultCode::VirtualListViewError, sentence)
         .with_controls([control::view_response(0, 0, result, b"")])
 }
 
@@ -384,7 +384,7 @@ fn standalone(
     controls: &RequestControls<'_>,
     reader: &Reader<'_>,
     entry: &Entry,
-) -> Result<(bool, End, ResponseControls), Refusal> {
+) -> Result<(bool, End, ResponseControls), OperationRefusal> {
     let filter = prepare(session, &request.filter, reader)?;
     if let Some(assertion) = &controls.assertion {
         assert_on(session, assertion, reader, EntryId::STANDALONE, entry)?;
@@ -415,7 +415,7 @@ fn standalone(
     Ok((matches == Some(true), if matches.is_some() { End::Complete } else { End::FilterWork }, answers))
 }
 
-fn refuse(refusal: &Refusal, context: Context<'_>) {
+fn refuse(refusal: &OperationRefusal, context: Context<'_>) {
     response::search_result_done(
         context.output,
         context.message_id,
@@ -429,7 +429,7 @@ fn projection(
     request: &SearchRequest<'_>,
     controls: &RequestControls<'_>,
     reader: &Reader<'_>,
-) -> Result<Projection, Refusal> {
+) -> Result<Projection, OperationRefusal> {
     // A name is looked up, and has subtypes.
     session.evaluator.add_work(4 * request.attributes.len() as u64);
     // RFC 3876 section 2: where no values are returned anyway, it has no effect.
