@@ -25,7 +25,7 @@ pub mod config {
 
 pub mod directory {
     pub use crate::directory::{
-        EntryId, Evaluator, PreparedFilter, Reader, Scope, Snapshot, Visibility, Walk,
+        EntryId, Evaluator, PreparedFilter, Scope, Snapshot, TreeReader, Visibility, Walk,
     };
 
     pub mod filter {
@@ -35,7 +35,7 @@ pub mod directory {
 
 pub mod ldap {
     pub mod ber {
-        pub use crate::ldap::ber::{BerError, Reader, Writer};
+        pub use crate::ldap::ber::{BerError, BerReader, BerWriter};
     }
 
     pub mod client_trust {

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use bindery::inside::access::visibility_of;
 use bindery::inside::directory::{
-    EntryId, Evaluator, PreparedFilter, Reader, Scope, Snapshot, Visibility, Walk,
+    EntryId, Evaluator, PreparedFilter, Scope, Snapshot, TreeReader, Visibility, Walk,
 };
 use bindery::inside::ldap::ber;
 use bindery::inside::ldap::message::{DecodeLimits, decode_filter};
@@ -26,13 +26,13 @@ static VIEWS: LazyLock<[Visibility; 2]> = LazyLock::new(|| {
 fuzz_target!(|octets: &[u8]| {
     let Some((first, octets)) = octets.split_first() else { return };
     let limits = DecodeLimits { filter_elements_max: 500, ..DecodeLimits::default() };
-    let Ok(items) = decode_filter(&mut ber::Reader::new(octets), &limits) else { return };
+    let Ok(items) = decode_filter(&mut ber::BerReader::new(octets), &limits) else { return };
     assert!(items.len() <= limits.filter_elements_max);
     let tree = SNAPSHOT.tree(MAIN).expect("a tree");
     let scope = [Scope::Base, Scope::One, Scope::Subtree, Scope::Subordinates][usize::from(first & 3)];
     let base = EntryId::from_raw(u32::from(first >> 2 & 3));
     for view in VIEWS.iter() {
-        let reader = Reader::new(&SNAPSHOT, tree, view);
+        let reader = TreeReader::new(&SNAPSHOT, tree, view);
         let filter = PreparedFilter::new(&items, &reader);
         let found = |filter_to_walk: &PreparedFilter| {
             let mut evaluator = Evaluator::new(2_000_000);
@@ -51,7 +51,7 @@ fuzz_target!(|octets: &[u8]| {
             PreparedFilter::new(&[bindery::inside::directory::filter::FilterItem::And { items: 0 }], &reader);
         assert_eq!(found(&filter), found(&everything));
     }
-    let nowhere = Reader::new(&SNAPSHOT, SNAPSHOT.nowhere(), &VIEWS[0]);
+    let nowhere = TreeReader::new(&SNAPSHOT, SNAPSHOT.nowhere(), &VIEWS[0]);
     let filter = PreparedFilter::new(&items, &nowhere);
     Evaluator::default().matches(&filter, &nowhere, EntryId::STANDALONE, SNAPSHOT.subschema());
 });

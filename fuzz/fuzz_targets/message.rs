@@ -4,7 +4,7 @@
 //! frame that cannot be read, as that is what `frame` is for.
 #![no_main]
 
-use bindery::inside::ldap::ber::Writer;
+use bindery::inside::ldap::ber::BerWriter;
 use bindery::inside::ldap::frame;
 use bindery::inside::ldap::message::{self, Answer, DecodeLimits, Operation, Request};
 use libfuzzer_sys::fuzz_target;
@@ -17,7 +17,7 @@ fuzz_target!(|octets: &[u8]| {
     let tag = Operation::TABLE.get(row).map_or(*share, |row| row.1);
     let (controls, body) = contents.split_at(contents.len() * usize::from(*share) / 256);
     let mut message = Vec::new();
-    let mut writer = Writer::new(&mut message);
+    let mut writer = BerWriter::new(&mut message);
     let sequence = writer.begin(0x30);
     writer.integer(i64::from(MESSAGE_ID));
     writer.element(tag, body);

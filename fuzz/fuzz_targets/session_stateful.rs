@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex};
 
-use bindery::inside::ldap::ber::Reader;
+use bindery::inside::ldap::ber::BerReader;
 use bindery::inside::ldap::frame;
 use bindery::inside::ldap::message::{self, DecodeLimits, Operation, Request, Scope};
 use bindery::inside::model::ProviderNumber;
@@ -379,8 +379,12 @@ impl Conversation {
         let state = &mut self.world.state;
         match (bound.credential, generated, new) {
             (Credential::Token(number), Some(value), None) => {
-                let secret =
-                    Reader::new(&value).sequence().expect("a value").expect(0x80).expect("a secret").to_vec();
+                let secret = BerReader::new(&value)
+                    .sequence()
+                    .expect("a value")
+                    .expect(0x80)
+                    .expect("a secret")
+                    .to_vec();
                 let end = self.world.start.unix_seconds() + OVERLAP_SECONDS;
                 let token = state.tokens.get_mut(&number).expect("the token that holds");
                 token.1 = Some(token.1.map_or(end, |expires| expires.min(end)));
@@ -391,7 +395,7 @@ impl Conversation {
             (Credential::Password(_), generated, new) => {
                 *state.passwords.get_mut(&bound.account).expect("a password") += 1;
                 let secret = match (generated, new) {
-                    (Some(value), None) => Reader::new(&value)
+                    (Some(value), None) => BerReader::new(&value)
                         .sequence()
                         .expect("a value")
                         .expect(0x80)

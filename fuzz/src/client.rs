@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bindery::inside::ldap::ber::Reader;
+use bindery::inside::ldap::ber::BerReader;
 use bindery::inside::ldap::frame;
 use bindery::inside::ldap::session::{Clock, Next, Session, SessionPeer};
 use bindery::inside::model::Timestamp;
@@ -170,7 +170,7 @@ fn answers(octets: &[u8]) -> Vec<Answer> {
     let mut rest = octets;
     while !rest.is_empty() {
         let frame = frame::next(rest, usize::MAX).expect("an answer").expect("a whole answer");
-        let mut body = Reader::new(frame.body);
+        let mut body = BerReader::new(frame.body);
         let contents = match frame.operation {
             ENTRY => {
                 let dn = body.string().expect("a DN").to_owned();
@@ -179,7 +179,7 @@ fn answers(octets: &[u8]) -> Vec<Answer> {
                 while !list.is_empty() {
                     let mut attribute = list.sequence().expect("an attribute");
                     let name = attribute.string().expect("its name").to_owned();
-                    let mut set = Reader::new(attribute.expect(0x31).expect("its values"));
+                    let mut set = BerReader::new(attribute.expect(0x31).expect("its values"));
                     let mut values = Vec::new();
                     while !set.is_empty() {
                         values.push(set.octet_string().expect("a value").to_vec());
@@ -203,7 +203,7 @@ fn answers(octets: &[u8]) -> Vec<Answer> {
             other => panic!("the server sent a message with the tag {other:#04x}"),
         };
         assert!(body.is_empty(), "something stands behind the answer");
-        let mut list = Reader::new(frame.controls.unwrap_or_default());
+        let mut list = BerReader::new(frame.controls.unwrap_or_default());
         let mut controls = Vec::new();
         while !list.is_empty() {
             let mut control = list.sequence().expect("a control");
@@ -238,11 +238,12 @@ impl Answer {
     /// The cookie of a page, or the contextID of a view, that came with it.
     pub fn cookie(&self) -> Option<Vec<u8>> {
         let cookie = if let Some(value) = self.control(crate::request::PAGED) {
-            let mut sequence = Reader::new(value).sequence().expect("a page");
+            let mut sequence = BerReader::new(value).sequence().expect("a page");
             sequence.integer().expect("an estimate");
             sequence.octet_string().expect("a cookie").to_vec()
         } else {
-            let mut sequence = Reader::new(self.control(crate::request::VIEWED)?).sequence().expect("a view");
+            let mut sequence =
+                BerReader::new(self.control(crate::request::VIEWED)?).sequence().expect("a view");
             sequence.integer().expect("a place");
             sequence.integer().expect("a count");
             sequence.enumerated().expect("a code");

@@ -1,6 +1,6 @@
 //! Requests, written from the choices of an input: mostly sound ones, about what is in the directory.
 
-use bindery::inside::ldap::ber::Writer;
+use bindery::inside::ldap::ber::BerWriter;
 
 use crate::input::Input;
 use crate::world::{ACCOUNTS, BASE, GROUPS, OTHER_BASE};
@@ -374,7 +374,7 @@ pub fn present(attribute: &str) -> Vec<u8> {
 /// An OR of so much that looking at the directory takes more than one turn, and of what everything is.
 pub fn heavy_filter() -> Vec<u8> {
     let mut assertions = Vec::new();
-    let mut writer = Writer::new(&mut assertions);
+    let mut writer = BerWriter::new(&mut assertions);
     for number in 0..1_500_u32 {
         let assertion = writer.begin(0xa3);
         writer.octet_string(b"description");
@@ -456,7 +456,7 @@ fn any_text(input: &mut Input<'_>) -> String {
 }
 
 /// One SEQUENCE.
-pub fn sequence(contents: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+pub fn sequence(contents: impl FnOnce(&mut BerWriter<'_>)) -> Vec<u8> {
     written(|writer| {
         let sequence = writer.begin(0x30);
         contents(writer);
@@ -464,8 +464,8 @@ pub fn sequence(contents: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     })
 }
 
-fn written(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+fn written(write: impl FnOnce(&mut BerWriter<'_>)) -> Vec<u8> {
     let mut octets = Vec::new();
-    write(&mut Writer::new(&mut octets));
+    write(&mut BerWriter::new(&mut octets));
     octets
 }

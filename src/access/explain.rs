@@ -11,7 +11,8 @@ use super::limits::{SearchLimits, search_limits};
 use super::rights::{Decision, Reason, Via, decide};
 use super::view::visibility_of;
 use crate::directory::{
-    AccountState, Accounts, Evaluator, FilterText, PreparedFilter, Reader, Scope, Snapshot, Visibility, Walk,
+    AccountState, Accounts, Evaluator, FilterText, PreparedFilter, Scope, Snapshot, TreeReader, Visibility,
+    Walk,
 };
 use crate::model::{
     Application, Binding, BindingMode, GroupNumber, ObjectReference, Permission, ProviderNumber, RoleNumber,
@@ -107,7 +108,7 @@ pub fn explain(
     let on = Some(ObjectReference::Provider(provider));
     let decision = decide(accounts, account, Permission::SearchFullDirectory, on);
     let visibility = visibility_of(accounts, account, provider);
-    let reader = Reader::new(snapshot, tree, &visibility);
+    let reader = TreeReader::new(snapshot, tree, &visibility);
     let own_entries = match &visibility {
         Visibility::Full => Vec::new(),
         Visibility::Own(own) => own
@@ -139,14 +140,14 @@ pub fn explain(
 }
 
 /// What a search of the whole directory finds, and what it would find for who sees everything.
-fn found(reader: &Reader<'_>, filter: &FilterText) -> Found {
+fn found(reader: &TreeReader<'_>, filter: &FilterText) -> Found {
     let (seen, first) = search(reader, filter);
     let (all, _) = search(&reader.with_visibility(&Visibility::Full), filter);
     Found { seen, hidden: all.saturating_sub(seen), first }
 }
 
 /// How many entries match, and the DNs of the first.
-fn search(reader: &Reader<'_>, filter: &FilterText) -> (usize, Vec<String>) {
+fn search(reader: &TreeReader<'_>, filter: &FilterText) -> (usize, Vec<String>) {
     let items = filter.items();
     let filter = PreparedFilter::new(&items, reader);
     let base = reader.find(reader.tree().provider().base_dn.as_bytes());
@@ -257,7 +258,7 @@ fn limits_in_words(accounts: &Accounts, limits: &SearchLimits) -> Vec<String> {
     vec![size, time]
 }
 
-fn about_entry(reader: &Reader<'_>, dn: &str) -> String {
+fn about_entry(reader: &TreeReader<'_>, dn: &str) -> String {
     if reader.find(dn.as_bytes()).is_some() {
         return format!("`{dn}` is seen");
     }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use super::cost::spend_on;
 use super::entry::Entry;
 use super::entry_id::EntryId;
-use super::reader::Reader;
+use super::reader::TreeReader;
 use super::value_cursor::ValueCursor;
 use crate::schema::{AttributeId, MatchingRule};
 
@@ -42,7 +42,7 @@ impl ChainWalk {
     pub(super) fn go_on(
         &mut self,
         chain: &Chain<'_>,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         start: (EntryId, &Entry),
         allowance: &mut u64,
         scratch: &mut Vec<u8>,

@@ -1,7 +1,7 @@
 //! Values of an entry for a reader: those that it stores, and those that are computed when they are asked for, from the
 //! account, the group or the tree.
 //!
-//! Every value that names another entry comes from here or through [`Reader::shows_value`], so the
+//! Every value that names another entry comes from here or through [`TreeReader::shows_value`], so the
 //! one rule of visibility (a value that names an entry which the reader may not see is not there)
 //! has two places, side by side.
 
@@ -11,14 +11,14 @@ use super::accounts::{AccountState, GroupState};
 use super::category::Category;
 use super::entry::Entry;
 use super::entry_id::EntryId;
-use super::reader::{Reader, Subject};
+use super::reader::{Subject, TreeReader};
 use super::subschema::SUBSCHEMA_DN;
 use super::visibility::Visibility;
 use crate::model::Timestamp;
 use crate::schema::time::generalized_time;
 use crate::schema::{AttributeId, steps};
 
-impl Reader<'_> {
+impl TreeReader<'_> {
     /// Hands the values of exactly this attribute type to `each`, stored or computed, until it
     /// says `false`. Secrets have no values.
     pub fn values(
@@ -75,7 +75,7 @@ impl Reader<'_> {
 
 /// Hands the values of a computed attribute of what the entry stands for to `each`, until it says `false`.
 fn computed(
-    reader: &Reader<'_>,
+    reader: &TreeReader<'_>,
     (id, subject): (EntryId, &Subject<'_>),
     entry: &Entry,
     attribute: AttributeId,
@@ -118,7 +118,7 @@ fn computed(
 
 /// authentik- and AD-shaped attributes.
 fn compatibility(
-    reader: &Reader<'_>,
+    reader: &TreeReader<'_>,
     subject: &Subject<'_>,
     entry: &Entry,
     attribute: AttributeId,
@@ -156,7 +156,7 @@ fn compatibility(
 }
 
 fn account_compatibility(
-    reader: &Reader<'_>,
+    reader: &TreeReader<'_>,
     account: &AccountState,
     entry: &Entry,
     attribute: AttributeId,
@@ -193,7 +193,7 @@ fn account_compatibility(
     }
 }
 
-fn members(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
+fn members(reader: &TreeReader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
     match subject {
         Subject::Group(group) => seen_members(reader, group, |_, member| each(member.dn())),
         Subject::VirtualGroup(account) => {
@@ -208,7 +208,7 @@ fn members(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8
 /// Hands the members of a group to `each` that stand at or behind `from`, with the id of each, as the values of a
 /// membership attribute; until it says `false`.
 fn members_from(
-    reader: &Reader<'_>,
+    reader: &TreeReader<'_>,
     group: &GroupState,
     attribute: AttributeId,
     from: u32,
@@ -238,7 +238,7 @@ fn members_from(
 /// Hands the direct members of a group that the reader may see to `each`, until it says `false`. Who does not see
 /// everything has its own entries asked whether they are members: to go through all members would cost what the
 /// hidden ones are.
-fn seen_members(reader: &Reader<'_>, group: &GroupState, mut each: impl FnMut(EntryId, &Entry) -> bool) {
+fn seen_members(reader: &TreeReader<'_>, group: &GroupState, mut each: impl FnMut(EntryId, &Entry) -> bool) {
     let mut show = |id: EntryId| {
         steps::note(1);
         reader.entry(id).is_none_or(|entry| each(id, entry))
@@ -254,7 +254,7 @@ fn seen_members(reader: &Reader<'_>, group: &GroupState, mut each: impl FnMut(En
     }
 }
 
-fn member_names(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
+fn member_names(reader: &TreeReader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
     match subject {
         Subject::Group(group) => seen_members(reader, group, |id, _| {
             let account = reader.accounts().account_of_entry(id);
@@ -269,7 +269,7 @@ fn member_names(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut
     }
 }
 
-fn groups(reader: &Reader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
+fn groups(reader: &TreeReader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
     for number in subject.direct_groups() {
         steps::note(1);
         if let Some(group) = reader.entry(EntryId::of_group(*number))

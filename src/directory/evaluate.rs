@@ -7,13 +7,13 @@ use super::entry::{Entry, has_options};
 use super::entry_id::EntryId;
 use super::filter::PartPosition;
 use super::prepared::{Node, PreparedFilter, Span, Truth};
-use super::reader::{Reader, Subject};
+use super::reader::{Subject, TreeReader};
 use crate::schema::{AttributeId, Dn, MatchingRule, steps};
 
 /// A filter and an entry, and what looking at it may still cost.
 pub(super) struct Evaluation<'a> {
     pub(super) filter: &'a PreparedFilter,
-    pub(super) reader: &'a Reader<'a>,
+    pub(super) reader: &'a TreeReader<'a>,
     pub(super) id: EntryId,
     pub(super) entry: &'a Entry,
     pub(super) scratch: &'a mut Vec<u8>,

@@ -5,7 +5,7 @@ use super::entry_id::EntryId;
 use super::evaluate::Evaluation;
 use super::long_look::LongLook;
 use super::prepared::{PreparedFilter, Truth};
-use super::reader::Reader;
+use super::reader::TreeReader;
 
 /// Evaluates filters; keeps a buffer between entries, and counts what it looks at.
 pub struct Evaluator {
@@ -58,7 +58,7 @@ impl Evaluator {
     pub fn matches(
         &mut self,
         filter: &PreparedFilter,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         id: EntryId,
         entry: &Entry,
     ) -> bool {
@@ -69,7 +69,7 @@ impl Evaluator {
     pub fn truth(
         &mut self,
         filter: &PreparedFilter,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         id: EntryId,
         entry: &Entry,
     ) -> Truth {
@@ -82,7 +82,7 @@ impl Evaluator {
     pub fn matches_at_once(
         &mut self,
         filter: &PreparedFilter,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         id: EntryId,
         entry: &Entry,
     ) -> Option<bool> {
@@ -95,7 +95,7 @@ impl Evaluator {
     pub fn look(
         &mut self,
         filter: &PreparedFilter,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         id: EntryId,
         entry: &Entry,
         begun: Option<Box<LongLook>>,
@@ -127,7 +127,7 @@ impl Evaluator {
         &mut self,
         allowance: u64,
         filter: &PreparedFilter,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         id: EntryId,
         entry: &Entry,
     ) -> Option<Truth> {

@@ -191,7 +191,7 @@ impl Leaf {
 }
 
 #[cfg(test)]
-use super::{Entry, EntryId, PreparedFilter, Reader};
+use super::{Entry, EntryId, PreparedFilter, TreeReader};
 
 #[cfg(test)]
 impl LongLook {
@@ -199,7 +199,7 @@ impl LongLook {
     pub(super) fn whole(
         piece: u64,
         filter: &PreparedFilter,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         id: EntryId,
         entry: &Entry,
     ) -> Truth {

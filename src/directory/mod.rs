@@ -48,7 +48,7 @@ pub use filter_text::FilterText;
 pub use long_look::LongLook;
 pub use plan::plan;
 pub use prepared::{FilterBounds, FilterTooLarge, PreparedFilter, Truth};
-pub use reader::{Reader, Subject};
+pub use reader::{Subject, TreeReader};
 pub use snapshot::{RecordSource, Snapshot, SnapshotBuilder};
 pub use sort_keys::{SortFault, SortKey, SortKeys};
 pub use subschema::SUBSCHEMA_DN;

@@ -15,7 +15,7 @@ use super::filter::PartPosition;
 use super::hash_index::Postings;
 use super::id_set::IdSet;
 use super::prepared::{Node, PreparedFilter, Truth};
-use super::reader::{Reader, Subject};
+use super::reader::{Subject, TreeReader};
 use super::tree::{TRIGRAM_BEGIN, TRIGRAM_END};
 use crate::schema::{AttributeId, MatchingRule};
 
@@ -97,13 +97,13 @@ impl Candidates {
 }
 
 /// Chooses the entries to look at for a reader who sees the whole directory.
-pub fn plan(filter: &PreparedFilter, reader: &Reader<'_>) -> Candidates {
+pub fn plan(filter: &PreparedFilter, reader: &TreeReader<'_>) -> Candidates {
     Planner { filter, reader, work: Cell::new(0) }.node(0)
 }
 
 struct Planner<'a> {
     filter: &'a PreparedFilter,
-    reader: &'a Reader<'a>,
+    reader: &'a TreeReader<'a>,
     /// How many ids of postings were put together, roughly.
     work: Cell<u64>,
 }

@@ -9,7 +9,7 @@ use super::accounts::name_key;
 use super::category::Category;
 use super::entry_id::EntryId;
 use super::filter::{FilterItem, PartPosition};
-use super::reader::Reader;
+use super::reader::TreeReader;
 use crate::schema::{AttributeId, MatchingRule, RuleKind, is_keystring};
 
 /// The outcome of a filter (RFC 4511 section 4.5.1.7: three-valued logic).
@@ -164,7 +164,7 @@ impl PreparedFilter {
 
     /// Makes a filter ready. What cannot be evaluated (an unknown attribute or rule, a value of
     /// the wrong syntax) becomes Undefined in its place.
-    pub fn new(items: &[FilterItem<'_>], reader: &Reader<'_>) -> Self {
+    pub fn new(items: &[FilterItem<'_>], reader: &TreeReader<'_>) -> Self {
         let mut filter = Self::empty(FilterBounds::NONE);
         for item in items {
             filter.push(item, reader);
@@ -193,7 +193,7 @@ impl PreparedFilter {
     /// [`FilterTooLarge`].
     pub fn bounded(
         items: &[FilterItem<'_>],
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         bounds: FilterBounds,
     ) -> Result<Self, FilterTooLarge> {
         let mut filter = Self::empty(bounds);
@@ -206,7 +206,7 @@ impl PreparedFilter {
         Ok(filter)
     }
 
-    fn push(&mut self, item: &FilterItem<'_>, reader: &Reader<'_>) {
+    fn push(&mut self, item: &FilterItem<'_>, reader: &TreeReader<'_>) {
         let node = self.node(item, reader);
         if !is_part(&node) {
             self.head = self.nodes.len();
@@ -247,7 +247,7 @@ impl PreparedFilter {
         place + 1 + below
     }
 
-    fn node(&mut self, item: &FilterItem<'_>, reader: &Reader<'_>) -> Node {
+    fn node(&mut self, item: &FilterItem<'_>, reader: &TreeReader<'_>) -> Node {
         match *item {
             FilterItem::And { items } => Node::And { items },
             FilterItem::Or { items } => Node::Or { items },
@@ -271,7 +271,7 @@ impl PreparedFilter {
         }
     }
 
-    fn equality(&mut self, description: &str, value: &[u8], reader: &Reader<'_>) -> Node {
+    fn equality(&mut self, description: &str, value: &[u8], reader: &TreeReader<'_>) -> Node {
         let Some((attribute, options)) = self.attribute(description, reader) else { return UNDEFINED };
         if attribute == AttributeId::OBJECT_CATEGORY
             && options.is_empty()
@@ -302,7 +302,7 @@ impl PreparedFilter {
         value: &[u8],
         form: Span,
         options: Span,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
     ) -> Option<Node> {
         let is_name_of_member = attribute == AttributeId::MEMBER_UID
             && Some(rule) == reader.schema().attribute(attribute).equality;
@@ -322,11 +322,11 @@ impl PreparedFilter {
     }
 
     /// The account of exactly this name, if it may be seen.
-    fn member_named(&self, rule: MatchingRule, form: Span, reader: &Reader<'_>) -> Option<EntryId> {
+    fn member_named(&self, rule: MatchingRule, form: Span, reader: &TreeReader<'_>) -> Option<EntryId> {
         member_named(rule, self.form(form), reader)
     }
 
-    fn ordering(&mut self, description: &str, value: &[u8], at_least: bool, reader: &Reader<'_>) -> Node {
+    fn ordering(&mut self, description: &str, value: &[u8], at_least: bool, reader: &TreeReader<'_>) -> Node {
         let Some((attribute, options)) = self.attribute(description, reader) else { return UNDEFINED };
         let attribute_type = reader.schema().attribute(attribute);
         let Some(rule) = attribute_type.ordering_rule() else { return UNDEFINED };
@@ -339,7 +339,7 @@ impl PreparedFilter {
         }
     }
 
-    fn substrings(&mut self, description: &str, parts: u32, reader: &Reader<'_>) -> Node {
+    fn substrings(&mut self, description: &str, parts: u32, reader: &TreeReader<'_>) -> Node {
         let Some((attribute, options)) = self.attribute(description, reader) else { return UNDEFINED };
         match reader.schema().attribute(attribute).substrings_rule() {
             Some(rule) => Node::Substrings { attribute, rule, parts, options },
@@ -371,7 +371,7 @@ impl PreparedFilter {
         description: Option<&str>,
         value: &[u8],
         dn_attributes: bool,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
     ) -> Node {
         let described = match description {
             Some(description) => match self.attribute(description, reader) {
@@ -406,7 +406,7 @@ impl PreparedFilter {
     }
 
     /// Looks an attribute description up; keeps its options, lower-case.
-    fn attribute(&mut self, description: &str, reader: &Reader<'_>) -> Option<(AttributeId, Span)> {
+    fn attribute(&mut self, description: &str, reader: &TreeReader<'_>) -> Option<(AttributeId, Span)> {
         let (base, options) = match description.split_once(';') {
             Some((base, options)) => (base, options),
             None => (description, ""),
@@ -474,7 +474,7 @@ impl Iterator for Operands<'_> {
 }
 
 /// The account of exactly this name, if it may be seen.
-pub(super) fn member_named(rule: MatchingRule, form: &[u8], reader: &Reader<'_>) -> Option<EntryId> {
+pub(super) fn member_named(rule: MatchingRule, form: &[u8], reader: &TreeReader<'_>) -> Option<EntryId> {
     let id = reader.find_username(&name_key(std::str::from_utf8(form).ok()?))?;
     let account = reader.accounts().account_of_entry(id)?;
     rule.matches(account.username.as_bytes(), form, &mut Vec::new()).then_some(id)

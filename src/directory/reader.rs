@@ -15,7 +15,7 @@ use crate::schema::{
 
 /// A snapshot, one of its trees, and what may be seen of it.
 #[derive(Clone, Copy)]
-pub struct Reader<'a> {
+pub struct TreeReader<'a> {
     snapshot: &'a Snapshot,
     tree: &'a Tree,
     visibility: &'a Visibility,
@@ -43,7 +43,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> TreeReader<'a> {
     /// A look at `tree`, which belongs to `snapshot`.
     pub fn new(snapshot: &'a Snapshot, tree: &'a Tree, visibility: &'a Visibility) -> Self {
         Self { snapshot, tree, visibility }

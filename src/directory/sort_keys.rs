@@ -3,7 +3,7 @@
 use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::prepared::FilterBounds;
-use super::reader::Reader;
+use super::reader::TreeReader;
 use crate::schema::{AttributeId, MatchingRule, RuleKind, Schema};
 
 /// One key of an order: an attribute by an ordering rule.
@@ -65,7 +65,7 @@ impl SortKey {
 
     /// Appends what the entry has for this key: the least of its values, or, without one, more than any value (RFC
     /// 2891 section 2.2). Says what that was in work.
-    fn append(&self, reader: &Reader<'_>, id: EntryId, entry: &Entry, out: &mut Vec<u8>) -> u64 {
+    fn append(&self, reader: &TreeReader<'_>, id: EntryId, entry: &Entry, out: &mut Vec<u8>) -> u64 {
         let mut least: Option<Vec<u8>> = None;
         let mut form = Vec::new();
         let mut work = 0;
@@ -127,7 +127,7 @@ impl SortKeys {
 
     /// Appends octets that compare among entries as the order says; entries with the same octets are ordered by id.
     /// Says what that was in work.
-    pub fn append(&self, reader: &Reader<'_>, id: EntryId, entry: &Entry, out: &mut Vec<u8>) -> u64 {
+    pub fn append(&self, reader: &TreeReader<'_>, id: EntryId, entry: &Entry, out: &mut Vec<u8>) -> u64 {
         self.0.iter().map(|key| key.append(reader, id, entry, out)).sum()
     }
 

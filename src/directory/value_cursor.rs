@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, has_options};
 use super::entry_id::EntryId;
-use super::reader::{Reader, Subject};
+use super::reader::{Subject, TreeReader};
 use crate::schema::AttributeId;
 
 /// The place behind the last value that was handed on.
@@ -21,7 +21,7 @@ impl ValueCursor {
     /// those that a description must have. Says whether that were all.
     pub(super) fn go_on(
         &mut self,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         (id, entry): (EntryId, &Entry),
         types: &[AttributeId],
         options: &[u8],
@@ -38,7 +38,7 @@ impl ValueCursor {
 
     fn go_on_with(
         &mut self,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         (id, entry): (EntryId, &Entry),
         attribute: AttributeId,
         options: &[u8],
@@ -65,7 +65,7 @@ impl ValueCursor {
 
     fn go_on_computed(
         &mut self,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         (id, entry): (EntryId, &Entry),
         attribute: AttributeId,
         each: &mut dyn FnMut(Option<&[u8]>) -> bool,

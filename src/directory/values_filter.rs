@@ -13,7 +13,7 @@ use super::evaluate::has_parts;
 use super::evaluator::WORK_WITHOUT_REST;
 use super::filter::FilterItem;
 use super::prepared::{FilterBounds, FilterTooLarge, Node, PreparedFilter, Span};
-use super::reader::Reader;
+use super::reader::TreeReader;
 use crate::schema::{AttributeId, MatchingRule, RuleKind};
 
 /// Assertions made ready. What cannot be evaluated is Undefined, and selects nothing.
@@ -28,7 +28,7 @@ pub struct ValuesFilter {
 /// by each rule, however many assertions compare it.
 pub struct ValueSelector<'f> {
     filter: &'f PreparedFilter,
-    reader: Reader<'f>,
+    reader: TreeReader<'f>,
     attribute: AttributeId,
     tests: Vec<Test<'f>>,
     /// Normal forms of the present value; `None`: it has none by this rule.
@@ -59,7 +59,7 @@ impl ValuesFilter {
     /// [`FilterTooLarge`] when the prepared values have more octets than they may.
     pub fn bounded(
         items: &[FilterItem<'_>],
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         bounds: FilterBounds,
     ) -> Result<Self, FilterTooLarge> {
         let filter = PreparedFilter::bounded(items, reader, bounds)?;
@@ -109,7 +109,7 @@ impl ValuesFilter {
         &'f self,
         attribute: AttributeId,
         description: &[u8],
-        reader: &Reader<'f>,
+        reader: &TreeReader<'f>,
     ) -> ValueSelector<'f> {
         let is_about = |own: AttributeId, options: Span| {
             reader.subtypes(own).contains(&attribute) && has_options(description, self.filter.form(options))
@@ -285,7 +285,7 @@ mod tests {
     fn selects(items: &[FilterItem<'_>], description: &str, value: &str) -> bool {
         let directory = Snapshot::empty();
         let everything = Visibility::Full;
-        let reader = Reader::new(&directory, directory.nowhere(), &everything);
+        let reader = TreeReader::new(&directory, directory.nowhere(), &everything);
         let schema = reader.schema();
         let attribute = schema.find(description.split(';').next().unwrap_or_default());
         let filter = ValuesFilter::bounded(items, &reader, FilterBounds::NONE).unwrap();

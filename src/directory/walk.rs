@@ -3,7 +3,7 @@
 use super::entry_id::EntryId;
 use super::plan::{Candidates, plan};
 use super::prepared::PreparedFilter;
-use super::reader::Reader;
+use super::reader::TreeReader;
 use super::visibility::Visibility;
 
 /// How much of the tree a search is about (RFC 4511 section 4.5.1.2).
@@ -58,7 +58,7 @@ enum Way {
 impl Walk {
     /// Chooses the way. A reader who does not see everything is never led by an index: what an
     /// index holds, and so what it costs, is a function of everybody's entries.
-    pub fn new(reader: &Reader<'_>, filter: &PreparedFilter, base: EntryId, scope: Scope) -> Self {
+    pub fn new(reader: &TreeReader<'_>, filter: &PreparedFilter, base: EntryId, scope: Scope) -> Self {
         let way = match (scope, reader.visibility()) {
             (Scope::Base, _) => Way::Base,
             (_, Visibility::Own(_)) => Way::Own,
@@ -79,7 +79,7 @@ impl Walk {
     }
 
     /// The next entry in scope that may be seen; whether it matches is for the evaluator.
-    pub fn next(&mut self, reader: &Reader<'_>) -> Option<EntryId> {
+    pub fn next(&mut self, reader: &TreeReader<'_>) -> Option<EntryId> {
         loop {
             let mut allowance = u32::MAX;
             match self.next_within(reader, &mut allowance) {
@@ -92,7 +92,7 @@ impl Walk {
 
     /// The same, but looks at no more than `allowance` entries and counts them off it: an index may name any
     /// number of entries that are not in scope.
-    pub fn next_within(&mut self, reader: &Reader<'_>, allowance: &mut u32) -> Step {
+    pub fn next_within(&mut self, reader: &TreeReader<'_>, allowance: &mut u32) -> Step {
         while *allowance > 0 {
             let Some(id) = self.next.and_then(|from| self.step(reader, from)) else { return Step::End };
             self.next = id.raw().checked_add(1);
@@ -111,7 +111,7 @@ impl Walk {
     }
 
     /// Goes on for a reader who sees less than the one that the way was chosen for.
-    pub fn narrow(&mut self, reader: &Reader<'_>) {
+    pub fn narrow(&mut self, reader: &TreeReader<'_>) {
         if matches!(reader.visibility(), Visibility::Own(_)) && !matches!(self.way, Way::Base) {
             self.way = Way::Own;
         }
@@ -141,7 +141,7 @@ impl Walk {
         }
     }
 
-    fn step(&self, reader: &Reader<'_>, from: u32) -> Option<EntryId> {
+    fn step(&self, reader: &TreeReader<'_>, from: u32) -> Option<EntryId> {
         let raw = match &self.way {
             Way::Base => (from <= self.base.raw()).then_some(self.base.raw()),
             Way::Candidates(candidates) => candidates.next(from),
@@ -165,7 +165,7 @@ impl Walk {
         raw.map(EntryId::from_raw)
     }
 
-    fn is_in_scope(&self, reader: &Reader<'_>, id: EntryId) -> bool {
+    fn is_in_scope(&self, reader: &TreeReader<'_>, id: EntryId) -> bool {
         let Some(entry) = reader.entry(id) else { return false };
         match self.scope {
             Scope::Base => id == self.base,
@@ -176,7 +176,7 @@ impl Walk {
     }
 
     /// Whether nothing stands below the children of the base.
-    fn is_flat(reader: &Reader<'_>, base: EntryId) -> bool {
+    fn is_flat(reader: &TreeReader<'_>, base: EntryId) -> bool {
         base != EntryId::SUFFIX
             && !reader.tree().containers().iter().any(|container| container.is_below(base))
     }

@@ -20,7 +20,7 @@ pub struct Element<'a> {
 
 /// Reads elements one after the other from a slice.
 #[derive(Clone, Copy, Debug)]
-pub struct Reader<'a> {
+pub struct BerReader<'a> {
     rest: &'a [u8],
 }
 
@@ -81,7 +81,7 @@ pub enum BerError {
     NotUtf8,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> BerReader<'a> {
     /// Reads the elements of `octets`.
     pub const fn new(octets: &'a [u8]) -> Self {
         Self { rest: octets }
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// [`BerError::Missing`], [`BerError::UnexpectedTag`], and those of [`Reader::element`].
+    /// [`BerError::Missing`], [`BerError::UnexpectedTag`], and those of [`BerReader::element`].
     pub fn expect(&mut self, expected: u8) -> Result<&'a [u8], BerError> {
         match self.peek() {
             None => Err(BerError::Missing { expected }),
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`Reader::element`].
+    /// Those of [`BerReader::element`].
     pub fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, BerError> {
         match self.peek() {
             Some(found) if found == tag => self.element().map(|element| Some(element.contents)),
@@ -145,16 +145,16 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`Reader::expect`].
-    pub fn sequence(&mut self) -> Result<Reader<'a>, BerError> {
-        self.expect(tag::SEQUENCE).map(Reader::new)
+    /// Those of [`BerReader::expect`].
+    pub fn sequence(&mut self) -> Result<BerReader<'a>, BerError> {
+        self.expect(tag::SEQUENCE).map(BerReader::new)
     }
 
     /// Reads an OCTET STRING.
     ///
     /// # Errors
     ///
-    /// Those of [`Reader::expect`].
+    /// Those of [`BerReader::expect`].
     pub fn octet_string(&mut self) -> Result<&'a [u8], BerError> {
         self.expect(tag::OCTET_STRING)
     }
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`Reader::expect`], and [`BerError::NotUtf8`].
+    /// Those of [`BerReader::expect`], and [`BerError::NotUtf8`].
     pub fn string(&mut self) -> Result<&'a str, BerError> {
         utf8(self.octet_string()?)
     }
@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`Reader::expect`], and [`BerError::IntegerSize`].
+    /// Those of [`BerReader::expect`], and [`BerError::IntegerSize`].
     pub fn integer(&mut self) -> Result<i64, BerError> {
         integer(self.expect(tag::INTEGER)?)
     }
@@ -181,7 +181,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`Reader::expect`], and [`BerError::IntegerSize`].
+    /// Those of [`BerReader::expect`], and [`BerError::IntegerSize`].
     pub fn enumerated(&mut self) -> Result<i64, BerError> {
         integer(self.expect(tag::ENUMERATED)?)
     }
@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`Reader::expect`], and [`BerError::BooleanSize`].
+    /// Those of [`BerReader::expect`], and [`BerError::BooleanSize`].
     pub fn boolean(&mut self) -> Result<bool, BerError> {
         boolean(self.expect(tag::BOOLEAN)?)
     }
@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`Reader::element`].
+    /// Those of [`BerReader::element`].
     pub fn ignore_rest(self) -> Result<(), BerError> {
         self.ignore_unknown_rest(&[])
     }
@@ -210,7 +210,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// [`BerError::Misplaced`], and those of [`Reader::element`].
+    /// [`BerError::Misplaced`], and those of [`BerReader::element`].
     pub fn ignore_unknown_rest(mut self, known: &[u8]) -> Result<(), BerError> {
         while !self.is_empty() {
             let tag = self.element()?.tag;
@@ -303,30 +303,30 @@ pub fn utf8(contents: &[u8]) -> Result<&str, BerError> {
 
 /// Writes elements behind what a buffer holds already.
 #[derive(Debug)]
-pub struct Writer<'b> {
+pub struct BerWriter<'b> {
     octets: &'b mut Vec<u8>,
 }
 
 /// A constructed element that has begun: where its contents start.
 ///
-/// It must be handed to [`Writer::end`], innermost first; until then its length is zero.
+/// It must be handed to [`BerWriter::end`], innermost first; until then its length is zero.
 #[derive(Debug)]
-#[must_use = "the length of the element is written by Writer::end"]
+#[must_use = "the length of the element is written by BerWriter::end"]
 pub struct Begun(usize);
 
-impl<'b> Writer<'b> {
+impl<'b> BerWriter<'b> {
     /// Writes behind what `octets` holds.
     pub const fn new(octets: &'b mut Vec<u8>) -> Self {
         Self { octets }
     }
 
-    /// Begins a constructed element with a length of four octets, to be filled in by [`Writer::end`].
+    /// Begins a constructed element with a length of four octets, to be filled in by [`BerWriter::end`].
     pub fn begin(&mut self, tag: u8) -> Begun {
         self.octets.extend_from_slice(&[tag, LONG_FORM | LENGTH_OCTETS_MAX, 0, 0, 0, 0]);
         Begun(self.octets.len())
     }
 
-    /// Ends the element: everything written since [`Writer::begin`] is its contents.
+    /// Ends the element: everything written since [`BerWriter::begin`] is its contents.
     ///
     /// An element of more than 4 GiB does not exist in LDAP: a message is limited to far less.
     pub fn end(&mut self, begun: Begun) {
@@ -404,7 +404,7 @@ impl<'b> Writer<'b> {
     }
 }
 
-/// How many octets an element has that [`Writer::element`] writes, whose tag is one octet.
+/// How many octets an element has that [`BerWriter::element`] writes, whose tag is one octet.
 pub fn element_octets(contents: usize) -> usize {
     let digits = match contents {
         0..=0x7f => 0,
@@ -465,7 +465,7 @@ mod tests {
             &[0x04, 0x82, 0x00, 0x02, b'a', b'b'],
             &[0x04, 0x84, 0x00, 0x00, 0x00, 0x02, b'a', b'b'],
         ] {
-            let mut reader = Reader::new(octets);
+            let mut reader = BerReader::new(octets);
             assert_eq!(reader.octet_string(), Ok(&b"ab"[..]));
             assert!(reader.is_empty());
         }
@@ -485,19 +485,19 @@ mod tests {
             (&[0x1f], BerError::Truncated),
             (&[0x1f, 0xff, 0xff, 0xff, 0xff, 0x01, 0x00], BerError::TagTooLong),
         ] {
-            assert_eq!(Reader::new(octets).element(), Err(error), "{octets:02x?}");
+            assert_eq!(BerReader::new(octets).element(), Err(error), "{octets:02x?}");
         }
     }
 
     #[test]
     fn a_tag_of_more_octets_is_read_over() {
-        let element = Reader::new(&[0xbf, 0x81, 0x01, 0x01, 0x00]).element();
+        let element = BerReader::new(&[0xbf, 0x81, 0x01, 0x01, 0x00]).element();
         assert_eq!(element, Ok(Element { tag: 0xbf, contents: &[0x00] }));
     }
 
     #[test]
     fn what_is_not_expected_stays_unread() {
-        let mut reader = Reader::new(&[0x02, 0x01, 0x05]);
+        let mut reader = BerReader::new(&[0x02, 0x01, 0x05]);
         assert_eq!(reader.octet_string(), Err(BerError::UnexpectedTag { expected: 0x04, found: 0x02 }));
         assert_eq!(reader.optional(tag::OCTET_STRING), Ok(None));
         assert_eq!(reader.integer(), Ok(5));
@@ -506,9 +506,9 @@ mod tests {
 
     #[test]
     fn what_is_ignored_must_be_sound() {
-        assert_eq!(Reader::new(&[0x85, 0x00, 0x04, 0x01, 0x61]).ignore_rest(), Ok(()));
-        assert_eq!(Reader::new(&[0x85, 0x00, 0x04]).ignore_rest(), Err(BerError::Truncated));
-        let misplaced = Reader::new(&[0x85, 0x00, 0x04, 0x00]).ignore_unknown_rest(&[0x04]);
+        assert_eq!(BerReader::new(&[0x85, 0x00, 0x04, 0x01, 0x61]).ignore_rest(), Ok(()));
+        assert_eq!(BerReader::new(&[0x85, 0x00, 0x04]).ignore_rest(), Err(BerError::Truncated));
+        let misplaced = BerReader::new(&[0x85, 0x00, 0x04, 0x00]).ignore_unknown_rest(&[0x04]);
         assert_eq!(misplaced, Err(BerError::Misplaced { tag: 0x04 }));
     }
 
@@ -543,7 +543,7 @@ mod tests {
             [(127, &[0x04, 0x7f][..]), (128, &[0x04, 0x81, 0x80]), (256, &[0x04, 0x82, 0x01, 0x00])]
         {
             let mut octets = Vec::new();
-            Writer::new(&mut octets).octet_string(&vec![0; length]);
+            BerWriter::new(&mut octets).octet_string(&vec![0; length]);
             assert_eq!(octets.get(..header.len()), Some(header));
             assert_eq!(octets.len(), header.len() + length);
         }
@@ -552,7 +552,7 @@ mod tests {
     #[test]
     fn open_elements_get_their_length_at_the_end() {
         let mut octets = vec![0xaa];
-        let mut writer = Writer::new(&mut octets);
+        let mut writer = BerWriter::new(&mut octets);
         let outer = writer.begin(tag::SEQUENCE);
         writer.boolean(true);
         let inner = writer.begin(tag::SET);
@@ -567,8 +567,8 @@ mod tests {
         #[test]
         fn numbers_are_written_short_and_read_back(value: i64) {
             let mut octets = Vec::new();
-            Writer::new(&mut octets).integer(value);
-            prop_assert_eq!(Reader::new(&octets).integer(), Ok(value));
+            BerWriter::new(&mut octets).integer(value);
+            prop_assert_eq!(BerReader::new(&octets).integer(), Ok(value));
             let digits = octets.get(2..).unwrap();
             prop_assert!(!matches!(digits, [0x00, next, ..] if next & 0x80 == 0), "{octets:02x?}");
             prop_assert!(!matches!(digits, [0xff, next, ..] if next & 0x80 != 0), "{octets:02x?}");
@@ -576,7 +576,7 @@ mod tests {
 
         #[test]
         fn any_octets_are_read_to_an_end(octets: Vec<u8>) {
-            let mut reader = Reader::new(&octets);
+            let mut reader = BerReader::new(&octets);
             while let Ok(element) = reader.element() {
                 prop_assert!(element.contents.len() < octets.len());
             }

@@ -2,10 +2,10 @@
 //! and then written in pieces, each in a turn: a group of a million members holds nobody up, and takes no more memory
 //! than a piece.
 
-use super::ber::{Writer, element_octets, tag};
+use super::ber::{BerWriter, element_octets, tag};
 use super::response::{EntryResponse, SEARCH_RESULT_ENTRY};
 use super::selection::Selection;
-use crate::directory::{Entry, EntryId, Evaluator, Reader, ValueSelector, ValuesFilter};
+use crate::directory::{Entry, EntryId, Evaluator, TreeReader, ValueSelector, ValuesFilter};
 use crate::schema::AttributeId;
 
 /// What of each entry is sent.
@@ -20,7 +20,7 @@ pub(super) struct Projection {
 }
 
 /// Whether an entry is written in pieces.
-pub(super) fn is_large(reader: &Reader<'_>, id: EntryId, entry: &Entry, projection: &Projection) -> bool {
+pub(super) fn is_large(reader: &TreeReader<'_>, id: EntryId, entry: &Entry, projection: &Projection) -> bool {
     if projection.types_only {
         return false;
     }
@@ -38,7 +38,7 @@ pub(super) fn is_large(reader: &Reader<'_>, id: EntryId, entry: &Entry, projecti
 pub(super) fn write_entry(
     output: &mut Vec<u8>,
     message_id: i32,
-    reader: &Reader<'_>,
+    reader: &TreeReader<'_>,
     id: EntryId,
     entry: &Entry,
     projection: &Projection,
@@ -98,7 +98,7 @@ pub(super) fn write_entry(
 /// A standalone entry is read by who sees everything, and so whole.
 fn write_stored(
     response: &mut EntryResponse<'_>,
-    reader: &Reader<'_>,
+    reader: &TreeReader<'_>,
     entry: &Entry,
     projection: &Projection,
     evaluator: &mut Evaluator,
@@ -221,7 +221,7 @@ pub(super) struct Room<'a> {
 }
 
 impl LargeEntry {
-    pub(super) fn new(reader: &Reader<'_>, id: EntryId, entry: &Entry, projection: &Projection) -> Self {
+    pub(super) fn new(reader: &TreeReader<'_>, id: EntryId, entry: &Entry, projection: &Projection) -> Self {
         let Projection { selection, values, .. } = projection;
         let part = |what| Part { what, octets: 0, is_kept: false };
         let is_standalone = id == EntryId::STANDALONE;
@@ -256,7 +256,7 @@ impl LargeEntry {
     /// Measures or writes a piece.
     pub(super) fn go_on(
         &mut self,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         entry: &Entry,
         projection: &Projection,
         evaluator: &mut Evaluator,
@@ -319,16 +319,16 @@ impl LargeEntry {
     }
 
     /// Writes what stands before the attributes; `false`: no message may be so long.
-    fn write_header(&self, reader: &Reader<'_>, entry: &Entry, room: &mut Room<'_>) -> bool {
+    fn write_header(&self, reader: &TreeReader<'_>, entry: &Entry, room: &mut Room<'_>) -> bool {
         let kept = self.parts.iter().filter(|part| part.is_kept);
         let attributes: usize = kept.map(|part| part.octets_in_all(reader, entry)).sum();
         let operation = entry.dn_element().len() + HEADER_OCTETS + attributes;
         let mut id = Vec::with_capacity(8);
-        Writer::new(&mut id).integer(i64::from(room.message_id));
+        BerWriter::new(&mut id).integer(i64::from(room.message_id));
         let message = id.len() + HEADER_OCTETS + operation;
         let lengths = (u32::try_from(message), u32::try_from(operation), u32::try_from(attributes));
         let (Ok(message), Ok(operation), Ok(attributes)) = lengths else { return false };
-        let mut writer = Writer::new(room.output);
+        let mut writer = BerWriter::new(room.output);
         writer.header(tag::SEQUENCE, message);
         writer.encoded(&id);
         writer.header(SEARCH_RESULT_ENTRY, operation);
@@ -340,7 +340,7 @@ impl LargeEntry {
 
 impl Part {
     /// The name of the attribute, where it is not among the octets.
-    fn name<'a>(&self, reader: &Reader<'a>, entry: &'a Entry) -> Option<&'a [u8]> {
+    fn name<'a>(&self, reader: &TreeReader<'a>, entry: &'a Entry) -> Option<&'a [u8]> {
         match self.what {
             What::AllStored | What::Stored(_) => None,
             What::Values(place) => entry.attributes().nth(place).map(|stored| stored.description()),
@@ -350,15 +350,15 @@ impl Part {
         }
     }
 
-    fn octets_in_all(&self, reader: &Reader<'_>, entry: &Entry) -> usize {
+    fn octets_in_all(&self, reader: &TreeReader<'_>, entry: &Entry) -> usize {
         let header =
             self.name(reader, entry).map_or(0, |name| 2 * HEADER_OCTETS + element_octets(name.len()));
         header + self.octets
     }
 
-    fn write_header(&self, reader: &Reader<'_>, entry: &Entry, output: &mut Vec<u8>) {
+    fn write_header(&self, reader: &TreeReader<'_>, entry: &Entry, output: &mut Vec<u8>) {
         let Some(name) = self.name(reader, entry) else { return };
-        let mut writer = Writer::new(output);
+        let mut writer = BerWriter::new(output);
         // What is longer was refused when all of it was measured.
         let octets = |octets| u32::try_from(octets).unwrap_or(u32::MAX);
         writer.header(tag::SEQUENCE, octets(element_octets(name.len()) + HEADER_OCTETS + self.octets));
@@ -413,7 +413,7 @@ impl Sink for Vec<u8> {
     }
 
     fn value(&mut self, value: &[u8]) {
-        Writer::new(self).octet_string(value);
+        BerWriter::new(self).octet_string(value);
     }
 
     fn len(&self) -> usize {
@@ -430,7 +430,7 @@ struct Enough {
 
 /// Whose values are gone through.
 struct Values<'a> {
-    reader: &'a Reader<'a>,
+    reader: &'a TreeReader<'a>,
     id: EntryId,
     entry: &'a Entry,
     projection: &'a Projection,

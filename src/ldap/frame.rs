@@ -8,7 +8,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::ber::{self, BerError, Reader, tag};
+use super::ber::{self, BerError, BerReader, tag};
 
 /// One LDAPMessage, whole but not decoded.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub fn next(buffer: &[u8], message_size_max: usize) -> Result<Option<Frame<'_>>,
     let Some(octets) = buffer.get(..header.message_octets) else { return Ok(None) };
     let Some(contents) = octets.get(header.header_octets..) else { return Ok(None) };
 
-    let mut reader = Reader::new(contents);
+    let mut reader = BerReader::new(contents);
     let message_id = read_message_id(&mut reader)?;
     let operation = reader.element().map_err(|error| FrameError::Operation { message_id, error })?;
     let trailer = |error| FrameError::Trailer { message_id, error };
@@ -141,7 +141,7 @@ impl Header {
     }
 }
 
-fn read_message_id(reader: &mut Reader<'_>) -> Result<i32, FrameError> {
+fn read_message_id(reader: &mut BerReader<'_>) -> Result<i32, FrameError> {
     let contents = reader.expect(tag::INTEGER).map_err(FrameError::MessageId)?;
     let octets = contents.len();
     if octets > MESSAGE_ID_OCTETS_MAX {

@@ -4,7 +4,7 @@
 
 use smallvec::SmallVec;
 
-use super::ber::{Begun, Writer, tag};
+use super::ber::{Begun, BerWriter, tag};
 use super::message::{Control, ResponseTag};
 use super::result_code::ResultCode;
 
@@ -144,9 +144,9 @@ impl<'b> EntryResponse<'b> {
         Self::begin_with(output, message_id, |writer| writer.encoded(dn_element))
     }
 
-    fn begin_with(output: &'b mut Vec<u8>, message_id: i32, name: impl FnOnce(&mut Writer<'_>)) -> Self {
+    fn begin_with(output: &'b mut Vec<u8>, message_id: i32, name: impl FnOnce(&mut BerWriter<'_>)) -> Self {
         let start = output.len();
-        let mut writer = Writer::new(output);
+        let mut writer = BerWriter::new(output);
         let message = writer.begin(tag::SEQUENCE);
         writer.integer(i64::from(message_id));
         let operation = writer.begin(SEARCH_RESULT_ENTRY);
@@ -166,7 +166,7 @@ impl<'b> EntryResponse<'b> {
 
     /// The same, but an attribute without a value stays, with an empty set (RFC 3876). Says how many values it has.
     pub fn attribute_of(&mut self, name: &[u8], values: impl FnOnce(&mut dyn FnMut(&[u8]))) -> usize {
-        let mut writer = Writer::new(self.output);
+        let mut writer = BerWriter::new(self.output);
         let attribute = writer.begin(tag::SEQUENCE);
         writer.octet_string(name);
         let set = writer.begin(tag::SET);
@@ -182,7 +182,7 @@ impl<'b> EntryResponse<'b> {
 
     /// Adds an attribute without its values.
     pub fn type_only(&mut self, name: &[u8]) {
-        let mut writer = Writer::new(self.output);
+        let mut writer = BerWriter::new(self.output);
         let attribute = writer.begin(tag::SEQUENCE);
         writer.octet_string(name);
         writer.element(tag::SET, &[]);
@@ -207,7 +207,7 @@ impl<'b> EntryResponse<'b> {
     /// Ends the entry, with controls when it carries any.
     pub fn finish(mut self, controls: &[Control<'_>]) {
         let Some(open) = self.open.take() else { return };
-        let mut writer = Writer::new(self.output);
+        let mut writer = BerWriter::new(self.output);
         writer.end(open.attributes);
         writer.end(open.operation);
         write_controls(&mut writer, controls);
@@ -229,9 +229,9 @@ fn result_with(
     response: ResponseTag,
     outcome: &Outcome<'_>,
     controls: &[Control<'_>],
-    write_rest: impl FnOnce(&mut Writer<'_>),
+    write_rest: impl FnOnce(&mut BerWriter<'_>),
 ) {
-    let mut writer = Writer::new(output);
+    let mut writer = BerWriter::new(output);
     let message = writer.begin(tag::SEQUENCE);
     writer.integer(i64::from(message_id));
     let operation = writer.begin(response.as_u8());
@@ -244,7 +244,7 @@ fn result_with(
     writer.end(message);
 }
 
-fn write_controls(writer: &mut Writer<'_>, controls: &[Control<'_>]) {
+fn write_controls(writer: &mut BerWriter<'_>, controls: &[Control<'_>]) {
     if controls.is_empty() {
         return;
     }
@@ -413,7 +413,7 @@ mod tests {
         name: &str,
         values: impl IntoIterator<Item = V>,
     ) {
-        let mut writer = Writer::new(output);
+        let mut writer = BerWriter::new(output);
         let attribute = writer.begin(tag::SEQUENCE);
         writer.octet_string(name.as_bytes());
         let set = writer.begin(tag::SET);

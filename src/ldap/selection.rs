@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::directory::{Reader, has_options};
+use crate::directory::{TreeReader, has_options};
 use crate::schema::{AttributeId, Schema};
 
 /// The attribute list of a search, looked up.
@@ -22,7 +22,7 @@ pub(super) struct Selection {
 
 impl Selection {
     /// Looks the names up. Unknown ones select nothing, `1.1` selects nothing, duplicates count once.
-    pub(super) fn new<'n>(names: &[&'n str], reader: &Reader<'_>) -> Self {
+    pub(super) fn new<'n>(names: &[&'n str], reader: &TreeReader<'_>) -> Self {
         let schema = reader.schema();
         let mut selection = Self { all_user: names.is_empty(), ..Self::default() };
         let mut classes = SmallVec::new();
@@ -73,7 +73,7 @@ impl Selection {
     }
 
     /// `classes` are those whose attributes were added, each of which is once.
-    fn add(&mut self, name: &str, reader: &Reader<'_>, classes: &mut SmallVec<[&'static str; 4]>) {
+    fn add(&mut self, name: &str, reader: &TreeReader<'_>, classes: &mut SmallVec<[&'static str; 4]>) {
         if let Some(class) = name.strip_prefix('@') {
             match reader.schema().class(class) {
                 // It allows every attribute (RFC 4512 section 4.3).
@@ -113,7 +113,7 @@ mod tests {
 
     fn select(names: &[&str]) -> Selection {
         let directory = Snapshot::empty();
-        Selection::new(names, &Reader::new(&directory, directory.nowhere(), &Visibility::Full))
+        Selection::new(names, &TreeReader::new(&directory, directory.nowhere(), &Visibility::Full))
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::auth::{
     Subject, TryingSource,
 };
 use crate::directory::{
-    AccountState, Accounts, Reader, Snapshot, Tree, Visibility, name_key, name_key_within,
+    AccountState, Accounts, Snapshot, Tree, TreeReader, Visibility, name_key, name_key_within,
 };
 use crate::model::{
     AccountKind, AccountNumber, HashText, Intent, Password, ProviderNumber, Timestamp, Token,
@@ -501,7 +501,7 @@ impl Name {
         let Some(tree) = snapshot.tree_of_normal(&normal) else {
             return Self { provider: None, account: None, canonical: normal };
         };
-        let reader = Reader::new(snapshot, tree, &Visibility::Full);
+        let reader = TreeReader::new(snapshot, tree, &Visibility::Full);
         let id = reader.find_target(text.as_bytes(), &normal);
         let account = id.and_then(|id| snapshot.accounts().account_of_entry(id)).cloned();
         let canonical = match &account {

@@ -71,7 +71,7 @@ use crate::seldom::{self, Seldom};
 use crate::store::Store;
 use application_addresses::ApplicationAddresses;
 use fresh_secrets::FreshSecrets;
-use writer::{Writer, WriterHandle};
+use writer::{ChangeWriter, WriterHandle};
 
 /// What a registry is made with.
 #[derive(Clone, Debug)]
@@ -213,7 +213,8 @@ impl Registry {
             token_key::settle(&mut token_keys, &meta, snapshot.accounts(), settings.makes_new_token_key)?;
         let has_ending = !ending.is_empty();
         let published = Arc::new(ArcSwap::from_pointee(snapshot));
-        let mut writer = Writer::new(store.clone(), published.clone(), meta, settings.rules, clock.clone());
+        let mut writer =
+            ChangeWriter::new(store.clone(), published.clone(), meta, settings.rules, clock.clone());
         if !commands::internal_accounts::are_kept(published.load().accounts()) {
             writer.begin_with(nobody().into(), commands::internal_accounts::keep);
         }

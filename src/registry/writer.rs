@@ -173,7 +173,7 @@ fn caught<T>(command: impl FnOnce() -> Result<T, ChangeError>) -> Result<T, Chan
 }
 
 /// The state of the writer's thread.
-pub(super) struct Writer {
+pub(super) struct ChangeWriter {
     store: Arc<dyn Store>,
     published: Arc<ArcSwap<Snapshot>>,
     meta: Meta,
@@ -181,7 +181,7 @@ pub(super) struct Writer {
     clock: Arc<Clock>,
 }
 
-impl Writer {
+impl ChangeWriter {
     /// On what was loaded.
     pub(super) fn new(
         store: Arc<dyn Store>,

@@ -89,7 +89,7 @@ impl Dn {
         if std::str::from_utf8(text).is_err() {
             return Err(DnError::NotUtf8);
         }
-        let mut reader = Reader { text, position: 0 };
+        let mut reader = DnReader { text, position: 0 };
         reader.skip_spaces();
         let mut name = Self::default();
         if reader.peek().is_none() {
@@ -208,12 +208,12 @@ fn write_value(value: &[u8], formatter: &mut fmt::Formatter<'_>) -> fmt::Result 
 }
 
 /// The text of a name and how far it has been read.
-struct Reader<'a> {
+struct DnReader<'a> {
     text: &'a [u8],
     position: usize,
 }
 
-impl Reader<'_> {
+impl DnReader<'_> {
     /// One `type=value`, with the spaces around it.
     fn pair(&mut self) -> Result<TypeAndValue, DnError> {
         let attribute = self.attribute()?;

@@ -45,7 +45,7 @@
 //!  D5. the criticality of the types of controls that have none in `ldap3_proto`: kept by us.
 
 use bindery::inside::directory::filter::{FilterItem, PartPosition};
-use bindery::inside::ldap::ber::{BerError, Reader};
+use bindery::inside::ldap::ber::{BerError, BerReader};
 use bindery::inside::ldap::frame::{self, Frame, FrameError};
 use bindery::inside::ldap::message::{
     Authentication, BindRequest, CompareRequest, Control, Controls, DecodeError, DecodeLimits, Dereference,
@@ -273,7 +273,7 @@ struct Survey {
 impl Survey {
     fn of(octets: &[u8]) -> Self {
         let mut survey = Self::default();
-        let mut open = vec![Reader::new(octets)];
+        let mut open = vec![BerReader::new(octets)];
         while let Some(reader) = open.last_mut() {
             survey.has_long_tag |= reader.peek().is_some_and(|tag| tag & 0x1f == 0x1f);
             match reader.element() {
@@ -282,7 +282,7 @@ impl Survey {
                         let foreign = |tag: u8| !(0x81..=0x84).contains(&tag);
                         survey.has_ignored_in_extensible |= tags(element.contents).into_iter().any(foreign);
                     }
-                    open.push(Reader::new(element.contents));
+                    open.push(BerReader::new(element.contents));
                 }
                 Ok(_) => {}
                 Err(_) => {
@@ -291,11 +291,11 @@ impl Survey {
                 }
             }
         }
-        if let Ok(message) = Reader::new(octets).element() {
+        if let Ok(message) = BerReader::new(octets).element() {
             survey.message_elements = tags(message.contents).len();
         }
         if let Ok(Some(Frame { controls: Some(controls), .. })) = frame::next(octets, MESSAGE_SIZE_MAX) {
-            let mut controls = Reader::new(controls);
+            let mut controls = BerReader::new(controls);
             while let Ok(control) = controls.element() {
                 let tags = tags(control.contents);
                 survey.has_ignored_in_control |=
@@ -307,7 +307,7 @@ impl Survey {
 }
 
 fn tags(contents: &[u8]) -> Vec<u8> {
-    let mut reader = Reader::new(contents);
+    let mut reader = BerReader::new(contents);
     std::iter::from_fn(|| reader.element().ok()).map(|element| element.tag).collect()
 }
 

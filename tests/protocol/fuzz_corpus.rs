@@ -48,7 +48,7 @@ fn requests_are_decoded_or_refused_under_their_id() {
         let tag = table.get(usize::from(*choice) % (table.len() + 1)).map_or(*share, |row| row.1);
         let (controls, body) = contents.split_at(contents.len() * usize::from(*share) / 256);
         let mut octets = Vec::new();
-        let mut writer = ber::Writer::new(&mut octets);
+        let mut writer = ber::BerWriter::new(&mut octets);
         let sequence = writer.begin(0x30);
         writer.integer(7);
         writer.element(tag, body);
@@ -69,7 +69,7 @@ fn requests_are_decoded_or_refused_under_their_id() {
 fn filters_stay_within_their_limits() {
     replay("filter", |octets| {
         let limits = DecodeLimits { filter_elements_max: 500, ..DecodeLimits::default() };
-        let mut reader = ber::Reader::new(octets.get(1..).unwrap_or_default());
+        let mut reader = ber::BerReader::new(octets.get(1..).unwrap_or_default());
         if let Ok(items) = decode_filter(&mut reader, &limits) {
             assert!(items.len() <= limits.filter_elements_max);
         }

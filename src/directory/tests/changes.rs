@@ -8,8 +8,8 @@ use super::fixture::{Tape, World, membership};
 use super::reference::{Reference, own_entries};
 use super::searches::{all_values, random_filter};
 use crate::directory::{
-    EntryId, Evaluator, OwnEntries, PreparedFilter, Reader, RecordSource, Scope, Snapshot, SnapshotBuilder,
-    Visibility, Walk,
+    EntryId, Evaluator, OwnEntries, PreparedFilter, RecordSource, Scope, Snapshot, SnapshotBuilder,
+    TreeReader, Visibility, Walk,
 };
 use crate::model::{
     AccountNumber, Change, GroupNumber, Key, ProviderNumber, Record, Revision, Token, TokenNumber,
@@ -121,7 +121,7 @@ fn search(
     provider: ProviderNumber,
     items: &[crate::directory::filter::FilterItem<'_>],
 ) -> (Vec<EntryId>, u64) {
-    let look = Reader::new(snapshot, snapshot.tree(provider).unwrap(), &Visibility::Full);
+    let look = TreeReader::new(snapshot, snapshot.tree(provider).unwrap(), &Visibility::Full);
     let prepared = PreparedFilter::new(items, &look);
     let mut walk = Walk::new(&look, &prepared, EntryId::SUFFIX, Scope::Subtree);
     let found = std::iter::from_fn(|| walk.next(&look))
@@ -136,7 +136,7 @@ fn describe(snapshot: &Snapshot) -> Vec<String> {
     let mut trees: Vec<_> = snapshot.trees().iter().collect();
     trees.sort_by_key(|tree| tree.provider().number);
     for tree in trees {
-        let look = Reader::new(snapshot, tree, &Visibility::Full);
+        let look = TreeReader::new(snapshot, tree, &Visibility::Full);
         all.push(format!("{} of {} entries", tree.provider().base_dn, tree.len()));
         let mut next = Some(0);
         while let Some(id) = next.and_then(|next| tree.next(next)) {
@@ -374,7 +374,7 @@ fn a_reader_keeps_its_snapshot() {
     world.memberships = [(20, 10)].into();
     let snapshot = world.snapshot();
     let visibility = Visibility::Own(OwnEntries::new(own_entries(&world, 10)));
-    let look = Reader::new(&snapshot, &snapshot.trees()[0], &visibility);
+    let look = TreeReader::new(&snapshot, &snapshot.trees()[0], &visibility);
     let before = all_values(&look, EntryId::of_account(AccountNumber::new(10)));
     let changes = [Change::Delete(Key::Membership(GroupNumber::new(20), AccountNumber::new(10)))];
     let after = snapshot.apply(2, &changes, &world).unwrap();
@@ -437,7 +437,7 @@ fn another_syntax_makes_the_entries_anew() {
             [crate::directory::filter::FilterItem::Equality { attribute: "BADGE", value: value.as_bytes() }];
         let dn = format!("badge={value},ou=users,dc=example");
         let is_found =
-            Reader::new(snapshot, &snapshot.trees()[0], &Visibility::Full).find(dn.as_bytes()).is_some();
+            TreeReader::new(snapshot, &snapshot.trees()[0], &Visibility::Full).find(dn.as_bytes()).is_some();
         (search(snapshot, ProviderNumber::new(1), &filter).0.len(), is_found)
     };
     assert_eq!((find(&before, "0008"), find(&before, "0007")), ((0, false), (0, false)));

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::fixture::{Tape, World, container, normal};
-use crate::directory::{EntryId, Reader, Visibility};
+use crate::directory::{EntryId, TreeReader, Visibility};
 use crate::model::{AccountKind, AccountNumber, GroupNumber, Placement, ProviderNumber};
 use crate::plain::{account, attribute, group, provider};
 use crate::schema::{
@@ -18,7 +18,7 @@ proptest! {
         let world = World::random(&mut Tape::new(&directory));
         let snapshot = world.snapshot();
         for tree in snapshot.trees() {
-            let look = Reader::new(&snapshot, tree, &Visibility::Full);
+            let look = TreeReader::new(&snapshot, tree, &Visibility::Full);
             let mut next = Some(0);
             while let Some(id) = next.and_then(|next| tree.next(next)) {
                 conforms(&look, id);
@@ -29,7 +29,7 @@ proptest! {
 }
 
 /// RFC 4512 sections 2.4, 2.5 and 3.3 for one entry.
-fn conforms(look: &Reader<'_>, id: EntryId) {
+fn conforms(look: &TreeReader<'_>, id: EntryId) {
     let schema = look.schema();
     let entry = look.entry(id).unwrap();
     let dn = String::from_utf8(entry.dn().to_vec()).unwrap();
@@ -116,7 +116,7 @@ fn form(rule: Option<MatchingRule>, value: &[u8]) -> Vec<u8> {
     }
 }
 
-fn values(look: &Reader<'_>, id: EntryId, attribute: AttributeId) -> Vec<Vec<u8>> {
+fn values(look: &TreeReader<'_>, id: EntryId, attribute: AttributeId) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     look.values(id, look.entry(id).unwrap(), attribute, &mut |value| {
         all.push(value.to_vec());
@@ -125,7 +125,7 @@ fn values(look: &Reader<'_>, id: EntryId, attribute: AttributeId) -> Vec<Vec<u8>
     all
 }
 
-fn texts(look: &Reader<'_>, id: EntryId, attribute: AttributeId) -> Vec<String> {
+fn texts(look: &TreeReader<'_>, id: EntryId, attribute: AttributeId) -> Vec<String> {
     values(look, id, attribute).into_iter().map(|value| String::from_utf8(value).unwrap()).collect()
 }
 
@@ -151,7 +151,7 @@ fn numbers_and_names_are_derived() {
     world.accounts.get_mut(&10).unwrap().name = "Alice Adams".to_owned();
     world.accounts.get_mut(&10).unwrap().email = "alice@example.org".to_owned();
     let snapshot = world.snapshot();
-    let look = Reader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
+    let look = TreeReader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
     for (attribute, expected) in [
         (AttributeId::CN, "alice"),
         (AttributeId::UID, "alice"),
@@ -182,7 +182,7 @@ fn the_largest_numbers_do_not_wrap() {
     let settings = world.providers.get_mut(&1).unwrap();
     (settings.uid_start_number, settings.gid_start_number) = (u32::MAX, u32::MAX);
     let snapshot = world.snapshot();
-    let look = Reader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
+    let look = TreeReader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
     assert_eq!(texts(&look, ALICE, AttributeId::UID_NUMBER), ["4294967305"]);
 }
 
@@ -205,7 +205,7 @@ fn a_virtual_group_exists_only_where_the_number_was_derived() {
         let snapshot = world.snapshot();
         let tree = &snapshot.trees()[0];
         assert_eq!(tree.entry(ALICES_GROUP).is_some(), expected, "{attributes:?} {classes:?} {switch}");
-        let look = Reader::new(&snapshot, tree, &Visibility::Full);
+        let look = TreeReader::new(&snapshot, tree, &Visibility::Full);
         assert_eq!(look.find(b"ou=virtual-groups,dc=example,dc=org").is_some(), switch);
         if !attributes.is_empty() {
             assert_eq!(values(&look, ALICE, attributes[0].description.parse_id()), attributes[0].values);
@@ -230,7 +230,7 @@ fn without_compatibility_no_entry_has_those_attributes() {
     world.accounts.get_mut(&10).unwrap().attributes =
         vec![attribute("sAMAccountName", &["x"]), attribute("ak-active", &["TRUE"])];
     let snapshot = world.snapshot();
-    let look = Reader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
+    let look = TreeReader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
     for id in [ALICE, ALICES_GROUP, IT, EntryId::SUFFIX] {
         for attribute in [
             AttributeId::NAME,
@@ -263,7 +263,7 @@ fn a_given_display_name_is_the_only_one() {
     alice.name = "Alice Adams".to_owned();
     alice.attributes = vec![attribute("displayName", &["Al"])];
     let snapshot = world.snapshot();
-    let look = Reader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
+    let look = TreeReader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
     assert_eq!(texts(&look, ALICE, AttributeId::DISPLAY_NAME).len(), 1);
 }
 
@@ -282,7 +282,7 @@ fn containers_of_every_kind_are_real_entries() {
         world.providers.insert(1, settings.clone());
         let snapshot = world.snapshot();
         let tree = &snapshot.trees()[0];
-        let look = Reader::new(&snapshot, tree, &Visibility::Full);
+        let look = TreeReader::new(&snapshot, tree, &Visibility::Full);
         assert_eq!(tree.len(), 9, "{base}");
         for place in 0..tree.len() {
             conforms(&look, EntryId::of_container(place as u16));
@@ -302,7 +302,7 @@ fn a_name_stands_for_a_username_only_where_no_entry_has_it() {
     }];
     world.accounts.get_mut(&10).unwrap().attributes = vec![attribute("cn", &["Other"])];
     let snapshot = world.snapshot();
-    let look = Reader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
+    let look = TreeReader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
     let bob = EntryId::of_account(AccountNumber::new(11));
     for (dn, expected) in [
         ("cn=alice,ou=users,dc=example,dc=org", Some(ALICE)),
@@ -342,7 +342,7 @@ fn a_hidden_entry_does_not_stand_in_the_way_of_a_username() {
     for placements in [vec![], vec![hidden]] {
         world.accounts.get_mut(&11).unwrap().placements = placements;
         let snapshot = world.snapshot();
-        let look = Reader::new(&snapshot, &snapshot.trees()[0], &own);
+        let look = TreeReader::new(&snapshot, &snapshot.trees()[0], &own);
         answers.push(look.find(b"uid=alice,ou=users,dc=example,dc=org"));
     }
     assert_eq!(answers, [Some(ALICE), Some(ALICE)]);
@@ -365,7 +365,7 @@ fn the_deepest_match_may_be_a_leaf_that_is_seen() {
         (&own, "ou=nowhere,dc=example,dc=org", "dc=Example,dc=org"),
         (&own, "dc=org", ""),
     ] {
-        let look = Reader::new(&snapshot, tree, visibility);
+        let look = TreeReader::new(&snapshot, tree, visibility);
         assert_eq!(look.matched_dn(&normal(dn)), expected.as_bytes(), "{dn}");
     }
 }
@@ -438,7 +438,7 @@ fn a_variant_with_an_option_does_not_stand_for_the_attribute() {
     }
     assert!(find("gidNumber").is_some() && find("uidNumber").is_some());
     assert!(tree.entry(ALICES_GROUP).is_some());
-    let look = Reader::new(&snapshot, tree, &Visibility::Full);
+    let look = TreeReader::new(&snapshot, tree, &Visibility::Full);
     assert_eq!(texts(&look, ALICE, AttributeId::NAME), ["Alice Adams"]);
 }
 
@@ -453,7 +453,7 @@ fn an_attribute_may_have_very_many_values() {
     let start = std::time::Instant::now();
     let snapshot = world.snapshot();
     assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
-    let look = Reader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
+    let look = TreeReader::new(&snapshot, &snapshot.trees()[0], &Visibility::Full);
     assert_eq!(values(&look, ALICE, Schema::core().find("description").unwrap()).len(), 50_000);
 }
 

@@ -6,7 +6,7 @@ use super::fixture::{NAMES, Tape, World, normal};
 use super::reference::{Filter, Reference, is_at_or_below, is_child, own_entries};
 use crate::directory::filter::{FilterItem, PartPosition};
 use crate::directory::{
-    EntryId, Evaluator, FilterBounds, OwnEntries, PreparedFilter, Reader, Scope, Snapshot, Tree, Truth,
+    EntryId, Evaluator, FilterBounds, OwnEntries, PreparedFilter, Scope, Snapshot, Tree, TreeReader, Truth,
     ValuesFilter, Visibility, Walk,
 };
 use crate::model::{AccountKind, Attribute, GroupNumber, LdapProvider};
@@ -28,7 +28,7 @@ proptest! {
             for reader in readers(&world, &mut tape) {
                 let visibility = visibility(&world, reader);
                 let tree = snapshot.tree(provider.number).unwrap();
-                let look = Reader::new(&snapshot, tree, &visibility);
+                let look = TreeReader::new(&snapshot, tree, &visibility);
                 let reference = Reference::new(&world, &snapshot, provider, reader);
                 same_values(&look, &reference);
                 let everything = Reference::new(&world, &snapshot, provider, None);
@@ -57,8 +57,8 @@ proptest! {
         let (seen, also_seen) = (visibility(&world, Some(reader)), visibility(&other, Some(reader)));
         prop_assert_eq!(&seen, &also_seen);
         for provider in world.providers.values() {
-            let one = Reader::new(&first, first.tree(provider.number).unwrap(), &seen);
-            let two = Reader::new(&second, second.tree(provider.number).unwrap(), &also_seen);
+            let one = TreeReader::new(&first, first.tree(provider.number).unwrap(), &seen);
+            let two = TreeReader::new(&second, second.tree(provider.number).unwrap(), &also_seen);
             let pools = [
                 Reference::new(&world, &first, provider, None),
                 Reference::new(&other, &second, provider, None),
@@ -85,7 +85,7 @@ proptest! {
 
 /// What a search gives to a reader, and what it cost: entries, then elements and values looked at, then look-ups in
 /// indexes.
-fn answer(look: &Reader<'_>, filter: &Filter, base: EntryId, scope: Scope) -> (Vec<String>, [u64; 3]) {
+fn answer(look: &TreeReader<'_>, filter: &Filter, base: EntryId, scope: Scope) -> (Vec<String>, [u64; 3]) {
     let lookups = crate::directory::hash_index::lookups();
     let mut items = Vec::new();
     filter.flat(&mut items);
@@ -108,7 +108,7 @@ fn answer(look: &Reader<'_>, filter: &Filter, base: EntryId, scope: Scope) -> (V
 }
 
 /// All values of an entry, by name.
-pub(super) fn all_values(look: &Reader<'_>, id: EntryId) -> Vec<(String, Vec<Vec<u8>>)> {
+pub(super) fn all_values(look: &TreeReader<'_>, id: EntryId) -> Vec<(String, Vec<Vec<u8>>)> {
     let entry = look.entry(id).unwrap();
     let mut all = Vec::new();
     for attribute in look.schema().attributes() {
@@ -126,7 +126,7 @@ pub(super) fn all_values(look: &Reader<'_>, id: EntryId) -> Vec<(String, Vec<Vec
     all
 }
 
-fn same_values(look: &Reader<'_>, reference: &Reference<'_>) {
+fn same_values(look: &TreeReader<'_>, reference: &Reference<'_>) {
     for entry in &reference.entries {
         let mut expected: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
         for (description, values) in &entry.attributes {
@@ -150,7 +150,7 @@ fn readable(all: &[(String, Vec<Vec<u8>>)]) -> Vec<String> {
         .collect()
 }
 
-fn same_answers(look: &Reader<'_>, reference: &Reference<'_>, filter: &Filter, tape: &mut Tape<'_>) {
+fn same_answers(look: &TreeReader<'_>, reference: &Reference<'_>, filter: &Filter, tape: &mut Tape<'_>) {
     let mut items = Vec::new();
     filter.flat(&mut items);
     let prepared = PreparedFilter::new(&items, look);
@@ -206,7 +206,7 @@ fn same_answers(look: &Reader<'_>, reference: &Reference<'_>, filter: &Filter, t
 
 /// A filter that is one assertion selects those values for which alone an entry would match.
 fn same_selection(
-    look: &Reader<'_>,
+    look: &TreeReader<'_>,
     reference: &Reference<'_>,
     filter: &Filter,
     entry: &super::reference::Entry,
@@ -523,7 +523,7 @@ fn every_published_rule_works_on_every_attribute_it_is_published_for() {
     let mut found = 0;
     for reader in [None, Some(10)] {
         let visibility = visibility(&world, reader);
-        let look = Reader::new(&snapshot, tree, &visibility);
+        let look = TreeReader::new(&snapshot, tree, &visibility);
         let reference = Reference::new(&world, &snapshot, provider, reader);
         for (oid, name) in &asked {
             let rule = MatchingRule::find(oid).unwrap();
@@ -564,7 +564,7 @@ fn every_published_rule_works_on_every_attribute_it_is_published_for() {
     assert!(found > 1_000, "{found}");
     for attribute in schema.attributes().filter(|attribute| !attribute.secret) {
         let name = || attribute.name.to_string();
-        let look = Reader::new(&snapshot, tree, &Visibility::Full);
+        let look = TreeReader::new(&snapshot, tree, &Visibility::Full);
         let reference = Reference::new(&world, &snapshot, provider, None);
         let value = world.random_value(&attribute.name, &mut tape);
         let part = vec![(PartPosition::Any, value[..value.len().min(2)].to_vec())];
@@ -653,14 +653,15 @@ fn a_chain_is_followed_to_its_end() {
         }
         let snapshot = world.snapshot();
         let visibility = Visibility::Full;
-        let look = Reader::new(&snapshot, look_at(&snapshot), &visibility);
+        let look = TreeReader::new(&snapshot, look_at(&snapshot), &visibility);
         let chain = |attribute: Option<&str>, target: &str| Filter::Extensible {
             rule: Some("1.2.840.113556.1.4.1941".to_owned()),
             attribute: attribute.map(str::to_owned),
             value: target.as_bytes().to_vec(),
             dn: false,
         };
-        let find = |look: &Reader<'_>, filter: &Filter| ids(look, filter, EntryId::SUFFIX, Scope::Subtree);
+        let find =
+            |look: &TreeReader<'_>, filter: &Filter| ids(look, filter, EntryId::SUFFIX, Scope::Subtree);
         for target in ["bob", "carol"] {
             assert_eq!(
                 find(&look, &chain(Some(attribute_name), &dn(target))),
@@ -673,7 +674,7 @@ fn a_chain_is_followed_to_its_end() {
         assert_eq!(find(&look, &chain(Some(attribute_name), &dn("alice"))), [0; 0], "{attribute_name}");
         // Who sees itself alone sees no way.
         let own = Visibility::Own(OwnEntries::new(own_entries(&world, 10)));
-        let own = Reader::new(&snapshot, look_at(&snapshot), &own);
+        let own = TreeReader::new(&snapshot, look_at(&snapshot), &own);
         assert_eq!(find(&own, &chain(Some(attribute_name), &dn("carol"))), [0; 0], "{attribute_name}");
         // The whole way is work.
         let mut items = Vec::new();
@@ -697,7 +698,7 @@ fn a_chain_selects_the_values_that_it_goes_through() {
     world.accounts.get_mut(&10).unwrap().attributes = given;
     world.accounts.get_mut(&11).unwrap().attributes = vec![attribute("seeAlso", &[&dn("carol")])];
     let snapshot = world.snapshot();
-    let look = Reader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
+    let look = TreeReader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
     let selected = |id: EntryId, attribute: &str, rule: Option<&str>, value: &str| {
         let filter = Filter::Extensible {
             rule: rule.map(str::to_owned),
@@ -748,7 +749,7 @@ fn a_chain_goes_through_every_subtype() {
         world.accounts.get_mut(&10).unwrap().attributes =
             vec![attribute("owner", &[&dn(owner)]), attribute("seeAlso", &[&dn(see_also)])];
         let snapshot = world.snapshot();
-        let look = Reader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
+        let look = TreeReader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
         for target in [owner, see_also] {
             let filter = Filter::Extensible {
                 rule: Some("1.2.840.113556.1.4.1941".to_owned()),
@@ -778,7 +779,7 @@ fn small() -> World {
     world
 }
 
-fn ids(look: &Reader<'_>, filter: &Filter, base: EntryId, scope: Scope) -> Vec<u32> {
+fn ids(look: &TreeReader<'_>, filter: &Filter, base: EntryId, scope: Scope) -> Vec<u32> {
     let mut items = Vec::new();
     filter.flat(&mut items);
     let prepared = PreparedFilter::new(&items, look);
@@ -798,7 +799,7 @@ fn look_at(snapshot: &Snapshot) -> &Tree {
 }
 
 /// How many entries a search by this filter looks at.
-fn examined(look: &Reader<'_>, filter: &Filter, base: EntryId) -> u64 {
+fn examined(look: &TreeReader<'_>, filter: &Filter, base: EntryId) -> u64 {
     answer(look, filter, base, Scope::Subtree).1[0]
 }
 
@@ -812,7 +813,7 @@ fn one_value_is_found_without_looking_at_others() {
         world.memberships.insert((21, number));
     }
     let snapshot = world.snapshot();
-    let look = Reader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
+    let look = TreeReader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
     let alice = &world.accounts[&10];
     let guid = Filter::Equality("objectGUID".to_owned(), alice.uuid.to_bytes_le().to_vec());
     let class = Filter::Present("objectClass".to_owned());
@@ -847,7 +848,7 @@ fn one_value_is_found_without_looking_at_others() {
 #[test]
 fn a_membership_is_asked_for_by_every_spelling() {
     let snapshot = small().snapshot();
-    let look = Reader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
+    let look = TreeReader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
     for dn in [
         "cn=alice,ou=users,dc=example,dc=org",
         "UID=Alice , OU=Users,DC=Example, dc=org",
@@ -872,7 +873,7 @@ fn options_are_part_of_the_question() {
     world.accounts.get_mut(&10).unwrap().attributes =
         vec![attribute("title;lang-de", &["Chefin"]), attribute("title", &["Boss"])];
     let snapshot = world.snapshot();
-    let look = Reader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
+    let look = TreeReader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
     let extensible = |attribute: &str, value: &str| Filter::Extensible {
         rule: Some("caseIgnoreMatch".to_owned()),
         attribute: Some(attribute.to_owned()),
@@ -897,7 +898,7 @@ fn the_walk_ends_behind_the_last_number() {
     let last = crate::directory::NUMBER_MAX;
     world.accounts.insert(last, account(last, "last"));
     let snapshot = world.snapshot();
-    let look = Reader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
+    let look = TreeReader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
     let all = answer(&look, &Filter::Present("objectClass".to_owned()), EntryId::SUFFIX, Scope::Subtree).0;
     assert_eq!(all.len(), look_at(&snapshot).len());
 }

@@ -15,7 +15,7 @@ use super::message::{
     Control, Controls, DecodeLimits, Fault, FilterItems, Operation, RepeatedControl, decode_filter,
 };
 use super::result_code::ResultCode;
-use crate::ldap::ber::{BerError, Reader};
+use crate::ldap::ber::{BerError, BerReader};
 
 pub(super) use paged::{PagedRequest, paged_response};
 pub(super) use password_policy::{PasswordPolicy, password_policy_response};
@@ -241,31 +241,31 @@ fn unchanging(controls: &Controls<'_>) -> [u8; 32] {
 }
 
 /// The contents of the one element that a control's value must be.
-fn value_of<'a>(control: &Control<'a>, tag: u8) -> Result<Reader<'a>, Fault> {
-    let mut reader = Reader::new(control.value.ok_or(Fault::ControlValue)?);
+fn value_of<'a>(control: &Control<'a>, tag: u8) -> Result<BerReader<'a>, Fault> {
+    let mut reader = BerReader::new(control.value.ok_or(Fault::ControlValue)?);
     let contents = reader.expect(tag).map_err(in_value)?;
     if !reader.is_empty() {
         return Err(Fault::ControlValue);
     }
-    Ok(Reader::new(contents))
+    Ok(BerReader::new(contents))
 }
 
 /// RFC 4528 section 3: the value is a Filter.
 fn decode_assertion<'a>(control: &Control<'a>, limits: &DecodeLimits) -> Result<FilterItems<'a>, Fault> {
-    let mut reader = Reader::new(control.value.ok_or(Fault::ControlValue)?);
+    let mut reader = BerReader::new(control.value.ok_or(Fault::ControlValue)?);
     let filter = decode_filter(&mut reader, limits)?;
     if reader.is_empty() { Ok(filter) } else { Err(Fault::ControlValue) }
 }
 
 /// RFC 3672 section 3: the value is a BOOLEAN.
 fn decode_boolean(control: &Control<'_>) -> Result<bool, Fault> {
-    let mut reader = Reader::new(control.value.ok_or(Fault::ControlValue)?);
+    let mut reader = BerReader::new(control.value.ok_or(Fault::ControlValue)?);
     let value = reader.boolean().map_err(in_value)?;
     if reader.is_empty() { Ok(value) } else { Err(Fault::ControlValue) }
 }
 
 /// INTEGER (0 .. maxInt).
-fn decode_count(reader: &mut Reader<'_>) -> Result<u32, Fault> {
+fn decode_count(reader: &mut BerReader<'_>) -> Result<u32, Fault> {
     let value = reader.integer().map_err(in_value)?;
     let count = i32::try_from(value).ok().and_then(|count| u32::try_from(count).ok());
     count.ok_or(Fault::OutOfRange { field: "controlValue", value })

@@ -1,7 +1,7 @@
 //! Simple paged results (RFC 2696).
 
 use super::{decode_count, in_value, value_of};
-use crate::ldap::ber::{Writer, tag};
+use crate::ldap::ber::{BerWriter, tag};
 use crate::ldap::message::{Control, Fault};
 
 pub(super) const OID: &str = "1.2.840.113556.1.4.319";
@@ -29,7 +29,7 @@ impl<'a> PagedRequest<'a> {
 /// (empty: there is none).
 pub(in crate::ldap) fn paged_response(estimate: u32, cookie: &[u8]) -> (&'static str, Vec<u8>) {
     let mut value = Vec::new();
-    let mut writer = Writer::new(&mut value);
+    let mut writer = BerWriter::new(&mut value);
     let sequence = writer.begin(tag::SEQUENCE);
     writer.integer(i64::from(estimate));
     writer.octet_string(cookie);

@@ -1,6 +1,6 @@
 //! The password policy response (draft-behera-ldap-password-policy-11 section 6.2).
 
-use crate::ldap::ber::{Writer, tag};
+use crate::ldap::ber::{BerWriter, tag};
 
 pub(super) const REQUEST_OID: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
 
@@ -24,24 +24,24 @@ pub(in crate::ldap) enum PasswordPolicy {
 /// octet of it.
 pub(in crate::ldap) fn password_policy_response(policy: PasswordPolicy) -> (&'static str, Vec<u8>) {
     let mut value = Vec::new();
-    let mut writer = Writer::new(&mut value);
+    let mut writer = BerWriter::new(&mut value);
     // Short lengths here: some clients compare the octets.
     match policy {
         PasswordPolicy::Silent => writer.element(tag::SEQUENCE, &[]),
         PasswordPolicy::ExpiresSoon { seconds_left } => {
             let mut integer = Vec::new();
-            Writer::new(&mut integer).integer(i64::from(seconds_left));
+            BerWriter::new(&mut integer).integer(i64::from(seconds_left));
             // The tag of the INTEGER gives way to the one of the choice.
             let contents = integer.get(2..).unwrap_or_default();
             let mut choice = Vec::new();
-            Writer::new(&mut choice).element(TIME_BEFORE_EXPIRATION, contents);
+            BerWriter::new(&mut choice).element(TIME_BEFORE_EXPIRATION, contents);
             let mut warning = Vec::new();
-            Writer::new(&mut warning).element(WARNING, &choice);
+            BerWriter::new(&mut warning).element(WARNING, &choice);
             writer.element(tag::SEQUENCE, &warning);
         }
         PasswordPolicy::AccountLocked => {
             let mut error = Vec::new();
-            Writer::new(&mut error).element(ERROR, &[ACCOUNT_LOCKED]);
+            BerWriter::new(&mut error).element(ERROR, &[ACCOUNT_LOCKED]);
             writer.element(tag::SEQUENCE, &error);
         }
     }

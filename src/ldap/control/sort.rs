@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{in_value, value_of};
-use crate::ldap::ber::{self, Writer, tag};
+use crate::ldap::ber::{self, BerWriter, tag};
 use crate::ldap::message::{Control, Fault};
 use crate::ldap::result_code::ResultCode;
 
@@ -57,7 +57,7 @@ impl<'a> SortRequest<'a> {
 /// The value of the response: whether the results are sorted and, when they are not, for which attribute.
 pub(in crate::ldap) fn sort_response(code: ResultCode, attribute: Option<&str>) -> (&'static str, Vec<u8>) {
     let mut value = Vec::new();
-    let mut writer = Writer::new(&mut value);
+    let mut writer = BerWriter::new(&mut value);
     let sequence = writer.begin(tag::SEQUENCE);
     writer.enumerated(i64::from(code.as_u8()));
     if let Some(attribute) = attribute {

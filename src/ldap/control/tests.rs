@@ -3,7 +3,7 @@
 use ldap3_proto::control::LdapControl;
 
 use super::*;
-use crate::ldap::ber::{Writer, tag};
+use crate::ldap::ber::{BerWriter, tag};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 
 fn control<'a>(oid: &'a str, criticality: bool, value: Option<&'a [u8]>) -> Control<'a> {
@@ -117,7 +117,7 @@ fn pages() {
 #[test]
 fn orders() {
     let mut value = Vec::new();
-    let mut writer = Writer::new(&mut value);
+    let mut writer = BerWriter::new(&mut value);
     let list = writer.begin(tag::SEQUENCE);
     for (attribute, rule, reverse) in [("sn", None, false), ("cn", Some("2.5.13.3"), true)] {
         let key = writer.begin(tag::SEQUENCE);
@@ -212,7 +212,7 @@ fn password_policy_responses_are_these_octets() {
 
 fn tracking(source: &str, name: &str, format: &str, identifier: &str) -> Vec<u8> {
     let mut value = Vec::new();
-    let mut writer = Writer::new(&mut value);
+    let mut writer = BerWriter::new(&mut value);
     let sequence = writer.begin(tag::SEQUENCE);
     for text in [source, name, format, identifier] {
         writer.octet_string(text.as_bytes());
@@ -238,7 +238,7 @@ fn responses_carry_them() {
     let mut output = Vec::new();
     response::search_result_done(&mut output, 1, &Outcome::SUCCESS, &controls.as_controls());
     let frame = crate::ldap::frame::next(&output, usize::MAX).unwrap().unwrap();
-    let mut list = Reader::new(frame.controls.unwrap());
+    let mut list = BerReader::new(frame.controls.unwrap());
     for oid in [paged::OID, "1.2.840.113556.1.4.474"] {
         let mut control = list.sequence().unwrap();
         assert_eq!(control.string().unwrap(), oid);

@@ -1,7 +1,7 @@
 //! Virtual list views (draft-ietf-ldapext-ldapv3-vlv-09): a window of the sorted results.
 
 use super::{decode_count, in_value, value_of};
-use crate::ldap::ber::{Reader, Writer, tag};
+use crate::ldap::ber::{BerReader, BerWriter, tag};
 use crate::ldap::message::{Control, Fault};
 use crate::ldap::result_code::ResultCode;
 
@@ -43,7 +43,7 @@ impl<'a> ViewRequest<'a> {
         let choice = reader.element().map_err(in_value)?;
         let target = match choice.tag {
             BY_OFFSET => {
-                let mut place = Reader::new(choice.contents);
+                let mut place = BerReader::new(choice.contents);
                 let offset = decode_count(&mut place)?;
                 let content_count = decode_count(&mut place)?;
                 place.ignore_rest().map_err(in_value)?;
@@ -88,7 +88,7 @@ pub(in crate::ldap) fn view_response(
     context_id: &[u8],
 ) -> (&'static str, Vec<u8>) {
     let mut value = Vec::new();
-    let mut writer = Writer::new(&mut value);
+    let mut writer = BerWriter::new(&mut value);
     let sequence = writer.begin(tag::SEQUENCE);
     writer.integer(i64::from(target));
     writer.integer(i64::from(content_count));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Withheld;
 use super::fault::Fault;
-use crate::ldap::ber::{Reader, tag};
+use crate::ldap::ber::{BerReader, tag};
 
 /// A request to authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum Authentication<'a> {
 
 impl<'a> BindRequest<'a> {
     pub(super) fn decode(body: &'a [u8]) -> Result<Self, Fault> {
-        let mut reader = Reader::new(body);
+        let mut reader = BerReader::new(body);
         let version = reader.integer().map_err(Fault::in_field("version"))?;
         let name = reader.string().map_err(Fault::in_field("name"))?;
         let choice = reader.element().map_err(Fault::in_field("authentication"))?;
@@ -74,7 +74,7 @@ impl fmt::Debug for Authentication<'_> {
 }
 
 fn decode_sasl(contents: &[u8]) -> Result<Authentication<'_>, Fault> {
-    let mut reader = Reader::new(contents);
+    let mut reader = BerReader::new(contents);
     let mechanism = reader.string().map_err(Fault::in_field("mechanism"))?;
     let credentials = reader.optional(tag::OCTET_STRING).map_err(Fault::in_field("credentials"))?;
     reader.ignore_rest().map_err(Fault::in_field("SaslCredentials"))?;

@@ -1,7 +1,7 @@
 //! CompareRequest (RFC 4511 section 4.10).
 
 use super::fault::Fault;
-use crate::ldap::ber::Reader;
+use crate::ldap::ber::BerReader;
 
 /// A request to compare one value with those of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct CompareRequest<'a> {
 
 impl<'a> CompareRequest<'a> {
     pub(super) fn decode(body: &'a [u8]) -> Result<Self, Fault> {
-        let mut reader = Reader::new(body);
+        let mut reader = BerReader::new(body);
         let entry = reader.string().map_err(Fault::in_field("entry"))?;
         let mut assertion = reader.sequence().map_err(Fault::in_field("ava"))?;
         let attribute = assertion.string().map_err(Fault::in_field("attributeDesc"))?;

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::fault::Fault;
 use super::{DecodeLimits, proto};
-use crate::ldap::ber::{Reader, Writer, tag};
+use crate::ldap::ber::{BerReader, BerWriter, tag};
 
 /// One control, of a request or of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl<'a> Controls<'a> {
 
     pub(super) fn decode(controls: Option<&'a [u8]>, limits: &DecodeLimits) -> Result<Self, Fault> {
         let mut decoded = Self::default();
-        let mut reader = Reader::new(controls.unwrap_or_default());
+        let mut reader = BerReader::new(controls.unwrap_or_default());
         while !reader.is_empty() {
             if decoded.0.len() >= limits.controls_max {
                 return Err(Fault::TooManyControls { max: limits.controls_max });
@@ -112,7 +112,7 @@ impl<'a> Control<'a> {
     }
 
     /// Writes the control; a criticality of FALSE is left out, as RFC 4511 section 5.1 asks for a default.
-    pub(in crate::ldap) fn write(&self, writer: &mut Writer<'_>) {
+    pub(in crate::ldap) fn write(&self, writer: &mut BerWriter<'_>) {
         let control = writer.begin(tag::SEQUENCE);
         writer.octet_string(self.oid.as_bytes());
         if self.criticality {
@@ -124,7 +124,7 @@ impl<'a> Control<'a> {
         writer.end(control);
     }
 
-    fn decode(mut reader: Reader<'a>) -> Result<Self, Fault> {
+    fn decode(mut reader: BerReader<'a>) -> Result<Self, Fault> {
         let oid = reader.string().map_err(Fault::in_field("controlType"))?;
         let criticality = match reader.peek() {
             Some(tag::BOOLEAN) => reader.boolean().map_err(Fault::in_field("criticality"))?,

@@ -6,7 +6,7 @@ use ldap3_proto::proto::LdapOp;
 
 use super::fault::Fault;
 use super::{Withheld, proto};
-use crate::ldap::ber::{BerError, Reader, tag};
+use crate::ldap::ber::{BerError, BerReader, tag};
 
 /// A request for an operation that an OID names.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl fmt::Debug for ExtendedRequest {
 /// `ldap3_proto` takes a value that is cut or of the wrong form for no value, and a Password Modify
 /// without one would make a new password: so both are checked to be whole before it sees them.
 fn known_components(body: &[u8]) -> Result<&[u8], Fault> {
-    let mut reader = Reader::new(body);
+    let mut reader = BerReader::new(body);
     reader.expect(NAME).map_err(Fault::in_field("requestName"))?;
     reader.optional(VALUE).map_err(Fault::in_field("requestValue"))?;
     let known = body.len() - reader.rest().len();

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::DecodeLimits;
 use super::fault::Fault;
 use crate::directory::filter::{FilterItem, PartPosition};
-use crate::ldap::ber::{self, BerError, Element, Reader, tag};
+use crate::ldap::ber::{self, BerError, BerReader, Element, tag};
 
 /// A filter as one list in prefix order; never empty.
 pub type FilterItems<'a> = SmallVec<[FilterItem<'a>; ITEMS_INLINE]>;
@@ -19,7 +19,10 @@ pub type FilterItems<'a> = SmallVec<[FilterItem<'a>; ITEMS_INLINE]>;
 /// # Errors
 ///
 /// A [`Fault`]; [`Fault::code`] tells what is malformed from what exceeds a limit.
-pub fn decode_filter<'a>(reader: &mut Reader<'a>, limits: &DecodeLimits) -> Result<FilterItems<'a>, Fault> {
+pub fn decode_filter<'a>(
+    reader: &mut BerReader<'a>,
+    limits: &DecodeLimits,
+) -> Result<FilterItems<'a>, Fault> {
     let mut list = List { items: SmallVec::new(), elements_max: limits.filter_elements_max };
     let mut open: SmallVec<[Connective<'a>; DEPTH_INLINE]> = SmallVec::new();
     let mut element = reader.element().map_err(in_filter)?;
@@ -48,7 +51,7 @@ struct Connective<'a> {
     /// Where it stands in the list.
     position: usize,
     /// The operands that are left to read.
-    operands: Reader<'a>,
+    operands: BerReader<'a>,
 }
 
 struct List<'a> {
@@ -67,7 +70,7 @@ impl<'a> List<'a> {
 
     /// Pushes a connective; how many items belong to it is known at its end.
     fn begin(&mut self, element: Element<'a>) -> Result<Connective<'a>, Fault> {
-        let operands = Reader::new(element.contents);
+        let operands = BerReader::new(element.contents);
         let position = self.items.len();
         match element.tag {
             AND => self.push(FilterItem::And { items: 0 })?,
@@ -133,7 +136,7 @@ impl<'a> List<'a> {
 
     fn push_substrings(&mut self, contents: &'a [u8]) -> Result<(), Fault> {
         let in_substrings = Fault::in_field("filter: substrings");
-        let mut reader = Reader::new(contents);
+        let mut reader = BerReader::new(contents);
         let attribute = reader.string().map_err(in_substrings)?;
         let mut substrings = reader.sequence().map_err(in_substrings)?;
         reader.ignore_rest().map_err(in_substrings)?;
@@ -174,7 +177,7 @@ fn in_filter(error: BerError) -> Fault {
 
 /// AttributeValueAssertion (RFC 4511 section 4.1.6).
 fn decode_assertion(contents: &[u8]) -> Result<(&str, &[u8]), Fault> {
-    let mut reader = Reader::new(contents);
+    let mut reader = BerReader::new(contents);
     let attribute = reader.string().map_err(Fault::in_field("filter: attributeDesc"))?;
     let value = reader.octet_string().map_err(Fault::in_field("filter: assertionValue"))?;
     reader.ignore_rest().map_err(in_filter)?;
@@ -184,7 +187,7 @@ fn decode_assertion(contents: &[u8]) -> Result<(&str, &[u8]), Fault> {
 /// MatchingRuleAssertion (RFC 4511 section 4.5.1.7.7).
 fn decode_extensible(contents: &[u8]) -> Result<FilterItem<'_>, Fault> {
     let in_extensible = Fault::in_field("filter: extensibleMatch");
-    let mut reader = Reader::new(contents);
+    let mut reader = BerReader::new(contents);
     let rule = reader.optional(MATCHING_RULE).map_err(in_extensible)?;
     let attribute = reader.optional(TYPE).map_err(in_extensible)?;
     let value = reader.expect(MATCH_VALUE).map_err(in_extensible)?;

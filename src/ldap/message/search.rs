@@ -6,7 +6,7 @@ use super::DecodeLimits;
 use super::fault::Fault;
 use super::filter::{FilterItems, decode_filter};
 pub use crate::directory::Scope;
-use crate::ldap::ber::Reader;
+use crate::ldap::ber::BerReader;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchRequest<'a> {
@@ -42,7 +42,7 @@ pub enum Dereference {
 
 impl<'a> SearchRequest<'a> {
     pub(super) fn decode(body: &'a [u8], limits: &DecodeLimits) -> Result<Self, Fault> {
-        let mut reader = Reader::new(body);
+        let mut reader = BerReader::new(body);
         let base = reader.string().map_err(Fault::in_field("baseObject"))?;
         let scope = match reader.enumerated().map_err(Fault::in_field("scope"))? {
             0 => Scope::Base,
@@ -69,14 +69,14 @@ impl<'a> SearchRequest<'a> {
 }
 
 /// INTEGER (0 .. maxInt), RFC 4511 section 4.5.1.
-fn decode_limit(reader: &mut Reader<'_>, field: &'static str) -> Result<u32, Fault> {
+fn decode_limit(reader: &mut BerReader<'_>, field: &'static str) -> Result<u32, Fault> {
     let value = reader.integer().map_err(Fault::in_field(field))?;
     let limit = i32::try_from(value).ok().and_then(|limit| u32::try_from(limit).ok());
     limit.ok_or(Fault::OutOfRange { field, value })
 }
 
 fn decode_attributes<'a>(
-    reader: &mut Reader<'a>,
+    reader: &mut BerReader<'a>,
     limits: &DecodeLimits,
 ) -> Result<SmallVec<[&'a str; ATTRIBUTES_INLINE]>, Fault> {
     let in_attributes = Fault::in_field("attributes");

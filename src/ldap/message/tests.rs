@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::directory::filter::{FilterItem, PartPosition};
-use crate::ldap::ber::{BerError, Reader, Writer, tag};
+use crate::ldap::ber::{BerError, BerReader, BerWriter, tag};
 use crate::ldap::frame;
 use crate::ldap::result_code::ResultCode;
 
@@ -20,7 +20,7 @@ const EXTENSIBLE: u8 = 0xa9;
 
 fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
     let mut octets = Vec::new();
-    Writer::new(&mut octets).element(tag, contents);
+    BerWriter::new(&mut octets).element(tag, contents);
     octets
 }
 
@@ -34,13 +34,13 @@ fn string(text: &str) -> Vec<u8> {
 
 fn integer(value: i64) -> Vec<u8> {
     let mut octets = Vec::new();
-    Writer::new(&mut octets).integer(value);
+    BerWriter::new(&mut octets).integer(value);
     octets
 }
 
 fn enumerated(value: i64) -> Vec<u8> {
     let mut octets = Vec::new();
-    Writer::new(&mut octets).enumerated(value);
+    BerWriter::new(&mut octets).enumerated(value);
     octets
 }
 
@@ -635,7 +635,7 @@ fn requests_do_not_print_secrets() {
 #[test]
 fn a_filter_of_a_control_is_decoded_alone() {
     let octets = [present("cn"), present("sn")].concat();
-    let mut reader = Reader::new(&octets);
+    let mut reader = BerReader::new(&octets);
     for attribute in ["cn", "sn"] {
         let filter = decode_filter(&mut reader, &DecodeLimits::default()).unwrap();
         assert_eq!(filter.as_slice(), [FilterItem::Present { attribute }]);

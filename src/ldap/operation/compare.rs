@@ -3,7 +3,7 @@
 use super::gate::{OperationRefusal, Target, assert_on, find, prepare, tree_and_view};
 use crate::config::Limit;
 use crate::directory::filter::FilterItem;
-use crate::directory::{Entry, EntryId, Reader, Truth, Visibility};
+use crate::directory::{Entry, EntryId, TreeReader, Truth, Visibility};
 use crate::ldap::control::RequestControls;
 use crate::ldap::message::CompareRequest;
 use crate::ldap::response::{self, Outcome};
@@ -39,16 +39,16 @@ fn compare(
     let everything = Visibility::Full;
     let target = Target::new(session, request.entry, snapshot.schema());
     if target.is_root() {
-        let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
+        let reader = TreeReader::new(snapshot, snapshot.nowhere(), &everything);
         let entry = root_dse::entry(snapshot, &session.settings);
         return verdict(session, request, controls, &reader, EntryId::STANDALONE, &entry);
     }
     if target.is_subschema() {
-        let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
+        let reader = TreeReader::new(snapshot, snapshot.nowhere(), &everything);
         return verdict(session, request, controls, &reader, EntryId::STANDALONE, snapshot.subschema());
     }
     let (tree, visibility) = tree_and_view(session, &target, context)?;
-    let reader = Reader::new(snapshot, tree, &visibility);
+    let reader = TreeReader::new(snapshot, tree, &visibility);
     let id = find(&reader, &target)?;
     match reader.entry(id) {
         Some(entry) => verdict(session, request, controls, &reader, id, entry),
@@ -60,7 +60,7 @@ fn verdict(
     session: &mut Session,
     request: &CompareRequest<'_>,
     controls: &RequestControls<'_>,
-    reader: &Reader<'_>,
+    reader: &TreeReader<'_>,
     id: EntryId,
     entry: &Entry,
 ) -> Result<ResultCode, OperationRefusal> {

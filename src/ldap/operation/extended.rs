@@ -3,7 +3,7 @@
 use super::gate::holding;
 use super::password_modify::{self, PASSWORD_MODIFY};
 use crate::directory::EntryId;
-use crate::ldap::ber::Reader;
+use crate::ldap::ber::BerReader;
 use crate::ldap::message::ExtendedRequest;
 use crate::ldap::response::{self, Outcome};
 use crate::ldap::result_code::ResultCode;
@@ -87,7 +87,7 @@ fn cancel(session: &mut Session, request: &ExtendedRequest, context: Context<'_>
 
 /// cancelRequestValue ::= SEQUENCE { cancelID MessageID }
 fn decode_cancel(request: &ExtendedRequest) -> Option<i32> {
-    let mut reader = Reader::new(request.value.as_deref()?);
+    let mut reader = BerReader::new(request.value.as_deref()?);
     let mut sequence = reader.sequence().ok()?;
     let id = i32::try_from(sequence.integer().ok()?).ok().filter(|id| *id >= 0)?;
     (reader.is_empty() && sequence.is_empty()).then_some(id)

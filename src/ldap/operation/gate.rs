@@ -8,7 +8,7 @@ use crate::access::{Denied, Identity, Invalid, view};
 use crate::config::Limit;
 use crate::directory::filter::FilterItem;
 use crate::directory::{
-    Entry, EntryId, FilterTooLarge, PreparedFilter, Reader, SUBSCHEMA_DN, Snapshot, Tree, Visibility,
+    Entry, EntryId, FilterTooLarge, PreparedFilter, SUBSCHEMA_DN, Snapshot, Tree, TreeReader, Visibility,
 };
 use crate::ldap::response::{Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
@@ -189,7 +189,7 @@ pub(super) fn note_denied(session: &Session, identity: &Identity, reason: &str, 
 pub(in crate::ldap) fn prepare(
     session: &mut Session,
     filter: &[FilterItem<'_>],
-    reader: &Reader<'_>,
+    reader: &TreeReader<'_>,
 ) -> Result<PreparedFilter, OperationRefusal> {
     let bounds = session.filter_bounds();
     let filter = PreparedFilter::bounded(filter, reader, bounds).map_err(|error| {
@@ -212,7 +212,10 @@ pub(in crate::ldap) fn too_large(session: &Session, error: FilterTooLarge) -> Op
 
 /// The entry that a DN names for this reader, or noSuchObject with the deepest entry above it that
 /// may be seen.
-pub(in crate::ldap) fn find(reader: &Reader<'_>, target: &Target<'_>) -> Result<EntryId, OperationRefusal> {
+pub(in crate::ldap) fn find(
+    reader: &TreeReader<'_>,
+    target: &Target<'_>,
+) -> Result<EntryId, OperationRefusal> {
     reader.find_target(target.text.as_bytes(), &target.normal).ok_or_else(|| OperationRefusal {
         code: ResultCode::NoSuchObject,
         matched_dn: String::from_utf8_lossy(reader.matched_dn(&target.normal)).into_owned(),
@@ -225,7 +228,7 @@ pub(in crate::ldap) fn find(reader: &Reader<'_>, target: &Target<'_>) -> Result<
 pub(in crate::ldap) fn assert_on(
     session: &mut Session,
     assertion: &[FilterItem<'_>],
-    reader: &Reader<'_>,
+    reader: &TreeReader<'_>,
     id: EntryId,
     entry: &Entry,
 ) -> Result<(), OperationRefusal> {

@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll};
 use super::bind::{may_send_secrets, names_account};
 use super::gate::{held_or_noted, note_denied};
 use crate::access::Identity;
-use crate::ldap::ber::{Reader, Writer, tag};
+use crate::ldap::ber::{BerReader, BerWriter, tag};
 use crate::ldap::message::ExtendedRequest;
 use crate::ldap::response::{self, Outcome};
 use crate::ldap::result_code::ResultCode;
@@ -134,8 +134,8 @@ fn answer(output: &mut Vec<u8>, message_id: i32, outcome: &Outcome<'_>, generate
     let value = generated.map(|secret| {
         let mut value = zeroize::Zeroizing::new(Vec::new());
         let mut element = zeroize::Zeroizing::new(Vec::new());
-        Writer::new(&mut element).element(GENERATED, secret.expose());
-        Writer::new(&mut value).element(tag::SEQUENCE, &element);
+        BerWriter::new(&mut element).element(GENERATED, secret.expose());
+        BerWriter::new(&mut value).element(tag::SEQUENCE, &element);
         value
     });
     let value = value.as_ref().map(|value| value.as_slice());
@@ -145,7 +145,7 @@ fn answer(output: &mut Vec<u8>, message_id: i32, outcome: &Outcome<'_>, generate
 impl<'a> Request<'a> {
     fn decode(value: Option<&'a [u8]>) -> Option<Self> {
         let Some(value) = value else { return Some(Self::default()) };
-        let mut reader = Reader::new(value);
+        let mut reader = BerReader::new(value);
         let mut sequence = reader.sequence().ok()?;
         let user = sequence.optional(USER).ok()?.map(std::str::from_utf8).transpose().ok()?;
         // Clients that have nothing to say there send nothing in it, and mean who is bound.

@@ -10,7 +10,7 @@ use super::world::{APP_TOKEN, BASE, MAIN, STAFF, Wishes, World};
 use crate::config::{Limit, Limits};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
-    EntryId, Evaluator, FilterBounds, PreparedFilter, Reader, Scope, ValuesFilter, Visibility, Walk,
+    EntryId, Evaluator, FilterBounds, PreparedFilter, Scope, TreeReader, ValuesFilter, Visibility, Walk,
 };
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, write_entry};
 use crate::ldap::selection::Selection;
@@ -317,7 +317,7 @@ fn pieces_are_the_octets_of_the_whole() {
     ];
     let mut compared = 0;
     for visibility in [Visibility::Full, view] {
-        let reader = Reader::new(&snapshot, tree, &visibility);
+        let reader = TreeReader::new(&snapshot, tree, &visibility);
         let filter = ValuesFilter::bounded(&items, &reader, FilterBounds::NONE).unwrap();
         for names in
             [&[][..], &["*", "+"], &["member", "cn", "memberOf"], &["1.1"], &["memberUid", "entryUUID"]]

@@ -266,7 +266,7 @@ impl Reply {
         let value = self
             .control("1.2.840.113556.1.4.319")
             .unwrap_or_else(|| panic!("no page was answered; the conversation was\n{}", self.transcript));
-        let mut sequence = crate::ldap::ber::Reader::new(&value).sequence().unwrap();
+        let mut sequence = crate::ldap::ber::BerReader::new(&value).sequence().unwrap();
         (sequence.integer().unwrap(), sequence.octet_string().unwrap().to_vec())
     }
 
@@ -474,7 +474,7 @@ fn controls_of(octets: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut controls = Vec::new();
     let mut rest = octets;
     while let Ok(Some(frame)) = crate::ldap::frame::next(rest, usize::MAX) {
-        let mut list = crate::ldap::ber::Reader::new(frame.controls.unwrap_or_default());
+        let mut list = crate::ldap::ber::BerReader::new(frame.controls.unwrap_or_default());
         while !list.is_empty() {
             let mut control = list.sequence().unwrap();
             let oid = control.string().unwrap().to_owned();

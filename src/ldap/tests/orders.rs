@@ -47,7 +47,7 @@ fn ask(client: &mut Client, request: &LdapSearchRequest, controls: &Controls<'_>
 /// The code of a sort response, and the attribute in it.
 fn sort_result(reply: &Reply) -> Option<(u8, String)> {
     let value = reply.control(SORTED)?;
-    let mut reader = crate::ldap::ber::Reader::new(&value);
+    let mut reader = crate::ldap::ber::BerReader::new(&value);
     let mut sequence = reader.sequence().unwrap();
     let code = sequence.enumerated().unwrap();
     let attribute = sequence.optional(0x80).unwrap().unwrap_or_default();
@@ -233,13 +233,13 @@ fn view<'a>(
 /// Target position, content count and code of a view response.
 fn view_result(reply: &Reply) -> Option<(i64, i64, i64)> {
     let value = reply.control(VIEWED)?;
-    let mut sequence = crate::ldap::ber::Reader::new(&value).sequence().unwrap();
+    let mut sequence = crate::ldap::ber::BerReader::new(&value).sequence().unwrap();
     Some((sequence.integer().unwrap(), sequence.integer().unwrap(), sequence.enumerated().unwrap()))
 }
 
 fn context_id(reply: &Reply) -> Vec<u8> {
     let value = reply.control(VIEWED).unwrap();
-    let mut sequence = crate::ldap::ber::Reader::new(&value).sequence().unwrap();
+    let mut sequence = crate::ldap::ber::BerReader::new(&value).sequence().unwrap();
     for _ in 0..3 {
         sequence.element().unwrap();
     }

@@ -43,7 +43,7 @@ fn generated(reply: &Reply) -> Option<String> {
         LdapOp::ExtendedResponse(response) => {
             assert_eq!(response.name, None, "RFC 3062 section 2: the response has no name");
             let value = response.value.as_deref()?;
-            let mut sequence = crate::ldap::ber::Reader::new(value).sequence().unwrap();
+            let mut sequence = crate::ldap::ber::BerReader::new(value).sequence().unwrap();
             Some(String::from_utf8(sequence.expect(0x80).unwrap().to_vec()).unwrap())
         }
         other => panic!("{other:?}"),

@@ -7,7 +7,7 @@ use crate::auth::SecretShape;
 use crate::config::{self, BadName, Seed};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
-    EntryId, Evaluator, PlaceError, PreparedFilter, Reader, Snapshot, Tree, Visibility, custom_type,
+    EntryId, Evaluator, PlaceError, PreparedFilter, Snapshot, Tree, TreeReader, Visibility, custom_type,
     name_key, plan,
 };
 use crate::model::{
@@ -630,7 +630,7 @@ pub(super) fn numbers_taken(snapshot: &Snapshot, seed: &Seed) -> HashSet<u32> {
 
 /// The entries of a tree that have this value, by an index.
 pub(super) fn holders(snapshot: &Snapshot, tree: &Tree, attribute: &str, value: &[u8]) -> Vec<EntryId> {
-    let reader = Reader::new(snapshot, tree, &Visibility::Full);
+    let reader = TreeReader::new(snapshot, tree, &Visibility::Full);
     let items = [FilterItem::Equality { attribute, value }];
     let filter = PreparedFilter::new(&items, &reader);
     let candidates = plan(&filter, &reader);

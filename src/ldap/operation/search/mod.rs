@@ -17,8 +17,8 @@ use super::gate::{OperationRefusal, Target, assert_on, find, prepare, too_large,
 use crate::access::search_limits;
 use crate::config::Limit;
 use crate::directory::{
-    Entry, EntryId, Reader, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, ValuesFilter, Visibility,
-    WORK_WITHOUT_REST, Walk,
+    Entry, EntryId, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, TreeReader, ValuesFilter,
+    Visibility, WORK_WITHOUT_REST, Walk,
 };
 use crate::ldap::control::{self, PagedRequest, RequestControls, SortRequest, ViewRequest, ViewResult};
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
@@ -77,7 +77,7 @@ pub(in crate::ldap) fn run(
         Err(refusal) => refuse(&refusal, context),
         Ok(Begun { newest, kept, visibility, mut search }) => {
             let (snapshot, tree) = searched(kept.as_ref(), newest, context.snapshot);
-            let reader = Reader::new(snapshot, tree, &visibility);
+            let reader = TreeReader::new(snapshot, tree, &visibility);
             match search.batch(&mut session.evaluator, &reader, context.output, context.clock) {
                 Batch::Done(end) => {
                     search.finish(end, snapshot, context.output, context.clock);
@@ -114,7 +114,7 @@ fn begin<'a>(
         None => None,
     };
     let (snapshot, tree) = searched(kept.as_ref(), newest, context.snapshot);
-    let reader = Reader::new(snapshot, tree, &visibility);
+    let reader = TreeReader::new(snapshot, tree, &visibility);
     let base = find(&reader, base)?;
     if let Some(assertion) = &controls.assertion
         && let Some(entry) = reader.entry(base)
@@ -345,7 +345,7 @@ fn answer_standalone(
 ) {
     let everything = Visibility::Full;
     let snapshot = context.snapshot;
-    let reader = Reader::new(snapshot, snapshot.nowhere(), &everything);
+    let reader = TreeReader::new(snapshot, snapshot.nowhere(), &everything);
     let begun = standalone(session, request, controls, &reader, entry);
     let projected = projection(session, request, controls, &reader);
     let ((is_found, end, answers), projection) = match begun.and_then(|begun| Ok((begun, projected?))) {
@@ -382,7 +382,7 @@ fn standalone(
     session: &mut Session,
     request: &SearchRequest<'_>,
     controls: &RequestControls<'_>,
-    reader: &Reader<'_>,
+    reader: &TreeReader<'_>,
     entry: &Entry,
 ) -> Result<(bool, End, ResponseControls), OperationRefusal> {
     let filter = prepare(session, &request.filter, reader)?;
@@ -428,7 +428,7 @@ fn projection(
     session: &mut Session,
     request: &SearchRequest<'_>,
     controls: &RequestControls<'_>,
-    reader: &Reader<'_>,
+    reader: &TreeReader<'_>,
 ) -> Result<Projection, OperationRefusal> {
     // A name is looked up, and has subtypes.
     session.evaluator.add_work(4 * request.attributes.len() as u64);

@@ -8,7 +8,7 @@ use super::sorted::{Progress, Sorted, WORK_OF_A_MERGE};
 use crate::access::{Denied, Identity, view};
 use crate::config::Limit;
 use crate::directory::{
-    Entry, EntryId, Evaluator, LongLook, Looked, PreparedFilter, Reader, Snapshot, Step, Tree, Truth,
+    Entry, EntryId, Evaluator, LongLook, Looked, PreparedFilter, Snapshot, Step, Tree, TreeReader, Truth,
     Visibility, WORK_AT_ONCE, Walk,
 };
 use crate::ldap::control::{self, ViewResult};
@@ -185,7 +185,7 @@ impl RunningSearch {
                 return Err(Denied::OtherProvider);
             }
             self.visibility = visibility;
-            self.search.narrow(&Reader::new(&self.snapshot, &self.tree, &self.visibility));
+            self.search.narrow(&TreeReader::new(&self.snapshot, &self.tree, &self.visibility));
         }
         Ok(())
     }
@@ -203,7 +203,7 @@ impl RunningSearch {
         output: &mut Vec<u8>,
         clock: Clock,
     ) -> Option<End> {
-        let reader = Reader::new(&self.snapshot, &self.tree, &self.visibility);
+        let reader = TreeReader::new(&self.snapshot, &self.tree, &self.visibility);
         match self.search.batch(evaluator, &reader, output, clock) {
             Batch::More => None,
             Batch::Done(end) => {
@@ -248,7 +248,7 @@ impl Search {
     pub(super) fn batch(
         &mut self,
         evaluator: &mut Evaluator,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         output: &mut Vec<u8>,
         clock: Clock,
     ) -> Batch {
@@ -334,7 +334,12 @@ impl Search {
     }
 
     /// Sends entries as they are found.
-    fn send_found(&mut self, evaluator: &mut Evaluator, reader: &Reader<'_>, output: &mut Vec<u8>) -> Batch {
+    fn send_found(
+        &mut self,
+        evaluator: &mut Evaluator,
+        reader: &TreeReader<'_>,
+        output: &mut Vec<u8>,
+    ) -> Batch {
         let output_enough = output.len() + BATCH_OCTETS;
         let work_enough = evaluator.work() + WORK_AT_ONCE;
         let mut allowance = BATCH_ENTRIES;
@@ -361,7 +366,7 @@ impl Search {
         &mut self,
         sorted: &mut Sorted,
         evaluator: &mut Evaluator,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         output: &mut Vec<u8>,
         clock: Clock,
     ) -> Batch {
@@ -415,7 +420,12 @@ impl Search {
         }
     }
 
-    fn next<'a>(&mut self, evaluator: &mut Evaluator, reader: &Reader<'a>, allowance: &mut u32) -> Found<'a> {
+    fn next<'a>(
+        &mut self,
+        evaluator: &mut Evaluator,
+        reader: &TreeReader<'a>,
+        allowance: &mut u32,
+    ) -> Found<'a> {
         // One that is begun is gone on with.
         if let Some((id, _)) = self.looking {
             return self.look(evaluator, reader, id);
@@ -434,7 +444,7 @@ impl Search {
     }
 
     /// Looks whether an entry matches, for as long as one turn lasts.
-    fn look<'a>(&mut self, evaluator: &mut Evaluator, reader: &Reader<'a>, id: EntryId) -> Found<'a> {
+    fn look<'a>(&mut self, evaluator: &mut Evaluator, reader: &TreeReader<'a>, id: EntryId) -> Found<'a> {
         let begun = self.looking.take().map(|(_, begun)| begun);
         let Some(entry) = reader.entry(id) else { return Found::Nothing };
         match evaluator.look(&self.filter, reader, id, entry, begun) {
@@ -462,7 +472,7 @@ impl Search {
         &mut self,
         id: EntryId,
         entry: &Entry,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         output: &mut Vec<u8>,
         evaluator: &mut Evaluator,
     ) {
@@ -479,7 +489,7 @@ impl Search {
     fn write_on(
         &mut self,
         evaluator: &mut Evaluator,
-        reader: &Reader<'_>,
+        reader: &TreeReader<'_>,
         output: &mut Vec<u8>,
     ) -> Option<Batch> {
         let mut large = self.large.take()?;
@@ -501,7 +511,7 @@ impl Search {
     }
 
     /// Goes on for a reader who sees less: an entry that was only measured so far is looked at again.
-    fn narrow(&mut self, reader: &Reader<'_>) {
+    fn narrow(&mut self, reader: &TreeReader<'_>) {
         self.walk.narrow(reader);
         // What was found so far may be what is hidden now.
         if let Some((_, begun)) = &mut self.looking {

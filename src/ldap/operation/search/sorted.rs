@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::directory::{Entry, EntryId, Reader, Snapshot, SortKeys, Visibility};
+use crate::directory::{Entry, EntryId, Snapshot, SortKeys, TreeReader, Visibility};
 use crate::ldap::control::{self, ViewResult};
 use crate::ldap::memory::Holders;
 use crate::ldap::pages::{Order, OrderKey, Pages, Place, SortMemory};
@@ -152,7 +152,7 @@ impl Sorted {
     }
 
     /// Takes an entry; says what that was in work, or that there is no memory for it.
-    pub(super) fn collect(&mut self, reader: &Reader<'_>, id: EntryId, entry: &Entry) -> Option<u64> {
+    pub(super) fn collect(&mut self, reader: &TreeReader<'_>, id: EntryId, entry: &Entry) -> Option<u64> {
         let Phase::Collecting(collected) = &mut self.phase else { return Some(0) };
         let start = collected.octets.len();
         let mut work = self.keys.append(reader, id, entry, &mut collected.octets);
@@ -187,7 +187,7 @@ impl Sorted {
     }
 
     /// Merges runs for a while; when one is left, finds where to begin.
-    pub(super) fn merge(&mut self, reader: &Reader<'_>, clock: Clock) -> Progress {
+    pub(super) fn merge(&mut self, reader: &TreeReader<'_>, clock: Clock) -> Progress {
         if let Phase::Merging(collected) = &mut self.phase {
             if let Progress::More = collected.merge_some() {
                 return Progress::More;
@@ -210,7 +210,7 @@ impl Sorted {
     }
 
     /// The next entry to send.
-    pub(super) fn peek<'a>(&mut self, reader: &Reader<'a>) -> Option<(EntryId, &'a Entry)> {
+    pub(super) fn peek<'a>(&mut self, reader: &TreeReader<'a>) -> Option<(EntryId, &'a Entry)> {
         let Phase::Sending(sending) = &mut self.phase else { return None };
         while sending.next < sending.end {
             let id = EntryId::from_raw(*sending.order.ids.get(sending.next)?);
@@ -330,7 +330,13 @@ impl Sending {
     }
 
     /// Finds where to begin and to end.
-    fn place(&mut self, keys: &SortKeys, last: Option<EntryId>, view: Option<&View>, reader: &Reader<'_>) {
+    fn place(
+        &mut self,
+        keys: &SortKeys,
+        last: Option<EntryId>,
+        view: Option<&View>,
+        reader: &TreeReader<'_>,
+    ) {
         let count = self.order.ids.len();
         match (view, last) {
             (None, None) => (self.next, self.end) = (0, count),
@@ -346,7 +352,7 @@ impl Sending {
     }
 
     /// The place of a view's target from 1; one more than there are when no entry is it.
-    fn target(&self, target: &ViewTarget, keys: &SortKeys, reader: &Reader<'_>) -> usize {
+    fn target(&self, target: &ViewTarget, keys: &SortKeys, reader: &TreeReader<'_>) -> usize {
         let count = self.order.ids.len();
         match target {
             ViewTarget::AtLeast(octets) => {
@@ -374,7 +380,7 @@ impl Sending {
     }
 
     /// The place behind an entry, whether or not it is among the results still.
-    fn behind(&self, last: EntryId, keys: &SortKeys, reader: &Reader<'_>) -> usize {
+    fn behind(&self, last: EntryId, keys: &SortKeys, reader: &TreeReader<'_>) -> usize {
         if let Some(place) = self.order.ids.iter().position(|id| *id == last.raw()) {
             return place + 1;
         }
@@ -390,7 +396,7 @@ impl Sending {
     }
 }
 
-fn append_key(keys: &SortKeys, reader: &Reader<'_>, id: EntryId, out: &mut Vec<u8>) {
+fn append_key(keys: &SortKeys, reader: &TreeReader<'_>, id: EntryId, out: &mut Vec<u8>) {
     out.clear();
     if let Some(entry) = reader.entry(id) {
         keys.append(reader, id, entry, out);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::Export;
-use crate::directory::{Entry, EntryId, Reader, Subject, Visibility};
+use crate::directory::{Entry, EntryId, Subject, TreeReader, Visibility};
 use crate::ldif::{LdifWriteError, LdifWriter, RecordWriter};
 use crate::registry::commands::import::{LOCKED_FOR_GOOD, MEMBERS, RESTORED};
 use crate::schema::{AttributeId, Schema, Syntax, is_keystring};
@@ -15,7 +15,7 @@ pub(super) fn write(export: &Export, output: impl Write) -> io::Result<()> {
     let mut writer = LdifWriter::new(output);
     let mut refused = Refused::default();
     if let Some(tree) = export.provider.and_then(|number| snapshot.tree(number)) {
-        let reader = Reader::new(snapshot, tree, &Visibility::Full);
+        let reader = TreeReader::new(snapshot, tree, &Visibility::Full);
         for id in tree.ids().filter(|id| export.all || id.virtual_group_of().is_none()) {
             let Some(entry) = reader.entry(id) else { continue };
             if !export.all && is_container_of_virtual_groups(&reader, id) {
@@ -34,7 +34,7 @@ pub(super) fn write(export: &Export, output: impl Write) -> io::Result<()> {
 
 /// Writes the attributes of an entry, in the order of answers.
 fn attributes<W: Write>(
-    reader: &Reader<'_>,
+    reader: &TreeReader<'_>,
     id: EntryId,
     entry: &Entry,
     all: bool,
@@ -132,7 +132,7 @@ impl<'a> OwnClasses<'a> {
 
     /// Whether a group of these classes says in this attribute who is in it. One whose classes have no place for
     /// groups in it says `member` when there are some: they would be lost otherwise.
-    fn show(&self, attribute: AttributeId, reader: &Reader<'_>, id: EntryId) -> bool {
+    fn show(&self, attribute: AttributeId, reader: &TreeReader<'_>, id: EntryId) -> bool {
         let is = |names: &[&str]| {
             self.0.iter().any(|class| names.iter().any(|name| class.eq_ignore_ascii_case(name.as_bytes())))
         };
@@ -145,13 +145,13 @@ impl<'a> OwnClasses<'a> {
     }
 }
 
-fn holds_groups(reader: &Reader<'_>, id: EntryId) -> bool {
+fn holds_groups(reader: &TreeReader<'_>, id: EntryId) -> bool {
     let Some(Subject::Group(group)) = reader.subject(id) else { return false };
     group.members().any(|member| reader.accounts().group_of_entry(member).is_some())
 }
 
 /// The container that is there for virtual groups alone.
-fn is_container_of_virtual_groups(reader: &Reader<'_>, id: EntryId) -> bool {
+fn is_container_of_virtual_groups(reader: &TreeReader<'_>, id: EntryId) -> bool {
     let is_virtual = |container: &crate::directory::ContainerEntry| container.holds_virtual_groups();
     reader.tree().container(id).is_some_and(is_virtual)
 }

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::config::{Seed, SeedApplication, SeedAttribute, SeedRole, SeedSubject};
-use crate::directory::{EntryId, Reader, Snapshot, Visibility};
+use crate::directory::{EntryId, Snapshot, TreeReader, Visibility};
 use crate::ldif::{LdifReader, Record};
 use crate::model::{AccountKind, AttributeSyntax};
 use crate::registry::commands::testing::*;
@@ -92,7 +92,7 @@ fn import_as(
 /// The values of an attribute of the entry with this DN.
 fn values(snapshot: &Snapshot, dn: &str, attribute: &str) -> Vec<String> {
     let tree = snapshot.default_tree().unwrap();
-    let reader = Reader::new(snapshot, tree, &Visibility::Full);
+    let reader = TreeReader::new(snapshot, tree, &Visibility::Full);
     let id = reader.find(dn.as_bytes()).unwrap_or_else(|| panic!("there is no entry {dn}"));
     let attribute = snapshot.schema().find(attribute).unwrap();
     let mut found = Vec::new();
@@ -219,7 +219,7 @@ fn the_rest_of_a_bad_record_is_no_record() {
         );
         let snapshot = registry.snapshot();
         let tree = snapshot.default_tree().unwrap();
-        let reader = Reader::new(&snapshot, tree, &Visibility::Full);
+        let reader = TreeReader::new(&snapshot, tree, &Visibility::Full);
         let is_there = |name: &str| reader.find(format!("cn={name},ou=teams,{BASE}").as_bytes()).is_some();
         assert_eq!((is_there("crew"), is_there("evil")), (true, false), "{rest}");
     }
