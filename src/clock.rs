@@ -20,7 +20,7 @@ use crate::model::{Belief, Doubt, Timestamp};
 
 /// The clock of one store.
 pub struct Clock {
-    source: Source,
+    source: TimeSource,
     /// No time before this one is told; as of the last look.
     floor: AtomicI64,
     watch: Mutex<Watch>,
@@ -115,16 +115,16 @@ impl fmt::Display for ClockReport {
 impl Clock {
     /// The system's, which is believed until [`Clock::recall`].
     pub fn of_system() -> Self {
-        Self::new(Source::System { started: Instant::now() })
+        Self::new(TimeSource::System { started: Instant::now() })
     }
 
     /// One that says what a test says, and how long it has run.
     #[cfg(test)]
     pub fn of_test(said: std::sync::Arc<Mutex<(Timestamp, Duration)>>) -> Self {
-        Self::new(Source::Test(said))
+        Self::new(TimeSource::Test(said))
     }
 
-    fn new(source: Source) -> Self {
+    fn new(source: TimeSource) -> Self {
         let (time, moment) = source.read();
         Self {
             source,
@@ -301,7 +301,7 @@ impl Watch {
 }
 
 /// Where times come from.
-enum Source {
+enum TimeSource {
     /// The system.
     System {
         /// When the clock that never jumps began.
@@ -312,7 +312,7 @@ enum Source {
     Test(std::sync::Arc<Mutex<(Timestamp, Duration)>>),
 }
 
-impl Source {
+impl TimeSource {
     /// What the clock says.
     fn time(&self) -> Timestamp {
         match self {

@@ -63,7 +63,7 @@ pub mod ldap {
     }
 
     pub mod session {
-        pub use crate::ldap::session::{Clock, Next, Session, SessionPeer, SessionSettings};
+        pub use crate::ldap::session::{Moment, Next, Session, SessionPeer, SessionSettings};
     }
 }
 

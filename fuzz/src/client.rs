@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bindery::inside::ldap::ber::BerReader;
 use bindery::inside::ldap::frame;
-use bindery::inside::ldap::session::{Clock, Next, Session, SessionPeer};
+use bindery::inside::ldap::session::{Moment, Next, Session, SessionPeer};
 use bindery::inside::model::Timestamp;
 use bindery::inside::schema::steps;
 
@@ -102,7 +102,7 @@ impl Client {
     }
 
     pub fn now(&self) -> i64 {
-        self.clock().now.unix_seconds()
+        self.moment().now.unix_seconds()
     }
 
     pub fn is_closed(&self) -> bool {
@@ -116,11 +116,11 @@ impl Client {
         let mut all = Vec::new();
         let mut turns = 0;
         while !self.is_closed {
-            let clock = self.clock();
+            let moment = self.moment();
             // A client that reads: nothing is ever held back for it.
             all.extend(answers(&std::mem::take(&mut self.output)));
             let (begun, written) = ((self.session.work_done(), steps::taken()), self.output.len());
-            let taken = self.session.receive(&self.input, &mut self.output, clock);
+            let taken = self.session.receive(&self.input, &mut self.output, moment);
             self.counts_work(begun, taken, written);
             self.input.drain(..taken);
             turns += 1;
@@ -131,13 +131,13 @@ impl Client {
                 Next::Work if rests && self.input.is_empty() => break,
                 Next::Work => {
                     let (begun, written) = ((self.session.work_done(), steps::taken()), self.output.len());
-                    self.session.work(&mut self.output, clock);
+                    self.session.work(&mut self.output, moment);
                     self.counts_work(begun, 0, written);
                 }
                 Next::Hash => {
                     let attempt = self.session.attempt().expect("an attempt");
                     let outcome = wait(async { (&mut attempt.outcome).await });
-                    self.session.conclude(outcome.ok(), &mut self.output, clock);
+                    self.session.conclude(outcome.ok(), &mut self.output, moment);
                 }
                 Next::Change => {
                     let changed = wait(self.session.change().expect("a change"));
@@ -158,9 +158,9 @@ impl Client {
         all
     }
 
-    fn clock(&self) -> Clock {
+    fn moment(&self) -> Moment {
         let passed = Duration::from_secs(self.seconds);
-        Clock { now: self.begun.0.after(passed), instant: self.begun.1 + passed }
+        Moment { now: self.begun.0.after(passed), instant: self.begun.1 + passed }
     }
 }
 

@@ -15,7 +15,7 @@ use super::frame;
 use super::memory::{self, ConnectionMemory};
 use super::pages::Pages;
 use super::result_code::ResultCode;
-use super::session::{Clock, Next, Session, SessionPeer, SessionSettings};
+use super::session::{Moment, Next, Session, SessionPeer, SessionSettings};
 use crate::config::{Limit, Limits, Settings, TlsSettings};
 use crate::net::handshake;
 use crate::net::mistaken::{self, Spoken};
@@ -239,7 +239,7 @@ impl Connection<'_> {
                     // Others have their turn first.
                     tokio::task::yield_now().await;
                     self.read_what_is_there(&mut stream).await?;
-                    self.turn(|session, _, output, clock| session.work(output, clock)).await;
+                    self.turn(|session, _, output, moment| session.work(output, moment)).await;
                 }
                 Next::Hash => self.wait_for_hash(&mut stream).await?,
                 Next::Change => self.wait_for_change(&mut stream).await?,
@@ -258,17 +258,17 @@ impl Connection<'_> {
         }
     }
 
-    fn clock(&self) -> Clock {
-        Clock { now: self.registry.now(), instant: Instant::now() }
+    fn moment(&self) -> Moment {
+        Moment { now: self.registry.now(), instant: Instant::now() }
     }
 
     /// Works on the session when its source has a turn, and notes what that has cost.
-    async fn turn<T>(&mut self, work: impl FnOnce(&mut Session, &[u8], &mut Vec<u8>, Clock) -> T) -> T {
-        let clock = self.clock();
-        let turn = self.turns.take(clock.instant).await;
+    async fn turn<T>(&mut self, work: impl FnOnce(&mut Session, &[u8], &mut Vec<u8>, Moment) -> T) -> T {
+        let moment = self.moment();
+        let turn = self.turns.take(moment.instant).await;
         let begun = self.session.work_done();
-        let done = work(&mut self.session, &self.input.octets, &mut self.output, clock);
-        self.turns.note(self.session.work_done() - begun, clock.instant);
+        let done = work(&mut self.session, &self.input.octets, &mut self.output, moment);
+        self.turns.note(self.session.work_done() - begun, moment.instant);
         drop(turn);
         done
     }
@@ -384,8 +384,8 @@ impl Connection<'_> {
             }
         };
         let Some(outcome) = outcome else { return self.give_up(stream).await };
-        let clock = self.clock();
-        self.session.conclude(outcome.ok(), &mut self.output, clock);
+        let moment = self.moment();
+        self.session.conclude(outcome.ok(), &mut self.output, moment);
         self.note_identity();
         Ok(())
     }

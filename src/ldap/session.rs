@@ -61,7 +61,7 @@ pub struct SessionPeer {
 
 /// What time it is, handed in so that a test can replay it.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub struct Moment {
     /// For expiry.
     pub now: Timestamp,
     /// For time limits.
@@ -115,7 +115,7 @@ pub struct Session {
 /// What the operations need beside the session.
 pub(super) struct Context<'a> {
     pub(super) snapshot: &'a Arc<Snapshot>,
-    pub(super) clock: Clock,
+    pub(super) moment: Moment,
     pub(super) output: &'a mut Vec<u8>,
     pub(super) message_id: i32,
     /// The operation as it was sent.
@@ -153,7 +153,7 @@ impl Session {
 
     /// Takes whole messages from the front of `input`, as many as it may work on in one turn, and appends
     /// what there is to answer. Says how many octets were taken.
-    pub fn receive(&mut self, input: &[u8], output: &mut Vec<u8>, clock: Clock) -> usize {
+    pub fn receive(&mut self, input: &[u8], output: &mut Vec<u8>, moment: Moment) -> usize {
         let mut taken = 0;
         let begun = self.evaluator.work();
         while self.takes_requests(output) && self.evaluator.work() - begun < self.turn_work() {
@@ -171,7 +171,7 @@ impl Session {
                     // must not be answered from an older one that does not know its token.
                     let snapshot = self.registry.current();
                     let (message_id, body) = (frame.message_id, frame.body);
-                    let context = Context { snapshot: &snapshot, clock, output, message_id, body };
+                    let context = Context { snapshot: &snapshot, moment, output, message_id, body };
                     self.request(&frame, context);
                 }
                 Err(error) => {
@@ -217,10 +217,10 @@ impl Session {
 
     /// Gives each search that has more to answer one turn, as long as there is room in `output`. Who had
     /// no turn comes first the next time.
-    pub fn work(&mut self, output: &mut Vec<u8>, clock: Clock) {
+    pub fn work(&mut self, output: &mut Vec<u8>, moment: Moment) {
         if let Some(shown) = &mut self.certificate {
             let trust = &self.settings.client_trust;
-            shown.review(self.identity.as_mut(), trust, &self.registry, clock.now);
+            shown.review(self.identity.as_mut(), trust, &self.registry, moment.now);
         }
         let turns = self.searches.len();
         let begun = self.evaluator.work();
@@ -234,7 +234,7 @@ impl Session {
             }
             let Some(mut running) = self.searches.pop_front() else { break };
             let newest = self.registry.current();
-            let review = running.review(&newest, self.identity.as_ref(), self.peer.source, clock);
+            let review = running.review(&newest, self.identity.as_ref(), self.peer.source, moment);
             drop(newest);
             if let Err(denied) = review {
                 if running.is_within_entry() {
@@ -246,7 +246,7 @@ impl Session {
                 running.refuse(&denied, output);
                 continue;
             }
-            match running.turn(&mut self.evaluator, output, clock) {
+            match running.turn(&mut self.evaluator, output, moment) {
                 None => {
                     let is_within_entry = running.is_within_entry();
                     self.keep_running(running);
@@ -347,8 +347,8 @@ impl Session {
     }
 
     /// Answers the bind whose hash has come (`None`: it never will).
-    pub fn conclude(&mut self, outcome: Option<HashOutcome>, output: &mut Vec<u8>, clock: Clock) {
-        bind::conclude(self, outcome, output, clock);
+    pub fn conclude(&mut self, outcome: Option<HashOutcome>, output: &mut Vec<u8>, moment: Moment) {
+        bind::conclude(self, outcome, output, moment);
     }
 
     /// The change that is waited for.
@@ -378,8 +378,8 @@ impl Session {
     }
 
     /// Somebody has bound.
-    pub(super) fn bound(&mut self, identity: Identity, clock: Clock) {
-        let trial = Trial { source: self.peer.source, now: clock.now, instant: clock.instant };
+    pub(super) fn bound(&mut self, identity: Identity, moment: Moment) {
+        let trial = Trial { source: self.peer.source, now: moment.now, instant: moment.instant };
         self.application = self.registry.note_bound(&identity, &self.registry.current(), trial);
         self.identity = Some(identity);
     }
@@ -454,7 +454,7 @@ impl Session {
         }
         if let Some(shown) = &mut self.certificate {
             let trust = &self.settings.client_trust;
-            shown.review(self.identity.as_mut(), trust, &self.registry, context.clock.now);
+            shown.review(self.identity.as_mut(), trust, &self.registry, context.moment.now);
         }
         self.evaluator.bound(u64::from(self.limits().filter_work_max));
         let limits = self.decode_limits();

@@ -9,7 +9,7 @@ use crate::ldap::control::{PasswordPolicy, RequestControls, password_policy_resp
 use crate::ldap::message::{Authentication as Method, BindRequest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
-use crate::ldap::session::{Clock, Context, Session, SessionSettings};
+use crate::ldap::session::{Context, Moment, Session, SessionSettings};
 use crate::model::AccountNumber;
 use crate::registry::{Attempt, Authentication, AuthenticationRefusal, NAME_FORM_OCTETS_MAX, Verdict};
 use crate::schema::MatchingRule;
@@ -38,7 +38,7 @@ pub(in crate::ldap) fn run(
     controls: &RequestControls<'_>,
     context: Context<'_>,
 ) {
-    let Context { snapshot, output, message_id, clock, body } = context;
+    let Context { snapshot, output, message_id, moment, body } = context;
     let tells_expiry = controls.password_policy;
     let mut refuse = |code, sentence: &str| {
         respond(
@@ -74,7 +74,7 @@ pub(in crate::ldap) fn run(
             if mechanism.eq_ignore_ascii_case(EXTERNAL) && session.settings.client_trust.present().asks() =>
         {
             let authorization = credentials.unwrap_or_default();
-            let context = Context { snapshot, clock, output, message_id, body };
+            let context = Context { snapshot, moment, output, message_id, body };
             return external(session, authorization, tells_expiry, context);
         }
         Method::Sasl { .. } => {
@@ -117,15 +117,15 @@ pub(in crate::ldap) fn run(
     let form = NAME_FORM_OCTETS_MAX.min(12 * name.len());
     let work = MatchingRule::DistinguishedName.cost_of_preparing(name.as_bytes(), form);
     session.evaluator.add_work(work.max(WORK_OF_A_BIND));
-    match session.registry.authenticate(name, secret, session.peer.source, clock.now, clock.instant) {
-        Authentication::Done(verdict) => answer(session, &verdict, &answering, output, clock),
+    match session.registry.authenticate(name, secret, session.peer.source, moment.now, moment.instant) {
+        Authentication::Done(verdict) => answer(session, &verdict, &answering, output, moment),
         Authentication::Pending(attempt) => session.bind = Some(PendingBind { attempt, answering }),
     }
 }
 
 /// RFC 4513 section 5.2.3: the client is who its certificate says. `authorization` is empty, or as whom it wants to act.
 fn external(session: &mut Session, authorization: &[u8], tells_expiry: bool, context: Context<'_>) {
-    let Context { snapshot, clock, output, message_id, .. } = context;
+    let Context { snapshot, moment, output, message_id, .. } = context;
     let (Some(shown), Ok(authorization)) =
         (session.certificate.as_deref(), std::str::from_utf8(authorization))
     else {
@@ -146,8 +146,8 @@ fn external(session: &mut Session, authorization: &[u8], tells_expiry: bool, con
         account,
         &shown.certificate,
         source,
-        clock.now,
-        clock.instant,
+        moment.now,
+        moment.instant,
     );
     drop(trusted);
     let answering = Answering {
@@ -156,7 +156,7 @@ fn external(session: &mut Session, authorization: &[u8], tells_expiry: bool, con
         authorization: authorization.into(),
         tracked: tracing::Span::current(),
     };
-    answer(session, &verdict, &answering, output, clock);
+    answer(session, &verdict, &answering, output, moment);
 }
 
 /// Ends a bind whose hash has come.
@@ -164,12 +164,12 @@ pub(in crate::ldap) fn conclude(
     session: &mut Session,
     outcome: Option<HashOutcome>,
     output: &mut Vec<u8>,
-    clock: Clock,
+    moment: Moment,
 ) {
     let Some(bind) = session.bind.take() else { return };
     let _entered = bind.answering.tracked.enter();
-    let verdict = session.registry.conclude(&bind.attempt, outcome, clock.now, clock.instant);
-    answer(session, &verdict, &bind.answering, output, clock);
+    let verdict = session.registry.conclude(&bind.attempt, outcome, moment.now, moment.instant);
+    answer(session, &verdict, &bind.answering, output, moment);
 }
 
 fn answer(
@@ -177,7 +177,7 @@ fn answer(
     verdict: &Verdict,
     answering: &Answering,
     output: &mut Vec<u8>,
-    clock: Clock,
+    moment: Moment,
 ) {
     let Answering { message_id, tells_expiry, authorization, .. } = answering;
     let mut policy = PasswordPolicy::Silent;
@@ -188,13 +188,13 @@ fn answer(
             if !authorization.is_empty()
                 && !names_account(session, authorization, identity.holder.account) =>
         {
-            note_denied(session, identity, "it asked to act as somebody else", clock);
+            note_denied(session, identity, "it asked to act as somebody else", moment);
             let sentence = "an account may act as itself only: leave the authorization identity out";
             Outcome::new(ResultCode::InsufficientAccessRights, sentence)
         }
         Verdict::Accepted(identity) => {
-            session.bound(*identity, clock);
-            if *tells_expiry && let Some(seconds_left) = expires_soon(session, identity, clock) {
+            session.bound(*identity, moment);
+            if *tells_expiry && let Some(seconds_left) = expires_soon(session, identity, moment) {
                 policy = PasswordPolicy::ExpiresSoon { seconds_left };
             }
             Outcome::SUCCESS
@@ -234,11 +234,11 @@ fn respond(output: &mut Vec<u8>, message_id: i32, outcome: &Outcome<'_>, policy:
 }
 
 /// The seconds until the secret expires, when there are few enough left to warn of it.
-fn expires_soon(session: &Session, identity: &Identity, clock: Clock) -> Option<u32> {
+fn expires_soon(session: &Session, identity: &Identity, moment: Moment) -> Option<u32> {
     let snapshot = session.registry.current();
     let Credential::Token { number, .. } = identity.holder.credential else { return None };
     let expires = snapshot.accounts().token(number)?.expires?;
-    let left = expires.unix_seconds().saturating_sub(clock.now.unix_seconds());
+    let left = expires.unix_seconds().saturating_sub(moment.now.unix_seconds());
     let left = u64::try_from(left).ok().filter(|left| *left < session.settings.expiry_warning.as_secs())?;
     // INTEGER (0 .. maxInt).
     u32::try_from(left).ok().filter(|left| i32::try_from(*left).is_ok())

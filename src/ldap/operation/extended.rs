@@ -51,7 +51,7 @@ fn start_tls(session: &mut Session, context: Context<'_>) {
 fn who_am_i(session: &mut Session, context: Context<'_>) {
     let snapshot = context.snapshot;
     let mut name = Vec::new();
-    if let Some(identity) = holding(session, snapshot, context.clock)
+    if let Some(identity) = holding(session, snapshot, context.moment)
         && let Some(tree) = snapshot.tree(identity.provider)
         && let Some(entry) = tree.entry(EntryId::of_account(identity.holder.account))
     {

@@ -12,7 +12,7 @@ use crate::directory::{
 };
 use crate::ldap::response::{Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
-use crate::ldap::session::{Clock, Context, Session};
+use crate::ldap::session::{Context, Moment, Session};
 use crate::schema::{DnError, MatchingRule, Schema, normalize_dn_within};
 
 /// The DN that an operation is about, and its normal form.
@@ -134,7 +134,7 @@ pub(in crate::ldap) fn tree_and_view<'a>(
             (None, Some(identity)) => identity.provider,
             (None, None) => return Err(denied(&Denied::Anonymous)),
         };
-        match (view(snapshot, identity, provider, source, context.clock.now), tree) {
+        match (view(snapshot, identity, provider, source, context.moment.now), tree) {
             (Ok(visibility), _) => break visibility,
             // It does not exist: what is left is the tree that it lies in, if it lies in one.
             (Err(Denied::OtherProvider), Some(hidden)) => {
@@ -142,7 +142,7 @@ pub(in crate::ldap) fn tree_and_view<'a>(
             }
             (Err(reason), _) => {
                 if let Some(identity) = identity.filter(|_| reason.is_suspicious()) {
-                    note_denied(session, identity, &reason.to_string(), context.clock);
+                    note_denied(session, identity, &reason.to_string(), context.moment);
                 }
                 return Err(denied(&reason));
             }
@@ -158,31 +158,31 @@ pub(in crate::ldap) fn tree_and_view<'a>(
 }
 
 /// Who has bound, if that still holds: account, credential, and admission to its provider.
-pub(in crate::ldap) fn holding(session: &Session, snapshot: &Snapshot, clock: Clock) -> Option<Identity> {
-    held(session, snapshot, clock).ok()
+pub(in crate::ldap) fn holding(session: &Session, snapshot: &Snapshot, moment: Moment) -> Option<Identity> {
+    held(session, snapshot, moment).ok()
 }
 
 /// The same for an operation that is refused without it: who had bound and lost it leaves a trace.
-pub(super) fn held_or_noted(session: &Session, snapshot: &Snapshot, clock: Clock) -> Option<Identity> {
-    held(session, snapshot, clock)
+pub(super) fn held_or_noted(session: &Session, snapshot: &Snapshot, moment: Moment) -> Option<Identity> {
+    held(session, snapshot, moment)
         .inspect_err(|reason| {
             if let Some(identity) = &session.identity {
-                note_denied(session, identity, &reason.to_string(), clock);
+                note_denied(session, identity, &reason.to_string(), moment);
             }
         })
         .ok()
 }
 
-fn held(session: &Session, snapshot: &Snapshot, clock: Clock) -> Result<Identity, Denied> {
+fn held(session: &Session, snapshot: &Snapshot, moment: Moment) -> Result<Identity, Denied> {
     let identity = session.identity.ok_or(Denied::Anonymous)?;
-    view(snapshot, Some(&identity), identity.provider, session.peer.source, clock.now)?;
+    view(snapshot, Some(&identity), identity.provider, session.peer.source, moment.now)?;
     Ok(identity)
 }
 
 /// Counts an operation that was refused to an account for what it may not do. The reason has nothing in it that the
 /// client chose: those that are alike are told together.
-pub(super) fn note_denied(session: &Session, identity: &Identity, reason: &str, clock: Clock) {
-    session.registry.note_denied(identity, session.peer.source, reason, clock.now);
+pub(super) fn note_denied(session: &Session, identity: &Identity, reason: &str, moment: Moment) {
+    session.registry.note_denied(identity, session.peer.source, reason, moment.now);
 }
 
 /// Makes a filter ready, if its values are not too many to compare with.

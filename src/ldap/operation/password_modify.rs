@@ -11,7 +11,7 @@ use crate::ldap::ber::{BerReader, BerWriter, tag};
 use crate::ldap::message::ExtendedRequest;
 use crate::ldap::response::{self, Outcome};
 use crate::ldap::result_code::ResultCode;
-use crate::ldap::session::{Clock, Context, Session};
+use crate::ldap::session::{Context, Moment, Session};
 use crate::registry::{ChangeError, Exchanged, OwnSecret, OwnSecretError};
 use crate::secret::Secret;
 
@@ -27,7 +27,7 @@ pub struct PendingChange {
     message_id: i32,
     /// Who asked for it, and when.
     identity: Identity,
-    clock: Clock,
+    moment: Moment,
 }
 
 impl Future for PendingChange {
@@ -48,12 +48,12 @@ struct Request<'a> {
 
 /// Begins to change the credential; the answer comes when it is on disk.
 pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Context<'_>) {
-    let Context { snapshot, clock, output, message_id, .. } = context;
+    let Context { snapshot, moment, output, message_id, .. } = context;
     let mut refuse = |code, sentence: &str| answer(output, message_id, &Outcome::new(code, sentence), None);
     let Some(asked) = Request::decode(request.value.as_deref()) else {
         return refuse(ResultCode::ProtocolError, "the value of the Password Modify request is malformed");
     };
-    let Some(identity) = held_or_noted(session, snapshot, clock) else {
+    let Some(identity) = held_or_noted(session, snapshot, moment) else {
         return refuse(
             ResultCode::InsufficientAccessRights,
             "bind first: an account changes its own password only",
@@ -66,7 +66,7 @@ pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Con
         );
     }
     if asked.user.is_some_and(|user| !names_account(session, user, identity.holder.account)) {
-        note_denied(session, &identity, "it asked for a change of the password of somebody else", clock);
+        note_denied(session, &identity, "it asked for a change of the password of somebody else", moment);
         return refuse(ResultCode::InsufficientAccessRights, "an account changes its own password only");
     }
     let length_max = session.settings.limits.bind_secret_length_max as usize;
@@ -79,12 +79,12 @@ pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Con
         overlap: session.settings.rotation_overlap,
     };
     let future = session.registry.clone().change_own_secret(identity, session.peer.source, asked);
-    session.change = Some(PendingChange { future: Box::pin(future), message_id, identity, clock });
+    session.change = Some(PendingChange { future: Box::pin(future), message_id, identity, moment });
 }
 
 /// Answers the change when it was made, or was not.
 pub(in crate::ldap) fn conclude(session: &mut Session, changed: Changed, output: &mut Vec<u8>) {
-    let Some(PendingChange { message_id, identity, clock, .. }) = session.change.take() else { return };
+    let Some(PendingChange { message_id, identity, moment, .. }) = session.change.take() else { return };
     let (code, sentence) = match changed {
         Ok(Exchanged { generated, credential }) => {
             // Whoever has changed it knows the new one: nothing is decoded meanwhile, so it is who has asked.
@@ -96,7 +96,7 @@ pub(in crate::ldap) fn conclude(session: &mut Session, changed: Changed, output:
         Err(error) => (code_of(&error), error.to_string()),
     };
     if code == ResultCode::InsufficientAccessRights {
-        note_denied(session, &identity, &sentence, clock);
+        note_denied(session, &identity, &sentence, moment);
     }
     answer(output, message_id, &Outcome::new(code, &sentence), None);
 }

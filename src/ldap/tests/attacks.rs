@@ -159,9 +159,9 @@ fn a_turn_before_a_bind_takes_little() {
         encode(id, LdapOp::SearchRequest(request))
     };
     let requests: Vec<u8> = (10..500).flat_map(request).collect();
-    let (mut output, clock) = (Vec::new(), stranger.clock());
+    let (mut output, moment) = (Vec::new(), stranger.moment());
     let before = stranger.session.work_done();
-    let taken = stranger.session.receive(&requests, &mut output, clock);
+    let taken = stranger.session.receive(&requests, &mut output, moment);
     assert!(taken > 0 && taken < requests.len() / 2, "{taken} of {}", requests.len());
     assert!(stranger.session.work_done() - before < TURN_BEFORE_BIND);
 }
@@ -249,17 +249,20 @@ fn an_entry_with_many_members_is_written_in_pieces() {
     let request = search(STAFF_DN, LdapSearchScope::Base, "(objectClass=*)", &[]);
     reader.push(&encode(70, LdapOp::SearchRequest(request.clone())));
     let (mut octets, mut peak, mut turns) = (Vec::new(), 0, 0);
-    let clock = reader.clock();
+    let moment = reader.moment();
     let mut output = Vec::new();
-    reader.session.receive(&encode(70, LdapOp::SearchRequest(request)), &mut output, clock);
+    reader.session.receive(&encode(70, LdapOp::SearchRequest(request)), &mut output, moment);
     while reader.session.next() == Next::Work {
         peak = peak.max(output.len());
         octets.append(&mut output);
         // Nothing is taken while an entry is half written, and no notice stands in it.
         if !octets.is_empty() {
-            assert_eq!(reader.session.receive(&encode(71, LdapOp::AbandonRequest(1)), &mut output, clock), 0);
+            assert_eq!(
+                reader.session.receive(&encode(71, LdapOp::AbandonRequest(1)), &mut output, moment),
+                0
+            );
         }
-        reader.session.work(&mut output, clock);
+        reader.session.work(&mut output, moment);
         turns += 1;
     }
     octets.append(&mut output);
@@ -419,14 +422,14 @@ fn a_half_written_entry_ends_with_the_connection_when_the_right_is_gone() {
     let world = crowd(5_000, Limits { output_buffer_max: 16 * 1024, ..Limits::default() });
     let mut reader = Client::reader(&world);
     let request = search(STAFF_DN, LdapSearchScope::Base, "(objectClass=*)", &["member"]);
-    let (mut output, clock) = (Vec::new(), reader.clock());
-    reader.session.receive(&encode(70, LdapOp::SearchRequest(request)), &mut output, clock);
+    let (mut output, moment) = (Vec::new(), reader.moment());
+    reader.session.receive(&encode(70, LdapOp::SearchRequest(request)), &mut output, moment);
     while output.is_empty() {
-        reader.session.work(&mut output, clock);
+        reader.session.work(&mut output, moment);
     }
     world.grant_readers(Vec::new());
     output.clear();
-    reader.session.work(&mut output, clock);
+    reader.session.work(&mut output, moment);
     assert!(output.is_empty());
     assert_eq!(reader.session.next(), Next::Close);
 }

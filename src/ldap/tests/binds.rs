@@ -375,15 +375,15 @@ fn nothing_is_taken_while_a_hash_is_computed() {
     let taken = client.left().len();
     let mut output = Vec::new();
     let octets = client.left().to_vec();
-    let clock = client.clock();
-    let taken_now = client.session.receive(&octets, &mut output, clock);
+    let moment = client.moment();
+    let taken_now = client.session.receive(&octets, &mut output, moment);
     assert!(taken_now < taken && output.is_empty());
     assert_eq!(client.session.next(), Next::Hash);
-    assert_eq!(client.session.receive(&octets[taken_now..], &mut output, clock), 0);
+    assert_eq!(client.session.receive(&octets[taken_now..], &mut output, moment), 0);
     let outcome = super::world::wait(async { (&mut client.session.attempt().unwrap().outcome).await });
-    client.session.conclude(outcome.ok(), &mut output, clock);
+    client.session.conclude(outcome.ok(), &mut output, moment);
     assert!(client.session.is_bound());
-    client.session.receive(&octets[taken_now..], &mut output, clock);
+    client.session.receive(&octets[taken_now..], &mut output, moment);
     assert_eq!(client.session.next(), Next::Close);
 }
 
@@ -392,9 +392,9 @@ fn a_hash_that_never_comes_is_busy() {
     let world = World::new();
     let mut client = Client::new(&world);
     let octets = bind(2, APP_DN, world.secrets.app.as_bytes());
-    let (mut output, clock) = (Vec::new(), client.clock());
-    client.session.receive(&octets, &mut output, clock);
-    client.session.conclude(None, &mut output, clock);
+    let (mut output, moment) = (Vec::new(), client.moment());
+    client.session.receive(&octets, &mut output, moment);
+    client.session.conclude(None, &mut output, moment);
     assert_eq!(client.who_am_i(), "");
     // And the pool that is closed takes none.
     world.registry.hash_pool().close();
@@ -406,11 +406,11 @@ fn revoking_between_the_hash_and_the_answer_counts() {
     let world = World::new();
     let mut client = Client::new(&world);
     let octets = bind(2, APP_DN, world.secrets.app.as_bytes());
-    let (mut output, clock) = (Vec::new(), client.clock());
-    client.session.receive(&octets, &mut output, clock);
+    let (mut output, moment) = (Vec::new(), client.moment());
+    client.session.receive(&octets, &mut output, moment);
     let outcome = super::world::wait(async { (&mut client.session.attempt().unwrap().outcome).await });
     world.change(|transaction| transaction.delete_token(APP_TOKEN));
-    client.session.conclude(outcome.ok(), &mut output, clock);
+    client.session.conclude(outcome.ok(), &mut output, moment);
     assert_eq!(
         super::client::result_of(&super::client::decode(&output)[0].op).unwrap().code.clone() as i64,
         49

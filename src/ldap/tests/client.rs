@@ -14,7 +14,7 @@ use tokio_util::bytes::BytesMut;
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::world::{NOW, World, stranger, wait};
-use crate::ldap::session::{Clock, Next, Session, SessionPeer};
+use crate::ldap::session::{Moment, Next, Session, SessionPeer};
 use crate::model::Timestamp;
 use crate::schema::steps;
 
@@ -168,9 +168,9 @@ impl Client {
     }
 
     fn step_on(&mut self) -> Next {
-        let clock = self.clock();
+        let moment = self.moment();
         loop {
-            let taken = self.session.receive(&self.input, &mut self.output, clock);
+            let taken = self.session.receive(&self.input, &mut self.output, moment);
             self.input.drain(..taken);
             if taken == 0 || self.input.is_empty() || self.session.next() != Next::Read {
                 break;
@@ -178,11 +178,11 @@ impl Client {
         }
         let next = self.session.next();
         match next {
-            Next::Work => self.session.work(&mut self.output, clock),
+            Next::Work => self.session.work(&mut self.output, moment),
             Next::Hash => {
                 let outcome =
                     wait(async { (&mut self.session.attempt().expect("an attempt").outcome).await });
-                self.session.conclude(outcome.ok(), &mut self.output, clock);
+                self.session.conclude(outcome.ok(), &mut self.output, moment);
             }
             Next::Change => {
                 let changed = wait(async { self.session.change().expect("a change").await });
@@ -198,8 +198,8 @@ impl Client {
         &self.input
     }
 
-    pub(in crate::ldap) fn clock(&self) -> Clock {
-        Clock { now: self.now, instant: self.started + self.later }
+    pub(in crate::ldap) fn moment(&self) -> Moment {
+        Moment { now: self.now, instant: self.started + self.later }
     }
 
     pub(in crate::ldap) fn id(&mut self) -> i32 {

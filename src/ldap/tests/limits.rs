@@ -102,13 +102,13 @@ fn a_turn_takes_no_more_requests_than_its_share() {
     let mut client = Client::app(&world);
     let requests: Vec<u8> = (10..5_010).flat_map(|id| encode(id, LdapOp::AbandonRequest(1))).collect();
     let mut output = Vec::new();
-    let clock = client.clock();
-    let taken = client.session.receive(&requests, &mut output, clock);
+    let moment = client.moment();
+    let taken = client.session.receive(&requests, &mut output, moment);
     assert!(taken > 0 && taken < requests.len() / 2, "{taken} of {}", requests.len());
     // What is left is taken in the next turns.
     let mut rest = requests[taken..].to_vec();
     while !rest.is_empty() {
-        let taken = client.session.receive(&rest, &mut output, clock);
+        let taken = client.session.receive(&rest, &mut output, moment);
         assert!(taken > 0);
         rest.drain(..taken);
     }

@@ -14,7 +14,7 @@ use super::client::{Client, bind, decode, encode, raw, result_of, search, tag_of
 use super::world::{ALICE_PASSWORD, BASE, NOW, SEEN_BY_APP, Wishes, World, stranger, wait};
 use crate::ldap::frame;
 use crate::ldap::message::{self, Answer, Operation, Request};
-use crate::ldap::session::{Clock, Next, Session};
+use crate::ldap::session::{Moment, Next, Session};
 
 /// A world whose app sees itself only, and requests of all sorts. Whoever else is in it has a name with `hidden`
 /// or `user-` in it, or stands in no request with a secret.
@@ -227,7 +227,7 @@ fn play(world: &World, is_tls: bool, stream: &[u8], borders: &[Index]) -> (Vec<u
     let settings = std::sync::Arc::new(world.settings.clone());
     let mut session = Session::new(world.registry.clone(), settings, stranger(), is_tls);
     let instant = std::time::Instant::now();
-    let clock = Clock { now: NOW, instant };
+    let moment = Moment { now: NOW, instant };
     let mut borders: Vec<usize> = borders.iter().map(|border| border.index(stream.len() + 1)).collect();
     borders.push(stream.len());
     borders.sort_unstable();
@@ -235,16 +235,16 @@ fn play(world: &World, is_tls: bool, stream: &[u8], borders: &[Index]) -> (Vec<u
     for border in borders {
         loop {
             let before = taken;
-            taken += session.receive(&stream[taken..border], &mut output, clock);
+            taken += session.receive(&stream[taken..border], &mut output, moment);
             assert!(taken <= border);
             all.append(&mut output);
             match session.next() {
                 Next::Read if taken > before && taken < border => {}
                 Next::Read => break,
-                Next::Work => session.work(&mut output, clock),
+                Next::Work => session.work(&mut output, moment),
                 Next::Hash => {
                     let outcome = wait(async { (&mut session.attempt().expect("an attempt").outcome).await });
-                    session.conclude(outcome.ok(), &mut output, clock);
+                    session.conclude(outcome.ok(), &mut output, moment);
                 }
                 Next::Change => {
                     let changed = wait(async { session.change().expect("a change").await });
@@ -252,9 +252,9 @@ fn play(world: &World, is_tls: bool, stream: &[u8], borders: &[Index]) -> (Vec<u
                 }
                 end @ (Next::StartTls | Next::Close) => {
                     // Nothing more happens.
-                    assert_eq!(session.receive(&stream[taken..], &mut output, clock), 0);
-                    session.work(&mut output, clock);
-                    session.conclude(None, &mut output, clock);
+                    assert_eq!(session.receive(&stream[taken..], &mut output, moment), 0);
+                    session.work(&mut output, moment);
+                    session.conclude(None, &mut output, moment);
                     assert!(output.is_empty());
                     return (all, taken, end);
                 }

@@ -28,7 +28,7 @@ use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::root_dse;
 use crate::ldap::selection::Selection;
-use crate::ldap::session::{Clock, Context, Session};
+use crate::ldap::session::{Context, Moment, Session};
 use crate::model::ProviderNumber;
 use crate::schema::Schema;
 
@@ -78,9 +78,9 @@ pub(in crate::ldap) fn run(
         Ok(Begun { newest, kept, visibility, mut search }) => {
             let (snapshot, tree) = searched(kept.as_ref(), newest, context.snapshot);
             let reader = TreeReader::new(snapshot, tree, &visibility);
-            match search.batch(&mut session.evaluator, &reader, context.output, context.clock) {
+            match search.batch(&mut session.evaluator, &reader, context.output, context.moment) {
                 Batch::Done(end) => {
-                    search.finish(end, snapshot, context.output, context.clock);
+                    search.finish(end, snapshot, context.output, context.moment);
                     search.limits_reached(end).for_each(|limit| session.note(limit));
                 }
                 Batch::More => match session.memory_of(search.octets() + context.body.len()) {
@@ -89,7 +89,7 @@ pub(in crate::ldap) fn run(
                         tree: tree.clone(),
                         visibility,
                         search,
-                        asked: Asked::now(context.snapshot, context.clock),
+                        asked: Asked::now(context.snapshot, context.moment),
                         _memory: memory,
                     }),
                     Err(refusal) => refuse(&refusal, context),
@@ -126,7 +126,7 @@ fn begin<'a>(
     let view = view(session, controls, sort.as_ref(), answer.as_ref())?;
     let mut walk = Walk::new(&reader, &filter, base, request.scope);
     let (server_size, server_time) = allowed(session, context.snapshot);
-    let mut limits = limits(session, request, server_size, server_time, context.clock);
+    let mut limits = limits(session, request, server_size, server_time, context.moment);
     let page = controls.paged.map(|paged| {
         let estimate = walk.candidates().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
         // The server's own limit makes pages smaller, it does not end the sequence.
@@ -148,7 +148,7 @@ fn begin<'a>(
             let last = place.filter(|_| view.is_none()).map(|place| place.last);
             let part = Part { last, view, is_paged: controls.paged.is_some() };
             let holders = session.holders();
-            Some(Box::new(Sorted::new(keys, key, pages, part, holders, context.clock.instant)))
+            Some(Box::new(Sorted::new(keys, key, pages, part, holders, context.moment.instant)))
         }
     };
     let is_critical = controls.sort.as_ref().is_some_and(|sort| sort.criticality);
@@ -219,7 +219,7 @@ fn place(
     if let Some(PagedRequest { cookie, .. }) = controls.paged
         && !cookie.is_empty()
     {
-        let place = pages.place(cookie, query, context.clock.now);
+        let place = pages.place(cookie, query, context.moment.now);
         return place.map(Some).map_err(|error| {
             let refusal = OperationRefusal::new(ResultCode::UnwillingToPerform, error.to_string());
             refusal.with_controls([control::paged_response(0, b"")])
@@ -228,7 +228,7 @@ fn place(
     if let Some(ViewRequest { context_id: Some(context_id), .. }) = controls.view
         && !context_id.is_empty()
     {
-        let place = pages.place(context_id, query, context.clock.now);
+        let place = pages.place(context_id, query, context.moment.now);
         return place
             .map(Some)
             .map_err(|error| view_error(ViewResult::Code(ResultCode::ProtocolError), &error.to_string()));
@@ -248,7 +248,7 @@ fn revision(
     if place.revision == context.snapshot.revision() {
         return Ok(None);
     }
-    let kept = session.settings.pages.snapshot(place.revision, context.clock.instant);
+    let kept = session.settings.pages.snapshot(place.revision, context.moment.instant);
     if let Some(kept) = kept
         && let Some(tree) = kept.tree(provider).cloned()
     {
@@ -466,7 +466,7 @@ fn limits(
     request: &SearchRequest<'_>,
     server_size: u32,
     server_time: Duration,
-    clock: Clock,
+    moment: Moment,
 ) -> SearchLimits {
     let server = &session.settings.limits;
     let size = [request.size_limit, server_size].into_iter().filter(|limit| *limit > 0).min();
@@ -480,6 +480,6 @@ fn limits(
         is_size_ours,
         is_time_ours: time == server_time,
         look_through_max: (server.look_through_max > 0).then_some(u64::from(server.look_through_max)),
-        deadline: clock.instant + time,
+        deadline: moment.instant + time,
     }
 }

@@ -17,7 +17,7 @@ use crate::ldap::memory::Holder;
 use crate::ldap::pages::{Pages, Place, QueryDigest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
-use crate::ldap::session::Clock;
+use crate::ldap::session::Moment;
 use crate::model::Revision;
 use crate::net::Share;
 
@@ -39,8 +39,8 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn now(newest: &Snapshot, clock: Clock) -> Self {
-        Self { revision: newest.revision(), second: clock.now.unix_seconds() }
+    pub(super) fn now(newest: &Snapshot, moment: Moment) -> Self {
+        Self { revision: newest.revision(), second: moment.now.unix_seconds() }
     }
 }
 
@@ -170,15 +170,15 @@ impl RunningSearch {
         newest: &Snapshot,
         identity: Option<&Identity>,
         source: Option<IpAddr>,
-        clock: Clock,
+        moment: Moment,
     ) -> Result<(), Denied> {
-        let now = Asked::now(newest, clock);
+        let now = Asked::now(newest, moment);
         if self.asked == now {
             return Ok(());
         }
         self.asked = now;
         let provider = self.tree.provider().number;
-        let visibility = self.visibility.narrowed(&view(newest, identity, provider, source, clock.now)?);
+        let visibility = self.visibility.narrowed(&view(newest, identity, provider, source, moment.now)?);
         if visibility != self.visibility {
             // What of an entry has left was measured with what may not be seen any more.
             if self.is_within_entry() {
@@ -201,13 +201,13 @@ impl RunningSearch {
         &mut self,
         evaluator: &mut Evaluator,
         output: &mut Vec<u8>,
-        clock: Clock,
+        moment: Moment,
     ) -> Option<End> {
         let reader = TreeReader::new(&self.snapshot, &self.tree, &self.visibility);
-        match self.search.batch(evaluator, &reader, output, clock) {
+        match self.search.batch(evaluator, &reader, output, moment) {
             Batch::More => None,
             Batch::Done(end) => {
-                self.search.finish(end, &self.snapshot, output, clock);
+                self.search.finish(end, &self.snapshot, output, moment);
                 Some(end)
             }
         }
@@ -250,9 +250,9 @@ impl Search {
         evaluator: &mut Evaluator,
         reader: &TreeReader<'_>,
         output: &mut Vec<u8>,
-        clock: Clock,
+        moment: Moment,
     ) -> Batch {
-        if clock.instant >= self.limits.deadline && !self.is_within_entry() {
+        if moment.instant >= self.limits.deadline && !self.is_within_entry() {
             return Batch::Done(End::TimeLimit);
         }
         if self.is_empty {
@@ -275,7 +275,7 @@ impl Search {
         match self.sorted.take() {
             None => self.send_found(evaluator, reader, output),
             Some(mut sorted) => {
-                let batch = self.send_sorted(&mut sorted, evaluator, reader, output, clock);
+                let batch = self.send_sorted(&mut sorted, evaluator, reader, output, moment);
                 // Without memory for an order it is given up.
                 if !sorted.is_given_up() {
                     self.sorted = Some(sorted);
@@ -306,7 +306,7 @@ impl Search {
     }
 
     /// Appends the final response, with what is answered to the controls.
-    pub(super) fn finish(&self, end: End, snapshot: &Arc<Snapshot>, output: &mut Vec<u8>, clock: Clock) {
+    pub(super) fn finish(&self, end: End, snapshot: &Arc<Snapshot>, output: &mut Vec<u8>, moment: Moment) {
         let mut controls = ResponseControls::default();
         let is_answered = matches!(end, End::Complete | End::Page(_) | End::SizeLimit | End::SortMemory);
         if is_answered && let Some(answer) = &self.sort_answer {
@@ -315,15 +315,15 @@ impl Search {
         if let Some(page) = &self.page {
             let cookie = match end {
                 End::Page(last) => {
-                    page.pages.keep(snapshot, clock.instant);
-                    page.pages.cookie(Place { revision: snapshot.revision(), last }, &page.query, clock.now)
+                    page.pages.keep(snapshot, moment.instant);
+                    page.pages.cookie(Place { revision: snapshot.revision(), last }, &page.query, moment.now)
                 }
                 _ => Vec::new(),
             };
             let estimate = self.sorted.as_ref().and_then(|sorted| sorted.len()).unwrap_or(page.estimate);
             controls.push(control::paged_response(estimate, &cookie));
         }
-        if let Some(answer) = self.sorted.as_ref().and_then(|sorted| sorted.view_answer(snapshot, clock)) {
+        if let Some(answer) = self.sorted.as_ref().and_then(|sorted| sorted.view_answer(snapshot, moment)) {
             controls.push(answer);
         } else if end == End::ViewMemory {
             let result = ViewResult::Code(ResultCode::AdminLimitExceeded);
@@ -368,7 +368,7 @@ impl Search {
         evaluator: &mut Evaluator,
         reader: &TreeReader<'_>,
         output: &mut Vec<u8>,
-        clock: Clock,
+        moment: Moment,
     ) -> Batch {
         let output_enough = output.len() + BATCH_OCTETS;
         let work_enough = evaluator.work() + WORK_AT_ONCE;
@@ -389,7 +389,7 @@ impl Search {
                 return Batch::More;
             }
         }
-        if let Progress::More = sorted.merge(reader, clock) {
+        if let Progress::More = sorted.merge(reader, moment) {
             evaluator.add_work(WORK_OF_A_MERGE);
             return Batch::More;
         }

@@ -10,7 +10,7 @@ use crate::ldap::control::{self, ViewResult};
 use crate::ldap::memory::Holders;
 use crate::ldap::pages::{Order, OrderKey, Pages, Place, SortMemory};
 use crate::ldap::result_code::ResultCode;
-use crate::ldap::session::Clock;
+use crate::ldap::session::Moment;
 
 /// The results of one search on their way into an order.
 pub(super) struct Sorted {
@@ -187,7 +187,7 @@ impl Sorted {
     }
 
     /// Merges runs for a while; when one is left, finds where to begin.
-    pub(super) fn merge(&mut self, reader: &TreeReader<'_>, clock: Clock) -> Progress {
+    pub(super) fn merge(&mut self, reader: &TreeReader<'_>, moment: Moment) -> Progress {
         if let Phase::Merging(collected) = &mut self.phase {
             if let Progress::More = collected.merge_some() {
                 return Progress::More;
@@ -197,7 +197,7 @@ impl Sorted {
             };
             let order = collected.into_order();
             if self.is_shared {
-                self.pages.keep_order(self.key, &order, clock.instant);
+                self.pages.keep_order(self.key, &order, moment.instant);
             }
             self.phase = Phase::Sending(Sending::unplaced(order));
         }
@@ -234,13 +234,13 @@ impl Sorted {
     pub(super) fn view_answer(
         &self,
         snapshot: &Arc<Snapshot>,
-        clock: Clock,
+        moment: Moment,
     ) -> Option<(&'static str, Vec<u8>)> {
         self.view.as_ref()?;
         let Phase::Sending(sending) = &self.phase else { return None };
-        self.pages.keep(snapshot, clock.instant);
+        self.pages.keep(snapshot, moment.instant);
         let place = Place { revision: snapshot.revision(), last: sending.last };
-        let context_id = self.pages.cookie(place, &self.key.query, clock.now);
+        let context_id = self.pages.cookie(place, &self.key.query, moment.now);
         let count = u32::try_from(sending.order.ids.len()).unwrap_or(u32::MAX);
         let result = ViewResult::Code(ResultCode::Success);
         Some(control::view_response(sending.target, count, result, &context_id))
