@@ -19,7 +19,7 @@ use super::log::{DeniedCall, Failure, FailureKind, failure};
 use crate::model::{
     AccountNumber, Action, Fingerprint, ProviderNumber, Timestamp, TokenNumber, Usage, UsageOf,
 };
-use crate::net::Source;
+use crate::net::ClientSource;
 
 /// What happened since it was taken last. Cheap to add to from many threads.
 pub struct LoginTally {
@@ -60,7 +60,7 @@ struct Shard {
     other_logins: Option<Span>,
     failures: HashMap<u64, FailureRow>,
     /// How many of these rows each source has, and each network around sources, by what they tell of.
-    rows_of_source: HashMap<(Action, u8, Source), usize>,
+    rows_of_source: HashMap<(Action, u8, ClientSource), usize>,
     other_failures: BTreeMap<Action, Span>,
 }
 
@@ -307,7 +307,7 @@ impl LoginTally {
             Told::WithItsSource => tracing::warn!(
                 target: "audit",
                 action = failed.kind.action().as_str(),
-                source = %Source::from(failed.source),
+                source = %ClientSource::from(failed.source),
                 told_apart = self.failures_by_source_max,
                 limit = "failures_told_by_source_max",
                 "more failed logins or refusals of one source than can be told apart: others are counted together"
@@ -443,7 +443,7 @@ impl LoginTally {
 
     /// Counts a failure, or so many that were counted before; with a `network` it stands for several of that.
     fn add_failure(&self, failed: Failure<'_>, network: Option<u8>, span: Span) -> Counted {
-        let source = Source::from(failed.source);
+        let source = ClientSource::from(failed.source);
         let action = failed.kind.action();
         // All of a source and of the networks around it are in one shard.
         let mut shard = self.shard(self.failure_hasher.hash_one(source.networks().next_back()));
@@ -520,15 +520,15 @@ struct Counted {
 
 impl Shard {
     /// Whether a source or a network has as many rows as it may.
-    fn is_full(&self, action: Action, (prefix, of): (u8, Source), by_source_max: usize) -> bool {
+    fn is_full(&self, action: Action, (prefix, of): (u8, ClientSource), by_source_max: usize) -> bool {
         let rows = self.rows_of_source.get(&(action, prefix, of)).copied().unwrap_or_default();
-        let is_source = prefix == Source::PREFIX;
+        let is_source = prefix == ClientSource::PREFIX;
         rows >= if is_source { by_source_max } else { by_source_max.saturating_mul(NETWORK_SHARES) }
     }
 }
 
 /// What several failures of a source have in common. Of who had proved themselves it is known who did.
-fn of_others(failed: Failure<'_>, around: Source) -> Failure<'_> {
+fn of_others(failed: Failure<'_>, around: ClientSource) -> Failure<'_> {
     let of_source = Failure {
         provider: "",
         application: None,

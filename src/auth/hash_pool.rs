@@ -23,7 +23,7 @@ use super::password_hash::{HashBounds, HashParseError, StoredHash};
 use super::schemes::argon::{Argon2Parameters, ArgonMemory, HashError, hash_new};
 use super::token_secret::{RandomSourceError, TokenSecret};
 use crate::model::Intent;
-use crate::net::Source;
+use crate::net::ClientSource;
 use crate::secret::Secret;
 use crate::seldom::{self, Seldom};
 
@@ -153,7 +153,7 @@ impl HashPool {
             if state.is_closed {
                 return Err(HashRefusal::Closed);
             }
-            state.queues.push(class, Source::from(source), work, Work::is_cancelled)
+            state.queues.push(class, ClientSource::from(source), work, Work::is_cancelled)
         };
         match pushed {
             Ok(None) => {}

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::net::Source;
+use crate::net::ClientSource;
 
 /// The queues, one for each class.
 ///
@@ -47,7 +47,7 @@ impl HashClass {
 
     /// Whose line a job of a source stands in. What is paced is so for a whole network of IPv6 that fails: there it has one
     /// line, or whoever has a /48 would have a turn for each of its hosts.
-    fn line_of(self, source: Source) -> Source {
+    fn line_of(self, source: ClientSource) -> ClientSource {
         match self {
             Self::Paced => source.networks().last().map_or(source, |(_, widest)| widest),
             Self::Selector | Self::Other | Self::Bulk => source,
@@ -107,7 +107,7 @@ impl<Job> HashQueues<Job> {
     pub(super) fn push(
         &mut self,
         class: HashClass,
-        source: Source,
+        source: ClientSource,
         job: Job,
         is_cancelled: impl Fn(&Job) -> bool,
     ) -> Result<Option<Job>, NoPlace> {
@@ -147,9 +147,9 @@ impl<Job> HashQueues<Job> {
 struct Queue<Job> {
     class: HashClass,
     time: u64,
-    lines: HashMap<Source, VecDeque<Job>>,
+    lines: HashMap<ClientSource, VecDeque<Job>>,
     /// Every source that has a line, once, the next to be served first.
-    turns: VecDeque<Source>,
+    turns: VecDeque<ClientSource>,
     length: usize,
     length_max: usize,
     share_max: usize,
@@ -163,7 +163,7 @@ impl<Job> Queue<Job> {
 
     fn push(
         &mut self,
-        source: Source,
+        source: ClientSource,
         job: Job,
         is_cancelled: impl Fn(&Job) -> bool,
     ) -> Result<Option<Job>, NoPlace> {
@@ -206,7 +206,7 @@ impl<Job> Queue<Job> {
         self.length >= self.length_max
     }
 
-    fn share(&self, source: Source) -> usize {
+    fn share(&self, source: ClientSource) -> usize {
         self.lines.get(&source).map_or(0, VecDeque::len)
     }
 
@@ -220,7 +220,7 @@ impl<Job> Queue<Job> {
     }
 
     /// Takes out the jobs of one source that were given up; its share bounds the work.
-    fn discard(&mut self, source: Source, is_cancelled: impl Fn(&Job) -> bool) {
+    fn discard(&mut self, source: ClientSource, is_cancelled: impl Fn(&Job) -> bool) {
         let Some(line) = self.lines.get_mut(&source) else { return };
         let before = line.len();
         line.retain(|job| !is_cancelled(job));
@@ -247,8 +247,8 @@ mod tests {
 
     use super::*;
 
-    fn source(last: u8) -> Source {
-        Source::from(Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))))
+    fn source(last: u8) -> ClientSource {
+        ClientSource::from(Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))))
     }
 
     fn push(
@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_network_that_is_paced_has_one_line() {
-        let of = |text: &str| Source::from(Some(text.parse::<IpAddr>().unwrap()));
+        let of = |text: &str| ClientSource::from(Some(text.parse::<IpAddr>().unwrap()));
         for (class, order) in [(HashClass::Other, [1, 2, 3, 4]), (HashClass::Paced, [1, 4, 2, 3])] {
             let mut queues = HashQueues::new(10, 10);
             for (text, job) in

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::net::Source;
+use crate::net::ClientSource;
 
 /// Counts failures, in tables whose size is fixed at the start.
 ///
@@ -97,7 +97,7 @@ impl Throttle {
     /// Whether the secret of a token was wrong too often from there: then its hash is paced.
     pub fn is_token_paced(&self, token: u32, source: Option<IpAddr>, now: Duration) -> bool {
         let max = u64::from(self.settings.failures_per_token_max);
-        let key = self.key((token, Source::from(source)));
+        let key = self.key((token, ClientSource::from(source)));
         let is_over = max > 0 && self.lock().tokens.count(key, millis(now), self.window()) > max;
         if is_over {
             self.paced_by_token.fetch_add(1, Ordering::Relaxed);
@@ -110,14 +110,14 @@ impl Throttle {
         if self.settings.failures_per_token_max == 0 {
             return;
         }
-        let key = self.key((token, Source::from(source)));
+        let key = self.key((token, ClientSource::from(source)));
         let added = self.lock().tokens.add(key, millis(now), self.window());
         self.displaced.fetch_add(u64::from(added.is_displaced), Ordering::Relaxed);
     }
 
     /// Whether a name is paused at a source; counts the try that asks.
     pub fn is_paused(&self, subject: Subject<'_>, source: Option<IpAddr>, now: Duration) -> bool {
-        let until = self.lock().names.paused_until(self.key((subject, Source::from(source))));
+        let until = self.lock().names.paused_until(self.key((subject, ClientSource::from(source))));
         let is_paused = millis(now) < until;
         if is_paused {
             self.paused.fetch_add(1, Ordering::Relaxed);
@@ -127,7 +127,7 @@ impl Throttle {
 
     /// Notes that the secret of a name was wrong.
     pub fn failed(&self, subject: Subject<'_>, source: Option<IpAddr>, now: Duration) {
-        let source = Source::from(source);
+        let source = ClientSource::from(source);
         let key = self.key((subject, source));
         let is_displaced = self.lock().names.failed(key, subject, source, &self.settings, millis(now));
         self.displaced.fetch_add(u64::from(is_displaced), Ordering::Relaxed);
@@ -135,7 +135,7 @@ impl Throttle {
 
     /// Notes that the secret of a name was right: it starts anew at this source.
     pub fn succeeded(&self, subject: Subject<'_>, source: Option<IpAddr>) {
-        let key = self.key((subject, Source::from(source)));
+        let key = self.key((subject, ClientSource::from(source)));
         self.lock().names.forget(|slot| slot.key == key, Some(key));
     }
 
@@ -173,7 +173,7 @@ impl Throttle {
 
     fn keys_of_source(&self, source: TryingSource) -> impl Iterator<Item = u64> {
         let networks = if source.is_application { 1 } else { usize::MAX };
-        Source::from(source.address).networks().take(networks).map(|network| self.key(network))
+        ClientSource::from(source.address).networks().take(networks).map(|network| self.key(network))
     }
 
     fn window(&self) -> u64 {
@@ -214,7 +214,7 @@ pub struct TryingSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pause {
     /// Where.
-    pub source: Source,
+    pub source: ClientSource,
     /// How long it will last.
     pub left: Duration,
 }
@@ -295,7 +295,7 @@ trait Keyed: Copy + Default {
 struct NameSlot {
     key: u64,
     account: Option<u32>,
-    source: Source,
+    source: ClientSource,
     /// When the first of the counted failures was.
     since: u64,
     /// Paused before this time.
@@ -307,7 +307,15 @@ struct NameSlot {
 
 impl Default for NameSlot {
     fn default() -> Self {
-        Self { key: 0, account: None, source: Source::Local, since: 0, until: 0, failures: 0, pauses: 0 }
+        Self {
+            key: 0,
+            account: None,
+            source: ClientSource::Local,
+            since: 0,
+            until: 0,
+            failures: 0,
+            pauses: 0,
+        }
     }
 }
 
@@ -413,7 +421,7 @@ impl Table<NameSlot> {
         &mut self,
         key: u64,
         subject: Subject<'_>,
-        source: Source,
+        source: ClientSource,
         settings: &ThrottleSettings,
         now: u64,
     ) -> bool {
@@ -720,7 +728,7 @@ mod tests {
         fail(&throttle, ALICE, there, 1, at(11));
         let mut pauses = throttle.pauses(1, at(11));
         pauses.sort_by_key(|pause| pause.left);
-        assert_eq!(pauses, [Pause { source: Source::from(there), left: at(2) }]);
+        assert_eq!(pauses, [Pause { source: ClientSource::from(there), left: at(2) }]);
         assert_eq!(throttle.pauses(1, Duration::from_millis(10_500)).len(), 2);
         assert_eq!(throttle.unlock(1, at(11)), 1);
         assert!(throttle.pauses(1, at(11)).is_empty() && !throttle.is_paused(ALICE, there, at(11)));

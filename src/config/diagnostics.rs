@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::source::{Position, blot};
+use super::text::{Position, blot};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug)]

@@ -13,13 +13,13 @@ use zeroize::Zeroizing;
 use super::diagnostics::{Problem, Problems};
 use super::mended;
 use super::reader::TableReader;
-use super::source::{Located, Position, Source};
+use super::text::{ConfigText, Located, Position};
 use super::value;
 
 /// A config file that was read.
 pub(super) struct ConfigFile {
     /// Its name and its text without secrets.
-    pub(super) source: Arc<Source>,
+    pub(super) source: Arc<ConfigText>,
     /// What relative paths in it are relative to.
     pub(super) directory: PathBuf,
     /// Whether nobody but its owner may read or change it, so that secrets may stand in it.
@@ -37,7 +37,7 @@ impl ConfigFile {
     ) -> Option<Self> {
         match open(path) {
             Ok((text, is_private)) => {
-                let source = Source::new(path, &text, order);
+                let source = ConfigText::new(path, &text, order);
                 let text = match mended::mend(&text) {
                     Some(mended) => {
                         problems.extend(mended.mistakes.into_iter().map(|mistake| {

@@ -19,7 +19,7 @@ mod seed_secret;
 mod seed_value;
 mod settings;
 mod settings_reader;
-mod source;
+mod text;
 mod value;
 
 #[cfg(test)]
@@ -51,8 +51,8 @@ pub use settings::{
     ListenerError, LogFormat, LogLevel, LogSettings, OnStoreFailure, PlainBind, ROTATION_OVERLAP_MAX,
     Settings, TlsSettings,
 };
-pub use source::Located;
-use source::Source;
+use text::ConfigText;
+pub use text::Located;
 
 use crate::model::{AccountKind, first_identifier};
 use file::ConfigFile;
@@ -181,7 +181,7 @@ pub fn unknown_variables<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String
         None
     };
     // What reads the keys says which there are.
-    let source = Source::new(Path::new(""), "", 0);
+    let source = ConfigText::new(Path::new(""), "", 0);
     let nothing = DeTable::new();
     let mut root = TableReader::root(&source, &nothing);
     settings_reader::read_settings(&mut root, Path::new(""), &note, &mut Problems::default());

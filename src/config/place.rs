@@ -6,7 +6,7 @@ use super::diagnostics::{Problem, Problems};
 use super::environment::{Lookup, variable_of};
 use super::names;
 use super::seed::ReferenceKind;
-use super::source::Position;
+use super::text::Position;
 use super::{Config, SeedAccount};
 use crate::model::{ApplicationText, first_identifier};
 

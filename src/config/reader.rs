@@ -9,12 +9,12 @@ use toml::de::{DeTable, DeValue};
 use super::diagnostics::{Problem, Problems};
 use super::environment::Overrides;
 use super::place::Spans;
-use super::source::{Located, Position, Source};
+use super::text::{ConfigText, Located, Position};
 use super::value::{self, Raw};
 
 /// A table that is being read. [`finish`](TableReader::finish) reports the keys that were not asked for.
 pub(super) struct TableReader<'t> {
-    source: &'t Arc<Source>,
+    source: &'t Arc<ConfigText>,
     /// The tables on the way to it, such as `server.tls`; empty for the root.
     path: String,
     /// Where it begins.
@@ -27,7 +27,7 @@ pub(super) struct TableReader<'t> {
 
 impl<'t> TableReader<'t> {
     /// The root of a file.
-    pub(super) fn root(source: &'t Arc<Source>, entries: &'t DeTable<'t>) -> Self {
+    pub(super) fn root(source: &'t Arc<ConfigText>, entries: &'t DeTable<'t>) -> Self {
         Self {
             source,
             path: String::new(),
@@ -340,7 +340,7 @@ impl<'t> TableReader<'t> {
 
 /// An element of a list, or the value of a free key.
 pub(super) struct Item<'t> {
-    source: &'t Arc<Source>,
+    source: &'t Arc<ConfigText>,
     /// The key that it belongs to, with its tables.
     pub(super) path: String,
     value: &'t Spanned<DeValue<'t>>,

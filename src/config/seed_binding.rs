@@ -5,7 +5,7 @@ use super::reader::TableReader;
 use super::seed::{ReferenceKind, SeedBinding, SeedSubject};
 use super::seed_reader::SeedReader;
 use super::seed_value::{network, time_of_day, timezone, weekday};
-use super::source::Located;
+use super::text::Located;
 use super::value;
 use crate::model::{BadTimeWindow, TimeOfDay, TimeWindow, TimeZone, Weekday};
 

@@ -18,7 +18,7 @@ use super::seed_value::{
     INTENT, MODE, account_kind, attribute_type, container, custom_attribute, custom_oid, dn, domain, expiry,
     network, permission, reference, slug, syntax,
 };
-use super::source::{Located, Position};
+use super::text::{Located, Position};
 use super::value::{self, Raw};
 use crate::model::{
     AccountChanges, ApplicationChanges, ApplicationText, Attribute, Container, Expiry, GroupChanges, Intent,

@@ -9,7 +9,7 @@ use super::environment::Lookup;
 use super::file::ConfigFile;
 use super::reader::TableReader;
 use super::seed::SeedSecret;
-use super::source::{Located, Position};
+use super::text::{Located, Position};
 use super::value;
 use crate::model::HashText;
 use crate::secret::Secret;

@@ -14,7 +14,7 @@ use super::settings::{
     ListenAddress, LogFormat, LogLevel, LogSettings, OnStoreFailure, PlainBind, ROTATION_OVERLAP,
     ROTATION_OVERLAP_MAX, Settings, TlsSettings,
 };
-use super::source::{Located, Position};
+use super::text::{Located, Position};
 use super::value::{self, Raw};
 use crate::model::{Fingerprint, NoFingerprint};
 

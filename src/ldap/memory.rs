@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::access::Identity;
 use crate::config::Limits;
 use crate::model::AccountNumber;
-use crate::net::Source;
+use crate::net::ClientSource;
 use crate::net::{Budget, Share};
 
 use super::session::SessionPeer;
@@ -15,7 +15,7 @@ use super::session::SessionPeer;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Holder {
     Account(AccountNumber),
-    Source(Source),
+    Source(ClientSource),
 }
 
 /// The memory that all connections of the LDAP door share (`connection_memory_max`).
@@ -67,7 +67,7 @@ impl BufferMemory {
 pub(super) fn holders(identity: Option<&Identity>, peer: SessionPeer) -> Holders {
     let account = identity.map(|identity| Holder::Account(identity.holder.account));
     let is_here = peer.is_loopback || peer.source.is_none();
-    let source = (account.is_none() || !is_here).then(|| Holder::Source(Source::from(peer.source)));
+    let source = (account.is_none() || !is_here).then(|| Holder::Source(ClientSource::from(peer.source)));
     [account, source]
 }
 

@@ -12,7 +12,7 @@ use super::peer::PeerAddress;
 use super::places::{Holder, Place, Places};
 use super::presence::{Presence, micros};
 use super::refused::ConnectionRefused;
-use super::source::Source;
+use super::source::ClientSource;
 use crate::model::AccountNumber;
 
 /// Counts the open connections and says whether one more may open.
@@ -81,7 +81,7 @@ impl ConnectionLimits {
     /// # Errors
     /// The limit that it would exceed.
     pub fn admit(self: &Arc<Self>, address: &PeerAddress) -> Result<Permit, ConnectionRefused> {
-        match Source::elsewhere(address) {
+        match ClientSource::elsewhere(address) {
             Some(source) => self.admit_holder(Holder::Source(source)),
             None => self.admit_holder(Holder::Here),
         }
@@ -137,7 +137,7 @@ impl Permit {
     /// The limit by source that it exceeds.
     pub fn came_from(&mut self, address: &PeerAddress) -> Result<(), ConnectionRefused> {
         let Some(ip) = address.ip() else { return Ok(()) };
-        let source = Source::from(Some(ip));
+        let source = ClientSource::from(Some(ip));
         self.limits.state().claim(self.number, source, micros(self.limits.started))?;
         self.holder = Holder::Source(source);
         Ok(())
@@ -182,7 +182,7 @@ struct State {
     places: Places,
     /// Only sources with an open connection, so no larger than `connections_max`. Keyed hash:
     /// the addresses are chosen by strangers.
-    sources: HashMap<Source, OfSource>,
+    sources: HashMap<ClientSource, OfSource>,
     counts: ConnectionCounts,
     /// Whether somebody would have made room, had not too many been on their way out.
     lacks_exit: bool,
@@ -261,7 +261,7 @@ impl State {
     }
 
     /// Asks the limits by source.
-    fn admit_from(&mut self, source: Source, now: u64) -> Result<(), ConnectionRefused> {
+    fn admit_from(&mut self, source: ClientSource, now: u64) -> Result<(), ConnectionRefused> {
         let limit = self.settings.connections_by_source_max;
         let refused = ConnectionRefused::BySource { limit };
         if self.of(source).open >= limit && !self.make_room_of(source, refused, now) {
@@ -275,12 +275,12 @@ impl State {
         Ok(())
     }
 
-    fn of(&self, source: Source) -> OfSource {
+    fn of(&self, source: ClientSource) -> OfSource {
         self.sources.get(&source).copied().unwrap_or_default()
     }
 
     /// Of a source that has not bound.
-    fn make_room_of(&mut self, source: Source, limit: ConnectionRefused, now: u64) -> bool {
+    fn make_room_of(&mut self, source: ClientSource, limit: ConnectionRefused, now: u64) -> bool {
         let found = self.places.longest_silent(Holder::Source(source), now);
         self.ask_to_leave(found, limit)
     }
@@ -328,14 +328,14 @@ impl State {
     }
 
     /// Counts an open connection for a source.
-    fn count(&mut self, source: Source, before_bind: bool) {
+    fn count(&mut self, source: ClientSource, before_bind: bool) {
         let of_source = self.sources.entry(source).or_default();
         of_source.open += 1;
         of_source.before_bind += u32::from(before_bind);
     }
 
     /// Counts one that is counted in all for its source too.
-    fn claim(&mut self, number: u64, source: Source, now: u64) -> Result<(), ConnectionRefused> {
+    fn claim(&mut self, number: u64, source: ClientSource, now: u64) -> Result<(), ConnectionRefused> {
         self.lacks_exit = false;
         self.admit_from(source, now).map_err(|refused| self.said_exactly(refused))?;
         self.count(source, true);
@@ -351,7 +351,7 @@ impl State {
     }
 
     /// One less has not bound.
-    fn bound_from(&mut self, source: Option<Source>) {
+    fn bound_from(&mut self, source: Option<ClientSource>) {
         self.counts.before_bind -= 1;
         if let Some(of_source) = source.and_then(|source| self.sources.get_mut(&source)) {
             of_source.before_bind -= 1;

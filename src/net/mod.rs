@@ -39,7 +39,7 @@ pub use proxy::{HeaderError, Proxies};
 pub use rate::Rate;
 pub use refused::ConnectionRefused;
 pub use server_certificate::{KeyKind, ServerCertificate};
-pub use source::Source;
+pub use source::ClientSource;
 pub use tls::{Tls, TlsError, TlsFile, TlsFiles, TlsWarning};
 pub use turns::{SourceTurns, Turns, WORK_OF_A_HANDSHAKE};
 pub use watched::{Answering, Requests, Watched};

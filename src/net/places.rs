@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::presence::{Presence, Waiting};
-use super::source::Source;
+use super::source::ClientSource;
 use crate::model::AccountNumber;
 
 /// Who holds places, and what holders are together.
@@ -16,7 +16,7 @@ pub(super) enum Holder {
     /// This machine, before a bind.
     Here,
     /// A source, before a bind.
-    Source(Source),
+    Source(ClientSource),
     /// Sources of an IPv6 network of 56 bits.
     Network56(u64),
     /// Sources of an IPv6 network of 48 bits.
@@ -52,14 +52,14 @@ pub(super) struct Places {
 pub(super) struct Place {
     pub(super) holder: Holder,
     /// Where the client is, if that is counted.
-    pub(super) source: Option<Source>,
+    pub(super) source: Option<ClientSource>,
     key: u64,
     pub(super) presence: Arc<Presence>,
 }
 
 impl Holder {
     /// The source, before a bind.
-    pub(super) fn source(self) -> Option<Source> {
+    pub(super) fn source(self) -> Option<ClientSource> {
         match self {
             Self::Source(source) => Some(source),
             _ => None,
@@ -72,7 +72,7 @@ impl Places {
     pub(super) fn take(
         &mut self,
         holder: Holder,
-        source: Option<Source>,
+        source: Option<ClientSource>,
         presence: Arc<Presence>,
         now: u64,
     ) -> u64 {
@@ -84,7 +84,7 @@ impl Places {
     }
 
     /// Somebody else holds it now; gives where the client is. `None`: it was given to somebody else before.
-    pub(super) fn hand_over(&mut self, number: u64, holder: Holder) -> Option<Option<Source>> {
+    pub(super) fn hand_over(&mut self, number: u64, holder: Holder) -> Option<Option<ClientSource>> {
         let place = self.places.get_mut(&number)?;
         let (before, key, source) = (std::mem::replace(&mut place.holder, holder), place.key, place.source);
         self.leave(number, before, key);
@@ -93,7 +93,7 @@ impl Places {
     }
 
     /// It is known now where the client is.
-    pub(super) fn claim(&mut self, number: u64, source: Source) {
+    pub(super) fn claim(&mut self, number: u64, source: ClientSource) {
         if let Some(place) = self.places.get_mut(&number) {
             place.source = Some(source);
         }
@@ -255,7 +255,7 @@ impl Places {
 fn lines(holder: Holder) -> [Option<(Holder, [Option<Holder>; 2])>; 3] {
     let one = |above| [Some((holder, [Some(above), None])), None, None];
     match holder {
-        Holder::Source(Source::Ipv6Network(bits)) => {
+        Holder::Source(ClientSource::Ipv6Network(bits)) => {
             let network = |prefix: u32| bits >> (64 - prefix);
             let (of_48, of_56) = (Holder::Network48(network(48)), Holder::Network56(network(56)));
             [

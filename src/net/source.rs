@@ -11,7 +11,7 @@ use super::peer::PeerAddress;
 /// An IPv6 host has a whole /64 to itself, so its addresses count as one source. An IPv4 address is the
 /// same source whether it came over an IPv4 or a dual-stack (IPv4-mapped) socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Source {
+pub enum ClientSource {
     /// The Unix socket, or the server itself: there is no address.
     Local,
     /// One IPv4 address.
@@ -20,7 +20,7 @@ pub enum Source {
     Ipv6Network(u64),
 }
 
-impl From<Option<IpAddr>> for Source {
+impl From<Option<IpAddr>> for ClientSource {
     fn from(address: Option<IpAddr>) -> Self {
         match address.map(|address| address.to_canonical()) {
             None => Self::Local,
@@ -31,7 +31,7 @@ impl From<Option<IpAddr>> for Source {
     }
 }
 
-impl Source {
+impl ClientSource {
     /// The prefix length of a source itself, as of IPv6.
     pub const PREFIX: u8 = HOST_PREFIX;
 
@@ -56,7 +56,7 @@ impl Source {
     }
 }
 
-impl Source {
+impl ClientSource {
     /// Its address, or the first one of the network.
     pub fn address(self) -> Option<IpAddr> {
         match self {
@@ -67,7 +67,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ClientSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local => formatter.write_str("this machine"),
@@ -89,8 +89,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
-    fn source(text: &str) -> Source {
-        Source::from(Some(text.parse::<IpAddr>().unwrap()))
+    fn source(text: &str) -> ClientSource {
+        ClientSource::from(Some(text.parse::<IpAddr>().unwrap()))
     }
 
     #[test]
@@ -107,9 +107,9 @@ mod tests {
 
     #[test]
     fn without_an_address_it_is_local() {
-        assert_eq!(Source::from(None), Source::Local);
-        assert_ne!(source("::1"), Source::Local);
-        assert_ne!(source("0.0.0.0"), Source::Local);
+        assert_eq!(ClientSource::from(None), ClientSource::Local);
+        assert_ne!(source("::1"), ClientSource::Local);
+        assert_ne!(source("0.0.0.0"), ClientSource::Local);
     }
 
     #[test]
@@ -124,9 +124,9 @@ mod tests {
         assert_eq!(networks("192.0.2.7"), ["64 192.0.2.7"]);
         assert_eq!(source("2001:db8:1:2345:6::1").address(), "2001:db8:1:2345::".parse().ok());
         assert_eq!(
-            (source("192.0.2.7").address(), Source::Local.address()),
+            (source("192.0.2.7").address(), ClientSource::Local.address()),
             ("192.0.2.7".parse().ok(), None)
         );
-        assert_eq!(Source::Local.networks().count(), 1);
+        assert_eq!(ClientSource::Local.networks().count(), 1);
     }
 }

@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::peer::PeerAddress;
-use super::source::Source;
+use super::source::ClientSource;
 
 /// The sources that have a connection open.
 #[derive(Debug)]
 pub struct Turns {
     /// Taken when a connection opens.
-    sources: Mutex<HashMap<Source, Weak<SourceTurns>>>,
+    sources: Mutex<HashMap<ClientSource, Weak<SourceTurns>>>,
     at_a_time: usize,
     started: Instant,
 }
@@ -52,7 +52,7 @@ impl Turns {
                 rests_until: AtomicU64::new(0),
             })
         };
-        let Some(source) = Source::elsewhere(address) else { return fresh() };
+        let Some(source) = ClientSource::elsewhere(address) else { return fresh() };
         // Nothing that holds the lock can leave it half changed.
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turns) = sources.get(&source).and_then(Weak::upgrade) {

@@ -13,7 +13,7 @@ use crate::access::{Identity, sees_all};
 use crate::config::Limit;
 use crate::directory::Snapshot;
 use crate::model::ProviderNumber;
-use crate::net::Source;
+use crate::net::ClientSource;
 
 /// Who is bound where, of those who saw all when they bound.
 pub(super) struct ApplicationAddresses {
@@ -24,7 +24,7 @@ pub(super) struct ApplicationAddresses {
     kept: Duration,
 }
 
-type Address = (Source, ProviderNumber);
+type Address = (ClientSource, ProviderNumber);
 
 #[derive(Clone, Copy)]
 struct Bound {
@@ -109,7 +109,7 @@ impl Registry {
         if !sees_all(snapshot, identity, trial.source, trial.now) {
             return None;
         }
-        let address = (Source::from(trial.source), identity.provider);
+        let address = (ClientSource::from(trial.source), identity.provider);
         if !self.applications.add(address, *identity, trial.source, self.since_start(trial.instant)) {
             self.reached().note(Limit::throttle_entries_max);
             return None;
@@ -120,7 +120,7 @@ impl Registry {
 
     /// Whether an application is at home there that binds as people of this provider: rights are asked anew.
     pub(crate) fn is_application(&self, provider: ProviderNumber, snapshot: &Snapshot, trial: Trial) -> bool {
-        let address = (Source::from(trial.source), provider);
+        let address = (ClientSource::from(trial.source), provider);
         let there = self.applications.at(&address, self.since_start(trial.instant));
         there.iter().any(|bound| sees_all(snapshot, &bound.identity, bound.source, trial.now))
     }

@@ -83,7 +83,7 @@ use self::page::PageQuery;
 use self::route::Needs;
 use crate::config::{Limit, Limits};
 use crate::model;
-use crate::net::Source;
+use crate::net::ClientSource;
 use crate::net::Tls;
 use crate::registry::Registry;
 
@@ -133,7 +133,7 @@ impl Api {
     /// There were too many.
     pub(super) fn admit_source(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
         let (Some(rate), Some(_)) = (&self.bounds.by_source, address) else { return Ok(()) };
-        self.admitted(rate.admit(&Source::from(address)), Limit::http_requests_by_source_max)
+        self.admitted(rate.admit(&ClientSource::from(address)), Limit::http_requests_by_source_max)
     }
 
     /// Counts a request with a token, once it is known to be right; `key` is what tells it from others.

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One config file: its name and its text, without the secrets in it.
-pub struct Source {
+pub struct ConfigText {
     path: PathBuf,
     text: String,
     line_starts: Vec<usize>,
     order: usize,
 }
 
-impl Source {
+impl ConfigText {
     /// Keeps `text` with its secrets blotted out; `order` is the place of the file among those that were read.
     pub(super) fn new(path: &Path, text: &str, order: usize) -> Arc<Self> {
         let text = blot_secrets(text);
@@ -38,9 +38,9 @@ impl Source {
     }
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for ConfigText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Source").field("path", &self.path).finish_non_exhaustive()
+        formatter.debug_struct("ConfigText").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -50,7 +50,7 @@ pub enum Position {
     /// In the text of a config file.
     Text {
         /// The file.
-        source: Arc<Source>,
+        source: Arc<ConfigText>,
         /// The octets of it that are meant.
         span: Range<usize>,
     },
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn positions_count_characters_from_one() {
-        let source = Source::new(Path::new("x.toml"), "a = 1\nä = 2\n", 0);
+        let source = ConfigText::new(Path::new("x.toml"), "a = 1\nä = 2\n", 0);
         let position = Position::Text { source: Arc::clone(&source), span: 9..10 };
         assert_eq!((position.line(), position.column()), (Some(2), Some(3)));
         let end = Position::Text { source, span: 13..13 };
