@@ -9,7 +9,7 @@ use super::binding::passes;
 use super::binding_reason::{Audience, reason};
 use super::limits::{SearchLimits, search_limits};
 use super::rights::{Decision, Reason, Via, decide};
-use super::view::visibility_of;
+use super::visibility::visibility_of;
 use crate::directory::{
     AccountState, Accounts, Evaluator, FilterText, PreparedFilter, Scope, Snapshot, TreeReader, Visibility,
     Walk,

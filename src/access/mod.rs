@@ -10,14 +10,14 @@ mod explain;
 mod identity;
 mod limits;
 mod rights;
-mod view;
+mod visibility;
 
 pub use admission::{NotAdmitted, admit, admit_to, admit_to_before, may_admit};
 pub use explain::{Bound, Explanation, Found, Question, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
 pub use limits::search_limits;
 pub use rights::{Missing, Rights, decide, holds, missing};
-pub use view::{Denied, sees_all, view, visibility_of};
+pub use visibility::{Denied, authorise, sees_all, visibility_of};
 
 #[cfg(test)]
 mod tests;

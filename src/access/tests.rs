@@ -75,7 +75,7 @@ fn look(world: &World, on: u32) -> Result<Visibility, Denied> {
 }
 
 fn see(snapshot: &Snapshot, on: u32) -> Result<Visibility, Denied> {
-    view(snapshot, Some(&identity()), ProviderNumber::new(on), None, NOW)
+    authorise(snapshot, Some(&identity()), ProviderNumber::new(on), None, NOW)
 }
 
 fn own() -> Visibility {
@@ -91,7 +91,7 @@ fn nothing_is_granted_from_the_beginning() {
         assert_eq!(look(&world(), on), Ok(own()));
     }
     let snapshot = world().snapshot();
-    assert_eq!(view(&snapshot, None, ProviderNumber::new(1), None, NOW), Err(Denied::Anonymous));
+    assert_eq!(authorise(&snapshot, None, ProviderNumber::new(1), None, NOW), Err(Denied::Anonymous));
 }
 
 /// One way to hold the right: what it does to the directory.
@@ -308,7 +308,7 @@ fn a_token_is_used_from_its_networks_only() {
         (None, false),
     ] {
         let address: Option<IpAddr> = source.map(|source| source.parse().unwrap());
-        let seen = view(&snapshot, Some(&identity()), ProviderNumber::new(1), address, NOW);
+        let seen = authorise(&snapshot, Some(&identity()), ProviderNumber::new(1), address, NOW);
         assert_eq!(seen.is_ok(), is_allowed, "{source:?}");
     }
 }
@@ -318,7 +318,7 @@ fn a_password_proves_until_it_is_exchanged() {
     let mut world = world();
     let by = |generation| with(Credential::Password { generation });
     let check = |world: &World, generation| {
-        view(&world.snapshot(), Some(&by(generation)), ProviderNumber::new(1), None, NOW).is_ok()
+        authorise(&world.snapshot(), Some(&by(generation)), ProviderNumber::new(1), None, NOW).is_ok()
     };
     assert!(!check(&world, 0));
     let password = Password { generation: 2, ..plain::password("") };
@@ -334,7 +334,7 @@ fn a_certificate_proves_until_its_last_second_or_until_it_is_withdrawn() {
     let check = |not_after, withdrawn| {
         let fingerprint = Fingerprint::new([1; 32]);
         let by = with(Credential::Certificate { fingerprint, not_after, withdrawn });
-        view(&world.snapshot(), Some(&by), ProviderNumber::new(1), None, NOW)
+        authorise(&world.snapshot(), Some(&by), ProviderNumber::new(1), None, NOW)
     };
     assert!(check(NOW, None).is_ok());
     let before = Timestamp::from_unix_seconds(NOW.unix_seconds() - 1);

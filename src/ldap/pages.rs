@@ -51,7 +51,7 @@ pub(super) struct OrderKey {
     pub(super) revision: Revision,
     pub(super) query: QueryDigest,
     /// What the reader may see: the order of who sees something else is another.
-    pub(super) view: QueryDigest,
+    pub(super) visibility: QueryDigest,
 }
 
 /// The sorted results of a search, shared between its pages.
@@ -262,7 +262,7 @@ impl SortMemory {
 }
 
 /// A digest of what a reader may see.
-pub(super) fn view_digest(visibility: &Visibility) -> QueryDigest {
+pub(super) fn visibility_digest(visibility: &Visibility) -> QueryDigest {
     let mut hasher = blake3::Hasher::new();
     if let Visibility::Own(own) = visibility {
         for id in own.as_slice() {
@@ -382,12 +382,12 @@ mod tests {
         drop(of_the_first);
         let order = Order::new(vec![1; 10], one);
         assert_eq!(pages.sort_memory_used(), 40);
-        let key = OrderKey { revision: 1, query: [0; 16], view: [0; 16] };
+        let key = OrderKey { revision: 1, query: [0; 16], visibility: [0; 16] };
         let now = Instant::now();
         pages.keep_order(key, &order, now);
         drop(order);
         assert!(pages.order(&key, now).is_some());
-        assert!(pages.order(&OrderKey { view: [1; 16], ..key }, now).is_none());
+        assert!(pages.order(&OrderKey { visibility: [1; 16], ..key }, now).is_none());
         assert_eq!(pages.sort_memory_used(), 40);
         pages.sweep(now + Duration::from_secs(61));
         assert_eq!(pages.sort_memory_used(), 0);

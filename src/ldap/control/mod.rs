@@ -4,12 +4,12 @@
 //! negative number for a large one, and drops an element that is cut without a word. It is the oracle in the
 //! tests where it knows the control.
 
+mod list_view;
 mod paged;
 mod password_policy;
 mod session_tracking;
 mod sort;
 mod values;
-mod view;
 
 use super::message::{
     Control, Controls, DecodeLimits, Fault, FilterItems, Operation, RepeatedControl, decode_filter,
@@ -17,18 +17,18 @@ use super::message::{
 use super::result_code::ResultCode;
 use crate::ldap::ber::{BerError, BerReader};
 
+pub(super) use list_view::{ListViewRequest, ListViewResult, Target, list_view_response};
 pub(super) use paged::{PagedRequest, paged_response};
 pub(super) use password_policy::{PasswordPolicy, password_policy_response};
 pub(super) use session_tracking::SessionTracking;
 pub(super) use sort::{SortRequest, sort_response};
-pub(super) use view::{Target, ViewRequest, ViewResult, view_response};
 
 /// What a control is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Paged,
     Sort,
-    View,
+    ListView,
     MatchedValues,
     Assertion,
     ManageDsaIt,
@@ -58,7 +58,7 @@ const TABLE: &[Supported] = &[
     // RFC 2891.
     row(Kind::Sort, sort::REQUEST_OID, SEARCH),
     // draft-ietf-ldapext-ldapv3-vlv-09.
-    row(Kind::View, view::REQUEST_OID, SEARCH),
+    row(Kind::ListView, list_view::REQUEST_OID, SEARCH),
     // RFC 3876.
     row(Kind::MatchedValues, "1.2.826.0.1.3344810.2.3", SEARCH),
     // RFC 4528.
@@ -114,7 +114,7 @@ pub(super) struct RequestControls<'a> {
     /// The results in this order.
     pub(super) sort: Option<SortRequest<'a>>,
     /// A part of the sorted results.
-    pub(super) view: Option<ViewRequest<'a>>,
+    pub(super) list_view: Option<ListViewRequest<'a>>,
     /// Only these values, as an OR of assertions.
     pub(super) values: Option<FilterItems<'a>>,
     /// The operation only if this is true of its entry.
@@ -207,7 +207,7 @@ impl<'a> RequestControls<'a> {
         match row.kind {
             Kind::Paged => self.paged = Some(PagedRequest::decode(control).map_err(malformed)?),
             Kind::Sort => self.sort = Some(SortRequest::decode(control).map_err(malformed)?),
-            Kind::View => self.view = Some(ViewRequest::decode(control).map_err(malformed)?),
+            Kind::ListView => self.list_view = Some(ListViewRequest::decode(control).map_err(malformed)?),
             Kind::MatchedValues => self.values = Some(values::decode(control, limits).map_err(malformed)?),
             Kind::Assertion => self.assertion = Some(decode_assertion(control, limits).map_err(malformed)?),
             Kind::Subentries => self.subentries = Some(decode_boolean(control).map_err(malformed)?),
@@ -231,7 +231,7 @@ impl<'a> RequestControls<'a> {
 fn unchanging(controls: &Controls<'_>) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     for control in controls.iter() {
-        if ![paged::OID, view::REQUEST_OID, session_tracking::OID].contains(&control.oid) {
+        if ![paged::OID, list_view::REQUEST_OID, session_tracking::OID].contains(&control.oid) {
             for octets in [control.oid.as_bytes(), control.value.unwrap_or_default()] {
                 hasher.update(&(octets.len() as u64).to_be_bytes()).update(octets);
             }

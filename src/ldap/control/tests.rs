@@ -72,7 +72,7 @@ fn a_value_that_is_missing_or_broken_is_a_protocol_error() {
     for oid in [
         paged::OID,
         sort::REQUEST_OID,
-        view::REQUEST_OID,
+        list_view::REQUEST_OID,
         "1.2.826.0.1.3344810.2.3",
         "1.3.6.1.1.12",
         "1.3.6.1.4.1.4203.1.10.1",
@@ -158,27 +158,29 @@ fn orders() {
 #[test]
 fn views() {
     let offset = b"\x30\x0e\x02\x01\x01\x02\x01\x02\xa0\x06\x02\x01\x03\x02\x01\x04";
-    let view = read(view::REQUEST_OID, offset).unwrap().view.unwrap();
+    let list_view = read(list_view::REQUEST_OID, offset).unwrap().list_view.unwrap();
     let target = Target::Offset { offset: 3, content_count: 4 };
-    assert_eq!(view, ViewRequest { before: 1, after: 2, target, context_id: None });
+    assert_eq!(list_view, ListViewRequest { before: 1, after: 2, target, context_id: None });
     let value = b"\x30\x0d\x02\x01\x00\x02\x01\x13\x81\x01B\x04\x02id";
-    let view = read(view::REQUEST_OID, value).unwrap().view.unwrap();
+    let list_view = read(list_view::REQUEST_OID, value).unwrap().list_view.unwrap();
     let target = Target::AtLeast(b"B");
-    assert_eq!(view, ViewRequest { before: 0, after: 19, target, context_id: Some(b"id") });
+    assert_eq!(list_view, ListViewRequest { before: 0, after: 19, target, context_id: Some(b"id") });
     for broken in [
         &b"\x30\x06\x02\x01\x01\x02\x01\x02"[..],
         b"\x30\x08\x02\x01\x01\x02\x01\x02\x82\x00",
         b"\x30\x0b\x02\x01\x01\x02\x01\x02\xa0\x03\x02\x01\x03",
         b"\x30\x0e\x02\x01\xff\x02\x01\x02\xa0\x06\x02\x01\x03\x02\x01\x04",
     ] {
-        assert_eq!(refused(read(view::REQUEST_OID, broken)), ResultCode::ProtocolError, "{broken:02x?}");
+        assert_eq!(refused(read(list_view::REQUEST_OID, broken)), ResultCode::ProtocolError, "{broken:02x?}");
     }
     assert_eq!(
-        view_response(5, 100, ViewResult::OffsetRangeError, b"").1,
+        list_view_response(5, 100, ListViewResult::OffsetRangeError, b"").1,
         b"\x30\x84\x00\x00\x00\x09\x02\x01\x05\x02\x01\x64\x0a\x01\x3d"
     );
     assert!(
-        view_response(0, 0, ViewResult::SortControlMissing, b"id").1.ends_with(b"\x0a\x01\x3c\x04\x02id")
+        list_view_response(0, 0, ListViewResult::SortControlMissing, b"id")
+            .1
+            .ends_with(b"\x0a\x01\x3c\x04\x02id")
     );
 }
 

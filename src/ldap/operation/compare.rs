@@ -1,6 +1,6 @@
 //! Compare (RFC 4511 section 4.10).
 
-use super::gate::{OperationRefusal, Target, assert_on, find, prepare, tree_and_view};
+use super::gate::{OperationRefusal, Target, assert_on, find, prepare, tree_and_visibility};
 use crate::config::Limit;
 use crate::directory::filter::FilterItem;
 use crate::directory::{Entry, EntryId, TreeReader, Truth, Visibility};
@@ -47,7 +47,7 @@ fn compare(
         let reader = TreeReader::new(snapshot, snapshot.nowhere(), &everything);
         return verdict(session, request, controls, &reader, EntryId::STANDALONE, snapshot.subschema());
     }
-    let (tree, visibility) = tree_and_view(session, &target, context)?;
+    let (tree, visibility) = tree_and_visibility(session, &target, context)?;
     let reader = TreeReader::new(snapshot, tree, &visibility);
     let id = find(&reader, &target)?;
     match reader.entry(id) {

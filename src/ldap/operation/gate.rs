@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::access::{Denied, Identity, Invalid, view};
+use crate::access::{Denied, Identity, Invalid, authorise};
 use crate::config::Limit;
 use crate::directory::filter::FilterItem;
 use crate::directory::{
@@ -117,7 +117,7 @@ impl OperationRefusal {
 ///
 /// Who is nobody gets insufficientAccessRights whether or not the DN exists; a provider that does
 /// not admit the account does not exist for it (the product's rules 14 and 18).
-pub(in crate::ldap) fn tree_and_view<'a>(
+pub(in crate::ldap) fn tree_and_visibility<'a>(
     session: &Session,
     target: &Target<'_>,
     context: &Context<'a>,
@@ -134,7 +134,7 @@ pub(in crate::ldap) fn tree_and_view<'a>(
             (None, Some(identity)) => identity.provider,
             (None, None) => return Err(denied(&Denied::Anonymous)),
         };
-        match (view(snapshot, identity, provider, source, context.moment.now), tree) {
+        match (authorise(snapshot, identity, provider, source, context.moment.now), tree) {
             (Ok(visibility), _) => break visibility,
             // It does not exist: what is left is the tree that it lies in, if it lies in one.
             (Err(Denied::OtherProvider), Some(hidden)) => {
@@ -175,7 +175,7 @@ pub(super) fn held_or_noted(session: &Session, snapshot: &Snapshot, moment: Mome
 
 fn held(session: &Session, snapshot: &Snapshot, moment: Moment) -> Result<Identity, Denied> {
     let identity = session.identity.ok_or(Denied::Anonymous)?;
-    view(snapshot, Some(&identity), identity.provider, session.peer.source, moment.now)?;
+    authorise(snapshot, Some(&identity), identity.provider, session.peer.source, moment.now)?;
     Ok(identity)
 }
 

@@ -160,9 +160,10 @@ fn memory_for_sorting_is_bounded() {
     let reply = ask(&mut client, &few_of_them, &vec![order(true, &keys)]);
     reply.is(0);
     assert_eq!(sort_result(&reply), Some((0, String::new())));
-    let reply = ask(&mut client, &few_of_them, &vec![order(true, &keys), view(0, 3, offset(1, 0), None)]);
+    let reply =
+        ask(&mut client, &few_of_them, &vec![order(true, &keys), list_view(0, 3, offset(1, 0), None)]);
     reply.is(0);
-    let reply = ask(&mut client, &few, &vec![order(true, &keys), view(0, 3, offset(1, 0), None)]);
+    let reply = ask(&mut client, &few, &vec![order(true, &keys), list_view(0, 3, offset(1, 0), None)]);
     reply.is(76);
     assert_eq!(view_result(&reply), Some((0, 0, 11)));
 }
@@ -219,7 +220,7 @@ fn at_least(value: &str) -> Vec<u8> {
     element(0x81, value.as_bytes())
 }
 
-fn view<'a>(
+fn list_view<'a>(
     before: u32,
     after: u32,
     target: Vec<u8>,
@@ -271,8 +272,11 @@ fn windows_are_where_they_are_asked_for() {
         (0, 0, at_least(""), 1, 0..1),
         (2, 2, at_least("v"), 101, 98..100),
     ] {
-        let reply =
-            ask(&mut client, &people(), &vec![order(true, &keys), view(before, after, target.clone(), None)]);
+        let reply = ask(
+            &mut client,
+            &people(),
+            &vec![order(true, &keys), list_view(before, after, target.clone(), None)],
+        );
         reply.is(0);
         assert_eq!(view_result(&reply), Some((place, 100, 0)), "{before} {after} {target:02x?}");
         assert_eq!(reply.names_in_order(), names[window], "{before} {after} {target:02x?}");
@@ -281,13 +285,13 @@ fn windows_are_where_they_are_asked_for() {
     let reply = ask(
         &mut client,
         &people(),
-        &vec![order(true, &[("cn", None, true)]), view(0, 1, at_least("user-98"), None)],
+        &vec![order(true, &[("cn", None, true)]), list_view(0, 1, at_least("user-98"), None)],
     );
     assert_eq!(view_result(&reply), Some((2, 100, 0)));
     assert_eq!(reply.names_in_order(), [user(98), user(97)]);
     // Of nothing.
     let nobody = search("ou=users,dc=example,dc=org", LdapSearchScope::OneLevel, "(sn=nobody)", &[]);
-    let reply = ask(&mut client, &nobody, &vec![order(true, &keys), view(1, 1, offset(1, 0), None)]);
+    let reply = ask(&mut client, &nobody, &vec![order(true, &keys), list_view(1, 1, offset(1, 0), None)]);
     reply.is(0);
     assert_eq!(view_result(&reply), Some((0, 0, 0)));
 }
@@ -298,11 +302,11 @@ fn views_that_cannot_be_given() {
     let mut client = Client::reader(&world);
     let keys = [("cn", None, false)];
     for (controls, code) in [
-        (vec![view(0, 1, offset(1, 0), None)], 60),
-        (vec![order(false, &[("nonsense", None, false)]), view(0, 1, offset(1, 0), None)], 16),
-        (vec![order(true, &keys), view(0, 1, offset(0, 0), None)], 61),
-        (vec![order(true, &[("uidNumber", None, false)]), view(0, 1, at_least("x"), None)], 18),
-        (vec![order(true, &keys), view(0, 1, offset(1, 0), Some(b"forged"))], 2),
+        (vec![list_view(0, 1, offset(1, 0), None)], 60),
+        (vec![order(false, &[("nonsense", None, false)]), list_view(0, 1, offset(1, 0), None)], 16),
+        (vec![order(true, &keys), list_view(0, 1, offset(0, 0), None)], 61),
+        (vec![order(true, &[("uidNumber", None, false)]), list_view(0, 1, at_least("x"), None)], 18),
+        (vec![order(true, &keys), list_view(0, 1, offset(1, 0), Some(b"forged"))], 2),
     ] {
         let reply = ask(&mut client, &people(), &controls);
         reply.is(76);
@@ -310,7 +314,7 @@ fn views_that_cannot_be_given() {
         assert_eq!(view_result(&reply), Some((0, 0, code)));
     }
     let paged = (PAGED, true, Some(page_value(5, b"")));
-    ask(&mut client, &people(), &vec![order(true, &keys), view(0, 1, offset(1, 0), None), paged]).is(53);
+    ask(&mut client, &people(), &vec![order(true, &keys), list_view(0, 1, offset(1, 0), None), paged]).is(53);
 }
 
 #[test]
@@ -319,18 +323,20 @@ fn a_list_stays_as_it_was_while_its_context_is_known() {
     let mut client = Client::reader(&world);
     let names = by_name(40);
     let keys = [("cn", None, false)];
-    let first = ask(&mut client, &people(), &vec![order(true, &keys), view(0, 9, offset(1, 0), None)]);
+    let first = ask(&mut client, &people(), &vec![order(true, &keys), list_view(0, 9, offset(1, 0), None)]);
     let id = context_id(&first);
     world.change(|transaction| transaction.delete_account(AccountNumber::new(1_000)));
-    let next = ask(&mut client, &people(), &vec![order(true, &keys), view(0, 9, offset(11, 40), Some(&id))]);
+    let next =
+        ask(&mut client, &people(), &vec![order(true, &keys), list_view(0, 9, offset(11, 40), Some(&id))]);
     assert_eq!([first.names_in_order(), next.names_in_order()].concat(), names[..20]);
     assert_eq!(view_result(&next), Some((11, 40, 0)));
     // Without a context the list is that of now.
-    let now = ask(&mut client, &people(), &vec![order(true, &keys), view(0, 9, offset(1, 0), None)]);
+    let now = ask(&mut client, &people(), &vec![order(true, &keys), list_view(0, 9, offset(1, 0), None)]);
     assert_eq!(view_result(&now), Some((1, 39, 0)));
     // Once the revision is gone the list cannot go on.
     client.later += std::time::Duration::from_secs(61);
-    let gone = ask(&mut client, &people(), &vec![order(true, &keys), view(0, 9, offset(21, 40), Some(&id))]);
+    let gone =
+        ask(&mut client, &people(), &vec![order(true, &keys), list_view(0, 9, offset(21, 40), Some(&id))]);
     gone.is(76);
     assert_eq!(view_result(&gone), Some((0, 0, 53)));
 }
@@ -342,14 +348,14 @@ fn a_context_is_no_cookie_of_a_page() {
     let order = order(true, &[("cn", None, false)]);
     let page = |cookie: &[u8]| (PAGED, true, Some(page_value(5, cookie)));
     let paged = ask(&mut client, &people(), &vec![order.clone(), page(b"")]);
-    let viewed = ask(&mut client, &people(), &vec![order.clone(), view(0, 4, offset(1, 0), None)]);
+    let viewed = ask(&mut client, &people(), &vec![order.clone(), list_view(0, 4, offset(1, 0), None)]);
     let (cookie, id) = (paged.page().1, context_id(&viewed));
     // Each goes on where it was given,
     assert_eq!(ask(&mut client, &people(), &vec![order.clone(), page(&cookie)]).is(0).entries().len(), 5);
-    ask(&mut client, &people(), &vec![order.clone(), view(0, 4, offset(6, 0), Some(&id))]).is(0);
+    ask(&mut client, &people(), &vec![order.clone(), list_view(0, 4, offset(6, 0), Some(&id))]).is(0);
     // and nowhere else.
     assert!(ask(&mut client, &people(), &vec![order.clone(), page(&id)]).is(53).entries().is_empty());
-    let refused = ask(&mut client, &people(), &vec![order, view(0, 4, offset(6, 0), Some(&cookie))]);
+    let refused = ask(&mut client, &people(), &vec![order, list_view(0, 4, offset(6, 0), Some(&cookie))]);
     assert!(refused.is(76).entries().is_empty());
 }
 
@@ -358,8 +364,11 @@ fn who_sees_little_sorts_that() {
     let world = world(20, Limits::default());
     let mut client = Client::app(&world);
     let request = search(BASE, LdapSearchScope::Subtree, "(cn=*)", &["1.1"]);
-    let reply =
-        ask(&mut client, &request, &vec![order(true, &[("cn", None, true)]), view(0, 9, offset(1, 0), None)]);
+    let reply = ask(
+        &mut client,
+        &request,
+        &vec![order(true, &[("cn", None, true)]), list_view(0, 9, offset(1, 0), None)],
+    );
     reply.is(0);
     assert_eq!(view_result(&reply), Some((1, 4, 0)));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Search (RFC 4511 section 4.5): the hot path. Snapshot → view → base → filter → candidates → match
+//! Search (RFC 4511 section 4.5): the hot path. Snapshot → visibility → base → filter → candidates → match
 //! → write, without a lock and without waiting between the first candidate and the end of a batch.
 //!
 //! Here it begins; `running` answers it batch by batch, `sorted` puts results into an order first.
@@ -11,19 +11,21 @@ use std::time::{Duration, Instant};
 
 pub(in crate::ldap) use running::RunningSearch;
 use running::{Asked, Batch, End, Page, Search, SortAnswer};
-use sorted::{Part, Sorted, View, ViewTarget};
+use sorted::{ListView, ListViewTarget, Part, Sorted};
 
-use super::gate::{OperationRefusal, Target, assert_on, find, prepare, too_large, tree_and_view};
+use super::gate::{OperationRefusal, Target, assert_on, find, prepare, too_large, tree_and_visibility};
 use crate::access::search_limits;
 use crate::config::Limit;
 use crate::directory::{
     Entry, EntryId, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, TreeReader, ValuesFilter,
     Visibility, WORK_WITHOUT_REST, Walk,
 };
-use crate::ldap::control::{self, PagedRequest, RequestControls, SortRequest, ViewRequest, ViewResult};
+use crate::ldap::control::{
+    self, ListViewRequest, ListViewResult, PagedRequest, RequestControls, SortRequest,
+};
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
 use crate::ldap::message::SearchRequest;
-use crate::ldap::pages::{OrderKey, Place, QueryDigest, finish, view_digest};
+use crate::ldap::pages::{OrderKey, Place, QueryDigest, finish, visibility_digest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::root_dse;
@@ -106,7 +108,7 @@ fn begin<'a>(
     base: &Target<'_>,
     context: &Context<'a>,
 ) -> Result<Begun<'a>, OperationRefusal> {
-    let (newest, visibility) = tree_and_view(session, base, context)?;
+    let (newest, visibility) = tree_and_visibility(session, base, context)?;
     let query = query_digest(session, controls, context);
     let place = place(session, controls, &query, context)?;
     let kept = match place {
@@ -123,7 +125,7 @@ fn begin<'a>(
     }
     let filter = prepare(session, &request.filter, &reader)?;
     let (sort, answer) = sort_keys(controls.sort.as_ref(), snapshot.schema())?;
-    let view = view(session, controls, sort.as_ref(), answer.as_ref())?;
+    let list_view = list_view(session, controls, sort.as_ref(), answer.as_ref())?;
     let mut walk = Walk::new(&reader, &filter, base, request.scope);
     let (server_size, server_time) = allowed(session, context.snapshot);
     let mut limits = limits(session, request, server_size, server_time, context.moment);
@@ -143,10 +145,11 @@ fn begin<'a>(
             None
         }
         Some(keys) => {
-            let key = OrderKey { revision: snapshot.revision(), query, view: view_digest(&visibility) };
+            let key =
+                OrderKey { revision: snapshot.revision(), query, visibility: visibility_digest(&visibility) };
             let pages = session.settings.pages.clone();
-            let last = place.filter(|_| view.is_none()).map(|place| place.last);
-            let part = Part { last, view, is_paged: controls.paged.is_some() };
+            let last = place.filter(|_| list_view.is_none()).map(|place| place.last);
+            let part = Part { last, list_view, is_paged: controls.paged.is_some() };
             let holders = session.holders();
             Some(Box::new(Sorted::new(keys, key, pages, part, holders, context.moment.instant)))
         }
@@ -194,7 +197,7 @@ fn query_digest(session: &Session, controls: &RequestControls<'_>, context: &Con
             .update(&identity.provider.get().to_be_bytes());
     }
     // A contextID is no cookie of a page: the two controls are not in the hash of the others.
-    hasher.update(&[u8::from(controls.view.is_some())]);
+    hasher.update(&[u8::from(controls.list_view.is_some())]);
     hasher.update(&controls.unchanging).update(context.body);
     finish(&hasher)
 }
@@ -212,7 +215,7 @@ fn place(
     context: &Context<'_>,
 ) -> Result<Option<Place>, OperationRefusal> {
     let pages = &session.settings.pages;
-    if let (Some(_), Some(_)) = (&controls.paged, &controls.view) {
+    if let (Some(_), Some(_)) = (&controls.paged, &controls.list_view) {
         let sentence = "paged results and a list view cannot be asked for together";
         return Err(OperationRefusal::new(ResultCode::UnwillingToPerform, sentence));
     }
@@ -225,13 +228,13 @@ fn place(
             refusal.with_controls([control::paged_response(0, b"")])
         });
     }
-    if let Some(ViewRequest { context_id: Some(context_id), .. }) = controls.view
+    if let Some(ListViewRequest { context_id: Some(context_id), .. }) = controls.list_view
         && !context_id.is_empty()
     {
         let place = pages.place(context_id, query, context.moment.now);
-        return place
-            .map(Some)
-            .map_err(|error| view_error(ViewResult::Code(ResultCode::ProtocolError), &error.to_string()));
+        return place.map(Some).map_err(|error| {
+            list_view_error(ListViewResult::Code(ResultCode::ProtocolError), &error.to_string())
+        });
     }
     Ok(None)
 }
@@ -256,8 +259,8 @@ fn revision(
     }
     const GONE: &str =
         "the directory has changed, and the state that was sorted is not kept any more; begin anew";
-    match (&controls.view, &controls.sort) {
-        (Some(_), _) => Err(view_error(ViewResult::Code(ResultCode::UnwillingToPerform), GONE)),
+    match (&controls.list_view, &controls.sort) {
+        (Some(_), _) => Err(list_view_error(ListViewResult::Code(ResultCode::UnwillingToPerform), GONE)),
         (None, Some(_)) => Err(OperationRefusal::new(ResultCode::UnwillingToPerform, GONE)
             .with_controls([control::paged_response(0, b"")])),
         (None, None) => Ok(None),
@@ -293,25 +296,30 @@ fn sort_keys(
 }
 
 /// The window that is asked for. Without an order there is none.
-fn view(
+fn list_view(
     session: &mut Session,
     controls: &RequestControls<'_>,
     sort: Option<&SortKeys>,
     answer: Option<&SortAnswer>,
-) -> Result<Option<View>, OperationRefusal> {
-    let Some(request) = controls.view else { return Ok(None) };
+) -> Result<Option<ListView>, OperationRefusal> {
+    let Some(request) = controls.list_view else { return Ok(None) };
     let Some(keys) = sort else {
         return Err(match answer {
-            Some(answer) => view_error(ViewResult::Code(answer.code), "the results cannot be sorted")
-                .with_controls([answer.control()]),
-            None => view_error(ViewResult::SortControlMissing, "a list view needs a sort control"),
+            Some(answer) => {
+                list_view_error(ListViewResult::Code(answer.code), "the results cannot be sorted")
+                    .with_controls([answer.control()])
+            }
+            None => list_view_error(ListViewResult::SortControlMissing, "a list view needs a sort control"),
         });
     };
     let target = match request.target {
         control::Target::Offset { offset: 0, .. } => {
-            return Err(view_error(ViewResult::OffsetRangeError, "the offset of a list view begins at 1"));
+            return Err(list_view_error(
+                ListViewResult::OffsetRangeError,
+                "the offset of a list view begins at 1",
+            ));
         }
-        control::Target::Offset { offset, content_count } => ViewTarget::Offset { offset, content_count },
+        control::Target::Offset { offset, content_count } => ListViewTarget::Offset { offset, content_count },
         control::Target::AtLeast(value) => {
             let bounds = session.filter_bounds();
             if value.len() > bounds.value_octets_max {
@@ -320,19 +328,17 @@ fn view(
             let form = keys.assertion(value, bounds);
             session.evaluator.add_work(form.as_ref().map_or(value.len(), Vec::len) as u64);
             let sentence = "the value is not one of the first sort key's attribute";
-            ViewTarget::AtLeast(
-                form.ok_or_else(|| {
-                    view_error(ViewResult::Code(ResultCode::InappropriateMatching), sentence)
-                })?,
-            )
+            ListViewTarget::AtLeast(form.ok_or_else(|| {
+                list_view_error(ListViewResult::Code(ResultCode::InappropriateMatching), sentence)
+            })?)
         }
     };
-    Ok(Some(View { before: request.before, after: request.after, target }))
+    Ok(Some(ListView { before: request.before, after: request.after, target }))
 }
 
-fn view_error(result: ViewResult, sentence: &str) -> OperationRefusal {
+fn list_view_error(result: ListViewResult, sentence: &str) -> OperationRefusal {
     OperationRefusal::new(ResultCode::VirtualListViewError, sentence)
-        .with_controls([control::view_response(0, 0, result, b"")])
+        .with_controls([control::list_view_response(0, 0, result, b"")])
 }
 
 /// Answers from an entry that stands in no tree and has nothing below it.
@@ -394,9 +400,9 @@ fn standalone(
     if let (_, Some(answer)) = sort_keys(controls.sort.as_ref(), reader.schema())? {
         answers.push(answer.control());
     }
-    if controls.view.is_some() {
+    if controls.list_view.is_some() {
         let sentence = "there is no list of what stands in no directory";
-        return Err(view_error(ViewResult::Code(ResultCode::UnwillingToPerform), sentence));
+        return Err(list_view_error(ListViewResult::Code(ResultCode::UnwillingToPerform), sentence));
     }
     if controls.paged.is_some() {
         answers.push(control::paged_response(1, b""));

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::SearchLimits;
 use super::sorted::{Progress, Sorted, WORK_OF_A_MERGE};
-use crate::access::{Denied, Identity, view};
+use crate::access::{Denied, Identity, authorise};
 use crate::config::Limit;
 use crate::directory::{
     Entry, EntryId, Evaluator, LongLook, Looked, PreparedFilter, Snapshot, Step, Tree, TreeReader, Truth,
     Visibility, WORK_AT_ONCE, Walk,
 };
-use crate::ldap::control::{self, ViewResult};
+use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
 use crate::ldap::memory::Holder;
 use crate::ldap::pages::{Pages, Place, QueryDigest};
@@ -178,7 +178,8 @@ impl RunningSearch {
         }
         self.asked = now;
         let provider = self.tree.provider().number;
-        let visibility = self.visibility.narrowed(&view(newest, identity, provider, source, moment.now)?);
+        let visibility =
+            self.visibility.narrowed(&authorise(newest, identity, provider, source, moment.now)?);
         if visibility != self.visibility {
             // What of an entry has left was measured with what may not be seen any more.
             if self.is_within_entry() {
@@ -323,11 +324,13 @@ impl Search {
             let estimate = self.sorted.as_ref().and_then(|sorted| sorted.len()).unwrap_or(page.estimate);
             controls.push(control::paged_response(estimate, &cookie));
         }
-        if let Some(answer) = self.sorted.as_ref().and_then(|sorted| sorted.view_answer(snapshot, moment)) {
+        if let Some(answer) =
+            self.sorted.as_ref().and_then(|sorted| sorted.list_view_answer(snapshot, moment))
+        {
             controls.push(answer);
         } else if end == End::ViewMemory {
-            let result = ViewResult::Code(ResultCode::AdminLimitExceeded);
-            controls.push(control::view_response(0, 0, result, b""));
+            let result = ListViewResult::Code(ResultCode::AdminLimitExceeded);
+            controls.push(control::list_view_response(0, 0, result, b""));
         }
         let outcome = Outcome::new(end.code(), end.sentence());
         response::search_result_done(output, self.message_id, &outcome, &controls.as_controls());
@@ -410,7 +413,7 @@ impl Search {
     fn without_memory(&mut self, sorted: &mut Sorted) -> Batch {
         sorted.give_up();
         self.sort_answer = Some(SortAnswer { code: ResultCode::AdminLimitExceeded, attribute: None });
-        match (sorted.is_view(), self.is_sort_critical) {
+        match (sorted.is_list_view(), self.is_sort_critical) {
             (true, _) => Batch::Done(End::ViewMemory),
             (false, true) => Batch::Done(End::SortMemory),
             (false, false) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::directory::{Entry, EntryId, Snapshot, SortKeys, TreeReader, Visibility};
-use crate::ldap::control::{self, ViewResult};
+use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::memory::Holders;
 use crate::ldap::pages::{Order, OrderKey, Pages, Place, SortMemory};
 use crate::ldap::result_code::ResultCode;
@@ -19,21 +19,21 @@ pub(super) struct Sorted {
     pages: Arc<Pages>,
     /// The last entry of the page before.
     last: Option<EntryId>,
-    view: Option<View>,
+    list_view: Option<ListView>,
     /// Whether the order is for more than one answer.
     is_shared: bool,
     phase: Phase,
 }
 
 /// A window of the sorted results.
-pub(super) struct View {
+pub(super) struct ListView {
     pub(super) before: u32,
     pub(super) after: u32,
-    pub(super) target: ViewTarget,
+    pub(super) target: ListViewTarget,
 }
 
 /// Which entry a window is about.
-pub(super) enum ViewTarget {
+pub(super) enum ListViewTarget {
     /// The one at this place, from 1, of so many.
     Offset { offset: u32, content_count: u32 },
     /// The first that does not come before these octets of the order.
@@ -95,7 +95,7 @@ struct Sending {
 pub(super) struct Part {
     /// The last entry of the page before.
     pub(super) last: Option<EntryId>,
-    pub(super) view: Option<View>,
+    pub(super) list_view: Option<ListView>,
     pub(super) is_paged: bool,
 }
 
@@ -108,8 +108,8 @@ impl Sorted {
         holders: Holders,
         now: Instant,
     ) -> Self {
-        let Part { last, view, is_paged } = part;
-        let is_shared = is_paged || view.is_some();
+        let Part { last, list_view, is_paged } = part;
+        let is_shared = is_paged || list_view.is_some();
         let known = if is_shared { pages.order(&key, now) } else { None };
         let phase = match known {
             // Where the page begins is found when it is sent.
@@ -123,11 +123,11 @@ impl Sorted {
                 memory: pages.sort_memory(holders),
             }),
         };
-        Self { keys, key, pages, last, view, is_shared, phase }
+        Self { keys, key, pages, last, list_view, is_shared, phase }
     }
 
-    pub(super) fn is_view(&self) -> bool {
-        self.view.is_some()
+    pub(super) fn is_list_view(&self) -> bool {
+        self.list_view.is_some()
     }
 
     pub(super) fn is_collecting(&self) -> bool {
@@ -204,7 +204,7 @@ impl Sorted {
         if let Phase::Sending(sending) = &mut self.phase
             && sending.is_unplaced()
         {
-            sending.place(&self.keys, self.last, self.view.as_ref(), reader);
+            sending.place(&self.keys, self.last, self.list_view.as_ref(), reader);
         }
         Progress::Done
     }
@@ -231,19 +231,19 @@ impl Sorted {
     }
 
     /// What is answered to the control of a list view.
-    pub(super) fn view_answer(
+    pub(super) fn list_view_answer(
         &self,
         snapshot: &Arc<Snapshot>,
         moment: Moment,
     ) -> Option<(&'static str, Vec<u8>)> {
-        self.view.as_ref()?;
+        self.list_view.as_ref()?;
         let Phase::Sending(sending) = &self.phase else { return None };
         self.pages.keep(snapshot, moment.instant);
         let place = Place { revision: snapshot.revision(), last: sending.last };
         let context_id = self.pages.cookie(place, &self.key.query, moment.now);
         let count = u32::try_from(sending.order.ids.len()).unwrap_or(u32::MAX);
-        let result = ViewResult::Code(ResultCode::Success);
-        Some(control::view_response(sending.target, count, result, &context_id))
+        let result = ListViewResult::Code(ResultCode::Success);
+        Some(control::list_view_response(sending.target, count, result, &context_id))
     }
 }
 
@@ -334,28 +334,28 @@ impl Sending {
         &mut self,
         keys: &SortKeys,
         last: Option<EntryId>,
-        view: Option<&View>,
+        list_view: Option<&ListView>,
         reader: &TreeReader<'_>,
     ) {
         let count = self.order.ids.len();
-        match (view, last) {
+        match (list_view, last) {
             (None, None) => (self.next, self.end) = (0, count),
             (None, Some(last)) => (self.next, self.end) = (self.behind(last, keys, reader), count),
-            (Some(view), _) => {
-                let target = self.target(&view.target, keys, reader);
+            (Some(list_view), _) => {
+                let target = self.target(&list_view.target, keys, reader);
                 self.target = u32::try_from(target).unwrap_or(u32::MAX);
                 let place = target.saturating_sub(1);
-                self.next = place.saturating_sub(view.before as usize);
-                self.end = place.saturating_add(view.after as usize).saturating_add(1).min(count);
+                self.next = place.saturating_sub(list_view.before as usize);
+                self.end = place.saturating_add(list_view.after as usize).saturating_add(1).min(count);
             }
         }
     }
 
     /// The place of a view's target from 1; one more than there are when no entry is it.
-    fn target(&self, target: &ViewTarget, keys: &SortKeys, reader: &TreeReader<'_>) -> usize {
+    fn target(&self, target: &ListViewTarget, keys: &SortKeys, reader: &TreeReader<'_>) -> usize {
         let count = self.order.ids.len();
         match target {
-            ViewTarget::AtLeast(octets) => {
+            ListViewTarget::AtLeast(octets) => {
                 let mut own = Vec::new();
                 let before = self.order.ids.partition_point(|id| {
                     append_key(keys, reader, EntryId::from_raw(*id), &mut own);
@@ -364,7 +364,7 @@ impl Sending {
                 before + 1
             }
             // The client's offset and count are a ratio; where it knows no count it takes ours.
-            ViewTarget::Offset { offset, content_count } => {
+            ListViewTarget::Offset { offset, content_count } => {
                 let (offset, of) = (u64::from(*offset), u64::from(*content_count));
                 let ours = count as u64;
                 let place = match of {

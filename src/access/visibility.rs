@@ -34,7 +34,7 @@ impl Denied {
 }
 
 /// Decides what `identity` may see of the tree of `provider`.
-pub fn view(
+pub fn authorise(
     snapshot: &Snapshot,
     identity: Option<&Identity>,
     provider: ProviderNumber,
@@ -58,7 +58,7 @@ pub fn sees_all(snapshot: &Snapshot, identity: &Identity, source: Option<IpAddr>
     let accounts = snapshot.accounts();
     let provider = identity.provider;
     accounts.account(identity.holder.account).is_some_and(|account| holds_full(accounts, account, provider))
-        && view(snapshot, Some(identity), provider, source, now).is_ok()
+        && authorise(snapshot, Some(identity), provider, source, now).is_ok()
 }
 
 /// What an account may see of the tree of a provider that admits it.

@@ -10,7 +10,7 @@ const RESPONSE_OID: &str = "2.16.840.1.113730.3.4.10";
 
 /// The window that a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ldap) struct ViewRequest<'a> {
+pub(in crate::ldap) struct ListViewRequest<'a> {
     /// Entries before the target.
     pub(in crate::ldap) before: u32,
     /// Entries behind the target.
@@ -35,7 +35,7 @@ pub(in crate::ldap) enum Target<'a> {
     AtLeast(&'a [u8]),
 }
 
-impl<'a> ViewRequest<'a> {
+impl<'a> ListViewRequest<'a> {
     pub(super) fn decode(control: &Control<'a>) -> Result<Self, Fault> {
         let mut reader = value_of(control, tag::SEQUENCE)?;
         let before = decode_count(&mut reader)?;
@@ -60,7 +60,7 @@ impl<'a> ViewRequest<'a> {
 
 /// What came of a list view (section 6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ldap) enum ViewResult {
+pub(in crate::ldap) enum ListViewResult {
     /// One of the result codes of LDAP.
     Code(ResultCode),
     /// It came without a sort control.
@@ -69,7 +69,7 @@ pub(in crate::ldap) enum ViewResult {
     OffsetRangeError,
 }
 
-impl ViewResult {
+impl ListViewResult {
     const fn as_u8(self) -> u8 {
         match self {
             Self::Code(code) => code.as_u8(),
@@ -81,10 +81,10 @@ impl ViewResult {
 
 /// The value of the response: the place of the target from 1 (one more than there are when no entry is), how many
 /// entries there are, what came of it, and what the next view may come back with.
-pub(in crate::ldap) fn view_response(
+pub(in crate::ldap) fn list_view_response(
     target: u32,
     content_count: u32,
-    result: ViewResult,
+    result: ListViewResult,
     context_id: &[u8],
 ) -> (&'static str, Vec<u8>) {
     let mut value = Vec::new();
