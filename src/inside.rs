@@ -20,7 +20,7 @@ pub mod clock {
 }
 
 pub mod config {
-    pub use crate::config::{Limits, PlainBind};
+    pub use crate::config::{Limits, SecretsInClear};
 }
 
 pub mod directory {

@@ -12,7 +12,7 @@ use bindery::inside::auth::{
     Argon2Parameters, ArgonMemory, HashBounds, HashPoolSettings, ThrottleSettings, TokenSecret, hash_new,
 };
 use bindery::inside::clock::system_time;
-use bindery::inside::config::{Limits, PlainBind};
+use bindery::inside::config::{Limits, SecretsInClear};
 use bindery::inside::ldap::client_trust::ClientTrust;
 use bindery::inside::ldap::memory::ConnectionMemory;
 use bindery::inside::ldap::pages::Pages;
@@ -214,7 +214,7 @@ impl World {
         // Little, so that searches rest, and that much is held back.
         let limits = Limits { pending_operations_max: 4, filter_elements_max: 4_096, ..Limits::default() };
         let settings = SessionSettings {
-            plain_bind: PlainBind::Never,
+            secrets_in_clear: SecretsInClear::Never,
             offers_start_tls: true,
             expiry_warning: Duration::from_secs(86_400),
             rotation_overlap: Duration::from_secs(OVERLAP_SECONDS.unsigned_abs()),

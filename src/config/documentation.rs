@@ -70,7 +70,7 @@ const TABLES: &[(&str, &[Key])] = &[
                 "plain_bind",
                 "`never`, `loopback`, `always`",
                 "`loopback`",
-                "Where secrets are accepted in clear: nowhere, from and to loopback and on Unix sockets, everywhere. Elsewhere a bind is answered with confidentialityRequired (13), and a call of the API with 403.",
+                "Where secrets are accepted in clear, of binds, of Password Modify and of calls of the API: nowhere, from and to loopback and on Unix sockets, everywhere. Elsewhere a bind is answered with confidentialityRequired (13), and a call of the API with 403.",
             ),
             Key(
                 "token_key_file",

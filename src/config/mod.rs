@@ -48,7 +48,7 @@ pub use seed::{
 pub use seed_reader::LocatedReference;
 pub use settings::{
     BackupSettings, BadListenAddress, ClientAccount, ClientName, HashingSettings, ListenAddress,
-    ListenerError, LogFormat, LogLevel, LogSettings, OnStoreFailure, PlainBind, ROTATION_OVERLAP_MAX,
+    ListenerError, LogFormat, LogLevel, LogSettings, OnStoreFailure, ROTATION_OVERLAP_MAX, SecretsInClear,
     Settings, TlsSettings,
 };
 use text::ConfigText;

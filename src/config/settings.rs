@@ -27,7 +27,7 @@ pub struct Settings {
     /// Where proxies are whose connections begin with a PROXY header, at the listeners on TCP.
     pub proxy_networks: Vec<IpNet>,
     /// Where secrets are accepted in clear.
-    pub plain_bind: PlainBind,
+    pub secrets_in_clear: SecretsInClear,
     /// The certificate; without it there is no LDAPS, no StartTLS and no HTTPS.
     pub tls: Option<TlsSettings>,
     /// Network threads; `None`: the measured default.
@@ -58,7 +58,7 @@ impl Settings {
             http: Vec::new(),
             https: Vec::new(),
             proxy_networks: Vec::new(),
-            plain_bind: PlainBind::default(),
+            secrets_in_clear: SecretsInClear::default(),
             tls: None,
             workers: None,
             token_key_file: None,
@@ -193,9 +193,10 @@ fn is_host_name(text: &str) -> bool {
         && host.bytes().any(|octet| octet.is_ascii_alphabetic())
 }
 
-/// Where secrets are accepted in clear, of binds and of calls of the API; elsewhere they are answered with 13 or 403.
+/// Where secrets are accepted in clear (`plain_bind` of the config, whose name is older than what it governs): those of binds,
+/// of Password Modify and of calls of the API, in either direction. Elsewhere they are answered with 13 or 403.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PlainBind {
+pub enum SecretsInClear {
     /// Nowhere: TLS is needed.
     Never,
     /// From and to loopback, and on Unix sockets.
@@ -205,7 +206,7 @@ pub enum PlainBind {
     Always,
 }
 
-impl PlainBind {
+impl SecretsInClear {
     /// Whether secrets may be sent over a connection, in either direction.
     pub fn takes_secrets(self, is_tls: bool, is_loopback: bool) -> bool {
         is_tls
@@ -391,9 +392,9 @@ mod tests {
     #[test]
     fn secrets_are_taken_over_tls_and_where_the_config_allows_it() {
         for (policy, on_this_machine, from_elsewhere) in [
-            (PlainBind::Never, false, false),
-            (PlainBind::Loopback, true, false),
-            (PlainBind::Always, true, true),
+            (SecretsInClear::Never, false, false),
+            (SecretsInClear::Loopback, true, false),
+            (SecretsInClear::Always, true, true),
         ] {
             assert!(policy.takes_secrets(true, false));
             assert_eq!(policy.takes_secrets(false, true), on_this_machine, "{policy:?}");

@@ -11,8 +11,8 @@ use super::reader::TableReader;
 use super::seed_value::network;
 use super::settings::{
     BackupSettings, BadListenAddress, ClientAccount, ClientName, EXPIRY_WARNING, HashingSettings,
-    ListenAddress, LogFormat, LogLevel, LogSettings, OnStoreFailure, PlainBind, ROTATION_OVERLAP,
-    ROTATION_OVERLAP_MAX, Settings, TlsSettings,
+    ListenAddress, LogFormat, LogLevel, LogSettings, OnStoreFailure, ROTATION_OVERLAP, ROTATION_OVERLAP_MAX,
+    SecretsInClear, Settings, TlsSettings,
 };
 use super::text::{Located, Position};
 use super::value::{self, Raw};
@@ -39,7 +39,7 @@ pub(super) fn read_settings(
     let http = addresses(&mut server, "http", directory, problems);
     let https = addresses(&mut server, "https", directory, problems);
     let proxy_networks = server.list("proxy_networks", problems, network).unwrap_or_default();
-    let plain_bind = server.value("plain_bind", problems, value::word(&PLAIN_BIND));
+    let secrets_in_clear = server.value("plain_bind", problems, value::word(&SECRETS_IN_CLEAR));
     let token_key_file = server.value("token_key_file", problems, value::filled_text);
     let workers = server.value("workers", problems, threads);
     let expiry_warning =
@@ -91,7 +91,7 @@ pub(super) fn read_settings(
         http: values(http),
         https: values(https),
         proxy_networks: proxy_networks.into_iter().map(|network| network.value).collect(),
-        plain_bind: plain_bind.unwrap_or_default(),
+        secrets_in_clear: secrets_in_clear.unwrap_or_default(),
         tls,
         token_key_file: token_key_file.map(|path| directory.join(path)),
         workers,
@@ -350,8 +350,11 @@ const ROTATION_OVERLAP_RANGE: std::ops::RangeInclusive<std::time::Duration> =
 
 const ON_STORE_FAILURE: [(&str, OnStoreFailure); 2] =
     [("exit", OnStoreFailure::Exit), ("serve", OnStoreFailure::Serve)];
-const PLAIN_BIND: [(&str, PlainBind); 3] =
-    [("never", PlainBind::Never), ("loopback", PlainBind::Loopback), ("always", PlainBind::Always)];
+const SECRETS_IN_CLEAR: [(&str, SecretsInClear); 3] = [
+    ("never", SecretsInClear::Never),
+    ("loopback", SecretsInClear::Loopback),
+    ("always", SecretsInClear::Always),
+];
 
 const LOG_FORMAT: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 

@@ -171,7 +171,7 @@ fn every_key_is_read() {
     assert_eq!(settings.data_dir, files.path("data"));
     assert_eq!(settings.ldap[1], ListenAddress::Unix(files.path("ldapi")));
     assert_eq!(settings.https, ["127.0.0.1:3443".parse().unwrap()]);
-    assert_eq!(settings.plain_bind, PlainBind::Never);
+    assert_eq!(settings.secrets_in_clear, SecretsInClear::Never);
     assert_eq!(settings.workers, Some(4));
     assert_eq!(settings.token_key_file, Some(files.path("keys/tokens")));
     assert_eq!(settings.rotation_overlap, Duration::from_secs(3_600));

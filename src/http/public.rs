@@ -31,7 +31,7 @@ use tower::ServiceExt;
 use super::api::{self, Api, FromHere, RequestSource, TakesSecrets};
 use super::health;
 use super::metrics::metrics;
-use crate::config::{Limit, Limits, PlainBind, Settings};
+use crate::config::{Limit, Limits, SecretsInClear, Settings};
 use crate::net::handshake;
 use crate::net::mistaken::{self, Spoken};
 use crate::net::{
@@ -47,7 +47,7 @@ pub struct PublicDoor {
     tls: Option<Arc<Tls>>,
     router: Router,
     entrance: Entrance,
-    plain_bind: PlainBind,
+    secrets_in_clear: SecretsInClear,
     limits: Limits,
     shutdown: CancellationToken,
 }
@@ -79,8 +79,8 @@ impl PublicDoor {
             is_reserve_open: true,
         });
         let entrance = Entrance::new(connections, proxies);
-        let plain_bind = settings.plain_bind;
-        Arc::new(Self { registry, tls, router, entrance, plain_bind, limits, shutdown })
+        let secrets_in_clear = settings.secrets_in_clear;
+        Arc::new(Self { registry, tls, router, entrance, secrets_in_clear, limits, shutdown })
     }
 
     fn note(&self, limit: Limit) {
@@ -198,7 +198,7 @@ async fn serve_connection(
     let from = Origin {
         source,
         takes_secrets: TakesSecrets(
-            door.plain_bind.takes_secrets(is_tls || peer.is_tls_at_proxy(), peer.is_loopback()),
+            door.secrets_in_clear.takes_secrets(is_tls || peer.is_tls_at_proxy(), peer.is_loopback()),
         ),
         from_here: FromHere(peer.is_loopback()),
         is_for_health: permit.is_for_few_words(),

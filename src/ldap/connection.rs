@@ -72,7 +72,7 @@ impl Door {
         let authorities = tls.as_ref().and_then(|tls| tls.client_authorities());
         let accounts = settings.tls.as_ref().map(TlsSettings::client_accounts).unwrap_or_default();
         let settings = SessionSettings {
-            plain_bind: settings.plain_bind,
+            secrets_in_clear: settings.secrets_in_clear,
             limits: settings.limits.clone(),
             offers_start_tls: tls.is_some(),
             client_trust: Arc::new(ClientTrust::new(authorities, accounts)),

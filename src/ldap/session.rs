@@ -22,7 +22,7 @@ use super::response::{self, Outcome};
 use super::result_code::ResultCode;
 use crate::access::Identity;
 use crate::auth::HashOutcome;
-use crate::config::{Limit, Limits, LimitsInForce, PlainBind};
+use crate::config::{Limit, Limits, LimitsInForce, SecretsInClear};
 use crate::directory::{Evaluator, FilterBounds, Snapshot};
 use crate::model::{AccountNumber, Timestamp};
 use crate::net::{ClientCertificate, Share};
@@ -32,7 +32,7 @@ use crate::registry::{Attempt, BoundApplication, Registry, Trial};
 #[derive(Clone, Debug)]
 pub struct SessionSettings {
     /// Where binds in clear are allowed.
-    pub plain_bind: PlainBind,
+    pub secrets_in_clear: SecretsInClear,
     pub limits: Limits,
     /// Whether there is a certificate to start TLS with.
     pub offers_start_tls: bool,

@@ -29,7 +29,7 @@ pub(super) fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
         ("http", old.http != new.http, false),
         ("https", old.https != new.https, false),
         ("proxy_networks", old.proxy_networks != new.proxy_networks, false),
-        ("plain_bind", old.plain_bind != new.plain_bind, false),
+        ("plain_bind", old.secrets_in_clear != new.secrets_in_clear, false),
         // Its listeners, and whether StartTLS is offered, were decided at the start.
         ("tls", old.tls != new.tls, old.tls.is_some() && new.tls.is_some()),
         ("token_key_file", old.token_key_file != new.token_key_file, false),
@@ -124,7 +124,7 @@ fn take_connection_limits(limits: &mut Limits, from: &Limits) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{BackupSettings, LogLevel, LogSettings, PlainBind, TlsSettings};
+    use crate::config::{BackupSettings, LogLevel, LogSettings, SecretsInClear, TlsSettings};
 
     fn settings() -> Settings {
         Settings {
@@ -134,7 +134,7 @@ mod tests {
             http: Vec::new(),
             https: Vec::new(),
             proxy_networks: Vec::new(),
-            plain_bind: PlainBind::Loopback,
+            secrets_in_clear: SecretsInClear::Loopback,
             tls: None,
             token_key_file: None,
             workers: None,
@@ -155,7 +155,7 @@ mod tests {
         let mut new = settings();
         new.log.level = LogLevel::Debug;
         new.limits.connections_max = 7;
-        new.plain_bind = PlainBind::Never;
+        new.secrets_in_clear = SecretsInClear::Never;
         let found: Vec<_> =
             changes(&old, &new).into_iter().map(|change| (change.key, change.at_once)).collect();
         assert_eq!(found, [("plain_bind", false), ("log.level", true), ("limits.connections_*", true)]);

@@ -28,7 +28,7 @@ fn settings(limits: Limits) -> Settings {
         http: Vec::new(),
         https: Vec::new(),
         proxy_networks: Vec::new(),
-        plain_bind: PlainBind::Loopback,
+        secrets_in_clear: SecretsInClear::Loopback,
         tls: None::<TlsSettings>,
         token_key_file: None,
         workers: None,
@@ -415,11 +415,12 @@ async fn a_credential_in_clear_is_not_looked_at() {
     // On this machine it is, and anywhere when the config says so; or nowhere.
     let mut unix = from(&door, "unix", LocalAddress::Unix(std::path::Path::new("/run/http").into())).await;
     get_path(&mut unix, "/api/v3/core/users/").await.is_of_the_api(401);
-    let always = Settings { plain_bind: PlainBind::Always, ..settings(Limits::default()) };
+    let always = Settings { secrets_in_clear: SecretsInClear::Always, ..settings(Limits::default()) };
     let mut stream = from_elsewhere(&door_with(&always, None), "192.0.2.7").await;
     get_path(&mut stream, "/api/v3/core/users/").await.is_of_the_api(401);
     assert_eq!(get_path(&mut stream, "/metrics").await.status, 401);
-    let never = door_with(&Settings { plain_bind: PlainBind::Never, ..settings(Limits::default()) }, None);
+    let never =
+        door_with(&Settings { secrets_in_clear: SecretsInClear::Never, ..settings(Limits::default()) }, None);
     let mut stream = TcpStream::connect(listen(&never, false).await).await.unwrap();
     get_path(&mut stream, "/api/v3/core/users/").await.is_of_the_api(403);
 }
@@ -427,7 +428,7 @@ async fn a_credential_in_clear_is_not_looked_at() {
 #[tokio::test]
 async fn a_source_that_asks_too_often_waits() {
     let limits = Limits { http_requests_by_source_max: 2, ..Limits::default() };
-    let always = Settings { plain_bind: PlainBind::Always, ..settings(limits) };
+    let always = Settings { secrets_in_clear: SecretsInClear::Always, ..settings(limits) };
     let door = door_with(&always, None);
     let mut stream = from_elsewhere(&door, "2001:db8::1").await;
     for _ in 0..2 {
@@ -589,7 +590,7 @@ async fn https_is_spoken_with_the_same_certificate() {
     let files = TlsFiles { certificate: made.certificate, key: made.key, client_ca };
     let tls = Arc::new(Tls::load(&files, &Arc::new(Clock::of_system())).unwrap());
     let limits = Limits { handshake_time: milliseconds(200), ..Limits::default() };
-    let never = Settings { plain_bind: PlainBind::Never, ..settings(limits) };
+    let never = Settings { secrets_in_clear: SecretsInClear::Never, ..settings(limits) };
     let door = door_with(&never, Some(tls));
     let address = listen(&door, true).await;
 
@@ -629,7 +630,7 @@ async fn who_may_see_the_server_sees_its_counters_from_elsewhere() {
     use crate::registry::commands::testing::new_token;
     use crate::registry::commands::{AccountChanges, create_account};
 
-    let always = Settings { plain_bind: PlainBind::Always, ..settings(Limits::default()) };
+    let always = Settings { secrets_in_clear: SecretsInClear::Always, ..settings(Limits::default()) };
     let door = door_with(&always, None);
     let watcher = door.registry.change(Actor::named("test"), |transaction| {
         create_account(

@@ -4,7 +4,7 @@ use super::gate::{is_long_name, note_denied};
 use super::sasl::{Plain, account_of, without_prefix};
 use crate::access::{Credential, Identity};
 use crate::auth::HashOutcome;
-use crate::config::{Limit, PlainBind};
+use crate::config::{Limit, SecretsInClear};
 use crate::ldap::control::{PasswordPolicy, RequestControls, password_policy_response};
 use crate::ldap::message::{Authentication as Method, BindRequest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
@@ -219,7 +219,7 @@ fn answer(
 
 /// The SASL mechanisms that the root DSE advertises.
 pub(in crate::ldap) fn mechanisms(settings: &SessionSettings) -> Vec<&'static str> {
-    let takes_secrets = settings.offers_start_tls || settings.plain_bind != PlainBind::Never;
+    let takes_secrets = settings.offers_start_tls || settings.secrets_in_clear != SecretsInClear::Never;
     let external = settings.client_trust.present().asks().then_some(EXTERNAL);
     external.into_iter().chain(takes_secrets.then_some(PLAIN)).collect()
 }
@@ -252,7 +252,7 @@ pub(super) fn names_account(session: &Session, name: &str, account: AccountNumbe
 /// Whether secrets may be sent over this connection, in either direction.
 pub(super) fn may_send_secrets(session: &Session) -> bool {
     let is_tls = session.is_tls || session.peer.is_tls_at_proxy;
-    session.settings.plain_bind.takes_secrets(is_tls, session.peer.is_loopback)
+    session.settings.secrets_in_clear.takes_secrets(is_tls, session.peer.is_loopback)
 }
 
 const IN_CLEAR: &str = "passwords are taken over TLS only: use StartTLS or ldaps";

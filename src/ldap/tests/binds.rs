@@ -7,7 +7,7 @@ use super::world::{
     ALICE_PASSWORD, APP, APP_TOKEN, BASE, CAROL_PASSWORD, LEGACY_SECRET, NOW, OTHER_BASE, ROOT_PASSWORD,
     STAFF, VAULT, Wishes, World, peer, vault,
 };
-use crate::config::PlainBind;
+use crate::config::SecretsInClear;
 use crate::ldap::session::Next;
 use crate::model::{Key, Record};
 
@@ -238,7 +238,7 @@ fn a_sasl_client_may_wait_to_be_asked() {
     let mut client = Client::in_clear(&world);
     client.send(&plain(2, None)).is(13);
     client.extended("1.3.6.1.4.1.1466.20037").is(0);
-    world.settings.plain_bind = PlainBind::Always;
+    world.settings.secrets_in_clear = SecretsInClear::Always;
     let mut client = Client::in_clear(&world);
     client.send(&plain(2, None)).is(14);
     // RFC 4511 section 4.14.1: no TLS in between.
@@ -258,14 +258,14 @@ fn secrets_in_clear_are_refused_and_not_looked_at() {
     let mut world = World::new();
     let here = || peer("127.0.0.1");
     let there = || peer("192.0.2.1");
-    for (plain_bind, peer, code) in [
-        (PlainBind::Never, here(), 13),
-        (PlainBind::Never, there(), 13),
-        (PlainBind::Loopback, there(), 13),
-        (PlainBind::Loopback, here(), 0),
-        (PlainBind::Always, there(), 0),
+    for (secrets_in_clear, peer, code) in [
+        (SecretsInClear::Never, here(), 13),
+        (SecretsInClear::Never, there(), 13),
+        (SecretsInClear::Loopback, there(), 13),
+        (SecretsInClear::Loopback, here(), 0),
+        (SecretsInClear::Always, there(), 0),
     ] {
-        world.settings.plain_bind = plain_bind;
+        world.settings.secrets_in_clear = secrets_in_clear;
         let before = world.hashes();
         let mut client = Client::from(&world, peer, false);
         let secrets: [&[u8]; 3] = [world.secrets.app.as_bytes(), b"wrong", ALICE_PASSWORD.as_bytes()];

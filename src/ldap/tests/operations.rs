@@ -158,7 +158,7 @@ fn start_tls_as_the_rfc_has_it() {
     client.bind("app", &world.secrets.app).is(0);
     client.extended(START_TLS).is(1);
     // Who was bound in clear is anonymous afterwards.
-    world.settings.plain_bind = crate::config::PlainBind::Always;
+    world.settings.secrets_in_clear = crate::config::SecretsInClear::Always;
     let mut client = Client::in_clear(&world);
     client.bind("app", &world.secrets.app).is(0);
     client.send(&request).is(0);

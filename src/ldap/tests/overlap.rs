@@ -130,7 +130,7 @@ fn unbind_ends_all_that_runs() {
 #[test]
 fn start_tls_is_refused_while_something_is_outstanding() {
     let mut world = big(Limits::default());
-    world.settings.plain_bind = crate::config::PlainBind::Always;
+    world.settings.secrets_in_clear = crate::config::SecretsInClear::Always;
     let mut client = Client::in_clear(&world);
     client.bind("reader", &world.secrets.reader).is(0);
     client.push(&[dump(10), start_tls(11)].concat());

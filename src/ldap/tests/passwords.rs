@@ -215,12 +215,13 @@ fn tokens(world: &World) -> usize {
 #[test]
 fn secrets_are_not_told_in_clear() {
     let mut world = World::new();
-    world.settings.plain_bind = crate::config::PlainBind::Always;
+    world.settings.secrets_in_clear = crate::config::SecretsInClear::Always;
     let mut client = Client::in_clear(&world);
     client.now = Timestamp::now();
     client.bind(APP_DN, &world.secrets.app).is(0);
     modify(&mut client, None).is(0);
-    std::sync::Arc::make_mut(&mut client.session.settings).plain_bind = crate::config::PlainBind::Never;
+    std::sync::Arc::make_mut(&mut client.session.settings).secrets_in_clear =
+        crate::config::SecretsInClear::Never;
     modify(&mut client, None).is(13);
 }
 

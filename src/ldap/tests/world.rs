@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::{Argon2Parameters, ArgonMemory, HashPoolSettings, ThrottleSettings, TokenSecret, hash_new};
-use crate::config::{Limits, PlainBind};
+use crate::config::{Limits, SecretsInClear};
 use crate::ldap::client_trust::ClientTrust;
 use crate::ldap::memory::ConnectionMemory;
 use crate::ldap::session::{SessionPeer, SessionSettings};
@@ -137,7 +137,7 @@ impl World {
         let pages = crate::ldap::pages::Pages::new(&wishes.limits, Arc::clone(registry.reached())).unwrap();
         let memory = ConnectionMemory::new(&wishes.limits);
         let settings = SessionSettings {
-            plain_bind: PlainBind::Never,
+            secrets_in_clear: SecretsInClear::Never,
             limits: wishes.limits,
             offers_start_tls: true,
             client_trust: Arc::new(ClientTrust::new(None, &[])),
