@@ -21,7 +21,6 @@ const KNOWN: &[(&str, usize)] = &[
     ("net/client_authorities", 4),
     ("registry", usize::MAX),
     ("schema/attributes", 4),
-    ("schema/dn", 2),
     ("server", 3),
     ("store/aside", 2),
     ("store/disk", 5),

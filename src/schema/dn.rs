@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 
 pub use normal::{is_at_or_below, normalize_dn, normalize_dn_within, parent};
 
-use super::syntax;
+use super::oid::is_numeric_oid;
 
 /// A distinguished name as it was written: its RDNs, the leaf first. The one without RDNs is the root.
 #[derive(Clone, Eq, PartialEq, Debug, Default)]
@@ -241,7 +241,7 @@ impl DnReader<'_> {
         // Before anything else it is a part of the type: taken off once, it would be taken off again from the spelling.
         if let Some((prefix, oid)) = written.split_at_checked(4)
             && prefix.eq_ignore_ascii_case(b"OID.")
-            && syntax::is_numeric_oid(oid)
+            && is_numeric_oid(oid)
         {
             written = oid;
         }
@@ -353,7 +353,7 @@ impl DnReader<'_> {
 
 /// A name (leniently with `_` and `.` inside) or a dotted OID.
 fn is_attribute(written: &[u8]) -> bool {
-    written.first().is_some_and(u8::is_ascii_alphabetic) || syntax::is_numeric_oid(written)
+    written.first().is_some_and(u8::is_ascii_alphabetic) || is_numeric_oid(written)
 }
 
 fn digit(octet: u8) -> Option<u8> {

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::oid::is_oid;
 use super::prepare::{self, Case, PartPosition};
 use super::syntax::{self, Syntax};
 use super::{Schema, classes, dn, time};
@@ -612,7 +613,7 @@ fn append_identifier(value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSynta
     let name = match classes::find(text) {
         // Some names of authentik's classes are no short names.
         Some(class) => class.name(),
-        None if !syntax::is_oid(value) => return Err(InvalidSyntax),
+        None if !is_oid(value) => return Err(InvalidSyntax),
         None => match core.find(text) {
             Some(id) => core.attribute(id).name.as_ref(),
             // `matchingRules` and `matchingRuleUse` begin with the OID of a rule.

@@ -17,6 +17,7 @@ mod attributes;
 mod classes;
 pub mod dn;
 mod matching;
+mod oid;
 mod prepare;
 pub mod steps;
 mod subschema;
@@ -33,8 +34,9 @@ pub use attributes::{AttributeId, AttributeType, computed_attributes};
 pub use classes::{AUTHENTIK_GROUP, AUTHENTIK_USER, AUTHENTIK_VIRTUAL_GROUP, ClassKind, ObjectClass};
 pub use dn::{Dn, DnError, Rdn, TypeAndValue, normalize_dn, normalize_dn_within};
 pub use matching::{MatchingRule, RuleKind};
+pub use oid::is_keystring;
 pub use prepare::PartPosition;
-pub use syntax::{Syntax, is_keystring};
+pub use syntax::Syntax;
 
 /// The core table and the custom attribute types of a directory. Immutable; a clone shares all of it.
 #[derive(Clone, Debug)]
@@ -74,7 +76,7 @@ pub enum SchemaError {
     /// The name is no attribute name.
     #[error(
         "The attribute name {name:?} cannot be used: write a letter, then letters, digits and any of - _ . /, or a dotted OID \
-         (at most {LONGEST_NAME} octets)."
+         (at most {NAME_OCTETS_MAX} octets)."
     )]
     Name {
         /// The name as given.
@@ -102,7 +104,7 @@ pub enum SchemaError {
         other: String,
     },
     /// There is no number left for another attribute.
-    #[error("The attribute {name:?} cannot be added: there are {MOST_ATTRIBUTES} already. Use fewer names.")]
+    #[error("The attribute {name:?} cannot be added: there are {ATTRIBUTES_MAX} already. Use fewer names.")]
     Full {
         /// The name as given.
         name: String,
@@ -173,7 +175,7 @@ impl Schema {
     /// is here, unless another type has that name.
     fn spelled(&self, name: &str) -> String {
         let spelled = name.replace('/', "-").replace('.', "");
-        let is_other = syntax::is_numeric_oid(name.as_bytes()) || self.find(&spelled).is_some();
+        let is_other = oid::is_numeric_oid(name.as_bytes()) || self.find(&spelled).is_some();
         if is_other { name.to_owned() } else { spelled }
     }
 
@@ -211,7 +213,7 @@ impl Schema {
         if !is_attribute_name(name) {
             return Err(SchemaError::Name { name: name.to_owned() });
         }
-        if self.0.attributes.len() >= MOST_ATTRIBUTES {
+        if self.0.attributes.len() >= ATTRIBUTES_MAX {
             return Err(SchemaError::Full { name: name.to_owned() });
         }
         Ok(())
@@ -226,7 +228,7 @@ impl Schema {
     fn oid_of(&self, custom: &CustomType, id: AttributeId) -> Result<String, SchemaError> {
         let name = || custom.name.clone();
         let Some(oid) = &custom.oid else { return Ok(custom_oid(&custom.name)) };
-        if !syntax::is_numeric_oid(oid.as_bytes()) || oid.len() > LONGEST_NAME {
+        if !oid::is_numeric_oid(oid.as_bytes()) || oid.len() > NAME_OCTETS_MAX {
             return Err(SchemaError::Oid { name: name(), oid: oid.clone() });
         }
         match self.find(oid) {
@@ -327,14 +329,14 @@ impl Table {
 
 /// A name in lower case on the stack: the key of every look-up.
 struct LowerCase {
-    octets: [u8; LONGEST_NAME],
+    octets: [u8; NAME_OCTETS_MAX],
     length: usize,
 }
 
 impl LowerCase {
     /// `None` when the name is longer than any that is known.
     fn of(name: &str) -> Option<Self> {
-        let mut octets = [0; LONGEST_NAME];
+        let mut octets = [0; NAME_OCTETS_MAX];
         let place = octets.get_mut(..name.len())?;
         place.copy_from_slice(name.as_bytes());
         place.make_ascii_lowercase();
@@ -349,16 +351,16 @@ impl LowerCase {
 /// Whether a custom attribute may have this name: what RFC 4512 allows, and the signs that identity providers put
 /// into names besides. All of them can be written in a filter without an escape.
 fn is_attribute_name(name: &str) -> bool {
-    name.len() <= LONGEST_NAME
+    name.len() <= NAME_OCTETS_MAX
         && name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_./".contains(&octet))
-        || (name.len() <= LONGEST_NAME && syntax::is_numeric_oid(name.as_bytes()))
+        || (name.len() <= NAME_OCTETS_MAX && oid::is_numeric_oid(name.as_bytes()))
 }
 
 /// The OID of a custom attribute: `2.25` and a UUID (version 8) made from the name, so that every server that
 /// publishes the name publishes the same OID.
 fn custom_oid(name: &str) -> String {
-    if syntax::is_numeric_oid(name.as_bytes()) {
+    if oid::is_numeric_oid(name.as_bytes()) {
         return name.to_owned();
     }
     let hash = blake3::derive_key("bindery 2026 custom attribute type", name.to_ascii_lowercase().as_bytes());
@@ -367,10 +369,12 @@ fn custom_oid(name: &str) -> String {
     format!("2.25.{}", uuid::Builder::from_custom_bytes(octets).into_uuid().as_u128())
 }
 
-/// In octets; the longest OID of the core table has 51.
-const LONGEST_NAME: usize = 128;
+/// Of a name or an OID, in octets; the longest OID of the core table has 51.
+/// No limit of the config: a rule about what may be declared, far above what any has.
+const NAME_OCTETS_MAX: usize = 128;
 /// Attribute types in one schema, core and custom.
-const MOST_ATTRIBUTES: usize = 16_384;
+/// No limit of the config: their ids have 16 bits, and all of them are published in one entry.
+const ATTRIBUTES_MAX: usize = 16_384;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::attributes::{AttributeId, AttributeType, Usage};
 use super::classes::{ClassKind, ObjectClass};
 use super::matching::{MatchingRule, RuleKind};
-use super::syntax::{self, Syntax};
+use super::oid::is_keystring;
+use super::syntax::Syntax;
 use super::{Schema, classes};
 
 /// The values of one attribute of the subschema entry.
@@ -137,7 +138,7 @@ fn append(text: &mut String, word: &str, value: &str) {
 
 /// Those of the names that RFC 4512 allows in a NAME.
 fn legal<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
-    names.filter(|name| syntax::is_keystring(name.as_bytes())).collect()
+    names.filter(|name| is_keystring(name.as_bytes())).collect()
 }
 
 /// `qdescrs`: one name, or several in parentheses.
@@ -158,18 +159,15 @@ fn quoted(text: &str) -> String {
 
 /// `oids`: one, or several between `$` in parentheses. A name that is no `descr` is given by its OID.
 fn names_of(schema: &Schema, attributes: &[AttributeId]) -> String {
-    let names: Vec<&str> =
-        attributes
-            .iter()
-            .map(|id| schema.attribute(*id))
-            .map(|attribute| {
-                if syntax::is_keystring(attribute.name.as_bytes()) {
-                    &*attribute.name
-                } else {
-                    &*attribute.oid
-                }
-            })
-            .collect();
+    let names: Vec<&str> = attributes
+        .iter()
+        .map(|id| schema.attribute(*id))
+        .map(
+            |attribute| {
+                if is_keystring(attribute.name.as_bytes()) { &*attribute.name } else { &*attribute.oid }
+            },
+        )
+        .collect();
     match names.as_slice() {
         [name] => (*name).to_owned(),
         names => format!("( {} )", names.join(" $ ")),

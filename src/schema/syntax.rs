@@ -1,6 +1,7 @@
 //! The syntaxes of attribute values and assertions (RFC 4517 section 3.3).
 
 use super::dn::Dn;
+use super::oid::is_oid;
 use super::time;
 
 /// A syntax: what octets a value may consist of.
@@ -239,27 +240,6 @@ fn is_netgroup_triple(value: &[u8]) -> bool {
         .is_some_and(|inside| inside.split(',').count() == 3)
 }
 
-/// A dotted OID with at least one dot and no leading zeros (RFC 4512 section 1.4, `numericoid`).
-pub(super) fn is_numeric_oid(value: &[u8]) -> bool {
-    let arc = |arc: &[u8]| {
-        !arc.is_empty()
-            && arc.iter().all(u8::is_ascii_digit)
-            && (arc.len() == 1 || arc.first() != Some(&b'0'))
-    };
-    value.contains(&b'.') && value.split(|octet| *octet == b'.').all(arc)
-}
-
-/// A short name: a letter, then letters, digits and hyphens (RFC 4512 section 1.4, `keystring`).
-pub fn is_keystring(value: &[u8]) -> bool {
-    value.first().is_some_and(u8::is_ascii_alphabetic)
-        && value.iter().all(|octet| octet.is_ascii_alphanumeric() || *octet == b'-')
-}
-
-/// A short name or a dotted OID.
-pub(super) fn is_oid(value: &[u8]) -> bool {
-    is_keystring(value) || is_numeric_oid(value)
-}
-
 /// The 16 octets of `597ae2f6-16a6-1027-98f4-d28b5365dc14` (RFC 4530 section 2.1).
 pub(super) fn uuid_octets(value: &[u8]) -> Option<[u8; 16]> {
     // The crate reads other spellings too (braces, no hyphens), which are not of this syntax.
@@ -284,8 +264,10 @@ pub(super) fn split_optional_uid(value: &[u8]) -> (&[u8], Option<&[u8]>) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
-    use super::*;
     use std::collections::HashSet;
+
+    use super::super::oid::is_numeric_oid;
+    use super::*;
 
     #[test]
     fn oids_and_descriptions_are_unique() {

@@ -11,9 +11,9 @@ fn ids_are_places_and_keys_are_unique() {
     let mut seen = HashSet::new();
     for (place, attribute) in schema.attributes().enumerate() {
         assert_eq!(attribute.id.index(), place, "{}", attribute.name);
-        assert!(syntax::is_numeric_oid(attribute.oid.as_bytes()), "{}", attribute.oid);
+        assert!(oid::is_numeric_oid(attribute.oid.as_bytes()), "{}", attribute.oid);
         for key in attribute.names().chain([attribute.oid.as_ref()]) {
-            assert!(key.len() <= LONGEST_NAME);
+            assert!(key.len() <= NAME_OCTETS_MAX);
             assert!(seen.insert(key.to_ascii_lowercase()), "{key} is there twice");
             assert_eq!(schema.find(&key.to_ascii_uppercase()), Some(attribute.id));
         }
@@ -24,7 +24,7 @@ fn ids_are_places_and_keys_are_unique() {
 #[test]
 fn unknown_names_are_not_found() {
     let schema = Schema::core();
-    for name in ["", "cn;lang-de", "c n", "2.5.4", &"x".repeat(LONGEST_NAME + 1)] {
+    for name in ["", "cn;lang-de", "c n", "2.5.4", &"x".repeat(NAME_OCTETS_MAX + 1)] {
         assert_eq!(schema.find(name), None, "{name}");
     }
 }
@@ -179,9 +179,20 @@ fn signs_that_no_schema_allows_are_taken_out_of_names() {
 #[test]
 fn names_that_no_request_can_hold_are_refused() {
     let schema = Schema::core();
-    for name in
-        ["", "a b", "a;b", "a=b", "a:b", "(a)", "ä", "1a", "-a", "a\0", "1.", &"x".repeat(LONGEST_NAME + 1)]
-    {
+    for name in [
+        "",
+        "a b",
+        "a;b",
+        "a=b",
+        "a:b",
+        "(a)",
+        "ä",
+        "1a",
+        "-a",
+        "a\0",
+        "1.",
+        &"x".repeat(NAME_OCTETS_MAX + 1),
+    ] {
         let error = schema.with_attribute(&CustomType::of_name(name)).unwrap_err();
         assert_eq!(error, SchemaError::Name { name: name.to_owned() }, "{name}");
     }

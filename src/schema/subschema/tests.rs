@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::schema::CustomType;
+use crate::schema::oid::{is_numeric_oid, is_oid};
 
 #[derive(Clone, PartialEq, Debug)]
 enum Token {
@@ -74,7 +75,7 @@ fn parse(text: &str, grammar: &[(&str, Form)]) -> Description {
     let mut rest = tokens.iter().peekable();
     assert_eq!(rest.next(), Some(&Token::Open), "{text}");
     let Some(Token::Word(oid)) = rest.next() else { panic!("{text}") };
-    assert!(syntax::is_numeric_oid(oid.as_bytes()), "{text}");
+    assert!(is_numeric_oid(oid.as_bytes()), "{text}");
     let mut fields = Vec::new();
     for (word, form) in grammar {
         if rest.peek() != Some(&&Token::Word((*word).to_owned())) {
@@ -106,7 +107,7 @@ fn parse(text: &str, grammar: &[(&str, Form)]) -> Description {
                 let between = Some(Token::Dollar);
                 for token in list(&mut rest, between) {
                     let Token::Word(oid) = token else { panic!("{text}") };
-                    assert!(syntax::is_oid(oid.as_bytes()), "{oid} in {text}");
+                    assert!(is_oid(oid.as_bytes()), "{oid} in {text}");
                     values.push(oid);
                 }
                 assert!(matches!(form, Form::Oids) || values.len() == 1, "{text}");
@@ -114,10 +115,7 @@ fn parse(text: &str, grammar: &[(&str, Form)]) -> Description {
             Form::Descriptors | Form::Text => {
                 for token in list(&mut rest, None) {
                     let Token::Quoted(name) = token else { panic!("{text}") };
-                    assert!(
-                        matches!(form, Form::Text) || syntax::is_keystring(name.as_bytes()),
-                        "{name} in {text}"
-                    );
+                    assert!(matches!(form, Form::Text) || is_keystring(name.as_bytes()), "{name} in {text}");
                     assert!(!name.is_empty());
                     values.push(name);
                 }
