@@ -44,10 +44,6 @@ impl Entrance {
     /// Counts a connection. What is one too many is told, and to be closed without a word: a client need not be answered,
     /// and an answer would cost what the limit is there to save.
     ///
-    /// Those who make room need a thread to go by. On a machine that has none to spare they wait for the one that accepts, so
-    /// that many newcomers at once would be refused for want of those whom they themselves have sent away: these are let go
-    /// first.
-    ///
     /// # Errors
     /// The limit.
     pub async fn admit(&self, peer: &Peer) -> Result<Permit, TurnedAway> {
@@ -55,12 +51,7 @@ impl Entrance {
             true => self.limits.admit_unknown(),
             false => self.limits.admit(&peer.address),
         };
-        let mut admitted = admit();
-        if let Err(ConnectionRefused::Leaving { .. }) = admitted {
-            tokio::task::yield_now().await;
-            admitted = admit();
-        }
-        admitted.map_err(|refused| self.tell(peer, refused.into()))
+        once_others_have_left(admit).await.map_err(|refused| self.tell(peer, refused.into()))
     }
 
     /// Waits for what must come before anything else, and says who is at the other end.
@@ -80,7 +71,7 @@ impl Entrance {
             Ok(client) => client,
             Err(error) => return Err(self.tell(&peer, error.into())),
         };
-        match permit.came_from(&client.address) {
+        match once_others_have_left(|| permit.came_from(&client.address)).await {
             Ok(()) => Ok(client),
             Err(refused) => Err(self.tell(&client, refused.into())),
         }
@@ -110,20 +101,64 @@ impl Entrance {
     }
 }
 
+/// Those who make room need a thread to go by. On a machine that has none to spare they wait for the one that lets others in, so
+/// that many newcomers at once would be refused for want of those whom they themselves have sent away: where too many are
+/// leaving they are let go first.
+async fn once_others_have_left<T>(
+    mut ask: impl FnMut() -> Result<T, ConnectionRefused>,
+) -> Result<T, ConnectionRefused> {
+    match ask() {
+        Err(ConnectionRefused::Leaving { .. }) => {
+            tokio::task::yield_now().await;
+            ask()
+        }
+        answer => answer,
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::net::SocketAddr;
+    use std::time::Duration;
 
     use super::super::limits::ConnectionLimitSettings;
     use super::super::peer::{LocalAddress, PeerAddress};
     use super::*;
 
+    const PLACES: u32 = 100;
+    const LEAVING: u32 = 8;
+
     /// One thread for all, and many newcomers before anybody else has a turn.
     #[tokio::test(start_paused = true)]
     async fn those_who_make_room_go_before_a_newcomer_is_refused() {
-        const PLACES: u32 = 100;
-        const LEAVING: u32 = 8;
+        let (entrance, strangers) = full().await;
+        for stranger in strangers {
+            tokio::spawn(async move { stranger.presence().asked_to_leave().await });
+        }
+        let mut newcomers = Vec::new();
+        for number in 0..PLACES / 2 {
+            newcomers.push(entrance.admit(&peer(&format!("198.51.100.{number}"))).await.unwrap());
+        }
+        let leaving = entrance.counts().leaving;
+        assert!((1..=LEAVING).contains(&leaving), "{leaving}");
+        tokio::task::yield_now().await;
+        assert_eq!((entrance.counts().open, entrance.counts().leaving), (PLACES, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nobody_goes_a_newcomer_is_refused() {
+        let (entrance, _strangers) = full().await;
+        let mut newcomers = Vec::new();
+        for number in 0..LEAVING {
+            newcomers.push(entrance.admit(&peer(&format!("198.51.100.{number}"))).await.unwrap());
+        }
+        let refused = entrance.admit(&peer("203.0.113.1")).await.unwrap_err();
+        assert!(matches!(refused, TurnedAway::Refused(ConnectionRefused::Leaving { limit: LEAVING })));
+    }
+
+    /// All places are taken by a few sources, which are silent.
+    async fn full() -> (Entrance, Vec<Permit>) {
         let limits = ConnectionLimits::new(ConnectionLimitSettings {
             connections_max: PLACES,
             connections_by_source_max: PLACES,
@@ -133,36 +168,17 @@ mod tests {
             connections_leaving_max: LEAVING,
             is_reserve_open: false,
         });
-        let header_time = std::time::Duration::ZERO;
-        let entrance =
-            Entrance::new(limits, Proxies { networks: Vec::new(), header_time, header_size_max: 0 });
-        let mut gone = tokio::task::JoinSet::new();
+        let proxies = Proxies { networks: Vec::new(), header_time: Duration::ZERO, header_size_max: 0 };
+        let entrance = Entrance::new(limits, proxies);
+        let mut strangers = Vec::new();
         for number in 0..PLACES {
-            let permit = entrance.admit(&peer(&format!("192.0.2.{number}"))).await.unwrap();
+            let permit = entrance.admit(&peer(&format!("192.0.2.{}", number % 5))).await.unwrap();
+            tokio::time::advance(Duration::from_millis(1)).await;
             permit.presence().is_silent();
-            gone.spawn(async move { permit.presence().asked_to_leave().await });
+            strangers.push(permit);
         }
-        // Silent for a while.
-        tokio::time::advance(std::time::Duration::from_millis(1)).await;
-        let mut newcomers = Vec::new();
-        for number in 0..PLACES {
-            newcomers.push(entrance.admit(&peer(&format!("198.51.100.{number}"))).await.unwrap());
-        }
-        let leaving = entrance.counts().leaving;
-        assert!((1..=LEAVING).contains(&leaving), "{leaving}");
-        while gone.join_next().await.is_some() {}
-        assert_eq!((entrance.counts().open, entrance.counts().leaving), (PLACES, 0));
-        // Where nobody goes, whoever is one too many is refused still.
-        for newcomer in newcomers.iter().take(LEAVING as usize + 1) {
-            newcomer.presence().is_silent();
-        }
-        tokio::time::advance(std::time::Duration::from_millis(1)).await;
-        let mut last = Vec::new();
-        for _ in 0..LEAVING {
-            last.push(entrance.admit(&peer("203.0.113.1")).await.unwrap());
-        }
-        let refused = entrance.admit(&peer("203.0.113.2")).await.unwrap_err();
-        assert!(matches!(refused, TurnedAway::Refused(ConnectionRefused::Leaving { limit: LEAVING })));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        (entrance, strangers)
     }
 
     fn peer(address: &str) -> Peer {

@@ -174,6 +174,7 @@ async fn take_header(stream: &mut TcpStream, length_max: u64) -> Result<Vec<u8>,
 }
 
 /// Section 2.1: the line is at most so long, its end included.
+/// No limit of the config: the protocol gives it.
 const V1_OCTETS_MAX: usize = 107;
 const V1_START: &[u8] = b"PROXY ";
 const V1_UNKNOWN: &[u8] = b"UNKNOWN";
