@@ -18,7 +18,6 @@ const KNOWN: &[(&str, usize)] = &[
     ("http/api/application", 2),
     ("http/api/group", 3),
     ("ldap/memory", usize::MAX),
-    ("net/client_authorities", 4),
     ("registry", usize::MAX),
     ("schema/attributes", 4),
     ("server", 3),

@@ -11,7 +11,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use sha2::{Digest, Sha256};
 
-use super::tls::{TlsError, TlsFile, TlsWarning};
+use super::tls_fault::{TlsError, TlsFile, TlsWarning};
 use super::validity::Validity;
 use crate::model::Timestamp;
 
