@@ -13,8 +13,8 @@ use super::call::Call;
 use super::page::Page;
 use super::policy_test::{PolicyTestResult, account_of_caller, test};
 use super::provider::{self, Provider};
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
 use super::told::{self, LosingAccess};
 use super::used_by::{UsedBy, UsedByAction};
@@ -133,7 +133,7 @@ pub(super) struct CheckAccessQuery {
     pub(super) client_ip: Option<IpAddr>,
 }
 
-pub(super) fn list(reading: &Reading, query: ApplicationQuery) -> Result<Page<Application>, Refusal> {
+pub(super) fn list(reading: &Reading, query: ApplicationQuery) -> Result<Page<Application>, CallRefusal> {
     let accounts = reading.accounts();
     let admitted = query.for_user.map(|number| account_of(reading, number)).transpose()?;
     let now = reading.registry.now();
@@ -173,7 +173,7 @@ pub(super) fn list(reading: &Reading, query: ApplicationQuery) -> Result<Page<Ap
 pub(super) async fn create(
     call: Call,
     request: Required<PatchedApplicationRequest>,
-) -> Result<Application, Refusal> {
+) -> Result<Application, CallRefusal> {
     let Required(mut request) = request;
     let slug = request.slug.take().unwrap_or_default();
     call.change(move |transaction| {
@@ -184,7 +184,7 @@ pub(super) async fn create(
     .await
 }
 
-pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Application, Refusal> {
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Application, CallRefusal> {
     let application = viewed(reading)?;
     Ok(shown(reading, &application))
 }
@@ -192,14 +192,14 @@ pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Application
 pub(super) async fn update(
     call: Call,
     request: Required<PatchedApplicationRequest>,
-) -> Result<Application, Refusal> {
+) -> Result<Application, CallRefusal> {
     partial_update(call, request.0).await
 }
 
 pub(super) async fn partial_update(
     call: Call,
     request: PatchedApplicationRequest,
-) -> Result<Application, Refusal> {
+) -> Result<Application, CallRefusal> {
     let slug: String = call.parameter("slug")?;
     call.change(move |transaction| {
         // The request first: what is wrong with it must not tell that a hidden application is there.
@@ -217,7 +217,7 @@ pub(super) async fn partial_update(
     .await
 }
 
-pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
+pub(super) async fn destroy(call: Call) -> Result<NoContent, CallRefusal> {
     let slug: String = call.parameter("slug")?;
     call.change(move |transaction| {
         let number = number(transaction, &slug)?;
@@ -227,7 +227,10 @@ pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
     Ok(NoContent)
 }
 
-pub(super) fn check_access(reading: &Reading, query: CheckAccessQuery) -> Result<PolicyTestResult, Refusal> {
+pub(super) fn check_access(
+    reading: &Reading,
+    query: CheckAccessQuery,
+) -> Result<PolicyTestResult, CallRefusal> {
     let application = viewed(reading)?;
     let (account, own_source) = match query.for_user {
         Some(number) => (account_of(reading, number)?, None),
@@ -237,7 +240,7 @@ pub(super) fn check_access(reading: &Reading, query: CheckAccessQuery) -> Result
 }
 
 /// Its bindings go with it.
-pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     let application = viewed(reading)?;
     let accounts = reading.accounts();
     if !may_view_bindings(&reading.caller, accounts, application.number) {
@@ -251,17 +254,17 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
 }
 
 /// An account that is asked about. One that the caller may not view does not exist.
-fn account_of(reading: &Reading, number: u32) -> Result<Arc<AccountState>, Refusal> {
+fn account_of(reading: &Reading, number: u32) -> Result<Arc<AccountState>, CallRefusal> {
     let number = AccountNumber::new(number);
     let is_known = reading.knows(ObjectReference::Account(number));
     let account = reading.accounts().account(number).filter(|_| is_known);
-    account.cloned().ok_or_else(|| Refusal::field("for_user", format!("there is no account {number}")))
+    account.cloned().ok_or_else(|| CallRefusal::field("for_user", format!("there is no account {number}")))
 }
 
 /// The application in the path, which the caller may view.
-fn viewed(reading: &Reading) -> Result<Arc<model::Application>, Refusal> {
+fn viewed(reading: &Reading) -> Result<Arc<model::Application>, CallRefusal> {
     let slug: String = reading.parameter("slug")?;
-    let application = reading.accounts().application_named(&slug).ok_or_else(Refusal::not_found)?;
+    let application = reading.accounts().application_named(&slug).ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Application(application.number))?;
     Ok(application.clone())
 }
@@ -290,7 +293,7 @@ fn after(transaction: &Transaction<'_>, number: ApplicationNumber) -> Result<App
 }
 
 /// As it is answered.
-fn shown(source: &impl Source, application: &model::Application) -> Application {
+fn shown(source: &impl RepresentationSource, application: &model::Application) -> Application {
     let provider = viewed_provider(source, application);
     let provider = provider.and_then(|number| source.accounts().provider(number));
     let text = |text| application.texts.get(text).to_owned();
@@ -322,7 +325,7 @@ fn shown(source: &impl Source, application: &model::Application) -> Application 
 /// The address with `%(username)s` and the other scalar fields of the caller's account filled in, as Python's `%` does it.
 /// As in authentik it stays as it is where it has another `%` in it, or a field that there is not; and where it would be longer
 /// than any browser takes: a name may be long, and stand in it often.
-fn launch_url_for_caller(source: &impl Source, launch_url: &str) -> String {
+fn launch_url_for_caller(source: &impl RepresentationSource, launch_url: &str) -> String {
     let formatted = || {
         let holder = source.caller().holder().filter(|_| launch_url.contains('%'))?;
         let record = source.account(holder.account).ok()??;
@@ -372,7 +375,10 @@ fn push_encoded(url: &mut String, octet: u8) {
 }
 
 /// The provider of an application, if the caller may view that.
-fn viewed_provider(source: &impl Source, application: &model::Application) -> Option<ProviderNumber> {
+fn viewed_provider(
+    source: &impl RepresentationSource,
+    application: &model::Application,
+) -> Option<ProviderNumber> {
     application.provider.filter(|number| source.names(ObjectReference::Provider(*number)))
 }
 

@@ -8,7 +8,7 @@ use axum::http::header::AUTHORIZATION;
 
 use super::Api;
 use super::call::RequestId;
-use super::refusal::Refusal;
+use super::refusal::CallRefusal;
 use crate::model::Actor;
 use crate::registry::{ApiRefusal, Caller};
 
@@ -26,7 +26,7 @@ pub(super) async fn authenticate(
     headers: &HeaderMap,
     source: Option<IpAddr>,
     id: RequestId,
-) -> Result<Caller, Refusal> {
+) -> Result<Caller, CallRefusal> {
     let secret = bearer(headers)?;
     let now = api.registry.now();
     let identity = api.registry.authenticate_api(secret, source, now).await;
@@ -45,22 +45,22 @@ pub(super) async fn authenticate(
             };
             Ok(Caller::account(identity.holder, actor))
         }
-        Err(ApiRefusal::Invalid) => Err(Refusal::not_authenticated("Token invalid/expired")),
-        Err(ApiRefusal::Busy) => Err(Refusal::too_many_requests(BUSY_TIME)),
+        Err(ApiRefusal::Invalid) => Err(CallRefusal::not_authenticated("Token invalid/expired")),
+        Err(ApiRefusal::Busy) => Err(CallRefusal::too_many_requests(BUSY_TIME)),
     }
 }
 
 /// The secret behind `Bearer` (RFC 6750 section 2.1).
-fn bearer(headers: &HeaderMap) -> Result<&[u8], Refusal> {
+fn bearer(headers: &HeaderMap) -> Result<&[u8], CallRefusal> {
     let Some(value) = headers.get(AUTHORIZATION) else {
-        return Err(Refusal::not_authenticated("Authentication credentials were not provided."));
+        return Err(CallRefusal::not_authenticated("Authentication credentials were not provided."));
     };
     let (scheme, secret) = match value.as_bytes().split_first_chunk::<7>() {
         Some((scheme, secret)) => (scheme, secret.trim_ascii()),
         None => (b"       ", b"".as_slice()),
     };
     if !scheme.eq_ignore_ascii_case(b"bearer ") || secret.is_empty() {
-        return Err(Refusal::not_authenticated(
+        return Err(CallRefusal::not_authenticated(
             "expected `Authorization: Bearer` with an API token behind it; app passwords are for LDAP",
         ));
     }

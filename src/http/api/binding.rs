@@ -15,8 +15,8 @@ use super::application::by_uuid;
 use super::call::Call;
 use super::group::{self, PartialGroup};
 use super::page::Page;
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
 use super::told::{self, LosingAccess};
 use super::used_by::UsedBy;
@@ -138,7 +138,7 @@ pub(super) struct PolicyBindingQuery {
 
 type Bound = (Arc<Application>, Binding);
 
-pub(super) fn list(reading: &Reading, query: PolicyBindingQuery) -> Result<Page<PolicyBinding>, Refusal> {
+pub(super) fn list(reading: &Reading, query: PolicyBindingQuery) -> Result<Page<PolicyBinding>, CallRefusal> {
     let accounts = reading.accounts();
     let has_any = query.policy.is_none()
         && query.policy__isnull != Some(false)
@@ -174,7 +174,7 @@ pub(super) fn list(reading: &Reading, query: PolicyBindingQuery) -> Result<Page<
 pub(super) async fn create(
     call: Call,
     request: Required<PatchedPolicyBindingRequest>,
-) -> Result<PolicyBinding, Refusal> {
+) -> Result<PolicyBinding, CallRefusal> {
     call.change(move |transaction| {
         transaction.require(Permission::AddPolicyBinding)?;
         let changes = changes(transaction, request.0, None)?;
@@ -187,7 +187,7 @@ pub(super) async fn create(
     .await
 }
 
-pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<PolicyBinding, Refusal> {
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<PolicyBinding, CallRefusal> {
     let (application, binding) = viewed(reading)?;
     Ok(shown(reading, &application, &binding)?)
 }
@@ -195,14 +195,14 @@ pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<PolicyBindi
 pub(super) async fn update(
     call: Call,
     request: Required<PatchedPolicyBindingRequest>,
-) -> Result<PolicyBinding, Refusal> {
+) -> Result<PolicyBinding, CallRefusal> {
     partial_update(call, request.0).await
 }
 
 pub(super) async fn partial_update(
     call: Call,
     request: PatchedPolicyBindingRequest,
-) -> Result<PolicyBinding, Refusal> {
+) -> Result<PolicyBinding, CallRefusal> {
     let uuid = call.parameter("policy_binding_uuid")?;
     call.change(move |transaction| {
         let before = find(transaction, uuid);
@@ -215,20 +215,20 @@ pub(super) async fn partial_update(
     .await
 }
 
-pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
+pub(super) async fn destroy(call: Call) -> Result<NoContent, CallRefusal> {
     let uuid = call.parameter("policy_binding_uuid")?;
     call.change(move |transaction| delete_binding(transaction, uuid)).await?;
     Ok(NoContent)
 }
 
 /// Nothing refers to a binding.
-pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     viewed(reading)?;
     Ok(Vec::new())
 }
 
 /// The binding in words. What the caller may not view has no name in it.
-pub(super) fn name(source: &impl Source, binding: &Binding) -> String {
+pub(super) fn name(source: &impl RepresentationSource, binding: &Binding) -> String {
     let accounts = source.accounts();
     binding.in_words(
         |number| {
@@ -245,7 +245,7 @@ pub(super) fn name(source: &impl Source, binding: &Binding) -> String {
 }
 
 /// The application of a binding, as the caller may know of it.
-fn target(source: &impl Source, application: &Application) -> Uuid {
+fn target(source: &impl RepresentationSource, application: &Application) -> Uuid {
     let is_shown = source.names(ObjectReference::Application(application.number));
     if is_shown { application.uuid } else { Uuid::nil() }
 }
@@ -259,7 +259,7 @@ fn named(subject: &BindingSubject) -> Option<ObjectReference> {
     }
 }
 
-fn find(source: &impl Source, uuid: Uuid) -> Option<Bound> {
+fn find(source: &impl RepresentationSource, uuid: Uuid) -> Option<Bound> {
     source.accounts().applications().find_map(|application| {
         let binding = application.bindings.iter().find(|binding| binding.uuid == uuid)?;
         Some((application.clone(), binding.clone()))
@@ -267,12 +267,12 @@ fn find(source: &impl Source, uuid: Uuid) -> Option<Bound> {
 }
 
 /// The binding in the path, which the caller may view.
-fn viewed(reading: &Reading) -> Result<Bound, Refusal> {
+fn viewed(reading: &Reading) -> Result<Bound, CallRefusal> {
     let found = find(reading, reading.parameter("policy_binding_uuid")?);
     let found = found.filter(|(application, _)| {
         may_view_bindings(&reading.caller, reading.accounts(), application.number)
     });
-    found.ok_or_else(Refusal::not_found)
+    found.ok_or_else(CallRefusal::not_found)
 }
 
 /// The binding after a change, with what whoever makes it is told.
@@ -288,7 +288,7 @@ fn of_uuid(transaction: &Transaction<'_>, uuid: Uuid) -> Result<PolicyBinding, C
 
 /// As it is answered.
 fn shown(
-    source: &impl Source,
+    source: &impl RepresentationSource,
     application: &Application,
     binding: &Binding,
 ) -> Result<PolicyBinding, ChangeError> {
@@ -338,7 +338,7 @@ fn shown(
 
 /// What a request says, with numbers in place of UUIDs; `before`: the binding as it is.
 fn changes(
-    source: &impl Source,
+    source: &impl RepresentationSource,
     request: PatchedPolicyBindingRequest,
     before: Option<&Bound>,
 ) -> Result<BindingChanges, ChangeError> {
@@ -378,7 +378,7 @@ fn changes(
 
 /// The subject that a request names; `None`: that of before.
 fn subject(
-    source: &impl Source,
+    source: &impl RepresentationSource,
     request: &PatchedPolicyBindingRequest,
     before: Option<&BindingSubject>,
 ) -> Result<Option<BindingSubject>, ChangeError> {

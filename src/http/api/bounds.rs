@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::Api;
 use super::call::Door;
-use super::refusal::Refusal;
+use super::refusal::CallRefusal;
 use crate::config::{Limit, Limits};
 use crate::http::BODY_OCTETS_MAX;
 use crate::net::Rate;
@@ -58,11 +58,15 @@ impl Bounds {
 ///
 /// # Errors
 /// It is too large, not JSON, or does not come to its end.
-pub(in crate::http) async fn read_body(api: &Api, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+pub(in crate::http) async fn read_body(
+    api: &Api,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Bytes, CallRefusal> {
     let octets_max = api.bounds.body_octets_max;
     let too_large = || {
         api.registry.reached().note(Limit::http_body_size_max);
-        Refusal::too_large(octets_max)
+        CallRefusal::too_large(octets_max)
     };
     let octets_min = body.size_hint().lower();
     if octets_min > octets_max as u64 {
@@ -70,14 +74,14 @@ pub(in crate::http) async fn read_body(api: &Api, headers: &HeaderMap, body: Bod
     }
     let is_json = is_json(headers);
     if octets_min > 0 && !is_json {
-        return Err(Refusal::not_json());
+        return Err(CallRefusal::not_json());
     }
     let body = to_bytes(body, octets_max).await.map_err(|error| {
         let is_too_large =
             std::error::Error::source(&error).is_some_and(|source| source.is::<LengthLimitError>());
-        if is_too_large { too_large() } else { Refusal::invalid("the body ended before its end") }
+        if is_too_large { too_large() } else { CallRefusal::invalid("the body ended before its end") }
     })?;
-    if is_json || body.is_empty() { Ok(body) } else { Err(Refusal::not_json()) }
+    if is_json || body.is_empty() { Ok(body) } else { Err(CallRefusal::not_json()) }
 }
 
 /// Whether the body is said to be JSON, with whatever parameters.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Api;
 use super::page::PageQuery;
 use super::reading::Reading;
-use super::refusal::Refusal;
+use super::refusal::CallRefusal;
 use super::told::Told;
 use crate::http::actor;
 use crate::model::{Actor, InternalAccount, ObjectReference, Permission, SystemUser};
@@ -94,7 +94,7 @@ impl Call {
     ///
     /// # Errors
     /// Nothing can have such a name.
-    pub(super) fn parameter<T: FromStr + ToString>(&self, name: &str) -> Result<T, Refusal> {
+    pub(super) fn parameter<T: FromStr + ToString>(&self, name: &str) -> Result<T, CallRefusal> {
         parameter(&self.parameters, name)
     }
 
@@ -102,7 +102,7 @@ impl Call {
     ///
     /// # Errors
     /// It is missing.
-    pub(super) fn require(&self, permission: Permission) -> Result<(), Refusal> {
+    pub(super) fn require(&self, permission: Permission) -> Result<(), CallRefusal> {
         Ok(self.caller.require(self.registry.snapshot().accounts(), permission)?)
     }
 
@@ -110,11 +110,11 @@ impl Call {
     ///
     /// # Errors
     /// It is missing, or the object is, as far as the caller may know.
-    pub(super) fn require_on(&self, permission: Permission, on: ObjectReference) -> Result<(), Refusal> {
+    pub(super) fn require_on(&self, permission: Permission, on: ObjectReference) -> Result<(), CallRefusal> {
         let snapshot = self.registry.snapshot();
         let accounts = snapshot.accounts();
         if !accounts.has(on) {
-            return Err(Refusal::not_found());
+            return Err(CallRefusal::not_found());
         }
         Ok(self.caller.require_on(accounts, permission, on, "")?)
     }
@@ -123,7 +123,7 @@ impl Call {
     ///
     /// # Errors
     /// What `command` says, or the store.
-    pub(super) async fn change<T, F>(&self, command: F) -> Result<T, Refusal>
+    pub(super) async fn change<T, F>(&self, command: F) -> Result<T, CallRefusal>
     where
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
@@ -151,9 +151,9 @@ impl Call {
 pub(super) fn parameter<T: FromStr + ToString>(
     parameters: &[(String, String)],
     name: &str,
-) -> Result<T, Refusal> {
+) -> Result<T, CallRefusal> {
     let text = parameters.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
-    text.and_then(written).ok_or_else(Refusal::not_found)
+    text.and_then(written).ok_or_else(CallRefusal::not_found)
 }
 
 /// What a number, an UUID or a name stands for, in the one spelling that answers have: rules of a proxy in front and what

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::fixed::CERTIFICATE;
 use super::page::Page;
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::route::{Answer, NoParameters, SchemaOf};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::Time;
@@ -96,7 +96,7 @@ impl Answer for ViewedCertificate {
     const SCHEMA: Option<SchemaOf> =
         Some(|generator: &mut SchemaGenerator| generator.subschema_for::<CertificateData>());
 
-    fn respond(self, status: StatusCode) -> Result<Response, Refusal> {
+    fn respond(self, status: StatusCode) -> Result<Response, CallRefusal> {
         let Self { data, is_download } = self;
         if !is_download {
             return CertificateData { data }.respond(status);
@@ -110,7 +110,10 @@ impl Answer for ViewedCertificate {
     }
 }
 
-pub(super) fn list(reading: &Reading, query: CertificateQuery) -> Result<Page<CertificateKeyPair>, Refusal> {
+pub(super) fn list(
+    reading: &Reading,
+    query: CertificateQuery,
+) -> Result<Page<CertificateKeyPair>, CallRefusal> {
     let in_force = certificate(reading).filter(|_| reading.may(Permission::ViewCertificate, None));
     let found: Option<CertificateKeyPair> = in_force.as_ref().map(shown).filter(|shown| {
         query.has_key != Some(false)
@@ -126,24 +129,27 @@ pub(super) fn list(reading: &Reading, query: CertificateQuery) -> Result<Page<Ce
     reading.page.cut(&found, |shown| Ok(shown.clone()))
 }
 
-pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<CertificateKeyPair, Refusal> {
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<CertificateKeyPair, CallRefusal> {
     Ok(shown(&viewed(reading)?))
 }
 
-pub(super) fn view_certificate(reading: &Reading, query: ViewQuery) -> Result<ViewedCertificate, Refusal> {
+pub(super) fn view_certificate(
+    reading: &Reading,
+    query: ViewQuery,
+) -> Result<ViewedCertificate, CallRefusal> {
     let is_download = query.download.unwrap_or(false);
     Ok(ViewedCertificate { data: viewed(reading)?.pem, is_download })
 }
 
-pub(super) fn view_private_key(reading: &Reading, _: ViewQuery) -> Result<CertificateData, Refusal> {
+pub(super) fn view_private_key(reading: &Reading, _: ViewQuery) -> Result<CertificateData, CallRefusal> {
     viewed(reading)?;
-    Err(Refusal::forbidden_because(
+    Err(CallRefusal::forbidden_because(
         "private keys are never shown: whoever looks after the server finds it where [server.tls] says",
     ))
 }
 
 /// The providers that are served with it, which are all.
-pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     viewed(reading)?;
     let providers = reading.accounts().providers();
     let providers = providers.filter(|provider| reading.may_view(ObjectReference::Provider(provider.number)));
@@ -160,10 +166,10 @@ fn certificate(reading: &Reading) -> Option<ServerCertificate> {
 }
 
 /// The certificate in the path, which the caller may view.
-fn viewed(reading: &Reading) -> Result<ServerCertificate, Refusal> {
+fn viewed(reading: &Reading) -> Result<ServerCertificate, CallRefusal> {
     let uuid: Uuid = reading.parameter("kp_uuid")?;
     let may_view = reading.may(Permission::ViewCertificate, None);
-    certificate(reading).filter(|_| uuid == CERTIFICATE && may_view).ok_or_else(Refusal::not_found)
+    certificate(reading).filter(|_| uuid == CERTIFICATE && may_view).ok_or_else(CallRefusal::not_found)
 }
 
 fn shown(certificate: &ServerCertificate) -> CertificateKeyPair {

@@ -3,7 +3,7 @@
 
 use axum::http::{Method, StatusCode};
 
-use super::refusal::Refusal;
+use super::refusal::CallRefusal;
 use super::route::Needs;
 use crate::audit::DeniedCall;
 use crate::model::Permission;
@@ -21,7 +21,7 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     /// Notes a refusal, if it is for what the caller may not do: what else may be wrong with a request is nobody's
     /// trespass. `None`: the operator, to whom nothing is refused so, or a stranger, who is no one to tell of.
-    pub(super) fn note(self, registry: &Registry, asker: Option<&Asker>, refusal: &Refusal) {
+    pub(super) fn note(self, registry: &Registry, asker: Option<&Asker>, refusal: &CallRefusal) {
         let Some(asker) = asker else { return };
         let answer = asker.answer();
         let lack = match (refusal.status(), answer) {

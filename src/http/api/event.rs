@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::page::Page;
-use super::reading::{Reading, Source as _};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource as _};
+use super::refusal::CallRefusal;
 use super::route::NoParameters;
 use super::value::{Empty, Required, RequiredFields, Time, or_null};
 use crate::audit::{EventObject, digest};
@@ -162,10 +162,10 @@ pub struct TypeCreate {
     pub model_name: String,
 }
 
-pub(super) async fn list(call: Call, query: EventQuery) -> Result<Page<Event>, Refusal> {
+pub(super) async fn list(call: Call, query: EventQuery) -> Result<Page<Event>, CallRefusal> {
     require(&call)?;
     let Some(mut trail) = query.trail()? else {
-        return call.page.cut(&[] as &[model::Event], |_| Err(Refusal::internal()));
+        return call.page.cut(&[] as &[model::Event], |_| Err(CallRefusal::internal()));
     };
     trail.text = call.page.search.clone().filter(|search| !search.is_empty());
     trail.oldest_first = call.page.ordering_keys().next() == Some(("created", false));
@@ -186,17 +186,17 @@ pub(super) async fn list(call: Call, query: EventQuery) -> Result<Page<Event>, R
     page.envelope(count, shown(call, found).await?)
 }
 
-pub(super) async fn retrieve(call: Call, _: NoParameters) -> Result<Event, Refusal> {
+pub(super) async fn retrieve(call: Call, _: NoParameters) -> Result<Event, CallRefusal> {
     require(&call)?;
     let uuid = call.parameter("event_uuid")?;
-    let found = call.registry.event_by_uuid(uuid).await?.ok_or_else(Refusal::not_found)?;
+    let found = call.registry.event_by_uuid(uuid).await?.ok_or_else(CallRefusal::not_found)?;
     one(call, found).await
 }
 
-pub(super) async fn create(call: Call, request: Required<PatchedEventRequest>) -> Result<Event, Refusal> {
+pub(super) async fn create(call: Call, request: Required<PatchedEventRequest>) -> Result<Event, CallRefusal> {
     let PatchedEventRequest { action, app, context, .. } = request.0;
     if action.as_deref() != Some(Action::Custom.as_str()) {
-        return Err(Refusal::field(
+        return Err(CallRefusal::field(
             "action",
             "events that bindery did not make have the action `custom_`; say in the context what happened",
         ));
@@ -208,7 +208,7 @@ pub(super) async fn create(call: Call, request: Required<PatchedEventRequest>) -
         other => other.to_string(),
     };
     if let Some(name) = context.keys().find(|name| RESERVED_NAMES.contains(&name.as_str())) {
-        return Err(Refusal::field(
+        return Err(CallRefusal::field(
             "context",
             format!("`{name}` is what bindery itself says of an event: give it another name"),
         ));
@@ -219,7 +219,7 @@ pub(super) async fn create(call: Call, request: Required<PatchedEventRequest>) -
     one(call, event).await
 }
 
-pub(super) fn actions(_: &Reading, _: NoParameters) -> Result<Vec<TypeCreate>, Refusal> {
+pub(super) fn actions(_: &Reading, _: NoParameters) -> Result<Vec<TypeCreate>, CallRefusal> {
     let all = Action::ALL.iter().map(|action| TypeCreate {
         name: action.as_str().replace('_', " ").trim().to_owned(),
         description: String::new(),
@@ -229,7 +229,7 @@ pub(super) fn actions(_: &Reading, _: NoParameters) -> Result<Vec<TypeCreate>, R
     Ok(all.collect())
 }
 
-pub(super) async fn volume(call: Call, query: CountQuery) -> Result<Vec<EventVolume>, Refusal> {
+pub(super) async fn volume(call: Call, query: CountQuery) -> Result<Vec<EventVolume>, CallRefusal> {
     require(&call)?;
     let days = query.history_days.unwrap_or(VOLUME_DAYS).clamp(1, VOLUME_DAYS_MAX);
     let span: i64 = if days <= HOURLY_DAYS_MAX { 60 * 60 } else { 24 * 60 * 60 };
@@ -255,19 +255,19 @@ pub(super) async fn volume(call: Call, query: CountQuery) -> Result<Vec<EventVol
         .collect())
 }
 
-pub(super) async fn stats(call: Call, query: StatsQuery) -> Result<EventStats, Refusal> {
+pub(super) async fn stats(call: Call, query: StatsQuery) -> Result<EventStats, CallRefusal> {
     require(&call)?;
     if query.count_steps.is_empty() {
-        return Err(Refusal::field("count_steps", "This field is required."));
+        return Err(CallRefusal::field("count_steps", "This field is required."));
     }
     if query.count_steps.len() > COUNT_STEPS_MAX {
-        return Err(Refusal::field("count_steps", format!("there are more than {COUNT_STEPS_MAX}")));
+        return Err(CallRefusal::field("count_steps", format!("there are more than {COUNT_STEPS_MAX}")));
     }
     let now = call.registry.now();
     let mut steps: Vec<(String, Timestamp)> = Vec::with_capacity(query.count_steps.len());
     for step in &query.count_steps {
         let span = span(step).ok_or_else(|| {
-            Refusal::field(
+            CallRefusal::field(
                 "count_steps",
                 format!("{step:?} is no span of time such as hours=24 or weeks=1;days=2"),
             )
@@ -313,7 +313,7 @@ fn span(text: &str) -> Option<i64> {
     Some(seconds)
 }
 
-pub(super) async fn top_per_user(call: Call, query: CountQuery) -> Result<Vec<EventTopPerUser>, Refusal> {
+pub(super) async fn top_per_user(call: Call, query: CountQuery) -> Result<Vec<EventTopPerUser>, CallRefusal> {
     require(&call)?;
     let top = query.top_n.unwrap_or(TOP).min(TOP_MAX);
     let search = query.search;
@@ -351,7 +351,7 @@ pub(super) async fn top_per_user(call: Call, query: CountQuery) -> Result<Vec<Ev
 
 /// Whether the caller may read events now, and is still who it was: its own body may have come slowly. Events have no
 /// objects of their own that somebody could be granted.
-fn require(call: &Call) -> Result<(), Refusal> {
+fn require(call: &Call) -> Result<(), CallRefusal> {
     let registry: &Registry = &call.registry;
     let snapshot = registry.snapshot();
     call.caller.verify(snapshot.accounts(), registry.now())?;
@@ -359,7 +359,7 @@ fn require(call: &Call) -> Result<(), Refusal> {
 }
 
 /// Events as they are answered. The mail addresses in them are those of now, from the disk.
-async fn shown(call: Call, events: Vec<model::Event>) -> Result<Vec<Event>, Refusal> {
+async fn shown(call: Call, events: Vec<model::Event>) -> Result<Vec<Event>, CallRefusal> {
     let reading = call.reading();
     let shown = tokio::task::spawn_blocking(move || {
         let email = |number| -> Result<String, ChangeError> {
@@ -371,11 +371,11 @@ async fn shown(call: Call, events: Vec<model::Event>) -> Result<Vec<Event>, Refu
         };
         events.iter().map(with_email).collect::<Result<_, _>>()
     });
-    Ok(shown.await.map_err(|_| Refusal::internal())??)
+    Ok(shown.await.map_err(|_| CallRefusal::internal())??)
 }
 
-async fn one(call: Call, event: model::Event) -> Result<Event, Refusal> {
-    shown(call, vec![event]).await?.pop().ok_or_else(Refusal::internal)
+async fn one(call: Call, event: model::Event) -> Result<Event, CallRefusal> {
+    shown(call, vec![event]).await?.pop().ok_or_else(CallRefusal::internal)
 }
 
 fn told(event: &model::Event, email: String) -> Event {
@@ -459,7 +459,7 @@ fn model_of(kind: &str) -> (&'static str, &str) {
 
 impl EventQuery {
     /// As the trail takes it; `None`: nothing can be found.
-    fn trail(self) -> Result<Option<TrailQuery>, Refusal> {
+    fn trail(self) -> Result<Option<TrailQuery>, CallRefusal> {
         let given = |value: Option<String>| value.filter(|value| !value.is_empty());
         if given(self.brand_name).is_some() || given(self.context_device).is_some() {
             return Ok(None);
@@ -473,7 +473,7 @@ impl EventQuery {
         let source: Option<IpAddr> = match given(self.client_ip) {
             None => None,
             Some(address) => {
-                Some(address.parse().map_err(|_| Refusal::field("client_ip", "expected an address"))?)
+                Some(address.parse().map_err(|_| CallRefusal::field("client_ip", "expected an address"))?)
             }
         };
         let kind = given(self.context_model_name).map(|name| kind_of(&name).to_owned());

@@ -16,7 +16,7 @@ use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
 use super::page::PageQuery;
-use super::refusal::{Refusal, WHOLE};
+use super::refusal::{CallRefusal, WHOLE};
 use crate::model::{DateMeans, TIME_WORDS, Timestamp};
 
 /// The fields of a body, or the parameters of a query.
@@ -116,11 +116,11 @@ impl Fields {
     ///
     /// # Errors
     /// All that is wrong.
-    pub(super) fn read<B: DeserializeOwned>(&self, body: &[u8]) -> Result<B, Refusal> {
+    pub(super) fn read<B: DeserializeOwned>(&self, body: &[u8]) -> Result<B, CallRefusal> {
         let (mut object, mut problems) = if body.is_empty() { Default::default() } else { object_of(body)? };
         let _ = self.check(&object, "", &mut |field, message| note(&mut problems, field, message));
         if !problems.is_empty() {
-            return Err(Refusal::fields(problems));
+            return Err(CallRefusal::fields(problems));
         }
         object.retain(|name, _| !self.passed_over.contains(name));
         from_object(object)
@@ -131,9 +131,9 @@ impl Fields {
     /// # Errors
     /// All that is wrong. A parameter that there is not, too: whoever is not told would take the whole list for the filtered
     /// one.
-    pub(super) fn read_query<Q: DeserializeOwned>(&self, query: &str) -> Result<(Q, PageQuery), Refusal> {
+    pub(super) fn read_query<Q: DeserializeOwned>(&self, query: &str) -> Result<(Q, PageQuery), CallRefusal> {
         let pairs: Vec<(String, String)> = serde_html_form::from_str(query).map_err(|_| {
-            Refusal::invalid("the query cannot be read: write it as `name=value&other=value`")
+            CallRefusal::invalid("the query cannot be read: write it as `name=value&other=value`")
         })?;
         let (mut object, mut problems) = (Map::new(), Problems::new());
         for (name, text) in pairs {
@@ -166,7 +166,7 @@ impl Fields {
         }
         let _ = self.check(&object, "", &mut |field, message| note(&mut problems, field, message));
         if !problems.is_empty() {
-            return Err(Refusal::fields(problems));
+            return Err(CallRefusal::fields(problems));
         }
         let page = if self.is_list { from_object(object.clone())? } else { PageQuery::default() };
         Ok((from_object(object)?, page))
@@ -382,11 +382,11 @@ fn without_null(field: &mut Map<String, Value>) {
 }
 
 /// Reads the one object of a body, and what stands twice in it.
-fn object_of(body: &[u8]) -> Result<(Map<String, Value>, Problems), Refusal> {
+fn object_of(body: &[u8]) -> Result<(Map<String, Value>, Problems), CallRefusal> {
     let mut problems = Problems::new();
     let mut reader = serde_json::Deserializer::from_slice(body);
     let object = Whole { problems: &mut problems }.deserialize(&mut reader).map_err(|error| {
-        Refusal::invalid(if error.is_data() {
+        CallRefusal::invalid(if error.is_data() {
             "the body of a request is one JSON object".to_owned()
         } else {
             format!("the body is no JSON from line {}, column {} on", error.line(), error.column())
@@ -394,18 +394,18 @@ fn object_of(body: &[u8]) -> Result<(Map<String, Value>, Problems), Refusal> {
     })?;
     reader.end().map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        Refusal::invalid(format!(
+        CallRefusal::invalid(format!(
             "the body of a request is one JSON object, and something stands behind it in line {line}, column {column}"
         ))
     })?;
     Ok((object, problems))
 }
 
-fn from_object<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, Refusal> {
+fn from_object<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, CallRefusal> {
     serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| {
         // The schema knows what is expected, and has been asked: this says no more than where.
         let field = error.path().iter().next().map(ToString::to_string).filter(|field| field != "?");
-        Refusal::field(field.unwrap_or_else(|| WHOLE.to_owned()), "Not a valid value.")
+        CallRefusal::field(field.unwrap_or_else(|| WHOLE.to_owned()), "Not a valid value.")
     })
 }
 

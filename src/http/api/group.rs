@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::attributes;
 use super::call::Call;
 use super::page::Page;
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::role::{self, Role};
 use super::route::{NoContent, NoParameters};
 use super::told::{ForeignCredentials, SharedValues, Told};
@@ -164,11 +164,11 @@ impl ShownQuery {
     }
 }
 
-pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<Page<Group>, Refusal> {
+pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<Page<Group>, CallRefusal> {
     let accounts = reading.accounts();
     let wanted = query.attributes.as_deref().filter(|text| !text.is_empty());
     let wanted = wanted.map(serde_json::from_str::<Map<String, Value>>).transpose();
-    let wanted = wanted.map_err(|_| Refusal::field("attributes", "expected a JSON object, as text"))?;
+    let wanted = wanted.map_err(|_| CallRefusal::field("attributes", "expected a JSON object, as text"))?;
     let mut members: BTreeSet<AccountNumber> =
         query.members_by_pk.iter().copied().map(AccountNumber::new).collect();
     let named = query.members_by_username.iter().filter_map(|name| accounts.account_named(name));
@@ -211,7 +211,7 @@ pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<Page<Group>, 
     reading.page.cut(&found, |group| {
         shown_users += if asked.users() { group.member_count().min(USERS_SHOWN_MAX) } else { 0 };
         if shown_users > PAGE_USERS_SHOWN_MAX {
-            return Err(Refusal::field(
+            return Err(CallRefusal::field(
                 "include_users",
                 format!(
                     "the groups of this page have more than {PAGE_USERS_SHOWN_MAX} members: ask with \
@@ -223,7 +223,7 @@ pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<Page<Group>, 
     })
 }
 
-pub(super) async fn create(call: Call, request: Required<PatchedGroupRequest>) -> Result<Group, Refusal> {
+pub(super) async fn create(call: Call, request: Required<PatchedGroupRequest>) -> Result<Group, CallRefusal> {
     let Required(mut request) = request;
     let name = request.name.take().unwrap_or_default();
     call.require(Permission::AddGroup)?;
@@ -236,21 +236,21 @@ pub(super) async fn create(call: Call, request: Required<PatchedGroupRequest>) -
     after(call, number, told).await
 }
 
-pub(super) fn retrieve(reading: &Reading, query: ShownQuery) -> Result<Group, Refusal> {
+pub(super) fn retrieve(reading: &Reading, query: ShownQuery) -> Result<Group, CallRefusal> {
     let group =
-        by_uuid(reading.accounts(), reading.parameter("group_uuid")?).ok_or_else(Refusal::not_found)?;
+        by_uuid(reading.accounts(), reading.parameter("group_uuid")?).ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Group(group.number))?;
     Ok(shown(reading, group.number, query)?)
 }
 
-pub(super) async fn update(call: Call, request: Required<PatchedGroupRequest>) -> Result<Group, Refusal> {
+pub(super) async fn update(call: Call, request: Required<PatchedGroupRequest>) -> Result<Group, CallRefusal> {
     partial_update(call, request.0).await
 }
 
-pub(super) async fn partial_update(call: Call, request: PatchedGroupRequest) -> Result<Group, Refusal> {
+pub(super) async fn partial_update(call: Call, request: PatchedGroupRequest) -> Result<Group, CallRefusal> {
     let uuid = call.parameter("group_uuid")?;
     let found = by_uuid(call.registry.snapshot().accounts(), uuid).map(|group| group.number);
-    let number = found.ok_or_else(Refusal::not_found)?;
+    let number = found.ok_or_else(CallRefusal::not_found)?;
     call.require_on(Permission::ChangeGroup, ObjectReference::Group(number))?;
     let changed = call.change(move |transaction| {
         let before = transaction.snapshot().accounts().group(number).cloned();
@@ -264,15 +264,15 @@ pub(super) async fn partial_update(call: Call, request: PatchedGroupRequest) -> 
 
 /// The group as it is after a change, with what whoever makes it is told: read behind the commit, as it may have many
 /// members.
-async fn after(call: Call, number: GroupNumber, told: Told) -> Result<Group, Refusal> {
+async fn after(call: Call, number: GroupNumber, told: Told) -> Result<Group, CallRefusal> {
     let reading = call.reading();
     let read = tokio::task::spawn_blocking(move || Ok(shown(&reading, number, ShownQuery::ALL)?));
-    let group: Group = read.await.unwrap_or_else(|_| Err(Refusal::internal()))?;
+    let group: Group = read.await.unwrap_or_else(|_| Err(CallRefusal::internal()))?;
     let Told { foreign_credentials, shared_values, .. } = told;
     Ok(Group { foreign_credentials, shared_values, ..group })
 }
 
-pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
+pub(super) async fn destroy(call: Call) -> Result<NoContent, CallRefusal> {
     let uuid = call.parameter("group_uuid")?;
     call.change(move |transaction| {
         let number = number(transaction, uuid)?;
@@ -282,15 +282,19 @@ pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
     Ok(NoContent)
 }
 
-pub(super) async fn add_user(call: Call, request: UserAccountRequest) -> Result<NoContent, Refusal> {
+pub(super) async fn add_user(call: Call, request: UserAccountRequest) -> Result<NoContent, CallRefusal> {
     set_user(call, request, true).await
 }
 
-pub(super) async fn remove_user(call: Call, request: UserAccountRequest) -> Result<NoContent, Refusal> {
+pub(super) async fn remove_user(call: Call, request: UserAccountRequest) -> Result<NoContent, CallRefusal> {
     set_user(call, request, false).await
 }
 
-async fn set_user(call: Call, request: UserAccountRequest, is_member: bool) -> Result<NoContent, Refusal> {
+async fn set_user(
+    call: Call,
+    request: UserAccountRequest,
+    is_member: bool,
+) -> Result<NoContent, CallRefusal> {
     let uuid = call.parameter("group_uuid")?;
     call.change(move |transaction| {
         let number = number(transaction, uuid)?;
@@ -300,9 +304,9 @@ async fn set_user(call: Call, request: UserAccountRequest, is_member: bool) -> R
     Ok(NoContent)
 }
 
-pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     let accounts = reading.accounts();
-    let group = by_uuid(accounts, reading.parameter("group_uuid")?).ok_or_else(Refusal::not_found)?;
+    let group = by_uuid(accounts, reading.parameter("group_uuid")?).ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Group(group.number))?;
     let members = group.members().filter_map(|member| accounts.account_of_entry(member));
     let members = members.filter(|account| reading.may_view(ObjectReference::Account(account.number)));
@@ -329,7 +333,11 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
 }
 
 /// The group as it is now, with the members, parents, children and roles that the caller may view.
-fn shown(source: &impl Source, number: GroupNumber, asked: ShownQuery) -> Result<Group, ChangeError> {
+fn shown(
+    source: &impl RepresentationSource,
+    number: GroupNumber,
+    asked: ShownQuery,
+) -> Result<Group, ChangeError> {
     let accounts = source.accounts();
     let (Some(record), Some(state)) = (source.group(number)?, accounts.group(number)) else {
         return Err(ChangeError::NotFound { kind: "group", name: number.to_string() });
@@ -378,7 +386,7 @@ fn shown(source: &impl Source, number: GroupNumber, asked: ShownQuery) -> Result
     })
 }
 
-fn inherited_roles(source: &impl Source, state: &GroupState) -> Vec<Role> {
+fn inherited_roles(source: &impl RepresentationSource, state: &GroupState) -> Vec<Role> {
     let (accounts, viewer) = (source.accounts(), source.viewer());
     let above = state.closure.iter().filter(|number| **number != state.number);
     let numbers: BTreeSet<_> = above
@@ -398,7 +406,7 @@ fn children<'a>(accounts: &'a Accounts, state: &GroupState) -> Vec<&'a Arc<Group
     state.members().filter_map(|member| accounts.group_of_entry(member)).collect()
 }
 
-fn related(source: &impl Source, state: &GroupState) -> Result<RelatedGroup, ChangeError> {
+fn related(source: &impl RepresentationSource, state: &GroupState) -> Result<RelatedGroup, ChangeError> {
     let record = source.group(state.number)?;
     Ok(RelatedGroup {
         pk: state.uuid,
@@ -429,7 +437,7 @@ pub(super) fn by_uuid(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<GroupState
 /// The numbers of groups that a field of a request names, where these are present: those that the caller may not view
 /// do not exist for it, and stay.
 pub(super) fn numbers(
-    source: &impl Source,
+    source: &impl RepresentationSource,
     field: &'static str,
     uuids: &[Uuid],
     present: &[GroupNumber],
@@ -452,7 +460,7 @@ pub(super) fn numbers(
 
 /// The same of accounts, which are named by their numbers.
 fn account_numbers(
-    source: &impl Source,
+    source: &impl RepresentationSource,
     given: Vec<u32>,
     before: Option<&GroupState>,
 ) -> Result<Vec<AccountNumber>, ChangeError> {
@@ -476,7 +484,7 @@ pub(super) fn number(transaction: &Transaction<'_>, uuid: Uuid) -> Result<GroupN
 
 /// What a request says, with numbers in place of UUIDs, for the group that is there.
 fn changes(
-    source: &impl Source,
+    source: &impl RepresentationSource,
     request: PatchedGroupRequest,
     before: Option<&GroupState>,
 ) -> Result<GroupChanges, ChangeError> {

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::Api;
 use super::call::{Door, RequestId, RequestSource, TakesSecrets};
-use super::refusal::Refusal;
+use super::refusal::CallRefusal;
 use crate::config::Limit;
 use crate::seldom::{self, Seldom};
 
@@ -31,7 +31,7 @@ pub(super) async fn guard(
     let id = RequestId::new();
     let method = request.method().clone();
     let admitted = match uri_octets(&uri) {
-        octets if octets > URI_OCTETS_MAX => Err(Refusal::uri_too_long(URI_OCTETS_MAX)),
+        octets if octets > URI_OCTETS_MAX => Err(CallRefusal::uri_too_long(URI_OCTETS_MAX)),
         _ => admit(&api, &request),
     };
     request.extensions_mut().insert(id);
@@ -54,13 +54,13 @@ pub(super) async fn guard(
 }
 
 /// Whether a call is looked at. What its credential is worth is not asked before this.
-fn admit(api: &Api, request: &Request) -> Result<(), Refusal> {
+fn admit(api: &Api, request: &Request) -> Result<(), CallRefusal> {
     if api.door == Door::Local {
         return Ok(());
     }
     let extensions = request.extensions();
     if !extensions.get::<TakesSecrets>().copied().unwrap_or_default().0 {
-        return Err(Refusal::in_clear());
+        return Err(CallRefusal::in_clear());
     }
     api.admit_source(extensions.get::<RequestSource>().and_then(|source| source.0))
 }
@@ -74,7 +74,7 @@ async fn carry_out(api: &Api, id: RequestId, handling: impl Future<Output = Resp
             Ok(handled) => handled,
             Err(_) => {
                 api.registry.reached().note(Limit::http_request_time);
-                return Refusal::too_late(time).into_response();
+                return CallRefusal::too_late(time).into_response();
             }
         },
     };
@@ -82,7 +82,7 @@ async fn carry_out(api: &Api, id: RequestId, handling: impl Future<Output = Resp
         if let Some(count) = seldom::note(Seldom::HandlerPanicked) {
             tracing::error!(count, request = %id, "{}", Seldom::HandlerPanicked.sentence());
         }
-        Refusal::internal().into_response()
+        CallRefusal::internal().into_response()
     })
 }
 

@@ -15,8 +15,8 @@ use super::call::Call;
 use super::fixed::{CERTIFICATE, FLOW_SLUG};
 use super::page::Page;
 use super::provider::{self, Provider, has_application, viewed};
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::route::NoParameters;
 use super::value::{Required, RequiredFields, given, one_of, or_null};
 use crate::directory::name_key;
@@ -139,7 +139,7 @@ pub(super) struct LDAPProviderQuery {
     uid_start_number__iexact: Option<i64>,
 }
 
-pub(super) fn list(reading: &Reading, query: LDAPProviderQuery) -> Result<Page<LdapProvider>, Refusal> {
+pub(super) fn list(reading: &Reading, query: LDAPProviderQuery) -> Result<Page<LdapProvider>, CallRefusal> {
     let certificate = certificate_of(reading.tls.is_some());
     let name = certificate.map(|_| super::certificate::NAME);
     let is_same = |wanted: &Option<String>, value: Option<&str>| {
@@ -185,7 +185,7 @@ pub(super) fn list(reading: &Reading, query: LDAPProviderQuery) -> Result<Page<L
 pub(super) async fn create(
     call: Call,
     request: Required<PatchedLDAPProviderRequest>,
-) -> Result<LdapProvider, Refusal> {
+) -> Result<LdapProvider, CallRefusal> {
     let Required(mut request) = request;
     let certificate = certificate_of(call.tls.is_some());
     let name = request.name.take().unwrap_or_default();
@@ -198,7 +198,7 @@ pub(super) async fn create(
     .await
 }
 
-pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<LdapProvider, Refusal> {
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<LdapProvider, CallRefusal> {
     let provider = viewed(reading)?;
     Ok(shown(reading, &provider, certificate_of(reading.tls.is_some())))
 }
@@ -206,14 +206,14 @@ pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<LdapProvide
 pub(super) async fn update(
     call: Call,
     request: Required<PatchedLDAPProviderRequest>,
-) -> Result<LdapProvider, Refusal> {
+) -> Result<LdapProvider, CallRefusal> {
     partial_update(call, request.0).await
 }
 
 pub(super) async fn partial_update(
     call: Call,
     request: PatchedLDAPProviderRequest,
-) -> Result<LdapProvider, Refusal> {
+) -> Result<LdapProvider, CallRefusal> {
     let number = ProviderNumber::new(call.parameter("id")?);
     let certificate = certificate_of(call.tls.is_some());
     call.change(move |transaction| {
@@ -224,7 +224,11 @@ pub(super) async fn partial_update(
 }
 
 /// As it is answered.
-fn shown(source: &impl Source, provider: &model::LdapProvider, certificate: Option<Uuid>) -> LdapProvider {
+fn shown(
+    source: &impl RepresentationSource,
+    provider: &model::LdapProvider,
+    certificate: Option<Uuid>,
+) -> LdapProvider {
     let containers = |containers: &[Container]| {
         let shown = |Container { container, naming }: &Container| ProviderContainer {
             container: container.clone(),
@@ -254,7 +258,7 @@ fn shown(source: &impl Source, provider: &model::LdapProvider, certificate: Opti
 }
 
 fn by_number(
-    source: &impl Source,
+    source: &impl RepresentationSource,
     number: ProviderNumber,
     certificate: Option<Uuid>,
 ) -> Result<LdapProvider, ChangeError> {

@@ -70,7 +70,7 @@ pub use page::Page;
 pub use permission::{
     ExtraRoleObjectPermission, ModelPermission, ObjectPermission, Permission, UserAssignedObjectPermission,
 };
-pub use refusal::{NOT_KEPT, Refusal};
+pub use refusal::{CallRefusal, NOT_KEPT};
 pub use role::Role;
 
 pub use token::{CreatedToken, LastUse, Token, TokenRotateRequest, TokenView};
@@ -131,7 +131,7 @@ impl Api {
     ///
     /// # Errors
     /// There were too many.
-    pub(super) fn admit_source(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+    pub(super) fn admit_source(&self, address: Option<IpAddr>) -> Result<(), CallRefusal> {
         let (Some(rate), Some(_)) = (&self.bounds.by_source, address) else { return Ok(()) };
         self.admitted(rate.admit(&ClientSource::from(address)), Limit::http_requests_by_source_max)
     }
@@ -140,7 +140,7 @@ impl Api {
     ///
     /// # Errors
     /// There were too many.
-    pub fn admit_token(&self, key: u64) -> Result<(), Refusal> {
+    pub fn admit_token(&self, key: u64) -> Result<(), CallRefusal> {
         let Some(rate) = &self.bounds.by_token else { return Ok(()) };
         self.admitted(rate.admit(&key), Limit::http_requests_by_token_max)
     }
@@ -150,18 +150,18 @@ impl Api {
     ///
     /// # Errors
     /// The server goes down.
-    async fn turn_to_read(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    async fn turn_to_read(&self) -> Result<OwnedSemaphorePermit, CallRefusal> {
         if let Ok(turn) = Arc::clone(&self.bounds.readings).try_acquire_owned() {
             return Ok(turn);
         }
         self.registry.reached().note(Limit::http_readings_max);
-        Arc::clone(&self.bounds.readings).acquire_owned().await.map_err(|_| Refusal::internal())
+        Arc::clone(&self.bounds.readings).acquire_owned().await.map_err(|_| CallRefusal::internal())
     }
 
-    fn admitted(&self, admitted: Result<(), Duration>, limit: Limit) -> Result<(), Refusal> {
+    fn admitted(&self, admitted: Result<(), Duration>, limit: Limit) -> Result<(), CallRefusal> {
         admitted.map_err(|wait| {
             self.registry.reached().note(limit);
-            Refusal::too_many_requests(wait)
+            CallRefusal::too_many_requests(wait)
         })
     }
 }
@@ -170,13 +170,16 @@ impl Api {
 ///
 /// # Errors
 /// Neither is so, or the token would be sent in clear.
-pub(super) async fn admit_watcher(api: &Api, request: &axum::http::request::Parts) -> Result<(), Refusal> {
+pub(super) async fn admit_watcher(
+    api: &Api,
+    request: &axum::http::request::Parts,
+) -> Result<(), CallRefusal> {
     let extensions = &request.extensions;
     if extensions.get::<FromHere>().copied().unwrap_or_default().0 {
         return Ok(());
     }
     if !extensions.get::<TakesSecrets>().copied().unwrap_or_default().0 {
-        return Err(Refusal::in_clear());
+        return Err(CallRefusal::in_clear());
     }
     let source = extensions.get::<RequestSource>().and_then(|source| source.0);
     api.admit_source(source)?;
@@ -184,7 +187,7 @@ pub(super) async fn admit_watcher(api: &Api, request: &axum::http::request::Part
     let permission = model::Permission::ViewSystemInfo;
     let required = caller.require(api.registry.snapshot().accounts(), permission);
     required.map_err(|error| {
-        let refusal = Refusal::from(error);
+        let refusal = CallRefusal::from(error);
         let (method, needs) = (&request.method, Needs::All(&[model::Permission::ViewSystemInfo]));
         let call = denied::Asked { method, resource: request.uri.path(), needs };
         call.note(&api.registry, caller.asker(), &refusal);
@@ -224,12 +227,12 @@ pub(super) fn guarded(routes: Router<Api>, api: Api) -> Router {
 }
 
 /// Answers what there is nothing for.
-pub(super) async fn no_such_path(OriginalUri(uri): OriginalUri) -> Refusal {
-    Refusal::no_such_path(uri.path())
+pub(super) async fn no_such_path(OriginalUri(uri): OriginalUri) -> CallRefusal {
+    CallRefusal::no_such_path(uri.path())
 }
 
-async fn no_such_method(method: Method) -> Refusal {
-    Refusal::no_such_method(&method)
+async fn no_such_method(method: Method) -> CallRefusal {
+    CallRefusal::no_such_method(&method)
 }
 
 /// Where authentik's API stands.

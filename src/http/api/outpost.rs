@@ -12,8 +12,8 @@ use super::ldap_provider::{access_modes, base_dn, certificate_named, certificate
 use super::page::Page;
 use super::policy_test::{PolicyTestResult, account_of_caller, test};
 use super::provider::{viewed, viewed_application};
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use crate::directory::name_key;
 use crate::model::{AccessMode, Application, LdapProvider, ObjectReference, Permission};
 use crate::registry::Lack;
@@ -76,7 +76,7 @@ pub(super) struct CheckAccessQuery {
 
 /// Providers that have an application: without one authentik's outposts serve none. An application that the caller may
 /// not view is none.
-pub(super) fn list(reading: &Reading, query: OutpostQuery) -> Result<Page<LdapOutpostConfig>, Refusal> {
+pub(super) fn list(reading: &Reading, query: OutpostQuery) -> Result<Page<LdapOutpostConfig>, CallRefusal> {
     let accounts = reading.accounts();
     let certificate = certificate_of(reading.tls.is_some());
     let mut found: Vec<(Arc<LdapProvider>, Arc<Application>)> = accounts
@@ -112,16 +112,19 @@ pub(super) fn list(reading: &Reading, query: OutpostQuery) -> Result<Page<LdapOu
     })
 }
 
-pub(super) fn check_access(reading: &Reading, query: CheckAccessQuery) -> Result<LdapCheckAccess, Refusal> {
+pub(super) fn check_access(
+    reading: &Reading,
+    query: CheckAccessQuery,
+) -> Result<LdapCheckAccess, CallRefusal> {
     let provider = viewed(reading)?;
-    let slug = query.app_slug.ok_or_else(|| Refusal::field("app_slug", "This field is required."))?;
+    let slug = query.app_slug.ok_or_else(|| CallRefusal::field("app_slug", "This field is required."))?;
     let application = viewed_application(reading, &provider);
     let application = application.filter(|found| found.slug == slug).ok_or_else(|| {
         // What is hidden and what is not there are counted alike.
         if !reading.viewer().sees_all(Permission::ViewApplication) {
             reading.caller.lacks(Lack::Permission(Permission::ViewApplication));
         }
-        Refusal::not_found()
+        CallRefusal::not_found()
     })?;
     let account = account_of_caller(reading)?;
     let on = Some(ObjectReference::Provider(provider.number));

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fields::{ORDERING, ordering_keys};
-use super::refusal::Refusal;
+use super::refusal::CallRefusal;
 use super::value::Empty;
 
 /// A page of a list.
@@ -70,8 +70,8 @@ impl PageQuery {
     pub(super) fn cut<T, V>(
         &self,
         items: &[T],
-        show: impl FnMut(&T) -> Result<V, Refusal>,
-    ) -> Result<Page<V>, Refusal> {
+        show: impl FnMut(&T) -> Result<V, CallRefusal>,
+    ) -> Result<Page<V>, CallRefusal> {
         let (first, size) = self.span();
         let pages = self.envelope(items.len(), Vec::new())?;
         let results: Vec<V> = items.iter().skip(first).take(size).map(show).collect::<Result<_, _>>()?;
@@ -88,12 +88,12 @@ impl PageQuery {
     ///
     /// # Errors
     /// There is no such page.
-    pub(super) fn envelope<V>(&self, count: usize, results: Vec<V>) -> Result<Page<V>, Refusal> {
+    pub(super) fn envelope<V>(&self, count: usize, results: Vec<V>) -> Result<Page<V>, CallRefusal> {
         let (first, size) = self.span();
         let total_pages = count.div_ceil(size).max(1);
         let current = self.page.unwrap_or(1);
         if current == 0 || current > total_pages {
-            return Err(Refusal::not_found_because("Invalid page."));
+            return Err(CallRefusal::not_found_because("Invalid page."));
         }
         Ok(Page {
             pagination: Pagination {
@@ -119,7 +119,7 @@ impl PageQuery {
         &self,
         items: &mut [T],
         by: impl Fn(&str, &T, &T) -> Option<Ordering>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CallRefusal> {
         let mut keys: Vec<(&str, bool)> = Vec::new();
         for (field, is_reversed) in self.ordering_keys() {
             // What is equal by a field is so a second time.
@@ -130,7 +130,7 @@ impl PageQuery {
         if let Some(first) = items.first()
             && keys.iter().any(|(field, _)| by(field, first, first).is_none())
         {
-            return Err(Refusal::field(ORDERING, "the list has no such order"));
+            return Err(CallRefusal::field(ORDERING, "the list has no such order"));
         }
         items.sort_by(|one, other| {
             let by_key = |(field, is_reversed): &(&str, bool)| {

@@ -10,8 +10,8 @@ use super::call::Call;
 use super::group;
 use super::object;
 use super::page::Page;
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::role;
 use super::route::{NoContent, NoParameters};
 use super::told::{self, ForeignCredentials};
@@ -189,7 +189,7 @@ pub(super) struct AssignedQuery {
     object_pk: Option<String>,
 }
 
-pub(super) fn list(reading: &Reading, query: PermissionQuery) -> Result<Page<Permission>, Refusal> {
+pub(super) fn list(reading: &Reading, query: PermissionQuery) -> Result<Page<Permission>, CallRefusal> {
     let of_role = query.role.map(|uuid| viewed_role(reading, uuid, "role")).transpose()?;
     let is_of_role = |permission: &model::Permission| {
         of_role.is_none_or(|role| role.grants.contains(&Grant { permission: *permission, on: None }))
@@ -215,16 +215,16 @@ pub(super) fn list(reading: &Reading, query: PermissionQuery) -> Result<Page<Per
     reading.page.cut(&found, |permission| Ok(shown(*permission)))
 }
 
-pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Permission, Refusal> {
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Permission, CallRefusal> {
     let id: usize = reading.parameter("id")?;
     let permission = id.checked_sub(1).and_then(|place| model::Permission::ALL.get(place));
-    permission.map(|permission| shown(*permission)).ok_or_else(Refusal::not_found)
+    permission.map(|permission| shown(*permission)).ok_or_else(CallRefusal::not_found)
 }
 
 pub(super) fn of_role(
     reading: &Reading,
     query: RolePermissionQuery,
-) -> Result<Page<ExtraRoleObjectPermission>, Refusal> {
+) -> Result<Page<ExtraRoleObjectPermission>, CallRefusal> {
     let accounts = reading.accounts();
     let role = viewed_role(reading, query.uuid, "uuid")?;
     let numbered = role.grants.iter().enumerate();
@@ -261,16 +261,16 @@ fn viewed_role<'a>(
     reading: &'a Reading,
     uuid: Uuid,
     parameter: &'static str,
-) -> Result<&'a Arc<model::Role>, Refusal> {
+) -> Result<&'a Arc<model::Role>, CallRefusal> {
     role::by_uuid(reading.accounts(), uuid)
         .filter(|role| reading.knows(ObjectReference::Role(role.number)))
-        .ok_or_else(|| Refusal::field(parameter, "there is no such role"))
+        .ok_or_else(|| CallRefusal::field(parameter, "there is no such role"))
 }
 
 pub(super) fn assigned_by_roles(
     reading: &Reading,
     query: AssignedQuery,
-) -> Result<Page<RoleAssignedObjectPermission>, Refusal> {
+) -> Result<Page<RoleAssignedObjectPermission>, CallRefusal> {
     assigned(
         reading,
         &query,
@@ -286,7 +286,7 @@ pub(super) fn assigned_by_roles(
 pub(super) fn assigned_by_users(
     reading: &Reading,
     query: AssignedQuery,
-) -> Result<Page<UserAssignedObjectPermission>, Refusal> {
+) -> Result<Page<UserAssignedObjectPermission>, CallRefusal> {
     assigned(
         reading,
         &query,
@@ -302,7 +302,7 @@ pub(super) fn assigned_by_users(
 pub(super) fn assigned_by_groups(
     reading: &Reading,
     query: AssignedQuery,
-) -> Result<Page<GroupAssignedObjectPermission>, Refusal> {
+) -> Result<Page<GroupAssignedObjectPermission>, CallRefusal> {
     assigned(
         reading,
         &query,
@@ -323,7 +323,7 @@ fn assigned<'a, T: 'a, R>(
     all: impl Iterator<Item = &'a Arc<T>>,
     holder: impl Fn(&'a T) -> (ObjectReference, &'a str, &'a [Grant]),
     row: impl Fn(&T, Vec<ObjectPermission>, Vec<ModelPermission>) -> R,
-) -> Result<Page<R>, Refusal> {
+) -> Result<Page<R>, CallRefusal> {
     let accounts = reading.accounts();
     let asked = Asked::new(reading, query)?;
     let mut found: Vec<(&T, &[Grant])> = all
@@ -347,7 +347,7 @@ fn assigned<'a, T: 'a, R>(
 pub(super) async fn assign_to_role(
     call: Call,
     request: Required<PatchedPermissionAssignRequest>,
-) -> Result<Vec<PermissionAssignResult>, Refusal> {
+) -> Result<Vec<PermissionAssignResult>, CallRefusal> {
     let uuid: Uuid = call.parameter("uuid")?;
     assign(call, request.0, move |transaction| Ok(Grantee::Role(role::number(transaction, uuid)?))).await
 }
@@ -355,7 +355,7 @@ pub(super) async fn assign_to_role(
 pub(super) async fn unassign_from_role(
     call: Call,
     request: PatchedPermissionAssignRequest,
-) -> Result<NoContent, Refusal> {
+) -> Result<NoContent, CallRefusal> {
     let uuid: Uuid = call.parameter("uuid")?;
     unassign(call, request, move |transaction| Ok(Grantee::Role(role::number(transaction, uuid)?))).await
 }
@@ -363,7 +363,7 @@ pub(super) async fn unassign_from_role(
 pub(super) async fn assign_to_group(
     call: Call,
     request: Required<PatchedPermissionAssignRequest>,
-) -> Result<Vec<PermissionAssignResult>, Refusal> {
+) -> Result<Vec<PermissionAssignResult>, CallRefusal> {
     let uuid: Uuid = call.parameter("uuid")?;
     assign(call, request.0, move |transaction| Ok(Grantee::Group(group::number(transaction, uuid)?))).await
 }
@@ -371,7 +371,7 @@ pub(super) async fn assign_to_group(
 pub(super) async fn unassign_from_group(
     call: Call,
     request: PatchedPermissionAssignRequest,
-) -> Result<NoContent, Refusal> {
+) -> Result<NoContent, CallRefusal> {
     let uuid: Uuid = call.parameter("uuid")?;
     unassign(call, request, move |transaction| Ok(Grantee::Group(group::number(transaction, uuid)?))).await
 }
@@ -379,7 +379,7 @@ pub(super) async fn unassign_from_group(
 pub(super) async fn assign_to_user(
     call: Call,
     request: Required<PatchedPermissionAssignRequest>,
-) -> Result<Vec<PermissionAssignResult>, Refusal> {
+) -> Result<Vec<PermissionAssignResult>, CallRefusal> {
     let grantee = Grantee::Account(AccountNumber::new(call.parameter("id")?));
     assign(call, request.0, move |_| Ok(grantee)).await
 }
@@ -387,7 +387,7 @@ pub(super) async fn assign_to_user(
 pub(super) async fn unassign_from_user(
     call: Call,
     request: PatchedPermissionAssignRequest,
-) -> Result<NoContent, Refusal> {
+) -> Result<NoContent, CallRefusal> {
     let grantee = Grantee::Account(AccountNumber::new(call.parameter("id")?));
     unassign(call, request, move |_| Ok(grantee)).await
 }
@@ -397,7 +397,7 @@ async fn assign(
     call: Call,
     request: PatchedPermissionAssignRequest,
     find: impl FnOnce(&Transaction<'_>) -> Result<Grantee, ChangeError> + Send + 'static,
-) -> Result<Vec<PermissionAssignResult>, Refusal> {
+) -> Result<Vec<PermissionAssignResult>, CallRefusal> {
     call.change(move |transaction| {
         let grantee = find(transaction)?;
         require_grantee(transaction, grantee, true)?;
@@ -417,7 +417,7 @@ async fn unassign(
     call: Call,
     request: PatchedPermissionAssignRequest,
     find: impl FnOnce(&Transaction<'_>) -> Result<Grantee, ChangeError> + Send + 'static,
-) -> Result<NoContent, Refusal> {
+) -> Result<NoContent, CallRefusal> {
     call.change(move |transaction| {
         let grantee = find(transaction)?;
         require_grantee(transaction, grantee, false)?;
@@ -439,7 +439,7 @@ fn held(accounts: &Accounts, grantee: Grantee) -> Vec<Grant> {
 }
 
 fn grants_of(
-    source: &impl Source,
+    source: &impl RepresentationSource,
     request: PatchedPermissionAssignRequest,
 ) -> Result<Vec<Grant>, ChangeError> {
     let PatchedPermissionAssignRequest { permissions, model, object_pk } = request;
@@ -469,7 +469,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn new(reading: &Reading, query: &AssignedQuery) -> Result<Self, Refusal> {
+    fn new(reading: &Reading, query: &AssignedQuery) -> Result<Self, CallRefusal> {
         let (accounts, viewer) = (reading.accounts(), reading.viewer());
         let on = query.object_pk.as_deref();
         let on =

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::value::Empty;
 use crate::access::{admit_to, admit_to_before};
 use crate::directory::AccountState;
@@ -60,10 +60,10 @@ impl PolicyTestResult {
 ///
 /// # Errors
 /// It is the operator, who is no account.
-pub(super) fn account_of_caller(reading: &Reading) -> Result<Arc<AccountState>, Refusal> {
+pub(super) fn account_of_caller(reading: &Reading) -> Result<Arc<AccountState>, CallRefusal> {
     let account = reading.caller.holder().and_then(|holder| reading.accounts().account(holder.account));
     account.cloned().ok_or_else(|| {
-        Refusal::invalid(
+        CallRefusal::invalid(
             "the operator of this machine is no account: call with an API token, or say for whom",
         )
     })

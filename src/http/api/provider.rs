@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::call::Call;
 use super::event::TypeCreate;
 use super::page::Page;
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
 use super::used_by::{UsedBy, UsedByAction};
 use crate::directory::name_key;
@@ -60,7 +60,7 @@ pub(super) struct ProviderQuery {
     backchannel: Option<bool>,
 }
 
-pub(super) fn list(reading: &Reading, query: ProviderQuery) -> Result<Page<Provider>, Refusal> {
+pub(super) fn list(reading: &Reading, query: ProviderQuery) -> Result<Page<Provider>, CallRefusal> {
     let accounts = reading.accounts();
     let mut found: Vec<Arc<model::LdapProvider>> = accounts
         .providers()
@@ -80,18 +80,18 @@ pub(super) fn list(reading: &Reading, query: ProviderQuery) -> Result<Page<Provi
     reading.page.cut(&found, |provider| Ok(shown(reading, provider)))
 }
 
-pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Provider, Refusal> {
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Provider, CallRefusal> {
     let provider = viewed(reading)?;
     Ok(shown(reading, &provider))
 }
 
-pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
+pub(super) async fn destroy(call: Call) -> Result<NoContent, CallRefusal> {
     let number = ProviderNumber::new(call.parameter("id")?);
     call.change(move |transaction| delete_provider(transaction, number)).await?;
     Ok(NoContent)
 }
 
-pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     let provider = viewed(reading)?;
     let used = viewed_application(reading, &provider).map(|application| {
         let model = ("authentik_core", "application");
@@ -100,7 +100,7 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
     Ok(used.into_iter().collect())
 }
 
-pub(super) fn types(_: &Reading, _: NoParameters) -> Result<Vec<TypeCreate>, Refusal> {
+pub(super) fn types(_: &Reading, _: NoParameters) -> Result<Vec<TypeCreate>, CallRefusal> {
     Ok(vec![TypeCreate {
         name: VERBOSE_NAME.to_owned(),
         description: "A directory of all accounts and groups, to bind to and to search".to_owned(),
@@ -110,7 +110,7 @@ pub(super) fn types(_: &Reading, _: NoParameters) -> Result<Vec<TypeCreate>, Ref
 }
 
 /// As it is answered.
-pub(super) fn shown(source: &impl Source, provider: &model::LdapProvider) -> Provider {
+pub(super) fn shown(source: &impl RepresentationSource, provider: &model::LdapProvider) -> Provider {
     let application = viewed_application(source, provider);
     Provider {
         pk: provider.number.get(),
@@ -131,15 +131,15 @@ pub(super) fn shown(source: &impl Source, provider: &model::LdapProvider) -> Pro
 }
 
 /// The provider in the path, which the caller may view.
-pub(super) fn viewed(reading: &Reading) -> Result<Arc<model::LdapProvider>, Refusal> {
+pub(super) fn viewed(reading: &Reading) -> Result<Arc<model::LdapProvider>, CallRefusal> {
     let number = ProviderNumber::new(reading.parameter("id")?);
     reading.require_view(ObjectReference::Provider(number))?;
-    reading.accounts().provider(number).cloned().ok_or_else(Refusal::not_found)
+    reading.accounts().provider(number).cloned().ok_or_else(CallRefusal::not_found)
 }
 
 /// Its application, if the caller may view that.
 pub(super) fn viewed_application<'a>(
-    source: &'a impl Source,
+    source: &'a impl RepresentationSource,
     provider: &model::LdapProvider,
 ) -> Option<&'a Arc<model::Application>> {
     let application = source.accounts().application_of(provider.number);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::call::parameter;
 use super::page::PageQuery;
-use super::refusal::Refusal;
+use super::refusal::CallRefusal;
 use crate::auth::Pause;
 use crate::directory::{Accounts, Snapshot};
 use crate::model::{
@@ -16,7 +16,7 @@ use crate::net::Tls;
 use crate::registry::{Caller, ChangeError, Registry, Transaction, Viewer};
 
 /// Where a representation is made from: the directory, with the records of it that are not in memory.
-pub(super) trait Source {
+pub(super) trait RepresentationSource {
     /// The directory.
     fn snapshot(&self) -> &Snapshot;
 
@@ -67,7 +67,7 @@ pub(super) trait Source {
     }
 }
 
-impl Source for Transaction<'_> {
+impl RepresentationSource for Transaction<'_> {
     fn snapshot(&self) -> &Snapshot {
         Transaction::snapshot(self)
     }
@@ -105,7 +105,7 @@ pub(super) struct Reading {
     parameters: Vec<(String, String)>,
 }
 
-impl Source for Reading {
+impl RepresentationSource for Reading {
     fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }
@@ -158,7 +158,7 @@ impl Reading {
     ///
     /// # Errors
     /// It is not.
-    pub(super) fn verify(&self) -> Result<(), Refusal> {
+    pub(super) fn verify(&self) -> Result<(), CallRefusal> {
         Ok(self.caller.verify(self.accounts(), self.registry.now())?)
     }
 
@@ -166,7 +166,7 @@ impl Reading {
     ///
     /// # Errors
     /// Nothing can have such a name.
-    pub(super) fn parameter<T: FromStr + ToString>(&self, name: &str) -> Result<T, Refusal> {
+    pub(super) fn parameter<T: FromStr + ToString>(&self, name: &str) -> Result<T, CallRefusal> {
         parameter(&self.parameters, name)
     }
 
@@ -194,8 +194,8 @@ impl Reading {
     ///
     /// # Errors
     /// To the caller it does not exist.
-    pub(super) fn require_view(&self, on: ObjectReference) -> Result<(), Refusal> {
-        if self.knows(on) { Ok(()) } else { Err(Refusal::not_found()) }
+    pub(super) fn require_view(&self, on: ObjectReference) -> Result<(), CallRefusal> {
+        if self.knows(on) { Ok(()) } else { Err(CallRefusal::not_found()) }
     }
 
     fn record(&self, key: &Key) -> Result<Option<Record>, ChangeError> {

@@ -15,7 +15,7 @@ use crate::registry::ChangeError;
 
 /// Why a call was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct CallRefusal {
     status: StatusCode,
     code: &'static str,
     about: About,
@@ -30,7 +30,7 @@ enum About {
     Fields(BTreeMap<String, Vec<String>>),
 }
 
-impl Refusal {
+impl CallRefusal {
     fn detail(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, about: About::Detail(detail.into()), retry_after: None }
     }
@@ -180,7 +180,7 @@ impl Refusal {
     }
 }
 
-impl From<ChangeError> for Refusal {
+impl From<ChangeError> for CallRefusal {
     fn from(error: ChangeError) -> Self {
         match error {
             // The account of `add_user/` and its like stands in the body as if it stood in the path: so authentik answers.
@@ -226,7 +226,7 @@ impl From<ChangeError> for Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for CallRefusal {
     fn into_response(self) -> Response {
         let Self { status, code, about, retry_after } = self;
         let mut body = Map::new();

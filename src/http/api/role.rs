@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::call::Call;
 use super::group;
 use super::page::Page;
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Required, RequiredFields};
@@ -62,7 +62,7 @@ pub(super) struct RoleQuery {
     users: Option<u32>,
 }
 
-pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<Page<Role>, Refusal> {
+pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<Page<Role>, CallRefusal> {
     let accounts = reading.accounts();
     // bindery manages no roles of its own.
     if !query.managed.is_empty() || query.managed__isnull == Some(false) {
@@ -114,7 +114,7 @@ pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<Page<Role>, Re
     reading.page.cut(&found, |role| Ok(shown(role)))
 }
 
-pub(super) async fn create(call: Call, request: Required<PatchedRoleRequest>) -> Result<Role, Refusal> {
+pub(super) async fn create(call: Call, request: Required<PatchedRoleRequest>) -> Result<Role, CallRefusal> {
     let name = request.0.name.unwrap_or_default();
     call.change(move |transaction| {
         let number = create_role(transaction, name, RoleChanges::default())?;
@@ -123,17 +123,17 @@ pub(super) async fn create(call: Call, request: Required<PatchedRoleRequest>) ->
     .await
 }
 
-pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Role, Refusal> {
-    let role = by_uuid(reading.accounts(), reading.parameter("uuid")?).ok_or_else(Refusal::not_found)?;
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Role, CallRefusal> {
+    let role = by_uuid(reading.accounts(), reading.parameter("uuid")?).ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Role(role.number))?;
     Ok(shown(role))
 }
 
-pub(super) async fn update(call: Call, request: Required<PatchedRoleRequest>) -> Result<Role, Refusal> {
+pub(super) async fn update(call: Call, request: Required<PatchedRoleRequest>) -> Result<Role, CallRefusal> {
     partial_update(call, request.0).await
 }
 
-pub(super) async fn partial_update(call: Call, request: PatchedRoleRequest) -> Result<Role, Refusal> {
+pub(super) async fn partial_update(call: Call, request: PatchedRoleRequest) -> Result<Role, CallRefusal> {
     let uuid = call.parameter("uuid")?;
     call.change(move |transaction| {
         let number = number(transaction, uuid)?;
@@ -143,7 +143,7 @@ pub(super) async fn partial_update(call: Call, request: PatchedRoleRequest) -> R
     .await
 }
 
-pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
+pub(super) async fn destroy(call: Call) -> Result<NoContent, CallRefusal> {
     let uuid = call.parameter("uuid")?;
     call.change(move |transaction| {
         let number = number(transaction, uuid)?;
@@ -156,14 +156,14 @@ pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
 pub(super) async fn add_user(
     call: Call,
     request: UserAccountSerializerForRoleRequest,
-) -> Result<NoContent, Refusal> {
+) -> Result<NoContent, CallRefusal> {
     set_user(call, request, true).await
 }
 
 pub(super) async fn remove_user(
     call: Call,
     request: UserAccountSerializerForRoleRequest,
-) -> Result<NoContent, Refusal> {
+) -> Result<NoContent, CallRefusal> {
     set_user(call, request, false).await
 }
 
@@ -171,7 +171,7 @@ async fn set_user(
     call: Call,
     request: UserAccountSerializerForRoleRequest,
     holds: bool,
-) -> Result<NoContent, Refusal> {
+) -> Result<NoContent, CallRefusal> {
     let uuid = call.parameter("uuid")?;
     call.change(move |transaction| {
         let number = number(transaction, uuid)?;
@@ -181,9 +181,9 @@ async fn set_user(
     Ok(NoContent)
 }
 
-pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     let accounts = reading.accounts();
-    let role = by_uuid(accounts, reading.parameter("uuid")?).ok_or_else(Refusal::not_found)?;
+    let role = by_uuid(accounts, reading.parameter("uuid")?).ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Role(role.number))?;
     let holders = accounts.accounts().filter(|account| {
         account.roles.contains(&role.number) && reading.may_view(ObjectReference::Account(account.number))
@@ -212,7 +212,7 @@ pub(super) fn by_uuid(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<model::Rol
 /// The numbers of roles that a request names, where these are present: those that the caller may not view do not exist
 /// for it, and stay.
 pub(super) fn numbers(
-    source: &impl Source,
+    source: &impl RepresentationSource,
     uuids: &[Uuid],
     present: &[RoleNumber],
 ) -> Result<Vec<RoleNumber>, ChangeError> {

@@ -23,7 +23,7 @@ use super::denied;
 use super::fields::Fields;
 use super::page::PageQuery;
 use super::reading::Reading;
-use super::refusal::Refusal;
+use super::refusal::CallRefusal;
 use super::told::Told;
 use super::{Api, PREFIX, no_such_method};
 use crate::model::Permission;
@@ -54,12 +54,12 @@ struct Incoming {
 }
 
 impl Incoming {
-    fn query<Q: DeserializeOwned>(&self) -> Result<(Q, PageQuery), Refusal> {
+    fn query<Q: DeserializeOwned>(&self) -> Result<(Q, PageQuery), CallRefusal> {
         self.says.query.read_query(&self.query)
     }
 }
 
-type Handled = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
+type Handled = Pin<Box<dyn Future<Output = Result<Response, CallRefusal>> + Send>>;
 type Handler = Arc<dyn Fn(Incoming) -> Handled + Send + Sync>;
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
@@ -103,13 +103,13 @@ pub(super) trait Answer: Send + 'static {
     /// Its schema; `None`: there is no body.
     const SCHEMA: Option<SchemaOf>;
 
-    fn respond(self, status: StatusCode) -> Result<Response, Refusal>;
+    fn respond(self, status: StatusCode) -> Result<Response, CallRefusal>;
 }
 
 impl Answer for NoContent {
     const SCHEMA: Option<SchemaOf> = None;
 
-    fn respond(self, _: StatusCode) -> Result<Response, Refusal> {
+    fn respond(self, _: StatusCode) -> Result<Response, CallRefusal> {
         Ok(StatusCode::NO_CONTENT.into_response())
     }
 }
@@ -117,18 +117,18 @@ impl Answer for NoContent {
 impl<T: Serialize + JsonSchema + Send + 'static> Answer for T {
     const SCHEMA: Option<SchemaOf> = Some(|generator| generator.subschema_for::<T>());
 
-    fn respond(self, status: StatusCode) -> Result<Response, Refusal> {
+    fn respond(self, status: StatusCode) -> Result<Response, CallRefusal> {
         let body = serde_json::to_vec(&self).map_err(|error| {
             tracing::error!(%error, "an answer of the API cannot be written as JSON");
-            Refusal::internal()
+            CallRefusal::internal()
         })?;
         let response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
-        response.body(Body::from(body)).map_err(|_| Refusal::internal())
+        response.body(Body::from(body)).map_err(|_| CallRefusal::internal())
     }
 }
 
 /// A row that reads.
-pub(super) fn get<Q, A>(path: &'static str, handler: fn(&Reading, Q) -> Result<A, Refusal>) -> Route
+pub(super) fn get<Q, A>(path: &'static str, handler: fn(&Reading, Q) -> Result<A, CallRefusal>) -> Route
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
     A: Answer,
@@ -137,7 +137,7 @@ where
 }
 
 /// A row that reads a list, a page at a time.
-pub(super) fn list<Q, A>(path: &'static str, handler: fn(&Reading, Q) -> Result<A, Refusal>) -> Route
+pub(super) fn list<Q, A>(path: &'static str, handler: fn(&Reading, Q) -> Result<A, CallRefusal>) -> Route
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
     A: Answer,
@@ -145,7 +145,11 @@ where
     reading(path, true, handler)
 }
 
-fn reading<Q, A>(path: &'static str, is_list: bool, handler: fn(&Reading, Q) -> Result<A, Refusal>) -> Route
+fn reading<Q, A>(
+    path: &'static str,
+    is_list: bool,
+    handler: fn(&Reading, Q) -> Result<A, CallRefusal>,
+) -> Route
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
     A: Answer,
@@ -163,7 +167,7 @@ where
                 handler(&reading, filters)?.respond(StatusCode::OK)
             });
             let read = read.await;
-            read.unwrap_or_else(|_| Err(Refusal::internal()))
+            read.unwrap_or_else(|_| Err(CallRefusal::internal()))
         })
     };
     Route {
@@ -177,7 +181,7 @@ pub(super) fn read<Q, A, F>(path: &'static str, handler: fn(Call, Q) -> F) -> Ro
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
     A: Answer,
-    F: Future<Output = Result<A, Refusal>> + Send + 'static,
+    F: Future<Output = Result<A, CallRefusal>> + Send + 'static,
 {
     reading_of_its_own(path, false, handler)
 }
@@ -187,7 +191,7 @@ pub(super) fn read_list<Q, A, F>(path: &'static str, handler: fn(Call, Q) -> F) 
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
     A: Answer,
-    F: Future<Output = Result<A, Refusal>> + Send + 'static,
+    F: Future<Output = Result<A, CallRefusal>> + Send + 'static,
 {
     reading_of_its_own(path, true, handler)
 }
@@ -196,7 +200,7 @@ fn reading_of_its_own<Q, A, F>(path: &'static str, is_list: bool, handler: fn(Ca
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
     A: Answer,
-    F: Future<Output = Result<A, Refusal>> + Send + 'static,
+    F: Future<Output = Result<A, CallRefusal>> + Send + 'static,
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
@@ -216,7 +220,7 @@ pub(super) fn change<B, A, F>(method: Method, path: &'static str, handler: fn(Ca
 where
     B: DeserializeOwned + JsonSchema + Send + 'static,
     A: Answer,
-    F: Future<Output = Result<A, Refusal>> + Send + 'static,
+    F: Future<Output = Result<A, CallRefusal>> + Send + 'static,
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
@@ -237,7 +241,7 @@ pub(super) fn create<B, A, F>(path: &'static str, handler: fn(Call, B) -> F) -> 
 where
     B: DeserializeOwned + JsonSchema + Send + 'static,
     A: Answer,
-    F: Future<Output = Result<A, Refusal>> + Send + 'static,
+    F: Future<Output = Result<A, CallRefusal>> + Send + 'static,
 {
     Route { status: StatusCode::CREATED, ..change(Method::POST, path, handler) }
 }
@@ -246,7 +250,7 @@ where
 pub(super) fn delete_with<Q, F>(path: &'static str, handler: fn(Call, Q) -> F) -> Route
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
-    F: Future<Output = Result<NoContent, Refusal>> + Send + 'static,
+    F: Future<Output = Result<NoContent, CallRefusal>> + Send + 'static,
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
@@ -261,7 +265,7 @@ where
 /// A row that deletes something.
 pub(super) fn delete<F>(path: &'static str, handler: fn(Call) -> F) -> Route
 where
-    F: Future<Output = Result<NoContent, Refusal>> + Send + 'static,
+    F: Future<Output = Result<NoContent, CallRefusal>> + Send + 'static,
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
@@ -373,7 +377,7 @@ impl Route {
                         true => Ok(incoming),
                         // A large one is not even looked at.
                         false if incoming.body.len() > NO_BODY_OCTETS_MAX => {
-                            Err(Refusal::invalid("this call takes no body"))
+                            Err(CallRefusal::invalid("this call takes no body"))
                         }
                         false => incoming.says.body.read(&incoming.body).map(|NoParameters {}| incoming),
                     });
@@ -416,7 +420,7 @@ async fn receive(
     parameters: Vec<(String, String)>,
     says: Arc<Says>,
     request: Request,
-) -> Result<Incoming, Refusal> {
+) -> Result<Incoming, CallRefusal> {
     let (parts, body) = request.into_parts();
     let source = parts.extensions.get::<RequestSource>().and_then(|source| source.0);
     let id = parts.extensions.get::<RequestId>().copied().unwrap_or_else(RequestId::new);
@@ -435,14 +439,14 @@ async fn receive(
 }
 
 /// What a call would tell.
-async fn rehearse(handled: Handled, told: &Mutex<Told>) -> Result<Response, Refusal> {
+async fn rehearse(handled: Handled, told: &Mutex<Told>) -> Result<Response, CallRefusal> {
     handled.await?;
     let told = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(Json(told).into_response())
 }
 
-fn no_rehearsal() -> Refusal {
-    Refusal::invalid("this call cannot be rehearsed")
+fn no_rehearsal() -> CallRefusal {
+    CallRefusal::invalid("this call cannot be rehearsed")
 }
 
 /// Of a call that has none.

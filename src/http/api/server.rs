@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::route::NoParameters;
 use super::value::{Empty, Time};
 use crate::model::Permission;
@@ -90,7 +90,7 @@ pub(super) struct ErrorReportingConfig {
     traces_sample_rate: f64,
 }
 
-pub(super) fn version(_: &Reading, _: NoParameters) -> Result<Version, Refusal> {
+pub(super) fn version(_: &Reading, _: NoParameters) -> Result<Version, CallRefusal> {
     Ok(Version {
         version_current: VERSION.to_owned(),
         version_latest: VERSION.to_owned(),
@@ -102,11 +102,11 @@ pub(super) fn version(_: &Reading, _: NoParameters) -> Result<Version, Refusal> 
 }
 
 /// bindery keeps no history of its versions.
-pub(super) fn version_history(_: &Reading, _: VersionHistoryQuery) -> Result<Vec<Empty>, Refusal> {
+pub(super) fn version_history(_: &Reading, _: VersionHistoryQuery) -> Result<Vec<Empty>, CallRefusal> {
     Ok(Vec::new())
 }
 
-pub(super) fn system(reading: &Reading, _: NoParameters) -> Result<SystemInfo, Refusal> {
+pub(super) fn system(reading: &Reading, _: NoParameters) -> Result<SystemInfo, CallRefusal> {
     reading.caller.require(reading.accounts(), Permission::ViewSystemInfo)?;
     let (system, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
     Ok(SystemInfo {
@@ -131,7 +131,7 @@ pub(super) fn system(reading: &Reading, _: NoParameters) -> Result<SystemInfo, R
     })
 }
 
-pub(super) fn config(_: &Reading, _: NoParameters) -> Result<Config, Refusal> {
+pub(super) fn config(_: &Reading, _: NoParameters) -> Result<Config, CallRefusal> {
     Ok(Config {
         error_reporting: ErrorReportingConfig {
             enabled: false,

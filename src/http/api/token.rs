@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::page::Page;
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
 use super::used_by::{UsedBy, UsedByAction};
 use super::user::{self, User};
@@ -161,7 +161,7 @@ pub(super) struct TokenDeleteQuery {
     keep_replaced: bool,
 }
 
-pub(super) fn list(reading: &Reading, query: TokenQuery) -> Result<Page<Token>, Refusal> {
+pub(super) fn list(reading: &Reading, query: TokenQuery) -> Result<Page<Token>, CallRefusal> {
     let accounts = reading.accounts();
     let owner = query.user__username.as_deref().filter(|name| !name.is_empty());
     let viewer = reading.viewer();
@@ -215,7 +215,7 @@ pub(super) fn list(reading: &Reading, query: TokenQuery) -> Result<Page<Token>, 
 pub(super) async fn create(
     call: Call,
     request: Required<PatchedTokenRequest>,
-) -> Result<CreatedToken, Refusal> {
+) -> Result<CreatedToken, CallRefusal> {
     let Required(request) = request;
     request.check_managed()?;
     let account = owner(&call, request.user)?;
@@ -237,15 +237,15 @@ pub(super) async fn create(
     Ok(CreatedToken { token, key })
 }
 
-pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Token, Refusal> {
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Token, CallRefusal> {
     Ok(shown(reading, viewed(reading)?)?)
 }
 
-pub(super) async fn update(call: Call, request: Required<PatchedTokenRequest>) -> Result<Token, Refusal> {
+pub(super) async fn update(call: Call, request: Required<PatchedTokenRequest>) -> Result<Token, CallRefusal> {
     partial_update(call, request.0).await
 }
 
-pub(super) async fn partial_update(call: Call, request: PatchedTokenRequest) -> Result<Token, Refusal> {
+pub(super) async fn partial_update(call: Call, request: PatchedTokenRequest) -> Result<Token, CallRefusal> {
     let identifier: String = call.parameter("identifier")?;
     request.check_managed()?;
     let account = match request.user {
@@ -253,12 +253,12 @@ pub(super) async fn partial_update(call: Call, request: PatchedTokenRequest) -> 
         None => None,
     };
     let number = call.registry.snapshot().accounts().token_named(&identifier).map(|token| token.number);
-    let number = number.ok_or_else(Refusal::not_found)?;
+    let number = number.ok_or_else(CallRefusal::not_found)?;
     call.require_on(Permission::ChangeToken, ObjectReference::Token(number))?;
     if request.retrievable.is_some() {
         let is_so = is_retrievable(&call.registry, &identifier);
         if is_so.is_some_and(|is_so| request.retrievable != Some(is_so)) {
-            return Err(Refusal::field(
+            return Err(CallRefusal::field(
                 "retrievable",
                 "whether the secret is kept is decided when the token is made: make another token",
             ));
@@ -277,26 +277,26 @@ pub(super) async fn partial_update(call: Call, request: PatchedTokenRequest) -> 
     read(call, request.identifier.unwrap_or(identifier)).await
 }
 
-pub(super) async fn destroy(call: Call, query: TokenDeleteQuery) -> Result<NoContent, Refusal> {
+pub(super) async fn destroy(call: Call, query: TokenDeleteQuery) -> Result<NoContent, CallRefusal> {
     let identifier: String = call.parameter("identifier")?;
     let replaced = if query.keep_replaced { Replaced::Keep } else { Replaced::End };
     call.registry.revoke_token(call.caller.clone(), identifier, replaced).await?;
     Ok(NoContent)
 }
 
-pub(super) async fn view_key(call: Call, _: NoParameters) -> Result<TokenView, Refusal> {
+pub(super) async fn view_key(call: Call, _: NoParameters) -> Result<TokenView, CallRefusal> {
     let identifier: String = call.parameter("identifier")?;
     let secret = call.registry.view_token_key(call.caller.clone(), identifier).await?;
     Ok(TokenView { key: text(&secret) })
 }
 
-pub(super) async fn set_key(call: Call, request: TokenSetKeyRequest) -> Result<NoContent, Refusal> {
+pub(super) async fn set_key(call: Call, request: TokenSetKeyRequest) -> Result<NoContent, CallRefusal> {
     let identifier: String = call.parameter("identifier")?;
     call.registry.set_token_key(call.caller.clone(), identifier, Secret::from(request.key)).await?;
     Ok(NoContent)
 }
 
-pub(super) async fn rotate(call: Call, request: TokenRotateRequest) -> Result<CreatedToken, Refusal> {
+pub(super) async fn rotate(call: Call, request: TokenRotateRequest) -> Result<CreatedToken, CallRefusal> {
     let identifier: String = call.parameter("identifier")?;
     let overlap = request.overlap.map_or_else(|| call.registry.rotation_overlap(), Duration::from_secs);
     let created = call.registry.rotate_token(call.caller.clone(), identifier, overlap).await?;
@@ -305,7 +305,7 @@ pub(super) async fn rotate(call: Call, request: TokenRotateRequest) -> Result<Cr
     Ok(CreatedToken { token, key })
 }
 
-pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     let token = viewed(reading)?;
     let accounts = reading.accounts();
     let others = accounts.account(token.account).map(|owner| owner.tokens.iter()).into_iter().flatten();
@@ -320,25 +320,25 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
 }
 
 /// The token in the path, which the caller may view.
-fn viewed(reading: &Reading) -> Result<&Arc<model::Token>, Refusal> {
+fn viewed(reading: &Reading) -> Result<&Arc<model::Token>, CallRefusal> {
     let identifier: String = reading.parameter("identifier")?;
-    let token = reading.accounts().token_named(&identifier).ok_or_else(Refusal::not_found)?;
+    let token = reading.accounts().token_named(&identifier).ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Token(token.number))?;
     Ok(token)
 }
 
 /// The token as it is after a change; it may be read by who has changed it.
-async fn read(call: Call, identifier: String) -> Result<Token, Refusal> {
+async fn read(call: Call, identifier: String) -> Result<Token, CallRefusal> {
     let reading = call.reading();
     let read = tokio::task::spawn_blocking(move || {
         let found = reading.accounts().token_named(&identifier).cloned();
         let token = found.ok_or(ChangeError::NotFound { kind: "token", name: identifier })?;
         Ok(shown(&reading, &token)?)
     });
-    read.await.unwrap_or_else(|_| Err(Refusal::internal()))
+    read.await.unwrap_or_else(|_| Err(CallRefusal::internal()))
 }
 
-fn shown(source: &impl Source, token: &model::Token) -> Result<Token, ChangeError> {
+fn shown(source: &impl RepresentationSource, token: &model::Token) -> Result<Token, ChangeError> {
     Ok(Token {
         pk: token.uuid,
         managed: None,
@@ -364,7 +364,7 @@ fn shown(source: &impl Source, token: &model::Token) -> Result<Token, ChangeErro
 }
 
 /// The token that has taken the place of one, if the caller may view it.
-fn successor(source: &impl Source, token: &model::Token) -> Option<String> {
+fn successor(source: &impl RepresentationSource, token: &model::Token) -> Option<String> {
     if !token.is_replaced {
         return None;
     }
@@ -377,7 +377,7 @@ fn successor(source: &impl Source, token: &model::Token) -> Option<String> {
 
 /// The application that a token was used for, if the caller may view that. What has no such slug any more is for who may
 /// view all applications.
-fn name_of_use(source: &impl Source, usage: &Usage) -> Option<String> {
+fn name_of_use(source: &impl RepresentationSource, usage: &Usage) -> Option<String> {
     let slug = usage.application.as_deref()?;
     let viewer = source.viewer();
     let is_told = match source.accounts().application_named(slug) {
@@ -392,9 +392,9 @@ fn is_retrievable(registry: &Registry, identifier: &str) -> Option<bool> {
 }
 
 /// The username of the owner to be: who calls, if nobody is named.
-fn owner(call: &Call, user: Option<u32>) -> Result<String, Refusal> {
+fn owner(call: &Call, user: Option<u32>) -> Result<String, CallRefusal> {
     let number = user.map(AccountNumber::new).or_else(|| call.caller.holder().map(|holder| holder.account));
-    let number = number.ok_or_else(|| Refusal::field("user", "This field is required."))?;
+    let number = number.ok_or_else(|| CallRefusal::field("user", "This field is required."))?;
     let snapshot = call.registry.snapshot();
     let accounts = snapshot.accounts();
     let is_own = call.caller.holder().is_some_and(|holder| holder.account == number);
@@ -402,21 +402,23 @@ fn owner(call: &Call, user: Option<u32>) -> Result<String, Refusal> {
     let owner = accounts.account(number).filter(|_| is_known);
     owner
         .map(|owner| owner.username.to_string())
-        .ok_or_else(|| Refusal::field("user", format!("there is no user {number}")))
+        .ok_or_else(|| CallRefusal::field("user", format!("there is no user {number}")))
 }
 
 impl PatchedTokenRequest {
-    fn check_managed(&self) -> Result<(), Refusal> {
+    fn check_managed(&self) -> Result<(), CallRefusal> {
         match self.managed {
             None => Ok(()),
-            Some(_) => Err(Refusal::field("managed", "bindery manages no tokens of its own; leave it out")),
+            Some(_) => {
+                Err(CallRefusal::field("managed", "bindery manages no tokens of its own; leave it out"))
+            }
         }
     }
 
-    fn intent(&self) -> Result<Option<Intent>, Refusal> {
+    fn intent(&self) -> Result<Option<Intent>, CallRefusal> {
         let Some(intent) = self.intent.as_deref() else { return Ok(None) };
         intent.parse().map(Some).map_err(|()| {
-            Refusal::field(
+            CallRefusal::field(
                 "intent",
                 format!("there are no {intent:?} tokens here: choose app_password, to bind with, or api, to call with"),
             )

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::attributes;
 use super::call::Call;
 use super::group::{self, PartialGroup};
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::role::{self, Role};
 use super::route::{NoContent, NoParameters};
 use super::told::{ForeignCredentials, SharedValues, Told};
@@ -265,7 +265,7 @@ pub(super) struct Shown {
     pub(super) roles: bool,
 }
 
-pub(super) async fn create(call: Call, request: Required<PatchedUserRequest>) -> Result<User, Refusal> {
+pub(super) async fn create(call: Call, request: Required<PatchedUserRequest>) -> Result<User, CallRefusal> {
     let Required(mut request) = request;
     let kind = request.kind.unwrap_or(AccountKind::Internal);
     let username = request.username.take().unwrap_or_default();
@@ -281,7 +281,7 @@ pub(super) async fn create(call: Call, request: Required<PatchedUserRequest>) ->
 pub(super) async fn create_service_account(
     call: Call,
     request: UserServiceAccountRequest,
-) -> Result<UserServiceAccountResponse, Refusal> {
+) -> Result<UserServiceAccountResponse, CallRefusal> {
     let new = NewServiceAccount {
         username: request.name,
         create_group: request.create_group,
@@ -289,7 +289,7 @@ pub(super) async fn create_service_account(
         expires: request.expires.map(|time| Expiry::At(time.0)),
     };
     let created = call.registry.create_service_account(call.caller.clone(), new).await;
-    let created = created.map_err(|error| Refusal::from(error).naming("username", "name"))?;
+    let created = created.map_err(|error| CallRefusal::from(error).naming("username", "name"))?;
     let token = created.token;
     Ok(UserServiceAccountResponse {
         username: token.account,
@@ -303,17 +303,17 @@ pub(super) async fn create_service_account(
     })
 }
 
-pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<User, Refusal> {
+pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<User, CallRefusal> {
     let number = AccountNumber::new(reading.parameter("id")?);
     reading.require_view(ObjectReference::Account(number))?;
     Ok(shown(reading, number)?)
 }
 
-pub(super) async fn update(call: Call, request: Required<PatchedUserRequest>) -> Result<User, Refusal> {
+pub(super) async fn update(call: Call, request: Required<PatchedUserRequest>) -> Result<User, CallRefusal> {
     partial_update(call, request.0).await
 }
 
-pub(super) async fn partial_update(call: Call, request: PatchedUserRequest) -> Result<User, Refusal> {
+pub(super) async fn partial_update(call: Call, request: PatchedUserRequest) -> Result<User, CallRefusal> {
     let number = AccountNumber::new(call.parameter("id")?);
     call.require_on(Permission::ChangeUser, ObjectReference::Account(number))?;
     call.change(move |transaction| {
@@ -325,13 +325,16 @@ pub(super) async fn partial_update(call: Call, request: PatchedUserRequest) -> R
     .await
 }
 
-pub(super) async fn destroy(call: Call) -> Result<NoContent, Refusal> {
+pub(super) async fn destroy(call: Call) -> Result<NoContent, CallRefusal> {
     let number = AccountNumber::new(call.parameter("id")?);
     call.change(move |transaction| delete_account(transaction, number)).await?;
     Ok(NoContent)
 }
 
-pub(super) async fn set_password(call: Call, request: UserPasswordSetRequest) -> Result<NoContent, Refusal> {
+pub(super) async fn set_password(
+    call: Call,
+    request: UserPasswordSetRequest,
+) -> Result<NoContent, CallRefusal> {
     let number = AccountNumber::new(call.parameter("id")?);
     let password = NewPassword::Secret(Secret::from(request.password));
     call.registry.set_account_password(call.caller.clone(), number, password).await?;
@@ -341,7 +344,7 @@ pub(super) async fn set_password(call: Call, request: UserPasswordSetRequest) ->
 pub(super) async fn set_password_hash(
     call: Call,
     request: UserPasswordHashSetRequest,
-) -> Result<NoContent, Refusal> {
+) -> Result<NoContent, CallRefusal> {
     let number = AccountNumber::new(call.parameter("id")?);
     let password = NewPassword::Hash(HashText::new(request.password));
     call.registry.set_account_password(call.caller.clone(), number, password).await?;
@@ -349,7 +352,7 @@ pub(super) async fn set_password_hash(
 }
 
 /// Where an account is paused, the one that ends last first.
-pub(super) fn pauses(reading: &Reading, _: NoParameters) -> Result<Vec<AccountPause>, Refusal> {
+pub(super) fn pauses(reading: &Reading, _: NoParameters) -> Result<Vec<AccountPause>, CallRefusal> {
     let number = AccountNumber::new(reading.parameter("id")?);
     reading.require_view(ObjectReference::Account(number))?;
     let now = reading.registry.now();
@@ -362,19 +365,19 @@ pub(super) fn pauses(reading: &Reading, _: NoParameters) -> Result<Vec<AccountPa
     Ok(shown.collect())
 }
 
-pub(super) async fn unlock(call: Call, _: NoParameters) -> Result<AccountUnlocked, Refusal> {
+pub(super) async fn unlock(call: Call, _: NoParameters) -> Result<AccountUnlocked, CallRefusal> {
     let number = AccountNumber::new(call.parameter("id")?);
     let pauses = call.registry.unlock_account(call.caller.clone(), number).await?;
     Ok(AccountUnlocked { pauses: u32::try_from(pauses).unwrap_or(u32::MAX) })
 }
 
-pub(super) fn me(reading: &Reading, _: NoParameters) -> Result<SessionUser, Refusal> {
+pub(super) fn me(reading: &Reading, _: NoParameters) -> Result<SessionUser, CallRefusal> {
     let holder = reading.caller.holder().ok_or_else(|| {
-        Refusal::not_found_because("the operator of this machine is no account: call with an API token")
+        CallRefusal::not_found_because("the operator of this machine is no account: call with an API token")
     })?;
-    let record = reading.account(holder.account)?.ok_or_else(Refusal::not_found)?;
+    let record = reading.account(holder.account)?.ok_or_else(CallRefusal::not_found)?;
     let accounts = reading.accounts();
-    let state = accounts.account(holder.account).ok_or_else(Refusal::not_found)?;
+    let state = accounts.account(holder.account).ok_or_else(CallRefusal::not_found)?;
     // Its groups are those that the directory shows it too, whatever it may view.
     let groups = accounts.groups_of(state).into_iter().filter_map(|group| accounts.group(group));
     let roles = record.roles.iter().filter(|role| reading.may_view(ObjectReference::Role(**role)));
@@ -402,7 +405,7 @@ pub(super) fn me(reading: &Reading, _: NoParameters) -> Result<SessionUser, Refu
 }
 
 /// Those of every kind of account, and those of the accounts that the caller may view.
-pub(super) fn paths(reading: &Reading, query: PathQuery) -> Result<UserPath, Refusal> {
+pub(super) fn paths(reading: &Reading, query: PathQuery) -> Result<UserPath, CallRefusal> {
     let mut paths: BTreeSet<String> =
         AccountKind::ALL.into_iter().map(|kind| usual_path(kind).to_owned()).collect();
     for account in reading.accounts().accounts() {
@@ -418,11 +421,11 @@ pub(super) fn paths(reading: &Reading, query: PathQuery) -> Result<UserPath, Ref
     Ok(UserPath { paths: paths.into_iter().collect() })
 }
 
-pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, Refusal> {
+pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     let number = AccountNumber::new(reading.parameter("id")?);
     reading.require_view(ObjectReference::Account(number))?;
     let accounts = reading.accounts();
-    let account = accounts.account(number).ok_or_else(Refusal::not_found)?;
+    let account = accounts.account(number).ok_or_else(CallRefusal::not_found)?;
     let mut used = Vec::new();
     for token in account.tokens.iter().filter_map(|token| accounts.token(*token)) {
         if reading.may_view(ObjectReference::Token(token.number)) {
@@ -448,7 +451,7 @@ fn after(transaction: &Transaction<'_>, number: AccountNumber) -> Result<User, C
 }
 
 /// The account as it is now.
-pub(super) fn shown(source: &impl Source, number: AccountNumber) -> Result<User, ChangeError> {
+pub(super) fn shown(source: &impl RepresentationSource, number: AccountNumber) -> Result<User, ChangeError> {
     let record = source.account(number)?;
     let record = record.ok_or_else(|| ChangeError::NotFound { kind: "account", name: number.to_string() })?;
     Ok(user(source, &record, Shown { groups: true, roles: true }))
@@ -456,7 +459,7 @@ pub(super) fn shown(source: &impl Source, number: AccountNumber) -> Result<User,
 
 /// The account as the owner of a token. authentik's clients want one: where the caller may know nothing of it, it is
 /// one that says nothing.
-pub(super) fn owner(source: &impl Source, number: AccountNumber) -> Result<User, ChangeError> {
+pub(super) fn owner(source: &impl RepresentationSource, number: AccountNumber) -> Result<User, ChangeError> {
     let viewer = source.viewer();
     if viewer.sees(ObjectReference::Account(number)) {
         return shown(source, number);
@@ -475,7 +478,7 @@ pub(super) fn owner(source: &impl Source, number: AccountNumber) -> Result<User,
 }
 
 /// The record of an account as it is answered.
-pub(super) fn user(source: &impl Source, record: &Account, shown: Shown) -> User {
+pub(super) fn user(source: &impl RepresentationSource, record: &Account, shown: Shown) -> User {
     let accounts = source.accounts();
     let viewer = source.viewer();
     let state = accounts.account(record.number);
@@ -514,7 +517,7 @@ pub(super) fn user(source: &impl Source, record: &Account, shown: Shown) -> User
 
 /// The account as a member of a group.
 pub(super) fn partial(
-    source: &impl Source,
+    source: &impl RepresentationSource,
     number: AccountNumber,
 ) -> Result<Option<PartialUser>, ChangeError> {
     let Some(record) = source.account(number)? else { return Ok(None) };
@@ -530,7 +533,7 @@ pub(super) fn partial(
     }))
 }
 
-pub(super) fn last_login(source: &impl Source, number: AccountNumber) -> Option<Time> {
+pub(super) fn last_login(source: &impl RepresentationSource, number: AccountNumber) -> Option<Time> {
     source.last_login(number).map(Time)
 }
 
@@ -554,7 +557,7 @@ fn usual_path(kind: AccountKind) -> &'static str {
 
 /// What a request says, with numbers in place of UUIDs, for the account that is there.
 fn changes(
-    source: &impl Source,
+    source: &impl RepresentationSource,
     request: PatchedUserRequest,
     before: Option<&AccountState>,
 ) -> Result<AccountChanges, ChangeError> {

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::attributes;
 use super::page::Page;
-use super::reading::{Reading, Source};
-use super::refusal::Refusal;
+use super::reading::{Reading, RepresentationSource};
+use super::refusal::CallRefusal;
 use super::user::{Shown, User, kinds, last_login, path_of, user};
 use super::value::Time;
 use crate::directory::{AccountState, Accounts, GroupState, name_key};
@@ -53,7 +53,7 @@ pub(super) struct UserQuery {
     uuid: Option<Uuid>,
 }
 
-pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, Refusal> {
+pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, CallRefusal> {
     let filter = Filter::new(query, reading)?;
     let accounts = reading.accounts();
     let mut found: Vec<Found> = Vec::new();
@@ -83,7 +83,7 @@ pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, Re
             Some(record) => Some(record.clone()),
             None => reading.account(found.state.number)?,
         };
-        let record = record.ok_or_else(Refusal::not_found)?;
+        let record = record.ok_or_else(CallRefusal::not_found)?;
         Ok(user(reading, &record, shown))
     })
 }
@@ -135,7 +135,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn new(query: UserQuery, reading: &Reading) -> Result<Self, Refusal> {
+    fn new(query: UserQuery, reading: &Reading) -> Result<Self, CallRefusal> {
         let accounts = reading.accounts();
         let group = |group: &Arc<GroupState>| {
             let is_shown = reading.may_view(ObjectReference::Group(group.number));
@@ -159,7 +159,7 @@ impl Filter {
         let attributes = query.attributes.as_deref().filter(|text| !text.is_empty());
         let attributes = attributes.map(serde_json::from_str::<Map<String, Value>>).transpose();
         let attributes =
-            attributes.map_err(|_| Refusal::field("attributes", "expected a JSON object, as text"))?;
+            attributes.map_err(|_| CallRefusal::field("attributes", "expected a JSON object, as text"))?;
         Ok(Self { query, attributes, groups_by_name, groups_by_pk, roles_by_name, roles_by_pk })
     }
 
@@ -191,7 +191,7 @@ impl Filter {
             && query.path_startswith.as_deref().is_none_or(|wanted| path.starts_with(wanted)))
     }
 
-    fn passes(&self, accounts: &Accounts, state: &AccountState, source: &impl Source) -> bool {
+    fn passes(&self, accounts: &Accounts, state: &AccountState, source: &impl RepresentationSource) -> bool {
         let query = &self.query;
         let in_group = |group: &GroupNumber| state.groups.contains(group);
         let has_role = |role: &RoleNumber| state.roles.contains(role);

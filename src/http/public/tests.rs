@@ -67,7 +67,7 @@ fn door_with(settings: &Settings, tls: Option<Arc<Tls>>) -> Arc<PublicDoor> {
     door
 }
 
-async fn length(State(api): State<Api>, request: axum::extract::Request) -> Result<String, api::Refusal> {
+async fn length(State(api): State<Api>, request: axum::extract::Request) -> Result<String, api::CallRefusal> {
     let (parts, body) = request.into_parts();
     Ok(api::read_body(&api, &parts.headers, body).await?.len().to_string())
 }

@@ -2,7 +2,7 @@
 
 use super::super::ldap_provider::{self, LDAPProviderQuery};
 use super::super::outpost::{self, CheckAccessQuery, OutpostQuery};
-use super::super::refusal::Refusal;
+use super::super::refusal::CallRefusal;
 use super::*;
 use crate::model::AsGiven;
 use crate::registry::commands::{ProviderChanges, create_provider, delete_provider, update_provider};
@@ -187,7 +187,7 @@ async fn changes_need_their_permissions() {
     assert_forbidden(world.change(&nobody, make("dc=a")).await, P::AddProvider);
     let refused = world.change(&nobody, move |t| rename(t, provider)).await;
     // Not even its name: what is hidden is answered like what is not there.
-    assert_eq!(Refusal::from(refused.unwrap_err()), Refusal::not_found());
+    assert_eq!(CallRefusal::from(refused.unwrap_err()), CallRefusal::not_found());
     assert_not_found(world.change(&nobody, move |t| delete_provider(t, provider)).await);
 
     let viewer = world.caller("viewer", &[(P::ViewProvider, on)]).await;
