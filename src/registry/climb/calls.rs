@@ -547,7 +547,7 @@ fn entries_of(layout: &ImportLayout, text: &str) -> [Vec<ImportEntry>; 3] {
 
 /// How a config is applied.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Application {
+pub(super) struct ApplyOptions {
     /// From now on the config is the one that has grown.
     pub(super) is_late: bool,
     pub(super) prune: bool,
@@ -576,7 +576,7 @@ impl Applied {
 }
 
 /// Applies a config as the operator does: accepts some of what a plan names, and what comes to mind besides.
-pub(super) async fn apply(registry: &Registry, config: &Seed, how: &Application) -> Applied {
+pub(super) async fn apply(registry: &Registry, config: &Seed, how: &ApplyOptions) -> Applied {
     let mut options = SeedOptions {
         prune: how.prune,
         recreate: how.recreate.clone(),

@@ -271,7 +271,7 @@ fn count(played: &mut Played, name: &str, is_done: bool) {
 
 /// The first start, what the operator did after it, and the attackers with what they were handed.
 async fn set_up(plan: &Plan, registry: &Arc<Registry>) -> Oracle {
-    let applied = calls::apply(registry, &plan.config(false), &calls::Application::default()).await;
+    let applied = calls::apply(registry, &plan.config(false), &calls::ApplyOptions::default()).await;
     assert_eq!(applied.outcome, Ok(()));
     let secrets = applied.secrets;
     for call in plan.operators_calls() {
@@ -370,7 +370,7 @@ fn kind_of(step: &Step) -> String {
     match step {
         Step::Attack { call, .. } => call.name(),
         Step::Operator(call) => format!("operator's {}", call.name()),
-        Step::Apply(calls::Application { is_late: true, .. }) => {
+        Step::Apply(calls::ApplyOptions { is_late: true, .. }) => {
             "apply of a config that has grown".to_owned()
         }
         Step::Apply(_) => "apply".to_owned(),
@@ -381,7 +381,7 @@ fn kind_of(step: &Step) -> String {
 fn in_words(step: &Step) -> String {
     let text = match step {
         Step::Attack { call, .. } | Step::Operator(call) => format!("{call:?}"),
-        Step::Apply(how) => format!("{how:?}").replace("Application", "apply"),
+        Step::Apply(how) => format!("{how:?}").replace("ApplyOptions", "apply"),
         Step::Later { minutes, is_tended } => format!("{minutes} minutes, tended: {is_tended}"),
     };
     text.replace("SeedReference ", "").replace("SeedGrant ", "")

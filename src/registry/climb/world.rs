@@ -3,7 +3,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::calls::{AccountChange, Application, Call, Grantee, GroupChange, ProviderChange, TokenChange};
+use super::calls::{AccountChange, ApplyOptions, Call, Grantee, GroupChange, ProviderChange, TokenChange};
 use super::dice::Dice;
 use crate::config::{
     ReferenceKind, Seed, SeedAccount, SeedApplication, SeedGrant, SeedGroup, SeedProvider, SeedReference,
@@ -63,7 +63,7 @@ pub(super) enum Step {
     /// The operator does something by a command.
     Operator(Call),
     /// The config is applied: unchanged, but for the one time that it grows.
-    Apply(Application),
+    Apply(ApplyOptions),
     /// So many minutes go by; whether the server has seen to its tokens by then.
     Later { minutes: u64, is_tended: bool },
 }
@@ -368,7 +368,7 @@ impl Plan {
 
     fn draw_step(&self, dice: &mut Draw) -> Step {
         match dice.below(100) {
-            0..6 => Step::Apply(Application {
+            0..6 => Step::Apply(ApplyOptions {
                 is_late: self.has_late && dice.chance(40),
                 prune: dice.chance(3),
                 recreate: if dice.chance(15) { vec![dice.pick(&ACCOUNTS).to_owned()] } else { Vec::new() },

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::apply::Application;
+use super::apply::SeedRun;
 use super::{DiffEntry, Sign};
 use crate::access::{Rights, holds};
 use crate::audit::EventObject;
@@ -19,13 +19,13 @@ use crate::registry::commands::{account, token};
 
 /// The objects of the seed that are not to be given what it says, with the reason.
 pub(super) fn not_to_be_given(
-    application: &Application<'_, '_>,
+    run: &SeedRun<'_, '_>,
 ) -> Result<Vec<(ReferenceKind, String, String)>, ChangeError> {
-    let seed = application.seed;
+    let seed = run.seed;
     let mut found = Vec::new();
     let mut ask = |kind: ReferenceKind, name: &str| -> Result<(), ChangeError> {
-        if !application.is_left_out(kind, name)
-            && let Some(reason) = application.reason_against(kind, name)?
+        if !run.is_left_out(kind, name)
+            && let Some(reason) = run.reason_against(kind, name)?
         {
             found.push((kind, name.to_owned(), reason));
         }
@@ -44,7 +44,7 @@ pub(super) fn not_to_be_given(
     for (group, member) in
         seed.groups.iter().flat_map(|group| group.members.iter().flatten().map(move |member| (group, member)))
     {
-        let before = application.before.accounts();
+        let before = run.before.accounts();
         let is_known = before.account_named(member).is_some_and(|account| {
             before.group_named(&group.name).is_some_and(|group| group.has_member(account.number))
         });
@@ -67,16 +67,14 @@ pub(super) fn not_to_be_given(
 /// What gives rights to accounts of which somebody who does not hold them may know a secret, which nobody has accepted: the
 /// accounts of the seed, and where these are left out already, the roles and groups that give it. Everything else is applied
 /// without them.
-pub(super) fn with_foreign_credentials(
-    application: &Application<'_, '_>,
-) -> Vec<(ReferenceKind, String, String)> {
+pub(super) fn with_foreign_credentials(run: &SeedRun<'_, '_>) -> Vec<(ReferenceKind, String, String)> {
     let mut found = Vec::new();
-    for credential in application.foreign_credentials() {
+    for credential in run.foreign_credentials() {
         let reason = credential.sentence();
-        match application.described(ObjectReference::Account(credential.number)) {
+        match run.described(ObjectReference::Account(credential.number)) {
             Some((kind, name)) => found.push((kind, name, reason)),
             None => {
-                let givers = application.givers(credential.number).into_iter();
+                let givers = run.givers(credential.number).into_iter();
                 found.extend(givers.map(|(kind, name)| (kind, name, reason.clone())));
             }
         }
@@ -85,75 +83,70 @@ pub(super) fn with_foreign_credentials(
 }
 
 /// What of the seed stands against something that it does not describe, and why it is left out: both want the same.
-pub(super) fn obstacle(
-    application: &Application<'_, '_>,
-    problem: &Problem,
-) -> Option<(ReferenceKind, String, String)> {
+pub(super) fn obstacle(run: &SeedRun<'_, '_>, problem: &Problem) -> Option<(ReferenceKind, String, String)> {
     let (one, other) = problem.between?;
-    let described = [one, other].map(|on| application.described(on));
+    let described = [one, other].map(|on| run.described(on));
     let (kind, name, obstacle) = match described {
         [Some((kind, name)), None] => (kind, name, other),
         [None, Some((kind, name))] => (kind, name, one),
         [Some(first), Some(second)] => {
-            let ((kind, name), (_, obstacle), on) = match [(one, other), (other, one)]
-                .map(|(on, against)| application.says_nothing_of(on, against))
-            {
-                // What the config says of both is a mistake of the config, but in the directory of somebody else.
-                [false, false] => {
-                    let is_callers =
-                        |within: &ObjectReference| application.is_callers(*within).unwrap_or(false);
-                    let within = problem.within.filter(is_callers)?;
-                    let whose = application.whose_is(within).ok()??;
-                    return Some((first.0, first.1, format!("{}: {whose}", problem.sentence)));
-                }
-                [true, false] => (second, first, one),
-                [false, true] => (first, second, other),
-                [true, true] if application.was_there(one) => (second, first, one),
-                [true, true] => (first, second, other),
-            };
+            let ((kind, name), (_, obstacle), on) =
+                match [(one, other), (other, one)].map(|(on, against)| run.says_nothing_of(on, against)) {
+                    // What the config says of both is a mistake of the config, but in the directory of somebody else.
+                    [false, false] => {
+                        let is_callers = |within: &ObjectReference| run.is_callers(*within).unwrap_or(false);
+                        let within = problem.within.filter(is_callers)?;
+                        let whose = run.whose_is(within).ok()??;
+                        return Some((first.0, first.1, format!("{}: {whose}", problem.sentence)));
+                    }
+                    [true, false] => (second, first, one),
+                    [false, true] => (first, second, other),
+                    [true, true] if run.was_there(one) => (second, first, one),
+                    [true, true] => (first, second, other),
+                };
             let whose = said_by_nobody(on, &obstacle);
             return Some((kind, name, format!("{}: {whose}", problem.sentence)));
         }
         [None, None] => return None,
     };
-    let whose = application.whose_is(obstacle).ok()??;
+    let whose = run.whose_is(obstacle).ok()??;
     Some((kind, name, format!("{}: {whose}", problem.sentence)))
 }
 
 /// Whose what stands in the way of an object is, in words; `None`: nothing that the seed does not describe does.
 pub(super) fn obstruction(
-    application: &Application<'_, '_>,
+    run: &SeedRun<'_, '_>,
     kind: ReferenceKind,
     name: &str,
     field: Option<&'static str>,
 ) -> Result<Option<String>, ChangeError> {
     // A caller of the API has taken the name itself, for something else.
-    if let Some((_, key)) = application.named(name).into_iter().find(|(of, _)| *of == kind)
-        && let Some(record) = application.transaction.stored(&key)?
+    if let Some((_, key)) = run.named(name).into_iter().find(|(of, _)| *of == kind)
+        && let Some(record) = run.transaction.stored(&key)?
         && let Some(maker) = origin(&record).account()
     {
-        let whose = application.whose(Origin::Account(maker), created(&record));
+        let whose = run.whose(Origin::Account(maker), created(&record));
         return Ok(Some(format!("it was made by {whose}")));
     }
     // Its values may be of an attribute type as it was to be, which is left out.
-    if let Some(of) = application.left_out_type(kind, name) {
+    if let Some(of) = run.left_out_type(kind, name) {
         return Ok(Some(format!("the attribute type `{of}` is left out")));
     }
     // Another application has the provider.
     if (kind, field) == (ReferenceKind::Application, Some("provider")) {
-        let seed = application.seed.applications.iter().find(|seed| seed.slug == name);
+        let seed = run.seed.applications.iter().find(|seed| seed.slug == name);
         let provider = seed.and_then(|seed| seed.provider.as_deref());
-        let provider = provider.and_then(|provider| application.find_provider(provider));
-        let other = provider.and_then(|number| application.accounts().application_of(number));
+        let provider = provider.and_then(|provider| run.find_provider(provider));
+        let other = provider.and_then(|number| run.accounts().application_of(number));
         let Some(other) = other.map(|other| ObjectReference::Application(other.number)) else {
             return Ok(None);
         };
-        return match application.described(other) {
-            None => application.whose_is(other),
+        return match run.described(other) {
+            None => run.whose_is(other),
             Some((_, slug)) => {
-                let mut seeds = application.seed.applications.iter();
+                let mut seeds = run.seed.applications.iter();
                 let said = seeds.find(|seed| seed.slug == slug).and_then(|seed| seed.provider.as_deref());
-                let is_said = said.is_some_and(|said| application.find_provider(said) == provider);
+                let is_said = said.is_some_and(|said| run.find_provider(said) == provider);
                 Ok((!is_said).then(|| said_by_nobody(other, &slug)))
             }
         };
@@ -163,21 +156,21 @@ pub(super) fn obstruction(
 
 /// Why a token of the seed cannot be made: another account has one of that identifier.
 pub(super) fn taken_token(
-    application: &Application<'_, '_>,
+    run: &SeedRun<'_, '_>,
     identifier: &str,
     account: &str,
 ) -> Result<String, ChangeError> {
-    let Some(token) = application.accounts().token_named(identifier) else { return Ok(String::new()) };
-    let owner = application.accounts().account(token.account);
+    let Some(token) = run.accounts().token_named(identifier) else { return Ok(String::new()) };
+    let owner = run.accounts().account(token.account);
     let owner = owner.map_or_else(|| token.account.to_string(), |owner| owner.username.to_string());
-    let whose = application.whose(token.origin, Some(token.created));
+    let whose = run.whose(token.origin, Some(token.created));
     Ok(format!(
         "`{identifier}` is a token of `{owner}`, not of `{account}`, made by {whose}: choose another identifier, or \
          revoke that one"
     ))
 }
 
-impl Application<'_, '_> {
+impl SeedRun<'_, '_> {
     /// The token that an entry of the seed is about: by its identifier, and of the first one of its account by its mark,
     /// whatever identifier it has got.
     pub(super) fn stored_token(&self, identifier: &str, account: &str) -> Option<Arc<Token>> {

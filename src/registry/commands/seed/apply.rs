@@ -19,8 +19,8 @@ use crate::registry::commands::{lost, validate};
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Transaction};
 
-/// One application of a seed.
-pub(super) struct Application<'t, 's> {
+/// A seed that is applied: once, to one transaction.
+pub(super) struct SeedRun<'t, 's> {
     pub(super) transaction: &'t mut Transaction<'s>,
     pub(super) seed: &'t Seed,
     pub(super) options: &'t SeedOptions,
@@ -59,7 +59,7 @@ pub(super) fn without_provider(accounts: &Accounts) -> Option<&'static str> {
     )
 }
 
-impl<'t, 's> Application<'t, 's> {
+impl<'t, 's> SeedRun<'t, 's> {
     /// Nothing is done yet.
     pub(super) fn new(
         transaction: &'t mut Transaction<'s>,

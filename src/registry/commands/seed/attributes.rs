@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::SeedProblem;
 use super::adoption::{origin, said_by_nobody};
-use super::apply::Application;
+use super::apply::SeedRun;
 use super::objects::set;
 use crate::config::{ReferenceKind, SeedAttribute};
 use crate::directory::{name_key, unknown_attributes, uses_attribute};
@@ -13,7 +13,7 @@ use crate::registry::ChangeError;
 use crate::registry::commands::validate;
 use crate::schema::{AttributeId, Dn, Schema};
 
-impl Application<'_, '_> {
+impl SeedRun<'_, '_> {
     pub(super) fn custom_attribute(&mut self, seed: &SeedAttribute) -> Result<(), ChangeError> {
         if self.is_left_out(ReferenceKind::Attribute, &seed.name) {
             return Ok(());

@@ -27,7 +27,7 @@ use crate::config::{ReferenceKind, Seed};
 use crate::model::{Actor, FieldChange, Intent, Revision, Timestamp};
 use crate::registry::{ChangeError, Registry};
 use crate::secret::Secret;
-use apply::Application;
+use apply::SeedRun;
 use secrets::Prepared;
 
 /// How a seed is applied.
@@ -173,8 +173,7 @@ impl Registry {
     /// [`ChangeError::Invalid`] with everything that cannot be; names that do not exist are in the plan instead.
     pub async fn plan_seed(&self, seed: Seed, options: SeedOptions) -> Result<SeedPlan, ChangeError> {
         let prepared = Prepared::for_plan(self, &seed).await?;
-        self.rehearse(move |transaction| Application::new(transaction, &seed, &options, &prepared).run())
-            .await
+        self.rehearse(move |transaction| SeedRun::new(transaction, &seed, &options, &prepared).run()).await
     }
 
     /// Makes the store agree with a seed, as one commit.
@@ -191,7 +190,7 @@ impl Registry {
     ) -> Result<SeedPlan, ChangeError> {
         let prepared = Prepared::for_apply(self, &seed, &options, secrets).await?;
         self.change(actor, move |transaction| {
-            let plan = Application::new(transaction, &seed, &options, &prepared).run()?;
+            let plan = SeedRun::new(transaction, &seed, &options, &prepared).run()?;
             names::refuse_unresolved(&plan.unresolved)?;
             refuse_foreign(&plan.credentials)?;
             transaction.set_seeded();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::apply::Application;
+use super::apply::SeedRun;
 use crate::config::{ReferenceKind, SeedGrant, SeedReference};
 use crate::directory::{Accounts, name_key};
 use crate::model::{
@@ -41,7 +41,7 @@ impl Names {
     }
 }
 
-impl Application<'_, '_> {
+impl SeedRun<'_, '_> {
     /// The provider of this name.
     pub(super) fn provider_number(&mut self, name: &str) -> Option<ProviderNumber> {
         if self.is_left_out(ReferenceKind::Provider, name) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::apply::Application;
+use super::apply::SeedRun;
 use super::secrets::check_password;
 use crate::auth::StoredHash;
 use crate::config::{
@@ -22,7 +22,7 @@ use crate::registry::commands::provider::{create_provider, update_provider};
 pub(super) use crate::registry::commands::set;
 use crate::registry::commands::{account, application, group, role, validate};
 
-impl Application<'_, '_> {
+impl SeedRun<'_, '_> {
     pub(super) fn provider(&mut self, seed: &SeedProvider) -> Result<(), ChangeError> {
         if self.is_left_out(ReferenceKind::Provider, &seed.name) {
             return Ok(());
@@ -459,7 +459,7 @@ impl Application<'_, '_> {
     }
 }
 
-impl<'t> Application<'t, '_> {
+impl<'t> SeedRun<'t, '_> {
     /// The accounts for which a group of the same name is made.
     fn made_group_accounts(&self) -> Vec<&'t SeedAccount> {
         let seed = self.seed;

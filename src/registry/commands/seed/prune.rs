@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::apply::Application;
+use super::apply::SeedRun;
 use crate::config::Seed;
 use crate::directory::name_key;
 use crate::model::{AccountKind, AccountNumber, Key, ObjectReference};
@@ -38,7 +38,7 @@ impl Kept {
     }
 }
 
-impl Application<'_, '_> {
+impl SeedRun<'_, '_> {
     /// Deletes what the seed does not describe; internal service accounts and what is theirs stay.
     pub(super) fn prune(&mut self) -> Result<(), ChangeError> {
         let kept = Kept::of(self.seed);

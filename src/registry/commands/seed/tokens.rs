@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::NeededSecret;
-use super::apply::Application;
+use super::apply::SeedRun;
 use super::objects::{same_or, set};
 use super::secrets::{PreparedToken, selector_of_token};
 use crate::auth::SealError;
@@ -17,7 +17,7 @@ use crate::registry::ChangeError;
 use crate::registry::commands::DEFAULT_LIFETIME;
 use crate::registry::commands::token::{self, FIRST_GENERATION, not_kept};
 
-impl Application<'_, '_> {
+impl SeedRun<'_, '_> {
     /// The tokens of the seed, and the first app passwords of new service accounts.
     pub(super) fn tokens(&mut self) -> Result<(), ChangeError> {
         let seed = self.seed;
