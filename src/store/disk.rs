@@ -59,7 +59,7 @@ struct Shared {
     begun: Mutex<Option<(Arc<Ledger>, Begun)>>,
     /// How far the database is; with who waits for that.
     opened: (Mutex<Opened>, Condvar),
-    writer: Mutex<Writer>,
+    writer: Mutex<CommitState>,
     /// What the start has read, until it was loaded.
     start: Mutex<Option<Arc<Ledger>>>,
     /// What the ledger holds, once somebody has read from a store that stopped.
@@ -142,7 +142,7 @@ impl Engine {
 /// What belongs to the one that commits. Whoever reads more than one item holds it too, so that no commit comes between
 /// the parts of a record.
 #[derive(Debug)]
-struct Writer {
+struct CommitState {
     /// As of the last acknowledged commit.
     meta: Meta,
     journal: Journal,
@@ -188,7 +188,7 @@ impl DiskStore {
         let journal = Journal::go_on(newest)?;
         let before = ledger.files().filter(|(path, _)| *path != journal.path());
         let before = before.map(|(path, octets)| (path.to_owned(), octets)).collect();
-        let mut writer = Writer {
+        let mut writer = CommitState {
             meta: *ledger.meta(),
             journal,
             before,
@@ -379,7 +379,7 @@ impl Shared {
     }
 
     /// Opens the database again, if a full disk had closed it.
-    fn reopen(&self, writer: &Writer) -> Result<(), StoreError> {
+    fn reopen(&self, writer: &CommitState) -> Result<(), StoreError> {
         self.wait_until_opened();
         // Nearly always it is open, and to see that nobody who reads has to be waited for.
         if matches!(*self.engine(), Engine::Open(_)) {
@@ -428,7 +428,7 @@ impl Shared {
     }
 
     /// Appends a batch to the journal, and brings it to the database.
-    fn write(&self, writer: &mut Writer, prepared: &Prepared) -> Result<(), StoreError> {
+    fn write(&self, writer: &mut CommitState, prepared: &Prepared) -> Result<(), StoreError> {
         if let Err(error) = writer.journal.append(prepared.meta.revision, &prepared.writes) {
             if error.is_full() {
                 return Err(self.full());
@@ -467,7 +467,7 @@ impl Shared {
         self.engine.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
+    fn writer(&self) -> MutexGuard<'_, CommitState> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 use super::database::Database;
-use super::{Engine, Settings, Shared, Writer, check_space, database_in, octets_in, opening};
+use super::{CommitState, Engine, Settings, Shared, check_space, database_in, octets_in, opening};
 use crate::model::Revision;
 use crate::seldom::{self, Seldom};
 use crate::store::Sizes;
@@ -14,7 +14,7 @@ use crate::store::error::StoreError;
 use crate::store::journal::Journal;
 use crate::store::ledger::{self, Files};
 
-impl Writer {
+impl CommitState {
     /// How long the journal may become before a checkpoint is made.
     pub(super) fn journal_bound(&self, settings: &Settings) -> u64 {
         (self.checkpoint_octets / 4)
@@ -28,7 +28,7 @@ impl Writer {
 
 impl Shared {
     /// Begins to make a checkpoint, if the journal has become long.
-    pub(super) fn make_checkpoint_in_time(self: &Arc<Self>, writer: &mut Writer) {
+    pub(super) fn make_checkpoint_in_time(self: &Arc<Self>, writer: &mut CommitState) {
         if writer.journal_octets() <= writer.journal_octets_max {
             return;
         }
@@ -48,7 +48,7 @@ impl Shared {
 
     fn begin_checkpoint(
         self: &Arc<Self>,
-        writer: &mut Writer,
+        writer: &mut CommitState,
         checkpointing: &mut Option<JoinHandle<()>>,
     ) -> Result<(), StoreError> {
         let octets = writer.checkpoint_octets.saturating_add(writer.journal_octets());
