@@ -1,15 +1,13 @@
 //! Calls of the API from commands: the same requests and answers as over the network, with names in place of numbers.
 
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderValue, Method};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
-use super::backend::{Backend, CallError};
-use super::failure::{Exit, Failure};
+use super::backend::{Backend, body_of, request_of};
+use super::failure::Failure;
 use crate::config::{ReferenceKind, SeedReference};
-use crate::http::api::{Group, NOT_KEPT, PREFIX, Page, Role, Told, User};
-use crate::http::{Problem, ProblemKind};
+use crate::http::api::{Group, LdapProvider, PREFIX, Page, REHEARSE, Role, Told, User};
 
 impl Backend {
     /// Reads something.
@@ -21,7 +19,7 @@ impl Backend {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<A, Failure> {
-        self.api(Method::GET, path, query, &Value::Null).await
+        self.api(Method::GET, path, query, &()).await
     }
 
     /// Reads a whole list, page by page.
@@ -85,7 +83,7 @@ impl Backend {
     /// # Errors
     /// It was refused, or nobody knows whether it was done.
     pub(super) async fn delete_with(&mut self, path: &[&str], query: &[(&str, &str)]) -> Result<(), Failure> {
-        self.api(Method::DELETE, path, query, &Value::Null).await
+        self.api(Method::DELETE, path, query, &()).await
     }
 
     /// The account of this name.
@@ -112,6 +110,14 @@ impl Backend {
         self.one(&["rbac", "roles"], &[("name", name)], "role", name).await
     }
 
+    /// The LDAP provider of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) async fn provider_named(&mut self, name: &str) -> Result<LdapProvider, Failure> {
+        self.one(&["providers", "ldap"], &[("name__iexact", name)], "provider", name).await
+    }
+
     /// The model and the `pk` of an object that a permission is granted on.
     ///
     /// # Errors
@@ -128,9 +134,7 @@ impl Backend {
             ReferenceKind::Token => ("authentik_core.token", name.to_owned()),
             ReferenceKind::Application => ("authentik_core.application", name.to_owned()),
             ReferenceKind::Provider => {
-                let provider: Value =
-                    self.one(&["providers", "ldap"], &[("name__iexact", name)], "provider", name).await?;
-                let pk = provider.get("pk").map(ToString::to_string).unwrap_or_default();
+                let pk = self.provider_named(name).await?.provider.pk.to_string();
                 ("authentik_providers_ldap.ldapprovider", pk)
             }
             ReferenceKind::Attribute => {
@@ -198,63 +202,16 @@ impl Backend {
             ),
         };
         let path: String = path.iter().map(|part| format!("{}/", escaped(part))).collect();
-        let body = serde_json::to_vec(body)
-            .map_err(|error| Failure::failed(format!("the request cannot be written as JSON: {error}")))?;
+        let body = body_of(body)?;
         // A call that says nothing has no body.
         let body = if body == b"null" { Vec::new() } else { body };
         let path = format!("{PREFIX}/{path}{query}");
-        let (status, octets) = self.exchange_api(method, &path, body, is_rehearsal).await?;
-        if !status.is_success() {
-            return Err(refused(status, &octets));
+        let mut request = request_of(method, &path, body)?;
+        if is_rehearsal {
+            request.headers_mut().insert(REHEARSE, HeaderValue::from_static("1"));
         }
-        let octets = if octets.is_empty() { b"null".as_slice() } else { &octets };
-        // The error would quote the answer, and a secret may stand in it.
-        serde_json::from_slice(octets).map_err(|_| {
-            CallError::Lost(
-                "it was carried out, but its answer cannot be understood: server and command are of different \
-                 versions"
-                    .to_owned(),
-            )
-            .into()
-        })
+        Ok(self.answer(request).await?)
     }
-}
-
-/// What the API says of a call that it did not carry out.
-fn refused(status: StatusCode, octets: &[u8]) -> Failure {
-    let Ok(Value::Object(mut body)) = serde_json::from_slice(octets) else {
-        return Failure::failed(format!("the server answers with the HTTP status {status}"));
-    };
-    let code = body.remove("code").unwrap_or_default();
-    if let Some(detail) = body.get("detail").and_then(Value::as_str) {
-        let kind = serde_json::from_value::<ProblemKind>(code.clone());
-        return match kind {
-            Ok(kind) => Problem::one(kind, detail).into(),
-            // No right would show it.
-            Err(_) if code == NOT_KEPT => Failure::failed(detail),
-            Err(_) if matches!(status, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) => {
-                Failure::new(Exit::Refused, detail)
-            }
-            Err(_) => Failure::failed(detail),
-        };
-    }
-    let is_taken = code.as_str() == Some("unique");
-    let exit = if is_taken { Exit::Failed } else { Exit::Wrong };
-    Failure { exit, messages: of_fields(&body), is_drawn: false }
-}
-
-/// One sentence for each message about a field.
-fn of_fields(body: &Map<String, Value>) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for (field, messages) in body {
-        for message in messages.as_array().into_iter().flatten().filter_map(Value::as_str) {
-            sentences.push(match field.as_str() {
-                "non_field_errors" => message.to_owned(),
-                field => format!("{field}: {message}"),
-            });
-        }
-    }
-    sentences
 }
 
 /// A part of a path: only unreserved characters stand for themselves (RFC 3986 section 2.3).
@@ -277,17 +234,6 @@ const PAGE_SIZE: &str = "1000";
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_the_api_says_becomes_sentences_and_exit_codes() {
-        let failure = refused(StatusCode::BAD_REQUEST, br#"{"name":["is empty"],"code":"invalid"}"#);
-        assert_eq!((failure.exit, failure.messages), (Exit::Wrong, vec!["name: is empty".to_owned()]));
-        let failure = refused(StatusCode::NOT_FOUND, br#"{"detail":"Not found.","code":"not_found"}"#);
-        assert_eq!((failure.exit, failure.messages), (Exit::Failed, vec!["Not found.".to_owned()]));
-        let failure = refused(StatusCode::FORBIDDEN, br#"{"detail":"no","code":"permission_denied"}"#);
-        assert_eq!(failure.exit, Exit::Refused);
-        assert_eq!(refused(StatusCode::BAD_GATEWAY, b"<html>").exit, Exit::Failed);
-    }
 
     #[test]
     fn parts_of_a_path_are_escaped() {

@@ -22,7 +22,6 @@ use super::failure::{Exit, Failure, in_words};
 use super::output::Output;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::http::api::REHEARSE;
 use crate::http::{self, Problem, ProblemKind};
 use crate::registry::{OpenError, Registry};
 use crate::server::{Opening, Patience, SOCKET_NAME, open_forgotten, open_reading, open_registry};
@@ -100,9 +99,8 @@ impl From<CallError> for Failure {
 impl CallError {
     /// Whether it is certain that nothing was changed.
     pub(super) fn is_certain(&self) -> bool {
-        let is_open =
-            |kind: ProblemKind| matches!(kind, ProblemKind::StoreStopped | ProblemKind::WriterStopped);
-        matches!(self, Self::Problem(problem) if !is_open(problem.kind))
+        let Self::Problem(problem) = self else { return false };
+        !matches!(problem.kind, ProblemKind::StoreStopped | ProblemKind::WriterStopped | ProblemKind::Timeout)
     }
 }
 
@@ -257,11 +255,7 @@ impl Backend {
         Q: Serialize,
         A: DeserializeOwned,
     {
-        let body = serde_json::to_vec(request).map_err(|error| {
-            let message = format!("the request cannot be written as JSON: {error}");
-            CallError::Problem(Problem::one(ProblemKind::BadRequest, message))
-        })?;
-        self.exchange(Method::POST, path, body).await
+        self.answer(request_of(Method::POST, path, body_of(request)?)?).await
     }
 
     /// Asks for something.
@@ -269,7 +263,7 @@ impl Backend {
     /// # Errors
     /// [`CallError`]
     pub(super) async fn ask<A: DeserializeOwned>(&mut self, path: &str) -> Result<A, CallError> {
-        self.exchange(Method::GET, path, Vec::new()).await
+        self.answer(request_of(Method::GET, path, Vec::new())?).await
     }
 
     /// Sends what comes in pieces, and reads the answer.
@@ -295,9 +289,7 @@ impl Backend {
         request: &Q,
         mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let body = serde_json::to_vec(request)
-            .map_err(|error| Failure::failed(format!("the request cannot be written as JSON: {error}")))?;
-        let request = request_of(Method::POST, path, body)?;
+        let request = request_of(Method::POST, path, body_of(request)?)?;
         let response = self.send(request).await?;
         let status = response.status();
         let mut body = response.into_body();
@@ -319,24 +311,23 @@ impl Backend {
         Ok(())
     }
 
-    async fn exchange<A: DeserializeOwned>(
+    /// Sends a request, and reads the answer.
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub(super) async fn answer<A: DeserializeOwned>(
         &mut self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
+        request: Request<Body>,
     ) -> Result<A, CallError> {
-        self.answer(request_of(method, path, body)?).await
-    }
-
-    async fn answer<A: DeserializeOwned>(&mut self, request: Request<Body>) -> Result<A, CallError> {
         let response = self.send(request).await?;
         let status = response.status();
         let octets = axum::body::to_bytes(response.into_body(), ANSWER_OCTETS_MAX)
             .await
             .map_err(|error| self.lost(&error))?;
         if status.is_success() {
+            let octets = if octets.is_empty() { b"null".as_slice() } else { &octets };
             // The error would quote the answer, and a secret may stand in it.
-            return serde_json::from_slice(&octets).map_err(|_| {
+            return serde_json::from_slice(octets).map_err(|_| {
                 CallError::Lost(
                     "it was carried out, but its answer cannot be understood: server and command are of \
                      different versions"
@@ -345,26 +336,6 @@ impl Backend {
             });
         }
         Err(refusal(status, &octets))
-    }
-
-    /// Sends a request to the API, and gives its answer whatever it says; a rehearsal changes nothing.
-    pub(super) async fn exchange_api(
-        &mut self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-        is_rehearsal: bool,
-    ) -> Result<(StatusCode, axum::body::Bytes), CallError> {
-        let mut request = request_of(method, path, body)?;
-        if is_rehearsal {
-            request.headers_mut().insert(REHEARSE, header::HeaderValue::from_static("1"));
-        }
-        let response = self.send(request).await?;
-        let status = response.status();
-        let octets = axum::body::to_bytes(response.into_body(), ANSWER_OCTETS_MAX)
-            .await
-            .map_err(|error| self.lost(&error))?;
-        Ok((status, octets))
     }
 
     async fn send(&mut self, request: Request<Body>) -> Result<Response<Body>, CallError> {
@@ -405,7 +376,15 @@ fn nobody(socket: &Path) -> Failure {
     ))
 }
 
-fn request_of(method: Method, path: &str, body: Vec<u8>) -> Result<Request<Body>, CallError> {
+/// A request as JSON.
+pub(super) fn body_of(request: &impl Serialize) -> Result<Vec<u8>, CallError> {
+    serde_json::to_vec(request).map_err(|error| {
+        let message = format!("the request cannot be written as JSON: {error}");
+        CallError::Problem(Problem::one(ProblemKind::BadRequest, message))
+    })
+}
+
+pub(super) fn request_of(method: Method, path: &str, body: Vec<u8>) -> Result<Request<Body>, CallError> {
     let mut request = Request::builder()
         .method(method)
         .uri(path)
@@ -419,9 +398,9 @@ fn request_of(method: Method, path: &str, body: Vec<u8>) -> Result<Request<Body>
 
 /// What an answer says that is no success.
 fn refusal(status: StatusCode, octets: &[u8]) -> CallError {
-    match serde_json::from_slice::<Problem>(octets) {
-        Ok(problem) => CallError::Problem(problem),
-        Err(_) => CallError::Lost(format!("the server answers with the HTTP status {status}")),
+    match Problem::read(status, octets) {
+        Some(problem) => CallError::Problem(problem),
+        None => CallError::Lost(format!("the server answers with the HTTP status {status}")),
     }
 }
 

@@ -1,23 +1,24 @@
-//! Why a request was not carried out, in a form that the command turns back into its exit code.
+//! Why a request was not carried out: what a command understands of it, and turns into its exit code. It travels as the API
+//! says it to everybody ([`CallRefusal`](super::api::CallRefusal)).
 
 use std::error::Error;
 
-use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use super::api::{DETAIL, NOT_KEPT, CallRefusal, SEED, UNIQUE, WHOLE};
 use crate::registry::{ChangeError, SeedProblem};
 use crate::store::StoreError;
 
-/// The body of every answer that is not a success.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub kind: ProblemKind,
     /// Sentences for the operator, each about one thing.
     pub messages: Vec<String>,
     /// The same, of a seed: with the objects that they are about, for whoever knows where these stand.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seed: Vec<SeedProblem>,
 }
 
@@ -51,11 +52,32 @@ pub enum ProblemKind {
     Panicked,
     /// The writer has ended, which leaves open whether the change was made.
     WriterStopped,
+    /// It was not done in time, which leaves open whether the change was made.
+    Timeout,
     /// The server does not understand the command: they are of different versions.
     BadRequest,
 }
 
 impl ProblemKind {
+    #[cfg(test)]
+    const ALL: [Self; 15] = [
+        Self::Invalid,
+        Self::NotFound,
+        Self::Exists,
+        Self::Refused,
+        Self::Conflict,
+        Self::Busy,
+        Self::StoreUnusable,
+        Self::Store,
+        Self::StoreStopped,
+        Self::Secret,
+        Self::ShuttingDown,
+        Self::Panicked,
+        Self::WriterStopped,
+        Self::Timeout,
+        Self::BadRequest,
+    ];
+
     /// Its name, as it travels.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -72,6 +94,7 @@ impl ProblemKind {
             Self::ShuttingDown => "shutting_down",
             Self::Panicked => "panicked",
             Self::WriterStopped => "writer_stopped",
+            Self::Timeout => "timeout",
             Self::BadRequest => "bad_request",
         }
     }
@@ -79,14 +102,14 @@ impl ProblemKind {
     /// The status of an answer that tells of it.
     pub(super) const fn status(self) -> StatusCode {
         match self {
-            Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Exists | Self::Conflict => StatusCode::CONFLICT,
             Self::Refused => StatusCode::FORBIDDEN,
             Self::StoreUnusable | Self::Store | Self::StoreStopped => StatusCode::INSUFFICIENT_STORAGE,
             Self::Secret | Self::Panicked | Self::WriterStopped => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Invalid | Self::BadRequest => StatusCode::BAD_REQUEST,
         }
     }
 }
@@ -95,6 +118,27 @@ impl Problem {
     /// With one sentence.
     pub fn one(kind: ProblemKind, message: impl Into<String>) -> Self {
         Self { kind, messages: vec![message.into()], seed: Vec::new() }
+    }
+
+    /// What an answer says that is no success. `None`: it was not bindery that said it.
+    pub fn read(status: StatusCode, body: &[u8]) -> Option<Self> {
+        let Ok(Value::Object(mut body)) = serde_json::from_slice(body) else { return None };
+        let code = body.remove("code").unwrap_or_default();
+        let seed = body.remove(SEED).map(serde_json::from_value).transpose().ok()?.unwrap_or_default();
+        let kind = match (ProblemKind::deserialize(&code), code.as_str()) {
+            (Ok(kind), _) => kind,
+            (Err(_), Some(UNIQUE)) => ProblemKind::Exists,
+            // No right would show it.
+            (Err(_), Some(NOT_KEPT)) => ProblemKind::NotFound,
+            (Err(_), _) => match status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ProblemKind::Refused,
+                StatusCode::TOO_MANY_REQUESTS => ProblemKind::Busy,
+                StatusCode::INTERNAL_SERVER_ERROR => ProblemKind::Panicked,
+                status if status.is_client_error() => ProblemKind::BadRequest,
+                _ => return None,
+            },
+        };
+        Some(Self { kind, messages: sentences(&body), seed })
     }
 
     /// Something that does not exist.
@@ -140,8 +184,23 @@ impl From<ChangeError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.kind.status(), Json(self)).into_response()
+        CallRefusal::from(self).into_response()
     }
+}
+
+/// One sentence for each thing that the body of an answer says.
+fn sentences(body: &Map<String, Value>) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for (field, said) in body {
+        let said = said.as_array().map_or(std::slice::from_ref(said), Vec::as_slice);
+        for message in said.iter().filter_map(Value::as_str) {
+            sentences.push(match field.as_str() {
+                DETAIL | WHOLE => message.to_owned(),
+                field => format!("{field}: {message}"),
+            });
+        }
+    }
+    sentences
 }
 
 /// The answer for a path or a method that there is not.
@@ -169,16 +228,66 @@ pub fn in_words(error: &dyn Error) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn kinds_travel() {
-        let problem = Problem::from(ChangeError::NotFound { kind: "account", name: "alice".to_owned() });
-        let json = serde_json::to_value(&problem).unwrap_or_default();
-        assert_eq!(json["kind"], "not_found");
-        assert_eq!(serde_json::from_value::<Problem>(json).ok(), Some(problem));
+    async fn travelled(problem: Problem) -> Option<Problem> {
+        let response = problem.into_response();
+        let (status, body) = (response.status(), response.into_body());
+        Problem::read(status, &axum::body::to_bytes(body, usize::MAX).await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_travels_whole() {
+        for kind in ProblemKind::ALL {
+            let problem = Problem::one(kind, "a sentence\nof two lines");
+            assert_eq!(travelled(problem.clone()).await, Some(problem));
+        }
         let many = Problem::from(ChangeError::Invalid(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(many.messages, ["a", "b"]);
+        assert_eq!(travelled(many.clone()).await, Some(many));
+        let seed = SeedProblem { object: None, field: None, sentence: "c".to_owned() };
+        let of_seed = Problem::from(ChangeError::Seed(vec![seed]));
+        assert_eq!((of_seed.messages.len(), of_seed.seed.len()), (1, 1));
+        assert_eq!(travelled(of_seed.clone()).await, Some(of_seed));
+    }
+
+    #[test]
+    fn what_the_api_says_is_understood() {
+        let read = |status, body: &str| {
+            Problem::read(status, body.as_bytes()).map(|problem| (problem.kind, problem.messages.join("|")))
+        };
+        let problem = |kind, sentences: &str| Some((kind, sentences.to_owned()));
+        assert_eq!(
+            read(StatusCode::BAD_REQUEST, r#"{"name":["is empty","is no name"],"code":"invalid"}"#),
+            problem(ProblemKind::Invalid, "name: is empty|name: is no name")
+        );
+        assert_eq!(
+            read(StatusCode::BAD_REQUEST, r#"{"name":["is taken"],"code":"unique"}"#),
+            problem(ProblemKind::Exists, "name: is taken")
+        );
+        assert_eq!(
+            read(StatusCode::NOT_FOUND, r#"{"detail":"Not found.","code":"not_found"}"#),
+            problem(ProblemKind::NotFound, "Not found.")
+        );
+        assert_eq!(
+            read(StatusCode::FORBIDDEN, r#"{"detail":"no","code":"permission_denied"}"#),
+            problem(ProblemKind::Refused, "no")
+        );
+        assert_eq!(
+            read(StatusCode::FORBIDDEN, r#"{"detail":"gone","code":"not_kept"}"#),
+            problem(ProblemKind::NotFound, "gone")
+        );
+        assert_eq!(
+            read(StatusCode::URI_TOO_LONG, r#"{"detail":"long","code":"uri_too_long"}"#),
+            problem(ProblemKind::BadRequest, "long")
+        );
+        assert_eq!(
+            read(StatusCode::REQUEST_TIMEOUT, r#"{"detail":"late","code":"timeout"}"#),
+            problem(ProblemKind::Timeout, "late")
+        );
+        assert_eq!(read(StatusCode::BAD_GATEWAY, "<html>"), None);
+        assert_eq!(read(StatusCode::BAD_GATEWAY, "{}"), None);
     }
 }

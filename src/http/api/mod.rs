@@ -70,7 +70,7 @@ pub use page::Page;
 pub use permission::{
     ExtraRoleObjectPermission, ModelPermission, ObjectPermission, Permission, UserAssignedObjectPermission,
 };
-pub use refusal::{CallRefusal, NOT_KEPT};
+pub use refusal::{CallRefusal, DETAIL, NOT_KEPT, SEED, UNIQUE, WHOLE};
 pub use role::Role;
 
 pub use token::{CreatedToken, LastUse, Token, TokenRotateRequest, TokenView};

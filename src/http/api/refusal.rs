@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
 use crate::http::error::{Problem, ProblemKind};
-use crate::registry::ChangeError;
+use crate::registry::{ChangeError, SeedProblem};
 
 /// Why a call was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ enum About {
     NotThere,
     Detail(String),
     Fields(BTreeMap<String, Vec<String>>),
+    /// A seed is wrong: the sentences, and the objects that they are about.
+    Seed(Vec<String>, Vec<SeedProblem>),
 }
 
 impl CallRefusal {
@@ -54,7 +56,7 @@ impl CallRefusal {
             "application" => "slug",
             _ => "name",
         };
-        Self { code: "unique", ..Self::field(field, error.to_string()) }
+        Self { code: UNIQUE, ..Self::field(field, error.to_string()) }
     }
 
     /// The request is wrong as a whole.
@@ -105,7 +107,7 @@ impl CallRefusal {
         let detail = format!(
             "the request was not done within {seconds} seconds: look whether its change was made, then try again"
         );
-        Self::detail(StatusCode::REQUEST_TIMEOUT, "timeout", detail)
+        Problem::one(ProblemKind::Timeout, detail).into()
     }
 
     pub(super) fn uri_too_long(octets_max: usize) -> Self {
@@ -165,7 +167,7 @@ impl CallRefusal {
     pub(super) fn sentence(&self) -> &str {
         match &self.about {
             About::Detail(detail) => detail,
-            About::NotThere | About::Fields(_) => "",
+            About::NotThere | About::Fields(_) | About::Seed(..) => "",
         }
     }
 
@@ -218,11 +220,18 @@ impl From<ChangeError> for CallRefusal {
             | ChangeError::Panicked
             | ChangeError::WriterStopped => {}
         }
-        let Problem { kind, messages, .. } = Problem::from(error);
-        if kind == ProblemKind::Invalid {
-            return Self::fields(BTreeMap::from([(WHOLE.to_owned(), messages)]));
-        }
-        Self::detail(kind.status(), kind.as_str(), messages.join("\n"))
+        Self::from(Problem::from(error))
+    }
+}
+
+impl From<Problem> for CallRefusal {
+    fn from(Problem { kind, messages, seed }: Problem) -> Self {
+        let about = match kind {
+            _ if !seed.is_empty() => About::Seed(messages, seed),
+            ProblemKind::Invalid => About::Fields(BTreeMap::from([(WHOLE.to_owned(), messages)])),
+            _ => About::Detail(messages.join("\n")),
+        };
+        Self { status: kind.status(), code: kind.as_str(), about, retry_after: None }
     }
 }
 
@@ -232,15 +241,20 @@ impl IntoResponse for CallRefusal {
         let mut body = Map::new();
         match about {
             About::NotThere => {
-                body.insert("detail".to_owned(), Value::String("Not found.".to_owned()));
+                body.insert(DETAIL.to_owned(), Value::String("Not found.".to_owned()));
             }
             About::Detail(detail) => {
-                body.insert("detail".to_owned(), Value::String(detail));
+                body.insert(DETAIL.to_owned(), Value::String(detail));
             }
             About::Fields(fields) => {
                 for (field, messages) in fields {
                     body.insert(field, messages.into());
                 }
+            }
+            About::Seed(messages, seed) => {
+                body.insert(WHOLE.to_owned(), messages.into());
+                // They are made of texts alone.
+                body.insert(SEED.to_owned(), serde_json::to_value(seed).unwrap_or_default());
             }
         }
         body.insert("code".to_owned(), Value::String(code.to_owned()));
@@ -268,6 +282,12 @@ fn whole_seconds(time: Duration) -> u64 {
 }
 
 /// The field of what is wrong with a request as a whole.
-pub(super) const WHOLE: &str = "non_field_errors";
+pub const WHOLE: &str = "non_field_errors";
+/// The field of a sentence that is about no field.
+pub const DETAIL: &str = "detail";
+/// The field of what is wrong with a seed, for the command that knows where its objects stand.
+pub const SEED: &str = "seed";
+/// That a name is another's already.
+pub const UNIQUE: &str = "unique";
 /// That a secret cannot be shown, whatever is granted.
 pub const NOT_KEPT: &str = "not_kept";
