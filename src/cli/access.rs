@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::arguments::ReadingArguments;
+use super::arguments::{PlaceArguments, ReadingArguments};
 use super::failure::Failure;
 use super::output::Output;
 use crate::access::{Bound, Explanation, Found};
@@ -40,12 +40,17 @@ pub(super) struct ExplainArguments {
     directory: ReadingArguments,
 }
 
-pub(super) async fn run(command: AccessCommand, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    command: AccessCommand,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     let AccessCommand::Explain(arguments) = command;
     let ExplainArguments { account, entry, filter, provider, source, at, directory } = arguments;
     let request = ExplainRequest { account, provider, entry, filter, source, at };
-    let response: ExplainResponse =
-        directory.with(async |backend| Ok(backend.call(path::ACCESS_EXPLAIN, &request).await?)).await?;
+    let response: ExplainResponse = directory
+        .with(place, async |backend| Ok(backend.call(path::ACCESS_EXPLAIN, &request).await?))
+        .await?;
     output.result(&response, || {
         let mut text = asked_for(&response, at.is_some());
         for explanation in &response.providers {

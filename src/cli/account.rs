@@ -2,9 +2,9 @@
 
 use axum::http::Method;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::arguments::{DirectoryArguments, ReadingArguments};
+use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
 use super::attribute::{self, AttributeArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::{ConfirmArguments, ask, is_answered};
@@ -14,7 +14,10 @@ use super::output::{Output, Stream, fields, table, yes_no};
 use super::password::read_password;
 use super::told::tell_shared;
 use crate::clock::system_time;
-use crate::http::api::{AccountPause, AccountUnlocked, UsedBy, User, UserServiceAccountResponse};
+use crate::http::api::{
+    AccountPause, AccountUnlocked, EndTime, PatchedUserRequest, UsedBy, User, UserPasswordSetRequest,
+    UserServiceAccountRequest, UserServiceAccountResponse,
+};
 use crate::model::{AccountKind, Intent, Timestamp};
 
 /// Accounts one at a time
@@ -160,21 +163,25 @@ struct Created<'a> {
     group: Option<&'a str>,
 }
 
-pub(super) async fn run(command: AccountCommand, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    command: AccountCommand,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     match command {
-        AccountCommand::Create(arguments) => create(*arguments, output).await,
-        AccountCommand::List(arguments) => list(arguments, output).await,
-        AccountCommand::Show(account) => show(account, output).await,
-        AccountCommand::Set(arguments) => set(*arguments, output).await,
-        AccountCommand::Password(account) => password(account, output).await,
-        AccountCommand::Activate(account) => set_active(account, true, output).await,
-        AccountCommand::Deactivate(account) => set_active(account, false, output).await,
-        AccountCommand::Unlock(account) => unlock(account, output).await,
-        AccountCommand::Delete(arguments) => delete(arguments, output).await,
+        AccountCommand::Create(arguments) => create(*arguments, place, output).await,
+        AccountCommand::List(arguments) => list(arguments, place, output).await,
+        AccountCommand::Show(account) => show(account, place, output).await,
+        AccountCommand::Set(arguments) => set(*arguments, place, output).await,
+        AccountCommand::Password(account) => password(account, place, output).await,
+        AccountCommand::Activate(account) => set_active(account, true, place, output).await,
+        AccountCommand::Deactivate(account) => set_active(account, false, place, output).await,
+        AccountCommand::Unlock(account) => unlock(account, place, output).await,
+        AccountCommand::Delete(arguments) => delete(arguments, place, output).await,
     }
 }
 
-async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
+async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let CreateArguments { name, kind, create_group, expiry, described, directory } = arguments;
     if kind != AccountKind::ServiceAccount {
         if create_group || expiry.is_given() {
@@ -183,12 +190,15 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
             ));
         }
         let user: User = directory
-            .with(Absent::Fail, async |backend| {
-                let mut body = described.body(&Map::new())?;
-                body.entry("name").or_insert_with(|| name.clone().into());
-                body.insert("username".to_owned(), name.into());
-                body.insert("type".to_owned(), kind.as_str().into());
-                backend.post(&["core", "users"], &body).await
+            .with(place, Absent::Fail, async |backend| {
+                let described = described.request(&Map::new())?;
+                let request = PatchedUserRequest {
+                    name: described.name.or_else(|| Some(name.clone())),
+                    username: Some(name),
+                    kind: Some(kind),
+                    ..described
+                };
+                backend.post(&["core", "users"], &request).await
             })
             .await?;
         tell_shared(user.shared_values.as_ref(), output);
@@ -197,19 +207,16 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
         });
     }
     let (expiring, expires) = expiry.resolve(system_time());
-    let mut request = json!({ "name": name, "create_group": create_group, "expiring": expiring });
-    if let (Some(expires), Some(request)) = (expires, request.as_object_mut()) {
-        request.insert("expires".to_owned(), json!(expires));
-    }
+    let request = UserServiceAccountRequest { name, create_group, expiring, expires: expires.map(EndTime) };
     let created = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let created: UserServiceAccountResponse =
                 backend.post(&["core", "users", "service_account"], &request).await?;
-            let body = described.body(&Map::new())?;
-            if !body.is_empty() {
+            let described = described.request(&Map::new())?;
+            if described != PatchedUserRequest::default() {
                 let number = created.user_pk.to_string();
                 let described: Result<User, Failure> =
-                    backend.patch(&["core", "users", &number], &body).await;
+                    backend.patch(&["core", "users", &number], &described).await;
                 // The secret is shown whatever becomes of the rest: nobody could ask for it again.
                 match described {
                     Ok(user) => tell_shared(user.shared_values.as_ref(), output),
@@ -242,7 +249,7 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
     output.result(&document, || created.token.clone())
 }
 
-async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+async fn list(arguments: ListArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let ListArguments { kind, search, group, inactive, directory } = arguments;
     let mut query = vec![("ordering", "username")];
     query.extend(kind.map(|kind| ("type", kind.as_str())));
@@ -250,7 +257,7 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     query.extend(group.as_deref().map(|group| ("groups_by_name", group)));
     query.extend(inactive.then_some(("is_active", "false")));
     let users: Vec<User> =
-        directory.with(async |backend| backend.read_all(&["core", "users"], &query).await).await?;
+        directory.with(place, async |backend| backend.read_all(&["core", "users"], &query).await).await?;
     output.result(&users, || {
         let rows = users.iter().map(|user| {
             vec![
@@ -267,10 +274,10 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn show(account: ShowArguments, output: Output) -> Result<(), Failure> {
+async fn show(account: ShowArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let (user, pauses): (User, Vec<AccountPause>) = account
         .directory
-        .with(async |backend| {
+        .with(place, async |backend| {
             let user = backend.user_named(&account.name).await?;
             let path = ["core", "users", &user.pk.to_string(), "pauses"];
             let pauses = backend.read(&path, &[]).await?;
@@ -308,19 +315,14 @@ async fn show(account: ShowArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
+async fn set(arguments: SetArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let SetArguments { name, rename, kind, drop_password, described, directory } = arguments;
     let user: User = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let user = backend.user_named(&name).await?;
-            let mut body = described.body(&user.attributes)?;
-            if let Some(rename) = rename {
-                body.insert("username".to_owned(), rename.into());
-            }
-            if let Some(kind) = kind {
-                body.insert("type".to_owned(), kind.as_str().into());
-            }
-            if body.is_empty() {
+            let described = described.request(&user.attributes)?;
+            let mut request = PatchedUserRequest { username: rename, kind, ..described };
+            if request == PatchedUserRequest::default() {
                 return Err(Failure::usage(
                     "nothing to change: give --rename, --type, --full-name, --email or --attribute",
                 ));
@@ -328,53 +330,59 @@ async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
             let pk = user.pk.to_string();
             let path = ["core", "users", &pk];
             if kind.is_some() {
-                body.insert("drops_password".to_owned(), true.into());
-                let told = backend.rehearse(Method::PATCH, &path, &body).await?;
+                request.drops_password = Some(true);
+                let told = backend.rehearse(Method::PATCH, &path, &request).await?;
                 if !told.dropped_passwords.is_empty() && !drop_password {
                     ask_to_drop(&user.username, output)?;
                 }
             }
-            backend.patch(&path, &body).await
+            backend.patch(&path, &request).await
         })
         .await?;
     tell_shared(user.shared_values.as_ref(), output);
     output.result(&user, || format!("changed {}", user.username))
 }
 
-async fn password(account: NamedAccount, output: Output) -> Result<(), Failure> {
+async fn password(account: NamedAccount, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let NamedAccount { name, directory } = account;
     let password = read_password(&format!("New password of {name}: "))?;
     let text =
         std::str::from_utf8(password.expose()).map_err(|_| Failure::usage("a password is text in UTF-8"))?;
     directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let user = backend.user_named(&name).await?;
             let path = ["core", "users", &user.pk.to_string(), "set_password"];
-            backend.post::<()>(&path, &json!({ "password": text })).await
+            backend.post::<()>(&path, &UserPasswordSetRequest { password: text.to_owned() }).await
         })
         .await?;
     output.done("account", &name, "password set")
 }
 
-async fn set_active(account: NamedAccount, is_active: bool, output: Output) -> Result<(), Failure> {
+async fn set_active(
+    account: NamedAccount,
+    is_active: bool,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     let NamedAccount { name, directory } = account;
     let user: User = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let user = backend.user_named(&name).await?;
             let path = ["core", "users", &user.pk.to_string()];
-            backend.patch(&path, &json!({ "is_active": is_active })).await
+            let request = PatchedUserRequest { is_active: Some(is_active), ..PatchedUserRequest::default() };
+            backend.patch(&path, &request).await
         })
         .await?;
     output.done("account", &user.username, if is_active { "activated" } else { "deactivated" })
 }
 
-async fn unlock(account: NamedAccount, output: Output) -> Result<(), Failure> {
+async fn unlock(account: NamedAccount, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let (username, unlocked): (String, AccountUnlocked) = account
         .directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let user = backend.user_named(&account.name).await?;
             let path = ["core", "users", &user.pk.to_string(), "unlock"];
-            let unlocked = backend.post(&path, &json!({})).await?;
+            let unlocked = backend.post(&path, &()).await?;
             Ok((user.username, unlocked))
         })
         .await?;
@@ -386,10 +394,10 @@ async fn unlock(account: NamedAccount, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
+async fn delete(arguments: DeleteArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let DeleteArguments { account: NamedAccount { name, directory }, confirm } = arguments;
     let username = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let user = backend.user_named(&name).await?;
             let number = user.pk.to_string();
             confirm.ask(&question(backend, &user).await?, output)?;
@@ -419,18 +427,13 @@ async fn question(backend: &mut Backend, user: &User) -> Result<String, Failure>
 
 impl DescribedArguments {
     /// What is said, as the API takes it.
-    fn body(&self, present: &Map<String, Value>) -> Result<Map<String, Value>, Failure> {
-        let mut body = Map::new();
-        if let Some(name) = &self.full_name {
-            body.insert("name".to_owned(), name.clone().into());
-        }
-        if let Some(email) = &self.email {
-            body.insert("email".to_owned(), email.clone().into());
-        }
-        if let Some(attributes) = self.attributes.over(present)? {
-            body.insert("attributes".to_owned(), attributes.into());
-        }
-        Ok(body)
+    fn request(self, present: &Map<String, Value>) -> Result<PatchedUserRequest, Failure> {
+        Ok(PatchedUserRequest {
+            attributes: self.attributes.over(present)?,
+            name: self.full_name,
+            email: self.email,
+            ..PatchedUserRequest::default()
+        })
     }
 }
 

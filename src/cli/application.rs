@@ -2,15 +2,15 @@
 
 use axum::http::Method;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
-use super::arguments::{DirectoryArguments, ReadingArguments};
+use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::output::{Output, Stream, fields, table};
 use super::told;
-use crate::http::api::{Application, LdapProvider, PolicyBinding};
+use crate::http::api::{Application, PatchedApplicationRequest, PatchedPolicyBindingRequest, PolicyBinding};
+use crate::model::BindingMode;
 
 /// Applications, and who may use them
 #[derive(Debug, clap::Subcommand)]
@@ -51,8 +51,8 @@ struct DescribedArguments {
     #[arg(long, value_name = "PROVIDER")]
     provider: Option<String>,
     /// Whether one passing binding admits, or each must pass
-    #[arg(long, value_name = "any|all", value_parser = ["any", "all"])]
-    mode: Option<String>,
+    #[arg(long, value_name = "any|all", value_parser = mode)]
+    mode: Option<BindingMode>,
     /// What it is
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
@@ -168,35 +168,44 @@ struct Shown {
     bindings: Vec<PolicyBinding>,
 }
 
-pub(super) async fn run(command: ApplicationCommand, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    command: ApplicationCommand,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     match command {
-        ApplicationCommand::Create(arguments) => create(*arguments, output).await,
-        ApplicationCommand::List(arguments) => list(arguments, output).await,
-        ApplicationCommand::Show(application) => show(application, output).await,
-        ApplicationCommand::Set(arguments) => set(*arguments, output).await,
-        ApplicationCommand::Bind(arguments) => bind(*arguments, output).await,
-        ApplicationCommand::Unbind(arguments) => unbind(arguments, output).await,
-        ApplicationCommand::Delete(arguments) => delete(arguments, output).await,
+        ApplicationCommand::Create(arguments) => create(*arguments, place, output).await,
+        ApplicationCommand::List(arguments) => list(arguments, place, output).await,
+        ApplicationCommand::Show(application) => show(application, place, output).await,
+        ApplicationCommand::Set(arguments) => set(*arguments, place, output).await,
+        ApplicationCommand::Bind(arguments) => bind(*arguments, place, output).await,
+        ApplicationCommand::Unbind(arguments) => unbind(arguments, place, output).await,
+        ApplicationCommand::Delete(arguments) => delete(arguments, place, output).await,
     }
 }
 
-async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
+async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let CreateArguments { slug, described, directory } = arguments;
     let application: Application = directory
-        .with(Absent::Fail, async |backend| {
-            let mut body = described.body(backend).await?;
-            body.entry("name").or_insert_with(|| slug.clone().into());
-            body.insert("slug".to_owned(), slug.into());
-            backend.post(&["core", "applications"], &body).await
+        .with(place, Absent::Fail, async |backend| {
+            let described = described.request(backend).await?;
+            let request = PatchedApplicationRequest {
+                name: described.name.or_else(|| Some(slug.clone())),
+                slug: Some(slug),
+                ..described
+            };
+            backend.post(&["core", "applications"], &request).await
         })
         .await?;
     output.result(&application, || format!("created {}", application.slug))
 }
 
-async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+async fn list(arguments: ListArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let applications: Vec<Application> = arguments
         .directory
-        .with(async |backend| backend.read_all(&["core", "applications"], &[("ordering", "slug")]).await)
+        .with(place, async |backend| {
+            backend.read_all(&["core", "applications"], &[("ordering", "slug")]).await
+        })
         .await?;
     output.result(&applications, || {
         let rows = applications.iter().map(|application| {
@@ -211,10 +220,10 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
+async fn show(named: ShowArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let shown = named
         .directory
-        .with(async |backend| {
+        .with(place, async |backend| {
             let application = application_named(backend, &named.slug).await?;
             let target = application.pbm_uuid.to_string();
             let query = [("target", target.as_str()), ("ordering", "order")];
@@ -243,47 +252,49 @@ async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
+async fn set(arguments: SetArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let SetArguments { slug, described, confirm, directory } = arguments;
     let application: Application = directory
-        .with(Absent::Fail, async |backend| {
-            let body = described.body(backend).await?;
-            if body.is_empty() {
+        .with(place, Absent::Fail, async |backend| {
+            let request = described.request(backend).await?;
+            if request == PatchedApplicationRequest::default() {
                 return Err(Failure::usage(
                     "nothing to change: give --name, --provider, --mode, --description or --launch-url",
                 ));
             }
             let application = application_named(backend, &slug).await?;
             let path = ["core", "applications", &application.slug];
-            backend.ask_about(Method::PATCH, &path, &body, confirm, output).await?;
-            backend.patch(&path, &body).await
+            backend.ask_about(Method::PATCH, &path, &request, confirm, output).await?;
+            backend.patch(&path, &request).await
         })
         .await?;
     output.result(&application, || format!("changed {}", application.slug))
 }
 
-async fn bind(arguments: BindArguments, output: Output) -> Result<(), Failure> {
+async fn bind(arguments: BindArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let BindArguments { slug, subject, negate, order, confirm, directory } = arguments;
     let (slug, binding) = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let application = application_named(backend, &slug).await?;
-            let mut body = subject.body(backend).await?;
-            body.insert("target".to_owned(), application.pbm_uuid.to_string().into());
-            body.insert("negate".to_owned(), negate.into());
-            body.insert("order".to_owned(), order.into());
+            let request = PatchedPolicyBindingRequest {
+                target: Some(application.pbm_uuid),
+                negate: Some(negate),
+                order: Some(order),
+                ..subject.request(backend).await?
+            };
             let path = ["policies", "bindings"];
-            backend.ask_about(Method::POST, &path, &body, confirm, output).await?;
-            let binding: PolicyBinding = backend.post(&path, &body).await?;
+            backend.ask_about(Method::POST, &path, &request, confirm, output).await?;
+            let binding: PolicyBinding = backend.post(&path, &request).await?;
             Ok((application.slug, binding))
         })
         .await?;
     output.result(&binding, || format!("{slug} is bound to {}: {}", in_words(&binding), binding.pk))
 }
 
-async fn unbind(arguments: UnbindArguments, output: Output) -> Result<(), Failure> {
+async fn unbind(arguments: UnbindArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let UnbindArguments { slug, binding, confirm, directory } = arguments;
     let slug = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let application = application_named(backend, &slug).await?;
             let target = application.pbm_uuid.to_string();
             let bindings: Vec<PolicyBinding> =
@@ -299,9 +310,9 @@ async fn unbind(arguments: UnbindArguments, output: Output) -> Result<(), Failur
             };
             let question =
                 format!("{opens}Delete the binding of {} to {}?", application.slug, in_words(found));
-            let (pk, nothing) = (binding.to_string(), Value::Null);
+            let pk = binding.to_string();
             let path = ["policies", "bindings", &pk];
-            let told = told::lines(&backend.rehearse(Method::DELETE, &path, &nothing).await?);
+            let told = told::lines(&backend.rehearse(Method::DELETE, &path, &()).await?);
             if !told.is_empty() {
                 output.message(&told.join("\n"));
             }
@@ -313,10 +324,10 @@ async fn unbind(arguments: UnbindArguments, output: Output) -> Result<(), Failur
     output.done("application", &slug, "unbound")
 }
 
-async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
+async fn delete(arguments: DeleteArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let DeleteArguments { application: NamedApplication { slug, directory }, confirm } = arguments;
     let slug = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let application = application_named(backend, &slug).await?;
             let opens = match &application.provider_obj {
                 Some(provider) => {
@@ -366,56 +377,43 @@ fn in_words(binding: &PolicyBinding) -> String {
 
 impl DescribedArguments {
     /// What is said, as the API takes it.
-    async fn body(&self, backend: &mut Backend) -> Result<Map<String, Value>, Failure> {
-        let mut body = Map::new();
-        let texts = [
-            ("name", &self.name),
-            ("policy_engine_mode", &self.mode),
-            ("meta_description", &self.description),
-            ("meta_launch_url", &self.launch_url),
-        ];
-        for (field, text) in texts {
-            if let Some(text) = text {
-                body.insert(field.to_owned(), text.clone().into());
-            }
-        }
-        match self.provider.as_deref() {
-            None => {}
-            Some("") => {
-                body.insert("provider".to_owned(), Value::Null);
-            }
-            Some(name) => {
-                let query = [("name__iexact", name)];
-                let provider: LdapProvider =
-                    backend.one(&["providers", "ldap"], &query, "provider", name).await?;
-                body.insert("provider".to_owned(), provider.provider.pk.into());
-            }
-        }
-        Ok(body)
+    async fn request(self, backend: &mut Backend) -> Result<PatchedApplicationRequest, Failure> {
+        let provider = match self.provider.as_deref() {
+            None => None,
+            Some("") => Some(None),
+            Some(name) => Some(Some(backend.provider_named(name).await?.provider.pk)),
+        };
+        Ok(PatchedApplicationRequest {
+            name: self.name,
+            provider,
+            policy_engine_mode: self.mode,
+            meta_description: self.description,
+            meta_launch_url: self.launch_url,
+            ..PatchedApplicationRequest::default()
+        })
     }
 }
 
 impl SubjectArguments {
-    async fn body(&self, backend: &mut Backend) -> Result<Map<String, Value>, Failure> {
-        let body = if let Some(group) = &self.group {
-            json!({ "group": backend.group_named(group).await?.pk })
+    async fn request(self, backend: &mut Backend) -> Result<PatchedPolicyBindingRequest, Failure> {
+        let mut request = PatchedPolicyBindingRequest::default();
+        if let Some(group) = &self.group {
+            request.group = Some(Some(backend.group_named(group).await?.pk));
         } else if let Some(account) = &self.account {
-            json!({ "user": backend.user_named(account).await?.pk })
+            request.user = Some(Some(backend.user_named(account).await?.pk));
         } else if !self.networks.is_empty() {
-            json!({ "networks": self.networks })
+            request.networks = Some(Some(self.networks));
         } else {
-            let mut body = json!({ "days": self.days });
-            let times = [("from", &self.from), ("to", &self.to), ("timezone", &self.timezone)];
-            for (field, value) in times {
-                if let (Some(value), Some(body)) = (value, body.as_object_mut()) {
-                    body.insert(field.to_owned(), value.clone().into());
-                }
-            }
-            body
-        };
-        match body {
-            Value::Object(body) => Ok(body),
-            _ => Ok(Map::new()),
+            request.days = Some(Some(self.days));
+            request.from = self.from.map(Some);
+            request.to = self.to.map(Some);
+            request.timezone = self.timezone.map(Some);
         }
+        Ok(request)
     }
+}
+
+fn mode(text: &str) -> Result<BindingMode, String> {
+    let mode = BindingMode::ALL.into_iter().find(|mode| mode.as_str() == text);
+    mode.ok_or_else(|| "expected any or all".to_owned())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::arguments::{ConfigArguments, OpeningArguments, unknown_variables, variable};
+use super::arguments::{OpeningArguments, PlaceArguments, unknown_variables, variable};
 use super::backend::{Absent, Backend, Purpose, Wanted};
 use super::check::{self, Place};
 use super::failure::{Exit, Failure};
@@ -19,11 +19,6 @@ use crate::registry::{
 /// Make the store agree with the config's objects, and show what that changes
 #[derive(Debug, clap::Args)]
 pub(super) struct ApplyArguments {
-    #[command(flatten)]
-    config: ConfigArguments,
-    /// The local socket of a server that runs, if not the one in the config's data_dir [env: BINDERY_SOCKET]
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -63,8 +58,12 @@ struct Document<'a> {
     warnings: &'a [String],
 }
 
-pub(super) async fn run(arguments: ApplyArguments, output: Output) -> Result<(), Failure> {
-    let config = check::load(&arguments.config, Place::OfConfig).await?;
+pub(super) async fn run(
+    arguments: ApplyArguments,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
+    let config = check::load(&place.config()?, Place::OfConfig).await?;
     let absent = if arguments.dry_run { Absent::Pretend } else { Absent::Make };
     let purpose = match arguments.dry_run {
         true => Purpose::Read,
@@ -73,7 +72,7 @@ pub(super) async fn run(arguments: ApplyArguments, output: Output) -> Result<(),
     seeding::warn(&unknown_variables(), output);
     let socket = variable("BINDERY_SOCKET");
     let wanted = Wanted { socket: socket.as_deref(), settings: Some(&config.settings), absent, purpose };
-    let mut backend = match &arguments.socket {
+    let mut backend = match place.socket() {
         Some(socket) => Backend::at(socket).await?,
         None => Backend::find(wanted).await?,
     };

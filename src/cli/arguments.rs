@@ -8,12 +8,16 @@ use super::output::{Stream, has_colours};
 use crate::config::{self, Settings};
 use crate::server::Opening;
 
-/// Of commands that need the config.
+/// Where the directory is. What is said in the command goes before what variables say, and is an error where it is not
+/// there.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct ConfigArguments {
-    /// The config file
-    #[arg(long, value_name = "FILE", env = "BINDERY_CONFIG")]
-    pub(super) config: PathBuf,
+pub(super) struct PlaceArguments {
+    /// The config file, whose server or store is meant [env: BINDERY_CONFIG]
+    #[arg(long, value_name = "FILE", global = true, help_heading = GLOBAL_HEADING)]
+    config: Option<PathBuf>,
+    /// The local socket of a server that runs [env: BINDERY_SOCKET]
+    #[arg(long, value_name = "PATH", global = true, help_heading = GLOBAL_HEADING)]
+    socket: Option<PathBuf>,
 }
 
 /// Of commands that open a store to work on it.
@@ -31,34 +35,21 @@ impl OpeningArguments {
 }
 
 /// Of commands that change the directory, wherever it is.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct DirectoryArguments {
     #[command(flatten)]
-    place: PlaceArguments,
-    #[command(flatten)]
     opening: OpeningArguments,
-}
-
-/// Where the directory is. Without either, the variables say it: what is said in the command goes before these, and is an
-/// error where it is not there.
-#[derive(Clone, Debug, clap::Args)]
-struct PlaceArguments {
-    /// The config file, whose server or store is meant [env: BINDERY_CONFIG]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The local socket of a server that runs [env: BINDERY_SOCKET]
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
 }
 
 impl DirectoryArguments {
     /// Finds the directory, lets `work` use it, and lets go of it.
     pub(super) async fn with<T>(
-        &self,
+        self,
+        place: &PlaceArguments,
         absent: Absent,
         work: impl AsyncFnOnce(&mut Backend) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut backend = self.place.find(absent, Purpose::Change(self.opening.opening())).await?;
+        let mut backend = place.find(absent, Purpose::Change(self.opening.opening())).await?;
         let result = work(&mut backend).await;
         backend.close().await;
         result
@@ -66,6 +57,46 @@ impl DirectoryArguments {
 }
 
 impl PlaceArguments {
+    /// The config that is meant.
+    ///
+    /// # Errors
+    /// None is.
+    pub(super) fn config(&self) -> Result<PathBuf, Failure> {
+        let config = self.config.clone().or_else(|| variable("BINDERY_CONFIG"));
+        config.ok_or_else(|| Failure::usage("which config? give --config FILE, or set BINDERY_CONFIG"))
+    }
+
+    /// The socket that the command names.
+    pub(super) fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
+    /// Refuses a socket, for a command that asks no server.
+    ///
+    /// # Errors
+    /// One was given.
+    pub(super) fn without_socket(&self) -> Result<&Self, Failure> {
+        if self.socket.is_some() {
+            return Err(Failure::usage(
+                "--socket is not for this command, which asks no server: leave it out",
+            ));
+        }
+        Ok(self)
+    }
+
+    /// Refuses both, for a command that has nothing to do with a directory.
+    ///
+    /// # Errors
+    /// One was given.
+    pub(super) fn unused(&self) -> Result<(), Failure> {
+        if self.config.is_some() || self.socket.is_some() {
+            return Err(Failure::usage(
+                "--config and --socket are not for this command, which needs no directory: leave them out",
+            ));
+        }
+        Ok(())
+    }
+
     async fn find(&self, absent: Absent, purpose: Purpose) -> Result<Backend, Failure> {
         if let Some(socket) = &self.socket {
             return Backend::at(socket).await;
@@ -107,8 +138,6 @@ pub(super) fn unknown_variables() -> Vec<String> {
 /// Of commands that only read the directory: they write nothing anywhere.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ReadingArguments {
-    #[command(flatten)]
-    place: PlaceArguments,
     /// Read this backup, in place of a server or a store
     #[arg(long, value_name = "FILE")]
     backup: Option<PathBuf>,
@@ -118,20 +147,24 @@ impl ReadingArguments {
     /// Finds the directory, lets `work` read it, and lets go of it.
     pub(super) async fn with<T>(
         &self,
+        place: &PlaceArguments,
         work: impl AsyncFnOnce(&mut Backend) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut backend = match &self.backup {
             Some(backup) => {
-                let settings = self.place.settings()?.unwrap_or_else(Settings::without_file);
+                let settings = place.settings()?.unwrap_or_else(Settings::without_file);
                 Backend::of_backup(&settings, backup)?
             }
-            None => self.place.find(Absent::Fail, Purpose::Read).await?,
+            None => place.find(Absent::Fail, Purpose::Read).await?,
         };
         let result = work(&mut backend).await;
         backend.close().await;
         result
     }
 }
+
+/// What stands above the options of every command in its help.
+pub(super) const GLOBAL_HEADING: &str = "Global options";
 
 /// Reads `[server]` alone, with what variables override.
 pub(super) fn load_settings(path: &Path) -> Result<Settings, Failure> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::arguments::DirectoryArguments;
+use super::arguments::{DirectoryArguments, PlaceArguments};
 use super::backend::Absent;
 use super::failure::Failure;
 use super::output::{Output, Stream, fields, is_terminal};
@@ -43,7 +43,11 @@ enum BackupCommand {
     },
 }
 
-pub(super) async fn run(arguments: BackupArguments, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    arguments: BackupArguments,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     let BackupArguments { command, file, with_keys, force, directory } = arguments;
     let file = match (command, file) {
         (Some(BackupCommand::Verify { file }), _) => return tell(&file, &verify(&file)?, output),
@@ -64,7 +68,7 @@ pub(super) async fn run(arguments: BackupArguments, output: Output) -> Result<()
             return Err(Failure::usage("a backup is nothing to look at: name a file in place of `-`"));
         }
         return directory
-            .with(Absent::Fail, async |backend| {
+            .with(place, Absent::Fail, async |backend| {
                 backend.download(path::BACKUP, &request, |octets| output.octets(octets)).await?;
                 output.octets(b"")
             })
@@ -72,7 +76,7 @@ pub(super) async fn run(arguments: BackupArguments, output: Output) -> Result<()
     }
     let mut written = BackupFile::create(&file, force)?;
     directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let write = |octets: &[u8]| {
                 written.write_all(octets).map_err(|error| {
                     Failure::failed(format!("{} cannot be written: {error}", file.display()))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::arguments::{ConfigArguments, unknown_variables};
+use super::arguments::{PlaceArguments, unknown_variables};
 use super::backend::{Absent, Backend, Purpose, Wanted};
 use super::failure::{Exit, Failure, in_words};
 use super::output::Output;
@@ -19,8 +19,6 @@ use crate::server::{check_certificates, check_token_key};
 /// Read the config and everything that it names, and say all that is wrong
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArguments {
-    #[command(flatten)]
-    config: ConfigArguments,
     /// Look names up in this backup, in place of the server or the store
     #[arg(long, value_name = "FILE")]
     backup: Option<PathBuf>,
@@ -55,8 +53,12 @@ struct Findings {
     is_refused: bool,
 }
 
-pub(super) async fn run(arguments: CheckArguments, output: Output) -> Result<(), Failure> {
-    let reading = config::read(&arguments.config.config, &environment);
+pub(super) async fn run(
+    arguments: CheckArguments,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
+    let reading = config::read(&place.config()?, &environment);
     let place = arguments.backup.as_deref().map_or(Place::OfConfig, Place::Backup);
     findings(reading, place).await?.tell(output)
 }
@@ -65,8 +67,8 @@ pub(super) async fn run(arguments: CheckArguments, output: Output) -> Result<(),
 ///
 /// # Errors
 /// All that is wrong with it, as `check` tells it, where its form is wrong.
-pub(super) async fn load(arguments: &ConfigArguments, place: Place<'_>) -> Result<Config, Failure> {
-    match config::read(&arguments.config, &environment) {
+pub(super) async fn load(config: &Path, place: Place<'_>) -> Result<Config, Failure> {
+    match config::read(config, &environment) {
         Reading { config: Some(config), problems } if problems.is_empty() => Ok(config),
         reading => Err(findings(reading, place).await?.into()),
     }

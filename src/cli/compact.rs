@@ -1,6 +1,6 @@
 //! `bindery compact`: the database is made anew, without what is gone.
 
-use super::arguments::DirectoryArguments;
+use super::arguments::{DirectoryArguments, PlaceArguments};
 use super::backend::Absent;
 use super::failure::Failure;
 use super::output::Output;
@@ -13,10 +13,14 @@ pub(super) struct CompactArguments {
     directory: DirectoryArguments,
 }
 
-pub(super) async fn run(arguments: CompactArguments, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    arguments: CompactArguments,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     let compacted: Compacted = arguments
         .directory
-        .with(Absent::Fail, async |backend| Ok(backend.call(path::COMPACT, &()).await?))
+        .with(place, Absent::Fail, async |backend| Ok(backend.call(path::COMPACT, &()).await?))
         .await?;
     output.result(&compacted, || {
         let Compacted { before, after } = compacted;

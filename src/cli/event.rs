@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::arguments::ReadingArguments;
+use super::arguments::{PlaceArguments, ReadingArguments};
 use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, table};
 use crate::audit::{AuditReport, ExpectedEvent, TrailReport};
@@ -84,15 +84,19 @@ pub(super) struct VerifyArguments {
     directory: ReadingArguments,
 }
 
-pub(super) async fn run(command: EventCommand, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    command: EventCommand,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     match command {
-        EventCommand::List(arguments) => list(*arguments, output).await,
-        EventCommand::Show(arguments) => show(arguments, output).await,
-        EventCommand::Verify(arguments) => verify(arguments, output).await,
+        EventCommand::List(arguments) => list(*arguments, place, output).await,
+        EventCommand::Show(arguments) => show(arguments, place, output).await,
+        EventCommand::Verify(arguments) => verify(arguments, place, output).await,
     }
 }
 
-async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+async fn list(arguments: ListArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let ListArguments {
         limit,
         trail,
@@ -124,7 +128,7 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
         ..EventQuery::default()
     };
     let events: Vec<ShownEvent> =
-        directory.with(async |backend| Ok(backend.call(path::EVENT_LIST, &query).await?)).await?;
+        directory.with(place, async |backend| Ok(backend.call(path::EVENT_LIST, &query).await?)).await?;
     output.result(&events, || {
         let rows = events.iter().map(|shown| row(&shown.event)).collect();
         let header = ["EVENT", "TIME", "ACTION", "COUNT", "ACCOUNT", "USER", "TOKEN", "SOURCE", "ABOUT"];
@@ -150,10 +154,12 @@ fn about(event: &Event) -> String {
     format!("{} {}", event.object_kind, event.object_name).trim().to_owned()
 }
 
-async fn show(arguments: ShowArguments, output: Output) -> Result<(), Failure> {
+async fn show(arguments: ShowArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let request = ShowRequest { place: arguments.place };
-    let shown: ShownEvent =
-        arguments.directory.with(async |backend| Ok(backend.call(path::EVENT_SHOW, &request).await?)).await?;
+    let shown: ShownEvent = arguments
+        .directory
+        .with(place, async |backend| Ok(backend.call(path::EVENT_SHOW, &request).await?))
+        .await?;
     output.result(&shown, || in_words(&shown))
 }
 
@@ -197,11 +203,11 @@ fn in_words(shown: &ShownEvent) -> String {
     text
 }
 
-async fn verify(arguments: VerifyArguments, output: Output) -> Result<(), Failure> {
+async fn verify(arguments: VerifyArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let request = VerifyRequest { expected: arguments.expect };
     let report: AuditReport = arguments
         .directory
-        .with(async |backend| Ok(backend.call(path::EVENT_VERIFY, &request).await?))
+        .with(place, async |backend| Ok(backend.call(path::EVENT_VERIFY, &request).await?))
         .await?;
     output.result(&report, || summary(&report))?;
     if report.is_whole() {

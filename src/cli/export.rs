@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::arguments::ReadingArguments;
+use super::arguments::{PlaceArguments, ReadingArguments};
 use super::failure::Failure;
 use super::output::Output;
 use crate::http::path;
@@ -45,7 +45,11 @@ struct Document<'a> {
     octets: u64,
 }
 
-pub(super) async fn run(arguments: ExportArguments, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    arguments: ExportArguments,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     let ExportArguments { format, provider, all, output: file, directory } = arguments;
     if output.is_json() && file.is_none() && format == Format::Ldif {
         return Err(Failure::usage("LDIF is no JSON document: give --output FILE, or --format json"));
@@ -60,7 +64,7 @@ pub(super) async fn run(arguments: ExportArguments, output: Output) -> Result<()
     let options = ExportOptions { format, provider, all };
     let mut destination = Destination::open(file.as_deref(), output)?;
     let written = directory
-        .with(async |backend| {
+        .with(place, async |backend| {
             backend.download(path::EXPORT, &options, |octets| destination.write(octets)).await
         })
         .await;

@@ -2,16 +2,17 @@
 
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::arguments::{DirectoryArguments, ReadingArguments};
+use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::output::{Output, Stream, table};
 use crate::config::{BadReference, SeedReference};
 use crate::http::api::{
-    ExtraRoleObjectPermission, ModelPermission, ObjectPermission, Permission, UserAssignedObjectPermission,
+    ExtraRoleObjectPermission, ModelPermission, ObjectPermission, PatchedPermissionAssignRequest, Permission,
+    UserAssignedObjectPermission,
 };
 use crate::model;
 
@@ -148,22 +149,27 @@ struct OfAccount {
     permissions: Vec<Held>,
 }
 
-pub(super) async fn run(command: GrantCommand, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    command: GrantCommand,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     match command {
-        GrantCommand::Add(arguments) => set_for_account(arguments, true, output).await,
-        GrantCommand::Remove(arguments) => set_for_account(arguments, false, output).await,
-        GrantCommand::List(arguments) if arguments.all => list_all(arguments, output).await,
-        GrantCommand::List(arguments) => list(arguments, output).await,
+        GrantCommand::Add(arguments) => set_for_account(arguments, true, place, output).await,
+        GrantCommand::Remove(arguments) => set_for_account(arguments, false, place, output).await,
+        GrantCommand::List(arguments) if arguments.all => list_all(arguments, place, output).await,
+        GrantCommand::List(arguments) => list(arguments, place, output).await,
     }
 }
 
 async fn set_for_account(
     arguments: AccountGrantArguments,
     granted: bool,
+    place: &PlaceArguments,
     output: Output,
 ) -> Result<(), Failure> {
     let AccountGrantArguments { account, grant, directory } = arguments;
-    set(Holder::Account(account), &grant, granted, directory, output).await
+    set(Holder::Account(account), &grant, granted, directory, place, output).await
 }
 
 /// Grants a permission to `holder`, or takes it.
@@ -172,12 +178,13 @@ pub(super) async fn set(
     grant: &GrantArguments,
     granted: bool,
     directory: DirectoryArguments,
+    place: &PlaceArguments,
     output: Output,
 ) -> Result<(), Failure> {
     let holder = directory
-        .with(Absent::Fail, async |backend| {
-            let (holder, place, pk) = holder.found(backend).await?;
-            grant.set(backend, &["rbac", "permissions", place, &pk], granted, output).await?;
+        .with(place, Absent::Fail, async |backend| {
+            let (holder, list, pk) = holder.found(backend).await?;
+            grant.set(backend, &["rbac", "permissions", list, &pk], granted, output).await?;
             Ok(holder)
         })
         .await?;
@@ -190,10 +197,10 @@ pub(super) async fn set(
     output.result(&Done { holder: &holder, permission: &permission, done }, || sentence)
 }
 
-async fn list_all(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+async fn list_all(arguments: ListArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let permissions: Vec<Permission> = arguments
         .directory
-        .with(async |backend| backend.read_all(&["rbac", "permissions"], &[]).await)
+        .with(place, async |backend| backend.read_all(&["rbac", "permissions"], &[]).await)
         .await?;
     output.result(&permissions, || {
         let rows = permissions.iter().map(|permission| {
@@ -204,10 +211,10 @@ async fn list_all(arguments: ListArguments, output: Output) -> Result<(), Failur
     })
 }
 
-async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+async fn list(arguments: ListArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let ListArguments { account, directory, .. } = arguments;
     let found = directory
-        .with(async |backend| {
+        .with(place, async |backend| {
             let account = match &account {
                 Some(account) => Some(backend.user_named(account).await?.username),
                 None => None,
@@ -273,20 +280,23 @@ impl GrantArguments {
         granted: bool,
         output: Output,
     ) -> Result<(), Failure> {
-        let mut body = json!({ "permissions": [self.permission.to_string()] });
-        if let (Some(on), Some(body)) = (&self.on, body.as_object_mut()) {
+        let mut request = PatchedPermissionAssignRequest {
+            permissions: Some(vec![self.permission.to_string()]),
+            ..PatchedPermissionAssignRequest::default()
+        };
+        if let Some(on) = &self.on {
             let (model, pk) = backend.object_named(on).await?;
-            body.insert("model".to_owned(), model.into());
-            body.insert("object_pk".to_owned(), pk.into());
+            request.model = Some(model.to_owned());
+            request.object_pk = Some(pk);
         }
         let mut path = path.to_vec();
         path.push(if granted { "assign" } else { "unassign" });
         match granted {
             true => {
-                backend.ask_about(Method::POST, &path, &body, self.confirm, output).await?;
-                backend.post::<Value>(&path, &body).await.map(drop)
+                backend.ask_about(Method::POST, &path, &request, self.confirm, output).await?;
+                backend.post::<Value>(&path, &request).await.map(drop)
             }
-            false => backend.patch::<Value>(&path, &body).await.map(drop),
+            false => backend.patch::<Value>(&path, &request).await.map(drop),
         }
     }
 

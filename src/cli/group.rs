@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Map, Value};
 
-use super::arguments::{DirectoryArguments, ReadingArguments};
+use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
 use super::attribute::{self, AttributeArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
@@ -12,7 +12,7 @@ use super::grant::{self, GrantArguments, Holder};
 use super::member::{self, MemberOf};
 use super::output::{Output, Stream, fields, table, yes_no};
 use super::told::tell_shared;
-use crate::http::api::Group;
+use crate::http::api::{Group, PatchedGroupRequest};
 
 /// Groups, and who is in them
 #[derive(Debug, clap::Subcommand)]
@@ -136,40 +136,44 @@ pub(super) struct DeleteArguments {
     confirm: ConfirmArguments,
 }
 
-pub(super) async fn run(command: GroupCommand, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    command: GroupCommand,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     match command {
-        GroupCommand::Create(arguments) => create(*arguments, output).await,
-        GroupCommand::List(arguments) => list(arguments, output).await,
-        GroupCommand::Show(group) => show(group, output).await,
-        GroupCommand::Set(arguments) => set(*arguments, output).await,
-        GroupCommand::Add(arguments) => set_member(arguments, true, output).await,
-        GroupCommand::Remove(arguments) => set_member(arguments, false, output).await,
-        GroupCommand::Grant(arguments) => set_grant(arguments, true, output).await,
-        GroupCommand::Ungrant(arguments) => set_grant(arguments, false, output).await,
-        GroupCommand::Delete(arguments) => delete(arguments, output).await,
+        GroupCommand::Create(arguments) => create(*arguments, place, output).await,
+        GroupCommand::List(arguments) => list(arguments, place, output).await,
+        GroupCommand::Show(group) => show(group, place, output).await,
+        GroupCommand::Set(arguments) => set(*arguments, place, output).await,
+        GroupCommand::Add(arguments) => set_member(arguments, true, place, output).await,
+        GroupCommand::Remove(arguments) => set_member(arguments, false, place, output).await,
+        GroupCommand::Grant(arguments) => set_grant(arguments, true, place, output).await,
+        GroupCommand::Ungrant(arguments) => set_grant(arguments, false, place, output).await,
+        GroupCommand::Delete(arguments) => delete(arguments, place, output).await,
     }
 }
 
-async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
+async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let CreateArguments { name, described, directory } = arguments;
     let group: Group = directory
-        .with(Absent::Fail, async |backend| {
-            let mut body = described.body(backend, &Map::new()).await?;
-            body.insert("name".to_owned(), name.into());
-            backend.post(&["core", "groups"], &body).await
+        .with(place, Absent::Fail, async |backend| {
+            let described = described.request(backend, &Map::new()).await?;
+            let request = PatchedGroupRequest { name: Some(name), ..described };
+            backend.post(&["core", "groups"], &request).await
         })
         .await?;
     tell_shared(group.shared_values.as_ref(), output);
     output.result(&group, || format!("created {}", group.name))
 }
 
-async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+async fn list(arguments: ListArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let ListArguments { search, account, directory } = arguments;
     let mut query = vec![("ordering", "name"), ("include_users", "false"), ("include_parents", "true")];
     query.extend(search.as_deref().map(|search| ("search", search)));
     query.extend(account.as_deref().map(|account| ("members_by_username", account)));
     let groups: Vec<Group> =
-        directory.with(async |backend| backend.read_all(&["core", "groups"], &query).await).await?;
+        directory.with(place, async |backend| backend.read_all(&["core", "groups"], &query).await).await?;
     output.result(&groups, || {
         let rows = groups.iter().map(|group| {
             vec![
@@ -191,7 +195,7 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
+async fn show(named: ShowArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let query = [
         ("name", named.name.as_str()),
         ("include_parents", "true"),
@@ -200,7 +204,7 @@ async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
     ];
     let group: Group = named
         .directory
-        .with(async |backend| backend.one(&["core", "groups"], &query, "group", &named.name).await)
+        .with(place, async |backend| backend.one(&["core", "groups"], &query, "group", &named.name).await)
         .await?;
     output.result(&group, || {
         let names = |names: Vec<&str>| names.join(", ");
@@ -229,43 +233,51 @@ async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
+async fn set(arguments: SetArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let SetArguments { name, rename, described, confirm, directory } = arguments;
     let group: Group = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let group = backend.group_named(&name).await?;
-            let mut body = described.body(backend, &group.attributes).await?;
-            if let Some(rename) = rename {
-                body.insert("name".to_owned(), rename.into());
-            }
-            if body.is_empty() {
+            let described = described.request(backend, &group.attributes).await?;
+            let request = PatchedGroupRequest { name: rename, ..described };
+            if request == PatchedGroupRequest::default() {
                 return Err(Failure::usage(
                     "nothing to change: give --rename, --parent, --role, --superuser or --attribute",
                 ));
             }
             let pk = group.pk.to_string();
             let path = ["core", "groups", &pk];
-            backend.ask_about(Method::PATCH, &path, &body, confirm, output).await?;
-            backend.patch(&path, &body).await
+            backend.ask_about(Method::PATCH, &path, &request, confirm, output).await?;
+            backend.patch(&path, &request).await
         })
         .await?;
     output.result(&group, || format!("changed {}", group.name))
 }
 
-async fn set_member(arguments: MemberArguments, is_member: bool, output: Output) -> Result<(), Failure> {
+async fn set_member(
+    arguments: MemberArguments,
+    is_member: bool,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     let MemberArguments { group, account, confirm, directory } = arguments;
-    member::set_member(MemberOf::Group(group), &account, is_member, (confirm, directory), output).await
+    member::set_member(MemberOf::Group(group), &account, is_member, (confirm, directory), place, output).await
 }
 
-async fn set_grant(arguments: GroupGrantArguments, granted: bool, output: Output) -> Result<(), Failure> {
+async fn set_grant(
+    arguments: GroupGrantArguments,
+    granted: bool,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     let GroupGrantArguments { group, grant, directory } = arguments;
-    grant::set(Holder::Group(group), &grant, granted, directory, output).await
+    grant::set(Holder::Group(group), &grant, granted, directory, place, output).await
 }
 
-async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
+async fn delete(arguments: DeleteArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let DeleteArguments { group: NamedGroup { name, directory }, confirm } = arguments;
     let name = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let group = backend.group_named(&name).await?;
             let members = group.users.len();
             confirm.ask(&format!("Delete the group {} of {members} accounts?", group.name), output)?;
@@ -278,32 +290,29 @@ async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failur
 
 impl DescribedArguments {
     /// What is said, as the API takes it.
-    async fn body(
-        &self,
+    async fn request(
+        self,
         backend: &mut Backend,
         present: &Map<String, Value>,
-    ) -> Result<Map<String, Value>, Failure> {
-        let mut body = Map::new();
-        if !self.parents.is_empty() {
-            let mut parents = Vec::new();
-            for parent in self.parents.iter().filter(|parent| !parent.is_empty()) {
-                parents.push(Value::String(backend.group_named(parent).await?.pk.to_string()));
+    ) -> Result<PatchedGroupRequest, Failure> {
+        let mut request = PatchedGroupRequest {
+            is_superuser: self.superuser,
+            attributes: self.attributes.over(present)?,
+            ..PatchedGroupRequest::default()
+        };
+        // An empty name stands for none of them.
+        for parent in &self.parents {
+            let parents = request.parents.get_or_insert_default();
+            if !parent.is_empty() {
+                parents.push(backend.group_named(parent).await?.pk);
             }
-            body.insert("parents".to_owned(), parents.into());
         }
-        if !self.roles.is_empty() {
-            let mut roles = Vec::new();
-            for role in self.roles.iter().filter(|role| !role.is_empty()) {
-                roles.push(Value::String(backend.role_named(role).await?.pk.to_string()));
+        for role in &self.roles {
+            let roles = request.roles.get_or_insert_default();
+            if !role.is_empty() {
+                roles.push(backend.role_named(role).await?.pk);
             }
-            body.insert("roles".to_owned(), roles.into());
         }
-        if let Some(superuser) = self.superuser {
-            body.insert("is_superuser".to_owned(), superuser.into());
-        }
-        if let Some(attributes) = self.attributes.over(present)? {
-            body.insert("attributes".to_owned(), attributes.into());
-        }
-        Ok(body)
+        Ok(request)
     }
 }

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::body::Frame;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::arguments::DirectoryArguments;
+use super::arguments::{DirectoryArguments, PlaceArguments};
 use super::backend::{Absent, CallError};
 use super::failure::{Exit, Failure};
 use super::output::Output;
@@ -53,7 +53,11 @@ pub(super) struct ImportArguments {
     directory: DirectoryArguments,
 }
 
-pub(super) async fn run(arguments: ImportArguments, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    arguments: ImportArguments,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     let ImportArguments {
         file,
         users,
@@ -79,7 +83,7 @@ pub(super) async fn run(arguments: ImportArguments, output: Output) -> Result<()
     // Before the directory is touched: a file that is not there changes nothing.
     let input = Input::open(&file, &options)?;
     let report = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let progress = input.progress.clone();
             let report: Result<ImportReport, CallError> = backend.upload(path::IMPORT, input).await;
             progress.finish_and_clear();

@@ -3,11 +3,12 @@
 use axum::http::Method;
 use serde_json::json;
 
-use super::arguments::DirectoryArguments;
+use super::arguments::{DirectoryArguments, PlaceArguments};
 use super::backend::Absent;
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::output::Output;
+use crate::http::api::UserAccountRequest;
 
 /// What an account is put into or taken out of, by name.
 pub(super) enum MemberOf {
@@ -22,6 +23,7 @@ pub(super) async fn set_member(
     account: &str,
     is_member: bool,
     (confirm, directory): (ConfirmArguments, DirectoryArguments),
+    place: &PlaceArguments,
     output: Output,
 ) -> Result<(), Failure> {
     let (kind, yes, no) = match &of {
@@ -29,8 +31,8 @@ pub(super) async fn set_member(
         MemberOf::Role(_) => ("role", "holds", "no longer holds"),
     };
     let (name, account) = directory
-        .with(Absent::Fail, async |backend| {
-            let (name, place, pk) = match &of {
+        .with(place, Absent::Fail, async |backend| {
+            let (name, [area, list], pk) = match &of {
                 MemberOf::Group(name) => {
                     let group = backend.group_named(name).await?;
                     (group.name, ["core", "groups"], group.pk.to_string())
@@ -41,13 +43,13 @@ pub(super) async fn set_member(
                 }
             };
             let user = backend.user_named(account).await?;
-            let [area, list] = place;
             let path = [area, list, &pk, if is_member { "add_user" } else { "remove_user" }];
-            let body = json!({ "pk": user.pk });
+            // Roles take the same.
+            let request = UserAccountRequest { pk: user.pk };
             if is_member {
-                backend.ask_about(Method::POST, &path, &body, confirm, output).await?;
+                backend.ask_about(Method::POST, &path, &request, confirm, output).await?;
             }
-            backend.post::<()>(&path, &body).await?;
+            backend.post::<()>(&path, &request).await?;
             Ok((name, user.username))
         })
         .await?;

@@ -42,6 +42,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio::runtime::Builder;
 
+use arguments::{GLOBAL_HEADING, PlaceArguments};
 use failure::{Exit, Failure};
 use output::{Output, Stream, has_colours};
 
@@ -50,8 +51,10 @@ use output::{Output, Stream, has_colours};
 #[command(name = "bindery", version, arg_required_else_help = true, propagate_version = true)]
 struct Arguments {
     /// Print one JSON document on standard output, and nothing else there
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL_HEADING)]
     json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
     #[command(subcommand)]
     command: Command,
 }
@@ -93,9 +96,9 @@ enum Command {
 
 /// Reads the arguments, does what they say, and tells how it ended.
 pub fn run() -> ExitCode {
-    let Arguments { json, command } = Arguments::parse();
+    let Arguments { json, place, command } = Arguments::parse();
     let output = Output::new(json);
-    match carry_out(command, output) {
+    match carry_out(command, &place, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tell(&failure, output);
@@ -104,30 +107,32 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn carry_out(command: Command, output: Output) -> Result<(), Failure> {
+fn carry_out(command: Command, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     match command {
-        Command::Serve(arguments) => serve::run(&arguments, output),
-        Command::Check(arguments) => block_on(check::run(arguments, output)),
-        Command::Import(arguments) => block_on(import::run(*arguments, output)),
-        Command::Export(arguments) => block_on(export::run(arguments, output)),
-        Command::Backup(arguments) => block_on(backup::run(arguments, output)),
-        Command::Restore(arguments) => block_on(restore::run(arguments, output)),
-        Command::Salvage(arguments) => block_on(salvage::run(arguments, output)),
-        Command::Apply(arguments) => block_on(apply::run(arguments, output)),
-        Command::Account(command) => block_on(account::run(command, output)),
-        Command::Group(command) => block_on(group::run(command, output)),
-        Command::Role(command) => block_on(role::run(command, output)),
-        Command::Grant(command) => block_on(grant::run(command, output)),
-        Command::Application(command) => block_on(application::run(command, output)),
-        Command::Provider(command) => block_on(provider::run(command, output)),
-        Command::Token(command) => block_on(token::run(command, output)),
-        Command::Status(arguments) => block_on(status::run(arguments, output)),
-        Command::Compact(arguments) => block_on(compact::run(arguments, output)),
-        Command::Certificate(arguments) => certificate::run(&arguments, output),
-        Command::Access(command) => block_on(access::run(command, output)),
-        Command::Completions(arguments) => completions::completions(&arguments, output),
-        Command::Man(arguments) => completions::man(&arguments, output),
-        Command::Event(command) => block_on(event::run(command, output)),
+        Command::Serve(arguments) => serve::run(arguments, place.without_socket()?, output),
+        Command::Check(arguments) => block_on(check::run(arguments, place.without_socket()?, output)),
+        Command::Import(arguments) => block_on(import::run(*arguments, place, output)),
+        Command::Export(arguments) => block_on(export::run(arguments, place, output)),
+        Command::Backup(arguments) => block_on(backup::run(arguments, place, output)),
+        Command::Restore(arguments) => block_on(restore::run(arguments, place.without_socket()?, output)),
+        Command::Salvage(arguments) => block_on(salvage::run(arguments, place.without_socket()?, output)),
+        Command::Apply(arguments) => block_on(apply::run(arguments, place, output)),
+        Command::Account(command) => block_on(account::run(command, place, output)),
+        Command::Group(command) => block_on(group::run(command, place, output)),
+        Command::Role(command) => block_on(role::run(command, place, output)),
+        Command::Grant(command) => block_on(grant::run(command, place, output)),
+        Command::Application(command) => block_on(application::run(command, place, output)),
+        Command::Provider(command) => block_on(provider::run(command, place, output)),
+        Command::Token(command) => block_on(token::run(command, place, output)),
+        Command::Status(arguments) => block_on(status::run(arguments, place, output)),
+        Command::Compact(arguments) => block_on(compact::run(arguments, place, output)),
+        Command::Certificate(arguments) => place.unused().and_then(|()| certificate::run(&arguments, output)),
+        Command::Access(command) => block_on(access::run(command, place, output)),
+        Command::Completions(arguments) => {
+            place.unused().and_then(|()| completions::completions(&arguments, output))
+        }
+        Command::Man(arguments) => place.unused().and_then(|()| completions::man(&arguments, output)),
+        Command::Event(command) => block_on(event::run(command, place, output)),
     }
 }
 

@@ -1,13 +1,11 @@
 //! `bindery provider`: the LDAP directories that are served.
 
-use serde_json::{Map, Value, json};
-
-use super::arguments::{DirectoryArguments, ReadingArguments};
-use super::backend::{Absent, Backend};
+use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
+use super::backend::Absent;
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::output::{Output, Stream, fields, table, yes_no};
-use crate::http::api::{LdapProvider, ProviderContainer};
+use crate::http::api::{LdapProvider, PatchedLDAPProviderRequest, ProviderContainer};
 
 /// LDAP providers: the directories that are served
 #[derive(Debug, clap::Subcommand)]
@@ -54,13 +52,13 @@ struct DescribedArguments {
     gid_start_number: Option<u32>,
     /// Where people stand, relative to the base DN, and what names them; given several times for several
     #[arg(long = "users", value_name = "CONTAINER:NAMING", value_parser = container)]
-    users: Vec<(String, String)>,
+    users: Vec<ProviderContainer>,
     /// Where service accounts stand
     #[arg(long = "service-accounts", value_name = "CONTAINER:NAMING", value_parser = container)]
-    service_accounts: Vec<(String, String)>,
+    service_accounts: Vec<ProviderContainer>,
     /// Where groups stand
     #[arg(long = "groups", value_name = "CONTAINER:NAMING", value_parser = container)]
-    groups: Vec<(String, String)>,
+    groups: Vec<ProviderContainer>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -109,31 +107,34 @@ pub(super) struct DeleteArguments {
     confirm: ConfirmArguments,
 }
 
-pub(super) async fn run(command: ProviderCommand, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    command: ProviderCommand,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     match command {
-        ProviderCommand::Create(arguments) => create(*arguments, output).await,
-        ProviderCommand::List(arguments) => list(arguments, output).await,
-        ProviderCommand::Show(provider) => show(provider, output).await,
-        ProviderCommand::Set(arguments) => set(*arguments, output).await,
-        ProviderCommand::Delete(arguments) => delete(arguments, output).await,
+        ProviderCommand::Create(arguments) => create(*arguments, place, output).await,
+        ProviderCommand::List(arguments) => list(arguments, place, output).await,
+        ProviderCommand::Show(provider) => show(provider, place, output).await,
+        ProviderCommand::Set(arguments) => set(*arguments, place, output).await,
+        ProviderCommand::Delete(arguments) => delete(arguments, place, output).await,
     }
 }
 
-async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
+async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let CreateArguments { name, base_dn, described, directory } = arguments;
-    let mut body = described.body();
-    body.insert("name".to_owned(), name.into());
-    body.insert("base_dn".to_owned(), base_dn.into());
+    let request =
+        PatchedLDAPProviderRequest { name: Some(name), base_dn: Some(base_dn), ..described.request() };
     let provider: LdapProvider = directory
-        .with(Absent::Fail, async |backend| backend.post(&["providers", "ldap"], &body).await)
+        .with(place, Absent::Fail, async |backend| backend.post(&["providers", "ldap"], &request).await)
         .await?;
     output.result(&provider, || format!("created {}", provider.provider.name))
 }
 
-async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+async fn list(arguments: ListArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let providers: Vec<LdapProvider> = arguments
         .directory
-        .with(async |backend| backend.read_all(&["providers", "ldap"], &[("ordering", "name")]).await)
+        .with(place, async |backend| backend.read_all(&["providers", "ldap"], &[("ordering", "name")]).await)
         .await?;
     output.result(&providers, || {
         let rows = providers.iter().map(|provider| {
@@ -148,8 +149,9 @@ async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
-    let provider = named.directory.with(async |backend| provider_named(backend, &named.name).await).await?;
+async fn show(named: ShowArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
+    let provider =
+        named.directory.with(place, async |backend| backend.provider_named(&named.name).await).await?;
     output.result(&provider, || {
         let containers = |containers: &[ProviderContainer]| {
             let shown = containers.iter().map(|one| format!("{} by {}", one.container, one.naming));
@@ -176,31 +178,26 @@ async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
+async fn set(arguments: SetArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let SetArguments { name, rename, base_dn, described, directory } = arguments;
-    let mut body = described.body();
-    for (field, value) in [("name", rename), ("base_dn", base_dn)] {
-        if let Some(value) = value {
-            body.insert(field.to_owned(), value.into());
-        }
-    }
-    if body.is_empty() {
+    let request = PatchedLDAPProviderRequest { name: rename, base_dn, ..described.request() };
+    if request == PatchedLDAPProviderRequest::default() {
         return Err(Failure::usage("nothing to change: `bindery provider set --help` lists what can be"));
     }
     let provider: LdapProvider = directory
-        .with(Absent::Fail, async |backend| {
-            let provider = provider_named(backend, &name).await?;
-            backend.patch(&["providers", "ldap", &provider.provider.pk.to_string()], &body).await
+        .with(place, Absent::Fail, async |backend| {
+            let provider = backend.provider_named(&name).await?;
+            backend.patch(&["providers", "ldap", &provider.provider.pk.to_string()], &request).await
         })
         .await?;
     output.result(&provider, || format!("changed {}", provider.provider.name))
 }
 
-async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
+async fn delete(arguments: DeleteArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let DeleteArguments { provider: NamedProvider { name, directory }, confirm } = arguments;
     let name = directory
-        .with(Absent::Fail, async |backend| {
-            let provider = provider_named(backend, &name).await?;
+        .with(place, Absent::Fail, async |backend| {
+            let provider = backend.provider_named(&name).await?;
             let question = format!(
                 "Delete the provider {}? {} is not served any more",
                 provider.provider.name, provider.base_dn
@@ -213,45 +210,28 @@ async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failur
     output.done("provider", &name, "deleted")
 }
 
-async fn provider_named(backend: &mut Backend, name: &str) -> Result<LdapProvider, Failure> {
-    backend.one(&["providers", "ldap"], &[("name__iexact", name)], "provider", name).await
-}
-
 impl DescribedArguments {
     /// What is said, as the API takes it.
-    fn body(&self) -> Map<String, Value> {
-        let mut body = Map::new();
-        if let Some(default) = self.default {
-            body.insert("default".to_owned(), default.into());
+    fn request(self) -> PatchedLDAPProviderRequest {
+        let said = |containers: Vec<ProviderContainer>| (!containers.is_empty()).then_some(containers);
+        PatchedLDAPProviderRequest {
+            default: self.default,
+            domain: self.domain.map(Some),
+            uid_start_number: self.uid_start_number.map(i64::from),
+            gid_start_number: self.gid_start_number.map(i64::from),
+            users: said(self.users),
+            service_accounts: said(self.service_accounts),
+            groups: said(self.groups),
+            ..PatchedLDAPProviderRequest::default()
         }
-        if let Some(domain) = &self.domain {
-            body.insert("domain".to_owned(), domain.clone().into());
-        }
-        let numbers =
-            [("uid_start_number", self.uid_start_number), ("gid_start_number", self.gid_start_number)];
-        for (field, number) in numbers {
-            if let Some(number) = number {
-                body.insert(field.to_owned(), number.into());
-            }
-        }
-        let lists =
-            [("users", &self.users), ("service_accounts", &self.service_accounts), ("groups", &self.groups)];
-        for (field, containers) in lists.into_iter().filter(|(_, containers)| !containers.is_empty()) {
-            let containers: Vec<Value> = containers
-                .iter()
-                .map(|(container, naming)| json!({ "container": container, "naming": naming }))
-                .collect();
-            body.insert(field.to_owned(), containers.into());
-        }
-        body
     }
 }
 
 /// `ou=people:uid`
-fn container(text: &str) -> Result<(String, String), String> {
+fn container(text: &str) -> Result<ProviderContainer, String> {
     match text.rsplit_once(':') {
         Some((container, naming)) if !container.is_empty() && !naming.is_empty() => {
-            Ok((container.to_owned(), naming.to_owned()))
+            Ok(ProviderContainer { container: container.to_owned(), naming: naming.to_owned() })
         }
         _ => Err("expected a container and what names the entries in it, such as ou=people:uid".to_owned()),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::arguments::load_settings;
+use super::arguments::{PlaceArguments, load_settings};
 use super::backend::Backend;
 use super::failure::{Exit, Failure, in_words};
 use super::output::Output;
@@ -23,9 +23,6 @@ pub(super) struct RestoreArguments {
     /// The backup
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The config file, whose data directory is meant
-    #[arg(long, value_name = "FILE", env = "BINDERY_CONFIG")]
-    config: PathBuf,
     /// The data directory, instead of the config's
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -58,9 +55,13 @@ struct Names<'a> {
     passwords: &'a [String],
 }
 
-pub(super) async fn run(arguments: RestoreArguments, output: Output) -> Result<(), Failure> {
-    let RestoreArguments { file, config, data_dir, replace, new_token_key } = arguments;
-    let mut settings = load_settings(&config)?;
+pub(super) async fn run(
+    arguments: RestoreArguments,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
+    let RestoreArguments { file, data_dir, replace, new_token_key } = arguments;
+    let mut settings = load_settings(&place.config()?)?;
     settings.data_dir = data_dir.unwrap_or(settings.data_dir);
     let examined = examine(&file)?;
     let restoration = Restoration::begin(&settings.data_dir)?;

@@ -1,16 +1,15 @@
 //! `bindery role`: named sets of permissions, and who holds them.
 
 use serde::Serialize;
-use serde_json::json;
 
-use super::arguments::{DirectoryArguments, ReadingArguments};
+use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
 use super::backend::Absent;
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::grant::{self, GrantArguments, Held, Holder, held_by_role};
 use super::member::{self, MemberOf};
 use super::output::{Output, Stream, fields, table};
-use crate::http::api::{Role, User};
+use crate::http::api::{PatchedRoleRequest, Role, User};
 
 /// Roles: named sets of permissions, and who holds them
 #[derive(Debug, clap::Subcommand)]
@@ -109,43 +108,47 @@ struct Shown {
     accounts: Vec<String>,
 }
 
-pub(super) async fn run(command: RoleCommand, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(command: RoleCommand, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     match command {
-        RoleCommand::Create(role) => create(role, output).await,
-        RoleCommand::List(arguments) => list(arguments, output).await,
-        RoleCommand::Show(role) => show(role, output).await,
-        RoleCommand::Rename(arguments) => rename(arguments, output).await,
-        RoleCommand::Add(arguments) => set_holder(arguments, true, output).await,
-        RoleCommand::Remove(arguments) => set_holder(arguments, false, output).await,
-        RoleCommand::Grant(arguments) => set_grant(arguments, true, output).await,
-        RoleCommand::Ungrant(arguments) => set_grant(arguments, false, output).await,
-        RoleCommand::Delete(arguments) => delete(arguments, output).await,
+        RoleCommand::Create(role) => create(role, place, output).await,
+        RoleCommand::List(arguments) => list(arguments, place, output).await,
+        RoleCommand::Show(role) => show(role, place, output).await,
+        RoleCommand::Rename(arguments) => rename(arguments, place, output).await,
+        RoleCommand::Add(arguments) => set_holder(arguments, true, place, output).await,
+        RoleCommand::Remove(arguments) => set_holder(arguments, false, place, output).await,
+        RoleCommand::Grant(arguments) => set_grant(arguments, true, place, output).await,
+        RoleCommand::Ungrant(arguments) => set_grant(arguments, false, place, output).await,
+        RoleCommand::Delete(arguments) => delete(arguments, place, output).await,
     }
 }
 
-async fn create(role: NamedRole, output: Output) -> Result<(), Failure> {
+async fn create(role: NamedRole, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let NamedRole { name, directory } = role;
     let role: Role = directory
-        .with(Absent::Fail, async |backend| backend.post(&["rbac", "roles"], &json!({ "name": name })).await)
+        .with(place, Absent::Fail, async |backend| {
+            backend.post(&["rbac", "roles"], &PatchedRoleRequest { name: Some(name) }).await
+        })
         .await?;
     output.result(&role, || format!("created {}", role.name))
 }
 
-async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+async fn list(arguments: ListArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let mut query = vec![("ordering", "name")];
     query.extend(arguments.search.as_deref().map(|search| ("search", search)));
-    let roles: Vec<Role> =
-        arguments.directory.with(async |backend| backend.read_all(&["rbac", "roles"], &query).await).await?;
+    let roles: Vec<Role> = arguments
+        .directory
+        .with(place, async |backend| backend.read_all(&["rbac", "roles"], &query).await)
+        .await?;
     output.result(&roles, || {
         let rows = roles.iter().map(|role| vec![role.name.clone(), role.pk.to_string()]).collect();
         table(&["NAME", "UUID"], rows, Some(Stream::Output))
     })
 }
 
-async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
+async fn show(named: ShowArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let shown = named
         .directory
-        .with(async |backend| {
+        .with(place, async |backend| {
             let role = backend.role_named(&named.name).await?;
             let pk = role.pk.to_string();
             let permissions = held_by_role(backend, &pk).await?;
@@ -166,31 +169,43 @@ async fn show(named: ShowArguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn rename(arguments: RenameArguments, output: Output) -> Result<(), Failure> {
+async fn rename(arguments: RenameArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let RenameArguments { name, new, directory } = arguments;
     let role: Role = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let role = backend.role_named(&name).await?;
-            backend.patch(&["rbac", "roles", &role.pk.to_string()], &json!({ "name": new })).await
+            backend
+                .patch(&["rbac", "roles", &role.pk.to_string()], &PatchedRoleRequest { name: Some(new) })
+                .await
         })
         .await?;
     output.result(&role, || format!("changed {}", role.name))
 }
 
-async fn set_holder(arguments: HolderArguments, holds: bool, output: Output) -> Result<(), Failure> {
+async fn set_holder(
+    arguments: HolderArguments,
+    holds: bool,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     let HolderArguments { role, account, confirm, directory } = arguments;
-    member::set_member(MemberOf::Role(role), &account, holds, (confirm, directory), output).await
+    member::set_member(MemberOf::Role(role), &account, holds, (confirm, directory), place, output).await
 }
 
-async fn set_grant(arguments: RoleGrantArguments, granted: bool, output: Output) -> Result<(), Failure> {
+async fn set_grant(
+    arguments: RoleGrantArguments,
+    granted: bool,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     let RoleGrantArguments { role, grant, directory } = arguments;
-    grant::set(Holder::Role(role), &grant, granted, directory, output).await
+    grant::set(Holder::Role(role), &grant, granted, directory, place, output).await
 }
 
-async fn delete(arguments: DeleteArguments, output: Output) -> Result<(), Failure> {
+async fn delete(arguments: DeleteArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let DeleteArguments { role: NamedRole { name, directory }, confirm } = arguments;
     let name = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let role = backend.role_named(&name).await?;
             confirm
                 .ask(&format!("Delete the role {}, and take it from all who hold it?", role.name), output)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::arguments::load_settings;
+use super::arguments::{PlaceArguments, load_settings};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use crate::audit;
@@ -22,9 +22,6 @@ pub(super) struct SalvageArguments {
     /// Put it in the place of a file that is there
     #[arg(long)]
     force: bool,
-    /// The config file, whose data directory is meant
-    #[arg(long, value_name = "FILE", env = "BINDERY_CONFIG")]
-    config: PathBuf,
     /// The data directory, instead of the config's
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -53,11 +50,15 @@ struct MissingObject<'a> {
     name: Option<&'a str>,
 }
 
-pub(super) async fn run(arguments: SalvageArguments, output: Output) -> Result<(), Failure> {
-    let SalvageArguments { output: file, force, config, data_dir } = arguments;
+pub(super) async fn run(
+    arguments: SalvageArguments,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
+    let SalvageArguments { output: file, force, data_dir } = arguments;
     let data_dir = match data_dir {
         Some(data_dir) => data_dir,
-        None => load_settings(&config)?.data_dir,
+        None => load_settings(&place.config()?)?.data_dir,
     };
     if !has_store(&data_dir) {
         return Err(Failure::new(Exit::Failed, format!("there is no store in {}", data_dir.display())));

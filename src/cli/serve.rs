@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
-use super::arguments::{ConfigArguments, OpeningArguments, unknown_variables};
+use super::arguments::{OpeningArguments, PlaceArguments, unknown_variables};
 use super::backend::Backend;
 use super::block_on;
 use super::check::{self, Place};
@@ -23,8 +23,9 @@ use crate::store::has_store;
 /// Run the server
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArguments {
-    #[command(flatten)]
-    config: ConfigArguments,
+    /// The config file.
+    #[arg(skip)]
+    config: PathBuf,
     /// Where the store is, instead of the config's
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -51,12 +52,17 @@ pub(super) struct ServeArguments {
     opening: OpeningArguments,
 }
 
-pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Failure> {
+pub(super) fn run(
+    mut arguments: ServeArguments,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     if output.is_json() {
         return Err(Failure::usage(
             "`serve` prints its listeners, not a document: leave --json away, and use --secrets-file for secrets",
         ));
     }
+    arguments.config = place.config()?;
     let (settings, config) = arguments.read()?;
     let allocator = have_memory_go_back();
     let workers = settings.workers.map_or_else(default_workers, |workers| workers as usize);
@@ -78,7 +84,7 @@ pub(super) fn run(arguments: &ServeArguments, output: Output) -> Result<(), Fail
         .enable_all()
         .build()
         .map_err(|error| Failure::of(Exit::Failed, &error))?;
-    let result = runtime.block_on(serve(arguments, settings, config, log, output));
+    let result = runtime.block_on(serve(&arguments, settings, config, log, output));
     // What has not ended by now was told in the log.
     runtime.shutdown_timeout(LAST_TASKS_TIME);
     result
@@ -125,7 +131,7 @@ impl ServeArguments {
     /// `[server]`, with what the flags override, and the whole config if there is no store yet: of one that is there, only
     /// the store itself knows whether it needs a seed.
     fn read(&self) -> Result<(Settings, Option<Config>), Failure> {
-        if let Ok(mut settings) = config::load_settings(&self.config.config, &environment) {
+        if let Ok(mut settings) = config::load_settings(&self.config, &environment) {
             self.override_settings(&mut settings);
             if has_store(&settings.data_dir) {
                 return Ok((settings, None));
@@ -181,7 +187,7 @@ impl ServeArguments {
 
     /// The seed is in the store, and what is wrong with it in the config keeps nobody from being served.
     fn warn_of_seed(&self) {
-        let Err(problems) = config::check_without_secrets(&self.config.config, &environment) else { return };
+        let Err(problems) = config::check_without_secrets(&self.config, &environment) else { return };
         for problem in problems.iter().take(PROBLEMS_TOLD_MAX) {
             tracing::warn!(%problem, "the config's objects are not as they should be: the store is served as it is");
         }
@@ -213,8 +219,8 @@ impl ServeArguments {
 
     /// The settings of a reload, or what is wrong with them.
     fn read_again(&self) -> Result<Settings, String> {
-        let mut settings = config::load_settings(&self.config.config, &environment)
-            .map_err(|problems| problems.render(false))?;
+        let mut settings =
+            config::load_settings(&self.config, &environment).map_err(|problems| problems.render(false))?;
         self.override_settings(&mut settings);
         Ok(settings)
     }

@@ -1,6 +1,6 @@
 //! `bindery status`: which server runs, and what it serves.
 
-use super::arguments::ReadingArguments;
+use super::arguments::{PlaceArguments, ReadingArguments};
 use super::failure::Failure;
 use super::output::Output;
 use crate::clock::Standing;
@@ -13,10 +13,14 @@ pub(super) struct StatusArguments {
     directory: ReadingArguments,
 }
 
-pub(super) async fn run(arguments: StatusArguments, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    arguments: StatusArguments,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     let (status, source) = arguments
         .directory
-        .with(async |backend| {
+        .with(place, async |backend| {
             let status: Status = backend.ask(path::STATUS).await?;
             Ok((status, backend.source().map(str::to_owned)))
         })

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Serialize;
-use serde_json::{Map, json};
 
-use super::arguments::{DirectoryArguments, ReadingArguments};
+use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
 use super::backend::{Absent, Backend};
 use super::expiry::{ExpiryArguments, expiry};
 use super::failure::Failure;
 use super::output::{Output, Stream, table};
 use crate::clock::system_time;
-use crate::http::api::{self, LastUse, Token, TokenRotateRequest, TokenView};
+use crate::http::api::{self, EndTime, LastUse, PatchedTokenRequest, Token, TokenRotateRequest, TokenView};
 use crate::model::{Expiry, Intent, Timestamp};
 
 /// The credentials of accounts
@@ -119,18 +118,22 @@ pub(super) struct RevokeArguments {
     directory: DirectoryArguments,
 }
 
-pub(super) async fn run(command: TokenCommand, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    command: TokenCommand,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     match command {
-        TokenCommand::Create(arguments) => create(arguments, output).await,
-        TokenCommand::List(arguments) => list(arguments, output).await,
-        TokenCommand::Set(arguments) => set(arguments, output).await,
-        TokenCommand::Rotate(arguments) => rotate(arguments, output).await,
-        TokenCommand::ViewKey(arguments) => view_key(arguments, output).await,
-        TokenCommand::Revoke(arguments) => revoke(arguments, output).await,
+        TokenCommand::Create(arguments) => create(arguments, place, output).await,
+        TokenCommand::List(arguments) => list(arguments, place, output).await,
+        TokenCommand::Set(arguments) => set(arguments, place, output).await,
+        TokenCommand::Rotate(arguments) => rotate(arguments, place, output).await,
+        TokenCommand::ViewKey(arguments) => view_key(arguments, place, output).await,
+        TokenCommand::Revoke(arguments) => revoke(arguments, place, output).await,
     }
 }
 
-async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failure> {
+async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let CreateArguments {
         identifier,
         account,
@@ -142,23 +145,22 @@ async fn create(arguments: CreateArguments, output: Output) -> Result<(), Failur
         directory,
     } = arguments;
     let created: api::CreatedToken = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let owner = backend.user_named(&account).await?;
-            let mut body = json!({
-                "identifier": identifier,
-                "user": owner.pk,
-                "intent": intent,
-                "description": description,
-                "networks": networks,
-                "retrievable": retrievable,
-            });
             // What is not said is for the account to say.
-            if expiry.is_given() {
-                let (expiring, expires) = expiry.resolve(system_time());
-                body["expiring"] = expiring.into();
-                body["expires"] = json!(expires);
-            }
-            backend.post(&["core", "tokens"], &body).await
+            let expiry = expiry.is_given().then(|| expiry.resolve(system_time()));
+            let request = PatchedTokenRequest {
+                identifier: Some(identifier),
+                user: Some(owner.pk),
+                intent: Some(intent.to_string()),
+                description: Some(description),
+                networks: Some(networks),
+                retrievable: Some(retrievable),
+                expiring: expiry.map(|(expiring, _)| expiring),
+                expires: expiry.and_then(|(_, expires)| expires).map(EndTime),
+                ..PatchedTokenRequest::default()
+            };
+            backend.post(&["core", "tokens"], &request).await
         })
         .await?;
     let words = if retrievable { "its secret" } else { "its secret is shown once" };
@@ -199,42 +201,35 @@ struct Changed<'a> {
     changed: &'a str,
 }
 
-async fn set(arguments: SetArguments, output: Output) -> Result<(), Failure> {
+async fn set(arguments: SetArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let SetArguments { identifier, description, expires, no_expiry, networks, any_network, directory } =
         arguments;
-    let mut body = Map::new();
-    if let Some(description) = description {
-        body.insert("description".to_owned(), description.into());
-    }
-    if no_expiry {
-        body.insert("expiring".to_owned(), false.into());
-    }
-    if let Some(expires) = expires {
-        body.insert("expiring".to_owned(), true.into());
-        body.insert("expires".to_owned(), json!(expires.time(system_time())));
-    }
-    if any_network || !networks.is_empty() {
-        body.insert("networks".to_owned(), json!(networks));
-    }
-    if body.is_empty() {
+    let request = PatchedTokenRequest {
+        description,
+        expiring: (no_expiry || expires.is_some()).then_some(!no_expiry),
+        expires: expires.map(|expires| EndTime(expires.time(system_time()))),
+        networks: (any_network || !networks.is_empty()).then_some(networks),
+        ..PatchedTokenRequest::default()
+    };
+    if request == PatchedTokenRequest::default() {
         return Err(Failure::usage(
             "what is to change? give --description, --expires, --no-expiry, --network or --any-network",
         ));
     }
     let token: Token = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let token = token_named(backend, &identifier).await?;
-            backend.patch(&["core", "tokens", &token.identifier], &body).await
+            backend.patch(&["core", "tokens", &token.identifier], &request).await
         })
         .await?;
     output.result(&Changed { changed: &token.identifier }, || format!("changed {}", token.identifier))
 }
 
-async fn rotate(arguments: RotateArguments, output: Output) -> Result<(), Failure> {
+async fn rotate(arguments: RotateArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let RotateArguments { identifier, overlap, directory } = arguments;
     let request = TokenRotateRequest { overlap: overlap.map(|overlap| overlap.as_secs()) };
     let created: api::CreatedToken = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let token = token_named(backend, &identifier).await?;
             backend.post(&["core", "tokens", &token.identifier, "rotate"], &request).await
         })
@@ -242,10 +237,14 @@ async fn rotate(arguments: RotateArguments, output: Output) -> Result<(), Failur
     show(&created.token, &created.key, "its new secret is shown once", output)
 }
 
-async fn view_key(arguments: ViewKeyArguments, output: Output) -> Result<(), Failure> {
+async fn view_key(
+    arguments: ViewKeyArguments,
+    place: &PlaceArguments,
+    output: Output,
+) -> Result<(), Failure> {
     let ViewKeyArguments { identifier, directory } = arguments;
     let (token, view): (Token, TokenView) = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let token = token_named(backend, &identifier).await?;
             let view = backend.read(&["core", "tokens", &token.identifier, "view_key"], &[]).await?;
             Ok((token, view))
@@ -271,10 +270,10 @@ struct Listed<'a> {
     uuid: uuid::Uuid,
 }
 
-async fn list(arguments: ListArguments, output: Output) -> Result<(), Failure> {
+async fn list(arguments: ListArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let ListArguments { account, directory } = arguments;
     let tokens: Vec<Token> = directory
-        .with(async |backend| {
+        .with(place, async |backend| {
             let mut query = vec![("ordering", "identifier")];
             let owner = match &account {
                 Some(account) => Some(backend.user_named(account).await?.username),
@@ -340,10 +339,10 @@ struct Revoked<'a> {
     replaced: Vec<String>,
 }
 
-async fn revoke(arguments: RevokeArguments, output: Output) -> Result<(), Failure> {
+async fn revoke(arguments: RevokeArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let RevokeArguments { identifier, keep_replaced, directory } = arguments;
     let replaced = directory
-        .with(Absent::Fail, async |backend| {
+        .with(place, Absent::Fail, async |backend| {
             let token = token_named(backend, &identifier).await?;
             let path = ["core", "tokens", &token.identifier];
             if keep_replaced {

@@ -24,6 +24,9 @@ pub enum BindingMode {
 }
 
 impl BindingMode {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Any, Self::All];
+
     /// The name in config, commands and API.
     pub const fn as_str(self) -> &'static str {
         match self {

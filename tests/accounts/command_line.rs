@@ -45,6 +45,38 @@ fn a_command_without_a_directory_is_2() {
 }
 
 #[test]
+fn which_directory_is_said_before_a_command_or_behind_it() {
+    let place = Place::new(SEED);
+    place.run(&["apply"]).exits(0);
+    let config = place.config().display().to_string();
+    for arguments in [
+        ["--config", &config, "account", "list"],
+        ["account", "--config", &config, "list"],
+        ["account", "list", "--config", &config],
+    ] {
+        let done = place.command(&arguments).env_remove("BINDERY_CONFIG").output().unwrap();
+        assert!(done.status.success() && !done.stdout.is_empty(), "{arguments:?}: {done:?}");
+    }
+    // Who asks no server, or needs no directory, takes none without a word.
+    for arguments in [
+        &["serve", "--socket", "s"][..],
+        &["check", "--socket", "s"],
+        &["salvage", "--socket", "s"],
+        &["restore", "f", "--socket", "s"],
+        &["certificate", "--config", "c"],
+        &["completions", "bash", "--socket", "s"],
+        &["man", "--config", "c"],
+    ] {
+        place.run(arguments).exits(2).says(&["leave"]);
+    }
+    for command in ["serve", "check", "apply", "salvage"] {
+        let done = place.command(&[command]).env_remove("BINDERY_CONFIG").output().unwrap();
+        assert_eq!(done.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&done.stderr).contains("BINDERY_CONFIG"), "{done:?}");
+    }
+}
+
+#[test]
 fn help_and_version_are_0() {
     let place = Place::new(SEED);
     for arguments in [&["--help"][..], &["--version"], &["serve", "--help"], &["token", "create", "--help"]] {

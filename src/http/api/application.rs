@@ -79,25 +79,26 @@ pub struct Application {
 }
 
 /// What is said of an application that is made or changed; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(super) struct PatchedApplicationRequest {
-    name: Option<String>,
-    slug: Option<String>,
+pub struct PatchedApplicationRequest {
+    pub name: Option<String>,
+    pub slug: Option<String>,
     #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    provider: Option<Option<u32>>,
+    pub provider: Option<Option<u32>>,
     /// Accepted when it is empty.
-    backchannel_providers: Option<Vec<u32>>,
-    open_in_new_tab: Option<bool>,
-    meta_launch_url: Option<String>,
-    meta_icon: Option<String>,
-    meta_description: Option<String>,
-    meta_publisher: Option<String>,
+    pub backchannel_providers: Option<Vec<u32>>,
+    pub open_in_new_tab: Option<bool>,
+    pub meta_launch_url: Option<String>,
+    pub meta_icon: Option<String>,
+    pub meta_description: Option<String>,
+    pub meta_publisher: Option<String>,
     #[schemars(schema_with = "modes")]
-    policy_engine_mode: Option<BindingMode>,
-    group: Option<String>,
-    meta_hide: Option<bool>,
+    pub policy_engine_mode: Option<BindingMode>,
+    pub group: Option<String>,
+    pub meta_hide: Option<bool>,
 }
 
 impl RequiredFields for PatchedApplicationRequest {
@@ -384,7 +385,7 @@ fn viewed_provider(
 
 /// How bindings are put together, as it is named.
 fn modes(_: &mut SchemaGenerator) -> Schema {
-    one_of(&[BindingMode::Any, BindingMode::All].map(BindingMode::as_str))
+    one_of(&BindingMode::ALL.map(BindingMode::as_str))
 }
 
 /// What a search looks through.

@@ -80,41 +80,42 @@ pub struct PolicyBinding {
 }
 
 /// What is said of a binding that is made or changed; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(super) struct PatchedPolicyBindingRequest {
+pub struct PatchedPolicyBindingRequest {
     /// Accepted when it is `null`.
     #[schemars(transform = or_null)]
-    policy: Option<Uuid>,
+    pub policy: Option<Uuid>,
     #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    group: Option<Option<Uuid>>,
+    pub group: Option<Option<Uuid>>,
     #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    user: Option<Option<u32>>,
-    target: Option<Uuid>,
-    negate: Option<bool>,
-    enabled: Option<bool>,
-    order: Option<i32>,
+    pub user: Option<Option<u32>>,
+    pub target: Option<Uuid>,
+    pub negate: Option<bool>,
+    pub enabled: Option<bool>,
+    pub order: Option<i32>,
     /// Accepted when it is 30.
-    timeout: Option<u32>,
+    pub timeout: Option<u32>,
     /// Accepted when it is false.
-    failure_result: Option<bool>,
+    pub failure_result: Option<bool>,
     #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    networks: Option<Option<Vec<String>>>,
+    pub networks: Option<Option<Vec<String>>>,
     #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    days: Option<Option<Vec<String>>>,
+    pub days: Option<Option<Vec<String>>>,
     #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    from: Option<Option<String>>,
+    pub from: Option<Option<String>>,
     #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    to: Option<Option<String>>,
+    pub to: Option<Option<String>>,
     #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    timezone: Option<Option<String>>,
+    pub timezone: Option<Option<String>>,
 }
 
 impl RequiredFields for PatchedPolicyBindingRequest {

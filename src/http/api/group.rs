@@ -92,15 +92,16 @@ pub struct PartialGroup {
 }
 
 /// What is said of a group that is made or changed; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(super) struct PatchedGroupRequest {
-    name: Option<String>,
-    is_superuser: Option<bool>,
-    parents: Option<Vec<Uuid>>,
-    users: Option<Vec<u32>>,
-    attributes: Option<Map<String, Value>>,
-    roles: Option<Vec<Uuid>>,
+pub struct PatchedGroupRequest {
+    pub name: Option<String>,
+    pub is_superuser: Option<bool>,
+    pub parents: Option<Vec<Uuid>>,
+    pub users: Option<Vec<u32>>,
+    pub attributes: Option<Map<String, Value>>,
+    pub roles: Option<Vec<Uuid>>,
 }
 
 impl RequiredFields for PatchedGroupRequest {
@@ -108,9 +109,9 @@ impl RequiredFields for PatchedGroupRequest {
 }
 
 /// An account that joins a group, or leaves it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(super) struct UserAccountRequest {
-    pk: u32,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UserAccountRequest {
+    pub pk: u32,
 }
 
 /// Which groups are asked for.

@@ -77,46 +77,47 @@ pub struct ProviderContainer {
 }
 
 /// What is said of a provider that is made or changed; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(super) struct PatchedLDAPProviderRequest {
-    name: Option<String>,
+pub struct PatchedLDAPProviderRequest {
+    pub name: Option<String>,
     /// Kept to be read back.
     #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    authentication_flow: Option<Option<Uuid>>,
+    pub authentication_flow: Option<Option<Uuid>>,
     /// Kept to be read back; authentik requires it, bindery does not.
-    authorization_flow: Option<Uuid>,
+    pub authorization_flow: Option<Uuid>,
     /// Kept to be read back; authentik requires it, bindery does not.
-    invalidation_flow: Option<Uuid>,
-    property_mappings: Option<Vec<Uuid>>,
-    base_dn: Option<String>,
+    pub invalidation_flow: Option<Uuid>,
+    pub property_mappings: Option<Vec<Uuid>>,
+    pub base_dn: Option<String>,
     /// That of the server, or `null`, which is kept to be read back.
     #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    certificate: Option<Option<Uuid>>,
-    tls_server_name: Option<String>,
+    pub certificate: Option<Option<Uuid>>,
+    pub tls_server_name: Option<String>,
     #[schemars(range(min = 0, max = 2_147_483_647))]
-    uid_start_number: Option<i64>,
+    pub uid_start_number: Option<i64>,
     #[schemars(range(min = 0, max = 2_147_483_647))]
-    gid_start_number: Option<i64>,
+    pub gid_start_number: Option<i64>,
     /// Kept to be read back.
     #[schemars(schema_with = "access_modes")]
-    search_mode: Option<AccessMode>,
+    pub search_mode: Option<AccessMode>,
     /// Kept to be read back.
     #[schemars(schema_with = "access_modes")]
-    bind_mode: Option<AccessMode>,
+    pub bind_mode: Option<AccessMode>,
     /// Kept to be read back: bindery looks for no codes behind passwords.
-    mfa_support: Option<bool>,
-    default: Option<bool>,
+    pub mfa_support: Option<bool>,
+    pub default: Option<bool>,
     #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    domain: Option<Option<String>>,
-    virtual_groups: Option<bool>,
-    compatibility_attributes: Option<bool>,
-    users: Option<Vec<ProviderContainer>>,
-    service_accounts: Option<Vec<ProviderContainer>>,
-    groups: Option<Vec<ProviderContainer>>,
+    pub domain: Option<Option<String>>,
+    pub virtual_groups: Option<bool>,
+    pub compatibility_attributes: Option<bool>,
+    pub users: Option<Vec<ProviderContainer>>,
+    pub service_accounts: Option<Vec<ProviderContainer>>,
+    pub groups: Option<Vec<ProviderContainer>>,
 }
 
 impl RequiredFields for PatchedLDAPProviderRequest {

@@ -57,26 +57,31 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
 use tokio::sync::OwnedSemaphorePermit;
 
-pub use application::Application;
-pub use binding::PolicyBinding;
+pub use application::{Application, PatchedApplicationRequest};
+pub use binding::{PatchedPolicyBindingRequest, PolicyBinding};
 #[cfg(test)]
 pub(super) use bounds::read_body;
 pub use call::Door;
 pub(crate) use call::{FromHere, RequestSource, TakesSecrets};
 pub use call::{REHEARSE, RequestId};
-pub use group::{Group, RelatedGroup};
-pub use ldap_provider::{LdapProvider, ProviderContainer};
+pub use group::{Group, PatchedGroupRequest, RelatedGroup, UserAccountRequest};
+pub use ldap_provider::{LdapProvider, PatchedLDAPProviderRequest, ProviderContainer};
 pub use page::Page;
 pub use permission::{
-    ExtraRoleObjectPermission, ModelPermission, ObjectPermission, Permission, UserAssignedObjectPermission,
+    ExtraRoleObjectPermission, ModelPermission, ObjectPermission, PatchedPermissionAssignRequest, Permission,
+    UserAssignedObjectPermission,
 };
 pub use refusal::{CallRefusal, DETAIL, NOT_KEPT, SEED, UNIQUE, WHOLE};
-pub use role::Role;
+pub use role::{PatchedRoleRequest, Role};
 
-pub use token::{CreatedToken, LastUse, Token, TokenRotateRequest, TokenView};
+pub use token::{CreatedToken, LastUse, PatchedTokenRequest, Token, TokenRotateRequest, TokenView};
 pub use told::{SharedValues, Told};
 pub use used_by::UsedBy;
-pub use user::{AccountPause, AccountUnlocked, User, UserServiceAccountResponse};
+pub use user::{
+    AccountPause, AccountUnlocked, PatchedUserRequest, User, UserPasswordSetRequest,
+    UserServiceAccountRequest, UserServiceAccountResponse,
+};
+pub use value::EndTime;
 
 use self::bounds::Bounds;
 use self::page::PageQuery;

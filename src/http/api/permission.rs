@@ -137,7 +137,8 @@ pub struct GroupAssignedObjectPermission {
 }
 
 /// Permissions that are granted, or taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PatchedPermissionAssignRequest {
     /// Their names: `label.codename`, or the codename alone.

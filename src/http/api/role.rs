@@ -30,10 +30,11 @@ pub struct Role {
 }
 
 /// What is said of a role that is made or changed; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(super) struct PatchedRoleRequest {
-    name: Option<String>,
+pub struct PatchedRoleRequest {
+    pub name: Option<String>,
 }
 
 impl RequiredFields for PatchedRoleRequest {

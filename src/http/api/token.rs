@@ -90,27 +90,28 @@ impl fmt::Debug for CreatedToken {
 }
 
 /// What is said of a token that is made or changed; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(super) struct PatchedTokenRequest {
+pub struct PatchedTokenRequest {
     /// Accepted as `null`: bindery manages no tokens of its own.
     #[schemars(transform = or_null)]
-    managed: Option<String>,
-    identifier: Option<String>,
+    pub managed: Option<String>,
+    pub identifier: Option<String>,
     /// `app_password` or `api`.
-    intent: Option<String>,
+    pub intent: Option<String>,
     /// Its owner; who makes it, if nothing is said. `null`, as one is shown that the caller may not view: nothing.
     #[schemars(transform = or_null)]
-    user: Option<u32>,
-    description: Option<String>,
+    pub user: Option<u32>,
+    pub description: Option<String>,
     #[schemars(transform = or_null)]
-    expires: Option<EndTime>,
-    expiring: Option<bool>,
+    pub expires: Option<EndTime>,
+    pub expiring: Option<bool>,
     /// Where it may be used from; bindery's own.
     #[schemars(schema_with = "networks")]
-    networks: Option<Vec<IpNet>>,
+    pub networks: Option<Vec<IpNet>>,
     /// Whether its secret is kept, encrypted; bindery's own, and only when it is made.
-    retrievable: Option<bool>,
+    pub retrievable: Option<bool>,
 }
 
 impl RequiredFields for PatchedTokenRequest {

@@ -122,28 +122,29 @@ pub struct PartialUser {
 }
 
 /// What is said of an account that is made or changed; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(super) struct PatchedUserRequest {
-    username: Option<String>,
-    name: Option<String>,
-    is_active: Option<bool>,
+pub struct PatchedUserRequest {
+    pub username: Option<String>,
+    pub name: Option<String>,
+    pub is_active: Option<bool>,
     /// Accepted and not kept: bindery knows it itself.
     #[schemars(transform = or_null)]
-    last_login: Option<Time>,
-    groups: Option<Vec<Uuid>>,
-    roles: Option<Vec<Uuid>>,
-    email: Option<String>,
-    attributes: Option<Map<String, Value>>,
+    pub last_login: Option<Time>,
+    pub groups: Option<Vec<Uuid>>,
+    pub roles: Option<Vec<Uuid>>,
+    pub email: Option<String>,
+    pub attributes: Option<Map<String, Value>>,
     /// Kept to be read back and to be listed by; bindery has no paths of its own.
-    path: Option<String>,
+    pub path: Option<String>,
     /// Refused where it is not so already: groups make superusers.
-    is_superuser: Option<bool>,
+    pub is_superuser: Option<bool>,
     #[serde(rename = "type")]
     #[schemars(schema_with = "kinds")]
-    kind: Option<AccountKind>,
+    pub kind: Option<AccountKind>,
     /// Whether a person may lose its password, as it becomes a service account; bindery's own.
-    drops_password: Option<bool>,
+    pub drops_password: Option<bool>,
 }
 
 impl RequiredFields for PatchedUserRequest {
@@ -151,7 +152,8 @@ impl RequiredFields for PatchedUserRequest {
 }
 
 /// A service account that is to be made.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UserServiceAccountRequest {
     /// Its username.
     pub name: String,
@@ -198,9 +200,9 @@ impl fmt::Debug for UserServiceAccountResponse {
 }
 
 /// The new password of a person.
-#[derive(Deserialize, JsonSchema)]
-pub(super) struct UserPasswordSetRequest {
-    password: String,
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct UserPasswordSetRequest {
+    pub password: String,
 }
 
 /// The hash of the new password of a person.

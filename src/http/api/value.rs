@@ -14,7 +14,8 @@ use crate::model::{DateMeans, Timestamp};
 pub struct Time(pub Timestamp);
 
 /// A point in time at which something ends. A date is read as its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct EndTime(pub Timestamp);
 
 impl<'de> Deserialize<'de> for EndTime {
