@@ -358,7 +358,7 @@ impl Conversation {
         self.ask(EXTENDED, &request::extended(request::PASSWORD_MODIFY, Some(&value)), &[], rests);
         let code = self.code_of(id);
         let Some(bound) = holder else {
-            return assert!(code.is_none_or(|code| code == 50), "nobody has changed a password");
+            return assert!(code.is_none_or(|code| code == 50), "nobody has changed a password: {code:?}");
         };
         if code != Some(0) {
             return;
@@ -393,7 +393,10 @@ impl Conversation {
                 self.made.push((bound.account, Some(number), secret));
             }
             (Credential::Password(_), generated, new) => {
-                *state.passwords.get_mut(&bound.account).expect("a password") += 1;
+                let generation = state.passwords.get_mut(&bound.account).expect("a password");
+                *generation += 1;
+                // Who changes the password stays bound.
+                self.bound = Some(Bound { credential: Credential::Password(*generation), ..bound });
                 let secret = match (generated, new) {
                     (Some(value), None) => BerReader::new(&value)
                         .sequence()

@@ -117,7 +117,7 @@ fn check_server(config: &Config, is_form_right: bool, findings: &mut Findings) {
     let mut wrong =
         |key: &str, message: String| findings.problems.insert(config.wrong(key, message, &environment));
     let settings = &config.settings;
-    if is_form_right && let Err(error) = settings.check_listeners() {
+    for error in settings.wrong_listeners().filter(|_| is_form_right) {
         wrong("server", error.to_string());
     }
     match check_certificates(settings.tls.as_ref()) {
@@ -130,7 +130,11 @@ fn check_server(config: &Config, is_form_right: bool, findings: &mut Findings) {
                 }
             }
         }
-        Err(error) => wrong(error.key(), in_words(&error)),
+        Err(errors) => {
+            for error in errors {
+                wrong(error.key(), in_words(&error));
+            }
+        }
     }
 }
 

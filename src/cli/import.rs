@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -127,7 +127,12 @@ impl Input {
         first.push(b'\n');
         let (first, buffer) = (Some(Bytes::from(first)), BytesMut::new());
         if path.as_os_str() == "-" {
-            return Ok(Self { first, reader: Box::new(io::stdin()), buffer, progress: bar(None) });
+            let mut input = io::BufReader::with_capacity(READ_OCTETS, io::stdin());
+            // Nobody is kept from the store by a program that has not begun to write.
+            input.fill_buf().map_err(|error| {
+                Failure::new(Exit::Wrong, format!("standard input cannot be read: {error}"))
+            })?;
+            return Ok(Self { first, reader: Box::new(input), buffer, progress: bar(None) });
         }
         let unreadable = |error: io::Error| {
             Failure::new(Exit::Wrong, format!("{} cannot be read: {error}", path.display()))

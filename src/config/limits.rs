@@ -224,6 +224,8 @@ limits! {
     store_wait_time: Duration = Duration::from_secs(15), Duration::ZERO..=HOUR;
     /// The largest file of an import: it is kept in the data directory while it is imported.
     import_size_max: u64 = 4 * GIB, KIB..=1024 * GIB;
+    /// Entries in one file of an import: 24 octets are kept in memory for each while it is imported.
+    import_entries_max: u32 = 10_000_000, 1..=1_000_000_000;
     /// Lines of the log that wait to be written; when whoever reads the log is slower than that, lines are lost and counted.
     log_queue_max: u32 = 16_384, 64..=1_048_576;
     /// Memory that an argon2 hash from elsewhere may ask for. Django, and so authentik, asks for 100 MiB by default.

@@ -72,21 +72,15 @@ impl Settings {
         }
     }
 
-    /// Whether the listeners can be opened: asked by the server once flags have changed them.
-    ///
-    /// # Errors
-    /// There is no LDAP listener, or one over TLS without a certificate.
-    pub fn check_listeners(&self) -> Result<(), ListenerError> {
-        if self.ldap.is_empty() && self.ldaps.is_empty() {
-            return Err(ListenerError::None);
-        }
-        if !self.ldaps.is_empty() && self.tls.is_none() {
-            return Err(ListenerError::LdapsWithoutTls);
-        }
-        if !self.https.is_empty() && self.tls.is_none() {
-            return Err(ListenerError::HttpsWithoutTls);
-        }
-        Ok(())
+    /// Why the listeners cannot be opened: asked by the server once flags have changed them.
+    pub fn wrong_listeners(&self) -> impl Iterator<Item = ListenerError> {
+        let has_tls = self.tls.is_some();
+        let wrong = [
+            (self.ldap.is_empty() && self.ldaps.is_empty(), ListenerError::None),
+            (!self.ldaps.is_empty() && !has_tls, ListenerError::LdapsWithoutTls),
+            (!self.https.is_empty() && !has_tls, ListenerError::HttpsWithoutTls),
+        ];
+        wrong.into_iter().filter_map(|(is_wrong, error)| is_wrong.then_some(error))
     }
 }
 

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::api::{DETAIL, NOT_KEPT, CallRefusal, SEED, UNIQUE, WHOLE};
+use super::api::{CallRefusal, DETAIL, NOT_KEPT, SEED, UNIQUE, WHOLE};
 use crate::registry::{ChangeError, SeedProblem};
 use crate::store::StoreError;
 

@@ -69,6 +69,14 @@ impl Tls {
         Ok(Self { provider, clock: Arc::clone(clock), served, accepting, accepting_http })
     }
 
+    /// What is wrong with each of the files, where it is wrong by itself.
+    pub fn wrong_files(files: &TlsFiles) -> Vec<TlsError> {
+        let certificate = load_certificates(TlsFile::Certificate, &files.certificate).err();
+        let key = load_key(&files.key).err();
+        let authorities = load_client_authorities(files, &Arc::new(default_provider())).err();
+        [certificate, key, authorities].into_iter().flatten().collect()
+    }
+
     /// Reads the files again, which may be others than before, and changes nothing.
     ///
     /// # Errors

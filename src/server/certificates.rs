@@ -87,8 +87,8 @@ pub(super) fn exchange(
 /// Reads what `[server.tls]` names without making anything; absent development certificates are no error.
 ///
 /// # Errors
-/// What is wrong with the files.
-pub fn check_certificates(settings: Option<&TlsSettings>) -> Result<Vec<TlsWarning>, TlsStartError> {
+/// All that is wrong with the files.
+pub fn check_certificates(settings: Option<&TlsSettings>) -> Result<Vec<TlsWarning>, Vec<TlsStartError>> {
     let Some(settings) = settings else { return Ok(Vec::new()) };
     let files = tls_files(settings);
     if let TlsSettings::Development { directory } = settings {
@@ -98,11 +98,16 @@ pub fn check_certificates(settings: Option<&TlsSettings>) -> Result<Vec<TlsWarni
         }
         // Some of them there, others not: this says so, and makes nothing.
         if names.iter().any(|path| path.symlink_metadata().is_err()) {
-            create_development(directory)?;
+            create_development(directory).map_err(|error| vec![error.into()])?;
         }
     }
+    let wrong = Tls::wrong_files(&files);
+    if !wrong.is_empty() {
+        return Err(wrong.into_iter().map(TlsStartError::from).collect());
+    }
     let clock = Arc::new(Clock::of_system());
-    Ok(warnings(&Tls::load(&files, &clock)?, system_time()))
+    let tls = Tls::load(&files, &clock).map_err(|error| vec![error.into()])?;
+    Ok(warnings(&tls, system_time()))
 }
 
 /// The files that `[server.tls]` means.

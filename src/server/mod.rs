@@ -62,7 +62,9 @@ impl Server {
         log: Log,
         signals: &mut Signals,
     ) -> Result<Option<Self>, StartError> {
-        settings.check_listeners()?;
+        if let Some(error) = settings.wrong_listeners().next() {
+            return Err(error.into());
+        }
         // Before anything is made, certificates too.
         check_owner(&settings.data_dir)?;
         ListenAddress::unix(settings.data_dir.join(SOCKET_NAME)).map_err(StartError::LocalSocket)?;

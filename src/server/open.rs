@@ -172,7 +172,11 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
         token_keys: TokenKeys::default(),
         clock: Arc::new(Clock::of_system()),
         makes_new_token_key: false,
-        spools: Spools { directory: Some(settings.data_dir.clone()), size_max: limits.import_size_max },
+        spools: Spools {
+            directory: Some(settings.data_dir.clone()),
+            size_max: limits.import_size_max,
+            entries_max: count(limits.import_entries_max),
+        },
         rules: Rules {
             posix_number_min: limits.posix_number_min,
             password_length_min: count(limits.password_length_min),

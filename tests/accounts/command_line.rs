@@ -693,6 +693,26 @@ fn an_import_has_a_largest_file() {
     server.stop();
 }
 
+#[test]
+fn an_import_has_a_largest_number_of_entries() {
+    let place = Place::new(SEED);
+    place.edit("[server.hashing]", "[server.limits]\nimport_entries_max = 2\n\n[server.hashing]");
+    let server = place.serve(&[]);
+    let before = place.run(&["status", "--json"]).exits(0).json()["revision"].as_u64();
+    let person = |name: &str| {
+        format!(
+            "dn: uid={name},ou=people,dc=ldap,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: {name}\ncn: x\nsn: x\n\n"
+        )
+    };
+    let import = |ldif: &str| place.run_with_input(&["import", "-", "--users", "ou=people:uid"], ldif);
+    import(&["p", "q", "r"].map(person).concat()).exits(3).says(&["server.limits.import_entries_max (2)"]);
+    let status = place.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["limits_reached"]["import_entries_max"], 1);
+    assert_eq!(status["revision"].as_u64(), before);
+    import(&["p", "q"].map(person).concat()).exits(0);
+    server.stop();
+}
+
 /// Opens a connection to the local socket and sends the beginning of an import that never comes to its end.
 fn begin_import(place: &Place) -> UnixStream {
     let mut stream = UnixStream::connect(place.path("data/bindery.sock")).unwrap();

@@ -219,12 +219,13 @@ fn problems_of_files_have_lines() {
     let place = Place::new(SEED);
     place.edit(
         "[server.hashing]",
-        "[server.tls]\ncertificate = \"no.pem\"\nkey = \"no.key\"\n\n[server.hashing]",
+        "[server.tls]\ncertificate = \"no.pem\"\nkey = \"no.key\"\nclient_ca = \"no.ca\"\n\n[server.hashing]",
     );
     let text = place.read("bindery.toml");
     let line = 1 + text.lines().position(|line| line.starts_with("certificate")).unwrap() as u64;
     let done = place.run(&["check", "--json"]).exits(3);
-    assert_eq!(lines_told(&done), [line]);
+    // Each of the three, in one run.
+    assert_eq!(lines_told(&done), [line, line + 1, line + 2]);
     let mut command = place.command(&["check"]);
     let output = command.env("BINDERY_SERVER_TLS_CERTIFICATE", "other.pem").output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();

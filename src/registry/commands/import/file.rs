@@ -15,6 +15,7 @@ use super::{
     Classified, Classifier, ImportEntry, ImportOptions, ImportReport, ImportStop, ImportedMembers,
     MemberName, Reasons, Spool,
 };
+use crate::config::Limit;
 use crate::directory::{EntryId, Snapshot, name_key};
 use crate::ldif::{LdifReader, Record};
 use crate::model::Actor;
@@ -37,17 +38,23 @@ impl Registry {
         let spool = Arc::new(spool);
         let (read, of_provider) = (Arc::clone(&classifier), layout.provider.clone());
         let spooled = Arc::clone(&spool);
-        let survey = blocking(move || Survey::of(&spooled, &read, &of_provider)).await??;
+        let survey = blocking(move || Survey::of(&spooled, &read, &of_provider)).await?;
+        let survey = survey.map_err(|unfit| {
+            if matches!(unfit, Unfit::TooMany { .. }) {
+                self.reached().note(Limit::import_entries_max);
+            }
+            ChangeError::Invalid(unfit.sentences())
+        })?;
 
         self.prepare_import(actor.clone(), options.clone()).await?;
         let mut report = ImportReport { config, ..ImportReport::default() };
         let survey = Arc::new(survey);
         for stage in [Stage::Accounts, Stage::Groups, Stage::Members] {
             let reading = Reading::new(stage, &spool, Arc::clone(&survey), Arc::clone(&classifier));
-            match reading {
-                Ok(reading) => self.import_stage(&actor, &options, reading, &mut report, going_down).await?,
-                Err(error) => report.stopped = Some(stop(stage.to_string(), &error)),
-            }
+            report.stopped = match reading {
+                Ok(reading) => self.import_stage(&actor, &options, reading, &mut report, going_down).await,
+                Err(error) => Some(stop(stage.to_string(), &error)),
+            };
             if report.stopped.is_some() {
                 break;
             }
@@ -55,6 +62,8 @@ impl Registry {
         Ok(report)
     }
 
+    /// Imports what a stage is about. Whatever ends it before its end, what was committed stays and is told: so there is no
+    /// error, but a stop.
     async fn import_stage(
         &self,
         actor: &Actor,
@@ -62,29 +71,33 @@ impl Registry {
         mut reading: Reading,
         report: &mut ImportReport,
         going_down: &CancellationToken,
-    ) -> Result<(), ChangeError> {
+    ) -> Option<ImportStop> {
+        let stage = reading.stage;
         loop {
             let snapshot = self.snapshot();
-            let (next, entries, came) = blocking(move || {
+            let read = blocking(move || {
                 let mut came = ImportReport::default();
                 let entries = reading.next_entries(&snapshot, &mut came);
                 (reading, entries, came)
-            })
-            .await?;
+            });
+            let (next, entries, came) = match read.await {
+                Ok(read) => read,
+                Err(error) => return Some(stop(stage.to_string(), &error)),
+            };
             reading = next;
             report.add(came);
-            let Some(first) = entries.first().map(|entry| entry.dn().to_owned()) else { return Ok(()) };
+            let Some(first) = entries.first().map(|entry| entry.dn().to_owned()) else {
+                return report.stopped.take();
+            };
             if going_down.is_cancelled() {
-                report.stopped = Some(stop(first, &ChangeError::ShuttingDown));
-                return Ok(());
+                return Some(stop(first, &ChangeError::ShuttingDown));
             }
             match self.import(actor.clone(), options.clone(), entries).await {
                 Ok(came) => report.add(came),
-                // What was committed stays, and is told.
-                Err(error) => report.stopped = Some(stop(first, &error)),
+                Err(error) => return Some(stop(first, &error)),
             }
-            if report.stopped.is_some() {
-                return Ok(());
+            if let Some(stopped) = report.stopped.take() {
+                return Some(stopped);
             }
         }
     }
@@ -97,6 +110,25 @@ fn stop(at: String, error: &dyn std::error::Error) -> ImportStop {
 /// Work that waits for a disk, on a thread that may.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ChangeError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| ChangeError::Panicked)
+}
+
+/// Why a file is not imported.
+enum Unfit {
+    /// It has more entries than it may.
+    TooMany { entries_max: usize },
+    /// It is no LDIF, or nothing of it fits a container: in sentences.
+    Wrong(Vec<String>),
+}
+
+impl Unfit {
+    fn sentences(self) -> Vec<String> {
+        match self {
+            Self::TooMany { entries_max } => vec![format!(
+                "the file has more than server.limits.import_entries_max ({entries_max}) entries; nothing was changed"
+            )],
+            Self::Wrong(sentences) => sentences,
+        }
+    }
 }
 
 /// What a file holds, as far as it must be known before it is imported.
@@ -112,13 +144,14 @@ type Mark = [u8; 16];
 
 impl Survey {
     /// Reads a file to its end.
-    fn of(spool: &Spool, classifier: &Classifier, provider: &str) -> Result<Self, ChangeError> {
+    fn of(spool: &Spool, classifier: &Classifier, provider: &str) -> Result<Self, Unfit> {
         let unreadable = |error: &dyn std::fmt::Display| {
-            ChangeError::Invalid(vec![format!("the file cannot be read: {error}; nothing was changed")])
+            Unfit::Wrong(vec![format!("the file cannot be read: {error}; nothing was changed")])
         };
         let mut records = LdifReader::new(spool.read(0).map_err(|error| unreadable(&error))?);
         let mut survey = Self { groups: 0..0, repeated: HashMap::new() };
-        let mut seen: HashMap<Mark, u64> = HashMap::new();
+        // Sorted at the end, it takes half of what a map would.
+        let mut seen: Vec<(Mark, u64)> = Vec::new();
         let mut reasons = Reasons::default();
         let mut first_error = None;
         let (mut has_entries, mut fits) = (false, false);
@@ -145,13 +178,19 @@ impl Survey {
                 let first = if survey.groups.is_empty() { start } else { survey.groups.start };
                 survey.groups = first..records.octets_read();
             }
-            let name = classifier.mark(&record);
-            let first = *seen.entry(name).or_insert(start);
-            if first != start {
-                survey.repeated.insert(name, first);
+            if seen.len() >= spool.entries_max {
+                return Err(Unfit::TooMany { entries_max: spool.entries_max });
             }
+            seen.push((classifier.mark(&record), start));
         }
         if fits {
+            seen.sort_unstable();
+            for pair in seen.windows(2) {
+                let [(name, first), (next, _)] = pair else { continue };
+                if name == next {
+                    survey.repeated.entry(*name).or_insert(*first);
+                }
+            }
             return Ok(survey);
         }
         let mut messages = Vec::new();
@@ -171,7 +210,7 @@ impl Survey {
                 messages.extend(error);
             }
         }
-        Err(ChangeError::Invalid(messages))
+        Err(Unfit::Wrong(messages))
     }
 }
 

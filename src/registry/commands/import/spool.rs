@@ -18,6 +18,8 @@ pub struct Spools {
     pub directory: Option<PathBuf>,
     /// Octets of one.
     pub size_max: u64,
+    /// Entries in one: of each something is kept in memory while the file is imported.
+    pub entries_max: usize,
 }
 
 impl Registry {
@@ -26,9 +28,22 @@ impl Registry {
     /// # Errors
     /// The data directory takes none.
     pub fn spool(&self) -> Result<Spool, SpoolError> {
-        let Spools { directory, size_max } = &self.spools;
-        let directory = directory.as_deref().ok_or(io::Error::from(io::ErrorKind::Unsupported))?;
-        Ok(Spool::make(directory, *size_max)?)
+        self.spools.make()
+    }
+}
+
+impl Spools {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// The directory takes no file.
+    pub fn make(&self) -> Result<Spool, SpoolError> {
+        let directory = self.directory.clone().ok_or(io::Error::from(io::ErrorKind::Unsupported))?;
+        let path = directory.join(format!("{PREFIX}{}", Uuid::new_v4()));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        remove_file(&path)?;
+        let &Self { size_max: octets_max, entries_max, .. } = self;
+        Ok(Spool { file, directory, octets: 0, octets_max, entries_max, asked_at: 0 })
     }
 }
 
@@ -38,6 +53,8 @@ pub struct Spool {
     directory: PathBuf,
     octets: u64,
     octets_max: u64,
+    /// How many entries may be in it.
+    pub(super) entries_max: usize,
     /// At how many octets it is asked next whether the disk takes more.
     asked_at: u64,
 }
@@ -60,17 +77,6 @@ pub enum SpoolError {
 }
 
 impl Spool {
-    /// An empty one, which takes so many octets.
-    ///
-    /// # Errors
-    /// The directory takes no file.
-    pub fn make(directory: &Path, octets_max: u64) -> io::Result<Self> {
-        let path = directory.join(format!("{PREFIX}{}", Uuid::new_v4()));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        remove_file(&path)?;
-        Ok(Self { file, directory: directory.to_owned(), octets: 0, octets_max, asked_at: 0 })
-    }
-
     /// Adds something to it.
     ///
     /// # Errors
@@ -128,7 +134,8 @@ mod tests {
     #[test]
     fn a_spool_is_read_twice_and_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spool = Spool::make(directory.path(), 8).unwrap();
+        let spools = Spools { directory: Some(directory.path().to_owned()), size_max: 8, entries_max: 1 };
+        let mut spool = spools.make().unwrap();
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
         spool.write(b"12345").unwrap();
         for (from, rest) in [(0, "12345"), (2, "345")] {

@@ -196,7 +196,9 @@ uid: far
 fn import_file(ldif: &str) -> (Arc<Registry>, ImportReport) {
     let (registry, _, _) = prepared();
     let directory = tempfile::tempdir().unwrap();
-    let mut spool = Spool::make(directory.path(), u64::MAX).unwrap();
+    let spools =
+        Spools { directory: Some(directory.path().to_owned()), size_max: u64::MAX, entries_max: usize::MAX };
+    let mut spool = spools.make().unwrap();
     spool.write(ldif.as_bytes()).unwrap();
     let report = wait(registry.import_file(actor(), options(), spool, &CancellationToken::new())).unwrap();
     (registry, report)
