@@ -17,7 +17,7 @@
 //! values are those of [`super::record`], each with the checksum that it has in the database.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -187,7 +187,7 @@ impl<W: Write> ArchiveWriter<W> {
 
 /// Reads an archive, block by block.
 pub(super) struct ArchiveReader<R: Read> {
-    input: BufReader<R>,
+    input: R,
     head: Head,
     at: u64,
     blocks: u64,
@@ -204,7 +204,7 @@ impl<R: Read> ArchiveReader<R> {
     /// It is none, or the first block is damaged.
     pub(super) fn new(input: R) -> Result<Self, ArchiveError> {
         let mut reader = Self {
-            input: BufReader::with_capacity(READ_OCTETS, input),
+            input,
             head: Head { meta: Meta::default(), made: Timestamp::from_unix_seconds(0) },
             at: 0,
             blocks: 0,
@@ -288,17 +288,23 @@ impl<R: Read> ArchiveReader<R> {
     fn next_block(&mut self) -> Result<u8, ArchiveError> {
         let at = self.at;
         let mut head = [0; BLOCK_HEAD_OCTETS];
-        self.block.clear();
         self.fill(&mut head)?;
         let (kind, number, length, checksum) = read_block_head(&head).ok_or(ArchiveError::Damaged { at })?;
         if number != self.blocks {
             return Err(ArchiveError::Damaged { at });
         }
-        let taken = self.input.by_ref().take(length.into()).read_to_end(&mut self.block)?;
-        self.at += taken as u64;
-        if taken as u64 != u64::from(length) {
-            return Err(ArchiveError::Cut { octets: self.at });
+        let length = usize::try_from(length).map_err(|_| ArchiveError::Damaged { at })?;
+        let mut block = std::mem::take(&mut self.block);
+        block.truncate(length);
+        let mut filled = 0;
+        // Memory is taken as octets come, whatever the head says.
+        while filled < length {
+            let end = length.min(filled + READ_OCTETS).max(block.len());
+            block.resize(end, 0);
+            self.fill(block.get_mut(filled..end).unwrap_or_default())?;
+            filled = end;
         }
+        self.block = block;
         if block_checksum(kind, number, &self.block) != checksum {
             return Err(ArchiveError::Damaged { at });
         }

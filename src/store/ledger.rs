@@ -366,7 +366,7 @@ impl Ledger {
     /// # Errors
     /// It cannot be read.
     pub(super) fn load_stored(&self, visit: &mut dyn FnMut(Stored)) -> Result<Unverified, StoreError> {
-        let mut cutter = Cutter::new(&self.directory, &self.meta, visit);
+        let mut cutter = Cutter::of_checked(&self.directory, &self.meta, visit);
         self.items(|key, value| cutter.item(key, value))?;
         Ok(cutter.finish())
     }

@@ -155,7 +155,18 @@ impl Verifier {
     /// # Errors
     /// What is wrong with it.
     pub(super) fn check<'a>(&mut self, key: &'a [u8], value: &'a [u8]) -> Result<Option<Whole<'a>>, Fault> {
-        let item = record::verify(key, value)?;
+        self.take(record::verify(key, value)?, value)
+    }
+
+    /// The same for an item in octets that were checked, see [`record::believe`].
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn believe<'a>(&mut self, key: &'a [u8], value: &'a [u8]) -> Result<Option<Whole<'a>>, Fault> {
+        self.take(record::believe(key, value)?, value)
+    }
+
+    fn take<'a>(&mut self, item: record::Verified<'a>, value: &'a [u8]) -> Result<Option<Whole<'a>>, Fault> {
         if record::is_meta(item.name) {
             self.meta = Some(record::decode_meta(value)?);
             return Ok(None);
