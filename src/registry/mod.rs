@@ -203,6 +203,7 @@ impl Registry {
         })?;
         let snapshot = builder.finish(loaded.meta().revision);
         let meta = loaded.finish()?;
+        store.loaded();
         let snapshot = snapshot.map_err(OpenError::Directory)?;
         let clock = settings.clock;
         // Looked up once: the first change keeps what is believed.

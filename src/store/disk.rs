@@ -475,12 +475,14 @@ impl Shared {
 impl Store for DiskStore {
     fn load_stored(&self, visit: &mut dyn FnMut(Stored)) -> Result<Unverified, StoreError> {
         let start = self.shared.start.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let loaded = match start.filter(|ledger| *ledger.meta() == self.shared.writer().meta) {
+        match start.filter(|ledger| *ledger.meta() == self.shared.writer().meta) {
             Some(ledger) => ledger.load_stored(visit),
             None => self.shared.ledger()?.load_stored(visit),
-        };
+        }
+    }
+
+    fn loaded(&self) {
         self.shared.want_opened();
-        loaded
     }
 
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {

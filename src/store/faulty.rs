@@ -53,6 +53,10 @@ impl FaultyStore {
 }
 
 impl Store for FaultyStore {
+    fn loaded(&self) {
+        self.records.loaded();
+    }
+
     fn load_stored(&self, visit: &mut dyn FnMut(Stored)) -> Result<Unverified, StoreError> {
         self.records.load_stored(visit)
     }

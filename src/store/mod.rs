@@ -66,7 +66,9 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Damaged`], [`StoreError::TooNew`], or a failure to read.
     fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
-        self.load_stored(&mut |stored| stored.read(visit))?.finish()
+        let loaded = self.load_stored(&mut |stored| stored.read(visit))?.finish();
+        self.loaded();
+        loaded
     }
 
     /// Reads everything, and hands it over in the same order as it is stored, so that several threads can check and decode it.
@@ -77,6 +79,9 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// A failure to read.
     fn load_stored(&self, visit: &mut dyn FnMut(Stored)) -> Result<Unverified, StoreError>;
+
+    /// Says that what was loaded is in use: what had to wait for that begins.
+    fn loaded(&self) {}
 
     /// The record of this name, as of the last commit.
     ///
