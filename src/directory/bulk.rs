@@ -9,11 +9,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use super::accounts::{AccountTables, Accounts};
+use super::accounts::{AccountTables, Accounts, ObjectState};
 use super::custom::unknown_attributes;
 use super::entry::Entry;
 use super::entry_id::EntryId;
-use super::hash_index::{Gathered, IndexParts, Posting};
+use super::hash_index::{Gathered, IndexParts};
 use super::sparse::Sparse;
 use super::tree::Tree;
 use crate::model::{Membership, Record};
@@ -121,6 +121,10 @@ struct Worker {
     postings_put: usize,
     /// The part of an index that it begins with, so that two rarely want the same.
     first_part: usize,
+    /// What it has made of a batch.
+    states: Vec<ObjectState>,
+    /// The same, each with the place of its tree.
+    entries: Vec<(usize, EntryId, Arc<Entry>)>,
     others: Others,
 }
 
@@ -144,13 +148,11 @@ impl Bulk {
         for tree in &trees {
             indexes.extend(tree.indexes().map(IndexParts::of));
         }
-        let objects = Objects {
-            accounts: AccountTables::new(),
-            entries: trees
+        let objects =
+            Objects { accounts: AccountTables::new(), entries: trees
                 .iter()
                 .map(|_| Entries { numbered: Sparse::new(), virtual_groups: Sparse::new() })
-                .collect(),
-        };
+                .collect() };
         let shared = Arc::new(Shared {
             accounts: accounts.cloned(),
             trees,
@@ -249,7 +251,16 @@ impl Bulk {
 impl Worker {
     fn new(shared: Arc<Shared>, postings_min: usize, first_part: usize) -> Self {
         let postings = shared.indexes.iter().map(|_| Gathered::new()).collect();
-        Self { shared, postings, postings_min, postings_put: 0, first_part, others: Others::default() }
+        Self {
+            shared,
+            postings,
+            postings_min,
+            postings_put: 0,
+            first_part,
+            states: Vec::new(),
+            entries: Vec::new(),
+            others: Others::default(),
+        }
     }
 
     /// Takes batches until there are no more.
@@ -279,35 +290,25 @@ impl Worker {
                 record => self.others.records.push(record),
             }),
         }
-        // The more there is, the more is put in at once: each time is a walk through all of it.
-        if self.gathered() >= self.postings_min.max(self.postings_put / POSTINGS_SHARE) {
+        self.hand_over();
+        // The more there is, the more is put in at once: each time is a walk through all of it. The first ones show which keys
+        // many entries have.
+        let first = POSTINGS_FIRST.max(self.postings_put.saturating_mul(2));
+        if self.gathered() >= self.postings_min.min(first).max(self.postings_put / POSTINGS_SHARE) {
             self.put();
         }
     }
 
-    fn make(&mut self, record: &Record, schema: &Schema) {
-        let Self { shared, postings, .. } = self;
-        let [accounts_by_name, groups_by_name, of_trees @ ..] = &mut postings[..] else { return };
-        let mut made: Vec<(usize, EntryId, Arc<Entry>)> = Vec::with_capacity(2 * shared.trees.len());
-        for (place, (tree, of_tree)) in shared.trees.iter().zip(of_trees.chunks_exact_mut(2)).enumerate() {
-            let [by_dn, index] = of_tree else { continue };
-            tree.compose(record, schema, &mut |id, entry, uuid| {
-                by_dn.push(Posting::new(tree.dn_hash(&entry, schema), id.raw()));
-                tree.each_key(&entry, schema, &mut |key| index.push(Posting::new(key, id.raw())));
-                index.push(Posting::new(tree.uuid_key(uuid), id.raw()));
-                made.push((place, id, Arc::new(entry)));
-            });
+    /// Puts what was made of a batch into the tables.
+    fn hand_over(&mut self) {
+        if self.states.is_empty() && self.entries.is_empty() {
+            return;
         }
-        let state = shared.accounts.as_ref().and_then(|accounts| accounts.state_of(record));
-        let by_name = if matches!(record, Record::Group(_)) { groups_by_name } else { accounts_by_name };
-        if let Some((state, hash)) = &state {
-            by_name.push(Posting::new(*hash, state.number()));
-        }
-        let mut objects = lock(&shared.objects);
-        if let Some((state, _)) = state {
+        let mut objects = lock(&self.shared.objects);
+        for state in self.states.drain(..) {
             objects.accounts.insert(state);
         }
-        for (place, id, entry) in made {
+        for (place, id, entry) in self.entries.drain(..) {
             let Some(entries) = objects.entries.get_mut(place) else { continue };
             match (id.number(), id.virtual_group_of()) {
                 (Some(number), _) => entries.numbered.insert(number, entry),
@@ -317,8 +318,28 @@ impl Worker {
         }
     }
 
+    fn make(&mut self, record: &Record, schema: &Schema) {
+        let Self { shared, postings, states, entries, .. } = self;
+        let [accounts_by_name, groups_by_name, of_trees @ ..] = &mut postings[..] else { return };
+        for (place, (tree, of_tree)) in shared.trees.iter().zip(of_trees.chunks_exact_mut(2)).enumerate() {
+            let [by_dn, index] = of_tree else { continue };
+            tree.compose(record, schema, &mut |id, entry, uuid| {
+                by_dn.push(tree.dn_hash(&entry, schema), id.raw());
+                tree.each_key(&entry, schema, &mut |key| index.push(key, id.raw()));
+                index.push(tree.uuid_key(uuid), id.raw());
+                entries.push((place, id, Arc::new(entry)));
+            });
+        }
+        if let Some((state, hash)) = shared.accounts.as_ref().and_then(|accounts| accounts.state_of(record)) {
+            let by_name = if matches!(record, Record::Group(_)) { groups_by_name } else { accounts_by_name };
+            by_name.push(hash, state.number());
+            states.push(state);
+        }
+    }
+
     /// Hands over what it has when there is no more.
     fn end(&mut self) {
+        self.hand_over();
         self.put();
         let Others { memberships, records } = &mut *lock(&self.shared.others);
         memberships.append(&mut self.others.memberships);
@@ -395,5 +416,7 @@ const UNREAD_MAX: usize = 4;
 const QUEUE_BATCHES: usize = 8;
 /// Of 16 octets each.
 const POSTINGS_MIN: usize = 1 << 21;
+/// So many are enough to see which keys many entries have.
+const POSTINGS_FIRST: usize = 1 << 14;
 /// What is gathered may become such a part of what is in the indexes.
 const POSTINGS_SHARE: usize = 16;

@@ -6,6 +6,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use smallvec::SmallVec;
+
 use super::id_set::IdSet;
 
 /// A persistent multimap from 64-bit hashes to entry ids.
@@ -42,12 +44,11 @@ impl<'a> Postings<'a> {
 
 /// That an entry has a key; they are ordered as they stand in an index.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Posting(u128);
+struct Posting(u128);
 
 impl Posting {
-    /// Entry `id` has the key with this hash.
-    pub(crate) fn new(hash: u64, id: u32) -> Self {
-        Self(u128::from(path_of(hash)) << u32::BITS | u128::from(id))
+    fn of(path: u64, id: u32) -> Self {
+        Self(u128::from(path) << u32::BITS | u128::from(id))
     }
 
     fn path(self) -> u64 {
@@ -55,7 +56,7 @@ impl Posting {
     }
 
     fn tag(self) -> u32 {
-        (self.path() >> (u32::BITS - FIXED_DEPTH * BITS)) as u32
+        tag_of(self.path())
     }
 
     fn id(self) -> u32 {
@@ -63,25 +64,132 @@ impl Posting {
     }
 }
 
-/// Postings that are gathered before they are put into an index, dealt out by the upper bits of their paths: each heap is
-/// sorted by itself, in memory that a cache holds.
+/// Postings that are gathered before they are put into an index, sorted. Of a key that many entries have the ids alone are
+/// kept, and need not be sorted: nearly all postings are of such keys.
+///
+/// All of it is in few large pieces of memory, which go back to the system as a whole.
 pub(crate) struct Gathered {
-    heaps: Vec<Vec<Posting>>,
-    len: usize,
+    postings: Vec<Posting>,
+    popular: Popular,
 }
 
 impl Gathered {
     pub(crate) fn new() -> Self {
-        Self { heaps: vec![Vec::new(); HEAPS], len: 0 }
+        Self { postings: Vec::new(), popular: Popular::default() }
     }
 
+    /// The memory that it takes, in postings.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.postings.len() + self.popular.full.len() * (size_of::<Line>() / size_of::<Posting>())
     }
 
-    pub(crate) fn push(&mut self, posting: Posting) {
-        self.heaps[(posting.path() >> (u64::BITS - HEAPS.ilog2())) as usize].push(posting);
-        self.len += 1;
+    /// Entry `id` has the key with this hash.
+    pub(crate) fn push(&mut self, hash: u64, id: u32) {
+        let path = path_of(hash);
+        match self.popular.find(path) {
+            Ok(place) => self.popular.push(place, id),
+            Err(_) => self.postings.push(Posting::of(path, id)),
+        }
+    }
+}
+
+/// Keys that many entries have, as far as they are known, with the ids that are gathered of each.
+#[derive(Default)]
+struct Popular {
+    /// The last ids of each key.
+    lines: Vec<Line>,
+    /// By the tag of a key: its place among the lines, from one on; 0: none.
+    places: Vec<u16>,
+    /// The places in the order of their paths.
+    sorted: Vec<u16>,
+    /// Lines that became full, of whatever keys, in their order.
+    full: Vec<Line>,
+}
+
+/// Some ids of one key, in one line of a cache.
+#[derive(Clone)]
+#[repr(align(64))]
+struct Line {
+    path: u64,
+    place: u16,
+    count: u16,
+    ids: [u32; LINE_IDS],
+}
+
+impl Popular {
+    /// The place of a key among the lines, or where it is to be noted.
+    fn find(&self, path: u64) -> Result<u16, usize> {
+        if self.places.is_empty() {
+            return Err(0);
+        }
+        let mut at = tag_of(path) as usize % POPULAR_PLACES;
+        loop {
+            let Some(place) = self.places[at].checked_sub(1) else { return Err(at) };
+            if self.lines[usize::from(place)].path == path {
+                return Ok(place);
+            }
+            at = (at + 1) % POPULAR_PLACES;
+        }
+    }
+
+    fn push(&mut self, place: u16, id: u32) {
+        let line = &mut self.lines[usize::from(place)];
+        let count = usize::from(line.count);
+        // One behind the other where an entry has a key twice.
+        if count > 0 && line.ids[count - 1] == id {
+            return;
+        }
+        if count == LINE_IDS {
+            self.full.push(line.clone());
+            line.count = 0;
+        }
+        line.ids[usize::from(line.count)] = id;
+        line.count += 1;
+    }
+
+    /// Notes the keys of sorted postings that many entries have.
+    fn learn(&mut self, postings: &[Posting]) {
+        for same_key in postings.chunk_by(|a, b| a.path() == b.path()) {
+            if same_key.len() < POPULAR_MIN || self.lines.len() == POPULAR_MAX {
+                continue;
+            }
+            self.places.resize(POPULAR_PLACES, 0);
+            let path = same_key[0].path();
+            if let Err(at) = self.find(path) {
+                let place = self.lines.len() as u16;
+                self.lines.push(Line { path, place, count: 0, ids: [0; LINE_IDS] });
+                self.places[at] = place + 1;
+            }
+        }
+        if self.sorted.len() < self.lines.len() {
+            self.sorted = (0..self.lines.len() as u16).collect();
+            self.sorted.sort_unstable_by_key(|place| self.lines[usize::from(*place)].path);
+        }
+    }
+
+    /// Which lines are full of each key: the places among them, and where those of a key begin.
+    fn full_of_each(&self) -> (Vec<u32>, Vec<u32>) {
+        let mut starts = vec![0; self.lines.len() + 1];
+        for line in &self.full {
+            starts[usize::from(line.place) + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut next = starts.clone();
+        let mut order = vec![0; self.full.len()];
+        for (at, line) in self.full.iter().enumerate() {
+            let next = &mut next[usize::from(line.place)];
+            order[*next as usize] = at as u32;
+            *next += 1;
+        }
+        (order, starts)
+    }
+
+    /// Forgets the ids.
+    fn clear(&mut self) {
+        self.full.clear();
+        self.lines.iter_mut().for_each(|line| line.count = 0);
     }
 }
 
@@ -104,22 +212,44 @@ impl IndexParts {
 
     /// Puts all postings in, and leaves none; begins with the part `first`.
     pub(crate) fn add(&self, gathered: &mut Gathered, first: usize) {
-        let parts = self.0.iter().zip(gathered.heaps.chunks_mut(HEAPS / Self::COUNT));
-        let mut parts: Vec<_> = parts.collect();
-        let count = parts.len();
-        parts.rotate_left(first % count.max(1));
-        for (part, heaps) in parts {
-            for heap in heaps.iter_mut() {
-                heap.sort_unstable();
-                heap.dedup();
-            }
+        let Gathered { postings, popular } = gathered;
+        postings.sort_unstable();
+        postings.dedup();
+        let (full, starts) = popular.full_of_each();
+        let path_at = |place: &u16| popular.lines[usize::from(*place)].path;
+        let mut ids = Vec::new();
+        let count = self.0.len();
+        for number in (0..count).map(|number| (first + number) % count) {
+            let Some(part) = self.0.get(number) else { continue };
+            let start = postings.partition_point(|posting| child(posting.path()) < number);
+            let postings = &postings[start..];
+            let postings = &postings[..postings.partition_point(|posting| child(posting.path()) == number)];
+            let start = popular.sorted.partition_point(|place| child(path_at(place)) < number);
+            let places = popular.sorted[start..].iter().take_while(|place| child(path_at(place)) == number);
             let mut part = lock(part);
-            for heap in heaps.iter_mut().filter(|heap| !heap.is_empty()) {
-                add_sorted(&mut part, heap, 1);
-                heap.clear();
+            if !postings.is_empty() {
+                add_sorted(&mut part, postings, 1);
+            }
+            for place in places {
+                let line = &popular.lines[usize::from(*place)];
+                let [start, end] = [0, 1].map(|behind| starts[usize::from(*place) + behind] as usize);
+                ids.clear();
+                for line in full[start..end].iter().map(|at| &popular.full[*at as usize]).chain([line]) {
+                    ids.extend_from_slice(&line.ids[..usize::from(line.count)]);
+                }
+                // Nearly always they are: numbers are read in their order.
+                if !ids.is_sorted_by(|one, next| one < next) {
+                    ids.sort_unstable();
+                    ids.dedup();
+                }
+                if !ids.is_empty() {
+                    add_list(&mut part, line.path, &ids, 1);
+                }
             }
         }
-        gathered.len = 0;
+        popular.learn(postings);
+        popular.clear();
+        postings.clear();
     }
 
     /// Gives back memory that growing left over in one part.
@@ -168,9 +298,38 @@ fn add_sorted(node: &mut Arc<Node>, postings: &[Posting], depth: u32) {
         }
         Node::Leaf(leaf) => {
             for same_key in postings.chunk_by(|a, b| a.tag() == b.tag()) {
-                leaf.insert_all(same_key);
+                match same_key {
+                    [only] => leaf.insert(only.tag(), only.id()),
+                    _ => {
+                        let ids: SmallVec<[u32; POPULAR_MIN]> =
+                            same_key.iter().map(|posting| posting.id()).collect();
+                        leaf.insert_all(same_key[0].tag(), &ids);
+                    }
+                }
             }
         }
+    }
+}
+
+/// Puts ascending ids that have one key below a node that stands so deep.
+fn add_list(node: &mut Arc<Node>, path: u64, ids: &[u32], depth: u32) {
+    let tag = tag_of(path);
+    let node = Arc::make_mut(node);
+    if let Node::Leaf(leaf) = node
+        && depth < DEPTH_MAX
+        && leaf.len() >= LEAF_MAX
+        && matches!(leaf.get(tag), Postings::None)
+    {
+        *node = leaf.split(depth);
+    }
+    match node {
+        Node::Branch(children) => {
+            add_list(&mut children[child(path << (BITS * depth))], path, ids, depth + 1)
+        }
+        Node::Leaf(leaf) => match ids {
+            [only] => leaf.insert(tag, *only),
+            _ => leaf.insert_all(tag, ids),
+        },
     }
 }
 
@@ -302,19 +461,15 @@ impl Leaf {
         }
     }
 
-    /// Inserts sorted postings of one key, no two of them the same.
-    fn insert_all(&mut self, postings: &[Posting]) {
-        if let [only] = postings {
-            return self.insert(only.tag(), only.id());
-        }
-        let tag = postings[0].tag();
+    /// Inserts ascending ids, at least two, that have one key.
+    fn insert_all(&mut self, tag: u32, ids: &[u32]) {
         let at = self.many.binary_search_by_key(&tag, |(key, _)| *key).unwrap_or_else(|at| {
             let before = self.one.binary_search_by_key(&tag, |(key, _)| *key).ok();
             let before = before.map(|at| self.one.remove(at).1);
             self.many.insert(at, (tag, Arc::new(before.into_iter().collect())));
             at
         });
-        Arc::make_mut(&mut self.many[at].1).insert_all(postings.iter().map(|posting| posting.id()));
+        Arc::make_mut(&mut self.many[at].1).insert_all(ids);
     }
 
     /// How many keys it would hold with those of sorted postings.
@@ -386,8 +541,14 @@ const WIDTH: usize = 1 << BITS;
 const FIXED_DEPTH: u32 = 3;
 /// No limit of the config: the bits of a hash give it.
 const DEPTH_MAX: u32 = FIXED_DEPTH + u32::BITS / BITS;
-/// Of postings that are gathered: some thousands each, when there are a million.
-const HEAPS: usize = 1 << (2 * BITS);
+/// A key of so many gathered postings gets a list.
+const POPULAR_MIN: usize = 16;
+/// So many keys do.
+const POPULAR_MAX: usize = POPULAR_PLACES / 2;
+const POPULAR_PLACES: usize = 1 << 15;
+const _: () = assert!(POPULAR_MAX < u16::MAX as usize);
+const LINE_IDS: usize = 13;
+const _: () = assert!(size_of::<Line>() == 64);
 /// How many keys a leaf holds before it is split.
 /// No limit of the config: a shape of the index, where no key is refused.
 const LEAF_MAX: usize = 192;
@@ -396,6 +557,11 @@ const LEAF_MAX: usize = 192;
 fn path_of(hash: u64) -> u64 {
     let fixed = FIXED_DEPTH * BITS;
     (hash >> (u64::BITS - fixed) << (u64::BITS - fixed)) | (u64::from(hash as u32) << (u32::BITS - fixed))
+}
+
+/// The tag in a path.
+fn tag_of(path: u64) -> u32 {
+    (path >> (u32::BITS - FIXED_DEPTH * BITS)) as u32
 }
 
 fn child(path: u64) -> usize {
@@ -472,10 +638,16 @@ mod tests {
             before.iter().for_each(|(key, id)| index.insert(spread(*key), *id));
             let parts = IndexParts::of(&index);
             let mut one_by_one = index.clone();
+            // Of the keys that were many once the ids alone are kept from then on.
+            let mut gathered = Gathered::new();
             for (first, piece) in &pieces {
-                let all = || piece.iter().copied().chain(popular.iter().map(|id| (7, *id)));
-                all().for_each(|(key, id)| one_by_one.insert(spread(key), id));
-                parts.add(&mut gathered(all().map(|(key, id)| (spread(key), id))), *first);
+                let popular = popular.iter().flat_map(|id| [(7, *id), (7 + u64::from(id % 3), *id)]);
+                for (key, id) in piece.iter().copied().chain(popular) {
+                    one_by_one.insert(spread(key), id);
+                    gathered.push(spread(key), id);
+                }
+                parts.add(&mut gathered, *first);
+                prop_assert_eq!(gathered.len(), 0);
             }
             (0..IndexParts::COUNT).for_each(|part| parts.shrink(part));
             let together = parts.join();
@@ -504,7 +676,7 @@ mod tests {
 
     fn gathered(postings: impl Iterator<Item = (u64, u32)>) -> Gathered {
         let mut gathered = Gathered::new();
-        postings.for_each(|(hash, id)| gathered.push(Posting::new(hash, id)));
+        postings.for_each(|(hash, id)| gathered.push(hash, id));
         gathered
     }
 

@@ -67,25 +67,38 @@ impl IdSet {
         }
     }
 
-    /// Puts ascending ids in.
-    pub(crate) fn insert_all(&mut self, ids: impl Iterator<Item = u32>) {
-        let mut ids = ids.peekable();
-        let mut same_chunk = Vec::new();
-        while let Some(id) = ids.next() {
-            self.insert(id);
-            // Those of the same chunk in one go.
-            if let Self::Many(chunks) = self
-                && let Ok(at) = chunks.binary_search_by_key(&upper(id), |(key, _)| *key)
-            {
-                let chunk = Arc::make_mut(&mut chunks[at].1);
-                same_chunk.extend(std::iter::from_fn(|| ids.next_if(|next| upper(*next) == upper(id))));
-                let joined = (same_chunk.len() >= JOINED_MIN)
-                    .then(|| RoaringBitmap::from_sorted_iter(same_chunk.iter().copied()));
-                match joined {
-                    Some(Ok(others)) => *chunk |= others,
-                    _ => chunk.extend(&same_chunk),
+    /// Puts ascending ids in, no two of them the same.
+    pub(crate) fn insert_all(&mut self, ids: &[u32]) {
+        match self {
+            Self::Few(few) => {
+                let is_behind = few.last().zip(ids.first()).is_none_or(|(last, first)| last < first);
+                few.extend_from_slice(ids);
+                if !is_behind {
+                    few.sort_unstable();
+                    few.dedup();
                 }
-                same_chunk.clear();
+                if few.len() > FEW_MAX {
+                    *self = Self::many(few);
+                }
+            }
+            Self::Many(chunks) => {
+                for same_chunk in ids.chunk_by(|a, b| upper(*a) == upper(*b)) {
+                    let key = upper(same_chunk[0]);
+                    let joined = || RoaringBitmap::from_sorted_iter(same_chunk.iter().copied());
+                    match chunks.binary_search_by_key(&key, |(key, _)| *key) {
+                        Ok(at) => {
+                            let chunk = Arc::make_mut(&mut chunks[at].1);
+                            match (same_chunk.len() >= JOINED_MIN).then(joined) {
+                                Some(Ok(others)) => *chunk |= others,
+                                _ => chunk.extend(same_chunk),
+                            }
+                        }
+                        Err(at) => {
+                            let chunk = joined().unwrap_or_else(|_| same_chunk.iter().copied().collect());
+                            chunks.insert(at, (key, Arc::new(chunk)));
+                        }
+                    }
+                }
             }
         }
     }
@@ -245,7 +258,7 @@ mod tests {
             small.shrink();
             prop_assert_eq!(small.iter().collect::<IdSet>().len(), set.len());
             let mut joined = set.clone();
-            joined.insert_all(other_model.iter().copied());
+            joined.insert_all(&other_model.iter().copied().collect::<Vec<_>>());
             let all = model.union(&other_model).copied().collect::<Vec<_>>();
             prop_assert_eq!(joined.iter().collect::<Vec<_>>(), all);
             prop_assert_eq!(set.len(), model.len());
