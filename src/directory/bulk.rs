@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::accounts::{AccountTables, Accounts, ObjectState};
+use super::common::Common;
 use super::custom::unknown_attributes;
 use super::entry::Entry;
 use super::entry_id::EntryId;
@@ -121,6 +122,7 @@ struct Worker {
     postings_put: usize,
     /// The part of an index that it begins with, so that two rarely want the same.
     first_part: usize,
+    common: Option<Common>,
     /// What it has made of a batch.
     states: Vec<ObjectState>,
     /// The same, each with the place of its tree.
@@ -257,6 +259,7 @@ impl Worker {
             postings_min,
             postings_put: 0,
             first_part,
+            common: None,
             states: Vec::new(),
             entries: Vec::new(),
             others: Others::default(),
@@ -319,11 +322,15 @@ impl Worker {
     }
 
     fn make(&mut self, record: &Record, schema: &Schema) {
-        let Self { shared, postings, states, entries, .. } = self;
+        let Self { shared, postings, states, entries, common, .. } = self;
+        if common.as_ref().is_some_and(|common| !common.is_of(schema)) {
+            *common = None;
+        }
+        let common = common.get_or_insert_with(|| Common::new(schema));
         let [accounts_by_name, groups_by_name, of_trees @ ..] = &mut postings[..] else { return };
         for (place, (tree, of_tree)) in shared.trees.iter().zip(of_trees.chunks_exact_mut(2)).enumerate() {
             let [by_dn, index] = of_tree else { continue };
-            tree.compose(record, schema, &mut |id, entry, uuid| {
+            tree.compose(record, schema, common, &mut |id, entry, uuid| {
                 by_dn.push(tree.dn_hash(&entry, schema), id.raw());
                 tree.each_key(&entry, schema, &mut |key| index.push(key, id.raw()));
                 index.push(tree.uuid_key(uuid), id.raw());

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 use uuid::Uuid;
 
+use super::common::Common;
 use super::entry::{Added, Entry, EntryBuilder, MembershipAttributes, attribute_length};
 use crate::model::{Account, Attribute, Container, Group, LdapProvider, Placement};
 use crate::schema::{
@@ -17,6 +19,8 @@ use crate::schema::{
 pub(super) struct Composition<'a> {
     schema: &'a Schema,
     attributes: SmallVec<[Composed<'a>; 24]>,
+    /// What the first ones of the classes are.
+    list: Option<&'a ClassList>,
     /// The classes, in the order of their values, and `None` for one that the schema does not have.
     classes: SmallVec<[Option<&'static ObjectClass>; 12]>,
     /// How many of the classes are the object's own, with what they are derived from.
@@ -34,6 +38,78 @@ struct Composed<'a> {
     values: SmallVec<[Cow<'a, [u8]>; 1]>,
     /// The normal forms of the values, once there are many.
     forms: BTreeSet<Vec<u8>>,
+}
+
+/// Classes as an object has them, with what follows from them.
+pub(super) struct ClassList {
+    given: Box<[Box<str>]>,
+    structural: &'static str,
+    compatibility: &'static [&'static str],
+    /// All of them, as values.
+    values: Box<[Box<[u8]>]>,
+    classes: SmallVec<[Option<&'static ObjectClass>; 12]>,
+    own_classes: usize,
+    allowed: AttributeSet,
+    allowed_itself: AttributeSet,
+}
+
+/// Bits, by the numbers of the attribute types.
+struct AttributeSet(Box<[u64]>);
+
+impl AttributeSet {
+    fn of<'c>(classes: impl Iterator<Item = &'c Option<&'static ObjectClass>>) -> Self {
+        let mut bits = Vec::new();
+        for id in classes.copied().flatten().flat_map(ObjectClass::attributes) {
+            let place = id.index() / 64;
+            if bits.len() <= place {
+                bits.resize(place + 1, 0);
+            }
+            bits[place] |= 1 << (id.index() % 64);
+        }
+        Self(bits.into())
+    }
+
+    fn contains(&self, id: AttributeId) -> bool {
+        self.0.get(id.index() / 64).is_some_and(|bits| bits >> (id.index() % 64) & 1 == 1)
+    }
+}
+
+impl ClassList {
+    /// The given classes in their order, then what they are derived from, which is implied (RFC 4512
+    /// section 3.3); behind them `structural` where none of them is (posixGroup was structural in RFC 2307 and is
+    /// auxiliary here), and what a provider adds.
+    pub(super) fn new<S: AsRef<str>>(
+        schema: &Schema,
+        given: &[S],
+        structural: &'static str,
+        compatibility: &'static [&'static str],
+    ) -> Self {
+        let mut entry = Composition::new(schema);
+        entry.classes(given, structural, compatibility);
+        let Composition { ref classes, own_classes, .. } = entry;
+        let values = entry.values(AttributeId::OBJECT_CLASS).iter().map(|value| (**value).into());
+        Self {
+            given: given.iter().map(|class| class.as_ref().into()).collect(),
+            structural,
+            compatibility,
+            values: values.collect(),
+            classes: classes.clone(),
+            own_classes,
+            allowed: AttributeSet::of(classes.iter()),
+            allowed_itself: AttributeSet::of(classes.iter().take(own_classes)),
+        }
+    }
+
+    /// Whether it was made of these.
+    pub(super) fn is_of<S: AsRef<str>>(
+        &self,
+        given: &[S],
+        structural: &str,
+        compatibility: &[&'static str],
+    ) -> bool {
+        self.given.iter().map(|class| &**class).eq(given.iter().map(AsRef::as_ref))
+            && (self.structural, self.compatibility) == (structural, compatibility)
+    }
 }
 
 /// The place of an entry.
@@ -59,6 +135,13 @@ pub(super) fn place(
         Some(placement) => (placement.container.clone(), placement.rdn.clone()),
         None => {
             let first = containers.first().ok_or_else(|| name.to_owned())?;
+            // Nearly always: nothing is to be escaped, and what is written is what would be read.
+            if is_usual(&first.naming, b"-") && is_usual(name, b"-_.@") {
+                let Container { container, naming } = first;
+                let dn = [naming, "=", name, ",", container, ",", &provider.base_dn].concat();
+                let rdn = vec![(naming.clone(), name.as_bytes().to_vec())];
+                return Ok(Place { dn, rdn, container: container.clone() });
+            }
             (first.container.clone(), Rdn::new(first.naming.as_str(), name).to_string())
         }
     };
@@ -71,30 +154,40 @@ pub(super) fn place(
 
 /// Whether an account's gidNumber is derived, so that it may have a virtual group. One with an option is
 /// another attribute.
-pub(super) fn has_derived_gid_number(account: &Account, schema: &Schema) -> bool {
+pub(super) fn has_derived_gid_number(account: &Account, common: &mut Common) -> bool {
     let is_given = account
         .attributes
         .iter()
-        .any(|attribute| schema.find(&attribute.description) == Some(AttributeId::GID_NUMBER));
+        .any(|attribute| common.find(&attribute.description) == Some(AttributeId::GID_NUMBER));
     has_class(&account.object_classes, "posixAccount") && !is_given
 }
 
-/// The attributes of an account's entry.
+/// The classes of an account's entry.
+pub(super) fn account_classes(
+    common: &mut Common,
+    provider: &LdapProvider,
+    account: &Account,
+) -> Arc<ClassList> {
+    let added = added_by(provider, &["user", AUTHENTIK_USER]);
+    match account.object_classes.as_slice() {
+        [] => common.classes(&PERSON_CLASSES, "account", added),
+        given => common.classes(given, "account", added),
+    }
+}
+
+/// The attributes of an account's entry with these classes.
 pub(super) fn account<'a>(
     schema: &'a Schema,
     provider: &LdapProvider,
     account: &'a Account,
     place: &'a Place,
+    classes: &'a ClassList,
+    common: &mut Common,
 ) -> Composition<'a> {
-    let mut entry = Composition::new(schema);
-    let added = added_by(provider, &["user", AUTHENTIK_USER]);
-    match account.object_classes.as_slice() {
-        [] => entry.classes(&PERSON_CLASSES, &"account", added),
-        given => entry.classes(given, &"account", added),
-    }
+    let mut entry = Composition::of(schema, classes);
     entry.names(&place.rdn);
     let is_posix = has_class(&account.object_classes, "posixAccount");
-    entry.free(&account.attributes);
+    entry.free(&account.attributes, common);
     if entry.allows(AttributeId::CN) && !entry.has(AttributeId::CN) {
         let name = if account.name.is_empty() { &account.username } else { &account.name };
         entry.added_cn = !entry.allows_itself(AttributeId::CN);
@@ -128,44 +221,49 @@ pub(super) fn account<'a>(
     entry
 }
 
-/// The attributes of a group's entry.
+/// The classes of a group's entry.
+pub(super) fn group_classes(common: &mut Common, provider: &LdapProvider, group: &Group) -> Arc<ClassList> {
+    let added = added_by(provider, &["group", AUTHENTIK_GROUP]);
+    match group.object_classes.as_slice() {
+        [] => common.classes(&GROUP_CLASSES, "groupOfNames", added),
+        given => common.classes(given, "groupOfNames", added),
+    }
+}
+
+/// The attributes of a group's entry with these classes.
 pub(super) fn group<'a>(
     schema: &'a Schema,
     provider: &LdapProvider,
     group: &'a Group,
     place: &'a Place,
+    classes: &'a ClassList,
+    common: &mut Common,
 ) -> Composition<'a> {
-    let mut entry = Composition::new(schema);
-    let added = added_by(provider, &["group", AUTHENTIK_GROUP]);
-    let is_posix = match group.object_classes.as_slice() {
-        [] => {
-            entry.classes(&GROUP_CLASSES, &"groupOfNames", added);
-            true
-        }
-        given => {
-            entry.classes(given, &"groupOfNames", added);
-            has_class(given, "posixGroup")
-        }
-    };
+    let mut entry = Composition::of(schema, classes);
     entry.names(&place.rdn);
     entry.first(AttributeId::CN, &group.name);
-    entry.free(&group.attributes);
-    if is_posix {
+    entry.free(&group.attributes, common);
+    if has_class(&group.object_classes, "posixGroup") {
         entry.default_number(AttributeId::GID_NUMBER, provider.gid_start_number, group.number.get());
     }
     entry.open();
     entry
 }
 
-/// The attributes of an account's virtual group.
+/// The classes of an account's virtual group.
+pub(super) fn virtual_group_classes(common: &mut Common, provider: &LdapProvider) -> Arc<ClassList> {
+    let added = added_by(provider, &["group", AUTHENTIK_GROUP, AUTHENTIK_VIRTUAL_GROUP]);
+    common.classes(&GROUP_CLASSES, "groupOfNames", added)
+}
+
+/// The attributes of an account's virtual group with these classes.
 pub(super) fn virtual_group<'a>(
     schema: &'a Schema,
     provider: &LdapProvider,
     account: &'a Account,
+    classes: &'a ClassList,
 ) -> Composition<'a> {
-    let mut entry = Composition::new(schema);
-    let added = added_by(provider, &["group", AUTHENTIK_GROUP, AUTHENTIK_VIRTUAL_GROUP]);
-    entry.classes(&GROUP_CLASSES, &"groupOfNames", added);
+    let mut entry = Composition::of(schema, classes);
     entry.add(AttributeId::CN, &account.username);
     entry.default_number(AttributeId::GID_NUMBER, provider.gid_start_number, account.number.get());
     entry
@@ -188,7 +286,7 @@ pub(super) fn container<'a>(
         Some(AttributeId::C) => &["top", "country"],
         _ => &["top", "applicationProcess", "extensibleObject"],
     };
-    entry.classes(classes, &"applicationProcess", &[]);
+    entry.classes(classes, "applicationProcess", &[]);
     entry.names(rdn);
     if classes.contains(&"organization")
         && !entry.has(AttributeId::O)
@@ -224,11 +322,25 @@ impl<'a> Composition<'a> {
         Self {
             schema,
             attributes: SmallVec::new(),
+            list: None,
             classes: SmallVec::new(),
             own_classes: 0,
             added_uid: false,
             added_cn: false,
         }
+    }
+
+    /// Nothing but classes.
+    fn of(schema: &'a Schema, list: &'a ClassList) -> Self {
+        let mut entry = Self::new(schema);
+        let place = entry.place(AttributeId::OBJECT_CLASS, entry.name(AttributeId::OBJECT_CLASS));
+        if let Some(attribute) = entry.attributes.get_mut(place) {
+            attribute.values.extend(list.values.iter().map(|value| Cow::Borrowed(&**value)));
+        }
+        entry.classes = list.classes.clone();
+        entry.own_classes = list.own_classes;
+        entry.list = Some(list);
+        entry
     }
 
     /// The finished entry below `parent`.
@@ -274,13 +386,11 @@ impl<'a> Composition<'a> {
         }
     }
 
-    /// The given classes in their order, then what they are derived from, which is implied (RFC 4512
-    /// section 3.3); behind them `structural` where none of them is (posixGroup was structural in RFC 2307 and is
-    /// auxiliary here), and what a provider adds.
+    /// See [`ClassList::new`].
     fn classes<S: AsRef<str>>(
         &mut self,
         classes: &'a [S],
-        structural: &'static &'static str,
+        structural: &'static str,
         compatibility: &'static [&'static str],
     ) {
         self.add_classes(classes);
@@ -289,7 +399,9 @@ impl<'a> Composition<'a> {
         let is_aside =
             |class: &Option<&ObjectClass>| class.is_some_and(|class| class.kind != ClassKind::Structural);
         if self.classes.iter().all(is_aside) {
-            self.add_classes(std::slice::from_ref(structural));
+            let first = self.classes.len();
+            self.add(AttributeId::OBJECT_CLASS, structural);
+            self.add_superclasses(first);
         }
         self.add_classes(compatibility);
     }
@@ -326,12 +438,21 @@ impl<'a> Composition<'a> {
 
     /// Whether a class that is known requires or allows the attribute.
     fn allows(&self, id: AttributeId) -> bool {
-        self.classes.iter().flatten().any(|class| class.allows(id))
+        self.list.is_some_and(|list| list.allowed.contains(id))
+            || self
+                .classes
+                .iter()
+                .skip(self.list.map_or(0, |list| list.classes.len()))
+                .flatten()
+                .any(|class| class.allows(id))
     }
 
     /// Whether one of the object's own classes requires or allows the attribute.
     fn allows_itself(&self, id: AttributeId) -> bool {
-        self.classes.iter().take(self.own_classes).flatten().any(|class| class.allows(id))
+        match self.list {
+            Some(list) => list.allowed_itself.contains(id),
+            None => self.classes.iter().take(self.own_classes).flatten().any(|class| class.allows(id)),
+        }
     }
 
     /// An entry with attributes that its classes do not allow (free ones may be any) says so by
@@ -354,13 +475,13 @@ impl<'a> Composition<'a> {
         }
     }
 
-    fn free(&mut self, attributes: &'a [Attribute]) {
+    fn free(&mut self, attributes: &'a [Attribute], common: &mut Common) {
         for attribute in attributes {
             let (base, options) = match attribute.description.split_once(';') {
                 Some((base, options)) => (base, Some(options)),
                 None => (attribute.description.as_str(), None),
             };
-            let Some(id) = self.schema.find(base) else { continue };
+            let Some(id) = common.find(base) else { continue };
             let attribute_type = self.schema.attribute(id);
             if id.is_computed() || attribute_type.secret || attribute_type.is_operational() {
                 continue;
@@ -475,6 +596,12 @@ impl<'a> Composed<'a> {
     }
 }
 
+/// Whether it is of ASCII letters, digits and these signs alone, a letter first.
+fn is_usual(text: &str, signs: &[u8]) -> bool {
+    let is_usual = |octet: u8| octet.is_ascii_alphanumeric() || signs.contains(&octet);
+    text.bytes().next().is_some_and(|first| first.is_ascii_alphabetic()) && text.bytes().all(is_usual)
+}
+
 fn octets(text: Cow<'_, str>) -> Cow<'_, [u8]> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
@@ -506,3 +633,69 @@ fn has_class(classes: &[String], class: &str) -> bool {
 
 const PERSON_CLASSES: [&str; 5] = ["top", "person", "organizationalPerson", "inetOrgPerson", "posixAccount"];
 const GROUP_CLASSES: [&str; 4] = ["top", "groupOfNames", "groupOfUniqueNames", "posixGroup"];
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plain;
+
+    proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
+        /// Whatever a name holds, its place is what its RDN is read as.
+        #[test]
+        fn a_usual_name_has_the_place_of_any(name in "[a-z0-9]{0,2}[ -~ö]{0,5}", naming in "(cn|uid|x-Y9|a_b|1\\.2)") {
+            let provider = plain::provider(1, "dc=example,dc=org");
+            let containers = [Container { container: "ou=people".to_owned(), naming: naming.clone() }];
+            let rdn = Rdn::new(naming.as_str(), name.as_str()).to_string();
+            let read = Dn::parse(rdn.as_bytes()).ok().filter(|dn| dn.rdns().len() == 1);
+            match (place(&provider, &[], &containers, &name), read) {
+                (Ok(place), Some(read)) => {
+                    prop_assert_eq!(place.dn, format!("{rdn},ou=people,dc=example,dc=org"));
+                    let pairs = read.rdns()[0].pairs().iter();
+                    prop_assert_eq!(place.rdn, pairs.map(|pair| (pair.attribute.clone(), pair.value.clone())).collect::<Vec<_>>());
+                    prop_assert_eq!(place.container, "ou=people");
+                }
+                (Err(refused), None) => prop_assert_eq!(refused, rdn),
+                (place, read) => prop_assert!(false, "{:?} {:?}", place.map(|place| place.dn), read),
+            }
+        }
+    }
+
+    /// The classes of one entry are not those of another.
+    #[test]
+    fn lists_of_classes_are_told_apart() {
+        let schema = Schema::core();
+        let mut common = Common::new(&schema);
+        let lists: [&[&str]; 6] = [
+            &["top", "person"],
+            &["person", "top"],
+            &["TOP", "person"],
+            &["posixGroup"],
+            &[],
+            &["top", "person", "unknown"],
+        ];
+        for _ in 0..2 {
+            for given in lists {
+                for (structural, added) in [("account", &[] as &[&str]), ("groupOfNames", &["user"])] {
+                    let list = common.classes(given, structural, added);
+                    let mut entry = Composition::new(&schema);
+                    entry.classes(given, structural, added);
+                    let of_list = Composition::of(&schema, &list);
+                    let values = |entry: &Composition<'_>| {
+                        let values = entry.values(AttributeId::OBJECT_CLASS);
+                        values.iter().map(|value| value.to_vec()).collect::<Vec<_>>()
+                    };
+                    assert_eq!(values(&of_list), values(&entry), "{given:?}");
+                    assert_eq!(of_list.own_classes, entry.own_classes);
+                    for attribute in schema.attributes() {
+                        assert_eq!(of_list.allows(attribute.id), entry.allows(attribute.id));
+                        assert_eq!(of_list.allows_itself(attribute.id), entry.allows_itself(attribute.id));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod accounts;
 mod bulk;
 mod category;
 mod chain;
+mod common;
 mod compose;
 mod computed;
 mod cost;

@@ -7,6 +7,7 @@ use foldhash::quality::RandomState;
 use uuid::Uuid;
 
 use super::accounts::name_key;
+use super::common::Common;
 use super::compose;
 use super::entry::Entry;
 use super::entry_id::{EntryId, NUMBER_MAX, virtual_group_uuid};
@@ -354,7 +355,8 @@ impl Tree {
     /// Whether an account can have its entry here, beside those that are there.
     pub fn check_account(&self, account: &Account, schema: &Schema) -> Result<(), PlaceError> {
         self.check(self.place_of(account), EntryId::of_account(account.number), schema)?;
-        if self.provider.virtual_groups && compose::has_derived_gid_number(account, schema) {
+        let common = &mut Common::new(schema);
+        if self.provider.virtual_groups && compose::has_derived_gid_number(account, common) {
             let dn = self.virtual_group_dn(account);
             self.check_free(&dn, EntryId::of_virtual_group(account.number), schema)?;
         }
@@ -375,7 +377,7 @@ impl Tree {
         if account.number.get() > NUMBER_MAX {
             return;
         }
-        let (entry, virtual_group) = self.account_entries(account, schema);
+        let (entry, virtual_group) = self.account_entries(account, schema, &mut Common::new(schema));
         self.put(EntryId::of_account(account.number), entry, account.uuid, schema);
         let uuid = virtual_group_uuid(account.uuid);
         self.put(EntryId::of_virtual_group(account.number), virtual_group, uuid, schema);
@@ -391,7 +393,7 @@ impl Tree {
     }
 
     pub(super) fn put_group(&mut self, group: &Group, schema: &Schema) {
-        let entry = self.group_entry(group, schema);
+        let entry = self.group_entry(group, schema, &mut Common::new(schema));
         self.put(EntryId::of_group(group.number), entry, group.uuid, schema);
     }
 
@@ -404,11 +406,12 @@ impl Tree {
         &self,
         record: &Record,
         schema: &Schema,
+        common: &mut Common,
         each: &mut dyn FnMut(EntryId, Entry, Uuid),
     ) {
         match record {
             Record::Account(account) if account.number.get() <= NUMBER_MAX => {
-                let (entry, virtual_group) = self.account_entries(account, schema);
+                let (entry, virtual_group) = self.account_entries(account, schema, common);
                 if let Some(entry) = entry {
                     each(EntryId::of_account(account.number), entry, account.uuid);
                 }
@@ -418,7 +421,7 @@ impl Tree {
                 }
             }
             Record::Group(group) => {
-                if let Some(entry) = self.group_entry(group, schema) {
+                if let Some(entry) = self.group_entry(group, schema, common) {
                     each(EntryId::of_group(group.number), entry, group.uuid);
                 }
             }
@@ -497,24 +500,31 @@ impl Tree {
     }
 
     /// An account's entry and its virtual group.
-    fn account_entries(&self, account: &Account, schema: &Schema) -> (Option<Entry>, Option<Entry>) {
+    fn account_entries(
+        &self,
+        account: &Account,
+        schema: &Schema,
+        common: &mut Common,
+    ) -> (Option<Entry>, Option<Entry>) {
         if account.kind == AccountKind::InternalServiceAccount {
             return (None, None);
         }
         let entry = self.place_of(account).ok().and_then(|place| {
             let parent = self.container_named(&place.container, schema)?;
-            let composition = compose::account(schema, &self.provider, account, &place);
+            let classes = compose::account_classes(common, &self.provider, account);
+            let composition = compose::account(schema, &self.provider, account, &place, &classes, common);
             Some(composition.build(&place.dn, parent.raw()))
         });
-        let virtual_group = entry.is_some().then(|| self.virtual_group(account, schema)).flatten();
+        let virtual_group = entry.is_some().then(|| self.virtual_group(account, schema, common)).flatten();
         (entry, virtual_group)
     }
 
-    fn group_entry(&self, group: &Group, schema: &Schema) -> Option<Entry> {
+    fn group_entry(&self, group: &Group, schema: &Schema, common: &mut Common) -> Option<Entry> {
         let containers = &self.provider.groups;
         let place = compose::place(&self.provider, &group.placements, containers, &group.name).ok()?;
         let parent = self.container_named(&place.container, schema)?;
-        let composition = compose::group(schema, &self.provider, group, &place);
+        let classes = compose::group_classes(common, &self.provider, group);
+        let composition = compose::group(schema, &self.provider, group, &place, &classes, common);
         Some(composition.build(&place.dn, parent.raw()))
     }
 
@@ -527,13 +537,14 @@ impl Tree {
         if account.kind.is_person() { &self.provider.users } else { &self.provider.service_accounts }
     }
 
-    fn virtual_group(&self, account: &Account, schema: &Schema) -> Option<Entry> {
-        if !self.provider.virtual_groups || !compose::has_derived_gid_number(account, schema) {
+    fn virtual_group(&self, account: &Account, schema: &Schema, common: &mut Common) -> Option<Entry> {
+        if !self.provider.virtual_groups || !compose::has_derived_gid_number(account, common) {
             return None;
         }
         let parent = self.container_named(VIRTUAL_GROUPS, schema)?;
         let dn = self.virtual_group_dn(account);
-        Some(compose::virtual_group(schema, &self.provider, account).build(&dn, parent.raw()))
+        let classes = compose::virtual_group_classes(common, &self.provider);
+        Some(compose::virtual_group(schema, &self.provider, account, &classes).build(&dn, parent.raw()))
     }
 
     /// Exchanges an entry, or takes it out, with the keys that lead to it.
@@ -629,7 +640,22 @@ impl Tree {
 
     /// By what the index of DNs finds an entry.
     pub(super) fn dn_hash(&self, entry: &Entry, schema: &Schema) -> u64 {
-        self.hash(&dn_form(entry, schema))
+        self.hash(&self.dn_form_below(entry, schema).unwrap_or_else(|| dn_form(entry, schema)))
+    }
+
+    /// The normal form of the entry's DN, made of its RDN and what is known of the container above. `None`: only the whole DN
+    /// tells where the RDN ends, or that it has one.
+    pub(super) fn dn_form_below(&self, entry: &Entry, schema: &Schema) -> Option<Vec<u8>> {
+        let container = self.containers.get(entry.parent() as usize)?;
+        let rdn = entry.dn().get(..memchr::memchr(b',', entry.dn())?)?;
+        if memchr::memchr2(b'\\', b'"', rdn).is_some() {
+            return None;
+        }
+        let mut normal = Vec::with_capacity(entry.dn().len() + 16);
+        normalize_dn(rdn, schema, &mut normal).ok()?;
+        normal.push(b',');
+        normal.extend_from_slice(&container.normal);
+        Some(normal)
     }
 
     fn key(&self, kind: KeyKind, attribute: AttributeId, octets: &[u8]) -> u64 {

@@ -240,6 +240,11 @@ impl Schema {
         }
     }
 
+    /// Whether both are one: neither was changed into the other.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The attribute type with this id. Total: an id of another schema is an attribute that has no rules, so that
     /// filters on it are Undefined.
     pub fn attribute(&self, id: AttributeId) -> &AttributeType {

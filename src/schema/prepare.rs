@@ -144,6 +144,11 @@ pub(super) fn prepare_numeric(value: &[u8], out: &mut Vec<u8>) -> Result<(), Inv
 
 /// Appends a telephone number: spaces and hyphens of every kind are insignificant (section 2.6.3).
 pub(super) fn prepare_telephone(value: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidSyntax> {
+    if value.iter().copied().all(is_plain) {
+        let significant = value.iter().filter(|octet| !matches!(octet, b' ' | b'-'));
+        out.extend(significant.map(u8::to_ascii_lowercase));
+        return Ok(());
+    }
     let mut text = Vec::new();
     prepare(value, Case::Fold, &mut text)?;
     let text = String::from_utf8(text).map_err(|_| InvalidSyntax)?;
@@ -209,19 +214,19 @@ fn fold_octet(octet: u8, case: Case) -> u8 {
 fn collapse_plain(value: &[u8], case: Case, trim: Trim, out: &mut Vec<u8>) {
     out.reserve(value.len());
     let start = out.len();
-    let mut pending_space = false;
-    for &octet in value {
-        if octet == b' ' {
-            pending_space = true;
+    for (spaces, word) in value.split(|octet| *octet == b' ').enumerate() {
+        if word.is_empty() {
             continue;
         }
-        if pending_space && (out.len() > start || !trim.start) {
+        if spaces > 0 && (out.len() > start || !trim.start) {
             out.push(b' ');
         }
-        pending_space = false;
-        out.push(fold_octet(octet, case));
+        out.extend_from_slice(word);
     }
-    finish(pending_space, start, trim, out);
+    if let (Case::Fold, Some(written)) = (case, out.get_mut(start..)) {
+        written.make_ascii_lowercase();
+    }
+    finish(value.ends_with(b" "), start, trim, out);
 }
 
 /// As `collapse_plain`; a space that carries a combining mark is a character of its own (section 2.6).
@@ -385,6 +390,9 @@ mod tests {
     fn telephone_numbers_lose_spaces_and_hyphens() {
         let mut out = Vec::new();
         prepare_telephone("+49 (0)30\u{2011}12-34\u{A0}5 X".as_bytes(), &mut out).unwrap();
+        assert_eq!(out, b"+49(0)3012345x");
+        out.clear();
+        prepare_telephone(b" +49 (0)30 12-34  5 X-", &mut out).unwrap();
         assert_eq!(out, b"+49(0)3012345x");
     }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::fixture::{Tape, World, container, normal};
 use crate::directory::{EntryId, TreeReader, Visibility};
+use crate::directory::tree::dn_form;
 use crate::model::{AccountKind, AccountNumber, GroupNumber, Placement, ProviderNumber};
 use crate::plain::{account, attribute, group, provider};
 use crate::schema::{
@@ -33,6 +34,9 @@ fn conforms(look: &TreeReader<'_>, id: EntryId) {
     let schema = look.schema();
     let entry = look.entry(id).unwrap();
     let dn = String::from_utf8(entry.dn().to_vec()).unwrap();
+    let normal_dn = dn_form(entry, schema);
+    assert_eq!(look.tree().find_normal(&normal_dn, schema), Some(id), "{dn}");
+    assert!(look.tree().dn_form_below(entry, schema).is_none_or(|below| below == normal_dn), "{dn}");
     let class_names = values(look, id, AttributeId::OBJECT_CLASS);
     let classes: Vec<_> =
         class_names.iter().map(|name| schema.class(std::str::from_utf8(name).unwrap())).collect();
