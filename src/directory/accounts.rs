@@ -3,7 +3,8 @@
 //! What an entry's octets hold (full name, mail, free attributes) is not held here a second time.
 
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use foldhash::quality::RandomState;
 use roaring::RoaringBitmap;
@@ -691,30 +692,18 @@ impl Accounts {
         // From a store they come sorted, some runs of them.
         memberships.sort_by_key(|membership| pair(membership.group.get(), membership.account.get()));
         memberships.dedup();
-        let mut rest = &*memberships;
         let numbers: Vec<GroupNumber> = self.groups().map(|group| group.number).collect();
-        for &number in &numbers {
-            let Some(state) = self.groups.get_mut(number.get()) else { continue };
-            let before = rest.iter().take_while(|membership| membership.group < number).count();
-            let joined = rest.iter().skip(before).take_while(|membership| membership.group == number).count();
-            let (joined, behind) = rest.split_at(before).1.split_at(joined);
-            rest = behind;
-            if joined.is_empty() && state.children.is_empty() {
-                continue;
-            }
-            let accounts = joined.iter().map(|membership| EntryId::of_account(membership.account));
-            let groups = state.children.iter().copied().map(EntryId::of_group);
-            let mut members: IdSet = accounts.chain(groups).map(EntryId::raw).collect();
-            members.shrink();
-            Arc::make_mut(state).members = Arc::new(members);
-        }
-        memberships.sort_unstable_by_key(|membership| pair(membership.account.get(), membership.group.get()));
-        for same_account in memberships.chunk_by(|one, next| one.account == next.account) {
-            if let Some(state) = self.accounts.get_mut(same_account[0].account.get()) {
-                Arc::make_mut(state).groups =
-                    same_account.iter().map(|membership| membership.group).collect();
-            }
-        }
+        let accounts = Mutex::new(Some(&mut self.accounts));
+        let join_accounts = || {
+            let accounts = accounts.lock().unwrap_or_else(PoisonError::into_inner).take();
+            accounts.into_iter().for_each(|accounts| join_accounts(accounts, &memberships));
+        };
+        thread::scope(|scope| {
+            // What cannot be started is done by this one.
+            let _ = thread::Builder::new().name("load".to_owned()).spawn_scoped(scope, join_accounts);
+            join_groups(&mut self.groups, &numbers, &memberships);
+            join_accounts();
+        });
         // Where nothing is above them they are made as they should be.
         let has_parents =
             |number: &GroupNumber| self.group(*number).is_some_and(|group| !group.parents.is_empty());
@@ -790,6 +779,40 @@ impl Accounts {
             if let Some(state) = self.groups.get_mut(number.get()) {
                 Arc::make_mut(state).closure = closure.into();
             }
+        }
+    }
+}
+
+/// Puts members into these groups, in their order. The memberships are sorted.
+fn join_groups(groups: &mut Sparse<Arc<GroupState>>, numbers: &[GroupNumber], memberships: &[Membership]) {
+    let mut rest = memberships;
+    for &number in numbers {
+        let Some(state) = groups.get_mut(number.get()) else { continue };
+        let before = rest.iter().take_while(|membership| membership.group < number).count();
+        let joined = rest.iter().skip(before).take_while(|membership| membership.group == number).count();
+        let (joined, behind) = rest.split_at(before).1.split_at(joined);
+        rest = behind;
+        if joined.is_empty() && state.children.is_empty() {
+            continue;
+        }
+        let accounts = joined.iter().map(|membership| EntryId::of_account(membership.account));
+        let groups = state.children.iter().copied().map(EntryId::of_group);
+        let mut members: IdSet = accounts.chain(groups).map(EntryId::raw).collect();
+        members.shrink();
+        Arc::make_mut(state).members = Arc::new(members);
+    }
+}
+
+/// Tells accounts their groups.
+fn join_accounts(accounts: &mut AccountTable<Arc<AccountState>>, memberships: &[Membership]) {
+    let by_account = memberships.iter().map(|joined| pair(joined.account.get(), joined.group.get()));
+    let mut by_account: Vec<u64> = by_account.collect();
+    by_account.sort_unstable();
+    let account = |pair: u64| (pair >> u32::BITS) as u32;
+    for same_account in by_account.chunk_by(|one, next| account(*one) == account(*next)) {
+        if let Some(state) = accounts.get_mut(account(same_account[0])) {
+            let groups = same_account.iter().map(|pair| GroupNumber::new(*pair as u32));
+            Arc::make_mut(state).groups = groups.collect();
         }
     }
 }

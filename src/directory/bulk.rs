@@ -110,6 +110,16 @@ struct Entries {
     numbered: Sparse<Arc<Entry>>,
     /// By the account's number.
     virtual_groups: Sparse<Arc<Entry>>,
+    /// What stands directly below each container.
+    below: Vec<Vec<u32>>,
+}
+
+impl Entries {
+    /// None yet but the containers of a tree.
+    fn of(tree: &Tree) -> Self {
+        let below = tree.containers().iter().map(|_| Vec::new()).collect();
+        Self { numbered: Sparse::new(), virtual_groups: Sparse::new(), below }
+    }
 }
 
 /// One thread's work.
@@ -151,10 +161,7 @@ impl Bulk {
             indexes.extend(tree.indexes().map(IndexParts::of));
         }
         let objects =
-            Objects { accounts: AccountTables::new(), entries: trees
-                .iter()
-                .map(|_| Entries { numbered: Sparse::new(), virtual_groups: Sparse::new() })
-                .collect() };
+            Objects { accounts: AccountTables::new(), entries: trees.iter().map(Entries::of).collect() };
         let shared = Arc::new(Shared {
             accounts: accounts.cloned(),
             trees,
@@ -313,6 +320,9 @@ impl Worker {
         }
         for (place, id, entry) in self.entries.drain(..) {
             let Some(entries) = objects.entries.get_mut(place) else { continue };
+            if let Some(below) = entries.below.get_mut(entry.parent() as usize) {
+                below.push(id.raw());
+            }
             match (id.number(), id.virtual_group_of()) {
                 (Some(number), _) => entries.numbered.insert(number, entry),
                 (None, Some(account)) => entries.virtual_groups.insert(account.get(), entry),
@@ -398,8 +408,8 @@ impl Shared {
         let mut next = || indexes.next().unwrap_or_default();
         accounts.by_name = [next(), next()];
         let mut trees = self.trees;
-        for (tree, Entries { numbered, virtual_groups }) in trees.iter_mut().zip(entries) {
-            tree.take_entries(numbered, virtual_groups, next(), next());
+        for (tree, Entries { numbered, virtual_groups, below }) in trees.iter_mut().zip(entries) {
+            tree.take_entries(numbered, virtual_groups, below, next(), next());
         }
         let others = self.others.into_inner().unwrap_or_else(PoisonError::into_inner);
         Made { accounts, trees, others }

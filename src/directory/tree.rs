@@ -434,30 +434,21 @@ impl Tree {
         [&self.by_dn, &self.index]
     }
 
-    /// Takes all entries at once into a tree that has none yet, with indexes that hold what was in its own too.
+    /// Takes all entries at once, with the ids of those that stand directly below each container, into a tree that has none
+    /// yet, with indexes that hold what was in its own too.
     pub(super) fn take_entries(
         &mut self,
         entries: Sparse<Arc<Entry>>,
         virtual_groups: Sparse<Arc<Entry>>,
+        below: Vec<Vec<u32>>,
         by_dn: HashIndex,
         index: HashIndex,
     ) {
-        let mut below: Vec<Vec<u32>> =
-            self.children.iter().map(|children| children.iter().collect()).collect();
-        let numbered =
-            entries.iter().map(|(number, entry)| (EntryId::of_account(AccountNumber::new(number)), entry));
-        let virtual_ones = virtual_groups
-            .iter()
-            .map(|(number, entry)| (EntryId::of_virtual_group(AccountNumber::new(number)), entry));
-        for (id, entry) in numbered.chain(virtual_ones) {
-            if let Some(below) = below.get_mut(entry.parent() as usize) {
-                below.push(id.raw());
-            }
-        }
         self.children = below
             .into_iter()
-            .map(|ids| {
-                let mut children: IdSet = ids.into_iter().collect();
+            .zip(&self.children)
+            .map(|(ids, containers)| {
+                let mut children: IdSet = containers.iter().chain(ids).collect();
                 children.shrink();
                 Arc::new(children)
             })
