@@ -20,9 +20,9 @@ use super::tree::Tree;
 use crate::model::{Membership, Record};
 use crate::schema::Schema;
 
-/// Records that are read by whoever takes them, on whichever thread: handed one by one to what it is called with. There are
+/// Records that are read by whoever takes them, on whichever thread: shown one by one to what it is called with. There are
 /// no custom attribute types and no providers among them, and each attribute type that they use was declared before.
-pub type Unread = Box<dyn FnOnce(&mut dyn FnMut(Record)) + Send>;
+pub type Unread = Box<dyn FnOnce(&mut dyn FnMut(&Record)) + Send>;
 
 /// Takes records; has accounts and groups in tables and trees at the end.
 pub(super) struct Bulk {
@@ -295,9 +295,9 @@ impl Worker {
                 }
             }
             Records::Unread(unread) => unread(&mut |record| match record {
-                Record::Account(_) | Record::Group(_) => self.make(&record, &schema),
-                Record::Membership(membership) => self.others.memberships.push(membership),
-                record => self.others.records.push(record),
+                Record::Account(_) | Record::Group(_) => self.make(record, &schema),
+                Record::Membership(membership) => self.others.memberships.push(*membership),
+                record => self.others.records.push(record.clone()),
             }),
         }
         self.hand_over();

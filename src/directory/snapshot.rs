@@ -387,7 +387,7 @@ impl SnapshotBuilder {
     /// Takes records that are read on other threads, once custom attribute types and providers were added.
     pub fn add_unread(&mut self, unread: Unread) {
         if self.snapshot.trees.is_empty() {
-            return unread(&mut |record| self.add(record));
+            return unread(&mut |record| self.add(record.clone()));
         }
         let (bulk, schema) = self.bulk();
         bulk.add_unread(unread, schema);

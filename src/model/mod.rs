@@ -15,6 +15,7 @@ mod event;
 mod field;
 mod fingerprint;
 mod group;
+mod in_place;
 mod incarnation;
 mod internal_account;
 mod invisible;
@@ -47,6 +48,7 @@ pub use event::{
 pub use field::{Field, FieldValue, fields};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use group::{Group, Membership};
+pub use in_place::InPlace;
 pub use incarnation::Incarnation;
 pub use internal_account::InternalAccount;
 pub use invisible::{escape, is_invisible, visible};

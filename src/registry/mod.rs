@@ -187,16 +187,16 @@ impl Registry {
         let loaded = store.load_stored(&mut |stored| {
             let without_origin = without_origin.clone();
             let is_first = stored.is_first();
-            let read = move |each: &mut dyn FnMut(Record)| {
-                stored.read(&mut |record| {
-                    if origins::is_unknown(&record) {
+            let read = move |each: &mut dyn FnMut(&Record)| {
+                stored.lend(&mut |record| {
+                    if origins::is_unknown(record) {
                         without_origin.lock().unwrap_or_else(PoisonError::into_inner).push(record.key());
                     }
                     each(record);
                 });
             };
             if is_first {
-                read(&mut |record| builder.add(record))
+                read(&mut |record| builder.add(record.clone()))
             } else {
                 builder.add_unread(Box::new(read))
             }

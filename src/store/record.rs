@@ -18,6 +18,7 @@ mod v4;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::enc::write::SizeWriter;
+use bincode::error::DecodeError;
 use bincode::serde::encode_into_writer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,8 +26,8 @@ use serde::de::DeserializeOwned;
 use super::Meta;
 use super::error::{Damage, StoreError};
 use crate::model::{
-    AccountNumber, ApplicationNumber, AttributeNumber, EventPlace, GroupNumber, Key, ProviderNumber, Record,
-    RoleNumber, TokenNumber, TombstoneOf, Trail, UsageOf,
+    Account, AccountNumber, ApplicationNumber, AttributeNumber, EventPlace, GroupNumber, InPlace, Key,
+    ProviderNumber, Record, RoleNumber, TokenNumber, TombstoneOf, Trail, UsageOf,
 };
 
 /// One stored item: its key and its value.
@@ -332,10 +333,27 @@ pub(super) fn decode(name: &[u8], version: u8, octets: &[u8]) -> Result<Record, 
         (Some(&(EVENT | LOGIN | FAILURE | CUSTOM_EVENT)), _) => Record::Event(unbincoded(name, octets)?),
         _ => return Err(unreadable(name, "there is no such kind of record")),
     };
-    if key_of(name) == Some(record.key()) {
-        Ok(record)
+    if key_of(name) == Some(record.key()) { Ok(record) } else { Err(unreadable(name, OTHER_NAME)) }
+}
+
+/// The same for an account as version 2 and all later ones write it, into the place of another whose memory it takes: whether
+/// it is one. On an error the place holds nothing of use.
+pub(super) fn decode_in_place(
+    name: &[u8],
+    version: u8,
+    octets: &[u8],
+    place: &mut Account,
+) -> Result<bool, Fault> {
+    if name.first() != Some(&ACCOUNT) || version == 1 {
+        return Ok(false);
+    }
+    let to = InPlace { place, is_plain: matches!(version, 2..=4) };
+    let decoded = bincode::serde::seed_decode_from_slice(to, octets, BINCODE);
+    all_of(name, octets, decoded)?;
+    if key_of(name) == Some(Key::Account(place.number)) {
+        Ok(true)
     } else {
-        Err(unreadable(name, "it stands under the name of another record"))
+        Err(unreadable(name, OTHER_NAME))
     }
 }
 
@@ -463,7 +481,12 @@ fn bincoded(name: &[u8], value: &impl Serialize) -> Result<Vec<u8>, StoreError> 
 }
 
 fn unbincoded<T: DeserializeOwned>(name: &[u8], octets: &[u8]) -> Result<T, Fault> {
-    match bincode::serde::decode_from_slice(octets, BINCODE) {
+    all_of(name, octets, bincode::serde::decode_from_slice(octets, BINCODE))
+}
+
+/// What was decoded, if it was all that there is.
+fn all_of<T>(name: &[u8], octets: &[u8], decoded: Result<(T, usize), DecodeError>) -> Result<T, Fault> {
+    match decoded {
         Ok((value, taken)) if taken == octets.len() => Ok(value),
         Ok(_) => Err(unreadable(name, "there are octets behind its end")),
         Err(error) => Err(unreadable(name, error)),
@@ -545,6 +568,7 @@ const BINCODE: Configuration<LittleEndian, Varint, Limit<DECODED_OCTETS_MAX>> =
 /// No limit of the config: it follows from the format of the store.
 const DECODED_OCTETS_MAX: usize = 8 * RECORD_OCTETS_MAX;
 
+const OTHER_NAME: &str = "it stands under the name of another record";
 const PIECE_OCTETS: usize = 5 * 1024;
 const CHECKSUM_OCTETS: usize = 16;
 const HEADER_OCTETS: usize = 1 + CHECKSUM_OCTETS;

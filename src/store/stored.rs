@@ -40,6 +40,15 @@ impl Stored {
         });
     }
 
+    /// The same, but each record is only lent.
+    pub fn lend(self, each: &mut dyn FnMut(&Record)) {
+        let mut place = None;
+        self.check(|whole| {
+            each(whole.decode_to(&mut place)?);
+            Ok(())
+        });
+    }
+
     fn check(self, each: impl FnMut(&Whole<'_>) -> Result<(), Fault>) {
         let mut verifier = Verifier::default();
         let checked = self.check_items(&mut verifier, each);

@@ -95,6 +95,26 @@ impl Whole<'_> {
         record::is_event(self.name)
     }
 
+    /// What it says, in the place of another record, whose memory an account takes.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn decode_to<'p>(&self, place: &'p mut Option<Record>) -> Result<&'p Record, Fault> {
+        let is_in_place = match place {
+            Some(Record::Account(account)) => {
+                record::decode_in_place(self.name, self.version, &self.octets, account)?
+            }
+            _ => false,
+        };
+        if !is_in_place {
+            *place = None;
+        }
+        match place {
+            Some(record) => Ok(record),
+            None => Ok(place.insert(self.decode()?)),
+        }
+    }
+
     /// What it says.
     ///
     /// # Errors

@@ -321,7 +321,7 @@ impl World {
             let others = records.split_off(records.partition_point(|record| !is_other(record)));
             records.into_iter().for_each(|record| builder.add(record));
             for some in others.chunks(1 + tape.below(9)).map(<[Record]>::to_vec) {
-                builder.add_unread(Box::new(|each| some.into_iter().for_each(each)));
+                builder.add_unread(Box::new(move |each| some.iter().for_each(each)));
             }
         } else {
             records.into_iter().for_each(|record| builder.add(record));

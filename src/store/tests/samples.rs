@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::store::record::{self, Item};
-use crate::store::verify::Assembler;
+use crate::store::verify::{Assembler, Verifier};
 
 /// The samples of version 1, with what they stand for now.
 fn version_1() -> Vec<(&'static str, &'static str, Record)> {
@@ -580,13 +580,22 @@ fn from_lines(text: &str) -> Vec<Item> {
 }
 
 fn read(samples: Vec<(&str, &str, Record)>) {
+    let form = AttributeForm { description: "cn".to_owned(), is_one: true, kinds: Vec::new() };
+    let before = Account { path: "people".to_owned(), attribute_forms: vec![form], ..account(7, 20) };
     for (name, sample, expected) in samples {
         let mut assembler = Assembler::default();
         let mut last = None;
+        // In the place of an account that has more.
+        let mut verifier = Verifier::default();
+        let mut place = Some(Record::Account(before.clone()));
         for (key, value) in &from_lines(sample) {
             last = assembler.push(&record::verify(key, value).unwrap()).unwrap();
+            if let Some(whole) = verifier.check(key, value).unwrap() {
+                assert_eq!(whole.decode_to(&mut place).unwrap(), &expected, "{name}");
+            }
         }
         assert_eq!(last.as_ref(), Some(&expected), "{name}");
+        assert_eq!(place.as_ref(), Some(&expected), "{name}");
     }
 }
 
