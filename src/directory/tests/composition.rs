@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::fixture::{Tape, World, container, normal};
-use crate::directory::{EntryId, TreeReader, Visibility};
 use crate::directory::tree::dn_form;
+use crate::directory::{EntryId, TreeReader, Visibility};
 use crate::model::{AccountKind, AccountNumber, GroupNumber, Placement, ProviderNumber};
 use crate::plain::{account, attribute, group, provider};
 use crate::schema::{
