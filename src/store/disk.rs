@@ -99,6 +99,8 @@ pub(super) struct Settings {
     pub(super) compaction_gain_octets_min: Option<u64>,
     /// Whether the file system can exchange two names, if it can.
     pub(super) exchanges_names: bool,
+    /// How a database gets its name from the one before, where they cannot be exchanged.
+    pub(super) rename: fn(&Path, &Path) -> std::io::Result<()>,
 }
 
 impl Default for Settings {
@@ -111,6 +113,7 @@ impl Default for Settings {
             compacted_octets_min: COMPACTED_OCTETS_MIN,
             compaction_gain_octets_min: Some(COMPACTION_GAIN_OCTETS_MIN),
             exchanges_names: true,
+            rename: |from, to| std::fs::rename(from, to),
         }
     }
 }
@@ -393,8 +396,16 @@ impl Shared {
         }
         // Rare, and a database that was closed by an error is not to be trusted unread.
         let ledger = self.read(Files::open(&self.directory)?, writer.meta.revision)?;
-        let opened = opening::begin(&self.directory, &self.settings, &ledger)
-            .and_then(|begun| opening::finish(&self.directory, &self.settings, &ledger, begun, &self.ending));
+        let opened = match opening::begin(&self.directory, &self.settings, &ledger) {
+            // The directory is served without what was lost, and the journal that is written to was put aside.
+            Ok(Begun::Ahead(_)) => {
+                let source =
+                    std::io::Error::other("the end of its journal was lost, and found in the database");
+                Err(StoreError::Io { path: self.directory.clone(), doing: "go on with", source })
+            }
+            Ok(begun) => opening::finish(&self.directory, &self.settings, &ledger, begun, &self.ending),
+            Err(error) => Err(error),
+        };
         match opened {
             Ok(database) => *engine = Engine::Open(database),
             Err(error) if error.is_full() => return Err(error),

@@ -36,6 +36,8 @@ pub(super) struct Journal {
     length: u64,
     /// How far the file is ours on the disk.
     allocated: u64,
+    /// Whether something stands behind the last entry.
+    is_torn: bool,
     /// Octets of the next entry; kept for its memory.
     entry: Vec<u8>,
 }
@@ -43,10 +45,10 @@ pub(super) struct Journal {
 impl fmt::Debug for Journal {
     /// Without the entry whose memory it keeps.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, file: _, incarnation, first, length, allocated, entry: _ } = self;
+        let Self { path, file: _, incarnation, first, length, allocated, is_torn, entry: _ } = self;
         let mut shown = formatter.debug_struct("Journal");
         shown.field("path", path).field("incarnation", incarnation).field("first", first);
-        shown.field("length", length).field("allocated", allocated).finish()
+        shown.field("length", length).field("allocated", allocated).field("is_torn", is_torn).finish()
     }
 }
 
@@ -76,10 +78,20 @@ impl Journal {
         fs::rename(&new, &path).map_err(failed)?;
         super::disk::sync_directory(directory)?;
         let length = head.len() as u64;
-        Ok(Self { path, file, incarnation, first, length, allocated: length, entry: Vec::new() })
+        Ok(Self {
+            path,
+            file,
+            incarnation,
+            first,
+            length,
+            allocated: length,
+            is_torn: false,
+            entry: Vec::new(),
+        })
     }
 
-    /// Goes on behind the last whole entry of a file that was read.
+    /// Goes on behind the last whole entry of a file that was read. What stands there instead of zeros is cut off by the next
+    /// entry, and until then the database can be asked what it was.
     ///
     /// # Errors
     /// It cannot be opened for writing.
@@ -90,11 +102,6 @@ impl Journal {
             .write(true)
             .open(&path)
             .map_err(|error| StoreError::from_io(&path, "open", error))?;
-        if segment.end != End::Clean {
-            file.set_len(segment.length as u64)
-                .and_then(|()| file.sync_all())
-                .map_err(|error| StoreError::from_io(&path, "cut the torn end of", error))?;
-        }
         Ok(Self {
             path,
             file,
@@ -103,6 +110,7 @@ impl Journal {
             length: segment.length as u64,
             // What stands behind the last entry is of no use to rely on.
             allocated: segment.length as u64,
+            is_torn: segment.end != End::Clean,
             entry: Vec::new(),
         })
     }
@@ -138,6 +146,11 @@ impl Journal {
         let length = u32::try_from(content.len()).map_err(|error| failed(io::Error::other(error)))?;
         head.copy_from_slice(&entry_head(self.incarnation, revision, length, content));
 
+        if self.is_torn {
+            let cut = self.file.set_len(self.length).and_then(|()| self.file.sync_all());
+            cut.map_err(|error| self.unknown(error))?;
+            self.is_torn = false;
+        }
         let end = self.length.saturating_add(entry.len() as u64);
         self.allocate(end)?;
         if let Err(error) = self.file.write_all_at(&entry, self.length) {
@@ -323,7 +336,7 @@ pub(super) fn files_in(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
 }
 
 /// Shows all items of all whole entries of a damaged file with their revisions, wherever they stand.
-pub(super) fn salvage(octets: &[u8], mut visit: impl FnMut(Revision, &[u8], Option<&[u8]>)) {
+pub(super) fn salvage<'a>(octets: &'a [u8], mut visit: impl FnMut(Revision, &'a [u8], Option<&'a [u8]>)) {
     // Where the beginning is damaged, what stands in it as the incarnation may be right all the same.
     let named =
         octets.get(MAGIC.len()..).and_then(|rest| rest.first_chunk().copied()).and_then(incarnation_of);

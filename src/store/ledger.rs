@@ -19,7 +19,6 @@ use std::sync::atomic::AtomicBool;
 
 use super::Meta;
 use super::archive::{self, ArchiveError, ArchiveReader, ArchiveWriter, Head, READ_OCTETS};
-use super::commit::Writes;
 use super::error::{Damage, StoreError};
 use super::journal::{self, End, Journal, Segment};
 use super::record::{self, Fault};
@@ -120,6 +119,9 @@ impl From<StoreError> for Trouble {
         Self::Other(error)
     }
 }
+
+/// New values of items by their keys, as they stand in a journal; `None`: the item is gone.
+pub(super) type Changed<'a> = BTreeMap<&'a [u8], Option<&'a [u8]>>;
 
 impl Ledger {
     /// Reads the ledger in a data directory, and checks all of it but what the items say.
@@ -308,17 +310,15 @@ impl Ledger {
     }
 
     /// What was written after `revision`: the newest value of each item. `None`: the ledger does not reach so far back.
-    pub(super) fn since(&self, revision: Revision) -> Option<Writes> {
+    pub(super) fn since(&self, revision: Revision) -> Option<Changed<'_>> {
         if revision < self.checkpoint_revision() {
             return None;
         }
-        let mut writes = Writes::new();
+        let mut changed = Changed::new();
         for (_, items) in self.batches().filter(|(number, _)| *number > revision) {
-            for (key, value) in items {
-                writes.insert(key.to_vec(), value.map(<[u8]>::to_vec));
-            }
+            changed.extend(items);
         }
-        Some(writes)
+        Some(changed)
     }
 
     /// Shows all items in the order of their keys, as of the last batch.
@@ -329,7 +329,7 @@ impl Ledger {
         &self,
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut changed: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
+        let mut changed = Changed::new();
         for (_, items) in self.batches() {
             changed.extend(items);
         }

@@ -183,6 +183,12 @@ pub(super) fn files_of(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
+/// The file of the journal that is written to, relative.
+pub(super) fn newest_batches(directory: &Path) -> PathBuf {
+    let files = journal::files_in(&ledger::path_in(directory)).unwrap();
+    files.last().unwrap().strip_prefix(directory).unwrap().to_owned()
+}
+
 /// Copies a data directory.
 pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();

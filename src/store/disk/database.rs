@@ -7,8 +7,11 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use crossbeam_epoch as epoch;
 
 use crate::store::aside;
 use crate::store::catch::catch;
@@ -26,6 +29,8 @@ pub(super) struct Database {
     file: File,
     /// The length of the file when it was last synced as a whole.
     synced_length: AtomicU64,
+    /// After how many batches what they have replaced is not yet freed.
+    left: Arc<AtomicU64>,
 }
 
 impl Database {
@@ -72,6 +77,7 @@ impl Database {
             database: Some(database),
             file,
             synced_length: AtomicU64::new(length),
+            left: Arc::default(),
         })
     }
 
@@ -171,7 +177,26 @@ impl Database {
         }
         self.ask(|database| database.apply_batch(batch))?;
         self.ask(|database| database.flush())?;
-        Ok(())
+        self.collect()
+    }
+
+    /// Frees what sled has replaced: with each item that it writes it leaves a copy of the page behind, of some KiB. By itself
+    /// it frees 512 of them in every 128 operations of a thread, and a batch is one operation, however many items it has.
+    fn collect(&self) -> Result<(), StoreError> {
+        self.ask(|_| {
+            // All that was left before this mark is freed before it.
+            self.left.fetch_add(1, Ordering::Relaxed);
+            let left = self.left.clone();
+            epoch::pin().defer(move || left.fetch_sub(1, Ordering::Relaxed));
+            // While another thread reads, what it may see stays: the next batch tries again.
+            for _ in 0..COLLECT_ATTEMPTS {
+                if self.left.load(Ordering::Relaxed) == 0 {
+                    break;
+                }
+                epoch::pin().flush();
+            }
+            Ok(())
+        })
     }
 
     /// Makes durable what was written: sled itself asks for neither the file's length nor the
@@ -419,5 +444,31 @@ const BLOBS_DIRECTORY: &str = "blobs";
 const SNAPSHOT_PREFIX: &str = "snap.";
 const SNAPSHOT_DIGITS: usize = 16;
 const SCAN_ITEMS: usize = 512;
+/// In each, 512 pages are freed.
+const COLLECT_ATTEMPTS: usize = 4096;
 const LOCK_ATTEMPTS: usize = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Other tests of this process read meanwhile, and hold up what is freed for a few batches.
+    #[test]
+    fn what_batches_replace_is_freed_while_they_are_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Database::path_in(directory.path());
+        let database = Database::open(directory.path(), &path, 1024 * 1024).unwrap();
+        let mut most = 0;
+        for batch in 0..BATCHES {
+            let keys = (0..200_u64).map(|item| (batch + item * BATCHES).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let writes = keys.map(|key| (key.to_be_bytes().to_vec(), Some(vec![7; 100]))).collect();
+            database.write(&writes).unwrap();
+            most = most.max(database.left.load(Ordering::Relaxed));
+        }
+        assert!(most <= BATCHES / 8, "{most} of {BATCHES} batches");
+    }
+
+    const BATCHES: u64 = 200;
+}

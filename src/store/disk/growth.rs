@@ -137,8 +137,13 @@ impl Shared {
             }
         }
         let exchanged = opening::exchange(&self.directory, &self.settings, &new);
-        // One of the two is there, and each is whole.
-        match Database::open(&self.directory, &database_in(&self.directory), self.settings.cache_octets) {
+        let path = database_in(&self.directory);
+        // One of the two is there, and each is whole; or neither, until a start puts the old one back.
+        let opened = match exchanged {
+            Err(error) if !path.exists() => return Err(self.stop(&mut engine, None, &error)),
+            _ => Database::open(&self.directory, &path, self.settings.cache_octets),
+        };
+        match opened {
             Ok(database) => *engine = Engine::Open(database),
             Err(error) if error.is_full() => return Err(error),
             Err(error) => return Err(self.stop(&mut engine, None, &error)),

@@ -13,14 +13,14 @@ use std::sync::atomic::AtomicBool;
 use rustix::io::Errno;
 
 use super::database::{self, Database};
-use super::{Settings, check_ending, check_space, verify};
+use super::{Settings, check_ending, check_space, octets_in, verify};
 use crate::model::Revision;
 use crate::store::acknowledged::{Acknowledged, Said};
 use crate::store::commit::Writes;
 use crate::store::error::{Damage, StoreError};
-use crate::store::journal::End;
-use crate::store::ledger::{self, Ledger, Trouble};
-use crate::store::{Meta, aside};
+use crate::store::journal::{End, Segment};
+use crate::store::ledger::{self, Changed, Ledger, Trouble};
+use crate::store::{Meta, aside, record};
 
 /// The ledger of a store, made where there is none, and repaired from the database where it is damaged.
 ///
@@ -143,56 +143,116 @@ pub(super) enum Begun {
 /// The disk is full, the end of the ledger is lost, or the system refuses something.
 pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> Result<Begun, StoreError> {
     let path = Database::path_in(directory);
+    let torn = ledger.newest().filter(|newest| newest.end != End::Clean);
+    if let Some(torn) = torn {
+        if !path.exists() {
+            return Err(both(directory, torn, "there is none".to_owned()));
+        }
+        // A copy is asked first, so that a start that is refused has changed nothing; without room for one, the database.
+        if check_space(directory, settings, octets_in(&path)).is_ok() {
+            let copy = Copy::of(directory, &path)?;
+            tell_end(directory, ledger, torn, &compare(directory, settings, ledger, &copy.path)?)?;
+        }
+    }
     check_space(directory, settings, database::octets_to_open(&path))?;
     database::tidy(directory, &path)?;
     // What was not finished when it was to take the place of this one.
     remove(&directory.join(NEW))?;
-    let opened = Database::open(directory, &path, settings.cache_octets)
-        .and_then(|database| Ok((super::read_meta(directory, &database)?, database)));
-    let (meta, database) = match opened {
-        Ok(opened) => opened,
-        Err(error @ StoreError::Damaged { .. }) => return unusable(directory, ledger, said(&error)),
-        Err(error) => return Err(error),
-    };
-    if ledger::is_foreign(meta.incarnation, ledger.meta().incarnation) {
-        return unusable(directory, ledger, "it belongs to another store".to_owned());
+    let compared = compare(directory, settings, ledger, &path)?;
+    if let Some(torn) = torn {
+        tell_end(directory, ledger, torn, &compared)?;
     }
-    if meta.revision <= ledger.meta().revision {
-        return Ok(Begun::Open(database));
-    }
-    // The journal is written before the database: its end is lost. The database may be whole.
-    let acknowledged = meta.revision;
-    match verify(directory, &database, &AtomicBool::new(false)) {
-        Ok(meta) if meta.revision == acknowledged => {
+    match compared {
+        Compared::Unusable { reason } => Ok(Begun::Unusable { reason }),
+        Compared::NotAhead(database) => Ok(Begun::Open(database)),
+        Compared::Ahead(database) => {
+            let meta = super::read_meta(directory, &database)?;
+            let (revision, of_journal) = (meta.revision, ledger.meta().revision);
             let aside = fill(directory, &meta, &database)?.unwrap_or_default();
             tracing::warn!(
-                revision = acknowledged, of_journal = ledger.meta().revision, set_aside = %aside.display(),
+                revision, of_journal, set_aside = %aside.display(),
                 "the end of the journal was lost; it was made anew of the database, which is whole"
             );
             Ok(Begun::Ahead(database))
         }
-        Ok(_) | Err(StoreError::Damaged { .. }) => Err(StoreError::Behind {
-            path: directory.to_owned(),
-            store: ledger.meta().revision,
-            acknowledged,
-        }),
-        Err(error) => Err(error),
     }
 }
 
-fn unusable(directory: &Path, ledger: &Ledger, reason: String) -> Result<Begun, StoreError> {
-    match ledger.newest() {
-        // A torn end is nothing to worry about where the database says that no batch stood there.
-        Some(newest) if newest.end != End::Clean => {
-            let path = newest.path.clone();
-            let journal =
-                Box::new(Damage::File { path, reason: format!("it is damaged at octet {}", newest.length) });
-            Err(StoreError::Damaged {
-                path: directory.to_owned(),
-                damage: Damage::Both { journal, database: reason },
-            })
+/// Where something else than zeros stands behind the last whole batch, the database has to tell whether it was acknowledged:
+/// it was at that last batch before the next one was begun.
+///
+/// # Errors
+/// It cannot tell.
+fn tell_end(
+    directory: &Path,
+    ledger: &Ledger,
+    torn: &Segment,
+    compared: &Compared,
+) -> Result<(), StoreError> {
+    let reason = match compared {
+        Compared::Unusable { reason } => reason.clone(),
+        Compared::NotAhead(database) => {
+            let (is, should_be) = (super::read_meta(directory, database)?.revision, ledger.meta().revision);
+            if is == should_be {
+                return Ok(());
+            }
+            behind(is, should_be)
         }
-        _ => Ok(Begun::Unusable { reason }),
+        Compared::Ahead(_) => return Ok(()),
+    };
+    Err(both(directory, torn, reason))
+}
+
+fn both(directory: &Path, torn: &Segment, database: String) -> StoreError {
+    let reason = format!("it is damaged at octet {}", torn.length);
+    let journal = Box::new(Damage::File { path: torn.path.clone(), reason });
+    StoreError::Damaged { path: directory.to_owned(), damage: Damage::Both { journal, database } }
+}
+
+/// What a database is beside a ledger.
+enum Compared {
+    /// It is not what can be asked.
+    Unusable {
+        /// Why not.
+        reason: String,
+    },
+    /// It knows of no batch that the ledger does not.
+    NotAhead(Database),
+    /// The journal is written before the database, so the end of the journal is lost. The database is whole.
+    Ahead(Database),
+}
+
+/// Opens the database at `path`.
+///
+/// # Errors
+/// The end of the ledger is lost and the database is not whole, or the system refuses something.
+fn compare(
+    directory: &Path,
+    settings: &Settings,
+    ledger: &Ledger,
+    path: &Path,
+) -> Result<Compared, StoreError> {
+    let opened = Database::open(directory, path, settings.cache_octets)
+        .and_then(|database| Ok((super::read_meta(directory, &database)?, database)));
+    let (meta, database) = match opened {
+        Ok(opened) => opened,
+        Err(error @ StoreError::Damaged { .. }) => return Ok(Compared::Unusable { reason: said(&error) }),
+        Err(error) => return Err(error),
+    };
+    if ledger::is_foreign(meta.incarnation, ledger.meta().incarnation) {
+        return Ok(Compared::Unusable { reason: "it belongs to another store".to_owned() });
+    }
+    if meta.revision <= ledger.meta().revision {
+        return Ok(Compared::NotAhead(database));
+    }
+    match verify(directory, &database, &AtomicBool::new(false)) {
+        Ok(found) if found == meta => Ok(Compared::Ahead(database)),
+        Ok(_) | Err(StoreError::Damaged { .. }) => Err(StoreError::Behind {
+            path: directory.to_owned(),
+            store: ledger.meta().revision,
+            acknowledged: meta.revision,
+        }),
+        Err(error) => Err(error),
     }
 }
 
@@ -233,7 +293,7 @@ fn catch_up(
             let reason = behind(meta.revision, ledger.meta().revision);
             StoreError::Damaged { path: directory.to_owned(), damage: Damage::Database { reason } }
         })?;
-        database.write(&missing).and_then(|()| database.sync())?;
+        write_missing(database, missing)?;
     }
     if verify(directory, database, ending)? == *ledger.meta() {
         return Ok(());
@@ -274,24 +334,59 @@ fn write_database(
     ending: &AtomicBool,
 ) -> Result<(), StoreError> {
     let database = Database::open(directory, path, settings.cache_octets)?;
-    let mut writes = Writes::new();
-    let mut octets = 0;
+    let mut pieces = Pieces::into(&database);
     ledger.items(|key, value| {
         check_ending(directory, ending)?;
-        octets += key.len() + value.len();
-        writes.insert(key.to_vec(), Some(value.to_vec()));
-        if octets >= WRITTEN_TOGETHER_OCTETS {
-            octets = 0;
-            return database.write(&std::mem::take(&mut writes));
-        }
-        Ok(())
+        pieces.put(key, Some(value))
     })?;
-    database.write(&writes)?;
-    database.sync()?;
+    pieces.finish()?;
     if verify(directory, &database, ending)? == *ledger.meta() {
         return Ok(());
     }
     Err(StoreError::Damaged { path: directory.to_owned(), damage: Damage::Sum })
+}
+
+/// Brings a database to the end of a ledger by what it lacks. Ended in the middle, it is at its old revision: the description
+/// of the store comes last.
+fn write_missing(database: &Database, mut missing: Changed<'_>) -> Result<(), StoreError> {
+    let meta_key = record::meta_key();
+    let description = missing.remove(&*meta_key).flatten();
+    let mut pieces = Pieces::into(database);
+    for (key, value) in missing {
+        pieces.put(key, value)?;
+    }
+    if let Some(description) = description {
+        pieces.put(&meta_key, Some(description))?;
+    }
+    pieces.finish()
+}
+
+/// Items on their way into a database, some at a time.
+struct Pieces<'a> {
+    database: &'a Database,
+    writes: Writes,
+    octets: usize,
+}
+
+impl<'a> Pieces<'a> {
+    fn into(database: &'a Database) -> Self {
+        Self { database, writes: Writes::new(), octets: 0 }
+    }
+
+    fn put(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
+        self.octets += key.len() + value.map_or(0, <[u8]>::len);
+        self.writes.insert(key.to_vec(), value.map(<[u8]>::to_vec));
+        if self.octets < WRITTEN_TOGETHER_OCTETS {
+            return Ok(());
+        }
+        self.octets = 0;
+        self.database.write(&std::mem::take(&mut self.writes))
+    }
+
+    fn finish(self) -> Result<(), StoreError> {
+        self.database.write(&self.writes)?;
+        self.database.sync()
+    }
 }
 
 /// Makes a database of the ledger beside the one that is in use; answers with where it is.
@@ -329,7 +424,7 @@ pub(super) fn write_rest(
     let revision = super::read_meta(directory, &database)?.revision;
     match ledger.since(revision) {
         Some(missing) if missing.is_empty() => Ok(()),
-        Some(missing) => database.write(&missing).and_then(|()| database.sync()),
+        Some(missing) => write_missing(&database, missing),
         // A checkpoint was made meanwhile, which holds what is missing among all the rest.
         None => {
             drop(database);
@@ -364,9 +459,10 @@ pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Path) -> Res
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
             let old = directory.join(OLD);
             remove(&old)?;
-            fs::rename(&path, &old).map_err(failed)?;
-            if let Err(error) = fs::rename(new, &path) {
-                fs::rename(&old, &path).map_err(failed)?;
+            (settings.rename)(&path, &old).map_err(failed)?;
+            if let Err(error) = (settings.rename)(new, &path) {
+                // Where that fails as well, the next start puts it back.
+                let _ = (settings.rename)(&old, &path);
                 return Err(failed(error));
             }
             database::sync_directory(directory)?;

@@ -123,6 +123,56 @@ fn a_compaction_by_two_renames_keeps_everything() {
     assert!(!directory.path().join("store.old").exists());
 }
 
+/// Neither the new database nor the old one can be put into its place.
+#[test]
+fn a_compaction_whose_renames_fail_loses_nothing() {
+    type Rename = fn(&Path, &Path) -> std::io::Result<()>;
+    let refuse_new: Rename = |from, to| {
+        if from.ends_with("store.new") {
+            Err(std::io::Error::other("it is refused"))
+        } else {
+            std::fs::rename(from, to)
+        }
+    };
+    let refuse_both: Rename = |from, to| {
+        if to.ends_with("store") {
+            Err(std::io::Error::other("it is refused"))
+        } else {
+            std::fs::rename(from, to)
+        }
+    };
+    for (rename, goes_on) in [(refuse_new, true), (refuse_both, false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            exchanges_names: false,
+            compaction_gain_octets_min: None,
+            rename,
+            ..Settings::default()
+        };
+        let store = DiskStore::open_with(directory.path(), settings).unwrap();
+        store.commit(&batch(1)).unwrap();
+        store.commit(&batch(2)).unwrap();
+        let error = store.compact().unwrap_err();
+        let error = format!("{error} {:?}", std::error::Error::source(&error));
+        assert!(error.contains("it is refused"), "{error}");
+        assert_eq!(Content::of(&store).unwrap(), Content::after(2));
+        if goes_on {
+            store.commit(&batch(3)).unwrap();
+        } else {
+            let error = store.commit(&batch(3)).unwrap_err();
+            assert!(matches!(error, StoreError::Stopped { .. }), "{error}");
+            assert!(error.to_string().contains("restart"), "{error}");
+        }
+        drop(store);
+        let store = open(directory.path()).unwrap();
+        let revision = if goes_on { 3 } else { 2 };
+        assert_eq!(Content::of(&store).unwrap(), Content::after(revision));
+        // It was put back, and not made anew.
+        assert!(!directory.path().join("set-aside").exists());
+        store.commit(&batch(revision + 1)).unwrap();
+    }
+}
+
 /// `BINDERY_TEST_ROUNDS=50000` makes as many.
 #[test]
 fn what_was_made_and_is_gone_takes_little_room() {

@@ -103,7 +103,7 @@ impl Victim {
             }
             Err(error) => {
                 assert!(error.is_unusable(), "{harms:?} of {files:?}: {error}");
-                // Where the journal could still be read to some revision, the database itself was opened.
+                // Where the journal ends as it should, but too early, the database itself was opened.
                 if !matches!(error, StoreError::Behind { .. }) {
                     assert!(files_of(copied.path()) == before, "{harms:?} of {files:?}: {error}");
                 }
@@ -236,4 +236,56 @@ fn two_harmed_files_lose_nothing_unnoticed() {
         }
     }
     assert!(refused > 0);
+}
+
+/// What stood at the end of the journal only the database can tell, and it cannot.
+#[test]
+fn a_start_that_is_refused_for_the_ends_of_both_changes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    let store = open(&data).unwrap();
+    let mut revision = 0;
+    for earlier in ["empty", "older"] {
+        copy(&data.join("store"), &place.path().join(earlier));
+        for _ in 0..30 {
+            revision += 1;
+            store.commit(&batch(revision)).unwrap();
+        }
+    }
+    drop(store);
+    let journal = newest_batches(&data);
+    let octets = std::fs::read(data.join(&journal)).unwrap();
+    let end = octets.iter().rposition(|octet| *octet != 0).unwrap();
+    for at in [end, end + 64] {
+        for database in ["as it is", "empty", "older", "gone", "db gone", "db empty", "strays"] {
+            let copied = place.path().join("copied");
+            copy(&data, &copied);
+            Harm::Flip(at as u64).doing(&copied.join(&journal));
+            let path = copied.join("store");
+            match database {
+                "empty" | "older" => {
+                    std::fs::remove_dir_all(&path).unwrap();
+                    copy(&place.path().join(database), &path);
+                }
+                "gone" => std::fs::remove_dir_all(&path).unwrap(),
+                "db gone" => std::fs::remove_file(path.join("db")).unwrap(),
+                "db empty" => std::fs::write(path.join("db"), "").unwrap(),
+                "strays" => std::fs::write(path.join("snap.bak"), "stray").unwrap(),
+                _ => {}
+            }
+            let before = files_of(&copied);
+            match open(&copied).and_then(|store| Content::of(&store)) {
+                Ok(content) => {
+                    assert!(matches!(database, "as it is" | "strays"), "{database}, damaged at {at}");
+                    assert!(content == Content::after(revision), "{database}: {:?}", content.meta);
+                }
+                Err(error) => {
+                    assert!(error.is_unusable(), "{database}: {error}");
+                    assert!(error.to_string().contains("neither of its two copies"), "{database}: {error}");
+                    assert!(files_of(&copied) == before, "{database}, damaged at {at}: {error}");
+                }
+            }
+            std::fs::remove_dir_all(&copied).unwrap();
+        }
+    }
 }

@@ -179,3 +179,46 @@ fn a_start_on_a_full_disk_reads_and_harms_nothing() {
     }
     assert_eq!(Content::of(&open(&disk.data()).unwrap()).unwrap(), Content::after(revision));
 }
+
+/// A disk with a store at revision 20, the end of whose journal is damaged.
+fn damaged_end() -> Option<SmallDisk> {
+    let disk = SmallDisk::mount(48)?;
+    let store = DiskStore::open(&disk.data()).unwrap();
+    for revision in 1..=20 {
+        store.commit(&batch(revision)).unwrap();
+    }
+    drop(store);
+    let journal = disk.data().join(newest_batches(&disk.data()));
+    let mut octets = std::fs::read(&journal).unwrap();
+    let end = octets.iter().rposition(|octet| *octet != 0).unwrap();
+    octets[end] ^= 1;
+    std::fs::write(&journal, octets).unwrap();
+    Some(disk)
+}
+
+#[test]
+fn without_room_for_a_copy_the_database_itself_is_asked_for_the_end() {
+    let Some(disk) = damaged_end() else { return };
+    disk.fill(8 * 1024 * 1024 + 256 * 1024);
+    let store = DiskStore::open(&disk.data()).unwrap();
+    assert_eq!(Content::of(&store).unwrap(), Content::after(20));
+}
+
+#[test]
+fn what_a_full_disk_keeps_from_being_asked_is_asked_later() {
+    let Some(disk) = damaged_end() else { return };
+    disk.fill(2 * 1024 * 1024);
+    let store = DiskStore::open(&disk.data()).unwrap();
+    let before = files_of(&disk.data());
+    assert!(store.commit(&batch(21)).unwrap_err().is_full());
+    assert!(files_of(&disk.data()) == before);
+    disk.empty();
+    // What is served lacks a batch: nothing is put upon that.
+    let error = store.commit(&batch(21)).unwrap_err();
+    assert!(matches!(error, StoreError::Stopped { .. }), "{error}");
+    assert!(error.to_string().contains("restart"), "{error}");
+    drop(store);
+    let store = DiskStore::open(&disk.data()).unwrap();
+    assert_eq!(Content::of(&store).unwrap(), Content::after(20));
+    store.commit(&batch(21)).unwrap();
+}
