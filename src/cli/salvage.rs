@@ -9,7 +9,7 @@ use super::arguments::{PlaceArguments, load_settings};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use crate::audit;
-use crate::directory::SnapshotBuilder;
+use crate::directory::{SnapshotBuilder, name_key};
 use crate::model::{CustomAttribute, LdapProvider, Record, visible};
 use crate::store::{BackupFile, Missing, SalvageRules, Salvaged, has_store, salvage, verify};
 
@@ -65,7 +65,7 @@ pub(super) async fn run(
     }
     let mut written = BackupFile::create(&file, force)?;
     let scratch = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let rules = SalvageRules { digest: &audit::digest, misfit: &misfit };
+    let rules = SalvageRules { digest: &audit::digest, misfit: &misfit, name_key: &name_key };
     let salvaged = salvage(&data_dir, scratch, &rules, &mut written)?;
     let verified = written.finish(verify)?;
     let document = Document {

@@ -25,7 +25,7 @@ use std::thread;
 
 use super::Meta;
 use super::error::Damage;
-use super::record::{self, Fault};
+use super::record::{self, Fault, Item};
 use super::verify::Verifier;
 use crate::model::{Incarnation, Record, Timestamp};
 use crate::secret::Secret;
@@ -473,44 +473,109 @@ fn end_of(items: u64, octets: u64, whole: &blake3::Hasher) -> Vec<u8> {
     end
 }
 
-/// Shows every item that stands in a whole block of a damaged archive; answers with what its first block says, if that is
-/// whole, and the number of octets that were passed over.
-pub(super) fn salvage(octets: &[u8], mut visit: impl FnMut(&[u8], &[u8])) -> (Option<Head>, u64) {
-    let mut head = None;
-    let mut lost = 0;
-    let mut rest = octets;
-    while !rest.is_empty() {
-        match whole_block(rest) {
-            Some((kind, content, behind)) => {
-                let mut content = content;
-                match kind {
-                    HEAD => head = read_head(content).ok(),
-                    ITEMS => {
-                        while let Some((key, Some(value))) = take_item(&mut content) {
-                            visit(key, value);
-                        }
-                    }
-                    _ => {}
-                }
-                rest = behind;
+/// The items that stand in the whole blocks of a damaged archive.
+pub(super) struct Wreck<'a> {
+    file: &'a File,
+    octets: u64,
+    at: u64,
+    head: Option<Head>,
+    lost: u64,
+    block: Vec<u8>,
+    /// How much of the block was taken.
+    taken: usize,
+}
+
+impl<'a> Wreck<'a> {
+    /// Begins at the beginning of a file.
+    ///
+    /// # Errors
+    /// Nobody can say how long it is.
+    pub(super) fn of(file: &'a File) -> io::Result<Self> {
+        let octets = file.metadata()?.len();
+        Ok(Self { file, octets, at: 0, head: None, lost: 0, block: Vec::new(), taken: 0 })
+    }
+
+    /// What the first block says, if it was whole.
+    pub(super) fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
+
+    /// How many octets the file has, and how many of them were passed over so far.
+    pub(super) fn octets(&self) -> (u64, u64) {
+        (self.octets, self.lost)
+    }
+
+    /// Goes to the next whole block of items; whether there is one.
+    fn find_block(&mut self) -> bool {
+        self.taken = 0;
+        while self.at < self.octets {
+            let Some(kind) = self.read_block() else {
+                let next = self.find_magic(self.at + 1);
+                self.lost += next - self.at;
+                self.at = next;
+                continue;
+            };
+            self.at += (BLOCK_HEAD_OCTETS + self.block.len()) as u64;
+            match kind {
+                HEAD => self.head = read_head(&self.block).ok(),
+                ITEMS => return true,
+                _ => {}
             }
-            None => {
-                let next = memchr::memmem::find(rest.get(1..).unwrap_or_default(), MAGIC);
-                let skipped = next.map_or(rest.len(), |next| next + 1);
-                lost += skipped as u64;
-                rest = rest.get(skipped..).unwrap_or_default();
+        }
+        self.block.clear();
+        false
+    }
+
+    /// Reads the block that begins here, if it is whole; answers with its kind.
+    fn read_block(&mut self) -> Option<u8> {
+        let mut head = [0; BLOCK_HEAD_OCTETS];
+        self.file.read_exact_at(&mut head, self.at).ok()?;
+        let (kind, number, length, checksum) = read_block_head(&head)?;
+        let block = Block { at: self.at, kind, length, checksum };
+        if length > BLOCK_OCTETS_MAX || block.read(self.file, number, &mut self.block).is_err() {
+            return None;
+        }
+        Some(kind)
+    }
+
+    /// Where a block may begin, from `at` on.
+    fn find_magic(&self, mut at: u64) -> u64 {
+        let mut window = vec![0; READ_OCTETS];
+        while at < self.octets {
+            let taken = match self.file.read_at(&mut window, at) {
+                Ok(0) => break,
+                Ok(taken) => taken,
+                // What the disk does not give is passed over.
+                Err(_) => {
+                    at = (at / UNREADABLE_OCTETS + 1) * UNREADABLE_OCTETS;
+                    continue;
+                }
+            };
+            if let Some(found) = memchr::memmem::find(window.get(..taken).unwrap_or_default(), MAGIC) {
+                return at + found as u64;
+            }
+            at += taken.saturating_sub(MAGIC.len() - 1).max(1) as u64;
+        }
+        self.octets
+    }
+}
+
+impl Iterator for Wreck<'_> {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            let mut rest = self.block.get(self.taken..).unwrap_or_default();
+            if let Some((key, Some(value))) = take_item(&mut rest) {
+                let item = (key.to_vec(), value.to_vec());
+                self.taken = self.block.len() - rest.len();
+                return Some(item);
+            }
+            if !self.find_block() {
+                return None;
             }
         }
     }
-    (head, lost)
-}
-
-/// The block at the beginning of `octets`, if it is whole: its kind, its content, and what stands behind it.
-fn whole_block(octets: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (head, rest) = octets.split_first_chunk::<BLOCK_HEAD_OCTETS>()?;
-    let (kind, number, length, checksum) = read_block_head(head)?;
-    let (content, behind) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-    (block_checksum(kind, number, content) == checksum).then_some((kind, content, behind))
 }
 
 fn read_block_head(head: &[u8; BLOCK_HEAD_OCTETS]) -> Option<(u8, u64, u32, [u8; CHECKSUM_OCTETS])> {
@@ -621,6 +686,10 @@ const END_OCTETS: usize = 8 + 8 + blake3::OUT_LEN;
 pub(super) const READ_OCTETS: usize = 256 * 1024;
 /// A block is closed when it has so many octets.
 const BLOCK_OCTETS: usize = 256 * 1024;
+/// Where the length of a block is damaged, no more than this is read for it; none that was written is as long.
+const BLOCK_OCTETS_MAX: u32 = 1024 * 1024;
+/// A disk that does not give an octet does not give those around it.
+const UNREADABLE_OCTETS: u64 = 4096;
 /// More than these wait for the disk.
 /// No limit of the config: more threads would gain nothing.
 const THREADS_MAX: usize = 16;

@@ -13,6 +13,7 @@
 mod database;
 mod growth;
 mod opening;
+mod remains;
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -26,7 +27,8 @@ use std::thread::JoinHandle;
 use self::database::Database;
 pub(super) use self::database::{make_directory, sync_directory};
 use self::opening::Begun;
-pub(super) use self::opening::{OLD as DATABASE_OLD, salvage};
+pub(super) use self::opening::OLD as DATABASE_OLD;
+pub(super) use self::remains::Remains;
 use super::commit::{self, Prepared};
 use super::error::{Damage, StoreError};
 use super::journal::Journal;

@@ -492,55 +492,13 @@ pub(super) fn give_up(new: &Path) -> Result<(), StoreError> {
     remove(new)
 }
 
-/// Shows the items of a damaged database that can be read, from both ends until it errs, of a copy in `scratch`. Answers
-/// with why these are not all; one may be shown twice.
-///
-/// # Errors
-/// The files cannot be copied.
-pub(in crate::store) fn salvage(
-    directory: &Path,
-    scratch: &Path,
-    visit: &mut dyn FnMut(&[u8], &[u8]),
-) -> Result<Option<String>, StoreError> {
-    // A compaction that was killed may have left it under its other name.
-    let paths = [Database::path_in(directory), directory.join(OLD)];
-    let Some(path) = paths.into_iter().find(|path| path.exists()) else {
-        return Ok(Some("there is none".to_owned()));
-    };
-    let cache_octets = Settings::default().cache_octets;
-    let copy = Copy::of(scratch, &path)?;
-    let opened = match Database::open(scratch, &copy.path, cache_octets) {
-        // A snapshot that is whole and does not fit the log: the log alone may tell more.
-        Err(StoreError::Damaged { .. }) => {
-            drop(copy);
-            let copy = Copy::of(scratch, &path)?;
-            database::remove_snapshots(&copy.path)?;
-            Database::open(scratch, &copy.path, cache_octets).map(|database| (copy, database))
-        }
-        opened => opened.map(|database| (copy, database)),
-    };
-    let (_copy, database) = match opened {
-        Ok(opened) => opened,
-        Err(error @ StoreError::Full { .. }) => return Err(error),
-        Err(error) => return Ok(Some(said(&error))),
-    };
-    let mut show = |key: &[u8], value: &[u8]| {
-        visit(key, value);
-        Ok(ControlFlow::Continue(()))
-    };
-    let Err(forwards) = database.scan(&mut show) else { return Ok(None) };
-    // Whatever ends it there as well, it is one reason.
-    let _ = database.scan_back(&[], &[u8::MAX], &mut show);
-    Ok(Some(said(&forwards)))
-}
-
 /// A copy of the database's files, gone at the end.
-struct Copy {
-    path: PathBuf,
+pub(super) struct Copy {
+    pub(super) path: PathBuf,
 }
 
 impl Copy {
-    fn of(directory: &Path, database: &Path) -> Result<Self, StoreError> {
+    pub(super) fn of(directory: &Path, database: &Path) -> Result<Self, StoreError> {
         let copy = Self { path: directory.join(COPY) };
         remove(&copy.path)?;
         database::make_directory(&copy.path)?;
@@ -570,7 +528,7 @@ fn remove(path: &Path) -> Result<(), StoreError> {
 }
 
 /// An error as a part of another one's sentence: what is damaged, without what to do.
-fn said(error: &StoreError) -> String {
+pub(super) fn said(error: &StoreError) -> String {
     match error {
         StoreError::Damaged { damage, .. } => damage.to_string(),
         StoreError::Behind { store, acknowledged, .. } => behind(*store, *acknowledged),

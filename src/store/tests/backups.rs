@@ -41,8 +41,11 @@ fn restore(backup: &Path, directory: &Path) -> Result<(Meta, Option<PathBuf>), B
 }
 
 fn rescue(directory: &Path, output: &Path) -> Result<Salvaged, BackupError> {
-    let rules =
-        SalvageRules { digest: &|event| EventDigest::new([event.sequence as u8; 32]), misfit: &|_, _| None };
+    let rules = SalvageRules {
+        digest: &|event| EventDigest::new([event.sequence as u8; 32]),
+        misfit: &|_, _| None,
+        name_key: &|name| name.to_lowercase().into_bytes(),
+    };
     let mut file = BackupFile::create(output, true)?;
     let salvaged = salvage(directory, output.parent().unwrap(), &rules, &mut file)?;
     file.finish(crate::store::backup::verify)?;
@@ -278,6 +281,36 @@ fn what_belongs_to_what_is_missing_is_left_out() {
     }
     let (_, _, counters, _) = content.meta;
     assert!(counters.next_number > 1_000 && counters.next_object > 1_000, "{counters:?}");
+}
+
+/// Names are the same whatever their case, and so are the traces of what had them.
+#[test]
+fn what_was_deleted_and_what_has_the_name_of_another_is_left_out() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, output) = (place.path().join("data"), place.path().join("left.backup"));
+    let store = open(&data).unwrap();
+    let put = |records: Vec<Record>| {
+        let changes = records.into_iter().map(Change::Put).collect();
+        store.commit(&Batch { changes, ..Batch::default() }).unwrap();
+    };
+    let person = |number, name: &str| Record::Account(plain::account(number, name));
+    put(vec![person(1, "Deleted"), person(2, "TWICE"), person(3, "Made-Again")]);
+    put(vec![Record::Tombstone(tombstone("deleted".to_owned())), person(4, "Twice")]);
+    put(vec![Record::Tombstone(tombstone("made-again".to_owned()))]);
+    put(vec![person(3, "Made-Again")]);
+    drop(store);
+    std::fs::remove_dir_all(data.join("store")).unwrap();
+    let salvaged = rescue(&data, &output).unwrap();
+    assert_eq!(
+        salvaged.left_out,
+        ["account 1 (Deleted): it was deleted later", "account 2 (TWICE): a later one has its name"]
+    );
+    let kept = content_of(&output).records;
+    let kept = kept.values().filter_map(|record| match record {
+        Record::Account(account) => Some(account.number.get()),
+        _ => None,
+    });
+    assert_eq!(kept.collect::<Vec<_>>(), [3, 4]);
 }
 
 #[test]

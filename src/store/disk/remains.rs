@@ -1,0 +1,150 @@
+//! What can be read of a damaged database: a copy of its files is opened, and read from both ends until it errs.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::database::{self, Database};
+use super::opening::{Copy, OLD, said};
+use super::{Settings, record};
+use crate::store::Meta;
+use crate::store::error::StoreError;
+use crate::store::record::Item;
+use crate::store::verify::Verifier;
+
+/// The items of a database that can be read.
+#[derive(Default)]
+pub(in crate::store) struct Remains {
+    /// Closed before its files go.
+    database: Option<Database>,
+    _copy: Option<Copy>,
+    /// Keys from and up to, and without, which it can be read.
+    ranges: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Why these are not all.
+    pub(in crate::store) reason: Option<String>,
+    /// How many items there are; one that is found from both ends counts twice.
+    pub(in crate::store) items: u64,
+    /// What it says about itself, if that can be read.
+    pub(in crate::store) meta: Option<Meta>,
+    /// Whether every item is there and whole.
+    pub(in crate::store) is_whole: bool,
+}
+
+impl Remains {
+    /// Opens a copy in `scratch` of the database in a data directory, and finds out how far it can be read.
+    ///
+    /// # Errors
+    /// The files cannot be copied.
+    pub(in crate::store) fn of(directory: &Path, scratch: &Path) -> Result<Self, StoreError> {
+        // A compaction that was killed may have left it under its other name.
+        let paths = [Database::path_in(directory), directory.join(OLD)];
+        let Some(path) = paths.into_iter().find(|path| path.exists()) else {
+            return Ok(Self { reason: Some("there is none".to_owned()), ..Self::default() });
+        };
+        let cache_octets = Settings::default().cache_octets;
+        let copy = Copy::of(scratch, &path)?;
+        let opened = match Database::open(scratch, &copy.path, cache_octets) {
+            // A snapshot that is whole and does not fit the log: the log alone may tell more.
+            Err(StoreError::Damaged { .. }) => {
+                drop(copy);
+                let copy = Copy::of(scratch, &path)?;
+                database::remove_snapshots(&copy.path)?;
+                Database::open(scratch, &copy.path, cache_octets).map(|database| (copy, database))
+            }
+            opened => opened.map(|database| (copy, database)),
+        };
+        match opened {
+            Ok((copy, database)) => Ok(Self::explore(copy, database)),
+            Err(error @ StoreError::Full { .. }) => Err(error),
+            Err(error) => Ok(Self { reason: Some(said(&error)), ..Self::default() }),
+        }
+    }
+
+    fn explore(copy: Copy, database: Database) -> Self {
+        let mut remains = Self::default();
+        let mut verifier = Some(Verifier::default());
+        let mut last = None;
+        let ended = database.scan(|key, value| {
+            remains.items += 1;
+            last = Some(key.to_vec());
+            if verifier.as_mut().is_some_and(|verifier| verifier.check(key, value).is_err()) {
+                verifier = None;
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        let described = database.get(&record::meta_key()).ok().flatten();
+        remains.meta = described.and_then(|value| record::decode_meta(&value).ok());
+        match ended {
+            Ok(()) => {
+                let verified = verifier.and_then(|verifier| verifier.finish().ok());
+                remains.is_whole = remains.meta.is_some() && verified.is_some();
+                remains.ranges.push((Vec::new(), END.to_vec()));
+            }
+            Err(error) => {
+                remains.reason = Some(said(&error));
+                remains.ranges.extend(last.map(|last| (Vec::new(), behind(last))));
+                let mut first = None;
+                // Whatever ends it there as well, it is one reason.
+                let _ = database.scan_back(&[], END, |key, _| {
+                    remains.items += 1;
+                    first = Some(key.to_vec());
+                    Ok(ControlFlow::Continue(()))
+                });
+                remains.ranges.extend(first.map(|first| (first, END.to_vec())));
+            }
+        }
+        remains.database = Some(database);
+        remains._copy = Some(copy);
+        remains
+    }
+
+    /// All of them, in the order of their keys; one may come twice.
+    pub(in crate::store) fn items(&self) -> impl Iterator<Item = Item> {
+        self.ranges.iter().flat_map(move |(from, end)| Pieces {
+            database: self.database.as_ref(),
+            from: Some(from.clone()),
+            end,
+            piece: Vec::new().into_iter(),
+        })
+    }
+}
+
+/// The items of a range, read some at a time.
+struct Pieces<'a> {
+    database: Option<&'a Database>,
+    /// Where the next ones begin; `None`: there are none.
+    from: Option<Vec<u8>>,
+    end: &'a [u8],
+    piece: std::vec::IntoIter<Item>,
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        if let Some(item) = self.piece.next() {
+            return Some(item);
+        }
+        let from = self.from.take()?;
+        let mut piece = Vec::with_capacity(PIECE_ITEMS);
+        let read = self.database?.scan_to(&from, self.end, |key, value| {
+            piece.push((key.to_vec(), value.to_vec()));
+            Ok(if piece.len() < PIECE_ITEMS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        });
+        // It was read before: what errs now is not read again.
+        if read.is_ok() && piece.len() == PIECE_ITEMS {
+            self.from = piece.last().map(|(key, _)| behind(key.clone()));
+        }
+        self.piece = piece.into_iter();
+        self.piece.next()
+    }
+}
+
+/// The first key that may follow.
+fn behind(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(0);
+    key
+}
+
+/// Above all keys.
+const END: &[u8] = &[u8::MAX];
+const PIECE_ITEMS: usize = 512;
