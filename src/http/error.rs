@@ -173,6 +173,11 @@ impl From<ChangeError> for Problem {
         };
         match error {
             ChangeError::Invalid(messages) => Self { kind, messages, seed: Vec::new() },
+            ChangeError::Fields(wrong) => Self {
+                kind,
+                messages: wrong.into_iter().map(|(_, message)| message).collect(),
+                seed: Vec::new(),
+            },
             ChangeError::Seed(problems) => {
                 let messages = problems.iter().map(|problem| problem.sentence.clone()).collect();
                 Self { kind, messages, seed: problems }

@@ -167,6 +167,38 @@ impl ChangeError {
         Self::Field { field, message: message.into() }
     }
 
+    /// What cannot be of an object, by its fields; nothing may be wrong.
+    pub(super) fn of_fields(mut problems: Vec<(&'static str, String)>) -> Result<(), Self> {
+        match problems.len() {
+            0 => Ok(()),
+            1 => problems.pop().map_or(Ok(()), |(field, message)| Err(Self::Field { field, message })),
+            _ => Err(Self::Fields(problems)),
+        }
+    }
+
+    /// Whether it is about what stands in fields of the request.
+    pub(super) fn is_of_fields(&self) -> bool {
+        matches!(self, Self::Field { .. } | Self::Fields(_) | Self::Exists { .. })
+    }
+
+    /// The same by the field: its name in the API, and what is wrong with it. None, where it is about something else.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Field { field, message } => vec![(*field, message.clone())],
+            Self::Fields(wrong) => wrong.clone(),
+            Self::Exists { kind, .. } => {
+                let field = match *kind {
+                    "account" => "username",
+                    "token" => "identifier",
+                    "application" => "slug",
+                    _ => "name",
+                };
+                vec![(field, self.to_string())]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// One sentence about what cannot be.
     pub fn invalid(sentence: impl Into<String>) -> Self {
         Self::Invalid(vec![sentence.into()])

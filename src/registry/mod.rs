@@ -27,6 +27,7 @@ mod trail;
 mod transaction;
 mod viewer;
 mod writer;
+mod wrong_fields;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,6 +57,7 @@ pub use token_key::TokenKeyState;
 pub use trail::{CustomEventBounds, EventQuery};
 pub use transaction::Transaction;
 pub use viewer::Viewer;
+pub use wrong_fields::WrongFields;
 
 use crate::audit::{LoginTally, TallyBounds};
 use crate::auth::{

@@ -1,6 +1,5 @@
 //! What a command works on: the directory as it will be, and the changes that lead there.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use super::origins::{is_unknown, with_origin};
 use super::rules::Rules;
 use super::trail::RetiredEvents;
 use super::viewer::Viewer;
+use super::wrong_fields::WrongFields;
 use crate::audit::{self, EventObject};
 use crate::clock::{Look, TrustedTime};
 use crate::directory::{NUMBER_MAX, RecordSource, Snapshot, unknown_attributes};
@@ -90,7 +90,7 @@ pub struct Transaction<'a> {
     /// How many changes it has made, events not counted.
     changes: usize,
     /// Fields that cannot be, to be told together; `None`: the first ends the command.
-    wrong_fields: Option<RefCell<Vec<(&'static str, String)>>>,
+    wrong_fields: Option<WrongFields>,
     /// Where the newest change of a key stands, of this command.
     newest: HashMap<Key, usize>,
     /// Membership changes by group, with the account's name: `true` joined, `false` left.
@@ -153,44 +153,33 @@ impl<'a> Transaction<'a> {
         &mut self,
         command: impl FnOnce(&mut Self) -> Result<T, ChangeError>,
     ) -> Result<T, ChangeError> {
-        self.wrong_fields = Some(RefCell::default());
+        self.wrong_fields = Some(WrongFields::of(&self.caller));
         let result = command(self);
-        let mut wrong = self.wrong_fields.take().map(RefCell::into_inner).unwrap_or_default();
-        if wrong.is_empty() {
-            return result;
+        match self.wrong_fields.take() {
+            Some(wrong) => wrong.told(result),
+            None => result,
         }
-        match result {
-            Err(ChangeError::Field { field, message }) => wrong.push((field, message)),
-            // What came behind them may be so for want of them, and was not told when the first of them ended it.
-            Ok(_)
-            | Err(
-                ChangeError::Fields(_)
-                | ChangeError::Invalid(_)
-                | ChangeError::NotFound { .. }
-                | ChangeError::Exists { .. }
-                | ChangeError::Forbidden { .. }
-                | ChangeError::Refused(_),
-            ) => {}
-            Err(error) => return Err(error),
-        }
-        Err(match <[_; 1]>::try_from(wrong) {
-            Ok([(field, message)]) => ChangeError::Field { field, message },
-            Err(wrong) => ChangeError::Fields(wrong),
-        })
     }
 
-    /// What came of looking at a field; `None`: it cannot be, which is told at the end with all that cannot be.
+    /// What came of looking at a field, see [`WrongFields::noting`].
     ///
     /// # Errors
     /// It cannot be, and nobody collects that.
     pub fn noting<T>(&self, result: Result<T, ChangeError>) -> Result<Option<T>, ChangeError> {
-        match (result, &self.wrong_fields) {
-            (Err(ChangeError::Field { field, message }), Some(wrong)) => {
-                wrong.borrow_mut().push((field, message));
-                Ok(None)
-            }
-            (result, _) => result.map(Some),
+        match &self.wrong_fields {
+            Some(wrong) => wrong.noting(result),
+            None => result.map(Some),
         }
+    }
+
+    /// The same of a whole object, by its fields, see [`WrongFields::note_others`].
+    ///
+    /// # Errors
+    /// Something cannot be, and nobody collects that.
+    pub(super) fn noting_all(&self, problems: Vec<(&'static str, String)>) -> Result<(), ChangeError> {
+        let Some(wrong) = &self.wrong_fields else { return ChangeError::of_fields(problems) };
+        wrong.note_others(problems);
+        Ok(())
     }
 
     /// The directory as it is after all that was put so far.
@@ -385,7 +374,7 @@ impl<'a> Transaction<'a> {
     /// Puts a record in place of the one with the same key, with its event. Attribute types that nobody has
     /// declared, and that it is the first to use, are put before it.
     pub fn put(&mut self, record: Record) -> Result<(), ChangeError> {
-        if self.wrong_fields.as_ref().is_some_and(|wrong| !wrong.borrow().is_empty()) {
+        if self.wrong_fields.as_ref().is_some_and(|wrong| !wrong.is_empty()) {
             // They are told by who collects them.
             return Err(ChangeError::Fields(Vec::new()));
         }

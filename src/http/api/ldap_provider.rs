@@ -191,7 +191,7 @@ pub(super) async fn create(
     let certificate = certificate_of(call.tls.is_some());
     let name = request.name.take().unwrap_or_default();
     call.change(move |transaction| {
-        let mut changes = changes(request, certificate)?;
+        let mut changes = changes(transaction, request, certificate)?;
         changes.base_dn.get_or_insert_with(|| BASE_DN.to_owned());
         let number = create_provider(transaction, name, changes)?;
         by_number(transaction, number, certificate)
@@ -218,7 +218,8 @@ pub(super) async fn partial_update(
     let number = ProviderNumber::new(call.parameter("id")?);
     let certificate = certificate_of(call.tls.is_some());
     call.change(move |transaction| {
-        update_provider(transaction, number, changes(request, certificate)?)?;
+        let changes = changes(transaction, request, certificate)?;
+        update_provider(transaction, number, changes)?;
         by_number(transaction, number, certificate)
     })
     .await
@@ -271,28 +272,29 @@ fn by_number(
 
 /// What a request says, once it is known that it asks for nothing that bindery does not have.
 fn changes(
+    source: &impl RepresentationSource,
     request: PatchedLDAPProviderRequest,
     certificate: Option<Uuid>,
 ) -> Result<ProviderChanges, ChangeError> {
+    let wrong = |field, message| source.noting(Err::<(), _>(ChangeError::field(field, message)));
     if request.tls_server_name.is_some_and(|name| !name.is_empty()) {
-        return Err(ChangeError::field(
+        wrong(
             "tls_server_name",
             "bindery has one certificate for all names, that of [server.tls]: leave it empty",
-        ));
+        )?;
     }
     if request.property_mappings.is_some_and(|mappings| !mappings.is_empty()) {
-        return Err(ChangeError::field(
-            "property_mappings",
-            "bindery has no property mappings: leave them out",
-        ));
+        wrong("property_mappings", "bindery has no property mappings: leave them out")?;
     }
     if request.certificate.flatten().is_some_and(|named| certificate != Some(named)) {
-        return Err(ChangeError::field(
+        wrong(
             "certificate",
             "there is no such certificate: the server has the one of [server.tls] for all its providers, so leave it \
              out, or name that one",
-        ));
+        )?;
     }
+    let uid_start = source.noting(start_number("uid_start_number", request.uid_start_number))?;
+    let gid_start = source.noting(start_number("gid_start_number", request.gid_start_number))?;
     let containers = |given: Vec<ProviderContainer>| {
         let container = |ProviderContainer { container, naming }| Container { container, naming };
         given.into_iter().map(container).collect()
@@ -302,8 +304,8 @@ fn changes(
         base_dn: request.base_dn,
         is_default: request.default,
         domain: request.domain,
-        uid_start_number: start_number("uid_start_number", request.uid_start_number)?,
-        gid_start_number: start_number("gid_start_number", request.gid_start_number)?,
+        uid_start_number: uid_start.flatten(),
+        gid_start_number: gid_start.flatten(),
         virtual_groups: request.virtual_groups,
         compatibility_attributes: request.compatibility_attributes,
         users: request.users.map(containers),

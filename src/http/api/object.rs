@@ -1,6 +1,7 @@
 //! The objects that a permission can be granted on, as the API names them: a model and a `pk`.
 
 use super::call::written;
+use super::reading::RepresentationSource;
 use crate::directory::Accounts;
 use crate::model::{AccountNumber, Grant, ObjectReference, Permission, ProviderNumber};
 use crate::registry::{Caller, ChangeError, Lack, Viewer};
@@ -81,29 +82,35 @@ pub(super) fn pk(accounts: &Accounts, object: ObjectReference) -> String {
     }
 }
 
-/// The grants that a request names.
+/// The grants that a request names, as far as there are such; of its fields all that is wrong is noted.
 ///
 /// # Errors
-/// There is no such permission, model or object.
+/// There is no such permission, model or object, and nobody collects that.
 pub(super) fn grants(
-    caller: &Caller,
-    viewer: &Viewer,
-    accounts: &Accounts,
+    source: &impl RepresentationSource,
     permissions: &[String],
     model: Option<&str>,
     pk: Option<&str>,
 ) -> Result<Vec<Grant>, ChangeError> {
     let on = match (model, pk) {
-        (Some(model), Some(pk)) => Some(find(caller, viewer, accounts, model, pk)?),
-        (None, Some(_)) => {
-            return Err(ChangeError::field("model", "an object needs its model: name it with `object_pk`"));
+        (Some(model), Some(pk)) => {
+            let viewer = source.viewer();
+            source.noting(find(source.caller(), &viewer, source.accounts(), model, pk).map(Some))?
         }
-        (_, None) => None,
+        (None, Some(_)) => {
+            let needed = ChangeError::field("model", "an object needs its model: name it with `object_pk`");
+            source.noting(Err(needed))?
+        }
+        (_, None) => Some(None),
     };
-    let grant = |codename: &String| {
+    let mut grants = Vec::new();
+    for codename in permissions {
         let permission: Result<Permission, _> = codename.parse();
-        let permission = permission.map_err(|error| ChangeError::field("permissions", error.to_string()))?;
-        Ok(Grant { permission, on })
-    };
-    permissions.iter().map(grant).collect()
+        let permission = permission.map_err(|error| ChangeError::field("permissions", error.to_string()));
+        // What is meant on an object that is not there is meant on no other.
+        if let (Some(permission), Some(on)) = (source.noting(permission)?, on) {
+            grants.push(Grant { permission, on });
+        }
+    }
+    Ok(grants)
 }

@@ -444,14 +444,7 @@ fn grants_of(
     request: PatchedPermissionAssignRequest,
 ) -> Result<Vec<Grant>, ChangeError> {
     let PatchedPermissionAssignRequest { permissions, model, object_pk } = request;
-    object::grants(
-        source.caller(),
-        &source.viewer(),
-        source.accounts(),
-        &permissions.unwrap_or_default(),
-        model.as_deref(),
-        object_pk.as_deref(),
-    )
+    object::grants(source, &permissions.unwrap_or_default(), model.as_deref(), object_pk.as_deref())
 }
 
 /// Where the grants stand among all that are held.

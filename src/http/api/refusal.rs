@@ -48,17 +48,6 @@ impl CallRefusal {
         Self { status: StatusCode::BAD_REQUEST, code: "invalid", about, retry_after: None }
     }
 
-    /// A name is another's already.
-    fn taken(kind: &str, error: &ChangeError) -> Self {
-        let field = match kind {
-            "account" => "username",
-            "token" => "identifier",
-            "application" => "slug",
-            _ => "name",
-        };
-        Self { code: UNIQUE, ..Self::field(field, error.to_string()) }
-    }
-
     /// The request is wrong as a whole.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::field(WHOLE, message)
@@ -187,13 +176,13 @@ impl From<ChangeError> for CallRefusal {
         match error {
             // The account of `add_user/` and its like stands in the body as if it stood in the path: so authentik answers.
             ChangeError::Field { field: "pk", message } => return Self::not_found_because(message),
-            ChangeError::Field { field, message } => return Self::field(field, message),
-            ChangeError::Fields(wrong) => {
+            ChangeError::Field { .. } | ChangeError::Fields(_) | ChangeError::Exists { .. } => {
                 let mut fields = BTreeMap::<String, Vec<String>>::new();
-                for (field, message) in wrong {
+                for (field, message) in error.fields() {
                     fields.entry(field.to_owned()).or_default().push(message);
                 }
-                return Self::fields(fields);
+                let is_taken = matches!(error, ChangeError::Exists { .. });
+                return Self { code: if is_taken { "unique" } else { "invalid" }, ..Self::fields(fields) };
             }
             ChangeError::Forbidden { permission } => {
                 let detail =
@@ -207,7 +196,6 @@ impl From<ChangeError> for CallRefusal {
             ChangeError::NotKept { .. } => {
                 return Self::detail(StatusCode::FORBIDDEN, NOT_KEPT, error.to_string());
             }
-            ChangeError::Exists { kind, .. } => return Self::taken(kind, &error),
             ChangeError::Busy => return Self::too_many_requests(Duration::from_secs(1)),
             ChangeError::TooManyEvents { wait, .. } => return Self::too_many_requests(wait),
             ChangeError::Invalid(_)

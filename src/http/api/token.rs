@@ -20,7 +20,7 @@ use super::user::{self, User};
 use super::value::{EndTime, Required, RequiredFields, Time, networks, or_null};
 use crate::directory::name_key;
 use crate::model::{self, AccountNumber, Expiry, Intent, ObjectReference, Permission, Usage, UsageOf};
-use crate::registry::{ChangeError, NewToken, Registry, Replaced, TokenChanges};
+use crate::registry::{ChangeError, NewToken, Replaced, TokenChanges, WrongFields};
 use crate::secret::Secret;
 
 /// A token. Its secret does not stand here.
@@ -218,13 +218,15 @@ pub(super) async fn create(
     request: Required<PatchedTokenRequest>,
 ) -> Result<CreatedToken, CallRefusal> {
     let Required(request) = request;
-    request.check_managed()?;
-    let account = owner(&call, request.user)?;
+    call.require(Permission::AddToken)?;
+    let wrong = WrongFields::of(&call.caller);
+    wrong.noting(request.check_managed())?;
+    let account = wrong.noting(owner(&call, request.user))?;
     // authentik's default is a token to call its API with.
-    let intent = request.intent()?.unwrap_or(Intent::Api);
+    let intent = wrong.noting(request.intent())?.flatten().unwrap_or(Intent::Api);
     let new = NewToken {
         identifier: request.identifier.unwrap_or_default(),
-        account,
+        account: account.unwrap_or_default(),
         intent,
         expiring: request.expiring,
         expires: request.expires.map(|time| Expiry::At(time.0)),
@@ -232,6 +234,8 @@ pub(super) async fn create(
         networks: request.networks.unwrap_or_default(),
         retrievable: request.retrievable.unwrap_or(false),
     };
+    let checked = call.registry.check_new_token(&call.caller, &new, &wrong);
+    wrong.told(checked)?;
     let created = call.registry.create_token(call.caller.clone(), new).await?;
     let key = text(&created.secret);
     let token = read(call, created.identifier).await?;
@@ -248,25 +252,21 @@ pub(super) async fn update(call: Call, request: Required<PatchedTokenRequest>) -
 
 pub(super) async fn partial_update(call: Call, request: PatchedTokenRequest) -> Result<Token, CallRefusal> {
     let identifier: String = call.parameter("identifier")?;
-    request.check_managed()?;
+    let found = call.registry.snapshot().accounts().token_named(&identifier).cloned();
+    let token = found.ok_or_else(CallRefusal::not_found)?;
+    call.require_on(Permission::ChangeToken, ObjectReference::Token(token.number))?;
+    let wrong = WrongFields::of(&call.caller);
+    wrong.noting(request.check_managed())?;
     let account = match request.user {
-        Some(user) => Some(owner(&call, Some(user))?),
+        Some(user) => wrong.noting(owner(&call, Some(user)))?,
         None => None,
     };
-    let number = call.registry.snapshot().accounts().token_named(&identifier).map(|token| token.number);
-    let number = number.ok_or_else(CallRefusal::not_found)?;
-    call.require_on(Permission::ChangeToken, ObjectReference::Token(number))?;
-    if request.retrievable.is_some() {
-        let is_so = is_retrievable(&call.registry, &identifier);
-        if is_so.is_some_and(|is_so| request.retrievable != Some(is_so)) {
-            return Err(CallRefusal::field(
-                "retrievable",
-                "whether the secret is kept is decided when the token is made: make another token",
-            ));
-        }
+    if request.retrievable.is_some_and(|said| said != token.is_retrievable()) {
+        let message = "whether the secret is kept is decided when the token is made: make another token";
+        wrong.noting(Err::<(), _>(ChangeError::field("retrievable", message)))?;
     }
     let changes = TokenChanges {
-        intent: request.intent()?,
+        intent: wrong.noting(request.intent())?.flatten(),
         identifier: request.identifier.clone(),
         account,
         expiring: request.expiring,
@@ -274,6 +274,8 @@ pub(super) async fn partial_update(call: Call, request: PatchedTokenRequest) -> 
         description: request.description,
         networks: request.networks,
     };
+    let checked = call.registry.check_token_changes(&call.caller, &identifier, &changes, &wrong);
+    wrong.told(checked)?;
     call.registry.update_token(call.caller.clone(), identifier.clone(), changes).await?;
     read(call, request.identifier.unwrap_or(identifier)).await
 }
@@ -388,14 +390,10 @@ fn name_of_use(source: &impl RepresentationSource, usage: &Usage) -> Option<Stri
     is_told.then(|| slug.to_owned())
 }
 
-fn is_retrievable(registry: &Registry, identifier: &str) -> Option<bool> {
-    registry.snapshot().accounts().token_named(identifier).map(|token| token.is_retrievable())
-}
-
 /// The username of the owner to be: who calls, if nobody is named.
-fn owner(call: &Call, user: Option<u32>) -> Result<String, CallRefusal> {
+fn owner(call: &Call, user: Option<u32>) -> Result<String, ChangeError> {
     let number = user.map(AccountNumber::new).or_else(|| call.caller.holder().map(|holder| holder.account));
-    let number = number.ok_or_else(|| CallRefusal::field("user", "This field is required."))?;
+    let number = number.ok_or_else(|| ChangeError::field("user", "This field is required."))?;
     let snapshot = call.registry.snapshot();
     let accounts = snapshot.accounts();
     let is_own = call.caller.holder().is_some_and(|holder| holder.account == number);
@@ -403,23 +401,23 @@ fn owner(call: &Call, user: Option<u32>) -> Result<String, CallRefusal> {
     let owner = accounts.account(number).filter(|_| is_known);
     owner
         .map(|owner| owner.username.to_string())
-        .ok_or_else(|| CallRefusal::field("user", format!("there is no user {number}")))
+        .ok_or_else(|| ChangeError::field("user", format!("there is no user {number}")))
 }
 
 impl PatchedTokenRequest {
-    fn check_managed(&self) -> Result<(), CallRefusal> {
+    fn check_managed(&self) -> Result<(), ChangeError> {
         match self.managed {
             None => Ok(()),
             Some(_) => {
-                Err(CallRefusal::field("managed", "bindery manages no tokens of its own; leave it out"))
+                Err(ChangeError::field("managed", "bindery manages no tokens of its own; leave it out"))
             }
         }
     }
 
-    fn intent(&self) -> Result<Option<Intent>, CallRefusal> {
+    fn intent(&self) -> Result<Option<Intent>, ChangeError> {
         let Some(intent) = self.intent.as_deref() else { return Ok(None) };
         intent.parse().map(Some).map_err(|()| {
-            CallRefusal::field(
+            ChangeError::field(
                 "intent",
                 format!("there are no {intent:?} tokens here: choose app_password, to bind with, or api, to call with"),
             )

@@ -33,9 +33,6 @@ pub fn create_account(
     given: AccountChanges,
 ) -> Result<AccountNumber, ChangeError> {
     transaction.require(Permission::AddUser)?;
-    if transaction.snapshot().accounts().account_named(&username).is_some() {
-        return Err(ChangeError::Exists { kind: "account", name: username });
-    }
     let number = AccountNumber::new(transaction.next_number()?);
     let account = Account::new(number, username, kind, transaction.origin(), transaction.now());
     write(transaction, None, account, AccountChanges { username: None, kind: None, ..given })?;
@@ -131,7 +128,8 @@ pub(super) fn write(
         transaction.noting(named.map_err(|problem| ChangeError::field("username", problem)))?;
         let named = transaction.snapshot().accounts().account_named(&account.username);
         if named.is_some_and(|other| other.number != number) {
-            return Err(ChangeError::Exists { kind: "account", name: account.username });
+            let name = account.username.clone();
+            transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "account", name }))?;
         }
         names::take(transaction, TombstoneOf::Account(name_form(&account.username)))?;
         account.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
@@ -157,7 +155,7 @@ pub(super) fn write(
         account.attribute_forms = attribute_forms;
     }
     if let Some(path) = path.filter(|path| *path != account.path) {
-        validate::path(&path).map_err(|problem| ChangeError::field("path", problem))?;
+        transaction.noting(validate::path(&path).map_err(|problem| ChangeError::field("path", problem)))?;
         account.path = path;
     }
     if let Some(roles) = roles.map(each_once) {
@@ -198,10 +196,12 @@ pub(super) fn put(
     account: Account,
 ) -> Result<(), ChangeError> {
     let viewer = transaction.viewer();
-    validate::refuse_new(before, &account, |account, problems| {
+    transaction.noting_all(validate::new_problems(before, &account, |account, problems| {
         validate::account(account, transaction.snapshot(), &viewer, problems);
-    })?;
-    validate::posix_numbers(transaction, &account.attributes, before.map(|before| &*before.attributes))?;
+    }))?;
+    let numbers =
+        validate::posix_numbers(transaction, &account.attributes, before.map(|before| &*before.attributes));
+    transaction.noting(numbers)?;
     transaction.put(Record::Account(account))
 }
 
@@ -490,47 +490,40 @@ impl Registry {
             )
             .await?;
         let creator = caller.holder().map(|holder| holder.account);
-        let (made, token_number) = self
-            .change(caller, move |transaction| {
-                transaction.require(Permission::AddToken)?;
-                let given = AccountChanges { name: Some(username.clone()), ..AccountChanges::default() };
-                let number =
-                    create_account(transaction, username.clone(), AccountKind::ServiceAccount, given)?;
-                let group = match create_group {
-                    true => {
-                        let number_of_group = super::group::create_group(
-                            transaction,
-                            username.clone(),
-                            GroupChanges::default(),
-                        )?;
-                        super::group::set_member(transaction, number_of_group, number, true)?;
-                        transaction.snapshot().accounts().group(number_of_group).map(|group| group.uuid)
-                    }
-                    false => None,
-                };
-                let identifier = token::free_first_identifier(transaction, &username);
-                let expires = token::expiry(&identifier, expiring, expires, transaction.now())?;
-                let token_number = TokenNumber::new(transaction.next_object()?);
-                let made =
-                    token::made_now(transaction, token_number, identifier.clone(), number, (selector, hash));
-                let token = Token { uuid: token_uuid, sealed, expires, is_first: true, ..made };
-                token::put_new(transaction, token)?;
-                let uuid = match transaction.snapshot().accounts().account(number) {
-                    Some(account) => account.uuid,
-                    None => return Err(ChangeError::Conflict),
-                };
-                let token = CreatedToken {
-                    account: username,
-                    identifier,
-                    intent: Intent::AppPassword,
-                    secret,
-                    expires,
-                };
-                let viewer = transaction.viewer();
-                let shared_values = transaction.shared_values(|on| viewer.names(on));
-                Ok((CreatedServiceAccount { number, uuid, group, token, shared_values }, token_number))
-            })
-            .await?;
+        let command = move |transaction: &mut Transaction<'_>| {
+            transaction.require(Permission::AddUser)?;
+            transaction.require(Permission::AddToken)?;
+            let expires = token::expiry(&identifier, expiring, expires, transaction.now());
+            let expires = transaction.noting(expires)?.flatten();
+            let given = AccountChanges { name: Some(username.clone()), ..AccountChanges::default() };
+            let number = create_account(transaction, username.clone(), AccountKind::ServiceAccount, given)?;
+            let group = match create_group {
+                true => {
+                    let number_of_group =
+                        super::group::create_group(transaction, username.clone(), GroupChanges::default())?;
+                    super::group::set_member(transaction, number_of_group, number, true)?;
+                    transaction.snapshot().accounts().group(number_of_group).map(|group| group.uuid)
+                }
+                false => None,
+            };
+            let identifier = token::free_first_identifier(transaction, &username);
+            let token_number = TokenNumber::new(transaction.next_object()?);
+            let made =
+                token::made_now(transaction, token_number, identifier.clone(), number, (selector, hash));
+            let token = Token { uuid: token_uuid, sealed, expires, is_first: true, ..made };
+            token::put_new(transaction, token)?;
+            let uuid = match transaction.snapshot().accounts().account(number) {
+                Some(account) => account.uuid,
+                None => return Err(ChangeError::Conflict),
+            };
+            let token =
+                CreatedToken { account: username, identifier, intent: Intent::AppPassword, secret, expires };
+            let viewer = transaction.viewer();
+            let shared_values = transaction.shared_values(|on| viewer.names(on));
+            Ok((CreatedServiceAccount { number, uuid, group, token, shared_values }, token_number))
+        };
+        let change = |transaction: &mut Transaction<'_>| transaction.telling_all_fields(command);
+        let (made, token_number) = self.change(caller, change).await?;
         self.keep_fresh(token_number, FIRST_GENERATION, creator, made.token.secret.clone());
         Ok(made)
     }

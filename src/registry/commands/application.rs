@@ -81,7 +81,7 @@ pub(super) fn write(
 ) -> Result<(), ChangeError> {
     let ApplicationChanges { slug, name, provider, mode, texts, open_in_new_tab, hide, bindings } = changes;
     if let Some(provider) = provider {
-        check_provider(transaction, &application, provider)?;
+        transaction.noting(check_provider(transaction, &application, provider))?;
         application.provider = provider;
     }
     set(&mut application.slug, slug);
@@ -99,7 +99,8 @@ pub(super) fn write(
     if before.as_ref().is_none_or(|before| before.slug != application.slug) {
         let named = transaction.snapshot().accounts().application_named(&application.slug);
         if named.is_some_and(|other| other.number != application.number) {
-            return Err(ChangeError::Exists { kind: "application", name: application.slug });
+            let name = application.slug.clone();
+            transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "application", name }))?;
         }
         application.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
@@ -118,7 +119,9 @@ pub(super) fn put(
     if before == Some(&application) {
         return Ok(());
     }
-    validate::application(&application)?;
+    let mut problems = Vec::new();
+    validate::application(&application, &mut problems);
+    transaction.noting_all(problems)?;
     transaction.put(Record::Application(Application { modified: transaction.now(), ..application }))
 }
 

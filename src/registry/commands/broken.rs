@@ -51,10 +51,10 @@ fn told(snapshot: &Snapshot, store: &dyn Store, rules: Rules) -> Result<Vec<Stri
         found.extend(validate::identifier(&token.identifier).err());
     }
     for application in accounts.applications() {
-        found.extend(validate::application(application).err().map(|problem| problem.sentence));
+        found.extend(sentences(|problems| validate::application(application, problems)));
     }
     for provider in accounts.providers() {
-        validate::provider(provider, snapshot.schema(), &mut found);
+        found.extend(sentences(|problems| validate::provider(provider, snapshot.schema(), problems)));
     }
     whole::of_all(snapshot, rules, &mut found);
     if found.len() > TOLD_MAX {
@@ -72,16 +72,23 @@ fn object(record: &Record, snapshot: &Snapshot, found: &mut Vec<String>) {
     match record {
         Record::Account(account) => {
             let title = format!("the account `{}`", account.username);
-            validate::account(account, snapshot, &viewer, found);
+            found.extend(sentences(|problems| validate::account(account, snapshot, &viewer, problems)));
             found.extend(validate::email(&account.email).err().map(|problem| format!("{title}: {problem}")));
             grants(&title, &account.grants, found);
         }
         Record::Group(group) => {
-            validate::group(group, snapshot, &viewer, found);
+            found.extend(sentences(|problems| validate::group(group, snapshot, &viewer, problems)));
             grants(&format!("the group `{}`", group.name), &group.grants, found);
         }
         _ => {}
     }
+}
+
+/// What a check says, without the names of the fields.
+fn sentences(check: impl FnOnce(&mut Vec<validate::FieldProblem>)) -> impl Iterator<Item = String> {
+    let mut problems = Vec::new();
+    check(&mut problems);
+    problems.into_iter().map(|(_, sentence)| sentence)
 }
 
 fn grants(title: &str, grants: &[Grant], found: &mut Vec<String>) {

@@ -26,9 +26,6 @@ pub fn create_group(
     given: GroupChanges,
 ) -> Result<GroupNumber, ChangeError> {
     transaction.require(Permission::AddGroup)?;
-    if transaction.snapshot().accounts().group_named(&name).is_some() {
-        return Err(ChangeError::Exists { kind: "group", name });
-    }
     let number = GroupNumber::new(transaction.next_number()?);
     let group = Group::new(number, name, transaction.origin(), transaction.now());
     let members = given.members.clone();
@@ -208,7 +205,8 @@ pub(super) fn write(
         transaction.noting(named.map_err(|problem| ChangeError::field("name", problem)))?;
         let named = transaction.snapshot().accounts().group_named(&group.name);
         if named.is_some_and(|other| other.number != number) {
-            return Err(ChangeError::Exists { kind: "group", name: group.name });
+            let name = group.name.clone();
+            transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "group", name }))?;
         }
         names::take(transaction, TombstoneOf::Group(name_form(&group.name)))?;
         group.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
@@ -269,10 +267,12 @@ pub(super) fn put(
     group: Group,
 ) -> Result<(), ChangeError> {
     let viewer = transaction.viewer();
-    validate::refuse_new(before, &group, |group, problems| {
+    transaction.noting_all(validate::new_problems(before, &group, |group, problems| {
         validate::group(group, transaction.snapshot(), &viewer, problems);
-    })?;
-    validate::posix_numbers(transaction, &group.attributes, before.map(|before| &*before.attributes))?;
+    }))?;
+    let numbers =
+        validate::posix_numbers(transaction, &group.attributes, before.map(|before| &*before.attributes));
+    transaction.noting(numbers)?;
     transaction.put(Record::Group(group))
 }
 

@@ -109,7 +109,8 @@ pub(super) fn write(
     set(&mut provider.name, name);
     if let Some(base_dn) = base_dn {
         if before.as_ref().is_none_or(|before| before.base_dn != base_dn) {
-            provider.base_dn = canonical(rules, "base_dn", &base_dn)?;
+            let canonical = transaction.noting(canonical(rules, "base_dn", &base_dn))?;
+            set(&mut provider.base_dn, canonical);
         }
         // Blanks beside its parts are kept, as long as they are no more than it.
         let is_short = base_dn.len() <= 2 * provider.base_dn.len();
@@ -118,16 +119,21 @@ pub(super) fn write(
     }
     set(&mut provider.is_default, is_default);
     if let Some(domain) = domain {
-        check_domain(domain.as_deref())?;
+        transaction.noting(check_domain(domain.as_deref()))?;
         provider.domain = domain;
     }
     set(&mut provider.uid_start_number, uid_start_number);
     set(&mut provider.gid_start_number, gid_start_number);
     set(&mut provider.virtual_groups, virtual_groups);
     set(&mut provider.compatibility_attributes, compatibility_attributes);
-    set_containers(rules, "users", &mut provider.users, users)?;
-    set_containers(rules, "service_accounts", &mut provider.service_accounts, service_accounts)?;
-    set_containers(rules, "groups", &mut provider.groups, groups)?;
+    transaction.noting(set_containers(rules, "users", &mut provider.users, users))?;
+    transaction.noting(set_containers(
+        rules,
+        "service_accounts",
+        &mut provider.service_accounts,
+        service_accounts,
+    ))?;
+    transaction.noting(set_containers(rules, "groups", &mut provider.groups, groups))?;
     set_as_given(&mut provider.as_given, as_given);
     if before.as_ref() == Some(&provider) {
         return Ok(());
@@ -135,12 +141,13 @@ pub(super) fn write(
     check_numbers(transaction, before.as_ref(), &provider)?;
     let mut problems = Vec::new();
     validate::provider(&provider, transaction.snapshot().schema(), &mut problems);
-    validate::refuse(problems)?;
+    transaction.noting_all(problems)?;
     let key = name_key(&provider.name);
     let is_taken =
         |other: &Arc<LdapProvider>| other.number != provider.number && name_key(&other.name) == key;
     if transaction.snapshot().accounts().providers().any(is_taken) {
-        return Err(ChangeError::Exists { kind: "provider", name: provider.name });
+        let name = provider.name.clone();
+        transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "provider", name }))?;
     }
     if before.as_ref().is_none_or(|before| before.name != provider.name) {
         provider.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
@@ -250,12 +257,10 @@ fn check_numbers(
     {
         let is_new = before.is_none_or(|before| starts(before) != starts(after));
         if is_new && start < least && !is_operator {
-            return Err(ChangeError::field(
-                field,
-                format!(
-                    "numbers below {least} are those of system accounts: choose a start of at least {least}"
-                ),
-            ));
+            let message = format!(
+                "numbers below {least} are those of system accounts: choose a start of at least {least}"
+            );
+            transaction.noting(Err::<(), _>(ChangeError::field(field, message)))?;
         }
     }
     Ok(())

@@ -212,7 +212,8 @@ pub(super) fn check_grants(
     let is_there = |on: ObjectReference| accounts.has(on) || transaction.is_announced(on);
     for grant in after.iter().filter(|grant| !before.contains(grant)) {
         let Some(on) = grant.on else { continue };
-        validate::grant(grant).map_err(|problem| ChangeError::field("permissions", problem))?;
+        let granted = validate::grant(grant).map_err(|problem| ChangeError::field("permissions", problem));
+        transaction.noting(granted)?;
         if !is_there(on) {
             return Err(ChangeError::field("object_pk", "there is no such object"));
         }
@@ -275,10 +276,12 @@ pub(super) fn write(
     set(&mut role.search_size_max, search_size_max);
     set(&mut role.search_time_max, search_time_max);
     if before.as_ref().is_none_or(|before| before.name != role.name) {
-        validate::name("role", &role.name).map_err(|problem| ChangeError::field("name", problem))?;
+        let named = validate::name("role", &role.name);
+        transaction.noting(named.map_err(|problem| ChangeError::field("name", problem)))?;
         let named = transaction.snapshot().accounts().role_named(&role.name);
         if named.is_some_and(|other| other.number != role.number) {
-            return Err(ChangeError::Exists { kind: "role", name: role.name });
+            let name = role.name.clone();
+            transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "role", name }))?;
         }
         names::take(transaction, TombstoneOf::Role(name_form(&role.name)))?;
         role.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));

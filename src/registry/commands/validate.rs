@@ -20,6 +20,9 @@ use crate::schema::{AttributeId, Dn, Schema};
 use crate::secret::Secret;
 use crate::store::TOMBSTONE_OCTETS_MAX;
 
+/// What is wrong with one field of an object: its name in the API; which object it is of, and what to do.
+pub(super) type FieldProblem = (&'static str, String);
+
 /// Whether an object may have this name.
 ///
 /// # Errors
@@ -171,25 +174,20 @@ pub(super) fn internal(username: &str) -> ChangeError {
     ))
 }
 
-/// Fails with the problems, if there are any.
-pub(super) fn refuse(problems: Vec<String>) -> Result<(), ChangeError> {
-    if problems.is_empty() { Ok(()) } else { Err(ChangeError::Invalid(problems)) }
-}
-
-/// Fails with what is wrong with an object, but for what was so before: a store may hold what an older version let in, and
-/// that may be changed in all that does not make it worse.
-pub(super) fn refuse_new<T>(
+/// What is wrong with an object, but for what was so before: a store may hold what an older version let in, and that may be
+/// changed in all that does not make it worse.
+pub(super) fn new_problems<T>(
     before: Option<&T>,
     after: &T,
-    check: impl Fn(&T, &mut Vec<String>),
-) -> Result<(), ChangeError> {
+    check: impl Fn(&T, &mut Vec<FieldProblem>),
+) -> Vec<FieldProblem> {
     let (mut problems, mut known) = (Vec::new(), Vec::new());
     check(after, &mut problems);
     if let Some(before) = before.filter(|_| !problems.is_empty()) {
         check(before, &mut known);
     }
     problems.retain(|problem| !known.contains(problem));
-    refuse(problems)
+    problems
 }
 
 /// Whether an account may become one of another kind.
@@ -228,42 +226,49 @@ pub(super) fn grant(grant: &Grant) -> Result<(), String> {
 
 /// Whether an account can be put into the directory as it is now: its name, attributes and places. `viewer` reads the
 /// sentences.
-pub(super) fn account(account: &Account, snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<String>) {
+pub(super) fn account(
+    account: &Account,
+    snapshot: &Snapshot,
+    viewer: &Viewer,
+    problems: &mut Vec<FieldProblem>,
+) {
     let title = format!("the account `{}`", account.username);
-    problems.extend(username(&account.username).err());
+    problems.extend(username(&account.username).err().map(|problem| ("username", problem)));
     let named = snapshot.accounts().account_named(&account.username);
     if named.is_some_and(|other| other.number != account.number) {
-        problems.push(format!("{title} has the name of another account; give it another one"));
+        problems.push(("username", format!("{title} has the name of another account; give it another one")));
     }
     attributes(&title, &account.attributes, snapshot.schema(), problems);
     let is_named = account.object_classes.is_empty()
         || account.object_classes.iter().any(|class| class.eq_ignore_ascii_case("inetOrgPerson"));
     if is_named && !account.name.is_empty() && has_attribute(&account.attributes, "displayName") {
-        problems.push(format!(
-            "{title} has the attribute displayName, which is made from its name; take the attribute out, or the name"
-        ));
+        let problem =
+            "has the attribute displayName, which is made from its name; take the attribute out, or the name";
+        problems.push(("attributes", format!("{title} {problem}")));
     }
     if account.kind == AccountKind::InternalServiceAccount {
         return;
     }
     let check = |tree: &Tree| tree.check_account(account, snapshot.schema());
-    places(&title, snapshot, viewer, check, problems);
+    places("username", &title, snapshot, viewer, check, problems);
 }
 
-/// Whether an object can have its entry in every tree.
+/// Whether an object that is named by this field can have its entry in every tree.
 fn places(
+    field: &'static str,
     title: &str,
     snapshot: &Snapshot,
     viewer: &Viewer,
     check: impl Fn(&Tree) -> Result<(), PlaceError>,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<FieldProblem>,
 ) {
     for tree in snapshot.trees() {
         let Err(error) = check(tree) else { continue };
-        let problem = match viewer.names(ObjectReference::Provider(tree.provider().number)) {
+        let sentence = match viewer.names(ObjectReference::Provider(tree.provider().number)) {
             true => format!("{title} cannot have its entry: {error}; choose another name or place"),
             false => format!("{title} cannot have its entry in each directory; choose another name"),
         };
+        let problem = (field, sentence);
         if !problems.contains(&problem) {
             problems.push(problem);
         }
@@ -272,20 +277,22 @@ fn places(
 
 /// Whether a group can be put into the directory as it is now: its name, attributes and places. `viewer` reads the
 /// sentences.
-pub(super) fn group(group: &Group, snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<String>) {
+pub(super) fn group(group: &Group, snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<FieldProblem>) {
     let title = format!("the group `{}`", group.name);
-    problems.extend(name("group", &group.name).err());
+    problems.extend(name("group", &group.name).err().map(|problem| ("name", problem)));
     let named = snapshot.accounts().group_named(&group.name);
     if named.is_some_and(|other| other.number != group.number) {
-        problems.push(format!("{title} has the name of another group; give it another one"));
+        problems.push(("name", format!("{title} has the name of another group; give it another one")));
     }
     attributes(&title, &group.attributes, snapshot.schema(), problems);
-    places(&title, snapshot, viewer, |tree| tree.check_group(group, snapshot.schema()), problems);
+    let check = |tree: &Tree| tree.check_group(group, snapshot.schema());
+    places("name", &title, snapshot, viewer, check, problems);
 }
 
 /// Whether free attributes may be given, and whether their values are of their syntaxes.
-fn attributes(title: &str, attributes: &[Attribute], schema: &Schema, problems: &mut Vec<String>) {
-    problems.extend(attribute_problems(title, attributes, schema).into_iter().map(|(_, problem)| problem));
+fn attributes(title: &str, attributes: &[Attribute], schema: &Schema, problems: &mut Vec<FieldProblem>) {
+    let wrong = attribute_problems(title, attributes, schema).into_iter();
+    problems.extend(wrong.map(|(_, problem)| ("attributes", problem)));
 }
 
 /// What is wrong with free attributes, each with the description of the one that it is about, if it is about one.
@@ -463,18 +470,16 @@ pub(super) fn is_value(value: &[u8], id: AttributeId, schema: &Schema) -> bool {
 }
 
 /// Whether a provider's settings make a tree.
-pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut Vec<String>) {
+pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut Vec<FieldProblem>) {
     let title = format!("the provider `{}`", provider.name);
-    if let Err(problem) = name("provider", &provider.name) {
-        problems.push(problem);
-    }
+    problems.extend(name("provider", &provider.name).err().map(|problem| ("name", problem)));
     let base = Dn::parse(provider.base_dn.as_bytes()).ok().filter(|dn| !dn.is_root());
     let suffix = base.map(|base| base.normal_form(schema));
     if suffix.is_none() {
-        problems.push(format!(
-            "{title} has the base DN {:?}, which is none; write it such as dc=example,dc=com",
-            provider.base_dn
-        ));
+        let base_dn = &provider.base_dn;
+        let problem =
+            format!("{title} has the base DN {base_dn:?}, which is none; write it such as dc=example,dc=com");
+        problems.push(("base_dn", problem));
     }
     let lists = [
         ("users", &provider.users),
@@ -482,8 +487,9 @@ pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut 
         ("groups", &provider.groups),
     ];
     for (list, containers) in lists {
+        let mut problem = |sentence: String| problems.push((list, sentence));
         if containers.is_empty() {
-            problems.push(format!("{title} has no container for {list}; give it one such as ou={list}"));
+            problem(format!("{title} has no container for {list}; give it one such as ou={list}"));
         }
         let mut seen = HashSet::new();
         for Container { container, naming } in containers {
@@ -491,28 +497,28 @@ pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut 
                 Ok(dn) if !dn.is_root() => {
                     let normal = dn.normal_form(schema);
                     if normal.as_bytes() == b"ou=virtual-groups" {
-                        problems.push(format!(
+                        problem(format!(
                             "{title} has the container {container:?}, where the virtual groups stand; choose another one"
                         ));
                     }
                     if suffix.as_ref().is_some_and(|suffix| normal.is_at_or_below(suffix)) {
-                        problems.push(format!(
+                        problem(format!(
                             "{title} has the container {container:?}, which holds the base DN; write it relative to \
                              the base DN, such as ou=users"
                         ));
                     }
                     if !seen.insert(normal) {
-                        problems.push(format!("{title} has the container {container:?} twice; take one out"));
+                        problem(format!("{title} has the container {container:?} twice; take one out"));
                     }
                 }
-                _ => problems.push(format!(
+                _ => problem(format!(
                     "{title} has the container {container:?}, which is no DN; write it such as ou=users, relative to \
                      the base DN"
                 )),
             }
             let is_naming = schema.find(naming).is_some_and(|id| schema.attribute(id).is_naming());
             if !is_naming {
-                problems.push(format!(
+                problem(format!(
                     "{title} cannot name the entries in {container:?} by {naming:?}; use cn or uid"
                 ));
             }
@@ -520,51 +526,28 @@ pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut 
     }
 }
 
-/// What is wrong with one field of an object.
-pub(super) struct FieldProblem {
-    /// Its name in the API.
-    pub(super) field: &'static str,
-    /// Which object it is of, and what to do.
-    pub(super) sentence: String,
-}
-
-impl From<FieldProblem> for ChangeError {
-    fn from(FieldProblem { field, sentence }: FieldProblem) -> Self {
-        Self::Field { field, message: sentence }
-    }
-}
-
 /// Whether an application can be kept: its names, and the texts that describe it.
-///
-/// # Errors
-/// The first thing that is wrong.
-pub(super) fn application(application: &Application) -> Result<(), FieldProblem> {
+pub(super) fn application(application: &Application, problems: &mut Vec<FieldProblem>) {
     let Application { slug, name, bindings, texts, .. } = application;
-    let problem =
-        |field, text: &str| Err(FieldProblem { field, sentence: format!("the application {slug:?} {text}") });
-    if let Err(text) = check_name(slug) {
-        return problem("slug", &text);
-    }
+    let mut problem = |field, text: &str| problems.push((field, format!("the application {slug:?} {text}")));
     // It stands in addresses, and authentik's clients take no other.
-    if !is_slug(slug) {
-        return problem(
+    match check_name(slug) {
+        Err(text) => problem("slug", &text),
+        Ok(()) if is_slug(slug) => {}
+        Ok(()) => problem(
             "slug",
             "has a slug of other characters than ASCII letters, digits, - and _; give it another",
-        );
+        ),
     }
     if let Err(text) = check_name(name) {
-        return problem("name", &text);
+        problem("name", &text);
     }
     for (text, value) in texts.iter() {
         let ApplicationTextRow { api, what, octets_max, .. } = text.row();
         if value.len() > octets_max {
-            return problem(
-                api,
-                &format!("has {what} of more than {octets_max} octets; give it a shorter one"),
-            );
-        }
-        if text.row().is_web_address && !value.is_empty() && !is_web_address(value) {
-            return problem(
+            problem(api, &format!("has {what} of more than {octets_max} octets; give it a shorter one"));
+        } else if text.row().is_web_address && !value.is_empty() && !is_web_address(value) {
+            problem(
                 api,
                 &format!("has {what} that is none of the web; write it such as https://wiki.example.com"),
             );
@@ -576,13 +559,10 @@ pub(super) fn application(application: &Application) -> Result<(), FieldProblem>
     });
     for count in networks {
         if count == 0 {
-            return problem(
-                "networks",
-                "has a binding to no network, which passes for nobody; give it at least one",
-            );
+            problem("networks", "has a binding to no network, which passes for nobody; give it at least one");
         }
         if count > NETWORKS_MAX {
-            return problem(
+            problem(
                 "networks",
                 &format!(
                     "has a binding to more than {NETWORKS_MAX} networks; give larger ones, or write more bindings"
@@ -591,12 +571,11 @@ pub(super) fn application(application: &Application) -> Result<(), FieldProblem>
         }
     }
     if bindings.len() > BINDINGS_MAX {
-        return problem(
+        problem(
             "target",
             &format!("has more than {BINDINGS_MAX} bindings; bind a group in place of many accounts"),
         );
     }
-    Ok(())
 }
 
 /// Whether a browser that opens it goes to a web server: a link may run no script.

@@ -7,7 +7,7 @@ use crate::http::api::mount;
 #[tokio::test]
 async fn all_that_is_wrong_is_told_at_once() {
     let world = World::new();
-    let before = world.get("/core/users/").await["pagination"]["count"].clone();
+    let count = async |list: &str| world.get(list).await["pagination"]["count"].clone();
     let none = "00000000-0000-4000-8000-000000000001";
     let user = json!({ "username": "", "name": "x", "email": "nobody", "groups": [none], "roles": [none],
         "attributes": { "mobile": { "no": "value" } }, "type": "internal_service_account" });
@@ -19,8 +19,72 @@ async fn all_that_is_wrong_is_told_at_once() {
     let binding = json!({ "target": none, "order": 0, "timeout": 31, "failure_result": true, "group": none });
     let all = ["failure_result", "group", "target", "timeout"];
     assert_eq!(world.refused(Method::POST, "/policies/bindings/", binding).await, all);
+    // Of names that are taken, of attributes and of several texts too.
+    world.account("taken").await;
+    let user = json!({ "username": "taken", "name": "x", "email": "nobody", "path": "/", "attributes":
+        { "uidNumber": "many" } });
+    let all = ["attributes", "email", "path", "username"];
+    assert_eq!(world.refused(Method::POST, "/core/users/", user).await, all);
+    let application = json!({ "slug": "no slug", "name": "", "provider": 99, "meta_launch_url": "javascript:x",
+        "meta_icon": "x".repeat(100_000), "backchannel_providers": [1] });
+    let all = ["backchannel_providers", "meta_icon", "meta_launch_url", "name", "provider", "slug"];
+    assert_eq!(world.refused(Method::POST, "/core/applications/", application).await, all);
+    let token = json!({ "identifier": "no slug", "user": 4_000_000, "intent": "recovery", "managed": "x",
+        "expires": "2001-01-01" });
+    let all = ["expires", "identifier", "intent", "managed", "user"];
+    assert_eq!(world.refused(Method::POST, "/core/tokens/", token).await, all);
+    let owner = world.account("owner").await.get();
+    for name in ["one", "other"] {
+        world.post("/core/tokens/", json!({ "identifier": name, "user": owner })).await;
+    }
+    let token = json!({ "identifier": "other", "user": 4_000_000, "intent": "app_password", "managed": "x",
+        "expires": "2001-01-01", "retrievable": true });
+    let all = ["expires", "identifier", "intent", "managed", "retrievable", "user"];
+    assert_eq!(world.refused(Method::PATCH, "/core/tokens/one/", token).await, all);
+    let (long, short) = (json!({ "overlap": 1_000_000_000 }), json!({ "key": "short" }));
+    assert_eq!(world.refused(Method::POST, "/core/tokens/one/rotate/", long).await, ["overlap"]);
+    assert_eq!(world.refused(Method::POST, "/core/tokens/one/set_key/", short).await, ["key"]);
+    let account = json!({ "name": "", "expires": "2001-01-01" });
+    assert_eq!(
+        world.refused(Method::POST, "/core/users/service_account/", account).await,
+        ["expires", "name"]
+    );
+    let container = |name: &str| json!([{ "container": name, "naming": "cn" }]);
+    let provider = json!({ "name": "", "base_dn": "no dn", "domain": "a@b", "tls_server_name": "x", "certificate": none,
+        "property_mappings": [none], "users": [], "service_accounts": container("none"),
+        "groups": [{ "container": "ou=groups", "naming": "jpegPhoto" }] });
+    let all = [
+        "base_dn",
+        "certificate",
+        "domain",
+        "groups",
+        "name",
+        "property_mappings",
+        "service_accounts",
+        "tls_server_name",
+        "users",
+    ];
+    assert_eq!(world.refused(Method::POST, "/providers/ldap/", provider).await, all);
+    let role = world.post("/rbac/roles/", json!({ "name": "reader" })).await["pk"].clone();
+    let assign = format!("/rbac/permissions/assigned_by_roles/{}/assign/", role.as_str().unwrap());
+    let grants = json!({ "permissions": ["none", "view_user", "nothing"], "model": "authentik_core.user",
+        "object_pk": "4000000" });
+    let (_, answer) = world.call(Method::POST, &assign, grants).await;
+    assert_eq!(answer["permissions"].as_array().unwrap().len(), 2, "{answer}");
+    assert_eq!(answer["object_pk"].as_array().unwrap().len(), 1, "{answer}");
+    let grants = json!({ "permissions": ["none", "view_group", "view_role"], "model": "authentik_core.user",
+        "object_pk": owner.to_string() });
+    let (_, answer) = world.call(Method::POST, &assign, grants).await;
+    assert_eq!(answer["permissions"].as_array().unwrap().len(), 3, "{answer}");
     // Nothing was made, and what is right is told nothing of.
-    assert_eq!(world.get("/core/users/").await["pagination"]["count"], before);
+    for (list, expected) in [
+        ("/core/users/?type=internal", 2),
+        ("/core/tokens/", 2),
+        ("/core/applications/", 0),
+        ("/providers/ldap/", 0),
+    ] {
+        assert_eq!(count(list).await, expected, "{list}");
+    }
     let answer =
         world.call(Method::POST, "/core/users/", json!({ "username": "new", "name": "", "email": "x" }));
     let (_, answer) = answer.await;

@@ -218,22 +218,29 @@ impl<'t, 's> SeedRun<'t, 's> {
             Ok(value) => return Ok(Some(value)),
             Err(error) => error,
         };
-        let (field, sentences) = match error {
-            ChangeError::Invalid(sentences) => (None, sentences),
-            ChangeError::Field { field, message } => (Some(field), vec![message]),
-            ChangeError::Refused(sentence) => (None, vec![sentence]),
+        let problems: Vec<(Option<&'static str>, String)> = match error {
+            ChangeError::Invalid(sentences) => {
+                sentences.into_iter().map(|sentence| (None, sentence)).collect()
+            }
+            ChangeError::Field { field, message } => vec![(Some(field), message)],
+            ChangeError::Fields(wrong) => {
+                wrong.into_iter().map(|(field, message)| (Some(field), message)).collect()
+            }
+            ChangeError::Refused(sentence) => vec![(None, sentence)],
             error @ (ChangeError::Exists { .. } | ChangeError::NotFound { .. }) => {
-                (None, vec![error.to_string()])
+                vec![(None, error.to_string())]
             }
             error => return Err(error),
         };
+        let field = if let [(field, _)] = problems.as_slice() { *field } else { None };
         match adoption::obstruction(self, kind, name, field)? {
             Some(whose) => {
+                let sentences: Vec<String> = problems.into_iter().map(|(_, sentence)| sentence).collect();
                 let reason = format!("{}: {whose}", sentences.join("; "));
                 self.obstructed.push((kind, name.to_owned(), reason));
             }
             None => {
-                for sentence in sentences {
+                for (field, sentence) in problems {
                     let attribute = self.attribute_of(kind, name, &sentence);
                     self.problem(kind, name, attribute.as_deref().or(field), sentence);
                 }

@@ -30,7 +30,7 @@ use crate::model::{
     TombstoneOf, first_identifier,
 };
 use crate::registry::fresh_secrets::{FreshSecret, VIEW_TIME};
-use crate::registry::{Caller, ChangeError, Registry, Transaction};
+use crate::registry::{Caller, ChangeError, Registry, Transaction, WrongFields};
 use crate::secret::Secret;
 use rights::{find_token, owner_to_be, require_worth};
 
@@ -92,12 +92,12 @@ impl Registry {
         new: NewToken,
     ) -> Result<CreatedToken, ChangeError> {
         let caller = caller.into();
+        // Asked again by the writer; here it saves the hash.
+        let wrong = WrongFields::of(&caller);
+        let checked = self.check_new_token(&caller, &new, &wrong);
+        wrong.told(checked)?;
         let NewToken { identifier, account, intent, expiring, expires, description, networks, retrievable } =
             new;
-        validate::identifier(&identifier).map_err(|problem| ChangeError::field("identifier", problem))?;
-        check_lifetime(&identifier, expires)?;
-        // Asked again by the writer; here it saves the hash.
-        may_create(&caller, self.snapshot().accounts(), &account)?;
         let uuid = Uuid::new_v4();
         let NewTokenSecret { secret, selector, hash, sealed } = self
             .new_token_secret(&identifier, intent, retrievable, uuid, FIRST_GENERATION, caller.actor().source)
@@ -123,6 +123,45 @@ impl Registry {
             .await?;
         self.keep_fresh(number, FIRST_GENERATION, creator, created.secret.clone());
         Ok(created)
+    }
+
+    /// Whether [`Registry::create_token`] would make this token now, as far as that can be said before there is a secret; of
+    /// its fields all that is wrong is noted.
+    ///
+    /// # Errors
+    /// The caller may not, or there is no such account.
+    pub fn check_new_token(
+        &self,
+        caller: &Caller,
+        new: &NewToken,
+        wrong: &WrongFields,
+    ) -> Result<(), ChangeError> {
+        let snapshot = self.snapshot();
+        let accounts = snapshot.accounts();
+        let NewToken { identifier, account, expiring, expires, .. } = new;
+        caller.require(accounts, Permission::AddToken)?;
+        wrong.noting(check_identifier(accounts, identifier, None))?;
+        let now = self.now();
+        let ends = match expiring {
+            Some(false) => Ok(None),
+            _ => end_of(identifier, *expires).and_then(|end| expiry(identifier, true, end, now)),
+        };
+        wrong.noting(ends)?;
+        owner_to_be(caller, accounts, account).map(drop)
+    }
+
+    /// Whether [`Registry::update_token`] would change this token so now; of the fields all that is wrong is noted.
+    ///
+    /// # Errors
+    /// The caller may not, or there is no such token or account.
+    pub fn check_token_changes(
+        &self,
+        caller: &Caller,
+        identifier: &str,
+        changes: &TokenChanges,
+        wrong: &WrongFields,
+    ) -> Result<(), ChangeError> {
+        check_changes(caller, self.snapshot().accounts(), self.now(), identifier, changes, wrong).map(drop)
     }
 
     /// Changes what is not its secret. The caller holds `change_token` on it, and all that the owner holds, or is the owner.
@@ -349,11 +388,7 @@ pub(super) fn write(
         return Err(validate::internal(&owner.username));
     }
     if before.is_none_or(|before| before.identifier != token.identifier) {
-        validate::identifier(&token.identifier)
-            .map_err(|problem| ChangeError::field("identifier", problem))?;
-        if accounts.token_named(&token.identifier).is_some_and(|other| other.number != token.number) {
-            return Err(ChangeError::Exists { kind: "token", name: token.identifier });
-        }
+        check_identifier(accounts, &token.identifier, Some(token.number))?;
         names::take(transaction, TombstoneOf::Token(token.identifier.clone()))?;
         // The replacement of a token goes on with its name, and is whose that was.
         if before.is_some_and(|before| !before.is_replaced && !token.is_replaced) {
@@ -453,54 +488,78 @@ fn update(
     changes: TokenChanges,
     exchange: Option<Exchange>,
 ) -> Result<(), ChangeError> {
+    let (accounts, caller, now) =
+        (transaction.snapshot().accounts(), transaction.caller(), transaction.now());
+    let wrong = WrongFields::of(caller);
+    let checked = check_changes(caller, accounts, now, identifier, &changes, &wrong);
+    let (before, mut token) = wrong.told(checked)?;
+    if token.account != before.account {
+        let Exchange { seen, made: NewTokenSecret { selector, hash, sealed, .. } } =
+            exchange.ok_or(ChangeError::Conflict)?;
+        if seen != (before.number, before.generation) || accounts.token_found_by(&selector).is_some() {
+            return Err(ChangeError::Conflict);
+        }
+        token = Token {
+            selector,
+            hash,
+            sealed,
+            generation: before.generation.saturating_add(1),
+            made_by: transaction.made_by(),
+            ..token
+        };
+    }
+    write(transaction, Some(&before), token)
+}
+
+/// A token and what would become of it, but for the secret that another owner would bring it; of the fields all that is wrong
+/// is noted.
+///
+/// # Errors
+/// The caller may not, or there is no such token or account.
+fn check_changes(
+    caller: &Caller,
+    accounts: &Accounts,
+    now: Timestamp,
+    identifier: &str,
+    changes: &TokenChanges,
+    wrong: &WrongFields,
+) -> Result<(Arc<Token>, Token), ChangeError> {
     let TokenChanges { identifier: name, account, intent, expiring, expires, description, networks } =
         changes;
-    let now = transaction.now();
-    let accounts = transaction.snapshot().accounts();
-    let caller = transaction.caller();
     let before = find_token(caller, accounts, Permission::ChangeToken, identifier)?;
     require_worth(caller, accounts, &before)?;
     let mut token = Token::clone(&before);
     if intent.is_some_and(|intent| intent != token.intent) {
-        return Err(ChangeError::invalid(format!(
+        let message = format!(
             "the token `{identifier}` has the intent {}, which cannot be changed: make another token",
             token.intent
-        )));
+        );
+        wrong.noting(Err::<(), _>(ChangeError::field("intent", message)))?;
     }
-    set(&mut token.identifier, name);
-    if let Some(account) = account {
-        let owner = accounts.account_named(&account).map(|owner| owner.number);
-        if owner != Some(token.account) {
-            token.account = new_owner(caller, accounts, &before, &account)?;
-            let Exchange { seen, made: NewTokenSecret { selector, hash, sealed, .. } } =
-                exchange.ok_or(ChangeError::Conflict)?;
-            if seen != (before.number, before.generation) || accounts.token_found_by(&selector).is_some() {
-                return Err(ChangeError::Conflict);
-            }
-            token = Token {
-                selector,
-                hash,
-                sealed,
-                generation: before.generation.saturating_add(1),
-                made_by: transaction.made_by(),
-                ..token
-            };
-        }
+    set(&mut token.identifier, name.clone());
+    if token.identifier != before.identifier {
+        wrong.noting(check_identifier(accounts, &token.identifier, Some(before.number)))?;
     }
-    check_lifetime(identifier, expires)?;
-    token.expires = match (expiring, expires) {
+    let end = wrong.noting(end_of(identifier, *expires))?.flatten();
+    token.expires = match (expiring, end) {
         (Some(false), _) => None,
-        (_, Some(expires)) => Some(expires.time(now)),
+        (_, Some(end)) => Some(end.time(now)),
         (Some(true), None) => Some(token.expires.unwrap_or_else(|| now.after(DEFAULT_LIFETIME))),
         (None, None) => token.expires,
     };
     if token.expires != before.expires {
-        check_future(identifier, token.expires, now)?;
+        wrong.noting(check_future(identifier, token.expires, now))?;
         token.renewed = now;
     }
-    token.description = description.unwrap_or(token.description);
-    token.networks = networks.unwrap_or(token.networks);
-    write(transaction, Some(&before), token)
+    set(&mut token.description, description.clone());
+    set(&mut token.networks, networks.clone());
+    if let Some(account) = account {
+        let owner = accounts.account_named(account).map(|owner| owner.number);
+        if owner != Some(token.account) {
+            token.account = new_owner(caller, accounts, &before, account)?;
+        }
+    }
+    Ok((before, token))
 }
 
 /// Refuses to make more of a token that was replaced: it ends by itself, and under a name that is no seed's.
@@ -543,11 +602,28 @@ pub(super) fn is_later(before: Option<Timestamp>, after: Option<Timestamp>) -> b
     before.is_some_and(|before| after.is_none_or(|after| after > before))
 }
 
-fn check_lifetime(identifier: &str, expires: Option<Expiry>) -> Result<(), ChangeError> {
+/// When a token is to expire, unless it is to live longer than any.
+fn end_of(identifier: &str, expires: Option<Expiry>) -> Result<Option<Expiry>, ChangeError> {
     match expires {
-        Some(Expiry::In(duration)) if duration.as_secs() > LIFETIME_SECONDS_MAX => Err(ChangeError::invalid(
-            format!("the token `{identifier}` would live for more than 100 years: let it not expire instead"),
-        )),
+        Some(Expiry::In(duration)) if duration.as_secs() > LIFETIME_SECONDS_MAX => {
+            let message = "would live for more than 100 years: let it not expire instead";
+            Err(ChangeError::field("expires", format!("the token `{identifier}` {message}")))
+        }
+        expires => Ok(expires),
+    }
+}
+
+/// Whether a token may have this identifier; `of`: the one that is to have it.
+fn check_identifier(
+    accounts: &Accounts,
+    identifier: &str,
+    of: Option<TokenNumber>,
+) -> Result<(), ChangeError> {
+    validate::identifier(identifier).map_err(|problem| ChangeError::field("identifier", problem))?;
+    match accounts.token_named(identifier) {
+        Some(other) if Some(other.number) != of => {
+            Err(ChangeError::Exists { kind: "token", name: identifier.to_owned() })
+        }
         _ => Ok(()),
     }
 }

@@ -36,10 +36,11 @@ impl Registry {
     ) -> Result<CreatedToken, ChangeError> {
         let caller = caller.into();
         if overlap > ROTATION_OVERLAP_MAX {
-            return Err(ChangeError::invalid(format!(
-                "the old secret of `{identifier}` would go on working for more than {}: give a shorter overlap",
-                humantime::format_duration(ROTATION_OVERLAP_MAX)
-            )));
+            let most = humantime::format_duration(ROTATION_OVERLAP_MAX);
+            let message = format!(
+                "the old secret of `{identifier}` would go on working for more than {most}: give a shorter overlap"
+            );
+            return Err(ChangeError::field("overlap", message));
         }
         let old = self.secret_to_exchange(&caller, &identifier, find_to_rotate)?;
         let new = NewUuid::new();
@@ -90,7 +91,7 @@ impl Registry {
         let caller = caller.into();
         let old = self.secret_to_exchange(&caller, &identifier, find_to_set)?;
         let selector = selector_of(&self.token_keys, old.intent, &secret).map_err(|problem| {
-            ChangeError::invalid(format!("the new secret of the token `{identifier}` {problem}"))
+            ChangeError::field("key", format!("the new secret of the token `{identifier}` {problem}"))
         })?;
         let generation = old.generation.saturating_add(1);
         let sealed = self.seal(&identifier, old.is_retrievable(), &secret, old.uuid, generation)?;
@@ -99,9 +100,9 @@ impl Registry {
             let old = still(transaction, &identifier, (old.number, old.generation), find_to_set)?;
             let found = transaction.snapshot().accounts().token_found_by(&selector);
             if found.is_some_and(|found| found.number != old.number) {
-                return Err(ChangeError::invalid(format!(
-                    "the new secret of the token `{identifier}` belongs to another token; give it another one"
-                )));
+                let message = "belongs to another token; give it another one";
+                let message = format!("the new secret of the token `{identifier}` {message}");
+                return Err(ChangeError::field("key", message));
             }
             let made_by = transaction.made_by();
             let token = Token { selector, hash, sealed, generation, made_by, ..old.clone() };
