@@ -31,6 +31,7 @@ mod store;
 // 0: what exists, what time it is
 mod clock;
 mod model;
+mod quoted;
 mod schema;
 mod secret;
 mod seldom;

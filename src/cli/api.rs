@@ -8,6 +8,7 @@ use super::backend::{Backend, body_of, request_of};
 use super::failure::Failure;
 use crate::config::{ReferenceKind, SeedReference};
 use crate::http::api::{Group, LdapProvider, PREFIX, Page, REHEARSE, Role, Told, User};
+use crate::quoted::called;
 
 impl Backend {
     /// Reads something.
@@ -154,7 +155,7 @@ impl Backend {
         kind: &str,
         name: &str,
     ) -> Result<A, Failure> {
-        let none = || Failure::failed(format!("there is no {kind} `{name}`"));
+        let none = || Failure::failed(format!("there is no {kind} {}", called(name)));
         // A filter that is empty finds everything.
         if name.is_empty() {
             return Err(none());

@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 
 use super::failure::Failure;
 
+use crate::quoted::quoted;
+
 /// What is said of free attributes: `NAME=VALUE`, once for each value; `NAME=` takes the attribute away.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct AttributeArguments {
@@ -28,7 +30,8 @@ impl AttributeArguments {
                 Some((name, value)) if !name.is_empty() => (name, value),
                 _ => {
                     return Err(Failure::usage(format!(
-                        "{attribute:?} is no attribute: write it as NAME=VALUE, such as telephoneNumber=+15550100"
+                        "{attribute} is no attribute: write it as NAME=VALUE, such as telephoneNumber=+15550100",
+                        attribute = quoted(attribute)
                     )));
                 }
             };

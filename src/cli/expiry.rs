@@ -34,7 +34,7 @@ impl ExpiryArguments {
 pub(super) fn expiry(text: &str) -> Result<Expiry, String> {
     text.parse().map_err(|error| match error {
         BadExpiry::Form => error.to_string(),
-        BadExpiry::AtOnce | BadExpiry::TooLong => {
+        BadExpiry::AtOnce | BadExpiry::TooLong | BadExpiry::Late(_) => {
             format!("{error}; for a token that does not expire, --no-expiry")
         }
     })

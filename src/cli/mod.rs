@@ -40,11 +40,14 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 use tokio::runtime::Builder;
 
 use arguments::{GLOBAL_HEADING, PlaceArguments};
 use failure::{Exit, Failure};
 use output::{Output, Stream, has_colours};
+
+use crate::quoted::beginning;
 
 /// An LDAP bind and search server for service accounts
 #[derive(Debug, Parser)]
@@ -96,7 +99,8 @@ enum Command {
 
 /// Reads the arguments, does what they say, and tells how it ended.
 pub fn run() -> ExitCode {
-    let Arguments { json, place, command } = Arguments::parse();
+    let Arguments { json, place, command } =
+        Arguments::try_parse().unwrap_or_else(|error| in_short(error).exit());
     let output = Output::new(json);
     match carry_out(command, &place, output) {
         Ok(()) => ExitCode::SUCCESS,
@@ -105,6 +109,17 @@ pub fn run() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// The same with no more of what was written than finds it again.
+fn in_short(mut error: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        if let Some(ContextValue::String(text)) = error.get(kind) {
+            let text = beginning(text);
+            error.insert(kind, ContextValue::String(text));
+        }
+    }
+    error
 }
 
 fn carry_out(command: Command, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
@@ -149,5 +164,24 @@ fn tell(failure: &Failure, output: Output) {
     let label = if has_colours(Stream::Error) { "\u{1b}[1;31merror\u{1b}[0m: " } else { "error: " };
     for message in &failure.messages {
         output.message(&if failure.is_drawn { message.clone() } else { format!("{label}{message}") });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_repeated_in_short() {
+        let long = "x".repeat(100_000);
+        for words in [
+            vec!["bindery", &long],
+            vec!["bindery", "token", "create", "portal", "--expires", &long],
+            vec!["bindery", "check", &format!("--{long}")],
+        ] {
+            let message = Arguments::try_parse_from(&words).err().map(|error| in_short(error).to_string());
+            let is_short = |message: &String| message.len() < 2_000 && message.contains("xxx");
+            assert!(message.as_ref().is_some_and(is_short), "{}", words.len());
+        }
     }
 }

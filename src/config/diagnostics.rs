@@ -6,6 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::text::{Position, blot};
+use crate::quoted::beginning;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ impl Problem {
         match (&self.position, self.key.as_str()) {
             (Position::Variable(name), _) => format!("{name}: {}", self.message),
             (_, "") => self.message.clone(),
-            (_, key) => format!("{key}: {}", self.message),
+            (_, key) => format!("{}: {}", beginning(key), self.message),
         }
     }
 }

@@ -55,6 +55,7 @@ use text::ConfigText;
 pub use text::Located;
 
 use crate::model::{AccountKind, first_identifier};
+use crate::quoted::quoted;
 use file::ConfigFile;
 use place::{Object, Place, Spans};
 use reader::TableReader;
@@ -199,11 +200,11 @@ impl Config {
             }
             let known = self.places.keys().filter(|(other, _)| other == kind).map(|(_, name)| name.as_str());
             let hint = match value::nearest(name, known) {
-                Some(meant) => format!("; did you mean {meant:?}?"),
+                Some(meant) => format!("; did you mean {}?", quoted(meant)),
                 None => String::new(),
             };
             let message =
-                format!("there is no {kind} {name:?}, neither in the config nor in the store{hint}");
+                format!("there is no {kind} {}, neither in the config nor in the store{hint}", quoted(name));
             problems.report(position, key, message);
         }
         problems.settle();

@@ -2,6 +2,7 @@
 
 use super::seed::ReferenceKind;
 use crate::model::{NAME_OCTETS_MAX, is_invisible};
+use crate::quoted::{called, quoted};
 use crate::schema::{Dn, MatchingRule, Schema, normalize_dn};
 
 /// What two names have in common when they name the same object. Names of accounts, groups, roles,
@@ -88,7 +89,7 @@ pub(crate) fn canonical_dn(text: &str) -> Result<String, String> {
     for pair in dn.rdns().iter().flat_map(|rdn| rdn.pairs()) {
         check_attribute_type(&pair.attribute)?;
         if pair.value.is_empty() {
-            return Err(format!("{example}: `{}` has no value", pair.attribute));
+            return Err(format!("{example}: {} has no value", called(&pair.attribute)));
         }
     }
     Ok(dn.to_string())
@@ -106,7 +107,7 @@ pub(super) fn check_attribute_type(text: &str) -> Result<(), String> {
     if is_name || is_oid {
         Ok(())
     } else {
-        Err(format!("expected the name of an attribute, such as \"cn\", found {text:?}"))
+        Err(format!("expected the name of an attribute, such as \"cn\", found {text}", text = quoted(text)))
     }
 }
 

@@ -24,6 +24,7 @@ use crate::model::{
     AccountChanges, ApplicationChanges, ApplicationText, Attribute, Container, Expiry, GroupChanges, Intent,
     ProviderChanges, RoleChanges, TokenChanges,
 };
+use crate::quoted::quoted;
 
 /// A name in the seed that stands for an object described elsewhere.
 #[derive(Clone, Debug)]
@@ -174,12 +175,12 @@ impl<'e> SeedReader<'e> {
 
         if let Some(base_dn) = &base_dn {
             let (form, key) = (names::dn_form(&base_dn.value), table.key_path("base_dn"));
-            let message = format!("another provider has the base DN {:?}", base_dn.value);
+            let message = format!("another provider has the base DN {}", quoted(&base_dn.value));
             self.claim(Claim::BaseDn, form, &base_dn.position, key, message, problems);
         }
         if let Some(domain) = domain.as_ref().filter(|domain| !domain.value.is_empty()) {
             let (form, key) = (names::fold(&domain.value), table.key_path("domain"));
-            let message = format!("another provider has the domain {:?}", domain.value);
+            let message = format!("another provider has the domain {}", quoted(&domain.value));
             self.claim(Claim::Domain, form, &domain.position, key, message, problems);
         }
         if let Some(is_default) = is_default.as_ref().filter(|is_default| is_default.value) {
@@ -311,7 +312,7 @@ impl<'e> SeedReader<'e> {
             let key = table.key_path("provider");
             let form = names::name_form(ReferenceKind::Provider, &provider.value);
             let message =
-                format!("another application has the provider {:?}; it can have one", provider.value);
+                format!("another application has the provider {}; it can have one", quoted(&provider.value));
             self.claim(Claim::Provider, form, &provider.position, key.clone(), message, problems);
             self.refer(ReferenceKind::Provider, provider, key);
         }
@@ -341,7 +342,7 @@ impl<'e> SeedReader<'e> {
         let object = (kind, names::name_form(kind, &name.value));
         self.current = Some(object.clone());
         if let Some(first) = self.places.get(&object) {
-            let message = format!("there are two objects of this name: {kind} {:?}", name.value);
+            let message = format!("there are two objects of this name: {kind} {}", quoted(&name.value));
             problems.push(
                 Problem::new(name.position, table.key_path(key), message)
                     .with_related(first.name.clone(), "first here"),
@@ -376,7 +377,7 @@ impl<'e> SeedReader<'e> {
                     Problem::new(
                         name.position.clone(),
                         table.key_path(key),
-                        format!("{:?} is listed twice", name.value),
+                        format!("{} is listed twice", quoted(&name.value)),
                     )
                     .with_related(first, "first here"),
                 ),
@@ -426,8 +427,10 @@ impl<'e> SeedReader<'e> {
         problems: &mut Problems,
     ) {
         let form = names::name_form(ReferenceKind::Account, account);
-        let message =
-            format!("the account {account:?} has a password or a secret by hash already; it can have one");
+        let message = format!(
+            "the account {account} has a password or a secret by hash already; it can have one",
+            account = quoted(account)
+        );
         self.claim(Claim::SelectorLess, form, position, key, message, problems);
     }
 
@@ -480,7 +483,7 @@ fn containers(
         if let Some(container) = &container
             && let Some(first) = seen.insert(names::dn_form(&container.value), container.position.clone())
         {
-            let message = format!("{:?} is listed twice", container.value);
+            let message = format!("{} is listed twice", quoted(&container.value));
             problems.push(
                 Problem::new(container.position.clone(), table.key_path("container"), message)
                     .with_related(first, "first here"),
@@ -535,7 +538,8 @@ fn check_description(description: &str) -> Result<(), String> {
     };
     if !parts.all(is_option) {
         return Err(format!(
-            "expected the name of an attribute, such as \"cn;lang-de\", found {description:?}"
+            "expected the name of an attribute, such as \"cn;lang-de\", found {description}",
+            description = quoted(description)
         ));
     }
     if attribute_type.eq_ignore_ascii_case("userPassword") || attribute_type == "2.5.4.35" {

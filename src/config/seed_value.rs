@@ -10,6 +10,7 @@ use crate::model::{
     AccountKind, AttributeSyntax, BadExpiry, BadTimeOfDay, BindingMode, Expiry, Intent, Permission,
     TimeOfDay, TimeZone, UnknownTimeZone, Weekday, is_domain, is_slug,
 };
+use crate::quoted::quoted;
 use crate::schema::{CustomType, Schema, SchemaError};
 
 /// A DN, in the spelling of RFC 4514: it ends the DN of every entry, and clients compare those as strings.
@@ -65,7 +66,7 @@ pub(super) fn custom_oid(raw: Raw<'_>) -> Result<String, String> {
         Err(SchemaError::OidTaken { other, .. }) => {
             Err(format!("{text} is the object identifier of the built-in attribute type `{other}`"))
         }
-        Err(_) => Err(format!("{EXPECTED}, found {text:?}")),
+        Err(_) => Err(format!("{EXPECTED}, found {text}", text = quoted(text))),
     }
 }
 
@@ -87,14 +88,18 @@ pub(super) fn domain(raw: Raw<'_>) -> Result<String, String> {
     if is_domain(&text) {
         Ok(text)
     } else {
-        Err(format!("expected a domain such as \"example.com\", found {text:?}"))
+        Err(format!("expected a domain such as \"example.com\", found {text}", text = quoted(text)))
     }
 }
 
 /// A name that can stand in an address.
 pub(super) fn slug(raw: Raw<'_>) -> Result<String, String> {
     let text = value::name(raw)?;
-    if is_slug(&text) { Ok(text) } else { Err(format!("expected letters, digits, - and _, found {text:?}")) }
+    if is_slug(&text) {
+        Ok(text)
+    } else {
+        Err(format!("expected letters, digits, - and _, found {text}", text = quoted(text)))
+    }
 }
 
 /// What an account is for; bindery alone makes internal service accounts.
@@ -131,7 +136,10 @@ pub(super) fn network(raw: Raw<'_>) -> Result<IpNet, String> {
     let parsed =
         text.parse::<IpNet>().or_else(|_| text.parse().map(|address: std::net::IpAddr| address.into()));
     let network = parsed.map_err(|_| {
-        format!("expected a network such as \"10.2.0.0/16\" or \"2001:db8::/32\", found {text:?}")
+        format!(
+            "expected a network such as \"10.2.0.0/16\" or \"2001:db8::/32\", found {text}",
+            text = quoted(&text)
+        )
     })?;
     if network.trunc() == network {
         Ok(network)
@@ -150,7 +158,7 @@ pub(super) fn time_of_day(raw: Raw<'_>) -> Result<TimeOfDay, String> {
         return Err(format!("{BadTimeOfDay}, found {time} without quotes"));
     }
     let text = value::text(raw)?;
-    text.parse().map_err(|error: BadTimeOfDay| format!("{error}, found {text:?}"))
+    text.parse().map_err(|error: BadTimeOfDay| format!("{error}, found {text}", text = quoted(text)))
 }
 
 /// A time zone by its name in the IANA database.
@@ -167,8 +175,8 @@ pub(super) fn expiry(raw: Raw<'_>) -> Result<Expiry, String> {
         Raw::Toml(_) => return Err(format!("{}, found {}", BadExpiry::Form, raw.form())),
     };
     text.parse().map_err(|error| match error {
-        BadExpiry::Form => format!("{error}, found {text:?}"),
-        BadExpiry::AtOnce | BadExpiry::TooLong => {
+        BadExpiry::Form => format!("{error}, found {text}", text = quoted(text)),
+        BadExpiry::AtOnce | BadExpiry::TooLong | BadExpiry::Late(_) => {
             format!("{error}; for what does not expire, write expiring = false")
         }
     })

@@ -9,6 +9,8 @@ use toml::de::DeValue;
 
 use super::names;
 
+use crate::quoted::quoted;
+
 /// A value before it is understood.
 #[derive(Clone, Copy)]
 pub(super) enum Raw<'v> {
@@ -91,7 +93,8 @@ pub(super) fn integer<T: TryFrom<i128>>(raw: Raw<'_>) -> Result<T, String> {
 pub(super) fn duration(raw: Raw<'_>) -> Result<Duration, String> {
     const EXPECTED: &str = "a duration in words, such as \"90s\", \"15m\" or \"360d\"";
     let text = raw.text_or(EXPECTED)?;
-    humantime::parse_duration(text).map_err(|_| format!("expected {EXPECTED}, found {text:?}"))
+    humantime::parse_duration(text)
+        .map_err(|_| format!("expected {EXPECTED}, found {text}", text = quoted(text)))
 }
 
 /// A size in words, in octets.
@@ -101,7 +104,7 @@ pub(super) fn size(raw: Raw<'_>) -> Result<u64, String> {
     text.trim()
         .parse::<ByteSize>()
         .map(|size| size.as_u64())
-        .map_err(|_| format!("expected {EXPECTED}, found {text:?}"))
+        .map_err(|_| format!("expected {EXPECTED}, found {text}", text = quoted(text)))
 }
 
 /// One of a few words.
@@ -114,7 +117,7 @@ pub(super) fn word<'w, T: Copy>(words: &'w [(&'w str, T)]) -> impl Fn(Raw<'_>) -
             .iter()
             .find(|(word, _)| *word == text)
             .map(|(_, value)| *value)
-            .ok_or_else(|| format!("expected {expected}, found {text:?}"))
+            .ok_or_else(|| format!("expected {expected}, found {text}", text = quoted(text)))
     }
 }
 

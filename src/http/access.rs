@@ -12,6 +12,7 @@ use super::json::Body;
 use crate::access::{self, Explanation, Question};
 use crate::directory::FilterText;
 use crate::model::{ProviderNumber, Timestamp};
+use crate::quoted::quoted;
 use crate::registry::Registry;
 
 /// Whose view is asked for.
@@ -72,7 +73,7 @@ pub(super) async fn explain(
     let filter = request.filter.as_deref().map(FilterText::parse).transpose();
     let filter = filter.map_err(|error| {
         let filter = request.filter.as_deref().unwrap_or_default();
-        Problem::one(ProblemKind::Invalid, format!("the filter {filter:?}: {error}"))
+        Problem::one(ProblemKind::Invalid, format!("the filter {filter}: {error}", filter = quoted(filter)))
     })?;
     let question = Question { entry: entry.as_deref(), filter: filter.as_ref(), source: *source, now: at };
     let explain = |number: ProviderNumber| access::explain(&snapshot, account, number, question);

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
 use super::is_description;
+use crate::quoted::quoted;
 
 /// Writes records, a version line before the first and a blank line between two.
 #[derive(Debug)]
@@ -21,7 +22,11 @@ pub struct LdifWriter<W> {
 #[derive(Debug, Error)]
 pub enum LdifWriteError {
     /// It cannot stand in a content record; nothing of the record was written.
-    #[error("{description:?} of {dn:?} cannot be written: it is no attribute description of LDIF")]
+    #[error(
+        "{} of {} cannot be written: it is no attribute description of LDIF",
+        quoted(description),
+        quoted(dn)
+    )]
     Description {
         /// The name of the record.
         dn: String,

@@ -60,7 +60,7 @@ pub use origin::{MadeBy, Origin};
 pub use permission::{Permission, UnknownPermission};
 pub use provider::{AccessMode, AsGiven, AsGivenChanges, Container, LdapProvider};
 pub use role::{Grant, ObjectReference, Role};
-pub use time::{DateMeans, TIME_WORDS, Timestamp};
+pub use time::{BadTime, DateMeans, TIME_WORDS, Timestamp};
 pub use time_window::{BadTimeOfDay, BadTimeWindow, TimeOfDay, TimeWindow, Weekday};
 pub use time_zone::{TimeZone, UnknownTimeZone};
 pub use token::{

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::quoted::called;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Declares the enum and its table together, so that neither can lack a row of the other.
@@ -94,7 +95,7 @@ permissions! {
 
 /// A codename that is not in the table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no permission `{0}`")]
+#[error("there is no permission {}", called(.0))]
 pub struct UnknownPermission(pub String);
 
 impl fmt::Display for Permission {

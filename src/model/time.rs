@@ -46,8 +46,14 @@ pub enum DateMeans {
 
 /// A text is no point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {}", TIME_WORDS)]
-pub struct BadTime;
+pub enum BadTime {
+    /// It is written in another way, or there is no such day, time of day or offset.
+    #[error("expected {}", TIME_WORDS)]
+    Form,
+    /// What cannot be printed cannot be read back.
+    #[error("expected a time up to \"{}\"", Timestamp(i64::MAX))]
+    Late,
+}
 
 /// What a time looks like, for messages.
 pub const TIME_WORDS: &str = "a time such as \"2027-11-18T10:00:00Z\" or \"2027-11-18T11:00:00+01:00\" (without an offset it \
@@ -61,21 +67,22 @@ impl Timestamp {
     /// It is none of these, or there is no such day, time of day or offset.
     pub fn read(text: &str, date_means: DateMeans) -> Result<Self, BadTime> {
         let octets = text.as_bytes();
-        let (date, rest) = octets.split_at_checked("2027-11-18".len()).ok_or(BadTime)?;
-        let date = read_date(date).ok_or(BadTime)?;
+        let (date, rest) = octets.split_at_checked("2027-11-18".len()).ok_or(BadTime::Form)?;
+        let date = read_date(date).ok_or(BadTime::Form)?;
         let (time, offset) = match rest {
             [] if date_means == DateMeans::Begin => (Time::midnight(), 0),
             [] => (LAST_SECOND, 0),
             [b'T' | b't' | b' ', rest @ ..] => {
-                let (time, rest) = read_time(rest).ok_or(BadTime)?;
-                (time, read_offset(rest).ok_or(BadTime)?)
+                let (time, rest) = read_time(rest).ok_or(BadTime::Form)?;
+                (time, read_offset(rest).ok_or(BadTime::Form)?)
             }
-            _ => return Err(BadTime),
+            _ => return Err(BadTime::Form),
         };
-        let local = Offset::UTC.to_timestamp(DateTime::from_parts(date, time)).map_err(|_| BadTime)?;
+        // Every year of four digits has a second, but the last few hours of the last one.
+        let local = Offset::UTC.to_timestamp(DateTime::from_parts(date, time)).map_err(|_| BadTime::Late)?;
         let seconds = local.as_second() - offset;
         // What cannot be printed cannot be read back.
-        jiff::Timestamp::from_second(seconds).map(|_| Self(seconds)).map_err(|_| BadTime)
+        jiff::Timestamp::from_second(seconds).map(|_| Self(seconds)).map_err(|_| BadTime::Late)
     }
 }
 
@@ -258,10 +265,14 @@ mod tests {
             "+2027-11-18",
             "٢٠٢٧-١١-١٨",
             "-002027-11-18T10:00:00Z",
-            "9999-12-31T23:59:59-12:00",
         ] {
-            assert_eq!(Timestamp::read(text, DateMeans::End), Err(BadTime), "{text}");
+            assert_eq!(Timestamp::read(text, DateMeans::End), Err(BadTime::Form), "{text}");
         }
+        for text in ["9999-12-30", "9999-12-31", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00"] {
+            assert_eq!(Timestamp::read(text, DateMeans::End), Err(BadTime::Late), "{text}");
+        }
+        assert_eq!(BadTime::Late.to_string(), "expected a time up to \"9999-12-30T22:00:00Z\"");
+        assert!(Timestamp::read("9999-12-30T22:00:00Z", DateMeans::End).is_ok());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZoneDatabase;
 
 use super::Timestamp;
+use crate::quoted::quoted;
 
 /// A time zone, with its rules.
 #[derive(Clone, Debug)]
@@ -23,7 +24,8 @@ pub struct TimeZone {
 /// A name that no time zone has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no time zone {0:?}; expected a name of the IANA database, such as \"Europe/Berlin\" or \"UTC\""
+    "there is no time zone {}; expected a name of the IANA database, such as \"Europe/Berlin\" or \"UTC\"",
+    quoted(.0)
 )]
 pub struct UnknownTimeZone(pub String);
 

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AccountNumber, DateMeans, MadeBy, Origin, TIME_WORDS, Timestamp, TokenNumber};
+use super::{AccountNumber, BadTime, DateMeans, MadeBy, Origin, TIME_WORDS, Timestamp, TokenNumber};
 
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -239,6 +239,9 @@ pub enum BadExpiry {
     /// After more than a life of a token.
     #[error("expected at most 100 years")]
     TooLong,
+    /// At a time that is later than any.
+    #[error(transparent)]
+    Late(BadTime),
 }
 
 impl FromStr for Expiry {
@@ -246,8 +249,10 @@ impl FromStr for Expiry {
 
     /// Reads a duration in words, or a time; of a date, its end.
     fn from_str(text: &str) -> Result<Self, BadExpiry> {
-        if let Ok(time) = Timestamp::read(text, DateMeans::End) {
-            return Ok(Self::At(time));
+        match Timestamp::read(text, DateMeans::End) {
+            Ok(time) => return Ok(Self::At(time)),
+            Err(late @ BadTime::Late) => return Err(BadExpiry::Late(late)),
+            Err(BadTime::Form) => {}
         }
         let duration = humantime::parse_duration(text).map_err(|_| BadExpiry::Form)?;
         match duration.as_secs() {

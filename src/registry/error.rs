@@ -8,6 +8,7 @@ use crate::access::Invalid;
 use crate::auth::token_secret::RandomSourceError;
 use crate::auth::{HashPoolError, TokenKeyError};
 use crate::model::Permission;
+use crate::quoted::called;
 use crate::store::StoreError;
 
 /// Why the directory cannot be opened.
@@ -93,7 +94,7 @@ pub enum ChangeError {
     #[error("{}", .0.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("\n"))]
     Fields(Vec<(&'static str, String)>),
     /// Something of this name does not exist.
-    #[error("there is no {kind} `{name}`")]
+    #[error("there is no {kind} {}", called(name))]
     NotFound {
         /// What kind of thing.
         kind: &'static str,
@@ -109,7 +110,7 @@ pub enum ChangeError {
         identifier: String,
     },
     /// Something of this name exists already.
-    #[error("the {kind} `{name}` exists already")]
+    #[error("the {kind} {} exists already", called(name))]
     Exists {
         /// What kind of thing.
         kind: &'static str,

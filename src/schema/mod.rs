@@ -24,6 +24,7 @@ mod subschema;
 mod syntax;
 pub mod time;
 
+use crate::quoted::quoted;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -75,8 +76,9 @@ impl CustomType {
 pub enum SchemaError {
     /// The name is no attribute name.
     #[error(
-        "The attribute name {name:?} cannot be used: write a letter, then letters, digits and any of - _ . /, or a dotted OID \
-         (at most {NAME_OCTETS_MAX} octets)."
+        "The attribute name {} cannot be used: write a letter, then letters, digits and any of - _ . /, or a dotted OID (at \
+         most {NAME_OCTETS_MAX} octets).",
+        quoted(name)
     )]
     Name {
         /// The name as given.
@@ -84,7 +86,9 @@ pub enum SchemaError {
     },
     /// The OID is none.
     #[error(
-        "The OID {oid:?} of the attribute {name:?} is none: write it dotted, such as 1.3.6.1.4.1.55555.1."
+        "The OID {} of the attribute {} is none: write it dotted, such as 1.3.6.1.4.1.55555.1.",
+        quoted(oid),
+        quoted(name)
     )]
     Oid {
         /// The attribute.
@@ -94,7 +98,8 @@ pub enum SchemaError {
     },
     /// The OID names another attribute type.
     #[error(
-        "The attribute {name:?} cannot have the OID {oid}, which is that of {other}: give it another one."
+        "The attribute {} cannot have the OID {oid}, which is that of {other}: give it another one.",
+        quoted(name)
     )]
     OidTaken {
         /// The attribute.
@@ -104,7 +109,10 @@ pub enum SchemaError {
         other: String,
     },
     /// There is no number left for another attribute.
-    #[error("The attribute {name:?} cannot be added: there are {ATTRIBUTES_MAX} already. Use fewer names.")]
+    #[error(
+        "The attribute {} cannot be added: there are {ATTRIBUTES_MAX} already. Use fewer names.",
+        quoted(name)
+    )]
     Full {
         /// The name as given.
         name: String,

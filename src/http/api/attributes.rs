@@ -3,6 +3,7 @@
 use serde_json::{Map, Number, Value};
 
 use crate::model::{Attribute, AttributeForm, ValueKind};
+use crate::quoted::quoted;
 use crate::registry::ChangeError;
 
 /// What a request says of attributes, and how: one value may stand without a list, numbers and truths are kept as LDAP
@@ -43,7 +44,10 @@ fn octets(description: &str, value: Value) -> Result<(Vec<u8>, ValueKind), Chang
         Value::Object(object) => match object.get("base64").and_then(Value::as_str) {
             Some(text) if object.len() == 1 => {
                 let octets = decode(text).ok_or_else(|| {
-                    ChangeError::field("attributes", format!("a value of {description:?} is no base64"))
+                    ChangeError::field(
+                        "attributes",
+                        format!("a value of {description} is no base64", description = quoted(description)),
+                    )
                 })?;
                 Ok((octets, ValueKind::Base64))
             }
@@ -57,8 +61,9 @@ fn unfit(description: &str) -> ChangeError {
     ChangeError::field(
         "attributes",
         format!(
-            "the attribute {description:?} has values that no entry can hold, or none: give text, a number, a truth, or \
-             {{\"base64\": \"…\"}}, or a list of those; leave out what has no value"
+            "the attribute {description} has values that no entry can hold, or none: give text, a number, a truth, or \
+             {{\"base64\": \"…\"}}, or a list of those; leave out what has no value",
+            description = quoted(description)
         ),
     )
 }

@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use super::page::PageQuery;
 use super::refusal::{CallRefusal, WHOLE};
-use crate::model::{DateMeans, TIME_WORDS, Timestamp};
+use crate::model::{BadTime, DateMeans, TIME_WORDS, Timestamp};
+use crate::quoted::{beginning, called};
 
 /// The fields of a body, or the parameters of a query.
 #[derive(Clone, Debug, Default)]
@@ -280,7 +281,7 @@ impl Form {
             }
             (Self::Words(words), Value::String(text)) => words.contains(text),
             (Self::Uuid, Value::String(text)) => text.parse::<Uuid>().is_ok(),
-            (Self::Time, Value::String(text)) => Timestamp::read(text, DateMeans::Begin).is_ok(),
+            (Self::Time, Value::String(text)) => time(text).is_ok(),
             (Self::Address, Value::String(text)) => text.parse::<IpAddr>().is_ok(),
             (Self::Network, Value::String(text)) => text.parse::<IpNet>().is_ok(),
             (Self::Map, Value::Object(_)) => true,
@@ -300,8 +301,13 @@ impl Form {
             _ => false,
         };
         if !is_so {
-            let at = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
-            say(format!("Not a valid value{at}: expected {self}."))?;
+            let late = match (self, value) {
+                (Self::Time, Value::String(text)) => time(text).err().filter(|bad| *bad == BadTime::Late),
+                _ => None,
+            };
+            let at = if place.is_empty() { String::new() } else { format!(" at {}", called(place)) };
+            let expected = late.map_or_else(|| format!("expected {self}"), |late| late.to_string());
+            say(format!("Not a valid value{at}: {expected}."))?;
         }
         ControlFlow::Continue(())
     }
@@ -435,7 +441,7 @@ impl<'de> Visitor<'de> for Whole<'_> {
             let twice = RefCell::default();
             let value = entries.next_value_seed(Part { twice: &twice })?;
             for key in twice.into_inner() {
-                let _ = note(self.problems, &name, format!("`{key}` stands twice in it."));
+                let _ = note(self.problems, &name, format!("{} stands twice in it.", called(key)));
             }
             if object.insert(name.clone(), value).is_some() {
                 let _ = note(self.problems, &name, TWICE.to_owned());
@@ -528,13 +534,18 @@ fn note(problems: &mut Problems, field: &str, message: String) -> ControlFlow<()
         problems.entry(WHOLE.to_owned()).or_default().push(more);
         return ControlFlow::Break(());
     }
-    problems.entry(field.to_owned()).or_default().push(message);
+    problems.entry(beginning(field)).or_default().push(message);
     ControlFlow::Continue(())
+}
+
+/// A time, whichever end of a date is meant.
+fn time(text: &str) -> Result<Timestamp, BadTime> {
+    Timestamp::read(text, DateMeans::End)
 }
 
 /// What a sentence is about: a field as such, or what stands at a place in it.
 fn subject(place: &str) -> String {
-    if place.is_empty() { "This field".to_owned() } else { format!("`{place}`") }
+    if place.is_empty() { "This field".to_owned() } else { called(place).to_string() }
 }
 
 fn root_schema<T: JsonSchema>() -> Value {

@@ -4,6 +4,7 @@ use super::call::written;
 use super::reading::RepresentationSource;
 use crate::directory::Accounts;
 use crate::model::{AccountNumber, Grant, ObjectReference, Permission, ProviderNumber};
+use crate::quoted::quoted;
 use crate::registry::{Caller, ChangeError, Lack, Viewer};
 
 /// The object of this model (`authentik_core.user`) with this `pk`. One that the caller may not view does not exist for
@@ -18,7 +19,8 @@ pub(super) fn find(
     model: &str,
     pk: &str,
 ) -> Result<ObjectReference, ChangeError> {
-    let none = || ChangeError::field("object_pk", format!("there is no {model} with the pk {pk:?}"));
+    let none =
+        || ChangeError::field("object_pk", format!("there is no {model} with the pk {pk}", pk = quoted(pk)));
     let number = || written::<u32>(pk).ok_or_else(none);
     let uuid = written(pk);
     let found = match model {
@@ -47,7 +49,7 @@ pub(super) fn find(
         _ => {
             return Err(ChangeError::field(
                 "model",
-                format!("permissions cannot be granted on objects of {model:?}"),
+                format!("permissions cannot be granted on objects of {model}", model = quoted(model)),
             ));
         }
     };

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
 use crate::http::error::{Problem, ProblemKind};
+use crate::quoted::beginning;
 use crate::registry::{ChangeError, SeedProblem};
 
 /// Why a call was not carried out.
@@ -130,7 +131,7 @@ impl CallRefusal {
         } else {
             "of authentik's API it has the account model, LDAP providers, applications and events"
         };
-        Self::not_found_because(format!("bindery has nothing at {path}: {what}"))
+        Self::not_found_because(format!("bindery has nothing at {}: {what}", beginning(path)))
     }
 
     pub(super) fn no_such_method(method: &Method) -> Self {
@@ -182,7 +183,7 @@ impl From<ChangeError> for CallRefusal {
                     fields.entry(field.to_owned()).or_default().push(message);
                 }
                 let is_taken = matches!(error, ChangeError::Exists { .. });
-                return Self { code: if is_taken { "unique" } else { "invalid" }, ..Self::fields(fields) };
+                return Self { code: if is_taken { UNIQUE } else { "invalid" }, ..Self::fields(fields) };
             }
             ChangeError::Forbidden { permission } => {
                 let detail =

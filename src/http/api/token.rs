@@ -20,6 +20,7 @@ use super::user::{self, User};
 use super::value::{EndTime, Required, RequiredFields, Time, networks, or_null};
 use crate::directory::name_key;
 use crate::model::{self, AccountNumber, Expiry, Intent, ObjectReference, Permission, Usage, UsageOf};
+use crate::quoted::quoted;
 use crate::registry::{ChangeError, NewToken, Replaced, TokenChanges, WrongFields};
 use crate::secret::Secret;
 
@@ -419,7 +420,7 @@ impl PatchedTokenRequest {
         intent.parse().map(Some).map_err(|()| {
             ChangeError::field(
                 "intent",
-                format!("there are no {intent:?} tokens here: choose app_password, to bind with, or api, to call with"),
+                format!("there are no {intent} tokens here: choose app_password, to bind with, or api, to call with", intent = quoted(intent)),
             )
         })
     }

@@ -17,6 +17,7 @@ use crate::model::{
     GroupNumber, HashText, Intent, Key, ObjectReference, Password, Permission, Record, Token, TokenNumber,
     Tombstone, TombstoneOf, first_identifier,
 };
+use crate::quoted::called;
 use crate::registry::transaction::name_form;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 use crate::secret::Secret;
@@ -278,8 +279,9 @@ fn check_kind(before: Option<&Account>, after: &Account, drops_password: bool) -
         return Err(ChangeError::field(
             "type",
             format!(
-                "`{username}` has a password, which a service account cannot have and which would be gone for good: say \
-                 so with `drops_password`, or make another account"
+                "{} has a password, which a service account cannot have and which would be gone for good: say so with \
+                 `drops_password`, or make another account",
+                called(username)
             ),
         ));
     }
@@ -288,8 +290,9 @@ fn check_kind(before: Option<&Account>, after: &Account, drops_password: bool) -
 
 fn no_password(username: &str) -> ChangeError {
     ChangeError::Refused(format!(
-        "`{username}` is a service account: its password is unusable and cannot be set, it authenticates with tokens; \
-         make it an app password"
+        "{} is a service account: its password is unusable and cannot be set, it authenticates with tokens; make it an \
+         app password",
+        called(username)
     ))
 }
 

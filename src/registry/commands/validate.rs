@@ -15,6 +15,7 @@ use crate::model::{
     Container, CustomAttribute, Grant, Group, InternalAccount, LdapProvider, NAME_OCTETS_MAX,
     ObjectReference, is_mail_address, is_slug,
 };
+use crate::quoted::{called, quoted};
 use crate::registry::{ChangeError, Rules, Transaction, Viewer};
 use crate::schema::{AttributeId, Dn, Schema};
 use crate::secret::Secret;
@@ -28,7 +29,7 @@ pub(super) type FieldProblem = (&'static str, String);
 /// # Errors
 /// What is wrong with it.
 pub(super) fn name(kind: &str, name: &str) -> Result<(), String> {
-    check_name(name).map_err(|problem| format!("the {kind} {name:?} {problem}"))
+    check_name(name).map_err(|problem| format!("the {kind} {name} {problem}", name = quoted(name)))
 }
 
 /// What is wrong with a username. authentik's clients refuse a whole list in which one is longer.
@@ -39,15 +40,17 @@ pub(super) fn username(username: &str) -> Result<(), String> {
     name("account", username)?;
     if is_reserved(username) {
         return Err(format!(
-            "the account {username:?} has a name that begins with `{}`, as those of bindery's own parts do; give it \
+            "the account {username} has a name that begins with `{}`, as those of bindery's own parts do; give it \
              another one",
-            InternalAccount::PREFIX
+            InternalAccount::PREFIX,
+            username = quoted(username)
         ));
     }
     if username.chars().count() > USERNAME_CHARACTERS_MAX {
         return Err(format!(
-            "the account {username:?} has a name of more than {USERNAME_CHARACTERS_MAX} characters; give it a shorter \
-             one"
+            "the account {username} has a name of more than {USERNAME_CHARACTERS_MAX} characters; give it a shorter \
+             one",
+            username = quoted(username)
         ));
     }
     Ok(())
@@ -96,7 +99,10 @@ pub(super) fn characters(secret: &Secret) -> usize {
 pub(super) fn email(email: &str) -> Result<(), String> {
     match email.is_empty() || is_mail_address(email) {
         true => Ok(()),
-        false => Err(format!("{email:?} is no mail address: write it such as alice@example.com")),
+        false => Err(format!(
+            "{email} is no mail address: write it such as alice@example.com",
+            email = quoted(email)
+        )),
     }
 }
 
@@ -114,7 +120,7 @@ pub(super) fn path(path: &str) -> Result<(), String> {
         Err(BadName::Long) => format!("more than {NAME_OCTETS_MAX} octets"),
         Err(BadName::With(what)) => what.to_string(),
     };
-    Err(format!("{path:?} has {problem}: write it such as users/berlin"))
+    Err(format!("{path} has {problem}: write it such as users/berlin", path = quoted(path)))
 }
 
 /// What is wrong with the identifier of a token, of which the same holds.
@@ -125,12 +131,14 @@ pub(super) fn identifier(identifier: &str) -> Result<(), String> {
     name("token", identifier)?;
     if !is_slug(identifier) {
         return Err(format!(
-            "the token {identifier:?} has an identifier of other characters than letters, digits, - and _"
+            "the token {identifier} has an identifier of other characters than letters, digits, - and _",
+            identifier = quoted(identifier)
         ));
     }
     if identifier.len() > IDENTIFIER_OCTETS_MAX {
         return Err(format!(
-            "the token {identifier:?} has an identifier of more than {IDENTIFIER_OCTETS_MAX} octets"
+            "the token {identifier} has an identifier of more than {IDENTIFIER_OCTETS_MAX} octets",
+            identifier = quoted(identifier)
         ));
     }
     Ok(())
@@ -195,17 +203,18 @@ pub(super) fn new_problems<T>(
 /// # Errors
 /// Why not, a sentence.
 pub(super) fn kind_change(username: &str, before: AccountKind, after: AccountKind) -> Result<(), String> {
+    let username = called(username);
     match (before, after) {
         (before, after) if before == after => Ok(()),
         (AccountKind::InternalServiceAccount, _) => Err(format!(
-            "`{username}` is an internal service account: bindery makes and keeps it; choose another username"
+            "{username} is an internal service account: bindery makes and keeps it; choose another username"
         )),
         (_, AccountKind::InternalServiceAccount) => Err(format!(
-            "`{username}` cannot become an internal service account: bindery makes and keeps those itself; choose another \
+            "{username} cannot become an internal service account: bindery makes and keeps those itself; choose another \
              type"
         )),
         (AccountKind::ServiceAccount, _) => Err(format!(
-            "`{username}` is a service account and cannot become a person; delete it first, or choose another username"
+            "{username} is a service account and cannot become a person; delete it first, or choose another username"
         )),
         _ => Ok(()),
     }
@@ -232,7 +241,7 @@ pub(super) fn account(
     viewer: &Viewer,
     problems: &mut Vec<FieldProblem>,
 ) {
-    let title = format!("the account `{}`", account.username);
+    let title = format!("the account {}", called(&account.username));
     problems.extend(username(&account.username).err().map(|problem| ("username", problem)));
     let named = snapshot.accounts().account_named(&account.username);
     if named.is_some_and(|other| other.number != account.number) {
@@ -278,7 +287,7 @@ fn places(
 /// Whether a group can be put into the directory as it is now: its name, attributes and places. `viewer` reads the
 /// sentences.
 pub(super) fn group(group: &Group, snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<FieldProblem>) {
-    let title = format!("the group `{}`", group.name);
+    let title = format!("the group {}", called(&group.name));
     problems.extend(name("group", &group.name).err().map(|problem| ("name", problem)));
     let named = snapshot.accounts().group_named(&group.name);
     if named.is_some_and(|other| other.number != group.number) {
@@ -313,10 +322,16 @@ pub(super) fn attribute_problems<'a>(
     for Attribute { description, values } in attributes {
         let mut problem = |sentence| problems.push((Some(description.as_str()), sentence));
         if let Err(why) = attribute(description, values, schema) {
-            problem(format!("{title} cannot have the attribute {description:?}: {why}"));
+            problem(format!(
+                "{title} cannot have the attribute {description}: {why}",
+                description = quoted(description)
+            ));
         }
         if !seen.insert(canonical_description(description, schema)) {
-            problem(format!("{title} has the attribute {description:?} twice; put its values together"));
+            problem(format!(
+                "{title} has the attribute {description} twice; put its values together",
+                description = quoted(description)
+            ));
         }
     }
     problems
@@ -471,14 +486,16 @@ pub(super) fn is_value(value: &[u8], id: AttributeId, schema: &Schema) -> bool {
 
 /// Whether a provider's settings make a tree.
 pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut Vec<FieldProblem>) {
-    let title = format!("the provider `{}`", provider.name);
+    let title = format!("the provider {}", called(&provider.name));
     problems.extend(name("provider", &provider.name).err().map(|problem| ("name", problem)));
     let base = Dn::parse(provider.base_dn.as_bytes()).ok().filter(|dn| !dn.is_root());
     let suffix = base.map(|base| base.normal_form(schema));
     if suffix.is_none() {
         let base_dn = &provider.base_dn;
-        let problem =
-            format!("{title} has the base DN {base_dn:?}, which is none; write it such as dc=example,dc=com");
+        let problem = format!(
+            "{title} has the base DN {base_dn}, which is none; write it such as dc=example,dc=com",
+            base_dn = quoted(base_dn)
+        );
         problems.push(("base_dn", problem));
     }
     let lists = [
@@ -498,28 +515,36 @@ pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut 
                     let normal = dn.normal_form(schema);
                     if normal.as_bytes() == b"ou=virtual-groups" {
                         problem(format!(
-                            "{title} has the container {container:?}, where the virtual groups stand; choose another one"
+                            "{title} has the container {container}, where the virtual groups stand; choose another one",
+                            container = quoted(container)
                         ));
                     }
                     if suffix.as_ref().is_some_and(|suffix| normal.is_at_or_below(suffix)) {
                         problem(format!(
-                            "{title} has the container {container:?}, which holds the base DN; write it relative to \
-                             the base DN, such as ou=users"
+                            "{title} has the container {container}, which holds the base DN; write it relative to \
+                             the base DN, such as ou=users",
+                            container = quoted(container)
                         ));
                     }
                     if !seen.insert(normal) {
-                        problem(format!("{title} has the container {container:?} twice; take one out"));
+                        problem(format!(
+                            "{title} has the container {container} twice; take one out",
+                            container = quoted(container)
+                        ));
                     }
                 }
                 _ => problem(format!(
-                    "{title} has the container {container:?}, which is no DN; write it such as ou=users, relative to \
-                     the base DN"
+                    "{title} has the container {container}, which is no DN; write it such as ou=users, relative to \
+                     the base DN",
+                    container = quoted(container)
                 )),
             }
             let is_naming = schema.find(naming).is_some_and(|id| schema.attribute(id).is_naming());
             if !is_naming {
                 problem(format!(
-                    "{title} cannot name the entries in {container:?} by {naming:?}; use cn or uid"
+                    "{title} cannot name the entries in {container} by {naming}; use cn or uid",
+                    container = quoted(container),
+                    naming = quoted(naming)
                 ));
             }
         }
@@ -529,7 +554,9 @@ pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut 
 /// Whether an application can be kept: its names, and the texts that describe it.
 pub(super) fn application(application: &Application, problems: &mut Vec<FieldProblem>) {
     let Application { slug, name, bindings, texts, .. } = application;
-    let mut problem = |field, text: &str| problems.push((field, format!("the application {slug:?} {text}")));
+    let mut problem = |field, text: &str| {
+        problems.push((field, format!("the application {slug} {text}", slug = quoted(slug))))
+    };
     // It stands in addresses, and authentik's clients take no other.
     match check_name(slug) {
         Err(text) => problem("slug", &text),

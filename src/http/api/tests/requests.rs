@@ -237,3 +237,45 @@ async fn few_read_at_a_time() {
     });
     drop(third.unwrap());
 }
+
+/// What cannot be is repeated so far that it is found again, whichever field it stands in, and a time says what is wanted.
+#[tokio::test]
+async fn what_is_wrong_is_repeated_in_short() {
+    let world = World::new();
+    let long = "x\n".repeat(50_000);
+    for (path, body) in [
+        (
+            "/core/users/",
+            json!({ "username": long, "name": "x", "email": long, "path": format!("{long}//") }),
+        ),
+        ("/core/users/", json!({ "username": "x", "name": "x", "attributes": { long.clone(): "x" } })),
+        ("/core/users/", json!({ "username": "x", "name": "x", long.clone(): "x" })),
+        (
+            "/core/users/",
+            json!({ "username": "x", "name": "x", "attributes": { "cn": { long.clone(): 1 } } }),
+        ),
+        ("/core/groups/", json!({ "name": long })),
+        ("/rbac/roles/", json!({ "name": long })),
+        ("/core/tokens/", json!({ "identifier": long, "intent": long, "expires": "2001-01-01", "user": 1 })),
+        ("/core/applications/", json!({ "slug": long, "name": long, "meta_launch_url": long })),
+        (
+            "/providers/ldap/",
+            json!({ "name": long, "base_dn": long, "users": [{ "container": long, "naming": long }] }),
+        ),
+        ("/events/events/", json!({ "action": long, "app": "x" })),
+    ] {
+        let (status, answer) = world.call(Method::POST, path, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+        let octets = answer.to_string().len();
+        assert!(octets < 4_096, "{path}: {octets} octets");
+    }
+    let owner = world.account("owner").await.get();
+    for time in ["9999-12-30", "9999-12-31", "9999-12-31T23:59:59Z"] {
+        let token = json!({ "identifier": "x", "user": owner, "expires": time });
+        let (_, answer) = world.call(Method::POST, "/core/tokens/", token).await;
+        assert_eq!(
+            answer["expires"][0],
+            "Not a valid value: expected a time up to \"9999-12-30T22:00:00Z\"."
+        );
+    }
+}

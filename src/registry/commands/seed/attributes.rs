@@ -9,6 +9,7 @@ use super::objects::set;
 use crate::config::{ReferenceKind, SeedAttribute};
 use crate::directory::{name_key, unknown_attributes, uses_attribute};
 use crate::model::{Attribute, AttributeNumber, CustomAttribute, Key, ObjectReference, Placement, Record};
+use crate::quoted::quoted;
 use crate::registry::ChangeError;
 use crate::registry::commands::validate;
 use crate::schema::{AttributeId, Dn, Schema};
@@ -197,7 +198,10 @@ fn check(
         if is_changed(description.split(';').next().unwrap_or_default()).is_some()
             && let Err(problem) = validate::attribute(description, values, schema)
         {
-            problems.push(format!("{title} has the attribute {description:?}: {problem}"));
+            problems.push(format!(
+                "{title} has the attribute {description}: {problem}",
+                description = quoted(description)
+            ));
         }
     }
     for rdn in placements.iter().filter_map(|placement| Dn::parse(placement.rdn.as_bytes()).ok()) {

@@ -29,6 +29,7 @@ use crate::model::{
     Permission, Record, SealedSecret, Timestamp, Token, TokenChanges, TokenNumber, TokenSelector, Tombstone,
     TombstoneOf, first_identifier,
 };
+use crate::quoted::called;
 use crate::registry::fresh_secrets::{FreshSecret, VIEW_TIME};
 use crate::registry::{Caller, ChangeError, Registry, Transaction, WrongFields};
 use crate::secret::Secret;
@@ -473,7 +474,7 @@ pub(super) fn expiry(
 
 /// Why a token cannot be retrievable.
 pub(super) fn not_kept(identifier: &str, error: SealError) -> ChangeError {
-    ChangeError::Refused(format!("the token `{identifier}` cannot be retrievable: {error}"))
+    ChangeError::Refused(format!("the token {} cannot be retrievable: {error}", called(identifier)))
 }
 
 /// The account for which the caller may make a token.
@@ -607,7 +608,7 @@ fn end_of(identifier: &str, expires: Option<Expiry>) -> Result<Option<Expiry>, C
     match expires {
         Some(Expiry::In(duration)) if duration.as_secs() > LIFETIME_SECONDS_MAX => {
             let message = "would live for more than 100 years: let it not expire instead";
-            Err(ChangeError::field("expires", format!("the token `{identifier}` {message}")))
+            Err(ChangeError::field("expires", format!("the token {} {message}", called(identifier))))
         }
         expires => Ok(expires),
     }
@@ -632,7 +633,10 @@ fn check_future(identifier: &str, expires: Option<Timestamp>, now: Timestamp) ->
     if expires.is_some_and(|expires| expires <= now) {
         return Err(ChangeError::field(
             "expires",
-            format!("the token `{identifier}` would be expired at once: give a time that is still to come"),
+            format!(
+                "the token {} would be expired at once: give a time that is still to come",
+                called(identifier)
+            ),
         ));
     }
     Ok(())

@@ -1,0 +1,69 @@
+//! What somebody has written, as messages repeat it: its beginning, which is enough to find it again, and no character that
+//! a terminal or a log would take for something else.
+
+use std::fmt::{self, Write as _};
+
+/// A text that is repeated, between double quotes.
+#[derive(Clone, Copy, Debug)]
+pub struct Quoted<T>(T);
+
+/// The name of something, between backticks.
+#[derive(Clone, Copy, Debug)]
+pub struct Called<T>(T);
+
+/// A text in a message.
+pub const fn quoted<T: AsRef<str>>(text: T) -> Quoted<T> {
+    Quoted(text)
+}
+
+/// A name in a message.
+pub const fn called<T: AsRef<str>>(name: T) -> Called<T> {
+    Called(name)
+}
+
+/// The beginning of a text, with a mark where there is more.
+pub fn beginning(text: &str) -> String {
+    let mut shown: String = text.chars().take(REPEATED_MAX).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+impl<T: AsRef<str>> fmt::Display for Quoted<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&beginning(self.0.as_ref()), formatter)
+    }
+}
+
+impl<T: AsRef<str>> fmt::Display for Called<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_char('`')?;
+        for character in beginning(self.0.as_ref()).chars() {
+            if character.is_control() {
+                write!(formatter, "{}", character.escape_default())?;
+            } else {
+                formatter.write_char(character)?;
+            }
+        }
+        formatter.write_char('`')
+    }
+}
+
+/// Characters of what is repeated.
+const REPEATED_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_repeated_than_finds_it_again() {
+        assert_eq!(quoted("two\nlines \"of\" O'Neil").to_string(), r#""two\nlines \"of\" O'Neil""#);
+        assert_eq!(called("two\nlines \"of\" O'Neil").to_string(), "`two\\nlines \"of\" O'Neil`");
+        let long = "ü".repeat(REPEATED_MAX);
+        assert_eq!(quoted(&long).to_string(), format!("\"{long}\""));
+        assert_eq!(quoted(format!("{long}x")).to_string(), format!("\"{long}…\""));
+        assert_eq!(called(format!("{long}x")).to_string(), format!("`{long}…`"));
+    }
+}
