@@ -17,7 +17,8 @@ use super::route::NoParameters;
 use super::value::{Empty, Required, RequiredFields, Time, or_null};
 use crate::audit::{EventObject, digest};
 use crate::model::{self, AccountNumber, Action, EventDetail, Permission, SystemUser, Timestamp};
-use crate::registry::{ChangeError, EventQuery as TrailQuery, Registry};
+use crate::quoted::quoted;
+use crate::registry::{ChangeError, EventQuery as TrailQuery, Registry, WrongFields};
 
 /// One event of the audit trail.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +31,7 @@ pub struct Event {
     /// What happened.
     #[schemars(with = "String")]
     pub action: Action,
-    /// Always `bindery`.
+    /// `bindery`, or what an event comes from that bindery did not make.
     pub app: String,
     /// What it is about, what became different, how often, and its place in the chain.
     pub context: Map<String, Value>,
@@ -54,14 +55,15 @@ pub(super) struct PatchedEventRequest {
     app: Option<String>,
     /// What is known of it.
     context: Option<Map<String, Value>>,
-    /// Accepted and not kept: the caller and its address are.
+    /// Empty: an event is of who calls.
     user: Option<Map<String, Value>>,
-    /// Accepted and not kept.
+    /// Where the call comes from, which is kept whether it is said or not.
     #[schemars(transform = or_null)]
-    client_ip: Option<String>,
-    /// Accepted and not kept: all events are kept for the same time.
+    client_ip: Option<IpAddr>,
+    /// `null`: all events are kept for the same time.
+    #[schemars(transform = or_null)]
     expires: Option<Time>,
-    /// Accepted and not kept: bindery has no brands.
+    /// Empty: bindery has no brands.
     brand: Option<Map<String, Value>>,
 }
 
@@ -77,7 +79,7 @@ pub(super) struct EventQuery {
     actions: Vec<String>,
     /// bindery has no brands: whatever is asked for, nothing is found.
     brand_name: Option<String>,
-    client_ip: Option<String>,
+    client_ip: Option<IpAddr>,
     context_authorized_app: Option<String>,
     /// bindery knows no devices: whatever is asked for, nothing is found.
     context_device: Option<String>,
@@ -194,29 +196,65 @@ pub(super) async fn retrieve(call: Call, _: NoParameters) -> Result<Event, CallR
 }
 
 pub(super) async fn create(call: Call, request: Required<PatchedEventRequest>) -> Result<Event, CallRefusal> {
-    let PatchedEventRequest { action, app, context, .. } = request.0;
-    if action.as_deref() != Some(Action::Custom.as_str()) {
-        return Err(CallRefusal::field(
-            "action",
-            "events that bindery did not make have the action `custom_`; say in the context what happened",
-        ));
-    }
+    let Required(request) = request;
+    call.require(Permission::AddEvent)?;
+    let wrong = WrongFields::of(&call.caller);
+    let checked = request.check(call.caller.actor().source, &wrong);
+    wrong.told(checked)?;
+    let PatchedEventRequest { app, context, .. } = request;
     let app = app.unwrap_or_default();
-    let context = context.unwrap_or_default();
-    let text = |value: Value| match value {
-        Value::String(text) => text,
-        other => other.to_string(),
-    };
-    if let Some(name) = context.keys().find(|name| RESERVED_NAMES.contains(&name.as_str())) {
-        return Err(CallRefusal::field(
-            "context",
-            format!("`{name}` is what bindery itself says of an event: give it another name"),
-        ));
-    }
-    let details = context.into_iter().map(|(name, value)| EventDetail { name, value: text(value) });
+    let context = context.unwrap_or_default().into_iter();
+    let details = context.map(|(name, value)| EventDetail { name, value: kept(value) });
     let object = EventObject { kind: "custom".to_owned(), name: app, key: None, uuid: None };
     let event = call.registry.add_event(call.caller.clone(), object, details.collect()).await?;
     one(call, event).await
+}
+
+impl PatchedEventRequest {
+    /// Notes what cannot be said of an event that comes from there: what is taken is what is read back.
+    fn check(&self, source: Option<IpAddr>, wrong: &WrongFields) -> Result<(), ChangeError> {
+        let note = |field, message: String| wrong.noting(Err::<(), _>(ChangeError::field(field, message)));
+        if self.action.as_deref() != Some(Action::Custom.as_str()) {
+            let message = "events that bindery did not make have the action `custom_`; say in the context what happened";
+            note("action", message.to_owned())?;
+        }
+        let names = self.context.iter().flat_map(Map::keys);
+        for name in names.filter(|name| RESERVED_NAMES.contains(&name.as_str())) {
+            note(
+                "context",
+                format!("`{name}` is what bindery itself says of an event: give it another name"),
+            )?;
+        }
+        if self.user.as_ref().is_some_and(|user| !user.is_empty()) {
+            note("user", "an event is of who calls, which its token says: leave it out".to_owned())?;
+        }
+        if self.client_ip.is_some() && self.client_ip != source {
+            let message = "an event is from where its call comes, which is not there: leave it out";
+            note("client_ip", message.to_owned())?;
+        }
+        if self.expires.is_some() {
+            let message = "all events are kept for the same time, which [server.limits] event_retention says: leave it out";
+            note("expires", message.to_owned())?;
+        }
+        if self.brand.as_ref().is_some_and(|brand| !brand.is_empty()) {
+            note("brand", "bindery has no brands: leave it out".to_owned())?;
+        }
+        Ok(())
+    }
+}
+
+/// A value of a context as the trail keeps it: a text as it is, unless it would be read back as something else; anything
+/// else as JSON.
+fn kept(value: Value) -> String {
+    match value {
+        Value::String(text) if serde_json::from_str::<Value>(&text).is_err() => text,
+        other => other.to_string(),
+    }
+}
+
+/// What was said, of what [`kept`] has made of it.
+fn said(kept: &str) -> Value {
+    serde_json::from_str(kept).unwrap_or_else(|_| kept.into())
 }
 
 pub(super) fn actions(_: &Reading, _: NoParameters) -> Result<Vec<TypeCreate>, CallRefusal> {
@@ -269,7 +307,7 @@ pub(super) async fn stats(call: Call, query: StatsQuery) -> Result<EventStats, C
         let span = span(step).ok_or_else(|| {
             CallRefusal::field(
                 "count_steps",
-                format!("{step:?} is no span of time such as hours=24 or weeks=1;days=2"),
+                format!("{step} is no span of time such as hours=24 or weeks=1;days=2", step = quoted(step)),
             )
         })?;
         let since = Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub(span));
@@ -395,7 +433,7 @@ fn told(event: &model::Event, email: String) -> Event {
         pk: event.uuid,
         user,
         action: event.action,
-        app: "bindery".to_owned(),
+        app: if is_custom(event) { event.object_name.clone() } else { "bindery".to_owned() },
         context: context(event),
         client_ip: actor.source.map(|source| source.to_string()),
         created: Time(event.time),
@@ -408,7 +446,7 @@ fn told(event: &model::Event, email: String) -> Event {
 fn context(event: &model::Event) -> Map<String, Value> {
     let mut context = Map::new();
     for EventDetail { name, value } in &event.details {
-        context.insert(name.clone(), value.clone().into());
+        context.insert(name.clone(), if is_custom(event) { said(value) } else { value.clone().into() });
     }
     if !event.object_kind.is_empty() {
         let (app, model_name) = model_of(&event.object_kind);
@@ -446,6 +484,11 @@ fn context(event: &model::Event) -> Map<String, Value> {
     context
 }
 
+/// Whether it was added by a call.
+fn is_custom(event: &model::Event) -> bool {
+    event.action == Action::Custom
+}
+
 /// authentik's label and model of a kind of object.
 fn model_of(kind: &str) -> (&'static str, &str) {
     match kind {
@@ -470,12 +513,6 @@ impl EventQuery {
         if actions.is_empty() && !names.is_empty() {
             return Ok(None);
         }
-        let source: Option<IpAddr> = match given(self.client_ip) {
-            None => None,
-            Some(address) => {
-                Some(address.parse().map_err(|_| CallRefusal::field("client_ip", "expected an address"))?)
-            }
-        };
         let kind = given(self.context_model_name).map(|name| kind_of(&name).to_owned());
         if let (Some(app), Some(kind)) = (given(self.context_model_app.clone()), &kind)
             && model_of(kind).0 != app
@@ -494,7 +531,7 @@ impl EventQuery {
             object_kind: kind,
             object_key,
             object_uuid,
-            source,
+            source: self.client_ip,
             application: given(self.context_authorized_app),
             ..TrailQuery::default()
         }))
@@ -588,7 +625,7 @@ mod tests {
         for name in RESERVED_NAMES {
             assert_eq!(post(name).unwrap_err().status(), 400, "{name}");
         }
-        assert_eq!(post("files").unwrap().context["files"], "7");
+        assert_eq!(post("files").unwrap().context["files"], 7);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What callers add to the audit trail: how often and how much, and where it stands.
 
-use super::rights::{Fixture, global};
+use super::rights::{Fixture, global, text};
 use super::*;
 use crate::audit::EventObject;
 use crate::config::Limit;
@@ -43,4 +43,29 @@ async fn an_account_adds_so_many_events_within_a_minute() {
     let custom = EventQuery { trails: vec![Trail::Custom], ..EventQuery::newest(1_000) };
     let noted = registry.events(custom).await.unwrap();
     assert_eq!(noted.iter().filter(|event| event.actor.account == "robot").count(), 2);
+}
+
+#[tokio::test]
+async fn what_is_taken_of_an_event_is_read_back_and_the_rest_is_refused_by_its_field() {
+    let world = World::new();
+    let context = json!({ "page": "start", "number": 7, "text": "7", "null": null, "word": "null", "quoted": "\"x\"",
+        "list": [1, { "a": 1.5 }], "empty": "", "braces": "{}" });
+    let event = json!({ "action": "custom_", "app": "the wiki", "context": context, "user": {}, "brand": {},
+        "client_ip": null, "expires": null });
+    let made = world.post("/events/events/", event).await;
+    let read = world.get(&format!("/events/events/{}/", text(&made["pk"]))).await;
+    assert_eq!(read, made);
+    assert_eq!(read["app"], "the wiki");
+    for (name, value) in context.as_object().unwrap() {
+        assert_eq!(&read["context"][name], value, "{name}");
+    }
+    let event = json!({ "action": "login", "app": "x", "context": { "trail": 1, "diff": 2 }, "user": { "pk": 1 },
+        "client_ip": "192.0.2.1", "expires": "2099-01-01", "brand": { "pk": "x" } });
+    let all = ["action", "brand", "client_ip", "context", "expires", "user"];
+    assert_eq!(world.refused(Method::POST, "/events/events/", event).await, all);
+    let event = json!({ "action": "custom_", "app": "x", "client_ip": "here" });
+    assert_eq!(world.refused(Method::POST, "/events/events/", event).await, ["client_ip"]);
+    let (_, answer) = world.call(Method::GET, "/events/events/?client_ip=here", Value::Null).await;
+    assert!(text(&answer["client_ip"][0]).contains("expected an address such as"), "{answer}");
+    world.get("/events/events/?client_ip=").await;
 }
