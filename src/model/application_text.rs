@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::NAME_OCTETS_MAX;
+use super::{NAME_OCTETS_MAX, TEXT_OCTETS_MAX};
 
 /// A text that describes an application. Their numbers are those of the records: another one comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -123,10 +123,6 @@ impl<T: Into<String>> FromIterator<(ApplicationText, T)> for ApplicationTexts {
         texts
     }
 }
-
-/// Octets of a text that describes an object, or of a URL.
-/// No limit of the config: a rule about what one object may hold, far above what any does.
-const TEXT_OCTETS_MAX: usize = 4_096;
 
 #[cfg(test)]
 mod tests {

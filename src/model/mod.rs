@@ -52,7 +52,9 @@ pub use in_place::InPlace;
 pub use incarnation::Incarnation;
 pub use internal_account::InternalAccount;
 pub use invisible::{escape, is_invisible, visible};
-pub use name::{NAME_OCTETS_MAX, first_identifier, is_domain, is_mail_address, is_slug, slug_of};
+pub use name::{
+    NAME_OCTETS_MAX, TEXT_OCTETS_MAX, first_identifier, is_domain, is_mail_address, is_slug, slug_of,
+};
 pub use number::{
     AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ProviderNumber, RoleNumber, TokenNumber,
 };

@@ -49,6 +49,7 @@ fn told(snapshot: &Snapshot, store: &dyn Store, rules: Rules) -> Result<Vec<Stri
     }
     for token in accounts.tokens() {
         found.extend(validate::identifier(&token.identifier).err());
+        found.extend(validate::description_of(&token.identifier, &token.description).err());
     }
     for application in accounts.applications() {
         found.extend(sentences(|problems| validate::application(application, problems)));

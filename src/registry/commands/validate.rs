@@ -13,7 +13,7 @@ use crate::directory::{
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, ApplicationTextRow, Attribute, BindingSubject,
     Container, CustomAttribute, Grant, Group, InternalAccount, LdapProvider, NAME_OCTETS_MAX,
-    ObjectReference, is_mail_address, is_slug,
+    ObjectReference, TEXT_OCTETS_MAX, is_mail_address, is_slug,
 };
 use crate::quoted::{called, quoted};
 use crate::registry::{ChangeError, Rules, Transaction, Viewer};
@@ -104,6 +104,26 @@ pub(super) fn email(email: &str) -> Result<(), String> {
             email = quoted(email)
         )),
     }
+}
+
+/// What is wrong with a text that describes an object, which is `what` of it.
+///
+/// # Errors
+/// What is wrong with it, to be put behind what it is of.
+pub(super) fn text(what: &str, text: &str) -> Result<(), String> {
+    match text.len() > TEXT_OCTETS_MAX {
+        true => Err(format!("has {what} of more than {TEXT_OCTETS_MAX} octets; give it a shorter one")),
+        false => Ok(()),
+    }
+}
+
+/// What is wrong with the description of a token.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn description_of(identifier: &str, description: &str) -> Result<(), String> {
+    text("a description", description)
+        .map_err(|problem| format!("the token {} {problem}", called(identifier)))
 }
 
 /// What is wrong with where an account is to be filed: names between slashes.
@@ -247,6 +267,8 @@ pub(super) fn account(
     if named.is_some_and(|other| other.number != account.number) {
         problems.push(("username", format!("{title} has the name of another account; give it another one")));
     }
+    let named = text("a full name", &account.name).map_err(|problem| format!("{title} {problem}"));
+    problems.extend(named.err().map(|problem| ("name", problem)));
     attributes(&title, &account.attributes, snapshot.schema(), problems);
     let is_named = account.object_classes.is_empty()
         || account.object_classes.iter().any(|class| class.eq_ignore_ascii_case("inetOrgPerson"));
@@ -367,6 +389,11 @@ pub(super) fn attribute(description: &str, values: &[Vec<u8>], schema: &Schema) 
 /// # Errors
 /// Why not.
 pub(super) fn attribute_type(description: &str, schema: &Schema) -> Result<Option<AttributeId>, String> {
+    if description.len() > NAME_OCTETS_MAX {
+        return Err(format!(
+            "its name has more than {NAME_OCTETS_MAX} octets with its options; give it fewer"
+        ));
+    }
     let mut parts = description.split(';');
     let base = parts.next().unwrap_or_default();
     let is_option = |option: &str| {
@@ -404,6 +431,8 @@ pub(super) fn custom_attribute(
     schema: &Schema,
 ) -> Result<(), String> {
     let name = &attribute.name;
+    text("a description", &attribute.description)
+        .map_err(|problem| format!("the attribute type `{name}` {problem}"))?;
     let known = schema.find(name);
     if known.is_some_and(|id| !schema.is_custom(id)) {
         return Err(format!(
@@ -681,9 +710,9 @@ pub(super) const CLASSES_MAX: usize = 100;
 /// Bindings of one application: each is asked at each operation.
 /// No limit of the config: a rule about what one object may hold, far above what any does.
 const BINDINGS_MAX: usize = 1_000;
-/// Networks of one binding: each is asked at each operation.
+/// Networks of one binding, or of one token: each is asked at each operation.
 /// No limit of the config: a rule about what one object may hold, far above what any does.
-const NETWORKS_MAX: usize = 1_000;
+pub(super) const NETWORKS_MAX: usize = 1_000;
 /// No limit of the config: authentik's API gives it.
 const USERNAME_CHARACTERS_MAX: usize = 150;
 /// No limit of the config: authentik's API gives it.

@@ -279,3 +279,53 @@ async fn what_is_wrong_is_repeated_in_short() {
         );
     }
 }
+
+/// A text that describes something has an end, wherever it comes from; the same length is told in the same words.
+#[tokio::test]
+async fn no_text_is_without_end() {
+    let world = World::new();
+    let owner = world.account("owner").await.get();
+    let long = "x".repeat(4_097);
+    let longest = &long[1..];
+    let at_most = "of more than 4096 octets; give it a shorter one";
+    let networks: Vec<String> = (0..=1_000).map(|_| "10.0.0.0/8".to_owned()).collect();
+    for (path, field, body, said) in [
+        ("/core/users/", "name", json!({ "username": "x", "name": long }), at_most),
+        (
+            "/core/tokens/",
+            "description",
+            json!({ "identifier": "x", "user": owner, "description": long }),
+            at_most,
+        ),
+        (
+            "/core/applications/",
+            "meta_description",
+            json!({ "slug": "x", "name": "x", "meta_description": long }),
+            at_most,
+        ),
+        (
+            "/core/tokens/",
+            "networks",
+            json!({ "identifier": "x", "user": owner, "networks": networks }),
+            "more than 1000 networks",
+        ),
+        (
+            "/core/users/",
+            "attributes",
+            json!({ "username": "x", "name": "x", "attributes": { format!("mobile;lang-{long}"): "1" } }),
+            "more than 256 octets",
+        ),
+    ] {
+        let (status, answer) = world.call(Method::POST, path, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {answer}");
+        assert!(answer[field][0].as_str().is_some_and(|message| message.contains(said)), "{path}: {answer}");
+    }
+    world.post("/core/users/", json!({ "username": "long", "name": longest })).await;
+    world.post("/core/tokens/", json!({ "identifier": "t", "user": owner, "description": longest })).await;
+    for (path, body) in [
+        ("/core/tokens/t/", json!({ "description": long })),
+        ("/core/tokens/t/", json!({ "networks": networks })),
+    ] {
+        world.refused(Method::PATCH, path, body).await;
+    }
+}

@@ -810,6 +810,24 @@ fn what_is_no_mail_address_is_left_out_and_the_next_one_is_taken() {
     assert!(mails("b").is_empty());
 }
 
+#[test]
+fn a_full_name_has_the_end_that_it_has_everywhere() {
+    let (registry, _, layout) = prepared();
+    let person = |uid: &str, name: &str| {
+        format!(
+            "dn: uid={uid},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: {uid}\ncn: {name}\ndisplayName: {name}\nsn: x\n\n"
+        )
+    };
+    let ldif = [person("a", &"x".repeat(4_097)), person("b", &"x".repeat(4_096))].concat();
+    let report = import(&registry, &layout, &ldif);
+    assert_eq!(report.users, 1, "{:?}", report.left_out.keys());
+    let told: Vec<&str> = report.left_out.keys().map(String::as_str).collect();
+    assert!(
+        matches!(told.as_slice(), [one] if one.contains("a full name of more than 4096 octets")),
+        "{told:?}"
+    );
+}
+
 /// Some directories let an entry be two things, and RFC 2307 has groups that are only posixGroup.
 #[test]
 fn an_entry_has_one_structural_class() {

@@ -850,6 +850,14 @@ fn what_cannot_be_is_told_at_its_line_and_key() {
             "5:1: account.email: \"x\" is no mail address",
         ),
         (
+            format!("[[account]]\nusername = \"a\"\nname = \"{}\"", "x".repeat(4_097)),
+            "5:1: account.name: the account `a` has a full name of more than 4096 octets",
+        ),
+        (
+            format!("{token}description = \"{}\"", "x".repeat(4_097)),
+            "9:1: token.description: the token `a` has a description of more than 4096 octets",
+        ),
+        (
             "[[account]]\nusername = \"a\"\n[account.attributes]\nl = [\"x\"]\nuidNumber = [\"x\"]"
                 .to_owned(),
             "7:1: account.attributes.uidNumber: the account `a` cannot have the attribute",

@@ -148,6 +148,7 @@ impl Registry {
             _ => end_of(identifier, *expires).and_then(|end| expiry(identifier, true, end, now)),
         };
         wrong.noting(ends)?;
+        wrong.noting(check_texts(new.identifier.as_str(), &new.description, &new.networks))?;
         owner_to_be(caller, accounts, account).map(drop)
     }
 
@@ -396,6 +397,10 @@ pub(super) fn write(
             token.origin = names::origin(transaction, before.map(|before| before.origin));
         }
     }
+    let said = |token: &Token| (token.description.clone(), token.networks.clone());
+    if before.is_none_or(|before| said(before) != said(&token)) {
+        check_texts(&token.identifier, &token.description, &token.networks)?;
+    }
     let accounts = transaction.snapshot().accounts();
     if accounts.token_found_by(&token.selector).is_some_and(|other| other.number != token.number) {
         return Err(ChangeError::Conflict);
@@ -554,6 +559,9 @@ fn check_changes(
     }
     set(&mut token.description, description.clone());
     set(&mut token.networks, networks.clone());
+    if (&token.description, &token.networks) != (&before.description, &before.networks) {
+        wrong.noting(check_texts(identifier, &token.description, &token.networks))?;
+    }
     if let Some(account) = account {
         let owner = accounts.account_named(account).map(|owner| owner.number);
         if owner != Some(token.account) {
@@ -611,6 +619,21 @@ fn end_of(identifier: &str, expires: Option<Expiry>) -> Result<Option<Expiry>, C
             Err(ChangeError::field("expires", format!("the token {} {message}", called(identifier))))
         }
         expires => Ok(expires),
+    }
+}
+
+/// Whether a token may have this description, and as many networks.
+fn check_texts(identifier: &str, description: &str, networks: &[IpNet]) -> Result<(), ChangeError> {
+    let field = |field, message| Err(ChangeError::field(field, message));
+    let problem = validate::description_of(identifier, description);
+    match problem {
+        Err(problem) => field("description", problem),
+        Ok(()) if networks.len() > validate::NETWORKS_MAX => {
+            let most = validate::NETWORKS_MAX;
+            let token = called(identifier);
+            field("networks", format!("the token {token} has more than {most} networks; give it larger ones"))
+        }
+        Ok(()) => Ok(()),
     }
 }
 
