@@ -138,7 +138,7 @@ limits! {
     http_body_size_max: u64 = MIB, KIB..=64 * MIB;
     /// Objects on one page of a list; who asks for more gets so many.
     http_page_size_max: u32 = 1_000, 1..=100_000;
-    /// Requests to the API by one token within a minute, as many of them at once; more are answered with 429.
+    /// Requests to the API by one token, and those that it has replaced, within a minute, as many of them at once; more are answered with 429.
     http_requests_by_token_max: u32 = 6_000, 1..=100_000_000;
     /// Requests to the API from one source address (IPv6: from one /64) within a minute, as many of them at once; a proxy in front that is not in `proxy_networks` is one source.
     http_requests_by_source_max: u32 = 6_000, 1..=100_000_000;

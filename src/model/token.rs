@@ -195,11 +195,15 @@ impl Token {
         Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
     }
 
+    /// The first of the tokens that took each other's place up to this one: all of them are one credential.
+    pub fn first(&self) -> TokenNumber {
+        self.began_as.unwrap_or(self.number)
+    }
+
     /// Whether it was replaced, and this one took its place or that of one which had: both are one credential to whoever
     /// revokes it.
     pub fn replaces(&self, earlier: &Self) -> bool {
-        let first = |token: &Self| token.began_as.unwrap_or(token.number);
-        earlier.is_replaced && !self.is_replaced && self.began_as == Some(first(earlier))
+        earlier.is_replaced && !self.is_replaced && self.began_as == Some(earlier.first())
     }
 
     /// Whether its secret can be seen again.

@@ -28,6 +28,8 @@ pub struct ApiIdentity {
     /// The identifier of the token, for events.
     pub token: String,
     pub token_number: TokenNumber,
+    /// The first of those that took each other's place up to it: what is counted of it goes on with its replacement.
+    pub first_token: TokenNumber,
 }
 
 /// Why nobody was authenticated, as far as the client may learn it.
@@ -139,6 +141,7 @@ impl Registry {
                 account: account.username.to_string(),
                 token: present.identifier.clone(),
                 token_number: present.number,
+                first_token: present.first(),
             }),
             Err(invalid) => Err(self.note_invalid_api_token(Some(present), trial, &invalid.to_string())),
         }

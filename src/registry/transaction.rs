@@ -91,6 +91,8 @@ pub struct Transaction<'a> {
     changes: usize,
     /// Fields that cannot be, to be told together; `None`: the first ends the command.
     wrong_fields: Option<WrongFields>,
+    /// Whether one event tells of all that is put: see [`Transaction::as_one_event`].
+    is_one_event: bool,
     /// Where the newest change of a key stands, of this command.
     newest: HashMap<Key, usize>,
     /// Membership changes by group, with the account's name: `true` joined, `false` left.
@@ -141,6 +143,7 @@ impl<'a> Transaction<'a> {
             octets: 0,
             changes: 0,
             wrong_fields: None,
+            is_one_event: false,
         }
     }
 
@@ -526,6 +529,24 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// Carries out what one event tells of, which says what became of `before` when `after` took its place: the records that
+    /// are put or deleted have none of their own.
+    pub(super) fn as_one_event(
+        &mut self,
+        action: Action,
+        (before, after): (&Record, &Record),
+        details: Vec<EventDetail>,
+        command: impl FnOnce(&mut Self) -> Result<(), ChangeError>,
+    ) -> Result<(), ChangeError> {
+        self.is_one_event = true;
+        let done = command(self);
+        self.is_one_event = false;
+        done?;
+        let changes = audit::describe(Some(before), Some(after)).map(|(_, changes)| changes);
+        let event = self.event(action, EventObject::of(after), changes.unwrap_or_default());
+        self.tell(Some(Event { details, ..event }))
+    }
+
     /// Adds an event of something that somebody else did than who makes this change.
     pub(super) fn note_event(&mut self, event: Event) -> Result<(), ChangeError> {
         self.tell(Some(event))
@@ -844,6 +865,9 @@ impl<'a> Transaction<'a> {
     }
 
     fn event_of(&self, before: Option<&Record>, after: Option<&Record>) -> Option<Event> {
+        if self.is_one_event {
+            return None;
+        }
         let object = EventObject::of(after.or(before)?);
         let (action, changes) = audit::describe(before, after)?;
         Some(self.event(action, object, changes))

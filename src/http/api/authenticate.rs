@@ -32,7 +32,7 @@ pub(super) async fn authenticate(
     let identity = api.registry.authenticate_api(secret, source, now).await;
     match identity {
         Ok(identity) => {
-            api.admit_token(u64::from(identity.token_number.get()))?;
+            api.admit_token(u64::from(identity.first_token.get()))?;
             // A call that is refused is no use of the token.
             api.registry.note_api_login(identity.token_number, source, now);
             let actor = Actor {
@@ -83,6 +83,7 @@ mod tests {
     use crate::model::{AccountKind, Intent};
     use crate::registry::NewToken;
     use crate::registry::commands::testing::{account, actor, apply, registry_over, wait};
+    use crate::secret::Secret;
     use crate::store::MemoryStore;
 
     #[test]
@@ -103,17 +104,22 @@ mod tests {
         let made = wait(registry.create_token(actor(), new)).unwrap();
         let limits = Limits { http_requests_by_token_max: 2, ..Limits::default() };
         let api = Api::new(Arc::clone(&registry), Door::Public).with_limits(&limits);
-        let secret = std::str::from_utf8(made.secret.expose()).unwrap();
-        let value = HeaderValue::from_str(&format!("Bearer {secret}")).unwrap();
-        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
-        let mut answers = Vec::new();
-        for _ in 0..5 {
+        let status = |secret: &Secret| {
+            let secret = std::str::from_utf8(secret.expose()).unwrap();
+            let value = HeaderValue::from_str(&format!("Bearer {secret}")).unwrap();
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
             let answer = wait(authenticate(&api, &headers, None, RequestId::new()));
-            answers.push(answer.map_or_else(|refusal| refusal.status().as_u16(), |_| 200));
-        }
+            answer.map_or_else(|refusal| refusal.status().as_u16(), |_| 200)
+        };
+        let answers: Vec<u16> = (0..5).map(|_| status(&made.secret)).collect();
         assert_eq!(answers, [200, 200, 429, 429, 429]);
         let number = registry.snapshot().accounts().token_named("portal-api").unwrap().number;
         assert_eq!(registry.last_used_token(number).unwrap().count, 2);
+        // Another secret is no other caller, one after the other.
+        for overlap in [Duration::from_secs(60), Duration::ZERO] {
+            let rotated = wait(registry.rotate_token(actor(), "portal-api".to_owned(), overlap)).unwrap();
+            assert_eq!(status(&rotated.secret), 429);
+        }
     }
 
     #[test]

@@ -141,7 +141,8 @@ impl Api {
         self.admitted(rate.admit(&ClientSource::from(address)), Limit::http_requests_by_source_max)
     }
 
-    /// Counts a request with a token, once it is known to be right; `key` is what tells it from others.
+    /// Counts a request with a token, once it is known to be right; `key` is what tells it, with those that it has replaced, from
+    /// others.
     ///
     /// # Errors
     /// There were too many.

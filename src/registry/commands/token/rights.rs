@@ -15,6 +15,7 @@
 //! - A superuser, and the operator, may do all of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::access::{Credential, Rights};
 use crate::directory::{AccountState, Accounts};
@@ -130,6 +131,19 @@ pub(super) fn find_to_rotate(
         Some(token) => Ok(Arc::clone(token)),
         None => find_secret_of(caller, accounts, Permission::SetTokenKey, identifier),
     }
+}
+
+/// How long the old secret of a token goes on working beside the new one, where `asked` was asked for: for who has come with
+/// it no longer than is usual, unless it may set secrets. A stolen one is not to outlive its rotation for long.
+pub(super) fn overlap_of(
+    caller: &Caller,
+    accounts: &Accounts,
+    token: &Token,
+    asked: Duration,
+    usual: Duration,
+) -> Duration {
+    let may_set = caller.may(accounts, Permission::SetTokenKey, Some(ObjectReference::Token(token.number)));
+    if may_set { asked } else { asked.min(usual) }
 }
 
 /// The token that the caller may give a secret of its own.

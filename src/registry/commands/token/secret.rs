@@ -6,15 +6,13 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::given::selector_of;
-use super::rights::{find_secret_of, find_to_rotate, find_to_set, inherit_grants};
+use super::rights::{find_secret_of, find_to_rotate, find_to_set, inherit_grants, overlap_of};
 use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, replaced_by, write};
 use crate::audit::EventObject;
 use crate::auth::SealError;
 use crate::config::ROTATION_OVERLAP_MAX;
 use crate::directory::Accounts;
-use crate::model::{
-    Action, Key, ObjectReference, Permission, Record, Timestamp, Token, TokenNumber, slug_of,
-};
+use crate::model::{Action, EventDetail, Key, Permission, Record, Timestamp, Token, TokenNumber, slug_of};
 use crate::registry::commands::{DEFAULT_LIFETIME, validate};
 use crate::registry::fresh_secrets::Viewing;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -55,16 +53,11 @@ impl Registry {
             )
             .await?;
         let secret = made.secret.clone();
-        let as_itself = caller.holder().map(|_| self.rotation_overlap());
+        let overlap_usual = self.rotation_overlap();
         self.change(caller, move |transaction| {
             let old = still(transaction, &identifier, (old.number, old.generation), find_to_rotate)?;
-            let overlap = as_itself.map_or(overlap, |overlap_max| {
-                // How long two secrets work is for who may set them: a stolen one is not to outlive its rotation for long.
-                let accounts = transaction.snapshot().accounts();
-                let on = Some(ObjectReference::Token(old.number));
-                let may_set = transaction.caller().may(accounts, Permission::SetTokenKey, on);
-                if may_set { overlap } else { overlap.min(overlap_max) }
-            });
+            let caller = transaction.caller();
+            let overlap = overlap_of(caller, transaction.snapshot().accounts(), &old, overlap, overlap_usual);
             let token = replace(transaction, &old, overlap, new, made)?;
             let owner = transaction.snapshot().accounts().account(token.account);
             let account = owner.map_or_else(|| token.account.to_string(), |owner| owner.username.to_string());
@@ -251,25 +244,31 @@ pub(in crate::registry::commands) fn replace(
         made_by: transaction.made_by(),
         ..old.clone()
     };
-    // The name is free before the replacement takes it.
     // By a clock that is not believed nothing is over.
     let is_over = transaction.trusted().is_some_and(|trusted| old.is_expired(trusted.get()));
-    if overlap.is_zero() || is_over {
-        // No seed knows it by a name of its own, so it needs no tombstone.
-        transaction.delete(Key::Token(old.number))?;
-    } else {
+    let replaced = (!overlap.is_zero() && !is_over).then(|| {
         // One that has expired by a clock that is not believed works again when that is right, and no longer than it was meant to.
         let from = if old.is_expired(now) { transaction.earliest() } else { now };
         let until = from.after(overlap);
-        let identifier = replaced_name(transaction, &old.identifier, until);
-        let expires = Some(old.expires.map_or(until, |expires| expires.min(until)));
-        let replaced = Token { identifier, expires, is_replaced: true, is_first: false, ..old.clone() };
-        write(transaction, Some(old), replaced)?;
-    }
-    let object = EventObject::of(&Record::Token(replacement.clone()));
-    write(transaction, None, replacement.clone())?;
+        let until = old.expires.map_or(until, |expires| expires.min(until));
+        let identifier = replaced_name(transaction, &old.identifier, from.after(overlap));
+        Token { identifier, expires: Some(until), is_replaced: true, is_first: false, ..old.clone() }
+    });
+    let told = replaced.as_ref().map(|Token { identifier, .. }| EventDetail {
+        name: "replaced".to_owned(),
+        value: identifier.clone(),
+    });
+    let records = (&Record::Token(old.clone()), &Record::Token(replacement.clone()));
+    transaction.as_one_event(Action::SecretRotate, records, told.into_iter().collect(), |transaction| {
+        // The name is free before the replacement takes it.
+        match replaced {
+            Some(replaced) => write(transaction, Some(old), replaced)?,
+            // No seed knows it by a name of its own, so it needs no tombstone.
+            None => transaction.delete(Key::Token(old.number))?,
+        }
+        write(transaction, None, replacement.clone())
+    })?;
     inherit_grants(transaction, old.number, replacement.number)?;
-    transaction.note(Action::SecretRotate, object)?;
     Ok(replacement)
 }
 

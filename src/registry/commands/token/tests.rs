@@ -16,7 +16,7 @@ use crate::registry::commands::testing::{
     account, actor, apply, apply_with, binds, group, new_token, provider, refused, registry_with, set_active,
     token, wait,
 };
-use crate::registry::{ApiRefusal, RegistrySettings, SeedOptions};
+use crate::registry::{ApiRefusal, EventQuery, RegistrySettings, SeedOptions};
 use crate::store::{MemoryStore, Store};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -437,6 +437,28 @@ fn what_is_said_of_a_token_is_changed() {
     let changes = TokenChanges { description: Some("mine".to_owned()), ..with() };
     wait(registry.update_token(helper, own, changes)).unwrap();
     assert_eq!(stored(&registry, "helper-app-password").description, "mine");
+}
+
+#[test]
+fn a_rotation_is_one_event_that_says_what_became_of_the_old_secret() {
+    let registry = registry_where(&[]);
+    wait(registry.create_token(actor(), new("mine", "robot", Intent::Api))).unwrap();
+    let told = || registry.store().meta().counters.trails.of(Trail::of(Action::SecretRotate)).next;
+    for overlap in [HOUR, Duration::ZERO] {
+        let (before, old) = (told(), stored(&registry, "mine").number);
+        wait(registry.rotate_token(actor(), "mine".to_owned(), overlap)).unwrap();
+        assert_eq!(told(), before + 1);
+        let newest = wait(
+            registry.events(EventQuery { actions: vec![Action::SecretRotate], ..EventQuery::newest(1) }),
+        );
+        let event = newest.unwrap().remove(0);
+        assert_eq!((event.action, event.object_name.as_str()), (Action::SecretRotate, "mine"));
+        assert_eq!(event.object_key, Some(stored(&registry, "mine").number.get()));
+        let details: Vec<_> = event.details.iter().map(|detail| (&*detail.name, &*detail.value)).collect();
+        let snapshot = registry.snapshot();
+        let replaced = snapshot.accounts().token(old).map(|token| ("replaced", &*token.identifier));
+        assert_eq!(details, replaced.into_iter().collect::<Vec<_>>());
+    }
 }
 
 #[test]
