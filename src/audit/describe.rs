@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use crate::model::{
-    Account, Action, Container, Field, FieldChange, FieldValue, Grant, Key, Record, TombstoneOf, UsageOf,
-    fields,
+    Account, Action, Field, FieldChange, FieldValue, Grant, Key, Record, TombstoneOf, UsageOf, fields,
 };
 
 /// The object that an event is about.
@@ -143,14 +142,7 @@ pub(crate) fn is_told(key: &Key) -> bool {
 /// A field in words, with numbers where other objects are: their names change, and what was said of them does not.
 fn in_words(value: FieldValue<'_>) -> String {
     match value {
-        FieldValue::Name(text) | FieldValue::Text(text) => text.to_owned(),
-        FieldValue::OwnText(text) => own_text(text).to_owned(),
-        FieldValue::Flag(flag) => flag.to_string(),
-        FieldValue::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
-        FieldValue::Uuid(uuid) => uuid.map(|uuid| uuid.to_string()).unwrap_or_default(),
-        FieldValue::Duration(time) => {
-            time.map(|time| humantime::format_duration(time).to_string()).unwrap_or_default()
-        }
+        FieldValue::Name(text) => text.to_owned(),
         FieldValue::End(time) => time.map(|time| time.to_string()).unwrap_or_default(),
         FieldValue::Object(object) => object.map(|object| object.number().to_string()).unwrap_or_default(),
         FieldValue::Objects(objects) => list(&objects, |object| object.number().to_string()),
@@ -159,8 +151,6 @@ fn in_words(value: FieldValue<'_>) -> String {
             let values: Vec<_> = attribute.values.iter().map(|value| short(value)).collect();
             format!("{}={}", attribute.description, values.join("|"))
         }),
-        FieldValue::Networks(networks) => list(networks, ToString::to_string),
-        FieldValue::Containers(containers) => list(containers, Container::to_string),
         FieldValue::Bindings(bindings) => list(bindings, |binding| {
             binding.in_words(|number| number.to_string(), |number| number.to_string())
         }),
@@ -171,15 +161,14 @@ fn in_words(value: FieldValue<'_>) -> String {
             password.map(|password| format!("set, number {}", password.generation)).unwrap_or_default()
         }
         FieldValue::Generation(generation) => format!("number {generation}"),
-    }
-}
-
-/// A text that may be none, where nothing is said of it too.
-pub fn own_text(text: Option<&str>) -> &str {
-    match text {
-        None => "",
-        Some("") => "none",
-        Some(text) => text,
+        FieldValue::Text(_)
+        | FieldValue::OwnText(_)
+        | FieldValue::Flag(_)
+        | FieldValue::Number(_)
+        | FieldValue::Uuid(_)
+        | FieldValue::Duration(_)
+        | FieldValue::Networks(_)
+        | FieldValue::Containers(_) => value.in_words().unwrap_or_default(),
     }
 }
 

@@ -54,6 +54,40 @@ pub enum FieldValue<'a> {
     Generation(u32),
 }
 
+impl FieldValue<'_> {
+    /// The value in words, of what is told alike wherever it is told; `None`: who tells of it knows how.
+    pub fn in_words(&self) -> Option<String> {
+        Some(match self {
+            Self::Text(text) => (*text).to_owned(),
+            Self::OwnText(None) => String::new(),
+            Self::OwnText(Some("")) => "none".to_owned(),
+            Self::OwnText(Some(text)) => (*text).to_owned(),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
+            Self::Uuid(uuid) => uuid.map(|uuid| uuid.to_string()).unwrap_or_default(),
+            Self::Duration(time) => {
+                time.map(|time| humantime::format_duration(time).to_string()).unwrap_or_default()
+            }
+            Self::Networks(networks) => in_a_row(networks),
+            Self::Containers(containers) => in_a_row(containers),
+            Self::Name(_)
+            | Self::End(_)
+            | Self::Object(_)
+            | Self::Objects(_)
+            | Self::Grants(_)
+            | Self::Attributes(_)
+            | Self::Bindings(_)
+            | Self::Placements(_)
+            | Self::Password(_)
+            | Self::Generation(_) => return None,
+        })
+    }
+}
+
+fn in_a_row<T: ToString>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// The fields of an object, in the order in which they are told; none of what is no object.
 pub fn fields(record: &Record) -> Vec<Field<'_>> {
     match record {

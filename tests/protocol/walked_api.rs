@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::support::openapi::{Operation, operations, resolved};
 use crate::support::{Place, SEED, Server, secret_of};
 
 /// More of everything than one page holds.
@@ -177,41 +178,18 @@ impl Answer {
     }
 }
 
-/// An operation of the document.
-#[derive(Clone)]
-struct Operation {
-    method: String,
-    path: String,
-    value: Value,
-}
-
-impl Operation {
-    /// Its path, of objects that there are not.
-    fn url(&self) -> String {
-        let mut url = String::new();
-        for part in self.path.split_inclusive('/') {
-            url.push_str(match part {
-                "{id}/" => "4000000/",
-                "{slug}/" | "{identifier}/" => "there-is-none/",
-                part if part.starts_with('{') => "00000000-0000-4000-8000-000000000001/",
-                part => part,
-            });
-        }
-        url
+/// The path of an operation, of objects that there are not.
+fn url_of(operation: &Operation) -> String {
+    let mut url = String::new();
+    for part in operation.path.split_inclusive('/') {
+        url.push_str(match part {
+            "{id}/" => "4000000/",
+            "{slug}/" | "{identifier}/" => "there-is-none/",
+            part if part.starts_with('{') => "00000000-0000-4000-8000-000000000001/",
+            part => part,
+        });
     }
-
-    /// The parameters of its query, with their schemas.
-    fn query(&self) -> Vec<(&str, &Value)> {
-        let parameters = self.value["parameters"].as_array().unwrap().iter();
-        let of_query = parameters.filter(|parameter| parameter["in"] == "query");
-        of_query.map(|parameter| (parameter["name"].as_str().unwrap(), &parameter["schema"])).collect()
-    }
-}
-
-impl std::fmt::Display for Operation {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} {}", self.method, self.path)
-    }
+    url
 }
 
 fn connect(address: SocketAddr) -> BufReader<TcpStream> {
@@ -287,29 +265,17 @@ impl Walk {
     }
 
     fn operations(&self) -> Vec<Operation> {
-        let paths = self.document["paths"].as_object().unwrap().iter();
-        let operations = paths.flat_map(|(path, item)| {
-            item.as_object().unwrap().iter().map(|(method, value)| Operation {
-                method: method.to_uppercase(),
-                path: path.clone(),
-                value: value.clone(),
-            })
-        });
-        operations.collect()
+        operations(&self.document)
     }
 
     /// A schema, or what it refers to.
     fn resolved(&self, schema: &Value) -> Value {
-        match schema["$ref"].as_str() {
-            Some(reference) => self.document.pointer(reference.trim_start_matches('#')).unwrap().clone(),
-            None => schema.clone(),
-        }
+        resolved(&self.document, schema)
     }
 
     /// The schema of the body that an operation takes.
     fn body(&self, operation: &Operation) -> Option<Map<String, Value>> {
-        let schema = operation.value.pointer("/requestBody/content/application~1json/schema")?;
-        Some(self.resolved(schema).as_object().unwrap().clone())
+        operation.body(&self.document)
     }
 
     /// The first that a schema says besides `null`, with whether it says that.
@@ -356,7 +322,7 @@ impl Walk {
 
     /// Sends what names these fields as wrong, and no others.
     fn names(&mut self, operation: &Operation, body: &str, expected: &BTreeSet<String>) {
-        let answer = self.ask(&operation.method, &operation.url(), body);
+        let answer = self.ask(&operation.method, &url_of(&operation), body);
         if answer.named() != *expected {
             self.say(&format!("expected that {expected:?} are named"), operation, body, &answer);
         }
@@ -389,7 +355,7 @@ impl Walk {
             ] {
                 self.names(&operation, text, &whole);
             }
-            let answer = self.ask_octets(&operation.method, &operation.url(), b"{\"name\": \"\xff\"}");
+            let answer = self.ask_octets(&operation.method, &url_of(&operation), b"{\"name\": \"\xff\"}");
             if answer.named() != whole {
                 self.say("no UTF-8", &operation, "0xff", &answer);
             }
@@ -468,7 +434,7 @@ impl Walk {
             let wrong = names.iter().filter(|_| !is_time).map(|name| (*name).clone());
             let expected: BTreeSet<String> =
                 wrong.chain(required.iter().cloned()).chain(["no_such_field".to_owned()]).collect();
-            let answer = self.ask(&operation.method, &operation.url(), &body);
+            let answer = self.ask(&operation.method, &url_of(&operation), &body);
             let said = answer.json();
             let says_what_is_wanted = is_time
                 || names
@@ -510,7 +476,7 @@ impl Walk {
             if operation.path.ends_with("/schema/") {
                 continue;
             }
-            let parameters = operation.query();
+            let parameters = operation.parameters("query");
             let mut wrong: Vec<(&str, Vec<String>)> = Vec::new();
             for (name, schema) in &parameters {
                 let schema = if schema["type"] == "array" { &schema["items"] } else { schema };
@@ -535,7 +501,7 @@ impl Walk {
             for round in 0..wrong.iter().map(|(_, values)| values.len()).max().unwrap_or(1) {
                 let pairs = wrong.iter().map(|(name, values)| (*name, values[round % values.len()].as_str()));
                 let pairs: Vec<(&str, &str)> = pairs.chain([("no_such_parameter", "1")]).collect();
-                let url = format!("{}?{}", operation.url(), query(&pairs));
+                let url = format!("{}?{}", url_of(&operation), query(&pairs));
                 let answer = self.ask(&operation.method, &url, "");
                 let missing: BTreeSet<String> = pairs
                     .iter()
@@ -553,7 +519,7 @@ impl Walk {
     /// Truths as Python writes them, times in every form, and what is empty.
     fn walk_what_is_taken(&mut self, operation: &Operation) {
         let mut rounds: Vec<Vec<(&str, &str)>> = Vec::new();
-        for (name, schema) in operation.query() {
+        for (name, schema) in operation.parameters("query") {
             let values: Vec<&str> = match (schema["type"].as_str(), schema["format"].as_str()) {
                 (Some("boolean"), _) => vec!["true", "True", "false", "False", ""],
                 (_, Some("date-time")) => TIMES.to_vec(),
@@ -567,7 +533,7 @@ impl Walk {
             }
         }
         for pairs in rounds {
-            let url = format!("{}?{}&no_such_parameter=1", operation.url(), query(&pairs));
+            let url = format!("{}?{}&no_such_parameter=1", url_of(&operation), query(&pairs));
             let answer = self.ask(&operation.method, &url, "");
             let required = |name: &str| {
                 let parameters = operation.value["parameters"].as_array().unwrap();
@@ -583,7 +549,7 @@ impl Walk {
     fn walk_paths(&mut self) {
         for operation in self.operations().iter().filter(|operation| operation.method == "GET") {
             // It is sent on to the row of the table, wherever it came from.
-            let url = operation.url();
+            let url = url_of(&operation);
             let answer = self.ask("GET", url.trim_end_matches('/'), "");
             if answer.status != 308 {
                 self.say("a path without its last slash", operation, &url, &answer);
@@ -613,7 +579,7 @@ impl Walk {
         let mut lists = 0;
         for operation in self.operations() {
             let parameters = operation.value["parameters"].as_array().unwrap().clone();
-            if !operation.query().iter().any(|(name, _)| *name == "page_size") {
+            if !operation.parameters("query").iter().any(|(name, _)| *name == "page_size") {
                 continue;
             }
             lists += 1;
@@ -625,7 +591,7 @@ impl Walk {
                     other => panic!("{operation}: {other}"),
                 });
             }
-            let pattern = operation.query().into_iter().find(|(name, _)| *name == "ordering");
+            let pattern = operation.parameters("query").into_iter().find(|(name, _)| *name == "ordering");
             let pattern = pattern.and_then(|(_, schema)| schema["pattern"].as_str().map(str::to_owned));
             let Some(names) =
                 pattern.as_deref().and_then(|pattern| pattern.strip_prefix("^-?(")?.split(')').next())

@@ -25,6 +25,7 @@ use tempfile::TempDir;
 
 pub mod example;
 pub mod octets;
+pub mod openapi;
 pub mod plain;
 pub mod proxy_headers;
 pub mod rounds;

@@ -21,6 +21,7 @@ use super::value::{EndTime, Required, RequiredFields, Time, networks, or_null};
 use crate::directory::name_key;
 use crate::model::{self, AccountNumber, Expiry, Intent, ObjectReference, Permission, Usage, UsageOf};
 use crate::quoted::quoted;
+use crate::registry::commands::replaced_by;
 use crate::registry::{ChangeError, NewToken, Replaced, TokenChanges, WrongFields};
 use crate::secret::Secret;
 
@@ -312,11 +313,8 @@ pub(super) async fn rotate(call: Call, request: TokenRotateRequest) -> Result<Cr
 pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     let token = viewed(reading)?;
     let accounts = reading.accounts();
-    let others = accounts.account(token.account).map(|owner| owner.tokens.iter()).into_iter().flatten();
-    // What it has replaced and works on ends with it.
-    let replaced = others
-        .filter_map(|number| accounts.token(*number))
-        .filter(|other| token.replaces(other) && reading.may_view(ObjectReference::Token(other.number)));
+    let replaced = replaced_by(accounts, token).into_iter();
+    let replaced = replaced.filter(|other| reading.may_view(ObjectReference::Token(other.number)));
     let model = ("authentik_core", "token");
     Ok(replaced
         .map(|other| UsedBy::new(model, &other.identifier, &other.identifier, UsedByAction::Cascade))

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{DiffEntry, Sign};
-use crate::audit::own_text;
 use crate::config::ReferenceKind;
 use crate::directory::{Accounts, Snapshot};
 use crate::model::{
@@ -149,22 +148,20 @@ fn told(record: &Record, lookup: &Lookup<'_>) -> Fields {
                 }));
                 continue;
             }
-            FieldValue::Text(text) => text.to_owned(),
-            FieldValue::OwnText(text) => own_text(text).to_owned(),
-            FieldValue::Flag(flag) => flag.to_string(),
-            FieldValue::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
-            FieldValue::Uuid(uuid) => uuid.map(|uuid| uuid.to_string()).unwrap_or_default(),
-            FieldValue::Duration(time) => {
-                time.map(|time| humantime::format_duration(time).to_string()).unwrap_or_default()
-            }
             FieldValue::End(time) => time.map_or_else(|| "never".to_owned(), |time| time.to_string()),
             FieldValue::Object(object) => object.map(|object| lookup.name(object)).unwrap_or_default(),
             FieldValue::Objects(objects) => list(&objects, |object| lookup.name(*object)),
             FieldValue::Grants(grants) => lookup.grants(grants),
-            FieldValue::Networks(networks) => list(networks, ToString::to_string),
-            FieldValue::Containers(containers) => list(containers, ToString::to_string),
             FieldValue::Bindings(bindings) => list(bindings, |binding| lookup.binding(binding)),
             FieldValue::Password(password) => password.map(|_| "set".to_owned()).unwrap_or_default(),
+            value @ (FieldValue::Text(_)
+            | FieldValue::OwnText(_)
+            | FieldValue::Flag(_)
+            | FieldValue::Number(_)
+            | FieldValue::Uuid(_)
+            | FieldValue::Duration(_)
+            | FieldValue::Networks(_)
+            | FieldValue::Containers(_)) => value.in_words().unwrap_or_default(),
         };
         told.push((name.to_owned(), text));
     }

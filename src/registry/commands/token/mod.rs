@@ -308,8 +308,8 @@ pub enum Replaced {
     Keep,
 }
 
-/// The tokens whose place this one took, as far as they still work.
-fn replaced_by(accounts: &Accounts, token: &Token) -> Vec<Arc<Token>> {
+/// The tokens whose place this one took, as far as they still work: they end with it.
+pub fn replaced_by(accounts: &Accounts, token: &Token) -> Vec<Arc<Token>> {
     let of_owner = accounts.account(token.account).map(|owner| owner.tokens.clone()).unwrap_or_default();
     let of_owner = of_owner.into_iter().filter_map(|number| accounts.token(number).cloned());
     of_owner.filter(|earlier| token.replaces(earlier)).collect()
