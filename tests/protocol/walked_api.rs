@@ -322,7 +322,7 @@ impl Walk {
 
     /// Sends what names these fields as wrong, and no others.
     fn names(&mut self, operation: &Operation, body: &str, expected: &BTreeSet<String>) {
-        let answer = self.ask(&operation.method, &url_of(&operation), body);
+        let answer = self.ask(&operation.method, &url_of(operation), body);
         if answer.named() != *expected {
             self.say(&format!("expected that {expected:?} are named"), operation, body, &answer);
         }
@@ -434,7 +434,7 @@ impl Walk {
             let wrong = names.iter().filter(|_| !is_time).map(|name| (*name).clone());
             let expected: BTreeSet<String> =
                 wrong.chain(required.iter().cloned()).chain(["no_such_field".to_owned()]).collect();
-            let answer = self.ask(&operation.method, &url_of(&operation), &body);
+            let answer = self.ask(&operation.method, &url_of(operation), &body);
             let said = answer.json();
             let says_what_is_wanted = is_time
                 || names
@@ -533,7 +533,7 @@ impl Walk {
             }
         }
         for pairs in rounds {
-            let url = format!("{}?{}&no_such_parameter=1", url_of(&operation), query(&pairs));
+            let url = format!("{}?{}&no_such_parameter=1", url_of(operation), query(&pairs));
             let answer = self.ask(&operation.method, &url, "");
             let required = |name: &str| {
                 let parameters = operation.value["parameters"].as_array().unwrap();
@@ -549,7 +549,7 @@ impl Walk {
     fn walk_paths(&mut self) {
         for operation in self.operations().iter().filter(|operation| operation.method == "GET") {
             // It is sent on to the row of the table, wherever it came from.
-            let url = url_of(&operation);
+            let url = url_of(operation);
             let answer = self.ask("GET", url.trim_end_matches('/'), "");
             if answer.status != 308 {
                 self.say("a path without its last slash", operation, &url, &answer);

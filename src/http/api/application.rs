@@ -192,13 +192,6 @@ pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Application
 
 pub(super) async fn update(
     call: Call,
-    request: Required<PatchedApplicationRequest>,
-) -> Result<Application, CallRefusal> {
-    partial_update(call, request.0).await
-}
-
-pub(super) async fn partial_update(
-    call: Call,
     request: PatchedApplicationRequest,
 ) -> Result<Application, CallRefusal> {
     let slug: String = call.parameter("slug")?;

@@ -195,13 +195,6 @@ pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<PolicyBindi
 
 pub(super) async fn update(
     call: Call,
-    request: Required<PatchedPolicyBindingRequest>,
-) -> Result<PolicyBinding, CallRefusal> {
-    partial_update(call, request.0).await
-}
-
-pub(super) async fn partial_update(
-    call: Call,
     request: PatchedPolicyBindingRequest,
 ) -> Result<PolicyBinding, CallRefusal> {
     let uuid = call.parameter("policy_binding_uuid")?;

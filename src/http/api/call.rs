@@ -145,6 +145,19 @@ impl Call {
     pub(super) fn reading(self) -> Reading {
         Reading::new(self.registry, self.caller, self.page, self.tls, self.parameters)
     }
+
+    /// The same on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// What `read` says.
+    pub(super) async fn read<T: Send + 'static>(
+        self,
+        read: impl FnOnce(&Reading) -> Result<T, ChangeError> + Send + 'static,
+    ) -> Result<T, CallRefusal> {
+        let reading = self.reading();
+        let read = tokio::task::spawn_blocking(move || read(&reading));
+        Ok(read.await.map_err(|_| CallRefusal::internal())??)
+    }
 }
 
 /// A part of a path among all of them.

@@ -152,12 +152,8 @@ pub(super) fn view_private_key(reading: &Reading, _: ViewQuery) -> Result<Certif
 pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     viewed(reading)?;
     let providers = reading.accounts().providers();
-    let providers = providers.filter(|provider| reading.may_view(ObjectReference::Provider(provider.number)));
-    let used = providers.map(|provider| {
-        let model = ("authentik_providers_ldap", "ldapprovider");
-        UsedBy::new(model, provider.number, &provider.name, UsedByAction::SetNull)
-    });
-    Ok(used.collect())
+    let providers = providers.map(|provider| ObjectReference::Provider(provider.number));
+    Ok(providers.filter_map(|on| UsedBy::of(reading, on, UsedByAction::SetNull)).collect())
 }
 
 /// The certificate in force.

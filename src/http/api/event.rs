@@ -398,18 +398,17 @@ fn require(call: &Call) -> Result<(), CallRefusal> {
 
 /// Events as they are answered. The mail addresses in them are those of now, from the disk.
 async fn shown(call: Call, events: Vec<model::Event>) -> Result<Vec<Event>, CallRefusal> {
-    let reading = call.reading();
-    let shown = tokio::task::spawn_blocking(move || {
+    call.read(move |reading| {
         let email = |number| -> Result<String, ChangeError> {
             Ok(reading.account(number)?.map(|account| account.email).unwrap_or_default())
         };
         let with_email = |event: &model::Event| {
             let email = event.actor.number.map(email).transpose()?;
-            Ok::<_, ChangeError>(told(event, email.unwrap_or_default()))
+            Ok(told(event, email.unwrap_or_default()))
         };
-        events.iter().map(with_email).collect::<Result<_, _>>()
-    });
-    Ok(shown.await.map_err(|_| CallRefusal::internal())??)
+        events.iter().map(with_email).collect()
+    })
+    .await
 }
 
 async fn one(call: Call, event: model::Event) -> Result<Event, CallRefusal> {

@@ -1,6 +1,6 @@
 //! `core/groups/`: groups, nested, with roles.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::attributes;
 use super::call::Call;
+use super::object;
 use super::page::Page;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -244,11 +245,7 @@ pub(super) fn retrieve(reading: &Reading, query: ShownQuery) -> Result<Group, Ca
     Ok(shown(reading, group.number, query)?)
 }
 
-pub(super) async fn update(call: Call, request: Required<PatchedGroupRequest>) -> Result<Group, CallRefusal> {
-    partial_update(call, request.0).await
-}
-
-pub(super) async fn partial_update(call: Call, request: PatchedGroupRequest) -> Result<Group, CallRefusal> {
+pub(super) async fn update(call: Call, request: PatchedGroupRequest) -> Result<Group, CallRefusal> {
     let uuid = call.parameter("group_uuid")?;
     let found = by_uuid(call.registry.snapshot().accounts(), uuid).map(|group| group.number);
     let number = found.ok_or_else(CallRefusal::not_found)?;
@@ -266,9 +263,7 @@ pub(super) async fn partial_update(call: Call, request: PatchedGroupRequest) -> 
 /// The group as it is after a change, with what whoever makes it is told: read behind the commit, as it may have many
 /// members.
 async fn after(call: Call, number: GroupNumber, told: Told) -> Result<Group, CallRefusal> {
-    let reading = call.reading();
-    let read = tokio::task::spawn_blocking(move || Ok(shown(&reading, number, ShownQuery::ALL)?));
-    let group: Group = read.await.unwrap_or_else(|_| Err(CallRefusal::internal()))?;
+    let group = call.read(move |reading| shown(reading, number, ShownQuery::ALL)).await?;
     let Told { foreign_credentials, shared_values, .. } = told;
     Ok(Group { foreign_credentials, shared_values, ..group })
 }
@@ -310,27 +305,17 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
     let group = by_uuid(accounts, reading.parameter("group_uuid")?).ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Group(group.number))?;
     let members = group.members().filter_map(|member| accounts.account_of_entry(member));
-    let members = members.filter(|account| reading.may_view(ObjectReference::Account(account.number)));
-    let members = members.map(|account| {
-        let action = UsedByAction::CascadeMany;
-        UsedBy::new(("authentik_core", "user"), account.number, &account.username, action)
-    });
+    let members = members.map(|account| ObjectReference::Account(account.number));
     let children = children(accounts, group).into_iter();
-    let children = children.filter(|child| reading.may_view(ObjectReference::Group(child.number)));
-    let children = children.map(|child| {
-        UsedBy::new(("authentik_core", "group"), child.uuid, &child.name, UsedByAction::CascadeMany)
-    });
+    let joined = members.chain(children.map(|child| ObjectReference::Group(child.number)));
+    let joined = joined.filter_map(|on| UsedBy::of(reading, on, UsedByAction::CascadeMany));
     let named = BindingSubject::Group(group.number);
-    let applications = accounts.applications().filter(|application| {
-        application.bindings.iter().any(|binding| binding.subject == named)
-            && reading.may_view(ObjectReference::Application(application.number))
-    });
-    let applications = applications.map(|application| {
-        let action = UsedByAction::LeftDangling;
-        UsedBy::new(("authentik_core", "application"), application.uuid, &application.name, action)
-            .preventing()
-    });
-    Ok(members.chain(children).chain(applications).collect())
+    let applications = accounts
+        .applications()
+        .filter(|application| application.bindings.iter().any(|binding| binding.subject == named))
+        .map(|application| ObjectReference::Application(application.number))
+        .filter_map(|on| UsedBy::of(reading, on, UsedByAction::LeftDangling));
+    Ok(joined.chain(applications.map(UsedBy::preventing)).collect())
 }
 
 /// The group as it is now, with the members, parents, children and roles that the caller may view.
@@ -443,20 +428,8 @@ pub(super) fn numbers(
     uuids: &[Uuid],
     present: &[GroupNumber],
 ) -> Result<Vec<GroupNumber>, ChangeError> {
-    let (accounts, viewer) = (source.accounts(), source.viewer());
-    let wanted: BTreeSet<Uuid> = uuids.iter().copied().collect();
-    // One look at all groups, however many are named.
-    let found: BTreeMap<Uuid, GroupNumber> = accounts
-        .groups()
-        .filter(|group| wanted.contains(&group.uuid) && viewer.names(ObjectReference::Group(group.number)))
-        .map(|group| (group.uuid, group.number))
-        .collect();
-    let number = |uuid: &Uuid| {
-        let group = found.get(uuid).copied();
-        group.ok_or_else(|| ChangeError::field(field, format!("there is no group {uuid}")))
-    };
-    let given = uuids.iter().map(number).collect::<Result<_, _>>()?;
-    Ok(viewer.kept(present.iter().copied(), given, ObjectReference::Group))
+    let all = source.accounts().groups().map(|group| (group.uuid, group.number));
+    object::numbers(source, (field, "group"), uuids, present, all, ObjectReference::Group)
 }
 
 /// The same of accounts, which are named by their numbers.

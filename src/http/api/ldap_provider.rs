@@ -206,13 +206,6 @@ pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<LdapProvide
 
 pub(super) async fn update(
     call: Call,
-    request: Required<PatchedLDAPProviderRequest>,
-) -> Result<LdapProvider, CallRefusal> {
-    partial_update(call, request.0).await
-}
-
-pub(super) async fn partial_update(
-    call: Call,
     request: PatchedLDAPProviderRequest,
 ) -> Result<LdapProvider, CallRefusal> {
     let number = ProviderNumber::new(call.parameter("id")?);

@@ -1,5 +1,9 @@
 //! The objects that a permission can be granted on, as the API names them: a model and a `pk`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
 use super::call::written;
 use super::reading::RepresentationSource;
 use crate::directory::Accounts;
@@ -42,7 +46,7 @@ pub(super) fn find(
             token.map(|token| ObjectReference::Token(token.number))
         }
         "authentik_core.application" => {
-            let application = accounts.applications().find(|application| Some(application.uuid) == uuid);
+            let application = uuid.and_then(|uuid| super::application::by_uuid(accounts, uuid));
             let application = application.or_else(|| accounts.application_named(pk));
             application.map(|application| ObjectReference::Application(application.number))
         }
@@ -61,6 +65,18 @@ pub(super) fn find(
         is_known && accounts.has(*found)
     };
     found.filter(is_known).ok_or_else(none)
+}
+
+/// authentik's label and model of an object, as [`find`] takes it.
+pub(super) fn model(object: ObjectReference) -> (&'static str, &'static str) {
+    match object {
+        ObjectReference::Provider(_) => ("authentik_providers_ldap", "ldapprovider"),
+        ObjectReference::Account(_) => ("authentik_core", "user"),
+        ObjectReference::Group(_) => ("authentik_core", "group"),
+        ObjectReference::Role(_) => ("authentik_rbac", "role"),
+        ObjectReference::Token(_) => ("authentik_core", "token"),
+        ObjectReference::Application(_) => ("authentik_core", "application"),
+    }
 }
 
 /// The `pk` of an object, as [`find`] takes it.
@@ -82,6 +98,32 @@ pub(super) fn pk(accounts: &Accounts, object: ObjectReference) -> String {
             accounts.application(number).map_or_else(gone, |application| application.uuid.to_string())
         }
     }
+}
+
+/// The numbers of objects that a field of a request names by their UUIDs, where these are present: those that the caller may
+/// not view do not exist for it, and stay.
+///
+/// # Errors
+/// There is no such object.
+pub(super) fn numbers<N: Copy + Ord>(
+    source: &impl RepresentationSource,
+    (field, kind): (&'static str, &str),
+    uuids: &[Uuid],
+    present: &[N],
+    all: impl Iterator<Item = (Uuid, N)>,
+    on: fn(N) -> ObjectReference,
+) -> Result<Vec<N>, ChangeError> {
+    let viewer = source.viewer();
+    let wanted: BTreeSet<Uuid> = uuids.iter().copied().collect();
+    // One look at all of them, however many are named.
+    let found: BTreeMap<Uuid, N> =
+        all.filter(|(uuid, number)| wanted.contains(uuid) && viewer.names(on(*number))).collect();
+    let number = |uuid: &Uuid| {
+        let number = found.get(uuid).copied();
+        number.ok_or_else(|| ChangeError::field(field, format!("there is no {kind} {uuid}")))
+    };
+    let given = uuids.iter().map(number).collect::<Result<_, _>>()?;
+    Ok(viewer.kept(present.iter().copied(), given, on))
 }
 
 /// The grants that a request names, as far as there are such; of its fields all that is wrong is noted.

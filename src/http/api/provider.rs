@@ -93,10 +93,9 @@ pub(super) async fn destroy(call: Call) -> Result<NoContent, CallRefusal> {
 
 pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     let provider = viewed(reading)?;
-    let used = viewed_application(reading, &provider).map(|application| {
-        let model = ("authentik_core", "application");
-        UsedBy::new(model, application.uuid, &application.name, UsedByAction::SetNull)
-    });
+    let application = viewed_application(reading, &provider);
+    let application = application.map(|application| ObjectReference::Application(application.number));
+    let used = application.and_then(|on| UsedBy::of(reading, on, UsedByAction::SetNull));
     Ok(used.into_iter().collect())
 }
 

@@ -1,6 +1,5 @@
 //! `rbac/roles/`: named sets of permissions.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -9,6 +8,7 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::group;
+use super::object;
 use super::page::Page;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -130,11 +130,7 @@ pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Role, CallR
     Ok(shown(role))
 }
 
-pub(super) async fn update(call: Call, request: Required<PatchedRoleRequest>) -> Result<Role, CallRefusal> {
-    partial_update(call, request.0).await
-}
-
-pub(super) async fn partial_update(call: Call, request: PatchedRoleRequest) -> Result<Role, CallRefusal> {
+pub(super) async fn update(call: Call, request: PatchedRoleRequest) -> Result<Role, CallRefusal> {
     let uuid = call.parameter("uuid")?;
     call.change(move |transaction| {
         let number = number(transaction, uuid)?;
@@ -186,18 +182,11 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
     let accounts = reading.accounts();
     let role = by_uuid(accounts, reading.parameter("uuid")?).ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Role(role.number))?;
-    let holders = accounts.accounts().filter(|account| {
-        account.roles.contains(&role.number) && reading.may_view(ObjectReference::Account(account.number))
-    });
-    let groups = accounts.groups().filter(|group| {
-        group.roles.contains(&role.number) && reading.may_view(ObjectReference::Group(group.number))
-    });
-    let action = UsedByAction::CascadeMany;
-    let holders = holders
-        .map(|account| UsedBy::new(("authentik_core", "user"), account.number, &account.username, action));
-    let groups =
-        groups.map(|group| UsedBy::new(("authentik_core", "group"), group.uuid, &group.name, action));
-    Ok(holders.chain(groups).collect())
+    let holders = accounts.accounts().filter(|account| account.roles.contains(&role.number));
+    let holders = holders.map(|account| ObjectReference::Account(account.number));
+    let groups = accounts.groups().filter(|group| group.roles.contains(&role.number));
+    let all = holders.chain(groups.map(|group| ObjectReference::Group(group.number)));
+    Ok(all.filter_map(|on| UsedBy::of(reading, on, UsedByAction::CascadeMany)).collect())
 }
 
 /// As it is answered.
@@ -217,20 +206,8 @@ pub(super) fn numbers(
     uuids: &[Uuid],
     present: &[RoleNumber],
 ) -> Result<Vec<RoleNumber>, ChangeError> {
-    let (accounts, viewer) = (source.accounts(), source.viewer());
-    let wanted: BTreeSet<Uuid> = uuids.iter().copied().collect();
-    // One look at all roles, however many are named.
-    let found: BTreeMap<Uuid, RoleNumber> = accounts
-        .roles()
-        .filter(|role| wanted.contains(&role.uuid) && viewer.names(ObjectReference::Role(role.number)))
-        .map(|role| (role.uuid, role.number))
-        .collect();
-    let number = |uuid: &Uuid| {
-        let role = found.get(uuid).copied();
-        role.ok_or_else(|| ChangeError::field("roles", format!("there is no role {uuid}")))
-    };
-    let given = uuids.iter().map(number).collect::<Result<_, _>>()?;
-    Ok(viewer.kept(present.iter().copied(), given, ObjectReference::Role))
+    let all = source.accounts().roles().map(|role| (role.uuid, role.number));
+    object::numbers(source, ("roles", "role"), uuids, present, all, ObjectReference::Role)
 }
 
 /// The number of a role in the path.

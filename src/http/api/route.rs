@@ -25,6 +25,7 @@ use super::page::PageQuery;
 use super::reading::Reading;
 use super::refusal::CallRefusal;
 use super::told::Told;
+use super::value::{Required, RequiredFields};
 use super::{Api, PREFIX, no_such_method};
 use crate::model::Permission;
 use crate::registry::Caller;
@@ -70,7 +71,16 @@ struct Says {
     body: Fields,
 }
 
+/// A change of an object as a whole, beside the one of what is named of it.
+#[derive(Clone)]
+struct Whole {
+    body: SchemaOf,
+    says: Fields,
+    handler: Handler,
+}
+
 /// One row of the table.
+#[derive(Clone)]
 pub(super) struct Route {
     pub(super) method: Method,
     /// Below `/api/v3`.
@@ -92,6 +102,8 @@ pub(super) struct Route {
     pub(super) orderings: &'static [&'static str],
     says: Says,
     handler: Handler,
+    /// What PUT does, in the row of PATCH.
+    whole: Option<Whole>,
 }
 
 /// An answer without a body.
@@ -215,8 +227,25 @@ where
     }
 }
 
+/// A row that changes an object: by PUT as a whole, in which what it requires is said, by PATCH what is named of it. What is
+/// absent stays in both.
+pub(super) fn update<B, A, F>(path: &'static str, handler: fn(Call, B) -> F) -> Route
+where
+    B: DeserializeOwned + JsonSchema + RequiredFields + Send + 'static,
+    A: Answer,
+    F: Future<Output = Result<A, CallRefusal>> + Send + 'static,
+{
+    let whole = change(Method::PUT, path, move |call, Required(body): Required<B>| handler(call, body));
+    let whole = whole.body.map(|body| Whole { body, says: whole.says.body, handler: whole.handler });
+    Route { whole, ..change(Method::PATCH, path, handler) }
+}
+
 /// A row that changes something, with a body.
-pub(super) fn change<B, A, F>(method: Method, path: &'static str, handler: fn(Call, B) -> F) -> Route
+pub(super) fn change<B, A, F>(
+    method: Method,
+    path: &'static str,
+    handler: impl Fn(Call, B) -> F + Copy + Send + Sync + 'static,
+) -> Route
 where
     B: DeserializeOwned + JsonSchema + Send + 'static,
     A: Answer,
@@ -303,6 +332,7 @@ impl Route {
             orderings: &[],
             says: Says { query: Fields::default(), body: Fields::default() },
             handler,
+            whole: None,
         }
     }
 
@@ -320,7 +350,17 @@ impl Route {
     /// It takes an object as it was read: what only the server writes of it is passed over.
     pub(super) fn takes_back<A: JsonSchema>(self) -> Self {
         let says = Says { body: self.says.body.passing_over::<A>(), ..self.says };
-        Self { says, ..self }
+        let whole = self.whole.map(|whole| Whole { says: whole.says.passing_over::<A>(), ..whole });
+        Self { says, whole, ..self }
+    }
+
+    /// The same, a row for each method.
+    pub(super) fn by_method(self) -> Vec<Self> {
+        let Some(Whole { body, says, handler }) = self.whole.clone() else { return vec![self] };
+        let patch = Self { whole: None, ..self };
+        let says = Says { body: says, ..patch.says.clone() };
+        let put = Self { method: Method::PUT, body: Some(body), says, handler, ..patch.clone() };
+        vec![put, patch]
     }
 
     /// What is passed over in its body.

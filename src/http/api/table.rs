@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use super::route::{Route, change, create, delete, delete_with, get, list, read, read_list};
+use super::route::{Route, change, create, delete, delete_with, get, list, read, read_list, update};
 use super::{
     application, binding, certificate, event, group, ldap_provider, outpost, permission, provider, role,
     server as of_server, token, user, user_list,
@@ -25,11 +25,11 @@ pub(super) fn routes() -> Vec<Route> {
     ]
     .into_iter()
     .flatten()
+    .flat_map(Route::by_method)
     .collect()
 }
 
 fn users() -> Vec<Route> {
-    let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
         list("/core/users/", user_list::list)
             .ordered_by(&["pk", "id", "username", "name", "email", "is_active", "type", "date_joined", "last_updated", "last_login", "uuid"])
@@ -44,16 +44,11 @@ fn users() -> Vec<Route> {
             .needs_credential()
             .about("The paths under which authentik would file accounts."),
         get("/core/users/{id}/", user::retrieve).needs(&[P::ViewUser]).about("One account."),
-        change(put, "/core/users/{id}/", user::update)
+        update("/core/users/{id}/", user::update)
             .tells()
             .takes_back::<user::User>()
             .needs(&[P::ChangeUser])
             .about("Change an account."),
-        change(patch, "/core/users/{id}/", user::partial_update)
-            .tells()
-            .takes_back::<user::User>()
-            .needs(&[P::ChangeUser])
-            .about("Change what is named of an account."),
         delete("/core/users/{id}/", user::destroy)
             .needs(&[P::DeleteUser])
             .about("Delete an account with its tokens; its connections end with their next operation."),
@@ -76,7 +71,6 @@ fn users() -> Vec<Route> {
 }
 
 fn groups() -> Vec<Route> {
-    let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
         list("/core/groups/", group::list)
             .ordered_by(&["pk", "group_uuid", "num_pk", "name", "is_superuser"])
@@ -84,16 +78,11 @@ fn groups() -> Vec<Route> {
             .about("Groups that the caller may view."),
         create("/core/groups/", group::create).tells().needs(&[P::AddGroup]).about("Make a group."),
         get("/core/groups/{group_uuid}/", group::retrieve).needs(&[P::ViewGroup]).about("One group."),
-        change(put, "/core/groups/{group_uuid}/", group::update)
+        update("/core/groups/{group_uuid}/", group::update)
             .tells()
             .takes_back::<group::Group>()
             .needs(&[P::ChangeGroup])
             .about("Change a group."),
-        change(patch, "/core/groups/{group_uuid}/", group::partial_update)
-            .tells()
-            .takes_back::<group::Group>()
-            .needs(&[P::ChangeGroup])
-            .about("Change what is named of a group."),
         delete("/core/groups/{group_uuid}/", group::destroy)
             .needs(&[P::DeleteGroup])
             .about("Delete a group; its members stay."),
@@ -118,14 +107,10 @@ fn tokens() -> Vec<Route> {
             "Make a token, for the caller or for an account that has no right which the caller lacks.",
         ),
         get("/core/tokens/{identifier}/", token::retrieve).needs(&[P::ViewToken]).about("One token."),
-        change(Method::PUT, "/core/tokens/{identifier}/", token::update)
+        update("/core/tokens/{identifier}/", token::update)
             .takes_back::<token::Token>()
             .needs(&[P::ChangeToken])
             .about("Change a token; its intent and its secret stay."),
-        change(Method::PATCH, "/core/tokens/{identifier}/", token::partial_update)
-            .takes_back::<token::Token>()
-            .needs(&[P::ChangeToken])
-            .about("Change what is named of a token."),
         delete_with("/core/tokens/{identifier}/", token::destroy).needs(&[P::DeleteToken]).about(
             "Revoke a token, and the secrets that it has replaced: what was bound with them is so no longer, from the \
              next operation on.",
@@ -147,7 +132,6 @@ fn tokens() -> Vec<Route> {
 }
 
 fn rbac() -> Vec<Route> {
-    let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
         list("/rbac/roles/", role::list)
             .ordered_by(&["pk", "uuid", "name"])
@@ -157,14 +141,10 @@ fn rbac() -> Vec<Route> {
             .needs(&[P::AddRole])
             .about("Make a role that allows nothing yet."),
         get("/rbac/roles/{uuid}/", role::retrieve).needs(&[P::ViewRole]).about("One role."),
-        change(put, "/rbac/roles/{uuid}/", role::update)
+        update("/rbac/roles/{uuid}/", role::update)
             .takes_back::<role::Role>()
             .needs(&[P::ChangeRole])
             .about("Rename a role."),
-        change(patch, "/rbac/roles/{uuid}/", role::partial_update)
-            .takes_back::<role::Role>()
-            .needs(&[P::ChangeRole])
-            .about("Change what is named of a role."),
         delete("/rbac/roles/{uuid}/", role::destroy)
             .needs(&[P::DeleteRole])
             .about("Delete a role, and take it from all who hold it."),
@@ -269,7 +249,6 @@ fn events() -> Vec<Route> {
 }
 
 fn applications() -> Vec<Route> {
-    let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
         list("/core/applications/", application::list)
             .ordered_by(&["pk", "pbm_uuid", "name", "slug", "group", "meta_publisher", "provider"])
@@ -282,16 +261,11 @@ fn applications() -> Vec<Route> {
         get("/core/applications/{slug}/", application::retrieve)
             .needs(&[P::ViewApplication])
             .about("One application."),
-        change(put, "/core/applications/{slug}/", application::update)
+        update("/core/applications/{slug}/", application::update)
             .tells()
             .takes_back::<application::Application>()
             .needs(&[P::ChangeApplication])
             .about("Change an application."),
-        change(patch, "/core/applications/{slug}/", application::partial_update)
-            .tells()
-            .takes_back::<application::Application>()
-            .needs(&[P::ChangeApplication])
-            .about("Change what is named of an application."),
         delete("/core/applications/{slug}/", application::destroy)
             .needs(&[P::DeleteApplication])
             .about("Delete an application with its bindings; its provider then admits every active account."),
@@ -305,7 +279,6 @@ fn applications() -> Vec<Route> {
 }
 
 fn bindings() -> Vec<Route> {
-    let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
         list("/policies/bindings/", binding::list)
             .ordered_by(&["pk", "policy_binding_uuid", "order", "enabled", "negate", "target"])
@@ -318,16 +291,11 @@ fn bindings() -> Vec<Route> {
         get("/policies/bindings/{policy_binding_uuid}/", binding::retrieve)
             .needs(&[P::ViewPolicyBinding])
             .about("One binding."),
-        change(put, "/policies/bindings/{policy_binding_uuid}/", binding::update)
+        update("/policies/bindings/{policy_binding_uuid}/", binding::update)
             .tells()
             .takes_back::<binding::PolicyBinding>()
             .needs(&[P::ChangePolicyBinding, P::ChangeApplication])
             .about("Change a binding."),
-        change(patch, "/policies/bindings/{policy_binding_uuid}/", binding::partial_update)
-            .tells()
-            .takes_back::<binding::PolicyBinding>()
-            .needs(&[P::ChangePolicyBinding, P::ChangeApplication])
-            .about("Change what is named of a binding."),
         delete("/policies/bindings/{policy_binding_uuid}/", binding::destroy)
             .tells()
             .needs(&[P::DeletePolicyBinding, P::ChangeApplication])
@@ -339,7 +307,6 @@ fn bindings() -> Vec<Route> {
 }
 
 fn providers() -> Vec<Route> {
-    let (put, patch) = (Method::PUT, Method::PATCH);
     vec![
         list("/providers/all/", provider::list)
             .ordered_by(&["pk", "id", "name"])
@@ -365,14 +332,10 @@ fn providers() -> Vec<Route> {
         get("/providers/ldap/{id}/", ldap_provider::retrieve)
             .needs(&[P::ViewProvider])
             .about("One LDAP provider."),
-        change(put, "/providers/ldap/{id}/", ldap_provider::update)
+        update("/providers/ldap/{id}/", ldap_provider::update)
             .takes_back::<ldap_provider::LdapProvider>()
             .needs(&[P::ChangeProvider])
             .about("Change an LDAP provider."),
-        change(patch, "/providers/ldap/{id}/", ldap_provider::partial_update)
-            .takes_back::<ldap_provider::LdapProvider>()
-            .needs(&[P::ChangeProvider])
-            .about("Change what is named of an LDAP provider."),
         delete("/providers/ldap/{id}/", provider::destroy)
             .needs(&[P::DeleteProvider])
             .about("Delete an LDAP provider; its application stays without one."),

@@ -248,11 +248,7 @@ pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Token, Call
     Ok(shown(reading, viewed(reading)?)?)
 }
 
-pub(super) async fn update(call: Call, request: Required<PatchedTokenRequest>) -> Result<Token, CallRefusal> {
-    partial_update(call, request.0).await
-}
-
-pub(super) async fn partial_update(call: Call, request: PatchedTokenRequest) -> Result<Token, CallRefusal> {
+pub(super) async fn update(call: Call, request: PatchedTokenRequest) -> Result<Token, CallRefusal> {
     let identifier: String = call.parameter("identifier")?;
     let found = call.registry.snapshot().accounts().token_named(&identifier).cloned();
     let token = found.ok_or_else(CallRefusal::not_found)?;
@@ -312,13 +308,9 @@ pub(super) async fn rotate(call: Call, request: TokenRotateRequest) -> Result<Cr
 
 pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     let token = viewed(reading)?;
-    let accounts = reading.accounts();
-    let replaced = replaced_by(accounts, token).into_iter();
-    let replaced = replaced.filter(|other| reading.may_view(ObjectReference::Token(other.number)));
-    let model = ("authentik_core", "token");
-    Ok(replaced
-        .map(|other| UsedBy::new(model, &other.identifier, &other.identifier, UsedByAction::Cascade))
-        .collect())
+    let replaced = replaced_by(reading.accounts(), token).into_iter();
+    let replaced = replaced.map(|other| ObjectReference::Token(other.number));
+    Ok(replaced.filter_map(|on| UsedBy::of(reading, on, UsedByAction::Cascade)).collect())
 }
 
 /// The token in the path, which the caller may view.
@@ -331,13 +323,11 @@ fn viewed(reading: &Reading) -> Result<&Arc<model::Token>, CallRefusal> {
 
 /// The token as it is after a change; it may be read by who has changed it.
 async fn read(call: Call, identifier: String) -> Result<Token, CallRefusal> {
-    let reading = call.reading();
-    let read = tokio::task::spawn_blocking(move || {
-        let found = reading.accounts().token_named(&identifier).cloned();
-        let token = found.ok_or(ChangeError::NotFound { kind: "token", name: identifier })?;
-        Ok(shown(&reading, &token)?)
-    });
-    read.await.unwrap_or_else(|_| Err(CallRefusal::internal()))
+    call.read(move |reading| match reading.accounts().token_named(&identifier) {
+        Some(token) => shown(reading, token),
+        None => Err(ChangeError::NotFound { kind: "token", name: identifier }),
+    })
+    .await
 }
 
 fn shown(source: &impl RepresentationSource, token: &model::Token) -> Result<Token, ChangeError> {
@@ -425,6 +415,6 @@ impl PatchedTokenRequest {
 }
 
 /// Secrets that may be shown are text.
-fn text(secret: &Secret) -> String {
+pub(super) fn text(secret: &Secret) -> String {
     String::from_utf8_lossy(secret.expose()).into_owned()
 }

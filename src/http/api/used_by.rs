@@ -3,6 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::object;
+use super::reading::{Reading, RepresentationSource as _};
+use crate::model::ObjectReference;
+
 /// Something that uses an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UsedBy {
@@ -51,6 +55,23 @@ impl UsedBy {
             action,
             prevents_deletion: false,
         }
+    }
+
+    /// An object, if the caller may view it.
+    pub(super) fn of(reading: &Reading, on: ObjectReference, action: UsedByAction) -> Option<Self> {
+        if !reading.may_view(on) {
+            return None;
+        }
+        let accounts = reading.accounts();
+        let (pk, name) = match on {
+            // In paths it stands under its name.
+            ObjectReference::Token(_) => (accounts.name(on)?, accounts.name(on)?),
+            ObjectReference::Application(number) => {
+                (object::pk(accounts, on), accounts.application(number)?.name.clone())
+            }
+            _ => (object::pk(accounts, on), accounts.name(on)?),
+        };
+        Some(Self::new(object::model(on), pk, name, action))
     }
 
     /// The same, of what a deletion is refused for. The enum of authentik's clients has no word for it.

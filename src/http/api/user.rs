@@ -16,6 +16,7 @@ use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::role::{self, Role};
 use super::route::{NoContent, NoParameters};
+use super::token;
 use super::told::{ForeignCredentials, SharedValues, Told};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::{EndTime, Required, RequiredFields, Time, one_of, or_null};
@@ -295,7 +296,7 @@ pub(super) async fn create_service_account(
     let token = created.token;
     Ok(UserServiceAccountResponse {
         username: token.account,
-        token: String::from_utf8_lossy(token.secret.expose()).into_owned(),
+        token: token::text(&token.secret),
         user_uid: created.uuid.simple().to_string(),
         user_pk: created.number.get(),
         group_pk: created.group.map(|group| group.to_string()),
@@ -311,11 +312,7 @@ pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<User, CallR
     Ok(shown(reading, number)?)
 }
 
-pub(super) async fn update(call: Call, request: Required<PatchedUserRequest>) -> Result<User, CallRefusal> {
-    partial_update(call, request.0).await
-}
-
-pub(super) async fn partial_update(call: Call, request: PatchedUserRequest) -> Result<User, CallRefusal> {
+pub(super) async fn update(call: Call, request: PatchedUserRequest) -> Result<User, CallRefusal> {
     let number = AccountNumber::new(call.parameter("id")?);
     call.require_on(Permission::ChangeUser, ObjectReference::Account(number))?;
     call.change(move |transaction| {
@@ -428,22 +425,15 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
     reading.require_view(ObjectReference::Account(number))?;
     let accounts = reading.accounts();
     let account = accounts.account(number).ok_or_else(CallRefusal::not_found)?;
-    let mut used = Vec::new();
-    for token in account.tokens.iter().filter_map(|token| accounts.token(*token)) {
-        if reading.may_view(ObjectReference::Token(token.number)) {
-            let model = ("authentik_core", "token");
-            used.push(UsedBy::new(model, &token.identifier, &token.identifier, UsedByAction::Cascade));
-        }
-    }
-    for application in accounts.applications() {
-        let named = BindingSubject::Account(number);
-        let is_named = application.bindings.iter().any(|binding| binding.subject == named);
-        if is_named && reading.may_view(ObjectReference::Application(application.number)) {
-            let model = ("authentik_core", "application");
-            used.push(UsedBy::new(model, application.uuid, &application.name, UsedByAction::LeftDangling));
-        }
-    }
-    Ok(used)
+    let tokens = account.tokens.iter().map(|token| ObjectReference::Token(*token));
+    let tokens = tokens.filter_map(|on| UsedBy::of(reading, on, UsedByAction::Cascade));
+    let named = BindingSubject::Account(number);
+    let applications = accounts
+        .applications()
+        .filter(|application| application.bindings.iter().any(|binding| binding.subject == named))
+        .map(|application| ObjectReference::Application(application.number))
+        .filter_map(|on| UsedBy::of(reading, on, UsedByAction::LeftDangling));
+    Ok(tokens.chain(applications).collect())
 }
 
 /// The account after a change, with what whoever makes it is told.
