@@ -1,5 +1,8 @@
 //! The object classes (RFC 4512 section 2.4), one table.
 //!
+//! A row is: OID, names (the first is the spelling in answers), the classes it is derived from, kind, origin, the attributes
+//! it requires and those it allows. Lookup, selection and the published subschema are all made from it.
+//!
 //! Where a class deviates from its RFC its origin is `bindery`: posixGroup, groupOfUniqueNames, user and group are
 //! auxiliary, because a group entry here is all of them at once and groupOfNames is its structural class; `member`
 //! and `uniqueMember` are not required, because a group may be empty; simpleSecurityObject and nisKeyObject do not
@@ -10,8 +13,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::LowerCase;
-use super::attributes::{AttributeId, AttributeId as A};
-use ClassKind::{Abstract, Auxiliary, Structural};
+use super::attributes::AttributeId;
 
 /// Whether a class says what an entry is or adds to it (RFC 4512 section 2.4).
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -119,794 +121,201 @@ pub const AUTHENTIK_VIRTUAL_GROUP: &str = "goauthentik.io/ldap/virtual-group";
 
 const BINDERY: &str = "bindery";
 
-const fn class(
-    oid: &'static str,
-    names: &'static [&'static str],
-    superiors: &'static [&'static str],
-    kind: ClassKind,
-    origin: &'static str,
-    must: &'static [AttributeId],
-    may: &'static [AttributeId],
-) -> ObjectClass {
-    ObjectClass { oid, names, superiors, kind, must, may, origin, lineage: OnceLock::new() }
+/// Declares the classes: object identifier, names, superiors, kind, origin, what it requires and what it allows.
+macro_rules! object_classes {
+    ($($oid:expr, [$($name:expr),+] of [$($superior:expr),*], $kind:ident, $origin:expr,
+        must [$($must:ident)*] may [$($may:ident)*];)+) => {
+        /// The classes, each after the class it is derived from.
+        pub(super) static CLASSES: [ObjectClass; [$($oid),+].len()] = [$(ObjectClass {
+            oid: $oid,
+            names: &[$($name),+],
+            superiors: &[$($superior),*],
+            kind: ClassKind::$kind,
+            must: &[$(AttributeId::$must),*],
+            may: &[$(AttributeId::$may),*],
+            origin: $origin,
+            lineage: OnceLock::new(),
+        }),+];
+    };
 }
 
-/// The classes, each after the class it is derived from.
-pub(super) static CLASSES: [ObjectClass; 66] = [
+object_classes! {
     // RFC 4512
-    ObjectClass {
-        oid: "2.5.6.0",
-        names: &["top"],
-        superiors: &[],
-        kind: Abstract,
-        must: &[A::OBJECT_CLASS],
-        // As in Active Directory: whatever an entry is, it may be in a group, and has these.
-        may: &[A::MEMBER_OF, A::DISTINGUISHED_NAME, A::OBJECT_CATEGORY, A::WHEN_CREATED, A::WHEN_CHANGED],
-        origin: BINDERY,
-        lineage: OnceLock::new(),
-    },
-    class("2.5.6.1", &["alias"], &["top"], Structural, "RFC 4512", &[A::ALIASED_OBJECT_NAME], &[]),
-    class("1.3.6.1.4.1.1466.101.120.111", &["extensibleObject"], &["top"], Auxiliary, "RFC 4512", &[], &[]),
-    class(
-        "2.5.20.1",
-        &["subschema"],
-        &["top"],
-        Auxiliary,
-        "RFC 4512",
-        &[],
-        &[
-            A::DIT_STRUCTURE_RULES,
-            A::NAME_FORMS,
-            A::DIT_CONTENT_RULES,
-            A::OBJECT_CLASSES,
-            A::ATTRIBUTE_TYPES,
-            A::MATCHING_RULES,
-            A::MATCHING_RULE_USE,
-            A::LDAP_SYNTAXES,
-        ],
-    ),
-    class(
-        "2.5.17.0",
-        &["subentry"],
-        &["top"],
-        Structural,
-        "RFC 3672",
-        &[A::CN, A::SUBTREE_SPECIFICATION],
-        &[],
-    ),
-    class(
-        "1.3.6.1.4.1.4203.1.4.1",
-        &["OpenLDAProotDSE", "LDAProotDSE"],
-        &["top"],
-        Structural,
-        "OpenLDAP",
-        &[],
-        &[A::CN],
-    ),
+    // As in Active Directory: whatever an entry is, it may be in a group, and has these.
+    "2.5.6.0", ["top"] of [], Abstract, BINDERY,
+        must [OBJECT_CLASS] may [MEMBER_OF DISTINGUISHED_NAME OBJECT_CATEGORY WHEN_CREATED WHEN_CHANGED];
+    "2.5.6.1", ["alias"] of ["top"], Structural, "RFC 4512", must [ALIASED_OBJECT_NAME] may [];
+    "1.3.6.1.4.1.1466.101.120.111", ["extensibleObject"] of ["top"], Auxiliary, "RFC 4512", must [] may [];
+    "2.5.20.1", ["subschema"] of ["top"], Auxiliary, "RFC 4512",
+        must [] may [DIT_STRUCTURE_RULES NAME_FORMS DIT_CONTENT_RULES OBJECT_CLASSES ATTRIBUTE_TYPES
+            MATCHING_RULES MATCHING_RULE_USE LDAP_SYNTAXES];
+    "2.5.17.0", ["subentry"] of ["top"], Structural, "RFC 3672", must [CN SUBTREE_SPECIFICATION] may [];
+    "1.3.6.1.4.1.4203.1.4.1", ["OpenLDAProotDSE", "LDAProotDSE"] of ["top"], Structural, "OpenLDAP",
+        must [] may [CN];
     // RFC 4519
-    class(
-        "2.5.6.2",
-        &["country"],
-        &["top"],
-        Structural,
-        "RFC 4519",
-        &[A::C],
-        &[A::SEARCH_GUIDE, A::DESCRIPTION],
-    ),
-    class(
-        "2.5.6.3",
-        &["locality"],
-        &["top"],
-        Structural,
-        "RFC 4519",
-        &[],
-        &[A::STREET, A::SEE_ALSO, A::SEARCH_GUIDE, A::ST, A::L, A::DESCRIPTION],
-    ),
-    class("2.5.6.4", &["organization"], &["top"], Structural, "RFC 4519", &[A::O], ORGANIZATIONAL),
-    class("2.5.6.5", &["organizationalUnit"], &["top"], Structural, "RFC 4519", &[A::OU], ORGANIZATIONAL),
-    class(
-        "2.5.6.6",
-        &["person"],
-        &["top"],
-        Structural,
-        "RFC 4519",
-        &[A::SN, A::CN],
-        &[A::USER_PASSWORD, A::TELEPHONE_NUMBER, A::SEE_ALSO, A::DESCRIPTION],
-    ),
-    class(
-        "2.5.6.7",
-        &["organizationalPerson"],
-        &["person"],
-        Structural,
-        "RFC 4519",
-        &[],
-        &[
-            A::TITLE,
-            A::X121_ADDRESS,
-            A::REGISTERED_ADDRESS,
-            A::DESTINATION_INDICATOR,
-            A::PREFERRED_DELIVERY_METHOD,
-            A::TELEX_NUMBER,
-            A::TELETEX_TERMINAL_IDENTIFIER,
-            A::TELEPHONE_NUMBER,
-            A::INTERNATIONAL_ISDN_NUMBER,
-            A::FACSIMILE_TELEPHONE_NUMBER,
-            A::STREET,
-            A::POST_OFFICE_BOX,
-            A::POSTAL_CODE,
-            A::POSTAL_ADDRESS,
-            A::PHYSICAL_DELIVERY_OFFICE_NAME,
-            A::OU,
-            A::ST,
-            A::L,
-        ],
-    ),
-    class(
-        "2.5.6.8",
-        &["organizationalRole"],
-        &["top"],
-        Structural,
-        "RFC 4519",
-        &[A::CN],
-        &[
-            A::X121_ADDRESS,
-            A::REGISTERED_ADDRESS,
-            A::DESTINATION_INDICATOR,
-            A::PREFERRED_DELIVERY_METHOD,
-            A::TELEX_NUMBER,
-            A::TELETEX_TERMINAL_IDENTIFIER,
-            A::TELEPHONE_NUMBER,
-            A::INTERNATIONAL_ISDN_NUMBER,
-            A::FACSIMILE_TELEPHONE_NUMBER,
-            A::SEE_ALSO,
-            A::ROLE_OCCUPANT,
-            A::STREET,
-            A::POST_OFFICE_BOX,
-            A::POSTAL_CODE,
-            A::POSTAL_ADDRESS,
-            A::PHYSICAL_DELIVERY_OFFICE_NAME,
-            A::OU,
-            A::ST,
-            A::L,
-            A::DESCRIPTION,
-        ],
-    ),
-    class(
-        "2.5.6.9",
-        &["groupOfNames"],
-        &["top"],
-        Structural,
-        BINDERY,
-        &[A::CN],
-        &[A::MEMBER, A::BUSINESS_CATEGORY, A::SEE_ALSO, A::OWNER, A::OU, A::O, A::DESCRIPTION],
-    ),
-    class(
-        "2.5.6.17",
-        &["groupOfUniqueNames"],
-        &["top"],
-        Auxiliary,
-        BINDERY,
-        &[A::CN],
-        &[A::UNIQUE_MEMBER, A::BUSINESS_CATEGORY, A::SEE_ALSO, A::OWNER, A::OU, A::O, A::DESCRIPTION],
-    ),
-    class(
-        "2.5.6.11",
-        &["applicationProcess"],
-        &["top"],
-        Structural,
-        "RFC 4519",
-        &[A::CN],
-        &[A::SEE_ALSO, A::OU, A::L, A::DESCRIPTION],
-    ),
-    class(
-        "2.5.6.14",
-        &["device"],
-        &["top"],
-        Structural,
-        "RFC 4519",
-        &[A::CN],
-        &[A::SERIAL_NUMBER, A::SEE_ALSO, A::OWNER, A::OU, A::O, A::L, A::DESCRIPTION],
-    ),
-    class("1.3.6.1.4.1.1466.344", &["dcObject"], &["top"], Auxiliary, "RFC 4519", &[A::DC], &[]),
-    class("1.3.6.1.1.3.1", &["uidObject"], &["top"], Auxiliary, "RFC 4519", &[A::UID], &[]),
-    class(
-        "2.5.6.10",
-        &["residentialPerson"],
-        &["person"],
-        Structural,
-        "RFC 4519",
-        &[A::L],
-        &[
-            A::BUSINESS_CATEGORY,
-            A::X121_ADDRESS,
-            A::REGISTERED_ADDRESS,
-            A::DESTINATION_INDICATOR,
-            A::PREFERRED_DELIVERY_METHOD,
-            A::TELEX_NUMBER,
-            A::TELETEX_TERMINAL_IDENTIFIER,
-            A::TELEPHONE_NUMBER,
-            A::INTERNATIONAL_ISDN_NUMBER,
-            A::FACSIMILE_TELEPHONE_NUMBER,
-            A::STREET,
-            A::POST_OFFICE_BOX,
-            A::POSTAL_CODE,
-            A::POSTAL_ADDRESS,
-            A::PHYSICAL_DELIVERY_OFFICE_NAME,
-            A::ST,
-        ],
-    ),
+    "2.5.6.2", ["country"] of ["top"], Structural, "RFC 4519", must [C] may [SEARCH_GUIDE DESCRIPTION];
+    "2.5.6.3", ["locality"] of ["top"], Structural, "RFC 4519",
+        must [] may [STREET SEE_ALSO SEARCH_GUIDE ST L DESCRIPTION];
+    "2.5.6.4", ["organization"] of ["top"], Structural, "RFC 4519",
+        must [O] may [USER_PASSWORD SEARCH_GUIDE SEE_ALSO BUSINESS_CATEGORY X121_ADDRESS REGISTERED_ADDRESS
+            DESTINATION_INDICATOR PREFERRED_DELIVERY_METHOD TELEX_NUMBER TELETEX_TERMINAL_IDENTIFIER
+            TELEPHONE_NUMBER INTERNATIONAL_ISDN_NUMBER FACSIMILE_TELEPHONE_NUMBER STREET POST_OFFICE_BOX
+            POSTAL_CODE POSTAL_ADDRESS PHYSICAL_DELIVERY_OFFICE_NAME ST L DESCRIPTION];
+    "2.5.6.5", ["organizationalUnit"] of ["top"], Structural, "RFC 4519",
+        must [OU] may [USER_PASSWORD SEARCH_GUIDE SEE_ALSO BUSINESS_CATEGORY X121_ADDRESS REGISTERED_ADDRESS
+            DESTINATION_INDICATOR PREFERRED_DELIVERY_METHOD TELEX_NUMBER TELETEX_TERMINAL_IDENTIFIER
+            TELEPHONE_NUMBER INTERNATIONAL_ISDN_NUMBER FACSIMILE_TELEPHONE_NUMBER STREET POST_OFFICE_BOX
+            POSTAL_CODE POSTAL_ADDRESS PHYSICAL_DELIVERY_OFFICE_NAME ST L DESCRIPTION];
+    "2.5.6.6", ["person"] of ["top"], Structural, "RFC 4519",
+        must [SN CN] may [USER_PASSWORD TELEPHONE_NUMBER SEE_ALSO DESCRIPTION];
+    "2.5.6.7", ["organizationalPerson"] of ["person"], Structural, "RFC 4519",
+        must [] may [TITLE X121_ADDRESS REGISTERED_ADDRESS DESTINATION_INDICATOR PREFERRED_DELIVERY_METHOD
+            TELEX_NUMBER TELETEX_TERMINAL_IDENTIFIER TELEPHONE_NUMBER INTERNATIONAL_ISDN_NUMBER
+            FACSIMILE_TELEPHONE_NUMBER STREET POST_OFFICE_BOX POSTAL_CODE POSTAL_ADDRESS
+            PHYSICAL_DELIVERY_OFFICE_NAME OU ST L];
+    "2.5.6.8", ["organizationalRole"] of ["top"], Structural, "RFC 4519",
+        must [CN] may [X121_ADDRESS REGISTERED_ADDRESS DESTINATION_INDICATOR PREFERRED_DELIVERY_METHOD
+            TELEX_NUMBER TELETEX_TERMINAL_IDENTIFIER TELEPHONE_NUMBER INTERNATIONAL_ISDN_NUMBER
+            FACSIMILE_TELEPHONE_NUMBER SEE_ALSO ROLE_OCCUPANT STREET POST_OFFICE_BOX POSTAL_CODE
+            POSTAL_ADDRESS PHYSICAL_DELIVERY_OFFICE_NAME OU ST L DESCRIPTION];
+    "2.5.6.9", ["groupOfNames"] of ["top"], Structural, BINDERY,
+        must [CN] may [MEMBER BUSINESS_CATEGORY SEE_ALSO OWNER OU O DESCRIPTION];
+    "2.5.6.17", ["groupOfUniqueNames"] of ["top"], Auxiliary, BINDERY,
+        must [CN] may [UNIQUE_MEMBER BUSINESS_CATEGORY SEE_ALSO OWNER OU O DESCRIPTION];
+    "2.5.6.11", ["applicationProcess"] of ["top"], Structural, "RFC 4519",
+        must [CN] may [SEE_ALSO OU L DESCRIPTION];
+    "2.5.6.14", ["device"] of ["top"], Structural, "RFC 4519",
+        must [CN] may [SERIAL_NUMBER SEE_ALSO OWNER OU O L DESCRIPTION];
+    "1.3.6.1.4.1.1466.344", ["dcObject"] of ["top"], Auxiliary, "RFC 4519", must [DC] may [];
+    "1.3.6.1.1.3.1", ["uidObject"] of ["top"], Auxiliary, "RFC 4519", must [UID] may [];
+    "2.5.6.10", ["residentialPerson"] of ["person"], Structural, "RFC 4519",
+        must [L] may [BUSINESS_CATEGORY X121_ADDRESS REGISTERED_ADDRESS DESTINATION_INDICATOR
+            PREFERRED_DELIVERY_METHOD TELEX_NUMBER TELETEX_TERMINAL_IDENTIFIER TELEPHONE_NUMBER
+            INTERNATIONAL_ISDN_NUMBER FACSIMILE_TELEPHONE_NUMBER STREET POST_OFFICE_BOX POSTAL_CODE
+            POSTAL_ADDRESS PHYSICAL_DELIVERY_OFFICE_NAME ST];
     // RFC 4524
-    class(
-        "0.9.2342.19200300.100.4.5",
-        &["account"],
-        &["top"],
-        Structural,
-        "RFC 4524",
-        &[A::UID],
-        &[A::DESCRIPTION, A::SEE_ALSO, A::L, A::O, A::OU, A::HOST],
-    ),
-    class(
-        "0.9.2342.19200300.100.4.6",
-        &["document"],
-        &["top"],
-        Structural,
-        "RFC 4524",
-        &[A::DOCUMENT_IDENTIFIER],
-        &[
-            A::CN,
-            A::DESCRIPTION,
-            A::SEE_ALSO,
-            A::L,
-            A::O,
-            A::OU,
-            A::DOCUMENT_TITLE,
-            A::DOCUMENT_VERSION,
-            A::DOCUMENT_AUTHOR,
-            A::DOCUMENT_LOCATION,
-            A::DOCUMENT_PUBLISHER,
-        ],
-    ),
-    class(
-        "0.9.2342.19200300.100.4.13",
-        &["domain"],
-        &["top"],
-        Structural,
-        "RFC 4524",
-        &[A::DC],
-        &[
-            A::USER_PASSWORD,
-            A::SEARCH_GUIDE,
-            A::SEE_ALSO,
-            A::BUSINESS_CATEGORY,
-            A::X121_ADDRESS,
-            A::REGISTERED_ADDRESS,
-            A::DESTINATION_INDICATOR,
-            A::PREFERRED_DELIVERY_METHOD,
-            A::TELEX_NUMBER,
-            A::TELETEX_TERMINAL_IDENTIFIER,
-            A::TELEPHONE_NUMBER,
-            A::INTERNATIONAL_ISDN_NUMBER,
-            A::FACSIMILE_TELEPHONE_NUMBER,
-            A::STREET,
-            A::POST_OFFICE_BOX,
-            A::POSTAL_CODE,
-            A::POSTAL_ADDRESS,
-            A::PHYSICAL_DELIVERY_OFFICE_NAME,
-            A::ST,
-            A::L,
-            A::DESCRIPTION,
-            A::O,
-            A::ASSOCIATED_NAME,
-        ],
-    ),
-    class(
-        "0.9.2342.19200300.100.4.17",
-        &["domainRelatedObject"],
-        &["top"],
-        Auxiliary,
-        "RFC 4524",
-        &[A::ASSOCIATED_DOMAIN],
-        &[],
-    ),
-    class(
-        "0.9.2342.19200300.100.4.18",
-        &["friendlyCountry"],
-        &["country"],
-        Structural,
-        "RFC 4524",
-        &[A::CO],
-        &[],
-    ),
-    class(
-        "0.9.2342.19200300.100.4.7",
-        &["room"],
-        &["top"],
-        Structural,
-        "RFC 4524",
-        &[A::CN],
-        &[A::ROOM_NUMBER, A::DESCRIPTION, A::SEE_ALSO, A::TELEPHONE_NUMBER],
-    ),
-    class(
-        "0.9.2342.19200300.100.4.19",
-        &["simpleSecurityObject"],
-        &["top"],
-        Auxiliary,
-        BINDERY,
-        &[],
-        &[A::USER_PASSWORD],
-    ),
+    "0.9.2342.19200300.100.4.5", ["account"] of ["top"], Structural, "RFC 4524",
+        must [UID] may [DESCRIPTION SEE_ALSO L O OU HOST];
+    "0.9.2342.19200300.100.4.6", ["document"] of ["top"], Structural, "RFC 4524",
+        must [DOCUMENT_IDENTIFIER] may [CN DESCRIPTION SEE_ALSO L O OU DOCUMENT_TITLE DOCUMENT_VERSION
+            DOCUMENT_AUTHOR DOCUMENT_LOCATION DOCUMENT_PUBLISHER];
+    "0.9.2342.19200300.100.4.13", ["domain"] of ["top"], Structural, "RFC 4524",
+        must [DC] may [USER_PASSWORD SEARCH_GUIDE SEE_ALSO BUSINESS_CATEGORY X121_ADDRESS REGISTERED_ADDRESS
+            DESTINATION_INDICATOR PREFERRED_DELIVERY_METHOD TELEX_NUMBER TELETEX_TERMINAL_IDENTIFIER
+            TELEPHONE_NUMBER INTERNATIONAL_ISDN_NUMBER FACSIMILE_TELEPHONE_NUMBER STREET POST_OFFICE_BOX
+            POSTAL_CODE POSTAL_ADDRESS PHYSICAL_DELIVERY_OFFICE_NAME ST L DESCRIPTION O ASSOCIATED_NAME];
+    "0.9.2342.19200300.100.4.17", ["domainRelatedObject"] of ["top"], Auxiliary, "RFC 4524",
+        must [ASSOCIATED_DOMAIN] may [];
+    "0.9.2342.19200300.100.4.18", ["friendlyCountry"] of ["country"], Structural, "RFC 4524",
+        must [CO] may [];
+    "0.9.2342.19200300.100.4.7", ["room"] of ["top"], Structural, "RFC 4524",
+        must [CN] may [ROOM_NUMBER DESCRIPTION SEE_ALSO TELEPHONE_NUMBER];
+    "0.9.2342.19200300.100.4.19", ["simpleSecurityObject"] of ["top"], Auxiliary, BINDERY,
+        must [] may [USER_PASSWORD];
     // RFC 4524 and, where that has left a class out, RFC 1274
-    class(
-        "0.9.2342.19200300.100.4.9",
-        &["documentSeries"],
-        &["top"],
-        Structural,
-        "RFC 4524",
-        &[A::CN],
-        &[A::DESCRIPTION, A::L, A::O, A::OU, A::SEE_ALSO, A::TELEPHONE_NUMBER],
-    ),
-    class(
-        "0.9.2342.19200300.100.4.14",
-        &["rFC822localPart"],
-        &["domain"],
-        Structural,
-        "RFC 4524",
-        &[],
-        &[
-            A::CN,
-            A::DESCRIPTION,
-            A::DESTINATION_INDICATOR,
-            A::FACSIMILE_TELEPHONE_NUMBER,
-            A::INTERNATIONAL_ISDN_NUMBER,
-            A::PHYSICAL_DELIVERY_OFFICE_NAME,
-            A::POSTAL_ADDRESS,
-            A::POSTAL_CODE,
-            A::POST_OFFICE_BOX,
-            A::PREFERRED_DELIVERY_METHOD,
-            A::REGISTERED_ADDRESS,
-            A::SEE_ALSO,
-            A::SN,
-            A::STREET,
-            A::TELEPHONE_NUMBER,
-            A::TELETEX_TERMINAL_IDENTIFIER,
-            A::TELEX_NUMBER,
-            A::X121_ADDRESS,
-        ],
-    ),
-    class(
-        "0.9.2342.19200300.100.4.15",
-        &["dNSDomain"],
-        &["domain"],
-        Structural,
-        "RFC 1274",
-        &[],
-        &[A::A_RECORD, A::MD_RECORD, A::MX_RECORD, A::NS_RECORD, A::SOA_RECORD, A::CNAME_RECORD],
-    ),
-    class(
-        "0.9.2342.19200300.100.4.4",
-        &["pilotPerson", "newPilotPerson"],
-        &["person"],
-        Structural,
-        "RFC 1274",
-        &[],
-        &[
-            A::UID,
-            A::TEXT_ENCODED_OR_ADDRESS,
-            A::MAIL,
-            A::DRINK,
-            A::ROOM_NUMBER,
-            A::USER_CLASS,
-            A::HOME_PHONE,
-            A::HOME_POSTAL_ADDRESS,
-            A::SECRETARY,
-            A::PERSONAL_TITLE,
-            A::PREFERRED_DELIVERY_METHOD,
-            A::BUSINESS_CATEGORY,
-            A::JANET_MAILBOX,
-            A::OTHER_MAILBOX,
-            A::MOBILE,
-            A::PAGER,
-            A::ORGANIZATIONAL_STATUS,
-            A::MAIL_PREFERENCE_OPTION,
-            A::PERSONAL_SIGNATURE,
-        ],
-    ),
-    class(
-        "0.9.2342.19200300.100.4.20",
-        &["pilotOrganization"],
-        &["organization", "organizationalUnit"],
-        Structural,
-        "RFC 1274",
-        &[],
-        &[A::BUILDING_NAME],
-    ),
+    "0.9.2342.19200300.100.4.9", ["documentSeries"] of ["top"], Structural, "RFC 4524",
+        must [CN] may [DESCRIPTION L O OU SEE_ALSO TELEPHONE_NUMBER];
+    "0.9.2342.19200300.100.4.14", ["rFC822localPart"] of ["domain"], Structural, "RFC 4524",
+        must [] may [CN DESCRIPTION DESTINATION_INDICATOR FACSIMILE_TELEPHONE_NUMBER INTERNATIONAL_ISDN_NUMBER
+            PHYSICAL_DELIVERY_OFFICE_NAME POSTAL_ADDRESS POSTAL_CODE POST_OFFICE_BOX PREFERRED_DELIVERY_METHOD
+            REGISTERED_ADDRESS SEE_ALSO SN STREET TELEPHONE_NUMBER TELETEX_TERMINAL_IDENTIFIER TELEX_NUMBER
+            X121_ADDRESS];
+    "0.9.2342.19200300.100.4.15", ["dNSDomain"] of ["domain"], Structural, "RFC 1274",
+        must [] may [A_RECORD MD_RECORD MX_RECORD NS_RECORD SOA_RECORD CNAME_RECORD];
+    "0.9.2342.19200300.100.4.4", ["pilotPerson", "newPilotPerson"] of ["person"], Structural, "RFC 1274",
+        must [] may [UID TEXT_ENCODED_OR_ADDRESS MAIL DRINK ROOM_NUMBER USER_CLASS HOME_PHONE
+            HOME_POSTAL_ADDRESS SECRETARY PERSONAL_TITLE PREFERRED_DELIVERY_METHOD BUSINESS_CATEGORY
+            JANET_MAILBOX OTHER_MAILBOX MOBILE PAGER ORGANIZATIONAL_STATUS MAIL_PREFERENCE_OPTION
+            PERSONAL_SIGNATURE];
+    "0.9.2342.19200300.100.4.20", ["pilotOrganization"] of ["organization", "organizationalUnit"], Structural, "RFC 1274",
+        must [] may [BUILDING_NAME];
     // RFC 4523
-    class("2.5.6.21", &["pkiUser"], &["top"], Auxiliary, "RFC 4523", &[], &[A::USER_CERTIFICATE]),
-    class(
-        "2.5.6.22",
-        &["pkiCA"],
-        &["top"],
-        Auxiliary,
-        "RFC 4523",
-        &[],
-        &[
-            A::CA_CERTIFICATE,
-            A::CERTIFICATE_REVOCATION_LIST,
-            A::AUTHORITY_REVOCATION_LIST,
-            A::CROSS_CERTIFICATE_PAIR,
-        ],
-    ),
-    class(
-        "2.5.6.19",
-        &["cRLDistributionPoint"],
-        &["top"],
-        Structural,
-        "RFC 4523",
-        &[A::CN],
-        &[A::CERTIFICATE_REVOCATION_LIST, A::AUTHORITY_REVOCATION_LIST, A::DELTA_REVOCATION_LIST],
-    ),
-    class("2.5.6.23", &["deltaCRL"], &["top"], Auxiliary, "RFC 4523", &[], &[A::DELTA_REVOCATION_LIST]),
-    class(
-        "2.5.6.15",
-        &["strongAuthenticationUser"],
-        &["top"],
-        Auxiliary,
-        "RFC 4523",
-        &[A::USER_CERTIFICATE],
-        &[],
-    ),
-    class(
-        "2.5.6.18",
-        &["userSecurityInformation"],
-        &["top"],
-        Auxiliary,
-        "RFC 4523",
-        &[],
-        &[A::SUPPORTED_ALGORITHMS],
-    ),
-    class(
-        "2.5.6.16",
-        &["certificationAuthority"],
-        &["top"],
-        Auxiliary,
-        "RFC 4523",
-        &[A::AUTHORITY_REVOCATION_LIST, A::CERTIFICATE_REVOCATION_LIST, A::CA_CERTIFICATE],
-        &[A::CROSS_CERTIFICATE_PAIR],
-    ),
-    class(
-        "2.5.6.16.2",
-        &["certificationAuthority-V2"],
-        &["certificationAuthority"],
-        Auxiliary,
-        "RFC 4523",
-        &[],
-        &[A::DELTA_REVOCATION_LIST],
-    ),
+    "2.5.6.21", ["pkiUser"] of ["top"], Auxiliary, "RFC 4523", must [] may [USER_CERTIFICATE];
+    "2.5.6.22", ["pkiCA"] of ["top"], Auxiliary, "RFC 4523",
+        must [] may [CA_CERTIFICATE CERTIFICATE_REVOCATION_LIST AUTHORITY_REVOCATION_LIST
+            CROSS_CERTIFICATE_PAIR];
+    "2.5.6.19", ["cRLDistributionPoint"] of ["top"], Structural, "RFC 4523",
+        must [CN] may [CERTIFICATE_REVOCATION_LIST AUTHORITY_REVOCATION_LIST DELTA_REVOCATION_LIST];
+    "2.5.6.23", ["deltaCRL"] of ["top"], Auxiliary, "RFC 4523", must [] may [DELTA_REVOCATION_LIST];
+    "2.5.6.15", ["strongAuthenticationUser"] of ["top"], Auxiliary, "RFC 4523",
+        must [USER_CERTIFICATE] may [];
+    "2.5.6.18", ["userSecurityInformation"] of ["top"], Auxiliary, "RFC 4523",
+        must [] may [SUPPORTED_ALGORITHMS];
+    "2.5.6.16", ["certificationAuthority"] of ["top"], Auxiliary, "RFC 4523",
+        must [AUTHORITY_REVOCATION_LIST CERTIFICATE_REVOCATION_LIST CA_CERTIFICATE] may
+            [CROSS_CERTIFICATE_PAIR];
+    "2.5.6.16.2", ["certificationAuthority-V2"] of ["certificationAuthority"], Auxiliary, "RFC 4523",
+        must [] may [DELTA_REVOCATION_LIST];
     // RFC 2079
-    class(
-        "1.3.6.1.4.1.250.3.15",
-        &["labeledURIObject"],
-        &["top"],
-        Auxiliary,
-        "RFC 2079",
-        &[],
-        &[A::LABELED_URI],
-    ),
+    "1.3.6.1.4.1.250.3.15", ["labeledURIObject"] of ["top"], Auxiliary, "RFC 2079", must [] may [LABELED_URI];
     // RFC 2798
-    class(
-        "2.16.840.1.113730.3.2.2",
-        &["inetOrgPerson"],
-        &["organizationalPerson"],
-        Structural,
-        "RFC 2798",
-        &[],
-        &[
-            A::AUDIO,
-            A::BUSINESS_CATEGORY,
-            A::CAR_LICENSE,
-            A::DEPARTMENT_NUMBER,
-            A::DISPLAY_NAME,
-            A::EMPLOYEE_NUMBER,
-            A::EMPLOYEE_TYPE,
-            A::GIVEN_NAME,
-            A::HOME_PHONE,
-            A::HOME_POSTAL_ADDRESS,
-            A::INITIALS,
-            A::JPEG_PHOTO,
-            A::LABELED_URI,
-            A::MAIL,
-            A::MANAGER,
-            A::MOBILE,
-            A::O,
-            A::PAGER,
-            A::PHOTO,
-            A::ROOM_NUMBER,
-            A::SECRETARY,
-            A::UID,
-            A::USER_CERTIFICATE,
-            A::X500_UNIQUE_IDENTIFIER,
-            A::PREFERRED_LANGUAGE,
-            A::USER_SMIME_CERTIFICATE,
-            A::USER_PKCS12,
-        ],
-    ),
+    "2.16.840.1.113730.3.2.2", ["inetOrgPerson"] of ["organizationalPerson"], Structural, "RFC 2798",
+        must [] may [AUDIO BUSINESS_CATEGORY CAR_LICENSE DEPARTMENT_NUMBER DISPLAY_NAME EMPLOYEE_NUMBER
+            EMPLOYEE_TYPE GIVEN_NAME HOME_PHONE HOME_POSTAL_ADDRESS INITIALS JPEG_PHOTO LABELED_URI MAIL
+            MANAGER MOBILE O PAGER PHOTO ROOM_NUMBER SECRETARY UID USER_CERTIFICATE X500_UNIQUE_IDENTIFIER
+            PREFERRED_LANGUAGE USER_SMIME_CERTIFICATE USER_PKCS12];
     // RFC 2307
-    class(
-        "1.3.6.1.1.1.2.0",
-        &["posixAccount"],
-        &["top"],
-        Auxiliary,
-        "RFC 2307",
-        &[A::CN, A::UID, A::UID_NUMBER, A::GID_NUMBER, A::HOME_DIRECTORY],
-        &[A::USER_PASSWORD, A::LOGIN_SHELL, A::GECOS, A::DESCRIPTION],
-    ),
-    class(
-        "1.3.6.1.1.1.2.1",
-        &["shadowAccount"],
-        &["top"],
-        Auxiliary,
-        "RFC 2307",
-        &[A::UID],
-        &[
-            A::USER_PASSWORD,
-            A::SHADOW_LAST_CHANGE,
-            A::SHADOW_MIN,
-            A::SHADOW_MAX,
-            A::SHADOW_WARNING,
-            A::SHADOW_INACTIVE,
-            A::SHADOW_EXPIRE,
-            A::SHADOW_FLAG,
-            A::DESCRIPTION,
-        ],
-    ),
-    class(
-        "1.3.6.1.1.1.2.2",
-        &["posixGroup"],
-        &["top"],
-        Auxiliary,
-        BINDERY,
-        &[A::CN, A::GID_NUMBER],
-        &[A::USER_PASSWORD, A::MEMBER_UID, A::DESCRIPTION],
-    ),
+    "1.3.6.1.1.1.2.0", ["posixAccount"] of ["top"], Auxiliary, "RFC 2307",
+        must [CN UID UID_NUMBER GID_NUMBER HOME_DIRECTORY] may [USER_PASSWORD LOGIN_SHELL GECOS DESCRIPTION];
+    "1.3.6.1.1.1.2.1", ["shadowAccount"] of ["top"], Auxiliary, "RFC 2307",
+        must [UID] may [USER_PASSWORD SHADOW_LAST_CHANGE SHADOW_MIN SHADOW_MAX SHADOW_WARNING SHADOW_INACTIVE
+            SHADOW_EXPIRE SHADOW_FLAG DESCRIPTION];
+    "1.3.6.1.1.1.2.2", ["posixGroup"] of ["top"], Auxiliary, BINDERY,
+        must [CN GID_NUMBER] may [USER_PASSWORD MEMBER_UID DESCRIPTION];
     // RFC 2307 and draft-howard-rfc2307bis: networks, hosts, maps
-    class(
-        "1.3.6.1.1.1.2.3",
-        &["ipService"],
-        &["top"],
-        Structural,
-        "RFC 2307",
-        &[A::CN, A::IP_SERVICE_PORT, A::IP_SERVICE_PROTOCOL],
-        &[A::DESCRIPTION],
-    ),
-    class(
-        "1.3.6.1.1.1.2.4",
-        &["ipProtocol"],
-        &["top"],
-        Structural,
-        "draft-howard-rfc2307bis",
-        &[A::CN, A::IP_PROTOCOL_NUMBER],
-        &[A::DESCRIPTION],
-    ),
-    class(
-        "1.3.6.1.1.1.2.5",
-        &["oncRpc"],
-        &["top"],
-        Structural,
-        "draft-howard-rfc2307bis",
-        &[A::CN, A::ONC_RPC_NUMBER],
-        &[A::DESCRIPTION],
-    ),
-    class(
-        "1.3.6.1.1.1.2.6",
-        &["ipHost"],
-        &["top"],
-        Auxiliary,
-        "draft-howard-rfc2307bis",
-        &[A::CN, A::IP_HOST_NUMBER],
-        &[A::USER_PASSWORD, A::L, A::DESCRIPTION, A::MANAGER],
-    ),
-    class(
-        "1.3.6.1.1.1.2.7",
-        &["ipNetwork"],
-        &["top"],
-        Structural,
-        "draft-howard-rfc2307bis",
-        &[A::IP_NETWORK_NUMBER],
-        &[A::CN, A::IP_NETMASK_NUMBER, A::L, A::DESCRIPTION, A::MANAGER],
-    ),
-    class(
-        "1.3.6.1.1.1.2.8",
-        &["nisNetgroup"],
-        &["top"],
-        Structural,
-        "RFC 2307",
-        &[A::CN],
-        &[A::NIS_NETGROUP_TRIPLE, A::MEMBER_NIS_NETGROUP, A::DESCRIPTION],
-    ),
-    class(
-        "1.3.6.1.1.1.2.9",
-        &["nisMap"],
-        &["top"],
-        Structural,
-        "RFC 2307",
-        &[A::NIS_MAP_NAME],
-        &[A::DESCRIPTION],
-    ),
-    class(
-        "1.3.6.1.1.1.2.10",
-        &["nisObject"],
-        &["top"],
-        Structural,
-        "RFC 2307",
-        &[A::CN, A::NIS_MAP_ENTRY, A::NIS_MAP_NAME],
-        &[A::DESCRIPTION],
-    ),
-    class("1.3.6.1.1.1.2.11", &["ieee802Device"], &["top"], Auxiliary, "RFC 2307", &[], &[A::MAC_ADDRESS]),
-    class(
-        "1.3.6.1.1.1.2.12",
-        &["bootableDevice"],
-        &["top"],
-        Auxiliary,
-        "RFC 2307",
-        &[],
-        &[A::BOOT_FILE, A::BOOT_PARAMETER],
-    ),
-    class(
-        "1.3.6.1.1.1.2.14",
-        &["nisKeyObject"],
-        &["top"],
-        Auxiliary,
-        BINDERY,
-        &[A::CN, A::NIS_PUBLIC_KEY],
-        &[A::NIS_SECRET_KEY, A::UID_NUMBER, A::DESCRIPTION],
-    ),
-    class(
-        "1.3.6.1.1.1.2.15",
-        &["nisDomainObject"],
-        &["top"],
-        Auxiliary,
-        "draft-howard-rfc2307bis",
-        &[A::NIS_DOMAIN],
-        &[],
-    ),
-    class(
-        "1.3.6.1.1.1.2.16",
-        &["automountMap"],
-        &["top"],
-        Structural,
-        "draft-howard-rfc2307bis",
-        &[A::AUTOMOUNT_MAP_NAME],
-        &[A::DESCRIPTION],
-    ),
-    class(
-        "1.3.6.1.1.1.2.17",
-        &["automount"],
-        &["top"],
-        Structural,
-        "draft-howard-rfc2307bis",
-        &[A::AUTOMOUNT_KEY, A::AUTOMOUNT_INFORMATION],
-        &[A::DESCRIPTION],
-    ),
-    class(
-        "1.3.6.1.1.1.2.18",
-        &["groupOfMembers"],
-        &["top"],
-        Structural,
-        "draft-howard-rfc2307bis",
-        &[A::CN],
-        &[A::MEMBER, A::BUSINESS_CATEGORY, A::SEE_ALSO, A::OWNER, A::OU, A::O, A::DESCRIPTION],
-    ),
+    "1.3.6.1.1.1.2.3", ["ipService"] of ["top"], Structural, "RFC 2307",
+        must [CN IP_SERVICE_PORT IP_SERVICE_PROTOCOL] may [DESCRIPTION];
+    "1.3.6.1.1.1.2.4", ["ipProtocol"] of ["top"], Structural, "draft-howard-rfc2307bis",
+        must [CN IP_PROTOCOL_NUMBER] may [DESCRIPTION];
+    "1.3.6.1.1.1.2.5", ["oncRpc"] of ["top"], Structural, "draft-howard-rfc2307bis",
+        must [CN ONC_RPC_NUMBER] may [DESCRIPTION];
+    "1.3.6.1.1.1.2.6", ["ipHost"] of ["top"], Auxiliary, "draft-howard-rfc2307bis",
+        must [CN IP_HOST_NUMBER] may [USER_PASSWORD L DESCRIPTION MANAGER];
+    "1.3.6.1.1.1.2.7", ["ipNetwork"] of ["top"], Structural, "draft-howard-rfc2307bis",
+        must [IP_NETWORK_NUMBER] may [CN IP_NETMASK_NUMBER L DESCRIPTION MANAGER];
+    "1.3.6.1.1.1.2.8", ["nisNetgroup"] of ["top"], Structural, "RFC 2307",
+        must [CN] may [NIS_NETGROUP_TRIPLE MEMBER_NIS_NETGROUP DESCRIPTION];
+    "1.3.6.1.1.1.2.9", ["nisMap"] of ["top"], Structural, "RFC 2307", must [NIS_MAP_NAME] may [DESCRIPTION];
+    "1.3.6.1.1.1.2.10", ["nisObject"] of ["top"], Structural, "RFC 2307",
+        must [CN NIS_MAP_ENTRY NIS_MAP_NAME] may [DESCRIPTION];
+    "1.3.6.1.1.1.2.11", ["ieee802Device"] of ["top"], Auxiliary, "RFC 2307", must [] may [MAC_ADDRESS];
+    "1.3.6.1.1.1.2.12", ["bootableDevice"] of ["top"], Auxiliary, "RFC 2307",
+        must [] may [BOOT_FILE BOOT_PARAMETER];
+    "1.3.6.1.1.1.2.14", ["nisKeyObject"] of ["top"], Auxiliary, BINDERY,
+        must [CN NIS_PUBLIC_KEY] may [NIS_SECRET_KEY UID_NUMBER DESCRIPTION];
+    "1.3.6.1.1.1.2.15", ["nisDomainObject"] of ["top"], Auxiliary, "draft-howard-rfc2307bis",
+        must [NIS_DOMAIN] may [];
+    "1.3.6.1.1.1.2.16", ["automountMap"] of ["top"], Structural, "draft-howard-rfc2307bis",
+        must [AUTOMOUNT_MAP_NAME] may [DESCRIPTION];
+    "1.3.6.1.1.1.2.17", ["automount"] of ["top"], Structural, "draft-howard-rfc2307bis",
+        must [AUTOMOUNT_KEY AUTOMOUNT_INFORMATION] may [DESCRIPTION];
+    "1.3.6.1.1.1.2.18", ["groupOfMembers"] of ["top"], Structural, "draft-howard-rfc2307bis",
+        must [CN] may [MEMBER BUSINESS_CATEGORY SEE_ALSO OWNER OU O DESCRIPTION];
     // Active Directory, cut down to what stands in the entries
-    class(
-        "1.2.840.113556.1.5.9",
-        &["user"],
-        &["top"],
-        Auxiliary,
-        BINDERY,
-        &[],
-        &[
-            A::CN,
-            A::NAME,
-            A::UID,
-            A::SAM_ACCOUNT_NAME,
-            A::SAM_ACCOUNT_TYPE,
-            A::USER_PRINCIPAL_NAME,
-            A::USER_ACCOUNT_CONTROL,
-            A::OBJECT_GUID,
-            A::MEMBER_OF,
-            A::AK_ACTIVE,
-            A::AK_SUPERUSER,
-        ],
-    ),
-    class(
-        "1.2.840.113556.1.5.8",
-        &["group"],
-        &["top"],
-        Auxiliary,
-        BINDERY,
-        &[],
-        &[
-            A::CN,
-            A::NAME,
-            A::UID,
-            A::SAM_ACCOUNT_NAME,
-            A::SAM_ACCOUNT_TYPE,
-            A::OBJECT_GUID,
-            A::MEMBER,
-            A::MEMBER_OF,
-            A::MEMBER_UID,
-            A::AK_SUPERUSER,
-        ],
-    ),
+    "1.2.840.113556.1.5.9", ["user"] of ["top"], Auxiliary, BINDERY,
+        must [] may [CN NAME UID SAM_ACCOUNT_NAME SAM_ACCOUNT_TYPE USER_PRINCIPAL_NAME USER_ACCOUNT_CONTROL
+            OBJECT_GUID MEMBER_OF AK_ACTIVE AK_SUPERUSER];
+    "1.2.840.113556.1.5.8", ["group"] of ["top"], Auxiliary, BINDERY,
+        must [] may [CN NAME UID SAM_ACCOUNT_NAME SAM_ACCOUNT_TYPE OBJECT_GUID MEMBER MEMBER_OF MEMBER_UID
+            AK_SUPERUSER];
     // authentik's, which its outpost gives to every user, group and virtual group
-    class(
-        arc!("2.1"),
-        &[AUTHENTIK_USER, "goauthentikio-ldap-user"],
-        &["top"],
-        Auxiliary,
-        BINDERY,
-        &[],
-        &[A::AK_ACTIVE, A::AK_SUPERUSER],
-    ),
-    class(
-        arc!("2.2"),
-        &[AUTHENTIK_GROUP, "goauthentikio-ldap-group"],
-        &["top"],
-        Auxiliary,
-        BINDERY,
-        &[],
-        &[A::AK_SUPERUSER],
-    ),
-    class(
-        arc!("2.3"),
-        &[AUTHENTIK_VIRTUAL_GROUP, "goauthentikio-ldap-virtual-group"],
-        &["top"],
-        Auxiliary,
-        BINDERY,
-        &[],
-        &[],
-    ),
+    arc!("2.1"), [AUTHENTIK_USER, "goauthentikio-ldap-user"] of ["top"], Auxiliary, BINDERY,
+        must [] may [AK_ACTIVE AK_SUPERUSER];
+    arc!("2.2"), [AUTHENTIK_GROUP, "goauthentikio-ldap-group"] of ["top"], Auxiliary, BINDERY,
+        must [] may [AK_SUPERUSER];
+    arc!("2.3"), [AUTHENTIK_VIRTUAL_GROUP, "goauthentikio-ldap-virtual-group"] of ["top"], Auxiliary, BINDERY,
+        must [] may [];
     // OpenSSH-LPK, with the key optional
-    class(
-        "1.3.6.1.4.1.24552.500.1.1.2.0",
-        &["ldapPublicKey"],
-        &["top"],
-        Auxiliary,
-        BINDERY,
-        &[],
-        &[A::SSH_PUBLIC_KEY, A::UID],
-    ),
-];
-
-/// What organization and organizationalUnit allow.
-const ORGANIZATIONAL: &[AttributeId] = &[
-    A::USER_PASSWORD,
-    A::SEARCH_GUIDE,
-    A::SEE_ALSO,
-    A::BUSINESS_CATEGORY,
-    A::X121_ADDRESS,
-    A::REGISTERED_ADDRESS,
-    A::DESTINATION_INDICATOR,
-    A::PREFERRED_DELIVERY_METHOD,
-    A::TELEX_NUMBER,
-    A::TELETEX_TERMINAL_IDENTIFIER,
-    A::TELEPHONE_NUMBER,
-    A::INTERNATIONAL_ISDN_NUMBER,
-    A::FACSIMILE_TELEPHONE_NUMBER,
-    A::STREET,
-    A::POST_OFFICE_BOX,
-    A::POSTAL_CODE,
-    A::POSTAL_ADDRESS,
-    A::PHYSICAL_DELIVERY_OFFICE_NAME,
-    A::ST,
-    A::L,
-    A::DESCRIPTION,
-];
+    "1.3.6.1.4.1.24552.500.1.1.2.0", ["ldapPublicKey"] of ["top"], Auxiliary, BINDERY,
+        must [] may [SSH_PUBLIC_KEY UID];
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
+    use AttributeId as A;
+    use ClassKind::Auxiliary;
     use std::collections::HashSet;
 
     #[test]
