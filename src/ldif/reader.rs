@@ -11,6 +11,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use thiserror::Error;
 
 use super::{Record, is_description};
+use crate::quoted::beginning;
 
 /// Reads LDIF (RFC 2849) as an iterator of records; it holds one record at a time.
 ///
@@ -66,7 +67,7 @@ impl fmt::Display for LdifError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "line {}", self.line)?;
         if let Some(dn) = &self.dn {
-            write!(formatter, " ({})", dn.escape_debug())?;
+            write!(formatter, " ({})", beginning(dn).escape_debug())?;
         }
         write!(formatter, ": {}", self.problem)
     }
@@ -97,7 +98,7 @@ pub enum LdifProblem {
     #[error("the line is not of the form attribute: value")]
     NotAnAttribute,
     /// The value after `::` is not base64.
-    #[error("the value of {description} is not valid base64")]
+    #[error("the value of {} is not valid base64", beginning(description))]
     Base64 {
         /// The attribute description.
         description: String,
@@ -115,7 +116,10 @@ pub enum LdifProblem {
     #[error("this is a change record (control); only entries can be read, as slapcat writes them")]
     Control,
     /// `attribute:< URL`: a file chosen by whoever wrote the LDIF is not opened.
-    #[error("the value of {description} is given by a URL (:<), which is not opened; give it as base64 (::)")]
+    #[error(
+        "the value of {} is given by a URL (:<), which is not opened; give it as base64 (::)",
+        beginning(description)
+    )]
     Url {
         /// The attribute description.
         description: String,
