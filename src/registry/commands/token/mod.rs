@@ -148,7 +148,8 @@ impl Registry {
             _ => end_of(identifier, *expires).and_then(|end| expiry(identifier, true, end, now)),
         };
         wrong.noting(ends)?;
-        wrong.noting(check_texts(new.identifier.as_str(), &new.description, &new.networks))?;
+        wrong.noting(check_description(identifier, &new.description))?;
+        wrong.noting(check_networks(identifier, &new.networks))?;
         owner_to_be(caller, accounts, account).map(drop)
     }
 
@@ -397,9 +398,11 @@ pub(super) fn write(
             token.origin = names::origin(transaction, before.map(|before| before.origin));
         }
     }
-    let said = |token: &Token| (token.description.clone(), token.networks.clone());
-    if before.is_none_or(|before| said(before) != said(&token)) {
-        check_texts(&token.identifier, &token.description, &token.networks)?;
+    if before.is_none_or(|before| before.description != token.description) {
+        check_description(&token.identifier, &token.description)?;
+    }
+    if before.is_none_or(|before| before.networks != token.networks) {
+        check_networks(&token.identifier, &token.networks)?;
     }
     let accounts = transaction.snapshot().accounts();
     if accounts.token_found_by(&token.selector).is_some_and(|other| other.number != token.number) {
@@ -559,8 +562,11 @@ fn check_changes(
     }
     set(&mut token.description, description.clone());
     set(&mut token.networks, networks.clone());
-    if (&token.description, &token.networks) != (&before.description, &before.networks) {
-        wrong.noting(check_texts(identifier, &token.description, &token.networks))?;
+    if token.description != before.description {
+        wrong.noting(check_description(identifier, &token.description))?;
+    }
+    if token.networks != before.networks {
+        wrong.noting(check_networks(identifier, &token.networks))?;
     }
     if let Some(account) = account {
         let owner = accounts.account_named(account).map(|owner| owner.number);
@@ -622,19 +628,21 @@ fn end_of(identifier: &str, expires: Option<Expiry>) -> Result<Option<Expiry>, C
     }
 }
 
-/// Whether a token may have this description, and as many networks.
-fn check_texts(identifier: &str, description: &str, networks: &[IpNet]) -> Result<(), ChangeError> {
-    let field = |field, message| Err(ChangeError::field(field, message));
-    let problem = validate::description_of(identifier, description);
-    match problem {
-        Err(problem) => field("description", problem),
-        Ok(()) if networks.len() > validate::NETWORKS_MAX => {
-            let most = validate::NETWORKS_MAX;
-            let token = called(identifier);
-            field("networks", format!("the token {token} has more than {most} networks; give it larger ones"))
-        }
-        Ok(()) => Ok(()),
+/// Whether a token may have this description.
+fn check_description(identifier: &str, description: &str) -> Result<(), ChangeError> {
+    let checked = validate::description_of(identifier, description);
+    checked.map_err(|problem| ChangeError::field("description", problem))
+}
+
+/// Whether a token may have as many networks.
+fn check_networks(identifier: &str, networks: &[IpNet]) -> Result<(), ChangeError> {
+    let count_max = validate::NETWORKS_MAX;
+    if networks.len() <= count_max {
+        return Ok(());
     }
+    let token = called(identifier);
+    let message = format!("the token {token} has more than {count_max} networks; give it larger ones");
+    Err(ChangeError::field("networks", message))
 }
 
 /// Whether a token may have this identifier; `of`: the one that is to have it.

@@ -13,6 +13,7 @@ use crate::auth::SealError;
 use crate::config::ROTATION_OVERLAP_MAX;
 use crate::directory::Accounts;
 use crate::model::{Action, EventDetail, Key, Permission, Record, Timestamp, Token, TokenNumber, slug_of};
+use crate::quoted::called;
 use crate::registry::commands::{DEFAULT_LIFETIME, validate};
 use crate::registry::fresh_secrets::Viewing;
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
@@ -35,8 +36,9 @@ impl Registry {
         let caller = caller.into();
         if overlap > ROTATION_OVERLAP_MAX {
             let most = humantime::format_duration(ROTATION_OVERLAP_MAX);
+            let token = called(&identifier);
             let message = format!(
-                "the old secret of `{identifier}` would go on working for more than {most}: give a shorter overlap"
+                "the old secret of {token} would go on working for more than {most}: give a shorter overlap"
             );
             return Err(ChangeError::field("overlap", message));
         }
