@@ -855,7 +855,7 @@ fn what_cannot_be_is_told_at_its_line_and_key() {
         ),
         (
             format!("{token}description = \"{}\"", "x".repeat(4_097)),
-            "9:1: token.description: the token `a` has a description of more than 4096 octets",
+            "8:1: token.description: the token `a` has a description of more than 4096 octets",
         ),
         (
             "[[account]]\nusername = \"a\"\n[account.attributes]\nl = [\"x\"]\nuidNumber = [\"x\"]"
