@@ -51,6 +51,7 @@ impl<T: AsRef<str>> fmt::Display for Called<T> {
 }
 
 /// Characters of what is repeated.
+/// No limit of the config: how long a message is, not what is held of anybody.
 const REPEATED_MAX: usize = 100;
 
 #[cfg(test)]

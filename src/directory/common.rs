@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use super::compose::ClassList;
-use crate::schema::{AttributeId, Schema};
+use smallvec::SmallVec;
+
+use crate::schema::{AttributeId, ObjectClass, Schema};
 
 /// What was found so far; for one thread.
 pub(super) struct Common {
@@ -47,28 +48,81 @@ impl Common {
         id
     }
 
-    /// These classes, see [`ClassList::new`].
-    pub(super) fn classes<S: AsRef<str>>(
-        &mut self,
+    /// The list that was made of these classes, if there is one.
+    pub(super) fn known<S: AsRef<str>>(
+        &self,
         given: &[S],
-        structural: &'static str,
-        compatibility: &'static [&'static str],
-    ) -> Arc<ClassList> {
-        if let Some(known) = self.classes.iter().find(|list| list.is_of(given, structural, compatibility)) {
-            return known.clone();
-        }
-        let list = Arc::new(ClassList::new(&self.schema, given, structural, compatibility));
+        structural: &str,
+        compatibility: &[&'static str],
+    ) -> Option<Arc<ClassList>> {
+        self.classes.iter().find(|list| list.is_of(given, structural, compatibility)).cloned()
+    }
+
+    /// Keeps a list for the next entry.
+    pub(super) fn keep(&mut self, list: Arc<ClassList>) -> Arc<ClassList> {
         if self.classes.len() == LISTS_MAX {
             self.classes.clear();
         }
         self.classes.push(list.clone());
         list
     }
+
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+}
+
+/// Classes as an object has them, with what follows from them.
+pub(super) struct ClassList {
+    pub(super) given: Box<[Box<str>]>,
+    pub(super) structural: &'static str,
+    pub(super) compatibility: &'static [&'static str],
+    /// All of them, as values.
+    pub(super) values: Box<[Box<[u8]>]>,
+    pub(super) classes: SmallVec<[Option<&'static ObjectClass>; 12]>,
+    pub(super) own_classes: usize,
+    pub(super) allowed: AttributeSet,
+    pub(super) allowed_itself: AttributeSet,
+}
+
+/// Bits, by the numbers of the attribute types.
+pub(super) struct AttributeSet(Box<[u64]>);
+
+impl AttributeSet {
+    pub(super) fn of<'c>(classes: impl Iterator<Item = &'c Option<&'static ObjectClass>>) -> Self {
+        let mut bits = Vec::new();
+        for id in classes.copied().flatten().flat_map(ObjectClass::attributes) {
+            let place = id.index() / 64;
+            if bits.len() <= place {
+                bits.resize(place + 1, 0);
+            }
+            bits[place] |= 1 << (id.index() % 64);
+        }
+        Self(bits.into())
+    }
+
+    pub(super) fn contains(&self, id: AttributeId) -> bool {
+        self.0.get(id.index() / 64).is_some_and(|bits| bits >> (id.index() % 64) & 1 == 1)
+    }
+}
+
+impl ClassList {
+    /// Whether it was made of these.
+    pub(super) fn is_of<S: AsRef<str>>(
+        &self,
+        given: &[S],
+        structural: &str,
+        compatibility: &[&'static str],
+    ) -> bool {
+        self.given.iter().map(|class| &**class).eq(given.iter().map(AsRef::as_ref))
+            && (self.structural, self.compatibility) == (structural, compatibility)
+    }
 }
 
 /// Names that are known at a time.
 const NAMES: usize = 256;
 /// Lists of classes that are.
+/// No limit of the config: what is found once more where there are others is only found again.
 const LISTS_MAX: usize = 16;
 
 #[cfg(test)]

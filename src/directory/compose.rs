@@ -7,7 +7,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use super::common::Common;
+use super::common::{AttributeSet, ClassList, Common};
 use super::entry::{Added, Entry, EntryBuilder, MembershipAttributes, attribute_length};
 use crate::model::{Account, Attribute, Container, Group, LdapProvider, Placement};
 use crate::schema::{
@@ -40,45 +40,11 @@ struct Composed<'a> {
     forms: BTreeSet<Vec<u8>>,
 }
 
-/// Classes as an object has them, with what follows from them.
-pub(super) struct ClassList {
-    given: Box<[Box<str>]>,
-    structural: &'static str,
-    compatibility: &'static [&'static str],
-    /// All of them, as values.
-    values: Box<[Box<[u8]>]>,
-    classes: SmallVec<[Option<&'static ObjectClass>; 12]>,
-    own_classes: usize,
-    allowed: AttributeSet,
-    allowed_itself: AttributeSet,
-}
-
-/// Bits, by the numbers of the attribute types.
-struct AttributeSet(Box<[u64]>);
-
-impl AttributeSet {
-    fn of<'c>(classes: impl Iterator<Item = &'c Option<&'static ObjectClass>>) -> Self {
-        let mut bits = Vec::new();
-        for id in classes.copied().flatten().flat_map(ObjectClass::attributes) {
-            let place = id.index() / 64;
-            if bits.len() <= place {
-                bits.resize(place + 1, 0);
-            }
-            bits[place] |= 1 << (id.index() % 64);
-        }
-        Self(bits.into())
-    }
-
-    fn contains(&self, id: AttributeId) -> bool {
-        self.0.get(id.index() / 64).is_some_and(|bits| bits >> (id.index() % 64) & 1 == 1)
-    }
-}
-
 impl ClassList {
     /// The given classes in their order, then what they are derived from, which is implied (RFC 4512
     /// section 3.3); behind them `structural` where none of them is (posixGroup was structural in RFC 2307 and is
     /// auxiliary here), and what a provider adds.
-    pub(super) fn new<S: AsRef<str>>(
+    fn new<S: AsRef<str>>(
         schema: &Schema,
         given: &[S],
         structural: &'static str,
@@ -99,16 +65,21 @@ impl ClassList {
             allowed_itself: AttributeSet::of(classes.iter().take(own_classes)),
         }
     }
+}
 
-    /// Whether it was made of these.
-    pub(super) fn is_of<S: AsRef<str>>(
-        &self,
+impl Common {
+    /// These classes, see [`ClassList::new`].
+    fn classes<S: AsRef<str>>(
+        &mut self,
         given: &[S],
-        structural: &str,
-        compatibility: &[&'static str],
-    ) -> bool {
-        self.given.iter().map(|class| &**class).eq(given.iter().map(AsRef::as_ref))
-            && (self.structural, self.compatibility) == (structural, compatibility)
+        structural: &'static str,
+        compatibility: &'static [&'static str],
+    ) -> Arc<ClassList> {
+        let known = self.known(given, structural, compatibility);
+        known.unwrap_or_else(|| {
+            let list = ClassList::new(self.schema(), given, structural, compatibility);
+            self.keep(Arc::new(list))
+        })
     }
 }
 

@@ -544,6 +544,7 @@ const DEPTH_MAX: u32 = FIXED_DEPTH + u32::BITS / BITS;
 /// A key of so many gathered postings gets a list.
 const POPULAR_MIN: usize = 16;
 /// So many keys do.
+/// No limit of the config: what is gathered in another way has the same outcome.
 const POPULAR_MAX: usize = POPULAR_PLACES / 2;
 const POPULAR_PLACES: usize = 1 << 15;
 const _: () = assert!(POPULAR_MAX < u16::MAX as usize);

@@ -54,6 +54,7 @@ pub fn is_domain(text: &str) -> bool {
 pub const NAME_OCTETS_MAX: usize = 256;
 /// Octets of a text that describes an object, or of a URL: it is shown in lists and told in events. As a name, it is bounded in
 /// the same way everywhere, so that no config makes what another has taken wrong.
+/// No limit of the config: a rule about what one object may hold, far above what any does.
 pub const TEXT_OCTETS_MAX: usize = 4_096;
 /// RFC 5321 section 4.5.3.1.
 /// No limit of the config: the RFC gives it.

@@ -687,6 +687,7 @@ pub(super) const READ_OCTETS: usize = 256 * 1024;
 /// A block is closed when it has so many octets.
 const BLOCK_OCTETS: usize = 256 * 1024;
 /// Where the length of a block is damaged, no more than this is read for it; none that was written is as long.
+/// No limit of the config: a bound of the format.
 const BLOCK_OCTETS_MAX: u32 = 1024 * 1024;
 /// A disk that does not give an octet does not give those around it.
 const UNREADABLE_OCTETS: u64 = 4096;

@@ -13,12 +13,14 @@
 //! what of it is kept, and to write that. Of all records only names, numbers and ranks are in memory, and the journal.
 
 mod kept;
+mod outcome;
 mod sources;
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+
+pub use self::outcome::{Missing, SalvageRules, Salvaged};
 
 use self::kept::{Kept, Survey};
 use self::sources::{Choice, Sources};
@@ -28,50 +30,7 @@ use super::error::{Damage, StoreError};
 use super::lock::Lock;
 use super::record::{self, Item};
 use super::{Meta, ledger};
-use crate::model::{CustomAttribute, Event, EventDigest, LdapProvider, Record, Revision, Trail};
-
-/// What the store cannot decide by itself.
-pub struct SalvageRules<'a> {
-    /// The digest of an event, by which the one behind it is held to it.
-    pub digest: &'a dyn Fn(&Event) -> EventDigest,
-    /// Why a provider makes no directory with these attribute types; `None`: it does.
-    pub misfit: &'a dyn Fn(&[CustomAttribute], &LdapProvider) -> Option<String>,
-    /// The form of a name that two names have in common when they are the same.
-    pub name_key: &'a dyn Fn(&str) -> Vec<u8>,
-}
-
-/// What came of it.
-#[derive(Clone, Debug, Default)]
-pub struct Salvaged {
-    /// Of each of the three sources, what could be read.
-    pub sources: Vec<String>,
-    /// What is known to have been there and is not, by kind, number and name.
-    pub missing: Vec<Missing>,
-    /// What is there and was left out, with the reason.
-    pub left_out: Vec<String>,
-    /// What lost a reference to something that is missing.
-    pub changed: Vec<String>,
-    /// Of which only an earlier version was whole.
-    pub earlier: Vec<String>,
-    /// How many events of each trail are missing.
-    pub events_missing: BTreeMap<Trail, u64>,
-    /// How many records the newest description counts; `None`: no description was found.
-    pub records_expected: Option<u64>,
-    /// How many there are now.
-    pub records: u64,
-    /// The newest revision of which anything was found.
-    pub revision: Revision,
-}
-
-/// An object that is gone.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Missing {
-    /// What it is: `account`, `token`.
-    pub kind: &'static str,
-    pub number: u32,
-    /// Its last name in the audit trail.
-    pub name: Option<String>,
-}
+use crate::model::Record;
 
 /// Reads the files in a data directory without changing them, and writes what is sound as an archive. The copy of the
 /// database is made in `scratch`, and removed.

@@ -20,7 +20,7 @@ use super::told::{self, LosingAccess};
 use super::used_by::{UsedBy, UsedByAction};
 use super::user::{self, Shown};
 use super::value::{Empty, Required, RequiredFields, given, one_of, or_null};
-use crate::directory::{AccountState, Accounts};
+use crate::directory::AccountState;
 use crate::model::{
     self, AccountNumber, ApplicationNumber, ApplicationText, BindingMode, ObjectReference, Permission,
     ProviderNumber,
@@ -268,11 +268,6 @@ fn number(transaction: &Transaction<'_>, slug: &str) -> Result<ApplicationNumber
     let found = transaction.snapshot().accounts().application_named(slug);
     let found = found.map(|application| application.number);
     found.ok_or_else(|| ChangeError::NotFound { kind: "application", name: slug.to_owned() })
-}
-
-/// The application with this UUID.
-pub(super) fn by_uuid(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<model::Application>> {
-    accounts.applications().find(|application| application.uuid == uuid)
 }
 
 /// The application after a change, with what whoever makes it is told.

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::application::by_uuid;
+use super::by_uuid;
 use super::call::Call;
 use super::group::{self, PartialGroup};
 use super::page::Page;
@@ -357,7 +357,7 @@ fn changes(
         (Some(uuid), Some((application, _))) if uuid == target(source, application) => None,
         (Some(uuid), _) => {
             // One that the caller may not know of is none, whatever else is wrong.
-            let target = by_uuid(source.accounts(), uuid)
+            let target = by_uuid::application(source.accounts(), uuid)
                 .map(|application| application.number)
                 .filter(|number| source.names(ObjectReference::Application(*number)));
             source.noting(target.ok_or_else(no_target))?
@@ -386,7 +386,7 @@ fn subject(
         return Err(no_subject());
     }
     if let Some(uuid) = group {
-        let group = group::by_uuid(source.accounts(), uuid);
+        let group = by_uuid::group(source.accounts(), uuid);
         let group = group.filter(|group| source.names(ObjectReference::Group(group.number)));
         let group = group.ok_or_else(|| ChangeError::field("group", "there is no such group"))?;
         return Ok(Some(BindingSubject::Group(group.number)));

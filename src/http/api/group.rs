@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::attributes;
+use super::by_uuid;
 use super::call::Call;
 use super::object;
 use super::page::Page;
@@ -239,15 +240,15 @@ pub(super) async fn create(call: Call, request: Required<PatchedGroupRequest>) -
 }
 
 pub(super) fn retrieve(reading: &Reading, query: ShownQuery) -> Result<Group, CallRefusal> {
-    let group =
-        by_uuid(reading.accounts(), reading.parameter("group_uuid")?).ok_or_else(CallRefusal::not_found)?;
+    let group = by_uuid::group(reading.accounts(), reading.parameter("group_uuid")?)
+        .ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Group(group.number))?;
     Ok(shown(reading, group.number, query)?)
 }
 
 pub(super) async fn update(call: Call, request: PatchedGroupRequest) -> Result<Group, CallRefusal> {
     let uuid = call.parameter("group_uuid")?;
-    let found = by_uuid(call.registry.snapshot().accounts(), uuid).map(|group| group.number);
+    let found = by_uuid::group(call.registry.snapshot().accounts(), uuid).map(|group| group.number);
     let number = found.ok_or_else(CallRefusal::not_found)?;
     call.require_on(Permission::ChangeGroup, ObjectReference::Group(number))?;
     let changed = call.change(move |transaction| {
@@ -302,7 +303,8 @@ async fn set_user(
 
 pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     let accounts = reading.accounts();
-    let group = by_uuid(accounts, reading.parameter("group_uuid")?).ok_or_else(CallRefusal::not_found)?;
+    let group =
+        by_uuid::group(accounts, reading.parameter("group_uuid")?).ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Group(group.number))?;
     let members = group.members().filter_map(|member| accounts.account_of_entry(member));
     let members = members.map(|account| ObjectReference::Account(account.number));
@@ -415,11 +417,6 @@ pub(super) fn partial(state: &GroupState) -> PartialGroup {
     }
 }
 
-/// The group with this UUID.
-pub(super) fn by_uuid(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<GroupState>> {
-    accounts.groups().find(|group| group.uuid == uuid)
-}
-
 /// The numbers of groups that a field of a request names, where these are present: those that the caller may not view
 /// do not exist for it, and stay.
 pub(super) fn numbers(
@@ -452,7 +449,7 @@ fn account_numbers(
 
 /// The number of a group in the path.
 pub(super) fn number(transaction: &Transaction<'_>, uuid: Uuid) -> Result<GroupNumber, ChangeError> {
-    let found = by_uuid(transaction.snapshot().accounts(), uuid).map(|group| group.number);
+    let found = by_uuid::group(transaction.snapshot().accounts(), uuid).map(|group| group.number);
     found.ok_or_else(|| ChangeError::NotFound { kind: "group", name: uuid.to_string() })
 }
 

@@ -6,6 +6,7 @@
 mod attributes;
 mod authenticate;
 mod bounds;
+mod by_uuid;
 mod call;
 mod denied;
 mod fields;

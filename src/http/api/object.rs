@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use super::by_uuid;
 use super::call::written;
 use super::reading::RepresentationSource;
 use crate::directory::Accounts;
@@ -33,11 +34,11 @@ pub(super) fn find(
             Some(ObjectReference::Provider(ProviderNumber::new(number()?)))
         }
         "authentik_core.group" => {
-            let group = uuid.and_then(|uuid| super::group::by_uuid(accounts, uuid));
+            let group = uuid.and_then(|uuid| by_uuid::group(accounts, uuid));
             group.map(|group| ObjectReference::Group(group.number))
         }
         "authentik_rbac.role" => {
-            let role = uuid.and_then(|uuid| super::role::by_uuid(accounts, uuid));
+            let role = uuid.and_then(|uuid| by_uuid::role(accounts, uuid));
             role.map(|role| ObjectReference::Role(role.number))
         }
         "authentik_core.token" => {
@@ -46,7 +47,7 @@ pub(super) fn find(
             token.map(|token| ObjectReference::Token(token.number))
         }
         "authentik_core.application" => {
-            let application = uuid.and_then(|uuid| super::application::by_uuid(accounts, uuid));
+            let application = uuid.and_then(|uuid| by_uuid::application(accounts, uuid));
             let application = application.or_else(|| accounts.application_named(pk));
             application.map(|application| ObjectReference::Application(application.number))
         }

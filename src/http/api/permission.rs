@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::by_uuid;
 use super::call::Call;
 use super::group;
 use super::object;
@@ -263,7 +264,7 @@ fn viewed_role<'a>(
     uuid: Uuid,
     parameter: &'static str,
 ) -> Result<&'a Arc<model::Role>, CallRefusal> {
-    role::by_uuid(reading.accounts(), uuid)
+    by_uuid::role(reading.accounts(), uuid)
         .filter(|role| reading.knows(ObjectReference::Role(role.number)))
         .ok_or_else(|| CallRefusal::field(parameter, "there is no such role"))
 }

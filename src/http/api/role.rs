@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::by_uuid;
 use super::call::Call;
-use super::group;
 use super::object;
 use super::page::Page;
 use super::reading::{Reading, RepresentationSource};
@@ -15,7 +15,7 @@ use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Required, RequiredFields};
-use crate::directory::{Accounts, name_key};
+use crate::directory::name_key;
 use crate::model::{self, AccountNumber, ObjectReference, RoleNumber};
 use crate::registry::commands::{RoleChanges, create_role, delete_role, set_role_of_account, update_role};
 use crate::registry::{ChangeError, Transaction};
@@ -71,7 +71,7 @@ pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<Page<Role>, Ca
     }
     let inherited = query.inherited.unwrap_or(false);
     let shown_group = |uuid| {
-        group::by_uuid(accounts, uuid).filter(|group| reading.may_view(ObjectReference::Group(group.number)))
+        by_uuid::group(accounts, uuid).filter(|group| reading.may_view(ObjectReference::Group(group.number)))
     };
     let shown_account = |number| {
         let account = accounts.account(AccountNumber::new(number));
@@ -125,7 +125,8 @@ pub(super) async fn create(call: Call, request: Required<PatchedRoleRequest>) ->
 }
 
 pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Role, CallRefusal> {
-    let role = by_uuid(reading.accounts(), reading.parameter("uuid")?).ok_or_else(CallRefusal::not_found)?;
+    let role =
+        by_uuid::role(reading.accounts(), reading.parameter("uuid")?).ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Role(role.number))?;
     Ok(shown(role))
 }
@@ -180,7 +181,7 @@ async fn set_user(
 
 pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>, CallRefusal> {
     let accounts = reading.accounts();
-    let role = by_uuid(accounts, reading.parameter("uuid")?).ok_or_else(CallRefusal::not_found)?;
+    let role = by_uuid::role(accounts, reading.parameter("uuid")?).ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Role(role.number))?;
     let holders = accounts.accounts().filter(|account| account.roles.contains(&role.number));
     let holders = holders.map(|account| ObjectReference::Account(account.number));
@@ -192,11 +193,6 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
 /// As it is answered.
 pub(super) fn shown(role: &model::Role) -> Role {
     Role { pk: role.uuid, name: role.name.clone() }
-}
-
-/// The role with this UUID.
-pub(super) fn by_uuid(accounts: &Accounts, uuid: Uuid) -> Option<&Arc<model::Role>> {
-    accounts.roles().find(|role| role.uuid == uuid)
 }
 
 /// The numbers of roles that a request names, where these are present: those that the caller may not view do not exist
@@ -212,7 +208,7 @@ pub(super) fn numbers(
 
 /// The number of a role in the path.
 pub(super) fn number(transaction: &Transaction<'_>, uuid: Uuid) -> Result<RoleNumber, ChangeError> {
-    let found = by_uuid(transaction.snapshot().accounts(), uuid).map(|role| role.number);
+    let found = by_uuid::role(transaction.snapshot().accounts(), uuid).map(|role| role.number);
     found.ok_or_else(|| ChangeError::NotFound { kind: "role", name: uuid.to_string() })
 }
 

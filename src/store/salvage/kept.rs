@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use roaring::RoaringBitmap;
 
+use super::outcome::{Missing, SalvageRules, Salvaged};
 use super::sources::{Chosen, Rank};
-use super::{Missing, SalvageRules, Salvaged};
 use crate::model::{
     Account, AccountNumber, Action, ApplicationNumber, BindingSubject, CustomAttribute, Event, Grant, Group,
     GroupNumber, InternalAccount, LdapProvider, ObjectReference, ProviderNumber, Record, Revision,

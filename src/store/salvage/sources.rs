@@ -6,7 +6,7 @@ use std::iter::Peekable;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::Salvaged;
+use super::outcome::Salvaged;
 use crate::model::{Record, Revision};
 use crate::store::Meta;
 use crate::store::archive::Wreck;

@@ -180,7 +180,7 @@ async fn whom_the_caller_may_not_view_is_neither_named_nor_counted() {
     let accounts = |name: &str| world.registry.snapshot().accounts().account_named(name).unwrap().number;
     let bob = accounts("bob");
     let group =
-        crate::http::api::group::by_uuid(world.registry.snapshot().accounts(), group.parse().unwrap())
+        crate::http::api::by_uuid::group(world.registry.snapshot().accounts(), group.parse().unwrap())
             .unwrap()
             .number;
     let on = Some(ObjectReference::Application(application));
