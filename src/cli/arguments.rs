@@ -99,6 +99,11 @@ impl PlaceArguments {
 
     async fn find(&self, absent: Absent, purpose: Purpose) -> Result<Backend, Failure> {
         if let Some(socket) = &self.socket {
+            if self.config.is_some() {
+                return Err(Failure::usage(
+                    "--config and --socket each say which directory: give one of them",
+                ));
+            }
             return Backend::at(socket).await;
         }
         let socket = match self.config {
@@ -152,7 +157,7 @@ impl ReadingArguments {
     ) -> Result<T, Failure> {
         let mut backend = match &self.backup {
             Some(backup) => {
-                let settings = place.settings()?.unwrap_or_else(Settings::without_file);
+                let settings = place.without_socket()?.settings()?.unwrap_or_else(Settings::without_file);
                 Backend::of_backup(&settings, backup)?
             }
             None => place.find(Absent::Fail, Purpose::Read).await?,

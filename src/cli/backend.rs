@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use super::failure::{Exit, Failure, in_words};
 use super::output::Output;
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Limits, Settings};
 use crate::http::{self, Problem, ProblemKind};
 use crate::registry::{OpenError, Registry};
 use crate::server::{Opening, Patience, SOCKET_NAME, open_forgotten, open_reading, open_registry};
@@ -187,7 +187,8 @@ impl Backend {
     }
 
     fn of(registry: Arc<Registry>, source: String) -> Self {
-        let router = http::router(Arc::clone(&registry), None).layer(Extension(http::own_user()));
+        let router =
+            http::router(Arc::clone(&registry), &Limits::default(), None).layer(Extension(http::own_user()));
         Self::Own { source, router, registry }
     }
 

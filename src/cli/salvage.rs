@@ -57,7 +57,10 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let SalvageArguments { output: file, force, data_dir } = arguments;
     let data_dir = match data_dir {
-        Some(data_dir) => data_dir,
+        Some(data_dir) => {
+            place.unused()?;
+            data_dir
+        }
         None => load_settings(&place.config()?)?.data_dir,
     };
     if !has_store(&data_dir) {

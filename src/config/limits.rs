@@ -210,6 +210,8 @@ limits! {
     trail_walks_max: u32 = 2, 1..=1_024;
     /// Custom events that one account adds to the audit trail within a minute, as many of them at once; more are answered with 429.
     custom_events_by_account_max: u32 = 60, 1..=1_000_000;
+    /// Secrets of its own that one account exchanges within an hour, as many of them at once: passwords by Password Modify, tokens that rotate themselves. More are refused: nobody fills the audit trail so.
+    own_secrets_by_account_max: u32 = 30, 1..=1_000_000;
     /// Octets of what one custom event says; a larger one is refused.
     custom_event_size_max: u64 = 16 * KIB, 256..=MIB;
     /// Octets of the custom events that the audit trail keeps; when there are more, the oldest of them are removed.
@@ -224,7 +226,7 @@ limits! {
     store_wait_time: Duration = Duration::from_secs(15), Duration::ZERO..=HOUR;
     /// The largest file of an import: it is kept in the data directory while it is imported.
     import_size_max: u64 = 4 * GIB, KIB..=1024 * GIB;
-    /// Entries in one file of an import: 24 octets are kept in memory for each while it is imported.
+    /// Entries in one file of an import: up to 72 octets are kept in memory for each while it is imported.
     import_entries_max: u32 = 10_000_000, 1..=1_000_000_000;
     /// Lines of the log that wait to be written; when whoever reads the log is slower than that, lines are lost and counted.
     log_queue_max: u32 = 16_384, 64..=1_048_576;

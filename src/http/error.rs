@@ -159,7 +159,7 @@ impl From<ChangeError> for Problem {
             ChangeError::Refused(_) | ChangeError::Forbidden { .. } | ChangeError::NotAuthenticated(_) => {
                 ProblemKind::Refused
             }
-            ChangeError::Busy | ChangeError::TooManyEvents { .. } => ProblemKind::Busy,
+            ChangeError::Busy | ChangeError::TooOften { .. } => ProblemKind::Busy,
             ChangeError::Conflict => ProblemKind::Conflict,
             ChangeError::Store(store) if store.is_unusable() => ProblemKind::StoreUnusable,
             ChangeError::Store(store) if matches!(**store, StoreError::Stopped { .. }) => {

@@ -42,13 +42,14 @@ pub use status::{BackupStatus, Status};
 pub use system_user::{SUDO_USER_HEADER, own_user, sudo_user};
 
 use self::api::{Api, Door};
+use crate::config::Limits;
 use crate::model::{Actor, InternalAccount, SystemUser};
 use crate::net::Tls;
 use crate::registry::Registry;
 
 /// The routes of the commands, on an open directory; `tls`: the certificates of the server whose socket it is.
-pub fn router(registry: Arc<Registry>, tls: Option<Arc<Tls>>) -> Router {
-    let api = Api::new(Arc::clone(&registry), Door::Local).with_tls(tls);
+pub fn router(registry: Arc<Registry>, limits: &Limits, tls: Option<Arc<Tls>>) -> Router {
+    let api = Api::new(Arc::clone(&registry), Door::Local).with_limits(limits).with_tls(tls);
     let commands = Router::new()
         .route(path::STATUS, get(status::status))
         .route(path::SEED_NAMES, post(seed::names))

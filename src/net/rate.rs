@@ -1,4 +1,4 @@
-//! How often somebody may ask: so many times within a minute, and as many at once when they were silent before.
+//! How often somebody may ask: so many times within a minute or an hour, and as many at once when they were silent before.
 //!
 //! The table has a fixed size, and to ask it takes no lock and no memory. A key has a cell in each of the rows and counts
 //! in all of them, as in a count-min sketch: two keys that share a cell in one row hardly do so in the others, and the row
@@ -25,10 +25,19 @@ pub struct Rate {
 impl Rate {
     /// Admits `requests_max` requests of each key within a minute.
     pub fn per_minute(requests_max: u32) -> Self {
-        let interval_ns = MINUTE_NS / u64::from(requests_max.max(1));
+        Self::within(MINUTE_NS, requests_max)
+    }
+
+    /// The same within an hour.
+    pub fn per_hour(requests_max: u32) -> Self {
+        Self::within(60 * MINUTE_NS, requests_max)
+    }
+
+    fn within(window_ns: u64, requests_max: u32) -> Self {
+        let interval_ns = window_ns / u64::from(requests_max.max(1));
         Self {
             interval_ns,
-            ahead_ns_max: MINUTE_NS - interval_ns,
+            ahead_ns_max: window_ns - interval_ns,
             started: Instant::now(),
             hasher: RandomState::new(),
             rows: std::array::from_fn(|_| (0..CELLS).map(|_| AtomicU64::new(0)).collect()),

@@ -131,12 +131,12 @@ pub enum ChangeError {
     /// Too many changes wait.
     #[error("too many changes wait for their turn; try again later")]
     Busy,
-    /// The caller has added as many events as it may for now.
-    #[error("this account has added {limit} events to the audit trail within a minute; try again later")]
-    TooManyEvents {
-        /// How many it may add within a minute.
-        limit: u32,
-        /// When it may add one again.
+    /// The account has done something as often as it may for now.
+    #[error("this account has {what}; try again later")]
+    TooOften {
+        /// What, and how often within which time.
+        what: String,
+        /// When it may do so again.
         wait: Duration,
     },
     /// The directory has changed since the caller looked.

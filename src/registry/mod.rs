@@ -95,6 +95,8 @@ pub struct RegistrySettings {
     pub failures_told_by_source_max: usize,
     /// What callers may add to the audit trail.
     pub custom_events: CustomEventBounds,
+    /// Secrets of its own that an account exchanges within an hour.
+    pub own_secrets_by_account_max: u32,
     /// How long a replaced token goes on working when nothing else is said.
     pub rotation_overlap: Duration,
     /// What [`Registry::keep_tokens`] does.
@@ -129,6 +131,7 @@ impl Default for RegistrySettings {
             denials_told_max: 1_024,
             failures_told_by_source_max: 32,
             custom_events: CustomEventBounds::default(),
+            own_secrets_by_account_max: u32::MAX,
             rotation_overlap: Duration::ZERO,
             token_care: TokenCareSettings::default(),
             fresh_secrets_max: 1_024,
@@ -164,6 +167,8 @@ pub struct Registry {
     custom_events: CustomEventBounds,
     /// How often an account may add one.
     custom_rate: Arc<Rate>,
+    /// How many secrets of its own an account exchanges within an hour, and what is counted of it.
+    own_secrets: (u32, Rate),
     /// Turns to walk through the audit trail.
     walks: Arc<tokio::sync::Semaphore>,
     pub(crate) token_keys: TokenKeys,
@@ -256,6 +261,10 @@ impl Registry {
             flushed: Mutex::default(),
             custom_events: settings.custom_events,
             custom_rate: Arc::new(Rate::per_minute(settings.custom_events.by_account_max)),
+            own_secrets: (
+                settings.own_secrets_by_account_max,
+                Rate::per_hour(settings.own_secrets_by_account_max),
+            ),
             walks: Arc::new(tokio::sync::Semaphore::new(settings.trail_walks_max)),
             token_keys,
             fresh_secrets: FreshSecrets::new(settings.fresh_secrets_max),

@@ -220,12 +220,15 @@ impl Registry {
             // The operator is no account.
             if let Some(account) = transaction.caller().holder().map(|holder| holder.account) {
                 let admitted = rate.admit(&account.get());
-                admitted.map_err(|wait| ChangeError::TooManyEvents { limit: by_account_max, wait })?;
+                admitted.map_err(|wait| {
+                    let what = format!("added {by_account_max} events to the audit trail within a minute");
+                    ChangeError::TooOften { what, wait }
+                })?;
             }
             transaction.note_with(Action::Custom, object, details)
         });
         added.await.inspect_err(|error| {
-            if matches!(error, ChangeError::TooManyEvents { .. }) {
+            if matches!(error, ChangeError::TooOften { .. }) {
                 self.reached().note(Limit::custom_events_by_account_max);
             }
         })

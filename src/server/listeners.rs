@@ -164,7 +164,7 @@ impl Listening {
         }
         tasks.tracker.spawn(http::serve_local(
             local,
-            http::router(Arc::clone(&registry), tls.clone()),
+            http::router(Arc::clone(&registry), &settings.limits, tls.clone()),
             tasks.shutdown.clone(),
         ));
 

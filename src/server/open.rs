@@ -160,6 +160,7 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
             size_max: limits.custom_event_size_max,
             kept_size_max: limits.custom_events_size_max,
         },
+        own_secrets_by_account_max: limits.own_secrets_by_account_max,
         rotation_overlap: settings.rotation_overlap,
         token_care: TokenCareSettings {
             expiry_warning: settings.expiry_warning,

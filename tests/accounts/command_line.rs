@@ -66,9 +66,13 @@ fn which_directory_is_said_before_a_command_or_behind_it() {
         &["certificate", "--config", "c"],
         &["completions", "bash", "--socket", "s"],
         &["man", "--config", "c"],
+        &["backup", "verify", "b", "--socket", "s"],
+        &["salvage", "--data-dir", "d", "--config", "c"],
+        &["account", "list", "--backup", "b", "--socket", "s"],
     ] {
         place.run(arguments).exits(2).says(&["leave"]);
     }
+    place.run(&["account", "list", "--config", &config, "--socket", "s"]).exits(2).says(&["one of them"]);
     for command in ["serve", "check", "apply", "salvage"] {
         let done = place.command(&[command]).env_remove("BINDERY_CONFIG").output().unwrap();
         assert_eq!(done.status.code(), Some(2));

@@ -198,7 +198,7 @@ impl From<ChangeError> for CallRefusal {
                 return Self::detail(StatusCode::FORBIDDEN, NOT_KEPT, error.to_string());
             }
             ChangeError::Busy => return Self::too_many_requests(Duration::from_secs(1)),
-            ChangeError::TooManyEvents { wait, .. } => return Self::too_many_requests(wait),
+            ChangeError::TooOften { wait, .. } => return Self::too_many_requests(wait),
             ChangeError::Invalid(_)
             | ChangeError::Seed(_)
             | ChangeError::Refused(_)

@@ -111,7 +111,9 @@ fn code_of(error: &OwnSecretError) -> ResultCode {
             ChangeError::Invalid(_)
             | ChangeError::Seed(_)
             | ChangeError::Field { .. }
-            | ChangeError::Fields(_) => ResultCode::ConstraintViolation,
+            | ChangeError::Fields(_)
+            // As for a password that is too young to be changed; clients take 51 for a server that is down.
+            | ChangeError::TooOften { .. } => ResultCode::ConstraintViolation,
             ChangeError::NotFound { .. }
             | ChangeError::NotKept { .. }
             | ChangeError::Exists { .. }
@@ -120,7 +122,6 @@ fn code_of(error: &OwnSecretError) -> ResultCode {
                 ResultCode::InsufficientAccessRights
             }
             ChangeError::Busy
-            | ChangeError::TooManyEvents { .. }
             | ChangeError::Conflict
             | ChangeError::Secret(_) => ResultCode::Busy,
             ChangeError::Store(_) | ChangeError::ShuttingDown => ResultCode::Unavailable,

@@ -4,7 +4,8 @@ use ldap3_proto::proto::{LdapExtendedRequest, LdapOp};
 
 use super::binds::plain;
 use super::client::{Client, Reply, element, encode};
-use super::world::{ALICE, ALICE_PASSWORD, APP, APP_TOKEN, World, wait};
+use super::world::{ALICE, ALICE_PASSWORD, APP, APP_TOKEN, Wishes, World, wait};
+use crate::config::Limit;
 use crate::model::{Action, Event, Timestamp, Trail};
 use crate::registry::EventQuery;
 
@@ -81,6 +82,30 @@ fn an_account_rotates_the_app_password_it_is_bound_with() {
     let mut late = nobody(&world);
     late.now = end;
     late.bind(APP_DN, &world.secrets.app).is(49);
+}
+
+/// Whoever is bound has no right but its own, and each exchange leaves events and a token that works on.
+#[test]
+fn secrets_of_ones_own_are_exchanged_so_often_within_an_hour() {
+    let world = World::with(Wishes { own_secrets: Some(3), ..Wishes::default() });
+    let limit = || world.registry.reached().count(Limit::own_secrets_by_account_max);
+    let mut client = nobody(&world);
+    client.bind("alice", ALICE_PASSWORD).is(0);
+    for number in 0..3 {
+        let new = format!("another password {number}");
+        modify(&mut client, Some(value(None, None, Some(new.as_bytes())))).is(0);
+    }
+    let revision = world.registry.snapshot().revision();
+    for _ in 0..2 {
+        // Not 51, which clients take for a server that is down.
+        let reply = modify(&mut client, Some(value(None, None, Some(b"one password more"))));
+        reply.is(19);
+        assert!(reply.result().message.contains("3 secrets of its own within an hour"));
+    }
+    assert_eq!((world.registry.snapshot().revision(), limit()), (revision, 2));
+    nobody(&world).bind("alice", "another password 2").is(0);
+    // Another account has its own.
+    modify(&mut app(&world), None).is(0);
 }
 
 #[test]

@@ -96,6 +96,8 @@ pub(in crate::ldap) struct Wishes {
     pub(in crate::ldap) people: u32,
     /// Cost of alice's password: (KiB, passes); the configured ones when `None`.
     pub(in crate::ldap) alice_hash: Option<String>,
+    /// Secrets of its own that an account exchanges within an hour; any number when `None`.
+    pub(in crate::ldap) own_secrets: Option<u32>,
 }
 
 impl World {
@@ -121,6 +123,7 @@ impl World {
         let settings = RegistrySettings {
             hashing,
             verified_secrets_max: 64,
+            own_secrets_by_account_max: wishes.own_secrets.unwrap_or(u32::MAX),
             throttle: wishes.throttle.unwrap_or(ThrottleSettings {
                 failures_per_name_max: 0,
                 failures_per_source_max: 0,

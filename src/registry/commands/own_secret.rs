@@ -12,7 +12,8 @@ use super::token::{FIRST_GENERATION, NewUuid, check_present, replace};
 use super::validate;
 use crate::access::{Credential, Identity};
 use crate::auth::{Candidate, CredentialKey, HashClass, HashJob, Subject};
-use crate::model::{AccountChanges, Actor, HashText, Token};
+use crate::config::Limit;
+use crate::model::{AccountChanges, AccountNumber, Actor, HashText, Token};
 use crate::registry::authenticate::{key_of_password, key_of_token};
 use crate::registry::{Caller, ChangeError, Registry, Trial};
 use crate::secret::Secret;
@@ -109,6 +110,7 @@ impl Registry {
         {
             return Err(OwnSecretError::OldIsWrong);
         }
+        self.admit_own_secret(account.number)?;
         let actor = Actor {
             account: account.username.to_string(),
             number: Some(account.number),
@@ -140,6 +142,20 @@ impl Registry {
                 Ok(Exchanged { generated: Some(new), credential })
             }
         }
+    }
+
+    /// Counts a secret that an account exchanges for another, without any right but its own: each leaves events, and the old
+    /// token works on for a while.
+    ///
+    /// # Errors
+    /// There were too many of its account.
+    pub(super) fn admit_own_secret(&self, account: AccountNumber) -> Result<(), ChangeError> {
+        let (limit, rate) = &self.own_secrets;
+        rate.admit(&account.get()).map_err(|wait| {
+            self.reached().note(Limit::own_secrets_by_account_max);
+            let what = format!("exchanged {limit} secrets of its own within an hour");
+            ChangeError::TooOften { what, wait }
+        })
     }
 
     /// Whether the secret is the present one: without a hash when it was verified before, as it was at the bind. Wrong

@@ -123,14 +123,16 @@ pub(super) fn find_to_rotate(
     accounts: &Accounts,
     identifier: &str,
 ) -> Result<Arc<Token>, ChangeError> {
-    let credential = caller.holder().map(|holder| holder.credential);
-    let is_credential = |token: &&Arc<Token>| {
-        credential == Some(Credential::Token { number: token.number, generation: token.generation })
-    };
-    match accounts.token_named(identifier).filter(is_credential) {
+    match accounts.token_named(identifier).filter(|token| has_come_with(caller, token)) {
         Some(token) => Ok(Arc::clone(token)),
         None => find_secret_of(caller, accounts, Permission::SetTokenKey, identifier),
     }
+}
+
+/// Whether a token is what the caller has come with.
+pub(super) fn has_come_with(caller: &Caller, token: &Token) -> bool {
+    let credential = caller.holder().map(|holder| holder.credential);
+    credential == Some(Credential::Token { number: token.number, generation: token.generation })
 }
 
 /// How long the old secret of a token goes on working beside the new one, where `asked` was asked for: for who has come with

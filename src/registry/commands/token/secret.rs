@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::given::selector_of;
-use super::rights::{find_secret_of, find_to_rotate, find_to_set, inherit_grants, overlap_of};
+use super::rights::{find_secret_of, find_to_rotate, find_to_set, has_come_with, inherit_grants, overlap_of};
 use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, replaced_by, write};
 use crate::audit::EventObject;
 use crate::auth::SealError;
@@ -43,6 +43,9 @@ impl Registry {
             return Err(ChangeError::field("overlap", message));
         }
         let old = self.secret_to_exchange(&caller, &identifier, find_to_rotate)?;
+        if has_come_with(&caller, &old) {
+            self.admit_own_secret(old.account)?;
+        }
         let new = NewUuid::new();
         let made = self
             .new_token_secret(
