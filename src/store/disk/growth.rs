@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 use super::database::Database;
-use super::{CommitState, Engine, Settings, Shared, check_space, database_in, octets_in, opening};
+use super::opening::{self, Beside};
+use super::{CommitState, Engine, Settings, Shared, check_space, database_in, octets_in};
 use crate::model::Revision;
 use crate::seldom::{self, Seldom};
 use crate::store::Sizes;
@@ -118,14 +119,13 @@ impl Shared {
         self.wait_until_opened();
         let _turn = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         // Most of it while changes go on.
-        let new = opening::write_beside(&self.directory, &self.settings, &self.ledger()?, &self.ending)?;
+        let new = Beside::write(&self.directory, &self.settings, &self.ledger()?, &self.ending)?;
         let writer = self.writer();
         self.reopen(&writer)?;
         let ledger = self.read(Files::open(&self.directory)?, writer.meta.revision)?;
-        opening::write_rest(&self.directory, &self.settings, &ledger, &new, &self.ending)?;
+        new.write_rest(&self.directory, &self.settings, &ledger, &self.ending)?;
         let before = octets_in(&database_in(&self.directory));
-        if self.settings.compaction_gain_octets_min.is_some_and(|gain| octets_in(&new) + gain > before) {
-            opening::give_up(&new)?;
+        if self.settings.compaction_gain_octets_min.is_some_and(|gain| octets_in(&new.path) + gain > before) {
             return Ok(self.sizes());
         }
         let mut engine = self.engine_mut();

@@ -310,9 +310,9 @@ fn make_anew(
     ending: &AtomicBool,
 ) -> Result<Database, StoreError> {
     let path = Database::path_in(directory);
-    let new = write_beside(directory, settings, ledger, ending)?;
+    let new = Beside::write(directory, settings, ledger, ending)?;
     let aside = aside::put(directory, &path)?;
-    fs::rename(&new, &path).map_err(|error| StoreError::from_io(&path, "make", error))?;
+    fs::rename(&new.path, &path).map_err(|error| StoreError::from_io(&path, "make", error))?;
     database::sync_directory(directory)?;
     let revision = ledger.meta().revision;
     match aside {
@@ -389,46 +389,71 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Makes a database of the ledger beside the one that is in use; answers with where it is.
-///
-/// # Errors
-/// There is no space, or it cannot be written.
-pub(super) fn write_beside(
-    directory: &Path,
-    settings: &Settings,
-    ledger: &Ledger,
-    ending: &AtomicBool,
-) -> Result<PathBuf, StoreError> {
-    let new = directory.join(NEW);
-    check_space(directory, settings, ledger.checkpoint_octets().saturating_mul(DATABASE_OCTETS_FOR_ONE))?;
-    remove(&new)?;
-    if let Err(error) = write_database(directory, settings, ledger, &new, ending) {
-        let _ = remove(&new);
-        return Err(error);
-    }
-    Ok(new)
+/// A database that was written beside the one that is in use: gone with this, unless it was put into the place of that one.
+pub(super) struct Beside {
+    pub(super) path: PathBuf,
 }
 
-/// Brings a database that was written beside to the end of the ledger.
-///
-/// # Errors
-/// It cannot be written.
-pub(super) fn write_rest(
-    directory: &Path,
-    settings: &Settings,
-    ledger: &Ledger,
-    path: &Path,
-    ending: &AtomicBool,
-) -> Result<(), StoreError> {
-    let database = Database::open(directory, path, settings.cache_octets)?;
-    let revision = super::read_meta(directory, &database)?.revision;
-    match ledger.since(revision) {
-        Some(missing) if missing.is_empty() => Ok(()),
-        Some(missing) => write_missing(&database, missing),
-        // A checkpoint was made meanwhile, which holds what is missing among all the rest.
-        None => {
-            drop(database);
-            write_beside(directory, settings, ledger, ending).map(drop)
+impl Beside {
+    /// Makes it of the ledger.
+    ///
+    /// # Errors
+    /// There is no space, or it cannot be written.
+    pub(super) fn write(
+        directory: &Path,
+        settings: &Settings,
+        ledger: &Ledger,
+        ending: &AtomicBool,
+    ) -> Result<Self, StoreError> {
+        let beside = Self { path: directory.join(NEW) };
+        beside.write_all(directory, settings, ledger, ending)?;
+        Ok(beside)
+    }
+
+    /// Brings it to the end of the ledger.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn write_rest(
+        &self,
+        directory: &Path,
+        settings: &Settings,
+        ledger: &Ledger,
+        ending: &AtomicBool,
+    ) -> Result<(), StoreError> {
+        let database = Database::open(directory, &self.path, settings.cache_octets)?;
+        let revision = super::read_meta(directory, &database)?.revision;
+        match ledger.since(revision) {
+            Some(missing) if missing.is_empty() => Ok(()),
+            Some(missing) => write_missing(&database, missing),
+            // A checkpoint was made meanwhile, which holds what is missing among all the rest.
+            None => {
+                drop(database);
+                self.write_all(directory, settings, ledger, ending)
+            }
+        }
+    }
+
+    fn write_all(
+        &self,
+        directory: &Path,
+        settings: &Settings,
+        ledger: &Ledger,
+        ending: &AtomicBool,
+    ) -> Result<(), StoreError> {
+        let octets = ledger.checkpoint_octets().saturating_mul(DATABASE_OCTETS_FOR_ONE);
+        check_space(directory, settings, octets)?;
+        remove(&self.path)?;
+        write_database(directory, settings, ledger, &self.path, ending)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if self.path.exists() {
+            // What sled still writes would come behind it.
+            let _ = database::wait_until_closed(&self.path);
+            let _ = remove(&self.path);
         }
     }
 }
@@ -439,8 +464,8 @@ pub(super) fn write_rest(
 ///
 /// # Errors
 /// It cannot be moved.
-pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Path) -> Result<(), StoreError> {
-    let path = Database::path_in(directory);
+pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Beside) -> Result<(), StoreError> {
+    let (path, new) = (Database::path_in(directory), new.path.as_path());
     let failed = |error: std::io::Error| StoreError::from_io(&path, "exchange", error);
     // sled knows its files by their names: what it still writes of one must not come to the other.
     database::wait_until_closed(&path)?;
@@ -481,15 +506,6 @@ fn finish_exchanging(directory: &Path) -> Result<(), StoreError> {
     }
     fs::rename(&old, &path).map_err(|error| StoreError::from_io(&path, "put back", error))?;
     database::sync_directory(directory)
-}
-
-/// Takes away a database that was written beside and is not wanted.
-///
-/// # Errors
-/// It cannot be removed.
-pub(super) fn give_up(new: &Path) -> Result<(), StoreError> {
-    database::wait_until_closed(new)?;
-    remove(new)
 }
 
 /// A copy of the database's files, gone at the end.

@@ -155,6 +155,7 @@ fn a_compaction_whose_renames_fail_loses_nothing() {
         let error = store.compact().unwrap_err();
         let error = format!("{error} {:?}", std::error::Error::source(&error));
         assert!(error.contains("it is refused"), "{error}");
+        assert!(!directory.path().join("store.new").exists());
         assert_eq!(Content::of(&store).unwrap(), Content::after(2));
         if goes_on {
             store.commit(&batch(3)).unwrap();
