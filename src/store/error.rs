@@ -69,7 +69,7 @@ pub enum StoreError {
         known: u8,
     },
     /// Something is corrupt or missing.
-    #[error("the store in {} is damaged: {damage}; restore the whole data directory from a backup", path.display())]
+    #[error("the store in {} is damaged: {damage}; restore a backup (`bindery restore`), or what `bindery salvage` finds in its files", path.display())]
     Damaged {
         /// The data directory.
         path: PathBuf,
