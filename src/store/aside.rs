@@ -1,6 +1,8 @@
 //! What a start cannot use is put aside, never deleted: `set-aside/` in the data directory.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
@@ -18,6 +20,27 @@ pub fn put(directory: &Path, path: &Path) -> Result<Option<PathBuf>, StoreError>
     place.parent().map_or(Ok(()), super::disk::sync_directory)?;
     path.parent().map_or(Ok(()), super::disk::sync_directory)?;
     Ok(Some(place))
+}
+
+/// Writes octets of the file at `path` to a file there; answers with where that is.
+///
+/// # Errors
+/// It cannot be made durable; nothing of it is left.
+pub(super) fn put_octets(directory: &Path, path: &Path, octets: &[u8]) -> Result<PathBuf, StoreError> {
+    let place = place_for(directory, &path.file_name().unwrap_or_default().to_string_lossy())?;
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&place)
+        .and_then(|mut file| file.write_all(octets).and_then(|()| file.sync_all()))
+        .map_err(|error| StoreError::from_io(&place, "write", error))
+        .and_then(|()| place.parent().map_or(Ok(()), super::disk::sync_directory));
+    if let Err(error) = written {
+        let _ = fs::remove_file(&place);
+        return Err(error);
+    }
+    Ok(place)
 }
 
 /// A place of this name where nothing is, in a directory that is made.

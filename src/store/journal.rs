@@ -266,6 +266,26 @@ impl Segment {
         Ok((segment.map(|segment| Self { octets, ..segment }), last))
     }
 
+    /// What stands behind the last whole entry, without the zeros at its end.
+    pub(super) fn behind(&self) -> &[u8] {
+        let behind = self.octets.get(self.length..).unwrap_or_default();
+        let end = behind.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
+        behind.get(..end).unwrap_or_default()
+    }
+
+    /// Cuts off what stands behind the last whole entry of the file.
+    ///
+    /// # Errors
+    /// It cannot be made durable.
+    pub(super) fn cut(&self) -> Result<(), StoreError> {
+        let file = OpenOptions::new().write(true).open(&self.path);
+        file.and_then(|file| {
+            file.set_len(self.length as u64)?;
+            file.sync_all()
+        })
+        .map_err(|error| StoreError::from_io(&self.path, "cut the torn end of", error))
+    }
+
     /// What stands in these octets, without them.
     fn of(path: &Path, octets: &[u8]) -> Option<Self> {
         let (incarnation, first) = read_head(octets)?;

@@ -145,6 +145,10 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
     let path = Database::path_in(directory);
     let torn = ledger.newest().filter(|newest| newest.end != End::Clean);
     if let Some(torn) = torn {
+        tracing::warn!(
+            revision = ledger.meta().revision, octets = torn.behind().len(), file = %torn.path.display(),
+            "something torn or damaged stands behind the last whole batch of the journal; the database is asked what it was"
+        );
         if !path.exists() {
             return Err(both(directory, torn, "there is none".to_owned()));
         }
@@ -161,6 +165,9 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
     let compared = compare(directory, settings, ledger, &path)?;
     if let Some(torn) = torn {
         tell_end(directory, ledger, torn, &compared)?;
+        if matches!(compared, Compared::NotAhead(_)) {
+            set_end_aside(directory, settings, torn)?;
+        }
     }
     match compared {
         Compared::Unusable { reason } => Ok(Begun::Unusable { reason }),
@@ -201,6 +208,31 @@ fn tell_end(
         Compared::Ahead(_) => return Ok(()),
     };
     Err(both(directory, torn, reason))
+}
+
+/// Puts aside what stands behind the last whole batch and was never acknowledged, and cuts it off: another start, which may find
+/// no database, has nothing to ask then. Where it cannot be kept, it stays for the next change to cut.
+///
+/// # Errors
+/// It cannot be cut off.
+fn set_end_aside(directory: &Path, settings: &Settings, torn: &Segment) -> Result<(), StoreError> {
+    let octets = torn.behind();
+    let aside = check_space(directory, settings, octets.len() as u64)
+        .and_then(|()| aside::put_octets(directory, &torn.path, octets));
+    match aside {
+        Ok(aside) => {
+            torn.cut()?;
+            tracing::warn!(
+                set_aside = %aside.display(),
+                "what stood behind the last whole batch was never acknowledged; it was cut off"
+            );
+        }
+        Err(error) => tracing::warn!(
+            %error,
+            "what stands behind the last whole batch was never acknowledged; it stays until the next change"
+        ),
+    }
+    Ok(())
 }
 
 fn both(directory: &Path, torn: &Segment, database: String) -> StoreError {

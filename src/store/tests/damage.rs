@@ -1,5 +1,5 @@
-//! Damaged files: whichever one of them is harmed, a store opens with all that was acknowledged; of two, it does or is refused
-//! as it is.
+//! Damaged files: whichever one of them is harmed, a store opens with all that was acknowledged; of one in each copy, it does
+//! or is refused as it is, unless both have lost their last batches, which nobody can tell.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -221,7 +221,7 @@ fn strays_are_put_aside() {
 }
 
 #[test]
-fn two_harmed_files_lose_nothing_unnoticed() {
+fn a_harmed_file_of_each_copy_is_made_up_for_or_refused() {
     let victim = Victim::new(60, Life::Closed);
     let files = victim.files();
     let journal: Vec<&PathBuf> = files.iter().filter(|file| file.starts_with("journal")).collect();
@@ -288,4 +288,59 @@ fn a_start_that_is_refused_for_the_ends_of_both_changes_nothing() {
             std::fs::remove_dir_all(&copied).unwrap();
         }
     }
+}
+
+/// Behind the last whole batch of a file.
+fn end_of(batches: &Path) -> usize {
+    let file = std::fs::File::open(batches).unwrap();
+    journal::Segment::read(batches, &file).unwrap().0.unwrap().length
+}
+
+/// The database goes when it is made anew, and the process may end before the new one is there.
+#[test]
+fn a_torn_end_is_put_aside_by_the_start_that_knows_what_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    for revision in 1..=3 {
+        store.commit(&batch(revision)).unwrap();
+    }
+    drop(store);
+    let journal = directory.path().join(newest_batches(directory.path()));
+    let end = end_of(&journal);
+    let opened = OpenOptions::new().write(true).open(&journal).unwrap();
+    opened.write_all_at(b"a batch that was never whole", end as u64).unwrap();
+    for _ in 0..2 {
+        drop(open(directory.path()).unwrap());
+        let aside: Vec<_> = std::fs::read_dir(directory.path().join("set-aside")).unwrap().collect();
+        assert_eq!(aside.len(), 1);
+        let aside = aside.into_iter().next().unwrap().unwrap().path();
+        assert_eq!(std::fs::read(aside).unwrap(), b"a batch that was never whole");
+        std::fs::remove_dir_all(directory.path().join("store")).unwrap();
+    }
+    let store = open(directory.path()).unwrap();
+    assert_eq!(Content::of(&store).unwrap(), Content::after(3));
+    store.commit(&batch(4)).unwrap();
+    drop(store);
+    assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(4));
+}
+
+/// Without room to keep it, it stays in the journal, and the start goes on.
+#[test]
+fn a_torn_end_that_cannot_be_kept_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    store.commit(&batch(1)).unwrap();
+    drop(store);
+    let journal = directory.path().join(newest_batches(directory.path()));
+    let mut torn = std::fs::read(&journal).unwrap();
+    torn.truncate(end_of(&journal));
+    torn.extend_from_slice(b"torn");
+    std::fs::write(&journal, &torn).unwrap();
+    std::fs::write(directory.path().join("set-aside"), "a file where the directory would be").unwrap();
+    let store = open(directory.path()).unwrap();
+    assert!(std::fs::read(&journal).unwrap() == torn);
+    assert_eq!(Content::of(&store).unwrap(), Content::after(1));
+    store.commit(&batch(2)).unwrap();
+    drop(store);
+    assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(2));
 }
