@@ -5,12 +5,15 @@
 //! ledger is not whole the database has to tell what there was: then a copy of it is opened, so that a start that is
 //! refused has changed nothing.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::ops::ControlFlow;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use rustix::io::Errno;
+use uuid::Uuid;
 
 use super::database::{self, Database};
 use super::{Settings, check_ending, check_space, octets_in, verify};
@@ -300,16 +303,21 @@ pub(super) fn finish(
     begun: Begun,
     ending: &AtomicBool,
 ) -> Result<Database, StoreError> {
-    let reason = match begun {
-        Begun::Ahead(database) => return Ok(database),
-        Begun::Unusable { reason } => reason,
+    let anew = |reason: String| make_anew(directory, settings, ledger, &reason, ending);
+    let database = match begun {
+        Begun::Ahead(database) => database,
+        Begun::Unusable { reason } => anew(reason)?,
         Begun::Open(database) => match catch_up(directory, ledger, &database, ending) {
-            Ok(()) => return Ok(database),
-            Err(error @ StoreError::Damaged { .. }) => said(&error),
+            Ok(()) => database,
+            Err(error @ StoreError::Damaged { .. }) => {
+                drop(database);
+                anew(said(&error))?
+            }
             Err(error) => return Err(error),
         },
     };
-    make_anew(directory, settings, ledger, &reason, ending)
+    remove_leftovers(directory);
+    Ok(database)
 }
 
 fn catch_up(
@@ -540,16 +548,17 @@ fn finish_exchanging(directory: &Path) -> Result<(), StoreError> {
     database::sync_directory(directory)
 }
 
-/// A copy of the database's files, gone at the end.
+/// A copy of the database's files, gone at the end. Its name is of this one copy: another directory may be somebody's.
 pub(super) struct Copy {
     pub(super) path: PathBuf,
 }
 
 impl Copy {
     pub(super) fn of(directory: &Path, database: &Path) -> Result<Self, StoreError> {
-        let copy = Self { path: directory.join(COPY) };
-        remove(&copy.path)?;
-        database::make_directory(&copy.path)?;
+        let path = directory.join(format!("{COPY_PREFIX}{}", Uuid::new_v4()));
+        let made = fs::DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(|error| StoreError::from_io(&path, "create the directory", error))?;
+        let copy = Self { path };
         let failed = |error| StoreError::from_io(database, "copy", error);
         for entry in fs::read_dir(database).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -566,6 +575,26 @@ impl Drop for Copy {
     fn drop(&mut self) {
         let _ = remove(&self.path);
     }
+}
+
+/// Takes away what the database, which was verified, makes needless: copies that processes have left behind when they were
+/// killed.
+fn remove_leftovers(directory: &Path) {
+    let left = fs::read_dir(directory).into_iter().flatten().flatten();
+    let copies = left.filter(|entry| is_copy(&entry.file_name())).map(|entry| entry.path());
+    for path in copies {
+        if let Err(error) = remove(&path) {
+            tracing::warn!(%error, "what an earlier start has left behind stays");
+        }
+    }
+}
+
+/// Whether this is the name of a [`Copy`].
+fn is_copy(name: &OsStr) -> bool {
+    let of = name.to_str().and_then(|name| name.strip_prefix(COPY_PREFIX));
+    of.is_some_and(|of| {
+        Uuid::try_parse(of).is_ok_and(|uuid| uuid.get_version_num() == 4 && uuid.to_string() == of)
+    })
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {
@@ -591,7 +620,8 @@ fn behind(is: Revision, should_be: Revision) -> String {
 const NEW: &str = "store.new";
 /// What stood in the place of a new database until it came there by two renames.
 pub(in crate::store) const OLD: &str = "store.old";
-const COPY: &str = "store.copy";
+/// A random UUID follows.
+const COPY_PREFIX: &str = "store.copy-";
 /// Items are handed to the database in batches of about so many octets. sled writes the items of a batch in no order, and can
 /// use again what pages have left behind only when a batch has ended: with 1 MiB a database took 2.5 to 3 times what its
 /// items do, with this 1.8 times, of 100,000 accounts as of the traces of 50,000 tokens; in order and one by one, 2.1 to 4

@@ -344,3 +344,46 @@ fn a_torn_end_that_cannot_be_kept_stays() {
     drop(store);
     assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(2));
 }
+
+/// Copies of the database have names that nobody else gives, and those of processes that were killed go once all is whole.
+#[test]
+fn a_copy_of_the_database_takes_nobodys_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    for revision in 1..=2 {
+        store.commit(&batch(revision)).unwrap();
+    }
+    drop(store);
+    let (ours, others) = (
+        ["store.copy-0b0c4fb2-7d1c-4f0e-9a58-0e5a3a1f9b11"],
+        ["store.copy", "store.copy-notes", "store.copy-0b0c4fb27d1c4f0e9a580e5a3a1f9b11"],
+    );
+    for name in ours.iter().chain(&others) {
+        std::fs::create_dir(directory.path().join(name)).unwrap();
+        std::fs::write(directory.path().join(name).join("notes"), "kept").unwrap();
+    }
+    let journal = directory.path().join(newest_batches(directory.path()));
+    let whole = std::fs::read(&journal).unwrap();
+    let mut torn = whole.clone();
+    let end = torn.iter().rposition(|octet| *octet != 0).unwrap();
+    torn[end] ^= 1;
+    std::fs::write(&journal, &torn).unwrap();
+    let database = directory.path().join("store/db");
+    let sound = std::fs::read(&database).unwrap();
+    std::fs::write(&database, "nonsense").unwrap();
+    let before = files_of(directory.path());
+    assert!(open(directory.path()).unwrap_err().is_unusable());
+    assert!(files_of(directory.path()) == before);
+    disk::Remains::of(directory.path(), directory.path()).unwrap();
+    assert!(files_of(directory.path()) == before);
+
+    std::fs::write(&database, sound).unwrap();
+    assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(2));
+    for name in others {
+        assert!(directory.path().join(name).join("notes").exists(), "{name}");
+    }
+    let left = std::fs::read_dir(directory.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with("store.copy"));
+    assert_eq!(left.count(), others.len());
+}
