@@ -453,6 +453,19 @@ pub(super) fn remove(files: &[PathBuf]) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Of which life of a store the newest batch is that was committed, and its revision; `None` where the end of the journal is
+/// gone, torn or damaged.
+///
+/// # Errors
+/// A file cannot be read.
+pub(super) fn end_in(directory: &Path) -> Result<Option<(Option<Incarnation>, Revision)>, StoreError> {
+    let files = Files::open(directory)?;
+    let Some((path, file)) = files.segments.last() else { return Ok(None) };
+    let (segment, _) = Segment::read(path, file)?;
+    let whole = segment.filter(|segment| segment.end == End::Clean);
+    Ok(whole.map(|segment| (segment.incarnation, segment.last())))
+}
+
 /// Whether both say who they are, and are not of one life of a store.
 pub(super) fn is_foreign(one: Option<Incarnation>, other: Option<Incarnation>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one != other)

@@ -53,7 +53,8 @@ pub fn salvage(
     let checkpoint = open_checkpoint(directory, &mut salvaged);
     let database = Remains::of(directory, scratch)?;
     salvaged.sources.push(format!(
-        "database: {} items{}{}",
+        "database{}: {} items{}{}",
+        if database.is_old { " (of store.old)" } else { "" },
         database.items,
         of_revision(database.meta),
         database.reason.as_ref().map(|reason| format!(", and no more ({reason})")).unwrap_or_default()

@@ -84,12 +84,15 @@ fn from_database(
     if !path.exists() {
         return Err(StoreError::Damaged { path: directory.to_owned(), damage });
     }
-    let copy = Copy::of(directory, &path)?;
-    let database = Database::open(directory, &copy.path, settings.cache_octets);
-    let database = database.and_then(|database| {
-        verify(directory, &database, &AtomicBool::new(false)).map(|meta| (database, meta))
-    });
-    let (database, meta) = match database {
+    let found = match open_whole(directory, settings, &path) {
+        Err(error @ (StoreError::Damaged { .. } | StoreError::Behind { .. })) => {
+            let old =
+                if witness == Witness::Journal { open_old(directory, settings, at_least)? } else { None };
+            old.ok_or(error)
+        }
+        found => found,
+    };
+    let (_copy, database, meta) = match found {
         Ok(found) => found,
         Err(error @ (StoreError::Damaged { .. } | StoreError::Behind { .. })) => {
             let journal = Box::new(damage);
@@ -112,6 +115,46 @@ fn from_database(
         None => tracing::info!(revision, "the journal was made of the database"),
     }
     Ok(())
+}
+
+/// Opens a copy of the database at `path`, and verifies all of it. What comes first is dropped last.
+fn open_whole(
+    directory: &Path,
+    settings: &Settings,
+    path: &Path,
+) -> Result<(Copy, Database, Meta), StoreError> {
+    let copy = Copy::of(directory, path)?;
+    let database = Database::open(directory, &copy.path, settings.cache_octets)?;
+    let meta = verify(directory, &database, &AtomicBool::new(false))?;
+    Ok((copy, database, meta))
+}
+
+/// The same of the database that an exchange has left beside the one that took its place. Batches may have come since: only a
+/// journal whose end is whole tells that none has.
+fn open_old(
+    directory: &Path,
+    settings: &Settings,
+    at_least: Revision,
+) -> Result<Option<(Copy, Database, Meta)>, StoreError> {
+    let path = directory.join(OLD);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let Some((incarnation, last)) = ledger::end_in(directory)? else { return Ok(None) };
+    match open_whole(directory, settings, &path) {
+        Ok(found)
+            if found.2.revision >= last.max(at_least)
+                && !ledger::is_foreign(found.2.incarnation, incarnation) =>
+        {
+            tracing::warn!(
+                revision = found.2.revision, database = %path.display(),
+                "the database is damaged, and what stood in its place before is whole and as far as the journal"
+            );
+            Ok(Some(found))
+        }
+        Ok(_) | Err(StoreError::Damaged { .. } | StoreError::Behind { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes a ledger of all items of a database that was found whole.
@@ -537,12 +580,12 @@ pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Beside) -> R
     }
 }
 
-/// What is left of an exchange by two names: the old database comes back where no other took its place, and goes where one
-/// did.
+/// What is left of an exchange by two names: the old database comes back where no other took its place. Where one did, it stays
+/// until that one was verified.
 fn finish_exchanging(directory: &Path) -> Result<(), StoreError> {
     let (path, old) = (Database::path_in(directory), directory.join(OLD));
     if path.exists() || !old.exists() {
-        return remove(&old);
+        return Ok(());
     }
     fs::rename(&old, &path).map_err(|error| StoreError::from_io(&path, "put back", error))?;
     database::sync_directory(directory)
@@ -578,11 +621,11 @@ impl Drop for Copy {
 }
 
 /// Takes away what the database, which was verified, makes needless: copies that processes have left behind when they were
-/// killed.
+/// killed, and what stood in its place before.
 fn remove_leftovers(directory: &Path) {
     let left = fs::read_dir(directory).into_iter().flatten().flatten();
     let copies = left.filter(|entry| is_copy(&entry.file_name())).map(|entry| entry.path());
-    for path in copies {
+    for path in copies.chain([directory.join(OLD)]) {
         if let Err(error) = remove(&path) {
             tracing::warn!(%error, "what an earlier start has left behind stays");
         }

@@ -19,6 +19,8 @@ pub(in crate::store) struct Remains {
     _copy: Option<Copy>,
     /// Keys from and up to, and without, which it can be read.
     ranges: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether it is the one that stood in the database's place before.
+    pub(in crate::store) is_old: bool,
     /// Why these are not all.
     pub(in crate::store) reason: Option<String>,
     /// How many items there are; one that is found from both ends counts twice.
@@ -35,18 +37,35 @@ impl Remains {
     /// # Errors
     /// The files cannot be copied.
     pub(in crate::store) fn of(directory: &Path, scratch: &Path) -> Result<Self, StoreError> {
-        // A compaction that was killed may have left it under its other name.
-        let paths = [Database::path_in(directory), directory.join(OLD)];
-        let Some(path) = paths.into_iter().find(|path| path.exists()) else {
-            return Ok(Self { reason: Some("there is none".to_owned()), ..Self::default() });
-        };
+        let mut found: Option<Self> = None;
+        // An exchange of databases may have left the one before beside the one that took its place, or instead of it.
+        for (path, is_old) in [(Database::path_in(directory), false), (directory.join(OLD), true)] {
+            if !path.exists() || found.as_ref().is_some_and(|found| found.is_whole) {
+                continue;
+            }
+            let remains = Self { is_old, ..Self::of_one(&path, scratch)? };
+            found = match found {
+                Some(found) if !remains.tells_more_than(&found) => Some(found),
+                _ => Some(remains),
+            };
+        }
+        Ok(found.unwrap_or_else(|| Self { reason: Some("there is none".to_owned()), ..Self::default() }))
+    }
+
+    /// Whether this is to be read in the place of another one, which is not whole.
+    fn tells_more_than(&self, other: &Self) -> bool {
+        let revision = |remains: &Self| remains.meta.map(|meta| meta.revision);
+        self.items > 0 && (other.items == 0 || self.is_whole && revision(self) >= revision(other))
+    }
+
+    fn of_one(path: &Path, scratch: &Path) -> Result<Self, StoreError> {
         let cache_octets = Settings::default().cache_octets;
-        let copy = Copy::of(scratch, &path)?;
+        let copy = Copy::of(scratch, path)?;
         let opened = match Database::open(scratch, &copy.path, cache_octets) {
             // A snapshot that is whole and does not fit the log: the log alone may tell more.
             Err(StoreError::Damaged { .. }) => {
                 drop(copy);
-                let copy = Copy::of(scratch, &path)?;
+                let copy = Copy::of(scratch, path)?;
                 database::remove_snapshots(&copy.path)?;
                 Database::open(scratch, &copy.path, cache_octets).map(|database| (copy, database))
             }

@@ -91,6 +91,60 @@ fn what_is_left_of_a_compaction_is_taken_away() {
     }
 }
 
+/// Until the database was verified that took its place, it may be the only one that is whole.
+#[test]
+fn the_database_before_an_exchange_is_kept_until_the_one_behind_it_is_whole() {
+    for (is_behind, is_torn) in [(false, false), (true, false), (false, true)] {
+        let directory = tempfile::tempdir().unwrap();
+        let (database, old) = (directory.path().join("store"), directory.path().join("store.old"));
+        let store = open(directory.path()).unwrap();
+        store.commit(&batch(1)).unwrap();
+        drop(store);
+        let before = tempfile::tempdir().unwrap();
+        copy(&database, before.path());
+        let store = open(directory.path()).unwrap();
+        store.commit(&batch(2)).unwrap();
+        drop(store);
+        copy(if is_behind { before.path() } else { &database }, &old);
+        std::fs::write(database.join("db"), "nonsense").unwrap();
+        std::fs::write(directory.path().join("journal/checkpoint"), "nonsense").unwrap();
+        if is_torn {
+            let batches = directory.path().join(newest_batches(directory.path()));
+            let mut octets = std::fs::read(&batches).unwrap();
+            let end = octets.iter().rposition(|octet| *octet != 0).unwrap();
+            octets[end] ^= 1;
+            std::fs::write(&batches, octets).unwrap();
+        }
+        let before = files_of(directory.path());
+        let opened = open(directory.path());
+        if is_behind || is_torn {
+            let error = opened.unwrap_err();
+            assert!(error.to_string().contains("neither of its two copies"), "{error}");
+            assert!(error.to_string().contains("`bindery salvage`"), "{error}");
+            assert!(files_of(directory.path()) == before, "{is_behind} {is_torn}");
+        } else {
+            assert_eq!(Content::of(&opened.unwrap()).unwrap(), Content::after(2));
+            assert!(!old.exists());
+        }
+    }
+}
+
+#[test]
+fn what_stood_in_the_databases_place_is_salvaged_where_that_one_is_not_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    store.commit(&batch(1)).unwrap();
+    drop(store);
+    copy(&directory.path().join("store"), &directory.path().join("store.old"));
+    let scratch = tempfile::tempdir().unwrap();
+    let remains = disk::Remains::of(directory.path(), scratch.path()).unwrap();
+    assert!(remains.is_whole && !remains.is_old);
+    std::fs::write(directory.path().join("store/db"), "nonsense").unwrap();
+    let remains = disk::Remains::of(directory.path(), scratch.path()).unwrap();
+    assert!(remains.is_whole && remains.is_old);
+    assert_eq!(remains.meta.map(|meta| meta.revision), Some(1));
+}
+
 #[test]
 fn a_compaction_that_saves_nothing_leaves_everything_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
