@@ -476,6 +476,17 @@ const ENTRY_KEPT_OCTETS: usize = 1024 * 1024;
 /// Behind a damaged entry others of so many revisions are looked for.
 const NEAR_REVISIONS: u64 = 1 << 20;
 
+/// An entry with one item, sealed for the file that begins with `octets`.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) fn sealed(octets: &[u8], revision: Revision, key: &[u8], value: &[u8]) -> Vec<u8> {
+    let (incarnation, _) = read_head(octets).unwrap();
+    let mut content = Vec::new();
+    push_item(&mut content, key, Some(value)).unwrap();
+    let length = content.len().try_into().unwrap();
+    [&entry_head(incarnation, revision, length, &content), &*content].concat()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {

@@ -62,7 +62,7 @@ impl<'a> Sources<'a> {
         }
         salvaged.sources.push(match (batches.first(), batches.last()) {
             (Some(first), Some(last)) => {
-                let gaps = (last - first + 1).saturating_sub(batches.len() as u64);
+                let gaps = (last - first).saturating_add(1).saturating_sub(batches.len() as u64);
                 format!("journal: {} batches from revision {first} to {last}, {gaps} missing", batches.len())
             }
             _ => format!("journal: no whole batch in {} files", journal.len()),
@@ -73,7 +73,7 @@ impl<'a> Sources<'a> {
         let is_wanted = !database.is_whole || of_checkpoint.is_some_and(|checkpoint| checkpoint > revision);
         // Nothing between the two is missing: what the checkpoint has and no batch has changed is as it was.
         let is_exact = !database.is_whole
-            && of_checkpoint.is_some_and(|checkpoint| first_towards(&batches, revision) <= checkpoint + 1);
+            && of_checkpoint.is_some_and(|checkpoint| first_towards(&batches, revision) <= checkpoint.saturating_add(1));
         let checkpoint_rank =
             if is_exact { (revision, EXACT, 0) } else { (of_checkpoint.unwrap_or_default(), CHECKPOINT, 0) };
 

@@ -7,6 +7,7 @@ use crate::model::EventDigest;
 use crate::store::backup::{BackupError, BackupFile, Examined, examine};
 use crate::store::restore::{Existing, Restoration, has_store};
 use crate::store::salvage::{SalvageRules, Salvaged};
+use crate::store::record::Item;
 use crate::store::{ledger, salvage::salvage};
 
 /// The sample batches without what they leave behind: nothing refers to what is not there.
@@ -311,6 +312,32 @@ fn what_was_deleted_and_what_has_the_name_of_another_is_left_out() {
         _ => None,
     });
     assert_eq!(kept.collect::<Vec<_>>(), [3, 4]);
+}
+
+/// Puts a sealed batch where a torn one may stand, a few octets behind the last.
+fn plant(data: &Path, batches: &[(u64, Item)]) {
+    let path = data.join(newest_batches(data));
+    let mut octets = std::fs::read(&path).unwrap();
+    let length = octets.iter().rposition(|octet| *octet != 0).unwrap() + 8;
+    octets.truncate(length);
+    octets.resize(length, 0);
+    for (revision, (key, value)) in batches {
+        octets.extend(journal::sealed(&octets, *revision, key, value));
+    }
+    std::fs::write(path, octets).unwrap();
+}
+
+/// Whatever stands in a journal behind its end, nothing of the sound rest is lost by it.
+#[test]
+fn a_batch_of_any_revision_is_salvaged_beside_the_others() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, output) = (place.path().join("data"), place.path().join("left.backup"));
+    filled(&data, 6);
+    let item = (record::item_key(&record::name_of(&Key::Account(AccountNumber::new(1))), 0), vec![0; 40]);
+    plant(&data, &[(u64::MAX, item.clone()), (0, item)]);
+    std::fs::remove_dir_all(data.join("store")).unwrap();
+    rescue(&data, &output).unwrap();
+    assert!(content_of(&output).records == Content::after_batches(6, sound).records);
 }
 
 #[test]
