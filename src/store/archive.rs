@@ -23,10 +23,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::Meta;
 use super::error::Damage;
 use super::record::{self, Fault, Item};
 use super::verify::Verifier;
+use super::{Meta, chain};
 use crate::model::{Incarnation, Record, Timestamp};
 use crate::secret::Secret;
 
@@ -395,6 +395,10 @@ struct Block {
 }
 
 impl Block {
+    fn end(&self) -> u64 {
+        self.at.saturating_add(BLOCK_HEAD_OCTETS as u64 + u64::from(self.length))
+    }
+
     /// Reads its content, and compares the checksum.
     fn read(&self, file: &File, number: u64, content: &mut Vec<u8>) -> Result<(), ArchiveError> {
         content.resize(self.length as usize, 0);
@@ -473,26 +477,57 @@ fn end_of(items: u64, octets: u64, whole: &blake3::Hasher) -> Vec<u8> {
     end
 }
 
-/// The items that stand in the whole blocks of a damaged archive.
-pub(super) struct Wreck<'a> {
-    file: &'a File,
+/// What is left of a damaged archive: of its whole blocks of items those that belong together.
+pub(super) struct Wreck {
+    file: File,
     octets: u64,
-    at: u64,
     head: Option<Head>,
+    /// Of items, each with its number.
+    blocks: Vec<(u64, Block)>,
     lost: u64,
-    block: Vec<u8>,
-    /// How much of the block was taken.
-    taken: usize,
 }
 
-impl<'a> Wreck<'a> {
-    /// Begins at the beginning of a file.
+/// Whole blocks of items that stand one behind the other as they should.
+#[derive(Default)]
+struct Run {
+    blocks: Vec<(u64, Block)>,
+    at: u64,
+    end: u64,
+    first: u64,
+    last: u64,
+    first_key: Vec<u8>,
+    last_key: Vec<u8>,
+}
+
+impl Run {
+    /// Whether another may follow: its keys are higher, and there is room for just as many blocks as its number says.
+    fn leads_to(&self, next: &Self) -> bool {
+        let Some(between) = next.first.checked_sub(self.last).and_then(|number| number.checked_sub(1)) else {
+            return false;
+        };
+        let room = between.saturating_mul(FULL_OCTETS_MIN)..=between.saturating_mul(FULL_OCTETS_MAX);
+        self.last_key < next.first_key && room.contains(&(next.at - self.end))
+    }
+}
+
+impl Wreck {
+    /// Looks through a whole file.
     ///
     /// # Errors
     /// Nobody can say how long it is.
-    pub(super) fn of(file: &'a File) -> io::Result<Self> {
+    pub(super) fn of(file: File) -> io::Result<Self> {
         let octets = file.metadata()?.len();
-        Ok(Self { file, octets, at: 0, head: None, lost: 0, block: Vec::new(), taken: 0 })
+        let mut wreck = Self { file, octets, head: None, blocks: Vec::new(), lost: octets };
+        let runs = wreck.find_runs();
+        let chain = chain::heaviest(&runs, |run| run.end - run.at, Run::leads_to);
+        let mut chain = chain.into_iter().peekable();
+        for (number, run) in runs.into_iter().enumerate() {
+            if chain.next_if_eq(&number).is_some() {
+                wreck.lost = wreck.lost.saturating_sub(run.end - run.at);
+                wreck.blocks.extend(run.blocks);
+            }
+        }
+        Ok(wreck)
     }
 
     /// What the first block says, if it was whole.
@@ -500,42 +535,80 @@ impl<'a> Wreck<'a> {
         self.head.as_ref()
     }
 
-    /// How many octets the file has, and how many of them were passed over so far.
+    /// How many octets the file has, and how many of them are in no block that belongs to it.
     pub(super) fn octets(&self) -> (u64, u64) {
         (self.octets, self.lost)
     }
 
-    /// Goes to the next whole block of items; whether there is one.
-    fn find_block(&mut self) -> bool {
-        self.taken = 0;
-        while self.at < self.octets {
-            let Some(kind) = self.read_block() else {
-                let next = self.find_magic(self.at + 1);
-                self.lost += next - self.at;
-                self.at = next;
-                continue;
-            };
-            self.at += (BLOCK_HEAD_OCTETS + self.block.len()) as u64;
-            match kind {
-                HEAD => self.head = read_head(&self.block).ok(),
-                ITEMS => return true,
-                _ => {}
+    /// The items, in the order of their keys.
+    pub(super) fn items(&self) -> impl Iterator<Item = Item> {
+        self.blocks.iter().flat_map(|(number, block)| {
+            let mut content = Vec::new();
+            // It was read before: what errs now is not read again.
+            if block.read(&self.file, *number, &mut content).is_err() {
+                content.clear();
             }
-        }
-        self.block.clear();
-        false
+            items_in(&content).unwrap_or_default()
+        })
     }
 
-    /// Reads the block that begins here, if it is whole; answers with its kind.
-    fn read_block(&mut self) -> Option<u8> {
-        let mut head = [0; BLOCK_HEAD_OCTETS];
-        self.file.read_exact_at(&mut head, self.at).ok()?;
-        let (kind, number, length, checksum) = read_block_head(&head)?;
-        let block = Block { at: self.at, kind, length, checksum };
-        if length > BLOCK_OCTETS_MAX || block.read(self.file, number, &mut self.block).is_err() {
-            return None;
+    fn find_runs(&mut self) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut content = Vec::new();
+        let mut at = 0;
+        while at < self.octets {
+            let Some((number, block)) = self.read_block(at, &mut content) else {
+                at = self.behind(at).unwrap_or_else(|| self.find_magic(at + 1));
+                continue;
+            };
+            let end = block.end();
+            if block.kind == HEAD && at == 0 {
+                self.head = read_head(&content).ok();
+                runs.push(Run { end, ..Run::default() });
+            } else if block.kind == ITEMS
+                && may_stand_at(number, at)
+                && let Some(items) = items_in(&content)
+                && let (Some((first, _)), Some((last, _))) = (items.first(), items.last())
+            {
+                let mut run = Run { at, end, first: number, last: number, ..Run::default() };
+                (run.first_key, run.last_key) = (first.clone(), last.clone());
+                match runs.last_mut() {
+                    Some(before) if before.end == at && before.leads_to(&run) => {
+                        (before.end, before.last, before.last_key) = (end, number, run.last_key);
+                        before.blocks.push((number, block));
+                    }
+                    _ => {
+                        run.blocks.push((number, block));
+                        runs.push(run);
+                    }
+                }
+            } else if matches!(block.kind, KEYS | END) {
+                self.lost = self.lost.saturating_sub(end - at);
+            }
+            at = end;
         }
-        Some(kind)
+        runs
+    }
+
+    /// Reads the block that begins here, if it is whole; answers with its number.
+    fn read_block(&self, at: u64, content: &mut Vec<u8>) -> Option<(u64, Block)> {
+        let (number, block) = self.read_head(at)?;
+        block.read(&self.file, number, content).is_ok().then_some((number, block))
+    }
+
+    /// Reads what a block says of itself that begins here.
+    fn read_head(&self, at: u64) -> Option<(u64, Block)> {
+        let mut head = [0; BLOCK_HEAD_OCTETS];
+        self.file.read_exact_at(&mut head, at).ok()?;
+        let (kind, number, length, checksum) = read_block_head(&head)?;
+        (length <= BLOCK_OCTETS_MAX).then_some((number, Block { at, kind, length, checksum }))
+    }
+
+    /// Where the next block begins, if the damaged one that begins here is as long as it says: what is in a value of its
+    /// is no block.
+    fn behind(&self, at: u64) -> Option<u64> {
+        let end = self.read_head(at)?.1.end();
+        (end == self.octets || self.read_head(end).is_some()).then_some(end)
     }
 
     /// Where a block may begin, from `at` on.
@@ -560,22 +633,24 @@ impl<'a> Wreck<'a> {
     }
 }
 
-impl Iterator for Wreck<'_> {
-    type Item = Item;
+/// Whether a block of items of this number may begin at `at`: those before it but the first are full.
+fn may_stand_at(number: u64, at: u64) -> bool {
+    let before = at.saturating_sub(HEAD_BLOCK_OCTETS_MAX).div_ceil(FULL_OCTETS_MAX)..=at / FULL_OCTETS_MIN;
+    number.checked_sub(1).is_some_and(|number| before.contains(&number))
+}
 
-    fn next(&mut self) -> Option<Item> {
-        loop {
-            let mut rest = self.block.get(self.taken..).unwrap_or_default();
-            if let Some((key, Some(value))) = take_item(&mut rest) {
-                let item = (key.to_vec(), value.to_vec());
-                self.taken = self.block.len() - rest.len();
-                return Some(item);
-            }
-            if !self.find_block() {
-                return None;
-            }
+/// The items of a block, if their keys are in order.
+fn items_in(content: &[u8]) -> Option<Vec<Item>> {
+    let mut items: Vec<Item> = Vec::new();
+    let mut rest = content;
+    while !rest.is_empty() {
+        let (key, value) = take_item(&mut rest)?;
+        if items.last().is_some_and(|(last, _)| &**last >= key) {
+            return None;
         }
+        items.push((key.to_vec(), value?.to_vec()));
     }
+    Some(items)
 }
 
 fn read_block_head(head: &[u8; BLOCK_HEAD_OCTETS]) -> Option<(u8, u64, u32, [u8; CHECKSUM_OCTETS])> {
@@ -689,6 +764,12 @@ const BLOCK_OCTETS: usize = 256 * 1024;
 /// Where the length of a block is damaged, no more than this is read for it; none that was written is as long.
 /// No limit of the config: a bound of the format.
 const BLOCK_OCTETS_MAX: u32 = 1024 * 1024;
+/// A block of items that is not the last one is closed by the item that makes it so long, and no item is as long as the rest.
+const FULL_OCTETS_MIN: u64 = (BLOCK_HEAD_OCTETS + BLOCK_OCTETS) as u64;
+const FULL_OCTETS_MAX: u64 = FULL_OCTETS_MIN + (ITEM_HEAD_OCTETS + record::ITEM_OCTETS_MAX) as u64;
+const ITEM_HEAD_OCTETS: usize = 2 + 4;
+/// The first block is not as long.
+const HEAD_BLOCK_OCTETS_MAX: u64 = 4096;
 /// A disk that does not give an octet does not give those around it.
 const UNREADABLE_OCTETS: u64 = 4096;
 /// More than these wait for the disk.
@@ -698,3 +779,20 @@ const THREADS_MAX: usize = 16;
 const BLOCKS_A_THREAD: usize = 8;
 /// In the place of the length of a value: there is no item of this key.
 const GONE: u32 = u32::MAX;
+
+/// A block of items, sealed.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) fn sealed(number: u64, items: &[Item]) -> Vec<u8> {
+    let mut content = Vec::new();
+    for (key, value) in items {
+        push_item(&mut content, key, Some(value)).unwrap();
+    }
+    let mut octets = MAGIC.to_vec();
+    octets.push(ITEMS);
+    octets.extend(number.to_le_bytes());
+    octets.extend(length_of(&content).unwrap().to_le_bytes());
+    octets.extend(block_checksum(ITEMS, number, &content));
+    octets.extend(content);
+    octets
+}

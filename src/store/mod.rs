@@ -10,6 +10,7 @@ mod archive;
 mod aside;
 mod backup;
 mod catch;
+mod chain;
 mod commit;
 mod contents;
 mod disk;

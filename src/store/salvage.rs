@@ -9,8 +9,10 @@
 //! What refers to something that is gone is left out or loses the reference, so that no new object of the same number gets
 //! it; for the same reason numbers are given away from some way behind the highest that is mentioned anywhere.
 //!
-//! The sources are gone through three times, record by record in the order of their names: to know what there is, to count
-//! what of it is kept, and to write that. Of all records only names, numbers and ranks are in memory, and the journal.
+//! Checkpoint and database are read first for what of them is whole and how far they go. Then the sources are gone through three
+//! times, record by record in the order of their names: to know what there is, to count what of it is kept, and to write
+//! that. Of all records only numbers, hashes of names and ranks are in memory, beside the journal, the providers and
+//! attributes, the last names in the audit trail of what is gone, and what is told at the end.
 
 mod kept;
 mod outcome;
@@ -59,7 +61,7 @@ pub fn salvage(
         of_revision(database.meta),
         database.reason.as_ref().map(|reason| format!(", and no more ({reason})")).unwrap_or_default()
     ));
-    let checkpoint = checkpoint.as_ref().map(|(file, meta)| (file, *meta));
+    let checkpoint = checkpoint.as_ref().map(|(wreck, meta)| (wreck, *meta));
     let sources = Sources::of(checkpoint, &database, &journal, &mut salvaged);
 
     let mut survey = Survey::default();
@@ -147,12 +149,11 @@ fn read_journal(directory: &Path, salvaged: &mut Salvaged) -> Result<Vec<Vec<u8>
 }
 
 /// The checkpoint with what it says about itself.
-fn open_checkpoint(directory: &Path, salvaged: &mut Salvaged) -> Option<(File, Option<Meta>)> {
+fn open_checkpoint(directory: &Path, salvaged: &mut Salvaged) -> Option<(Wreck, Option<Meta>)> {
     let path = ledger::path_in(directory).join(ledger::CHECKPOINT);
-    let explored = File::open(&path).and_then(|file| {
-        let mut wreck = Wreck::of(&file)?;
+    let explored = File::open(&path).and_then(Wreck::of).map(|wreck| {
         let (mut items, mut described) = (0_u64, None);
-        for (key, value) in &mut wreck {
+        for (key, value) in wreck.items() {
             items += 1;
             if key == record::meta_key() {
                 described = record::decode_meta(&value).ok();
@@ -161,12 +162,13 @@ fn open_checkpoint(directory: &Path, salvaged: &mut Salvaged) -> Option<(File, O
         // The description may stand in the first block, as an item, or in neither.
         let meta = wreck.head().map(|head| head.meta).or(described);
         let (octets, lost) = wreck.octets();
-        Ok((file, meta, format!("{items} items{}, {lost} octets of {octets} passed over", of_revision(meta))))
+        let found = format!("{items} items{}, {lost} octets of {octets} passed over", of_revision(meta));
+        (wreck, meta, found)
     });
     match explored {
-        Ok((file, meta, found)) => {
+        Ok((wreck, meta, found)) => {
             salvaged.sources.push(format!("checkpoint: {found}"));
-            Some((file, meta))
+            Some((wreck, meta))
         }
         Err(error) => {
             salvaged.sources.push(format!("checkpoint: {} cannot be read ({error})", path.display()));

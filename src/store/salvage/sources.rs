@@ -1,7 +1,6 @@
 //! The three copies of a damaged store, gone through together: all versions of each record, in the order of their names.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::iter::Peekable;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -28,7 +27,7 @@ const EXACT: u8 = 2;
 /// What there is to be read.
 pub(super) struct Sources<'a> {
     /// With the rank of what is in it.
-    checkpoint: Option<(&'a File, Rank)>,
+    checkpoint: Option<(&'a Wreck, Rank)>,
     database: &'a Remains,
     database_rank: Rank,
     /// By key, and then by revision.
@@ -47,7 +46,7 @@ struct Change<'a> {
 impl<'a> Sources<'a> {
     /// Puts them in their order; tells of the journal.
     pub(super) fn of(
-        checkpoint: Option<(&'a File, Option<Meta>)>,
+        checkpoint: Option<(&'a Wreck, Option<Meta>)>,
         database: &'a Remains,
         journal: &'a [Vec<u8>],
         salvaged: &mut Salvaged,
@@ -73,18 +72,20 @@ impl<'a> Sources<'a> {
         let is_wanted = !database.is_whole || of_checkpoint.is_some_and(|checkpoint| checkpoint > revision);
         // Nothing between the two is missing: what the checkpoint has and no batch has changed is as it was.
         let is_exact = !database.is_whole
-            && of_checkpoint.is_some_and(|checkpoint| first_towards(&batches, revision) <= checkpoint.saturating_add(1));
+            && of_checkpoint
+                .is_some_and(|checkpoint| first_towards(&batches, revision) <= checkpoint.saturating_add(1));
         let checkpoint_rank =
             if is_exact { (revision, EXACT, 0) } else { (of_checkpoint.unwrap_or_default(), CHECKPOINT, 0) };
 
         let at_database = of_database.unwrap_or_default();
         // A whole database is asked alone about what is not newer.
         changes.retain(|change: &Change<'_>| {
-            name_in(change.key).is_some() && (!database.is_whole || change.revision > at_database)
+            may_be_of_record(change.key, change.value)
+                && (!database.is_whole || change.revision > at_database)
         });
         changes.sort_by_key(|change| (change.key, change.revision));
         Self {
-            checkpoint: checkpoint.filter(|_| is_wanted).map(|(file, _)| (file, checkpoint_rank)),
+            checkpoint: checkpoint.filter(|_| is_wanted).map(|(wreck, _)| (wreck, checkpoint_rank)),
             database,
             database_rank: (revision, DATABASE, 0),
             changes,
@@ -101,9 +102,8 @@ impl<'a> Sources<'a> {
         directory: &Path,
         mut visit: impl FnMut(&[u8], &Versions) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let wreck = self.checkpoint.and_then(|(file, _)| Wreck::of(file).ok());
         let checkpoint_rank = self.checkpoint.map(|(_, rank)| rank).unwrap_or_default();
-        let mut checkpoint = in_order(wreck.into_iter().flatten());
+        let mut checkpoint = in_order(self.checkpoint.into_iter().flat_map(|(wreck, _)| wreck.items()));
         let mut database = in_order(self.database.items());
         let mut changes = self.changes.iter().peekable();
         loop {
@@ -146,17 +146,26 @@ fn first_towards(batches: &BTreeSet<Revision>, revision: Revision) -> Revision {
     first
 }
 
-/// Items without those that are not in the order of their keys, and without those that have no name.
+/// Items without those that are not in the order of their keys, and without those that can be of no record.
 fn in_order(items: impl Iterator<Item = Item>) -> Peekable<impl Iterator<Item = Item>> {
     let mut last = Vec::new();
-    let rising = items.filter(move |(key, _)| {
-        let rises = name_in(key).is_some() && *key > last;
+    let rising = items.filter(move |(key, value)| {
+        let rises = may_be_of_record(key, Some(value)) && *key > last;
         if rises {
             last.clone_from(key);
         }
         rises
     });
     rising.peekable()
+}
+
+/// Whether there is a kind of record that an item can be of; one of a newer version may be of a kind that is not known here.
+fn may_be_of_record(key: &[u8], value: Option<&[u8]>) -> bool {
+    name_in(key).is_some_and(|name| {
+        record::is_meta(name)
+            || record::key_of(name).is_some()
+            || value.is_some_and(|value| matches!(record::verify(key, value), Err(Fault::TooNew { .. })))
+    })
 }
 
 /// The name of the record that an item belongs to.

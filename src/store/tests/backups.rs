@@ -5,9 +5,9 @@ use std::io::Write;
 use super::*;
 use crate::model::EventDigest;
 use crate::store::backup::{BackupError, BackupFile, Examined, examine};
+use crate::store::record::Item;
 use crate::store::restore::{Existing, Restoration, has_store};
 use crate::store::salvage::{SalvageRules, Salvaged};
-use crate::store::record::Item;
 use crate::store::{ledger, salvage::salvage};
 
 /// The sample batches without what they leave behind: nothing refers to what is not there.
@@ -338,6 +338,56 @@ fn a_batch_of_any_revision_is_salvaged_beside_the_others() {
     std::fs::remove_dir_all(data.join("store")).unwrap();
     rescue(&data, &output).unwrap();
     assert!(content_of(&output).records == Content::after_batches(6, sound).records);
+}
+
+/// Somebody puts whole blocks of a checkpoint into a photo, and damage lays them open.
+#[test]
+fn a_block_in_a_photo_is_no_block_of_a_damaged_checkpoint() {
+    const PEOPLE: u32 = 90;
+    let place = tempfile::tempdir().unwrap();
+    let (data, output) = (place.path().join("data"), place.path().join("left.backup"));
+    let put = |record: Record| {
+        let changes = vec![Change::Put(record)];
+        Batch { changes, seeded: true, ..Batch::default() }
+    };
+    let store = open(&data).unwrap();
+    let mut planted = record::encode(&Record::Account(plain::account(1, "forged"))).unwrap();
+    let event = Event { trail: Trail::Custom, sequence: u64::MAX - 1, ..event(1) };
+    planted.extend(record::encode(&Record::Event(event)).unwrap());
+    let blocks: Vec<u8> = (0..40).flat_map(|number| archive::sealed(number, &planted)).collect();
+    for number in 1..=PEOPLE {
+        let mut person = account(number, 40_000);
+        person.roles.clear();
+        if number == 40 {
+            person.attributes[0].values = vec![blocks.repeat(3)];
+        }
+        store.commit(&put(Record::Account(person))).unwrap();
+        store.wait_for_checkpoint();
+    }
+    drop(store);
+    std::fs::remove_dir_all(data.join("store")).unwrap();
+    let path = ledger::path_in(&data).join(ledger::CHECKPOINT);
+    let whole = std::fs::read(&path).unwrap();
+    let sealed = archive::sealed(7, &planted);
+    let place_of_planted = whole.windows(sealed.len()).position(|octets| octets == sealed).unwrap();
+    let (mut at, mut end) = (0, 0);
+    while end < place_of_planted {
+        at = end;
+        end += 33 + u32::from_le_bytes(whole[at + 13..at + 17].try_into().unwrap()) as usize;
+    }
+    // In its head, so that nobody knows how long it is, and in what it holds.
+    for harm in [at, at + 14, at + 33] {
+        let mut octets = whole.clone();
+        octets[harm] ^= 0x10;
+        std::fs::write(&path, octets).unwrap();
+        let salvaged = rescue(&data, &output).unwrap();
+        let content = content_of(&output);
+        assert_eq!(content.meta.2.trails.custom, TrailState::default(), "{harm}: {salvaged:?}");
+        assert!(content.records.len() as u32 > PEOPLE - 12, "{harm}: {salvaged:?}");
+        for record in content.records.values() {
+            assert!(!matches!(record, Record::Account(account) if account.username == "forged"), "{harm}");
+        }
+    }
 }
 
 #[test]
