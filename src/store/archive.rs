@@ -86,6 +86,8 @@ pub struct Head {
     pub meta: Meta,
     /// When it was made.
     pub made: Timestamp,
+    /// Which life of the store it is of; that which the first batch gives it, where there is none yet.
+    pub incarnation: Option<Incarnation>,
 }
 
 /// What an archive was found to hold.
@@ -113,6 +115,19 @@ impl<W: Write> ArchiveWriter<W> {
     /// # Errors
     /// It cannot be written.
     pub(super) fn new(out: W, meta: &Meta, made: Timestamp) -> io::Result<Self> {
+        Self::of_life(out, meta, meta.incarnation, made)
+    }
+
+    /// The same of a store that has an incarnation before its description says so.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn of_life(
+        out: W,
+        meta: &Meta,
+        incarnation: Option<Incarnation>,
+        made: Timestamp,
+    ) -> io::Result<Self> {
         let mut writer = Self {
             out,
             block: Vec::with_capacity(BLOCK_OCTETS + BLOCK_OCTETS / 4),
@@ -124,7 +139,7 @@ impl<W: Write> ArchiveWriter<W> {
         let (_, description) = record::encode_meta(meta).map_err(io::Error::other)?;
         let mut head = Vec::new();
         head.extend_from_slice(&FORMAT.to_le_bytes());
-        head.extend_from_slice(&octets_of(meta.incarnation));
+        head.extend_from_slice(&octets_of(incarnation));
         head.extend_from_slice(&made.unix_seconds().to_le_bytes());
         head.extend_from_slice(&length_of(&description)?.to_le_bytes());
         head.extend_from_slice(&description);
@@ -205,7 +220,7 @@ impl<R: Read> ArchiveReader<R> {
     pub(super) fn new(input: R) -> Result<Self, ArchiveError> {
         let mut reader = Self {
             input,
-            head: Head { meta: Meta::default(), made: Timestamp::from_unix_seconds(0) },
+            head: Head { meta: Meta::default(), made: Timestamp::from_unix_seconds(0), incarnation: None },
             at: 0,
             blocks: 0,
             items: 0,
@@ -669,14 +684,15 @@ fn read_head(content: &[u8]) -> Result<Head, ArchiveError> {
         return Err(ArchiveError::TooNew { format });
     }
     let parts = (|| {
-        let _incarnation: [u8; 16] = take(&mut rest)?;
+        let incarnation = incarnation_of(take(&mut rest)?);
         let made = i64::from_le_bytes(take(&mut rest)?);
         let length = u32::from_le_bytes(take(&mut rest)?);
         let description = rest.get(..usize::try_from(length).ok()?)?;
-        Some((made, description))
+        Some((incarnation, made, description))
     })();
-    let (made, description) = parts.ok_or(damaged)?;
-    Ok(Head { meta: record::decode_meta(description)?, made: Timestamp::from_unix_seconds(made) })
+    let (incarnation, made, description) = parts.ok_or(damaged)?;
+    let meta = record::decode_meta(description)?;
+    Ok(Head { meta, made: Timestamp::from_unix_seconds(made), incarnation })
 }
 
 /// Puts an item, or that there is none of this key, behind others.

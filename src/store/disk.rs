@@ -524,8 +524,11 @@ impl Store for DiskStore {
         let mut writer = shared.writer();
         check_space(&shared.directory, &shared.settings, 0)?;
         shared.reopen(&writer)?;
+        // Its files have the incarnation before its first batch.
+        let incarnation = writer.meta.incarnation.or(writer.journal.incarnation());
+        let meta = Meta { incarnation, ..writer.meta };
         let prepared = shared.with_database(|database| {
-            commit::prepare(&shared.directory, batch, &writer.meta, |key| database.get(key))
+            commit::prepare(&shared.directory, batch, &meta, |key| database.get(key))
         })?;
         let octets = commit::octets_of(&prepared.writes) as u64;
         let octets = octets.saturating_mul(shared.settings.write_amplification);

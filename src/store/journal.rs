@@ -2,7 +2,7 @@
 //! it stands here, and what the database has lost is taken from here.
 //!
 //! ```text
-//! file     "BNDRJRN" | format (1) | incarnation (16, zeros where there is none yet) | revision of the first entry (8) | checksum (16) | entries | zeros
+//! file     "BNDRJRN" | format (1) | incarnation (16, zeros in a store of before) | revision of the first entry (8) | checksum (16) | entries | zeros
 //! entry    octets of content (4) | revision (8) | checksum (16) | content
 //! content  items: octets of key (2) | octets of value (4), all ones where the item is gone | key | value
 //! ```
@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FallocateFlags;
 
 use super::archive::{CHECKSUM_OCTETS, incarnation_of, octets_of, push_item, take, take_item};
+use super::chain;
 use super::commit::Writes;
 use super::error::StoreError;
 use crate::model::{Incarnation, Revision};
@@ -123,6 +124,11 @@ impl Journal {
     /// How many octets of it are written.
     pub(super) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Of which life of a store it is.
+    pub(super) fn incarnation(&self) -> Option<Incarnation> {
+        self.incarnation
     }
 
     /// The revision of its first entry.
@@ -243,12 +249,16 @@ pub(super) enum End {
 }
 
 impl Segment {
-    /// Reads a file; `None`: its beginning is damaged. Beside it the highest revision that stands anywhere in the file, behind
-    /// damage too.
+    /// Reads a file of a `store`, as far as it is known of which life that is; `None`: its beginning is damaged. Beside it the
+    /// highest revision that stands anywhere in the file, behind damage too.
     ///
     /// # Errors
     /// It cannot be read.
-    pub(super) fn read(path: &Path, file: &File) -> Result<(Option<Self>, Revision), StoreError> {
+    pub(super) fn read(
+        path: &Path,
+        file: &File,
+        store: Option<Incarnation>,
+    ) -> Result<(Option<Self>, Revision), StoreError> {
         let failed = |error| StoreError::from_io(path, "read", error);
         let mut octets = Vec::new();
         let mut input = file;
@@ -259,7 +269,7 @@ impl Segment {
             Some(segment) if segment.end != End::Damaged => segment.last(),
             _ => {
                 let mut last = 0;
-                salvage(&octets, |revision, _, _| last = last.max(revision));
+                salvage(path, &octets, store, |revision, _, _| last = last.max(revision));
                 last
             }
         };
@@ -300,7 +310,7 @@ impl Segment {
         let behind = octets.get(length..).unwrap_or_default();
         let end = if behind.iter().all(|octet| *octet == 0) {
             End::Clean
-        } else if has_entry(behind, incarnation, revision) {
+        } else if runs_in(octets, length, [first, revision], &[incarnation]).len() > 1 {
             End::Damaged
         } else {
             End::Torn
@@ -355,25 +365,153 @@ pub(super) fn files_in(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(files)
 }
 
-/// Shows all items of all whole entries of a damaged file with their revisions, wherever they stand.
-pub(super) fn salvage<'a>(octets: &'a [u8], mut visit: impl FnMut(Revision, &'a [u8], Option<&'a [u8]>)) {
-    // Where the beginning is damaged, what stands in it as the incarnation may be right all the same.
-    let named =
-        octets.get(MAGIC.len()..).and_then(|rest| rest.first_chunk().copied()).and_then(incarnation_of);
-    let incarnations = [read_head(octets).map_or(named, |(incarnation, _)| incarnation), None];
-    let mut at = HEAD_OCTETS;
+/// Shows all items of the whole entries of a damaged file that belong together, with their revisions; as far as it is known of
+/// which life the `store` is.
+pub(super) fn salvage<'a>(
+    path: &Path,
+    octets: &'a [u8],
+    store: Option<Incarnation>,
+    mut visit: impl FnMut(Revision, &'a [u8], Option<&'a [u8]>),
+) {
+    let read = read_head(octets);
+    let named = || path.file_name().and_then(|name| name.to_str()).and_then(first_in_name);
+    let Some(first) = read.map(|(_, first)| first).or_else(named) else { return };
+    let incarnations = match read {
+        Some((incarnation, _)) => vec![incarnation],
+        None => {
+            // Where the beginning is damaged, what stands in it as the incarnation may be right all the same.
+            let named = octets.get(MAGIC.len()..).and_then(|rest| rest.first_chunk().copied());
+            let named = named.and_then(incarnation_of).into_iter();
+            // One without an incarnation anybody can seal for.
+            let without = store.is_none().then_some(None);
+            named.chain(store).map(Some).chain(without).collect()
+        }
+    };
+    for run in runs_in(octets, HEAD_OCTETS, [first, first], &incarnations) {
+        for entry in run.entries {
+            for (key, value) in Items(octets.get(entry.content).unwrap_or_default()) {
+                visit(entry.revision, key, value);
+            }
+        }
+    }
+}
+
+/// Whole entries that stand one behind the other, of revisions that do.
+struct Run {
+    entries: Vec<Entry>,
+    at: usize,
+    end: usize,
+    first: Revision,
+    /// The revision that may follow.
+    next: Revision,
+}
+
+impl Run {
+    /// Whether another may follow: of the next revision right behind, or where something damaged is between, of one for
+    /// which there is room.
+    fn leads_to(&self, next: &Self) -> bool {
+        let between = next.first.checked_sub(self.next);
+        between.is_some_and(|between| {
+            let room = next.at.saturating_sub(self.end) / ENTRY_HEAD_OCTETS;
+            (between == 0) == (next.at == self.end) && between <= room as Revision
+        })
+    }
+}
+
+/// The runs that belong together in what stands from `at` on: the first one, which is empty, ends there. The file begins with
+/// the first of the revisions, and the second one follows at `at`.
+fn runs_in(
+    octets: &[u8],
+    at: usize,
+    [first, next]: [Revision; 2],
+    incarnations: &[Option<Incarnation>],
+) -> Vec<Run> {
+    let any_entry = |at| incarnations.iter().find_map(|incarnation| any_entry(octets, at, *incarnation));
+    let mut runs = vec![Run { entries: Vec::new(), at, end: at, first: next, next }];
+    let mut at = at;
     while at < octets.len() {
-        // A length of zero begins no entry: most of a file may be zeros.
-        let found = incarnations.into_iter().find_map(|incarnation| any_entry(octets, at, incarnation));
+        // To hash what stands at each octet would take as long as an attacker of the file likes.
+        let found = if may_stand_at(octets, at, first) { any_entry(at) } else { None };
         let Some((revision, content)) = found else {
-            at += 1;
+            let expected = runs.last().filter(|run| run.end == at).map(|run| run.next);
+            at = expected.and_then(|next| behind(octets, at, next, any_entry)).unwrap_or(at + 1);
             continue;
         };
-        for (key, value) in Items(octets.get(content.clone()).unwrap_or_default()) {
-            visit(revision, key, value);
+        let end = content.end;
+        let entry = Entry { revision, content };
+        match runs.last_mut() {
+            Some(run) if run.end == at && run.next == revision => {
+                (run.end, run.next) = (end, revision.saturating_add(1));
+                run.entries.push(entry);
+            }
+            _ => {
+                let next = revision.saturating_add(1);
+                runs.push(Run { entries: vec![entry], at, end, first: revision, next });
+            }
         }
-        at = content.end;
+        at = end;
     }
+    // Where the file begins is known: what does not follow from there is of no use.
+    let weight = |run: &Run| if run.entries.is_empty() { u64::MAX / 2 } else { (run.end - run.at) as u64 };
+    let chain = chain::heaviest(&runs, weight, Run::leads_to);
+    let mut chain = chain.into_iter().peekable();
+    let numbered = runs.into_iter().enumerate();
+    numbered.filter(|(number, _)| chain.next_if_eq(number).is_some()).map(|(_, run)| run).collect()
+}
+
+/// Whether an entry of a file that begins with the revision `first` may begin at `at`, by the revision that it would have.
+fn may_stand_at(octets: &[u8], at: usize, first: Revision) -> bool {
+    let Some((_, revision)) = lengths_at(octets, at) else { return false };
+    let room = at.saturating_sub(HEAD_OCTETS) / ENTRY_HEAD_OCTETS;
+    revision.checked_sub(first).is_some_and(|before| before <= room as Revision)
+}
+
+/// The length and revision that an entry has which begins at `at`.
+fn lengths_at(octets: &[u8], at: usize) -> Option<(usize, Revision)> {
+    let mut rest = octets.get(at..)?;
+    let length = usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok()?;
+    // A length of zero begins no entry: most of a file may be zeros.
+    (length > 0).then_some((length, Revision::from_le_bytes(take(&mut rest)?)))
+}
+
+/// Where it goes on behind damaged entries, of which the first is of the revision `next`, if they are as long as they say: what
+/// is in a value of theirs is no entry.
+fn behind(
+    octets: &[u8],
+    mut at: usize,
+    mut next: Revision,
+    any_entry: impl Fn(usize) -> Option<(Revision, std::ops::Range<usize>)>,
+) -> Option<usize> {
+    loop {
+        let (length, revision) = lengths_at(octets, at)?;
+        if revision != next {
+            return None;
+        }
+        let begin = at.checked_add(ENTRY_HEAD_OCTETS)?;
+        let end = begin.checked_add(length)?;
+        let (content, rest) = (octets.get(begin..end)?, octets.get(end..)?);
+        next = next.checked_add(1)?;
+        if any_entry(end).is_some_and(|(revision, _)| revision == next) {
+            return Some(end);
+        }
+        // Where a damaged length leads into the zeros at the end, what is passed over is no row of items.
+        if rest.iter().all(|octet| *octet == 0) {
+            return has_form(content).then_some(octets.len());
+        }
+        at = end;
+    }
+}
+
+/// Whether this could be the items of an entry.
+fn has_form(content: &[u8]) -> bool {
+    let (mut rest, mut last) = (content, &[][..]);
+    while !rest.is_empty() {
+        match take_item(&mut rest) {
+            Some((key, _)) if key > last => last = key,
+            _ => return false,
+        }
+    }
+    true
 }
 
 fn first_in_name(name: &str) -> Option<Revision> {
@@ -447,22 +585,6 @@ fn any_entry(
     (*head == entry_head(incarnation, revision, length, content)).then_some((revision, range))
 }
 
-/// Whether a whole entry of a revision above `revision` stands somewhere in `octets`.
-fn has_entry(octets: &[u8], incarnation: Option<Incarnation>, revision: Revision) -> bool {
-    // An entry begins with its length and revision: to hash what stands at each octet would take as long as an attacker
-    // of the file likes.
-    (1..octets.len()).any(|at| {
-        let Some((_, rest)) = octets.get(at..).and_then(|rest| rest.split_first_chunk::<4>()) else {
-            return false;
-        };
-        let near = rest.first_chunk().is_some_and(|number| {
-            let number = Revision::from_le_bytes(*number);
-            number > revision && number - revision <= NEAR_REVISIONS
-        });
-        near && any_entry(octets, at, incarnation).is_some()
-    })
-}
-
 const MAGIC: &[u8; 8] = b"BNDRJRN\x01";
 const FILE_PREFIX: &str = "batches.";
 const REVISION_DIGITS: usize = 20;
@@ -473,8 +595,6 @@ const ENTRY_HEAD_OCTETS: usize = 4 + 8 + CHECKSUM_OCTETS;
 const STEP_OCTETS: u64 = 256 * 1024;
 /// More memory than this is not kept for the next entry.
 const ENTRY_KEPT_OCTETS: usize = 1024 * 1024;
-/// Behind a damaged entry others of so many revisions are looked for.
-const NEAR_REVISIONS: u64 = 1 << 20;
 
 /// An entry with one item, sealed for the file that begins with `octets`.
 #[cfg(test)]
@@ -510,7 +630,7 @@ mod tests {
     }
 
     fn read(path: &Path) -> Option<Segment> {
-        Segment::read(path, &File::open(path).unwrap()).unwrap().0
+        Segment::read(path, &File::open(path).unwrap(), None).unwrap().0
     }
 
     fn of(octets: &[u8]) -> Option<Segment> {
@@ -571,9 +691,88 @@ mod tests {
         let (_directory, path) = journal();
         let mut octets = std::fs::read(&path).unwrap();
         octets[HEAD_OCTETS + ENTRY_HEAD_OCTETS] ^= 1;
+        assert_eq!(salvaged(&path, &octets, None), [6, 7, 8]);
+    }
+
+    fn salvaged(path: &Path, octets: &[u8], store: Option<Incarnation>) -> Vec<Revision> {
         let mut found = Vec::new();
-        salvage(&octets, |revision, _, _| found.push(revision));
+        salvage(path, octets, store, |revision, _, _| found.push(revision));
         found.dedup();
-        assert_eq!(found, [6, 7, 8]);
+        found
+    }
+
+    /// A journal whose third entry has whole entries in a value, and where that entry begins and ends; other values follow.
+    fn planted(incarnation: Option<Incarnation>) -> (tempfile::TempDir, PathBuf, Vec<u8>, [usize; 2]) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(directory.path(), incarnation, 5).unwrap();
+        let head = head(None, 5);
+        let forged: Vec<u8> = [6, 7, 8, 9, 1000, u64::MAX, 0]
+            .iter()
+            .flat_map(|revision| sealed(&head, *revision, b"key", b"forged"))
+            .collect();
+        let mut place = [0; 2];
+        for revision in 5..=8 {
+            let mut writes = writes(revision);
+            if revision == 7 {
+                writes.insert(vec![1, 100], Some([&[0xff; 8], &*forged].concat()));
+                place[0] = journal.length() as usize;
+            }
+            journal.append(revision, &writes).unwrap();
+            if revision == 7 {
+                place[1] = journal.length() as usize;
+            }
+        }
+        let path = journal.path().to_owned();
+        let octets = std::fs::read(&path).unwrap();
+        (directory, path, octets, place)
+    }
+
+    /// Whatever is damaged, what somebody has put into a value is no entry.
+    #[test]
+    fn an_entry_in_a_value_is_none() {
+        let incarnation = Some(Incarnation::new([3; 16]));
+        let (_directory, path, octets, [begin, end]) = planted(incarnation);
+        for at in (0..HEAD_OCTETS).chain(begin..end) {
+            let mut flipped = octets.clone();
+            flipped[at] ^= 0x10;
+            let expected = if at < HEAD_OCTETS { &[5, 6, 7, 8][..] } else { &[5, 6, 8] };
+            assert_eq!(salvaged(&path, &flipped, incarnation), expected, "{at}");
+        }
+        // The last one.
+        for at in begin..end {
+            let mut flipped = octets[..end].to_vec();
+            flipped[at] ^= 0x10;
+            flipped.resize(octets.len(), 0);
+            assert_eq!(salvaged(&path, &flipped, incarnation), [5, 6], "{at}");
+            assert_eq!(of(&flipped).unwrap().end, End::Torn, "{at}");
+        }
+    }
+
+    /// Anybody can seal for a store that has no incarnation: an entry that is as long as it says is not looked into.
+    #[test]
+    fn an_entry_in_a_value_is_none_of_a_store_without_an_incarnation() {
+        let (_directory, path, octets, [begin, end]) = planted(None);
+        for at in begin + 12..begin + ENTRY_HEAD_OCTETS {
+            let mut flipped = octets.clone();
+            flipped[at] ^= 0x10;
+            assert_eq!(salvaged(&path, &flipped, None), [5, 6, 8], "{at}");
+            flipped[end..].fill(0);
+            assert_eq!(salvaged(&path, &flipped, None), [5, 6], "{at}");
+            assert_eq!(of(&flipped).unwrap().end, End::Torn, "{at}");
+        }
+    }
+
+    /// As long as somebody wants it to take: an entry of a length that reaches to the end of the file at each few octets.
+    #[test]
+    fn what_looks_like_an_entry_at_each_octet_takes_no_time() {
+        let (_directory, path) = journal();
+        let mut octets = std::fs::read(&path).unwrap();
+        let length = read(&path).unwrap().length;
+        octets.truncate(length);
+        let far: Vec<u8> = [&1_000_000_u32.to_le_bytes()[..], &(1_u64 << 40).to_le_bytes()].concat();
+        octets.extend(far.repeat(1 << 18));
+        assert_eq!(of(&octets).unwrap().end, End::Torn);
+        octets[HEAD_OCTETS + ENTRY_HEAD_OCTETS] ^= 1;
+        assert_eq!(salvaged(&path, &octets, None), [6, 7, 8]);
     }
 }

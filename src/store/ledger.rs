@@ -142,8 +142,11 @@ impl Ledger {
         let mut segments = Vec::new();
         let mut unreadable = None;
         let mut last = 0;
+        let store = checkpoint.as_ref().and_then(|file| {
+            ArchiveReader::new(FileReader { file, at: 0 }).ok().and_then(|reader| reader.head().incarnation)
+        });
         for (file, opened) in &files {
-            let (segment, seen) = Segment::read(file, opened)?;
+            let (segment, seen) = Segment::read(file, opened, store)?;
             last = last.max(seen);
             match segment {
                 Some(segment) => segments.push(segment),
@@ -189,7 +192,7 @@ impl Ledger {
                 Some("batches before it are missing".to_owned())
             } else if segment.end == End::Damaged || (segment.end == End::Torn && !is_last) {
                 Some(format!("it is damaged at octet {}", segment.length))
-            } else if is_foreign(segment.incarnation, meta.incarnation) {
+            } else if is_foreign(segment.incarnation, meta.incarnation.or(store)) {
                 Some("it belongs to another store".to_owned())
             } else {
                 None
@@ -247,9 +250,12 @@ impl Ledger {
             fs::remove_dir_all(&new).map_err(|error| StoreError::from_io(&new, "remove", error))?;
         }
         super::disk::make_directory(&new)?;
+        // One that nothing was committed to has its incarnation in its files already, and gets it with the first batch.
+        let random = || (meta.revision == 0).then(|| Incarnation::random().ok()).flatten();
+        let incarnation = meta.incarnation.or_else(random);
         // The batches first: with its checkpoint it is whole.
-        Journal::create(&new, meta.incarnation, meta.revision.saturating_add(1))?;
-        write_checkpoint(&new, meta, fill).map(drop)
+        Journal::create(&new, incarnation, meta.revision.saturating_add(1))?;
+        write_checkpoint(&new, meta, incarnation, fill).map(drop)
     }
 
     /// Puts a ledger into its place that was made as a whole when the process ended.
@@ -388,7 +394,7 @@ impl Ledger {
     /// # Errors
     /// It cannot be; the old one stays.
     pub(super) fn make_checkpoint(&self, ending: &AtomicBool) -> Result<u64, StoreError> {
-        write_checkpoint(&path_in(&self.directory), &self.meta, |put| {
+        write_checkpoint(&path_in(&self.directory), &self.meta, self.meta.incarnation, |put| {
             self.items(|key, value| {
                 super::disk::check_ending(&self.directory, ending)?;
                 put(key, value).map_err(|error| {
@@ -474,6 +480,7 @@ pub(super) fn is_foreign(one: Option<Incarnation>, other: Option<Incarnation>) -
 fn write_checkpoint(
     path: &Path,
     meta: &Meta,
+    incarnation: Option<Incarnation>,
     fill: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError>,
 ) -> Result<u64, StoreError> {
     let new = path.join(CHECKPOINT_NEW);
@@ -488,7 +495,8 @@ fn write_checkpoint(
             .open(&new)
             .map_err(failed)?;
         let out = BufWriter::with_capacity(READ_OCTETS, file);
-        let mut writer = ArchiveWriter::new(out, meta, crate::clock::system_time()).map_err(failed)?;
+        let made = crate::clock::system_time();
+        let mut writer = ArchiveWriter::of_life(out, meta, incarnation, made).map_err(failed)?;
         fill(&mut |key, value| writer.item(key, value))?;
         let out = writer.finish(None).map_err(failed)?;
         let file = out.into_inner().map_err(|error| failed(error.into_error()))?;

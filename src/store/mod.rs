@@ -228,7 +228,8 @@ pub struct Meta {
     pub seeded: bool,
     /// What was last believed of the clock; `None` while nobody has said.
     pub belief: Option<Belief>,
-    /// Which life of the store this is: made with the first batch that finds none. `None` before that.
+    /// Which life of the store this is, as its files say already, or made with the first batch that finds none. `None` before
+    /// that.
     pub incarnation: Option<Incarnation>,
     /// By what the key is known again that chosen secrets of tokens are found by; `None` while there was none.
     pub token_key: Option<u64>,

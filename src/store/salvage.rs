@@ -20,7 +20,7 @@ mod sources;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use self::outcome::{Missing, SalvageRules, Salvaged};
 
@@ -136,12 +136,12 @@ fn each_kept(
 }
 
 /// The files of batches.
-fn read_journal(directory: &Path, salvaged: &mut Salvaged) -> Result<Vec<Vec<u8>>, StoreError> {
+fn read_journal(directory: &Path, salvaged: &mut Salvaged) -> Result<Vec<(PathBuf, Vec<u8>)>, StoreError> {
     let path = ledger::path_in(directory);
     let mut journal = Vec::new();
     for file in if path.is_dir() { super::journal::files_in(&path)? } else { Vec::new() } {
         match fs::read(&file) {
-            Ok(octets) => journal.push(octets),
+            Ok(octets) => journal.push((file, octets)),
             Err(error) => salvaged.sources.push(format!("{} cannot be read ({error})", file.display())),
         }
     }

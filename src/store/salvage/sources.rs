@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::outcome::Salvaged;
 use crate::model::{Record, Revision};
@@ -48,13 +48,17 @@ impl<'a> Sources<'a> {
     pub(super) fn of(
         checkpoint: Option<(&'a Wreck, Option<Meta>)>,
         database: &'a Remains,
-        journal: &'a [Vec<u8>],
+        journal: &'a [(PathBuf, Vec<u8>)],
         salvaged: &mut Salvaged,
     ) -> Self {
         let mut batches = BTreeSet::new();
         let mut changes = Vec::new();
-        for octets in journal {
-            journal::salvage(octets, |revision, key, value| {
+        let store = match checkpoint {
+            Some((wreck, Some(meta))) => meta.incarnation.or(wreck.head().and_then(|head| head.incarnation)),
+            _ => database.meta.and_then(|meta| meta.incarnation),
+        };
+        for (path, octets) in journal {
+            journal::salvage(path, octets, store, |revision, key, value| {
                 batches.extend([revision]);
                 changes.push(Change { key, revision, value });
             });

@@ -390,6 +390,54 @@ fn a_block_in_a_photo_is_no_block_of_a_damaged_checkpoint() {
     }
 }
 
+/// Somebody puts a whole batch of the far future into a photo, and damage lays it open.
+#[test]
+fn a_batch_in_a_photo_is_no_batch_of_a_damaged_journal() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, output) = (place.path().join("data"), place.path().join("left.backup"));
+    let head = [&b"BNDRJRN\x01"[..], &[0; 16], &1_u64.to_le_bytes()].concat();
+    let checksum = blake3::hash(&head);
+    let head = [&*head, &checksum.as_bytes()[..16]].concat();
+    let (key, value) = record::encode(&Record::Account(plain::account(1, "forged"))).unwrap().remove(0);
+    let forged = [7, 8, 20, 1000].map(|revision| journal::sealed(&head, revision, &key, &value)).concat();
+    let with_photo = |revision: u64| {
+        let mut batch = sound(revision);
+        if revision == 6 {
+            let mut person = account(200, 0);
+            person.roles.clear();
+            person.attributes[0].values = vec![forged.clone()];
+            batch.changes.push(Change::Put(Record::Account(person)));
+        }
+        batch
+    };
+    let store = open(&data).unwrap();
+    for revision in 1..=10 {
+        store.commit(&with_photo(revision)).unwrap();
+    }
+    drop(store);
+    let path = data.join(newest_batches(&data));
+    let whole = std::fs::read(&path).unwrap();
+    let planted = whole.windows(forged.len()).position(|octets| octets == forged).unwrap();
+    for harm in [planted - 1, planted, planted - 200] {
+        let copied = place.path().join("copied");
+        copy(&data, &copied);
+        let mut octets = whole.clone();
+        octets[harm] ^= 0x10;
+        std::fs::write(copied.join(newest_batches(&data)), &octets).unwrap();
+        assert!(Content::of(&open(&copied).unwrap()).unwrap() == Content::after_batches(10, with_photo));
+        std::fs::remove_dir_all(&copied).unwrap();
+        copy(&data, &copied);
+        std::fs::remove_dir_all(copied.join("store")).unwrap();
+        std::fs::write(copied.join(newest_batches(&data)), &octets).unwrap();
+        let salvaged = rescue(&copied, &output).unwrap();
+        assert_eq!(salvaged.revision, 10, "{salvaged:?}");
+        for record in content_of(&output).records.values() {
+            assert!(!matches!(record, Record::Account(account) if account.username == "forged"), "{harm}");
+        }
+        std::fs::remove_dir_all(&copied).unwrap();
+    }
+}
+
 #[test]
 fn nothing_comes_out_of_nothing() {
     let place = tempfile::tempdir().unwrap();

@@ -68,6 +68,19 @@ fn a_store_has_one_incarnation_from_its_first_commit_on() {
     assert_ne!(one.incarnation, other.incarnation);
 }
 
+/// Nobody can seal a batch for it from its first one on.
+#[test]
+fn the_files_of_a_new_store_have_the_incarnation_that_its_first_batch_gives_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    let of_files = Ledger::read(directory.path()).unwrap().newest().unwrap().incarnation;
+    assert!(of_files.is_some());
+    assert_eq!(store.meta(), Meta::default());
+    assert_eq!(store.commit(&batch(1)).unwrap().incarnation, of_files);
+    drop(store);
+    assert_eq!(open(directory.path()).unwrap().meta().incarnation, of_files);
+}
+
 #[test]
 fn what_is_believed_of_the_clock_stays_until_another_batch_says_so() {
     on_both(|store| {
