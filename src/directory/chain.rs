@@ -3,11 +3,11 @@
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
-use super::cost::spend_on;
+use super::cost::{spend, spend_on};
 use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::reader::TreeReader;
-use super::value_cursor::ValueCursor;
+use super::value_cursor::{Met, ValueCursor};
 use crate::schema::{AttributeId, MatchingRule};
 
 /// What leads on, and to what.
@@ -53,8 +53,12 @@ impl ChainWalk {
             let costs = chain.types.iter().map(|attribute| reader.cost_of_values(*attribute));
             *allowance = allowance.saturating_sub(costs.sum());
             let mut found = false;
-            let mut look_at = |value: Option<&[u8]>| {
-                let Some(value) = value else { return spend_on(allowance, rule.cost(), b"") };
+            let mut look_at = |met: Met<'_>| {
+                let value = match met {
+                    Met::Value(value) => value,
+                    Met::Hidden => return spend(allowance, rule.cost()),
+                    Met::Options(work) => return spend(allowance, work),
+                };
                 scratch.clear();
                 if rule.normalize(value, scratch).is_ok() {
                     found = *scratch == chain.form;

@@ -102,13 +102,16 @@ impl Evaluation<'_> {
                 self.some_of(id, cost, place)
             } else {
                 let wanted = filter.form(options);
-                let allowance = &mut self.allowance;
-                self.entry
-                    .attributes_of(id)
-                    .filter(|stored| has_options(stored.description(), wanted))
-                    .flat_map(|stored| stored.values())
-                    .take_while(|value| spend_on(allowance, cost, value))
-                    .any(|value| reader.shows_value(id, value) && passes(filter, place, value, self.scratch))
+                let (allowance, scratch) = (&mut self.allowance, &mut *self.scratch);
+                self.entry.attributes_of(id).any(|stored| {
+                    let mut work = 0;
+                    let is_meant = has_options(stored.description(), wanted, &mut work);
+                    spend(allowance, work)
+                        && is_meant
+                        && stored.values().take_while(|value| spend_on(allowance, cost, value)).any(|value| {
+                            reader.shows_value(id, value) && passes(filter, place, value, scratch)
+                        })
+                })
             };
             if found {
                 return Truth::True;

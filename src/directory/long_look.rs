@@ -3,10 +3,10 @@
 use smallvec::SmallVec;
 
 use super::chain::{Chain, ChainWalk};
-use super::cost::spend_on;
+use super::cost::{spend, spend_on};
 use super::evaluate::{Evaluation, passes};
 use super::prepared::{Node, Span, Truth};
-use super::value_cursor::ValueCursor;
+use super::value_cursor::{Met, ValueCursor};
 use crate::schema::{AttributeId, MatchingRule};
 
 /// An evaluation, as far as it has come: connectives that are open, and the place in the values of the element that it
@@ -168,9 +168,13 @@ impl Leaf {
         let costs = types.iter().map(|attribute| reader.cost_of_values(*attribute));
         *allowance = allowance.saturating_sub(costs.sum());
         let (filter, mut found) = (evaluation.filter, false);
-        let is_done = self.cursor.go_on(reader, own, types, options, &mut |value| {
-            found = value.is_some_and(|value| passes(filter, place, value, scratch));
-            spend_on(allowance, rule.cost(), value.unwrap_or_default()) && !found
+        let is_done = self.cursor.go_on(reader, own, types, options, &mut |met| match met {
+            Met::Value(value) => {
+                found = passes(filter, place, value, scratch);
+                spend_on(allowance, rule.cost(), value) && !found
+            }
+            Met::Hidden => spend(allowance, rule.cost()),
+            Met::Options(work) => spend(allowance, work),
         });
         (found || is_done).then_some(found)
     }

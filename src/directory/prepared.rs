@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::accounts::name_key;
 use super::category::Category;
+use super::entry::wanted_options;
 use super::entry_id::EntryId;
 use super::filter::{FilterItem, PartPosition};
 use super::reader::TreeReader;
@@ -405,7 +406,7 @@ impl PreparedFilter {
             .unwrap_or(Node::Extensible { attribute, rule, form, dn_attributes, options })
     }
 
-    /// Looks an attribute description up; keeps its options, lower-case.
+    /// Looks an attribute description up; keeps its options as they are compared.
     fn attribute(&mut self, description: &str, reader: &TreeReader<'_>) -> Option<(AttributeId, Span)> {
         let (base, options) = match description.split_once(';') {
             Some((base, options)) => (base, options),
@@ -418,12 +419,10 @@ impl PreparedFilter {
         if base.len() == description.len() {
             return Some((attribute, Span::EMPTY));
         }
-        // An option has at least one character (RFC 4512 section 2.5.2).
-        if options.split(';').any(str::is_empty) {
-            return None;
-        }
+        self.work += options.len() as u64 / OCTETS_OF_ONE_WORK;
+        let options = wanted_options(options)?;
         let start = self.octets.len();
-        self.octets.extend(options.bytes().map(|octet| octet.to_ascii_lowercase()));
+        self.octets.extend_from_slice(options.as_bytes());
         Some((attribute, self.span(start..self.octets.len())))
     }
 
@@ -489,6 +488,8 @@ pub(super) fn is_relation(attribute: AttributeId) -> bool {
     matches!(attribute, AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER | AttributeId::MEMBER_OF)
 }
 
+/// So many octets of options cost as much to make ready as to look at a short value.
+const OCTETS_OF_ONE_WORK: u64 = 64;
 const UNDEFINED: Node = Node::Constant(Truth::Undefined);
 /// A part of an assertion that is Undefined.
 const INERT: Node = Node::Part { kind: PartPosition::Any, form: Span::EMPTY };

@@ -16,16 +16,26 @@ pub(super) struct ValueCursor {
     place: Option<usize>,
 }
 
+/// What is met on the way.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Met<'v> {
+    Value(&'v [u8]),
+    /// A value that may not be seen.
+    Hidden,
+    /// The options of a description, which cost so much to compare.
+    Options(u64),
+}
+
 impl ValueCursor {
-    /// Hands the values of these types to `each`, `None` for one that may not be seen, until it says `false`; `options`:
-    /// those that a description must have. Says whether that were all.
+    /// Hands what it meets of the values of these types to `each`, until that says `false`; `options`: those that a
+    /// description must have. Says whether that were all. One value is handed on in any case, if there is one.
     pub(super) fn go_on(
         &mut self,
         reader: &TreeReader<'_>,
         (id, entry): (EntryId, &Entry),
         types: &[AttributeId],
         options: &[u8],
-        each: &mut dyn FnMut(Option<&[u8]>) -> bool,
+        each: &mut dyn FnMut(Met<'_>) -> bool,
     ) -> bool {
         while let Some(attribute) = types.get(self.kind) {
             if !self.go_on_with(reader, (id, entry), *attribute, options, each) {
@@ -42,18 +52,31 @@ impl ValueCursor {
         (id, entry): (EntryId, &Entry),
         attribute: AttributeId,
         options: &[u8],
-        each: &mut dyn FnMut(Option<&[u8]>) -> bool,
+        each: &mut dyn FnMut(Met<'_>) -> bool,
     ) -> bool {
         let mut is_stored = false;
         for (number, stored) in entry.attributes_of(attribute).enumerate() {
             is_stored = true;
-            if number < self.stored || !has_options(stored.description(), options) {
+            if number < self.stored {
                 continue;
+            }
+            if !options.is_empty() {
+                let mut work = 0;
+                let is_meant = has_options(stored.description(), options, &mut work);
+                let goes_on = each(Met::Options(work));
+                if !is_meant && !goes_on {
+                    (self.stored, self.place) = (number + 1, None);
+                    return false;
+                }
+                if !is_meant {
+                    continue;
+                }
             }
             let left = self.place.take().filter(|_| number == self.stored);
             let mut values = stored.values_left(left.unwrap_or(usize::MAX));
             while let Some(value) = values.next() {
-                if !each(reader.shows_value(attribute, value).then_some(value)) {
+                let is_shown = reader.shows_value(attribute, value);
+                if !each(if is_shown { Met::Value(value) } else { Met::Hidden }) {
                     (self.stored, self.place) = (number, Some(values.left()));
                     return false;
                 }
@@ -68,7 +91,7 @@ impl ValueCursor {
         reader: &TreeReader<'_>,
         (id, entry): (EntryId, &Entry),
         attribute: AttributeId,
-        each: &mut dyn FnMut(Option<&[u8]>) -> bool,
+        each: &mut dyn FnMut(Met<'_>) -> bool,
     ) -> bool {
         let from = self.place.unwrap_or(0);
         let mut stopped = None;
@@ -76,7 +99,7 @@ impl ValueCursor {
             // EntryIds are of 32 bits.
             let from = u32::try_from(from).unwrap_or(u32::MAX);
             reader.members_from(id, attribute, from, &mut |member, value| {
-                let goes_on = each(Some(value));
+                let goes_on = each(Met::Value(value));
                 stopped = (!goes_on).then(|| member.raw() as usize + 1);
                 goes_on
             });
@@ -84,7 +107,7 @@ impl ValueCursor {
             let groups = reader.subject(id).as_ref().map_or(&[][..], Subject::direct_groups);
             for (place, group) in groups.iter().enumerate().skip(from) {
                 if let Some(group) = reader.entry(EntryId::of_group(*group))
-                    && !each(Some(group.dn()))
+                    && !each(Met::Value(group.dn()))
                 {
                     stopped = Some(place + 1);
                     break;
@@ -93,7 +116,7 @@ impl ValueCursor {
         } else if from == 0 {
             // One value.
             reader.values(id, entry, attribute, &mut |value| {
-                let goes_on = each(Some(value));
+                let goes_on = each(Met::Value(value));
                 stopped = (!goes_on).then_some(1);
                 goes_on
             });

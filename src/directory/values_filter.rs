@@ -111,10 +111,12 @@ impl ValuesFilter {
         description: &[u8],
         reader: &TreeReader<'f>,
     ) -> ValueSelector<'f> {
-        let is_about = |own: AttributeId, options: Span| {
-            reader.subtypes(own).contains(&attribute) && has_options(description, self.filter.form(options))
+        let mut work = self.assertions.len() as u64;
+        let mut is_about = |own: AttributeId, options: Span| {
+            reader.subtypes(own).contains(&attribute)
+                && has_options(description, self.filter.form(options), &mut work)
         };
-        let test = |place: usize| match *self.filter.nodes.get(place)? {
+        let mut test = |place: usize| match *self.filter.nodes.get(place)? {
             Node::Present { attribute: own, options } => is_about(own, options).then_some(Test::Present),
             Node::Relation { attribute: own, target } if own == attribute => {
                 let target = target?;
@@ -145,15 +147,16 @@ impl ValuesFilter {
             }
             _ => None,
         };
+        let tests = self.assertions.iter().filter_map(|place| test(*place)).collect();
         ValueSelector {
             filter: &self.filter,
             reader: *reader,
             attribute,
-            tests: self.assertions.iter().filter_map(|place| test(*place)).collect(),
+            tests,
             forms: SmallVec::new(),
             octets: Vec::new(),
             scratch: Vec::new(),
-            work: self.assertions.len() as u64,
+            work,
             is_exhausted: false,
         }
     }

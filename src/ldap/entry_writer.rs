@@ -105,7 +105,11 @@ fn write_stored(
 ) {
     let schema = reader.schema();
     for stored in entry.attributes() {
-        if !projection.selection.selects_description(stored.id, stored.description(), schema) {
+        let mut work = 0;
+        let is_selected =
+            projection.selection.selects_description(stored.id, stored.description(), schema, &mut work);
+        evaluator.add_work(work);
+        if !is_selected {
             continue;
         }
         let shown = |value: &&[u8]| reader.shows_value(stored.id, value);
@@ -221,7 +225,13 @@ pub(super) struct Room<'a> {
 }
 
 impl LargeEntry {
-    pub(super) fn new(reader: &TreeReader<'_>, id: EntryId, entry: &Entry, projection: &Projection) -> Self {
+    pub(super) fn new(
+        reader: &TreeReader<'_>,
+        id: EntryId,
+        entry: &Entry,
+        projection: &Projection,
+        evaluator: &mut Evaluator,
+    ) -> Self {
         let Projection { selection, values, .. } = projection;
         let part = |what| Part { what, octets: 0, is_kept: false };
         let is_standalone = id == EntryId::STANDALONE;
@@ -230,12 +240,14 @@ impl LargeEntry {
         if selection.all_user() && values.is_none() && reader.sees_everything() && !is_standalone {
             parts.push(part(What::AllStored));
         } else {
+            let mut work = 0;
             for (place, stored) in entry.attributes().enumerate() {
-                if selection.selects_description(stored.id, stored.description(), schema) {
+                if selection.selects_description(stored.id, stored.description(), schema, &mut work) {
                     let is_whole = values.is_none() && reader.shows_all_values(stored.id);
                     parts.push(part(if is_whole { What::Stored(place) } else { What::Values(place) }));
                 }
             }
+            evaluator.add_work(work);
         }
         let computed = selection.computed().iter().filter(|_| !is_standalone);
         for &attribute in computed.filter(|attribute| !entry.stores_computed(**attribute)) {

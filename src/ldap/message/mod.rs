@@ -27,7 +27,7 @@ pub use extended::ExtendedRequest;
 pub use fault::{Answer, DecodeError, Fault};
 pub use filter::{FilterItems, decode_filter};
 pub use operation::{Operation, ResponseTag};
-pub use search::{Dereference, Scope, SearchRequest};
+pub use search::{Dereference, Scope, SearchRequest, names_in};
 
 /// One decoded LDAPMessage.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ pub struct SearchRequest<'a> {
     pub types_only: bool,
     /// Which entries match.
     pub filter: FilterItems<'a>,
-    /// Which attributes to send, as named in the request; none means all user attributes.
+    /// Which attributes to send, as named in the request, see [`names_in`]; none means all user attributes.
     pub attributes: SmallVec<[&'a str; ATTRIBUTES_INLINE]>,
 }
 
@@ -81,15 +81,31 @@ fn decode_attributes<'a>(
 ) -> Result<SmallVec<[&'a str; ATTRIBUTES_INLINE]>, Fault> {
     let in_attributes = Fault::in_field("attributes");
     let mut selection = reader.sequence().map_err(in_attributes)?;
-    let mut attributes = SmallVec::new();
+    let (mut attributes, mut names) = (SmallVec::new(), 0);
     while !selection.is_empty() {
-        if attributes.len() >= limits.attributes_max {
+        let text = selection.string().map_err(in_attributes)?;
+        names += count_names(text);
+        if names > limits.attributes_max {
             return Err(Fault::TooManyAttributes { max: limits.attributes_max });
         }
-        attributes.push(selection.string().map_err(in_attributes)?);
+        attributes.push(text);
     }
     Ok(attributes)
 }
+
+/// The names in one string of an attribute list: some clients send all of them as one, and no name has a comma. A name
+/// alone is taken as it is, blanks included.
+pub fn names_in(text: &str) -> impl Iterator<Item = &str> {
+    let is_list = text.contains(LIST_SEPARATOR);
+    text.split(LIST_SEPARATOR).map(move |name| if is_list { name.trim_ascii() } else { name })
+}
+
+/// How many [`names_in`] gives, empty ones included.
+fn count_names(text: &str) -> usize {
+    1 + memchr::memchr_iter(LIST_SEPARATOR as u8, text.as_bytes()).count()
+}
+
+const LIST_SEPARATOR: char = ',';
 
 /// Most clients name fewer; SSSD names 35, which costs it an allocation.
 const ATTRIBUTES_INLINE: usize = 16;

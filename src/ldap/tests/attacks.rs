@@ -15,7 +15,7 @@ use crate::directory::{
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, write_entry};
 use crate::ldap::selection::Selection;
 use crate::ldap::session::Next;
-use crate::model::{Account, AccountNumber, Key, Membership, Record};
+use crate::model::{Account, AccountNumber, Attribute, Key, Membership, Record};
 use crate::plain::search_grant;
 
 const STAFF_DN: &str = "cn=staff,ou=groups,dc=example,dc=org";
@@ -127,6 +127,80 @@ fn what_is_asked_before_a_bind_is_counted() {
     assert_eq!(count(&world, Limit::filter_octets_before_bind_max), 1);
     ask("", LdapFilter::Equality("vendorName".to_owned(), "\u{fdfa}".repeat(10_000)), 0);
     assert_eq!(count(&world, Limit::assertion_length_before_bind_max), 1);
+}
+
+#[test]
+fn a_list_of_attributes_in_one_string_is_bounded_and_counted_by_its_names() {
+    let world = World::new();
+    let mut stranger = Client::new(&world);
+    let names = |count: usize, name: &str| vec![name; count].join(",");
+    let mut ask = |base: &str, list: &[&str], code: u8| {
+        let before = stranger.session.work_done();
+        stranger.search(search(base, LdapSearchScope::Base, "(objectClass=*)", list)).is(code);
+        stranger.session.work_done() - before
+    };
+    for base in ["", "cn=subschema"] {
+        let whole = names(1_024, "cn");
+        let work = ask(base, &[&whole], 0);
+        assert!((2_048..TURN_BEFORE_BIND).contains(&work), "{work}");
+        let reached = count(&world, Limit::requested_attributes_max);
+        // Empty ones are names too, and those of several strings are one list.
+        for list in [&[&*names(1_025, "cn")][..], &[&names(1_025, "")], &[&whole, "cn"], &["cn", &whole]] {
+            assert!(ask(base, list, 11) < 500);
+        }
+        assert_eq!(count(&world, Limit::requested_attributes_max), reached + 4);
+        // Those with options are looked at once for each type, and only those of that type.
+        assert!(ask(base, &[&names(1_024, "vendorName;x")], 0) < TURN_BEFORE_BIND);
+    }
+}
+
+#[test]
+fn options_are_compared_within_what_is_counted() {
+    let world = World::new();
+    let own: String = (0..60).map(|number| format!(";o{number}")).collect();
+    world.change_account(super::world::ALICE, move |account| {
+        account.attributes.extend((0..20).map(|number| Attribute {
+            description: format!("description{own};own-{number}"),
+            values: vec![b"x".to_vec()],
+        }));
+    });
+    // All but the last are there, in another order.
+    let wanted = |last: usize| {
+        let options: String = (0..59).rev().map(|number| format!(";O{number}")).collect();
+        format!("description{options};z{last}")
+    };
+    const DN: &str = "cn=alice,ou=users,dc=example,dc=org";
+    let mut reader = Client::reader(&world);
+    let ask = |filter: &str, list: &[&str]| search(DN, LdapSearchScope::Base, filter, list);
+    // By the filter, in turns.
+    let before = reader.session.work_done();
+    let filter = format!("(|{})", format!("({}=x)", wanted(0)).repeat(20));
+    let message = encode(reader.id(), LdapOp::SearchRequest(ask(&filter, &["cn"])));
+    reader.push(&message);
+    let (code, taken) = turns(&mut reader);
+    let work = reader.session.work_done() - before;
+    assert!(code == 0 && taken > 5 && work > 500_000, "{code} in {taken} turns, {work}");
+    // By the values that are asked for.
+    let before = reader.session.work_done();
+    let about: Vec<Vec<u8>> = (0..5).map(|number| equality(&wanted(number), "x")).collect();
+    let message = encode(reader.id(), LdapOp::SearchRequest(ask("(objectClass=*)", &["description"])));
+    let control = (MATCHED_VALUES, true, Some(element(0x30, &about.concat())));
+    reader.send(&with_controls(&message, &[control])).is(0);
+    assert!(reader.session.work_done() - before > 100_000);
+    // By the list of attributes.
+    let before = reader.session.work_done();
+    let names: Vec<String> = (0..5).map(wanted).collect();
+    let reply = reader.search(ask("(objectClass=*)", &names.iter().map(String::as_str).collect::<Vec<_>>()));
+    reply.is(0);
+    assert!(reader.session.work_done() - before > 100_000);
+    // More than anybody means are not compared at all.
+    let many = "description".to_owned() + &";o1".repeat(65);
+    let before = reader.session.work_done();
+    let reply = reader.search(ask(&format!("({many}=x)"), &[&many]));
+    assert!(reply.is(0).entries().is_empty());
+    assert!(reader.session.work_done() - before < 500);
+    let few = "description".to_owned() + &";o1".repeat(64);
+    assert_eq!(reader.search(ask(&format!("({few}=x)"), &[&few])).is(0).entries().len(), 1);
 }
 
 #[test]
@@ -336,7 +410,7 @@ fn pieces_are_the_octets_of_the_whole() {
                     let mut evaluator = Evaluator::default();
                     write_entry(&mut whole, 7, &reader, id, entry, &projection, &mut evaluator);
                     for (octets, work) in [(1, 1), (40, 3), (100_000, 100_000)] {
-                        let mut large = LargeEntry::new(&reader, id, entry, &projection);
+                        let mut large = LargeEntry::new(&reader, id, entry, &projection, &mut evaluator);
                         let mut written = Vec::new();
                         loop {
                             let (octets, work) = (written.len() + octets, evaluator.work() + work);

@@ -243,6 +243,10 @@ fn requests_that_are_too_large_are_counted() {
     reaches(&world, Some(Limit::requested_attributes_max), || {
         app.search(request()).is(11);
     });
+    let listed = search("", LdapSearchScope::Base, "(objectClass=*)", &["cn,sn,mail"]);
+    reaches(&world, Some(Limit::requested_attributes_max), || {
+        app.search(listed).is(11);
+    });
     let message = encode(9, LdapOp::SearchRequest(search("", LdapSearchScope::Base, "(objectClass=*)", &[])));
     let controls = [("1.2.3", false, None), ("1.2.4", false, None)];
     reaches(&world, Some(Limit::controls_max), || {

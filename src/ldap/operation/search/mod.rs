@@ -366,9 +366,9 @@ fn answer_standalone(
             write_entry(context.output, message_id, &reader, id, entry, &projection, &mut session.evaluator);
         } else {
             // These are small: what may be too much is what is asked about their values.
-            let mut large = LargeEntry::new(&reader, id, entry, &projection);
-            let mut room = Room { output: context.output, octets: usize::MAX, work: u64::MAX, message_id };
             let evaluator = &mut session.evaluator;
+            let mut large = LargeEntry::new(&reader, id, entry, &projection, evaluator);
+            let mut room = Room { output: context.output, octets: usize::MAX, work: u64::MAX, message_id };
             let work_max = evaluator.work_per_entry_max();
             evaluator.bound(work_max.min(WORK_WITHOUT_REST));
             let piece = large.go_on(&reader, entry, &projection, evaluator, &mut room);
@@ -436,8 +436,8 @@ fn projection(
     controls: &RequestControls<'_>,
     reader: &TreeReader<'_>,
 ) -> Result<Projection, OperationRefusal> {
-    // A name is looked up, and has subtypes.
-    session.evaluator.add_work(4 * request.attributes.len() as u64);
+    let selection = Selection::new(&request.attributes, reader);
+    session.evaluator.add_work(selection.work());
     // RFC 3876 section 2: where no values are returned anyway, it has no effect.
     let values =
         controls.values.as_ref().filter(|_| !request.types_only && request.attributes[..] != ["1.1"]);
@@ -450,11 +450,7 @@ fn projection(
             Some(Box::new(filter))
         }
     };
-    Ok(Projection {
-        selection: Selection::new(&request.attributes, reader),
-        types_only: request.types_only,
-        values,
-    })
+    Ok(Projection { selection, types_only: request.types_only, values })
 }
 
 /// What the server allows: what the newest directory says of the account's roles, or the server's own limits.

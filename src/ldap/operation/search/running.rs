@@ -242,7 +242,7 @@ impl Search {
     /// Octets that it holds while it goes on; what its order takes is counted by itself.
     pub(super) fn octets(&self) -> usize {
         let values = self.projection.values.as_ref().map_or(0, |values| values.octets());
-        size_of::<RunningSearch>() + self.filter.octets() + values
+        size_of::<RunningSearch>() + self.filter.octets() + self.projection.selection.octets() + values
     }
 
     /// Looks at the next entries, until the output or the work of one turn is enough.
@@ -480,7 +480,7 @@ impl Search {
         evaluator: &mut Evaluator,
     ) {
         if is_large(reader, id, entry, &self.projection) {
-            self.large = Some(Box::new(LargeEntry::new(reader, id, entry, &self.projection)));
+            self.large = Some(Box::new(LargeEntry::new(reader, id, entry, &self.projection, evaluator)));
         } else {
             write_entry(output, self.message_id, reader, id, entry, &self.projection, evaluator);
         }
