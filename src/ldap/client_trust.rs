@@ -8,7 +8,8 @@ use arc_swap::{ArcSwap, Guard};
 use super::operation::account_of;
 use crate::access::{Credential, Identity, Invalid};
 use crate::config::ClientAccount;
-use crate::model::Timestamp;
+use crate::directory::Snapshot;
+use crate::model::{Revision, Timestamp};
 use crate::net::{ClientAuthorities, ClientCertificate};
 use crate::registry::Registry;
 
@@ -34,6 +35,16 @@ pub(super) struct Shown {
     pub(super) certificate: ClientCertificate,
     /// The generation that it was looked at for last.
     generation: Option<u64>,
+    /// Whom it stands for.
+    holder: Option<NamedHolder>,
+    /// What looking that up has cost.
+    work: u64,
+}
+
+/// The username that a certificate stands for, by an exchange and by the schema of a revision.
+struct NamedHolder {
+    found_for: (u64, Revision),
+    username: Option<Arc<str>>,
 }
 
 impl ClientTrust {
@@ -67,16 +78,29 @@ impl Trusted {
     pub(super) fn asks(&self) -> bool {
         self.authorities.is_some()
     }
-
-    pub(super) fn accounts(&self) -> &[ClientAccount] {
-        &self.accounts
-    }
 }
 
 impl Shown {
     /// A certificate that a handshake has just verified.
     pub(super) fn new(certificate: ClientCertificate) -> Self {
-        Self { certificate, generation: None }
+        Self { certificate, generation: None, holder: None, work: 0 }
+    }
+
+    /// The username that it stands for, looked up once for each exchange and each revision, however often it binds.
+    pub(super) fn username(&mut self, trusted: &Trusted, snapshot: &Snapshot) -> Option<Arc<str>> {
+        let found_for = (trusted.generation, snapshot.revision());
+        if let Some(holder) = self.holder.as_ref().filter(|holder| holder.found_for == found_for) {
+            return holder.username.clone();
+        }
+        let username = account_of(&self.certificate, &trusted.accounts, snapshot.schema(), &mut self.work)
+            .map(Arc::from);
+        self.holder = Some(NamedHolder { found_for, username: username.clone() });
+        username
+    }
+
+    /// What was done since the last time that this was asked, in the unit in which an evaluator counts.
+    pub(super) fn take_work(&mut self) -> u64 {
+        std::mem::take(&mut self.work)
     }
 
     /// Looks at the certificate, and at an identity that it has proved, once for each exchange: the chain is verified
@@ -100,8 +124,8 @@ impl Shown {
         *withdrawn = if !self.certificate.is_vouched_for() {
             Some(Invalid::AuthorityGone)
         } else {
-            let username = account_of(&self.certificate, &trusted.accounts, registry.current().schema());
-            let account = username.and_then(|username| registry.account_of_certificate(username));
+            let username = self.username(&trusted, &registry.current());
+            let account = username.and_then(|username| registry.account_of_certificate(&username));
             (account != Some(holder.account)).then_some(Invalid::CertificateReassigned)
         };
     }

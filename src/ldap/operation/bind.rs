@@ -1,7 +1,7 @@
 //! Bind (RFC 4511 section 4.2, RFC 4513 section 5): simple, SASL PLAIN, and SASL EXTERNAL by a client certificate.
 
 use super::gate::{is_long_name, note_denied};
-use super::sasl::{Plain, account_of, without_prefix};
+use super::sasl::{Plain, without_prefix};
 use crate::access::{Credential, Identity};
 use crate::auth::HashOutcome;
 use crate::config::{Limit, SecretsInClear};
@@ -113,10 +113,7 @@ pub(in crate::ldap) fn run(
         authorization: authorization.into(),
         tracked: tracing::Span::current(),
     };
-    // What the name costs is work of the connection, and so of its source, whatever comes of it.
-    let form = NAME_FORM_OCTETS_MAX.min(12 * name.len());
-    let work = MatchingRule::DistinguishedName.cost_of_preparing(name.as_bytes(), form);
-    session.evaluator.add_work(work.max(WORK_OF_A_BIND));
+    count_name(session, name);
     match session.registry.authenticate(name, secret, session.peer.source, moment.now, moment.instant) {
         Authentication::Done(verdict) => answer(session, &verdict, &answering, output, moment),
         Authentication::Pending(attempt) => session.bind = Some(PendingBind { attempt, answering }),
@@ -126,8 +123,9 @@ pub(in crate::ldap) fn run(
 /// RFC 4513 section 5.2.3: the client is who its certificate says. `authorization` is empty, or as whom it wants to act.
 fn external(session: &mut Session, authorization: &[u8], tells_expiry: bool, context: Context<'_>) {
     let Context { snapshot, moment, output, message_id, .. } = context;
+    session.evaluator.add_work(WORK_OF_A_BIND);
     let (Some(shown), Ok(authorization)) =
-        (session.certificate.as_deref(), std::str::from_utf8(authorization))
+        (session.certificate.as_deref_mut(), std::str::from_utf8(authorization))
     else {
         // Nothing was established by TLS: RFC 4513 section 5.2.3 wants this code, not invalidCredentials.
         let outcome = match session.certificate {
@@ -140,10 +138,11 @@ fn external(session: &mut Session, authorization: &[u8], tells_expiry: bool, con
         return respond(output, message_id, &outcome, tells_expiry.then_some(PasswordPolicy::Silent));
     };
     let trusted = session.settings.client_trust.present();
-    let account = account_of(&shown.certificate, trusted.accounts(), snapshot.schema());
+    let account = shown.username(&trusted, snapshot);
+    session.evaluator.add_work(shown.take_work());
     let source = session.peer.source;
     let verdict = session.registry.authenticate_certificate(
-        account,
+        account.as_deref(),
         &shown.certificate,
         source,
         moment.now,
@@ -245,8 +244,22 @@ fn expires_soon(session: &Session, identity: &Identity, moment: Moment) -> Optio
 }
 
 /// Whether a name, a DN or an authzId (RFC 4513 section 5.2.1.8) stands for this account.
-pub(super) fn names_account(session: &Session, name: &str, account: AccountNumber) -> bool {
-    !is_long_name(session, name) && session.registry.account_of_name(without_prefix(name)) == Some(account)
+pub(super) fn names_account(session: &mut Session, name: &str, account: AccountNumber) -> bool {
+    if is_long_name(session, name) {
+        session.note(Limit::name_length_max);
+        return false;
+    }
+    let name = without_prefix(name);
+    count_name(session, name);
+    session.registry.account_of_name(name) == Some(account)
+}
+
+/// Counts what it costs to look the name of an account up: work of the connection, and so of its source, whatever comes
+/// of it.
+fn count_name(session: &mut Session, name: &str) {
+    let form = NAME_FORM_OCTETS_MAX.min(12 * name.len());
+    let work = MatchingRule::DistinguishedName.cost_of_preparing(name.as_bytes(), form);
+    session.evaluator.add_work(work.max(WORK_OF_A_BIND));
 }
 
 /// Whether secrets may be sent over this connection, in either direction.

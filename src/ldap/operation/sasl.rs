@@ -2,7 +2,7 @@
 
 use crate::config::{ClientAccount, ClientName};
 use crate::net::ClientCertificate;
-use crate::schema::{Schema, normalize_dn};
+use crate::schema::{MatchingRule, Schema, normalize_dn, steps};
 
 /// The message of PLAIN (RFC 4616 section 2).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,21 +39,37 @@ pub(super) fn without_prefix(identity: &str) -> &str {
         .unwrap_or(identity)
 }
 
-/// The account that a client certificate stands for, by EXTERNAL: the first in the list of the config that fits.
+/// The account that a client certificate stands for, by EXTERNAL: the first in the list of the config that fits. `work`
+/// grows by what it costs to find it: every subject in the list is a DN to be read.
 pub(in crate::ldap) fn account_of<'a>(
     certificate: &ClientCertificate,
     accounts: &'a [ClientAccount],
     schema: &Schema,
+    work: &mut u64,
 ) -> Option<&'a str> {
+    let rule = MatchingRule::DistinguishedName;
     let subject = certificate.subject.as_ref().map(|subject| subject.normal_form(schema));
-    let fits = |name: &ClientName| match name {
-        ClientName::Subject(text) => {
-            let mut form = Vec::with_capacity(text.len());
-            let is_dn = normalize_dn(text.as_bytes(), schema, &mut form).is_ok();
-            is_dn && subject.as_ref().is_some_and(|subject| subject.as_bytes() == form)
+    if let Some(subject) = &subject {
+        *work += rule.cost_of_preparing(subject.as_bytes(), subject.as_bytes().len());
+    }
+    let mut form = Vec::new();
+    let mut fits = |name: &ClientName| {
+        steps::note(1);
+        *work += 1;
+        match name {
+            ClientName::Subject(text) => {
+                form.clear();
+                let is_dn = normalize_dn(text.as_bytes(), schema, &mut form).is_ok();
+                *work += rule.cost_of_preparing(text.as_bytes(), form.len());
+                is_dn && subject.as_ref().is_some_and(|subject| subject.as_bytes() == form)
+            }
+            ClientName::Dns(name) => certificate.dns_names.iter().any(|own| {
+                steps::note(1);
+                *work += 1;
+                own.eq_ignore_ascii_case(name)
+            }),
+            ClientName::Sha256(fingerprint) => certificate.fingerprint == *fingerprint,
         }
-        ClientName::Dns(name) => certificate.dns_names.iter().any(|own| own.eq_ignore_ascii_case(name)),
-        ClientName::Sha256(fingerprint) => certificate.fingerprint == *fingerprint,
     };
     let fitting = accounts.iter().find(|account| fits(&account.certificate))?;
     Some(&fitting.account)

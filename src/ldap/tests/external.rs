@@ -133,6 +133,38 @@ fn a_certificate_is_the_account_that_the_config_says() {
 }
 
 #[test]
+fn whom_a_certificate_stands_for_is_looked_up_once_and_counted() {
+    let mut world = World::new();
+    let mut rows: Vec<(ClientName, &str)> =
+        (0..1_000).map(|number| (subject(&format!("CN=other-{number},O=Example")), "alice")).collect();
+    rows.push((ClientName::Dns("elsewhere.example.org".to_owned()), "alice"));
+    world.settings.client_trust = trust(rows.clone());
+    let trust = world.settings.client_trust.clone();
+    let mut client = client(&world, Some(AUTHORITY.signs("cloud")));
+    let bind = |client: &mut Client, authorization: Option<&[u8]>, code| {
+        let before = client.session.work_done();
+        external(client, authorization).is(code);
+        client.session.work_done() - before
+    };
+    let first = bind(&mut client, None, 49);
+    assert!((2_000..20_000).contains(&first), "{first}");
+    let next = bind(&mut client, None, 49);
+    assert!((50..500).contains(&next), "{next}");
+    // An exchange of the list is another question, and so is a change of the directory.
+    rows.push((subject("CN=cloud,O=Example"), "app"));
+    assert!(trust.exchange(Some(AUTHORITY.alone.clone()), &accounts(rows)));
+    assert!(bind(&mut client, None, 0) > 2_000);
+    assert!(bind(&mut client, None, 0) < 500);
+    world.change_account(APP, |account| account.email = "app@example.net".to_owned());
+    assert!(bind(&mut client, None, 0) > 2_000);
+    // As whom it is to act is a name, and costs what a name costs.
+    let dear = "\u{fdfa}".repeat(1_300);
+    assert!((8_000..15_000).contains(&bind(&mut client, Some(dear.as_bytes()), 50)));
+    // Who shows none has asked for a bind all the same.
+    assert!(bind(&mut self::client(&world, None), None, 48) >= 50);
+}
+
+#[test]
 fn without_a_certificate_there_is_nothing_to_be_external_to() {
     let world = world();
     external(&mut Client::in_clear(&world), None).is(48);

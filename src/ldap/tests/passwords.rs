@@ -52,6 +52,32 @@ fn generated(reply: &Reply) -> Option<String> {
 }
 
 #[test]
+fn what_a_name_costs_beside_a_bind_is_counted() {
+    let world = World::new();
+    let mut client = app(&world);
+    let dear = "\u{fdfa}".repeat(1_300);
+    let long = "x".repeat(5_000);
+    let reached = || {
+        let mut limits = world.registry.limits_reached();
+        limits.find(|(limit, _)| *limit == Limit::name_length_max).map_or(0, |(_, count)| count)
+    };
+    // Of Password Modify.
+    let before = client.session.work_done();
+    modify(&mut client, Some(value(Some(&dear), None, Some(b"a new secret of mine")))).is(50);
+    assert!((8_000..15_000).contains(&(client.session.work_done() - before)));
+    let before = (client.session.work_done(), reached());
+    modify(&mut client, Some(value(Some(&long), None, Some(b"a new secret of mine")))).is(50);
+    assert!(client.session.work_done() - before.0 < 500);
+    assert_eq!(reached(), before.1 + 1);
+    // As whom PLAIN is to act.
+    let before = client.session.work_done();
+    let message = [dear.as_bytes(), b"app", world.secrets.app.as_bytes()].join(&0);
+    let id = client.id();
+    client.send(&plain(id, Some(&message))).is(50);
+    assert!((8_000..15_000).contains(&(client.session.work_done() - before)));
+}
+
+#[test]
 fn an_account_rotates_the_app_password_it_is_bound_with() {
     let world = World::new();
     let mut client = app(&world);
