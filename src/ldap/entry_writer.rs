@@ -467,7 +467,7 @@ impl Values<'_> {
             }
             What::Values(number) => {
                 let Some(stored) = entry.attributes().nth(number) else { return true };
-                let mut selector = self.selector(stored.id, stored.description());
+                let mut selector = self.selector(stored.id, stored.description(), evaluator);
                 let mut values = stored.values_left(place.unwrap_or(usize::MAX));
                 loop {
                     *place = Some(values.left());
@@ -482,7 +482,8 @@ impl Values<'_> {
                 }
             }
             What::Members(attribute) => {
-                let mut selector = self.selector(attribute, schema.attribute(attribute).name.as_bytes());
+                let mut selector =
+                    self.selector(attribute, schema.attribute(attribute).name.as_bytes(), evaluator);
                 let mut is_done = true;
                 // EntryIds are of 32 bits.
                 let from = u32::try_from(place.unwrap_or(0)).unwrap_or(u32::MAX);
@@ -500,7 +501,8 @@ impl Values<'_> {
                 is_done
             }
             What::Computed(attribute) => {
-                let mut selector = self.selector(attribute, schema.attribute(attribute).name.as_bytes());
+                let mut selector =
+                    self.selector(attribute, schema.attribute(attribute).name.as_bytes(), evaluator);
                 self.reader.values(self.id, entry, attribute, &mut |value| {
                     evaluator.add_work(1);
                     put(value, selector.as_mut(), evaluator, sink);
@@ -511,9 +513,17 @@ impl Values<'_> {
         }
     }
 
-    fn selector(&self, attribute: AttributeId, description: &[u8]) -> Option<ValueSelector<'_>> {
+    /// What it costs to find the assertions that are about an attribute is counted whether or not a value comes then.
+    fn selector(
+        &self,
+        attribute: AttributeId,
+        description: &[u8],
+        evaluator: &mut Evaluator,
+    ) -> Option<ValueSelector<'_>> {
         let filter = self.projection.values.as_ref()?;
-        Some(filter.about(attribute, description, self.reader))
+        let mut selector = filter.about(attribute, description, self.reader);
+        evaluator.add_work(selector.take_work());
+        Some(selector)
     }
 }
 
