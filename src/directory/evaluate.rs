@@ -288,9 +288,18 @@ fn holds(subject: &Subject<'_>, target: EntryId) -> bool {
 }
 
 /// Whether the parts occur in the normal form in their order, without overlapping.
-pub(super) fn has_parts<'p>(form: &[u8], parts: impl Iterator<Item = (PartPosition, &'p [u8])>) -> bool {
+pub(super) fn has_parts<'p>(
+    form: &[u8],
+    parts: impl Iterator<Item = (PartPosition, &'p [u8])> + Clone,
+) -> bool {
+    // To look for a part is to prepare the whole of it first: those that are longer than the form are not looked for.
+    let fits = |room: usize, (_, octets): (PartPosition, &[u8])| room.checked_sub(octets.len());
+    if parts.clone().try_fold(form.len(), fits).is_none() {
+        return false;
+    }
     let mut rest = form;
     for (kind, octets) in parts {
+        steps::note(octets.len() as u64 / OCTETS_OF_A_STEP);
         match kind {
             PartPosition::Initial => match rest.strip_prefix(octets) {
                 Some(behind) => rest = behind,
@@ -307,4 +316,28 @@ pub(super) fn has_parts<'p>(form: &[u8], parts: impl Iterator<Item = (PartPositi
         }
     }
     true
+}
+
+/// So many octets of a part are a step.
+const OCTETS_OF_A_STEP: u64 = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_are_longer_than_the_form_are_not_looked_for() {
+        use PartPosition::{Any, Final, Initial};
+        let long = vec![b'x'; 100_000];
+        let has = |form: &[u8], parts: &[(PartPosition, &[u8])]| has_parts(form, parts.iter().copied());
+        let before = steps::taken();
+        assert!(!has(b"user-1", &[(Any, &long)]));
+        assert!(!has(b"user-1", &[(Initial, b"user"), (Any, &long[..3]), (Final, b"1")]));
+        assert!(!has(b"user-1", &[(Initial, b"user"), (Any, b"er")]));
+        assert_eq!(steps::taken(), before);
+        assert!(has(&long, &[(Initial, &long[..1_000]), (Any, &long[..90_000]), (Final, &long[..9_000])]));
+        assert!(!has(&long, &[(Initial, &long[..1_000]), (Any, &long[..90_000]), (Final, &long[..9_001])]));
+        assert!(has(b"user-1", &[(Initial, b"us"), (Any, b"er"), (Final, b"-1")]));
+        assert!(has(b"", &[]));
+    }
 }
