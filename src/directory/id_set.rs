@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
+use crate::schema::steps;
+
 /// A persistent set of entry ids.
 #[derive(Clone, Debug)]
 pub(crate) enum IdSet {
@@ -27,6 +29,32 @@ impl IdSet {
         match self {
             Self::Few(ids) => ids.len(),
             Self::Many(chunks) => chunks.iter().map(|(_, chunk)| chunk.len() as usize).sum(),
+        }
+    }
+
+    /// What it costs to put it together with another, in ids: of a chunk of many ids the words of its bitmap count, not
+    /// its ids.
+    pub(crate) fn cost(&self) -> u64 {
+        match self {
+            Self::Few(ids) => ids.len() as u64,
+            Self::Many(chunks) => chunks
+                .iter()
+                .map(|(_, chunk)| if chunk.len() > ARRAY_MAX { BITMAP_WORDS } else { chunk.len() })
+                .sum(),
+        }
+    }
+
+    /// Whether they are the same and show it without a look at all ids: copies of one set do.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Few(own), Self::Few(others)) => own == others,
+            (Self::Many(own), Self::Many(others)) => {
+                own.len() == others.len()
+                    && own.iter().zip(others).all(|((key, chunk), (other_key, other))| {
+                        key == other_key && Arc::ptr_eq(chunk, other)
+                    })
+            }
+            _ => false,
         }
     }
 
@@ -160,6 +188,7 @@ impl IdSet {
 
     /// Adds all ids to `into`.
     pub(crate) fn union_into(&self, into: &mut RoaringBitmap) {
+        steps::note(self.cost() / IDS_OF_A_STEP);
         match self {
             Self::Few(ids) => into.extend(ids.iter().copied()),
             Self::Many(chunks) => chunks.iter().for_each(|(_, chunk)| *into |= chunk.as_ref()),
@@ -168,6 +197,7 @@ impl IdSet {
 
     /// Keeps in `ids` what is in this set too.
     pub(crate) fn intersect_into(&self, ids: &mut RoaringBitmap) {
+        steps::note(1 + self.cost() / IDS_OF_A_STEP);
         match self {
             Self::Few(few) => *ids = few.iter().copied().filter(|id| ids.contains(*id)).collect(),
             Self::Many(_) if ids.len() < FEW_MAX as u64 => {
@@ -218,8 +248,15 @@ impl FromIterator<u32> for IdSet {
 /// No limit of the config: beyond it is another form of the same set.
 const FEW_MAX: usize = 64;
 
+/// So many ids that are put together are a step.
+const IDS_OF_A_STEP: u64 = 50;
+
 /// So many ids are put into a bitmap of their own first: one by one, each would be looked for in the one that is there.
 const JOINED_MIN: usize = 32;
+
+/// A chunk with more ids is a bitmap of [`BITMAP_WORDS`] words, one with less a sorted array.
+pub(super) const ARRAY_MAX: u64 = 4_096;
+const BITMAP_WORDS: u64 = 1_024;
 
 fn upper(id: u32) -> u16 {
     (id >> 16) as u16

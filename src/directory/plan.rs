@@ -13,11 +13,11 @@ use super::accounts::name_key;
 use super::entry_id::EntryId;
 use super::filter::PartPosition;
 use super::hash_index::Postings;
-use super::id_set::IdSet;
+use super::id_set::{ARRAY_MAX, IdSet};
 use super::prepared::{Node, PreparedFilter, Truth};
 use super::reader::{Subject, TreeReader};
 use super::tree::{TRIGRAM_BEGIN, TRIGRAM_END};
-use crate::schema::{AttributeId, MatchingRule};
+use crate::schema::{AttributeId, MatchingRule, steps};
 
 /// The entries that a search has to look at, in the order of their ids.
 #[derive(Clone, Debug)]
@@ -83,37 +83,36 @@ impl Candidates {
     fn bitmap(ids: RoaringBitmap) -> Self {
         Self::Set(Box::new(CandidateSet(Ids::Bitmap(ids))))
     }
-
-    /// What `common` and the others have in common; stops when few are left.
-    fn in_common<'s>(mut common: RoaringBitmap, others: impl Iterator<Item = &'s IdSet>) -> Self {
-        for other in others {
-            if common.len() <= FEW as u64 {
-                break;
-            }
-            other.intersect_into(&mut common);
-        }
-        Self::bitmap(common)
-    }
 }
 
 /// Chooses the entries to look at for a reader who sees the whole directory.
-pub fn plan(filter: &PreparedFilter, reader: &TreeReader<'_>) -> Candidates {
-    Planner { filter, reader, work: Cell::new(0) }.node(0)
+pub fn plan(filter: &PreparedFilter, reader: &TreeReader<'_>) -> Plan {
+    let planner = Planner { filter, reader, spent: Cell::new(0) };
+    let candidates = planner.node(0);
+    Plan { candidates, work: planner.spent.get() / IDS_OF_ONE_WORK }
+}
+
+/// What was chosen.
+#[derive(Debug)]
+pub struct Plan {
+    pub candidates: Candidates,
+    /// What it has cost to choose, in the unit in which an evaluator counts.
+    pub work: u64,
 }
 
 struct Planner<'a> {
     filter: &'a PreparedFilter,
     reader: &'a TreeReader<'a>,
-    /// How many ids of postings were put together, roughly.
-    work: Cell<u64>,
+    /// How many ids were put together, and what costs as much as that.
+    spent: Cell<u64>,
 }
 
 impl Planner<'_> {
     fn node(&self, place: usize) -> Candidates {
-        if self.work.get() > WORK_MAX {
+        if self.is_spent() {
             return Candidates::All;
         }
-        self.spend(1);
+        self.spend_on_lookup();
         match self.filter.nodes.get(place) {
             None | Some(Node::Part { .. }) => Candidates::none(),
             Some(Node::Constant(Truth::True)) => Candidates::All,
@@ -152,46 +151,77 @@ impl Planner<'_> {
                 candidates if candidates.count().is_some_and(|count| count <= FEW) => return candidates,
                 Candidates::Set(set) => match set.0 {
                     Ids::Index(ids) => indexed.push(ids),
-                    Ids::Bitmap(ids) => match &mut made {
-                        Some(common) => *common &= ids,
-                        None => made = Some(ids),
-                    },
+                    Ids::Bitmap(ids) => self.keep_common(ids, &mut made),
                 },
-                Candidates::Few(ids) => match &mut made {
-                    Some(common) => *common &= ids.into_iter().collect::<RoaringBitmap>(),
-                    None => made = Some(ids.into_iter().collect()),
-                },
+                Candidates::Few(ids) => self.keep_common(self.bitmap_of_ids(ids), &mut made),
             }
         }
-        indexed.sort_by_key(IdSet::len);
+        in_order(&mut indexed);
         let mut indexed = indexed.iter();
         let common = match made {
             Some(common) => common,
             None => match indexed.next() {
-                Some(smallest) => bitmap_of(smallest),
+                Some(smallest) => self.bitmap_of(smallest),
                 None => return Candidates::All,
             },
         };
-        Candidates::in_common(common, indexed)
+        self.in_common(common, indexed)
+    }
+
+    fn keep_common(&self, ids: RoaringBitmap, made: &mut Option<RoaringBitmap>) {
+        match made {
+            Some(common) => {
+                self.spend(cost_of(common) + cost_of(&ids));
+                *common &= ids;
+            }
+            None => *made = Some(ids),
+        }
+    }
+
+    /// What `common` and the others have in common; stops when few are left, or when it has done enough: then there are
+    /// more to look at.
+    fn in_common<'s>(
+        &self,
+        mut common: RoaringBitmap,
+        others: impl Iterator<Item = &'s IdSet>,
+    ) -> Candidates {
+        for other in others {
+            if common.len() <= FEW as u64 || self.is_spent() {
+                break;
+            }
+            self.spend(LOOKUP + cost_of(&common) + other.cost());
+            other.intersect_into(&mut common);
+        }
+        Candidates::bitmap(common)
     }
 
     fn any(&self, first: usize, items: u32) -> Candidates {
         let mut few: SmallVec<[u32; 4]> = SmallVec::new();
+        let mut indexed: SmallVec<[IdSet; 4]> = SmallVec::new();
         let mut many = RoaringBitmap::new();
         for operand in self.filter.operands(first, items) {
             match self.node(operand) {
                 Candidates::All => return Candidates::All,
                 Candidates::Few(ids) => few.extend(ids),
                 Candidates::Set(set) => match set.0 {
-                    Ids::Index(ids) => self.unite(&ids, &mut many),
-                    Ids::Bitmap(ids) => many |= ids,
+                    Ids::Index(ids) => indexed.push(ids),
+                    Ids::Bitmap(ids) => {
+                        self.spend(cost_of(&many) + cost_of(&ids));
+                        many |= ids;
+                    }
                 },
+            }
+        }
+        in_order(&mut indexed);
+        for ids in &indexed {
+            if !self.unite(ids, &mut many) {
+                return Candidates::All;
             }
         }
         if many.is_empty() && few.len() <= FEW {
             return Candidates::from_ids(few);
         }
-        many.extend(few);
+        many |= self.bitmap_of_ids(few);
         Candidates::bitmap(many)
     }
 
@@ -272,6 +302,11 @@ impl Planner<'_> {
                 padded.push(TRIGRAM_END);
             }
             for three in padded.windows(3) {
+                // Those that were looked up are enough for an answer.
+                if self.is_spent() {
+                    break;
+                }
+                self.spend_on_lookup();
                 match self.reader.tree().with_trigram(*only, three) {
                     Postings::None => return Candidates::none(),
                     Postings::One(id) => return Candidates::from_ids([id]),
@@ -308,14 +343,18 @@ impl Planner<'_> {
             };
         }
         match self.reader.subject(target) {
-            Some(Subject::Account(account)) => Candidates::from_ids(
-                account
-                    .groups
-                    .iter()
-                    .map(|group| EntryId::of_group(*group).raw())
-                    .chain([EntryId::of_virtual_group(account.number).raw()]),
-            ),
+            Some(Subject::Account(account)) => {
+                self.spend(ONE_BY_ONE * account.groups.len() as u64);
+                Candidates::from_ids(
+                    account
+                        .groups
+                        .iter()
+                        .map(|group| EntryId::of_group(*group).raw())
+                        .chain([EntryId::of_virtual_group(account.number).raw()]),
+                )
+            }
             Some(Subject::Group(group)) => {
+                self.spend(ONE_BY_ONE * group.parents.len() as u64);
                 Candidates::from_ids(group.parents.iter().map(|parent| EntryId::of_group(*parent).raw()))
             }
             _ => Candidates::none(),
@@ -328,22 +367,31 @@ impl Planner<'_> {
         if attribute == AttributeId::MEMBER_OF {
             let Some(group) = accounts.group_of_entry(target) else { return Candidates::none() };
             let mut ids = RoaringBitmap::new();
-            for below in accounts.groups_below(group.number) {
-                if let Some(below) = accounts.group(below) {
-                    self.unite(&below.members, &mut ids);
+            let below = accounts.groups_below(group.number);
+            self.spend(LOOKUP * below.len() as u64);
+            for below in below {
+                if let Some(below) = accounts.group(below)
+                    && !self.unite(&below.members, &mut ids)
+                {
+                    return Candidates::All;
                 }
             }
             return Candidates::bitmap(ids);
         }
         match self.reader.subject(target) {
-            Some(Subject::Account(account)) => Candidates::from_ids(
-                accounts
-                    .groups_of(account)
-                    .into_iter()
-                    .map(|group| EntryId::of_group(group).raw())
-                    .chain([EntryId::of_virtual_group(account.number).raw()]),
-            ),
+            Some(Subject::Account(account)) => {
+                self.spend(LOOKUP * account.groups.len() as u64);
+                let groups = accounts.groups_of(account);
+                self.spend(ONE_BY_ONE * groups.len() as u64);
+                Candidates::from_ids(
+                    groups
+                        .into_iter()
+                        .map(|group| EntryId::of_group(group).raw())
+                        .chain([EntryId::of_virtual_group(account.number).raw()]),
+                )
+            }
             Some(Subject::Group(group)) => {
+                self.spend(ONE_BY_ONE * group.closure.len() as u64);
                 Candidates::from_ids(group.closure.iter().map(|group| EntryId::of_group(*group).raw()))
             }
             _ => Candidates::none(),
@@ -361,54 +409,106 @@ impl Planner<'_> {
     fn union<'a>(&self, postings: impl Iterator<Item = Postings<'a>>) -> Candidates {
         let mut ids = RoaringBitmap::new();
         for posting in postings {
+            self.spend_on_lookup();
             match posting {
                 Postings::None => {}
                 Postings::One(id) => {
                     ids.insert(id);
                 }
-                Postings::Many(set) => self.unite(set, &mut ids),
+                Postings::Many(set) => {
+                    if !self.unite(set, &mut ids) {
+                        return Candidates::All;
+                    }
+                }
             }
         }
         Candidates::bitmap(ids)
     }
 
-    fn unite(&self, ids: &IdSet, into: &mut RoaringBitmap) {
-        self.spend(ids.len() as u64);
+    /// Says whether it did: not, when it has done enough.
+    fn unite(&self, ids: &IdSet, into: &mut RoaringBitmap) -> bool {
+        if self.is_spent() {
+            return false;
+        }
+        let cost = match ids {
+            IdSet::Few(ids) => ONE_BY_ONE * ids.len() as u64,
+            IdSet::Many(chunks) => ids.cost() + cost_of(into).min(ARRAY_MAX * chunks.len() as u64),
+        };
+        self.spend(cost);
         ids.union_into(into);
+        true
     }
 
-    fn spend(&self, work: u64) {
-        self.work.set(self.work.get() + work);
+    fn bitmap_of(&self, ids: &IdSet) -> RoaringBitmap {
+        self.spend(ids.cost());
+        let mut bitmap = RoaringBitmap::new();
+        ids.union_into(&mut bitmap);
+        bitmap
     }
 
-    /// What all postings have in common, the smallest first; stops when few are left.
-    fn intersection(&self, mut postings: SmallVec<[Postings<'_>; 16]>) -> Candidates {
-        postings.sort_by_key(|posting| match posting {
-            Postings::Many(ids) => ids.len(),
-            Postings::None | Postings::One(_) => 0,
-        });
-        let mut sets = postings.into_iter().filter_map(|posting| match posting {
-            Postings::Many(ids) => Some(ids),
-            Postings::None | Postings::One(_) => None,
-        });
-        let Some(smallest) = sets.next() else { return Candidates::All };
-        if smallest.len() <= FEW {
+    fn bitmap_of_ids(&self, ids: SmallVec<[u32; 4]>) -> RoaringBitmap {
+        self.spend(ONE_BY_ONE * ids.len() as u64);
+        ids.into_iter().collect()
+    }
+
+    fn spend_on_lookup(&self) {
+        steps::note(1);
+        self.spend(LOOKUP);
+    }
+
+    fn spend(&self, ids: u64) {
+        self.spent.set(self.spent.get() + ids);
+    }
+
+    fn is_spent(&self) -> bool {
+        self.spent.get() > SPENT_MAX
+    }
+
+    /// What all postings have in common, the smallest first.
+    fn intersection(&self, postings: SmallVec<[Postings<'_>; 16]>) -> Candidates {
+        let mut sets: SmallVec<[(usize, &IdSet); 16]> = postings
+            .into_iter()
+            .filter_map(|posting| match posting {
+                Postings::Many(ids) => Some((ids.len(), ids)),
+                Postings::None | Postings::One(_) => None,
+            })
+            .collect();
+        // The same three octets may stand in a filter many times.
+        sets.sort_unstable_by_key(|(count, ids)| (*count, std::ptr::from_ref(*ids)));
+        sets.dedup_by(|(_, one), (_, other)| std::ptr::eq(*one, *other));
+        let mut sets = sets.into_iter();
+        let Some((count, smallest)) = sets.next() else { return Candidates::All };
+        if count <= FEW {
             return Candidates::set(smallest);
         }
-        Candidates::in_common(bitmap_of(smallest), sets)
+        self.in_common(self.bitmap_of(smallest), sets.map(|(_, ids)| ids))
     }
 }
 
-fn bitmap_of(ids: &IdSet) -> RoaringBitmap {
-    let mut bitmap = RoaringBitmap::new();
-    ids.union_into(&mut bitmap);
-    bitmap
+/// The smallest first, and none twice: the operands of a connective may be the same.
+fn in_order(sets: &mut SmallVec<[IdSet; 4]>) {
+    sets.sort_by_cached_key(IdSet::len);
+    sets.dedup_by(|one, other| one.is_same(other));
+}
+
+/// What it costs to put a bitmap together with another, in ids: at most what the arrays or the words of its containers do.
+fn cost_of(ids: &RoaringBitmap) -> u64 {
+    if ids.len() <= ARRAY_MAX {
+        return ids.len();
+    }
+    ids.len().min(ARRAY_MAX * u64::from(ids.statistics().n_containers))
 }
 
 /// When so many ids were put together, the rest of the filter is not planned for: whoever asks for so much is
-/// answered entry by entry, in turns with others. Some ten milliseconds.
+/// answered entry by entry, in turns with others. Planning is within one turn: about a millisecond.
 /// No limit of the config: beyond it is another way to the same answer; `look_through_max` is the limit.
-const WORK_MAX: u64 = 20_000_000;
+const SPENT_MAX: u64 = 500_000;
+/// So many ids are put together in the time of one unit of an evaluator's work.
+const IDS_OF_ONE_WORK: u64 = 50;
+/// What a question to an index costs, in ids.
+const LOOKUP: u64 = 50;
+/// What an id costs that is put into a bitmap by itself.
+const ONE_BY_ONE: u64 = 8;
 /// With so few candidates it is cheaper to look at them than to ask another index.
 const FEW: usize = 16;
 /// The rule by which names of accounts are the same.

@@ -1,7 +1,7 @@
 //! The way of a search through a tree: which entries to look at, one after the other.
 
 use super::entry_id::EntryId;
-use super::plan::{Candidates, plan};
+use super::plan::{Candidates, Plan, plan};
 use super::prepared::PreparedFilter;
 use super::reader::TreeReader;
 use super::visibility::Visibility;
@@ -38,6 +38,8 @@ pub struct Walk {
     next: Option<u32>,
     /// How many entries were offered.
     examined: u64,
+    /// What it has cost to choose the way.
+    work_of_planning: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -59,13 +61,16 @@ impl Walk {
     /// Chooses the way. A reader who does not see everything is never led by an index: what an
     /// index holds, and so what it costs, is a function of everybody's entries.
     pub fn new(reader: &TreeReader<'_>, filter: &PreparedFilter, base: EntryId, scope: Scope) -> Self {
+        let mut work_of_planning = 0;
         let way = match (scope, reader.visibility()) {
             (Scope::Base, _) => Way::Base,
             (_, Visibility::Own(_)) => Way::Own,
             (scope, Visibility::Full) => {
                 let below = (scope == Scope::One || Self::is_flat(reader, base))
                     .then(|| reader.tree().children(base).map_or(0, |children| children.len()));
-                match (plan(filter, reader), below) {
+                let Plan { candidates, work } = plan(filter, reader);
+                work_of_planning = work;
+                match (candidates, below) {
                     (Candidates::All, Some(_)) => Way::Children { is_indexed: false },
                     (Candidates::All, None) => Way::Tree,
                     (candidates, Some(below)) if candidates.count().is_some_and(|count| below < count) => {
@@ -75,7 +80,12 @@ impl Walk {
                 }
             }
         };
-        Self { base, scope, way, next: Some(0), examined: 0 }
+        Self { base, scope, way, next: Some(0), examined: 0, work_of_planning }
+    }
+
+    /// What it has cost to choose the way, in the unit in which an evaluator counts.
+    pub fn work_of_planning(&self) -> u64 {
+        self.work_of_planning
     }
 
     /// The next entry in scope that may be seen; whether it matches is for the evaluator.

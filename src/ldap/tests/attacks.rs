@@ -10,13 +10,14 @@ use super::world::{APP_TOKEN, BASE, MAIN, STAFF, Wishes, World};
 use crate::config::{Limit, Limits};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
-    EntryId, Evaluator, FilterBounds, PreparedFilter, Scope, TreeReader, ValuesFilter, Visibility, Walk,
+    EntryId, Evaluator, FilterBounds, PreparedFilter, Scope, TreeReader, ValuesFilter, Visibility, Walk, plan,
 };
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, write_entry};
 use crate::ldap::selection::Selection;
 use crate::ldap::session::Next;
 use crate::model::{Account, AccountNumber, Attribute, Key, Membership, Record};
 use crate::plain::search_grant;
+use crate::schema::steps;
 
 const STAFF_DN: &str = "cn=staff,ou=groups,dc=example,dc=org";
 const MATCHED_VALUES: &str = "1.2.826.0.1.3344810.2.3";
@@ -597,4 +598,55 @@ fn where_there_are_no_turns_little_is_looked_at() {
     reader.send(&message).is(11);
     assert!(reader.session.work_done() - before < 60_000);
     assert_eq!(count(&world, Limit::filter_work_max), 2);
+}
+
+#[test]
+fn what_is_chosen_from_indexes_is_work_and_the_same_is_chosen_once() {
+    let world = crowd(4_000, Limits::default());
+    let snapshot = world.registry.snapshot();
+    let tree = snapshot.tree(MAIN).unwrap();
+    let reader = TreeReader::new(&snapshot, tree, &Visibility::Full);
+    let choose = |items: &[FilterItem<'_>]| {
+        let filter = PreparedFilter::new(items, &reader);
+        let before = steps::taken();
+        let plan = plan(&filter, &reader);
+        let steps = steps::taken() - before;
+        assert!(steps <= 4 * plan.work + 20, "{steps} steps for a work of {}", plan.work);
+        plan
+    };
+    let many = [
+        FilterItem::Present { attribute: "uid" },
+        FilterItem::Equality { attribute: "memberOf", value: STAFF_DN.as_bytes() },
+        FilterItem::Present { attribute: "cn" },
+    ];
+    for connective in [|items| FilterItem::And { items }, |items| FilterItem::Or { items }] {
+        let once = choose(&[&[connective(3)][..], &many].concat());
+        assert!((200..2_000).contains(&once.work), "{}", once.work);
+        let repeated: Vec<_> = many.iter().cycle().take(900).cloned().collect();
+        let repeated = choose(&[vec![connective(900)], repeated].concat());
+        assert_eq!(repeated.candidates.count(), once.candidates.count());
+        assert!(repeated.work < once.work + 1_000, "{} of {}", repeated.work, once.work);
+    }
+    // Three octets that stand in the filter over and over, more than are asked for: what is chosen holds all of them.
+    let part = vec![b'1'; 40_000];
+    let substrings = |part| {
+        choose(&[
+            FilterItem::Substrings { attribute: "uid", parts: 1 },
+            FilterItem::Part { kind: crate::directory::filter::PartPosition::Any, value: part },
+        ])
+    };
+    let (long, short) = (substrings(&part), substrings(&part[..3]));
+    assert_eq!(long.candidates.count(), short.candidates.count());
+    assert!(short.candidates.count().is_some_and(|count| count > 1), "{:?}", short.candidates);
+    assert!(short.work < 10 && (9_000..11_000).contains(&long.work), "{} and {}", short.work, long.work);
+    // And a search counts it.
+    let mut client = Client::reader(&world);
+    let before = client.session.work_done();
+    let mut request = search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &["1.1"]);
+    let absent = LdapFilter::Equality("uid".to_owned(), "nobody".to_owned());
+    let people = LdapFilter::Equality("memberOf".to_owned(), STAFF_DN.to_owned());
+    let either = LdapFilter::Or(vec![people, LdapFilter::Present("uid".to_owned())]);
+    request.filter = LdapFilter::And(vec![either, absent]);
+    client.search(request).is(0);
+    assert!(client.session.work_done() - before > 100);
 }

@@ -668,7 +668,7 @@ pub(super) fn holders(snapshot: &Snapshot, tree: &Tree, attribute: &str, value: 
     let reader = TreeReader::new(snapshot, tree, &Visibility::Full);
     let items = [FilterItem::Equality { attribute, value }];
     let filter = PreparedFilter::new(&items, &reader);
-    let candidates = plan(&filter, &reader);
+    let candidates = plan(&filter, &reader).candidates;
     let mut evaluator = Evaluator::default();
     let mut found = Vec::new();
     let mut from = 0;

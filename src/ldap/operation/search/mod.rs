@@ -127,6 +127,7 @@ fn begin<'a>(
     let (sort, answer) = sort_keys(controls.sort.as_ref(), snapshot.schema())?;
     let list_view = list_view(session, controls, sort.as_ref(), answer.as_ref())?;
     let mut walk = Walk::new(&reader, &filter, base, request.scope);
+    session.evaluator.add_work(walk.work_of_planning());
     let (server_size, server_time) = allowed(session, context.snapshot);
     let mut limits = limits(session, request, server_size, server_time, context.moment);
     let page = controls.paged.map(|paged| {
