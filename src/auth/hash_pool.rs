@@ -21,6 +21,7 @@ pub use super::hash_queue::{HashClass, QueueLengths};
 use super::hash_queue::{HashQueues, NoPlace};
 use super::password_hash::{HashBounds, HashParseError, StoredHash};
 use super::schemes::argon::{Argon2Parameters, ArgonMemory, HashError, hash_new};
+use super::throttle::Unlooked;
 use super::token_secret::{RandomSourceError, TokenSecret};
 use crate::model::Intent;
 use crate::net::ClientSource;
@@ -95,8 +96,9 @@ impl HashPool {
             return Err(HashRefusal::AboveMemoryBudget);
         }
         let (answer, outcome) = oneshot::channel();
-        let work = Work::Verify { secret: job.secret, candidate: job.candidate, answer };
-        self.push(job.class, job.source, work)?;
+        let HashJob { class, source, secret, candidate, unlooked } = job;
+        let work = Work::Verify { secret, candidate, unlooked, answer };
+        self.push(class, source, work)?;
         Ok(outcome)
     }
 
@@ -229,6 +231,8 @@ pub struct HashJob {
     pub secret: Secret,
     /// What it is compared with.
     pub candidate: Candidate,
+    /// How the try was counted, if it was; a job that is dropped before it begins takes that back.
+    pub unlooked: Option<Unlooked>,
 }
 
 /// What a secret is compared with. Either way costs one argon2id computation: a stored hash of another scheme
@@ -368,7 +372,10 @@ impl Shared {
     fn run(&self, work: Work, memory: &mut ArgonMemory) {
         // An answer that cannot be delivered was given up meanwhile: there is nobody to tell.
         match work {
-            Work::Verify { secret, candidate, answer } => {
+            Work::Verify { secret, candidate, unlooked, answer } => {
+                if let Some(unlooked) = unlooked {
+                    unlooked.look();
+                }
                 let _ = answer.send(self.verify(&secret, &candidate, memory));
             }
             Work::Hash { secret, answer } => {
@@ -425,8 +432,16 @@ impl Shared {
 }
 
 enum Work {
-    Verify { secret: Secret, candidate: Candidate, answer: oneshot::Sender<HashOutcome> },
-    Hash { secret: Secret, answer: oneshot::Sender<Result<String, HashError>> },
+    Verify {
+        secret: Secret,
+        candidate: Candidate,
+        unlooked: Option<Unlooked>,
+        answer: oneshot::Sender<HashOutcome>,
+    },
+    Hash {
+        secret: Secret,
+        answer: oneshot::Sender<Result<String, HashError>>,
+    },
 }
 
 impl Work {

@@ -16,7 +16,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hash};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::net::ClientSource;
@@ -85,7 +85,12 @@ impl Throttle {
         is_over
     }
 
-    /// The try was no failure: the secret was right, or found no place to be looked at.
+    /// What takes a try back that [`Throttle::begin`] has counted, unless its secret is looked at.
+    pub fn unlooked(self: &Arc<Self>, source: TryingSource, now: Duration) -> Unlooked {
+        Unlooked { throttle: Some(Arc::clone(self)), source, now }
+    }
+
+    /// The try was no failure: the secret was right, or was not looked at.
     pub fn take_back(&self, source: TryingSource, now: Duration) {
         let now = millis(now);
         let mut tables = self.lock();
@@ -327,6 +332,37 @@ impl Keyed for NameSlot {
     /// Paused for the longest time, then with the newest failures.
     fn worth(&self) -> (u64, u64) {
         (self.until, self.since)
+    }
+}
+
+/// A try that was counted, whose secret was not looked at yet. Dropped, it is taken back: it found no place, lost it, or
+/// its client has gone.
+pub struct Unlooked {
+    /// `None`: the secret is looked at.
+    throttle: Option<Arc<Throttle>>,
+    source: TryingSource,
+    /// When it was counted.
+    now: Duration,
+}
+
+impl Unlooked {
+    /// The secret is looked at, so the try counts until it is known to be right.
+    pub fn look(mut self) {
+        self.throttle = None;
+    }
+}
+
+impl Drop for Unlooked {
+    fn drop(&mut self) {
+        if let Some(throttle) = &self.throttle {
+            throttle.take_back(self.source, self.now);
+        }
+    }
+}
+
+impl std::fmt::Debug for Unlooked {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Unlooked").field("source", &self.source).finish_non_exhaustive()
     }
 }
 

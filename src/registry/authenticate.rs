@@ -169,7 +169,8 @@ impl Registry {
             Candidate::Stored(stored) if is_paused => Candidate::Withheld(stored),
             candidate => candidate,
         };
-        let job = HashJob { class, source, secret: secret.clone(), candidate };
+        let unlooked = (!is_paused).then(|| self.throttle.unlooked(trying, since));
+        let job = HashJob { class, source, secret: secret.clone(), candidate, unlooked };
         let attempt = |outcome| Attempt { outcome, name, secret, trying, tried, is_paused };
         match self.hash_pool.verify(job) {
             Ok(outcome) => Authentication::Pending(Box::new(attempt(outcome))),
@@ -216,7 +217,6 @@ impl Registry {
             // It could not have succeeded: that the queue is full is not for its client to know either.
             return self.note_paused(&attempt.name, snapshot, trial);
         }
-        self.throttle.take_back(attempt.trying, self.since_start(trial.instant));
         self.note_failed_login(&attempt.name, None, snapshot, trial, FailureKind::Refused, reason);
         Verdict::Refused(AuthenticationRefusal::Busy)
     }

@@ -58,6 +58,7 @@ impl Registry {
         let trial = Trial { source, now, instant: Instant::now() };
         // There is no provider that somebody could be re-bound in.
         let trying = TryingSource { address: source, is_application: false };
+        let since = self.since_start(trial.instant);
         let (token, (key, credential), class) = {
             // Not held while a hash is waited for, so no count is kept of it.
             let snapshot = self.current();
@@ -69,7 +70,7 @@ impl Registry {
             if self.proofs.check(key, secret) {
                 return self.accept_api(accounts, &token, credential, trial);
             }
-            let class = match self.throttle.begin(trying, self.since_start(trial.instant)) {
+            let class = match self.throttle.begin(trying, since) {
                 true => HashClass::Paced,
                 false => self.class_of_token(&token, Intent::Api, accounts, trial),
             };
@@ -77,14 +78,14 @@ impl Registry {
         };
         let secret = Secret::from(secret);
         let candidate = self.candidate(Some(&token.hash), &token.identifier);
-        let job = HashJob { class, source, secret: secret.clone(), candidate };
+        let unlooked = Some(self.throttle.unlooked(trying, since));
+        let job = HashJob { class, source, secret: secret.clone(), candidate, unlooked };
         let outcome = match self.hash_pool.verify(job) {
             Ok(outcome) => outcome.await.map_err(|_| NO_PLACE),
             Err(refusal) => Err(reason_of(refusal)),
         };
         let since = self.since_start(Instant::now());
         let outcome = outcome.map_err(|reason| {
-            self.throttle.take_back(trying, since);
             self.note_failed_api_login(Some(&token), trial, FailureKind::Refused, reason);
             ApiRefusal::Busy
         })?;

@@ -153,7 +153,7 @@ pub struct Registry {
     writer: Mutex<Option<WriterHandle>>,
     pub(crate) hash_pool: HashPool,
     pub(crate) proofs: ProofCache,
-    pub(crate) throttle: Throttle,
+    pub(crate) throttle: Arc<Throttle>,
     applications: Arc<ApplicationAddresses>,
     pub(crate) bounds: HashBounds,
     reached: Arc<LimitCounts>,
@@ -243,7 +243,7 @@ impl Registry {
             writer: Mutex::new(Some(writer)),
             hash_pool: HashPool::start(settings.hashing)?,
             proofs: ProofCache::new(settings.verified_secrets_max)?,
-            throttle: Throttle::new(settings.throttle),
+            throttle: Arc::new(Throttle::new(settings.throttle)),
             applications: Arc::new(ApplicationAddresses::new(
                 settings.throttle.entries_max,
                 settings.throttle.window,

@@ -43,6 +43,7 @@ fn job(class: HashClass, last: u8, secret: &[u8], candidate: Candidate) -> HashJ
         source: Some(Ipv4Addr::new(192, 0, 2, last).into()),
         secret: Secret::from(secret),
         candidate,
+        unlooked: None,
     }
 }
 

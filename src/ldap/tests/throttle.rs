@@ -1,5 +1,7 @@
 //! Who fails too often waits, and nobody else: how hashes wait, and what a name is told that is guessed at.
 
+use std::future::Future as _;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use super::client::{Client, bind, with_controls};
@@ -179,6 +181,40 @@ fn a_source_that_fails_too_often_waits_for_itself() {
     let mut later = Client::from(&world, peer("192.0.2.1"), true);
     later.later = Duration::from_secs(20_000);
     later.bind("root", ROOT_PASSWORD).is(0);
+}
+
+#[test]
+fn a_secret_that_was_not_looked_at_is_no_failure() {
+    let world = world(settings());
+    let source = "192.0.2.1";
+    for _ in 0..3 {
+        let held = Held::new(&world);
+        // As many as may fail, of clients that do not wait for their answers.
+        let given_up: Vec<_> =
+            (0..10).map(|_| held.class_of("alice", ALICE_PASSWORD.as_bytes(), source)).collect();
+        assert!(given_up.iter().all(|(class, _)| *class == HashClass::Other));
+        let cancelled = world.registry.hash_pool().counts().cancelled;
+        drop(given_up);
+        let mut api = Box::pin(world.registry.authenticate_api(
+            world.secrets.app_api.as_bytes(),
+            peer(source).source,
+            NOW,
+        ));
+        assert!(api.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(api);
+        let _plug = held.release();
+        while world.registry.hash_pool().counts().cancelled < cancelled + 11 {
+            std::thread::yield_now();
+        }
+    }
+    // What was looked at counts, also where nobody is told.
+    for number in 0..10 {
+        let mut attempt = pending(authenticate(&world, &format!("nobody-{number}"), b"wrong", source));
+        assert!(!wait(async { (&mut attempt.outcome).await }).unwrap().matches);
+    }
+    let held = Held::new(&world);
+    assert_eq!(held.class_of("alice", ALICE_PASSWORD.as_bytes(), source).0, HashClass::Paced);
+    held.release();
 }
 
 /// A login form of an application, at which somebody guesses.

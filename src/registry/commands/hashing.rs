@@ -67,6 +67,7 @@ impl Registry {
                 source: None,
                 secret: secret.clone(),
                 candidate: candidate.clone(),
+                unlooked: None,
             };
             match self.hash_pool.verify(job) {
                 Ok(outcome) => {

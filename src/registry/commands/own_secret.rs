@@ -183,17 +183,15 @@ impl Registry {
             candidate => candidate,
         };
         let class = if is_paced { HashClass::Paced } else { HashClass::Other };
-        let outcome =
-            match self.hash_pool.verify(HashJob { class, source, secret: secret.clone(), candidate }) {
-                Ok(outcome) => outcome.await.ok(),
-                Err(_) => None,
-            };
+        let unlooked = (!is_paused).then(|| self.throttle.unlooked(trying, since));
+        let job = HashJob { class, source, secret: secret.clone(), candidate, unlooked };
+        let outcome = match self.hash_pool.verify(job) {
+            Ok(outcome) => outcome.await.ok(),
+            Err(_) => None,
+        };
         match outcome {
             _ if is_paused => Ok(false),
-            None => {
-                self.throttle.take_back(trying, since);
-                Err(ChangeError::Busy)
-            }
+            None => Err(ChangeError::Busy),
             Some(outcome) if outcome.matches => {
                 self.throttle.take_back(trying, since);
                 self.throttle.succeeded(subject, source);
