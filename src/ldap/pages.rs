@@ -1,7 +1,7 @@
 //! What lasts from one page of a search to the next: nothing on the connection, only a cookie with the client, and
 //! for a while the revisions and orders that pages were answered from.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -76,9 +76,22 @@ struct Nonces {
 
 #[derive(Default)]
 struct Kept {
+    snapshots: Shelf<Revision, Arc<Snapshot>>,
+    orders: Shelf<OrderKey, Arc<Order>>,
+}
+
+/// What is kept for a while, each for whoever uses it. Where there is too much, whoever has the most loses first.
+struct Shelf<K, V> {
     /// The one that was used last stands last.
-    snapshots: VecDeque<(Arc<Snapshot>, Instant)>,
-    orders: VecDeque<(OrderKey, Arc<Order>, Instant)>,
+    items: VecDeque<Item<K, V>>,
+}
+
+struct Item<K, V> {
+    key: K,
+    value: V,
+    /// The account that it is kept for, or the source of who is nobody.
+    holder: Option<Holder>,
+    since: Instant,
 }
 
 impl std::fmt::Debug for Pages {
@@ -153,10 +166,9 @@ impl Pages {
     }
 
     /// Keeps a revision for the next page.
-    pub(super) fn keep(&self, snapshot: &Arc<Snapshot>, now: Instant) {
+    pub(super) fn keep(&self, snapshot: &Arc<Snapshot>, holders: Holders, now: Instant) {
         let mut kept = self.kept();
-        kept.snapshots.retain(|(other, _)| other.revision() != snapshot.revision());
-        kept.snapshots.push_back((snapshot.clone(), now));
+        kept.snapshots.put(snapshot.revision(), snapshot.clone(), holders, now);
         kept.forget(now, self.snapshot_time, self.snapshots_max, &self.reached);
     }
 
@@ -164,15 +176,13 @@ impl Pages {
     pub(super) fn snapshot(&self, revision: Revision, now: Instant) -> Option<Arc<Snapshot>> {
         let mut kept = self.kept();
         kept.forget(now, self.snapshot_time, self.snapshots_max, &self.reached);
-        let found = kept.snapshots.iter().find(|(snapshot, _)| snapshot.revision() == revision);
-        found.map(|(snapshot, _)| snapshot.clone())
+        kept.snapshots.take_up(&revision).map(|item| item.value.clone())
     }
 
     /// Keeps the order of a search for its next page.
-    pub(super) fn keep_order(&self, key: OrderKey, order: &Arc<Order>, now: Instant) {
+    pub(super) fn keep_order(&self, key: OrderKey, order: &Arc<Order>, holders: Holders, now: Instant) {
         let mut kept = self.kept();
-        kept.orders.retain(|(other, _, _)| *other != key);
-        kept.orders.push_back((key, order.clone(), now));
+        kept.orders.put(key, order.clone(), holders, now);
         kept.forget(now, self.snapshot_time, self.snapshots_max, &self.reached);
     }
 
@@ -180,7 +190,10 @@ impl Pages {
     pub(super) fn order(&self, key: &OrderKey, now: Instant) -> Option<Arc<Order>> {
         let mut kept = self.kept();
         kept.forget(now, self.snapshot_time, self.snapshots_max, &self.reached);
-        kept.orders.iter().find(|(other, _, _)| other == key).map(|(_, order, _)| order.clone())
+        // The page behind this one is answered from it too.
+        let item = kept.orders.take_up(key)?;
+        item.since = now;
+        Some(item.value.clone())
     }
 
     /// No memory for sorting yet, to be grown.
@@ -196,7 +209,7 @@ impl Pages {
 
     /// Revisions that are kept now.
     pub fn snapshots_kept(&self) -> usize {
-        self.kept().snapshots.len()
+        self.kept().snapshots.items.len()
     }
 
     /// Forgets what is too old; who asks for a page does so too.
@@ -221,18 +234,68 @@ impl Nonces {
 
 impl Kept {
     fn forget(&mut self, now: Instant, time: Duration, max: usize, reached: &LimitCounts) {
-        let is_old = |since: &Instant| now.saturating_duration_since(*since) > time;
-        let before = self.snapshots.len();
-        self.snapshots.retain(|(_, since)| !is_old(since));
-        self.orders.retain(|(_, _, since)| !is_old(since));
-        reached.add(Limit::paging_snapshot_time, (before - self.snapshots.len()) as u64);
-        while self.snapshots.len() > max {
-            self.snapshots.pop_front();
-            reached.note(Limit::paging_snapshots);
+        reached.add(Limit::paging_snapshot_time, self.snapshots.drop_old(now, time));
+        self.orders.drop_old(now, time);
+        reached.add(Limit::paging_snapshots, self.snapshots.drop_beyond(max));
+        self.orders.drop_beyond(max);
+    }
+}
+
+impl<K, V> Default for Shelf<K, V> {
+    fn default() -> Self {
+        Self { items: VecDeque::new() }
+    }
+}
+
+impl<K: PartialEq, V> Shelf<K, V> {
+    /// What several use is kept for the one of them who has less: it does not go with what the other has too much.
+    fn put(&mut self, key: K, value: V, [account, source]: Holders, now: Instant) {
+        let mut holder = account.or(source);
+        if let Some(at) = self.place(&key)
+            && let Some(before) = self.items.remove(at)
+            && self.count(before.holder) < self.count(holder)
+        {
+            holder = before.holder;
         }
-        while self.orders.len() > max {
-            self.orders.pop_front();
+        self.items.push_back(Item { key, value, holder, since: now });
+    }
+
+    /// It is used again.
+    fn take_up(&mut self, key: &K) -> Option<&mut Item<K, V>> {
+        let item = self.items.remove(self.place(key)?)?;
+        self.items.push_back(item);
+        self.items.back_mut()
+    }
+
+    fn place(&self, key: &K) -> Option<usize> {
+        self.items.iter().position(|item| item.key == *key)
+    }
+
+    fn count(&self, holder: Option<Holder>) -> usize {
+        self.items.iter().filter(|item| item.holder == holder).count()
+    }
+
+    /// Says how many were too old.
+    fn drop_old(&mut self, now: Instant, time: Duration) -> u64 {
+        let before = self.items.len();
+        self.items.retain(|item| now.saturating_duration_since(item.since) <= time);
+        (before - self.items.len()) as u64
+    }
+
+    /// Says how many were too many.
+    fn drop_beyond(&mut self, max: usize) -> u64 {
+        let mut dropped = 0;
+        while self.items.len() > max {
+            let mut counts: HashMap<Option<Holder>, usize> = HashMap::new();
+            for item in &self.items {
+                *counts.entry(item.holder).or_default() += 1;
+            }
+            let most = counts.values().copied().max();
+            let oldest = self.items.iter().position(|item| counts.get(&item.holder).copied() == most);
+            self.items.remove(oldest.unwrap_or_default());
+            dropped += 1;
         }
+        dropped
     }
 }
 
@@ -294,6 +357,10 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
+    fn of(account: u32) -> Holders {
+        [Some(Holder::Account(AccountNumber::new(account))), None]
+    }
+
     fn pages(limits: &Limits) -> Arc<Pages> {
         Pages::new(limits, Arc::default()).unwrap()
     }
@@ -354,11 +421,11 @@ mod tests {
             Arc::new(snapshot)
         };
         let after = |seconds| start + Duration::from_secs(seconds);
-        pages.keep(&snapshot(1), start);
-        pages.keep(&snapshot(2), after(1));
+        pages.keep(&snapshot(1), of(1), start);
+        pages.keep(&snapshot(2), of(1), after(1));
         // Who is used again is kept longer.
-        pages.keep(&snapshot(1), after(2));
-        pages.keep(&snapshot(3), after(3));
+        pages.keep(&snapshot(1), of(1), after(2));
+        pages.keep(&snapshot(3), of(1), after(3));
         assert!(pages.snapshot(2, after(3)).is_none());
         assert_eq!(pages.snapshot(1, after(4)).map(|snapshot| snapshot.revision()), Some(1));
         assert!(pages.snapshot(1, after(63)).is_none());
@@ -368,23 +435,68 @@ mod tests {
     }
 
     #[test]
+    fn who_keeps_much_pushes_out_its_own() {
+        let limits = Limits { paging_snapshots: 4, ..Limits::default() };
+        let pages = pages(&limits);
+        let now = Instant::now();
+        let key = |number| OrderKey { revision: 1, query: [number; 16], visibility: [0; 16] };
+        let snapshot = |revision| {
+            let mut snapshot = Snapshot::empty();
+            snapshot.set_revision(revision);
+            Arc::new(snapshot)
+        };
+        let keep = |number: u8, account| {
+            let order = Order::new(vec![1], pages.sort_memory(of(account)));
+            pages.keep_order(key(number), &order, of(account), now);
+            pages.keep(&snapshot(u64::from(number)), of(account), now);
+        };
+        let is_kept = |number: u8| {
+            let is_kept = pages.order(&key(number), now).is_some();
+            assert_eq!(pages.snapshot(u64::from(number), now).is_some(), is_kept, "{number}");
+            is_kept
+        };
+        keep(1, 1);
+        for number in 100..140 {
+            keep(number, 2);
+            // Another that it uses with the first does not become its own.
+            pages.keep(&snapshot(1), of(2), now);
+        }
+        assert_eq!((136..140).map(is_kept).collect::<Vec<_>>(), [false, true, true, true]);
+        assert!(is_kept(1));
+        // The one that was used goes last.
+        assert!(is_kept(137));
+        keep(140, 2);
+        assert_eq!([137, 138, 139, 140].map(is_kept), [true, false, true, true]);
+        // Of those who have as much, the one who did not use it for the longest time.
+        for account in 3..6 {
+            keep(account, u32::from(account));
+        }
+        assert_eq!([1, 3, 4, 5].map(is_kept), [false, true, true, true]);
+        // An order that is used goes on to be kept.
+        let later = |seconds| now + Duration::from_secs(seconds);
+        assert!(pages.order(&key(5), later(50)).is_some());
+        assert!(pages.order(&key(5), later(100)).is_some());
+        assert!(pages.order(&key(4), later(100)).is_none());
+    }
+
+    #[test]
     fn memory_for_sorting_is_bounded_and_given_back() {
         let limits = Limits { sort_memory_max: 2_000, ..Limits::default() };
         let pages = pages(&limits);
-        let of = |account| pages.sort_memory([Some(Holder::Account(AccountNumber::new(account))), None]);
-        let (mut one, mut two, mut of_the_first) = (of(1), of(2), of(1));
+        let memory_of = |account| pages.sort_memory(of(account));
+        let (mut one, mut two, mut of_the_first) = (memory_of(1), memory_of(2), memory_of(1));
         assert!(one.grow(900));
         assert!(!two.grow(600));
         drop(two);
         // Another order of the same account: others would find nothing.
         assert!(!of_the_first.grow(200));
-        assert!(of(2).grow(500));
+        assert!(memory_of(2).grow(500));
         drop(of_the_first);
         let order = Order::new(vec![1; 10], one);
         assert_eq!(pages.sort_memory_used(), 40);
         let key = OrderKey { revision: 1, query: [0; 16], visibility: [0; 16] };
         let now = Instant::now();
-        pages.keep_order(key, &order, now);
+        pages.keep_order(key, &order, of(1), now);
         drop(order);
         assert!(pages.order(&key, now).is_some());
         assert!(pages.order(&OrderKey { visibility: [1; 16], ..key }, now).is_none());

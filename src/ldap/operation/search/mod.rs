@@ -136,7 +136,9 @@ fn begin<'a>(
         let size = if server_size > 0 { paged.size.min(server_size) } else { paged.size };
         limits.size_max = (request.size_limit > 0).then_some(request.size_limit);
         limits.is_size_ours = false;
-        Page { size, is_size_ours: size < paged.size, estimate, query, pages: session.settings.pages.clone() }
+        let is_size_ours = size < paged.size;
+        let (pages, holders) = (session.settings.pages.clone(), session.holders());
+        Page { size, is_size_ours, estimate, query, pages, holders }
     });
     let sorted = match sort {
         None => {

@@ -13,7 +13,7 @@ use crate::directory::{
 };
 use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
-use crate::ldap::memory::Holder;
+use crate::ldap::memory::{Holder, Holders};
 use crate::ldap::pages::{Pages, Place, QueryDigest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
@@ -81,6 +81,8 @@ pub(super) struct Page {
     /// What cookies are bound to.
     pub(super) query: QueryDigest,
     pub(super) pages: Arc<Pages>,
+    /// For whom the revision is kept.
+    pub(super) holders: Holders,
 }
 
 /// What is answered to a sort control.
@@ -316,7 +318,7 @@ impl Search {
         if let Some(page) = &self.page {
             let cookie = match end {
                 End::Page(last) => {
-                    page.pages.keep(snapshot, moment.instant);
+                    page.pages.keep(snapshot, page.holders, moment.instant);
                     page.pages.cookie(Place { revision: snapshot.revision(), last }, &page.query, moment.now)
                 }
                 _ => Vec::new(),

@@ -17,6 +17,8 @@ pub(super) struct Sorted {
     keys: SortKeys,
     key: OrderKey,
     pages: Arc<Pages>,
+    /// For whom orders and revisions are kept.
+    holders: Holders,
     /// The last entry of the page before.
     last: Option<EntryId>,
     list_view: Option<ListView>,
@@ -123,7 +125,7 @@ impl Sorted {
                 memory: pages.sort_memory(holders),
             }),
         };
-        Self { keys, key, pages, last, list_view, is_shared, phase }
+        Self { keys, key, pages, holders, last, list_view, is_shared, phase }
     }
 
     pub(super) fn is_list_view(&self) -> bool {
@@ -197,7 +199,7 @@ impl Sorted {
             };
             let order = collected.into_order();
             if self.is_shared {
-                self.pages.keep_order(self.key, &order, moment.instant);
+                self.pages.keep_order(self.key, &order, self.holders, moment.instant);
             }
             self.phase = Phase::Sending(Sending::unplaced(order));
         }
@@ -238,7 +240,7 @@ impl Sorted {
     ) -> Option<(&'static str, Vec<u8>)> {
         self.list_view.as_ref()?;
         let Phase::Sending(sending) = &self.phase else { return None };
-        self.pages.keep(snapshot, moment.instant);
+        self.pages.keep(snapshot, self.holders, moment.instant);
         let place = Place { revision: snapshot.revision(), last: sending.last };
         let context_id = self.pages.cookie(place, &self.key.query, moment.now);
         let count = u32::try_from(sending.order.ids.len()).unwrap_or(u32::MAX);
