@@ -50,6 +50,10 @@ fn told(snapshot: &Snapshot, store: &dyn Store, rules: Rules) -> Result<Vec<Stri
     for token in accounts.tokens() {
         found.extend(validate::identifier(&token.identifier).err());
         found.extend(validate::description_of(&token.identifier, &token.description).err());
+        found.extend(validate::networks_of(&token.identifier, &token.networks).err());
+    }
+    for attribute in snapshot.custom_attributes() {
+        found.extend(validate::description_of_type(&attribute.name, &attribute.description).err());
     }
     for application in accounts.applications() {
         found.extend(sentences(|problems| validate::application(application, problems)));
@@ -104,11 +108,16 @@ const TOLD_MAX: usize = 100;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
+    use std::net::IpAddr;
+    use std::time::Duration;
+
     use super::*;
     use crate::model::{
-        Account, AccountKind, AccountNumber, Change, Group, GroupNumber, ObjectReference, Permission, Role,
+        Account, AccountKind, AccountNumber, AttributeNumber, Change, CustomAttribute, Group, GroupNumber,
+        ObjectReference, Permission, Role, Token,
     };
     use crate::plain;
+    use crate::registry::TokenChanges;
     use crate::registry::commands::testing::{actor, registry_over, wait};
     use crate::registry::commands::{AccountChanges, GroupChanges, update_account, update_group};
     use crate::store::{Batch, Counters, MemoryStore};
@@ -153,6 +162,42 @@ mod tests {
         let told = wait(registry_with(many).broken_records()).unwrap();
         assert_eq!(told.len(), TOLD_MAX + 1);
         assert!(told[TOLD_MAX].contains("more"), "{}", told[TOLD_MAX]);
+    }
+
+    /// The replacement of a token says nothing that the token did not say.
+    #[test]
+    fn a_token_that_breaks_a_rule_may_be_rotated_and_is_told() {
+        let networks = (0..1_001_u32).map(|host| IpAddr::from(host.to_be_bytes()).into()).collect();
+        let token = Token {
+            identifier: "of old".to_owned(),
+            description: "x".repeat(5_000),
+            networks,
+            ..plain::token(2, AccountNumber::new(1))
+        };
+        let attribute = CustomAttribute {
+            description: "x".repeat(5_000),
+            ..CustomAttribute::of_name(AttributeNumber::new(3), "badge".to_owned())
+        };
+        let registry = registry_with(vec![
+            Record::Account(account(1, "holder")),
+            Record::Token(token.clone()),
+            Record::CustomAttribute(attribute),
+        ]);
+        let told = wait(registry.broken_records()).unwrap();
+        for problem in
+            ["other characters than", "the token `of old` has a description", "1000 networks", "`badge`"]
+        {
+            assert!(told.iter().any(|told| told.contains(problem)), "{problem}: {told:?}");
+        }
+        for overlap in [Duration::from_secs(60), Duration::ZERO] {
+            wait(registry.rotate_token(actor(), "of old".to_owned(), overlap)).unwrap();
+            let snapshot = registry.snapshot();
+            let present = snapshot.accounts().token_named("of old").unwrap();
+            assert_eq!((&present.description, &present.networks), (&token.description, &token.networks));
+        }
+        // What it says anew is held against the rule.
+        let changes = TokenChanges { description: Some("y".repeat(5_000)), ..TokenChanges::default() };
+        wait(registry.update_token(actor(), "of old".to_owned(), changes)).unwrap_err();
     }
 
     /// What was so before is not refused again, and nothing else is let through beside it.

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use ipnet::IpNet;
+
 use crate::auth::SecretShape;
 use crate::config::{self, BadName, Seed};
 use crate::directory::filter::FilterItem;
@@ -124,6 +126,29 @@ pub(super) fn text(what: &str, text: &str) -> Result<(), String> {
 pub(super) fn description_of(identifier: &str, description: &str) -> Result<(), String> {
     text("a description", description)
         .map_err(|problem| format!("the token {} {problem}", called(identifier)))
+}
+
+/// What is wrong with the networks of a token.
+///
+/// # Errors
+/// There are too many.
+pub(super) fn networks_of(identifier: &str, networks: &[IpNet]) -> Result<(), String> {
+    match networks.len() > NETWORKS_MAX {
+        true => Err(format!(
+            "the token {} has more than {NETWORKS_MAX} networks; give it larger ones",
+            called(identifier)
+        )),
+        false => Ok(()),
+    }
+}
+
+/// What is wrong with the description of an attribute type.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn description_of_type(name: &str, description: &str) -> Result<(), String> {
+    text("a description", description)
+        .map_err(|problem| format!("the attribute type {} {problem}", called(name)))
 }
 
 /// What is wrong with where an account is to be filed: names between slashes.
@@ -431,8 +456,9 @@ pub(super) fn custom_attribute(
     schema: &Schema,
 ) -> Result<(), String> {
     let name = &attribute.name;
-    text("a description", &attribute.description)
-        .map_err(|problem| format!("the attribute type `{name}` {problem}"))?;
+    if before.is_none_or(|before| before.description != attribute.description) {
+        description_of_type(name, &attribute.description)?;
+    }
     let known = schema.find(name);
     if known.is_some_and(|id| !schema.is_custom(id)) {
         return Err(format!(
@@ -712,7 +738,7 @@ pub(super) const CLASSES_MAX: usize = 100;
 const BINDINGS_MAX: usize = 1_000;
 /// Networks of one binding, or of one token: each is asked at each operation.
 /// No limit of the config: a rule about what one object may hold, far above what any does.
-pub(super) const NETWORKS_MAX: usize = 1_000;
+const NETWORKS_MAX: usize = 1_000;
 /// No limit of the config: authentik's API gives it.
 const USERNAME_CHARACTERS_MAX: usize = 150;
 /// No limit of the config: authentik's API gives it.

@@ -383,6 +383,16 @@ pub(super) fn put_new(transaction: &mut Transaction<'_>, token: Token) -> Result
 pub(super) fn write(
     transaction: &mut Transaction<'_>,
     before: Option<&Token>,
+    token: Token,
+) -> Result<(), ChangeError> {
+    write_after(transaction, before, before, token)
+}
+
+/// The same of a token that takes over what `known` says of itself, which a store may hold against a rule that came later.
+fn write_after(
+    transaction: &mut Transaction<'_>,
+    before: Option<&Token>,
+    known: Option<&Token>,
     mut token: Token,
 ) -> Result<(), ChangeError> {
     let accounts = transaction.snapshot().accounts();
@@ -390,7 +400,7 @@ pub(super) fn write(
     if let Some(owner) = owner.filter(|owner| owner.kind == AccountKind::InternalServiceAccount) {
         return Err(validate::internal(&owner.username));
     }
-    if before.is_none_or(|before| before.identifier != token.identifier) {
+    if known.is_none_or(|known| known.identifier != token.identifier) {
         check_identifier(accounts, &token.identifier, Some(token.number))?;
         names::take(transaction, TombstoneOf::Token(token.identifier.clone()))?;
         // The replacement of a token goes on with its name, and is whose that was.
@@ -398,10 +408,10 @@ pub(super) fn write(
             token.origin = names::origin(transaction, before.map(|before| before.origin));
         }
     }
-    if before.is_none_or(|before| before.description != token.description) {
+    if known.is_none_or(|known| known.description != token.description) {
         check_description(&token.identifier, &token.description)?;
     }
-    if before.is_none_or(|before| before.networks != token.networks) {
+    if known.is_none_or(|known| known.networks != token.networks) {
         check_networks(&token.identifier, &token.networks)?;
     }
     let accounts = transaction.snapshot().accounts();
@@ -636,13 +646,8 @@ fn check_description(identifier: &str, description: &str) -> Result<(), ChangeEr
 
 /// Whether a token may have as many networks.
 fn check_networks(identifier: &str, networks: &[IpNet]) -> Result<(), ChangeError> {
-    let count_max = validate::NETWORKS_MAX;
-    if networks.len() <= count_max {
-        return Ok(());
-    }
-    let token = called(identifier);
-    let message = format!("the token {token} has more than {count_max} networks; give it larger ones");
-    Err(ChangeError::field("networks", message))
+    let checked = validate::networks_of(identifier, networks);
+    checked.map_err(|problem| ChangeError::field("networks", problem))
 }
 
 /// Whether a token may have this identifier; `of`: the one that is to have it.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::given::selector_of;
 use super::rights::{find_secret_of, find_to_rotate, find_to_set, has_come_with, inherit_grants, overlap_of};
-use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, replaced_by, write};
+use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, replaced_by, write, write_after};
 use crate::audit::EventObject;
 use crate::auth::SealError;
 use crate::config::ROTATION_OVERLAP_MAX;
@@ -271,7 +271,7 @@ pub(in crate::registry::commands) fn replace(
             // No seed knows it by a name of its own, so it needs no tombstone.
             None => transaction.delete(Key::Token(old.number))?,
         }
-        write(transaction, None, replacement.clone())
+        write_after(transaction, None, Some(old), replacement.clone())
     })?;
     inherit_grants(transaction, old.number, replacement.number)?;
     Ok(replacement)
