@@ -169,7 +169,7 @@ pub(super) fn write(
     }
     if let Some(password) = password {
         if !account.kind.is_person() {
-            return Err(no_password(&account.username));
+            return Err(no_password(&before.as_ref().unwrap_or(&account).username));
         }
         account.password = Some(password);
     }
@@ -197,8 +197,9 @@ pub(super) fn put(
     account: Account,
 ) -> Result<(), ChangeError> {
     let viewer = transaction.viewer();
+    let present = &before.unwrap_or(&account).username;
     transaction.noting_all(validate::new_problems(before, &account, |account, problems| {
-        validate::account(account, transaction.snapshot(), &viewer, problems);
+        validate::account(account, present, transaction.snapshot(), &viewer, problems);
     }))?;
     let numbers =
         validate::posix_numbers(transaction, &account.attributes, before.map(|before| &*before.attributes));
@@ -265,7 +266,6 @@ pub(super) fn filled(account: Account, changes: &AccountChanges) -> Account {
 
 /// Whether an account may be of its kind, after what it was. The end of a password is never a side effect.
 fn check_kind(before: Option<&Account>, after: &Account, drops_password: bool) -> Result<(), ChangeError> {
-    let username = &after.username;
     if after.kind == AccountKind::InternalServiceAccount && before.is_none() {
         return Err(ChangeError::field(
             "type",
@@ -273,6 +273,7 @@ fn check_kind(before: Option<&Account>, after: &Account, drops_password: bool) -
         ));
     }
     let Some(before) = before else { return Ok(()) };
+    let username = &before.username;
     validate::kind_change(username, before.kind, after.kind)
         .map_err(|problem| ChangeError::field("type", problem))?;
     if before.kind.is_person() && !after.kind.is_person() && before.password.is_some() && !drops_password {

@@ -77,12 +77,16 @@ fn object(record: &Record, snapshot: &Snapshot, found: &mut Vec<String>) {
     match record {
         Record::Account(account) => {
             let title = format!("the account `{}`", account.username);
-            found.extend(sentences(|problems| validate::account(account, snapshot, &viewer, problems)));
+            found.extend(sentences(|problems| {
+                validate::account(account, &account.username, snapshot, &viewer, problems)
+            }));
             found.extend(validate::email(&account.email).err().map(|problem| format!("{title}: {problem}")));
             grants(&title, &account.grants, found);
         }
         Record::Group(group) => {
-            found.extend(sentences(|problems| validate::group(group, snapshot, &viewer, problems)));
+            found.extend(sentences(|problems| {
+                validate::group(group, &group.name, snapshot, &viewer, problems)
+            }));
             grants(&format!("the group `{}`", group.name), &group.grants, found);
         }
         _ => {}
@@ -144,7 +148,8 @@ mod tests {
         let told = wait(registry.broken_records()).unwrap();
         assert_eq!(told.len(), 2, "{told:?}");
         for (told, title) in told.iter().zip(["the account `holder`", "the role `reader`"]) {
-            assert!(told.starts_with(title) && told.contains("search_full_directory"), "{told}");
+            assert!(told.starts_with(title) && told.contains(" on an account;"), "{told}");
+            assert!(told.contains("search_full_directory"), "{told}");
         }
     }
 
@@ -162,6 +167,47 @@ mod tests {
         let told = wait(registry_with(many).broken_records()).unwrap();
         assert_eq!(told.len(), TOLD_MAX + 1);
         assert!(told[TOLD_MAX].contains("more"), "{}", told[TOLD_MAX]);
+    }
+
+    /// A new name makes nothing worse, and sentences call an account by the name that it has.
+    #[test]
+    fn what_breaks_a_rule_may_be_renamed() {
+        let long = "x".repeat(5_000);
+        let attributes = vec![plain::attribute("uid;", &["x"])];
+        let old = Account { name: long.clone(), attributes: attributes.clone(), ..account(1, "alice") };
+        let group = Group { attributes, ..plain::group(2, "team") };
+        let registry = registry_with(vec![
+            Record::Account(old),
+            Record::Account(account(3, "bob")),
+            Record::Group(group),
+        ]);
+        let set = |changes: AccountChanges| {
+            wait(registry.change(actor(), |transaction| {
+                transaction.telling_all_fields(|transaction| {
+                    update_account(transaction, AccountNumber::new(1), changes)
+                })
+            }))
+        };
+        let named = |username: &str| AccountChanges {
+            username: Some(username.to_owned()),
+            ..AccountChanges::default()
+        };
+        let attributes = vec![plain::attribute("cn;", &["x"])];
+        let refused = set(AccountChanges { attributes: Some(attributes), ..named("bob") }).unwrap_err();
+        let told = refused.fields();
+        assert!(told.iter().any(|(_, told)| told.contains("the account `alice` cannot have")), "{told:?}");
+        assert!(told.iter().all(|(_, told)| !told.contains("`bob` cannot")), "{told:?}");
+        set(named("carol")).unwrap();
+        let (number, changes) =
+            (AccountNumber::new(3), AccountChanges { name: Some(long), ..named("carol") });
+        let refused = wait(registry.change(actor(), move |transaction| {
+            transaction.telling_all_fields(|transaction| update_account(transaction, number, changes))
+        }));
+        let told = refused.unwrap_err().fields();
+        assert!(told.iter().any(|(_, told)| told.contains("the account `bob` has a full name")), "{told:?}");
+        let renamed = GroupChanges { name: Some("crew".to_owned()), ..GroupChanges::default() };
+        wait(registry.change(actor(), |transaction| update_group(transaction, GroupNumber::new(2), renamed)))
+            .unwrap();
     }
 
     /// The replacement of a token says nothing that the token did not say.

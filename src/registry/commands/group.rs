@@ -267,8 +267,9 @@ pub(super) fn put(
     group: Group,
 ) -> Result<(), ChangeError> {
     let viewer = transaction.viewer();
+    let present = &before.unwrap_or(&group).name;
     transaction.noting_all(validate::new_problems(before, &group, |group, problems| {
-        validate::group(group, transaction.snapshot(), &viewer, problems);
+        validate::group(group, present, transaction.snapshot(), &viewer, problems);
     }))?;
     let numbers =
         validate::posix_numbers(transaction, &group.attributes, before.map(|before| &*before.attributes));

@@ -228,7 +228,8 @@ pub(super) fn internal(username: &str) -> ChangeError {
 }
 
 /// What is wrong with an object, but for what was so before: a store may hold what an older version let in, and that may be
-/// changed in all that does not make it worse.
+/// changed in all that does not make it worse. `check` calls both by one name where it tells of anything but that name, so that
+/// a new name makes no old problem a new one.
 pub(super) fn new_problems<T>(
     before: Option<&T>,
     after: &T,
@@ -273,24 +274,29 @@ pub(super) fn grant(grant: &Grant) -> Result<(), String> {
     match grant.on.filter(|on| on.permissions().all(|permission| permission != grant.permission)) {
         None => Ok(()),
         Some(on) => {
-            Err(format!("`{}` cannot be granted on a {}; leave the object out", grant.permission, on.kind()))
+            let kind = on.kind();
+            let article = if kind.starts_with('a') { "an" } else { "a" };
+            Err(format!("`{}` cannot be granted on {article} {kind}; leave the object out", grant.permission))
         }
     }
 }
 
 /// Whether an account can be put into the directory as it is now: its name, attributes and places. `viewer` reads the
-/// sentences.
+/// sentences, in which it is called `present`, but for those about its name.
 pub(super) fn account(
     account: &Account,
+    present: &str,
     snapshot: &Snapshot,
     viewer: &Viewer,
     problems: &mut Vec<FieldProblem>,
 ) {
-    let title = format!("the account {}", called(&account.username));
+    let title = format!("the account {}", called(present));
+    let title_by_name = format!("the account {}", called(&account.username));
     problems.extend(username(&account.username).err().map(|problem| ("username", problem)));
     let named = snapshot.accounts().account_named(&account.username);
     if named.is_some_and(|other| other.number != account.number) {
-        problems.push(("username", format!("{title} has the name of another account; give it another one")));
+        let problem = format!("{title_by_name} has the name of another account; give it another one");
+        problems.push(("username", problem));
     }
     let named = text("a full name", &account.name).map_err(|problem| format!("{title} {problem}"));
     problems.extend(named.err().map(|problem| ("name", problem)));
@@ -306,7 +312,7 @@ pub(super) fn account(
         return;
     }
     let check = |tree: &Tree| tree.check_account(account, snapshot.schema());
-    places("username", &title, snapshot, viewer, check, problems);
+    places("username", &title_by_name, snapshot, viewer, check, problems);
 }
 
 /// Whether an object that is named by this field can have its entry in every tree.
@@ -332,17 +338,25 @@ fn places(
 }
 
 /// Whether a group can be put into the directory as it is now: its name, attributes and places. `viewer` reads the
-/// sentences.
-pub(super) fn group(group: &Group, snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<FieldProblem>) {
-    let title = format!("the group {}", called(&group.name));
+/// sentences, in which it is called `present`, but for those about its name.
+pub(super) fn group(
+    group: &Group,
+    present: &str,
+    snapshot: &Snapshot,
+    viewer: &Viewer,
+    problems: &mut Vec<FieldProblem>,
+) {
+    let title = format!("the group {}", called(present));
+    let title_by_name = format!("the group {}", called(&group.name));
     problems.extend(name("group", &group.name).err().map(|problem| ("name", problem)));
     let named = snapshot.accounts().group_named(&group.name);
     if named.is_some_and(|other| other.number != group.number) {
-        problems.push(("name", format!("{title} has the name of another group; give it another one")));
+        let problem = format!("{title_by_name} has the name of another group; give it another one");
+        problems.push(("name", problem));
     }
     attributes(&title, &group.attributes, snapshot.schema(), problems);
     let check = |tree: &Tree| tree.check_group(group, snapshot.schema());
-    places("name", &title, snapshot, viewer, check, problems);
+    places("name", &title_by_name, snapshot, viewer, check, problems);
 }
 
 /// Whether free attributes may be given, and whether their values are of their syntaxes.
