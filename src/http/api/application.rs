@@ -28,7 +28,7 @@ use crate::model::{
 use crate::registry::commands::{
     ApplicationChanges, create_application, delete_application, may_view_bindings, update_application,
 };
-use crate::registry::{ChangeError, Transaction};
+use crate::registry::{ChangeError, Lack, Transaction};
 
 /// What an integration is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -230,7 +230,8 @@ pub(super) fn check_access(
         Some(number) => (account_of(reading, number)?, None),
         None => (account_of_caller(reading)?, reading.caller.actor().source),
     };
-    Ok(test(reading, &account, &application, query.client_ip.or(own_source)))
+    let source = query.client_ip.map(|address| address.to_canonical()).or(own_source);
+    Ok(test(reading, &account, &application, source))
 }
 
 /// Its bindings go with it.
@@ -396,11 +397,14 @@ fn changes(
         let message = "an application of bindery has one provider at most: leave it empty, and name that one as `provider`";
         wrong("backchannel_providers", message.to_owned())?;
     }
-    let provider = request.provider.map(|provider| provider.map(ProviderNumber::new));
+    let mut provider = request.provider.map(|provider| provider.map(ProviderNumber::new));
     if let Some(Some(number)) = provider
         && !knows_provider(transaction, number)
     {
+        // The same, whether it is hidden or not there; the command, which could tell them apart, hears nothing of it.
+        transaction.caller().lacks(Lack::Permission(Permission::ChangeProvider));
         wrong("provider", format!("there is no provider {number}"))?;
+        provider = None;
     }
     let texts = [
         (ApplicationText::Group, request.group),

@@ -28,28 +28,31 @@ pub(super) fn find(
         || ChangeError::field("object_pk", format!("there is no {model} with the pk {pk}", pk = quoted(pk)));
     let number = || written::<u32>(pk).ok_or_else(none);
     let uuid = written(pk);
-    let found = match model {
-        "authentik_core.user" => Some(ObjectReference::Account(AccountNumber::new(number()?))),
+    let (view, found) = match model {
+        "authentik_core.user" => {
+            (Permission::ViewUser, Some(ObjectReference::Account(AccountNumber::new(number()?))))
+        }
         "authentik_providers_ldap.ldapprovider" => {
-            Some(ObjectReference::Provider(ProviderNumber::new(number()?)))
+            (Permission::ViewProvider, Some(ObjectReference::Provider(ProviderNumber::new(number()?))))
         }
         "authentik_core.group" => {
             let group = uuid.and_then(|uuid| by_uuid::group(accounts, uuid));
-            group.map(|group| ObjectReference::Group(group.number))
+            (Permission::ViewGroup, group.map(|group| ObjectReference::Group(group.number)))
         }
         "authentik_rbac.role" => {
             let role = uuid.and_then(|uuid| by_uuid::role(accounts, uuid));
-            role.map(|role| ObjectReference::Role(role.number))
+            (Permission::ViewRole, role.map(|role| ObjectReference::Role(role.number)))
         }
         "authentik_core.token" => {
             let token = accounts.tokens().find(|token| Some(token.uuid) == uuid);
             let token = token.or_else(|| accounts.token_named(pk));
-            token.map(|token| ObjectReference::Token(token.number))
+            (Permission::ViewToken, token.map(|token| ObjectReference::Token(token.number)))
         }
         "authentik_core.application" => {
             let application = uuid.and_then(|uuid| by_uuid::application(accounts, uuid));
             let application = application.or_else(|| accounts.application_named(pk));
-            application.map(|application| ObjectReference::Application(application.number))
+            let application = application.map(|application| ObjectReference::Application(application.number));
+            (Permission::ViewApplication, application)
         }
         _ => {
             return Err(ChangeError::field(
@@ -58,14 +61,12 @@ pub(super) fn find(
             ));
         }
     };
-    let is_known = |found: &ObjectReference| {
-        let is_known = viewer.sees(*found);
-        if !is_known {
-            caller.lacks(Lack::Permission(found.view_permission()));
-        }
-        is_known && accounts.has(*found)
-    };
-    found.filter(is_known).ok_or_else(none)
+    let found = found.filter(|found| viewer.sees(*found) && accounts.has(*found));
+    // The same, whether it is hidden or not there.
+    if found.is_none() && !viewer.sees_all(view) {
+        caller.lacks(Lack::Permission(view));
+    }
+    found.ok_or_else(none)
 }
 
 /// authentik's label and model of an object, as [`find`] takes it.
@@ -149,7 +150,9 @@ pub(super) fn grants(
         (_, None) => Some(None),
     };
     let mut grants = Vec::new();
-    for codename in permissions {
+    // Each once, however often it stands there.
+    let codenames: BTreeSet<&String> = permissions.iter().collect();
+    for codename in codenames {
         let permission: Result<Permission, _> = codename.parse();
         let permission = permission.map_err(|error| ChangeError::field("permissions", error.to_string()));
         // What is meant on an object that is not there is meant on no other.

@@ -81,8 +81,8 @@ pub(super) fn write(
 ) -> Result<(), ChangeError> {
     let ApplicationChanges { slug, name, provider, mode, texts, open_in_new_tab, hide, bindings } = changes;
     if let Some(provider) = provider {
-        transaction.noting(check_provider(transaction, &application, provider))?;
-        application.provider = provider;
+        let checked = transaction.noting(check_provider(transaction, &application, provider))?;
+        set(&mut application.provider, checked.map(|()| provider));
     }
     set(&mut application.slug, slug);
     set(&mut application.name, name);

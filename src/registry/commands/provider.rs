@@ -119,8 +119,8 @@ pub(super) fn write(
     }
     set(&mut provider.is_default, is_default);
     if let Some(domain) = domain {
-        transaction.noting(check_domain(domain.as_deref()))?;
-        provider.domain = domain;
+        let checked = transaction.noting(check_domain(domain.as_deref()))?;
+        set(&mut provider.domain, checked.map(|()| domain));
     }
     set(&mut provider.uid_start_number, uid_start_number);
     set(&mut provider.gid_start_number, gid_start_number);

@@ -81,6 +81,42 @@ async fn what_is_hidden_and_what_is_not_there_leave_the_same_trace() {
 }
 
 #[tokio::test]
+async fn what_a_body_names_leaves_the_same_trace_hidden_or_not() {
+    let fixture = Fixture::new().await;
+    fixture.grant(grants(&["add_application"])).await;
+    let snapshot = fixture.registry.snapshot();
+    let hidden = snapshot.accounts().providers().next().unwrap().number.get();
+    for slug in ["a-b", "a b", "target"] {
+        for provider in [hidden, 99_999] {
+            let app = json!({ "name": "q", "slug": slug, "provider": provider });
+            let (status, body) = fixture.send(Method::POST, "/core/applications/", app).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+            let told = json!([format!("there is no provider {provider}")]);
+            assert_eq!(body["provider"], told, "{body}");
+            assert_eq!(missing(&fixture).await, one("change_ldapprovider"), "{slug} {provider}");
+        }
+    }
+    fixture.grant(grants(&["view_role", "change_role", "assign_role_permissions"])).await;
+    let path = "/rbac/permissions/assigned_by_roles/<role>/assign/";
+    for (model, lacking) in [("token", "view_token"), ("application", "view_application")] {
+        for pk in ["target", "nowhere"] {
+            let model = format!("authentik_core.{model}");
+            let give = json!({ "permissions": [lacking], "model": model, "object_pk": pk });
+            let (status, body) = fixture.send(Method::POST, path, give).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+            assert_eq!(missing(&fixture).await, one(lacking), "{model} {pk}");
+        }
+    }
+    // So many that are none are told as fifty, and the same one once.
+    let names: Vec<String> = (0..1_000).map(|name| format!("p{name}")).collect();
+    for (names, count) in [(vec!["a".to_owned(); 10_000], 1), (names, 51)] {
+        let (status, body) = fixture.send(Method::POST, path, json!({ "permissions": names })).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        assert_eq!(body["permissions"].as_array().unwrap().len(), count, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_otherwise_is_no_trespass() {
     let fixture = Fixture::new().await;
     fixture.grant(grants(&["view_user", "change_user"])).await;
