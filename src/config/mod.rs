@@ -53,6 +53,7 @@ pub use settings::{
 };
 use text::ConfigText;
 pub use text::Located;
+pub use value::show_duration;
 
 use crate::model::{AccountKind, first_identifier};
 use crate::quoted::quoted;

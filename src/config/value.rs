@@ -122,7 +122,7 @@ pub(super) fn word<'w, T: Copy>(words: &'w [(&'w str, T)]) -> impl Fn(Raw<'_>) -
 }
 
 /// Writes a duration as the config does, in its largest whole unit.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub fn show_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let unit =
         DURATION_UNITS.iter().find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));

@@ -260,6 +260,15 @@ pub struct EventDetail {
     pub value: String,
 }
 
+impl EventDetail {
+    /// The name of a token that was replaced, where it works on.
+    pub const REPLACED: &str = "replaced";
+    /// Its UUID, whether it works on or not.
+    pub const REPLACED_UUID: &str = "replaced_uuid";
+    /// Its number, whether it works on or not.
+    pub const REPLACED_NUMBER: &str = "replaced_number";
+}
+
 /// The BLAKE3 digest of an event, and with it of all events before it.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventDigest([u8; 32]);

@@ -311,14 +311,26 @@ impl EventQuery {
             && is(&self.token, event.actor.token.as_deref().unwrap_or_default())
             && is(&self.object_kind, &event.object_kind)
             && self.object_name.as_ref().is_none_or(|name| same_name(name, &event.object_name))
-            && self.object_key.is_none_or(|key| event.object_key == Some(key))
-            && self.object_uuid.is_none_or(|uuid| event.object_uuid == Some(uuid))
+            && self.object_key.is_none_or(|key| {
+                event.object_key == Some(key)
+                    || has_replaced(event, EventDetail::REPLACED_NUMBER, &key.to_string())
+            })
+            && self.object_uuid.is_none_or(|uuid| {
+                event.object_uuid == Some(uuid)
+                    || has_replaced(event, EventDetail::REPLACED_UUID, &uuid.to_string())
+            })
             && self.source.is_none_or(|source| event.actor.source == Some(source))
             && is(&self.application, event.application.as_deref().unwrap_or_default())
             && self.since.is_none_or(|since| event.time >= since)
             && self.until.is_none_or(|until| event.since.unwrap_or(event.time) <= until)
             && text.is_none_or(|text| stands_in(text, event))
     }
+}
+
+/// Whether an event is of a rotation that has ended the token of this number or UUID.
+fn has_replaced(event: &Event, name: &str, value: &str) -> bool {
+    event.action == Action::SecretRotate
+        && event.details.iter().any(|detail| detail.name == name && detail.value == value)
 }
 
 fn same_name(one: &str, other: &str) -> bool {

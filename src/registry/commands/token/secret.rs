@@ -10,7 +10,7 @@ use super::rights::{find_secret_of, find_to_rotate, find_to_set, has_come_with, 
 use super::{CreatedToken, FIRST_GENERATION, NewTokenSecret, replaced_by, write, write_after};
 use crate::audit::EventObject;
 use crate::auth::SealError;
-use crate::config::ROTATION_OVERLAP_MAX;
+use crate::config::{ROTATION_OVERLAP_MAX, show_duration};
 use crate::directory::Accounts;
 use crate::model::{Action, EventDetail, Key, Permission, Record, Timestamp, Token, TokenNumber, slug_of};
 use crate::quoted::called;
@@ -35,7 +35,7 @@ impl Registry {
     ) -> Result<CreatedToken, ChangeError> {
         let caller = caller.into();
         if overlap > ROTATION_OVERLAP_MAX {
-            let most = humantime::format_duration(ROTATION_OVERLAP_MAX);
+            let most = show_duration(ROTATION_OVERLAP_MAX);
             let token = called(&identifier);
             let message = format!(
                 "the old secret of {token} would go on working for more than {most}: give a shorter overlap"
@@ -259,12 +259,15 @@ pub(in crate::registry::commands) fn replace(
         let identifier = replaced_name(transaction, &old.identifier, from.after(overlap));
         Token { identifier, expires: Some(until), is_replaced: true, is_first: false, ..old.clone() }
     });
-    let told = replaced.as_ref().map(|Token { identifier, .. }| EventDetail {
-        name: "replaced".to_owned(),
-        value: identifier.clone(),
-    });
+    // The old one is found by its number and UUID after it is gone, under its name only as long as it works.
+    let detail = |name: &str, value: String| EventDetail { name: name.to_owned(), value };
+    let name = replaced.as_ref().map(|replaced| detail(EventDetail::REPLACED, replaced.identifier.clone()));
+    let told = name.into_iter().chain([
+        detail(EventDetail::REPLACED_UUID, old.uuid.to_string()),
+        detail(EventDetail::REPLACED_NUMBER, old.number.to_string()),
+    ]);
     let records = (&Record::Token(old.clone()), &Record::Token(replacement.clone()));
-    transaction.as_one_event(Action::SecretRotate, records, told.into_iter().collect(), |transaction| {
+    transaction.as_one_event(Action::SecretRotate, records, told.collect(), |transaction| {
         // The name is free before the replacement takes it.
         match replaced {
             Some(replaced) => write(transaction, Some(old), replaced)?,

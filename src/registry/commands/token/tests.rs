@@ -445,7 +445,8 @@ fn a_rotation_is_one_event_that_says_what_became_of_the_old_secret() {
     wait(registry.create_token(actor(), new("mine", "robot", Intent::Api))).unwrap();
     let told = || registry.store().meta().counters.trails.of(Trail::of(Action::SecretRotate)).next;
     for overlap in [HOUR, Duration::ZERO] {
-        let (before, old) = (told(), stored(&registry, "mine").number);
+        let Token { number: old, uuid, .. } = stored(&registry, "mine");
+        let before = told();
         wait(registry.rotate_token(actor(), "mine".to_owned(), overlap)).unwrap();
         assert_eq!(told(), before + 1);
         let newest = wait(
@@ -457,7 +458,16 @@ fn a_rotation_is_one_event_that_says_what_became_of_the_old_secret() {
         let details: Vec<_> = event.details.iter().map(|detail| (&*detail.name, &*detail.value)).collect();
         let snapshot = registry.snapshot();
         let replaced = snapshot.accounts().token(old).map(|token| ("replaced", &*token.identifier));
-        assert_eq!(details, replaced.into_iter().collect::<Vec<_>>());
+        let (uuid, number) = (uuid.to_string(), old.to_string());
+        let lasting = [("replaced_uuid", &*uuid), ("replaced_number", &*number)];
+        assert_eq!(details, replaced.into_iter().chain(lasting).collect::<Vec<_>>());
+        // Whoever looks for the old one finds how it ended, with its record or without.
+        for asked in [
+            EventQuery { object_uuid: uuid.parse().ok(), ..EventQuery::newest(1) },
+            EventQuery { object_key: Some(old.get()), ..EventQuery::newest(1) },
+        ] {
+            assert_eq!(wait(registry.events(asked)).unwrap().remove(0).action, Action::SecretRotate);
+        }
     }
 }
 
@@ -495,7 +505,8 @@ fn a_rotated_token_works_on_for_the_overlap_and_no_longer() {
     assert!(!binds(&registry, "helper", made.secret.expose()));
     assert!(binds(&registry, "helper", next.secret.expose()));
     let too_long = rotate(actor().into(), "mine", ROTATION_OVERLAP_MAX + HOUR);
-    assert!(refused(too_long).contains("shorter overlap"));
+    let told = refused(too_long);
+    assert!(told.contains("more than 90d: give a shorter overlap"), "{told}");
     rotate(actor().into(), "mine", ROTATION_OVERLAP_MAX).unwrap();
     let watcher = registry_where(&["view_token"]);
     let helper = caller(&watcher, "helper");
