@@ -379,7 +379,7 @@ fn subject(
     let group = request.group.flatten();
     let user = request.user.flatten();
     let networks = request.networks.as_ref().and_then(Option::as_ref);
-    let window = window(request, before)?;
+    let window = window(source, request, before)?;
     let count = [group.is_some(), user.is_some(), networks.is_some(), window.is_some()];
     let count = count.into_iter().filter(|is_named| *is_named).count();
     if count > 1 {
@@ -423,6 +423,7 @@ fn subject(
 /// The time window that a request names. What it does not say of one is as before, or every day, from the beginning to
 /// the end of it, in UTC.
 fn window(
+    source: &impl RepresentationSource,
     request: &PatchedPolicyBindingRequest,
     before: Option<&BindingSubject>,
 ) -> Result<Option<TimeWindow>, ChangeError> {
@@ -442,26 +443,32 @@ fn window(
         ));
     }
     let days = match (&request.days, before) {
-        (Some(Some(days)), _) => days.iter().map(|day| weekday(day)).collect::<Result<Vec<_>, _>>()?,
-        (None, Some(before)) => before.days().collect(),
-        (Some(None), _) | (None, None) => Weekday::ALL.to_vec(),
+        (Some(Some(days)), _) => {
+            source.noting(days.iter().map(|day| weekday(day)).collect::<Result<Vec<_>, _>>())?
+        }
+        (None, Some(before)) => Some(before.days().collect()),
+        (Some(None), _) | (None, None) => Some(Weekday::ALL.to_vec()),
     };
     let from = match (&request.from, before) {
-        (Some(Some(text)), _) => time_of_day("from", text)?,
-        (None, Some(before)) => before.from(),
-        (Some(None), _) | (None, None) => TimeOfDay::START,
+        (Some(Some(text)), _) => source.noting(time_of_day("from", text))?,
+        (None, Some(before)) => Some(before.from()),
+        (Some(None), _) | (None, None) => Some(TimeOfDay::START),
     };
     let to = match (&request.to, before) {
-        (Some(Some(text)), _) => time_of_day("to", text)?,
-        (None, Some(before)) => before.to(),
-        (Some(None), _) | (None, None) => TimeOfDay::END,
+        (Some(Some(text)), _) => source.noting(time_of_day("to", text))?,
+        (None, Some(before)) => Some(before.to()),
+        (Some(None), _) | (None, None) => Some(TimeOfDay::END),
     };
     let timezone = match (&request.timezone, before) {
-        (Some(Some(name)), _) => name
-            .parse()
-            .map_err(|error: UnknownTimeZone| ChangeError::field("timezone", error.to_string()))?,
-        (None, Some(before)) => before.timezone().clone(),
-        (Some(None), _) | (None, None) => TimeZone::utc(),
+        (Some(Some(name)), _) => source.noting(
+            name.parse().map_err(|error: UnknownTimeZone| ChangeError::field("timezone", error.to_string())),
+        )?,
+        (None, Some(before)) => Some(before.timezone().clone()),
+        (Some(None), _) | (None, None) => Some(TimeZone::utc()),
+    };
+    // Of what is told already nothing is put together.
+    let (Some(days), Some(from), Some(to), Some(timezone)) = (days, from, to, timezone) else {
+        return Err(ChangeError::Fields(Vec::new()));
     };
     let window = TimeWindow::new(days, from, to, timezone).map_err(|error| {
         let field = match error {

@@ -120,6 +120,10 @@ async fn what_cannot_be_is_told_by_its_field() {
         let refused = world.refused(Method::POST, "/policies/bindings/", body.clone()).await;
         assert_eq!(refused, [field], "{body}");
     }
+    // All that is wrong with a time is told at once.
+    let body = json!({ "target": vault, "order": 0, "days": ["foo"], "from": "zz", "to": "24:01", "timezone": "Mars" });
+    let all_of_it = ["days", "from", "timezone", "to"];
+    assert_eq!(world.refused(Method::POST, "/policies/bindings/", body).await, all_of_it);
     // A binding is never left without a subject.
     let made = world.post("/policies/bindings/", json!({ "target": vault, "user": alice, "order": 0 })).await;
     assert_eq!(world.refused(Method::PATCH, &path(&made), json!({ "user": null })).await, [all]);
