@@ -1,7 +1,7 @@
 //! What somebody has written, as messages repeat it: its beginning, which is enough to find it again, and no character that
 //! a terminal or a log would take for something else.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 /// A text that is repeated, between double quotes.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +21,20 @@ pub const fn called<T: AsRef<str>>(name: T) -> Called<T> {
     Called(name)
 }
 
-/// The beginning of a text, with a mark where there is more.
+/// The beginning of a text as a message shows it, with a mark where there is more: what breaks a line, turns the direction of
+/// the text round or takes no room is escaped.
 pub fn beginning(text: &str) -> String {
+    let mut shown = String::new();
+    for piece in cut(text).split_inclusive(QUOTES) {
+        let plain = piece.strip_suffix(QUOTES).unwrap_or(piece);
+        shown.extend(plain.escape_debug());
+        shown.extend(piece.strip_prefix(plain));
+    }
+    shown
+}
+
+/// The same as it was written.
+fn cut(text: &str) -> String {
     let mut shown: String = text.chars().take(REPEATED_MAX).collect();
     if shown.len() < text.len() {
         shown.push('…');
@@ -32,24 +44,18 @@ pub fn beginning(text: &str) -> String {
 
 impl<T: AsRef<str>> fmt::Display for Quoted<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&beginning(self.0.as_ref()), formatter)
+        fmt::Debug::fmt(&cut(self.0.as_ref()), formatter)
     }
 }
 
 impl<T: AsRef<str>> fmt::Display for Called<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_char('`')?;
-        for character in beginning(self.0.as_ref()).chars() {
-            if character.is_control() {
-                write!(formatter, "{}", character.escape_default())?;
-            } else {
-                formatter.write_char(character)?;
-            }
-        }
-        formatter.write_char('`')
+        write!(formatter, "`{}`", beginning(self.0.as_ref()))
     }
 }
 
+/// What stands as it is where a text is between no quotes.
+const QUOTES: [char; 3] = ['"', '\'', '\\'];
 /// Characters of what is repeated.
 /// No limit of the config: how long a message is, not what is held of anybody.
 const REPEATED_MAX: usize = 100;
@@ -62,6 +68,12 @@ mod tests {
     fn no_more_is_repeated_than_finds_it_again() {
         assert_eq!(quoted("two\nlines \"of\" O'Neil").to_string(), r#""two\nlines \"of\" O'Neil""#);
         assert_eq!(called("two\nlines \"of\" O'Neil").to_string(), "`two\\nlines \"of\" O'Neil`");
+        for shown in [
+            called("a\u{202e}b\u{2028}c\u{200b}é日e\u{301}\\'").to_string(),
+            beginning("a\u{202e}b\u{2028}c\u{200b}é日e\u{301}\\'"),
+        ] {
+            assert_eq!(shown.trim_matches('`'), "a\\u{202e}b\\u{2028}c\\u{200b}é日e\u{301}\\'");
+        }
         let long = "ü".repeat(REPEATED_MAX);
         assert_eq!(quoted(&long).to_string(), format!("\"{long}\""));
         assert_eq!(quoted(format!("{long}x")).to_string(), format!("\"{long}…\""));

@@ -67,7 +67,7 @@ impl fmt::Display for LdifError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "line {}", self.line)?;
         if let Some(dn) = &self.dn {
-            write!(formatter, " ({})", beginning(dn).escape_debug())?;
+            write!(formatter, " ({})", beginning(dn))?;
         }
         write!(formatter, ": {}", self.problem)
     }

@@ -228,7 +228,8 @@ impl PatchedEventRequest {
         if self.user.as_ref().is_some_and(|user| !user.is_empty()) {
             note("user", "an event is of who calls, which its token says: leave it out".to_owned())?;
         }
-        if self.client_ip.is_some() && self.client_ip != source {
+        let canonical = |address: Option<IpAddr>| address.map(|address| address.to_canonical());
+        if self.client_ip.is_some() && canonical(self.client_ip) != canonical(source) {
             let message = "an event is from where its call comes, which is not there: leave it out";
             note("client_ip", message.to_owned())?;
         }
@@ -530,7 +531,7 @@ impl EventQuery {
             object_kind: kind,
             object_key,
             object_uuid,
-            source: self.client_ip,
+            source: self.client_ip.map(|address| address.to_canonical()),
             application: given(self.context_authorized_app),
             ..TrailQuery::default()
         }))
@@ -604,6 +605,21 @@ mod tests {
             object_key: Some(1),
             changes: vec![FieldChange { field: "name".to_owned(), before: None, after: None }],
             ..crate::plain::event()
+        }
+    }
+
+    /// An address is the same one in whichever of its two forms it is written.
+    #[test]
+    fn the_address_of_an_event_is_that_of_its_call() {
+        let request = PatchedEventRequest {
+            action: Some("custom_".to_owned()),
+            client_ip: "::ffff:192.0.2.1".parse().ok(),
+            ..PatchedEventRequest::default()
+        };
+        for (source, is_taken) in [("192.0.2.1", true), ("192.0.2.2", false)] {
+            let wrong = WrongFields::of(&crate::registry::Caller::stranger(None));
+            let checked = request.check(source.parse().ok(), &wrong);
+            assert_eq!(wrong.told(checked).is_ok(), is_taken, "{source}");
         }
     }
 
