@@ -120,7 +120,8 @@ pub(super) fn put(
         return Ok(());
     }
     let mut problems = Vec::new();
-    validate::application(&application, &mut problems);
+    let present = &before.unwrap_or(&application).slug;
+    validate::application(&application, present, &mut problems);
     transaction.noting_all(problems)?;
     transaction.put(Record::Application(Application { modified: transaction.now(), ..application }))
 }

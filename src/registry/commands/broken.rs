@@ -56,10 +56,12 @@ fn told(snapshot: &Snapshot, store: &dyn Store, rules: Rules) -> Result<Vec<Stri
         found.extend(validate::description_of_type(&attribute.name, &attribute.description).err());
     }
     for application in accounts.applications() {
-        found.extend(sentences(|problems| validate::application(application, problems)));
+        found.extend(sentences(|problems| validate::application(application, &application.slug, problems)));
     }
     for provider in accounts.providers() {
-        found.extend(sentences(|problems| validate::provider(provider, snapshot.schema(), problems)));
+        found.extend(sentences(|problems| {
+            validate::provider(provider, &provider.name, snapshot.schema(), problems)
+        }));
     }
     whole::of_all(snapshot, rules, &mut found);
     if found.len() > TOLD_MAX {

@@ -140,7 +140,8 @@ pub(super) fn write(
     }
     check_numbers(transaction, before.as_ref(), &provider)?;
     let mut problems = Vec::new();
-    validate::provider(&provider, transaction.snapshot().schema(), &mut problems);
+    let present = &before.as_ref().unwrap_or(&provider).name;
+    validate::provider(&provider, present, transaction.snapshot().schema(), &mut problems);
     transaction.noting_all(problems)?;
     let key = name_key(&provider.name);
     let is_taken =

@@ -553,9 +553,14 @@ pub(super) fn is_value(value: &[u8], id: AttributeId, schema: &Schema) -> bool {
     known.syntax.accepts(value) && is_comparable
 }
 
-/// Whether a provider's settings make a tree.
-pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut Vec<FieldProblem>) {
-    let title = format!("the provider {}", called(&provider.name));
+/// Whether a provider's settings make a tree. Sentences call it `present`, but for those about its name.
+pub(super) fn provider(
+    provider: &LdapProvider,
+    present: &str,
+    schema: &Schema,
+    problems: &mut Vec<FieldProblem>,
+) {
+    let title = format!("the provider {}", called(present));
     problems.extend(name("provider", &provider.name).err().map(|problem| ("name", problem)));
     let base = Dn::parse(provider.base_dn.as_bytes()).ok().filter(|dn| !dn.is_root());
     let suffix = base.map(|base| base.normal_form(schema));
@@ -620,10 +625,12 @@ pub(super) fn provider(provider: &LdapProvider, schema: &Schema, problems: &mut 
     }
 }
 
-/// Whether an application can be kept: its names, and the texts that describe it.
-pub(super) fn application(application: &Application, problems: &mut Vec<FieldProblem>) {
+/// Whether an application can be kept: its names, and the texts that describe it. Sentences call it `present`, but for those about
+/// its slug.
+pub(super) fn application(application: &Application, present: &str, problems: &mut Vec<FieldProblem>) {
     let Application { slug, name, bindings, texts, .. } = application;
     let mut problem = |field, text: &str| {
+        let slug = if field == "slug" { slug } else { present };
         problems.push((field, format!("the application {slug} {text}", slug = quoted(slug))))
     };
     // It stands in addresses, and authentik's clients take no other.

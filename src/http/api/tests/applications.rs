@@ -12,6 +12,19 @@ fn named(provider: Option<ProviderNumber>) -> ApplicationChanges {
 }
 
 #[tokio::test]
+async fn an_application_is_called_by_the_slug_that_it_has() {
+    let world = World::new();
+    world.application("wiki", None).await;
+    world.application("vault", None).await;
+    let body = json!({ "slug": "vault", "meta_launch_url": "javascript:x" });
+    let (status, answer) = world.call(Method::PATCH, "/core/applications/wiki/", body).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    let told = answer["meta_launch_url"][0].as_str().unwrap();
+    assert!(told.contains("the application \"wiki\" has"), "{answer}");
+    assert!(answer["slug"][0].as_str().unwrap().contains("`vault` exists already"), "{answer}");
+}
+
+#[tokio::test]
 async fn an_application_is_made_changed_and_deleted() {
     let world = World::new();
     let provider = world.provider("ldap", "dc=example,dc=com").await;
