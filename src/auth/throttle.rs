@@ -9,7 +9,7 @@
 //! It knows names that do not exist like those that do: otherwise a pause would tell which is which.
 //!
 //! A source counts a try when it begins, so that many at once are not all within the limit, and takes it back when the
-//! secret was right. A name counts a failure when it is known, so it can be tried as often more as its source has a share
+//! secret was right or was not looked at. A name counts a failure when it is known, so it can be tried as often more as its source has a share
 //! of the hash queue.
 
 use std::collections::hash_map::RandomState;
