@@ -467,7 +467,7 @@ pub(super) fn remove(files: &[PathBuf]) -> Result<(), StoreError> {
 pub(super) fn end_in(directory: &Path) -> Result<Option<(Option<Incarnation>, Revision)>, StoreError> {
     let files = Files::open(directory)?;
     let Some((path, file)) = files.segments.last() else { return Ok(None) };
-    let (segment, _) = Segment::read(path, file)?;
+    let (segment, _) = Segment::read(path, file, None)?;
     let whole = segment.filter(|segment| segment.end == End::Clean);
     Ok(whole.map(|segment| (segment.incarnation, segment.last())))
 }

@@ -293,7 +293,7 @@ fn a_start_that_is_refused_for_the_ends_of_both_changes_nothing() {
 /// Behind the last whole batch of a file.
 fn end_of(batches: &Path) -> usize {
     let file = std::fs::File::open(batches).unwrap();
-    journal::Segment::read(batches, &file).unwrap().0.unwrap().length
+    journal::Segment::read(batches, &file, None).unwrap().0.unwrap().length
 }
 
 /// The database goes when it is made anew, and the process may end before the new one is there.
