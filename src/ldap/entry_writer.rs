@@ -467,14 +467,18 @@ impl Values<'_> {
             }
             What::Values(number) => {
                 let Some(stored) = entry.attributes().nth(number) else { return true };
-                let mut selector = self.selector(stored.id, stored.description(), evaluator);
+                let mut selector = self.selector(stored.id, stored.description());
                 let mut values = stored.values_left(place.unwrap_or(usize::MAX));
                 loop {
                     *place = Some(values.left());
                     if sink.len() >= enough.octets || evaluator.work() >= enough.work {
                         return false;
                     }
-                    let Some(value) = values.next() else { return true };
+                    let Some(value) = values.next() else {
+                        // The choice of assertions has cost something, though no value has come.
+                        evaluator.add_work(selector.map_or(0, |mut selector| selector.take_work()));
+                        return true;
+                    };
                     evaluator.add_work(1);
                     if self.reader.shows_value(stored.id, value) {
                         put(value, selector.as_mut(), evaluator, sink);
@@ -482,8 +486,7 @@ impl Values<'_> {
                 }
             }
             What::Members(attribute) => {
-                let mut selector =
-                    self.selector(attribute, schema.attribute(attribute).name.as_bytes(), evaluator);
+                let mut selector = self.selector(attribute, schema.attribute(attribute).name.as_bytes());
                 let mut is_done = true;
                 // EntryIds are of 32 bits.
                 let from = u32::try_from(place.unwrap_or(0)).unwrap_or(u32::MAX);
@@ -501,8 +504,7 @@ impl Values<'_> {
                 is_done
             }
             What::Computed(attribute) => {
-                let mut selector =
-                    self.selector(attribute, schema.attribute(attribute).name.as_bytes(), evaluator);
+                let mut selector = self.selector(attribute, schema.attribute(attribute).name.as_bytes());
                 self.reader.values(self.id, entry, attribute, &mut |value| {
                     evaluator.add_work(1);
                     put(value, selector.as_mut(), evaluator, sink);
@@ -513,17 +515,9 @@ impl Values<'_> {
         }
     }
 
-    /// What it costs to find the assertions that are about an attribute is counted whether or not a value comes then.
-    fn selector(
-        &self,
-        attribute: AttributeId,
-        description: &[u8],
-        evaluator: &mut Evaluator,
-    ) -> Option<ValueSelector<'_>> {
+    fn selector(&self, attribute: AttributeId, description: &[u8]) -> Option<ValueSelector<'_>> {
         let filter = self.projection.values.as_ref()?;
-        let mut selector = filter.about(attribute, description, self.reader);
-        evaluator.add_work(selector.take_work());
-        Some(selector)
+        Some(filter.about(attribute, description, self.reader))
     }
 }
 
