@@ -255,6 +255,7 @@ const IDS_OF_A_STEP: u64 = 50;
 const JOINED_MIN: usize = 32;
 
 /// A chunk with more ids is a bitmap of [`BITMAP_WORDS`] words, one with less a sorted array.
+/// No limit of the config: beyond it is another form of the same set.
 pub(super) const ARRAY_MAX: u64 = 4_096;
 const BITMAP_WORDS: u64 = 1_024;
 
