@@ -782,9 +782,11 @@ const BLOCK_OCTETS: usize = 256 * 1024;
 const BLOCK_OCTETS_MAX: u32 = 1024 * 1024;
 /// A block of items that is not the last one is closed by the item that makes it so long, and no item is as long as the rest.
 const FULL_OCTETS_MIN: u64 = (BLOCK_HEAD_OCTETS + BLOCK_OCTETS) as u64;
+/// No limit of the config: a bound of the format.
 const FULL_OCTETS_MAX: u64 = FULL_OCTETS_MIN + (ITEM_HEAD_OCTETS + record::ITEM_OCTETS_MAX) as u64;
 const ITEM_HEAD_OCTETS: usize = 2 + 4;
 /// The first block is not as long.
+/// No limit of the config: a bound of the format.
 const HEAD_BLOCK_OCTETS_MAX: u64 = 4096;
 /// A disk that does not give an octet does not give those around it.
 const UNREADABLE_OCTETS: u64 = 4096;
