@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
+use super::arguments::{OpeningArguments, PlaceArguments, ReadingArguments};
 use super::attribute::{self, AttributeArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::{ConfirmArguments, ask, is_answered};
@@ -58,7 +58,7 @@ pub(super) struct CreateArguments {
     #[command(flatten)]
     described: DescribedArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 /// What can be said of an account.
@@ -108,7 +108,7 @@ pub(super) struct SetArguments {
     #[command(flatten)]
     described: DescribedArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -116,7 +116,7 @@ pub(super) struct NamedAccount {
     /// The account
     name: String,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde::Serialize;
 
-use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
+use super::arguments::{OpeningArguments, PlaceArguments, ReadingArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
@@ -38,7 +38,7 @@ pub(super) struct CreateArguments {
     #[command(flatten)]
     described: DescribedArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 /// What can be said of an application.
@@ -72,7 +72,7 @@ pub(super) struct NamedApplication {
     /// The application, by its slug
     slug: String,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -92,7 +92,7 @@ pub(super) struct SetArguments {
     #[command(flatten)]
     confirm: ConfirmArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -110,7 +110,7 @@ pub(super) struct BindArguments {
     #[command(flatten)]
     confirm: ConfirmArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 /// For whom, from where or when a binding passes.
@@ -149,7 +149,7 @@ pub(super) struct UnbindArguments {
     #[command(flatten)]
     confirm: ConfirmArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]

@@ -20,7 +20,7 @@ pub(super) struct PlaceArguments {
     socket: Option<PathBuf>,
 }
 
-/// Of commands that open a store to work on it.
+/// Of commands that open a store to work on it, if no server does.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct OpeningArguments {
     /// Where token.key is lost or another one: end the tokens that need it, and make a new one
@@ -32,27 +32,15 @@ impl OpeningArguments {
     pub(super) fn opening(self) -> Opening {
         Opening { makes_new_token_key: self.new_token_key, ..Opening::default() }
     }
-}
 
-/// Of commands that change the directory, wherever it is.
-#[derive(Clone, Copy, Debug, clap::Args)]
-pub(super) struct DirectoryArguments {
-    #[command(flatten)]
-    opening: OpeningArguments,
-}
-
-impl DirectoryArguments {
-    /// Finds the directory, lets `work` use it, and lets go of it.
+    /// Finds the directory, lets `work` change it, and lets go of it.
     pub(super) async fn with<T>(
         self,
         place: &PlaceArguments,
         absent: Absent,
         work: impl AsyncFnOnce(&mut Backend) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut backend = place.find(absent, Purpose::Change(self.opening.opening())).await?;
-        let result = work(&mut backend).await;
-        backend.close().await;
-        result
+        used(place.find(absent, Purpose::Change(self.opening())).await?, work).await
     }
 }
 
@@ -62,8 +50,8 @@ impl PlaceArguments {
     /// # Errors
     /// None is.
     pub(super) fn config(&self) -> Result<PathBuf, Failure> {
-        let config = self.config.clone().or_else(|| variable("BINDERY_CONFIG"));
-        config.ok_or_else(|| Failure::usage("which config? give --config FILE, or set BINDERY_CONFIG"))
+        self.config_if_any()
+            .ok_or_else(|| Failure::usage("which config? give --config FILE, or set BINDERY_CONFIG"))
     }
 
     /// The socket that the command names.
@@ -124,8 +112,11 @@ impl PlaceArguments {
     }
 
     fn settings(&self) -> Result<Option<Settings>, Failure> {
-        let config = self.config.clone().or_else(|| variable("BINDERY_CONFIG"));
-        config.as_deref().map(load_settings).transpose()
+        self.config_if_any().as_deref().map(load_settings).transpose()
+    }
+
+    fn config_if_any(&self) -> Option<PathBuf> {
+        self.config.clone().or_else(|| variable("BINDERY_CONFIG"))
     }
 }
 
@@ -155,17 +146,25 @@ impl ReadingArguments {
         place: &PlaceArguments,
         work: impl AsyncFnOnce(&mut Backend) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut backend = match &self.backup {
+        let backend = match &self.backup {
             Some(backup) => {
                 let settings = place.without_socket()?.settings()?.unwrap_or_else(Settings::without_file);
                 Backend::of_backup(&settings, backup)?
             }
             None => place.find(Absent::Fail, Purpose::Read).await?,
         };
-        let result = work(&mut backend).await;
-        backend.close().await;
-        result
+        used(backend, work).await
     }
+}
+
+/// Lets `work` use a directory, and lets go of it.
+async fn used<T>(
+    mut backend: Backend,
+    work: impl AsyncFnOnce(&mut Backend) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let result = work(&mut backend).await;
+    backend.close().await;
+    result
 }
 
 /// What stands above the options of every command in its help.

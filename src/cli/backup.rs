@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::arguments::{DirectoryArguments, PlaceArguments};
+use super::arguments::{OpeningArguments, PlaceArguments};
 use super::backend::Absent;
 use super::failure::Failure;
 use super::output::{Output, Stream, fields, is_terminal};
@@ -30,7 +30,7 @@ pub(super) struct BackupArguments {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Subcommand)]

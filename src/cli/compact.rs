@@ -1,6 +1,6 @@
 //! `bindery compact`: the database is made anew, without what is gone.
 
-use super::arguments::{DirectoryArguments, PlaceArguments};
+use super::arguments::{OpeningArguments, PlaceArguments};
 use super::backend::Absent;
 use super::failure::Failure;
 use super::output::Output;
@@ -10,7 +10,7 @@ use crate::http::{Compacted, path};
 #[derive(Debug, clap::Args)]
 pub(super) struct CompactArguments {
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 pub(super) async fn run(

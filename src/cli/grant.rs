@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
+use super::arguments::{OpeningArguments, PlaceArguments, ReadingArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
@@ -47,7 +47,7 @@ pub(super) struct AccountGrantArguments {
     #[command(flatten)]
     grant: GrantArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -177,7 +177,7 @@ pub(super) async fn set(
     holder: Holder,
     grant: &GrantArguments,
     granted: bool,
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
     place: &PlaceArguments,
     output: Output,
 ) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Map, Value};
 
-use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
+use super::arguments::{OpeningArguments, PlaceArguments, ReadingArguments};
 use super::attribute::{self, AttributeArguments};
 use super::backend::{Absent, Backend};
 use super::confirm::ConfirmArguments;
@@ -44,7 +44,7 @@ pub(super) struct CreateArguments {
     #[command(flatten)]
     described: DescribedArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 /// What can be said of a group.
@@ -87,7 +87,7 @@ pub(super) struct SetArguments {
     #[command(flatten)]
     confirm: ConfirmArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -95,7 +95,7 @@ pub(super) struct NamedGroup {
     /// The group
     name: String,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -115,7 +115,7 @@ pub(super) struct MemberArguments {
     #[command(flatten)]
     confirm: ConfirmArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -125,7 +125,7 @@ pub(super) struct GroupGrantArguments {
     #[command(flatten)]
     grant: GrantArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]

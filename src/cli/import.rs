@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::body::Frame;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::arguments::{DirectoryArguments, PlaceArguments};
+use super::arguments::{OpeningArguments, PlaceArguments};
 use super::backend::{Absent, CallError};
 use super::failure::{Exit, Failure};
 use super::output::Output;
@@ -50,7 +50,7 @@ pub(super) struct ImportArguments {
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 pub(super) async fn run(

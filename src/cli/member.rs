@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::json;
 
-use super::arguments::{DirectoryArguments, PlaceArguments};
+use super::arguments::{OpeningArguments, PlaceArguments};
 use super::backend::Absent;
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
@@ -22,7 +22,7 @@ pub(super) async fn set_member(
     of: MemberOf,
     account: &str,
     is_member: bool,
-    (confirm, directory): (ConfirmArguments, DirectoryArguments),
+    (confirm, directory): (ConfirmArguments, OpeningArguments),
     place: &PlaceArguments,
     output: Output,
 ) -> Result<(), Failure> {

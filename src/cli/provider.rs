@@ -1,6 +1,6 @@
 //! `bindery provider`: the LDAP directories that are served.
 
-use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
+use super::arguments::{OpeningArguments, PlaceArguments, ReadingArguments};
 use super::backend::Absent;
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
@@ -32,7 +32,7 @@ pub(super) struct CreateArguments {
     #[command(flatten)]
     described: DescribedArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 /// What can be said of a provider.
@@ -72,7 +72,7 @@ pub(super) struct NamedProvider {
     /// The provider
     name: String,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,7 +96,7 @@ pub(super) struct SetArguments {
     #[command(flatten)]
     described: DescribedArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
+use super::arguments::{OpeningArguments, PlaceArguments, ReadingArguments};
 use super::backend::Absent;
 use super::confirm::ConfirmArguments;
 use super::failure::Failure;
@@ -48,7 +48,7 @@ pub(super) struct NamedRole {
     /// The role
     name: String,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,7 +66,7 @@ pub(super) struct RenameArguments {
     /// Its new name
     new: String,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,7 +78,7 @@ pub(super) struct HolderArguments {
     #[command(flatten)]
     confirm: ConfirmArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -88,7 +88,7 @@ pub(super) struct RoleGrantArguments {
     #[command(flatten)]
     grant: GrantArguments,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::arguments::{DirectoryArguments, PlaceArguments, ReadingArguments};
+use super::arguments::{OpeningArguments, PlaceArguments, ReadingArguments};
 use super::backend::{Absent, Backend};
 use super::expiry::{ExpiryArguments, expiry};
 use super::failure::Failure;
@@ -53,7 +53,7 @@ pub(super) struct CreateArguments {
     #[arg(long)]
     retrievable: bool,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -76,7 +76,7 @@ pub(super) struct SetArguments {
     #[arg(long)]
     any_network: bool,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,7 +87,7 @@ pub(super) struct RotateArguments {
     #[arg(long, value_name = "DURATION", value_parser = overlap)]
     overlap: Option<Duration>,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -95,7 +95,7 @@ pub(super) struct ViewKeyArguments {
     /// Its name
     identifier: String,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -115,7 +115,7 @@ pub(super) struct RevokeArguments {
     #[arg(long)]
     keep_replaced: bool,
     #[command(flatten)]
-    directory: DirectoryArguments,
+    directory: OpeningArguments,
 }
 
 pub(super) async fn run(
