@@ -533,11 +533,16 @@ impl Beside {
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        if self.path.exists() {
-            // What sled still writes would come behind it.
-            let _ = database::wait_until_closed(&self.path);
-            let _ = remove(&self.path);
-        }
+        take_away(&self.path);
+    }
+}
+
+/// Removes a database that may just have been closed: what sled still writes would come behind it, and what it still holds
+/// open would go on taking space.
+fn take_away(path: &Path) {
+    if path.exists() {
+        let _ = database::wait_until_closed(path);
+        let _ = remove(path);
     }
 }
 
@@ -616,7 +621,7 @@ impl Copy {
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        let _ = remove(&self.path);
+        take_away(&self.path);
     }
 }
 
