@@ -13,15 +13,11 @@ type Place = Vec<String>;
 /// thing in many files that know each other (a registry with its commands and its writer, a session with its operations, a call
 /// with what stands around it). The others are to be opened; a new one is not to be added.
 const KNOWN: &[(&str, usize)] = &[
-    ("config", 7),
     ("http", usize::MAX),
-    ("http/api/group", 3),
     ("ldap/memory", usize::MAX),
     ("registry", usize::MAX),
-    ("schema/attributes", 4),
-    ("server", 3),
-    ("store/aside", 2),
-    ("store/disk", 5),
+    ("schema/attributes", 3),
+    ("store/disk", 2),
 ];
 
 /// What takes something from its own floor.

@@ -21,6 +21,7 @@ mod settings;
 mod settings_reader;
 mod text;
 mod value;
+mod whole;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -30,8 +31,7 @@ mod documentation;
 mod tests;
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::de::DeTable;
 
@@ -40,12 +40,10 @@ pub use environment::Lookup;
 pub use limit_counts::LimitCounts;
 pub use limits::{Limit, Limits, LimitsInForce};
 pub(crate) use names::{BadName, canonical_dn, check_name};
-pub use place::Found;
 pub use seed::{
     BadReference, ReferenceKind, Seed, SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant,
     SeedGroup, SeedProvider, SeedReference, SeedRole, SeedSecret, SeedSubject, SeedToken,
 };
-pub use seed_reader::LocatedReference;
 pub use settings::{
     BackupSettings, BadListenAddress, ClientAccount, ClientName, HashingSettings, ListenAddress,
     ListenerError, LogFormat, LogLevel, LogSettings, OnStoreFailure, ROTATION_OVERLAP_MAX, SecretsInClear,
@@ -54,33 +52,12 @@ pub use settings::{
 use text::ConfigText;
 pub use text::Located;
 pub use value::show_duration;
+pub use whole::{Config, Found};
 
-use crate::model::{AccountKind, first_identifier};
-use crate::quoted::quoted;
 use file::ConfigFile;
-use place::{Object, Place, Spans};
 use reader::TableReader;
 use seed_reader::SeedReader;
 use seed_secret::SecretSources;
-
-/// A config: one without problems, or what could be read of one.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The main file, as it was named.
-    pub path: PathBuf,
-    /// `[server]`, with what variables override.
-    pub settings: Settings,
-    /// The objects.
-    pub seed: Seed,
-    /// Every name in the seed that stands for another object.
-    pub references: Vec<LocatedReference>,
-    places: HashMap<Object, Place>,
-    /// Objects whose names cannot be, and that others may name all the same.
-    misnamed: HashSet<Object>,
-    /// The kinds of objects of which some could not be read, so that nobody knows what there is.
-    lost: Vec<ReferenceKind>,
-    server: Spans,
-}
 
 /// A config that was read as far as that goes.
 pub struct Reading {
@@ -188,63 +165,4 @@ pub fn unknown_variables<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String
     let mut root = TableReader::root(&source, &nothing);
     settings_reader::read_settings(&mut root, Path::new(""), &note, &mut Problems::default());
     environment::strangers(names, &known.into_inner())
-}
-
-impl Config {
-    /// The references to objects that are neither in the seed nor, as `exists_elsewhere` tells, in the
-    /// store.
-    pub fn dangling(&self, exists_elsewhere: impl Fn(ReferenceKind, &str) -> bool) -> Problems {
-        let mut problems = Problems::default();
-        for LocatedReference { kind, name, key, position, .. } in self.not_described() {
-            if exists_elsewhere(*kind, name) {
-                continue;
-            }
-            let known = self.places.keys().filter(|(other, _)| other == kind).map(|(_, name)| name.as_str());
-            let hint = match value::nearest(name, known) {
-                Some(meant) => format!("; did you mean {}?", quoted(meant)),
-                None => String::new(),
-            };
-            let message =
-                format!("there is no {kind} {}, neither in the config nor in the store{hint}", quoted(name));
-            problems.report(position, key, message);
-        }
-        problems.settle();
-        problems
-    }
-
-    /// The names in the seed that stand for objects which it does not describe.
-    pub fn undescribed(&self) -> BTreeSet<(ReferenceKind, String)> {
-        let reference = |reference: &LocatedReference| (reference.kind, reference.name.clone());
-        self.not_described().into_iter().map(reference).collect()
-    }
-
-    fn not_described(&self) -> Vec<&LocatedReference> {
-        let made = self.made_along();
-        let is_described = |reference: &&LocatedReference| {
-            let object = (reference.kind, names::name_form(reference.kind, &reference.name));
-            self.places.contains_key(&object)
-                || self.misnamed.contains(&object)
-                || self.lost.contains(&reference.kind)
-                || made.contains(&object)
-        };
-        self.references.iter().filter(|reference| !is_described(reference)).collect()
-    }
-
-    /// What the seed makes without a table of its own: the group of `create_group` and the first app
-    /// password of a service account.
-    fn made_along(&self) -> HashSet<(ReferenceKind, String)> {
-        let mut made = HashSet::new();
-        for account in &self.seed.accounts {
-            if account.create_group == Some(true) {
-                made.insert((
-                    ReferenceKind::Group,
-                    names::name_form(ReferenceKind::Group, &account.username),
-                ));
-            }
-            if account.said.kind == Some(AccountKind::ServiceAccount) {
-                made.insert((ReferenceKind::Token, first_identifier(&account.username)));
-            }
-        }
-        made
-    }
 }

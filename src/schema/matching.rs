@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::oid::is_oid;
-use super::prepare::{self, Case, PartPosition};
+use super::prepare::{self, Case, InvalidSyntax, PartPosition};
 use super::syntax::{self, Syntax};
 use super::{Schema, classes, dn, time};
 
@@ -61,11 +61,6 @@ pub enum RuleKind {
     /// Whether parts occur in a value.
     Substrings,
 }
-
-/// The value is not of the syntax that the rule compares; an assertion of it is Undefined.
-#[derive(Copy, Clone, Eq, PartialEq, Debug, thiserror::Error)]
-#[error("The value is not of the syntax that the matching rule compares.")]
-pub struct InvalidSyntax;
 
 impl MatchingRule {
     /// Every rule, in the order of the published subschema.

@@ -15,7 +15,10 @@ use icu_casemap::{CaseMapper, CaseMapperBorrowed};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use super::matching::InvalidSyntax;
+/// The value is not of the syntax that the rule compares; an assertion of it is Undefined.
+#[derive(Copy, Clone, Eq, PartialEq, Debug, thiserror::Error)]
+#[error("The value is not of the syntax that the matching rule compares.")]
+pub struct InvalidSyntax;
 
 /// Where a part of a substring assertion stands (RFC 4511 section 4.5.1.7.2).
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]

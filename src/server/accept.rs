@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Tasks;
+use super::running::Tasks;
 use crate::config::{Limit, LimitCounts};
 use crate::ldap::connection::{self, Door, limit_of};
 use crate::net::{Entrance, HeaderError, Listener, TurnedAway};

@@ -10,8 +10,9 @@ use super::accept::accept_ldap;
 use super::backups::make_backups;
 use super::process::fit_to_open_files;
 use super::reload::{connection_limits, proxies, put_in_force};
+use super::running::{SOCKET_NAME, StartError, Tasks, close};
 use super::signals::Asked;
-use super::{Log, SOCKET_NAME, Server, Signals, StartError, Tasks, close};
+use super::{Log, Signals};
 use crate::clock::TrustedTime;
 use crate::config::{Limit, LimitCounts, ListenAddress, OnStoreFailure, Settings};
 use crate::http;
@@ -88,8 +89,17 @@ pub(super) async fn local(settings: &Settings, held: Option<Listener>) -> Result
 }
 
 impl Listening {
-    pub(super) async fn open(server: Server) -> Result<Self, StartError> {
-        let Server { settings, log, tls, registry, bound, local: held } = server;
+    /// With the listeners that are open already, and else opens them.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`]
+    pub(super) async fn open(
+        settings: Settings,
+        log: Log,
+        tls: Option<Arc<Tls>>,
+        registry: Arc<Registry>,
+        (bound, held): (Option<Bound>, Option<Listener>),
+    ) -> Result<Self, StartError> {
         let local = local(&settings, held).await?;
         let Bound { ldap, http } = Bound::of(&settings, bound).await?;
         let pages =

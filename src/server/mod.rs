@@ -13,6 +13,7 @@ mod log;
 mod open;
 mod process;
 mod reload;
+mod running;
 mod signals;
 
 use std::os::unix::fs::PermissionsExt;
@@ -21,24 +22,24 @@ use std::sync::Arc;
 use std::thread;
 
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-pub use certificates::{TlsStartError, check_certificates};
+pub use certificates::check_certificates;
 pub use listeners::Listening;
 use listeners::{Bound, local};
 pub use log::Log;
 use open::open_in_turn;
 pub use open::{Opening, Patience, check_token_key, open_forgotten, open_reading, open_registry};
 pub use process::{check_threads, default_workers, have_memory_go_back};
+use running::close;
+pub use running::{SOCKET_NAME, StartError};
 pub use signals::Signals;
 
 use self::process::{fit_to_open_files, raise_open_files};
 use crate::clock::Clock;
-use crate::config::{BadListenAddress, ListenAddress, ListenerError, Settings};
-use crate::net::{ListenError, Listener, Tls};
+use crate::config::{ListenAddress, Settings};
+use crate::net::{Listener, Tls};
 use crate::registry::{OpenError, Registry};
-use crate::store::{StoreError, check_owner, has_store};
+use crate::store::{check_owner, has_store};
 
 /// A server with everything open but its listeners.
 pub struct Server {
@@ -148,8 +149,8 @@ impl Server {
     /// # Errors
     /// [`StartError::Listen`]; the directory is closed then.
     pub async fn listen(self) -> Result<Listening, StartError> {
-        let registry = Arc::clone(&self.registry);
-        let listening = Listening::open(self).await;
+        let Self { settings, log, tls, registry, bound, local } = self;
+        let listening = Listening::open(settings, log, tls, Arc::clone(&registry), (bound, local)).await;
         if listening.is_err() {
             close(registry).await;
         }
@@ -172,49 +173,3 @@ fn warn_of_open_directory(path: &Path) {
         );
     }
 }
-
-/// What all tasks of the running server share.
-struct Tasks {
-    /// Cancelled when the server goes down: listeners stop, connections say goodbye.
-    shutdown: CancellationToken,
-    /// Every listener and connection.
-    tracker: TaskTracker,
-}
-
-/// Lets the writer finish what waits, on a thread that may wait for a disk.
-async fn close(registry: Arc<Registry>) {
-    // It can only fail by a panic of the writer, which the log has told.
-    let _ = tokio::task::spawn_blocking(move || registry.close()).await;
-}
-
-/// Why the server did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// `[server]` and the flags together name no listeners that can be.
-    #[error(transparent)]
-    Listeners(#[from] ListenerError),
-    /// The certificates cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsStartError),
-    /// The store or the directory.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// An address cannot be listened on.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// Nor can the local socket, whatever is done.
-    #[error("the local socket {SOCKET_NAME} cannot be in the data directory, give it a shorter name: {0}")]
-    LocalSocket(BadListenAddress),
-    /// There are no random numbers for the keys of cookies.
-    #[error("the operating system gives no random numbers: {0}")]
-    Random(getrandom::Error),
-}
-
-impl From<StoreError> for StartError {
-    fn from(error: StoreError) -> Self {
-        Self::Open(OpenError::Store(error))
-    }
-}
-
-/// The local socket's name in the data directory.
-pub const SOCKET_NAME: &str = "bindery.sock";

@@ -17,8 +17,8 @@ pub fn put(directory: &Path, path: &Path) -> Result<Option<PathBuf>, StoreError>
     }
     let place = place_for(directory, &path.file_name().unwrap_or_default().to_string_lossy())?;
     fs::rename(path, &place).map_err(|error| StoreError::from_io(path, "put aside", error))?;
-    place.parent().map_or(Ok(()), super::disk::sync_directory)?;
-    path.parent().map_or(Ok(()), super::disk::sync_directory)?;
+    place.parent().map_or(Ok(()), super::directories::sync_directory)?;
+    path.parent().map_or(Ok(()), super::directories::sync_directory)?;
     Ok(Some(place))
 }
 
@@ -35,7 +35,7 @@ pub(super) fn put_octets(directory: &Path, path: &Path, octets: &[u8]) -> Result
         .open(&place)
         .and_then(|mut file| file.write_all(octets).and_then(|()| file.sync_all()))
         .map_err(|error| StoreError::from_io(&place, "write", error))
-        .and_then(|()| place.parent().map_or(Ok(()), super::disk::sync_directory));
+        .and_then(|()| place.parent().map_or(Ok(()), super::directories::sync_directory));
     if let Err(error) = written {
         let _ = fs::remove_file(&place);
         return Err(error);
@@ -49,7 +49,7 @@ pub(super) fn put_octets(directory: &Path, path: &Path, octets: &[u8]) -> Result
 /// The directory cannot be made.
 pub(super) fn place_for(directory: &Path, name: &str) -> Result<PathBuf, StoreError> {
     let aside = directory.join(DIRECTORY);
-    super::disk::make_directory(&aside)?;
+    super::directories::make_directory(&aside)?;
     let now = crate::clock::system_time().unix_seconds();
     let mut place = aside.join(format!("{name}.{now}"));
     let mut number = 1;

@@ -206,7 +206,7 @@ impl BackupFile {
         } else {
             self.place_where_nothing_is()?;
         }
-        self.path.parent().map_or(Ok(()), super::disk::sync_directory)?;
+        self.path.parent().map_or(Ok(()), super::directories::sync_directory)?;
         Ok(found)
     }
 

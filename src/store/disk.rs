@@ -25,12 +25,13 @@ use std::sync::{
 use std::thread::JoinHandle;
 
 use self::database::Database;
-pub(super) use self::database::{make_directory, sync_directory};
+pub(super) use self::database::database_in;
 use self::opening::Begun;
 pub(super) use self::opening::OLD as DATABASE_OLD;
 pub(super) use self::remains::Remains;
 use super::commit::{self, Prepared};
-use super::error::{Damage, StoreError};
+use super::directories::make_directory;
+use super::error::{Damage, StoreError, check_ending};
 use super::journal::Journal;
 use super::ledger::{self, Files, Ledger, Trouble};
 use super::lock::Lock;
@@ -630,11 +631,6 @@ impl Store for DiskStore {
     }
 }
 
-/// Where the database is in a data directory.
-pub(super) fn database_in(directory: &Path) -> PathBuf {
-    Database::path_in(directory)
-}
-
 /// Refuses what would leave too little space on the disk, before anything is touched.
 fn check_space(directory: &Path, settings: &Settings, octets: u64) -> Result<(), StoreError> {
     check_free(directory, octets.saturating_add(settings.reserve_octets))
@@ -689,15 +685,6 @@ fn read_meta(directory: &Path, database: &Database) -> Result<Meta, StoreError> 
         None if database.is_empty()? => Ok(Meta::default()),
         None => Err(StoreError::Damaged { path: directory.to_owned(), damage: Damage::MetaMissing }),
     }
-}
-
-/// Gives up what takes long when the store is to be closed.
-pub(super) fn check_ending(directory: &Path, ending: &AtomicBool) -> Result<(), StoreError> {
-    if ending.load(Ordering::Relaxed) {
-        let source = std::io::ErrorKind::Interrupted.into();
-        return Err(StoreError::Io { path: directory.to_owned(), doing: "go on with", source });
-    }
-    Ok(())
 }
 
 /// Checks every item of the database; answers with what it says about itself.

@@ -1,7 +1,8 @@
 //! What can go wrong with a store, in the words of an operator.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::Revision;
 use crate::users;
@@ -272,4 +273,13 @@ fn space(free: Option<u64>, needed: Option<u64>) -> String {
         (Some(free), Some(needed)) => format!(" ({free} octets are free, {needed} are needed)"),
         _ => String::new(),
     }
+}
+
+/// Gives up what takes long when the store is to be closed.
+pub(super) fn check_ending(directory: &Path, ending: &AtomicBool) -> Result<(), StoreError> {
+    if ending.load(Ordering::Relaxed) {
+        let source = std::io::ErrorKind::Interrupted.into();
+        return Err(StoreError::Io { path: directory.to_owned(), doing: "go on with", source });
+    }
+    Ok(())
 }

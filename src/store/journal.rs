@@ -77,7 +77,7 @@ impl Journal {
         let head = head(incarnation, first);
         file.write_all_at(&head, 0).and_then(|()| file.sync_all()).map_err(failed)?;
         fs::rename(&new, &path).map_err(failed)?;
-        super::disk::sync_directory(directory)?;
+        super::directories::sync_directory(directory)?;
         let length = head.len() as u64;
         Ok(Self {
             path,

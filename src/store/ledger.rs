@@ -249,7 +249,7 @@ impl Ledger {
         if new.exists() {
             fs::remove_dir_all(&new).map_err(|error| StoreError::from_io(&new, "remove", error))?;
         }
-        super::disk::make_directory(&new)?;
+        super::directories::make_directory(&new)?;
         // One that nothing was committed to has its incarnation in its files already, and gets it with the first batch.
         let random = || (meta.revision == 0).then(|| Incarnation::random().ok()).flatten();
         let incarnation = meta.incarnation.or_else(random);
@@ -268,7 +268,7 @@ impl Ledger {
             return Ok(());
         }
         fs::rename(&new, &path).map_err(|error| StoreError::from_io(&path, "make", error))?;
-        super::disk::sync_directory(directory)
+        super::directories::sync_directory(directory)
     }
 
     /// The store as of the last batch.
@@ -396,7 +396,7 @@ impl Ledger {
     pub(super) fn make_checkpoint(&self, ending: &AtomicBool) -> Result<u64, StoreError> {
         write_checkpoint(&path_in(&self.directory), &self.meta, self.meta.incarnation, |put| {
             self.items(|key, value| {
-                super::disk::check_ending(&self.directory, ending)?;
+                super::error::check_ending(&self.directory, ending)?;
                 put(key, value).map_err(|error| {
                     StoreError::from_io(path_in(&self.directory), "write a checkpoint in", error)
                 })
@@ -512,7 +512,7 @@ fn write_checkpoint(
         }
         let checkpoint = path.join(CHECKPOINT);
         fs::rename(&new, &checkpoint).map_err(|error| StoreError::from_io(&checkpoint, "write", error))?;
-        super::disk::sync_directory(path)?;
+        super::directories::sync_directory(path)?;
         file.metadata().map(|metadata| metadata.len()).map_err(failed)
     })();
     if written.is_err() {

@@ -13,6 +13,7 @@ mod catch;
 mod chain;
 mod commit;
 mod contents;
+mod directories;
 mod disk;
 mod error;
 #[cfg(test)]

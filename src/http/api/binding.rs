@@ -13,14 +13,13 @@ use uuid::Uuid;
 
 use super::by_uuid;
 use super::call::Call;
-use super::group::{self, PartialGroup};
 use super::page::Page;
+use super::partial::{self, PartialGroup, PartialUser};
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
 use super::told::{self, LosingAccess};
 use super::used_by::UsedBy;
-use super::user::{self, PartialUser};
 use super::value::{Empty, Required, RequiredFields, Time, given, or_null};
 use crate::model::{
     AccountNumber, Application, BadTimeOfDay, BadTimeWindow, Binding, BindingSubject, ObjectReference,
@@ -294,13 +293,13 @@ fn shown(
         BindingSubject::Account(number) => {
             user = Some(number.get());
             if viewer.sees(ObjectReference::Account(*number)) {
-                user_obj = user::partial(source, *number)?;
+                user_obj = partial::user(source, *number)?;
             }
         }
         BindingSubject::Group(number) => {
             let state = accounts.group(*number);
             group = state.map(|state| state.uuid);
-            group_obj = state.map(|state| group::partial(state));
+            group_obj = state.map(|state| partial::group(state));
         }
         BindingSubject::Networks(list) => networks = Some(list.iter().map(ToString::to_string).collect()),
         BindingSubject::Window(found) => window = Some(found),
@@ -398,8 +397,7 @@ fn subject(
         return Ok(Some(BindingSubject::Account(number)));
     }
     if let Some(networks) = networks {
-        let networks: Result<Vec<IpNet>, ChangeError> = networks.iter().map(|text| network(text)).collect();
-        return Ok(Some(BindingSubject::Networks(networks?)));
+        return Ok(Some(BindingSubject::Networks(networks.iter().map(|text| network(text)).collect::<Result<_, _>>()?)));
     }
     if let Some(window) = window {
         return Ok(Some(BindingSubject::Window(window)));
@@ -443,9 +441,7 @@ fn window(
         ));
     }
     let days = match (&request.days, before) {
-        (Some(Some(days)), _) => {
-            source.noting(days.iter().map(|day| weekday(day)).collect::<Result<Vec<_>, _>>())?
-        }
+        (Some(Some(days)), _) => source.noting(days.iter().map(|day| weekday(day)).collect::<Result<Vec<_>, _>>())?,
         (None, Some(before)) => Some(before.days().collect()),
         (Some(None), _) | (None, None) => Some(Weekday::ALL.to_vec()),
     };

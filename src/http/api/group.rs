@@ -13,13 +13,13 @@ use super::by_uuid;
 use super::call::Call;
 use super::object;
 use super::page::Page;
+use super::partial::{self, PartialUser};
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::role::{self, Role};
 use super::route::{NoContent, NoParameters};
 use super::told::{ForeignCredentials, SharedValues, Told};
 use super::used_by::{UsedBy, UsedByAction};
-use super::user::{self, PartialUser};
 use super::value::{Required, RequiredFields};
 use crate::directory::{Accounts, GroupState, name_key};
 use crate::model::{self, AccountNumber, BindingSubject, GroupNumber, ObjectReference, Permission};
@@ -78,19 +78,6 @@ pub struct RelatedGroup {
     pub attributes: Map<String, Value>,
     /// Its UUID once more.
     pub group_uuid: Uuid,
-}
-
-/// A group as far as it stands with an account.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct PartialGroup {
-    /// Its UUID.
-    pub pk: Uuid,
-    /// Its number.
-    pub num_pk: u32,
-    /// Its name.
-    pub name: String,
-    /// Whether its members may do everything.
-    pub is_superuser: bool,
 }
 
 /// What is said of a group that is made or changed; what is absent stays.
@@ -339,7 +326,7 @@ fn shown(
             let known = members.iter().filter(|member| viewer.sees(ObjectReference::Account(**member)));
             let known = known.take(USERS_SHOWN_MAX);
             let users: Result<Vec<_>, ChangeError> =
-                known.filter_map(|member| user::partial(source, *member).transpose()).collect();
+                known.filter_map(|member| partial::user(source, *member).transpose()).collect();
             Some(users?)
         }
         false => None,
@@ -405,16 +392,6 @@ fn related(source: &impl RepresentationSource, state: &GroupState) -> Result<Rel
             .unwrap_or_default(),
         group_uuid: state.uuid,
     })
-}
-
-/// The group as it stands with an account.
-pub(super) fn partial(state: &GroupState) -> PartialGroup {
-    PartialGroup {
-        pk: state.uuid,
-        num_pk: state.number.get(),
-        name: state.name.to_string(),
-        is_superuser: state.is_superuser,
-    }
 }
 
 /// The numbers of groups that a field of a request names, where these are present: those that the caller may not view

@@ -14,6 +14,7 @@ mod fixed;
 mod guard;
 mod openapi;
 mod page;
+mod partial;
 mod reading;
 mod refusal;
 mod route;

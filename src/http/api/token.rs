@@ -17,11 +17,11 @@ use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
 use super::used_by::{UsedBy, UsedByAction};
 use super::user::{self, User};
-use super::value::{EndTime, Required, RequiredFields, Time, networks, or_null};
+use super::value::{EndTime, Required, RequiredFields, Time, networks, or_null, secret_text};
 use crate::directory::name_key;
 use crate::model::{self, AccountNumber, Expiry, Intent, ObjectReference, Permission, Usage, UsageOf};
 use crate::quoted::quoted;
-use crate::registry::commands::replaced_by;
+use crate::registry::commands::{replaced_by, successor_of};
 use crate::registry::{ChangeError, NewToken, Replaced, TokenChanges, WrongFields};
 use crate::secret::Secret;
 
@@ -239,7 +239,7 @@ pub(super) async fn create(
     let checked = call.registry.check_new_token(&call.caller, &new, &wrong);
     wrong.told(checked)?;
     let created = call.registry.create_token(call.caller.clone(), new).await?;
-    let key = text(&created.secret);
+    let key = secret_text(&created.secret);
     let token = read(call, created.identifier).await?;
     Ok(CreatedToken { token, key })
 }
@@ -288,7 +288,7 @@ pub(super) async fn destroy(call: Call, query: TokenDeleteQuery) -> Result<NoCon
 pub(super) async fn view_key(call: Call, _: NoParameters) -> Result<TokenView, CallRefusal> {
     let identifier: String = call.parameter("identifier")?;
     let secret = call.registry.view_token_key(call.caller.clone(), identifier).await?;
-    Ok(TokenView { key: text(&secret) })
+    Ok(TokenView { key: secret_text(&secret) })
 }
 
 pub(super) async fn set_key(call: Call, request: TokenSetKeyRequest) -> Result<NoContent, CallRefusal> {
@@ -301,7 +301,7 @@ pub(super) async fn rotate(call: Call, request: TokenRotateRequest) -> Result<Cr
     let identifier: String = call.parameter("identifier")?;
     let overlap = request.overlap.map_or_else(|| call.registry.rotation_overlap(), Duration::from_secs);
     let created = call.registry.rotate_token(call.caller.clone(), identifier, overlap).await?;
-    let key = text(&created.secret);
+    let key = secret_text(&created.secret);
     let token = read(call, created.identifier).await?;
     Ok(CreatedToken { token, key })
 }
@@ -357,13 +357,7 @@ fn shown(source: &impl RepresentationSource, token: &model::Token) -> Result<Tok
 
 /// The token that has taken the place of one, if the caller may view it.
 fn successor(source: &impl RepresentationSource, token: &model::Token) -> Option<String> {
-    if !token.is_replaced {
-        return None;
-    }
-    let accounts = source.accounts();
-    let mut others =
-        accounts.account(token.account)?.tokens.iter().filter_map(|number| accounts.token(*number));
-    let successor = others.find(|other| other.replaces(token))?;
+    let successor = successor_of(source.accounts(), token)?;
     source.names(ObjectReference::Token(successor.number)).then(|| successor.identifier.clone())
 }
 
@@ -412,9 +406,4 @@ impl PatchedTokenRequest {
             )
         })
     }
-}
-
-/// Secrets that may be shown are text.
-pub(super) fn text(secret: &Secret) -> String {
-    String::from_utf8_lossy(secret.expose()).into_owned()
 }

@@ -11,15 +11,15 @@ use uuid::Uuid;
 
 use super::attributes;
 use super::call::Call;
-use super::group::{self, PartialGroup};
+use super::group;
+use super::partial::{self, PartialGroup, last_login};
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::role::{self, Role};
 use super::route::{NoContent, NoParameters};
-use super::token;
 use super::told::{ForeignCredentials, SharedValues, Told};
 use super::used_by::{UsedBy, UsedByAction};
-use super::value::{EndTime, Required, RequiredFields, Time, one_of, or_null};
+use super::value::{EndTime, Required, RequiredFields, Time, one_of, or_null, secret_text};
 use crate::auth::Pause;
 use crate::directory::AccountState;
 use crate::model::{
@@ -99,27 +99,6 @@ pub struct AccountPause {
 pub struct AccountUnlocked {
     /// How many pauses were ended.
     pub pauses: u32,
-}
-
-/// An account as far as it stands in a group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct PartialUser {
-    /// Its number.
-    pub pk: u32,
-    /// Its name.
-    pub username: String,
-    /// The full name.
-    pub name: String,
-    /// Whether it may bind and call the API.
-    pub is_active: bool,
-    /// When it last proved who it is.
-    pub last_login: Option<Time>,
-    /// The mail address.
-    pub email: String,
-    /// Free attributes of its entry.
-    pub attributes: Map<String, Value>,
-    /// A name that never changes.
-    pub uid: String,
 }
 
 /// What is said of an account that is made or changed; what is absent stays.
@@ -296,7 +275,7 @@ pub(super) async fn create_service_account(
     let token = created.token;
     Ok(UserServiceAccountResponse {
         username: token.account,
-        token: token::text(&token.secret),
+        token: secret_text(&token.secret),
         user_uid: created.uuid.simple().to_string(),
         user_pk: created.number.get(),
         group_pk: created.group.map(|group| group.to_string()),
@@ -488,7 +467,7 @@ pub(super) fn user(source: &impl RepresentationSource, record: &Account, shown: 
         date_joined: Time(record.created),
         is_superuser: state.is_some_and(|state| accounts.is_superuser(state)),
         groups: groups.iter().map(|group| group.uuid).collect(),
-        groups_obj: shown.groups.then(|| groups.iter().map(|group| group::partial(group)).collect()),
+        groups_obj: shown.groups.then(|| groups.iter().map(|group| partial::group(group)).collect()),
         roles: roles.iter().map(|role| role.uuid).collect(),
         roles_obj: shown.roles.then(|| roles.iter().map(|role| role::shown(role)).collect()),
         email: record.email.clone(),
@@ -505,28 +484,6 @@ pub(super) fn user(source: &impl RepresentationSource, record: &Account, shown: 
         foreign_credentials: None,
         shared_values: None,
     }
-}
-
-/// The account as a member of a group.
-pub(super) fn partial(
-    source: &impl RepresentationSource,
-    number: AccountNumber,
-) -> Result<Option<PartialUser>, ChangeError> {
-    let Some(record) = source.account(number)? else { return Ok(None) };
-    Ok(Some(PartialUser {
-        pk: record.number.get(),
-        last_login: last_login(source, number),
-        attributes: attributes::write(&record.attributes, &record.attribute_forms),
-        uid: record.uuid.simple().to_string(),
-        username: record.username,
-        name: record.name,
-        is_active: record.is_active,
-        email: record.email,
-    }))
-}
-
-pub(super) fn last_login(source: &impl RepresentationSource, number: AccountNumber) -> Option<Time> {
-    source.last_login(number).map(Time)
 }
 
 /// The kinds of accounts, as they are named.

@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use super::attributes;
 use super::page::Page;
+use super::partial::last_login;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
-use super::user::{Shown, User, kinds, last_login, path_of, user};
+use super::user::{Shown, User, kinds, path_of, user};
 use super::value::Time;
 use crate::directory::{AccountState, Accounts, GroupState, name_key};
 use crate::model::{self, Account, AccountKind, GroupNumber, ObjectReference, RoleNumber, Timestamp};

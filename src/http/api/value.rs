@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::fields::{NETWORK_FORMAT, OR_NULL};
 use crate::model::{DateMeans, Timestamp};
+use crate::secret::Secret;
 
 /// A point in time. A date is read as its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -101,6 +102,11 @@ impl<T: JsonSchema + RequiredFields> JsonSchema for Required<T> {
         schema.insert("required".to_owned(), T::REQUIRED.into());
         schema
     }
+}
+
+/// A secret in an answer: those that may be shown are text.
+pub(super) fn secret_text(secret: &Secret) -> String {
+    String::from_utf8_lossy(secret.expose()).into_owned()
 }
 
 /// Something that is empty in authentik's answers, such as the completions of a list.

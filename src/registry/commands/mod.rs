@@ -49,7 +49,7 @@ pub use role::{
     Grantee, create_role, delete_role, require_grantee, set_grants, set_role_of_account, update_role,
 };
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
-pub use token::{NewToken, Replaced, TokenCare, TokenCareSettings, TokenCounts, replaced_by};
+pub use token::{NewToken, Replaced, TokenCare, TokenCareSettings, TokenCounts, replaced_by, successor_of};
 pub(in crate::registry) use token::{is_replaced_name, rehash as rehash_token};
 
 use super::ChangeError;

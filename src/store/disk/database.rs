@@ -2,10 +2,10 @@
 //! the syncs that it leaves out. Nothing else in bindery knows sled.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,7 @@ use crossbeam_epoch as epoch;
 use crate::store::aside;
 use crate::store::catch::catch;
 use crate::store::commit::Writes;
+use crate::store::directories::{make_directory, sync_directory};
 use crate::store::error::{Damage, StoreError};
 
 /// An open database.
@@ -249,19 +250,6 @@ impl Drop for Database {
     }
 }
 
-/// Makes a directory for our eyes only, with those above it.
-pub(in crate::store) fn make_directory(path: &Path) -> Result<(), StoreError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| StoreError::from_io(path, "create the directory", error))?;
-    path.parent().map_or(Ok(()), sync_directory)
-}
-
 /// Puts aside what keeps sled from opening files that are whole: what is not sled's, and snapshots that it had not finished
 /// or that are damaged. A whole one stays: what it tells, the log may not tell any more.
 ///
@@ -381,13 +369,9 @@ fn make_file(path: &Path) -> Result<(), StoreError> {
         .map_err(|error| StoreError::from_io(path, "open", error))
 }
 
-/// Makes durable which files a directory has.
-pub(in crate::store) fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    // The parent of a relative path of one component is the empty path.
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(|error| StoreError::from_io(path, "sync the directory", error))
+/// Where the database is in a data directory.
+pub(in crate::store) fn database_in(directory: &Path) -> PathBuf {
+    Database::path_in(directory)
 }
 
 fn close_to_others(path: &Path) -> io::Result<()> {

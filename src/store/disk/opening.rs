@@ -16,11 +16,12 @@ use rustix::io::Errno;
 use uuid::Uuid;
 
 use super::database::{self, Database};
-use super::{Settings, check_ending, check_space, octets_in, verify};
+use super::{Settings, check_space, octets_in, verify};
 use crate::model::Revision;
 use crate::store::acknowledged::{Acknowledged, Said};
 use crate::store::commit::Writes;
-use crate::store::error::{Damage, StoreError};
+use crate::store::directories::sync_directory;
+use crate::store::error::{Damage, StoreError, check_ending};
 use crate::store::journal::{End, Segment};
 use crate::store::ledger::{self, Changed, Ledger, Trouble};
 use crate::store::{Meta, aside, record};
@@ -396,7 +397,7 @@ fn make_anew(
     let new = Beside::write(directory, settings, ledger, ending)?;
     let aside = aside::put(directory, &path)?;
     fs::rename(&new.path, &path).map_err(|error| StoreError::from_io(&path, "make", error))?;
-    database::sync_directory(directory)?;
+    sync_directory(directory)?;
     let revision = ledger.meta().revision;
     match aside {
         Some(aside) => tracing::warn!(
@@ -566,7 +567,7 @@ pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Beside) -> R
     };
     match exchanged {
         Ok(()) => {
-            database::sync_directory(directory)?;
+            sync_directory(directory)?;
             remove(new)
         }
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
@@ -578,7 +579,7 @@ pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Beside) -> R
                 let _ = (settings.rename)(&old, &path);
                 return Err(failed(error));
             }
-            database::sync_directory(directory)?;
+            sync_directory(directory)?;
             remove(&old)
         }
         Err(error) => Err(failed(error.into())),
@@ -593,7 +594,7 @@ fn finish_exchanging(directory: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     fs::rename(&old, &path).map_err(|error| StoreError::from_io(&path, "put back", error))?;
-    database::sync_directory(directory)
+    sync_directory(directory)
 }
 
 /// A copy of the database's files, gone at the end. Its name is of this one copy: another directory may be somebody's.

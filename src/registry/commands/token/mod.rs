@@ -316,6 +316,15 @@ pub fn replaced_by(accounts: &Accounts, token: &Token) -> Vec<Arc<Token>> {
     of_owner.filter(|earlier| token.replaces(earlier)).collect()
 }
 
+/// The token that took the place of one.
+pub fn successor_of<'a>(accounts: &'a Accounts, token: &Token) -> Option<&'a Arc<Token>> {
+    if !token.is_replaced {
+        return None;
+    }
+    let of_owner = accounts.account(token.account)?.tokens.iter();
+    of_owner.filter_map(|number| accounts.token(*number)).find(|other| other.replaces(token))
+}
+
 /// A secret that was generated for a token, and all that is kept of it.
 pub(super) struct NewTokenSecret {
     /// The secret, to be shown once.
