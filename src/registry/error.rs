@@ -169,7 +169,7 @@ impl ChangeError {
     }
 
     /// What cannot be of an object, by its fields; nothing may be wrong.
-    pub(super) fn of_fields(mut problems: Vec<(&'static str, String)>) -> Result<(), Self> {
+    pub fn of_fields(mut problems: Vec<(&'static str, String)>) -> Result<(), Self> {
         match problems.len() {
             0 => Ok(()),
             1 => problems.pop().map_or(Ok(()), |(field, message)| Err(Self::Field { field, message })),

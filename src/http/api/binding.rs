@@ -25,6 +25,7 @@ use crate::model::{
     AccountNumber, Application, BadTimeOfDay, BadTimeWindow, Binding, BindingSubject, ObjectReference,
     Permission, TimeOfDay, TimeWindow, TimeZone, UnknownTimeZone, Weekday,
 };
+use crate::quoted::quoted;
 use crate::registry::commands::{
     BindingChanges, create_binding, delete_binding, may_view_bindings, no_target, update_binding,
 };
@@ -397,7 +398,7 @@ fn subject(
         return Ok(Some(BindingSubject::Account(number)));
     }
     if let Some(networks) = networks {
-        return Ok(Some(BindingSubject::Networks(networks.iter().map(|text| network(text)).collect::<Result<_, _>>()?)));
+        return Ok(Some(BindingSubject::Networks(each(networks, network)?)));
     }
     if let Some(window) = window {
         return Ok(Some(BindingSubject::Window(window)));
@@ -441,7 +442,7 @@ fn window(
         ));
     }
     let days = match (&request.days, before) {
-        (Some(Some(days)), _) => source.noting(days.iter().map(|day| weekday(day)).collect::<Result<Vec<_>, _>>())?,
+        (Some(Some(days)), _) => source.noting(each(days, weekday))?,
         (None, Some(before)) => Some(before.days().collect()),
         (Some(None), _) | (None, None) => Some(Weekday::ALL.to_vec()),
     };
@@ -477,10 +478,21 @@ fn window(
     Ok(Some(window))
 }
 
+/// All of a list.
+///
+/// # Errors
+/// All that cannot be in it.
+fn each<T>(texts: &[String], read: impl Fn(&str) -> Result<T, ChangeError>) -> Result<Vec<T>, ChangeError> {
+    let mut wrong = Vec::new();
+    let mut note = |error: ChangeError| wrong.extend(error.fields());
+    let values = texts.iter().filter_map(|text| read(text).map_err(&mut note).ok()).collect();
+    ChangeError::of_fields(wrong).map(|()| values)
+}
+
 fn weekday(text: &str) -> Result<Weekday, ChangeError> {
     Weekday::ALL.into_iter().find(|day| day.as_str() == text).ok_or_else(|| {
         let known = Weekday::ALL.map(Weekday::as_str).join(", ");
-        ChangeError::field("days", format!("expected days of the week out of {known}"))
+        ChangeError::field("days", format!("expected days of the week out of {known}, not {}", quoted(text)))
     })
 }
 
@@ -491,7 +503,8 @@ fn time_of_day(field: &'static str, text: &str) -> Result<TimeOfDay, ChangeError
 fn network(text: &str) -> Result<IpNet, ChangeError> {
     let parsed = text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
     let network: IpNet = parsed.map_err(|_| {
-        ChangeError::field("networks", "expected networks such as \"10.2.0.0/16\" or \"2001:db8::/32\"")
+        let message = "expected networks such as \"10.2.0.0/16\" or \"2001:db8::/32\", not";
+        ChangeError::field("networks", format!("{message} {}", quoted(text)))
     })?;
     if network.trunc() == network {
         return Ok(network);

@@ -124,6 +124,16 @@ async fn what_cannot_be_is_told_by_its_field() {
     let body = json!({ "target": vault, "order": 0, "days": ["foo"], "from": "zz", "to": "24:01", "timezone": "Mars" });
     let all_of_it = ["days", "from", "timezone", "to"];
     assert_eq!(world.refused(Method::POST, "/policies/bindings/", body).await, all_of_it);
+    // And all that is wrong with a list, which says of what.
+    for (field, wrong) in [("networks", ["everywhere", "10.1.0.0/8"]), ("days", ["monday", "noday"])] {
+        let body = json!({ "target": vault, "order": 0, field: [wrong[0], wrong[1]] });
+        let (_, answer) = world.call(Method::POST, "/policies/bindings/", body).await;
+        let told = answer[field].as_array().unwrap();
+        assert_eq!(told.len(), 2, "{answer}");
+        for (told, wrong) in told.iter().zip(wrong) {
+            assert!(told.as_str().unwrap().contains(wrong), "{answer}");
+        }
+    }
     // A binding is never left without a subject.
     let made = world.post("/policies/bindings/", json!({ "target": vault, "user": alice, "order": 0 })).await;
     assert_eq!(world.refused(Method::PATCH, &path(&made), json!({ "user": null })).await, [all]);
