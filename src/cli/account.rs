@@ -208,25 +208,13 @@ async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Outp
     }
     let (expiring, expires) = expiry.resolve(system_time());
     let request = UserServiceAccountRequest { name, create_group, expiring, expires: expires.map(EndTime) };
-    let created = directory
+    let described = described.request(&Map::new())?;
+    let (created, outcome) = directory
         .with(place, Absent::Fail, async |backend| {
             let created: UserServiceAccountResponse =
                 backend.post(&["core", "users", "service_account"], &request).await?;
-            let described = described.request(&Map::new())?;
-            if described != PatchedUserRequest::default() {
-                let number = created.user_pk.to_string();
-                let described: Result<User, Failure> =
-                    backend.patch(&["core", "users", &number], &described).await;
-                // The secret is shown whatever becomes of the rest: nobody could ask for it again.
-                match described {
-                    Ok(user) => tell_shared(user.shared_values.as_ref(), output),
-                    Err(failure) => output.message(&format!(
-                        "the account was made, but not described: {}",
-                        failure.messages.join("; ")
-                    )),
-                }
-            }
-            Ok(created)
+            let outcome = describe(backend, &created, &described, output).await;
+            Ok((created, outcome))
         })
         .await?;
     tell_shared(created.shared_values.as_ref(), output);
@@ -246,7 +234,25 @@ async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Outp
         expires,
         group: created.group_pk.as_deref(),
     };
-    output.result(&document, || created.token.clone())
+    // The secret is shown whatever becomes of the rest: nobody could ask for it again.
+    output.result(&document, || created.token.clone())?;
+    outcome.map_err(|failure| failure.behind("the account was made, but not described"))
+}
+
+/// Says of a new service account what there is to say.
+async fn describe(
+    backend: &mut Backend,
+    created: &UserServiceAccountResponse,
+    described: &PatchedUserRequest,
+    output: Output,
+) -> Result<(), Failure> {
+    if *described == PatchedUserRequest::default() {
+        return Ok(());
+    }
+    let number = created.user_pk.to_string();
+    let user: User = backend.patch(&["core", "users", &number], described).await?;
+    tell_shared(user.shared_values.as_ref(), output);
+    Ok(())
 }
 
 async fn list(arguments: ListArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
@@ -256,8 +262,14 @@ async fn list(arguments: ListArguments, place: &PlaceArguments, output: Output) 
     query.extend(search.as_deref().map(|search| ("search", search)));
     query.extend(group.as_deref().map(|group| ("groups_by_name", group)));
     query.extend(inactive.then_some(("is_active", "false")));
-    let users: Vec<User> =
-        directory.with(place, async |backend| backend.read_all(&["core", "users"], &query).await).await?;
+    let users: Vec<User> = directory
+        .with(place, async |backend| {
+            if let Some(group) = &group {
+                backend.group_named(group).await?;
+            }
+            backend.read_all(&["core", "users"], &query).await
+        })
+        .await?;
     output.result(&users, || {
         let rows = users.iter().map(|user| {
             vec![

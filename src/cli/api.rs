@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::backend::{Backend, body_of, request_of};
 use super::failure::Failure;
 use crate::config::{ReferenceKind, SeedReference};
-use crate::http::api::{Group, LdapProvider, PREFIX, Page, REHEARSE, Role, Told, User};
+use crate::http::api::{Application, Group, LdapProvider, PREFIX, Page, REHEARSE, Role, Token, Told, User};
 use crate::quoted::called;
 
 impl Backend {
@@ -119,6 +119,22 @@ impl Backend {
         self.one(&["providers", "ldap"], &[("name__iexact", name)], "provider", name).await
     }
 
+    /// The token of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) async fn token_named(&mut self, identifier: &str) -> Result<Token, Failure> {
+        self.one(&["core", "tokens"], &[("identifier", identifier)], "token", identifier).await
+    }
+
+    /// The application of this slug.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) async fn application_named(&mut self, slug: &str) -> Result<Application, Failure> {
+        self.one(&["core", "applications"], &[("slug", slug)], "application", slug).await
+    }
+
     /// The model and the `pk` of an object that a permission is granted on.
     ///
     /// # Errors
@@ -132,8 +148,10 @@ impl Backend {
             ReferenceKind::Account => ("authentik_core.user", self.user_named(name).await?.pk.to_string()),
             ReferenceKind::Group => ("authentik_core.group", self.group_named(name).await?.pk.to_string()),
             ReferenceKind::Role => ("authentik_rbac.role", self.role_named(name).await?.pk.to_string()),
-            ReferenceKind::Token => ("authentik_core.token", name.to_owned()),
-            ReferenceKind::Application => ("authentik_core.application", name.to_owned()),
+            ReferenceKind::Token => ("authentik_core.token", self.token_named(name).await?.identifier),
+            ReferenceKind::Application => {
+                ("authentik_core.application", self.application_named(name).await?.slug)
+            }
             ReferenceKind::Provider => {
                 let pk = self.provider_named(name).await?.provider.pk.to_string();
                 ("authentik_providers_ldap.ldapprovider", pk)

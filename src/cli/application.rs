@@ -224,7 +224,7 @@ async fn show(named: ShowArguments, place: &PlaceArguments, output: Output) -> R
     let shown = named
         .directory
         .with(place, async |backend| {
-            let application = application_named(backend, &named.slug).await?;
+            let application = backend.application_named(&named.slug).await?;
             let target = application.pbm_uuid.to_string();
             let query = [("target", target.as_str()), ("ordering", "order")];
             let bindings = backend.read_all(&["policies", "bindings"], &query).await?;
@@ -262,7 +262,7 @@ async fn set(arguments: SetArguments, place: &PlaceArguments, output: Output) ->
                     "nothing to change: give --name, --provider, --mode, --description or --launch-url",
                 ));
             }
-            let application = application_named(backend, &slug).await?;
+            let application = backend.application_named(&slug).await?;
             let path = ["core", "applications", &application.slug];
             backend.ask_about(Method::PATCH, &path, &request, confirm, output).await?;
             backend.patch(&path, &request).await
@@ -275,7 +275,7 @@ async fn bind(arguments: BindArguments, place: &PlaceArguments, output: Output) 
     let BindArguments { slug, subject, negate, order, confirm, directory } = arguments;
     let (slug, binding) = directory
         .with(place, Absent::Fail, async |backend| {
-            let application = application_named(backend, &slug).await?;
+            let application = backend.application_named(&slug).await?;
             let request = PatchedPolicyBindingRequest {
                 target: Some(application.pbm_uuid),
                 negate: Some(negate),
@@ -295,7 +295,7 @@ async fn unbind(arguments: UnbindArguments, place: &PlaceArguments, output: Outp
     let UnbindArguments { slug, binding, confirm, directory } = arguments;
     let slug = directory
         .with(place, Absent::Fail, async |backend| {
-            let application = application_named(backend, &slug).await?;
+            let application = backend.application_named(&slug).await?;
             let target = application.pbm_uuid.to_string();
             let bindings: Vec<PolicyBinding> =
                 backend.read_all(&["policies", "bindings"], &[("target", &target)]).await?;
@@ -328,7 +328,7 @@ async fn delete(arguments: DeleteArguments, place: &PlaceArguments, output: Outp
     let DeleteArguments { application: NamedApplication { slug, directory }, confirm } = arguments;
     let slug = directory
         .with(place, Absent::Fail, async |backend| {
-            let application = application_named(backend, &slug).await?;
+            let application = backend.application_named(&slug).await?;
             let opens = match &application.provider_obj {
                 Some(provider) => {
                     format!(" The provider {} then admits every active account.", provider.name)
@@ -344,10 +344,6 @@ async fn delete(arguments: DeleteArguments, place: &PlaceArguments, output: Outp
         })
         .await?;
     output.done("application", &slug, "deleted")
-}
-
-async fn application_named(backend: &mut Backend, slug: &str) -> Result<Application, Failure> {
-    backend.one(&["core", "applications"], &[("slug", slug)], "application", slug).await
 }
 
 /// For whom, from where or when a binding passes.

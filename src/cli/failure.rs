@@ -68,6 +68,14 @@ impl Failure {
         Self { exit: Exit::Failed, messages: Vec::new(), is_drawn: false }
     }
 
+    /// The same, each sentence behind what has become of the whole.
+    pub(super) fn behind(mut self, done: &str) -> Self {
+        for message in &mut self.messages {
+            *message = format!("{done}: {message}");
+        }
+        self
+    }
+
     /// Problems of a config, with their pictures.
     pub(super) fn of_config(problems: &Problems, styled: bool) -> Self {
         Self { exit: Exit::Wrong, messages: vec![problems.render(styled)], is_drawn: true }

@@ -172,8 +172,14 @@ async fn list(arguments: ListArguments, place: &PlaceArguments, output: Output) 
     let mut query = vec![("ordering", "name"), ("include_users", "false"), ("include_parents", "true")];
     query.extend(search.as_deref().map(|search| ("search", search)));
     query.extend(account.as_deref().map(|account| ("members_by_username", account)));
-    let groups: Vec<Group> =
-        directory.with(place, async |backend| backend.read_all(&["core", "groups"], &query).await).await?;
+    let groups: Vec<Group> = directory
+        .with(place, async |backend| {
+            if let Some(account) = &account {
+                backend.user_named(account).await?;
+            }
+            backend.read_all(&["core", "groups"], &query).await
+        })
+        .await?;
     output.result(&groups, || {
         let rows = groups.iter().map(|group| {
             vec![

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use super::arguments::{OpeningArguments, PlaceArguments, ReadingArguments};
-use super::backend::{Absent, Backend};
+use super::backend::Absent;
 use super::expiry::{ExpiryArguments, expiry};
 use super::failure::Failure;
 use super::output::{Output, Stream, table};
@@ -191,11 +191,6 @@ fn show(token: &Token, secret: &str, words: &str, output: Output) -> Result<(), 
     output.result(&document, || secret.to_owned())
 }
 
-/// The token of this name.
-async fn token_named(backend: &mut Backend, identifier: &str) -> Result<Token, Failure> {
-    backend.one(&["core", "tokens"], &[("identifier", identifier)], "token", identifier).await
-}
-
 #[derive(Serialize)]
 struct Changed<'a> {
     changed: &'a str,
@@ -218,7 +213,7 @@ async fn set(arguments: SetArguments, place: &PlaceArguments, output: Output) ->
     }
     let token: Token = directory
         .with(place, Absent::Fail, async |backend| {
-            let token = token_named(backend, &identifier).await?;
+            let token = backend.token_named(&identifier).await?;
             backend.patch(&["core", "tokens", &token.identifier], &request).await
         })
         .await?;
@@ -230,7 +225,7 @@ async fn rotate(arguments: RotateArguments, place: &PlaceArguments, output: Outp
     let request = TokenRotateRequest { overlap: overlap.map(|overlap| overlap.as_secs()) };
     let created: api::CreatedToken = directory
         .with(place, Absent::Fail, async |backend| {
-            let token = token_named(backend, &identifier).await?;
+            let token = backend.token_named(&identifier).await?;
             backend.post(&["core", "tokens", &token.identifier, "rotate"], &request).await
         })
         .await?;
@@ -245,7 +240,7 @@ async fn view_key(
     let ViewKeyArguments { identifier, directory } = arguments;
     let (token, view): (Token, TokenView) = directory
         .with(place, Absent::Fail, async |backend| {
-            let token = token_named(backend, &identifier).await?;
+            let token = backend.token_named(&identifier).await?;
             let view = backend.read(&["core", "tokens", &token.identifier, "view_key"], &[]).await?;
             Ok((token, view))
         })
@@ -343,7 +338,7 @@ async fn revoke(arguments: RevokeArguments, place: &PlaceArguments, output: Outp
     let RevokeArguments { identifier, keep_replaced, directory } = arguments;
     let replaced = directory
         .with(place, Absent::Fail, async |backend| {
-            let token = token_named(backend, &identifier).await?;
+            let token = backend.token_named(&identifier).await?;
             let path = ["core", "tokens", &token.identifier];
             if keep_replaced {
                 backend.delete_with(&path, &[("keep_replaced", "true")]).await?;

@@ -468,6 +468,77 @@ fn tokens_are_made_listed_and_revoked() {
 }
 
 #[test]
+fn an_account_that_is_not_described_as_asked_is_told_by_the_exit_code() {
+    let place = Place::new(SEED);
+    place.run(&["apply"]).exits(0);
+    let create = ["account", "create", "robot", "--email", "no address", "--json"];
+    let made = place.run(&create).exits(3).says(&["was made, but not described", "email"]);
+    // Its secret is shown all the same.
+    let secret = made.json()["secret"].as_str().unwrap().to_owned();
+    assert!(!secret.is_empty());
+    place.run(&["account", "show", "robot"]).exits(0);
+    // What cannot be meant is found before anything is made.
+    let create = ["account", "create", "other", "--attribute", "no attribute"];
+    place.run(&create).exits(2);
+    place.run(&["account", "show", "other"]).exits(1);
+}
+
+#[test]
+fn what_is_not_there_is_1_wherever_it_is_named() {
+    let place = Place::new(SEED);
+    place.run(&["apply"]).exits(0);
+    place.run(&["role", "create", "r"]).exits(0);
+    place.run(&["application", "create", "app", "--provider", "ldap"]).exits(0);
+    let kinds = ["account", "group", "role", "token", "application", "provider"];
+    for object in kinds.map(|kind| format!("{kind}:absent")) {
+        for words in [
+            &["grant", "add", "alice", "view_user", "--on"][..],
+            &["grant", "remove", "alice", "view_user", "--on"],
+            &["role", "grant", "r", "view_user", "--on"],
+        ] {
+            place.run(&[words, &[&object]].concat()).exits(1).says(&["there is no", "absent"]);
+        }
+    }
+    let uuid = "7d444840-9dc0-11d1-b245-5ffdce74fad2";
+    for words in [
+        &["grant", "add", "absent", "view_user"][..],
+        &["grant", "list", "absent"],
+        &["account", "show", "absent"],
+        &["account", "set", "absent", "--email", "a@example.com"],
+        &["account", "list", "--group", "absent"],
+        &["account", "activate", "absent"],
+        &["account", "unlock", "absent"],
+        &["account", "delete", "absent", "--yes"],
+        &["group", "create", "g", "--parent", "absent"],
+        &["group", "create", "g", "--role", "absent"],
+        &["group", "list", "--account", "absent"],
+        &["group", "add", "absent", "alice"],
+        &["group", "delete", "absent", "--yes"],
+        &["role", "show", "absent"],
+        &["role", "add", "r", "absent"],
+        &["role", "add", "absent", "alice"],
+        &["token", "create", "t", "--account", "absent"],
+        &["token", "list", "--account", "absent"],
+        &["token", "set", "absent", "--no-expiry"],
+        &["token", "rotate", "absent"],
+        &["token", "revoke", "absent"],
+        &["application", "create", "b", "--provider", "absent"],
+        &["application", "set", "absent", "--name", "x"],
+        &["application", "bind", "app", "--group", "absent"],
+        &["application", "bind", "absent", "--group", "absent"],
+        &["application", "unbind", "app", uuid, "--yes"],
+        &["provider", "show", "absent"],
+        &["provider", "set", "absent", "--default", "true"],
+        &["access", "explain", "absent"],
+        &["access", "explain", "alice", "--provider", "absent"],
+        &["event", "show", "logins:77"],
+        &["import", "bindery.toml", "--provider", "absent"],
+    ] {
+        place.run(words).exits(1);
+    }
+}
+
+#[test]
 fn tokens_are_changed_and_rotated() {
     let place = Place::new(SEED);
     place.run(&["apply", "--json"]).exits(0);
