@@ -100,7 +100,7 @@ impl CallError {
     /// Whether it is certain that nothing was changed.
     pub(super) fn is_certain(&self) -> bool {
         let Self::Problem(problem) = self else { return false };
-        !matches!(problem.kind, ProblemKind::StoreStopped | ProblemKind::WriterStopped | ProblemKind::Timeout)
+        !matches!(problem.kind, ProblemKind::StoreStopped | ProblemKind::WriterStopped)
     }
 }
 

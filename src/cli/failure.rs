@@ -103,7 +103,6 @@ impl From<Problem> for Failure {
             | ProblemKind::ShuttingDown
             | ProblemKind::Panicked
             | ProblemKind::WriterStopped
-            | ProblemKind::Timeout
             | ProblemKind::BadRequest => Exit::Failed,
         };
         Self { exit, messages: problem.messages, is_drawn: false }

@@ -52,15 +52,13 @@ pub enum ProblemKind {
     Panicked,
     /// The writer has ended, which leaves open whether the change was made.
     WriterStopped,
-    /// It was not done in time, which leaves open whether the change was made.
-    Timeout,
     /// The server does not understand the command: they are of different versions.
     BadRequest,
 }
 
 impl ProblemKind {
     #[cfg(test)]
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 14] = [
         Self::Invalid,
         Self::NotFound,
         Self::Exists,
@@ -74,7 +72,6 @@ impl ProblemKind {
         Self::ShuttingDown,
         Self::Panicked,
         Self::WriterStopped,
-        Self::Timeout,
         Self::BadRequest,
     ];
 
@@ -94,7 +91,6 @@ impl ProblemKind {
             Self::ShuttingDown => "shutting_down",
             Self::Panicked => "panicked",
             Self::WriterStopped => "writer_stopped",
-            Self::Timeout => "timeout",
             Self::BadRequest => "bad_request",
         }
     }
@@ -108,7 +104,6 @@ impl ProblemKind {
             Self::StoreUnusable | Self::Store | Self::StoreStopped => StatusCode::INSUFFICIENT_STORAGE,
             Self::Secret | Self::Panicked | Self::WriterStopped => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::Invalid | Self::BadRequest => StatusCode::BAD_REQUEST,
         }
     }
@@ -287,10 +282,6 @@ mod tests {
         assert_eq!(
             read(StatusCode::URI_TOO_LONG, r#"{"detail":"long","code":"uri_too_long"}"#),
             problem(ProblemKind::BadRequest, "long")
-        );
-        assert_eq!(
-            read(StatusCode::REQUEST_TIMEOUT, r#"{"detail":"late","code":"timeout"}"#),
-            problem(ProblemKind::Timeout, "late")
         );
         assert_eq!(read(StatusCode::BAD_GATEWAY, "<html>"), None);
         assert_eq!(read(StatusCode::BAD_GATEWAY, "{}"), None);

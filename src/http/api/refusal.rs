@@ -97,7 +97,7 @@ impl CallRefusal {
         let detail = format!(
             "the request was not done within {seconds} seconds: look whether its change was made, then try again"
         );
-        Problem::one(ProblemKind::Timeout, detail).into()
+        Self::detail(StatusCode::REQUEST_TIMEOUT, "timeout", detail)
     }
 
     pub(super) fn uri_too_long(octets_max: usize) -> Self {
