@@ -50,10 +50,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let BackupArguments { command, file, with_keys, force, directory } = arguments;
     let file = match (command, file) {
-        (Some(BackupCommand::Verify { file }), _) => {
-            place.unused()?;
-            return tell(&file, &verify(&file)?, output);
-        }
+        (Some(BackupCommand::Verify { file }), _) => return tell(&file, &verify(&file)?, output),
         (None, Some(file)) => file,
         (None, None) => return Err(Failure::usage("name the file that the backup is to be written to")),
     };

@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
-use super::Arguments;
 use super::failure::Failure;
 use super::output::Output;
+use super::refused::command;
 
 /// Print what a shell needs to complete commands
 #[derive(Debug, clap::Args)]
@@ -28,12 +27,12 @@ pub(super) struct ManArguments {
 
 pub(super) fn completions(arguments: &CompletionsArguments, output: Output) -> Result<(), Failure> {
     let mut script = Vec::new();
-    generate(arguments.shell, &mut Arguments::command(), "bindery", &mut script);
+    generate(arguments.shell, &mut command(), "bindery", &mut script);
     print(&script, output)
 }
 
 pub(super) fn man(arguments: &ManArguments, output: Output) -> Result<(), Failure> {
-    let mut command = Arguments::command();
+    let mut command = command();
     // Long names of commands: `bindery account create`.
     command.build();
     match &arguments.dir {
@@ -73,9 +72,6 @@ fn page(command: &clap::Command, name: &str) -> Result<Vec<u8>, Failure> {
 }
 
 fn print(octets: &[u8], output: Output) -> Result<(), Failure> {
-    if output.is_json() {
-        return Err(Failure::usage("this is no JSON document: leave --json out"));
-    }
     output.octets(octets)?;
     output.octets(b"")
 }

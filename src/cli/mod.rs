@@ -26,6 +26,7 @@ mod member;
 mod output;
 mod password;
 mod provider;
+mod refused;
 mod restore;
 mod role;
 mod salvage;
@@ -36,10 +37,11 @@ mod status;
 mod token;
 mod told;
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use clap::error::{ContextKind, ContextValue};
 use tokio::runtime::Builder;
 
@@ -50,7 +52,7 @@ use output::{Output, Stream, has_colours};
 use crate::quoted::beginning;
 
 /// An LDAP bind and search server for service accounts
-#[derive(Debug, Parser)]
+#[derive(Debug, clap::Parser)]
 #[command(name = "bindery", version, arg_required_else_help = true, propagate_version = true)]
 struct Arguments {
     /// Print one JSON document on standard output, and nothing else there
@@ -99,16 +101,25 @@ enum Command {
 
 /// Reads the arguments, does what they say, and tells how it ended.
 pub fn run() -> ExitCode {
-    let Arguments { json, place, command } =
-        Arguments::try_parse().unwrap_or_else(|error| in_short(error).exit());
+    let (Arguments { json, place, command }, refusal) =
+        read(std::env::args_os()).unwrap_or_else(|error| in_short(error).exit());
     let output = Output::new(json);
-    match carry_out(command, &place, output) {
+    match refusal.map_or_else(|| carry_out(command, &place, output), Err) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tell(&failure, output);
             failure.exit.into()
         }
     }
+}
+
+/// What the words of a command line say, and why a command does not take one of the options that stand before it.
+fn read(
+    words: impl IntoIterator<Item: Into<OsString> + Clone>,
+) -> Result<(Arguments, Option<Failure>), clap::Error> {
+    let matches = refused::command().try_get_matches_from(words)?;
+    let refusal = refused::refusal(&matches);
+    Ok((Arguments::from_arg_matches(&matches)?, refusal))
 }
 
 /// The same with no more of what was written than finds it again.
@@ -124,13 +135,13 @@ fn in_short(mut error: clap::Error) -> clap::Error {
 
 fn carry_out(command: Command, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     match command {
-        Command::Serve(arguments) => serve::run(arguments, place.without_socket()?, output),
-        Command::Check(arguments) => block_on(check::run(arguments, place.without_socket()?, output)),
+        Command::Serve(arguments) => serve::run(arguments, place, output),
+        Command::Check(arguments) => block_on(check::run(arguments, place, output)),
         Command::Import(arguments) => block_on(import::run(*arguments, place, output)),
         Command::Export(arguments) => block_on(export::run(arguments, place, output)),
         Command::Backup(arguments) => block_on(backup::run(arguments, place, output)),
-        Command::Restore(arguments) => block_on(restore::run(arguments, place.without_socket()?, output)),
-        Command::Salvage(arguments) => block_on(salvage::run(arguments, place.without_socket()?, output)),
+        Command::Restore(arguments) => block_on(restore::run(arguments, place, output)),
+        Command::Salvage(arguments) => block_on(salvage::run(arguments, place, output)),
         Command::Apply(arguments) => block_on(apply::run(arguments, place, output)),
         Command::Account(command) => block_on(account::run(command, place, output)),
         Command::Group(command) => block_on(group::run(command, place, output)),
@@ -141,12 +152,10 @@ fn carry_out(command: Command, place: &PlaceArguments, output: Output) -> Result
         Command::Token(command) => block_on(token::run(command, place, output)),
         Command::Status(arguments) => block_on(status::run(arguments, place, output)),
         Command::Compact(arguments) => block_on(compact::run(arguments, place, output)),
-        Command::Certificate(arguments) => place.unused().and_then(|()| certificate::run(&arguments, output)),
+        Command::Certificate(arguments) => certificate::run(&arguments, output),
         Command::Access(command) => block_on(access::run(command, place, output)),
-        Command::Completions(arguments) => {
-            place.unused().and_then(|()| completions::completions(&arguments, output))
-        }
-        Command::Man(arguments) => place.unused().and_then(|()| completions::man(&arguments, output)),
+        Command::Completions(arguments) => completions::completions(&arguments, output),
+        Command::Man(arguments) => completions::man(&arguments, output),
         Command::Event(command) => block_on(event::run(command, place, output)),
     }
 }
@@ -179,7 +188,7 @@ mod tests {
             vec!["bindery", "token", "create", "portal", "--expires", &long],
             vec!["bindery", "check", &format!("--{long}")],
         ] {
-            let message = Arguments::try_parse_from(&words).err().map(|error| in_short(error).to_string());
+            let message = read(&words).err().map(|error| in_short(error).to_string());
             let is_short = |message: &String| message.len() < 2_000 && message.contains("xxx");
             assert!(message.as_ref().is_some_and(is_short), "{}", words.len());
         }

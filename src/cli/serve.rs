@@ -57,11 +57,6 @@ pub(super) fn run(
     place: &PlaceArguments,
     output: Output,
 ) -> Result<(), Failure> {
-    if output.is_json() {
-        return Err(Failure::usage(
-            "`serve` prints its listeners, not a document: leave --json away, and use --secrets-file for secrets",
-        ));
-    }
     arguments.config = place.config()?;
     let (settings, config) = arguments.read()?;
     let allocator = have_memory_go_back();
