@@ -14,8 +14,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::{OpeningArguments, PlaceArguments};
 use super::backend::{Absent, CallError};
+use super::container::container;
 use super::failure::{Exit, Failure};
 use super::output::Output;
+use crate::http::api::ProviderContainer;
 use crate::http::path;
 use crate::model::visible;
 use crate::registry::{ImportOptions, ImportReport};
@@ -27,13 +29,13 @@ pub(super) struct ImportArguments {
     file: PathBuf,
     /// A container of people with its naming attribute, as in the file: "ou=people:uid"
     #[arg(long, value_name = "CONTAINER:ATTRIBUTE", value_parser = container)]
-    users: Vec<(String, String)>,
+    users: Vec<ProviderContainer>,
     /// A container of groups with its naming attribute: "ou=groups:cn"
     #[arg(long, value_name = "CONTAINER:ATTRIBUTE", value_parser = container)]
-    groups: Vec<(String, String)>,
+    groups: Vec<ProviderContainer>,
     /// A container of service accounts with its naming attribute: "ou=services:cn"
     #[arg(long, value_name = "CONTAINER:ATTRIBUTE", value_parser = container)]
-    service_accounts: Vec<(String, String)>,
+    service_accounts: Vec<ProviderContainer>,
     /// A role for the service accounts
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
@@ -72,9 +74,9 @@ pub(super) async fn run(
     } = arguments;
     let options = ImportOptions {
         provider,
-        users,
-        groups,
-        service_accounts,
+        users: pairs(users),
+        groups: pairs(groups),
+        service_accounts: pairs(service_accounts),
         role,
         restore,
         allow_system_numbers,
@@ -99,6 +101,11 @@ pub(super) async fn run(
             stop.at, stop.reason
         ))),
     }
+}
+
+/// Containers with their naming attributes.
+fn pairs(containers: Vec<ProviderContainer>) -> Vec<(String, String)> {
+    containers.into_iter().map(|ProviderContainer { container, naming }| (container, naming)).collect()
 }
 
 /// What is wrong with the file is told with its name.
@@ -242,30 +249,7 @@ fn in_words(report: &ImportReport) -> String {
     text
 }
 
-fn container(text: &str) -> Result<(String, String), String> {
-    match text.rsplit_once(':') {
-        Some((container, naming)) if container.contains('=') && !naming.is_empty() => {
-            Ok((container.to_owned(), naming.to_owned()))
-        }
-        _ => Err("expected a container and the attribute that names its entries, such as \"ou=people:uid\""
-            .to_owned()),
-    }
-}
-
 /// What is read from the file at a time.
 const READ_OCTETS: usize = 256 * 1024;
 /// How often it shows that the server works.
 const TICK: Duration = Duration::from_millis(100);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn containers_have_a_naming_attribute() {
-        assert_eq!(container("ou=people:uid"), Ok(("ou=people".to_owned(), "uid".to_owned())));
-        assert!(container("ou=people").is_err());
-        assert!(container("ou=people:").is_err());
-        assert!(container("people:uid").is_err());
-    }
-}

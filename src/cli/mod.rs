@@ -14,6 +14,7 @@ mod check;
 mod compact;
 mod completions;
 mod confirm;
+mod container;
 mod event;
 mod expiry;
 mod export;

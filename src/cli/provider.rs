@@ -3,6 +3,7 @@
 use super::arguments::{OpeningArguments, PlaceArguments, ReadingArguments};
 use super::backend::Absent;
 use super::confirm::ConfirmArguments;
+use super::container::container;
 use super::failure::Failure;
 use super::output::{Output, Stream, fields, table, yes_no};
 use crate::http::api::{LdapProvider, PatchedLDAPProviderRequest, ProviderContainer};
@@ -51,13 +52,13 @@ struct DescribedArguments {
     #[arg(long, value_name = "N")]
     gid_start_number: Option<u32>,
     /// Where people stand, relative to the base DN, and what names them; given several times for several
-    #[arg(long = "users", value_name = "CONTAINER:NAMING", value_parser = container)]
+    #[arg(long = "users", value_name = "CONTAINER:ATTRIBUTE", value_parser = container)]
     users: Vec<ProviderContainer>,
     /// Where service accounts stand
-    #[arg(long = "service-accounts", value_name = "CONTAINER:NAMING", value_parser = container)]
+    #[arg(long = "service-accounts", value_name = "CONTAINER:ATTRIBUTE", value_parser = container)]
     service_accounts: Vec<ProviderContainer>,
     /// Where groups stand
-    #[arg(long = "groups", value_name = "CONTAINER:NAMING", value_parser = container)]
+    #[arg(long = "groups", value_name = "CONTAINER:ATTRIBUTE", value_parser = container)]
     groups: Vec<ProviderContainer>,
 }
 
@@ -224,15 +225,5 @@ impl DescribedArguments {
             groups: said(self.groups),
             ..PatchedLDAPProviderRequest::default()
         }
-    }
-}
-
-/// `ou=people:uid`
-fn container(text: &str) -> Result<ProviderContainer, String> {
-    match text.rsplit_once(':') {
-        Some((container, naming)) if !container.is_empty() && !naming.is_empty() => {
-            Ok(ProviderContainer { container: container.to_owned(), naming: naming.to_owned() })
-        }
-        _ => Err("expected a container and what names the entries in it, such as ou=people:uid".to_owned()),
     }
 }
