@@ -6,7 +6,8 @@ use super::backend::{Absent, Backend, Purpose, Wanted};
 use super::failure::Failure;
 use super::output::{Stream, has_colours};
 use crate::config::{self, Settings};
-use crate::server::Opening;
+use crate::server::{Opening, SOCKET_NAME};
+use crate::store::has_store;
 
 /// Where the directory is. What is said in the command goes before what variables say, and is an error where it is not
 /// there.
@@ -59,7 +60,7 @@ impl PlaceArguments {
         self.socket.as_deref()
     }
 
-    /// Refuses a socket, for a command that asks no server.
+    /// Refuses a socket, for who asks no server.
     ///
     /// # Errors
     /// One was given.
@@ -72,7 +73,7 @@ impl PlaceArguments {
         Ok(self)
     }
 
-    /// Refuses both, for a command that has nothing to do with a directory.
+    /// Refuses both, for who needs no directory.
     ///
     /// # Errors
     /// One was given.
@@ -83,6 +84,27 @@ impl PlaceArguments {
             ));
         }
         Ok(())
+    }
+
+    /// `[server]` of a store that this process would open; `None`: a server answers, or there is no store.
+    ///
+    /// # Errors
+    /// The config is wrong, or this user may not connect to the server.
+    pub(super) async fn store(&self) -> Result<Option<Settings>, Failure> {
+        if self.socket.is_some() {
+            return Ok(None);
+        }
+        let variable = variable("BINDERY_SOCKET").filter(|_| self.config.is_none());
+        if let Some(socket) = &variable
+            && Backend::connect(socket).await?.is_some()
+        {
+            return Ok(None);
+        }
+        let Some(settings) = self.settings()?.filter(|settings| has_store(&settings.data_dir)) else {
+            return Ok(None);
+        };
+        let is_served = Backend::connect(&settings.data_dir.join(SOCKET_NAME)).await?.is_some();
+        Ok((!is_served).then_some(settings))
     }
 
     async fn find(&self, absent: Absent, purpose: Purpose) -> Result<Backend, Failure> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::fs::File;
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,7 +20,9 @@ use super::output::Output;
 use crate::http::api::ProviderContainer;
 use crate::http::path;
 use crate::model::visible;
-use crate::registry::{ImportOptions, ImportReport};
+use crate::registry::{ImportOptions, ImportReport, SpoolError, Spools};
+use crate::server::spools;
+use crate::store::check_owner;
 
 /// Take people and groups over from another directory
 #[derive(Debug, clap::Args)]
@@ -83,7 +85,14 @@ pub(super) async fn run(
         allow_shared_numbers,
     };
     // Before the directory is touched: a file that is not there changes nothing.
-    let input = Input::open(&file, &options)?;
+    let mut input = Input::open(&file, &options)?;
+    // Nobody is kept from the store by a program that has not come to its end.
+    if input.is_stream
+        && let Some(settings) = place.store().await?
+    {
+        check_owner(&settings.data_dir)?;
+        input.keep(&spools(&settings)).map_err(|failure| of_file(&file, failure))?;
+    }
     let report = directory
         .with(place, Absent::Fail, async |backend| {
             let progress = input.progress.clone();
@@ -123,6 +132,8 @@ fn of_file(file: &Path, mut failure: Failure) -> Failure {
 struct Input {
     first: Option<Bytes>,
     reader: Box<dyn Read + Send>,
+    /// Somebody may still write it.
+    is_stream: bool,
     buffer: BytesMut,
     progress: ProgressBar,
 }
@@ -134,12 +145,8 @@ impl Input {
         first.push(b'\n');
         let (first, buffer) = (Some(Bytes::from(first)), BytesMut::new());
         if path.as_os_str() == "-" {
-            let mut input = io::BufReader::with_capacity(READ_OCTETS, io::stdin());
-            // Nobody is kept from the store by a program that has not begun to write.
-            input.fill_buf().map_err(|error| {
-                Failure::new(Exit::Wrong, format!("standard input cannot be read: {error}"))
-            })?;
-            return Ok(Self { first, reader: Box::new(input), buffer, progress: bar(None) });
+            let (reader, progress) = (Box::new(io::stdin()), bar(None));
+            return Ok(Self { first, reader, is_stream: true, buffer, progress });
         }
         let unreadable = |error: io::Error| {
             Failure::new(Exit::Wrong, format!("{} cannot be read: {error}", path.display()))
@@ -150,14 +157,34 @@ impl Input {
             return Err(unreadable(io::ErrorKind::IsADirectory.into()));
         }
         let octets = found.is_file().then_some(found.len());
-        Ok(Self { first, reader: Box::new(file), buffer, progress: bar(octets) })
+        let is_stream = octets.is_none();
+        Ok(Self { first, reader: Box::new(file), is_stream, buffer, progress: bar(octets) })
     }
 
-    /// The next piece; none: all of it is sent, and the server works.
-    fn piece(&mut self) -> io::Result<Option<Bytes>> {
-        if let Some(first) = self.first.take() {
-            return Ok(Some(first));
+    /// Reads it to its end, and keeps it where an import keeps its file.
+    fn keep(&mut self, spools: &Spools) -> Result<(), Failure> {
+        let refused = |error: SpoolError| {
+            let exit = if matches!(error, SpoolError::TooLarge { .. }) { Exit::Wrong } else { Exit::Failed };
+            Failure::of(exit, &error).behind("nothing was changed")
+        };
+        let mut spool = spools.make().map_err(refused)?;
+        loop {
+            let read = self.read().map_err(|error| {
+                Failure::new(Exit::Wrong, format!("it cannot be read: {error}")).behind("nothing was changed")
+            })?;
+            if read == 0 {
+                break;
+            }
+            spool.write(self.buffer.get(..read).unwrap_or_default()).map_err(refused)?;
         }
+        self.progress.finish_and_clear();
+        self.progress = bar(Some(spool.octets()));
+        self.reader = Box::new(spool.read(0).map_err(|error| refused(error.into()))?);
+        Ok(())
+    }
+
+    /// Reads into the buffer; 0: there is no more.
+    fn read(&mut self) -> io::Result<usize> {
         self.buffer.resize(READ_OCTETS, 0);
         let read = loop {
             match self.reader.read(&mut self.buffer) {
@@ -166,6 +193,15 @@ impl Input {
             }
         };
         self.progress.inc(read as u64);
+        Ok(read)
+    }
+
+    /// The next piece; none: all of it is sent, and the server works.
+    fn piece(&mut self) -> io::Result<Option<Bytes>> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        let read = self.read()?;
         if read == 0 {
             self.progress.set_message("importing");
             self.progress.enable_steady_tick(TICK);

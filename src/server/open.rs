@@ -173,11 +173,7 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
         token_keys: TokenKeys::default(),
         clock: Arc::new(Clock::of_system()),
         makes_new_token_key: false,
-        spools: Spools {
-            directory: Some(settings.data_dir.clone()),
-            size_max: limits.import_size_max,
-            entries_max: count(limits.import_entries_max),
-        },
+        spools: spools(settings),
         rules: Rules {
             posix_number_min: limits.posix_number_min,
             password_length_min: count(limits.password_length_min),
@@ -186,6 +182,15 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
             container_length_max: count(limits.container_length_max),
             shares_uid_numbers: false,
         },
+    }
+}
+
+/// Where the files of imports are kept, and how large they may be.
+pub fn spools(settings: &Settings) -> Spools {
+    Spools {
+        directory: Some(settings.data_dir.clone()),
+        size_max: settings.limits.import_size_max,
+        entries_max: count(settings.limits.import_entries_max),
     }
 }
 

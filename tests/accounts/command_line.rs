@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use bindery::inside::model::{Account, AccountKind, Change, Group, GroupNumber, Record};
@@ -833,6 +834,33 @@ fn an_import_without_an_end_is_answered() {
 }
 
 /// The second entry of a name says what of it was lost, and nobody is counted twice, by whatever names a group has them.
+#[test]
+fn an_import_that_is_still_written_keeps_nobody_from_the_store() {
+    let place = Place::new(SEED);
+    place.run(&["apply"]).exits(0);
+    let mut import = place.command(&["import", "-", "--users", "ou=people:uid", "--json"]);
+    let mut import = import.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = import.stdin.take().unwrap();
+    // More than a pipe holds: it has begun to read when all of it is written.
+    input.write_all(LDIF.as_bytes()).unwrap();
+    input.write_all("# nothing\n".repeat(30_000).as_bytes()).unwrap();
+    place.run(&["account", "create", "meanwhile", "--json"]).exits(0);
+    input
+        .write_all(
+            b"\ndn: uid=late,ou=people,dc=ldap,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: late\n",
+        )
+        .unwrap();
+    drop(input);
+    let done = import.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    place.run(&["account", "show", "late"]).exits(0);
+    assert!(
+        std::fs::read_dir(place.path("data"))
+            .unwrap()
+            .all(|entry| { !entry.unwrap().file_name().to_str().unwrap().starts_with("import-") })
+    );
+}
+
 #[test]
 fn an_import_counts_nothing_twice() {
     let place = Place::new(SEED);

@@ -84,6 +84,9 @@ fn they_work_for_who_may_not_write() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{command:?}: {said}");
     }
+    // What does not only read is told whose store it is, before standard input is kept in it.
+    let output = as_nobody(&place, &["import", "-"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// `sudo bindery check` beside a stopped service must not keep the service from starting.

@@ -94,8 +94,16 @@ impl Spool {
         Ok(self.file.write_all(octets)?)
     }
 
+    /// How many octets are in it.
+    pub fn octets(&self) -> u64 {
+        self.octets
+    }
+
     /// Reads it from an offset on. There is one reader at a time.
-    pub(super) fn read(&self, from: u64) -> io::Result<BufReader<File>> {
+    ///
+    /// # Errors
+    /// The data directory does not give it.
+    pub fn read(&self, from: u64) -> io::Result<BufReader<File>> {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(from))?;
         Ok(BufReader::with_capacity(READ_OCTETS, file))
