@@ -262,7 +262,13 @@ fn account(
     if allows(AttributeId::UID) {
         uids.retain(|uid| uid.trim_ascii() != username.as_bytes());
     }
-    let display_names = reading.take(AttributeId::DISPLAY_NAME);
+    let fits = |value: &Vec<u8>| text(value).is_some_and(|name| validate::text("a full name", &name).is_ok());
+    let mut display_names = reading.take(AttributeId::DISPLAY_NAME);
+    // Elsewhere one that is no full name stays what it is, an attribute.
+    if is_inet_org_person && !display_names.iter().all(fits) {
+        display_names.retain(fits);
+        reading.leave_out("displayName", "a value is too long for a full name, or no text");
+    }
     let common_names = reading.take(AttributeId::CN);
     let mut mails = reading.take(AttributeId::MAIL);
     let given = mails.len();
@@ -272,7 +278,8 @@ fn account(
     }
     // In an export a full name is told where there is one.
     let stand_in = common_names.first().filter(|_| !(restore && is_inet_org_person));
-    let name = display_names.first().or(stand_in).and_then(text).unwrap_or_default();
+    let name =
+        display_names.first().or(stand_in).filter(|name| fits(name)).and_then(text).unwrap_or_default();
     let email = mails.first().and_then(text).unwrap_or_default();
     // What the account itself shows in its entry is not kept a second time.
     let is_shown = is_inet_org_person && !name.is_empty();
