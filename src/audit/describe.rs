@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::model::{
     Account, Action, Field, FieldChange, FieldValue, Grant, Key, Record, TombstoneOf, UsageOf, fields,
+    value_in_words,
 };
 
 /// The object that an event is about.
@@ -148,7 +149,7 @@ fn in_words(value: FieldValue<'_>) -> String {
         FieldValue::Objects(objects) => list(&objects, |object| object.number().to_string()),
         FieldValue::Grants(grants) => list(grants, Grant::to_string),
         FieldValue::Attributes(attributes) => list(attributes, |attribute| {
-            let values: Vec<_> = attribute.values.iter().map(|value| short(value)).collect();
+            let values: Vec<_> = attribute.values.iter().map(|value| value_in_words(value)).collect();
             format!("{}={}", attribute.description, values.join("|"))
         }),
         FieldValue::Bindings(bindings) => list(bindings, |binding| {
@@ -176,14 +177,6 @@ fn list<T>(items: &[T], in_words: impl FnMut(&T) -> String) -> String {
     items.iter().map(in_words).collect::<Vec<_>>().join(SEPARATOR)
 }
 
-/// A value as text; a photo does not belong into the trail.
-fn short(value: &[u8]) -> String {
-    match std::str::from_utf8(value) {
-        Ok(text) if text.len() <= VALUE_MAX => text.to_owned(),
-        _ => format!("({} octets)", value.len()),
-    }
-}
-
 /// A field as it is told. What is kept in a record may not fit into an event as well, and no object may be
 /// too large to be deleted.
 fn shortened(mut text: String) -> String {
@@ -200,9 +193,6 @@ const SEPARATOR: &str = ", ";
 /// What an event tells of a field, in octets.
 /// No limit of the config: a part of the stored event.
 const FIELD_OCTETS_MAX: usize = 16 * 1024;
-/// Longer values are only counted.
-/// No limit of the config: a part of the stored event.
-const VALUE_MAX: usize = 256;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -84,6 +84,14 @@ impl FieldValue<'_> {
     }
 }
 
+/// A value of an attribute as text; a photo does not belong into the trail or into a diff.
+pub fn value_in_words(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(text) if text.len() <= VALUE_OCTETS_MAX => text.to_owned(),
+        _ => format!("({} octets)", value.len()),
+    }
+}
+
 fn in_a_row<T: ToString>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -209,3 +217,7 @@ fn field<'a>(name: &'static str, value: FieldValue<'a>) -> Field<'a> {
 fn objects<T: Copy>(numbers: &[T], reference: fn(T) -> ObjectReference) -> FieldValue<'_> {
     FieldValue::Objects(numbers.iter().copied().map(reference).collect())
 }
+
+/// Longer values are only counted.
+/// No limit of the config: it is about the words of an event and of a plan.
+const VALUE_OCTETS_MAX: usize = 256;

@@ -45,7 +45,7 @@ pub use event::{
     Action, Actor, Event, EventDetail, EventDigest, EventPlace, FieldChange, SystemUser, Trail, TrailState,
     Trails,
 };
-pub use field::{Field, FieldValue, fields};
+pub use field::{Field, FieldValue, fields, value_in_words};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use group::{Group, Membership};
 pub use in_place::InPlace;

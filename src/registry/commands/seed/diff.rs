@@ -7,6 +7,7 @@ use crate::config::ReferenceKind;
 use crate::directory::{Accounts, Snapshot};
 use crate::model::{
     Binding, CustomAttribute, Field, FieldChange, FieldValue, Grant, ObjectReference, Record, fields,
+    value_in_words,
 };
 
 /// Where names are looked up: what is gone stands in the directory before.
@@ -140,10 +141,7 @@ fn told(record: &Record, lookup: &Lookup<'_>) -> Fields {
             FieldValue::Name(_) | FieldValue::Placements(_) | FieldValue::Generation(_) => continue,
             FieldValue::Attributes(attributes) => {
                 told.extend(attributes.iter().map(|attribute| {
-                    let values = list(&attribute.values, |value| match std::str::from_utf8(value) {
-                        Ok(text) if text.len() <= VALUE_MAX => text.to_owned(),
-                        _ => format!("({} octets)", value.len()),
-                    });
+                    let values = list(&attribute.values, |value| value_in_words(value));
                     (format!("{name}.{}", attribute.description), values)
                 }));
                 continue;
@@ -199,6 +197,3 @@ const GONE: &str = "(deleted)";
 /// More names than these are only counted.
 /// No limit of the config: all are counted, and nobody reads more.
 const NAMES_MAX: usize = 100;
-/// Longer values are only counted.
-/// No limit of the config: it is about the words of a plan.
-const VALUE_MAX: usize = 256;
