@@ -45,7 +45,7 @@ impl EventObject {
 pub fn describe(before: Option<&Record>, after: Option<&Record>) -> Option<(Action, Vec<FieldChange>)> {
     let action = match (before, after) {
         (None, Some(_)) => Action::ModelCreated,
-        (Some(_), Some(_)) => Action::ModelUpdated,
+        (Some(before), Some(after)) => describe_secret(before, after).unwrap_or(Action::ModelUpdated),
         (Some(_), None) => Action::ModelDeleted,
         (None, None) => return None,
     };
@@ -118,17 +118,17 @@ pub fn object_name(record: &Record) -> (&'static str, String) {
     }
 }
 
-/// What a change of an account or of a token means for its secret, besides being a change: a person got a password or
-/// another, a token another secret. The same secret in another hash is no other.
-pub fn describe_secret(before: Option<&Record>, after: &Record) -> Option<Action> {
+/// What a change of an account or of a token is called that changes its secret: a person got a password or another, a token
+/// another secret. The same secret in another hash is no other.
+fn describe_secret(before: &Record, after: &Record) -> Option<Action> {
     match (before, after) {
-        (Some(Record::Account(before)), Record::Account(after)) => {
+        (Record::Account(before), Record::Account(after)) => {
             let generation =
                 |account: &Account| account.password.as_ref().map(|password| password.generation);
             let is_set = generation(after).is_some() && generation(before) != generation(after);
             is_set.then_some(Action::PasswordSet)
         }
-        (Some(Record::Token(before)), Record::Token(after)) => {
+        (Record::Token(before), Record::Token(after)) => {
             (before.generation != after.generation).then_some(Action::SecretRotate)
         }
         _ => None,

@@ -14,7 +14,7 @@ mod tally;
 pub use chain::TrailProblem;
 pub use chain::{AuditReport, ExpectedEvent, TrailReport, TrailVerifier, append, digest};
 pub(crate) use describe::is_told;
-pub use describe::{EventObject, describe, describe_secret};
+pub use describe::{EventObject, describe};
 #[cfg(test)]
 pub(crate) use log::tests::lines as log_lines;
 pub use log::{

@@ -409,11 +409,8 @@ impl<'a> Transaction<'a> {
         self.note_parents(before.as_ref(), Some(&record));
         self.write_journal(key, before.as_ref(), Some(&record));
         let event = self.event_of(before.as_ref(), Some(&record));
-        let secret = audit::describe_secret(before.as_ref(), &record)
-            .map(|action| self.event(action, EventObject::of(&record), Vec::new()));
         self.apply(Change::Put(record))?;
-        self.tell(event)?;
-        self.tell(secret)
+        self.tell(event)
     }
 
     /// Deletes a record, with its event; one that is not there is no error.

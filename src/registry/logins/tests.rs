@@ -263,5 +263,7 @@ fn passwords_and_rotations_have_events_of_their_own() {
     let told = events(&registry, Action::PasswordSet);
     assert_eq!(told.len(), 2);
     assert!(told.iter().all(|event| event.object_name == "alice" && event.object_key == Some(alice.get())));
+    assert!(told.iter().all(|event| event.changes.iter().any(|change| change.field == "password")));
+    assert!(events(&registry, Action::ModelUpdated).iter().all(|event| event.object_name != "alice"));
     assert!(!binds(&registry, "alice", b"wrong"));
 }

@@ -716,6 +716,7 @@ fn a_secret_is_set_and_the_old_one_stops_at_once() {
     assert!(calls(&registry, CHOSEN.as_bytes()));
     assert_eq!(stored(&registry, "api").generation, 2);
     assert_eq!(events(&registry, Action::SecretRotate, "api"), 1);
+    assert_eq!(events(&registry, Action::ModelUpdated, "api"), 0);
     assert!(refused(set("api", "short")).contains("at least 32"));
     set("api", CHOSEN).unwrap();
     assert!(calls(&registry, CHOSEN.as_bytes()), "the same again is no other token's");
