@@ -11,7 +11,7 @@ use super::failure::{Exit, Failure, in_words};
 use super::output::Output;
 use super::seeding::{self, Wrong, warn};
 use crate::auth::{FINDING_KEY_NAME, TokenKeys};
-use crate::config::{self, Config, Problems, Reading, Settings};
+use crate::config::{self, Config, ListenerError, Problem, Problems, Reading, Settings};
 use crate::http::path;
 use crate::registry::{OpenError, SeedOptions, TokenKeyState};
 use crate::server::{check_certificates, check_token_key};
@@ -59,8 +59,23 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<(), Failure> {
     let reading = config::read(&place.config()?, &environment);
+    let nothing_served = nothing_served(&reading);
     let place = arguments.backup.as_deref().map_or(Place::OfConfig, Place::Backup);
-    findings(reading, place).await?.tell(output)
+    let mut findings = findings(reading, place).await?;
+    if let Some(problem) = nothing_served {
+        findings.problems.insert(problem);
+    }
+    findings.tell(output)
+}
+
+/// Tells of a config that lists nothing to listen on; whoever starts a server with it may do so by flags.
+fn nothing_served(reading: &Reading) -> Option<Problem> {
+    let config = reading.config.as_ref()?;
+    // What was listed and is wrong has been told.
+    let is_told = ["server.ldap", "server.ldaps"].iter().any(|key| reading.problems.are_about(key));
+    let mut wrong =
+        config.settings.wrong_listeners().filter(|error| *error == ListenerError::None && !is_told);
+    wrong.next().map(|error| config.wrong(error.key(), error.to_string(), &environment))
 }
 
 /// Reads the config for who is to do what it says.
@@ -90,7 +105,7 @@ async fn findings(reading: Reading, place: Place<'_>) -> Result<Findings, Failur
     let is_form_right = problems.is_empty();
     let mut findings = Findings { problems, warnings: unknown_variables(), ..Findings::default() };
     let Some(config) = config else { return Ok(findings) };
-    check_server(&config, is_form_right, &mut findings);
+    check_server(&config, &mut findings);
     if let Err(error) = check_token_key(&config.settings) {
         // No directory can be opened without it, so nothing of the seed can be asked.
         let problem = config.wrong("server.token_key_file", in_words(&error), &environment);
@@ -113,13 +128,10 @@ async fn findings(reading: Reading, place: Place<'_>) -> Result<Findings, Failur
     checked.map(|()| findings)
 }
 
-fn check_server(config: &Config, is_form_right: bool, findings: &mut Findings) {
+fn check_server(config: &Config, findings: &mut Findings) {
     let mut wrong =
         |key: &str, message: String| findings.problems.insert(config.wrong(key, message, &environment));
     let settings = &config.settings;
-    for error in settings.wrong_listeners().filter(|_| is_form_right) {
-        wrong("server", error.to_string());
-    }
     match check_certificates(settings.tls.as_ref()) {
         Ok(warnings) => {
             for warning in warnings {

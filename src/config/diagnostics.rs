@@ -133,6 +133,12 @@ impl Problems {
         self.hidden.push(position);
     }
 
+    /// Whether one of them is about this key or what stands below it.
+    pub fn are_about(&self, key: &str) -> bool {
+        let is_below = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+        self.problems.iter().any(|problem| problem.key.strip_prefix(key).is_some_and(is_below))
+    }
+
     /// Adds one among those that are there.
     pub fn insert(&mut self, problem: Problem) {
         self.push(problem);

@@ -35,7 +35,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-pub use diagnostics::Problems;
+pub use diagnostics::{Problem, Problems};
 pub use environment::Lookup;
 pub use limit_counts::LimitCounts;
 pub use limits::{Limit, Limits, LimitsInForce};

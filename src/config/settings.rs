@@ -104,6 +104,17 @@ pub enum ListenerError {
     HttpsWithoutTls,
 }
 
+impl ListenerError {
+    /// The key that it is about.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::None => "server.ldap",
+            Self::LdapsWithoutTls => "server.ldaps",
+            Self::HttpsWithoutTls => "server.https",
+        }
+    }
+}
+
 /// Where to listen, or where a listener is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListenAddress {

@@ -64,16 +64,12 @@ pub(super) fn read_settings(
     };
     server.finish(problems);
 
+    let firsts =
+        [&ldap, &ldaps, &http, &https].map(|list| list.first().map(|address| address.position.clone()));
     for (key, name, in_clear, list) in
         [("ldaps", "LDAPS", "ldap", &ldaps), ("https", "HTTPS", "http", &https)]
     {
         let path = format!("server.{key}");
-        if let (Some(address), None, true) = (list.first(), &tls, is_tls_right) {
-            let message = format!(
-                "{name} needs a certificate: give `certificate` and `key`, or `development`, in [server.tls]"
-            );
-            problems.report(&address.position, &path, message);
-        }
         for address in list.iter().filter(|address| matches!(address.value, ListenAddress::Unix(_))) {
             let message = format!("{name} is for TCP; a Unix socket needs no TLS: list it in `{in_clear}`");
             problems.report(&address.position, &path, message);
@@ -84,7 +80,7 @@ pub(super) fn read_settings(
 
     let values =
         |located: Vec<Located<ListenAddress>>| located.into_iter().map(|address| address.value).collect();
-    Settings {
+    let settings = Settings {
         data_dir,
         ldap: values(ldap),
         ldaps: values(ldaps),
@@ -102,8 +98,18 @@ pub(super) fn read_settings(
         hashing: hashing.unwrap_or_default(),
         backup,
         limits,
+    };
+    for error in settings.wrong_listeners().filter(|_| is_tls_right) {
+        let first = LISTENER_KEYS.iter().zip(&firsts).find(|(key, _)| **key == error.key());
+        // Where nothing is listed, flags may give it.
+        if let Some((_, Some(position))) = first {
+            problems.report(position, error.key(), error.to_string());
+        }
     }
+    settings
 }
+
+const LISTENER_KEYS: [&str; 4] = ["server.ldap", "server.ldaps", "server.http", "server.https"];
 
 /// Reads a list of addresses; the paths of Unix sockets become relative to the file.
 fn addresses(

@@ -133,6 +133,26 @@ fn check_tells_all_problems_with_file_line_and_key() {
 }
 
 #[test]
+fn check_tells_of_missing_listeners_beside_all_else() {
+    let place = Place::new(SEED);
+    let told = |expected: &[&str]| {
+        let document = place.run(&["check", "--json"]).exits(3).json();
+        let problems = document["problems"].as_array().unwrap();
+        let keys: Vec<&str> = problems.iter().map(|problem| problem["key"].as_str().unwrap()).collect();
+        assert_eq!(keys, expected, "{problems:?}");
+        assert!(problems.iter().all(|problem| problem["line"].is_u64()), "{problems:?}");
+    };
+    place.edit("ldap = [\"127.0.0.1:0\"]", "ldap = []");
+    place.edit("email = \"alice@example.com\"", "mail = \"alice@example.com\"");
+    told(&["server.ldap", "account.mail"]);
+    // What was listed and is wrong is said once.
+    place.edit("ldap = []", "ldap = [\"localhost:389\"]");
+    told(&["server.ldap", "account.mail"]);
+    place.edit("ldap = [\"localhost:389\"]", "ldaps = [\"127.0.0.1:0\"]");
+    told(&["server.ldaps", "account.mail"]);
+}
+
+#[test]
 fn check_finds_names_that_do_not_exist() {
     let place = Place::new(SEED);
     place.edit("members = [\"alice\"]", "members = [\"alcie\"]");
