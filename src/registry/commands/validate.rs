@@ -460,19 +460,27 @@ pub(super) fn attribute_type(description: &str, schema: &Schema) -> Result<Optio
     Ok(Some(id))
 }
 
-/// Whether a custom attribute type can be declared; `before`: as it is declared already.
-///
-/// # Errors
-/// Why not, a sentence.
+/// Why a custom attribute type cannot be declared, each with the field that it is about, if it is about one; `before`: as it
+/// is declared already.
 pub(super) fn custom_attribute(
+    attribute: &CustomAttribute,
+    before: Option<&CustomAttribute>,
+    schema: &Schema,
+) -> Vec<(Option<&'static str>, String)> {
+    let is_described_anew = before.is_none_or(|before| before.description != attribute.description);
+    let description = is_described_anew.then(|| description_of_type(&attribute.name, &attribute.description));
+    let description = description.and_then(Result::err).map(|problem| (Some("description"), problem));
+    let declared = declaration(attribute, before, schema).err().map(|problem| (None, problem));
+    description.into_iter().chain(declared).collect()
+}
+
+/// Whether an attribute type can have the name, the OID and the syntax.
+fn declaration(
     attribute: &CustomAttribute,
     before: Option<&CustomAttribute>,
     schema: &Schema,
 ) -> Result<(), String> {
     let name = &attribute.name;
-    if before.is_none_or(|before| before.description != attribute.description) {
-        description_of_type(name, &attribute.description)?;
-    }
     let known = schema.find(name);
     if known.is_some_and(|id| !schema.is_custom(id)) {
         return Err(format!(

@@ -14,6 +14,7 @@ use crate::model::{
     AccountKind, AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ObjectReference, Origin,
     Record, RoleNumber, TokenNumber, Tombstone, TombstoneOf, first_identifier,
 };
+use crate::quoted::beginning;
 use crate::registry::commands::foreign::{self, ForeignCredential};
 use crate::registry::commands::{lost, validate};
 use crate::registry::transaction::name_form;
@@ -207,6 +208,17 @@ impl<'t, 's> SeedRun<'t, 's> {
             || self.names.skipped.contains(&(kind, name_key(name)))
     }
 
+    /// Writes an object, and notes all that cannot be about it; what is about the whole ends it.
+    pub(super) fn write<T>(
+        &mut self,
+        kind: ReferenceKind,
+        name: &str,
+        command: impl FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError>,
+    ) -> Result<(), ChangeError> {
+        let done = self.transaction.telling_all_fields(command);
+        self.collect(kind, name, done).map(drop)
+    }
+
     /// Notes what cannot be about an object; what is about the whole ends it.
     pub(super) fn collect<T>(
         &mut self,
@@ -232,19 +244,23 @@ impl<'t, 's> SeedRun<'t, 's> {
             }
             error => return Err(error),
         };
-        let field = if let [(field, _)] = problems.as_slice() { *field } else { None };
-        match adoption::obstruction(self, kind, name, field)? {
-            Some(whose) => {
-                let sentences: Vec<String> = problems.into_iter().map(|(_, sentence)| sentence).collect();
-                let reason = format!("{}: {whose}", sentences.join("; "));
-                self.obstructed.push((kind, name.to_owned(), reason));
+        let mut wrong = Vec::new();
+        let mut obstructed = Vec::new();
+        for (field, sentence) in problems {
+            match adoption::obstruction(self, kind, name, field)? {
+                Some(whose) => obstructed.push((sentence, whose)),
+                None => wrong.push((field, sentence)),
             }
-            None => {
-                for (field, sentence) in problems {
-                    let attribute = self.attribute_of(kind, name, &sentence);
-                    self.problem(kind, name, attribute.as_deref().or(field), sentence);
-                }
-            }
+        }
+        // What would be wrong also without what stands in the way is told first.
+        if let (Some((_, whose)), true) = (obstructed.first(), wrong.is_empty()) {
+            let sentences: Vec<&str> = obstructed.iter().map(|(sentence, _)| sentence.as_str()).collect();
+            let reason = format!("{}: {whose}", sentences.join("; "));
+            self.obstructed.push((kind, name.to_owned(), reason));
+        }
+        for (field, sentence) in wrong {
+            let attribute = self.attribute_of(kind, name, &sentence);
+            self.problem(kind, name, attribute.as_deref().or(field), sentence);
         }
         Ok(None)
     }
@@ -275,9 +291,10 @@ impl<'t, 's> SeedRun<'t, 's> {
     /// Notes what cannot be about an object.
     pub(super) fn problem(&mut self, kind: ReferenceKind, name: &str, field: Option<&str>, sentence: String) {
         // A sentence that says only what is wrong with a field does not say of what.
-        let sentence = match sentence.contains(name) {
+        let begins = beginning(name);
+        let sentence = match sentence.contains(name) || sentence.contains(&begins) {
             true => sentence,
-            false => format!("the {kind} `{name}`: {sentence}"),
+            false => format!("the {kind} `{begins}`: {sentence}"),
         };
         let problem = SeedProblem::about(Some((kind, name.to_owned())), field, sentence);
         if !self.problems.contains(&problem) {

@@ -38,8 +38,11 @@ impl SeedRun<'_, '_> {
             return Ok(());
         }
         let schema = self.transaction.snapshot().schema();
-        if let Err(problem) = validate::custom_attribute(&attribute, before.as_ref(), schema) {
-            self.problem(ReferenceKind::Attribute, &seed.name, None, problem);
+        let problems = validate::custom_attribute(&attribute, before.as_ref(), schema);
+        if !problems.is_empty() {
+            for (field, problem) in problems {
+                self.problem(ReferenceKind::Attribute, &seed.name, field, problem);
+            }
             return Ok(());
         }
         if before.is_some() {

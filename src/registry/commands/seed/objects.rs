@@ -42,11 +42,11 @@ impl SeedRun<'_, '_> {
             self.obstructed.push((ReferenceKind::Provider, seed.name.clone(), reason));
             return Ok(());
         }
-        let done = match self.find_provider(&seed.name) {
-            Some(number) => update_provider(self.transaction, number, seed.said.clone()),
-            None => create_provider(self.transaction, seed.name.clone(), seed.said.clone()).map(drop),
-        };
-        self.collect(ReferenceKind::Provider, &seed.name, done).map(drop)
+        let found = self.find_provider(&seed.name);
+        self.write(ReferenceKind::Provider, &seed.name, |transaction| match found {
+            Some(number) => update_provider(transaction, number, seed.said.clone()),
+            None => create_provider(transaction, seed.name.clone(), seed.said.clone()).map(drop),
+        })
     }
 
     pub(super) fn role(&mut self, seed: &SeedRole) -> Result<(), ChangeError> {
@@ -71,8 +71,9 @@ impl SeedRun<'_, '_> {
             grants: grants.map(|grants| same_or(&role.grants, grants.items)),
             ..seed.said.clone()
         };
-        let done = role::write(self.transaction, before, role, changes);
-        self.collect(ReferenceKind::Role, &seed.name, done).map(drop)
+        self.write(ReferenceKind::Role, &seed.name, |transaction| {
+            role::write(transaction, before, role, changes)
+        })
     }
 
     pub(super) fn group(&mut self, seed: &SeedGroup) -> Result<(), ChangeError> {
@@ -137,8 +138,9 @@ impl SeedRun<'_, '_> {
             return Ok(());
         }
         let changes = changes(&group);
-        let done = group::write(self.transaction, before, group, changes);
-        self.collect(ReferenceKind::Group, name, done).map(drop)
+        self.write(ReferenceKind::Group, name, |transaction| {
+            group::write(transaction, before, group, changes)
+        })
     }
 
     pub(super) fn account(&mut self, seed: &SeedAccount) -> Result<(), ChangeError> {
@@ -159,7 +161,7 @@ impl SeedRun<'_, '_> {
             (None, Some(number)) => Account::new(number, name.to_owned(), kind, origin, now),
             (None, None) => return Ok(()),
         };
-        let known = self.problems.len();
+        // What they tell ends the run; the rest is written, for what is wrong with that.
         self.check_keys(seed, before.as_ref().map(|before| before.kind), kind);
         let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles, &account.roles));
         let grants = match &seed.permissions {
@@ -170,9 +172,6 @@ impl SeedRun<'_, '_> {
             Some(password) if kind.is_person() => self.password(seed, password, &account)?,
             Some(_) | None => None,
         };
-        if self.problems.len() > known {
-            return Ok(());
-        }
         let changes = AccountChanges {
             kind: Some(kind),
             attributes: same_attributes_or(&account.attributes, &seed.said.attributes),
@@ -189,8 +188,7 @@ impl SeedRun<'_, '_> {
             self.obstructed.push((kind_of_object, name.to_owned(), reason));
             return Ok(());
         }
-        let done = account::write(self.transaction, before, account, changes);
-        self.collect(kind_of_object, name, done).map(drop)
+        self.write(kind_of_object, name, |transaction| account::write(transaction, before, account, changes))
     }
 
     /// Who is in the groups of the seed, and in those of `create_group`.
@@ -214,8 +212,9 @@ impl SeedRun<'_, '_> {
             wanted.extend(kept.into_iter().filter(is_there));
             let changes =
                 GroupChanges { members: Some(wanted.into_iter().collect()), ..GroupChanges::default() };
-            let done = group::update_group(self.transaction, number, changes);
-            self.collect(ReferenceKind::Group, &group.name, done)?;
+            self.write(ReferenceKind::Group, &group.name, |transaction| {
+                group::update_group(transaction, number, changes)
+            })?;
         }
         for account in self.made_group_accounts() {
             let key = name_key(&account.username);
@@ -227,8 +226,9 @@ impl SeedRun<'_, '_> {
                 continue;
             }
             if let (false, Some(number), Some(group)) = (is_listed, number, group) {
-                let done = group::set_member(self.transaction, group, number, true);
-                self.collect(ReferenceKind::Account, &account.username, done)?;
+                self.write(ReferenceKind::Account, &account.username, |transaction| {
+                    group::set_member(transaction, group, number, true)
+                })?;
             }
         }
         Ok(())
@@ -265,8 +265,9 @@ impl SeedRun<'_, '_> {
         let bindings = bindings.map(|bindings| self.bindings(bindings, application.bindings.clone()));
         let bindings = bindings.transpose()?;
         let changes = ApplicationChanges { provider, bindings, ..seed.said.clone() };
-        let done = application::write(self.transaction, before, application, changes);
-        self.collect(ReferenceKind::Application, &seed.slug, done).map(drop)
+        self.write(ReferenceKind::Application, &seed.slug, |transaction| {
+            application::write(transaction, before, application, changes)
+        })
     }
 
     /// The bindings of an application. One that was there keeps its uuid: it is known by its subject and whether it is

@@ -97,6 +97,60 @@ fn example() -> Seed {
 }
 
 #[test]
+fn all_wrong_fields_of_an_object_are_told_at_once() {
+    let registry = registry();
+    let mut alice = person("alice");
+    alice.said.email = Some("no address".to_owned());
+    alice.said.name = Some("n".repeat(5_000));
+    alice.said.attributes = attributes(&[("uidNumber", "many"), ("jpegPhoto", "")]);
+    alice.password = Some(SeedSecret::Hash(HashText::new("{md5-of-mine}x".to_owned())));
+    let mut described = token("api", "bob");
+    described.said.description = Some("d".repeat(5_000));
+    described.said.networks = Some(vec!["10.0.0.0/8".parse().unwrap(); 1_001]);
+    described.said.intent = Some(Intent::Api);
+    described.secret = secret("short");
+    let mut vault = application("vault", None);
+    vault.said.texts = vec![
+        (ApplicationText::LaunchUrl, "javascript:x".to_owned()),
+        (ApplicationText::Description, "d".repeat(100_000)),
+    ];
+    let mut ldap = provider("ldap", "no dn");
+    ldap.said.domain = Some(Some("no domain".to_owned()));
+    let seed = Seed {
+        providers: vec![ldap],
+        accounts: vec![alice, person("bob")],
+        tokens: vec![described],
+        applications: vec![vault],
+        ..Seed::default()
+    };
+    let planned = wait(registry.plan_seed(seed, SeedOptions::default()));
+    let Err(ChangeError::Seed(problems)) = planned else { panic!("it was taken") };
+    let told: Vec<(String, String)> = problems
+        .iter()
+        .map(|problem| {
+            let (_, name) = problem.object.clone().unwrap();
+            (name, problem.field.clone().unwrap_or_default())
+        })
+        .collect();
+    for (name, field) in [
+        ("alice", "email"),
+        ("alice", "name"),
+        ("alice", "attributes.uidNumber"),
+        ("alice", ""),
+        ("api", "key"),
+        ("api", "description"),
+        ("api", "networks"),
+        ("vault", "meta_launch_url"),
+        ("vault", "meta_description"),
+        ("ldap", "base_dn"),
+        ("ldap", "domain"),
+    ] {
+        let expected = (name.to_owned(), field.to_owned());
+        assert!(told.contains(&expected), "{expected:?} in {told:#?}");
+    }
+}
+
+#[test]
 fn a_seed_makes_everything_at_once_and_then_nothing() {
     let registry = registry();
     assert!(!wait(registry.is_seeded()).unwrap());

@@ -11,7 +11,7 @@ use super::secrets::{PreparedToken, selector_of_token};
 use crate::auth::SealError;
 use crate::config::{ReferenceKind, SeedSecret, SeedToken};
 use crate::model::{
-    AccountKind, Expiry, Intent, Timestamp, Token, TokenChanges, TokenSelector, first_identifier,
+    AccountKind, Expiry, HashText, Intent, Timestamp, Token, TokenChanges, TokenSelector, first_identifier,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::DEFAULT_LIFETIME;
@@ -91,8 +91,9 @@ impl SeedRun<'_, '_> {
             self.leave_out(ReferenceKind::Token, identifier, reason);
             return Ok(());
         }
-        let done = token::write(self.transaction, Some(&stored), token);
-        self.collect(ReferenceKind::Token, identifier, done).map(drop)
+        self.write(ReferenceKind::Token, identifier, |transaction| {
+            token::write(transaction, Some(&stored), token)
+        })
     }
 
     /// When a token that is there expires. A duration that the config has said already moves nothing, whatever became of the
@@ -156,21 +157,26 @@ impl SeedRun<'_, '_> {
         if seed.retrievable == Some(true) && !self.prepared.keys().can_seal() {
             let sentence = not_kept(identifier, SealError::NoKey).to_string();
             self.problem(ReferenceKind::Token, identifier, Some("retrievable"), sentence);
-            return Ok(());
         }
-        let Some(PreparedToken { uuid, selector, hash, sealed, expires }) =
-            self.secret(seed, &owner.username, intent, expires)?
-        else {
-            return Ok(());
+        let secret = self.secret(seed, &owner.username, intent, expires)?;
+        let is_taken = |secret: &PreparedToken| self.accounts().token_found_by(&secret.selector).is_some();
+        let (taken, secret) = match secret {
+            Some(secret) if is_taken(&secret) => (true, None),
+            secret => (false, secret),
         };
-        if self.accounts().token_found_by(&selector).is_some() {
+        if taken {
             let sentence = format!(
                 "the secret of the token `{identifier}` belongs to a token that is there already; give it another \
                  one, or leave it out to have one generated"
             );
             self.problem(ReferenceKind::Token, identifier, Some("key"), sentence);
-            return Ok(());
         }
+        // What is wrong with it ends the run; the rest is written, for what is wrong with that.
+        let PreparedToken { uuid, selector, hash, sealed, expires } = secret.unwrap_or_else(|| {
+            let uuid = Uuid::new_v4();
+            let selector = TokenSelector::Generated(uuid.to_string());
+            PreparedToken { uuid, selector, hash: HashText::new(String::new()), sealed: None, expires }
+        });
         let lifetime_said = match (seed.said.expiring, seed.said.expires) {
             (Some(false), _) | (_, Some(Expiry::At(_)) | None) => None,
             (_, Some(Expiry::In(lifetime))) => Some(lifetime),
@@ -187,8 +193,7 @@ impl SeedRun<'_, '_> {
             lifetime_said,
             ..token::made_now(self.transaction, number, identifier.clone(), owner.number, (selector, hash))
         };
-        let done = token::write(self.transaction, None, token);
-        self.collect(ReferenceKind::Token, identifier, done).map(drop)
+        self.write(ReferenceKind::Token, identifier, |transaction| token::write(transaction, None, token))
     }
 
     /// The secret of a token that is made; `None`: it cannot have the one that is given.

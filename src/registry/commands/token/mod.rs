@@ -410,7 +410,7 @@ fn write_after(
         return Err(validate::internal(&owner.username));
     }
     if known.is_none_or(|known| known.identifier != token.identifier) {
-        check_identifier(accounts, &token.identifier, Some(token.number))?;
+        transaction.noting(check_identifier(accounts, &token.identifier, Some(token.number)))?;
         names::take(transaction, TombstoneOf::Token(token.identifier.clone()))?;
         // The replacement of a token goes on with its name, and is whose that was.
         if before.is_some_and(|before| !before.is_replaced && !token.is_replaced) {
@@ -418,19 +418,19 @@ fn write_after(
         }
     }
     if known.is_none_or(|known| known.description != token.description) {
-        check_description(&token.identifier, &token.description)?;
+        transaction.noting(check_description(&token.identifier, &token.description))?;
     }
     if known.is_none_or(|known| known.networks != token.networks) {
-        check_networks(&token.identifier, &token.networks)?;
+        transaction.noting(check_networks(&token.identifier, &token.networks))?;
     }
     let accounts = transaction.snapshot().accounts();
     if accounts.token_found_by(&token.selector).is_some_and(|other| other.number != token.number) {
         return Err(ChangeError::Conflict);
     }
-    match before {
-        None => check_future(&token.identifier, token.expires, transaction.now())?,
-        Some(before) => check_replaced(before, &token)?,
-    }
+    transaction.noting(match before {
+        None => check_future(&token.identifier, token.expires, transaction.now()),
+        Some(before) => check_replaced(before, &token),
+    })?;
     transaction.put(Record::Token(token))
 }
 
