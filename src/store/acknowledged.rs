@@ -1,117 +1,210 @@
-//! The small file that held the last acknowledged revision before there was a journal. It is read at the first start of a
-//! store that has one, so that a lost end is noticed then too, and removed.
+//! The file `acknowledged`: which revision was acknowledged last, told by neither of the two copies of a store, so that an end
+//! is missed which both have lost.
 //!
-//! Two slots were written in turn, so that a torn write left the revision before:
+//! It is written behind each commit, whose batch is on the disk by then, and left to the system to bring there: a power loss may
+//! leave it some commits behind, and then it says less than it could. It is never ahead.
+//!
+//! Two slots are written in turn, so that a torn write leaves the revision before:
 //!
 //! ```text
-//! slot    at 0 and at 4096: magic (8) | revision (8, little-endian) | checksum of both (16)
+//! slot    at 0 and at 4096: "BINDERY" | format 2 (1) | incarnation (16) | revision (8) | checksum of what is before it (16)
 //! ```
 //!
-//! The word `accept` in it stands for whatever revision the database is at.
+//! Numbers are little-endian. Before there was a journal the slots had format 1, without an incarnation, and the word `accept` in
+//! the file stood for whatever revision the database is at; such a file is read at the first start of such a store.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::error::{Damage, StoreError};
-use crate::model::Revision;
+use super::archive::{CHECKSUM_OCTETS, incarnation_of, octets_of, take};
+use super::error::StoreError;
+use super::{Meta, ledger};
+use crate::model::{Incarnation, Revision};
 
 /// What the file says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     /// There is no file.
     Nothing,
-    /// This revision was acknowledged.
-    Revision(Revision),
-    /// An operator takes what is there.
+    /// It is corrupt, or cannot be read.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// These were acknowledged.
+    Acknowledged(Vec<Slot>),
+    /// An operator takes what is there: of a store without a journal. Beside one it says nothing.
     Accept,
 }
 
-/// The file.
-#[derive(Debug)]
-pub(super) struct Acknowledged;
+/// A revision that was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot {
+    /// In which life of the store; `None`: it had none.
+    incarnation: Option<Incarnation>,
+    revision: Revision,
+}
 
-impl Acknowledged {
-    fn path_in(directory: &Path) -> PathBuf {
-        directory.join(FILE_NAME)
-    }
-
+impl Said {
     /// What the file in this directory says.
-    ///
-    /// # Errors
-    /// It is corrupt, or cannot be read.
-    pub(super) fn read(directory: &Path) -> Result<Said, StoreError> {
-        let path = Self::path_in(directory);
+    pub(super) fn read(directory: &Path) -> Self {
+        let path = directory.join(FILE_NAME);
         let mut octets = Vec::new();
         match File::open(&path).and_then(|file| file.take(FILE_OCTETS as u64 + 1).read_to_end(&mut octets)) {
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Said::Nothing),
-            Err(error) => return Err(StoreError::from_io(&path, "read", error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::Nothing,
+            Err(_) => return Self::Unreadable { path },
         }
         if octets.trim_ascii() == ACCEPT {
-            return Ok(Said::Accept);
+            return Self::Accept;
         }
-        let newest = if octets.len() == FILE_OCTETS {
-            octets.chunks(SLOT_DISTANCE).filter_map(revision_in).max()
+        let slots: Vec<Slot> = if octets.len() == FILE_OCTETS {
+            octets.chunks(SLOT_DISTANCE).filter_map(Slot::read).collect()
         } else {
-            None
+            Vec::new()
         };
-        newest.map(Said::Revision).ok_or_else(|| StoreError::Damaged {
-            path: directory.to_owned(),
-            damage: Damage::AcknowledgedUnreadable { path },
-        })
+        if slots.is_empty() { Self::Unreadable { path } } else { Self::Acknowledged(slots) }
     }
 
-    /// Removes the file: the journal tells the same.
-    ///
-    /// # Errors
-    /// It cannot be removed.
-    pub(super) fn remove(directory: &Path) -> Result<(), StoreError> {
-        let path = Self::path_in(directory);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::from_io(&path, "remove", error))
-            }
-            _ => Ok(()),
+    /// The last revision of this life of a store, as far as that is known; `None`: nothing is said of it.
+    pub(super) fn of_life(&self, incarnation: Option<Incarnation>) -> Option<Revision> {
+        match self {
+            Self::Nothing | Self::Unreadable { .. } | Self::Accept => None,
+            Self::Acknowledged(slots) => slots
+                .iter()
+                .filter(|slot| !ledger::is_foreign(slot.incarnation, incarnation))
+                .map(|slot| slot.revision)
+                .max(),
         }
     }
+
+    /// Whether a store with a journal has said it.
+    pub(super) fn is_of_ledger(&self) -> bool {
+        matches!(self, Self::Acknowledged(slots) if slots.iter().any(|slot| slot.incarnation.is_some()))
+    }
+
+    /// Whether this is the last of one life of a store, and nothing is said of another.
+    fn is_up_to(&self, last: Slot) -> bool {
+        let is_of_it = |slot: &Slot| slot.incarnation.is_some() && slot.incarnation == last.incarnation;
+        matches!(self, Self::Acknowledged(slots) if slots.iter().all(is_of_it))
+            && self.of_life(last.incarnation) == Some(last.revision)
+    }
 }
 
-fn slot(revision: Revision) -> Vec<u8> {
-    let mut octets = Vec::with_capacity(SLOT_OCTETS);
-    octets.extend_from_slice(MAGIC);
-    octets.extend_from_slice(&revision.to_le_bytes());
-    let checksum = blake3::hash(&octets);
-    octets.extend(checksum.as_bytes().iter().take(CHECKSUM_OCTETS));
-    octets
+impl Slot {
+    fn read(octets: &[u8]) -> Option<Self> {
+        let mut rest = octets;
+        let slot = match &take(&mut rest)? {
+            MAGIC => {
+                let incarnation = incarnation_of(take(&mut rest)?);
+                Self { incarnation, revision: Revision::from_le_bytes(take(&mut rest)?) }
+            }
+            MAGIC_V1 => Self { incarnation: None, revision: Revision::from_le_bytes(take(&mut rest)?) },
+            _ => return None,
+        };
+        let covered = octets.len() - rest.len();
+        let checksum = checksum(octets.get(..covered)?);
+        rest.starts_with(&checksum).then_some(slot)
+    }
+
+    fn octets(self) -> Vec<u8> {
+        let mut octets = MAGIC.to_vec();
+        octets.extend_from_slice(&octets_of(self.incarnation));
+        octets.extend_from_slice(&self.revision.to_le_bytes());
+        octets.extend(checksum(&octets));
+        octets
+    }
 }
 
-fn revision_in(octets: &[u8]) -> Option<Revision> {
-    let revision = octets.get(MAGIC.len()..)?.first_chunk::<8>()?;
-    let revision = Revision::from_le_bytes(*revision);
-    (octets.get(..SLOT_OCTETS)? == slot(revision)).then_some(revision)
+fn checksum(octets: &[u8]) -> [u8; CHECKSUM_OCTETS] {
+    let mut checksum = [0; CHECKSUM_OCTETS];
+    blake3::Hasher::new().update(octets).finalize_xof().fill(&mut checksum);
+    checksum
 }
 
-const FILE_NAME: &str = "acknowledged";
-const MAGIC: &[u8; 8] = b"BINDERY\x01";
+/// The file, as it is written to.
+#[derive(Debug)]
+pub(super) struct Acknowledged {
+    path: PathBuf,
+    /// `None` since it could not be written: from then on it falls behind, which loses no more than what it would have told.
+    file: Option<File>,
+}
+
+impl Acknowledged {
+    /// Goes on from a store in `directory` that was found to have all that is said, of which life its files are: where it is
+    /// takes the place of what says something else, on the disk too.
+    pub(super) fn go_on(directory: &Path, meta: &Meta, incarnation: Option<Incarnation>) -> Self {
+        let path = directory.join(FILE_NAME);
+        let slot = Slot { incarnation, revision: meta.revision };
+        let is_said = Said::read(directory).is_up_to(slot);
+        let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let made = made.and_then(|file| {
+            if is_said {
+                return Ok(file);
+            }
+            let mut octets = vec![0; FILE_OCTETS];
+            let at = place_of(meta.revision);
+            octets.splice(at..at + SLOT_OCTETS, slot.octets());
+            file.write_all_at(&octets, 0)?;
+            file.set_len(FILE_OCTETS as u64)?;
+            file.sync_all()?;
+            Ok(file)
+        });
+        let made = made.map_err(|error| StoreError::from_io(&path, "write", error));
+        let made = made.and_then(|file| super::disk::sync_directory(directory).map(|()| file));
+        let mut acknowledged = Self { path, file: None };
+        match made {
+            Ok(file) => acknowledged.file = Some(file),
+            Err(error) => acknowledged.fail(&error),
+        }
+        acknowledged
+    }
+
+    /// Takes note that the store came to where `meta` says, which is on the disk.
+    pub(super) fn note(&mut self, meta: &Meta) {
+        let Some(file) = &self.file else { return };
+        let slot = Slot { incarnation: meta.incarnation, revision: meta.revision };
+        if let Err(error) = file.write_all_at(&slot.octets(), place_of(meta.revision) as u64) {
+            self.fail(&StoreError::from_io(&self.path, "write", error));
+        }
+    }
+
+    fn fail(&mut self, error: &StoreError) {
+        self.file = None;
+        tracing::warn!(
+            reason = super::disk::reason_of(error),
+            "until the next start nothing but the two copies of the store tells how far it has come"
+        );
+    }
+}
+
+/// Where the slot of a revision begins.
+const fn place_of(revision: Revision) -> usize {
+    if revision.is_multiple_of(2) { 0 } else { SLOT_DISTANCE }
+}
+
+pub(super) const FILE_NAME: &str = "acknowledged";
+const MAGIC: &[u8; 8] = b"BINDERY\x02";
+const MAGIC_V1: &[u8; 8] = b"BINDERY\x01";
 const ACCEPT: &[u8] = b"accept";
-const CHECKSUM_OCTETS: usize = 16;
-const SLOT_OCTETS: usize = MAGIC.len() + size_of::<Revision>() + CHECKSUM_OCTETS;
-const SLOTS: u64 = 2;
+const SLOT_OCTETS: usize = MAGIC.len() + 16 + size_of::<Revision>() + CHECKSUM_OCTETS;
 /// A page apart, so that one torn or unreadable page does not take both.
 const SLOT_DISTANCE: usize = 4096;
-const FILE_OCTETS: usize = SLOT_DISTANCE * SLOTS as usize;
+const FILE_OCTETS: usize = SLOT_DISTANCE * 2;
 
-/// Writes the file as it was written.
+/// Writes the file as it was before there was a journal.
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(super) fn write(directory: &Path, revisions: [Revision; 2]) {
+pub(super) fn write_v1(directory: &Path, revisions: [Revision; 2]) {
     let mut octets = Vec::new();
     for revision in revisions {
-        octets.extend(slot(revision));
+        let slot = [&MAGIC_V1[..], &revision.to_le_bytes()].concat();
+        octets.extend([&slot[..], &checksum(&slot)].concat());
         octets.resize(octets.len().next_multiple_of(SLOT_DISTANCE), 0);
     }
-    std::fs::write(Acknowledged::path_in(directory), octets).unwrap();
+    std::fs::write(directory.join(FILE_NAME), octets).unwrap();
 }
 
 #[cfg(test)]
@@ -119,48 +212,85 @@ pub(super) fn write(directory: &Path, revisions: [Revision; 2]) {
 mod tests {
     use super::*;
 
+    const ONE: Option<Incarnation> = Some(Incarnation::new([1; 16]));
+    const OTHER: Option<Incarnation> = Some(Incarnation::new([2; 16]));
+
+    fn at(revision: Revision, incarnation: Option<Incarnation>) -> Meta {
+        Meta { revision, incarnation, ..Meta::default() }
+    }
+
     #[test]
     fn says_the_newest() {
         let directory = tempfile::tempdir().unwrap();
-        assert_eq!(Acknowledged::read(directory.path()).unwrap(), Said::Nothing);
-        for revisions in [[8, 7], [6, 7], [0, 0]] {
-            write(directory.path(), revisions);
-            let newest = revisions[0].max(revisions[1]);
-            assert_eq!(Acknowledged::read(directory.path()).unwrap(), Said::Revision(newest));
+        assert_eq!(Said::read(directory.path()), Said::Nothing);
+        let mut acknowledged = Acknowledged::go_on(directory.path(), &at(7, ONE), ONE);
+        for revision in 7..=12 {
+            acknowledged.note(&at(revision, ONE));
+            assert_eq!(Said::read(directory.path()).of_life(ONE), Some(revision));
+            assert_eq!(Said::read(directory.path()).of_life(None), Some(revision));
         }
-        Acknowledged::remove(directory.path()).unwrap();
-        assert_eq!(Acknowledged::read(directory.path()).unwrap(), Said::Nothing);
-        Acknowledged::remove(directory.path()).unwrap();
+        Acknowledged::go_on(directory.path(), &at(12, ONE), ONE);
+        assert_eq!(Said::read(directory.path()).of_life(ONE), Some(12));
+    }
+
+    /// Each life of a store counts its revisions for itself.
+    #[test]
+    fn says_nothing_of_another_life() {
+        let directory = tempfile::tempdir().unwrap();
+        Acknowledged::go_on(directory.path(), &at(7, ONE), ONE);
+        assert_eq!(Said::read(directory.path()).of_life(OTHER), None);
+        Acknowledged::go_on(directory.path(), &at(2, OTHER), OTHER);
+        assert_eq!(Said::read(directory.path()).of_life(OTHER), Some(2));
+        assert_eq!(Said::read(directory.path()).of_life(ONE), None);
+    }
+
+    #[test]
+    fn says_what_it_said_before_there_was_a_journal() {
+        let directory = tempfile::tempdir().unwrap();
+        for revisions in [[8, 7], [6, 7], [0, 0]] {
+            write_v1(directory.path(), revisions);
+            let newest = revisions[0].max(revisions[1]);
+            assert_eq!(Said::read(directory.path()).of_life(ONE), Some(newest));
+        }
     }
 
     #[test]
     fn a_torn_slot_leaves_the_one_before() {
         let directory = tempfile::tempdir().unwrap();
-        write(directory.path(), [8, 7]);
-        let path = Acknowledged::path_in(directory.path());
-        let mut octets = std::fs::read(&path).unwrap();
-        octets.splice(4..16, [0; 12]);
-        std::fs::write(path, octets).unwrap();
-        assert_eq!(Acknowledged::read(directory.path()).unwrap(), Said::Revision(7));
+        let path = directory.path().join(FILE_NAME);
+        let mut acknowledged = Acknowledged::go_on(directory.path(), &at(7, ONE), ONE);
+        acknowledged.note(&at(8, ONE));
+        let whole = std::fs::read(&path).unwrap();
+        for octet in 0..SLOT_OCTETS {
+            let mut torn = whole.clone();
+            torn[octet] ^= 0x10;
+            std::fs::write(&path, torn).unwrap();
+            assert_eq!(Said::read(directory.path()).of_life(ONE), Some(7), "{octet}");
+        }
     }
 
     #[test]
-    fn nonsense_is_damage() {
+    fn nonsense_says_nothing() {
         let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE_NAME);
         for nonsense in [vec![], b"accepted".to_vec(), vec![0; FILE_OCTETS], vec![255; FILE_OCTETS + 1]] {
-            std::fs::write(Acknowledged::path_in(directory.path()), nonsense).unwrap();
-            let error = Acknowledged::read(directory.path()).unwrap_err();
-            assert!(matches!(
-                error,
-                StoreError::Damaged { damage: Damage::AcknowledgedUnreadable { .. }, .. }
-            ));
+            std::fs::write(&path, nonsense).unwrap();
+            let said = Said::read(directory.path());
+            assert_eq!(said, Said::Unreadable { path: path.clone() });
+            assert_eq!(said.of_life(None), None);
         }
+        // What is not a file at all neither, and it keeps nobody from going on.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(Said::read(directory.path()), Said::Unreadable { path });
+        Acknowledged::go_on(directory.path(), &at(7, ONE), ONE).note(&at(8, ONE));
     }
 
     #[test]
     fn an_operator_may_accept() {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(Acknowledged::path_in(directory.path()), "accept\n").unwrap();
-        assert_eq!(Acknowledged::read(directory.path()).unwrap(), Said::Accept);
+        std::fs::write(directory.path().join(FILE_NAME), "accept\n").unwrap();
+        let said = Said::read(directory.path());
+        assert_eq!((said.of_life(None), said), (None, Said::Accept));
     }
 }

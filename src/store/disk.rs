@@ -2,7 +2,7 @@
 //! database (sled), in which single records and events are found.
 //!
 //! A commit appends its batch to the journal and syncs it, then writes it to the database and syncs that, and only then
-//! answers. What a failure means:
+//! answers, and notes the revision in a file that is neither of the two. What a failure means:
 //!
 //! - *No space for the journal*: nothing happened.
 //! - *No space for the database*: the batch is in the journal, so it is committed. The database is closed; when there is
@@ -29,6 +29,7 @@ pub(super) use self::database::database_in;
 use self::opening::Begun;
 pub(super) use self::opening::OLD as DATABASE_OLD;
 pub(super) use self::remains::Remains;
+use super::acknowledged::Acknowledged;
 use super::commit::{self, Prepared};
 use super::directories::make_directory;
 use super::error::{Damage, StoreError, check_ending};
@@ -152,6 +153,7 @@ struct CommitState {
     /// As of the last acknowledged commit.
     meta: Meta,
     journal: Journal,
+    acknowledged: Acknowledged,
     /// Files of batches before that one, and the octets in them.
     before: Vec<(PathBuf, u64)>,
     checkpoint_octets: u64,
@@ -161,7 +163,7 @@ struct CommitState {
 
 impl DiskStore {
     /// Opens the store in the data directory `directory`, or makes an empty one there: the ledger in `journal/`, the
-    /// database in `store/`, and the file `lock`.
+    /// database in `store/`, and the files `acknowledged` and `lock`.
     ///
     /// Call [`Store::load`] next: opening alone compares revisions and checks the ledger, not the records. The database is
     /// verified when that is done; what needs it waits.
@@ -197,6 +199,7 @@ impl DiskStore {
         let mut writer = CommitState {
             meta: *ledger.meta(),
             journal,
+            acknowledged: Acknowledged::go_on(directory, ledger.meta(), ledger.incarnation()),
             before,
             checkpoint_octets: ledger.checkpoint_octets(),
             journal_octets_max: 0,
@@ -353,6 +356,7 @@ impl Shared {
                 path: self.directory.clone(),
                 store: ledger.meta().revision,
                 acknowledged: revision,
+                copies: format!("the journal ends with revision {}", ledger.meta().revision),
             }),
             Err(trouble) => Err(trouble.at(&self.directory)),
         }
@@ -536,6 +540,7 @@ impl Store for DiskStore {
         check_space(&shared.directory, &shared.settings, octets)?;
         shared.write(&mut writer, &prepared)?;
         writer.meta = prepared.meta;
+        writer.acknowledged.note(&prepared.meta);
         shared.make_checkpoint_in_time(&mut writer);
         Ok(prepared.meta)
     }
@@ -671,7 +676,8 @@ fn octets_in(directory: &Path) -> u64 {
         .sum()
 }
 
-fn reason_of(error: &StoreError) -> String {
+/// An error with what the system says of it.
+pub(super) fn reason_of(error: &StoreError) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

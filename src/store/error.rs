@@ -91,9 +91,8 @@ pub enum StoreError {
     },
     /// Changes that were acknowledged are not there any more.
     #[error(
-        "the store in {} has lost acknowledged changes: it is at revision {store}, but revision {acknowledged} \
-         was acknowledged; restore the whole data directory from a backup (docs/reliability.md says how to go \
-         on without one)",
+        "the store in {} has lost acknowledged changes: revision {acknowledged} was acknowledged, but {copies}; restore a backup \
+         (`bindery restore`), or what `bindery salvage` finds in its files, whichever has more",
         path.display()
     )]
     Behind {
@@ -103,6 +102,8 @@ pub enum StoreError {
         store: Revision,
         /// The revision that was acknowledged last.
         acknowledged: Revision,
+        /// How far its two copies are.
+        copies: String,
     },
     /// There is no space left for a change.
     #[error("the disk that holds the store in {} is full{}; free some space and try again", path.display(), space(*free, *needed))]
@@ -196,6 +197,14 @@ pub enum Damage {
         path: PathBuf,
         /// Why not.
         reason: String,
+    },
+    /// The journal ends as it should, but too early.
+    #[error("the journal ends with revision {found}, and revision {acknowledged} was acknowledged")]
+    EndMissing {
+        /// The revision that it leads to.
+        found: Revision,
+        /// The revision that was acknowledged last.
+        acknowledged: Revision,
     },
     /// Neither the journal nor the database is whole.
     #[error("neither of its two copies is whole: {journal}; and in the database {database}")]

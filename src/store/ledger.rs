@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::Meta;
+use super::acknowledged::Said;
 use super::archive::{self, ArchiveError, ArchiveReader, ArchiveWriter, Head, READ_OCTETS};
 use super::error::{Damage, StoreError};
 use super::journal::{self, End, Journal, Segment};
@@ -279,6 +280,17 @@ impl Ledger {
     /// The revision of the checkpoint.
     pub(super) fn checkpoint_revision(&self) -> Revision {
         self.head.meta.revision
+    }
+
+    /// Of which life of a store it is.
+    pub(super) fn incarnation(&self) -> Option<Incarnation> {
+        self.meta.incarnation.or(self.head.incarnation)
+    }
+
+    /// Whether its end is missing, by what was acknowledged.
+    pub(super) fn lacks(&self, said: &Said) -> Option<Damage> {
+        let (found, acknowledged) = (self.meta.revision, said.of_life(self.incarnation())?);
+        (found < acknowledged).then_some(Damage::EndMissing { found, acknowledged })
     }
 
     /// How long the checkpoint is.

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
+use super::acknowledged::Said;
 use super::archive::{ArchiveError, ArchiveReader};
 use super::error::StoreError;
 use super::ledger::{Files, Ledger, Trouble};
@@ -28,8 +29,14 @@ pub fn holder(directory: &Path) -> Result<Option<StoreError>, StoreError> {
 pub fn read_directory(directory: &Path) -> Result<Option<MemoryStore>, StoreError> {
     let mut attempt = 1;
     loop {
+        // Before the journal, which may grow meanwhile.
+        let said = Said::read(directory);
         let damage = match Files::open(directory).map_err(Trouble::Other).and_then(Ledger::of) {
-            Ok(ledger) => return read_ledger(&ledger, directory).map(Some),
+            Ok(ledger) => match ledger.lacks(&said) {
+                None => return read_ledger(&ledger, directory).map(Some),
+                Some(damage) => damage,
+            },
+            Err(trouble @ Trouble::Absent) if said.is_of_ledger() => return Err(trouble.at(directory)),
             Err(Trouble::Absent) => return Ok(None),
             Err(Trouble::Other(error)) => return Err(error),
             Err(Trouble::Damaged { damage, .. }) => damage,
@@ -83,14 +90,14 @@ const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::model::Trail;
     use crate::store::disk::Settings;
-    use crate::store::tests::{Content, batch, files_of};
+    use crate::store::tests::{Content, batch, files_of, newest_batches};
     use crate::store::{DiskStore, Store, has_store};
 
     #[test]
@@ -114,9 +121,15 @@ mod tests {
         assert!(matches!(read.commit(&batch(13)), Err(StoreError::OnlyRead { .. })));
         assert!(!read.is_writable());
         assert!(files_of(directory.path()) == before);
-        std::fs::write(directory.path().join("journal/checkpoint"), "x").unwrap();
-        let error = read_directory(directory.path()).unwrap_err();
-        assert!(matches!(error, StoreError::JournalDamaged { .. }), "{error}");
+        // An end that is gone without a trace, and damage.
+        let batches = directory.path().join(newest_batches(directory.path()));
+        let end_missing = std::fs::read(&batches).unwrap()[..48].to_vec();
+        let checkpoint = directory.path().join("journal/checkpoint");
+        for (file, content) in [(batches, end_missing), (checkpoint, b"x".to_vec())] {
+            std::fs::write(file, content).unwrap();
+            let error = read_directory(directory.path()).unwrap_err();
+            assert!(matches!(error, StoreError::JournalDamaged { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub use self::outcome::{Missing, SalvageRules, Salvaged};
 
 use self::kept::{Kept, Survey};
 use self::sources::{Choice, Sources};
+use super::acknowledged::Said;
 use super::archive::{ArchiveWriter, Wreck};
 use super::disk::Remains;
 use super::error::{Damage, StoreError};
@@ -99,6 +100,13 @@ pub fn salvage(
     })?;
     let meta = kept.describe(revision, rules, &mut salvaged);
     salvaged.revision = meta.revision;
+    if let Some(acknowledged) = Said::read(directory).of_life(meta.incarnation) {
+        let told = match acknowledged.saturating_sub(meta.revision) {
+            0 => String::new(),
+            lost => format!(", of which the last {lost} are in none of these"),
+        };
+        salvaged.sources.push(format!("acknowledged: up to revision {acknowledged}{told}"));
+    }
     salvaged.records = meta.records;
 
     let failed = |error| StoreError::from_io(Path::new("the output"), "write", error);

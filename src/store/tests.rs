@@ -162,7 +162,7 @@ pub(super) fn open(directory: &Path) -> Result<DiskStore, StoreError> {
 /// Makes of a store at `revision` what it was before there was a journal.
 pub(super) fn as_before_the_journal(directory: &Path, revision: Revision) {
     std::fs::remove_dir_all(ledger::path_in(directory)).unwrap();
-    acknowledged::write(directory, [revision, revision.saturating_sub(1)]);
+    acknowledged::write_v1(directory, [revision, revision.saturating_sub(1)]);
 }
 
 /// All files of a data directory with their content, but for the lock.

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use super::database::{self, Database};
 use super::{Settings, check_space, octets_in, verify};
-use crate::model::Revision;
-use crate::store::acknowledged::{Acknowledged, Said};
+use crate::model::{Incarnation, Revision};
+use crate::store::acknowledged::Said;
 use crate::store::commit::Writes;
 use crate::store::directories::sync_directory;
 use crate::store::error::{Damage, StoreError, check_ending};
@@ -33,44 +33,76 @@ use crate::store::{Meta, aside, record};
 pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, StoreError> {
     Ledger::finish_creating(directory)?;
     finish_exchanging(directory)?;
+    let said = Said::read(directory);
     let has_database = Database::path_in(directory).exists();
+    // What cannot be read may tell of a store that had changes.
+    let is_legible = !matches!(said, Said::Unreadable { .. } | Said::Accept);
+    let is_empty = !has_database && is_legible && said.of_life(None).unwrap_or_default() == 0;
     match Ledger::read(directory) {
-        Ok(ledger) => return Ok(ledger),
+        Ok(ledger) => {
+            let Some(damage) = ledger.lacks(&said) else { return Ok(ledger) };
+            let left = Left::Journal { at_least: 0, incarnation: ledger.incarnation() };
+            from_database(directory, settings, damage, left, &said)?;
+        }
         Err(Trouble::Other(error)) => return Err(error),
         // A start that was killed when it had begun to make a store.
-        Err(Trouble::Damaged { at_least: 0, .. }) if !has_database => {
+        Err(Trouble::Damaged { at_least: 0, .. }) if is_empty => {
             Ledger::create(directory, &Meta::default(), |_| Ok(()))?;
         }
         Err(Trouble::Damaged { damage, at_least }) => {
-            from_database(directory, settings, damage, at_least, Witness::Journal)?;
+            let left = Left::Journal { at_least, incarnation: None };
+            from_database(directory, settings, damage, left, &said)?;
         }
-        Err(Trouble::Absent) => {
-            let missing = Damage::FileMissing { path: ledger::path_in(directory) };
-            match Acknowledged::read(directory)? {
-                Said::Nothing | Said::Revision(0) if !has_database => {
-                    Ledger::create(directory, &Meta::default(), |_| Ok(()))?;
-                }
-                Said::Nothing => {
-                    return Err(StoreError::Damaged { path: directory.to_owned(), damage: missing });
-                }
-                Said::Revision(at_least) => {
-                    from_database(directory, settings, missing, at_least, Witness::Acknowledged)?;
-                }
-                Said::Accept => from_database(directory, settings, missing, 0, Witness::Acknowledged)?,
+        Err(Trouble::Absent) => match &said {
+            Said::Nothing | Said::Acknowledged(_) if is_empty => {
+                Ledger::create(directory, &Meta::default(), |_| Ok(()))?;
             }
-            Acknowledged::remove(directory)?;
-        }
+            Said::Unreadable { path } => {
+                let damage = Damage::AcknowledgedUnreadable { path: path.clone() };
+                return Err(StoreError::Damaged { path: directory.to_owned(), damage });
+            }
+            Said::Nothing => return Err(Trouble::Absent.at(directory)),
+            Said::Acknowledged(_) | Said::Accept => {
+                let missing = Damage::FileMissing { path: ledger::path_in(directory) };
+                from_database(directory, settings, missing, Left::Nothing, &said)?;
+            }
+        },
     }
     Ledger::read(directory).map_err(|trouble| trouble.at(directory))
 }
 
-/// Who tells how far the database has to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Witness {
-    /// What is left of a ledger. A database at revision 0 beside it has lost everything.
-    Journal,
-    /// The file that there was before there were ledgers.
-    Acknowledged,
+/// What is left of the ledger when it is to be made of the database.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    /// Something. A database at revision 0 beside it has lost everything.
+    Journal {
+        /// What it says was committed.
+        at_least: Revision,
+        /// Of which life of the store it is, as far as it is known.
+        incarnation: Option<Incarnation>,
+    },
+    /// Nothing: what was acknowledged has to tell how far the database must go.
+    Nothing,
+}
+
+impl Left {
+    /// How far a database that `meta` describes has to go.
+    ///
+    /// # Errors
+    /// Why that cannot be known.
+    fn at_least(self, said: &Said, meta: &Meta) -> Result<Revision, String> {
+        let acknowledged = said.of_life(meta.incarnation);
+        match self {
+            Self::Journal { incarnation, .. } if ledger::is_foreign(incarnation, meta.incarnation) => {
+                Err("it belongs to another store".to_owned())
+            }
+            Self::Journal { at_least, .. } => Ok(at_least.max(1).max(acknowledged.unwrap_or_default())),
+            Self::Nothing if *said == Said::Accept => Ok(0),
+            Self::Nothing => {
+                acknowledged.ok_or_else(|| "what was acknowledged is of another store".to_owned())
+            }
+        }
+    }
 }
 
 /// Makes the ledger anew of the items of the database, of which a copy is opened.
@@ -78,17 +110,23 @@ fn from_database(
     directory: &Path,
     settings: &Settings,
     damage: Damage,
-    at_least: Revision,
-    witness: Witness,
+    left: Left,
+    acknowledged: &Said,
 ) -> Result<(), StoreError> {
     let path = Database::path_in(directory);
+    let both = |damage, database| {
+        let damage = Damage::Both { journal: Box::new(damage), database };
+        StoreError::Damaged { path: directory.to_owned(), damage }
+    };
     if !path.exists() {
-        return Err(StoreError::Damaged { path: directory.to_owned(), damage });
+        return Err(both(damage, "there is none".to_owned()));
     }
     let found = match open_whole(directory, settings, &path) {
         Err(error @ (StoreError::Damaged { .. } | StoreError::Behind { .. })) => {
-            let old =
-                if witness == Witness::Journal { open_old(directory, settings, at_least)? } else { None };
+            let old = match left {
+                Left::Journal { at_least, .. } => open_old(directory, settings, at_least)?,
+                Left::Nothing => None,
+            };
             old.ok_or(error)
         }
         found => found,
@@ -96,15 +134,23 @@ fn from_database(
     let (_copy, database, meta) = match found {
         Ok(found) => found,
         Err(error @ (StoreError::Damaged { .. } | StoreError::Behind { .. })) => {
-            let journal = Box::new(damage);
-            let damage = Damage::Both { journal, database: said(&error) };
-            return Err(StoreError::Damaged { path: directory.to_owned(), damage });
+            return Err(both(damage, said(&error)));
         }
         Err(error) => return Err(error),
     };
-    if meta.revision < at_least || (meta.revision == 0 && witness == Witness::Journal) {
+    let at_least = match left.at_least(acknowledged, &meta) {
+        Ok(at_least) => at_least,
+        Err(reason) => return Err(both(damage, reason)),
+    };
+    if meta.revision < at_least {
+        let copies = match damage {
+            Damage::EndMissing { found, .. } => {
+                format!("the journal ends with revision {found}, and the database with {}", meta.revision)
+            }
+            damage => format!("the database is at revision {}, and of the journal {damage}", meta.revision),
+        };
         let path = directory.to_owned();
-        return Err(StoreError::Behind { path, store: meta.revision, acknowledged: at_least });
+        return Err(StoreError::Behind { path, store: meta.revision, acknowledged: at_least, copies });
     }
     let revision = meta.revision;
     let aside = fill(directory, &meta, &database)?;
@@ -330,6 +376,10 @@ fn compare(
             path: directory.to_owned(),
             store: ledger.meta().revision,
             acknowledged: meta.revision,
+            copies: format!(
+                "the journal ends with revision {}, and the database, which has more, is not whole",
+                ledger.meta().revision
+            ),
         }),
         Err(error) => Err(error),
     }

@@ -1,5 +1,5 @@
 //! Damaged files: whichever one of them is harmed, a store opens with all that was acknowledged; of one in each copy, it does
-//! or is refused as it is, unless both have lost their last batches, which nobody can tell.
+//! or is refused as it is.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -103,10 +103,7 @@ impl Victim {
             }
             Err(error) => {
                 assert!(error.is_unusable(), "{harms:?} of {files:?}: {error}");
-                // Where the journal ends as it should, but too early, the database itself was opened.
-                if !matches!(error, StoreError::Behind { .. }) {
-                    assert!(files_of(copied.path()) == before, "{harms:?} of {files:?}: {error}");
-                }
+                assert!(files_of(copied.path()) == before, "{harms:?} of {files:?}: {error}");
                 true
             }
         }
@@ -257,9 +254,13 @@ fn a_start_that_is_refused_for_the_ends_of_both_changes_nothing() {
     let octets = std::fs::read(data.join(&journal)).unwrap();
     let end = octets.iter().rposition(|octet| *octet != 0).unwrap();
     for at in [end, end + 64] {
-        for database in ["as it is", "empty", "older", "gone", "db gone", "db empty", "strays"] {
+        let databases = ["as it is", "empty", "older", "gone", "db gone", "db empty", "strays"];
+        for (database, is_told) in databases.into_iter().flat_map(|name| [(name, false), (name, true)]) {
             let copied = place.path().join("copied");
             copy(&data, &copied);
+            if !is_told {
+                std::fs::remove_file(copied.join("acknowledged")).unwrap();
+            }
             Harm::Flip(at as u64).doing(&copied.join(&journal));
             let path = copied.join("store");
             match database {
@@ -281,13 +282,137 @@ fn a_start_that_is_refused_for_the_ends_of_both_changes_nothing() {
                 }
                 Err(error) => {
                     assert!(error.is_unusable(), "{database}: {error}");
-                    assert!(error.to_string().contains("neither of its two copies"), "{database}: {error}");
+                    // What was damaged is known to be the last batch, or asked for.
+                    let is_behind =
+                        is_told && at == end && matches!(error, StoreError::Behind { acknowledged: 60, .. });
+                    let is_of_both = error.to_string().contains("neither of its two copies");
+                    assert!(is_behind || is_of_both, "{database}: {error}");
                     assert!(files_of(&copied) == before, "{database}, damaged at {at}: {error}");
                 }
             }
             std::fs::remove_dir_all(&copied).unwrap();
         }
     }
+}
+
+/// A store at revision 60, with what its database was at 30, and how long its journal was then.
+fn with_older_database() -> (tempfile::TempDir, tempfile::TempDir, u64) {
+    let (directory, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut length = 0;
+    for revisions in [1..=30, 31..=60] {
+        let store = DiskStore::open(directory.path()).unwrap();
+        for revision in revisions {
+            store.commit(&batch(revision)).unwrap();
+        }
+        drop(store);
+        if length == 0 {
+            copy(&directory.path().join("store"), older.path());
+            length = end_of(&directory.path().join(newest_batches(directory.path()))) as u64;
+        }
+    }
+    (directory, older, length)
+}
+
+/// Each copy is whole, and both have lost the same.
+#[test]
+fn an_end_that_is_lost_in_both_copies_is_noticed() {
+    let (directory, older, length) = with_older_database();
+    let journal = newest_batches(directory.path());
+    let end = end_of(&directory.path().join(&journal)) as u64;
+    for (cut, is_older) in
+        [(length, true), (length + 1, true), (length, false), (end, true), (0, true), (0, false)]
+    {
+        let copied = tempfile::tempdir().unwrap();
+        copy(directory.path(), copied.path());
+        if cut == 0 {
+            std::fs::remove_dir_all(copied.path().join("journal")).unwrap();
+        } else {
+            Harm::Cut(cut).doing(&copied.path().join(&journal));
+        }
+        if is_older {
+            std::fs::remove_dir_all(copied.path().join("store")).unwrap();
+            copy(older.path(), &copied.path().join("store"));
+        }
+        let before = files_of(copied.path());
+        let context = format!("cut at {cut}, older database: {is_older}");
+        if is_older && cut < end {
+            let error = open(copied.path()).unwrap_err();
+            assert!(
+                matches!(error, StoreError::Behind { store: 30, acknowledged: 60, .. }),
+                "{context}: {error}"
+            );
+            assert!(error.is_unusable(), "{error}");
+            for named in ["`bindery restore`", "`bindery salvage`", "60", "30"] {
+                assert!(error.to_string().contains(named), "{error}");
+            }
+            assert!(files_of(copied.path()) == before, "{context}");
+            let error = read_directory(copied.path()).unwrap_err();
+            assert!(error.is_unusable(), "{context}: {error}");
+            // Who takes the file away believes what is left.
+            std::fs::remove_file(copied.path().join("acknowledged")).unwrap();
+            if cut == length {
+                assert_eq!(Content::of(&open(copied.path()).unwrap()).unwrap(), Content::after(30));
+            }
+        } else {
+            for _ in 0..2 {
+                assert_eq!(
+                    Content::of(&open(copied.path()).unwrap()).unwrap(),
+                    Content::after(60),
+                    "{context}"
+                );
+            }
+        }
+    }
+}
+
+/// It is not synced with each commit, and may be lost itself: it never keeps a sound store from starting.
+#[test]
+fn what_was_acknowledged_may_be_told_late_or_not_at_all() {
+    let (directory, _, _) = with_older_database();
+    let path = directory.path().join("acknowledged");
+    let said = std::fs::read(&path).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let store = open(other.path()).unwrap();
+    for revision in 1..=90 {
+        store.commit(&batch(revision)).unwrap();
+    }
+    let of_another = std::fs::read(other.path().join("acknowledged")).unwrap();
+    let [one, two] = [&said[..4096], &said[4096..]].map(|slot| [slot, &[0; 4096]].concat());
+    for content in [one, two, of_another, Vec::new(), vec![0; 8192], b"nonsense".to_vec()] {
+        std::fs::write(&path, content).unwrap();
+        assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(60));
+        assert_eq!(std::fs::read(&path).unwrap().len(), said.len());
+    }
+    // One that cannot be written does not keep it from taking changes.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let store = open(directory.path()).unwrap();
+    store.commit(&batch(61)).unwrap();
+    drop(store);
+    assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(61));
+}
+
+/// Batches of one store and a database of another are not made one.
+#[test]
+fn a_missing_end_is_not_made_up_for_by_another_store() {
+    let (directory, _, length) = with_older_database();
+    let other = tempfile::tempdir().unwrap();
+    let store = open(other.path()).unwrap();
+    for revision in 1..=90 {
+        store.commit(&batch(revision)).unwrap();
+    }
+    drop(store);
+    Harm::Cut(length).doing(&directory.path().join(newest_batches(directory.path())));
+    std::fs::remove_dir_all(directory.path().join("store")).unwrap();
+    copy(&other.path().join("store"), &directory.path().join("store"));
+    let before = files_of(directory.path());
+    let error = open(directory.path()).unwrap_err();
+    assert!(error.to_string().contains("it belongs to another store"), "{error}");
+    assert!(files_of(directory.path()) == before);
+    // Nor is a journal made of it.
+    std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    assert!(error.to_string().contains("of another store"), "{error}");
 }
 
 /// Behind the last whole batch of a file.

@@ -209,6 +209,9 @@ fn without_room_for_a_copy_the_database_itself_is_asked_for_the_end() {
 #[test]
 fn what_a_full_disk_keeps_from_being_asked_is_asked_later() {
     let Some(disk) = damaged_end() else { return };
+    // Nothing tells that a batch is missing.
+    let acknowledged = disk.data().join("acknowledged");
+    std::fs::remove_file(&acknowledged).unwrap();
     disk.fill(2 * 1024 * 1024);
     let store = DiskStore::open(&disk.data()).unwrap();
     let before = files_of(&disk.data());
@@ -223,4 +226,17 @@ fn what_a_full_disk_keeps_from_being_asked_is_asked_later() {
     let store = DiskStore::open(&disk.data()).unwrap();
     assert_eq!(Content::of(&store).unwrap(), Content::after(20));
     store.commit(&batch(21)).unwrap();
+}
+
+/// What is known to lack a batch is not served.
+#[test]
+fn without_room_to_ask_for_a_missing_end_a_start_is_refused() {
+    let Some(disk) = damaged_end() else { return };
+    disk.fill(256 * 1024);
+    let before = files_of(&disk.data());
+    let error = DiskStore::open(&disk.data()).unwrap_err();
+    assert!(error.is_full(), "{error}");
+    assert!(files_of(&disk.data()) == before);
+    disk.empty();
+    assert_eq!(Content::of(&DiskStore::open(&disk.data()).unwrap()).unwrap(), Content::after(20));
 }

@@ -372,7 +372,7 @@ fn a_store_without_a_journal_gets_one() {
     super::as_before_the_journal(directory.path(), 12);
     for _ in 0..2 {
         assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(12));
-        assert!(!directory.path().join("acknowledged").exists());
+        assert!(std::fs::read(directory.path().join("acknowledged")).unwrap().len() > 100);
     }
 
     // As after a crash between two syncs.
@@ -470,7 +470,18 @@ fn a_store_without_both_copies_or_without_any_witness_is_refused() {
         assert!(error.is_unusable(), "{error}");
         assert_eq!(super::files_of(directory.path()), before, "{error}");
     };
-    both(&|directory| std::fs::remove_dir_all(directory.join("journal")).unwrap());
+    both(&|directory| {
+        std::fs::remove_dir_all(directory.join("journal")).unwrap();
+        std::fs::remove_file(directory.join("acknowledged")).unwrap();
+    });
+    both(&|directory| {
+        std::fs::remove_dir_all(directory.join("journal")).unwrap();
+        std::fs::write(directory.join("acknowledged"), "nonsense").unwrap();
+    });
+    both(&|directory| {
+        std::fs::remove_dir_all(directory.join("journal")).unwrap();
+        std::fs::remove_dir_all(directory.join("store")).unwrap();
+    });
     both(&|directory| {
         std::fs::write(directory.join("journal").join("checkpoint"), "nonsense").unwrap();
         std::fs::remove_dir_all(directory.join("store")).unwrap();
@@ -479,6 +490,15 @@ fn a_store_without_both_copies_or_without_any_witness_is_refused() {
         std::fs::write(directory.join("journal").join("checkpoint"), "nonsense").unwrap();
         std::fs::write(directory.join("store").join("db"), vec![7; 600_000]).unwrap();
     });
+    // Nothing tells how far it had come, and nothing tells that it was empty.
+    for said in ["nonsense", "accept"] {
+        both(&|directory| {
+            std::fs::write(directory.join(super::newest_batches(directory)), "nonsense").unwrap();
+            std::fs::write(directory.join("journal").join("checkpoint"), "nonsense").unwrap();
+            std::fs::write(directory.join("acknowledged"), said).unwrap();
+            std::fs::remove_dir_all(directory.join("store")).unwrap();
+        });
+    }
 }
 
 #[test]
