@@ -6,7 +6,7 @@
 //! refused has changed nothing.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -650,6 +650,8 @@ fn finish_exchanging(directory: &Path) -> Result<(), StoreError> {
 /// A copy of the database's files, gone at the end. Its name is of this one copy: another directory may be somebody's.
 pub(super) struct Copy {
     pub(super) path: PathBuf,
+    /// Locked, as long as the copy is used; not everywhere it can be.
+    _used: Option<File>,
 }
 
 impl Copy {
@@ -657,7 +659,7 @@ impl Copy {
         let path = directory.join(format!("{COPY_PREFIX}{}", Uuid::new_v4()));
         let made = fs::DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|error| StoreError::from_io(&path, "create the directory", error))?;
-        let copy = Self { path };
+        let copy = Self { _used: File::open(&path).ok().filter(|copy| lock(copy).is_ok()), path };
         let failed = |error| StoreError::from_io(database, "copy", error);
         for entry in fs::read_dir(database).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -679,13 +681,31 @@ impl Drop for Copy {
 /// Takes away what the database, which was verified, makes needless: copies that processes have left behind when they were
 /// killed, and what stood in its place before.
 fn remove_leftovers(directory: &Path) {
+    remove_copies(directory);
+    tell_left(remove(&directory.join(OLD)));
+}
+
+/// Takes away the copies in a directory that processes have left behind when they were killed.
+pub(super) fn remove_copies(directory: &Path) {
     let left = fs::read_dir(directory).into_iter().flatten().flatten();
-    let copies = left.filter(|entry| is_copy(&entry.file_name())).map(|entry| entry.path());
-    for path in copies.chain([directory.join(OLD)]) {
-        if let Err(error) = remove(&path) {
-            tracing::warn!(%error, "what an earlier start has left behind stays");
+    for copy in left.filter(|entry| is_copy(&entry.file_name())) {
+        // That of a process which is at work is locked; what holds nothing may just have been made.
+        let path = copy.path();
+        let is_left = File::open(&path).is_ok_and(|copy| lock(&copy).is_ok());
+        if is_left && fs::read_dir(&path).is_ok_and(|mut files| files.next().is_some()) {
+            tell_left(remove(&path));
         }
     }
+}
+
+fn tell_left(removed: Result<(), StoreError>) {
+    if let Err(error) = removed {
+        tracing::warn!(%error, "what an earlier process has left behind stays");
+    }
+}
+
+fn lock(copy: &File) -> Result<(), Errno> {
+    rustix::fs::flock(copy, rustix::fs::FlockOperation::NonBlockingLockExclusive)
 }
 
 /// Whether this is the name of a [`Copy`].

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::database::{self, Database};
-use super::opening::{Copy, OLD, said};
+use super::opening::{self, Copy, OLD, said};
 use super::{Settings, record};
 use crate::store::Meta;
 use crate::store::error::StoreError;
@@ -32,11 +32,16 @@ pub(in crate::store) struct Remains {
 }
 
 impl Remains {
-    /// Opens a copy in `scratch` of the database in a data directory, and finds out how far it can be read.
+    /// Opens a copy in `scratch` of the database in a data directory, and finds out how far it can be read. A copy goes that a
+    /// process has left there when it was killed.
     ///
     /// # Errors
     /// The files cannot be copied.
     pub(in crate::store) fn of(directory: &Path, scratch: &Path) -> Result<Self, StoreError> {
+        // Those in the data directory stay until a start has found the database whole.
+        if scratch.canonicalize().ok() != directory.canonicalize().ok() {
+            opening::remove_copies(scratch);
+        }
         let mut found: Option<Self> = None;
         // An exchange of databases may have left the one before beside the one that took its place, or instead of it.
         for (path, is_old) in [(Database::path_in(directory), false), (directory.join(OLD), true)] {

@@ -512,3 +512,28 @@ fn a_copy_of_the_database_takes_nobodys_place() {
         .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with("store.copy"));
     assert_eq!(left.count(), others.len());
 }
+
+/// They are made beside the output, where no start looks.
+#[test]
+fn a_copy_that_a_killed_salvage_has_left_goes_with_the_next_one() {
+    let (directory, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    open(directory.path()).unwrap().commit(&batch(1)).unwrap();
+    let (left, somebodys) = ("store.copy-0b0c4fb2-7d1c-4f0e-9a58-0e5a3a1f9b11", "store.copy-notes");
+    for name in [left, somebodys] {
+        copy(&directory.path().join("store"), &scratch.path().join(name));
+    }
+    let there = || -> Vec<String> {
+        let names = std::fs::read_dir(scratch.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).filter(|name| name != somebodys).collect()
+    };
+    let one = disk::Remains::of(directory.path(), scratch.path()).unwrap();
+    let used = there();
+    assert!(used.len() == 1 && used != [left], "{used:?}");
+    // One that is used stays.
+    drop(disk::Remains::of(directory.path(), scratch.path()).unwrap());
+    assert_eq!(there(), used);
+    assert!(one.is_whole && one.items().count() > 0);
+    drop(one);
+    assert!(there().is_empty());
+    assert!(scratch.path().join(somebodys).exists());
+}
