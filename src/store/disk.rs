@@ -762,7 +762,7 @@ mod tests {
         let reading = store.shared.engine();
         let writing = Arc::clone(&store);
         let thread = std::thread::spawn(move || done.send(writing.commit(&Batch::default()).map(drop)));
-        let answer = committed.recv_timeout(Duration::from_secs(10));
+        let answer = committed.recv_timeout(Duration::from_secs(60));
         drop(reading);
         thread.join().unwrap().ok();
         answer.unwrap().unwrap();

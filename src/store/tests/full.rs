@@ -200,10 +200,16 @@ fn damaged_end() -> Option<SmallDisk> {
 
 #[test]
 fn without_room_for_a_copy_the_database_itself_is_asked_for_the_end() {
-    let Some(disk) = damaged_end() else { return };
-    disk.fill(8 * 1024 * 1024 + 256 * 1024);
-    let store = DiskStore::open(&disk.data()).unwrap();
-    assert_eq!(Content::of(&store).unwrap(), Content::after(20));
+    for is_told in [false, true] {
+        let Some(disk) = damaged_end() else { return };
+        // What is known to be missing is asked for in a copy all the same.
+        if !is_told {
+            std::fs::remove_file(disk.data().join("acknowledged")).unwrap();
+        }
+        disk.fill(8 * 1024 * 1024 + 256 * 1024);
+        let store = DiskStore::open(&disk.data()).unwrap();
+        assert_eq!(Content::of(&store).unwrap(), Content::after(20));
+    }
 }
 
 #[test]
