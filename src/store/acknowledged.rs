@@ -153,7 +153,7 @@ impl Acknowledged {
             Ok(file)
         });
         let made = made.map_err(|error| StoreError::from_io(&path, "write", error));
-        let made = made.and_then(|file| super::disk::sync_directory(directory).map(|()| file));
+        let made = made.and_then(|file| super::directories::sync_directory(directory).map(|()| file));
         let mut acknowledged = Self { path, file: None };
         match made {
             Ok(file) => acknowledged.file = Some(file),

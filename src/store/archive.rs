@@ -16,6 +16,7 @@
 //! checksum itself, so that no block can stand in another's place; the last block tells that nothing is missing. Keys and
 //! values are those of [`super::record`], each with the checksum that it has in the database.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -23,10 +24,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use super::Meta;
+use super::chain::{self, Effort};
 use super::error::Damage;
 use super::record::{self, Fault, Item};
 use super::verify::Verifier;
-use super::{Meta, chain};
 use crate::model::{Incarnation, Record, Timestamp};
 use crate::secret::Secret;
 
@@ -402,6 +404,7 @@ pub(super) fn check(file: &File) -> Result<Head, ArchiveError> {
 }
 
 /// Where a block is in a file.
+#[derive(Clone, Copy)]
 struct Block {
     at: u64,
     kind: u8,
@@ -412,6 +415,17 @@ struct Block {
 impl Block {
     fn end(&self) -> u64 {
         self.at.saturating_add(BLOCK_HEAD_OCTETS as u64 + u64::from(self.length))
+    }
+
+    /// Whether it is as long as a block of items that is not the last one, and so longer than anything that is in a value.
+    fn is_full(&self) -> bool {
+        (FULL_OCTETS_MIN..=FULL_OCTETS_MAX).contains(&(self.end() - self.at))
+    }
+
+    /// Whether no other block of its number takes its place: of those that may be in a value that one counts which stands before
+    /// the last block.
+    fn is_settled(&self) -> bool {
+        self.kind == HEAD || self.is_full()
     }
 
     /// Reads its content, and compares the checksum.
@@ -492,7 +506,8 @@ fn end_of(items: u64, octets: u64, whole: &blake3::Hasher) -> Vec<u8> {
     end
 }
 
-/// What is left of a damaged archive: of its whole blocks of items those that belong together.
+/// What is left of a damaged archive: of its whole blocks of items those that belong together. All do where the last block vouches
+/// for them: then something was put in between, or nothing is wrong.
 pub(super) struct Wreck {
     file: File,
     octets: u64,
@@ -512,16 +527,46 @@ struct Run {
     last: u64,
     first_key: Vec<u8>,
     last_key: Vec<u8>,
+    /// Whether the first one is in no value.
+    is_ours: bool,
+    /// Whether the last one can be followed by another: of those of items only the last of all is not full.
+    goes_on: bool,
 }
 
 impl Run {
-    /// Whether another may follow: its keys are higher, and there is room for just as many blocks as its number says.
+    /// One block, if the keys of its items are in order.
+    fn of(number: u64, block: Block, content: &[u8]) -> Option<Self> {
+        let items = items_in(content)?;
+        let ((first_key, _), (last_key, _)) = (items.first()?, items.last()?);
+        Some(Self {
+            blocks: vec![(number, block)],
+            at: block.at,
+            end: block.end(),
+            first: number,
+            last: number,
+            first_key: first_key.clone(),
+            last_key: last_key.clone(),
+            is_ours: block.is_full(),
+            goes_on: block.is_full(),
+        })
+    }
+
+    /// Puts another one behind.
+    fn take(&mut self, next: Self) {
+        (self.end, self.last, self.last_key) = (next.end, next.last, next.last_key);
+        self.goes_on = next.goes_on;
+        self.blocks.extend(next.blocks);
+    }
+
+    /// Whether another may follow: its keys are higher, and there is room for just as many blocks as its number says, or it
+    /// is none that can be in a value: octets that are too many or too few before it lose it nothing.
     fn leads_to(&self, next: &Self) -> bool {
         let Some(between) = next.first.checked_sub(self.last).and_then(|number| number.checked_sub(1)) else {
             return false;
         };
         let room = between.saturating_mul(FULL_OCTETS_MIN)..=between.saturating_mul(FULL_OCTETS_MAX);
-        self.last_key < next.first_key && room.contains(&(next.at - self.end))
+        let is_near = next.is_ours || room.contains(&(next.at - self.end));
+        self.goes_on && self.last_key < next.first_key && is_near
     }
 }
 
@@ -533,7 +578,14 @@ impl Wreck {
     pub(super) fn of(file: File) -> io::Result<Self> {
         let octets = file.metadata()?.len();
         let mut wreck = Self { file, octets, head: None, blocks: Vec::new(), lost: octets };
-        let runs = wreck.find_runs();
+        let (runs, vouched) = wreck.find_runs();
+        if !vouched.is_empty() {
+            let octets: u64 = vouched.iter().map(|(_, block)| block.end() - block.at).sum();
+            wreck.lost = wreck.lost.saturating_sub(octets);
+            wreck.blocks = vouched;
+            wreck.blocks.retain(|(_, block)| block.kind == ITEMS);
+            return Ok(wreck);
+        }
         let chain = chain::heaviest(&runs, |run| run.end - run.at, Run::leads_to);
         let mut chain = chain.into_iter().peekable();
         for (number, run) in runs.into_iter().enumerate() {
@@ -567,48 +619,75 @@ impl Wreck {
         })
     }
 
-    fn find_runs(&mut self) -> Vec<Run> {
+    /// What stands together, and the blocks for which the last one, at the end of the file, vouches, but that one and the keys.
+    fn find_runs(&mut self) -> (Vec<Run>, Vec<(u64, Block)>) {
         let mut runs: Vec<Run> = Vec::new();
+        let mut all = BTreeMap::new();
+        let mut vouched = Vec::new();
+        // Of a number that has no business there.
+        let mut displaced = None;
+        let mut effort = Effort::default();
         let mut content = Vec::new();
         let mut at = 0;
         while at < self.octets {
-            let Some((number, block)) = self.read_block(at, &mut content) else {
+            let Some((number, block)) = self.read_block(at, &mut effort, &mut content) else {
                 at = self.behind(at).unwrap_or_else(|| self.find_magic(at + 1));
                 continue;
             };
             let end = block.end();
-            if block.kind == HEAD && at == 0 {
-                self.head = read_head(&content).ok();
-                runs.push(Run { end, ..Run::default() });
-            } else if block.kind == ITEMS
-                && may_stand_at(number, at)
-                && let Some(items) = items_in(&content)
-                && let (Some((first, _)), Some((last, _))) = (items.first(), items.last())
-            {
-                let mut run = Run { at, end, first: number, last: number, ..Run::default() };
-                (run.first_key, run.last_key) = (first.clone(), last.clone());
-                match runs.last_mut() {
-                    Some(before) if before.end == at && before.leads_to(&run) => {
-                        (before.end, before.last, before.last_key) = (end, number, run.last_key);
-                        before.blocks.push((number, block));
+            let is_settled = all.get(&number).is_some_and(Block::is_settled);
+            if block.kind != END && !is_settled {
+                all.insert(number, block);
+            }
+            match block.kind {
+                HEAD if at == 0 => {
+                    self.head = read_head(&content).ok();
+                    runs.push(Run { end, goes_on: true, ..Run::default() });
+                }
+                ITEMS => match (Run::of(number, block, &content), runs.last_mut()) {
+                    (None, _) => {}
+                    (Some(run), Some(before)) if before.end == at && before.leads_to(&run) => {
+                        before.take(run);
                     }
-                    _ => {
-                        run.blocks.push((number, block));
-                        runs.push(run);
+                    (Some(run), _) if run.is_ours || may_stand_at(number, at) => runs.push(run),
+                    (Some(run), _) => displaced = Some(run),
+                },
+                KEYS => self.lost = self.lost.saturating_sub(end - at),
+                END => {
+                    self.lost = self.lost.saturating_sub(end - at);
+                    // Elsewhere it may be in a value, together with all that it vouches for.
+                    if end == self.octets && is_end_of(&content, number, &all) {
+                        vouched = all.iter().map(|(number, block)| (*number, *block)).collect();
+                        vouched.retain(|(_, block)| block.kind != KEYS);
+                    }
+                    // Where the file ends, nothing is in a value either, nor is what stands right before.
+                    let is_before = |run: &Run| run.end == at && run.last.checked_add(1) == Some(number);
+                    if end == self.octets {
+                        runs.extend(displaced.take().filter(is_before));
+                        if let Some(run) = runs.last_mut().filter(|run| is_before(run)) {
+                            run.is_ours = true;
+                        }
                     }
                 }
-            } else if matches!(block.kind, KEYS | END) {
-                self.lost = self.lost.saturating_sub(end - at);
+                _ => {}
             }
             at = end;
         }
-        runs
+        (runs, vouched)
     }
 
     /// Reads the block that begins here, if it is whole; answers with its number.
-    fn read_block(&self, at: u64, content: &mut Vec<u8>) -> Option<(u64, Block)> {
+    fn read_block(&self, at: u64, effort: &mut Effort, content: &mut Vec<u8>) -> Option<(u64, Block)> {
         let (number, block) = self.read_head(at)?;
-        block.read(&self.file, number, content).is_ok().then_some((number, block))
+        let length = u64::from(block.length);
+        if !effort.allows(at, length) {
+            return None;
+        }
+        if block.read(&self.file, number, content).is_err() {
+            effort.spend(length);
+            return None;
+        }
+        Some((number, block))
     }
 
     /// Reads what a block says of itself that begins here.
@@ -646,6 +725,15 @@ impl Wreck {
         }
         self.octets
     }
+}
+
+/// Whether this is the content of the last block, which has this number, behind all of these.
+fn is_end_of(content: &[u8], number: u64, blocks: &BTreeMap<u64, Block>) -> bool {
+    let mut whole = blake3::Hasher::new();
+    for block in blocks.values() {
+        whole.update(&block.checksum);
+    }
+    blocks.keys().copied().eq(0..number) && content.ends_with(whole.finalize().as_bytes())
 }
 
 /// Whether a block of items of this number may begin at `at`: those before it but the first are full.

@@ -1,6 +1,28 @@
 //! Which of the pieces that were found in a damaged file belong together. Somebody may have put what looks like one into a
 //! value, and damage may lay it open: it loses itself, and nothing else.
 
+/// How much of a damaged file may be hashed that turns out to be no piece: several times what was looked through, so that it
+/// does not take as long as somebody likes who has put there what looks like the beginning of a long one at each octet. What is
+/// too long by that is passed over, and what stands behind it is found.
+#[derive(Debug, Default)]
+pub(super) struct Effort {
+    /// Octets that were hashed in vain.
+    spent: u64,
+}
+
+impl Effort {
+    /// Whether so many octets may be hashed when so many were looked through, as far as that goes beyond what came of it.
+    pub(super) fn allows(&self, looked_through: u64, octets: u64) -> bool {
+        let bound = looked_through.saturating_mul(HASHED_FOR_ONE).saturating_add(HASHED_MIN);
+        self.spent.saturating_add(octets) <= bound
+    }
+
+    /// Takes note of octets that were hashed in vain.
+    pub(super) fn spend(&mut self, octets: u64) {
+        self.spent = self.spent.saturating_add(octets);
+    }
+}
+
 /// The numbers of those pieces, which come in the order in which they stand, that follow on each other and weigh most.
 pub(super) fn heaviest<T>(
     pieces: &[T],
@@ -30,6 +52,10 @@ pub(super) fn heaviest<T>(
 /// A file with more pieces between two that belong together is of somebody who wants a salvage to take long.
 /// No limit of the config: nobody is refused by it.
 const LOOKED_BACK: usize = 4096;
+/// No limit of the config: nobody is refused by it.
+const HASHED_FOR_ONE: u64 = 16;
+/// No limit of the config: nobody is refused by it.
+const HASHED_MIN: u64 = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

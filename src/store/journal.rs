@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FallocateFlags;
 
 use super::archive::{CHECKSUM_OCTETS, incarnation_of, octets_of, push_item, take, take_item};
-use super::chain;
+use super::chain::{self, Effort};
 use super::commit::Writes;
 use super::error::StoreError;
 use crate::model::{Incarnation, Revision};
@@ -408,12 +408,13 @@ struct Run {
 
 impl Run {
     /// Whether another may follow: of the next revision right behind, or where something damaged is between, of one for
-    /// which there is room.
-    fn leads_to(&self, next: &Self) -> bool {
+    /// which there is room. What nobody can seal who has put it there may be of the next revision behind something else, too.
+    fn leads_to(&self, next: &Self, is_sealed: bool) -> bool {
         let between = next.first.checked_sub(self.next);
         between.is_some_and(|between| {
             let room = next.at.saturating_sub(self.end) / ENTRY_HEAD_OCTETS;
-            (between == 0) == (next.at == self.end) && between <= room as Revision
+            let is_next = between == 0 && (next.at == self.end || is_sealed);
+            is_next || between > 0 && between <= room as Revision
         })
     }
 }
@@ -429,9 +430,17 @@ fn runs_in(
     let any_entry = |at| incarnations.iter().find_map(|incarnation| any_entry(octets, at, *incarnation));
     let mut runs = vec![Run { entries: Vec::new(), at, end: at, first: next, next }];
     let mut at = at;
+    let mut effort = Effort::default();
     while at < octets.len() {
-        // To hash what stands at each octet would take as long as an attacker of the file likes.
-        let found = if may_stand_at(octets, at, first) { any_entry(at) } else { None };
+        let length =
+            may_stand_at(octets, at, first).filter(|length| effort.allows(at as u64, *length as u64));
+        let found = length.and_then(|length| {
+            let found = any_entry(at);
+            if found.is_none() {
+                effort.spend(length as u64);
+            }
+            found
+        });
         let Some((revision, content)) = found else {
             let expected = runs.last().filter(|run| run.end == at).map(|run| run.next);
             at = expected.and_then(|next| behind(octets, at, next, any_entry)).unwrap_or(at + 1);
@@ -453,17 +462,21 @@ fn runs_in(
     }
     // Where the file begins is known: what does not follow from there is of no use.
     let weight = |run: &Run| if run.entries.is_empty() { u64::MAX / 2 } else { (run.end - run.at) as u64 };
-    let chain = chain::heaviest(&runs, weight, Run::leads_to);
+    let is_sealed = incarnations.iter().all(Option::is_some);
+    let chain = chain::heaviest(&runs, weight, |run, next| run.leads_to(next, is_sealed));
     let mut chain = chain.into_iter().peekable();
     let numbered = runs.into_iter().enumerate();
     numbered.filter(|(number, _)| chain.next_if_eq(number).is_some()).map(|(_, run)| run).collect()
 }
 
-/// Whether an entry of a file that begins with the revision `first` may begin at `at`, by the revision that it would have.
-fn may_stand_at(octets: &[u8], at: usize, first: Revision) -> bool {
-    let Some((_, revision)) = lengths_at(octets, at) else { return false };
+/// How long the entry is of a file that begins with the revision `first`, if one may begin at `at`, by the length and revision
+/// that it would have.
+fn may_stand_at(octets: &[u8], at: usize, first: Revision) -> Option<usize> {
+    let (length, revision) = lengths_at(octets, at)?;
     let room = at.saturating_sub(HEAD_OCTETS) / ENTRY_HEAD_OCTETS;
-    revision.checked_sub(first).is_some_and(|before| before <= room as Revision)
+    let has_room = revision.checked_sub(first).is_some_and(|before| before <= room as Revision);
+    let fits = at.checked_add(ENTRY_HEAD_OCTETS)?.checked_add(length)? <= octets.len();
+    (has_room && fits).then_some(length)
 }
 
 /// The length and revision that an entry has which begins at `at`.
@@ -774,5 +787,22 @@ mod tests {
         assert_eq!(of(&octets).unwrap().end, End::Torn);
         octets[HEAD_OCTETS + ENTRY_HEAD_OCTETS] ^= 1;
         assert_eq!(salvaged(&path, &octets, None), [6, 7, 8]);
+    }
+
+    /// The same of revisions that may well stand there, and what stands behind all of them is found.
+    #[test]
+    fn what_may_be_an_entry_at_each_octet_takes_no_time() {
+        let (_directory, path) = journal();
+        let octets = std::fs::read(&path).unwrap();
+        let segment = read(&path).unwrap();
+        let third = segment.entries[2].content.start - ENTRY_HEAD_OCTETS;
+        for revision in [5_u64, 6, 7] {
+            let planted = [&4_000_000_u32.to_le_bytes()[..], &revision.to_le_bytes()].concat();
+            let planted = planted.repeat(1 << 19);
+            let mut octets = [&octets[..third], &planted, &octets[third..segment.length]].concat();
+            octets.resize(octets.len() + 1_000, 0);
+            assert_eq!(of(&octets).unwrap().end, End::Damaged);
+            assert_eq!(salvaged(&path, &octets, None), [5, 6, 7, 8], "{revision}");
+        }
     }
 }

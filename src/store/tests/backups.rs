@@ -390,6 +390,109 @@ fn a_block_in_a_photo_is_no_block_of_a_damaged_checkpoint() {
     }
 }
 
+/// Somebody puts the first block of items, and a whole archive, into the first photo of a checkpoint, whose beginning is damaged.
+#[test]
+fn what_a_photo_in_the_first_block_holds_is_no_beginning_of_a_checkpoint() {
+    const PEOPLE: u32 = 24;
+    let place = tempfile::tempdir().unwrap();
+    let (data, output) = (place.path().join("data"), place.path().join("left.backup"));
+    // Of more octets than the head of the checkpoint.
+    let forged = Account { name: "x".repeat(500), ..plain::account(1, "forged") };
+    let forged = record::encode(&Record::Account(forged)).unwrap();
+    let block = archive::sealed(1, &forged);
+    let mut whole =
+        archive::ArchiveWriter::new(Vec::new(), &Meta::default(), Timestamp::from_unix_seconds(0)).unwrap();
+    for (key, value) in &forged {
+        whole.item(key, value).unwrap();
+    }
+    let whole = whole.finish(None).unwrap();
+    let people = (1..=PEOPLE).map(|number| {
+        let mut person = account(number, 40_000);
+        person.roles.clear();
+        if number == 1 {
+            person.attributes[0].values =
+                vec![[block.repeat(2_000 / block.len()), whole.repeat(60)].concat()];
+        }
+        Change::Put(Record::Account(person))
+    });
+    let store = open(&data).unwrap();
+    store.commit(&Batch { changes: people.collect(), seeded: true, ..Batch::default() }).unwrap();
+    store.wait_for_checkpoint();
+    drop(store);
+    std::fs::remove_dir_all(data.join("store")).unwrap();
+    let path = ledger::path_in(&data).join(ledger::CHECKPOINT);
+    let checkpoint = std::fs::read(&path).unwrap();
+    let places = |sealed: &[u8]| memchr::memmem::find_iter(&checkpoint, sealed).collect::<Vec<_>>();
+    assert!(places(&block).first().is_some_and(|at| *at < 4_000), "{:?}", places(&block));
+    assert!(places(&whole).iter().any(|at| (4_096..256 * 1024).contains(at)), "{:?}", places(&whole));
+    let first = 33 + u32::from_le_bytes(checkpoint[13..17].try_into().unwrap()) as usize;
+    for harmed in [first + 15..first + 16, 0..4_096] {
+        let mut octets = checkpoint.clone();
+        octets[harmed.clone()].fill(0);
+        std::fs::write(&path, octets).unwrap();
+        let salvaged = rescue(&data, &output).unwrap();
+        let records = content_of(&output).records;
+        assert!(records.len() as u32 >= PEOPLE - 8, "{harmed:?}: {salvaged:?}");
+        for record in records.values() {
+            assert!(
+                !matches!(record, Record::Account(account) if account.username == "forged"),
+                "{harmed:?}"
+            );
+        }
+    }
+}
+
+/// What comes into a checkpoint, or is cut out of it, loses the block that it is in and none on either side.
+#[test]
+fn octets_too_many_or_too_few_lose_no_side_of_a_checkpoint() {
+    const PEOPLE: u32 = 24;
+    let place = tempfile::tempdir().unwrap();
+    let (data, output) = (place.path().join("data"), place.path().join("left.backup"));
+    let store = open(&data).unwrap();
+    let people = (1..=PEOPLE).map(|number| {
+        let mut person = account(number, 40_000);
+        person.roles.clear();
+        Change::Put(Record::Account(person))
+    });
+    store.commit(&Batch { changes: people.collect(), seeded: true, ..Batch::default() }).unwrap();
+    store.wait_for_checkpoint();
+    drop(store);
+    std::fs::remove_dir_all(data.join("store")).unwrap();
+    let path = ledger::path_in(&data).join(ledger::CHECKPOINT);
+    let whole = std::fs::read(&path).unwrap();
+    let mut begins = vec![0];
+    while let Some(length) = begins.last().and_then(|at| whole.get(at + 13..at + 17)) {
+        begins.push(begins.last().unwrap() + 33 + u32::from_le_bytes(length.try_into().unwrap()) as usize);
+    }
+    assert!(begins.len() > 5);
+    for at in &begins[..begins.len() - 1] {
+        for octets in [1, 50, 5_000, 300_000] {
+            let inserted = vec![b'b'; octets];
+            std::fs::write(&path, [&whole[..*at], &inserted, &whole[*at..]].concat()).unwrap();
+            let salvaged = rescue(&data, &output).unwrap();
+            assert_eq!(content_of(&output).records.len() as u32, PEOPLE, "{octets} at {at}: {salvaged:?}");
+        }
+    }
+    for pair in begins.windows(2).filter(|pair| pair[1] - pair[0] > 200_000) {
+        let at = pair[0] + 100_000;
+        for octets in [1, 50, 5_000] {
+            let inserted = vec![b'b'; octets];
+            let too_many = [&whole[..at], &inserted, &whole[at..]].concat();
+            let too_few = [&whole[..at], &whole[at + octets..]].concat();
+            for harmed in [too_many, too_few] {
+                std::fs::write(&path, &harmed).unwrap();
+                let salvaged = rescue(&data, &output).unwrap();
+                let left = content_of(&output).records.len() as u32;
+                assert!(
+                    left >= PEOPLE - 9,
+                    "{left} behind {octets} at {at} ({}): {salvaged:?}",
+                    harmed.len()
+                );
+            }
+        }
+    }
+}
+
 /// Somebody puts a whole batch of the far future into a photo, and damage lays it open.
 #[test]
 fn a_batch_in_a_photo_is_no_batch_of_a_damaged_journal() {
