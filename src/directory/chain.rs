@@ -50,13 +50,14 @@ impl ChainWalk {
         let rule = MatchingRule::InChain;
         while let Some(id) = self.at {
             let entry = if id == start.0 { Some(start.1) } else { reader.entry(id) };
-            let costs = chain.types.iter().map(|attribute| reader.cost_of_values(*attribute));
-            *allowance = allowance.saturating_sub(costs.sum());
+            let cost =
+                |entry: &Entry| chain.types.iter().map(|kind| reader.cost_of_values(entry, *kind)).sum();
+            *allowance = allowance.saturating_sub(entry.map_or(0, cost));
             let mut found = false;
             let mut look_at = |met: Met<'_>| {
                 let value = match met {
                     Met::Value(value) => value,
-                    Met::Hidden => return spend(allowance, rule.cost()),
+                    Met::Nothing => return spend(allowance, rule.cost()),
                     Met::Options(work) => return spend(allowance, work),
                 };
                 scratch.clear();

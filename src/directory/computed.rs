@@ -59,13 +59,13 @@ impl TreeReader<'_> {
     }
 
     /// Hands the values of a membership attribute of a group to `each`, from the member `from` on, until it says
-    /// `false`.
+    /// `false`; a member that has none there, such as a group in `memberUid`, without one.
     pub fn members_from(
         &self,
         id: EntryId,
         attribute: AttributeId,
         from: u32,
-        each: &mut dyn FnMut(EntryId, &[u8]) -> bool,
+        each: &mut dyn FnMut(EntryId, Option<&[u8]>) -> bool,
     ) {
         if let Some(Subject::Group(group)) = self.subject(id) {
             members_from(self, group, attribute, from, each);
@@ -212,16 +212,15 @@ fn members_from(
     group: &GroupState,
     attribute: AttributeId,
     from: u32,
-    each: &mut dyn FnMut(EntryId, &[u8]) -> bool,
+    each: &mut dyn FnMut(EntryId, Option<&[u8]>) -> bool,
 ) {
     let mut show = |id: EntryId| {
         steps::note(1);
-        let Some(entry) = reader.entry(id) else { return true };
-        if attribute != AttributeId::MEMBER_UID {
-            return each(id, entry.dn());
-        }
-        let account = reader.accounts().account_of_entry(id);
-        account.is_none_or(|account| each(id, account.username.as_bytes()))
+        let value = reader.entry(id).and_then(|entry| match attribute {
+            AttributeId::MEMBER_UID => Some(reader.accounts().account_of_entry(id)?.username.as_bytes()),
+            _ => Some(entry.dn()),
+        });
+        each(id, value)
     };
     match reader.visibility() {
         Visibility::Full => {

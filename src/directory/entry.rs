@@ -129,6 +129,7 @@ impl Entry {
     }
 
     pub fn attributes(&self) -> impl Iterator<Item = StoredAttribute<'_>> {
+        steps::note(self.cost_of_table());
         let octets = self.attribute_octets();
         let mut start = 0;
         self.octets[..self.table_length()].chunks_exact(ROW).map(move |row| {
@@ -140,6 +141,24 @@ impl Entry {
             start = end;
             attribute
         })
+    }
+
+    /// The one at this place among them.
+    pub fn attribute(&self, place: usize) -> Option<StoredAttribute<'_>> {
+        let (rows, rest) = self.octets[..self.table_length()].as_chunks::<ROW>();
+        debug_assert!(rest.is_empty());
+        let [id, more, end @ ..] = *rows.get(place)?;
+        let start = match place.checked_sub(1).and_then(|before| rows.get(before)) {
+            Some([_, _, end @ ..]) => u32::from_le_bytes(*end) as usize,
+            None => 0,
+        };
+        let octets = self.attribute_octets().get(start..u32::from_le_bytes(end) as usize)?;
+        Some(StoredAttribute { id: AttributeId::new(u16::from_le_bytes([id, more])), octets })
+    }
+
+    /// What it costs to look through the table for an attribute, in the unit in which an evaluator counts.
+    pub(super) fn cost_of_table(&self) -> u64 {
+        u64::from(self.attributes) / ROWS_OF_ONE_WORK
     }
 
     /// The attributes of this type, those with options included.
@@ -308,6 +327,8 @@ fn attribute_lengths<V: AsRef<[u8]>>(description: &str, values: &[V]) -> (usize,
 
 /// Octets of a row of the table: type (2), end (4).
 const ROW: usize = 6;
+/// So many rows cost as much to look through, a few times over, as a short value to look at.
+const ROWS_OF_ONE_WORK: u64 = 32;
 const OCTET_STRING: u8 = 0x04;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
@@ -428,6 +449,11 @@ mod tests {
                 })
                 .collect();
             prop_assert_eq!(read, attributes);
+            for (place, expected) in entry.attributes().enumerate() {
+                let found = entry.attribute(place).map(|found| (found.id, found.octets));
+                prop_assert_eq!(found, Some((expected.id, expected.octets)));
+            }
+            prop_assert!(entry.attribute(entry.attributes().count()).is_none());
         }
     }
 

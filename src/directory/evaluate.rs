@@ -102,6 +102,7 @@ impl Evaluation<'_> {
                 self.some_of(id, cost, place)
             } else {
                 let wanted = filter.form(options);
+                self.allowance = self.allowance.saturating_sub(reader.cost_of_values(self.entry, id));
                 let (allowance, scratch) = (&mut self.allowance, &mut *self.scratch);
                 self.entry.attributes_of(id).any(|stored| {
                     let mut work = 0;
@@ -123,15 +124,23 @@ impl Evaluation<'_> {
     /// Whether some value of exactly this attribute passes.
     fn some_of(&mut self, attribute: AttributeId, cost: u64, place: usize) -> bool {
         let (reader, filter) = (self.reader, self.filter);
-        self.allowance = self.allowance.saturating_sub(reader.cost_of_values(attribute));
+        let (id, entry) = (self.id, self.entry);
+        self.allowance = self.allowance.saturating_sub(reader.cost_of_values(entry, attribute));
         let mut found = false;
-        reader.values(self.id, self.entry, attribute, &mut |value| {
+        let mut look_at = |value: Option<&[u8]>| {
+            let Some(value) = value else { return spend(&mut self.allowance, cost) };
             if !spend_on(&mut self.allowance, cost, value) {
                 return false;
             }
             found = passes(filter, place, value, self.scratch);
             !found
-        });
+        };
+        // A member without a value is looked at as well.
+        if reader.members_in(id, entry, attribute).is_some() && !entry.stores_computed(attribute) {
+            reader.members_from(id, attribute, 0, &mut |_, value| look_at(value));
+        } else {
+            reader.values(id, entry, attribute, &mut |value| look_at(Some(value)));
+        }
         found
     }
 
@@ -236,6 +245,7 @@ impl Evaluation<'_> {
     /// A rule without a type takes all attributes that it applies to.
     fn some_attribute(&mut self, rule: MatchingRule, form: &[u8], place: usize) -> Truth {
         let reader = self.reader;
+        self.allowance = self.allowance.saturating_sub(self.entry.cost_of_table());
         let stored = self.entry.attributes().map(|stored| stored.id);
         for id in stored.chain(reader.computed_attributes()) {
             if !rule.applies_to(reader.schema().attribute(id).syntax) {

@@ -165,7 +165,7 @@ impl Leaf {
             let found = walk.go_on(&Chain { types, options, form }, reader, own, allowance, scratch);
             return (found || walk.is_done()).then_some(found);
         }
-        let costs = types.iter().map(|attribute| reader.cost_of_values(*attribute));
+        let costs = types.iter().map(|attribute| reader.cost_of_values(own.1, *attribute));
         *allowance = allowance.saturating_sub(costs.sum());
         let (filter, mut found) = (evaluation.filter, false);
         let is_done = self.cursor.go_on(reader, own, types, options, &mut |met| match met {
@@ -173,7 +173,7 @@ impl Leaf {
                 found = passes(filter, place, value, scratch);
                 spend_on(allowance, rule.cost(), value) && !found
             }
-            Met::Hidden => spend(allowance, rule.cost()),
+            Met::Nothing => spend(allowance, rule.cost()),
             Met::Options(work) => spend(allowance, work),
         });
         (found || is_done).then_some(found)
@@ -182,6 +182,7 @@ impl Leaf {
     /// The same of all attributes that a rule applies to.
     fn some_attribute(&mut self, assertion: &Assertion<'_>, evaluation: &mut Evaluation<'_>) -> Option<bool> {
         let (reader, entry) = (evaluation.reader, evaluation.entry);
+        evaluation.allowance = evaluation.allowance.saturating_sub(entry.cost_of_table());
         let stored = entry.attributes().map(|stored| stored.id);
         for attribute in stored.chain(reader.computed_attributes()).skip(self.attribute) {
             let is_meant = assertion.rule.applies_to(reader.schema().attribute(attribute).syntax);

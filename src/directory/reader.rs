@@ -189,15 +189,16 @@ impl<'a> TreeReader<'a> {
         }
     }
 
-    /// What it costs to enumerate an attribute's values beside the values themselves: memberships of who does not
-    /// see everything are found by asking its own entries.
-    pub(super) fn cost_of_values(&self, attribute: AttributeId) -> u64 {
+    /// What it costs to enumerate an attribute's values beside the values themselves: the entry's table is looked
+    /// through for it, and memberships of who does not see everything are found by asking its own entries.
+    pub(super) fn cost_of_values(&self, entry: &Entry, attribute: AttributeId) -> u64 {
+        let table = entry.cost_of_table();
         match (self.visibility, attribute) {
             (
                 Visibility::Own(own),
                 AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER | AttributeId::MEMBER_UID,
-            ) => own.as_slice().len() as u64,
-            _ => 0,
+            ) => table + own.as_slice().len() as u64,
+            _ => table,
         }
     }
 

@@ -20,8 +20,8 @@ pub(super) struct ValueCursor {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Met<'v> {
     Value(&'v [u8]),
-    /// A value that may not be seen.
-    Hidden,
+    /// A value that may not be seen, or a member that has none.
+    Nothing,
     /// The options of a description, which cost so much to compare.
     Options(u64),
 }
@@ -76,7 +76,7 @@ impl ValueCursor {
             let mut values = stored.values_left(left.unwrap_or(usize::MAX));
             while let Some(value) = values.next() {
                 let is_shown = reader.shows_value(attribute, value);
-                if !each(if is_shown { Met::Value(value) } else { Met::Hidden }) {
+                if !each(if is_shown { Met::Value(value) } else { Met::Nothing }) {
                     (self.stored, self.place) = (number, Some(values.left()));
                     return false;
                 }
@@ -99,7 +99,7 @@ impl ValueCursor {
             // EntryIds are of 32 bits.
             let from = u32::try_from(from).unwrap_or(u32::MAX);
             reader.members_from(id, attribute, from, &mut |member, value| {
-                let goes_on = each(Met::Value(value));
+                let goes_on = each(value.map_or(Met::Nothing, Met::Value));
                 stopped = (!goes_on).then(|| member.raw() as usize + 1);
                 goes_on
             });

@@ -14,7 +14,7 @@ use super::evaluator::WORK_WITHOUT_REST;
 use super::filter::FilterItem;
 use super::prepared::{FilterBounds, FilterTooLarge, Node, PreparedFilter, Span};
 use super::reader::TreeReader;
-use crate::schema::{AttributeId, MatchingRule, RuleKind};
+use crate::schema::{AttributeId, MatchingRule, RuleKind, steps};
 
 /// Assertions made ready. What cannot be evaluated is Undefined, and selects nothing.
 #[derive(Clone, Debug)]
@@ -112,6 +112,7 @@ impl ValuesFilter {
         reader: &TreeReader<'f>,
     ) -> ValueSelector<'f> {
         let mut work = self.assertions.len() as u64;
+        steps::note(work);
         let mut is_about = |own: AttributeId, options: Span| {
             reader.subtypes(own).contains(&attribute)
                 && has_options(description, self.filter.form(options), &mut work)

@@ -355,7 +355,7 @@ impl Part {
     fn name<'a>(&self, reader: &TreeReader<'a>, entry: &'a Entry) -> Option<&'a [u8]> {
         match self.what {
             What::AllStored | What::Stored(_) => None,
-            What::Values(place) => entry.attributes().nth(place).map(|stored| stored.description()),
+            What::Values(place) => Some(entry.attribute(place)?.description()),
             What::Members(attribute) | What::Computed(attribute) => {
                 Some(reader.schema().attribute(attribute).name.as_bytes())
             }
@@ -458,35 +458,45 @@ impl Values<'_> {
         enough: Enough,
         sink: &mut impl Sink,
     ) -> bool {
-        let (entry, schema) = (self.entry, self.reader.schema());
+        let mut selector = self.selector(what);
+        let is_done = self.go_on_with(what, selector.as_mut(), place, evaluator, enough, sink);
+        // The choice of assertions has cost something, also where no value has come.
+        evaluator.add_work(selector.map_or(0, |mut selector| selector.take_work()));
+        is_done
+    }
+
+    fn go_on_with(
+        &self,
+        what: What,
+        mut selector: Option<&mut ValueSelector<'_>>,
+        place: &mut Option<usize>,
+        evaluator: &mut Evaluator,
+        enough: Enough,
+        sink: &mut impl Sink,
+    ) -> bool {
+        let entry = self.entry;
         match what {
             What::AllStored => slice(entry.attribute_octets(), place, evaluator, enough, sink),
             What::Stored(number) => {
-                let octets = entry.attributes().nth(number).map_or(&[][..], |stored| stored.octets);
+                let octets = entry.attribute(number).map_or(&[][..], |stored| stored.octets);
                 slice(octets, place, evaluator, enough, sink)
             }
             What::Values(number) => {
-                let Some(stored) = entry.attributes().nth(number) else { return true };
-                let mut selector = self.selector(stored.id, stored.description());
+                let Some(stored) = entry.attribute(number) else { return true };
                 let mut values = stored.values_left(place.unwrap_or(usize::MAX));
                 loop {
                     *place = Some(values.left());
                     if sink.len() >= enough.octets || evaluator.work() >= enough.work {
                         return false;
                     }
-                    let Some(value) = values.next() else {
-                        // The choice of assertions has cost something, though no value has come.
-                        evaluator.add_work(selector.map_or(0, |mut selector| selector.take_work()));
-                        return true;
-                    };
+                    let Some(value) = values.next() else { return true };
                     evaluator.add_work(1);
                     if self.reader.shows_value(stored.id, value) {
-                        put(value, selector.as_mut(), evaluator, sink);
+                        put(value, selector.as_deref_mut(), evaluator, sink);
                     }
                 }
             }
             What::Members(attribute) => {
-                let mut selector = self.selector(attribute, schema.attribute(attribute).name.as_bytes());
                 let mut is_done = true;
                 // EntryIds are of 32 bits.
                 let from = u32::try_from(place.unwrap_or(0)).unwrap_or(u32::MAX);
@@ -497,17 +507,18 @@ impl Values<'_> {
                         return false;
                     }
                     evaluator.add_work(1);
-                    put(value, selector.as_mut(), evaluator, sink);
+                    if let Some(value) = value {
+                        put(value, selector.as_deref_mut(), evaluator, sink);
+                    }
                     true
                 });
                 *place = Some(next as usize);
                 is_done
             }
             What::Computed(attribute) => {
-                let mut selector = self.selector(attribute, schema.attribute(attribute).name.as_bytes());
                 self.reader.values(self.id, entry, attribute, &mut |value| {
                     evaluator.add_work(1);
-                    put(value, selector.as_mut(), evaluator, sink);
+                    put(value, selector.as_deref_mut(), evaluator, sink);
                     true
                 });
                 true
@@ -515,8 +526,19 @@ impl Values<'_> {
         }
     }
 
-    fn selector(&self, attribute: AttributeId, description: &[u8]) -> Option<ValueSelector<'_>> {
+    /// The assertions that are about this part.
+    fn selector(&self, what: What) -> Option<ValueSelector<'_>> {
         let filter = self.projection.values.as_ref()?;
+        let (attribute, description) = match what {
+            What::AllStored | What::Stored(_) => return None,
+            What::Values(number) => {
+                let stored = self.entry.attribute(number)?;
+                (stored.id, stored.description())
+            }
+            What::Members(attribute) | What::Computed(attribute) => {
+                (attribute, self.reader.schema().attribute(attribute).name.as_bytes())
+            }
+        };
         Some(filter.about(attribute, description, self.reader))
     }
 }

@@ -15,7 +15,7 @@ use crate::directory::{
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, write_entry};
 use crate::ldap::selection::Selection;
 use crate::ldap::session::Next;
-use crate::model::{Account, AccountNumber, Attribute, Key, Membership, Record};
+use crate::model::{Account, AccountNumber, Attribute, Group, Key, Membership, Record};
 use crate::plain::search_grant;
 use crate::schema::steps;
 
@@ -202,6 +202,83 @@ fn options_are_compared_within_what_is_counted() {
     assert!(reader.session.work_done() - before < 500);
     let few = "description".to_owned() + &";o1".repeat(64);
     assert_eq!(reader.search(ask(&format!("({few}=x)"), &[&few])).is(0).entries().len(), 1);
+}
+
+#[test]
+fn looking_through_the_attributes_of_an_entry_is_work() {
+    let world = World::new();
+    world.change_account(super::world::ALICE, |account| {
+        account.attributes.extend((0..900).map(|number| Attribute {
+            description: format!("description;x-{number}"),
+            values: vec![b"x".to_vec()],
+        }));
+    });
+    let mut reader = Client::reader(&world);
+    const DN: &str = "cn=alice,ou=users,dc=example,dc=org";
+    for element in ["(roomNumber=7)", "(roomNumber;x-own=7)", "(roomNumber:caseExactMatch:=7)"] {
+        let before = reader.session.work_done();
+        let filter = format!("(|{})", element.repeat(1_000));
+        let request = search(DN, LdapSearchScope::Base, &filter, &["cn"]);
+        let message = encode(reader.id(), LdapOp::SearchRequest(request));
+        reader.push(&message);
+        let (code, taken) = turns(&mut reader);
+        let work = reader.session.work_done() - before;
+        assert!(code == 0 && taken > 3 && work > 25_000, "{element}: {code} in {taken} turns, {work}");
+    }
+}
+
+#[test]
+fn members_that_have_no_value_are_work() {
+    let world = World::new();
+    world.change(|transaction| {
+        (0..1_500).try_for_each(|number| {
+            let group = crate::plain::group(2_000 + number, &format!("part-{number}"));
+            transaction.put(Record::Group(Group { parents: vec![STAFF], ..group }))
+        })
+    });
+    let mut reader = Client::reader(&world);
+    let before = reader.session.work_done();
+    let message = encode(reader.id(), ask_staff(&many_parts(10)));
+    reader.push(&message);
+    assert_eq!(turns(&mut reader).0, 0);
+    let work = reader.session.work_done() - before;
+    assert!(work > 15_000, "{work}");
+}
+
+#[test]
+fn the_choice_of_assertions_is_work_in_each_piece() {
+    let world = crowd(300, Limits::default());
+    let snapshot = world.registry.snapshot();
+    let reader = TreeReader::new(&snapshot, snapshot.tree(MAIN).unwrap(), &Visibility::Full);
+    let nobody = FilterItem::Equality { attribute: "memberUid", value: b"nobody" };
+    let filter = ValuesFilter::bounded(&vec![nobody; 400], &reader, FilterBounds::NONE).unwrap();
+    let selection = Selection::new(&["memberUid", "member", "uniqueMember", "memberOf", "name"], &reader);
+    let projection = Projection { selection, types_only: false, values: Some(Box::new(filter)) };
+    let pieces = [(1, 1), (200, 30), (100_000, 1_000), (100_000, 100_000)];
+    // A person has no members: no value comes of what is chosen for.
+    let ids = [EntryId::of_group(STAFF), EntryId::of_account(super::world::ALICE)];
+    for (id, (octets, piece)) in ids.into_iter().flat_map(|id| pieces.map(|piece| (id, piece))) {
+        let entry = reader.entry(id).unwrap();
+        let mut evaluator = Evaluator::default();
+        let mut large = LargeEntry::new(&reader, id, entry, &projection, &mut evaluator);
+        let mut written = Vec::new();
+        loop {
+            let (work, steps) = (evaluator.work(), steps::taken());
+            let mut room = Room {
+                octets: written.len() + octets,
+                output: &mut written,
+                work: work + piece,
+                message_id: 7,
+            };
+            let end = large.go_on(&reader, entry, &projection, &mut evaluator, &mut room);
+            let (work, steps) = (evaluator.work() - work, steps::taken() - steps);
+            assert!(steps <= 4 * work + 20, "{steps} steps for a work of {work}");
+            match end {
+                Piece::More => {}
+                end => break assert_eq!(end, Piece::Whole),
+            }
+        }
+    }
 }
 
 #[test]
