@@ -52,7 +52,7 @@ impl Spoken {
 /// Tells of a connection that ended because its first octets were not what is spoken there.
 pub fn tell_spoken(peer: &Peer, first: &[u8], expected: Spoken) {
     if let Some(kind) = Spoken::by(first).and_then(|spoken| spoken.instead_of(expected)) {
-        tell(peer, kind, "");
+        tell(peer, kind, None);
     }
 }
 
@@ -68,13 +68,13 @@ pub fn tell_handshake(peer: &Peer, first: &[u8], error: &io::Error) {
         )) => Seldom::UntrustedServer,
         _ => return tell_spoken(peer, first, Spoken::Tls),
     };
-    tell(peer, kind, error);
+    tell(peer, kind, Some(error));
 }
 
-fn tell(peer: &Peer, kind: Seldom, reason: impl std::fmt::Display) {
+fn tell(peer: &Peer, kind: Seldom, error: Option<&io::Error>) {
     if let Some(count) = seldom::note(kind) {
-        let (client, listener) = (&peer.address, &peer.local);
-        tracing::warn!(count, %client, %listener, %reason, "{}", kind.sentence());
+        let (client, listener, reason) = (&peer.address, &peer.local, error.map(tracing::field::display));
+        tracing::warn!(count, %client, %listener, reason, "{}", kind.sentence());
     }
 }
 

@@ -152,7 +152,11 @@ fn each_mistake_is_named_in_one_line_and_counted() {
         ("untrusted_server_certificate", 3, "clients do not trust the server's certificate"),
     ] {
         mistaken.server.await_log(words);
-        assert_eq!(mistaken.server.log().matches(words).count(), 1, "{}", mistaken.server.log());
+        let log = mistaken.server.log();
+        assert_eq!(log.matches(words).count(), 1, "{log}");
+        // A reason is told where there is one, and no empty field elsewhere.
+        let line = log.lines().find(|line| line.contains(words)).unwrap();
+        assert_eq!(line.contains("reason="), words.contains("certificate"), "{line}");
         assert_eq!(mistaken.count(kind), count, "{kind}");
     }
     // What ends otherwise is no mistake: silence, a half message, nonsense, and who is at the right port.
