@@ -1,16 +1,20 @@
-//! Clients that mean harm, or know no better: each gets its answer, and a search beside them goes on.
+//! Clients that mean harm, or know no better: each gets its answer, and a search beside them goes on. What needs a world of
+//! its own stands beside: who guesses in `brute_force`, who takes places in `places`, whose right ends in `revocation` of the
+//! tests of accounts.
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::octets::{
-    bind, connect, element, end_of_search, equality, final_code, message, read_message, search, search_all,
-    simple_bind, sort_control, view_control, with_controls,
+    bind, connect, element, end_of_search, equality, final_code, message, password_modify, read_message,
+    search, search_all, simple_bind, sort_control, view_control, with_controls,
 };
 use crate::support::{BASE, Place, SEED, SERVER, Server, forged, secret_of};
 use ldap3::{LdapConn, Scope};
+use serde_json::{Value, json};
 
 const NAME: &str = "cn=ldapservice,ou=users,dc=ldap,dc=example,dc=com";
 
@@ -49,6 +53,25 @@ impl Attacked {
     fn start_with(server: &str, limits: &str) -> Self {
         let place = Place::new(SEED);
         place.write("bindery.toml", &format!("{server}\n[server.limits]\n{limits}\n{SEED}"));
+        Self::over(place)
+    }
+
+    /// The same with the API, a password of alice, and an API token of hers, who may do everything.
+    fn start_with_api(limits: &str) -> (Self, String) {
+        let place = Place::new(&format!(
+            "{SEED}\n[[group]]\nname = \"admins\"\nis_superuser = true\nmembers = [\"alice\"]\n"
+        ));
+        place.edit("ldap = [", "http = [\"127.0.0.1:0\"]\nldap = [");
+        place.edit("[server.hashing]", &format!("[server.limits]\n{limits}\n\n[server.hashing]"));
+        place.edit("name = \"Alice Adams\"", "name = \"Alice Adams\"\npassword_file = \"alice.password\"");
+        place.write("alice.password", PASSWORD);
+        let attacked = Self::over(place);
+        let made = ["token", "create", "alice-api", "--account", "alice", "--intent", "api", "--json"];
+        let made = attacked.place.run(&made).exits(0).json();
+        (attacked, made["secret"].as_str().unwrap().to_owned())
+    }
+
+    fn over(place: Place) -> Self {
         let (server, secrets) = place.serve_first();
         let secret = secret_of(&secrets, "ldapservice-app-password");
         let rightless = secret_of(&secrets, "portal-app-password");
@@ -70,6 +93,55 @@ impl Attacked {
     fn reached(&self, limit: &str) -> u64 {
         let status = self.place.run(&["status", "--json"]).exits(0).json();
         status["limits_reached"][limit].as_u64().unwrap()
+    }
+
+    /// The status of a call of the API, and what it answers.
+    fn call(&self, secret: &str, method: &str, path: &str, body: &Value) -> (u16, String) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let request = format!(
+            "{method} /api/v3{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {secret}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = connect(self.server.address("http"));
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// Several call the API over and over, as long as it `goes_on`; gives how often each status came.
+    fn hammer(
+        &self,
+        call: impl Fn(u64) -> u16 + Sync,
+        mut goes_on: impl FnMut() -> bool,
+    ) -> BTreeMap<u16, u64> {
+        let (is_over, next) = (AtomicBool::new(false), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            let calling = Acting(&is_over);
+            let callers: Vec<_> = (0..CALLERS)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut statuses = Vec::new();
+                        while !is_over.load(Ordering::Relaxed) {
+                            statuses.push(call(next.fetch_add(1, Ordering::Relaxed)));
+                        }
+                        statuses
+                    })
+                })
+                .collect();
+            let begun = Instant::now();
+            while goes_on() {
+                assert!(begun.elapsed() < Duration::from_secs(60));
+            }
+            drop(calling);
+            let mut counts = BTreeMap::new();
+            for status in callers.into_iter().flat_map(|caller| caller.join().unwrap()) {
+                *counts.entry(status).or_default() += 1;
+            }
+            counts
+        })
     }
 
     /// Does something while somebody else searches; gives the longest wait of a search.
@@ -201,8 +273,8 @@ fn who_does_not_finish_a_handshake_or_stays_silent_is_let_go() {
             }
             assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
         }
-        let mut silent = connect(attacked.address());
         let begun = Instant::now();
+        let mut silent = connect(attacked.address());
         is_notice(&mut silent, 52);
         assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
     });
@@ -377,12 +449,13 @@ fn unfinished_messages_are_bounded_in_memory() {
     message.pop();
     attacked.beside(|| {
         let mut held: Vec<TcpStream> = (0..20).map(|_| attacked.bound()).collect();
-        for stream in &mut held {
-            stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
-            // There is no room for most of them.
-            let _ = stream.write_all(&message);
-        }
-        drop(attacked.bound());
+        std::thread::scope(|scope| {
+            for stream in &mut held {
+                // There is no room for most of them, which are not taken to their end.
+                scope.spawn(|| stream.write_all(&message).is_ok());
+            }
+            drop(attacked.bound());
+        });
         for mut stream in held {
             let mut rest = Vec::new();
             // It is told, or, as not all was read that it has sent, reset.
@@ -445,6 +518,146 @@ fn sorts_that_are_not_read_leave_room_for_others() {
     other.write_all(&sorted(&element(0x87, b"objectClass"))).unwrap();
     assert_eq!(end_of_search(&mut other).0, 0);
 }
+
+/// Callers of the API do not fill memory with changes that wait for the writer, and an operator is not held up by them.
+#[test]
+fn changes_that_wait_are_bounded_and_the_operator_s_own_are_made() {
+    let limits = "commands_waiting_max = 1\nhttp_requests_by_token_max = 100000000\nhttp_requests_by_source_max = 100000000";
+    let (attacked, secret) = Attacked::start_with_api(limits);
+    let make = |number: u64| {
+        attacked.call(&secret, "POST", "/core/groups/", &json!({ "name": format!("group {number}") })).0
+    };
+    let (counts, _) = attacked.beside(|| {
+        let mut made = 0;
+        attacked.hammer(make, || {
+            made += 1;
+            let name = format!("own-{made}");
+            attacked.place.run(&["group", "create", &name]).exits(0);
+            attacked.reached("commands_waiting_max") == 0
+        })
+    });
+    assert!(counts.keys().all(|status| [201, 429].contains(status)), "{counts:?}");
+    assert_eq!(attacked.reached("commands_waiting_max"), counts[&429]);
+    // Nothing waits any more.
+    assert_eq!(make(u64::MAX), 201);
+}
+
+/// Whoever may read lists and the audit trail takes no more threads and no more of the writer's time than there is for it.
+#[test]
+fn readers_wait_for_their_turn() {
+    let limits = "http_readings_max = 1\ntrail_walks_max = 1\nhttp_requests_by_token_max = 100000000\n\
+                  http_requests_by_source_max = 100000000";
+    let (attacked, secret) = Attacked::start_with_api(limits);
+    let read = |number: u64| {
+        let path = if number.is_multiple_of(2) { "/core/users/" } else { "/events/events/" };
+        attacked.call(&secret, "GET", path, &Value::Null).0
+    };
+    let (counts, _) = attacked.beside(|| {
+        attacked.hammer(read, || {
+            ["http_readings_max", "trail_walks_max"].iter().any(|limit| attacked.reached(limit) == 0)
+        })
+    });
+    assert!(counts.keys().eq(&[200]), "{counts:?}");
+}
+
+/// Who is bound has no right but its own, and each new secret leaves events.
+#[test]
+fn own_secrets_are_exchanged_so_often_only() {
+    let (attacked, _) = Attacked::start_with_api("own_secrets_by_account_max = 3");
+    let alice = NAME.replace("ldapservice", "alice");
+    let codes = attacked.beside(|| {
+        let mut stream = connect(attacked.address());
+        assert_eq!(bind(&mut stream, &alice, PASSWORD), 0);
+        let mut change = |number: usize| {
+            stream.write_all(&password_modify(&format!("{PASSWORD} {number}"))).unwrap();
+            final_code(&read_message(&mut stream).unwrap()).2
+        };
+        (0..8).map(&mut change).collect::<Vec<u8>>()
+    });
+    assert_eq!(codes.0, [0, 0, 0, 19, 19, 19, 19, 19]);
+    assert_eq!(attacked.reached("own_secrets_by_account_max"), 5);
+    assert_eq!(bind(&mut connect(attacked.address()), &alice, &format!("{PASSWORD} 2")), 0);
+}
+
+/// Failed logins are folded by their source before they are written, custom events have their rate, and each has a trail of
+/// its own.
+#[test]
+fn strangers_and_custom_events_wash_no_trail_out() {
+    let limits =
+        "logins_told_time = \"1h\"\nfailures_told_by_source_max = 4\ncustom_events_by_account_max = 2";
+    let (attacked, secret) = Attacked::start_with_api(limits);
+    let events = |trail: &str| {
+        let list = ["event", "list", "--trail", trail, "--limit", "1000", "--json"];
+        attacked.place.run(&list).exits(0).json()
+    };
+    let changes = events("changes");
+    attacked.beside(|| {
+        let mut stranger = connect(attacked.address());
+        for number in 0..200 {
+            assert_eq!(bind(&mut stranger, &NAME.replace("ldapservice", &format!("x{number}")), "x"), 49);
+        }
+        let event = json!({ "action": "custom_", "app": "noise", "context": { "message": "x" } });
+        // One more comes every half minute.
+        let calls = (0..100).map(|_| attacked.call(&secret, "POST", "/events/events/", &event));
+        let taken = calls.take_while(|(status, said)| {
+            assert!([201, 429].contains(status), "{status} {said}");
+            *status == 201
+        });
+        assert!((2..50).contains(&taken.count()));
+    });
+    assert_eq!(attacked.reached("custom_events_by_account_max"), 1);
+    assert!(attacked.reached("failures_told_by_source_max") > 0);
+    assert_eq!(events("changes"), changes);
+    let Attacked { place, server, .. } = attacked;
+    // What is not told yet is, at the end.
+    server.stop();
+    let list = ["event", "list", "--trail", "failures", "--limit", "1000", "--json"];
+    let failures = place.run(&list).exits(0).json();
+    let failures = failures["results"].as_array().or(failures.as_array()).unwrap().clone();
+    let count: u64 = failures.iter().map(|event| event["count"].as_u64().unwrap_or(1)).sum();
+    assert!(failures.len() <= 5 && count == 200, "{count} in {failures:#?}");
+    place.run(&["event", "verify"]).exits(0);
+}
+
+/// Silent connections make room, but not more at a time than may be on their way out: each keeps its file until it has gone.
+#[test]
+fn not_too_many_are_on_their_way_out() {
+    let server =
+        SERVER.replace("ldap = [", "proxy_networks = [\"127.0.0.1/32\"]\nplain_bind = \"always\"\nldap = [");
+    let limits = "connections_before_bind_max = 4\nconnections_leaving_max = 1";
+    let attacked = Attacked::start_with(&server, limits);
+    let come = |number: usize| {
+        let mut stream = connect(attacked.address());
+        let header = format!("PROXY TCP4 192.0.2.{} 127.0.0.1 40000 389\r\n", number % 250);
+        let root_dse = search(2, "", 0, &element(0x87, b"objectClass"));
+        // One that is refused may be gone by now.
+        let _ = stream.write_all(&[header.as_bytes(), &root_dse].concat());
+        stream
+    };
+    let is_served =
+        |mut stream: TcpStream| read_message(&mut stream).is_some_and(|answer| final_code(&answer).1 == 0x64);
+    let mut silent = Vec::new();
+    for number in 0..4 {
+        silent.push(come(number));
+        assert!(is_served(silent[number].try_clone().unwrap()));
+    }
+    let begun = Instant::now();
+    while attacked.reached("connections_leaving_max") == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        // All of them want room at once, and none has gone by then.
+        silent.extend((0..100).map(come));
+    }
+    // When they have gone there is room.
+    drop(silent);
+    let begun = Instant::now();
+    while !is_served(come(0)) {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+}
+
+const PASSWORD: &str = "the password of alice";
+/// Who call the API at a time.
+const CALLERS: usize = 12;
 
 /// How many files a process of this user may have open.
 fn open_files_max() -> u64 {

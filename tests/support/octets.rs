@@ -31,6 +31,12 @@ pub fn compare(id: u8, name: &str, attribute: &str, value: &str) -> Vec<u8> {
     message(id, &element(0x6e, &[element(4, name.as_bytes()), element(0x30, &assertion)].concat()))
 }
 
+/// Password Modify (RFC 3062) of who is bound.
+pub fn password_modify(new: &str) -> Vec<u8> {
+    let value = element(0x81, &element(0x30, &element(0x82, new.as_bytes())));
+    message(2, &element(0x77, &[element(0x80, b"1.3.6.1.4.1.4203.1.11.1"), value].concat()))
+}
+
 pub fn search(id: u8, base: &str, scope: u8, filter: &[u8]) -> Vec<u8> {
     let head =
         [element(4, base.as_bytes()), vec![0x0a, 1, scope, 0x0a, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0]].concat();

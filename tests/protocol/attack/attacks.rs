@@ -3,7 +3,8 @@
 use super::victim::Beside;
 use super::{group, person};
 use crate::support::octets::{
-    element, equality, search, search_all, simple_bind, sort_control, view_control, with_controls,
+    element, equality, password_modify, search, search_all, simple_bind, sort_control, view_control,
+    with_controls,
 };
 use crate::support::{BASE, forged};
 
@@ -263,6 +264,23 @@ pub const ALL: &[Attack] = &[
             ask: |_, number| vec![(simple_bind(1, &nobody(number), "x"), &[49, 51])],
         },
         beside: Beside::Binds,
+        ..BEFORE_BIND
+    },
+    Attack {
+        name: "passwords of one's own, over and over",
+        connections: 10,
+        sources: 1,
+        rate: 100,
+        way: Way::Ask {
+            before: 0,
+            differs: false,
+            ask: |_, _| {
+                let own = simple_bind(1, &person(1), super::PASSWORD);
+                vec![(own, &[0]), (password_modify(super::PASSWORD), &[0, 19])]
+            },
+        },
+        beside: Beside::Binds,
+        limits: &[("own_secrets_by_account_max", AtLeast::Once)],
         ..BEFORE_BIND
     },
     Attack {
