@@ -677,8 +677,11 @@ fn shown(answer: &Answer) -> String {
         .collect();
     match &answer.contents {
         Contents::Entry { dn, attributes } => {
-            let is_new =
-                |value: &[u8]| value.len() == 15 && value.ends_with(b"Z") && !value.starts_with(b"2023");
+            // With the fraction too that Active Directory writes.
+            let is_new = |value: &[u8]| {
+                let seconds = value.strip_suffix(b"Z").map(|time| time.strip_suffix(b".0").unwrap_or(time));
+                seconds.is_some_and(|digits| digits.len() == 14 && !digits.starts_with(b"2023"))
+            };
             let mut text = format!("{} entry {dn} {controls:?}", answer.id);
             for (name, values) in attributes {
                 for value in values {
@@ -697,8 +700,22 @@ fn shown(answer: &Answer) -> String {
                 Some(value) => format!("value {}", value.escape_ascii()),
                 None => String::new(),
             };
+            let diagnostic = without_end(diagnostic);
             format!("{} done {code} <{matched_dn}> {diagnostic} {controls:?} {value}", answer.id)
         }
+    }
+}
+
+/// A replaced token is called by the time at which it ends.
+fn without_end(diagnostic: &str) -> String {
+    const REPLACED: &str = "-replaced-until-";
+    match diagnostic.split_once(REPLACED) {
+        Some((before, rest)) => {
+            let behind =
+                rest.trim_start_matches(|digit: char| digit.is_ascii_digit() || "-TZ".contains(digit));
+            format!("{before}{REPLACED}then{behind}")
+        }
+        None => diagnostic.to_owned(),
     }
 }
 
