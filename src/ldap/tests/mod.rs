@@ -21,6 +21,7 @@ mod overlap;
 mod page;
 mod paging;
 mod passwords;
+mod published;
 mod searches;
 mod standalone;
 mod throttle;

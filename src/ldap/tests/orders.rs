@@ -9,10 +9,10 @@ use crate::config::Limits;
 use crate::model::{AccountNumber, Attribute};
 
 const PAGED: &str = "1.2.840.113556.1.4.319";
-const SORT: &str = "1.2.840.113556.1.4.473";
+pub(super) const SORT: &str = "1.2.840.113556.1.4.473";
 const SORTED: &str = "1.2.840.113556.1.4.474";
-const VIEW: &str = "2.16.840.1.113730.3.4.9";
-const VIEWED: &str = "2.16.840.1.113730.3.4.10";
+pub(super) const VIEW: &str = "2.16.840.1.113730.3.4.9";
+pub(super) const VIEWED: &str = "2.16.840.1.113730.3.4.10";
 
 type Controls<'a> = Vec<(&'a str, bool, Option<Vec<u8>>)>;
 
