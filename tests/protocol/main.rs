@@ -16,6 +16,7 @@ mod attack;
 mod brute_force;
 mod codec_oracle;
 mod endings;
+mod exact;
 mod fuzz_corpus;
 mod hostile_clients;
 mod http_door;
