@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -98,7 +99,15 @@ impl Mistaken {
         connect(self.server.address("ldaps"))
     }
 
-    /// How often that came, by `GET /metrics`.
+    /// How often that came, as soon as it is so often: a connection has ended a moment before it is told.
+    fn await_count(&self, kind: &str, count: u64) {
+        let begun = Instant::now();
+        while self.count(kind) < count {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{kind}: {} of {count}", self.count(kind));
+        }
+        assert_eq!(self.count(kind), count, "{kind}");
+    }
+
     fn count(&self, kind: &str) -> u64 {
         let metrics = get(self.server.address("http"), "/metrics");
         let line = format!("bindery_seldom_told_total{{kind=\"{kind}\"}} ");
@@ -157,7 +166,7 @@ fn each_mistake_is_named_in_one_line_and_counted() {
         // A reason is told where there is one, and no empty field elsewhere.
         let line = log.lines().find(|line| line.contains(words)).unwrap();
         assert_eq!(line.contains("reason="), words.contains("certificate"), "{line}");
-        assert_eq!(mistaken.count(kind), count, "{kind}");
+        mistaken.await_count(kind, count);
     }
     // What ends otherwise is no mistake: silence, a half message, nonsense, and who is at the right port.
     mistaken.send("ldap", b"nonsense");

@@ -11,10 +11,12 @@ use tokio::time::{Instant as TestInstant, sleep};
 use super::input::READ_OCTETS;
 use super::*;
 use crate::auth::HashClass;
+use crate::auth::hash_pool::MemoryLease;
 use crate::ldap::memory::BufferMemory;
 use crate::ldap::tests::client::{bind, decode, encode, raw, result_of, search};
-use crate::ldap::tests::world::{BASE, Wishes, World, stranger};
+use crate::ldap::tests::world::{BASE, NOW, Wishes, World, stranger};
 use crate::net::{ConnectionLimitSettings, ConnectionLimits, Listener, LocalAddress, PeerAddress};
+use crate::registry::{Attempt, Authentication};
 
 const APP: &str = "cn=app,ou=users,dc=example,dc=org";
 
@@ -529,40 +531,39 @@ async fn endings() {
     assert!(matches!(task.await.unwrap(), Err(Ended::Closed)));
 }
 
-/// A world in which the one thread of the pool is busy for a while, and another hash waits for who is connected here.
-async fn waiting_for_a_hash(client: &mut (impl AsyncWrite + Unpin), world: &World) -> DuplexStream {
-    let (mut first, _first_task) = open(world);
-    first.write_all(&bind(1, "alice", b"wrong")).await.unwrap();
-    // The queue of those with a selector is served first: the thread must have begun with the other before.
-    while world.registry.hash_pool().counts().verified == 0 {
-        std::thread::sleep(Duration::from_millis(1));
+/// The one thread of the pool has taken a job and gets no memory for it, until the first is dropped; behind it waits the
+/// hash of who is connected here.
+async fn waiting_for_a_hash<'w>(
+    client: &mut (impl AsyncWrite + Unpin),
+    world: &'w World,
+) -> (MemoryLease<'w>, Box<Attempt>) {
+    let pool = world.registry.hash_pool();
+    let held = pool.hold();
+    let first = world.registry.authenticate("nobody", b"wrong", stranger().source, NOW, Instant::now());
+    let Authentication::Pending(first) = first else { panic!("it is hashed") };
+    while pool.queue_lengths().of(HashClass::Other) > 0 {
         tokio::task::yield_now().await;
     }
     client.write_all(&bind(1, APP, world.secrets.app.as_bytes())).await.unwrap();
-    while world.registry.hash_pool().queue_lengths().of(HashClass::Selector) == 0 {
+    while pool.queue_lengths().of(HashClass::Selector) == 0 {
         tokio::task::yield_now().await;
     }
-    first
-}
-
-fn with_a_slow_hash() -> World {
-    // PBKDF2 with so many rounds keeps the one thread of the pool busy for a while.
-    let slow = "{PBKDF2-SHA256}1000000$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned();
-    World::with(Wishes { alice_hash: Some(slow), ..Wishes::default() })
+    (held, first)
 }
 
 #[tokio::test]
 async fn a_client_that_is_gone_cancels_its_hash() {
-    let world = with_a_slow_hash();
+    let world = World::new();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut second = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
     let second_task = serve_over(&world, session(&world, true), server, &CancellationToken::new());
-    let mut first = waiting_for_a_hash(&mut second, &world).await;
+    let (held, mut first) = waiting_for_a_hash(&mut second, &world).await;
     second.set_zero_linger().unwrap();
     drop(second);
     assert!(matches!(second_task.await.unwrap(), Err(Ended::Io(_))));
-    answers(&mut first, 1).await;
+    drop(held);
+    assert!(!(&mut first.outcome).await.unwrap().matches);
     while world.registry.hash_pool().queue_lengths().of(HashClass::Selector) > 0 {
         tokio::task::yield_now().await;
     }
@@ -574,17 +575,18 @@ async fn a_client_that_is_gone_cancels_its_hash() {
 /// Its close looks like that of a client that waits for its answers, until its time is over.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_closes_is_not_worked_for_for_ever() {
-    let world = with_a_slow_hash();
+    let world = World::new();
     let (mut second, second_task) = open(&world);
-    let mut first = waiting_for_a_hash(&mut second, &world).await;
+    let (held, mut first) = waiting_for_a_hash(&mut second, &world).await;
     let began = TestInstant::now();
     second.shutdown().await.unwrap();
-    // The clock goes on while the thread is busy.
+    // The clock goes on while the thread waits.
     is_notice(&rest(&mut second).await, 52);
     assert!(began.elapsed() >= world.settings.limits.half_close_time);
     assert!(matches!(second_task.await.unwrap(), Err(Ended::TimedOut(GIVEN_UP))));
     assert_eq!(world.registry.reached().count(Limit::half_close_time), 1);
-    answers(&mut first, 1).await;
+    drop(held);
+    assert!(!(&mut first.outcome).await.unwrap().matches);
     while world.registry.hash_pool().queue_lengths().of(HashClass::Selector) > 0 {
         tokio::task::yield_now().await;
     }
