@@ -34,12 +34,13 @@ impl StoredHash {
     /// The scheme is none that bindery verifies, the text is not of its form, or verifying it would cost more
     /// than `bounds` allow. No error holds a piece of the hash.
     pub fn parse(text: &str, bounds: &HashBounds) -> Result<Self, HashParseError> {
-        if text.len() > TEXT_LENGTH_MAX {
-            return Err(HashParseError::TooLong { found: text.len() });
+        match Scheme::parse(text) {
+            // However long it is.
+            Err(HashParseError::NoScheme) => Err(HashParseError::NoScheme),
+            _ if text.len() > TEXT_LENGTH_MAX => Err(HashParseError::TooLong { found: text.len() }),
+            Err(error) => Err(error),
+            Ok(scheme) => scheme.check(bounds).map(|()| Self { scheme }),
         }
-        let scheme = Scheme::parse(text)?;
-        scheme.check(bounds)?;
-        Ok(Self { scheme })
     }
 
     /// The scheme by its name, for reports.

@@ -170,7 +170,7 @@ limits! {
     paging_cookie_time: Duration = HOUR, SECOND..=DAY;
     /// Octets of sort keys and orders that all sorted searches hold together, of which no account and no source holds more than is left for others; what does not fit is not sorted.
     sort_memory_max: u64 = 256 * MIB, MIB..=64 * GIB;
-    /// Octets of a secret in a bind.
+    /// Octets of a secret in a bind, and of a password or an app password that somebody chooses.
     bind_secret_length_max: u32 = 1_024, 64..=65_536;
     /// Proofs of verified secrets that are kept in memory, so that they are not hashed again; 0: none.
     verified_secrets_max: u32 = 65_536, 0..=16_777_216;

@@ -103,8 +103,7 @@ fn read_all(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Readi
     let (included, mut is_whole) = file::included(&mut root, &main, &mut problems);
     let server = root.spans();
     let settings = settings_reader::read_settings(&mut root, &main.directory, environment, &mut problems);
-    let length_max = usize::try_from(settings.limits.bind_secret_length_max).unwrap_or(usize::MAX);
-    let sources = SecretSources { environment, length_max, is_read: reads_secrets };
+    let sources = SecretSources { environment, is_read: reads_secrets };
     let mut reader = SeedReader::new(sources);
     reader.read(&mut root, &main, &mut problems);
     root.finish(&mut problems);

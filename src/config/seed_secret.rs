@@ -47,8 +47,6 @@ pub(super) const SECRET: SecretKeys = SecretKeys {
 pub(super) struct SecretSources<'e> {
     /// Variables.
     pub(super) environment: &'e Lookup<'e>,
-    /// The octets that a bind may carry; a longer secret would be of no use.
-    pub(super) length_max: usize,
     /// Whether they are looked at; else no secret is found, and nothing of one is wrong but where it stands.
     pub(super) is_read: bool,
 }
@@ -92,8 +90,8 @@ impl SecretSources<'_> {
             // Wrong, and reported.
             (None, None, None, None) => return None,
             _ if !self.is_read => return None,
-            (Some(clear), ..) => self.checked(clear.value.into_bytes()),
-            (_, Some(path), ..) => self.read_file(&file.directory.join(path.value)),
+            (Some(clear), ..) => Self::text(clear.value.into_bytes()),
+            (_, Some(path), ..) => Self::read_file(&file.directory.join(path.value)),
             (_, _, Some(variable), _) => self.read_variable(&variable.value),
         };
         match secret {
@@ -105,7 +103,7 @@ impl SecretSources<'_> {
         }
     }
 
-    fn read_file(&self, path: &Path) -> Result<SeedSecret, String> {
+    fn read_file(path: &Path) -> Result<SeedSecret, String> {
         let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
         let mut octets = Vec::new();
         let file = File::open(path).map_err(unreadable)?;
@@ -116,36 +114,23 @@ impl SecretSources<'_> {
                 octets.pop();
             }
         }
-        self.checked(octets).map_err(|message| format!("{}: {message}", path.display()))
+        Self::text(octets).map_err(|message| format!("{}: {message}", path.display()))
     }
 
     fn read_variable(&self, name: &str) -> Result<SeedSecret, String> {
         let value = (self.environment)(name).ok_or_else(|| format!("the variable {name} is not set"))?;
-        self.checked(value.into_encoded_bytes()).map_err(|message| format!("the variable {name}: {message}"))
+        Self::text(value.into_encoded_bytes()).map_err(|message| format!("the variable {name}: {message}"))
     }
 
-    /// A secret that somebody can type and a bind can carry.
-    fn checked(&self, octets: Vec<u8>) -> Result<SeedSecret, String> {
+    /// A secret that is text. Whether anybody may have it, and a bind can carry it, is for those who keep it.
+    fn text(octets: Vec<u8>) -> Result<SeedSecret, String> {
         let secret = Secret::new(octets);
-        if secret.expose().is_empty() {
-            return Err("the secret is empty".to_owned());
-        }
         if std::str::from_utf8(secret.expose()).is_err() {
             return Err("the secret is not UTF-8".to_owned());
         }
         // Each comes with the file, not with the secret: nobody would ever type it.
         if secret.expose().starts_with(BYTE_ORDER_MARK) {
             return Err("the secret begins with a byte order mark; save it as UTF-8 without one".to_owned());
-        }
-        if secret.expose().contains(&0) {
-            return Err("the secret holds a NUL; write it as UTF-8, on one line".to_owned());
-        }
-        if secret.expose().iter().any(|octet| matches!(octet, b'\n' | b'\r')) {
-            return Err("the secret has a second line; write nothing else, on one line".to_owned());
-        }
-        if secret.expose().len() > self.length_max {
-            let length = self.length_max;
-            return Err(format!("the secret is longer than server.limits.bind_secret_length_max ({length})"));
         }
         Ok(SeedSecret::Given(secret))
     }

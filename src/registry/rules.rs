@@ -7,6 +7,8 @@ pub struct Rules {
     pub posix_number_min: u32,
     /// Characters of a person's password, at least.
     pub password_length_min: usize,
+    /// Octets of a secret that a bind may carry, so that a longer one would be of no use.
+    pub secret_length_max: usize,
     /// Groups that one group is in, itself counted.
     pub groups_above_max: usize,
     /// Containers of one kind.
@@ -22,6 +24,7 @@ impl Default for Rules {
         Self {
             posix_number_min: 1_000,
             password_length_min: 8,
+            secret_length_max: 1_024,
             groups_above_max: 256,
             containers_max: 100,
             container_length_max: 1_024,

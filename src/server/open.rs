@@ -177,6 +177,7 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
         rules: Rules {
             posix_number_min: limits.posix_number_min,
             password_length_min: count(limits.password_length_min),
+            secret_length_max: count(limits.bind_secret_length_max),
             groups_above_max: count(limits.groups_above_max),
             containers_max: count(limits.containers_max),
             container_length_max: count(limits.container_length_max),

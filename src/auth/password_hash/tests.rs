@@ -264,7 +264,8 @@ fn what_is_no_hash_says_so_and_shows_nothing() {
     let scrypt = "scrypt$16384$gtPYF2ni3lnhK6V97GZIN2$8$5$CtHrzHIleKdfDxtNTowMmUU/3kJVagzrWIyqc0tTmbn0B4ZtzlEsxxT5KF8Oth43ESfmQxVun3CZ1d1tn8OmHQ==";
     assert_eq!(error_of(scrypt), HashParseError::UnknownScheme { scheme: Some("scrypt$") });
     assert!(error_of(scrypt).to_string().starts_with("the scheme scrypt$ is not supported; use one of"));
-    assert_eq!(error_of(&"x".repeat(513)), HashParseError::TooLong { found: 513 });
+    assert_eq!(error_of(&format!("{{SSHA}}{}", "x".repeat(507))), HashParseError::TooLong { found: 513 });
+    assert_eq!(error_of(&"x".repeat(513)), HashParseError::NoScheme);
 }
 
 #[test]

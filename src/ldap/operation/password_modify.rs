@@ -7,6 +7,7 @@ use std::task::{Context as TaskContext, Poll};
 use super::bind::{may_send_secrets, names_account};
 use super::gate::{held_or_noted, note_denied};
 use crate::access::Identity;
+use crate::config::Limit;
 use crate::ldap::ber::{BerReader, BerWriter, tag};
 use crate::ldap::message::ExtendedRequest;
 use crate::ldap::response::{self, Outcome};
@@ -69,9 +70,10 @@ pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Con
         note_denied(session, &identity, "it asked for a change of the password of somebody else", moment);
         return refuse(ResultCode::InsufficientAccessRights, "an account changes its own password only");
     }
-    let length_max = session.settings.limits.bind_secret_length_max as usize;
-    if [asked.old, asked.new].into_iter().flatten().any(|secret| secret.len() > length_max) {
-        return refuse(ResultCode::ConstraintViolation, "the password is too long to bind with");
+    // As at a bind: nothing of what is longer than any that somebody has is looked at.
+    if asked.old.is_some_and(|old| old.len() > session.settings.limits.bind_secret_length_max as usize) {
+        session.note(Limit::bind_secret_length_max);
+        return refuse(code_of(&OwnSecretError::OldIsWrong), &OwnSecretError::OldIsWrong.to_string());
     }
     let asked = OwnSecret {
         old: asked.old.map(Secret::from),

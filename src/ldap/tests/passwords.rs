@@ -283,9 +283,19 @@ fn people_set_their_passwords() {
     client.bind("alice", ALICE_PASSWORD).is(0);
     let mut other = nobody(&world);
     other.bind("alice", ALICE_PASSWORD).is(0);
-    for refused in [&b""[..], world.secrets.app.as_bytes(), b"bindery_app_x"] {
+    let long = vec![b'x'; world.settings.limits.bind_secret_length_max as usize + 1];
+    let generated_or_odd: [&[u8]; 6] = [
+        b"",
+        world.secrets.app.as_bytes(),
+        b"bindery_app_x",
+        &long,
+        b"one line\nand another",
+        b"behind it:\0",
+    ];
+    for refused in generated_or_odd {
         modify(&mut client, Some(value(None, None, Some(refused)))).is(19);
     }
+    modify(&mut client, Some(value(None, Some(&long), Some(b"a new one")))).is(49);
     modify(&mut client, Some(value(None, Some(b"wrong"), Some(b"new")))).is(49);
     let reply =
         modify(&mut client, Some(value(Some("alice"), Some(ALICE_PASSWORD.as_bytes()), Some(b"a new one"))));

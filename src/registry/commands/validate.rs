@@ -72,6 +72,7 @@ pub(super) fn password(secret: &Secret, rules: Rules) -> Result<(), String> {
     if octets.is_empty() {
         return Err("is empty; give it another one".to_owned());
     }
+    bindable(secret, rules)?;
     if characters(secret) < rules.password_length_min {
         return Err(format!(
             "is shorter than {} characters; give it a longer one",
@@ -85,6 +86,28 @@ pub(super) fn password(secret: &Secret, rules: Rules) -> Result<(), String> {
              token"
                 .to_owned(),
         ),
+    }
+}
+
+/// Whether a bind can carry a secret that somebody chose, and a person type it.
+///
+/// # Errors
+/// What is wrong with it, to be put behind what it is of.
+pub(super) fn bindable(secret: &Secret, rules: Rules) -> Result<(), String> {
+    let octets = secret.expose();
+    if octets.contains(&0) {
+        return Err("holds a NUL; give it another one, on one line".to_owned());
+    }
+    if octets.iter().any(|octet| matches!(octet, b'\n' | b'\r')) {
+        return Err("has a second line; give it another one, on one line".to_owned());
+    }
+    match octets.len() > rules.secret_length_max {
+        true => Err(format!(
+            "has more than {} octets (server.limits.bind_secret_length_max), so that nobody could bind with it; give it \
+             a shorter one",
+            rules.secret_length_max
+        )),
+        false => Ok(()),
     }
 }
 

@@ -4,6 +4,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use axum::Extension;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::auth::{Argon2Parameters, HashPoolSettings, TokenKeys};
@@ -43,6 +45,9 @@ const PASSED: &str = "an expiry that has passed";
 const RELATIVE: &str = "a relative expiry that was changed";
 const APP_PASSWORD: &str = "an app password that somebody chose";
 const PASSWORD: &str = "a person's password";
+const LONG: &str = "a secret longer than a bind takes";
+const LINES: &str = "a secret of two lines";
+const NUL: &str = "a secret with a NUL";
 const API_SECRET: &str = "the secret of an API token that somebody chose";
 const FILES: &str = "a file of a secret";
 const REPLACED: &str = "what a replaced token may still be changed in";
@@ -54,7 +59,7 @@ const SHORTENED: &str = "a relative expiry that has passed by now";
 const NUMBERS: &str = "numbers of system accounts";
 const DELETED: &str = "names of deleted things";
 
-const RULES: [&str; 27] = [
+const RULES: [&str; 30] = [
     CIRCLES,
     SELF,
     ABOVE,
@@ -72,6 +77,9 @@ const RULES: [&str; 27] = [
     RELATIVE,
     APP_PASSWORD,
     PASSWORD,
+    LONG,
+    LINES,
+    NUL,
     API_SECRET,
     FILES,
     REPLACED,
@@ -588,6 +596,25 @@ fn rows() -> Vec<Row> {
     row(PASSWORD, Door::Config, config(person), "8 characters");
     let file = "[[token]]\nidentifier = \"t\"\naccount = \"robot\"\nsecret_file = \"mark\"\n";
     row(FILES, Door::Config, config(file), "byte order mark");
+    let odd = [
+        (LONG, "ü".repeat(513), "more than 1024 octets"),
+        (LINES, "first line\nsecond line".to_owned(), "has a second line"),
+        (NUL, "hidden\0behind it, and long".to_owned(), "holds a NUL"),
+    ];
+    for (rule, secret, words) in &odd {
+        let quoted = json!(secret);
+        let table = format!("[[account]]\nusername = \"a\"\npassword = {quoted}\n");
+        row(rule, Door::Config, config(&table), words);
+        let ldif = format!(
+            "dn: cn=a,ou=users,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: a\ncn: a\nsn: a\nuserPassword:: {}\n",
+            STANDARD.encode(secret)
+        );
+        row(rule, Door::Import, Case::Import(vec![], vec![], ldif), words);
+        for door in [Door::Api, Door::Command] {
+            let set = (post.clone(), "/core/users/{user:a}/set_password/", json!({ "password": secret }));
+            row(rule, door, Case::Calls(vec![user("a")], vec![set]), words);
+        }
+    }
     for rule in [APP_PASSWORD, PASSWORD, API_SECRET, FILES] {
         row(rule, Door::Import, not("an import takes hashes, of which nobody knows what was chosen"), "");
     }

@@ -1,10 +1,11 @@
 //! The passwords of another directory: kept in their schemes, within bounds; one in clear is hashed.
 
 use super::{ImportEntry, ImportReport};
-use crate::auth::{HashBounds, HashParseError, SecretShape, StoredHash};
+use crate::auth::{HashBounds, HashParseError, StoredHash};
 use crate::directory::Snapshot;
 use crate::model::HashText;
-use crate::registry::{ChangeError, Registry};
+use crate::registry::commands::validate;
+use crate::registry::{ChangeError, Registry, Rules};
 use crate::secret::Secret;
 
 impl Registry {
@@ -30,7 +31,7 @@ impl Registry {
                     report.leave_out("a further password: an account has one", &account.dn);
                     continue;
                 }
-                match read_password(&value.0, &self.bounds) {
+                match read_password(&value.0, &self.bounds, self.rules()) {
                     Ok(ReadPassword::Hash(hash)) => {
                         if let Some(found) = found.last_mut() {
                             *found = Some(hash);
@@ -64,20 +65,14 @@ enum ReadPassword {
 
 /// Reads a value of `userPassword`: a scheme within the bounds or, as RFC 4519 section 2.41 has it, the
 /// password in clear.
-fn read_password(value: &[u8], bounds: &HashBounds) -> Result<ReadPassword, String> {
+fn read_password(value: &[u8], bounds: &HashBounds, rules: Rules) -> Result<ReadPassword, String> {
     let parsed = std::str::from_utf8(value).map(|text| (text, StoredHash::parse(text, bounds)));
     match parsed {
         Ok((text, Ok(_))) => Ok(ReadPassword::Hash(HashText::new(text.to_owned()))),
         Err(_) | Ok((_, Err(HashParseError::NoScheme))) => {
-            if value.is_empty() {
-                return Err("it is empty".to_owned());
-            }
-            match SecretShape::parse(value) {
-                SecretShape::Other => Ok(ReadPassword::InClear(Secret::from(value))),
-                SecretShape::Ours { .. } | SecretShape::OursBroken => {
-                    Err("it begins as a secret that bindery generates".to_owned())
-                }
-            }
+            let secret = Secret::from(value);
+            validate::password(&secret, rules).map_err(|problem| format!("in clear, it {problem}"))?;
+            Ok(ReadPassword::InClear(secret))
         }
         Ok((_, Err(error))) => Err(error.to_string()),
     }

@@ -82,7 +82,7 @@ impl Prepared {
         for token in &seed.tokens {
             if let Some(SeedSecret::Given(secret)) = &token.secret
                 && is_new(token, options, snapshot.accounts())
-                && let Ok(selector) = selector_of_token(&prepared.keys, token, secret)
+                && let Ok(selector) = selector_of_token(&prepared.keys, token, secret, registry.rules())
             {
                 found.push((token.identifier.clone(), selector, None, secret.clone()));
             }
@@ -227,8 +227,9 @@ pub(super) fn selector_of_token(
     keys: &TokenKeys,
     token: &SeedToken,
     secret: &Secret,
+    rules: Rules,
 ) -> Result<TokenSelector, String> {
-    selector_of(keys, token.said.intent.unwrap_or(Intent::AppPassword), secret)
+    selector_of(keys, token.said.intent.unwrap_or(Intent::AppPassword), secret, rules)
         .map_err(|problem| format!("the secret of the token `{}` {problem}", token.identifier))
 }
 

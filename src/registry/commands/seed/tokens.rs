@@ -228,13 +228,18 @@ impl SeedRun<'_, '_> {
                 let (uuid, selector) = (Uuid::new_v4(), TokenSelector::None);
                 Ok(hash.map(|hash| PreparedToken { uuid, selector, hash, sealed: None, expires }))
             }
-            Some(SeedSecret::Given(secret)) => match selector_of_token(self.prepared.keys(), seed, secret) {
-                Ok(selector) => Ok(Some(PreparedToken { selector, expires, ..self.prepared.token(seed)? })),
-                Err(problem) => {
-                    self.problem(ReferenceKind::Token, identifier, Some("key"), problem);
-                    Ok(None)
+            Some(SeedSecret::Given(secret)) => {
+                let rules = self.transaction.rules();
+                match selector_of_token(self.prepared.keys(), seed, secret, rules) {
+                    Ok(selector) => {
+                        Ok(Some(PreparedToken { selector, expires, ..self.prepared.token(seed)? }))
+                    }
+                    Err(problem) => {
+                        self.problem(ReferenceKind::Token, identifier, Some("key"), problem);
+                        Ok(None)
+                    }
                 }
-            },
+            }
             None => {
                 let prepared = self.prepared.token(seed)?;
                 let expires = if self.prepared.is_plan() {

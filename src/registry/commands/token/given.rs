@@ -5,6 +5,7 @@ use crate::auth::{SecretShape, TokenKeys};
 use crate::model::{
     CHOSEN_PASSWORD_LENGTH_MIN, CHOSEN_SECRET_LENGTH_MAX, CHOSEN_SECRET_LENGTH_MIN, Intent, TokenSelector,
 };
+use crate::registry::Rules;
 use crate::registry::commands::validate;
 use crate::secret::Secret;
 
@@ -16,6 +17,7 @@ pub(in crate::registry::commands) fn selector_of(
     keys: &TokenKeys,
     intent: Intent,
     secret: &Secret,
+    rules: Rules,
 ) -> Result<TokenSelector, String> {
     match (SecretShape::parse(secret.expose()), intent) {
         (SecretShape::Ours { intent: stated, selector }, intent) if stated == intent => {
@@ -34,6 +36,7 @@ pub(in crate::registry::commands) fn selector_of(
             Err("is empty; leave it out to have one generated".to_owned())
         }
         (SecretShape::Other, Intent::AppPassword) => {
+            validate::bindable(secret, rules)?;
             let length_min = CHOSEN_PASSWORD_LENGTH_MIN;
             match validate::characters(secret) < length_min {
                 true => Err(too_short("app password", length_min)),
@@ -81,7 +84,8 @@ mod tests {
     #[test]
     fn what_can_be_a_secret_and_how_it_is_found() {
         let keys = TokenKeys::of(1, None);
-        let of = |intent, text: &str| selector_of(&keys, intent, &Secret::from(text.to_owned()));
+        let of =
+            |intent, text: &str| selector_of(&keys, intent, &Secret::from(text.to_owned()), Rules::default());
         let app = TokenSecret::generate(Intent::AppPassword).unwrap();
         let api = TokenSecret::generate(Intent::Api).unwrap();
         let text = |secret: &TokenSecret| String::from_utf8(secret.secret().expose().to_vec()).unwrap();
@@ -99,6 +103,8 @@ mod tests {
             (Intent::AppPassword, format!("{}x", text(&app)), "checksum"),
             (Intent::AppPassword, String::new(), "is empty"),
             (Intent::AppPassword, "ü".repeat(CHOSEN_PASSWORD_LENGTH_MIN - 1), "at least 16"),
+            (Intent::AppPassword, "c".repeat(Rules::default().secret_length_max + 1), "1024 octets"),
+            (Intent::AppPassword, "two lines of\nan app password".to_owned(), "second line"),
             (Intent::Api, "c".repeat(CHOSEN_SECRET_LENGTH_MIN - 1), "at least 32"),
             (Intent::Api, "c".repeat(CHOSEN_SECRET_LENGTH_MAX + 1), "longer"),
             (Intent::Api, format!("{long} "), "printable"),
@@ -106,7 +112,7 @@ mod tests {
             let refusal = of(intent, &wrong).unwrap_err();
             assert!(refusal.contains(reason), "{refusal}");
         }
-        let without = selector_of(&TokenKeys::default(), Intent::Api, &Secret::from(long));
+        let without = selector_of(&TokenKeys::default(), Intent::Api, &Secret::from(long), Rules::default());
         assert!(without.unwrap_err().contains("cannot be found"));
     }
 }

@@ -88,9 +88,10 @@ impl Registry {
     ) -> Result<(), ChangeError> {
         let caller = caller.into();
         let old = self.secret_to_exchange(&caller, &identifier, find_to_set)?;
-        let selector = selector_of(&self.token_keys, old.intent, &secret).map_err(|problem| {
-            ChangeError::field("key", format!("the new secret of the token `{identifier}` {problem}"))
-        })?;
+        let selector =
+            selector_of(&self.token_keys, old.intent, &secret, self.rules()).map_err(|problem| {
+                ChangeError::field("key", format!("the new secret of the token `{identifier}` {problem}"))
+            })?;
         let generation = old.generation.saturating_add(1);
         let sealed = self.seal(&identifier, old.is_retrievable(), &secret, old.uuid, generation)?;
         let hash = self.hash_secret(secret, caller.actor().source).await?;
