@@ -186,21 +186,34 @@ fn in_words(shown: &ShownEvent) -> String {
         ("previous", Some(event.previous.to_string())),
     ];
     let mut text = format!("event {}\n", event.place());
-    let details = event.details.iter().map(|detail| (detail.name.as_str(), Some(detail.value.clone())));
-    for (name, value) in rows.into_iter().chain(details) {
+    for (name, value) in rows {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             // Writing to a string cannot fail. Names come from elsewhere and may hold anything.
             let _ = writeln!(text, "  {name}: {}", visible(&value));
         }
     }
-    for change in &event.changes {
-        let side = |value: &Option<String>| match value {
-            Some(value) => visible(&format!("\"{}\"", value.escape_debug())),
-            None => "nothing".to_owned(),
-        };
-        let _ = writeln!(text, "  {}: {} -> {}", change.field, side(&change.before), side(&change.after));
-    }
+    // What is called as somebody chose stands under a heading, so that no row can be taken for one of those above.
+    let details = event.details.iter().filter(|detail| !detail.value.is_empty());
+    let context = details.map(|detail| format!("{}: {}", visible(&detail.name), visible(&detail.value)));
+    push_list(&mut text, "context", context);
+    let side = |value: &Option<String>| match value {
+        Some(value) => visible(&format!("\"{}\"", value.escape_debug())),
+        None => "nothing".to_owned(),
+    };
+    let changes = event.changes.iter().map(|change| {
+        format!("{}: {} -> {}", visible(&change.field), side(&change.before), side(&change.after))
+    });
+    push_list(&mut text, "changes", changes);
     text
+}
+
+fn push_list(text: &mut String, heading: &str, rows: impl Iterator<Item = String>) {
+    for (place, row) in rows.enumerate() {
+        if place == 0 {
+            let _ = writeln!(text, "  {heading}:");
+        }
+        let _ = writeln!(text, "    {row}");
+    }
 }
 
 async fn verify(arguments: VerifyArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
@@ -276,6 +289,36 @@ fn earlier(time: Timestamp, by: Duration) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{EventDetail, FieldChange, is_invisible};
+    use crate::plain;
+
+    #[test]
+    fn a_row_of_somebody_elses_is_no_row_of_the_event() {
+        let detail = |name: &str, value: &str| EventDetail { name: name.to_owned(), value: value.to_owned() };
+        let details = vec![
+            detail("note\n  account: bindery:command-line", "x\u{1b}[2J"),
+            detail("account", "somebody else"),
+            detail("\u{1b}]0;title\u{7}", "y"),
+        ];
+        let changes = vec![FieldChange {
+            field: "source\r".to_owned(),
+            before: None,
+            after: Some("1.2.3.4".to_owned()),
+        }];
+        let event = Event { details, changes, ..plain::event() };
+        let text = in_words(&ShownEvent::from(event));
+        assert!(text.chars().all(|character| character == '\n' || !is_invisible(character)), "{text:?}");
+        let context = text.find("  context:\n").unwrap_or(text.len());
+        let rows = |name: &str| {
+            let start = format!("  {name}: ");
+            let places = text.match_indices(&start).map(|(place, _)| place);
+            places.filter(|place| text[..*place].ends_with('\n')).collect::<Vec<_>>()
+        };
+        assert!(rows("account").iter().all(|place| *place < context), "{text}");
+        assert!(text.contains("\n    note\\n  account: bindery:command-line: x\\u{1b}[2J\n"), "{text}");
+        assert!(text.contains("\n    account: somebody else\n"), "{text}");
+        assert!(text.contains("  changes:\n    source\\r: nothing -> \"1.2.3.4\"\n"), "{text}");
+    }
 
     #[test]
     fn times_are_times_or_durations() {

@@ -261,7 +261,7 @@ fn in_words(report: &ImportReport) -> String {
             let _ = writeln!(text, "{title}");
         }
         for (reason, counted) in reasons.iter() {
-            let _ = writeln!(text, "{:>10}  {reason}", counted.count);
+            let _ = writeln!(text, "{:>10}  {}", counted.count, visible(reason));
             for example in &counted.examples {
                 let _ = writeln!(text, "{:>10}    {}", "", visible(example));
             }

@@ -67,7 +67,7 @@ impl Output {
     pub(super) fn lines(self, text: &str) -> Result<(), Failure> {
         match text.trim_end_matches('\n') {
             "" => Ok(()),
-            text => write_stdout(&format!("{text}\n")),
+            text => write_stdout(&format!("{}\n", harmless(text))),
         }
     }
 
@@ -83,7 +83,7 @@ impl Output {
 
     /// A message, on standard error. Whoever closed it does not want to know.
     pub(super) fn message(self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = writeln!(io::stderr().lock(), "{}", harmless(text));
     }
 }
 
@@ -150,6 +150,22 @@ fn width(stream: Stream) -> Option<u16> {
     size.ok().map(|size| size.ws_col).filter(|columns| *columns >= COLUMNS_MIN)
 }
 
+/// Lines of ours, in which a name or a text from elsewhere may stand: nothing in them but our colours is obeyed by a
+/// terminal. What must not make a line of its own is made [`visible`] where it is put in.
+pub(super) fn harmless(text: &str) -> String {
+    let mut pieces = text.split('\u{1b}');
+    let shown = |piece: &str| piece.split('\n').map(visible).collect::<Vec<_>>().join("\n");
+    let mut harmless = pieces.next().map(shown).unwrap_or_default();
+    for piece in pieces {
+        let numbers = piece.strip_prefix('[').and_then(|rest| rest.split_once('m'));
+        let is_colour = numbers
+            .is_some_and(|(numbers, _)| numbers.bytes().all(|octet| octet.is_ascii_digit() || octet == b';'));
+        harmless += if is_colour { "\u{1b}" } else { "\\u{1b}" };
+        harmless += &shown(piece);
+    }
+    harmless
+}
+
 fn write_stdout(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(failure_of)
@@ -168,6 +184,13 @@ const COLUMNS_MIN: u16 = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_but_colours() {
+        let text = "\u{1b}[1;31merror\u{1b}[0m: a\u{1b}[2Jb\u{1b}]0;title\u{7}c\r\nd\u{202e}";
+        let expected = "\u{1b}[1;31merror\u{1b}[0m: a\\u{1b}[2Jb\\u{1b}]0;title\\u{7}c\\r\nd\\u{202e}";
+        assert_eq!(harmless(text), expected);
+    }
 
     #[test]
     fn tables_are_plain_in_a_pipe() {

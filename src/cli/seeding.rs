@@ -242,13 +242,13 @@ fn draw(text: &mut String, entry: &DiffEntry, styled: bool) {
         Sign::LeftOut => ('x', "31"),
     };
     let (on, off) = if styled { (format!("\u{1b}[{colour}m"), "\u{1b}[0m") } else { (String::new(), "") };
-    let reason = entry.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let reason = entry.reason.as_deref().map(|reason| format!(" ({})", visible(reason))).unwrap_or_default();
     let _ = writeln!(text, "{on}{sign} {} {}{off}{reason}", entry.kind, visible(&entry.name));
     for field in &entry.fields {
         let value = |value: &Option<String>| value.as_deref().map_or_else(|| "–".into(), visible);
         let line = match entry.sign {
-            Sign::Created => format!("{}: {}", field.field, value(&field.after)),
-            _ => format!("{}: {} → {}", field.field, value(&field.before), value(&field.after)),
+            Sign::Created => format!("{}: {}", visible(&field.field), value(&field.after)),
+            _ => format!("{}: {} → {}", visible(&field.field), value(&field.before), value(&field.after)),
         };
         let _ = writeln!(text, "    {line}");
     }

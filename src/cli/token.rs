@@ -9,7 +9,7 @@ use super::arguments::{OpeningArguments, PlaceArguments, ReadingArguments};
 use super::backend::Absent;
 use super::expiry::{ExpiryArguments, expiry};
 use super::failure::Failure;
-use super::output::{Output, Stream, table};
+use super::output::{Output, Stream, is_terminal, table};
 use crate::clock::system_time;
 use crate::http::api::{self, EndTime, LastUse, PatchedTokenRequest, Token, TokenRotateRequest, TokenView};
 use crate::model::{Expiry, Intent, Timestamp};
@@ -186,6 +186,12 @@ fn show(token: &Token, secret: &str, words: &str, output: Output) -> Result<(), 
             token.identifier,
             in_words(expires)
         ));
+    }
+    // What is no terminal obeys nothing, and gets the secret as it is.
+    if !output.is_json() && !is_terminal(Stream::Output) {
+        output.octets(secret.as_bytes())?;
+        output.octets(b"\n")?;
+        return output.octets(&[]);
     }
     let document = Shown { account, identifier: &token.identifier, intent: token.intent, secret, expires };
     output.result(&document, || secret.to_owned())

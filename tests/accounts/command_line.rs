@@ -622,6 +622,13 @@ fn a_retrievable_secret_is_shown_again_with_its_key_alone() {
     assert_eq!(viewed, made);
     // The key that bindery makes itself is its user's alone.
     assert_eq!(mode_of(&place.path("data/token.key")), 0o600);
+    // One that somebody chose may hold what a terminal does not show.
+    let chosen = "a\ttab, a\u{200d}joiner, no\u{200b}space";
+    place.write("chosen.secret", chosen);
+    let token = "[[token]]\nidentifier = \"chosen\"\naccount = \"portal\"\nsecret_file = \"chosen.secret\"\nretrievable = true\n";
+    place.write("bindery.toml", &format!("{with_key}\n{token}"));
+    place.run(&["apply"]).exits(0);
+    assert_eq!(place.run(&["token", "view-key", "chosen"]).exits(0).stdout, format!("{chosen}\n"));
     key("2");
     place.run(&["token", "view-key", "kept"]).exits(5).says(&["`kept`", "does not open"]);
 }
