@@ -9,12 +9,13 @@ use super::backend::{Absent, Backend, Purpose, Wanted};
 use super::check::{self, Place};
 use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, has_colours};
-use super::secrets::{self, Destination, Shown};
+use super::secrets::{self, Destination, SecretsFile, Shown};
 use super::seeding;
 use crate::config::Config;
 use crate::registry::{
     DiffEntry, ForeignCredential, LostAccesses, NewSecret, SeedOptions, SeedPlan, SharedValues,
 };
+use crate::store::has_store;
 
 /// Make the store agree with the config's objects, and show what that changes
 #[derive(Debug, clap::Args)]
@@ -72,6 +73,12 @@ pub(super) async fn run(
     seeding::warn(&unknown_variables(), output);
     let socket = variable("BINDERY_SOCKET");
     let wanted = Wanted { socket: socket.as_deref(), settings: Some(&config.settings), absent, purpose };
+    let early = match (&arguments.secrets_file, place.socket()) {
+        (Some(path), None) if !arguments.dry_run && !has_store(&config.settings.data_dir) => {
+            Some(SecretsFile::before_store(path, &config.settings.data_dir)?)
+        }
+        _ => None,
+    };
     let mut backend = match place.socket() {
         Some(socket) => Backend::at(socket).await?,
         None => Backend::find(wanted).await?,
@@ -85,8 +92,9 @@ pub(super) async fn run(
     let result = if arguments.dry_run {
         dry_run(&mut backend, &config, &options, output).await
     } else {
-        let destination =
-            Destination::choose(arguments.secrets_file.as_deref(), output, &config.settings.data_dir);
+        let file = arguments.secrets_file.as_deref();
+        let choose = || Destination::choose(file, output, &config.settings.data_dir);
+        let destination = early.map_or_else(choose, Destination::File);
         apply(&mut backend, &config, &options, &destination, output).await
     };
     backend.close().await;
@@ -116,7 +124,7 @@ async fn apply(
     output: Output,
 ) -> Result<(), Failure> {
     // Secrets in the document must be on their way before the commit, so the whole document is.
-    let is_document_early = *destination == Destination::Document;
+    let is_document_early = matches!(destination, Destination::Document);
     let mut is_shown = false;
     let applied = seeding::apply(backend, config, options, destination, output, |plan, secrets| {
         for line in seeding::told(plan) {

@@ -1,10 +1,13 @@
 //! Generated secrets: written or shown before the commit, and taken back when it fails.
 
+use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::io::Errno;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -16,14 +19,14 @@ use crate::model::{Intent, Timestamp};
 use crate::registry::{NeededSecret, NewSecret};
 
 /// Where generated secrets go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Destination {
     /// A table for the person at the terminal.
     Terminal,
     /// Standard output, in the command's document.
     Document,
     /// A new file.
-    File(PathBuf),
+    File(SecretsFile),
     /// A new file in the data directory, because nobody would see them.
     DataDirectory(PathBuf),
 }
@@ -32,7 +35,7 @@ impl Destination {
     /// In this order: `--secrets-file`, `--json`, a terminal, the data directory.
     pub(super) fn choose(file: Option<&Path>, output: Output, data_dir: &Path) -> Self {
         match file {
-            Some(file) => Self::File(file.to_owned()),
+            Some(file) => Self::File(SecretsFile::later(file)),
             None if output.is_json() => Self::Document,
             None if is_terminal(Stream::Error) => Self::Terminal,
             None => {
@@ -40,6 +43,51 @@ impl Destination {
                 let time = system_time().to_string().replace([':', '-'], "");
                 Self::DataDirectory(data_dir.join(format!("secrets-{time}.json")))
             }
+        }
+    }
+}
+
+/// A new file for secrets, which may have been made before there are any. One that is made and not written to goes again; what
+/// a process has left that was killed meanwhile counts as new.
+#[derive(Debug)]
+pub(super) struct SecretsFile {
+    path: PathBuf,
+    made: RefCell<Option<File>>,
+}
+
+impl SecretsFile {
+    /// Made when there are secrets.
+    pub(super) fn later(path: &Path) -> Self {
+        Self { path: path.to_owned(), made: RefCell::default() }
+    }
+
+    /// Made now, before a store is made: where it cannot be made nothing else is. What is to stand in a data directory that
+    /// comes with the store is made behind it.
+    ///
+    /// # Errors
+    /// It is there already, or cannot be made.
+    pub(super) fn before_store(path: &Path, data_dir: &Path) -> Result<Self, Failure> {
+        let absolute = |path: &Path| std::path::absolute(path).ok();
+        let directory = absolute(path).and_then(|path| path.parent().map(Path::to_owned));
+        if directory == absolute(data_dir) && !data_dir.exists() {
+            return Ok(Self::later(path));
+        }
+        let file = create_or_take(path).map_err(|error| not_made(path, &error))?;
+        Ok(Self { path: path.to_owned(), made: RefCell::new(Some(file)) })
+    }
+
+    fn take(&self) -> io::Result<File> {
+        self.made.take().map_or_else(|| create_or_take(&self.path), Ok)
+    }
+}
+
+impl Drop for SecretsFile {
+    fn drop(&mut self) {
+        // Locked until it is gone.
+        let made = self.made.take();
+        if made.is_some() {
+            // It is empty: one that stays is taken by the next start.
+            let _ = fs::remove_file(&self.path);
         }
     }
 }
@@ -102,9 +150,10 @@ pub(super) fn deliver(
             output.message(&in_table(secrets));
             Ok(Delivered { file: None })
         }
-        Destination::File(path) => {
-            let file = create(path).map_err(|error| not_made(path, &error))?;
-            write(path, file, secrets)?;
+        Destination::File(file) => {
+            let path = &file.path;
+            let made = file.take().map_err(|error| not_made(path, &error))?;
+            write(path, made, secrets)?;
             Ok(Delivered { file: Some(path.clone()) })
         }
         Destination::DataDirectory(path) => {
@@ -180,7 +229,33 @@ fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// The same under this name, or the next that nobody has: several commands may begin within one second.
+/// The same, or takes the one that a process has left which was killed before it had secrets: empty, this user's and nobody
+/// else's to read, and used by nobody.
+fn create_or_take(path: &Path) -> io::Result<File> {
+    let exists = || io::Error::from(ErrorKind::AlreadyExists);
+    let (file, is_new) = match create(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            // Neither through a link nor from a pipe.
+            let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            (File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|_| exists())?), false)
+        }
+        made => (made?, true),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        // Not every file system has locks.
+        Err(error) if is_new && error != Errno::WOULDBLOCK => {}
+        Err(_) => return Err(exists()),
+    }
+    // Whoever had it may have written to it, or removed it, until it was locked.
+    let found = file.metadata()?;
+    let is_ours = found.is_file()
+        && (found.len(), found.nlink(), found.mode() & 0o7777) == (0, 1, 0o600)
+        && found.uid() == rustix::process::geteuid().as_raw();
+    if is_ours || is_new { Ok(file) } else { Err(exists()) }
+}
+
+/// A new one under this name, or the next that nobody has: several commands may begin within one second.
 fn create_free(path: &Path) -> io::Result<(PathBuf, File)> {
     let numbered = (2_u32..=NAMES_TRIED_MAX).map(|count| path.with_extension(format!("{count}.json")));
     for path in std::iter::once(path.to_owned()).chain(numbered) {
@@ -255,7 +330,8 @@ mod tests {
         let path = directory.path().join("secrets.json");
         let output = Output::new(false);
         let secrets = one();
-        let delivered = deliver(&secrets, &Destination::File(path.clone()), output).unwrap();
+        let file = || Destination::File(SecretsFile::later(&path));
+        let delivered = deliver(&secrets, &file(), output).unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let read: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(read[0]["account"], "ldapservice");
@@ -264,12 +340,64 @@ mod tests {
         assert_eq!(read[0]["expires"], "2027-11-18T10:00:00Z");
         assert_eq!(read[0]["secret"], text_of(&secrets[0]));
 
-        let again = deliver(&one(), &Destination::File(path.clone()), output).unwrap_err();
+        let again = deliver(&one(), &file(), output).unwrap_err();
         assert!(again.messages[0].contains("never overwritten"), "{again:?}");
         assert_eq!(serde_json::from_slice::<serde_json::Value>(&fs::read(&path).unwrap()).unwrap(), read);
 
         delivered.take_back(output);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_that_is_made_early_is_written_to_or_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let data_dir = directory.path().join("data");
+        let path = directory.path().join("secrets.json");
+        let output = Output::new(false);
+        let early = |path: &Path| SecretsFile::before_store(path, &data_dir);
+        let file = early(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(early(&path).unwrap_err().messages[0].contains("never overwritten"));
+        drop(file);
+        assert!(!path.exists(), "nothing was written to it");
+
+        // A commit that is tried again makes it again.
+        let destination = Destination::File(early(&path).unwrap());
+        deliver(&one(), &destination, output).unwrap().take_back(output);
+        assert!(!path.exists());
+        let delivered = deliver(&one(), &destination, output).unwrap();
+        drop(destination);
+        assert_eq!(delivered.file(), Some(path.as_path()));
+        assert!(path.metadata().unwrap().len() > 0);
+
+        assert!(early(&directory.path().join("none").join("secrets.json")).is_err());
+        assert!(path.metadata().unwrap().len() > 0 && early(&path).is_err());
+        fs::remove_file(&path).unwrap();
+
+        // A process that was killed has left it.
+        let left = |mode: u32| {
+            let _ = fs::remove_file(&path);
+            OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).unwrap();
+        };
+        left(0o600);
+        let file = early(&path).unwrap();
+        assert!(early(&path).is_err(), "somebody uses it");
+        deliver(&one(), &Destination::File(file), output).unwrap().take_back(output);
+        left(0o600);
+        deliver(&one(), &Destination::File(SecretsFile::later(&path)), output).unwrap().take_back(output);
+        left(0o400);
+        assert!(early(&path).is_err() && path.exists());
+        left(0o600);
+        let link = directory.path().join("link.json");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(early(&link).is_err() && path.exists());
+
+        let inside = data_dir.join("secrets.json");
+        let file = early(&inside).unwrap();
+        assert!(!data_dir.exists(), "the store makes it");
+        fs::create_dir(&data_dir).unwrap();
+        let delivered = deliver(&one(), &Destination::File(file), output).unwrap();
+        assert_eq!(delivered.file(), Some(inside.as_path()));
     }
 
     #[test]

@@ -268,6 +268,7 @@ mod tests {
     use axum::{Json, Router};
     use tempfile::TempDir;
 
+    use super::super::secrets::SecretsFile;
     use super::*;
     use crate::http::Problem;
     use crate::model::{FieldChange, Intent};
@@ -327,7 +328,7 @@ mod tests {
             let config = self.directory.path().join("bindery.toml");
             std::fs::write(&config, "[server]\ndata_dir = \"data\"\nldap = [\"127.0.0.1:0\"]\n").unwrap();
             let config = crate::config::load(&config, &|_| None).unwrap();
-            let destination = Destination::File(self.secrets_file());
+            let destination = Destination::File(SecretsFile::later(&self.secrets_file()));
             let options = SeedOptions::default();
             let output = Output::new(true);
             apply(&mut self.backend, &config, &options, &destination, output, |_, _| Ok(())).await

@@ -13,7 +13,7 @@ use super::check::{self, Place};
 use super::failure::{Exit, Failure};
 use super::first_steps::{self, Shown};
 use super::output::Output;
-use super::secrets::Destination;
+use super::secrets::{Destination, SecretsFile};
 use super::seeding;
 use crate::config::{self, Config, ListenAddress, Settings};
 use crate::registry::SeedOptions;
@@ -94,10 +94,15 @@ async fn serve(
 ) -> Result<(), Failure> {
     let mut signals = Signals::receive().map_err(|error| Failure::of(Exit::Failed, &error))?;
     let opening = Opening { trusts_clock: arguments.trust_clock, ..arguments.opening.opening() };
+    // Beside the listeners, before there is a store.
+    let early = match (&arguments.secrets_file, &config) {
+        (Some(path), Some(_)) => Some(SecretsFile::before_store(path, &settings.data_dir)?),
+        _ => None,
+    };
     let Some(mut server) = Server::open(settings, opening, log.clone(), &mut signals).await? else {
         return Ok(());
     };
-    let secrets = match arguments.seed(&mut server, config, output).await {
+    let secrets = match arguments.seed(&mut server, config, early, output).await {
         Ok(secrets) => secrets,
         Err(failure) => {
             server.close().await;
@@ -144,6 +149,7 @@ impl ServeArguments {
         &self,
         server: &mut Server,
         config: Option<Config>,
+        early: Option<SecretsFile>,
         output: Output,
     ) -> Result<Option<Shown>, Failure> {
         let is_seeded =
@@ -162,8 +168,9 @@ impl ServeArguments {
         };
         // Who cannot be reached hands out no secrets.
         server.bind().await?;
-        let destination =
-            Destination::choose(self.secrets_file.as_deref(), output, &server.settings().data_dir);
+        let data_dir = &server.settings().data_dir;
+        let choose = || Destination::choose(self.secrets_file.as_deref(), output, data_dir);
+        let destination = early.map_or_else(choose, Destination::File);
         let options = SeedOptions::default();
         let applied =
             seeding::apply(&mut backend, &config, &options, &destination, output, |_, _| Ok(())).await?;
@@ -177,7 +184,10 @@ impl ServeArguments {
         for sentence in seeding::told(&applied.plan) {
             tracing::warn!("{sentence}");
         }
-        Ok(Some(Shown { secrets: applied.secrets, on_terminal: destination == Destination::Terminal }))
+        Ok(Some(Shown {
+            secrets: applied.secrets,
+            on_terminal: matches!(destination, Destination::Terminal),
+        }))
     }
 
     /// The seed is in the store, and what is wrong with it in the config keeps nobody from being served.

@@ -296,6 +296,15 @@ fn a_first_start_that_cannot_be_leaves_nothing() {
     );
     nothing_is_left(place.run(&["serve", "--secrets-file", "secrets.json"]).exits(3).says(&["no.pem"]));
     place.edit("[server.tls]\ncertificate = \"no.pem\"\nkey = \"no.key\"\n", "");
+    place.write("there.json", "mine");
+    for (path, words) in [("none/secrets.json", "cannot be made"), ("there.json", "never overwritten")] {
+        for command in ["serve", "apply"] {
+            let done = place.run(&[command, "--secrets-file", path]).exits(1);
+            nothing_is_left(done.says(&[words, "nothing was changed"]));
+            assert!(!place.path("certs").exists(), "{command} made certificates");
+        }
+    }
+    assert_eq!(place.read("there.json"), "mine");
     let server = place.serve(&["--secrets-file", "secrets.json"]);
     server.stop();
     assert!(place.path("secrets.json").exists());
