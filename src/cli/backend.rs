@@ -301,7 +301,7 @@ impl Backend {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
                 Failure::failed(format!(
-                    "the answer broke off, what came is incomplete: {}",
+                    "the answer broke off, and what came is incomplete (the log of the server says why): {}",
                     in_words(&error)
                 ))
             })?;

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::is_description;
 use crate::quoted::quoted;
+use crate::schema::is_word_of_ldif;
 
 /// Writes records, a version line before the first and a blank line between two.
 #[derive(Debug)]
@@ -126,8 +127,7 @@ impl<W: Write> RecordWriter<'_, W> {
 }
 
 fn check_description(dn: &str, description: &str) -> Result<(), LdifWriteError> {
-    let is_reserved = RESERVED.iter().any(|name| name.eq_ignore_ascii_case(description));
-    if is_reserved || !is_description(description.as_bytes()) {
+    if is_word_of_ldif(description) || !is_description(description.as_bytes()) {
         let (dn, description) = (dn.to_owned(), description.to_owned());
         return Err(LdifWriteError::Description { dn, description });
     }
@@ -178,5 +178,3 @@ const LINE_LENGTH_MAX: usize = 76;
 /// No limit of the config: the rest follows in the next piece.
 const TEXT_OCTETS_MAX: usize = 64 * 1024;
 const VERSION: &[u8] = b"version: 1\n";
-/// What looks like an attribute but is not one.
-const RESERVED: [&str; 3] = ["dn", "changetype", "control"];

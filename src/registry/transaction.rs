@@ -382,10 +382,14 @@ impl<'a> Transaction<'a> {
             return Err(ChangeError::Fields(Vec::new()));
         }
         for name in unknown_attributes(self.snapshot().schema(), &record) {
+            let field = if matches!(record, Record::Provider(_)) { "base_dn" } else { "attributes" };
+            if let Err(error) = self.snapshot().schema().check_new_name(&name) {
+                return Err(ChangeError::field(field, error.to_string()));
+            }
             // The table of types is public, never shrinks by itself, and has an end.
             if !self.caller.is_superuser(self.snapshot().accounts()) {
                 return Err(ChangeError::field(
-                    "attributes",
+                    field,
                     format!(
                         "there is no attribute type `{name}`: let the operator declare it, with [[attribute]]"
                     ),

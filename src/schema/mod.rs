@@ -84,6 +84,16 @@ pub enum SchemaError {
         /// The name as given.
         name: String,
     },
+    /// In LDIF the name stands for something else.
+    #[error(
+        "The attribute name {} cannot be used: in LDIF a line that begins with it is none of an attribute. Choose another \
+         name.",
+        quoted(name)
+    )]
+    OfLdif {
+        /// The name as given.
+        name: String,
+    },
     /// The OID is none.
     #[error(
         "The OID {} of the attribute {} is none: write it dotted, such as 1.3.6.1.4.1.55555.1.",
@@ -182,7 +192,7 @@ impl Schema {
     /// A custom name as answers spell it. authentik's outpost takes the signs out that no schema allows, but for `_`; so it
     /// is here, unless another type has that name.
     fn spelled(&self, name: &str) -> String {
-        let spelled = name.replace('/', "-").replace('.', "");
+        let spelled = without_signs(name);
         let is_other = oid::is_numeric_oid(name.as_bytes()) || self.find(&spelled).is_some();
         if is_other { name.to_owned() } else { spelled }
     }
@@ -225,6 +235,17 @@ impl Schema {
             return Err(SchemaError::Full { name: name.to_owned() });
         }
         Ok(())
+    }
+
+    /// The same of one that is declared or used for the first time: a store may hold one that has come in before.
+    ///
+    /// # Errors
+    /// [`SchemaError`] as for [`Schema::check_name`], and where answers would spell it as what is no attribute in LDIF.
+    pub fn check_new_name(&self, name: &str) -> Result<(), SchemaError> {
+        if is_word_of_ldif(&without_signs(name)) {
+            return Err(SchemaError::OfLdif { name: name.to_owned() });
+        }
+        self.check_name(name)
     }
 
     /// Whether the attribute type is not of the core table.
@@ -359,6 +380,16 @@ impl LowerCase {
     fn as_bytes(&self) -> &[u8] {
         self.octets.get(..self.length).unwrap_or_default()
     }
+}
+
+/// Whether a line of LDIF that begins so says something else than a value of an attribute (RFC 2849).
+pub fn is_word_of_ldif(name: &str) -> bool {
+    ["dn", "changetype", "control"].iter().any(|word| word.eq_ignore_ascii_case(name))
+}
+
+/// A custom name without the signs that no schema allows, but for `_`.
+fn without_signs(name: &str) -> String {
+    name.replace('/', "-").replace('.', "")
 }
 
 /// Whether a custom attribute may have this name: what RFC 4512 allows, and the signs that identity providers put

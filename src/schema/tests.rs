@@ -198,6 +198,17 @@ fn names_that_no_request_can_hold_are_refused() {
     }
 }
 
+/// One that is stored stays what it is.
+#[test]
+fn no_new_name_is_a_word_of_ldif() {
+    let schema = Schema::core();
+    for name in ["dn", "d.n", "DN", "changeType", "Control", "c.ontrol"] {
+        let refused = Err(SchemaError::OfLdif { name: name.to_owned() });
+        assert_eq!((schema.check_new_name(name), schema.check_name(name)), (refused, Ok(())));
+    }
+    assert_eq!(schema.check_new_name("d-n"), Ok(()));
+}
+
 #[test]
 fn the_id_of_another_schema_has_no_rules() {
     let foreign = Schema::core().with_attribute(&CustomType::of_name("one")).unwrap().1;

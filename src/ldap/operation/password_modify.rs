@@ -73,7 +73,7 @@ pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Con
     // As at a bind: nothing of what is longer than any that somebody has is looked at.
     if asked.old.is_some_and(|old| old.len() > session.settings.limits.bind_secret_length_max as usize) {
         session.note(Limit::bind_secret_length_max);
-        return refuse(code_of(&OwnSecretError::OldIsWrong), &OwnSecretError::OldIsWrong.to_string());
+        return refuse(ResultCode::ConstraintViolation, "the old password is longer than any to bind with");
     }
     let asked = OwnSecret {
         old: asked.old.map(Secret::from),

@@ -295,7 +295,7 @@ fn people_set_their_passwords() {
     for refused in generated_or_odd {
         modify(&mut client, Some(value(None, None, Some(refused)))).is(19);
     }
-    modify(&mut client, Some(value(None, Some(&long), Some(b"a new one")))).is(49);
+    modify(&mut client, Some(value(None, Some(&long), Some(b"a new one")))).is(19);
     modify(&mut client, Some(value(None, Some(b"wrong"), Some(b"new")))).is(49);
     let reply =
         modify(&mut client, Some(value(Some("alice"), Some(ALICE_PASSWORD.as_bytes()), Some(b"a new one"))));

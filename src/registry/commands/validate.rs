@@ -465,7 +465,7 @@ pub(super) fn attribute_type(description: &str, schema: &Schema) -> Result<Optio
         return Err("its options are not options; write it such as cn;lang-de".to_owned());
     }
     let Some(id) = schema.find(base) else {
-        return schema.check_name(base).map(|()| None).map_err(|error| error.to_string());
+        return schema.check_new_name(base).map(|()| None).map_err(|error| error.to_string());
     };
     let known = schema.attribute(id);
     if known.secret {
@@ -509,6 +509,9 @@ fn declaration(
         return Err(format!(
             "the attribute type `{name}` is built in and cannot be declared; use it as it is, or choose another name"
         ));
+    }
+    if before.is_none_or(|before| before.name != *name) {
+        schema.check_new_name(name).map_err(|error| error.to_string())?;
     }
     // What the schema says of a type that is not there yet holds for one that takes another's place.
     let without = match before.and_then(|before| schema.find(&before.name)) {

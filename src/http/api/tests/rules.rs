@@ -37,6 +37,7 @@ const SPELLING: &str = "the canonical spelling of a container";
 const BLANKS: &str = "names with blanks at their ends";
 const EMPTY: &str = "empty names";
 const UNSEEN: &str = "names with characters that nobody sees";
+const OF_LDIF: &str = "attribute types whose name is a word of LDIF";
 const SLUGS: &str = "slugs";
 const DOMAINS: &str = "domains";
 const MAIL: &str = "the form of a mail address";
@@ -59,7 +60,7 @@ const SHORTENED: &str = "a relative expiry that has passed by now";
 const NUMBERS: &str = "numbers of system accounts";
 const DELETED: &str = "names of deleted things";
 
-const RULES: [&str; 30] = [
+const RULES: [&str; 31] = [
     CIRCLES,
     SELF,
     ABOVE,
@@ -69,6 +70,7 @@ const RULES: [&str; 30] = [
     BLANKS,
     EMPTY,
     UNSEEN,
+    OF_LDIF,
     SLUGS,
     DOMAINS,
     MAIL,
@@ -519,6 +521,14 @@ fn rows() -> Vec<Row> {
         row(rule, Door::Import, Case::Import(vec![], vec![], imported_group(name, &[])), words);
     }
 
+    let words = "in LDIF a line that begins with it is none of an attribute";
+    row(OF_LDIF, Door::Config, config("[[attribute]]\nname = \"changeType\"\n"), words);
+    let using = imported_group("a", &[]).trim_end().to_owned() + "\nd.n: x\n";
+    row(OF_LDIF, Door::Import, Case::Import(vec![], vec![], using), words);
+    for door in [Door::Api, Door::Command] {
+        let using = json!({ "username": "a", "name": "A", "attributes": { "d.n": "x" } });
+        row(OF_LDIF, door, calls((post.clone(), "/core/users/", using)), words);
+    }
     row(
         SLUGS,
         Door::Config,

@@ -56,8 +56,7 @@ fn attributes<W: Write>(
             }
         }
         for value in stored.values().take(count).skip(first) {
-            refused.look(stored.id, value, reader.schema());
-            record.attribute(&description, value)?;
+            refused.write(stored.id, &description, value, reader.schema(), record)?;
         }
     }
     let computed: Vec<AttributeId> = match all {
@@ -75,8 +74,7 @@ fn attributes<W: Write>(
         let name = &reader.schema().attribute(attribute).name;
         let mut written = Ok(());
         reader.values(id, entry, attribute, &mut |value| {
-            refused.look(attribute, value, reader.schema());
-            written = record.attribute(name, value);
+            written = refused.write(attribute, name, value, reader.schema(), record);
             written.is_ok()
         });
         written?;
@@ -89,33 +87,57 @@ fn attributes<W: Write>(
     Ok(())
 }
 
-/// What another directory may refuse of an export: how many values, by attribute.
+/// What of an export another directory may refuse, and what cannot be in it: how many values, by attribute.
 #[derive(Default)]
-struct Refused(BTreeMap<AttributeId, u64>);
+struct Refused {
+    by_others: BTreeMap<AttributeId, u64>,
+    by_ldif: BTreeMap<AttributeId, u64>,
+}
 
 impl Refused {
+    /// Writes a value, unless LDIF has no place for its attribute.
+    fn write<W: Write>(
+        &mut self,
+        id: AttributeId,
+        description: &str,
+        value: &[u8],
+        schema: &Schema,
+        record: &mut RecordWriter<'_, W>,
+    ) -> Result<(), LdifWriteError> {
+        match record.attribute(description, value) {
+            Ok(()) => self.look(id, value, schema),
+            Err(LdifWriteError::Description { .. }) => *self.by_ldif.entry(id).or_default() += 1,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     fn look(&mut self, id: AttributeId, value: &[u8], schema: &Schema) {
         // To RFC 2307 these two are IA5 strings.
         let is_ia5 = schema.attribute(id).syntax == Syntax::Ia5String
             || matches!(id, AttributeId::MEMBER_UID | AttributeId::HOME_DIRECTORY);
         if is_ia5 && !value.is_ascii() {
-            *self.0.entry(id).or_default() += 1;
+            *self.by_others.entry(id).or_default() += 1;
         }
         if schema.is_custom(id) && !is_keystring(schema.attribute(id).name.as_bytes()) {
-            *self.0.entry(id).or_default() += 1;
+            *self.by_others.entry(id).or_default() += 1;
         }
     }
 
     fn in_words(&self, schema: &Schema) -> Vec<String> {
-        let of_type = |(id, count): (&AttributeId, &u64)| {
+        let of_others = self.by_others.iter().map(|(id, count)| {
             let name = &schema.attribute(*id).name;
             let why = match is_keystring(name.as_bytes()) {
                 true => "characters beyond ASCII, which its definition in RFCs does not allow",
                 false => "a name that RFC 4512 does not allow",
             };
             format!("Another directory may refuse {count} values of {name}: {why}.")
-        };
-        self.0.iter().map(of_type).collect()
+        });
+        let of_ldif = self.by_ldif.iter().map(|(id, count)| {
+            let name = &schema.attribute(*id).name;
+            format!("{count} values of {name} are left out: in LDIF no attribute can have that name.")
+        });
+        of_others.chain(of_ldif).collect()
     }
 }
 

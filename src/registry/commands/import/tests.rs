@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::config::{Seed, SeedApplication, SeedAttribute, SeedRole, SeedSubject};
 use crate::directory::{EntryId, Snapshot, TreeReader, Visibility};
 use crate::ldif::{LdifReader, Record};
-use crate::model::{AccountKind, AttributeSyntax};
+use crate::model::{AccountKind, AttributeNumber, AttributeSyntax, CustomAttribute, Record as Stored};
+use crate::plain;
 use crate::registry::commands::testing::*;
+use crate::registry::commands::{Export, ExportFormat, ExportOptions};
 use crate::registry::{ChangeError, Registry};
 use crate::schema::AttributeId;
 use crate::store::MemoryStore;
@@ -443,6 +447,57 @@ fn passwords_are_kept_within_bounds() {
 }
 
 #[test]
+fn what_is_no_password_that_anybody_chose_opens_nothing() {
+    let taken = [(SSHA, "secret"), ("a password in clear", "a password in clear"), ("hunter$2$3", "hunter$2$3")];
+    let refused = [
+        "!",
+        "*",
+        "!{SSHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+        "{SSHA}!W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+        "$6$salt$hash",
+        "$1$abc$def",
+        "{ SSHA}abcdefgh",
+        "{A B}abcdefgh",
+        "{}abcdefgh",
+        "{SASL alice",
+        "{CRYPT}*",
+        "*LK*{SSHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+        "x",
+        "\u{1}seven7",
+    ];
+    let (registry, _, layout) = prepared();
+    let person = |name: &str, password: &str| {
+        let password = STANDARD.encode(password);
+        format!(
+            "dn: uid={name},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: {name}\ncn: A\nsn: A\n\
+             userPassword:: {password}\n\n"
+        )
+    };
+    let mut ldif = String::new();
+    for (place, (stored, _)) in taken.iter().enumerate() {
+        ldif += &person(&format!("taken-{place}"), stored);
+    }
+    for (place, stored) in refused.iter().enumerate() {
+        ldif += &person(&format!("refused-{place}"), stored);
+    }
+    let long = "x".repeat(1_500);
+    ldif += &person("long", &long);
+    let report = import(&registry, &layout, &ldif);
+    for (place, (_, secret)) in taken.iter().enumerate() {
+        assert!(binds(&registry, &format!("taken-{place}"), secret.as_bytes()), "{secret}");
+    }
+    for (place, secret) in refused.iter().enumerate() {
+        assert!(!binds(&registry, &format!("refused-{place}"), secret.as_bytes()), "{secret}");
+    }
+    assert_eq!(report.users, (taken.len() + refused.len() + 1) as u64, "they come, without a password");
+    assert_eq!(report.passwords, taken.len() as u64, "{:#?}", report.left_out);
+    let left_out: u64 = report.left_out.values().map(|counted| counted.count).sum();
+    assert_eq!(left_out, refused.len() as u64 + 1, "{:#?}", report.left_out);
+    let of_long = report.left_out.iter().find(|(_, counted)| counted.examples.iter().any(|dn| dn.contains("=long,")));
+    assert!(of_long.is_some_and(|(reason, _)| reason.contains("more than 1024 octets")), "{:#?}", report.left_out);
+}
+
+#[test]
 fn a_big_group_needs_several_commits_of_bounded_size() {
     let (registry, _, layout) = prepared();
     let mut ldif = String::new();
@@ -695,6 +750,42 @@ fn an_export_of_octets_travels() {
         let text = serde_json::to_string(&Octets(octets.clone())).unwrap();
         assert_eq!(serde_json::from_str::<Octets>(&text).unwrap().0, octets);
     }
+}
+
+/// A store may hold what is refused by now.
+#[test]
+fn an_export_leaves_out_what_ldif_has_no_place_for_and_says_so() {
+    let (registry, _, layout) = prepared();
+    let made = registry.change(actor(), |transaction| {
+        for name in ["control", "d.n", "x"] {
+            let number = AttributeNumber::new(transaction.next_object()?);
+            transaction.put(Stored::CustomAttribute(CustomAttribute::of_name(number, name.to_owned())))?;
+        }
+        Ok(())
+    });
+    wait(made).unwrap();
+    let person = format!("dn: uid=a,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: a\nx: kept\n");
+    let report = import(&registry, &layout, &person);
+    assert_eq!(report.users, 1, "{report:#?}");
+    let number = registry.snapshot().accounts().account_named("a").unwrap().number;
+    let said = registry.change(actor(), move |transaction| {
+        let mut account = transaction.account(number)?.unwrap();
+        account.attributes.extend([
+            plain::attribute("control", &["one", "two"]),
+            plain::attribute("d.n", &["three"]),
+        ]);
+        transaction.put(Stored::Account(account))
+    });
+    wait(said).unwrap();
+    let options = ExportOptions { format: ExportFormat::Ldif, provider: None, all: false };
+    let mut text = Vec::new();
+    Export::of(Arc::clone(&registry), &options).unwrap().write(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("\nx: kept\n") && !text.contains("\ncontrol:"), "{text}");
+    for remark in ["# 2 values of control are left out", "# 1 values of dn are left out"] {
+        assert!(text.contains(remark), "{text}");
+    }
+    assert!(records(&text).iter().any(|record| record.dn.starts_with("uid=a,")));
 }
 
 #[test]
