@@ -287,7 +287,7 @@ expiring = false
     assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
     let applied: serde_json::Value = serde_json::from_slice(&applied.stdout).unwrap();
     let carol = "dn: uid=carol,ou=people,dc=ldap,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: carol\ncn: C\n\
-                 sn: C\nblob:: /9j/\nshoeSize: 41\nuserPassword: hunter2\n";
+                 sn: C\nblob:: /9j/\nshoeSize: 41\nuserPassword: hunter2-in-clear\n";
     place.run_with_input(&["import", "-", "--users", "ou=people:uid"], carol).exits(0);
     let done = place.run(&["export", "--format", "json"]).exits(0);
     let document = done.json();

@@ -64,12 +64,18 @@ enum ReadPassword {
 }
 
 /// Reads a value of `userPassword`: a scheme within the bounds or, as RFC 4519 section 2.41 has it, the
-/// password in clear.
+/// password in clear. What begins as a hash or as the mark of a locked password and is none that is taken is no password
+/// that anybody chose: whoever has seen the file could bind with it.
 fn read_password(value: &[u8], bounds: &HashBounds, rules: Rules) -> Result<ReadPassword, String> {
     let parsed = std::str::from_utf8(value).map(|text| (text, StoredHash::parse(text, bounds)));
     match parsed {
         Ok((text, Ok(_))) => Ok(ReadPassword::Hash(HashText::new(text.to_owned()))),
         Err(_) | Ok((_, Err(HashParseError::NoScheme))) => {
+            if value.first().is_some_and(|first| MARKS.contains(first)) {
+                return Err("it begins with {, !, * or $, as hashes and locked passwords do, and is no hash that can be \
+                            taken over"
+                    .to_owned());
+            }
             let secret = Secret::from(value);
             validate::password(&secret, rules).map_err(|problem| format!("in clear, it {problem}"))?;
             Ok(ReadPassword::InClear(secret))
@@ -77,3 +83,6 @@ fn read_password(value: &[u8], bounds: &HashBounds, rules: Rules) -> Result<Read
         Ok((_, Err(error))) => Err(error.to_string()),
     }
 }
+
+/// What hashes begin with, and the marks before or in the place of those that are locked.
+const MARKS: &[u8] = b"{!*$";

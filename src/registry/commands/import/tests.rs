@@ -448,7 +448,8 @@ fn passwords_are_kept_within_bounds() {
 
 #[test]
 fn what_is_no_password_that_anybody_chose_opens_nothing() {
-    let taken = [(SSHA, "secret"), ("a password in clear", "a password in clear"), ("hunter$2$3", "hunter$2$3")];
+    let taken =
+        [(SSHA, "secret"), ("a password in clear", "a password in clear"), ("hunter$2$3", "hunter$2$3")];
     let refused = [
         "!",
         "*",
@@ -493,8 +494,13 @@ fn what_is_no_password_that_anybody_chose_opens_nothing() {
     assert_eq!(report.passwords, taken.len() as u64, "{:#?}", report.left_out);
     let left_out: u64 = report.left_out.values().map(|counted| counted.count).sum();
     assert_eq!(left_out, refused.len() as u64 + 1, "{:#?}", report.left_out);
-    let of_long = report.left_out.iter().find(|(_, counted)| counted.examples.iter().any(|dn| dn.contains("=long,")));
-    assert!(of_long.is_some_and(|(reason, _)| reason.contains("more than 1024 octets")), "{:#?}", report.left_out);
+    let of_long =
+        report.left_out.iter().find(|(_, counted)| counted.examples.iter().any(|dn| dn.contains("=long,")));
+    assert!(
+        of_long.is_some_and(|(reason, _)| reason.contains("more than 1024 octets")),
+        "{:#?}",
+        report.left_out
+    );
 }
 
 #[test]
@@ -770,10 +776,9 @@ fn an_export_leaves_out_what_ldif_has_no_place_for_and_says_so() {
     let number = registry.snapshot().accounts().account_named("a").unwrap().number;
     let said = registry.change(actor(), move |transaction| {
         let mut account = transaction.account(number)?.unwrap();
-        account.attributes.extend([
-            plain::attribute("control", &["one", "two"]),
-            plain::attribute("d.n", &["three"]),
-        ]);
+        account
+            .attributes
+            .extend([plain::attribute("control", &["one", "two"]), plain::attribute("d.n", &["three"])]);
         transaction.put(Stored::Account(account))
     });
     wait(said).unwrap();
