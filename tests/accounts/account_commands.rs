@@ -77,7 +77,34 @@ fn story(place: &Place) {
     assert_eq!((&staff["children_obj"][0]["name"], &staff["users"]), (&"ops".into(), &serde_json::json!([])));
     let list = place.run(&["group", "list", "--account", "bob"]).exits(0).stdout;
     assert!(list.contains("ops") && !list.contains("cloud"), "{list}");
-    place.run(&["group", "remove", "ops", "bob"]).exits(0);
+    // What a command says is so: `staff` has `bob` through `ops`.
+    let says = |arguments: &[&str], words: &str| {
+        let said = place.run(arguments).exits(0).stdout;
+        assert_eq!(said.trim_end(), words, "{arguments:?}");
+    };
+    says(&["group", "add", "ops", "bob"], "bob is in ops already");
+    says(
+        &["group", "remove", "staff", "bob"],
+        "bob is not in staff directly, but is in it through the group ops",
+    );
+    says(&["group", "add", "staff", "bob"], "bob is in staff");
+    says(
+        &["group", "remove", "staff", "bob"],
+        "bob is no longer in staff directly, but is in it through the group ops",
+    );
+    place.run(&["role", "create", "nested"]).exits(0);
+    place.run(&["group", "set", "staff", "--role", "nested"]).exits(0);
+    says(
+        &["role", "remove", "nested", "bob"],
+        "bob does not hold nested directly, but holds it through the group staff",
+    );
+    says(&["role", "add", "nested", "bob"], "bob holds nested");
+    says(&["role", "add", "nested", "bob"], "bob holds nested already");
+    let removed = place.run(&["role", "remove", "nested", "bob", "--json"]).exits(0).json();
+    assert_eq!((&removed["was"], &removed["through"]), (&true.into(), &"staff".into()));
+    place.run(&["role", "delete", "nested", "--yes"]).exits(0);
+    says(&["group", "remove", "ops", "bob"], "bob is no longer in ops");
+    says(&["group", "remove", "ops", "bob"], "bob is not in ops");
     // An empty variable of a script names nobody.
     for nobody in [&["account", "delete", "", "--yes"][..], &["account", "show", ""]] {
         place.run(nobody).exits(1).says(&["there is no account ``"]);
