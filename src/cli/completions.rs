@@ -20,7 +20,7 @@ pub(super) struct CompletionsArguments {
 /// Print the manual page, or write one for each command
 #[derive(Debug, clap::Args)]
 pub(super) struct ManArguments {
-    /// Write the pages of all commands into this directory, which must exist
+    /// Write the pages of all commands into this directory, which is made if it is not there
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -38,6 +38,9 @@ pub(super) fn man(arguments: &ManArguments, output: Output) -> Result<(), Failur
     match &arguments.dir {
         None => print(&page(&command, "bindery")?, output),
         Some(directory) => {
+            fs::create_dir_all(directory).map_err(|error| {
+                Failure::failed(format!("{} cannot be made: {error}", directory.display()))
+            })?;
             let mut written = 0;
             write_pages(&command, "bindery", directory, &mut written)?;
             output.message(&format!("{written} pages are in {}", directory.display()));

@@ -138,12 +138,62 @@ fn an_account_that_calls_the_api() {
     assert!(text.contains("api PATCH /api/v3/core/groups/{group_uuid}/"), "{text}");
 }
 
+/// The blocks of shell on a page that are to be run: above the others stands why not.
+fn blocks_of(text: &str) -> Vec<&str> {
+    let parts: Vec<&str> = text.split("```sh\n").collect();
+    let blocks = parts.windows(2).filter_map(|pair| {
+        let before = pair[0].trim_end().lines().next_back().unwrap_or_default();
+        (!before.starts_with("<!-- not run: ")).then(|| pair[1].split("```").next().unwrap())
+    });
+    blocks.collect()
+}
+
+/// Whoever follows the README in a clone, from its first page to its end, types this.
+#[test]
+fn the_readme_works_from_one_end_to_the_other() {
+    let place = Place::new("");
+    std::fs::create_dir(place.path("examples")).unwrap();
+    place.write("examples/bindery.toml", include_str!("../../examples/bindery.toml"));
+    let server = place.serve(&[
+        "--config",
+        "examples/bindery.toml",
+        "--ldap",
+        "127.0.0.1:0",
+        "--ldaps",
+        "127.0.0.1:0",
+        "--https",
+        "127.0.0.1:0",
+    ]);
+    let blocks = blocks_of(include_str!("../../README.md"));
+    assert!(blocks.len() >= 6, "{} blocks", blocks.len());
+    let output = Command::new("bash")
+        .args(["-euxo", "pipefail", "-c", &blocks.concat()])
+        .current_dir(place.path("."))
+        .env("PATH", with_bindery())
+        .env("NO_COLOR", "1")
+        .env_remove("BINDERY_CONFIG")
+        .env_remove("BINDERY_SOCKET")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    // The searches of the first page still work.
+    for account in ["ldapservice", "portal"] {
+        let socket = place.path("data/bindery.sock");
+        let explained = place.run(&["--socket", socket.to_str().unwrap(), "access", "explain", account]);
+        let explained = explained.exits(0).stdout;
+        assert!(explained.contains("may bind") && !explained.contains("may not bind"), "{explained}");
+    }
+    place.run(&["man", "--dir", "share/man"]).exits(0);
+    assert!(place.path("share/man/bindery.1").exists());
+    server.stop();
+}
+
 /// The commands of the pages, as an operator types them, in their order: each block runs, or the line above it says why not.
 #[test]
 fn the_commands_of_the_pages_do_what_they_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pages = vec![root.join("README.md")];
-    pages.extend(std::fs::read_dir(root.join("docs")).unwrap().map(|page| page.unwrap().path()));
+    let mut pages: Vec<_> =
+        std::fs::read_dir(root.join("docs")).unwrap().map(|page| page.unwrap().path()).collect();
     pages.sort_unstable();
     let mut ran = 0;
     for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
@@ -152,12 +202,7 @@ fn the_commands_of_the_pages_do_what_they_say() {
             continue;
         }
         let text = std::fs::read_to_string(page).unwrap();
-        let parts: Vec<&str> = text.split("```sh\n").collect();
-        let blocks = parts.windows(2).filter_map(|pair| {
-            let before = pair[0].trim_end().lines().next_back().unwrap_or_default();
-            (!before.starts_with("<!-- not run: ")).then(|| pair[1].split("```").next().unwrap())
-        });
-        let blocks: Vec<&str> = blocks.collect();
+        let blocks = blocks_of(&text);
         if blocks.is_empty() {
             continue;
         }
@@ -180,7 +225,7 @@ fn the_commands_of_the_pages_do_what_they_say() {
             ran += 1;
         }
     }
-    assert!(ran >= 7, "{ran} blocks");
+    assert!(ran >= 1, "{ran} blocks");
 }
 
 /// Where `bindery` is found before anything else.
