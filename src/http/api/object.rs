@@ -13,19 +13,25 @@ use crate::quoted::quoted;
 use crate::registry::{Caller, ChangeError, Lack, Viewer};
 
 /// The object of this model (`authentik_core.user`) with this `pk`. One that the caller may not view does not exist for
-/// it.
+/// it, and where none is named none is meant: least of all every one.
 ///
 /// # Errors
-/// There is no such model with objects, or no such object.
+/// There is no such model with objects, or no such object, or none is named.
 pub(super) fn find(
     caller: &Caller,
     viewer: &Viewer,
     accounts: &Accounts,
     model: &str,
-    pk: &str,
+    named: Option<&str>,
 ) -> Result<ObjectReference, ChangeError> {
-    let none =
-        || ChangeError::field("object_pk", format!("there is no {model} with the pk {pk}", pk = quoted(pk)));
+    let none = || {
+        let message = match named {
+            Some(pk) => format!("there is no {model} with the pk {pk}", pk = quoted(pk)),
+            None => format!("which {model}? name it, or leave `model` out to mean all objects"),
+        };
+        ChangeError::field("object_pk", message)
+    };
+    let pk = named.unwrap_or_default();
     let number = || written::<u32>(pk).ok_or_else(none);
     let uuid = written(pk);
     let (view, found) = match model {
@@ -63,7 +69,7 @@ pub(super) fn find(
     };
     let found = found.filter(|found| viewer.sees(*found) && accounts.has(*found));
     // The same, whether it is hidden or not there.
-    if found.is_none() && !viewer.sees_all(view) {
+    if named.is_some() && found.is_none() && !viewer.sees_all(view) {
         caller.lacks(Lack::Permission(view));
     }
     found.ok_or_else(none)
@@ -131,7 +137,7 @@ pub(super) fn numbers<N: Copy + Ord>(
 /// The grants that a request names, as far as there are such; of its fields all that is wrong is noted.
 ///
 /// # Errors
-/// There is no such permission, model or object, and nobody collects that.
+/// There is no such permission, model or object, or only a model is named, and nobody collects that.
 pub(super) fn grants(
     source: &impl RepresentationSource,
     permissions: &[String],
@@ -139,7 +145,7 @@ pub(super) fn grants(
     pk: Option<&str>,
 ) -> Result<Vec<Grant>, ChangeError> {
     let on = match (model, pk) {
-        (Some(model), Some(pk)) => {
+        (Some(model), pk) => {
             let viewer = source.viewer();
             source.noting(find(source.caller(), &viewer, source.accounts(), model, pk).map(Some))?
         }
@@ -147,7 +153,7 @@ pub(super) fn grants(
             let needed = ChangeError::field("model", "an object needs its model: name it with `object_pk`");
             source.noting(Err(needed))?
         }
-        (_, None) => Some(None),
+        (None, None) => Some(None),
     };
     let mut grants = Vec::new();
     // Each once, however often it stands there.

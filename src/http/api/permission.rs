@@ -19,6 +19,7 @@ use super::told::{self, ForeignCredentials};
 use super::value::{Required, RequiredFields};
 use crate::directory::{Accounts, name_key};
 use crate::model::{self, AccountNumber, Grant, ObjectReference};
+use crate::quoted::quoted;
 use crate::registry::commands::{Grantee, require_grantee, set_grants};
 use crate::registry::{ChangeError, Transaction, Viewer};
 
@@ -144,9 +145,9 @@ pub struct GroupAssignedObjectPermission {
 pub struct PatchedPermissionAssignRequest {
     /// Their names: `label.codename`, or the codename alone.
     pub permissions: Option<Vec<String>>,
-    /// The model of the object: `authentik_providers_ldap.ldapprovider`.
+    /// The model of the object: `authentik_providers_ldap.ldapprovider`; without it they are granted globally.
     pub model: Option<String>,
-    /// The object; without it they are granted globally.
+    /// The object; where its model is named, it is too.
     pub object_pk: Option<String>,
 }
 
@@ -466,9 +467,15 @@ struct Asked {
 impl Asked {
     fn new(reading: &Reading, query: &AssignedQuery) -> Result<Self, CallRefusal> {
         let (accounts, viewer) = (reading.accounts(), reading.viewer());
+        let mut known = model::Permission::ALL.iter().map(|one| format!("{}.{}", one.label(), one.model()));
+        if known.all(|known| known != query.model) {
+            let message = format!("nothing is allowed of {model}", model = quoted(&query.model));
+            return Err(CallRefusal::field("model", message));
+        }
         let on = query.object_pk.as_deref();
-        let on =
-            on.map(|pk| object::find(&reading.caller, &viewer, accounts, &query.model, pk)).transpose()?;
+        let on = on
+            .map(|pk| object::find(&reading.caller, &viewer, accounts, &query.model, Some(pk)))
+            .transpose()?;
         Ok(Self { model: query.model.clone(), on, viewer })
     }
 

@@ -76,6 +76,29 @@ async fn all_that_is_wrong_is_told_at_once() {
         "object_pk": owner.to_string() });
     let (_, answer) = world.call(Method::POST, &assign, grants).await;
     assert_eq!(answer["permissions"].as_array().unwrap().len(), 3, "{answer}");
+    // Who names a model means one object of it: without that it is not every one.
+    let unassign = assign.replace("/assign/", "/unassign/");
+    for (on, field) in [
+        (json!({ "model": "authentik_core.user" }), "object_pk"),
+        (json!({ "model": "authentik_core.user", "object_pk": "" }), "object_pk"),
+        (json!({ "model": "authentik_core.token", "object_pk": "" }), "object_pk"),
+        (json!({ "model": "foo.bar" }), "model"),
+        (json!({ "model": "" }), "model"),
+        (json!({ "model": "foo.bar", "object_pk": owner.to_string() }), "model"),
+        (json!({ "object_pk": owner.to_string() }), "model"),
+    ] {
+        let mut grants = on;
+        grants["permissions"] = json!(["view_user"]);
+        for (method, path) in [(Method::POST, &assign), (Method::PATCH, &unassign)] {
+            assert_eq!(world.refused(method, path, grants.clone()).await, [field], "{path} {grants}");
+        }
+    }
+    let held = format!("/rbac/permissions/?role={}", role.as_str().unwrap());
+    assert_eq!(count(&held).await, 0);
+    for model in ["foo.bar", "authentik_core"] {
+        let path = format!("/rbac/permissions/assigned_by_roles/?model={model}");
+        assert_eq!(world.refused(Method::GET, &path, json!(null)).await, ["model"], "{path}");
+    }
     // Nothing was made, and what is right is told nothing of.
     for (list, expected) in [
         ("/core/users/?type=internal", 2),
