@@ -95,7 +95,8 @@ pub(crate) fn canonical_dn(text: &str) -> Result<String, String> {
     Ok(dn.to_string())
 }
 
-/// Whether `text` can name an attribute type: a short name or an OID in dots (RFC 4512, 1.4).
+/// Whether `text` can name an attribute type in a DN: a short name or an OID in dots (RFC 4512, 1.4). What entries may hold
+/// beside is for the schema to say.
 ///
 /// # Errors
 /// What is wrong with it.

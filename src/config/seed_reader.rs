@@ -25,6 +25,7 @@ use crate::model::{
     ProviderChanges, RoleChanges, TokenChanges,
 };
 use crate::quoted::quoted;
+use crate::schema::Schema;
 
 /// A name in the seed that stands for an object described elsewhere.
 #[derive(Clone, Debug)]
@@ -532,7 +533,10 @@ fn attributes(table: &mut TableReader<'_>, problems: &mut Problems) -> Option<Ve
 fn check_description(description: &str) -> Result<(), String> {
     let mut parts = description.split(';');
     let attribute_type = parts.next().unwrap_or("");
-    names::check_attribute_type(attribute_type)?;
+    let core = Schema::core();
+    if core.find(attribute_type).is_none() {
+        core.check_name(attribute_type).map_err(|error| error.to_string())?;
+    }
     let is_option = |option: &str| {
         !option.is_empty() && option.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
     };

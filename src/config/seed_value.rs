@@ -31,7 +31,7 @@ pub(super) fn container(raw: Raw<'_>, suffix: Option<&str>) -> Result<String, St
     Ok(text)
 }
 
-/// The name of an attribute type.
+/// The name of an attribute type that can name entries.
 pub(super) fn attribute_type(raw: Raw<'_>) -> Result<String, String> {
     let text = value::text(raw)?;
     names::check_attribute_type(&text)?;
@@ -40,7 +40,7 @@ pub(super) fn attribute_type(raw: Raw<'_>) -> Result<String, String> {
 
 /// The name of a custom attribute type: one that no built-in type has.
 pub(super) fn custom_attribute(raw: Raw<'_>) -> Result<String, String> {
-    let text = attribute_type(raw)?;
+    let text = value::text(raw)?;
     let core = Schema::core();
     if let Some(id) = core.find(&text) {
         return Err(format!(

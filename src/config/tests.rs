@@ -248,6 +248,20 @@ fn every_key_is_read() {
     assert_eq!(&serde_json::from_str::<Seed>(&json).unwrap(), seed);
 }
 
+/// What the API takes, and what an import leaves behind, can be declared.
+#[test]
+fn attributes_are_named_as_everywhere() {
+    for name in ["a_b", "X-Foo.bar", "goauthentik.io/user/token-expires", "1.3.6.1.4.1.55555.9"] {
+        let text = format!(
+            "[server]\ndata_dir = \"data\"\n[[attribute]]\nname = \"{name}\"\n[[account]]\nusername = \"a\"\n\
+             attributes = {{ \"{name};x-left\" = [\"1\"], \"{name}\" = [\"2\"] }}"
+        );
+        let seed = good(&text).seed;
+        assert_eq!(seed.attributes[0].name, name);
+        assert_eq!(seed.accounts[0].said.attributes.as_ref().unwrap().len(), 2, "{name}");
+    }
+}
+
 #[test]
 fn the_defaults_are_within_their_ranges() {
     let config = good("[server]\ndata_dir = \"data\"\n");
@@ -481,7 +495,7 @@ fn problems_of_the_seed_are_told_with_their_place() {
         ),
         (
             "[[account]]\nusername = \"a\"\nattributes = { \"a b\" = [\"x\"] }",
-            "5:16: account.attributes.a b: expected the name of an attribute",
+            "5:16: account.attributes.a b: The attribute name \"a b\" cannot be used: write a letter, then",
         ),
         (
             "[[role]]\nname = \"a\"\npermissions = [\"search_full_directry\"]",
@@ -651,7 +665,10 @@ fn problems_of_the_seed_are_told_with_their_place() {
             "[[attribute]]\nname = \"commonName\"",
             "4:8: attribute.name: the attribute type `cn` is built in; use it as it is, or choose another name",
         ),
-        ("[[attribute]]\nname = \"two words\"", "4:8: attribute.name: expected the name of an attribute"),
+        (
+            "[[attribute]]\nname = \"two words\"",
+            "4:8: attribute.name: The attribute name \"two words\" cannot be used: write a letter,",
+        ),
         (
             "[[attribute]]\nname = \"badge\"\n[[attribute]]\nname = \"Badge\"",
             "6:8: attribute.name: there are two objects of this name: attribute \"Badge\"",
