@@ -1,6 +1,7 @@
 //! `bindery application`: what integrations are for, and who may use them.
 
 use axum::http::Method;
+use ipnet::IpNet;
 use serde::Serialize;
 
 use super::arguments::{OpeningArguments, PlaceArguments, ReadingArguments};
@@ -9,8 +10,10 @@ use super::confirm::ConfirmArguments;
 use super::failure::Failure;
 use super::output::{Output, Stream, fields, table};
 use super::told;
-use crate::http::api::{Application, PatchedApplicationRequest, PatchedPolicyBindingRequest, PolicyBinding};
-use crate::model::BindingMode;
+use crate::http::api::{
+    Application, Network, PatchedApplicationRequest, PatchedPolicyBindingRequest, PolicyBinding,
+};
+use crate::model::{BindingMode, read_network};
 
 /// Applications, and who may use them
 #[derive(Debug, clap::Subcommand)]
@@ -124,8 +127,8 @@ struct SubjectArguments {
     #[arg(long, value_name = "ACCOUNT", conflicts_with_all = ["networks", "days"])]
     account: Option<String>,
     /// For clients of this network; given several times for several
-    #[arg(long = "network", value_name = "CIDR", conflicts_with = "days")]
-    networks: Vec<String>,
+    #[arg(long = "network", value_name = "CIDR", value_parser = read_network, conflicts_with = "days")]
+    networks: Vec<IpNet>,
     /// On this day of the week (mon, tue …); given several times for several
     #[arg(long = "day", value_name = "DAY")]
     days: Vec<String>,
@@ -398,7 +401,7 @@ impl SubjectArguments {
         } else if let Some(account) = &self.account {
             request.user = Some(Some(backend.user_named(account).await?.pk));
         } else if !self.networks.is_empty() {
-            request.networks = Some(Some(self.networks));
+            request.networks = Some(Some(self.networks.into_iter().map(Network).collect()));
         } else {
             request.days = Some(Some(self.days));
             request.from = self.from.map(Some);

@@ -11,8 +11,10 @@ use super::expiry::{ExpiryArguments, expiry};
 use super::failure::Failure;
 use super::output::{Output, Stream, is_terminal, table};
 use crate::clock::system_time;
-use crate::http::api::{self, EndTime, LastUse, PatchedTokenRequest, Token, TokenRotateRequest, TokenView};
-use crate::model::{Expiry, Intent, Timestamp};
+use crate::http::api::{
+    self, EndTime, LastUse, Network, PatchedTokenRequest, Token, TokenRotateRequest, TokenView,
+};
+use crate::model::{Expiry, Intent, Timestamp, read_network};
 
 /// The credentials of accounts
 #[derive(Debug, clap::Subcommand)]
@@ -47,7 +49,7 @@ pub(super) struct CreateArguments {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
     /// A network that it may be used from; without any: from anywhere
-    #[arg(long = "network", value_name = "CIDR")]
+    #[arg(long = "network", value_name = "CIDR", value_parser = read_network)]
     networks: Vec<IpNet>,
     /// Its secret is kept, encrypted with the key of token_key_file, for whoever may view it
     #[arg(long)]
@@ -70,7 +72,7 @@ pub(super) struct SetArguments {
     #[arg(long)]
     no_expiry: bool,
     /// A network that it may be used from, in place of those so far
-    #[arg(long = "network", value_name = "CIDR", conflicts_with = "any_network")]
+    #[arg(long = "network", value_name = "CIDR", value_parser = read_network, conflicts_with = "any_network")]
     networks: Vec<IpNet>,
     /// It may be used from anywhere
     #[arg(long)]
@@ -154,7 +156,7 @@ async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Outp
                 user: Some(owner.pk),
                 intent: Some(intent.to_string()),
                 description: Some(description),
-                networks: Some(networks),
+                networks: Some(networks.into_iter().map(Network).collect()),
                 retrievable: Some(retrievable),
                 expiring: expiry.map(|(expiring, _)| expiring),
                 expires: expiry.and_then(|(_, expires)| expires).map(EndTime),
@@ -209,7 +211,7 @@ async fn set(arguments: SetArguments, place: &PlaceArguments, output: Output) ->
         description,
         expiring: (no_expiry || expires.is_some()).then_some(!no_expiry),
         expires: expires.map(|expires| EndTime(expires.time(system_time()))),
-        networks: (any_network || !networks.is_empty()).then_some(networks),
+        networks: (any_network || !networks.is_empty()).then(|| networks.into_iter().map(Network).collect()),
         ..PatchedTokenRequest::default()
     };
     if request == PatchedTokenRequest::default() {

@@ -7,8 +7,8 @@ use super::names;
 use super::seed::{BadReference, SeedReference};
 use super::value::{self, Raw};
 use crate::model::{
-    AccountKind, AttributeSyntax, BadExpiry, BadTimeOfDay, BindingMode, Expiry, Intent, Permission,
-    TimeOfDay, TimeZone, UnknownTimeZone, Weekday, is_domain, is_slug,
+    AccountKind, AttributeSyntax, BadExpiry, BadNetwork, BadTimeOfDay, BindingMode, Expiry, Intent,
+    Permission, TimeOfDay, TimeZone, UnknownTimeZone, Weekday, is_domain, is_slug, read_network,
 };
 use crate::quoted::quoted;
 use crate::schema::{CustomType, Schema, SchemaError};
@@ -133,19 +133,10 @@ pub(super) fn reference(raw: Raw<'_>) -> Result<SeedReference, String> {
 /// A network; an address alone is one of its own.
 pub(super) fn network(raw: Raw<'_>) -> Result<IpNet, String> {
     let text = value::text(raw)?;
-    let parsed =
-        text.parse::<IpNet>().or_else(|_| text.parse().map(|address: std::net::IpAddr| address.into()));
-    let network = parsed.map_err(|_| {
-        format!(
-            "expected a network such as \"10.2.0.0/16\" or \"2001:db8::/32\", found {text}",
-            text = quoted(&text)
-        )
-    })?;
-    if network.trunc() == network {
-        Ok(network)
-    } else {
-        Err(format!("{text} has bits behind its prefix; did you mean {}?", network.trunc()))
-    }
+    read_network(&text).map_err(|error| match error {
+        BadNetwork::Form => format!("{error}, found {text}", text = quoted(text)),
+        BadNetwork::Bits(_) => error.to_string(),
+    })
 }
 
 /// A day of the week.

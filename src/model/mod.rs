@@ -20,6 +20,7 @@ mod incarnation;
 mod internal_account;
 mod invisible;
 mod name;
+mod network;
 mod number;
 mod origin;
 mod permission;
@@ -55,6 +56,7 @@ pub use invisible::{escape, is_invisible, visible};
 pub use name::{
     NAME_OCTETS_MAX, TEXT_OCTETS_MAX, first_identifier, is_domain, is_mail_address, is_slug, slug_of,
 };
+pub use network::{BadNetwork, NETWORK_WORDS, read_network};
 pub use number::{
     AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ProviderNumber, RoleNumber, TokenNumber,
 };

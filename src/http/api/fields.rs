@@ -8,7 +8,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::{ControlFlow, RangeInclusive};
 
-use ipnet::IpNet;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -17,7 +16,7 @@ use uuid::Uuid;
 
 use super::page::PageQuery;
 use super::refusal::{CallRefusal, WHOLE};
-use crate::model::{BadTime, DateMeans, TIME_WORDS, Timestamp};
+use crate::model::{BadTime, DateMeans, NETWORK_WORDS, TIME_WORDS, Timestamp, read_network};
 use crate::quoted::{beginning, called};
 
 /// The fields of a body, or the parameters of a query.
@@ -283,7 +282,7 @@ impl Form {
             (Self::Uuid, Value::String(text)) => text.parse::<Uuid>().is_ok(),
             (Self::Time, Value::String(text)) => time(text).is_ok(),
             (Self::Address, Value::String(text)) => text.parse::<IpAddr>().is_ok(),
-            (Self::Network, Value::String(text)) => text.parse::<IpNet>().is_ok(),
+            (Self::Network, Value::String(text)) => read_network(text).is_ok(),
             (Self::Map, Value::Object(_)) => true,
             (Self::List(item), Value::Array(values)) => {
                 for (index, value) in values.iter().enumerate() {
@@ -301,12 +300,15 @@ impl Form {
             _ => false,
         };
         if !is_so {
-            let late = match (self, value) {
-                (Self::Time, Value::String(text)) => time(text).err().filter(|bad| *bad == BadTime::Late),
+            let told = match (self, value) {
+                (Self::Time, Value::String(text)) => {
+                    time(text).err().filter(|bad| *bad == BadTime::Late).map(|late| late.to_string())
+                }
+                (Self::Network, Value::String(text)) => read_network(text).err().map(|bad| bad.to_string()),
                 _ => None,
             };
             let at = if place.is_empty() { String::new() } else { format!(" at {}", called(place)) };
-            let expected = late.map_or_else(|| format!("expected {self}"), |late| late.to_string());
+            let expected = told.unwrap_or_else(|| format!("expected {self}"));
             say(format!("Not a valid value{at}: {expected}."))?;
         }
         ControlFlow::Continue(())
@@ -326,7 +328,7 @@ impl fmt::Display for Form {
             Self::Uuid => "a UUID",
             Self::Time => TIME_WORDS,
             Self::Address => "an address such as \"10.2.0.1\" or \"2001:db8::1\"",
-            Self::Network => "a network such as \"10.2.0.0/16\" or \"2001:db8::/32\"",
+            Self::Network => NETWORK_WORDS,
             Self::List(item) => return write!(formatter, "a list, each item {item}"),
             Self::Object(_) | Self::Map => "an object",
             Self::Any => "a value",

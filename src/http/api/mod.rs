@@ -83,7 +83,7 @@ pub use user::{
     AccountPause, AccountUnlocked, PatchedUserRequest, User, UserPasswordSetRequest,
     UserServiceAccountRequest, UserServiceAccountResponse,
 };
-pub use value::EndTime;
+pub use value::{EndTime, Network};
 
 use self::bounds::Bounds;
 use self::page::PageQuery;

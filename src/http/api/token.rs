@@ -17,7 +17,7 @@ use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
 use super::used_by::{UsedBy, UsedByAction};
 use super::user::{self, User};
-use super::value::{EndTime, Required, RequiredFields, Time, networks, or_null, secret_text};
+use super::value::{EndTime, Network, Required, RequiredFields, Time, or_null, secret_text};
 use crate::directory::name_key;
 use crate::model::{self, AccountNumber, Expiry, Intent, ObjectReference, Permission, Usage, UsageOf};
 use crate::quoted::quoted;
@@ -110,8 +110,7 @@ pub struct PatchedTokenRequest {
     pub expires: Option<EndTime>,
     pub expiring: Option<bool>,
     /// Where it may be used from; bindery's own.
-    #[schemars(schema_with = "networks")]
-    pub networks: Option<Vec<IpNet>>,
+    pub networks: Option<Vec<Network>>,
     /// Whether its secret is kept, encrypted; bindery's own, and only when it is made.
     pub retrievable: Option<bool>,
 }
@@ -226,6 +225,7 @@ pub(super) async fn create(
     let account = wrong.noting(owner(&call, request.user))?;
     // authentik's default is a token to call its API with.
     let intent = wrong.noting(request.intent())?.flatten().unwrap_or(Intent::Api);
+    let networks = request.networks();
     let new = NewToken {
         identifier: request.identifier.unwrap_or_default(),
         account: account.unwrap_or_default(),
@@ -233,7 +233,7 @@ pub(super) async fn create(
         expiring: request.expiring,
         expires: request.expires.map(|time| Expiry::At(time.0)),
         description: request.description.unwrap_or_default(),
-        networks: request.networks.unwrap_or_default(),
+        networks: networks.unwrap_or_default(),
         retrievable: request.retrievable.unwrap_or(false),
     };
     let checked = call.registry.check_new_token(&call.caller, &new, &wrong);
@@ -263,6 +263,7 @@ pub(super) async fn update(call: Call, request: PatchedTokenRequest) -> Result<T
         let message = "whether the secret is kept is decided when the token is made: make another token";
         wrong.noting(Err::<(), _>(ChangeError::field("retrievable", message)))?;
     }
+    let networks = request.networks();
     let changes = TokenChanges {
         intent: wrong.noting(request.intent())?.flatten(),
         identifier: request.identifier.clone(),
@@ -270,7 +271,7 @@ pub(super) async fn update(call: Call, request: PatchedTokenRequest) -> Result<T
         expiring: request.expiring,
         expires: request.expires.map(|time| Expiry::At(time.0)),
         description: request.description,
-        networks: request.networks,
+        networks,
     };
     let checked = call.registry.check_token_changes(&call.caller, &identifier, &changes, &wrong);
     wrong.told(checked)?;
@@ -341,7 +342,8 @@ fn shown(source: &impl RepresentationSource, token: &model::Token) -> Result<Tok
         description: token.description.clone(),
         expires: token.expires.map(Time),
         expiring: token.expires.is_some(),
-        networks: token.networks.clone(),
+        // An earlier version took some with bits behind their prefix.
+        networks: token.networks.iter().map(IpNet::trunc).collect(),
         retrievable: token.is_retrievable(),
         replaced: token.is_replaced,
         replaced_by: successor(source, token),
@@ -395,6 +397,10 @@ impl PatchedTokenRequest {
                 Err(ChangeError::field("managed", "bindery manages no tokens of its own; leave it out"))
             }
         }
+    }
+
+    fn networks(&self) -> Option<Vec<IpNet>> {
+        Some(self.networks.as_ref()?.iter().map(|network| network.0).collect())
     }
 
     fn intent(&self) -> Result<Option<Intent>, ChangeError> {

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::fields::{NETWORK_FORMAT, OR_NULL};
-use crate::model::{DateMeans, Timestamp};
+use crate::model::{DateMeans, Timestamp, read_network};
 use crate::secret::Secret;
 
 /// A point in time. A date is read as its beginning.
@@ -18,6 +19,11 @@ pub struct Time(pub Timestamp);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct EndTime(pub Timestamp);
+
+/// A network of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Network(pub IpNet);
 
 impl<'de> Deserialize<'de> for EndTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -54,14 +60,30 @@ impl JsonSchema for EndTime {
     }
 }
 
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        read_network(&text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Network {
+    fn schema_name() -> Cow<'static, str> {
+        "Network".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": NETWORK_FORMAT })
+    }
+}
+
 /// A text that is one of a few words.
 pub(super) fn one_of(words: &[&str]) -> Schema {
     json_schema!({ "type": "string", "enum": words })
-}
-
-/// A list of networks.
-pub(super) fn networks(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": { "type": "string", "format": NETWORK_FORMAT } })
 }
 
 /// Says in the schema of a request's field that `null` means something there, or is what authentik's clients send for

@@ -102,6 +102,7 @@ async fn what_cannot_be_is_told_by_its_field() {
         ("target", json!({ "user": alice, "target": none })),
         ("networks", json!({ "networks": [] })),
         ("networks", json!({ "networks": ["everywhere"] })),
+        ("networks", json!({ "networks": [null] })),
         ("networks", json!({ "networks": ["10.1.0.0/8"] })),
         ("networks", json!({ "networks": vec!["10.0.0.0/8"; 1_001] })),
         ("days", json!({ "days": [] })),

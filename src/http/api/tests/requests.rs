@@ -206,6 +206,37 @@ async fn a_path_without_its_last_slash_is_sent_on_to_the_row() {
     }
 }
 
+/// Of a token as of a binding: an address is a network, and bits behind a prefix are a mistake.
+#[tokio::test]
+async fn networks_are_read_in_one_way() {
+    let world = World::new();
+    world.application("vault", None).await;
+    let target = world.get("/core/applications/vault/").await["pk"].clone();
+    let token = |networks: Value| json!({ "identifier": "other", "networks": networks });
+    let binding = |networks: Value| json!({ "target": target, "order": 0, "networks": networks });
+    let owner = world.account("owner").await.get();
+    world.post("/core/tokens/", json!({ "identifier": "other", "user": owner })).await;
+    for (method, path, body) in [
+        (Method::PATCH, "/core/tokens/other/", token(json!(["10.0.0.1", "2001:db8::7", "10.0.0.0/8"]))),
+        (Method::POST, "/policies/bindings/", binding(json!(["10.0.0.1", "2001:db8::7", "10.0.0.0/8"]))),
+    ] {
+        let (status, answer) = world.call(method, path, body).await;
+        assert!(status.is_success(), "{path}: {answer}");
+        assert_eq!(answer["networks"], json!(["10.0.0.1/32", "2001:db8::7/128", "10.0.0.0/8"]), "{path}");
+    }
+    let mut told = Vec::new();
+    for (path, body) in [
+        ("/core/tokens/", token(json!(["10.0.0.1/8"]))),
+        ("/policies/bindings/", binding(json!(["10.0.0.1/8"]))),
+    ] {
+        let (status, answer) = world.call(Method::POST, path, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+        told.push(answer["networks"][0].as_str().unwrap().to_owned());
+    }
+    assert_eq!(told[0], told[1]);
+    assert!(told[0].contains("did you mean 10.0.0.0/8?"), "{told:?}");
+}
+
 /// Whoever sends much that is wrong gets no answer that is larger, and nothing is looked for without an end.
 #[tokio::test]
 async fn what_is_wrong_is_told_to_a_bound() {
