@@ -9,8 +9,8 @@ use crate::auth::SecretShape;
 use crate::config::{self, BadName, Seed};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
-    EntryId, Evaluator, PlaceError, PreparedFilter, Snapshot, Tree, TreeReader, Visibility, custom_type,
-    name_key, plan,
+    EntryId, Evaluator, PlaceError, PreparedFilter, SUBSCHEMA_DN, Snapshot, Tree, TreeReader, Visibility,
+    custom_type, name_key, plan,
 };
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, ApplicationTextRow, Attribute, BindingSubject,
@@ -19,6 +19,7 @@ use crate::model::{
 };
 use crate::quoted::{called, quoted};
 use crate::registry::{ChangeError, Rules, Transaction, Viewer};
+use crate::schema::dn::is_at_or_below;
 use crate::schema::{AttributeId, Dn, Schema};
 use crate::secret::Secret;
 use crate::store::TOMBSTONE_OCTETS_MAX;
@@ -603,6 +604,13 @@ pub(super) fn provider(
         let problem = format!(
             "{title} has the base DN {base_dn}, which is none; write it such as dc=example,dc=com",
             base_dn = quoted(base_dn)
+        );
+        problems.push(("base_dn", problem));
+    }
+    if suffix.as_ref().is_some_and(|suffix| is_at_or_below(suffix.as_bytes(), SUBSCHEMA_DN.as_bytes())) {
+        let problem = format!(
+            "{title} has the base DN {base_dn}, where the server's own {SUBSCHEMA_DN} stands; choose another one",
+            base_dn = quoted(&provider.base_dn)
         );
         problems.push(("base_dn", problem));
     }

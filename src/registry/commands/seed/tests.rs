@@ -932,6 +932,10 @@ fn what_cannot_be_is_told_at_its_line_and_key() {
             format!("[[provider]]\nname = \"a\"\nbase_dn = \"dc={}\"", "x".repeat(1_024)),
             "5:1: provider.base_dn: expected a DN of at most 1024 octets",
         ),
+        (
+            "[[provider]]\nname = \"a\"\nbase_dn = \"dc=x,CN=Subschema\"".to_owned(),
+            "5:1: provider.base_dn: the provider `a` has the base DN \"dc=x,CN=Subschema\", where",
+        ),
         (format!("{provider}users = [{containers}]"), "6:1: provider.users: expected at most 100 containers"),
     ];
     for (text, expected) in cases {
