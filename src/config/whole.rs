@@ -137,7 +137,7 @@ impl Config {
     /// The object whose table describes this one.
     fn described(&self, kind: ReferenceKind, name: &str) -> Object {
         let object = (kind, names::name_form(kind, name));
-        match self.made_by(kind, name) {
+        match self.made_by(kind, name, None) {
             Some((account, _)) if !self.places.contains_key(&object) => {
                 (ReferenceKind::Account, names::name_form(ReferenceKind::Account, &account.username))
             }
@@ -163,7 +163,7 @@ impl Config {
         let (place, key) = match of_form(kind, name) {
             Some(place) => (place, field.and_then(|field| place.key_of(kind, field))),
             None => {
-                let (account, key) = self.made_by(kind, name)?;
+                let (account, key) = self.made_by(kind, name, field)?;
                 let place = of_form(ReferenceKind::Account, &account.username)?;
                 (place, place.keys.nearest(key))
             }
@@ -175,7 +175,12 @@ impl Config {
     }
 
     /// The account that an object is made along with, and the key that says so.
-    fn made_by(&self, kind: ReferenceKind, name: &str) -> Option<(&SeedAccount, &'static str)> {
+    fn made_by(
+        &self,
+        kind: ReferenceKind,
+        name: &str,
+        field: Option<&str>,
+    ) -> Option<(&SeedAccount, &'static str)> {
         let mut accounts = self.seed.accounts.iter();
         let form = names::name_form(kind, name);
         let made = |account: &SeedAccount| match kind {
@@ -185,7 +190,11 @@ impl Config {
             ReferenceKind::Token => first_identifier(&account.username) == name,
             _ => false,
         };
-        let key = if kind == ReferenceKind::Group { "create_group" } else { "username" };
+        let key = match (kind, field) {
+            (ReferenceKind::Group, _) => "create_group",
+            (_, Some("expires")) => "expires",
+            _ => "username",
+        };
         accounts.find(|account| made(account)).map(|account| (account, key))
     }
 }
@@ -240,6 +249,7 @@ permissions = ["view_user"]
 username = "portal"
 type = "service_account"
 create_group = true
+expires = "2020-01-01"
 [[token]]
 identifier = "t"
 account = "portal"
@@ -267,6 +277,7 @@ bindings = [{ group = "staff" }]
             (ReferenceKind::Token, "t", Some("key"), "token.secret_hash"),
             (ReferenceKind::Token, "t", Some("expires"), "token.identifier"),
             (ReferenceKind::Token, "portal-app-password", Some("identifier"), "account.username"),
+            (ReferenceKind::Token, "portal-app-password", Some("expires"), "account.expires"),
             (ReferenceKind::Application, "wiki", Some("meta_launch_url"), "application.launch_url"),
             (ReferenceKind::Application, "wiki", Some("networks"), "application.bindings"),
             (ReferenceKind::Provider, "LDAP", Some("is_default"), "provider.default"),

@@ -237,6 +237,24 @@ async fn networks_are_read_in_one_way() {
     assert!(told[0].contains("did you mean 10.0.0.0/8?"), "{told:?}");
 }
 
+/// What means nothing is told, not answered as if something else had been asked.
+#[tokio::test]
+async fn what_is_sent_is_kept_or_refused() {
+    let world = World::new();
+    let owner = world.account("owner").await.get();
+    let endless = json!({ "identifier": "x", "user": owner, "expiring": false, "expires": "2100-01-01" });
+    assert_eq!(world.refused(Method::POST, "/core/tokens/", endless).await, ["expires"]);
+    let account = json!({ "name": "x", "expiring": false, "expires": "2100-01-01" });
+    assert_eq!(world.refused(Method::POST, "/core/users/service_account/", account).await, ["expires"]);
+    let token =
+        world.post("/core/tokens/", json!({ "identifier": "x", "user": owner, "expiring": true })).await;
+    let later = json!({ "expiring": false, "expires": "2100-01-01" });
+    assert_eq!(world.refused(Method::PATCH, "/core/tokens/x/", later).await, ["expires"]);
+    // Terraform sends the time back that it has read.
+    let same = json!({ "expiring": false, "expires": token["expires"] });
+    assert_eq!(world.patch("/core/tokens/x/", same).await["expires"], Value::Null);
+}
+
 /// Whoever sends much that is wrong gets no answer that is larger, and nothing is looked for without an end.
 #[tokio::test]
 async fn what_is_wrong_is_told_to_a_bound() {

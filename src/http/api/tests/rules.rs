@@ -564,7 +564,7 @@ fn rows() -> Vec<Row> {
         PASSED,
         Door::Config,
         config("[[token]]\nidentifier = \"t\"\naccount = \"robot\"\nexpires = \"2020-01-01T00:00:00Z\"\n"),
-        "has passed",
+        "expired at once",
     );
     row(PASSED, Door::Import, not("what an import makes does not expire"), "");
     for door in [Door::Api, Door::Command] {

@@ -458,21 +458,16 @@ impl<'t, 's> SeedRun<'t, 's> {
 
     fn number_tokens(&mut self) -> Result<(), ChangeError> {
         let seed = self.seed;
-        let now = self.transaction.now();
         let first = seed.accounts.iter().filter(|account| {
             self.is_new_account(&account.username) && self.kind_of(account) == AccountKind::ServiceAccount
         });
-        let first: Vec<(String, &str, bool)> = first
-            .map(|account| (first_identifier(&account.username), account.username.as_str(), false))
-            .filter(|(identifier, ..)| seed.tokens.iter().all(|token| token.identifier != *identifier))
+        let first: Vec<(String, &str)> = first
+            .map(|account| (first_identifier(&account.username), account.username.as_str()))
+            .filter(|(identifier, _)| seed.tokens.iter().all(|token| token.identifier != *identifier))
             .collect();
-        let seeded = seed.tokens.iter().map(|token| {
-            let is_over = token.said.expiring != Some(false)
-                && token.said.expires.is_some_and(|expires| expires.time(now) <= now);
-            (token.identifier.clone(), token.account.as_str(), is_over)
-        });
+        let seeded = seed.tokens.iter().map(|token| (token.identifier.clone(), token.account.as_str()));
         let seeded: Vec<_> = seeded.map(|token| (token, true)).collect();
-        for ((identifier, account, is_over), is_listed) in
+        for ((identifier, account), is_listed) in
             seeded.into_iter().chain(first.into_iter().map(|token| (token, false)))
         {
             // The first token of a new account gets a free identifier, whoever has this one.
@@ -491,9 +486,6 @@ impl<'t, 's> SeedRun<'t, 's> {
                 self.leave_out(ReferenceKind::Token, &identifier, reason);
             } else if is_listed && self.accounts().has_tombstone(&of) {
                 let reason = format!("it was revoked or deleted; --recreate {identifier} makes it again");
-                self.skip(ReferenceKind::Token, &identifier, reason);
-            } else if is_over {
-                let reason = "the time at which it expires has passed; give it a later one".to_owned();
                 self.skip(ReferenceKind::Token, &identifier, reason);
             } else {
                 let number = TokenNumber::new(self.transaction.next_object()?);

@@ -936,6 +936,14 @@ fn what_cannot_be_is_told_at_its_line_and_key() {
             "[[provider]]\nname = \"a\"\nbase_dn = \"dc=x,CN=Subschema\"".to_owned(),
             "5:1: provider.base_dn: the provider `a` has the base DN \"dc=x,CN=Subschema\", where",
         ),
+        (
+            format!("{token}expires = \"2020-01-01\""),
+            "8:1: token.expires: the token `a` would be expired at once",
+        ),
+        (
+            "[[account]]\nusername = \"a\"\ntype = \"service_account\"\nexpires = \"2020-01-01\"".to_owned(),
+            "6:1: account.expires: the token `a-app-password` would be expired at once",
+        ),
         (format!("{provider}users = [{containers}]"), "6:1: provider.users: expected at most 100 containers"),
     ];
     for (text, expected) in cases {

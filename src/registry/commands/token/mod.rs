@@ -143,10 +143,8 @@ impl Registry {
         caller.require(accounts, Permission::AddToken)?;
         wrong.noting(check_identifier(accounts, identifier, None))?;
         let now = self.now();
-        let ends = match expiring {
-            Some(false) => Ok(None),
-            _ => end_of(identifier, *expires).and_then(|end| expiry(identifier, true, end, now)),
-        };
+        let ends = end_of(identifier, *expires)
+            .and_then(|end| expiry(identifier, expiring.unwrap_or(true), end, now));
         wrong.noting(ends)?;
         wrong.noting(check_description(identifier, &new.description))?;
         wrong.noting(check_networks(identifier, &new.networks))?;
@@ -488,12 +486,18 @@ fn expires_by_default(transaction: &Transaction<'_>, owner: AccountNumber) -> Re
 }
 
 /// When a token expires that is made now.
+///
+/// # Errors
+/// It would be expired at once, or there is a time for what does not expire.
 pub(super) fn expiry(
     identifier: &str,
     expiring: bool,
     expires: Option<Expiry>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ChangeError> {
+    if !expiring && expires.is_some() {
+        return Err(time_without_end(identifier));
+    }
     let expires = expiring.then(|| expires.map_or_else(|| now.after(DEFAULT_LIFETIME), |at| at.time(now)));
     check_future(identifier, expires, now)?;
     Ok(expires)
@@ -569,9 +573,14 @@ fn check_changes(
         wrong.noting(check_identifier(accounts, &token.identifier, Some(before.number)))?;
     }
     let end = wrong.noting(end_of(identifier, *expires))?.flatten();
-    token.expires = match (expiring, end) {
+    token.expires = match (expiring, end.map(|end| end.time(now))) {
+        (Some(false), Some(end)) if token.expires != Some(end) => {
+            wrong.noting(Err::<(), _>(time_without_end(identifier)))?;
+            None
+        }
+        // The time that it had is sent back by who has read it, as Terraform does.
         (Some(false), _) => None,
-        (_, Some(end)) => Some(end.time(now)),
+        (_, Some(end)) => Some(end),
         (Some(true), None) => Some(token.expires.unwrap_or_else(|| now.after(DEFAULT_LIFETIME))),
         (None, None) => token.expires,
     };
@@ -645,6 +654,12 @@ fn end_of(identifier: &str, expires: Option<Expiry>) -> Result<Option<Expiry>, C
         }
         expires => Ok(expires),
     }
+}
+
+/// Nothing that is said is dropped.
+fn time_without_end(identifier: &str) -> ChangeError {
+    let message = "has a time to expire, and is not to expire (`expiring` is false): leave one of both out";
+    ChangeError::field("expires", format!("the token {} {message}", called(identifier)))
 }
 
 /// Whether a token may have this description.
