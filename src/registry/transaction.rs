@@ -256,7 +256,7 @@ impl<'a> Transaction<'a> {
         self.asked_at = Some(self.draft.changes.len());
         let Self { draft, caller, .. } = &*self;
         let (before, after) = (&self.start.0, &draft.snapshot);
-        let mut found = whole::problems(before, after, self.newest.keys(), caller, self.rules);
+        let mut found = whole::problems(before, after, self.newest.keys(), &self.journal, caller, self.rules);
         found.extend(known_by::unseen(after, &self.journal, caller));
         found
     }

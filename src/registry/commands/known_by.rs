@@ -35,12 +35,13 @@ pub(super) fn problems(
     before: &Snapshot,
     after: &Snapshot,
     on: ObjectReference,
+    journal: &[(Option<Record>, Option<Record>)],
     caller: &Caller,
     viewer: &Viewer,
 ) -> Vec<Problem> {
     let accounts = after.accounts();
     let mut problems = Vec::new();
-    for other in shared(before, after, on).into_keys() {
+    for (other, value) in shared(before, after, on) {
         let permission = match other {
             ObjectReference::Group(_) => Permission::ChangeGroup,
             _ => Permission::ChangeUser,
@@ -49,16 +50,50 @@ pub(super) fn problems(
         if caller.may(accounts, permission, Some(other)) {
             continue;
         }
-        let called = viewer.called(other, called, "another");
         let (kind, of) = (on.kind(), other.kind());
+        let other = match viewer.names(other) {
+            true => format!("the {of} `{called}`"),
+            false => format!("another {of}"),
+        };
         let sentence = format!(
-            "the {kind} `{name}` and the {of} {called} would be known by the same value, so that clients could take one \
+            "the {kind} `{name}` and {other} would be known by the same value, so that clients could take one \
              for the other: that needs the permission `{permission}` on the latter"
         );
-        problems.push(Problem::new("attributes", sentence).about(on));
+        problems.push(Problem::new(field_of(on, &value, journal), sentence).about(on));
     }
     gid_numbers(before, after, on, caller, viewer, &mut problems);
     problems
+}
+
+/// The field of an account or a group that gives it this value: one that was changed, or its attributes.
+fn field_of(on: ObjectReference, value: &[u8], journal: &[(Option<Record>, Option<Record>)]) -> &'static str {
+    let gives = |text: &str| name_key(text) == value;
+    let begins = |text: &str| value.strip_prefix(&*name_key(text)).is_some_and(|rest| rest.starts_with(b"@"));
+    let names = |text: &str| gives(text) || begins(text);
+    let given = journal.iter().find_map(|change| match change {
+        (before, Some(Record::Account(after))) if on == ObjectReference::Account(after.number) => {
+            let before = match before {
+                Some(Record::Account(before)) => Some(before),
+                _ => None,
+            };
+            let is_new = |field: fn(&Account) -> &String| before.map(field) != Some(field(after));
+            if is_new(|account| &account.email) && gives(&after.email) {
+                Some("email")
+            } else if is_new(|account| &account.username) && names(&after.username) {
+                Some("username")
+            } else if is_new(|account| &account.name) && gives(&after.name) {
+                Some("name")
+            } else {
+                None
+            }
+        }
+        (before, Some(Record::Group(after))) if on == ObjectReference::Group(after.number) => {
+            let was_named = matches!(before, Some(Record::Group(before)) if before.name == after.name);
+            (!was_named && names(&after.name)).then_some("name")
+        }
+        _ => None,
+    });
+    given.unwrap_or("attributes")
 }
 
 /// What a change of these makes known by what something else is known by, as far as the objects may be named.

@@ -17,7 +17,7 @@ use crate::model::{
     Container, CustomAttribute, Grant, Group, InternalAccount, LdapProvider, NAME_OCTETS_MAX,
     ObjectReference, TEXT_OCTETS_MAX, is_mail_address, is_slug,
 };
-use crate::quoted::{called, quoted};
+use crate::quoted::{beginning, called, quoted};
 use crate::registry::{ChangeError, Rules, Transaction, Viewer};
 use crate::schema::dn::is_at_or_below;
 use crate::schema::{AttributeId, Dn, Schema};
@@ -545,15 +545,15 @@ pub(super) fn posix_numbers(
     let least = transaction.rules().posix_number_min;
     let low = |attributes: &[Attribute]| low_numbers(attributes, snapshot.schema(), least);
     let known = before.map(low).unwrap_or_default();
-    match low(after).into_iter().find(|number| !known.contains(number)) {
-        None => Ok(()),
-        Some((name, number)) => Err(ChangeError::field(
-            "attributes",
-            format!(
-                "the {name} {number} is one of a system account: give one of at least {least}, or ask a superuser"
-            ),
-        )),
-    }
+    let Some((name, number)) = low(after).into_iter().find(|number| !known.contains(number)) else {
+        return Ok(());
+    };
+    let problem = match number.trim().parse::<u32>() {
+        Ok(_) => format!("is one of a system account: give one of at least {least}"),
+        Err(_) => format!("is none that systems keep: give one from {least} to {}", u32::MAX),
+    };
+    let message = format!("the {name} {number} {problem}, or ask a superuser", number = beginning(&number));
+    Err(ChangeError::field("attributes", message))
 }
 
 /// The uidNumbers and gidNumbers among attributes that are below this, or no numbers a system would take as such.

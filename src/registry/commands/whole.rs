@@ -10,7 +10,7 @@ use super::known_by;
 use super::validate::holders;
 use crate::directory::{EntryId, Snapshot, Tree, name_key};
 use crate::model::{
-    AccountKind, AccountNumber, GroupNumber, Key, LdapProvider, ObjectReference, Permission, Token,
+    AccountKind, AccountNumber, GroupNumber, Key, LdapProvider, ObjectReference, Permission, Record, Token,
 };
 use crate::registry::{Caller, ChangeError, Rules, Viewer};
 use crate::schema::{AttributeId, normalize_dn};
@@ -61,8 +61,8 @@ impl Problem {
 /// All of it.
 pub(in crate::registry) fn refuse(problems: Vec<Problem>) -> Result<(), ChangeError> {
     let problems = match <[Problem; 1]>::try_from(problems) {
-        // What stands in a field that every request has is said of it.
-        Ok([Problem { field: field @ ("parents" | "attributes"), sentence, .. }]) => {
+        // What stands in a field that a request has is said of it.
+        Ok([Problem { field, sentence, .. }]) if FIELDS_OF_REQUESTS.contains(&field) => {
             return Err(ChangeError::field(field, sentence));
         }
         Ok([one]) => vec![one],
@@ -79,6 +79,7 @@ pub(in crate::registry) fn problems<'a>(
     before: &Snapshot,
     after: &Snapshot,
     changed: impl Iterator<Item = &'a Key>,
+    journal: &[(Option<Record>, Option<Record>)],
     caller: &Caller,
     rules: Rules,
 ) -> Vec<Problem> {
@@ -96,7 +97,7 @@ pub(in crate::registry) fn problems<'a>(
     }
     if !caller.is_superuser(after.accounts()) {
         for on in &asked.objects {
-            found.extend(known_by::problems(before, after, *on, caller, &viewer));
+            found.extend(known_by::problems(before, after, *on, journal, caller, &viewer));
         }
     }
     found
@@ -489,5 +490,7 @@ fn credentials(snapshot: &Snapshot, number: AccountNumber, viewer: &Viewer, prob
     }
 }
 
+/// Fields by which a request makes what cannot be.
+const FIELDS_OF_REQUESTS: [&str; 5] = ["attributes", "email", "name", "parents", "username"];
 const NO_ENTRIES: &str = "accounts or groups would have no entry of their own in this provider; choose other containers or \
                           start numbers, or ask somebody who may view all accounts and groups";

@@ -305,7 +305,7 @@ async fn a_group_is_not_found_by_what_another_is_known_by() {
     };
     world.change(&operator(), |it| create_group(it, "sudo".to_owned(), given)).await.unwrap();
     let named = |it: &mut Transaction<'_>| create_group(it, "wheel".to_owned(), GroupChanges::default());
-    assert_field(world.change(&limited, named).await, "attributes");
+    assert_field(world.change(&limited, named).await, "name");
     world.change(&operator(), named).await.unwrap();
     // A group of the name of an account is what `create_group` makes.
     let named = |it: &mut Transaction<'_>| create_group(it, "bob".to_owned(), GroupChanges::default());
@@ -416,17 +416,29 @@ async fn an_account_is_not_found_by_what_a_group_is_known_by() {
         )
         .await;
     let tries = [
-        ("a", AccountChanges { email: Some("Admins@example.com".to_owned()), ..AccountChanges::default() }),
-        ("b", AccountChanges { attributes: free("mail", "third@example.com"), ..AccountChanges::default() }),
-        ("c", AccountChanges { attributes: free("uid", "fourth-uid"), ..AccountChanges::default() }),
-        ("d", AccountChanges { attributes: free("cn", "third"), ..AccountChanges::default() }),
-        ("operators", AccountChanges::default()),
+        (
+            "a",
+            "email",
+            AccountChanges { email: Some("Admins@example.com".to_owned()), ..AccountChanges::default() },
+        ),
+        (
+            "b",
+            "attributes",
+            AccountChanges { attributes: free("mail", "third@example.com"), ..AccountChanges::default() },
+        ),
+        (
+            "c",
+            "attributes",
+            AccountChanges { attributes: free("uid", "fourth-uid"), ..AccountChanges::default() },
+        ),
+        ("d", "attributes", AccountChanges { attributes: free("cn", "third"), ..AccountChanges::default() }),
+        ("operators", "username", AccountChanges::default()),
     ];
-    for (name, given) in tries {
+    for (name, field, given) in tries {
         let with = given.clone();
         let made =
             |it: &mut Transaction<'_>| create_account(it, name.to_owned(), AccountKind::Internal, with);
-        assert_field(world.change(&limited, made).await, "attributes");
+        assert_field(world.change(&limited, made).await, field);
         let made =
             |it: &mut Transaction<'_>| create_account(it, name.to_owned(), AccountKind::Internal, given);
         world.change(&entitled, made).await.unwrap();

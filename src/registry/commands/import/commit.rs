@@ -356,7 +356,10 @@ impl<'t, 's> Batch<'t, 's> {
                 .map(|(name, _)| *name)
         };
         let named = format!("it is named by a number of a system account, below {least}; {ALLOW}");
-        let given = format!("numbers below {least} are those of system accounts; {ALLOW}");
+        let given = format!(
+            "numbers below {least} are those of system accounts, and above {} there are none; {ALLOW}",
+            u32::MAX
+        );
         without(&mut self.report, attributes, rdn, dn, low, [&named, &given])
     }
 

@@ -88,6 +88,38 @@ fn nobody_is_given_a_name_by_which_somebody_else_is_found() {
     );
 }
 
+/// The refusal stands under what was sent, and reads as a sentence whatever may be named in it.
+#[test]
+fn a_value_that_another_has_is_told_by_the_field_that_gives_it() {
+    for (held, other) in [
+        (Held::Only(MAY, &[EVE]), "and the account `bob` would"),
+        (Held::Only(&[], &[EVE]), "and another account would"),
+    ] {
+        let doors = directory();
+        robot_holds(&doors, held);
+        for (field, value) in [
+            ("email", json!("BOB@example.org")),
+            ("email", json!("bob@example.com")),
+            ("username", json!("bob@example.org")),
+            ("username", json!("bob@example.com")),
+            ("attributes", json!({ "uid": "bob" })),
+            ("attributes", json!({ "mail": "bob@example.org" })),
+        ] {
+            let told = refused(&doors, &patch("/core/users/{user:eve}/", json!({ field: value })));
+            let answer: Value = serde_json::from_str(&told).unwrap();
+            let sentence = answer[field][0].as_str().unwrap_or_else(|| panic!("{field}: {told}"));
+            assert!(sentence.contains(other), "{sentence}");
+        }
+    }
+    let doors = directory();
+    robot_holds(&doors, Held::Only(MAY, &[EVE]));
+    for number in ["4294967296", "-1"] {
+        let attributes = json!({ "attributes": { "uidNumber": number } });
+        let told = refused(&doors, &patch("/core/users/{user:eve}/", attributes));
+        assert!(told.contains("give one from 1000 to 4294967295"), "{told}");
+    }
+}
+
 /// Who may is told, of what it may view; what was so before is not told again.
 #[test]
 fn who_may_is_told_of_what_is_known_by_one_value() {
