@@ -21,6 +21,10 @@ pub struct EventObject {
     pub uuid: Option<Uuid>,
 }
 
+/// What an event can be about, as its `object_kind` says it.
+pub const OBJECT_KINDS: [&str; 10] =
+    ["account", "api", "application", "attribute", "backup", "custom", "group", "provider", "role", "token"];
+
 impl EventObject {
     /// What a record is about.
     pub fn of(record: &Record) -> Self {

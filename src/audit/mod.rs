@@ -14,7 +14,7 @@ mod tally;
 pub use chain::TrailProblem;
 pub use chain::{AuditReport, ExpectedEvent, TrailReport, TrailVerifier, append, digest};
 pub(crate) use describe::is_told;
-pub use describe::{EventObject, describe};
+pub use describe::{EventObject, OBJECT_KINDS, describe};
 #[cfg(test)]
 pub(crate) use log::tests::lines as log_lines;
 pub use log::{

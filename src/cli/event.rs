@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::arguments::{PlaceArguments, ReadingArguments};
 use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, table};
-use crate::audit::{AuditReport, ExpectedEvent, TrailReport};
+use crate::audit::{AuditReport, ExpectedEvent, OBJECT_KINDS, TrailReport};
 use crate::clock::system_time;
 use crate::http::{ShowRequest, ShownEvent, VerifyRequest, path};
 use crate::model::{Action, DateMeans, Event, EventPlace, Timestamp, Trail, visible};
@@ -41,7 +41,7 @@ pub(super) struct ListArguments {
     #[arg(long, value_name = "IDENTIFIER")]
     token: Option<String>,
     /// Only what is about objects of this kind, such as account or token
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<String>,
     /// Only what is about the object of this name
     #[arg(long, value_name = "NAME")]
@@ -93,6 +93,13 @@ pub(super) async fn run(
         EventCommand::List(arguments) => list(*arguments, place, output).await,
         EventCommand::Show(arguments) => show(arguments, place, output).await,
         EventCommand::Verify(arguments) => verify(arguments, place, output).await,
+    }
+}
+
+fn kind(text: &str) -> Result<String, String> {
+    match OBJECT_KINDS.contains(&text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("events are about {}", OBJECT_KINDS.join(", "))),
     }
 }
 
@@ -318,6 +325,14 @@ mod tests {
         assert!(text.contains("\n    note\\n  account: bindery:command-line: x\\u{1b}[2J\n"), "{text}");
         assert!(text.contains("\n    account: somebody else\n"), "{text}");
         assert!(text.contains("  changes:\n    source\\r: nothing -> \"1.2.3.4\"\n"), "{text}");
+    }
+
+    #[test]
+    fn a_kind_that_there_is_not_is_told() {
+        assert_eq!(kind("token"), Ok("token".to_owned()));
+        assert!(
+            kind("tokens").is_err_and(|problem| problem.contains("token, ") || problem.ends_with("token"))
+        );
     }
 
     #[test]

@@ -97,11 +97,13 @@ pub(super) struct CountQuery {
     #[serde(flatten)]
     which: EventQuery,
     /// Days that are looked at; 7 when nothing is said.
+    #[schemars(range(min = 1, max = VOLUME_DAYS_MAX))]
     history_days: Option<u32>,
     /// Accepted: the order is always the same.
     ordering: Option<String>,
     search: Option<String>,
     /// Applications that are shown; 15 when nothing is said.
+    #[schemars(range(min = 1, max = TOP_MAX))]
     top_n: Option<usize>,
 }
 
@@ -270,7 +272,7 @@ pub(super) fn actions(_: &Reading, _: NoParameters) -> Result<Vec<TypeCreate>, C
 
 pub(super) async fn volume(call: Call, query: CountQuery) -> Result<Vec<EventVolume>, CallRefusal> {
     require(&call)?;
-    let days = query.history_days.unwrap_or(VOLUME_DAYS).clamp(1, VOLUME_DAYS_MAX);
+    let days = query.history_days.unwrap_or(VOLUME_DAYS);
     let span: i64 = if days <= HOURLY_DAYS_MAX { 60 * 60 } else { 24 * 60 * 60 };
     let search = query.search;
     let Some(mut trail) = query.which.trail()? else { return Ok(Vec::new()) };
@@ -354,7 +356,7 @@ fn span(text: &str) -> Option<i64> {
 
 pub(super) async fn top_per_user(call: Call, query: CountQuery) -> Result<Vec<EventTopPerUser>, CallRefusal> {
     require(&call)?;
-    let top = query.top_n.unwrap_or(TOP).min(TOP_MAX);
+    let top = query.top_n.unwrap_or(TOP);
     let search = query.search;
     let mut filters = query.which;
     // What authentik calls so is a login here that has an application.
@@ -507,10 +509,25 @@ impl EventQuery {
         if given(self.brand_name).is_some() || given(self.context_device).is_some() {
             return Ok(None);
         }
-        let names: Vec<String> = given(self.action).into_iter().chain(self.actions).collect();
-        // Actions of authentik that bindery has not are of no event here.
-        let actions: Vec<Action> = names.iter().filter_map(|name| name.parse().ok()).collect();
-        if actions.is_empty() && !names.is_empty() {
+        let given_action = given(self.action).map(|name| ("action", name));
+        let names = given_action.into_iter().chain(self.actions.into_iter().map(|name| ("actions", name)));
+        let (mut actions, mut are_named) = (Vec::new(), false);
+        for (field, name) in names {
+            are_named = true;
+            match name.parse() {
+                Ok(action) => actions.push(action),
+                // No event here has it.
+                Err(_) if ACTIONS_OF_AUTHENTIK.contains(&name.as_str()) || name.starts_with("custom_") => {}
+                Err(_) => {
+                    let message = format!(
+                        "there is no action {name}; actions/ has those that there are",
+                        name = quoted(name)
+                    );
+                    return Err(CallRefusal::field(field, message));
+                }
+            }
+        }
+        if actions.is_empty() && are_named {
             return Ok(None);
         }
         let kind = given(self.context_model_name).map(|name| kind_of(&name).to_owned());
@@ -558,6 +575,33 @@ const RESERVED_NAMES: [&str; 9] = [
     "sequence",
     "since",
     "trail",
+];
+/// Actions that authentik has beside those that bindery has, so that its clients may ask for them.
+const ACTIONS_OF_AUTHENTIK: [&str; 24] = [
+    AUTHORIZE_APPLICATION,
+    "configuration_error",
+    "configuration_warning",
+    "email_sent",
+    "export_ready",
+    "flow_execution",
+    "impersonation_ended",
+    "impersonation_started",
+    "invitation_used",
+    "logout",
+    "policy_exception",
+    "policy_execution",
+    "property_mapping_exception",
+    "review_attested",
+    "review_completed",
+    "review_initiated",
+    "review_overdue",
+    "source_linked",
+    "suspicious_request",
+    "system_exception",
+    "system_task_exception",
+    "system_task_execution",
+    "update_available",
+    "user_write",
 ];
 const VOLUME_DAYS: u32 = 7;
 /// No limit of the config: the form of the answer.

@@ -394,7 +394,10 @@ fn object_of(body: &[u8]) -> Result<(Map<String, Value>, Problems), CallRefusal>
     let mut problems = Problems::new();
     let mut reader = serde_json::Deserializer::from_slice(body);
     let object = Whole { problems: &mut problems }.deserialize(&mut reader).map_err(|error| {
-        CallRefusal::invalid(if error.is_data() {
+        // What goes too deep has no kind of its own.
+        CallRefusal::invalid(if error.to_string().starts_with("recursion limit") {
+            "the body has lists and objects in each other, too many: write it with fewer than 127".to_owned()
+        } else if error.is_data() {
             "the body of a request is one JSON object".to_owned()
         } else {
             format!("the body is no JSON from line {}, column {} on", error.line(), error.column())

@@ -53,7 +53,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::OriginalUri;
+use axum::extract::{OriginalUri, RawQuery};
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
@@ -217,7 +217,7 @@ fn router(api: Api) -> Router {
     for route in &routes {
         router = router.route(route.path, route.service());
     }
-    router = router.route(SCHEMA, get(move || openapi::answer(document)));
+    router = router.route(SCHEMA, get(move |RawQuery(query): RawQuery| openapi::answer(document, query)));
     let paths: BTreeSet<&'static str> = routes.iter().map(|route| route.path).chain([SCHEMA]).collect();
     for path in paths {
         router = router.route(path.trim_end_matches('/'), with_slash::of(path));

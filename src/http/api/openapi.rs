@@ -12,10 +12,17 @@ use serde_json::{Map, Value, json};
 use super::PREFIX;
 use super::fields::{ORDERING, as_request};
 use super::page::PageQuery;
+use super::refusal::CallRefusal;
 use super::route::{Needs, Route};
 
 /// `GET /api/v3/schema/`
-pub(super) async fn answer(document: Arc<Value>) -> Response {
+pub(super) async fn answer(document: Arc<Value>, query: Option<String>) -> Response {
+    let query: Vec<(String, String)> =
+        query.and_then(|query| serde_html_form::from_str(&query).ok()).unwrap_or_default();
+    if query.iter().any(|(name, format)| name == "format" && format != "json") {
+        return CallRefusal::field("format", "the document is JSON: say json, or leave it out")
+            .into_response();
+    }
     Json(&*document).into_response()
 }
 

@@ -47,6 +47,7 @@ pub(super) struct PageQuery {
     pub(super) page: Option<usize>,
     /// Items on a page.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub(super) page_size: Option<usize>,
     /// The fields that the list is ordered by, the first first; a `-` in front turns one round.
     #[serde(default)]

@@ -253,6 +253,29 @@ async fn what_is_sent_is_kept_or_refused() {
     // Terraform sends the time back that it has read.
     let same = json!({ "expiring": false, "expires": token["expires"] });
     assert_eq!(world.patch("/core/tokens/x/", same).await["expires"], Value::Null);
+    for (path, field) in [
+        ("/core/users/?page_size=0", "page_size"),
+        ("/events/events/?action=foo", "action"),
+        ("/events/events/?actions=login&actions=foo", "actions"),
+        ("/events/events/volume/?history_days=0", "history_days"),
+        ("/events/events/volume/?history_days=99999999", "history_days"),
+        ("/events/events/top_per_user/?top_n=0", "top_n"),
+        ("/events/events/top_per_user/?top_n=1000", "top_n"),
+        ("/schema/?format=yaml", "format"),
+    ] {
+        assert_eq!(world.refused(Method::GET, path, Value::Null).await, [field], "{path}");
+    }
+    for path in [
+        "/events/events/?action=policy_exception",
+        "/events/events/?actions=custom_backup",
+        "/schema/?format=json",
+    ] {
+        world.get(path).await;
+    }
+    let deep = format!("{{\"attributes\":{}{}}}", "[".repeat(5_000), "]".repeat(5_000));
+    let (status, answer) = world.call_with(Method::POST, "/core/users/", deep).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(answer.to_string().contains("in each other"), "{answer}");
 }
 
 /// Whoever sends much that is wrong gets no answer that is larger, and nothing is looked for without an end.
