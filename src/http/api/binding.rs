@@ -224,9 +224,13 @@ pub(super) fn name(source: &impl RepresentationSource, binding: &Binding) -> Str
     let accounts = source.accounts();
     binding.in_words(
         |number| {
-            let account = accounts.account(number);
-            let account = account.filter(|_| source.names(ObjectReference::Account(number)));
-            account.map_or_else(|| HIDDEN.to_owned(), |account| account.username.to_string())
+            let is_named = source.names(ObjectReference::Account(number));
+            match accounts.account(number).filter(|_| is_named) {
+                Some(account) => account.username.to_string(),
+                // Whoever may view every account knows that there is none.
+                None if source.viewer().sees_all(Permission::ViewUser) => DELETED.to_owned(),
+                None => HIDDEN.to_owned(),
+            }
         },
         |number| {
             let group = accounts.group(number);
@@ -507,5 +511,7 @@ fn no_subject() -> ChangeError {
 
 /// What stands in the words of a binding for what the caller may not view.
 const HIDDEN: &str = "(hidden)";
+/// What stands in them for an account that was deleted.
+const DELETED: &str = "(deleted)";
 /// As authentik's when nothing is said.
 const TIMEOUT_SECONDS: u32 = 30;

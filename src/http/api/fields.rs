@@ -273,6 +273,9 @@ impl Form {
         place: &str,
         say: &mut dyn FnMut(String) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
+        if matches!(self, Self::Map | Self::Any) && has_wide_number(value) {
+            return say("A number in it has more digits than are kept: write it as a string.".to_owned());
+        }
         let is_so = match (self, value) {
             (Self::Any, _) | (Self::Text, Value::String(_)) | (Self::Truth, Value::Bool(_)) => true,
             (Self::Whole(range), Value::Number(number)) => {
@@ -543,6 +546,18 @@ fn note(problems: &mut Problems, field: &str, message: String) -> ControlFlow<()
     ControlFlow::Continue(())
 }
 
+/// Whether a whole number in it is one of more than 64 bits, which would be read back as another.
+fn has_wide_number(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            number.as_i128().is_none() && number.as_f64().is_some_and(|number| number.abs() >= WIDE)
+        }
+        Value::Array(items) => items.iter().any(has_wide_number),
+        Value::Object(object) => object.values().any(has_wide_number),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
+}
+
 /// A time, whichever end of a date is meant.
 fn time(text: &str) -> Result<Timestamp, BadTime> {
     Timestamp::read(text, DateMeans::End)
@@ -607,4 +622,6 @@ pub(super) const OR_NULL: &str = "x-or-null";
 pub(super) const NETWORK_FORMAT: &str = "ip-network";
 /// The parameter by which a list is ordered.
 pub(super) const ORDERING: &str = "ordering";
+/// 2^64.
+const WIDE: f64 = 18_446_744_073_709_551_616.0;
 const TWICE: &str = "This field stands twice.";

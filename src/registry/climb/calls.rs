@@ -577,14 +577,19 @@ impl Applied {
 
 /// Applies a config as the operator does: accepts some of what a plan names, and what comes to mind besides.
 pub(super) async fn apply(registry: &Registry, config: &Seed, how: &ApplyOptions) -> Applied {
+    let snapshot = registry.snapshot();
+    let names = Names(snapshot.accounts());
+    // What there is not is refused, and nothing else would be tried.
+    let is_there = |name: &&String| {
+        let owner = names.0.account_named(name).filter(|owner| *owner.username == ***name);
+        owner.is_some() || names.0.token_named(name).is_some()
+    };
     let mut options = SeedOptions {
         prune: how.prune,
         recreate: how.recreate.clone(),
         adopt: how.adopt.clone(),
-        accept_credentials: how.accept.clone(),
+        accept_credentials: how.accept.iter().filter(is_there).cloned().collect(),
     };
-    let snapshot = registry.snapshot();
-    let names = Names(snapshot.accounts());
     let mut applied = Applied::new(Ok(()));
     applied.accepted.extend(how.accept.iter().filter_map(|name| names.credential(None, name)));
     if how.accept_told != 0

@@ -40,19 +40,20 @@ pub(super) fn name(kind: &str, name: &str) -> Result<(), String> {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn username(username: &str) -> Result<(), String> {
+    // The bound that governs is told, not the one behind which it comes.
+    if username.chars().count() > USERNAME_CHARACTERS_MAX {
+        return Err(format!(
+            "the account {username} has a name of more than {USERNAME_CHARACTERS_MAX} characters; give it a shorter \
+             one",
+            username = quoted(username)
+        ));
+    }
     name("account", username)?;
     if is_reserved(username) {
         return Err(format!(
             "the account {username} has a name that begins with `{}`, as those of bindery's own parts do; give it \
              another one",
             InternalAccount::PREFIX,
-            username = quoted(username)
-        ));
-    }
-    if username.chars().count() > USERNAME_CHARACTERS_MAX {
-        return Err(format!(
-            "the account {username} has a name of more than {USERNAME_CHARACTERS_MAX} characters; give it a shorter \
-             one",
             username = quoted(username)
         ));
     }
@@ -197,16 +198,16 @@ pub(super) fn path(path: &str) -> Result<(), String> {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn identifier(identifier: &str) -> Result<(), String> {
+    if identifier.len() > IDENTIFIER_OCTETS_MAX {
+        return Err(format!(
+            "the token {identifier} has an identifier of more than {IDENTIFIER_OCTETS_MAX} octets",
+            identifier = quoted(identifier)
+        ));
+    }
     name("token", identifier)?;
     if !is_slug(identifier) {
         return Err(format!(
             "the token {identifier} has an identifier of other characters than letters, digits, - and _",
-            identifier = quoted(identifier)
-        ));
-    }
-    if identifier.len() > IDENTIFIER_OCTETS_MAX {
-        return Err(format!(
-            "the token {identifier} has an identifier of more than {IDENTIFIER_OCTETS_MAX} octets",
             identifier = quoted(identifier)
         ));
     }

@@ -176,7 +176,9 @@ impl Asked {
         if self.providers {
             providers(snapshot, viewer, &mut problems);
             if problems.is_empty() {
-                trees(snapshot, viewer, &mut problems);
+                // Of these it is asked below.
+                let asked = if rules.shares_uid_numbers { &BTreeSet::new() } else { &self.accounts };
+                trees(snapshot, asked, viewer, &mut problems);
             }
         }
         if self.applications || self.providers {
@@ -367,10 +369,11 @@ fn applications(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Whether every account and group has an entry of its own in every tree: asked when a tree was made anew.
-fn trees(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) {
+/// Whether every account and group has an entry of its own in every tree, and each account but those a uidNumber of its own:
+/// asked when a tree was made anew.
+fn trees(snapshot: &Snapshot, but: &BTreeSet<AccountNumber>, viewer: &Viewer, problems: &mut Vec<Problem>) {
     let known = problems.len();
-    trees_of_all(snapshot, problems);
+    trees_of_all(snapshot, but, problems);
     // The sentences name accounts, groups and providers, which not everybody may know.
     let kinds = [Permission::ViewUser, Permission::ViewGroup, Permission::ViewProvider];
     if problems.len() > known && !kinds.into_iter().all(|kind| viewer.sees_all(kind)) {
@@ -379,7 +382,7 @@ fn trees(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) {
     }
 }
 
-fn trees_of_all(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
+fn trees_of_all(snapshot: &Snapshot, but: &BTreeSet<AccountNumber>, problems: &mut Vec<Problem>) {
     for tree in snapshot.trees() {
         let accounts = snapshot.accounts().accounts();
         let accounts = accounts
@@ -404,6 +407,9 @@ fn trees_of_all(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
                     "the provider `{name}` would have two entries {}; give them containers or names that differ",
                     String::from_utf8_lossy(entry.dn())
                 )).about(on));
+            }
+            if snapshot.accounts().account_of_entry(id).is_some_and(|account| but.contains(&account.number)) {
+                continue;
             }
             for number in entry.attributes_of(AttributeId::UID_NUMBER).flat_map(|stored| stored.values()) {
                 if let Some(other) = numbers.insert(number.to_vec(), object) {

@@ -276,6 +276,22 @@ async fn what_is_sent_is_kept_or_refused() {
     let (status, answer) = world.call_with(Method::POST, "/core/users/", deep).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(answer.to_string().contains("in each other"), "{answer}");
+    for number in ["12345678901234567890123", "[18446744073709551616]", "-1e30"] {
+        let user = format!("{{\"username\":\"wide\",\"name\":\"\",\"attributes\":{{\"a\":{number}}}}}");
+        let (status, answer) = world.call_with(Method::POST, "/core/users/", user).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{number}");
+        assert!(answer["attributes"][0].as_str().unwrap().contains("digits"), "{answer}");
+    }
+    let long = json!({ "username": "x".repeat(257), "name": "" });
+    let (_, answer) = world.call(Method::POST, "/core/users/", long).await;
+    assert!(answer["username"][0].as_str().unwrap().contains("more than 150 characters"), "{answer}");
+    // A binding that is left behind is for an account that is gone, as who may view all of them is told.
+    world.application("vault", None).await;
+    let target = world.get("/core/applications/vault/").await["pk"].clone();
+    world.post("/policies/bindings/", json!({ "target": target, "order": 0, "user": owner })).await;
+    world.delete(&format!("/core/users/{owner}/")).await;
+    let used = world.get("/core/applications/vault/used_by/").await;
+    assert!(used.to_string().contains("account (deleted)"), "{used}");
 }
 
 /// Whoever sends much that is wrong gets no answer that is larger, and nothing is looked for without an end.

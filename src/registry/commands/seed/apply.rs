@@ -110,6 +110,12 @@ impl<'t, 's> SeedRun<'t, 's> {
             }
             self.begin_anew(left_out);
         }
+        // A uidNumber that two accounts want is told once, not of each.
+        let mut pairs = HashSet::new();
+        problems.retain(|problem| {
+            let between = problem.between.filter(|_| problem.field == "attributes");
+            between.is_none_or(|(one, other)| pairs.insert((one.min(other), one.max(other))))
+        });
         self.problems.extend(problems.into_iter().map(|problem| {
             let on = problem.on.or(problem.between.map(|(_, other)| other));
             let object = on.and_then(|on| name_of(self.transaction.snapshot().accounts(), on));
@@ -128,6 +134,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         let seed = self.seed;
         self.recreate()?;
         self.adopt()?;
+        self.check_accepted();
         if self.options.prune {
             self.prune()?;
         }
@@ -354,6 +361,20 @@ impl<'t, 's> SeedRun<'t, 's> {
             }
         }
         Ok(())
+    }
+
+    /// Whether there are the credentials that are accepted.
+    fn check_accepted(&mut self) {
+        for name in &self.options.accept_credentials {
+            let accounts = self.before.accounts();
+            let owner = accounts.account_named(name).filter(|owner| *owner.username == **name);
+            if owner.is_none() && accounts.token_named(name).is_none() {
+                let sentence = format!(
+                    "there is no token and no account `{name}`, so there is no credential to accept; check the name"
+                );
+                self.problems.push(SeedProblem::about(None, None, sentence));
+            }
+        }
     }
 
     /// The tombstone of something that the config describes is the config's, whoever had made it: the config would bring it

@@ -715,6 +715,10 @@ fn names_and_numbers_are_unique() {
         .contains("same base DN")
     );
     assert!(with(&|seed| seed.providers.push(provider("other", "dc=other"))).contains("both the default"));
+    let all = with(&|seed| seed.providers.push(provider("other", "dc=ldap,dc=example,dc=com")));
+    for what in ["same base DN", "same domain", "both the default"] {
+        assert!(all.contains(what), "{what}: {all}");
+    }
     assert!(
         with(&|seed| seed.applications.push(application("other", Some("ldap"))))
             .contains("has an application already")
@@ -724,7 +728,9 @@ fn names_and_numbers_are_unique() {
         seed.applications.push(application("other", Some("ldap")));
     });
     assert_eq!(both.lines().count(), 2, "{both}");
-    assert!(with(&|seed| seed.accounts.push(person(&"x".repeat(257)))).contains("more than 256"));
+    // Of an account the bound that governs; of a group there is no other.
+    assert!(with(&|seed| seed.accounts.push(person(&"x".repeat(257)))).contains("more than 150 characters"));
+    assert!(with(&|seed| seed.groups.push(group(&"x".repeat(257), &[]))).contains("more than 256"));
     assert!(with(&|seed| seed.accounts.push(person("a\u{7}b"))).contains("control characters"));
 }
 
@@ -943,6 +949,13 @@ fn what_cannot_be_is_told_at_its_line_and_key() {
         (
             "[[account]]\nusername = \"a\"\ntype = \"service_account\"\nexpires = \"2020-01-01\"".to_owned(),
             "6:1: account.expires: the token `a-app-password` would be expired at once",
+        ),
+        (
+            format!(
+                "{provider}[[account]]\nusername = \"a\"\nattributes = {{ uidNumber = [\"7000\"] }}\n[[account]]\n\
+                 username = \"b\"\nattributes = {{ uidNumber = [\"7000\"] }}"
+            ),
+            "11:1: account.attributes: the account `a` cannot have the uidNumber 7000, `b` has it",
         ),
         (format!("{provider}users = [{containers}]"), "6:1: provider.users: expected at most 100 containers"),
     ];

@@ -363,6 +363,9 @@ fn a_secret_is_for_who_holds_what_its_owner_holds_now() {
     let reason = left_out.reason.as_deref().unwrap();
     assert!(reason.contains("--accept-credentials kept") && reason.contains("helper"), "{reason}");
     attempts(&helper).into_iter().for_each(|done| done.unwrap());
+    let misspelled = SeedOptions { accept_credentials: vec!["kpet".to_owned()], ..SeedOptions::default() };
+    let refusal = apply_with(&registry, &seed, &misspelled).unwrap_err().to_string();
+    assert!(refusal.contains("no token and no account `kpet`"), "{refusal}");
     let told = SeedOptions { accept_credentials: vec![kept()], ..SeedOptions::default() };
     apply_with(&registry, &seed, &told).unwrap();
     let before = registry.hash_pool().counts();
