@@ -104,6 +104,10 @@ pub(super) async fn run(
         .map_err(|failure| of_file(&file, failure))?;
     output.result(&report, || in_words(&report))?;
     match &report.stopped {
+        // As an apply that has left something out: here it is all that there was.
+        None if report.is_nothing() => Err(Failure::failed(
+            "nothing was imported: all that the file has is left out, for the reasons above",
+        )),
         None => Ok(()),
         Some(stop) => Err(Failure::failed(format!(
             "the import stopped at {}: {}; what the report counts is committed, and a second run goes on from there",

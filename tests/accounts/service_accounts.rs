@@ -270,7 +270,7 @@ fn becoming_a_person_is_refused() {
     let ldif =
         format!("dn: uid=portal,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: portal\ncn: P\nsn: P\n");
     let import = ["import", "-", "--users", "ou=people:uid", "--json"];
-    let report = doors.place.run_with_input(&import, &ldif).exits(0).json();
+    let report = doors.place.run_with_input(&import, &ldif).exits(1).json();
     assert!(report["users"] == 0 && report["left_out"].to_string().contains("portal"), "{report}");
     assert_eq!(doors.kind("portal"), "service_account");
 }
@@ -314,7 +314,7 @@ fn is_kept(doors: &Doors, username: &str, number: u32, wiki_pk: &Value) {
     let body = json!({ "user": number, "target": wiki_pk, "order": 0 });
     doors.is_refused("POST", "/api/v3/policies/bindings/", &body, 403, kept);
     let ldif = format!("dn: {}\nobjectClass: inetOrgPerson\ncn: {username}\nsn: Mine\n", dn(username));
-    let report = doors.place.run_with_input(&["import", "-", "--json"], &ldif).exits(0).json();
+    let report = doors.place.run_with_input(&["import", "-", "--json"], &ldif).exits(1).json();
     assert!(report["users"] == 0 && report["left_out"].to_string().contains(username), "{report}");
     assert_eq!(doors.code_of_bind(username, "a password"), 49);
     for name in [username, &format!("cn={username}")] {
@@ -397,7 +397,7 @@ fn an_internal_service_account_is_made_and_edited_by_nobody() {
         doors.config_is_refused("username = \"bob\"", &format!("username = \"{name}\""), reserved);
         let ldif = format!("dn: uid={name},ou=people,{BASE}\nobjectClass: inetOrgPerson\ncn: R\nsn: R\n");
         let import = ["import", "-", "--users", "ou=people:uid", "--json"];
-        let report = doors.place.run_with_input(&import, &ldif).exits(0).json();
+        let report = doors.place.run_with_input(&import, &ldif).exits(1).json();
         assert!(report["users"] == 0 && report["left_out"].to_string().contains("bindery:"), "{report}");
     }
     run(&["account", "create", "bindery-robot"]).exits(0);

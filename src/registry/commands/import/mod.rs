@@ -215,6 +215,15 @@ pub struct ImportReport {
     pub stopped: Option<ImportStop>,
 }
 
+impl ImportReport {
+    /// Whether all that the file had was left out.
+    pub fn is_nothing(&self) -> bool {
+        let Self { users, service_accounts, groups, memberships, nested_groups, already_there, .. } = self;
+        let done = [users, service_accounts, groups, memberships, nested_groups, already_there];
+        done.into_iter().all(|count| *count == 0) && !self.left_out.is_empty()
+    }
+}
+
 /// How often there was a reason to say something, 200 reasons at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
