@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::limits::search_limits;
 use super::rights::{Decision, Reason, Via};
 use super::*;
 use crate::directory::tests::fixture::World;
@@ -75,7 +76,7 @@ fn look(world: &World, on: u32) -> Result<Visibility, Denied> {
 }
 
 fn see(snapshot: &Snapshot, on: u32) -> Result<Visibility, Denied> {
-    authorise(snapshot, Some(&identity()), ProviderNumber::new(on), None, NOW)
+    authorise(snapshot, Some(&identity()), ProviderNumber::new(on), None, NOW, &mut Entitlements::default())
 }
 
 fn own() -> Visibility {
@@ -91,7 +92,10 @@ fn nothing_is_granted_from_the_beginning() {
         assert_eq!(look(&world(), on), Ok(own()));
     }
     let snapshot = world().snapshot();
-    assert_eq!(authorise(&snapshot, None, ProviderNumber::new(1), None, NOW), Err(Denied::Anonymous));
+    assert_eq!(
+        authorise(&snapshot, None, ProviderNumber::new(1), None, NOW, &mut Entitlements::default()),
+        Err(Denied::Anonymous)
+    );
 }
 
 /// One way to hold the right: what it does to the directory.
@@ -308,7 +312,14 @@ fn a_token_is_used_from_its_networks_only() {
         (None, false),
     ] {
         let address: Option<IpAddr> = source.map(|source| source.parse().unwrap());
-        let seen = authorise(&snapshot, Some(&identity()), ProviderNumber::new(1), address, NOW);
+        let seen = authorise(
+            &snapshot,
+            Some(&identity()),
+            ProviderNumber::new(1),
+            address,
+            NOW,
+            &mut Entitlements::default(),
+        );
         assert_eq!(seen.is_ok(), is_allowed, "{source:?}");
     }
 }
@@ -318,7 +329,15 @@ fn a_password_proves_until_it_is_exchanged() {
     let mut world = world();
     let by = |generation| with(Credential::Password { generation });
     let check = |world: &World, generation| {
-        authorise(&world.snapshot(), Some(&by(generation)), ProviderNumber::new(1), None, NOW).is_ok()
+        authorise(
+            &world.snapshot(),
+            Some(&by(generation)),
+            ProviderNumber::new(1),
+            None,
+            NOW,
+            &mut Entitlements::default(),
+        )
+        .is_ok()
     };
     assert!(!check(&world, 0));
     let password = Password { generation: 2, ..plain::password("") };
@@ -334,7 +353,14 @@ fn a_certificate_proves_until_its_last_second_or_until_it_is_withdrawn() {
     let check = |not_after, withdrawn| {
         let fingerprint = Fingerprint::new([1; 32]);
         let by = with(Credential::Certificate { fingerprint, not_after, withdrawn });
-        authorise(&world.snapshot(), Some(&by), ProviderNumber::new(1), None, NOW)
+        authorise(
+            &world.snapshot(),
+            Some(&by),
+            ProviderNumber::new(1),
+            None,
+            NOW,
+            &mut Entitlements::default(),
+        )
     };
     assert!(check(NOW, None).is_ok());
     let before = Timestamp::from_unix_seconds(NOW.unix_seconds() - 1);

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use super::admission::{NotAdmitted, admit, is_admitted};
 use super::identity::{Identity, Invalid};
+use super::limits::{SearchLimits, search_limits};
 use super::rights::decide;
 use crate::directory::{AccountState, Accounts, EntryId, OwnEntries, Snapshot, Visibility};
-use crate::model::{ObjectReference, Permission, ProviderNumber, Timestamp};
+use crate::model::{AccountNumber, ObjectReference, Permission, ProviderNumber, Revision, Timestamp};
 
 /// Why a connection may see nothing of a tree.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +34,51 @@ impl Denied {
     }
 }
 
+/// What the groups of an account give it, from one operation of a connection to the next: to go through them costs what
+/// they are, and they are the same until the directory is another. Whether the identity holds and is admitted is not kept.
+#[derive(Debug, Default)]
+pub struct Entitlements {
+    kept: Option<Kept>,
+    work: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    of: (Revision, AccountNumber, ProviderNumber),
+    visibility: Visibility,
+    limits: SearchLimits,
+}
+
+impl Entitlements {
+    /// What was done since the last time that this was asked, in the unit in which an evaluator counts.
+    pub fn take_work(&mut self) -> u64 {
+        std::mem::take(&mut self.work)
+    }
+
+    /// What the roles of the account say of its searches.
+    pub fn search_limits(
+        &mut self,
+        snapshot: &Snapshot,
+        account: &AccountState,
+        provider: ProviderNumber,
+    ) -> SearchLimits {
+        self.of(snapshot, account, provider).limits
+    }
+
+    fn of(&mut self, snapshot: &Snapshot, account: &AccountState, provider: ProviderNumber) -> &Kept {
+        let of = (snapshot.revision(), account.number, provider);
+        let kept = self.kept.take().filter(|kept| kept.of == of);
+        self.kept.insert(kept.unwrap_or_else(|| {
+            let accounts = snapshot.accounts();
+            let visibility = visibility_of(accounts, account, provider);
+            let own = if let Visibility::Own(own) = &visibility { own.as_slice().len() as u64 } else { 0 };
+            // The right, the groups, the limits; and the names of what it sees, which most operations ask for.
+            self.work += 3 * accounts.group_steps(account) + WORK_OF_A_NAME * own;
+            Kept { of, visibility, limits: search_limits(accounts, account) }
+        }))
+    }
+}
+
 /// Decides what `identity` may see of the tree of `provider`.
 pub fn authorise(
     snapshot: &Snapshot,
@@ -40,7 +86,23 @@ pub fn authorise(
     provider: ProviderNumber,
     source: Option<IpAddr>,
     now: Timestamp,
+    entitlements: &mut Entitlements,
 ) -> Result<Visibility, Denied> {
+    let account = admitted(snapshot, identity, provider, source, now)?;
+    Ok(entitlements.of(snapshot, account, provider).visibility.clone())
+}
+
+/// The account of `identity`, if that holds and may use `provider`.
+///
+/// # Errors
+/// Why it may not.
+pub fn admitted<'a>(
+    snapshot: &'a Snapshot,
+    identity: Option<&Identity>,
+    provider: ProviderNumber,
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<&'a AccountState, Denied> {
     let identity = identity.ok_or(Denied::Anonymous)?;
     let accounts = snapshot.accounts();
     let account = identity.verify(accounts, source, now)?;
@@ -49,7 +111,7 @@ pub fn authorise(
     if provider != identity.provider && !is_admitted(accounts, account, provider, source, now) {
         return Err(Denied::OtherProvider);
     }
-    Ok(visibility_of(accounts, account, provider))
+    Ok(account)
 }
 
 /// Whether `identity` may see all of the tree of its own provider. For who may not it costs no more than the question
@@ -58,7 +120,7 @@ pub fn sees_all(snapshot: &Snapshot, identity: &Identity, source: Option<IpAddr>
     let accounts = snapshot.accounts();
     let provider = identity.provider;
     accounts.account(identity.holder.account).is_some_and(|account| holds_full(accounts, account, provider))
-        && authorise(snapshot, Some(identity), provider, source, now).is_ok()
+        && admitted(snapshot, Some(identity), provider, source, now).is_ok()
 }
 
 /// What an account may see of the tree of a provider that admits it.
@@ -75,3 +137,7 @@ fn holds_full(accounts: &Accounts, account: &AccountState, provider: ProviderNum
     let on = Some(ObjectReference::Provider(provider));
     decide(accounts, account, Permission::SearchFullDirectory, on).is_allowed()
 }
+
+/// So much work is it to make the name of an entry ready for comparison.
+/// No limit of the config: it is a unit of what limits count.
+const WORK_OF_A_NAME: u64 = 8;

@@ -296,6 +296,7 @@ impl Accounts {
             .iter()
             .filter_map(|number| self.group(*number))
             .flat_map(|group| group.closure.iter().copied())
+            .inspect(|_| steps::note(1))
             .collect();
         all.sort_unstable();
         all.dedup();
@@ -312,7 +313,14 @@ impl Accounts {
             .iter()
             .filter_map(|number| self.group(*number))
             .flat_map(|group| group.closure.iter())
+            .inspect(|_| steps::note(1))
             .filter_map(|number| self.group(*number))
+    }
+
+    /// How many those are, as often as they come: what it costs to go through them.
+    pub fn group_steps(&self, account: &AccountState) -> u64 {
+        let direct = account.groups.iter().filter_map(|number| self.group(*number));
+        direct.map(|group| group.closure.len() as u64).sum()
     }
 
     /// Whether a group with `is_superuser` is among those.

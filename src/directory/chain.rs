@@ -51,7 +51,7 @@ impl ChainWalk {
         while let Some(id) = self.at {
             let entry = if id == start.0 { Some(start.1) } else { reader.entry(id) };
             let cost =
-                |entry: &Entry| chain.types.iter().map(|kind| reader.cost_of_values(entry, *kind)).sum();
+                |entry: &Entry| chain.types.iter().map(|kind| reader.cost_of_values(id, entry, *kind)).sum();
             *allowance = allowance.saturating_sub(entry.map_or(0, cost));
             let mut found = false;
             let mut look_at = |met: Met<'_>| {

@@ -17,6 +17,8 @@ pub(super) struct Evaluation<'a> {
     pub(super) id: EntryId,
     pub(super) entry: &'a Entry,
     pub(super) scratch: &'a mut Vec<u8>,
+    /// The name of the entry in its parts, once an element has asked about it.
+    pub(super) name: Option<Dn>,
     /// How much may still be looked at; at 0 nothing is, and what comes out means nothing.
     pub(super) allowance: u64,
 }
@@ -102,7 +104,7 @@ impl Evaluation<'_> {
                 self.some_of(id, cost, place)
             } else {
                 let wanted = filter.form(options);
-                self.allowance = self.allowance.saturating_sub(reader.cost_of_values(self.entry, id));
+                self.allowance = self.allowance.saturating_sub(reader.cost_of_values(self.id, self.entry, id));
                 let (allowance, scratch) = (&mut self.allowance, &mut *self.scratch);
                 self.entry.attributes_of(id).any(|stored| {
                     let mut work = 0;
@@ -125,7 +127,7 @@ impl Evaluation<'_> {
     fn some_of(&mut self, attribute: AttributeId, cost: u64, place: usize) -> bool {
         let (reader, filter) = (self.reader, self.filter);
         let (id, entry) = (self.id, self.entry);
-        self.allowance = self.allowance.saturating_sub(reader.cost_of_values(entry, attribute));
+        self.allowance = self.allowance.saturating_sub(reader.cost_of_values(id, entry, attribute));
         let mut found = false;
         let mut look_at = |value: Option<&[u8]>| {
             let Some(value) = value else { return spend(&mut self.allowance, cost) };
@@ -212,6 +214,14 @@ impl Evaluation<'_> {
         }
     }
 
+    /// Does work of which there are no pieces; what it costs may be more than is left.
+    pub(super) fn in_one_piece<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let left = std::mem::replace(&mut self.allowance, u64::MAX);
+        let result = work(self);
+        self.allowance = left.saturating_sub(u64::MAX - self.allowance);
+        result
+    }
+
     /// Whether an extensible element that asks about the DN too finds there what it is about. What stands in a DN has no
     /// options.
     pub(super) fn is_in_name(&mut self, place: usize) -> bool {
@@ -221,16 +231,30 @@ impl Evaluation<'_> {
         else {
             return false;
         };
-        let Ok(dn) = Dn::parse(self.entry.dn()) else { return false };
-        options.is_empty()
-            && dn.rdns().iter().flat_map(|rdn| rdn.pairs()).any(|ava| {
-                let Some(id) = reader.schema().find(&ava.attribute) else { return false };
-                let is_meant = match attribute {
-                    Some(attribute) => reader.subtypes(*attribute).contains(&id),
-                    None => rule.applies_to(reader.schema().attribute(id).syntax),
-                };
-                is_meant && rule.matches(&ava.value, filter.form(*form), self.scratch)
-            })
+        if !options.is_empty() {
+            return false;
+        }
+        let (allowance, scratch) = (&mut self.allowance, &mut *self.scratch);
+        if self.name.is_none() {
+            let octets = self.entry.dn();
+            if !spend(allowance, octets.len() as u64 / OCTETS_OF_A_NAME_PER_WORK) {
+                return false;
+            }
+            self.name = Dn::parse(octets).ok();
+        }
+        let rdns = self.name.as_ref().map(|name| name.rdns()).unwrap_or_default();
+        rdns.iter().flat_map(|rdn| rdn.pairs()).any(|ava| {
+            steps::note(1);
+            if !spend_on(allowance, rule.cost(), &ava.value) {
+                return false;
+            }
+            let Some(id) = reader.schema().find(&ava.attribute) else { return false };
+            let is_meant = match attribute {
+                Some(attribute) => reader.subtypes(*attribute).contains(&id),
+                None => rule.applies_to(reader.schema().attribute(id).syntax),
+            };
+            is_meant && rule.matches(&ava.value, filter.form(*form), scratch)
+        })
     }
 
     /// Whether a way of one and more values leads from the entry to the name.
@@ -328,6 +352,8 @@ pub(super) fn has_parts<'p>(
     true
 }
 
+/// So many octets of a name are as much work to take apart as an element.
+const OCTETS_OF_A_NAME_PER_WORK: u64 = 8;
 /// So many octets of a part are a step.
 const OCTETS_OF_A_STEP: u64 = 256;
 

@@ -110,7 +110,8 @@ impl Evaluator {
             };
         };
         let allowance = WORK_AT_ONCE;
-        let mut evaluation = Evaluation { filter, reader, id, entry, scratch: &mut self.scratch, allowance };
+        let mut evaluation =
+            Evaluation { filter, reader, id, entry, scratch: &mut self.scratch, name: None, allowance };
         let truth = long.go_on(&mut evaluation);
         let work = allowance - evaluation.allowance;
         self.work += work;
@@ -131,7 +132,8 @@ impl Evaluator {
         id: EntryId,
         entry: &Entry,
     ) -> Option<Truth> {
-        let mut evaluation = Evaluation { filter, reader, id, entry, scratch: &mut self.scratch, allowance };
+        let mut evaluation =
+            Evaluation { filter, reader, id, entry, scratch: &mut self.scratch, name: None, allowance };
         let truth = evaluation.node(0);
         let left = evaluation.allowance;
         self.work += allowance - left;

@@ -122,21 +122,16 @@ impl LongLook {
             Some(Node::Extensible { attribute, options, rule, form, .. }) => {
                 (*attribute, *options, *rule, *form)
             }
-            // The others look at no values. What they cost may be more than is left of this piece.
-            _ => {
-                let left = std::mem::replace(&mut evaluation.allowance, u64::MAX);
-                let truth = evaluation.node(place);
-                let cost = u64::MAX - evaluation.allowance;
-                evaluation.allowance = left.saturating_sub(cost);
-                return Some(truth);
-            }
+            // The others look at no values.
+            _ => return Some(evaluation.in_one_piece(|evaluation| evaluation.node(place))),
         };
         let assertion = Assertion { place, rule, form: filter.form(form), options: filter.form(options) };
         let found = match attribute {
             Some(attribute) => self.leaf.some_of(reader.subtypes(attribute), &assertion, evaluation)?,
             None => self.leaf.some_attribute(&assertion, evaluation)?,
         };
-        Some(if found || evaluation.is_in_name(place) { Truth::True } else { Truth::False })
+        let is_true = found || evaluation.in_one_piece(|evaluation| evaluation.is_in_name(place));
+        Some(if is_true { Truth::True } else { Truth::False })
     }
 }
 
@@ -165,7 +160,7 @@ impl Leaf {
             let found = walk.go_on(&Chain { types, options, form }, reader, own, allowance, scratch);
             return (found || walk.is_done()).then_some(found);
         }
-        let costs = types.iter().map(|attribute| reader.cost_of_values(own.1, *attribute));
+        let costs = types.iter().map(|attribute| reader.cost_of_values(own.0, own.1, *attribute));
         *allowance = allowance.saturating_sub(costs.sum());
         let (filter, mut found) = (evaluation.filter, false);
         let is_done = self.cursor.go_on(reader, own, types, options, &mut |met| match met {
@@ -212,7 +207,7 @@ impl LongLook {
         let mut scratch = Vec::new();
         loop {
             let mut evaluation =
-                Evaluation { filter, reader, id, entry, scratch: &mut scratch, allowance: piece };
+                Evaluation { filter, reader, id, entry, scratch: &mut scratch, name: None, allowance: piece };
             if let Some(truth) = long.go_on(&mut evaluation) {
                 return truth;
             }

@@ -10,7 +10,7 @@ use super::tree::{ContainerEntry, Tree};
 use super::visibility::{OwnEntries, OwnNames, Visibility};
 use crate::model::{GroupNumber, Timestamp};
 use crate::schema::{
-    AttributeId, ClassKind, MatchingRule, Schema, Syntax, computed_attributes, normalize_dn,
+    AttributeId, ClassKind, MatchingRule, Schema, Syntax, computed_attributes, normalize_dn, steps,
 };
 
 /// A snapshot, one of its trees, and what may be seen of it.
@@ -190,16 +190,29 @@ impl<'a> TreeReader<'a> {
     }
 
     /// What it costs to enumerate an attribute's values beside the values themselves: the entry's table is looked
-    /// through for it, and memberships of who does not see everything are found by asking its own entries.
-    pub(super) fn cost_of_values(&self, entry: &Entry, attribute: AttributeId) -> u64 {
-        let table = entry.cost_of_table();
-        match (self.visibility, attribute) {
-            (
-                Visibility::Own(own),
-                AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER | AttributeId::MEMBER_UID,
-            ) => table + own.as_slice().len() as u64,
-            _ => table,
-        }
+    /// through for it, memberships of who does not see everything are found by asking its own entries, and some values
+    /// are computed from others.
+    pub(super) fn cost_of_values(&self, id: EntryId, entry: &Entry, attribute: AttributeId) -> u64 {
+        let own = || match self.visibility {
+            Visibility::Own(own) => own.as_slice().len() as u64,
+            Visibility::Full => 0,
+        };
+        let computing = match attribute {
+            AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER | AttributeId::MEMBER_UID => own(),
+            AttributeId::HAS_SUBORDINATES | AttributeId::NUM_SUBORDINATES if id.is_container() => {
+                self.tree.containers().len() as u64 + own()
+            }
+            AttributeId::STRUCTURAL_OBJECT_CLASS => {
+                let classes = entry.attributes_of(AttributeId::OBJECT_CLASS);
+                classes.map(|classes| WORK_OF_A_CLASS * classes.values().count() as u64).sum()
+            }
+            AttributeId::AK_SUPERUSER => match self.subject(id) {
+                Some(Subject::Account(account)) => self.accounts().group_steps(account),
+                _ => 0,
+            },
+            _ => 0,
+        };
+        entry.cost_of_table() + computing
     }
 
     /// Whether a stored value may be seen: one that is a DN below a suffix of ours only when it
@@ -245,7 +258,8 @@ impl<'a> TreeReader<'a> {
             Visibility::Own(own) => {
                 let containers =
                     self.tree.containers().iter().filter(|container| container.is_below(id)).count();
-                let entries = own.as_slice().iter().filter_map(|own| self.tree.entry(*own));
+                let entries = own.as_slice().iter().inspect(|_| steps::note(1));
+                let entries = entries.filter_map(|own| self.tree.entry(*own));
                 containers + entries.filter(|entry| entry.parent() == id.raw()).count()
             }
         }
@@ -256,6 +270,7 @@ impl<'a> TreeReader<'a> {
         let classes = entry.attributes_of(AttributeId::OBJECT_CLASS).flat_map(|attribute| attribute.values());
         let mut found: Option<&'static crate::schema::ObjectClass> = None;
         for class in classes.filter_map(|value| self.schema().class(std::str::from_utf8(value).ok()?)) {
+            steps::note(1);
             let is_deeper =
                 found.is_none_or(|found| class.superclasses().any(|above| std::ptr::eq(above, found)));
             if class.kind == ClassKind::Structural && is_deeper {
@@ -300,3 +315,6 @@ impl Subject<'_> {
         }
     }
 }
+
+/// So much work is it to look up a class and those above it.
+const WORK_OF_A_CLASS: u64 = 4;

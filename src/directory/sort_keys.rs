@@ -70,7 +70,7 @@ impl SortKey {
         let mut form = Vec::new();
         let mut work = 0;
         for &attribute in reader.subtypes(self.attribute) {
-            work += reader.cost_of_values(entry, attribute);
+            work += reader.cost_of_values(id, entry, attribute);
             reader.values(id, entry, attribute, &mut |value| {
                 form.clear();
                 let is_valid = self.rule.normalize(value, &mut form).is_ok();

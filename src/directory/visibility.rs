@@ -1,11 +1,13 @@
 //! What a reader may see: everything, or a few named entries.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::accounts::name_key;
 use super::entry_id::EntryId;
 use super::snapshot::Snapshot;
 use super::tree::{Tree, dn_form};
+use crate::model::Revision;
+use crate::schema::steps;
 
 /// What a reader may see of one tree. Made by `access`, obeyed by everything in here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +22,11 @@ pub enum Visibility {
 /// group, and the groups that it is in, directly or through nesting.
 #[derive(Clone, Debug, Default)]
 pub struct OwnEntries {
-    entries: Vec<EntryId>,
-    names: OnceLock<OwnNames>,
+    entries: Arc<[EntryId]>,
+    /// Their names in the snapshot that is asked first, for all clones of this.
+    names: Arc<OnceLock<(Revision, OwnNames)>>,
+    /// Their names in another one: a page may be of a directory that is not the newest.
+    names_before: OnceLock<OwnNames>,
 }
 
 /// By which names such a reader can ask for its entries. They are looked up here and never in the indexes
@@ -39,7 +44,7 @@ impl OwnEntries {
     pub fn new(mut entries: Vec<EntryId>) -> Self {
         entries.sort_unstable();
         entries.dedup();
-        Self { entries, names: OnceLock::new() }
+        Self { entries: entries.into(), ..Self::default() }
     }
 
     /// The entries, ascending; suffix and containers are not among them.
@@ -49,7 +54,9 @@ impl OwnEntries {
 
     /// Their names in `tree`, the one tree that this is about; made when they are first asked for.
     pub(super) fn names(&self, tree: &Tree, snapshot: &Snapshot) -> &OwnNames {
-        self.names.get_or_init(|| OwnNames::new(&self.entries, tree, snapshot))
+        let names = || OwnNames::new(&self.entries, tree, snapshot);
+        let (revision, own) = self.names.get_or_init(|| (snapshot.revision(), names()));
+        if *revision == snapshot.revision() { own } else { self.names_before.get_or_init(names) }
     }
 }
 
@@ -64,6 +71,7 @@ impl Eq for OwnEntries {}
 impl OwnNames {
     fn new(entries: &[EntryId], tree: &Tree, snapshot: &Snapshot) -> Self {
         let names = entries.iter().filter_map(|id| {
+            steps::note(1);
             let entry = tree.entry(*id)?;
             Some((dn_form(entry, snapshot.schema()).into_boxed_slice(), *id))
         });

@@ -20,10 +20,10 @@ use super::operation::{bind, compare, extended, search, update};
 use super::pages::Pages;
 use super::response::{self, Outcome};
 use super::result_code::ResultCode;
-use crate::access::Identity;
+use crate::access::{Entitlements, Identity, authorise};
 use crate::auth::HashOutcome;
 use crate::config::{Limit, Limits, LimitsInForce, SecretsInClear};
-use crate::directory::{Evaluator, FilterBounds, Snapshot};
+use crate::directory::{Evaluator, FilterBounds, Snapshot, Visibility};
 use crate::model::{AccountNumber, Timestamp};
 use crate::net::{ClientCertificate, Share};
 use crate::registry::{Attempt, BoundApplication, Registry, Trial};
@@ -95,6 +95,8 @@ pub struct Session {
     pub(super) certificate: Option<Box<Shown>>,
     /// Who is bound. Rights are looked up for every operation, see `access`.
     pub(super) identity: Option<Identity>,
+    /// What who is bound may see.
+    pub(super) entitlements: Entitlements,
     /// By which the throttle knows the address, if who is bound sees all.
     application: Option<BoundApplication>,
     /// Searches with more to answer, in the order of their next turns.
@@ -139,6 +141,7 @@ impl Session {
             is_tls,
             certificate: None,
             identity: None,
+            entitlements: Entitlements::default(),
             application: None,
             searches: VecDeque::new(),
             bind: None,
@@ -234,8 +237,10 @@ impl Session {
             }
             let Some(mut running) = self.searches.pop_front() else { break };
             let newest = self.registry.current();
-            let review = running.review(&newest, self.identity.as_ref(), self.peer.source, moment);
+            let (identity, entitlements) = (self.identity.as_ref(), &mut self.entitlements);
+            let review = running.review(&newest, identity, self.peer.source, moment, entitlements);
             drop(newest);
+            self.evaluator.add_work(self.entitlements.take_work());
             if let Err(denied) = review {
                 if running.is_within_entry() {
                     // What is left of it may not be told any more, and nothing else can stand there.
@@ -380,13 +385,21 @@ impl Session {
     /// Somebody has bound.
     pub(super) fn bound(&mut self, identity: Identity, moment: Moment) {
         let trial = Trial { source: self.peer.source, now: moment.now, instant: moment.instant };
-        self.application = self.registry.note_bound(&identity, &self.registry.current(), trial);
+        let provider = identity.provider;
+        let seen = {
+            let (snapshot, own) = (self.registry.current(), &mut self.entitlements);
+            authorise(&snapshot, Some(&identity), provider, trial.source, trial.now, own)
+        };
+        self.evaluator.add_work(self.entitlements.take_work());
+        let sees_all = seen.is_ok_and(|seen| seen == Visibility::Full);
+        self.application = if sees_all { self.registry.note_application(&identity, trial) } else { None };
         self.identity = Some(identity);
     }
 
     /// Nobody is bound any more.
     fn forget_identity(&mut self) {
         self.identity = None;
+        self.entitlements = Entitlements::default();
         self.application = None;
     }
 

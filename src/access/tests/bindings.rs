@@ -118,7 +118,14 @@ fn an_identity_loses_and_regains_access_as_time_passes() {
     let window = || vec![binding(office(), false, true)];
     let mut world = with(BindingMode::Any, window());
     let look = |world: &World, on: u32, at: &str| {
-        authorise(&world.snapshot(), Some(&identity()), ProviderNumber::new(on), None, at.parse().unwrap())
+        authorise(
+            &world.snapshot(),
+            Some(&identity()),
+            ProviderNumber::new(on),
+            None,
+            at.parse().unwrap(),
+            &mut Entitlements::default(),
+        )
     };
     assert!(look(&world, 1, MONDAY).is_ok());
     assert!(matches!(look(&world, 1, SATURDAY), Err(Denied::NotAdmitted(_))));

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::access::{Denied, Identity, Invalid, authorise};
+use crate::access::{Denied, Identity, Invalid, admitted, authorise};
 use crate::config::Limit;
 use crate::directory::filter::FilterItem;
 use crate::directory::{
@@ -118,12 +118,13 @@ impl OperationRefusal {
 /// Who is nobody gets insufficientAccessRights whether or not the DN exists; a provider that does
 /// not admit the account does not exist for it (the product's rules 14 and 18).
 pub(in crate::ldap) fn tree_and_visibility<'a>(
-    session: &Session,
+    session: &mut Session,
     target: &Target<'_>,
     context: &Context<'a>,
 ) -> Result<(&'a Arc<Tree>, Visibility), OperationRefusal> {
     let snapshot = context.snapshot;
-    let (identity, source) = (session.identity.as_ref(), session.peer.source);
+    let (identity, source) = (session.identity, session.peer.source);
+    let identity = identity.as_ref();
     let mut tree = match target.fault {
         None if !target.is_root() => snapshot.tree_of_normal(&target.normal),
         _ => None,
@@ -134,7 +135,10 @@ pub(in crate::ldap) fn tree_and_visibility<'a>(
             (None, Some(identity)) => identity.provider,
             (None, None) => return Err(denied(&Denied::Anonymous)),
         };
-        match (authorise(snapshot, identity, provider, source, context.moment.now), tree) {
+        let seen =
+            authorise(snapshot, identity, provider, source, context.moment.now, &mut session.entitlements);
+        session.evaluator.add_work(session.entitlements.take_work());
+        match (seen, tree) {
             (Ok(visibility), _) => break visibility,
             // It does not exist: what is left is the tree that it lies in, if it lies in one.
             (Err(Denied::OtherProvider), Some(hidden)) => {
@@ -175,7 +179,7 @@ pub(super) fn held_or_noted(session: &Session, snapshot: &Snapshot, moment: Mome
 
 fn held(session: &Session, snapshot: &Snapshot, moment: Moment) -> Result<Identity, Denied> {
     let identity = session.identity.ok_or(Denied::Anonymous)?;
-    authorise(snapshot, Some(&identity), identity.provider, session.peer.source, moment.now)?;
+    admitted(snapshot, Some(&identity), identity.provider, session.peer.source, moment.now)?;
     Ok(identity)
 }
 

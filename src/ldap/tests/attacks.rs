@@ -6,7 +6,7 @@ use std::time::Duration;
 use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope};
 
 use super::client::{Client, element, encode, search, with_controls};
-use super::world::{APP_TOKEN, BASE, MAIN, STAFF, Wishes, World};
+use super::world::{APP, APP_TOKEN, BASE, MAIN, STAFF, Wishes, World};
 use crate::config::{Limit, Limits};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
@@ -15,7 +15,7 @@ use crate::directory::{
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, write_entry};
 use crate::ldap::selection::Selection;
 use crate::ldap::session::Next;
-use crate::model::{Account, AccountNumber, Attribute, Group, Key, Membership, Record};
+use crate::model::{Account, AccountNumber, Attribute, Group, GroupNumber, Key, Membership, Record};
 use crate::plain::search_grant;
 use crate::schema::steps;
 
@@ -726,4 +726,101 @@ fn what_is_chosen_from_indexes_is_work_and_the_same_is_chosen_once() {
     request.filter = LdapFilter::And(vec![either, absent]);
     client.search(request).is(0);
     assert!(client.session.work_done() - before > 100);
+}
+
+/// A world in which the app stands directly in each of a chain of groups.
+fn chained(groups: u32) -> World {
+    let world = World::new();
+    let number = |place: u32| GroupNumber::new(2_000 + place);
+    world.change(move |transaction| {
+        (0..groups).try_for_each(|place| {
+            let parents = place.checked_sub(1).map(number);
+            let parents = parents.as_slice();
+            transaction.put(super::world::group(
+                number(place),
+                &format!("chained-{place}"),
+                parents,
+                false,
+            ))?;
+            transaction.put(Record::Membership(Membership { group: number(place), account: APP }))
+        })
+    });
+    world
+}
+
+#[test]
+fn the_groups_of_an_account_are_gone_through_once_and_counted() {
+    const GROUPS: u64 = 100;
+    let world = chained(GROUPS as u32);
+    let reached = GROUPS * (GROUPS + 1) / 2;
+    let mut app = Client::app(&world);
+    let costs = |client: &mut Client, about: &str| {
+        let before = (client.session.work_done(), steps::taken());
+        let found = client.search(search(about, LdapSearchScope::Base, "(objectClass=*)", &["1.1"]));
+        assert_eq!(found.is(0).entries().len(), 1, "{about}");
+        (client.session.work_done() - before.0, steps::taken() - before.1)
+    };
+    let lowest = format!("cn=chained-{},ou=groups,dc=example,dc=org", GROUPS - 1);
+    // By who binds: the first search does it no more.
+    let work = app.session.work_done();
+    assert!(work > 2 * reached, "a work of {work}");
+    for about in [&lowest, "cn=chained-0,ou=groups,dc=example,dc=org"] {
+        let (work, steps) = costs(&mut app, about);
+        assert!(steps < 500 && work < 500, "{steps} steps for a work of {work}");
+    }
+    // Who asks who it is does not go through them.
+    let before = steps::taken();
+    assert_eq!(app.who_am_i(), "dn:cn=app,ou=users,dc=example,dc=org");
+    assert!(steps::taken() - before < 500);
+    // Of another directory it is another.
+    world.change(|transaction| {
+        transaction.delete(Key::Membership(GroupNumber::new(2_000 + GROUPS as u32 - 1), APP))
+    });
+    let gone = app.search(search(&lowest, LdapSearchScope::Base, "(objectClass=*)", &["1.1"]));
+    assert!(gone.is(32).entries().is_empty());
+    assert_eq!(
+        costs(&mut app, &format!("cn=chained-{},ou=groups,dc=example,dc=org", GROUPS - 2)).0 / reached,
+        2
+    );
+}
+
+#[test]
+fn what_is_computed_for_a_value_is_counted() {
+    let world = chained(40);
+    let snapshot = world.registry.snapshot();
+    let tree = snapshot.tree(MAIN).unwrap();
+    let account = snapshot.accounts().account(APP).unwrap();
+    let view = crate::access::visibility_of(snapshot.accounts(), account, MAIN);
+    let app = EntryId::of_account(APP);
+    for visibility in [Visibility::Full, view] {
+        let reader = TreeReader::new(&snapshot, tree, &visibility);
+        for (attribute, id) in [
+            ("ak-superuser", app),
+            ("structuralObjectClass", app),
+            ("numSubordinates", EntryId::SUFFIX),
+            ("hasSubordinates", EntryId::SUFFIX),
+            ("member", EntryId::of_group(GroupNumber::new(2_000))),
+        ] {
+            for dn_attributes in [false, true] {
+                let item = FilterItem::Extensible {
+                    rule: None,
+                    attribute: Some(attribute),
+                    value: b"none",
+                    dn_attributes,
+                };
+                let item = [item];
+                let items: Vec<_> = [FilterItem::Or { items: 100 }]
+                    .into_iter()
+                    .chain(item.iter().cycle().take(100).cloned())
+                    .collect();
+                let filter = PreparedFilter::new(&items, &reader);
+                let entry = reader.entry(id).unwrap();
+                let mut evaluator = Evaluator::default();
+                let before = steps::taken();
+                assert!(!evaluator.matches(&filter, &reader, id, entry));
+                let (work, steps) = (evaluator.work(), steps::taken() - before);
+                assert!(steps <= work, "{attribute}: {steps} steps for a work of {work}");
+            }
+        }
+    }
 }

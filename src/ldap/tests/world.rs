@@ -313,7 +313,12 @@ pub(in crate::ldap) fn provider(
     })
 }
 
-fn group(number: GroupNumber, name: &str, parents: &[GroupNumber], is_superuser: bool) -> Record {
+pub(in crate::ldap) fn group(
+    number: GroupNumber,
+    name: &str,
+    parents: &[GroupNumber],
+    is_superuser: bool,
+) -> Record {
     let parents = parents.to_vec();
     Record::Group(Group { parents, is_superuser, ..plain::group(number.get(), name) })
 }

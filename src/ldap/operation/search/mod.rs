@@ -14,7 +14,6 @@ use running::{Asked, Batch, End, Page, Search, SortAnswer};
 use sorted::{ListView, ListViewTarget, Part, Sorted};
 
 use super::gate::{OperationRefusal, Target, assert_on, find, prepare, too_large, tree_and_visibility};
-use crate::access::search_limits;
 use crate::config::Limit;
 use crate::directory::{
     Entry, EntryId, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, TreeReader, ValuesFilter,
@@ -128,7 +127,7 @@ fn begin<'a>(
     let list_view = list_view(session, controls, sort.as_ref(), answer.as_ref())?;
     let mut walk = Walk::new(&reader, &filter, base, request.scope);
     session.evaluator.add_work(walk.work_of_planning());
-    let (server_size, server_time) = allowed(session, context.snapshot);
+    let (server_size, server_time) = allowed(session, context.snapshot, newest.provider().number);
     let mut limits = limits(session, request, server_size, server_time, context.moment);
     let page = controls.paged.map(|paged| {
         let estimate = walk.candidates().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
@@ -457,10 +456,10 @@ fn projection(
 }
 
 /// What the server allows: what the newest directory says of the account's roles, or the server's own limits.
-fn allowed(session: &Session, newest: &Snapshot) -> (u32, Duration) {
-    let server = &session.settings.limits;
+fn allowed(session: &mut Session, newest: &Snapshot, provider: ProviderNumber) -> (u32, Duration) {
     let account = session.identity.and_then(|identity| newest.accounts().account(identity.holder.account));
-    let roles = account.map(|account| search_limits(newest.accounts(), account)).unwrap_or_default();
+    let roles = account.map(|account| session.entitlements.search_limits(newest, account, provider));
+    let (roles, server) = (roles.unwrap_or_default(), &session.settings.limits);
     let size = roles.size_max.map_or(server.search_size_max, |(size, _)| size);
     (size, roles.time_max.map_or(server.search_time_max, |(time, _)| time))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::SearchLimits;
 use super::sorted::{Progress, Sorted, WORK_OF_A_MERGE};
-use crate::access::{Denied, Identity, authorise};
+use crate::access::{Denied, Entitlements, Identity, authorise};
 use crate::config::Limit;
 use crate::directory::{
     Entry, EntryId, Evaluator, LongLook, Looked, PreparedFilter, Snapshot, Step, Tree, TreeReader, Truth,
@@ -173,6 +173,7 @@ impl RunningSearch {
         identity: Option<&Identity>,
         source: Option<IpAddr>,
         moment: Moment,
+        entitlements: &mut Entitlements,
     ) -> Result<(), Denied> {
         let now = Asked::now(newest, moment);
         if self.asked == now {
@@ -180,8 +181,8 @@ impl RunningSearch {
         }
         self.asked = now;
         let provider = self.tree.provider().number;
-        let visibility =
-            self.visibility.narrowed(&authorise(newest, identity, provider, source, moment.now)?);
+        let now_seen = authorise(newest, identity, provider, source, moment.now, entitlements)?;
+        let visibility = self.visibility.narrowed(&now_seen);
         if visibility != self.visibility {
             // What of an entry has left was measured with what may not be seen any more.
             if self.is_within_entry() {
