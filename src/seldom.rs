@@ -39,8 +39,8 @@ macro_rules! kinds {
 kinds! {
     /// There were too many.
     ConnectionRefused, "connection_refused": "connections were refused";
-    /// They were silent.
-    MadeRoom, "made_room": "silent connections made room for others";
+    /// They were silent, or those with the most.
+    MadeRoom, "made_room": "connections made room for others";
     /// A proxy's header is missing or wrong.
     ProxyHeader, "proxy_header": "connections of proxies were ended for their PROXY header";
     /// No descriptors, no memory.

@@ -62,11 +62,11 @@ limits! {
     message_size_max: u64 = 4 * MIB, KIB..=GIB;
     /// The largest message before a successful bind.
     message_size_before_bind_max: u64 = 64 * KIB, KIB..=GIB;
-    /// Open connections. One more takes the place of a silent one: of the account with the most, or of who has not bound where there are more of those.
+    /// Open connections. One more takes the place of a silent one, and where there is none of one that is at something: of the account with the most, beyond its share, or of who has not bound where there are more of those.
     connections_max: u32 = 16_384, 1..=1_000_000;
     /// Open connections from one source address (IPv6: from one /64).
     connections_by_source_max: u32 = 10_000, 1..=1_000_000;
-    /// Open connections that have not bound. One more takes the place of the one that was silent for the longest, of the source, or IPv6 /56 or /48, with the most.
+    /// Open connections that have not bound. One more takes the place of the one that was silent for the longest, of the source, or IPv6 /56 or /48, with the most; where none is silent, of one that is at something, of who has clearly more.
     connections_before_bind_max: u32 = 5_000, 1..=1_000_000;
     /// Open connections from one source address (IPv6: from one /64) that have not bound; one more takes the place of the source's own that was silent for the longest.
     connections_before_bind_by_source_max: u32 = 1_000, 1..=1_000_000;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -180,7 +181,11 @@ async fn handshake(
     // Others of the source, whose handshakes count too, have theirs first; what the client takes its time for is not
     // waited for here.
     let now = Instant::now();
-    drop(turns.take(now).await);
+    let made_room = |limit| {
+        door.registry.reached().note(limit_of(limit));
+        Ended::MadeRoom(limit)
+    };
+    drop(take_turn(turns, presence, now).await.map_err(made_room)?);
     turns.note(WORK_OF_A_HANDSHAKE, now);
     let accepting = handshake::accept(acceptor, stream, peer, presence);
     let accepted = timeout(door.settings.limits.handshake_time, accepting);
@@ -192,10 +197,7 @@ async fn handshake(
                 Err(Ended::TimedOut("the TLS handshake"))
             }
         },
-        limit = presence.asked_to_leave() => {
-            door.registry.reached().note(limit_of(limit));
-            Err(Ended::MadeRoom(limit))
-        }
+        limit = presence.asked_to_leave() => Err(made_room(limit)),
         () = door.shutdown.cancelled() => Err(Ended::TimedOut(SHUTTING_DOWN)),
     }
 }
@@ -219,7 +221,10 @@ impl Connection<'_> {
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, mut stream: S) -> Result<Option<S>, Ended> {
         loop {
             let was_full = self.session.is_full(&self.output);
-            let taken = self.turn(Session::receive).await;
+            let taken = match self.turn(Session::receive).await {
+                Ok(taken) => taken,
+                Err(limit) => return Err(self.make_room(&mut stream, limit).await),
+            };
             self.input.advance(taken);
             self.is_begun |= taken > 0;
             self.note_identity();
@@ -239,7 +244,10 @@ impl Connection<'_> {
                     // Others have their turn first.
                     tokio::task::yield_now().await;
                     self.read_what_is_there(&mut stream).await?;
-                    self.turn(|session, _, output, moment| session.work(output, moment)).await;
+                    let worked = self.turn(|session, _, output, moment| session.work(output, moment)).await;
+                    if let Err(limit) = worked {
+                        return Err(self.make_room(&mut stream, limit).await);
+                    }
                 }
                 Next::Hash => self.wait_for_hash(&mut stream).await?,
                 Next::Change => self.wait_for_change(&mut stream).await?,
@@ -263,14 +271,20 @@ impl Connection<'_> {
     }
 
     /// Works on the session when its source has a turn, and notes what that has cost.
-    async fn turn<T>(&mut self, work: impl FnOnce(&mut Session, &[u8], &mut Vec<u8>, Moment) -> T) -> T {
+    ///
+    /// # Errors
+    /// It is to make room for others.
+    async fn turn<T>(
+        &mut self,
+        work: impl FnOnce(&mut Session, &[u8], &mut Vec<u8>, Moment) -> T,
+    ) -> Result<T, ConnectionRefused> {
         let moment = self.moment();
-        let turn = self.turns.take(moment.instant).await;
+        let turn = take_turn(&self.turns, self.permit.presence(), moment.instant).await?;
         let begun = self.session.work_done();
         let done = work(&mut self.session, &self.input.octets, &mut self.output, moment);
         self.turns.note(self.session.work_done() - begun, moment.instant);
         drop(turn);
-        done
+        Ok(done)
     }
 
     /// Whoever has bound gives the place of those that have not to somebody else, and has one of its account's.
@@ -318,7 +332,7 @@ impl Connection<'_> {
             let read = tokio::select! {
                 biased;
                 read = tokio::time::timeout_at(deadline, read) => read,
-                limit = presence.asked_to_leave() => return self.make_room(stream, limit).await,
+                limit = presence.asked_to_leave() => return Err(self.make_room(stream, limit).await),
                 () = self.shutdown.cancelled() => return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await,
             };
             match read {
@@ -379,6 +393,7 @@ impl Connection<'_> {
         let outcome = tokio::select! {
             biased;
             outcome = read_until(&mut attempt.outcome, stream, &mut self.input, half_close_time, size_max) => outcome?,
+            limit = self.permit.presence().asked_to_leave() => return Err(self.make_room(stream, limit).await),
             () = self.shutdown.cancelled() => {
                 return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await;
             }
@@ -411,15 +426,11 @@ impl Connection<'_> {
             return Ok(());
         }
         let presence = self.permit.presence();
-        let is_stranger = !self.session.is_bound();
-        if is_stranger {
-            // One that takes no answers keeps nobody out.
-            presence.owes_the_rest();
-        }
         let written = tokio::select! {
             biased;
             written = write_out(self.limits, self.shutdown, stream, &self.output) => written,
-            limit = presence.asked_to_leave(), if is_stranger => {
+            // One that takes no answers keeps nobody out.
+            limit = presence.asked_to_leave_unfinished() => {
                 self.session.note(limit_of(limit));
                 Err(Ended::MadeRoom(limit))
             }
@@ -446,7 +457,7 @@ impl Connection<'_> {
         &mut self,
         stream: &mut S,
         limit: ConnectionRefused,
-    ) -> Result<(), Ended> {
+    ) -> Ended {
         self.session.note(limit_of(limit));
         self.session.disconnect_with(&mut self.output, ResultCode::Unavailable, MADE_ROOM);
         // Its descriptor is waited for.
@@ -455,7 +466,7 @@ impl Connection<'_> {
             Ok::<_, Ended>(stream.shutdown().await?)
         })
         .await;
-        Err(Ended::MadeRoom(limit))
+        Ended::MadeRoom(limit)
     }
 
     /// Ends the connection in order, over TLS with a close_notify.
@@ -487,6 +498,28 @@ impl Connection<'_> {
             self.output = Vec::new();
         }
     }
+}
+
+/// Waits until the source has a turn, as for a client that is in the middle of something: that turns are given one by one
+/// must not keep a place for it. `None`: nobody has to wait.
+///
+/// # Errors
+/// It is to make room for others.
+async fn take_turn<'a>(
+    turns: &'a SourceTurns,
+    presence: &Presence,
+    now: Instant,
+) -> Result<Option<SemaphorePermit<'a>>, ConnectionRefused> {
+    if let Some(limit) = presence.is_asked_to_leave() {
+        return Err(limit);
+    }
+    let turn = tokio::select! {
+        biased;
+        turn = turns.take(now) => turn,
+        limit = presence.asked_to_leave_unfinished() => return Err(limit),
+    };
+    presence.is_served();
+    Ok(turn)
 }
 
 /// Waits for something that others do for the client, taking what it sends meanwhile; it fails when the client goes
@@ -551,7 +584,7 @@ async fn in_time<T>(
 
 const TAKES_NO_ANSWERS: &str = "the client takes no answers";
 const SHUTTING_DOWN: &str = "the server is shutting down";
-const MADE_ROOM: &str = "there are too many connections, and this one was silent for the longest";
+const MADE_ROOM: &str = "there are too many connections, and this one makes room for another";
 const GIVEN_UP: &str = "the client has closed its side and is waited for no longer (half_close_time)";
 /// So often it is looked whether there is room for more of a message.
 const ROOM_PERIOD: Duration = Duration::from_millis(50);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use super::peer::PeerAddress;
-use super::places::{Holder, Place, Places};
+use super::places::{CLEARLY_MORE, Holder, Place, Places};
 use super::presence::{Presence, micros};
 use super::refused::ConnectionRefused;
 use super::source::ClientSource;
@@ -285,25 +285,31 @@ impl State {
         self.ask_to_leave(found, limit)
     }
 
-    /// Of whoever has the most and has not bound.
+    /// Of whoever has the most and has not bound: who is silent first, then who has clearly more than whoever comes.
     fn make_room_before_bind(&mut self, newcomer: Holder, limit: ConnectionRefused, now: u64) -> bool {
         let silent = self.places.longest_silent_of_sources(now);
-        let found = silent.or_else(|| self.places.longest_unfinished_of_sources(newcomer));
+        let found = silent.or_else(|| self.places.longest_at_work_of_sources(newcomer));
         self.ask_to_leave(found, limit)
     }
 
-    /// Of the account with the most, unless more than that have not bound.
+    /// The same of the account with the most too: before those who have not bound if it has more than all of them, behind
+    /// them if it has more than its share.
     fn make_room(&mut self, newcomer: Holder, limit: ConnectionRefused, now: u64) -> bool {
-        let first = self.places.first_account().filter(|(_, count)| *count > self.counts.before_bind);
-        let silent = first.and_then(|(account, _)| self.places.longest_silent(account, now));
-        if self.ask_to_leave(silent, limit) || self.make_room_before_bind(newcomer, limit, now) {
-            return true;
-        }
-        let silent = self.places.first_account().and_then(|(account, count)| {
-            let has_more = count > self.share();
-            has_more.then(|| self.places.longest_silent(account, now))?
-        });
-        self.ask_to_leave(silent, limit)
+        let (strangers, share) = (self.counts.before_bind, self.share());
+        let first = self.places.first_account();
+        let has = |least: u32| first.filter(|(_, count)| *count >= least).map(|(account, _)| account);
+        let places = &mut self.places;
+        let most = has(strangers.saturating_add(1));
+        let beyond = has(share.saturating_add(1));
+        let clearly = share.saturating_add(CLEARLY_MORE);
+        let found = most
+            .and_then(|account| places.longest_silent(account, now))
+            .or_else(|| places.longest_silent_of_sources(now))
+            .or_else(|| places.longest_silent(beyond?, now))
+            .or_else(|| places.longest_at_work(has(clearly.max(strangers.saturating_add(1)))?))
+            .or_else(|| places.longest_at_work_of_sources(newcomer))
+            .or_else(|| places.longest_at_work(has(clearly)?));
+        self.ask_to_leave(found, limit)
     }
 
     /// What an account may have when there is no more, in places.
@@ -730,10 +736,97 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_account_that_is_at_something_keeps_nobody_out() {
+        let limits = ConnectionLimits::new(settings(10, 10, 10));
+        let mut held = Vec::new();
+        for number in 0..9 {
+            let mut permit = limits.admit(&from("192.0.2.1")).unwrap();
+            permit.bound_as(account(1));
+            tokio::time::advance(std::time::Duration::from_secs(1)).await;
+            if number > 5 {
+                // Half a message, or an answer that is not taken.
+                permit.presence().owes_the_rest();
+            }
+            held.push(permit);
+        }
+        // Another account has no more than its share, though it is silent.
+        let mut other = silent(&limits, "198.51.100.1").await;
+        other.bound_as(account(2));
+        let mut newcomers = Vec::new();
+        for number in 0..5 {
+            let mut newcomer = limits.admit(&from("203.0.113.1")).unwrap();
+            newcomer.bound_as(account(3));
+            newcomers.push(newcomer);
+            // First what is unfinished, from the oldest on.
+            let unfinished = &[6, 7, 8][..(number + 1).min(3)];
+            let asked = all_asked(&held);
+            assert!(
+                unfinished.iter().all(|place| asked.contains(place)) && asked.len() == number + 1,
+                "{asked:?}"
+            );
+        }
+        assert!(asked(&other).is_none() && all_asked(&newcomers).is_empty());
+        assert_eq!(asked(&held[6]), Some(ConnectionRefused::Connections { limit: 10 }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_takes_from_who_has_hardly_more_than_its_share() {
+        let limits = ConnectionLimits::new(settings(9, 9, 9));
+        let mut held: Vec<Permit> = (0..9).map(|_| limits.admit(&from("192.0.2.1")).unwrap()).collect();
+        for (number, permit) in (0..8).zip(&mut held) {
+            permit.bound_as(account(number % 2));
+            permit.presence().owes_the_rest();
+        }
+        // Four of nine, of three that share: whoever came in their place would have as much.
+        let refused = limits.admit(&from("203.0.113.1")).unwrap_err();
+        assert_eq!(refused, ConnectionRefused::Connections { limit: 9 });
+        held[1].bound_as(account(0));
+        let _newcomer = limits.admit(&from("203.0.113.1")).unwrap();
+        assert_eq!(all_asked(&held), [0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn strangers_that_are_busy_keep_nobody_out() {
+        let limits = ConnectionLimits::new(settings(100, 20, 20));
+        let mut strangers = Vec::new();
+        for number in 0..20 {
+            strangers.push(limits.admit(&from(&format!("192.0.2.{}", number % 5))).unwrap());
+        }
+        strangers[7].presence().owes_the_rest();
+        let mut newcomers = Vec::new();
+        for number in 0..10 {
+            newcomers.push(limits.admit(&from(&format!("198.51.100.{number}"))).unwrap());
+        }
+        assert_eq!(all_asked(&strangers).len(), 10);
+        // Who is at it again has no more than others: it takes its own places.
+        let again = limits.admit(&from("192.0.2.1")).map(|_| ());
+        assert_eq!(again, Err(ConnectionRefused::BeforeBind { limit: 20 }));
+        assert!(all_asked(&newcomers).is_empty());
+        assert_eq!((limits.counts().open, limits.counts().before_bind), (20, 20));
+        // Those that a proxy brings too, whose source is not known yet.
+        let _unknown = limits.admit_unknown().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn busy_strangers_of_one_network_keep_nobody_out() {
+        // Each of another /64: of one /56, then of one /48.
+        for step in [1, 0x100] {
+            let limits = ConnectionLimits::new(settings(100, 40, 40));
+            let from_network =
+                |number: usize| limits.admit(&from(&format!("2001:db8:1:{:x}::1", number * step)));
+            let strangers: Vec<Permit> = (0..40).map(|number| from_network(number).unwrap()).collect();
+            assert!(from_network(50).is_err());
+            let _newcomer = limits.admit(&from("198.51.100.1")).unwrap();
+            assert_eq!(all_asked(&strangers).len(), 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn some_places_are_for_this_machine() {
         let limits =
             ConnectionLimits::new(ConnectionLimitSettings { connections_reserved: 2, ..settings(3, 3, 3) });
-        let elsewhere: Vec<Permit> = (0..3).map(|_| limits.admit(&from("192.0.2.1")).unwrap()).collect();
+        let elsewhere: Vec<Permit> =
+            (0..3).map(|number| limits.admit(&from(&format!("192.0.2.1{number}"))).unwrap()).collect();
         assert!(limits.admit(&from("192.0.2.2")).is_err());
         let here = limits.admit(&from("127.0.0.1")).unwrap();
         assert!(here.is_reserved() && !here.is_for_few_words());

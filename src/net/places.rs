@@ -1,5 +1,5 @@
 //! Who makes room: places of open connections by who holds them, so that the one with the most is found, and of its
-//! connections the one that was silent for the longest.
+//! connections the one that was silent for the longest, or was waited for.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -63,6 +63,15 @@ impl Holder {
         match self {
             Self::Source(source) => Some(source),
             _ => None,
+        }
+    }
+
+    /// For how much each of its places counts: networks may have some more than a source.
+    fn weight(self) -> u32 {
+        match self {
+            Self::Network48(_) => 1,
+            Self::Network56(_) => 4,
+            _ => 16,
         }
     }
 }
@@ -165,34 +174,55 @@ impl Places {
     pub(super) fn longest_silent_of_sources(&mut self, now: u64) -> Option<u64> {
         let holders = self.sources_with_the_most();
         let mut looks = LOOKED_AT_MAX;
-        holders.into_iter().find_map(|holder| self.longest_silent_within(&mut looks, holder, now))
+        holders.into_iter().find_map(|(_, holder)| self.longest_silent_within(&mut looks, holder, now))
     }
 
-    /// The same where nobody is silent: of who has clearly more than whoever comes, the place of the client that was
-    /// waited for in the middle of something for the longest.
-    pub(super) fn longest_unfinished_of_sources(&self, newcomer: Holder) -> Option<u64> {
-        let fair = self.count(newcomer).saturating_add(2);
-        let holder = self.sources_with_the_most().into_iter().find(|holder| self.count(*holder) >= fair)?;
+    /// The same where nobody is silent: of who has the most, if that is clearly more than whoever comes has.
+    pub(super) fn longest_at_work_of_sources(&self, newcomer: Holder) -> Option<u64> {
+        let (weight, holder) = *self.sources_with_the_most().first()?;
+        let clearly_more = CLEARLY_MORE * newcomer.weight();
+        let is_fair = weight < self.weight(newcomer).saturating_add(clearly_more);
+        if is_fair { None } else { self.longest_at_work(holder) }
+    }
+
+    /// Where nobody is silent, the place of the client that is waited for in the middle of something for the longest; where
+    /// none is, that of one for which something is done.
+    pub(super) fn longest_at_work(&self, holder: Holder) -> Option<u64> {
         let unfinished =
             |(_, _, number): &(Holder, u64, u64)| match self.places.get(number)?.presence.waiting()? {
                 Waiting::Rest { since } => Some((since, *number)),
                 Waiting::Request { .. } => None,
             };
-        self.queue_of(holder).take(LOOKED_AT_MAX).filter_map(unfinished).min().map(|(_, number)| number)
+        let longest = self.queue_of(holder).take(LOOKED_AT_MAX).filter_map(unfinished).min();
+        longest
+            .map(|(_, number)| number)
+            .or_else(|| self.queue_of(holder).next().map(|(_, _, number)| *number))
     }
 
-    /// Those sources from which most may be taken first, and of each network the one with the most.
-    fn sources_with_the_most(&self) -> Vec<Holder> {
+    /// How much a holder has, as a part of what has the most for its size.
+    fn weight(&self, holder: Holder) -> u32 {
+        let weights = lines(holder)
+            .into_iter()
+            .flatten()
+            .map(|(holder, _)| self.count(holder).saturating_mul(holder.weight()));
+        weights.max().unwrap_or_default()
+    }
+
+    /// Those sources from which most may be taken first, and of each network the one with the most; with what they are part
+    /// of weighs.
+    fn sources_with_the_most(&self) -> Vec<(u32, Holder)> {
         let mut found: Vec<(u32, Holder)> = Vec::new();
-        for (all, weight) in [(Holder::Networks48, 1), (Holder::Networks56, 4), (Holder::Sources, 16)] {
+        for all in [Holder::Networks48, Holder::Networks56, Holder::Sources] {
             let most = self.below(all).take(HOLDERS_TRIED);
-            found.extend(most.map(|(holder, count)| (count.saturating_mul(weight), holder)));
+            found.extend(most.map(|(holder, count)| (count.saturating_mul(holder.weight()), holder)));
         }
         found.sort_unstable_by(|one, other| other.cmp(one));
-        let mut sources: Vec<Holder> =
-            found.into_iter().filter_map(|(_, holder)| self.source_with_the_most(holder)).collect();
+        let mut sources: Vec<(u32, Holder)> = found
+            .into_iter()
+            .filter_map(|(weight, holder)| Some((weight, self.source_with_the_most(holder)?)))
+            .collect();
         let mut seen = Vec::new();
-        sources.retain(|source| {
+        sources.retain(|(_, source)| {
             let is_new = !seen.contains(source);
             seen.push(*source);
             is_new
@@ -275,3 +305,5 @@ fn lines(holder: Holder) -> [Option<(Holder, [Option<Holder>; 2])>; 3] {
 const LOOKED_AT_MAX: usize = 128;
 /// So many sources and networks of each size are asked for a place.
 const HOLDERS_TRIED: usize = 4;
+/// Who has so many places more than another has clearly more: to take one then makes it no less.
+pub(super) const CLEARLY_MORE: u32 = 2;

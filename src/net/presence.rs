@@ -25,7 +25,7 @@ pub struct Presence {
 pub(super) enum Waiting {
     /// It is silent: nothing was begun.
     Request { since: u64 },
-    /// It is in the middle of a request, of a handshake, or of taking an answer.
+    /// It is in the middle of a request, of a handshake, or of taking an answer, or waits until its source has a turn.
     Rest { since: u64 },
 }
 
@@ -49,17 +49,29 @@ impl Presence {
         self.state.store(SERVED, Ordering::Relaxed);
     }
 
+    /// Whether it is to make room for others, which is told; the limit by which there was none.
+    pub fn is_asked_to_leave(&self) -> Option<ConnectionRefused> {
+        let limit = *self.asked.get()?;
+        if let Some(count) = seldom::note(Seldom::MadeRoom) {
+            tracing::warn!(count, reason = %limit, "{}", Seldom::MadeRoom.sentence());
+        }
+        Some(limit)
+    }
+
     /// Comes when it is to make room for others, which is told; the limit by which there was none.
     pub async fn asked_to_leave(&self) -> ConnectionRefused {
         loop {
-            if let Some(limit) = self.asked.get() {
-                if let Some(count) = seldom::note(Seldom::MadeRoom) {
-                    tracing::warn!(count, reason = %limit, "{}", Seldom::MadeRoom.sentence());
-                }
-                return *limit;
+            if let Some(limit) = self.is_asked_to_leave() {
+                return limit;
             }
             self.leave.notified().await;
         }
+    }
+
+    /// The same for a client that is waited for in the middle of something, if it does not come at once.
+    pub async fn asked_to_leave_unfinished(&self) -> ConnectionRefused {
+        self.owes_the_rest();
+        self.asked_to_leave().await
     }
 
     pub(super) fn ask_to_leave(&self, limit: ConnectionRefused) {

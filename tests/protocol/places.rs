@@ -1,12 +1,15 @@
 //! Places: silent strangers make room, for whoever comes, at both doors.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use crate::support::octets::{bind, connect, element, final_code, read_message, search};
+use crate::support::octets::{bind, connect, element, final_code, read_message, search, search_all};
 use crate::support::{Place, SEED, Server, secret_of};
 
 const NAME: &str = "cn=ldapservice,ou=users,dc=ldap,dc=example,dc=com";
+const PORTAL: &str = "cn=portal,ou=users,dc=ldap,dc=example,dc=com";
 
 /// Clients of a proxy, so that they come from elsewhere.
 const SERVER: &str = r#"
@@ -32,10 +35,16 @@ http_header_time = "10m"
 "#;
 
 fn start() -> (Place, Server, String) {
-    let place = Place::new(SEED);
-    place.write("bindery.toml", &format!("{SERVER}\n{SEED}"));
-    let (server, secrets) = place.serve_first();
+    let (place, server, secrets) = start_with(SERVER);
     (place, server, secret_of(&secrets, "ldapservice-app-password"))
+}
+
+/// The secrets of all accounts, too.
+fn start_with(config: &str) -> (Place, Server, serde_json::Value) {
+    let place = Place::new(SEED);
+    place.write("bindery.toml", &format!("{config}\n{SEED}"));
+    let (server, secrets) = place.serve_first();
+    (place, server, secrets)
 }
 
 fn from(server: &Server, scheme: &str, client: &str) -> TcpStream {
@@ -80,8 +89,8 @@ fn silent_strangers_of_a_few_sources_keep_nobody_out_of_ldap() {
     let notice = read_message(&mut strangers[0]).expect("a notice");
     assert_eq!(final_code(&notice), (0, 0x78, 52));
     assert!(read_message(&mut strangers[0]).is_none());
-    server.await_log("silent connections made room for others");
-    assert_eq!(server.log().matches("silent connections made room for others").count(), 1);
+    server.await_log("connections made room for others");
+    assert_eq!(server.log().matches("connections made room for others").count(), 1);
     let status = place.run(&["status", "--json"]).exits(0).json();
     let reached = status["limits_reached"]["connections_before_bind_max"].as_u64().unwrap();
     assert!((200..=251).contains(&reached), "{status}");
@@ -102,6 +111,84 @@ fn an_account_with_many_connections_keeps_nobody_out() {
     assert_eq!(final_code(&read_message(&mut own[0]).expect("a notice")), (0, 0x78, 52));
     root_dse(own.last_mut().unwrap());
     server.await_log("connections_max");
+}
+
+/// An account without any right, whose connections are in the middle of something for as long as they may.
+#[test]
+fn an_account_that_is_at_something_keeps_nobody_out() {
+    // Half a message, and requests whose answers nobody takes.
+    let half = vec![0x30, 0x50, 2, 1];
+    let untaken: Vec<u8> =
+        (0..400).flat_map(|_| search_all(5, "cn=subschema", 0, &element(0x87, b"objectClass"))).collect();
+    for what in [half, untaken] {
+        let (_place, server, secrets) = start_with(SERVER);
+        let secret = |account: &str| secret_of(&secrets, &format!("{account}-app-password"));
+        let mut held = Vec::new();
+        for number in 0..60 {
+            let mut stream = from(&server, "ldap", &format!("203.0.113.{}", number % 4));
+            assert_eq!(bind(&mut stream, PORTAL, &secret("portal")), 0);
+            stream.set_nonblocking(true).unwrap();
+            // As much of it as it takes.
+            let _ = stream.write_all(&what);
+            held.push(stream);
+        }
+        let mut newcomers = Vec::new();
+        for number in 0..8 {
+            let mut newcomer = from(&server, "ldap", &format!("198.51.100.{number}"));
+            assert_eq!(bind(&mut newcomer, NAME, &secret("ldapservice")), 0);
+            newcomers.push(newcomer);
+        }
+        root_dse(&mut from(&server, "ldap", "198.51.100.77"));
+        newcomers.iter_mut().for_each(root_dse);
+    }
+}
+
+/// Set when it goes, so that nobody is waited for when a test fails.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn busy_strangers_of_a_few_sources_keep_nobody_out_of_ldap() {
+    let config = SERVER.replace("connections_before_bind_max = 50", "connections_before_bind_max = 20");
+    let (_place, server, _) = start_with(&config);
+    let (is_over, asking) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let requests: Vec<u8> = (0..100).flat_map(|_| search(2, "", 0, &element(0x87, b"objectClass"))).collect();
+    std::thread::scope(|scope| {
+        let _end = SetAtEnd(&is_over);
+        for number in 0..20 {
+            let mut stream = from(&server, "ldap", &format!("203.0.113.{}", number % 5));
+            let (mut answers, requests) = (stream.try_clone().unwrap(), &requests);
+            // There is always a request left.
+            scope.spawn(move || while stream.write_all(requests).is_ok() {});
+            let (is_over, asking) = (&is_over, &asking);
+            scope.spawn(move || {
+                let mut octets = vec![0; 1 << 16];
+                let mut is_first = true;
+                while !is_over.load(Ordering::Relaxed)
+                    && answers.read(&mut octets).is_ok_and(|octets| octets > 0)
+                {
+                    asking.fetch_add(usize::from(is_first), Ordering::Relaxed);
+                    is_first = false;
+                }
+                let _ = answers.shutdown(Shutdown::Both);
+            });
+        }
+        while asking.load(Ordering::Relaxed) < 20 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let mut newcomers = Vec::new();
+        for number in 0..10 {
+            let mut newcomer = from(&server, "ldap", &format!("198.51.100.{number}"));
+            root_dse(&mut newcomer);
+            newcomers.push(newcomer);
+        }
+        newcomers.iter_mut().for_each(root_dse);
+    });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::auth::HashClass;
 use crate::auth::hash_pool::MemoryLease;
 use crate::ldap::memory::BufferMemory;
 use crate::ldap::tests::client::{bind, decode, encode, raw, result_of, search};
-use crate::ldap::tests::world::{BASE, NOW, Wishes, World, stranger};
+use crate::ldap::tests::world::{BASE, NOW, READER, Wishes, World, stranger};
 use crate::net::{ConnectionLimitSettings, ConnectionLimits, Listener, LocalAddress, PeerAddress};
 use crate::registry::{Attempt, Authentication};
 
@@ -75,6 +75,16 @@ fn serve_over(
     server: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     shutdown: &CancellationToken,
 ) -> JoinHandle<Ending> {
+    serve_with(world, session, server, shutdown, (permit(), turns()))
+}
+
+fn serve_with(
+    world: &World,
+    session: Session,
+    server: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    shutdown: &CancellationToken,
+    (permit, turns): (Permit, Arc<SourceTurns>),
+) -> JoinHandle<Ending> {
     let registry = Arc::clone(&world.registry);
     let (limits, shutdown) = (world.settings.limits.clone(), shutdown.clone());
     let input_memory = input_memory(world);
@@ -83,8 +93,8 @@ fn serve_over(
             session,
             input: Input::new(input_memory),
             output: Vec::new(),
-            permit: permit(),
-            turns: turns(),
+            permit,
+            turns,
             registry: &registry,
             limits: &limits,
             shutdown: &shutdown,
@@ -488,6 +498,127 @@ async fn a_silent_client_makes_room_and_one_with_half_a_message_does_not() {
     drop(connection);
     assert_eq!(limits.counts().leaving, 0);
     assert_eq!(world.registry.reached().count(Limit::connections_before_bind_max), 1);
+}
+
+/// A connection of somebody who has all places, in some state or other.
+struct Crowded {
+    limits: Arc<ConnectionLimits>,
+    others: Vec<Permit>,
+    turns: Arc<SourceTurns>,
+    client: DuplexStream,
+    task: JoinHandle<Ending>,
+}
+
+impl Crowded {
+    fn new(world: &World, octets: usize) -> Self {
+        Self::behind(0, world, octets)
+    }
+
+    /// So many others have come before it.
+    fn behind(others: usize, world: &World, octets: usize) -> Self {
+        let limits = ConnectionLimits::new(ConnectionLimitSettings {
+            connections_max: 4,
+            connections_by_source_max: 8,
+            connections_before_bind_max: 4,
+            connections_before_bind_by_source_max: 8,
+            connections_reserved: 0,
+            connections_leaving_max: 64,
+            is_reserve_open: false,
+        });
+        let admit = || limits.admit(&PeerAddress::from_socket("192.0.2.7:1".parse().unwrap())).unwrap();
+        let mut others: Vec<Permit> = (0..others).map(|_| admit()).collect();
+        let (permit, turns) = (admit(), turns());
+        others.resize_with(3, admit);
+        let (client, server) = duplex(octets);
+        let shutdown = CancellationToken::new();
+        let with = (permit, Arc::clone(&turns));
+        let task = serve_with(world, session(world, true), server, &shutdown, with);
+        Self { limits, others, turns, client, task }
+    }
+
+    /// All of them are one account's.
+    async fn bound(world: &World, octets: usize) -> Self {
+        let mut crowded = Self::new(world, octets);
+        crowded.client.write_all(&bind(1, "reader", world.secrets.reader.as_bytes())).await.unwrap();
+        answers(&mut crowded.client, 1).await;
+        crowded.others.iter_mut().for_each(|permit| permit.bound_as(READER));
+        crowded
+    }
+
+    /// Somebody comes from elsewhere, and has its place.
+    async fn makes_room(self) {
+        let newcomer = PeerAddress::from_socket("198.51.100.1:1".parse().unwrap());
+        let _newcomer = self.limits.admit(&newcomer).unwrap();
+        let ended = self.task.await.unwrap();
+        assert!(matches!(ended, Err(Ended::MadeRoom(_))), "{ended:?}");
+        assert_eq!((self.limits.counts().open, self.limits.counts().leaving), (4, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_message_of_who_is_bound_makes_room() {
+    let world = World::new();
+    let mut crowded = Crowded::bound(&world, 1 << 16).await;
+    crowded.client.write_all(&dump(2)[..10]).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    crowded.makes_room().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_who_is_bound_does_not_take_makes_room() {
+    let world = World::with(Wishes { people: 700, ..Wishes::default() });
+    let mut crowded = Crowded::bound(&world, 4 * 1024).await;
+    crowded.client.write_all(&dump(2)).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    crowded.makes_room().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_on_and_on_makes_room() {
+    let world = World::new();
+    for is_bound in [false, true] {
+        let mut crowded = match is_bound {
+            true => Crowded::bound(&world, 1 << 16).await,
+            false => Crowded::new(&world, 1 << 16),
+        };
+        let (unused, _) = duplex(1);
+        let client = std::mem::replace(&mut crowded.client, unused);
+        let (mut reader, mut writer) = tokio::io::split(client);
+        let asking = tokio::spawn(async move { while writer.write_all(&root_dse(2)).await.is_ok() {} });
+        let mut chunk = vec![0; 1 << 16];
+        for _ in 0..100 {
+            assert_ne!(reader.read(&mut chunk).await.unwrap(), 0);
+        }
+        let reading =
+            tokio::spawn(
+                async move { while reader.read(&mut chunk).await.is_ok_and(|octets| octets > 0) {} },
+            );
+        crowded.makes_room().await;
+        reading.await.unwrap();
+        asking.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_turn_of_its_source_makes_room() {
+    let world = World::new();
+    let mut crowded = Crowded::behind(3, &world, 1 << 16);
+    crowded.client.write_all(&root_dse(1)).await.unwrap();
+    answers(&mut crowded.client, 1).await;
+    let turns = Arc::clone(&crowded.turns);
+    turns.note(u64::MAX, Instant::now());
+    let _turn = turns.take(Instant::now()).await.expect("it is paced");
+    crowded.client.write_all(&root_dse(2)).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    crowded.makes_room().await;
+}
+
+#[tokio::test]
+async fn a_bind_that_waits_for_its_hash_makes_room() {
+    let world = with_a_slow_hash();
+    let mut crowded = Crowded::new(&world, 1 << 16);
+    let _first = waiting_for_a_hash(&mut crowded.client, &world).await;
+    crowded.makes_room().await;
 }
 
 #[tokio::test(start_paused = true)]
