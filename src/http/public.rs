@@ -321,7 +321,7 @@ where
 enum Turn {
     /// It has ended.
     Ended(hyper::Result<()>),
-    /// There were too many, and it was silent.
+    /// There were too many.
     MadeRoom(ConnectionRefused),
     /// It has lasted long enough.
     Old,

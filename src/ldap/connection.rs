@@ -287,10 +287,13 @@ impl Connection<'_> {
         Ok(done)
     }
 
-    /// Whoever has bound gives the place of those that have not to somebody else, and has one of its account's.
+    /// Whoever has bound gives the place of those that have not to somebody else, and has one of its account's, for as long
+    /// as it is who it was.
     fn note_identity(&mut self) {
-        if let Some(account) = self.session.account() {
-            self.permit.bound_as(account);
+        match self.session.account() {
+            Some(account) => self.permit.bound_as(account),
+            None if self.session.has_lost_identity() => self.permit.bound_as_nobody(),
+            None => {}
         }
         let holders = self.session.holders();
         self.input.rename(holders);
@@ -300,11 +303,6 @@ impl Connection<'_> {
     /// Waits for the client, as long as a silent or a slow one may take.
     async fn read<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Result<(), Ended> {
         let is_partial = !self.input.is_empty();
-        let (patience, limit) = match (is_partial, self.session.is_bound()) {
-            (true, _) => (self.limits.message_time, Limit::message_time),
-            (false, true) => (self.limits.idle_time, Limit::idle_time),
-            (false, false) => (self.limits.idle_time_before_bind, Limit::idle_time_before_bind),
-        };
         let presence = Arc::clone(self.permit.presence());
         if is_partial {
             presence.owes_the_rest();
@@ -312,9 +310,15 @@ impl Connection<'_> {
             self.release_memory();
             presence.is_silent();
         }
-        let deadline = tokio::time::Instant::now() + patience;
+        let begun = tokio::time::Instant::now();
         let mut has_lacked_room = false;
         loop {
+            // It is asked as often whether a silent one still is who it was as it would be waited for otherwise.
+            self.session.review(self.moment());
+            self.note_identity();
+            let (patience, limit) = self.patience(is_partial);
+            let deadline = begun + patience;
+            let look_again = tokio::time::Instant::now() + self.limits.idle_time_before_bind;
             let has_room = self.input.hold(self.session.message_size_max());
             if !has_room && !has_lacked_room {
                 has_lacked_room = true;
@@ -331,11 +335,12 @@ impl Connection<'_> {
             };
             let read = tokio::select! {
                 biased;
-                read = tokio::time::timeout_at(deadline, read) => read,
+                read = tokio::time::timeout_at(deadline.min(look_again), read) => read,
                 limit = presence.asked_to_leave() => return Err(self.make_room(stream, limit).await),
                 () = self.shutdown.cancelled() => return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await,
             };
             match read {
+                Err(_) if look_again < deadline => continue,
                 Err(_) => {
                     if !has_lacked_room {
                         self.session.note(limit);
@@ -364,6 +369,15 @@ impl Connection<'_> {
         }
         presence.is_served();
         Ok(())
+    }
+
+    /// How long the client may be silent, or take for a message, and the limit that says so.
+    fn patience(&self, is_partial: bool) -> (Duration, Limit) {
+        match (is_partial, self.session.is_bound()) {
+            (true, _) => (self.limits.message_time, Limit::message_time),
+            (false, true) => (self.limits.idle_time, Limit::idle_time),
+            (false, false) => (self.limits.idle_time_before_bind, Limit::idle_time_before_bind),
+        }
     }
 
     /// Takes what the client has sent while a search goes on, without waiting for it.

@@ -20,11 +20,11 @@ use super::operation::{bind, compare, extended, search, update};
 use super::pages::Pages;
 use super::response::{self, Outcome};
 use super::result_code::ResultCode;
-use crate::access::{Entitlements, Identity, authorise};
+use crate::access::{Entitlements, Identity, authorise, is_held};
 use crate::auth::HashOutcome;
 use crate::config::{Limit, Limits, LimitsInForce, SecretsInClear};
 use crate::directory::{Evaluator, FilterBounds, Snapshot, Visibility};
-use crate::model::{AccountNumber, Timestamp};
+use crate::model::{AccountNumber, Revision, Timestamp};
 use crate::net::{ClientCertificate, Share};
 use crate::registry::{Attempt, BoundApplication, Registry, Trial};
 
@@ -93,10 +93,14 @@ pub struct Session {
     pub(super) is_tls: bool,
     /// What the client has proved in the handshake to hold.
     pub(super) certificate: Option<Box<Shown>>,
-    /// Who is bound. Rights are looked up for every operation, see `access`.
+    /// Who has bound. Rights are looked up for every operation, see `access`.
     pub(super) identity: Option<Identity>,
     /// What who is bound may see.
     pub(super) entitlements: Entitlements,
+    /// For whom it was last asked whether the identity still holds, and when.
+    asked: Option<(Identity, Asked)>,
+    /// Whether it does not, so that the client counts as one that has not bound. It may come to hold again.
+    is_lost: bool,
     /// By which the throttle knows the address, if who is bound sees all.
     application: Option<BoundApplication>,
     /// Searches with more to answer, in the order of their next turns.
@@ -112,6 +116,19 @@ pub struct Session {
     end: Option<Next>,
     /// Whether the client waits because too many of its operations are outstanding.
     is_held_back: bool,
+}
+
+/// When it was last asked what somebody may: a right that was taken away since, or a token that has expired, ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    revision: Revision,
+    second: i64,
+}
+
+impl Asked {
+    pub(super) fn now(newest: &Snapshot, moment: Moment) -> Self {
+        Self { revision: newest.revision(), second: moment.now.unix_seconds() }
+    }
 }
 
 /// What the operations need beside the session.
@@ -142,6 +159,8 @@ impl Session {
             certificate: None,
             identity: None,
             entitlements: Entitlements::default(),
+            asked: None,
+            is_lost: false,
             application: None,
             searches: VecDeque::new(),
             bind: None,
@@ -160,6 +179,10 @@ impl Session {
         let mut taken = 0;
         let begun = self.evaluator.work();
         while self.takes_requests(output) && self.evaluator.work() - begun < self.turn_work() {
+            // Taken anew for each: a bind is decided by the newest snapshot, and the search behind it
+            // must not be answered from an older one that does not know its token.
+            let snapshot = self.registry.current();
+            self.look_at_identity(&snapshot, moment);
             let rest = input.get(taken..).unwrap_or_default();
             match frame::next(rest, self.message_size_max()) {
                 Ok(None) => break,
@@ -170,9 +193,6 @@ impl Session {
                     }
                     taken += frame.octets.len();
                     self.evaluator.add_work(WORK_OF_A_REQUEST + frame.octets.len() as u64 / 64);
-                    // Taken anew for each: a bind is decided by the newest snapshot, and the search behind it
-                    // must not be answered from an older one that does not know its token.
-                    let snapshot = self.registry.current();
                     let (message_id, body) = (frame.message_id, frame.body);
                     let context = Context { snapshot: &snapshot, moment, output, message_id, body };
                     self.request(&frame, context);
@@ -188,6 +208,26 @@ impl Session {
         }
         self.note_held_back(taken < input.len(), output);
         taken
+    }
+
+    /// Asks whether who has bound still is who it was, as far as that may have changed: what is held for a client, and the
+    /// limits that it has, are those of a stranger from then on.
+    pub fn review(&mut self, moment: Moment) {
+        let newest = self.registry.current();
+        self.look_at_identity(&newest, moment);
+    }
+
+    fn look_at_identity(&mut self, newest: &Snapshot, moment: Moment) {
+        if let Some(shown) = &mut self.certificate {
+            let trust = &self.settings.client_trust;
+            shown.review(self.identity.as_mut(), trust, &self.registry, moment.now);
+        }
+        let Some(identity) = self.identity else { return };
+        let asked = Some((identity, Asked::now(newest, moment)));
+        if self.asked != asked {
+            self.asked = asked;
+            self.is_lost = !is_held(newest, &identity, self.peer.source, moment.now);
+        }
     }
 
     /// Notes once that a client was held back by the number of its operations, and each time by what it does not read.
@@ -221,10 +261,7 @@ impl Session {
     /// Gives each search that has more to answer one turn, as long as there is room in `output`. Who had
     /// no turn comes first the next time.
     pub fn work(&mut self, output: &mut Vec<u8>, moment: Moment) {
-        if let Some(shown) = &mut self.certificate {
-            let trust = &self.settings.client_trust;
-            shown.review(self.identity.as_mut(), trust, &self.registry, moment.now);
-        }
+        self.review(moment);
         let turns = self.searches.len();
         let begun = self.evaluator.work();
         for _ in 0..turns {
@@ -291,10 +328,7 @@ impl Session {
 
     /// What one turn may cost.
     fn turn_work(&self) -> u64 {
-        match self.identity {
-            Some(_) => TURN_WORK,
-            None => TURN_WORK_BEFORE_BIND,
-        }
+        if self.is_bound() { TURN_WORK } else { TURN_WORK_BEFORE_BIND }
     }
 
     /// Whether so much waits to be written that no more is done before it has left.
@@ -312,7 +346,7 @@ impl Session {
 
     /// In whose name memory is held now.
     pub(super) fn holders(&self) -> Holders {
-        memory::holders(self.identity.as_ref(), self.peer)
+        memory::holders(self.held_identity(), self.peer)
     }
 
     /// Whoever is bound now holds what was held before.
@@ -394,23 +428,34 @@ impl Session {
         let sees_all = seen.is_ok_and(|seen| seen == Visibility::Full);
         self.application = if sees_all { self.registry.note_application(&identity, trial) } else { None };
         self.identity = Some(identity);
+        self.is_lost = false;
     }
 
     /// Nobody is bound any more.
     fn forget_identity(&mut self) {
         self.identity = None;
         self.entitlements = Entitlements::default();
+        self.is_lost = false;
         self.application = None;
+    }
+
+    fn held_identity(&self) -> Option<&Identity> {
+        self.identity.as_ref().filter(|_| !self.is_lost)
     }
 
     /// The account that is bound.
     pub fn account(&self) -> Option<AccountNumber> {
-        self.identity.as_ref().map(|identity| identity.holder.account)
+        self.held_identity().map(|identity| identity.holder.account)
     }
 
     /// Whether somebody is bound.
     pub fn is_bound(&self) -> bool {
-        self.identity.is_some()
+        self.held_identity().is_some()
+    }
+
+    /// Whether somebody has bound, and it holds no more.
+    pub fn has_lost_identity(&self) -> bool {
+        self.is_lost
     }
 
     /// Whether the client would wait for an answer.
@@ -464,10 +509,6 @@ impl Session {
         // succeeded the connection is anonymous (RFC 4511 section 4.2.1, RFC 4513 section 4).
         if frame.operation == BIND_REQUEST {
             self.forget_identity();
-        }
-        if let Some(shown) = &mut self.certificate {
-            let trust = &self.settings.client_trust;
-            shown.review(self.identity.as_mut(), trust, &self.registry, context.moment.now);
         }
         self.evaluator.bound(u64::from(self.limits().filter_work_max));
         let limits = self.decode_limits();

@@ -98,7 +98,7 @@ impl ConnectionLimits {
     fn admit_holder(self: &Arc<Self>, holder: Holder) -> Result<Permit, ConnectionRefused> {
         let presence = Arc::new(Presence::new(self.started));
         let (number, is_reserved) = self.state().admit(holder, &presence, micros(self.started))?;
-        Ok(Permit { limits: Arc::clone(self), number, presence, holder, is_reserved })
+        Ok(Permit { limits: Arc::clone(self), number, presence, holder, origin: holder, is_reserved })
     }
 
     /// Puts other limits in force. Connections that are open stay open, whatever the limits say.
@@ -126,6 +126,8 @@ pub struct Permit {
     number: u64,
     presence: Arc<Presence>,
     holder: Holder,
+    /// Who held it before a bind.
+    origin: Holder,
     is_reserved: bool,
 }
 
@@ -140,6 +142,7 @@ impl Permit {
         let source = ClientSource::from(Some(ip));
         self.limits.state().claim(self.number, source, micros(self.limits.started))?;
         self.holder = Holder::Source(source);
+        self.origin = self.holder;
         Ok(())
     }
 
@@ -147,10 +150,18 @@ impl Permit {
     ///
     /// It is not taken again when the connection becomes anonymous: who has come this far holds a secret.
     pub fn bound_as(&mut self, account: AccountNumber) {
-        let holder = Holder::Account(account);
+        self.hand_over(Holder::Account(account));
+    }
+
+    /// Takes a share of those who have not authenticated again, for one whose secret holds no more.
+    pub fn bound_as_nobody(&mut self) {
+        self.hand_over(self.origin);
+    }
+
+    fn hand_over(&mut self, holder: Holder) {
         if self.holder != holder {
             let before = std::mem::replace(&mut self.holder, holder);
-            self.limits.state().bound(self.number, before, holder);
+            self.limits.state().hand_over(self.number, before, holder);
         }
     }
 
@@ -349,10 +360,20 @@ impl State {
         Ok(())
     }
 
-    fn bound(&mut self, number: u64, before: Holder, holder: Holder) {
+    fn hand_over(&mut self, number: u64, before: Holder, holder: Holder) {
         let Some(source) = self.places.hand_over(number, holder) else { return };
-        if !matches!(before, Holder::Account(_)) {
-            self.bound_from(source);
+        match (before, holder) {
+            (Holder::Account(_), Holder::Account(_)) => {}
+            (Holder::Account(_), _) => self.unbound_from(source),
+            _ => self.bound_from(source),
+        }
+    }
+
+    /// One more has not bound, whatever the limits say: they are asked of who comes.
+    fn unbound_from(&mut self, source: Option<ClientSource>) {
+        self.counts.before_bind += 1;
+        if let Some(of_source) = source.and_then(|source| self.sources.get_mut(&source)) {
+            of_source.before_bind += 1;
         }
     }
 
@@ -513,6 +534,28 @@ mod tests {
         drop(first);
         assert_eq!((limits.counts().open, limits.counts().before_bind), (1, 1));
         drop(second);
+        assert_eq!(limits.counts(), ConnectionCounts::default());
+    }
+
+    #[test]
+    fn who_is_nobody_again_counts_before_bind() {
+        let limits = limits(100, 100, 2);
+        let mut permit = limits.admit_unknown().unwrap();
+        permit.came_from(&from("192.0.2.1")).unwrap();
+        permit.bound_as(account(1));
+        let other = limits.admit(&from("192.0.2.1")).unwrap();
+        permit.bound_as_nobody();
+        permit.bound_as_nobody();
+        assert_eq!((limits.counts().open, limits.counts().before_bind), (2, 2));
+        let refused = limits.admit(&from("192.0.2.1")).unwrap_err();
+        assert_eq!(refused, ConnectionRefused::BeforeBindBySource { limit: 2 });
+        permit.bound_as(account(1));
+        let third = limits.admit(&from("192.0.2.1")).unwrap();
+        assert_eq!((limits.counts().open, limits.counts().before_bind), (3, 2));
+        // It is over the limit then, and whoever comes makes no more of it.
+        permit.bound_as_nobody();
+        assert_eq!((limits.counts().open, limits.counts().before_bind), (3, 3));
+        drop((permit, third, other));
         assert_eq!(limits.counts(), ConnectionCounts::default());
     }
 

@@ -14,7 +14,7 @@ use crate::auth::HashClass;
 use crate::auth::hash_pool::MemoryLease;
 use crate::ldap::memory::BufferMemory;
 use crate::ldap::tests::client::{bind, decode, encode, raw, result_of, search};
-use crate::ldap::tests::world::{BASE, NOW, READER, Wishes, World, stranger};
+use crate::ldap::tests::world::{APP_TOKEN, BASE, NOW, READER, Wishes, World, stranger};
 use crate::net::{ConnectionLimitSettings, ConnectionLimits, Listener, LocalAddress, PeerAddress};
 use crate::registry::{Attempt, Authentication};
 
@@ -229,6 +229,44 @@ async fn a_bound_client_may_be_silent_for_long() {
     let began = TestInstant::now();
     is_notice(&rest(&mut client).await, 52);
     assert!(began.elapsed() >= world.settings.limits.idle_time);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_lost_the_identity_may_not_be_silent_for_long() {
+    let world = World::new();
+    let (mut client, _task) = open(&world);
+    client.write_all(&bind(1, APP, world.secrets.app.as_bytes())).await.unwrap();
+    answers(&mut client, 1).await;
+    let patience = world.settings.limits.idle_time_before_bind;
+    sleep(patience * 10).await;
+    world.change(|transaction| transaction.delete_token(APP_TOKEN));
+    let began = TestInstant::now();
+    is_notice(&rest(&mut client).await, 52);
+    assert!(began.elapsed() <= patience, "{:?}", began.elapsed());
+    assert_eq!(world.registry.reached().count(Limit::idle_time_before_bind), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_lost_the_identity_has_a_place_before_bind() {
+    let world = World::new();
+    let mut crowded = Crowded::bound(&world, 1 << 16).await;
+    assert_eq!(crowded.limits.counts().before_bind, 0);
+    world.change_account(READER, |account| account.is_active = false);
+    crowded.client.write_all(&who_am_i(2)).await.unwrap();
+    answers(&mut crowded.client, 1).await;
+    assert_eq!((crowded.limits.counts().open, crowded.limits.counts().before_bind), (4, 1));
+    world.change_account(READER, |account| account.is_active = true);
+    crowded.client.write_all(&who_am_i(3)).await.unwrap();
+    answers(&mut crowded.client, 1).await;
+    assert_eq!((crowded.limits.counts().open, crowded.limits.counts().before_bind), (4, 0));
+    world.change_account(READER, |account| account.is_active = false);
+    // In the middle of a message too.
+    crowded.client.write_all(&who_am_i(4)[..5]).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(crowded.limits.counts().before_bind, 1);
+    drop(crowded.client);
+    assert!(crowded.task.await.unwrap().is_err());
+    assert_eq!((crowded.limits.counts().open, crowded.limits.counts().before_bind), (3, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,12 +1,16 @@
 //! Rules 13 to 18 of the product on open connections: rights are asked for every operation.
 
+use std::time::Duration;
+
+use ldap3_proto::proto::LdapFilter;
 use ldap3_proto::proto::LdapSearchScope::{Base, OneLevel, Subtree};
 
-use super::client::{Client, search};
+use super::client::{Client, element, raw, search};
 use super::world::{
     ALICE, ALICE_PASSWORD, APP, APP_TOKEN, BASE, HIDDEN, MAIN, NOW, OTHER, OTHER_BASE, READER, ROOT_PASSWORD,
-    SEEN_BY_APP, STAFF, VAULT, World, vault, wait,
+    SEEN_BY_APP, STAFF, VAULT, Wishes, World, vault, wait,
 };
+use crate::config::Limits;
 use crate::model::{Action, Event, Key, Record};
 use crate::plain::search_grant;
 use crate::registry::EventQuery;
@@ -162,6 +166,40 @@ fn what_ends_a_credential_ends_the_identity() {
     client.bind("alice", ALICE_PASSWORD).is(0);
     world.change_account(ALICE, |account| account.password.as_mut().unwrap().generation += 1);
     has_lost_its_identity(&mut client);
+}
+
+/// The limits of who has bound are for as long as that holds.
+#[test]
+fn who_has_lost_the_identity_is_a_stranger() {
+    let limits = Limits { filter_elements_before_bind_max: 8, ..Limits::default() };
+    let world = World::with(Wishes { limits, ..Wishes::default() });
+    let terms = |client: &mut Client| {
+        let mut request = search("", Base, "(objectClass=*)", &[]);
+        request.filter = LdapFilter::Or(vec![LdapFilter::Present("cn".to_owned()); 16]);
+        client.search(request)
+    };
+    let mut client = Client::app(&world);
+    terms(&mut client).is(0);
+    let bound = client.session.holders();
+    world.change_account(APP, |account| account.is_active = false);
+    terms(&mut client).is(11);
+    assert!(!client.session.is_bound() && client.session.has_lost_identity());
+    assert_eq!(client.session.account(), None);
+    assert_eq!(client.session.holders(), Client::new(&world).session.holders());
+    assert_eq!(client.session.message_size_max(), 64 * 1024);
+    // It may come back.
+    world.change_account(APP, |account| account.is_active = true);
+    terms(&mut client).is(0);
+    assert_eq!((client.session.account(), client.session.holders()), (Some(APP), bound));
+    // So it is with a second, with the provider's application, and without any request at all.
+    world.change_token(APP_TOKEN, |token| token.expires = Some(NOW.after(Duration::from_secs(1))));
+    terms(&mut client).is(0);
+    client.now = NOW.after(Duration::from_secs(1));
+    client.session.review(client.moment());
+    assert!(!client.session.is_bound());
+    // A message that is too large for a stranger is not taken.
+    let large = element(0x4a, &vec![b'x'; 100 * 1024]);
+    client.send(&raw(9, &large)).is_notice(2);
 }
 
 #[test]

@@ -134,9 +134,8 @@ impl World {
             ..RegistrySettings::default()
         };
         let registry = Registry::open(store, settings).unwrap();
-        // What a start does by itself is done: the writer takes one thing after the other. On a thread of its own, as tests
-        // that have a runtime make worlds too.
-        std::thread::scope(|scope| scope.spawn(|| wait(registry.is_seeded())).join()).unwrap().unwrap();
+        // What a start does by itself is done: the writer takes one thing after the other.
+        wait_beside(registry.is_seeded()).unwrap();
         let pages = crate::ldap::pages::Pages::new(&wishes.limits, Arc::clone(registry.reached())).unwrap();
         let memory = ConnectionMemory::new(&wishes.limits);
         let settings = SessionSettings {
@@ -163,7 +162,7 @@ impl World {
         F: FnOnce(&mut Transaction<'_>) -> Result<(), ChangeError> + Send + 'static,
     {
         let actor = Actor::named("test");
-        wait(self.registry.change(actor, command)).unwrap();
+        wait_beside(self.registry.change(actor, command)).unwrap();
     }
 
     /// Puts a changed copy of a token.
@@ -217,6 +216,11 @@ pub(in crate::ldap) fn peer(address: &str) -> SessionPeer {
 /// Waits for a future on this thread.
 pub(in crate::ldap) fn wait<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// The same on a thread of its own, for tests that have a runtime too.
+fn wait_beside<T: Send>(future: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(|| wait(future)).join()).unwrap()
 }
 
 pub(in crate::ldap) fn cheap() -> Argon2Parameters {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(in crate::ldap) use running::RunningSearch;
-use running::{Asked, Batch, End, Page, Search, SortAnswer};
+use running::{Batch, End, Page, Search, SortAnswer};
 use sorted::{ListView, ListViewTarget, Part, Sorted};
 
 use super::gate::{OperationRefusal, Target, assert_on, find, prepare, too_large, tree_and_visibility};
@@ -29,7 +29,7 @@ use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::root_dse;
 use crate::ldap::selection::Selection;
-use crate::ldap::session::{Context, Moment, Session};
+use crate::ldap::session::{Asked, Context, Moment, Session};
 use crate::model::ProviderNumber;
 use crate::schema::Schema;
 

@@ -17,8 +17,7 @@ use crate::ldap::memory::{Holder, Holders};
 use crate::ldap::pages::{Pages, Place, QueryDigest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
-use crate::ldap::session::Moment;
-use crate::model::Revision;
+use crate::ldap::session::{Asked, Moment};
 use crate::net::Share;
 
 /// A search that has more to answer. It holds the snapshot that all of its answer comes from.
@@ -28,20 +27,8 @@ pub(in crate::ldap) struct RunningSearch {
     pub(super) visibility: Visibility,
     pub(super) search: Search,
     pub(super) _memory: Option<Share<Holder>>,
+    /// When it was last asked what may be seen.
     pub(super) asked: Asked,
-}
-
-/// When it was last asked what may be seen: a right that was taken away since, or a token that has expired, ends it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    revision: Revision,
-    second: i64,
-}
-
-impl Asked {
-    pub(super) fn now(newest: &Snapshot, moment: Moment) -> Self {
-        Self { revision: newest.revision(), second: moment.now.unix_seconds() }
-    }
 }
 
 /// What a search needs from one batch to the next.
