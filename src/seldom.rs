@@ -58,6 +58,9 @@ kinds! {
     /// From somebody who is no proxy.
     StrayProxyHeader, "stray_proxy_header":
         "connections begin with a PROXY header and do not come from `proxy_networks`: name the proxy there";
+    /// Of one proxy behind that of another.
+    SecondProxyHeader, "second_proxy_header":
+        "connections of proxies begin with more than one PROXY header: of proxies behind each other only the outer one is to send it";
     /// `client_ca` does not vouch for it.
     UntrustedClient, "untrusted_client_certificate":
         "clients were refused whose certificate `client_ca` does not vouch for";

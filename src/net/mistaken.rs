@@ -21,24 +21,30 @@ pub enum Spoken {
 }
 
 impl Spoken {
-    /// By the first octets of a connection, however few have come.
+    /// By the first octets of a connection, if as many have come as tell.
     pub fn by(first: &[u8]) -> Option<Self> {
-        let begins_as =
-            |start: &[u8]| !first.is_empty() && first.iter().zip(start).all(|(one, other)| one == other);
+        // One letter begins much else.
+        let may_be = |starts: &[&[u8]]| {
+            let begins_as = |start: &&[u8]| first.iter().zip(*start).all(|(one, other)| one == other);
+            first.len() >= 2 && starts.iter().any(begins_as)
+        };
         Some(match first {
             // RFC 8446 section 5.1: a handshake, of SSL 3 or later.
             [0x16] | [0x16, 3, ..] => Self::Tls,
             // RFC 4511 section 4.1.1: a sequence.
             [0x30, ..] => Self::Ldap,
-            _ if PROXY_HEADERS.iter().any(|start| first.len() >= 2 && begins_as(start)) => Self::ProxyHeader,
-            _ if METHODS.iter().any(|method| begins_as(method)) => Self::Http,
-            _ => return None,
+            _ => match (may_be(&PROXY_HEADERS), may_be(&METHODS)) {
+                (true, false) => Self::ProxyHeader,
+                (false, true) => Self::Http,
+                _ => return None,
+            },
         })
     }
 
-    /// What this is a mistake for on a port where `expected` is spoken.
-    fn instead_of(self, expected: Self) -> Option<Seldom> {
+    /// What this is a mistake for on a port where `expected` is spoken, of a client that a proxy has named or not.
+    fn instead_of(self, expected: Self, is_proxied: bool) -> Option<Seldom> {
         Some(match (self, expected) {
+            (Self::ProxyHeader, _) if is_proxied => Seldom::SecondProxyHeader,
             (Self::ProxyHeader, _) => Seldom::StrayProxyHeader,
             (Self::Tls, Self::Ldap | Self::Http) => Seldom::TlsInClear,
             (Self::Http | Self::Ldap, Self::Tls) => Seldom::ClearOnTls,
@@ -51,7 +57,8 @@ impl Spoken {
 
 /// Tells of a connection that ended because its first octets were not what is spoken there.
 pub fn tell_spoken(peer: &Peer, first: &[u8], expected: Spoken) {
-    if let Some(kind) = Spoken::by(first).and_then(|spoken| spoken.instead_of(expected)) {
+    let is_proxied = peer.proxied.is_some();
+    if let Some(kind) = Spoken::by(first).and_then(|spoken| spoken.instead_of(expected, is_proxied)) {
         tell(peer, kind, None);
     }
 }
@@ -102,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_first_octets_tell_what_is_spoken() {
-        let rows: [(&[u8], Option<Spoken>); 15] = [
+        let rows: [(&[u8], Option<Spoken>); 19] = [
             (&[0x16, 3, 1, 2, 0], Some(Spoken::Tls)),
             (&[0x16], Some(Spoken::Tls)),
             (&[0x16, 9], None),
@@ -113,7 +120,12 @@ mod tests {
             (b"GETTING", None),
             (b"PRI * HTTP/2.0\r\n\r\nSM", Some(Spoken::Http)),
             (b"PROXY TCP4 ", Some(Spoken::ProxyHeader)),
-            (b"PR", Some(Spoken::ProxyHeader)),
+            (b"PRO", Some(Spoken::ProxyHeader)),
+            (b"PRI", Some(Spoken::Http)),
+            // So far it may be either, or neither.
+            (b"PR", None),
+            (b"P", None),
+            (b"G", None),
             (b"\r\n\r\n\0\r\nQUIT\n", Some(Spoken::ProxyHeader)),
             (b"SSH-2.0-OpenSSH", None),
             (b"\0\0", None),
@@ -128,12 +140,23 @@ mod tests {
     fn what_is_spoken_where_it_belongs_is_no_mistake() {
         for spoken in [Spoken::Tls, Spoken::Http, Spoken::Ldap] {
             for expected in [Spoken::Tls, Spoken::Http, Spoken::Ldap] {
-                assert_eq!(
-                    spoken.instead_of(expected).is_none(),
-                    spoken == expected,
-                    "{spoken:?} {expected:?}"
-                );
+                for is_proxied in [false, true] {
+                    assert_eq!(
+                        spoken.instead_of(expected, is_proxied).is_none(),
+                        spoken == expected,
+                        "{spoken:?} {expected:?}"
+                    );
+                }
             }
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_not_named_where_its_clients_come_from() {
+        for expected in [Spoken::Tls, Spoken::Http, Spoken::Ldap] {
+            let instead = |is_proxied| Spoken::ProxyHeader.instead_of(expected, is_proxied);
+            assert_eq!(instead(false), Some(Seldom::StrayProxyHeader));
+            assert_eq!(instead(true), Some(Seldom::SecondProxyHeader));
         }
     }
 }

@@ -121,6 +121,24 @@ fn from_elsewhere_it_is_no_header() {
     assert!(!server.log().contains("192.0.2.7"));
 }
 
+/// A proxy behind another passes the header of that on: what the operator is told is not to trust the client.
+#[test]
+fn two_headers_are_told_as_such() {
+    let (_place, server, _) = start("\"127.0.0.0/8\"");
+    let text = b"PROXY TCP4 192.0.2.7 127.0.0.1 1 389\r\n";
+    for scheme in ["ldap", "ldaps", "http", "https"] {
+        for first in [&header(false), &text[..]] {
+            rest(behind(server.address(scheme), &[first, text].concat()));
+        }
+        // Of one octet nobody knows what it begins.
+        rest(behind(server.address(scheme), &[&text[..], b"P\r\n"].concat()));
+    }
+    server.await_log("more than one PROXY header");
+    for wrong in ["name the proxy there", "speak HTTP", "speak in clear"] {
+        assert!(!server.log().contains(wrong), "{}", server.log());
+    }
+}
+
 #[test]
 fn http_goes_by_the_header_of_a_proxy() {
     let (_place, server, _) = start("\"127.0.0.0/8\"");
