@@ -165,7 +165,7 @@ impl<'a> RequestControls<'a> {
                         sentence: match known {
                             Some(_) => {
                                 format!(
-                                    "the control {} does not belong to a {}",
+                                    "the control {} does not belong to the {} request",
                                     control.oid,
                                     operation.name()
                                 )

@@ -9,29 +9,65 @@ use crate::ldap::response::{self, Outcome};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::{Context, Next, Session};
 
-/// Carries an extended operation out; an unknown one is protocolError with its OID named.
+/// An extended operation that there is.
+struct Extension {
+    oid: &'static str,
+    value: RequestValue,
+    /// What its responses are named.
+    response_name: Option<&'static str>,
+    run: fn(&mut Session, &ExtendedRequest, Context<'_>),
+}
+
+/// Whether a request has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RequestValue {
+    Absent,
+    Optional,
+    Required,
+}
+
+const EXTENSIONS: [Extension; 4] = [
+    Extension { oid: START_TLS, value: RequestValue::Absent, response_name: Some(START_TLS), run: start_tls },
+    Extension { oid: WHO_AM_I, value: RequestValue::Absent, response_name: None, run: who_am_i },
+    Extension { oid: CANCEL, value: RequestValue::Required, response_name: None, run: cancel },
+    Extension {
+        oid: PASSWORD_MODIFY,
+        value: RequestValue::Optional,
+        response_name: None,
+        run: password_modify::run,
+    },
+];
+
+/// Carries an extended operation out; an unknown one is protocolError with its OID named, and so is one with a value that
+/// it has not, or without one that it has.
 pub(in crate::ldap) fn run(session: &mut Session, request: &ExtendedRequest, context: Context<'_>) {
-    match request.name.as_str() {
-        START_TLS => start_tls(session, context),
-        WHO_AM_I => who_am_i(session, context),
-        CANCEL => cancel(session, request, context),
-        PASSWORD_MODIFY => password_modify::run(session, request, context),
-        unknown => {
-            let sentence = format!("the extended operation {unknown} is not supported");
+    let name = request.name.as_str();
+    let known = EXTENSIONS.iter().find(|known| known.oid == name);
+    let fault = match (known.map(|known| known.value), &request.value) {
+        (None, _) => "is not supported",
+        (Some(RequestValue::Absent), Some(_)) => "has no value",
+        (Some(RequestValue::Required), None) => "needs a value",
+        _ => "",
+    };
+    match known {
+        Some(known) if fault.is_empty() => (known.run)(session, request, context),
+        _ => {
+            let sentence = format!("the extended operation {name} {fault}");
             let outcome = Outcome::new(ResultCode::ProtocolError, &sentence);
-            response::extended_response(context.output, context.message_id, &outcome, None, None, &[]);
+            let response_name = known.and_then(|known| known.response_name);
+            let Context { output, message_id, .. } = context;
+            response::extended_response(output, message_id, &outcome, response_name, None, &[]);
         }
     }
 }
 
 /// The OIDs that the root DSE advertises.
 pub(in crate::ldap) fn supported(offers_start_tls: bool) -> Vec<&'static str> {
-    let start_tls = offers_start_tls.then_some(START_TLS);
-    start_tls.into_iter().chain([WHO_AM_I, CANCEL, PASSWORD_MODIFY]).collect()
+    EXTENSIONS.iter().map(|known| known.oid).filter(|oid| offers_start_tls || *oid != START_TLS).collect()
 }
 
 /// RFC 4511 section 4.14.
-fn start_tls(session: &mut Session, context: Context<'_>) {
+fn start_tls(session: &mut Session, _: &ExtendedRequest, context: Context<'_>) {
     let outcome = if !session.settings.offers_start_tls {
         Outcome::new(ResultCode::ProtocolError, "this server has no certificate, so it cannot start TLS")
     } else if session.is_tls {
@@ -48,7 +84,7 @@ fn start_tls(session: &mut Session, context: Context<'_>) {
 }
 
 /// RFC 4532: `dn:` and the DN of the account, nothing for who is nobody.
-fn who_am_i(session: &mut Session, context: Context<'_>) {
+fn who_am_i(session: &mut Session, _: &ExtendedRequest, context: Context<'_>) {
     let snapshot = context.snapshot;
     let mut name = Vec::new();
     if let Some(identity) = holding(session, snapshot, context.moment)

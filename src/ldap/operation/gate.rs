@@ -13,6 +13,7 @@ use crate::directory::{
 use crate::ldap::response::{Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::{Context, Moment, Session};
+use crate::schema::dn::is_at_or_below;
 use crate::schema::{DnError, MatchingRule, Schema, normalize_dn_within};
 
 /// The DN that an operation is about, and its normal form.
@@ -157,6 +158,11 @@ pub(in crate::ldap) fn tree_and_visibility<'a>(
     }
     match tree {
         Some(tree) => Ok((tree, visibility)),
+        None if is_at_or_below(&target.normal, SUBSCHEMA_DN.as_bytes()) => {
+            let refused =
+                OperationRefusal::new(ResultCode::NoSuchObject, "nothing stands below the subschema");
+            Err(OperationRefusal { matched_dn: SUBSCHEMA_DN.to_owned(), ..refused })
+        }
         None => Err(OperationRefusal::new(ResultCode::NoSuchObject, NO_SUCH_SUFFIX)),
     }
 }

@@ -127,6 +127,52 @@ fn unknown_extended_operations_are_named() {
 }
 
 #[test]
+fn each_extended_operation_has_a_value_or_has_none() {
+    const CANCEL: &str = "1.3.6.1.1.8";
+    let world = World::new();
+    let ask = |client: &mut Client, name: &str, value: Option<&[u8]>| {
+        let value = value.map(<[u8]>::to_vec);
+        client.ask(LdapOp::ExtendedRequest(LdapExtendedRequest { name: name.to_owned(), value }))
+    };
+    for value in [&b""[..], b"x"] {
+        let mut client = Client::in_clear(&world);
+        let refused = ask(&mut client, START_TLS, Some(value));
+        assert!(refused.is(2).result().message.contains("has no value"));
+        match &refused.messages[0].op {
+            LdapOp::ExtendedResponse(response) => assert_eq!(response.name.as_deref(), Some(START_TLS)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(client.session.next(), Next::Read, "TLS does not begin");
+        ask(&mut Client::app(&world), WHO_AM_I, Some(value)).is(2);
+        ask(&mut Client::app(&world), CANCEL, Some(value)).is(2);
+    }
+    let refused = ask(&mut Client::app(&world), CANCEL, None);
+    assert!(refused.is(2).result().message.contains("needs a value"));
+    ask(&mut Client::app(&world), WHO_AM_I, None).is(0);
+}
+
+#[test]
+fn below_the_subschema_there_is_nothing() {
+    let world = World::new();
+    let mut client = Client::reader(&world);
+    for (base, matched) in [
+        ("cn=x,cn=subschema", "cn=subschema"),
+        ("cn=x, CN=y, CN=Subschema", "cn=subschema"),
+        ("cn=x+cn=subschema", ""),
+        ("cn=xcn=subschema", ""),
+    ] {
+        let found = client.search(search(base, LdapSearchScope::Base, "(objectClass=*)", &[]));
+        assert_eq!(found.is(32).result().matcheddn, matched, "{base}");
+        let found = client.compare(base, "cn", "x");
+        assert_eq!(found.is(32).result().matcheddn, matched, "{base}");
+    }
+    // Who is nobody learns nothing.
+    let mut nobody = Client::new(&world);
+    let refused = nobody.search(search("cn=x,cn=subschema", LdapSearchScope::Base, "(objectClass=*)", &[]));
+    assert_eq!(refused.is(50).result().matcheddn, "");
+}
+
+#[test]
 fn start_tls_as_the_rfc_has_it() {
     let mut world = World::new();
     // In clear, with nothing outstanding.
