@@ -86,6 +86,10 @@ limits! {
     filter_work_max: u32 = 2_000_000, 1_000..=u32::MAX;
     /// The same before a successful bind.
     filter_work_before_bind_max: u32 = 8_192, 1_000..=u32::MAX;
+    /// What it may cost to prepare all assertion values of a request for comparison, of its filter and its controls: one for each element, one for each octet of text beyond plain ASCII, ten for each part of a DN; a search that needs more ends with adminLimitExceeded.
+    filter_preparation_max: u32 = 100_000, 1_000..=u32::MAX;
+    /// The same before a successful bind.
+    filter_preparation_before_bind_max: u32 = 8_192, 1_000..=u32::MAX;
     /// Octets of all assertion values of a filter, prepared for comparison; a search that needs more ends with adminLimitExceeded.
     filter_octets_max: u64 = 2 * MIB, KIB..=GIB;
     /// The same before a successful bind.
@@ -288,6 +292,7 @@ smaller_before_bind! {
     message_size_max: u64 = message_size_before_bind_max;
     filter_elements_max: u32 = filter_elements_before_bind_max;
     filter_work_max: u32 = filter_work_before_bind_max;
+    filter_preparation_max: u32 = filter_preparation_before_bind_max;
     filter_octets_max: u64 = filter_octets_before_bind_max;
     assertion_length_max: u64 = assertion_length_before_bind_max;
     output_buffer_max: u64 = output_buffer_before_bind_max;

@@ -56,11 +56,35 @@ pub struct FilterBounds {
     pub octets_max: usize,
     /// Octets of one of them as it was sent.
     pub value_octets_max: usize,
+    /// What it may cost to make all of them ready, in the unit in which an evaluator counts.
+    pub work_max: u64,
 }
 
 impl FilterBounds {
     /// All of it.
-    pub const NONE: Self = Self { octets_max: usize::MAX, value_octets_max: usize::MAX };
+    pub const NONE: Self = Self { octets_max: usize::MAX, value_octets_max: usize::MAX, work_max: u64::MAX };
+
+    /// What is left of them when so many octets were made ready, at such a cost.
+    pub(super) fn behind(self, octets: usize, work: u64) -> Self {
+        Self {
+            octets_max: self.octets_max.saturating_sub(octets),
+            work_max: self.work_max.saturating_sub(work),
+            ..self
+        }
+    }
+
+    /// How many octets a value may become; `None`: to make it ready costs more than it may, whatever it becomes.
+    pub(super) fn form_octets_max(self, rule: MatchingRule, value: &[u8]) -> Option<usize> {
+        let cost = rule.cost_of_preparing(value, 0);
+        if cost > self.work_max {
+            return None;
+        }
+        // Plain text costs little, and becomes no longer than it is.
+        let is_plain = cost < value.len() as u64;
+        let work_max =
+            if is_plain { usize::MAX } else { usize::try_from(self.work_max).unwrap_or(usize::MAX) };
+        Some(self.octets_max.min(work_max))
+    }
 
     /// Whether an assertion value is short enough to be prepared. Octets need no preparation; a text or a name that is
     /// longer is Undefined, as preparing it could cost a hundred times what it costs to send.
@@ -70,14 +94,25 @@ impl FilterBounds {
     }
 }
 
-/// The assertion values of a filter, prepared for comparison, have more octets than they may.
+/// The assertion values of a filter are more than may be made ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the assertion values of the filter have more than {max} octets when they are prepared for comparison"
-)]
-pub struct FilterTooLarge {
-    /// How many they may have.
-    pub max: usize,
+pub enum FilterTooLarge {
+    #[error(
+        "the assertion values of the filter have more than {max} octets when they are prepared for comparison"
+    )]
+    Octets {
+        /// How many they may have.
+        max: usize,
+        /// What has been done until then.
+        work: u64,
+    },
+    #[error(
+        "to prepare all assertion values of the request for comparison takes more work than one request may"
+    )]
+    Work {
+        /// What has been done until then.
+        work: u64,
+    },
 }
 
 /// One element, in prefix order like [`FilterItem`].
@@ -200,14 +235,19 @@ impl PreparedFilter {
         let mut filter = Self::empty(bounds);
         for item in items {
             filter.push(item, reader);
+            let work = filter.work;
             if filter.octets.len() > bounds.octets_max {
-                return Err(FilterTooLarge { max: bounds.octets_max });
+                return Err(FilterTooLarge::Octets { max: bounds.octets_max, work });
+            }
+            if work > bounds.work_max {
+                return Err(FilterTooLarge::Work { work });
             }
         }
         Ok(filter)
     }
 
     fn push(&mut self, item: &FilterItem<'_>, reader: &TreeReader<'_>) {
+        self.work += 1;
         let node = self.node(item, reader);
         if !is_part(&node) {
             self.head = self.nodes.len();
@@ -297,7 +337,7 @@ impl PreparedFilter {
     /// The assertion as one about the relation of accounts and groups, where it is one: so a group
     /// with a million members is asked for one of them, not for all.
     fn relation(
-        &self,
+        &mut self,
         attribute: AttributeId,
         rule: MatchingRule,
         value: &[u8],
@@ -314,7 +354,22 @@ impl PreparedFilter {
             // Nothing that is computed has an option.
             (false, _) => None,
             (true, true) => self.member_named(rule, form, reader),
-            (true, false) => reader.find(value),
+            (true, false) => {
+                let normal = match rule {
+                    MatchingRule::DistinguishedName | MatchingRule::InChain => Some(self.form(form)),
+                    _ => None,
+                };
+                let found = match normal {
+                    Some(normal) => reader.find_target(value, normal),
+                    None => reader.find(value),
+                };
+                // A name that is nobody's is read once more, as one of another spelling.
+                self.work += match (normal, found) {
+                    (Some(_), Some(_)) => rule.cost(),
+                    _ => rule.cost() + rule.cost_of_preparing(value, 0),
+                };
+                found
+            }
         };
         Some(match rule {
             MatchingRule::InChain => Node::Chain { attribute, target },
@@ -354,11 +409,12 @@ impl PreparedFilter {
         let Some(Node::Substrings { rule, .. }) = self.nodes.get(self.head) else { return INERT };
         let rule = *rule;
         let start = self.octets.len();
-        let is_sound = self.takes(rule, value)
-            && rule.normalize_part(kind, value, self.octets_left(), &mut self.octets).is_ok();
-        if is_sound {
+        if let Some(octets_max) = self.form_octets_max(rule, value) {
+            let is_sound = rule.normalize_part(kind, value, octets_max, &mut self.octets).is_ok();
             self.work += rule.cost_of_preparing(value, self.octets.len() - start);
-            return Node::Part { kind, form: self.span(start..self.octets.len()) };
+            if is_sound {
+                return Node::Part { kind, form: self.span(start..self.octets.len()) };
+            }
         }
         if let Some(head) = self.nodes.get_mut(self.head) {
             *head = UNDEFINED;
@@ -427,23 +483,25 @@ impl PreparedFilter {
     }
 
     fn normalize(&mut self, rule: MatchingRule, value: &[u8]) -> Option<Span> {
-        if !self.takes(rule, value) {
-            return None;
-        }
+        let octets_max = self.form_octets_max(rule, value)?;
         let start = self.octets.len();
-        let is_sound = rule.normalize_within(value, self.octets_left(), &mut self.octets).is_ok();
+        let is_sound = rule.normalize_within(value, octets_max, &mut self.octets).is_ok();
         self.work += rule.cost_of_preparing(value, self.octets.len() - start);
         (is_sound && self.octets.len() <= self.bounds.octets_max).then(|| self.span(start..self.octets.len()))
     }
 
-    fn takes(&mut self, rule: MatchingRule, value: &[u8]) -> bool {
-        let takes = self.bounds.takes(rule, value);
-        self.has_long_value |= !takes;
-        takes
-    }
-
-    fn octets_left(&self) -> usize {
-        self.bounds.octets_max.saturating_sub(self.octets.len())
+    /// How many octets a value may become; `None`: it is not made ready. If that is because of what it costs, that cost
+    /// is counted, with which the whole filter is too much.
+    fn form_octets_max(&mut self, rule: MatchingRule, value: &[u8]) -> Option<usize> {
+        if !self.bounds.takes(rule, value) {
+            self.has_long_value = true;
+            return None;
+        }
+        let octets_max = self.bounds.behind(self.octets.len(), self.work).form_octets_max(rule, value);
+        if octets_max.is_none() {
+            self.work += rule.cost_of_preparing(value, 0);
+        }
+        octets_max
     }
 
     fn span(&self, range: Range<usize>) -> Span {

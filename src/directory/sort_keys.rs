@@ -140,8 +140,9 @@ impl SortKeys {
             return None;
         }
         let mut form = Vec::new();
-        first.rule.normalize_within(value, bounds.octets_max, &mut form).ok()?;
-        if form.len() > bounds.octets_max {
+        let octets_max = bounds.form_octets_max(first.rule, value)?;
+        first.rule.normalize_within(value, octets_max, &mut form).ok()?;
+        if form.len() > octets_max {
             return None;
         }
         let mut out = Vec::new();

@@ -112,6 +112,8 @@ pub struct Session {
     /// Whether the client was told to go on with a SASL bind.
     pub(super) is_sasl_in_progress: bool,
     pub(super) evaluator: Evaluator,
+    /// What it has cost to make the values of the present request ready: of its filter and of its controls.
+    preparation: u64,
     output_memory: BufferMemory,
     end: Option<Next>,
     /// Whether the client waits because too many of its operations are outstanding.
@@ -167,6 +169,7 @@ impl Session {
             change: None,
             is_sasl_in_progress: false,
             evaluator,
+            preparation: 0,
             output_memory,
             end: None,
             is_held_back: false,
@@ -316,8 +319,19 @@ impl Session {
 
     /// How much of the values of a filter is made ready.
     pub(super) fn filter_bounds(&self) -> FilterBounds {
-        let LimitsInForce { filter_octets_max, assertion_length_max, .. } = self.limits();
-        FilterBounds { octets_max: octets(filter_octets_max), value_octets_max: octets(assertion_length_max) }
+        let LimitsInForce { filter_octets_max, assertion_length_max, filter_preparation_max, .. } =
+            self.limits();
+        FilterBounds {
+            octets_max: octets(filter_octets_max),
+            value_octets_max: octets(assertion_length_max),
+            work_max: u64::from(filter_preparation_max).saturating_sub(self.preparation),
+        }
+    }
+
+    /// Counts what it has cost to make values of the present request ready.
+    pub(super) fn add_preparation(&mut self, work: u64) {
+        self.preparation += work;
+        self.evaluator.add_work(work);
     }
 
     /// What was done for the client so far, in elements of filters and values of entries that were looked at, and what
@@ -511,6 +525,7 @@ impl Session {
             self.forget_identity();
         }
         self.evaluator.bound(u64::from(self.limits().filter_work_max));
+        self.preparation = 0;
         let limits = self.decode_limits();
         let message = match message::decode(frame, &limits) {
             Ok(message) => message,

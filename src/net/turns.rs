@@ -99,14 +99,15 @@ impl SourceTurns {
         if work >= LONG_TURN {
             let until = self.millis(begun).saturating_add(PACED_TIME.as_millis() as u64);
             self.paced_until.fetch_max(until, Ordering::Relaxed);
-            self.rest_behind(begun, Instant::now());
+            self.rest_behind(work, begun, Instant::now());
         }
     }
 
-    fn rest_behind(&self, begun: Instant, ended: Instant) {
+    fn rest_behind(&self, work: u64, begun: Instant, ended: Instant) {
         let taken = ended.saturating_duration_since(begun);
         if taken > TURN_TIME {
-            let rests_until = ended.saturating_duration_since(self.started) + taken.min(REST_MAX);
+            let rest_max = REST_MAX.max(Duration::from_micros(work.saturating_mul(TIME_OF_WORK)));
+            let rests_until = ended.saturating_duration_since(self.started) + taken.min(rest_max);
             let rests_until = u64::try_from(rests_until.as_micros()).unwrap_or(u64::MAX);
             self.rests_until.fetch_max(rests_until, Ordering::Relaxed);
         }
@@ -123,9 +124,12 @@ const LONG_TURN: u64 = 3_000;
 pub const WORK_OF_A_HANDSHAKE: u64 = 10_000;
 /// What is counted is cut into turns that are over by then.
 const TURN_TIME: Duration = Duration::from_millis(1);
-/// No rest is longer: a turn may have taken so long because the machine did something else.
+/// No rest is longer behind a turn whose work does not explain it: it may have taken so long because the machine did
+/// something else.
 /// No limit of the config: it is there to be short for who rests, however large the machine.
 const REST_MAX: Duration = Duration::from_millis(20);
+/// Microseconds that one unit of work may explain: twenty times what it takes when nothing else runs.
+const TIME_OF_WORK: u64 = 1;
 /// So long a source is paced behind a long turn.
 const PACED_TIME: Duration = Duration::from_secs(1);
 
@@ -173,14 +177,17 @@ mod tests {
         let (one, other) = (turns.of(&from("192.0.2.1")), turns.of(&from("192.0.2.2")));
         let begun = Instant::now();
         let after = |millis| begun + Duration::from_millis(millis);
-        one.rest_behind(begun, after(1));
+        one.rest_behind(LONG_TURN, begun, after(1));
         assert!(one.rest(after(1)).is_zero());
-        one.rest_behind(begun, after(7));
+        one.rest_behind(LONG_TURN, begun, after(7));
         assert_eq!(one.rest(after(7)).as_micros().div_ceil(1_000), 7);
         assert_eq!(one.rest(after(10)).as_micros().div_ceil(1_000), 4);
         assert!(one.rest(after(14)).is_zero() && other.rest(after(7)).is_zero());
-        one.rest_behind(begun, after(1_000));
+        one.rest_behind(LONG_TURN, begun, after(1_000));
         assert_eq!(one.rest(after(1_000)).as_micros().div_ceil(1_000), 20);
+        // As much was done, and could not be cut.
+        one.rest_behind(2_000_000, begun, after(1_000));
+        assert_eq!(one.rest(after(1_000)).as_micros().div_ceil(1_000), 1_000);
     }
 
     #[test]

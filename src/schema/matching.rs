@@ -123,13 +123,16 @@ impl MatchingRule {
 
     /// What it costs to prepare a value or an assertion, of which a normal form of so many octets came.
     pub fn cost_of_preparing(self, value: &[u8], form: usize) -> u64 {
-        let names = match self.syntax() {
-            Syntax::Dn | Syntax::NameAndOptionalUid => {
-                value.iter().filter(|octet| **octet == b'=').count() as u64
-            }
-            _ => 1,
+        let is_name = matches!(self.syntax(), Syntax::Dn | Syntax::NameAndOptionalUid);
+        let names = if is_name { memchr::memchr_iter(b'=', value).count() as u64 } else { 1 };
+        // What is escaped may be any text.
+        let is_escaped = is_name && memchr::memchr2(b'\\', b'#', value).is_some();
+        let text = match self {
+            Self::OctetString | Self::OctetStringOrdering => prepare::cost_of_plain(value),
+            _ if is_escaped => value.len().max(form) as u64,
+            _ => prepare::cost_of_preparing(value, form),
         };
-        self.cost() * names + prepare::cost_of_preparing(value, form)
+        self.cost() * names + text
     }
 
     /// Its name as published.

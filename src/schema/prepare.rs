@@ -78,9 +78,14 @@ pub(super) fn prepare_part(
 /// text that needs the tables costs for every octet about what sixty-four of plain text do.
 pub fn cost_of_preparing(value: &[u8], form: usize) -> u64 {
     match value.iter().copied().all(is_plain) {
-        true => value.len() as u64 / 64,
+        true => cost_of_plain(value),
         false => value.len().max(form) as u64,
     }
+}
+
+/// The same of what is taken as it is, or nearly so.
+pub(super) fn cost_of_plain(value: &[u8]) -> u64 {
+    value.len() as u64 / 64
 }
 
 /// Whether `value`, prepared, is `prepared`; for ASCII without writing anything.

@@ -201,13 +201,9 @@ pub(in crate::ldap) fn prepare(
     filter: &[FilterItem<'_>],
     reader: &TreeReader<'_>,
 ) -> Result<PreparedFilter, OperationRefusal> {
-    let bounds = session.filter_bounds();
-    let filter = PreparedFilter::bounded(filter, reader, bounds).map_err(|error| {
-        // As much as could be was made ready.
-        session.evaluator.add_work(bounds.octets_max as u64);
-        too_large(session, error)
-    })?;
-    session.evaluator.add_work(filter.work());
+    let filter = PreparedFilter::bounded(filter, reader, session.filter_bounds())
+        .map_err(|error| too_large(session, error))?;
+    session.add_preparation(filter.work());
     if filter.has_long_value() {
         session.note(Limit::assertion_length_max);
     }
@@ -215,8 +211,13 @@ pub(in crate::ldap) fn prepare(
 }
 
 /// How an operation ends whose assertion values are too many.
-pub(in crate::ldap) fn too_large(session: &Session, error: FilterTooLarge) -> OperationRefusal {
-    session.note(Limit::filter_octets_max);
+pub(in crate::ldap) fn too_large(session: &mut Session, error: FilterTooLarge) -> OperationRefusal {
+    let (limit, work) = match error {
+        FilterTooLarge::Octets { work, .. } => (Limit::filter_octets_max, work),
+        FilterTooLarge::Work { work } => (Limit::filter_preparation_max, work),
+    };
+    session.note(limit);
+    session.add_preparation(work);
     OperationRefusal::new(ResultCode::AdminLimitExceeded, error.to_string())
 }
 

@@ -130,6 +130,72 @@ fn what_is_asked_before_a_bind_is_counted() {
     assert_eq!(count(&world, Limit::assertion_length_before_bind_max), 1);
 }
 
+/// A filter element of some octets behind a tag.
+fn or(terms: &[Vec<u8>]) -> Vec<u8> {
+    element(0xa1, &terms.concat())
+}
+
+#[test]
+fn what_is_made_ready_for_one_request_is_bounded() {
+    const OWN: &str = "cn=app,ou=users,dc=example,dc=org";
+    let world = World::new();
+    let mut app = Client::app(&world);
+    let texts = |count| vec![equality("cn", &"ä".repeat(31_000)); count];
+    let names = |attribute: &'static str, value: &'static str| {
+        move |number: usize| equality(attribute, &format!("cn={value}{number},ou=groups,{BASE}"))
+    };
+    let many = |name: &dyn Fn(usize) -> Vec<u8>| (0..16_000).map(name).collect::<Vec<_>>();
+    let mut ask = |terms: &[Vec<u8>], as_filter: bool, controls: &[&'static str], code: u8| {
+        let before = app.session.work_done();
+        let filter = if as_filter { or(terms) } else { element(0x87, b"objectClass") };
+        let body = [
+            element(4, OWN.as_bytes()),
+            element(10, &[0]),
+            element(10, &[0]),
+            element(2, &[0]),
+            element(2, &[0]),
+            element(1, &[0]),
+            filter,
+            element(0x30, &element(4, b"cn")),
+        ];
+        let message = super::client::raw(9, &element(0x63, &body.concat()));
+        let controls: Vec<_> = controls
+            .iter()
+            .map(|control| {
+                let value =
+                    if *control == MATCHED_VALUES { element(0x30, &terms.concat()) } else { or(terms) };
+                (*control, true, Some(value))
+            })
+            .collect();
+        app.send(&with_controls(&message, &controls)).is(code);
+        let work = app.session.work_done() - before;
+        assert!(work < 100_000 + 80_000, "{work}");
+    };
+    const ASSERTION: &str = "1.3.6.1.1.12";
+    let named = names("memberOf", "x");
+    let escaped = equality("member", &format!("cn={},{BASE}", "\\C3\\A4".repeat(10_000)));
+    let attacks = [
+        texts(31),
+        many(&named),
+        many(&names("seeAlso", "ä")),
+        many(&names("seeAlso", "x")),
+        vec![escaped; 31],
+    ];
+    for terms in &attacks {
+        ask(terms, true, &[], 11);
+        ask(terms, false, &[ASSERTION], 11);
+        ask(terms, false, &[MATCHED_VALUES], 11);
+    }
+    assert_eq!(count(&world, Limit::filter_preparation_max), 15);
+    // All of them in one request are one.
+    ask(&texts(1), true, &[MATCHED_VALUES], 11);
+    ask(&texts(1), true, &[], 0);
+    assert_eq!(count(&world, Limit::filter_preparation_max), 16);
+    // Thousands of plain texts, and of names, are nothing to refuse.
+    ask(&(0..16_000).map(|number| equality("cn", &format!("x{number}"))).collect::<Vec<_>>(), true, &[], 0);
+    ask(&(0..1_000).map(named).collect::<Vec<_>>(), true, &[], 0);
+}
+
 #[test]
 fn a_list_of_attributes_in_one_string_is_bounded_and_counted_by_its_names() {
     let world = World::new();

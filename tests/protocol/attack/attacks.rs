@@ -215,6 +215,19 @@ pub const ALL: &[Attack] = &[
         ..AFTER_BIND
     },
     Attack {
+        name: "texts beyond ASCII, 2 MB",
+        way: Way::Ask {
+            before: 0,
+            differs: false,
+            ask: |_, _| {
+                let values: Vec<u8> = (0..31).flat_map(|_| equality("cn", &"ä".repeat(31_000))).collect();
+                vec![(search(2, BASE, 2, &element(0xa1, &values)), &[11])]
+            },
+        },
+        limits: &[("filter_preparation_max", AtLeast::ForEachAnswer)],
+        ..AFTER_BIND
+    },
+    Attack {
         name: "matched values over a large group",
         whom: Whom::Reader,
         connections: 3,

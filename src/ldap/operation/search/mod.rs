@@ -328,7 +328,7 @@ fn list_view(
                 session.note(Limit::assertion_length_max);
             }
             let form = keys.assertion(value, bounds);
-            session.evaluator.add_work(form.as_ref().map_or(value.len(), Vec::len) as u64);
+            session.add_preparation(form.as_ref().map_or(value.len(), Vec::len) as u64);
             let sentence = "the value is not one of the first sort key's attribute";
             ListViewTarget::AtLeast(form.ok_or_else(|| {
                 list_view_error(ListViewResult::Code(ResultCode::InappropriateMatching), sentence)
@@ -448,7 +448,7 @@ fn projection(
         Some(items) => {
             let filter = ValuesFilter::bounded(items, reader, session.filter_bounds())
                 .map_err(|error| too_large(session, error))?;
-            session.evaluator.add_work(filter.work());
+            session.add_preparation(filter.work());
             Some(Box::new(filter))
         }
     };
