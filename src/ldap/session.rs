@@ -192,7 +192,10 @@ impl Session {
                 Ok(Some(frame)) => {
                     // A bind waits until what is outstanding has been answered (RFC 4511 section 4.2.1).
                     if frame.operation == BIND_REQUEST && !self.searches.is_empty() {
-                        break;
+                        self.abandon_ahead(rest.get(frame.octets.len()..).unwrap_or_default());
+                        if !self.searches.is_empty() {
+                            break;
+                        }
                     }
                     taken += frame.octets.len();
                     self.evaluator.add_work(WORK_OF_A_REQUEST + frame.octets.len() as u64 / 64);
@@ -598,6 +601,24 @@ impl Session {
     /// RFC 4511 section 4.11: no answer, neither to this nor to what is abandoned.
     fn abandon(&mut self, message_id: i32) {
         self.searches.retain(|running| running.message_id() != message_id);
+    }
+
+    /// Carries abandons out that stand directly behind a bind which waits for what they abandon. When their turn comes
+    /// they find nothing any more.
+    fn abandon_ahead(&mut self, mut input: &[u8]) {
+        let limits = self.decode_limits();
+        let begun = self.evaluator.work();
+        while self.evaluator.work() - begun < self.turn_work()
+            && let Ok(Some(frame)) = frame::next(input, self.message_size_max())
+            && let Ok(message) = message::decode(&frame, &limits)
+            && let Request::Abandon { message_id } = message.request
+        {
+            self.evaluator.add_work(WORK_OF_A_REQUEST);
+            if RequestControls::read(Operation::Abandon, &message.controls, &limits).is_ok() {
+                self.abandon(message_id);
+            }
+            input = input.get(frame.octets.len()..).unwrap_or_default();
+        }
     }
 
     /// Takes a running search out, if there is one with this message ID.

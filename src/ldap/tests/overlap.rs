@@ -118,6 +118,30 @@ fn abandon_stops_a_running_search() {
 }
 
 #[test]
+fn an_abandon_behind_a_bind_that_waits_ends_what_it_waits_for() {
+    let world = big(Limits::default());
+    let mut client = Client::reader(&world);
+    let abandon = |id| encode(id, LdapOp::AbandonRequest(10));
+    let bind = super::client::bind(11, "reader", world.secrets.reader.as_bytes());
+    client.push(&[dump(10), bind.clone()].concat());
+    let (_, next) = client.step();
+    assert_eq!(next, Next::Work);
+    // One that is not carried out leaves it alone, and so does what stands behind something else.
+    client.push(&with_control(&abandon(12), "1.2.3", true));
+    assert_eq!(client.step().1, Next::Work);
+    client.push(&[small(13), abandon(14)].concat());
+    assert_eq!(client.step().1, Next::Work);
+    let rest = client.send(&[]);
+    assert_eq!(finals(&rest.messages), [10, 11, 13]);
+    client.push(&[dump(10), bind, abandon(12), small(13)].concat());
+    let (mut messages, _) = client.step();
+    let rest = client.send(&[]);
+    assert!(!entries(&rest.messages).contains_key(&10), "not an entry more");
+    messages.extend(rest.messages);
+    assert_eq!(finals(&messages), [11, 13]);
+}
+
+#[test]
 fn unbind_ends_all_that_runs() {
     let world = big(Limits::default());
     let mut client = Client::reader(&world);
