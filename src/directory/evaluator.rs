@@ -78,16 +78,15 @@ impl Evaluator {
         truth.unwrap_or(Truth::Undefined)
     }
 
-    /// Whether the entry matches, where there is no rest; `None`: that is more than can be looked at without one.
-    pub fn matches_at_once(
+    /// What the filter says of the entry, where there is no rest; `None`: that is more than can be looked at without one.
+    pub fn truth_at_once(
         &mut self,
         filter: &PreparedFilter,
         reader: &TreeReader<'_>,
         id: EntryId,
         entry: &Entry,
-    ) -> Option<bool> {
-        let allowance = self.work_per_entry_max.min(WORK_WITHOUT_REST);
-        self.truth_within(allowance, filter, reader, id, entry).map(|truth| truth == Truth::True)
+    ) -> Option<Truth> {
+        self.truth_within(self.work_per_entry_max.min(WORK_WITHOUT_REST), filter, reader, id, entry)
     }
 
     /// What the filter says of the entry, of which no more than [`WORK_AT_ONCE`] elements and values are looked at before

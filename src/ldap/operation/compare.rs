@@ -67,24 +67,31 @@ fn verdict(
     if let Some(assertion) = &controls.assertion {
         assert_on(session, assertion, reader, id, entry)?;
     }
-    let present = prepare(session, &[FilterItem::Present { attribute: request.attribute }], reader)?;
-    if session.evaluator.truth(&present, reader, id, entry) != Truth::True {
+    let present = FilterItem::Present { attribute: request.attribute };
+    if ask(session, present, reader, id, entry)? != Truth::True {
         return Ok(ResultCode::NoSuchAttribute);
     }
     let equality = FilterItem::Equality { attribute: request.attribute, value: request.value };
-    let equality = prepare(session, &[equality], reader)?;
-    let truth = session.evaluator.truth(&equality, reader, id, entry);
-    if session.evaluator.take_exhausted() {
-        session.note(Limit::filter_work_max);
-        return Err(OperationRefusal::new(
-            ResultCode::AdminLimitExceeded,
-            "the attribute has too many values",
-        ));
-    }
+    let truth = ask(session, equality, reader, id, entry)?;
     Ok(match truth {
         Truth::True => ResultCode::CompareTrue,
         // Undefined: the value is not of the attribute's syntax, or there is no rule to compare by. RFC 4511
         // appendix A.1 puts it with FALSE.
         Truth::False | Truth::Undefined => ResultCode::CompareFalse,
+    })
+}
+
+/// What one assertion says of the entry. It is answered at once, and so within what may be done without a rest.
+fn ask(
+    session: &mut Session,
+    assertion: FilterItem<'_>,
+    reader: &TreeReader<'_>,
+    id: EntryId,
+    entry: &Entry,
+) -> Result<Truth, OperationRefusal> {
+    let filter = prepare(session, &[assertion], reader)?;
+    session.evaluator.truth_at_once(&filter, reader, id, entry).ok_or_else(|| {
+        session.note(Limit::filter_work_max);
+        OperationRefusal::new(ResultCode::AdminLimitExceeded, "the attribute has too many values")
     })
 }

@@ -8,7 +8,8 @@ use crate::access::{Denied, Identity, Invalid, admitted, authorise};
 use crate::config::Limit;
 use crate::directory::filter::FilterItem;
 use crate::directory::{
-    Entry, EntryId, FilterTooLarge, PreparedFilter, SUBSCHEMA_DN, Snapshot, Tree, TreeReader, Visibility,
+    Entry, EntryId, FilterTooLarge, PreparedFilter, SUBSCHEMA_DN, Snapshot, Tree, TreeReader, Truth,
+    Visibility,
 };
 use crate::ldap::response::{Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
@@ -244,9 +245,9 @@ pub(in crate::ldap) fn assert_on(
     entry: &Entry,
 ) -> Result<(), OperationRefusal> {
     let filter = prepare(session, assertion, reader)?;
-    match session.evaluator.matches_at_once(&filter, reader, id, entry) {
-        Some(true) => Ok(()),
-        Some(false) => Err(OperationRefusal::assertion_failed()),
+    match session.evaluator.truth_at_once(&filter, reader, id, entry) {
+        Some(Truth::True) => Ok(()),
+        Some(_) => Err(OperationRefusal::assertion_failed()),
         None => {
             session.note(Limit::filter_work_max);
             let sentence = "the assertion would have to look at too many values";

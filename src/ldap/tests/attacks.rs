@@ -460,6 +460,27 @@ fn matched_values_are_work() {
 }
 
 #[test]
+fn a_compare_takes_no_more_than_one_turn() {
+    let world = crowd(3_000, Limits::default());
+    world.change(|transaction| {
+        let Record::Provider(mut main) = super::world::provider(MAIN, "main", BASE, None) else {
+            unreachable!()
+        };
+        main.compatibility_attributes = false;
+        transaction.put(Record::Provider(main))
+    });
+    let mut reader = Client::reader(&world);
+    let before = reader.session.work_done();
+    // A question about all that is derived from it, so about each member.
+    reader.compare(STAFF_DN, "distinguishedName", "cn=x").is(11);
+    let work = reader.session.work_done() - before;
+    assert!(work < 25_000, "{work}");
+    assert_eq!(count(&world, Limit::filter_work_max), 1);
+    reader.compare(STAFF_DN, "member", "cn=user-7,ou=users,dc=example,dc=org").is(6);
+    reader.compare(STAFF_DN, "member", "cn=x").is(5);
+}
+
+#[test]
 fn an_entry_with_many_members_is_written_in_pieces() {
     let limits = Limits { output_buffer_max: 16 * 1024, ..Limits::default() };
     let world = crowd(5_000, limits);

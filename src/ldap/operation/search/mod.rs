@@ -16,7 +16,7 @@ use sorted::{ListView, ListViewTarget, Part, Sorted};
 use super::gate::{OperationRefusal, Target, assert_on, find, prepare, too_large, tree_and_visibility};
 use crate::config::Limit;
 use crate::directory::{
-    Entry, EntryId, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, TreeReader, ValuesFilter,
+    Entry, EntryId, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, TreeReader, Truth, ValuesFilter,
     Visibility, WORK_WITHOUT_REST, Walk,
 };
 use crate::ldap::control::{
@@ -416,11 +416,15 @@ fn standalone(
     if !is_in_scope {
         return Ok((false, End::Complete, answers));
     }
-    let matches = session.evaluator.matches_at_once(&filter, reader, EntryId::STANDALONE, entry);
+    let matches = session.evaluator.truth_at_once(&filter, reader, EntryId::STANDALONE, entry);
     if matches.is_none() {
         session.note(Limit::filter_work_max);
     }
-    Ok((matches == Some(true), if matches.is_some() { End::Complete } else { End::FilterWork }, answers))
+    Ok((
+        matches == Some(Truth::True),
+        if matches.is_some() { End::Complete } else { End::FilterWork },
+        answers,
+    ))
 }
 
 fn refuse(refusal: &OperationRefusal, context: Context<'_>) {
