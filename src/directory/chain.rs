@@ -3,12 +3,12 @@
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
-use super::cost::{spend, spend_on};
+use super::cost::{WORK_OF_A_LOOK_UP, spend, spend_on};
 use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::reader::TreeReader;
 use super::value_cursor::{Met, ValueCursor};
-use crate::schema::{AttributeId, MatchingRule};
+use crate::schema::{AttributeId, MatchingRule, steps};
 
 /// What leads on, and to what.
 pub(super) struct Chain<'f> {
@@ -52,7 +52,7 @@ impl ChainWalk {
             let entry = if id == start.0 { Some(start.1) } else { reader.entry(id) };
             let cost =
                 |entry: &Entry| chain.types.iter().map(|kind| reader.cost_of_values(id, entry, *kind)).sum();
-            *allowance = allowance.saturating_sub(entry.map_or(0, cost));
+            *allowance = allowance.saturating_sub(1 + entry.map_or(0, cost));
             let mut found = false;
             let mut look_at = |met: Met<'_>| {
                 let value = match met {
@@ -70,7 +70,8 @@ impl ChainWalk {
                         self.open.push(next);
                     }
                 }
-                spend_on(allowance, rule.cost(), value) && !found
+                steps::note(1);
+                spend_on(allowance, rule.cost() + WORK_OF_A_LOOK_UP, value) && !found
             };
             let is_done = entry.is_none_or(|entry| {
                 self.cursor.go_on(reader, (id, entry), chain.types, chain.options, &mut look_at)

@@ -16,5 +16,7 @@ fn octets_cost(value: &[u8]) -> u64 {
     value.len() as u64 / OCTETS_OF_ONE_WORK
 }
 
+/// What it costs to look an entry up by the normal form of its DN.
+pub(super) const WORK_OF_A_LOOK_UP: u64 = 4;
 /// So many octets of a value cost as much to look at as a short value.
 const OCTETS_OF_ONE_WORK: u64 = 256;

@@ -272,6 +272,10 @@ impl Evaluation<'_> {
         self.allowance = self.allowance.saturating_sub(self.entry.cost_of_table());
         let stored = self.entry.attributes().map(|stored| stored.id);
         for id in stored.chain(reader.computed_attributes()) {
+            steps::note(1);
+            if !spend(&mut self.allowance, 1) {
+                return Truth::Undefined;
+            }
             if !rule.applies_to(reader.schema().attribute(id).syntax) {
                 continue;
             }

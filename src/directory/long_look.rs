@@ -7,7 +7,7 @@ use super::cost::{spend, spend_on};
 use super::evaluate::{Evaluation, passes};
 use super::prepared::{Node, Span, Truth};
 use super::value_cursor::{Met, ValueCursor};
-use crate::schema::{AttributeId, MatchingRule};
+use crate::schema::{AttributeId, MatchingRule, steps};
 
 /// An evaluation, as far as it has come: connectives that are open, and the place in the values of the element that it
 /// is at.
@@ -185,6 +185,10 @@ impl Leaf {
                 return Some(true);
             }
             *self = Self { attribute: self.attribute + 1, ..Self::default() };
+            steps::note(1);
+            if !spend(&mut evaluation.allowance, 1) {
+                return None;
+            }
         }
         Some(false)
     }

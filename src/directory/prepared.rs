@@ -440,7 +440,10 @@ impl PreparedFilter {
         let (attribute, options) =
             described.map_or((None, Span::EMPTY), |(attribute, options)| (Some(attribute), options));
         let rule = match (rule, attribute) {
-            (Some(name), _) => MatchingRule::find(name),
+            (Some(name), _) => {
+                self.work += WORK_OF_A_RULE;
+                MatchingRule::find(name)
+            }
             (None, Some(attribute)) => reader.schema().attribute(attribute).equality,
             (None, None) => None,
         };
@@ -548,6 +551,8 @@ pub(super) fn is_relation(attribute: AttributeId) -> bool {
 
 /// So many octets of options cost as much to make ready as to look at a short value.
 const OCTETS_OF_ONE_WORK: u64 = 64;
+/// What it costs to find a rule by its name.
+const WORK_OF_A_RULE: u64 = 5;
 const UNDEFINED: Node = Node::Constant(Truth::Undefined);
 /// A part of an assertion that is Undefined.
 const INERT: Node = Node::Part { kind: PartPosition::Any, form: Span::EMPTY };

@@ -481,6 +481,28 @@ fn a_compare_takes_no_more_than_one_turn() {
 }
 
 #[test]
+fn chains_of_any_attribute_are_counted_by_the_attributes() {
+    let world = World::new();
+    let mut stranger = Client::new(&world);
+    for base in ["", "cn=subschema"] {
+        let ask = |count: usize| {
+            let chains: String =
+                (0..count).map(|number| format!("(:1.2.840.113556.1.4.1941:=cn=x{number})")).collect();
+            search(base, LdapSearchScope::Base, &format!("(|{chains})"), &["1.1"])
+        };
+        // Some thirty attributes are asked for each.
+        let before = stranger.session.work_done();
+        stranger.search(ask(20)).is(0);
+        let work = stranger.session.work_done() - before;
+        assert!((20 * 20..TURN_BEFORE_BIND).contains(&work), "{work}");
+        let before = stranger.session.work_done();
+        stranger.search(ask(250)).is(11);
+        let work = stranger.session.work_done() - before;
+        assert!((5_000..TURN_BEFORE_BIND + 8_192).contains(&work), "{work}");
+    }
+}
+
+#[test]
 fn an_entry_with_many_members_is_written_in_pieces() {
     let limits = Limits { output_buffer_max: 16 * 1024, ..Limits::default() };
     let world = crowd(5_000, limits);
