@@ -58,17 +58,38 @@ impl TreeReader<'_> {
         computed(self, (id, subject), entry, attribute, each);
     }
 
-    /// Hands the values of a membership attribute of a group to `each`, from the member `from` on, until it says
-    /// `false`; a member that has none there, such as a group in `memberUid`, without one.
-    pub fn members_from(
+    /// Hands the values of a computed attribute that the entry does not store to `each`, with the place of each, from the
+    /// place `from` on, until it says `false`; a member or a group that is no value there, such as a group in `memberUid`,
+    /// without one. Places are plain numbers that grow, with gaps.
+    pub fn computed_from(
         &self,
-        id: EntryId,
+        (id, entry): (EntryId, &Entry),
         attribute: AttributeId,
-        from: u32,
-        each: &mut dyn FnMut(EntryId, Option<&[u8]>) -> bool,
+        from: usize,
+        each: &mut dyn FnMut(usize, Option<&[u8]>) -> bool,
     ) {
-        if let Some(Subject::Group(group)) = self.subject(id) {
-            members_from(self, group, attribute, from, each);
+        let Some(subject) = self.subject(id).filter(|_| attribute.is_computed()) else { return };
+        if let Subject::Group(group) = subject
+            && self.members_in(id, entry, attribute).is_some()
+        {
+            // EntryIds are of 32 bits.
+            let from = u32::try_from(from).unwrap_or(u32::MAX);
+            members_from(self, group, attribute, from, &mut |id, value| each(id.raw() as usize, value));
+        } else if attribute == AttributeId::MEMBER_OF {
+            groups_from(self, &subject, from, each);
+        } else if from == 0 {
+            // One value.
+            computed(self, (id, &subject), entry, attribute, &mut |value| each(0, Some(value)));
+        }
+    }
+
+    /// How many values a computed attribute may have.
+    pub fn computed_values_max(&self, id: EntryId, entry: &Entry, attribute: AttributeId) -> usize {
+        match attribute {
+            AttributeId::MEMBER_OF => {
+                self.subject(id).as_ref().map_or(0, |subject| subject.direct_groups().len())
+            }
+            _ => self.members_in(id, entry, attribute).unwrap_or(1),
         }
     }
 }
@@ -85,7 +106,9 @@ fn computed(
         AttributeId::MEMBER if entry.membership().member => members(reader, subject, each),
         AttributeId::UNIQUE_MEMBER if entry.membership().unique_member => members(reader, subject, each),
         AttributeId::MEMBER_UID if entry.membership().member_uid => member_names(reader, subject, each),
-        AttributeId::MEMBER_OF => groups(reader, subject, each),
+        AttributeId::MEMBER_OF => {
+            groups_from(reader, subject, 0, &mut |_, group| group.is_none_or(&mut *each));
+        }
         AttributeId::STRUCTURAL_OBJECT_CLASS => {
             if let Some(class) = reader.structural_class(entry) {
                 each(class.as_bytes());
@@ -268,12 +291,16 @@ fn member_names(reader: &TreeReader<'_>, subject: &Subject<'_>, each: &mut dyn F
     }
 }
 
-fn groups(reader: &TreeReader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(&[u8]) -> bool) {
-    for number in subject.direct_groups() {
+/// Hands the groups that something stands in directly to `each`, with their places, from the place `from` on.
+fn groups_from(
+    reader: &TreeReader<'_>,
+    subject: &Subject<'_>,
+    from: usize,
+    each: &mut dyn FnMut(usize, Option<&[u8]>) -> bool,
+) {
+    for (place, number) in subject.direct_groups().iter().enumerate().skip(from) {
         steps::note(1);
-        if let Some(group) = reader.entry(EntryId::of_group(*number))
-            && !each(group.dn())
-        {
+        if !each(place, reader.entry(EntryId::of_group(*number)).map(|group| group.dn())) {
             return;
         }
     }

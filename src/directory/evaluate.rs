@@ -104,7 +104,8 @@ impl Evaluation<'_> {
                 self.some_of(id, cost, place)
             } else {
                 let wanted = filter.form(options);
-                self.allowance = self.allowance.saturating_sub(reader.cost_of_values(self.id, self.entry, id));
+                self.allowance =
+                    self.allowance.saturating_sub(reader.cost_of_values(self.id, self.entry, id));
                 let (allowance, scratch) = (&mut self.allowance, &mut *self.scratch);
                 self.entry.attributes_of(id).any(|stored| {
                     let mut work = 0;
@@ -139,7 +140,7 @@ impl Evaluation<'_> {
         };
         // A member without a value is looked at as well.
         if reader.members_in(id, entry, attribute).is_some() && !entry.stores_computed(attribute) {
-            reader.members_from(id, attribute, 0, &mut |_, value| look_at(value));
+            reader.computed_from((id, entry), attribute, 0, &mut |_, value| look_at(value));
         } else {
             reader.values(id, entry, attribute, &mut |value| look_at(Some(value)));
         }

@@ -54,6 +54,6 @@ pub use snapshot::{RecordSource, Snapshot, SnapshotBuilder};
 pub use sort_keys::{SortFault, SortKey, SortKeys};
 pub use subschema::SUBSCHEMA_DN;
 pub use tree::{ContainerEntry, PlaceError, Tree};
-pub use values_filter::{ValueSelector, ValuesFilter};
+pub use values_filter::{ValueLook, ValueSelector, ValuesFilter};
 pub use visibility::{OwnEntries, Visibility};
 pub use walk::{Scope, Step, Walk};

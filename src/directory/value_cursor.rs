@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, has_options};
 use super::entry_id::EntryId;
-use super::reader::{Subject, TreeReader};
+use super::reader::TreeReader;
 use crate::schema::AttributeId;
 
 /// The place behind the last value that was handed on.
@@ -93,34 +93,12 @@ impl ValueCursor {
         attribute: AttributeId,
         each: &mut dyn FnMut(Met<'_>) -> bool,
     ) -> bool {
-        let from = self.place.unwrap_or(0);
         let mut stopped = None;
-        if reader.members_in(id, entry, attribute).is_some() {
-            // EntryIds are of 32 bits.
-            let from = u32::try_from(from).unwrap_or(u32::MAX);
-            reader.members_from(id, attribute, from, &mut |member, value| {
-                let goes_on = each(value.map_or(Met::Nothing, Met::Value));
-                stopped = (!goes_on).then(|| member.raw() as usize + 1);
-                goes_on
-            });
-        } else if attribute == AttributeId::MEMBER_OF {
-            let groups = reader.subject(id).as_ref().map_or(&[][..], Subject::direct_groups);
-            for (place, group) in groups.iter().enumerate().skip(from) {
-                if let Some(group) = reader.entry(EntryId::of_group(*group))
-                    && !each(Met::Value(group.dn()))
-                {
-                    stopped = Some(place + 1);
-                    break;
-                }
-            }
-        } else if from == 0 {
-            // One value.
-            reader.values(id, entry, attribute, &mut |value| {
-                let goes_on = each(Met::Value(value));
-                stopped = (!goes_on).then_some(1);
-                goes_on
-            });
-        }
+        reader.computed_from((id, entry), attribute, self.place.unwrap_or(0), &mut |place, value| {
+            let goes_on = each(value.map_or(Met::Nothing, Met::Value));
+            stopped = (!goes_on).then_some(place + 1);
+            goes_on
+        });
         self.place = stopped;
         stopped.is_none()
     }

@@ -1,16 +1,15 @@
 //! Which values of an attribute are returned (RFC 3876): an OR of simple assertions, each asked of one value. They are
 //! made ready as elements of a filter are, and a value is selected when an entry with no other would match.
 
-use std::borrow::Cow;
 use std::slice;
 
 use smallvec::SmallVec;
 
 use super::chain::{Chain, ChainWalk};
+use super::cost::WORK_OF_A_LOOK_UP;
 use super::entry::has_options;
 use super::entry_id::EntryId;
 use super::evaluate::has_parts;
-use super::evaluator::WORK_WITHOUT_REST;
 use super::filter::FilterItem;
 use super::prepared::{FilterBounds, FilterTooLarge, Node, PreparedFilter, Span};
 use super::reader::TreeReader;
@@ -24,33 +23,39 @@ pub struct ValuesFilter {
     assertions: Vec<usize>,
 }
 
-/// Those of the assertions that are about one attribute, and the values that they are asked about: one is prepared once
-/// by each rule, however many assertions compare it.
+/// The assertions that are about one attribute, as values are asked of them one after the other: one is prepared once by
+/// each rule, however many assertions compare it.
 pub struct ValueSelector<'f> {
-    filter: &'f PreparedFilter,
+    values: &'f ValuesFilter,
     reader: TreeReader<'f>,
     attribute: AttributeId,
-    tests: Vec<Test<'f>>,
+    /// The attribute's description with its options.
+    description: &'f [u8],
     /// Normal forms of the present value; `None`: it has none by this rule.
     forms: SmallVec<[KnownForm; 4]>,
     octets: Vec<u8>,
+    /// The entry that the present value names, once that was asked.
+    named: Option<Option<EntryId>>,
     scratch: Vec<u8>,
     work: u64,
-    is_exhausted: bool,
+}
+
+/// How far the choice of assertions about one attribute, and the look at one of its values, has come: both may take more
+/// than one turn.
+#[derive(Clone, Debug, Default)]
+pub struct ValueLook {
+    /// So many assertions were asked whether they are about the attribute.
+    asked: usize,
+    /// The places of those that are.
+    chosen: Vec<usize>,
+    /// Which of them the present value is asked next.
+    next: usize,
+    /// The way of values that this one has begun.
+    walk: Option<Box<ChainWalk>>,
 }
 
 /// The rule, and where the form stands.
 type KnownForm = (MatchingRule, Option<(usize, usize)>);
-
-enum Test<'f> {
-    Present,
-    /// A value that is computed, by its octets: what a membership names, a category.
-    Is(Cow<'f, [u8]>),
-    /// A membership that any number of memberships lead to, or from.
-    Related(EntryId),
-    /// The element at this place.
-    Element(usize),
-}
 
 impl ValuesFilter {
     /// Makes assertions ready, one behind the other as in a filter; connectives among them are ignored.
@@ -86,9 +91,9 @@ impl ValuesFilter {
         self.filter.work()
     }
 
-    /// How much memory they hold.
+    /// How much memory they hold, with the places of those that were chosen.
     pub fn octets(&self) -> usize {
-        self.filter.octets() + size_of_val(self.assertions.as_slice())
+        self.filter.octets() + 2 * size_of_val(self.assertions.as_slice())
     }
 
     /// How many assertions there are.
@@ -108,67 +113,58 @@ impl ValuesFilter {
     pub fn about<'f>(
         &'f self,
         attribute: AttributeId,
-        description: &[u8],
+        description: &'f [u8],
         reader: &TreeReader<'f>,
     ) -> ValueSelector<'f> {
-        let mut work = self.assertions.len() as u64;
-        steps::note(work);
-        let mut is_about = |own: AttributeId, options: Span| {
-            reader.subtypes(own).contains(&attribute)
-                && has_options(description, self.filter.form(options), &mut work)
-        };
-        let mut test = |place: usize| match *self.filter.nodes.get(place)? {
-            Node::Present { attribute: own, options } => is_about(own, options).then_some(Test::Present),
-            Node::Relation { attribute: own, target } if own == attribute => {
-                let target = target?;
-                let entry = reader.entry(target)?;
-                Some(Test::Is(Cow::Borrowed(match own {
-                    AttributeId::MEMBER_UID => {
-                        reader.accounts().account_of_entry(target)?.username.as_bytes()
-                    }
-                    _ => entry.dn(),
-                })))
-            }
-            Node::Chain { attribute: own, target } if own == attribute => {
-                let target = target.filter(|target| reader.entry(*target).is_some())?;
-                Some(Test::Related(target))
-            }
-            Node::Category(category) if attribute == AttributeId::OBJECT_CATEGORY => {
-                Some(Test::Is(Cow::Owned(category?.dn(reader.tree().suffix_dn()))))
-            }
-            Node::Equality { attribute: own, options, .. }
-            | Node::Ordering { attribute: own, options, .. }
-            | Node::Substrings { attribute: own, options, .. }
-            | Node::Extensible { attribute: Some(own), options, .. } => {
-                is_about(own, options).then_some(Test::Element(place))
-            }
-            Node::Extensible { attribute: None, rule, .. } => {
-                let applies = rule.applies_to(reader.schema().attribute(attribute).syntax);
-                applies.then_some(Test::Element(place))
-            }
-            _ => None,
-        };
-        let tests = self.assertions.iter().filter_map(|place| test(*place)).collect();
         ValueSelector {
-            filter: &self.filter,
+            values: self,
             reader: *reader,
             attribute,
-            tests,
+            description,
             forms: SmallVec::new(),
             octets: Vec::new(),
+            named: None,
             scratch: Vec::new(),
-            work,
-            is_exhausted: false,
+            work: 0,
         }
     }
 }
 
 impl ValueSelector<'_> {
-    /// Whether a value of the attribute is returned.
-    pub fn selects(&mut self, value: &[u8]) -> bool {
+    /// Whether a value of the attribute is returned; `None`: the allowance is used up, and the same value is to be asked
+    /// about again with the same look. Something is done in any case.
+    pub fn selects(&mut self, value: &[u8], look: &mut ValueLook, allowance: u64) -> Option<bool> {
         self.forms.clear();
         self.octets.clear();
-        (0..self.tests.len()).any(|place| self.passes(place, value))
+        self.named = None;
+        let enough = self.work.saturating_add(allowance);
+        let values = self.values;
+        for place in values.assertions.get(look.asked..).unwrap_or_default() {
+            if self.work >= enough {
+                return None;
+            }
+            look.asked += 1;
+            self.work += 1;
+            steps::note(1);
+            if self.is_about(*place) {
+                look.chosen.push(*place);
+            }
+        }
+        while let Some(place) = look.chosen.get(look.next) {
+            if self.work >= enough {
+                return None;
+            }
+            self.work += 1;
+            let is_selected = self.passes(*place, value, &mut look.walk, enough)?;
+            look.walk = None;
+            if is_selected {
+                look.next = 0;
+                return Some(true);
+            }
+            look.next += 1;
+        }
+        look.next = 0;
+        Some(false)
     }
 
     /// What was done since the last time that this was asked, in the unit in which an evaluator counts.
@@ -176,25 +172,46 @@ impl ValueSelector<'_> {
         std::mem::take(&mut self.work)
     }
 
-    /// Whether a way from one value was too long to be gone to its end: then it is not known whether that is selected.
-    pub fn is_exhausted(&self) -> bool {
-        self.is_exhausted
-    }
-
-    fn passes(&mut self, place: usize, value: &[u8]) -> bool {
-        self.work += 1;
-        match self.tests.get(place) {
-            None => false,
-            Some(Test::Present) => true,
-            Some(Test::Is(octets)) => value == &**octets,
-            Some(Test::Related(target)) => self.is_related(*target, value),
-            Some(Test::Element(place)) => self.passes_element(*place, value),
+    /// Whether an assertion is about the attribute.
+    fn is_about(&mut self, place: usize) -> bool {
+        let (filter, reader, attribute) = (&self.values.filter, self.reader, self.attribute);
+        let Some(node) = filter.nodes.get(place) else { return false };
+        match *node {
+            Node::Relation { attribute: own, target } | Node::Chain { attribute: own, target } => {
+                own == attribute && target.is_some_and(|target| reader.entry(target).is_some())
+            }
+            Node::Category(category) => category.is_some() && attribute == AttributeId::OBJECT_CATEGORY,
+            Node::Present { attribute: own, options }
+            | Node::Equality { attribute: own, options, .. }
+            | Node::Ordering { attribute: own, options, .. }
+            | Node::Substrings { attribute: own, options, .. }
+            | Node::Extensible { attribute: Some(own), options, .. } => {
+                reader.subtypes(own).contains(&attribute)
+                    && has_options(self.description, filter.form(options), &mut self.work)
+            }
+            Node::Extensible { attribute: None, rule, .. } => {
+                rule.applies_to(reader.schema().attribute(attribute).syntax)
+            }
+            _ => false,
         }
     }
 
-    fn passes_element(&mut self, place: usize, value: &[u8]) -> bool {
-        let filter = self.filter;
-        match filter.nodes.get(place) {
+    /// `None`: the way of values that is asked for is longer than what may be done now.
+    fn passes(
+        &mut self,
+        place: usize,
+        value: &[u8],
+        walk: &mut Option<Box<ChainWalk>>,
+        enough: u64,
+    ) -> Option<bool> {
+        let filter = &self.values.filter;
+        Some(match filter.nodes.get(place) {
+            Some(Node::Present { .. }) => true,
+            Some(Node::Relation { attribute, target: Some(target) }) => {
+                self.is_named(*attribute, *target, value)
+            }
+            Some(Node::Chain { target: Some(target), .. }) => self.is_related(*target, value),
+            Some(Node::Category(Some(category))) => *category.dn(self.reader.tree().suffix_dn()) == *value,
             // These two compare bits, not forms.
             Some(Node::Extensible {
                 rule: rule @ (MatchingRule::BitAnd | MatchingRule::BitOr),
@@ -202,7 +219,7 @@ impl ValueSelector<'_> {
                 ..
             }) => rule.matches(value, filter.form(*form), &mut self.scratch),
             Some(Node::Extensible { attribute, rule: MatchingRule::InChain, form, options, .. }) => {
-                self.leads_to(*attribute, *options, filter.form(*form), value)
+                return self.leads_to(*attribute, *options, filter.form(*form), value, walk, enough);
             }
             Some(Node::Equality { rule, form, .. } | Node::Extensible { rule, form, .. }) => {
                 let (form, own) = (filter.form(*form), self.form_of(*rule, value));
@@ -219,18 +236,29 @@ impl ValueSelector<'_> {
                 self.form_of(*rule, value).is_some_and(|own| has_parts(own, filter.parts(place)))
             }
             _ => false,
+        })
+    }
+
+    /// Whether a membership is one of the other entry.
+    fn is_named(&self, attribute: AttributeId, target: EntryId, value: &[u8]) -> bool {
+        match attribute {
+            AttributeId::MEMBER_UID => self
+                .reader
+                .accounts()
+                .account_of_entry(target)
+                .is_some_and(|account| account.username.as_bytes() == value),
+            _ => self.reader.entry(target).is_some_and(|entry| entry.dn() == value),
         }
     }
 
     /// Whether the entry that a membership names is the other one, or memberships lead from the group to the other, or
     /// from the other member to this one.
     fn is_related(&mut self, target: EntryId, value: &[u8]) -> bool {
-        let reader = self.reader;
-        let Some(form) = self.form_of(MatchingRule::InChain, value) else { return false };
-        let Some(own) = reader.find_normal(form) else { return false };
+        let Some(own) = self.entry_named(value) else { return false };
         if own == target {
             return true;
         }
+        let reader = self.reader;
         let accounts = reader.accounts();
         let Some(group) = accounts.group_of_entry(own) else { return false };
         if self.attribute == AttributeId::MEMBER_OF {
@@ -242,26 +270,48 @@ impl ValueSelector<'_> {
         accounts.lead_to(member.direct_groups(), group.number)
     }
 
-    /// Whether a value is the name, or a way of values leads from what it names to that.
-    fn leads_to(&mut self, described: Option<AttributeId>, options: Span, form: &[u8], value: &[u8]) -> bool {
+    /// Whether a value is the name, or a way of values leads from what it names to that; `None`: that way is not yet at its
+    /// end.
+    fn leads_to(
+        &mut self,
+        described: Option<AttributeId>,
+        options: Span,
+        form: &[u8],
+        value: &[u8],
+        walk: &mut Option<Box<ChainWalk>>,
+        enough: u64,
+    ) -> Option<bool> {
         let reader = self.reader;
-        let Some(own) = self.form_of(MatchingRule::InChain, value) else { return false };
-        if *own == *form {
-            return true;
+        match self.form_of(MatchingRule::InChain, value) {
+            None => return Some(false),
+            Some(own) if *own == *form => return Some(true),
+            Some(_) => {}
         }
-        let Some(next) = reader.find_normal(own) else { return false };
-        let Some(entry) = reader.entry(next) else { return false };
+        let Some(next) = self.entry_named(value) else { return Some(false) };
+        let Some(entry) = reader.entry(next) else { return Some(false) };
         let types = match &described {
             Some(described) => reader.subtypes(*described),
             None => slice::from_ref(&self.attribute),
         };
-        let chain = Chain { types, options: self.filter.form(options), form };
-        let mut allowance = WORK_WITHOUT_REST;
-        let mut walk = ChainWalk::new(next);
-        let found = walk.go_on(&chain, &reader, (next, entry), &mut allowance, &mut self.scratch);
-        self.work += WORK_WITHOUT_REST - allowance;
-        self.is_exhausted |= !found && !walk.is_done();
-        found
+        let chain = Chain { types, options: self.values.filter.form(options), form };
+        let walk = walk.get_or_insert_with(|| Box::new(ChainWalk::new(next)));
+        let allowance = enough.saturating_sub(self.work).max(1);
+        let mut left = allowance;
+        let found = walk.go_on(&chain, &reader, (next, entry), &mut left, &mut self.scratch);
+        self.work += allowance - left;
+        (found || walk.is_done()).then_some(found)
+    }
+
+    /// The entry that the present value names, if it may be seen.
+    fn entry_named(&mut self, value: &[u8]) -> Option<EntryId> {
+        if let Some(named) = self.named {
+            return named;
+        }
+        let reader = self.reader;
+        let named = self.form_of(MatchingRule::InChain, value).and_then(|form| reader.find_normal(form));
+        self.work += WORK_OF_A_LOOK_UP;
+        self.named = Some(named);
+        named
     }
 
     /// The normal form of the present value.
@@ -294,7 +344,13 @@ mod tests {
         let attribute = schema.find(description.split(';').next().unwrap_or_default());
         let filter = ValuesFilter::bounded(items, &reader, FilterBounds::NONE).unwrap();
         attribute.is_some_and(|attribute| {
-            filter.about(attribute, description.as_bytes(), &reader).selects(value.as_bytes())
+            let mut selector = filter.about(attribute, description.as_bytes(), &reader);
+            let selects = selector.selects(value.as_bytes(), &mut ValueLook::default(), u64::MAX).unwrap();
+            // In the smallest pieces it is the same.
+            let mut look = ValueLook::default();
+            let pieces = std::iter::repeat_with(|| selector.selects(value.as_bytes(), &mut look, 1));
+            assert_eq!(pieces.flatten().next(), Some(selects));
+            selects
         })
     }
 

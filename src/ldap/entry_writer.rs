@@ -5,7 +5,7 @@
 use super::ber::{BerWriter, element_octets, tag};
 use super::response::{EntryResponse, SEARCH_RESULT_ENTRY};
 use super::selection::Selection;
-use crate::directory::{Entry, EntryId, Evaluator, TreeReader, ValueSelector, ValuesFilter};
+use crate::directory::{Entry, EntryId, Evaluator, TreeReader, ValueLook, ValueSelector, ValuesFilter};
 use crate::schema::AttributeId;
 
 /// What of each entry is sent.
@@ -26,11 +26,17 @@ pub(super) fn is_large(reader: &TreeReader<'_>, id: EntryId, entry: &Entry, proj
     }
     let stored = entry.attribute_octets().len();
     let selected = projection.selection.computed().iter();
-    let members: usize = selected.filter_map(|attribute| reader.members_in(id, entry, *attribute)).sum();
     match &projection.values {
-        None => stored > LARGE_OCTETS || members > LARGE_MEMBERS,
+        None => {
+            let members = selected.filter_map(|attribute| reader.members_in(id, entry, *attribute));
+            stored > LARGE_OCTETS || members.sum::<usize>() > LARGE_MEMBERS
+        }
         // What the values may be is a guess: two octets are the least that one has.
-        Some(filter) => filter.follows_values() || (stored / 2 + members) * filter.len() > LARGE_WORK,
+        Some(filter) => {
+            let computed: usize =
+                selected.map(|attribute| reader.computed_values_max(id, entry, *attribute)).sum();
+            filter.follows_values() || (stored / 2 + computed) * filter.len() > LARGE_WORK
+        }
     }
 }
 
@@ -142,10 +148,12 @@ fn write_selected(
 ) {
     let start = response.octets_written();
     let mut has_value = false;
+    let mut look = ValueLook::default();
     response.attribute_of(description, |each| {
         values(&mut |value| {
             has_value = true;
-            if selector.selects(value) {
+            // An entry for which that is much is large.
+            if selector.selects(value, &mut look, u64::MAX) == Some(true) {
                 each(value);
             }
         });
@@ -164,8 +172,7 @@ pub(super) struct LargeEntry {
     parts: Vec<Part>,
     /// The part that comes next.
     next: usize,
-    /// Where in that part: what is left of octets, or the next member.
-    place: Option<usize>,
+    place: Place,
     phase: Phase,
     /// What has been looked at to measure it.
     work: u64,
@@ -177,6 +184,15 @@ enum Phase {
     /// Measured; nothing of it is written yet.
     Measured,
     Writing,
+}
+
+/// How far a part has come.
+#[derive(Debug, Default)]
+struct Place {
+    /// What is left of octets, or where the next value that is computed is looked for.
+    next: Option<usize>,
+    /// How far the look at that value has come.
+    look: ValueLook,
 }
 
 /// One attribute of it, or octets of several.
@@ -197,9 +213,7 @@ enum What {
     Stored(usize),
     /// Those of its values that are shown and selected.
     Values(usize),
-    /// The members of a group.
-    Members(AttributeId),
-    /// An attribute of a few values.
+    /// An attribute that is computed.
     Computed(AttributeId),
 }
 
@@ -251,13 +265,9 @@ impl LargeEntry {
         }
         let computed = selection.computed().iter().filter(|_| !is_standalone);
         for &attribute in computed.filter(|attribute| !entry.stores_computed(**attribute)) {
-            let is_of_members = reader.members_in(id, entry, attribute).is_some();
-            parts.push(part(match is_of_members {
-                true => What::Members(attribute),
-                false => What::Computed(attribute),
-            }));
+            parts.push(part(What::Computed(attribute)));
         }
-        Self { id, parts, next: 0, place: None, phase: Phase::Measuring, work: 0 }
+        Self { id, parts, next: 0, place: Place::default(), phase: Phase::Measuring, work: 0 }
     }
 
     /// Whether a part of it has left, so that nothing else may before the rest of it.
@@ -286,7 +296,7 @@ impl LargeEntry {
                 if !is_measuring {
                     return Piece::Whole;
                 }
-                (self.phase, self.next, self.place) = (Phase::Measured, 0, None);
+                (self.phase, self.next, self.place) = (Phase::Measured, 0, Place::default());
                 continue;
             };
             let begun = evaluator.work();
@@ -298,19 +308,19 @@ impl LargeEntry {
                 };
                 let left = work_max.saturating_sub(self.work).saturating_add(begun);
                 let enough = Enough { octets: usize::MAX, work: room.work.min(left) };
-                let mut count = Count { octets: 0, has_value: false, is_exhausted: false };
+                let mut count = Count { octets: 0, has_value: false };
                 let values = Values { reader, id: self.id, entry, projection };
                 let is_done = values.go_on(part.what, &mut self.place, evaluator, enough, &mut count);
                 part.octets += count.octets;
                 // One whose values are all left out stays, empty (RFC 3876); without a filter there is none.
                 part.is_kept |= count.has_value && (projection.values.is_some() || part.octets > 0);
                 self.work += evaluator.work() - begun;
-                if self.work >= work_max || count.is_exhausted {
+                if self.work >= work_max {
                     return Piece::TooMuch;
                 }
                 is_done
             } else if part.is_kept {
-                if self.place.is_none() {
+                if self.place.next.is_none() {
                     part.write_header(reader, entry, room.output);
                 }
                 let enough = Enough { octets: room.octets, work: room.work };
@@ -321,7 +331,7 @@ impl LargeEntry {
             };
             if is_done {
                 self.next += 1;
-                self.place = None;
+                self.place = Place::default();
             }
         }
         match self.parts.len() <= self.next && self.is_begun() {
@@ -356,9 +366,7 @@ impl Part {
         match self.what {
             What::AllStored | What::Stored(_) => None,
             What::Values(place) => Some(entry.attribute(place)?.description()),
-            What::Members(attribute) | What::Computed(attribute) => {
-                Some(reader.schema().attribute(attribute).name.as_bytes())
-            }
+            What::Computed(attribute) => Some(reader.schema().attribute(attribute).name.as_bytes()),
         }
     }
 
@@ -385,15 +393,12 @@ trait Sink {
     fn value(&mut self, value: &[u8]);
     /// There is a value, which the filter may leave out.
     fn shown(&mut self) {}
-    /// It is not known whether the filter selects a value.
-    fn exhausted(&mut self) {}
     fn len(&self) -> usize;
 }
 
 struct Count {
     octets: usize,
     has_value: bool,
-    is_exhausted: bool,
 }
 
 impl Sink for Count {
@@ -408,10 +413,6 @@ impl Sink for Count {
 
     fn shown(&mut self) {
         self.has_value = true;
-    }
-
-    fn exhausted(&mut self) {
-        self.is_exhausted = true;
     }
 
     fn len(&self) -> usize {
@@ -453,112 +454,84 @@ impl Values<'_> {
     fn go_on(
         &self,
         what: What,
-        place: &mut Option<usize>,
+        place: &mut Place,
         evaluator: &mut Evaluator,
         enough: Enough,
         sink: &mut impl Sink,
     ) -> bool {
-        let mut selector = self.selector(what);
-        let is_done = self.go_on_with(what, selector.as_mut(), place, evaluator, enough, sink);
-        // The choice of assertions has cost something, also where no value has come.
-        evaluator.add_work(selector.map_or(0, |mut selector| selector.take_work()));
-        is_done
-    }
-
-    fn go_on_with(
-        &self,
-        what: What,
-        mut selector: Option<&mut ValueSelector<'_>>,
-        place: &mut Option<usize>,
-        evaluator: &mut Evaluator,
-        enough: Enough,
-        sink: &mut impl Sink,
-    ) -> bool {
-        let entry = self.entry;
+        let Place { next, look } = place;
+        let (entry, schema) = (self.entry, self.reader.schema());
         match what {
-            What::AllStored => slice(entry.attribute_octets(), place, evaluator, enough, sink),
+            What::AllStored => slice(entry.attribute_octets(), next, evaluator, enough, sink),
             What::Stored(number) => {
                 let octets = entry.attribute(number).map_or(&[][..], |stored| stored.octets);
-                slice(octets, place, evaluator, enough, sink)
+                slice(octets, next, evaluator, enough, sink)
             }
             What::Values(number) => {
                 let Some(stored) = entry.attribute(number) else { return true };
-                let mut values = stored.values_left(place.unwrap_or(usize::MAX));
+                let mut selector = self.selector(stored.id, stored.description());
+                let mut values = stored.values_left(next.unwrap_or(usize::MAX));
                 loop {
-                    *place = Some(values.left());
+                    *next = Some(values.left());
                     if sink.len() >= enough.octets || evaluator.work() >= enough.work {
                         return false;
                     }
                     let Some(value) = values.next() else { return true };
                     evaluator.add_work(1);
-                    if self.reader.shows_value(stored.id, value) {
-                        put(value, selector.as_deref_mut(), evaluator, sink);
+                    if self.reader.shows_value(stored.id, value)
+                        && !put(value, selector.as_mut(), look, evaluator, enough, sink)
+                    {
+                        return false;
                     }
                 }
             }
-            What::Members(attribute) => {
-                let mut is_done = true;
-                // EntryIds are of 32 bits.
-                let from = u32::try_from(place.unwrap_or(0)).unwrap_or(u32::MAX);
-                let mut next = from;
-                self.reader.members_from(self.id, attribute, from, &mut |id, value| {
-                    if sink.len() >= enough.octets || evaluator.work() >= enough.work {
-                        (is_done, next) = (false, id.raw());
-                        return false;
-                    }
-                    evaluator.add_work(1);
-                    if let Some(value) = value {
-                        put(value, selector.as_deref_mut(), evaluator, sink);
-                    }
-                    true
-                });
-                *place = Some(next as usize);
-                is_done
-            }
             What::Computed(attribute) => {
-                self.reader.values(self.id, entry, attribute, &mut |value| {
-                    evaluator.add_work(1);
-                    put(value, selector.as_deref_mut(), evaluator, sink);
-                    true
+                let mut selector = self.selector(attribute, schema.attribute(attribute).name.as_bytes());
+                let mut is_done = true;
+                let from = next.unwrap_or(0);
+                *next = Some(from);
+                self.reader.computed_from((self.id, entry), attribute, from, &mut |place, value| {
+                    *next = Some(place);
+                    is_done = sink.len() < enough.octets && evaluator.work() < enough.work;
+                    if is_done {
+                        evaluator.add_work(1);
+                        is_done = value
+                            .is_none_or(|value| put(value, selector.as_mut(), look, evaluator, enough, sink));
+                    }
+                    is_done
                 });
-                true
+                is_done
             }
         }
     }
 
-    /// The assertions that are about this part.
-    fn selector(&self, what: What) -> Option<ValueSelector<'_>> {
+    fn selector<'f>(&'f self, attribute: AttributeId, description: &'f [u8]) -> Option<ValueSelector<'f>> {
         let filter = self.projection.values.as_ref()?;
-        let (attribute, description) = match what {
-            What::AllStored | What::Stored(_) => return None,
-            What::Values(number) => {
-                let stored = self.entry.attribute(number)?;
-                (stored.id, stored.description())
-            }
-            What::Members(attribute) | What::Computed(attribute) => {
-                (attribute, self.reader.schema().attribute(attribute).name.as_bytes())
-            }
-        };
         Some(filter.about(attribute, description, self.reader))
     }
 }
 
-/// Hands a value on, if it is selected.
+/// Hands a value on, if it is selected; `false`: that is not known yet, and enough is done.
 fn put(
     value: &[u8],
     selector: Option<&mut ValueSelector<'_>>,
+    look: &mut ValueLook,
     evaluator: &mut Evaluator,
+    enough: Enough,
     sink: &mut impl Sink,
-) {
+) -> bool {
     sink.shown();
-    let Some(selector) = selector else { return sink.value(value) };
-    if selector.selects(value) {
+    let Some(selector) = selector else {
+        sink.value(value);
+        return true;
+    };
+    // What the value itself has cost may have been all; it goes on in any case.
+    let selected = selector.selects(value, look, enough.work.saturating_sub(evaluator.work()).max(1));
+    evaluator.add_work(selector.take_work());
+    if selected == Some(true) {
         sink.value(value);
     }
-    if selector.is_exhausted() {
-        sink.exhausted();
-    }
-    evaluator.add_work(selector.take_work());
+    selected.is_some()
 }
 
 /// Hands octets on that need no look.

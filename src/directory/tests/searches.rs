@@ -7,7 +7,7 @@ use super::reference::{Filter, Reference, is_at_or_below, is_child, own_entries}
 use crate::directory::filter::{FilterItem, PartPosition};
 use crate::directory::{
     EntryId, Evaluator, FilterBounds, OwnEntries, PreparedFilter, Scope, Snapshot, Tree, TreeReader, Truth,
-    ValuesFilter, Visibility, Walk,
+    ValueLook, ValuesFilter, Visibility, Walk,
 };
 use crate::model::{AccountKind, Attribute, GroupNumber, LdapProvider};
 use crate::plain::{account, attribute, group, provider};
@@ -226,9 +226,12 @@ fn same_selection(
     for (description, values) in &entry.attributes {
         let attribute = look.schema().find(description.split(';').next().unwrap()).unwrap();
         let mut selector = values_filter.about(attribute, description.as_bytes(), look);
+        let (mut chosen, mut pieces) = (ValueLook::default(), ValueLook::default());
         for value in values {
-            let is_selected = selector.selects(value);
-            assert!(!selector.is_exhausted());
+            let is_selected = selector.selects(value, &mut chosen, u64::MAX).unwrap();
+            let in_pieces =
+                std::iter::repeat_with(|| selector.selects(value, &mut pieces, 7)).flatten().next();
+            assert_eq!(in_pieces, Some(is_selected));
             selects_any |= is_selected;
             if let Some(truth) = reference.truth_of_value(filter, entry, description, value) {
                 assert_eq!(
@@ -740,9 +743,9 @@ fn a_chain_selects_the_values_that_it_goes_through() {
         let values_filter = ValuesFilter::bounded(&items, &look, FilterBounds::NONE).unwrap();
         let known = look.schema().find(attribute).unwrap();
         let mut selector = values_filter.about(known, attribute.as_bytes(), &look);
-        let mut selected = Vec::new();
+        let (mut selected, mut chosen) = (Vec::new(), ValueLook::default());
         look.values(id, look.entry(id).unwrap(), known, &mut |value| {
-            if selector.selects(value) {
+            if selector.selects(value, &mut chosen, u64::MAX) == Some(true) {
                 selected.push(String::from_utf8(value.to_vec()).unwrap());
             }
             true

@@ -459,6 +459,67 @@ fn matched_values_are_work() {
     reader.send(&message).is(0);
 }
 
+fn in_chain(attribute: &str, value: &str) -> Vec<u8> {
+    let rule = element(0x81, b"1.2.840.113556.1.4.1941");
+    element(0xa9, &[rule, element(0x82, attribute.as_bytes()), element(0x83, value.as_bytes())].concat())
+}
+
+/// The code with which a search with matched values ends, its turns, and the most that one of them did but for the first,
+/// which makes all ready.
+fn turns_of_values(client: &mut Client, base: &str, attribute: &str, about: &[Vec<u8>]) -> (i64, usize, u64) {
+    let request = search(base, LdapSearchScope::Base, "(objectClass=*)", &[attribute]);
+    let message = encode(client.id(), LdapOp::SearchRequest(request));
+    client.push(&with_controls(&message, &[(MATCHED_VALUES, true, Some(element(0x30, &about.concat())))]));
+    let (mut turns, mut most) = (0, 0);
+    loop {
+        let before = client.session.work_done();
+        let (messages, _) = client.step();
+        if turns > 0 {
+            most = most.max(client.session.work_done() - before);
+        }
+        turns += 1;
+        if let Some(result) = messages.iter().find_map(|message| super::client::result_of(&message.op)) {
+            return (result.code.clone() as i64, turns, most);
+        }
+    }
+}
+
+#[test]
+fn matched_values_about_memberships_are_looked_at_in_turns() {
+    const OWN: &str = "cn=app,ou=users,dc=example,dc=org";
+    let world = crowd(3_000, Limits::default());
+    world.change(|transaction| {
+        (0..250).try_for_each(|number| {
+            let group = crate::model::GroupNumber::new(50_000 + number);
+            transaction.put(Record::Group(crate::plain::group(group.get(), &format!("g{number}"))))?;
+            transaction.put(Record::Membership(Membership { group, account: super::world::APP }))
+        })
+    });
+    let mut app = Client::app(&world);
+    // Groups of an account, each by every assertion, by which none is selected.
+    let (code, taken, most) =
+        turns_of_values(&mut app, OWN, "memberOf", &vec![in_chain("memberOf", OWN); 1_000]);
+    assert!(code == 0 && taken > 20 && most < 15_000, "{code} in {taken} turns of {most}");
+    // The choice of assertions is work too, also where there is one value.
+    let about: Vec<_> = (0..10_000).map(|number| equality("description", &format!("x{number}"))).collect();
+    let (code, taken, most) = turns_of_values(&mut app, OWN, "memberOf", &about);
+    assert!(code == 0 && taken > 2 && most < 15_000, "{code} in {taken} turns of {most}");
+    // Each member is looked up once, and asked by every assertion.
+    let mut reader = Client::reader(&world);
+    let about = vec![in_chain("member", "cn=reader,ou=users,dc=example,dc=org"); 50];
+    let before = reader.session.work_done();
+    let (code, taken, most) = turns_of_values(&mut reader, STAFF_DN, "member", &about);
+    let work = reader.session.work_done() - before;
+    assert!(code == 0 && taken > 20 && most < 15_000, "{code} in {taken} turns of {most}");
+    // It is measured and written.
+    assert!((2 * 3_000 * 50..2 * 3_000 * 150).contains(&work), "{work}");
+    // Ways of any attribute begin at each member.
+    let rule = element(0x81, b"1.2.840.113556.1.4.1941");
+    let any = element(0xa9, &[rule, element(0x83, b"cn=nobody,dc=example,dc=org")].concat());
+    let (code, taken, most) = turns_of_values(&mut reader, STAFF_DN, "member", &vec![any; 50]);
+    assert!(code == 0 && taken > 20 && most < 15_000, "{code} in {taken} turns of {most}");
+}
+
 #[test]
 fn a_compare_takes_no_more_than_one_turn() {
     let world = crowd(3_000, Limits::default());
