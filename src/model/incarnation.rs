@@ -25,6 +25,11 @@ impl Incarnation {
         Ok(Self(octets))
     }
 
+    /// Whether both say who they are, and are not of one life of a store.
+    pub fn is_foreign(one: Option<Self>, other: Option<Self>) -> bool {
+        one.zip(other).is_some_and(|(one, other)| one != other)
+    }
+
     pub const fn as_octets(&self) -> &[u8; 16] {
         &self.0
     }

@@ -18,9 +18,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::Meta;
 use super::archive::{CHECKSUM_OCTETS, incarnation_of, octets_of, take};
+use super::directories::sync_directory;
 use super::error::StoreError;
-use super::{Meta, ledger};
 use crate::model::{Incarnation, Revision};
 
 /// What the file says.
@@ -74,7 +75,7 @@ impl Said {
             Self::Nothing | Self::Unreadable { .. } | Self::Accept => None,
             Self::Acknowledged(slots) => slots
                 .iter()
-                .filter(|slot| !ledger::is_foreign(slot.incarnation, incarnation))
+                .filter(|slot| !Incarnation::is_foreign(slot.incarnation, incarnation))
                 .map(|slot| slot.revision)
                 .max(),
         }
@@ -153,7 +154,7 @@ impl Acknowledged {
             Ok(file)
         });
         let made = made.map_err(|error| StoreError::from_io(&path, "write", error));
-        let made = made.and_then(|file| super::directories::sync_directory(directory).map(|()| file));
+        let made = made.and_then(|file| sync_directory(directory).map(|()| file));
         let mut acknowledged = Self { path, file: None };
         match made {
             Ok(file) => acknowledged.file = Some(file),
@@ -174,7 +175,7 @@ impl Acknowledged {
     fn fail(&mut self, error: &StoreError) {
         self.file = None;
         tracing::warn!(
-            reason = super::disk::reason_of(error),
+            reason = error.with_reason(),
             "until the next start nothing but the two copies of the store tells how far it has come"
         );
     }

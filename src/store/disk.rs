@@ -285,7 +285,7 @@ impl Shared {
             }
             Err(_) if self.ending.load(Ordering::Relaxed) => Engine::Closed,
             Err(error) => {
-                let reason = reason_of(&error);
+                let reason = error.with_reason();
                 tracing::error!(reason, "the database cannot be used; the store takes no changes");
                 Engine::Stopped { reason }
             }
@@ -439,7 +439,7 @@ impl Shared {
         if let Some(database) = database {
             database.abandon();
         }
-        let reason = reason_of(error);
+        let reason = error.with_reason();
         tracing::error!(reason, "the store takes no more changes");
         *engine = Engine::Stopped { reason: reason.clone() };
         self.stopped(reason)
@@ -674,14 +674,6 @@ fn octets_in(directory: &Path) -> u64 {
         .filter(|found| found.is_file())
         .map(|found| found.len())
         .sum()
-}
-
-/// An error with what the system says of it.
-pub(super) fn reason_of(error: &StoreError) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }
 
 /// What the database says about itself; a store without records is at revision 0.

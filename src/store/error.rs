@@ -229,6 +229,14 @@ pub enum Damage {
 }
 
 impl StoreError {
+    /// The sentence, with what the system says of it.
+    pub(super) fn with_reason(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(source) => format!("{self}: {source}"),
+            None => self.to_string(),
+        }
+    }
+
     /// Whether the store as a whole cannot be used as it is: held, damaged, behind or too new
     /// (exit code 4). Anything else is a failure of one command (exit code 1).
     pub fn is_unusable(&self) -> bool {

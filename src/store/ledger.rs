@@ -193,7 +193,7 @@ impl Ledger {
                 Some("batches before it are missing".to_owned())
             } else if segment.end == End::Damaged || (segment.end == End::Torn && !is_last) {
                 Some(format!("it is damaged at octet {}", segment.length))
-            } else if is_foreign(segment.incarnation, meta.incarnation.or(store)) {
+            } else if Incarnation::is_foreign(segment.incarnation, meta.incarnation.or(store)) {
                 Some("it belongs to another store".to_owned())
             } else {
                 None
@@ -482,11 +482,6 @@ pub(super) fn end_in(directory: &Path) -> Result<Option<(Option<Incarnation>, Re
     let (segment, _) = Segment::read(path, file, None)?;
     let whole = segment.filter(|segment| segment.end == End::Clean);
     Ok(whole.map(|segment| (segment.incarnation, segment.last())))
-}
-
-/// Whether both say who they are, and are not of one life of a store.
-pub(super) fn is_foreign(one: Option<Incarnation>, other: Option<Incarnation>) -> bool {
-    one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
 fn write_checkpoint(

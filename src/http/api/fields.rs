@@ -312,7 +312,8 @@ impl Form {
             };
             let at = if place.is_empty() { String::new() } else { format!(" at {}", called(place)) };
             let expected = told.unwrap_or_else(|| format!("expected {self}"));
-            say(format!("Not a valid value{at}: {expected}."))?;
+            let end = if expected.ends_with('?') { "" } else { "." };
+            say(format!("Not a valid value{at}: {expected}{end}"))?;
         }
         ControlFlow::Continue(())
     }

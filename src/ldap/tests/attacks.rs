@@ -946,12 +946,11 @@ fn the_groups_of_an_account_are_gone_through_once_and_counted() {
     world.change(|transaction| {
         transaction.delete(Key::Membership(GroupNumber::new(2_000 + GROUPS as u32 - 1), APP))
     });
+    let before = app.session.work_done();
     let gone = app.search(search(&lowest, LdapSearchScope::Base, "(objectClass=*)", &["1.1"]));
     assert!(gone.is(32).entries().is_empty());
-    assert_eq!(
-        costs(&mut app, &format!("cn=chained-{},ou=groups,dc=example,dc=org", GROUPS - 2)).0 / reached,
-        2
-    );
+    assert!(app.session.work_done() - before > 2 * reached);
+    costs(&mut app, &format!("cn=chained-{},ou=groups,dc=example,dc=org", GROUPS - 2));
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl Left {
     fn at_least(self, said: &Said, meta: &Meta) -> Result<Revision, String> {
         let acknowledged = said.of_life(meta.incarnation);
         match self {
-            Self::Journal { incarnation, .. } if ledger::is_foreign(incarnation, meta.incarnation) => {
+            Self::Journal { incarnation, .. } if Incarnation::is_foreign(incarnation, meta.incarnation) => {
                 Err("it belongs to another store".to_owned())
             }
             Self::Journal { at_least, .. } => Ok(at_least.max(1).max(acknowledged.unwrap_or_default())),
@@ -191,7 +191,7 @@ fn open_old(
     match open_whole(directory, settings, &path) {
         Ok(found)
             if found.2.revision >= last.max(at_least)
-                && !ledger::is_foreign(found.2.incarnation, incarnation) =>
+                && !Incarnation::is_foreign(found.2.incarnation, incarnation) =>
         {
             tracing::warn!(
                 revision = found.2.revision, database = %path.display(),
@@ -364,7 +364,7 @@ fn compare(
         Err(error @ StoreError::Damaged { .. }) => return Ok(Compared::Unusable { reason: said(&error) }),
         Err(error) => return Err(error),
     };
-    if ledger::is_foreign(meta.incarnation, ledger.meta().incarnation) {
+    if Incarnation::is_foreign(meta.incarnation, ledger.meta().incarnation) {
         return Ok(Compared::Unusable { reason: "it belongs to another store".to_owned() });
     }
     if meta.revision <= ledger.meta().revision {
