@@ -55,6 +55,15 @@ impl Entitlements {
         std::mem::take(&mut self.work)
     }
 
+    /// Keeps nothing large.
+    pub fn release(&mut self) {
+        let is_large = |seen: &Visibility| match seen {
+            Visibility::Own(own) => own.as_slice().len() > KEPT_ENTRIES_MAX,
+            Visibility::Full => false,
+        };
+        self.kept.take_if(|kept| is_large(&kept.visibility));
+    }
+
     /// What the roles of the account say of its searches.
     pub fn search_limits(
         &mut self,
@@ -70,10 +79,12 @@ impl Entitlements {
         let kept = self.kept.take().filter(|kept| kept.of == of);
         self.kept.insert(kept.unwrap_or_else(|| {
             let accounts = snapshot.accounts();
-            let visibility = visibility_of(accounts, account, provider);
-            let own = if let Visibility::Own(own) = &visibility { own.as_slice().len() as u64 } else { 0 };
+            let visibility = match visibility_of(accounts, account, provider) {
+                Visibility::Own(own) => Visibility::Own(own.kept_for(snapshot.revision())),
+                Visibility::Full => Visibility::Full,
+            };
             // The right, the groups, the limits; and the names of what it sees, which most operations ask for.
-            self.work += 3 * accounts.group_steps(account) + WORK_OF_A_NAME * own;
+            self.work += 3 * accounts.group_steps(account) + visibility.cost_of_names();
             Kept { of, visibility, limits: search_limits(accounts, account) }
         }))
     }
@@ -146,6 +157,6 @@ fn holds_full(accounts: &Accounts, account: &AccountState, provider: ProviderNum
     decide(accounts, account, Permission::SearchFullDirectory, on).is_allowed()
 }
 
-/// So much work is it to make the name of an entry ready for comparison.
-/// No limit of the config: it is a unit of what limits count.
-const WORK_OF_A_NAME: u64 = 8;
+/// Entries that are kept for a connection that is silent: what most accounts see.
+/// No limit of the config: what is forgotten is found again.
+const KEPT_ENTRIES_MAX: usize = 32;

@@ -88,6 +88,8 @@ pub struct GroupState {
     pub parents: Box<[GroupNumber]>,
     /// Itself and all groups above it, sorted: derived from `parents` of all groups.
     pub closure: Box<[GroupNumber]>,
+    /// Whether one of those has `is_superuser`: derived too.
+    pub makes_superusers: bool,
     /// The entries of the accounts and groups that are directly in it.
     pub(crate) members: Arc<IdSet>,
     /// Those of them that are groups, sorted: nesting is followed without a look at the accounts.
@@ -137,6 +139,7 @@ impl GroupState {
             is_superuser: group.is_superuser,
             parents: parents.into(),
             closure: [group.number].into(),
+            makes_superusers: group.is_superuser,
             members: Arc::new(IdSet::new()),
             children: Box::default(),
             roles: group.roles.as_slice().into(),
@@ -325,7 +328,8 @@ impl Accounts {
 
     /// Whether a group with `is_superuser` is among those.
     pub fn is_superuser(&self, account: &AccountState) -> bool {
-        self.groups_above(account).any(|group| group.is_superuser)
+        let direct = account.groups.iter().inspect(|_| steps::note(1));
+        direct.filter_map(|number| self.group(*number)).any(|group| group.makes_superusers)
     }
 
     /// The group itself and all groups below it, sorted.
@@ -523,16 +527,18 @@ impl Accounts {
         }
         self.groups_by_name.insert(self.hasher.hash_one(name_key(&group.name).as_slice()), number);
         let old_parents = before.as_ref().map(|before| before.parents.clone()).unwrap_or_default();
+        let was_superuser = before.as_ref().is_some_and(|before| before.is_superuser);
         let mut state = GroupState::of(group);
         if let Some(before) = before {
             state.closure = before.closure.clone();
+            state.makes_superusers = before.makes_superusers;
             state.members = before.members.clone();
             state.children = before.children.clone();
         }
         let parents = state.parents.clone();
         self.groups.insert(number, Arc::new(state));
         self.adopt_waiting_children(group.number);
-        if *old_parents != *parents {
+        if *old_parents != *parents || was_superuser != group.is_superuser {
             self.change_parents(group.number, &old_parents, &parents);
         }
     }
@@ -768,7 +774,7 @@ impl Accounts {
         }
     }
 
-    /// Derives the closures of these groups anew.
+    /// Derives anew what these groups have from those above them.
     fn renew_closures(&mut self, groups: &[GroupNumber]) {
         for &number in groups {
             let mut closure = vec![number];
@@ -784,8 +790,11 @@ impl Accounts {
                 }
             }
             closure.sort_unstable();
+            let mut above = closure.iter().filter_map(|group| self.group(*group));
+            let makes_superusers = above.any(|group| group.is_superuser);
             if let Some(state) = self.groups.get_mut(number.get()) {
-                Arc::make_mut(state).closure = closure.into();
+                let state = Arc::make_mut(state);
+                (state.closure, state.makes_superusers) = (closure.into(), makes_superusers);
             }
         }
     }

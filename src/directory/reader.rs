@@ -193,11 +193,16 @@ impl<'a> TreeReader<'a> {
     /// through for it, memberships of who does not see everything are found by asking its own entries, and some values
     /// are computed from others.
     pub(super) fn cost_of_values(&self, id: EntryId, entry: &Entry, attribute: AttributeId) -> u64 {
+        entry.cost_of_table() + self.cost_of_computing(id, entry, attribute)
+    }
+
+    /// What it costs to compute the values of an attribute of an entry, beside the values themselves.
+    pub fn cost_of_computing(&self, id: EntryId, entry: &Entry, attribute: AttributeId) -> u64 {
         let own = || match self.visibility {
             Visibility::Own(own) => own.as_slice().len() as u64,
             Visibility::Full => 0,
         };
-        let computing = match attribute {
+        match attribute {
             AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER | AttributeId::MEMBER_UID => own(),
             AttributeId::HAS_SUBORDINATES | AttributeId::NUM_SUBORDINATES if id.is_container() => {
                 self.tree.containers().len() as u64 + own()
@@ -207,12 +212,11 @@ impl<'a> TreeReader<'a> {
                 classes.map(|classes| WORK_OF_A_CLASS * classes.values().count() as u64).sum()
             }
             AttributeId::AK_SUPERUSER => match self.subject(id) {
-                Some(Subject::Account(account)) => self.accounts().group_steps(account),
+                Some(Subject::Account(account)) => account.groups.len() as u64,
                 _ => 0,
             },
             _ => 0,
-        };
-        entry.cost_of_table() + computing
+        }
     }
 
     /// Whether a stored value may be seen: one that is a DN below a suffix of ours only when it

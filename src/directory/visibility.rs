@@ -23,8 +23,10 @@ pub enum Visibility {
 #[derive(Clone, Debug, Default)]
 pub struct OwnEntries {
     entries: Arc<[EntryId]>,
-    /// Their names in the snapshot that is asked first, for all clones of this.
-    names: Arc<OnceLock<(Revision, OwnNames)>>,
+    /// Of which snapshot it is made; `None`: of the one that it is asked about.
+    revision: Option<Revision>,
+    /// Their names in that one, for all clones of this.
+    names: Arc<OnceLock<OwnNames>>,
     /// Their names in another one: a page may be of a directory that is not the newest.
     names_before: OnceLock<OwnNames>,
 }
@@ -47,6 +49,11 @@ impl OwnEntries {
         Self { entries: entries.into(), ..Self::default() }
     }
 
+    /// The same, to be kept for all who look at the snapshot of this revision.
+    pub fn kept_for(self, revision: Revision) -> Self {
+        Self { revision: Some(revision), ..self }
+    }
+
     /// The entries, ascending; suffix and containers are not among them.
     pub fn as_slice(&self) -> &[EntryId] {
         &self.entries
@@ -55,8 +62,8 @@ impl OwnEntries {
     /// Their names in `tree`, the one tree that this is about; made when they are first asked for.
     pub(super) fn names(&self, tree: &Tree, snapshot: &Snapshot) -> &OwnNames {
         let names = || OwnNames::new(&self.entries, tree, snapshot);
-        let (revision, own) = self.names.get_or_init(|| (snapshot.revision(), names()));
-        if *revision == snapshot.revision() { own } else { self.names_before.get_or_init(names) }
+        let is_before = self.revision.is_some_and(|revision| revision != snapshot.revision());
+        if is_before { self.names_before.get_or_init(names) } else { self.names.get_or_init(names) }
     }
 }
 
@@ -102,10 +109,20 @@ impl Visibility {
         match (self, newer) {
             (_, Self::Full) => self.clone(),
             (Self::Full, Self::Own(_)) => newer.clone(),
+            (Self::Own(own), Self::Own(now)) if own.entries == now.entries => self.clone(),
             (Self::Own(own), Self::Own(now)) => {
                 let both = own.entries.iter().filter(|id| now.entries.binary_search(id).is_ok());
                 Self::Own(OwnEntries::new(both.copied().collect()))
             }
+        }
+    }
+
+    /// What it costs to make the names ready by which a reader asks for its entries, in the unit in which an evaluator
+    /// counts.
+    pub fn cost_of_names(&self) -> u64 {
+        match self {
+            Self::Full => 0,
+            Self::Own(own) => WORK_OF_A_NAME * own.entries.len() as u64,
         }
     }
 
@@ -117,3 +134,6 @@ impl Visibility {
         }
     }
 }
+
+/// So much work is it to make the name of an entry ready for comparison.
+const WORK_OF_A_NAME: u64 = 8;

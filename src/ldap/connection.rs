@@ -180,13 +180,12 @@ async fn handshake(
     let (acceptor, authorities) = tls.acceptor();
     // Others of the source, whose handshakes count too, have theirs first; what the client takes its time for is not
     // waited for here.
-    let now = Instant::now();
     let made_room = |limit| {
         door.registry.reached().note(limit_of(limit));
         Ended::MadeRoom(limit)
     };
-    drop(take_turn(turns, presence, now).await.map_err(made_room)?);
-    turns.note(WORK_OF_A_HANDSHAKE, now);
+    drop(take_turn(turns, presence, Instant::now()).await.map_err(made_room)?);
+    turns.note(WORK_OF_A_HANDSHAKE, Instant::now());
     let accepting = handshake::accept(acceptor, stream, peer, presence);
     let accepted = timeout(door.settings.limits.handshake_time, accepting);
     tokio::select! {
@@ -278,9 +277,9 @@ impl Connection<'_> {
         &mut self,
         work: impl FnOnce(&mut Session, &[u8], &mut Vec<u8>, Moment) -> T,
     ) -> Result<T, ConnectionRefused> {
-        let moment = self.moment();
-        let turn = take_turn(&self.turns, self.permit.presence(), moment.instant).await?;
-        let begun = self.session.work_done();
+        let turn = take_turn(&self.turns, self.permit.presence(), Instant::now()).await?;
+        // What was waited for is not what it has cost.
+        let (moment, begun) = (self.moment(), self.session.work_done());
         let done = work(&mut self.session, &self.input.octets, &mut self.output, moment);
         self.turns.note(self.session.work_done() - begun, moment.instant);
         drop(turn);
@@ -413,8 +412,9 @@ impl Connection<'_> {
             }
         };
         let Some(outcome) = outcome else { return self.give_up(stream).await };
-        let moment = self.moment();
+        let (moment, begun) = (self.moment(), self.session.work_done());
         self.session.conclude(outcome.ok(), &mut self.output, moment);
+        self.turns.note(self.session.work_done() - begun, moment.instant);
         self.note_identity();
         Ok(())
     }
@@ -508,6 +508,7 @@ impl Connection<'_> {
     /// An idle connection holds no large buffers. Both are empty when this is called.
     fn release_memory(&mut self) {
         self.input.release();
+        self.session.release_memory();
         if self.output.capacity() > KEPT_OCTETS {
             self.output = Vec::new();
         }

@@ -71,6 +71,7 @@ pub(super) fn write_entry(
             if entry.stores_computed(attribute) {
                 continue;
             }
+            evaluator.add_work(reader.cost_of_computing(id, entry, attribute));
             let name = reader.schema().attribute(attribute).name.as_bytes();
             if *types_only {
                 let mut has_value = false;
@@ -488,6 +489,9 @@ impl Values<'_> {
             What::Computed(attribute) => {
                 let mut selector = self.selector(attribute, schema.attribute(attribute).name.as_bytes());
                 let mut is_done = true;
+                if next.is_none() {
+                    evaluator.add_work(self.reader.cost_of_computing(self.id, entry, attribute));
+                }
                 let from = next.unwrap_or(0);
                 *next = Some(from);
                 self.reader.computed_from((self.id, entry), attribute, from, &mut |place, value| {

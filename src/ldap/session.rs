@@ -20,10 +20,10 @@ use super::operation::{bind, compare, extended, search, update};
 use super::pages::Pages;
 use super::response::{self, Outcome};
 use super::result_code::ResultCode;
-use crate::access::{Entitlements, Identity, authorise, is_held};
+use crate::access::{Entitlements, Identity, is_held};
 use crate::auth::HashOutcome;
 use crate::config::{Limit, Limits, LimitsInForce, SecretsInClear};
-use crate::directory::{Evaluator, FilterBounds, Snapshot, Visibility};
+use crate::directory::{Evaluator, FilterBounds, Snapshot};
 use crate::model::{AccountNumber, Revision, Timestamp};
 use crate::net::{ClientCertificate, Share};
 use crate::registry::{Attempt, BoundApplication, Registry, Trial};
@@ -436,14 +436,12 @@ impl Session {
     /// Somebody has bound.
     pub(super) fn bound(&mut self, identity: Identity, moment: Moment) {
         let trial = Trial { source: self.peer.source, now: moment.now, instant: moment.instant };
-        let provider = identity.provider;
-        let seen = {
-            let (snapshot, own) = (self.registry.current(), &mut self.entitlements);
-            authorise(&snapshot, Some(&identity), provider, trial.source, trial.now, own)
-        };
-        self.evaluator.add_work(self.entitlements.take_work());
-        let sees_all = seen.is_ok_and(|seen| seen == Visibility::Full);
-        self.application = if sees_all { self.registry.note_application(&identity, trial) } else { None };
+        let snapshot = self.registry.current();
+        if let Some(account) = snapshot.accounts().account(identity.holder.account) {
+            self.evaluator.add_work(snapshot.accounts().group_steps(account));
+        }
+        self.application = self.registry.note_bound(&identity, &snapshot, trial);
+        drop(snapshot);
         self.identity = Some(identity);
         self.is_lost = false;
     }
@@ -473,6 +471,11 @@ impl Session {
     /// Whether somebody has bound, and it holds no more.
     pub fn has_lost_identity(&self) -> bool {
         self.is_lost
+    }
+
+    /// Keeps nothing large for a client that is silent: it is found again.
+    pub fn release_memory(&mut self) {
+        self.entitlements.release();
     }
 
     /// Whether the client would wait for an answer.

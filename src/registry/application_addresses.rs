@@ -99,8 +99,16 @@ impl ApplicationAddresses {
 }
 
 impl Registry {
-    /// Notes that a connection is bound as `identity`, which sees the whole directory of its provider.
-    pub fn note_application(&self, identity: &Identity, trial: Trial) -> Option<BoundApplication> {
+    /// Notes that a connection is bound as `identity`, if that sees the whole directory of its provider.
+    pub fn note_bound(
+        &self,
+        identity: &Identity,
+        snapshot: &Snapshot,
+        trial: Trial,
+    ) -> Option<BoundApplication> {
+        if !sees_all(snapshot, identity, trial.source, trial.now) {
+            return None;
+        }
         let address = (ClientSource::from(trial.source), identity.provider);
         if !self.applications.add(address, *identity, trial.source, self.since_start(trial.instant)) {
             self.reached().note(Limit::throttle_entries_max);

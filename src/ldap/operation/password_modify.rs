@@ -71,9 +71,16 @@ pub(super) fn run(session: &mut Session, request: &ExtendedRequest, context: Con
         return refuse(ResultCode::InsufficientAccessRights, "an account changes its own password only");
     }
     // As at a bind: nothing of what is longer than any that somebody has is looked at.
-    if asked.old.is_some_and(|old| old.len() > session.settings.limits.bind_secret_length_max as usize) {
-        session.note(Limit::bind_secret_length_max);
-        return refuse(ResultCode::ConstraintViolation, "the old password is longer than any to bind with");
+    let length_max = session.settings.limits.bind_secret_length_max as usize;
+    for (which, secret) in [("old", asked.old), ("new", asked.new)] {
+        if secret.is_some_and(|secret| secret.len() > length_max) {
+            session.note(Limit::bind_secret_length_max);
+            let sentence = format!(
+                "the {which} password has more than {length_max} octets (server.limits.bind_secret_length_max), so \
+                 that nobody could bind with it"
+            );
+            return refuse(ResultCode::ConstraintViolation, &sentence);
+        }
     }
     let asked = OwnSecret {
         old: asked.old.map(Secret::from),

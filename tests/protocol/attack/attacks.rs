@@ -289,7 +289,8 @@ pub const ALL: &[Attack] = &[
             differs: false,
             ask: |_, _| {
                 let own = simple_bind(1, &person(1), super::PASSWORD);
-                vec![(own, &[0]), (password_modify(super::PASSWORD), &[0, 19])]
+                // 50: another of the connections has changed it in between.
+                vec![(own, &[0]), (password_modify(super::PASSWORD), &[0, 19, 50])]
             },
         },
         beside: Beside::Binds,

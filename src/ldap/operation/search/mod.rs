@@ -115,6 +115,10 @@ fn begin<'a>(
         None => None,
     };
     let (snapshot, tree) = searched(kept.as_ref(), newest, context.snapshot);
+    if kept.is_some() {
+        // They have other names there.
+        session.evaluator.add_work(visibility.cost_of_names());
+    }
     let reader = TreeReader::new(snapshot, tree, &visibility);
     let base = find(&reader, base)?;
     if let Some(assertion) = &controls.assertion
