@@ -49,6 +49,8 @@ impl Victim {
             drop(store);
             copy(original.path(), directory.path());
         } else {
+            // Files come and go while a checkpoint is made.
+            store.wait_for_checkpoint();
             copy(original.path(), directory.path());
             drop(store);
         }
