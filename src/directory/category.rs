@@ -1,6 +1,8 @@
 //! Active Directory's objectCategory: what an entry is, as a DN in the schema of a domain. Its clients write the name of
 //! a class instead, `(objectCategory=person)`, which is looked up when a filter is made ready.
 
+use smallvec::SmallVec;
+
 use super::entry::Entry;
 use super::reader::Subject;
 use crate::schema::AttributeId;
@@ -49,7 +51,7 @@ impl Category {
     }
 
     /// The DN that it has in the domain with this suffix.
-    pub(super) fn dn(self, suffix: &[u8]) -> Vec<u8> {
+    pub(super) fn dn(self, suffix: &[u8]) -> SmallVec<[u8; 96]> {
         let name: &[u8] = match self {
             Self::Person => b"Person",
             Self::Group => b"Group",
@@ -57,6 +59,10 @@ impl Category {
             Self::Domain => b"Domain-DNS",
             Self::Container => b"Container",
         };
-        [b"CN=", name, b",CN=Schema,CN=Configuration,", suffix].concat()
+        let mut dn = SmallVec::new();
+        for piece in [b"CN=", name, b",CN=Schema,CN=Configuration,", suffix] {
+            dn.extend_from_slice(piece);
+        }
+        dn
     }
 }

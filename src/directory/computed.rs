@@ -7,6 +7,8 @@
 
 use std::io::Write;
 
+use smallvec::SmallVec;
+
 use super::accounts::{AccountState, GroupState};
 use super::category::Category;
 use super::entry::Entry;
@@ -200,7 +202,7 @@ fn account_compatibility(
             each(account.username.as_bytes());
         }
         AttributeId::USER_PRINCIPAL_NAME => {
-            each(format!("{}@{}", account.username, reader.tree().domain()).as_bytes());
+            each(&joined(&[account.username.as_bytes(), b"@", reader.tree().domain().as_bytes()]));
         }
         AttributeId::USER_ACCOUNT_CONTROL => {
             number(if account.is_active { NORMAL_ACCOUNT } else { NORMAL_ACCOUNT | ACCOUNT_DISABLED }, each);
@@ -312,9 +314,15 @@ fn time(time: Timestamp, each: &mut dyn FnMut(&[u8]) -> bool) {
 
 /// As Active Directory writes it, with a fraction, which its clients expect.
 fn time_of_windows(time: Timestamp, each: &mut dyn FnMut(&[u8]) -> bool) {
-    let seconds = generalized_time(time.unix_seconds());
-    let [digits @ .., zone] = seconds;
-    each(&[&digits[..], b".0", &[zone]].concat());
+    let [digits @ .., zone] = generalized_time(time.unix_seconds());
+    each(&joined(&[&digits, b".0", &[zone]]));
+}
+
+/// A value that is made of pieces. Most are short, and are made for each entry that is sent.
+fn joined(pieces: &[&[u8]]) -> SmallVec<[u8; 96]> {
+    let mut value = SmallVec::new();
+    pieces.iter().for_each(|piece| value.extend_from_slice(piece));
+    value
 }
 
 fn number(number: u64, each: &mut dyn FnMut(&[u8]) -> bool) {
