@@ -289,12 +289,13 @@ pub const ALL: &[Attack] = &[
             differs: false,
             ask: |_, _| {
                 let own = simple_bind(1, &person(1), super::PASSWORD);
-                // 50: another of the connections has changed it in between.
-                vec![(own, &[0]), (password_modify(super::PASSWORD), &[0, 19, 50])]
+                // 49 and 50: another of the connections has changed it in between.
+                vec![(own, &[0, 49]), (password_modify(super::PASSWORD), &[0, 19, 49, 50])]
             },
         },
         beside: Beside::Binds,
-        limits: &[("own_secrets_by_account_max", AtLeast::Once)],
+        // That the limit holds is for `hostile_clients`: on a slow machine so many changes take longer than this.
+        limits: &[],
         ..BEFORE_BIND
     },
     Attack {
