@@ -16,7 +16,7 @@ pub use admission::{NotAdmitted, admit, admit_to, admit_to_before, may_admit};
 pub use explain::{Bound, Explanation, Found, Question, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
 pub use rights::{Missing, Rights, decide, holds, missing};
-pub use visibility::{Denied, Entitlements, admitted, authorise, is_held, sees_all, visibility_of};
+pub use visibility::{Denied, Entitlements, admitted, authorise, sees_all, visibility_of};
 
 #[cfg(test)]
 mod tests;

@@ -125,14 +125,6 @@ pub fn admitted<'a>(
     Ok(account)
 }
 
-/// Whether `identity` still is one at `now` for a client at `source`: its account, its credential, and its admission to its
-/// own provider.
-pub fn is_held(snapshot: &Snapshot, identity: &Identity, source: Option<IpAddr>, now: Timestamp) -> bool {
-    let accounts = snapshot.accounts();
-    let account = identity.verify(accounts, source, now);
-    account.is_ok_and(|account| is_admitted(accounts, account, identity.provider, source, now))
-}
-
 /// Whether `identity` may see all of the tree of its own provider. For who may not it costs no more than the question
 /// about the permission.
 pub fn sees_all(snapshot: &Snapshot, identity: &Identity, source: Option<IpAddr>, now: Timestamp) -> bool {

@@ -20,7 +20,7 @@ use super::operation::{bind, compare, extended, search, update};
 use super::pages::Pages;
 use super::response::{self, Outcome};
 use super::result_code::ResultCode;
-use crate::access::{Entitlements, Identity, is_held};
+use crate::access::{Entitlements, Identity, admitted};
 use crate::auth::HashOutcome;
 use crate::config::{Limit, Limits, LimitsInForce, SecretsInClear};
 use crate::directory::{Evaluator, FilterBounds, Snapshot};
@@ -232,7 +232,8 @@ impl Session {
         let asked = Some((identity, Asked::now(newest, moment)));
         if self.asked != asked {
             self.asked = asked;
-            self.is_lost = !is_held(newest, &identity, self.peer.source, moment.now);
+            let source = self.peer.source;
+            self.is_lost = admitted(newest, Some(&identity), identity.provider, source, moment.now).is_err();
         }
     }
 
