@@ -709,13 +709,7 @@ impl<'a> Transaction<'a> {
     /// Credentials that somebody else has made, of accounts to which the command gives rights that their makers do not hold:
     /// whoever gives them is told.
     pub fn foreign_credentials(&self) -> Vec<ForeignCredential> {
-        // Nothing else gives rights.
-        let is_of_rights =
-            |key: &Key| matches!(key, Key::Account(_) | Key::Group(_) | Key::Membership(..) | Key::Role(_));
-        match self.newest.keys().any(is_of_rights) {
-            true => foreign::credentials(&self.start.0, &self.draft.snapshot),
-            false => Vec::new(),
-        }
+        foreign::credentials(&self.start.0, &self.draft.snapshot, self.newest.keys())
     }
 
     /// Active accounts that the command shuts out of the applications that it binds, or puts before a provider, as far as

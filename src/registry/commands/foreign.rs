@@ -1,10 +1,12 @@
 //! Credentials that somebody else has made: whoever gives rights to an account gives them to whoever knows its secrets.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Rights, holds};
-use crate::directory::{AccountState, Accounts, Snapshot};
-use crate::model::{AccountNumber, MadeBy, ObjectReference, TokenNumber};
+use crate::directory::{AccountState, Accounts, GroupState, Snapshot};
+use crate::model::{AccountNumber, Key, MadeBy, ObjectReference, TokenNumber};
 
 /// A credential whose account gets rights, and that was made by somebody who does not hold them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,25 +42,72 @@ impl ForeignCredential {
     }
 }
 
-/// Those whose accounts have more rights after a change than before it.
-pub(in crate::registry) fn credentials(before: &Snapshot, after: &Snapshot) -> Vec<ForeignCredential> {
-    let accounts = after.accounts();
+/// Those whose accounts have more rights after a change of these records than before it.
+pub(in crate::registry) fn credentials<'a>(
+    before: &Snapshot,
+    after: &Snapshot,
+    changed: impl Iterator<Item = &'a Key>,
+) -> Vec<ForeignCredential> {
+    let (before, accounts) = (before.accounts(), after.accounts());
     let mut found = Vec::new();
-    for token in accounts.tokens() {
-        if let Some(owner) = accounts.account(token.account)
-            && let Some(makers) = strangers(before.accounts(), accounts, owner, &token.made_by)
-        {
-            found.push(foreign(accounts, owner, &token.identifier, Some(token.number), makers));
+    let mut look_at = |owner: &AccountState| {
+        let tokens = owner.tokens.iter().filter_map(|number| accounts.token(*number));
+        for token in tokens {
+            if let Some(makers) = strangers(before, accounts, owner, &token.made_by) {
+                found.push(foreign(accounts, owner, &token.identifier, Some(token.number), makers));
+            }
         }
-    }
-    for owner in accounts.accounts() {
         if let Some(password) = &owner.password
-            && let Some(makers) = strangers(before.accounts(), accounts, owner, &password.made_by)
+            && let Some(makers) = strangers(before, accounts, owner, &password.made_by)
         {
             found.push(foreign(accounts, owner, &owner.username, None, makers));
         }
+    };
+    match who_may_gain(before, accounts, changed) {
+        Gainers::Anybody => accounts.accounts().for_each(|owner| look_at(owner)),
+        Gainers::These(numbers) => {
+            numbers.iter().filter_map(|number| accounts.account(*number)).for_each(|owner| look_at(owner));
+        }
     }
     found
+}
+
+/// Who may have more rights after a change than before it.
+enum Gainers {
+    Anybody,
+    These(BTreeSet<AccountNumber>),
+}
+
+/// Who gains by a change: nothing but an account, a membership, a group and a role gives rights. Mostly one account or none
+/// is concerned, and the others, who may be a million, are not looked at.
+fn who_may_gain<'a>(before: &Accounts, after: &Accounts, changed: impl Iterator<Item = &'a Key>) -> Gainers {
+    let mut numbers = BTreeSet::new();
+    for key in changed {
+        match key {
+            Key::Account(account) | Key::Membership(_, account) => drop(numbers.insert(*account)),
+            Key::Group(number) => {
+                // Members of a group that is new have joined it by memberships, and groups by their own change.
+                let gives_the_same = |one: &GroupState, other: &GroupState| {
+                    (one.is_superuser, &one.parents, &one.roles, &one.grants)
+                        == (other.is_superuser, &other.parents, &other.roles, &other.grants)
+                };
+                if let (Some(one), Some(other)) = (before.group(*number), after.group(*number))
+                    && !gives_the_same(one, other)
+                {
+                    return Gainers::Anybody;
+                }
+            }
+            Key::Role(_) => return Gainers::Anybody,
+            Key::Token(_)
+            | Key::Application(_)
+            | Key::Provider(_)
+            | Key::CustomAttribute(_)
+            | Key::Tombstone(_)
+            | Key::Usage(_)
+            | Key::Event(_) => {}
+        }
+    }
+    Gainers::These(numbers)
 }
 
 fn foreign(

@@ -65,6 +65,40 @@ async fn the_api_tells_of_credentials_that_others_have_made() {
 }
 
 #[tokio::test]
+async fn rights_that_come_by_a_group_above_or_a_role_are_told_too() {
+    let (world, portal, _) = with_foreign_token().await;
+    let made = |name: &str, more: Value| {
+        let mut body = json!({ "name": name });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let pk = |answer: Value| answer["pk"].as_str().unwrap().to_owned();
+    let inner = pk(world.post("/core/groups/", made("inner", json!({ "users": [portal.get()] }))).await);
+    let outer = pk(world.post("/core/groups/", made("outer", json!({}))).await);
+    let role = pk(world.post("/rbac/roles/", made("watchers", json!({}))).await);
+    let grant = json!({ "permissions": ["view_event"] });
+    let to_role = format!("/rbac/permissions/assigned_by_roles/{role}/assign/");
+    let (inner, outer) = (format!("/core/groups/{inner}/"), format!("/core/groups/{outer}/"));
+    let outer_pk = outer.split('/').rev().nth(1).unwrap();
+    let tells = |answer: &Value| answer.get("foreign_credentials").is_some();
+
+    // Nobody is in the group that gets the role, and the role gives nothing yet.
+    assert!(!tells(&world.patch(&outer, json!({ "roles": [role] })).await));
+    assert!(!tells(&world.patch(&inner, json!({ "parents": [outer_pk] })).await));
+    let (_, answer) = world.call(Method::POST, &to_role, grant).await;
+    assert_eq!(answer[0]["foreign_credentials"], told(), "by the grants of a role");
+    assert!(!tells(&world.patch(&inner, json!({ "parents": [] })).await));
+    let answer = world.patch(&inner, json!({ "parents": [outer_pk] })).await;
+    assert_eq!(answer["foreign_credentials"], told(), "by a group above");
+    assert!(!tells(&world.patch(&outer, json!({ "roles": [] })).await));
+    let answer = world.patch(&outer, json!({ "roles": [role] })).await;
+    assert_eq!(answer["foreign_credentials"], told(), "by the roles of a group above");
+    let answer = world.patch(&outer, json!({ "is_superuser": true })).await;
+    assert_eq!(answer["foreign_credentials"], told(), "by what a group above makes of its members");
+    assert!(!tells(&world.patch(&outer, json!({ "attributes": { "notes": "more" } })).await));
+}
+
+#[tokio::test]
 async fn what_its_maker_holds_too_is_not_told() {
     let (world, portal, mallory) = with_foreign_token().await;
     let mallory = mallory.holder().unwrap().account.get();

@@ -15,7 +15,7 @@ use crate::model::{
     Record, RoleNumber, TokenNumber, Tombstone, TombstoneOf, first_identifier,
 };
 use crate::quoted::beginning;
-use crate::registry::commands::foreign::{self, ForeignCredential};
+use crate::registry::commands::foreign::ForeignCredential;
 use crate::registry::commands::{lost, validate};
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Transaction};
@@ -311,7 +311,7 @@ impl<'t, 's> SeedRun<'t, 's> {
 
     /// Credentials of accounts that get rights, made by somebody who does not hold these, that the operator has not accepted.
     pub(super) fn foreign_credentials(&self) -> Vec<ForeignCredential> {
-        let found = foreign::credentials(&self.before, self.transaction.snapshot()).into_iter();
+        let found = self.transaction.foreign_credentials().into_iter();
         found.filter(|credential| !self.options.accept_credentials.contains(&credential.identifier)).collect()
     }
 
