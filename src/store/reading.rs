@@ -31,19 +31,21 @@ pub fn read_directory(directory: &Path) -> Result<Option<MemoryStore>, StoreErro
     loop {
         // Before the journal, which may grow meanwhile.
         let said = Said::read(directory);
-        let damage = match Files::open(directory).map_err(Trouble::Other).and_then(Ledger::of) {
+        let damaged = |damage| StoreError::JournalDamaged { path: directory.to_owned(), damage };
+        let error = match Files::open(directory).map_err(Trouble::Other).and_then(Ledger::of) {
             Ok(ledger) => match ledger.lacks(&said) {
                 None => return read_ledger(&ledger, directory).map(Some),
-                Some(damage) => damage,
+                Some(damage) => damaged(damage),
             },
-            Err(trouble @ Trouble::Absent) if said.is_of_ledger() => return Err(trouble.at(directory)),
+            Err(trouble @ Trouble::Absent) if said.is_of_ledger() => trouble.at(directory),
             Err(Trouble::Absent) => return Ok(None),
             Err(Trouble::Other(error)) => return Err(error),
-            Err(Trouble::Damaged { damage, .. }) => damage,
+            Err(Trouble::Damaged { damage, .. }) => damaged(damage),
         };
-        // Whoever holds the store may have been writing, or making a checkpoint, while its files were opened and read.
+        // Whoever holds the store may have been writing, making a checkpoint, or exchanging the whole of the ledger, while its
+        // files were opened and read.
         if attempt == ATTEMPTS {
-            return Err(StoreError::JournalDamaged { path: directory.to_owned(), damage });
+            return Err(error);
         }
         attempt += 1;
         std::thread::sleep(PAUSE);
@@ -146,6 +148,34 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
         assert!(matches!(read_backup(&path), Err(StoreError::Backup { .. })));
+    }
+
+    /// As `compact` and `restore` do it, for a moment.
+    #[test]
+    fn what_is_exchanged_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(directory.path()).unwrap();
+        store.commit(&batch(1)).unwrap();
+        drop(store);
+        let [journal, aside] = ["journal", "journal.old"].map(|name| directory.path().join(name));
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::fs::rename(&journal, &aside).unwrap();
+                    std::thread::sleep(PAUSE / 100);
+                    std::fs::rename(&aside, &journal).unwrap();
+                    std::thread::sleep(PAUSE / 5);
+                }
+            });
+            let read = (0..40).map(|_| {
+                std::thread::sleep(PAUSE / 50);
+                read_directory(directory.path())
+            });
+            let failed = read.filter(|read| !matches!(read, Ok(Some(_)))).count();
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!(failed, 0);
+        });
     }
 
     /// While commits go on, and checkpoints take files away.
