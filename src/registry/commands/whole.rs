@@ -60,18 +60,20 @@ impl Problem {
 /// # Errors
 /// All of it.
 pub(in crate::registry) fn refuse(problems: Vec<Problem>) -> Result<(), ChangeError> {
-    let problems = match <[Problem; 1]>::try_from(problems) {
-        // What stands in a field that a request has is said of it.
-        Ok([Problem { field, sentence, .. }]) if FIELDS_OF_REQUESTS.contains(&field) => {
-            return Err(ChangeError::field(field, sentence));
-        }
-        Ok([one]) => vec![one],
-        Err(problems) if problems.is_empty() => return Ok(()),
-        Err(problems) => problems,
-    };
-    let mut sentences: Vec<String> = problems.into_iter().map(|problem| problem.sentence).collect();
-    sentences.dedup();
-    Err(ChangeError::Invalid(sentences))
+    if problems.is_empty() {
+        return Ok(());
+    }
+    // What stands in fields that a request has is said of them.
+    let is_of_fields = problems.iter().all(|problem| problem.field != CREDENTIALS);
+    let mut told: Vec<(&'static str, String)> =
+        problems.into_iter().map(|Problem { field, sentence, .. }| (field, sentence)).collect();
+    told.dedup_by(|one, other| one.1 == other.1);
+    Err(match <[_; 1]>::try_from(told) {
+        Ok([(field, sentence)]) if is_of_fields => ChangeError::field(field, sentence),
+        Ok([(_, sentence)]) => ChangeError::Invalid(vec![sentence]),
+        Err(told) if is_of_fields => ChangeError::Fields(told),
+        Err(told) => ChangeError::Invalid(told.into_iter().map(|(_, sentence)| sentence).collect()),
+    })
 }
 
 /// What cannot be of what there is now, and could be, or was not so, before.
@@ -95,12 +97,52 @@ pub(in crate::registry) fn problems<'a>(
         let known = asked.problems(before, &viewer, rules);
         found.retain(|problem| !known.iter().any(|known| problem.is_no_worse_than(known)));
     }
+    for problem in &mut found {
+        problem.field = changed_field(problem, journal);
+    }
     if !caller.is_superuser(after.accounts()) {
         for on in &asked.objects {
             found.extend(known_by::problems(before, after, *on, journal, caller, &viewer));
         }
     }
     found
+}
+
+/// The field of a provider that makes what cannot be: often more than one could, and it is one that was changed.
+fn changed_field(problem: &Problem, journal: &[(Option<Record>, Option<Record>)]) -> &'static str {
+    let concerns = |number| {
+        let on = ObjectReference::Provider(number);
+        problem.on == Some(on) || problem.between.is_some_and(|(one, other)| one == on || other == on)
+    };
+    let changes = || {
+        journal.iter().filter_map(|(before, after)| match (before, after) {
+            (before, Some(Record::Provider(after))) if concerns(after.number) => Some((before, after)),
+            _ => None,
+        })
+    };
+    // Of one that is made now all fields are new.
+    if changes().any(|(before, _)| before.is_none()) {
+        return problem.field;
+    }
+    for (before, after) in changes() {
+        let Some(Record::Provider(before)) = before else { continue };
+        let fields = [
+            ("name", before.name != after.name),
+            ("base_dn", before.base_dn != after.base_dn),
+            ("domain", before.domain != after.domain),
+            ("default", before.is_default != after.is_default),
+            ("users", before.users != after.users),
+            ("service_accounts", before.service_accounts != after.service_accounts),
+            ("groups", before.groups != after.groups),
+            ("uid_start_number", before.uid_start_number != after.uid_start_number),
+        ];
+        if fields.iter().any(|(field, is_changed)| *field == problem.field && !is_changed)
+            && let Some((field, _)) = fields.iter().find(|(_, is_changed)| *is_changed)
+        {
+            return field;
+        }
+    }
+    problem.field
 }
 
 /// What cannot be of what there is, whatever was before: for who is told, not for who is refused.
@@ -286,7 +328,7 @@ fn providers(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) 
             let (one, other) = told(other, tree);
             problems.push(
                 Problem::new(
-                    "base_dn",
+                    "name",
                     format!(
                         "the providers {} and {} have one name; give one of them another",
                         name(one),
@@ -314,8 +356,10 @@ fn providers(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) 
         if let Some(domain) = tree.bind_domain()
             && let Some(other) = domains.insert(domain.to_lowercase(), tree)
         {
+            let is_given = [other, tree].into_iter().any(|tree| tree.provider().domain.is_some());
+            let field = if is_given { "domain" } else { "base_dn" };
             let (one, other) = told(other, tree);
-            problems.push(Problem::new("base_dn", format!(
+            problems.push(Problem::new(field, format!(
                 "the providers {} and {} have the same domain {} (that of the base DN, where none is given); give one \
                  of them another, or domain = \"\" for none",
                 name(one),
@@ -329,7 +373,7 @@ fn providers(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) 
             let (one, other) = told(other, tree);
             problems.push(
                 Problem::new(
-                    "base_dn",
+                    "default",
                     format!(
                         "the providers {} and {} are both the default; set default = false for one of them",
                         name(one),
@@ -351,7 +395,7 @@ fn applications(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
         if slugs.insert(slug, ()).is_some() {
             problems.push(
                 Problem::new(
-                    "provider",
+                    "slug",
                     format!("there are two applications `{slug}`; give one of them another slug"),
                 )
                 .about(ObjectReference::Application(application.number)),
@@ -377,33 +421,38 @@ fn trees(snapshot: &Snapshot, but: &BTreeSet<AccountNumber>, viewer: &Viewer, pr
     // The sentences name accounts, groups and providers, which not everybody may know.
     let kinds = [Permission::ViewUser, Permission::ViewGroup, Permission::ViewProvider];
     if problems.len() > known && !kinds.into_iter().all(|kind| viewer.sees_all(kind)) {
+        let first = problems.get(known).map(|first| (first.field, first.on));
+        let (field, on) = first.unwrap_or(("base_dn", None));
         problems.truncate(known);
-        problems.push(Problem::new("base_dn", NO_ENTRIES.to_owned()));
+        problems.push(Problem { on, ..Problem::new(field, NO_ENTRIES.to_owned()) });
     }
 }
 
 fn trees_of_all(snapshot: &Snapshot, but: &BTreeSet<AccountNumber>, problems: &mut Vec<Problem>) {
     for tree in snapshot.trees() {
         let accounts = snapshot.accounts().accounts();
-        let accounts = accounts
-            .filter(|account| account.kind != AccountKind::InternalServiceAccount)
-            .map(|account| (EntryId::of_account(account.number), &account.username));
-        let groups = snapshot.accounts().groups().map(|group| (EntryId::of_group(group.number), &group.name));
+        let accounts =
+            accounts.filter(|account| account.kind != AccountKind::InternalServiceAccount).map(|account| {
+                let containers = if account.kind.is_person() { "users" } else { "service_accounts" };
+                (EntryId::of_account(account.number), &account.username, containers)
+            });
+        let groups = snapshot.accounts().groups();
+        let groups = groups.map(|group| (EntryId::of_group(group.number), &group.name, "groups"));
         let name = &tree.provider().name;
         let on = ObjectReference::Provider(tree.provider().number);
-        let mut homeless: Vec<&str> = Vec::new();
+        let mut homeless: Vec<(&str, &'static str)> = Vec::new();
         let mut normal = Vec::new();
         let mut numbers: HashMap<Vec<u8>, &str> = HashMap::new();
-        for (id, object) in accounts.chain(groups) {
+        for (id, object, containers) in accounts.chain(groups) {
             let Some(entry) = tree.entry(id) else {
-                homeless.push(object);
+                homeless.push((object, containers));
                 continue;
             };
             normal.clear();
             if normalize_dn(entry.dn(), snapshot.schema(), &mut normal).is_ok()
                 && tree.find_normal(&normal, snapshot.schema()).is_some_and(|found| found != id)
             {
-                problems.push(Problem::new("base_dn", format!(
+                problems.push(Problem::new(containers, format!(
                     "the provider `{name}` would have two entries {}; give them containers or names that differ",
                     String::from_utf8_lossy(entry.dn())
                 )).about(on));
@@ -413,7 +462,7 @@ fn trees_of_all(snapshot: &Snapshot, but: &BTreeSet<AccountNumber>, problems: &m
             }
             for number in entry.attributes_of(AttributeId::UID_NUMBER).flat_map(|stored| stored.values()) {
                 if let Some(other) = numbers.insert(number.to_vec(), object) {
-                    problems.push(Problem::new("base_dn", format!(
+                    problems.push(Problem::new("uid_start_number", format!(
                         "the accounts `{other}` and `{object}` would both have the uidNumber {} in the provider \
                          `{name}`; choose another uid_start_number, or give one of them another uidNumber",
                         String::from_utf8_lossy(number)
@@ -421,8 +470,8 @@ fn trees_of_all(snapshot: &Snapshot, but: &BTreeSet<AccountNumber>, problems: &m
                 }
             }
         }
-        if let Some(first) = homeless.first() {
-            problems.push(Problem::new("base_dn", format!(
+        if let Some((first, containers)) = homeless.first() {
+            problems.push(Problem::new(containers, format!(
                 "the provider `{name}` has no container any more for {} accounts and groups, `{first}` first; keep \
                  the container",
                 homeless.len()
@@ -484,7 +533,7 @@ fn credentials(snapshot: &Snapshot, number: AccountNumber, viewer: &Viewer, prob
         if account.password.is_some() {
             listed.insert(0, "the password".to_owned());
         }
-        problems.push(Problem::new("password", format!(
+        problems.push(Problem::new(CREDENTIALS, format!(
             "{} has more than one credential that only its name leads to ({}); it can have one: let bindery generate \
              the secrets of the others",
             match viewer.names(ObjectReference::Account(number)) {
@@ -496,7 +545,7 @@ fn credentials(snapshot: &Snapshot, number: AccountNumber, viewer: &Viewer, prob
     }
 }
 
-/// Fields by which a request makes what cannot be.
-const FIELDS_OF_REQUESTS: [&str; 5] = ["attributes", "email", "name", "parents", "username"];
+/// What credentials are told under: no request that makes one has such a field.
+const CREDENTIALS: &str = "password";
 const NO_ENTRIES: &str = "accounts or groups would have no entry of their own in this provider; choose other containers or \
                           start numbers, or ask somebody who may view all accounts and groups";

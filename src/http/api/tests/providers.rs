@@ -81,7 +81,6 @@ async fn a_provider_is_made_changed_and_deleted() {
 async fn what_cannot_be_is_told_by_its_field() {
     let world = World::new();
     world.provider("ldap", "dc=example,dc=com").await;
-    let all = "non_field_errors";
     let containers = vec![json!({ "container": "ou=a" }); 101];
     for (field, value) in [
         ("name", json!(null)),
@@ -89,7 +88,7 @@ async fn what_cannot_be_is_told_by_its_field() {
         ("base_dn", json!("nonsense")),
         ("base_dn", json!("")),
         ("base_dn", json!(format!("dc={}", "x".repeat(1_100)))),
-        (all, json!("DC=Example,dc=COM")),
+        ("base_dn", json!("DC=Example,dc=COM")),
         ("uid_start_number", json!(-1)),
         ("gid_start_number", json!(1_u64 << 31)),
         ("tls_server_name", json!("ldap.example.com")),
@@ -105,8 +104,7 @@ async fn what_cannot_be_is_told_by_its_field() {
         ("users", json!([{ "container": "ou=a", "naming": "jpegPhoto" }])),
     ] {
         let mut body = json!({ "name": "other", "base_dn": "dc=example,dc=org" });
-        // What only several objects can be asked together has no field.
-        body[if field == all { "base_dn" } else { field }] = value;
+        body[field] = value;
         let refused = world.refused(Method::POST, "/providers/ldap/", body.clone()).await;
         assert_eq!(refused, [field], "{body}");
     }
@@ -117,7 +115,19 @@ async fn what_cannot_be_is_told_by_its_field() {
     let path = format!("/providers/ldap/{}/", world.listed("/providers/ldap/", "pk").await[0]);
     world.patch(&path, json!({ "default": true })).await;
     let second = json!({ "name": "second", "base_dn": "dc=example,dc=net", "default": true });
-    assert_eq!(world.refused(Method::POST, "/providers/ldap/", second).await, [all]);
+    assert_eq!(world.refused(Method::POST, "/providers/ldap/", second).await, ["default"]);
+    // What several objects are asked together is told of the field that makes it so, however much there is.
+    let domain = json!({ "name": "second", "base_dn": "dc=example,dc=net", "domain": "EXAMPLE.com" });
+    assert_eq!(world.refused(Method::POST, "/providers/ldap/", domain).await, ["domain"]);
+    world.post("/core/groups/", json!({ "name": "alice" })).await;
+    for field in ["users", "groups"] {
+        let there = if field == "users" { "ou=groups" } else { "ou=users" };
+        let moved = json!({ field: [{ "container": there }] });
+        assert_eq!(world.refused(Method::PATCH, &path, moved).await, [field]);
+    }
+    let two = json!({ "default": true, "domain": "example.com", "name": "ldap", "base_dn": "dc=x" });
+    let refused = world.refused(Method::POST, "/providers/ldap/", two).await;
+    assert!(refused.contains(&"name".to_owned()), "{refused:?}");
     assert_eq!(world.listed("/providers/ldap/", "name").await, ["ldap"]);
     // authentik's base DN where none is given.
     let bare = world.post("/providers/ldap/", json!({ "name": "bare" })).await;
