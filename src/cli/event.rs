@@ -55,7 +55,7 @@ pub(super) struct ListArguments {
     /// Only what happened before this event, such as logins:7: the next page
     #[arg(long, value_name = "EVENT")]
     before: Option<EventPlace>,
-    /// Only events in which this text stands
+    /// Only events in which each word of this text stands
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
     /// The oldest first
@@ -125,7 +125,7 @@ async fn list(arguments: ListArguments, place: &PlaceArguments, output: Output) 
         actions: action,
         account,
         token,
-        object_kind: kind,
+        object_kinds: kind.into_iter().collect(),
         object_name: object,
         since,
         until,

@@ -39,8 +39,8 @@ pub struct EventQuery {
     pub concerning: Option<String>,
     /// Only what was done with this token.
     pub token: Option<String>,
-    /// Only what is about objects of this kind.
-    pub object_kind: Option<String>,
+    /// Only what is about objects of these kinds; empty: all.
+    pub object_kinds: Vec<String>,
     /// Only what is about the object of this name.
     pub object_name: Option<String>,
     /// Only what is about the object of this number.
@@ -55,7 +55,7 @@ pub struct EventQuery {
     pub since: Option<Timestamp>,
     /// Only at or before this time.
     pub until: Option<Timestamp>,
-    /// Only those in which this text stands, in any case: in names, values, addresses.
+    /// Only those in which every word of this text stands, in any case: in names, values, addresses.
     pub text: Option<String>,
     /// The oldest first; otherwise the newest.
     pub oldest_first: bool,
@@ -299,7 +299,7 @@ impl EventQuery {
         Self { limit, ..Self::default() }
     }
 
-    fn asks_for(&self, event: &Event, text: Option<&str>) -> bool {
+    fn asks_for(&self, event: &Event, words: &BTreeSet<String>) -> bool {
         let is = |asked: &Option<String>, value: &str| asked.as_deref().is_none_or(|asked| asked == value);
         (self.trails.is_empty() || self.trails.contains(&event.trail))
             && (self.actions.is_empty() || self.actions.contains(&event.action))
@@ -309,7 +309,7 @@ impl EventQuery {
                     || event.object_kind == "account" && same_name(name, &event.object_name)
             })
             && is(&self.token, event.actor.token.as_deref().unwrap_or_default())
-            && is(&self.object_kind, &event.object_kind)
+            && (self.object_kinds.is_empty() || self.object_kinds.contains(&event.object_kind))
             && self.object_name.as_ref().is_none_or(|name| same_name(name, &event.object_name))
             && self.object_key.is_none_or(|key| {
                 event.object_key == Some(key)
@@ -323,7 +323,7 @@ impl EventQuery {
             && is(&self.application, event.application.as_deref().unwrap_or_default())
             && self.since.is_none_or(|since| event.time >= since)
             && self.until.is_none_or(|until| event.since.unwrap_or(event.time) <= until)
-            && text.is_none_or(|text| stands_in(text, event))
+            && words.iter().all(|word| stands_in(word, event))
     }
 }
 
@@ -337,9 +337,9 @@ fn same_name(one: &str, other: &str) -> bool {
     one == other || one.to_lowercase() == other.to_lowercase()
 }
 
-/// Whether a text in lower case stands anywhere in an event.
-fn stands_in(text: &str, event: &Event) -> bool {
-    let has = |value: &str| value.to_lowercase().contains(text);
+/// Whether a word in lower case stands anywhere in an event.
+fn stands_in(word: &str, event: &Event) -> bool {
+    let has = |value: &str| value.to_lowercase().contains(word);
     let has_optional = |value: &Option<String>| value.as_deref().is_some_and(has);
     let Actor { account, token, source, request, .. } = &event.actor;
     has(event.action.as_str())
@@ -365,10 +365,10 @@ fn scan(
     left: &CancellationToken,
     take: &mut dyn FnMut(Event) -> bool,
 ) -> Result<(), StoreError> {
-    let text = query.text.as_deref().map(str::to_lowercase);
+    let words = query.text.as_deref().unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
     let mut walk = Walk::new(store, query);
     while let Some(event) = walk.next(left)? {
-        if query.asks_for(&event, text.as_deref()) && !take(event) {
+        if query.asks_for(&event, &words) && !take(event) {
             break;
         }
     }

@@ -15,7 +15,7 @@ use super::reading::{Reading, RepresentationSource as _};
 use super::refusal::CallRefusal;
 use super::route::NoParameters;
 use super::value::{Empty, Required, RequiredFields, Time, or_null};
-use crate::audit::{EventObject, digest};
+use crate::audit::{EventObject, OBJECT_KINDS, digest};
 use crate::model::{self, AccountNumber, Action, EventDetail, Permission, SystemUser, Timestamp};
 use crate::quoted::quoted;
 use crate::registry::{ChangeError, EventQuery as TrailQuery, Registry, WrongFields};
@@ -453,7 +453,7 @@ fn context(event: &model::Event) -> Map<String, Value> {
     if !event.object_kind.is_empty() {
         let (app, model_name) = model_of(&event.object_kind);
         let pk = match (event.object_kind.as_str(), event.object_key, event.object_uuid) {
-            ("account" | "provider", Some(key), _) => json!(key),
+            (kind, Some(key), _) if told_by_number(kind) => json!(key),
             (_, _, Some(uuid)) => json!(uuid),
             (_, Some(key), None) => json!(key),
             (_, None, None) => Value::Null,
@@ -530,22 +530,30 @@ impl EventQuery {
         if actions.is_empty() && are_named {
             return Ok(None);
         }
-        let kind = given(self.context_model_name).map(|name| kind_of(&name).to_owned());
-        if let (Some(app), Some(kind)) = (given(self.context_model_app.clone()), &kind)
-            && model_of(kind).0 != app
-        {
-            return Ok(None);
-        }
         let pk = given(self.context_model_pk);
         let object_key: Option<u32> = pk.as_deref().and_then(|pk| pk.parse().ok());
         let object_uuid: Option<Uuid> = pk.as_deref().and_then(|pk| pk.parse().ok());
         if pk.is_some() && object_key.is_none() && object_uuid.is_none() {
             return Ok(None);
         }
+        let (app, model) = (given(self.context_model_app), given(self.context_model_name));
+        let mut object_kinds = Vec::new();
+        if app.is_some() || model.is_some() || object_key.is_some() {
+            let is_asked = |kind: &&str| {
+                app.as_ref().is_none_or(|app| model_of(kind).0 == app)
+                    && model.as_ref().is_none_or(|model| kind_of(model) == *kind)
+                    // What others are told by is no number, and the number that they have nobody knows.
+                    && (object_key.is_none() || told_by_number(kind))
+            };
+            object_kinds = OBJECT_KINDS.into_iter().filter(is_asked).map(str::to_owned).collect();
+            if object_kinds.is_empty() {
+                return Ok(None);
+            }
+        }
         Ok(Some(TrailQuery {
             actions,
             concerning: given(self.username),
-            object_kind: kind,
+            object_kinds,
             object_key,
             object_uuid,
             source: self.client_ip.map(|address| address.to_canonical()),
@@ -553,6 +561,11 @@ impl EventQuery {
             ..TrailQuery::default()
         }))
     }
+}
+
+/// Whether objects of a kind are told by their number; the others by their UUID.
+fn told_by_number(kind: &str) -> bool {
+    matches!(kind, "account" | "attribute" | "provider")
 }
 
 /// The kind of object that authentik calls by this model.

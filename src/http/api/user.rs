@@ -515,6 +515,11 @@ fn changes(
         let message = "an account is a superuser by its groups: put it into one with `is_superuser`";
         source.noting(Err::<(), _>(ChangeError::field("is_superuser", message)))?;
     }
+    // It would be read back as the usual one.
+    if request.path.as_deref() == Some("") {
+        let message = "no path is empty: leave it out, or write it such as users/berlin";
+        source.noting(Err::<(), _>(ChangeError::field("path", message)))?;
+    }
     let (groups, roles) = before.map(|before| (&*before.groups, &*before.roles)).unwrap_or_default();
     let groups = request.groups.map(|given| group::numbers(source, "groups", &given, groups)).transpose();
     let roles = request.roles.map(|given| role::numbers(source, &given, roles)).transpose();

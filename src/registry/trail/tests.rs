@@ -400,7 +400,7 @@ fn queries_find_what_they_ask_for() {
         assert_eq!(ask(updates.clone()).len(), 10);
         let of_alice = EventQuery { object_name: Some("ALICE".to_owned()), ..updates };
         assert_eq!(ask(of_alice).len(), 10);
-        let kind = |kind: &str| EventQuery { object_kind: Some(kind.to_owned()), ..EventQuery::default() };
+        let kind = |kind: &str| EventQuery { object_kinds: vec![kind.to_owned()], ..EventQuery::default() };
         assert_eq!(ask(kind("provider")).len(), 1);
         assert_eq!(ask(kind("role")).len(), 0);
         let text = |text: &str| EventQuery { text: Some(text.to_owned()), ..EventQuery::default() };
@@ -623,7 +623,7 @@ fn what_changes_nothing_can_be_noted() {
         uuid: Some(Uuid::from_u128(9)),
     };
     wait(registry.change(actor(), move |transaction| transaction.note(Action::SecretView, object))).unwrap();
-    let of_tokens = EventQuery { object_kind: Some("token".to_owned()), ..EventQuery::newest(10) };
+    let of_tokens = EventQuery { object_kinds: vec!["token".to_owned()], ..EventQuery::newest(10) };
     let events = wait(registry.events(of_tokens)).unwrap();
     assert_eq!(events.len(), 1);
     assert_eq!((events[0].action, events[0].object_key), (Action::SecretView, Some(9)));

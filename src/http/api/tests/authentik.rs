@@ -389,6 +389,25 @@ async fn events_are_counted_and_found_by_what_was_done_to_an_account() {
         let (status, answer) = world.call(Method::GET, &path, Value::Null).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {answer}");
     }
+    // By what it is about: of an application of authentik alone, and by a number only what is told by one.
+    let role = world.post("/rbac/roles/", json!({ "name": "hr" })).await;
+    let of_role = world.registry.snapshot().accounts().role_named("hr").unwrap().number;
+    for (query, expected) in [
+        ("context_model_app=authentik_rbac".to_owned(), vec![role["pk"].clone()]),
+        ("context_model_app=nonsense".to_owned(), vec![]),
+        ("context_model_app=authentik_core&context_model_name=role".to_owned(), vec![]),
+        (format!("context_model_pk={of_role}&context_model_name=role"), vec![]),
+        (format!("context_model_pk={}", text(&role["pk"])), vec![role["pk"].clone()]),
+        (format!("context_model_pk={}&action=model_created", text(&alice["pk"])), vec![alice["pk"].clone()]),
+        // Each word stands somewhere.
+        ("search=hr+model_created".to_owned(), vec![role["pk"].clone()]),
+        ("search=hr+model_deleted".to_owned(), vec![]),
+    ] {
+        let found = world.get(&format!("/events/events/?{query}")).await;
+        let about = |event: &Value| event["context"]["model"]["pk"].clone();
+        let found: Vec<Value> = found["results"].as_array().unwrap().iter().map(about).collect();
+        assert_eq!(found, expected, "{query}");
+    }
     // By any action: what was done to an application counts for it.
     world.post("/core/applications/", json!({ "name": "Wiki", "slug": "wiki" })).await;
     world.patch("/core/applications/wiki/", json!({ "name": "The wiki" })).await;
