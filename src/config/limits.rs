@@ -166,7 +166,7 @@ limits! {
     output_buffer_max: u64 = MIB, 16 * KIB..=GIB;
     /// The same before a successful bind.
     output_buffer_before_bind_max: u64 = 64 * KIB, 16 * KIB..=GIB;
-    /// Revisions that are kept for the next page of a paged search or the next part of a list view; the next page of an unsorted search whose revision is gone is read from the newest. Where there are more, the account that has the most loses its oldest; so it is with sorted orders.
+    /// Revisions that are kept for the next page of a paged search or the next part of a list view of who sees the whole directory; where it is gone, and for everybody else, the next is read from the newest. Where there are more, the account that has the most loses its oldest; so it is with sorted orders.
     paging_snapshots: u32 = 16, 0..=1_024;
     /// How long such a revision is kept after a page was answered from it.
     paging_snapshot_time: Duration = Duration::from_secs(60), SECOND..=HOUR;

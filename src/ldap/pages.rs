@@ -11,7 +11,7 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 
 use super::memory::{Holder, Holders};
 use crate::config::{Limit, LimitCounts, Limits};
-use crate::directory::{EntryId, Snapshot, Visibility};
+use crate::directory::{EntryId, Snapshot};
 use crate::model::{Revision, Timestamp};
 use crate::net::{Budget, Share};
 
@@ -32,12 +32,15 @@ pub struct Pages {
 pub(super) type QueryDigest = [u8; 16];
 
 /// Where a sequence of pages stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// The revision that the sequence is answered from.
+    /// The revision that the sequence is answered from, while that is kept.
     pub(super) revision: Revision,
     /// The last entry that was sent.
     pub(super) last: EntryId,
+    /// What that entry was sorted by when it was sent, as far as [`ORDER_OCTETS_MAX`]; empty: the sequence has no order
+    /// but that of the ids.
+    pub(super) order: Vec<u8>,
 }
 
 /// The cookie is forged, belongs to another query or somebody else, or is too old.
@@ -50,8 +53,6 @@ pub(super) struct InvalidCookie;
 pub(super) struct OrderKey {
     pub(super) revision: Revision,
     pub(super) query: QueryDigest,
-    /// What the reader may see: the order of who sees something else is another.
-    pub(super) visibility: QueryDigest,
 }
 
 /// The sorted results of a search, shared between its pages.
@@ -127,13 +128,12 @@ impl Pages {
 
     /// The cookie for the page behind `place`. Whoever holds it reads nothing in it: the revision would count the changes
     /// that it may not see, the entry those between two of its own. Two for one place are not alike.
-    pub(super) fn cookie(&self, place: Place, query: &QueryDigest, now: Timestamp) -> Vec<u8> {
-        let mut contents = [0; CONTENTS_OCTETS];
-        let (revision, rest) = contents.split_at_mut(8);
-        let (last, made) = rest.split_at_mut(4);
-        revision.copy_from_slice(&place.revision.to_be_bytes());
-        last.copy_from_slice(&place.last.raw().to_be_bytes());
-        made.copy_from_slice(&now.unix_seconds().to_be_bytes());
+    pub(super) fn cookie(&self, place: &Place, query: &QueryDigest, now: Timestamp) -> Vec<u8> {
+        let mut contents = Vec::with_capacity(8 + 4 + 8 + place.order.len());
+        contents.extend_from_slice(&place.revision.to_be_bytes());
+        contents.extend_from_slice(&place.last.raw().to_be_bytes());
+        contents.extend_from_slice(&now.unix_seconds().to_be_bytes());
+        contents.extend_from_slice(&place.order);
         let nonce = self.nonces.take();
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), Payload { msg: &contents, aad: query });
         // Only a message of gigabytes cannot be sealed. A cookie without contents opens as none.
@@ -155,14 +155,15 @@ impl Pages {
         let contents = opened.map_err(|_| InvalidCookie)?;
         let (revision, rest) = contents.split_first_chunk().ok_or(InvalidCookie)?;
         let (last, rest) = rest.split_first_chunk().ok_or(InvalidCookie)?;
-        let made = rest.try_into().map(i64::from_be_bytes).map_err(|_| InvalidCookie)?;
+        let (made, order) = rest.split_first_chunk().ok_or(InvalidCookie)?;
+        let made = i64::from_be_bytes(*made);
         let age_max = i64::try_from(self.cookie_time.as_secs()).unwrap_or(i64::MAX);
         if now.unix_seconds().saturating_sub(made) > age_max {
             self.reached.note(Limit::paging_cookie_time);
             return Err(InvalidCookie);
         }
         let last = EntryId::from_raw(u32::from_be_bytes(*last));
-        Ok(Place { revision: u64::from_be_bytes(*revision), last })
+        Ok(Place { revision: u64::from_be_bytes(*revision), last, order: order.to_vec() })
     }
 
     /// Keeps a revision for the next page.
@@ -324,18 +325,6 @@ impl SortMemory {
     }
 }
 
-/// A digest of what a reader may see.
-pub(super) fn visibility_digest(visibility: &Visibility) -> QueryDigest {
-    let mut hasher = blake3::Hasher::new();
-    if let Visibility::Own(own) = visibility {
-        for id in own.as_slice() {
-            hasher.update(&id.raw().to_be_bytes());
-        }
-        hasher.update(b"own");
-    }
-    finish(&hasher)
-}
-
 /// The first half of a hash: enough against accidents, and cookies are sealed besides.
 pub(super) fn finish(hasher: &blake3::Hasher) -> QueryDigest {
     let mut digest = QueryDigest::default();
@@ -346,8 +335,9 @@ pub(super) fn finish(hasher: &blake3::Hasher) -> QueryDigest {
 /// Memory for sorting is taken by steps, so that the lock is taken seldom.
 const SORT_MEMORY_STEP: u64 = 4 * 1024;
 const NONCE_OCTETS: usize = 24;
-/// Revision, last entry, time.
-const CONTENTS_OCTETS: usize = 8 + 4 + 8;
+/// So much of what an entry is sorted by stands in a cookie, which comes back with each page. No limit of the config: behind
+/// entries that are alike so far a sequence goes on as well, but for the last of them being taken away between two pages.
+pub(super) const ORDER_OCTETS_MAX: usize = 256;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -369,10 +359,11 @@ mod tests {
     fn a_cookie_is_good_for_its_query_its_server_and_its_time() {
         let limits = Limits::default();
         let pages = pages(&limits);
-        let place = Place { revision: 7, last: EntryId::from_raw(1_234_567) };
+        let place =
+            Place { revision: 7, last: EntryId::from_raw(1_234_567), order: b"\x01name\0\0".to_vec() };
         let query = [3; 16];
-        let cookie = pages.cookie(place, &query, NOW);
-        assert_eq!(pages.place(&cookie, &query, NOW), Ok(place));
+        let cookie = pages.cookie(&place, &query, NOW);
+        assert_eq!(pages.place(&cookie, &query, NOW), Ok(place.clone()));
         let late = |seconds| Timestamp::from_unix_seconds(NOW.unix_seconds() + seconds);
         assert_eq!(pages.place(&cookie, &query, late(3_600)), Ok(place));
         assert_eq!(pages.place(&cookie, &query, late(3_601)), Err(InvalidCookie));
@@ -396,8 +387,9 @@ mod tests {
         let cookies: Vec<_> = (0..64)
             .map(|number| {
                 // A revision and an entry that are not sealed would stand in all of them.
-                let place = Place { revision: 7 + number % 2, last: EntryId::from_raw(1_234_567) };
-                pages.cookie(place, &query, NOW)
+                let (last, order) = (EntryId::from_raw(1_234_567), b"\x01name\0\0".to_vec());
+                let place = Place { revision: 7 + number % 2, last, order };
+                pages.cookie(&place, &query, NOW)
             })
             .collect();
         let length = cookies[0].len();
@@ -439,7 +431,7 @@ mod tests {
         let limits = Limits { paging_snapshots: 4, ..Limits::default() };
         let pages = pages(&limits);
         let now = Instant::now();
-        let key = |number| OrderKey { revision: 1, query: [number; 16], visibility: [0; 16] };
+        let key = |number| OrderKey { revision: 1, query: [number; 16] };
         let snapshot = |revision| {
             let mut snapshot = Snapshot::empty();
             snapshot.set_revision(revision);
@@ -494,12 +486,12 @@ mod tests {
         drop(of_the_first);
         let order = Order::new(vec![1; 10], one);
         assert_eq!(pages.sort_memory_used(), 40);
-        let key = OrderKey { revision: 1, query: [0; 16], visibility: [0; 16] };
+        let key = OrderKey { revision: 1, query: [0; 16] };
         let now = Instant::now();
         pages.keep_order(key, &order, of(1), now);
         drop(order);
         assert!(pages.order(&key, now).is_some());
-        assert!(pages.order(&OrderKey { visibility: [1; 16], ..key }, now).is_none());
+        assert!(pages.order(&OrderKey { query: [1; 16], ..key }, now).is_none());
         assert_eq!(pages.sort_memory_used(), 40);
         pages.sweep(now + Duration::from_secs(61));
         assert_eq!(pages.sort_memory_used(), 0);

@@ -13,6 +13,7 @@ mod bindings;
 mod binds;
 mod controls;
 mod external;
+mod hidden_changes;
 mod limits;
 mod mutation;
 mod operations;

@@ -14,7 +14,7 @@ const SORTED: &str = "1.2.840.113556.1.4.474";
 pub(super) const VIEW: &str = "2.16.840.1.113730.3.4.9";
 pub(super) const VIEWED: &str = "2.16.840.1.113730.3.4.10";
 
-type Controls<'a> = Vec<(&'a str, bool, Option<Vec<u8>>)>;
+pub(super) type Controls<'a> = Vec<(&'a str, bool, Option<Vec<u8>>)>;
 
 fn world(people: u32, limits: Limits) -> World {
     World::with(Wishes { people, limits, ..Wishes::default() })
@@ -24,7 +24,10 @@ fn people() -> LdapSearchRequest {
     search("ou=users,dc=example,dc=org", LdapSearchScope::OneLevel, "(sn=user-*)", &["cn"])
 }
 
-fn order<'a>(critical: bool, keys: &[(&str, Option<&str>, bool)]) -> (&'a str, bool, Option<Vec<u8>>) {
+pub(super) fn order<'a>(
+    critical: bool,
+    keys: &[(&str, Option<&str>, bool)],
+) -> (&'a str, bool, Option<Vec<u8>>) {
     let mut list = Vec::new();
     for (attribute, rule, reverse) in keys {
         let mut key = element(0x04, attribute.as_bytes());
@@ -39,7 +42,7 @@ fn order<'a>(critical: bool, keys: &[(&str, Option<&str>, bool)]) -> (&'a str, b
     (SORT, critical, Some(element(0x30, &list)))
 }
 
-fn ask(client: &mut Client, request: &LdapSearchRequest, controls: &Controls<'_>) -> Reply {
+pub(super) fn ask(client: &mut Client, request: &LdapSearchRequest, controls: &Controls<'_>) -> Reply {
     let request = encode(client.id(), LdapOp::SearchRequest(request.clone()));
     client.send(&with_controls(&request, controls))
 }
@@ -194,24 +197,109 @@ fn sorted_pages_are_the_whole() {
     assert!(world.settings.pages.sort_memory_used() <= 300 * 4);
 }
 
-#[test]
-fn a_sorted_sequence_whose_revision_is_gone_ends() {
-    let world = world(50, Limits { paging_snapshots: 0, ..Limits::default() });
-    let mut client = Client::reader(&world);
-    let keys = [("cn", None, false)];
-    let first =
-        ask(&mut client, &people(), &vec![order(true, &keys), (PAGED, true, Some(page_value(20, b"")))]);
-    let cookie = first.page().1;
-    // Nothing has changed: the newest revision is its own.
-    let next = |client: &mut Client| {
-        ask(client, &people(), &vec![order(true, &keys), (PAGED, true, Some(page_value(20, &cookie)))])
-    };
-    assert_eq!(next(&mut client).names_in_order(), by_name(50)[20..40]);
-    world.change(|transaction| transaction.delete_account(AccountNumber::new(1_001)));
-    next(&mut client).is(53);
+/// Pages of 20 by an attribute, from the first or behind a cookie.
+fn page_by(client: &mut Client, attribute: &str, cookie: &[u8]) -> Reply {
+    let paged = (PAGED, true, Some(page_value(20, cookie)));
+    ask(client, &people(), &vec![order(false, &[(attribute, None, false)]), paged])
 }
 
-fn offset(offset: u32, count: u32) -> Vec<u8> {
+/// What is left of such pages.
+fn rest_by(client: &mut Client, attribute: &str, mut cookie: Vec<u8>) -> Vec<String> {
+    let mut all = Vec::new();
+    while !cookie.is_empty() {
+        let reply = page_by(client, attribute, &cookie);
+        all.extend(reply.is(0).names_in_order());
+        cookie = reply.page().1;
+    }
+    all
+}
+
+fn describe(world: &World, number: u32, value: String) {
+    world.change_account(AccountNumber::new(1_000 + number), move |account| {
+        account.attributes.retain(|attribute| attribute.description != "description");
+        let values = vec![value.into_bytes()];
+        account.attributes.push(Attribute { description: "description".to_owned(), values });
+    });
+}
+
+#[test]
+fn a_sorted_sequence_whose_revision_is_gone_goes_on_in_the_newest() {
+    let world = world(50, Limits { paging_snapshots: 0, ..Limits::default() });
+    let mut client = Client::reader(&world);
+    let cookie = page_by(&mut client, "cn", b"").page().1;
+    // Nothing has changed: the newest revision is its own.
+    assert_eq!(page_by(&mut client, "cn", &cookie).names_in_order(), by_name(50)[20..40]);
+    // One that was sent, the last that was sent, one that was not.
+    for place in [3, 19, 30] {
+        let number: u32 = by_name(50)[place][8..].split(',').next().unwrap().parse().unwrap();
+        world.change(move |transaction| transaction.delete_account(AccountNumber::new(1_000 + number)));
+        let expected: Vec<String> = by_name(50).into_iter().skip(20).collect();
+        let found = rest_by(&mut client, "cn", cookie.clone());
+        assert!(found.iter().eq(expected.iter().filter(|dn| place != 30 || **dn != user(number))), "{place}");
+    }
+}
+
+#[test]
+fn what_is_sorted_by_something_else_meanwhile_takes_nobody_along() {
+    let world = world(50, Limits { paging_snapshots: 0, ..Limits::default() });
+    (0..50).for_each(|number| describe(&world, number, format!("{number:02}")));
+    let mut client = Client::reader(&world);
+    let first = page_by(&mut client, "description", b"");
+    assert!(first.names_in_order().into_iter().eq((0..20).map(user)));
+    // The last that was sent comes again, where it stands now, and nothing is left out before it.
+    describe(&world, 19, "99".to_owned());
+    let found = rest_by(&mut client, "description", first.page().1);
+    assert!(found.into_iter().eq((20..50).chain([19]).map(user)));
+}
+
+#[test]
+fn values_that_begin_alike_for_longer_than_a_cookie_tells_are_left_out_nowhere() {
+    let world = world(50, Limits { paging_snapshots: 0, ..Limits::default() });
+    // The order of the values is the reverse of that of the numbers.
+    let value = |number: u32| format!("{}{:02}", "a".repeat(300), 99 - number);
+    (0..50).for_each(|number| describe(&world, number, value(number)));
+    let mut client = Client::reader(&world);
+    let first = page_by(&mut client, "description", b"");
+    assert!(first.names_in_order().into_iter().eq((30..50).rev().map(user)));
+    let cookie = first.page().1;
+    world.change(|transaction| transaction.delete_account(AccountNumber::new(1_040)));
+    let found = rest_by(&mut client, "description", cookie.clone());
+    assert!(found.into_iter().eq((0..30).rev().map(user)));
+    // The last is gone: rather twice than never.
+    world.change(|transaction| transaction.delete_account(AccountNumber::new(1_030)));
+    let found = rest_by(&mut client, "description", cookie);
+    assert!(found.into_iter().eq((0..50).rev().filter(|number| ![30, 40].contains(number)).map(user)));
+}
+
+#[test]
+fn pages_that_began_without_an_order_go_on_without_one() {
+    let world = world(200, Limits { sort_memory_max: 2_000, ..Limits::default() });
+    let mut client = Client::reader(&world);
+    let first = page_by(&mut client, "cn", b"");
+    assert_eq!(sort_result(&first), Some((11, String::new())));
+    let second = page_by(&mut client, "cn", &first.page().1);
+    assert_eq!(sort_result(&second), Some((11, String::new())));
+    let found = [first.names_in_order(), rest_by(&mut client, "cn", first.page().1)].concat();
+    assert!(found.into_iter().eq((0..200).map(user)));
+}
+
+#[test]
+fn pages_that_began_in_order_do_not_go_on_without_it() {
+    let world = world(50, Limits { sort_memory_max: 20_000, ..Limits::default() });
+    let mut client = Client::reader(&world);
+    let cookie = page_by(&mut client, "cn", b"").page().1;
+    client.later += std::time::Duration::from_secs(61);
+    world.settings.pages.sweep(client.moment().instant);
+    let mut held: Vec<_> = (0..2).map(|_| world.settings.pages.sort_memory([None, None])).collect();
+    while held.iter_mut().any(|memory| memory.grow(500)) {}
+    let refused = page_by(&mut client, "cn", &cookie);
+    assert!(refused.is(11).entries().is_empty());
+    assert!(refused.page().1.is_empty());
+    drop(held);
+    assert_eq!(page_by(&mut client, "cn", &cookie).is(0).names_in_order(), by_name(50)[20..40]);
+}
+
+pub(super) fn offset(offset: u32, count: u32) -> Vec<u8> {
     let number = |number: u32| element(0x02, &i64::from(number).to_be_bytes());
     element(0xa0, &[number(offset), number(count)].concat())
 }
@@ -220,7 +308,7 @@ fn at_least(value: &str) -> Vec<u8> {
     element(0x81, value.as_bytes())
 }
 
-fn list_view<'a>(
+pub(super) fn list_view<'a>(
     before: u32,
     after: u32,
     target: Vec<u8>,
@@ -232,13 +320,13 @@ fn list_view<'a>(
 }
 
 /// Target position, content count and code of a view response.
-fn view_result(reply: &Reply) -> Option<(i64, i64, i64)> {
+pub(super) fn view_result(reply: &Reply) -> Option<(i64, i64, i64)> {
     let value = reply.control(VIEWED)?;
     let mut sequence = crate::ldap::ber::BerReader::new(&value).sequence().unwrap();
     Some((sequence.integer().unwrap(), sequence.integer().unwrap(), sequence.enumerated().unwrap()))
 }
 
-fn context_id(reply: &Reply) -> Vec<u8> {
+pub(super) fn context_id(reply: &Reply) -> Vec<u8> {
     let value = reply.control(VIEWED).unwrap();
     let mut sequence = crate::ldap::ber::BerReader::new(&value).sequence().unwrap();
     for _ in 0..3 {
@@ -333,12 +421,12 @@ fn a_list_stays_as_it_was_while_its_context_is_known() {
     // Without a context the list is that of now.
     let now = ask(&mut client, &people(), &vec![order(true, &keys), list_view(0, 9, offset(1, 0), None)]);
     assert_eq!(view_result(&now), Some((1, 39, 0)));
-    // Once the revision is gone the list cannot go on.
+    // Once the revision is gone the list is that of now.
     client.later += std::time::Duration::from_secs(61);
-    let gone =
-        ask(&mut client, &people(), &vec![order(true, &keys), list_view(0, 9, offset(21, 40), Some(&id))]);
-    gone.is(76);
-    assert_eq!(view_result(&gone), Some((0, 0, 53)));
+    let later =
+        ask(&mut client, &people(), &vec![order(true, &keys), list_view(0, 9, offset(21, 39), Some(&id))]);
+    assert_eq!(later.is(0).names_in_order(), names[21..31]);
+    assert_eq!(view_result(&later), Some((21, 39, 0)));
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::ldap::control::{
 };
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
 use crate::ldap::message::SearchRequest;
-use crate::ldap::pages::{OrderKey, Place, QueryDigest, finish, visibility_digest};
+use crate::ldap::pages::{OrderKey, Place, QueryDigest, finish};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::root_dse;
@@ -110,15 +110,12 @@ fn begin<'a>(
     let (newest, visibility) = tree_and_visibility(session, base, context)?;
     let query = query_digest(session, controls, context);
     let place = place(session, controls, &query, context)?;
-    let kept = match place {
-        Some(place) => revision(session, place, newest.provider().number, controls, context)?,
-        None => None,
-    };
+    // Who sees a part of the directory has every page and view from the newest: whether an earlier revision is another one,
+    // and is still kept, depends on what everybody has changed and asked for.
+    let is_shared = matches!(visibility, Visibility::Full);
+    let kept = place.as_ref().filter(|_| is_shared);
+    let kept = kept.and_then(|place| kept_revision(session, place, newest.provider().number, context));
     let (snapshot, tree) = searched(kept.as_ref(), newest, context.snapshot);
-    if kept.is_some() {
-        // They have other names there.
-        session.evaluator.add_work(visibility.cost_of_names());
-    }
     let reader = TreeReader::new(snapshot, tree, &visibility);
     let base = find(&reader, base)?;
     if let Some(assertion) = &controls.assertion
@@ -127,7 +124,22 @@ fn begin<'a>(
         assert_on(session, assertion, &reader, base, entry)?;
     }
     let filter = prepare(session, &request.filter, &reader)?;
-    let (sort, answer) = sort_keys(controls.sort.as_ref(), snapshot.schema())?;
+    let (mut sort, mut answer) = sort_keys(controls.sort.as_ref(), snapshot.schema())?;
+    if let Some(place) = place.as_ref().filter(|_| controls.paged.is_some()) {
+        match (place.order.is_empty(), &sort) {
+            // It has begun without an order, as there was no memory for one.
+            (true, Some(_)) => {
+                sort = None;
+                answer = Some(SortAnswer { code: ResultCode::AdminLimitExceeded, attribute: None });
+            }
+            (false, None) => {
+                let sentence = "the results can no more be sorted as before; begin the search anew";
+                return Err(OperationRefusal::new(ResultCode::UnwillingToPerform, sentence)
+                    .with_controls([control::paged_response(0, b"")]));
+            }
+            _ => {}
+        }
+    }
     let list_view = list_view(session, controls, sort.as_ref(), answer.as_ref())?;
     let mut walk = Walk::new(&reader, &filter, base, request.scope);
     session.evaluator.add_work(walk.work_of_planning());
@@ -141,21 +153,21 @@ fn begin<'a>(
         limits.is_size_ours = false;
         let is_size_ours = size < paged.size;
         let (pages, holders) = (session.settings.pages.clone(), session.holders());
-        Page { size, is_size_ours, estimate, query, pages, holders }
+        Page { size, is_size_ours, estimate, query, pages, is_shared, holders }
     });
     let sorted = match sort {
         None => {
-            if let Some(place) = place {
+            if let Some(place) = &place {
                 walk.resume_after(place.last);
             }
             None
         }
         Some(keys) => {
-            let key =
-                OrderKey { revision: snapshot.revision(), query, visibility: visibility_digest(&visibility) };
+            let key = OrderKey { revision: snapshot.revision(), query };
             let pages = session.settings.pages.clone();
-            let last = place.filter(|_| list_view.is_none()).map(|place| place.last);
-            let part = Part { last, list_view, is_paged: controls.paged.is_some() };
+            let is_part = controls.paged.is_some() || list_view.is_some();
+            let before = place.filter(|_| list_view.is_none());
+            let part = Part { before, list_view, is_shared: is_shared && is_part };
             let holders = session.holders();
             Some(Box::new(Sorted::new(keys, key, pages, part, holders, context.moment.instant)))
         }
@@ -245,32 +257,19 @@ fn place(
     Ok(None)
 }
 
-/// The revision that the sequence is answered from: its own while that is kept, else the newest (`None`), if its order
-/// does not depend on it.
-fn revision(
+/// The revision of the page or view before, while it is kept; `None`: the newest.
+fn kept_revision(
     session: &Session,
-    place: Place,
+    place: &Place,
     provider: ProviderNumber,
-    controls: &RequestControls<'_>,
     context: &Context<'_>,
-) -> Result<Option<Kept>, OperationRefusal> {
+) -> Option<Kept> {
     if place.revision == context.snapshot.revision() {
-        return Ok(None);
+        return None;
     }
-    let kept = session.settings.pages.snapshot(place.revision, context.moment.instant);
-    if let Some(kept) = kept
-        && let Some(tree) = kept.tree(provider).cloned()
-    {
-        return Ok(Some((kept, tree)));
-    }
-    const GONE: &str =
-        "the directory has changed, and the state that was sorted is not kept any more; begin anew";
-    match (&controls.list_view, &controls.sort) {
-        (Some(_), _) => Err(list_view_error(ListViewResult::Code(ResultCode::UnwillingToPerform), GONE)),
-        (None, Some(_)) => Err(OperationRefusal::new(ResultCode::UnwillingToPerform, GONE)
-            .with_controls([control::paged_response(0, b"")])),
-        (None, None) => Ok(None),
-    }
+    let kept = session.settings.pages.snapshot(place.revision, context.moment.instant)?;
+    let tree = kept.tree(provider).cloned()?;
+    Some((kept, tree))
 }
 
 /// The order that is asked for, and what is answered about it when it cannot be had.

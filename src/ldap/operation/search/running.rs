@@ -68,7 +68,8 @@ pub(super) struct Page {
     /// What cookies are bound to.
     pub(super) query: QueryDigest,
     pub(super) pages: Arc<Pages>,
-    /// For whom the revision is kept.
+    /// Whether the revision is kept for the next page, and for whom.
+    pub(super) is_shared: bool,
     pub(super) holders: Holders,
 }
 
@@ -113,6 +114,8 @@ pub(in crate::ldap) enum End {
     FilterWork,
     /// It must be sorted, and there is no memory for that.
     SortMemory,
+    /// It goes on behind a page that was sorted, and there is no memory for that.
+    PageMemory,
     /// It is a list view, and there is no memory to sort it.
     ViewMemory,
 }
@@ -123,7 +126,7 @@ impl End {
             Self::Complete | Self::Page(_) => ResultCode::Success,
             Self::SizeLimit => ResultCode::SizeLimitExceeded,
             Self::TimeLimit => ResultCode::TimeLimitExceeded,
-            Self::LookThrough | Self::FilterWork => ResultCode::AdminLimitExceeded,
+            Self::LookThrough | Self::FilterWork | Self::PageMemory => ResultCode::AdminLimitExceeded,
             Self::SortMemory => ResultCode::UnavailableCriticalExtension,
             Self::ViewMemory => ResultCode::VirtualListViewError,
         }
@@ -134,7 +137,9 @@ impl End {
             Self::Complete | Self::Page(_) | Self::SizeLimit | Self::TimeLimit => "",
             Self::LookThrough => "no index helps this filter, and it would have to look at too many entries",
             Self::FilterWork => "the filter would have to look at too many values of one entry",
-            Self::SortMemory | Self::ViewMemory => "there are too many entries to sort them",
+            Self::SortMemory | Self::PageMemory | Self::ViewMemory => {
+                "there are too many entries to sort them"
+            }
         }
     }
 }
@@ -288,7 +293,7 @@ impl Search {
             End::TimeLimit => self.limits.is_time_ours.then_some(Limit::search_time_max),
             End::LookThrough => Some(Limit::look_through_max),
             End::FilterWork => Some(Limit::filter_work_max),
-            End::SortMemory | End::ViewMemory => None,
+            End::SortMemory | End::PageMemory | End::ViewMemory => None,
         };
         // It may have been given up on the way, and the search has gone on without an order.
         let is_unsorted =
@@ -299,15 +304,21 @@ impl Search {
     /// Appends the final response, with what is answered to the controls.
     pub(super) fn finish(&self, end: End, snapshot: &Arc<Snapshot>, output: &mut Vec<u8>, moment: Moment) {
         let mut controls = ResponseControls::default();
-        let is_answered = matches!(end, End::Complete | End::Page(_) | End::SizeLimit | End::SortMemory);
+        let is_answered =
+            matches!(end, End::Complete | End::Page(_) | End::SizeLimit | End::SortMemory | End::PageMemory);
         if is_answered && let Some(answer) = &self.sort_answer {
             controls.push(answer.control());
         }
         if let Some(page) = &self.page {
             let cookie = match end {
                 End::Page(last) => {
-                    page.pages.keep(snapshot, page.holders, moment.instant);
-                    page.pages.cookie(Place { revision: snapshot.revision(), last }, &page.query, moment.now)
+                    if page.is_shared {
+                        page.pages.keep(snapshot, page.holders, moment.instant);
+                    }
+                    let order = self.sorted.as_ref().map(|sorted| sorted.last_order().to_vec());
+                    let place =
+                        Place { revision: snapshot.revision(), last, order: order.unwrap_or_default() };
+                    page.pages.cookie(&place, &page.query, moment.now)
                 }
                 _ => Vec::new(),
             };
@@ -392,6 +403,9 @@ impl Search {
             }
             sorted.advance(id);
             self.send(id, entry, reader, output, evaluator);
+            if self.page.as_ref().is_some_and(|page| page.size == self.sent) {
+                evaluator.add_work(sorted.end_page(reader, id, entry));
+            }
             if output.len() >= output_enough || evaluator.work() >= work_enough || self.large.is_some() {
                 return Batch::More;
             }
@@ -403,13 +417,15 @@ impl Search {
     fn without_memory(&mut self, sorted: &mut Sorted) -> Batch {
         sorted.give_up();
         self.sort_answer = Some(SortAnswer { code: ResultCode::AdminLimitExceeded, attribute: None });
-        match (sorted.is_list_view(), self.is_sort_critical) {
-            (true, _) => Batch::Done(End::ViewMemory),
-            (false, true) => Batch::Done(End::SortMemory),
-            (false, false) => {
-                self.walk.restart();
-                Batch::More
-            }
+        if sorted.is_list_view() {
+            Batch::Done(End::ViewMemory)
+        } else if self.is_sort_critical {
+            Batch::Done(End::SortMemory)
+        } else if sorted.is_later_page() {
+            Batch::Done(End::PageMemory)
+        } else {
+            self.walk.restart();
+            Batch::More
         }
     }
 

@@ -1,14 +1,15 @@
 //! Results in an order (RFC 2891) and windows of them: collected, sorted in runs, the runs merged, all in turns with
 //! others. A hundred thousand entries sorted at once would hold everybody else for a tenth of a second.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::directory::{Entry, EntryId, Snapshot, SortKeys, TreeReader, Visibility};
+use crate::directory::{Entry, EntryId, Snapshot, SortKeys, TreeReader};
 use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::memory::Holders;
-use crate::ldap::pages::{Order, OrderKey, Pages, Place, SortMemory};
+use crate::ldap::pages::{ORDER_OCTETS_MAX, Order, OrderKey, Pages, Place, SortMemory};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::Moment;
 
@@ -19,11 +20,13 @@ pub(super) struct Sorted {
     pages: Arc<Pages>,
     /// For whom orders and revisions are kept.
     holders: Holders,
-    /// The last entry of the page before.
-    last: Option<EntryId>,
+    /// Where the page before ended.
+    before: Option<Place>,
     list_view: Option<ListView>,
     /// Whether the order is for more than one answer.
     is_shared: bool,
+    /// What the last entry of the page is sorted by.
+    last_order: Vec<u8>,
     phase: Phase,
 }
 
@@ -95,10 +98,11 @@ struct Sending {
 
 /// What of the order is asked for.
 pub(super) struct Part {
-    /// The last entry of the page before.
-    pub(super) last: Option<EntryId>,
+    /// Where the page before ended.
+    pub(super) before: Option<Place>,
     pub(super) list_view: Option<ListView>,
-    pub(super) is_paged: bool,
+    /// Whether the order is kept for the next part.
+    pub(super) is_shared: bool,
 }
 
 impl Sorted {
@@ -110,8 +114,7 @@ impl Sorted {
         holders: Holders,
         now: Instant,
     ) -> Self {
-        let Part { last, list_view, is_paged } = part;
-        let is_shared = is_paged || list_view.is_some();
+        let Part { before, list_view, is_shared } = part;
         let known = if is_shared { pages.order(&key, now) } else { None };
         let phase = match known {
             // Where the page begins is found when it is sent.
@@ -125,11 +128,16 @@ impl Sorted {
                 memory: pages.sort_memory(holders),
             }),
         };
-        Self { keys, key, pages, holders, last, list_view, is_shared, phase }
+        Self { keys, key, pages, holders, before, list_view, is_shared, last_order: Vec::new(), phase }
     }
 
     pub(super) fn is_list_view(&self) -> bool {
         self.list_view.is_some()
+    }
+
+    /// Whether it goes on behind what was sent in this order.
+    pub(super) fn is_later_page(&self) -> bool {
+        self.before.is_some()
     }
 
     pub(super) fn is_collecting(&self) -> bool {
@@ -198,7 +206,8 @@ impl Sorted {
                 return Progress::Done;
             };
             let order = collected.into_order();
-            if self.is_shared {
+            // Whose rights have become fewer meanwhile has found too little for who has them again.
+            if self.is_shared && reader.sees_everything() {
                 self.pages.keep_order(self.key, &order, self.holders, moment.instant);
             }
             self.phase = Phase::Sending(Sending::unplaced(order));
@@ -206,7 +215,7 @@ impl Sorted {
         if let Phase::Sending(sending) = &mut self.phase
             && sending.is_unplaced()
         {
-            sending.place(&self.keys, self.last, self.list_view.as_ref(), reader);
+            sending.place(&self.keys, self.before.as_ref(), self.list_view.as_ref(), reader);
         }
         Progress::Done
     }
@@ -232,6 +241,19 @@ impl Sorted {
         }
     }
 
+    /// Takes down what the last entry of a page is sorted by; says what that was in work.
+    pub(super) fn end_page(&mut self, reader: &TreeReader<'_>, id: EntryId, entry: &Entry) -> u64 {
+        self.last_order.clear();
+        let work = self.keys.append(reader, id, entry, &mut self.last_order);
+        self.last_order.truncate(ORDER_OCTETS_MAX);
+        work
+    }
+
+    /// What the last entry of the page is sorted by, as far as [`ORDER_OCTETS_MAX`].
+    pub(super) fn last_order(&self) -> &[u8] {
+        &self.last_order
+    }
+
     /// What is answered to the control of a list view.
     pub(super) fn list_view_answer(
         &self,
@@ -240,9 +262,11 @@ impl Sorted {
     ) -> Option<(&'static str, Vec<u8>)> {
         self.list_view.as_ref()?;
         let Phase::Sending(sending) = &self.phase else { return None };
-        self.pages.keep(snapshot, self.holders, moment.instant);
-        let place = Place { revision: snapshot.revision(), last: sending.last };
-        let context_id = self.pages.cookie(place, &self.key.query, moment.now);
+        if self.is_shared {
+            self.pages.keep(snapshot, self.holders, moment.instant);
+        }
+        let place = Place { revision: snapshot.revision(), last: sending.last, order: Vec::new() };
+        let context_id = self.pages.cookie(&place, &self.key.query, moment.now);
         let count = u32::try_from(sending.order.ids.len()).unwrap_or(u32::MAX);
         let result = ListViewResult::Code(ResultCode::Success);
         Some(control::list_view_response(sending.target, count, result, &context_id))
@@ -335,14 +359,14 @@ impl Sending {
     fn place(
         &mut self,
         keys: &SortKeys,
-        last: Option<EntryId>,
+        before: Option<&Place>,
         list_view: Option<&ListView>,
         reader: &TreeReader<'_>,
     ) {
         let count = self.order.ids.len();
-        match (list_view, last) {
+        match (list_view, before) {
             (None, None) => (self.next, self.end) = (0, count),
-            (None, Some(last)) => (self.next, self.end) = (self.behind(last, keys, reader), count),
+            (None, Some(before)) => (self.next, self.end) = (self.behind(before, keys, reader), count),
             (Some(list_view), _) => {
                 let target = self.target(&list_view.target, keys, reader);
                 self.target = u32::try_from(target).unwrap_or(u32::MAX);
@@ -381,19 +405,29 @@ impl Sending {
         }
     }
 
-    /// The place behind an entry, whether or not it is among the results still.
-    fn behind(&self, last: EntryId, keys: &SortKeys, reader: &TreeReader<'_>) -> usize {
-        if let Some(place) = self.order.ids.iter().position(|id| *id == last.raw()) {
+    /// The place behind the last entry of the page before, as it was sorted then: it may be sorted by something else now,
+    /// or not be among the results any more.
+    fn behind(&self, before: &Place, keys: &SortKeys, reader: &TreeReader<'_>) -> usize {
+        let ids = &self.order.ids;
+        let mut own = Vec::new();
+        let mut compare = |id: u32| {
+            append_key(keys, reader, EntryId::from_raw(id), &mut own);
+            own.truncate(ORDER_OCTETS_MAX);
+            own.as_slice().cmp(&before.order)
+        };
+        let place = ids.iter().position(|id| *id == before.last.raw());
+        if let Some(place) = place
+            && compare(before.last.raw()).is_eq()
+        {
             return place + 1;
         }
-        // The client has seen it, but may not any more: where it stood is found as who sees everything finds it.
-        let everything = Visibility::Full;
-        let mut wanted = Vec::new();
-        append_key(keys, &reader.with_visibility(&everything), last, &mut wanted);
-        let mut own = Vec::new();
-        self.order.ids.partition_point(|id| {
-            append_key(keys, reader, EntryId::from_raw(*id), &mut own);
-            (&own, *id) <= (&wanted, last.raw())
+        // Those that are alike stand in the order of their ids, if that was all of what they are sorted by; else some of
+        // them may come twice, but none is left out.
+        let is_whole = before.order.len() < ORDER_OCTETS_MAX;
+        ids.partition_point(|id| match compare(*id) {
+            Ordering::Less => true,
+            Ordering::Equal => is_whole && *id <= before.last.raw(),
+            Ordering::Greater => false,
         })
     }
 }
