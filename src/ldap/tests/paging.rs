@@ -233,6 +233,12 @@ fn what_stands_alone_is_one_page() {
         reply.is(0);
         assert_eq!(reply.entries().len(), 1);
         assert!(reply.page().1.is_empty());
+        // There is no cookie that goes on from there.
+        for size in [0, 10] {
+            let refused = page(&mut client, &request, size, b"x");
+            assert!(refused.is(53).entries().is_empty(), "{base}");
+            assert_eq!(refused.page(), (0, Vec::new()));
+        }
     }
 }
 

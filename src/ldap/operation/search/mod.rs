@@ -357,7 +357,7 @@ fn answer_standalone(
     let everything = Visibility::Full;
     let snapshot = context.snapshot;
     let reader = TreeReader::new(snapshot, snapshot.nowhere(), &everything);
-    let begun = standalone(session, request, controls, &reader, entry);
+    let begun = standalone(session, request, controls, &reader, entry, &context);
     let projected = projection(session, request, controls, &reader);
     let ((is_found, end, answers), projection) = match begun.and_then(|begun| Ok((begun, projected?))) {
         Ok(begun) => begun,
@@ -395,7 +395,11 @@ fn standalone(
     controls: &RequestControls<'_>,
     reader: &TreeReader<'_>,
     entry: &Entry,
+    context: &Context<'_>,
 ) -> Result<(bool, End, ResponseControls), OperationRefusal> {
+    // It is one page, so that no cookie is of it.
+    let query = query_digest(session, controls, context);
+    place(session, controls, &query, context)?;
     let filter = prepare(session, &request.filter, reader)?;
     if let Some(assertion) = &controls.assertion {
         assert_on(session, assertion, reader, EntryId::STANDALONE, entry)?;
