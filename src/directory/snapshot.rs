@@ -12,7 +12,7 @@ use super::subschema::Subschema;
 use super::tree::{PlaceError, Tree};
 use crate::model::{
     Account, AttributeNumber, Change, CustomAttribute, Group, Key, LdapProvider, Membership, ProviderNumber,
-    Record, Revision, Token,
+    Record, Revision, Timestamp, Token,
 };
 use crate::schema::dn::is_at_or_below;
 use crate::schema::{AttributeId, Schema, normalize_dn};
@@ -28,7 +28,9 @@ pub struct Snapshot {
     accounts: Accounts,
     trees: Vec<Arc<Tree>>,
     nowhere: Arc<Tree>,
-    /// Made when it is first asked for, anew when the schema has changed.
+    /// Since when the schema is as it is.
+    schema_since: Timestamp,
+    /// Made when it is first asked for, anew when what it tells has changed.
     subschema: Arc<OnceLock<Subschema>>,
 }
 
@@ -48,6 +50,7 @@ impl Snapshot {
             accounts: Accounts::new(),
             trees: Vec::new(),
             nowhere: Arc::new(Tree::nowhere()),
+            schema_since: Timestamp::from_unix_seconds(0),
             subschema: Arc::default(),
         }
     }
@@ -99,7 +102,10 @@ impl Snapshot {
 
     /// The same, with what its values are compared by.
     pub(super) fn subschema_of_now(&self) -> &Subschema {
-        self.subschema.get_or_init(|| Subschema::new(&self.schema))
+        self.subschema.get_or_init(|| {
+            let first = self.trees.iter().map(|tree| tree.provider()).min_by_key(|provider| provider.number);
+            Subschema::new(&self.schema, self.schema_since, first.map(|provider| &**provider))
+        })
     }
 
     pub fn tree(&self, provider: ProviderNumber) -> Option<&Arc<Tree>> {
@@ -165,6 +171,13 @@ impl Snapshot {
         self.revision = revision;
     }
 
+    /// Says since when the schema is as it is: the start of the server, as the core table may be another than that of the
+    /// server before, or the last change of a custom attribute type after it.
+    pub fn set_schema_since(&mut self, since: Timestamp) {
+        self.schema_since = since;
+        self.subschema = Arc::default();
+    }
+
     /// Whether no account or group has a uidNumber or gidNumber that would be derived from `number`.
     pub fn is_number_free(&self, number: u32) -> bool {
         self.trees.iter().all(|tree| tree.is_number_free(number))
@@ -211,6 +224,7 @@ impl Snapshot {
             Key::Application(number) => self.accounts.delete_application(*number),
             Key::Provider(number) => {
                 self.accounts.delete_provider(*number);
+                self.subschema = Arc::default();
                 self.trees.retain(|tree| tree.provider().number != *number);
             }
             Key::CustomAttribute(number) => {
@@ -269,6 +283,7 @@ impl Snapshot {
     fn put_provider(&mut self, provider: &LdapProvider) -> Result<bool, String> {
         let provider = Arc::new(provider.clone());
         self.accounts.put_provider((*provider).clone());
+        self.subschema = Arc::default();
         let tree =
             Tree::new(provider.clone(), &self.schema).map_err(|error: PlaceError| error.to_string())?;
         match self.trees.iter_mut().find(|tree| tree.provider().number == provider.number) {

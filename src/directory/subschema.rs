@@ -1,6 +1,10 @@
 //! The subschema subentry (RFC 4512 section 4.2), as an entry that stands in no tree.
 
+use uuid::Uuid;
+
 use super::entry::Entry;
+use crate::model::{LdapProvider, Timestamp};
+use crate::schema::time::generalized_time;
 use crate::schema::{AttributeId, MatchingRule, Schema};
 
 /// The DN of the subschema subentry.
@@ -16,8 +20,9 @@ pub(super) struct Subschema {
 }
 
 impl Subschema {
-    pub(super) fn new(schema: &Schema) -> Self {
-        let entry = entry(schema);
+    /// Of a schema that has been this one since `since`, on a server whose first directory is that of `provider`.
+    pub(super) fn new(schema: &Schema, since: Timestamp, provider: Option<&LdapProvider>) -> Self {
+        let entry = entry(schema, since, provider);
         let forms = PUBLISHED.iter().map(|id| {
             let values = entry.attributes_of(*id).flat_map(|attribute| attribute.values());
             let forms = values.filter_map(|value| {
@@ -42,7 +47,10 @@ impl Subschema {
 }
 
 /// Makes the entry from the one table of the schema.
-fn entry(schema: &Schema) -> Entry {
+fn entry(schema: &Schema, since: Timestamp, provider: Option<&LdapProvider>) -> Entry {
+    let created = provider.map_or(since, |provider| provider.created);
+    let time =
+        |time: Timestamp| vec![String::from_utf8_lossy(&generalized_time(time.unix_seconds())).into_owned()];
     let text = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<String>>();
     let mut attributes = vec![
         (AttributeId::OBJECT_CLASS, text(&["top", "subentry", "subschema", "extensibleObject"])),
@@ -52,6 +60,11 @@ fn entry(schema: &Schema) -> Entry {
         (AttributeId::STRUCTURAL_OBJECT_CLASS, text(&["subentry"])),
         (AttributeId::SUBSCHEMA_SUBENTRY, text(&[SUBSCHEMA_DN])),
         (AttributeId::ENTRY_DN, text(&[SUBSCHEMA_DN])),
+        (AttributeId::ENTRY_UUID, vec![uuid(provider).to_string()]),
+        (AttributeId::CREATORS_NAME, text(&[SUBSCHEMA_DN])),
+        (AttributeId::MODIFIERS_NAME, text(&[SUBSCHEMA_DN])),
+        (AttributeId::CREATE_TIMESTAMP, time(created)),
+        (AttributeId::MODIFY_TIMESTAMP, time(created.max(since))),
         (AttributeId::HAS_SUBORDINATES, text(&["FALSE"])),
         (AttributeId::NUM_SUBORDINATES, text(&["0"])),
     ];
@@ -62,6 +75,15 @@ fn entry(schema: &Schema) -> Entry {
         SUBSCHEMA_DN,
         attributes.iter().map(|(id, values)| (*id, &*schema.attribute(*id).name, values.as_slice())),
     )
+}
+
+/// The `entryUUID`, derived from that of the first directory: the same after each start.
+fn uuid(provider: Option<&LdapProvider>) -> Uuid {
+    let mut octets = [0; 16];
+    let mut hasher = blake3::Hasher::new_derive_key("bindery subschema entryUUID");
+    hasher.update(provider.map_or(Uuid::nil(), |provider| provider.uuid).as_bytes());
+    hasher.finalize_xof().fill(&mut octets);
+    uuid::Builder::from_custom_bytes(octets).into_uuid()
 }
 
 /// The equality rule of all of them.

@@ -211,11 +211,12 @@ impl Registry {
         let snapshot = builder.finish(loaded.meta().revision);
         let meta = loaded.finish()?;
         store.loaded();
-        let snapshot = snapshot.map_err(OpenError::Directory)?;
+        let mut snapshot = snapshot.map_err(OpenError::Directory)?;
         let clock = settings.clock;
         // Looked up once: the first change keeps what is believed.
         let newest = if meta.belief.is_none() { newest_event(&*store)? } else { None };
         clock.recall(meta.belief, newest);
+        snapshot.set_schema_since(clock.now());
         let mut token_keys = settings.token_keys;
         let ending =
             token_key::settle(&mut token_keys, &meta, snapshot.accounts(), settings.makes_new_token_key)?;

@@ -814,6 +814,9 @@ impl<'a> Transaction<'a> {
             Change::Put(record) => record.key(),
             Change::Delete(key) => key.clone(),
         };
+        if matches!(key, Key::CustomAttribute(_)) {
+            snapshot.set_schema_since(self.now);
+        }
         self.newest.insert(key, changes.len());
         changes.push(change);
         self.changes += 1;

@@ -1,9 +1,15 @@
 //! The root DSE and the subschema: read before bind, by anyone, with any filter and any list (traps 1, 6 and 10).
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use ldap3_proto::proto::LdapSearchScope::{Base, Children, OneLevel, Subtree};
 
 use super::client::{Client, encode, search};
-use super::world::World;
+use super::world::{ALICE, NOW, Wishes, World};
+use crate::clock::Clock;
+use crate::plain::attribute;
+use crate::registry::{Registry, RegistrySettings};
 
 #[test]
 fn the_root_dse_answers_whatever_filter_matches_it() {
@@ -117,6 +123,64 @@ fn the_subschema_is_found_however_it_is_spelt() {
     assert!(Client::reader(&world).find("dc=example,dc=org", "(objectClass=subschema)").is_empty());
     Client::in_clear(&world).search(search("cn=x,cn=subschema", Base, "(objectClass=*)", &[])).is(50);
     Client::app(&world).search(search("cn=x,cn=subschema", Base, "(objectClass=*)", &[])).is(32);
+}
+
+#[test]
+fn the_subschema_tells_when_it_was_changed() {
+    let said = Arc::new(Mutex::new((NOW, Duration::ZERO)));
+    let clock = || Arc::new(Clock::of_test(Arc::clone(&said)));
+    let wait = || {
+        let mut said = said.lock().unwrap();
+        let (time, moment) = (said.0.after(Duration::from_secs(10)), said.1 + Duration::from_secs(10));
+        *said = (time, moment);
+    };
+    let mut world = World::with(Wishes { clock: Some(clock()), ..Wishes::default() });
+    let names =
+        ["entryUUID", "createTimestamp", "modifyTimestamp", "creatorsName", "modifiersName", "entryDN"];
+    let read = |world: &World| {
+        let reply = Client::in_clear(world).search(search("cn=subschema", Base, "(objectClass=*)", &["+"]));
+        names.map(|name| {
+            let values = reply.values(name);
+            assert_eq!(values.len(), 1, "{name}");
+            values[0].clone()
+        })
+    };
+    let first = read(&world);
+    let [uuid, created, modified, ..] = first.clone();
+    assert_eq!(modified, "20270115080000Z");
+    assert_eq!(first[3..], ["cn=subschema"; 3]);
+    // What changes no schema does not move it; a custom attribute type does.
+    wait();
+    world.change_account(ALICE, |account| account.name.push('x'));
+    assert_eq!(read(&world), first);
+    world.change_account(ALICE, |account| account.attributes.push(attribute("employeeBadge", &["7"])));
+    let second = read(&world);
+    assert_eq!(second[2], "20270115080010Z");
+    assert_eq!(second[..2], first[..2]);
+    for (filter, is_found) in [
+        (format!("(entryUUID={uuid})"), true),
+        ("(entryUUID=00000000-0000-0000-0000-000000000000)".to_owned(), false),
+        (format!("(createTimestamp={created})"), true),
+        ("(modifyTimestamp>=20270115080010Z)".to_owned(), true),
+        ("(modifyTimestamp>=20270115080011Z)".to_owned(), false),
+        ("(modifiersName=CN=Subschema)".to_owned(), true),
+    ] {
+        let reply = Client::in_clear(&world).search(search("cn=subschema", Base, &filter, &["1.1"]));
+        assert_eq!(reply.is(0).entries().len(), usize::from(is_found), "{filter}");
+    }
+    for list in [&[][..], &["*"], &["cn"]] {
+        let reply = Client::in_clear(&world).search(search("cn=subschema", Base, "(objectClass=*)", list));
+        assert!(reply.names().iter().all(|name| !names.contains(name)), "{list:?}");
+    }
+    Client::in_clear(&world).compare("cn=subschema", "entryUUID", &uuid).is(6);
+    // The next start may be one of another table.
+    wait();
+    let settings = RegistrySettings { clock: clock(), ..RegistrySettings::default() };
+    world.registry.close();
+    world.registry = Registry::open(world.store.clone(), settings).unwrap();
+    let third = read(&world);
+    assert_eq!(third[2], "20270115080020Z");
+    assert_eq!(third[..2], first[..2]);
 }
 
 #[test]

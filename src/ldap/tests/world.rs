@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::{Argon2Parameters, ArgonMemory, HashPoolSettings, ThrottleSettings, TokenSecret, hash_new};
+use crate::clock::Clock;
 use crate::config::{Limits, SecretsInClear};
 use crate::ldap::client_trust::ClientTrust;
 use crate::ldap::memory::ConnectionMemory;
@@ -55,6 +56,7 @@ pub(in crate::ldap) const SEEN_BY_APP: [&str; 8] = [
 
 /// The registry of a small directory, and the secrets of its tokens.
 pub(in crate::ldap) struct World {
+    pub(in crate::ldap) store: Arc<MemoryStore>,
     pub(in crate::ldap) registry: Arc<Registry>,
     pub(in crate::ldap) settings: SessionSettings,
     pub(in crate::ldap) secrets: Secrets,
@@ -96,6 +98,8 @@ pub(in crate::ldap) struct Wishes {
     pub(in crate::ldap) people: u32,
     /// Cost of alice's password: (KiB, passes); the configured ones when `None`.
     pub(in crate::ldap) alice_hash: Option<String>,
+    /// The system's when `None`.
+    pub(in crate::ldap) clock: Option<Arc<Clock>>,
     /// Secrets of its own that an account exchanges within an hour; any number when `None`.
     pub(in crate::ldap) own_secrets: Option<u32>,
 }
@@ -123,6 +127,7 @@ impl World {
         let settings = RegistrySettings {
             hashing,
             verified_secrets_max: 64,
+            clock: wishes.clock.unwrap_or_else(|| Arc::new(Clock::of_system())),
             own_secrets_by_account_max: wishes.own_secrets.unwrap_or(u32::MAX),
             throttle: wishes.throttle.unwrap_or(ThrottleSettings {
                 failures_per_name_max: 0,
@@ -133,7 +138,7 @@ impl World {
             }),
             ..RegistrySettings::default()
         };
-        let registry = Registry::open(store, settings).unwrap();
+        let registry = Registry::open(store.clone(), settings).unwrap();
         // What a start does by itself is done: the writer takes one thing after the other.
         wait_beside(registry.is_seeded()).unwrap();
         let pages = crate::ldap::pages::Pages::new(&wishes.limits, Arc::clone(registry.reached())).unwrap();
@@ -148,7 +153,7 @@ impl World {
             pages,
             memory,
         };
-        Self { registry, settings, secrets }
+        Self { store, registry, settings, secrets }
     }
 
     /// argon2id verifications so far: the number that must not depend on names.
