@@ -188,9 +188,9 @@ fn append_rdn(rdn: &Rdn, schema: &Schema, octets_max: usize, out: &mut Vec<u8>) 
         }
         pairs.push(octets);
     }
-    // An RDN is a set (X.501): neither order nor repetition counts.
+    // An RDN is a set (X.501), so order does not count. No type may come twice in it: what repeats one is not the name
+    // of what has it once.
     pairs.sort_unstable();
-    pairs.dedup();
     for (place, pair) in pairs.iter().enumerate() {
         if place > 0 {
             out.push(b'+');
